@@ -1,1 +1,14 @@
-//! Longwire.
+//! Longwire: sockets that outlive a browser extension's service worker.
+//!
+//! Modules, lowest row first; a module may name only modules of lower rows (a test holds the table):
+//!
+//! | row | modules |
+//! |--:|---|
+//! | 0 | `wire`, `clock`, `paths`, `log` |
+//! | 1 | `core` (what is decided), `local` (host and broker's road) |
+//! | 2 | `transport` (the internet), `journal` (the disk), `settings` |
+//! | 3 | `broker`, `host` |
+//! | 4 | `cli` |
+
+pub mod core;
+pub mod wire;

@@ -1,0 +1,167 @@
+//! What goes into the core and what comes out: plain data, no sockets, no clock.
+//!
+//! It does not decide anything. `Hub::handle` takes an `Input`, `Hub::poll` yields `Output` until `None`.
+
+use std::time::Duration;
+
+use crate::wire::message::{BrokerFrame, ClientFrame};
+use crate::wire::payload::Payload;
+use crate::wire::record::{ErrorInfo, Name};
+
+use super::journal::{Entry, JournalId};
+
+/// One port: a host process, or a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortId(pub u64);
+
+/// One attempt to reach a server, and the link it becomes. Never reused within a broker's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DialId(pub u64);
+
+/// The time, read by the shell. The two spans start at an arbitrary moment and never go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Time the machine was awake: how long state is kept counts this.
+    pub awake: Duration,
+    /// Time since boot, sleep included: whether a link is alive counts this.
+    pub boot: Duration,
+    /// Wall clock, milliseconds since 1970, for display only.
+    pub wall: u64,
+}
+
+/// Who is at a port, as the host's argv says; never taken from a frame.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// A browser extension: `chrome-extension://<id>/` or a Firefox add-on id.
+    Extension { origin: Name },
+    /// The command line of the same user: sees every session's counters, owns none.
+    Admin,
+}
+
+/// What happened outside.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A port has come.
+    Came(PortId, Caller),
+    /// A frame from a port, already parsed. Frames that cannot be parsed are answered by the shell.
+    Frame(PortId, ClientFrame),
+    /// A port has gone. Nothing is delivered to it any more.
+    Gone(PortId),
+    /// Frames handed out by `Deliver` with this total cost have left the port's queue.
+    Written(PortId, usize),
+    /// Word from a dial.
+    Link(DialId, LinkEvent),
+    /// The machine slept: links are to be probed at once.
+    Woke,
+    /// A deadline may have passed. Early or repeated ones are harmless.
+    Timeout,
+    /// The broker will leave: tell every port, close every link, flush journals.
+    Leave { reason: &'static str },
+}
+
+/// Word from a dial to the core.
+#[derive(Debug, Clone)]
+pub enum LinkEvent {
+    /// The handshake is done.
+    Opened {
+        subprotocol: Option<String>,
+        extensions: Option<String>,
+    },
+    /// Messages, in order. Also counts as a sign of life.
+    Messages(Vec<Incoming>),
+    /// Bytes came that are no message (a ping, part of a large message): a sign of life.
+    Alive,
+    /// Messages given by `Transmit` to this dial that have been written to the socket, counted from its start.
+    Written(u64),
+    /// The answer to `Ping` with this token. Everything transmitted before that ping has been read by the far endpoint.
+    Pong(u64),
+    /// The dial is over; the last word it says.
+    Ended(LinkEnd),
+}
+
+/// One message from a server, or the place where one was too large.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// A message of at most `max_message` bytes, copied out of any larger buffer.
+    Message(Payload),
+    /// A message above `max_message`; `bytes` if known.
+    TooLarge { bytes: Option<u64> },
+}
+
+/// How a dial ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkEnd {
+    /// WebSocket close code: the server's, 1005 for none given, 1006 for no close frame at all.
+    pub code: Option<u16>,
+    /// The server's close reason.
+    pub reason: Option<String>,
+    /// HTTP status of a refused handshake.
+    pub status: Option<u16>,
+    /// `Retry-After` of a refused handshake.
+    pub retry_after: Option<Duration>,
+    /// What went wrong; `None` after a close handshake.
+    pub error: Option<ErrorInfo>,
+    /// Messages of `Transmit` that the dial has begun to hand to the socket: later ones were certainly not sent.
+    pub taken: u64,
+}
+
+/// What the shell is to do, in this order.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// Queue a frame for a port. `cost` comes back in `Input::Written` once it has left.
+    Deliver {
+        port: PortId,
+        frame: BrokerFrame,
+        cost: usize,
+    },
+    /// End this port: its host is to exit.
+    Drop(PortId),
+    /// Start a dial.
+    Dial(DialId, Box<Target>),
+    /// Send a message on an open dial.
+    Transmit(DialId, Payload),
+    /// Send a ping after everything transmitted so far; the answer is `LinkEvent::Pong` with the token.
+    Ping(DialId, u64),
+    /// Stop reading the socket (but keep answering pings as far as that is possible).
+    Pause(DialId),
+    /// Read again.
+    Resume(DialId),
+    /// Close with this code and reason; the core will not listen to this dial any more.
+    HangUp { dial: DialId, code: u16, reason: String },
+    /// Append to a session's journal before anything that follows is delivered.
+    Journal(JournalId, Entry),
+    /// No port, no session: the broker may leave after its idle time (`true`), or may not any more (`false`).
+    Idle(bool),
+}
+
+/// Where and how to dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// As the extension gave it, parsed and allowed.
+    pub url: url::Url,
+    /// Offered in this order.
+    pub subprotocols: Vec<String>,
+    /// Sent as they are; `Origin` and `Cookie` among them.
+    pub headers: Vec<(String, String)>,
+    /// DNS, proxy, TCP, TLS and upgrade together.
+    pub connect_timeout: Duration,
+    pub proxy: ProxyChoice,
+    /// Offer permessage-deflate.
+    pub compression: bool,
+    /// Deliver valid JSON text as `Payload::Json`.
+    pub json: bool,
+    /// Largest message accepted, in bytes.
+    pub max_message: usize,
+}
+
+/// Through which proxy a dial goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ProxyChoice {
+    /// As the environment and the settings say.
+    #[default]
+    System,
+    /// Directly.
+    None,
+    /// Through this one: `http://` or `socks5://`.
+    Url(String),
+}

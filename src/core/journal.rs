@@ -1,0 +1,32 @@
+//! What a disk session writes down, as opaque records: a kind, a number and bytes.
+//!
+//! It knows no file; the `journal` module keeps these records and gives them back after a crash.
+
+use bytes::Bytes;
+
+/// Names a session's journal: stable over restarts, safe as a folder name (lower-case hex).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JournalId(pub String);
+
+/// One record of a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// What `data` means; the core's own numbering.
+    pub kind: u8,
+    /// For entries of the session's log their `seq`: the record may go once `Trim` has passed it.
+    /// 0 for state, which the snapshot at the head of a later segment repeats.
+    pub seq: u64,
+    /// The content.
+    pub data: Bytes,
+}
+
+/// One thing to do to a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// Append; with `sync`, on the disk itself before anything that follows.
+    Append { kept: Kept, sync: bool },
+    /// Log entries with a number up to `seq` are no longer needed.
+    Trim { seq: u64 },
+    /// The session has ended: remove its journal.
+    Remove,
+}

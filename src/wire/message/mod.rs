@@ -1,0 +1,15 @@
+//! The frames of the protocol as types, one file per direction.
+//!
+//! Length prefixes, batches and parts are not here: see `frame`, `batch` and `part`.
+
+mod from_extension;
+mod to_extension;
+
+pub use from_extension::{
+    Authorize, ClientFrame, Conflict, FilterAction, FilterRule, Hello, Match, Open, Refusal, Request, Resume,
+    Send, Subscribe, read_payload,
+};
+pub use to_extension::{
+    BrokerFrame, ErrorFrame, Opened, OutboxItem, Resumed, SessionReport, SessionSummary, StatusReport,
+    SubscriptionState, Totals, Welcome,
+};

@@ -1,0 +1,632 @@
+//! Frames to the extension: their types, and their compact JSON.
+//!
+//! `type` comes first. Hot frames are written by hand into the caller's buffer; nothing is built up first.
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+
+use crate::wire::code::{Code, Retry};
+use crate::wire::payload::Payload;
+use crate::wire::record::{Body, ErrorInfo, Name, Outcome, Record, State};
+
+/// One frame to the extension.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BrokerFrame {
+    Welcome(Box<Welcome>),
+    Opened(Box<Opened>),
+    /// Any record of a session's log.
+    Record {
+        session: Name,
+        record: Record,
+        redelivered: bool,
+    },
+    Live {
+        session: Name,
+        seq: u64,
+    },
+    Accepted {
+        session: Name,
+        id: Name,
+        durability: &'static str,
+        duplicate: bool,
+        outcome: Option<Outcome>,
+    },
+    Subscription {
+        session: Name,
+        key: Name,
+        state: SubscriptionState,
+    },
+    AuthNeeded {
+        session: Name,
+        nonce: String,
+        why: &'static str,
+        attempt: u32,
+        /// Milliseconds from now.
+        deadline: u64,
+        status: Option<u16>,
+    },
+    Stalled {
+        session: Name,
+        messages: usize,
+        bytes: usize,
+    },
+    Detached {
+        session: Name,
+        reason: &'static str,
+    },
+    Status(Box<StatusReport>),
+    Pong {
+        id: Name,
+    },
+    Ok {
+        id: Name,
+    },
+    Error(Box<ErrorFrame>),
+    Goaway {
+        reason: &'static str,
+        after: u64,
+    },
+}
+
+/// Answer to `hello`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Welcome {
+    pub version: &'static str,
+    pub broker: Name,
+    pub origin: Name,
+    pub capabilities: &'static [&'static str],
+    /// Names and values, in bytes or counts.
+    pub limits: &'static [(&'static str, u64)],
+    pub sessions: Vec<SessionSummary>,
+}
+
+/// A session as `welcome` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSummary {
+    pub session: Name,
+    pub state: State,
+    /// Records waiting for this client.
+    pub pending: usize,
+}
+
+/// Answer to `open`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    pub id: Name,
+    pub session: Name,
+    pub created: bool,
+    pub epoch: Name,
+    pub resume: Resumed,
+    pub seq: u64,
+    pub last: u64,
+    pub state: State,
+    pub subprotocol: Option<String>,
+    pub outbox: Vec<OutboxItem>,
+    pub subscriptions: Vec<(Name, SubscriptionState)>,
+    pub ignored: Vec<String>,
+}
+
+/// The broker's verdict on a resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resumed {
+    Fresh,
+    Exact,
+    Gap,
+    Reset,
+}
+
+impl Resumed {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Exact => "exact",
+            Self::Gap => "gap",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// An accepted, unsettled message as `opened` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxItem {
+    pub id: Name,
+    /// `queued` or `written`.
+    pub state: &'static str,
+}
+
+/// Whether a subscription stands on the current connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscriptionState {
+    Pending,
+    Active,
+    Failed,
+}
+
+impl SubscriptionState {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// An error that is no record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorFrame {
+    pub error: ErrorInfo,
+    pub id: Option<Name>,
+    pub session: Option<Name>,
+    pub detail: Option<String>,
+}
+
+/// Messages and payload bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Totals {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+/// Counters of one session, or of all.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionReport {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Scheme, host and path; never a query or credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<&'static str>,
+    pub dials: u64,
+    pub reconnects: u64,
+    /// Wall clock, milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connected_since: Option<u64>,
+    pub received: Totals,
+    pub sent: Totals,
+    pub queued: u64,
+    pub unacknowledged: u64,
+    pub dropped: u64,
+    pub outbox: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtt: Option<Rtt>,
+    pub clients: u64,
+}
+
+/// Round trips of pings, microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Rtt {
+    pub p50: u64,
+    pub p99: u64,
+    pub max: u64,
+}
+
+/// Answer to `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatusReport {
+    #[serde(skip)]
+    pub id: Name,
+    pub version: &'static str,
+    /// Milliseconds.
+    pub uptime: u64,
+    /// Resident bytes; filled in by the shell.
+    pub rss: u64,
+    pub ports: u64,
+    pub total: SessionReport,
+    pub sessions: Vec<SessionReport>,
+}
+
+/// Builds one JSON object into a buffer, `type` first.
+struct Object<'a>(&'a mut Vec<u8>);
+
+impl<'a> Object<'a> {
+    fn new(out: &'a mut Vec<u8>, kind: &str) -> Self {
+        out.extend_from_slice(b"{\"type\":\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.push(b'"');
+        Self(out)
+    }
+
+    fn key(&mut self, key: &str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(key.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
+    fn text(&mut self, key: &str, text: &str) -> &mut Self {
+        self.key(key);
+        string(self.0, text);
+        self
+    }
+
+    fn number(&mut self, key: &str, number: u64) -> &mut Self {
+        self.key(key);
+        let mut buffer = [0u8; 20];
+        let mut at = buffer.len();
+        let mut left = number;
+        loop {
+            at -= 1;
+            buffer[at] = b'0' + u8::try_from(left % 10).unwrap_or(0);
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(&buffer[at..]);
+        self
+    }
+
+    fn flag(&mut self, key: &str, flag: bool) -> &mut Self {
+        self.key(key);
+        self.0.extend_from_slice(if flag { b"true" } else { b"false" });
+        self
+    }
+
+    fn value(&mut self, key: &str, value: &impl Serialize) -> &mut Self {
+        self.key(key);
+        json(self.0, value);
+        self
+    }
+
+    fn payload(&mut self, payload: &Payload) -> &mut Self {
+        match payload {
+            Payload::Text(bytes) => {
+                self.key("text");
+                // Valid by construction; should that ever fail, the reader sees replacement characters, not a dead port.
+                string(self.0, &String::from_utf8_lossy(bytes));
+            }
+            Payload::Json(bytes) => {
+                self.key("json");
+                self.0.extend_from_slice(bytes);
+            }
+            Payload::Binary(bytes) => {
+                self.key("base64");
+                self.0.push(b'"');
+                let start = self.0.len();
+                let encoded = base64::encoded_len(bytes.len(), true).unwrap_or(0);
+                self.0.resize(start + encoded, 0);
+                let written = BASE64.encode_slice(bytes, &mut self.0[start..]).unwrap_or(0);
+                self.0.truncate(start + written);
+                self.0.push(b'"');
+            }
+        }
+        self
+    }
+
+    fn error(&mut self, error: &ErrorInfo) -> &mut Self {
+        self.key("error");
+        self.0.extend_from_slice(b"{\"code\":\"");
+        self.0.extend_from_slice(error.code.as_str().as_bytes());
+        self.0.extend_from_slice(b"\",\"message\":");
+        string(self.0, &error.message);
+        self.0.extend_from_slice(b",\"retry\":\"");
+        self.0.extend_from_slice(error.code.retry().as_str().as_bytes());
+        self.0.extend_from_slice(b"\"}");
+        self
+    }
+
+    fn end(&mut self) {
+        self.0.push(b'}');
+    }
+}
+
+fn string(out: &mut Vec<u8>, text: &str) {
+    json(out, &text);
+}
+
+fn json(out: &mut Vec<u8>, value: &impl Serialize) {
+    if serde_json::to_writer(&mut *out, value).is_err() {
+        // Writing to memory cannot fail for these types; `null` keeps the frame whole if it ever does.
+        let _ = out.write_all(b"null");
+    }
+}
+
+impl BrokerFrame {
+    /// An error frame.
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Self::Error(Box::new(ErrorFrame {
+            error: ErrorInfo::new(code, message),
+            id: None,
+            session: None,
+            detail: None,
+        }))
+    }
+
+    /// Appends the frame's JSON to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Record {
+                session,
+                record,
+                redelivered,
+            } => encode_record(out, session, record, *redelivered),
+            Self::Welcome(welcome) => encode_welcome(out, welcome),
+            Self::Opened(opened) => encode_opened(out, opened),
+            Self::Live { session, seq } => {
+                Object::new(out, "live")
+                    .text("session", session)
+                    .number("seq", *seq)
+                    .end();
+            }
+            Self::Accepted {
+                session,
+                id,
+                durability,
+                duplicate,
+                outcome,
+            } => {
+                let mut object = Object::new(out, "accepted");
+                object
+                    .text("session", session)
+                    .text("id", id)
+                    .text("durability", durability);
+                if *duplicate {
+                    object.flag("duplicate", true);
+                }
+                if let Some(outcome) = outcome {
+                    object.text("outcome", outcome.as_str());
+                }
+                object.end();
+            }
+            Self::Subscription { session, key, state } => {
+                Object::new(out, "subscription")
+                    .text("session", session)
+                    .text("key", key)
+                    .text("state", state.as_str())
+                    .end();
+            }
+            Self::AuthNeeded {
+                session,
+                nonce,
+                why,
+                attempt,
+                deadline,
+                status,
+            } => {
+                let mut object = Object::new(out, "auth-needed");
+                object
+                    .text("session", session)
+                    .text("nonce", nonce)
+                    .text("why", why);
+                object
+                    .number("attempt", u64::from(*attempt))
+                    .number("deadline", *deadline);
+                if let Some(status) = status {
+                    object.number("status", u64::from(*status));
+                }
+                object.end();
+            }
+            Self::Stalled {
+                session,
+                messages,
+                bytes,
+            } => {
+                Object::new(out, "stalled")
+                    .text("session", session)
+                    .number("messages", *messages as u64)
+                    .number("bytes", *bytes as u64)
+                    .end();
+            }
+            Self::Detached { session, reason } => {
+                Object::new(out, "detached")
+                    .text("session", session)
+                    .text("reason", reason)
+                    .end();
+            }
+            Self::Status(report) => {
+                let mut object = Object::new(out, "status");
+                object.text("id", &report.id).text("version", report.version);
+                object
+                    .number("uptime", report.uptime)
+                    .number("rss", report.rss)
+                    .number("ports", report.ports);
+                object
+                    .value("total", &report.total)
+                    .value("sessions", &report.sessions)
+                    .end();
+            }
+            Self::Pong { id } => Object::new(out, "pong").text("id", id).end(),
+            Self::Ok { id } => Object::new(out, "ok").text("id", id).end(),
+            Self::Error(error) => encode_error(out, error),
+            Self::Goaway { reason, after } => {
+                Object::new(out, "goaway")
+                    .text("reason", reason)
+                    .number("after", *after)
+                    .end();
+            }
+        }
+    }
+}
+
+fn encode_record(out: &mut Vec<u8>, session: &str, record: &Record, redelivered: bool) {
+    let kind = match record.body {
+        Body::Message { .. } => "message",
+        Body::Gap(_) => "gap",
+        Body::State(_) => "state",
+        Body::Outcome(_) => "outcome",
+        Body::Response(_) => "response",
+    };
+    let mut object = Object::new(out, kind);
+    object.text("session", session).number("seq", record.seq);
+    match &record.body {
+        Body::Message { payload, time } => {
+            object.payload(payload).number("time", *time);
+        }
+        Body::Gap(gap) => {
+            object
+                .number("from", gap.from)
+                .number("to", gap.to)
+                .number("count", gap.count);
+            object
+                .text("reason", gap.reason.as_str())
+                .flag("exact", gap.exact);
+        }
+        Body::State(change) => {
+            object.text("state", change.state.as_str());
+            if let Some(dial) = change.dial {
+                object.number("dial", dial);
+            }
+            if let Some(attempt) = change.attempt {
+                object.number("attempt", u64::from(attempt));
+            }
+            if let Some(retry_in) = change.retry_in {
+                object.number("retryIn", retry_in);
+            }
+            if let Some(code) = change.code {
+                object.number("code", u64::from(code));
+            }
+            if let Some(status) = change.status {
+                object.number("status", u64::from(status));
+            }
+            if let Some(reason) = &change.reason {
+                object.text("reason", reason);
+            }
+            if let Some(error) = &change.error {
+                object.error(error);
+            }
+            if let Some(continuity) = change.continuity {
+                object.text("continuity", continuity.as_str());
+            }
+            if let Some(subprotocol) = &change.subprotocol {
+                object.text("subprotocol", subprotocol);
+            }
+            if let Some(extensions) = &change.extensions {
+                object.text("extensions", extensions);
+            }
+        }
+        Body::Outcome(report) => {
+            object
+                .text("id", &report.id)
+                .text("outcome", report.outcome.as_str());
+            if let Some(error) = &report.error {
+                object.error(error);
+            }
+        }
+        Body::Response(report) => {
+            object.text("id", &report.id);
+            if let Some(answer) = &report.answer {
+                object.payload(answer);
+            }
+            if let Some(error) = &report.error {
+                object.error(error);
+            }
+        }
+    }
+    if redelivered {
+        object.flag("redelivered", true);
+    }
+    object.end();
+}
+
+fn encode_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
+    #[derive(Serialize)]
+    struct Summary<'a> {
+        session: &'a str,
+        state: &'static str,
+        pending: usize,
+    }
+    let limits: serde_json::Map<_, _> = welcome
+        .limits
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+        .collect();
+    let sessions: Vec<_> = welcome
+        .sessions
+        .iter()
+        .map(|summary| Summary {
+            session: &summary.session,
+            state: summary.state.as_str(),
+            pending: summary.pending,
+        })
+        .collect();
+    let mut object = Object::new(out, "welcome");
+    object
+        .number("protocol", 1)
+        .text("version", welcome.version)
+        .text("broker", &welcome.broker);
+    object
+        .text("origin", &welcome.origin)
+        .value("capabilities", &welcome.capabilities);
+    object.value("limits", &limits).value("sessions", &sessions).end();
+}
+
+fn encode_opened(out: &mut Vec<u8>, opened: &Opened) {
+    #[derive(Serialize)]
+    struct Item<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<&'a str>,
+        state: &'static str,
+    }
+    let outbox: Vec<_> = opened
+        .outbox
+        .iter()
+        .map(|item| Item {
+            id: Some(&item.id),
+            key: None,
+            state: item.state,
+        })
+        .collect();
+    let subscriptions: Vec<_> = opened
+        .subscriptions
+        .iter()
+        .map(|(key, state)| Item {
+            id: None,
+            key: Some(key),
+            state: state.as_str(),
+        })
+        .collect();
+    let mut object = Object::new(out, "opened");
+    object
+        .text("id", &opened.id)
+        .text("session", &opened.session)
+        .flag("created", opened.created);
+    object
+        .text("epoch", &opened.epoch)
+        .text("resume", opened.resume.as_str());
+    object
+        .number("seq", opened.seq)
+        .number("last", opened.last)
+        .text("state", opened.state.as_str());
+    if let Some(subprotocol) = &opened.subprotocol {
+        object.text("subprotocol", subprotocol);
+    }
+    object
+        .value("outbox", &outbox)
+        .value("subscriptions", &subscriptions)
+        .value("ignored", &opened.ignored)
+        .end();
+}
+
+fn encode_error(out: &mut Vec<u8>, error: &ErrorFrame) {
+    let mut object = Object::new(out, "error");
+    let retry: Retry = error.error.code.retry();
+    object
+        .text("code", error.error.code.as_str())
+        .text("message", &error.error.message);
+    object.text("retry", retry.as_str());
+    if let Some(id) = &error.id {
+        object.text("id", id);
+    }
+    if let Some(session) = &error.session {
+        object.text("session", session);
+    }
+    if let Some(detail) = &error.detail {
+        object.text("detail", detail);
+    }
+    object.end();
+}

@@ -1,0 +1,455 @@
+//! `open.options`: every option, its default, and its reading from JSON.
+//!
+//! It refuses values that cannot be used; whether a URL or header is allowed is policy, decided in `core`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::code::Code;
+use super::message::read_payload;
+use super::payload::Payload;
+use super::record::ErrorInfo;
+use super::rule::Rule;
+
+/// How a session dials, keeps and delivers. Times in milliseconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    pub protocol: Protocol,
+    pub subprotocols: Vec<String>,
+    /// In the order given.
+    pub headers: Vec<(String, String)>,
+    /// The Cookie header's text.
+    pub cookies: Option<String>,
+    /// `format: "json"`: valid JSON text is delivered as `json`.
+    pub json: bool,
+    pub connect_timeout: u64,
+    /// `system`, `none`, or a proxy URL.
+    pub proxy: String,
+    pub compression: bool,
+    /// `None`: never, a drop is `closed`.
+    pub reconnect: Option<Reconnect>,
+    /// `None`: no heartbeat.
+    pub heartbeat: Option<Heartbeat>,
+    pub greeting: Vec<Payload>,
+    pub ready: Option<Rule>,
+    pub queue: Queue,
+    pub outbox: OutboxBounds,
+    pub window: Window,
+    /// Milliseconds (awake) the link is kept without clients.
+    pub linger: u64,
+    /// Milliseconds (awake) the session is kept without clients.
+    pub expire: u64,
+    pub durability: Durability,
+    /// `auth: "provider"`.
+    pub auth_provider: bool,
+    pub close_codes: BTreeMap<u16, CloseClass>,
+    /// Bytes.
+    pub max_message: usize,
+}
+
+/// What the server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Protocol {
+    #[serde(rename = "websocket")]
+    WebSocket,
+}
+
+/// When to dial again after a loss.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Reconnect {
+    pub min_delay: u64,
+    pub max_delay: u64,
+    pub factor: f64,
+    /// Dials after a loss; `None` = without end.
+    pub max_attempts: Option<u32>,
+    /// A link open this long clears the count of attempts.
+    pub stable_after: u64,
+}
+
+/// When to ask whether the server is alive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heartbeat {
+    /// Silence before a beat.
+    pub interval: u64,
+    /// Silence after a beat before the link is given up.
+    pub timeout: u64,
+    /// An application-level beat in place of a WebSocket ping.
+    pub message: Option<Payload>,
+    /// What answers that beat; without it any message does.
+    pub expect: Option<Rule>,
+}
+
+/// Bounds of the log.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Queue {
+    pub messages: usize,
+    /// Payload bytes, in-flight records counted.
+    pub bytes: usize,
+    /// Awake milliseconds.
+    pub age: u64,
+    pub overflow: Overflow,
+}
+
+/// What happens to a message that the log has no room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overflow {
+    DropOldest,
+    DropNewest,
+    /// Stop reading the socket.
+    Pause,
+    /// Hang up, and stay `paused` until a client attaches.
+    Close,
+}
+
+/// Bounds of the outbox.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct OutboxBounds {
+    pub messages: usize,
+    pub bytes: usize,
+    /// Milliseconds a message may wait.
+    pub ttl: u64,
+}
+
+/// Un-acknowledged records in flight per attachment; 0 messages or bytes pauses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Window {
+    pub messages: usize,
+    pub bytes: usize,
+}
+
+/// What a session survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Everything but the broker's death.
+    Memory,
+    /// The broker's death and a reboot too.
+    Disk,
+}
+
+impl Durability {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+        }
+    }
+}
+
+/// What a close code or refused handshake means for dialling again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CloseClass {
+    /// Dial again after a while.
+    Retry,
+    /// Fresh credentials first.
+    Auth,
+    /// Do not dial again.
+    Stop,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            min_delay: 500,
+            max_delay: 30_000,
+            factor: 2.0,
+            max_attempts: None,
+            stable_after: 30_000,
+        }
+    }
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self {
+            interval: 20_000,
+            timeout: 10_000,
+            message: None,
+            expect: None,
+        }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            messages: 65_536,
+            bytes: 16_777_216,
+            age: 86_400_000,
+            overflow: Overflow::DropOldest,
+        }
+    }
+}
+
+impl Default for OutboxBounds {
+    fn default() -> Self {
+        Self {
+            messages: 1000,
+            bytes: 8_388_608,
+            ttl: 3_600_000,
+        }
+    }
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            messages: 4096,
+            bytes: 4_194_304,
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::WebSocket,
+            subprotocols: Vec::new(),
+            headers: Vec::new(),
+            cookies: None,
+            json: false,
+            connect_timeout: 15_000,
+            proxy: "system".to_owned(),
+            compression: true,
+            reconnect: Some(Reconnect::default()),
+            heartbeat: Some(Heartbeat::default()),
+            greeting: Vec::new(),
+            ready: None,
+            queue: Queue::default(),
+            outbox: OutboxBounds::default(),
+            window: Window::default(),
+            linger: 1_800_000,
+            expire: 86_400_000,
+            durability: Durability::Memory,
+            auth_provider: false,
+            close_codes: BTreeMap::new(),
+            max_message: 67_108_864,
+        }
+    }
+}
+
+/// `reconnect` and `heartbeat` may be `false`, `true` or an object.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Switch<T> {
+    Bool(bool),
+    Set(T),
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct HeartbeatForm {
+    interval: u64,
+    timeout: u64,
+    message: Option<Box<RawValue>>,
+    expect: Option<serde_json::Value>,
+}
+
+impl Default for HeartbeatForm {
+    fn default() -> Self {
+        let Heartbeat {
+            interval, timeout, ..
+        } = Heartbeat::default();
+        Self {
+            interval,
+            timeout,
+            message: None,
+            expect: None,
+        }
+    }
+}
+
+impl Options {
+    /// Reads the options object. Unknown options are not an error; their names are returned.
+    ///
+    /// # Errors
+    /// `bad-option`, naming the option, when a value has the wrong type or cannot be used.
+    pub fn from_json(json: &RawValue) -> Result<(Self, Vec<String>), ErrorInfo> {
+        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).map_err(|error| {
+            ErrorInfo::new(Code::BadOption, format!("`options` is not an object: {error}"))
+        })?;
+        let mut options = Self::default();
+        let mut ignored = Vec::new();
+        for (name, value) in fields {
+            if !options.set(&name, value)? {
+                ignored.push(name);
+            }
+        }
+        options.check()?;
+        Ok((options, ignored))
+    }
+
+    /// Sets one option; `false` when there is none of that name.
+    fn set(&mut self, name: &str, value: &RawValue) -> Result<bool, ErrorInfo> {
+        match name {
+            "protocol" => self.protocol = read(name, value)?,
+            "subprotocols" => self.subprotocols = read(name, value)?,
+            "headers" => {
+                let headers: serde_json::Map<String, serde_json::Value> = read(name, value)?;
+                self.headers = headers
+                    .into_iter()
+                    .map(|(header, value)| match value {
+                        serde_json::Value::String(text) => Ok((header, text)),
+                        _ => Err(bad(name, format!("the value of `{header}` is not a string"))),
+                    })
+                    .collect::<Result<_, _>>()?;
+            }
+            "cookies" => self.cookies = read(name, value)?,
+            "format" => {
+                self.json = match read::<String>(name, value)?.as_str() {
+                    "text" => false,
+                    "json" => true,
+                    other => return Err(bad(name, format!("`{other}` is neither `text` nor `json`"))),
+                }
+            }
+            "connectTimeout" => self.connect_timeout = read(name, value)?,
+            "proxy" => self.proxy = read(name, value)?,
+            "compression" => self.compression = read(name, value)?,
+            "reconnect" => {
+                self.reconnect = match read::<Switch<Reconnect>>(name, value)? {
+                    Switch::Bool(false) => None,
+                    Switch::Bool(true) => Some(Reconnect::default()),
+                    Switch::Set(reconnect) => Some(reconnect),
+                }
+            }
+            "heartbeat" => {
+                self.heartbeat = match read::<Switch<HeartbeatForm>>(name, value)? {
+                    Switch::Bool(false) => None,
+                    Switch::Bool(true) => Some(Heartbeat::default()),
+                    Switch::Set(form) => Some(Heartbeat {
+                        interval: form.interval,
+                        timeout: form.timeout,
+                        message: form.message.map(|raw| payload(name, &raw)).transpose()?,
+                        expect: form.expect.map(|value| rule(name, value)).transpose()?,
+                    }),
+                }
+            }
+            "greeting" => {
+                self.greeting = read::<Vec<Box<RawValue>>>(name, value)?
+                    .iter()
+                    .map(|raw| payload(name, raw))
+                    .collect::<Result<_, _>>()?;
+            }
+            "ready" => self.ready = Some(rule(name, read(name, value)?)?),
+            "queue" => self.queue = read(name, value)?,
+            "outbox" => self.outbox = read(name, value)?,
+            "window" => self.window = read(name, value)?,
+            "linger" => self.linger = read(name, value)?,
+            "expire" => self.expire = read(name, value)?,
+            "durability" => self.durability = read(name, value)?,
+            "auth" => {
+                self.auth_provider = match read::<String>(name, value)?.as_str() {
+                    "none" => false,
+                    "provider" => true,
+                    other => return Err(bad(name, format!("`{other}` is neither `none` nor `provider`"))),
+                }
+            }
+            "closeCodes" => self.close_codes = read(name, value)?,
+            "maxMessage" => self.max_message = read(name, value)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Refuses values that parse but cannot work.
+    fn check(&self) -> Result<(), ErrorInfo> {
+        if let Some(reconnect) = &self.reconnect {
+            if !(1.0..=100.0).contains(&reconnect.factor) {
+                return Err(bad("reconnect", "`factor` must lie between 1 and 100"));
+            }
+            if reconnect.min_delay == 0 || reconnect.min_delay > reconnect.max_delay {
+                return Err(bad(
+                    "reconnect",
+                    "`minDelay` must be at least 1 and at most `maxDelay`",
+                ));
+            }
+        }
+        if self
+            .heartbeat
+            .as_ref()
+            .is_some_and(|beat| beat.interval == 0 || beat.timeout == 0)
+        {
+            return Err(bad("heartbeat", "`interval` and `timeout` must be at least 1 ms"));
+        }
+        if self.connect_timeout == 0 {
+            return Err(bad("connectTimeout", "it must be at least 1 ms"));
+        }
+        if self.queue.messages == 0 || self.queue.bytes == 0 || self.queue.age == 0 {
+            return Err(bad("queue", "`messages`, `bytes` and `age` must be at least 1"));
+        }
+        if self.max_message == 0 || self.max_message > 67_108_864 {
+            return Err(bad("maxMessage", "it must lie between 1 and 67108864 bytes"));
+        }
+        Ok(())
+    }
+}
+
+fn bad(name: &str, why: impl std::fmt::Display) -> ErrorInfo {
+    ErrorInfo::new(Code::BadOption, format!("option `{name}`: {why}"))
+}
+
+fn read<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, ErrorInfo> {
+    serde_json::from_str(value.get()).map_err(|error| bad(name, error))
+}
+
+fn rule(name: &str, value: serde_json::Value) -> Result<Rule, ErrorInfo> {
+    Rule::from_value(value).map_err(|why| bad(name, why))
+}
+
+fn payload(name: &str, raw: &RawValue) -> Result<Payload, ErrorInfo> {
+    read_payload(raw).map_err(|error| bad(name, error.message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<(Options, Vec<String>), ErrorInfo> {
+        Options::from_json(&RawValue::from_string(json.to_owned()).unwrap())
+    }
+
+    #[test]
+    fn unknown_options_are_named_and_the_rest_applies() {
+        let (options, ignored) =
+            parse(r#"{"future":1,"format":"json","reconnect":{"minDelay":100}}"#).unwrap();
+        assert_eq!(ignored, ["future"]);
+        assert!(options.json);
+        assert_eq!(options.reconnect.unwrap().min_delay, 100);
+    }
+
+    #[test]
+    fn false_switches_off() {
+        let (options, _) = parse(r#"{"reconnect":false,"heartbeat":false}"#).unwrap();
+        assert_eq!((options.reconnect, options.heartbeat), (None, None));
+    }
+
+    #[test]
+    fn a_bad_value_names_its_option() {
+        for json in [
+            r#"{"queue":{"messages":"many"}}"#,
+            r#"{"reconnect":{"factor":0}}"#,
+            r#"{"format":"xml"}"#,
+            r#"{"ready":{"type":1}}"#,
+            r#"{"greeting":[{"text":"a","json":1}]}"#,
+            r#"{"headers":{"A":1}}"#,
+        ] {
+            let error = parse(json).unwrap_err();
+            assert_eq!(error.code, Code::BadOption, "{json}");
+            assert!(
+                error.message.contains(json.split('"').nth(1).unwrap()),
+                "{}",
+                error.message
+            );
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Records: the entries of a session's log as the extension sees them.
+//!
+//! It does not know positions, windows or acknowledgements.
+
+use std::sync::Arc;
+
+use super::code::{Code, GapReason};
+use super::payload::Payload;
+
+/// The name of a session, client, profile or key, or an id: 1 to 128 characters, no control characters.
+pub type Name = Arc<str>;
+
+/// One entry of a session's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its number, from 1, increasing within an epoch.
+    pub seq: u64,
+    /// What happened.
+    pub body: Body,
+}
+
+/// What a record tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// A message from the server, received at `time` (wall clock, milliseconds since 1970).
+    Message { payload: Payload, time: u64 },
+    /// Messages lost, in their place.
+    Gap(Gap),
+    /// The link changed.
+    State(Arc<StateChange>),
+    /// How a `send` ended.
+    Outcome(Arc<OutcomeReport>),
+    /// How a `request` ended.
+    Response(Arc<ResponseReport>),
+}
+
+impl Body {
+    /// Whether it is a message of the server's.
+    pub const fn is_message(&self) -> bool {
+        matches!(self, Self::Message { .. })
+    }
+
+    /// The bytes it counts for in windows and bounds.
+    pub fn cost(&self) -> usize {
+        match self {
+            Self::Message { payload, .. } => payload.len(),
+            Self::Response(response) => response.answer.as_ref().map_or(0, Payload::len),
+            Self::Gap(_) | Self::State(_) | Self::Outcome(_) => 0,
+        }
+    }
+}
+
+/// A run of lost records, `from..=to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// First lost `seq`.
+    pub from: u64,
+    /// Last lost `seq`.
+    pub to: u64,
+    /// Messages lost among them.
+    pub count: u64,
+    /// Why.
+    pub reason: GapReason,
+    /// Whether `count` is exact or an upper bound.
+    pub exact: bool,
+}
+
+/// The link's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// A dial is under way.
+    Connecting,
+    /// The link is up.
+    Open,
+    /// The next dial is scheduled.
+    Waiting,
+    /// Credentials are wanted; no dialling until they come.
+    Unauthorized,
+    /// No link is wanted until a client attaches.
+    Paused,
+    /// The link failed for good, until `reconnect` or `authorize`.
+    Failed,
+    /// The link ended and will not come back by itself.
+    Closed,
+}
+
+impl State {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Open => "open",
+            Self::Waiting => "waiting",
+            Self::Unauthorized => "unauthorized",
+            Self::Paused => "paused",
+            Self::Failed => "failed",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// Whether the server went on where the last link ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continuity {
+    /// The server proved that it resumed.
+    Server,
+    /// The server started anew.
+    None,
+    /// Nobody can say what was missed.
+    Unknown,
+}
+
+impl Continuity {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::None => "none",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// An error as it travels: a code and a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorInfo {
+    /// The stable word.
+    pub code: Code,
+    /// For people.
+    pub message: String,
+}
+
+impl ErrorInfo {
+    /// An error of this code, said in these words.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// What a `state` record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateChange {
+    pub state: State,
+    /// Number of the dial it is about.
+    pub dial: Option<u64>,
+    /// Dials since the link was last stable.
+    pub attempt: Option<u32>,
+    /// Milliseconds until the next dial.
+    pub retry_in: Option<u64>,
+    /// WebSocket close code.
+    pub code: Option<u16>,
+    /// HTTP status of a refused handshake.
+    pub status: Option<u16>,
+    /// The server's close reason.
+    pub reason: Option<String>,
+    pub error: Option<ErrorInfo>,
+    pub continuity: Option<Continuity>,
+    pub subprotocol: Option<String>,
+    pub extensions: Option<String>,
+}
+
+impl StateChange {
+    /// A bare state.
+    pub const fn new(state: State) -> Self {
+        Self {
+            state,
+            dial: None,
+            attempt: None,
+            retry_in: None,
+            code: None,
+            status: None,
+            reason: None,
+            error: None,
+            continuity: None,
+            subprotocol: None,
+            extensions: None,
+        }
+    }
+}
+
+/// How a `send` ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Written, and the far endpoint has since answered a ping.
+    Sent,
+    /// A rule or an acknowledgement proved it.
+    Confirmed,
+    /// Written, link lost before any proof.
+    Unknown,
+    /// It could not be sent.
+    Failed,
+    /// Its `ttl` passed before it was written.
+    Expired,
+    /// Volatile, and the link was not open.
+    Dropped,
+    /// Withdrawn before it was written.
+    Cancelled,
+}
+
+impl Outcome {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Confirmed => "confirmed",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Dropped => "dropped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether it is told only when a receipt was asked for.
+    pub const fn is_good(self) -> bool {
+        matches!(self, Self::Sent | Self::Confirmed)
+    }
+}
+
+/// What an `outcome` record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcomeReport {
+    pub id: Name,
+    pub outcome: Outcome,
+    pub error: Option<ErrorInfo>,
+}
+
+/// What a `response` record says: an answer or an error, never both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseReport {
+    pub id: Name,
+    pub answer: Option<Payload>,
+    pub error: Option<ErrorInfo>,
+}
