@@ -1,0 +1,82 @@
+# Sourced by the scripts beside it: what is installed when it is missing, and sections with their times.
+# It builds and tests nothing itself.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -d "$HOME/.cargo/bin" ] && PATH="$PATH:$HOME/.cargo/bin"
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# die WHAT [HINT]: an error in the form the project's programs use, and the end.
+die() {
+  printf 'error: %s\n' "$1" >&2
+  [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2
+  exit 1
+}
+
+# debian COMMAND PACKAGE...: installs Debian's packages, by root or sudo, when the command is missing.
+debian() {
+  local command=$1 root=()
+  shift
+  have "$command" && return
+  have apt-get || die "\`$command\` is missing, and there is no apt-get to install it with" "install $*"
+  [ "$(id -u)" = 0 ] || root=(sudo)
+  have "${root[0]:-true}" || die "\`$command\` is missing, and installing it needs root" "as root: apt-get install $*"
+  echo "installing Debian packages: $*"
+  local apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive
+    apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
+  "${apt[@]}" update </dev/null
+  "${apt[@]}" install -y --no-install-recommends "$@" </dev/null >/dev/null
+}
+
+# rust: cargo, and a C compiler for the one dependency that holds C and assembler (ring).
+rust() {
+  have cargo || die "cargo is missing" "install Rust: https://rustup.rs"
+  debian cc build-essential
+}
+
+# node_packages FOLDER: the locked npm packages of that folder, unless they are there already.
+node_packages() {
+  debian node nodejs
+  debian npm npm
+  node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' ||
+    die "Node.js 20 or newer is needed, this is $(node --version)" "https://nodejs.org"
+  [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] && return
+  echo "installing the npm packages of $1"
+  npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null
+}
+
+results=() closings=() failures=0
+
+# section TITLE COMMAND...: a heading, the command's output and its time. A failure is kept for `summary`; the rest goes on.
+section() {
+  local title=$1 log verdict=ok begun=$SECONDS
+  shift
+  log=$(mktemp)
+  printf '\n== %s\n' "$title"
+  set +e
+  (set -e; "$@") </dev/null 2>&1 | tee "$log"
+  [ "${PIPESTATUS[0]}" = 0 ] || { verdict=FAILED; failures=$((failures + 1)); }
+  set -e
+  results+=("$(printf '%-7s %5ds  %s' "$verdict" $((SECONDS - begun)) "$title")")
+  # What the test runners said last, without the runs that held no test.
+  while IFS= read -r line; do closings+=("$line"); done < <(
+    grep -E '^ *Summary \[|^test result: |^(#|ℹ) (tests|pass|fail|cancelled) ' "$log" | grep -v ' 0 passed; 0 failed'
+  )
+  rm -f "$log"
+}
+
+# skip TITLE WHY: a section that cannot run here.
+skip() {
+  printf '\n== %s\nskipped: %s\n' "$1" "$2"
+  results+=("$(printf '%-7s %5s   %s' skipped '' "$1: $2")")
+}
+
+# summary: one table, the test runners' closing lines, and the truth as exit status.
+summary() {
+  printf '\n== summary, %d min %d s in all\n' $((SECONDS / 60)) $((SECONDS % 60))
+  printf '%s\n' "${results[@]}"
+  [ ${#closings[@]} = 0 ] || printf '%s\n' "${closings[@]}"
+  [ "$failures" = 0 ] || { echo "$failures of the sections failed"; exit 1; }
+  echo "everything holds"
+}
