@@ -1,1 +1,3 @@
+//! Which of three programs are we? It does nothing else.
+
 fn main() {}

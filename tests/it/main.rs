@@ -1,1 +1,7 @@
 //! One test binary.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests may end the test where it fails"
+)]
+
+mod layers;
