@@ -1,0 +1,101 @@
+// The few words of the DevTools protocol that the tests need: targets, pages, evaluation, stopping service workers.
+// It never attaches to a service worker: an attached debugger keeps the worker alive, and its life is what we test.
+
+import WebSocket from "ws";
+import { eventually, soon } from "./eventually.mjs";
+
+const PATIENCE = 15_000;
+
+export class Devtools {
+  #socket;
+  #lastId = 0;
+  #waiting = new Map();
+
+  /** Connects to a browser's DevTools address. */
+  static async connect(address) {
+    const socket = new WebSocket(address, { maxPayload: 0, perMessageDeflate: false });
+    await soon(PATIENCE, `DevTools at ${address}`, new Promise((resolve, reject) => {
+      socket.once("open", resolve);
+      socket.once("error", reject);
+    }));
+    return new Devtools(socket);
+  }
+
+  constructor(socket) {
+    this.#socket = socket;
+    socket.on("message", (data) => this.#answer(JSON.parse(data)));
+    socket.on("close", () => {
+      for (const { method, reject } of this.#waiting.values()) reject(new Error(`${method}: the browser has gone`));
+      this.#waiting.clear();
+    });
+  }
+
+  #answer({ id, result, error }) {
+    const call = this.#waiting.get(id);
+    if (!call) return;
+    this.#waiting.delete(id);
+    if (error) call.reject(new Error(`${call.method}: ${error.message}`));
+    else call.resolve(result);
+  }
+
+  /** Says `method`, to the browser or to the target of `sessionId`, and returns its result. */
+  send(method, params = {}, sessionId = undefined) {
+    const id = ++this.#lastId;
+    const answer = new Promise((resolve, reject) => this.#waiting.set(id, { method, resolve, reject }));
+    this.#socket.send(JSON.stringify({ id, method, params, sessionId }));
+    return soon(PATIENCE, `answer to ${method}`, answer);
+  }
+
+  /** Every target the browser has: pages, workers. */
+  async targets() {
+    return (await this.send("Target.getTargets")).targetInfos;
+  }
+
+  /** Opens `url` in a tab of its own and waits until it is loaded. */
+  async open(url) {
+    const { targetId } = await this.send("Target.createTarget", { url });
+    const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
+    const page = new Page(this, targetId, sessionId);
+    await eventually(PATIENCE, `${url} loaded`, () =>
+      page.evaluate((wanted) => location.href === wanted && document.readyState === "complete", url),
+    );
+    return page;
+  }
+
+  close() {
+    this.#socket.terminate();
+  }
+}
+
+/** A tab that the tests opened. */
+export class Page {
+  #devtools;
+
+  constructor(devtools, targetId, sessionId) {
+    this.#devtools = devtools;
+    this.targetId = targetId;
+    this.sessionId = sessionId;
+  }
+
+  send(method, params) {
+    return this.#devtools.send(method, params, this.sessionId);
+  }
+
+  /** Runs `work(...args)` in the page and returns what it resolves to; both must survive JSON. */
+  async evaluate(work, ...args) {
+    const expression = `(${work})(...${JSON.stringify(args)})`;
+    const { result, exceptionDetails } = await this.send("Runtime.evaluate", {
+      expression,
+      awaitPromise: true,
+      returnByValue: true,
+    });
+    if (exceptionDetails) {
+      throw new Error(`in the page: ${exceptionDetails.exception?.description ?? exceptionDetails.text}`);
+    }
+    return result.value;
+  }
+
+  close() {
+    return this.#devtools.send("Target.closeTarget", { targetId: this.targetId });
+  }
+}
