@@ -10,5 +10,8 @@
 //! | 3 | `broker`, `host` |
 //! | 4 | `cli` |
 
+pub mod clock;
 pub mod core;
+pub mod log;
+pub mod paths;
 pub mod wire;

@@ -2,9 +2,13 @@
 //!
 //! It decides nothing and reads no clock.
 
+pub mod batch;
 pub mod code;
+pub mod frame;
 pub mod message;
 pub mod options;
+pub mod part;
 pub mod payload;
+pub mod preamble;
 pub mod record;
 pub mod rule;

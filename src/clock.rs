@@ -1,0 +1,117 @@
+//! The only caller of the system clock: awake time, boot time, wall time.
+//!
+//! It keeps no timers and decides nothing; who compares two readings can tell that the machine slept.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// One look at the clocks. The two spans start at an arbitrary moment and never go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// Time the machine was awake.
+    pub awake: Duration,
+    /// Time since boot, sleep included.
+    pub boot: Duration,
+    /// Milliseconds since 1970, for display only.
+    pub wall: u64,
+}
+
+impl Reading {
+    /// The time now.
+    pub fn now() -> Self {
+        let (awake, boot) = spans();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            awake,
+            boot,
+            wall: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// How long the machine slept between an earlier reading and this one.
+    pub fn slept_since(&self, earlier: &Self) -> Duration {
+        let boot = self.boot.saturating_sub(earlier.boot);
+        boot.saturating_sub(self.awake.saturating_sub(earlier.awake))
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn spans() -> (Duration, Duration) {
+    use rustix::time::ClockId;
+    (clock(ClockId::Monotonic), clock(ClockId::Boottime))
+}
+
+#[cfg(target_vendor = "apple")]
+fn spans() -> (Duration, Duration) {
+    // Here `Instant` stands still while the machine sleeps, and the monotonic clock does not.
+    (since_start(), clock(rustix::time::ClockId::Monotonic))
+}
+
+#[cfg(all(
+    unix,
+    not(any(target_os = "linux", target_os = "android", target_vendor = "apple"))
+))]
+fn spans() -> (Duration, Duration) {
+    // No clock of these systems is known to count sleep: the machine never seems to sleep.
+    let awake = clock(rustix::time::ClockId::Monotonic);
+    (awake, awake)
+}
+
+#[cfg(unix)]
+fn clock(id: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(id);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+#[cfg(target_vendor = "apple")]
+fn since_start() -> Duration {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed()
+}
+
+#[cfg(windows)]
+#[expect(unsafe_code, reason = "two system calls that fill a number")]
+fn spans() -> (Duration, Duration) {
+    use windows_sys::Win32::System::WindowsProgramming::{QueryInterruptTime, QueryUnbiasedInterruptTime};
+    let (mut awake, mut boot) = (0u64, 0u64);
+    // SAFETY: both write one `u64` through a pointer to a live local variable, in units of 100 ns.
+    unsafe {
+        QueryUnbiasedInterruptTime(&mut awake);
+        QueryInterruptTime(&mut boot);
+    }
+    (
+        Duration::from_nanos(awake.saturating_mul(100)),
+        Duration::from_nanos(boot.saturating_mul(100)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sleep_is_what_boot_time_has_and_awake_time_lacks() {
+        let before = Reading {
+            awake: Duration::from_secs(10),
+            boot: Duration::from_secs(100),
+            wall: 0,
+        };
+        let after = Reading {
+            awake: Duration::from_secs(11),
+            boot: Duration::from_secs(161),
+            wall: 0,
+        };
+        assert_eq!(after.slept_since(&before), Duration::from_secs(60));
+        assert_eq!(before.slept_since(&after), Duration::ZERO);
+    }
+
+    #[test]
+    fn clocks_do_not_go_back() {
+        let first = Reading::now();
+        let second = Reading::now();
+        assert!(second.awake >= first.awake && second.boot >= first.boot);
+        assert!(second.wall > 1_600_000_000_000);
+    }
+}

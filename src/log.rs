@@ -1,0 +1,95 @@
+//! Where the log goes: a rolling file and stderr, never stdout.
+//!
+//! It redacts nothing after the fact: callers never log payloads, query strings or credentials. A log folder that
+//! cannot be written is never fatal.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// The environment variable that sets the level, such as `debug` or `longwire::broker=trace`.
+pub const LEVEL: &str = "LONGWIRE_LOG";
+
+/// Days of log files kept.
+const KEPT: usize = 7;
+
+/// Logs to stderr only; for the host and the command line. Without `LONGWIRE_LOG` warnings and errors show.
+pub fn to_stderr() {
+    let layer = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_filter(filter(LevelFilter::WARN));
+    // A second subscriber is refused; then the first one goes on, which is what is wanted.
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+}
+
+/// Logs to daily files in `folder`, and to stderr if `stderr` says so or the folder cannot be written.
+/// Without `LONGWIRE_LOG` it says `info` and above.
+pub fn to_folder(folder: &Path, stderr: bool) {
+    let file = open(folder);
+    let problem = file.as_ref().err().map(ToString::to_string);
+    let show = stderr || file.is_err();
+    let to_file = file.ok().map(|file| {
+        fmt::layer()
+            .with_writer(file)
+            .with_ansi(false)
+            .with_filter(filter(LevelFilter::INFO))
+    });
+    let to_stderr = show.then(|| {
+        fmt::layer()
+            .with_writer(io::stderr)
+            .with_ansi(false)
+            .with_filter(filter(LevelFilter::INFO))
+    });
+    let _ = tracing_subscriber::registry()
+        .with(to_file)
+        .with(to_stderr)
+        .try_init();
+    if let Some(problem) = problem {
+        tracing::warn!(folder = %folder.display(), %problem, "no log file: logging to stderr only");
+    }
+}
+
+/// Sends panics to the log; a detached broker has no terminal to show them on.
+pub fn panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        tracing::error!(place = ?info.location().map(ToString::to_string), "panicked");
+        before(info);
+    }));
+}
+
+fn filter(default: LevelFilter) -> EnvFilter {
+    EnvFilter::builder()
+        .with_default_directive(default.into())
+        .with_env_var(LEVEL)
+        .from_env_lossy()
+}
+
+fn open(folder: &Path) -> io::Result<RollingFileAppender> {
+    create(folder)?;
+    RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("broker")
+        .filename_suffix("log")
+        .max_log_files(KEPT)
+        .build(folder)
+        .map_err(io::Error::other)
+}
+
+fn create(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}

@@ -1,0 +1,320 @@
+//! Several frames in one: packs what is ready for a port, tells apart what comes from it.
+//!
+//! It never waits for more to pack; when to flush is the caller's decision.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::code::Code;
+use super::frame::{HEADER, TO_BROWSER, header};
+use super::message::BrokerFrame;
+use super::part::{Part, split};
+use super::record::ErrorInfo;
+
+/// Bytes of a batch beyond which a new one is begun.
+pub const BATCH: usize = 256 << 10;
+
+/// Frames that may come in one batch: each may be answered by an error, so their number is bounded.
+pub const ELEMENTS: usize = 65_536;
+
+/// Room for one frame that is kept between uses.
+const KEEP: usize = 1 << 20;
+
+const OPENING: &[u8] = br#"{"type":"batch","frames":["#;
+const CLOSING: &[u8] = b"]}";
+
+/// Packs frames for one port into native frames: one alone goes naked, several as a batch, a big one in parts.
+#[derive(Debug, Default)]
+pub struct Packer {
+    /// Finished native frames, then the one being packed.
+    out: Vec<u8>,
+    /// Where the one being packed begins.
+    start: usize,
+    /// Frames in it.
+    count: usize,
+    /// Frames sent in parts so far; names them.
+    parts: u64,
+}
+
+impl Packer {
+    /// Adds one frame, using `scratch` to write it.
+    pub fn add(&mut self, frame: &BrokerFrame, scratch: &mut Vec<u8>) {
+        scratch.clear();
+        frame.encode(scratch);
+        self.add_encoded(scratch);
+        if scratch.capacity() > KEEP {
+            *scratch = Vec::new();
+        }
+    }
+
+    /// Adds one frame's JSON.
+    pub fn add_encoded(&mut self, json: &[u8]) {
+        if json.len() > TO_BROWSER {
+            self.close();
+            // Encoded frames are JSON text; were one not, a visible replacement beats a dead port.
+            split(&String::from_utf8_lossy(json), self.parts, &mut self.out);
+            self.parts += 1;
+            self.start = self.out.len();
+            return;
+        }
+        if self.count > 0 && self.out.len() - self.start + json.len() + CLOSING.len() + 1 > BATCH {
+            self.close();
+        }
+        if self.count == 0 {
+            self.start = self.out.len();
+            self.out.extend_from_slice(&[0; HEADER]);
+            self.out.extend_from_slice(OPENING);
+        } else {
+            self.out.push(b',');
+        }
+        self.out.extend_from_slice(json);
+        self.count += 1;
+    }
+
+    /// Adds the empty frame that tells the host to end.
+    pub fn add_end(&mut self) {
+        self.close();
+        self.out.extend_from_slice(&[0; HEADER]);
+        self.start = self.out.len();
+    }
+
+    /// Bytes packed and not yet taken.
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Whether nothing is packed.
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// Everything packed, as bytes for the pipe.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.close();
+        self.start = 0;
+        std::mem::take(&mut self.out)
+    }
+
+    fn close(&mut self) {
+        match std::mem::take(&mut self.count) {
+            0 => return,
+            1 => drop(
+                self.out
+                    .drain(self.start + HEADER..self.start + HEADER + OPENING.len()),
+            ),
+            _ => self.out.extend_from_slice(CLOSING),
+        }
+        let prefix = header(self.out.len() - self.start - HEADER).unwrap_or_default();
+        self.out[self.start..self.start + HEADER].copy_from_slice(&prefix);
+        self.start = self.out.len();
+    }
+}
+
+/// What kind of frame came.
+#[derive(Debug)]
+pub enum Shape<'a> {
+    /// One frame of the protocol.
+    Single,
+    /// Several, in order.
+    Batch(Vec<&'a RawValue>),
+    /// A piece of one.
+    Part(Part<'a>),
+}
+
+impl<'a> Shape<'a> {
+    /// Tells a batch and a part from other frames, which are not looked into.
+    ///
+    /// # Errors
+    /// `bad-json` or `bad-frame` for a batch or part that is malformed.
+    pub fn of(json: &'a [u8]) -> Result<Self, ErrorInfo> {
+        #[derive(Deserialize)]
+        struct Kind<'a> {
+            #[serde(rename = "type", borrow)]
+            kind: Option<Cow<'a, str>>,
+        }
+        #[derive(Deserialize)]
+        struct Batch<'a> {
+            #[serde(borrow)]
+            frames: Elements<'a>,
+        }
+        let kind = match written_first(json) {
+            Some(kind) => Cow::Borrowed(kind),
+            // Malformed or not an object: whoever reads the frame itself says so.
+            None => match serde_json::from_slice::<Kind<'_>>(json) {
+                Ok(Kind { kind: Some(kind) }) => kind,
+                Ok(Kind { kind: None }) | Err(_) => return Ok(Self::Single),
+            },
+        };
+        match &*kind {
+            "batch" => serde_json::from_slice::<Batch<'_>>(json)
+                .map(|batch| Self::Batch(batch.frames.0))
+                .map_err(|error| malformed("batch", &error)),
+            "part" => serde_json::from_slice(json)
+                .map(Self::Part)
+                .map_err(|error| malformed("part", &error)),
+            _ => Ok(Self::Single),
+        }
+    }
+}
+
+/// The `type` of a frame that is written as the protocol says: compactly, `type` first.
+fn written_first(json: &[u8]) -> Option<&str> {
+    let rest = json.strip_prefix(br#"{"type":""#)?;
+    let end = rest.iter().take(32).position(|byte| *byte == b'"')?;
+    let word = std::str::from_utf8(&rest[..end]).ok()?;
+    (!word.contains('\\')).then_some(word)
+}
+
+fn malformed(kind: &str, error: &serde_json::Error) -> ErrorInfo {
+    let code = match error.classify() {
+        serde_json::error::Category::Data => Code::BadFrame,
+        _ => Code::BadJson,
+    };
+    ErrorInfo::new(code, format!("malformed `{kind}`: {error}"))
+}
+
+/// The frames of a batch, their number bounded while they are read.
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bounded;
+        impl<'de> Visitor<'de> for Bounded {
+            type Value = Vec<&'de RawValue>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of frames")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+                let mut frames = Vec::new();
+                while let Some(frame) = elements.next_element()? {
+                    if frames.len() == ELEMENTS {
+                        let why = format!("a batch holds at most {ELEMENTS} frames");
+                        return Err(serde::de::Error::custom(why));
+                    }
+                    frames.push(frame);
+                }
+                Ok(frames)
+            }
+        }
+        deserializer.deserialize_seq(Bounded).map(Elements)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::frame::{Frames, Taken};
+    use crate::wire::part::Joiner;
+
+    fn natives(bytes: &[u8]) -> Vec<String> {
+        let mut frames = Frames::new(TO_BROWSER);
+        frames.push(bytes);
+        let mut texts = Vec::new();
+        while let Some(taken) = frames.take() {
+            let Taken::Frame(frame) = taken else {
+                panic!("above the browser's limit")
+            };
+            texts.push(String::from_utf8(frame.to_vec()).unwrap());
+        }
+        assert!(!frames.is_torn());
+        texts
+    }
+
+    #[test]
+    fn one_goes_naked_and_several_in_a_batch() {
+        let mut packer = Packer::default();
+        packer.add_encoded(br#"{"type":"pong","id":"1"}"#);
+        assert_eq!(natives(&packer.take()), [r#"{"type":"pong","id":"1"}"#]);
+        packer.add_encoded(br#"{"a":1}"#);
+        packer.add_encoded(br#"{"b":2}"#);
+        assert_eq!(
+            natives(&packer.take()),
+            [r#"{"type":"batch","frames":[{"a":1},{"b":2}]}"#]
+        );
+        assert!(packer.take().is_empty());
+    }
+
+    #[test]
+    fn a_batch_ends_before_it_grows_too_large() {
+        let mut packer = Packer::default();
+        let big = format!("[{}]", "1".repeat(BATCH / 2));
+        for _ in 0..3 {
+            packer.add_encoded(big.as_bytes());
+        }
+        packer.add_encoded(b"{}");
+        packer.add_end();
+        let texts = natives(&packer.take());
+        assert_eq!(texts.len(), 4, "one, one, two together, and the end");
+        assert!(texts.iter().all(|text| text.len() <= BATCH));
+        assert_eq!(texts[0], big);
+        assert!(texts[2].starts_with(r#"{"type":"batch""#) && texts[2].ends_with(",{}]}"));
+        assert_eq!(texts[3], "");
+    }
+
+    #[test]
+    fn a_frame_at_the_limit_goes_whole_and_one_byte_more_in_parts() {
+        let mut packer = Packer::default();
+        packer.add_encoded(b"1");
+        let whole = "2".repeat(TO_BROWSER);
+        packer.add_encoded(whole.as_bytes());
+        let parted = format!("\"{}", "3".repeat(TO_BROWSER));
+        packer.add_encoded(parted.as_bytes());
+        packer.add_encoded(b"4");
+        let texts = natives(&packer.take());
+        assert_eq!((texts[0].as_str(), texts[1] == whole), ("1", true));
+        assert_eq!(texts.last().unwrap(), "4");
+        let mut joiner = Joiner::default();
+        let joined: Vec<_> = texts[2..texts.len() - 1]
+            .iter()
+            .filter_map(|text| joiner.join(&serde_json::from_str(text).unwrap()).unwrap())
+            .collect();
+        assert!(joined == [parted]);
+    }
+
+    #[test]
+    fn batches_and_parts_are_told_from_other_frames_however_they_are_written() {
+        for json in [
+            r#"{"type":"batch","frames":[{},2]}"#,
+            r#" {"frames":[{},2], "type" : "b\u0061tch"}"#,
+        ] {
+            assert!(
+                matches!(Shape::of(json.as_bytes()), Ok(Shape::Batch(frames)) if frames.len() == 2),
+                "{json}"
+            );
+        }
+        let part = br#"{"index":3,"type":"part","part":"p","last":true,"data":"\"x"}"#;
+        assert!(
+            matches!(Shape::of(part), Ok(Shape::Part(Part { index: 3, last: true, data, .. })) if data == "\"x")
+        );
+        for json in ["{}", "42", "", "{not json", r#"{"type":"send","text":"batch"}"#] {
+            assert!(matches!(Shape::of(json.as_bytes()), Ok(Shape::Single)), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_batch_or_part_is_refused() {
+        let many = format!(r#"{{"type":"batch","frames":[{}1]}}"#, "1,".repeat(ELEMENTS));
+        for (json, code) in [
+            (r#"{"type":"batch"}"#, Code::BadFrame),
+            (r#"{"type":"batch","frames":{}}"#, Code::BadFrame),
+            (r#"{"type":"batch","frames":[{},]}"#, Code::BadJson),
+            (
+                r#"{"type":"part","part":"p","index":0,"data":""}"#,
+                Code::BadFrame,
+            ),
+            (
+                r#"{"type":"part","part":"p","index":-1,"last":true,"data":""}"#,
+                Code::BadFrame,
+            ),
+            (many.as_str(), Code::BadFrame),
+        ] {
+            assert_eq!(Shape::of(json.as_bytes()).unwrap_err().code, code, "{json:.80}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Length and bytes: the frames of both hops, whole (`Frames`) or streamed through (`Gate`).
+//!
+//! It does no I/O and does not look into a frame.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+/// The length prefix, in bytes.
+pub const HEADER: usize = 4;
+
+/// Largest frame a browser takes, in bytes of JSON. One more and it drops the port.
+pub const TO_BROWSER: usize = 1_048_576;
+
+/// Largest frame taken from a browser, in bytes of JSON.
+pub const FROM_BROWSER: usize = 64 << 20;
+
+/// The prefix of a frame of `length` bytes.
+///
+/// # Errors
+/// `None` when the length does not fit 32 bits.
+pub fn header(length: usize) -> Option<[u8; HEADER]> {
+    u32::try_from(length).ok().map(u32::to_ne_bytes)
+}
+
+/// Prefix and bytes in one buffer, for one write. Text longer than a prefix can say is cut to nothing.
+pub fn framed(json: &[u8]) -> Vec<u8> {
+    let Some(prefix) = header(json.len()) else {
+        return Vec::new();
+    };
+    let mut out = Vec::with_capacity(HEADER + json.len());
+    out.extend_from_slice(&prefix);
+    out.extend_from_slice(json);
+    out
+}
+
+/// What the bytes so far add up to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// One whole frame; empty for a length of zero.
+    Frame(Bytes),
+    /// A prefix above the limit. Its bytes will be skipped as they come; nothing is allocated for them.
+    TooLarge(usize),
+}
+
+/// Collects bytes, gives back whole frames.
+///
+/// Room grows with the bytes that came, never with the length that was announced.
+#[derive(Debug)]
+pub struct Frames {
+    buffer: BytesMut,
+    limit: usize,
+    skip: usize,
+}
+
+impl Frames {
+    /// Frames of at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            limit,
+            skip: 0,
+        }
+    }
+
+    /// Where to read into, with room for at least `room` more bytes.
+    pub fn room(&mut self, room: usize) -> &mut BytesMut {
+        self.buffer.reserve(room);
+        &mut self.buffer
+    }
+
+    /// Adds bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame, if it is there.
+    pub fn take(&mut self) -> Option<Taken> {
+        let skipped = self.skip.min(self.buffer.len());
+        self.buffer.advance(skipped);
+        self.skip -= skipped;
+        let prefix: [u8; HEADER] = self.buffer.get(..HEADER)?.try_into().ok()?;
+        let length = u32::from_ne_bytes(prefix) as usize;
+        if length > self.limit {
+            self.buffer.advance(HEADER);
+            self.skip = length;
+            return Some(Taken::TooLarge(length));
+        }
+        if self.buffer.len() < HEADER + length {
+            return None;
+        }
+        self.buffer.advance(HEADER);
+        Some(Taken::Frame(self.buffer.split_to(length).freeze()))
+    }
+
+    /// Whether the bytes end in the middle of a frame.
+    pub fn is_torn(&self) -> bool {
+        self.skip > 0 || !self.buffer.is_empty()
+    }
+}
+
+/// What is to become of the next bytes of a stream of frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// Forward this many bytes.
+    Forward(usize),
+    /// Leave out this many bytes.
+    Leave(usize),
+    /// The prefix of a frame above the limit: leave it out, and its bytes as they come.
+    TooLarge(usize),
+    /// Too few bytes to say; keep them and read more.
+    More,
+}
+
+/// Lets frames through chunk by chunk without holding them, except those that are empty or too large.
+#[derive(Debug)]
+pub struct Gate {
+    limit: usize,
+    forward: usize,
+    leave: usize,
+}
+
+impl Gate {
+    /// A gate for frames of at most `limit` bytes.
+    pub const fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            forward: 0,
+            leave: 0,
+        }
+    }
+
+    /// Says what becomes of the head of `bytes`; a `TooLarge` stands for the prefix alone.
+    pub fn pass(&mut self, bytes: &[u8]) -> Pass {
+        if self.leave > 0 && !bytes.is_empty() {
+            let count = self.leave.min(bytes.len());
+            self.leave -= count;
+            return Pass::Leave(count);
+        }
+        // As many whole frames as lie here, and the head of the last, go in one piece.
+        let mut at = self.forward.min(bytes.len());
+        self.forward -= at;
+        while self.forward == 0 {
+            let Some(prefix) = bytes.get(at..at + HEADER).and_then(|slice| slice.try_into().ok()) else {
+                break;
+            };
+            let length = u32::from_ne_bytes(prefix) as usize;
+            if length == 0 || length > self.limit {
+                if at > 0 {
+                    break;
+                }
+                if length == 0 {
+                    return Pass::Leave(HEADER);
+                }
+                self.leave = length;
+                return Pass::TooLarge(length);
+            }
+            let end = (at + HEADER + length).min(bytes.len());
+            self.forward = at + HEADER + length - end;
+            at = end;
+        }
+        if at > 0 { Pass::Forward(at) } else { Pass::More }
+    }
+
+    /// The receiver has gone: leaves out the rest of a frame whose head it took with it.
+    pub fn cut(&mut self) {
+        self.leave += std::mem::take(&mut self.forward);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stream(frames: &[Vec<u8>]) -> Vec<u8> {
+        frames.iter().flat_map(|frame| framed(frame)).collect()
+    }
+
+    fn through_gate(gate: &mut Gate, pending: &mut Vec<u8>, chunk: &[u8], out: &mut Vec<u8>) -> Vec<usize> {
+        pending.extend_from_slice(chunk);
+        let mut refused = Vec::new();
+        loop {
+            match gate.pass(pending) {
+                Pass::Forward(count) => out.extend(pending.drain(..count)),
+                Pass::Leave(count) => drop(pending.drain(..count)),
+                Pass::TooLarge(length) => {
+                    refused.push(length);
+                    pending.drain(..HEADER);
+                }
+                Pass::More => return refused,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_out_whole_however_the_bytes_are_cut(
+            frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..12),
+            cuts in prop::collection::vec(1usize..9, 1..40),
+        ) {
+            let bytes = stream(&frames);
+            let mut reader = Frames::new(24);
+            let mut gate = Gate::new(24);
+            let (mut got, mut passed, mut pending, mut refused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            let mut rest = bytes.as_slice();
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (chunk, tail) = rest.split_at((*cut).min(rest.len()));
+                rest = tail;
+                reader.push(chunk);
+                while let Some(taken) = reader.take() {
+                    got.push(taken);
+                }
+                refused.extend(through_gate(&mut gate, &mut pending, chunk, &mut passed));
+            }
+            let wanted: Vec<_> = frames
+                .iter()
+                .map(|frame| if frame.len() > 24 {
+                    Taken::TooLarge(frame.len())
+                } else {
+                    Taken::Frame(Bytes::from(frame.clone()))
+                })
+                .collect();
+            prop_assert_eq!(got, wanted);
+            prop_assert!(!reader.is_torn());
+            let kept: Vec<_> = frames.iter().filter(|frame| (1..=24).contains(&frame.len())).cloned().collect();
+            prop_assert_eq!(passed, stream(&kept));
+            prop_assert!(pending.is_empty());
+            let large: Vec<_> = frames.iter().map(Vec::len).filter(|length| *length > 24).collect();
+            prop_assert_eq!(refused, large);
+        }
+    }
+
+    #[test]
+    fn a_large_announcement_allocates_nothing() {
+        let mut frames = Frames::new(FROM_BROWSER);
+        frames.push(&(u32::try_from(FROM_BROWSER).unwrap()).to_ne_bytes());
+        assert_eq!(frames.take(), None);
+        assert!(frames.buffer.capacity() < 1024);
+        assert!(frames.is_torn());
+    }
+
+    #[test]
+    fn a_frame_cut_by_the_death_of_its_receiver_is_left_out() {
+        let mut gate = Gate::new(100);
+        let first = framed(&[b'a'; 10]);
+        assert_eq!(gate.pass(&first[..7]), Pass::Forward(7));
+        gate.cut();
+        let mut rest = first[7..].to_vec();
+        rest.extend(framed(b"b"));
+        assert_eq!(gate.pass(&rest), Pass::Leave(7));
+        assert_eq!(gate.pass(&rest[7..]), Pass::Forward(5));
+    }
+}

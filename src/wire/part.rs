@@ -1,0 +1,236 @@
+//! Splits a frame that is too big for the pipe into `part` frames, and joins such frames again.
+//!
+//! It does not look into the frame that travels in parts.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use serde::Deserialize;
+
+use super::code::Code;
+use super::frame::{FROM_BROWSER, HEADER, TO_BROWSER, header};
+use super::record::ErrorInfo;
+
+/// Bytes of a slice before escaping. Escaping at most doubles JSON text, so a part always fits the browser.
+const SLICE: usize = TO_BROWSER / 2 - 256;
+
+/// Largest frame joined from parts, in bytes: a payload of 64 MiB whose every byte had to be escaped, and its head.
+pub const JOINED: usize = 2 * FROM_BROWSER + (64 << 10);
+
+/// Frames that may be in parts at once on one port.
+pub const CONCURRENT: usize = 8;
+
+/// One part, not yet joined.
+#[derive(Debug, Deserialize)]
+pub struct Part<'a> {
+    /// Names the frame it belongs to.
+    #[serde(borrow)]
+    pub part: Cow<'a, str>,
+    pub index: u32,
+    pub last: bool,
+    /// A slice of the frame's text.
+    #[serde(borrow)]
+    pub data: Cow<'a, str>,
+}
+
+/// Appends the parts of `frame` to `out`, each with its length prefix and none above `TO_BROWSER`.
+pub fn split(frame: &str, number: u64, out: &mut Vec<u8>) {
+    let mut rest = frame;
+    let mut index = 0;
+    while index == 0 || !rest.is_empty() {
+        let (slice, tail) = rest.split_at(rest.floor_char_boundary(SLICE));
+        rest = tail;
+        let start = out.len();
+        out.extend_from_slice(&[0; HEADER]);
+        out.extend_from_slice(
+            format!(
+                r#"{{"type":"part","part":"p{number}","index":{index},"last":{},"data":"#,
+                rest.is_empty()
+            )
+            .as_bytes(),
+        );
+        if serde_json::to_writer(&mut *out, slice).is_err() {
+            // Writing to memory cannot fail; an empty slice keeps the frame whole if it ever does.
+            out.extend_from_slice(b"\"\"");
+        }
+        out.push(b'}');
+        let prefix = header(out.len() - start - HEADER).unwrap_or_default();
+        out[start..start + HEADER].copy_from_slice(&prefix);
+        index += 1;
+    }
+}
+
+/// Frames that have begun to come in parts.
+#[derive(Debug, Default)]
+pub struct Joiner {
+    begun: Vec<Begun>,
+    /// Frames given up whose further parts are not worth an error each.
+    broken: VecDeque<String>,
+}
+
+#[derive(Debug)]
+struct Begun {
+    part: String,
+    next: u32,
+    text: String,
+}
+
+impl Joiner {
+    /// Takes one part; gives the whole frame after its last.
+    ///
+    /// # Errors
+    /// `bad-part` when parts are out of order or too many frames come at once, `frame-too-large` when the whole
+    /// exceeds `JOINED`. What had come of that frame is forgotten.
+    pub fn join(&mut self, part: &Part<'_>) -> Result<Option<String>, ErrorInfo> {
+        if let Some(at) = self.broken.iter().position(|name| *name == part.part) {
+            if part.index > 0 {
+                if part.last {
+                    self.broken.remove(at);
+                }
+                return Ok(None);
+            }
+            self.broken.remove(at);
+        }
+        let at = match self.begun.iter().position(|begun| begun.part == part.part) {
+            // A frame begun anew replaces what was there.
+            Some(at) if part.index == 0 => {
+                self.begun[at].text.clear();
+                at
+            }
+            Some(at) if part.index == self.begun[at].next => at,
+            Some(at) => {
+                let begun = self.begun.swap_remove(at);
+                let why = format!("part {} came where {} was due", part.index, begun.next);
+                return Err(self.give_up(part, Code::BadPart, why));
+            }
+            None if part.index > 0 => {
+                let why = format!("part {} came without those before it", part.index);
+                return Err(self.give_up(part, Code::BadPart, why));
+            }
+            None if part.part.chars().count() > 128 => {
+                let why = "field `part` must not exceed 128 characters".to_owned();
+                return Err(ErrorInfo::new(Code::BadPart, why));
+            }
+            None if self.begun.len() >= CONCURRENT => {
+                let why = format!("more than {CONCURRENT} frames came in parts at once");
+                return Err(self.give_up(part, Code::BadPart, why));
+            }
+            None => {
+                self.begun.push(Begun {
+                    part: part.part.clone().into_owned(),
+                    next: 0,
+                    text: String::new(),
+                });
+                self.begun.len() - 1
+            }
+        };
+        let begun = &mut self.begun[at];
+        if begun.text.len() + part.data.len() > JOINED {
+            self.begun.swap_remove(at);
+            let why = format!("the parts of a frame exceed {JOINED} bytes together");
+            return Err(self.give_up(part, Code::FrameTooLarge, why));
+        }
+        begun.text.push_str(&part.data);
+        begun.next = part.index + 1;
+        Ok(part.last.then(|| self.begun.swap_remove(at).text))
+    }
+
+    fn give_up(&mut self, part: &Part<'_>, code: Code, why: String) -> ErrorInfo {
+        if !part.last && part.part.len() <= 512 {
+            if self.broken.len() >= CONCURRENT {
+                self.broken.pop_front();
+            }
+            self.broken.push_back(part.part.clone().into_owned());
+        }
+        let shown: String = part.part.chars().take(64).collect();
+        ErrorInfo::new(code, format!("parts `{shown}`: {why}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::frame::{Frames, Taken};
+    use proptest::prelude::*;
+
+    fn part(name: &str, index: u32, last: bool, data: &str) -> Part<'static> {
+        Part {
+            part: Cow::Owned(name.to_owned()),
+            index,
+            last,
+            data: Cow::Owned(data.to_owned()),
+        }
+    }
+
+    fn travel(text: &str) -> (usize, String) {
+        let mut bytes = Vec::new();
+        split(text, 7, &mut bytes);
+        let mut frames = Frames::new(TO_BROWSER);
+        frames.push(&bytes);
+        let mut joiner = Joiner::default();
+        let mut count = 0;
+        let mut whole = None;
+        while let Some(taken) = frames.take() {
+            let Taken::Frame(frame) = taken else {
+                panic!("a part above the limit")
+            };
+            assert!(whole.is_none(), "nothing after the last part");
+            count += 1;
+            whole = joiner.join(&serde_json::from_slice(&frame).unwrap()).unwrap();
+        }
+        (count, whole.unwrap())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn what_is_split_is_joined_again(unit in "\\PC{1,7}|[\"\\\\]{1,3}", length in 0usize..2_500_000) {
+            let text = unit.repeat(length / unit.len() + 1);
+            let (count, whole) = travel(&text);
+            prop_assert!(count >= text.len() / TO_BROWSER);
+            prop_assert!(whole == text, "came out differently");
+        }
+    }
+
+    #[test]
+    fn parts_of_several_frames_may_mix() {
+        let mut joiner = Joiner::default();
+        assert_eq!(joiner.join(&part("a", 0, false, "1")), Ok(None));
+        assert_eq!(joiner.join(&part("b", 0, false, "x")), Ok(None));
+        assert_eq!(joiner.join(&part("a", 1, true, "2")), Ok(Some("12".to_owned())));
+        assert_eq!(joiner.join(&part("b", 1, true, "y")), Ok(Some("xy".to_owned())));
+    }
+
+    #[test]
+    fn a_missing_part_is_told_once_and_the_name_works_again() {
+        let mut joiner = Joiner::default();
+        joiner.join(&part("a", 0, false, "1")).unwrap();
+        assert_eq!(
+            joiner.join(&part("a", 2, false, "3")).unwrap_err().code,
+            Code::BadPart
+        );
+        assert_eq!(joiner.join(&part("a", 3, true, "4")), Ok(None), "told already");
+        assert_eq!(joiner.join(&part("a", 0, true, "5")), Ok(Some("5".to_owned())));
+        assert_eq!(
+            joiner.join(&part("a", 1, true, "6")).unwrap_err().code,
+            Code::BadPart
+        );
+    }
+
+    #[test]
+    fn too_many_at_once_and_too_large_are_refused() {
+        let mut joiner = Joiner::default();
+        for name in 0..CONCURRENT {
+            joiner.join(&part(&name.to_string(), 0, false, "")).unwrap();
+        }
+        assert_eq!(
+            joiner.join(&part("more", 0, false, "")).unwrap_err().code,
+            Code::BadPart
+        );
+        joiner.begun[0].text = "x".repeat(JOINED);
+        let name = joiner.begun[0].part.clone();
+        let refused = joiner.join(&part(&name, 1, false, "y")).unwrap_err();
+        assert_eq!(refused.code, Code::FrameTooLarge);
+        assert_eq!(joiner.begun.len(), CONCURRENT - 1, "nothing is left behind");
+    }
+}

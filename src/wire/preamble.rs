@@ -1,0 +1,113 @@
+//! The first frame on the local socket: who is calling. Frozen, and only ever added to.
+//!
+//! It does not judge the caller; the socket's permissions and the peer's user id do.
+
+use serde::{Deserialize, Serialize};
+
+/// Largest preamble accepted, in bytes.
+pub const LIMIT: usize = 64 << 10;
+
+/// The form of the preamble; it changes only if nothing can be understood any more.
+pub const FORM: u32 = 1;
+
+/// What a caller says first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preamble {
+    /// Always `FORM`.
+    pub longwire: u32,
+    pub kind: Kind,
+    /// Whom the host serves: an extension's origin or add-on id. Only with `Kind::Host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// The caller's process, for the log.
+    pub pid: u32,
+    /// The caller's version, for the log.
+    pub version: String,
+}
+
+/// What the caller is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A host process: frames of an extension follow.
+    Host,
+    /// The command line: `status` and `stop` follow.
+    Admin,
+}
+
+/// Why a first frame is no preamble.
+#[derive(Debug, thiserror::Error)]
+pub enum PreambleError {
+    #[error("the first frame is no preamble")]
+    Json(#[from] serde_json::Error),
+    #[error("preamble of form {0} is not understood")]
+    Form(u32),
+    #[error("the preamble of a host names no origin of 1 to 512 characters")]
+    Origin,
+}
+
+impl Preamble {
+    /// What this process says.
+    pub fn new(kind: Kind, origin: Option<&str>) -> Self {
+        Self {
+            longwire: FORM,
+            kind,
+            origin: origin.map(str::to_owned),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// The frame's JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings and numbers only: writing them to memory cannot fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads the first frame.
+    ///
+    /// # Errors
+    /// When it is not JSON of this shape, of another form, or a host without an origin.
+    pub fn parse(json: &[u8]) -> Result<Self, PreambleError> {
+        let preamble: Self = serde_json::from_slice(json)?;
+        if preamble.longwire != FORM {
+            return Err(PreambleError::Form(preamble.longwire));
+        }
+        let sound = |origin: &String| {
+            (1..=512).contains(&origin.chars().count()) && !origin.chars().any(char::is_control)
+        };
+        if preamble.kind == Kind::Host && !preamble.origin.as_ref().is_some_and(sound) {
+            return Err(PreambleError::Origin);
+        }
+        Ok(preamble)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preamble_of_a_later_version_is_understood() {
+        let json = br#"{"longwire":1,"kind":"host","origin":"a@b","pid":7,"version":"9.0.0","more":{"x":1}}"#;
+        let preamble = Preamble::parse(json).unwrap();
+        assert_eq!(
+            (preamble.kind, preamble.origin.as_deref()),
+            (Kind::Host, Some("a@b"))
+        );
+        assert_eq!(Preamble::parse(&preamble.to_json()).unwrap(), preamble);
+    }
+
+    #[test]
+    fn a_host_must_say_whom_it_serves() {
+        for json in [
+            r#"{"longwire":1,"kind":"host","pid":7,"version":"1"}"#,
+            r#"{"longwire":1,"kind":"host","origin":"","pid":7,"version":"1"}"#,
+            r#"{"longwire":2,"kind":"admin","pid":7,"version":"1"}"#,
+            r#"{"longwire":1,"kind":"other","pid":7,"version":"1"}"#,
+            "GET / HTTP/1.1",
+        ] {
+            assert!(Preamble::parse(json.as_bytes()).is_err(), "{json}");
+        }
+    }
+}
