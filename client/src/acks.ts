@@ -1,0 +1,120 @@
+// Counts which records are finished and says when to acknowledge: after a quarter of the window, or after 50 ms.
+// It does not know who finishes records, nor why.
+
+import type { Clock } from "./surroundings.js";
+
+/** Milliseconds a finished record waits at most for its acknowledgement. */
+export const ACK_DELAY = 50;
+
+/** One record in flight. */
+export class Receipt {
+  readonly seq: number;
+  /** Whether the record has been processed. */
+  finished = false;
+  readonly #acks: Acks;
+
+  constructor(acks: Acks, seq: number) {
+    this.#acks = acks;
+    this.seq = seq;
+  }
+
+  /** The record has been processed. Order does not matter; a second time is ignored. */
+  finish(): void {
+    if (this.finished) return;
+    this.finished = true;
+    this.#acks.trim();
+  }
+}
+
+/** What the acknowledgements need from outside. */
+export interface AckRoad {
+  /** Stores the position. The acknowledgement leaves afterwards, so a stored position is never behind the broker's. */
+  keep(seq: number): Promise<void>;
+  /** Sends the acknowledgement. */
+  ack(seq: number): void;
+}
+
+/** The acknowledgements of one session. */
+export class Acks {
+  readonly #clock: Clock;
+  readonly #road: AckRoad;
+  readonly #quarter: number;
+  #flight: Receipt[] = [];
+  #position: number;
+  #acknowledged: number;
+  #fresh = 0;
+  #timer: unknown;
+  #writing: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(clock: Clock, road: AckRoad, window: number, position: number) {
+    this.#clock = clock;
+    this.#road = road;
+    this.#quarter = Math.max(1, Math.floor(window / 4));
+    this.#position = position;
+    this.#acknowledged = position;
+  }
+
+  /** The last record up to which everything is finished. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Whether records are waiting to be finished. */
+  get busy(): boolean {
+    return this.#flight.length > 0;
+  }
+
+  /** Notes a record that has arrived. Records arrive in order of `seq`. */
+  arrived(seq: number): Receipt {
+    const receipt = new Receipt(this, seq);
+    this.#flight.push(receipt);
+    return receipt;
+  }
+
+  /** Moves the position over everything that is finished. */
+  trim(): void {
+    let count = 0;
+    while (this.#flight[count]?.finished) count += 1;
+    if (count === 0) return;
+    this.#position = (this.#flight[count - 1] as Receipt).seq;
+    this.#flight.splice(0, count);
+    this.#fresh += count;
+    if (this.#fresh >= this.#quarter) void this.flush();
+    else this.#timer ??= this.#clock.setTimeout(() => void this.flush(), ACK_DELAY);
+  }
+
+  /** Acknowledges what is finished now. Resolves when the acknowledgement has been handed over. */
+  async flush(): Promise<void> {
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#fresh = 0;
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined;
+    });
+    await this.#writing;
+  }
+
+  /** A new attachment begins: what was acknowledged on the old one may not have arrived. */
+  again(): void {
+    this.#acknowledged = -1;
+    if (this.#position > 0) void this.flush();
+  }
+
+  /** Nothing is acknowledged any more. */
+  close(): void {
+    this.#closed = true;
+    this.#clock.clearTimeout(this.#timer);
+  }
+
+  async #write(): Promise<void> {
+    while (!this.#closed && this.#position > this.#acknowledged) {
+      const seq = this.#position;
+      // A full or broken storage must not stop the stream; the broker remembers the position too.
+      await this.#road.keep(seq).catch(() => undefined);
+      if (this.#closed) return;
+      this.#acknowledged = seq;
+      this.#road.ack(seq);
+    }
+  }
+}

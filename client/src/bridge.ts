@@ -1,0 +1,316 @@
+// One port and the sessions on it: attaches them whenever the broker answers and brings each its frames. It keeps
+// no messages.
+
+import { DEFAULT_HOST, fromWire, LongwireError, local, type Place } from "./errors.js";
+import { Callbacks, type Off, report } from "./events.js";
+import { live } from "./life.js";
+import { HostPort, type PortState } from "./port.js";
+import { Session, type SessionOptions, type SessionRoad } from "./session.js";
+import { Memory } from "./storage.js";
+import { type Clock, type ExtensionApi, extensionApi, systemClock } from "./surroundings.js";
+import type {
+  ErrorFrame,
+  GoAway,
+  Hello,
+  Ping,
+  Status,
+  StatusAnswer,
+  ToBroker,
+  ToExtension,
+  Welcome,
+} from "./wire.js";
+import { PROTOCOL } from "./wire.js";
+
+/** Options of `connect`. */
+export interface ConnectOptions {
+  /** The native host's name. Default `com.longwire.bridge`. */
+  host?: string;
+  /** Who this is: `main` (default), `popup`, ... Each client has its own position in every session. */
+  client?: string;
+  /** Tells browser profiles apart. Default: a random id kept in `chrome.storage.local`. */
+  profile?: string;
+  /** Capabilities without which this extension cannot work. */
+  needs?: string[];
+  /**
+   * `true` (default): the port stays open, which keeps the worker alive. `"alarms"`: the port is closed when nothing
+   * happens, the worker may sleep, and an alarm fetches what has come every 30 s.
+   */
+  keepAlive?: true | "alarms";
+  /** On an update of the extension: finish, then `runtime.reload()`. Default true in a background context. */
+  updates?: boolean;
+  /** @internal */
+  api?: ExtensionApi;
+  /** @internal */
+  clock?: Clock;
+}
+
+/** The events of a bridge. */
+export interface BridgeEvents {
+  state: [state: PortState, error: LongwireError | undefined];
+  /** The port is lost (another follows) or given up (`bridge.state` is `failed`), or the broker reports a fault. */
+  error: [error: LongwireError];
+  /** The broker will be replaced; nothing needs to be done. */
+  goaway: [goaway: GoAway];
+}
+
+/** Milliseconds without traffic after which `keepAlive: "alarms"` closes the port. */
+export const IDLE = 5000;
+/** Milliseconds an update waits at most for handlers and hand-overs. */
+export const DRAIN = 5000;
+/** Sent in `hello`. */
+export const SDK = "longwire-js/0.1.0";
+
+const bridges = new WeakMap<ExtensionApi["runtime"], Map<string, Bridge>>();
+
+/**
+ * The bridge to the native host. Call it at the top level of the worker: it registers the listeners that start the
+ * worker again. The same host, client and profile give the same bridge. The port opens with the first session.
+ */
+export function connect(options: ConnectOptions = {}): Bridge {
+  const api = options.api ?? extensionApi();
+  const known = bridges.get(api.runtime) ?? new Map<string, Bridge>();
+  bridges.set(api.runtime, known);
+  const key = JSON.stringify([options.host, options.client, options.profile]);
+  const bridge = known.get(key) ?? new Bridge(api, options);
+  known.set(key, bridge);
+  return bridge;
+}
+
+interface Question {
+  readonly frame: Status | Ping;
+  resolve(answer: ToExtension): void;
+  reject(error: LongwireError): void;
+}
+
+/** The road to the broker. Get one with `connect`. */
+export class Bridge {
+  readonly #clock: Clock;
+  readonly #options: ConnectOptions;
+  readonly #place: Place;
+  readonly #memory: Memory;
+  readonly #port: HostPort;
+  readonly #sessions = new Map<string, Session>();
+  readonly #questions = new Map<string, Question>();
+  readonly #callbacks = new Callbacks<BridgeEvents>();
+  readonly #road: SessionRoad;
+  readonly #prefix = crypto.randomUUID().slice(0, 13);
+  #count = 0;
+  #who: { profile: string; instance: string } | undefined;
+  #starting = false;
+  #welcome: Welcome | undefined;
+  #idleTimer: unknown;
+
+  /** @internal */
+  constructor(api: ExtensionApi, options: ConnectOptions) {
+    this.#clock = options.clock ?? systemClock;
+    this.#options = options;
+    this.#place = { host: options.host ?? DEFAULT_HOST, extension: api.runtime.id ?? "<extension id>" };
+    this.#memory = new Memory(api, this.#client);
+    this.#road = {
+      clock: this.#clock,
+      memory: this.#memory,
+      nextId: () => this.#nextId(),
+      post: (frame) => this.#post(frame),
+      wake: () => this.wake(),
+      left: (session) => {
+        if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name);
+      },
+    };
+    this.#port = new HostPort(api, this.#clock, this.#place, () => this.#hello(), {
+      ready: (welcome) => this.#ready(welcome),
+      frame: (frame) => this.#take(frame),
+      lost: (error) => this.#lost(error),
+      failed: (error) => this.#failed(error),
+      state: (state, error) => this.#callbacks.emit("state", state, error),
+    });
+    live(api, this, { keepAlive: options.keepAlive ?? true, updates: options.updates });
+  }
+
+  /** The state of the port. */
+  get state(): PortState {
+    return this.#port.state;
+  }
+
+  /** What the broker said last time: its version, capabilities and limits. */
+  get welcome(): Welcome | undefined {
+    return this.#welcome;
+  }
+
+  /** The sessions this bridge holds. */
+  get sessions(): readonly Session[] {
+    return [...this.#sessions.values()];
+  }
+
+  /** Adds a callback; returns what removes it. */
+  on<Name extends keyof BridgeEvents>(name: Name, call: (...args: BridgeEvents[Name]) => unknown): Off {
+    return this.#callbacks.on(name, call);
+  }
+
+  /**
+   * Opens a session, or goes on with the one of this name: after the worker has died, call it again with the same
+   * name. Rejects when the broker refuses, or when the native host cannot be reached for good.
+   */
+  open(name: string, url?: string, options?: SessionOptions): Promise<Session> {
+    const held = this.#sessions.get(name);
+    if (held?.opened && url === undefined && options === undefined) return Promise.resolve(held);
+    const session = held ?? new Session(this.#road, name, url, options ?? {});
+    this.#sessions.set(name, session);
+    const opened = session.open(url, options);
+    if (this.#port.state === "ready") void session.attach();
+    return opened;
+  }
+
+  /** The broker's counters. */
+  async status(): Promise<StatusAnswer> {
+    return (await this.#question({ type: "status", id: this.#nextId() })) as StatusAnswer;
+  }
+
+  /** Milliseconds to the broker and back. */
+  async ping(): Promise<number> {
+    const since = this.#clock.now();
+    await this.#question({ type: "ping", id: this.#nextId() });
+    return this.#clock.now() - since;
+  }
+
+  /** Opens the port if there is none. Needed only to try again after `failed`. */
+  wake(): void {
+    this.#touch();
+    if (this.#starting) return;
+    this.#starting = true;
+    void this.#start().finally(() => {
+      this.#starting = false;
+    });
+  }
+
+  /** Closes the port and keeps it closed until something is asked for. The sessions live on in the broker. */
+  async rest(): Promise<void> {
+    await Promise.all(this.sessions.map((session) => session.flush()));
+    this.#clock.clearTimeout(this.#idleTimer);
+    for (const session of this.sessions) session.lost();
+    this.#port.rest();
+  }
+
+  /** Lets handlers end, acknowledges, and hands over what was sent; waits 5 s at most. For the end of this worker. */
+  async drain(): Promise<void> {
+    const done = Promise.all(this.sessions.map((session) => session.drain())).then(async () => {
+      while (!this.sessions.every((session) => session.handedOver)) {
+        await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, 50));
+      }
+    });
+    await Promise.race([done, new Promise<void>((resolve) => this.#clock.setTimeout(resolve, DRAIN))]);
+  }
+
+  get #client(): string {
+    return this.#options.client ?? "main";
+  }
+
+  #nextId(): string {
+    this.#count += 1;
+    return `${this.#prefix}.${this.#count}`;
+  }
+
+  async #start(): Promise<void> {
+    if (!this.#who) {
+      try {
+        this.#who = await this.#identify();
+      } catch (error) {
+        this.#failed(error instanceof LongwireError ? error : this.#storageMissing());
+        return;
+      }
+    }
+    this.#port.start();
+  }
+
+  async #identify(): Promise<{ profile: string; instance: string }> {
+    if (this.#options.profile === undefined && !this.#memory.lasting) throw this.#storageMissing();
+    const profile = this.#options.profile ?? (await this.#memory.profile());
+    return { profile, instance: await this.#memory.instance() };
+  }
+
+  #storageMissing(): LongwireError {
+    return local("storage-missing", "there is no storage to keep the profile's id in", "action", this.#place);
+  }
+
+  #hello(): Hello {
+    return {
+      type: "hello",
+      protocol: PROTOCOL,
+      ...this.#who,
+      client: this.#client,
+      sdk: SDK,
+      needs: this.#options.needs,
+    };
+  }
+
+  #ready(welcome: Welcome): void {
+    this.#welcome = welcome;
+    for (const { frame } of this.#questions.values()) this.#port.post(frame);
+    for (const session of this.sessions) void session.attach();
+    this.#touch();
+  }
+
+  #post(frame: ToBroker): void {
+    this.#touch();
+    this.#port.post(frame);
+  }
+
+  #take(frame: ToExtension): void {
+    this.#touch();
+    const { id, session } = frame as { id?: string; session?: string };
+    const question = id === undefined ? undefined : this.#questions.get(id);
+    if (id !== undefined && question) {
+      this.#questions.delete(id);
+      if (frame.type === "error") question.reject(fromWire(frame));
+      else question.resolve(frame);
+    } else if (frame.type === "goaway") {
+      this.#callbacks.emit("goaway", frame);
+    } else if (session !== undefined) {
+      this.#sessions.get(session)?.take(frame);
+    } else if (frame.type === "error" || frame.type === "ok") {
+      this.#unaddressed(frame);
+    }
+  }
+
+  /** An answer that names its id only. */
+  #unaddressed(frame: ErrorFrame | ToExtension): void {
+    const { id } = frame as { id?: string };
+    const session = id === undefined ? undefined : this.sessions.find((one) => one.awaits(id));
+    if (session) session.take(frame as ToExtension);
+    else if (frame.type === "error") this.#report(fromWire(frame as ErrorFrame));
+  }
+
+  #lost(error: LongwireError): void {
+    for (const session of this.sessions) session.lost();
+    this.#report(error);
+  }
+
+  #failed(error: LongwireError): void {
+    for (const question of this.#questions.values()) question.reject(error);
+    this.#questions.clear();
+    for (const session of this.sessions) session.unreachable(error);
+    this.#report(error);
+  }
+
+  #report(error: LongwireError): void {
+    if (this.#callbacks.emit("error", error) === 0) report(error);
+  }
+
+  #question(frame: Status | Ping): Promise<ToExtension> {
+    return new Promise((resolve, reject) => {
+      this.#questions.set(frame.id, { frame, resolve, reject });
+      this.wake();
+      this.#port.post(frame);
+    });
+  }
+
+  /** Something happened: with `keepAlive: "alarms"` the port rests when nothing does for a while. */
+  #touch(): void {
+    if (this.#options.keepAlive !== "alarms") return;
+    this.#clock.clearTimeout(this.#idleTimer);
+    this.#idleTimer = this.#clock.setTimeout(() => {
+      const quiet = this.#questions.size === 0 && this.sessions.every((session) => session.quiet);
+      if (quiet && this.#port.state === "ready") void this.rest();
+      else this.#touch();
+    }, IDLE);
+  }
+}

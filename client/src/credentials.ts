@@ -1,0 +1,13 @@
+// The browser's cookies for a server, as a header. It stores nothing and sends nothing.
+
+import { type ExtensionApi, extensionApi } from "./surroundings.js";
+
+/**
+ * The `Cookie` header this browser would send to a URL: `{ headers: { cookie: await cookieHeader(url) } }`.
+ * Needs the permission `cookies` and a host permission for the URL. `ws:` and `wss:` count as `http:` and `https:`.
+ */
+export async function cookieHeader(url: string, api: ExtensionApi = extensionApi()): Promise<string> {
+  if (!api.cookies) throw new TypeError('longwire: add "cookies" to "permissions" in manifest.json');
+  const cookies = await api.cookies.getAll({ url: url.replace(/^ws/, "http") });
+  return cookies.map(({ name, value }) => `${name}=${value}`).join("; ");
+}

@@ -1,0 +1,228 @@
+// Every failure as one typed error that says what to do. It maps the browsers' texts; it does not decide to retry.
+
+import type { ErrorFrame, Retry, WireCode, WireError } from "./wire.js";
+
+/** Failures between the extension and the host, as the browser tells them, and those the SDK finds itself. */
+export type LocalCode =
+  /** The manifest lacks the permission `nativeMessaging`, or this page may not connect (content script). */
+  | "permission-missing"
+  /** No host manifest is registered where this browser looks, or it is broken. */
+  | "host-not-found"
+  /** The host's name is not a legal one. */
+  | "host-name-invalid"
+  /** The host is installed, but not for this extension's id. */
+  | "host-forbidden"
+  /** The administrator's policy forbids the host. */
+  | "host-blocked"
+  /** The host was started and ended: crashed, was killed, or cannot be run. */
+  | "host-exited"
+  /** The operating system could not start the host. */
+  | "host-not-started"
+  /** The host wrote something that is not a frame, or too much at once. */
+  | "host-garbled"
+  /** The host said nothing in time. */
+  | "host-silent"
+  /** The port closed and the browser did not say why. */
+  | "port-lost"
+  /** A message is too large for the browser. */
+  | "message-too-large"
+  /** A value cannot be sent as JSON. */
+  | "not-serializable"
+  /** Three hosts in a row died within two seconds; the SDK stopped starting them. */
+  | "host-keeps-dying"
+  /** Neither `chrome.storage` (permission `storage`) nor a `profile` of your own. */
+  | "storage-missing"
+  /** A message handler failed as often as allowed; the message waits for `done()`. */
+  | "handler-failed"
+  /** Another port of the same client took the session over. */
+  | "superseded"
+  /** The session or bridge was left or closed by this side. */
+  | "left";
+
+/** What went wrong, as a stable word. */
+export type ErrorCode = WireCode | LocalCode;
+
+/** Every error the SDK throws, rejects with or reports. */
+export class LongwireError extends Error {
+  override readonly name = "LongwireError";
+  /** The stable word to test for. */
+  readonly code: ErrorCode;
+  /** What may be done: `no`, `now`, `later`, `auth`, or `action` (a person has to change something). */
+  readonly retry: Retry;
+  /** What the browser or the broker said, word for word. */
+  readonly said: string | undefined;
+  /** The command that finds out more, to be pasted in a terminal. */
+  readonly doctor: string;
+  /** What mends it, when that is known: a command or a line for the manifest. */
+  readonly fix: string | undefined;
+  /** More from the broker. */
+  readonly detail: unknown;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    more: { retry?: Retry; said?: string; doctor?: string; fix?: string; detail?: unknown } = {},
+  ) {
+    super(message);
+    this.code = code;
+    this.retry = more.retry ?? "no";
+    this.said = more.said;
+    this.doctor = more.doctor ?? "longwire doctor";
+    this.fix = more.fix;
+    this.detail = more.detail;
+  }
+}
+
+/** What is needed to name the right command. */
+export interface Place {
+  /** The host's name. */
+  host: string;
+  /** The extension's id. */
+  extension: string;
+}
+
+type Row = [RegExp, LocalCode, Retry, string];
+
+// The texts of Chromium 156 and Firefox 153, most telling first.
+const TEXTS: Row[] = [
+  [
+    /disabled by the system administrator/,
+    "host-blocked",
+    "action",
+    "a policy of this computer's administrator forbids the native host",
+  ],
+  [
+    /is forbidden/,
+    "host-forbidden",
+    "action",
+    "the native host is installed, but not for this extension's id",
+  ],
+  [
+    /host not found|No such native application/,
+    "host-not-found",
+    "action",
+    "the native host is not installed for this browser",
+  ],
+  [
+    /Invalid native messaging host name|Type error for parameter application/,
+    "host-name-invalid",
+    "no",
+    "the host's name may have lower case letters, digits, dots and underscores only",
+  ],
+  [
+    /nativeMessaging permission|Invalid native messaging target|requires a valid 'application'/,
+    "permission-missing",
+    "action",
+    "this context may not use native messaging",
+  ],
+  [
+    /Native messaging portal/,
+    "host-not-started",
+    "action",
+    "this browser's sandbox offers no way to a native host",
+  ],
+  [/Failed to start/, "host-not-started", "later", "the operating system could not start the native host"],
+  [/has exited/, "host-exited", "later", "the native host ended"],
+  [
+    /tried to send a message of|Error when communicating/,
+    "host-garbled",
+    "later",
+    "the native host wrote something the browser does not accept",
+  ],
+  [
+    /An unexpected error occurred/,
+    "host-exited",
+    "later",
+    "the native host cannot be run or wrote something the browser does not accept",
+  ],
+  [
+    /exceeded maximum allowed size|Write too big/,
+    "message-too-large",
+    "no",
+    "the message is too large for the browser",
+  ],
+  [/Could not serialize/, "not-serializable", "no", "the message cannot be sent as JSON"],
+  [/disconnected port/, "port-lost", "later", "the port was closed"],
+];
+
+/** The typed error for what a browser said when a port closed or did not open. */
+export function fromBrowser(said: string | undefined, place: Place): LongwireError {
+  for (const [text, code, retry, message] of TEXTS) {
+    if (said && text.test(said)) return local(code, message, retry, place, said);
+  }
+  // Firefox says nothing at all when a host has exited.
+  if (!said) return local("host-exited", "the native host ended", "later", place);
+  return local("port-lost", "the port to the native host closed", "later", place, said);
+}
+
+/** An error of the SDK's own, with the commands for this host and extension. */
+export function local(
+  code: LocalCode,
+  message: string,
+  retry: Retry,
+  place: Place,
+  said?: string,
+): LongwireError {
+  const fix = fixFor(code, place);
+  return new LongwireError(code, `longwire: ${message}${fix ? ` (${fix})` : ""}`, {
+    retry,
+    said,
+    fix,
+  });
+}
+
+function fixFor(code: LocalCode, { host, extension }: Place): string | undefined {
+  switch (code) {
+    case "host-not-found":
+    case "host-forbidden": {
+      const name = host === DEFAULT_HOST ? "" : ` --name ${host}`;
+      return `longwire install --extension ${extension}${name}`;
+    }
+    case "permission-missing":
+      return 'add "nativeMessaging" to "permissions" in manifest.json, and connect from an extension page or worker';
+    case "storage-missing":
+      return 'add "storage" to "permissions" in manifest.json, or give connect() a profile';
+    case "host-blocked":
+      return `the policies NativeMessagingBlocklist and NativeMessagingAllowlist must let ${host} through`;
+    default:
+      return undefined;
+  }
+}
+
+/** The name the installer registers unless told otherwise. */
+export const DEFAULT_HOST = "com.longwire.bridge";
+
+const OF_THE_LINK = new Set<ErrorCode>([
+  "dns",
+  "refused",
+  "unreachable",
+  "tls",
+  "proxy",
+  "http-status",
+  "handshake",
+  "timeout",
+  "heartbeat",
+]);
+
+/** The typed error for an error of the broker. `url` names the server for errors of the link. */
+export function fromWire(error: WireError | ErrorFrame, url?: string): LongwireError {
+  const doctor =
+    url && OF_THE_LINK.has(error.code) ? `longwire doctor --url ${bare(url)}` : "longwire doctor";
+  const detail = "detail" in error ? error.detail : undefined;
+  return new LongwireError(error.code, `longwire: ${error.message}`, {
+    retry: error.retry,
+    said: error.message,
+    doctor,
+    detail,
+  });
+}
+
+/** A URL without what may be secret: user, password, query and fragment. */
+function bare(url: string): string {
+  try {
+    const { protocol, host, pathname } = new URL(url);
+    return `${protocol}//${host}${pathname}`;
+  } catch {
+    return url.replace(/[?#].*/s, "");
+  }
+}

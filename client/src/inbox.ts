@@ -1,0 +1,278 @@
+// Hands messages and gaps to their consumers in order and says when each is finished. It does not know the port;
+// acks.ts counts, session.ts sends.
+
+import type { Receipt } from "./acks.js";
+import { LongwireError } from "./errors.js";
+import { type Off, report } from "./events.js";
+import type { Received } from "./received.js";
+import type { Clock } from "./surroundings.js";
+import type { Gap } from "./wire.js";
+
+/** How often a message is handed to a handler that throws, all in all. */
+export const ATTEMPTS = 3;
+const FIRST_RETRY = 100;
+
+/** A loss, told in its place. `reason` is the protocol's, or `reset`: continuity could not be proven. */
+export type GapEvent = Omit<Gap, "type" | "seq" | "redelivered" | "reason"> & {
+  reason: Gap["reason"] | "reset";
+};
+
+export type MessageHandler = (message: Received) => unknown;
+export type GapHandler = (gap: GapEvent) => unknown;
+
+/** A message or a gap on its way, with the receipt to give when it has been processed. */
+export type Item =
+  | { readonly receipt: Receipt; readonly message: Received; readonly gap?: never }
+  | { readonly receipt?: Receipt; readonly gap: GapEvent; readonly message?: never };
+
+interface Handler {
+  readonly gaps: boolean;
+  readonly call: (subject: never) => unknown;
+  readonly wants?: ((message: Received) => boolean) | undefined;
+}
+
+interface Failure {
+  readonly handler: Handler;
+  readonly error: unknown;
+}
+
+/** The messages of one session that are not finished. The window bounds it: nothing else fills it. */
+export class Inbox {
+  readonly #clock: Clock;
+  readonly #manual: boolean;
+  readonly #attempts: number;
+  readonly #failed: (error: LongwireError, message: Received) => void;
+  #queue: Item[] = [];
+  /** Replaced, never changed, so that a run over it is not disturbed. */
+  #handlers: readonly Handler[] = [];
+  #reading = false;
+  /** The item that handlers or a loop's body are working on. */
+  #current: Item | undefined;
+  /** The current item failed too often and waits for `done()`. */
+  #stuck = false;
+  #paused = false;
+  #end: { readonly error?: LongwireError } | undefined;
+  #readers: (() => void)[] = [];
+  #idle: (() => void)[] = [];
+
+  /** In manual mode nothing is finished but by `done()`, and nobody is waited for. */
+  constructor(
+    clock: Clock,
+    manual: boolean,
+    attempts: number,
+    failed: (error: LongwireError, message: Received) => void,
+  ) {
+    this.#clock = clock;
+    this.#manual = manual;
+    this.#attempts = attempts;
+    this.#failed = failed;
+  }
+
+  /** Whether nothing waits and nobody works. */
+  get quiet(): boolean {
+    return this.#queue.length === 0 && this.#current === undefined;
+  }
+
+  /** Takes a message or a gap. */
+  push(item: Item): void {
+    this.#queue.push(item);
+    this.#wake();
+  }
+
+  /** A message was finished by hand. */
+  done(message: Received): void {
+    if (this.#queue[0]?.message === message) this.#queue.shift();
+    if (this.#stuck && this.#current?.message === message) {
+      this.#settle(this.#current);
+      this.#run();
+    }
+  }
+
+  /** Calls a handler for every message that `wants` accepts. */
+  onMessage(call: MessageHandler, wants?: (message: Received) => boolean): Off {
+    if (this.#reading) throw new TypeError("longwire: this session is being read by a loop");
+    return this.#add({ gaps: false, call, wants });
+  }
+
+  /** Calls a handler for every gap. */
+  onGap(call: GapHandler): Off {
+    return this.#add({ gaps: true, call });
+  }
+
+  /** Reads messages one by one. A message is finished when the next one is asked for. */
+  async *read(): AsyncGenerator<Received, void, undefined> {
+    if (this.#reading || this.#listens(false)) {
+      throw new TypeError("longwire: this session has a reader already");
+    }
+    this.#reading = true;
+    try {
+      for (;;) {
+        const item = await this.#next();
+        if (!item) return;
+        this.#current = item;
+        yield item.message as Received;
+        this.#settle(item);
+      }
+    } finally {
+      this.#reading = false;
+      this.#putBack();
+    }
+  }
+
+  /** Nothing more will come: readers end, with an error if there is one. */
+  end(error?: LongwireError): void {
+    this.#end ??= { error };
+    this.#wake();
+  }
+
+  /** Messages may come again after `end`. */
+  revive(): void {
+    this.#end = undefined;
+  }
+
+  /** Hands out nothing more; resolves when whoever is at work has settled. */
+  async pause(): Promise<void> {
+    this.#paused = true;
+    if (this.#current && !this.#stuck) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #add(handler: Handler): Off {
+    this.#handlers = [...this.#handlers, handler];
+    // Not at once: the code that adds a message handler may be about to add one for gaps.
+    queueMicrotask(() => this.#wake());
+    return () => {
+      this.#handlers = this.#handlers.filter((other) => other !== handler);
+    };
+  }
+
+  #listens(gaps: boolean): boolean {
+    return this.#handlers.some((handler) => handler.gaps === gaps);
+  }
+
+  #wake(): void {
+    for (const resolve of this.#readers.splice(0)) resolve();
+    if (!this.#reading) this.#run();
+  }
+
+  /** Everybody is through with the item. */
+  #settle(item: Item): void {
+    if (!(this.#manual && item.message)) item.receipt?.finish();
+    this.#current = undefined;
+    this.#stuck = false;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  // ---- read by a loop ----
+
+  async #next(): Promise<Item | undefined> {
+    for (;;) {
+      const item = this.#paused ? undefined : this.#queue.shift();
+      if (item?.message) return item;
+      if (item) {
+        await this.#offer(item);
+        this.#settle(item);
+      } else if (this.#end && !this.#paused) {
+        if (this.#end.error) throw this.#end.error;
+        return undefined;
+      } else {
+        await new Promise<void>((resolve) => this.#readers.push(resolve));
+      }
+    }
+  }
+
+  /** The loop was left in the middle of a body: its message was not finished and comes again. */
+  #putBack(): void {
+    const item = this.#current;
+    this.#current = undefined;
+    if (!item?.message || item.receipt.finished || this.#manual) return;
+    item.message.redelivered = true;
+    this.#queue.unshift(item);
+  }
+
+  // ---- pushed to handlers, one message after the other ----
+
+  #run(): void {
+    while (!this.#current && !this.#paused) {
+      const item = this.#queue[0];
+      // What nobody listens for waits: the listener may be added a moment later.
+      if (!item || !(this.#listens(false) || (item.gap && this.#listens(true)))) return;
+      this.#queue.shift();
+      this.#current = item;
+      const work = this.#offer(item);
+      if (!work || (this.#manual && item.message)) {
+        this.#settle(item);
+      } else {
+        void work.then(() => {
+          if (this.#current !== item || this.#stuck) return;
+          this.#settle(item);
+          this.#run();
+        });
+      }
+    }
+  }
+
+  /** Calls the handlers; undefined when all were done at once. Never rejects. */
+  #offer(item: Item): Promise<void> | undefined {
+    const handlers = this.#handlers;
+    if (item.gap && !this.#listens(true)) {
+      console.warn(`longwire: messages of session ${item.gap.session} were lost`, item.gap);
+    }
+    const results = this.#call(handlers, item);
+    return results && this.#persist(item, results);
+  }
+
+  #call(handlers: readonly Handler[], item: Item): Promise<Failure | undefined>[] | undefined {
+    let results: Promise<Failure | undefined>[] | undefined;
+    const subject = (item.message ?? item.gap) as never;
+    for (const handler of handlers) {
+      if (handler.gaps === (item.gap === undefined)) continue;
+      if (item.message && handler.wants && !handler.wants(item.message)) continue;
+      try {
+        const result = handler.call(subject);
+        if (!isThenable(result)) continue;
+        results ??= [];
+        results.push(
+          Promise.resolve(result).then(
+            () => undefined,
+            (error: unknown) => ({ handler, error }),
+          ),
+        );
+      } catch (error) {
+        results ??= [];
+        results.push(Promise.resolve({ handler, error }));
+      }
+    }
+    return results;
+  }
+
+  /** Waits for the handlers, and calls those again that failed, a bounded number of times. */
+  async #persist(item: Item, first: Promise<Failure | undefined>[]): Promise<void> {
+    let results: Promise<Failure | undefined>[] | undefined = first;
+    for (let tries = 1; results; tries += 1) {
+      const failures = (await Promise.all(results)).filter((failure) => failure !== undefined);
+      const [failure] = failures;
+      if (!failure) return;
+      report(failure.error);
+      if (!item.message || item.receipt.finished) return;
+      if (tries >= this.#attempts) {
+        this.#stuck = this.#current === item;
+        const text = `longwire: a handler failed ${tries} times on message ${item.receipt.seq}`;
+        this.#failed(new LongwireError("handler-failed", text, { detail: failure.error }), item.message);
+        return;
+      }
+      const cap = FIRST_RETRY * 4 ** (tries - 1);
+      await new Promise<void>((resolve) => {
+        this.#clock.setTimeout(resolve, (cap / 2) * (1 + this.#clock.random()));
+      });
+      item.message.redelivered = true;
+      results = this.#call(
+        failures.map(({ handler }) => handler),
+        item,
+      );
+    }
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | undefined)?.then === "function";
+}

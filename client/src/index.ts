@@ -1,0 +1,24 @@
+// The front door: what the package exports. It adds nothing of its own.
+
+export { Bridge, type BridgeEvents, type ConnectOptions, connect } from "./bridge.js";
+export { cookieHeader } from "./credentials.js";
+export { type ErrorCode, type LocalCode, LongwireError } from "./errors.js";
+export type { Off } from "./events.js";
+export type { GapEvent, GapHandler, MessageHandler } from "./inbox.js";
+export type { Sendable } from "./payload.js";
+export type { PortState } from "./port.js";
+export type { Received } from "./received.js";
+export type {
+  AuthHandler,
+  AuthRequest,
+  RequestOptions,
+  SendOptions,
+  SendOutcome,
+  Session,
+  SessionEvents,
+  SessionOptions,
+  StateEvent,
+  SubscribeSpec,
+} from "./session.js";
+export { LongwireSocket, type SocketEventMap, type SocketOptions } from "./socket.js";
+export type * from "./wire.js";

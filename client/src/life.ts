@@ -1,0 +1,67 @@
+// Ties bridges to the life of the worker: browser start, alarms, updates of the extension. It opens no port itself.
+
+import type { ExtensionApi } from "./surroundings.js";
+
+/** What a bridge does for its worker's life. */
+export interface Living {
+  /** Opens the port if there is none. */
+  wake(): void;
+  /** Ends work and hands over. */
+  drain(): Promise<void>;
+  readonly sessions: readonly unknown[];
+}
+
+/** How a bridge wants to live. */
+export interface LifeOptions {
+  keepAlive: true | "alarms";
+  updates?: boolean | undefined;
+}
+
+/** The alarm's name. */
+export const ALARM = "longwire";
+/** Minutes between alarms; browsers allow no less. */
+export const PERIOD = 0.5;
+
+interface Circle {
+  readonly bridges: Set<Living>;
+  updates: boolean;
+}
+
+const circles = new WeakMap<ExtensionApi["runtime"], Circle>();
+
+/** Registers the listeners, in the same turn: the browser starts a worker only for listeners of its first turn. */
+export function live(api: ExtensionApi, bridge: Living, options: LifeOptions): void {
+  if (!inBackground()) return;
+  let circle = circles.get(api.runtime);
+  if (!circle) {
+    circle = { bridges: new Set(), updates: true };
+    circles.set(api.runtime, circle);
+    register(api, circle);
+  }
+  circle.bridges.add(bridge);
+  if (options.updates === false) circle.updates = false;
+}
+
+function register(api: ExtensionApi, circle: Circle): void {
+  const wake = () => {
+    for (const bridge of circle.bridges) if (bridge.sessions.length > 0) bridge.wake();
+  };
+  // Without this listener a browser does not start the worker at all until something else does.
+  api.runtime.onStartup?.addListener(wake);
+  // With an open port Chromium never applies an update by itself.
+  api.runtime.onUpdateAvailable?.addListener(() => {
+    if (!circle.updates) return;
+    void Promise.all([...circle.bridges].map((bridge) => bridge.drain())).then(() => api.runtime.reload?.());
+  });
+  // Fetches what has come while the worker slept, and starts a worker again that was killed.
+  api.alarms?.onAlarm.addListener((alarm) => {
+    if (alarm.name === ALARM) wake();
+  });
+  void api.alarms?.create(ALARM, { periodInMinutes: PERIOD });
+}
+
+/** Whether this is a worker or an event page: popups and other pages come and go with their windows. */
+function inBackground(): boolean {
+  const { document, location } = globalThis as { document?: unknown; location?: { pathname: string } };
+  return document === undefined || location?.pathname === "/_generated_background_page.html";
+}

@@ -1,0 +1,46 @@
+// Turns what a developer hands over into a payload on the wire, and back. It neither sends nor stores.
+
+import type { Payload } from "./wire.js";
+
+/** What can be sent: text, bytes, or any value that JSON can hold. */
+export type Sendable = string | ArrayBuffer | ArrayBufferView | Json;
+type Json = null | boolean | number | object;
+
+/** The payload of a value: strings as text, buffers and views as bytes, everything else as JSON. */
+export function toPayload(data: Sendable): Payload {
+  if (typeof data === "string") return { text: data.toWellFormed?.() ?? data };
+  const bytes = toBytes(data);
+  if (bytes) return { base64: toBase64(bytes) };
+  const encoded = JSON.stringify(data);
+  if (encoded === undefined) throw new TypeError("longwire: this value cannot be sent as JSON");
+  return { json: JSON.parse(encoded) };
+}
+
+/** The bytes of a buffer or view, without copying; undefined for anything else. */
+export function toBytes(data: unknown): Uint8Array | undefined {
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return undefined;
+}
+
+/** Base64 with padding. */
+export function toBase64(bytes: Uint8Array): string {
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += 0x8000) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  }
+  return btoa(binary);
+}
+
+/** The bytes of base64 text. */
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at += 1) bytes[at] = binary.charCodeAt(at);
+  return bytes;
+}
+
+/** Length of a text in UTF-8 bytes. */
+export function utf8Length(text: string): number {
+  return new TextEncoder().encode(text).length;
+}

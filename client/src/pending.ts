@@ -1,0 +1,185 @@
+// Keeps what a session has said until the broker takes responsibility, and says it again on a new attachment with
+// the same id. It does not build frames, nor read the ones that come.
+
+import { LongwireError } from "./errors.js";
+import type { Clock } from "./surroundings.js";
+import type { Cancel, ToBroker } from "./wire.js";
+
+/** Frames that carry an id and are answered. */
+export type Asked = Extract<ToBroker, { id?: string; session: string }> & { id: string };
+
+/** One thing said and not settled. */
+export interface Entry {
+  readonly frame: Asked;
+  /** Size of the payload, roughly, in bytes. */
+  readonly bytes: number;
+  /** When it was said, by the clock. */
+  readonly since: number;
+  /** The broker has taken responsibility. */
+  accepted: boolean;
+  /** It has left on the present attachment. */
+  posted: boolean;
+  /** Takes the frame that ends it. */
+  readonly settle: (frame: never) => void;
+  readonly fail: (error: LongwireError) => void;
+  /** Called once when the broker has taken responsibility. */
+  readonly onAccepted?: () => void;
+}
+
+/** Entries and bytes that may wait here for a port. More is refused with `outbox-full`. */
+export const BOUND = { entries: 4096, bytes: 64 * 1024 * 1024 };
+/** Entries and bytes that may be on their way to the broker without its word. */
+export const FLIGHT = { entries: 1024, bytes: 4 * 1024 * 1024 };
+
+/** The unsettled entries of one session, in the order they were said. */
+export class Pending {
+  readonly #clock: Clock;
+  readonly #post: (frame: Asked | Cancel) => void;
+  readonly #entries = new Map<string, Entry>();
+  #waiting: Entry[] = [];
+  #attached = false;
+  #bytes = 0;
+  #flight = { entries: 0, bytes: 0 };
+
+  constructor(clock: Clock, post: (frame: Asked | Cancel) => void) {
+    this.#clock = clock;
+    this.#post = post;
+  }
+
+  /** Bytes that the broker has not taken yet. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether everything said has been settled. */
+  get quiet(): boolean {
+    return this.#entries.size === 0;
+  }
+
+  /** Whether the broker has taken responsibility for everything. */
+  get handedOver(): boolean {
+    return [...this.#entries.values()].every((entry) => entry.accepted);
+  }
+
+  /** Says something now, or as soon as there is an attachment. */
+  add(entry: Entry): void {
+    if (
+      this.#waiting.length >= BOUND.entries ||
+      (this.#bytes > 0 && this.#bytes + entry.bytes > BOUND.bytes)
+    ) {
+      entry.fail(
+        new LongwireError("outbox-full", "longwire: too much is waiting to be sent", { retry: "later" }),
+      );
+      return;
+    }
+    this.#entries.set(entry.frame.id, entry);
+    this.#waiting.push(entry);
+    this.#bytes += entry.bytes;
+    this.#pump();
+  }
+
+  /** The entry of an id, if it is not settled. */
+  find(id: string): Entry | undefined {
+    return this.#entries.get(id);
+  }
+
+  /** The broker has taken responsibility; it will not be said again. */
+  accepted(id: string): Entry | undefined {
+    const entry = this.#entries.get(id);
+    if (entry) {
+      this.#taken(entry);
+      this.#pump();
+    }
+    return entry;
+  }
+
+  /** Settles and forgets. Returns the entry, or undefined when nobody waits for this id. */
+  settled(id: string): Entry | undefined {
+    const entry = this.accepted(id);
+    this.#entries.delete(id);
+    return entry;
+  }
+
+  /** Withdraws what has not left; asks the broker to withdraw what has. Returns the entry if it had not left. */
+  cancel(id: string, session: string): Entry | undefined {
+    const entry = this.#entries.get(id);
+    if (!entry) return undefined;
+    if (entry.posted || entry.accepted) {
+      if (this.#attached) this.#post({ type: "cancel", session, id });
+      return undefined;
+    }
+    return this.#remove(entry);
+  }
+
+  /** There is an attachment: everything not taken is said again, in order. */
+  attached(): void {
+    this.#attached = true;
+    this.#flight = { entries: 0, bytes: 0 };
+    this.#waiting = [...this.#entries.values()].filter((entry) => !entry.accepted);
+    for (const entry of this.#waiting) entry.posted = false;
+    this.#pump();
+  }
+
+  /** The attachment is gone. */
+  lost(): void {
+    this.#attached = false;
+  }
+
+  /** Accepted entries, for the day their broker is gone. */
+  *inBroker(): Iterable<Entry> {
+    for (const entry of [...this.#entries.values()]) if (entry.accepted) yield entry;
+  }
+
+  /** Fails everything the broker has not taken, or everything there is. */
+  failAll(error: LongwireError, everything: boolean): void {
+    for (const entry of [...this.#entries.values()]) {
+      if (everything || !entry.accepted) this.#remove(entry).fail(error);
+    }
+  }
+
+  #remove(entry: Entry): Entry {
+    this.#waiting = this.#waiting.filter((other) => other !== entry);
+    this.#taken(entry);
+    this.#entries.delete(entry.frame.id);
+    return entry;
+  }
+
+  #taken(entry: Entry): void {
+    if (entry.accepted) return;
+    entry.accepted = true;
+    this.#bytes -= entry.bytes;
+    if (entry.posted) {
+      this.#flight.entries -= 1;
+      this.#flight.bytes -= entry.bytes;
+    }
+    entry.onAccepted?.();
+  }
+
+  #pump(): void {
+    while (this.#attached && this.#waiting.length > 0) {
+      const { entries, bytes } = this.#flight;
+      const next = this.#waiting[0] as Entry;
+      if (entries >= FLIGHT.entries || (entries > 0 && bytes + next.bytes > FLIGHT.bytes)) return;
+      this.#waiting.shift();
+      const frame = this.#withRestOfTtl(next);
+      if (!frame) {
+        this.#entries.delete(next.frame.id);
+        this.#taken(next);
+        next.settle({ outcome: "expired" } as never);
+        continue;
+      }
+      next.posted = true;
+      this.#flight.entries += 1;
+      this.#flight.bytes += next.bytes;
+      this.#post(frame);
+    }
+  }
+
+  /** The frame with the time it has already waited taken off; undefined when its time is over. */
+  #withRestOfTtl(entry: Entry): Asked | undefined {
+    const { frame } = entry;
+    if (frame.type !== "send" || frame.ttl === undefined) return frame;
+    const ttl = frame.ttl - (this.#clock.now() - entry.since);
+    return ttl > 0 ? { ...frame, ttl } : undefined;
+  }
+}

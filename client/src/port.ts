@@ -1,0 +1,299 @@
+// The life of the port to the native host: connect, greet, lose, try again, give up. It moves frames and does not
+// read them, but for the few that concern the pipe itself.
+
+import { fromBrowser, fromWire, LongwireError, local, type Place } from "./errors.js";
+import { Joiner, SLICE, split } from "./parts.js";
+import type { Clock, ExtensionApi, NativePort } from "./surroundings.js";
+import type { ErrorFrame, Hello, HostWord, Part, ToBroker, ToExtension, Welcome } from "./wire.js";
+
+/**
+ * `resting`: no port, and none wanted. `connecting`: a port is open, the broker has not answered. `ready`: frames flow.
+ * `waiting`: the port died, another follows. `failed`: no further port is tried until somebody asks for one.
+ */
+export type PortState = "resting" | "connecting" | "ready" | "waiting" | "failed";
+
+/** What the pipe tells. */
+export interface PortRoad {
+  /** The broker has answered: say again what must be said. */
+  ready(welcome: Welcome): void;
+  /** A frame, out of its parts and batch. */
+  frame(frame: ToExtension): void;
+  /** The attachment is gone; another try follows. */
+  lost(error: LongwireError): void;
+  /** There will be no other try by itself. */
+  failed(error: LongwireError): void;
+  state(state: PortState, error?: LongwireError): void;
+}
+
+/** A port that lived shorter than this, in milliseconds, counts towards giving up. */
+export const SHORT_LIFE = 2000;
+/** So many short lives in a row, and no further host is started. */
+export const SHORT_LIVES = 3;
+/** Milliseconds the broker has to answer the greeting. A `host starting` begins them anew. */
+export const PATIENCE = 20_000;
+const FIRST_DELAY = 250;
+const LONGEST_DELAY = 30_000;
+/** Encoded length at which a batch is closed, in UTF-16 units. */
+const BATCH = 128 * 1024;
+
+/** The road to the broker: at most one port at a time. */
+export class HostPort {
+  readonly #api: ExtensionApi;
+  readonly #clock: Clock;
+  readonly #place: Place;
+  readonly #hello: () => Hello;
+  readonly #road: PortRoad;
+  #state: PortState = "resting";
+  #port: NativePort | undefined;
+  #joiner = new Joiner();
+  #out: ToBroker[] = [];
+  #flushing = false;
+  #born = 0;
+  #shortLives = 0;
+  #failures = 0;
+  #timer: unknown;
+  #parts = 0;
+  /** What the host said before it went. */
+  #lastWord: LongwireError | undefined;
+
+  constructor(api: ExtensionApi, clock: Clock, place: Place, hello: () => Hello, road: PortRoad) {
+    this.#api = api;
+    this.#clock = clock;
+    this.#place = place;
+    this.#hello = hello;
+    this.#road = road;
+  }
+
+  get state(): PortState {
+    return this.#state;
+  }
+
+  /** Opens a port if there is none. After `failed` it begins anew. */
+  start(): void {
+    if (this.#state !== "resting" && this.#state !== "failed") return;
+    this.#shortLives = 0;
+    this.#failures = 0;
+    this.#dial();
+  }
+
+  /** Closes the port and opens none. */
+  rest(): void {
+    this.#flush();
+    this.#drop()?.disconnect();
+    this.#enter("resting");
+  }
+
+  /** Sends a frame. Frames of one turn leave together. Without a broker it is not sent: the caller says it again. */
+  post(frame: ToBroker): void {
+    if (this.#state !== "ready") return;
+    this.#out.push(frame);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #enter(state: PortState, error?: LongwireError): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#road.state(state, error);
+  }
+
+  #dial(): void {
+    this.#enter("connecting");
+    this.#born = this.#clock.now();
+    if (!this.#api.runtime.connectNative) {
+      this.#giveUp(
+        local("permission-missing", "this context may not use native messaging", "action", this.#place),
+      );
+      return;
+    }
+    let port: NativePort;
+    try {
+      // The listeners must be there in the same turn: the browser throws away what comes earlier.
+      port = this.#api.runtime.connectNative(this.#place.host);
+      port.onMessage.addListener((frame) => {
+        if (port === this.#port) this.#take(frame);
+      });
+      port.onDisconnect.addListener((closed) => {
+        // Reading lastError also keeps Chromium from complaining that nobody did.
+        const said = this.#api.runtime.lastError?.message ?? (closed ?? port).error?.message;
+        if (port === this.#port) this.#died(this.#lastWord ?? fromBrowser(said ?? undefined, this.#place));
+      });
+    } catch (error) {
+      this.#died(fromBrowser((error as Error).message, this.#place));
+      return;
+    }
+    this.#port = port;
+    this.#greet();
+  }
+
+  #greet(): void {
+    this.#wait();
+    this.#write([this.#hello()]);
+  }
+
+  #wait(): void {
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = this.#clock.setTimeout(() => {
+      const error = local("host-silent", "the native host did not answer", "later", this.#place);
+      this.#port?.disconnect();
+      this.#died(this.#lastWord ?? error);
+    }, PATIENCE);
+  }
+
+  // ---- in ----
+
+  #take(frame: unknown): void {
+    const { type } = (frame ?? {}) as { type?: unknown };
+    if (type === "batch") {
+      const port = this.#port;
+      for (const one of (frame as { frames?: unknown[] }).frames ?? []) {
+        // A callback may have closed the port.
+        if (port === this.#port) this.#take(one);
+      }
+    } else if (type === "part") {
+      const whole = this.#joiner.take(frame as Part);
+      if (whole !== undefined) this.#take(whole);
+    } else if (type === "welcome") {
+      this.#welcome(frame as Welcome);
+    } else if (type === "host") {
+      this.#host(frame as HostWord);
+    } else if (type === "error" && this.#state === "connecting") {
+      this.#refused(frame as ErrorFrame);
+    } else if (typeof type === "string") {
+      this.#road.frame(frame as ToExtension);
+    }
+  }
+
+  #welcome(welcome: Welcome): void {
+    this.#clock.clearTimeout(this.#timer);
+    this.#failures = 0;
+    this.#lastWord = undefined;
+    this.#enter("ready");
+    this.#road.ready(welcome);
+  }
+
+  #host(word: HostWord): void {
+    const error = fromWire({
+      code: word.code ?? "broker-lost",
+      message: word.message ?? `the native host says: ${word.state}`,
+      retry: "later",
+    });
+    if (word.state === "starting") {
+      this.#wait();
+    } else if (word.state === "lost") {
+      this.#forget();
+      this.#wait();
+      this.#enter("connecting", error);
+      this.#road.lost(error);
+    } else if (word.state === "back") {
+      this.#forget();
+      this.#enter("connecting");
+      this.#greet();
+    } else if (word.state === "failed") {
+      this.#port?.disconnect();
+      this.#died(error);
+    }
+  }
+
+  /** An error before the welcome concerns the greeting. */
+  #refused(frame: ErrorFrame): void {
+    const error = fromWire(frame);
+    if (frame.retry === "now" || frame.retry === "later") {
+      this.#lastWord = error;
+    } else {
+      this.#port?.disconnect();
+      this.#giveUp(error);
+    }
+  }
+
+  // ---- out ----
+
+  #flush(): void {
+    if (this.#state === "ready" && this.#out.length > 0) this.#write(this.#out.splice(0));
+  }
+
+  #write(frames: ToBroker[]): void {
+    let batch: ToBroker[] = [];
+    let size = 0;
+    const close = () => {
+      const [only] = batch;
+      if (only) this.#postMessage(batch.length === 1 ? only : { type: "batch", frames: batch });
+      batch = [];
+      size = 0;
+    };
+    for (const frame of frames) {
+      const encoded = JSON.stringify(frame);
+      if (encoded.length > SLICE) {
+        close();
+        this.#parts += 1;
+        for (const part of split(encoded, `p${this.#parts}`)) this.#postMessage(part);
+        continue;
+      }
+      if (size + encoded.length > BATCH) close();
+      batch.push(frame);
+      size += encoded.length;
+    }
+    close();
+  }
+
+  #postMessage(message: unknown): void {
+    try {
+      this.#port?.postMessage(message);
+    } catch (error) {
+      this.#died(fromBrowser((error as Error).message, this.#place));
+    }
+  }
+
+  // ---- the end of a port ----
+
+  /** Forgets the port and everything that belongs to it. */
+  #drop(): NativePort | undefined {
+    const port = this.#port;
+    this.#port = undefined;
+    this.#lastWord = undefined;
+    this.#clock.clearTimeout(this.#timer);
+    this.#forget();
+    return port;
+  }
+
+  #forget(): void {
+    this.#joiner = new Joiner();
+    this.#out = [];
+  }
+
+  #died(error: LongwireError): void {
+    const lived = this.#clock.now() - this.#born;
+    this.#drop();
+    this.#shortLives = lived < SHORT_LIFE ? this.#shortLives + 1 : 0;
+    if (error.retry === "no" || error.retry === "action") {
+      this.#giveUp(error);
+      return;
+    }
+    if (this.#shortLives >= SHORT_LIVES) {
+      const text = `longwire: ${SHORT_LIVES} native hosts in a row died within ${SHORT_LIFE / 1000} s; the last: ${error.message}`;
+      this.#giveUp(
+        new LongwireError("host-keeps-dying", text, {
+          retry: "action",
+          said: error.said,
+          detail: error,
+        }),
+      );
+      return;
+    }
+    const cap = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#timer = this.#clock.setTimeout(() => this.#dial(), this.#clock.random() * cap);
+    this.#enter("waiting", error);
+    this.#road.lost(error);
+  }
+
+  #giveUp(error: LongwireError): void {
+    this.#drop();
+    this.#enter("failed", error);
+    this.#road.failed(error);
+  }
+}

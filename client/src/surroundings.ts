@@ -1,0 +1,73 @@
+// The few parts of the browser the SDK touches, as types, and the clock. Everything else takes them as arguments,
+// so that tests can bring their own. It does not call any of them.
+
+/** An extension event. */
+export interface Listenable<Args extends unknown[]> {
+  addListener(listener: (...args: Args) => void): void;
+}
+
+/** A port to the native host. */
+export interface NativePort {
+  postMessage(message: unknown): void;
+  disconnect(): void;
+  /** Firefox tells here why the port closed. */
+  readonly error?: { message?: string } | null;
+  readonly onMessage: Listenable<[message: unknown]>;
+  readonly onDisconnect: Listenable<[port: NativePort]>;
+}
+
+/** One area of `chrome.storage`. */
+export interface StorageArea {
+  get(key: string): Promise<Record<string, unknown>>;
+  set(items: Record<string, unknown>): Promise<void>;
+  remove(key: string): Promise<void>;
+}
+
+/** A cookie as `chrome.cookies` tells it. */
+export interface Cookie {
+  name: string;
+  value: string;
+}
+
+/** What the SDK uses of `chrome` or `browser`. */
+export interface ExtensionApi {
+  readonly runtime: {
+    readonly id?: string;
+    readonly lastError?: { message?: string } | null | undefined;
+    connectNative?(host: string): NativePort;
+    reload?(): void;
+    readonly onStartup?: Listenable<[]>;
+    readonly onUpdateAvailable?: Listenable<[details: { version: string }]>;
+  };
+  readonly storage?: { readonly local: StorageArea; readonly session?: StorageArea };
+  readonly alarms?: {
+    create(name: string, info: { periodInMinutes: number }): unknown;
+    clear(name: string): unknown;
+    readonly onAlarm: Listenable<[alarm: { name: string }]>;
+  };
+  readonly cookies?: { getAll(filter: { url: string }): Promise<Cookie[]> };
+  readonly extension?: { readonly inIncognitoContext?: boolean };
+}
+
+/** Time and chance. `now` is in milliseconds, `random` in [0, 1). */
+export interface Clock {
+  now(): number;
+  setTimeout(call: () => void, milliseconds: number): unknown;
+  clearTimeout(timer: unknown): void;
+  random(): number;
+}
+
+/** `browser` where it exists (Firefox), else `chrome`. */
+export function extensionApi(): ExtensionApi {
+  const scope = globalThis as { browser?: Partial<ExtensionApi>; chrome?: Partial<ExtensionApi> };
+  const api = scope.browser?.runtime ? scope.browser : scope.chrome;
+  return (api?.runtime ? api : { runtime: {} }) as ExtensionApi;
+}
+
+/** The real clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  setTimeout: (call, milliseconds) => setTimeout(call, milliseconds),
+  clearTimeout: (timer) => clearTimeout(timer as number),
+  random: () => Math.random(),
+};

@@ -1,0 +1,477 @@
+// A browser's extension API whose native host is a small broker in memory. It plays the broker's side of the
+// protocol: one log per session, positions per client, windows, outcomes. A test can break every piece of it.
+
+import type { ExtensionApi, NativePort, StorageArea } from "../../src/surroundings.js";
+import type {
+  AuthNeeded,
+  ErrorFrame,
+  LinkState,
+  OpenOptions,
+  RecordFrame,
+  ToBroker,
+  ToExtension,
+} from "../../src/wire.js";
+
+export class FakeEvent<Args extends unknown[]> {
+  readonly listeners: ((...args: Args) => void)[] = [];
+  addListener = (listener: (...args: Args) => void): void => {
+    this.listeners.push(listener);
+  };
+  fire(...args: Args): void {
+    for (const listener of [...this.listeners]) listener(...args);
+  }
+}
+
+export class FakeStorage implements StorageArea {
+  readonly items = new Map<string, unknown>();
+  /** Every key in the order it was written. */
+  readonly written: string[] = [];
+  async get(key: string): Promise<Record<string, unknown>> {
+    return this.items.has(key) ? { [key]: structuredClone(this.items.get(key)) } : {};
+  }
+  async set(items: Record<string, unknown>): Promise<void> {
+    for (const [key, value] of Object.entries(items)) {
+      this.items.set(key, structuredClone(value));
+      this.written.push(key);
+    }
+  }
+  async remove(key: string): Promise<void> {
+    this.items.delete(key);
+  }
+}
+
+/** One end of a port, as the extension holds it. */
+export class FakePort implements NativePort {
+  readonly onMessage = new FakeEvent<[message: unknown]>();
+  readonly onDisconnect = new FakeEvent<[port: NativePort]>();
+  error: { message?: string } | null = null;
+  /** Frames from the extension, out of batches and parts. */
+  readonly said: ToBroker[] = [];
+  /** What was posted, as it was posted. */
+  readonly posted: unknown[] = [];
+  open = true;
+  readonly #parts = new Map<string, string>();
+
+  constructor(
+    readonly world: FakeWorld,
+    readonly host: string,
+  ) {}
+
+  postMessage(message: unknown): void {
+    if (!this.open) throw new Error("Attempting to use a disconnected port object");
+    const copy = JSON.parse(JSON.stringify(message));
+    this.posted.push(copy);
+    this.#take(copy);
+  }
+
+  disconnect(): void {
+    this.open = false;
+    this.world.gone(this);
+  }
+
+  /** The host says something. */
+  say(frame: unknown): void {
+    if (this.open) this.onMessage.fire(JSON.parse(JSON.stringify(frame)));
+  }
+
+  /** The host dies; the browser gives its reason. */
+  die(said = "Native host has exited.", firefox = false): void {
+    if (!this.open) return;
+    this.open = false;
+    this.world.gone(this);
+    if (firefox) this.error = said ? { message: said } : null;
+    else this.world.lastError = { message: said };
+    this.onDisconnect.fire(this);
+    this.world.lastError = undefined;
+  }
+
+  #take(frame: { type?: string } & Record<string, unknown>): void {
+    if (frame.type === "batch") {
+      for (const one of frame.frames as { type?: string }[]) this.#take(one as never);
+    } else if (frame.type === "part") {
+      const { part, data, last, index } = frame as {
+        part: string;
+        data: string;
+        last: boolean;
+        index: number;
+      };
+      const whole = (index === 0 ? "" : (this.#parts.get(part) ?? "")) + data;
+      this.#parts.set(part, whole);
+      if (last) this.#take(JSON.parse(whole));
+    } else {
+      this.said.push(frame as unknown as ToBroker);
+      this.world.broker?.heard(this, frame as unknown as ToBroker);
+    }
+  }
+}
+
+interface Attachment {
+  port: FakePort;
+  client: string;
+  /** Last record written to the port. */
+  cursor: number;
+}
+
+interface BrokerSession {
+  name: string;
+  url: string | undefined;
+  options: OpenOptions;
+  epoch: string;
+  log: RecordFrame[];
+  next: number;
+  state: LinkState;
+  acked: Map<string, number>;
+  attached: Map<string, Attachment>;
+  ids: Map<string, string>;
+  subscriptions: Set<string>;
+  /** What reached the server, in order. */
+  server: ToBroker[];
+}
+
+type NewRecord = Record<string, unknown> & { type: RecordFrame["type"] };
+
+/** The broker. Delivery is immediate; turn `silent` or `holdAccepted` on to break it. */
+export class FakeBroker {
+  static #boots = 0;
+  readonly boot = `boot-${++FakeBroker.#boots}`;
+  readonly sessions = new Map<string, BrokerSession>();
+  readonly clients = new Map<FakePort, { client: string; profile: string }>();
+  readonly hellos: ToBroker[] = [];
+  /** Hears everything, answers nothing. */
+  silent = false;
+  /** Takes sends without saying `accepted`. */
+  holdAccepted = false;
+  /** The outcome every send gets, or none. */
+  outcome: string | undefined = "sent";
+  /** Answers the next frames of a type with an error. */
+  readonly refuse = new Map<string, Omit<ErrorFrame, "type">>();
+
+  heard(port: FakePort, frame: ToBroker): void {
+    if (this.silent) return;
+    const refusal = this.refuse.get(frame.type);
+    if (refusal) {
+      const { id, session } = frame as { id?: string; session?: string };
+      port.say({ type: "error", ...refusal, ...(id ? { id } : {}), ...(session ? { session } : {}) });
+      return;
+    }
+    if (frame.type === "hello") {
+      this.hellos.push(frame);
+      this.clients.set(port, { client: frame.client ?? "main", profile: frame.profile ?? "default" });
+      port.say({
+        type: "welcome",
+        protocol: 1,
+        version: "0.1.0",
+        broker: this.boot,
+        origin: "chrome-extension://test/",
+        capabilities: [],
+        limits: { frame: 1048576 },
+        sessions: [],
+      });
+      return;
+    }
+    const who = this.clients.get(port);
+    if (!who) {
+      port.say({ type: "error", code: "hello-required", message: "say hello first", retry: "now" });
+      return;
+    }
+    if (frame.type === "status") port.say({ type: "status", id: frame.id, sessions: [] });
+    else if (frame.type === "ping") port.say({ type: "pong", id: frame.id });
+    else if (frame.type === "open") this.#open(port, who.client, frame);
+    else this.#toSession(port, who.client, frame);
+  }
+
+  #open(port: FakePort, client: string, frame: Extract<ToBroker, { type: "open" }>): void {
+    let session = this.sessions.get(frame.session);
+    const created = session === undefined;
+    session ??= {
+      name: frame.session,
+      url: frame.url,
+      options: frame.options ?? {},
+      epoch: `${this.boot}/${frame.session}`,
+      log: [],
+      next: 1,
+      state: "connecting",
+      acked: new Map(),
+      attached: new Map(),
+      ids: new Map(),
+      subscriptions: new Set(),
+      server: [],
+    };
+    this.sessions.set(frame.session, session);
+    const old = session.attached.get(client);
+    if (old && old.port !== port)
+      old.port.say({ type: "detached", session: session.name, reason: "superseded" });
+    const last = session.next - 1;
+    const first = (session.log[0]?.seq ?? session.next) - 1;
+    let answer = "fresh";
+    let seq = last;
+    if (frame.resume && frame.resume.epoch === session.epoch && frame.resume.seq <= last) {
+      answer = frame.resume.seq < first ? "gap" : "exact";
+      seq = frame.resume.seq;
+    } else if (frame.resume) {
+      answer = "reset";
+      seq = first;
+    } else if (session.acked.has(client)) {
+      answer = "exact";
+      seq = session.acked.get(client) ?? 0;
+    }
+    session.acked.set(client, Math.max(seq, session.acked.get(client) ?? 0));
+    const attachment = { port, client, cursor: seq };
+    session.attached.set(client, attachment);
+    port.say({
+      type: "opened",
+      id: frame.id,
+      session: session.name,
+      created,
+      epoch: session.epoch,
+      resume: answer,
+      seq,
+      last,
+      state: session.state,
+      outbox: [...session.ids].filter(([, end]) => end === "").map(([id]) => ({ id, state: "waiting" })),
+      subscriptions: [...session.subscriptions],
+      ignored: [],
+    });
+    this.#deliver(session, attachment, answer === "reset");
+    port.say({ type: "live", session: session.name, seq: last });
+  }
+
+  #toSession(
+    port: FakePort,
+    client: string,
+    frame: Exclude<ToBroker, { type: "hello" | "open" | "status" | "ping" }>,
+  ): void {
+    const session = this.sessions.get(frame.session);
+    const attachment = session?.attached.get(client);
+    const { id } = frame as { id?: string };
+    if (!session || attachment?.port !== port) {
+      port.say({
+        type: "error",
+        code: "not-attached",
+        message: "not attached",
+        retry: "now",
+        session: frame.session,
+        id,
+      });
+      return;
+    }
+    if (frame.type === "ack") {
+      session.acked.set(client, Math.max(frame.seq, session.acked.get(client) ?? 0));
+      this.#deliver(session, attachment);
+    } else if (frame.type === "send" || frame.type === "request") {
+      this.#send(port, session, frame);
+    } else if (frame.type === "cancel") {
+      if (session.ids.get(frame.id) === "") this.end(session.name, frame.id, "cancelled");
+    } else if (frame.type === "subscribe") {
+      session.subscriptions.add(frame.key);
+      port.say({ type: "ok", id });
+      port.say({ type: "subscription", session: session.name, key: frame.key, state: "active" });
+    } else if (frame.type === "unsubscribe") {
+      session.subscriptions.delete(frame.key);
+      port.say({ type: "ok", id });
+    } else if (frame.type === "detach") {
+      session.attached.delete(client);
+      port.say({ type: "ok", id });
+    } else if (frame.type === "close") {
+      this.sessions.delete(session.name);
+      for (const { port: each } of session.attached.values()) {
+        each.say({ type: "detached", session: session.name, reason: "closed" });
+      }
+      port.say({ type: "ok", id });
+    } else if (id !== undefined) {
+      port.say({ type: "ok", id });
+    }
+  }
+
+  #send(
+    port: FakePort,
+    session: BrokerSession,
+    frame: Extract<ToBroker, { type: "send" | "request" }>,
+  ): void {
+    const { id } = frame;
+    if (id === undefined) {
+      session.server.push(frame);
+      return;
+    }
+    const known = session.ids.get(id);
+    if (known === undefined) {
+      session.server.push(frame);
+      session.ids.set(id, "");
+    }
+    if (this.holdAccepted) return;
+    port.say({
+      type: "accepted",
+      session: session.name,
+      id,
+      durability: "memory",
+      ...(known === undefined ? {} : { duplicate: true }),
+      ...(known ? { outcome: known } : {}),
+    });
+    if (known !== undefined || frame.type !== "send" || !this.outcome) return;
+    session.ids.set(id, this.outcome);
+    if (frame.receipt) this.append(session.name, { type: "outcome", id, outcome: this.outcome });
+  }
+
+  /** Ends an accepted id. */
+  end(name: string, id: string, outcome: string): void {
+    this.session(name).ids.set(id, outcome);
+    this.append(name, { type: "outcome", id, outcome });
+  }
+
+  /** Appends a record and delivers it. */
+  append(name: string, record: NewRecord): number {
+    const session = this.session(name);
+    const seq = session.next++;
+    session.log.push({ session: name, seq, ...record } as unknown as RecordFrame);
+    for (const attachment of session.attached.values()) this.#deliver(session, attachment);
+    return seq;
+  }
+
+  /** A message from the server. */
+  text(name: string, text: string, more: Record<string, unknown> = {}): number {
+    return this.append(name, { type: "message", time: 1, text, ...more });
+  }
+
+  /** The link changes. */
+  link(name: string, state: LinkState, more: Record<string, unknown> = {}): number {
+    this.session(name).state = state;
+    return this.append(name, { type: "state", state, ...more });
+  }
+
+  authNeeded(name: string, more: Partial<AuthNeeded> = {}): void {
+    for (const { port } of this.session(name).attached.values()) {
+      port.say({
+        type: "auth-needed",
+        session: name,
+        nonce: "n1",
+        why: "start",
+        attempt: 1,
+        deadline: 60000,
+        ...more,
+      });
+    }
+  }
+
+  session(name: string): BrokerSession {
+    const session = this.sessions.get(name);
+    if (!session) throw new Error(`no session ${name}`);
+    return session;
+  }
+
+  gone(port: FakePort): void {
+    this.clients.delete(port);
+    for (const session of this.sessions.values()) {
+      for (const [client, { port: held }] of session.attached) {
+        if (held === port) session.attached.delete(client);
+      }
+    }
+  }
+
+  #deliver(session: BrokerSession, attachment: Attachment, redelivered = false): void {
+    const window = session.options.window?.messages ?? 4096;
+    const acked = session.acked.get(attachment.client) ?? 0;
+    const frames: ToExtension[] = [];
+    for (const record of session.log) {
+      if (record.seq <= attachment.cursor) continue;
+      if (record.seq > acked + window) break;
+      attachment.cursor = record.seq;
+      frames.push(redelivered ? { ...record, redelivered: true } : record);
+    }
+    if (frames.length === 1) attachment.port.say(frames[0]);
+    else if (frames.length > 1) attachment.port.say({ type: "batch", frames });
+  }
+}
+
+/** Everything an extension sees. A new `api` over the same storage is a restarted worker. */
+export class FakeWorld {
+  broker: FakeBroker | undefined = new FakeBroker();
+  readonly local = new FakeStorage();
+  readonly session = new FakeStorage();
+  readonly ports: FakePort[] = [];
+  lastError: { message?: string } | undefined;
+  /** Every host dies at once, saying this. */
+  deadly: string | undefined;
+  /** Native messaging is permitted. */
+  permitted = true;
+  reloads = 0;
+  alarms: { name: string; periodInMinutes: number }[] = [];
+  onStartup = new FakeEvent<[]>();
+  onUpdateAvailable = new FakeEvent<[details: { version: string }]>();
+  onAlarm = new FakeEvent<[alarm: { name: string }]>();
+
+  get port(): FakePort {
+    const port = this.ports.at(-1);
+    if (!port) throw new Error("no port was opened");
+    return port;
+  }
+
+  gone(port: FakePort): void {
+    this.broker?.gone(port);
+  }
+
+  /** The worker dies and another starts: what it held is gone, storage stays. */
+  restart(): ExtensionApi {
+    for (const port of this.ports) {
+      if (port.open) {
+        port.open = false;
+        this.gone(port);
+      }
+    }
+    this.onStartup = new FakeEvent();
+    this.onUpdateAvailable = new FakeEvent();
+    this.onAlarm = new FakeEvent();
+    return this.api();
+  }
+
+  api(): ExtensionApi {
+    const world = this;
+    return {
+      runtime: {
+        id: "abcdefghijklmnopabcdefghijklmnop",
+        get lastError() {
+          return world.lastError;
+        },
+        ...(this.permitted ? { connectNative: (host: string) => world.connect(host) } : {}),
+        reload: () => {
+          world.reloads += 1;
+        },
+        onStartup: this.onStartup,
+        onUpdateAvailable: this.onUpdateAvailable,
+      },
+      storage: { local: this.local, session: this.session },
+      alarms: {
+        create: (name, info) => {
+          world.alarms.push({ name, ...info });
+        },
+        clear: () => undefined,
+        onAlarm: this.onAlarm,
+      },
+      cookies: {
+        getAll: async () => [
+          { name: "sid", value: "1" },
+          { name: "lang", value: "en" },
+        ],
+      },
+    };
+  }
+
+  connect(host: string): FakePort {
+    const port = new FakePort(this, host);
+    this.ports.push(port);
+    if (this.deadly !== undefined) {
+      const said = this.deadly;
+      queueMicrotask(() => port.die(said));
+    }
+    return port;
+  }
+
+  /** The broker dies with its memory and another takes over; the host tells. */
+  async replaceBroker(): Promise<void> {
+    const port = this.port;
+    this.broker = undefined;
+    port.say({ type: "host", state: "lost", code: "broker-lost", message: "the broker is gone" });
+    await new Promise((resolve) => setImmediate(resolve));
+    this.broker = new FakeBroker();
+    port.say({ type: "host", state: "back", code: "broker-lost", message: "another broker" });
+  }
+}
