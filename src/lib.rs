@@ -4,7 +4,7 @@
 //!
 //! | row | modules |
 //! |--:|---|
-//! | 0 | `wire`, `clock`, `paths`, `log` |
+//! | 0 | `wire`, `clock`, `paths`, `log`, `crash` |
 //! | 1 | `core` (what is decided), `local` (host and broker's road) |
 //! | 2 | `transport` (the internet), `journal` (the disk), `settings` |
 //! | 3 | `broker`, `host` |
@@ -12,6 +12,8 @@
 
 pub mod clock;
 pub mod core;
+pub mod crash;
+pub mod journal;
 pub mod log;
 pub mod paths;
 pub mod wire;

@@ -30,3 +30,14 @@ pub enum Entry {
     /// The session has ended: remove its journal.
     Remove,
 }
+
+/// What a journal has lost, as its recovery found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// The last append was interrupted. What was written with `sync` is all there: numbers reserved that way are safe,
+    /// and nothing was delivered that is not there, unless the power failed.
+    Torn,
+    /// Bytes changed on the disk, or went missing from the middle. Log entries after the place are not given; state may
+    /// be older than what others have seen, so neither reserved numbers nor outcomes can be relied upon.
+    Corrupt,
+}

@@ -1,0 +1,382 @@
+//! One session's journal: a folder of segments, the last of which grows.
+//!
+//! It keeps no sums over sessions and decides no quota's height; `Journals` does.
+//!
+//! A segment after the first is written under another name, with a whole snapshot at its head, synced, and only then
+//! renamed. So the last segment alone is enough to know the state, and an older one is needed only for log entries.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+
+use crate::core::journal::{Damage, Kept};
+use crate::crash;
+
+use super::disk;
+use super::quota::{JournalError, Quota};
+use super::record;
+use super::recovery;
+use super::segment::{self, Segment};
+
+/// A segment that has grown by this many bytes is followed by a new one.
+const SEGMENT: u64 = 4 << 20;
+/// A buffer above this size is not kept between writes: most sessions are idle most of the time.
+const SPARE: usize = 16 << 10;
+
+/// A journal's folder.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    segments: Vec<Segment>,
+    /// The last segment, if open.
+    file: Option<File>,
+    /// Appended and not yet written.
+    pending: Vec<u8>,
+    /// Highest `seq` in `pending`.
+    pending_top: u64,
+    /// Highest `seq` no longer needed.
+    trimmed: u64,
+    /// Size of the last segment's snapshot.
+    snapshot: u64,
+    /// Whether the names of folder and segment are on the disk itself.
+    names_synced: bool,
+    /// What recovery found, until it is repaired.
+    damage: Option<Damage>,
+}
+
+/// The bytes all other journals take, and the bounds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub(super) others: u64,
+    pub(super) quota: Quota,
+}
+
+impl Folder {
+    /// A journal that is not on the disk yet.
+    pub(super) const fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            segments: Vec::new(),
+            file: None,
+            pending: Vec::new(),
+            pending_top: 0,
+            trimmed: 0,
+            snapshot: 0,
+            names_synced: false,
+            damage: None,
+        }
+    }
+
+    /// A journal that is there already, and what it holds. Changes nothing on the disk.
+    pub(super) fn recover(path: PathBuf) -> Result<(Self, Vec<Kept>, Option<Damage>), JournalError> {
+        let found = recovery::recover(&path)?;
+        let mut folder = Self::new(path);
+        folder.segments = found.segments;
+        if found.damage == Some(Damage::Torn) {
+            // The very first write was interrupted within the header: begin again.
+            folder.segments.retain(|segment| segment.good > 0);
+        }
+        folder.damage = found.damage;
+        folder.names_synced = true;
+        Ok((folder, found.kept, found.damage))
+    }
+
+    /// Bytes on disk.
+    pub(super) fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Whether it holds a file open.
+    pub(super) const fn is_open(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Lets go of the file; the next write opens it again.
+    pub(super) fn close(&mut self) {
+        self.file = None;
+    }
+
+    /// Whether the next flush has something to do.
+    pub(super) fn is_dirty(&self) -> bool {
+        !self.pending.is_empty() || self.damage == Some(Damage::Corrupt) || self.has_idle_segments()
+    }
+
+    /// Appends in memory.
+    pub(super) fn append(&mut self, kept: &Kept) -> Result<(), JournalError> {
+        crash::point("journal.append.before");
+        if !record::encode(&mut self.pending, kept) {
+            return Err(JournalError::RecordTooLarge {
+                bytes: kept.data.len(),
+            });
+        }
+        self.pending_top = self.pending_top.max(kept.seq);
+        crash::point("journal.append.after");
+        Ok(())
+    }
+
+    /// Log entries up to `seq` are no longer needed.
+    pub(super) fn trim(&mut self, seq: u64) {
+        self.trimmed = self.trimmed.max(seq);
+    }
+
+    /// Writes what is pending and has it on the disk itself. A journal with damage in its middle does so with the
+    /// next flush instead, which brings the snapshot it needs first.
+    pub(super) fn sync(&mut self, room: Room) -> Result<(), JournalError> {
+        if self.damage == Some(Damage::Corrupt) {
+            return Ok(());
+        }
+        self.write(room)?;
+        self.sync_file()
+    }
+
+    /// Writes what is pending, in one write; begins a new segment when the last is full, and removes those not needed.
+    pub(super) fn flush(
+        &mut self,
+        room: Room,
+        snapshot: impl FnOnce() -> Vec<Kept>,
+    ) -> Result<(), JournalError> {
+        if self.damage == Some(Damage::Corrupt) {
+            self.rebuild(room, &snapshot())?;
+        } else {
+            self.write(room)?;
+            if self.is_full() {
+                self.sync_file()?;
+                self.roll(room, &snapshot())?;
+            }
+        }
+        if self.has_idle_segments() {
+            // The entries that made them needless must not be younger than their absence.
+            self.sync_file()?;
+            self.remove_idle_segments()?;
+        }
+        Ok(())
+    }
+
+    /// Removes the folder. The name goes first, so that a crash leaves no half journal to be recovered.
+    pub(super) fn remove(mut self) -> Result<(), JournalError> {
+        self.file = None;
+        let gone = self.path.with_extension("gone");
+        match fs::rename(&self.path, &gone) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed.map_err(JournalError::io("rename", &self.path))?,
+        }
+        fs::remove_dir_all(&gone).map_err(JournalError::io("remove", &gone))
+    }
+
+    fn is_full(&self) -> bool {
+        self.segments
+            .last()
+            .is_some_and(|last| last.bytes.saturating_sub(self.snapshot) >= SEGMENT.max(self.snapshot))
+    }
+
+    fn has_idle_segments(&self) -> bool {
+        self.segments
+            .split_last()
+            .is_some_and(|(_, older)| older.iter().any(|segment| segment.top <= self.trimmed))
+    }
+
+    /// One write of all that is pending.
+    fn write(&mut self, room: Room) -> Result<(), JournalError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let more = self.pending.len() as u64;
+        if let Err(full) = self.has_room(room, more) {
+            if !self.has_idle_segments() {
+                return Err(full);
+            }
+            self.sync_file()?;
+            self.remove_idle_segments()?;
+            self.has_room(room, more)?;
+        }
+        if self.segments.is_empty() {
+            return self.write_first();
+        }
+        let path = self.last_path();
+        let Some(last) = self.segments.last_mut() else {
+            return Ok(());
+        };
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => disk::open_at(&path, last.good).map_err(JournalError::io("open", &path))?,
+        };
+        crash::point("journal.flush.before");
+        disk::write(&file, &self.pending).map_err(JournalError::io("write to", &path))?;
+        last.good += more;
+        if self.damage.take().is_some() && last.bytes > last.good {
+            // What an interrupted append left behind reaches further than what has now replaced it.
+            file.set_len(last.good)
+                .map_err(JournalError::io("shorten", &path))?;
+        }
+        crash::point("journal.flush.after");
+        last.bytes = last.good;
+        last.top = last.top.max(self.pending_top);
+        self.file = Some(file);
+        self.take_pending();
+        Ok(())
+    }
+
+    /// Makes the folder and its first segment.
+    fn write_first(&mut self) -> Result<(), JournalError> {
+        disk::make_folder(&self.path).map_err(JournalError::io("make the folder", &self.path))?;
+        let path = segment::path(&self.path, 1);
+        let file = disk::create(&path).map_err(JournalError::io("create", &path))?;
+        self.segments.push(Segment {
+            number: 1,
+            bytes: 0,
+            good: 0,
+            top: self.pending_top,
+        });
+        let mut bytes = Vec::with_capacity(segment::HEADER + self.pending.len());
+        segment::header(&mut bytes, 0);
+        bytes.extend_from_slice(&self.pending);
+        crash::point("journal.flush.before");
+        disk::write(&file, &bytes).map_err(JournalError::io("write to", &path))?;
+        crash::point("journal.flush.after");
+        if let Some(first) = self.segments.last_mut() {
+            first.bytes = bytes.len() as u64;
+            first.good = first.bytes;
+        }
+        self.file = Some(file);
+        self.damage = None;
+        self.take_pending();
+        Ok(())
+    }
+
+    /// Has the last segment, and the names that lead to it, on the disk itself. A failure is final: the system may
+    /// have dropped the bytes, and a second attempt would falsely succeed.
+    fn sync_file(&mut self) -> Result<(), JournalError> {
+        let path = self.last_path();
+        let Some(file) = &self.file else {
+            return match self.segments.last() {
+                Some(last) => {
+                    let file = disk::open_at(&path, last.good).map_err(JournalError::io("open", &path))?;
+                    self.file = Some(file);
+                    self.sync_file()
+                }
+                None => Ok(()),
+            };
+        };
+        crash::point("journal.sync.before");
+        disk::sync(file).map_err(JournalError::io("sync", &path))?;
+        if disk::is_removed(file).map_err(JournalError::io("look at", &path))? {
+            return Err(JournalError::io("sync", &path)(io::ErrorKind::NotFound.into()));
+        }
+        if !self.names_synced {
+            disk::sync_folder(&self.path).map_err(JournalError::io("sync the folder", &self.path))?;
+            if let Some(parent) = self.path.parent() {
+                disk::sync_folder(parent).map_err(JournalError::io("sync the folder", parent))?;
+            }
+            self.names_synced = true;
+        }
+        crash::point("journal.sync.after");
+        Ok(())
+    }
+
+    /// Begins a new segment with a snapshot, and what is pending behind it.
+    fn roll(&mut self, room: Room, snapshot: &[Kept]) -> Result<(), JournalError> {
+        let size: u64 = snapshot.iter().map(|kept| record::size(kept) as u64).sum();
+        let mut bytes = Vec::with_capacity(segment::HEADER + usize::try_from(size).unwrap_or(0));
+        segment::header(&mut bytes, size);
+        let mut top = self.pending_top;
+        for kept in snapshot {
+            top = top.max(kept.seq);
+            if !record::encode(&mut bytes, kept) {
+                return Err(JournalError::RecordTooLarge {
+                    bytes: kept.data.len(),
+                });
+            }
+        }
+        bytes.extend_from_slice(&self.pending);
+        self.has_room(room, bytes.len() as u64)?;
+        let number = self.segments.last().map_or(1, |last| last.number + 1);
+        let path = segment::path(&self.path, number);
+        let new = path.with_extension("new");
+        crash::point("journal.roll.before");
+        let file = disk::create(&new).map_err(JournalError::io("create", &new))?;
+        disk::write(&file, &bytes).map_err(JournalError::io("write to", &new))?;
+        disk::sync(&file).map_err(JournalError::io("sync", &new))?;
+        fs::rename(&new, &path).map_err(JournalError::io("rename", &new))?;
+        disk::sync_folder(&self.path).map_err(JournalError::io("sync the folder", &self.path))?;
+        crash::point("journal.roll.after");
+        self.segments.push(Segment {
+            number,
+            bytes: bytes.len() as u64,
+            good: bytes.len() as u64,
+            top,
+        });
+        self.snapshot = size;
+        self.file = Some(file);
+        self.take_pending();
+        Ok(())
+    }
+
+    /// After damage that no append left: a new segment with the core's word, then away with what was not given to it.
+    fn rebuild(&mut self, room: Room, snapshot: &[Kept]) -> Result<(), JournalError> {
+        let flawed = self
+            .segments
+            .iter()
+            .position(|segment| segment.good < segment.bytes || segment.good == 0)
+            .unwrap_or(self.segments.len());
+        self.roll(room, snapshot)?;
+        let (folder, last) = (&self.path, self.segments.len() - 1);
+        let mut failed = None;
+        let mut index = 0;
+        self.segments.retain_mut(|segment| {
+            let at = index;
+            index += 1;
+            if at < flawed || at == last || failed.is_some() {
+                return true;
+            }
+            let path = segment::path(folder, segment.number);
+            let keeps = at == flawed && segment.good > 0;
+            let done = if keeps {
+                segment.bytes = segment.good;
+                disk::open_at(&path, 0).and_then(|file| file.set_len(segment.good))
+            } else {
+                fs::remove_file(&path)
+            };
+            failed = done.err().map(JournalError::io("repair", &path));
+            keeps
+        });
+        self.damage = None;
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn remove_idle_segments(&mut self) -> Result<(), JournalError> {
+        let last = self.segments.last().map(|segment| segment.number);
+        let mut failed = None;
+        let (folder, trimmed) = (&self.path, self.trimmed);
+        self.segments.retain(|segment| {
+            if Some(segment.number) == last || segment.top > trimmed || failed.is_some() {
+                return true;
+            }
+            let path = segment::path(folder, segment.number);
+            match fs::remove_file(&path) {
+                Ok(()) => false,
+                Err(error) => {
+                    failed = Some(JournalError::io("remove", &path)(error));
+                    true
+                }
+            }
+        });
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn has_room(&self, room: Room, more: u64) -> Result<(), JournalError> {
+        let session = self.bytes() + more;
+        room.quota.check(session, room.others + session)
+    }
+
+    fn last_path(&self) -> PathBuf {
+        segment::path(&self.path, self.segments.last().map_or(1, |last| last.number))
+    }
+
+    fn take_pending(&mut self) {
+        self.pending_top = 0;
+        self.pending.clear();
+        if self.pending.capacity() > SPARE {
+            self.pending = Vec::new();
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The journals of disk sessions: what the core asks to keep, on the disk, and back after a crash.
+//!
+//! It does not know what a record means, and keeps no secrets out: the core gives it none. One thread, no waiting but
+//! for the disk itself.
+//!
+//! What is promised, and when:
+//! - `apply` only fills a buffer, unless the entry asks for `sync`: then everything up to it is on the disk itself
+//!   when `apply` returns, and survives a power cut.
+//! - After `flush` everything applied is with the operating system, and survives the process.
+//! - A journal that fails (disk full, I/O error, quota) is given up as a whole: its files are removed, the error is
+//!   returned once, and later entries for it are ignored until `Remove`. A failed sync is never tried again.
+//!
+//! ```text
+//! <state>/journal/lock             held by the broker that has them open
+//! <state>/journal/<id>/00000001.seg
+//! <state>/journal/<id>/00000002.seg    begins with a snapshot of the state
+//! ```
+
+mod disk;
+mod folder;
+mod quota;
+mod record;
+mod recovery;
+mod segment;
+
+use std::collections::HashMap;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::core::journal::{Damage, Entry, JournalId, Kept};
+
+use folder::{Folder, Room};
+pub use quota::{JournalError, Quota};
+
+/// Files held open at most; the least busy journals open theirs again when they write.
+const OPEN_FILES: usize = 256;
+
+/// All journals of one broker.
+#[derive(Debug)]
+pub struct Journals {
+    dir: PathBuf,
+    quota: Quota,
+    journals: HashMap<JournalId, Slot>,
+    /// Those with something for `flush` to do. No name stands here twice.
+    dirty: Vec<JournalId>,
+    /// Bytes on disk.
+    total: u64,
+    open_files: usize,
+    /// Held as long as this lives; the system lets go of it when the process dies.
+    _lock: File,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Kept {
+        folder: Box<Folder>,
+        dirty: bool,
+    },
+    /// Given up, and told.
+    Lost,
+    /// Could not be read, say because a later version wrote it; its files are not touched. Holds what is not yet told.
+    Refused(Option<JournalError>),
+}
+
+/// A journal found at the start.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Its name.
+    pub id: JournalId,
+    /// What it holds, in the order written: log entries up to the first loss, and state from the last whole snapshot
+    /// on. Of two entries with one `seq` the later counts. Entries that were trimmed may still be there.
+    pub kept: Vec<Kept>,
+    /// What was lost after these. `None` says only that nothing written is missing: what the process had not written
+    /// yet when it was killed leaves no trace.
+    pub damage: Option<Damage>,
+}
+
+impl Journals {
+    /// Takes the lock and reads every journal in `dir`, making it if need be. Repairs nothing yet: that happens with
+    /// each journal's first flush, so that a loss is found again until the core has answered for it.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another broker has them open; anything else when the folder cannot be used at all. A single
+    /// journal that cannot be read is left out, with a warning in the log.
+    pub fn open(dir: &Path, quota: Quota) -> io::Result<(Self, Vec<Recovered>)> {
+        disk::make_folder(dir)?;
+        let lock = disk::open_lock(&dir.join("lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::new(
+                io::ErrorKind::WouldBlock,
+                format!("another broker has the journals in {} open", dir.display()),
+            ),
+            TryLockError::Error(error) => error,
+        })?;
+        let mut journals = Self {
+            dir: dir.to_owned(),
+            quota,
+            journals: HashMap::new(),
+            dirty: Vec::new(),
+            total: 0,
+            open_files: 0,
+            _lock: lock,
+        };
+        let mut recovered = Vec::new();
+        for entry in dir.read_dir()? {
+            let path = entry?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            if name.ends_with(".gone") {
+                // Left by a crash in the middle of a removal. Should it fail, the next start tries again.
+                let _ = fs::remove_dir_all(&path);
+            } else if is_name(name) && path.is_dir() {
+                recovered.extend(journals.recover(JournalId(name.to_owned()), path));
+            }
+        }
+        recovered.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok((journals, recovered))
+    }
+
+    fn recover(&mut self, id: JournalId, path: PathBuf) -> Option<Recovered> {
+        match Folder::recover(path) {
+            Ok((folder, kept, damage)) => {
+                if kept.is_empty() && damage.is_none() {
+                    // A folder that was made, and nothing written: nobody relies on it.
+                    if let Err(error) = folder.remove() {
+                        tracing::warn!(journal = %id.0, %error, "cannot remove an empty journal");
+                    }
+                    return None;
+                }
+                self.total += folder.bytes();
+                let dirty = folder.is_dirty();
+                if dirty {
+                    self.dirty.push(id.clone());
+                }
+                let folder = Box::new(folder);
+                self.journals.insert(id.clone(), Slot::Kept { folder, dirty });
+                Some(Recovered { id, kept, damage })
+            }
+            Err(error) => {
+                tracing::warn!(journal = %id.0, %error, "cannot use a journal; its files stay as they are");
+                self.journals.insert(id, Slot::Refused(Some(error)));
+                None
+            }
+        }
+    }
+
+    /// Bytes of all journals on disk.
+    pub const fn bytes(&self) -> u64 {
+        self.total
+    }
+
+    /// Does one thing to a journal; the first `Append` makes it.
+    ///
+    /// # Errors
+    /// Why the journal has just been given up. Told once.
+    pub fn apply(&mut self, id: &JournalId, entry: Entry) -> Result<(), JournalError> {
+        match entry {
+            Entry::Append { kept, sync } => {
+                if !self.journals.contains_key(id) {
+                    if !is_name(&id.0) {
+                        return Err(JournalError::BadName(id.0.clone()));
+                    }
+                    let folder = Box::new(Folder::new(self.dir.join(&id.0)));
+                    self.journals
+                        .insert(id.clone(), Slot::Kept { folder, dirty: false });
+                }
+                self.work(id, |folder, room| {
+                    folder.append(&kept)?;
+                    if sync { folder.sync(room) } else { Ok(()) }
+                })
+            }
+            Entry::Trim { seq } => self.work(id, |folder, _| {
+                folder.trim(seq);
+                Ok(())
+            }),
+            Entry::Remove => self.remove(id),
+        }
+    }
+
+    /// Writes everything applied, each journal in one write. To be called when the core has been drained and before
+    /// anything it said is acted upon; `snapshot` gives a session's state as it is now.
+    ///
+    /// Returns the journals that have just been given up, and why. Told once.
+    pub fn flush(
+        &mut self,
+        mut snapshot: impl FnMut(&JournalId) -> Vec<Kept>,
+    ) -> Vec<(JournalId, JournalError)> {
+        let mut lost = Vec::new();
+        for id in std::mem::take(&mut self.dirty) {
+            if let Some(Slot::Kept { dirty, .. }) = self.journals.get_mut(&id) {
+                *dirty = false;
+            }
+            if let Err(error) = self.work(&id, |folder, room| folder.flush(room, || snapshot(&id))) {
+                lost.push((id, error));
+            }
+            if self.open_files > OPEN_FILES {
+                self.close_files();
+            }
+        }
+        lost
+    }
+
+    /// Has a journal do something, keeps the sums, and gives it up if it fails.
+    fn work(
+        &mut self,
+        id: &JournalId,
+        work: impl FnOnce(&mut Folder, Room) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let (folder, dirty) = match self.journals.get_mut(id) {
+            None | Some(Slot::Lost) => return Ok(()),
+            Some(Slot::Refused(error)) => return error.take().map_or(Ok(()), Err),
+            Some(Slot::Kept { folder, dirty }) => (folder, dirty),
+        };
+        let (bytes, open) = (folder.bytes(), folder.is_open());
+        let room = Room {
+            others: self.total - bytes,
+            quota: self.quota,
+        };
+        let done = work(folder, room);
+        self.total = room.others + folder.bytes();
+        self.open_files = self.open_files + usize::from(folder.is_open()) - usize::from(open);
+        if done.is_err() {
+            self.give_up(id);
+        } else if !*dirty && folder.is_dirty() {
+            *dirty = true;
+            self.dirty.push(id.clone());
+        }
+        done
+    }
+
+    /// The session is memory only from here on; a journal that stops in the middle must not be recovered.
+    fn give_up(&mut self, id: &JournalId) {
+        if let Err(error) = self.remove(id) {
+            tracing::warn!(journal = %id.0, %error, "cannot remove a journal that was given up");
+        }
+        self.journals.insert(id.clone(), Slot::Lost);
+    }
+
+    fn remove(&mut self, id: &JournalId) -> Result<(), JournalError> {
+        match self.journals.remove(id) {
+            None | Some(Slot::Lost) => Ok(()),
+            Some(refused @ Slot::Refused(_)) => {
+                self.journals.insert(id.clone(), refused);
+                Ok(())
+            }
+            Some(Slot::Kept { folder, dirty }) => {
+                if dirty {
+                    self.dirty.retain(|other| other != id);
+                }
+                self.total -= folder.bytes();
+                self.open_files -= usize::from(folder.is_open());
+                folder.remove()
+            }
+        }
+    }
+
+    /// Closes the files of journals with nothing to write.
+    fn close_files(&mut self) {
+        for slot in self.journals.values_mut() {
+            if let Slot::Kept { folder, dirty: false } = slot {
+                folder.close();
+            }
+        }
+        self.open_files = self
+            .journals
+            .values()
+            .filter(|slot| matches!(slot, Slot::Kept { folder, .. } if folder.is_open()))
+            .count();
+    }
+}
+
+/// Whether a text may name a journal: lower-case hex, as a folder name safe everywhere.
+fn is_name(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! How many bytes journals may take, and the reasons a journal is given up.
+//!
+//! It counts nothing itself; the caller holds the sums.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Bounds in bytes of files on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// For one session.
+    pub session: u64,
+    /// For all sessions together.
+    pub total: u64,
+}
+
+impl Default for Quota {
+    /// 128 MiB a session, 1 GiB in all.
+    fn default() -> Self {
+        Self {
+            session: 128 << 20,
+            total: 1 << 30,
+        }
+    }
+}
+
+impl Quota {
+    /// Whether a session of `session` bytes, `total` with all others, stays within bounds.
+    pub(super) const fn check(&self, session: u64, total: u64) -> Result<(), JournalError> {
+        if session > self.session {
+            return Err(JournalError::SessionFull { limit: self.session });
+        }
+        if total > self.total {
+            return Err(JournalError::AllFull { limit: self.total });
+        }
+        Ok(())
+    }
+}
+
+/// Why a journal was given up. Its session lives on in memory only.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The session's own quota.
+    #[error("the journal would exceed its {limit} bytes")]
+    SessionFull {
+        /// In bytes.
+        limit: u64,
+    },
+    /// The quota of all sessions together.
+    #[error("all journals together would exceed {limit} bytes")]
+    AllFull {
+        /// In bytes.
+        limit: u64,
+    },
+    /// The disk or the file system failed: full, read-only, broken, or the folder was removed.
+    #[error("cannot {attempt} {path}")]
+    Io {
+        /// What was attempted.
+        attempt: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// One record exceeds 4 GiB.
+    #[error("a record of {bytes} bytes is too large for a journal")]
+    RecordTooLarge {
+        /// In bytes.
+        bytes: usize,
+    },
+    /// A later version of Longwire wrote it; its files are left as they are.
+    #[error("the journal in {path} was written by a later version")]
+    Newer {
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// The name cannot be a folder's.
+    #[error("`{0}` cannot name a journal")]
+    BadName(String),
+}
+
+impl JournalError {
+    /// An I/O error: what was attempted on what.
+    pub(super) fn io(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            attempt,
+            path,
+            source,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! One record as bytes: length, checksum, kind, number, data.
+//!
+//! It reads and writes memory only, and does not know what a kind means.
+//!
+//! ```text
+//! u32 LE  length of what follows the checksum (9 + data)
+//! u32 LE  CRC-32 of what follows
+//! u8      kind
+//! u64 LE  seq
+//! bytes   data
+//! ```
+
+use bytes::Bytes;
+
+use crate::core::journal::Kept;
+
+/// Bytes before the data.
+pub(super) const OVERHEAD: usize = 17;
+/// Bytes of kind and number.
+const FIXED: usize = 9;
+
+/// The size of a record in bytes, once written.
+pub(super) const fn size(kept: &Kept) -> usize {
+    OVERHEAD + kept.data.len()
+}
+
+/// Appends a record to `out`. `false`, and nothing appended, when its data exceeds what a length can say.
+pub(super) fn encode(out: &mut Vec<u8>, kept: &Kept) -> bool {
+    let Ok(length) = u32::try_from(FIXED + kept.data.len()) else {
+        return false;
+    };
+    let seq = kept.seq.to_le_bytes();
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&[kept.kind]);
+    sum.update(&seq);
+    sum.update(&kept.data);
+    out.reserve(size(kept));
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&sum.finalize().to_le_bytes());
+    out.push(kept.kind);
+    out.extend_from_slice(&seq);
+    out.extend_from_slice(&kept.data);
+    true
+}
+
+/// What stands at the head of some bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A good record, and its size in bytes.
+    Record(Kept, usize),
+    /// Nothing at all.
+    End,
+    /// A record that was begun: the bytes end before it does, or are zeros to the end. A crash does this.
+    Cut,
+    /// A record whose checksum is wrong, with more behind it. No interrupted append does this.
+    Bad,
+}
+
+/// Reads the record at the head of `bytes`. Zeros are not a record.
+pub(super) fn decode(bytes: &[u8]) -> Found {
+    if bytes.is_empty() {
+        return Found::End;
+    }
+    let Some((length, rest)) = bytes.split_first_chunk::<4>() else {
+        return Found::Cut;
+    };
+    let Some((sum, rest)) = rest.split_first_chunk::<4>() else {
+        return Found::Cut;
+    };
+    let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    if length < FIXED {
+        return cut_or_bad(bytes, 1);
+    }
+    let Some(body) = rest.get(..length) else {
+        return Found::Cut;
+    };
+    if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
+        return cut_or_bad(bytes, 8 + length);
+    }
+    let Some(((kind, seq), data)) = body.split_first().and_then(|(kind, rest)| {
+        rest.split_first_chunk::<8>()
+            .map(|(seq, data)| ((*kind, *seq), data))
+    }) else {
+        return Found::Bad;
+    };
+    let kept = Kept {
+        kind,
+        seq: u64::from_le_bytes(seq),
+        data: Bytes::copy_from_slice(data),
+    };
+    Found::Record(kept, 8 + length)
+}
+
+/// After a power cut a file may have its length but not yet its content: zeros from within this record, which
+/// ends at `end`, up to the end of all.
+fn cut_or_bad(bytes: &[u8], end: usize) -> Found {
+    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    if zeros > bytes.len() - end {
+        Found::Cut
+    } else {
+        Found::Bad
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(seq: u64, data: &'static [u8]) -> Kept {
+        Kept {
+            kind: 3,
+            seq,
+            data: Bytes::from_static(data),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut bytes = Vec::new();
+        assert!(encode(&mut bytes, &kept(7, b"hello")));
+        assert!(encode(&mut bytes, &kept(8, b"")));
+        let Found::Record(first, size) = decode(&bytes) else {
+            panic!("no record")
+        };
+        assert_eq!((first, size), (kept(7, b"hello"), OVERHEAD + 5));
+        assert_eq!(decode(&bytes[size..]), Found::Record(kept(8, b""), OVERHEAD));
+        assert_eq!(decode(&[]), Found::End);
+    }
+
+    #[test]
+    fn every_cut_is_a_cut() {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, &kept(7, b"hello"));
+        for end in 1..bytes.len() {
+            assert_eq!(decode(&bytes[..end]), Found::Cut, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let mut good = Vec::new();
+        encode(&mut good, &kept(7, b"hello"));
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(
+                matches!(decode(&bytes), Found::Bad | Found::Cut),
+                "bit {bit} went unnoticed"
+            );
+        }
+    }
+
+    #[test]
+    fn zeros_are_no_record() {
+        assert_eq!(decode(&[0; 64]), Found::Cut);
+        let mut half = Vec::new();
+        encode(&mut half, &kept(7, b"hello"));
+        half.truncate(12);
+        half.resize(4096, 0);
+        assert_eq!(
+            decode(&half),
+            Found::Cut,
+            "the rest of the file never reached the disk"
+        );
+        half.push(1);
+        assert_eq!(decode(&half), Found::Bad);
+    }
+}
