@@ -53,6 +53,8 @@ pub enum Input {
     Link(DialId, LinkEvent),
     /// The machine slept: links are to be probed at once.
     Woke,
+    /// A journal can be written no more (disk full, quota, damage): its session lives on in memory.
+    JournalLost { journal: JournalId, why: String },
     /// A deadline may have passed. Early or repeated ones are harmless.
     Timeout,
     /// The broker will leave: tell every port, close every link, flush journals.

@@ -2,6 +2,19 @@
 //!
 //! No clock, no socket, no runtime, and no randomness but the seed it is given.
 
+mod backoff;
+mod client;
+mod context;
+mod heartbeat;
 pub mod hub;
 pub mod io;
 pub mod journal;
+mod kept;
+mod link;
+mod log;
+mod outbox;
+mod policy;
+mod random;
+mod requests;
+mod session;
+mod subscriptions;

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What the extension may do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Retry {
@@ -36,8 +38,8 @@ impl Retry {
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $word:literal, $retry:ident;)*) => {
         /// Why something was refused or failed.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Code { $($(#[$doc])* $variant,)* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Code { $($(#[$doc])* #[serde(rename = $word)] $variant,)* }
 
         impl Code {
             /// Every code, in the order of the protocol's table.
@@ -148,7 +150,8 @@ impl fmt::Display for Code {
 }
 
 /// Why messages were lost, as a `gap` record tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum GapReason {
     /// The log was full.
     Overflow,

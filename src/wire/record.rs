@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::code::{Code, GapReason};
 use super::payload::Payload;
 
@@ -51,7 +53,7 @@ impl Body {
 }
 
 /// A run of lost records, `from..=to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// First lost `seq`.
     pub from: u64,
@@ -66,7 +68,8 @@ pub struct Gap {
 }
 
 /// The link's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum State {
     /// A dial is under way.
     Connecting,
@@ -100,7 +103,8 @@ impl State {
 }
 
 /// Whether the server went on where the last link ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Continuity {
     /// The server proved that it resumed.
     Server,
@@ -122,7 +126,7 @@ impl Continuity {
 }
 
 /// An error as it travels: a code and a sentence for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorInfo {
     /// The stable word.
     pub code: Code,
@@ -141,7 +145,7 @@ impl ErrorInfo {
 }
 
 /// What a `state` record says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateChange {
     pub state: State,
     /// Number of the dial it is about.
@@ -182,7 +186,8 @@ impl StateChange {
 }
 
 /// How a `send` ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Written, and the far endpoint has since answered a ping.
     Sent,
@@ -221,7 +226,7 @@ impl Outcome {
 }
 
 /// What an `outcome` record says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeReport {
     pub id: Name,
     pub outcome: Outcome,

@@ -4,4 +4,5 @@
     reason = "helpers of tests may end the test where it fails"
 )]
 
+mod hub;
 mod layers;

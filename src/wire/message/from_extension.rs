@@ -151,22 +151,6 @@ pub struct Subscribe {
     pub send: Vec<Payload>,
     pub undo: Vec<Payload>,
     pub confirm: Option<Rule>,
-    pub filter: Vec<FilterRule>,
-}
-
-/// One line of a filter.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FilterRule {
-    pub when: Rule,
-    pub action: FilterAction,
-}
-
-/// What becomes of a message that a filter line matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FilterAction {
-    Deliver,
-    Drop,
 }
 
 /// Fresh credentials, or word that there are none.
@@ -480,11 +464,13 @@ impl<'a> Fields<'a> {
     }
 
     fn subscribe(&self) -> Result<Subscribe, ErrorInfo> {
-        #[derive(Deserialize)]
-        struct FilterForm {
-            when: Value,
-            #[serde(rename = "do")]
-            action: FilterAction,
+        if optional::<Vec<serde::de::IgnoredAny>>("filter", self.filter)?
+            .is_some_and(|rules| !rules.is_empty())
+        {
+            return Err(ErrorInfo::new(
+                Code::Unsupported,
+                "field `filter`: this broker offers no filters",
+            ));
         }
         let payloads = |field, raw: Option<&RawValue>| -> Result<Vec<Payload>, ErrorInfo> {
             optional::<Vec<Box<RawValue>>>(field, raw)?
@@ -493,15 +479,6 @@ impl<'a> Fields<'a> {
                 .map(|raw| read_payload(raw).map_err(|error| wrong(field, error.message)))
                 .collect()
         };
-        let filter = optional::<Vec<FilterForm>>("filter", self.filter)?
-            .unwrap_or_default()
-            .into_iter()
-            .map(|FilterForm { when, action }| {
-                Rule::from_value(when)
-                    .map(|when| FilterRule { when, action })
-                    .map_err(|why| wrong("filter", why))
-            })
-            .collect::<Result<_, _>>()?;
         Ok(Subscribe {
             session: self.session()?,
             id: self.id()?,
@@ -511,7 +488,6 @@ impl<'a> Fields<'a> {
             confirm: optional::<Value>("confirm", self.confirm)?
                 .map(|value| Rule::from_value(value).map_err(|why| wrong("confirm", why)))
                 .transpose()?,
-            filter,
         })
     }
 

@@ -6,10 +6,10 @@ mod from_extension;
 mod to_extension;
 
 pub use from_extension::{
-    Authorize, ClientFrame, Conflict, FilterAction, FilterRule, Hello, Match, Open, Refusal, Request, Resume,
-    Send, Subscribe, read_payload,
+    Authorize, ClientFrame, Conflict, Hello, Match, Open, Refusal, Request, Resume, Send, Subscribe,
+    read_payload,
 };
 pub use to_extension::{
-    BrokerFrame, ErrorFrame, Opened, OutboxItem, Resumed, SessionReport, SessionSummary, StatusReport,
+    BrokerFrame, ErrorFrame, Opened, OutboxItem, Resumed, Rtt, SessionReport, SessionSummary, StatusReport,
     SubscriptionState, Totals, Welcome,
 };

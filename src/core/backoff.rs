@@ -1,0 +1,107 @@
+//! When to try again: exponential growth, cap first, then full jitter.
+//!
+//! It counts attempts; it sets no timer and dials nothing.
+
+use std::time::Duration;
+
+use crate::wire::options::Reconnect;
+
+use super::random::Random;
+
+/// Attempts since the link was last stable.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Backoff {
+    attempts: u32,
+}
+
+impl Backoff {
+    /// Attempts made since the link was last stable.
+    pub(crate) const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Counts one more attempt; how long to wait before it, or `None` when there were enough.
+    pub(crate) fn next(&mut self, reconnect: &Reconnect, random: &mut Random) -> Option<Duration> {
+        if reconnect.max_attempts.is_some_and(|most| self.attempts >= most) {
+            return None;
+        }
+        let power = i32::try_from(self.attempts).unwrap_or(i32::MAX);
+        #[expect(clippy::cast_precision_loss, reason = "delays are far below 2^52 ms")]
+        let grown = reconnect.min_delay as f64 * reconnect.factor.powi(power);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the cast saturates, and the cap follows"
+        )]
+        let cap = (grown as u64).clamp(reconnect.min_delay, reconnect.max_delay);
+        self.attempts = self.attempts.saturating_add(1);
+        Some(Duration::from_millis(random.up_to(cap)))
+    }
+
+    /// The link was stable, or somebody asked: start over.
+    pub(crate) const fn reset(&mut self) {
+        self.attempts = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cap_grows_from_the_first_delay_to_the_last_and_stays() {
+        let reconnect = Reconnect {
+            min_delay: 100,
+            max_delay: 1000,
+            ..Reconnect::default()
+        };
+        let mut random = Random::new(7);
+        let mut longest = [Duration::ZERO; 6];
+        for _ in 0..500 {
+            let mut backoff = Backoff::default();
+            for longest in &mut longest {
+                *longest = backoff.next(&reconnect, &mut random).unwrap().max(*longest);
+            }
+        }
+        for (longest, cap) in longest.iter().zip([100, 200, 400, 800, 1000, 1000]) {
+            let cap = Duration::from_millis(cap);
+            assert!(
+                *longest <= cap && *longest > cap * 9 / 10,
+                "{longest:?} for a cap of {cap:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn late_attempts_are_spread_over_the_whole_span() {
+        let reconnect = Reconnect::default();
+        let mut random = Random::new(3);
+        let mut buckets = [0_u32; 10];
+        for _ in 0..10_000 {
+            let mut backoff = Backoff { attempts: 12 };
+            let delay = backoff.next(&reconnect, &mut random).unwrap().as_millis();
+            buckets[(delay / 3001) as usize] += 1;
+        }
+        assert!(
+            buckets.iter().all(|count| (800..1200).contains(count)),
+            "{buckets:?}"
+        );
+    }
+
+    #[test]
+    fn attempts_end_where_they_are_bounded_and_never_overflow() {
+        let reconnect = Reconnect {
+            max_attempts: Some(2),
+            ..Reconnect::default()
+        };
+        let mut backoff = Backoff::default();
+        let mut random = Random::new(0);
+        assert!(backoff.next(&reconnect, &mut random).is_some());
+        assert!(backoff.next(&reconnect, &mut random).is_some());
+        assert!(backoff.next(&reconnect, &mut random).is_none());
+        backoff.reset();
+        assert!(backoff.next(&reconnect, &mut random).is_some());
+        let mut backoff = Backoff { attempts: u32::MAX };
+        assert!(backoff.next(&Reconnect::default(), &mut random).is_some());
+    }
+}

@@ -1,0 +1,199 @@
+//! A client of a session: its position in the log, and its attachment with window and fence.
+//!
+//! It decides what may be delivered now; the session delivers it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::wire::options::Window;
+use crate::wire::record::Name;
+
+use super::io::PortId;
+use super::log::ClientId;
+
+/// How long a full window may last with data waiting before the client is told.
+const STALL: Duration = Duration::from_secs(1);
+
+/// A named consumer of one session.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) id: ClientId,
+    pub(crate) name: Name,
+    /// Everything up to here is processed.
+    pub(crate) acked: u64,
+    /// The highest `seq` ever delivered, over all attachments.
+    pub(crate) delivered: u64,
+    /// The one attachment that counts; an older one is fenced by its absence.
+    pub(crate) attachment: Option<Attachment>,
+    /// Awake time since which nobody is attached.
+    pub(crate) absent_since: Duration,
+}
+
+/// A client holding a session through a port.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    pub(crate) port: PortId,
+    /// Everything up to here was delivered, or is not for this client.
+    pub(crate) cursor: u64,
+    /// Records up to here may have been seen before.
+    pub(crate) redelivered_to: u64,
+    /// Say `live` once the cursor gets here.
+    pub(crate) live_at: Option<u64>,
+    window: Window,
+    in_flight: VecDeque<(u64, u32)>,
+    in_flight_bytes: usize,
+    /// Boot time since which the window has been full with data waiting.
+    full_since: Option<Duration>,
+    stall_told: bool,
+}
+
+impl Client {
+    pub(crate) const fn new(id: ClientId, name: Name, position: u64, now: Duration) -> Self {
+        Self {
+            id,
+            name,
+            acked: position,
+            delivered: position,
+            attachment: None,
+            absent_since: now,
+        }
+    }
+
+    /// Records delivered and not yet acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.attachment
+            .as_ref()
+            .map_or(0, |attachment| attachment.in_flight.len())
+    }
+}
+
+impl Attachment {
+    pub(crate) const fn new(
+        port: PortId,
+        position: u64,
+        redelivered_to: u64,
+        live_at: u64,
+        window: Window,
+    ) -> Self {
+        Self {
+            port,
+            cursor: position,
+            redelivered_to,
+            live_at: Some(live_at),
+            window,
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            full_since: None,
+            stall_told: false,
+        }
+    }
+
+    /// Whether a record of `cost` bytes may go now. One oversize record always fits when nothing is in flight.
+    pub(crate) fn has_room(&self, cost: usize) -> bool {
+        if self.window.messages == 0 || self.window.bytes == 0 {
+            return false;
+        }
+        self.in_flight.is_empty()
+            || (self.in_flight.len() < self.window.messages
+                && self.in_flight_bytes + cost <= self.window.bytes)
+    }
+
+    /// A record has been handed to the port.
+    pub(crate) fn delivered(&mut self, seq: u64, cost: usize) {
+        self.cursor = seq;
+        self.in_flight
+            .push_back((seq, u32::try_from(cost).unwrap_or(u32::MAX)));
+        self.in_flight_bytes += cost;
+    }
+
+    /// Everything up to `seq` is processed.
+    pub(crate) fn acked(&mut self, seq: u64) {
+        while let Some((_, cost)) = self.in_flight.front().copied().filter(|(first, _)| *first <= seq) {
+            self.in_flight.pop_front();
+            self.in_flight_bytes -= cost as usize;
+        }
+        self.full_since = None;
+        self.stall_told = false;
+        if self.in_flight.is_empty() && self.in_flight.capacity() > 1024 {
+            self.in_flight = VecDeque::new();
+        }
+    }
+
+    pub(crate) const fn set_window(&mut self, window: Window) {
+        self.window = window;
+        self.full_since = None;
+        self.stall_told = false;
+    }
+
+    /// Data waits and the window is full. A window of 0 was asked for and is no stall.
+    pub(crate) fn is_full(&mut self, now: Duration) {
+        if self.window.messages > 0 && self.window.bytes > 0 {
+            self.full_since.get_or_insert(now);
+        }
+    }
+
+    /// When `stalled` is due.
+    pub(crate) fn stall_deadline(&self) -> Option<Duration> {
+        self.full_since
+            .filter(|_| !self.stall_told)
+            .map(|since| since + STALL)
+    }
+
+    /// Whether `stalled` is due now; said once per stall.
+    pub(crate) fn take_stall(&mut self, now: Duration) -> bool {
+        let due = self.stall_deadline().is_some_and(|deadline| now >= deadline);
+        self.stall_told |= due;
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(messages: usize, bytes: usize) -> Attachment {
+        Attachment::new(PortId(1), 0, 0, 0, Window { messages, bytes })
+    }
+
+    #[test]
+    fn one_oversize_record_fits_an_empty_window_and_nothing_more() {
+        let mut attachment = attachment(10, 100);
+        assert!(attachment.has_room(1000));
+        attachment.delivered(1, 1000);
+        assert!(!attachment.has_room(0));
+        attachment.acked(1);
+        assert!(attachment.has_room(0));
+    }
+
+    #[test]
+    fn a_window_of_nothing_pauses() {
+        for (messages, bytes) in [(0, 1), (1, 0)] {
+            let mut attachment = attachment(messages, bytes);
+            assert!(!attachment.has_room(0));
+            attachment.is_full(Duration::ZERO);
+            assert_eq!(attachment.stall_deadline(), None);
+        }
+    }
+
+    #[test]
+    fn an_acknowledgement_is_cumulative() {
+        let mut attachment = attachment(2, 100);
+        attachment.delivered(3, 10);
+        attachment.delivered(7, 10);
+        assert!(!attachment.has_room(0));
+        attachment.acked(6);
+        assert!(attachment.has_room(90) && !attachment.has_room(91));
+    }
+
+    #[test]
+    fn a_stall_is_told_once() {
+        let mut attachment = attachment(1, 1);
+        attachment.is_full(Duration::ZERO);
+        assert!(!attachment.take_stall(Duration::from_millis(999)));
+        assert!(attachment.take_stall(STALL));
+        assert!(!attachment.take_stall(2 * STALL));
+        attachment.acked(0);
+        attachment.is_full(3 * STALL);
+        assert!(attachment.take_stall(4 * STALL));
+    }
+}

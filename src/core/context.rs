@@ -1,0 +1,135 @@
+//! What a session may touch while it handles one input: the time, the ports, the outputs, the dice.
+//!
+//! It holds no session; the hub makes one for every input.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use crate::wire::code::Code;
+use crate::wire::message::{BrokerFrame, ErrorFrame};
+use crate::wire::record::{ErrorInfo, Name};
+
+use super::io::{Caller, DialId, Now, Output, PortId};
+use super::random::Random;
+
+/// Bytes that may wait in a port's queue before record delivery to it pauses.
+const PORT_ROOM: usize = 2 * 1024 * 1024;
+/// What a record costs beyond its payload.
+pub(crate) const RECORD_OVERHEAD: usize = 128;
+
+/// Names a session within one broker's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SessionKey(pub(crate) u64);
+
+/// One port and what it holds.
+#[derive(Debug)]
+pub(crate) struct Port {
+    pub(crate) caller: Caller,
+    /// Profile and client, once `hello` has been said.
+    pub(crate) seat: Option<Seat>,
+    /// Sessions attached through this port.
+    pub(crate) attached: BTreeMap<Name, SessionKey>,
+    /// Sessions with records for this port that its queue had no room for.
+    pub(crate) starved: BTreeSet<SessionKey>,
+    /// Cost of what is in its queue.
+    queued: usize,
+}
+
+/// Who sits at a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) profile: Name,
+    pub(crate) client: Name,
+}
+
+impl Port {
+    pub(crate) const fn new(caller: Caller) -> Self {
+        Self {
+            caller,
+            seat: None,
+            attached: BTreeMap::new(),
+            starved: BTreeSet::new(),
+            queued: 0,
+        }
+    }
+
+    /// Whether another record may be queued.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.queued < PORT_ROOM
+    }
+
+    pub(crate) const fn queue(&mut self, cost: usize) {
+        self.queued += cost;
+    }
+
+    pub(crate) const fn written(&mut self, cost: usize) {
+        self.queued = self.queued.saturating_sub(cost);
+    }
+}
+
+/// Everything around a session.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) now: Now,
+    pub(crate) out: VecDeque<Output>,
+    pub(crate) random: Random,
+    pub(crate) ports: BTreeMap<PortId, Port>,
+    /// Dials alive, and whose they are.
+    pub(crate) dials: HashMap<DialId, SessionKey>,
+    pub(crate) last_dial: u64,
+    /// Which boot of the machine this is.
+    pub(crate) machine_boot: String,
+}
+
+impl Context {
+    /// A frame that bypasses windows and rooms: small, and an answer or a warning.
+    pub(crate) fn say(&mut self, port: PortId, frame: BrokerFrame) {
+        self.out.push_back(Output::Deliver { port, frame, cost: 0 });
+    }
+
+    /// An error about a frame.
+    pub(crate) fn refuse(
+        &mut self,
+        port: PortId,
+        error: ErrorInfo,
+        id: Option<&Name>,
+        session: Option<&Name>,
+    ) {
+        let frame = ErrorFrame {
+            error,
+            id: id.cloned(),
+            session: session.cloned(),
+            detail: None,
+        };
+        self.say(port, BrokerFrame::Error(Box::new(frame)));
+    }
+
+    /// `ok`, if anybody wants to hear it.
+    pub(crate) fn ok(&mut self, port: PortId, id: Option<Name>) {
+        if let Some(id) = id {
+            self.say(port, BrokerFrame::Ok { id });
+        }
+    }
+
+    /// A number for a new dial; from now on only its word counts for this session.
+    pub(crate) fn new_dial(&mut self, session: SessionKey) -> DialId {
+        self.last_dial += 1;
+        let dial = DialId(self.last_dial);
+        self.dials.insert(dial, session);
+        dial
+    }
+
+    /// Ends a dial; its later words are ignored.
+    pub(crate) fn hang_up(&mut self, dial: DialId, code: u16, reason: &str) {
+        self.dials.remove(&dial);
+        self.out.push_back(Output::HangUp {
+            dial,
+            code,
+            reason: reason.to_owned(),
+        });
+    }
+}
+
+/// Shorthand for an error.
+pub(crate) fn error(code: Code, message: impl Into<String>) -> ErrorInfo {
+    ErrorInfo::new(code, message)
+}

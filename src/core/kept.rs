@@ -1,0 +1,333 @@
+//! What a journal record of a session says, and its bytes. Old journals must stay readable: kinds are append-only.
+//!
+//! It holds no credentials: URLs, headers, cookies and greetings are never written.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+use crate::wire::payload::Payload;
+use crate::wire::record::{Body, Gap, Name, Outcome, OutcomeReport, Record, ResponseReport, StateChange};
+
+use super::journal::Kept;
+use super::log::ClientId;
+use super::requests::Wanted;
+
+/// Format of the records below; a newer one is refused.
+pub(crate) const VERSION: u32 = 1;
+
+const META: u8 = 1;
+const RECORD: u8 = 2;
+const RESERVED: u8 = 3;
+const POSITION: u8 = 4;
+const ACCEPTED: u8 = 5;
+const INTENT: u8 = 6;
+const SETTLED: u8 = 7;
+const CLEAN: u8 = 8;
+
+const TEXT: u8 = 0;
+const JSON: u8 = 1;
+const BINARY: u8 = 2;
+const GAP: u8 = 10;
+const STATE: u8 = 11;
+const OUTCOME: u8 = 12;
+const RESPONSE: u8 = 13;
+
+/// One journal record of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Note {
+    /// What the session is.
+    Meta(Meta),
+    /// An entry of its log.
+    Record {
+        record: Record,
+        audience: Option<ClientId>,
+    },
+    /// Numbers up to here may have been used.
+    Reserved(u64),
+    /// A client and what it has finished.
+    Position { id: u32, name: Name, acked: u64 },
+    /// A message was accepted.
+    Accepted(Box<Accepted>),
+    /// It is about to be written.
+    Intent(u64),
+    /// It ended.
+    Settled {
+        client: u32,
+        id: Name,
+        outcome: Option<Outcome>,
+    },
+    /// The broker left in order: nothing was lost after this.
+    Clean,
+}
+
+/// What a session is, without anything secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    pub(crate) version: u32,
+    pub(crate) origin: Name,
+    pub(crate) profile: Name,
+    pub(crate) session: Name,
+    pub(crate) epoch: Name,
+    /// Which boot of the machine wrote it: within one boot the page cache outlives the broker.
+    pub(crate) machine_boot: String,
+    pub(crate) expire: u64,
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    pub(crate) age: u64,
+}
+
+/// An accepted message.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Accepted {
+    pub(crate) head: AcceptedHead,
+    pub(crate) payload: Payload,
+}
+
+/// What is known of an accepted message besides its payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AcceptedHead {
+    pub(crate) serial: u64,
+    pub(crate) client: u32,
+    pub(crate) id: Name,
+    pub(crate) resend: bool,
+    pub(crate) receipt: bool,
+    pub(crate) is_request: bool,
+    /// Milliseconds it may still wait.
+    pub(crate) ttl: u64,
+    pub(crate) wanted: Option<Wanted>,
+}
+
+impl Note {
+    /// The record's bytes.
+    pub(crate) fn encode(&self) -> Kept {
+        let (kind, seq, data) = match self {
+            Self::Meta(meta) => (META, 0, json(meta)),
+            Self::Record { record, audience } => return encode_record(record, *audience),
+            Self::Reserved(seq) => (RESERVED, 0, Bytes::copy_from_slice(&seq.to_le_bytes())),
+            Self::Position { id, name, acked } => (POSITION, 0, json(&(id, name, acked))),
+            Self::Accepted(accepted) => {
+                let mut data = BytesMut::new();
+                let head = json(&accepted.head);
+                data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
+                data.put_slice(&head);
+                put_payload(&mut data, &accepted.payload);
+                (ACCEPTED, 0, data.freeze())
+            }
+            Self::Intent(serial) => (INTENT, 0, Bytes::copy_from_slice(&serial.to_le_bytes())),
+            Self::Settled { client, id, outcome } => (SETTLED, 0, json(&(client, id, outcome))),
+            Self::Clean => (CLEAN, 0, Bytes::new()),
+        };
+        Kept { kind, seq, data }
+    }
+
+    /// Reads a record; `None` when it makes no sense. Kinds of a later version are skipped by the caller.
+    pub(crate) fn decode(kept: &Kept) -> Option<Self> {
+        let data = &kept.data;
+        Some(match kept.kind {
+            META => Self::Meta(serde_json::from_slice(data).ok()?),
+            RECORD => return decode_record(kept),
+            RESERVED => Self::Reserved(number(data)?),
+            POSITION => {
+                let (id, name, acked) = serde_json::from_slice(data).ok()?;
+                Self::Position { id, name, acked }
+            }
+            ACCEPTED => {
+                let length = u32::from_le_bytes(data.get(..4)?.try_into().ok()?) as usize;
+                let head = serde_json::from_slice(data.get(4..4 + length)?).ok()?;
+                let payload = take_payload(data.slice(4 + length..))?;
+                Self::Accepted(Box::new(Accepted { head, payload }))
+            }
+            INTENT => Self::Intent(number(data)?),
+            SETTLED => {
+                let (client, id, outcome) = serde_json::from_slice(data).ok()?;
+                Self::Settled { client, id, outcome }
+            }
+            CLEAN => Self::Clean,
+            _ => return None,
+        })
+    }
+}
+
+/// The bytes of a log entry.
+pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> Kept {
+    let mut data = BytesMut::with_capacity(32 + record.body.cost());
+    data.put_u32_le(audience.map_or(0, |client| client.0));
+    match &record.body {
+        Body::Message { payload, time } => {
+            data.put_u64_le(*time);
+            put_payload(&mut data, payload);
+        }
+        Body::Gap(gap) => put_json(&mut data, GAP, gap),
+        Body::State(change) => put_json(&mut data, STATE, &**change),
+        Body::Outcome(report) => put_json(&mut data, OUTCOME, &**report),
+        Body::Response(report) => {
+            let head = json(&(&report.id, &report.error, report.answer.is_some()));
+            data.put_u64_le(0);
+            data.put_u8(RESPONSE);
+            data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
+            data.put_slice(&head);
+            if let Some(answer) = &report.answer {
+                put_payload(&mut data, answer);
+            }
+        }
+    }
+    Kept {
+        kind: RECORD,
+        seq: record.seq,
+        data: data.freeze(),
+    }
+}
+
+fn decode_record(kept: &Kept) -> Option<Note> {
+    let data = &kept.data;
+    let audience = u32::from_le_bytes(data.get(..4)?.try_into().ok()?);
+    let time = number(data.get(4..12)?)?;
+    let rest = data.get(13..)?;
+    let body = match *data.get(12)? {
+        GAP => Body::Gap(serde_json::from_slice::<Gap>(rest).ok()?),
+        STATE => Body::State(serde_json::from_slice::<StateChange>(rest).ok()?.into()),
+        OUTCOME => Body::Outcome(serde_json::from_slice::<OutcomeReport>(rest).ok()?.into()),
+        RESPONSE => {
+            let length = u32::from_le_bytes(rest.get(..4)?.try_into().ok()?) as usize;
+            let (id, error, answered) = serde_json::from_slice(rest.get(4..4 + length)?).ok()?;
+            let answer = if answered {
+                Some(take_payload(data.slice(17 + length..))?)
+            } else {
+                None
+            };
+            Body::Response(ResponseReport { id, answer, error }.into())
+        }
+        _ => Body::Message {
+            payload: take_payload(data.slice(12..))?,
+            time,
+        },
+    };
+    let audience = (audience != 0).then_some(ClientId(audience));
+    Some(Note::Record {
+        record: Record { seq: kept.seq, body },
+        audience,
+    })
+}
+
+fn put_json(data: &mut BytesMut, tag: u8, value: &impl Serialize) {
+    data.put_u64_le(0);
+    data.put_u8(tag);
+    data.put_slice(&json(value));
+}
+
+fn put_payload(data: &mut BytesMut, payload: &Payload) {
+    data.put_u8(match payload {
+        Payload::Text(_) => TEXT,
+        Payload::Json(_) => JSON,
+        Payload::Binary(_) => BINARY,
+    });
+    data.put_slice(payload.bytes());
+}
+
+/// A payload without the buffer it lay in.
+fn take_payload(data: Bytes) -> Option<Payload> {
+    let form = *data.first()?;
+    let bytes = Bytes::copy_from_slice(&data[1..]);
+    match form {
+        TEXT => Payload::text_from_utf8(bytes),
+        JSON => Payload::json_from_slice(bytes),
+        BINARY => Some(Payload::Binary(bytes)),
+        _ => None,
+    }
+}
+
+fn number(data: &[u8]) -> Option<u64> {
+    Some(u64::from_le_bytes(data.get(..8)?.try_into().ok()?))
+}
+
+fn json(value: &impl Serialize) -> Bytes {
+    // Strings, numbers and flags in memory: this cannot fail, and an empty record is refused when it is read.
+    serde_json::to_vec(value).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::code::{Code, GapReason};
+    use crate::wire::record::{ErrorInfo, State};
+
+    #[test]
+    fn every_note_comes_back_as_it_was() {
+        let message = |payload| Body::Message { payload, time: 1234 };
+        let mut change = StateChange::new(State::Waiting);
+        change.error = Some(ErrorInfo::new(Code::Refused, "nobody"));
+        let gap = Gap {
+            from: 1,
+            to: 3,
+            count: 2,
+            reason: GapReason::TooLarge,
+            exact: true,
+        };
+        let report = OutcomeReport {
+            id: "1".into(),
+            outcome: Outcome::Unknown,
+            error: None,
+        };
+        let answer = ResponseReport {
+            id: "2".into(),
+            answer: Some(Payload::text("é")),
+            error: None,
+        };
+        let bodies = [
+            message(Payload::text("text")),
+            message(Payload::Json(Bytes::from_static(b"[1]"))),
+            message(Payload::Binary(Bytes::new())),
+            Body::State(change.into()),
+            Body::Gap(gap),
+            Body::Outcome(report.into()),
+            Body::Response(answer.into()),
+        ];
+        let mut notes: Vec<Note> = bodies
+            .into_iter()
+            .zip(1..)
+            .map(|(body, seq)| Note::Record {
+                record: Record { seq, body },
+                audience: Some(ClientId(7)),
+            })
+            .collect();
+        notes.extend([
+            Note::Reserved(4096),
+            Note::Position {
+                id: 1,
+                name: "main".into(),
+                acked: 9,
+            },
+            Note::Intent(5),
+            Note::Settled {
+                client: 1,
+                id: "a".into(),
+                outcome: Some(Outcome::Sent),
+            },
+            Note::Clean,
+        ]);
+        for note in notes {
+            assert_eq!(Note::decode(&note.encode()), Some(note));
+        }
+    }
+
+    #[test]
+    fn cut_records_make_no_sense_and_no_panic() {
+        let record = Record {
+            seq: 1,
+            body: Body::Message {
+                payload: Payload::text("text"),
+                time: 1,
+            },
+        };
+        let whole = encode_record(&record, None);
+        for length in 0..whole.data.len() {
+            for kind in 0..=9 {
+                let _ = Note::decode(&Kept {
+                    kind,
+                    seq: 1,
+                    data: whole.data.slice(..length),
+                });
+            }
+        }
+    }
+}

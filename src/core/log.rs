@@ -1,0 +1,483 @@
+//! A session's records by `seq`: append, drop, trim. What is dropped becomes a gap in its place, never nothing.
+//!
+//! It knows no clients, windows or links; it is told who a record is for and what has been delivered.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::wire::code::GapReason;
+use crate::wire::record::{Body, Gap, Record};
+
+/// A client of one session, for the session's whole life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ClientId(pub(crate) u32);
+
+/// One record and what the log knows of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) record: Record,
+    /// Only this client hears it; `None` for everybody.
+    pub(crate) audience: Option<ClientId>,
+    /// Awake time of its append.
+    born: Duration,
+    /// Somebody has seen it: it never changes any more.
+    pub(crate) delivered: bool,
+    /// It stands in the journal as it is.
+    pub(crate) kept: bool,
+}
+
+impl Entry {
+    /// Whether this client hears it.
+    pub(crate) fn is_for(&self, client: ClientId) -> bool {
+        self.audience.is_none_or(|audience| audience == client)
+    }
+}
+
+/// The records of one session, in order of `seq`. A `seq` is given once and never again.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    entries: VecDeque<Entry>,
+    last: u64,
+    /// Messages held, and their bytes.
+    messages: usize,
+    bytes: usize,
+    /// Messages before this index: none. Only a hint that saves looking again.
+    scanned: usize,
+    /// Newest gap still held or ever made.
+    newest_gap: u64,
+    /// Messages dropped since the beginning.
+    dropped: u64,
+}
+
+impl Log {
+    /// The newest `seq` ever given; 0 before the first.
+    pub(crate) const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The oldest `seq` still held, or the next to be given.
+    pub(crate) fn first(&self) -> u64 {
+        self.entries
+            .front()
+            .map_or(self.last + 1, |entry| match entry.record.body {
+                Body::Gap(gap) => gap.from,
+                _ => entry.record.seq,
+            })
+    }
+
+    /// Messages held.
+    pub(crate) const fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Records held that are no messages.
+    pub(crate) fn others(&self) -> usize {
+        self.entries.len() - self.messages
+    }
+
+    /// Payload bytes of the messages held.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Messages dropped since the beginning.
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Whether a gap stands after `seq`.
+    pub(crate) const fn has_gap_after(&self, seq: u64) -> bool {
+        self.newest_gap > seq
+    }
+
+    /// The index of the first entry after `seq`.
+    pub(crate) fn index_after(&self, seq: u64) -> usize {
+        self.entries.partition_point(|entry| entry.record.seq <= seq)
+    }
+
+    /// The entry at this index.
+    pub(crate) fn get(&self, index: usize) -> Option<&Entry> {
+        self.entries.get(index)
+    }
+
+    /// The entry at this index, to mark it.
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Entry> {
+        self.entries.get_mut(index)
+    }
+
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// The oldest message held.
+    pub(crate) fn oldest_message(&mut self) -> Option<&Entry> {
+        let index = self.oldest_message_index()?;
+        self.entries.get(index)
+    }
+
+    /// Whether the oldest message was appended at least `age` ago.
+    pub(crate) fn oldest_message_is_older(&mut self, now: Duration, age: Duration) -> bool {
+        self.oldest_message()
+            .is_some_and(|entry| now.saturating_sub(entry.born) >= age)
+    }
+
+    /// When the oldest message was appended.
+    pub(crate) fn oldest_message_born(&self) -> Option<Duration> {
+        self.entries
+            .iter()
+            .skip(self.scanned)
+            .find(|entry| entry.record.body.is_message())
+            .map(|entry| entry.born)
+    }
+
+    /// Appends a record; its `seq`. A state that nobody has seen yields to the state that follows it directly.
+    pub(crate) fn append(&mut self, now: Duration, body: Body, audience: Option<ClientId>) -> u64 {
+        if matches!(body, Body::State(_)) && self.newest_is_unseen_state() {
+            self.entries.pop_back();
+        }
+        self.last += 1;
+        self.insert(now, Record { seq: self.last, body }, audience);
+        self.last
+    }
+
+    /// Puts back a record from the journal: the later word on a `seq` replaces the earlier.
+    pub(crate) fn put_back(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
+        let from = match record.body {
+            Body::Gap(gap) => gap.from,
+            _ => record.seq,
+        };
+        let start = self.entries.partition_point(|entry| entry.record.seq < from);
+        let end = self.index_after(record.seq);
+        let replaced: Vec<Entry> = self.entries.drain(start..end.max(start)).collect();
+        for entry in &replaced {
+            self.forget(entry);
+        }
+        self.last = self.last.max(record.seq);
+        self.count(&record.body);
+        self.entries.insert(
+            start,
+            Entry {
+                record,
+                audience,
+                born: now,
+                delivered: true,
+                kept: true,
+            },
+        );
+        self.scanned = self.scanned.min(start);
+    }
+
+    /// Appends the loss of one message that was never kept; its `seq`.
+    pub(crate) fn append_lost(&mut self, now: Duration, reason: GapReason) -> u64 {
+        self.last += 1;
+        self.dropped += 1;
+        let gap = Gap {
+            from: self.last,
+            to: self.last,
+            count: 1,
+            reason,
+            exact: true,
+        };
+        let index = self.entries.len();
+        if !self.extend_gap_before(index, gap) {
+            self.insert(
+                now,
+                Record {
+                    seq: self.last,
+                    body: Body::Gap(gap),
+                },
+                None,
+            );
+        }
+        self.newest_gap = self.last;
+        self.last
+    }
+
+    /// Appends a gap over numbers that were skipped; its `seq`.
+    pub(crate) fn append_gap(&mut self, now: Duration, from: u64, to: u64, count: u64, reason: GapReason) {
+        self.last = self.last.max(to);
+        self.newest_gap = self.last;
+        let gap = Gap {
+            from,
+            to,
+            count,
+            reason,
+            exact: false,
+        };
+        self.insert(
+            now,
+            Record {
+                seq: to,
+                body: Body::Gap(gap),
+            },
+            None,
+        );
+    }
+
+    /// Drops the oldest message; a gap takes its place. `false` when there is none.
+    pub(crate) fn drop_oldest(&mut self, reason: GapReason) -> bool {
+        let Some(index) = self.oldest_message_index() else {
+            return false;
+        };
+        let Some(entry) = self.entries.get_mut(index) else {
+            return false;
+        };
+        let seq = entry.record.seq;
+        let cost = entry.record.body.cost();
+        let gap = Gap {
+            from: seq,
+            to: seq,
+            count: 1,
+            reason,
+            exact: true,
+        };
+        self.messages -= 1;
+        self.bytes -= cost;
+        self.dropped += 1;
+        self.newest_gap = self.newest_gap.max(seq);
+        if self.extend_gap_before(index, gap) {
+            self.entries.remove(index);
+        } else if let Some(entry) = self.entries.get_mut(index) {
+            entry.record.body = Body::Gap(gap);
+            entry.delivered = false;
+            entry.kept = false;
+            self.scanned = index + 1;
+        }
+        true
+    }
+
+    /// Removes the oldest entry as long as `done` says that nobody needs it; the newest `seq` removed.
+    pub(crate) fn trim(&mut self, mut done: impl FnMut(&Entry) -> bool) -> Option<u64> {
+        let mut trimmed = None;
+        while self.entries.front().is_some_and(&mut done) {
+            if let Some(entry) = self.entries.pop_front() {
+                self.forget(&entry);
+                self.scanned = self.scanned.saturating_sub(1);
+                trimmed = Some(entry.record.seq);
+            }
+        }
+        if self.entries.is_empty() && self.entries.capacity() > 1024 {
+            self.entries = VecDeque::new();
+        }
+        trimmed
+    }
+
+    fn insert(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
+        self.count(&record.body);
+        self.entries.push_back(Entry {
+            record,
+            audience,
+            born: now,
+            delivered: false,
+            kept: false,
+        });
+    }
+
+    fn count(&mut self, body: &Body) {
+        match body {
+            Body::Message { .. } => {
+                self.messages += 1;
+                self.bytes += body.cost();
+            }
+            Body::Gap(gap) => self.newest_gap = self.newest_gap.max(gap.to),
+            Body::State(_) | Body::Outcome(_) | Body::Response(_) => {}
+        }
+    }
+
+    fn forget(&mut self, entry: &Entry) {
+        if entry.record.body.is_message() {
+            self.messages -= 1;
+            self.bytes -= entry.record.body.cost();
+        }
+    }
+
+    fn newest_is_unseen_state(&self) -> bool {
+        self.entries
+            .back()
+            .is_some_and(|entry| !entry.delivered && matches!(entry.record.body, Body::State(_)))
+    }
+
+    /// Lets the entry before `index` grow over `lost`, if it is a gap of the same kind that nobody has seen.
+    fn extend_gap_before(&mut self, index: usize, lost: Gap) -> bool {
+        let Some(before) = index.checked_sub(1).and_then(|index| self.entries.get_mut(index)) else {
+            return false;
+        };
+        let Body::Gap(gap) = &mut before.record.body else {
+            return false;
+        };
+        if before.delivered || gap.reason != lost.reason || gap.exact != lost.exact {
+            return false;
+        }
+        gap.to = lost.to;
+        gap.count += lost.count;
+        before.record.seq = lost.to;
+        before.kept = false;
+        true
+    }
+
+    fn oldest_message_index(&mut self) -> Option<usize> {
+        if self.messages == 0 {
+            return None;
+        }
+        while let Some(entry) = self.entries.get(self.scanned) {
+            if entry.record.body.is_message() {
+                return Some(self.scanned);
+            }
+            self.scanned += 1;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::payload::Payload;
+    use crate::wire::record::{State, StateChange};
+    use std::sync::Arc;
+
+    fn message(size: usize) -> Body {
+        Body::Message {
+            payload: Payload::text("x".repeat(size)),
+            time: 0,
+        }
+    }
+
+    fn state() -> Body {
+        Body::State(Arc::new(StateChange::new(State::Open)))
+    }
+
+    fn at(second: u64) -> Duration {
+        Duration::from_secs(second)
+    }
+
+    fn gaps(log: &Log) -> Vec<(u64, u64, u64)> {
+        log.iter()
+            .filter_map(|entry| match entry.record.body {
+                Body::Gap(gap) => Some((gap.from, gap.to, gap.count)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn dropped_messages_become_one_gap_in_their_place() {
+        let mut log = Log::default();
+        for _ in 0..5 {
+            log.append(at(0), message(10), None);
+        }
+        for _ in 0..3 {
+            assert!(log.drop_oldest(GapReason::Overflow));
+        }
+        assert_eq!(gaps(&log), [(1, 3, 3)]);
+        assert_eq!(
+            (log.messages(), log.bytes(), log.first(), log.last()),
+            (2, 20, 1, 5)
+        );
+    }
+
+    #[test]
+    fn a_gap_that_was_seen_is_frozen() {
+        let mut log = Log::default();
+        for _ in 0..4 {
+            log.append(at(0), message(1), None);
+        }
+        log.drop_oldest(GapReason::Overflow);
+        log.get_mut(0).unwrap().delivered = true;
+        log.drop_oldest(GapReason::Overflow);
+        log.drop_oldest(GapReason::Overflow);
+        assert_eq!(gaps(&log), [(1, 1, 1), (2, 3, 2)]);
+    }
+
+    #[test]
+    fn a_state_between_messages_stays_in_its_place() {
+        let mut log = Log::default();
+        log.append(at(0), message(1), None);
+        log.append(at(0), state(), None);
+        log.append(at(0), message(1), None);
+        log.drop_oldest(GapReason::Overflow);
+        log.drop_oldest(GapReason::Overflow);
+        assert!(!log.drop_oldest(GapReason::Overflow));
+        let seqs: Vec<_> = log.iter().map(|entry| entry.record.seq).collect();
+        assert_eq!(
+            (seqs.as_slice(), gaps(&log)),
+            ([1, 2, 3].as_slice(), vec![(1, 1, 1), (3, 3, 1)])
+        );
+    }
+
+    #[test]
+    fn unseen_states_merge_only_when_nothing_stands_between() {
+        let mut log = Log::default();
+        log.append(at(0), state(), None);
+        log.append(at(0), state(), None);
+        log.append(at(0), message(1), None);
+        log.append(at(0), state(), None);
+        assert_eq!(
+            log.iter().map(|entry| entry.record.seq).collect::<Vec<_>>(),
+            [2, 3, 4]
+        );
+        log.get_mut(2).unwrap().delivered = true;
+        log.append(at(0), state(), None);
+        assert_eq!(log.iter().count(), 4);
+    }
+
+    #[test]
+    fn refused_messages_merge_into_a_gap_at_the_end() {
+        let mut log = Log::default();
+        log.append(at(0), message(1), None);
+        log.append_lost(at(0), GapReason::Overflow);
+        log.append_lost(at(0), GapReason::Overflow);
+        log.append_lost(at(0), GapReason::TooLarge);
+        assert_eq!(gaps(&log), [(2, 3, 2), (4, 4, 1)]);
+        assert!(log.has_gap_after(3) && !log.has_gap_after(4));
+    }
+
+    #[test]
+    fn what_the_journal_says_later_replaces_what_it_said_before() {
+        let mut log = Log::default();
+        for seq in 1..=5 {
+            log.put_back(
+                at(0),
+                Record {
+                    seq,
+                    body: message(1),
+                },
+                None,
+            );
+        }
+        let gap = Gap {
+            from: 1,
+            to: 3,
+            count: 3,
+            reason: GapReason::Overflow,
+            exact: true,
+        };
+        log.put_back(
+            at(0),
+            Record {
+                seq: 3,
+                body: Body::Gap(gap),
+            },
+            None,
+        );
+        assert_eq!((gaps(&log), log.messages(), log.last()), (vec![(1, 3, 3)], 2, 5));
+        assert_eq!(log.append(at(0), message(1), None), 6);
+        assert_eq!(
+            log.iter().map(|entry| entry.record.seq).collect::<Vec<_>>(),
+            [3, 4, 5, 6]
+        );
+    }
+
+    #[test]
+    fn trimming_returns_the_memory() {
+        let mut log = Log::default();
+        for _ in 0..5000 {
+            log.append(at(0), message(1), None);
+        }
+        assert_eq!(log.trim(|entry| entry.record.seq <= 4999), Some(4999));
+        assert_eq!((log.messages(), log.first()), (1, 5000));
+        log.trim(|_| true);
+        assert_eq!((log.first(), log.entries.capacity()), (5001, 0));
+    }
+}

@@ -1,0 +1,610 @@
+//! Messages accepted and not yet settled: bounded, in order, exactly one verdict each.
+//!
+//! It keeps and settles; it does not write to a link, and it appends no record: the session does both.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::wire::code::Code;
+use crate::wire::options::OutboxBounds;
+use crate::wire::payload::Payload;
+use crate::wire::record::{ErrorInfo, Name, Outcome};
+
+use super::log::ClientId;
+
+/// Messages that may wait while a link takes them as they come.
+const FLOWING_MESSAGES: usize = 65_536;
+/// Messages written and not yet proven.
+const FLYING_MESSAGES: usize = 65_536;
+/// Settled ids remembered, and for how long (awake).
+const REMEMBERED: usize = 4096;
+const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// One accepted message.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) client: ClientId,
+    pub(crate) id: Option<Name>,
+    pub(crate) payload: Payload,
+    pub(crate) volatile: bool,
+    pub(crate) resend: bool,
+    pub(crate) receipt: bool,
+    /// It waits for a rule to confirm it.
+    pub(crate) confirms: bool,
+    /// It waits for an answer.
+    pub(crate) is_request: bool,
+    /// Boot time after which it is not written any more; for a request, after which no answer is awaited.
+    pub(crate) deadline: Duration,
+    /// Its place among the messages of the current link, once handed over.
+    place: Option<u64>,
+    /// The far endpoint has answered a ping sent after it.
+    proven: bool,
+}
+
+/// How a message ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// For a `send`.
+    Outcome(Outcome, Option<ErrorInfo>),
+    /// For a `request`.
+    Response(Result<Payload, ErrorInfo>),
+}
+
+/// A message that ended just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) serial: u64,
+    pub(crate) client: ClientId,
+    pub(crate) id: Option<Name>,
+    pub(crate) receipt: bool,
+    pub(crate) verdict: Verdict,
+}
+
+/// What is known of an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Accepted, not settled.
+    Open(u64),
+    /// Settled; requests have no outcome.
+    Settled(Option<Outcome>),
+}
+
+/// The next step of the outgoing direction.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Transmit this; it is counted as handed over.
+    Transmit { serial: u64, payload: Payload },
+    /// It waited too long.
+    Settled(Settled),
+}
+
+/// The outgoing direction of one session.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    items: BTreeMap<u64, Item>,
+    /// Not handed over yet, in order.
+    queue: VecDeque<u64>,
+    queue_bytes: usize,
+    /// Handed to the current link, in order.
+    flying: VecDeque<u64>,
+    handed: u64,
+    written: u64,
+    deadlines: BTreeSet<(Duration, u64)>,
+    fates: HashMap<(ClientId, Name), Fate>,
+    remembered: VecDeque<(Duration, ClientId, Name)>,
+    serial: u64,
+}
+
+impl Item {
+    /// A message just taken from the extension.
+    pub(crate) const fn new(
+        client: ClientId,
+        id: Option<Name>,
+        payload: Payload,
+        deadline: Duration,
+    ) -> Self {
+        Self {
+            client,
+            id,
+            payload,
+            volatile: false,
+            resend: false,
+            receipt: false,
+            confirms: false,
+            is_request: false,
+            deadline,
+            place: None,
+            proven: false,
+        }
+    }
+
+    /// Whether anybody wants to know how it ends.
+    const fn needs_proof(&self) -> bool {
+        self.id.is_some() || self.resend
+    }
+
+    /// Whether it was handed to a link.
+    pub(crate) const fn is_handed(&self) -> bool {
+        self.place.is_some()
+    }
+
+    fn end(&self, outcome: Outcome, error: ErrorInfo) -> Verdict {
+        if self.is_request {
+            Verdict::Response(Err(error))
+        } else if outcome.is_good() {
+            Verdict::Outcome(outcome, None)
+        } else {
+            Verdict::Outcome(outcome, Some(error))
+        }
+    }
+}
+
+impl Outbox {
+    /// Whether another message of this size fits. One oversize message always fits an empty outbox.
+    pub(crate) fn has_room(&self, bounds: &OutboxBounds, size: usize, flowing: bool) -> bool {
+        let most = if flowing {
+            bounds.messages.max(FLOWING_MESSAGES)
+        } else {
+            bounds.messages
+        };
+        let fits = self.queue.is_empty() || self.queue_bytes + size <= bounds.bytes;
+        self.queue.len() < most && fits && self.flying.len() < FLYING_MESSAGES
+    }
+
+    /// What is known of this client's id.
+    pub(crate) fn fate(&self, client: ClientId, id: &Name) -> Option<Fate> {
+        self.fates.get(&(client, id.clone())).copied()
+    }
+
+    /// Takes responsibility for a message; its serial number.
+    pub(crate) fn accept(&mut self, item: Item) -> u64 {
+        self.serial += 1;
+        let serial = self.serial;
+        if let Some(id) = &item.id {
+            self.fates.insert((item.client, id.clone()), Fate::Open(serial));
+        }
+        if item.id.is_some() || item.is_request {
+            self.deadlines.insert((item.deadline, serial));
+        }
+        self.queue_bytes += item.payload.len();
+        self.queue.push_back(serial);
+        self.items.insert(serial, item);
+        serial
+    }
+
+    /// Takes back a message from the journal; `handed` if it may have been written.
+    pub(crate) fn take_back(&mut self, serial: u64, item: Item, handed: bool) {
+        self.serial = serial - 1;
+        self.accept(item);
+        if handed && let Some(item) = self.items.get_mut(&serial) {
+            item.place = Some(1);
+            self.queue.pop_back();
+            self.queue_bytes -= item.payload.len();
+        }
+    }
+
+    /// Remembers how an id ended.
+    pub(crate) fn remember(&mut self, now: Duration, client: ClientId, id: Name, outcome: Option<Outcome>) {
+        self.fates.insert((client, id.clone()), Fate::Settled(outcome));
+        self.remembered.push_back((now, client, id));
+        while self.remembered.front().is_some_and(|(when, ..)| {
+            self.remembered.len() > REMEMBERED || now.saturating_sub(*when) > REMEMBERED_FOR
+        }) {
+            if let Some((_, client, id)) = self.remembered.pop_front() {
+                self.fates.remove(&(client, id));
+            }
+        }
+    }
+
+    /// Settled ids, oldest first.
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = (ClientId, &Name, Option<Outcome>)> {
+        self.remembered.iter().map(|(_, client, id)| {
+            let outcome = match self.fates.get(&(*client, id.clone())) {
+                Some(Fate::Settled(outcome)) => *outcome,
+                _ => None,
+            };
+            (*client, id, outcome)
+        })
+    }
+
+    /// The message of this serial number.
+    pub(crate) fn get(&self, serial: u64) -> Option<&Item> {
+        self.items.get(&serial)
+    }
+
+    /// Unsettled messages in order of acceptance.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Item)> {
+        self.items.iter().map(|(serial, item)| (*serial, item))
+    }
+
+    /// Unsettled messages.
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Messages handed to the current link and not yet written.
+    pub(crate) const fn unwritten(&self) -> u64 {
+        self.handed - self.written
+    }
+
+    /// Hands over the next message of the queue, or settles it if it waited too long.
+    pub(crate) fn next(&mut self, boot: Duration, awake: Duration) -> Option<Next> {
+        while let Some(serial) = self.queue.pop_front() {
+            let Some(item) = self.items.get_mut(&serial) else {
+                continue;
+            };
+            self.queue_bytes -= item.payload.len();
+            if boot >= item.deadline {
+                let error = ErrorInfo::new(Code::Timeout, "it waited longer than its `ttl`");
+                let verdict = if item.is_request {
+                    Verdict::Response(Err(ErrorInfo::new(
+                        Code::Timeout,
+                        "no link came up before the deadline",
+                    )))
+                } else {
+                    Verdict::Outcome(Outcome::Expired, Some(error))
+                };
+                return self.settle(awake, serial, verdict).map(Next::Settled);
+            }
+            self.handed += 1;
+            item.place = Some(self.handed);
+            if !item.is_request && !item.confirms {
+                self.deadlines.remove(&(item.deadline, serial));
+            }
+            let payload = item.payload.clone();
+            self.flying.push_back(serial);
+            return Some(Next::Transmit { serial, payload });
+        }
+        None
+    }
+
+    /// A message that is no item (greeting, subscription, beat) was handed to the link.
+    pub(crate) const fn count_foreign(&mut self) {
+        self.handed += 1;
+    }
+
+    /// The link has written `count` messages since its start; with `final_word`, that is all the proof there is.
+    pub(crate) fn written(&mut self, awake: Duration, count: u64, final_word: bool) -> Vec<Settled> {
+        self.written = count.clamp(self.written, self.handed);
+        if final_word {
+            return self.proven(awake, self.written);
+        }
+        while let Some(serial) = self.flying.front().copied() {
+            let gone = match self.items.get(&serial) {
+                None => true,
+                Some(item) => !item.needs_proof() && item.place.is_some_and(|place| place <= self.written),
+            };
+            if !gone {
+                break;
+            }
+            self.flying.pop_front();
+            self.items.remove(&serial);
+        }
+        Vec::new()
+    }
+
+    /// Whether written messages wait for a ping to prove them.
+    pub(crate) fn wants_proof(&self) -> bool {
+        self.flying.iter().any(|serial| {
+            self.items
+                .get(serial)
+                .is_some_and(|item| item.needs_proof() && !item.proven)
+        })
+    }
+
+    /// Everything handed over up to now: what a ping sent now will prove.
+    pub(crate) const fn handed(&self) -> u64 {
+        self.handed
+    }
+
+    /// The far endpoint has read everything up to this place.
+    pub(crate) fn proven(&mut self, awake: Duration, place: u64) -> Vec<Settled> {
+        let mut settled = Vec::new();
+        while let Some(serial) = self.flying.front().copied() {
+            let Some(item) = self.items.get_mut(&serial) else {
+                self.flying.pop_front();
+                continue;
+            };
+            if item.place.is_none_or(|at| at > place) {
+                break;
+            }
+            self.flying.pop_front();
+            item.proven = true;
+            if item.is_request || item.confirms {
+                continue;
+            }
+            settled.extend(self.settle(awake, serial, Verdict::Outcome(Outcome::Sent, None)));
+        }
+        settled
+    }
+
+    /// The link is gone; it had begun to hand `taken` messages to the socket. What is certainly unsent waits again.
+    pub(crate) fn link_lost(&mut self, awake: Duration, taken: u64) -> Vec<Settled> {
+        let mut settled = Vec::new();
+        let mut again = Vec::new();
+        let handed: Vec<u64> = self
+            .items
+            .iter()
+            .filter(|(_, item)| item.is_handed())
+            .map(|(serial, _)| *serial)
+            .collect();
+        for serial in handed {
+            let Some(item) = self.items.get_mut(&serial) else {
+                continue;
+            };
+            let was_taken = item.place.is_some_and(|place| place <= taken);
+            let verdict = match (was_taken, item.proven) {
+                (false, _) if item.volatile => item.end(
+                    Outcome::Dropped,
+                    ErrorInfo::new(Code::NotSent, "the link was lost before it was written"),
+                ),
+                (false, _) => {
+                    again.push(serial);
+                    continue;
+                }
+                (true, true) if !item.is_request => Verdict::Outcome(Outcome::Sent, None),
+                (true, _) if item.resend => {
+                    again.push(serial);
+                    continue;
+                }
+                (true, _) => item.end(
+                    Outcome::Unknown,
+                    ErrorInfo::new(
+                        Code::LinkLost,
+                        "the link was lost after it was written: it may have been processed",
+                    ),
+                ),
+            };
+            settled.extend(self.settle(awake, serial, verdict));
+        }
+        for serial in again.into_iter().rev() {
+            if let Some(item) = self.items.get_mut(&serial) {
+                item.place = None;
+                item.proven = false;
+                self.queue_bytes += item.payload.len();
+                self.queue.push_front(serial);
+                self.deadlines.insert((item.deadline, serial));
+            }
+        }
+        self.flying.clear();
+        self.handed = 0;
+        self.written = 0;
+        settled
+    }
+
+    /// Ends a message. Removal, verdict and memory of it are one step; `None` if it has ended before.
+    pub(crate) fn settle(&mut self, awake: Duration, serial: u64, verdict: Verdict) -> Option<Settled> {
+        let item = self.items.remove(&serial)?;
+        self.deadlines.remove(&(item.deadline, serial));
+        if !item.is_handed()
+            && let Some(index) = self.queue.iter().position(|queued| *queued == serial)
+        {
+            self.queue.remove(index);
+            self.queue_bytes -= item.payload.len();
+        }
+        if let Some(id) = &item.id {
+            let outcome = match &verdict {
+                Verdict::Outcome(outcome, _) => Some(*outcome),
+                Verdict::Response(_) => None,
+            };
+            self.remember(awake, item.client, id.clone(), outcome);
+        }
+        Some(Settled {
+            serial,
+            client: item.client,
+            id: item.id,
+            receipt: item.receipt,
+            verdict,
+        })
+    }
+
+    /// Withdraws a message.
+    pub(crate) fn cancel(&mut self, awake: Duration, serial: u64) -> Option<Settled> {
+        let error = ErrorInfo::new(Code::Cancelled, "the extension withdrew it");
+        let verdict = self.items.get(&serial)?.end(Outcome::Cancelled, error);
+        self.settle(awake, serial, verdict)
+    }
+
+    /// A volatile message found no open link.
+    pub(crate) fn drop_volatile(&mut self, awake: Duration, serial: u64) -> Option<Settled> {
+        let error = ErrorInfo::new(Code::NotSent, "the link is not open");
+        let verdict = self.items.get(&serial)?.end(Outcome::Dropped, error);
+        self.settle(awake, serial, verdict)
+    }
+
+    /// The session ends: everything is settled, truthfully.
+    pub(crate) fn end(&mut self, awake: Duration) -> Vec<Settled> {
+        let serials: Vec<u64> = self.items.keys().copied().collect();
+        let mut settled = Vec::new();
+        for serial in serials {
+            let Some(item) = self.items.get(&serial) else {
+                continue;
+            };
+            let verdict = if !item.is_handed() {
+                item.end(
+                    Outcome::Cancelled,
+                    ErrorInfo::new(Code::NotSent, "the session was closed before it was sent"),
+                )
+            } else if item.proven && !item.is_request {
+                Verdict::Outcome(Outcome::Sent, None)
+            } else {
+                item.end(
+                    Outcome::Unknown,
+                    ErrorInfo::new(Code::LinkLost, "the session was closed before any proof"),
+                )
+            };
+            settled.extend(self.settle(awake, serial, verdict));
+        }
+        settled
+    }
+
+    /// Settles what is overdue.
+    pub(crate) fn expire(&mut self, boot: Duration, awake: Duration) -> Vec<Settled> {
+        let mut settled = Vec::new();
+        while let Some((deadline, serial)) = self
+            .deadlines
+            .first()
+            .copied()
+            .filter(|(deadline, _)| *deadline <= boot)
+        {
+            self.deadlines.remove(&(deadline, serial));
+            let Some(item) = self.items.get_mut(&serial) else {
+                continue;
+            };
+            let verdict = if item.is_request {
+                Verdict::Response(Err(ErrorInfo::new(
+                    Code::Timeout,
+                    "no answer came before the deadline",
+                )))
+            } else if item.proven {
+                Verdict::Outcome(Outcome::Sent, None)
+            } else if item.is_handed() {
+                // Not proven and not lost either: a pong or the link's end will tell, no confirmation is awaited any more.
+                item.confirms = false;
+                continue;
+            } else {
+                Verdict::Outcome(
+                    Outcome::Expired,
+                    Some(ErrorInfo::new(Code::Timeout, "it waited longer than its `ttl`")),
+                )
+            };
+            settled.extend(self.settle(awake, serial, verdict));
+        }
+        settled
+    }
+
+    /// When something is overdue next, in boot time.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: ClientId = ClientId(1);
+    const NOW: Duration = Duration::ZERO;
+    const LATER: Duration = Duration::from_secs(60);
+
+    fn item(id: &str) -> Item {
+        Item::new(CLIENT, Some(id.into()), Payload::text("x"), LATER)
+    }
+
+    fn hand(outbox: &mut Outbox) -> u64 {
+        match outbox.next(NOW, NOW) {
+            Some(Next::Transmit { serial, .. }) => serial,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn outcomes(settled: &[Settled]) -> Vec<(&str, Outcome)> {
+        settled
+            .iter()
+            .map(|settled| match &settled.verdict {
+                Verdict::Outcome(outcome, _) => (settled.id.as_deref().unwrap_or("-"), *outcome),
+                Verdict::Response(_) => panic!("{settled:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_a_pong_proves_what_was_written_before_its_ping() {
+        let mut outbox = Outbox::default();
+        outbox.accept(item("a"));
+        outbox.accept(item("b"));
+        hand(&mut outbox);
+        let covered = outbox.handed();
+        hand(&mut outbox);
+        assert!(outbox.written(NOW, 2, false).is_empty() && outbox.wants_proof());
+        assert_eq!(outcomes(&outbox.proven(NOW, covered)), [("a", Outcome::Sent)]);
+        assert_eq!(outcomes(&outbox.link_lost(NOW, 2)), [("b", Outcome::Unknown)]);
+        assert_eq!(
+            outbox.fate(CLIENT, &"b".into()),
+            Some(Fate::Settled(Some(Outcome::Unknown)))
+        );
+    }
+
+    #[test]
+    fn what_the_link_never_took_waits_again_in_order() {
+        let mut outbox = Outbox::default();
+        for id in ["a", "b", "c", "d"] {
+            outbox.accept(item(id));
+        }
+        for _ in 0..3 {
+            hand(&mut outbox);
+        }
+        assert_eq!(outcomes(&outbox.link_lost(NOW, 1)), [("a", Outcome::Unknown)]);
+        assert_eq!(
+            [hand(&mut outbox), hand(&mut outbox), hand(&mut outbox)],
+            [2, 3, 4]
+        );
+    }
+
+    #[test]
+    fn resend_goes_first_again_and_volatile_goes_nowhere() {
+        let mut outbox = Outbox::default();
+        outbox.accept(Item {
+            resend: true,
+            ..item("again")
+        });
+        outbox.accept(Item {
+            volatile: true,
+            ..item("brief")
+        });
+        outbox.accept(item("next"));
+        hand(&mut outbox);
+        hand(&mut outbox);
+        assert_eq!(outcomes(&outbox.link_lost(NOW, 1)), [("brief", Outcome::Dropped)]);
+        assert_eq!([hand(&mut outbox), hand(&mut outbox)], [1, 3]);
+    }
+
+    #[test]
+    fn an_unnamed_message_leaves_no_trace_once_written() {
+        let mut outbox = Outbox::default();
+        outbox.accept(Item { id: None, ..item("") });
+        hand(&mut outbox);
+        assert!(!outbox.wants_proof());
+        assert!(outbox.written(NOW, 1, false).is_empty());
+        assert_eq!(outbox.len(), 0);
+    }
+
+    #[test]
+    fn waiting_ends_with_its_time_and_only_once() {
+        let mut outbox = Outbox::default();
+        let serial = outbox.accept(item("a"));
+        assert_eq!(outbox.deadline(), Some(LATER));
+        assert_eq!(outcomes(&outbox.expire(LATER, NOW)), [("a", Outcome::Expired)]);
+        assert!(outbox.cancel(NOW, serial).is_none());
+        assert!(outbox.next(LATER, NOW).is_none());
+        assert!(outbox.queue.is_empty());
+    }
+
+    #[test]
+    fn bounds_hold_and_one_oversize_message_fits_an_empty_outbox() {
+        let bounds = OutboxBounds {
+            messages: 2,
+            bytes: 10,
+            ttl: 0,
+        };
+        let mut outbox = Outbox::default();
+        assert!(outbox.has_room(&bounds, 1000, false));
+        outbox.accept(item("a"));
+        assert!(outbox.has_room(&bounds, 9, false) && !outbox.has_room(&bounds, 10, false));
+        outbox.accept(item("b"));
+        assert!(!outbox.has_room(&bounds, 0, false) && outbox.has_room(&bounds, 0, true));
+    }
+
+    #[test]
+    fn only_so_many_settled_ids_are_remembered() {
+        let mut outbox = Outbox::default();
+        for number in 0..=REMEMBERED {
+            let serial = outbox.accept(item(&number.to_string()));
+            outbox.cancel(NOW, serial);
+        }
+        assert_eq!(outbox.fate(CLIENT, &"0".into()), None);
+        assert!(outbox.fate(CLIENT, &"1".into()).is_some());
+        outbox.remember(REMEMBERED_FOR * 2, CLIENT, "new".into(), None);
+        assert_eq!(outbox.fate(CLIENT, &"1".into()), None);
+    }
+}

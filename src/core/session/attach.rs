@@ -1,0 +1,565 @@
+//! Who attaches and from where: resume, delivery under windows, acknowledgement, fences.
+//!
+//! It decides what a client is told next. It does not look into messages.
+
+use std::time::Duration;
+
+use crate::wire::code::{Code, GapReason};
+use crate::wire::message::{BrokerFrame, Open, Opened, OutboxItem, Resume, Resumed};
+use crate::wire::options::{Overflow, Window};
+use crate::wire::payload::Payload;
+use crate::wire::record::{Body, Name, Record, State, StateChange};
+
+use crate::core::client::Attachment;
+use crate::core::context::{Context, RECORD_OVERHEAD, error};
+use crate::core::io::{Output, PortId};
+use crate::core::link::Link;
+use crate::core::log::{ClientId, Log};
+
+use super::Session;
+
+/// What the socket may have read before it noticed that reading was paused.
+const PAUSE_SLACK_MESSAGES: usize = 1024;
+const PAUSE_SLACK_BYTES: usize = 2 * 1024 * 1024;
+
+/// Where a client goes on.
+struct Start {
+    verdict: Resumed,
+    position: u64,
+    /// Records up to here may have been seen before.
+    redelivered_to: u64,
+    /// Records before this were acknowledged once and are gone.
+    rolled_back_to: Option<u64>,
+}
+
+impl Session {
+    /// Attaches a client through a port, fencing any attachment it had before, and answers `opened`.
+    pub(crate) fn attach(
+        &mut self,
+        ctx: &mut Context,
+        port: PortId,
+        client: &Name,
+        open: Open,
+        created: bool,
+    ) {
+        let known = self.clients.iter().any(|known| known.name == *client);
+        let start = self.start(client, open.resume.as_ref(), known);
+        let (id, _) = self.client_named(client, start.position, ctx.now);
+        self.fence(ctx, id, Some(port));
+        let last = self.log.last();
+        let window = self.options.window;
+        if let Some(client) = self.client_mut(id) {
+            client.acked = start.position;
+            client.delivered = client.delivered.max(start.redelivered_to);
+            client.attachment = Some(Attachment::new(
+                port,
+                start.position,
+                start.redelivered_to,
+                last,
+                window,
+            ));
+        }
+        self.idle_since = None;
+        if let Some(seat) = ctx.ports.get_mut(&port) {
+            seat.attached.insert(self.name.clone(), self.key);
+        }
+        let opened = Opened {
+            id: open.id,
+            session: self.name.clone(),
+            created,
+            epoch: self.epoch.clone(),
+            resume: start.verdict,
+            seq: start.position,
+            last,
+            state: self.state(),
+            subprotocol: self
+                .link
+                .connection()
+                .and_then(|connection| connection.subprotocol.clone()),
+            outbox: self.outbox_items(id),
+            subscriptions: self.subscriptions.states(),
+            ignored: open.ignored,
+        };
+        ctx.say(port, BrokerFrame::Opened(Box::new(opened)));
+        self.keep_position(ctx, id);
+        if let Some(to) = start.rolled_back_to {
+            self.deliver_rollback(ctx, id, start.position, to);
+        }
+        if matches!(self.link, Link::Paused) {
+            self.dial(ctx);
+        } else if matches!(self.link, Link::Unauthorized) {
+            self.ask_for_credentials(ctx);
+        }
+        self.trim(ctx);
+        self.deliver(ctx);
+    }
+
+    /// The broker's verdict on where a client goes on.
+    fn start(&self, client: &str, resume: Option<&Resume>, known: bool) -> Start {
+        let last = self.log.last();
+        let first = self.log.first();
+        let known = known
+            .then(|| self.clients.iter().find(|known| &*known.name == client))
+            .flatten();
+        let Some(resume) = resume else {
+            let Some(known) = known else {
+                return Start {
+                    verdict: Resumed::Fresh,
+                    position: last,
+                    redelivered_to: last,
+                    rolled_back_to: None,
+                };
+            };
+            return self.start_at(known.acked, known.delivered, None);
+        };
+        if *resume.epoch != *self.epoch || resume.seq > last {
+            let position = first - 1;
+            return Start {
+                verdict: Resumed::Reset,
+                position,
+                redelivered_to: last,
+                rolled_back_to: None,
+            };
+        }
+        let gone_to = (resume.seq + 1 < first).then(|| first - 1);
+        match known {
+            Some(known) if resume.seq >= known.acked => self.start_at(resume.seq, known.delivered, None),
+            Some(known) => self.start_at(resume.seq, known.delivered, gone_to),
+            None => self.start_at(resume.seq, last, gone_to),
+        }
+    }
+
+    fn start_at(&self, position: u64, redelivered_to: u64, rolled_back_to: Option<u64>) -> Start {
+        let gap = rolled_back_to.is_some() || self.log.has_gap_after(position);
+        let verdict = if gap { Resumed::Gap } else { Resumed::Exact };
+        Start {
+            verdict,
+            position,
+            redelivered_to,
+            rolled_back_to,
+        }
+    }
+
+    /// Tells a client that went behind its own acknowledgement what is gone.
+    fn deliver_rollback(&mut self, ctx: &mut Context, id: ClientId, position: u64, to: u64) {
+        let session = self.name.clone();
+        let Some(attachment) = self.client_mut(id).and_then(|client| client.attachment.as_mut()) else {
+            return;
+        };
+        attachment.delivered(to, 0);
+        let gap = crate::wire::record::Gap {
+            from: position + 1,
+            to,
+            count: to - position,
+            reason: GapReason::Acknowledged,
+            exact: false,
+        };
+        let port = attachment.port;
+        if let Some(port) = ctx.ports.get_mut(&port) {
+            port.queue(RECORD_OVERHEAD);
+        }
+        let record = Record {
+            seq: to,
+            body: Body::Gap(gap),
+        };
+        ctx.out.push_back(Output::Deliver {
+            port,
+            frame: BrokerFrame::Record {
+                session,
+                record,
+                redelivered: false,
+            },
+            cost: RECORD_OVERHEAD,
+        });
+    }
+
+    fn outbox_items(&self, client: ClientId) -> Vec<OutboxItem> {
+        self.outbox
+            .iter()
+            .filter(|(_, item)| item.client == client)
+            .filter_map(|(_, item)| {
+                let state = if item.is_handed() { "written" } else { "queued" };
+                item.id.clone().map(|id| OutboxItem { id, state })
+            })
+            .collect()
+    }
+
+    /// Ends a client's attachment because a newer one takes its place.
+    fn fence(&mut self, ctx: &mut Context, id: ClientId, new_port: Option<PortId>) {
+        let key = self.key;
+        let name = self.name.clone();
+        // A port holds a session for one client only: whoever else held it there is gone without a word.
+        for client in &mut self.clients {
+            if client.id != id && client.attachment.as_ref().map(|attachment| attachment.port) == new_port {
+                client.attachment = None;
+                client.absent_since = ctx.now.awake;
+            }
+        }
+        let Some(attachment) = self.client_mut(id).and_then(|client| client.attachment.take()) else {
+            return;
+        };
+        if Some(attachment.port) != new_port {
+            if let Some(port) = ctx.ports.get_mut(&attachment.port) {
+                port.attached.remove(&name);
+                port.starved.remove(&key);
+            }
+            ctx.say(
+                attachment.port,
+                BrokerFrame::Detached {
+                    session: name,
+                    reason: "superseded",
+                },
+            );
+        }
+    }
+
+    /// A client leaves, or its port has gone; its position stays.
+    pub(crate) fn detach(&mut self, ctx: &mut Context, port: PortId) {
+        for client in &mut self.clients {
+            if client
+                .attachment
+                .as_ref()
+                .is_some_and(|attachment| attachment.port == port)
+            {
+                client.attachment = None;
+                client.absent_since = ctx.now.awake;
+            }
+        }
+        if let Some(port) = ctx.ports.get_mut(&port) {
+            port.attached.remove(&self.name);
+            port.starved.remove(&self.key);
+        }
+        if self.idle_since.is_none() && self.clients.iter().all(|client| client.attachment.is_none()) {
+            self.idle_since = Some(ctx.now.awake);
+        }
+    }
+
+    /// Everything up to `seq` has been processed. Only what was delivered to this attachment can be acknowledged.
+    pub(crate) fn ack(&mut self, ctx: &mut Context, port: PortId, seq: u64) {
+        let Some(id) = self.client_at(port) else { return };
+        let Some(client) = self.client_mut(id) else { return };
+        let Some(attachment) = client.attachment.as_mut() else {
+            return;
+        };
+        if seq > attachment.cursor {
+            let message = format!(
+                "field `seq`: {seq} was never delivered here; the last was {}",
+                attachment.cursor
+            );
+            let name = self.name.clone();
+            return ctx.refuse(port, error(Code::BadFrame, message), None, Some(&name));
+        }
+        if seq <= client.acked {
+            return;
+        }
+        client.acked = seq;
+        attachment.acked(seq);
+        self.keep_position(ctx, id);
+        self.trim(ctx);
+        self.deliver(ctx);
+    }
+
+    /// Changes the in-flight window.
+    pub(crate) fn set_window(&mut self, ctx: &mut Context, port: PortId, window: Window) {
+        if let Some(id) = self.client_at(port)
+            && let Some(attachment) = self.client_mut(id).and_then(|client| client.attachment.as_mut())
+        {
+            attachment.set_window(window);
+        }
+        self.deliver(ctx);
+    }
+
+    /// Hands every client what its window and its port have room for.
+    pub(crate) fn deliver(&mut self, ctx: &mut Context) {
+        for index in 0..self.clients.len() {
+            self.deliver_to(ctx, index);
+        }
+    }
+
+    fn deliver_to(&mut self, ctx: &mut Context, index: usize) {
+        let Some(client) = self.clients.get_mut(index) else {
+            return;
+        };
+        let Some(attachment) = client.attachment.as_mut() else {
+            return;
+        };
+        let Some(port) = ctx.ports.get_mut(&attachment.port) else {
+            return;
+        };
+        let mut at = self.log.index_after(attachment.cursor);
+        let caught_up = loop {
+            let Some(entry) = self.log.get_mut(at) else {
+                break true;
+            };
+            let seq = entry.record.seq;
+            if attachment.live_at.is_some_and(|live| seq > live) {
+                attachment.live_at = None;
+                let frame = BrokerFrame::Live {
+                    session: self.name.clone(),
+                    seq: attachment.cursor,
+                };
+                ctx.out.push_back(Output::Deliver {
+                    port: attachment.port,
+                    frame,
+                    cost: 0,
+                });
+            }
+            at += 1;
+            if !entry.is_for(client.id) {
+                attachment.cursor = seq;
+                continue;
+            }
+            let cost = entry.record.body.cost();
+            if !attachment.has_room(cost) {
+                attachment.is_full(ctx.now.boot);
+                break false;
+            }
+            if !port.has_room() {
+                port.starved.insert(self.key);
+                break false;
+            }
+            let mut record = entry.record.clone();
+            if let Some(keeping) = &self.keeping
+                && !entry.kept
+            {
+                // A gap is written down before anybody hears of it: what was told lost stays lost.
+                ctx.out
+                    .push_back(super::keeping::record_entry(&keeping.id, entry, false));
+                entry.kept = true;
+            }
+            if let Body::Gap(gap) = &mut record.body
+                && gap.from <= attachment.cursor
+            {
+                // The client has passed the beginning of this run: it lost only the rest.
+                gap.exact &= gap.count == gap.to - gap.from + 1;
+                gap.from = attachment.cursor + 1;
+                gap.count = gap.count.min(gap.to - attachment.cursor);
+            }
+            entry.delivered = true;
+            let redelivered = seq <= attachment.redelivered_to;
+            attachment.delivered(seq, cost);
+            client.delivered = client.delivered.max(seq);
+            port.queue(cost + RECORD_OVERHEAD);
+            ctx.out.push_back(Output::Deliver {
+                port: attachment.port,
+                frame: BrokerFrame::Record {
+                    session: self.name.clone(),
+                    record,
+                    redelivered,
+                },
+                cost: cost + RECORD_OVERHEAD,
+            });
+        };
+        if caught_up && attachment.live_at.take().is_some() {
+            let frame = BrokerFrame::Live {
+                session: self.name.clone(),
+                seq: attachment.cursor,
+            };
+            ctx.out.push_back(Output::Deliver {
+                port: attachment.port,
+                frame,
+                cost: 0,
+            });
+        }
+    }
+
+    /// Says `stalled` to those whose window has been full for too long.
+    pub(super) fn tell_stalls(&mut self, ctx: &mut Context) {
+        for client in &mut self.clients {
+            let Some(attachment) = client.attachment.as_mut() else {
+                continue;
+            };
+            if !attachment.take_stall(ctx.now.boot) {
+                continue;
+            }
+            let start = self.log.index_after(attachment.cursor);
+            let waiting = (start..)
+                .map_while(|index| self.log.get(index))
+                .filter(|entry| entry.is_for(client.id));
+            let (messages, bytes) = waiting.fold((0, 0), |(messages, bytes), entry| {
+                (messages + 1, bytes + entry.record.body.cost())
+            });
+            let frame = BrokerFrame::Stalled {
+                session: self.name.clone(),
+                messages,
+                bytes,
+            };
+            ctx.out.push_back(Output::Deliver {
+                port: attachment.port,
+                frame,
+                cost: 0,
+            });
+        }
+    }
+
+    /// When the next `stalled` is due, in boot time.
+    pub(super) fn stall_deadline(&self) -> Option<Duration> {
+        self.clients
+            .iter()
+            .filter_map(|client| client.attachment.as_ref()?.stall_deadline())
+            .min()
+    }
+
+    /// Takes one message of the server's into the log, within its bounds.
+    pub(super) fn take_message(&mut self, ctx: &mut Context, payload: Payload) {
+        let queue = self.options.queue.clone();
+        let size = payload.len();
+        let (mut most_messages, mut most_bytes) = (queue.messages, queue.bytes);
+        if matches!(queue.overflow, Overflow::Pause | Overflow::Close) {
+            most_messages += PAUSE_SLACK_MESSAGES;
+            most_bytes += PAUSE_SLACK_BYTES;
+        }
+        self.drop_aged(ctx);
+        let over = |log: &Log, messages: usize, bytes: usize| {
+            log.messages() > 0 && (log.messages() + 1 > messages || log.bytes() + size > bytes)
+        };
+        while over(&self.log, most_messages, most_bytes) {
+            if queue.overflow == Overflow::DropNewest && !self.only_absent_clients_need_the_oldest() {
+                self.reserve(ctx);
+                self.log.append_lost(ctx.now.awake, GapReason::Overflow);
+                return;
+            }
+            if !self.log.drop_oldest(GapReason::Overflow) {
+                break;
+            }
+        }
+        self.append(
+            ctx,
+            Body::Message {
+                payload,
+                time: ctx.now.wall,
+            },
+            None,
+        );
+        let full = self.log.messages() >= queue.messages || self.log.bytes() >= queue.bytes;
+        match queue.overflow {
+            Overflow::Pause if full && !self.only_absent_clients_need_the_oldest() => self.pause_reading(ctx),
+            Overflow::Close if full && !self.only_absent_clients_need_the_oldest() => {
+                self.pause_link(ctx, 1013);
+                let mut change = StateChange::new(State::Paused);
+                change.error = Some(error(
+                    Code::Overflow,
+                    "the log is full: the link rests until a client attaches",
+                ));
+                self.tell_state(ctx, change);
+            }
+            _ => {}
+        }
+    }
+
+    /// A message was too large to be kept: it is lost in its place.
+    pub(super) fn lose_message(&mut self, ctx: &mut Context, reason: GapReason) {
+        self.reserve(ctx);
+        self.log.append_lost(ctx.now.awake, reason);
+    }
+
+    /// Whether everybody who is here has finished with the oldest message.
+    fn only_absent_clients_need_the_oldest(&mut self) -> bool {
+        let Some(oldest) = self.log.oldest_message().map(|entry| entry.record.seq) else {
+            return false;
+        };
+        let mut here = self
+            .clients
+            .iter()
+            .filter(|client| client.attachment.is_some())
+            .peekable();
+        here.peek().is_some() && here.all(|client| client.acked >= oldest)
+    }
+
+    /// Drops messages that are older than the log keeps.
+    pub(super) fn drop_aged(&mut self, ctx: &mut Context) {
+        let age = Duration::from_millis(self.options.queue.age);
+        let mut dropped = false;
+        while self.log.oldest_message_is_older(ctx.now.awake, age) && self.log.drop_oldest(GapReason::Age) {
+            dropped = true;
+        }
+        if dropped {
+            self.deliver(ctx);
+        }
+    }
+
+    /// Forgets what every client has finished.
+    pub(super) fn trim(&mut self, ctx: &mut Context) {
+        let clients = &self.clients;
+        let trimmed = self.log.trim(|entry| {
+            clients
+                .iter()
+                .all(|client| client.acked >= entry.record.seq || !entry.is_for(client.id))
+        });
+        if let Some(seq) = trimmed {
+            self.keep_trim(ctx, seq);
+            let queue = &self.options.queue;
+            if self.log.messages() <= queue.messages / 2 && self.log.bytes() <= queue.bytes / 2 {
+                self.resume_reading(ctx);
+            }
+        }
+    }
+
+    /// Ends the session for every client: everything is settled and told, then nothing is left.
+    pub(crate) fn end(&mut self, ctx: &mut Context, code: u16, reason: &str, why: &'static str) {
+        if let Some(dial) = self.link.dial() {
+            ctx.hang_up(dial, code, reason);
+        }
+        self.link = Link::Closed;
+        for settled in self.outbox.end(ctx.now.awake) {
+            self.record_settled(ctx, settled);
+        }
+        let mut change = StateChange::new(State::Closed);
+        change.code = Some(code);
+        change.reason = (!reason.is_empty()).then(|| reason.to_owned());
+        self.tell_state(ctx, change);
+        for index in 0..self.clients.len() {
+            self.tell_endings(ctx, index);
+            let Some(attachment) = self
+                .clients
+                .get_mut(index)
+                .and_then(|client| client.attachment.take())
+            else {
+                continue;
+            };
+            if let Some(port) = ctx.ports.get_mut(&attachment.port) {
+                port.attached.remove(&self.name);
+                port.starved.remove(&self.key);
+            }
+            ctx.say(
+                attachment.port,
+                BrokerFrame::Detached {
+                    session: self.name.clone(),
+                    reason: why,
+                },
+            );
+        }
+        self.remove_journal(ctx);
+        self.over = true;
+    }
+
+    /// Tells a client how its messages ended although its window is full: there will be no later.
+    fn tell_endings(&mut self, ctx: &mut Context, index: usize) {
+        let Some(client) = self.clients.get(index) else {
+            return;
+        };
+        let Some(attachment) = client.attachment.as_ref() else {
+            return;
+        };
+        let start = self.log.index_after(attachment.cursor);
+        for entry in (start..).map_while(|index| self.log.get(index)) {
+            let is_ending = matches!(
+                entry.record.body,
+                Body::Outcome(_) | Body::Response(_) | Body::State(_)
+            );
+            if is_ending && entry.is_for(client.id) {
+                let record = entry.record.clone();
+                let frame = BrokerFrame::Record {
+                    session: self.name.clone(),
+                    record,
+                    redelivered: false,
+                };
+                ctx.out.push_back(Output::Deliver {
+                    port: attachment.port,
+                    frame,
+                    cost: 0,
+                });
+            }
+        }
+    }
+}

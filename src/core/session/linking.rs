@@ -1,0 +1,532 @@
+//! The link's life: dialling, opening, liveness, loss, credentials, waiting for the next try.
+//!
+//! The diagram is in `core::link`. It sends no message of the extension's; that is `sending`.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::wire::code::{Code, GapReason};
+use crate::wire::message::{Authorize, BrokerFrame};
+use crate::wire::options::{CloseClass, Heartbeat as HeartbeatOptions, Options};
+use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
+
+use crate::core::context::{Context, error};
+use crate::core::heartbeat::{Heartbeat, Pulse};
+use crate::core::io::{DialId, Incoming, LinkEnd, LinkEvent, Output, PortId, ProxyChoice, Target};
+use crate::core::link::{Connection, Link};
+use crate::core::policy;
+
+use super::Session;
+
+/// How long the server may take to satisfy the `ready` rule.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+/// How long an asked provider may take, as `auth-needed` says.
+const AUTHORIZE_WITHIN: u64 = 10_000;
+/// Refusals of fresh credentials before the session gives up.
+const FRESH_REFUSALS: u32 = 2;
+
+impl Session {
+    /// Whether a link is up or sought.
+    pub(super) const fn wants_link(&self) -> bool {
+        matches!(self.link, Link::Dialing(_) | Link::Up(_) | Link::Waiting(_))
+    }
+
+    /// Starts a dial, unless credentials or a URL are wanted first. Any dial alive must have been ended before.
+    pub(crate) fn dial(&mut self, ctx: &mut Context) {
+        if self.options.auth_provider && !self.credentials.given {
+            return self.need_credentials(ctx, "first", None);
+        }
+        let Some(url) = self.credentials.url.clone().or_else(|| self.url.clone()) else {
+            self.link = Link::Paused;
+            return;
+        };
+        let dial = ctx.new_dial(self.key);
+        self.counters.dials += 1;
+        self.link = Link::Dialing(dial);
+        let target = self.target(url);
+        ctx.out.push_back(Output::Dial(dial, Box::new(target)));
+        let mut change = StateChange::new(State::Connecting);
+        change.dial = Some(self.counters.dials);
+        change.attempt = Some(self.backoff.attempts());
+        self.tell_state(ctx, change);
+    }
+
+    fn target(&self, url: Url) -> Target {
+        let mut headers = self.options.headers.clone();
+        for (name, value) in self.credentials.headers.iter().flatten() {
+            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            headers.push((name.clone(), value.clone()));
+        }
+        let has = |headers: &[(String, String)], wanted: &str| {
+            headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        };
+        if let Some(cookies) = &self.options.cookies
+            && !has(&headers, "Cookie")
+        {
+            headers.push(("Cookie".to_owned(), cookies.clone()));
+        }
+        if !has(&headers, "Origin") {
+            let origin = self.owner.origin.trim_end_matches('/').to_owned();
+            headers.push(("Origin".to_owned(), origin));
+        }
+        Target {
+            url,
+            subprotocols: self
+                .credentials
+                .subprotocols
+                .clone()
+                .unwrap_or_else(|| self.options.subprotocols.clone()),
+            headers,
+            connect_timeout: Duration::from_millis(self.options.connect_timeout),
+            proxy: match self.options.proxy.as_str() {
+                "system" => ProxyChoice::System,
+                "none" => ProxyChoice::None,
+                url => ProxyChoice::Url(url.to_owned()),
+            },
+            compression: self.options.compression,
+            json: self.options.json,
+            max_message: self.options.max_message,
+        }
+    }
+
+    /// Word from a dial. Anything but the current one is ignored.
+    pub(crate) fn link_event(&mut self, ctx: &mut Context, dial: DialId, event: LinkEvent) {
+        if self.link.dial() != Some(dial) {
+            return;
+        }
+        match event {
+            LinkEvent::Opened {
+                subprotocol,
+                extensions,
+            } => self.opened(ctx, dial, subprotocol, extensions),
+            LinkEvent::Ended(end) => self.lost(ctx, end),
+            other => {
+                let Some(connection) = self.link.up() else { return };
+                if let Some(heartbeat) = &mut connection.heartbeat
+                    && !matches!(other, LinkEvent::Written(_))
+                {
+                    heartbeat.heard(ctx.now.boot);
+                }
+                match other {
+                    LinkEvent::Messages(messages) => self.received(ctx, messages),
+                    LinkEvent::Written(count) => self.written(ctx, count),
+                    LinkEvent::Pong(token) => self.ponged(ctx, token),
+                    LinkEvent::Alive | LinkEvent::Opened { .. } | LinkEvent::Ended(_) => {}
+                }
+            }
+        }
+    }
+
+    fn opened(
+        &mut self,
+        ctx: &mut Context,
+        dial: DialId,
+        subprotocol: Option<String>,
+        extensions: Option<String>,
+    ) {
+        if !matches!(self.link, Link::Dialing(_)) {
+            return;
+        }
+        let mut connection = Box::new(Connection::new(dial, ctx.now.boot, ctx.now.wall));
+        connection.heartbeat = self
+            .options
+            .heartbeat
+            .as_ref()
+            .map(|settings| Heartbeat::new(settings, ctx.now.boot));
+        connection.subprotocol.clone_from(&subprotocol);
+        connection.ready = self.options.ready.is_none();
+        connection.ready_by = (!connection.ready).then(|| ctx.now.boot + READY_WITHIN);
+        self.link = Link::Up(connection);
+        self.counters.opens += 1;
+        self.credentials.fresh = false;
+        self.credentials.refused_fresh = 0;
+        self.credentials.asked = 0;
+        let mut change = StateChange::new(State::Open);
+        change.dial = Some(self.counters.dials);
+        change.attempt = Some(self.backoff.attempts());
+        change.continuity = (self.counters.opens > 1 || self.restored).then_some(Continuity::Unknown);
+        change.subprotocol = subprotocol;
+        change.extensions = extensions;
+        self.tell_state(ctx, change);
+        for payload in self.options.greeting.clone() {
+            self.transmit_foreign(ctx, payload);
+        }
+        self.say_subscriptions(ctx);
+        self.flow(ctx);
+    }
+
+    fn received(&mut self, ctx: &mut Context, messages: Vec<Incoming>) {
+        for incoming in messages {
+            if self.link.connection().is_none() {
+                // The log's overflow policy hung up in the middle: the rest belongs to a link that is over.
+                return;
+            }
+            match incoming {
+                Incoming::Message(payload) => {
+                    self.counters.received.messages += 1;
+                    self.counters.received.bytes += payload.len() as u64;
+                    if self.looks_inside() && self.consumes(ctx, &payload) {
+                        continue;
+                    }
+                    self.take_message(ctx, payload);
+                }
+                Incoming::TooLarge { .. } => self.lose_message(ctx, GapReason::TooLarge),
+            }
+        }
+        self.deliver(ctx);
+    }
+
+    /// The link is gone, or never came to be.
+    fn lost(&mut self, ctx: &mut Context, end: LinkEnd) {
+        let was_stable = self.leave_link(ctx);
+        if was_stable {
+            self.backoff.reset();
+        }
+        let class = match (end.status, end.code) {
+            (Some(status), _) => policy::status_class(&self.options, status),
+            (None, Some(code)) => policy::close_class(&self.options, code),
+            (None, None) => CloseClass::Retry,
+        };
+        let mut change = StateChange::new(State::Waiting);
+        change.dial = Some(self.counters.dials);
+        change.code = end.code;
+        change.status = end.status;
+        change.reason = end.reason.filter(|reason| !reason.is_empty());
+        change.error = end.error;
+        match class {
+            CloseClass::Auth => return self.refused(ctx, change, end.taken),
+            CloseClass::Stop => self.link = Link::Failed,
+            CloseClass::Retry => self.wait(ctx, end.retry_after, &mut change),
+        }
+        change.state = self.link.state();
+        self.tell_state(ctx, change);
+        self.settle_lost(ctx, end.taken);
+    }
+
+    /// Schedules the next dial, or ends the link where there is none.
+    fn wait(&mut self, ctx: &mut Context, retry_after: Option<Duration>, change: &mut StateChange) {
+        let Some(reconnect) = &self.options.reconnect else {
+            self.link = Link::Closed;
+            return;
+        };
+        let Some(delay) = self.backoff.next(reconnect, &mut ctx.random) else {
+            self.link = Link::Failed;
+            return;
+        };
+        let delay = delay.max(retry_after.unwrap_or_default());
+        change.attempt = Some(self.backoff.attempts());
+        change.retry_in = Some(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        self.link = Link::Waiting(ctx.now.boot + delay);
+    }
+
+    /// Forgets the connection and all that lived on it; whether it had been stable.
+    fn leave_link(&mut self, ctx: &mut Context) -> bool {
+        let stable_after = self
+            .options
+            .reconnect
+            .as_ref()
+            .map_or(0, |reconnect| reconnect.stable_after);
+        let was_stable = self.link.connection().is_some_and(|connection| {
+            ctx.now.boot.saturating_sub(connection.opened) >= Duration::from_millis(stable_after)
+        });
+        if let Some(dial) = self.link.dial() {
+            ctx.dials.remove(&dial);
+        }
+        self.link = Link::Paused;
+        self.subscriptions.link_lost();
+        was_stable
+    }
+
+    /// Hangs up without wanting the link back for now.
+    pub(super) fn pause_link(&mut self, ctx: &mut Context, code: u16) {
+        if let Some(dial) = self.link.dial() {
+            ctx.hang_up(dial, code, "");
+            self.leave_link(ctx);
+            self.settle_lost(ctx, u64::MAX);
+        }
+        self.link = Link::Paused;
+    }
+
+    /// Dials now: drops the link if there is one, clears the backoff and any failure.
+    pub(crate) fn reconnect(&mut self, ctx: &mut Context) {
+        self.backoff.reset();
+        self.pause_link(ctx, 1000);
+        self.dial(ctx);
+    }
+
+    /// The server refused the credentials.
+    fn refused(&mut self, ctx: &mut Context, mut change: StateChange, taken: u64) {
+        if self.credentials.fresh {
+            self.credentials.refused_fresh += 1;
+            self.credentials.fresh = false;
+        }
+        if !self.options.auth_provider || self.credentials.refused_fresh >= FRESH_REFUSALS {
+            self.link = Link::Failed;
+            change.state = State::Failed;
+            self.tell_state(ctx, change);
+        } else {
+            let status = change.status;
+            change.state = State::Unauthorized;
+            self.link = Link::Unauthorized;
+            self.tell_state(ctx, change);
+            self.need_credentials(ctx, "refused", status);
+        }
+        self.settle_lost(ctx, taken);
+    }
+
+    /// No dialling until somebody brings credentials.
+    fn need_credentials(&mut self, ctx: &mut Context, why: &'static str, status: Option<u16>) {
+        if !matches!(self.link, Link::Unauthorized) {
+            self.link = Link::Unauthorized;
+            self.tell_state(ctx, StateChange::new(State::Unauthorized));
+        }
+        self.credentials.asked += 1;
+        self.credentials.nonce = Some(ctx.random.word());
+        self.credentials.why = why;
+        self.credentials.status = status;
+        self.ask_for_credentials(ctx);
+    }
+
+    /// Asks the client that came last; one that comes later is asked when it attaches.
+    pub(super) fn ask_for_credentials(&mut self, ctx: &mut Context) {
+        let Some(nonce) = self.credentials.nonce.clone() else {
+            return;
+        };
+        let newest = self
+            .clients
+            .iter()
+            .filter_map(|client| client.attachment.as_ref())
+            .map(|seat| seat.port)
+            .max();
+        let Some(port) = newest else { return };
+        let frame = BrokerFrame::AuthNeeded {
+            session: self.name.clone(),
+            nonce,
+            why: self.credentials.why,
+            attempt: self.credentials.asked,
+            deadline: AUTHORIZE_WITHIN,
+            status: self.credentials.status,
+        };
+        ctx.say(port, frame);
+    }
+
+    /// Credentials came, asked for or not.
+    pub(crate) fn authorize(&mut self, ctx: &mut Context, port: PortId, authorize: Authorize) {
+        let Authorize {
+            id,
+            nonce,
+            headers,
+            url,
+            subprotocols,
+            failed,
+            ..
+        } = authorize;
+        let name = self.name.clone();
+        let url = match self.check_credentials(url.as_deref(), headers.as_deref(), subprotocols.as_deref()) {
+            Ok(url) => url,
+            Err(why) => return ctx.refuse(port, why, id.as_ref(), Some(&name)),
+        };
+        if nonce.is_some() && nonce != self.credentials.nonce {
+            let why = error(
+                Code::BadFrame,
+                "field `nonce`: it answers a question that is not open any more",
+            );
+            return ctx.refuse(port, why, id.as_ref(), Some(&name));
+        }
+        ctx.ok(port, id);
+        self.credentials.nonce = None;
+        if let Some(why) = failed {
+            self.pause_link(ctx, 1000);
+            self.link = Link::Failed;
+            let mut change = StateChange::new(State::Failed);
+            change.error = Some(error(
+                Code::HttpStatus,
+                "the extension has no credentials for this server",
+            ));
+            change.reason = Some(why);
+            return self.tell_state(ctx, change);
+        }
+        self.credentials.url = url.or_else(|| self.credentials.url.take());
+        self.credentials.headers = headers.or_else(|| self.credentials.headers.take());
+        self.credentials.subprotocols = subprotocols.or_else(|| self.credentials.subprotocols.take());
+        self.credentials.given = true;
+        self.credentials.fresh = true;
+        self.reconnect(ctx);
+    }
+
+    fn check_credentials(
+        &self,
+        url: Option<&str>,
+        headers: Option<&[(String, String)]>,
+        subprotocols: Option<&[String]>,
+    ) -> Result<Option<Url>, ErrorInfo> {
+        policy::check_headers(headers.unwrap_or_default())?;
+        policy::check_subprotocols(subprotocols.unwrap_or_default())?;
+        let Some(url) = url.map(policy::parse_url).transpose()? else {
+            return Ok(None);
+        };
+        if self.url.as_ref().is_some_and(|known| known.host() != url.host()) {
+            return Err(error(
+                Code::BadUrl,
+                "field `url`: credentials may not lead to another host",
+            ));
+        }
+        Ok(Some(url))
+    }
+
+    /// Other options, another URL: redials if the dial changes.
+    pub(crate) fn update(&mut self, ctx: &mut Context, url: Option<Url>, options: Option<Options>) {
+        let before = self.dial_key();
+        let had_no_url = self.url.is_none();
+        if let Some(url) = url {
+            self.url = Some(url);
+        }
+        if let Some(options) = options {
+            // What a session survives is settled when it is made.
+            self.options = Options {
+                durability: self.options.durability,
+                ..options
+            };
+        }
+        if had_no_url || (before != self.dial_key() && !matches!(self.link, Link::Paused)) {
+            self.credentials = super::Credentials::default();
+            self.reconnect(ctx);
+        } else if let (Some(connection), Some(settings)) = (self.link.up(), self.options.heartbeat.clone()) {
+            connection.heartbeat = Some(Heartbeat::new(&settings, ctx.now.boot));
+        }
+        while self.log.messages() > self.options.queue.messages || self.log.bytes() > self.options.queue.bytes
+        {
+            if !self.log.drop_oldest(GapReason::Overflow) {
+                break;
+            }
+        }
+    }
+
+    /// Whether this URL or these options differ from the session's own.
+    pub(crate) fn differs(&self, url: Option<&Url>, options: Option<&Options>) -> bool {
+        url.is_some_and(|url| self.url.as_ref() != Some(url))
+            || options.is_some_and(|options| self.options != *options)
+    }
+
+    /// What, when it changes, needs another dial.
+    fn dial_key(&self) -> (Option<Target>, bool) {
+        (
+            self.url.clone().map(|url| self.target(url)),
+            self.options.auth_provider,
+        )
+    }
+
+    /// The machine slept: ask at once, trust nothing.
+    pub(crate) fn woke(&mut self, ctx: &mut Context) {
+        let boot = ctx.now.boot;
+        match &mut self.link {
+            Link::Up(connection) => {
+                if let Some(heartbeat) = &mut connection.heartbeat {
+                    heartbeat.probe(boot);
+                    let token = connection.ping(boot, None);
+                    ctx.out.push_back(Output::Ping(connection.dial, token));
+                }
+            }
+            Link::Waiting(until) => *until = boot,
+            _ => {}
+        }
+    }
+
+    /// Does what the link's timers ask for.
+    pub(super) fn link_timeout(&mut self, ctx: &mut Context) {
+        match &mut self.link {
+            Link::Waiting(until) if ctx.now.boot >= *until => self.dial(ctx),
+            Link::Up(connection) => {
+                let not_ready = connection.ready_by.is_some_and(|by| ctx.now.boot >= by);
+                let pulse = connection
+                    .heartbeat
+                    .as_mut()
+                    .map_or(Pulse::Fine, |beat| beat.check(ctx.now.boot));
+                if not_ready {
+                    self.give_up(
+                        ctx,
+                        Code::Timeout,
+                        "the server did not satisfy the `ready` rule in time",
+                    );
+                } else if pulse == Pulse::Dead {
+                    self.give_up(ctx, Code::Heartbeat, "the server was silent for too long");
+                } else if pulse == Pulse::Beat {
+                    self.beat(ctx);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn beat(&mut self, ctx: &mut Context) {
+        if let Some(HeartbeatOptions {
+            message: Some(message),
+            ..
+        }) = &self.options.heartbeat
+        {
+            let message = message.clone();
+            return self.transmit_foreign(ctx, message);
+        }
+        if let Some(connection) = self.link.up() {
+            let token = connection.ping(ctx.now.boot, None);
+            ctx.out.push_back(Output::Ping(connection.dial, token));
+        }
+    }
+
+    /// Ends a link that is of no use, as if it had been lost.
+    fn give_up(&mut self, ctx: &mut Context, code: Code, message: &str) {
+        if let Some(dial) = self.link.dial() {
+            ctx.hang_up(dial, 1000, "");
+        }
+        let end = LinkEnd {
+            error: Some(error(code, message)),
+            taken: u64::MAX,
+            ..LinkEnd::default()
+        };
+        self.lost(ctx, end);
+    }
+
+    /// When the link's timers ask next, in boot time.
+    pub(super) fn link_deadline(&self) -> Option<(Duration, &'static str)> {
+        match &self.link {
+            Link::Waiting(until) => Some((*until, "backoff")),
+            Link::Up(connection) => {
+                let beat = connection
+                    .heartbeat
+                    .as_ref()
+                    .and_then(Heartbeat::deadline)
+                    .map(|at| (at, "heartbeat"));
+                let ready = connection.ready_by.map(|at| (at, "ready"));
+                [beat, ready].into_iter().flatten().min_by_key(|(at, _)| *at)
+            }
+            _ => None,
+        }
+    }
+
+    /// Stops reading the socket: the log is full.
+    pub(super) fn pause_reading(&mut self, ctx: &mut Context) {
+        let Some(connection) = self.link.up() else { return };
+        if connection.paused {
+            return;
+        }
+        connection.paused = true;
+        if let Some(heartbeat) = &mut connection.heartbeat {
+            heartbeat.rest();
+        }
+        ctx.out.push_back(Output::Pause(connection.dial));
+    }
+
+    /// Reads again: the log has room.
+    pub(super) fn resume_reading(&mut self, ctx: &mut Context) {
+        let Some(connection) = self.link.up() else { return };
+        if !connection.paused {
+            return;
+        }
+        connection.paused = false;
+        if let Some(heartbeat) = &mut connection.heartbeat {
+            heartbeat.wake(ctx.now.boot);
+        }
+        ctx.out.push_back(Output::Resume(connection.dial));
+    }
+}

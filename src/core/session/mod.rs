@@ -1,0 +1,329 @@
+//! One persistent connection: its log, its clients, its outbox and its link, held together.
+//!
+//! Who attaches is in `attach`, the link's life in `linking`, the outgoing direction in `sending`, the journal in
+//! `keeping`. It touches no socket and no file.
+
+mod attach;
+mod keeping;
+mod linking;
+mod sending;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::wire::message::{SessionReport, Totals};
+use crate::wire::options::Options;
+use crate::wire::record::{Body, Name, State, StateChange};
+
+use super::backoff::Backoff;
+use super::client::Client;
+use super::context::{Context, SessionKey};
+use super::io::Now;
+use super::journal::JournalId;
+use super::link::{Link, RoundTrips};
+use super::log::{ClientId, Log};
+use super::outbox::Outbox;
+use super::policy;
+use super::requests::Requests;
+use super::subscriptions::Subscriptions;
+
+/// Clients one session remembers; the longest absent one is forgotten for a new one.
+const MOST_CLIENTS: usize = 64;
+
+/// Who a session belongs to: nobody else can name it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Owner {
+    pub(crate) origin: Name,
+    pub(crate) profile: Name,
+}
+
+/// One session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) key: SessionKey,
+    pub(crate) owner: Owner,
+    pub(crate) name: Name,
+    pub(crate) epoch: Name,
+    /// Unknown after a restart until somebody opens it with a URL again: secrets never reach the disk.
+    url: Option<Url>,
+    options: Options,
+    log: Log,
+    clients: Vec<Client>,
+    last_client: u32,
+    link: Link,
+    backoff: Backoff,
+    credentials: Credentials,
+    outbox: Outbox,
+    requests: Requests,
+    subscriptions: Subscriptions,
+    keeping: Option<Keeping>,
+    /// Awake time since which no client is attached.
+    idle_since: Option<Duration>,
+    counters: Counters,
+    /// It was taken back from its journal: its log is older than its first link.
+    restored: bool,
+    /// It has ended and is to be removed.
+    pub(crate) over: bool,
+}
+
+/// Its journal, while there is one.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    pub(crate) id: JournalId,
+    /// No `seq` above this may be used before a new block is reserved.
+    reserved: u64,
+    /// Records up to here are known to the journal to be unneeded.
+    trimmed: u64,
+}
+
+/// What the provider gave, in memory only.
+#[derive(Default)]
+struct Credentials {
+    url: Option<Url>,
+    headers: Option<Vec<(String, String)>>,
+    subprotocols: Option<Vec<String>>,
+    given: bool,
+    /// Given since the server last accepted or refused some.
+    fresh: bool,
+    refused_fresh: u32,
+    nonce: Option<String>,
+    asked: u32,
+    why: &'static str,
+    status: Option<u16>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("given", &self.given)
+            .field("fresh", &self.fresh)
+            .finish_non_exhaustive()
+    }
+}
+
+/// For `status`.
+#[derive(Debug, Default)]
+struct Counters {
+    dials: u64,
+    opens: u64,
+    received: Totals,
+    sent: Totals,
+    round_trips: RoundTrips,
+}
+
+impl Session {
+    /// A session that has no client, no link and no record yet.
+    pub(crate) fn new(
+        key: SessionKey,
+        owner: Owner,
+        name: Name,
+        url: Url,
+        options: Options,
+        ctx: &mut Context,
+    ) -> Self {
+        let epoch: Name = ctx.random.word().into();
+        let mut session = Self::empty(key, owner, name, epoch, Log::default());
+        session.url = Some(url);
+        session.options = options;
+        session.start_keeping(ctx);
+        session
+    }
+
+    fn empty(key: SessionKey, owner: Owner, name: Name, epoch: Name, log: Log) -> Self {
+        Self {
+            key,
+            owner,
+            name,
+            epoch,
+            url: None,
+            options: Options::default(),
+            log,
+            clients: Vec::new(),
+            last_client: 0,
+            link: Link::Paused,
+            backoff: Backoff::default(),
+            credentials: Credentials::default(),
+            outbox: Outbox::default(),
+            requests: Requests::default(),
+            subscriptions: Subscriptions::default(),
+            keeping: None,
+            idle_since: None,
+            counters: Counters::default(),
+            restored: false,
+            over: false,
+        }
+    }
+
+    /// The link's state.
+    pub(crate) const fn state(&self) -> State {
+        self.link.state()
+    }
+
+    /// Whether it knows where to dial; one taken back from disk does not until it is opened again.
+    pub(crate) const fn has_url(&self) -> bool {
+        self.url.is_some()
+    }
+
+    /// The broker leaves: the link is closed, and the journal ends in order.
+    pub(crate) fn leave(&mut self, ctx: &mut Context) {
+        self.pause_link(ctx, 1001);
+        self.keep_clean(ctx);
+    }
+
+    /// The journal's name, if there is one.
+    pub(crate) fn journal(&self) -> Option<&JournalId> {
+        self.keeping.as_ref().map(|keeping| &keeping.id)
+    }
+
+    /// Whether the broker could leave without losing anything of it: it is on disk and wants no link.
+    pub(crate) const fn can_wait_on_disk(&self) -> bool {
+        self.keeping.is_some() && matches!(self.link, Link::Paused | Link::Failed | Link::Closed)
+    }
+
+    /// Records waiting for this client.
+    pub(crate) fn pending(&self, client: &str) -> usize {
+        self.clients
+            .iter()
+            .find(|known| &*known.name == client)
+            .map_or(0, |known| {
+                let start = self.log.index_after(known.acked);
+                (start..)
+                    .map_while(|index| self.log.get(index))
+                    .filter(|entry| entry.is_for(known.id))
+                    .count()
+            })
+    }
+
+    /// Appends a record for everybody, or for one client, and writes it down.
+    fn append(&mut self, ctx: &mut Context, body: Body, audience: Option<ClientId>) {
+        self.reserve(ctx);
+        self.log.append(ctx.now.awake, body, audience);
+        self.keep_newest(ctx);
+    }
+
+    /// Appends a change of the link's state.
+    fn tell_state(&mut self, ctx: &mut Context, change: StateChange) {
+        self.append(ctx, Body::State(Arc::new(change)), None);
+        self.deliver(ctx);
+    }
+
+    /// Does what is due.
+    pub(crate) fn timeout(&mut self, ctx: &mut Context) {
+        self.link_timeout(ctx);
+        self.sending_timeout(ctx);
+        self.drop_aged(ctx);
+        self.tell_stalls(ctx);
+        self.idle_timeout(ctx);
+    }
+
+    /// The next deadline in boot time, and whose it is.
+    pub(crate) fn boot_deadline(&self) -> Option<(Duration, &'static str)> {
+        [
+            self.link_deadline(),
+            self.sending_deadline(),
+            self.stall_deadline().map(|at| (at, "stall")),
+        ]
+        .into_iter()
+        .flatten()
+        .min_by_key(|(at, _)| *at)
+    }
+
+    /// The next deadline in awake time, and whose it is.
+    pub(crate) fn awake_deadline(&self) -> Option<(Duration, &'static str)> {
+        let age = Duration::from_millis(self.options.queue.age);
+        let aged = self.log.oldest_message_born().map(|born| (born + age, "age"));
+        let idle = self.idle_since.map(|since| {
+            let linger = since + Duration::from_millis(self.options.linger);
+            let expire = since + Duration::from_millis(self.options.expire);
+            if self.wants_link() {
+                (linger.min(expire), "linger")
+            } else {
+                (expire, "expire")
+            }
+        });
+        [aged, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Gives up the link, and then the session, when nobody has come for long enough.
+    fn idle_timeout(&mut self, ctx: &mut Context) {
+        let Some(since) = self.idle_since else { return };
+        let idle = ctx.now.awake.saturating_sub(since);
+        if idle >= Duration::from_millis(self.options.expire) {
+            self.end(ctx, 1000, "", "expired");
+        } else if self.wants_link() && idle >= Duration::from_millis(self.options.linger) {
+            self.pause_link(ctx, 1000);
+            self.tell_state(ctx, StateChange::new(State::Paused));
+        }
+    }
+
+    /// Counters.
+    pub(crate) fn report(&self) -> SessionReport {
+        SessionReport {
+            session: Some(self.name.to_string()),
+            origin: Some(self.owner.origin.to_string()),
+            profile: Some(self.owner.profile.to_string()),
+            url: self.url.as_ref().map(policy::shown_url),
+            state: Some(self.state().as_str()),
+            durability: Some(self.durability()),
+            dials: self.counters.dials,
+            reconnects: self.counters.opens.saturating_sub(1),
+            connected_since: self.link.connection().map(|connection| connection.since),
+            received: self.counters.received,
+            sent: self.counters.sent,
+            queued: self.log.messages() as u64,
+            unacknowledged: self
+                .clients
+                .iter()
+                .map(|client| client.unacknowledged() as u64)
+                .sum(),
+            dropped: self.log.dropped(),
+            outbox: self.outbox.len() as u64,
+            rtt: self.counters.round_trips.report(),
+            clients: self
+                .clients
+                .iter()
+                .filter(|client| client.attachment.is_some())
+                .count() as u64,
+        }
+    }
+
+    fn client_mut(&mut self, id: ClientId) -> Option<&mut Client> {
+        self.clients.iter_mut().find(|client| client.id == id)
+    }
+
+    /// The client with this name, made if there is none; and whether it was made.
+    fn client_named(&mut self, name: &Name, position: u64, now: Now) -> (ClientId, bool) {
+        if let Some(known) = self.clients.iter().find(|client| client.name == *name) {
+            return (known.id, false);
+        }
+        if self.clients.len() >= MOST_CLIENTS {
+            let absent = self.clients.iter().filter(|client| client.attachment.is_none());
+            if let Some(longest) = absent
+                .min_by_key(|client| client.absent_since)
+                .map(|client| client.id)
+            {
+                self.clients.retain(|client| client.id != longest);
+            }
+        }
+        self.last_client += 1;
+        let id = ClientId(self.last_client);
+        self.clients
+            .push(Client::new(id, name.clone(), position, now.awake));
+        (id, true)
+    }
+
+    /// Who holds this session through that port.
+    fn client_at(&self, port: super::io::PortId) -> Option<ClientId> {
+        self.clients
+            .iter()
+            .find(|client| {
+                client
+                    .attachment
+                    .as_ref()
+                    .is_some_and(|attachment| attachment.port == port)
+            })
+            .map(|client| client.id)
+    }
+}

@@ -1,0 +1,184 @@
+//! What to say again on every connection, and whether the server has agreed.
+//!
+//! It keeps the list; the session transmits it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::wire::message::{Subscribe, SubscriptionState};
+use crate::wire::payload::Payload;
+use crate::wire::record::Name;
+use crate::wire::rule::Rule;
+
+/// Subscriptions one session may hold.
+pub(crate) const MOST: usize = 1024;
+/// How long a `confirm` rule may wait on a connection before the subscription has failed there.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+
+/// One remembered subscription.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) key: Name,
+    send: Vec<Payload>,
+    undo: Vec<Payload>,
+    confirm: Option<Rule>,
+    /// On the current connection.
+    pub(crate) state: SubscriptionState,
+    /// Boot time until which the rule must match.
+    until: Option<Duration>,
+}
+
+/// Every subscription of one session, in order of arrival.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    list: Vec<Subscription>,
+}
+
+impl Subscriptions {
+    /// Remembers one; the same key again replaces it in its place. `false` when there are too many.
+    pub(crate) fn remember(&mut self, subscribe: Subscribe) -> bool {
+        let Subscribe {
+            key,
+            send,
+            undo,
+            confirm,
+            ..
+        } = subscribe;
+        let new = Subscription {
+            key,
+            send,
+            undo,
+            confirm,
+            state: SubscriptionState::Pending,
+            until: None,
+        };
+        if let Some(known) = self.list.iter_mut().find(|known| known.key == new.key) {
+            *known = new;
+        } else if self.list.len() < MOST {
+            self.list.push(new);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Forgets one; what to say to the server, `None` when there is none of that key.
+    pub(crate) fn forget(&mut self, key: &str) -> Option<Vec<Payload>> {
+        let index = self.list.iter().position(|known| &*known.key == key)?;
+        Some(self.list.remove(index).undo)
+    }
+
+    /// Keys and states.
+    pub(crate) fn states(&self) -> Vec<(Name, SubscriptionState)> {
+        self.list
+            .iter()
+            .map(|known| (known.key.clone(), known.state))
+            .collect()
+    }
+
+    /// Keys, in order.
+    pub(crate) fn keys(&self) -> Vec<Name> {
+        self.list.iter().map(|known| known.key.clone()).collect()
+    }
+
+    /// What to say for this one now, and its state once it is said.
+    pub(crate) fn say(&mut self, key: &str, boot: Duration) -> Option<(Vec<Payload>, SubscriptionState)> {
+        let known = self.list.iter_mut().find(|known| &*known.key == key)?;
+        if known.confirm.is_some() {
+            known.state = SubscriptionState::Pending;
+            known.until = Some(boot + CONFIRM_WITHIN);
+        } else {
+            known.state = SubscriptionState::Active;
+        }
+        Some((known.send.clone(), known.state))
+    }
+
+    /// The link is gone: nothing stands any more.
+    pub(crate) fn link_lost(&mut self) {
+        for known in &mut self.list {
+            known.state = SubscriptionState::Pending;
+            known.until = None;
+        }
+    }
+
+    /// Whether an incoming message may confirm something.
+    pub(crate) fn awaits(&self) -> bool {
+        self.list.iter().any(|known| known.until.is_some())
+    }
+
+    /// Those that this message confirms.
+    pub(crate) fn confirm(&mut self, message: &Value) -> Vec<Name> {
+        self.list
+            .iter_mut()
+            .filter(|known| {
+                known.until.is_some() && known.confirm.as_ref().is_some_and(|rule| rule.matches(message))
+            })
+            .map(|known| {
+                known.state = SubscriptionState::Active;
+                known.until = None;
+                known.key.clone()
+            })
+            .collect()
+    }
+
+    /// Those that were not confirmed in time.
+    pub(crate) fn expire(&mut self, boot: Duration) -> Vec<Name> {
+        self.list
+            .iter_mut()
+            .filter(|known| known.until.is_some_and(|until| boot >= until))
+            .map(|known| {
+                known.state = SubscriptionState::Failed;
+                known.until = None;
+                known.key.clone()
+            })
+            .collect()
+    }
+
+    /// When the next one is overdue, in boot time.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.list.iter().filter_map(|known| known.until).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn subscribe(key: &str, confirm: Option<Value>) -> Subscribe {
+        Subscribe {
+            session: "s".into(),
+            id: "1".into(),
+            key: key.into(),
+            send: vec![Payload::text("on")],
+            undo: vec![Payload::text("off")],
+            confirm: confirm.map(|rule| Rule::from_value(rule).unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_rule_makes_it_wait_on_every_connection() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.remember(subscribe("a", Some(json!({"/ok": "a"}))));
+        let (_, state) = subscriptions.say("a", Duration::ZERO).unwrap();
+        assert_eq!(state, SubscriptionState::Pending);
+        assert!(subscriptions.confirm(&json!({"ok": "b"})).is_empty());
+        assert_eq!(subscriptions.confirm(&json!({"ok": "a"})), ["a".into()]);
+        subscriptions.link_lost();
+        assert_eq!(subscriptions.states(), [("a".into(), SubscriptionState::Pending)]);
+        subscriptions.say("a", Duration::ZERO);
+        assert_eq!(subscriptions.expire(CONFIRM_WITHIN), ["a".into()]);
+        assert_eq!(subscriptions.states(), [("a".into(), SubscriptionState::Failed)]);
+    }
+
+    #[test]
+    fn the_same_key_replaces_and_forgetting_says_how_to_undo() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.remember(subscribe("a", None));
+        subscriptions.remember(subscribe("a", None));
+        assert_eq!(subscriptions.keys().len(), 1);
+        assert_eq!(subscriptions.forget("a"), Some(vec![Payload::text("off")]));
+        assert_eq!(subscriptions.forget("a"), None);
+    }
+}

@@ -1,0 +1,439 @@
+//! The hub through its public face: conversations between an extension, the hub and a link.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use longwire::core::hub::{Hub, HubConfig};
+use longwire::core::io::{Caller, DialId, Incoming, Input, LinkEnd, LinkEvent, Now, Output, PortId};
+use longwire::wire::message::{BrokerFrame, ClientFrame};
+use longwire::wire::payload::Payload;
+use serde_json::{Value, json};
+
+const PORT: PortId = PortId(1);
+
+/// A hub, and everything it has said and not yet been asked about.
+struct Stage {
+    hub: Hub,
+    now: Now,
+    told: VecDeque<(PortId, Value)>,
+    asked: VecDeque<Output>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let config = HubConfig {
+            version: "0.0.0",
+            boot: "boot".to_owned(),
+            machine_boot: "machine".to_owned(),
+            seed: 1,
+        };
+        let now = Now {
+            awake: Duration::from_secs(1),
+            boot: Duration::from_secs(1),
+            wall: 1_000,
+        };
+        Self {
+            hub: Hub::new(config, now),
+            now,
+            told: VecDeque::new(),
+            asked: VecDeque::new(),
+        }
+    }
+
+    /// A stage with an extension at a port that has said `hello`.
+    fn seated() -> Self {
+        let mut stage = Self::new();
+        stage.comes(PORT, "main");
+        stage
+    }
+
+    fn comes(&mut self, port: PortId, client: &str) {
+        self.give(Input::Came(
+            port,
+            Caller::Extension {
+                origin: "chrome-extension://a/".into(),
+            },
+        ));
+        self.says(port, json!({"type": "hello", "protocol": 1, "client": client}));
+        assert_eq!(self.hears(port)["type"], "welcome");
+    }
+
+    fn give(&mut self, input: Input) {
+        self.hub.handle(self.now, input);
+        let mut written = Vec::new();
+        while let Some(output) = self.hub.poll() {
+            match output {
+                Output::Deliver { port, frame, cost } => {
+                    let mut bytes = Vec::new();
+                    frame.encode(&mut bytes);
+                    self.told
+                        .push_back((port, serde_json::from_slice(&bytes).expect("valid JSON")));
+                    written.push((port, cost));
+                }
+                Output::Idle(_) => {}
+                other => self.asked.push_back(other),
+            }
+        }
+        let due = self.hub.deadline(self.now);
+        for (port, cost) in written.into_iter().filter(|(_, cost)| *cost > 0) {
+            self.give(Input::Written(port, cost));
+        }
+        if !matches!(due, Some((Duration::ZERO, _))) {
+            return;
+        }
+        panic!("a deadline lies in the past: {due:?}");
+    }
+
+    fn says(&mut self, port: PortId, frame: Value) {
+        let frame = ClientFrame::parse(frame.to_string().as_bytes())
+            .expect("a good frame")
+            .expect("known");
+        self.give(Input::Frame(port, frame));
+    }
+
+    /// The next thing this port is told.
+    #[track_caller]
+    fn hears(&mut self, port: PortId) -> Value {
+        let index = self
+            .told
+            .iter()
+            .position(|(to, _)| *to == port)
+            .expect("something was said");
+        self.told.remove(index).expect("it is there").1
+    }
+
+    /// Everything this port is told up to now, as its types.
+    fn hears_types(&mut self, port: PortId) -> Vec<String> {
+        let mut types = Vec::new();
+        while self.told.iter().any(|(to, _)| *to == port) {
+            types.push(self.hears(port)["type"].as_str().unwrap().to_owned());
+        }
+        types
+    }
+
+    fn passes(&mut self, time: Duration) {
+        self.now.awake += time;
+        self.now.boot += time;
+        self.now.wall += u64::try_from(time.as_millis()).unwrap();
+        self.hub.handle(self.now, Input::Timeout);
+        self.give(Input::Timeout);
+    }
+
+    #[track_caller]
+    fn dials(&mut self) -> DialId {
+        match self.asked.pop_front() {
+            Some(Output::Dial(dial, _)) => dial,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn transmits(&mut self) -> String {
+        match self.asked.pop_front() {
+            Some(Output::Transmit(_, payload)) => payload.as_str().unwrap().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn pings(&mut self) -> u64 {
+        match self.asked.pop_front() {
+            Some(Output::Ping(_, token)) => token,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Opens a session and its link.
+    fn opens(&mut self, options: Value) -> DialId {
+        self.says(
+            PORT,
+            json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}),
+        );
+        assert_eq!(self.hears(PORT)["type"], "opened");
+        let dial = self.dials();
+        self.give(Input::Link(
+            dial,
+            LinkEvent::Opened {
+                subprotocol: None,
+                extensions: None,
+            },
+        ));
+        self.hears_types(PORT);
+        dial
+    }
+
+    fn server_says(&mut self, dial: DialId, texts: &[&str]) {
+        let messages = texts
+            .iter()
+            .map(|text| Incoming::Message(Payload::text(*text)))
+            .collect();
+        self.give(Input::Link(dial, LinkEvent::Messages(messages)));
+    }
+
+    fn link_ends(&mut self, dial: DialId, end: LinkEnd) {
+        self.give(Input::Link(dial, LinkEvent::Ended(end)));
+    }
+}
+
+#[test]
+fn nothing_is_answered_before_hello() {
+    let mut stage = Stage::new();
+    stage.give(Input::Came(PORT, Caller::Extension { origin: "x".into() }));
+    stage.says(PORT, json!({"type": "ping", "id": "1"}));
+    let error = stage.hears(PORT);
+    assert_eq!(
+        (&error["code"], &error["id"]),
+        (&json!("hello-required"), &json!("1"))
+    );
+}
+
+#[test]
+fn a_message_arrives_is_acknowledged_and_forgotten() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({}));
+    stage.server_says(dial, &["one", "two"]);
+    let one = stage.hears(PORT);
+    assert_eq!((&one["type"], &one["text"]), (&json!("message"), &json!("one")));
+    let seq = stage.hears(PORT)["seq"].as_u64().unwrap();
+    stage.says(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
+    stage.says(PORT, json!({"type": "status", "id": "1"}));
+    assert_eq!(stage.hears(PORT)["total"]["queued"], 0);
+    stage.says(PORT, json!({"type": "ack", "session": "s", "seq": seq + 1}));
+    assert_eq!(
+        stage.hears(PORT)["code"],
+        "bad-frame",
+        "what was never delivered cannot be acknowledged"
+    );
+}
+
+#[test]
+fn a_new_port_gets_what_was_not_acknowledged_and_the_old_one_is_fenced() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({}));
+    stage.server_says(dial, &["one", "two", "three"]);
+    let first = stage.hears(PORT)["seq"].as_u64().unwrap();
+    stage.says(PORT, json!({"type": "ack", "session": "s", "seq": first}));
+    let new = PortId(2);
+    stage.comes(new, "main");
+    stage.says(new, json!({"type": "open", "id": "o2", "session": "s"}));
+    stage.hears_types(PORT);
+    let opened = stage.hears(new);
+    assert_eq!(
+        (&opened["resume"], &opened["seq"], &opened["created"]),
+        (&json!("exact"), &json!(first), &json!(false))
+    );
+    let two = stage.hears(new);
+    assert_eq!((&two["text"], &two["redelivered"]), (&json!("two"), &json!(true)));
+    assert_eq!(stage.hears_types(new), ["message", "live"]);
+    stage.says(PORT, json!({"type": "ack", "session": "s", "seq": first + 2}));
+    assert_eq!(stage.hears(PORT)["code"], "not-attached");
+}
+
+#[test]
+fn overflow_while_away_is_one_gap_with_an_exact_count() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({"queue": {"messages": 10}}));
+    stage.give(Input::Gone(PORT));
+    for number in 0..25 {
+        stage.server_says(dial, &[&number.to_string()]);
+    }
+    stage.comes(PORT, "main");
+    stage.says(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
+    assert_eq!(stage.hears(PORT)["resume"], "gap");
+    let types = stage
+        .told
+        .iter()
+        .map(|(_, frame)| frame["type"].clone())
+        .collect::<Vec<_>>();
+    let gap = stage
+        .told
+        .iter()
+        .map(|(_, frame)| frame)
+        .find(|frame| frame["type"] == "gap")
+        .cloned()
+        .unwrap();
+    assert_eq!(
+        (&gap["count"], &gap["exact"], &gap["seq"]),
+        (&json!(15), &json!(true), &gap["to"]),
+        "{types:?}"
+    );
+    assert_eq!(types.iter().filter(|kind| **kind == "message").count(), 10);
+    assert_eq!(types.last().unwrap(), "live");
+}
+
+#[test]
+fn a_message_is_sent_once_a_pong_proves_it() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({}));
+    stage.says(
+        PORT,
+        json!({"type": "send", "session": "s", "id": "m1", "text": "hi", "receipt": true}),
+    );
+    assert_eq!(stage.hears(PORT)["type"], "accepted");
+    assert_eq!(stage.transmits(), "hi");
+    let token = stage.pings();
+    stage.give(Input::Link(dial, LinkEvent::Written(1)));
+    assert!(stage.told.is_empty());
+    stage.give(Input::Link(dial, LinkEvent::Pong(token)));
+    assert_eq!(stage.hears(PORT)["outcome"], "sent");
+    stage.says(
+        PORT,
+        json!({"type": "send", "session": "s", "id": "m1", "text": "hi"}),
+    );
+    let again = stage.hears(PORT);
+    assert_eq!(
+        (&again["duplicate"], &again["outcome"]),
+        (&json!(true), &json!("sent"))
+    );
+    assert!(stage.asked.is_empty(), "it is not sent twice");
+}
+
+#[test]
+fn a_lost_link_leaves_unknown_outcomes_and_comes_back() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({}));
+    stage.says(
+        PORT,
+        json!({"type": "send", "session": "s", "id": "m1", "text": "hi"}),
+    );
+    stage.asked.clear();
+    stage.link_ends(
+        dial,
+        LinkEnd {
+            code: Some(1006),
+            taken: 1,
+            ..LinkEnd::default()
+        },
+    );
+    stage.says(
+        PORT,
+        json!({"type": "send", "session": "s", "id": "m2", "text": "later"}),
+    );
+    assert_eq!(
+        stage.hears_types(PORT),
+        ["accepted", "state", "outcome", "accepted"]
+    );
+    stage.passes(Duration::from_secs(1));
+    let next = stage.dials();
+    stage.server_says(dial, &["a voice from the past"]);
+    stage.give(Input::Link(
+        next,
+        LinkEvent::Opened {
+            subprotocol: None,
+            extensions: None,
+        },
+    ));
+    assert_eq!(stage.hears(PORT)["state"], "connecting");
+    assert_eq!(stage.hears(PORT)["continuity"], "unknown");
+    assert_eq!(stage.transmits(), "later");
+    assert!(stage.told.is_empty(), "{:?}", stage.told);
+}
+
+#[test]
+fn a_request_is_answered_once_and_its_answer_outlives_the_worker() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({}));
+    let request =
+        json!({"type": "request", "session": "s", "id": "r", "json": {"id": 7}, "match": {"jsonrpc": true}});
+    stage.says(PORT, request);
+    stage.give(Input::Gone(PORT));
+    stage.told.clear();
+    stage.server_says(dial, &[r#"{"id":7,"result":1}"#, r#"{"id":7,"result":2}"#]);
+    stage.passes(Duration::from_secs(60));
+    stage.comes(PORT, "main");
+    stage.says(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
+    stage.hears(PORT);
+    let all: Vec<Value> = stage.told.drain(..).map(|(_, frame)| frame).collect();
+    let responses: Vec<&Value> = all.iter().filter(|frame| frame["type"] == "response").collect();
+    assert_eq!(responses.len(), 1, "{all:?}");
+    assert_eq!(responses[0]["text"], r#"{"id":7,"result":1}"#);
+    assert_eq!(all.iter().filter(|frame| frame["type"] == "message").count(), 1);
+}
+
+#[test]
+fn refused_twice_with_fresh_credentials_is_the_end() {
+    let mut stage = Stage::seated();
+    stage.says(
+        PORT,
+        json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"auth":"provider"}}),
+    );
+    for round in 1..=2 {
+        let asked = std::iter::from_fn(|| Some(stage.hears(PORT)))
+            .find(|frame| frame["type"] == "auth-needed")
+            .unwrap();
+        assert!(stage.asked.is_empty(), "no dialling without credentials");
+        let headers = json!({"Authorization": format!("Bearer {round}")});
+        stage.says(
+            PORT,
+            json!({"type":"authorize","session":"s","nonce":asked["nonce"],"headers":headers}),
+        );
+        let dial = stage.dials();
+        stage.link_ends(
+            dial,
+            LinkEnd {
+                status: Some(401),
+                ..LinkEnd::default()
+            },
+        );
+    }
+    let last = std::iter::from_fn(|| stage.told.pop_front()).last().unwrap().1;
+    assert_eq!(
+        (&last["type"], &last["state"]),
+        (&json!("state"), &json!("failed"))
+    );
+    stage.passes(Duration::from_secs(3600));
+    assert!(stage.asked.is_empty());
+}
+
+#[test]
+fn one_origin_cannot_name_anothers_sessions() {
+    let mut stage = Stage::seated();
+    stage.opens(json!({}));
+    let other = PortId(2);
+    stage.give(Input::Came(
+        other,
+        Caller::Extension {
+            origin: "chrome-extension://b/".into(),
+        },
+    ));
+    stage.says(other, json!({"type": "hello", "protocol": 1}));
+    assert_eq!(stage.hears(other)["sessions"], json!([]));
+    stage.says(other, json!({"type": "close", "session": "s", "id": "1"}));
+    assert_eq!(stage.hears(other)["code"], "no-session");
+}
+
+#[test]
+fn a_silent_server_is_given_up_and_a_paused_log_is_not_judged() {
+    let mut stage = Stage::seated();
+    stage.opens(json!({}));
+    stage.passes(Duration::from_secs(20));
+    stage.pings();
+    stage.passes(Duration::from_secs(10));
+    assert!(matches!(stage.asked.pop_front(), Some(Output::HangUp { .. })));
+    let state = stage.hears(PORT);
+    assert_eq!(
+        (&state["state"], &state["error"]["code"]),
+        (&json!("waiting"), &json!("heartbeat"))
+    );
+}
+
+#[test]
+fn closing_settles_everything_and_leaves_nothing() {
+    let mut stage = Stage::seated();
+    stage.opens(json!({"window": {"messages": 0, "bytes": 0}}));
+    stage.says(
+        PORT,
+        json!({"type": "send", "session": "s", "id": "m", "text": "x"}),
+    );
+    stage.says(PORT, json!({"type": "close", "session": "s", "id": "c"}));
+    let types = stage.hears_types(PORT);
+    assert_eq!(types.first().map(String::as_str), Some("accepted"));
+    assert!(types.contains(&"outcome".to_owned()), "{types:?}");
+    assert!(
+        types.ends_with(&["detached".to_owned(), "ok".to_owned()]),
+        "{types:?}"
+    );
+    stage.passes(Duration::from_secs(1));
+    assert_eq!(stage.hub.deadline(stage.now), None);
+    let _ = BrokerFrame::error(longwire::wire::code::Code::Internal, "");
+}
