@@ -5,4 +5,5 @@
 )]
 
 mod hub;
+mod journal;
 mod layers;

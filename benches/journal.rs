@@ -1,0 +1,91 @@
+//! How fast journals are written and read back. Prints a line per measure; `cargo bench --bench journal`.
+//!
+//! It judges nothing: the numbers go to `docs/PERFORMANCE.md`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench ends where it fails and prints"
+)]
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use longwire::core::journal::{Entry, JournalId, Kept};
+use longwire::journal::{Journals, Quota};
+
+/// Bytes of one message.
+const SIZE: usize = 200;
+/// Messages kept before they are trimmed.
+const WANTED: u64 = 65_536;
+
+fn main() {
+    println!("append, {SIZE} B, trimmed {WANTED} behind, one thread");
+    for (batch, count, sync) in [
+        (1, 1_000_000, false),
+        (100, 4_000_000, false),
+        (1, 20_000, true),
+        (100, 1_000_000, true),
+    ] {
+        let took = append(batch, count, sync);
+        let rate = count as f64 / took.as_secs_f64();
+        let how = if sync { "each batch synced" } else { "no sync" };
+        println!("  batches of {batch:>3}, {how:<17}  {rate:>12.0} records/s");
+    }
+    recover(100_000);
+}
+
+fn id() -> JournalId {
+    JournalId("be4c".to_owned())
+}
+
+fn entry(seq: u64, data: &Bytes, sync: bool) -> Entry {
+    let kept = Kept {
+        kind: 1,
+        seq,
+        data: data.clone(),
+    };
+    Entry::Append { kept, sync }
+}
+
+fn append(batch: u64, count: u64, sync: bool) -> Duration {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journals, _) = Journals::open(dir.path(), Quota::default()).unwrap();
+    let (id, data) = (id(), Bytes::from(vec![b'x'; SIZE]));
+    let start = Instant::now();
+    let mut seq = 0;
+    while seq < count {
+        for index in 1..=batch {
+            seq += 1;
+            journals
+                .apply(&id, entry(seq, &data, sync && index == batch))
+                .unwrap();
+        }
+        let trim = Entry::Trim {
+            seq: seq.saturating_sub(WANTED),
+        };
+        journals.apply(&id, trim).unwrap();
+        assert!(journals.flush(|_| Vec::new()).is_empty());
+    }
+    start.elapsed()
+}
+
+fn recover(count: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journals, _) = Journals::open(dir.path(), Quota::default()).unwrap();
+    let (id, data) = (id(), Bytes::from(vec![b'x'; SIZE]));
+    for seq in 1..=count {
+        journals.apply(&id, entry(seq, &data, false)).unwrap();
+        if seq % 100 == 0 {
+            assert!(journals.flush(|_| Vec::new()).is_empty());
+        }
+    }
+    drop(journals);
+    let start = Instant::now();
+    let (_journals, recovered) = Journals::open(dir.path(), Quota::default()).unwrap();
+    let took = start.elapsed();
+    assert_eq!(recovered[0].kept.len() as u64, count);
+    println!(
+        "recovery of {count} records of {SIZE} B: {:.1} ms",
+        took.as_secs_f64() * 1e3
+    );
+}
