@@ -10,6 +10,7 @@
 //! | 3 | `broker`, `host` |
 //! | 4 | `cli` |
 
+pub mod cli;
 pub mod clock;
 pub mod core;
 pub mod crash;

@@ -1,0 +1,83 @@
+//! The command line as types: every command, its flags and its help.
+//!
+//! It runs nothing. A new command is a variant here, a file beside this one and a line in `cli::dispatch`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Sockets that outlive a browser extension's service worker.
+#[derive(Debug, Parser)]
+#[command(
+    name = "longwire",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Browsers start `longwire` themselves, with an extension's origin or a manifest's path.\n\
+Exit codes: 0 done, 1 failed or doctor found a fault, 2 wrong usage, 3 broker not reachable, 70 our bug."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {}
+
+/// Which registrations.
+#[derive(Debug, Args)]
+pub(crate) struct Registration {
+    /// Only these browsers (default: every browser found); repeatable
+    #[arg(long = "browser", value_name = "NAME")]
+    pub(crate) browsers: Vec<String>,
+    /// The host's name, as extensions give it to `connectNative`
+    #[arg(long, value_name = "HOST", default_value = "com.longwire.bridge")]
+    pub(crate) name: String,
+    /// For every user of the machine (needs administrator rights)
+    #[arg(long)]
+    pub(crate) system: bool,
+    /// For a Chromium started with `--user-data-dir DIR`, which looks nowhere else
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["system", "browsers"])]
+    pub(crate) user_data_dir: Option<PathBuf>,
+    /// Show what would be done and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  longwire install --extension ifnhjhoikpibpoclbkjnnkmfoaepmfnb --browser chromium"
+)]
+pub(crate) struct Install {
+    /// A Chromium extension id (32 letters a-p) or a Firefox add-on id; repeatable
+    #[arg(long = "extension", value_name = "ID", required = true)]
+    pub(crate) extensions: Vec<String>,
+    #[command(flatten)]
+    pub(crate) registration: Registration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Uninstall {
+    #[command(flatten)]
+    pub(crate) registration: Registration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print a redacted bundle for a bug report
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) report: bool,
+    /// The host's name
+    #[arg(long, value_name = "HOST", default_value = "com.longwire.bridge")]
+    pub(crate) name: String,
+}
