@@ -13,6 +13,7 @@ await build({
   outdir: "build",
   bundle: true,
   platform: "node",
+  ignoreAnnotations: true,
   format: "esm",
   target: "node20",
   sourcemap: "inline",

@@ -152,6 +152,8 @@ export class Bridge {
    */
   open(name: string, url?: string, options?: SessionOptions): Promise<Session> {
     const held = this.#sessions.get(name);
+    const again = () => this.open(name, url, options);
+    if (held?.parting) return held.parting.then(again, again);
     if (held?.opened && url === undefined && options === undefined) return Promise.resolve(held);
     const session = held ?? new Session(this.#road, name, url, options ?? {});
     this.#sessions.set(name, session);
@@ -280,7 +282,11 @@ export class Bridge {
   }
 
   #lost(error: LongwireError): void {
-    for (const session of this.sessions) session.lost();
+    for (const session of this.sessions) {
+      session.lost();
+      // The host could not start a broker. Who waits for a first answer is told; the others have time.
+      if (error.code === "broker-unreachable" && !session.opened) session.unreachable(error);
+    }
     this.#report(error);
   }
 

@@ -89,7 +89,7 @@ const TEXTS: Row[] = [
     /disabled by the system administrator/,
     "host-blocked",
     "action",
-    "a policy of this computer's administrator forbids the native host",
+    "the administrator's policy forbids the native host",
   ],
   [
     /is forbidden/,
@@ -107,7 +107,7 @@ const TEXTS: Row[] = [
     /Invalid native messaging host name|Type error for parameter application/,
     "host-name-invalid",
     "no",
-    "the host's name may have lower case letters, digits, dots and underscores only",
+    "not a legal host name",
   ],
   [
     /nativeMessaging permission|Invalid native messaging target|requires a valid 'application'/,
@@ -119,7 +119,7 @@ const TEXTS: Row[] = [
     /Native messaging portal/,
     "host-not-started",
     "action",
-    "this browser's sandbox offers no way to a native host",
+    "the browser's sandbox lets no native host start",
   ],
   [/Failed to start/, "host-not-started", "later", "the operating system could not start the native host"],
   [/has exited/, "host-exited", "later", "the native host ended"],
@@ -127,13 +127,13 @@ const TEXTS: Row[] = [
     /tried to send a message of|Error when communicating/,
     "host-garbled",
     "later",
-    "the native host wrote something the browser does not accept",
+    "the native host wrote what the browser does not accept",
   ],
   [
     /An unexpected error occurred/,
     "host-exited",
     "later",
-    "the native host cannot be run or wrote something the browser does not accept",
+    "the native host cannot be run, or wrote what the browser does not accept",
   ],
   [
     /exceeded maximum allowed size|Write too big/,

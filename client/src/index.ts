@@ -11,6 +11,7 @@ export type { Received } from "./received.js";
 export type {
   AuthHandler,
   AuthRequest,
+  EndReason,
   RequestOptions,
   SendOptions,
   SendOutcome,

@@ -24,7 +24,8 @@ export function toBytes(data: unknown): Uint8Array | undefined {
 }
 
 /** Base64 with padding. */
-export function toBase64(bytes: Uint8Array): string {
+export function toBase64(bytes: Uint8Array & { toBase64?(): string }): string {
+  if (bytes.toBase64) return bytes.toBase64();
   let binary = "";
   for (let at = 0; at < bytes.length; at += 0x8000) {
     binary += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
@@ -34,6 +35,8 @@ export function toBase64(bytes: Uint8Array): string {
 
 /** The bytes of base64 text. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const native = Uint8Array as { fromBase64?(text: string): Uint8Array<ArrayBuffer> };
+  if (native.fromBase64) return native.fromBase64(text);
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
   for (let at = 0; at < binary.length; at += 1) bytes[at] = binary.charCodeAt(at);

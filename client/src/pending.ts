@@ -22,14 +22,12 @@ export interface Entry {
   /** Takes the frame that ends it. */
   readonly settle: (frame: never) => void;
   readonly fail: (error: LongwireError) => void;
-  /** Called once when the broker has taken responsibility. */
-  readonly onAccepted?: () => void;
 }
 
 /** Entries and bytes that may wait here for a port. More is refused with `outbox-full`. */
-export const BOUND = { entries: 4096, bytes: 64 * 1024 * 1024 };
+export const BOUND = { entries: 65536, bytes: 64 * 1024 * 1024 };
 /** Entries and bytes that may be on their way to the broker without its word. */
-export const FLIGHT = { entries: 1024, bytes: 4 * 1024 * 1024 };
+export const FLIGHT = { entries: 512, bytes: 4 * 1024 * 1024 };
 
 /** The unsettled entries of one session, in the order they were said. */
 export class Pending {
@@ -152,7 +150,6 @@ export class Pending {
       this.#flight.entries -= 1;
       this.#flight.bytes -= entry.bytes;
     }
-    entry.onAccepted?.();
   }
 
   #pump(): void {

@@ -8,7 +8,6 @@ import { ATTEMPTS, type GapEvent, type GapHandler, Inbox, type MessageHandler } 
 import { type Sendable, toPayload } from "./payload.js";
 import { type Asked, type Entry, Pending } from "./pending.js";
 import { Received } from "./received.js";
-import { matches } from "./rule.js";
 import type { Memory } from "./storage.js";
 import type { Clock } from "./surroundings.js";
 import type {
@@ -93,7 +92,7 @@ export interface SubscribeSpec {
   /** Evaluated in the broker; the first match wins. */
   filter?: Filter[];
   /** Which messages the callback gets. Default: those the broker tags with the key. */
-  match?: Rule;
+  match?: (message: Received) => boolean;
 }
 
 /** A change of the link. `past` marks a change that was over before this worker came. */
@@ -105,6 +104,9 @@ export type AuthRequest = Omit<AuthNeeded, "type" | "nonce">;
 
 /** Gives credentials, or throws to say that there are none. */
 export type AuthHandler = (request: AuthRequest) => Credentials | Promise<Credentials>;
+
+/** Why this worker does not hold a session any more: the broker's reasons, `left` by itself, `refused` by the broker. */
+export type EndReason = Detached["reason"] | "left" | "refused";
 
 /** The events of a session. */
 export interface SessionEvents {
@@ -123,7 +125,7 @@ export interface SessionEvents {
   /** A response nobody in this worker waits for. */
   response: [id: string, response: Received | LongwireError];
   /** This worker does not hold the session any more. */
-  detached: [reason: Detached["reason"] | "left"];
+  detached: [reason: EndReason, error: LongwireError];
 }
 
 /** What a session needs from its bridge. @internal */
@@ -140,6 +142,8 @@ export interface SessionRoad {
 
 /** Milliseconds beyond a request's own deadline after which a broker that cannot be reached is not waited for. */
 const GRACE = 5000;
+/** Milliseconds, at least, after which an attachment that was refused for now is asked for again. */
+const RETRY = 1000;
 
 /** A lasting connection. Get one with `bridge.open`. */
 export class Session implements AsyncIterable<Received> {
@@ -157,10 +161,12 @@ export class Session implements AsyncIterable<Received> {
   #delivered = 0;
   #last = 0;
   #state: LinkState | "opening" | "detached" = "opening";
+  #link: StateEvent | undefined;
   #opened: Opened | undefined;
   #orphaned = false;
   #openId = "";
   #opening: { resolve(session: Session): void; reject(error: LongwireError): void }[] = [];
+  #parting: Promise<void> | undefined;
   #auth: AuthHandler | undefined;
   #authNeeded: AuthNeeded | undefined;
 
@@ -182,6 +188,11 @@ export class Session implements AsyncIterable<Received> {
   /** The state of the link: `opening` before the broker has answered, `detached` when this worker has left. */
   get state(): LinkState | "opening" | "detached" {
     return this.#state;
+  }
+
+  /** The last change of the link, with its details. */
+  get link(): StateEvent | undefined {
+    return this.#link;
   }
 
   /** What the broker said when it attached this worker last: how it resumed, unknown options, and more. */
@@ -284,12 +295,8 @@ export class Session implements AsyncIterable<Received> {
    * Returns what ends it. Several holders of one key share it; the last to leave ends it.
    */
   subscribe(key: string, spec: SubscribeSpec = {}, call?: MessageHandler): Off {
-    const { match } = spec;
-    const off = call
-      ? this.#inbox.onMessage(call, (message) =>
-          match ? matches(match, message) : message.tags.includes(key),
-        )
-      : undefined;
+    const { match = (message) => message.tags.includes(key) } = spec;
+    const off = call && this.#inbox.onMessage(call, match);
     let held = this.#subscriptions.get(key);
     if (!held) {
       held = { frame: this.#subscription(key, spec), holders: 0 };
@@ -326,19 +333,20 @@ export class Session implements AsyncIterable<Received> {
 
   /** Leaves. The session lives on in the broker; opening it again goes on from here. */
   async detach(): Promise<void> {
-    await this.#acks?.flush();
-    await this.#parting({ type: "detach", session: this.name, id: this.#road.nextId() });
-    this.#leave("left");
+    await this.#part({ type: "detach", session: this.name, id: this.#road.nextId() }, "left");
   }
 
   /** Ends the session for everybody. */
   async close(code?: number, reason?: string): Promise<void> {
-    await this.#acks?.flush();
-    await this.#parting({ type: "close", session: this.name, id: this.#road.nextId(), code, reason });
-    this.#leave("closed");
+    await this.#part({ type: "close", session: this.name, id: this.#road.nextId(), code, reason }, "closed");
   }
 
   // ---- for the bridge ----
+
+  /** @internal Under way while this worker leaves the session. */
+  get parting(): Promise<void> | undefined {
+    return this.#parting;
+  }
 
   /** @internal Sends a payload as it is; resolves when the broker has it. */
   hand(payload: Payload): Promise<SendOutcome> {
@@ -376,13 +384,15 @@ export class Session implements AsyncIterable<Received> {
     this.#pending.lost();
   }
 
-  /** @internal There will be no attachment until somebody asks. */
+  /** @internal There will be no attachment until somebody asks, or for long. A session never opened is given up. */
   unreachable(error: LongwireError): void {
     this.lost();
+    if (!this.#opened) {
+      this.#leave("refused", error);
+      return;
+    }
+    for (const { reject } of this.#opening.splice(0)) reject(error);
     this.#pending.failAll(error, false);
-    const waiting = this.#opening.splice(0);
-    for (const { reject } of waiting) reject(error);
-    if (waiting.length === 0) this.#failed(error);
   }
 
   /** @internal Whether nothing is under way, so that the port can rest. */
@@ -441,7 +451,8 @@ export class Session implements AsyncIterable<Received> {
         void this.#authorize(frame);
         break;
       case "detached":
-        this.#leave(frame.reason);
+        // While an attachment is asked for, this is about the one before.
+        if (this.#opened?.id === this.#openId) this.#leave(frame.reason);
         break;
       case "stalled":
         this.#callbacks.emit("stalled", frame);
@@ -459,16 +470,17 @@ export class Session implements AsyncIterable<Received> {
     const goesOn = this.#epoch === opened.epoch && opened.resume !== "reset";
     this.#opened = opened;
     this.#last = opened.last;
-    if (goesOn && this.#acks) {
-      this.#delivered = Math.max(this.#delivered, opened.seq);
-      this.#acks.again();
-    } else {
-      this.#begin(opened);
-    }
+    if (goesOn && this.#acks) this.#delivered = Math.max(this.#delivered, opened.seq);
+    else this.#begin(opened);
+    this.#acks?.again();
     const known = new Set(opened.subscriptions.map(keyOf));
-    for (const [key, { frame }] of this.#subscriptions) if (!known.has(key)) this.#tell(frame);
+    for (const [key, { frame }] of this.#subscriptions) {
+      if (!known.has(key) && !this.#pending.find(frame.id)) this.#tell(frame);
+    }
     this.#pending.attached();
-    if (this.#state !== opened.state) this.#enter({ state: opened.state });
+    if (this.#state !== opened.state) {
+      this.#enter({ state: opened.state, subprotocol: opened.subprotocol ?? undefined });
+    }
     if (opened.state !== "closed") this.#inbox.revive();
     for (const { resolve } of this.#opening.splice(0)) resolve(this);
   }
@@ -523,26 +535,25 @@ export class Session implements AsyncIterable<Received> {
     }
   }
 
-  #leave(reason: Detached["reason"] | "left"): void {
+  #leave(reason: EndReason, error = this.#overBecause(reason)): void {
     if (this.#state === "detached") return;
     this.lost();
     this.#acks?.close();
-    const error =
-      reason === "superseded"
-        ? new LongwireError(
-            "superseded",
-            `longwire: another port of this client took session ${this.name} over`,
-          )
-        : new LongwireError("session-closed", `longwire: session ${this.name} is over (${reason})`);
     if (reason === "closed" || reason === "expired") {
       void this.#road.memory.forget(this.name).catch(() => undefined);
     }
     this.#pending.failAll(error, true);
     for (const { reject } of this.#opening.splice(0)) reject(error);
-    this.#inbox.end(reason === "superseded" || reason === "expired" ? error : undefined);
+    this.#inbox.end(reason === "closed" || reason === "left" ? undefined : error);
     this.#road.left(this);
     this.#state = "detached";
-    this.#callbacks.emit("detached", reason);
+    this.#callbacks.emit("detached", reason, error);
+  }
+
+  #overBecause(reason: EndReason): LongwireError {
+    return reason === "superseded"
+      ? new LongwireError(reason, `longwire: another port of this client took session ${this.name} over`)
+      : new LongwireError("session-closed", `longwire: session ${this.name} is over (${reason})`);
   }
 
   // ---- records ----
@@ -570,13 +581,13 @@ export class Session implements AsyncIterable<Received> {
       this.#inbox.push({ receipt, gap: held ? { ...gap, from: before + 1, exact: false } : gap });
       return;
     }
-    if (frame.type === "state") this.#link(frame);
+    if (frame.type === "state") this.#linkChanged(frame);
     else if (frame.type === "outcome") this.#outcome(frame);
     else this.#response(frame);
     receipt.finish();
   }
 
-  #link(frame: State): void {
+  #linkChanged(frame: State): void {
     const { type: _type, error, ...fields } = frame;
     const event: StateEvent = { ...fields, error: error && fromWire(error, this.#url) };
     // A namespace's state is not the link's.
@@ -587,6 +598,7 @@ export class Session implements AsyncIterable<Received> {
 
   #enter(event: StateEvent): void {
     this.#state = event.state;
+    this.#link = event;
     this.#callbacks.emit("state", event);
     if (event.state === "closed") this.#inbox.end();
     else this.#inbox.revive();
@@ -618,14 +630,31 @@ export class Session implements AsyncIterable<Received> {
 
   #error(frame: ErrorFrame): void {
     const error = fromWire(frame, this.#url);
-    if (frame.id !== undefined && frame.id === this.#openId && this.#opening.length > 0) {
-      for (const { reject } of this.#opening.splice(0)) reject(error);
-      if (!this.#opened) this.#road.left(this);
+    if (frame.id !== undefined && frame.id === this.#openId) {
+      this.#refused(error);
       return;
     }
     const entry = frame.id === undefined ? undefined : this.#pending.settled(frame.id);
     if (entry) entry.fail(error);
     else this.#failed(error);
+  }
+
+  /** The broker did not attach this worker. */
+  #refused(error: LongwireError): void {
+    const asked = this.#opening.length > 0;
+    for (const { reject } of this.#opening.splice(0)) reject(error);
+    if (!this.#opened || error.retry === "no" || error.retry === "action") {
+      // Other options were refused: the attachment of before goes on.
+      if (!(asked && this.#opened)) this.#leave("refused", error);
+      return;
+    }
+    const id = this.#openId;
+    this.#road.clock.setTimeout(
+      () => {
+        if (id === this.#openId) void this.attach();
+      },
+      RETRY * (1 + this.#road.clock.random()),
+    );
   }
 
   #failed(error: LongwireError, message?: Received): void {
@@ -651,7 +680,7 @@ export class Session implements AsyncIterable<Received> {
 
   #ask(frame: Asked, signal: AbortSignal | undefined, ends: Pick<Entry, "settle" | "fail">): void {
     if (this.#state === "detached") {
-      ends.fail(new LongwireError("session-closed", `longwire: session ${this.name} is over`));
+      ends.fail(this.#overBecause("left"));
       return;
     }
     const abort = () => {
@@ -684,11 +713,18 @@ export class Session implements AsyncIterable<Received> {
     });
   }
 
-  /** A command that ends the attachment: being told of the end is as good as its answer. */
-  async #parting(frame: Asked): Promise<void> {
-    await this.#command(frame).catch((error: LongwireError) => {
-      if (error.code !== "session-closed") throw error;
+  #part(frame: Asked, reason: EndReason): Promise<void> {
+    this.#parting ??= (async () => {
+      await this.#acks?.flush();
+      await this.#command(frame).catch((error: LongwireError) => {
+        // Being told of the end is as good as an answer.
+        if (this.#state !== "detached") throw error;
+      });
+      this.#leave(reason);
+    })().finally(() => {
+      this.#parting = undefined;
     });
+    return this.#parting;
   }
 
   #subscription(key: string, spec: SubscribeSpec): Asked {

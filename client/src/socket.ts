@@ -43,6 +43,9 @@ export interface SocketEventMap {
   gap: CustomEvent<GapEvent>;
 }
 
+/** A `WebSocket` buffers without bound; this is as near as it gets. More fails the connection. */
+const OUTBOX = { messages: 65536, bytes: 64 * 1024 * 1024 };
+
 /** An event handler attribute that is set. */
 interface Attribute extends EventListenerObject {
   call: unknown;
@@ -76,6 +79,7 @@ export class LongwireSocket extends EventTarget {
   #sending: Promise<unknown> | undefined;
   #asked: { code: number | undefined; reason: string } | undefined;
   #dropped = false;
+  #opened = false;
   readonly #handlers = new Map<string, Attribute>();
 
   constructor(url: string | URL, protocols: string | string[] = [], options: SocketOptions = {}) {
@@ -87,7 +91,7 @@ export class LongwireSocket extends EventTarget {
     this.#name = name ?? (this.#lasting ? lastingName(this.#url) : `socket ${crypto.randomUUID()}`);
     names.add(this.#name);
     // The standard's socket dies with its context and keeps nothing.
-    const keep = this.#lasting ? {} : { linger: 0, expire: 0 };
+    const keep = this.#lasting ? { outbox: OUTBOX } : { outbox: OUTBOX, linger: 0, expire: 0 };
     const road = bridge && "open" in bridge ? bridge : connect(bridge);
     this.#session = road.open(this.#name, this.#url, {
       ...keep,
@@ -144,7 +148,7 @@ export class LongwireSocket extends EventTarget {
     // biome-ignore lint/complexity/noArguments: tells `send()` from `send(undefined)`, as WebIDL does.
     if (arguments.length === 0) throw new TypeError("LongwireSocket.send: 1 argument required");
     if (this.#readyState === CONNECTING) {
-      throw new DOMException("Still in CONNECTING state", "InvalidStateError");
+      throw new DOMException("Still CONNECTING", "InvalidStateError");
     }
     if (data instanceof Blob) {
       this.#queue(
@@ -166,14 +170,11 @@ export class LongwireSocket extends EventTarget {
   close(code?: number, reason?: string): void {
     const wanted = code === undefined ? undefined : clampShort(code);
     if (wanted !== undefined && wanted !== 1000 && (wanted < 3000 || wanted > 4999)) {
-      throw new DOMException(
-        `The close code must be 1000 or between 3000 and 4999, not ${wanted}`,
-        "InvalidAccessError",
-      );
+      throw new DOMException(`Close code ${wanted} is neither 1000 nor 3000 to 4999`, "InvalidAccessError");
     }
     const text = reason === undefined ? "" : wellFormed(String(reason));
     if (utf8Length(text) > 123) {
-      throw new DOMException("The close reason must not be longer than 123 bytes", "SyntaxError");
+      throw new DOMException("The close reason is longer than 123 bytes", "SyntaxError");
     }
     if (this.#readyState >= CLOSING) return;
     const connecting = this.#readyState === CONNECTING;
@@ -198,8 +199,12 @@ export class LongwireSocket extends EventTarget {
     this.#held = session;
     session.on("state", (state) => this.#state(state));
     session.on("detached", () => this.#ended({}));
-    session.onGap((gap) => this.#fire(new CustomEvent("gap", { detail: gap })));
-    if (session.opened) this.#state({ state: session.state as StateEvent["state"], ...opened(session) });
+    session.onGap((gap) => {
+      // A standard socket has no word for a loss but its end.
+      if (this.#lasting) this.#fire(new CustomEvent("gap", { detail: gap }));
+      else this.#fail();
+    });
+    if (session.link) this.#state(session.link);
     session.on("message", (message) => this.#message(message));
   }
 
@@ -208,24 +213,31 @@ export class LongwireSocket extends EventTarget {
     if (state.state === "open") {
       this.#protocol = state.subprotocol ?? this.#protocol;
       this.#extensions = state.extensions ?? this.#extensions;
-      if (this.#readyState === CONNECTING) {
-        if (state.past) return;
-        this.#readyState = OPEN;
-        this.#fire(new Event("open"));
-      } else if (this.#dropped) {
-        this.#fire(new CustomEvent("resumed", { detail: state }));
-      }
+      if (this.#dropped) this.#fire(new CustomEvent("resumed", { detail: state }));
       this.#dropped = false;
+      this.#open();
     } else if (state.state === "closed" || state.state === "failed") {
       if (!state.past) this.#ended(state);
     } else if (state.state === "waiting" && this.#lasting && this.#readyState < CLOSING) {
-      this.#dropped = true;
+      this.#dropped = this.#readyState === OPEN;
       this.#fire(new CustomEvent("reconnecting", { detail: state }));
     }
   }
 
+  #open(): void {
+    if (this.#readyState !== CONNECTING) return;
+    this.#readyState = OPEN;
+    this.#opened = true;
+    this.#fire(new Event("open"));
+  }
+
   #message(message: Received): void {
-    if (this.#readyState !== OPEN && this.#readyState !== CLOSING) return;
+    if (this.#readyState === CONNECTING) {
+      // What came while the worker slept; the link may be away just now.
+      this.#open();
+      this.#dropped = this.#held?.state !== "open";
+    }
+    if (this.#readyState !== OPEN) return;
     const origin = new URL(this.#url).origin;
     this.#fire(new MessageEvent("message", { data: this.#content(message), origin }));
   }
@@ -260,7 +272,8 @@ export class LongwireSocket extends EventTarget {
       () => {
         this.#buffered -= size;
       },
-      () => undefined,
+      // The standard fails the connection when its buffer is full.
+      () => this.#fail(),
     );
   }
 
@@ -277,11 +290,6 @@ export class LongwireSocket extends EventTarget {
     this.#finish(new CloseEvent("close", { wasClean: true, code, reason }));
   }
 
-  /** Whether `open` was told. */
-  get #opened(): boolean {
-    return this.#readyState === OPEN || (this.#readyState === CLOSING && this.#held?.opened !== undefined);
-  }
-
   #fail(): void {
     if (this.#readyState === CLOSED) return;
     const close = new CloseEvent("close", { wasClean: false, code: 1006, reason: "" });
@@ -291,9 +299,10 @@ export class LongwireSocket extends EventTarget {
   #finish(close: CloseEvent, error?: Event): void {
     this.#readyState = CLOSED;
     names.delete(this.#name);
-    // A standard socket leaves no session behind.
-    if (!this.#lasting || this.#asked)
-      this.#session.then((session) => session.close()).catch(() => undefined);
+    // Whoever dials again begins anew, even in the events that follow.
+    const end = (session: Session) => session.close().catch(() => undefined);
+    if (this.#held) void end(this.#held);
+    else this.#session.then(end, () => undefined);
     if (error) this.#fire(error);
     this.#fire(close);
   }
@@ -386,15 +395,15 @@ function parseUrl(given: string | URL): string {
   try {
     url = new URL(given, globalThis.location?.href);
   } catch {
-    throw new DOMException(`The URL '${given}' is invalid`, "SyntaxError");
+    throw new DOMException(`Invalid URL: ${given}`, "SyntaxError");
   }
   if (url.protocol === "http:") url.protocol = "ws:";
   if (url.protocol === "https:") url.protocol = "wss:";
   if (url.protocol !== "ws:" && url.protocol !== "wss:") {
-    throw new DOMException(`The URL's scheme must be 'ws' or 'wss', not '${url.protocol}'`, "SyntaxError");
+    throw new DOMException(`Not a WebSocket URL: ${url.protocol}`, "SyntaxError");
   }
   if (url.hash !== "" || url.href.endsWith("#")) {
-    throw new DOMException("The URL must not have a fragment", "SyntaxError");
+    throw new DOMException("The URL has a fragment", "SyntaxError");
   }
   return url.href;
 }
@@ -405,7 +414,7 @@ function parseProtocols(given: string | string[]): string[] {
   for (const one of list) {
     const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(one);
     if (!token || seen.has(one.toLowerCase())) {
-      throw new DOMException(`The subprotocol '${one}' is invalid or repeated`, "SyntaxError");
+      throw new DOMException(`Subprotocol invalid or repeated: ${one}`, "SyntaxError");
     }
     seen.add(one.toLowerCase());
   }
@@ -419,12 +428,6 @@ function lastingName(url: string): string {
   let name = base;
   for (let count = 2; names.has(name); count += 1) name = `${base} ${count}`;
   return name;
-}
-
-/** What the broker told at the attachment, in the words of a state. */
-function opened(session: Session): Partial<StateEvent> {
-  const subprotocol = session.opened?.subprotocol;
-  return typeof subprotocol === "string" ? { subprotocol } : {};
 }
 
 function wellFormed(text: string): string {

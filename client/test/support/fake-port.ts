@@ -100,7 +100,7 @@ export class FakePort implements NativePort {
       if (last) this.#take(JSON.parse(whole));
     } else {
       this.said.push(frame as unknown as ToBroker);
-      this.world.broker?.heard(this, frame as unknown as ToBroker);
+      if (this.world.deadly === undefined) this.world.broker?.heard(this, frame as unknown as ToBroker);
     }
   }
 }

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ACK_DELAY, Acks } from "../src/acks.js";
+import { FakeClock, settle } from "./support/clock.js";
+
+function acks(window: number) {
+  const clock = new FakeClock();
+  const log: string[] = [];
+  let release: (() => void) | undefined;
+  const road = {
+    keep: async (seq: number) => {
+      log.push(`keep ${seq}`);
+      if (slow.on) await new Promise<void>((resolve) => (release = resolve));
+    },
+    ack: (seq: number) => void log.push(`ack ${seq}`),
+  };
+  const slow = { on: false, release: () => release?.() };
+  return { clock, log, slow, acks: new Acks(clock, road, window, 0) };
+}
+
+test("nothing is acknowledged before 50 ms, then everything that is finished", async () => {
+  const { clock, log, acks: all } = acks(4096);
+  const [one, two, three] = [all.arrived(1), all.arrived(2), all.arrived(5)];
+  one.finish();
+  three.finish();
+  await clock.advance(ACK_DELAY - 1);
+  assert.deepEqual(log, []);
+  await clock.advance(1);
+  assert.deepEqual(log, ["keep 1", "ack 1"]);
+  two.finish();
+  await clock.advance(ACK_DELAY);
+  assert.deepEqual(log.slice(2), ["keep 5", "ack 5"]);
+});
+
+test("a quarter of the window is acknowledged at once", async () => {
+  const { log, acks: all } = acks(8);
+  all.arrived(1).finish();
+  await settle();
+  assert.deepEqual(log, []);
+  all.arrived(2).finish();
+  await settle();
+  assert.deepEqual(log, ["keep 2", "ack 2"]);
+});
+
+test("the position is stored before the acknowledgement leaves, and only one write is under way", async () => {
+  const { log, slow, acks: all } = acks(4);
+  slow.on = true;
+  all.arrived(1).finish();
+  all.arrived(2).finish();
+  all.arrived(3).finish();
+  await settle();
+  assert.deepEqual(log, ["keep 1"]);
+  slow.on = false;
+  slow.release();
+  await settle();
+  assert.deepEqual(log, ["keep 1", "ack 1", "keep 3", "ack 3"]);
+});
+
+test("finishing twice counts once; a closed one says nothing", async () => {
+  const { clock, log, acks: all } = acks(8);
+  const one = all.arrived(1);
+  one.finish();
+  one.finish();
+  assert.equal(all.busy, false);
+  all.close();
+  await clock.advance(1000);
+  assert.deepEqual(log, []);
+});
+
+test("on a new attachment the position is acknowledged again", async () => {
+  const { clock, log, acks: all } = acks(8);
+  all.arrived(1).finish();
+  await clock.advance(ACK_DELAY);
+  all.again();
+  await settle();
+  assert.deepEqual(log, ["keep 1", "ack 1", "keep 1", "ack 1"]);
+});

@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { IDLE } from "../src/bridge.js";
+import { connect, cookieHeader, type LongwireError } from "../src/index.js";
+import { FakeClock, settle } from "./support/clock.js";
+import { FakeWorld } from "./support/fake-port.js";
+import { worker } from "./support/worker.js";
+
+test("listeners are registered in the turn of connect()", () => {
+  const { fake } = worker();
+  assert.equal(fake.onStartup.listeners.length, 1);
+  assert.equal(fake.onUpdateAvailable.listeners.length, 1);
+  assert.equal(fake.onAlarm.listeners.length, 1);
+  assert.deepEqual(fake.alarms, [{ name: "longwire", periodInMinutes: 0.5 }]);
+});
+
+test("the profile's id is made once and kept; another storage has another", async () => {
+  const first = worker();
+  await first.bridge.open("s", "ws://x");
+  const second = first.next();
+  await second.bridge.open("s", "ws://x");
+  const stranger = worker();
+  await stranger.bridge.open("s", "ws://x");
+  const profile = (life: typeof first) => life.said("hello")[0]?.profile;
+  assert.equal(first.broker.hellos.length, 2);
+  assert.equal(profile(second), (first.broker.hellos[0] as { profile?: string }).profile);
+  assert.notEqual(profile(second), profile(stranger));
+  assert.equal(first.fake.local.items.get("longwire:profile"), profile(second));
+});
+
+test("a private window is a profile of its own", async () => {
+  const fake = new FakeWorld();
+  const bridge = connect({
+    api: { ...fake.api(), extension: { inIncognitoContext: true } },
+    clock: new FakeClock(),
+  });
+  await bridge.open("s", "ws://x");
+  const [hello] = fake.port.said;
+  assert(hello?.type === "hello");
+  assert.match(hello.profile ?? "", /\.private$/);
+});
+
+test("without storage a profile of one's own is needed", async () => {
+  const fake = new FakeWorld();
+  const { storage: _, ...api } = fake.api();
+  const bridge = connect({ api, clock: new FakeClock() });
+  bridge.on("error", () => undefined);
+  await assert.rejects(
+    bridge.open("s", "ws://x"),
+    (error: LongwireError) => error.code === "storage-missing",
+  );
+  const own = connect({ api, clock: new FakeClock(), profile: "mine" });
+  assert.equal((await own.open("s", "ws://x")).state, "connecting");
+});
+
+test("positions are kept in storage.session, and in storage.local where there is none", async () => {
+  for (const quick of [true, false]) {
+    const fake = new FakeWorld();
+    const clock = new FakeClock();
+    const full = fake.api();
+    const api = quick ? full : { ...full, storage: { local: fake.local } };
+    const session = await connect({ api, clock }).open("s", "ws://x");
+    session.on("message", () => undefined);
+    await settle();
+    fake.broker?.text("s", "a");
+    await clock.advance(50);
+    const area = quick ? fake.session : fake.local;
+    const epoch = fake.broker?.session("s").epoch;
+    assert.deepEqual(area.items.get("longwire:at:main:s"), { epoch, seq: 1 });
+  }
+});
+
+test("a browser start and an alarm open the port for the sessions there are", async () => {
+  const { fake, clock, bridge } = worker({ keepAlive: "alarms" });
+  await bridge.open("s", "ws://x");
+  await clock.advance(IDLE * 3);
+  assert.equal(bridge.state, "resting");
+  fake.onAlarm.fire({ name: "somebody else's" });
+  await settle();
+  assert.equal(bridge.state, "resting");
+  fake.onAlarm.fire({ name: "longwire" });
+  await settle();
+  assert.equal(bridge.state, "ready");
+  await clock.advance(IDLE * 3);
+  fake.onStartup.fire();
+  await settle();
+  assert.equal(bridge.state, "ready");
+});
+
+test("with keepAlive: alarms the port rests when nothing happens, and what came is fetched", async () => {
+  const { fake, clock, broker, bridge } = worker({ keepAlive: "alarms" });
+  const session = await bridge.open("s", "ws://x");
+  const seen: unknown[] = [];
+  session.on("message", (m) => seen.push(m.text));
+  await clock.advance(IDLE - 1);
+  broker.text("s", "a");
+  await clock.advance(IDLE - 1);
+  assert.equal(bridge.state, "ready");
+  await clock.advance(IDLE);
+  assert.equal(bridge.state, "resting");
+  assert.equal(fake.port.open, false);
+  assert.equal(broker.session("s").acked.get("main"), 1);
+  broker.text("s", "b");
+  fake.onAlarm.fire({ name: "longwire" });
+  await settle();
+  assert.deepEqual(seen, ["a", "b"]);
+});
+
+test("with keepAlive: alarms a send opens the port at once, and an unsettled one keeps it open", async () => {
+  const { fake, clock, broker, bridge } = worker({ keepAlive: "alarms" });
+  const session = await bridge.open("s", "ws://x");
+  await clock.advance(IDLE * 3);
+  assert.equal((await session.send("a")).outcome, "sent");
+  broker.outcome = undefined;
+  void session.send("b");
+  await clock.advance(IDLE * 5);
+  assert.equal(bridge.state, "ready");
+  assert.equal(fake.ports.length, 2);
+});
+
+test("with keepAlive: true the port stays", async () => {
+  const { clock, bridge } = worker();
+  await bridge.open("s", "ws://x");
+  await clock.advance(3_600_000);
+  assert.equal(bridge.state, "ready");
+});
+
+test("an update waits for handlers, acknowledges, and reloads", async () => {
+  const { fake, clock, broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  let free: (() => void) | undefined;
+  const seen: unknown[] = [];
+  session.on("message", (m) => {
+    seen.push(m.text);
+    return new Promise<void>((resolve) => {
+      free = resolve;
+    });
+  });
+  broker.text("s", "a");
+  broker.text("s", "b");
+  await settle();
+  fake.onUpdateAvailable.fire({ version: "2" });
+  await clock.advance(1000);
+  assert.equal(fake.reloads, 0);
+  free?.();
+  await settle();
+  assert.equal(fake.reloads, 1);
+  assert.deepEqual(seen, ["a"]);
+  assert.equal(broker.session("s").acked.get("main"), 1);
+});
+
+test("an update waits until the broker has what was sent", async () => {
+  const { fake, clock, broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  fake.port.die();
+  void session.send("a");
+  fake.onUpdateAvailable.fire({ version: "2" });
+  await settle();
+  assert.equal(fake.reloads, 0);
+  await clock.advance(1000);
+  assert.equal(fake.reloads, 1);
+  assert.equal(broker.session("s").server.length, 1);
+});
+
+test("an update does not wait for ever, and not at all when that is left to the extension", async () => {
+  const stuck = worker();
+  const session = await stuck.bridge.open("s", "ws://x");
+  session.on("message", () => new Promise(() => undefined));
+  await settle();
+  stuck.broker.text("s", "a");
+  stuck.fake.onUpdateAvailable.fire({ version: "2" });
+  await stuck.clock.advance(5000);
+  assert.equal(stuck.fake.reloads, 1);
+  const own = worker({ updates: false });
+  await own.bridge.open("s", "ws://x");
+  own.fake.onUpdateAvailable.fire({ version: "2" });
+  await own.clock.advance(60_000);
+  assert.equal(own.fake.reloads, 0);
+});
+
+test("cookies become a header", async () => {
+  const fake = new FakeWorld();
+  const asked: unknown[] = [];
+  const cookies = {
+    getAll: async (filter: { url: string }) => {
+      asked.push(filter);
+      return [
+        { name: "sid", value: "1" },
+        { name: "lang", value: "en" },
+      ];
+    },
+  };
+  assert.equal(await cookieHeader("wss://example.org/x", { ...fake.api(), cookies }), "sid=1; lang=en");
+  assert.deepEqual(asked, [{ url: "https://example.org/x" }]);
+  await assert.rejects(cookieHeader("wss://x", { runtime: {} }), /"cookies"/);
+});

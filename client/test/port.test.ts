@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { connect, type LongwireError } from "../src/index.js";
+import { PATIENCE, SHORT_LIVES } from "../src/port.js";
+import { FakeClock, settle } from "./support/clock.js";
+import { FakeWorld } from "./support/fake-port.js";
+import { hush, watch, worker } from "./support/worker.js";
+
+test("listeners are there in the turn of connectNative, and hello is the first word", async () => {
+  const { fake, bridge, broker } = worker({ client: "popup", needs: ["disk"] });
+  let listening = [0, 0];
+  const connectNative = fake.connect.bind(fake);
+  fake.connect = (host) => {
+    const port = connectNative(host);
+    queueMicrotask(() => {
+      listening = [port.onMessage.listeners.length, port.onDisconnect.listeners.length];
+    });
+    return port;
+  };
+  await bridge.open("s", "ws://x");
+  assert.deepEqual(listening, [1, 1]);
+  const { profile, instance, ...hello } = broker.hellos[0] as unknown as Record<string, unknown>;
+  assert.deepEqual(hello, {
+    type: "hello",
+    protocol: 1,
+    client: "popup",
+    sdk: "longwire-js/0.1.0",
+    needs: ["disk"],
+  });
+  assert.equal(typeof profile, "string");
+  assert.equal(typeof instance, "string");
+  assert.equal(fake.port.said[0]?.type, "hello");
+});
+
+test("no port is opened before there is a session", async () => {
+  const { fake, clock } = worker();
+  await clock.advance(10_000);
+  assert.equal(fake.ports.length, 0);
+});
+
+test("the same host, client and profile give the same bridge", () => {
+  const api = new FakeWorld().api();
+  assert.equal(connect({ api }), connect({ api, host: undefined as never }));
+  assert.notEqual(connect({ api }), connect({ api, client: "popup" }));
+});
+
+test("a dead port is followed by another after a while that chance decides", async () => {
+  for (const chance of [0, 0.5, 0.999]) {
+    const { fake, clock, bridge } = worker();
+    await bridge.open("s", "ws://x");
+    await clock.advance(5000);
+    clock.chance = chance;
+    fake.port.die();
+    assert.equal(bridge.state, "waiting");
+    const [wait] = clock.due;
+    assert.equal(wait, 250 * chance);
+    await clock.advance(250);
+    assert.equal(bridge.state, "ready");
+    assert.equal(fake.ports.length, 2);
+  }
+});
+
+test("three hosts in a row that die within two seconds are the last, and the error says why", async () => {
+  hush();
+  const { fake, clock, bridge } = worker();
+  fake.deadly = "Native host has exited.";
+  const states: string[] = [];
+  bridge.on("state", (state) => states.push(state));
+  const opening = watch(bridge.open("s", "ws://x"));
+  await clock.advance(600_000);
+  assert.equal(fake.ports.length, SHORT_LIVES);
+  assert.equal(bridge.state, "failed");
+  const error = opening.error as LongwireError;
+  assert.equal(error.code, "host-keeps-dying");
+  assert.equal((error.detail as LongwireError).code, "host-exited");
+  assert.equal(error.doctor, "longwire doctor");
+  assert.deepEqual(states, ["connecting", "waiting", "connecting", "waiting", "connecting", "failed"]);
+  // Asking again tries again.
+  fake.deadly = undefined;
+  assert.equal((await bridge.open("s", "ws://x")).state, "connecting");
+});
+
+test("hosts that live longer than two seconds are replaced for ever", async () => {
+  const { fake, clock, bridge } = worker();
+  await bridge.open("s", "ws://x");
+  for (let life = 0; life < 10; life += 1) {
+    await clock.advance(3000);
+    fake.port.die("Error when communicating with the native messaging host.");
+  }
+  await clock.advance(3000);
+  assert.equal(bridge.state, "ready");
+});
+
+for (const [said, code] of [
+  ["Specified native messaging host not found.", "host-not-found"],
+  ["Access to the specified native messaging host is forbidden.", "host-forbidden"],
+  ["Access to the native messaging host was disabled by the system administrator.", "host-blocked"],
+] as const) {
+  test(`what only a person can mend is not tried again: ${code}`, async () => {
+    hush();
+    const { fake, clock, bridge } = worker();
+    fake.deadly = said;
+    const opening = watch(bridge.open("s", "ws://x"));
+    await clock.advance(60_000);
+    assert.equal(fake.ports.length, 1);
+    assert.equal((opening.error as LongwireError).code, code);
+  });
+}
+
+test("Firefox tells the reason on the port", async () => {
+  hush();
+  const { fake, clock, bridge } = worker();
+  fake.broker = undefined;
+  const opening = watch(bridge.open("s", "ws://x"));
+  await settle();
+  fake.port.die("No such native application com.longwire.bridge", true);
+  await clock.advance(1000);
+  assert.equal((opening.error as LongwireError).code, "host-not-found");
+});
+
+test("without the permission the error says what to add", async () => {
+  const fake = new FakeWorld();
+  fake.permitted = false;
+  const bridge = connect({ api: fake.api(), clock: new FakeClock() });
+  bridge.on("error", () => undefined);
+  await assert.rejects(bridge.open("s", "ws://x"), (error: LongwireError) => {
+    assert.equal(error.code, "permission-missing");
+    assert.match(error.fix ?? "", /"nativeMessaging"/);
+    return true;
+  });
+});
+
+test("a host that does not answer is given up; `host starting` buys time", async () => {
+  hush();
+  const { fake, clock, broker, bridge } = worker();
+  broker.silent = true;
+  void bridge.open("s", "ws://x");
+  await clock.advance(PATIENCE - 1);
+  fake.port.say({ type: "host", state: "starting" });
+  await clock.advance(PATIENCE - 1);
+  assert.equal(fake.ports.length, 1);
+  broker.silent = false;
+  await clock.advance(500);
+  assert.equal(fake.ports.length, 2);
+  assert.equal(bridge.state, "ready");
+});
+
+test("`host failed` tells those who wait for a first answer, and the port is tried again for the others", async () => {
+  hush();
+  const { fake, clock, bridge } = worker();
+  await bridge.open("old", "ws://x");
+  fake.port.say({ type: "host", state: "lost", code: "broker-lost" });
+  const opening = watch(bridge.open("new", "ws://x"));
+  fake.port.say({
+    type: "host",
+    state: "failed",
+    code: "broker-unreachable",
+    message: "cannot start the broker",
+  });
+  await settle();
+  assert.equal((opening.error as LongwireError).code, "broker-unreachable");
+  await clock.advance(1000);
+  assert.equal(bridge.state, "ready");
+  assert.deepEqual(
+    bridge.sessions.map(({ name }) => name),
+    ["old"],
+  );
+});
+
+test("a greeting that is refused for good is not said again", async () => {
+  hush();
+  const { fake, clock, broker, bridge } = worker({ needs: ["teleport"] });
+  broker.refuse.set("hello", { code: "unsupported", message: "no teleport", retry: "no" });
+  await assert.rejects(bridge.open("s", "ws://x"), { code: "unsupported" });
+  await clock.advance(60_000);
+  assert.equal(fake.ports.length, 1);
+});
+
+test("status and ping are answered, also over a dead port", async () => {
+  const { fake, clock, broker, bridge } = worker();
+  assert.deepEqual((await bridge.status()).sessions, []);
+  assert.equal(await bridge.ping(), 0);
+  broker.silent = true;
+  const status = watch(bridge.status());
+  await clock.advance(5000);
+  broker.silent = false;
+  fake.port.die();
+  await clock.advance(1000);
+  assert.equal(status.value?.type, "status");
+});
+
+test("unknown frames and nonsense are ignored", async () => {
+  const { fake, broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const seen: unknown[] = [];
+  session.on("message", (m) => seen.push(m.text));
+  await settle();
+  for (const frame of [null, 42, "x", {}, { type: 7 }, { type: "news", session: "s" }, { type: "batch" }]) {
+    fake.port.say(frame);
+  }
+  fake.port.say({ type: "message", session: "unknown", seq: 9, time: 1, text: "x" });
+  broker.text("s", "still here");
+  assert.deepEqual(seen, ["still here"]);
+});

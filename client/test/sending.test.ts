@@ -1,0 +1,360 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { LongwireError, Received } from "../src/index.js";
+import { FLIGHT } from "../src/pending.js";
+import { settle } from "./support/clock.js";
+import { watch, worker } from "./support/worker.js";
+
+const texts = (frames: unknown[]) => frames.map((frame) => (frame as { text?: string }).text);
+
+test("send() resolves with the outcome, not before", async () => {
+  const { broker, bridge } = worker();
+  broker.outcome = undefined;
+  const session = await bridge.open("s", "ws://x");
+  const sent = watch(session.send("a"));
+  await settle();
+  assert.equal(sent.done, false);
+  const [id] = broker.session("s").ids.keys();
+  assert(id);
+  broker.end("s", id, "confirmed");
+  await settle();
+  assert.deepEqual(sent.value, { id, outcome: "confirmed", error: undefined });
+});
+
+test("without a receipt send() resolves as soon as the broker has it", async () => {
+  const { broker, bridge } = worker();
+  broker.outcome = undefined;
+  const session = await bridge.open("s", "ws://x");
+  assert.equal((await session.send("a", { receipt: false })).outcome, "accepted");
+});
+
+test("every kind of value is sent in its form", async () => {
+  const { broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const bytes = new Uint8Array([9, 0, 255, 9]);
+  await session.send("text");
+  await session.send({ a: 1 });
+  await session.send(null);
+  await session.send(bytes.buffer);
+  await session.send(new DataView(bytes.buffer, 1, 2));
+  await session.emit("hi", [1], { namespace: "/n" });
+  const bodies = broker.session("s").server.map((frame) => {
+    const { type: _t, session: _s, id: _i, receipt: _r, ...body } = frame as Record<string, unknown>;
+    return body;
+  });
+  assert.deepEqual(bodies, [
+    { text: "text" },
+    { json: { a: 1 } },
+    { json: null },
+    { base64: "CQD/CQ==" },
+    { base64: "AP8=" },
+    { event: "hi", args: [1], namespace: "/n" },
+  ]);
+});
+
+test("what cannot be JSON is refused where it was said", async () => {
+  const { bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const circle: Record<string, unknown> = {};
+  circle.self = circle;
+  assert.throws(() => session.send(circle), TypeError);
+  assert.throws(() => session.send((() => undefined) as never), TypeError);
+});
+
+test("sends without the broker's word are said again with the same id on a new port, in order, and reach the server once", async () => {
+  const { fake, clock, broker, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  broker.holdAccepted = true;
+  const sent = ["a", "b", "c"].map((text) => watch(session.send(text)));
+  await settle();
+  const ids = said("send").map(({ id }) => id);
+  assert.equal(ids.length, 3);
+  fake.port.die();
+  broker.holdAccepted = false;
+  await clock.advance(1000);
+  assert.deepEqual(
+    said("send").map(({ id }) => id),
+    ids,
+  );
+  assert.deepEqual(texts(broker.session("s").server), ["a", "b", "c"]);
+  for (const id of ids) broker.end("s", id as string, "sent");
+  await settle();
+  assert.deepEqual(
+    sent.map(({ value }) => value?.outcome),
+    ["sent", "sent", "sent"],
+  );
+});
+
+test("sends without the broker's word are said again after `host back`", async () => {
+  const { fake, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  if (fake.broker) fake.broker.holdAccepted = true;
+  const sent = watch(session.send("a"));
+  await settle();
+  await fake.replaceBroker();
+  await settle();
+  assert.equal(said("hello").length, 2);
+  const [first, second] = said("send");
+  assert.equal(first?.id, second?.id);
+  assert.equal(sent.value?.outcome, "sent");
+});
+
+test("what is sent without a port waits for one, before what is sent later", async () => {
+  const { fake, clock, broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  fake.port.die();
+  const early = watch(session.send("early"));
+  await clock.advance(1000);
+  await session.send("late");
+  assert.equal(early.value?.outcome, "sent");
+  assert.deepEqual(texts(broker.session("s").server), ["early", "late"]);
+});
+
+test("what the old broker had accepted and the new one does not know has an unknown end", async () => {
+  const { fake, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  if (fake.broker) fake.broker.outcome = undefined;
+  const sent = watch(session.send("a"));
+  const again = watch(session.send("b", { ifLost: "resend" }));
+  const asked = watch(session.request("c", { match: { jsonrpc: true } }));
+  await settle();
+  await fake.replaceBroker();
+  await settle();
+  assert.equal(sent.value?.outcome, "unknown");
+  assert.equal(again.value?.outcome, "sent");
+  assert.equal((asked.error as LongwireError).code, "broker-lost");
+  assert.deepEqual(texts(fake.broker?.session("s").server ?? []), ["b"]);
+});
+
+test("time spent without a port counts against ttl", async () => {
+  const { fake, clock, broker, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  broker.silent = true;
+  fake.port.die();
+  const short = watch(session.send("a", { ttl: 400 }));
+  const long = watch(session.send("b", { ttl: 60_000 }));
+  await clock.advance(500);
+  fake.port.die();
+  broker.silent = false;
+  await clock.advance(1000);
+  assert.equal(short.value?.outcome, "expired");
+  assert.equal(long.value?.outcome, "sent");
+  assert((said("send")[0]?.ttl ?? 0) < 60_000);
+  assert.deepEqual(texts(broker.session("s").server), ["b"]);
+});
+
+test("a refused send rejects with the broker's reason", async () => {
+  const { broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  broker.refuse.set("send", { code: "outbox-full", message: "1000 messages wait", retry: "later" });
+  await assert.rejects(session.send("a"), { code: "outbox-full", retry: "later" });
+});
+
+test("no more than a bounded number is on its way without the broker's word", async () => {
+  const { broker, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  broker.holdAccepted = true;
+  const sent = Array.from({ length: FLIGHT.entries + 10 }, (_, n) =>
+    session.send(String(n), { receipt: false }),
+  );
+  await settle();
+  assert.equal(said("send").length, FLIGHT.entries);
+  assert.equal(session.bufferedAmount > 0, true);
+  broker.holdAccepted = false;
+  for (const { id } of said("send"))
+    broker.heard(bridgePort(), { type: "send", session: "s", id, text: "" } as never);
+  await Promise.all(sent);
+  assert.equal(session.bufferedAmount, 0);
+  assert.deepEqual(texts(broker.session("s").server), [...Array(FLIGHT.entries + 10).keys()].map(String));
+
+  function bridgePort() {
+    const [attached] = broker.session("s").attached.values();
+    assert(attached);
+    return attached.port;
+  }
+});
+
+test("cancelling withdraws what has not left, and asks for the rest", async () => {
+  const { fake, clock, broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  broker.outcome = undefined;
+  const gone = new AbortController();
+  const sent = watch(session.send("a", { signal: gone.signal }));
+  await settle();
+  gone.abort();
+  await settle();
+  assert.equal(sent.value?.outcome, "cancelled");
+  fake.port.die();
+  const waiting = new AbortController();
+  const held = watch(session.request("b", { match: { jsonrpc: true }, signal: waiting.signal }));
+  waiting.abort();
+  await clock.advance(1000);
+  assert.equal((held.error as LongwireError).code, "cancelled");
+  assert.deepEqual(texts(broker.session("s").server), ["a"]);
+});
+
+test("request() resolves with its answer, or rejects with its error", async () => {
+  const { broker, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const good = watch(session.request({ id: 1 }, { match: { out: "/id", in: "/id" } }));
+  const bad = watch(session.request({ id: 2 }, { match: { out: "/id", in: "/id" }, timeout: 5 }));
+  await settle();
+  const [one, two] = said("request");
+  assert.equal(one?.timeout, 30000);
+  assert(one && two);
+  broker.append("s", { type: "response", id: one.id, json: { id: 1, ok: true } });
+  broker.append("s", {
+    type: "response",
+    id: two.id,
+    error: { code: "timeout", message: "no", retry: "later" },
+  });
+  await settle();
+  assert.deepEqual((good.value as Received).json, { id: 1, ok: true });
+  assert.equal((bad.error as LongwireError).code, "timeout");
+});
+
+test("a handler may wait for a request: answers pass the messages that wait", async () => {
+  const { clock, broker, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const seen: unknown[] = [];
+  session.on("message", async (m) => {
+    const answer = await session.request(m.text ?? "", { match: { jsonrpc: true } });
+    seen.push(answer.text);
+  });
+  await settle();
+  broker.text("s", "a");
+  broker.text("s", "b");
+  await settle();
+  broker.append("s", { type: "response", id: said("request")[0]?.id, text: "answer" });
+  await settle();
+  assert.deepEqual(seen, ["answer"]);
+  assert.equal(said("request").length, 2);
+  await clock.advance(50);
+  assert.equal(said("ack").at(-1)?.seq, 1);
+});
+
+test("a request whose broker cannot be reached fails in time", async () => {
+  const { fake, clock, broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  broker.silent = true;
+  fake.port.die();
+  const asked = watch(session.request("a", { match: { jsonrpc: true }, timeout: 1000 }));
+  await clock.advance(7000);
+  assert.equal((asked.error as LongwireError).code, "timeout");
+});
+
+test("the answer to a request of a dead worker is told to the next", async () => {
+  const first = worker();
+  const session = await first.bridge.open("s", "ws://x");
+  void session.request("a", { match: { jsonrpc: true }, id: "ask-1" }).catch(() => undefined);
+  await settle();
+  const second = first.next();
+  const again = await second.bridge.open("s", "ws://x");
+  const told: unknown[] = [];
+  again.on("response", (id, response) => told.push([id, (response as Received).text]));
+  first.broker.append("s", { type: "response", id: "ask-1", text: "late" });
+  assert.deepEqual(told, [["ask-1", "late"]]);
+});
+
+test("subscriptions: several holders, one on the wire; the last to leave ends it; others are not affected", async () => {
+  const { broker, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const seen: string[] = [];
+  const spec = { send: [{ op: "sub" }], undo: ["bye"] };
+  const offA = session.subscribe("ticks", spec, (m) => seen.push(`a ${m.text}`));
+  const offB = session.subscribe("ticks", spec, (m) => seen.push(`b ${m.text}`));
+  session.subscribe("other", {}, (m) => seen.push(`other ${m.text}`));
+  await settle();
+  assert.deepEqual(
+    said("subscribe").map(({ key, send, undo }) => ({ key, send, undo })),
+    [
+      { key: "ticks", send: [{ json: { op: "sub" } }], undo: [{ text: "bye" }] },
+      { key: "other", send: undefined, undo: undefined },
+    ],
+  );
+  broker.text("s", "1", { tags: ["ticks"] });
+  offA();
+  offA();
+  broker.text("s", "2", { tags: ["ticks"] });
+  broker.text("s", "3", { tags: ["other"] });
+  assert.deepEqual(seen, ["a 1", "b 1", "b 2", "other 3"]);
+  assert.equal(said("unsubscribe").length, 0);
+  offB();
+  await settle();
+  assert.equal(said("unsubscribe")[0]?.key, "ticks");
+  assert.deepEqual([...broker.session("s").subscriptions], ["other"]);
+});
+
+test("subscriptions are said again to a broker that does not know them, and only to such a one", async () => {
+  const { fake, clock, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  session.subscribe("ticks", { send: ["go"] });
+  await settle();
+  fake.port.die();
+  await clock.advance(1000);
+  assert.equal(said("subscribe").length, 0);
+  await fake.replaceBroker();
+  await settle();
+  assert.equal(said("subscribe").length, 1);
+});
+
+test("several callbacks per event name, removed one by one", async () => {
+  const { broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const seen: string[] = [];
+  const off = session.onEvent("e", () => seen.push("one"));
+  session.onEvent("e", () => seen.push("two"));
+  session.onEvent("f", () => seen.push("f"));
+  await settle();
+  broker.append("s", { type: "message", time: 1, event: "e", args: [] });
+  off();
+  broker.append("s", { type: "message", time: 1, event: "e", args: [] });
+  assert.deepEqual(seen, ["one", "two", "two"]);
+});
+
+test("credentials are given when the broker asks, also when it asked before there was a provider", async () => {
+  const { broker, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x", { auth: "provider" });
+  broker.authNeeded("s");
+  const asked: unknown[] = [];
+  session.onAuth(async (request) => {
+    asked.push(request);
+    return { headers: { authorization: "Bearer t" } };
+  });
+  await settle();
+  assert.deepEqual(asked, [{ session: "s", why: "start", attempt: 1, deadline: 60000 }]);
+  assert.deepEqual(said("authorize"), [
+    { type: "authorize", session: "s", nonce: "n1", headers: { authorization: "Bearer t" } },
+  ]);
+  session.onAuth(() => {
+    throw new Error("signed out");
+  });
+  broker.authNeeded("s", { nonce: "n2" });
+  await settle();
+  assert.deepEqual(said("authorize").at(-1), {
+    type: "authorize",
+    session: "s",
+    nonce: "n2",
+    failed: "signed out",
+  });
+});
+
+test("commands resolve when the broker says ok", async () => {
+  const { bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  await session.reconnect();
+  await session.window(0, 0);
+  await session.authorize({ url: "wss://y" });
+  assert.equal(said("reconnect").length + said("window").length + said("authorize").length, 3);
+});
+
+test("frames of one turn leave together, and keep their order", async () => {
+  const { fake, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const before = fake.port.posted.length;
+  for (let n = 0; n < 50; n += 1) void session.send(String(n), { receipt: false });
+  await settle();
+  const [batch] = fake.port.posted.slice(before) as { type: string; frames: unknown[] }[];
+  assert.equal(batch?.type, "batch");
+  assert.deepEqual(texts(batch?.frames ?? []), [...Array(50).keys()].map(String));
+});

@@ -1,0 +1,330 @@
+import "./support/close-event.js";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LongwireSocket, type SocketOptions } from "../src/index.js";
+import { settle } from "./support/clock.js";
+import { hush, type Worker, worker } from "./support/worker.js";
+
+/** A socket whose events are written down. */
+function socket(life: Worker, options: SocketOptions = {}, protocols: string | string[] = []) {
+  const made = new LongwireSocket("ws://x.test/p?token=1", protocols, { bridge: life.bridge, ...options });
+  const log: string[] = [];
+  for (const type of ["open", "message", "error", "close", "reconnecting", "resumed", "gap"]) {
+    made.addEventListener(type, (event) => {
+      const { code, wasClean, reason } = event as CloseEvent;
+      if (type === "message") log.push(`message ${String((event as MessageEvent).data)}`);
+      else log.push(type === "close" ? `close ${code} ${wasClean} ${reason}`.trim() : type);
+    });
+  }
+  return { made, log };
+}
+
+const standard = { reconnect: false } as const;
+const name = (life: Worker) => [...life.broker.sessions.keys()][0] as string;
+
+async function opened(options: SocketOptions = {}, life = worker()) {
+  const pair = socket(life, options);
+  await settle();
+  life.broker.link(name(life), "open", { subprotocol: "v1", extensions: "permessage-deflate" });
+  return { ...pair, life, broker: life.broker };
+}
+
+test("constants stand on the class and on its instances", () => {
+  const { made } = socket(worker());
+  for (const [word, value] of Object.entries({ CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 })) {
+    assert.equal(LongwireSocket[word as "OPEN"], value);
+    assert.equal(made[word as "OPEN"], value);
+  }
+});
+
+test("the URL is resolved, http becomes ws, and what is not one is a SyntaxError", () => {
+  const { bridge } = worker();
+  const url = (given: string | URL) => new LongwireSocket(given, [], { bridge }).url;
+  assert.equal(url("ws://x.test"), "ws://x.test/");
+  assert.equal(url("https://x.test/a b"), "wss://x.test/a%20b");
+  assert.equal(url(new URL("http://x.test:80/")), "ws://x.test/");
+  for (const bad of ["x.test", "ftp://x.test/", "ws://x.test/#f", "ws://x.test/#", "ws://"]) {
+    assert.throws(() => url(bad), { name: "SyntaxError" }, bad);
+  }
+});
+
+test("subprotocols must be tokens and differ", () => {
+  const { bridge } = worker();
+  for (const bad of [["a", "a"], ["a", "A"], [""], ["a b"], "a,b", ["é"]]) {
+    assert.throws(() => new LongwireSocket("ws://x", bad, { bridge }), { name: "SyntaxError" }, String(bad));
+  }
+});
+
+test("subprotocols are offered, and the chosen one is shown with the extensions", async () => {
+  const life = worker();
+  const { made } = socket(life, standard, ["v2", "v1"]);
+  await settle();
+  assert.deepEqual(life.broker.session(name(life)).options.subprotocols, ["v2", "v1"]);
+  assert.deepEqual([made.protocol, made.extensions], ["", ""]);
+  life.broker.link(name(life), "open", { subprotocol: "v1", extensions: "x" });
+  assert.deepEqual([made.protocol, made.extensions], ["v1", "x"]);
+});
+
+test("open, messages, clean close by the server: in this order, and nothing after", async () => {
+  const { made, log, broker, life } = await opened(standard);
+  assert.equal(made.readyState, 1);
+  const session = name(life);
+  broker.text(session, "a");
+  broker.link(session, "closed", { code: 4000, reason: "enough" });
+  broker.text(session, "late");
+  await settle();
+  assert.deepEqual(log, ["open", "message a", "close 4000 true enough"]);
+  assert.equal(made.readyState, 3);
+  assert.equal(broker.sessions.size, 0);
+});
+
+test("a standard socket: a drop and a refused dial are an error and a close 1006", async () => {
+  const dropped = await opened(standard);
+  dropped.broker.link(name(dropped.life), "closed", {
+    error: { code: "link-lost", message: "x", retry: "later" },
+  });
+  assert.deepEqual(dropped.log, ["open", "error", "close 1006 false"]);
+  const life = worker();
+  const refused = socket(life, standard);
+  await settle();
+  life.broker.link(name(life), "closed", { error: { code: "refused", message: "x", retry: "later" } });
+  assert.deepEqual(refused.log, ["error", "close 1006 false"]);
+});
+
+test("a standard socket keeps nothing in the broker and ends with its port", async () => {
+  const { log, life, made } = await opened(standard);
+  const { options } = life.broker.session(name(life));
+  assert.deepEqual([options.reconnect, options.linger, options.expire], [false, 0, 0]);
+  life.broker.sessions.clear();
+  life.fake.port.die();
+  await life.clock.advance(1000);
+  assert.deepEqual(log, ["open", "error", "close 1006 false"]);
+  assert.equal(made.readyState, 3);
+  assert.equal(life.broker.sessions.size, 0);
+});
+
+test("an unreachable host is an error and a close 1006", async () => {
+  hush();
+  const life = worker();
+  life.fake.deadly = "Specified native messaging host not found.";
+  const { log } = socket(life);
+  await settle();
+  assert.deepEqual(log, ["error", "close 1006 false"]);
+});
+
+test("close() takes its rules from the standard", async () => {
+  const { made } = await opened();
+  for (const code of [0, 999, 1001, 1006, 2999, 5000, 65536 + 1000, Number.NaN]) {
+    assert.throws(() => made.close(code), { name: "InvalidAccessError" }, String(code));
+  }
+  assert.throws(() => made.close(1000, "x".repeat(124)), { name: "SyntaxError" });
+  assert.throws(() => made.close(1000, "é".repeat(62)), { name: "SyntaxError" });
+  assert.equal(made.readyState, 1);
+  made.close(3000.4, "é".repeat(61));
+  assert.equal(made.readyState, 2);
+  made.close();
+});
+
+test("close() while open: closing, then a clean close with what was said", async () => {
+  const { made, log, life, broker } = await opened(standard);
+  made.close(3001, "bye");
+  assert.deepEqual([made.readyState, log], [2, ["open"]]);
+  broker.text(name(life), "while closing");
+  await settle();
+  assert.deepEqual(log, ["open", "close 3001 true bye"]);
+  assert.equal(broker.sessions.size, 0);
+  assert.deepEqual(life.said("close").map(({ code, reason }) => [code, reason])[0], [3001, "bye"]);
+});
+
+test("close() without a code is a close 1005", async () => {
+  const { made, log } = await opened(standard);
+  made.close();
+  await settle();
+  assert.deepEqual(log, ["open", "close 1005 true"]);
+});
+
+test("close() while connecting fails the connection, later", async () => {
+  const life = worker();
+  const { made, log } = socket(life, standard);
+  made.close();
+  assert.deepEqual([made.readyState, log], [2, []]);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  await settle();
+  assert.deepEqual(log, ["error", "close 1006 false"]);
+  assert.equal(life.broker.sessions.size, 0);
+});
+
+test("send() throws while connecting, is silent when closed, and counts in both", async () => {
+  const life = worker();
+  const { made } = socket(life);
+  assert.throws(() => made.send("x"), { name: "InvalidStateError" });
+  assert.throws(() => (made.send as () => void)(), TypeError);
+  await settle();
+  life.broker.link(name(life), "open");
+  made.close();
+  made.send("é");
+  assert.equal(made.bufferedAmount, 2);
+  await settle();
+  made.send(new Uint8Array(3));
+  assert.equal(made.bufferedAmount, 5);
+});
+
+test("strings, buffers, views and blobs are sent in order and as what they are", async () => {
+  const { made, broker, life } = await opened();
+  const bytes = new Uint8Array([1, 2, 3, 4]);
+  made.send("lone \ud800");
+  made.send(new Blob([bytes]));
+  made.send(bytes.buffer);
+  made.send(bytes.subarray(1, 3));
+  made.send({ toString: () => "object" } as never);
+  made.send(undefined as never);
+  assert.equal(made.bufferedAmount, 8 + 4 + 4 + 2 + 6 + 9);
+  await settle();
+  const bodies = broker.session(name(life)).server.map((frame) => {
+    const { text, base64 } = frame as { text?: string; base64?: string };
+    return text ?? base64;
+  });
+  assert.deepEqual(bodies, ["lone \ufffd", "AQIDBA==", "AQIDBA==", "AgM=", "object", "undefined"]);
+  assert.equal(made.bufferedAmount, 0);
+});
+
+test("bufferedAmount falls when the broker takes the message", async () => {
+  const { made, broker } = await opened();
+  broker.holdAccepted = true;
+  made.send("12345");
+  await settle();
+  assert.equal(made.bufferedAmount, 5);
+});
+
+test("bytes arrive as the binaryType says; other types are ignored", async () => {
+  const { made, broker, life } = await opened();
+  const data: unknown[] = [];
+  made.onmessage = (event) => data.push(event.data);
+  assert.equal(made.binaryType, "blob");
+  const say = () => broker.append(name(life), { type: "message", time: 1, base64: "AQI=" });
+  say();
+  made.binaryType = "arraybuffer";
+  made.binaryType = "nonsense" as never;
+  assert.equal(made.binaryType, "arraybuffer");
+  say();
+  await settle();
+  assert(data[0] instanceof Blob);
+  assert.deepEqual(new Uint8Array(await (data[0] as Blob).arrayBuffer()), new Uint8Array([1, 2]));
+  assert.deepEqual(data[1], new Uint8Array([1, 2]).buffer);
+});
+
+test("a message event carries the server's origin", async () => {
+  const { made, broker, life } = await opened();
+  let origin = "";
+  made.onmessage = (event) => {
+    origin = event.origin;
+  };
+  broker.text(name(life), "a");
+  await settle();
+  assert.equal(origin, "ws://x.test");
+});
+
+test("handler attributes keep their place, can be replaced and removed", async () => {
+  const { made, broker, life } = await opened();
+  const seen: string[] = [];
+  assert.equal(made.onmessage, null);
+  const first = () => seen.push("first");
+  made.onmessage = first;
+  made.addEventListener("message", () => seen.push("listener"));
+  assert.equal(made.onmessage, first);
+  made.onmessage = function (this: LongwireSocket) {
+    seen.push(`second ${this === made}`);
+  };
+  broker.text(name(life), "a");
+  await settle();
+  assert.deepEqual(seen, ["second true", "listener"]);
+  made.onmessage = 7 as never;
+  assert.equal(made.onmessage, null);
+  broker.text(name(life), "b");
+  assert.deepEqual(seen.slice(2), ["listener"]);
+});
+
+test("a lasting socket: a drop is not a close; what is sent meanwhile waits", async () => {
+  const { made, log, broker, life } = await opened();
+  const session = name(life);
+  broker.link(session, "waiting", { retryIn: 500 });
+  assert.equal(made.readyState, 1);
+  made.send("meanwhile");
+  broker.link(session, "connecting");
+  broker.link(session, "open", { continuity: "unknown" });
+  broker.append(session, { type: "gap", from: 5, to: 5, count: 2, reason: "overflow", exact: true });
+  await settle();
+  assert.deepEqual(log, ["open", "reconnecting", "resumed", "gap"]);
+  assert.equal(broker.session(session).server.length, 1);
+});
+
+test("a lasting socket: first dials that fail are told, and the state stays connecting", async () => {
+  const life = worker();
+  const { made, log } = socket(life);
+  await settle();
+  life.broker.link(name(life), "waiting");
+  assert.deepEqual([log, made.readyState], [["reconnecting"], 0]);
+  life.broker.link(name(life), "open");
+  assert.deepEqual(log, ["reconnecting", "open"]);
+});
+
+test("a lasting socket in the next worker gets what came meanwhile, also when the link is away", async () => {
+  // A worker of its own has no memory of the other's names.
+  const session = "lasting";
+  const first = await opened({ name: session });
+  first.broker.text(session, "a");
+  await first.life.clock.advance(50);
+  const life = first.life.next();
+  first.broker.text(session, "b");
+  first.broker.link(session, "waiting");
+  const { log, made } = socket(life, { name: session });
+  await settle();
+  assert.deepEqual(log, ["reconnecting", "open", "message b"]);
+  assert.equal(made.readyState, 1);
+  first.broker.link(session, "open");
+  assert.deepEqual(log.at(-1), "resumed");
+});
+
+test("a lasting socket that failed for good closes, and the next one dials anew", async () => {
+  const { log, broker, life } = await opened();
+  broker.link(name(life), "failed", {
+    error: { code: "http-status", message: "404", retry: "no" },
+    status: 404,
+  });
+  await settle();
+  assert.deepEqual(log, ["open", "error", "close 1006 false"]);
+  const again = socket(life);
+  await settle();
+  assert.equal(broker.session(name(life)).state, "connecting");
+  assert.deepEqual(again.log, []);
+});
+
+test("a socket made in the close event of another, to the same URL, is a connection of its own", async () => {
+  const { made, broker, life } = await opened({ name: "again" });
+  let next: LongwireSocket | undefined;
+  made.onclose = () => {
+    next = new LongwireSocket("ws://x.test/p", [], { bridge: life.bridge, name: "again" });
+  };
+  broker.link("again", "failed");
+  await settle();
+  assert.equal(broker.session("again").next, 1);
+  broker.link("again", "open");
+  assert.equal(next?.readyState, 1);
+});
+
+test("names: two sockets to one URL do not meet, and no secret is in them", async () => {
+  const life = worker();
+  const url = "wss://me:pw@x.test:99/names?token=1";
+  for (let n = 0; n < 2; n += 1) new LongwireSocket(url, [], { bridge: life.bridge });
+  await settle();
+  const names = ["socket wss://x.test:99/names", "socket wss://x.test:99/names 2"];
+  assert.deepEqual([...life.broker.sessions.keys()], names);
+});
+
+test("a full buffer fails the connection, as the standard has it", async () => {
+  const { made, log, broker } = await opened();
+  broker.refuse.set("send", { code: "outbox-full", message: "full", retry: "later" });
+  made.send("x");
+  await settle();
+  assert.deepEqual(log, ["open", "error", "close 1006 false"]);
+});

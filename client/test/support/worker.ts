@@ -1,0 +1,58 @@
+// A worker over a fake world, in one call.
+
+import assert from "node:assert/strict";
+import { type Bridge, type ConnectOptions, connect } from "../../src/index.js";
+import type { ToBroker } from "../../src/wire.js";
+import { FakeClock } from "./clock.js";
+import { type FakeBroker, FakeWorld } from "./fake-port.js";
+
+export interface Worker {
+  fake: FakeWorld;
+  clock: FakeClock;
+  bridge: Bridge;
+  /** The broker of this moment. */
+  readonly broker: FakeBroker;
+  /** The last port's frames of one type. */
+  said<Type extends ToBroker["type"]>(type: Type): Extract<ToBroker, { type: Type }>[];
+  /** The worker dies; the next one starts over the same storage. */
+  next(options?: ConnectOptions): Worker;
+}
+
+export function worker(
+  options: ConnectOptions = {},
+  fake = new FakeWorld(),
+  clock = new FakeClock(),
+): Worker {
+  const bridge = connect({ ...options, api: fake.restart(), clock });
+  // Reported errors would be printed; tests look at them where they matter.
+  bridge.on("error", () => undefined);
+  return {
+    fake,
+    clock,
+    bridge,
+    get broker() {
+      assert(fake.broker);
+      return fake.broker;
+    },
+    said: (type) => fake.port.said.filter((frame) => frame.type === type) as never,
+    next: (again = options) => worker(again, fake, clock),
+  };
+}
+
+/** Collects what a promise comes to, without waiting. */
+export function watch<Value>(promise: Promise<Value>): { value?: Value; error?: unknown; done: boolean } {
+  const seen: { value?: Value; error?: unknown; done: boolean } = { done: false };
+  promise.then(
+    (value) => Object.assign(seen, { value, done: true }),
+    (error: unknown) => Object.assign(seen, { error, done: true }),
+  );
+  return seen;
+}
+
+/** Keeps expected complaints off the console; returns them. */
+export function hush(): unknown[][] {
+  const said: unknown[][] = [];
+  console.error = (...args: unknown[]) => void said.push(args);
+  console.warn = (...args: unknown[]) => void said.push(args);
+  return said;
+}
