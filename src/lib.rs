@@ -10,6 +10,7 @@
 //! | 3 | `broker`, `host` |
 //! | 4 | `cli` |
 
+pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod core;
@@ -17,4 +18,5 @@ pub mod crash;
 pub mod journal;
 pub mod log;
 pub mod paths;
+pub mod transport;
 pub mod wire;

@@ -7,3 +7,4 @@
 mod hub;
 mod journal;
 mod layers;
+mod transport;

@@ -1,0 +1,135 @@
+//! The dials of a broker: one task each, told what to do without waiting.
+//!
+//! It decides nothing and bounds nothing itself; the core hands out no more than a link may hold.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::core::io::{DialId, LinkEnd, LinkEvent, Target};
+use crate::transport::Network;
+use crate::transport::link::{self, Command, Events};
+use crate::wire::code::Code;
+use crate::wire::payload::Payload;
+use crate::wire::record::ErrorInfo;
+
+/// Commands that may wait for one dial. The core hands out at most 256 messages and a few pings that are not written.
+const COMMANDS: usize = 1024;
+
+/// Every dial that is alive or saying goodbye. Dropping it ends them all at once.
+///
+/// Events come out of the channel given to `new`, made into the receiver's own type. A dial that was not hung up says
+/// exactly one `Ended`, as its last word.
+#[derive(Debug)]
+pub struct Dials<W> {
+    network: Arc<Network>,
+    events: mpsc::Sender<W>,
+    alive: HashMap<DialId, Dial>,
+    tasks: JoinSet<()>,
+    /// How many may stand in `alive` before those that have ended are swept out.
+    sweep_above: usize,
+}
+
+#[derive(Debug)]
+struct Dial {
+    commands: mpsc::Sender<Command>,
+    task: AbortHandle,
+}
+
+impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
+    /// No dials yet. Their events will go into `events`; while it is full, links are not read.
+    pub fn new(network: Arc<Network>, events: mpsc::Sender<W>) -> Self {
+        Self {
+            network,
+            events,
+            alive: HashMap::new(),
+            tasks: JoinSet::new(),
+            sweep_above: 16,
+        }
+    }
+
+    /// Uses other settings for dials from now on; open links stay.
+    pub fn set_network(&mut self, network: Arc<Network>) {
+        self.network = network;
+    }
+
+    /// Starts a dial. Its number must be new.
+    pub fn dial(&mut self, id: DialId, target: Box<Target>) {
+        self.sweep();
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let events = Events::new(id, self.events.clone());
+        let task = self
+            .tasks
+            .spawn(link::run(self.network.clone(), target, inbox, events));
+        self.alive.insert(id, Dial { commands, task });
+    }
+
+    /// Sends a message on an open dial.
+    pub fn transmit(&mut self, id: DialId, payload: Payload) {
+        self.command(id, Command::Transmit(payload));
+    }
+
+    /// Sends a ping behind everything transmitted so far.
+    pub fn ping(&mut self, id: DialId, token: u64) {
+        self.command(id, Command::Ping(token));
+    }
+
+    /// Tells no more messages of this dial and stops reading it, but for a little that lets pings through.
+    pub fn pause(&mut self, id: DialId) {
+        self.command(id, Command::Pause);
+    }
+
+    /// Goes on after `pause`.
+    pub fn resume(&mut self, id: DialId) {
+        self.command(id, Command::Resume);
+    }
+
+    /// Ends a dial: what was transmitted is still written, then a close frame; all that may take two seconds.
+    /// An event of this dial that is already on its way means nothing any more.
+    pub fn hang_up(&mut self, id: DialId, code: u16, reason: String) {
+        if let Some(dial) = self.alive.remove(&id)
+            && dial.commands.try_send(Command::HangUp { code, reason }).is_err()
+        {
+            dial.task.abort();
+        }
+    }
+
+    /// Waits until every dial that was hung up is gone, for a broker that leaves.
+    pub async fn settle(&mut self) {
+        self.alive.clear();
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    fn command(&mut self, id: DialId, command: Command) {
+        let Some(dial) = self.alive.get(&id) else { return };
+        if let Err(mpsc::error::TrySendError::Full(_)) = dial.commands.try_send(command) {
+            // The core breaks its own bound. The link cannot be kept whole: end it, and say so.
+            tracing::warn!(dial = id.0, "more was handed to a dial than it may hold");
+            dial.task.abort();
+            self.alive.remove(&id);
+            let end = LinkEnd {
+                error: Some(ErrorInfo::new(
+                    Code::Internal,
+                    "more was handed to the link than it may hold",
+                )),
+                taken: u64::MAX,
+                ..LinkEnd::default()
+            };
+            let events = self.events.clone();
+            self.tasks.spawn(async move {
+                let _ = events.send(W::from((id, LinkEvent::Ended(end)))).await;
+            });
+        }
+    }
+
+    /// Forgets dials that have ended, now and then.
+    fn sweep(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        if self.alive.len() >= self.sweep_above {
+            self.alive.retain(|_, dial| !dial.commands.is_closed());
+            self.sweep_above = (self.alive.len() * 2).max(16);
+        }
+    }
+}

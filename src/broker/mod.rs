@@ -1,0 +1,5 @@
+//! The per-user process that keeps the sessions.
+//!
+//! It decides nothing; `core` does.
+
+pub mod dials;

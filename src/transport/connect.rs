@@ -1,0 +1,138 @@
+//! From a host name to a TCP connection: resolve, then race the addresses, IPv6 a little ahead (RFC 8305).
+//!
+//! It knows no TLS, no proxy and no HTTP; the deadline is the caller's.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::net::TcpStream;
+
+use super::error::{DialError, Place};
+
+/// How long an address has before the next one is tried beside it.
+const STAGGER: Duration = Duration::from_millis(250);
+/// Addresses tried at most.
+const MOST: usize = 16;
+
+/// Resolves a place.
+pub(crate) async fn resolve(place: &Place) -> Result<Vec<SocketAddr>, DialError> {
+    let host = place.bare_host();
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, place.port)]);
+    }
+    let fail = |source| DialError::Dns {
+        host: host.to_owned(),
+        source,
+    };
+    let found: Vec<_> = tokio::net::lookup_host((host, place.port))
+        .await
+        .map_err(fail)?
+        .collect();
+    if found.is_empty() {
+        return Err(fail(io::Error::other("the name has no address")));
+    }
+    Ok(alternate(found))
+}
+
+/// Families in turn, IPv6 first; the system's order within each.
+fn alternate(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let (six, four): (Vec<_>, Vec<_>) = found.into_iter().partition(SocketAddr::is_ipv6);
+    let mut ordered = Vec::with_capacity(six.len() + four.len());
+    let (mut six, mut four) = (six.into_iter(), four.into_iter());
+    loop {
+        let pair = [six.next(), four.next()];
+        if pair == [None, None] {
+            ordered.truncate(MOST);
+            return ordered;
+        }
+        ordered.extend(pair.into_iter().flatten());
+    }
+}
+
+/// Connects to whichever address answers first.
+pub(crate) async fn connect(place: &Place, addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
+    let mut waiting = VecDeque::from(addresses);
+    let mut running = FuturesUnordered::new();
+    let mut worst: Option<io::Error> = None;
+    loop {
+        if let Some(address) = waiting.pop_front() {
+            running.push(TcpStream::connect(address));
+        }
+        let attempt = if waiting.is_empty() {
+            running.next().await
+        } else {
+            tokio::select! {
+                attempt = running.next() => attempt,
+                () = tokio::time::sleep(STAGGER) => continue,
+            }
+        };
+        match attempt {
+            Some(Ok(stream)) => {
+                // Batches are made above; waiting for more below only costs time.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Some(Err(error)) => {
+                // "Refused" says more than "no route", which is all a missing IPv6 ever says.
+                if worst
+                    .as_ref()
+                    .is_none_or(|worst| worst.kind() != io::ErrorKind::ConnectionRefused)
+                {
+                    worst = Some(error);
+                }
+            }
+            None => {
+                return Err(DialError::Connect {
+                    place: place.clone(),
+                    source: worst.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()),
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(host: &str, port: u16) -> Place {
+        Place {
+            host: host.to_owned(),
+            port,
+        }
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let four = |n| SocketAddr::from(([127, 0, 0, n], 1));
+        let six = |n| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, n], 1));
+        assert_eq!(
+            alternate(vec![four(1), four(2), six(1), four(3)]),
+            [six(1), four(1), four(2), four(3)]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_does_not_hide_a_living_one() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gone = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let stream = connect(&place("x", 1), vec![gone, server.local_addr().unwrap()])
+            .await
+            .unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), server.local_addr().unwrap());
+        assert!(stream.nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_exist_is_a_dns_error() {
+        let error = resolve(&place("no-such-host.invalid", 1)).await.unwrap_err();
+        assert!(matches!(error, DialError::Dns { .. }), "{error}");
+    }
+}

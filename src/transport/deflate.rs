@@ -1,0 +1,332 @@
+//! permessage-deflate (RFC 7692) as a client that only receives it: the offer, the agreement, and inflating with a bound.
+//!
+//! It compresses nothing: a client may send every message as it is, and a compressor would cost 300 KB a link.
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// What is offered. `client_max_window_bits` lets a server ask for a smaller window; we never fill one.
+pub(crate) const OFFER: &str = "permessage-deflate; client_max_window_bits";
+
+/// What every compressed message's end was cut off by the sender.
+const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+
+/// What the server agreed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Agreement {
+    /// Each message begins with an empty window.
+    server_no_context_takeover: bool,
+    /// Window of the server's compressor, as a power of two.
+    server_window_bits: u8,
+}
+
+impl Agreement {
+    /// Reads the `Sec-WebSocket-Extensions` of an answer to [`OFFER`]; `None` when the server wants no compression.
+    ///
+    /// # Errors
+    /// Says what was not offered or makes no sense; the handshake is to fail.
+    pub(crate) fn read(answer: &str) -> Result<Option<Self>, String> {
+        let mut agreed = None;
+        for extension in answer.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            let mut parts = extension.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default();
+            if !name.eq_ignore_ascii_case("permessage-deflate") {
+                return Err("the server chose an extension that was not offered".to_owned());
+            }
+            let mut this = Self {
+                server_no_context_takeover: false,
+                server_window_bits: 15,
+            };
+            let mut seen = Vec::new();
+            for part in parts {
+                let (name, value) = match part.split_once('=') {
+                    Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
+                    None => (part, None),
+                };
+                let name = name.to_ascii_lowercase();
+                match (name.as_str(), value) {
+                    ("server_no_context_takeover", None) => this.server_no_context_takeover = true,
+                    ("client_no_context_takeover", None) => {}
+                    ("server_max_window_bits", Some(value)) => this.server_window_bits = window_bits(value)?,
+                    ("client_max_window_bits", Some(value)) => {
+                        window_bits(value)?;
+                    }
+                    _ => {
+                        return Err(
+                            "the server's permessage-deflate has a parameter that makes no sense".to_owned(),
+                        );
+                    }
+                }
+                if seen.contains(&name) {
+                    return Err("the server's permessage-deflate names a parameter twice".to_owned());
+                }
+                seen.push(name);
+            }
+            if agreed.replace(this).is_some() {
+                return Err("the server chose permessage-deflate twice".to_owned());
+            }
+        }
+        Ok(agreed)
+    }
+}
+
+/// Reads window bits: 8 to 15, without leading zeros.
+fn window_bits(value: &str) -> Result<u8, String> {
+    match value.parse::<u8>() {
+        Ok(bits @ 8..=15) if !value.starts_with(['0', '+']) => Ok(bits),
+        _ => Err("the server's permessage-deflate has window bits outside 8 to 15".to_owned()),
+    }
+}
+
+/// Why a message could not be inflated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InflateError {
+    /// It would exceed the limit.
+    TooLarge,
+    /// The data is not DEFLATE.
+    Corrupt,
+}
+
+/// The receiving half of an agreed permessage-deflate.
+#[derive(Debug)]
+pub(crate) struct Inflater {
+    agreement: Agreement,
+    /// Made at the first compressed frame: many servers agree and then send everything as it is.
+    state: Option<Decompress>,
+}
+
+impl Inflater {
+    pub(crate) const fn new(agreement: Agreement) -> Self {
+        Self {
+            agreement,
+            state: None,
+        }
+    }
+
+    /// Inflates a piece of a message behind what `out` holds; `out` never grows above `limit` bytes.
+    pub(crate) fn push(&mut self, input: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), InflateError> {
+        let bits = self.agreement.server_window_bits.max(9);
+        let state = self
+            .state
+            .get_or_insert_with(|| Decompress::new_with_window_bits(false, bits));
+        inflate(state, input, out, limit)
+    }
+
+    /// Ends a message: whatever was held back comes out.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), InflateError> {
+        self.push(&TAIL, out, limit)?;
+        if self.agreement.server_no_context_takeover
+            && let Some(state) = &mut self.state
+        {
+            state.reset(false);
+        }
+        Ok(())
+    }
+}
+
+fn inflate(
+    state: &mut Decompress,
+    mut input: &[u8],
+    out: &mut Vec<u8>,
+    limit: usize,
+) -> Result<(), InflateError> {
+    loop {
+        if out.len() == out.capacity() {
+            // One byte above the limit tells "full" from "too large".
+            let room = (limit + 1).saturating_sub(out.len());
+            out.reserve_exact(out.len().max(512).min(room).max(1));
+        }
+        let (read_before, written_before) = (state.total_in(), out.len());
+        let status = state
+            .decompress_vec(input, out, FlushDecompress::Sync)
+            .map_err(|_| InflateError::Corrupt)?;
+        let read = usize::try_from(state.total_in() - read_before).map_err(|_| InflateError::Corrupt)?;
+        input = input.get(read..).ok_or(InflateError::Corrupt)?;
+        if out.len() > limit {
+            return Err(InflateError::TooLarge);
+        }
+        match status {
+            // A final block: what follows in this message begins a stream of its own.
+            Status::StreamEnd => {
+                state.reset(false);
+                if input.is_empty() {
+                    return Ok(());
+                }
+            }
+            Status::Ok | Status::BufError => {
+                let full = out.len() == out.capacity();
+                if input.is_empty() && !full {
+                    return Ok(());
+                }
+                if read == 0 && out.len() == written_before && !full {
+                    return Err(InflateError::Corrupt);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compress, Compression, FlushCompress};
+
+    fn agreement(answer: &str) -> Agreement {
+        Agreement::read(answer).unwrap().unwrap()
+    }
+
+    /// Compresses a message as a server does, without its tail.
+    fn deflate(state: &mut Compress, text: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(text.len() * 2 + 64);
+        state.compress_vec(text, &mut out, FlushCompress::Sync).unwrap();
+        assert!(out.ends_with(&TAIL));
+        out.truncate(out.len() - 4);
+        out
+    }
+
+    fn inflated(inflater: &mut Inflater, pieces: &[&[u8]], limit: usize) -> Result<Vec<u8>, InflateError> {
+        let mut out = Vec::new();
+        for piece in pieces {
+            inflater.push(piece, &mut out, limit)?;
+        }
+        inflater.finish(&mut out, limit)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn answers_are_read_and_nonsense_is_refused() {
+        assert_eq!(Agreement::read(""), Ok(None));
+        assert_eq!(
+            agreement(
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10"
+            ),
+            Agreement {
+                server_no_context_takeover: true,
+                server_window_bits: 10
+            }
+        );
+        assert_eq!(
+            agreement("Permessage-Deflate; client_max_window_bits=\"12\"").server_window_bits,
+            15
+        );
+        for answer in [
+            "x-webkit-deflate-frame",
+            "permessage-deflate; server_max_window_bits",
+            "permessage-deflate; server_max_window_bits=7",
+            "permessage-deflate; server_max_window_bits=16",
+            "permessage-deflate; server_max_window_bits=09",
+            "permessage-deflate; client_max_window_bits",
+            "permessage-deflate; server_no_context_takeover=1",
+            "permessage-deflate; unheard_of",
+            "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+            "permessage-deflate, permessage-deflate",
+        ] {
+            assert!(Agreement::read(answer).is_err(), "{answer}");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_rfc() {
+        let mut inflater = Inflater::new(agreement("permessage-deflate"));
+        let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+        assert_eq!(inflated(&mut inflater, &[&hello], 100).unwrap(), b"Hello");
+        // The second message refers to the first one's window.
+        let again = [0xf2, 0x00, 0x11, 0x00, 0x00];
+        assert_eq!(inflated(&mut inflater, &[&again], 100).unwrap(), b"Hello");
+        // Not compressed at all; a final block; two blocks.
+        let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
+        assert_eq!(inflated(&mut inflater, &[&stored], 100).unwrap(), b"Hello");
+        let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+        assert_eq!(inflated(&mut inflater, &[&last], 100).unwrap(), b"Hello");
+        let two = [
+            0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00,
+        ];
+        assert_eq!(inflated(&mut inflater, &[&two], 100).unwrap(), b"Hello");
+        assert_eq!(inflated(&mut inflater, &[&[0x00]], 100).unwrap(), b"");
+    }
+
+    #[test]
+    fn any_split_gives_the_same_message() {
+        let text: Vec<u8> = (0..3000u32)
+            .flat_map(|n| n.wrapping_mul(2_654_435_761).to_string().into_bytes())
+            .collect();
+        let compressed = deflate(&mut Compress::new(Compression::default(), false), &text);
+        for cut in (0..compressed.len()).step_by(97) {
+            let mut inflater = Inflater::new(agreement("permessage-deflate"));
+            let (head, tail) = compressed.split_at(cut);
+            assert_eq!(
+                inflated(&mut inflater, &[head, tail], 1 << 20).unwrap(),
+                text,
+                "cut at {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn both_takeover_modes() {
+        let text = b"the same words again and again, the same words";
+        let mut keeping = Compress::new(Compression::default(), false);
+        let mut inflater = Inflater::new(agreement("permessage-deflate"));
+        for _ in 0..20 {
+            let message = deflate(&mut keeping, text);
+            assert_eq!(inflated(&mut inflater, &[&message], 100).unwrap(), text);
+        }
+        let mut inflater = Inflater::new(agreement("permessage-deflate; server_no_context_takeover"));
+        for _ in 0..20 {
+            let message = deflate(&mut Compress::new(Compression::default(), false), text);
+            assert_eq!(inflated(&mut inflater, &[&message], 100).unwrap(), text);
+        }
+        // A server that refers back although it promised not to is found out.
+        let mut keeping = Compress::new(Compression::default(), false);
+        let mut inflater = Inflater::new(agreement("permessage-deflate; server_no_context_takeover"));
+        inflated(&mut inflater, &[&deflate(&mut keeping, text)], 100).unwrap();
+        assert_eq!(
+            inflated(&mut inflater, &[&deflate(&mut keeping, text)], 100),
+            Err(InflateError::Corrupt)
+        );
+    }
+
+    #[test]
+    fn a_bomb_stops_at_the_limit() {
+        let bomb = deflate(
+            &mut Compress::new(Compression::best(), false),
+            &vec![0; 10_000_000],
+        );
+        assert!(bomb.len() < 20_000);
+        let mut inflater = Inflater::new(agreement("permessage-deflate"));
+        let mut out = Vec::new();
+        assert_eq!(
+            inflater.push(&bomb, &mut out, 100_000),
+            Err(InflateError::TooLarge)
+        );
+        assert!(out.capacity() <= 200_001, "{}", out.capacity());
+        // Exactly at the limit is fine, one less is not.
+        let message = deflate(&mut Compress::new(Compression::best(), false), &[7; 4096]);
+        for (limit, fits) in [(4096, true), (4095, false)] {
+            let mut inflater = Inflater::new(agreement("permessage-deflate"));
+            assert_eq!(
+                inflated(&mut inflater, &[&message], limit).is_ok(),
+                fits,
+                "{limit}"
+            );
+        }
+    }
+
+    #[test]
+    fn rubbish_is_an_error_and_never_a_loop() {
+        // The second frame spun another implementation for ever.
+        for rubbish in [
+            &[0xff, 0xff, 0xff][..],
+            &[0x03, 0x80],
+            &[0x06],
+            &[0x00, 1, 2, 3, 4],
+        ] {
+            let mut inflater = Inflater::new(agreement("permessage-deflate"));
+            let _ = inflated(&mut inflater, &[rubbish, rubbish, rubbish], 1000);
+        }
+        let mut inflater = Inflater::new(agreement("permessage-deflate"));
+        assert_eq!(
+            inflated(&mut inflater, &[&[0x07, 0xff, 0xff, 0xff]], 1000),
+            Err(InflateError::Corrupt)
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! Why a dial failed: one variant per party that can be blamed, and the words for it.
+//!
+//! Its messages name host and port only: never a path, a query, credentials or a header's value.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::core::io::LinkEnd;
+use crate::wire::code::Code;
+use crate::wire::record::ErrorInfo;
+
+/// Host and port of a server or proxy, as messages name it. IPv6 addresses keep their brackets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// A domain, or an address as it stands in a URL.
+    pub host: String,
+    pub port: u16,
+}
+
+impl Place {
+    /// The host without the brackets of an IPv6 address.
+    pub(crate) fn bare_host(&self) -> &str {
+        self.host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(&self.host)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// Why no link came of a dial.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The URL has no host, or a scheme that is not dialled.
+    #[error("the address cannot be dialled: {0}")]
+    Address(&'static str),
+    /// A header or subprotocol cannot be sent.
+    #[error("the handshake request cannot be written: {0}")]
+    Request(String),
+    /// The server's name could not be resolved.
+    #[error("cannot resolve `{host}`")]
+    Dns { host: String, source: io::Error },
+    /// No address of the server could be reached.
+    #[error("cannot connect to {place}")]
+    Connect { place: Place, source: io::Error },
+    /// The TLS handshake failed.
+    #[error("no TLS with {place}: {why}")]
+    Tls { place: Place, why: String },
+    /// The proxy refused or could not be reached.
+    #[error("no way through the proxy {proxy}: {why}")]
+    Proxy { proxy: String, why: String },
+    /// The proxy says that the server cannot be reached.
+    #[error("the proxy {proxy} cannot reach {place}: {why}")]
+    BehindProxy {
+        proxy: Place,
+        place: Place,
+        refused: bool,
+        why: &'static str,
+    },
+    /// The server answered with another status than 101.
+    #[error("{place} answered the handshake with {status}{}", hint(*.status))]
+    Status {
+        place: Place,
+        status: http::StatusCode,
+        retry_after: Option<Duration>,
+        /// The beginning of the body, if it was text.
+        body: Option<String>,
+    },
+    /// The server's answer breaks the rules of the handshake, or the connection broke before there was one.
+    #[error("the handshake with {place} failed: {why}")]
+    Handshake { place: Place, why: String },
+    /// The dial took longer than `connectTimeout`.
+    #[error("no link to {place} within {} ms: it stopped at {stage}", .after.as_millis())]
+    Timeout {
+        place: Place,
+        after: Duration,
+        stage: &'static str,
+    },
+}
+
+/// What a person reading the status should know.
+fn hint(status: http::StatusCode) -> &'static str {
+    if status.is_redirection() {
+        " (redirects are not followed)"
+    } else {
+        ""
+    }
+}
+
+impl DialError {
+    /// The stable word for it.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Address(_) => Code::BadUrl,
+            Self::Request(_) => Code::BadOption,
+            Self::Dns { .. } => Code::Dns,
+            Self::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
+                Code::Refused
+            }
+            Self::Connect { .. } => Code::Unreachable,
+            Self::Tls { .. } => Code::Tls,
+            Self::Proxy { .. } => Code::Proxy,
+            Self::BehindProxy { refused: true, .. } => Code::Refused,
+            Self::BehindProxy { refused: false, .. } => Code::Unreachable,
+            Self::Status { .. } => Code::HttpStatus,
+            Self::Handshake { .. } => Code::Handshake,
+            Self::Timeout { .. } => Code::Timeout,
+        }
+    }
+
+    /// The end of a dial that never became a link.
+    pub fn into_end(self) -> LinkEnd {
+        let code = self.code();
+        let message = match std::error::Error::source(&self) {
+            Some(source) => format!("{self}: {source}"),
+            None => self.to_string(),
+        };
+        let mut end = LinkEnd {
+            error: Some(ErrorInfo::new(code, message)),
+            ..LinkEnd::default()
+        };
+        if let Self::Status {
+            status,
+            retry_after,
+            body,
+            ..
+        } = self
+        {
+            end.status = Some(status.as_u16());
+            end.retry_after = retry_after;
+            end.reason = body;
+        }
+        end
+    }
+}

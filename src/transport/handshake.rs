@@ -1,0 +1,474 @@
+//! The WebSocket handshake (RFC 6455, section 4) by hyper's HTTP/1.1 client: ask, check the answer, take the stream back.
+//!
+//! It follows no redirect, keeps no cookie, and does not decide whether a refusal is final.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::date;
+use super::deflate::{self, Agreement};
+use super::error::{DialError, Place};
+use crate::core::io::Target;
+
+/// Bytes of a refusal's body that are read.
+const BODY: usize = 4 * 1024;
+/// Characters of it that are told.
+const BODY_TOLD: usize = 500;
+/// How long a refusal's body may take.
+const BODY_TIME: Duration = Duration::from_secs(2);
+/// Bytes of an answer's head that are accepted.
+const HEAD: usize = 64 * 1024;
+
+/// A connection, driven beside its one request.
+type Connection<S> = http1::Connection<TokioIo<S>, Empty<Bytes>>;
+
+/// A connection that speaks WebSocket from here on.
+#[derive(Debug)]
+pub(crate) struct Upgraded<S> {
+    pub(crate) stream: S,
+    /// Bytes that came behind the answer.
+    pub(crate) early: Bytes,
+    pub(crate) subprotocol: Option<String>,
+    /// The extensions as the server named them.
+    pub(crate) extensions: Option<String>,
+    pub(crate) deflate: Option<Agreement>,
+}
+
+/// Asks the server to speak WebSocket.
+pub(crate) async fn upgrade<S>(stream: S, target: &Target, place: &Place) -> Result<Upgraded<S>, DialError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let key = generate_key();
+    let request = request(target, place, &key)?;
+    let broken = |error: hyper::Error| DialError::Handshake {
+        place: place.clone(),
+        why: describe(&error),
+    };
+    let (response, mut connection) = exchange(stream, request).await.map_err(broken)?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(refusal(response, &mut connection, place).await);
+    }
+    let agreed = check(response.headers(), target, &key).map_err(|why| DialError::Handshake {
+        place: place.clone(),
+        why,
+    })?;
+    let (stream, early) = take_back(connection).await.map_err(broken)?;
+    Ok(Upgraded {
+        stream,
+        early,
+        subprotocol: agreed.subprotocol,
+        extensions: agreed.extensions,
+        deflate: agreed.deflate,
+    })
+}
+
+/// Sends a request without a body and waits for the answer's head.
+pub(crate) async fn exchange<S>(
+    stream: S,
+    request: Request<Empty<Bytes>>,
+) -> Result<(Response<Incoming>, Connection<S>), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, mut connection) = http1::Builder::new()
+        .title_case_headers(true)
+        .max_headers(256)
+        .max_buf_size(HEAD)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    let response = drive(&mut connection, sender.send_request(request)).await?;
+    Ok((response, connection))
+}
+
+/// Takes the stream out of a connection whose request ended in an upgrade.
+pub(crate) async fn take_back<S>(mut connection: Connection<S>) -> Result<(S, Bytes), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    poll_fn(|cx| connection.poll_without_shutdown(cx)).await?;
+    let parts = connection.into_parts();
+    Ok((parts.io.into_inner(), parts.read_buf))
+}
+
+/// Polls the connection beside what waits for it. Its own errors reach the one who waits.
+async fn drive<S, F>(connection: &mut Connection<S>, work: F) -> F::Output
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future,
+{
+    let mut work = pin!(work);
+    let mut over = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = work.as_mut().poll(cx) {
+            return Poll::Ready(output);
+        }
+        if !over {
+            over = connection.poll_without_shutdown(cx).is_ready();
+        }
+        work.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// hyper's words without the addresses and values that may stand in a source's.
+pub(crate) fn describe(error: &hyper::Error) -> String {
+    if error.is_incomplete_message() || error.is_canceled() {
+        "the connection ended before there was an answer".to_owned()
+    } else if error.is_parse() {
+        "the answer is not HTTP/1.1".to_owned()
+    } else {
+        match std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>()) {
+            Some(source) => format!("the connection broke: {source}"),
+            None => error.to_string(),
+        }
+    }
+}
+
+fn request(target: &Target, place: &Place, key: &str) -> Result<Request<Empty<Bytes>>, DialError> {
+    let refuse = |why: String| DialError::Request(why);
+    let url = &target.url;
+    let path = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    let mut request = Request::new(Empty::new());
+    *request.method_mut() = Method::GET;
+    *request.uri_mut() = path
+        .parse()
+        .map_err(|_| refuse("the URL's path or query cannot stand in a request".to_owned()))?;
+    let headers = request.headers_mut();
+    // The port is left out where it is the scheme's own, as browsers do.
+    let host = match url.port() {
+        Some(_) => place.to_string(),
+        None => place.host.clone(),
+    };
+    let host = HeaderValue::from_str(&host).map_err(|_| refuse("the host cannot be sent".to_owned()))?;
+    headers.insert(header::HOST, host);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    let key = HeaderValue::from_str(key).map_err(|_| refuse("the key cannot be sent".to_owned()))?;
+    headers.insert(header::SEC_WEBSOCKET_KEY, key);
+    if !target.subprotocols.is_empty() {
+        let offer = HeaderValue::from_str(&target.subprotocols.join(", "))
+            .map_err(|_| refuse("a subprotocol has characters that cannot be sent".to_owned()))?;
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, offer);
+    }
+    if target.compression {
+        let offer = HeaderValue::from_static(deflate::OFFER);
+        headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, offer);
+    }
+    for (name, value) in &target.headers {
+        let header = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| refuse("a header's name has characters that cannot be sent".to_owned()))?;
+        if headers.contains_key(&header) && is_ours(&header) {
+            return Err(refuse(format!("the header `{header}` is Longwire's own")));
+        }
+        let mut value = HeaderValue::from_str(value)
+            .or_else(|_| HeaderValue::from_bytes(value.as_bytes()))
+            .map_err(|_| {
+                refuse(format!(
+                    "the value of `{header}` has characters that cannot be sent"
+                ))
+            })?;
+        value.set_sensitive(true);
+        headers.append(header, value);
+    }
+    if !headers.contains_key(header::AUTHORIZATION)
+        && (!url.username().is_empty() || url.password().is_some())
+    {
+        headers.insert(
+            header::AUTHORIZATION,
+            basic(url.username(), url.password().unwrap_or_default())?,
+        );
+    }
+    Ok(request)
+}
+
+fn is_ours(header: &HeaderName) -> bool {
+    matches!(*header, header::HOST | header::CONNECTION | header::UPGRADE)
+        || header.as_str().starts_with("sec-websocket-")
+}
+
+/// The URL's user and password, percent-decoded, as Basic credentials.
+fn basic(user: &str, password: &str) -> Result<HeaderValue, DialError> {
+    let mut plain = decoded(user);
+    plain.push(b':');
+    plain.extend(decoded(password));
+    let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(plain)))
+        .map_err(|_| DialError::Request("the URL's credentials cannot be sent".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn decoded(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let escaped = (*byte == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        out.push(escaped.unwrap_or(*byte));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    out
+}
+
+/// What an answer settles.
+#[derive(Debug)]
+struct Agreed {
+    subprotocol: Option<String>,
+    extensions: Option<String>,
+    deflate: Option<Agreement>,
+}
+
+/// Checks the head of a 101. Header values are not repeated in what it says.
+fn check(headers: &HeaderMap, target: &Target, key: &str) -> Result<Agreed, String> {
+    if !has_token(headers, &header::UPGRADE, "websocket") {
+        return Err("the answer does not upgrade to `websocket`".to_owned());
+    }
+    if !has_token(headers, &header::CONNECTION, "upgrade") {
+        return Err("the answer's `Connection` does not say `Upgrade`".to_owned());
+    }
+    let accept = headers
+        .get(header::SEC_WEBSOCKET_ACCEPT)
+        .map(HeaderValue::as_bytes);
+    if accept.map(<[u8]>::trim_ascii) != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+        return Err("the answer's `Sec-WebSocket-Accept` does not fit the key".to_owned());
+    }
+    let mut chosen = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let subprotocol = match (chosen.next(), chosen.next()) {
+        (None, _) => None,
+        (Some(value), None) => match value.to_str().map(str::trim) {
+            Ok(chosen) if target.subprotocols.iter().any(|offered| offered == chosen) => {
+                Some(chosen.to_owned())
+            }
+            _ => return Err("the server chose a subprotocol that was not offered".to_owned()),
+        },
+        (Some(_), Some(_)) => return Err("the server chose two subprotocols".to_owned()),
+    };
+    let mut named = Vec::new();
+    for value in headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS) {
+        named.push(
+            value
+                .to_str()
+                .map_err(|_| "the answer's extensions cannot be read".to_owned())?,
+        );
+    }
+    let extensions = named.join(", ");
+    let deflate = Agreement::read(&extensions)?;
+    if deflate.is_some() && !target.compression {
+        return Err("the server chose an extension that was not offered".to_owned());
+    }
+    Ok(Agreed {
+        subprotocol,
+        extensions: (!extensions.trim().is_empty()).then_some(extensions),
+        deflate,
+    })
+}
+
+/// Whether a header, as a list over all its lines, has this token.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+/// What a server that does not want to talk says.
+async fn refusal<S>(response: Response<Incoming>, connection: &mut Connection<S>, place: &Place) -> DialError
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (head, body) = response.into_parts();
+    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let retry_after =
+        text(header::RETRY_AFTER).and_then(|value| date::retry_after(value, text(header::DATE)));
+    let mut read = Vec::new();
+    let reading = drive(connection, read_body(body, &mut read));
+    // A body that does not end is cut; the status alone is enough.
+    let _ = tokio::time::timeout(BODY_TIME, reading).await;
+    DialError::Status {
+        place: place.clone(),
+        status: head.status,
+        retry_after,
+        body: told(&read),
+    }
+}
+
+async fn read_body(mut body: Incoming, into: &mut Vec<u8>) {
+    while into.len() < BODY
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        if let Some(data) = frame.data_ref() {
+            into.extend_from_slice(&data[..data.len().min(BODY - into.len())]);
+        }
+    }
+}
+
+/// The beginning of a body, if it is text, on one line.
+fn told(body: &[u8]) -> Option<String> {
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => text,
+        // Cut in the middle of a character.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&body[..error.valid_up_to()]).ok()?
+        }
+        Err(_) => return None,
+    };
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(BODY_TOLD)
+        .collect();
+    let line = line.trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::io::ProxyChoice;
+
+    fn target(url: &str) -> Target {
+        Target {
+            url: url::Url::parse(url).unwrap(),
+            subprotocols: vec!["chat".to_owned(), "superchat".to_owned()],
+            headers: Vec::new(),
+            connect_timeout: Duration::from_secs(5),
+            proxy: ProxyChoice::None,
+            compression: false,
+            json: false,
+            max_message: 1 << 20,
+        }
+    }
+
+    fn place() -> Place {
+        Place {
+            host: "example.org".to_owned(),
+            port: 80,
+        }
+    }
+
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+    fn answer(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    const GOOD: [(&str, &str); 3] = [
+        ("upgrade", "WebSocket"),
+        ("connection", "keep-alive, Upgrade"),
+        ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+    ];
+
+    #[test]
+    fn a_good_answer_with_a_token_list_is_accepted() {
+        let agreed = check(&answer(&GOOD), &target("ws://example.org/"), KEY).unwrap();
+        assert_eq!(
+            (agreed.subprotocol, agreed.extensions, agreed.deflate),
+            (None, None, None)
+        );
+        let chosen = [&GOOD[..], &[("sec-websocket-protocol", "superchat")]].concat();
+        let agreed = check(&answer(&chosen), &target("ws://example.org/"), KEY).unwrap();
+        assert_eq!(agreed.subprotocol.as_deref(), Some("superchat"));
+    }
+
+    #[test]
+    fn answers_that_break_the_rules_are_refused() {
+        let without = |name: &str| -> Vec<_> { GOOD.into_iter().filter(|(n, _)| *n != name).collect() };
+        let with = |line: (&'static str, &'static str)| -> Vec<_> {
+            without(line.0).into_iter().chain([line]).collect()
+        };
+        for lines in [
+            without("upgrade"),
+            without("connection"),
+            without("sec-websocket-accept"),
+            with(("upgrade", "h2c")),
+            with(("connection", "keep-alive")),
+            with(("sec-websocket-accept", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=")),
+            with(("sec-websocket-protocol", "unheard")),
+            with(("sec-websocket-protocol", "chat, superchat")),
+            with(("sec-websocket-extensions", "permessage-deflate")),
+        ] {
+            assert!(
+                check(&answer(&lines), &target("ws://example.org/"), KEY).is_err(),
+                "{lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_request_says_what_the_target_says() {
+        let mut target = target("ws://us%40er:p%3Ass@example.org/a%20b/{c}?q=\"1|2\"");
+        target.headers = vec![
+            ("Origin".to_owned(), "chrome-extension://abc".to_owned()),
+            ("Cookie".to_owned(), "a=1; b=ü".to_owned()),
+        ];
+        target.compression = true;
+        let request = request(&target, &place(), KEY).unwrap();
+        let header = |name: &str| {
+            request
+                .headers()
+                .get(name)
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        assert_eq!(request.uri().path(), "/a%20b/%7Bc%7D");
+        assert_eq!(header("host").as_deref(), Some("example.org"));
+        assert_eq!(header("origin").as_deref(), Some("chrome-extension://abc"));
+        assert_eq!(header("cookie").as_deref(), Some("a=1; b=ü"));
+        assert_eq!(header("authorization").as_deref(), Some("Basic dXNAZXI6cDpzcw=="));
+        assert_eq!(
+            header("sec-websocket-protocol").as_deref(),
+            Some("chat, superchat")
+        );
+        assert_eq!(
+            header("sec-websocket-extensions").as_deref(),
+            Some(deflate::OFFER)
+        );
+        assert!(!format!("{request:?}").contains("a=1"));
+    }
+
+    #[test]
+    fn our_own_headers_cannot_be_set() {
+        for name in ["host", "Connection", "UPGRADE", "Sec-WebSocket-Key"] {
+            let mut target = target("ws://example.org/");
+            target.headers = vec![(name.to_owned(), "x".to_owned())];
+            assert!(request(&target, &place(), KEY).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_told_on_one_line_or_not_at_all() {
+        assert_eq!(told(b"no\r\nentry\n").as_deref(), Some("no  entry"));
+        assert_eq!(
+            told("h\u{e9}".as_bytes().split_last().unwrap().1).as_deref(),
+            Some("h")
+        );
+        assert_eq!(told(&[0xff, 0xfe]), None);
+        assert_eq!(told(b"\n"), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! The road to the internet: from a target to a WebSocket link, and what travels on it.
+//!
+//! It decides nothing: when to dial, what to send and when to give up is the core's.
+
+mod connect;
+mod date;
+mod deflate;
+mod error;
+mod frame;
+mod handshake;
+pub mod link;
+mod proxy;
+mod reader;
+mod stream;
+mod tls;
+mod writer;
+
+pub use error::{DialError, Place};
+pub use proxy::ProxySettings;
+pub use tls::{ClientCert, TlsSettings};
+
+use crate::core::io::Target;
+use handshake::Upgraded;
+use proxy::Proxies;
+use stream::Stream;
+use tls::Tls;
+
+/// What the settings file says about dialling.
+#[derive(Debug, Default)]
+pub struct NetworkSettings {
+    pub tls: TlsSettings,
+    pub proxy: ProxySettings,
+}
+
+/// How this machine reaches the internet: whom it trusts, and through which proxy it goes.
+#[derive(Debug)]
+pub struct Network {
+    tls: Tls,
+    proxies: Proxies,
+}
+
+impl Network {
+    /// Reads the proxy variables of the environment; the trust store is read when it is first needed.
+    ///
+    /// # Errors
+    /// The settings name a proxy that cannot be used.
+    pub fn new(settings: NetworkSettings) -> Result<Self, DialError> {
+        Ok(Self {
+            proxies: Proxies::new(&settings.proxy)?,
+            tls: Tls::new(settings.tls),
+        })
+    }
+
+    /// Dials a target, within its `connect_timeout`.
+    pub(crate) async fn dial(&self, target: &Target) -> Result<Upgraded<Stream>, DialError> {
+        let (place, secure) = place(&target.url)?;
+        let mut stage = "the name's resolution";
+        let attempt = self.attempt(target, &place, secure, &mut stage);
+        match tokio::time::timeout(target.connect_timeout, attempt).await {
+            Ok(result) => result,
+            Err(_) => Err(DialError::Timeout {
+                place,
+                after: target.connect_timeout,
+                stage,
+            }),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        target: &Target,
+        place: &Place,
+        secure: bool,
+        stage: &mut &'static str,
+    ) -> Result<Upgraded<Stream>, DialError> {
+        let tcp = match self.proxies.choose(&target.proxy, place, secure)? {
+            Some(proxy) => {
+                *stage = "the proxy";
+                tracing::debug!(%place, proxy = %proxy.place(), "dialling through a proxy");
+                proxy.tunnel(place).await?
+            }
+            None => {
+                let addresses = connect::resolve(place).await?;
+                *stage = "the connection";
+                connect::connect(place, addresses).await?
+            }
+        };
+        let stream = if secure {
+            *stage = "TLS";
+            if self.tls.is_insecure(place.bare_host()) {
+                tracing::warn!(%place, "the certificate is not checked, as the settings say");
+            }
+            self.tls.wrap(tcp, place).await?
+        } else {
+            Stream::Plain(tcp)
+        };
+        *stage = "the WebSocket handshake";
+        handshake::upgrade(stream, target, place).await
+    }
+}
+
+/// Host and port of a URL, and whether it wants TLS.
+fn place(url: &url::Url) -> Result<(Place, bool), DialError> {
+    let (secure, default_port) = match url.scheme() {
+        "ws" | "http" => (false, 80),
+        "wss" | "https" => (true, 443),
+        _ => return Err(DialError::Address("its scheme is neither `ws` nor `wss`")),
+    };
+    let host = url.host_str().ok_or(DialError::Address("it has no host"))?;
+    let place = Place {
+        host: host.to_owned(),
+        port: url.port().unwrap_or(default_port),
+    };
+    Ok((place, secure))
+}

@@ -1,0 +1,530 @@
+//! From bytes to messages: frames are taken apart, fragments joined, text checked, compressed messages inflated.
+//!
+//! It reads no socket. It keeps no read buffer: whole messages are copied out of the caller's, once.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::deflate::{InflateError, Inflater};
+use super::frame::{Header, Opcode, Violation, read_close};
+use crate::core::io::Incoming;
+use crate::wire::payload::Payload;
+
+/// Small messages read together share one allocation of at most this many bytes.
+const CHUNK: usize = 16 * 1024;
+/// Messages from this size on have an allocation of their own, so that keeping one keeps no neighbours.
+const ALONE: usize = 4 * 1024;
+/// A frame up to this size waits in the caller's buffer until it is complete.
+const WAIT: u64 = 2 * 1024;
+
+/// What has been read and not yet been told.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    /// In order.
+    pub(crate) messages: Vec<Incoming>,
+    /// Payload bytes of `messages`.
+    pub(crate) bytes: usize,
+    /// Payload of the latest ping that is not answered yet. Answering the latest is enough (RFC 6455, 5.5.3).
+    pub(crate) ping: Option<Vec<u8>>,
+    /// Tokens of our own pings that were answered.
+    pub(crate) pongs: VecDeque<u64>,
+    /// The server's close frame. Whatever follows it is ignored.
+    pub(crate) close: Option<(u16, String)>,
+}
+
+impl Inbox {
+    /// Whether this many messages or bytes are waiting.
+    pub(crate) fn holds(&self, messages: usize, bytes: usize) -> bool {
+        self.messages.len() >= messages || self.bytes >= bytes
+    }
+
+    fn push(&mut self, payload: Payload) {
+        self.bytes += payload.len();
+        self.messages.push(Incoming::Message(payload));
+    }
+}
+
+/// How much a reader may put into the inbox in one go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+/// The reading half of a link.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    max_message: usize,
+    /// Valid JSON text becomes `Payload::Json`.
+    json: bool,
+    inflater: Option<Box<Inflater>>,
+    /// The data frame whose payload is being read: is it the last of its message, and what is left of it.
+    frame: Option<(bool, u64)>,
+    /// The message being put together.
+    message: Option<Message>,
+    /// What has come of it.
+    data: Vec<u8>,
+    /// What small messages are copied into.
+    chunk: BytesMut,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Message {
+    text: bool,
+    compressed: bool,
+}
+
+impl Reader {
+    pub(crate) fn new(max_message: usize, json: bool, inflater: Option<Inflater>) -> Self {
+        Self {
+            max_message,
+            json,
+            inflater: inflater.map(Box::new),
+            frame: None,
+            message: None,
+            data: Vec::new(),
+            chunk: BytesMut::new(),
+        }
+    }
+
+    /// Takes what it can use of `input` and says how many bytes that was; the caller offers the rest again, together
+    /// with what has come since. It stops when the inbox holds as much as `room` says.
+    ///
+    /// # Errors
+    /// The server broke the protocol; messages before that are in the inbox.
+    pub(crate) fn read(&mut self, input: &[u8], inbox: &mut Inbox, room: Room) -> Result<usize, Violation> {
+        let mut at = 0;
+        loop {
+            if inbox.close.is_some() {
+                return Ok(input.len());
+            }
+            if inbox.holds(room.messages, room.bytes) {
+                return Ok(at);
+            }
+            let rest = &input[at..];
+            if let Some((fin, left)) = self.frame {
+                let take = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                self.extend(&rest[..take], left, inbox)?;
+                at += take;
+                let left = left - take as u64;
+                if left > 0 {
+                    self.frame = Some((fin, left));
+                    return Ok(at);
+                }
+                self.frame = None;
+                if fin {
+                    self.complete(inbox)?;
+                }
+                continue;
+            }
+            let Some(header) = Header::parse(rest)? else {
+                return Ok(at);
+            };
+            let body = &rest[header.size..];
+            let whole = usize::try_from(header.len).ok().and_then(|len| body.get(..len));
+            if header.opcode.is_control() {
+                let Some(payload) = whole else { return Ok(at) };
+                Self::control(header.opcode, payload, inbox)?;
+                at += header.size + payload.len();
+                continue;
+            }
+            self.check(&header, inbox)?;
+            match whole {
+                // The common case: a whole message in one frame.
+                Some(payload) if header.fin && self.message.is_none() && !header.rsv1 => {
+                    let text = header.opcode == Opcode::Text;
+                    let payload = self.keep(payload, rest.len());
+                    inbox.push(self.finished(payload, text)?);
+                    at += header.size + header.len as usize;
+                }
+                None if header.len <= WAIT => return Ok(at),
+                _ => {
+                    self.message.get_or_insert(Message {
+                        text: header.opcode == Opcode::Text,
+                        compressed: header.rsv1,
+                    });
+                    self.frame = Some((header.fin, header.len));
+                    at += header.size;
+                }
+            }
+        }
+    }
+
+    /// Gives back what is only needed while messages flow.
+    pub(crate) fn rest(&mut self) {
+        self.chunk = BytesMut::new();
+        if self.message.is_none() {
+            self.data = Vec::new();
+        }
+    }
+
+    fn control(opcode: Opcode, payload: &[u8], inbox: &mut Inbox) -> Result<(), Violation> {
+        match opcode {
+            Opcode::Ping => inbox.ping = Some(payload.to_vec()),
+            Opcode::Pong => {
+                if let Ok(token) = payload.try_into() {
+                    inbox.pongs.push_back(u64::from_be_bytes(token));
+                }
+            }
+            _ => inbox.close = Some(read_close(payload)?),
+        }
+        Ok(())
+    }
+
+    /// Refuses a data frame that must not come now, or that would make its message too large.
+    fn check(&self, header: &Header, inbox: &mut Inbox) -> Result<(), Violation> {
+        match (self.message, header.opcode) {
+            (None, Opcode::Continuation) => return Err(Violation::protocol("a continuation of nothing")),
+            (Some(_), Opcode::Text | Opcode::Binary) => {
+                return Err(Violation::protocol("a new message inside another"));
+            }
+            _ => {}
+        }
+        if header.rsv1 && (self.inflater.is_none() || self.message.is_some()) {
+            return Err(Violation::protocol("a compressed frame that was not agreed upon"));
+        }
+        let compressed = header.rsv1 || self.message.is_some_and(|message| message.compressed);
+        let total = (self.data.len() as u64).saturating_add(header.len);
+        if !compressed && total > self.max_message as u64 {
+            return Err(too_large(inbox, header.fin.then_some(total)));
+        }
+        Ok(())
+    }
+
+    /// Adds a piece of the message under way; `left` is what its frame still holds, this piece included.
+    fn extend(&mut self, piece: &[u8], left: u64, inbox: &mut Inbox) -> Result<(), Violation> {
+        if self.message.is_some_and(|message| message.compressed) {
+            return match &mut self.inflater {
+                Some(inflater) => inflater
+                    .push(piece, &mut self.data, self.max_message)
+                    .map_err(|error| inflate_violation(error, inbox)),
+                None => Err(Violation::protocol("a compressed frame that was not agreed upon")),
+            };
+        }
+        let free = self.data.capacity() - self.data.len();
+        if free < piece.len() {
+            // Doubling, but never past the frame's end; and not all at once, for the length is only a promise.
+            let promised = usize::try_from(left).unwrap_or(usize::MAX);
+            let more = self.data.len().max(64 * 1024).max(piece.len()).min(promised);
+            self.data.reserve_exact(more);
+        }
+        self.data.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// The last frame of the message under way has been read.
+    fn complete(&mut self, inbox: &mut Inbox) -> Result<(), Violation> {
+        let Some(message) = self.message.take() else {
+            return Ok(());
+        };
+        if message.compressed
+            && let Some(inflater) = &mut self.inflater
+        {
+            inflater
+                .finish(&mut self.data, self.max_message)
+                .map_err(|error| inflate_violation(error, inbox))?;
+        }
+        let mut data = std::mem::take(&mut self.data);
+        let payload = if data.len() < ALONE {
+            let payload = self.keep(&data, data.len());
+            data.clear();
+            if data.capacity() <= CHUNK {
+                self.data = data;
+            }
+            payload
+        } else {
+            if data.capacity() - data.len() > data.len() / 8 {
+                data.shrink_to_fit();
+            }
+            Bytes::from(data)
+        };
+        inbox.push(self.finished(payload, message.text)?);
+        Ok(())
+    }
+
+    /// Copies a message out of a buffer that holds `expected` more bytes.
+    fn keep(&mut self, payload: &[u8], expected: usize) -> Bytes {
+        if payload.is_empty() {
+            return Bytes::new();
+        }
+        if payload.len() >= ALONE {
+            return Bytes::copy_from_slice(payload);
+        }
+        if self.chunk.capacity() < payload.len() {
+            self.chunk = BytesMut::with_capacity(expected.min(CHUNK).max(payload.len()));
+        }
+        self.chunk.extend_from_slice(payload);
+        self.chunk.split().freeze()
+    }
+
+    fn finished(&self, payload: Bytes, text: bool) -> Result<Payload, Violation> {
+        if !text {
+            return Ok(Payload::Binary(payload));
+        }
+        let text =
+            Payload::text_from_utf8(payload).ok_or(Violation::content("a text message that is not UTF-8"))?;
+        if self.json
+            && let Some(json) = Payload::json_from_slice(text.bytes().clone())
+        {
+            return Ok(json);
+        }
+        Ok(text)
+    }
+}
+
+fn too_large(inbox: &mut Inbox, bytes: Option<u64>) -> Violation {
+    inbox.messages.push(Incoming::TooLarge { bytes });
+    Violation {
+        close: 1009,
+        what: "a message above maxMessage",
+    }
+}
+
+fn inflate_violation(error: InflateError, inbox: &mut Inbox) -> Violation {
+    match error {
+        InflateError::TooLarge => too_large(inbox, None),
+        InflateError::Corrupt => Violation::content("a compressed message that cannot be inflated"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::deflate::Agreement;
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALL: Room = Room {
+        messages: usize::MAX,
+        bytes: usize::MAX,
+    };
+
+    /// A frame as a server writes it.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = vec![first];
+        match payload.len() {
+            len @ 0..126 => out.push(len as u8),
+            len @ 126..65_536 => {
+                out.push(126);
+                out.extend_from_slice(&(len as u16).to_be_bytes());
+            }
+            len => {
+                out.push(127);
+                out.extend_from_slice(&(len as u64).to_be_bytes());
+            }
+        }
+        out.extend_from_slice(payload);
+        out
+    }
+
+    /// Feeds the reader as a link does: in pieces of these sizes, over and over, keeping what was not taken.
+    fn feed(
+        reader: &mut Reader,
+        input: &[u8],
+        sizes: &[usize],
+        room: Room,
+    ) -> (Inbox, Result<(), Violation>) {
+        let mut inbox = Inbox::default();
+        let mut kept = Vec::new();
+        let mut sizes = sizes.iter().copied().cycle();
+        let mut input = input;
+        let mut told = Inbox::default();
+        while !input.is_empty() {
+            let (piece, rest) = input.split_at(sizes.next().unwrap_or(1).clamp(1, input.len()));
+            input = rest;
+            kept.extend_from_slice(piece);
+            loop {
+                let taken = match reader.read(&kept, &mut inbox, room) {
+                    Ok(taken) => taken,
+                    Err(violation) => {
+                        told.messages.append(&mut inbox.messages);
+                        return (told, Err(violation));
+                    }
+                };
+                kept.drain(..taken);
+                let full = inbox.holds(room.messages, room.bytes);
+                told.messages.append(&mut inbox.messages);
+                inbox.bytes = 0;
+                if !full {
+                    break;
+                }
+            }
+            reader.rest();
+        }
+        told.pongs = inbox.pongs;
+        told.ping = inbox.ping;
+        told.close = inbox.close;
+        (told, Ok(()))
+    }
+
+    fn reader(max: usize) -> Reader {
+        Reader::new(max, false, None)
+    }
+
+    fn read(input: &[u8]) -> (Inbox, Result<(), Violation>) {
+        feed(&mut reader(1 << 20), input, &[usize::MAX], ALL)
+    }
+
+    fn texts(inbox: &Inbox) -> Vec<&str> {
+        inbox
+            .messages
+            .iter()
+            .map(|message| match message {
+                Incoming::Message(payload) => payload.as_str().unwrap_or("<binary>"),
+                Incoming::TooLarge { .. } => "<too large>",
+            })
+            .collect()
+    }
+
+    #[test]
+    fn control_frames_pass_between_fragments() {
+        let mut bytes = frame(0x01, b"Hel");
+        bytes.extend(frame(0x89, b"ping"));
+        bytes.extend(frame(0x00, b""));
+        bytes.extend(frame(0x8a, &7u64.to_be_bytes()));
+        bytes.extend(frame(0x8a, b"not ours"));
+        bytes.extend(frame(0x8a, b"short"));
+        bytes.extend(frame(0x80, b"lo"));
+        bytes.extend(frame(0x88, &[0x0f, 0xa1, b'x']));
+        bytes.extend(frame(0x81, b"too late"));
+        let (inbox, result) = read(&bytes);
+        assert_eq!(result, Ok(()));
+        assert_eq!(texts(&inbox), ["Hello"]);
+        assert_eq!(inbox.ping.as_deref(), Some(&b"ping"[..]));
+        assert_eq!(inbox.pongs, [7, u64::from_be_bytes(*b"not ours")]);
+        assert_eq!(inbox.close, Some((4001, "x".to_owned())));
+    }
+
+    #[test]
+    fn json_is_told_from_text() {
+        let mut reader = Reader::new(1000, true, None);
+        let mut bytes = frame(0x81, br#"{"a": [1, 2]}"#);
+        bytes.extend(frame(0x81, b"{nonsense"));
+        bytes.extend(frame(0x82, b"1"));
+        let (inbox, _) = feed(&mut reader, &bytes, &[usize::MAX], ALL);
+        assert_eq!(
+            inbox.messages,
+            [
+                Payload::Json(Bytes::from_static(br#"{"a": [1, 2]}"#)),
+                Payload::Text(Bytes::from_static(b"{nonsense")),
+                Payload::Binary(Bytes::from_static(b"1")),
+            ]
+            .map(Incoming::Message)
+        );
+    }
+
+    #[test]
+    fn what_breaks_the_rules_is_a_violation() {
+        let split_char = [frame(0x01, &[0xc3]), frame(0x80, &[0x28])].concat();
+        for (bytes, close) in [
+            (frame(0x80, b"x"), 1002),
+            ([frame(0x01, b"a"), frame(0x81, b"b")].concat(), 1002),
+            (frame(0xc1, b"x"), 1002),
+            (frame(0x81, &[0xff]), 1007),
+            (split_char, 1007),
+            (frame(0x88, &[1]), 1002),
+        ] {
+            let (_, result) = read(&bytes);
+            assert_eq!(
+                result.map_err(|violation| violation.close),
+                Err(close),
+                "{bytes:?}"
+            );
+        }
+        let character = [frame(0x01, &[0xc3]), frame(0x80, &[0xa4])].concat();
+        assert_eq!(texts(&read(&character).0), ["ä"]);
+    }
+
+    #[test]
+    fn a_message_too_large_is_told_in_its_place_before_it_is_read() {
+        for (tail, bytes) in [
+            (frame(0x82, &[0; 101])[..2].to_vec(), Some(101)),
+            ([frame(0x02, &[0; 60]), frame(0x00, &[0; 41])].concat(), None),
+            ([frame(0x02, &[0; 60]), frame(0x80, &[0; 41])].concat(), Some(101)),
+            (
+                vec![0x82, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255],
+                Some(i64::MAX as u64),
+            ),
+        ] {
+            let input = [frame(0x81, b"before"), tail].concat();
+            let (inbox, result) = feed(&mut reader(100), &input, &[usize::MAX], ALL);
+            assert_eq!(result.map_err(|violation| violation.close), Err(1009));
+            assert_eq!(inbox.messages[1..], [Incoming::TooLarge { bytes }]);
+        }
+        let (inbox, result) = feed(&mut reader(100), &frame(0x82, &[0; 100]), &[7], ALL);
+        assert_eq!((inbox.messages.len(), result), (1, Ok(())));
+    }
+
+    #[test]
+    fn a_compressed_bomb_is_too_large() {
+        let mut state = flate2::Compress::new(flate2::Compression::best(), false);
+        let mut bomb = Vec::with_capacity(1 << 20);
+        state
+            .compress_vec(&vec![b'a'; 5_000_000], &mut bomb, flate2::FlushCompress::Sync)
+            .unwrap();
+        let agreement = Agreement::read("permessage-deflate").unwrap().unwrap();
+        let mut reader = Reader::new(1_000_000, false, Some(Inflater::new(agreement)));
+        let (inbox, result) = feed(&mut reader, &frame(0xc1, &bomb), &[1000], ALL);
+        assert_eq!(result.map_err(|violation| violation.close), Err(1009));
+        assert_eq!(inbox.messages, [Incoming::TooLarge { bytes: None }]);
+    }
+
+    #[test]
+    fn kept_messages_do_not_keep_the_read_buffer() {
+        let small = frame(0x82, &[1; 100]);
+        let (inbox, _) = read(&small);
+        let Some(Incoming::Message(Payload::Binary(bytes))) = inbox.messages.into_iter().next() else {
+            panic!("no message")
+        };
+        assert!(bytes.try_into_mut().is_ok_and(|bytes| bytes.capacity() <= 128));
+    }
+
+    proptest! {
+        /// However the bytes arrive, and however little room there is, the messages are the same.
+        #[test]
+        fn any_split_gives_the_same_messages(
+            messages in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..6000), 1..4usize, any::<bool>()), 1..8),
+            sizes in prop::collection::vec(1..5000usize, 1..6),
+            room in (1..4usize, 1..10_000usize),
+        ) {
+            let mut state = flate2::Compress::new(flate2::Compression::fast(), false);
+            let mut bytes = Vec::new();
+            for (content, fragments, compress) in &messages {
+                let mut wire = content.clone();
+                if *compress {
+                    wire = Vec::with_capacity(content.len() * 2 + 100);
+                    state.compress_vec(content, &mut wire, flate2::FlushCompress::Sync).unwrap();
+                    wire.truncate(wire.len() - 4);
+                }
+                let step = wire.len() / fragments + 1;
+                let count = wire.chunks(step).count().max(1);
+                for index in 0..count {
+                    let piece = wire.get(index * step..).unwrap_or_default();
+                    let piece = &piece[..piece.len().min(step)];
+                    let opcode = if index == 0 { 2 | if *compress { 0x40 } else { 0 } } else { 0 };
+                    let fin = if index + 1 == count { 0x80 } else { 0 };
+                    bytes.extend(frame(opcode | fin, piece));
+                    bytes.extend(frame(0x89, b"between"));
+                }
+            }
+            let agreement = Agreement::read("permessage-deflate").unwrap().unwrap();
+            let mut reader = Reader::new(1 << 20, false, Some(Inflater::new(agreement)));
+            let room = Room { messages: room.0, bytes: room.1 };
+            let (inbox, result) = feed(&mut reader, &bytes, &sizes, room);
+            prop_assert_eq!(result, Ok(()));
+            let expected: Vec<_> = messages
+                .into_iter()
+                .map(|(content, ..)| Incoming::Message(Payload::Binary(Bytes::from(content))))
+                .collect();
+            prop_assert_eq!(inbox.messages, expected);
+        }
+
+        /// No input makes it panic, loop or take more than it was given.
+        #[test]
+        fn any_rubbish_is_taken_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300), sizes in prop::collection::vec(1..50usize, 1..4)) {
+            let agreement = Agreement::read("permessage-deflate").unwrap().unwrap();
+            let mut reader = Reader::new(1000, true, Some(Inflater::new(agreement)));
+            let _ = feed(&mut reader, &bytes, &sizes, ALL);
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! Servers that refuse, hang, break off or break the rules: each fault has its own word, and says nothing secret.
+
+use std::time::Duration;
+
+use longwire::core::io::{Incoming, LinkEnd, LinkEvent};
+use longwire::wire::code::Code;
+use tokio::io::AsyncReadExt;
+
+use super::servers::{close, frame, listen, scripted, switching, upgraded};
+use super::{Line, PATIENCE, target, text};
+
+/// A URL whose secrets must not be repeated.
+fn secret_url(port: u16) -> String {
+    format!("ws://canary:canary@127.0.0.1:{port}/canary?token=canary")
+}
+
+/// Dials, and expects the dial to fail.
+async fn refused(port: u16) -> LinkEnd {
+    let mut target = target(secret_url(port));
+    target.headers = vec![
+        ("Cookie".to_owned(), "canary".to_owned()),
+        ("X-Canary".to_owned(), "canary".to_owned()),
+    ];
+    failing(target, port).await
+}
+
+async fn failing(target: longwire::core::io::Target, port: u16) -> LinkEnd {
+    let mut line = Line::dial(target);
+    let end = match line.next().await {
+        LinkEvent::Ended(end) => end,
+        other => panic!("not refused: {other:?}"),
+    };
+    let message = &end.error.as_ref().expect("no error").message;
+    assert!(message.contains(&format!("127.0.0.1:{port}")), "{message}");
+    assert!(!message.to_lowercase().contains("canary"), "{message}");
+    assert_eq!((end.code, end.taken), (None, 0));
+    end
+}
+
+fn code(end: &LinkEnd) -> Code {
+    end.error.as_ref().expect("no error").code
+}
+
+/// A server that says this to whatever is asked, and hangs up.
+async fn answering(answer: &'static str) -> u16 {
+    let (port, _) = scripted(move |mut peer| async move {
+        peer.head().await;
+        peer.say(answer).await;
+    })
+    .await;
+    port
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let (listener, port) = listen().await;
+    drop(listener);
+    assert_eq!(code(&refused(port).await), Code::Refused);
+}
+
+#[tokio::test]
+async fn the_name_does_not_exist() {
+    let mut line = Line::dial(target("ws://no-such-host.invalid:1/?token=canary"));
+    let (_, end) = line.ended().await;
+    let error = end.error.unwrap();
+    assert_eq!(error.code, Code::Dns);
+    assert!(
+        error.message.contains("no-such-host.invalid"),
+        "{}",
+        error.message
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_gives_status_and_body() {
+    let port = answering(
+        "HTTP/1.1 401 Unauthorized\r\nContent-Length: 15\r\nSet-Cookie: canary=1\r\n\r\ntoken\r\nexpired!\r\n",
+    )
+    .await;
+    let end = refused(port).await;
+    assert_eq!(
+        (code(&end), end.status, end.reason.as_deref()),
+        (Code::HttpStatus, Some(401), Some("token  expired!"))
+    );
+    assert_eq!(end.retry_after, None);
+}
+
+#[tokio::test]
+async fn retry_after_is_heard_as_seconds_and_as_a_date() {
+    let port = answering("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n").await;
+    let end = refused(port).await;
+    assert_eq!(
+        (end.status, end.retry_after),
+        (Some(503), Some(Duration::from_secs(7)))
+    );
+    let port = answering(
+        "HTTP/1.1 429 Slow Down\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\nContent-Length: 0\r\n\r\n",
+    )
+    .await;
+    let end = refused(port).await;
+    assert_eq!(
+        (end.status, end.retry_after),
+        (Some(429), Some(Duration::from_secs(60)))
+    );
+}
+
+#[tokio::test]
+async fn of_an_endless_refusal_only_the_beginning_is_read() {
+    let (port, server) = scripted(|mut peer| async move {
+        peer.head().await;
+        peer.say("HTTP/1.1 500 No\r\nContent-Length: 1000000000\r\n\r\n")
+            .await;
+        for _ in 0..100_000 {
+            if tokio::io::AsyncWriteExt::write_all(&mut peer.stream, &[b'x'; 10_000])
+                .await
+                .is_err()
+            {
+                return true;
+            }
+        }
+        false
+    })
+    .await;
+    let end = refused(port).await;
+    assert_eq!(
+        (end.status, end.reason.map(|reason| reason.len())),
+        (Some(500), Some(500))
+    );
+    assert!(server.await.unwrap(), "everything was read");
+}
+
+#[tokio::test]
+async fn a_redirect_is_told_and_not_followed() {
+    let (elsewhere, elsewhere_port) = listen().await;
+    let (port, _) = scripted(move |mut peer| async move {
+        peer.head().await;
+        peer.say(format!(
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{elsewhere_port}/canary\r\nContent-Length: 0\r\n\r\n"
+        ))
+        .await;
+        peer.until_end().await;
+    })
+    .await;
+    let end = refused(port).await;
+    assert_eq!((code(&end), end.status), (Code::HttpStatus, Some(302)));
+    assert!(futures_util::FutureExt::now_or_never(elsewhere.accept()).is_none());
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_times_out_and_the_stage_is_named() {
+    for (scheme, stage) in [("ws", "the WebSocket handshake"), ("wss", "TLS")] {
+        let (port, _server) = scripted(|mut peer| async move { peer.until_end().await }).await;
+        let mut target = target(format!("{scheme}://127.0.0.1:{port}/?token=canary"));
+        target.connect_timeout = Duration::from_millis(200);
+        let end = failing(target, port).await;
+        assert_eq!(code(&end), Code::Timeout);
+        assert!(end.error.unwrap().message.contains(stage), "{scheme}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_no_handshake() {
+    for answer in [
+        "",
+        "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: d3Jvbmc=\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+    ] {
+        let port = answering(answer).await;
+        let end = refused(port).await;
+        assert_eq!((code(&end), end.status), (Code::Handshake, None), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn extensions_and_subprotocols_that_were_not_asked_for_are_refused() {
+    for line in [
+        "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+        "Sec-WebSocket-Protocol: surprise\r\n",
+    ] {
+        let (port, _) = scripted(move |mut peer| async move { peer.accept(line).await }).await;
+        assert_eq!(code(&refused(port).await), Code::Handshake, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_list_in_connection_is_fine_and_so_are_early_messages() {
+    let (port, server) = scripted(|mut peer| async move {
+        let head = peer.head().await;
+        let answer = switching(&head, "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n")
+            .replace("Connection: Upgrade", "Connection: keep-alive, Upgrade");
+        // The first frame and a half in the same packet as the answer.
+        let frames = [frame(0x81, "early"), frame(0x81, "later")].concat();
+        let (now, later) = frames.split_at(9);
+        peer.say([answer.as_bytes(), now].concat()).await;
+        peer.say(later).await;
+        peer.until_end().await;
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    assert_eq!(line.messages(2).await, [text("early"), text("later")]);
+    drop(line);
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_end_in_the_middle_of_a_frame_is_a_lost_link_behind_the_messages() {
+    let (port, _) = upgraded(|mut peer| async move {
+        peer.say(frame(0x81, "whole")).await;
+        peer.say(&frame(0x81, "never finished")[..5]).await;
+    })
+    .await;
+    let mut line = Line::dial(target(secret_url(port)));
+    line.opened().await;
+    let (messages, end) = line.ended().await;
+    assert_eq!(messages, [text("whole")]);
+    assert_eq!((end.code, code(&end)), (Some(1006), Code::LinkLost));
+    assert!(!end.error.unwrap().message.contains("canary"));
+}
+
+#[tokio::test]
+async fn a_reset_is_a_lost_link() {
+    let (port, _) = upgraded(|mut peer| async move {
+        peer.frame().await;
+        peer.stream.set_zero_linger().unwrap();
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    line.transmit(longwire::wire::payload::Payload::text("x"));
+    let (_, end) = line.ended().await;
+    assert_eq!((end.code, code(&end), end.taken), (Some(1006), Code::LinkLost, 1));
+}
+
+#[tokio::test]
+async fn close_codes_and_reasons_arrive_and_are_answered() {
+    for (payload, expected, reason) in [
+        (close(1000, "done"), 1000, Some("done")),
+        (close(1001, ""), 1001, None),
+        (close(4321, "because"), 4321, Some("because")),
+        (Vec::new(), 1005, None),
+    ] {
+        let sent = payload.clone();
+        let (port, server) = upgraded(move |mut peer| async move {
+            peer.say([frame(0x81, "last"), frame(0x88, sent)].concat()).await;
+            let answer = peer.frame().await;
+            // The client waits for us to end the connection.
+            drop(peer);
+            answer
+        })
+        .await;
+        let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+        line.opened().await;
+        let (messages, end) = line.ended().await;
+        assert_eq!(messages, [text("last")]);
+        assert_eq!(
+            (end.code, end.reason.as_deref(), end.error),
+            (Some(expected), reason, None)
+        );
+        let answer = server.await.unwrap().expect("no close frame came back");
+        assert_eq!((answer.first, answer.payload.get(..2)), (0x88, payload.get(..2)));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_the_rules_is_told_and_left() {
+    for (bytes, answer) in [
+        (vec![0x81, 0x81, 0, 0, 0, 0, b'x'], 1002),
+        (frame(0x83, ""), 1002),
+        (frame(0xc1, "not agreed"), 1002),
+        (frame(0x81, [0xff]), 1007),
+        (frame(0x88, close(1006, "")), 1002),
+    ] {
+        let (port, server) = upgraded(move |mut peer| async move {
+            peer.say([frame(0x81, "fine"), bytes].concat()).await;
+            peer.frame().await
+        })
+        .await;
+        let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+        line.opened().await;
+        let (messages, end) = line.ended().await;
+        assert_eq!(messages, [text("fine")]);
+        assert_eq!((end.code, code(&end)), (Some(1006), Code::ServerProtocol));
+        let frame = server.await.unwrap().expect("no close frame came");
+        assert_eq!(
+            (frame.first, &frame.payload[..2]),
+            (0x88, &u16::to_be_bytes(answer)[..])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_message_too_large_is_told_in_its_place_and_ends_the_link() {
+    let (port, server) = upgraded(|mut peer| async move {
+        peer.say([frame(0x81, "fine"), frame(0x82, vec![0; 1001])].concat())
+            .await;
+        peer.frame().await
+    })
+    .await;
+    let mut target = target(format!("ws://127.0.0.1:{port}"));
+    target.max_message = 1000;
+    let mut line = Line::dial(target);
+    line.opened().await;
+    let (messages, end) = line.ended().await;
+    assert_eq!(messages, [text("fine"), Incoming::TooLarge { bytes: Some(1001) }]);
+    assert_eq!(code(&end), Code::TooLarge);
+    let frame = server.await.unwrap().expect("no close frame came");
+    assert_eq!(&frame.payload[..2], &u16::to_be_bytes(1009)[..]);
+}
+
+#[tokio::test]
+async fn a_dial_ends_exactly_once() {
+    let (port, _) = upgraded(|mut peer| async move { peer.say(frame(0x88, close(1000, ""))).await }).await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.ended().await;
+    line.dials.settle().await;
+    drop(line.dials);
+    assert!(line.events.recv().await.is_none());
+}
+
+#[tokio::test]
+async fn a_dial_that_is_hung_up_while_it_dials_says_nothing() {
+    let (port, server) = scripted(|mut peer| async move {
+        peer.head().await;
+        peer.stream.read_u8().await.is_err()
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    while server.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    line.dials.hang_up(super::DIAL, 1000, String::new());
+    tokio::time::timeout(PATIENCE, line.dials.settle()).await.unwrap();
+    drop(line.dials);
+    assert!(line.events.recv().await.is_none());
+}

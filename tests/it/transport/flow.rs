@@ -1,0 +1,309 @@
+//! What flows on an open link: pings, pauses, slow sockets, full queues, goodbyes.
+
+use longwire::core::io::LinkEvent;
+use longwire::transport::NetworkSettings;
+use longwire::wire::payload::Payload;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+
+use super::servers::{Frame, close, frame, payload, upgraded};
+use super::{DIAL, Line, PATIENCE, binary, target, text};
+
+fn pong(payload: impl AsRef<[u8]>) -> Option<Frame> {
+    Some(Frame {
+        first: 0x8a,
+        payload: payload.as_ref().to_vec(),
+    })
+}
+
+#[tokio::test]
+async fn a_ping_proves_what_was_transmitted_before_it() {
+    let (port, server) = upgraded(|mut peer| async move {
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let frame = peer.frame().await.unwrap();
+            seen.push((frame.first, frame.payload.clone()));
+        }
+        // Not ours, malformed, then only the latest.
+        peer.say([frame(0x8a, "whatever"), frame(0x8a, "?"), frame(0x8a, &seen[3].1)].concat())
+            .await;
+        peer.until_end().await;
+        seen
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    line.transmit(Payload::text("one"));
+    line.dials.ping(DIAL, 11);
+    line.transmit(Payload::Json("{}".into()));
+    line.dials.ping(DIAL, 12);
+    line.written(2).await;
+    assert_eq!((line.pong().await, line.pong().await), (11, 12));
+    drop(line);
+    let seen = server.await.unwrap();
+    assert_eq!(
+        seen,
+        [
+            (0x81, b"one".to_vec()),
+            (0x89, 11u64.to_be_bytes().to_vec()),
+            (0x81, b"{}".to_vec()),
+            (0x89, 12u64.to_be_bytes().to_vec()),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn pings_are_answered_and_are_a_sign_of_life() {
+    let (port, server) = upgraded(|mut peer| async move {
+        peer.say(frame(0x89, "are you there?")).await;
+        peer.frame().await
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    let event = line.next().await;
+    assert!(matches!(event, LinkEvent::Alive), "{event:?}");
+    assert_eq!(server.await.unwrap(), pong("are you there?"));
+}
+
+#[tokio::test]
+async fn a_part_of_a_message_is_a_sign_of_life() {
+    let (go, wait) = oneshot::channel::<()>();
+    let (port, _server) = upgraded(|mut peer| async move {
+        let whole = frame(0x82, vec![1; 100_000]);
+        peer.say(&whole[..50_000]).await;
+        wait.await.unwrap();
+        peer.say(&whole[50_000..]).await;
+        peer.until_end().await;
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    let event = line.next().await;
+    assert!(matches!(event, LinkEvent::Alive), "{event:?}");
+    go.send(()).unwrap();
+    assert_eq!(line.messages(1).await, [binary(vec![1; 100_000])]);
+}
+
+#[tokio::test]
+async fn a_paused_link_answers_pings_and_writes_and_loses_nothing() {
+    let (paused, wait) = oneshot::channel::<()>();
+    let (port, server) = upgraded(|mut peer| async move {
+        wait.await.unwrap();
+        let written = peer.frame().await;
+        for n in 0..10 {
+            peer.say([frame(0x81, format!("{n}")), frame(0x89, format!("{n}"))].concat())
+                .await;
+            assert_eq!(peer.frame().await, pong(format!("{n}")));
+        }
+        for n in 10..2000 {
+            peer.say(frame(0x81, format!("{n}"))).await;
+        }
+        peer.until_end().await;
+        written
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    line.dials.pause(DIAL);
+    paused.send(()).unwrap();
+    line.transmit(Payload::text("while paused"));
+    loop {
+        match line.next().await {
+            LinkEvent::Written(1) => break,
+            LinkEvent::Alive => {}
+            other => panic!("while paused: {other:?}"),
+        }
+    }
+    line.dials.resume(DIAL);
+    let expected: Vec<_> = (0..2000).map(|n| text(n.to_string())).collect();
+    assert_eq!(line.messages(2000).await, expected);
+    drop(line);
+    assert_eq!(server.await.unwrap().unwrap().payload, b"while paused");
+}
+
+#[tokio::test]
+async fn a_paused_link_stops_reading_in_the_end() {
+    let (port, server) = upgraded(|mut peer| async move {
+        let whole = frame(0x82, vec![1; 60_000]);
+        let mut sent = 0;
+        // Until nobody takes it any more: far less than this fits into both sockets' buffers.
+        for _ in 0..10_000 {
+            let write = peer.stream.write_all(&whole);
+            if tokio::time::timeout(std::time::Duration::from_millis(300), write)
+                .await
+                .is_err()
+            {
+                return sent;
+            }
+            sent += 1;
+        }
+        sent
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    line.dials.pause(DIAL);
+    assert!(server.await.unwrap() < 10_000, "everything was read");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_read_is_still_heard() {
+    let (heard, wait) = oneshot::channel::<()>();
+    let (port, server) = upgraded(|mut peer| async move {
+        for n in 0..100 {
+            peer.say(frame(0x81, n.to_string())).await;
+        }
+        wait.await.unwrap();
+        let mut bytes = 0;
+        while let Some(frame) = peer.frame().await {
+            bytes += frame.payload.len();
+            if frame.first == 0x88 {
+                break;
+            }
+        }
+        bytes
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    for _ in 0..20 {
+        line.transmit(payload(1_000_000, false));
+    }
+    let expected: Vec<_> = (0..100).map(|n| text(n.to_string())).collect();
+    assert_eq!(line.messages(100).await, expected);
+    heard.send(()).unwrap();
+    line.written(20).await;
+    line.dials.hang_up(DIAL, 1000, String::new());
+    assert_eq!(server.await.unwrap(), 20_000_002);
+}
+
+#[tokio::test]
+async fn when_nobody_takes_the_events_the_link_still_writes_and_loses_nothing() {
+    const COUNT: usize = 50_000;
+    let (port, server) = upgraded(|mut peer| async move {
+        let (mut reading, mut writing) = peer.stream.split();
+        let say = async {
+            for n in 0..COUNT {
+                writing.write_all(&frame(0x81, n.to_string())).await.unwrap();
+            }
+        };
+        let hear = async {
+            let mut first = [0; 6 + 5];
+            reading.read_exact(&mut first).await.unwrap();
+        };
+        tokio::join!(say, hear);
+        peer.until_end().await;
+    })
+    .await;
+    let target = target(format!("ws://127.0.0.1:{port}"));
+    let mut line = Line::dial_by(NetworkSettings::default(), target, 1);
+    line.opened().await;
+    line.transmit(Payload::text("hello"));
+    // Nothing is taken until the queue has been full for a while.
+    while line.events.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    let expected: Vec<_> = (0..COUNT).map(|n| text(n.to_string())).collect();
+    assert_eq!(line.messages(COUNT).await, expected);
+    drop(line);
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn many_messages_come_in_few_events() {
+    let (port, _server) = upgraded(|mut peer| async move {
+        let all: Vec<u8> = (0..1000).flat_map(|n| frame(0x81, n.to_string())).collect();
+        peer.say(all).await;
+        peer.until_end().await;
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    let mut messages = Vec::new();
+    let mut largest = 0;
+    while messages.len() < 1000 {
+        if let LinkEvent::Messages(more) = line.next().await {
+            largest = largest.max(more.len());
+            messages.extend(more);
+        }
+    }
+    assert!((20..=256).contains(&largest), "{largest} in one event");
+}
+
+#[tokio::test]
+async fn hanging_up_writes_what_was_transmitted_then_closes_and_is_silent() {
+    let (port, server) = upgraded(|mut peer| async move {
+        let mut frames = Vec::new();
+        while let Some(frame) = peer.frame().await {
+            frames.push((frame.first, frame.payload.clone()));
+            if frame.first == 0x88 {
+                peer.say(super::servers::frame(0x88, &frame.payload)).await;
+                break;
+            }
+        }
+        frames
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    for n in 0..50 {
+        line.transmit(Payload::text(n.to_string()));
+    }
+    line.dials.hang_up(DIAL, 4000, "bye".to_owned());
+    let frames = server.await.unwrap();
+    let mut expected: Vec<_> = (0..50).map(|n| (0x81, n.to_string().into_bytes())).collect();
+    expected.push((0x88, close(4000, "bye")));
+    assert_eq!(frames, expected);
+    tokio::time::timeout(PATIENCE, line.dials.settle()).await.unwrap();
+    drop(line.dials);
+    while let Some((_, event)) = line.events.recv().await {
+        assert!(!matches!(event, LinkEvent::Ended(_)), "{event:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_the_goodbye_is_left_all_the_same() {
+    let (port, server) = upgraded(|mut peer| async move {
+        peer.until_end().await;
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    line.dials.hang_up(DIAL, 1000, String::new());
+    tokio::time::timeout(PATIENCE, line.dials.settle()).await.unwrap();
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_reset_taken_lies_between_what_was_written_and_what_was_given() {
+    let (go, wait) = oneshot::channel::<()>();
+    let (port, _) = upgraded(|peer| async move {
+        wait.await.unwrap();
+        peer.stream.set_zero_linger().unwrap();
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    for _ in 0..200 {
+        line.transmit(payload(100_000, false));
+    }
+    line.written(1).await;
+    go.send(()).unwrap();
+    let mut written = 1;
+    let end = loop {
+        match line.next().await {
+            LinkEvent::Written(count) => written = count,
+            LinkEvent::Ended(end) => break end,
+            _ => {}
+        }
+    };
+    assert!(
+        (written..=written + 1).contains(&end.taken) && end.taken < 200,
+        "written {written}, taken {}",
+        end.taken
+    );
+}
