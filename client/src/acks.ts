@@ -81,7 +81,7 @@ export class Acks {
     this.#flight.splice(0, count);
     this.#fresh += count;
     if (this.#fresh >= this.#quarter) void this.flush();
-    else this.#timer ??= this.#clock.setTimeout(() => void this.flush(), ACK_DELAY);
+    else this.#soon();
   }
 
   /** Acknowledges what is finished now. Resolves when the acknowledgement has been handed over. */
@@ -95,16 +95,23 @@ export class Acks {
     await this.#writing;
   }
 
-  /** A new attachment begins: what was acknowledged on the old one may not have arrived. */
+  /**
+   * A new attachment begins: what was acknowledged on the old one may not have arrived. Not at once: the broker
+   * refuses an acknowledgement of what it has not delivered again yet.
+   */
   again(): void {
     this.#acknowledged = -1;
-    if (this.#position > 0) void this.flush();
+    if (this.#position > 0) this.#soon();
   }
 
   /** Nothing is acknowledged any more. */
   close(): void {
     this.#closed = true;
     this.#clock.clearTimeout(this.#timer);
+  }
+
+  #soon(): void {
+    this.#timer ??= this.#clock.setTimeout(() => void this.flush(), ACK_DELAY);
   }
 
   async #write(): Promise<void> {

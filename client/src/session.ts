@@ -473,13 +473,13 @@ export class Session implements AsyncIterable<Received> {
     if (goesOn && this.#acks) this.#delivered = Math.max(this.#delivered, opened.seq);
     else this.#begin(opened);
     this.#acks?.again();
-    const known = new Set(opened.subscriptions.map(keyOf));
+    const known = new Set(opened.subscriptions.map(({ key }) => key));
     for (const [key, { frame }] of this.#subscriptions) {
       if (!known.has(key) && !this.#pending.find(frame.id)) this.#tell(frame);
     }
     this.#pending.attached();
     if (this.#state !== opened.state) {
-      this.#enter({ state: opened.state, subprotocol: opened.subprotocol ?? undefined });
+      this.#enter({ state: opened.state, subprotocol: opened.subprotocol });
     }
     if (opened.state !== "closed") this.#inbox.revive();
     for (const { resolve } of this.#opening.splice(0)) resolve(this);
@@ -762,12 +762,6 @@ function isEvent(data: unknown): data is EventPayload {
   return (
     typeof (data as EventPayload | null)?.event === "string" && Array.isArray((data as EventPayload).args)
   );
-}
-
-function keyOf(subscription: unknown): string {
-  return typeof subscription === "string"
-    ? subscription
-    : String((subscription as { key?: unknown } | null)?.key);
 }
 
 /** Roughly the bytes of a frame's content. */

@@ -280,13 +280,13 @@ export class LongwireSocket extends EventTarget {
   /** The connection is over, well or not. */
   #ended(state: Partial<StateEvent>): void {
     if (this.#readyState === CLOSED) return;
-    const code = state.code ?? (this.#asked ? (this.#asked.code ?? 1005) : 1006);
+    const code = this.#asked ? (this.#asked.code ?? 1005) : (state.code ?? 1006);
     const clean = code !== 1006 && this.#opened;
     if (!clean) {
       this.#fail();
       return;
     }
-    const reason = state.reason ?? this.#asked?.reason ?? "";
+    const reason = this.#asked?.reason ?? state.reason ?? "";
     this.#finish(new CloseEvent("close", { wasClean: true, code, reason }));
   }
 

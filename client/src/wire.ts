@@ -35,8 +35,8 @@ export type Retry = "no" | "now" | "later" | "auth" | "action";
 /** How a `send` ended. */
 export type OutcomeWord = "sent" | "confirmed" | "unknown" | "failed" | "expired" | "dropped" | "cancelled";
 
-/** Why records were lost. */
-export type GapReason = "overflow" | "age" | "too-large" | "crash" | "journal";
+/** Why records were lost. `acknowledged`: a position before one's own acknowledgement was offered. */
+export type GapReason = "overflow" | "age" | "too-large" | "crash" | "journal" | "acknowledged";
 
 /** What the broker could do with the offered position. */
 export type ResumeAnswer = "fresh" | "exact" | "gap" | "reset";
@@ -313,9 +313,9 @@ export interface Opened {
   /** The newest record in the log. */
   last: number;
   state: LinkState;
-  subprotocol?: string | null;
+  subprotocol?: string;
   outbox: { id: string; state: string }[];
-  subscriptions: unknown[];
+  subscriptions: { key: string; state: Subscription["state"] }[];
   ignored: string[];
 }
 interface RecordFields {
@@ -414,31 +414,40 @@ export interface Detached {
   session: string;
   reason: "superseded" | "closed" | "expired";
 }
-/** Counters of one session. */
+/** Counters of one session, or of all. */
 export interface SessionCounters {
   session?: string;
+  origin?: string;
+  profile?: string;
+  /** Scheme, host and path. */
+  url?: string;
   state?: LinkState;
+  durability?: "memory" | "disk";
   dials: number;
   reconnects: number;
-  connectedSince?: number | null;
+  /** Milliseconds since 1970. */
+  connectedSince?: number;
   received: { messages: number; bytes: number };
   sent: { messages: number; bytes: number };
   queued: number;
   unacknowledged: number;
   dropped: number;
   outbox: number;
-  /** Microseconds. */
-  rtt?: { p50: number; p99: number; max: number } | null;
-  clients?: unknown;
-  [more: string]: unknown;
+  /** Round trips, in microseconds. */
+  rtt?: { p50: number; p99: number; max: number };
+  clients: number;
 }
 export interface StatusAnswer {
   type: "status";
   id: string;
-  sessions?: SessionCounters[];
-  total?: SessionCounters;
-  broker?: unknown;
-  [more: string]: unknown;
+  version: string;
+  /** Milliseconds. */
+  uptime: number;
+  /** Resident bytes of the broker. */
+  rss: number;
+  ports: number;
+  total: SessionCounters;
+  sessions: SessionCounters[];
 }
 export interface Pong {
   type: "pong";
@@ -452,7 +461,7 @@ export interface ErrorFrame extends WireError {
   type: "error";
   id?: string;
   session?: string;
-  detail?: unknown;
+  detail?: string;
 }
 export interface GoAway {
   type: "goaway";

@@ -73,5 +73,7 @@ test("on a new attachment the position is acknowledged again", async () => {
   await clock.advance(ACK_DELAY);
   all.again();
   await settle();
+  assert.equal(log.length, 2);
+  await clock.advance(ACK_DELAY);
   assert.deepEqual(log, ["keep 1", "ack 1", "keep 1", "ack 1"]);
 });

@@ -229,7 +229,7 @@ export class FakeBroker {
       last,
       state: session.state,
       outbox: [...session.ids].filter(([, end]) => end === "").map(([id]) => ({ id, state: "waiting" })),
-      subscriptions: [...session.subscriptions],
+      subscriptions: [...session.subscriptions].map((key) => ({ key, state: "active" })),
       ignored: [],
     });
     this.#deliver(session, attachment, answer === "reset");
@@ -255,7 +255,15 @@ export class FakeBroker {
       });
       return;
     }
-    if (frame.type === "ack") {
+    if (frame.type === "ack" && frame.seq > attachment.cursor) {
+      port.say({
+        type: "error",
+        code: "bad-frame",
+        message: "never delivered here",
+        retry: "no",
+        session: session.name,
+      });
+    } else if (frame.type === "ack") {
       session.acked.set(client, Math.max(frame.seq, session.acked.get(client) ?? 0));
       this.#deliver(session, attachment);
     } else if (frame.type === "send" || frame.type === "request") {
@@ -273,6 +281,10 @@ export class FakeBroker {
       session.attached.delete(client);
       port.say({ type: "ok", id });
     } else if (frame.type === "close") {
+      this.link(session.name, "closed", {
+        code: frame.code ?? 1000,
+        ...(frame.reason ? { reason: frame.reason } : {}),
+      });
       this.sessions.delete(session.name);
       for (const { port: each } of session.attached.values()) {
         each.say({ type: "detached", session: session.name, reason: "closed" });

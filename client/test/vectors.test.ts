@@ -1,0 +1,99 @@
+// The wire types against the vectors that the Rust side is tested with.
+
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { split } from "../src/parts.js";
+import type { ToBroker } from "../src/wire.js";
+import { settle } from "./support/clock.js";
+import { type Direction, errorCodes, faults, gapReasons, types } from "./support/schema.js";
+import { worker } from "./support/worker.js";
+
+interface Vector {
+  name: string;
+  direction: Direction;
+  frame: unknown;
+}
+
+// The tests run in client/.
+const folder = "../tests/vectors";
+const skip = existsSync(folder) ? false : "there are no vectors yet";
+
+function vectors(): Vector[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(".json"))
+    .flatMap((name) => JSON.parse(readFileSync(`${folder}/${name}`, "utf8")) as Vector[])
+    .filter(({ direction }) => direction === "to-broker" || direction === "to-extension");
+}
+
+test("every vector is as the types say", { skip }, () => {
+  const wrong = vectors().flatMap(({ name, direction, frame }) =>
+    faults(direction, frame).map((fault) => `${name}: ${fault}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test("every type has a vector", { skip }, () => {
+  for (const direction of ["to-broker", "to-extension"] as const) {
+    const seen = new Set(
+      vectors()
+        .filter((vector) => vector.direction === direction)
+        .map(({ frame }) => (frame as { type: string }).type),
+    );
+    // Socket.IO has vectors when the broker speaks it.
+    const missing = types(direction).filter((type) => !seen.has(type) && type !== "reply");
+    assert.deepEqual(missing, [], direction);
+  }
+});
+
+test("what the SDK says is as the types say", async () => {
+  const life = worker({ needs: ["disk"] });
+  const session = await life.bridge.open("s", "ws://x", { auth: "provider", conflict: "keep" });
+  session.on("message", () => undefined);
+  session.subscribe("k", { send: ["a", { b: 1 }], undo: [new Uint8Array(2)], confirm: { "/a": 1 } })();
+  session.onAuth(() => ({ headers: { a: "b" } }));
+  life.broker.authNeeded("s");
+  void session.request("x", { match: { jsonrpc: true }, timeout: 5 }).catch(() => 0);
+  await settle();
+  life.broker.text("s", "m");
+  await life.clock.advance(50);
+  await session.send("x", { ttl: 5, volatile: true, ifLost: "resend", confirm: { out: "/id", in: "/id" } });
+  await session.window(1, 2);
+  await session.reconnect();
+  await life.bridge.status();
+  await life.bridge.ping();
+  await session.detach();
+  await (await life.bridge.open("s", "ws://x")).close(3000, "bye");
+  const said = life.fake.port.said as ToBroker[];
+  for (const frame of said) assert.deepEqual(faults("to-broker", frame), [], JSON.stringify(frame));
+  const spoken = new Set(said.map(({ type }) => type));
+  const silent = types("to-broker").filter((type) => !spoken.has(type as "ack") && type !== "cancel");
+  assert.deepEqual(silent, ["reply"]);
+});
+
+test("the error codes and reasons are those of the Rust side", () => {
+  const source = readFileSync("../src/wire/code.rs", "utf8");
+  const table = source.slice(source.indexOf("codes! {"));
+  const codes = [...table.slice(0, table.indexOf("\n}")).matchAll(/= "([a-z-]+)"/g)].map(([, word]) => word);
+  assert.deepEqual(codes.sort(), errorCodes.sort());
+  const reasons = source.slice(source.indexOf("impl GapReason")).matchAll(/=> "([a-z-]+)"/g);
+  assert.deepEqual([...reasons].map(([, word]) => word).sort(), gapReasons.sort());
+});
+
+test("the checks do check", () => {
+  const hello = { type: "hello", protocol: 1 };
+  assert.deepEqual(faults("to-broker", hello), []);
+  assert.deepEqual(faults("to-broker", { ...hello, client: "" }), ['`client` is ""']);
+  assert.deepEqual(faults("to-broker", { type: "hello", colour: 1 }), [
+    "`protocol` is missing",
+    "`colour` is not in the types",
+  ]);
+  assert.deepEqual(faults("to-broker", { type: "send", session: "s", text: "a", json: 1 }), [
+    "there is not exactly one payload",
+  ]);
+  assert.deepEqual(faults("to-extension", hello), ["type `hello` is not in the types"]);
+  const [part] = split("x", "p1");
+  assert.deepEqual(faults("to-extension", { type: "batch", frames: [part, { type: "ok" }] }), [
+    "`id` is missing",
+  ]);
+});
