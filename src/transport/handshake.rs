@@ -55,9 +55,16 @@ where
 {
     let key = generate_key();
     let request = request(target, place, &key)?;
-    let broken = |error: hyper::Error| DialError::Handshake {
-        place: place.clone(),
-        why: describe(&error),
+    let broken = |error: hyper::Error| match tls_fault(&error) {
+        // TLS 1.3 tells a refused client certificate only now.
+        Some(why) => DialError::Tls {
+            place: place.clone(),
+            why,
+        },
+        None => DialError::Handshake {
+            place: place.clone(),
+            why: describe(&error),
+        },
     };
     let (response, mut connection) = exchange(stream, request).await.map_err(broken)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -123,6 +130,13 @@ where
         work.as_mut().poll(cx)
     })
     .await
+}
+
+/// What TLS has to say about a broken connection, if anything.
+fn tls_fault(error: &hyper::Error) -> Option<String> {
+    let source = std::error::Error::source(error)?.downcast_ref::<std::io::Error>()?;
+    let fault = source.get_ref()?.downcast_ref::<rustls::Error>()?;
+    Some(fault.to_string())
 }
 
 /// hyper's words without the addresses and values that may stand in a source's.

@@ -54,14 +54,23 @@ impl Network {
     /// Dials a target, within its `connect_timeout`.
     pub(crate) async fn dial(&self, target: &Target) -> Result<Upgraded<Stream>, DialError> {
         let (place, secure) = place(&target.url)?;
-        let mut stage = "the name's resolution";
+        let mut stage = Stage::Waiting("the name's resolution");
         let attempt = self.attempt(target, &place, secure, &mut stage);
         match tokio::time::timeout(target.connect_timeout, attempt).await {
             Ok(result) => result,
-            Err(_) => Err(DialError::Timeout {
-                place,
-                after: target.connect_timeout,
-                stage,
+            Err(_) => Err(match stage {
+                Stage::Waiting(stage) => DialError::Timeout {
+                    place,
+                    after: target.connect_timeout,
+                    stage,
+                },
+                Stage::Proxy(proxy) => DialError::Proxy {
+                    proxy: proxy.to_string(),
+                    why: format!(
+                        "it opened no way to {place} within {} ms",
+                        target.connect_timeout.as_millis()
+                    ),
+                },
             }),
         }
     }
@@ -71,22 +80,22 @@ impl Network {
         target: &Target,
         place: &Place,
         secure: bool,
-        stage: &mut &'static str,
+        stage: &mut Stage,
     ) -> Result<Upgraded<Stream>, DialError> {
         let tcp = match self.proxies.choose(&target.proxy, place, secure)? {
             Some(proxy) => {
-                *stage = "the proxy";
+                *stage = Stage::Proxy(proxy.place().clone());
                 tracing::debug!(%place, proxy = %proxy.place(), "dialling through a proxy");
                 proxy.tunnel(place).await?
             }
             None => {
                 let addresses = connect::resolve(place).await?;
-                *stage = "the connection";
+                *stage = Stage::Waiting("the connection");
                 connect::connect(place, addresses).await?
             }
         };
         let stream = if secure {
-            *stage = "TLS";
+            *stage = Stage::Waiting("TLS");
             if self.tls.is_insecure(place.bare_host()) {
                 tracing::warn!(%place, "the certificate is not checked, as the settings say");
             }
@@ -94,9 +103,16 @@ impl Network {
         } else {
             Stream::Plain(tcp)
         };
-        *stage = "the WebSocket handshake";
+        *stage = Stage::Waiting("the WebSocket handshake");
         handshake::upgrade(stream, target, place).await
     }
+}
+
+/// What a dial is waiting for: who is to blame when its time is up.
+#[derive(Debug)]
+enum Stage {
+    Waiting(&'static str),
+    Proxy(Place),
 }
 
 /// Host and port of a URL, and whether it wants TLS.

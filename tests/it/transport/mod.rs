@@ -1,9 +1,12 @@
 //! The road to the internet, against scripted peers and real servers, through `Dials` as the broker uses it.
 
+mod compressed;
 mod faults;
 mod flow;
+mod proxies;
 mod real;
 mod servers;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

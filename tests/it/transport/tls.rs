@@ -1,0 +1,230 @@
+//! TLS against npm `ws` on Node's OpenSSL, with a certificate authority of our own.
+
+use longwire::core::io::{LinkEnd, Target};
+use longwire::transport::{ClientCert, NetworkSettings, TlsSettings};
+use longwire::wire::code::Code;
+use longwire::wire::payload::Payload;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tempfile::TempDir;
+
+use super::servers::{Server, payload};
+use super::{DIAL, Line, expected_message, target, text};
+
+/// An authority, and a folder that holds what servers need.
+struct Authority {
+    root: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+    folder: TempDir,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let root = params.self_signed(&key).unwrap();
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), root.pem()).unwrap();
+        Self {
+            root: root.der().clone(),
+            issuer: Issuer::new(params, key),
+            folder,
+        }
+    }
+
+    fn certificate(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (rcgen::Certificate, KeyPair) {
+        let mut name = DistinguishedName::new();
+        name.push(DnType::CommonName, names[0]);
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        // OpenSSL takes a certificate whose subject is its issuer for a self-signed one.
+        params.distinguished_name = name;
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    /// A server with a certificate for these names.
+    async fn server(
+        &self,
+        names: &[&str],
+        want_client: bool,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Option<Server> {
+        let (certificate, key) = self.certificate(names, change);
+        let path = |name: &str| self.folder.path().join(name).display().to_string();
+        std::fs::write(path("cert.pem"), certificate.pem()).unwrap();
+        std::fs::write(path("key.pem"), key.serialize_pem()).unwrap();
+        let mut options = serde_json::json!({ "cert": path("cert.pem"), "key": path("key.pem") });
+        if want_client {
+            options["ca"] = path("ca.pem").into();
+        }
+        Server::ws(&options.to_string()).await
+    }
+
+    /// Trusts this authority.
+    fn trusted(&self) -> TlsSettings {
+        TlsSettings {
+            extra_roots: vec![self.root.clone()],
+            ..TlsSettings::default()
+        }
+    }
+}
+
+fn line(tls: TlsSettings, target: Target) -> Line {
+    let settings = NetworkSettings {
+        tls,
+        ..NetworkSettings::default()
+    };
+    Line::dial_by(settings, target, 64)
+}
+
+fn at(host: &str, server: &Server, path: &str) -> Target {
+    target(format!("wss://{host}:{}{path}", server.port))
+}
+
+async fn failed(mut line: Line) -> LinkEnd {
+    let (_, end) = line.ended().await;
+    assert_eq!(
+        end.error.as_ref().map(|error| error.code),
+        Some(Code::Tls),
+        "{end:?}"
+    );
+    assert_eq!(end.code, None);
+    end
+}
+
+#[tokio::test]
+async fn an_authority_that_is_trusted_will_do_and_alpn_says_http_1_1() {
+    let authority = Authority::new();
+    let Some(server) = authority.server(&["localhost", "127.0.0.1"], false, |_| {}).await else {
+        return;
+    };
+    for host in ["localhost", "127.0.0.1"] {
+        let mut line = line(authority.trusted(), at(host, &server, "/headers"));
+        line.opened().await;
+        let said = line.message().await.value().unwrap();
+        assert_eq!(said["alpn"], "http/1.1", "{host}");
+    }
+}
+
+#[tokio::test]
+async fn what_tls_does_not_trust_is_not_dialled() {
+    let authority = Authority::new();
+    let Some(server) = authority.server(&["localhost"], false, |_| {}).await else {
+        return;
+    };
+    // Nobody vouches for it.
+    let stranger = Authority::new();
+    let end = failed(line(stranger.trusted(), at("localhost", &server, "/echo"))).await;
+    let message = end.error.unwrap().message;
+    assert!(
+        message.contains(&format!("localhost:{}", server.port)),
+        "{message}"
+    );
+    // It is somebody else.
+    failed(line(authority.trusted(), at("127.0.0.1", &server, "/echo"))).await;
+    // Its time is over.
+    let expired = authority
+        .server(&["localhost"], false, |params| {
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        })
+        .await
+        .unwrap();
+    failed(line(authority.trusted(), at("localhost", &expired, "/echo"))).await;
+}
+
+#[tokio::test]
+async fn a_plain_server_is_no_tls_server() {
+    let Some(server) = Server::ws("{}").await else {
+        return;
+    };
+    failed(line(TlsSettings::default(), at("127.0.0.1", &server, "/echo"))).await;
+}
+
+#[tokio::test]
+async fn insecure_is_for_the_named_host_only() {
+    let authority = Authority::new();
+    let Some(server) = authority.server(&["elsewhere.example"], false, |_| {}).await else {
+        return;
+    };
+    let insecure = || TlsSettings {
+        extra_roots: vec![authority.root.clone()],
+        insecure_hosts: vec!["LOCALHOST".to_owned()],
+        ..TlsSettings::default()
+    };
+    let mut named = line(insecure(), at("localhost", &server, "/echo"));
+    named.opened().await;
+    named.transmit(Payload::text("still secret"));
+    assert_eq!(named.message().await, Payload::text("still secret"));
+    failed(line(insecure(), at("127.0.0.1", &server, "/echo"))).await;
+}
+
+#[tokio::test]
+async fn a_server_that_asks_who_we_are() {
+    let authority = Authority::new();
+    let Some(server) = authority.server(&["localhost"], true, |_| {}).await else {
+        return;
+    };
+    // TLS 1.3 refuses us behind its handshake, and the reset that follows may outrun the alert.
+    let (_, end) = line(authority.trusted(), at("localhost", &server, "/echo"))
+        .ended()
+        .await;
+    let code = end.error.unwrap().code;
+    assert!(matches!(code, Code::Tls | Code::Handshake), "{code}");
+    let (certificate, key) = authority.certificate(&["me"], |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let settings = TlsSettings {
+        client_cert: Some(ClientCert {
+            chain: vec![certificate.der().clone()],
+            key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        }),
+        ..authority.trusted()
+    };
+    line(settings, at("localhost", &server, "/echo")).opened().await;
+}
+
+#[tokio::test]
+async fn everything_flows_over_tls_too() {
+    let authority = Authority::new();
+    let Some(server) = authority.server(&["localhost"], false, |_| {}).await else {
+        return;
+    };
+    let mut echo = line(authority.trusted(), at("localhost", &server, "/echo"));
+    echo.opened().await;
+    for size in [0, 1, 125, 126, 16_384, 65_536, 1_048_577, 16 * 1024 * 1024] {
+        let payload = payload(size, size % 2 == 0);
+        echo.transmit(payload.clone());
+        assert!(echo.message().await == payload, "{size} bytes came back changed");
+    }
+    echo.dials.ping(DIAL, 5);
+    assert_eq!(echo.pong().await, 5);
+    let mut flood = line(
+        authority.trusted(),
+        at("localhost", &server, "/flood?count=5000&size=100"),
+    );
+    flood.opened().await;
+    let (messages, end) = flood.ended().await;
+    let expected: Vec<_> = (0..5000)
+        .map(|n| text(expected_message(n, 100 + n % 50)))
+        .collect();
+    assert!(messages == expected);
+    assert_eq!((end.code, end.error), (Some(1000), None));
+    let (_, end) = line(authority.trusted(), at("localhost", &server, "/terminate"))
+        .ended()
+        .await;
+    assert_eq!(
+        (end.code, end.error.map(|error| error.code)),
+        (Some(1006), Some(Code::LinkLost))
+    );
+}
