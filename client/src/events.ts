@@ -32,7 +32,7 @@ export class Callbacks<Events extends { [Name in keyof Events]: unknown[] }> {
   }
 }
 
-/** Tells the developer about an exception in a callback, as a browser would. */
+/** Tells the developer what nobody listens for, and exceptions in callbacks. */
 export function report(error: unknown): void {
-  console.error("longwire: a callback threw", error);
+  console.error("longwire:", error);
 }
