@@ -51,9 +51,8 @@ pub struct Options {
 }
 
 /// What the server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    #[serde(rename = "websocket")]
     WebSocket,
 }
 
@@ -238,14 +237,6 @@ impl Default for Options {
     }
 }
 
-/// `reconnect` and `heartbeat` may be `false`, `true` or an object.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Switch<T> {
-    Bool(bool),
-    Set(T),
-}
-
 #[derive(Deserialize)]
 #[serde(default)]
 struct HeartbeatForm {
@@ -273,7 +264,8 @@ impl Options {
     /// Reads the options object. Unknown options are not an error; their names are returned.
     ///
     /// # Errors
-    /// `bad-option`, naming the option, when a value has the wrong type or cannot be used.
+    /// `bad-option`, naming the option, when a value has the wrong type or cannot be used; `unsupported` for a
+    /// protocol that this broker does not speak.
     pub fn from_json(json: &RawValue) -> Result<(Self, Vec<String>), ErrorInfo> {
         let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).map_err(|error| {
             ErrorInfo::new(Code::BadOption, format!("`options` is not an object: {error}"))
@@ -292,7 +284,18 @@ impl Options {
     /// Sets one option; `false` when there is none of that name.
     fn set(&mut self, name: &str, value: &RawValue) -> Result<bool, ErrorInfo> {
         match name {
-            "protocol" => self.protocol = read(name, value)?,
+            "protocol" => {
+                self.protocol = match read::<String>(name, value)?.as_str() {
+                    "websocket" => Protocol::WebSocket,
+                    other @ ("socket.io" | "sse" | "poll") => {
+                        return Err(ErrorInfo::new(
+                            Code::Unsupported,
+                            format!("option `{name}`: this broker does not speak `{other}`"),
+                        ));
+                    }
+                    other => return Err(bad(name, format!("`{other}` is no protocol"))),
+                }
+            }
             "subprotocols" => self.subprotocols = read(name, value)?,
             "headers" => {
                 let headers: serde_json::Map<String, serde_json::Value> = read(name, value)?;
@@ -316,22 +319,25 @@ impl Options {
             "proxy" => self.proxy = read(name, value)?,
             "compression" => self.compression = read(name, value)?,
             "reconnect" => {
-                self.reconnect = match read::<Switch<Reconnect>>(name, value)? {
-                    Switch::Bool(false) => None,
-                    Switch::Bool(true) => Some(Reconnect::default()),
-                    Switch::Set(reconnect) => Some(reconnect),
+                self.reconnect = match value.get() {
+                    "false" => None,
+                    "true" => Some(Reconnect::default()),
+                    _ => Some(read(name, value)?),
                 }
             }
             "heartbeat" => {
-                self.heartbeat = match read::<Switch<HeartbeatForm>>(name, value)? {
-                    Switch::Bool(false) => None,
-                    Switch::Bool(true) => Some(Heartbeat::default()),
-                    Switch::Set(form) => Some(Heartbeat {
-                        interval: form.interval,
-                        timeout: form.timeout,
-                        message: form.message.map(|raw| payload(name, &raw)).transpose()?,
-                        expect: form.expect.map(|value| rule(name, value)).transpose()?,
-                    }),
+                self.heartbeat = match value.get() {
+                    "false" => None,
+                    "true" => Some(Heartbeat::default()),
+                    _ => {
+                        let form: HeartbeatForm = read(name, value)?;
+                        Some(Heartbeat {
+                            interval: form.interval,
+                            timeout: form.timeout,
+                            message: form.message.map(|raw| payload(name, &raw)).transpose()?,
+                            expect: form.expect.map(|value| rule(name, value)).transpose()?,
+                        })
+                    }
                 }
             }
             "greeting" => {

@@ -7,4 +7,6 @@
 mod hub;
 mod journal;
 mod layers;
+mod properties;
 mod transport;
+mod vectors;

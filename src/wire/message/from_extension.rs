@@ -365,6 +365,12 @@ impl<'a> Fields<'a> {
             "close" => self.close()?,
             "status" => ClientFrame::Status { id: self.id()? },
             "ping" => ClientFrame::Ping { id: self.id()? },
+            "reply" => {
+                return Err(ErrorInfo::new(
+                    Code::Unsupported,
+                    "`reply` needs a server with acknowledgements (Socket.IO)",
+                ));
+            }
             _ if optional::<bool>("optional", self.optional)? == Some(true) => return Ok(None),
             unknown => {
                 let shown: String = unknown.chars().take(64).collect();

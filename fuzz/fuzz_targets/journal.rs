@@ -1,0 +1,48 @@
+//! Any bytes as a journal's segments: recovered without a panic, writable afterwards, and then undamaged.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use longwire::core::journal::{Entry, JournalId, Kept};
+use longwire::journal::{Journals, Quota};
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(dir) = tempfile::tempdir() else { return };
+    let folder = dir.path().join("00");
+    if std::fs::create_dir(&folder).is_err() {
+        return;
+    }
+    // The first byte says where the second segment begins.
+    let (at, data) = data
+        .split_first()
+        .map_or((0, data), |(at, rest)| (usize::from(*at), rest));
+    let (first, second) = data.split_at((at * 4).min(data.len()));
+    let _ = std::fs::write(folder.join("00000001.seg"), first);
+    if !second.is_empty() {
+        let _ = std::fs::write(folder.join("00000002.seg"), second);
+    }
+    let kept = Kept {
+        kind: 1,
+        seq: 0,
+        data: "state".into(),
+    };
+    let id = JournalId("00".to_owned());
+    {
+        let Ok((mut journals, _)) = Journals::open(dir.path(), Quota::default()) else {
+            return;
+        };
+        let entry = Entry::Append {
+            kept: kept.clone(),
+            sync: false,
+        };
+        if journals.apply(&id, entry).is_err() {
+            return;
+        }
+        assert!(journals.flush(|_| vec![kept.clone()]).is_empty());
+    }
+    let Ok((_, recovered)) = Journals::open(dir.path(), Quota::default()) else {
+        return;
+    };
+    let found = &recovered[0];
+    assert_eq!(found.damage, None);
+    assert_eq!(found.kept.last(), Some(&kept));
+});
