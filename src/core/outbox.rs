@@ -16,6 +16,8 @@ use super::log::ClientId;
 const FLOWING_MESSAGES: usize = 65_536;
 /// Messages written and not yet proven.
 const FLYING_MESSAGES: usize = 65_536;
+/// Bytes of written messages that are kept because they may have to be written again.
+const FLYING_BYTES: usize = 64 << 20;
 /// Settled ids remembered, and for how long (awake).
 const REMEMBERED: usize = 4096;
 const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -87,8 +89,15 @@ pub(crate) struct Outbox {
     queue_bytes: usize,
     /// Handed to the current link, in order.
     flying: VecDeque<u64>,
+    /// How many of `flying` are written.
+    flying_written: usize,
+    /// Bytes of written messages still kept.
+    flying_bytes: usize,
     handed: u64,
     written: u64,
+    /// Sizes of what was handed over and is not written.
+    unwritten: VecDeque<usize>,
+    unwritten_bytes: usize,
     deadlines: BTreeSet<(Duration, u64)>,
     fates: HashMap<(ClientId, Name), Fate>,
     remembered: VecDeque<(Duration, ClientId, Name)>,
@@ -148,7 +157,8 @@ impl Outbox {
             bounds.messages
         };
         let fits = self.queue.is_empty() || self.queue_bytes + size <= bounds.bytes;
-        self.queue.len() < most && fits && self.flying.len() < FLYING_MESSAGES
+        let flies = self.flying.len() < FLYING_MESSAGES && self.flying_bytes < FLYING_BYTES;
+        self.queue.len() < most && fits && flies
     }
 
     /// What is known of this client's id.
@@ -222,9 +232,9 @@ impl Outbox {
         self.items.len()
     }
 
-    /// Messages handed to the current link and not yet written.
-    pub(crate) const fn unwritten(&self) -> u64 {
-        self.handed - self.written
+    /// Messages handed to the current link and not yet written, and their bytes.
+    pub(crate) fn unwritten(&self) -> (usize, usize) {
+        (self.unwritten.len(), self.unwritten_bytes)
     }
 
     /// Hands over the next message of the queue, or settles it if it waited too long.
@@ -246,7 +256,10 @@ impl Outbox {
                 };
                 return self.settle(awake, serial, verdict).map(Next::Settled);
             }
+            let size = item.payload.len();
             self.handed += 1;
+            self.unwritten.push_back(size);
+            self.unwritten_bytes += size;
             item.place = Some(self.handed);
             if !item.is_request && !item.confirms {
                 self.deadlines.remove(&(item.deadline, serial));
@@ -258,17 +271,24 @@ impl Outbox {
         None
     }
 
-    /// A message that is no item (greeting, subscription, beat) was handed to the link.
-    pub(crate) const fn count_foreign(&mut self) {
+    /// A message of this size that is no item (greeting, subscription, beat) was handed to the link.
+    pub(crate) fn count_foreign(&mut self, size: usize) {
         self.handed += 1;
+        self.unwritten.push_back(size);
+        self.unwritten_bytes += size;
     }
 
     /// The link has written `count` messages since its start; with `final_word`, that is all the proof there is.
     pub(crate) fn written(&mut self, awake: Duration, count: u64, final_word: bool) -> Vec<Settled> {
-        self.written = count.clamp(self.written, self.handed);
+        let count = count.clamp(self.written, self.handed);
+        while self.written < count {
+            self.written += 1;
+            self.unwritten_bytes -= self.unwritten.pop_front().unwrap_or(0);
+        }
         if final_word {
             return self.proven(awake, self.written);
         }
+        self.let_go();
         while let Some(serial) = self.flying.front().copied() {
             let gone = match self.items.get(&serial) {
                 None => true,
@@ -277,10 +297,32 @@ impl Outbox {
             if !gone {
                 break;
             }
-            self.flying.pop_front();
             self.items.remove(&serial);
+            self.pop_flying();
         }
         Vec::new()
+    }
+
+    /// Forgets the content of written messages that will not be written again.
+    fn let_go(&mut self) {
+        while let Some(serial) = self.flying.get(self.flying_written) {
+            if let Some(item) = self.items.get_mut(serial) {
+                if item.place.is_none_or(|place| place > self.written) {
+                    break;
+                }
+                if item.resend {
+                    self.flying_bytes += item.payload.len();
+                } else {
+                    item.payload = Payload::Binary(bytes::Bytes::new());
+                }
+            }
+            self.flying_written += 1;
+        }
+    }
+
+    fn pop_flying(&mut self) -> Option<u64> {
+        self.flying_written = self.flying_written.saturating_sub(1);
+        self.flying.pop_front()
     }
 
     /// Whether written messages wait for a ping to prove them.
@@ -302,14 +344,21 @@ impl Outbox {
         let mut settled = Vec::new();
         while let Some(serial) = self.flying.front().copied() {
             let Some(item) = self.items.get_mut(&serial) else {
-                self.flying.pop_front();
+                self.pop_flying();
                 continue;
             };
             if item.place.is_none_or(|at| at > place) {
                 break;
             }
-            self.flying.pop_front();
             item.proven = true;
+            if item.resend {
+                // The far endpoint has read it: it will not be written again.
+                self.flying_bytes = self.flying_bytes.saturating_sub(item.payload.len());
+            }
+            self.pop_flying();
+            let Some(item) = self.items.get(&serial) else {
+                continue;
+            };
             if item.is_request || item.confirms {
                 continue;
             }
@@ -343,7 +392,7 @@ impl Outbox {
                     continue;
                 }
                 (true, true) if !item.is_request => Verdict::Outcome(Outcome::Sent, None),
-                (true, _) if item.resend => {
+                (true, proven) if item.resend && (!proven || item.is_request) => {
                     again.push(serial);
                     continue;
                 }
@@ -367,8 +416,12 @@ impl Outbox {
             }
         }
         self.flying.clear();
+        self.flying_written = 0;
+        self.flying_bytes = 0;
         self.handed = 0;
         self.written = 0;
+        self.unwritten.clear();
+        self.unwritten_bytes = 0;
         settled
     }
 

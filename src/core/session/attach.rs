@@ -435,7 +435,7 @@ impl Session {
         match queue.overflow {
             Overflow::Pause if full && !self.only_absent_clients_need_the_oldest() => self.pause_reading(ctx),
             Overflow::Close if full && !self.only_absent_clients_need_the_oldest() => {
-                self.pause_link(ctx, 1013);
+                self.pause_link(ctx, 1000);
                 let mut change = StateChange::new(State::Paused);
                 change.error = Some(error(
                     Code::Overflow,

@@ -19,8 +19,9 @@ use crate::core::requests::{Found, Wanted};
 
 use super::Session;
 
-/// Messages handed to a link and not yet written, at most.
-const UNWRITTEN: u64 = 256;
+/// Messages and bytes handed to a link and not yet written, at most; one oversize message may exceed the bytes.
+const UNWRITTEN: usize = 256;
+const UNWRITTEN_BYTES: usize = 1 << 20;
 /// Proving pings keep this distance.
 const PROOF_SPACING: Duration = Duration::from_millis(500);
 /// Outcomes and responses that nobody has acknowledged, at most.
@@ -261,7 +262,7 @@ impl Session {
     /// Transmits what is no message of the outbox: greeting, subscription, beat.
     pub(super) fn transmit_foreign(&mut self, ctx: &mut Context, payload: Payload) {
         if let Some(connection) = self.link.connection() {
-            self.outbox.count_foreign();
+            self.outbox.count_foreign(payload.len());
             ctx.out.push_back(Output::Transmit(connection.dial, payload));
         }
     }
@@ -275,7 +276,11 @@ impl Session {
             return;
         }
         let dial = connection.dial;
-        while self.outbox.unwritten() < UNWRITTEN {
+        loop {
+            let (messages, bytes) = self.outbox.unwritten();
+            if messages >= UNWRITTEN || bytes >= UNWRITTEN_BYTES {
+                break;
+            }
             match self.outbox.next(ctx.now.boot, ctx.now.awake) {
                 None => break,
                 Some(Next::Settled(settled)) => self.settle_all(ctx, Some(settled)),
