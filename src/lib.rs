@@ -16,6 +16,7 @@ pub mod clock;
 pub mod core;
 pub mod crash;
 pub mod journal;
+pub mod local;
 pub mod log;
 pub mod paths;
 pub mod transport;

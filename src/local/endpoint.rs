@@ -1,0 +1,126 @@
+//! Where the broker is met: a socket's path, or a named pipe's name.
+//!
+//! It opens nothing.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::paths::{self, Paths, PathsError};
+
+/// Longest path of a socket in bytes: 104 with the final zero on the strictest system.
+#[cfg(unix)]
+const LONGEST: usize = 103;
+
+/// Why nobody was met.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// Nobody listens: no socket, or one that was left behind.
+    #[error("no broker listens at {0}")]
+    Absent(Endpoint),
+    /// Somebody listens and has no room just now.
+    #[error("the broker at {0} is busy")]
+    Busy(Endpoint),
+    /// The other side is another user's process.
+    #[error("{endpoint} belongs to another user ({user})")]
+    Foreign { endpoint: Endpoint, user: String },
+    /// Somebody listens already.
+    #[error("a broker listens at {0} already")]
+    Taken(Endpoint),
+    /// The folder of the socket cannot be used.
+    #[error("no folder for the broker's socket")]
+    Folder(#[from] PathsError),
+    /// The system refused.
+    #[error("cannot {what} {endpoint}")]
+    Io {
+        what: &'static str,
+        endpoint: Endpoint,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The broker's address on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The folder of the locks.
+    folder: PathBuf,
+    /// A socket, or a pipe's name.
+    address: PathBuf,
+}
+
+impl Endpoint {
+    /// The address that belongs to these folders; makes the run folder.
+    ///
+    /// # Errors
+    /// When no run folder can be made.
+    pub fn of(paths: &Paths) -> Result<Self, PathsError> {
+        let folder = paths.run()?;
+        let address = address(&folder)?;
+        Ok(Self { folder, address })
+    }
+
+    /// The socket's path or the pipe's name.
+    pub fn address(&self) -> &Path {
+        &self.address
+    }
+
+    /// Held while a broker is being started.
+    pub fn launch_lock(&self) -> PathBuf {
+        self.folder.join("launch.lock")
+    }
+
+    /// Held by the broker as long as it lives.
+    pub fn broker_lock(&self) -> PathBuf {
+        self.folder.join("broker.lock")
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.display().fmt(f)
+    }
+}
+
+#[cfg(unix)]
+fn address(folder: &Path) -> Result<PathBuf, PathsError> {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let socket = folder.join("broker.sock");
+    if socket.as_os_str().len() <= LONGEST {
+        return Ok(socket);
+    }
+    // Too long for the system: a folder of our own in /tmp, named after the long one. The locks stay where they are.
+    let short = paths::short_folder();
+    paths::own(&short)?;
+    let short = short.join(paths::short_name(folder.as_os_str().as_bytes()));
+    paths::own(&short)?;
+    Ok(short.join("broker.sock"))
+}
+
+#[cfg(windows)]
+fn address(folder: &Path) -> Result<PathBuf, PathsError> {
+    // The folder lies in the user's profile, so its hash differs from user to user.
+    let name = paths::short_name(folder.as_os_str().as_encoded_bytes());
+    Ok(PathBuf::from(format!(r"\\.\pipe\longwire-{name}")))
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_folder_gets_a_short_socket() {
+        let scratch = tempfile::tempdir().unwrap();
+        let long = Paths::within(scratch.path().join("a".repeat(120)));
+        let endpoint = Endpoint::of(&long).unwrap();
+        assert!(endpoint.address().as_os_str().len() <= LONGEST);
+        assert!(endpoint.broker_lock().starts_with(scratch.path()));
+        assert_eq!(Endpoint::of(&long).unwrap(), endpoint, "everybody finds the same");
+        let other = Paths::within(scratch.path().join("b".repeat(120)));
+        assert_ne!(Endpoint::of(&other).unwrap().address(), endpoint.address());
+        std::fs::remove_dir(endpoint.address().parent().unwrap()).unwrap();
+        std::fs::remove_dir(Endpoint::of(&other).unwrap().address().parent().unwrap()).unwrap();
+    }
+}
