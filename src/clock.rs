@@ -87,6 +87,48 @@ fn spans() -> (Duration, Duration) {
     )
 }
 
+/// Which boot of the machine this is: a text that differs after the next one. Empty when nobody can say.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn machine_boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// Which boot of the machine this is: a text that differs after the next one. Empty when nobody can say.
+#[cfg(target_vendor = "apple")]
+#[expect(unsafe_code, reason = "asks the kernel for a text")]
+pub fn machine_boot() -> String {
+    let mut text = [0u8; 64];
+    let mut length = text.len();
+    // SAFETY: the name ends in zero; the buffer is live and its length is passed along.
+    let asked = unsafe {
+        libc::sysctlbyname(
+            c"kern.bootsessionuuid".as_ptr(),
+            text.as_mut_ptr().cast(),
+            &mut length,
+            std::ptr::null_mut(),
+            0,
+        )
+    };
+    let text = if asked == 0 {
+        &text[..length.min(text.len())]
+    } else {
+        &[]
+    };
+    String::from_utf8_lossy(text).trim_end_matches('\0').to_owned()
+}
+
+/// Which boot of the machine this is: a text that differs after the next one. Empty when nobody can say.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub fn machine_boot() -> String {
+    // No id is known here. The moment of the boot, to the minute, serves: a clock that is set makes it look like
+    // another boot, which is the safe mistake.
+    let now = Reading::now();
+    let booted = now.wall / 1000 - now.boot.as_secs().min(now.wall / 1000);
+    format!("booted-{}", (booted + 30) / 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +147,12 @@ mod tests {
         };
         assert_eq!(after.slept_since(&before), Duration::from_secs(60));
         assert_eq!(before.slept_since(&after), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_boot_has_a_name_that_stays() {
+        assert!(!machine_boot().is_empty());
+        assert_eq!(machine_boot(), machine_boot());
     }
 
     #[test]

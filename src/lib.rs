@@ -15,6 +15,7 @@ pub mod cli;
 pub mod clock;
 pub mod core;
 pub mod crash;
+pub mod host;
 pub mod journal;
 pub mod local;
 pub mod log;

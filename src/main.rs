@@ -1,3 +1,17 @@
 //! Which of three programs are we? It does nothing else.
+//!
+//! A manifest cannot carry arguments of ours, so the browser's tell: an origin or a manifest's path makes a host.
 
-fn main() {}
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use longwire::host::Caller;
+use longwire::{cli, host};
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    match Caller::from_args(&args) {
+        Some(caller) => host::run(caller),
+        None => cli::run(args),
+    }
+}

@@ -1,5 +1,95 @@
-//! The per-user process that keeps the sessions.
+//! The per-user background process: the only party whose state outlives a port.
 //!
-//! It decides nothing; `core` does.
+//! It decides nothing; the core does. Here are its sockets, clocks, signals and files.
 
+mod clients;
 pub mod dials;
+mod door;
+mod idle;
+mod instance;
+mod memory;
+mod ports;
+mod server;
+mod shelf;
+mod signals;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock;
+use crate::core::hub::{Hub, HubConfig};
+use crate::local::{Endpoint, LocalError};
+use crate::log;
+use crate::paths::{Paths, PathsError};
+use crate::transport::{DialError, Network, NetworkSettings};
+
+pub use instance::{Claim, ClaimError, READY, detach, report};
+
+/// The environment variable that sets after how many idle seconds the broker leaves.
+pub const IDLE: &str = "LONGWIRE_IDLE_SECONDS";
+
+/// Idle time after which the broker leaves, unless `LONGWIRE_IDLE_SECONDS` says otherwise.
+const IDLE_DEFAULT: Duration = Duration::from_secs(600);
+
+/// Why the broker could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    #[error("no folder for the broker's files")]
+    Paths(#[from] PathsError),
+    #[error("cannot become the broker")]
+    Claim(#[from] ClaimError),
+    #[error("cannot listen")]
+    Listen(#[from] LocalError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error("cannot use the proxy settings")]
+    Network(#[from] DialError),
+    #[error("the system gives no random numbers")]
+    Random(#[source] getrandom::Error),
+}
+
+/// Runs the broker to its end. `ready` is called once it can be met. With `stderr` the log goes there too.
+///
+/// # Errors
+/// `Claim(Taken)` when this user has a broker already; otherwise what the system refused.
+pub fn run(stderr: bool, ready: impl FnOnce()) -> Result<(), BrokerError> {
+    let paths = Paths::from_env()?;
+    instance::settle_in();
+    log::to_folder(paths.logs(), stderr);
+    log::panics();
+    let endpoint = Endpoint::of(&paths)?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(BrokerError::Runtime)?
+        .block_on(serve(&paths, endpoint, ready))
+}
+
+async fn serve(paths: &Paths, endpoint: Endpoint, ready: impl FnOnce()) -> Result<(), BrokerError> {
+    let claim = Claim::take(&endpoint).await?;
+    let config = HubConfig {
+        version: env!("CARGO_PKG_VERSION"),
+        boot: format!("{:016x}", random()?),
+        machine_boot: clock::machine_boot(),
+        seed: random()?,
+    };
+    let now = server::now();
+    let mut hub = Hub::new(config, now);
+    let shelf = shelf::Shelf::open(&paths.state().join("journal"), &mut hub, now);
+    let network = Arc::new(Network::new(NetworkSettings::default())?);
+    let server = server::Server::open(hub, shelf, claim, endpoint, network, idle_time()).await?;
+    ready();
+    server.run().await;
+    Ok(())
+}
+
+fn random() -> Result<u64, BrokerError> {
+    getrandom::u64().map_err(BrokerError::Random)
+}
+
+fn idle_time() -> Duration {
+    std::env::var(IDLE)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map_or(IDLE_DEFAULT, Duration::from_secs)
+}

@@ -26,7 +26,10 @@ pub(crate) struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {}
+pub(crate) enum Command {
+    /// Run the broker in the foreground
+    Broker(Broker),
+}
 
 /// Which registrations.
 #[derive(Debug, Args)]
@@ -80,4 +83,11 @@ pub(crate) struct Doctor {
     /// The host's name
     #[arg(long, value_name = "HOST", default_value = "com.longwire.bridge")]
     pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Broker {
+    /// Leave whoever started it, and report on stdout; for hosts
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
 }

@@ -3,6 +3,7 @@
 //! Each command is a file; `args` says what it takes, `render` prints, `error` says how it fails.
 
 mod args;
+mod broker;
 mod error;
 mod render;
 
@@ -24,5 +25,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(command: Command) -> Result<Exit, Failure> {
-    match command {}
+    match command {
+        Command::Broker(broker) => broker::run(&broker),
+    }
 }

@@ -41,6 +41,17 @@ pub enum Taken {
     TooLarge(usize),
 }
 
+/// What can be passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Run {
+    /// Whole frames with their prefixes, none of them empty.
+    Whole(Bytes),
+    /// An empty frame.
+    Empty,
+    /// A prefix above the limit. Its bytes will be skipped as they come.
+    TooLarge(usize),
+}
+
 /// Collects bytes, gives back whole frames.
 ///
 /// Room grows with the bytes that came, never with the length that was announced.
@@ -49,7 +60,12 @@ pub struct Frames {
     buffer: BytesMut,
     limit: usize,
     skip: usize,
+    /// The buffer has grown for a large frame, and is given back once that has gone.
+    grown: bool,
 }
+
+/// A buffer above this size is given back when it is empty.
+const KEEP: usize = 1 << 20;
 
 impl Frames {
     /// Frames of at most `limit` bytes.
@@ -58,11 +74,16 @@ impl Frames {
             buffer: BytesMut::new(),
             limit,
             skip: 0,
+            grown: false,
         }
     }
 
     /// Where to read into, with room for at least `room` more bytes.
     pub fn room(&mut self, room: usize) -> &mut BytesMut {
+        if self.grown && self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+            self.grown = false;
+        }
         self.buffer.reserve(room);
         &mut self.buffer
     }
@@ -85,10 +106,39 @@ impl Frames {
             return Some(Taken::TooLarge(length));
         }
         if self.buffer.len() < HEADER + length {
+            self.grown |= length > KEEP;
             return None;
         }
         self.buffer.advance(HEADER);
         Some(Taken::Frame(self.buffer.split_to(length).freeze()))
+    }
+
+    /// As many whole frames as are there, in one piece.
+    pub fn run(&mut self) -> Option<Run> {
+        let skipped = self.skip.min(self.buffer.len());
+        self.buffer.advance(skipped);
+        self.skip -= skipped;
+        let mut at = 0;
+        while let Some(prefix) = self.buffer.get(at..at + HEADER) {
+            let length = u32::from_ne_bytes(prefix.try_into().ok()?) as usize;
+            if length == 0 || length > self.limit {
+                if at > 0 {
+                    break;
+                }
+                self.buffer.advance(HEADER);
+                if length == 0 {
+                    return Some(Run::Empty);
+                }
+                self.skip = length;
+                return Some(Run::TooLarge(length));
+            }
+            if self.buffer.len() < at + HEADER + length {
+                self.grown |= length > KEEP;
+                break;
+            }
+            at += HEADER + length;
+        }
+        (at > 0).then(|| Run::Whole(self.buffer.split_to(at).freeze()))
     }
 
     /// Whether the bytes end in the middle of a frame.
@@ -230,6 +280,24 @@ mod tests {
             let large: Vec<_> = frames.iter().map(Vec::len).filter(|length| *length > 24).collect();
             prop_assert_eq!(refused, large);
         }
+    }
+
+    #[test]
+    fn whole_frames_pass_in_one_piece_up_to_an_empty_one() {
+        let mut frames = Frames::new(24);
+        let whole = stream(&[b"a".to_vec(), b"bc".to_vec()]);
+        frames.push(&whole);
+        frames.push(&stream(&[Vec::new(), vec![0; 25], b"d".to_vec(), b"e".to_vec()]));
+        frames.push(&[1]);
+        assert_eq!(frames.run(), Some(Run::Whole(whole.into())));
+        assert_eq!(frames.run(), Some(Run::Empty));
+        assert_eq!(frames.run(), Some(Run::TooLarge(25)));
+        assert_eq!(
+            frames.run(),
+            Some(Run::Whole(stream(&[b"d".to_vec(), b"e".to_vec()]).into()))
+        );
+        assert_eq!(frames.run(), None);
+        assert!(frames.is_torn());
     }
 
     #[test]

@@ -1,0 +1,355 @@
+//! One port: who is calling, what it says, and writing to it.
+//!
+//! It decides nothing about sessions: frames go to the loop as they are read. Each port has one reading and one
+//! writing task, and neither ever waits for another port.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::core::io::{Caller, PortId};
+use crate::local::{ReadHalf, Stream, WriteHalf, split};
+use crate::wire::batch::{Packer, Shape};
+use crate::wire::code::Code;
+use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
+use crate::wire::message::{BrokerFrame, ClientFrame, ErrorFrame, Refusal};
+use crate::wire::part::Joiner;
+use crate::wire::preamble::{self, Kind, Preamble};
+use crate::wire::record::{ErrorInfo, Name};
+
+use super::server::WakeUp;
+
+/// How long a caller may take to say who it is.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// How long a dropped host may take to hang up.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// Bytes read at once.
+const READ: usize = 64 << 10;
+
+/// A port that has said who it is.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) port: PortId,
+    pub(super) caller: Caller,
+    /// Takes one buffer; the next when `WakeUp::Written` has come back.
+    pub(super) writer: mpsc::Sender<Vec<u8>>,
+    pub(super) reading: watch::Sender<Reading>,
+}
+
+/// What the reading task is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Read.
+    On,
+    /// Leave what comes in the socket: the port does not take its answers.
+    Paused,
+    /// Nobody listens any more; wait for the other side to hang up.
+    Over,
+}
+
+/// What a port said.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// A frame for the hub.
+    Frame(ClientFrame),
+    /// A frame that could not be read; to be answered.
+    Refused(Refusal),
+    /// The command line asks the broker to leave.
+    Stop(Name),
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(port: PortId, stream: Stream, wake: mpsc::Sender<WakeUp>) {
+    let (mut input, mut output) = split(stream);
+    let mut frames = Frames::new(FROM_BROWSER);
+    let caller = match timeout(GREETING, greeting(&mut input, &mut frames)).await {
+        Ok(Ok(caller)) => caller,
+        Ok(Err(problem)) => {
+            tracing::warn!(port = port.0, problem, "a caller did not say who it is");
+            turn_away(&mut output, problem).await;
+            let _ = wake.send(WakeUp::TurnedAway).await;
+            return;
+        }
+        Err(_) => {
+            let _ = wake.send(WakeUp::TurnedAway).await;
+            return;
+        }
+    };
+    let is_admin = caller == Caller::Admin;
+    let (writer, buffers) = mpsc::channel(1);
+    let (reading, mode) = watch::channel(Reading::On);
+    let newcomer = Newcomer {
+        port,
+        caller,
+        writer,
+        reading,
+    };
+    if wake.send(WakeUp::Came(newcomer)).await.is_err() {
+        return;
+    }
+    tokio::spawn(write(port, output, buffers, wake.clone()));
+    let mut ear = Ear {
+        is_admin,
+        joiner: Joiner::default(),
+        heard: Vec::new(),
+    };
+    if let Err(problem) = read(port, &mut input, &mut frames, &mut ear, mode, &wake).await {
+        tracing::debug!(port = port.0, %problem, "reading ended");
+    }
+    let _ = wake.send(WakeUp::Gone(port)).await;
+}
+
+/// Reads the first frame.
+async fn greeting(input: &mut ReadHalf, frames: &mut Frames) -> Result<Caller, &'static str> {
+    let first = loop {
+        match frames.take() {
+            Some(Taken::Frame(frame)) if frame.len() <= preamble::LIMIT => break frame,
+            Some(_) => return Err("the first frame is too large to be a preamble"),
+            None if frames.room(0).len() > preamble::LIMIT => {
+                return Err("the first frame is too large to be a preamble");
+            }
+            None => {}
+        }
+        match input.read_buf(frames.room(4096)).await {
+            Ok(count) if count > 0 => {}
+            Ok(_) | Err(_) => return Err("it hung up"),
+        }
+    };
+    let preamble = Preamble::parse(&first).map_err(|_| "the first frame is no preamble")?;
+    match (preamble.kind, preamble.origin) {
+        (Kind::Host, Some(origin)) => Ok(Caller::Extension {
+            origin: origin.into(),
+        }),
+        (Kind::Host, None) => Err("a host that serves nobody"),
+        (Kind::Admin, _) => Ok(Caller::Admin),
+    }
+}
+
+/// Tells a caller that it was not understood. What it sent is not answered any further.
+async fn turn_away(output: &mut WriteHalf, problem: &'static str) {
+    let mut packer = Packer::default();
+    packer.add(&BrokerFrame::error(Code::BadFrame, problem), &mut Vec::new());
+    packer.add_end();
+    let _ = timeout(PARTING, output.write_all(&packer.take())).await;
+}
+
+async fn read(
+    port: PortId,
+    input: &mut ReadHalf,
+    frames: &mut Frames,
+    ear: &mut Ear,
+    mut mode: watch::Receiver<Reading>,
+    wake: &mpsc::Sender<WakeUp>,
+) -> io::Result<()> {
+    loop {
+        while let Some(taken) = frames.take() {
+            ear.take(taken);
+        }
+        let heard = std::mem::take(&mut ear.heard);
+        if !heard.is_empty() && wake.send(WakeUp::Heard(port, heard)).await.is_err() {
+            return Ok(());
+        }
+        // An error says that the loop has forgotten this port.
+        let now = match mode.wait_for(|mode| *mode != Reading::Paused).await {
+            Ok(mode) => *mode,
+            Err(_) => Reading::Over,
+        };
+        if now == Reading::Over {
+            let _ = timeout(PARTING, discard(input)).await;
+            return Ok(());
+        }
+        tokio::select! {
+            count = input.read_buf(frames.room(READ)) => if count? == 0 {
+                return match frames.is_torn() {
+                    true => Err(io::ErrorKind::UnexpectedEof.into()),
+                    false => Ok(()),
+                };
+            },
+            _ = mode.changed() => {}
+        }
+    }
+}
+
+async fn discard(input: &mut ReadHalf) {
+    let mut bytes = Vec::with_capacity(READ);
+    while matches!(input.read_buf(&mut bytes).await, Ok(count) if count > 0) {
+        bytes.clear();
+    }
+}
+
+async fn write(
+    port: PortId,
+    mut output: WriteHalf,
+    mut buffers: mpsc::Receiver<Vec<u8>>,
+    wake: mpsc::Sender<WakeUp>,
+) {
+    while let Some(buffer) = buffers.recv().await {
+        let written = match output.write_all(&buffer).await {
+            Ok(()) => WakeUp::Written(port),
+            Err(_) => WakeUp::Gone(port),
+        };
+        drop(buffer);
+        if wake.send(written).await.is_err() {
+            return;
+        }
+    }
+    let _ = output.shutdown().await;
+}
+
+/// Turns native frames into what was said: unpacks batches, joins parts.
+struct Ear {
+    is_admin: bool,
+    joiner: Joiner,
+    heard: Vec<Heard>,
+}
+
+impl Ear {
+    fn take(&mut self, taken: Taken) {
+        match taken {
+            // The browser's own limits allow an empty message; it says nothing.
+            Taken::Frame(frame) if frame.is_empty() => {}
+            Taken::Frame(frame) => self.native(&frame),
+            Taken::TooLarge(length) => self.refuse(ErrorInfo::new(
+                Code::FrameTooLarge,
+                format!("a frame of {length} bytes exceeds {FROM_BROWSER}"),
+            )),
+        }
+    }
+
+    fn native(&mut self, json: &[u8]) {
+        match Shape::of(json) {
+            Ok(Shape::Batch(frames)) => {
+                for frame in frames {
+                    self.inner(frame.get().as_bytes());
+                }
+            }
+            Ok(Shape::Part(_) | Shape::Single) => self.inner(json),
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    /// A frame that is not in a batch, or not any more.
+    fn inner(&mut self, json: &[u8]) {
+        match Shape::of(json) {
+            Ok(Shape::Single) => self.frame(json),
+            Ok(Shape::Part(part)) => match self.joiner.join(&part) {
+                Ok(Some(whole)) => self.frame(whole.as_bytes()),
+                Ok(None) => {}
+                Err(error) => self.refuse(error),
+            },
+            Ok(Shape::Batch(_)) => {
+                self.refuse(ErrorInfo::new(Code::BadFrame, "a batch must not lie in a batch"));
+            }
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    fn frame(&mut self, json: &[u8]) {
+        if self.is_admin
+            && let Some(id) = stop(json)
+        {
+            self.heard.push(Heard::Stop(id));
+            return;
+        }
+        match ClientFrame::parse(json) {
+            Ok(Some(frame)) => self.heard.push(Heard::Frame(frame)),
+            Ok(None) => {}
+            Err(refusal) => self.heard.push(Heard::Refused(refusal)),
+        }
+    }
+
+    fn refuse(&mut self, error: ErrorInfo) {
+        self.heard.push(Heard::Refused(Refusal {
+            error,
+            id: None,
+            session: None,
+        }));
+    }
+}
+
+/// The id of a `stop`, which only the command line may say.
+fn stop(json: &[u8]) -> Option<Name> {
+    #[derive(serde::Deserialize)]
+    struct Stop {
+        #[serde(rename = "type")]
+        kind: String,
+        id: Name,
+    }
+    serde_json::from_slice::<Stop>(json)
+        .ok()
+        .filter(|stop| stop.kind == "stop" && stop.id.len() <= 128)
+        .map(|stop| stop.id)
+}
+
+/// The answer to a frame that could not be read.
+pub(super) fn answer(refusal: Refusal) -> BrokerFrame {
+    BrokerFrame::Error(Box::new(ErrorFrame {
+        error: refusal.error,
+        id: refusal.id,
+        session: refusal.session,
+        detail: None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ear(is_admin: bool) -> Ear {
+        Ear {
+            is_admin,
+            joiner: Joiner::default(),
+            heard: Vec::new(),
+        }
+    }
+
+    fn words(heard: &[Heard]) -> Vec<String> {
+        heard
+            .iter()
+            .map(|heard| match heard {
+                Heard::Frame(frame) => frame.id().map_or_else(|| "-".to_owned(), ToString::to_string),
+                Heard::Refused(refusal) => refusal.error.code.to_string(),
+                Heard::Stop(id) => format!("stop {id}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_bad_element_yields_one_error_and_the_rest_goes_on() {
+        let mut ear = ear(false);
+        ear.native(
+            br#"{"type":"batch","frames":[{"type":"ping","id":"1"},7,{"type":"what"},
+            {"type":"batch","frames":[]},{"type":"ping","id":"2"}]}"#,
+        );
+        assert_eq!(
+            words(&ear.heard),
+            ["1", "bad-frame", "unknown-type", "bad-frame", "2"]
+        );
+    }
+
+    #[test]
+    fn parts_are_joined_also_from_a_batch() {
+        let mut ear = ear(false);
+        ear.native(br#"{"type":"part","part":"p","index":0,"last":false,"data":"{\"type\":\"ping\","}"#);
+        assert!(ear.heard.is_empty());
+        ear.native(
+            br#"{"type":"batch","frames":[{"type":"part","part":"p","index":1,"last":true,"data":"\"id\":\"3\"}"}]}"#,
+        );
+        assert_eq!(words(&ear.heard), ["3"]);
+    }
+
+    #[test]
+    fn only_the_command_line_may_stop_the_broker() {
+        let json = br#"{"type":"stop","id":"1"}"#;
+        let (mut extension, mut admin) = (ear(false), ear(true));
+        extension.native(json);
+        admin.native(json);
+        assert_eq!(words(&extension.heard), ["unknown-type"]);
+        assert_eq!(words(&admin.heard), ["stop 1"]);
+    }
+}

@@ -1,0 +1,97 @@
+//! Where ports come in: the listener, and the task that accepts.
+//!
+//! It does not serve a port; each gets a task of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::core::io::PortId;
+use crate::local::{Endpoint, Listener, LocalError};
+
+use super::clients;
+use super::server::WakeUp;
+
+/// Wait after the system refused a connection; it has no descriptors left.
+const REFUSED: Duration = Duration::from_millis(250);
+
+/// The broker's door.
+#[derive(Debug)]
+pub(super) struct Door {
+    endpoint: Endpoint,
+    listener: Arc<Listener>,
+    acceptor: JoinHandle<()>,
+    wake: mpsc::Sender<WakeUp>,
+    /// Ports are numbered in thousands per opening, so that no number comes twice.
+    openings: u64,
+}
+
+impl Door {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When the socket cannot be bound.
+    pub(super) async fn open(endpoint: Endpoint, wake: mpsc::Sender<WakeUp>) -> Result<Self, LocalError> {
+        let listener = Arc::new(Listener::bind(&endpoint).await?);
+        let acceptor = tokio::spawn(accept(Arc::clone(&listener), wake.clone(), 0));
+        Ok(Self {
+            endpoint,
+            listener,
+            acceptor,
+            wake,
+            openings: 0,
+        })
+    }
+
+    /// Opens it again after it was closed or has lost its socket.
+    ///
+    /// # Errors
+    /// When the socket cannot be bound.
+    pub(super) async fn reopen(&mut self) -> Result<(), LocalError> {
+        self.listener.withdraw();
+        let listener = Arc::new(Listener::bind(&self.endpoint).await?);
+        self.openings += 1;
+        let accept = accept(Arc::clone(&listener), self.wake.clone(), self.openings << 32);
+        // The old acceptor goes on until its backlog is empty, which it is: nobody can come to it any more.
+        self.acceptor.abort();
+        self.acceptor = tokio::spawn(accept);
+        self.listener = listener;
+        Ok(())
+    }
+
+    /// Takes the socket away; who came before is still let in.
+    pub(super) fn close(&self) {
+        self.listener.withdraw();
+    }
+
+    /// Whether the socket is still found.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.listener.is_in_place()
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.listener.withdraw();
+        self.acceptor.abort();
+    }
+}
+
+async fn accept(listener: Arc<Listener>, wake: mpsc::Sender<WakeUp>, first: u64) {
+    for number in first.. {
+        match listener.accept().await {
+            Ok(stream) => {
+                if wake.send(WakeUp::Accepted).await.is_err() {
+                    return;
+                }
+                tokio::spawn(clients::serve(PortId(number), stream, wake.clone()));
+            }
+            Err(problem) => {
+                tracing::warn!(%problem, "cannot accept a connection");
+                tokio::time::sleep(REFUSED).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What is on its way to each port: packed frames, what they cost, and when to stop listening to a port.
+//!
+//! It never waits and writes nothing itself; each port's writing task takes one buffer at a time.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::core::io::PortId;
+use crate::wire::batch::Packer;
+use crate::wire::message::BrokerFrame;
+
+use super::clients::{Newcomer, Reading};
+
+/// Bytes waiting for a port above which it is not listened to: answers would only pile up.
+const PAUSE: usize = 8 << 20;
+
+/// Bytes waiting for a port below which it is listened to again.
+const RESUME: usize = 1 << 20;
+
+/// Bytes waiting for a port above which it is dropped; the hub's windows keep far below this.
+const DROP: usize = 1 << 30;
+
+/// Every port that has come and not gone.
+#[derive(Debug, Default)]
+pub(super) struct Ports {
+    ports: BTreeMap<PortId, Port>,
+    /// Ports with something to hand to their writing task.
+    ready: Vec<PortId>,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Port {
+    packer: Packer,
+    /// Cost of the frames in the packer.
+    cost: usize,
+    writing: Option<Writing>,
+    /// After what is packed the port ends.
+    ending: bool,
+    is_ready: bool,
+    writer: mpsc::Sender<Vec<u8>>,
+    reading: watch::Sender<Reading>,
+}
+
+/// What the writing task holds.
+#[derive(Debug, Clone, Copy)]
+struct Writing {
+    bytes: usize,
+    cost: usize,
+}
+
+impl Ports {
+    /// Takes in a port.
+    pub(super) fn come(&mut self, newcomer: Newcomer) {
+        let port = Port {
+            packer: Packer::default(),
+            cost: 0,
+            writing: None,
+            ending: false,
+            is_ready: false,
+            writer: newcomer.writer,
+            reading: newcomer.reading,
+        };
+        self.ports.insert(newcomer.port, port);
+    }
+
+    /// Forgets a port; what waited for it is gone. `false` if it was not there.
+    pub(super) fn gone(&mut self, port: PortId) -> bool {
+        self.ports.remove(&port).is_some()
+    }
+
+    /// Whether a port is here and not ending.
+    pub(super) fn is_here(&self, port: PortId) -> bool {
+        self.ports.get(&port).is_some_and(|port| !port.ending)
+    }
+
+    /// Packs a frame for a port.
+    pub(super) fn deliver(&mut self, id: PortId, frame: &BrokerFrame, cost: usize) {
+        let Some(port) = self.ports.get_mut(&id).filter(|port| !port.ending) else {
+            return;
+        };
+        port.packer.add(frame, &mut self.scratch);
+        port.cost += cost;
+        mark(id, port, &mut self.ready);
+    }
+
+    /// Ends a port after what is packed for it.
+    pub(super) fn end(&mut self, id: PortId) {
+        let Some(port) = self.ports.get_mut(&id).filter(|port| !port.ending) else {
+            return;
+        };
+        port.packer.add_end();
+        port.ending = true;
+        port.reading.send_replace(Reading::Over);
+        mark(id, port, &mut self.ready);
+    }
+
+    /// A writing task has done what it held. Gives the cost, or `None` for a port that has gone.
+    pub(super) fn written(&mut self, id: PortId) -> Option<usize> {
+        let port = self.ports.get_mut(&id)?;
+        let written = port.writing.take()?;
+        if port.packer.is_empty() {
+            if port.ending {
+                self.ports.remove(&id);
+            } else {
+                port.listen();
+            }
+        } else {
+            mark(id, port, &mut self.ready);
+        }
+        Some(written.cost)
+    }
+
+    /// Hands every port's packed frames to its writing task, unless that is still at the last.
+    /// Gives the ports that hold far too much, and are to be dropped.
+    pub(super) fn flush(&mut self) -> Vec<PortId> {
+        let mut swamped = Vec::new();
+        for id in std::mem::take(&mut self.ready) {
+            let Some(port) = self.ports.get_mut(&id) else {
+                continue;
+            };
+            port.is_ready = false;
+            if port.writing.is_none() {
+                let buffer = port.packer.take();
+                port.writing = Some(Writing {
+                    bytes: buffer.len(),
+                    cost: std::mem::take(&mut port.cost),
+                });
+                // The task holds nothing, so its one place is free; if it has ended, word that the port has gone
+                // is on its way.
+                let _ = port.writer.try_send(buffer);
+            }
+            port.listen();
+            if port.waiting() > DROP {
+                swamped.push(id);
+            }
+        }
+        swamped
+    }
+
+    /// Whether nothing waits to be written.
+    pub(super) fn is_settled(&self) -> bool {
+        self.ports
+            .values()
+            .all(|port| port.writing.is_none() && port.packer.is_empty())
+    }
+
+    /// Whether nobody is here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ports.is_empty()
+    }
+}
+
+fn mark(id: PortId, port: &mut Port, ready: &mut Vec<PortId>) {
+    if !port.is_ready {
+        port.is_ready = true;
+        ready.push(id);
+    }
+}
+
+impl Port {
+    fn waiting(&self) -> usize {
+        self.packer.len() + self.writing.map_or(0, |writing| writing.bytes)
+    }
+
+    /// Stops listening to a port that does not take its answers, or listens again.
+    fn listen(&self) {
+        let waiting = self.waiting();
+        self.reading.send_if_modified(|mode| {
+            let wanted = match *mode {
+                Reading::On if waiting > PAUSE => Reading::Paused,
+                Reading::Paused if waiting < RESUME => Reading::On,
+                as_it_is => as_it_is,
+            };
+            std::mem::replace(mode, wanted) != wanted
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::io::Caller;
+    use crate::wire::code::Code;
+
+    const PORT: PortId = PortId(7);
+
+    fn port(ports: &mut Ports) -> (mpsc::Receiver<Vec<u8>>, watch::Receiver<Reading>) {
+        let (writer, buffers) = mpsc::channel(1);
+        let (reading, mode) = watch::channel(Reading::On);
+        ports.come(Newcomer {
+            port: PORT,
+            caller: Caller::Admin,
+            writer,
+            reading,
+        });
+        (buffers, mode)
+    }
+
+    fn frame(text: &str) -> BrokerFrame {
+        BrokerFrame::error(Code::Internal, text)
+    }
+
+    #[test]
+    fn what_is_ready_goes_in_one_write_and_the_cost_comes_back_after_it() {
+        let mut ports = Ports::default();
+        let (mut buffers, _mode) = port(&mut ports);
+        ports.deliver(PORT, &frame("1"), 10);
+        ports.deliver(PORT, &frame("2"), 5);
+        ports.flush();
+        let first = buffers.try_recv().unwrap();
+        assert!(String::from_utf8_lossy(&first).contains(r#""type":"batch""#));
+        ports.deliver(PORT, &frame("3"), 1);
+        ports.flush();
+        assert!(
+            buffers.try_recv().is_err(),
+            "the writing task is still at the first"
+        );
+        assert_eq!(ports.written(PORT), Some(15));
+        ports.flush();
+        assert!(buffers.try_recv().is_ok());
+        assert!(!ports.is_settled());
+        assert_eq!(ports.written(PORT), Some(1));
+        assert!(ports.is_settled());
+    }
+
+    #[test]
+    fn a_port_that_takes_nothing_is_not_listened_to() {
+        let mut ports = Ports::default();
+        let (mut buffers, mode) = port(&mut ports);
+        let big = frame(&"x".repeat(500_000));
+        for _ in 0..20 {
+            ports.deliver(PORT, &big, 0);
+            ports.flush();
+        }
+        assert_eq!(*mode.borrow(), Reading::Paused);
+        while buffers.try_recv().is_ok() {
+            ports.written(PORT);
+            ports.flush();
+        }
+        assert_eq!(*mode.borrow(), Reading::On);
+    }
+
+    #[test]
+    fn an_ended_port_gets_what_was_packed_and_nothing_more() {
+        let mut ports = Ports::default();
+        let (mut buffers, mode) = port(&mut ports);
+        ports.deliver(PORT, &frame("1"), 1);
+        ports.end(PORT);
+        ports.deliver(PORT, &frame("late"), 1);
+        ports.flush();
+        let bytes = buffers.try_recv().unwrap();
+        assert!(bytes.ends_with(&[0, 0, 0, 0]));
+        assert!(!String::from_utf8_lossy(&bytes).contains("late"));
+        assert_eq!(*mode.borrow(), Reading::Over);
+        assert!(!ports.is_here(PORT));
+        ports.written(PORT);
+        assert!(ports.is_empty());
+    }
+}

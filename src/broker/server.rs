@@ -1,0 +1,413 @@
+//! THE loop: one task owns the hub; whatever happens outside wakes it, and it does what the hub says.
+//!
+//! It never waits for a port or a dial. It decides nothing but when the broker leaves.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::clock::Reading;
+use crate::core::hub::Hub;
+use crate::core::io::{DialId, Input, LinkEvent, Now, Output, PortId};
+use crate::local::{Endpoint, LocalError};
+use crate::transport::Network;
+use crate::wire::message::BrokerFrame;
+
+use super::clients::{self, Heard, Newcomer};
+use super::dials::Dials;
+use super::door::Door;
+use super::idle::{Idle, Step};
+use super::instance::{Claim, launch_lock};
+use super::memory;
+use super::ports::Ports;
+use super::shelf::{Lost, Shelf};
+use super::signals;
+
+/// Wake-ups that may wait; whoever brings more waits itself.
+const WAITING: usize = 1024;
+
+/// Wake-ups taken in one go.
+const AT_ONCE: usize = 256;
+
+/// Clocks that part by more than this say that the machine slept.
+const SLEPT: Duration = Duration::from_secs(5);
+
+/// How often the loop looks whether its socket and lock are still in place.
+const ROUND: Duration = Duration::from_secs(60);
+
+/// How often the loop looks at the clocks while links are up: a machine that slept is noticed this soon.
+const GLANCE: Duration = Duration::from_secs(10);
+
+/// How long leaving may take: the last frames to ports, close frames to servers.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What can wake the loop.
+#[derive(Debug)]
+pub(super) enum WakeUp {
+    /// Somebody has come to the door, and will say who it is.
+    Accepted,
+    /// A port has said who it is.
+    Came(Newcomer),
+    /// Somebody did not say who it is, and was sent away.
+    TurnedAway,
+    /// Frames from a port.
+    Heard(PortId, Vec<Heard>),
+    /// A port has gone.
+    Gone(PortId),
+    /// A port's writing task has done what it held.
+    Written(PortId),
+    /// Word from a dial.
+    Link(DialId, LinkEvent),
+    /// The system asks the broker to leave.
+    Signal(&'static str),
+}
+
+impl From<(DialId, LinkEvent)> for WakeUp {
+    fn from((dial, event): (DialId, LinkEvent)) -> Self {
+        Self::Link(dial, event)
+    }
+}
+
+/// The time, as the core wants it.
+pub(super) fn now() -> Now {
+    told(Reading::now())
+}
+
+const fn told(reading: Reading) -> Now {
+    Now {
+        awake: reading.awake,
+        boot: reading.boot,
+        wall: reading.wall,
+    }
+}
+
+fn journal_lost(lost: Lost) -> Input {
+    tracing::warn!(
+        journal = lost.journal.0,
+        why = lost.why,
+        "a session is kept in memory only from here on"
+    );
+    Input::JournalLost {
+        journal: lost.journal,
+        why: lost.why,
+    }
+}
+
+/// The broker at work.
+#[derive(Debug)]
+pub(super) struct Server {
+    hub: Hub,
+    shelf: Shelf,
+    ports: Ports,
+    dials: Dials<WakeUp>,
+    door: Door,
+    endpoint: Endpoint,
+    claim: Claim,
+    wakes: mpsc::Receiver<WakeUp>,
+    clock: Reading,
+    /// What the hub has said and nobody has done yet.
+    outputs: VecDeque<Output>,
+    idle: Idle,
+    /// The hub says that it needs no broker.
+    hub_idle: bool,
+    /// Held from the last call on: nobody starts another broker meanwhile.
+    last_call: Option<File>,
+    /// When to look after socket and lock, awake time.
+    round: Duration,
+    /// Connections that have not said who they are.
+    strangers: usize,
+    /// Dials that have not ended.
+    links: usize,
+    leaving: Option<&'static str>,
+}
+
+impl Server {
+    /// Opens the door.
+    ///
+    /// # Errors
+    /// When the socket cannot be bound.
+    pub(super) async fn open(
+        hub: Hub,
+        shelf: Shelf,
+        claim: Claim,
+        endpoint: Endpoint,
+        network: Arc<Network>,
+        idle: Duration,
+    ) -> Result<Self, LocalError> {
+        let (wake, wakes) = mpsc::channel(WAITING);
+        let door = Door::open(endpoint.clone(), wake.clone()).await?;
+        tokio::spawn(signals::watch(wake.clone()));
+        let clock = Reading::now();
+        Ok(Self {
+            hub,
+            shelf,
+            ports: Ports::default(),
+            dials: Dials::new(network, wake),
+            door,
+            endpoint,
+            claim,
+            wakes,
+            clock,
+            outputs: VecDeque::new(),
+            idle: Idle::new(idle),
+            hub_idle: true,
+            last_call: None,
+            round: clock.awake + ROUND,
+            strangers: 0,
+            links: 0,
+            leaving: None,
+        })
+    }
+
+    /// Works until nothing needs the broker any more, or it is asked to leave.
+    pub(super) async fn run(mut self) {
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoint = %self.endpoint, "broker is up");
+        self.drain();
+        self.settle();
+        let mut taken = Vec::with_capacity(AT_ONCE);
+        while self.leaving.is_none() {
+            // An elapsed time is no event of its own: what is due is asked for below, by the clock.
+            let _ = timeout(self.patience(), self.wakes.recv_many(&mut taken, AT_ONCE)).await;
+            self.look_at_the_clock();
+            for wake in taken.drain(..) {
+                self.take(wake);
+            }
+            if self.due().is_some_and(|(due, _)| due.is_zero()) {
+                self.tell(Input::Timeout);
+            }
+            self.settle();
+            self.look_after_the_door().await;
+        }
+        self.leave(&mut taken).await;
+    }
+
+    fn due(&self) -> Option<(Duration, &'static str)> {
+        self.hub.deadline(told(self.clock))
+    }
+
+    /// How long nothing needs to be done unless something happens.
+    fn patience(&self) -> Duration {
+        let mut least = self.round.saturating_sub(self.clock.awake);
+        if let Some((due, timer)) = self.due() {
+            tracing::trace!(?due, timer, "waiting");
+            least = least.min(due);
+        }
+        if let Some(until) = self.idle.due() {
+            least = least.min(until.saturating_sub(self.clock.awake));
+        }
+        if self.links > 0 {
+            least = least.min(GLANCE);
+        }
+        least
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let before = std::mem::replace(&mut self.clock, Reading::now());
+        let slept = self.clock.slept_since(&before);
+        if slept > SLEPT {
+            tracing::info!(seconds = slept.as_secs(), "the machine slept");
+            self.tell(Input::Woke);
+        }
+    }
+
+    /// Tells the hub, and notes what it says.
+    fn tell(&mut self, input: Input) {
+        self.hub.handle(told(self.clock), input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        let mut lost = Vec::new();
+        loop {
+            while let Some(output) = self.hub.poll() {
+                match output {
+                    Output::Journal(journal, entry) => lost.extend(self.shelf.apply(&journal, entry)),
+                    Output::Idle(idle) => self.hub_idle = idle,
+                    output => self.outputs.push_back(output),
+                }
+            }
+            match lost.pop() {
+                Some(lost) => self.hub.handle(told(self.clock), journal_lost(lost)),
+                None => return,
+            }
+        }
+    }
+
+    /// Writes journals, then does what the hub has said, then hands every port what was packed for it.
+    fn settle(&mut self) {
+        loop {
+            for lost in self.shelf.flush(&self.hub) {
+                self.tell(journal_lost(lost));
+            }
+            while let Some(output) = self.outputs.pop_front() {
+                self.act(output);
+            }
+            for port in self.ports.flush() {
+                tracing::warn!(port = port.0, "dropped: it takes nothing of what waits for it");
+                self.gone(port);
+            }
+            if self.outputs.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, wake: WakeUp) {
+        match wake {
+            WakeUp::Accepted => self.strangers += 1,
+            WakeUp::TurnedAway => self.strangers = self.strangers.saturating_sub(1),
+            WakeUp::Came(newcomer) => {
+                self.strangers = self.strangers.saturating_sub(1);
+                tracing::debug!(port = newcomer.port.0, caller = ?newcomer.caller, "a port has come");
+                let (port, caller) = (newcomer.port, newcomer.caller.clone());
+                self.ports.come(newcomer);
+                self.tell(Input::Came(port, caller));
+            }
+            WakeUp::Heard(port, heard) => {
+                for heard in heard {
+                    self.hear(port, heard);
+                }
+            }
+            WakeUp::Gone(port) => self.gone(port),
+            WakeUp::Written(port) => {
+                if let Some(cost) = self.ports.written(port) {
+                    self.tell(Input::Written(port, cost));
+                }
+            }
+            WakeUp::Link(dial, event) => {
+                if matches!(event, LinkEvent::Ended(_)) {
+                    self.links = self.links.saturating_sub(1);
+                }
+                self.tell(Input::Link(dial, event));
+            }
+            WakeUp::Signal(reason) => self.leaving = Some(reason),
+        }
+    }
+
+    fn gone(&mut self, port: PortId) {
+        if self.ports.gone(port) {
+            tracing::debug!(port = port.0, "a port has gone");
+            self.tell(Input::Gone(port));
+        }
+    }
+
+    fn hear(&mut self, port: PortId, heard: Heard) {
+        if !self.ports.is_here(port) {
+            return;
+        }
+        // Answers of the shell's own take their turn among those of the hub.
+        let answer = match heard {
+            Heard::Frame(frame) => return self.tell(Input::Frame(port, frame)),
+            Heard::Refused(refusal) => clients::answer(refusal),
+            Heard::Stop(id) => {
+                self.leaving = Some("stop");
+                BrokerFrame::Ok { id }
+            }
+        };
+        self.outputs.push_back(Output::Deliver {
+            port,
+            frame: answer,
+            cost: 0,
+        });
+    }
+
+    fn act(&mut self, output: Output) {
+        match output {
+            Output::Deliver {
+                port,
+                mut frame,
+                cost,
+            } => {
+                if let BrokerFrame::Status(report) = &mut frame {
+                    report.rss = memory::resident();
+                }
+                self.ports.deliver(port, &frame, cost);
+            }
+            Output::Drop(port) => self.ports.end(port),
+            Output::Dial(dial, target) => {
+                self.links += 1;
+                self.dials.dial(dial, target);
+            }
+            Output::Transmit(dial, payload) => self.dials.transmit(dial, payload),
+            Output::Ping(dial, token) => self.dials.ping(dial, token),
+            Output::Pause(dial) => self.dials.pause(dial),
+            Output::Resume(dial) => self.dials.resume(dial),
+            Output::HangUp { dial, code, reason } => {
+                self.links = self.links.saturating_sub(1);
+                self.dials.hang_up(dial, code, reason);
+            }
+            // Done while draining: both count before anything else does.
+            Output::Journal(..) | Output::Idle(_) => {}
+        }
+    }
+
+    /// Leaves when nothing needs the broker; puts the socket back when it has been removed.
+    async fn look_after_the_door(&mut self) {
+        let needed = !self.hub_idle || !self.ports.is_empty() || self.strangers > 0;
+        match self.idle.look(self.clock.awake, needed) {
+            Step::Nothing => {}
+            Step::Close => match launch_lock(&self.endpoint) {
+                Some(lock) => {
+                    self.door.close();
+                    self.last_call = Some(lock);
+                }
+                // Somebody is about to start a broker, and will find this one.
+                None => self.idle.postpone(self.clock.awake),
+            },
+            Step::Reopen => {
+                self.open_again().await;
+                self.last_call = None;
+            }
+            Step::Leave => self.leaving = Some("idle"),
+        }
+        if self.clock.awake >= self.round && !self.idle.is_last_call() {
+            self.round = self.clock.awake + ROUND;
+            if !self.claim.is_in_place() {
+                tracing::warn!("the run folder has been removed");
+                self.leaving = Some("removed");
+            } else if !self.door.is_in_place() {
+                self.open_again().await;
+            }
+        }
+    }
+
+    async fn open_again(&mut self) {
+        tracing::info!("opening the socket again");
+        if let Err(problem) = self.door.reopen().await {
+            tracing::warn!(%problem, "cannot open the socket again");
+            self.leaving = Some("removed");
+        }
+    }
+
+    /// Says good-bye: to every port what the hub says, to every server a close frame.
+    async fn leave(mut self, taken: &mut Vec<WakeUp>) {
+        let reason = self.leaving.unwrap_or("stop");
+        tracing::info!(reason, "broker leaves");
+        self.door.close();
+        self.tell(Input::Leave { reason });
+        self.settle();
+        let farewell = async {
+            while !self.ports.is_settled() {
+                if self.wakes.recv_many(taken, AT_ONCE).await == 0 {
+                    break;
+                }
+                for wake in taken.drain(..) {
+                    if let WakeUp::Written(_) | WakeUp::Gone(_) = wake {
+                        self.take(wake);
+                    }
+                }
+                self.settle();
+            }
+            // The links' last words are not listened to, and must not keep them waiting.
+            self.wakes.close();
+            self.dials.settle().await;
+        };
+        if timeout(FAREWELL, farewell).await.is_err() {
+            tracing::info!("some ports or servers did not take their last frames");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `longwire broker`: the broker itself, in the foreground or detached from whoever started it.
+//!
+//! It serves nobody; `broker` does.
+
+use crate::broker::{self, BrokerError, ClaimError};
+
+use super::args::Broker;
+use super::error::{Exit, Failure};
+
+/// Runs the broker to its end.
+pub(super) fn run(broker: &Broker) -> Result<Exit, Failure> {
+    if broker.detached {
+        return Ok(detached());
+    }
+    match broker::run(true, || {}) {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) => {
+            let taken = matches!(error, BrokerError::Claim(ClaimError::Taken(_)));
+            let failure = Failure::because("the broker cannot run", &error);
+            Err(if taken {
+                failure.hint("longwire stop")
+            } else {
+                failure
+            })
+        }
+    }
+}
+
+/// Runs the broker that a host has started, and reports to it.
+fn detached() -> Exit {
+    broker::detach();
+    match broker::run(false, || broker::report(broker::READY)) {
+        Ok(()) => Exit::Done,
+        Err(BrokerError::Claim(ClaimError::Taken(_))) => {
+            broker::report("taken");
+            Exit::Done
+        }
+        Err(error) => {
+            let mut words = error.to_string();
+            let mut cause = std::error::Error::source(&error);
+            while let Some(next) = cause {
+                words.push_str(": ");
+                words.push_str(&next.to_string());
+                cause = next.source();
+            }
+            broker::report(&words);
+            Exit::Failed
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Who started this process, as its arguments say.
+//!
+//! It reads no frame: an extension cannot claim to be another one, since the browser writes the arguments.
+
+use std::ffi::{OsStr, OsString};
+
+/// The extension a host serves, as the local hop names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    origin: String,
+}
+
+/// Why the arguments name no extension, although they look like a browser's.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CallerError {
+    #[error("`{0}` is not an extension's origin: chrome-extension:// and 32 letters a-p are expected")]
+    Origin(String),
+    #[error("`{0}` is not an add-on id of 1 to 255 characters")]
+    AddOn(String),
+}
+
+impl Caller {
+    /// Reads the arguments, the program's name first. `None`: no browser started this process.
+    ///
+    /// Chromium gives the origin, and on Windows `--parent-window=N` after it. Firefox gives the path of the manifest
+    /// and the add-on id. Further arguments are for later versions and mean nothing here.
+    ///
+    /// # Errors
+    /// When a browser seems to have started it for nobody.
+    pub fn from_args(args: &[OsString]) -> Option<Result<Self, CallerError>> {
+        let first = args.get(1)?;
+        if let Some(rest) = first.to_string_lossy().strip_prefix("chrome-extension://") {
+            return Some(Self::chromium(rest));
+        }
+        let add_on = args.get(2)?;
+        let is_manifest = std::path::Path::new(first).extension() == Some(OsStr::new("json"));
+        is_manifest.then(|| Self::firefox(&add_on.to_string_lossy()))
+    }
+
+    fn chromium(rest: &str) -> Result<Self, CallerError> {
+        let id = rest.split('/').next().unwrap_or_default();
+        if id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'a'..=b'p')) {
+            let origin = format!("chrome-extension://{id}/");
+            Ok(Self { origin })
+        } else {
+            Err(CallerError::Origin(format!("chrome-extension://{rest}")))
+        }
+    }
+
+    fn firefox(id: &str) -> Result<Self, CallerError> {
+        let is_sound = (1..=255).contains(&id.chars().count())
+            && !id
+                .chars()
+                .any(|c| c.is_control() || c.is_whitespace() || c == '\u{fffd}');
+        if is_sound {
+            let origin = id.to_owned();
+            Ok(Self { origin })
+        } else {
+            Err(CallerError::AddOn(id.to_owned()))
+        }
+    }
+
+    /// `chrome-extension://<id>/`, or the add-on id.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "ifnhjhoikpibpoclbkjnnkmfoaepmfnb";
+
+    fn caller(args: &[&str]) -> Option<Result<String, CallerError>> {
+        let args: Vec<_> = std::iter::once("longwire")
+            .chain(args.iter().copied())
+            .map(OsString::from)
+            .collect();
+        Caller::from_args(&args).map(|caller| caller.map(|caller| caller.origin().to_owned()))
+    }
+
+    #[test]
+    fn chromium_gives_the_origin() {
+        let origin = format!("chrome-extension://{ID}/");
+        for args in [
+            &[origin.as_str()][..],
+            &[&origin, "--parent-window=0"],
+            &[&origin, "--reconnect-command=e30="],
+            &[origin.trim_end_matches('/')],
+        ] {
+            assert_eq!(caller(args), Some(Ok(origin.clone())), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn firefox_gives_the_manifest_and_the_add_on() {
+        let manifest = "/home/jörg & söhne/.mozilla/native messaging/com.longwire.bridge.json";
+        assert_eq!(
+            caller(&[manifest, "hello@longwire"]),
+            Some(Ok("hello@longwire".to_owned()))
+        );
+        let uuid = "{0a1b2c3d-0000-4000-8000-000000000000}";
+        assert_eq!(caller(&[manifest, uuid, "--more"]), Some(Ok(uuid.to_owned())));
+    }
+
+    #[test]
+    fn a_claim_that_is_none_is_refused() {
+        for bad in ["", "abc", &"a".repeat(33), &"q".repeat(32), &ID.to_uppercase()] {
+            let origin = format!("chrome-extension://{bad}/");
+            assert!(
+                matches!(caller(&[&origin]), Some(Err(CallerError::Origin(_)))),
+                "{bad}"
+            );
+        }
+        assert!(matches!(
+            caller(&["/x.json", ""]),
+            Some(Err(CallerError::AddOn(_)))
+        ));
+        assert!(matches!(
+            caller(&["/x.json", "a b"]),
+            Some(Err(CallerError::AddOn(_)))
+        ));
+    }
+
+    #[test]
+    fn commands_are_no_browsers() {
+        for args in [
+            &[][..],
+            &["status"],
+            &["connect", "ws://x"],
+            &["/x.json"],
+            &["install", "--json"],
+        ] {
+            assert_eq!(caller(args), None, "{args:?}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Finds the broker, or starts one.
+//!
+//! Race-free in tmux's order: connect; take the launch lock; connect again; start a broker, wait for its report,
+//! connect. Whoever does not get the lock tries to connect again. It knows no frames but the preamble.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use crate::local::{Endpoint, LocalError, Stream, connect};
+use crate::paths::{self, Paths, PathsError};
+
+/// How long a broker may take from its start to its report.
+const START: Duration = Duration::from_secs(10);
+
+/// Pause of a host that waits for another one to start the broker.
+const TURN: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(20));
+
+/// How long a host waits for another one to start the broker.
+const TURNS: Duration = Duration::from_secs(12);
+
+/// The size above which the file of a broker's last words is begun anew.
+const LAST_WORDS: u64 = 256 << 10;
+
+/// What a broker keeps of the environment of the browser that happened to start it.
+const KEPT: &[&str] = &[
+    "HOME",
+    "PATH",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "RUST_BACKTRACE",
+];
+
+/// What a program needs on Windows to find its user's folders and the system's libraries.
+const KEPT_ON_WINDOWS: &[&str] = &[
+    "SystemRoot",
+    "SystemDrive",
+    "windir",
+    "ComSpec",
+    "PATHEXT",
+    "TEMP",
+    "TMP",
+    "USERPROFILE",
+    "USERNAME",
+    "USERDOMAIN",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "ProgramData",
+    "ProgramFiles",
+    "HOMEDRIVE",
+    "HOMEPATH",
+    "COMPUTERNAME",
+    "NUMBER_OF_PROCESSORS",
+    "PROCESSOR_ARCHITECTURE",
+];
+
+/// Families of variables that a broker keeps.
+const KEPT_FAMILIES: &[&str] = &["LC_", "XDG_", "LONGWIRE_"];
+
+/// Why no broker was met.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LaunchError {
+    #[error("no folder for the broker's socket")]
+    Paths(#[from] PathsError),
+    #[error("cannot meet the broker")]
+    Local(#[from] LocalError),
+    #[error("cannot lock {}", file.display())]
+    Lock {
+        file: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot start {}", program.display())]
+    Start {
+        program: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the broker that was started did not come up: {0}")]
+    Report(String),
+    #[error("another process has been starting a broker for {} s", TURNS.as_secs())]
+    Turn,
+}
+
+/// Finds the broker or starts one; `starting` is awaited before one is started.
+///
+/// # Errors
+/// When there is none and none comes up. Worth a few more tries, after a while.
+pub(super) async fn find(paths: &Paths, starting: impl AsyncFnOnce()) -> Result<Stream, LaunchError> {
+    let endpoint = Endpoint::of(paths)?;
+    let mut waited = Duration::ZERO;
+    let lock = loop {
+        match connect(&endpoint).await {
+            Ok(stream) => return Ok(stream),
+            Err(LocalError::Absent(_)) => {
+                if let Some(lock) = try_lock(&endpoint)? {
+                    break lock;
+                }
+            }
+            Err(LocalError::Busy(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if waited >= TURNS {
+            return Err(LaunchError::Turn);
+        }
+        let pause = jitter(TURN.0, TURN.1);
+        sleep(pause).await;
+        waited += pause;
+    };
+    // Somebody may have started one between our look and the lock.
+    match connect(&endpoint).await {
+        Err(LocalError::Absent(_)) => {}
+        met => return met.map_err(Into::into),
+    }
+    starting().await;
+    start(paths).await?;
+    let met = connect(&endpoint).await;
+    drop(lock);
+    met.map_err(Into::into)
+}
+
+fn try_lock(endpoint: &Endpoint) -> Result<Option<File>, LaunchError> {
+    let file = endpoint.launch_lock();
+    let failed = |source| LaunchError::Lock {
+        file: file.clone(),
+        source,
+    };
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&file)
+        .map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Starts a broker and waits until it can be met.
+async fn start(paths: &Paths) -> Result<(), LaunchError> {
+    let program = program();
+    let mut child = spawn(&program, paths).map_err(|source| LaunchError::Start { program, source })?;
+    let mut word = String::new();
+    let said = match child.stdout.take() {
+        Some(stdout) => timeout(START, BufReader::with_capacity(256, stdout).read_line(&mut word)).await,
+        None => Ok(Ok(0)),
+    };
+    // It outlives this process; while this one lives, it takes note of the other's end.
+    tokio::spawn(async move { child.wait().await });
+    match said {
+        // Another broker took the place: it is the one to meet.
+        Ok(Ok(_)) if matches!(word.trim_end(), "ready" | "taken") => Ok(()),
+        Ok(Ok(0)) => Err(LaunchError::Report("it ended without a word".to_owned())),
+        Ok(Ok(_)) => Err(LaunchError::Report(word.trim_end().to_owned())),
+        Ok(Err(error)) => Err(LaunchError::Report(error.to_string())),
+        Err(_) => Err(LaunchError::Report(format!(
+            "no word within {} s",
+            START.as_secs()
+        ))),
+    }
+}
+
+/// This program; after an update in its place, the new one.
+fn program() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("longwire"));
+    match program.to_str().and_then(|text| text.strip_suffix(" (deleted)")) {
+        Some(replaced) => PathBuf::from(replaced),
+        None => program,
+    }
+}
+
+fn spawn(program: &Path, paths: &Paths) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command
+        .args(["broker", "--detached"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(last_words(paths.logs()))
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_kept)))
+        .kill_on_drop(false);
+    if let Some(home) = paths.home() {
+        // Absolute: the broker has another current folder.
+        command.env(paths::HOME, home);
+    }
+    detached(command)
+}
+
+fn is_kept(name: &str) -> bool {
+    KEPT.contains(&name)
+        || KEPT_FAMILIES.iter().any(|family| name.starts_with(family))
+        || (cfg!(windows) && KEPT_ON_WINDOWS.iter().any(|kept| kept.eq_ignore_ascii_case(name)))
+        || (cfg!(windows) && KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name)))
+}
+
+/// The broker leaves our session by itself, first of all.
+#[cfg(unix)]
+fn detached(mut command: Command) -> io::Result<Child> {
+    command.spawn()
+}
+
+/// Out of the browser's job, which would take the broker down with this process; where the job forbids that, inside.
+#[cfg(windows)]
+fn detached(mut command: Command) -> io::Result<Child> {
+    use windows_sys::Win32::System::Threading::{
+        CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS,
+    };
+    super::stdio::keep_from_children();
+    let flags = DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP;
+    command.creation_flags(flags | CREATE_BREAKAWAY_FROM_JOB);
+    command.spawn().or_else(|_| {
+        command.creation_flags(flags);
+        command.spawn()
+    })
+}
+
+/// Where a broker's stderr goes: the log takes everything but what is said by a process that is just dying.
+fn last_words(logs: &Path) -> Stdio {
+    let path = logs.join("broker-stderr.txt");
+    let is_long = path.metadata().is_ok_and(|found| found.len() > LAST_WORDS);
+    let mut options = OpenOptions::new();
+    options.create(true).write(true);
+    if is_long {
+        options.truncate(true);
+    } else {
+        options.append(true);
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // Without a log folder they are lost; the broker makes the folder when it first comes up.
+    options.open(path).map_or_else(|_| Stdio::null(), Stdio::from)
+}
+
+/// A span between two, differently each time.
+pub(super) fn jitter(least: Duration, most: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    least + (most - least).mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_gets_no_more_of_the_environment_than_it_needs() {
+        for kept in [
+            "HOME",
+            "XDG_RUNTIME_DIR",
+            "LONGWIRE_HOME",
+            "LC_ALL",
+            "https_proxy",
+            "SSL_CERT_FILE",
+        ] {
+            assert!(is_kept(kept), "{kept}");
+        }
+        for left in [
+            "DBUS_SESSION_BUS_ADDRESS",
+            "GOOGLE_API_KEY",
+            "LD_PRELOAD",
+            "CHROME_WRAPPER",
+            "DISPLAY",
+        ] {
+            assert!(!is_kept(left), "{left}");
+        }
+    }
+}

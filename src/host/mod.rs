@@ -1,0 +1,82 @@
+//! The short-lived process that a browser starts: forwards whole frames between it and the broker.
+//!
+//! It keeps no state and acknowledges nothing. It ends when the browser closes stdin, when its parent has gone, or when
+//! the broker drops it.
+
+mod caller;
+mod launch;
+mod parent;
+mod relay;
+mod stdio;
+mod words;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::log;
+use crate::paths::Paths;
+
+pub use caller::{Caller, CallerError};
+
+/// The exit code when the arguments make no sense.
+const USAGE: u8 = 2;
+/// The exit code when no broker can be reached.
+const UNREACHABLE: u8 = 3;
+/// The exit code of a fault of our own.
+const BUG: u8 = 70;
+
+/// How long a host whose parent has gone may take to hand over what it has read.
+const PARTING: Duration = Duration::from_millis(300);
+
+/// Serves one port to its end.
+pub fn run(caller: Result<Caller, CallerError>) -> ExitCode {
+    log::to_stderr();
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(problem) => {
+            tracing::error!(%problem, "cannot serve whoever started this");
+            return USAGE.into();
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(problem) => {
+            tracing::error!(%problem, "cannot start");
+            return BUG.into();
+        }
+    };
+    let code = runtime.block_on(serve(&caller));
+    // A thread may hang in a read of stdin; it must not keep the process.
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve(caller: &Caller) -> ExitCode {
+    let opened = Paths::from_env()
+        .map_err(|problem| problem.to_string())
+        .and_then(|paths| {
+            let (input, output) = stdio::take().map_err(|problem| problem.to_string())?;
+            Ok(relay::Relay::new(caller, paths, input, output))
+        });
+    let mut relay = match opened {
+        Ok(relay) => relay,
+        Err(problem) => {
+            tracing::error!(problem, "cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let served = relay.run();
+    tokio::pin!(served);
+    let end = tokio::select! {
+        end = &mut served => Some(end),
+        () = parent::gone() => timeout(PARTING, served).await.ok(),
+    };
+    tracing::debug!(?end, "the port is over");
+    match end {
+        Some(relay::End::Unreachable) => UNREACHABLE.into(),
+        Some(relay::End::Browser | relay::End::Dropped) | None => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,213 @@
+//! The browser's pipes, taken for frames alone.
+//!
+//! stdout is duplicated away and points at stderr from then on, so that no stray print can corrupt the stream. It
+//! looks into no frame.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+
+#[cfg(unix)]
+pub(super) use unix::{Input, Output, take};
+#[cfg(windows)]
+pub(super) use windows::{Input, Output, keep_from_children, take};
+
+/// A file written to from another thread: what is no pipe cannot be waited for.
+#[derive(Debug)]
+pub(crate) struct Slow(Option<File>);
+
+impl Slow {
+    async fn write(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        let mut file = self.0.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let (file, written) = tokio::task::spawn_blocking(move || {
+            let written = file.write_all(&bytes).and_then(|()| file.flush());
+            (file, written)
+        })
+        .await?;
+        self.0 = Some(file);
+        written
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+    use std::os::unix::net;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::fs::FileType;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Stdin};
+    use tokio::net::{UnixStream, unix::pipe};
+
+    use super::Slow;
+
+    /// Where frames come from.
+    #[derive(Debug)]
+    pub(crate) enum Input {
+        Pipe(pipe::Receiver),
+        Socket(UnixStream),
+        /// A terminal or a file.
+        Other(Stdin),
+    }
+
+    /// Where frames go.
+    #[derive(Debug)]
+    pub(crate) enum Output {
+        Pipe(pipe::Sender),
+        Socket(UnixStream),
+        /// A terminal or a file.
+        Other(Slow),
+    }
+
+    /// Takes both.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left.
+    pub(crate) fn take() -> io::Result<(Input, Output)> {
+        let stdout = rustix::stdio::stdout().try_clone_to_owned()?;
+        rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+        let stdin = rustix::stdio::stdin().try_clone_to_owned()?;
+        let input = match kind(stdin.as_fd())? {
+            FileType::Fifo => Input::Pipe(pipe::Receiver::from_owned_fd(stdin)?),
+            FileType::Socket => Input::Socket(socket(stdin)?),
+            _ => Input::Other(tokio::io::stdin()),
+        };
+        let output = match kind(stdout.as_fd())? {
+            FileType::Fifo => Output::Pipe(pipe::Sender::from_owned_fd(stdout)?),
+            FileType::Socket => Output::Socket(socket(stdout)?),
+            _ => Output::Other(Slow(Some(File::from(stdout)))),
+        };
+        Ok((input, output))
+    }
+
+    fn kind(descriptor: BorrowedFd<'_>) -> io::Result<FileType> {
+        Ok(FileType::from_raw_mode(rustix::fs::fstat(descriptor)?.st_mode))
+    }
+
+    fn socket(descriptor: OwnedFd) -> io::Result<UnixStream> {
+        let socket = net::UnixStream::from(descriptor);
+        socket.set_nonblocking(true)?;
+        UnixStream::from_std(socket)
+    }
+
+    impl Input {
+        /// Reads what is there; 0 when the browser has closed it. Cancelling it loses nothing.
+        pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self {
+                Self::Pipe(pipe) => pipe.read(buffer).await,
+                Self::Socket(socket) => socket.read(buffer).await,
+                Self::Other(stdin) => stdin.read(buffer).await,
+            }
+        }
+
+        /// Whether the browser has closed it, whatever is still unread.
+        pub(crate) fn is_hung_up(&self) -> bool {
+            let descriptor = match self {
+                Self::Pipe(pipe) => pipe.as_fd(),
+                Self::Socket(socket) => socket.as_fd(),
+                Self::Other(_) => return false,
+            };
+            let mut asked = [PollFd::from_borrowed_fd(descriptor, hang_up())];
+            let now = Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            poll(&mut asked, Some(&now)).is_ok() && asked[0].revents().intersects(hang_up())
+        }
+    }
+
+    fn hang_up() -> PollFlags {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return PollFlags::HUP | PollFlags::RDHUP;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        PollFlags::HUP
+    }
+
+    impl Output {
+        /// Writes whole frames. Not to be cancelled: a torn frame ends the port.
+        pub(crate) async fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+            match self {
+                Self::Pipe(pipe) => pipe.write_all(frames).await,
+                Self::Socket(socket) => socket.write_all(frames).await,
+                Self::Other(file) => file.write(frames.to_vec()).await,
+            }
+        }
+    }
+}
+
+#[cfg(windows)]
+mod windows {
+    use std::fs::File;
+    use std::io;
+    use std::os::windows::io::{AsHandle as _, AsRawHandle as _};
+
+    use tokio::io::{AsyncReadExt as _, Stdin};
+    use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation};
+    use windows_sys::Win32::System::Console::{STD_OUTPUT_HANDLE, SetStdHandle};
+    use windows_sys::Win32::System::Pipes::PeekNamedPipe;
+
+    use super::Slow;
+
+    /// Where frames come from.
+    #[derive(Debug)]
+    pub(crate) struct Input(Stdin);
+
+    /// Where frames go.
+    #[derive(Debug)]
+    pub(crate) struct Output(Slow);
+
+    /// Takes both. The browser's pipes cannot be waited for, so other threads read and write them.
+    ///
+    /// # Errors
+    /// When the system has no handles left.
+    pub(crate) fn take() -> io::Result<(Input, Output)> {
+        let stdout = io::stdout().as_handle().try_clone_to_owned()?;
+        point_stdout_at_stderr();
+        Ok((Input(tokio::io::stdin()), Output(Slow(Some(File::from(stdout))))))
+    }
+
+    #[expect(unsafe_code, reason = "sets a standard handle of this process")]
+    fn point_stdout_at_stderr() {
+        // SAFETY: the handle of stderr lives as long as the process.
+        unsafe { SetStdHandle(STD_OUTPUT_HANDLE, io::stderr().as_raw_handle().cast()) };
+    }
+
+    /// The browser's pipes are not for a broker that is started from here.
+    #[expect(unsafe_code, reason = "clears a flag of the standard handles")]
+    pub(crate) fn keep_from_children() {
+        for handle in [
+            io::stdin().as_raw_handle(),
+            io::stdout().as_raw_handle(),
+            io::stderr().as_raw_handle(),
+        ] {
+            if !handle.is_null() {
+                // SAFETY: a standard handle of this process, which lives as long as it.
+                unsafe { SetHandleInformation(handle.cast(), HANDLE_FLAG_INHERIT, 0) };
+            }
+        }
+    }
+
+    impl Input {
+        /// Reads what is there; 0 when the browser has closed it. Cancelling it loses nothing.
+        pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer).await
+        }
+
+        /// Whether the browser has closed it, whatever is still unread.
+        #[expect(unsafe_code, reason = "asks a pipe whether it is broken")]
+        pub(crate) fn is_hung_up(&self) -> bool {
+            let null = std::ptr::null_mut;
+            let pipe = io::stdin().as_raw_handle().cast();
+            // SAFETY: a standard handle of this process; nothing is written through the null pointers.
+            unsafe { PeekNamedPipe(pipe, null(), 0, null(), null(), null()) == 0 }
+        }
+    }
+
+    impl Output {
+        /// Writes whole frames. Not to be cancelled: a torn frame ends the port.
+        pub(crate) async fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+            self.0.write(frames.to_vec()).await
+        }
+    }
+}
