@@ -248,11 +248,11 @@ mod tests {
         let (mut buffers, mode) = port(&mut ports);
         ports.deliver(PORT, &frame("1"), 1);
         ports.end(PORT);
-        ports.deliver(PORT, &frame("late"), 1);
+        ports.deliver(PORT, &frame("overdue"), 1);
         ports.flush();
         let bytes = buffers.try_recv().unwrap();
         assert!(bytes.ends_with(&[0, 0, 0, 0]));
-        assert!(!String::from_utf8_lossy(&bytes).contains("late"));
+        assert!(!String::from_utf8_lossy(&bytes).contains("overdue"));
         assert_eq!(*mode.borrow(), Reading::Over);
         assert!(!ports.is_here(PORT));
         ports.written(PORT);
