@@ -211,6 +211,27 @@ fn what_is_written_is_these_bytes() {
     }
 }
 
+#[test]
+fn the_page_has_every_type_code_and_reason() {
+    let page = include_str!("../../docs/PROTOCOL.md");
+    let kinds = to_broker()
+        .iter()
+        .chain(&to_extension())
+        .map(kind)
+        .collect::<BTreeSet<_>>();
+    let codes = Code::ALL.iter().map(|code| code.as_str().to_owned());
+    let reasons = GapReason::ALL.iter().map(|reason| reason.as_str().to_owned());
+    for word in kinds
+        .into_iter()
+        .filter(|kind| kind != "hint")
+        .chain(codes)
+        .chain(reasons)
+    {
+        let told = page.contains(&format!("`{word}`")) || page.contains(&format!(r#""type":"{word}""#));
+        assert!(told, "`{word}` is not in docs/PROTOCOL.md");
+    }
+}
+
 /// The one whose retry verdict differs would tell extensions to do the wrong thing.
 #[test]
 fn every_error_in_the_vectors_has_the_verdict_of_its_code() {
