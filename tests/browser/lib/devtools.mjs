@@ -40,6 +40,7 @@ export class Devtools {
 
   /** Says `method`, to the browser or to the target of `sessionId`, and returns its result. */
   send(method, params = {}, sessionId = undefined) {
+    if (this.#socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error(`${method}: the browser has gone`));
     const id = ++this.#lastId;
     const answer = new Promise((resolve, reject) => this.#waiting.set(id, { method, resolve, reject }));
     this.#socket.send(JSON.stringify({ id, method, params, sessionId }));
