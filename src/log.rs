@@ -22,12 +22,15 @@ pub const LEVEL: &str = "LONGWIRE_LOG";
 const KEPT: usize = 7;
 
 /// Logs to stderr only; for the host and the command line. Without `LONGWIRE_LOG` warnings and errors show.
+///
+/// Here `LONGWIRE_LOG` is a plain level: filters by module cost memory that a host does not have.
 pub fn to_stderr() {
+    let level = std::env::var(LEVEL).ok().and_then(|level| level.parse().ok());
     let layer = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(false)
         .with_target(false)
-        .with_filter(filter(LevelFilter::WARN));
+        .with_filter(level.unwrap_or(LevelFilter::WARN));
     // A second subscriber is refused; then the first one goes on, which is what is wanted.
     let _ = tracing_subscriber::registry().with(layer).try_init();
 }

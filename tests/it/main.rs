@@ -4,9 +4,17 @@
     reason = "helpers of tests may end the test where it fails"
 )]
 
+#[cfg(target_os = "linux")]
+mod broker_instance;
+#[cfg(target_os = "linux")]
+mod host;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod hub;
 mod journal;
 mod layers;
 mod properties;
+#[cfg(target_os = "linux")]
+mod support;
 mod transport;
 mod vectors;

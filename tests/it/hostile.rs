@@ -1,0 +1,165 @@
+//! No input, however broken, ends the broker or another port.
+
+use std::io::Write as _;
+
+use longwire::wire::frame::framed;
+use serde_json::{Value, json};
+
+use crate::support::broker::Wire;
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+use crate::support::{SOON, eventually, kilobytes};
+
+/// A broker with one well-behaved port that must not notice anything.
+fn with_witness(hostile: impl FnOnce(&Scratch)) {
+    let scratch = Scratch::new();
+    let mut witness = HostProcess::chromium(&scratch);
+    witness.hello();
+    let broker = scratch.broker();
+    hostile(&scratch);
+    witness.ping("still here");
+    assert_eq!(scratch.broker(), broker);
+}
+
+#[test]
+fn garbage_on_the_local_socket_harms_nobody() {
+    with_witness(|scratch| {
+        let large = u32::MAX.to_ne_bytes();
+        let stop = framed(br#"{"type":"stop","id":"1"}"#);
+        for garbage in [
+            &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+            &[0; 64],
+            &[0xff; 4096],
+            &large,
+            &framed(b"{}"),
+            &framed(b"[[[[[[[["),
+            &framed(br#"{"longwire":1,"kind":"host","pid":1,"version":"1"}"#),
+            &stop,
+        ] {
+            let mut wire = Wire::call(scratch);
+            wire.send_bytes(garbage);
+            let told = wire.next().expect("it is told what is wrong");
+            assert_eq!(told["code"], "bad-frame", "{told}");
+            assert_eq!(wire.next(), Some(Value::Null), "and told to end");
+            assert_eq!(wire.next(), None);
+        }
+        drop(Wire::call(scratch));
+    });
+}
+
+#[test]
+fn every_broken_frame_is_answered_and_the_port_goes_on() {
+    with_witness(|scratch| {
+        let mut host = HostProcess::chromium(scratch);
+        host.send(&json!({"type": "ping", "id": "early"}));
+        let refused = host.expect("error");
+        assert_eq!(
+            (&refused["code"], &refused["id"]),
+            (&json!("hello-required"), &json!("early"))
+        );
+        host.hello();
+        let deep = format!(r#"{{"type":"ping","id":"1","x":{}"#, "[".repeat(200_000));
+        for (broken, code) in [
+            ("{not json", "bad-json"),
+            ("\u{0}", "bad-json"),
+            (deep.as_str(), "bad-json"),
+            ("42", "bad-frame"),
+            ("[]", "bad-frame"),
+            ("{}", "bad-frame"),
+            (r#"{"type":"ping"}"#, "bad-frame"),
+            (r#"{"type":"ack","session":"","seq":1}"#, "bad-session-name"),
+            (r#"{"type":"what"}"#, "unknown-type"),
+            (r#"{"type":"stop","id":"1"}"#, "unknown-type"),
+            (r#"{"type":"hello","protocol":9}"#, "unsupported"),
+            (r#"{"type":"ack","session":"none","seq":1}"#, "no-session"),
+            (r#"{"type":"batch"}"#, "bad-frame"),
+            (
+                r#"{"type":"batch","frames":[{"type":"batch","frames":[]}]}"#,
+                "bad-frame",
+            ),
+            (
+                r#"{"type":"part","part":"p","index":1,"last":true,"data":""}"#,
+                "bad-part",
+            ),
+            (
+                r#"{"type":"open","id":"1","session":"s","url":"http://["}"#,
+                "bad-url",
+            ),
+            (r#"{"type":"open","id":"1","session":"s"}"#, "no-session"),
+        ] {
+            host.send_bytes(&framed(broken.as_bytes()));
+            let error = host.expect("error");
+            assert_eq!(error["code"], code, "{broken:.80}: {error}");
+            assert!(error["message"].is_string() && error["retry"].is_string());
+        }
+        host.send_bytes(&framed(b"{\"type\":\"ping\",\"id\":\"\xff\"}"));
+        assert_eq!(host.expect("error")["code"], "bad-json");
+        host.send(&json!({"type": "later", "optional": true}));
+        host.ping("still here");
+    });
+}
+
+#[test]
+fn batches_and_parts_come_in_and_are_answered_in_order() {
+    let scratch = Scratch::new();
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    let frame = json!({"type": "ping", "id": "in parts"}).to_string();
+    let (head, tail) = frame.split_at(10);
+    host.send(&json!({"type": "batch", "frames": [
+        {"type": "ping", "id": "1"},
+        {"type": "part", "part": "p", "index": 0, "last": false, "data": head},
+        17,
+        {"type": "ping", "id": "2"},
+    ]}));
+    host.send(&json!({"type": "part", "part": "p", "index": 1, "last": true, "data": tail}));
+    let answers: Vec<_> = (0..5)
+        .map(|_| host.next().unwrap())
+        .filter(|frame| frame["type"] != "host")
+        .map(|frame| frame.get("id").unwrap_or(&frame["code"]).clone())
+        .collect();
+    assert_eq!(answers, ["1", "bad-frame", "2", "in parts"]);
+}
+
+#[test]
+fn a_port_that_never_reads_its_answers_is_not_listened_to() {
+    with_witness(|scratch| {
+        let before = kilobytes(scratch.broker(), "VmRSS");
+        let (mut host, _stdout) = HostProcess::deaf(scratch);
+        let mut stdin = host.take_stdin();
+        let (sent, progress) = std::sync::mpsc::channel();
+        let writer = std::thread::spawn(move || {
+            let pings = framed(br#"{"type":"ping","id":"1"}"#).repeat(4000);
+            // Ends when the host is killed below.
+            while stdin.write_all(&pings).is_ok() {
+                let _ = sent.send(());
+            }
+        });
+        // It takes what fits into pipes and bounds, then no more.
+        let mut chunks = 0;
+        while progress.recv_timeout(std::time::Duration::from_secs(1)).is_ok() {
+            chunks += 1;
+            assert!(chunks < 10_000, "the broker listens without end");
+        }
+        let grown = kilobytes(scratch.broker(), "VmRSS").saturating_sub(before);
+        assert!(grown < 100_000, "the broker has grown by {grown} kB");
+        host.kill();
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_torn_connection_in_the_middle_of_a_large_frame_leaves_nothing_behind() {
+    with_witness(|scratch| {
+        for _ in 0..10 {
+            let mut wire = Wire::call(scratch);
+            wire.send(&json!({"longwire": 1, "kind": "host", "origin": "a@b", "pid": 1, "version": "1"}));
+            wire.send_bytes(&(60u32 << 20).to_ne_bytes());
+            wire.send_bytes(&vec![b'x'; 4 << 20]);
+        }
+        let broker = scratch.broker();
+        eventually(SOON, "the memory is given back", || {
+            (kilobytes(broker, "VmRSS") < 80_000).then_some(())
+        });
+    });
+}

@@ -1,0 +1,86 @@
+//! The local socket from both ends: a broker of the test's own, and a caller of the test's own.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use longwire::wire::frame::{FROM_BROWSER, Frames, Taken, framed};
+use serde_json::{Value, json};
+
+use super::SOON;
+use super::scratch::Scratch;
+
+/// A socket where hosts look for the broker.
+pub(crate) struct FakeBroker(UnixListener);
+
+impl FakeBroker {
+    /// Listens in this home.
+    pub(crate) fn listen(scratch: &Scratch) -> Self {
+        fs::create_dir_all(scratch.home().join("run")).unwrap();
+        let _ = fs::remove_file(scratch.socket());
+        Self(UnixListener::bind(scratch.socket()).unwrap())
+    }
+
+    /// The next host, and what it said first.
+    pub(crate) fn accept(&self) -> (Wire, Value) {
+        let mut wire = Wire::new(self.0.accept().unwrap().0);
+        let preamble = wire.next().expect("a preamble");
+        (wire, preamble)
+    }
+}
+
+/// One end of a local connection.
+pub(crate) struct Wire {
+    stream: UnixStream,
+    frames: Frames,
+}
+
+impl Wire {
+    fn new(stream: UnixStream) -> Self {
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream.set_write_timeout(Some(SOON)).unwrap();
+        Self {
+            stream,
+            frames: Frames::new(FROM_BROWSER),
+        }
+    }
+
+    /// Calls the broker of this home and says nothing.
+    pub(crate) fn call(scratch: &Scratch) -> Self {
+        Self::new(UnixStream::connect(scratch.socket()).unwrap())
+    }
+
+    /// Calls the broker of this home as the command line.
+    pub(crate) fn admin(scratch: &Scratch) -> Self {
+        let mut wire = Self::call(scratch);
+        wire.send(&json!({"longwire": 1, "kind": "admin", "pid": 1, "version": "test"}));
+        wire
+    }
+
+    pub(crate) fn send(&mut self, frame: &Value) {
+        self.send_bytes(&framed(frame.to_string().as_bytes()));
+    }
+
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// The next frame, `Null` for an empty one; `None` when the other side has hung up.
+    pub(crate) fn next(&mut self) -> Option<Value> {
+        let mut chunk = [0; 4096];
+        loop {
+            match self.frames.take() {
+                Some(Taken::Frame(frame)) if frame.is_empty() => return Some(Value::Null),
+                Some(Taken::Frame(frame)) => return Some(serde_json::from_slice(&frame).unwrap()),
+                Some(Taken::TooLarge(length)) => panic!("a frame of {length} bytes"),
+                None => {}
+            }
+            match self.stream.read(&mut chunk) {
+                Ok(count @ 1..) => self.frames.push(&chunk[..count]),
+                Ok(0) => return None,
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("nothing came: {error}"),
+            }
+        }
+    }
+}

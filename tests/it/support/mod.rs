@@ -1,0 +1,59 @@
+//! What tests of real processes share: scratch homes, hosts as browsers start them, waiting for a condition.
+//!
+//! It asserts nothing about Longwire but that every native frame fits a browser.
+
+pub(crate) mod broker;
+pub(crate) mod host;
+pub(crate) mod scratch;
+
+use std::time::{Duration, Instant};
+
+/// The extension of most tests.
+pub(crate) const ORIGIN: &str = "chrome-extension://ifnhjhoikpibpoclbkjnnkmfoaepmfnb/";
+
+/// Long enough for anything that is going to happen on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// The program under test.
+pub(crate) fn program() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_BIN_EXE_longwire"))
+}
+
+/// Waits until `condition` gives something, at most `within`.
+pub(crate) fn eventually<T>(within: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + within;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < until, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// One field of a process's `status` file, in kilobytes.
+pub(crate) fn kilobytes(process: u32, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Ends a process, or with a negative number its whole group, as `kill -9` does.
+pub(crate) fn kill(process: i32) {
+    let id = rustix::process::Pid::from_raw(process.abs()).unwrap();
+    let signal = rustix::process::Signal::KILL;
+    let sent = if process < 0 {
+        rustix::process::kill_process_group(id, signal)
+    } else {
+        rustix::process::kill_process(id, signal)
+    };
+    sent.unwrap();
+}
+
+/// Whether a process runs; one that has ended and was not buried does not.
+pub(crate) fn is_alive(process: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{process}/stat"))
+        .ok()
+        .and_then(|stat| stat.rsplit_once(") ").map(|(_, rest)| !rest.starts_with('Z')))
+        .unwrap_or(false)
+}

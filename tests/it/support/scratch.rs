@@ -1,0 +1,133 @@
+//! A home of Longwire's own for one test; its brokers are ended by their ids when it goes.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{SOON, eventually, is_alive, kill, program};
+
+/// A scratch `LONGWIRE_HOME`.
+pub(crate) struct Scratch {
+    folder: tempfile::TempDir,
+    home: PathBuf,
+    variables: Vec<(String, String)>,
+}
+
+impl Scratch {
+    /// An empty home.
+    pub(crate) fn new() -> Self {
+        Self::within("home")
+    }
+
+    /// A home of this name, or relative path, in an empty folder.
+    pub(crate) fn within(name: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("longwire-it-").tempdir().unwrap();
+        let home = folder.path().join(name);
+        fs::create_dir_all(&home).unwrap();
+        Self {
+            folder,
+            home,
+            variables: Vec::new(),
+        }
+    }
+
+    /// Sets a variable for every process of this home.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The folder that `LONGWIRE_HOME` names.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The folder above it, gone with the test.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The broker's socket, for a home whose path is not too long.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.home.join("run/broker.sock")
+    }
+
+    /// The program in this home with the little environment that a browser surely gives.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(program());
+        self.dress(&mut command);
+        command
+    }
+
+    /// Gives any command this home's environment.
+    pub(crate) fn dress(&self, command: &mut Command) {
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.folder.path())
+            .env("LONGWIRE_HOME", &self.home)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .current_dir(program().parent().unwrap());
+    }
+
+    /// The processes of this home's brokers: those that were started detached and still run.
+    pub(crate) fn brokers(&self) -> Vec<u32> {
+        let marks = [self.home.as_os_str(), self.folder.path().as_os_str()];
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            let read = |file: &str| fs::read(entry.path().join(file)).unwrap_or_default();
+            let (line, environment) = (read("cmdline"), read("environ"));
+            let is_broker = line.ends_with(b"\0broker\0--detached\0");
+            if is_broker && marks.iter().any(|mark| holds(&environment, mark)) && is_alive(process) {
+                found.push(process);
+            }
+        }
+        found
+    }
+
+    /// The one broker of this home.
+    pub(crate) fn broker(&self) -> u32 {
+        let brokers = self.brokers();
+        assert_eq!(brokers.len(), 1, "one broker is expected: {brokers:?}");
+        brokers[0]
+    }
+
+    /// Waits until no broker runs here.
+    pub(crate) fn wait_for_no_broker(&self) {
+        eventually(SOON, "no broker runs", || self.brokers().is_empty().then_some(()));
+    }
+
+    /// What brokers have logged here.
+    pub(crate) fn log(&self) -> String {
+        let Ok(files) = fs::read_dir(self.home.join("logs")) else {
+            return String::new();
+        };
+        files
+            .flatten()
+            .filter_map(|file| fs::read_to_string(file.path()).ok())
+            .collect()
+    }
+}
+
+fn holds(environment: &[u8], mark: &OsStr) -> bool {
+    environment
+        .split(|byte| *byte == 0)
+        .filter_map(|variable| variable.splitn(2, |byte| *byte == b'=').nth(1))
+        .any(|value| value == mark.as_encoded_bytes())
+}
+
+impl Drop for Scratch {
+    #[expect(clippy::print_stderr, reason = "a failed test shows what the broker did")]
+    fn drop(&mut self) {
+        for broker in self.brokers() {
+            kill(i32::try_from(broker).unwrap());
+        }
+        if std::thread::panicking() {
+            eprintln!("what the broker logged:\n{}", self.log());
+        }
+    }
+}
