@@ -323,6 +323,7 @@ impl Server {
                 cost,
             } => {
                 if let BrokerFrame::Status(report) = &mut frame {
+                    report.pid = std::process::id();
                     report.rss = memory::resident();
                 }
                 self.ports.deliver(port, &frame, cost);

@@ -27,8 +27,16 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show the broker, its ports, sessions and counters
+    Status(Status),
+    /// Show the main job end to end, on an embedded server
+    Demo(Demo),
+    /// Be an extension from a terminal, through a real host and broker
+    Connect(Connect),
     /// Run the broker in the foreground
     Broker(Broker),
+    /// Ask the broker to leave
+    Stop,
 }
 
 /// Which registrations.
@@ -56,7 +64,7 @@ pub(crate) struct Registration {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  longwire install --extension ifnhjhoikpibpoclbkjnnkmfoaepmfnb --browser chromium"
+    after_help = "Example:\n  longwire install --extension cfgjijgalloanpinpjgfgakgkbhlgcka --browser chromium"
 )]
 pub(crate) struct Install {
     /// A Chromium extension id (32 letters a-p) or a Firefox add-on id; repeatable
@@ -90,4 +98,44 @@ pub(crate) struct Broker {
     /// Leave whoever started it, and report on stdout; for hosts
     #[arg(long, hide = true)]
     pub(crate) detached: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show it again every second until interrupted
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// In a real Chromium, with the example extension
+    #[arg(long)]
+    pub(crate) browser: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Lines from stdin are sent; messages are printed one a line.\n\
+Example:\n  longwire connect wss://example.com/socket --header 'Authorization: Bearer x' < messages.txt")]
+pub(crate) struct Connect {
+    /// The server's `ws:` or `wss:` URL
+    pub(crate) url: String,
+    /// A header to send, `Name: value`; repeatable
+    #[arg(long = "header", short = 'H', value_name = "HEADER")]
+    pub(crate) headers: Vec<String>,
+    /// A subprotocol to offer; repeatable
+    #[arg(long = "subprotocol", value_name = "NAME")]
+    pub(crate) subprotocols: Vec<String>,
+    /// The session's name
+    #[arg(long, default_value = "connect")]
+    pub(crate) session: String,
+    /// Print every frame of the protocol instead of messages
+    #[arg(long)]
+    pub(crate) frames: bool,
 }

@@ -2,15 +2,24 @@
 //!
 //! Each command is a file; `args` says what it takes, `render` prints, `error` says how it fails.
 
+mod admin;
 mod args;
 mod broker;
+mod connect;
+mod demo;
 mod error;
+mod port;
 mod render;
+mod scratch;
+mod status;
 
 use std::ffi::OsString;
+use std::future::Future;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+
+use crate::paths::Paths;
 
 use args::{Cli, Command};
 use error::{Exit, Failure};
@@ -26,6 +35,24 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
+        Command::Status(status) => status::run(&status),
+        Command::Demo(demo) => demo::run(&demo),
+        Command::Connect(connect) => connect::run(&connect),
         Command::Broker(broker) => broker::run(&broker),
+        Command::Stop => status::stop(),
     }
+}
+
+/// Runs what waits for sockets and processes.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::because("cannot start the runtime", &error).exit(Exit::Bug))?
+        .block_on(work)
+}
+
+/// Longwire's own folders.
+fn paths() -> Result<Paths, Failure> {
+    Paths::from_env().map_err(|error| Failure::because("cannot find Longwire's folders", &error))
 }

@@ -444,6 +444,7 @@ impl Hub {
             id,
             version: self.config.version,
             uptime: u64::try_from(uptime).unwrap_or(u64::MAX),
+            pid: 0,
             rss: 0,
             ports,
             total,

@@ -70,7 +70,7 @@ impl Caller {
 mod tests {
     use super::*;
 
-    const ID: &str = "ifnhjhoikpibpoclbkjnnkmfoaepmfnb";
+    const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 
     fn caller(args: &[&str]) -> Option<Result<String, CallerError>> {
         let args: Vec<_> = std::iter::once("longwire")

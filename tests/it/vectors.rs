@@ -915,6 +915,7 @@ fn status_report(origin: &str) -> StatusReport {
         id: name("q1"),
         version: "0.1.0",
         uptime: 123_456,
+        pid: 4711,
         rss: 8_388_608,
         ports: 2,
         total,

@@ -222,7 +222,9 @@ pub struct StatusReport {
     pub version: &'static str,
     /// Milliseconds.
     pub uptime: u64,
-    /// Resident bytes; filled in by the shell.
+    /// The broker's process; filled in by the shell, like `rss`.
+    pub pid: u32,
+    /// Resident bytes.
     pub rss: u64,
     pub ports: u64,
     pub total: SessionReport,
@@ -431,6 +433,7 @@ impl BrokerFrame {
                 object.text("id", &report.id).text("version", report.version);
                 object
                     .number("uptime", report.uptime)
+                    .number("pid", u64::from(report.pid))
                     .number("rss", report.rss)
                     .number("ports", report.ports);
                 object

@@ -1,0 +1,182 @@
+//! The command line's own way to the broker: its status, and the request to leave.
+//!
+//! It starts no broker and holds no session.
+
+use std::io;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{sleep, timeout};
+
+use crate::local::{self, Endpoint, LocalError, Stream};
+use crate::paths::Paths;
+use crate::wire::batch::Shape;
+use crate::wire::frame::{FROM_BROWSER, Frames, Taken, framed};
+use crate::wire::part::Joiner;
+use crate::wire::preamble::{Kind, Preamble};
+
+use super::error::{Exit, Failure};
+
+/// How long the broker may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a broker that was asked to leave may take.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// How often a condition is looked at again.
+const GLANCE: Duration = Duration::from_millis(5);
+
+/// Where the broker is asked.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    paths: Paths,
+}
+
+impl Admin {
+    pub(crate) const fn new(paths: Paths) -> Self {
+        Self { paths }
+    }
+
+    /// The broker's `status`; `None` when no broker runs.
+    pub(crate) async fn status(&self) -> Result<Option<Value>, Failure> {
+        self.ask("status").await
+    }
+
+    /// Asks the broker to leave and waits until it has; `false` when none ran.
+    pub(crate) async fn stop(&self) -> Result<bool, Failure> {
+        if self.ask("stop").await?.is_none() {
+            return Ok(false);
+        }
+        let gone = async {
+            while !matches!(self.connect().await, Err(LocalError::Absent(_))) {
+                sleep(GLANCE).await;
+            }
+        };
+        timeout(LEAVE_WITHIN, gone).await.map_err(|_| {
+            Failure::new(format!(
+                "the broker did not leave within {} s",
+                LEAVE_WITHIN.as_secs()
+            ))
+            .hint("longwire status")
+        })?;
+        Ok(true)
+    }
+
+    /// Waits until the broker's sessions have received this many messages.
+    pub(crate) async fn wait_for_received(&self, messages: u64) -> Result<(), Failure> {
+        let received = async {
+            loop {
+                let status = self
+                    .status()
+                    .await?
+                    .ok_or_else(|| Failure::new("no broker runs"))?;
+                if status["total"]["received"]["messages"]
+                    .as_u64()
+                    .is_some_and(|count| count >= messages)
+                {
+                    return Ok(());
+                }
+                sleep(GLANCE).await;
+            }
+        };
+        timeout(ANSWER_WITHIN, received)
+            .await
+            .map_err(|_| Failure::new(format!("the broker has not received {messages} messages")))?
+    }
+
+    /// Kills the broker without a warning.
+    pub(crate) async fn kill(&self) -> Result<(), Failure> {
+        let status = self
+            .status()
+            .await?
+            .ok_or_else(|| Failure::new("no broker runs"))?;
+        let pid = status["pid"]
+            .as_u64()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .filter(|pid| *pid > 0);
+        let pid = pid.ok_or_else(|| Failure::new("the broker does not say which process it is"))?;
+        kill(pid).map_err(|error| Failure::because(format!("cannot kill the broker (process {pid})"), &error))
+    }
+
+    async fn ask(&self, what: &str) -> Result<Option<Value>, Failure> {
+        let stream = match self.connect().await {
+            Ok(stream) => stream,
+            Err(LocalError::Absent(_)) => return Ok(None),
+            Err(error) => {
+                return Err(Failure::because("cannot reach the broker", &error)
+                    .hint("longwire doctor")
+                    .exit(Exit::Unreachable));
+            }
+        };
+        let answer = timeout(ANSWER_WITHIN, exchange(stream, what)).await;
+        let answer = answer.map_err(|_| {
+            Failure::new(format!(
+                "the broker did not answer within {} s",
+                ANSWER_WITHIN.as_secs()
+            ))
+            .hint("longwire doctor")
+            .exit(Exit::Unreachable)
+        })?;
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) => Err(Failure::because("cannot talk to the broker", &error).exit(Exit::Unreachable)),
+        }
+    }
+
+    async fn connect(&self) -> Result<Stream, LocalError> {
+        local::connect(&Endpoint::of(&self.paths)?).await
+    }
+}
+
+async fn exchange(stream: Stream, what: &str) -> io::Result<Value> {
+    let (mut reader, mut writer) = local::split(stream);
+    let preamble = Preamble::new(Kind::Admin, None).to_json();
+    writer.write_all(&framed(&preamble)).await?;
+    writer
+        .write_all(&framed(json!({"type": what, "id": "1"}).to_string().as_bytes()))
+        .await?;
+    writer.flush().await?;
+    let mut frames = Frames::new(FROM_BROWSER);
+    let mut joiner = Joiner::default();
+    loop {
+        while let Some(taken) = frames.take() {
+            let Taken::Frame(bytes) = taken else { continue };
+            let shape = Shape::of(&bytes).map_err(|error| io::Error::other(error.message))?;
+            let answer = match shape {
+                Shape::Single => Some(serde_json::from_slice(&bytes)?),
+                Shape::Batch(all) => all
+                    .last()
+                    .map(|frame| serde_json::from_str(frame.get()))
+                    .transpose()?,
+                Shape::Part(part) => joiner
+                    .join(&part)
+                    .map_err(|error| io::Error::other(error.message))?
+                    .map(|whole| serde_json::from_str(&whole))
+                    .transpose()?,
+            };
+            if let Some(answer) = answer {
+                return Ok(answer);
+            }
+        }
+        if reader.read_buf(frames.room(8 << 10)).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+#[cfg(unix)]
+fn kill(pid: i32) -> io::Result<()> {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::kill_process(pid, rustix::process::Signal::KILL)?)
+}
+
+#[cfg(windows)]
+fn kill(pid: i32) -> io::Result<()> {
+    let done = std::process::Command::new("taskkill")
+        .args(["/F", "/PID", &pid.to_string()])
+        .output()?;
+    if done.status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other("taskkill refused"))
+    }
+}

@@ -1,0 +1,149 @@
+//! `longwire demo`: the main job end to end. A worker sleeps, a broker dies, and nothing is lost.
+//!
+//! Everything is real but the browser: the host is started as a browser starts it, the broker is its own. It runs in a
+//! folder of its own and leaves nothing behind.
+
+mod browser;
+mod chromium;
+mod server;
+mod story;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::args::Demo;
+use super::error::{Exit, Failure};
+use super::render;
+
+/// Panels of the batch job.
+const PANELS: u32 = 500;
+/// Time the server takes for one.
+const PACE: Duration = Duration::from_millis(4);
+/// The whole demo must end within this.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// What the demo has seen.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    panels: u32,
+    received: usize,
+    lost: u32,
+    /// Delivered twice without saying so.
+    duplicates: u32,
+    /// Delivered again and marked.
+    redelivered: u32,
+    /// Milliseconds from the start of a host to its first `opened`, the broker being started on the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cold_start: Option<f64>,
+    sleeps: Vec<Sleep>,
+    /// Milliseconds for the whole job.
+    took: f64,
+}
+
+/// One time that nobody was there.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sleep {
+    what: &'static str,
+    resume: String,
+    /// Milliseconds from the kill to the first panel after it.
+    gap: f64,
+    /// Panels that came while nobody was there.
+    missed: u32,
+    /// Milliseconds to replay them.
+    replay: f64,
+}
+
+/// Runs the demo.
+pub(super) fn run(demo: &Demo) -> Result<Exit, Failure> {
+    let bar = progress(demo.json);
+    let report = super::block_on(async {
+        let told = async {
+            if demo.browser {
+                browser::tell(&bar).await
+            } else {
+                story::tell(&bar).await
+            }
+        };
+        tokio::time::timeout(WITHIN, told)
+            .await
+            .map_err(|_| Failure::new(format!("the demo did not end within {} s", WITHIN.as_secs())))?
+    });
+    bar.finish_and_clear();
+    let report = report?;
+    let is_good = report.lost == 0 && report.duplicates == 0;
+    if demo.json {
+        render::json(&report);
+    } else {
+        render::line(&table(&report));
+    }
+    Ok(if is_good { Exit::Done } else { Exit::Failed })
+}
+
+fn progress(quiet: bool) -> ProgressBar {
+    let bar = ProgressBar::new(u64::from(PANELS));
+    if quiet {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let style = ProgressStyle::with_template("{msg:38} {bar:32} {pos:>3}/{len} panels");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// The closing table.
+fn table(report: &Report) -> String {
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let mut rows = vec![
+        row("panels told by the server", report.panels.to_string()),
+        row("panels received", report.received.to_string()),
+        row("lost", report.lost.to_string()),
+        row("received twice without a mark", report.duplicates.to_string()),
+        row("redelivered, and marked so", report.redelivered.to_string()),
+    ];
+    if let Some(cold_start) = report.cold_start {
+        rows.push(row(
+            "cold start: host and broker to opened",
+            format!("{cold_start:.1} ms"),
+        ));
+    }
+    for sleep in &report.sleeps {
+        rows.push(row(&format!("{}: resume", sleep.what), sleep.resume.clone()));
+        rows.push(row("  panels that came meanwhile", sleep.missed.to_string()));
+        rows.push(row(
+            "  from the kill to the first panel",
+            format!("{:.1} ms", sleep.gap),
+        ));
+        rows.push(row("  replay", format!("{:.1} ms", sleep.replay)));
+    }
+    rows.push(row("the whole job", format!("{:.0} ms", report.took)));
+    let verdict = if report.lost == 0 && report.duplicates == 0 {
+        "Nothing was lost."
+    } else {
+        "Something was lost or came twice: please report this."
+    };
+    format!("{}\n{verdict}", render::table(&rows).trim_end())
+}
+
+/// Panels received, and what was wrong with them.
+#[derive(Debug, Default)]
+struct Tally {
+    panels: BTreeSet<u64>,
+    newest: u64,
+    duplicates: u32,
+    redelivered: u32,
+}
+
+impl Tally {
+    /// Counts one; whether it was new.
+    fn count(&mut self, panel: u64, redelivered: bool) -> bool {
+        self.redelivered += u32::from(redelivered);
+        let is_new = self.panels.insert(panel);
+        self.duplicates += u32::from(!is_new && !redelivered);
+        self.newest = self.newest.max(panel);
+        is_new
+    }
+}

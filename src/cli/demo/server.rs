@@ -1,0 +1,117 @@
+//! The demo's server: a batch job of numbered panels, told over a WebSocket on loopback.
+//!
+//! While nobody is connected the job waits, as a server does that wants nothing lost. It keeps no history.
+
+use std::io;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// A running server; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Server {
+    url: String,
+    limit: watch::Sender<u32>,
+    told: watch::Receiver<u32>,
+    task: JoinHandle<()>,
+}
+
+/// The job, which outlives connections.
+struct Job {
+    panels: u32,
+    pace: Duration,
+    started: bool,
+    limit: watch::Receiver<u32>,
+    told: watch::Sender<u32>,
+}
+
+impl Server {
+    /// Listens on a port of its own; unless `started`, the job waits for a `start` message.
+    ///
+    /// # Errors
+    /// When loopback cannot be listened on.
+    pub(super) async fn start(panels: u32, pace: Duration, started: bool) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("ws://{}/panels", listener.local_addr()?);
+        let (limit, limits) = watch::channel(0);
+        let (tell, told) = watch::channel(0);
+        let job = Job {
+            panels,
+            pace,
+            started,
+            limit: limits,
+            told: tell,
+        };
+        Ok(Self {
+            url,
+            limit,
+            told,
+            task: tokio::spawn(serve(listener, job)),
+        })
+    }
+
+    /// Where it listens.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Lets the job go on to this panel.
+    pub(super) fn go_on_to(&self, panel: u32) {
+        self.limit.send_replace(panel);
+    }
+
+    /// Waits until the job has told of this panel.
+    pub(super) async fn has_told(&mut self, panel: u32) {
+        // The sender lives as long as the task, which this holds.
+        let _ = self.told.wait_for(|told| *told >= panel).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, mut job: Job) {
+    while let Ok((stream, _)) = listener.accept().await {
+        // A lost connection is what the demo is about: the next one goes on.
+        let _ = talk(stream, &mut job).await;
+    }
+}
+
+async fn talk(stream: TcpStream, job: &mut Job) -> Result<(), Error> {
+    let mut socket = tokio_tungstenite::accept_async(stream).await?;
+    let mut next_at = Instant::now();
+    loop {
+        let panel = *job.told.borrow() + 1;
+        let may_tell = job.started && panel <= job.panels && panel <= *job.limit.borrow();
+        tokio::select! {
+            message = socket.next() => match message.transpose()? {
+                None => return Ok(()),
+                Some(Message::Text(text)) => {
+                    let request: Value = serde_json::from_str(&text).unwrap_or_default();
+                    job.started |= request["type"] == "start";
+                }
+                Some(_) => {}
+            },
+            () = sleep_until(next_at), if may_tell => {
+                next_at = Instant::now() + job.pace;
+                let event = json!({"type": "progress", "batchId": "demo", "panel": panel, "of": job.panels});
+                socket.send(Message::text(event.to_string())).await?;
+                job.told.send_replace(panel);
+            }
+            changed = job.limit.changed(), if !may_tell => {
+                if changed.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The demo's story: work, sleep, wake, lose the broker too, and finish.
+//!
+//! It plays the extension by the protocol. What it saw is judged in the parent module.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+
+use crate::cli::admin::Admin;
+use crate::cli::error::Failure;
+use crate::cli::port::Port;
+use crate::cli::scratch::Scratch;
+use crate::paths::Paths;
+
+use super::server::Server;
+use super::{PACE, PANELS, Report, Sleep, Tally};
+
+/// The example extension's origin; any would do.
+const ORIGIN: &str = "chrome-extension://cfgjijgalloanpinpjgfgakgkbhlgcka/";
+
+/// Where the job stands when something happens.
+const FIRST_SLEEP: u32 = PANELS / 4;
+const FIRST_WAKE: u32 = PANELS / 2;
+const SECOND_SLEEP: u32 = PANELS * 3 / 5;
+const SECOND_WAKE: u32 = PANELS * 4 / 5;
+
+/// Plays it.
+pub(super) async fn tell(bar: &ProgressBar) -> Result<Report, Failure> {
+    let scratch = Scratch::new().map_err(|error| Failure::because("cannot make a scratch folder", &error))?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::because("cannot find the program that is running", &error))?;
+    let paths = Paths::within(scratch.path().to_path_buf());
+    let server = Server::start(PANELS, PACE, false)
+        .await
+        .map_err(|error| Failure::because("cannot listen on 127.0.0.1", &error))?;
+    let mut worker = Worker {
+        program,
+        home: scratch.path().to_path_buf(),
+        server,
+        port: None,
+        seat: None,
+        tally: Tally::default(),
+    };
+    let mut admin = Admin::new(paths);
+    let told = worker.work(&mut admin, bar).await;
+    // Whatever happened: no process and no folder stays behind.
+    if let Some(port) = worker.port.take() {
+        let _ = port.kill().await;
+    }
+    let _ = admin.stop().await;
+    told
+}
+
+/// The extension's side.
+struct Worker {
+    program: PathBuf,
+    home: PathBuf,
+    server: Server,
+    port: Option<Port>,
+    /// Epoch and the last record finished.
+    seat: Option<(String, u64)>,
+    tally: Tally,
+}
+
+impl Worker {
+    async fn work(&mut self, admin: &mut Admin, bar: &ProgressBar) -> Result<Report, Failure> {
+        let mut report = Report {
+            panels: PANELS,
+            ..Report::default()
+        };
+        let begun = Instant::now();
+        bar.set_message("the worker wakes, nothing runs yet");
+        self.attach().await?;
+        report.cold_start = Some(millis(begun.elapsed()));
+        let start = json!({"type": "send", "session": "panels", "id": "start", "json": {"type": "start"}});
+        self.send(&start).await?;
+        bar.set_message("the batch job runs");
+        self.server.go_on_to(FIRST_SLEEP);
+        self.receive_to(FIRST_SLEEP, bar).await?;
+
+        bar.set_message("the worker sleeps: its host is killed");
+        let slept = Instant::now();
+        self.kill_host().await?;
+        self.server.go_on_to(FIRST_WAKE);
+        self.server.has_told(FIRST_WAKE).await;
+        report
+            .sleeps
+            .push(self.wake("worker asleep", slept, FIRST_WAKE, bar).await?);
+        self.server.go_on_to(SECOND_SLEEP);
+        self.receive_to(SECOND_SLEEP, bar).await?;
+
+        bar.set_message("asleep again, and the broker is killed");
+        let slept = Instant::now();
+        self.kill_host().await?;
+        self.server.go_on_to(SECOND_WAKE);
+        self.server.has_told(SECOND_WAKE).await;
+        admin.wait_for_received(u64::from(SECOND_WAKE)).await?;
+        admin.kill().await?;
+        report.sleeps.push(
+            self.wake("worker and broker gone", slept, SECOND_WAKE, bar)
+                .await?,
+        );
+        bar.set_message("the job goes on to its end");
+        self.server.go_on_to(PANELS);
+        self.receive_to(PANELS, bar).await?;
+
+        report.took = millis(begun.elapsed());
+        report.received = self.tally.panels.len();
+        report.lost = PANELS - u32::try_from(report.received).unwrap_or(PANELS);
+        report.duplicates = self.tally.duplicates;
+        report.redelivered = self.tally.redelivered;
+        Ok(report)
+    }
+
+    /// A new host, the same session.
+    async fn wake(
+        &mut self,
+        what: &'static str,
+        slept: Instant,
+        to: u32,
+        bar: &ProgressBar,
+    ) -> Result<Sleep, Failure> {
+        let missed = u64::from(to) - self.tally.newest;
+        bar.set_message("the worker wakes and attaches again");
+        let resume = self.attach().await?;
+        self.receive_to(u32::try_from(self.tally.newest + 1).unwrap_or(to), bar)
+            .await?;
+        let gap = slept.elapsed();
+        self.receive_to(to, bar).await?;
+        let replay = millis(slept.elapsed()) - millis(gap);
+        Ok(Sleep {
+            what,
+            resume,
+            gap: millis(gap),
+            missed: u32::try_from(missed).unwrap_or(0),
+            replay,
+        })
+    }
+
+    /// Starts a host, says hello and opens the session; the broker's verdict on the resume.
+    async fn attach(&mut self) -> Result<String, Failure> {
+        let home: &OsStr = self.home.as_os_str();
+        let port = Port::start(&self.program, ORIGIN, Some(home))
+            .map_err(|error| Failure::because("cannot start a host", &error))?;
+        self.port = Some(port);
+        self.send(&json!({"type": "hello", "protocol": 1, "client": "main"}))
+            .await?;
+        self.expect("welcome").await?;
+        let resume = self
+            .seat
+            .as_ref()
+            .map(|(epoch, seq)| json!({"epoch": epoch, "seq": seq}));
+        let mut open = json!({
+            "type": "open", "id": "open", "session": "panels", "url": self.server.url(),
+            "options": {
+                "format": "json", "durability": "disk", "proxy": "none",
+                "reconnect": {"minDelay": 20, "maxDelay": 200},
+            },
+        });
+        if let Some(resume) = resume {
+            open["resume"] = resume;
+        }
+        self.send(&open).await?;
+        let opened = self.expect("opened").await?;
+        let epoch = opened["epoch"].as_str().unwrap_or_default().to_owned();
+        self.seat = Some((epoch, opened["seq"].as_u64().unwrap_or(0)));
+        Ok(opened["resume"].as_str().unwrap_or("?").to_owned())
+    }
+
+    async fn kill_host(&mut self) -> Result<(), Failure> {
+        match self.port.take() {
+            Some(port) => port
+                .kill()
+                .await
+                .map_err(|error| Failure::because("cannot kill the host", &error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Receives, acknowledges and counts until this panel has come.
+    async fn receive_to(&mut self, panel: u32, bar: &ProgressBar) -> Result<(), Failure> {
+        while self.tally.newest < u64::from(panel) {
+            let frame = self.next().await?;
+            if frame["type"] == "gap" {
+                return Err(Failure::new(format!(
+                    "the broker says that messages were lost: {frame}"
+                )));
+            }
+            let Some(seq) = frame["seq"].as_u64().filter(|_| frame["type"] != "live") else {
+                continue;
+            };
+            if let Some(panel) = frame["json"]["panel"].as_u64() {
+                self.tally.count(panel, frame["redelivered"] == true);
+                bar.set_position(self.tally.newest);
+            }
+            self.send(&json!({"type": "ack", "session": "panels", "seq": seq}))
+                .await?;
+            if let Some((_, finished)) = &mut self.seat {
+                *finished = seq;
+            }
+        }
+        Ok(())
+    }
+
+    async fn expect(&mut self, kind: &str) -> Result<Value, Failure> {
+        loop {
+            let frame = self.next().await?;
+            if frame["type"] == kind {
+                return Ok(frame);
+            }
+            if frame["type"] == "error" || (frame["type"] == "host" && frame["state"] == "failed") {
+                let hint = "longwire doctor";
+                return Err(
+                    Failure::new(format!("waiting for `{kind}`, the demo was told {frame}")).hint(hint),
+                );
+            }
+        }
+    }
+
+    async fn send(&mut self, frame: &Value) -> Result<(), Failure> {
+        let port = self.port.as_mut().ok_or_else(|| Failure::new("no host runs"))?;
+        port.send(frame)
+            .await
+            .map_err(|error| Failure::because("cannot write to the host", &error))
+    }
+
+    async fn next(&mut self) -> Result<Value, Failure> {
+        let port = self.port.as_mut().ok_or_else(|| Failure::new("no host runs"))?;
+        let frame = port
+            .next()
+            .await
+            .map_err(|error| Failure::because("cannot read from the host", &error))?;
+        frame.ok_or_else(|| Failure::new("the host has ended by itself").hint("longwire doctor"))
+    }
+}
+
+/// Milliseconds with a fraction, for people.
+pub(super) fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
