@@ -444,6 +444,8 @@ export interface StatusAnswer {
   /** Milliseconds. */
   uptime: number;
   /** Resident bytes of the broker. */
+  /** The broker's process. */
+  pid?: number;
   rss: number;
   ports: number;
   total: SessionCounters;
