@@ -443,9 +443,9 @@ export interface StatusAnswer {
   version: string;
   /** Milliseconds. */
   uptime: number;
-  /** Resident bytes of the broker. */
   /** The broker's process. */
-  pid?: number;
+  pid: number;
+  /** Resident bytes of the broker. */
   rss: number;
   ports: number;
   total: SessionCounters;

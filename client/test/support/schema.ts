@@ -360,6 +360,7 @@ const toExtension: Record<wire.ToExtension["type"], FrameCheck> = {
     id: name,
     version: text,
     uptime: count,
+    pid: count,
     rss: count,
     ports: count,
     total: counters,
