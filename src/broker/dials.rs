@@ -10,6 +10,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::core::io::{DialId, LinkEnd, LinkEvent, Target};
 use crate::transport::Network;
+use crate::transport::credit::Credit;
 use crate::transport::link::{self, Command, Events};
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
@@ -35,6 +36,7 @@ pub struct Dials<W> {
 #[derive(Debug)]
 struct Dial {
     commands: mpsc::Sender<Command>,
+    credit: Credit,
     task: AbortHandle,
 }
 
@@ -59,11 +61,26 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
     pub fn dial(&mut self, id: DialId, target: Box<Target>) {
         self.sweep();
         let (commands, inbox) = mpsc::channel(COMMANDS);
-        let events = Events::new(id, self.events.clone());
+        let credit = Credit::default();
+        let events = Events::new(id, self.events.clone(), credit.clone());
         let task = self
             .tasks
             .spawn(link::run(self.network.clone(), target, inbox, events));
-        self.alive.insert(id, Dial { commands, task });
+        self.alive.insert(
+            id,
+            Dial {
+                commands,
+                credit,
+                task,
+            },
+        );
+    }
+
+    /// The loop has taken messages of this dial: more may come.
+    pub fn took(&self, id: DialId, cost: usize) {
+        if let Some(dial) = self.alive.get(&id) {
+            dial.credit.give_back(cost);
+        }
     }
 
     /// Sends a message on an open dial.

@@ -14,7 +14,7 @@ use crate::clock::Reading;
 use crate::core::hub::Hub;
 use crate::core::io::{DialId, Input, LinkEvent, Now, Output, PortId};
 use crate::local::{Endpoint, LocalError};
-use crate::transport::Network;
+use crate::transport::{Network, credit};
 use crate::wire::message::BrokerFrame;
 
 use super::clients::{self, Heard, Newcomer};
@@ -281,6 +281,9 @@ impl Server {
             WakeUp::Link(dial, event) => {
                 if matches!(event, LinkEvent::Ended(_)) {
                     self.links = self.links.saturating_sub(1);
+                }
+                if let LinkEvent::Messages(messages) = &event {
+                    self.dials.took(dial, credit::cost(messages));
                 }
                 self.tell(Input::Link(dial, event));
             }

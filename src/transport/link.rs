@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 
+use super::credit::Credit;
 use super::deflate::Inflater;
 use super::frame::Violation;
 use super::handshake::Upgraded;
@@ -73,15 +74,16 @@ pub enum Command {
 pub struct Events<W> {
     dial: DialId,
     tx: mpsc::Sender<W>,
+    credit: Credit,
 }
 
 /// A place in the events' queue, or its end.
 type Permit<W> = Result<mpsc::OwnedPermit<W>, mpsc::error::SendError<()>>;
 
 impl<W: From<(DialId, LinkEvent)> + Send + 'static> Events<W> {
-    /// The events of `dial` go into `tx`.
-    pub const fn new(dial: DialId, tx: mpsc::Sender<W>) -> Self {
-        Self { dial, tx }
+    /// The events of `dial` go into `tx`, messages only as far as there is credit.
+    pub const fn new(dial: DialId, tx: mpsc::Sender<W>, credit: Credit) -> Self {
+        Self { dial, tx, credit }
     }
 
     /// Waits for room; `false` when nobody listens any more.
@@ -383,16 +385,18 @@ where
     }
 
     /// The next event to tell.
-    fn next_event(&mut self, paused: bool) -> Option<LinkEvent> {
+    fn next_event(&mut self, hold: bool) -> Option<LinkEvent> {
         // Written first: an answer must not be heard before its question is known to be out.
         if self.writer.written() > self.told {
             self.told = self.writer.written();
             return Some(LinkEvent::Written(self.told));
         }
-        if !paused && !self.inbox.messages.is_empty() {
+        if !hold && !self.inbox.messages.is_empty() {
             self.alive = false;
             self.inbox.bytes = 0;
-            return Some(LinkEvent::Messages(std::mem::take(&mut self.inbox.messages)));
+            let messages = std::mem::take(&mut self.inbox.messages);
+            self.events.credit.spend(&messages);
+            return Some(LinkEvent::Messages(messages));
         }
         if let Some(token) = self.answered.pop_front() {
             self.alive = false;
@@ -401,16 +405,21 @@ where
         std::mem::take(&mut self.alive).then_some(LinkEvent::Alive)
     }
 
-    fn has_event(&self) -> bool {
+    fn has_event(&self, hold: bool) -> bool {
         self.writer.written() > self.told
-            || (!self.paused && !self.inbox.messages.is_empty())
+            || (!hold && !self.inbox.messages.is_empty())
             || !self.answered.is_empty()
             || self.alive
     }
 
     /// Tells what there is to tell, as far as there is room; `false` when nobody listens.
     fn poll_tell(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        while self.has_event() {
+        loop {
+            let full = !self.inbox.messages.is_empty() && self.events.credit.poll_free(cx).is_pending();
+            let hold = self.paused || full;
+            if !self.has_event(hold) {
+                break;
+            }
             let permit = match &mut self.waiting {
                 Some(waiting) => {
                     let permit = ready!(waiting.as_mut().poll(cx));
@@ -429,7 +438,7 @@ where
             let Ok(permit) = permit else {
                 return Poll::Ready(false);
             };
-            if let Some(event) = self.next_event(self.paused) {
+            if let Some(event) = self.next_event(hold) {
                 permit.send(W::from((self.events.dial, event)));
             }
         }
@@ -482,7 +491,7 @@ where
             ..end
         };
         tracing::debug!(dial = self.events.dial.0, code = ?end.code, error = ?end.error, "the link is over");
-        while self.has_event() || !self.inbox.messages.is_empty() {
+        while self.has_event(false) {
             if let Some(event) = self.next_event(false)
                 && !self.events.tell(event).await
             {

@@ -19,7 +19,7 @@ use crate::core::log::{ClientId, Log};
 use super::Session;
 
 /// What the socket may have read before it noticed that reading was paused.
-const PAUSE_SLACK_MESSAGES: usize = 1024;
+const PAUSE_SLACK_MESSAGES: usize = 2048;
 const PAUSE_SLACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// Where a client goes on.
@@ -403,11 +403,13 @@ impl Session {
     /// Takes one message of the server's into the log, within its bounds.
     pub(super) fn take_message(&mut self, ctx: &mut Context, payload: Payload) {
         let queue = self.options.queue.clone();
-        let size = payload.len();
+        let mut size = payload.len();
         let (mut most_messages, mut most_bytes) = (queue.messages, queue.bytes);
         if matches!(queue.overflow, Overflow::Pause | Overflow::Close) {
             most_messages += PAUSE_SLACK_MESSAGES;
             most_bytes += PAUSE_SLACK_BYTES;
+            // The last of what was under way may be as large as messages get.
+            size = 0;
         }
         self.drop_aged(ctx);
         let over = |log: &Log, messages: usize, bytes: usize| {

@@ -1,7 +1,7 @@
 //! What flows on an open link: pings, pauses, slow sockets, full queues, goodbyes.
 
 use longwire::core::io::LinkEvent;
-use longwire::transport::NetworkSettings;
+use longwire::transport::{NetworkSettings, credit};
 use longwire::wire::payload::Payload;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -306,4 +306,46 @@ async fn after_a_reset_taken_lies_between_what_was_written_and_what_was_given() 
         "written {written}, taken {}",
         end.taken
     );
+}
+
+#[tokio::test]
+async fn one_fast_server_does_not_fill_the_queue_of_all() {
+    const SENT: usize = 20_000;
+    const ON_THE_WAY: usize = 2048;
+    let (port, _server) = upgraded(|mut peer| async move {
+        let flood: Vec<u8> = (0..SENT).flat_map(|n| frame(0x81, n.to_string())).collect();
+        peer.say(flood).await;
+        peer.until_end().await;
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    let mut told = Vec::new();
+    while told.len() < ON_THE_WAY / 2 {
+        if let LinkEvent::Messages(messages) = line.next_on_its_way().await {
+            told.extend(messages);
+        }
+    }
+    // Whoever writes is not kept waiting.
+    for n in 1..=20 {
+        line.transmit(Payload::text("up"));
+        loop {
+            match line.next_on_its_way().await {
+                LinkEvent::Messages(messages) => told.extend(messages),
+                LinkEvent::Written(written) if written == n => break,
+                _ => {}
+            }
+        }
+    }
+    assert!(
+        told.len() < ON_THE_WAY,
+        "{} told though nobody took any",
+        told.len()
+    );
+    line.dials.took(DIAL, credit::cost(&told));
+    while told.len() < SENT {
+        told.extend(line.messages(1).await);
+    }
+    let expected: Vec<_> = (0..SENT).map(|n| text(n.to_string())).collect();
+    assert_eq!(told, expected);
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use longwire::broker::dials::Dials;
 use longwire::core::io::{DialId, Incoming, LinkEnd, LinkEvent, ProxyChoice, Target};
-use longwire::transport::{Network, NetworkSettings, ProxySettings};
+use longwire::transport::{Network, NetworkSettings, ProxySettings, credit};
 use longwire::wire::payload::Payload;
 use tokio::sync::mpsc;
 
@@ -46,7 +46,17 @@ impl Line {
         Self { dials, events }
     }
 
+    /// The next event, taken as the broker takes it.
     async fn next(&mut self) -> LinkEvent {
+        let event = self.next_on_its_way().await;
+        if let LinkEvent::Messages(messages) = &event {
+            self.dials.took(DIAL, credit::cost(messages));
+        }
+        event
+    }
+
+    /// The next event; the link believes that it is still on its way.
+    async fn next_on_its_way(&mut self) -> LinkEvent {
         let (dial, event) = tokio::time::timeout(PATIENCE, self.events.recv())
             .await
             .expect("no event came")
