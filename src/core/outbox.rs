@@ -41,6 +41,8 @@ pub(crate) struct Item {
     place: Option<u64>,
     /// The far endpoint has answered a ping sent after it.
     proven: bool,
+    /// Handed to the current link, and somebody waits for that answer.
+    unproven: bool,
 }
 
 /// How a message ended.
@@ -93,6 +95,8 @@ pub(crate) struct Outbox {
     flying_written: usize,
     /// Bytes of written messages still kept.
     flying_bytes: usize,
+    /// Items that are `unproven`.
+    unproven: usize,
     handed: u64,
     written: u64,
     /// Sizes of what was handed over and is not written.
@@ -124,6 +128,7 @@ impl Item {
             deadline,
             place: None,
             proven: false,
+            unproven: false,
         }
     }
 
@@ -261,6 +266,8 @@ impl Outbox {
             self.unwritten.push_back(size);
             self.unwritten_bytes += size;
             item.place = Some(self.handed);
+            item.unproven = item.needs_proof();
+            self.unproven += usize::from(item.unproven);
             if !item.is_request && !item.confirms {
                 self.deadlines.remove(&(item.deadline, serial));
             }
@@ -326,12 +333,8 @@ impl Outbox {
     }
 
     /// Whether written messages wait for a ping to prove them.
-    pub(crate) fn wants_proof(&self) -> bool {
-        self.flying.iter().any(|serial| {
-            self.items
-                .get(serial)
-                .is_some_and(|item| item.needs_proof() && !item.proven)
-        })
+    pub(crate) const fn wants_proof(&self) -> bool {
+        self.unproven > 0
     }
 
     /// Everything handed over up to now: what a ping sent now will prove.
@@ -351,6 +354,7 @@ impl Outbox {
                 break;
             }
             item.proven = true;
+            self.unproven -= usize::from(std::mem::take(&mut item.unproven));
             if item.resend {
                 // The far endpoint has read it: it will not be written again.
                 self.flying_bytes = self.flying_bytes.saturating_sub(item.payload.len());
@@ -410,6 +414,7 @@ impl Outbox {
             if let Some(item) = self.items.get_mut(&serial) {
                 item.place = None;
                 item.proven = false;
+                item.unproven = false;
                 self.queue_bytes += item.payload.len();
                 self.queue.push_front(serial);
                 self.deadlines.insert((item.deadline, serial));
@@ -418,6 +423,7 @@ impl Outbox {
         self.flying.clear();
         self.flying_written = 0;
         self.flying_bytes = 0;
+        self.unproven = 0;
         self.handed = 0;
         self.written = 0;
         self.unwritten.clear();
@@ -428,6 +434,7 @@ impl Outbox {
     /// Ends a message. Removal, verdict and memory of it are one step; `None` if it has ended before.
     pub(crate) fn settle(&mut self, awake: Duration, serial: u64, verdict: Verdict) -> Option<Settled> {
         let item = self.items.remove(&serial)?;
+        self.unproven -= usize::from(item.unproven);
         self.deadlines.remove(&(item.deadline, serial));
         if !item.is_handed()
             && let Some(index) = self.queue.iter().position(|queued| *queued == serial)
