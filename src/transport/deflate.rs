@@ -111,6 +111,13 @@ impl Inflater {
         inflate(state, input, out, limit)
     }
 
+    /// Between messages: gives the state back unless the next message may refer to it.
+    pub(crate) fn rest(&mut self) {
+        if self.agreement.server_no_context_takeover {
+            self.state = None;
+        }
+    }
+
     /// Ends a message: whatever was held back comes out.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), InflateError> {
         self.push(&TAIL, out, limit)?;
@@ -283,6 +290,22 @@ mod tests {
             inflated(&mut inflater, &[&deflate(&mut keeping, text)], 100),
             Err(InflateError::Corrupt)
         );
+    }
+
+    #[test]
+    fn a_resting_inflater_keeps_only_what_it_needs() {
+        let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+        for (answer, kept) in [
+            ("permessage-deflate", true),
+            ("permessage-deflate; server_no_context_takeover", false),
+        ] {
+            let mut inflater = Inflater::new(agreement(answer));
+            assert!(inflater.state.is_none(), "made before it is needed");
+            inflated(&mut inflater, &[&hello], 100).unwrap();
+            inflater.rest();
+            assert_eq!(inflater.state.is_some(), kept, "{answer}");
+            assert_eq!(inflated(&mut inflater, &[&hello], 100).unwrap(), b"Hello");
+        }
     }
 
     #[test]

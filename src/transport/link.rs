@@ -367,9 +367,8 @@ where
 
     /// Answers pings (`true`: there is something to write), and sorts the answers to ours.
     fn answer(&mut self) -> bool {
-        let ping = self.inbox.ping.take();
-        let asked = ping.is_some();
-        if let Some(payload) = ping {
+        let asked = !self.inbox.pings.is_empty();
+        for payload in std::mem::take(&mut self.inbox.pings) {
             self.writer.pong(payload);
         }
         while let Some(token) = self.inbox.pongs.pop_front() {

@@ -18,6 +18,9 @@ const ALONE: usize = 4 * 1024;
 /// A frame up to this size waits in the caller's buffer until it is complete.
 const WAIT: u64 = 2 * 1024;
 
+/// Pings of one server that are answered at most, if they come faster than answers leave.
+pub(crate) const PINGS: usize = 32;
+
 /// What has been read and not yet been told.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
@@ -25,8 +28,8 @@ pub(crate) struct Inbox {
     pub(crate) messages: Vec<Incoming>,
     /// Payload bytes of `messages`.
     pub(crate) bytes: usize,
-    /// Payload of the latest ping that is not answered yet. Answering the latest is enough (RFC 6455, 5.5.3).
-    pub(crate) ping: Option<Vec<u8>>,
+    /// Payloads of pings that are not answered yet.
+    pub(crate) pings: VecDeque<Vec<u8>>,
     /// Tokens of our own pings that were answered.
     pub(crate) pongs: VecDeque<u64>,
     /// The server's close frame. Whatever follows it is ignored.
@@ -156,12 +159,21 @@ impl Reader {
         self.chunk = BytesMut::new();
         if self.message.is_none() {
             self.data = Vec::new();
+            if let Some(inflater) = &mut self.inflater {
+                inflater.rest();
+            }
         }
     }
 
     fn control(opcode: Opcode, payload: &[u8], inbox: &mut Inbox) -> Result<(), Violation> {
         match opcode {
-            Opcode::Ping => inbox.ping = Some(payload.to_vec()),
+            Opcode::Ping => {
+                // Answering the latest would be enough (RFC 6455, 5.5.3), but some servers count.
+                if inbox.pings.len() == PINGS {
+                    inbox.pings.pop_front();
+                }
+                inbox.pings.push_back(payload.to_vec());
+            }
             Opcode::Pong => {
                 if let Ok(token) = payload.try_into() {
                     inbox.pongs.push_back(u64::from_be_bytes(token));
@@ -352,7 +364,7 @@ mod tests {
             reader.rest();
         }
         told.pongs = inbox.pongs;
-        told.ping = inbox.ping;
+        told.pings = inbox.pings;
         told.close = inbox.close;
         (told, Ok(()))
     }
@@ -390,7 +402,7 @@ mod tests {
         let (inbox, result) = read(&bytes);
         assert_eq!(result, Ok(()));
         assert_eq!(texts(&inbox), ["Hello"]);
-        assert_eq!(inbox.ping.as_deref(), Some(&b"ping"[..]));
+        assert_eq!(inbox.pings, [b"ping"]);
         assert_eq!(inbox.pongs, [7, u64::from_be_bytes(*b"not ours")]);
         assert_eq!(inbox.close, Some((4001, "x".to_owned())));
     }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
 use super::frame::{Opcode, close_payload, fresh_mask, write_header, write_masked};
+use super::reader::PINGS;
 use crate::wire::payload::Payload;
 
 /// Bytes encoded ahead of the socket.
@@ -41,7 +42,7 @@ struct Long {
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     queue: VecDeque<Outgoing>,
-    pong: Option<Vec<u8>>,
+    pongs: VecDeque<Vec<u8>>,
     close: Option<Vec<u8>>,
     /// A close frame has been encoded; nothing may follow it.
     closed: bool,
@@ -70,9 +71,12 @@ impl Writer {
         self.queue.push_back(Outgoing::Ping(token));
     }
 
-    /// Answers a ping. An older answer that has not left yet is replaced.
+    /// Answers a ping, ahead of messages. The oldest answers are forgotten when too many have not left yet.
     pub(crate) fn pong(&mut self, payload: Vec<u8>) {
-        self.pong = Some(payload);
+        if self.pongs.len() == PINGS {
+            self.pongs.pop_front();
+        }
+        self.pongs.push_back(payload);
     }
 
     /// A close frame behind everything queued so far.
@@ -148,6 +152,7 @@ impl Writer {
     fn rest(&mut self) {
         self.out = Vec::new();
         self.starts = Vec::new();
+        self.pongs = VecDeque::new();
         if self.queue.capacity() > 4 {
             self.queue = VecDeque::new();
         }
@@ -157,8 +162,9 @@ impl Writer {
     fn fill(&mut self) -> io::Result<()> {
         while self.out.len() < BATCH && !self.closed {
             let between_frames = self.long.as_ref().is_none_or(|long| long.frame.is_none());
-            if between_frames && let Some(payload) = self.pong.take() {
+            if between_frames && let Some(payload) = self.pongs.pop_front() {
                 self.whole(Opcode::Pong, &payload)?;
+                continue;
             }
             if let Some(long) = &mut self.long {
                 if long.encode(&mut self.out)? {

@@ -67,6 +67,24 @@ async fn pings_are_answered_and_are_a_sign_of_life() {
 }
 
 #[tokio::test]
+async fn every_ping_of_a_burst_is_answered_in_order() {
+    let (port, server) = upgraded(|mut peer| async move {
+        let burst: Vec<u8> = (0..10).flat_map(|n| frame(0x89, format!("{n}"))).collect();
+        peer.say(burst).await;
+        let mut answers = Vec::new();
+        for _ in 0..10 {
+            answers.push(peer.frame().await);
+        }
+        answers
+    })
+    .await;
+    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    line.opened().await;
+    let expected: Vec<_> = (0..10).map(|n| pong(format!("{n}"))).collect();
+    assert_eq!(server.await.unwrap(), expected);
+}
+
+#[tokio::test]
 async fn a_part_of_a_message_is_a_sign_of_life() {
     let (go, wait) = oneshot::channel::<()>();
     let (port, _server) = upgraded(|mut peer| async move {

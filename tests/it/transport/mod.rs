@@ -1,6 +1,8 @@
 //! The road to the internet, against scripted peers and real servers, through `Dials` as the broker uses it.
 
+mod autobahn;
 mod compressed;
+mod cost;
 mod faults;
 mod flow;
 mod proxies;

@@ -1,0 +1,51 @@
+//! The Autobahn suite's fuzzing server, which judges clients case by case.
+//!
+//! It needs Python 2 (`pip install autobahntestsuite==0.8.2`) and takes minutes, so it runs on request:
+//! `AUTOBAHN=ws://127.0.0.1:9001 cargo test --test it transport::autobahn -- --ignored --nocapture`, with
+//! `wstest -m fuzzingserver` at that address. Its verdicts are in its own report folder.
+
+use longwire::core::io::{Incoming, LinkEvent};
+
+use super::{Line, target};
+
+/// Says back whatever it hears; gives the messages it heard.
+async fn say_back(url: String) -> Vec<Incoming> {
+    let mut target = target(url);
+    target.compression = true;
+    let mut line = Line::dial(target);
+    let mut heard = Vec::new();
+    loop {
+        match line.next().await {
+            LinkEvent::Messages(messages) => {
+                for message in &messages {
+                    if let Incoming::Message(payload) = message {
+                        line.transmit(payload.clone());
+                    }
+                }
+                heard.extend(messages);
+            }
+            LinkEvent::Ended(_) => return heard,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a fuzzing server"]
+async fn every_case() {
+    let Ok(server) = std::env::var("AUTOBAHN") else {
+        return;
+    };
+    let count = match say_back(format!("{server}/getCaseCount")).await.pop() {
+        Some(Incoming::Message(count)) => count.as_str().unwrap().parse::<u32>().unwrap(),
+        other => panic!("no count: {other:?}"),
+    };
+    for case in 1..=count {
+        say_back(format!("{server}/runCase?case={case}&agent=longwire")).await;
+        if case % 50 == 0 {
+            println!("{case} of {count}");
+        }
+    }
+    say_back(format!("{server}/updateReports?agent=longwire")).await;
+    assert!(count > 0);
+}
