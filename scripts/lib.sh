@@ -48,6 +48,26 @@ node_packages() {
 
 results=() closings=() failures=0
 
+# python_packages VENV REQUIREMENTS: a virtual environment with these packages, unless it is complete already.
+python_packages() {
+  [ "$1/complete" -nt "$2" ] && return
+  debian python3 python3
+  python3 -c 'import ensurepip, venv' 2>/dev/null || debian "no venv in python3" python3-venv
+  echo "installing the Python packages of $2"
+  python3 -m venv "$1"
+  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --retries 5 -r "$2" </dev/null
+  touch "$1/complete"
+}
+
+# test_servers: other people's software that the integration tests talk to: npm `ws`, Python `websockets`, and proxies.
+# The tests look in the same places, and skip loudly what is missing there (under CI they fail).
+test_servers() {
+  node_packages tests/fixtures/servers
+  python_packages "${CARGO_TARGET_DIR:-target}/tmp/websockets-venv" tests/fixtures/servers/requirements.txt
+  debian tinyproxy tinyproxy
+  debian microsocks microsocks
+}
+
 # section TITLE COMMAND...: a heading, the command's output and its time. A failure is kept for `summary`; the rest goes on.
 section() {
   local title=$1 log verdict=ok begun=$SECONDS
