@@ -1,1 +1,25 @@
-//! Registers the host with browsers.
+//! Registers the host with the browsers of this machine, and takes it back.
+//!
+//! It prints nothing, starts nothing, and knows neither network nor broker; where things lie it is told.
+//!
+//! | module | duty |
+//! |---|---|
+//! | `browsers` | the table: browser x system x scope |
+//! | `surroundings` | this machine's folders, handed in |
+//! | `manifest` | names, ids, and manifests as browsers read them |
+//! | `receipt` | what was made, so that it can be taken back |
+//! | `plan` | what would be done; reads only |
+//! | `apply` | does it, or undoes all of it |
+//! | `registry` | Windows keys |
+
+pub mod apply;
+pub mod browsers;
+pub mod error;
+pub mod manifest;
+pub mod plan;
+pub mod receipt;
+pub mod registry;
+pub mod surroundings;
+
+/// The host name used when none is given.
+pub const DEFAULT_NAME: &str = "com.longwire.bridge";

@@ -1,0 +1,858 @@
+//! The table: which browser looks where for host manifests, on which system, for one user or for all.
+//!
+//! It is data and a few ways to ask it. Whether a browser is on this machine it reads off folders and programs; it
+//! writes nothing.
+
+use std::path::PathBuf;
+
+use crate::error::InstallError;
+use crate::surroundings::Surroundings;
+
+/// Which manifest a browser reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// `allowed_origins`.
+    Chromium,
+    /// `allowed_extensions`; any other key has the manifest rejected.
+    Firefox,
+}
+
+impl Family {
+    /// The family's name, as people say it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Chromium => "Chromium",
+            Self::Firefox => "Firefox",
+        }
+    }
+}
+
+/// An operating system of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    Linux,
+    MacOs,
+    Windows,
+}
+
+impl System {
+    /// The one this program was built for.
+    pub const fn current() -> Self {
+        if cfg!(windows) {
+            Self::Windows
+        } else if cfg!(target_os = "macos") {
+            Self::MacOs
+        } else {
+            Self::Linux
+        }
+    }
+}
+
+/// For whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The user who runs the command.
+    User,
+    /// Everybody on this machine.
+    System,
+}
+
+/// What a path of the table is relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    Home,
+    Config,
+    Support,
+    Local,
+    Roaming,
+    Root,
+}
+
+/// A path of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    pub base: Base,
+    pub path: &'static str,
+}
+
+/// Where a browser looks for manifests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosts {
+    /// A folder of manifests.
+    Folder(Spot),
+    /// A registry key under `Software\`, holding one key a host; the value is the manifest's path.
+    Key(&'static str),
+}
+
+/// One place a browser reads, and the folder that shows that it does.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub sign: Spot,
+    pub hosts: Hosts,
+}
+
+/// A browser on one system.
+#[derive(Debug, Clone, Copy)]
+pub struct Rooms {
+    /// Programs in `PATH`; on macOS the application's name.
+    pub programs: &'static [&'static str],
+    /// For one user; the first is the browser's own.
+    pub user: &'static [Place],
+    /// For all; the first is the browser's own.
+    pub system: &'static [Place],
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct Browser {
+    /// As given to `--browser`.
+    pub name: &'static str,
+    /// As people call it.
+    pub title: &'static str,
+    pub family: Family,
+    pub linux: Rooms,
+    pub macos: Rooms,
+    pub windows: Rooms,
+    /// How Flatpak calls it, if it is there.
+    pub flatpak: Option<&'static str>,
+    /// How Snap calls it, if it is there.
+    pub snap: Option<&'static str>,
+}
+
+const NONE: Rooms = Rooms {
+    programs: &[],
+    user: &[],
+    system: &[],
+};
+
+const fn spot(base: Base, path: &'static str) -> Spot {
+    Spot { base, path }
+}
+
+/// A folder of manifests that counts if `sign` exists.
+const fn folder(base: Base, sign: &'static str, hosts: &'static str) -> Place {
+    Place {
+        sign: spot(base, sign),
+        hosts: Hosts::Folder(spot(base, hosts)),
+    }
+}
+
+/// Registry keys that count if a folder in the user's profile exists.
+const fn key(base: Base, sign: &'static str, key: &'static str) -> Place {
+    Place {
+        sign: spot(base, sign),
+        hosts: Hosts::Key(key),
+    }
+}
+
+/// `~/.config/<dir>/NativeMessagingHosts`, `~/Library/Application Support/<dir>/NativeMessagingHosts`.
+macro_rules! own {
+    ($base:ident, $dir:literal) => {
+        folder(Base::$base, $dir, concat!($dir, "/NativeMessagingHosts"))
+    };
+}
+
+/// `~/<dir>/native-messaging-hosts`, and the like in `/etc` and `/usr/lib`.
+macro_rules! dashed {
+    ($base:ident, $dir:literal) => {
+        folder(Base::$base, $dir, concat!($dir, "/native-messaging-hosts"))
+    };
+}
+
+const fn rooms(programs: &'static [&'static str], user: &'static [Place], system: &'static [Place]) -> Rooms {
+    Rooms {
+        programs,
+        user,
+        system,
+    }
+}
+
+/// On Windows the same keys serve the user (HKCU) and everybody (HKLM).
+const fn keys(keys: &'static [Place]) -> Rooms {
+    rooms(&[], keys, keys)
+}
+
+// Folders that several browsers share.
+const CHROME_FOR_ALL: &[Place] = &[dashed!(Root, "etc/opt/chrome")];
+const CHROME_FOR_ALL_MAC: &[Place] = &[own!(Root, "Library/Google/Chrome")];
+const EDGE_FOR_ALL: &[Place] = &[dashed!(Root, "etc/opt/edge")];
+const EDGE_FOR_ALL_MAC: &[Place] = &[own!(Root, "Library/Microsoft/Edge")];
+const MOZILLA_FOR_ALL: &[Place] = &[
+    dashed!(Root, "usr/lib/mozilla"),
+    dashed!(Root, "usr/lib64/mozilla"),
+];
+const MOZILLA_FOR_ALL_MAC: &[Place] = &[own!(Root, "Library/Application Support/Mozilla")];
+
+const MOZILLA_HOSTS: &str = ".mozilla/native-messaging-hosts";
+
+/// Every browser Longwire knows.
+pub const BROWSERS: &[Browser] = &[
+    Browser {
+        name: "chrome",
+        title: "Google Chrome",
+        family: Family::Chromium,
+        linux: rooms(
+            &["google-chrome", "google-chrome-stable"],
+            &[own!(Config, "google-chrome")],
+            CHROME_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Google Chrome"],
+            &[own!(Support, "Google/Chrome")],
+            CHROME_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(Base::Local, r"Google\Chrome\User Data", r"Google\Chrome")]),
+        flatpak: Some("com.google.Chrome"),
+        snap: None,
+    },
+    Browser {
+        name: "chrome-beta",
+        title: "Google Chrome Beta",
+        family: Family::Chromium,
+        linux: rooms(
+            &["google-chrome-beta"],
+            &[own!(Config, "google-chrome-beta")],
+            CHROME_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Google Chrome Beta"],
+            &[own!(Support, "Google/Chrome Beta")],
+            CHROME_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(
+            Base::Local,
+            r"Google\Chrome Beta\User Data",
+            r"Google\Chrome",
+        )]),
+        flatpak: None,
+        snap: None,
+    },
+    Browser {
+        name: "chrome-dev",
+        title: "Google Chrome Dev",
+        family: Family::Chromium,
+        linux: rooms(
+            &["google-chrome-unstable"],
+            &[own!(Config, "google-chrome-unstable")],
+            CHROME_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Google Chrome Dev"],
+            &[own!(Support, "Google/Chrome Dev")],
+            CHROME_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(Base::Local, r"Google\Chrome Dev\User Data", r"Google\Chrome")]),
+        flatpak: Some("com.google.ChromeDev"),
+        snap: None,
+    },
+    Browser {
+        name: "chrome-canary",
+        title: "Google Chrome Canary",
+        family: Family::Chromium,
+        linux: rooms(
+            &["google-chrome-canary"],
+            &[own!(Config, "google-chrome-canary")],
+            CHROME_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Google Chrome Canary"],
+            &[own!(Support, "Google/Chrome Canary")],
+            CHROME_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(Base::Local, r"Google\Chrome SxS\User Data", r"Google\Chrome")]),
+        flatpak: None,
+        snap: None,
+    },
+    Browser {
+        name: "chrome-for-testing",
+        title: "Chrome for Testing",
+        family: Family::Chromium,
+        linux: rooms(
+            &["google-chrome-for-testing"],
+            &[own!(Config, "google-chrome-for-testing")],
+            &[dashed!(Root, "etc/opt/chrome_for_testing")],
+        ),
+        macos: rooms(
+            &["Google Chrome for Testing"],
+            &[own!(Support, "Google/ChromeForTesting")],
+            &[own!(Root, "Library/Google/ChromeForTesting")],
+        ),
+        windows: keys(&[key(
+            Base::Local,
+            r"Google\Chrome for Testing\User Data",
+            r"Google\ChromeForTesting",
+        )]),
+        flatpak: None,
+        snap: None,
+    },
+    Browser {
+        name: "chromium",
+        title: "Chromium",
+        family: Family::Chromium,
+        linux: rooms(
+            &["chromium", "chromium-browser"],
+            &[own!(Config, "chromium")],
+            &[dashed!(Root, "etc/chromium")],
+        ),
+        macos: rooms(
+            &["Chromium"],
+            &[own!(Support, "Chromium")],
+            &[own!(Root, "Library/Application Support/Chromium")],
+        ),
+        windows: keys(&[key(Base::Local, r"Chromium\User Data", "Chromium")]),
+        flatpak: Some("org.chromium.Chromium"),
+        snap: Some("chromium"),
+    },
+    Browser {
+        name: "edge",
+        title: "Microsoft Edge",
+        family: Family::Chromium,
+        linux: rooms(
+            &["microsoft-edge", "microsoft-edge-stable"],
+            &[own!(Config, "microsoft-edge")],
+            EDGE_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Microsoft Edge"],
+            &[own!(Support, "Microsoft Edge")],
+            EDGE_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(Base::Local, r"Microsoft\Edge\User Data", r"Microsoft\Edge")]),
+        flatpak: Some("com.microsoft.Edge"),
+        snap: None,
+    },
+    Browser {
+        name: "edge-beta",
+        title: "Microsoft Edge Beta",
+        family: Family::Chromium,
+        linux: rooms(
+            &["microsoft-edge-beta"],
+            &[own!(Config, "microsoft-edge-beta")],
+            EDGE_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Microsoft Edge Beta"],
+            &[own!(Support, "Microsoft Edge Beta")],
+            EDGE_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(
+            Base::Local,
+            r"Microsoft\Edge Beta\User Data",
+            r"Microsoft\Edge",
+        )]),
+        flatpak: None,
+        snap: None,
+    },
+    Browser {
+        name: "edge-dev",
+        title: "Microsoft Edge Dev",
+        family: Family::Chromium,
+        linux: rooms(
+            &["microsoft-edge-dev"],
+            &[own!(Config, "microsoft-edge-dev")],
+            EDGE_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Microsoft Edge Dev"],
+            &[own!(Support, "Microsoft Edge Dev")],
+            EDGE_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(
+            Base::Local,
+            r"Microsoft\Edge Dev\User Data",
+            r"Microsoft\Edge",
+        )]),
+        flatpak: None,
+        snap: None,
+    },
+    // There is no Edge Canary for Linux.
+    Browser {
+        name: "edge-canary",
+        title: "Microsoft Edge Canary",
+        family: Family::Chromium,
+        linux: NONE,
+        macos: rooms(
+            &["Microsoft Edge Canary"],
+            &[own!(Support, "Microsoft Edge Canary")],
+            EDGE_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(
+            Base::Local,
+            r"Microsoft\Edge SxS\User Data",
+            r"Microsoft\Edge",
+        )]),
+        flatpak: None,
+        snap: None,
+    },
+    // Brave, Vivaldi and Opera read Chrome's folder for all users, and have none of their own.
+    Browser {
+        name: "brave",
+        title: "Brave",
+        family: Family::Chromium,
+        linux: rooms(
+            &[
+                "brave-browser",
+                "brave",
+                "brave-browser-stable",
+                "brave-browser-beta",
+                "brave-browser-nightly",
+            ],
+            &[
+                own!(Config, "BraveSoftware/Brave-Browser"),
+                own!(Config, "BraveSoftware/Brave-Browser-Beta"),
+                own!(Config, "BraveSoftware/Brave-Browser-Nightly"),
+            ],
+            CHROME_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Brave Browser", "Brave Browser Beta", "Brave Browser Nightly"],
+            &[
+                own!(Support, "BraveSoftware/Brave-Browser"),
+                own!(Support, "BraveSoftware/Brave-Browser-Beta"),
+                own!(Support, "BraveSoftware/Brave-Browser-Nightly"),
+            ],
+            CHROME_FOR_ALL_MAC,
+        ),
+        windows: keys(&[
+            key(
+                Base::Local,
+                r"BraveSoftware\Brave-Browser\User Data",
+                r"BraveSoftware\Brave-Browser",
+            ),
+            key(
+                Base::Local,
+                r"BraveSoftware\Brave-Browser\User Data",
+                r"Google\Chrome",
+            ),
+        ]),
+        flatpak: Some("com.brave.Browser"),
+        snap: Some("brave"),
+    },
+    Browser {
+        name: "vivaldi",
+        title: "Vivaldi",
+        family: Family::Chromium,
+        linux: rooms(
+            &["vivaldi", "vivaldi-stable", "vivaldi-snapshot"],
+            &[own!(Config, "vivaldi"), own!(Config, "vivaldi-snapshot")],
+            CHROME_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Vivaldi", "Vivaldi Snapshot"],
+            &[own!(Support, "Vivaldi"), own!(Support, "Vivaldi Snapshot")],
+            CHROME_FOR_ALL_MAC,
+        ),
+        windows: keys(&[
+            key(Base::Local, r"Vivaldi\User Data", "Vivaldi"),
+            key(Base::Local, r"Vivaldi\User Data", r"Google\Chrome"),
+        ]),
+        flatpak: Some("com.vivaldi.Vivaldi"),
+        snap: Some("vivaldi"),
+    },
+    // Opera reads Chrome's folder, whatever its own profile.
+    Browser {
+        name: "opera",
+        title: "Opera",
+        family: Family::Chromium,
+        linux: rooms(
+            &[
+                "opera",
+                "opera-stable",
+                "opera-beta",
+                "opera-developer",
+                "opera-gx",
+            ],
+            &[
+                folder(Base::Config, "opera", "google-chrome/NativeMessagingHosts"),
+                folder(Base::Config, "opera-beta", "google-chrome/NativeMessagingHosts"),
+                folder(
+                    Base::Config,
+                    "opera-developer",
+                    "google-chrome/NativeMessagingHosts",
+                ),
+                folder(Base::Config, "opera-gx", "google-chrome/NativeMessagingHosts"),
+            ],
+            CHROME_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Opera", "Opera Beta", "Opera Developer", "Opera GX"],
+            &[
+                folder(
+                    Base::Support,
+                    "com.operasoftware.Opera",
+                    "Google/Chrome/NativeMessagingHosts",
+                ),
+                own!(Support, "com.operasoftware.Opera"),
+                folder(
+                    Base::Support,
+                    "com.operasoftware.OperaGX",
+                    "Google/Chrome/NativeMessagingHosts",
+                ),
+                own!(Support, "com.operasoftware.OperaGX"),
+                own!(Support, "com.operasoftware.OperaNext"),
+                own!(Support, "com.operasoftware.OperaDeveloper"),
+            ],
+            CHROME_FOR_ALL_MAC,
+        ),
+        windows: keys(&[
+            key(Base::Roaming, r"Opera Software\Opera Stable", r"Google\Chrome"),
+            key(Base::Roaming, r"Opera Software\Opera GX Stable", r"Google\Chrome"),
+            key(Base::Roaming, r"Opera Software\Opera Stable", "Opera Software"),
+        ]),
+        flatpak: Some("com.opera.Opera"),
+        snap: Some("opera"),
+    },
+    // Arc's and Yandex's places are hearsay: nobody has traced them.
+    Browser {
+        name: "arc",
+        title: "Arc",
+        family: Family::Chromium,
+        linux: NONE,
+        macos: rooms(
+            &["Arc"],
+            &[folder(Base::Support, "Arc", "Arc/User Data/NativeMessagingHosts")],
+            CHROME_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(
+            Base::Local,
+            r"Packages\TheBrowserCompany.Arc_ttt1ap7aakyb4",
+            r"Google\Chrome",
+        )]),
+        flatpak: None,
+        snap: None,
+    },
+    Browser {
+        name: "yandex",
+        title: "Yandex Browser",
+        family: Family::Chromium,
+        linux: rooms(
+            &["yandex-browser", "yandex-browser-stable", "yandex-browser-beta"],
+            &[
+                own!(Config, "yandex-browser"),
+                own!(Config, "yandex-browser-beta"),
+            ],
+            CHROME_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Yandex"],
+            &[own!(Support, "Yandex/YandexBrowser")],
+            CHROME_FOR_ALL_MAC,
+        ),
+        windows: keys(&[
+            key(Base::Local, r"Yandex\YandexBrowser\User Data", "Yandex"),
+            key(Base::Local, r"Yandex\YandexBrowser\User Data", r"Google\Chrome"),
+        ]),
+        flatpak: Some("ru.yandex.Browser"),
+        snap: None,
+    },
+    Browser {
+        name: "firefox",
+        title: "Firefox",
+        family: Family::Firefox,
+        linux: rooms(
+            &["firefox", "firefox-esr", "firefox-developer-edition"],
+            &[
+                folder(Base::Home, ".mozilla", MOZILLA_HOSTS),
+                // Newer profiles lie under XDG; manifests are still read here.
+                Place {
+                    sign: spot(Base::Config, "mozilla/firefox"),
+                    hosts: Hosts::Folder(spot(Base::Home, MOZILLA_HOSTS)),
+                },
+            ],
+            MOZILLA_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Firefox", "Firefox Developer Edition", "Firefox Nightly"],
+            &[
+                folder(Base::Support, "Firefox", "Mozilla/NativeMessagingHosts"),
+                own!(Support, "Mozilla"),
+            ],
+            MOZILLA_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(Base::Roaming, r"Mozilla\Firefox", "Mozilla")]),
+        flatpak: Some("org.mozilla.firefox"),
+        snap: Some("firefox"),
+    },
+    Browser {
+        name: "librewolf",
+        title: "LibreWolf",
+        family: Family::Firefox,
+        linux: rooms(
+            &["librewolf"],
+            &[dashed!(Home, ".librewolf")],
+            &[dashed!(Root, "usr/lib/librewolf")],
+        ),
+        macos: rooms(&["LibreWolf"], &[own!(Support, "LibreWolf")], MOZILLA_FOR_ALL_MAC),
+        windows: keys(&[key(Base::Roaming, "librewolf", "Mozilla")]),
+        flatpak: Some("io.gitlab.librewolf-community"),
+        snap: None,
+    },
+    Browser {
+        name: "waterfox",
+        title: "Waterfox",
+        family: Family::Firefox,
+        linux: rooms(&["waterfox"], &[dashed!(Home, ".waterfox")], MOZILLA_FOR_ALL),
+        macos: rooms(&["Waterfox"], &[own!(Support, "Waterfox")], MOZILLA_FOR_ALL_MAC),
+        windows: keys(&[
+            key(Base::Roaming, "Waterfox", "Mozilla"),
+            key(Base::Roaming, "Waterfox", "Waterfox"),
+        ]),
+        flatpak: Some("net.waterfox.waterfox"),
+        snap: None,
+    },
+    // Floorp and Zen keep Firefox's folder.
+    Browser {
+        name: "floorp",
+        title: "Floorp",
+        family: Family::Firefox,
+        linux: rooms(
+            &["floorp"],
+            &[folder(Base::Home, ".floorp", MOZILLA_HOSTS)],
+            MOZILLA_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Floorp"],
+            &[folder(Base::Support, "Floorp", "Mozilla/NativeMessagingHosts")],
+            MOZILLA_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(Base::Roaming, "Floorp", "Mozilla")]),
+        flatpak: Some("one.ablaze.floorp"),
+        snap: None,
+    },
+    Browser {
+        name: "zen",
+        title: "Zen",
+        family: Family::Firefox,
+        linux: rooms(
+            &["zen", "zen-browser"],
+            &[folder(Base::Home, ".zen", MOZILLA_HOSTS)],
+            MOZILLA_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Zen", "Zen Browser"],
+            &[folder(Base::Support, "zen", "Mozilla/NativeMessagingHosts")],
+            MOZILLA_FOR_ALL_MAC,
+        ),
+        windows: keys(&[key(Base::Roaming, "zen", "Mozilla")]),
+        flatpak: Some("app.zen_browser.zen"),
+        snap: None,
+    },
+    Browser {
+        name: "thunderbird",
+        title: "Thunderbird",
+        family: Family::Firefox,
+        linux: rooms(
+            &["thunderbird"],
+            &[
+                dashed!(Home, ".thunderbird"),
+                folder(Base::Home, ".thunderbird", MOZILLA_HOSTS),
+            ],
+            MOZILLA_FOR_ALL,
+        ),
+        macos: rooms(
+            &["Thunderbird"],
+            &[
+                own!(Support, "Thunderbird"),
+                folder(Base::Support, "Thunderbird", "Mozilla/NativeMessagingHosts"),
+            ],
+            MOZILLA_FOR_ALL_MAC,
+        ),
+        windows: keys(&[
+            key(Base::Roaming, "Thunderbird", "Mozilla"),
+            key(Base::Roaming, "Thunderbird", "Thunderbird"),
+        ]),
+        flatpak: Some("org.mozilla.Thunderbird"),
+        snap: Some("thunderbird"),
+    },
+];
+
+impl Browser {
+    /// The row of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn named(name: &str) -> Result<&'static Self, InstallError> {
+        BROWSERS
+            .iter()
+            .find(|browser| browser.name == name)
+            .ok_or_else(|| InstallError::UnknownBrowser {
+                name: name.to_owned(),
+            })
+    }
+
+    /// This browser on a system.
+    pub const fn on(&self, system: System) -> &Rooms {
+        match system {
+            System::Linux => &self.linux,
+            System::MacOs => &self.macos,
+            System::Windows => &self.windows,
+        }
+    }
+
+    /// What shows that the browser is on this machine: a folder of its own, or its program.
+    pub fn found(&self, here: &Surroundings) -> Option<PathBuf> {
+        let rooms = self.on(here.system);
+        rooms
+            .user
+            .iter()
+            .map(|place| here.resolve(place.sign))
+            .find(|sign| sign.is_dir())
+            .or_else(|| here.program(rooms.programs))
+    }
+
+    /// Where it would look: every place of which there is a sign, or else its own. Each once.
+    pub fn places(&self, here: &Surroundings, scope: Scope) -> Vec<Hosts> {
+        let rooms = self.on(here.system);
+        let all = match scope {
+            Scope::User => rooms.user,
+            Scope::System => rooms.system,
+        };
+        let mut hosts: Vec<Hosts> = Vec::new();
+        let signed = all.iter().filter(|place| here.resolve(place.sign).is_dir());
+        for place in signed {
+            if !hosts.contains(&place.hosts) {
+                hosts.push(place.hosts);
+            }
+        }
+        if hosts.is_empty() {
+            // Without a sign: the browser's own, with all that stands beside it under the same sign.
+            let first = all.first().map(|place| place.sign);
+            hosts.extend(
+                all.iter()
+                    .filter(|place| Some(place.sign) == first)
+                    .map(|place| place.hosts),
+            );
+            hosts.dedup();
+        }
+        hosts
+    }
+
+    /// The folder a confined copy of it keeps, if there is one, and what confines it.
+    pub fn confined(&self, here: &Surroundings) -> Option<(&'static str, PathBuf)> {
+        if here.system != System::Linux {
+            return None;
+        }
+        let flatpak = self
+            .flatpak
+            .map(|id| ("Flatpak", here.home.join(".var/app").join(id)));
+        let snap = self.snap.map(|id| ("Snap", here.home.join("snap").join(id)));
+        flatpak
+            .into_iter()
+            .chain(snap)
+            .find(|(_, folder)| folder.is_dir())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    /// The names scripts rely on.
+    const NAMES: &[&str] = &[
+        "chrome",
+        "chrome-beta",
+        "chrome-dev",
+        "chrome-canary",
+        "chrome-for-testing",
+        "chromium",
+        "edge",
+        "edge-beta",
+        "edge-dev",
+        "edge-canary",
+        "brave",
+        "vivaldi",
+        "opera",
+        "arc",
+        "yandex",
+        "firefox",
+        "librewolf",
+        "waterfox",
+        "floorp",
+        "zen",
+        "thunderbird",
+    ];
+
+    #[test]
+    fn every_name_has_one_row_and_every_row_a_name() {
+        let rows: Vec<_> = BROWSERS.iter().map(|browser| browser.name).collect();
+        assert_eq!(rows, NAMES);
+    }
+
+    #[test]
+    fn the_table_is_complete_and_uses_each_systems_own_bases() {
+        for browser in BROWSERS {
+            for system in [System::Linux, System::MacOs, System::Windows] {
+                let rooms = browser.on(system);
+                let missing = system == System::Linux && ["arc", "edge-canary"].contains(&browser.name);
+                assert_eq!(rooms.user.is_empty(), missing, "{} on {system:?}", browser.name);
+                assert_eq!(rooms.system.is_empty(), missing, "{} on {system:?}", browser.name);
+                for place in rooms.user.iter().chain(rooms.system) {
+                    let (Hosts::Folder(Spot { base, .. }), System::Linux | System::MacOs) =
+                        (place.hosts, system)
+                    else {
+                        assert!(matches!(place.hosts, Hosts::Key(_)) && system == System::Windows);
+                        continue;
+                    };
+                    let allowed: &[Base] = match system {
+                        System::Linux => &[Base::Config, Base::Home, Base::Root],
+                        System::MacOs => &[Base::Support, Base::Root],
+                        System::Windows => &[],
+                    };
+                    assert!(
+                        allowed.contains(&base),
+                        "{} on {system:?}: {base:?}",
+                        browser.name
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_browser_is_found_by_its_folder_or_its_program_and_nothing_else() {
+        let scratch = tempfile::tempdir().unwrap();
+        let here = Surroundings::within(scratch.path());
+        let found = || -> BTreeSet<_> {
+            BROWSERS
+                .iter()
+                .filter(|browser| browser.found(&here).is_some())
+                .map(|browser| browser.name)
+                .collect()
+        };
+        assert_eq!(found(), BTreeSet::new());
+        fs::create_dir_all(here.config.join("microsoft-edge-dev")).unwrap();
+        assert_eq!(found(), BTreeSet::from(["edge-dev"]));
+        fs::create_dir_all(scratch.path().join("bin")).unwrap();
+        fs::write(scratch.path().join("bin/firefox-esr"), "").unwrap();
+        assert_eq!(found(), BTreeSet::from(["edge-dev", "firefox"]));
+    }
+
+    #[test]
+    fn opera_reads_chromes_folder_once() {
+        let scratch = tempfile::tempdir().unwrap();
+        let here = Surroundings::within(scratch.path());
+        let opera = Browser::named("opera").unwrap();
+        let chromes = vec![Hosts::Folder(spot(
+            Base::Config,
+            "google-chrome/NativeMessagingHosts",
+        ))];
+        assert_eq!(opera.places(&here, Scope::User), chromes);
+        fs::create_dir_all(here.config.join("opera")).unwrap();
+        fs::create_dir_all(here.config.join("opera-gx")).unwrap();
+        assert_eq!(opera.places(&here, Scope::User), chromes);
+    }
+
+    #[test]
+    fn each_channel_with_a_profile_is_served() {
+        let scratch = tempfile::tempdir().unwrap();
+        let here = Surroundings::within(scratch.path());
+        let brave = Browser::named("brave").unwrap();
+        assert_eq!(brave.places(&here, Scope::User).len(), 1);
+        for channel in ["Brave-Browser-Beta", "Brave-Browser-Nightly"] {
+            fs::create_dir_all(here.config.join("BraveSoftware").join(channel)).unwrap();
+        }
+        assert_eq!(brave.places(&here, Scope::User).len(), 2);
+    }
+}

@@ -1,0 +1,78 @@
+//! Why a registration could not be planned or done.
+//!
+//! It gives no advice; the command line does.
+
+use std::io;
+use std::path::PathBuf;
+
+/// What went wrong, and with what.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// A host name that a browser would refuse.
+    #[error("{name:?} is no host name: lower case letters, digits, `_` and single dots between them")]
+    BadName { name: String },
+    /// An extension id that a browser would refuse.
+    #[error("{id:?} is no extension id: 32 letters a-p (Chromium), `name@domain` or `{{uuid}}` (Firefox)")]
+    BadExtension { id: String },
+    /// A browser name that is not in the table.
+    #[error("{name:?} is no browser that Longwire knows")]
+    UnknownBrowser { name: String },
+    /// The browser does not exist on this system.
+    #[error("{browser} does not exist on this system, or takes no such registration")]
+    NotHere { browser: &'static str },
+    /// A browser was asked for and no id of its family was given.
+    #[error("no {family} extension id was given for {browser}")]
+    NoIds {
+        browser: &'static str,
+        family: &'static str,
+    },
+    /// No browser was found that could use the ids given.
+    #[error("no browser was found that could use these extensions")]
+    NoBrowser,
+    /// No home folder is known.
+    #[error("no home folder is known")]
+    NoHome,
+    /// JSON cannot carry the path.
+    #[error("the path {} is not valid Unicode and cannot stand in a manifest", path.display())]
+    NotUnicode { path: PathBuf },
+    /// The receipt cannot be understood.
+    #[error("the receipt {} cannot be understood", path.display())]
+    Receipt {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    /// What stands in a manifest's place is neither a text file nor a link.
+    #[error("what stands at {} is neither a text file nor a link", path.display())]
+    Odd { path: PathBuf },
+    /// The file system refused.
+    #[error("cannot {what} {}", path.display())]
+    Disk {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The registry refused.
+    #[error("cannot {what} the registry key {key}")]
+    Registry {
+        what: &'static str,
+        key: String,
+        #[source]
+        source: io::Error,
+    },
+    /// A step failed and some of what had been done could not be undone.
+    #[error("a step failed, and these could not be undone: {}", left.join(", "))]
+    HalfUndone {
+        left: Vec<String>,
+        #[source]
+        source: Box<Self>,
+    },
+}
+
+impl InstallError {
+    pub(crate) fn disk(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Disk { what, path, source }
+    }
+}

@@ -1,0 +1,513 @@
+//! Host manifests: names and ids as browsers accept them, the text Longwire writes, and what a browser would say of one.
+//!
+//! It is pure: it reads and writes no file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::browsers::{Family, System};
+use crate::error::InstallError;
+
+const CHROMIUM: &str = include_str!("../../manifests/chromium.json");
+const FIREFOX: &str = include_str!("../../manifests/firefox.json");
+
+/// The name of a native messaging host that every browser accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostName(String);
+
+impl HostName {
+    /// The longest name whose manifest every file system can hold, in bytes.
+    pub const LONGEST: usize = 240;
+
+    /// Takes a name of lower case letters, digits, `_` and single dots between them.
+    ///
+    /// # Errors
+    /// When a browser would refuse it.
+    pub fn parse(name: &str) -> Result<Self, InstallError> {
+        let part = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        };
+        if name.len() <= Self::LONGEST && name.split('.').all(part) {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(InstallError::BadName {
+                name: name.to_owned(),
+            })
+        }
+    }
+
+    /// The manifest's file name.
+    pub fn file(&self) -> String {
+        format!("{}.json", self.0)
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An extension, as its browser calls it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExtensionId {
+    /// 32 letters a-p.
+    Chromium(String),
+    /// `name@domain` or `{uuid}`.
+    Firefox(String),
+}
+
+impl ExtensionId {
+    /// Takes an id of either family; a Chromium origin is taken as its id.
+    ///
+    /// # Errors
+    /// When neither family would accept it.
+    pub fn parse(text: &str) -> Result<Self, InstallError> {
+        let bare = text
+            .strip_prefix("chrome-extension://")
+            .map_or(text, |id| id.strip_suffix('/').unwrap_or(id));
+        if is_chromium_id(bare) {
+            Ok(Self::Chromium(bare.to_owned()))
+        } else if is_firefox_id(text) {
+            Ok(Self::Firefox(text.to_owned()))
+        } else {
+            Err(InstallError::BadExtension { id: text.to_owned() })
+        }
+    }
+
+    /// Whose id it is.
+    pub const fn family(&self) -> Family {
+        match self {
+            Self::Chromium(_) => Family::Chromium,
+            Self::Firefox(_) => Family::Firefox,
+        }
+    }
+
+    /// As it stands in a manifest.
+    pub fn entry(&self) -> String {
+        match self {
+            Self::Chromium(id) => format!("chrome-extension://{id}/"),
+            Self::Firefox(id) => id.clone(),
+        }
+    }
+}
+
+fn is_chromium_id(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(|byte| (b'a'..=b'p').contains(&byte))
+}
+
+/// As Firefox's schema has it: `{uuid}`, or letters, digits, `-`, `.`, `_`, an `@` and more of them.
+fn is_firefox_id(id: &str) -> bool {
+    if let Some(uuid) = id.strip_prefix('{').and_then(|id| id.strip_suffix('}')) {
+        let lengths: Vec<usize> = uuid.split('-').map(str::len).collect();
+        return lengths == [8, 4, 4, 4, 12]
+            && uuid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    }
+    let plain = |part: &str| {
+        part.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
+    id.split_once('@')
+        .is_some_and(|(name, domain)| !domain.is_empty() && plain(name) && plain(domain))
+}
+
+/// A manifest, in the order of its keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub name: String,
+    pub description: String,
+    pub path: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_origins: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_extensions: Vec<String>,
+}
+
+impl Manifest {
+    /// The manifest of a family; `entries` stand in it as given.
+    ///
+    /// # Errors
+    /// When the program's path is not valid Unicode.
+    pub fn new(
+        family: Family,
+        name: &HostName,
+        program: &Path,
+        entries: Vec<String>,
+    ) -> Result<Self, InstallError> {
+        let path = program.to_str().ok_or_else(|| InstallError::NotUnicode {
+            path: program.to_path_buf(),
+        })?;
+        let (mut origins, mut extensions) = (Vec::new(), Vec::new());
+        match family {
+            Family::Chromium => origins = entries,
+            Family::Firefox => extensions = entries,
+        }
+        Ok(Self {
+            name: name.to_string(),
+            description: description(family),
+            path: path.to_owned(),
+            kind: "stdio".to_owned(),
+            allowed_origins: origins,
+            allowed_extensions: extensions,
+        })
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> String {
+        // Strings and lists of strings cannot fail to be written.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}
+
+/// The template's description.
+fn description(family: Family) -> String {
+    let template = match family {
+        Family::Chromium => CHROMIUM,
+        Family::Firefox => FIREFOX,
+    };
+    serde_json::from_str(template)
+        .map(|manifest: Manifest| manifest.description)
+        .unwrap_or_default()
+}
+
+/// The entries of a manifest that its browser would accept; none of one that it cannot read at all.
+pub fn entries(family: Family, text: &str) -> Vec<String> {
+    let accepted = |entry: &String| match family {
+        Family::Chromium => origin(entry).is_ok(),
+        Family::Firefox => is_firefox_id(entry),
+    };
+    let Ok(object) = parse(family, text) else {
+        return Vec::new();
+    };
+    let list = object.get(family.list()).and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .filter_map(|entry| entry.as_str().map(str::to_owned))
+        .filter(accepted)
+        .collect()
+}
+
+/// The program a manifest names, if it can be read.
+pub fn program(text: &str) -> Option<PathBuf> {
+    let object = parse(Family::Chromium, text).ok()?;
+    object.get("path")?.as_str().map(PathBuf::from)
+}
+
+impl Family {
+    /// The key under which a manifest lists who may call.
+    pub const fn list(self) -> &'static str {
+        match self {
+            Self::Chromium => "allowed_origins",
+            Self::Firefox => "allowed_extensions",
+        }
+    }
+}
+
+/// A manifest that its browser accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The program, not yet looked for.
+    pub program: PathBuf,
+    /// Who may call.
+    pub entries: Vec<String>,
+}
+
+/// Judges a manifest as its browser does. `folder` is where it lies.
+///
+/// # Errors
+/// The first reason for which the browser would say that there is no such host.
+pub fn judge(
+    family: Family,
+    system: System,
+    name: &str,
+    folder: &Path,
+    text: &str,
+) -> Result<Accepted, String> {
+    let object = parse(family, text)?;
+    let field = |key: &str| {
+        object
+            .get(key)
+            .and_then(Value::as_str)
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| format!("`{key}` is missing, empty or no text"))
+    };
+    let said = field("name")?;
+    if said != name {
+        return Err(format!("`name` is {said:?}, not {name:?} as the file is called"));
+    }
+    field("description")?;
+    let kind = field("type")?;
+    if kind != "stdio" {
+        return Err(format!("`type` is {kind:?}, not \"stdio\""));
+    }
+    let mut program = PathBuf::from(field("path")?);
+    if !is_absolute(system, &program) {
+        if system != System::Windows {
+            return Err(format!("`path` is not absolute: {}", program.display()));
+        }
+        program = folder.join(program);
+    }
+    if family == Family::Firefox {
+        let known = ["name", "description", "path", "type", "allowed_extensions"];
+        if let Some(key) = object.keys().find(|key| !known.contains(&key.as_str())) {
+            return Err(format!("Firefox rejects a manifest with the unknown key `{key}`"));
+        }
+    }
+    let list = object
+        .get(family.list())
+        .and_then(Value::as_array)
+        .ok_or_else(|| format!("`{}` is missing or no list", family.list()))?;
+    let mut entries = Vec::new();
+    for entry in list {
+        let entry = entry
+            .as_str()
+            .ok_or_else(|| format!("`{}` holds {entry}, which is no text", family.list()))?;
+        match family {
+            Family::Chromium => origin(entry)?,
+            Family::Firefox if is_firefox_id(entry) => {}
+            Family::Firefox => return Err(format!("{entry:?} is no add-on id")),
+        }
+        entries.push(entry.to_owned());
+    }
+    if entries.is_empty() {
+        return Err(format!("`{}` is empty", family.list()));
+    }
+    Ok(Accepted { program, entries })
+}
+
+/// Is the path absolute on that system, whichever this one is?
+fn is_absolute(system: System, path: &Path) -> bool {
+    if system != System::Windows {
+        return path.to_str().is_some_and(|path| path.starts_with('/'));
+    }
+    let text = path.to_string_lossy();
+    let bytes = text.as_bytes();
+    text.starts_with(r"\\")
+        || (bytes.len() > 2 && bytes[1] == b':' && (bytes[2] == b'\\' || bytes[2] == b'/'))
+}
+
+/// Would Chromium accept this in `allowed_origins`?
+fn origin(entry: &str) -> Result<(), String> {
+    let Some(rest) = entry.strip_prefix("chrome-extension://") else {
+        return Err(format!("{entry:?} is no `chrome-extension://` origin"));
+    };
+    let Some(id) = rest.strip_suffix('/') else {
+        return Err(format!("{entry:?} lacks the slash at its end"));
+    };
+    if id.contains('*') {
+        return Err(format!("{entry:?} holds a wildcard, which is not allowed"));
+    }
+    if is_chromium_id(id) {
+        Ok(())
+    } else {
+        Err(format!("{entry:?} names no extension id (32 letters a-p)"))
+    }
+}
+
+/// Reads JSON in the family's dialect: Chromium skips a byte order mark and comments.
+fn parse(family: Family, text: &str) -> Result<Map<String, Value>, String> {
+    let value = match family {
+        Family::Chromium => {
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+            serde_json::from_str(&without_comments(text))
+        }
+        Family::Firefox => serde_json::from_str(text),
+    };
+    match value {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err("it is no JSON object".to_owned()),
+        Err(error) => Err(format!("it is no valid JSON: {error}")),
+    }
+}
+
+/// The text with `//` and `/* */` comments blanked, strings untouched.
+fn without_comments(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let taken = match next {
+            '"' => string_length(rest),
+            '/' if rest.starts_with("//") => {
+                rest = &rest[rest.find('\n').unwrap_or(rest.len())..];
+                continue;
+            }
+            '/' if rest.starts_with("/*") => {
+                rest = rest.find("*/").map_or("", |end| &rest[end + 2..]);
+                continue;
+            }
+            other => other.len_utf8(),
+        };
+        clean.push_str(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    clean
+}
+
+/// The length of the string literal that the text begins with, in bytes.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
+
+    fn verdict(family: Family, text: &str) -> Result<Accepted, String> {
+        judge(
+            family,
+            System::Linux,
+            "com.longwire.bridge",
+            Path::new("/m"),
+            text,
+        )
+    }
+
+    #[test]
+    fn the_templates_are_manifests_their_browsers_accept() {
+        verdict(Family::Chromium, CHROMIUM).unwrap();
+        verdict(Family::Firefox, FIREFOX).unwrap();
+    }
+
+    #[test]
+    fn names_are_those_every_browser_takes() {
+        for good in ["a", "com.longwire.bridge", "com.semantest.bridge_2", "0.1"] {
+            assert!(HostName::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            ".",
+            "a.",
+            ".a",
+            "a..b",
+            "A",
+            "a-b",
+            "a/b",
+            "ä",
+            &"a".repeat(241),
+        ] {
+            assert!(HostName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_go_to_their_family() {
+        for good in [
+            ID,
+            &format!("chrome-extension://{ID}/"),
+            &format!("chrome-extension://{ID}"),
+        ] {
+            assert_eq!(
+                ExtensionId::parse(good).unwrap(),
+                ExtensionId::Chromium(ID.into())
+            );
+        }
+        for good in [
+            "a@b",
+            "hello@longwire.example",
+            "@x",
+            "{01234567-89ab-cdef-0123-456789ABCDEF}",
+        ] {
+            assert_eq!(
+                ExtensionId::parse(good).unwrap(),
+                ExtensionId::Firefox(good.into())
+            );
+        }
+        for bad in [
+            "",
+            "*",
+            &ID[1..],
+            &ID.replace('c', "q"),
+            &ID.to_uppercase(),
+            "a@",
+            "a b@c",
+            "{1-2}",
+            "a@b@c",
+        ] {
+            assert!(ExtensionId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_accepted_whatever_the_path() {
+        let name = HostName::parse("com.longwire.bridge").unwrap();
+        let program = Path::new("/home/Jörg & Söhne/\"q\"/日本/long wire");
+        for (family, entry) in [
+            (Family::Chromium, format!("chrome-extension://{ID}/")),
+            (Family::Firefox, "a@b".to_owned()),
+        ] {
+            let text = Manifest::new(family, &name, program, vec![entry.clone()])
+                .unwrap()
+                .text();
+            let accepted = verdict(family, &text).unwrap();
+            assert_eq!(accepted.program, program);
+            assert_eq!(accepted.entries, [entry.clone()]);
+            assert_eq!(entries(family, &text), [entry]);
+            assert!(!text.contains(if family == Family::Firefox {
+                "origins"
+            } else {
+                "extensions"
+            }));
+        }
+    }
+
+    #[test]
+    fn faults_are_named_as_the_browser_sees_them() {
+        let good = format!(
+            r#"{{"name":"com.longwire.bridge","description":"d","path":"/p","type":"stdio","allowed_origins":["chrome-extension://{ID}/"]}}"#
+        );
+        let origin = format!("chrome-extension://{ID}/");
+        verdict(Family::Chromium, &good).unwrap();
+        verdict(Family::Chromium, &format!("\u{feff}// note\n/* more */ {good}")).unwrap();
+        for (from, to, part) in [
+            ("\"d\"", "\"\"", "description"),
+            ("bridge", "other", "not \"com.longwire.bridge\""),
+            ("\"/p\"", "\"p\"", "not absolute"),
+            ("stdio", "tcp", "type"),
+            ("]}", "],}", "no valid JSON"),
+            (&origin, &origin[..origin.len() - 1], "slash"),
+            (ID, "*", "wildcard"),
+            (ID, "abc", "32 letters"),
+            ("allowed_origins", "allowed_extensions", "allowed_origins"),
+        ] {
+            let fault = verdict(Family::Chromium, &good.replace(from, to)).unwrap_err();
+            assert!(fault.contains(part), "{fault}");
+        }
+        let fault = verdict(
+            Family::Firefox,
+            r#"{"name":"com.longwire.bridge","description":"d","path":"/p","type":"stdio","allowed_extensions":["a@b"],"allowed_origins":[]}"#,
+        );
+        assert!(fault.unwrap_err().contains("unknown key `allowed_origins`"));
+    }
+
+    #[test]
+    fn absolute_depends_on_the_system() {
+        let text = format!(
+            r#"{{"name":"n","description":"d","path":"C:\\x\\l.exe","type":"stdio","allowed_origins":["chrome-extension://{ID}/"]}}"#
+        );
+        assert!(judge(Family::Chromium, System::Linux, "n", Path::new("/"), &text).is_err());
+        assert!(judge(Family::Chromium, System::Windows, "n", Path::new("/"), &text).is_ok());
+        let relative = text.replace(r"C:\\x\\", "");
+        let accepted = judge(Family::Chromium, System::Windows, "n", Path::new("/m"), &relative).unwrap();
+        assert_eq!(accepted.program, Path::new("/m/l.exe"));
+    }
+}

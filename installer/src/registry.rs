@@ -1,0 +1,136 @@
+//! Windows registry keys of native messaging hosts; elsewhere there are none.
+//!
+//! It decides nothing: which keys are written stands in the table and in the plan.
+
+use crate::browsers::Scope;
+use crate::error::InstallError;
+use crate::manifest::HostName;
+
+/// The keys of a host, `HKCU\...` or `HKLM\...`. For all users both registry views are written, since Chromium looks
+/// into the 32-bit one first.
+pub fn keys(scope: Scope, vendor: &str, name: &HostName) -> Vec<String> {
+    let roots: &[&str] = match scope {
+        Scope::User => &[r"HKCU\Software"],
+        Scope::System => &[r"HKLM\Software", r"HKLM\Software\WOW6432Node"],
+    };
+    roots
+        .iter()
+        .map(|root| format!(r"{root}\{vendor}\NativeMessagingHosts\{name}"))
+        .collect()
+}
+
+#[cfg(windows)]
+mod windows {
+    use std::fmt::Display;
+    use std::io;
+
+    use windows_registry::{CURRENT_USER, Key, LOCAL_MACHINE};
+
+    use crate::error::InstallError;
+
+    fn split(key: &str) -> (&'static Key, &str) {
+        match key.split_once('\\') {
+            Some(("HKLM", path)) => (LOCAL_MACHINE, path),
+            Some((_, path)) => (CURRENT_USER, path),
+            None => (CURRENT_USER, key),
+        }
+    }
+
+    fn failed(what: &'static str, key: &str, error: impl Display) -> InstallError {
+        InstallError::Registry {
+            what,
+            key: key.to_owned(),
+            source: io::Error::other(error.to_string()),
+        }
+    }
+
+    pub(super) fn read(key: &str) -> Option<String> {
+        let (root, path) = split(key);
+        root.open(path).and_then(|key| key.get_string("")).ok()
+    }
+
+    pub(super) fn write(key: &str, value: &str) -> Result<(), InstallError> {
+        let (root, path) = split(key);
+        root.create(path)
+            .and_then(|key| key.set_string("", value))
+            .map_err(|error| failed("write", key, error))
+    }
+
+    pub(super) fn remove(key: &str) -> Result<(), InstallError> {
+        let (root, path) = split(key);
+        if root.open(path).is_err() {
+            return Ok(());
+        }
+        root.remove_tree(path)
+            .map_err(|error| failed("remove", key, error))
+    }
+}
+
+#[cfg(not(windows))]
+mod windows {
+    use std::io;
+
+    use crate::error::InstallError;
+
+    fn failed(what: &'static str, key: &str) -> InstallError {
+        InstallError::Registry {
+            what,
+            key: key.to_owned(),
+            source: io::ErrorKind::Unsupported.into(),
+        }
+    }
+
+    pub(super) fn read(_: &str) -> Option<String> {
+        None
+    }
+
+    pub(super) fn write(key: &str, _: &str) -> Result<(), InstallError> {
+        Err(failed("write", key))
+    }
+
+    pub(super) fn remove(key: &str) -> Result<(), InstallError> {
+        Err(failed("remove", key))
+    }
+}
+
+/// A key's default value; nothing if there is no such key.
+pub fn read(key: &str) -> Option<String> {
+    windows::read(key)
+}
+
+/// Sets a key's default value, making the key.
+///
+/// # Errors
+/// When the registry refuses, and always where there is none.
+pub(crate) fn write(key: &str, value: &str) -> Result<(), InstallError> {
+    windows::write(key, value)
+}
+
+/// Removes a key; there being none is no error.
+///
+/// # Errors
+/// When the registry refuses, and always where there is none.
+pub(crate) fn remove(key: &str) -> Result<(), InstallError> {
+    windows::remove(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn for_all_users_both_views_are_written() {
+        let name = HostName::parse("com.longwire.bridge").unwrap();
+        assert_eq!(
+            keys(Scope::User, r"Google\Chrome", &name),
+            [r"HKCU\Software\Google\Chrome\NativeMessagingHosts\com.longwire.bridge"]
+        );
+        assert_eq!(
+            keys(Scope::System, "Mozilla", &name),
+            [
+                r"HKLM\Software\Mozilla\NativeMessagingHosts\com.longwire.bridge",
+                r"HKLM\Software\WOW6432Node\Mozilla\NativeMessagingHosts\com.longwire.bridge"
+            ]
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! This machine's folders as browsers see them, and which programs are there.
+//!
+//! It reads the environment once, in `from_env`; tests hand in folders of their own. It writes nothing.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::browsers::{Base, Spot, System};
+use crate::error::InstallError;
+
+/// Where browsers look on this machine, for this user.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Which rows of the table count.
+    pub system: System,
+    /// The user's home.
+    pub home: PathBuf,
+    /// `$XDG_CONFIG_HOME` or `~/.config`.
+    pub config: PathBuf,
+    /// `%LOCALAPPDATA%` on Windows.
+    pub local: PathBuf,
+    /// `%APPDATA%` on Windows.
+    pub roaming: PathBuf,
+    /// `/`, or a pretended one.
+    pub root: PathBuf,
+    /// The folders of `PATH`.
+    pub programs: Vec<PathBuf>,
+}
+
+impl Surroundings {
+    /// As this process's environment says.
+    ///
+    /// # Errors
+    /// When no home folder is known.
+    pub fn from_env() -> Result<Self, InstallError> {
+        let dirs = directories::BaseDirs::new().ok_or(InstallError::NoHome)?;
+        let programs = env::var_os("PATH")
+            .map(|path| {
+                env::split_paths(&path)
+                    .filter(|folder| folder.is_absolute())
+                    .collect()
+            })
+            .unwrap_or_default();
+        Ok(Self {
+            system: System::current(),
+            home: dirs.home_dir().to_path_buf(),
+            config: dirs.config_dir().to_path_buf(),
+            local: dirs.data_local_dir().to_path_buf(),
+            roaming: dirs.data_dir().to_path_buf(),
+            root: PathBuf::from("/"),
+            programs,
+        })
+    }
+
+    /// A pretended Linux machine inside one folder: `home` and `root` lie in it, `PATH` is its `bin`.
+    pub fn within(folder: &Path) -> Self {
+        Self {
+            system: System::Linux,
+            home: folder.join("home"),
+            config: folder.join("home/.config"),
+            local: folder.join("home/Local"),
+            roaming: folder.join("home/Roaming"),
+            root: folder.join("root"),
+            programs: vec![folder.join("bin")],
+        }
+    }
+
+    /// The absolute path of a spot in the table.
+    pub fn resolve(&self, spot: Spot) -> PathBuf {
+        let base = match spot.base {
+            Base::Home => &self.home,
+            Base::Config => &self.config,
+            Base::Support => return self.home.join("Library/Application Support").join(spot.path),
+            Base::Local => &self.local,
+            Base::Roaming => &self.roaming,
+            Base::Root => &self.root,
+        };
+        base.join(spot.path)
+    }
+
+    /// The first place where one of these programs lies. Confined ones (Snap) do not count: they read other folders.
+    pub fn program(&self, names: &[&str]) -> Option<PathBuf> {
+        match self.system {
+            System::Linux => self
+                .programs
+                .iter()
+                .flat_map(|folder| names.iter().map(|name| folder.join(name)))
+                .find(|path| path.is_file() && !is_snap(path)),
+            System::MacOs => [self.root.join("Applications"), self.home.join("Applications")]
+                .iter()
+                .flat_map(|folder| names.iter().map(|name| folder.join(format!("{name}.app"))))
+                .find(|path| path.is_dir()),
+            System::Windows => None,
+        }
+    }
+}
+
+/// Does this program start a Snap?
+fn is_snap(program: &Path) -> bool {
+    let of_snap = |path: &Path| path.starts_with("/snap") || path.ends_with("usr/bin/snap");
+    of_snap(program) || program.canonicalize().is_ok_and(|real| of_snap(&real))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn programs_are_found_on_the_path_and_snaps_are_not() {
+        let scratch = tempfile::tempdir().unwrap();
+        let here = Surroundings::within(scratch.path());
+        fs::create_dir_all(scratch.path().join("bin")).unwrap();
+        fs::write(scratch.path().join("bin/chromium"), "").unwrap();
+        assert_eq!(
+            here.program(&["x", "chromium"]),
+            Some(scratch.path().join("bin/chromium"))
+        );
+        assert_eq!(here.program(&["firefox"]), None);
+        assert!(is_snap(Path::new("/snap/bin/chromium")));
+    }
+}
