@@ -27,6 +27,10 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Register extensions with the browsers of this machine
+    Install(Install),
+    /// Take back what `install` has done
+    Uninstall(Uninstall),
     /// Show the broker, its ports, sessions and counters
     Status(Status),
     /// Show the main job end to end, on an embedded server

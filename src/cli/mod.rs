@@ -8,6 +8,7 @@ mod broker;
 mod connect;
 mod demo;
 mod error;
+mod install;
 mod port;
 mod render;
 mod scratch;
@@ -35,6 +36,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
+        Command::Install(args) => install::install(&args),
+        Command::Uninstall(args) => install::uninstall(&args),
         Command::Status(status) => status::run(&status),
         Command::Demo(demo) => demo::run(&demo),
         Command::Connect(connect) => connect::run(&connect),

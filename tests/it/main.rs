@@ -11,6 +11,7 @@ mod host;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod hub;
+mod install;
 mod journal;
 mod layers;
 mod properties;

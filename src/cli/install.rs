@@ -1,0 +1,236 @@
+//! `longwire install` and `longwire uninstall`: shows what is planned, then has it done.
+//!
+//! Where browsers look and how things are undone is the installer's business; here are words, folders and exit codes.
+
+use std::path::{Path, PathBuf};
+
+use installer::browsers::{BROWSERS, Browser, Scope};
+use installer::error::InstallError;
+use installer::manifest::{ExtensionId, HostName};
+use installer::plan::{self, Change, Choice, Own, Plan, Planned, Step};
+use installer::surroundings::Surroundings;
+use serde::Serialize;
+
+use super::args::{Install, Registration, Uninstall};
+use super::error::{Exit, Failure};
+use super::render;
+use crate::paths::Paths;
+
+/// Registers extensions with browsers.
+pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
+    let extensions = args
+        .extensions
+        .iter()
+        .map(|id| ExtensionId::parse(id))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(wrong)?;
+    let (here, own, choice) = prepare(&args.registration)?;
+    let plan = plan::install(&here, &own, &choice, &extensions).map_err(|problem| advise(&problem))?;
+    carry_out("install", &args.registration, &plan)
+}
+
+/// Takes registrations back.
+pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
+    let (here, own, choice) = prepare(&args.registration)?;
+    let plan = plan::uninstall(&here, &own, &choice).map_err(|problem| advise(&problem))?;
+    carry_out("uninstall", &args.registration, &plan)
+}
+
+fn prepare(args: &Registration) -> Result<(Surroundings, Own, Choice), Failure> {
+    let name = HostName::parse(&args.name).map_err(wrong)?;
+    let browsers = args
+        .browsers
+        .iter()
+        .map(|name| Browser::named(name))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(wrong)?;
+    let user_data_dir = args
+        .user_data_dir
+        .as_ref()
+        .map(std::path::absolute)
+        .transpose()
+        .map_err(|error| Failure::because("the user data folder cannot be resolved", &error))?;
+    let scope = if args.system { Scope::System } else { Scope::User };
+    let here = Surroundings::from_env().map_err(|problem| advise(&problem))?;
+    let own = Own {
+        program: std::env::current_exe()
+            .map_err(|error| Failure::because("cannot find this program's own file", &error))?,
+        state: state(scope)?,
+    };
+    let choice = Choice {
+        name,
+        browsers,
+        scope,
+        user_data_dir,
+    };
+    Ok((here, own, choice))
+}
+
+/// Where the receipt and the copy of the program lie: for all users somewhere all users can read.
+pub(crate) fn state(scope: Scope) -> Result<PathBuf, Failure> {
+    let paths =
+        Paths::from_env().map_err(|error| Failure::because("Longwire's folders are unknown", &error))?;
+    Ok(match scope {
+        Scope::System if paths.home().is_none() => for_all(),
+        Scope::User | Scope::System => paths.state().to_path_buf(),
+    })
+}
+
+fn for_all() -> PathBuf {
+    if cfg!(windows) {
+        std::env::var_os("ProgramFiles")
+            .map_or_else(|| PathBuf::from(r"C:\Program Files"), PathBuf::from)
+            .join("Longwire")
+    } else if cfg!(target_os = "macos") {
+        PathBuf::from("/Library/Application Support/Longwire")
+    } else {
+        PathBuf::from("/opt/longwire")
+    }
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    action: &'a str,
+    #[serde(rename = "dryRun")]
+    dry_run: bool,
+    /// Whether anything was or would be changed.
+    changed: bool,
+    #[serde(flatten)]
+    plan: &'a Plan,
+}
+
+fn carry_out(action: &str, args: &Registration, plan: &Plan) -> Result<Exit, Failure> {
+    if !args.json {
+        for line in describe(action, plan) {
+            render::line(&line);
+        }
+    }
+    if !args.dry_run {
+        installer::apply::apply(&plan.steps).map_err(|problem| advise(&problem))?;
+    }
+    let changed = !plan.steps.is_empty();
+    if args.json {
+        render::json(&Document {
+            action,
+            dry_run: args.dry_run,
+            changed,
+            plan,
+        });
+    } else {
+        render::line(closing(action, args.dry_run, changed));
+    }
+    Ok(Exit::Done)
+}
+
+fn closing(action: &str, dry_run: bool, changed: bool) -> &'static str {
+    match (action, dry_run, changed) {
+        ("uninstall", _, false) => "Nothing is registered.",
+        (_, _, false) => "Everything is in place already.",
+        (_, true, true) => "Nothing was done: this was a dry run.",
+        ("uninstall", false, true) => "Done. Everything that install had made is gone.",
+        (_, false, true) => "Done. No browser needs a restart. To be sure: longwire doctor",
+    }
+}
+
+/// Every path that would be touched, a line each.
+fn describe(action: &str, plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    let line = |verb: &str, path: &Path, more: String| format!("  {verb:<8} {}{more}", path.display());
+    if !plan.steps.is_empty() {
+        lines.push(format!("{action} {}:", plan.name));
+    }
+    for step in &plan.steps {
+        match step {
+            Step::MakeFolder { path, .. } => lines.push(line("folder", path, String::new())),
+            Step::PlaceProgram { path, .. } => lines.push(line("program", path, String::new())),
+            Step::WriteFile { path, .. } | Step::RestoreFile { path, .. } | Step::RemoveFile { path } => {
+                let planned = plan.manifests.iter().find(|planned| planned.path == *path);
+                lines.push(match planned {
+                    Some(planned) => line(verb(planned.change), path, about(planned)),
+                    None if matches!(step, Step::RemoveFile { .. }) => line("remove", path, String::new()),
+                    None => line("receipt", path, String::new()),
+                });
+            }
+            Step::SetKey { key, .. } => lines.push(line("key", Path::new(key), String::new())),
+            Step::RemoveKey { key } => lines.push(line("remove", Path::new(key), String::new())),
+            Step::RemoveProgram { path } | Step::RemoveFolder { path } => {
+                lines.push(line("remove", path, String::new()));
+            }
+        }
+    }
+    for planned in plan
+        .manifests
+        .iter()
+        .filter(|planned| planned.change == Change::Keep)
+    {
+        lines.push(line("keep", &planned.path, about(planned)));
+    }
+    for skipped in &plan.skipped {
+        lines.push(format!("  {:<8} {}: {}", "skip", skipped.browser, skipped.why));
+    }
+    lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
+    lines
+}
+
+const fn verb(change: Change) -> &'static str {
+    match change {
+        Change::Create => "create",
+        Change::Update => "update",
+        Change::Keep => "keep",
+        Change::Remove => "remove",
+        Change::Restore => "restore",
+    }
+}
+
+fn about(planned: &Planned) -> String {
+    let browsers = planned.browsers.join(", ");
+    match planned.extensions.len() {
+        0 => format!("  ({browsers})"),
+        1 => format!("  ({browsers}; 1 extension)"),
+        count => format!("  ({browsers}; {count} extensions)"),
+    }
+}
+
+/// A mistake in the arguments.
+fn wrong(problem: InstallError) -> Failure {
+    advise(&problem).exit(Exit::Usage)
+}
+
+/// A failure with what to do about it.
+fn advise(problem: &InstallError) -> Failure {
+    let mut failure = match std::error::Error::source(problem) {
+        Some(cause) => Failure::because(problem.to_string(), cause),
+        None => Failure::new(problem.to_string()),
+    };
+    let names = || {
+        let names: Vec<_> = BROWSERS.iter().map(|browser| browser.name).collect();
+        names.join(", ")
+    };
+    failure = match problem {
+        InstallError::BadName { .. } => failure.hint("leave --name out for com.longwire.bridge"),
+        InstallError::BadExtension { .. } => {
+            failure.hint("copy the id from chrome://extensions or about:debugging")
+        }
+        InstallError::UnknownBrowser { .. } => failure.hint(format!("one of {}", names())),
+        InstallError::NoIds { family, .. } => {
+            failure.hint(format!("add --extension with the {family} id of the extension"))
+        }
+        InstallError::NoBrowser => failure.hint(format!("say which with --browser, one of {}", names())),
+        InstallError::Receipt { path, .. } => failure.hint(format!(
+            "move it away: mv '{}' '{}.broken'",
+            path.display(),
+            path.display()
+        )),
+        InstallError::Disk { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            failure.hint("with --system this takes administrator rights: sudo longwire install --system ...")
+        }
+        InstallError::Odd { path } => failure.hint(format!(
+            "move it away: mv '{}' '{}.aside'",
+            path.display(),
+            path.display()
+        )),
+        _ => failure,
+    };
+    failure
+}
