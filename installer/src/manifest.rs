@@ -460,7 +460,7 @@ mod tests {
                 .text();
             let accepted = verdict(family, &text).unwrap();
             assert_eq!(accepted.program, program);
-            assert_eq!(accepted.entries, [entry.clone()]);
+            assert_eq!(accepted.entries, std::slice::from_ref(&entry));
             assert_eq!(entries(family, &text), [entry]);
             assert!(!text.contains(if family == Family::Firefox {
                 "origins"

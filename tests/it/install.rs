@@ -236,7 +236,7 @@ fn opera_and_chrome_share_a_folder_and_neither_takes_it_from_the_other() {
     let home = Home::new().with(&[".config/opera", ".config/google-chrome"]);
     home.done(&["install", "--extension", ID]);
     let shared = home.path(".config/google-chrome/NativeMessagingHosts").join(NAME);
-    assert_eq!(manifests(&home), [shared.clone()]);
+    assert_eq!(manifests(&home), std::slice::from_ref(&shared));
     home.done(&["uninstall", "--browser", "opera"]);
     assert_eq!(manifests(&home), [shared]);
     home.done(&["uninstall", "--browser", "chrome"]);
