@@ -92,12 +92,19 @@ export interface WireError {
   retry: Retry;
 }
 
-/** What to do with a message that a subscription's rule matches. */
+/** What to do with a message that fits `when`; the first line that fits decides. */
 export interface Filter {
-  when: Rule;
+  /** A rule, which may also have `kind` and `size`; every message if it is missing. */
+  when?: Rule;
   do: "deliver" | "hold" | "drop" | "conflate" | "sample" | "project";
-  /** A JSON pointer, for `conflate`. */
+  /** A JSON pointer, for `conflate` and `sample`. */
   key?: string;
+  /** For `sample`: the first of every so many. */
+  every?: number;
+  /** For `sample`: the first in so many milliseconds. */
+  interval?: number;
+  /** JSON pointers, for `project`. */
+  keep?: string[];
   [more: string]: unknown;
 }
 
@@ -436,6 +443,8 @@ export interface SessionCounters {
   /** Round trips, in microseconds. */
   rtt?: { p50: number; p99: number; max: number };
   clients: number;
+  /** Messages that filters kept from clients. */
+  filtered?: { dropped: number; conflated: number; sampled: number; held: number; projected: number };
 }
 export interface StatusAnswer {
   type: "status";

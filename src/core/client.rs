@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::wire::options::Window;
 use crate::wire::record::Name;
 
+use super::filter::Filter;
 use super::io::PortId;
 use super::log::ClientId;
 
@@ -23,6 +24,9 @@ pub(crate) struct Client {
     pub(crate) acked: u64,
     /// The highest `seq` ever delivered, over all attachments.
     pub(crate) delivered: u64,
+    /// Held records up to here go out.
+    pub(crate) due: u64,
+    pub(crate) filter: Filter,
     /// The one attachment that counts; an older one is fenced by its absence.
     pub(crate) attachment: Option<Attachment>,
     /// Awake time since which nobody is attached.
@@ -48,12 +52,14 @@ pub(crate) struct Attachment {
 }
 
 impl Client {
-    pub(crate) const fn new(id: ClientId, name: Name, position: u64, now: Duration) -> Self {
+    pub(crate) fn new(id: ClientId, name: Name, position: u64, now: Duration) -> Self {
         Self {
             id,
             name,
             acked: position,
             delivered: position,
+            due: position,
+            filter: Filter::default(),
             attachment: None,
             absent_since: now,
         }

@@ -38,6 +38,7 @@ pub const CAPABILITIES: &[&str] = &[
     "part",
     "request",
     "subscribe",
+    "filter",
     "auth",
     "disk",
     "window",
@@ -325,6 +326,7 @@ impl Hub {
             ClientFrame::Cancel { id, .. } => session.cancel(ctx, port, &id),
             ClientFrame::Subscribe(subscribe) => session.subscribe(ctx, port, *subscribe),
             ClientFrame::Unsubscribe { id, key, .. } => session.unsubscribe(ctx, port, id, &key),
+            ClientFrame::Reply(reply) => session.reply(ctx, port, reply),
             ClientFrame::Authorize(authorize) => session.authorize(ctx, port, *authorize),
             ClientFrame::Window { window, id, .. } => {
                 ctx.ok(port, id);
@@ -431,6 +433,7 @@ impl Hub {
             total.dropped += report.dropped;
             total.outbox += report.outbox;
             total.clients += report.clients;
+            total.filtered.add(report.filtered);
             sessions.push(report);
         }
         let ports = self

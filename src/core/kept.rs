@@ -5,7 +5,7 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use crate::wire::payload::Payload;
+use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Body, Gap, Name, Outcome, OutcomeReport, Record, ResponseReport, StateChange};
 
 use super::journal::Kept;
@@ -27,6 +27,7 @@ const CLEAN: u8 = 8;
 const TEXT: u8 = 0;
 const JSON: u8 = 1;
 const BINARY: u8 = 2;
+const EVENT: u8 = 3;
 const GAP: u8 = 10;
 const STATE: u8 = 11;
 const OUTCOME: u8 = 12;
@@ -220,13 +221,27 @@ fn put_payload(data: &mut BytesMut, payload: &Payload) {
         Payload::Text(_) => TEXT,
         Payload::Json(_) => JSON,
         Payload::Binary(_) => BINARY,
+        Payload::Event(_) => EVENT,
     });
+    if let Payload::Event(event) = payload {
+        let form = match event.content {
+            Content::Text(_) => TEXT,
+            Content::Json(_) => JSON,
+            Content::Args(_) => EVENT,
+        };
+        let head = json(&(&event.name, &event.namespace, &event.last_event_id, form));
+        data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
+        data.put_slice(&head);
+    }
     data.put_slice(payload.bytes());
 }
 
 /// A payload without the buffer it lay in.
 fn take_payload(data: Bytes) -> Option<Payload> {
     let form = *data.first()?;
+    if form == EVENT {
+        return take_event(&data[1..]);
+    }
     let bytes = Bytes::copy_from_slice(&data[1..]);
     match form {
         TEXT => Payload::text_from_utf8(bytes),
@@ -234,6 +249,36 @@ fn take_payload(data: Bytes) -> Option<Payload> {
         BINARY => Some(Payload::Binary(bytes)),
         _ => None,
     }
+}
+
+/// An event without the buffer it lay in. Whether it may be answered died with its connection.
+fn take_event(data: &[u8]) -> Option<Payload> {
+    let length = u32::from_le_bytes(data.get(..4)?.try_into().ok()?) as usize;
+    let (name, namespace, last_event_id, form) =
+        serde_json::from_slice(data.get(4..4usize.checked_add(length)?)?).ok()?;
+    let bytes = Bytes::copy_from_slice(data.get(4 + length..)?);
+    let content = match form {
+        TEXT => Content::Text(std::str::from_utf8(&bytes).is_ok().then_some(bytes)?),
+        JSON | EVENT => {
+            serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).ok()?;
+            if form == JSON {
+                Content::Json(bytes)
+            } else {
+                Content::Args(bytes)
+            }
+        }
+        _ => return None,
+    };
+    Some(Payload::Event(
+        Event {
+            name,
+            namespace,
+            last_event_id,
+            reply: false,
+            content,
+        }
+        .into(),
+    ))
 }
 
 fn number(data: &[u8]) -> Option<u64> {
@@ -277,6 +322,7 @@ mod tests {
             message(Payload::text("text")),
             message(Payload::Json(Bytes::from_static(b"[1]"))),
             message(Payload::Binary(Bytes::new())),
+            message(Payload::args(Some("tick"), Some("/prices"), "[1]")),
             Body::State(change.into()),
             Body::Gap(gap),
             Body::Outcome(report.into()),

@@ -8,6 +8,8 @@ use std::time::Duration;
 use crate::wire::code::GapReason;
 use crate::wire::record::{Body, Gap, Record};
 
+use super::filter::View;
+
 /// A client of one session, for the session's whole life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ClientId(pub(crate) u32);
@@ -18,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) record: Record,
     /// Only this client hears it; `None` for everybody.
     pub(crate) audience: Option<ClientId>,
+    /// How clients with filters see it.
+    pub(crate) views: Vec<(ClientId, View)>,
     /// Awake time of its append.
     born: Duration,
     /// Somebody has seen it: it never changes any more.
@@ -29,7 +33,15 @@ pub(crate) struct Entry {
 impl Entry {
     /// Whether this client hears it.
     pub(crate) fn is_for(&self, client: ClientId) -> bool {
-        self.audience.is_none_or(|audience| audience == client)
+        self.audience.is_none_or(|audience| audience == client) && self.view(client) != Some(&View::Not)
+    }
+
+    /// How this client sees it, if a filter says anything.
+    pub(crate) fn view(&self, client: ClientId) -> Option<&View> {
+        self.views
+            .iter()
+            .find(|(id, _)| *id == client)
+            .map(|(_, view)| view)
     }
 }
 
@@ -141,6 +153,39 @@ impl Log {
         self.last
     }
 
+    /// Says how clients with filters see the newest record.
+    pub(crate) fn set_views(&mut self, views: Vec<(ClientId, View)>) {
+        if let Some(newest) = self.entries.back_mut() {
+            newest.views = views;
+        }
+    }
+
+    /// Takes a message from a client that has not seen it; `false` when there is none of that number any more.
+    /// Nobody else wants it if `wanted` says so: then it leaves the log without a gap.
+    pub(crate) fn withdraw(
+        &mut self,
+        seq: u64,
+        client: ClientId,
+        wanted: impl FnOnce(&Entry) -> bool,
+    ) -> bool {
+        let index = self.index_after(seq - 1);
+        let Some(entry) = self
+            .entries
+            .get_mut(index)
+            .filter(|entry| entry.record.seq == seq && entry.record.body.is_message())
+        else {
+            return false;
+        };
+        entry.views.retain(|(id, _)| *id != client);
+        entry.views.push((client, View::Not));
+        if !wanted(entry)
+            && let Some(entry) = self.entries.remove(index)
+        {
+            self.forget(&entry);
+        }
+        true
+    }
+
     /// Puts back a record from the journal: the later word on a `seq` replaces the earlier.
     pub(crate) fn put_back(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
         let from = match record.body {
@@ -160,6 +205,7 @@ impl Log {
             Entry {
                 record,
                 audience,
+                views: Vec::new(),
                 born: now,
                 delivered: true,
                 kept: true,
@@ -230,7 +276,8 @@ impl Log {
             to: seq,
             count: 1,
             reason,
-            exact: true,
+            // Somebody may have wanted nothing of it.
+            exact: entry.views.is_empty(),
         };
         self.messages -= 1;
         self.bytes -= cost;
@@ -240,6 +287,7 @@ impl Log {
             self.entries.remove(index);
         } else if let Some(entry) = self.entries.get_mut(index) {
             entry.record.body = Body::Gap(gap);
+            entry.views.retain(|(_, view)| *view == View::Not);
             entry.delivered = false;
             entry.kept = false;
             self.scanned = index + 1;
@@ -268,6 +316,7 @@ impl Log {
         self.entries.push_back(Entry {
             record,
             audience,
+            views: Vec::new(),
             born: now,
             delivered: false,
             kept: false,

@@ -66,6 +66,10 @@ impl Wanted {
                 };
                 Self::find("match", &id, payload, true, true)
             }
+            Match::Ack => Err(ErrorInfo::new(
+                Code::Unsupported,
+                "field `match`: `ack` needs a server with acknowledgements (Socket.IO)",
+            )),
         }
     }
 

@@ -4,12 +4,10 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::wire::message::{Subscribe, SubscriptionState};
 use crate::wire::payload::Payload;
 use crate::wire::record::Name;
-use crate::wire::rule::Rule;
+use crate::wire::rule::{Look, Rule};
 
 /// Subscriptions one session may hold.
 pub(crate) const MOST: usize = 1024;
@@ -108,7 +106,7 @@ impl Subscriptions {
     }
 
     /// Those that this message confirms.
-    pub(crate) fn confirm(&mut self, message: &Value) -> Vec<Name> {
+    pub(crate) fn confirm(&mut self, message: &Look<'_>) -> Vec<Name> {
         self.list
             .iter_mut()
             .filter(|known| {
@@ -144,7 +142,7 @@ impl Subscriptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn subscribe(key: &str, confirm: Option<Value>) -> Subscribe {
         Subscribe {
@@ -154,6 +152,7 @@ mod tests {
             send: vec![Payload::text("on")],
             undo: vec![Payload::text("off")],
             confirm: confirm.map(|rule| Rule::from_value(rule).unwrap()),
+            filter: Vec::new(),
         }
     }
 
@@ -163,8 +162,9 @@ mod tests {
         subscriptions.remember(subscribe("a", Some(json!({"/ok": "a"}))));
         let (_, state) = subscriptions.say("a", Duration::ZERO).unwrap();
         assert_eq!(state, SubscriptionState::Pending);
-        assert!(subscriptions.confirm(&json!({"ok": "b"})).is_empty());
-        assert_eq!(subscriptions.confirm(&json!({"ok": "a"})), ["a".into()]);
+        let mut confirm = |text: &str| subscriptions.confirm(&Look::at(&Payload::text(text)));
+        assert!(confirm(r#"{"ok":"b"}"#).is_empty());
+        assert_eq!(confirm(r#"{"ok":"a"}"#), ["a".into()]);
         subscriptions.link_lost();
         assert_eq!(subscriptions.states(), [("a".into(), SubscriptionState::Pending)]);
         subscriptions.say("a", Duration::ZERO);

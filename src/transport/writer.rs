@@ -190,7 +190,7 @@ impl Writer {
 
     fn begin(&mut self, payload: &Payload) -> io::Result<()> {
         let opcode = match payload {
-            Payload::Text(_) | Payload::Json(_) => Opcode::Text,
+            Payload::Text(_) | Payload::Json(_) | Payload::Event(_) => Opcode::Text,
             Payload::Binary(_) => Opcode::Binary,
         };
         self.starts.push(self.out.len());

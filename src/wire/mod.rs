@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod code;
+pub mod filter;
 pub mod frame;
 pub mod message;
 pub mod options;

@@ -1,6 +1,8 @@
-//! What one message carries: text, JSON kept as received, or bytes.
+//! What one message carries: text, JSON kept as received, bytes, or an event with a name.
 //!
 //! It does not parse JSON for its content; rules and pointers do that on demand.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -14,6 +16,42 @@ pub enum Payload {
     Json(Bytes),
     /// Bytes.
     Binary(Bytes),
+    /// An event of Socket.IO or of an event stream.
+    Event(Arc<Event>),
+}
+
+/// A message that has a name beside its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The event's name; a plain message of an event stream and an acknowledgement have none.
+    pub name: Option<String>,
+    /// Socket.IO's namespace; `None` for the main one, `/`.
+    pub namespace: Option<String>,
+    /// The newest id an event stream has given.
+    pub last_event_id: Option<String>,
+    /// The server awaits an acknowledgement.
+    pub reply: bool,
+    pub content: Content,
+}
+
+/// What an event carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A JSON array: Socket.IO's arguments. Bytes among them stand as `{"$base64":"..."}`.
+    Args(Bytes),
+    /// UTF-8 text.
+    Text(Bytes),
+    /// One valid JSON value.
+    Json(Bytes),
+}
+
+impl Content {
+    /// The bytes of the JSON or text.
+    pub const fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Args(bytes) | Self::Text(bytes) | Self::Json(bytes) => bytes,
+        }
+    }
 }
 
 impl Payload {
@@ -34,6 +72,17 @@ impl Payload {
             .then_some(Self::Json(bytes))
     }
 
+    /// An event of Socket.IO with these arguments, a JSON array.
+    pub fn args(name: Option<&str>, namespace: Option<&str>, args: impl Into<Bytes>) -> Self {
+        Self::Event(Arc::new(Event {
+            name: name.map(str::to_owned),
+            namespace: namespace.filter(|namespace| *namespace != "/").map(str::to_owned),
+            last_event_id: None,
+            reply: false,
+            content: Content::Args(args.into()),
+        }))
+    }
+
     /// The content's size in bytes, before any encoding.
     pub fn len(&self) -> usize {
         self.bytes().len()
@@ -44,23 +93,54 @@ impl Payload {
         self.len() == 0
     }
 
-    /// The content as it goes to the server.
-    pub const fn bytes(&self) -> &Bytes {
+    /// The content as it goes to the server; of an event, its arguments or data.
+    pub fn bytes(&self) -> &Bytes {
         match self {
             Self::Text(bytes) | Self::Json(bytes) | Self::Binary(bytes) => bytes,
+            Self::Event(event) => event.content.bytes(),
         }
     }
 
     /// The content as text; `None` for bytes.
     pub fn as_str(&self) -> Option<&str> {
         match self {
-            Self::Text(bytes) | Self::Json(bytes) => std::str::from_utf8(bytes).ok(),
             Self::Binary(_) => None,
+            _ => std::str::from_utf8(self.bytes()).ok(),
         }
     }
 
-    /// The content as a JSON value, if it is one.
+    /// The content as a JSON value, if it is one. Of an event, the array of its arguments.
     pub fn value(&self) -> Option<Value> {
         self.as_str().and_then(|text| serde_json::from_str(text).ok())
+    }
+
+    /// The event's name; `None` for what is no event.
+    pub fn event(&self) -> Option<&str> {
+        match self {
+            Self::Event(event) => event.name.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The event's namespace; `None` for what is no event.
+    pub fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Event(event) => Some(event.namespace.as_deref().unwrap_or("/")),
+            _ => None,
+        }
+    }
+
+    /// The field that carries the content: `text`, `json`, `base64` or `args`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Json(_) => "json",
+            Self::Binary(_) => "base64",
+            Self::Event(event) => match event.content {
+                Content::Args(_) => "args",
+                Content::Text(_) => "text",
+                Content::Json(_) => "json",
+            },
+        }
     }
 }

@@ -164,6 +164,8 @@ pub struct StateChange {
     pub continuity: Option<Continuity>,
     pub subprotocol: Option<String>,
     pub extensions: Option<String>,
+    /// Socket.IO's namespace that the change is about; the session's link stays.
+    pub namespace: Option<String>,
 }
 
 impl StateChange {
@@ -181,6 +183,7 @@ impl StateChange {
             continuity: None,
             subprotocol: None,
             extensions: None,
+            namespace: None,
         }
     }
 }

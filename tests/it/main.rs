@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 mod broker_instance;
+mod dialects;
 #[cfg(target_os = "linux")]
 mod host;
 #[cfg(target_os = "linux")]
@@ -15,6 +16,7 @@ mod install;
 mod journal;
 mod layers;
 mod properties;
+mod stage;
 #[cfg(target_os = "linux")]
 mod support;
 mod transport;

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use longwire::wire::batch::{Packer, Shape};
 use longwire::wire::code::{Code, GapReason};
+use longwire::wire::filter::Line;
 use longwire::wire::frame::HEADER;
 use longwire::wire::message::{
-    Authorize, BrokerFrame, ClientFrame, Conflict, ErrorFrame, Hello, Match, Open, Opened, OutboxItem,
+    Authorize, BrokerFrame, ClientFrame, Conflict, ErrorFrame, Hello, Match, Open, Opened, OutboxItem, Reply,
     Request, Resume, Resumed, Rtt, Send, SessionReport, SessionSummary, StatusReport, Subscribe,
     SubscriptionState, Totals, Welcome,
 };
@@ -389,6 +390,26 @@ fn meant(vector: &str) -> Option<ClientFrame> {
             volatile: true,
             ..send(Payload::text("cursor"))
         }),
+        "send an event" => ClientFrame::Send(Send {
+            session: name("chat"),
+            ..send(Payload::args(Some("say"), Some("/room"), r#"["hi"]"#))
+        }),
+        "request by acknowledgement" => ClientFrame::Request(Request {
+            id: name("r3"),
+            send: Send {
+                session: name("chat"),
+                id: some("r3"),
+                ..send(Payload::text("x"))
+            },
+            matching: Match::Ack,
+            timeout: 30_000,
+        }),
+        "reply" => ClientFrame::Reply(Reply {
+            session: name("chat"),
+            seq: 9,
+            args: Bytes::from_static(br#"["ok"]"#),
+            id: None,
+        }),
         "request" => ClientFrame::Request(Request {
             id: name("r1"),
             send: Send {
@@ -422,6 +443,18 @@ fn meant(vector: &str) -> Option<ClientFrame> {
             send: Vec::new(),
             undo: Vec::new(),
             confirm: None,
+            filter: Vec::new(),
+        })),
+        "subscribe with a filter" => ClientFrame::Subscribe(Box::new(Subscribe {
+            session,
+            id: name("u3"),
+            key: name("usd"),
+            send: Vec::new(),
+            undo: Vec::new(),
+            confirm: None,
+            filter: vec![
+                Line::from_json(r#"{"when":{"/type":"tick"},"do":"conflate","key":"/symbol"}"#).unwrap(),
+            ],
         })),
         "subscribe with everything" => ClientFrame::Subscribe(Box::new(Subscribe {
             session,
@@ -430,6 +463,7 @@ fn meant(vector: &str) -> Option<ClientFrame> {
             send: vec![json_payload(r#"{"type":"sub","id":7}"#), Payload::text("go")],
             undo: vec![json_payload(r#"{"type":"unsub","id":7}"#)],
             confirm: Some(rule(json!({"/type": "subscribed", "/id": 7}))),
+            filter: Vec::new(),
         })),
         "unsubscribe" => ClientFrame::Unsubscribe {
             session,

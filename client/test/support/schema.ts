@@ -159,6 +159,15 @@ const counters = is<wire.SessionCounters>({
   outbox: count,
   rtt: { optional: is<{ p50: number; p99: number; max: number }>({ p50: count, p99: count, max: count }) },
   clients: count,
+  filtered: {
+    optional: is<{ dropped: number; conflated: number; sampled: number; held: number; projected: number }>({
+      dropped: count,
+      conflated: count,
+      sampled: count,
+      held: count,
+      projected: count,
+    }),
+  },
 });
 
 /** A check of one frame: its faults, in words. */

@@ -12,6 +12,7 @@ use crate::wire::record::{Body, Name, Record, State, StateChange};
 
 use crate::core::client::Attachment;
 use crate::core::context::{Context, RECORD_OVERHEAD, error};
+use crate::core::filter::{View, part_of};
 use crate::core::io::{Output, PortId};
 use crate::core::link::Link;
 use crate::core::log::{ClientId, Log};
@@ -50,6 +51,7 @@ impl Session {
         let window = self.options.window;
         if let Some(client) = self.client_mut(id) {
             client.acked = start.position;
+            client.due = last;
             client.delivered = client.delivered.max(start.redelivered_to);
             client.attachment = Some(Attachment::new(
                 port,
@@ -309,7 +311,15 @@ impl Session {
                 attachment.cursor = seq;
                 continue;
             }
-            let cost = entry.record.body.cost();
+            let view = entry.view(client.id);
+            if view == Some(&View::Held) && seq > client.due {
+                break true;
+            }
+            let mut record = entry.record.clone();
+            if let (Some(View::Part(keep)), Body::Message { payload, .. }) = (view, &mut record.body) {
+                *payload = part_of(payload, keep);
+            }
+            let cost = record.body.cost();
             if !attachment.has_room(cost) {
                 attachment.is_full(ctx.now.boot);
                 break false;
@@ -318,7 +328,6 @@ impl Session {
                 port.starved.insert(self.key);
                 break false;
             }
-            let mut record = entry.record.clone();
             if let Some(keeping) = &self.keeping
                 && !entry.kept
             {
@@ -402,6 +411,9 @@ impl Session {
 
     /// Takes one message of the server's into the log, within its bounds.
     pub(super) fn take_message(&mut self, ctx: &mut Context, payload: Payload) {
+        let Some(views) = self.view(ctx, &payload) else {
+            return;
+        };
         let queue = self.options.queue.clone();
         let mut size = payload.len();
         let (mut most_messages, mut most_bytes) = (queue.messages, queue.bytes);
@@ -417,22 +429,17 @@ impl Session {
         };
         while over(&self.log, most_messages, most_bytes) {
             if queue.overflow == Overflow::DropNewest && !self.only_absent_clients_need_the_oldest() {
-                self.reserve(ctx);
-                self.log.append_lost(ctx.now.awake, GapReason::Overflow);
-                return;
+                return self.lose_message(ctx, GapReason::Overflow);
             }
             if !self.log.drop_oldest(GapReason::Overflow) {
                 break;
             }
         }
-        self.append(
-            ctx,
-            Body::Message {
-                payload,
-                time: ctx.now.wall,
-            },
-            None,
-        );
+        let body = Body::Message {
+            payload,
+            time: ctx.now.wall,
+        };
+        self.append_viewed(ctx, body, views);
         let full = self.log.messages() >= queue.messages || self.log.bytes() >= queue.bytes;
         match queue.overflow {
             Overflow::Pause if full && !self.only_absent_clients_need_the_oldest() => self.pause_reading(ctx),
@@ -453,6 +460,7 @@ impl Session {
     pub(super) fn lose_message(&mut self, ctx: &mut Context, reason: GapReason) {
         self.reserve(ctx);
         self.log.append_lost(ctx.now.awake, reason);
+        self.release_held(None);
     }
 
     /// Whether everybody who is here has finished with the oldest message.

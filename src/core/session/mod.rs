@@ -1,9 +1,10 @@
 //! One persistent connection: its log, its clients, its outbox and its link, held together.
 //!
 //! Who attaches is in `attach`, the link's life in `linking`, the outgoing direction in `sending`, the journal in
-//! `keeping`. It touches no socket and no file.
+//! `keeping`, what clients do not want in `filtering`. It touches no socket and no file.
 
 mod attach;
+mod filtering;
 mod keeping;
 mod linking;
 mod sending;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::wire::message::{SessionReport, Totals};
+use crate::wire::message::{Filtered, SessionReport, Totals};
 use crate::wire::options::Options;
 use crate::wire::record::{Body, Name, State, StateChange};
 
@@ -111,6 +112,7 @@ struct Counters {
     received: Totals,
     sent: Totals,
     round_trips: RoundTrips,
+    filtered: Filtered,
 }
 
 impl Session {
@@ -201,6 +203,16 @@ impl Session {
         self.reserve(ctx);
         self.log.append(ctx.now.awake, body, audience);
         self.keep_newest(ctx);
+        self.release_held(audience);
+    }
+
+    /// What filters hold goes out before the newest record, to those who hear that one.
+    fn release_held(&mut self, audience: Option<ClientId>) {
+        for client in &mut self.clients {
+            if audience.is_none_or(|audience| audience == client.id) {
+                client.due = self.log.last();
+            }
+        }
     }
 
     /// Appends a change of the link's state.
@@ -286,6 +298,7 @@ impl Session {
                 .iter()
                 .filter(|client| client.attachment.is_some())
                 .count() as u64,
+            filtered: self.counters.filtered,
         }
     }
 

@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::wire::code::Code;
-use crate::wire::message::{BrokerFrame, Match, Request, Send, Subscribe, SubscriptionState};
+use crate::wire::message::{BrokerFrame, Reply, Request, Send, Subscribe, SubscriptionState};
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, Name, OutcomeReport, ResponseReport};
+use crate::wire::rule::Look;
 
 use crate::core::context::{Context, error};
 use crate::core::io::{Output, PortId};
@@ -59,7 +58,6 @@ impl Session {
             Ok(wanted) => wanted,
             Err(why) => return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name)),
         };
-        debug_assert!(matches!(matching, Match::Pointers(_) | Match::JsonRpc));
         let deadline = ctx.now.boot.saturating_add(Duration::from_millis(timeout));
         self.take(ctx, port, send, deadline, true, Some(wanted));
     }
@@ -105,7 +103,12 @@ impl Session {
             );
         }
         let flowing = self.link.connection().is_some_and(|connection| connection.ready);
-        let refusal = if matches!(self.link, Link::Closed) {
+        let refusal = if matches!(payload, Payload::Event(_)) {
+            Some(error(
+                Code::BadFrame,
+                "field `event`: this session's server knows no events; use `text`, `json` or `base64`",
+            ))
+        } else if matches!(self.link, Link::Closed) {
             Some(error(
                 Code::SessionClosed,
                 "the session's link has ended; send `reconnect` to dial again",
@@ -164,6 +167,15 @@ impl Session {
         }
     }
 
+    /// Acknowledges an event of the server's.
+    pub(crate) fn reply(&self, ctx: &mut Context, port: PortId, reply: Reply) {
+        let why = error(
+            Code::Unsupported,
+            "`reply` needs a server with acknowledgements (Socket.IO)",
+        );
+        ctx.refuse(port, why, reply.id.as_ref(), Some(&self.name));
+    }
+
     /// Withdraws a message, or stops waiting for its answer.
     pub(crate) fn cancel(&mut self, ctx: &mut Context, port: PortId, id: &Name) {
         let Some(client) = self.client_at(port) else {
@@ -199,12 +211,13 @@ impl Session {
     }
 
     /// Remembers a subscription and says it if the link is open.
-    pub(crate) fn subscribe(&mut self, ctx: &mut Context, port: PortId, subscribe: Subscribe) {
+    pub(crate) fn subscribe(&mut self, ctx: &mut Context, port: PortId, mut subscribe: Subscribe) {
         let (id, key) = (subscribe.id.clone(), subscribe.key.clone());
-        if !self.subscriptions.remember(subscribe) {
+        let filter = std::mem::take(&mut subscribe.filter);
+        if !self.set_filter(port, &key, filter) || !self.subscriptions.remember(subscribe) {
             let why = error(
                 Code::RateLimited,
-                "the session holds as many subscriptions as it may",
+                "the session holds as many subscriptions, or as many lines of filters, as it may",
             );
             return ctx.refuse(port, why, Some(&id), Some(&self.name));
         }
@@ -214,6 +227,7 @@ impl Session {
         } else {
             self.tell_subscription(ctx, key, SubscriptionState::Pending);
         }
+        self.deliver(ctx);
     }
 
     /// Forgets a subscription, undoing it if the link is open.
@@ -225,12 +239,14 @@ impl Session {
             );
             return ctx.refuse(port, why, Some(&id), Some(&self.name));
         };
+        self.forget_filter(key);
         if self.link.connection().is_some() {
             for payload in undo {
                 self.transmit_foreign(ctx, payload);
             }
         }
         ctx.ok(port, Some(id));
+        self.deliver(ctx);
     }
 
     /// Says every subscription on a new connection.
@@ -345,14 +361,12 @@ impl Session {
 
     /// Lets an incoming message answer, confirm and make ready what it can; whether it is used up by that.
     pub(super) fn consumes(&mut self, ctx: &mut Context, payload: &Payload) -> bool {
-        let Some(message) = payload.value() else {
-            return false;
-        };
+        let message = Look::at(payload);
         for key in self.subscriptions.confirm(&message) {
             self.tell_subscription(ctx, key, SubscriptionState::Active);
         }
         self.make_ready(ctx, &message);
-        match self.requests.find(&message) {
+        match message.value().and_then(|value| self.requests.find(value)) {
             None => false,
             Some(Found::Answer(serial)) => {
                 let verdict = Verdict::Response(Ok(payload.clone()));
@@ -369,7 +383,7 @@ impl Session {
         }
     }
 
-    fn make_ready(&mut self, ctx: &mut Context, message: &Value) {
+    fn make_ready(&mut self, ctx: &mut Context, message: &Look<'_>) {
         let Some(rule) = &self.options.ready else { return };
         let Some(connection) = self.link.up() else { return };
         if connection.ready_by.is_some() && rule.matches(message) {

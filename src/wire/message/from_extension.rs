@@ -15,10 +15,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::wire::code::Code;
+use crate::wire::filter::{self, Line};
 use crate::wire::options::{Options, Window};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 use crate::wire::rule::{Correlation, Rule, check_pointer};
+
+/// Bytes of an event's name, at most.
+const MOST_EVENT_NAME: usize = 1024;
 
 /// One frame from the extension.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +65,8 @@ pub enum ClientFrame {
         code: Option<u16>,
         reason: Option<String>,
     },
+    /// Acknowledges an event of the server's.
+    Reply(Reply),
     Status {
         id: Name,
     },
@@ -140,6 +146,8 @@ pub enum Match {
     Pointers(Correlation),
     /// JSON-RPC 2.0: the same `id`, and no `method`.
     JsonRpc,
+    /// The server's acknowledgement (Socket.IO).
+    Ack,
 }
 
 /// Remember what to say on every connection.
@@ -151,6 +159,19 @@ pub struct Subscribe {
     pub send: Vec<Payload>,
     pub undo: Vec<Payload>,
     pub confirm: Option<Rule>,
+    /// First match wins; empty: everything is delivered.
+    pub filter: Vec<Line>,
+}
+
+/// The answer to an event whose server awaits one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub session: Name,
+    /// The record it answers.
+    pub seq: u64,
+    /// A JSON array.
+    pub args: Bytes,
+    pub id: Option<Name>,
 }
 
 /// Fresh credentials, or word that there are none.
@@ -234,6 +255,12 @@ struct Fields<'a> {
     #[serde(borrow)]
     filter: Option<&'a RawValue>,
     #[serde(borrow)]
+    event: Option<&'a RawValue>,
+    #[serde(borrow)]
+    args: Option<&'a RawValue>,
+    #[serde(borrow)]
+    namespace: Option<&'a RawValue>,
+    #[serde(borrow)]
     nonce: Option<&'a RawValue>,
     #[serde(borrow)]
     headers: Option<&'a RawValue>,
@@ -274,6 +301,7 @@ impl ClientFrame {
             Self::Request(request) => Some(&request.id),
             Self::Subscribe(subscribe) => Some(&subscribe.id),
             Self::Authorize(authorize) => authorize.id.as_ref(),
+            Self::Reply(reply) => reply.id.as_ref(),
             Self::Cancel { id, .. }
             | Self::Unsubscribe { id, .. }
             | Self::Status { id }
@@ -294,6 +322,7 @@ impl ClientFrame {
             Self::Request(request) => Some(&request.send.session),
             Self::Subscribe(subscribe) => Some(&subscribe.session),
             Self::Authorize(authorize) => authorize.session.as_ref(),
+            Self::Reply(reply) => Some(&reply.session),
             Self::Ack { session, .. }
             | Self::Cancel { session, .. }
             | Self::Unsubscribe { session, .. }
@@ -365,12 +394,12 @@ impl<'a> Fields<'a> {
             "close" => self.close()?,
             "status" => ClientFrame::Status { id: self.id()? },
             "ping" => ClientFrame::Ping { id: self.id()? },
-            "reply" => {
-                return Err(ErrorInfo::new(
-                    Code::Unsupported,
-                    "`reply` needs a server with acknowledgements (Socket.IO)",
-                ));
-            }
+            "reply" => ClientFrame::Reply(Reply {
+                session: self.session()?,
+                seq: required("seq", self.seq)?,
+                args: array("args", self.args.ok_or_else(|| missing("args"))?)?,
+                id: optional_name("id", self.id)?,
+            }),
             _ if optional::<bool>("optional", self.optional)? == Some(true) => return Ok(None),
             unknown => {
                 let shown: String = unknown.chars().take(64).collect();
@@ -455,7 +484,15 @@ impl<'a> Fields<'a> {
     }
 
     fn payload(&self) -> Result<Payload, ErrorInfo> {
-        payload_of(self.text, self.json, self.base64)
+        Form {
+            text: self.text,
+            json: self.json,
+            base64: self.base64,
+            event: self.event,
+            args: self.args,
+            namespace: self.namespace,
+        }
+        .payload()
     }
 
     fn request(&self) -> Result<Request, ErrorInfo> {
@@ -470,14 +507,18 @@ impl<'a> Fields<'a> {
     }
 
     fn subscribe(&self) -> Result<Subscribe, ErrorInfo> {
-        if optional::<Vec<serde::de::IgnoredAny>>("filter", self.filter)?
-            .is_some_and(|rules| !rules.is_empty())
-        {
-            return Err(ErrorInfo::new(
-                Code::Unsupported,
-                "field `filter`: this broker offers no filters",
-            ));
+        let lines = optional::<Vec<Box<RawValue>>>("filter", self.filter)?.unwrap_or_default();
+        if lines.len() > filter::MOST_LINES {
+            let most = filter::MOST_LINES;
+            return Err(wrong("filter", format!("it has more than {most} lines")));
         }
+        let filter = lines
+            .iter()
+            .zip(1..)
+            .map(|(raw, number)| {
+                Line::from_json(raw.get()).map_err(|why| wrong("filter", format!("line {number}: {why}")))
+            })
+            .collect::<Result<_, _>>()?;
         let payloads = |field, raw: Option<&RawValue>| -> Result<Vec<Payload>, ErrorInfo> {
             optional::<Vec<Box<RawValue>>>(field, raw)?
                 .unwrap_or_default()
@@ -494,6 +535,7 @@ impl<'a> Fields<'a> {
             confirm: optional::<Value>("confirm", self.confirm)?
                 .map(|value| Rule::from_value(value).map_err(|why| wrong("confirm", why)))
                 .transpose()?,
+            filter,
         })
     }
 
@@ -540,23 +582,83 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads a payload object: exactly one of `text`, `json`, `base64`.
+/// The fields of a payload.
+#[derive(Deserialize)]
+struct Form<'a> {
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    json: Option<&'a RawValue>,
+    #[serde(borrow)]
+    base64: Option<&'a RawValue>,
+    #[serde(borrow)]
+    event: Option<&'a RawValue>,
+    #[serde(borrow)]
+    args: Option<&'a RawValue>,
+    #[serde(borrow)]
+    namespace: Option<&'a RawValue>,
+}
+
+/// Reads a payload object: exactly one of `text`, `json`, `base64`, or an `event` with its `args`.
 ///
 /// # Errors
 /// `bad-frame` when there is none, more than one, or its content does not fit its form.
 pub fn read_payload(raw: &RawValue) -> Result<Payload, ErrorInfo> {
-    #[derive(Deserialize)]
-    struct Form<'a> {
-        #[serde(borrow)]
-        text: Option<&'a RawValue>,
-        #[serde(borrow)]
-        json: Option<&'a RawValue>,
-        #[serde(borrow)]
-        base64: Option<&'a RawValue>,
-    }
     let form: Form<'_> =
         serde_json::from_str(raw.get()).map_err(|error| ErrorInfo::new(Code::BadFrame, error.to_string()))?;
-    payload_of(form.text, form.json, form.base64)
+    form.payload()
+}
+
+impl Form<'_> {
+    fn payload(&self) -> Result<Payload, ErrorInfo> {
+        let plain = [self.text, self.json, self.base64].into_iter().flatten().count();
+        match self.event {
+            Some(name) if plain == 0 => self.event_payload(name),
+            None if plain == 1 => payload_of(self.text, self.json, self.base64),
+            _ => Err(no_payload()),
+        }
+    }
+
+    fn event_payload(&self, name: &RawValue) -> Result<Payload, ErrorInfo> {
+        let name: String = required("event", Some(name))?;
+        if name.is_empty() || name.len() > MOST_EVENT_NAME {
+            let why = format!("it must have 1 to {MOST_EVENT_NAME} bytes");
+            return Err(wrong("event", why));
+        }
+        let namespace: Option<String> = optional("namespace", self.namespace)?;
+        if namespace
+            .as_ref()
+            .is_some_and(|namespace| !is_namespace(namespace))
+        {
+            return Err(wrong("namespace", "it must start with `/` and have no comma"));
+        }
+        let args = match self.args {
+            None => Bytes::from_static(b"[]"),
+            Some(raw) => array("args", raw)?,
+        };
+        Ok(Payload::args(Some(&name), namespace.as_deref(), args))
+    }
+}
+
+/// Whether this can be a namespace of Socket.IO.
+pub fn is_namespace(text: &str) -> bool {
+    text.starts_with('/') && text.len() <= 256 && !text.contains(',') && !text.chars().any(char::is_control)
+}
+
+/// A JSON array, as received.
+fn array(field: &str, raw: &RawValue) -> Result<Bytes, ErrorInfo> {
+    if raw.get().starts_with('[') {
+        Ok(Bytes::copy_from_slice(raw.get().as_bytes()))
+    } else {
+        Err(wrong(field, "it must be an array"))
+    }
+}
+
+fn no_payload() -> ErrorInfo {
+    ErrorInfo::new(
+        Code::BadFrame,
+        "a payload is exactly one of the fields `text`, `json` and `base64`, or an `event` with `args`",
+    )
 }
 
 fn payload_of(
@@ -574,10 +676,7 @@ fn payload_of(
                 .map_err(|error| wrong("base64", error))?;
             Ok(Payload::Binary(bytes.into()))
         }
-        _ => Err(ErrorInfo::new(
-            Code::BadFrame,
-            "a payload is exactly one of the fields `text`, `json` and `base64`",
-        )),
+        _ => Err(no_payload()),
     }
 }
 
@@ -611,10 +710,7 @@ fn matching(raw: &RawValue) -> Result<Match, ErrorInfo> {
         return Ok(Match::JsonRpc);
     }
     if preset.ack {
-        return Err(ErrorInfo::new(
-            Code::Unsupported,
-            "field `match`: `ack` needs a server with acknowledgements (Socket.IO)",
-        ));
+        return Ok(Match::Ack);
     }
     correlation("match", raw).map(Match::Pointers)
 }

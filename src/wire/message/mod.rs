@@ -6,10 +6,10 @@ mod from_extension;
 mod to_extension;
 
 pub use from_extension::{
-    Authorize, ClientFrame, Conflict, Hello, Match, Open, Refusal, Request, Resume, Send, Subscribe,
-    read_payload,
+    Authorize, ClientFrame, Conflict, Hello, Match, Open, Refusal, Reply, Request, Resume, Send, Subscribe,
+    is_namespace, read_payload,
 };
 pub use to_extension::{
-    BrokerFrame, ErrorFrame, Opened, OutboxItem, Resumed, Rtt, SessionReport, SessionSummary, StatusReport,
-    SubscriptionState, Totals, Welcome,
+    BrokerFrame, ErrorFrame, Filtered, Opened, OutboxItem, Resumed, Rtt, SessionReport, SessionSummary,
+    StatusReport, SubscriptionState, Totals, Welcome,
 };

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
 use crate::wire::code::{Code, Retry};
-use crate::wire::payload::Payload;
+use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Body, ErrorInfo, Name, Outcome, Record, State};
 
 /// One frame to the extension.
@@ -204,6 +204,49 @@ pub struct SessionReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtt: Option<Rtt>,
     pub clients: u64,
+    /// What filters kept from clients; absent while there was nothing.
+    #[serde(skip_serializing_if = "Filtered::is_nothing")]
+    pub filtered: Filtered,
+}
+
+/// Messages that filters kept from clients, counted for each client apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Filtered {
+    /// Not delivered, as a line says.
+    pub dropped: u64,
+    /// Replaced by a newer one before they were delivered.
+    pub conflated: u64,
+    /// Not among the sample.
+    pub sampled: u64,
+    /// Delivered later than they could have been.
+    pub held: u64,
+    /// Delivered in part.
+    pub projected: u64,
+}
+
+impl Filtered {
+    /// Whether no filter has done anything.
+    pub const fn is_nothing(&self) -> bool {
+        matches!(
+            self,
+            Self {
+                dropped: 0,
+                conflated: 0,
+                sampled: 0,
+                held: 0,
+                projected: 0,
+            }
+        )
+    }
+
+    /// Adds another session's.
+    pub const fn add(&mut self, other: Self) {
+        self.dropped += other.dropped;
+        self.conflated += other.conflated;
+        self.sampled += other.sampled;
+        self.held += other.held;
+        self.projected += other.projected;
+    }
 }
 
 /// Round trips of pings, microseconds.
@@ -304,8 +347,38 @@ impl<'a> Object<'a> {
                 self.0.truncate(start + written);
                 self.0.push(b'"');
             }
+            Payload::Event(event) => self.event(event),
         }
         self
+    }
+
+    fn event(&mut self, event: &Event) {
+        if let Some(name) = &event.name {
+            self.text("event", name);
+        }
+        match &event.content {
+            Content::Text(bytes) => {
+                self.text("text", &String::from_utf8_lossy(bytes));
+            }
+            Content::Json(bytes) | Content::Args(bytes) => {
+                let key = if matches!(event.content, Content::Json(_)) {
+                    "json"
+                } else {
+                    "args"
+                };
+                self.key(key);
+                self.0.extend_from_slice(bytes);
+            }
+        }
+        if let Some(namespace) = &event.namespace {
+            self.text("namespace", namespace);
+        }
+        if let Some(id) = &event.last_event_id {
+            self.text("lastEventId", id);
+        }
+        if event.reply {
+            self.flag("reply", true);
+        }
     }
 
     fn error(&mut self, error: &ErrorInfo) -> &mut Self {
@@ -508,6 +581,9 @@ fn encode_record(out: &mut Vec<u8>, session: &str, record: &Record, redelivered:
             }
             if let Some(extensions) = &change.extensions {
                 object.text("extensions", extensions);
+            }
+            if let Some(namespace) = &change.namespace {
+                object.text("namespace", namespace);
             }
         }
         Body::Outcome(report) => {

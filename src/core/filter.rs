@@ -1,0 +1,331 @@
+//! A client's filter at work: what becomes of each message before it is delivered to that client.
+//!
+//! It judges messages as they arrive, once. It removes nothing itself; the session and its log do.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::wire::filter::{Act, Line, Rate};
+use crate::wire::payload::{Content, Event, Payload};
+use crate::wire::record::Name;
+use crate::wire::rule::Look;
+
+/// Lines one client may have in one session, over all its subscriptions.
+const MOST_LINES: usize = 1024;
+/// Values of `key` one line remembers. Beyond that it forgets: more is delivered than was asked for, never less.
+const MOST_VALUES: usize = 4096;
+
+/// How one client sees a record that it does not simply get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum View {
+    /// Not at all.
+    Not,
+    /// Later: it goes out before the next record that is not held.
+    Held,
+    /// Only what stands at these pointers.
+    Part(Arc<[String]>),
+}
+
+/// What a filter says about a message that has just come.
+#[derive(Debug, Default)]
+pub(crate) struct Judgement {
+    pub(crate) view: Option<View>,
+    pub(crate) why: Option<Why>,
+    /// Where to note its number.
+    slot: Option<(usize, String)>,
+    /// The number of the message it replaces, if that one still waits.
+    pub(crate) replaces: Option<u64>,
+}
+
+/// What to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    Dropped,
+    Sampled,
+    Held,
+    Projected,
+}
+
+/// The lines of one client, in order of subscription.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    lines: Vec<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    key: Name,
+    line: Line,
+    /// For `conflate`: the newest number for each value. For `sample`: the count, or milliseconds of awake time.
+    values: HashMap<String, u64>,
+}
+
+impl Filter {
+    /// Sets the lines of one subscription, in place of those it had. `false` when there are too many.
+    pub(crate) fn set(&mut self, key: &Name, lines: Vec<Line>) -> bool {
+        let others = self.lines.iter().filter(|kept| kept.key != *key).count();
+        if others + lines.len() > MOST_LINES {
+            return false;
+        }
+        let at = self
+            .lines
+            .iter()
+            .position(|kept| kept.key == *key)
+            .unwrap_or(self.lines.len());
+        self.lines.retain(|kept| kept.key != *key);
+        let new = lines.into_iter().map(|line| Kept {
+            key: key.clone(),
+            line,
+            values: HashMap::new(),
+        });
+        self.lines.splice(at..at, new);
+        true
+    }
+
+    /// Forgets the lines of one subscription; whether there were any.
+    pub(crate) fn forget(&mut self, key: &str) -> bool {
+        let before = self.lines.len();
+        self.lines.retain(|kept| &*kept.key != key);
+        before != self.lines.len()
+    }
+
+    /// Whether everything is delivered.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// What becomes of this message.
+    pub(crate) fn judge(&mut self, message: &Look<'_>, awake: Duration) -> Judgement {
+        let mut judgement = Judgement::default();
+        let Some((index, kept)) = self
+            .lines
+            .iter_mut()
+            .enumerate()
+            .find(|(_, kept)| kept.line.when.matches(message))
+        else {
+            return judgement;
+        };
+        match &kept.line.act {
+            Act::Deliver => {}
+            Act::Hold => (judgement.view, judgement.why) = (Some(View::Held), Some(Why::Held)),
+            Act::Drop => (judgement.view, judgement.why) = (Some(View::Not), Some(Why::Dropped)),
+            Act::Project { keep } => {
+                judgement.view = Some(View::Part(keep.as_slice().into()));
+                judgement.why = Some(Why::Projected);
+            }
+            Act::Conflate { key } => {
+                let value = value_at(message, key.as_deref());
+                judgement.replaces = kept.values.get(&value).copied();
+                judgement.slot = Some((index, value));
+            }
+            Act::Sample { key, rate } => {
+                let value = value_at(message, key.as_deref());
+                if !kept.samples(value, *rate, awake) {
+                    (judgement.view, judgement.why) = (Some(View::Not), Some(Why::Sampled));
+                }
+            }
+        }
+        judgement
+    }
+
+    /// The message that was judged got this number.
+    pub(crate) fn numbered(&mut self, judgement: Judgement, seq: u64) {
+        if let Some((index, value)) = judgement.slot
+            && let Some(kept) = self.lines.get_mut(index)
+        {
+            kept.note(value, seq);
+        }
+    }
+}
+
+impl Kept {
+    fn note(&mut self, value: String, number: u64) {
+        if self.values.len() >= MOST_VALUES && !self.values.contains_key(&value) {
+            self.values.clear();
+        }
+        self.values.insert(value, number);
+    }
+
+    /// Whether this one is among the sample.
+    fn samples(&mut self, value: String, rate: Rate, awake: Duration) -> bool {
+        let last = self.values.get(&value).copied();
+        match rate {
+            Rate::Every(every) => {
+                let count = last.map_or(0, |count| (count + 1) % every);
+                self.note(value, count);
+                count == 0
+            }
+            Rate::Interval(interval) => {
+                let now = u64::try_from(awake.as_millis()).unwrap_or(u64::MAX);
+                let due = last.is_none_or(|last| now >= last.saturating_add(interval));
+                if due {
+                    self.note(value, now);
+                }
+                due
+            }
+        }
+    }
+}
+
+/// The value at a pointer as text; messages without one share the empty text.
+fn value_at(message: &Look<'_>, key: Option<&str>) -> String {
+    key.and_then(|key| message.value()?.pointer(key))
+        .map(Value::to_string)
+        .unwrap_or_default()
+}
+
+/// What stands at these pointers, in its place; what is no JSON stays whole.
+pub(crate) fn part_of(payload: &Payload, keep: &[String]) -> Payload {
+    let Some(whole) = payload.value() else {
+        return payload.clone();
+    };
+    let mut part = match whole {
+        Value::Array(_) => Value::Array(Vec::new()),
+        _ => Value::Object(serde_json::Map::new()),
+    };
+    for pointer in keep {
+        copy(&whole, &mut part, pointer.strip_prefix('/'));
+    }
+    let bytes = Bytes::from(part.to_string());
+    match payload {
+        Payload::Event(event) => Payload::Event(Arc::new(Event {
+            content: match event.content {
+                Content::Args(_) => Content::Args(bytes),
+                Content::Text(_) | Content::Json(_) => Content::Json(bytes),
+            },
+            ..Event::clone(event)
+        })),
+        _ => Payload::Json(bytes),
+    }
+}
+
+/// Copies what stands at `path`, keeping its place. Elements of an array that are not kept become `null`.
+fn copy(from: &Value, to: &mut Value, path: Option<&str>) {
+    let Some(path) = path else {
+        *to = from.clone();
+        return;
+    };
+    let (step, rest) = match path.split_once('/') {
+        Some((step, rest)) => (step, Some(rest)),
+        None => (path, None),
+    };
+    let step = step.replace("~1", "/").replace("~0", "~");
+    let empty_like = |value: &Value| match (rest, value) {
+        (Some(_), Value::Array(_)) => Value::Array(Vec::new()),
+        (Some(_), Value::Object(_)) => Value::Object(serde_json::Map::new()),
+        _ => Value::Null,
+    };
+    match (from, to) {
+        (Value::Object(from), Value::Object(to)) => {
+            if let Some(found) = from.get(&step) {
+                copy(found, to.entry(step).or_insert_with(|| empty_like(found)), rest);
+            }
+        }
+        (Value::Array(from), Value::Array(to)) => {
+            let index = step.parse::<usize>().ok();
+            if let Some((index, found)) = index.and_then(|index| Some((index, from.get(index)?))) {
+                if to.len() <= index {
+                    to.resize(index + 1, Value::Null);
+                }
+                if to[index].is_null() {
+                    to[index] = empty_like(found);
+                }
+                copy(found, &mut to[index], rest);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(lines: &[&str]) -> Filter {
+        let mut filter = Filter::default();
+        let lines = lines.iter().map(|line| Line::from_json(line).unwrap()).collect();
+        assert!(filter.set(&"k".into(), lines));
+        filter
+    }
+
+    fn judge(filter: &mut Filter, text: &str, second: u64) -> Judgement {
+        let payload = Payload::text(text);
+        filter.judge(&Look::at(&payload), Duration::from_secs(second))
+    }
+
+    #[test]
+    fn the_first_line_that_fits_decides() {
+        let mut filter = filter(&[
+            r#"{"when":{"/type":"alarm"},"do":"deliver"}"#,
+            r#"{"when":{"/type":["alarm","tick"]},"do":"hold"}"#,
+            r#"{"do":"drop"}"#,
+        ]);
+        assert_eq!(judge(&mut filter, r#"{"type":"alarm"}"#, 0).view, None);
+        assert_eq!(judge(&mut filter, r#"{"type":"tick"}"#, 0).view, Some(View::Held));
+        assert_eq!(judge(&mut filter, "no JSON", 0).view, Some(View::Not));
+    }
+
+    #[test]
+    fn a_conflated_message_names_the_one_before_it_with_the_same_key() {
+        let mut filter = filter(&[r#"{"when":{"/t":"p"},"do":"conflate","key":"/s"}"#]);
+        for (text, seq, replaces) in [
+            (r#"{"t":"p","s":"eur"}"#, 1, None),
+            (r#"{"t":"p","s":"usd"}"#, 2, None),
+            (r#"{"t":"p","s":"eur"}"#, 3, Some(1)),
+            (r#"{"t":"x","s":"eur"}"#, 4, None),
+            (r#"{"t":"p","s":"eur"}"#, 5, Some(3)),
+        ] {
+            let judgement = judge(&mut filter, text, 0);
+            assert_eq!(judgement.replaces, replaces, "{seq}");
+            filter.numbered(judgement, seq);
+        }
+    }
+
+    #[test]
+    fn a_sample_counts_or_times_each_key_apart() {
+        let mut by_count = filter(&[r#"{"do":"sample","every":3,"key":"/s"}"#]);
+        let mut passed = |text: &str| judge(&mut by_count, text, 0).view.is_none();
+        let told: Vec<bool> = (0..5).map(|_| passed(r#"{"s":1}"#)).collect();
+        assert_eq!(told, [true, false, false, true, false]);
+        assert!(passed(r#"{"s":2}"#));
+        let mut by_time = filter(&[r#"{"do":"sample","interval":2000}"#]);
+        let told = [0, 1, 2, 3, 5].map(|second| judge(&mut by_time, "x", second).view.is_none());
+        assert_eq!(told, [true, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_subscription_keeps_its_place_when_it_is_said_again() {
+        let mut filter = filter(&[r#"{"do":"drop"}"#]);
+        let deliver = || vec![Line::from_json(r#"{"do":"deliver"}"#).unwrap()];
+        assert!(filter.set(&"later".into(), deliver()));
+        assert_eq!(judge(&mut filter, "x", 0).view, Some(View::Not));
+        assert!(filter.set(&"k".into(), deliver()));
+        assert_eq!(judge(&mut filter, "x", 0).view, None);
+        assert!(filter.forget("k") && filter.forget("later") && filter.is_empty());
+    }
+
+    #[test]
+    fn a_part_keeps_its_shape() {
+        let keep = |keep: &[&str], text: &str| {
+            let keep: Vec<String> = keep.iter().map(|&pointer| pointer.to_owned()).collect();
+            part_of(&Payload::text(text), &keep)
+        };
+        let json = |text: &'static str| Payload::Json(Bytes::from_static(text.as_bytes()));
+        let text = r#"{"id":1,"a":{"b":{"c":2},"d":3},"list":[{"x":1,"y":2},{"x":3}],"big":"..."}"#;
+        assert_eq!(
+            keep(&["/id", "/a/b", "/list/1/x", "/none"], text),
+            json(r#"{"a":{"b":{"c":2}},"id":1,"list":[null,{"x":3}]}"#)
+        );
+        assert_eq!(keep(&[""], r#"{"a": 1}"#), json(r#"{"a":1}"#));
+        assert_eq!(keep(&["/a"], "no JSON"), Payload::text("no JSON"));
+        let event = part_of(
+            &Payload::args(Some("e"), None, r#"[{"a":1,"b":2}]"#),
+            &["/0/b".to_owned()],
+        );
+        assert_eq!(event, Payload::args(Some("e"), None, r#"[{"b":2}]"#));
+    }
+}

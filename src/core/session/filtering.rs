@@ -1,0 +1,115 @@
+//! What clients do not want: their filters, and the messages that filters keep from them.
+//!
+//! Lines are judged in `core::filter`. What is kept from a client is counted, never told as a gap.
+
+use crate::wire::filter::Line;
+use crate::wire::payload::Payload;
+use crate::wire::record::{Body, Name};
+use crate::wire::rule::Look;
+
+use crate::core::context::Context;
+use crate::core::filter::{Judgement, View, Why};
+use crate::core::io::PortId;
+use crate::core::log::ClientId;
+
+use super::Session;
+
+/// How the clients that have filters see a message, in the order of the clients.
+pub(super) type Views = Vec<(ClientId, Judgement)>;
+
+impl Session {
+    /// Sets the filter of a subscription for the client at this port. `false` when it has too many lines.
+    pub(super) fn set_filter(&mut self, port: PortId, key: &Name, lines: Vec<Line>) -> bool {
+        let last = self.log.last();
+        let Some(id) = self.client_at(port) else {
+            return true;
+        };
+        let Some(client) = self.client_mut(id) else {
+            return true;
+        };
+        // What was held under other lines is held no more.
+        client.due = last;
+        client.filter.set(key, lines)
+    }
+
+    /// Forgets the filters of a subscription, whoever set them.
+    pub(super) fn forget_filter(&mut self, key: &str) {
+        let last = self.log.last();
+        for client in &mut self.clients {
+            if client.filter.forget(key) {
+                client.due = last;
+            }
+        }
+    }
+
+    /// How the clients see a message that has just come; `None` when nobody wants it.
+    pub(super) fn view(&mut self, ctx: &Context, payload: &Payload) -> Option<Views> {
+        let mut views = Views::new();
+        if self.clients.iter().all(|client| client.filter.is_empty()) {
+            return Some(views);
+        }
+        let look = Look::at(payload);
+        let mut wanted = false;
+        for client in &mut self.clients {
+            if client.filter.is_empty() {
+                wanted = true;
+                continue;
+            }
+            let mut judgement = client.filter.judge(&look, ctx.now.awake);
+            wanted |= judgement.view != Some(View::Not);
+            let filtered = &mut self.counters.filtered;
+            match judgement.why {
+                Some(Why::Dropped) => filtered.dropped += 1,
+                Some(Why::Sampled) => filtered.sampled += 1,
+                Some(Why::Held) => filtered.held += 1,
+                Some(Why::Projected) => filtered.projected += 1,
+                None => {}
+            }
+            // What the client has seen cannot be taken back.
+            judgement.replaces = judgement.replaces.filter(|seq| *seq > client.delivered);
+            views.push((client.id, judgement));
+        }
+        for (client, judgement) in &views {
+            if let Some(seq) = judgement.replaces {
+                self.withdraw(seq, *client);
+            }
+        }
+        wanted.then_some(views)
+    }
+
+    fn withdraw(&mut self, seq: u64, client: ClientId) {
+        let clients = &self.clients;
+        let withdrawn = self.log.withdraw(seq, client, |entry| {
+            clients
+                .iter()
+                .any(|client| entry.is_for(client.id) && client.acked < seq)
+        });
+        self.counters.filtered.conflated += u64::from(withdrawn);
+    }
+
+    /// Appends a message that clients see in their own ways.
+    pub(super) fn append_viewed(&mut self, ctx: &mut Context, body: Body, views: Views) {
+        if views.is_empty() {
+            return self.append(ctx, body, None);
+        }
+        self.reserve(ctx);
+        let seq = self.log.append(ctx.now.awake, body, None);
+        self.keep_newest(ctx);
+        let mut views = views.into_iter().peekable();
+        let mut seen = Vec::new();
+        for client in &mut self.clients {
+            let view = views
+                .next_if(|(id, _)| *id == client.id)
+                .and_then(|(_, mut judgement)| {
+                    let view = judgement.view.take();
+                    client.filter.numbered(judgement, seq);
+                    view
+                });
+            if !matches!(view, Some(View::Held | View::Not)) {
+                client.due = seq;
+            }
+            seen.extend(view.map(|view| (client.id, view)));
+        }
+        self.log.set_views(seen);
+    }
+}

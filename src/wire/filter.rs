@@ -1,0 +1,203 @@
+//! The lines of `subscribe.filter`: which messages, and what is done with them.
+//!
+//! It reads them; `core::filter` applies them.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::rule::{Look, Rule, check_pointer};
+
+/// Lines of one filter, at most.
+pub const MOST_LINES: usize = 64;
+/// Pointers a `project` may keep, at most.
+const MOST_KEPT: usize = 64;
+
+/// One line: the first whose `when` fits a message decides about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub when: When,
+    pub act: Act,
+}
+
+/// Which messages a line is about. Empty: all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct When {
+    rule: Rule,
+    /// Any of these payload forms; empty for any at all.
+    kind: Vec<String>,
+    /// Payload bytes, both included.
+    least: usize,
+    most: Option<usize>,
+}
+
+/// What is done with a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    Deliver,
+    /// It waits for the next record that is not held.
+    Hold,
+    Drop,
+    /// It replaces the one before it with the same value at `key` that waits undelivered.
+    Conflate {
+        key: Option<String>,
+    },
+    /// One of many is delivered; counted apart for each value at `key`.
+    Sample {
+        key: Option<String>,
+        rate: Rate,
+    },
+    /// Only what stands at these pointers is delivered.
+    Project {
+        keep: Vec<String>,
+    },
+}
+
+/// How much a `sample` lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// The first of every so many.
+    Every(u64),
+    /// The first in every so many milliseconds.
+    Interval(u64),
+}
+
+#[derive(Deserialize)]
+struct Form<'a> {
+    when: Option<serde_json::Map<String, Value>>,
+    #[serde(rename = "do", borrow)]
+    act: Option<Cow<'a, str>>,
+    key: Option<String>,
+    every: Option<u64>,
+    interval: Option<u64>,
+    keep: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Size {
+    #[serde(default)]
+    min: usize,
+    max: Option<usize>,
+}
+
+impl Line {
+    /// Reads one line; the error says what is wrong with it.
+    pub fn from_json(json: &str) -> Result<Self, String> {
+        let form: Form<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        for pointer in form.key.iter().chain(form.keep.iter().flatten()) {
+            check_pointer(pointer)?;
+        }
+        let when = When::from_map(form.when.unwrap_or_default())?;
+        let act = match form.act.as_deref().ok_or("`do` is missing")? {
+            "deliver" => Act::Deliver,
+            "hold" => Act::Hold,
+            "drop" => Act::Drop,
+            "conflate" => Act::Conflate { key: form.key },
+            "sample" => Act::Sample {
+                key: form.key,
+                rate: match (form.every, form.interval) {
+                    (Some(every @ 1..), None) => Rate::Every(every),
+                    (None, Some(interval @ 1..)) => Rate::Interval(interval),
+                    (None, None) => Rate::Interval(1000),
+                    _ => return Err("`sample` takes `every` or `interval`, at least 1".to_owned()),
+                },
+            },
+            "project" => match form.keep {
+                Some(keep) if (1..=MOST_KEPT).contains(&keep.len()) => Act::Project { keep },
+                _ => return Err(format!("`project` needs `keep`, 1 to {MOST_KEPT} JSON pointers")),
+            },
+            other => return Err(format!("`{other}` is nothing that a filter does")),
+        };
+        Ok(Self { when, act })
+    }
+}
+
+impl When {
+    fn from_map(mut map: serde_json::Map<String, Value>) -> Result<Self, String> {
+        let kind = match map.remove("kind") {
+            None => Vec::new(),
+            Some(Value::String(kind)) => vec![kind],
+            Some(any) => serde_json::from_value::<Vec<String>>(any).map_err(|error| error.to_string())?,
+        };
+        if let Some(kind) = kind
+            .iter()
+            .find(|kind| !matches!(kind.as_str(), "text" | "json" | "base64" | "args"))
+        {
+            return Err(format!(
+                "`{kind}` is no kind: `text`, `json`, `base64`, `args` are"
+            ));
+        }
+        let size = map
+            .remove("size")
+            .map(serde_json::from_value::<Size>)
+            .transpose()
+            .map_err(|error| format!("`size`: {error}"))?;
+        Ok(Self {
+            rule: Rule::from_map(map)?,
+            kind,
+            least: size.as_ref().map_or(0, |size| size.min),
+            most: size.and_then(|size| size.max),
+        })
+    }
+
+    /// Whether this message is meant. What costs least is looked at first.
+    pub fn matches(&self, message: &Look<'_>) -> bool {
+        let payload = message.payload();
+        let size = payload.len();
+        size >= self.least
+            && self.most.is_none_or(|most| size <= most)
+            && (self.kind.is_empty() || self.kind.iter().any(|kind| kind == payload.kind()))
+            && self.rule.matches(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::payload::Payload;
+
+    #[test]
+    fn every_condition_must_hold() {
+        let line = Line::from_json(
+            r#"{"when":{"/type":"tick","kind":["text","json"],"size":{"max":30}},"do":"drop"}"#,
+        )
+        .unwrap();
+        let meant = |text: &str| line.when.matches(&Look::at(&Payload::text(text)));
+        assert!(meant(r#"{"type":"tick"}"#));
+        assert!(!meant(r#"{"type":"tock"}"#));
+        assert!(!meant(r#"{"type":"tick","more":"xxxxxxxxxxxxxxxxxxxx"}"#));
+        assert!(
+            !line
+                .when
+                .matches(&Look::at(&Payload::Binary(r#"{"type":"tick"}"#.into())))
+        );
+    }
+
+    #[test]
+    fn an_empty_when_means_all() {
+        for json in [r#"{"do":"drop"}"#, r#"{"when":{},"do":"drop"}"#] {
+            let line = Line::from_json(json).unwrap();
+            assert!(line.when.matches(&Look::at(&Payload::text("no JSON"))));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (json, named) in [
+            (r#"{"when":{}}"#, "`do`"),
+            (r#"{"do":"explode"}"#, "`explode`"),
+            (r#"{"when":{"type":1},"do":"drop"}"#, "`type`"),
+            (r#"{"when":{"kind":"xml"},"do":"drop"}"#, "`xml`"),
+            (r#"{"when":{"size":{"above":1}},"do":"drop"}"#, "`size`"),
+            (r#"{"do":"conflate","key":"symbol"}"#, "`symbol`"),
+            (r#"{"do":"sample","every":0}"#, "`every`"),
+            (r#"{"do":"sample","every":2,"interval":2}"#, "`every`"),
+            (r#"{"do":"project"}"#, "`keep`"),
+        ] {
+            let why = Line::from_json(json).unwrap_err();
+            assert!(why.contains(named), "{json}: {why}");
+        }
+    }
+}

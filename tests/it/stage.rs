@@ -1,0 +1,177 @@
+//! A hub under a test's hands: an extension at a port, a link, and everything that was said between them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use longwire::core::hub::{Hub, HubConfig};
+use longwire::core::io::{Caller, DialId, Incoming, Input, LinkEnd, LinkEvent, Now, Output, PortId};
+use longwire::wire::message::ClientFrame;
+use longwire::wire::payload::Payload;
+use serde_json::{Value, json};
+
+/// The port of most tests.
+pub(crate) const PORT: PortId = PortId(1);
+
+/// A hub, and everything it has said and not yet been asked about.
+pub(crate) struct Stage {
+    pub(crate) hub: Hub,
+    pub(crate) now: Now,
+    pub(crate) told: VecDeque<(PortId, Value)>,
+    pub(crate) asked: VecDeque<Output>,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let config = HubConfig {
+            version: "0.0.0",
+            boot: "boot".to_owned(),
+            machine_boot: "machine".to_owned(),
+            seed: 1,
+        };
+        let now = Now {
+            awake: Duration::from_secs(1),
+            boot: Duration::from_secs(1),
+            wall: 1_000,
+        };
+        Self {
+            hub: Hub::new(config, now),
+            now,
+            told: VecDeque::new(),
+            asked: VecDeque::new(),
+        }
+    }
+
+    /// A stage with an extension at a port that has said `hello`.
+    pub(crate) fn seated() -> Self {
+        let mut stage = Self::new();
+        stage.comes(PORT, "main");
+        stage
+    }
+
+    pub(crate) fn comes(&mut self, port: PortId, client: &str) {
+        self.give(Input::Came(
+            port,
+            Caller::Extension {
+                origin: "chrome-extension://a/".into(),
+            },
+        ));
+        self.says(port, json!({"type": "hello", "protocol": 1, "client": client}));
+        assert_eq!(self.hears(port)["type"], "welcome");
+    }
+
+    pub(crate) fn give(&mut self, input: Input) {
+        self.hub.handle(self.now, input);
+        let mut written = Vec::new();
+        while let Some(output) = self.hub.poll() {
+            match output {
+                Output::Deliver { port, frame, cost } => {
+                    let mut bytes = Vec::new();
+                    frame.encode(&mut bytes);
+                    self.told
+                        .push_back((port, serde_json::from_slice(&bytes).expect("valid JSON")));
+                    written.push((port, cost));
+                }
+                Output::Idle(_) => {}
+                other => self.asked.push_back(other),
+            }
+        }
+        let due = self.hub.deadline(self.now);
+        for (port, cost) in written.into_iter().filter(|(_, cost)| *cost > 0) {
+            self.give(Input::Written(port, cost));
+        }
+        if !matches!(due, Some((Duration::ZERO, _))) {
+            return;
+        }
+        panic!("a deadline lies in the past: {due:?}");
+    }
+
+    pub(crate) fn says(&mut self, port: PortId, frame: Value) {
+        let frame = ClientFrame::parse(frame.to_string().as_bytes())
+            .expect("a good frame")
+            .expect("known");
+        self.give(Input::Frame(port, frame));
+    }
+
+    /// The next thing this port is told.
+    #[track_caller]
+    pub(crate) fn hears(&mut self, port: PortId) -> Value {
+        let index = self
+            .told
+            .iter()
+            .position(|(to, _)| *to == port)
+            .expect("something was said");
+        self.told.remove(index).expect("it is there").1
+    }
+
+    /// Everything this port is told up to now, as its types.
+    pub(crate) fn hears_types(&mut self, port: PortId) -> Vec<String> {
+        let mut types = Vec::new();
+        while self.told.iter().any(|(to, _)| *to == port) {
+            types.push(self.hears(port)["type"].as_str().unwrap().to_owned());
+        }
+        types
+    }
+
+    pub(crate) fn passes(&mut self, time: Duration) {
+        self.now.awake += time;
+        self.now.boot += time;
+        self.now.wall += u64::try_from(time.as_millis()).unwrap();
+        self.hub.handle(self.now, Input::Timeout);
+        self.give(Input::Timeout);
+    }
+
+    #[track_caller]
+    pub(crate) fn dials(&mut self) -> DialId {
+        match self.asked.pop_front() {
+            Some(Output::Dial(dial, _)) => dial,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn transmits(&mut self) -> String {
+        match self.asked.pop_front() {
+            Some(Output::Transmit(_, payload)) => payload.as_str().unwrap().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn pings(&mut self) -> u64 {
+        match self.asked.pop_front() {
+            Some(Output::Ping(_, token)) => token,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Opens a session and its link.
+    pub(crate) fn opens(&mut self, options: Value) -> DialId {
+        self.says(
+            PORT,
+            json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}),
+        );
+        assert_eq!(self.hears(PORT)["type"], "opened");
+        let dial = self.dials();
+        self.give(Input::Link(
+            dial,
+            LinkEvent::Opened {
+                subprotocol: None,
+                extensions: None,
+            },
+        ));
+        self.hears_types(PORT);
+        dial
+    }
+
+    pub(crate) fn server_says(&mut self, dial: DialId, texts: &[&str]) {
+        let messages = texts
+            .iter()
+            .map(|text| Incoming::Message(Payload::text(*text)))
+            .collect();
+        self.give(Input::Link(dial, LinkEvent::Messages(messages)));
+    }
+
+    pub(crate) fn link_ends(&mut self, dial: DialId, end: LinkEnd) {
+        self.give(Input::Link(dial, LinkEvent::Ended(end)));
+    }
+}
