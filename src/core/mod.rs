@@ -2,6 +2,7 @@
 //!
 //! No clock, no socket, no runtime, and no randomness but the seed it is given.
 
+pub(crate) mod address;
 mod backoff;
 mod client;
 mod context;
@@ -14,8 +15,11 @@ mod kept;
 mod link;
 mod log;
 mod outbox;
+mod pace;
+mod pattern;
 mod policy;
 mod random;
 mod requests;
+pub mod rules;
 mod session;
 mod subscriptions;
