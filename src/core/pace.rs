@@ -39,7 +39,11 @@ impl Pace {
     /// Whether a session may dial at this moment. If so, `begin` must follow.
     pub(crate) fn may(&mut self, now: Duration, rules: &Rules, lane: &Lane, again: bool) -> bool {
         // Nobody overtakes those of the same kind who wait already.
-        let first_in_line = self.waiting.keys().next().is_none_or(|(kind, _)| again < *kind);
+        let first_in_line = self
+            .waiting
+            .keys()
+            .next()
+            .is_none_or(|(redials, _)| *redials && !again);
         first_in_line && !self.under_way.contains_key(lane) && self.free_at(rules, lane, again) <= now
     }
 
