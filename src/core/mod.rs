@@ -2,7 +2,6 @@
 //!
 //! No clock, no socket, no runtime, and no randomness but the seed it is given.
 
-pub(crate) mod address;
 mod backoff;
 mod client;
 mod context;
@@ -15,11 +14,8 @@ mod kept;
 mod link;
 mod log;
 mod outbox;
-mod pace;
-mod pattern;
 mod policy;
 mod random;
 mod requests;
-pub mod rules;
 mod session;
 mod subscriptions;

@@ -133,7 +133,8 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
         return;
     }
     let over = poll_fn(|cx| link.poll(cx)).await;
-    link.conclude(over).await;
+    // Boxed, so that an open link does not carry the room a goodbye needs.
+    Box::pin(link.conclude(over)).await;
 }
 
 /// Why an open link is over.
