@@ -5,6 +5,7 @@
 
 mod caller;
 mod launch;
+mod lean;
 mod parent;
 mod relay;
 mod stdio;

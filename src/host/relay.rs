@@ -16,6 +16,7 @@ use crate::wire::preamble::{Kind, Preamble};
 
 use super::caller::Caller;
 use super::launch::{find, jitter};
+use super::lean;
 use super::stdio::{Input, Output};
 use super::words::{self, Standing};
 
@@ -121,6 +122,7 @@ impl Relay {
             if is_back && self.down.output.write(&Standing::Back.frame()).await.is_err() {
                 return End::Browser;
             }
+            lean::drop_what_starting_needed();
             let since = Instant::now();
             match self.serve(stream).await {
                 Stretch::Browser | Stretch::Deaf => return End::Browser,
