@@ -669,7 +669,7 @@ fn said(vector: &str) -> BrokerFrame {
             broker: name("boot-1"),
             origin: name(origin),
             capabilities: &["websocket", "disk"],
-            limits: vec![("frame", 1_048_576), ("name", 128)],
+            limits: &[("frame", 1_048_576), ("name", 128)],
             sessions: vec![
                 SessionSummary {
                     session,
@@ -688,7 +688,7 @@ fn said(vector: &str) -> BrokerFrame {
             broker: name("boot-1"),
             origin: name("a@example.org"),
             capabilities: &[],
-            limits: Vec::new(),
+            limits: &[],
             sessions: Vec::new(),
         })),
         "opened fresh" => BrokerFrame::Opened(Box::new(Opened {

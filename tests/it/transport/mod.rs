@@ -3,15 +3,12 @@
 mod autobahn;
 mod compressed;
 mod cost;
-mod crowd;
 mod faults;
 mod flow;
 mod proxies;
 mod real;
 mod servers;
-mod stage;
 mod tls;
-mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,105 @@
+//! A real broker in a folder of its own.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use longwire::local::Endpoint;
+use longwire::paths::Paths;
+use tempfile::TempDir;
+
+/// The binary under test.
+pub(crate) const LONGWIRE: &str = env!("CARGO_BIN_EXE_longwire");
+
+/// A broker in a folder of its own; both end with this.
+pub(crate) struct Broker {
+    home: TempDir,
+    process: Option<Child>,
+}
+
+impl Broker {
+    /// Starts one, and waits until its door is open.
+    pub(crate) fn start() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let process = Command::new(LONGWIRE)
+            .arg("broker")
+            .env("LONGWIRE_HOME", home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let endpoint = Endpoint::of(&Paths::within(home.path().to_owned())).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !endpoint.address().exists() {
+            assert!(Instant::now() < deadline, "the broker does not come up");
+            std::thread::yield_now();
+        }
+        Self {
+            home,
+            process: Some(process),
+        }
+    }
+
+    /// Just the folder: the first host starts the broker.
+    pub(crate) fn none_yet() -> Self {
+        Self {
+            home: tempfile::tempdir().unwrap(),
+            process: None,
+        }
+    }
+
+    /// Asks whoever is the broker of this folder to leave.
+    pub(crate) fn stop(self) {
+        let stop = Command::new(LONGWIRE)
+            .arg("stop")
+            .env("LONGWIRE_HOME", self.home.path())
+            .output()
+            .unwrap();
+        assert!(stop.status.success(), "{stop:?}");
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Processor time so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        self.process.as_ref().map_or(Duration::ZERO, cpu)
+    }
+
+    /// Resident memory, in kB.
+    pub(crate) fn resident(&self) -> u64 {
+        self.process.as_ref().map_or(0, resident)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Processor time of a process so far, in steps of 10 ms; zero where the system does not say.
+pub(crate) fn cpu(process: &Child) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: u64 = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|number| number.parse::<u64>().ok())
+        .sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// Resident memory of a process, in kB; zero where the system does not say.
+pub(crate) fn resident(process: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
+}
