@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::core::io::{DialId, LinkEnd, LinkEvent, Target};
-use crate::transport::Network;
+use crate::core::io::{DialId, Fetch, LinkEnd, LinkEvent, Road, Target};
 use crate::transport::credit::Credit;
 use crate::transport::link::{self, Command, Events};
+use crate::transport::{Network, http};
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
@@ -63,9 +63,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let credit = Credit::default();
         let events = Events::new(id, self.events.clone(), credit.clone());
-        let task = self
-            .tasks
-            .spawn(link::run(self.network.clone(), target, inbox, events));
+        let network = self.network.clone();
+        let task = match target.road {
+            Road::WebSocket => self.tasks.spawn(link::run(network, target, inbox, events)),
+            Road::Http { .. } => self.tasks.spawn(http::run(network, target, inbox, events)),
+        };
         self.alive.insert(
             id,
             Dial {
@@ -86,6 +88,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
     /// Sends a message on an open dial.
     pub fn transmit(&mut self, id: DialId, payload: Payload) {
         self.command(id, Command::Transmit(payload));
+    }
+
+    /// Asks a question on a dial over HTTP.
+    pub fn fetch(&mut self, id: DialId, fetch: Box<Fetch>) {
+        self.command(id, Command::Fetch(fetch));
     }
 
     /// Sends a ping behind everything transmitted so far.

@@ -285,6 +285,9 @@ impl Server {
                 if let LinkEvent::Messages(messages) = &event {
                     self.dials.took(dial, credit::cost(messages));
                 }
+                if let LinkEvent::Chunk(bytes) = &event {
+                    self.dials.took(dial, credit::cost_of(bytes));
+                }
                 self.tell(Input::Link(dial, event));
             }
             WakeUp::Signal(reason) => self.leaving = Some(reason),
@@ -336,6 +339,7 @@ impl Server {
                 self.links += 1;
                 self.dials.dial(dial, target);
             }
+            Output::Fetch(dial, fetch) => self.dials.fetch(dial, fetch),
             Output::Transmit(dial, payload) => self.dials.transmit(dial, payload),
             Output::Ping(dial, token) => self.dials.ping(dial, token),
             Output::Pause(dial) => self.dials.pause(dial),

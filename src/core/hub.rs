@@ -32,6 +32,8 @@ use super::session::{Owner, Session};
 /// What this broker can do, as `welcome` says and `hello.needs` may ask.
 pub const CAPABILITIES: &[&str] = &[
     "websocket",
+    "sse",
+    "poll",
     "json",
     "binary",
     "batch",

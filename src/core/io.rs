@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::wire::message::{BrokerFrame, ClientFrame};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
@@ -77,6 +79,12 @@ pub enum LinkEvent {
     Written(u64),
     /// The answer to `Ping` with this token. Everything transmitted before that ping has been read by the far endpoint.
     Pong(u64),
+    /// The answer to `Fetch`. If that was streaming and this is a 200, the body follows as `Chunk`s.
+    Answered(Box<Answer>),
+    /// Bytes of a streamed body, in order.
+    Chunk(Bytes),
+    /// The message of `Transmit` with this number, counted from the dial's start, was posted and answered.
+    Posted(u64, Box<Answer>),
     /// The dial is over; the last word it says.
     Ended(LinkEnd),
 }
@@ -120,8 +128,10 @@ pub enum Output {
     Drop(PortId),
     /// Start a dial.
     Dial(DialId, Box<Target>),
-    /// Send a message on an open dial.
+    /// Send a message on an open dial. Over HTTP they are posted one at a time.
     Transmit(DialId, Payload),
+    /// Ask a question on a dial over HTTP; there is one at a time.
+    Fetch(DialId, Box<Fetch>),
     /// Send a ping after everything transmitted so far; the answer is `LinkEvent::Pong` with the token.
     Ping(DialId, u64),
     /// Stop reading the socket (but keep answering pings as far as that is possible).
@@ -134,6 +144,60 @@ pub enum Output {
     Journal(JournalId, Entry),
     /// No port, no session: the broker may leave after its idle time (`true`), or may not any more (`false`).
     Idle(bool),
+}
+
+/// A question over HTTP: a GET on a dial whose road is `Http`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    pub url: url::Url,
+    /// Beside those of the target.
+    pub headers: Vec<(String, String)>,
+    /// For the head if `streaming`, otherwise for the whole answer. Connecting has its own.
+    pub timeout: Duration,
+    /// Tell a body with status 200 as it comes, without end.
+    pub streaming: bool,
+}
+
+/// An answer over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub retry_after: Option<Duration>,
+    /// Empty if it is streamed or was too large.
+    pub body: Bytes,
+    /// The body exceeded `max_message`.
+    pub too_large: bool,
+}
+
+impl Answer {
+    /// The first header of this name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self
+            .headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the status is a 2xx.
+    pub const fn is_good(&self) -> bool {
+        self.status >= 200 && self.status < 300
+    }
+}
+
+/// What a dial is to become.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Road {
+    /// A WebSocket: says `Opened`.
+    #[default]
+    WebSocket,
+    /// Questions and answers: every `Fetch` is a request, every `Transmit` a POST to this URL with these headers
+    /// beside the target's.
+    Http {
+        post: Option<(url::Url, Vec<(String, String)>)>,
+    },
 }
 
 /// Where and how to dial.
@@ -154,6 +218,7 @@ pub struct Target {
     pub json: bool,
     /// Largest message accepted, in bytes.
     pub max_message: usize,
+    pub road: Road,
 }
 
 /// Through which proxy a dial goes.

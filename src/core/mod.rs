@@ -5,6 +5,7 @@
 mod backoff;
 mod client;
 mod context;
+mod dialect;
 mod filter;
 mod heartbeat;
 pub mod hub;

@@ -310,6 +310,32 @@ impl Outbox {
         Vec::new()
     }
 
+    /// The server has answered the message at this place, and by that every one before it: `error` if it did not take it.
+    pub(crate) fn answered(&mut self, awake: Duration, place: u64, error: Option<ErrorInfo>) -> Vec<Settled> {
+        let mut settled = Vec::new();
+        let found = self.flying.iter().copied().find(|serial| {
+            self.items
+                .get(serial)
+                .is_some_and(|item| item.place == Some(place))
+        });
+        if let Some(serial) = found
+            && let Some(item) = self.items.get_mut(&serial)
+        {
+            let verdict = match error {
+                Some(error) => Some(item.end(Outcome::Failed, error)),
+                // The answer to a request comes by another way.
+                None if item.is_request => None,
+                None => Some(Verdict::Outcome(Outcome::Confirmed, None)),
+            };
+            match verdict {
+                Some(verdict) => settled.extend(self.settle(awake, serial, verdict)),
+                None => self.unproven -= usize::from(std::mem::take(&mut item.unproven)),
+            }
+        }
+        self.written(awake, place, false);
+        settled
+    }
+
     /// Forgets the content of written messages that will not be written again.
     fn let_go(&mut self) {
         while let Some(serial) = self.flying.get(self.flying_written) {

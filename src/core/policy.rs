@@ -99,6 +99,13 @@ pub(crate) fn check_dial(options: &Options) -> Result<(), ErrorInfo> {
         ));
     }
     check_subprotocols(&options.subprotocols)?;
+    if let Some(post) = &options.post {
+        check_headers(&post.headers)?;
+        parse_url(&post.url).map_err(|error| ErrorInfo {
+            message: format!("option `post`: {}", error.message),
+            ..error
+        })?;
+    }
     if !matches!(options.proxy.as_str(), "system" | "none") {
         let scheme = Url::parse(&options.proxy).map(|url| url.scheme().to_owned());
         if !matches!(scheme.as_deref(), Ok("http" | "socks5" | "socks5h")) {

@@ -45,6 +45,11 @@ impl Credit {
         self.0.spent.fetch_add(cost(messages), Ordering::AcqRel);
     }
 
+    /// A piece of a stream is on its way.
+    pub(super) fn spend_for(&self, piece: &[u8]) {
+        self.0.spent.fetch_add(cost_of(piece), Ordering::AcqRel);
+    }
+
     /// The loop has taken messages that cost this much.
     pub fn give_back(&self, cost: usize) {
         if self.0.spent.fetch_sub(cost, Ordering::AcqRel) >= MOST {
@@ -55,6 +60,11 @@ impl Credit {
     fn is_free(&self) -> bool {
         self.0.spent.load(Ordering::Acquire) < MOST
     }
+}
+
+/// What a piece of a stream costs, in bytes.
+pub const fn cost_of(piece: &[u8]) -> usize {
+    EACH + piece.len()
 }
 
 /// What these messages cost, in bytes.

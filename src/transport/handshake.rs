@@ -133,7 +133,7 @@ where
 }
 
 /// What TLS has to say about a broken connection, if anything.
-fn tls_fault(error: &hyper::Error) -> Option<String> {
+pub(crate) fn tls_fault(error: &hyper::Error) -> Option<String> {
     let source = std::error::Error::source(error)?.downcast_ref::<std::io::Error>()?;
     let fault = source.get_ref()?.downcast_ref::<rustls::Error>()?;
     Some(fault.to_string())
@@ -166,13 +166,7 @@ fn request(target: &Target, place: &Place, key: &str) -> Result<Request<Empty<By
         .parse()
         .map_err(|_| refuse("the URL's path or query cannot stand in a request".to_owned()))?;
     let headers = request.headers_mut();
-    // The port is left out where it is the scheme's own, as browsers do.
-    let host = match url.port() {
-        Some(_) => place.to_string(),
-        None => place.host.clone(),
-    };
-    let host = HeaderValue::from_str(&host).map_err(|_| refuse("the host cannot be sent".to_owned()))?;
-    headers.insert(header::HOST, host);
+    headers.insert(header::HOST, host(url, place)?);
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
@@ -188,30 +182,50 @@ fn request(target: &Target, place: &Place, key: &str) -> Result<Request<Empty<By
         headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, offer);
     }
     for (name, value) in &target.headers {
-        let header = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| refuse("a header's name has characters that cannot be sent".to_owned()))?;
+        let (header, value) = read_header(name, value)?;
         if headers.contains_key(&header) && is_ours(&header) {
             return Err(refuse(format!("the header `{header}` is Longwire's own")));
         }
-        let mut value = HeaderValue::from_str(value)
-            .or_else(|_| HeaderValue::from_bytes(value.as_bytes()))
-            .map_err(|_| {
-                refuse(format!(
-                    "the value of `{header}` has characters that cannot be sent"
-                ))
-            })?;
-        value.set_sensitive(true);
         headers.append(header, value);
     }
-    if !headers.contains_key(header::AUTHORIZATION)
-        && (!url.username().is_empty() || url.password().is_some())
-    {
-        headers.insert(
-            header::AUTHORIZATION,
-            basic(url.username(), url.password().unwrap_or_default())?,
-        );
+    if let Some(value) = credentials(url, headers)? {
+        headers.insert(header::AUTHORIZATION, value);
     }
     Ok(request)
+}
+
+/// The `Host` header. The port is left out where it is the scheme's own, as browsers do.
+pub(crate) fn host(url: &url::Url, place: &Place) -> Result<HeaderValue, DialError> {
+    let host = match url.port() {
+        Some(_) => place.to_string(),
+        None => place.host.clone(),
+    };
+    HeaderValue::from_str(&host).map_err(|_| DialError::Request("the host cannot be sent".to_owned()))
+}
+
+/// A header as HTTP has it. Values are secret: `Debug` does not show them.
+pub(crate) fn read_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), DialError> {
+    let refuse = |why: String| DialError::Request(why);
+    let header = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| refuse("a header's name has characters that cannot be sent".to_owned()))?;
+    let mut value = HeaderValue::from_str(value)
+        .or_else(|_| HeaderValue::from_bytes(value.as_bytes()))
+        .map_err(|_| {
+            refuse(format!(
+                "the value of `{header}` has characters that cannot be sent"
+            ))
+        })?;
+    value.set_sensitive(true);
+    Ok((header, value))
+}
+
+/// The URL's user and password as Basic credentials, unless the headers have some.
+pub(crate) fn credentials(url: &url::Url, headers: &HeaderMap) -> Result<Option<HeaderValue>, DialError> {
+    let has_some = !url.username().is_empty() || url.password().is_some();
+    if headers.contains_key(header::AUTHORIZATION) || !has_some {
+        return Ok(None);
+    }
+    basic(url.username(), url.password().unwrap_or_default()).map(Some)
 }
 
 fn is_ours(header: &HeaderName) -> bool {
@@ -373,6 +387,7 @@ mod tests {
             compression: false,
             json: false,
             max_message: 1 << 20,
+            road: crate::core::io::Road::WebSocket,
         }
     }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 
@@ -28,7 +29,7 @@ use super::handshake::Upgraded;
 use super::reader::{Inbox, Reader, Room};
 use super::writer::Writer;
 use super::{Network, Place, place};
-use crate::core::io::{DialId, LinkEnd, LinkEvent, Target};
+use crate::core::io::{DialId, Fetch, LinkEnd, LinkEvent, Target};
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
@@ -59,6 +60,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub enum Command {
     /// Send a message.
     Transmit(Payload),
+    /// Ask a question; on links over HTTP only.
+    Fetch(Box<Fetch>),
     /// Send a ping behind everything transmitted so far.
     Ping(u64),
     /// Stop telling messages, and reading them.
@@ -86,8 +89,19 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Events<W> {
         Self { dial, tx, credit }
     }
 
+    /// Waits until more of a stream may be told.
+    pub(super) async fn room(&self) {
+        poll_fn(|cx| self.credit.poll_free(cx)).await;
+    }
+
+    /// Tells a piece of a stream; what it costs is given back when the loop has taken it.
+    pub(super) async fn stream(&self, bytes: Bytes) -> bool {
+        self.credit.spend_for(&bytes);
+        self.tell(LinkEvent::Chunk(bytes)).await
+    }
+
     /// Waits for room; `false` when nobody listens any more.
-    async fn tell(&self, event: LinkEvent) -> bool {
+    pub(super) async fn tell(&self, event: LinkEvent) -> bool {
         self.tx.send(W::from((self.dial, event))).await.is_ok()
     }
 }
@@ -278,6 +292,7 @@ where
             };
             match command {
                 Some(Command::Transmit(payload)) => self.writer.message(payload),
+                Some(Command::Fetch(_)) => {}
                 Some(Command::Ping(token)) => {
                     self.pings.push_back(token);
                     self.writer.ping(token);

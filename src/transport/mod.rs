@@ -9,6 +9,7 @@ mod deflate;
 mod error;
 mod frame;
 mod handshake;
+pub mod http;
 pub mod link;
 mod proxy;
 mod reader;
@@ -57,23 +58,17 @@ impl Network {
         let (place, secure) = place(&target.url)?;
         let mut stage = Stage::Waiting("the name's resolution");
         let attempt = self.attempt(target, &place, secure, &mut stage);
-        match tokio::time::timeout(target.connect_timeout, attempt).await {
-            Ok(result) => result,
-            Err(_) => Err(match stage {
-                Stage::Waiting(stage) => DialError::Timeout {
-                    place,
-                    after: target.connect_timeout,
-                    stage,
-                },
-                Stage::Proxy(proxy) => DialError::Proxy {
-                    proxy: proxy.to_string(),
-                    why: format!(
-                        "it opened no way to {place} within {} ms",
-                        target.connect_timeout.as_millis()
-                    ),
-                },
-            }),
-        }
+        let result = tokio::time::timeout(target.connect_timeout, attempt).await;
+        in_time(result, target, place, stage)
+    }
+
+    /// Connects to the host of a URL, within the target's `connect_timeout` and through its proxy.
+    pub(crate) async fn connect(&self, target: &Target, url: &url::Url) -> Result<Stream, DialError> {
+        let (place, secure) = place(url)?;
+        let mut stage = Stage::Waiting("the name's resolution");
+        let reach = self.reach(target, &place, secure, &mut stage);
+        let result = tokio::time::timeout(target.connect_timeout, reach).await;
+        in_time(result, target, place, stage)
     }
 
     async fn attempt(
@@ -83,6 +78,18 @@ impl Network {
         secure: bool,
         stage: &mut Stage,
     ) -> Result<Upgraded<Stream>, DialError> {
+        let stream = self.reach(target, place, secure, stage).await?;
+        *stage = Stage::Waiting("the WebSocket handshake");
+        handshake::upgrade(stream, target, place).await
+    }
+
+    async fn reach(
+        &self,
+        target: &Target,
+        place: &Place,
+        secure: bool,
+        stage: &mut Stage,
+    ) -> Result<Stream, DialError> {
         let tcp = match self.proxies.choose(&target.proxy, place, secure)? {
             Some(proxy) => {
                 *stage = Stage::Proxy(proxy.place().clone());
@@ -95,7 +102,7 @@ impl Network {
                 connect::connect(place, addresses).await?
             }
         };
-        let stream = if secure {
+        Ok(if secure {
             *stage = Stage::Waiting("TLS");
             if self.tls.is_insecure(place.bare_host()) {
                 tracing::warn!(%place, "the certificate is not checked, as the settings say");
@@ -103,9 +110,31 @@ impl Network {
             self.tls.wrap(tcp, place).await?
         } else {
             Stream::Plain(tcp)
-        };
-        *stage = Stage::Waiting("the WebSocket handshake");
-        handshake::upgrade(stream, target, place).await
+        })
+    }
+}
+
+/// Says who was waited for when the time was up.
+fn in_time<T>(
+    result: Result<Result<T, DialError>, tokio::time::error::Elapsed>,
+    target: &Target,
+    place: Place,
+    stage: Stage,
+) -> Result<T, DialError> {
+    match (result, stage) {
+        (Ok(result), _) => result,
+        (Err(_), Stage::Waiting(stage)) => Err(DialError::Timeout {
+            place,
+            after: target.connect_timeout,
+            stage,
+        }),
+        (Err(_), Stage::Proxy(proxy)) => Err(DialError::Proxy {
+            proxy: proxy.to_string(),
+            why: format!(
+                "it opened no way to {place} within {} ms",
+                target.connect_timeout.as_millis()
+            ),
+        }),
     }
 }
 

@@ -13,3 +13,4 @@ pub mod payload;
 pub mod preamble;
 pub mod record;
 pub mod rule;
+pub mod servers;

@@ -13,6 +13,7 @@ use super::message::read_payload;
 use super::payload::Payload;
 use super::record::ErrorInfo;
 use super::rule::Rule;
+use super::servers::{Poll, Post, strings};
 
 /// How a session dials, keeps and delivers. Times in milliseconds.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +46,9 @@ pub struct Options {
     pub durability: Durability,
     /// `auth: "provider"`.
     pub auth_provider: bool,
+    /// Where messages go of a session that hears over HTTP.
+    pub post: Option<Post>,
+    pub poll: Poll,
     pub close_codes: BTreeMap<u16, CloseClass>,
     /// Bytes.
     pub max_message: usize,
@@ -54,6 +58,10 @@ pub struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     WebSocket,
+    /// Server-sent events.
+    EventStream,
+    /// Question and answer over HTTP.
+    Poll,
 }
 
 /// When to dial again after a loss.
@@ -231,6 +239,8 @@ impl Default for Options {
             expire: 86_400_000,
             durability: Durability::Memory,
             auth_provider: false,
+            post: None,
+            poll: Poll::default(),
             close_codes: BTreeMap::new(),
             max_message: 67_108_864,
         }
@@ -272,10 +282,15 @@ impl Options {
         })?;
         let mut options = Self::default();
         let mut ignored = Vec::new();
+        let has_heartbeat = fields.contains_key("heartbeat");
         for (name, value) in fields {
             if !options.set(&name, value)? {
                 ignored.push(name);
             }
+        }
+        if options.protocol != Protocol::WebSocket && !has_heartbeat {
+            // There are no pings over HTTP: silence is judged only if the extension says for how long.
+            options.heartbeat = None;
         }
         options.check()?;
         Ok((options, ignored))
@@ -287,7 +302,9 @@ impl Options {
             "protocol" => {
                 self.protocol = match read::<String>(name, value)?.as_str() {
                     "websocket" => Protocol::WebSocket,
-                    other @ ("socket.io" | "sse" | "poll") => {
+                    "sse" => Protocol::EventStream,
+                    "poll" => Protocol::Poll,
+                    other @ "socket.io" => {
                         return Err(ErrorInfo::new(
                             Code::Unsupported,
                             format!("option `{name}`: this broker does not speak `{other}`"),
@@ -298,14 +315,7 @@ impl Options {
             }
             "subprotocols" => self.subprotocols = read(name, value)?,
             "headers" => {
-                let headers: serde_json::Map<String, serde_json::Value> = read(name, value)?;
-                self.headers = headers
-                    .into_iter()
-                    .map(|(header, value)| match value {
-                        serde_json::Value::String(text) => Ok((header, text)),
-                        _ => Err(bad(name, format!("the value of `{header}` is not a string"))),
-                    })
-                    .collect::<Result<_, _>>()?;
+                self.headers = strings(read(name, value)?).map_err(|why| bad(name, why))?;
             }
             "cookies" => self.cookies = read(name, value)?,
             "format" => {
@@ -360,6 +370,8 @@ impl Options {
                     other => return Err(bad(name, format!("`{other}` is neither `none` nor `provider`"))),
                 }
             }
+            "post" => self.post = Some(Post::from_json(value.get()).map_err(|why| bad(name, why))?),
+            "poll" => self.poll = Poll::from_json(value.get()).map_err(|why| bad(name, why))?,
             "closeCodes" => self.close_codes = read(name, value)?,
             "maxMessage" => self.max_message = read(name, value)?,
             _ => return Ok(false),
@@ -392,6 +404,12 @@ impl Options {
         }
         if self.queue.messages == 0 || self.queue.bytes == 0 || self.queue.age == 0 {
             return Err(bad("queue", "`messages`, `bytes` and `age` must be at least 1"));
+        }
+        if self.protocol == Protocol::WebSocket && self.post.is_some() {
+            return Err(bad("post", "a WebSocket session sends on its socket"));
+        }
+        if self.protocol != Protocol::WebSocket && self.post.is_none() && !self.greeting.is_empty() {
+            return Err(bad("greeting", "it needs `post`, which says where to"));
         }
         if self.max_message == 0 || self.max_message > 67_108_864 {
             return Err(bad("maxMessage", "it must lie between 1 and 67108864 bytes"));

@@ -17,7 +17,7 @@ use longwire::wire::message::{
     SubscriptionState, Totals, Welcome,
 };
 use longwire::wire::options::{
-    CloseClass, Durability, Heartbeat, Options, OutboxBounds, Overflow, Queue, Reconnect, Window,
+    CloseClass, Durability, Heartbeat, Options, OutboxBounds, Overflow, Protocol, Queue, Reconnect, Window,
 };
 use longwire::wire::part::{self, Joiner};
 use longwire::wire::payload::Payload;
@@ -26,6 +26,7 @@ use longwire::wire::record::{
     StateChange,
 };
 use longwire::wire::rule::{Correlation, Rule};
+use longwire::wire::servers::{Cursor, CursorFrom, CursorTo, Poll, Post};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -372,6 +373,41 @@ fn meant(vector: &str) -> Option<ClientFrame> {
                 ..Options::default()
             },
         ),
+        "open of an event stream" => ClientFrame::Open(Box::new(Open {
+            session: name("events"),
+            url: Some("https://example.com/events".to_owned()),
+            options: Some(Options {
+                protocol: Protocol::EventStream,
+                heartbeat: None,
+                post: Some(Post {
+                    url: "https://example.com/in".to_owned(),
+                    headers: vec![("X-Key".to_owned(), "k".to_owned())],
+                }),
+                ..Options::default()
+            }),
+            ..open("o11")
+        })),
+        "open to poll" => ClientFrame::Open(Box::new(Open {
+            session: name("tasks"),
+            url: Some("https://example.com/tasks".to_owned()),
+            options: Some(Options {
+                protocol: Protocol::Poll,
+                heartbeat: None,
+                poll: Poll {
+                    interval: 1000,
+                    long: true,
+                    timeout: 30_000,
+                    items: Some("/tasks".to_owned()),
+                    cursor: Some(Cursor {
+                        from: CursorFrom::Item("/id".to_owned()),
+                        to: CursorTo::Query("after".to_owned()),
+                        start: Some("0".to_owned()),
+                    }),
+                },
+                ..Options::default()
+            }),
+            ..open("o12")
+        })),
         "open that drops the oldest" => local("o9", Options::default()),
         "ack" => ClientFrame::Ack { session, seq: 42 },
         "send text" => ClientFrame::Send(send(Payload::text("héllo 😀"))),

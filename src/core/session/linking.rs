@@ -8,10 +8,11 @@ use url::Url;
 
 use crate::wire::code::{Code, GapReason};
 use crate::wire::message::{Authorize, BrokerFrame};
-use crate::wire::options::{CloseClass, Heartbeat as HeartbeatOptions, Options};
-use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
+use crate::wire::options::{CloseClass, Heartbeat as HeartbeatOptions, Options, Protocol};
+use crate::wire::record::{ErrorInfo, State, StateChange};
 
 use crate::core::context::{Context, error};
+use crate::core::dialect::{Dialect, Memory};
 use crate::core::heartbeat::{Heartbeat, Pulse};
 use crate::core::io::{DialId, Incoming, LinkEnd, LinkEvent, Output, PortId, ProxyChoice, Target};
 use crate::core::link::{Connection, Link};
@@ -45,7 +46,9 @@ impl Session {
         self.counters.dials += 1;
         self.link = Link::Dialing(dial);
         let target = self.target(url);
+        let url = target.url.clone();
         ctx.out.push_back(Output::Dial(dial, Box::new(target)));
+        self.start_dialect(ctx, dial, url);
         let mut change = StateChange::new(State::Connecting);
         change.dial = Some(self.counters.dials);
         change.attempt = Some(self.backoff.attempts());
@@ -87,6 +90,7 @@ impl Session {
             compression: self.options.compression,
             json: self.options.json,
             max_message: self.options.max_message,
+            road: self.road(),
         }
     }
 
@@ -101,6 +105,7 @@ impl Session {
                 extensions,
             } => self.opened(ctx, dial, subprotocol, extensions),
             LinkEvent::Ended(end) => self.lost(ctx, end),
+            LinkEvent::Answered(answer) => self.answered(ctx, dial, *answer),
             other => {
                 let Some(connection) = self.link.up() else { return };
                 if let Some(heartbeat) = &mut connection.heartbeat
@@ -112,13 +117,18 @@ impl Session {
                     LinkEvent::Messages(messages) => self.received(ctx, messages),
                     LinkEvent::Written(count) => self.written(ctx, count),
                     LinkEvent::Pong(token) => self.ponged(ctx, token),
-                    LinkEvent::Alive | LinkEvent::Opened { .. } | LinkEvent::Ended(_) => {}
+                    LinkEvent::Chunk(bytes) => self.streamed(ctx, &bytes),
+                    LinkEvent::Posted(count, answer) => self.posted(ctx, count, *answer),
+                    LinkEvent::Answered(_)
+                    | LinkEvent::Alive
+                    | LinkEvent::Opened { .. }
+                    | LinkEvent::Ended(_) => {}
                 }
             }
         }
     }
 
-    fn opened(
+    pub(super) fn opened(
         &mut self,
         ctx: &mut Context,
         dial: DialId,
@@ -145,7 +155,7 @@ impl Session {
         let mut change = StateChange::new(State::Open);
         change.dial = Some(self.counters.dials);
         change.attempt = Some(self.backoff.attempts());
-        change.continuity = (self.counters.opens > 1 || self.restored).then_some(Continuity::Unknown);
+        change.continuity = (self.counters.opens > 1 || self.restored).then(|| self.continuity());
         change.subprotocol = subprotocol;
         change.extensions = extensions;
         self.tell_state(ctx, change);
@@ -156,7 +166,7 @@ impl Session {
         self.flow(ctx);
     }
 
-    fn received(&mut self, ctx: &mut Context, messages: Vec<Incoming>) {
+    pub(super) fn received(&mut self, ctx: &mut Context, messages: Vec<Incoming>) {
         for incoming in messages {
             if self.link.connection().is_none() {
                 // The log's overflow policy hung up in the middle: the rest belongs to a link that is over.
@@ -178,7 +188,7 @@ impl Session {
     }
 
     /// The link is gone, or never came to be.
-    fn lost(&mut self, ctx: &mut Context, end: LinkEnd) {
+    pub(super) fn lost(&mut self, ctx: &mut Context, end: LinkEnd) {
         let was_stable = self.leave_link(ctx);
         if was_stable {
             self.backoff.reset();
@@ -214,14 +224,14 @@ impl Session {
             self.link = Link::Failed;
             return;
         };
-        let delay = delay.max(retry_after.unwrap_or_default());
+        let delay = delay.max(retry_after.unwrap_or_default()).max(self.memory.retry);
         change.attempt = Some(self.backoff.attempts());
         change.retry_in = Some(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
         self.link = Link::Waiting(ctx.now.boot + delay);
     }
 
     /// Forgets the connection and all that lived on it; whether it had been stable.
-    fn leave_link(&mut self, ctx: &mut Context) -> bool {
+    pub(super) fn leave_link(&mut self, ctx: &mut Context) -> bool {
         let stable_after = self
             .options
             .reconnect
@@ -234,6 +244,7 @@ impl Session {
             ctx.dials.remove(&dial);
         }
         self.link = Link::Paused;
+        self.dialect = Dialect::Plain;
         self.subscriptions.link_lost();
         was_stable
     }
@@ -380,6 +391,7 @@ impl Session {
         let before = self.dial_key();
         let had_no_url = self.url.is_none();
         if let Some(url) = url {
+            self.memory = Memory::default();
             self.url = Some(url);
         }
         if let Some(options) = options {
@@ -421,6 +433,13 @@ impl Session {
     pub(crate) fn woke(&mut self, ctx: &mut Context) {
         let boot = ctx.now.boot;
         match &mut self.link {
+            Link::Up(_) | Link::Dialing(_) if self.options.protocol != Protocol::WebSocket => {
+                // Nothing can be asked on a stream that only the other side writes.
+                self.give_up(ctx, Code::LinkLost, "the machine slept");
+                if let Link::Waiting(until) = &mut self.link {
+                    *until = boot;
+                }
+            }
             Link::Up(connection) => {
                 if let Some(heartbeat) = &mut connection.heartbeat {
                     heartbeat.probe(boot);
@@ -453,6 +472,8 @@ impl Session {
                     self.give_up(ctx, Code::Heartbeat, "the server was silent for too long");
                 } else if pulse == Pulse::Beat {
                     self.beat(ctx);
+                } else {
+                    self.ask_when_due(ctx);
                 }
             }
             _ => {}
@@ -468,6 +489,9 @@ impl Session {
             let message = message.clone();
             return self.transmit_foreign(ctx, message);
         }
+        if self.options.protocol != Protocol::WebSocket {
+            return;
+        }
         if let Some(connection) = self.link.up() {
             let token = connection.ping(ctx.now.boot, None);
             ctx.out.push_back(Output::Ping(connection.dial, token));
@@ -475,7 +499,7 @@ impl Session {
     }
 
     /// Ends a link that is of no use, as if it had been lost.
-    fn give_up(&mut self, ctx: &mut Context, code: Code, message: &str) {
+    pub(super) fn give_up(&mut self, ctx: &mut Context, code: Code, message: &str) {
         if let Some(dial) = self.link.dial() {
             ctx.hang_up(dial, 1000, "");
         }
@@ -498,7 +522,8 @@ impl Session {
                     .and_then(Heartbeat::deadline)
                     .map(|at| (at, "heartbeat"));
                 let ready = connection.ready_by.map(|at| (at, "ready"));
-                [beat, ready].into_iter().flatten().min_by_key(|(at, _)| *at)
+                let ask = self.asks_at().map(|at| (at, "poll"));
+                [beat, ready, ask].into_iter().flatten().min_by_key(|(at, _)| *at)
             }
             _ => None,
         }
@@ -528,5 +553,6 @@ impl Session {
             heartbeat.wake(ctx.now.boot);
         }
         ctx.out.push_back(Output::Resume(connection.dial));
+        self.ask_when_due(ctx);
     }
 }

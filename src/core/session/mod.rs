@@ -3,6 +3,7 @@
 //! Who attaches is in `attach`, the link's life in `linking`, the outgoing direction in `sending`, the journal in
 //! `keeping`, what clients do not want in `filtering`. It touches no socket and no file.
 
+mod asking;
 mod attach;
 mod filtering;
 mod keeping;
@@ -21,12 +22,12 @@ use crate::wire::record::{Body, Name, State, StateChange};
 use super::backoff::Backoff;
 use super::client::Client;
 use super::context::{Context, SessionKey};
+use super::dialect::{Dialect, Memory};
 use super::io::Now;
 use super::journal::JournalId;
 use super::link::{Link, RoundTrips};
 use super::log::{ClientId, Log};
 use super::outbox::Outbox;
-use super::policy;
 use super::requests::Requests;
 use super::subscriptions::Subscriptions;
 
@@ -55,6 +56,10 @@ pub(crate) struct Session {
     last_client: u32,
     link: Link,
     backoff: Backoff,
+    /// What the present dial speaks.
+    dialect: Dialect,
+    /// What the server said that outlives dials.
+    memory: Memory,
     credentials: Credentials,
     outbox: Outbox,
     requests: Requests,
@@ -146,6 +151,8 @@ impl Session {
             last_client: 0,
             link: Link::Paused,
             backoff: Backoff::default(),
+            dialect: Dialect::Plain,
+            memory: Memory::default(),
             credentials: Credentials::default(),
             outbox: Outbox::default(),
             requests: Requests::default(),
@@ -276,7 +283,7 @@ impl Session {
             session: Some(self.name.to_string()),
             origin: Some(self.owner.origin.to_string()),
             profile: Some(self.owner.profile.to_string()),
-            url: self.url.as_ref().map(policy::shown_url),
+            url: self.url.as_ref().map(|url| self.shown_url(url)),
             state: Some(self.state().as_str()),
             durability: Some(self.durability()),
             dials: self.counters.dials,

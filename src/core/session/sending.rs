@@ -103,7 +103,9 @@ impl Session {
             );
         }
         let flowing = self.link.connection().is_some_and(|connection| connection.ready);
-        let refusal = if matches!(payload, Payload::Event(_)) {
+        let refusal = if let Some(why) = self.cannot_carry(&payload) {
+            Some(why)
+        } else if matches!(payload, Payload::Event(_)) {
             Some(error(
                 Code::BadFrame,
                 "field `event`: this session's server knows no events; use `text`, `json` or `base64`",
@@ -399,7 +401,7 @@ impl Session {
         self.settle_all(ctx, settled);
     }
 
-    fn settle_all(&mut self, ctx: &mut Context, settled: impl IntoIterator<Item = Settled>) {
+    pub(super) fn settle_all(&mut self, ctx: &mut Context, settled: impl IntoIterator<Item = Settled>) {
         let mut any = false;
         for settled in settled {
             any = true;

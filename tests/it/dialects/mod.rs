@@ -1,3 +1,6 @@
 //! What servers speak beside plain WebSocket messages, and what clients want of it.
 
+mod asking;
 mod filters;
+#[cfg(target_os = "linux")]
+mod http;

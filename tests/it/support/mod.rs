@@ -5,6 +5,7 @@
 pub(crate) mod broker;
 pub(crate) mod host;
 pub(crate) mod scratch;
+pub(crate) mod server;
 
 use std::time::{Duration, Instant};
 

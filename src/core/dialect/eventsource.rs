@@ -1,0 +1,236 @@
+//! Server-sent events: the line parser of the HTML standard (section 9.2), fed with bytes as they come.
+//!
+//! It sends nothing and judges no HTTP status; `session::asking` does.
+
+/// What the stream says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// An event.
+    Event {
+        /// `None` for the default type, `message`.
+        name: Option<String>,
+        data: String,
+    },
+    /// The newest event id: what to say after a loss. Comes before the event it belongs to.
+    Id(String),
+    /// Milliseconds to wait before the next connection.
+    Retry(u64),
+    /// An event beyond the limit.
+    TooLarge,
+}
+
+/// One stream, from its first byte on.
+#[derive(Debug)]
+pub(crate) struct Parser {
+    /// Bytes of one event's data, at most.
+    most: usize,
+    line: Vec<u8>,
+    /// The line is longer than anything that may be kept.
+    line_cut: bool,
+    /// A carriage return ended the last line: a line feed right after it belongs to it.
+    after_cr: bool,
+    first_line: bool,
+    data: String,
+    has_data: bool,
+    too_large: bool,
+    name: String,
+    id: Option<String>,
+}
+
+impl Parser {
+    /// A parser for a new stream.
+    pub(crate) const fn new(most: usize) -> Self {
+        Self {
+            most,
+            line: Vec::new(),
+            line_cut: false,
+            after_cr: false,
+            first_line: true,
+            data: String::new(),
+            has_data: false,
+            too_large: false,
+            name: String::new(),
+            id: None,
+        }
+    }
+
+    /// Takes bytes, and tells what they complete. An event that the stream's end cuts off is never told.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], told: &mut Vec<Told>) {
+        if std::mem::take(&mut self.after_cr) && bytes.first() == Some(&b'\n') {
+            bytes = &bytes[1..];
+        }
+        while let Some(at) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            self.extend(&bytes[..at]);
+            let was_cr = bytes[at] == b'\r';
+            bytes = &bytes[at + 1..];
+            if was_cr {
+                match bytes.first() {
+                    Some(b'\n') => bytes = &bytes[1..],
+                    Some(_) => {}
+                    None => self.after_cr = true,
+                }
+            }
+            self.end_line(told);
+        }
+        self.extend(bytes);
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        // The field's name, a colon and a space come on top of the data.
+        if self.line.len() + bytes.len() > self.most.saturating_add(16) {
+            self.line_cut = true;
+            self.line.truncate(16);
+        }
+        if !self.line_cut {
+            self.line.extend_from_slice(bytes);
+        } else if self.line.len() < 16 {
+            let room = 16 - self.line.len();
+            self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+    }
+
+    fn end_line(&mut self, told: &mut Vec<Told>) {
+        let raw = std::mem::take(&mut self.line);
+        let cut = std::mem::take(&mut self.line_cut);
+        let text = String::from_utf8_lossy(&raw);
+        let mut line: &str = &text;
+        if std::mem::take(&mut self.first_line) {
+            line = line.strip_prefix('\u{feff}').unwrap_or(line);
+        }
+        if line.is_empty() && !cut {
+            return self.dispatch(told);
+        }
+        let (field, value) = match line.split_once(':') {
+            Some((field, value)) => (field, value.strip_prefix(' ').unwrap_or(value)),
+            None => (line, ""),
+        };
+        if cut {
+            self.too_large |= field == "data";
+            return;
+        }
+        match field {
+            "data" => {
+                if self.data.len() + value.len() + 1 > self.most.saturating_add(1) {
+                    self.too_large = true;
+                    self.data.clear();
+                } else if !self.too_large {
+                    self.data.push_str(value);
+                    self.data.push('\n');
+                }
+                self.has_data = true;
+            }
+            "event" => value.clone_into(&mut self.name),
+            "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
+            "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                told.extend(value.parse().ok().map(Told::Retry));
+            }
+            // Comments begin with a colon, so their field has no name; others are of no meaning.
+            _ => {}
+        }
+    }
+
+    fn dispatch(&mut self, told: &mut Vec<Told>) {
+        told.extend(self.id.take().map(Told::Id));
+        let name = std::mem::take(&mut self.name);
+        let mut data = std::mem::take(&mut self.data);
+        let has_data = std::mem::take(&mut self.has_data);
+        if std::mem::take(&mut self.too_large) {
+            told.push(Told::TooLarge);
+        } else if has_data {
+            data.pop();
+            let name = (!name.is_empty() && name != "message").then_some(name);
+            told.push(Told::Event { name, data });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(stream: &str) -> Vec<Told> {
+        let mut whole = Vec::new();
+        Parser::new(1 << 20).push(stream.as_bytes(), &mut whole);
+        let mut bytewise = Vec::new();
+        let mut parser = Parser::new(1 << 20);
+        for byte in stream.as_bytes() {
+            parser.push(&[*byte], &mut bytewise);
+        }
+        assert_eq!(whole, bytewise, "however the bytes come");
+        whole
+    }
+
+    fn event(name: Option<&str>, data: &str) -> Told {
+        Told::Event {
+            name: name.map(str::to_owned),
+            data: data.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_standard() {
+        assert_eq!(
+            told("data: YHOO\ndata: +2\ndata: 10\n\n"),
+            [event(None, "YHOO\n+2\n10")]
+        );
+        assert_eq!(
+            told(
+                ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n"
+            ),
+            [
+                Told::Id("1".to_owned()),
+                event(None, "first event"),
+                Told::Id(String::new()),
+                event(None, "second event"),
+                event(None, " third event"),
+            ]
+        );
+        assert_eq!(
+            told("data\n\ndata\ndata\n\ndata:"),
+            [event(None, ""), event(None, "\n")]
+        );
+        assert_eq!(
+            told("data:test\n\ndata: test\n\n"),
+            [event(None, "test"), event(None, "test")]
+        );
+    }
+
+    #[test]
+    fn lines_end_in_three_ways_and_a_mark_may_come_first() {
+        assert_eq!(
+            told("\u{feff}event: a\r\ndata: 1\r\rdata: 2\n\r\n"),
+            [event(Some("a"), "1"), event(None, "2")]
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_left_out() {
+        assert_eq!(
+            told("retry: 1000\nretry: x\nretry\nid: a\0b\nfoo: bar\nevent: message\ndata: x\n\n"),
+            [Told::Retry(1000), event(None, "x")]
+        );
+        assert_eq!(told("event: a\n\ndata: x\n\n"), [event(None, "x")]);
+        assert_eq!(told("data: cut off"), []);
+    }
+
+    #[test]
+    fn an_event_beyond_the_limit_is_told_and_the_next_one_comes() {
+        let mut parser = Parser::new(10);
+        let mut told = Vec::new();
+        parser.push(
+            b"data: 0123456789\n\ndata: 012345678901234567890123456789\n\n",
+            &mut told,
+        );
+        parser.push(b"data: 01234\ndata: 56789\n\nid: 7\ndata: fine\n\n", &mut told);
+        assert_eq!(
+            told,
+            [
+                event(None, "0123456789"),
+                Told::TooLarge,
+                Told::TooLarge,
+                Told::Id("7".to_owned()),
+                event(None, "fine"),
+            ]
+        );
+    }
+}

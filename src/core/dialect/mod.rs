@@ -1,0 +1,33 @@
+//! What a server speaks when it is not plain WebSocket messages.
+//!
+//! Pure: bytes and answers in, messages and questions out. `session::asking` connects it with link and log.
+
+pub(crate) mod eventsource;
+pub(crate) mod poll;
+
+use std::time::Duration;
+
+/// What one connection has going on; made with each dial.
+#[derive(Debug, Default)]
+pub(crate) enum Dialect {
+    /// Messages as they are.
+    #[default]
+    Plain,
+    /// Server-sent events.
+    EventStream(Box<eventsource::Parser>),
+    /// Question and answer.
+    Poll {
+        /// Boot time of the next question; `None` while one is open.
+        due: Option<Duration>,
+    },
+}
+
+/// What the server said that outlives the connection: where to go on.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// The newest id of an event stream.
+    pub(crate) last_event_id: Option<String>,
+    /// The server wants to be left alone for so long after a loss.
+    pub(crate) retry: Duration,
+    pub(crate) poll: poll::Place,
+}

@@ -1,0 +1,220 @@
+//! Polling: what to ask a server next, and which messages stand in its answer.
+//!
+//! It keeps no time; when to ask is `session::asking`'s.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use url::Url;
+
+use crate::wire::payload::Payload;
+use crate::wire::servers::{CursorFrom, CursorTo, Poll, cursor_text};
+
+use crate::core::io::Answer;
+
+/// What outlives a connection: where the server is to go on.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    cursor: Option<String>,
+    etag: Option<String>,
+}
+
+impl Place {
+    /// Whether the server will be told what was heard already.
+    pub(crate) const fn is_known(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    /// The URL to ask, and the headers that say where to go on.
+    pub(crate) fn ask(&self, poll: &Poll, mut url: Url) -> (Url, Vec<(String, String)>) {
+        let mut headers = Vec::new();
+        if let Some(etag) = &self.etag {
+            headers.push(("If-None-Match".to_owned(), etag.clone()));
+        }
+        if let Some(cursor) = &poll.cursor
+            && let Some(value) = self.cursor.as_ref().or(cursor.start.as_ref())
+        {
+            match &cursor.to {
+                CursorTo::Header(name) => headers.push((name.clone(), value.clone())),
+                CursorTo::Query(name) => {
+                    let others: Vec<(String, String)> = url
+                        .query_pairs()
+                        .filter(|(key, _)| key != name)
+                        .map(|(key, value)| (key.into_owned(), value.into_owned()))
+                        .collect();
+                    url.query_pairs_mut()
+                        .clear()
+                        .extend_pairs(others)
+                        .append_pair(name, value);
+                }
+            }
+        }
+        (url, headers)
+    }
+
+    /// The messages of an answer with a 2xx status; remembers where to go on.
+    ///
+    /// # Errors
+    /// A sentence when the answer is not what the options say.
+    pub(crate) fn hear(&mut self, poll: &Poll, answer: &Answer, json: bool) -> Result<Vec<Payload>, String> {
+        self.etag = answer.header("etag").map(str::to_owned);
+        let wants_json = poll.items.is_some()
+            || matches!(&poll.cursor, Some(cursor) if !matches!(cursor.from, CursorFrom::Header(_)));
+        let mut value = None;
+        if wants_json && !answer.body.is_empty() {
+            let read = serde_json::from_slice::<Value>(&answer.body);
+            value = Some(read.map_err(|error| format!("the answer is not JSON: {error}"))?);
+        }
+        let messages = match &poll.items {
+            Some(items) => elements(&answer.body, items),
+            None => whole(&answer.body, json),
+        };
+        if let Some(cursor) = &poll.cursor {
+            let found = match &cursor.from {
+                CursorFrom::Header(name) => answer.header(name).map(str::to_owned),
+                CursorFrom::Pointer(pointer) => value
+                    .as_ref()
+                    .and_then(|value| cursor_text(value.pointer(pointer)?)),
+                CursorFrom::Item(pointer) => messages
+                    .last()
+                    .and_then(Payload::value)
+                    .and_then(|value| cursor_text(value.pointer(pointer)?)),
+            };
+            // An answer that says nothing about it leaves it where it was.
+            self.cursor = found.or_else(|| self.cursor.take());
+        }
+        Ok(messages)
+    }
+}
+
+/// The answer as one message; nothing for an empty one.
+fn whole(body: &Bytes, json: bool) -> Vec<Payload> {
+    if body.is_empty() {
+        return Vec::new();
+    }
+    let message = if json {
+        Payload::json_from_slice(body.clone())
+    } else {
+        None
+    };
+    let message = message.or_else(|| Payload::text_from_utf8(body.clone()));
+    vec![message.unwrap_or_else(|| Payload::Binary(body.clone()))]
+}
+
+/// The elements of the array at `items`, each as it was received. What is no array is one message, null is none.
+fn elements(body: &[u8], items: &str) -> Vec<Payload> {
+    let Some(raw) = serde_json::from_slice(body)
+        .ok()
+        .and_then(|raw| raw_at(raw, items))
+    else {
+        return Vec::new();
+    };
+    let raws: Vec<&RawValue> = match raw.get().as_bytes() {
+        b"null" => Vec::new(),
+        [b'[', ..] => serde_json::from_str(raw.get()).unwrap_or_default(),
+        _ => vec![raw],
+    };
+    raws.into_iter()
+        .map(|raw| Payload::Json(Bytes::copy_from_slice(raw.get().as_bytes())))
+        .collect()
+}
+
+/// What stands at a pointer, as it was received.
+fn raw_at<'a>(mut raw: &'a RawValue, pointer: &str) -> Option<&'a RawValue> {
+    for step in pointer.split('/').skip(1) {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        raw = if raw.get().starts_with('[') {
+            let elements: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+            elements.get(step.parse::<usize>().ok()?).copied()?
+        } else {
+            let fields: HashMap<String, &RawValue> = serde_json::from_str(raw.get()).ok()?;
+            fields.get(&step).copied()?
+        };
+    }
+    Some(raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn poll(json: &str) -> Poll {
+        Poll::from_json(json).unwrap()
+    }
+
+    fn answer(headers: &[(&str, &str)], body: &'static str) -> Answer {
+        Answer {
+            status: 200,
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            body: Bytes::from_static(body.as_bytes()),
+            ..Answer::default()
+        }
+    }
+
+    fn asked(place: &Place, poll: &Poll) -> (String, Vec<(String, String)>) {
+        let (url, headers) = place.ask(poll, Url::parse("http://localhost/tasks?a=1&since=7").unwrap());
+        (url.query().unwrap().to_owned(), headers)
+    }
+
+    #[test]
+    fn a_cursor_goes_where_it_belongs() {
+        let poll = poll(r#"{"items":"/tasks","cursor":{"item":"/id","query":"since","start":"0"}}"#);
+        let mut place = Place::default();
+        assert_eq!(asked(&place, &poll).0, "a=1&since=0");
+        let heard = place
+            .hear(&poll, &answer(&[], r#"{"tasks":[{"id":3},{"id":4}]}"#), false)
+            .unwrap();
+        assert_eq!(heard.len(), 2);
+        assert_eq!(asked(&place, &poll).0, "a=1&since=4");
+        assert!(
+            place
+                .hear(&poll, &answer(&[], r#"{"tasks":[]}"#), false)
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(asked(&place, &poll).0, "a=1&since=4", "nothing new moves nothing");
+    }
+
+    #[test]
+    fn a_header_carries_the_cursor_both_ways_and_a_tag_is_said_again() {
+        let poll = poll(r#"{"cursor":{"header":"X-Next","requestHeader":"X-From"}}"#);
+        let mut place = Place::default();
+        assert!(!place.is_known() && asked(&place, &poll).1.is_empty());
+        let tagged = answer(&[("x-next", "n1"), ("etag", "\"e\"")], "text");
+        assert_eq!(place.hear(&poll, &tagged, false), Ok(vec![Payload::text("text")]));
+        let said = asked(&place, &poll).1;
+        let said: Vec<(&str, &str)> = said.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(said, [("If-None-Match", "\"e\""), ("X-From", "n1")]);
+        assert!(place.is_known());
+    }
+
+    #[test]
+    fn elements_stay_as_they_were_received() {
+        let heard = Place::default()
+            .hear(
+                &poll(r#"{"items":"/x/1"}"#),
+                &answer(&[], r#"{"x":[0, [{"a": 1.0}, 2]]}"#),
+                false,
+            )
+            .unwrap();
+        assert_eq!(heard.len(), 2);
+        assert_eq!(heard[0], Payload::Json(Bytes::from_static(b"{\"a\": 1.0}")));
+    }
+
+    #[test]
+    fn what_is_no_json_is_an_error_only_where_json_is_needed() {
+        let html = answer(&[], "<html>");
+        let mut place = Place::default();
+        assert!(place.hear(&poll(r#"{"items":"/tasks"}"#), &html, false).is_err());
+        assert_eq!(
+            place.hear(&poll("{}"), &html, true),
+            Ok(vec![Payload::text("<html>")])
+        );
+        assert_eq!(place.hear(&poll("{}"), &answer(&[], ""), true), Ok(Vec::new()));
+    }
+}

@@ -1,0 +1,333 @@
+//! Servers on HTTP: event streams and polling, and what posting to them proves.
+//!
+//! Bytes and answers are understood in `core::dialect`; the link's life stays in `linking`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use url::Url;
+
+use crate::wire::code::Code;
+use crate::wire::options::Protocol;
+use crate::wire::payload::{Content, Event, Payload};
+use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
+
+use crate::core::context::{Context, error};
+use crate::core::dialect::Dialect;
+use crate::core::dialect::eventsource::{Parser, Told};
+use crate::core::io::{Answer, DialId, Fetch, Incoming, LinkEnd, Output, Road};
+use crate::core::link::Link;
+use crate::core::policy;
+
+use super::Session;
+
+/// How soon a server is asked again that answers a long poll with nothing.
+const BREATH: Duration = Duration::from_millis(500);
+/// What may be told of a body that says why.
+const TOLD: usize = 200;
+
+impl Session {
+    /// What a dial of this session is to become.
+    pub(super) fn road(&self) -> Road {
+        match self.options.protocol {
+            Protocol::WebSocket => Road::WebSocket,
+            Protocol::EventStream | Protocol::Poll => Road::Http {
+                post: self.options.post.as_ref().and_then(|post| {
+                    // It was read once when the session was opened.
+                    let url = policy::parse_url(&post.url).ok()?;
+                    Some((url, post.headers.clone()))
+                }),
+            },
+        }
+    }
+
+    /// The URL as status and people see it, with the scheme it was given with.
+    pub(super) fn shown_url(&self, url: &Url) -> String {
+        let shown = policy::shown_url(url);
+        match (self.options.protocol, shown.strip_prefix("ws")) {
+            (Protocol::EventStream | Protocol::Poll, Some(rest)) => format!("http{rest}"),
+            _ => shown,
+        }
+    }
+
+    /// Whether the server was told where to go on.
+    pub(super) const fn continuity(&self) -> Continuity {
+        match self.options.protocol {
+            Protocol::EventStream if self.memory.last_event_id.is_some() => Continuity::Server,
+            Protocol::Poll if self.memory.poll.is_known() => Continuity::Server,
+            _ => Continuity::Unknown,
+        }
+    }
+
+    /// Why a message cannot be sent to this server at all.
+    pub(super) fn cannot_carry(&self, _payload: &Payload) -> Option<ErrorInfo> {
+        let is_deaf = self.options.protocol != Protocol::WebSocket && self.options.post.is_none();
+        is_deaf.then(|| {
+            error(
+                Code::Unsupported,
+                "this session only listens; to send, open it with option `post`",
+            )
+        })
+    }
+
+    /// Begins to speak on a new dial.
+    pub(super) fn start_dialect(&mut self, ctx: &mut Context, dial: DialId, url: Url) {
+        match self.options.protocol {
+            Protocol::WebSocket => self.dialect = Dialect::Plain,
+            Protocol::EventStream => {
+                self.dialect = Dialect::EventStream(Box::new(Parser::new(self.options.max_message)));
+                let mut headers = vec![
+                    ("Accept".to_owned(), "text/event-stream".to_owned()),
+                    ("Cache-Control".to_owned(), "no-store".to_owned()),
+                ];
+                if let Some(id) = self.memory.last_event_id.clone().filter(|id| !id.is_empty()) {
+                    headers.push(("Last-Event-ID".to_owned(), id));
+                }
+                let fetch = Fetch {
+                    url,
+                    headers,
+                    timeout: Duration::from_millis(self.options.connect_timeout),
+                    streaming: true,
+                };
+                ctx.out.push_back(Output::Fetch(dial, Box::new(fetch)));
+            }
+            Protocol::Poll => {
+                self.dialect = Dialect::Poll { due: None };
+                self.ask(ctx, dial, url);
+            }
+        }
+    }
+
+    /// Asks a polled server.
+    fn ask(&mut self, ctx: &mut Context, dial: DialId, url: Url) {
+        let (url, headers) = self.memory.poll.ask(&self.options.poll, url);
+        let fetch = Fetch {
+            url,
+            headers,
+            timeout: Duration::from_millis(self.options.poll.timeout),
+            streaming: false,
+        };
+        self.dialect = Dialect::Poll { due: None };
+        ctx.out.push_back(Output::Fetch(dial, Box::new(fetch)));
+    }
+
+    /// When the next question is due, in boot time. Never while the log is full.
+    pub(super) fn asks_at(&self) -> Option<Duration> {
+        match (&self.dialect, self.link.connection()) {
+            (Dialect::Poll { due }, Some(connection)) if !connection.paused => *due,
+            _ => None,
+        }
+    }
+
+    /// Asks the next question if it is time.
+    pub(super) fn ask_when_due(&mut self, ctx: &mut Context) {
+        if self.asks_at().is_some_and(|at| ctx.now.boot >= at)
+            && let Some(dial) = self.link.dial()
+            && let Some(url) = self.credentials.url.clone().or_else(|| self.url.clone())
+        {
+            self.ask(ctx, dial, url);
+        }
+    }
+
+    /// An answer came to the question that was asked.
+    pub(super) fn answered(&mut self, ctx: &mut Context, dial: DialId, answer: Answer) {
+        if let Some(connection) = self.link.up()
+            && let Some(heartbeat) = &mut connection.heartbeat
+        {
+            heartbeat.heard(ctx.now.boot);
+        }
+        match &self.dialect {
+            Dialect::EventStream(_) => self.stream_answered(ctx, dial, &answer),
+            Dialect::Poll { .. } => self.poll_answered(ctx, dial, answer),
+            Dialect::Plain => {}
+        }
+    }
+
+    fn stream_answered(&mut self, ctx: &mut Context, dial: DialId, answer: &Answer) {
+        if self.link.connection().is_some() {
+            return;
+        }
+        if answer.status == 204 {
+            return self.stop(ctx, dial, answer.status);
+        }
+        if answer.status != 200 {
+            return self.refused_by(ctx, dial, answer, u64::MAX);
+        }
+        let kind = answer.header("content-type").unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("text/event-stream") {
+            let shown: String = essence.chars().take(64).collect();
+            let why = format!("the server answered with `{shown}`; an event stream is `text/event-stream`");
+            return self.fail(ctx, dial, error(Code::ServerProtocol, why));
+        }
+        self.opened(ctx, dial, None, None);
+    }
+
+    /// Bytes of the event stream.
+    pub(super) fn streamed(&mut self, ctx: &mut Context, bytes: &Bytes) {
+        let Dialect::EventStream(parser) = &mut self.dialect else {
+            return;
+        };
+        let mut told = Vec::new();
+        parser.push(bytes, &mut told);
+        let incoming = told
+            .into_iter()
+            .filter_map(|told| match told {
+                Told::Id(id) => {
+                    self.memory.last_event_id = Some(id);
+                    None
+                }
+                Told::Retry(milliseconds) => {
+                    // Nobody needs to believe a server that wants to be left alone for longer than a day.
+                    self.memory.retry = Duration::from_millis(milliseconds.min(86_400_000));
+                    None
+                }
+                Told::TooLarge => Some(Incoming::TooLarge { bytes: None }),
+                Told::Event { name, data } => Some(Incoming::Message(self.event(name, data))),
+            })
+            .collect();
+        self.received(ctx, incoming);
+    }
+
+    fn event(&self, name: Option<String>, data: String) -> Payload {
+        let data = Bytes::from(data);
+        let json = self.options.json && serde_json::from_slice::<serde::de::IgnoredAny>(&data).is_ok();
+        Payload::Event(
+            Event {
+                name,
+                namespace: None,
+                last_event_id: self.memory.last_event_id.clone().filter(|id| !id.is_empty()),
+                reply: false,
+                content: if json {
+                    Content::Json(data)
+                } else {
+                    Content::Text(data)
+                },
+            }
+            .into(),
+        )
+    }
+
+    fn poll_answered(&mut self, ctx: &mut Context, dial: DialId, answer: Answer) {
+        if !answer.is_good() && answer.status != 304 {
+            return self.refused_by(ctx, dial, &answer, u64::MAX);
+        }
+        let heard = if answer.status == 304 || answer.too_large {
+            Ok(Vec::new())
+        } else {
+            self.memory
+                .poll
+                .hear(&self.options.poll, &answer, self.options.json)
+        };
+        let messages = match heard {
+            Ok(messages) => messages,
+            Err(why) => return self.give_up(ctx, Code::ServerProtocol, &why),
+        };
+        let poll = &self.options.poll;
+        let pause = match (poll.long, messages.is_empty()) {
+            (false, _) => Duration::from_millis(poll.interval),
+            (true, true) => BREATH,
+            (true, false) => Duration::ZERO,
+        };
+        // Set before anything is delivered: the log may fill up and hang up.
+        self.dialect = Dialect::Poll {
+            due: Some(ctx.now.boot + pause.max(answer.retry_after.unwrap_or_default())),
+        };
+        if self.link.connection().is_none() {
+            self.opened(ctx, dial, None, None);
+        }
+        let mut incoming: Vec<Incoming> = messages.into_iter().map(Incoming::Message).collect();
+        if answer.too_large {
+            incoming.push(Incoming::TooLarge { bytes: None });
+        }
+        self.received(ctx, incoming);
+        self.ask_when_due(ctx);
+    }
+
+    /// A message was posted and answered.
+    pub(super) fn posted(&mut self, ctx: &mut Context, count: u64, answer: Answer) {
+        if matches!(answer.status, 401 | 403 | 429 | 503)
+            && let Some(dial) = self.link.dial()
+        {
+            // Not taken, and it may be later: it waits again.
+            return self.refused_by(ctx, dial, &answer, count - 1);
+        }
+        let failure = (!answer.is_good()).then(|| {
+            let why = format!(
+                "the server answered the POST with {}{}",
+                answer.status,
+                reason(&answer)
+            );
+            error(Code::HttpStatus, why)
+        });
+        let settled = self.outbox.answered(ctx.now.awake, count, failure);
+        self.settle_all(ctx, settled);
+        self.flow(ctx);
+    }
+
+    /// The server does not want to talk, now or at all: its status says which.
+    fn refused_by(&mut self, ctx: &mut Context, dial: DialId, answer: &Answer, taken: u64) {
+        ctx.hang_up(dial, 1000, "");
+        let hint = if (300..400).contains(&answer.status) {
+            " (redirects are not followed)"
+        } else {
+            ""
+        };
+        let end = LinkEnd {
+            status: Some(answer.status),
+            retry_after: answer.retry_after,
+            reason: Some(body_told(answer)),
+            error: Some(error(
+                Code::HttpStatus,
+                format!("the server answered with {}{hint}", answer.status),
+            )),
+            taken,
+            ..LinkEnd::default()
+        };
+        self.lost(ctx, end);
+    }
+
+    /// The server wants no more questions.
+    fn stop(&mut self, ctx: &mut Context, dial: DialId, status: u16) {
+        ctx.hang_up(dial, 1000, "");
+        self.leave_link(ctx);
+        self.link = Link::Closed;
+        let mut change = StateChange::new(State::Closed);
+        change.dial = Some(self.counters.dials);
+        change.status = Some(status);
+        self.tell_state(ctx, change);
+        self.settle_lost(ctx, u64::MAX);
+    }
+
+    /// What the server says makes no sense, and would not the next time either.
+    fn fail(&mut self, ctx: &mut Context, dial: DialId, why: ErrorInfo) {
+        ctx.hang_up(dial, 1000, "");
+        self.leave_link(ctx);
+        self.link = Link::Failed;
+        let mut change = StateChange::new(State::Failed);
+        change.dial = Some(self.counters.dials);
+        change.error = Some(why);
+        self.tell_state(ctx, change);
+        self.settle_lost(ctx, u64::MAX);
+    }
+}
+
+fn reason(answer: &Answer) -> String {
+    let told = body_told(answer);
+    if told.is_empty() {
+        told
+    } else {
+        format!(": {told}")
+    }
+}
+
+/// The beginning of a body that is text, on one line.
+fn body_told(answer: &Answer) -> String {
+    let text = String::from_utf8_lossy(&answer.body);
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(TOLD)
+        .collect();
+    line.trim().to_owned()
+}

@@ -1,0 +1,137 @@
+//! Event streams, polling and posting from an extension's port to a real HTTP server.
+
+use serde_json::{Value, json};
+
+use crate::support::ORIGIN;
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+use crate::support::server::Server;
+
+/// An extension's port, a broker and a server.
+fn world() -> Option<(Scratch, HostProcess, Server)> {
+    let server = Server::start("http.mjs", "")?;
+    let scratch = Scratch::new();
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    Some((scratch, host, server))
+}
+
+fn open(host: &mut HostProcess, url: String, options: Value) {
+    let mut frame = json!({"type":"open","id":"o","session":"s","url":url});
+    if !options.is_null() {
+        frame["options"] = options;
+    }
+    host.send(&frame);
+    let opened = host.find("opened or error", |frame| {
+        frame["type"] == "opened" || frame["type"] == "error"
+    });
+    assert_eq!(opened["type"], "opened", "{opened}");
+}
+
+fn state(host: &mut HostProcess, state: &str) -> Value {
+    host.find(state, |frame| frame["type"] == "state" && frame["state"] == state)
+}
+
+#[test]
+fn an_event_stream_outlives_the_worker_and_a_lost_connection() {
+    let Some((scratch, mut host, mut server)) = world() else {
+        return;
+    };
+    server.tell(
+        json!({"on":"/events","stream":true,"headers":{"content-type":"text/event-stream"},
+        "body":": hello\n\nretry: 1\nid: 1\nevent: task\ndata: {\"n\":1}\n\n"}),
+    );
+    let options = json!({"protocol":"sse","format":"json","cookies":"sid=7","headers":{"X-Key":"k"}});
+    open(&mut host, server.url("/events?x=1"), options);
+    let asked = server.tells("the question", |line| line["url"] == "/events?x=1");
+    assert_eq!(asked["headers"]["accept"], "text/event-stream");
+    assert_eq!(asked["headers"]["cookie"], "sid=7");
+    assert_eq!(asked["headers"]["x-key"], "k");
+    assert_eq!(asked["headers"]["origin"], ORIGIN.trim_end_matches('/'));
+    let task = host.expect("message");
+    assert_eq!(
+        (&task["event"], &task["json"], &task["lastEventId"]),
+        (&json!("task"), &json!({"n": 1}), &json!("1"))
+    );
+    host.send(&json!({"type":"ack","session":"s","seq":task["seq"]}));
+    host.ping("acknowledged");
+    // The worker dies; the stream goes on.
+    drop(host);
+    server.tell(json!({"say":"/events","text":"id: 2\ndata: while away\n\n"}));
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    open(&mut host, server.url("/events?x=1"), json!(null));
+    assert_eq!(host.expect("message")["text"], "while away");
+    server.tell(
+        json!({"on":"/events","stream":true,"headers":{"content-type":"text/event-stream"},
+        "body":"id: 3\ndata: again\n\n"}),
+    );
+    server.tell(json!({"end":"/events"}));
+    let asked = server.tells("the next question", |line| {
+        line["headers"]["last-event-id"].is_string()
+    });
+    assert_eq!(asked["headers"]["last-event-id"], "2");
+    assert_eq!(host.expect("message")["text"], "again");
+    let open = host.find("open again", |frame| frame["continuity"].is_string());
+    assert_eq!(open["continuity"], "server");
+}
+
+#[test]
+fn a_polled_server_is_asked_on_and_posted_to() {
+    let Some((_scratch, mut host, mut server)) = world() else {
+        return;
+    };
+    server.tell(
+        json!({"on":"/tasks/pending","headers":{"etag":"\"one\""},"body":r#"{"tasks":[{"id":1},{"id":2}]}"#}),
+    );
+    server.tell(json!({"on":"/results","status":201}));
+    let options = json!({"protocol":"poll","poll":{"interval":20,"items":"/tasks","cursor":{"item":"/id","query":"after"}},
+        "post":{"url":server.url("/results"),"headers":{"X-Post":"1"}}});
+    open(&mut host, server.url("/tasks/pending"), options);
+    assert_eq!(host.expect("message")["json"], json!({"id": 1}));
+    assert_eq!(host.expect("message")["json"], json!({"id": 2}));
+    let asked = server.tells("a question from where it was", |line| {
+        line["url"] == "/tasks/pending?after=2"
+    });
+    assert_eq!(asked["headers"]["if-none-match"], "\"one\"");
+    host.send(&json!({"type":"send","session":"s","id":"r1","json":{"done":1},"receipt":true}));
+    host.send(&json!({"type":"send","session":"s","id":"r2","text":"two","receipt":true}));
+    assert_eq!(host.expect("outcome")["outcome"], "confirmed");
+    assert_eq!(host.expect("outcome")["id"], "r2");
+    let post = server.tells("a post", |line| line["method"] == "POST");
+    assert_eq!(
+        (
+            &post["body"],
+            &post["headers"]["content-type"],
+            &post["headers"]["x-post"]
+        ),
+        (&json!(r#"{"done":1}"#), &json!("application/json"), &json!("1"))
+    );
+    assert_eq!(
+        server.tells("a second", |line| line["method"] == "POST")["body"],
+        "two"
+    );
+    server.tell(json!({"on":"/tasks/pending","status":500}));
+    assert_eq!(state(&mut host, "waiting")["status"], 500);
+    server.tell(json!({"on":"/tasks/pending","body":r#"{"tasks":[{"id":3}]}"#}));
+    assert_eq!(
+        host.expect("message")["json"],
+        json!({"id": 3}),
+        "what did not change came once"
+    );
+}
+
+#[test]
+fn what_is_no_event_stream_is_told_clearly() {
+    let Some((_scratch, mut host, mut server)) = world() else {
+        return;
+    };
+    server.tell(json!({"on":"/page","headers":{"content-type":"text/html"},"body":"<html>"}));
+    open(&mut host, server.url("/page"), json!({"protocol":"sse"}));
+    let failed = state(&mut host, "failed");
+    assert_eq!(failed["error"]["code"], "server-protocol");
+    assert!(failed["error"]["message"].as_str().unwrap().contains("text/html"));
+    server.tell(json!({"on":"/page","status":204}));
+    host.send(&json!({"type":"reconnect","session":"s"}));
+    assert_eq!(state(&mut host, "closed")["status"], 204);
+}

@@ -1,0 +1,123 @@
+//! A server on Node in a process of its own, told what to do by lines on its stdin.
+//!
+//! Where Node or its packages cannot be had, tests are skipped on a developer's machine and fail under CI.
+
+use std::collections::VecDeque;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::Value;
+
+use super::SOON;
+
+/// The process. It ends with this value.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    child: Child,
+    stdin: ChildStdin,
+    lines: Receiver<Value>,
+    /// Told while an answer to a command was awaited.
+    passed: VecDeque<Value>,
+}
+
+impl Server {
+    /// Starts a script of `tests/fixtures/servers` that may need npm packages; `None`: the test is to be skipped.
+    pub(crate) fn start(script: &str, options: &str) -> Option<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/servers");
+        if !installed(&folder) {
+            return None;
+        }
+        let mut child = Command::new("node")
+            .args([script, options])
+            .current_dir(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                if sender.send(value).is_err() {
+                    return;
+                }
+            }
+        });
+        let port = lines.recv_timeout(SOON).expect("the server tells its port");
+        Some(Self {
+            port: u16::try_from(port.as_u64().expect("a port")).unwrap(),
+            stdin: child.stdin.take().unwrap(),
+            child,
+            lines,
+            passed: VecDeque::new(),
+        })
+    }
+
+    /// Gives a command and waits until it is done.
+    pub(crate) fn tell(&mut self, command: Value) {
+        writeln!(self.stdin, "{command}").unwrap();
+        loop {
+            match self.lines.recv_timeout(SOON) {
+                Ok(line) if line["done"] == true => return,
+                Ok(line) => self.passed.push_back(line),
+                Err(error) => panic!("no answer to {command}: {error}"),
+            }
+        }
+    }
+
+    /// The next thing the server tells that satisfies `wanted`; others before it are let go.
+    pub(crate) fn tells(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        while let Some(line) = self.passed.pop_front() {
+            if wanted(&line) {
+                return line;
+            }
+        }
+        let mut others = Vec::new();
+        loop {
+            match self.lines.recv_timeout(SOON) {
+                Ok(line) if wanted(&line) => return line,
+                Ok(line) => others.push(line),
+                Err(error) => panic!("`{what}` was not told ({error}); but {others:?}"),
+            }
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen in its output")]
+fn installed(folder: &Path) -> bool {
+    let lock = std::fs::File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("install.lock")).unwrap();
+    lock.lock().unwrap();
+    if folder.join("node_modules/ws/package.json").exists() {
+        return true;
+    }
+    let status = Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .status();
+    let why = match status {
+        Ok(status) if status.success() => return true,
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "the servers' packages cannot be installed: {why}"
+    );
+    eprintln!("SKIPPED: the servers' packages cannot be installed: {why}");
+    false
+}
