@@ -399,6 +399,8 @@ impl Outbox {
 
     /// The link is gone; it had begun to hand `taken` messages to the socket. What is certainly unsent waits again.
     pub(crate) fn link_lost(&mut self, awake: Duration, taken: u64) -> Vec<Settled> {
+        // What was written is kept without its content: it must never wait again, whatever the link says last.
+        let taken = taken.max(self.written);
         let mut settled = Vec::new();
         let mut again = Vec::new();
         let handed: Vec<u64> = self
@@ -625,6 +627,16 @@ mod tests {
             [hand(&mut outbox), hand(&mut outbox), hand(&mut outbox)],
             [2, 3, 4]
         );
+    }
+
+    #[test]
+    fn what_was_written_never_waits_again_without_its_content() {
+        let mut outbox = Outbox::default();
+        outbox.accept(item("a"));
+        hand(&mut outbox);
+        outbox.written(NOW, 1, false);
+        assert_eq!(outcomes(&outbox.link_lost(NOW, 0)), [("a", Outcome::Unknown)]);
+        assert!(outbox.next(NOW, NOW).is_none());
     }
 
     #[test]

@@ -90,8 +90,9 @@ impl Writer {
         self.queue.clear();
         let begun = self.starts.partition_point(|start| *start < self.sent);
         if let Some(cut) = self.starts.get(begun) {
-            // Only the last message of a batch can be a long one.
-            self.long = None;
+            // Only the last message of a batch can be a long one, and that has not ended.
+            let unended = u64::from(self.long.take().is_some());
+            self.ends -= (self.starts.len() - begun) as u64 - unended;
             self.out.truncate(*cut);
             self.starts.truncate(begun);
         }
@@ -398,6 +399,11 @@ mod tests {
             assert!(poll(&mut writer, &mut socket));
             let read = understood(socket.taken);
             assert_eq!(read.len() as u64, left + 1, "after {limit} bytes");
+            assert_eq!(
+                (writer.taken(), writer.written()),
+                (left, left),
+                "after {limit} bytes"
+            );
             assert!(matches!(read.last(), Some(Message::Close(_))));
         }
     }
