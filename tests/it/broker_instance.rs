@@ -260,3 +260,89 @@ fn a_second_broker_is_refused() {
     );
     host.ping("still here");
 }
+
+/// Another user's process that knocks at the socket in `LONGWIRE_IT_KNOCK`, or listens at that in
+/// `LONGWIRE_IT_LISTEN` for one caller; run by the tests below.
+#[test]
+fn as_another_user() {
+    if let Ok(socket) = std::env::var("LONGWIRE_IT_LISTEN") {
+        let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+        drop(listener.accept().unwrap());
+    }
+    let Ok(socket) = std::env::var("LONGWIRE_IT_KNOCK") else {
+        return;
+    };
+    let mut wire = Wire::at(Path::new(&socket));
+    wire.send(&json!({"longwire": 1, "kind": "admin", "pid": 1, "version": "test"}));
+    wire.send(&json!({"type": "status", "id": "1"}));
+    assert_eq!(wire.next(), None, "hung up without a word");
+}
+
+fn another_user(variable: &str, socket: &Path) -> std::process::Command {
+    use std::os::unix::process::CommandExt as _;
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command
+        .args(["--exact", "broker_instance::as_another_user"])
+        .env(variable, socket)
+        .current_dir("/")
+        .uid(65_534);
+    command
+}
+
+#[test]
+fn another_users_process_is_turned_away() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root may become somebody else.
+        return;
+    }
+    let scratch = Scratch::new();
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    // Opened wide, so that nothing but the check of the peer stands in the way.
+    let run = scratch.home().join("run");
+    for folder in [scratch.folder(), scratch.home(), &run] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::set_permissions(scratch.socket(), fs::Permissions::from_mode(0o666)).unwrap();
+    let knocking = another_user("LONGWIRE_IT_KNOCK", &scratch.socket())
+        .output()
+        .unwrap();
+    assert!(
+        knocking.status.success(),
+        "{}",
+        String::from_utf8_lossy(&knocking.stdout)
+    );
+    assert!(
+        scratch.log().contains("another user (65534)"),
+        "{}",
+        scratch.log()
+    );
+    host.ping("still here");
+}
+
+#[tokio::test]
+async fn another_users_socket_is_not_trusted() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let paths = longwire::paths::Paths::within(scratch.home().to_path_buf());
+    let endpoint = longwire::local::Endpoint::of(&paths).unwrap();
+    let run = scratch.home().join("run");
+    fs::set_permissions(scratch.folder(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o777)).unwrap();
+    let mut listening = another_user("LONGWIRE_IT_LISTEN", endpoint.address())
+        .spawn()
+        .unwrap();
+    eventually(SOON, "it listens", || endpoint.address().exists().then_some(()));
+    let met = loop {
+        match longwire::local::connect(&endpoint).await {
+            // Bound, and not listening yet.
+            Err(longwire::local::LocalError::Absent(_)) => tokio::task::yield_now().await,
+            met => break met,
+        }
+    };
+    let refused = met.unwrap_err().to_string();
+    assert!(refused.contains("another user (65534)"), "{refused}");
+    listening.wait().unwrap();
+}

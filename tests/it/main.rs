@@ -8,6 +8,7 @@
 mod broker_instance;
 mod dialects;
 #[cfg(target_os = "linux")]
+mod faults;
 mod host;
 #[cfg(target_os = "linux")]
 mod hostile;
@@ -16,6 +17,8 @@ mod install;
 mod journal;
 mod layers;
 mod properties;
+#[cfg(target_os = "linux")]
+mod road;
 mod stage;
 #[cfg(target_os = "linux")]
 mod support;

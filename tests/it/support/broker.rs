@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 
 use longwire::wire::frame::{FROM_BROWSER, Frames, Taken, framed};
 use serde_json::{Value, json};
@@ -47,7 +48,12 @@ impl Wire {
 
     /// Calls the broker of this home and says nothing.
     pub(crate) fn call(scratch: &Scratch) -> Self {
-        Self::new(UnixStream::connect(scratch.socket()).unwrap())
+        Self::at(&scratch.socket())
+    }
+
+    /// Calls whoever listens at a socket.
+    pub(crate) fn at(socket: &Path) -> Self {
+        Self::new(UnixStream::connect(socket).unwrap())
     }
 
     /// Calls the broker of this home as the command line.
@@ -61,8 +67,12 @@ impl Wire {
         self.send_bytes(&framed(frame.to_string().as_bytes()));
     }
 
+    /// Writes bytes, whatever they are; the other side may have hung up.
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
+        match self.stream.write_all(bytes) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => panic!("{error}"),
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// The next frame, `Null` for an empty one; `None` when the other side has hung up.

@@ -3,6 +3,7 @@
 //! It asserts nothing about Longwire but that every native frame fits a browser.
 
 pub(crate) mod broker;
+pub(crate) mod echo;
 pub(crate) mod host;
 pub(crate) mod scratch;
 pub(crate) mod server;

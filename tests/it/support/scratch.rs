@@ -96,6 +96,13 @@ impl Scratch {
         brokers[0]
     }
 
+    /// Ends the one broker of this home as `kill -9` does, and waits until it is dead.
+    pub(crate) fn kill_broker(&self) {
+        let broker = self.broker();
+        kill(i32::try_from(broker).unwrap());
+        eventually(SOON, "it dies", || (!is_alive(broker)).then_some(()));
+    }
+
     /// Waits until no broker runs here.
     pub(crate) fn wait_for_no_broker(&self) {
         eventually(SOON, "no broker runs", || self.brokers().is_empty().then_some(()));

@@ -1,0 +1,169 @@
+//! A client that notes everything it is told and knows what it may never be told.
+//!
+//! It checks with every record: nothing lost without a word, order kept, what comes twice is marked, and a `seq` names
+//! one thing for ever.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+
+/// The extension's side of one session, over many ports.
+pub(crate) struct Observer {
+    url: String,
+    options: Value,
+    /// Epoch and the last record finished.
+    position: Option<(String, u64)>,
+    /// What each `seq` of an epoch was.
+    names: BTreeMap<(String, u64), u64>,
+    /// The newest number of the server's.
+    pub(crate) newest: u64,
+    /// Something since the newest number says that numbers may be missing.
+    excused: bool,
+    /// Numbers that never came, all of them told.
+    pub(crate) told_missing: u64,
+    /// Messages that gaps have counted.
+    pub(crate) gaps: u64,
+    /// Why there were gaps.
+    pub(crate) reasons: BTreeSet<String>,
+    pub(crate) redelivered: u64,
+    /// Every epoch met.
+    pub(crate) epochs: BTreeSet<String>,
+    /// Resume verdicts, in order.
+    pub(crate) resumes: Vec<String>,
+    /// Outcomes by id.
+    pub(crate) outcomes: BTreeMap<String, Vec<String>>,
+    pub(crate) live: u32,
+}
+
+impl Observer {
+    pub(crate) fn new(url: &str, options: Value) -> Self {
+        Self {
+            url: url.to_owned(),
+            options,
+            position: None,
+            names: BTreeMap::new(),
+            newest: 0,
+            excused: false,
+            told_missing: 0,
+            gaps: 0,
+            reasons: BTreeSet::new(),
+            redelivered: 0,
+            epochs: BTreeSet::new(),
+            resumes: Vec::new(),
+            outcomes: BTreeMap::new(),
+            live: 0,
+        }
+    }
+
+    /// A new host: says hello, opens the session where it stands.
+    pub(crate) fn attach(&mut self, scratch: &Scratch) -> HostProcess {
+        let mut host = HostProcess::chromium(scratch);
+        self.open(&mut host);
+        host
+    }
+
+    /// Says hello and opens on a port that is there.
+    pub(crate) fn open(&mut self, host: &mut HostProcess) {
+        host.hello();
+        let mut open = json!({
+            "type": "open", "id": "open", "session": "s", "url": self.url, "options": self.options,
+        });
+        if let Some((epoch, seq)) = &self.position {
+            open["resume"] = json!({"epoch": epoch, "seq": seq});
+        }
+        host.send(&open);
+        let opened = host.expect("opened");
+        let resume = opened["resume"].as_str().unwrap().to_owned();
+        if resume == "reset" {
+            // Said once, for everything before it.
+            self.excused = true;
+        }
+        let epoch = opened["epoch"].as_str().unwrap().to_owned();
+        self.epochs.insert(epoch.clone());
+        self.position = Some((epoch, opened["seq"].as_u64().unwrap()));
+        self.resumes.push(resume);
+    }
+
+    /// Takes in one frame; its `seq` if it is a record.
+    pub(crate) fn see(&mut self, frame: &Value) -> Option<u64> {
+        let seq = frame["seq"].as_u64();
+        match frame["type"].as_str().unwrap() {
+            "message" => self.see_number(frame),
+            "gap" => {
+                self.reasons.insert(frame["reason"].as_str().unwrap().to_owned());
+                self.excused = true;
+                self.gaps += frame["count"].as_u64().unwrap();
+            }
+            "state" => self.excused = true,
+            "outcome" => {
+                let id = frame["id"].as_str().unwrap().to_owned();
+                let outcomes = self.outcomes.entry(id).or_default();
+                if frame["redelivered"] != true || outcomes.is_empty() {
+                    outcomes.push(frame["outcome"].as_str().unwrap().to_owned());
+                }
+            }
+            "live" => {
+                self.live += 1;
+                return None;
+            }
+            _ => return None,
+        }
+        seq
+    }
+
+    fn see_number(&mut self, frame: &Value) {
+        let seq = frame["seq"].as_u64().unwrap();
+        let text: Value = serde_json::from_str(frame["text"].as_str().unwrap()).unwrap();
+        let number = text["n"].as_u64().unwrap();
+        let epoch = self.position.as_ref().unwrap().0.clone();
+        let named = *self.names.entry((epoch, seq)).or_insert(number);
+        assert_eq!(named, number, "seq {seq} names two messages");
+        if number <= self.newest {
+            assert_eq!(
+                frame["redelivered"], true,
+                "number {number} came twice without a mark"
+            );
+            self.redelivered += 1;
+            return;
+        }
+        let missing = number - self.newest - 1;
+        assert!(
+            missing == 0 || self.excused,
+            "numbers {}..{number} are missing and nobody said so",
+            self.newest + 1
+        );
+        self.told_missing += missing;
+        self.newest = number;
+        self.excused = false;
+    }
+
+    /// Acknowledges up to `seq`.
+    pub(crate) fn ack(&mut self, host: &mut HostProcess, seq: u64) {
+        host.send(&json!({"type": "ack", "session": "s", "seq": seq}));
+        self.position.as_mut().unwrap().1 = seq;
+    }
+
+    /// Takes in what was on its way until the host says that there is a broker again.
+    pub(crate) fn until_back(&mut self, host: &mut HostProcess) {
+        loop {
+            let frame = host.next().expect("the port stays open");
+            if frame["type"] == "host" && frame["state"] == "back" {
+                return;
+            }
+            self.see(&frame);
+        }
+    }
+
+    /// Receives and acknowledges until `done`.
+    pub(crate) fn receive(&mut self, host: &mut HostProcess, mut done: impl FnMut(&Self) -> bool) {
+        while !done(self) {
+            let frame = host.next().expect("the port is open");
+            if let Some(seq) = self.see(&frame) {
+                self.ack(host, seq);
+            }
+        }
+    }
+}

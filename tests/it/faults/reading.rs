@@ -1,0 +1,103 @@
+//! Slow and frozen readers, overflow while nobody is there, two ports racing.
+
+use serde_json::json;
+
+use super::observer::Observer;
+use super::server::NumberServer;
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+use crate::support::{SOON, eventually, kilobytes};
+
+#[test]
+fn a_frozen_reader_is_told_and_costs_its_host_nothing() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let options = json!({"window": {"messages": 100, "bytes": 1_000_000}, "queue": {"messages": 500}});
+    let mut observer = Observer::new(&server.url, options);
+    let mut host = observer.attach(&scratch);
+    server.say_up_to(5000, 1000);
+    host.expect("stalled");
+    eventually(SOON, "the server is read all the same", || {
+        (server.said() == 5000).then_some(())
+    });
+    let held = kilobytes(host.id(), "RssAnon");
+    assert!(held < 2048, "the host holds {held} kB of its own");
+    // It thaws: everything that was kept comes, and what was dropped is counted.
+    observer.receive(&mut host, |seen| seen.newest == 5000);
+    assert_eq!(observer.told_missing, observer.gaps);
+    assert!(observer.gaps > 4000, "{}", observer.gaps);
+}
+
+#[test]
+fn a_paused_log_makes_the_server_wait_instead() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let options = json!({"queue": {"messages": 200, "overflow": "pause"}, "window": {"messages": 50}});
+    let mut observer = Observer::new(&server.url, options);
+    let mut host = observer.attach(&scratch);
+    server.say_up_to(20_000, 2000);
+    host.expect("stalled");
+    observer.receive(&mut host, |seen| seen.newest == 20_000);
+    assert_eq!((observer.told_missing, observer.gaps), (0, 0));
+}
+
+#[test]
+fn overflow_while_nobody_is_there_is_one_gap_with_an_exact_count() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let mut observer = Observer::new(&server.url, json!({"queue": {"messages": 4096}}));
+    let mut host = observer.attach(&scratch);
+    server.say_up_to(1, 10);
+    observer.receive(&mut host, |seen| seen.newest == 1);
+    host.kill();
+    server.say_up_to(10_000, 10);
+    eventually(SOON, "everything is said", || {
+        (server.said() == 10_000).then_some(())
+    });
+    // The last ones are in the broker once they can be seen.
+    let mut host = observer.attach(&scratch);
+    observer.receive(&mut host, |seen| seen.newest == 10_000);
+    assert_eq!(observer.told_missing, observer.gaps);
+    assert!(observer.gaps >= 10_000 - 1 - 4096 - 4096, "{}", observer.gaps);
+}
+
+#[test]
+fn of_two_ports_the_newer_wins_and_the_older_hears_nothing_more() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let mut observer = Observer::new(&server.url, json!({}));
+    let mut old = observer.attach(&scratch);
+    server.say_up_to(50, 10);
+    observer.receive(&mut old, |seen| seen.newest == 50);
+    let mut new = observer.attach(&scratch);
+    assert_eq!(old.expect("detached")["reason"], "superseded");
+    server.say_up_to(100, 10);
+    observer.receive(&mut new, |seen| seen.newest == 100);
+    old.send(&json!({"type": "ack", "session": "s", "seq": 1_000_000}));
+    old.send(&json!({"type": "ping", "id": "p"}));
+    let heard: Vec<_> = std::iter::from_fn(|| old.next())
+        .take_while(|frame| frame["type"] != "pong")
+        .map(|frame| frame["type"].clone())
+        .collect();
+    assert_eq!(
+        heard,
+        ["error"],
+        "its acknowledgement counts for nothing, and no record came"
+    );
+}
+
+#[test]
+fn twenty_ports_of_one_client_leave_one_that_has_everything() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let mut observer = Observer::new(&server.url, json!({}));
+    let mut last: Option<HostProcess> = None;
+    for round in 1..=20 {
+        let mut host = observer.attach(&scratch);
+        server.say_up_to(round * 10, 10);
+        observer.receive(&mut host, |seen| seen.newest == round * 10);
+        last = Some(host);
+    }
+    drop(last);
+    assert_eq!(observer.told_missing, 0);
+}

@@ -1,0 +1,179 @@
+//! A server that numbers what it says, remembers what it hears, and goes on where it was when it is dialled again.
+//!
+//! What it has written to a connection that then dies is not said again: such a loss must be visible to the client.
+
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+/// What the test wants of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Wish {
+    /// Say numbers up to this one.
+    limit: u64,
+    /// Bytes of padding in each message.
+    size: usize,
+    /// Close the connection with this code whenever it changes.
+    close: (u64, u16),
+    over: bool,
+}
+
+/// A running server; it ends when this is dropped.
+pub(crate) struct NumberServer {
+    pub(crate) url: String,
+    wish: watch::Sender<Wish>,
+    said: Arc<Mutex<u64>>,
+    heard: Arc<Mutex<Vec<String>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl NumberServer {
+    pub(crate) fn start() -> Self {
+        let (wish, wishes) = watch::channel(Wish::default());
+        let said = Arc::new(Mutex::new(0));
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (tell, port) = mpsc::channel();
+        let state = State {
+            wishes,
+            said: Arc::clone(&said),
+            heard: Arc::clone(&heard),
+        };
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                serve(listener, state).await;
+            });
+        });
+        let url = format!("ws://{}/", port.recv().unwrap());
+        Self {
+            url,
+            wish,
+            said,
+            heard,
+            thread: Some(thread),
+        }
+    }
+
+    /// Lets it say numbers up to `limit`, each with `size` bytes of padding.
+    pub(crate) fn say_up_to(&self, limit: u64, size: usize) {
+        self.wish.send_modify(|wish| {
+            wish.limit = limit;
+            wish.size = size;
+        });
+    }
+
+    /// The last number said.
+    pub(crate) fn said(&self) -> u64 {
+        *self.said.lock().unwrap()
+    }
+
+    /// Closes the connection with this code.
+    pub(crate) fn close(&self, code: u16) {
+        self.wish
+            .send_modify(|wish| wish.close = (wish.close.0 + 1, code));
+    }
+
+    /// Every text heard, in order.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+impl Drop for NumberServer {
+    fn drop(&mut self) {
+        self.wish.send_modify(|wish| wish.over = true);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+struct State {
+    wishes: watch::Receiver<Wish>,
+    said: Arc<Mutex<u64>>,
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+async fn serve(listener: TcpListener, mut state: State) {
+    loop {
+        let mut wishes = state.wishes.clone();
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted.unwrap();
+                talk(stream, &mut state).await;
+            }
+            _ = wishes.wait_for(|wish| wish.over) => return,
+        }
+        if state.wishes.borrow().over {
+            return;
+        }
+    }
+}
+
+/// Talks on one connection until it ends, however it ends.
+async fn talk(stream: TcpStream, state: &mut State) {
+    let Ok(socket) = tokio_tungstenite::accept_async(stream).await else {
+        return;
+    };
+    let (mut writer, mut reader) = socket.split();
+    let close = state.wishes.borrow_and_update().close;
+    loop {
+        let wish = *state.wishes.borrow();
+        if wish.over {
+            return;
+        }
+        if wish.close != close {
+            let frame = CloseFrame {
+                code: wish.close.1.into(),
+                reason: "".into(),
+            };
+            let _ = writer.send(Message::Close(Some(frame))).await;
+            return;
+        }
+        let next = *state.said.lock().unwrap() + 1;
+        if next <= wish.limit {
+            let text = json!({"n": next, "pad": "x".repeat(wish.size)}).to_string();
+            let sending = async {
+                writer.feed(Message::text(text)).await?;
+                // Many at a time, as a busy server writes.
+                if next.is_multiple_of(64) || next == wish.limit {
+                    writer.flush().await
+                } else {
+                    Ok(())
+                }
+            };
+            tokio::select! {
+                sent = sending => {
+                    if sent.is_err() {
+                        return;
+                    }
+                    *state.said.lock().unwrap() = next;
+                }
+                // A client that reads nothing must not keep the test from ending.
+                _ = state.wishes.changed() => return,
+            }
+        }
+        let idle = next > wish.limit;
+        tokio::select! {
+            biased;
+            message = reader.next() => match message {
+                Some(Ok(Message::Text(text))) => state.heard.lock().unwrap().push(text.to_string()),
+                Some(Ok(_)) => { let _ = writer.flush().await; }
+                Some(Err(_)) | None => return,
+            },
+            _ = state.wishes.changed(), if idle => {}
+            () = std::future::ready(()), if !idle => {}
+        }
+    }
+}

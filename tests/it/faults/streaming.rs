@@ -1,0 +1,205 @@
+//! A stream of numbers through kills of host and broker.
+
+use serde_json::json;
+
+use super::observer::Observer;
+use super::server::NumberServer;
+use super::{rounds, scatter};
+use crate::support::scratch::Scratch;
+
+const NUMBERS: u64 = 10_000;
+
+#[test]
+fn a_host_killed_anywhere_in_a_stream_loses_nothing() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let mut observer = Observer::new(&server.url, json!({"heartbeat": false}));
+    let mut pick = scatter(1);
+    let mut host = observer.attach(&scratch);
+    server.say_up_to(NUMBERS, 20);
+    for kills in 1..=rounds(40) {
+        let until = observer.newest + pick(NUMBERS / 50);
+        observer.receive(&mut host, |seen| seen.newest >= until.min(NUMBERS));
+        // What lies in the pipe is seen by nobody; what was seen and not acknowledged comes again.
+        for _ in 0..pick(3) {
+            if observer.newest < NUMBERS
+                && let Some(frame) = host.next()
+            {
+                observer.see(&frame);
+            }
+        }
+        host.kill();
+        host = observer.attach(&scratch);
+        assert_eq!(observer.resumes.last().unwrap(), "exact", "after kill {kills}");
+    }
+    observer.receive(&mut host, |seen| seen.newest == NUMBERS && seen.live > 0);
+    assert_eq!((observer.told_missing, observer.gaps), (0, 0));
+}
+
+#[test]
+fn a_broker_killed_anywhere_in_a_stream_loses_nothing_silently() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let options = json!({
+        "durability": "disk", "heartbeat": false, "reconnect": {"minDelay": 1, "maxDelay": 20}, "proxy": "none",
+    });
+    let mut observer = Observer::new(&server.url, options);
+    let mut pick = scatter(2);
+    let mut host = observer.attach(&scratch);
+    let kills = rounds(8);
+    for round in 1..=kills {
+        // What the server has written and the dead broker has not read is lost, and told; so it always has more to say.
+        let before = server.said();
+        server.say_up_to(before + NUMBERS / 4, 20);
+        let until = before + 1 + pick(NUMBERS / 8);
+        observer.receive(&mut host, |seen| seen.newest >= until);
+        scratch.kill_broker();
+        observer.until_back(&mut host);
+        observer.open(&mut host);
+        // The kill may have cut the journal's last write; those records were shown to nobody, and the cut is told.
+        let resume = observer.resumes.last().unwrap();
+        assert!(
+            resume == "exact" || resume == "gap",
+            "{resume} after kill {round}"
+        );
+        // A host gives up on a broker that dies again and again within seconds; browsers start another.
+        if round % 4 == 0 {
+            host.kill();
+            host = observer.attach(&scratch);
+        }
+    }
+    let last = server.said() + 1;
+    server.say_up_to(last, 20);
+    observer.receive(&mut host, |seen| seen.newest == last);
+    assert_eq!(observer.epochs.len(), 1, "a journal goes on where it ended");
+    assert!(
+        observer.reasons.iter().all(|reason| reason == "crash"),
+        "{:?}",
+        observer.reasons
+    );
+}
+
+#[test]
+fn what_a_broker_held_for_a_sleeping_worker_survives_it() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let options =
+        json!({"durability": "disk", "reconnect": {"minDelay": 1, "maxDelay": 20}, "proxy": "none"});
+    let mut observer = Observer::new(&server.url, options);
+    let mut host = observer.attach(&scratch);
+    server.say_up_to(100, 20);
+    observer.receive(&mut host, |seen| seen.newest == 100);
+    host.kill();
+    server.say_up_to(NUMBERS, 20);
+    let mut watcher = Observer::new(&server.url, json!({}));
+    // Another client of the session sees that everything has arrived.
+    let mut other = crate::support::host::HostProcess::chromium(&scratch);
+    other.send(&json!({"type": "hello", "protocol": 1, "client": "other"}));
+    other.expect("welcome");
+    other.send(&json!({"type": "open", "id": "o", "session": "s"}));
+    other.expect("opened");
+    crate::support::eventually(crate::support::SOON, "the broker has everything", || {
+        other.send(&json!({"type": "status", "id": "q"}));
+        let status = other.expect("status");
+        (status["total"]["received"]["messages"] == NUMBERS).then_some(())
+    });
+    watcher.newest = NUMBERS;
+    other.kill();
+    scratch.kill_broker();
+    let mut host = observer.attach(&scratch);
+    assert_eq!(observer.resumes.last().unwrap(), "exact");
+    observer.receive(&mut host, |seen| seen.newest == NUMBERS && seen.live > 0);
+    assert_eq!((observer.told_missing, observer.gaps), (0, 0));
+}
+
+#[test]
+fn a_memory_session_that_dies_with_its_broker_says_so() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let options = json!({"reconnect": {"minDelay": 1, "maxDelay": 20}, "proxy": "none"});
+    let mut observer = Observer::new(&server.url, options);
+    let mut pick = scatter(3);
+    let mut host = observer.attach(&scratch);
+    for round in 1..=rounds(6) {
+        let before = server.said();
+        server.say_up_to(before + NUMBERS / 4, 20);
+        let until = before + 1 + pick(NUMBERS / 8);
+        observer.receive(&mut host, |seen| seen.newest >= until);
+        scratch.kill_broker();
+        observer.until_back(&mut host);
+        observer.open(&mut host);
+        assert_eq!(observer.resumes.last().unwrap(), "reset", "after kill {round}");
+        assert_eq!(observer.epochs.len(), usize::try_from(round).unwrap() + 1);
+        if round % 4 == 0 {
+            host.kill();
+            host = observer.attach(&scratch);
+        }
+    }
+    let last = server.said() + 1;
+    server.say_up_to(last, 20);
+    observer.receive(&mut host, |seen| seen.newest == last);
+}
+
+#[test]
+fn a_host_killed_during_replay_again_and_again_still_arrives() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let mut observer = Observer::new(
+        &server.url,
+        json!({"window": {"messages": 64, "bytes": 1_000_000}}),
+    );
+    let mut host = observer.attach(&scratch);
+    observer.receive(&mut host, |_| true);
+    host.kill();
+    server.say_up_to(3000, 20);
+    let mut pick = scatter(4);
+    while observer.newest < 3000 {
+        let mut host = observer.attach(&scratch);
+        let until = (observer.newest + 1 + pick(200)).min(3000);
+        observer.receive(&mut host, |seen| seen.newest >= until);
+        host.kill();
+    }
+    assert_eq!(observer.told_missing, 0);
+}
+
+#[test]
+fn a_large_message_cut_in_the_middle_of_its_parts_comes_again_whole() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let mut observer = Observer::new(&server.url, json!({}));
+    for round in 1..=3 {
+        let mut host = observer.attach(&scratch);
+        server.say_up_to(round, 5_000_000);
+        if round < 3 {
+            // The reader joins parts: a whole message has not come yet when the host dies.
+            crate::support::eventually(crate::support::SOON, "the server has said it", || {
+                (server.said() >= round).then_some(())
+            });
+            host.kill();
+        } else {
+            observer.receive(&mut host, |seen| seen.newest == 3);
+        }
+    }
+    assert_eq!((observer.told_missing, observer.gaps), (0, 0));
+}
+
+#[test]
+fn a_server_that_restarts_is_found_again_and_the_cut_is_told() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let mut observer = Observer::new(&server.url, json!({"reconnect": {"minDelay": 1, "maxDelay": 20}}));
+    let mut host = observer.attach(&scratch);
+    for (round, code) in [(1, 1012), (2, 1001), (3, 1000)] {
+        server.say_up_to(round * 100, 10);
+        observer.receive(&mut host, |seen| seen.newest == round * 100);
+        server.close(code);
+        let lost = host.find("the loss", |frame| {
+            frame["type"] == "state" && frame["code"] == code
+        });
+        assert_eq!(lost["state"], "waiting");
+        let open = host.find("the return", |frame| {
+            frame["type"] == "state" && frame["state"] == "open"
+        });
+        assert_eq!(open["continuity"], "unknown");
+    }
+}

@@ -1,0 +1,150 @@
+//! The whole road with real processes: extension's frames, host, broker, a WebSocket server, and back.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use longwire::wire::frame::framed;
+use longwire::wire::part::split;
+use serde_json::{Value, json};
+
+use crate::support::echo::Echo;
+use crate::support::host::HostProcess;
+use crate::support::kill;
+use crate::support::scratch::Scratch;
+
+/// Opens a session and waits until its link is up.
+fn open(host: &mut HostProcess, session: &str, server: &Echo) -> Value {
+    host.send(&json!({"type": "open", "id": session, "session": session, "url": server.url()}));
+    let opened = host.find("opened", |frame| {
+        frame["type"] == "opened" && frame["id"] == session
+    });
+    let state = host.find("open", |frame| {
+        frame["type"] == "state" && frame["session"] == session && frame["state"] == "open"
+    });
+    ack(host, &state);
+    opened
+}
+
+fn ack(host: &mut HostProcess, message: &Value) {
+    host.send(&json!({"type": "ack", "session": message["session"], "seq": message["seq"]}));
+}
+
+#[test]
+fn messages_of_every_size_go_there_and_come_back() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    open(&mut host, "s", &server);
+    // Text that doubles when it is escaped, and characters at which a part must not be cut.
+    let awkward = r#"\"\\é€😀"#.repeat(150_000);
+    for text in ["x", "é", "\"\\\n\u{7f}\u{2028}", awkward.as_str()] {
+        host.send(&json!({"type": "send", "session": "s", "text": text}));
+        let message = host.expect("message");
+        assert!(
+            message["text"] == text,
+            "{} bytes came back differently",
+            text.len()
+        );
+        ack(&mut host, &message);
+    }
+    for size in [1, 786_432, 3 << 20] {
+        let bytes: Vec<u8> = (0..size)
+            .map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect();
+        let base64 = BASE64.encode(&bytes);
+        host.send(&json!({"type": "send", "session": "s", "base64": base64}));
+        let message = host.expect("message");
+        assert!(message["base64"] == base64, "{size} bytes came back differently");
+        ack(&mut host, &message);
+    }
+}
+
+#[test]
+fn the_largest_message_travels_in_parts_both_ways() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    open(&mut host, "s", &server);
+    // 64 MiB; a debug build takes its time over every byte.
+    let size = if cfg!(debug_assertions) {
+        12 << 20
+    } else {
+        64 << 20
+    };
+    let text = "0123456789abcdef".repeat(size / 16);
+    let frame = json!({"type": "send", "session": "s", "id": "1", "text": text}).to_string();
+    let mut parts = Vec::new();
+    split(&frame, 1, &mut parts);
+    host.send_bytes(&parts);
+    host.ping("meanwhile");
+    let message = host.expect("message");
+    assert!(message["text"] == text, "it came back differently");
+}
+
+#[test]
+fn many_small_messages_come_complete_and_in_order() {
+    const LAST: u64 = 20_000;
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    open(&mut host, "s", &server);
+    host.send_bytes(&framed(
+        json!({"type": "send", "session": "s", "text": format!("count {LAST}")})
+            .to_string()
+            .as_bytes(),
+    ));
+    for number in 1..=LAST {
+        let message = host.expect("message");
+        assert_eq!(message["text"], number.to_string());
+        if number % 500 == 0 {
+            ack(&mut host, &message);
+        }
+    }
+}
+
+#[test]
+fn a_killed_host_costs_nothing() {
+    const LAST: u64 = 5000;
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    let epoch = open(&mut host, "s", &server)["epoch"].clone();
+    host.send(&json!({"type": "send", "session": "s", "text": format!("count {LAST}")}));
+    let mut got = 0;
+    let mut seq = json!(0);
+    while got < LAST {
+        for _ in 0..1000.min(LAST - got) {
+            let message = host.expect("message");
+            got += 1;
+            assert_eq!(message["text"], got.to_string());
+            seq = message["seq"].clone();
+        }
+        kill(i32::try_from(host.id()).unwrap());
+        host = HostProcess::chromium(&scratch);
+        host.hello();
+        host.send(&json!({
+            "type": "open", "id": "again", "session": "s", "url": server.url(),
+            "resume": {"epoch": epoch, "seq": seq},
+        }));
+        assert_eq!(host.expect("opened")["resume"], "exact");
+    }
+}
+
+#[test]
+fn a_hundred_sessions_live_on_one_port() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    let names: Vec<String> = (0..100).map(|number| format!("session {number}")).collect();
+    for name in &names {
+        open(&mut host, name, &server);
+    }
+    for name in &names {
+        host.send(&json!({"type": "send", "session": name, "text": name}));
+    }
+    for name in &names {
+        let message = host.find("message", |frame| {
+            frame["type"] == "message" && frame["session"] == *name
+        });
+        assert_eq!(message["text"], *name);
+    }
+}
