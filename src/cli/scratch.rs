@@ -19,6 +19,7 @@ impl Scratch {
         getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
         let name = format!("longwire-{:016x}", u64::from_ne_bytes(random));
         let folder = std::env::temp_dir().join(name);
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has modes"))]
         let mut builder = std::fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

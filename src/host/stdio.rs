@@ -197,10 +197,11 @@ mod windows {
         /// Whether the browser has closed it, whatever is still unread.
         #[expect(unsafe_code, reason = "asks a pipe whether it is broken")]
         pub(crate) fn is_hung_up(&self) -> bool {
-            let null = std::ptr::null_mut;
+            use std::ptr::null_mut;
+
             let pipe = io::stdin().as_raw_handle().cast();
             // SAFETY: a standard handle of this process; nothing is written through the null pointers.
-            unsafe { PeekNamedPipe(pipe, null(), 0, null(), null(), null()) == 0 }
+            unsafe { PeekNamedPipe(pipe, null_mut(), 0, null_mut(), null_mut(), null_mut()) == 0 }
         }
     }
 

@@ -39,6 +39,7 @@ pub(super) fn open_at(path: &Path, at: u64) -> io::Result<File> {
 }
 
 fn options() -> OpenOptions {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has modes"))]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

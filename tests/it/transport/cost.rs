@@ -20,7 +20,6 @@ fn resident() -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test]
 #[ignore = "measures"]
 async fn an_idle_link_is_small() {

@@ -2,6 +2,7 @@
 
 mod autobahn;
 mod compressed;
+#[cfg(target_os = "linux")]
 mod cost;
 mod faults;
 mod flow;
