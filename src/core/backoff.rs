@@ -8,6 +8,14 @@ use crate::wire::options::Reconnect;
 
 use super::random::Random;
 
+/// How far those are spread who were all sent away at the same moment.
+const SPREAD: u64 = 5000;
+
+/// A wait on top of the backoff, for a server that has closed everybody: from 0 to 5 s.
+pub(crate) fn spread(random: &mut Random) -> Duration {
+    Duration::from_millis(random.up_to(SPREAD))
+}
+
 /// Attempts since the link was last stable.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Backoff {

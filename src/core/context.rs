@@ -3,13 +3,16 @@
 //! It holds no session; the hub makes one for every input.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, ErrorFrame};
 use crate::wire::record::{ErrorInfo, Name};
 
 use super::io::{Caller, DialId, Now, Output, PortId};
+use super::pace::Pace;
 use super::random::Random;
+use super::rules::Rules;
 
 /// Bytes that may wait in a port's queue before record delivery to it pauses.
 const PORT_ROOM: usize = 2 * 1024 * 1024;
@@ -76,6 +79,12 @@ pub(crate) struct Context {
     /// Dials alive, and whose they are.
     pub(crate) dials: HashMap<DialId, SessionKey>,
     pub(crate) last_dial: u64,
+    /// What the settings allow.
+    pub(crate) rules: Arc<Rules>,
+    /// Whose turn it is to dial.
+    pub(crate) pace: Pace,
+    /// Payload bytes that the extension's other sessions hold.
+    pub(crate) others: usize,
     /// Which boot of the machine this is.
     pub(crate) machine_boot: String,
 }
@@ -121,6 +130,7 @@ impl Context {
     /// Ends a dial; its later words are ignored.
     pub(crate) fn hang_up(&mut self, dial: DialId, code: u16, reason: &str) {
         self.dials.remove(&dial);
+        self.pace.end(dial);
         self.out.push_back(Output::HangUp {
             dial,
             code,

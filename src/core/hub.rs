@@ -14,6 +14,7 @@
 //! 8. Same inputs and seed, same outputs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::wire::code::Code;
@@ -25,6 +26,7 @@ use crate::wire::record::{ErrorInfo, Name};
 use super::context::{Context, Port, Seat, SessionKey, error};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{JournalId, Kept};
+use super::pace::Pace;
 use super::policy;
 use super::random::Random;
 use super::session::{Owner, Session};
@@ -45,16 +47,14 @@ pub const CAPABILITIES: &[&str] = &[
     "disk",
     "window",
 ];
-/// Limits, as `welcome` states them: bytes and counts.
+/// Limits, as `welcome` states them unless the settings say otherwise: bytes and counts.
 pub const LIMITS: &[(&str, u64)] = &[
     ("frame", 1_048_576),
     ("incomingFrame", 67_108_864),
     ("message", 67_108_864),
-    ("sessions", MOST_SESSIONS as u64),
+    ("sessions", 256),
     ("name", 128),
 ];
-/// Sessions one origin may hold in one profile.
-const MOST_SESSIONS: usize = 256;
 
 /// What the hub is told once, at its birth.
 #[derive(Debug, Clone)]
@@ -79,6 +79,8 @@ pub struct Hub {
     sessions: BTreeMap<SessionKey, Box<Session>>,
     names: HashMap<(Owner, Name), SessionKey>,
     counts: HashMap<Owner, usize>,
+    /// Payload bytes that each extension's sessions hold.
+    held: HashMap<Name, usize>,
     journals: HashMap<JournalId, SessionKey>,
     last_session: u64,
     timers: Timers,
@@ -103,6 +105,9 @@ impl Hub {
             ports: BTreeMap::new(),
             dials: HashMap::new(),
             last_dial: 0,
+            rules: Arc::default(),
+            pace: Pace::default(),
+            others: 0,
             machine_boot: config.machine_boot.clone(),
         };
         Self {
@@ -112,6 +117,7 @@ impl Hub {
             sessions: BTreeMap::new(),
             names: HashMap::new(),
             counts: HashMap::new(),
+            held: HashMap::new(),
             journals: HashMap::new(),
             last_session: 0,
             timers: Timers::default(),
@@ -131,6 +137,10 @@ impl Hub {
             Input::Written(port, cost) => self.written(port, cost),
             Input::Link(dial, event) => self.link(dial, event),
             Input::Woke => self.each(Session::woke),
+            Input::Rules(rules) => {
+                self.ctx.rules = rules;
+                self.each(Session::rules_changed);
+            }
             Input::JournalLost { journal, why } => {
                 if let Some(key) = self.journals.remove(&journal) {
                     self.with(key, |session, ctx| session.journal_lost(ctx, &why));
@@ -139,6 +149,7 @@ impl Hub {
             Input::Timeout => self.timeout(),
             Input::Leave { reason } => self.leave(reason),
         }
+        self.take_turns();
         self.tell_idle();
     }
 
@@ -159,10 +170,14 @@ impl Hub {
             .awake
             .first()
             .map(|(at, key)| (at.saturating_sub(now.awake), *key, false));
-        let (span, key, is_boot) = [boot, awake]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(span, ..)| *span)?;
+        let turn = self.ctx.pace.due().map(|at| at.saturating_sub(now.boot));
+        let timer = [boot, awake].into_iter().flatten().min_by_key(|(span, ..)| *span);
+        if let Some(turn) = turn
+            && timer.is_none_or(|(span, ..)| turn < span)
+        {
+            return Some((turn, "turn to dial"));
+        }
+        let (span, key, is_boot) = timer?;
         let session = self.sessions.get(&key)?;
         let whose = if is_boot {
             session.boot_deadline()
@@ -257,6 +272,11 @@ impl Hub {
         let Some(known) = self.ctx.ports.get_mut(&port) else {
             return;
         };
+        if let Caller::Extension { origin } = &known.caller
+            && let Err(why) = policy::check_enabled(self.ctx.rules.of(origin))
+        {
+            return self.ctx.refuse(port, why, None, None);
+        }
         let seat = Seat { profile, client };
         let moved = known.seat.as_ref().is_some_and(|before| *before != seat);
         known.seat = Some(seat.clone());
@@ -279,12 +299,18 @@ impl Hub {
         let welcome = Welcome {
             version: self.config.version,
             broker: self.config.boot.as_str().into(),
+            limits: self.limits(&owner.origin),
             origin: owner.origin,
             capabilities: CAPABILITIES,
-            limits: LIMITS,
             sessions,
         };
         self.ctx.say(port, BrokerFrame::Welcome(Box::new(welcome)));
+    }
+
+    fn limits(&self, origin: &str) -> Vec<(&'static str, u64)> {
+        let sessions = self.ctx.rules.of(origin).sessions as u64;
+        let stated = |&(name, limit)| (name, if name == "sessions" { sessions } else { limit });
+        LIMITS.iter().map(stated).collect()
     }
 
     fn seated_frame(&mut self, port: PortId, seat: &Seat, frame: ClientFrame) {
@@ -370,10 +396,17 @@ impl Hub {
     }
 
     fn try_open(&mut self, port: PortId, seat: &Seat, owner: Owner, mut open: Open) -> Result<(), ErrorInfo> {
-        let url = open.url.take().map(|url| policy::parse_url(&url)).transpose()?;
+        let rules = self.ctx.rules.clone();
+        let rule = rules.of(&owner.origin);
+        policy::check_enabled(rule)?;
+        let url = open
+            .url
+            .take()
+            .map(|url| policy::parse_url(&url, rule))
+            .transpose()?;
         let options = open.options.take();
         if let Some(options) = &options {
-            policy::check_dial(options)?;
+            policy::check_dial(options, rule, &owner.origin)?;
         }
         if let Some(key) = self.names.get(&(owner.clone(), open.session.clone())).copied() {
             let differs = self
@@ -403,8 +436,11 @@ impl Hub {
                 ),
             )
         })?;
-        if self.counts.get(&owner).copied().unwrap_or(0) >= MOST_SESSIONS {
-            let why = format!("this extension holds {MOST_SESSIONS} sessions in this profile; close some");
+        if self.counts.get(&owner).copied().unwrap_or(0) >= rule.sessions {
+            let why = format!(
+                "this extension holds {} sessions in this profile; close some",
+                rule.sessions
+            );
             return Err(error(Code::TooManySessions, why));
         }
         let key = self.new_key();
@@ -505,6 +541,14 @@ impl Hub {
         }
     }
 
+    /// Lets those dial whose turn it is.
+    fn take_turns(&mut self) {
+        let rules = self.ctx.rules.clone();
+        while let Some(key) = self.ctx.pace.next(self.ctx.now.boot, &rules) {
+            self.with(key, Session::take_turn);
+        }
+    }
+
     fn leave(&mut self, reason: &'static str) {
         let ports: Vec<PortId> = self.ctx.ports.keys().copied().collect();
         for port in ports {
@@ -518,11 +562,30 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
+        let held = session.held;
+        let total = self.held.get(&session.owner.origin).copied().unwrap_or(0);
+        self.ctx.others = total.saturating_sub(held);
         act(session, &mut self.ctx);
         if session.over {
-            self.remove(key);
+            return self.remove(key);
+        }
+        session.held = session.holds();
+        if session.held != held {
+            let (origin, now) = (session.owner.origin.clone(), session.held);
+            self.holds(&origin, held, now);
+        }
+        self.retime(key);
+    }
+
+    /// A session of this extension holds another number of bytes than before.
+    fn holds(&mut self, origin: &Name, before: usize, now: usize) {
+        let total = self.held.get(origin).copied().unwrap_or(0) + now - before;
+        if total == 0 {
+            self.held.remove(origin);
+        } else if let Some(held) = self.held.get_mut(origin) {
+            *held = total;
         } else {
-            self.retime(key);
+            self.held.insert(origin.clone(), total);
         }
     }
 
@@ -561,6 +624,8 @@ impl Hub {
         }
         self.journals.retain(|_, held| *held != key);
         self.timers.set(key, None, None);
+        self.ctx.pace.leave(key);
+        self.holds(&session.owner.origin, session.held, 0);
     }
 
     fn retime(&mut self, key: SessionKey) {

@@ -2,6 +2,7 @@
 //!
 //! It does not decide anything. `Hub::handle` takes an `Input`, `Hub::poll` yields `Output` until `None`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 
 use super::journal::{Entry, JournalId};
+use super::rules::Rules;
 
 /// One port: a host process, or a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,8 +55,10 @@ pub enum Input {
     Written(PortId, usize),
     /// Word from a dial.
     Link(DialId, LinkEvent),
-    /// The machine slept: links are to be probed at once.
+    /// The machine slept, or its network changed: links are to be probed, and waits for a dial to end, at once.
     Woke,
+    /// The settings allow this from now on.
+    Rules(Arc<Rules>),
     /// A journal can be written no more (disk full, quota, damage): its session lives on in memory.
     JournalLost { journal: JournalId, why: String },
     /// A deadline may have passed. Early or repeated ones are harmless.

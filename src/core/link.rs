@@ -33,6 +33,8 @@ pub(crate) enum Link {
     Up(Box<Connection>),
     /// Until this boot time.
     Waiting(Duration),
+    /// Until it is its turn to dial: `pace` knows.
+    Queued,
     Unauthorized,
     Failed,
     Closed,
@@ -67,7 +69,7 @@ impl Link {
             Self::Paused => State::Paused,
             Self::Dialing(_) => State::Connecting,
             Self::Up(_) => State::Open,
-            Self::Waiting(_) => State::Waiting,
+            Self::Waiting(_) | Self::Queued => State::Waiting,
             Self::Unauthorized => State::Unauthorized,
             Self::Failed => State::Failed,
             Self::Closed => State::Closed,

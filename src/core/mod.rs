@@ -2,6 +2,7 @@
 //!
 //! No clock, no socket, no runtime, and no randomness but the seed it is given.
 
+pub(crate) mod address;
 mod backoff;
 mod client;
 mod context;
@@ -15,8 +16,11 @@ mod kept;
 mod link;
 mod log;
 mod outbox;
+mod pace;
+mod pattern;
 mod policy;
 mod random;
 mod requests;
+pub mod rules;
 mod session;
 mod subscriptions;

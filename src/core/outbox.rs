@@ -237,6 +237,11 @@ impl Outbox {
         self.items.len()
     }
 
+    /// Payload bytes that wait to be written.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.queue_bytes
+    }
+
     /// Messages handed to the current link and not yet written, and their bytes.
     pub(crate) fn unwritten(&self) -> (usize, usize) {
         (self.unwritten.len(), self.unwritten_bytes)

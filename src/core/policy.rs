@@ -8,6 +8,9 @@ use crate::wire::code::Code;
 use crate::wire::options::{CloseClass, Options};
 use crate::wire::record::ErrorInfo;
 
+use super::address;
+use super::rules::Rule;
+
 /// Headers that only the broker may set: hop-by-hop ones, and those of the handshake itself.
 const DENIED_HEADERS: &[&str] = &[
     "connection",
@@ -27,8 +30,18 @@ const DENIED_HEADERS: &[&str] = &[
 /// Reads and judges a session's URL.
 ///
 /// # Errors
-/// `bad-url` when it cannot be dialled at all, `url-denied` when plain text would leave the machine.
-pub(crate) fn parse_url(text: &str) -> Result<Url, ErrorInfo> {
+/// `bad-url` when it cannot be dialled at all, `url-denied` when the rule does not allow it.
+pub(crate) fn parse_url(text: &str, rule: &Rule) -> Result<Url, ErrorInfo> {
+    let url = read_url(text)?;
+    check_url(&url, rule)?;
+    Ok(url)
+}
+
+/// Reads a URL, and leaves it to others whether it is allowed.
+///
+/// # Errors
+/// `bad-url`.
+pub(crate) fn read_url(text: &str) -> Result<Url, ErrorInfo> {
     let mut url = Url::parse(text)
         .map_err(|error| ErrorInfo::new(Code::BadUrl, format!("the URL cannot be parsed: {error}")))?;
     let scheme = match url.scheme() {
@@ -54,23 +67,50 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, ErrorInfo> {
     if url.port() == Some(0) {
         return Err(ErrorInfo::new(Code::BadUrl, "port 0 cannot be dialled"));
     }
-    if scheme == "ws" && !is_loopback(&url) {
-        return Err(ErrorInfo::new(
-            Code::UrlDenied,
-            "`ws:` is allowed to this machine only (localhost, 127.0.0.0/8, [::1]): use `wss:`",
-        ));
-    }
     Ok(url)
 }
 
-/// Whether the URL names this machine.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
+/// Whether the extension may use Longwire at all.
+///
+/// # Errors
+/// `origin-denied`.
+pub(crate) fn check_enabled(rule: &Rule) -> Result<(), ErrorInfo> {
+    if rule.enabled {
+        return Ok(());
     }
+    let message = "the settings do not let this extension use Longwire";
+    Err(ErrorInfo::new(Code::OriginDenied, message))
+}
+
+/// Judges a URL that has been read before: rules change, and a session outlives them.
+///
+/// # Errors
+/// `url-denied` with what is allowed.
+pub(crate) fn check_url(url: &Url, rule: &Rule) -> Result<(), ErrorInfo> {
+    let literal = match url.host() {
+        Some(Host::Ipv4(four)) => address::denied(four.into()),
+        Some(Host::Ipv6(six)) => address::denied(six.into()),
+        _ => None,
+    };
+    if let Some(what) = literal {
+        let message = format!("the URL leads to {what}, which is never dialled");
+        return Err(ErrorInfo::new(Code::UrlDenied, message));
+    }
+    if rule.allow.iter().any(|pattern| pattern.fits(url)) {
+        return Ok(());
+    }
+    let allowed: Vec<String> = rule.allow.iter().map(|pattern| format!("`{pattern}`")).collect();
+    let message = format!(
+        "the settings do not let this extension dial `{}://{}`; allowed: {}",
+        url.scheme(),
+        url.host_str().unwrap_or_default(),
+        if allowed.is_empty() {
+            "nothing".to_owned()
+        } else {
+            allowed.join(", ")
+        },
+    );
+    Err(ErrorInfo::new(Code::UrlDenied, message))
 }
 
 /// Scheme, host, port and path: what may be shown and logged.
@@ -86,8 +126,8 @@ pub(crate) fn shown_url(url: &Url) -> String {
 ///
 /// # Errors
 /// `header-denied` naming the header, `bad-option` for names or values that HTTP does not allow.
-pub(crate) fn check_dial(options: &Options) -> Result<(), ErrorInfo> {
-    check_headers(&options.headers)?;
+pub(crate) fn check_dial(options: &Options, rule: &Rule, origin: &str) -> Result<(), ErrorInfo> {
+    check_headers(&options.headers, rule, origin)?;
     if options
         .cookies
         .as_deref()
@@ -100,8 +140,8 @@ pub(crate) fn check_dial(options: &Options) -> Result<(), ErrorInfo> {
     }
     check_subprotocols(&options.subprotocols)?;
     if let Some(post) = &options.post {
-        check_headers(&post.headers)?;
-        parse_url(&post.url).map_err(|error| ErrorInfo {
+        check_headers(&post.headers, rule, origin)?;
+        parse_url(&post.url, rule).map_err(|error| ErrorInfo {
             message: format!("option `post`: {}", error.message),
             ..error
         })?;
@@ -112,6 +152,10 @@ pub(crate) fn check_dial(options: &Options) -> Result<(), ErrorInfo> {
             let message = "option `proxy`: it must be `system`, `none`, or an `http://` or `socks5://` URL";
             return Err(ErrorInfo::new(Code::BadOption, message));
         }
+        if !rule.own_proxy {
+            let message = "option `proxy`: the settings do not let this extension name a proxy";
+            return Err(ErrorInfo::new(Code::UrlDenied, message));
+        }
     }
     Ok(())
 }
@@ -120,11 +164,22 @@ pub(crate) fn check_dial(options: &Options) -> Result<(), ErrorInfo> {
 ///
 /// # Errors
 /// As [`check_dial`].
-pub(crate) fn check_headers(headers: &[(String, String)]) -> Result<(), ErrorInfo> {
+pub(crate) fn check_headers(
+    headers: &[(String, String)],
+    rule: &Rule,
+    origin: &str,
+) -> Result<(), ErrorInfo> {
     for (name, value) in headers {
         let lower = name.to_ascii_lowercase();
         if DENIED_HEADERS.contains(&lower.as_str()) || lower.starts_with("sec-") {
             let message = format!("the header `{name}` may not be set by an extension");
+            return Err(ErrorInfo::new(Code::HeaderDenied, message));
+        }
+        if lower == "origin"
+            && !rule.any_origin
+            && value.trim_end_matches('/') != origin.trim_end_matches('/')
+        {
+            let message = "the settings do not let this extension send an `Origin` other than its own";
             return Err(ErrorInfo::new(Code::HeaderDenied, message));
         }
         if !is_token(name) || !is_header_value(value) {
@@ -176,6 +231,11 @@ pub(crate) fn close_class(options: &Options, code: u16) -> CloseClass {
     }
 }
 
+/// Close codes that a server sends to all its clients when it goes or has too many.
+pub(crate) const fn closes_everybody(code: u16) -> bool {
+    matches!(code, 1001 | 1012 | 1013)
+}
+
 /// What a refused handshake means for dialling again.
 pub(crate) fn status_class(options: &Options, status: u16) -> CloseClass {
     if let Some(class) = options.close_codes.get(&status) {
@@ -192,6 +252,8 @@ pub(crate) fn status_class(options: &Options, status: u16) -> CloseClass {
 mod tests {
     use super::*;
 
+    const ORIGIN: &str = "chrome-extension://a/";
+
     #[test]
     fn plain_text_stays_on_this_machine() {
         for allowed in [
@@ -201,7 +263,7 @@ mod tests {
             "wss://example.com/?q=1",
             "ws://a.localhost",
         ] {
-            assert!(parse_url(allowed).is_ok(), "{allowed}");
+            assert!(parse_url(allowed, &Rule::default()).is_ok(), "{allowed}");
         }
         for (denied, code) in [
             ("ws://example.com", Code::UrlDenied),
@@ -212,14 +274,25 @@ mod tests {
             ("localhost", Code::BadUrl),
             ("ws://localhost:0", Code::BadUrl),
             ("", Code::BadUrl),
+            ("wss://169.254.169.254/latest", Code::UrlDenied),
+            ("wss://[fe80::1]/", Code::UrlDenied),
+            ("wss://0xa9fea9fe/", Code::UrlDenied),
         ] {
-            assert_eq!(parse_url(denied).unwrap_err().code, code, "{denied}");
+            assert_eq!(
+                parse_url(denied, &Rule::default()).unwrap_err().code,
+                code,
+                "{denied}"
+            );
         }
     }
 
     #[test]
     fn what_is_shown_has_no_secrets() {
-        let url = parse_url("wss://user:secret@example.com/path?token=secret").unwrap();
+        let url = parse_url(
+            "wss://user:secret@example.com/path?token=secret",
+            &Rule::default(),
+        )
+        .unwrap();
         assert_eq!(shown_url(&url), "wss://example.com/path");
     }
 
@@ -231,7 +304,7 @@ mod tests {
                 ..Options::default()
             };
             assert_eq!(
-                check_dial(&options).unwrap_err().code,
+                check_dial(&options, &Rule::default(), ORIGIN).unwrap_err().code,
                 Code::HeaderDenied,
                 "{name}"
             );
@@ -242,16 +315,34 @@ mod tests {
                 ..Options::default()
             };
             assert_eq!(
-                check_dial(&options).unwrap_err().code,
+                check_dial(&options, &Rule::default(), ORIGIN).unwrap_err().code,
                 Code::BadOption,
                 "{name}: {value}"
             );
         }
         let fine = Options {
-            headers: vec![("Origin".to_owned(), "https://a".to_owned())],
+            headers: vec![("Origin".to_owned(), "chrome-extension://a".to_owned())],
             ..Options::default()
         };
-        assert!(check_dial(&fine).is_ok());
+        assert!(check_dial(&fine, &Rule::default(), ORIGIN).is_ok());
+    }
+
+    #[test]
+    fn an_origin_is_forged_only_where_the_settings_say_so() {
+        let options = Options {
+            headers: vec![("origin".to_owned(), "https://a".to_owned())],
+            proxy: "socks5://proxy".to_owned(),
+            ..Options::default()
+        };
+        let denied = |rule: &Rule| check_dial(&options, rule, ORIGIN).err().map(|why| why.code);
+        assert_eq!(denied(&Rule::default()), Some(Code::HeaderDenied));
+        let mut rule = Rule {
+            any_origin: true,
+            ..Rule::default()
+        };
+        assert_eq!(denied(&rule), None);
+        rule.own_proxy = false;
+        assert_eq!(denied(&rule), Some(Code::UrlDenied));
     }
 
     #[test]

@@ -705,7 +705,7 @@ fn said(vector: &str) -> BrokerFrame {
             broker: name("boot-1"),
             origin: name(origin),
             capabilities: &["websocket", "disk"],
-            limits: &[("frame", 1_048_576), ("name", 128)],
+            limits: vec![("frame", 1_048_576), ("name", 128)],
             sessions: vec![
                 SessionSummary {
                     session,
@@ -724,7 +724,7 @@ fn said(vector: &str) -> BrokerFrame {
             broker: name("boot-1"),
             origin: name("a@example.org"),
             capabilities: &[],
-            limits: &[],
+            limits: Vec::new(),
             sessions: Vec::new(),
         })),
         "opened fresh" => BrokerFrame::Opened(Box::new(Opened {

@@ -33,8 +33,8 @@ impl Session {
             Protocol::WebSocket => Road::WebSocket,
             Protocol::EventStream | Protocol::Poll => Road::Http {
                 post: self.options.post.as_ref().and_then(|post| {
-                    // It was read once when the session was opened.
-                    let url = policy::parse_url(&post.url).ok()?;
+                    // It was read when the session was opened, and judged as the options are.
+                    let url = policy::read_url(&post.url).ok()?;
                     Some((url, post.headers.clone()))
                 }),
             },

@@ -414,7 +414,11 @@ impl Session {
         let Some(views) = self.view(ctx, &payload) else {
             return;
         };
-        let queue = self.options.queue.clone();
+        let mut queue = self.options.queue.clone();
+        // All sessions of the extension together have a bound as well.
+        queue.bytes = queue
+            .bytes
+            .min(self.share(ctx).saturating_sub(self.outbox.bytes()));
         let mut size = payload.len();
         let (mut most_messages, mut most_bytes) = (queue.messages, queue.bytes);
         if matches!(queue.overflow, Overflow::Pause | Overflow::Close) {

@@ -11,12 +11,16 @@ use crate::wire::message::{Authorize, BrokerFrame};
 use crate::wire::options::{CloseClass, Heartbeat as HeartbeatOptions, Options, Protocol};
 use crate::wire::record::{ErrorInfo, State, StateChange};
 
+use crate::core::backoff;
 use crate::core::context::{Context, error};
 use crate::core::dialect::{Dialect, Memory};
 use crate::core::heartbeat::{Heartbeat, Pulse};
 use crate::core::io::{DialId, Incoming, LinkEnd, LinkEvent, Output, PortId, ProxyChoice, Target};
 use crate::core::link::{Connection, Link};
+use crate::core::pace::Lane;
+use crate::core::pattern::is_loopback;
 use crate::core::policy;
+use crate::core::rules::Rule;
 
 use super::Session;
 
@@ -30,19 +34,103 @@ const FRESH_REFUSALS: u32 = 2;
 impl Session {
     /// Whether a link is up or sought.
     pub(super) const fn wants_link(&self) -> bool {
-        matches!(self.link, Link::Dialing(_) | Link::Up(_) | Link::Waiting(_))
+        matches!(
+            self.link,
+            Link::Dialing(_) | Link::Up(_) | Link::Waiting(_) | Link::Queued
+        )
     }
 
-    /// Starts a dial, unless credentials or a URL are wanted first. Any dial alive must have been ended before.
+    /// Starts a dial because somebody asks for it, unless credentials, a URL or patience are wanted first.
+    /// Any dial alive must have been ended before.
     pub(crate) fn dial(&mut self, ctx: &mut Context) {
+        self.dial_in_turn(ctx, false);
+    }
+
+    /// `again`: nobody has asked just now; the link was lost.
+    fn dial_in_turn(&mut self, ctx: &mut Context, again: bool) {
         if self.options.auth_provider && !self.credentials.given {
             return self.need_credentials(ctx, "first", None);
         }
-        let Some(url) = self.credentials.url.clone().or_else(|| self.url.clone()) else {
+        let Some(url) = self.dial_url() else {
             self.link = Link::Paused;
             return;
         };
+        if let Err(why) = self.check_rules(ctx, &url) {
+            return self.deny(ctx, why);
+        }
+        let rules = ctx.rules.clone();
+        if let Some(lane) = self.lane(&url)
+            && !ctx.pace.may(ctx.now.boot, &rules, &lane, again)
+        {
+            ctx.pace.wait(self.key, lane, again);
+            let was_waiting = matches!(self.link, Link::Waiting(_) | Link::Queued);
+            self.link = Link::Queued;
+            if !was_waiting {
+                self.tell_state(ctx, StateChange::new(State::Waiting));
+            }
+            return;
+        }
+        self.dial_now(ctx, url);
+    }
+
+    /// It is this session's turn to dial.
+    pub(crate) fn take_turn(&mut self, ctx: &mut Context) {
+        if matches!(self.link, Link::Queued) {
+            match self.dial_url() {
+                Some(url) => self.dial_now(ctx, url),
+                None => self.link = Link::Paused,
+            }
+        }
+    }
+
+    fn dial_url(&self) -> Option<Url> {
+        self.credentials.url.clone().or_else(|| self.url.clone())
+    }
+
+    /// Where this dial takes its turn; nobody takes turns for this machine.
+    fn lane(&self, url: &Url) -> Option<Lane> {
+        let place = (url.host_str()?, url.port_or_known_default());
+        (!is_loopback(url)).then(|| {
+            let host = format!("{}:{}", place.0, place.1.unwrap_or_default());
+            (self.owner.origin.clone(), host)
+        })
+    }
+
+    /// Whether the settings allow this dial, as they are now.
+    fn check_rules(&self, ctx: &Context, url: &Url) -> Result<(), ErrorInfo> {
+        let origin = &self.owner.origin;
+        let rule = ctx.rules.of(origin);
+        policy::check_enabled(rule)?;
+        policy::check_url(url, rule)?;
+        policy::check_dial(&self.options, rule, origin)?;
+        let headers = self.credentials.headers.as_deref().unwrap_or_default();
+        policy::check_headers(headers, rule, origin)
+    }
+
+    /// The settings have changed: what they do not allow any more ends. The session stays.
+    pub(crate) fn rules_changed(&mut self, ctx: &mut Context) {
+        let allowed = self.dial_url().map_or(Ok(()), |url| self.check_rules(ctx, &url));
+        if self.wants_link()
+            && let Err(why) = allowed
+        {
+            self.pause_link(ctx, 1000);
+            self.deny(ctx, why);
+        }
+    }
+
+    fn deny(&mut self, ctx: &mut Context, why: ErrorInfo) {
+        self.link = Link::Failed;
+        let mut change = StateChange::new(State::Failed);
+        change.error = Some(why);
+        self.tell_state(ctx, change);
+    }
+
+    fn dial_now(&mut self, ctx: &mut Context, url: Url) {
         let dial = ctx.new_dial(self.key);
+        if let Some(lane) = self.lane(&url) {
+            let rules = ctx.rules.clone();
+            ctx.pace.begin(ctx.now.boot, &rules, lane, dial);
+        }
         self.counters.dials += 1;
         self.link = Link::Dialing(dial);
         let target = self.target(url);
@@ -138,6 +226,7 @@ impl Session {
         if !matches!(self.link, Link::Dialing(_)) {
             return;
         }
+        ctx.pace.end(dial);
         let mut connection = Box::new(Connection::new(dial, ctx.now.boot, ctx.now.wall));
         connection.heartbeat = self
             .options
@@ -196,8 +285,18 @@ impl Session {
         let class = match (end.status, end.code) {
             (Some(status), _) => policy::status_class(&self.options, status),
             (None, Some(code)) => policy::close_class(&self.options, code),
+            // An address that may not be dialled will not be allowed by trying again.
+            (None, None)
+                if end
+                    .error
+                    .as_ref()
+                    .is_some_and(|error| error.code == Code::UrlDenied) =>
+            {
+                CloseClass::Stop
+            }
             (None, None) => CloseClass::Retry,
         };
+        let crowd = end.retry_after.is_some() || end.code.is_some_and(policy::closes_everybody);
         let mut change = StateChange::new(State::Waiting);
         change.dial = Some(self.counters.dials);
         change.code = end.code;
@@ -207,15 +306,21 @@ impl Session {
         match class {
             CloseClass::Auth => return self.refused(ctx, change, end.taken),
             CloseClass::Stop => self.link = Link::Failed,
-            CloseClass::Retry => self.wait(ctx, end.retry_after, &mut change),
+            CloseClass::Retry => self.wait(ctx, end.retry_after, crowd, &mut change),
         }
         change.state = self.link.state();
         self.tell_state(ctx, change);
         self.settle_lost(ctx, end.taken);
     }
 
-    /// Schedules the next dial, or ends the link where there is none.
-    fn wait(&mut self, ctx: &mut Context, retry_after: Option<Duration>, change: &mut StateChange) {
+    /// Schedules the next dial, or ends the link where there is none. `crowd`: others were sent away with us.
+    fn wait(
+        &mut self,
+        ctx: &mut Context,
+        retry_after: Option<Duration>,
+        crowd: bool,
+        change: &mut StateChange,
+    ) {
         let Some(reconnect) = &self.options.reconnect else {
             self.link = Link::Closed;
             return;
@@ -224,7 +329,14 @@ impl Session {
             self.link = Link::Failed;
             return;
         };
-        let delay = delay.max(retry_after.unwrap_or_default()).max(self.memory.retry);
+        let spread = if crowd {
+            backoff::spread(&mut ctx.random)
+        } else {
+            Duration::ZERO
+        };
+        // What the server asks for is the least: everybody who was told the same must not come back together.
+        let least = retry_after.unwrap_or_default().max(self.memory.retry);
+        let delay = least + delay + spread;
         change.attempt = Some(self.backoff.attempts());
         change.retry_in = Some(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
         self.link = Link::Waiting(ctx.now.boot + delay);
@@ -242,6 +354,7 @@ impl Session {
         });
         if let Some(dial) = self.link.dial() {
             ctx.dials.remove(&dial);
+            ctx.pace.end(dial);
         }
         self.link = Link::Paused;
         self.dialect = Dialect::Plain;
@@ -256,6 +369,7 @@ impl Session {
             self.leave_link(ctx);
             self.settle_lost(ctx, u64::MAX);
         }
+        ctx.pace.leave(self.key);
         self.link = Link::Paused;
     }
 
@@ -334,7 +448,12 @@ impl Session {
             ..
         } = authorize;
         let name = self.name.clone();
-        let url = match self.check_credentials(url.as_deref(), headers.as_deref(), subprotocols.as_deref()) {
+        let url = match self.check_credentials(
+            ctx.rules.of(&self.owner.origin),
+            url.as_deref(),
+            headers.as_deref(),
+            subprotocols.as_deref(),
+        ) {
             Ok(url) => url,
             Err(why) => return ctx.refuse(port, why, id.as_ref(), Some(&name)),
         };
@@ -368,13 +487,14 @@ impl Session {
 
     fn check_credentials(
         &self,
+        rule: &Rule,
         url: Option<&str>,
         headers: Option<&[(String, String)]>,
         subprotocols: Option<&[String]>,
     ) -> Result<Option<Url>, ErrorInfo> {
-        policy::check_headers(headers.unwrap_or_default())?;
+        policy::check_headers(headers.unwrap_or_default(), rule, &self.owner.origin)?;
         policy::check_subprotocols(subprotocols.unwrap_or_default())?;
-        let Some(url) = url.map(policy::parse_url).transpose()? else {
+        let Some(url) = url.map(|url| policy::parse_url(url, rule)).transpose()? else {
             return Ok(None);
         };
         if self.url.as_ref().is_some_and(|known| known.host() != url.host()) {
@@ -447,7 +567,7 @@ impl Session {
                     ctx.out.push_back(Output::Ping(connection.dial, token));
                 }
             }
-            Link::Waiting(until) => *until = boot,
+            Link::Waiting(_) => self.dial_in_turn(ctx, true),
             _ => {}
         }
     }
@@ -455,7 +575,7 @@ impl Session {
     /// Does what the link's timers ask for.
     pub(super) fn link_timeout(&mut self, ctx: &mut Context) {
         match &mut self.link {
-            Link::Waiting(until) if ctx.now.boot >= *until => self.dial(ctx),
+            Link::Waiting(until) if ctx.now.boot >= *until => self.dial_in_turn(ctx, true),
             Link::Up(connection) => {
                 let not_ready = connection.ready_by.is_some_and(|by| ctx.now.boot >= by);
                 let pulse = connection

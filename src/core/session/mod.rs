@@ -70,6 +70,8 @@ pub(crate) struct Session {
     counters: Counters,
     /// It was taken back from its journal: its log is older than its first link.
     restored: bool,
+    /// Payload bytes it held when the hub last looked.
+    pub(crate) held: usize,
     /// It has ended and is to be removed.
     pub(crate) over: bool,
 }
@@ -161,8 +163,19 @@ impl Session {
             idle_since: None,
             counters: Counters::default(),
             restored: false,
+            held: 0,
             over: false,
         }
+    }
+
+    /// Payload bytes that wait in its log and its outbox.
+    pub(crate) fn holds(&self) -> usize {
+        self.log.bytes() + self.outbox.bytes()
+    }
+
+    /// Payload bytes it may hold beside its extension's other sessions.
+    fn share(&self, ctx: &Context) -> usize {
+        ctx.rules.of(&self.owner.origin).bytes.saturating_sub(ctx.others)
     }
 
     /// The link's state.

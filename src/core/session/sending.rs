@@ -128,6 +128,9 @@ impl Session {
                 Code::OutboxFull,
                 "the outbox is full; send again when outcomes have come",
             ))
+        } else if !flowing && self.holds() + payload.len() > self.share(ctx) {
+            let why = "all sessions of this extension together hold as much as the settings allow";
+            Some(error(Code::OutboxFull, why))
         } else if id.is_some() && self.log.others() > UNHEARD {
             Some(error(Code::OutboxFull, "too many outcomes are not acknowledged"))
         } else {

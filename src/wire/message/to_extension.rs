@@ -79,7 +79,7 @@ pub struct Welcome {
     pub origin: Name,
     pub capabilities: &'static [&'static str],
     /// Names and values, in bytes or counts.
-    pub limits: &'static [(&'static str, u64)],
+    pub limits: Vec<(&'static str, u64)>,
     pub sessions: Vec<SessionSummary>,
 }
 

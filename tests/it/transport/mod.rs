@@ -4,12 +4,15 @@ mod autobahn;
 mod compressed;
 #[cfg(target_os = "linux")]
 mod cost;
+mod crowd;
 mod faults;
 mod flow;
 mod proxies;
 mod real;
 mod servers;
+mod stage;
 mod tls;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,80 @@
+//! Addresses that nobody's extension may reach, whatever name leads there.
+//!
+//! It judges one address; who resolves names is `transport`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Where clouds hand out a machine's own credentials, beside the link-local ones.
+const METADATA: &[IpAddr] = &[
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
+];
+
+/// What an address is that may not be dialled; `None` when it may.
+pub(crate) fn denied(address: IpAddr) -> Option<&'static str> {
+    let address = embedded(address).map_or_else(|| address.to_canonical(), IpAddr::V4);
+    if METADATA.contains(&address) {
+        return Some("a cloud's metadata service");
+    }
+    match address {
+        IpAddr::V4(four) if four.is_link_local() => Some("a link-local address"),
+        IpAddr::V4(four) if four.is_broadcast() => Some("a broadcast address"),
+        IpAddr::V6(six) if six.is_unicast_link_local() => Some("a link-local address"),
+        _ if address.is_multicast() => Some("a multicast address"),
+        _ if address.is_unspecified() => Some("no address at all"),
+        _ => None,
+    }
+}
+
+/// The IPv4 address behind the well-known NAT64 prefix and 6to4: gateways lead there.
+fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(six) = address else { return None };
+    let four = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    match six.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(four(high, low)),
+        [0x2002, high, low, ..] => Some(four(high, low)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leads_to_secrets_or_nowhere_is_denied_in_every_writing() {
+        for text in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "169.254.1.1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "168.63.129.16",
+            "224.0.0.1",
+            "ff02::1",
+            "255.255.255.255",
+            "0.0.0.0",
+            "::",
+        ] {
+            assert!(denied(text.parse().unwrap()).is_some(), "{text}");
+        }
+        for text in [
+            "127.0.0.1",
+            "::1",
+            "10.0.0.1",
+            "192.168.1.1",
+            "fd00::1",
+            "2001:db8::1",
+            "100.64.0.1",
+        ] {
+            assert_eq!(denied(text.parse().unwrap()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What the settings file allows: to every extension, and to some by name.
+//!
+//! Plain data with its defaults. Who reads the file is `settings`; who asks is `policy`, `pace` and the hub.
+
+use std::collections::BTreeMap;
+
+pub use super::pattern::Pattern;
+
+/// The rules of one broker.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rules {
+    /// For extensions that are not named.
+    pub default: Rule,
+    /// By origin, without a slash at the end.
+    pub extensions: BTreeMap<String, Rule>,
+    pub pace: PaceRule,
+}
+
+/// What one extension may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// It may use Longwire at all.
+    pub enabled: bool,
+    /// It may dial URLs that fit any of these.
+    pub allow: Vec<Pattern>,
+    /// It may send an `Origin` other than its own.
+    pub any_origin: bool,
+    /// It may name a proxy of its own.
+    pub own_proxy: bool,
+    /// Sessions in one profile.
+    pub sessions: usize,
+    /// Payload bytes that wait in all its logs and outboxes together.
+    pub bytes: usize,
+    /// Dials to other machines.
+    pub dials_per_minute: u32,
+}
+
+/// How fast the whole broker dials other machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaceRule {
+    /// Dials a second in the long run.
+    pub per_second: u32,
+    /// Sessions that somebody has just opened may take this many dials at once; redials never do.
+    pub burst: u32,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        let pattern = |text| Pattern::parse(text).ok();
+        Self {
+            enabled: true,
+            allow: ["wss://*", "ws://loopback"]
+                .into_iter()
+                .filter_map(pattern)
+                .collect(),
+            any_origin: false,
+            own_proxy: true,
+            sessions: 256,
+            bytes: 512 << 20,
+            dials_per_minute: 120,
+        }
+    }
+}
+
+impl Default for PaceRule {
+    fn default() -> Self {
+        Self {
+            per_second: 4,
+            burst: 16,
+        }
+    }
+}
+
+impl Rules {
+    /// The rule for an extension.
+    pub fn of(&self, origin: &str) -> &Rule {
+        self.extensions
+            .get(origin.trim_end_matches('/'))
+            .unwrap_or(&self.default)
+    }
+}

@@ -1,0 +1,185 @@
+//! One extension at one hub, in virtual time: what it opens, what is dialled, what it hears.
+//!
+//! It dials nothing; the test is the network.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use longwire::core::hub::{Hub, HubConfig};
+use longwire::core::io::{Caller, DialId, Input, LinkEnd, LinkEvent, Now, Output, PortId, Target};
+use longwire::core::rules::Rules;
+use longwire::wire::message::ClientFrame;
+use serde_json::{Value, json};
+
+const PORT: PortId = PortId(1);
+
+/// A hub with one port, seated.
+pub(super) struct Stage {
+    hub: Hub,
+    now: Now,
+    /// What the extension was told and has not looked at.
+    told: VecDeque<Value>,
+    /// Dials that nobody has looked at.
+    pub(super) dials: VecDeque<(DialId, Box<Target>)>,
+    /// What else was asked of the network.
+    pub(super) asked: VecDeque<Output>,
+}
+
+impl Stage {
+    pub(super) fn new(seed: u64) -> Self {
+        let config = HubConfig {
+            version: "0.0.0",
+            boot: "boot".to_owned(),
+            machine_boot: "machine".to_owned(),
+            seed,
+        };
+        let start = Duration::from_secs(1000);
+        let now = Now {
+            awake: start,
+            boot: start,
+            wall: 1_000_000,
+        };
+        let mut stage = Self {
+            hub: Hub::new(config, now),
+            now,
+            told: VecDeque::new(),
+            dials: VecDeque::new(),
+            asked: VecDeque::new(),
+        };
+        let origin = "chrome-extension://a/".into();
+        stage.give(Input::Came(PORT, Caller::Extension { origin }));
+        stage.says(json!({"type": "hello", "protocol": 1}));
+        stage
+    }
+
+    /// Time since the machine started.
+    pub(super) const fn now(&self) -> Duration {
+        self.now.boot
+    }
+
+    pub(super) fn rules(&mut self, rules: Rules) {
+        self.give(Input::Rules(Arc::new(rules)));
+    }
+
+    pub(super) fn give(&mut self, input: Input) {
+        self.hub.handle(self.now, input);
+        let mut written = 0;
+        while let Some(output) = self.hub.poll() {
+            match output {
+                Output::Deliver { frame, cost, .. } => {
+                    let mut bytes = Vec::new();
+                    frame.encode(&mut bytes);
+                    self.told.push_back(serde_json::from_slice(&bytes).unwrap());
+                    written += cost;
+                }
+                Output::Dial(dial, target) => self.dials.push_back((dial, target)),
+                Output::Idle(_) => {}
+                other => self.asked.push_back(other),
+            }
+        }
+        if written > 0 {
+            self.give(Input::Written(PORT, written));
+        }
+    }
+
+    pub(super) fn says(&mut self, frame: Value) {
+        let frame = ClientFrame::parse(frame.to_string().as_bytes()).unwrap().unwrap();
+        self.give(Input::Frame(PORT, frame));
+    }
+
+    pub(super) fn opens(&mut self, session: &str, url: &str, options: Value) {
+        self.says(json!({"type": "open", "id": "o", "session": session, "url": url, "options": options}));
+    }
+
+    /// The next thing of this type that the extension hears; what came before it is forgotten.
+    #[track_caller]
+    pub(super) fn hears(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self
+                .told
+                .pop_front()
+                .unwrap_or_else(|| panic!("no `{kind}` was said"));
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
+    /// The next `state` record with this state.
+    #[track_caller]
+    pub(super) fn hears_state(&mut self, state: &str) -> Value {
+        loop {
+            let frame = self.hears("state");
+            if frame["state"] == state {
+                return frame;
+            }
+        }
+    }
+
+    /// Everything it has heard and not looked at.
+    pub(super) fn hears_all(&mut self) -> Vec<Value> {
+        self.told.drain(..).collect()
+    }
+
+    /// The next dial.
+    #[track_caller]
+    pub(super) fn dial(&mut self) -> (DialId, Box<Target>) {
+        self.dials.pop_front().expect("nothing was dialled")
+    }
+
+    pub(super) fn link(&mut self, dial: DialId, event: LinkEvent) {
+        self.give(Input::Link(dial, event));
+    }
+
+    pub(super) fn link_opens(&mut self, dial: DialId) {
+        let event = LinkEvent::Opened {
+            subprotocol: None,
+            extensions: None,
+        };
+        self.link(dial, event);
+    }
+
+    pub(super) fn link_ends(&mut self, dial: DialId, end: LinkEnd) {
+        self.link(dial, LinkEvent::Ended(end));
+    }
+
+    /// How long until the hub wants to be asked.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.hub.deadline(self.now).map(|(due, _)| due)
+    }
+
+    /// Lets time pass, and the hub act whenever it wants to.
+    pub(super) fn pass(&mut self, span: Duration) {
+        let until = self.now.boot + span;
+        while let Some(due) = self.due()
+            && self.now.boot + due <= until
+        {
+            self.forward(due);
+            self.give(Input::Timeout);
+        }
+        self.forward(until - self.now.boot);
+    }
+
+    fn forward(&mut self, span: Duration) {
+        self.now.boot += span;
+        self.now.awake += span;
+        self.now.wall += u64::try_from(span.as_millis()).unwrap();
+    }
+}
+
+/// An end with this close code from the server.
+pub(super) fn closed(code: u16) -> LinkEnd {
+    LinkEnd {
+        code: Some(code),
+        ..LinkEnd::default()
+    }
+}
+
+/// A handshake refused with this status.
+pub(super) fn refused(status: u16) -> LinkEnd {
+    LinkEnd {
+        status: Some(status),
+        ..LinkEnd::default()
+    }
+}
