@@ -20,5 +20,6 @@ pub mod journal;
 pub mod local;
 pub mod log;
 pub mod paths;
+pub mod settings;
 pub mod transport;
 pub mod wire;

@@ -61,6 +61,8 @@ pub(super) enum Heard {
     Refused(Refusal),
     /// The command line asks the broker to leave.
     Stop(Name),
+    /// The command line asks the broker to read its settings again.
+    Reload(Name),
 }
 
 /// Serves one connection to its end.
@@ -251,9 +253,9 @@ impl Ear {
 
     fn frame(&mut self, json: &[u8]) {
         if self.is_admin
-            && let Some(id) = stop(json)
+            && let Some(heard) = order(json)
         {
-            self.heard.push(Heard::Stop(id));
+            self.heard.push(heard);
             return;
         }
         match ClientFrame::parse(json) {
@@ -272,18 +274,21 @@ impl Ear {
     }
 }
 
-/// The id of a `stop`, which only the command line may say.
-fn stop(json: &[u8]) -> Option<Name> {
+/// A `stop` or `reload`, which only the command line may say.
+fn order(json: &[u8]) -> Option<Heard> {
     #[derive(serde::Deserialize)]
-    struct Stop {
+    struct Order {
         #[serde(rename = "type")]
         kind: String,
         id: Name,
     }
-    serde_json::from_slice::<Stop>(json)
-        .ok()
-        .filter(|stop| stop.kind == "stop" && stop.id.len() <= 128)
-        .map(|stop| stop.id)
+    let order = serde_json::from_slice::<Order>(json).ok()?;
+    match order.kind.as_str() {
+        _ if order.id.len() > 128 => None,
+        "stop" => Some(Heard::Stop(order.id)),
+        "reload" => Some(Heard::Reload(order.id)),
+        _ => None,
+    }
 }
 
 /// The answer to a frame that could not be read.
@@ -315,6 +320,7 @@ mod tests {
                 Heard::Frame(frame) => frame.id().map_or_else(|| "-".to_owned(), ToString::to_string),
                 Heard::Refused(refusal) => refusal.error.code.to_string(),
                 Heard::Stop(id) => format!("stop {id}"),
+                Heard::Reload(id) => format!("reload {id}"),
             })
             .collect()
     }

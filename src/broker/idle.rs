@@ -44,6 +44,16 @@ impl Idle {
         }
     }
 
+    /// Waits this long from now on.
+    pub(super) fn set(&mut self, after: Duration) {
+        if self.after != after {
+            self.after = after;
+            if matches!(self.phase, Phase::Waiting(_)) {
+                self.phase = Phase::Needed;
+            }
+        }
+    }
+
     /// Looks at the clock.
     pub(super) fn look(&mut self, now: Duration, needed: bool) -> Step {
         let (phase, step) = match self.phase {

@@ -12,24 +12,17 @@ mod ports;
 mod server;
 mod shelf;
 mod signals;
-
-use std::sync::Arc;
-use std::time::Duration;
+mod tuning;
 
 use crate::clock;
 use crate::core::hub::{Hub, HubConfig};
 use crate::local::{Endpoint, LocalError};
 use crate::log;
 use crate::paths::{Paths, PathsError};
-use crate::transport::{DialError, Network, NetworkSettings};
+use crate::settings::{self, SettingsError};
+use crate::transport::DialError;
 
 pub use instance::{Claim, ClaimError, READY, detach, report};
-
-/// The environment variable that sets after how many idle seconds the broker leaves.
-pub const IDLE: &str = "LONGWIRE_IDLE_SECONDS";
-
-/// Idle time after which the broker leaves, unless `LONGWIRE_IDLE_SECONDS` says otherwise.
-const IDLE_DEFAULT: Duration = Duration::from_secs(600);
 
 /// Why the broker could not run.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +35,8 @@ pub enum BrokerError {
     Listen(#[from] LocalError),
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),
+    #[error("cannot use the settings")]
+    Settings(#[from] SettingsError),
     #[error("cannot use the proxy settings")]
     Network(#[from] DialError),
     #[error("the system gives no random numbers")]
@@ -67,6 +62,7 @@ pub fn run(stderr: bool, ready: impl FnOnce()) -> Result<(), BrokerError> {
 
 async fn serve(paths: &Paths, endpoint: Endpoint, ready: impl FnOnce()) -> Result<(), BrokerError> {
     let claim = Claim::take(&endpoint).await?;
+    let settings = settings::load(paths)?;
     let config = HubConfig {
         version: env!("CARGO_PKG_VERSION"),
         boot: format!("{:016x}", random()?),
@@ -75,9 +71,10 @@ async fn serve(paths: &Paths, endpoint: Endpoint, ready: impl FnOnce()) -> Resul
     };
     let now = server::now();
     let mut hub = Hub::new(config, now);
-    let shelf = shelf::Shelf::open(&paths.state().join("journal"), &mut hub, now);
-    let network = Arc::new(Network::new(NetworkSettings::default())?);
-    let server = server::Server::open(hub, shelf, claim, endpoint, network, idle_time()).await?;
+    let quota = tuning::quota(&settings);
+    let shelf = shelf::Shelf::open(&paths.state().join("journal"), quota, &mut hub, now);
+    let tuning = tuning::Tuning::new(paths.clone(), settings)?;
+    let server = server::Server::open(hub, shelf, claim, endpoint, tuning).await?;
     ready();
     server.run().await;
     Ok(())
@@ -85,11 +82,4 @@ async fn serve(paths: &Paths, endpoint: Endpoint, ready: impl FnOnce()) -> Resul
 
 fn random() -> Result<u64, BrokerError> {
     getrandom::u64().map_err(BrokerError::Random)
-}
-
-fn idle_time() -> Duration {
-    std::env::var(IDLE)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .map_or(IDLE_DEFAULT, Duration::from_secs)
 }

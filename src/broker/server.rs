@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -14,8 +13,10 @@ use crate::clock::Reading;
 use crate::core::hub::Hub;
 use crate::core::io::{DialId, Input, LinkEvent, Now, Output, PortId};
 use crate::local::{Endpoint, LocalError};
-use crate::transport::{Network, credit};
-use crate::wire::message::BrokerFrame;
+use crate::transport::credit;
+use crate::wire::code::Code;
+use crate::wire::message::{BrokerFrame, Refusal};
+use crate::wire::record::ErrorInfo;
 
 use super::clients::{self, Heard, Newcomer};
 use super::dials::Dials;
@@ -26,6 +27,7 @@ use super::memory;
 use super::ports::Ports;
 use super::shelf::{Lost, Shelf};
 use super::signals;
+use super::tuning::Tuning;
 
 /// Wake-ups that may wait; whoever brings more waits itself.
 const WAITING: usize = 1024;
@@ -64,6 +66,8 @@ pub(super) enum WakeUp {
     Link(DialId, LinkEvent),
     /// The system asks the broker to leave.
     Signal(&'static str),
+    /// The system asks the broker to read its settings again.
+    Reload,
 }
 
 impl From<(DialId, LinkEvent)> for WakeUp {
@@ -111,6 +115,7 @@ pub(super) struct Server {
     clock: Reading,
     /// What the hub has said and nobody has done yet.
     outputs: VecDeque<Output>,
+    tuning: Tuning,
     idle: Idle,
     /// The hub says that it needs no broker.
     hub_idle: bool,
@@ -135,25 +140,26 @@ impl Server {
         shelf: Shelf,
         claim: Claim,
         endpoint: Endpoint,
-        network: Arc<Network>,
-        idle: Duration,
+        tuning: Tuning,
     ) -> Result<Self, LocalError> {
         let (wake, wakes) = mpsc::channel(WAITING);
         let door = Door::open(endpoint.clone(), wake.clone()).await?;
         tokio::spawn(signals::watch(wake.clone()));
+        tokio::spawn(signals::watch_reload(wake.clone()));
         let clock = Reading::now();
         Ok(Self {
             hub,
             shelf,
             ports: Ports::default(),
-            dials: Dials::new(network, wake),
+            dials: Dials::new(tuning.network.clone(), wake),
             door,
             endpoint,
             claim,
             wakes,
             clock,
             outputs: VecDeque::new(),
-            idle: Idle::new(idle),
+            idle: Idle::new(tuning.idle),
+            tuning,
             hub_idle: true,
             last_call: None,
             round: clock.awake + ROUND,
@@ -166,6 +172,7 @@ impl Server {
     /// Works until nothing needs the broker any more, or it is asked to leave.
     pub(super) async fn run(mut self) {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoint = %self.endpoint, "broker is up");
+        self.tell(Input::Rules(self.tuning.rules.clone()));
         self.drain();
         self.settle();
         let mut taken = Vec::with_capacity(AT_ONCE);
@@ -291,7 +298,24 @@ impl Server {
                 self.tell(Input::Link(dial, event));
             }
             WakeUp::Signal(reason) => self.leaving = Some(reason),
+            WakeUp::Reload => {
+                // What is wrong stands in the log; nobody waits for an answer.
+                let _ = self.reload();
+            }
         }
+    }
+
+    /// Reads the settings again. Links that are open stay, unless the rules do not allow them any more.
+    fn reload(&mut self) -> Result<(), String> {
+        if let Err(problem) = self.tuning.again() {
+            tracing::warn!(problem, "the new settings cannot be used; the old ones stay");
+            return Err(problem);
+        }
+        tracing::info!("the settings were read again");
+        self.dials.set_network(self.tuning.network.clone());
+        self.idle.set(self.tuning.idle);
+        self.tell(Input::Rules(self.tuning.rules.clone()));
+        Ok(())
     }
 
     fn gone(&mut self, port: PortId) {
@@ -313,6 +337,14 @@ impl Server {
                 self.leaving = Some("stop");
                 BrokerFrame::Ok { id }
             }
+            Heard::Reload(id) => match self.reload() {
+                Ok(()) => BrokerFrame::Ok { id },
+                Err(problem) => clients::answer(Refusal {
+                    error: ErrorInfo::new(Code::BadOption, problem),
+                    id: Some(id),
+                    session: None,
+                }),
+            },
         };
         self.outputs.push_back(Output::Deliver {
             port,
@@ -331,6 +363,11 @@ impl Server {
                 if let BrokerFrame::Status(report) = &mut frame {
                     report.pid = std::process::id();
                     report.rss = memory::resident();
+                    report.insecure.clone_from(&self.tuning.insecure);
+                    for session in &mut report.sessions {
+                        let url = session.url.as_deref().and_then(|url| url.parse().ok());
+                        session.insecure = url.is_some_and(|url| self.tuning.network.is_insecure(&url));
+                    }
                 }
                 self.ports.deliver(port, &frame, cost);
             }

@@ -18,8 +18,8 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// Opens the journals in `dir` and gives the hub what they hold.
-    pub(super) fn open(dir: &Path, hub: &mut Hub, now: Now) -> Self {
-        let (mut journals, recovered) = match Journals::open(dir, Quota::default()) {
+    pub(super) fn open(dir: &Path, quota: Quota, hub: &mut Hub, now: Now) -> Self {
+        let (mut journals, recovered) = match Journals::open(dir, quota) {
             Ok(opened) => opened,
             Err(problem) => {
                 tracing::warn!(%problem, "no journals: disk sessions are kept in memory only");

@@ -1,4 +1,4 @@
-//! The system asks the broker to leave.
+//! The system asks the broker to leave, or, by SIGHUP, to read its settings again.
 //!
 //! It does not leave itself, unless asked twice.
 
@@ -14,6 +14,24 @@ pub(super) async fn watch(wake: mpsc::Sender<WakeUp>) {
     std::process::exit(1);
 }
 
+/// Waits for SIGHUP, again and again.
+#[cfg(unix)]
+pub(super) async fn watch_reload(wake: mpsc::Sender<WakeUp>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    while hangup.recv().await.is_some() {
+        if wake.send(WakeUp::Reload).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Windows has no such signal; `longwire config --reload` does the same.
+#[cfg(windows)]
+pub(super) async fn watch_reload(_wake: mpsc::Sender<WakeUp>) {}
+
 #[cfg(unix)]
 async fn asked() -> &'static str {
     use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,7 +44,6 @@ async fn asked() -> &'static str {
     tokio::select! {
         () = came(signal(SignalKind::terminate())) => "terminated",
         () = came(signal(SignalKind::interrupt())) => "interrupted",
-        () = came(signal(SignalKind::hangup())) => "hung up",
     }
 }
 

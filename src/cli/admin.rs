@@ -41,6 +41,11 @@ impl Admin {
         self.ask("status").await
     }
 
+    /// Has the broker read its settings again; its answer, or `None` when no broker runs.
+    pub(crate) async fn reload(&self) -> Result<Option<Value>, Failure> {
+        self.ask("reload").await
+    }
+
     /// Asks the broker to leave and waits until it has; `false` when none ran.
     pub(crate) async fn stop(&self) -> Result<bool, Failure> {
         if self.ask("stop").await?.is_none() {

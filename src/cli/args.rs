@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Connect(Connect),
     /// Run the broker in the foreground
     Broker(Broker),
+    /// Show the settings: what holds, and where it came from
+    Config(Config),
     /// Ask the broker to leave
     Stop,
 }
@@ -112,6 +114,23 @@ pub(crate) struct Status {
     /// Show it again every second until interrupted
     #[arg(long, conflicts_with = "json")]
     pub(crate) watch: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  longwire config --sample > \"$(longwire config --path)\"")]
+pub(crate) struct Config {
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print a settings file with every key, commented out, at its default
+    #[arg(long, conflicts_with_all = ["json", "reload", "path"])]
+    pub(crate) sample: bool,
+    /// Print where the settings file lies
+    #[arg(long, conflicts_with_all = ["json", "reload"])]
+    pub(crate) path: bool,
+    /// Have a running broker read the file again
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) reload: bool,
 }
 
 #[derive(Debug, Args)]

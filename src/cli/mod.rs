@@ -5,6 +5,7 @@
 mod admin;
 mod args;
 mod broker;
+mod config;
 mod connect;
 mod demo;
 mod error;
@@ -42,6 +43,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Demo(demo) => demo::run(&demo),
         Command::Connect(connect) => connect::run(&connect),
         Command::Broker(broker) => broker::run(&broker),
+        Command::Config(config) => config::run(&config),
         Command::Stop => status::stop(),
     }
 }

@@ -78,7 +78,11 @@ fn picture(report: &Value) -> String {
         let count = |key: &str| number(&session[key]).to_string();
         rows.push(vec![
             text("session"),
-            text("state"),
+            if session["insecure"] == true {
+                format!("{} (insecure)", text("state"))
+            } else {
+                text("state")
+            },
             count("clients"),
             number(&session["received"]["messages"]).to_string(),
             number(&session["sent"]["messages"]).to_string(),

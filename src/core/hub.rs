@@ -488,6 +488,7 @@ impl Hub {
             uptime: u64::try_from(uptime).unwrap_or(u64::MAX),
             pid: 0,
             rss: 0,
+            insecure: Vec::new(),
             ports,
             total,
             sessions,

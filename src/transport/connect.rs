@@ -11,6 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::TcpStream;
 
 use super::error::{DialError, Place};
+use crate::core::address;
 
 /// How long an address has before the next one is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -21,7 +22,7 @@ const MOST: usize = 16;
 pub(crate) async fn resolve(place: &Place) -> Result<Vec<SocketAddr>, DialError> {
     let host = place.bare_host();
     if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, place.port)]);
+        return allowed(place, vec![SocketAddr::new(address, place.port)]);
     }
     let fail = |source| DialError::Dns {
         host: host.to_owned(),
@@ -34,7 +35,37 @@ pub(crate) async fn resolve(place: &Place) -> Result<Vec<SocketAddr>, DialError>
     if found.is_empty() {
         return Err(fail(io::Error::other("the name has no address")));
     }
-    Ok(alternate(found))
+    allowed(place, alternate(found))
+}
+
+/// What may be dialled of these, judged behind DNS: nobody's name leads to a link-local address or a cloud's
+/// metadata service, and `localhost` is this machine.
+pub(crate) fn allowed(place: &Place, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, DialError> {
+    let local = is_local_name(place.bare_host());
+    let mut why = "no address of its own";
+    let judge = |address: &SocketAddr| match address::denied(address.ip()) {
+        Some(what) => {
+            why = what;
+            false
+        }
+        None if local && !address.ip().to_canonical().is_loopback() => {
+            why = "another machine";
+            false
+        }
+        None => true,
+    };
+    let kept: Vec<_> = found.into_iter().filter(judge).collect();
+    if kept.is_empty() {
+        let place = place.clone();
+        return Err(DialError::Denied { place, what: why });
+    }
+    Ok(kept)
+}
+
+/// A name that means this machine (RFC 6761).
+pub(crate) fn is_local_name(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 /// Families in turn, IPv6 first; the system's order within each.
@@ -112,6 +143,27 @@ mod tests {
         assert_eq!(
             alternate(vec![four(1), four(2), six(1), four(3)]),
             [six(1), four(1), four(2), four(3)]
+        );
+    }
+
+    #[test]
+    fn names_that_lead_where_nobody_may_go_are_refused() {
+        let at = |address: &str| SocketAddr::new(address.parse().unwrap(), 443);
+        let metadata = at("169.254.169.254");
+        let good = at("192.0.2.1");
+        let error = allowed(&place("rebound.example", 443), vec![metadata]).unwrap_err();
+        assert_eq!(error.code(), crate::wire::code::Code::UrlDenied);
+        assert!(error.to_string().contains("link-local"), "{error}");
+        assert_eq!(
+            allowed(&place("mixed.example", 443), vec![metadata, good]).unwrap(),
+            [good]
+        );
+        assert!(allowed(&place("localhost", 80), vec![good]).is_err());
+        assert!(allowed(&place("a.localhost.", 80), vec![good]).is_err());
+        let here = at("::ffff:127.0.0.1");
+        assert_eq!(
+            allowed(&place("localhost", 80), vec![good, here]).unwrap(),
+            [here]
         );
     }
 

@@ -46,6 +46,9 @@ pub enum DialError {
     /// The server's name could not be resolved.
     #[error("cannot resolve `{host}`")]
     Dns { host: String, source: io::Error },
+    /// The server's name leads where nobody may go.
+    #[error("{place} is not dialled: its name leads to {what}")]
+    Denied { place: Place, what: &'static str },
     /// No address of the server could be reached.
     #[error("cannot connect to {place}")]
     Connect { place: Place, source: io::Error },
@@ -100,6 +103,7 @@ impl DialError {
             Self::Address(_) => Code::BadUrl,
             Self::Request(_) => Code::BadOption,
             Self::Dns { .. } => Code::Dns,
+            Self::Denied { .. } => Code::UrlDenied,
             Self::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 Code::Refused
             }

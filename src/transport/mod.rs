@@ -18,7 +18,7 @@ mod tls;
 mod writer;
 
 pub use error::{DialError, Place};
-pub use proxy::ProxySettings;
+pub use proxy::{ProxyCredentials, ProxySettings};
 pub use tls::{ClientCert, TlsSettings};
 
 use crate::core::io::Target;
@@ -32,6 +32,8 @@ use tls::Tls;
 pub struct NetworkSettings {
     pub tls: TlsSettings,
     pub proxy: ProxySettings,
+    /// For proxies whose URL holds none.
+    pub proxy_credentials: Vec<ProxyCredentials>,
 }
 
 /// How this machine reaches the internet: whom it trusts, and through which proxy it goes.
@@ -48,9 +50,14 @@ impl Network {
     /// The settings name a proxy that cannot be used.
     pub fn new(settings: NetworkSettings) -> Result<Self, DialError> {
         Ok(Self {
-            proxies: Proxies::new(&settings.proxy)?,
+            proxies: Proxies::new(&settings.proxy, settings.proxy_credentials)?,
             tls: Tls::new(settings.tls),
         })
+    }
+
+    /// Whether the settings switch the certificate check off for this URL's host.
+    pub fn is_insecure(&self, url: &url::Url) -> bool {
+        place(url).is_ok_and(|(place, secure)| secure && self.tls.is_insecure(place.bare_host()))
     }
 
     /// Dials a target, within its `connect_timeout`.
@@ -90,6 +97,10 @@ impl Network {
         secure: bool,
         stage: &mut Stage,
     ) -> Result<Stream, DialError> {
+        if let Ok(address) = place.bare_host().parse() {
+            // A proxy would resolve a name, but an address is what it is.
+            connect::allowed(place, vec![std::net::SocketAddr::new(address, place.port)])?;
+        }
         let tcp = match self.proxies.choose(&target.proxy, place, secure)? {
             Some(proxy) => {
                 *stage = Stage::Proxy(proxy.place().clone());

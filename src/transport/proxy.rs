@@ -2,6 +2,7 @@
 //!
 //! Names are always resolved by the proxy. Loopback never goes through the system's proxy, as in browsers.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::header::{self, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::Empty;
@@ -26,10 +27,25 @@ pub enum ProxySettings {
     Fixed { url: String, no_proxy: String },
 }
 
+/// A proxy that wants to know who we are: `host:port` in lower case, user, password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyCredentials {
+    pub place: String,
+    pub user: String,
+    pub password: String,
+}
+
+impl std::fmt::Debug for ProxyCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ProxyCredentials({})", self.place)
+    }
+}
+
 /// Knows which dial goes through which proxy.
 #[derive(Debug)]
 pub(crate) struct Proxies {
     system: Matcher,
+    credentials: Vec<ProxyCredentials>,
 }
 
 /// A proxy and how to talk to it.
@@ -48,7 +64,10 @@ impl Proxies {
     ///
     /// # Errors
     /// The fixed proxy's URL cannot be used.
-    pub(crate) fn new(settings: &ProxySettings) -> Result<Self, DialError> {
+    pub(crate) fn new(
+        settings: &ProxySettings,
+        credentials: Vec<ProxyCredentials>,
+    ) -> Result<Self, DialError> {
         let system = match settings {
             ProxySettings::System => Matcher::from_system(),
             ProxySettings::None => Matcher::builder().build(),
@@ -57,16 +76,27 @@ impl Proxies {
                 Matcher::builder().all(url.as_str()).no(no_proxy.as_str()).build()
             }
         };
-        Ok(Self { system })
+        Ok(Self { system, credentials })
     }
 
-    /// The proxy for a dial, if any.
+    /// The proxy for a dial, if any, with the credentials that the settings have for it.
     pub(crate) fn choose(
         &self,
         choice: &ProxyChoice,
         place: &Place,
         secure: bool,
     ) -> Result<Option<Proxy>, DialError> {
+        let mut proxy = self.find(choice, place, secure)?;
+        if let Some(proxy) = &mut proxy {
+            let at = proxy.place.to_string().to_ascii_lowercase();
+            if let Some(known) = self.credentials.iter().find(|known| known.place == at) {
+                proxy.introduce(known);
+            }
+        }
+        Ok(proxy)
+    }
+
+    fn find(&self, choice: &ProxyChoice, place: &Place, secure: bool) -> Result<Option<Proxy>, DialError> {
         match choice {
             ProxyChoice::None => Ok(None),
             ProxyChoice::Url(url) => fixed(url).map(Some),
@@ -100,7 +130,7 @@ fn fixed(url: &str) -> Result<Proxy, DialError> {
 fn is_loopback(host: &str) -> bool {
     match host.parse::<std::net::IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+        Err(_) => connect::is_local_name(host),
     }
 }
 
@@ -135,6 +165,24 @@ impl Proxy {
             port: uri.port_u16().unwrap_or(default_port),
         };
         Ok(Self { place, way })
+    }
+
+    /// Takes these credentials unless its URL has brought some.
+    fn introduce(&mut self, known: &ProxyCredentials) {
+        match &mut self.way {
+            Way::Connect { authorization } if authorization.is_none() => {
+                let plain = format!("{}:{}", known.user, known.password);
+                let value = format!("Basic {}", BASE64_STANDARD.encode(plain));
+                *authorization = HeaderValue::from_str(&value).ok().map(|mut value| {
+                    value.set_sensitive(true);
+                    value
+                });
+            }
+            Way::Socks5 { credentials } if credentials.is_none() => {
+                *credentials = Some((known.user.clone(), known.password.clone()));
+            }
+            _ => {}
+        }
     }
 
     /// Opens a tunnel to `place`.
@@ -339,7 +387,7 @@ mod tests {
             url: url.to_owned(),
             no_proxy: no_proxy.to_owned(),
         };
-        Proxies::new(&settings)
+        Proxies::new(&settings, Vec::new())
             .unwrap()
             .choose(&ProxyChoice::System, &place(host), true)
             .unwrap()
@@ -362,7 +410,7 @@ mod tests {
         for host in ["localhost", "a.localhost", "127.0.0.1", "[::1]"] {
             assert_eq!(fixed_for("http://proxy:3128", "", host), None, "{host}");
         }
-        let proxies = Proxies::new(&ProxySettings::None).unwrap();
+        let proxies = Proxies::new(&ProxySettings::None, Vec::new()).unwrap();
         let named = ProxyChoice::Url("socks5://proxy".to_owned());
         let proxy = proxies
             .choose(&named, &place("127.0.0.1"), true)
@@ -373,7 +421,7 @@ mod tests {
 
     #[test]
     fn proxies_that_cannot_be_used_say_so_without_their_credentials() {
-        let proxies = Proxies::new(&ProxySettings::None).unwrap();
+        let proxies = Proxies::new(&ProxySettings::None, Vec::new()).unwrap();
         for url in [
             "https://user:canary@proxy:1",
             "socks4://user:canary@proxy:1",

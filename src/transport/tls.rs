@@ -24,6 +24,8 @@ pub struct TlsSettings {
     pub insecure_hosts: Vec<String>,
     /// Our certificate chain and its key, for servers that ask.
     pub client_cert: Option<ClientCert>,
+    /// Hosts (lower case, without port) that are shown it; nobody else is.
+    pub client_hosts: Vec<String>,
 }
 
 /// A certificate chain, leaf first, and the leaf's private key.
@@ -38,29 +40,28 @@ impl fmt::Debug for ClientCert {
     }
 }
 
+/// A configuration made at its first use, or why it cannot be made.
+type Made = OnceLock<Result<Arc<ClientConfig>, String>>;
+
 /// The client side of TLS. The system's trust store is read at the first use, not before.
 #[derive(Debug)]
 pub(crate) struct Tls {
     settings: TlsSettings,
-    checked: OnceLock<Result<Arc<ClientConfig>, String>>,
-    unchecked: OnceLock<Result<Arc<ClientConfig>, String>>,
+    /// By whether the certificate is checked, and whether ours is shown.
+    configs: [[Made; 2]; 2],
 }
 
 impl Tls {
     pub(crate) const fn new(settings: TlsSettings) -> Self {
         Self {
             settings,
-            checked: OnceLock::new(),
-            unchecked: OnceLock::new(),
+            configs: [const { [const { OnceLock::new() }; 2] }; 2],
         }
     }
 
     /// Whether the settings switch the certificate check off for this host.
     pub(crate) fn is_insecure(&self, host: &str) -> bool {
-        self.settings
-            .insecure_hosts
-            .iter()
-            .any(|insecure| insecure.eq_ignore_ascii_case(host))
+        is_among(&self.settings.insecure_hosts, host)
     }
 
     /// Makes a connection secret, and the server prove its name.
@@ -72,11 +73,10 @@ impl Tls {
         let host = place.bare_host();
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| fail("its name cannot stand in a certificate".to_owned()))?;
-        let config = if self.is_insecure(host) {
-            self.unchecked.get_or_init(|| self.config(false))
-        } else {
-            self.checked.get_or_init(|| self.config(true))
-        };
+        let check = !self.is_insecure(host);
+        let show = is_among(&self.settings.client_hosts, host);
+        let config =
+            self.configs[usize::from(check)][usize::from(show)].get_or_init(|| self.config(check, show));
         let config = config.as_ref().map_err(|why| fail(why.clone()))?;
         let stream = TlsConnector::from(config.clone())
             .connect(name, stream)
@@ -85,7 +85,7 @@ impl Tls {
         Ok(Stream::Tls(Box::new(stream)))
     }
 
-    fn config(&self, check: bool) -> Result<Arc<ClientConfig>, String> {
+    fn config(&self, check: bool, show: bool) -> Result<Arc<ClientConfig>, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = if check {
             let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(
@@ -102,7 +102,7 @@ impl Tls {
             .map_err(|error| error.to_string())?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let mut config = match &self.settings.client_cert {
+        let mut config = match self.settings.client_cert.as_ref().filter(|_| show) {
             None => builder.with_no_client_auth(),
             Some(cert) => builder
                 .with_client_auth_cert(cert.chain.clone(), cert.key.clone_key())
@@ -111,6 +111,10 @@ impl Tls {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
+}
+
+fn is_among(hosts: &[String], host: &str) -> bool {
+    hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
 }
 
 /// Believes any certificate, but still wants the server to hold its key.

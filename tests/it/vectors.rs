@@ -988,6 +988,7 @@ fn status_report(origin: &str) -> StatusReport {
         pid: 4711,
         rss: 8_388_608,
         ports: 2,
+        insecure: Vec::new(),
         total,
         sessions: vec![session],
     }

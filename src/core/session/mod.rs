@@ -319,6 +319,7 @@ impl Session {
                 .filter(|client| client.attachment.is_some())
                 .count() as u64,
             filtered: self.counters.filtered,
+            insecure: false,
         }
     }
 

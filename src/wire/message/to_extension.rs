@@ -204,6 +204,9 @@ pub struct SessionReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtt: Option<Rtt>,
     pub clients: u64,
+    /// The server's certificate is not checked; filled in by the shell.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
     /// What filters kept from clients; absent while there was nothing.
     #[serde(skip_serializing_if = "Filtered::is_nothing")]
     pub filtered: Filtered,
@@ -270,6 +273,9 @@ pub struct StatusReport {
     /// Resident bytes.
     pub rss: u64,
     pub ports: u64,
+    /// Hosts whose certificate the settings do not check; filled in by the shell.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub insecure: Vec<String>,
     pub total: SessionReport,
     pub sessions: Vec<SessionReport>,
 }
@@ -509,6 +515,9 @@ impl BrokerFrame {
                     .number("pid", u64::from(report.pid))
                     .number("rss", report.rss)
                     .number("ports", report.ports);
+                if !report.insecure.is_empty() {
+                    object.value("insecure", &report.insecure);
+                }
                 object
                     .value("total", &report.total)
                     .value("sessions", &report.sessions)

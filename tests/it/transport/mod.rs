@@ -10,6 +10,8 @@ mod flow;
 mod proxies;
 mod real;
 mod servers;
+#[cfg(target_os = "linux")]
+mod settings;
 mod stage;
 mod tls;
 mod turns;

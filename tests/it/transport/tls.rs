@@ -189,9 +189,21 @@ async fn a_server_that_asks_who_we_are() {
             chain: vec![certificate.der().clone()],
             key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
         }),
+        client_hosts: vec!["localhost".to_owned()],
         ..authority.trusted()
     };
     line(settings, at("localhost", &server, "/echo")).opened().await;
+    // Who is not named does not see who we are.
+    let elsewhere = TlsSettings {
+        client_cert: Some(ClientCert {
+            chain: vec![certificate.der().clone()],
+            key: PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        }),
+        client_hosts: vec!["elsewhere.example".to_owned()],
+        ..authority.trusted()
+    };
+    let (_, end) = line(elsewhere, at("localhost", &server, "/echo")).ended().await;
+    assert!(matches!(end.error.unwrap().code, Code::Tls | Code::Handshake));
 }
 
 #[tokio::test]

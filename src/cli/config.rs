@@ -1,0 +1,154 @@
+//! `longwire config`: what the settings say, where each value came from, and having the broker read them again.
+//!
+//! It changes no file.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::settings::{self, Settings, SettingsError, Source};
+
+use super::admin::Admin;
+use super::args::Config;
+use super::error::{Exit, Failure};
+use super::render;
+
+/// Shows the settings, or what the flags ask for.
+pub(super) fn run(config: &Config) -> Result<Exit, Failure> {
+    if config.sample {
+        render::line(settings::sample().trim_end());
+        return Ok(Exit::Done);
+    }
+    let paths = super::paths()?;
+    let path = settings::path(&paths);
+    if config.path {
+        render::line(&path.display().to_string());
+        return Ok(Exit::Done);
+    }
+    let settings = match settings::load(&paths) {
+        Ok(settings) => settings,
+        Err(error) if config.json => {
+            render::json(&faults(&path, &error));
+            return Ok(Exit::Failed);
+        }
+        Err(error) => return Err(failure(&path, &error)),
+    };
+    if config.reload {
+        return reload();
+    }
+    if config.json {
+        render::json(&document(&path, &settings));
+    } else {
+        render::line(picture(&path, &settings).trim_end());
+    }
+    Ok(Exit::Done)
+}
+
+fn reload() -> Result<Exit, Failure> {
+    super::block_on(async {
+        match Admin::new(super::paths()?).reload().await? {
+            None => render::line("no broker runs; the next one reads the file as it is"),
+            Some(answer) if answer["type"] == "ok" => render::line("the broker has read the settings again"),
+            Some(answer) => {
+                let why = answer["message"].as_str().unwrap_or("it does not say why");
+                return Err(Failure::new(format!("the broker keeps its old settings: {why}")));
+            }
+        }
+        Ok(Exit::Done)
+    })
+}
+
+fn failure(path: &Path, error: &SettingsError) -> Failure {
+    let SettingsError::Faults { faults, .. } = error else {
+        return Failure::because("the settings cannot be used", error);
+    };
+    let mut failure = Failure::new("the settings cannot be used");
+    failure.causes = faults
+        .iter()
+        .map(|fault| {
+            format!(
+                "{}:{}:{}: {}",
+                path.display(),
+                fault.line,
+                fault.column,
+                fault.message
+            )
+        })
+        .collect();
+    failure.hint("longwire config --sample")
+}
+
+fn faults(path: &Path, error: &SettingsError) -> Value {
+    let faults = match error {
+        SettingsError::Faults { faults, .. } => faults
+            .iter()
+            .map(|fault| json!({"line": fault.line, "column": fault.column, "message": fault.message}))
+            .collect(),
+        SettingsError::Read { source, .. } => vec![json!({"message": source.to_string()})],
+    };
+    json!({"path": path, "faults": faults})
+}
+
+fn document(path: &Path, settings: &Settings) -> Value {
+    let entries: Vec<Value> = settings
+        .entries
+        .iter()
+        .map(|entry| {
+            // Numbers, switches, and texts and lists without odd characters read the same in TOML and JSON.
+            let value = serde_json::from_str(&entry.value).unwrap_or_else(|_| json!(entry.value));
+            let mut entry_json = json!({"key": entry.name, "value": value});
+            match entry.source {
+                Source::Default => entry_json["source"] = json!("default"),
+                Source::Line(line) => {
+                    entry_json["source"] = json!("file");
+                    entry_json["line"] = json!(line);
+                }
+                Source::Environment(name) => {
+                    entry_json["source"] = json!("environment");
+                    entry_json["variable"] = json!(name);
+                }
+            }
+            entry_json
+        })
+        .collect();
+    json!({"path": path, "exists": path.exists(), "settings": entries})
+}
+
+fn picture(path: &Path, settings: &Settings) -> String {
+    let there = if path.exists() {
+        ""
+    } else {
+        " (not there: defaults)"
+    };
+    let mut text = format!("{}{there}\n\n", path.display());
+    let names = settings.entries.iter().map(|entry| entry.name.len());
+    let width = names.max().unwrap_or(0);
+    for entry in &settings.entries {
+        let line = format!("{:width$} = {}", entry.name, entry.value);
+        text.push_str(&format!("{line:<72}  # {}\n", entry.source));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_says_where_it_came_from() {
+        let text = "[default]\nallow = [\"wss://a\"]\nsessions = 7\n";
+        let settings = settings::parse(text, Path::new("/")).unwrap();
+        let document = document(Path::new("/x/settings.toml"), &settings);
+        let entries = document["settings"].as_array().unwrap();
+        let of = |key: &str| entries.iter().find(|entry| entry["key"] == key).unwrap();
+        assert_eq!(
+            *of("default.allow"),
+            json!({"key": "default.allow", "value": ["wss://a"], "source": "file", "line": 2})
+        );
+        assert_eq!(of("default.sessions")["value"], 7);
+        assert_eq!(of("proxy.url")["source"], "default");
+        let picture = picture(Path::new("/x/settings.toml"), &settings);
+        let told = |line: &str| line.starts_with("default.sessions ") && line.ends_with("# line 3");
+        assert!(picture.lines().any(told), "{picture}");
+    }
+}

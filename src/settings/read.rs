@@ -1,0 +1,474 @@
+//! From the file's text to settings: every key known, every value of its kind, every fault with its place.
+//!
+//! It knows no key; the table in `keys` does. Certificates are read here, so that a missing file has a line too.
+
+use std::ops::Range;
+use std::path::Path;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::core::rules::{PaceRule, Rule, Rules};
+
+use super::keys::{DEFAULT, Draft, EXTENSION, KEYS, Kind, RULES, SECTIONS, Value};
+use super::{Broker, Client, Entry, Fault, Journal, Settings, Source, Tls};
+
+type Span = Range<usize>;
+type Table<'a> = &'a DeTable<'a>;
+
+/// Reads the text of a settings file that lies in `folder`.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the file.
+pub fn parse(text: &str, folder: &Path) -> Result<Settings, Vec<Fault>> {
+    let mut reader = Reader {
+        text,
+        faults: Vec::new(),
+        entries: Vec::new(),
+    };
+    let read = match DeTable::parse(text) {
+        Ok(table) => reader.file(table.get_ref(), folder),
+        Err(error) => {
+            reader.fault(error.span().unwrap_or(0..0), error.message());
+            None
+        }
+    };
+    let Reader {
+        mut faults, entries, ..
+    } = reader;
+    faults.sort_by_key(|fault| (fault.line, fault.column));
+    match read {
+        Some(settings) if faults.is_empty() => Ok(Settings { entries, ..settings }),
+        _ => Err(faults),
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    faults: Vec<Fault>,
+    entries: Vec<Entry>,
+}
+
+impl Reader<'_> {
+    fn file(&mut self, file: Table<'_>, folder: &Path) -> Option<Settings> {
+        for (name, value) in file {
+            let known = SECTIONS.iter().map(|(section, _)| *section).chain([EXTENSION]);
+            if !known.clone().any(|section| section == name.get_ref()) {
+                self.unknown(name, "section", &known.collect::<Vec<_>>());
+            } else if !matches!(value.get_ref(), DeValue::Table(_)) {
+                self.fault(
+                    value.span(),
+                    format!("`{}` is a section: write `[{0}]`", name.get_ref()),
+                );
+            }
+        }
+        let section = |name: &str| match file.get(name).map(Spanned::get_ref) {
+            Some(DeValue::Table(table)) => Some(table),
+            _ => None,
+        };
+        let mut draft = Draft::default();
+        for (name, _) in SECTIONS.iter().filter(|(name, _)| *name != DEFAULT) {
+            let known: Vec<&str> = KEYS
+                .iter()
+                .filter_map(|key| key.name.strip_prefix(name)?.strip_prefix('.'))
+                .collect();
+            self.known(section(name), &known);
+        }
+        for key in KEYS {
+            let (name, key_name) = key.name.split_once('.')?;
+            let given = section(name).and_then(|table| table.get(key_name));
+            let (value, source, span) = self.value(given, key.kind, key.default)?;
+            self.entry(key.name.to_owned(), &value, source);
+            if let Err(why) = (key.set)(&mut draft, value) {
+                self.fault(span, format!("`{}`: {why}", key.name));
+            }
+        }
+        let default = self.rule(section(DEFAULT), DEFAULT, &Rule::default(), true);
+        let mut rules = Rules {
+            default,
+            pace: PaceRule {
+                per_second: u32::try_from(draft.per_second).ok()?,
+                burst: u32::try_from(draft.burst).ok()?,
+            },
+            ..Rules::default()
+        };
+        for (name, value) in section(EXTENSION).into_iter().flatten() {
+            let DeValue::Table(table) = value.get_ref() else {
+                let message = format!("write `[{EXTENSION}.\"{}\"]`", name.get_ref());
+                self.fault(value.span(), message);
+                continue;
+            };
+            let origin = origin(name.get_ref());
+            let shown = format!("{EXTENSION}.\"{}\"", name.get_ref());
+            let rule = self.rule(Some(table), &shown, &rules.default.clone(), false);
+            if rules.extensions.insert(origin, rule).is_some() {
+                self.fault(name.span(), "this extension has a section already");
+            }
+        }
+        let tls = self.tls(section("tls"), &draft, folder);
+        Some(Settings {
+            broker: Broker { idle: draft.idle() },
+            journal: Journal {
+                session: draft.session_megabytes << 20,
+                total: draft.total_megabytes << 20,
+            },
+            tls,
+            proxy: draft.proxy,
+            rules,
+            entries: Vec::new(),
+        })
+    }
+
+    /// One rule: what stands in the table, and `base` for the rest. `all`: tell of every key, not only of those given.
+    fn rule(&mut self, table: Option<Table<'_>>, name: &str, base: &Rule, all: bool) -> Rule {
+        let known: Vec<&str> = RULES.iter().map(|key| key.name).collect();
+        self.known(table, &known);
+        let mut rule = base.clone();
+        for key in RULES {
+            let given = table.and_then(|table| table.get(key.name));
+            if given.is_none() && !all {
+                continue;
+            }
+            let Some((value, source, span)) = self.value(given, key.kind, key.default) else {
+                continue;
+            };
+            self.entry(format!("{name}.{}", key.name), &value, source);
+            if let Err(why) = (key.set)(&mut rule, value) {
+                self.fault(span, format!("`{}`: {why}", key.name));
+            }
+        }
+        rule
+    }
+
+    fn known(&mut self, table: Option<Table<'_>>, known: &[&str]) {
+        for (name, _) in table.into_iter().flatten() {
+            if !known.contains(&name.get_ref().as_ref()) {
+                self.unknown(name, "key", known);
+            }
+        }
+    }
+
+    fn unknown(&mut self, name: &Spanned<std::borrow::Cow<'_, str>>, what: &str, known: &[&str]) {
+        let message = format!(
+            "there is no {what} `{}`; there are: {}",
+            name.get_ref(),
+            known.join(", ")
+        );
+        self.fault(name.span(), message);
+    }
+
+    /// The value given, or the default. A value of the wrong kind is a fault, and the default stands in for it.
+    fn value(
+        &mut self,
+        given: Option<&Spanned<DeValue<'_>>>,
+        kind: Kind,
+        default: &str,
+    ) -> Option<(Value, Source, Span)> {
+        if let Some(given) = given {
+            let span = given.span();
+            match taken(given.get_ref(), kind) {
+                Ok(value) => {
+                    let line = self.place(span.start).0;
+                    return Some((value, Source::Line(line), span));
+                }
+                Err(why) => self.fault(span, why),
+            }
+        }
+        let default = DeValue::parse(default).ok()?;
+        let value = taken(default.get_ref(), kind).ok()?;
+        Some((value, Source::Default, 0..0))
+    }
+
+    fn entry(&mut self, name: String, value: &Value, source: Source) {
+        let secret = name.starts_with("proxy.");
+        let text = |text: &String| {
+            let shown = if secret { masked(text) } else { text.clone() };
+            toml::Value::String(shown).to_string()
+        };
+        let value = match value {
+            Value::Number(number) => number.to_string(),
+            Value::Switch(switch) => switch.to_string(),
+            Value::Text(one) => text(one),
+            Value::List(list) => format!("[{}]", list.iter().map(text).collect::<Vec<_>>().join(", ")),
+        };
+        self.entries.push(Entry { name, value, source });
+    }
+
+    /// Reads the certificates that the file names.
+    fn tls(&mut self, table: Option<Table<'_>>, draft: &Draft, folder: &Path) -> Tls {
+        let span = |name: &str| {
+            let value = table.and_then(|table| table.get(name));
+            value.map_or(0..0, Spanned::span)
+        };
+        let mut extra_roots = Vec::new();
+        for file in &draft.ca_files {
+            match certificates(&folder.join(file)) {
+                Ok(found) => extra_roots.extend(found),
+                Err(why) => self.fault(span("ca-files"), why),
+            }
+        }
+        let client = match (draft.client_certificate.as_str(), draft.client_key.as_str()) {
+            ("", "") => None,
+            (certificate, key)
+                if certificate.is_empty() || key.is_empty() || draft.client_hosts.is_empty() =>
+            {
+                let given = if certificate.is_empty() {
+                    "client-key"
+                } else {
+                    "client-certificate"
+                };
+                let message = "`client-certificate`, `client-key` and `client-hosts` go together";
+                self.fault(span(given), message);
+                None
+            }
+            (certificate, key) => {
+                let chain = certificates(&folder.join(certificate));
+                let chain = chain
+                    .map_err(|why| self.fault(span("client-certificate"), why))
+                    .ok();
+                let path = folder.join(key);
+                let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| {
+                    let message = format!("cannot read a private key from {}: {error}", path.display());
+                    self.fault(span("client-key"), message);
+                });
+                chain.zip(key.ok()).map(|(chain, key)| Client {
+                    chain,
+                    key,
+                    hosts: draft.client_hosts.clone(),
+                })
+            }
+        };
+        Tls {
+            extra_roots,
+            client,
+            insecure_hosts: draft.insecure_hosts.clone(),
+        }
+    }
+
+    fn fault(&mut self, span: Span, message: impl Into<String>) {
+        let (line, column) = self.place(span.start);
+        self.faults.push(Fault {
+            line,
+            column,
+            message: message.into(),
+        });
+    }
+
+    /// Line and column of a byte.
+    fn place(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let fail = |why: String| format!("cannot read certificates from {}: {why}", path.display());
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
+        .map_err(|error| fail(error.to_string()))?
+        .collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(fail("it holds none in PEM form".to_owned())),
+        Ok(found) => Ok(found),
+        Err(error) => Err(fail(error.to_string())),
+    }
+}
+
+/// A value as its key takes it.
+fn taken(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> {
+    match (kind, value) {
+        (Kind::Number(least, most), DeValue::Integer(number)) => {
+            u64::from_str_radix(number.as_str(), number.radix())
+                .ok()
+                .filter(|number| (least..=most).contains(number))
+                .map(Value::Number)
+                .ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
+        }
+        (Kind::Number(least, most), _) => Err(format!("it must be a whole number from {least} to {most}")),
+        (Kind::Switch, DeValue::Boolean(switch)) => Ok(Value::Switch(*switch)),
+        (Kind::Switch, _) => Err("it must be `true` or `false`".to_owned()),
+        (Kind::Text, DeValue::String(text)) => Ok(Value::Text(text.clone().into_owned())),
+        (Kind::Text, _) => Err("it must be a text in quotes".to_owned()),
+        (Kind::List, DeValue::Array(list)) => list
+            .iter()
+            .map(|element| match element.get_ref() {
+                DeValue::String(text) => Ok(text.clone().into_owned()),
+                _ => Err("it must be a list of texts: `[\"a\", \"b\"]`".to_owned()),
+            })
+            .collect::<Result<_, _>>()
+            .map(Value::List),
+        (Kind::List, _) => Err("it must be a list of texts: `[\"a\", \"b\"]`".to_owned()),
+    }
+}
+
+/// The origin that a section's name means: a Chromium id stands for its origin.
+fn origin(name: &str) -> String {
+    let name = name.trim_end_matches('/');
+    if name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'a'..=b'p')) {
+        format!("chrome-extension://{name}")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// A proxy's URL or credentials without the password.
+fn masked(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    match rest.rsplit_once('@') {
+        Some((who, place)) => {
+            let user = who.split(':').next().unwrap_or_default();
+            format!("{scheme}{user}:***@{place}")
+        }
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::sample;
+    use super::*;
+
+    fn read(text: &str) -> Settings {
+        parse(text, Path::new("/nowhere")).unwrap()
+    }
+
+    fn faults(text: &str) -> Vec<(usize, usize, String)> {
+        let faults = parse(text, Path::new("/nowhere")).unwrap_err();
+        faults
+            .into_iter()
+            .map(|fault| (fault.line, fault.column, fault.message))
+            .collect()
+    }
+
+    #[test]
+    fn no_file_the_sample_and_the_sample_without_its_marks_say_the_same() {
+        let nothing = read("");
+        assert_eq!(nothing.rules, Rules::default());
+        assert_eq!(nothing.broker.idle, Duration::from_secs(600));
+        assert_eq!(
+            (nothing.journal.session, nothing.journal.total),
+            (128 << 20, 1 << 30)
+        );
+        let sample = sample();
+        assert_eq!(read(&sample).entries, nothing.entries);
+        let every = sample
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(rest) if !rest.starts_with(' ') => rest,
+                _ => line,
+            })
+            .collect::<Vec<_>>()
+            .join("\n");
+        let every = read(&every);
+        assert_eq!(every.rules.default, nothing.rules.default);
+        assert_eq!(every.rules.extensions.len(), 1, "the example at the end");
+        assert_eq!(every.entries.len(), nothing.entries.len() + 1);
+        for (given, default) in every.entries.iter().zip(&nothing.entries) {
+            assert_eq!((&given.name, &given.value), (&default.name, &default.value));
+            assert_ne!(given.source, Source::Default, "{}", given.name);
+        }
+    }
+
+    #[test]
+    fn the_documentation_shows_the_sample_as_it_is() {
+        let page = include_str!("../../docs/SETTINGS.md");
+        assert!(
+            page.contains(&sample()),
+            "put this into docs/SETTINGS.md:\n{}",
+            sample()
+        );
+    }
+
+    #[test]
+    fn an_extension_differs_from_the_default_only_in_what_it_says() {
+        let settings = read(
+            "[default]\nsessions = 3\nallow = []\n\
+             [extension.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\nallow = [\"wss://a\"]\n\
+             [extension.\"add-on@example.org\"]\nenabled = false\n",
+        );
+        let of = |origin| settings.rules.of(origin);
+        assert_eq!(of("chrome-extension://bbbb/").sessions, 3);
+        assert!(of("chrome-extension://bbbb/").allow.is_empty());
+        let named = of("chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/");
+        assert_eq!((named.sessions, named.allow.len()), (3, 1));
+        assert!(!of("add-on@example.org").enabled);
+        assert_eq!(settings.entry("default.sessions"), Some(("3", Source::Line(2))));
+        assert_eq!(settings.entry("default.enabled"), Some(("true", Source::Default)));
+        assert_eq!(
+            settings.entry("extension.\"add-on@example.org\".enabled"),
+            Some(("false", Source::Line(7)))
+        );
+    }
+
+    #[test]
+    fn every_fault_has_its_place() {
+        for (text, line, column, words) in [
+            ("[broker]\nidle-minutes = \"x\"", 2, 16, "whole number from 1"),
+            (
+                "[broker]\n\n  idle = 3",
+                3,
+                3,
+                "there is no key `idle`; there are: idle-minutes",
+            ),
+            ("[brokre]", 1, 2, "there is no section `brokre`"),
+            ("broker = 1", 1, 10, "is a section"),
+            ("[broker]\nidle-minutes = ", 2, 16, ""),
+            ("[default]\nallow = [\"*.example.com\"]", 2, 9, "it has no scheme"),
+            ("[default]\nallow = \"wss://a\"", 2, 9, "a list of texts"),
+            ("[default]\nenabled = 1", 2, 11, "`true` or `false`"),
+            ("[extension]\na = 1", 2, 5, "[extension.\"a\"]"),
+            ("[tls]\nca-files = [\"no.pem\"]", 2, 12, "/nowhere/no.pem"),
+            ("[tls]\nclient-key = \"a\"", 2, 14, "go together"),
+            ("[proxy]\nurl = \"ftp://a\"", 2, 7, "`http://` or `socks5://`"),
+        ] {
+            let faults = faults(text);
+            let (at_line, at_column, message) = &faults[0];
+            assert_eq!((*at_line, *at_column), (line, column), "{text}: {message}");
+            assert!(message.contains(words), "{text}: {message}");
+        }
+        let several = faults("[default]\nenabled = 1\n[broker]\nidle-minutes = 0\n[x]");
+        assert_eq!(several.iter().map(|fault| fault.0).collect::<Vec<_>>(), [2, 4, 5]);
+    }
+
+    #[test]
+    fn passwords_are_neither_shown_nor_repeated() {
+        let settings =
+            read("[proxy]\nurl = \"http://me:canary@proxy:1\"\ncredentials = [\"me:can@ary@proxy:1\"]\n");
+        assert_eq!(
+            settings.proxy.credentials[0],
+            ("proxy:1".into(), "me".into(), "can@ary".into())
+        );
+        assert_eq!(
+            settings.entry("proxy.url").unwrap().0,
+            "\"http://me:***@proxy:1\""
+        );
+        assert!(!format!("{settings:?}").contains("can"), "{settings:?}");
+        let faults = faults("[proxy]\ncredentials = [\"canary\"]\nurl = \"canary\"\n");
+        assert!(
+            faults.iter().all(|fault| !fault.2.contains("canary")),
+            "{faults:?}"
+        );
+    }
+
+    #[test]
+    fn the_environment_overrules_the_file() {
+        let mut settings = read("[broker]\nidle-minutes = 5\n");
+        settings.heed_environment(Some("nonsense"));
+        assert_eq!(settings.broker.idle, Duration::from_secs(300));
+        settings.heed_environment(Some("90"));
+        assert_eq!(settings.broker.idle, Duration::from_secs(90));
+        let (value, source) = settings.entry("broker.idle-minutes").unwrap();
+        assert_eq!(
+            (value, source.to_string().as_str()),
+            ("1.5", "environment LONGWIRE_IDLE_SECONDS")
+        );
+    }
+}
