@@ -1,9 +1,12 @@
 //! The road to the internet, against scripted peers and real servers, through `Dials` as the broker uses it.
 
 mod autobahn;
+#[cfg(target_os = "linux")]
+mod canary;
 mod compressed;
 #[cfg(target_os = "linux")]
 mod cost;
+mod credentials;
 mod crowd;
 mod faults;
 mod flow;
