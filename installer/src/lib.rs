@@ -7,6 +7,8 @@
 //! | `browsers` | the table: browser x system x scope |
 //! | `surroundings` | this machine's folders, handed in |
 //! | `manifest` | names, ids, and manifests as browsers read them |
+//! | `lookup` | what a browser finds, in its order |
+//! | `policy` | what administrators forbid |
 //! | `receipt` | what was made, so that it can be taken back |
 //! | `plan` | what would be done; reads only |
 //! | `apply` | does it, or undoes all of it |
@@ -15,8 +17,10 @@
 pub mod apply;
 pub mod browsers;
 pub mod error;
+pub mod lookup;
 pub mod manifest;
 pub mod plan;
+pub mod policy;
 pub mod receipt;
 pub mod registry;
 pub mod surroundings;

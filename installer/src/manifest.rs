@@ -185,7 +185,7 @@ pub fn entries(family: Family, text: &str) -> Vec<String> {
         Family::Chromium => origin(entry).is_ok(),
         Family::Firefox => is_firefox_id(entry),
     };
-    let Ok(object) = parse(family, text) else {
+    let Ok(object) = object(family, text) else {
         return Vec::new();
     };
     let list = object.get(family.list()).and_then(Value::as_array);
@@ -198,7 +198,7 @@ pub fn entries(family: Family, text: &str) -> Vec<String> {
 
 /// The program a manifest names, if it can be read.
 pub fn program(text: &str) -> Option<PathBuf> {
-    let object = parse(Family::Chromium, text).ok()?;
+    let object = object(Family::Chromium, text).ok()?;
     object.get("path")?.as_str().map(PathBuf::from)
 }
 
@@ -232,7 +232,7 @@ pub fn judge(
     folder: &Path,
     text: &str,
 ) -> Result<Accepted, String> {
-    let object = parse(family, text)?;
+    let object = object(family, text)?;
     let field = |key: &str| {
         object
             .get(key)
@@ -314,7 +314,7 @@ fn origin(entry: &str) -> Result<(), String> {
 }
 
 /// Reads JSON in the family's dialect: Chromium skips a byte order mark and comments.
-fn parse(family: Family, text: &str) -> Result<Map<String, Value>, String> {
+pub(crate) fn object(family: Family, text: &str) -> Result<Map<String, Value>, String> {
     let value = match family {
         Family::Chromium => {
             let text = text.strip_prefix('\u{feff}').unwrap_or(text);

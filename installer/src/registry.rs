@@ -9,13 +9,29 @@ use crate::manifest::HostName;
 /// The keys of a host, `HKCU\...` or `HKLM\...`. For all users both registry views are written, since Chromium looks
 /// into the 32-bit one first.
 pub fn keys(scope: Scope, vendor: &str, name: &HostName) -> Vec<String> {
+    let folders = folders(scope, vendor).into_iter();
+    folders.map(|folder| format!(r"{folder}\{name}")).collect()
+}
+
+/// The keys of every host, whatever its name.
+pub(crate) fn hosts(scope: Scope, vendor: &str) -> Vec<String> {
+    let folders = folders(scope, vendor).into_iter();
+    folders
+        .flat_map(|folder| {
+            let names = windows::below(&folder).into_iter();
+            names.map(|name| format!(r"{folder}\{name}")).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn folders(scope: Scope, vendor: &str) -> Vec<String> {
     let roots: &[&str] = match scope {
         Scope::User => &[r"HKCU\Software"],
         Scope::System => &[r"HKLM\Software", r"HKLM\Software\WOW6432Node"],
     };
     roots
         .iter()
-        .map(|root| format!(r"{root}\{vendor}\NativeMessagingHosts\{name}"))
+        .map(|root| format!(r"{root}\{vendor}\NativeMessagingHosts"))
         .collect()
 }
 
@@ -47,6 +63,28 @@ mod windows {
     pub(super) fn read(key: &str) -> Option<String> {
         let (root, path) = split(key);
         root.open(path).and_then(|key| key.get_string("")).ok()
+    }
+
+    pub(super) fn below(key: &str) -> Vec<String> {
+        let (root, path) = split(key);
+        let keys = root.open(path).and_then(|key| key.keys().map(Iterator::collect));
+        keys.unwrap_or_default()
+    }
+
+    pub(super) fn texts(key: &str) -> Vec<String> {
+        let (root, path) = split(key);
+        let texts = root.open(path).and_then(|key| {
+            let values = key.values()?;
+            Ok(values
+                .filter_map(|(name, _)| key.get_string(&name).ok())
+                .collect())
+        });
+        texts.unwrap_or_default()
+    }
+
+    pub(super) fn number(key: &str, value: &str) -> Option<u32> {
+        let (root, path) = split(key);
+        root.open(path).and_then(|key| key.get_u32(value)).ok()
     }
 
     pub(super) fn write(key: &str, value: &str) -> Result<(), InstallError> {
@@ -84,6 +122,18 @@ mod windows {
         None
     }
 
+    pub(super) const fn below(_: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    pub(super) const fn texts(_: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    pub(super) const fn number(_: &str, _: &str) -> Option<u32> {
+        None
+    }
+
     pub(super) fn write(key: &str, _: &str) -> Result<(), InstallError> {
         Err(failed("write", key))
     }
@@ -96,6 +146,16 @@ mod windows {
 /// A key's default value; nothing if there is no such key.
 pub fn read(key: &str) -> Option<String> {
     windows::read(key)
+}
+
+/// Every text value of a key.
+pub(crate) fn texts(key: &str) -> Vec<String> {
+    windows::texts(key)
+}
+
+/// A number below a key.
+pub(crate) fn number(key: &str, value: &str) -> Option<u32> {
+    windows::number(key, value)
 }
 
 /// Sets a key's default value, making the key.

@@ -1,0 +1,300 @@
+//! What a browser finds when an extension calls a host: the manifests it reads, in its order, and its neighbours.
+//!
+//! It reads files and keys and judges nothing; `manifest::judge` does.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::browsers::{Browser, Hosts, Scope, System};
+use crate::manifest::{self, HostName};
+use crate::registry;
+use crate::surroundings::Surroundings;
+
+/// Manifests above this are not read, in bytes; real ones have a few hundred.
+const LARGEST: u64 = 1 << 20;
+
+/// A manifest that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The file.
+    pub path: PathBuf,
+    /// The registry key that leads to it, on Windows.
+    pub key: Option<String>,
+    /// For whom it is.
+    pub scope: Scope,
+    /// What it says, or why it cannot be read.
+    pub text: Result<String, String>,
+    /// May everybody change it?
+    pub open_to_all: bool,
+}
+
+/// Another host for one of these extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its name, as its file is called.
+    pub name: String,
+    /// Its manifest.
+    pub path: PathBuf,
+    /// The program it starts, if it names one.
+    pub program: Option<PathBuf>,
+    /// Who may call it, as it stands there.
+    pub entries: Vec<String>,
+}
+
+/// The manifests of a host that this browser would read. One chain for each profile folder the browser keeps (channels
+/// have their own); in a chain, the order in which they are read.
+pub fn chains(here: &Surroundings, browser: &Browser, name: &HostName) -> Vec<Vec<Seen>> {
+    if here.system == System::Windows {
+        return vec![keys(here, browser, name)];
+    }
+    let system: Vec<PathBuf> = for_all(here, browser);
+    let user = browser.places(here, Scope::User).into_iter();
+    user.filter_map(|hosts| match hosts {
+        Hosts::Folder(spot) => Some(here.resolve(spot)),
+        Hosts::Key(_) => None,
+    })
+    .map(|folder| {
+        let own = see(&folder.join(name.file()), Scope::User);
+        let shared = system
+            .iter()
+            .filter_map(|folder| see(&folder.join(name.file()), Scope::System));
+        own.into_iter().chain(shared).collect()
+    })
+    .collect()
+}
+
+/// The manifest at this place, if there is one.
+pub fn see(path: &Path, scope: Scope) -> Option<Seen> {
+    let found = match fs::metadata(path) {
+        Ok(found) => found,
+        Err(error) => {
+            // A link that leads nowhere is there, and cannot be read; so is what lies in a closed folder.
+            let nothing =
+                path.symlink_metadata().is_err() && error.kind() != std::io::ErrorKind::PermissionDenied;
+            return (!nothing).then(|| Seen {
+                path: path.to_path_buf(),
+                key: None,
+                scope,
+                text: Err(error.to_string()),
+                open_to_all: false,
+            });
+        }
+    };
+    Some(Seen {
+        path: path.to_path_buf(),
+        key: None,
+        scope,
+        text: read(path),
+        open_to_all: open_to_all(&found),
+    })
+}
+
+/// The manifests of other hosts in the folders this browser reads.
+pub fn neighbours(here: &Surroundings, browser: &Browser, name: &HostName) -> Vec<Neighbour> {
+    let mut found: Vec<Neighbour> = Vec::new();
+    for path in others(here, browser) {
+        let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
+            continue;
+        };
+        let is_new = !found.iter().any(|other| other.path == path);
+        if stem == name.to_string() || !is_new {
+            continue;
+        }
+        let text = read(&path).unwrap_or_default();
+        found.push(Neighbour {
+            name: stem.to_owned(),
+            program: manifest::program(&text),
+            entries: manifest::entries(browser.family, &text),
+            path,
+        });
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found
+}
+
+/// Every manifest in the folders and below the keys that this browser reads.
+fn others(here: &Surroundings, browser: &Browser) -> Vec<PathBuf> {
+    if here.system == System::Windows {
+        let vendors = vendors(here, browser);
+        return [Scope::User, Scope::System]
+            .into_iter()
+            .flat_map(|scope| {
+                vendors
+                    .iter()
+                    .flat_map(move |vendor| registry::hosts(scope, vendor))
+            })
+            .filter_map(|key| registry::read(&key))
+            .map(PathBuf::from)
+            .collect();
+    }
+    let user = browser.places(here, Scope::User).into_iter();
+    let user = user.filter_map(|hosts| match hosts {
+        Hosts::Folder(spot) => Some(here.resolve(spot)),
+        Hosts::Key(_) => None,
+    });
+    user.chain(for_all(here, browser))
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect()
+}
+
+/// The folders for all users, whether they are there or not.
+fn for_all(here: &Surroundings, browser: &Browser) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for place in browser.on(here.system).system {
+        if let Hosts::Folder(spot) = place.hosts {
+            let folder = here.resolve(spot);
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+    }
+    folders
+}
+
+fn vendors(here: &Surroundings, browser: &Browser) -> Vec<&'static str> {
+    let mut vendors: Vec<&'static str> = Vec::new();
+    for place in browser.on(here.system).user {
+        if let Hosts::Key(vendor) = place.hosts
+            && !vendors.contains(&vendor)
+        {
+            vendors.push(vendor);
+        }
+    }
+    vendors
+}
+
+/// The user's keys are read before everybody's.
+fn keys(here: &Surroundings, browser: &Browser, name: &HostName) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    for scope in [Scope::User, Scope::System] {
+        for vendor in vendors(here, browser) {
+            for key in registry::keys(scope, vendor, name) {
+                let Some(value) = registry::read(&key) else {
+                    continue;
+                };
+                let path = PathBuf::from(value);
+                let text = read(&path);
+                seen.push(Seen {
+                    path,
+                    key: Some(key),
+                    scope,
+                    text,
+                    open_to_all: false,
+                });
+            }
+        }
+    }
+    seen
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        .map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LARGEST {
+        return Err("it is too large for a manifest".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+#[cfg(unix)]
+fn open_to_all(found: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    found.mode() & 0o002 != 0
+}
+
+#[cfg(windows)]
+fn open_to_all(_: &fs::Metadata) -> bool {
+    false
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "com.longwire.bridge";
+
+    fn scene() -> (tempfile::TempDir, Surroundings, HostName) {
+        let scratch = tempfile::tempdir().unwrap();
+        let here = Surroundings::within(scratch.path());
+        (scratch, here, HostName::parse(NAME).unwrap())
+    }
+
+    fn lay(folder: &Path, name: &str, text: &str) -> PathBuf {
+        fs::create_dir_all(folder).unwrap();
+        let path = folder.join(format!("{name}.json"));
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_users_manifest_is_read_before_everybodys() {
+        let (_scratch, here, name) = scene();
+        let chromium = Browser::named("chromium").unwrap();
+        assert_eq!(chains(&here, chromium, &name), [vec![]]);
+        let all = lay(
+            &here.root.join("etc/chromium/native-messaging-hosts"),
+            NAME,
+            "for all",
+        );
+        let own = lay(&here.config.join("chromium/NativeMessagingHosts"), NAME, "own");
+        let [chain] = &chains(&here, chromium, &name)[..] else {
+            panic!("one profile folder, one chain");
+        };
+        let order: Vec<_> = chain.iter().map(|seen| (&seen.path, seen.scope)).collect();
+        assert_eq!(order, [(&own, Scope::User), (&all, Scope::System)]);
+        assert_eq!(chain[0].text.as_deref(), Ok("own"));
+    }
+
+    #[test]
+    fn each_channel_has_a_chain_of_its_own() {
+        let (_scratch, here, name) = scene();
+        let brave = Browser::named("brave").unwrap();
+        for channel in ["Brave-Browser", "Brave-Browser-Beta"] {
+            fs::create_dir_all(here.config.join("BraveSoftware").join(channel)).unwrap();
+        }
+        lay(
+            &here
+                .config
+                .join("BraveSoftware/Brave-Browser/NativeMessagingHosts"),
+            NAME,
+            "{}",
+        );
+        let found: Vec<_> = chains(&here, brave, &name).iter().map(Vec::len).collect();
+        assert_eq!(found, [1, 0]);
+    }
+
+    #[test]
+    fn a_link_to_nowhere_is_there_and_cannot_be_read() {
+        let (scratch, ..) = scene();
+        let link = scratch.path().join("a.json");
+        assert_eq!(see(&link, Scope::User), None);
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        assert!(see(&link, Scope::User).unwrap().text.is_err());
+    }
+
+    #[test]
+    fn neighbours_are_hosts_of_another_name() {
+        let (_scratch, here, name) = scene();
+        let firefox = Browser::named("firefox").unwrap();
+        let folder = here.home.join(".mozilla/native-messaging-hosts");
+        lay(&folder, NAME, "{}");
+        let text = r#"{"name":"org.old","path":"/opt/old","allowed_extensions":["a@b"]}"#;
+        let path = lay(&folder, "org.old", text);
+        let found = neighbours(&here, firefox, &name);
+        assert_eq!(
+            found,
+            [Neighbour {
+                name: "org.old".into(),
+                path,
+                program: Some("/opt/old".into()),
+                entries: vec!["a@b".into()],
+            }]
+        );
+    }
+}
