@@ -101,6 +101,11 @@ impl Paths {
         self.home.as_deref()
     }
 
+    /// The folders in which the socket and the locks may lie, the preferred one first. Nothing is made.
+    pub fn run_candidates(&self) -> &[PathBuf] {
+        &self.run
+    }
+
     /// The folder of the socket and the locks, made if missing, open to this user only.
     ///
     /// Who starts a broker and the broker itself find the same folder, as long as they see the same environment.

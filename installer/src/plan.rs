@@ -19,7 +19,7 @@ use crate::surroundings::Surroundings;
 /// The folder Chromium reads below its user data folder.
 const FOLDER: &str = "NativeMessagingHosts";
 /// In the place of a browser's name, for a folder given with `--user-data-dir`.
-const USER_DATA_DIR: &str = "user-data-dir";
+pub const USER_DATA_DIR: &str = "user-data-dir";
 
 /// Which registrations are meant.
 #[derive(Debug, Clone)]

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::browsers::{Base, Spot, System};
 use crate::error::InstallError;
 
+/// The environment variable that pretends another root for what browsers keep for all users. For tests.
+pub const ROOT: &str = "LONGWIRE_ROOT";
+
 /// Where browsers look on this machine, for this user.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -47,7 +50,7 @@ impl Surroundings {
             config: dirs.config_dir().to_path_buf(),
             local: dirs.data_local_dir().to_path_buf(),
             roaming: dirs.data_dir().to_path_buf(),
-            root: PathBuf::from("/"),
+            root: env::var_os(ROOT).map_or_else(|| PathBuf::from("/"), PathBuf::from),
             programs,
         })
     }

@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Install(Install),
     /// Take back what `install` has done
     Uninstall(Uninstall),
+    /// Find what is wrong and say how to mend it
+    Doctor(Doctor),
     /// Show the broker, its ports, sessions and counters
     Status(Status),
     /// Show the main job end to end, on an embedded server
@@ -87,13 +89,26 @@ pub(crate) struct Uninstall {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  longwire doctor\n  longwire doctor --extension cfgjijgalloanpinpjgfgakgkbhlgcka\n  \
+longwire doctor --url wss://example.org/socket\n  longwire doctor --report > report.md"
+)]
 pub(crate) struct Doctor {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print a redacted bundle for a bug report
+    /// Dial this `ws:` or `wss:` URL too, with the time of each phase
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Ask whether this extension may reach the host; repeatable
+    #[arg(long = "extension", value_name = "ID")]
+    pub(crate) extensions: Vec<String>,
+    /// Print a bundle for a bug report, without what is private
     #[arg(long, conflicts_with = "json")]
     pub(crate) report: bool,
+    /// Show what passed and what was skipped, too
+    #[arg(long, short, conflicts_with_all = ["json", "report"])]
+    pub(crate) verbose: bool,
     /// The host's name
     #[arg(long, value_name = "HOST", default_value = "com.longwire.bridge")]
     pub(crate) name: String,

@@ -58,6 +58,16 @@ impl Failure {
         self
     }
 
+    /// The sentence and its causes in one line.
+    pub(crate) fn in_one_line(&self) -> String {
+        let mut line = self.message.clone();
+        for cause in &self.causes {
+            line.push_str(": ");
+            line.push_str(cause);
+        }
+        line
+    }
+
     /// Ends the process with another code.
     #[must_use]
     pub(crate) const fn exit(mut self, exit: Exit) -> Self {

@@ -55,7 +55,7 @@ fn prepare(args: &Registration) -> Result<(Surroundings, Own, Choice), Failure> 
     let own = Own {
         program: std::env::current_exe()
             .map_err(|error| Failure::because("cannot find this program's own file", &error))?,
-        state: state(scope)?,
+        state: state(scope, &here.root)?,
     };
     let choice = Choice {
         name,
@@ -67,24 +67,24 @@ fn prepare(args: &Registration) -> Result<(Surroundings, Own, Choice), Failure> 
 }
 
 /// Where the receipt and the copy of the program lie: for all users somewhere all users can read.
-pub(crate) fn state(scope: Scope) -> Result<PathBuf, Failure> {
+pub(crate) fn state(scope: Scope, root: &Path) -> Result<PathBuf, Failure> {
     let paths =
         Paths::from_env().map_err(|error| Failure::because("Longwire's folders are unknown", &error))?;
     Ok(match scope {
-        Scope::System if paths.home().is_none() => for_all(),
+        Scope::System if paths.home().is_none() => for_all(root),
         Scope::User | Scope::System => paths.state().to_path_buf(),
     })
 }
 
-fn for_all() -> PathBuf {
+fn for_all(root: &Path) -> PathBuf {
     if cfg!(windows) {
         std::env::var_os("ProgramFiles")
             .map_or_else(|| PathBuf::from(r"C:\Program Files"), PathBuf::from)
             .join("Longwire")
     } else if cfg!(target_os = "macos") {
-        PathBuf::from("/Library/Application Support/Longwire")
+        root.join("Library/Application Support/Longwire")
     } else {
-        PathBuf::from("/opt/longwire")
+        root.join("opt/longwire")
     }
 }
 
@@ -198,7 +198,7 @@ fn wrong(problem: InstallError) -> Failure {
 }
 
 /// A failure with what to do about it.
-fn advise(problem: &InstallError) -> Failure {
+pub(super) fn advise(problem: &InstallError) -> Failure {
     let mut failure = match std::error::Error::source(problem) {
         Some(cause) => Failure::because(problem.to_string(), cause),
         None => Failure::new(problem.to_string()),

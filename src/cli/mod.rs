@@ -8,6 +8,7 @@ mod broker;
 mod config;
 mod connect;
 mod demo;
+mod doctor;
 mod error;
 mod install;
 mod port;
@@ -39,6 +40,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Install(args) => install::install(&args),
         Command::Uninstall(args) => install::uninstall(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Status(status) => status::run(&status),
         Command::Demo(demo) => demo::run(&demo),
         Command::Connect(connect) => connect::run(&connect),

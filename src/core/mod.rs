@@ -18,7 +18,7 @@ mod log;
 mod outbox;
 mod pace;
 mod pattern;
-mod policy;
+pub(crate) mod policy;
 mod random;
 mod requests;
 pub mod rules;

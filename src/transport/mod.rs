@@ -11,6 +11,7 @@ mod frame;
 mod handshake;
 pub mod http;
 pub mod link;
+pub(crate) mod probe;
 mod proxy;
 mod reader;
 mod stream;

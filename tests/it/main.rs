@@ -7,6 +7,7 @@
 #[cfg(target_os = "linux")]
 mod broker_instance;
 mod dialects;
+mod doctor;
 #[cfg(target_os = "linux")]
 mod faults;
 mod host;

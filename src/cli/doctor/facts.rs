@@ -1,0 +1,199 @@
+//! What doctor has seen, as plain data: what `judge` judges.
+//!
+//! Nothing here reads or judges; a fact may well be that something could not be read.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use installer::browsers::{Family, Scope, System};
+use installer::lookup::{Neighbour, Seen};
+use installer::manifest::{self, Accepted, ExtensionId};
+use installer::policy::{Policy, Ruling};
+
+use super::program::Kind;
+use crate::transport::probe::Step;
+use crate::wire::record::ErrorInfo;
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct Facts {
+    /// The host's name.
+    pub(super) name: String,
+    /// This program's version.
+    pub(super) version: String,
+    /// The extensions asked for with `--extension`.
+    pub(super) asked: Vec<ExtensionId>,
+    pub(super) browsers: Vec<BrowserFacts>,
+    pub(super) programs: Vec<ProgramFacts>,
+    pub(super) launches: Vec<LaunchFacts>,
+    pub(super) broker: BrokerFacts,
+    pub(super) folders: FolderFacts,
+    pub(super) dial: Option<DialFacts>,
+}
+
+/// A browser that is on this machine, or a folder that Longwire was registered in.
+#[derive(Debug, Clone)]
+pub(super) struct BrowserFacts {
+    pub(super) name: String,
+    pub(super) title: String,
+    pub(super) family: Family,
+    pub(super) system: System,
+    /// Its user data folder, if that was given to `install`.
+    pub(super) folder: Option<PathBuf>,
+    /// What confines it, and the folder it keeps, if that is the only copy of it here.
+    pub(super) confined: Option<(&'static str, PathBuf)>,
+    /// For each of its profile folders, the manifests in the order it reads them.
+    pub(super) chains: Vec<Vec<Seen>>,
+    pub(super) policy: Policy,
+    pub(super) neighbours: Vec<Neighbour>,
+}
+
+/// What a browser makes of the manifests it reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found<'a> {
+    Nothing,
+    /// A manifest that it takes.
+    Good(&'a Seen, Accepted),
+    /// It stops at one that it rejects.
+    Bad(&'a Seen, String),
+}
+
+impl BrowserFacts {
+    /// What the browser makes of one of its chains. Chromium takes the first manifest there is, good or bad; Firefox
+    /// goes on to the next one after a bad one.
+    pub(super) fn found<'a>(&self, name: &str, chain: &'a [Seen]) -> Found<'a> {
+        let user_counts = self.policy.ruling(name) != Ruling::SystemOnly;
+        let mut first_bad = None;
+        for seen in chain
+            .iter()
+            .filter(|seen| user_counts || seen.scope == Scope::System)
+        {
+            let judged = seen.text.clone().and_then(|text| {
+                let folder = seen.path.parent().unwrap_or(Path::new(""));
+                manifest::judge(self.family, self.system, name, folder, &text)
+            });
+            match (judged, self.family) {
+                (Ok(accepted), _) => return Found::Good(seen, accepted),
+                (Err(why), Family::Chromium) => return Found::Bad(seen, why),
+                (Err(why), Family::Firefox) => {
+                    first_bad.get_or_insert((seen, why));
+                }
+            }
+        }
+        first_bad.map_or(Found::Nothing, |(seen, why)| Found::Bad(seen, why))
+    }
+}
+
+/// A program that a manifest names.
+#[derive(Debug, Clone)]
+pub(super) struct ProgramFacts {
+    pub(super) path: PathBuf,
+    /// What kind of file it is, or why it cannot be read.
+    pub(super) kind: Result<Kind, String>,
+    /// May this user run it?
+    pub(super) executable: bool,
+    /// May everybody change it?
+    pub(super) open_to_all: bool,
+    /// Did the system mark it as downloaded, to be refused?
+    pub(super) quarantined: bool,
+    /// What `--version` says, if it is a Longwire.
+    pub(super) version: Option<String>,
+}
+
+/// A host started as a browser starts it.
+#[derive(Debug, Clone)]
+pub(super) struct LaunchFacts {
+    pub(super) program: PathBuf,
+    pub(super) family: Family,
+    pub(super) took: Duration,
+    pub(super) end: Launched,
+}
+
+/// How it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Launched {
+    /// It was welcomed by a broker, and ended when its pipes were closed unless it `lingers`.
+    Welcomed { version: String, lingers: bool },
+    /// The system refused to start it.
+    NotStarted(String),
+    /// It ended before it said anything of use; with its exit and the last line of its stderr.
+    Ended { exit: String, stderr: String },
+    /// It said something that is no frame.
+    Garbled(String),
+    /// It said that no broker can be had.
+    NoBroker(String),
+    /// It said nothing of use in time; with the last line of its stderr.
+    Silent(String),
+}
+
+/// The broker and the way to it.
+#[derive(Debug, Clone)]
+pub(super) struct BrokerFacts {
+    /// The folder of its socket, if there is one.
+    pub(super) folder: Option<Place>,
+    /// Its socket, if there is one.
+    pub(super) socket: Option<Place>,
+    /// The process that listens at the socket, if the system tells.
+    pub(super) process: Option<i32>,
+    /// Whether it ran before doctor came.
+    pub(super) ran: bool,
+    /// What it says of itself, if it answers.
+    pub(super) answer: Result<Option<Answer>, String>,
+    /// All that it says.
+    pub(super) status: Option<serde_json::Value>,
+}
+
+/// What the broker says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) version: String,
+    pub(super) pid: u64,
+}
+
+/// A file or folder, and who may use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    /// Is it this user's own?
+    pub(super) own: bool,
+    /// Is it a folder?
+    pub(super) folder: bool,
+    /// Permission bits; `None` where there are none.
+    pub(super) mode: Option<u32>,
+}
+
+/// Longwire's own folders.
+#[derive(Debug, Clone)]
+pub(super) struct FolderFacts {
+    /// Set when `LONGWIRE_HOME` moves them.
+    pub(super) moved: Option<PathBuf>,
+    pub(super) logs: PathBuf,
+    /// Why nothing can be written there.
+    pub(super) logs_problem: Option<Unwritable>,
+    pub(super) state: PathBuf,
+    pub(super) state_problem: Option<Unwritable>,
+    /// Bytes that journals take.
+    pub(super) journals: u64,
+    /// Bytes that they may take.
+    pub(super) quota: u64,
+    /// Bytes free on the disk.
+    pub(super) free: Option<u64>,
+}
+
+/// Why a folder cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unwritable {
+    /// Something else lies in its place, or in the place of one above it.
+    NoFolder(PathBuf),
+    /// This folder, or the one in which it would be made, is closed to this user.
+    Closed(PathBuf, String),
+}
+
+/// A server that was dialled.
+#[derive(Debug)]
+pub(super) struct DialFacts {
+    /// Without query and credentials.
+    pub(super) shown: String,
+    /// The steps, or why the broker would not even try.
+    pub(super) steps: Result<Vec<Step>, ErrorInfo>,
+}

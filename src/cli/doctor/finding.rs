@@ -1,0 +1,98 @@
+//! A finding: what was looked at, how it stands, what mends it. And the document of all of them.
+//!
+//! The ids are stable and listed in `docs/DOCTOR.md`; it judges nothing.
+
+use serde::Serialize;
+
+/// How something stands, better before worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Verdict {
+    /// It was not looked at, or does not matter here.
+    Skip,
+    Pass,
+    /// It works, and a person should know.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    /// A stable word; for what each browser has, a dot and the browser's name follow.
+    pub(super) id: String,
+    pub(super) verdict: Verdict,
+    /// What was looked at, as a sentence that is true when it passes.
+    pub(super) title: String,
+    /// What was found.
+    pub(super) detail: String,
+    /// What mends it: a command to paste, or a sentence where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fix: Option<String>,
+}
+
+impl Finding {
+    /// A finding of this id, about this sentence.
+    pub(super) fn about(id: impl Into<String>, title: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            verdict: Verdict::Pass,
+            title: title.into(),
+            detail: String::new(),
+            fix: None,
+        }
+    }
+
+    pub(super) fn pass(self, detail: impl Into<String>) -> Self {
+        self.with(Verdict::Pass, detail)
+    }
+
+    pub(super) fn skip(self, detail: impl Into<String>) -> Self {
+        self.with(Verdict::Skip, detail)
+    }
+
+    pub(super) fn warn(self, detail: impl Into<String>) -> Self {
+        self.with(Verdict::Warn, detail)
+    }
+
+    pub(super) fn fail(self, detail: impl Into<String>) -> Self {
+        self.with(Verdict::Fail, detail)
+    }
+
+    fn with(mut self, verdict: Verdict, detail: impl Into<String>) -> Self {
+        self.verdict = verdict;
+        self.detail = detail.into();
+        self
+    }
+
+    pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+pub(super) struct Document {
+    pub(super) verdict: Verdict,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Document {
+    /// The worst finding is the verdict; what was skipped does not count.
+    pub(super) fn of(findings: Vec<Finding>) -> Self {
+        let worst = findings.iter().map(|finding| finding.verdict).max();
+        Self {
+            verdict: worst.map_or(Verdict::Pass, |worst| worst.max(Verdict::Pass)),
+            findings,
+        }
+    }
+
+    pub(super) fn count(&self, verdict: Verdict) -> usize {
+        self.findings
+            .iter()
+            .filter(|finding| finding.verdict == verdict)
+            .count()
+    }
+}

@@ -1,0 +1,339 @@
+//! Looks at everything: registrations, programs, hosts, the broker, folders, a server.
+//!
+//! It only reads, with one exception that it takes back: the host it starts may start a broker, as it would for a
+//! browser. It judges nothing.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use installer::browsers::{BROWSERS, Family, Scope};
+use installer::lookup;
+use installer::manifest::{ExtensionId, HostName};
+use installer::plan::USER_DATA_DIR;
+use installer::policy::Policy;
+use installer::receipt::Receipt;
+use installer::surroundings::Surroundings;
+
+use super::facts::{
+    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, Found, LaunchFacts, Place, ProgramFacts,
+};
+use super::{files, launch};
+use crate::cli::admin::Admin;
+use crate::cli::error::Failure;
+use crate::core::io::{ProxyChoice, Target};
+use crate::core::policy;
+use crate::journal::Quota;
+use crate::local::{self, Endpoint};
+use crate::paths::Paths;
+use crate::transport::{Network, NetworkSettings};
+use crate::wire::code::Code;
+use crate::wire::record::ErrorInfo;
+
+/// The longest that any one check may take.
+const CHECK: Duration = Duration::from_secs(5);
+/// Hosts started at most: one a program and family is enough, and there are seldom more than two.
+const LAUNCHES: usize = 6;
+/// Largest message accepted from a dialled server, in bytes.
+const MESSAGE: usize = 1 << 20;
+
+/// What is to be looked at.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) name: HostName,
+    pub(super) asked: Vec<ExtensionId>,
+    pub(super) url: Option<String>,
+}
+
+/// Looks at all of it.
+pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure> {
+    let here = Surroundings::from_env()
+        .map_err(|error| Failure::because("cannot find the browsers' folders", &error))?;
+    let name = what.name.to_string();
+    let browsers = browsers(&here, &what.name, paths);
+    let wanted = programs(&name, &browsers);
+    let mut programs = Vec::new();
+    for path in unique(wanted.iter().map(|wanted| wanted.program.clone())) {
+        let facts = files::program(&path);
+        programs.push(ProgramFacts {
+            version: version(&facts).await,
+            ..facts
+        });
+    }
+    let runnable = |path: &Path| {
+        let found = programs.iter().find(|program| program.path == path);
+        found.is_some_and(|program| program.kind.is_ok() && program.executable)
+    };
+    let admin = Admin::new(paths.clone());
+    let before = broker(&admin, paths).await;
+    let launches = launches(&wanted, runnable).await;
+    let broker = if before.answer.is_err() {
+        before
+    } else {
+        let after = broker(&admin, paths).await;
+        if !before.ran {
+            leave_as_found(&admin).await;
+        }
+        // What stood there before says more than what a host has mended in passing.
+        BrokerFacts {
+            folder: before.folder.or(after.folder),
+            socket: before.socket.or(after.socket),
+            ran: before.ran,
+            ..after
+        }
+    };
+    Ok(Facts {
+        name,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        asked: what.asked.clone(),
+        browsers,
+        programs,
+        launches,
+        broker,
+        folders: folders(paths),
+        dial: match &what.url {
+            Some(url) => Some(dial(url).await),
+            None => None,
+        },
+    })
+}
+
+/// Every browser of the table that is here, and every other folder the receipt names.
+fn browsers(here: &Surroundings, name: &HostName, paths: &Paths) -> Vec<BrowserFacts> {
+    let mut found = Vec::new();
+    for browser in BROWSERS {
+        let confined = browser.confined(here);
+        let chains = lookup::chains(here, browser, name);
+        let is_here = browser.found(here).is_some();
+        if !is_here && confined.is_none() {
+            continue;
+        }
+        found.push(BrowserFacts {
+            name: browser.name.to_owned(),
+            title: browser.title.to_owned(),
+            family: browser.family,
+            system: here.system,
+            folder: None,
+            confined: confined.filter(|_| !is_here),
+            chains,
+            policy: Policy::of(here, browser),
+            neighbours: lookup::neighbours(here, browser, name),
+        });
+    }
+    // A receipt that cannot be read is told by install and uninstall.
+    let receipt = Receipt::read(paths.state()).unwrap_or_default();
+    let elsewhere = receipt
+        .manifests
+        .iter()
+        .filter(|made| made.name == name.to_string() && made.browsers.iter().any(|one| one == USER_DATA_DIR));
+    for (index, made) in elsewhere.enumerate() {
+        let name = match index {
+            0 => USER_DATA_DIR.to_owned(),
+            more => format!("{USER_DATA_DIR}-{}", more + 1),
+        };
+        let folder = made.path.parent().and_then(Path::parent);
+        found.push(BrowserFacts {
+            name,
+            title: "a Chromium with --user-data-dir".to_owned(),
+            family: Family::Chromium,
+            system: here.system,
+            folder: folder.map(Path::to_path_buf),
+            confined: None,
+            chains: vec![lookup::see(&made.path, Scope::User).into_iter().collect()],
+            policy: Policy::default(),
+            neighbours: Vec::new(),
+        });
+    }
+    found
+}
+
+/// A program as a browser would start it.
+struct Wanted {
+    program: PathBuf,
+    family: Family,
+    manifest: PathBuf,
+    entry: String,
+}
+
+fn programs(name: &str, browsers: &[BrowserFacts]) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for browser in browsers {
+        for chain in &browser.chains {
+            if let Found::Good(seen, accepted) = browser.found(name, chain) {
+                wanted.push(Wanted {
+                    program: accepted.program,
+                    family: browser.family,
+                    manifest: seen.path.clone(),
+                    entry: accepted.entries.into_iter().next().unwrap_or_default(),
+                });
+            }
+        }
+    }
+    wanted
+}
+
+fn unique<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    all.fold(Vec::new(), |mut unique, one| {
+        if !unique.contains(&one) {
+            unique.push(one);
+        }
+        unique
+    })
+}
+
+/// What a Longwire says of its version; other programs are not asked.
+async fn version(program: &ProgramFacts) -> Option<String> {
+    let is_longwire = program.path.file_stem().is_some_and(|stem| stem == "longwire");
+    if !is_longwire || !program.executable {
+        return None;
+    }
+    let asked = tokio::process::Command::new(&program.path)
+        .arg("--version")
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let said = tokio::time::timeout(CHECK, asked).await.ok()?.ok()?;
+    let said = String::from_utf8(said.stdout).ok()?;
+    said.trim().strip_prefix("longwire ").map(str::to_owned)
+}
+
+async fn launches(wanted: &[Wanted], runnable: impl Fn(&Path) -> bool) -> Vec<LaunchFacts> {
+    let mut once: Vec<&Wanted> = Vec::new();
+    for one in wanted.iter().filter(|one| runnable(&one.program)) {
+        let again = once
+            .iter()
+            .any(|other| (&other.program, other.family) == (&one.program, one.family));
+        if !again && once.len() < LAUNCHES {
+            once.push(one);
+        }
+    }
+    let all = once
+        .iter()
+        .map(|one| launch::launch(&one.program, one.family, &one.manifest, &one.entry, CHECK));
+    join_all(all).await
+}
+
+/// Looks at the broker without making any folder.
+async fn broker(admin: &Admin, paths: &Paths) -> BrokerFacts {
+    let Some(folder) = run_folder(paths) else {
+        return BrokerFacts {
+            folder: None,
+            socket: None,
+            process: None,
+            ran: false,
+            answer: Ok(None),
+            status: None,
+        };
+    };
+    let endpoint = Endpoint::of(paths).ok();
+    let socket = endpoint
+        .as_ref()
+        .and_then(|endpoint| files::place(endpoint.address()));
+    let (answer, status) = match admin.status().await {
+        Ok(status) => {
+            let answer = status.as_ref().map(|status| Answer {
+                version: status["version"].as_str().unwrap_or("?").to_owned(),
+                pid: status["pid"].as_u64().unwrap_or_default(),
+            });
+            (Ok(answer), status)
+        }
+        Err(failure) => (Err(failure.in_one_line()), None),
+    };
+    // Only one that does not answer has to be named.
+    let process = match endpoint.filter(|_| answer.is_err()) {
+        Some(endpoint) => local::connect(&endpoint)
+            .await
+            .ok()
+            .and_then(|stream| listener(&stream)),
+        None => None,
+    };
+    BrokerFacts {
+        folder: Some(folder),
+        socket,
+        process,
+        ran: !matches!(answer, Ok(None)),
+        answer,
+        status,
+    }
+}
+
+/// The process at the other end.
+#[cfg(unix)]
+fn listener(stream: &local::Stream) -> Option<i32> {
+    stream.peer_cred().ok()?.pid()
+}
+
+#[cfg(windows)]
+const fn listener(_: &local::Stream) -> Option<i32> {
+    None
+}
+
+/// The folder that hosts use, if it is there already.
+fn run_folder(paths: &Paths) -> Option<Place> {
+    for folder in paths.run_candidates() {
+        let there = files::place(folder);
+        let could_be_made = folder
+            .parent()
+            .is_some_and(|parent| files::writing_problem(parent).is_none());
+        if there.is_some() || could_be_made {
+            return there;
+        }
+    }
+    None
+}
+
+/// Asks the broker that was started for doctor's host to leave, unless somebody has come to it since.
+async fn leave_as_found(admin: &Admin) {
+    if let Ok(Some(status)) = admin.status().await {
+        let idle = status["ports"].as_u64().is_none_or(|ports| ports <= 1)
+            && status["sessions"].as_array().is_none_or(Vec::is_empty);
+        if idle {
+            // It leaves by itself, if not now.
+            let _ = admin.stop().await;
+        }
+    }
+}
+
+fn folders(paths: &Paths) -> FolderFacts {
+    let journals = paths.state().join("journal");
+    FolderFacts {
+        moved: paths.home().map(Path::to_path_buf),
+        logs: paths.logs().to_path_buf(),
+        logs_problem: files::writing_problem(paths.logs()),
+        state: paths.state().to_path_buf(),
+        state_problem: files::writing_problem(paths.state()),
+        journals: files::size(&journals),
+        quota: Quota::default().total,
+        free: files::free(paths.state()),
+    }
+}
+
+/// Dials a server as a session would, with the time of each step.
+async fn dial(text: &str) -> DialFacts {
+    let url = match policy::parse_url(text) {
+        Ok(url) => url,
+        Err(problem) => {
+            let shown = text.split(['?', '#']).next().unwrap_or_default().to_owned();
+            return DialFacts {
+                shown,
+                steps: Err(problem),
+            };
+        }
+    };
+    let shown = policy::shown_url(&url);
+    let target = Target {
+        url,
+        subprotocols: Vec::new(),
+        headers: Vec::new(),
+        connect_timeout: CHECK,
+        proxy: ProxyChoice::System,
+        compression: false,
+        json: false,
+        max_message: MESSAGE,
+    };
+    let steps = match Network::new(NetworkSettings::default()) {
+        Ok(network) => Ok(network.probe(&target, CHECK).await),
+        Err(error) => Err(ErrorInfo::new(Code::Proxy, error.to_string())),
+    };
+    DialFacts { shown, steps }
+}

@@ -1,0 +1,372 @@
+//! Judges what each browser would find: manifests, programs, policies, other hosts, sandboxes.
+//!
+//! Whether the host then runs is judged in `running`.
+
+use std::path::Path;
+
+use installer::browsers::{Family, Scope};
+use installer::manifest::{self, Accepted, ExtensionId};
+use installer::policy::Ruling;
+
+use super::super::facts::{BrowserFacts, Facts, Found, ProgramFacts};
+use super::super::finding::Finding;
+use super::super::program::Kind;
+use super::{install, quoted};
+
+/// Is there any browser, and is the host registered with any?
+pub(super) fn registered(facts: &Facts) -> Finding {
+    let finding = Finding::about(
+        "registered",
+        format!("`{}` is registered with a browser", facts.name),
+    );
+    if facts.browsers.is_empty() {
+        return finding
+            .warn("no browser was found on this machine")
+            .fix(install(facts, &asked(facts, None), None, false) + " --browser <name>");
+    }
+    let has = |browser: &&BrowserFacts| browser.chains.iter().any(|chain| !chain.is_empty());
+    let with: Vec<_> = facts
+        .browsers
+        .iter()
+        .filter(has)
+        .map(|browser| browser.title.as_str())
+        .collect();
+    if with.is_empty() {
+        let here: Vec<_> = facts
+            .browsers
+            .iter()
+            .map(|browser| browser.title.as_str())
+            .collect();
+        return finding
+            .fail(format!("with none of {}", here.join(", ")))
+            .fix(install(facts, &asked(facts, None), None, false));
+    }
+    finding.pass(with.join(", "))
+}
+
+/// Everything about one browser.
+pub(super) fn judge(facts: &Facts, browser: &BrowserFacts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some((what, folder)) = &browser.confined {
+        findings.push(confined(browser, what, folder));
+    }
+    if !browser.chains.iter().any(|chain| !chain.is_empty()) {
+        if browser.confined.is_none() {
+            findings.push(absent(facts, browser));
+        }
+        return findings;
+    }
+    if browser.family == Family::Chromium {
+        findings.push(policy(facts, browser));
+    }
+    // Of several profile folders the worst one is told.
+    let mut worst: Vec<Finding> = Vec::new();
+    for chain in browser.chains.iter().filter(|chain| !chain.is_empty()) {
+        let found = browser.found(&facts.name, chain);
+        let mut of_chain = vec![manifest(facts, browser, &found)];
+        if let Found::Good(_, accepted) = &found {
+            of_chain.push(program(facts, browser, accepted));
+            of_chain.extend(origin(facts, browser, accepted));
+        }
+        for finding in of_chain {
+            match worst.iter_mut().find(|other| other.id == finding.id) {
+                Some(other) if finding.verdict > other.verdict => *other = finding,
+                Some(_) => {}
+                None => worst.push(finding),
+            }
+        }
+    }
+    findings.extend(worst);
+    findings.push(rivals(facts, browser));
+    findings
+}
+
+/// The ids given with `--extension`, of this family.
+fn asked(facts: &Facts, family: Option<Family>) -> Vec<String> {
+    let fits = |id: &&ExtensionId| family.is_none_or(|family| id.family() == family);
+    facts.asked.iter().filter(fits).map(ExtensionId::entry).collect()
+}
+
+/// The ids asked for, or else those that any browser of this family has.
+fn ids(facts: &Facts, family: Family) -> Vec<String> {
+    let asked = asked(facts, Some(family));
+    if !asked.is_empty() {
+        return asked;
+    }
+    let mut known = Vec::new();
+    for browser in facts.browsers.iter().filter(|browser| browser.family == family) {
+        for seen in browser.chains.iter().flatten() {
+            let text = seen.text.as_deref().unwrap_or_default();
+            for entry in manifest::entries(family, text) {
+                if !known.contains(&entry) {
+                    known.push(entry);
+                }
+            }
+        }
+    }
+    known
+}
+
+fn confined(browser: &BrowserFacts, what: &str, folder: &Path) -> Finding {
+    let finding = Finding::about(
+        format!("sandbox.{}", browser.name),
+        format!("{} may start native hosts", browser.title),
+    );
+    let detail = format!(
+        "it runs inside {what} ({}) and starts no program outside of it by itself",
+        folder.display()
+    );
+    match (what, browser.name.as_str()) {
+        ("Snap", "firefox") => finding
+            .warn(detail + "; with xdg-desktop-portal's WebExtensions portal it asks the user")
+            .fix("install Firefox from packages.mozilla.org or your distribution instead of the Snap"),
+        _ => finding.warn(detail).fix(format!(
+            "install {} as a package of the system instead of the {what}",
+            browser.title
+        )),
+    }
+}
+
+/// Not registered here: no fault, unless somebody meant to.
+fn absent(facts: &Facts, browser: &BrowserFacts) -> Finding {
+    let ids = ids(facts, browser.family);
+    let finding = Finding::about(
+        format!("manifest.{}", browser.name),
+        format!("{} finds the host's manifest", browser.title),
+    );
+    let finding = match &browser.folder {
+        Some(folder) => finding.warn(format!(
+            "the one that install wrote into {} is gone",
+            folder.display()
+        )),
+        None => finding.skip("it is on this machine and the host is not registered with it"),
+    };
+    finding.fix(install(facts, &ids, Some(browser), false))
+}
+
+fn policy(facts: &Facts, browser: &BrowserFacts) -> Finding {
+    let finding = Finding::about(
+        format!("policy.{}", browser.name),
+        format!("no policy keeps {} from the host", browser.title),
+    );
+    let policy = &browser.policy;
+    let sources: Vec<_> = policy
+        .sources
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let sources = sources.join(", ");
+    let has_system = browser
+        .chains
+        .iter()
+        .flatten()
+        .any(|seen| seen.scope == Scope::System);
+    match policy.ruling(&facts.name) {
+        Ruling::Free if policy.sources.is_empty() => finding.pass("there are none about native messaging"),
+        Ruling::Free => finding.pass(format!("{sources} lets it through")),
+        Ruling::SystemOnly if has_system => {
+            finding.pass(format!("{sources} lets registrations for all users through"))
+        }
+        Ruling::SystemOnly => finding
+            .fail(format!(
+                "NativeMessagingUserLevelHosts is false in {sources}: registrations of one user do not count"
+            ))
+            .fix(install(facts, &ids(facts, browser.family), Some(browser), true)),
+        Ruling::Blocked => finding
+            .fail(format!(
+                "NativeMessagingBlocklist in {sources} forbids `{}`",
+                facts.name
+            ))
+            .fix(format!(
+                "have the administrator add \"{}\" to NativeMessagingAllowlist in {sources}",
+                facts.name
+            )),
+    }
+}
+
+fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding {
+    let finding = Finding::about(
+        format!("manifest.{}", browser.name),
+        format!("{} finds the host's manifest", browser.title),
+    );
+    match found {
+        Found::Nothing => finding
+            .fail("the one that is there does not count under the policy")
+            .fix(install(facts, &ids(facts, browser.family), Some(browser), true)),
+        Found::Bad(seen, why) => finding
+            .fail(format!("{}: {why}", seen.path.display()))
+            .fix(install(
+                facts,
+                &ids(facts, browser.family),
+                Some(browser),
+                seen.scope == Scope::System,
+            )),
+        Found::Good(seen, _) if seen.open_to_all => finding
+            .warn(format!("{} can be changed by everybody", seen.path.display()))
+            .fix(format!("chmod o-w {}", quoted(&seen.path))),
+        Found::Good(seen, accepted) => {
+            let key = seen
+                .key
+                .as_ref()
+                .map_or_else(String::new, |key| format!("{key} -> "));
+            let shadowed: Vec<_> = browser
+                .chains
+                .iter()
+                .flatten()
+                .filter(|other| other.path != seen.path && seen.scope == Scope::User)
+                .filter(|other| other.scope == Scope::System && differs(&other.text, accepted))
+                .collect();
+            match shadowed.first() {
+                Some(other) => finding
+                    .warn(format!(
+                        "{} is read; {} names another program and is not",
+                        seen.path.display(),
+                        other.path.display()
+                    ))
+                    .fix(format!(
+                        "longwire uninstall --browser {}{}",
+                        browser.name,
+                        named(facts)
+                    )),
+                None => finding.pass(format!(
+                    "{key}{} ({} extension{})",
+                    seen.path.display(),
+                    accepted.entries.len(),
+                    if accepted.entries.len() == 1 { "" } else { "s" }
+                )),
+            }
+        }
+    }
+}
+
+fn named(facts: &Facts) -> String {
+    if facts.name == super::DEFAULT_NAME {
+        String::new()
+    } else {
+        format!(" --name {}", facts.name)
+    }
+}
+
+fn differs(text: &Result<String, String>, accepted: &Accepted) -> bool {
+    text.as_deref()
+        .ok()
+        .and_then(manifest::program)
+        .is_some_and(|other| other != accepted.program)
+}
+
+fn program(facts: &Facts, browser: &BrowserFacts, accepted: &Accepted) -> Finding {
+    let finding = Finding::about(
+        format!("program.{}", browser.name),
+        format!("the program that {} starts can be run", browser.title),
+    );
+    let again = || install(facts, &accepted.entries, None, false);
+    let shown = accepted.program.display();
+    let Some(program) = facts.programs.iter().find(|one| one.path == accepted.program) else {
+        return finding.skip(format!("{shown} was not looked at"));
+    };
+    let kind = match &program.kind {
+        Ok(kind) => kind,
+        Err(why) => return finding.fail(format!("{shown}: {why}")).fix(again()),
+    };
+    if !program.executable {
+        let fix = format!("chmod 755 {}", quoted(&program.path));
+        return finding.fail(format!("{shown} is not executable")).fix(fix);
+    }
+    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+    if !kind.runs_on(system, machine) {
+        return finding
+            .fail(format!(
+                "{shown} is {}; this is {system} on {machine}",
+                kind.describe()
+            ))
+            .fix(again());
+    }
+    if program.quarantined {
+        return finding
+            .fail(format!(
+                "{shown} is marked as downloaded, and the system refuses it"
+            ))
+            .fix(release(program));
+    }
+    if program.open_to_all {
+        return finding
+            .warn(format!("{shown} can be changed by everybody"))
+            .fix(format!("chmod o-w {}", quoted(&program.path)));
+    }
+    match &program.version {
+        Some(version) if *version != facts.version => finding
+            .warn(format!("{shown} is version {version}; this is {}", facts.version))
+            .fix(again()),
+        Some(version) => finding.pass(format!("{shown} (version {version})")),
+        None if matches!(kind, Kind::Script { .. }) => finding.pass(format!("{shown}, {}", kind.describe())),
+        None => finding.pass(shown.to_string()),
+    }
+}
+
+fn release(program: &ProgramFacts) -> String {
+    if cfg!(windows) {
+        format!("powershell Unblock-File -Path {}", quoted(&program.path))
+    } else {
+        format!("xattr -d com.apple.quarantine {}", quoted(&program.path))
+    }
+}
+
+/// Only when somebody asks about an extension.
+fn origin(facts: &Facts, browser: &BrowserFacts, accepted: &Accepted) -> Option<Finding> {
+    let asked = asked(facts, Some(browser.family));
+    let missing: Vec<_> = asked
+        .iter()
+        .filter(|entry| !accepted.entries.contains(entry))
+        .cloned()
+        .collect();
+    let finding = Finding::about(
+        format!("origin.{}", browser.name),
+        format!("{} lets the extension reach the host", browser.title),
+    );
+    if asked.is_empty() {
+        None
+    } else if missing.is_empty() {
+        Some(finding.pass(asked.join(", ")))
+    } else {
+        Some(
+            finding
+                .fail(format!(
+                    "{} may not; these may: {}",
+                    missing.join(", "),
+                    accepted.entries.join(", ")
+                ))
+                .fix(install(facts, &missing, Some(browser), false)),
+        )
+    }
+}
+
+/// Other hosts for the same extensions: the extension may be talking to one of them.
+fn rivals(facts: &Facts, browser: &BrowserFacts) -> Finding {
+    let finding = Finding::about(
+        format!("rival.{}", browser.name),
+        format!("no other host in {} is for the same extension", browser.title),
+    );
+    let ids = ids(facts, browser.family);
+    let rivals: Vec<_> = browser
+        .neighbours
+        .iter()
+        .filter(|other| other.entries.iter().any(|entry| ids.contains(entry)))
+        .collect();
+    if rivals.is_empty() {
+        return finding.pass("none of its neighbours");
+    }
+    let told: Vec<_> = rivals
+        .iter()
+        .map(|other| match &other.program {
+            Some(program) => format!("`{}` ({})", other.name, program.display()),
+            None => format!("`{}`", other.name),
+        })
+        .collect();
+    let paths: Vec<_> = rivals.iter().map(|other| quoted(&other.path)).collect();
+    finding
+        .warn(format!(
+            "{} too; if it is not wanted, remove its manifest",
+            told.join(", ")
+        ))
+        .fix(format!("rm {}", paths.join(" ")))
+}

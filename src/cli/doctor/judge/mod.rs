@@ -1,0 +1,76 @@
+//! From facts to findings: every judgement of doctor's, and what mends it.
+//!
+//! It is pure: facts in, findings out. It looks at nothing itself.
+
+mod browser;
+mod running;
+mod server;
+
+use std::path::Path;
+
+use super::facts::{BrowserFacts, Facts};
+use super::finding::Finding;
+
+/// The host name that needs no `--name`.
+const DEFAULT_NAME: &str = installer::DEFAULT_NAME;
+
+/// Judges everything, in the order in which an extension would meet it.
+pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+    let mut findings = vec![browser::registered(facts)];
+    for one in &facts.browsers {
+        findings.extend(browser::judge(facts, one));
+    }
+    findings.extend(running::launches(facts));
+    findings.extend(running::broker(facts));
+    findings.extend(running::folders(&facts.folders));
+    if let Some(dial) = &facts.dial {
+        findings.extend(server::judge(dial));
+    }
+    findings
+}
+
+/// A path as one word of a shell's.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:\\".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text
+    } else if cfg!(windows) {
+        format!("\"{text}\"")
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// `longwire install` with these ids, for this browser.
+fn install(facts: &Facts, ids: &[String], browser: Option<&BrowserFacts>, system: bool) -> String {
+    let mut line = if system && cfg!(unix) {
+        "sudo longwire install".to_owned()
+    } else {
+        "longwire install".to_owned()
+    };
+    if ids.is_empty() {
+        line.push_str(" --extension <id>");
+    }
+    for id in ids {
+        let id = id
+            .strip_prefix("chrome-extension://")
+            .map_or(id.as_str(), |id| id.trim_end_matches('/'));
+        line.push_str(&format!(" --extension {}", quoted(Path::new(id))));
+    }
+    match browser.map(|browser| (browser, &browser.folder)) {
+        Some((_, Some(folder))) => line.push_str(&format!(" --user-data-dir {}", quoted(folder))),
+        Some((browser, None)) => line.push_str(&format!(" --browser {}", browser.name)),
+        None => {}
+    }
+    if facts.name != DEFAULT_NAME {
+        line.push_str(&format!(" --name {}", facts.name));
+    }
+    if system {
+        line.push_str(" --system");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests;

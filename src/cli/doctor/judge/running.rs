@@ -1,0 +1,248 @@
+//! Judges what runs: the host as a browser starts it, the broker, and the folders they need.
+//!
+//! Whether a browser finds the host is judged in `browser`.
+
+use std::path::Path;
+
+use super::super::facts::{BrokerFacts, Facts, FolderFacts, LaunchFacts, Launched, Place, Unwritable};
+use super::super::finding::Finding;
+use super::quoted;
+
+/// The mode of a folder that only its owner may enter.
+const FOLDER: u32 = 0o700;
+/// Below this the disk counts as full, in bytes.
+const LITTLE: u64 = 64 << 20;
+
+/// One finding for each host that was started.
+pub(super) fn launches(facts: &Facts) -> Vec<Finding> {
+    if facts.launches.is_empty() {
+        let finding = Finding::about("launch", "a browser can start the host and be welcomed");
+        return vec![finding.skip("there is no program that a browser would start")];
+    }
+    let several = facts.launches.len() > 1;
+    let mut seen: Vec<String> = Vec::new();
+    let findings = facts.launches.iter().map(|launch| {
+        let id = if several {
+            format!("launch.{}", launch.family.title().to_lowercase())
+        } else {
+            "launch".to_owned()
+        };
+        let again = seen.iter().filter(|other| **other == id).count();
+        seen.push(id.clone());
+        let id = if again == 0 {
+            id
+        } else {
+            format!("{id}-{}", again + 1)
+        };
+        one_launch(id, launch)
+    });
+    findings.collect()
+}
+
+fn one_launch(id: String, launch: &LaunchFacts) -> Finding {
+    let title = format!(
+        "a {} browser can start the host and be welcomed",
+        launch.family.title()
+    );
+    let finding = Finding::about(id, title);
+    let program = launch.program.display();
+    let by_hand = format!(
+        "see for yourself: {} chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/ < /dev/null",
+        quoted(&launch.program)
+    );
+    match &launch.end {
+        Launched::Welcomed { lingers: true, .. } => finding
+            .warn(format!("{program} does not end when its pipes are closed"))
+            .fix("longwire stop"),
+        Launched::Welcomed { version, .. } => finding.pass(format!(
+            "{program}: welcomed by broker {version} after {} ms",
+            launch.took.as_millis()
+        )),
+        Launched::NotStarted(why) => finding
+            .fail(format!("{program} cannot be started: {why}"))
+            .fix(by_hand),
+        Launched::Ended { exit, stderr } if stderr.is_empty() => finding
+            .fail(format!("{program} ended without a word ({exit})"))
+            .fix(by_hand),
+        Launched::Ended { exit, stderr } => finding
+            .fail(format!("{program} ended ({exit}): {stderr}"))
+            .fix(by_hand),
+        Launched::Garbled(why) => finding
+            .fail(format!("{program} speaks no native messaging: {why}"))
+            .fix(by_hand),
+        Launched::NoBroker(why) => finding
+            .fail(format!("{program} runs, but: {why}"))
+            .fix("longwire broker"),
+        Launched::Silent(stderr) => {
+            let words = if stderr.is_empty() {
+                String::new()
+            } else {
+                format!(": {stderr}")
+            };
+            let waited = launch.took.as_millis();
+            finding
+                .fail(format!("{program} said nothing of use within {waited} ms{words}"))
+                .fix("longwire stop")
+        }
+    }
+}
+
+/// The broker, its socket and the folder of it.
+pub(super) fn broker(facts: &Facts) -> Vec<Finding> {
+    let broker = &facts.broker;
+    let mut findings = vec![answers(facts, broker)];
+    if let Some(folder) = &broker.folder {
+        findings.push(closed(
+            Finding::about(
+                "run-folder",
+                "only this user can enter the folder of the broker's socket",
+            ),
+            folder,
+            FOLDER,
+        ));
+    }
+    if let Some(socket) = &broker.socket {
+        findings.push(closed(
+            Finding::about("socket", "only this user can use the broker's socket"),
+            socket,
+            0o600,
+        ));
+    }
+    findings
+}
+
+fn answers(facts: &Facts, broker: &BrokerFacts) -> Finding {
+    let finding = Finding::about("broker", "the broker answers and is of this version");
+    match &broker.answer {
+        Err(why) => {
+            let finding = finding.fail(why.clone());
+            match broker.process {
+                Some(process) => finding.fix(format!("kill {process}")),
+                None => finding.fix("longwire stop"),
+            }
+        }
+        Ok(None) if facts.launches.is_empty() => finding.skip("none runs; the first host starts one"),
+        Ok(None) => finding.skip("none runs, although a host was started"),
+        Ok(Some(answer)) if answer.version != facts.version => finding
+            .warn(format!(
+                "it is version {} (process {}); this is {}",
+                answer.version, answer.pid, facts.version
+            ))
+            .fix("longwire stop"),
+        Ok(Some(answer)) if broker.ran => {
+            finding.pass(format!("version {}, process {}", answer.version, answer.pid))
+        }
+        Ok(Some(answer)) => finding.pass(format!("version {}, started for this check", answer.version)),
+    }
+}
+
+/// Is it this user's own, and closed to others?
+fn closed(finding: Finding, place: &Place, wanted: u32) -> Finding {
+    let shown = place.path.display();
+    if !place.own {
+        return finding
+            .fail(format!("{shown} belongs to another user"))
+            .fix(format!("sudo rm -r {}", quoted(&place.path)));
+    }
+    if wanted == FOLDER && !place.folder {
+        let aside = place.path.with_added_extension("aside");
+        return finding.fail(format!("{shown} is no folder")).fix(format!(
+            "mv {} {}",
+            quoted(&place.path),
+            quoted(&aside)
+        ));
+    }
+    match place.mode {
+        Some(mode) if mode & 0o077 != 0 => finding
+            .warn(format!("{shown} has mode {mode:o}, which lets others in"))
+            .fix(format!("chmod {wanted:o} {}", quoted(&place.path))),
+        Some(mode) => finding.pass(format!("{shown}, mode {mode:o}")),
+        None => finding.pass(shown.to_string()),
+    }
+}
+
+/// Logs, journals, the disk.
+pub(super) fn folders(folders: &FolderFacts) -> Vec<Finding> {
+    let mut findings = vec![
+        writable(
+            Finding::about("logs", "the log folder can be written"),
+            &folders.logs,
+            folders.logs_problem.as_ref(),
+            "; the broker runs without a log",
+        ),
+        writable(
+            Finding::about("state", "the folder of kept sessions can be written"),
+            &folders.state,
+            folders.state_problem.as_ref(),
+            "; durable sessions live in memory only",
+        ),
+        disk(folders),
+    ];
+    if let Some(moved) = &folders.moved {
+        let finding = Finding::about("home", "Longwire's folders are where browsers' hosts look, too");
+        findings.push(finding.pass(format!(
+            "LONGWIRE_HOME moves them to {}; a browser must have the same variable",
+            moved.display()
+        )));
+    }
+    findings
+}
+
+fn writable(finding: Finding, folder: &Path, problem: Option<&Unwritable>, then: &str) -> Finding {
+    match problem {
+        None => finding.pass(folder.display().to_string()),
+        Some(Unwritable::NoFolder(path)) => {
+            let aside = path.with_added_extension("aside");
+            finding
+                .warn(format!("{} is no folder{then}", path.display()))
+                .fix(format!("mv {} {}", quoted(path), quoted(&aside)))
+        }
+        Some(Unwritable::Closed(path, why)) => {
+            let quoted = quoted(path);
+            let fix = if cfg!(windows) {
+                format!("icacls {quoted} /grant \"%USERNAME%\":F")
+            } else {
+                format!("sudo chown \"$(id -u)\" {quoted} && chmod u+rwx {quoted}")
+            };
+            finding
+                .warn(format!("{} cannot be written ({why}){then}", path.display()))
+                .fix(fix)
+        }
+    }
+}
+
+fn disk(folders: &FolderFacts) -> Finding {
+    let finding = Finding::about("disk", "there is room for what sessions keep");
+    let state = folders.state.display();
+    let used = format!(
+        "journals take {} of {}",
+        size(folders.journals),
+        size(folders.quota)
+    );
+    if let Some(free) = folders.free.filter(|free| *free < LITTLE) {
+        return finding
+            .warn(format!("{} free on the disk of {state}; {used}", size(free)))
+            .fix(format!("df -h {}", quoted(&folders.state)));
+    }
+    if folders.journals >= folders.quota / 10 * 9 {
+        return finding
+            .warn(format!(
+                "{used}: durable sessions beyond that live in memory only"
+            ))
+            .fix("longwire status");
+    }
+    match folders.free {
+        Some(free) => finding.pass(format!("{used}, {} free", size(free))),
+        None => finding.pass(used),
+    }
+}
+
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x400 => format!("{bytes} B"),
+        0x400..0x10_0000 => format!("{} KiB", bytes >> 10),
+        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
+        _ => format!("{} GiB", bytes >> 30),
+    }
+}

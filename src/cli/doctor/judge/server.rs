@@ -1,0 +1,107 @@
+//! Judges a dial, step by step.
+//!
+//! What a session would send on top (headers, cookies, subprotocols) doctor does not have, and says so.
+
+use super::super::facts::DialFacts;
+use super::super::finding::Finding;
+use crate::transport::DialError;
+use crate::transport::probe::{End, Phase, Step};
+use crate::wire::code::Code;
+
+/// The phases in their order, with their words.
+const PHASES: [(Phase, &str, &str); 6] = [
+    (Phase::Dns, "url.dns", "the server's name can be resolved"),
+    (Phase::Proxy, "url.proxy", "the proxy opens a way to the server"),
+    (Phase::Tcp, "url.tcp", "the server can be reached"),
+    (Phase::Tls, "url.tls", "the server proves its name"),
+    (Phase::Upgrade, "url.upgrade", "the server speaks WebSocket"),
+    (Phase::Message, "url.message", "the server says something"),
+];
+
+/// One finding a phase; those never reached are skipped.
+pub(super) fn judge(dial: &DialFacts) -> Vec<Finding> {
+    let allowed = Finding::about("url", "the broker may dial the URL");
+    let steps = match &dial.steps {
+        Err(problem) => {
+            let finding = allowed.fail(format!("{}: {}", dial.shown, problem.message));
+            return vec![match problem.code {
+                Code::UrlDenied => finding.fix(format!(
+                    "longwire doctor --url {}",
+                    dial.shown.replacen("ws:", "wss:", 1).replacen("http:", "wss:", 1)
+                )),
+                _ => finding.fix("longwire doctor --url wss://<host>/<path>"),
+            }];
+        }
+        Ok(steps) => steps,
+    };
+    let mut findings = vec![allowed.pass(dial.shown.clone())];
+    let failed = steps.iter().any(|step| matches!(step.end, End::Failed(_)));
+    for (phase, id, title) in PHASES {
+        let finding = Finding::about(id, title);
+        match steps.iter().find(|step| step.phase == phase) {
+            Some(step) => findings.push(one(finding, step, &dial.shown)),
+            None if failed && is_after(phase, steps) => {
+                findings.push(finding.skip("it did not come to that"))
+            }
+            // Not a part of this dial: no proxy, or no TLS.
+            None => {}
+        }
+    }
+    findings
+}
+
+/// Would this phase have come later?
+fn is_after(phase: Phase, steps: &[Step]) -> bool {
+    let order = |phase: Phase| PHASES.iter().position(|(other, ..)| *other == phase);
+    let last = steps.last().and_then(|step| order(step.phase));
+    order(phase) > last && phase != Phase::Proxy
+}
+
+fn one(finding: Finding, step: &Step, shown: &str) -> Finding {
+    let took = format!("{:.1} ms", step.took.as_secs_f64() * 1000.0);
+    match &step.end {
+        End::Done(told) if told.is_empty() => finding.pass(took),
+        End::Done(told) => finding.pass(format!("{took}: {told}")),
+        End::Nothing(told) => finding.skip(told.clone()),
+        End::Closed(told) => finding
+            .warn(format!("{took}: the server closed the link at once, {told}"))
+            .fix(format!("longwire connect {shown}")),
+        End::Failed(error) => failed(finding, &took, error, shown),
+    }
+}
+
+fn failed(finding: Finding, took: &str, error: &DialError, shown: &str) -> Finding {
+    let said = match std::error::Error::source(error) {
+        Some(source) => format!("{took}: {error}: {source}"),
+        None => format!("{took}: {error}"),
+    };
+    match error {
+        DialError::Status { status, .. } if [401, 403, 407].contains(&status.as_u16()) => finding
+            .warn(format!("{said}; doctor sends no credentials, the extension may"))
+            .fix(format!(
+                "longwire connect {shown} --header 'Authorization: Bearer <token>'"
+            )),
+        DialError::Status { .. } => finding.fail(said).fix(format!("curl -i {}", http(shown))),
+        DialError::Dns { host, .. } => finding.fail(said).fix(format!("getent hosts {host}")),
+        DialError::Connect { place, .. } => finding.fail(said).fix(format!(
+            "start the server, or open the port: nothing answers at {place}"
+        )),
+        DialError::Tls { place, .. } => {
+            let name = place.host.trim_matches(['[', ']']);
+            finding.fail(said).fix(format!(
+                "openssl s_client -connect {place} -servername {name} < /dev/null"
+            ))
+        }
+        DialError::Proxy { .. } | DialError::BehindProxy { .. } => {
+            finding.fail(said).fix("env | grep -i _proxy")
+        }
+        DialError::Handshake { .. } => finding.fail(said).fix(format!("curl -i {}", http(shown))),
+        DialError::Timeout { .. } => finding.fail(said).fix(format!("curl -v {}", http(shown))),
+        DialError::Address(_) | DialError::Request(_) => finding.fail(said),
+    }
+}
+
+/// The same address for programs that speak only HTTP.
+fn http(shown: &str) -> String {
+    shown.replacen("ws", "http", 1)
+}

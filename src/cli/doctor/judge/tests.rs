@@ -1,0 +1,459 @@
+//! Judgements on made-up facts: each guard of a finding has a fact here that would be misjudged without it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use installer::browsers::{Family, Scope, System};
+use installer::lookup::{Neighbour, Seen};
+use installer::manifest::{ExtensionId, HostName, Manifest};
+use installer::policy::Policy;
+
+use super::super::facts::{
+    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, LaunchFacts, Launched, Place,
+    ProgramFacts, Unwritable,
+};
+use super::super::finding::{Document, Finding, Verdict};
+use super::super::program::Kind;
+use super::judge;
+use crate::transport::DialError;
+use crate::transport::probe::{End, Phase, Step};
+
+const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
+const OTHER: &str = "abcdefghijklmnopabcdefghijklmnop";
+const PROGRAM: &str = "/opt/longwire/longwire";
+
+fn seen(family: Family, scope: Scope, ids: &[&str]) -> Seen {
+    let name = HostName::parse("com.longwire.bridge").unwrap();
+    let entries = ids
+        .iter()
+        .map(|id| ExtensionId::parse(id).unwrap().entry())
+        .collect();
+    let text = Manifest::new(family, &name, PROGRAM.as_ref(), entries)
+        .unwrap()
+        .text();
+    Seen {
+        path: format!("/{scope:?}/com.longwire.bridge.json").into(),
+        key: None,
+        scope,
+        text: Ok(text),
+        open_to_all: false,
+    }
+}
+
+fn browser(name: &str, family: Family, chain: Vec<Seen>) -> BrowserFacts {
+    BrowserFacts {
+        name: name.into(),
+        title: name.into(),
+        family,
+        system: System::Linux,
+        folder: None,
+        confined: None,
+        chains: vec![chain],
+        policy: Policy::default(),
+        neighbours: Vec::new(),
+    }
+}
+
+/// A machine on which all is well.
+fn well() -> Facts {
+    let version = "1.2.3".to_owned();
+    let place = |path: &str, mode| {
+        Some(Place {
+            path: path.into(),
+            own: true,
+            folder: mode == 0o700,
+            mode: Some(mode),
+        })
+    };
+    Facts {
+        name: "com.longwire.bridge".into(),
+        version: version.clone(),
+        asked: Vec::new(),
+        browsers: vec![browser(
+            "chromium",
+            Family::Chromium,
+            vec![seen(Family::Chromium, Scope::User, &[ID])],
+        )],
+        programs: vec![ProgramFacts {
+            path: PROGRAM.into(),
+            kind: Ok(Kind::Script {
+                interpreter: "/bin/sh".into(),
+            }),
+            executable: true,
+            open_to_all: false,
+            quarantined: false,
+            version: Some(version.clone()),
+        }],
+        launches: vec![LaunchFacts {
+            program: PROGRAM.into(),
+            family: Family::Chromium,
+            took: Duration::from_millis(20),
+            end: Launched::Welcomed {
+                version: version.clone(),
+                lingers: false,
+            },
+        }],
+        broker: BrokerFacts {
+            folder: place("/run/longwire", 0o700),
+            socket: place("/run/longwire/broker.sock", 0o600),
+            process: None,
+            ran: true,
+            answer: Ok(Some(Answer { version, pid: 7 })),
+            status: None,
+        },
+        folders: FolderFacts {
+            moved: None,
+            logs: "/logs".into(),
+            logs_problem: None,
+            state: "/state".into(),
+            state_problem: None,
+            journals: 0,
+            quota: 1 << 30,
+            free: Some(1 << 40),
+        },
+        dial: None,
+    }
+}
+
+fn finding(facts: &Facts, id: &str) -> Finding {
+    let findings = judge(facts);
+    let found = findings.iter().find(|finding| finding.id == id);
+    found
+        .unwrap_or_else(|| panic!("no `{id}` in {findings:#?}"))
+        .clone()
+}
+
+/// Judges a machine with one thing wrong: that finding alone is not passed, and says how to mend it.
+fn only(id: &str, verdict: Verdict, fix: &str, change: impl FnOnce(&mut Facts)) {
+    let mut facts = well();
+    change(&mut facts);
+    let found = finding(&facts, id);
+    assert_eq!(found.verdict, verdict, "{found:#?}");
+    assert!(
+        found.fix.as_ref().is_some_and(|said| said.contains(fix)),
+        "{found:#?}"
+    );
+    assert_eq!(Document::of(judge(&facts)).verdict, verdict);
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_wrong() {
+    let findings = judge(&well());
+    let odd: Vec<_> = findings
+        .iter()
+        .filter(|one| one.verdict != Verdict::Pass)
+        .collect();
+    assert!(odd.is_empty(), "{odd:#?}");
+    let mut ids: Vec<_> = findings.iter().map(|one| &one.id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), findings.len(), "ids are unique");
+}
+
+#[test]
+fn registrations() {
+    only("registered", Verdict::Warn, "install --extension <id>", |facts| {
+        facts.browsers.clear();
+        facts.programs.clear();
+        facts.launches.clear();
+    });
+    only("registered", Verdict::Fail, "install --extension <id>", |facts| {
+        facts.browsers[0].chains = vec![vec![]];
+    });
+    only(
+        "manifest.chromium",
+        Verdict::Fail,
+        &format!("--extension {ID} --browser chromium"),
+        |facts| {
+            facts.asked = vec![ExtensionId::parse(ID).unwrap()];
+            facts.browsers[0].chains[0][0].text = Ok("{".into());
+        },
+    );
+    only("manifest.chromium", Verdict::Warn, "chmod o-w", |facts| {
+        facts.browsers[0].chains[0][0].open_to_all = true;
+    });
+    only(
+        "manifest.chromium",
+        Verdict::Warn,
+        "uninstall --browser chromium",
+        |facts| {
+            let mut other = seen(Family::Chromium, Scope::System, &[ID]);
+            other.text = other
+                .text
+                .map(|text| text.replace(PROGRAM, "/opt/other/longwire"));
+            facts.browsers[0].chains[0].push(other);
+        },
+    );
+}
+
+#[test]
+fn a_browser_without_a_registration_is_no_fault_when_another_has_one() {
+    let mut facts = well();
+    facts
+        .browsers
+        .push(browser("vivaldi", Family::Chromium, Vec::new()));
+    let found = finding(&facts, "manifest.vivaldi");
+    assert_eq!(found.verdict, Verdict::Skip);
+    assert_eq!(
+        found.fix.unwrap(),
+        format!("longwire install --extension {ID} --browser vivaldi")
+    );
+    assert_eq!(Document::of(judge(&facts)).verdict, Verdict::Pass);
+}
+
+#[test]
+fn chromium_stops_at_a_bad_manifest_and_firefox_goes_on() {
+    for (family, verdict) in [
+        (Family::Chromium, Verdict::Fail),
+        (Family::Firefox, Verdict::Pass),
+    ] {
+        let id = if family == Family::Firefox { "a@b" } else { ID };
+        let mut bad = seen(family, Scope::User, &[id]);
+        bad.text = Ok("nonsense".into());
+        let mut facts = well();
+        facts.browsers = vec![browser(
+            "b",
+            family,
+            vec![bad, seen(family, Scope::System, &[id])],
+        )];
+        assert_eq!(finding(&facts, "manifest.b").verdict, verdict, "{family:?}");
+    }
+}
+
+#[test]
+fn the_worst_of_several_profile_folders_is_told() {
+    let mut facts = well();
+    let mut bad = seen(Family::Chromium, Scope::User, &[ID]);
+    bad.text = Err("cannot be read".into());
+    facts.browsers[0].chains.push(vec![bad]);
+    assert_eq!(finding(&facts, "manifest.chromium").verdict, Verdict::Fail);
+}
+
+#[test]
+fn origins() {
+    let asked = |id: &str| {
+        let mut facts = well();
+        facts.asked = vec![ExtensionId::parse(id).unwrap()];
+        facts
+    };
+    assert_eq!(finding(&asked(ID), "origin.chromium").verdict, Verdict::Pass);
+    let found = finding(&asked(OTHER), "origin.chromium");
+    assert_eq!(found.verdict, Verdict::Fail);
+    assert_eq!(
+        found.fix.unwrap(),
+        format!("longwire install --extension {OTHER} --browser chromium")
+    );
+}
+
+#[test]
+fn programs() {
+    only("program.chromium", Verdict::Fail, "install", |facts| {
+        facts.programs[0].kind = Err("no such file".into());
+    });
+    only(
+        "program.chromium",
+        Verdict::Fail,
+        "chmod 755 /opt/longwire/longwire",
+        |facts| {
+            facts.programs[0].executable = false;
+        },
+    );
+    only("program.chromium", Verdict::Fail, "install", |facts| {
+        facts.programs[0].kind = Ok(Kind::Unknown);
+    });
+    only("program.chromium", Verdict::Fail, "quarantine", |facts| {
+        facts.programs[0].quarantined = true;
+    });
+    only("program.chromium", Verdict::Warn, "chmod o-w", |facts| {
+        facts.programs[0].open_to_all = true
+    });
+    only("program.chromium", Verdict::Warn, "install", |facts| {
+        facts.programs[0].version = Some("0.0.1".into());
+    });
+}
+
+#[test]
+fn policies() {
+    let policy = |user_level, blocklist: &[&str]| Policy {
+        blocklist: blocklist.iter().map(|entry| (*entry).to_owned()).collect(),
+        user_level,
+        sources: vec!["/etc/p.json".into()],
+        ..Policy::default()
+    };
+    only(
+        "policy.chromium",
+        Verdict::Fail,
+        "NativeMessagingAllowlist",
+        |facts| {
+            facts.browsers[0].policy = policy(None, &["*"]);
+        },
+    );
+    only("policy.chromium", Verdict::Fail, "--system", |facts| {
+        facts.browsers[0].policy = policy(Some(false), &[]);
+    });
+    let mut facts = well();
+    facts.browsers[0].policy = policy(Some(false), &[]);
+    facts.browsers[0].chains[0].push(seen(Family::Chromium, Scope::System, &[ID]));
+    assert_eq!(finding(&facts, "policy.chromium").verdict, Verdict::Pass);
+    assert_eq!(finding(&facts, "manifest.chromium").verdict, Verdict::Pass);
+}
+
+#[test]
+fn other_hosts_matter_only_for_the_same_extension() {
+    let neighbour = |id: &str| Neighbour {
+        name: "org.old".into(),
+        path: "/n/org.old.json".into(),
+        program: Some(PathBuf::from("/opt/old")),
+        entries: vec![format!("chrome-extension://{id}/")],
+    };
+    only("rival.chromium", Verdict::Warn, "rm /n/org.old.json", |facts| {
+        facts.browsers[0].neighbours = vec![neighbour(ID)];
+    });
+    let mut facts = well();
+    facts.browsers[0].neighbours = vec![neighbour(OTHER)];
+    assert_eq!(finding(&facts, "rival.chromium").verdict, Verdict::Pass);
+}
+
+#[test]
+fn sandboxes() {
+    only(
+        "sandbox.firefox",
+        Verdict::Warn,
+        "packages.mozilla.org",
+        |facts| {
+            let mut firefox = browser("firefox", Family::Firefox, Vec::new());
+            firefox.confined = Some(("Snap", "/home/u/snap/firefox".into()));
+            facts.browsers.push(firefox);
+        },
+    );
+}
+
+#[test]
+fn hosts() {
+    let ends = [
+        (
+            Launched::NotStarted("no".into()),
+            Verdict::Fail,
+            "see for yourself",
+        ),
+        (
+            Launched::Ended {
+                exit: "exit status: 1".into(),
+                stderr: String::new(),
+            },
+            Verdict::Fail,
+            "see for yourself",
+        ),
+        (
+            Launched::Garbled("text".into()),
+            Verdict::Fail,
+            "see for yourself",
+        ),
+        (Launched::NoBroker("no".into()), Verdict::Fail, "longwire broker"),
+        (Launched::Silent(String::new()), Verdict::Fail, "longwire stop"),
+        (
+            Launched::Welcomed {
+                version: "1".into(),
+                lingers: true,
+            },
+            Verdict::Warn,
+            "longwire stop",
+        ),
+    ];
+    for (end, verdict, fix) in ends {
+        only("launch", verdict, fix, |facts| facts.launches[0].end = end);
+    }
+}
+
+#[test]
+fn the_broker_and_its_places() {
+    only("broker", Verdict::Fail, "longwire stop", |facts| {
+        facts.broker.answer = Err("it does not answer".into());
+    });
+    only("broker", Verdict::Fail, "kill 77", |facts| {
+        facts.broker.answer = Err("it does not answer".into());
+        facts.broker.process = Some(77);
+    });
+    only("broker", Verdict::Warn, "longwire stop", |facts| {
+        facts.broker.answer = Ok(Some(Answer {
+            version: "0.9.0".into(),
+            pid: 1,
+        }));
+    });
+    only("socket", Verdict::Warn, "chmod 600", |facts| {
+        facts.broker.socket.as_mut().unwrap().mode = Some(0o666);
+    });
+    only("socket", Verdict::Fail, "sudo rm", |facts| {
+        facts.broker.socket.as_mut().unwrap().own = false
+    });
+    only("run-folder", Verdict::Fail, "mv /run/longwire", |facts| {
+        facts.broker.folder.as_mut().unwrap().folder = false;
+    });
+    only("run-folder", Verdict::Warn, "chmod 700", |facts| {
+        facts.broker.folder.as_mut().unwrap().mode = Some(0o755);
+    });
+}
+
+#[test]
+fn folders_and_the_disk() {
+    only("logs", Verdict::Warn, "mv /logs /logs.aside", |facts| {
+        facts.folders.logs_problem = Some(Unwritable::NoFolder("/logs".into()));
+    });
+    only("state", Verdict::Warn, "chmod u+rwx /state", |facts| {
+        facts.folders.state_problem = Some(Unwritable::Closed("/state".into(), "read-only".into()));
+    });
+    only("disk", Verdict::Warn, "df -h", |facts| {
+        facts.folders.free = Some(1 << 20)
+    });
+    only("disk", Verdict::Warn, "longwire status", |facts| {
+        facts.folders.journals = 1 << 30
+    });
+}
+
+#[test]
+fn a_dial_is_told_phase_by_phase() {
+    let step = |phase, end| Step {
+        phase,
+        took: Duration::from_millis(3),
+        end,
+    };
+    let place = crate::transport::Place {
+        host: "example.org".into(),
+        port: 443,
+    };
+    let mut facts = well();
+    facts.dial = Some(DialFacts {
+        shown: "wss://example.org/live".into(),
+        steps: Ok(vec![
+            step(Phase::Dns, End::Done("1.2.3.4".into())),
+            step(
+                Phase::Tcp,
+                End::Failed(DialError::Connect {
+                    place,
+                    source: std::io::ErrorKind::ConnectionRefused.into(),
+                }),
+            ),
+        ]),
+    });
+    assert_eq!(finding(&facts, "url.dns").verdict, Verdict::Pass);
+    let tcp = finding(&facts, "url.tcp");
+    assert_eq!(tcp.verdict, Verdict::Fail);
+    assert!(
+        tcp.detail.contains("example.org:443") && tcp.detail.contains("3.0 ms"),
+        "{tcp:?}"
+    );
+    for later in ["url.tls", "url.upgrade", "url.message"] {
+        assert_eq!(finding(&facts, later).verdict, Verdict::Skip);
+    }
+    assert!(judge(&facts).iter().all(|one| one.id != "url.proxy"));
+}
+
+#[test]
+fn paths_in_fixes_can_be_pasted() {
+    assert_eq!(super::quoted("/a/b-c.d".as_ref()), "/a/b-c.d");
+    #[cfg(unix)]
+    assert_eq!(
+        super::quoted("/a b/it's & more".as_ref()),
+        r"'/a b/it'\''s & more'"
+    );
+}

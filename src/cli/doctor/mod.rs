@@ -1,0 +1,54 @@
+//! `longwire doctor`: finds what is wrong, and says how to mend it.
+//!
+//! Three steps that know nothing of each other: `gather` looks, `judge` judges, `show` and `report` tell. It mends nothing.
+
+mod facts;
+mod files;
+mod finding;
+mod gather;
+mod judge;
+mod launch;
+mod program;
+mod report;
+mod show;
+
+use installer::manifest::{ExtensionId, HostName};
+
+use super::args::Doctor;
+use super::error::{Exit, Failure};
+use super::install::advise;
+use super::render;
+use finding::{Document, Verdict};
+use gather::Wish;
+
+/// Looks, judges, tells.
+pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
+    let wrong = |problem| advise(&problem).exit(Exit::Usage);
+    let wish = Wish {
+        name: HostName::parse(&args.name).map_err(wrong)?,
+        asked: args
+            .extensions
+            .iter()
+            .map(|id| ExtensionId::parse(id))
+            .collect::<Result<_, _>>()
+            .map_err(wrong)?,
+        url: args.url.clone(),
+    };
+    let paths = super::paths()?;
+    let facts = super::block_on(gather::gather(&wish, &paths))?;
+    let document = Document::of(judge::judge(&facts));
+    if args.json {
+        render::json(&document);
+    } else if args.report {
+        render::line(report::bundle(&facts, &document, &paths).trim_end());
+    } else {
+        for line in show::lines(&document, args.verbose) {
+            render::line(&line);
+        }
+    }
+    Ok(if document.verdict == Verdict::Fail {
+        Exit::Failed
+    } else {
+        Exit::Done
+    })
+}

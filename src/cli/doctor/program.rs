@@ -1,0 +1,187 @@
+//! What kind of file a program is, by its first bytes: for which machine, or through which interpreter.
+//!
+//! It is pure; it reads no file and runs nothing.
+
+/// The bytes that tell.
+pub(super) const HEAD: usize = 512;
+
+/// A kind of program file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A binary for these machines, as Rust calls them; `?` for one not known here.
+    Binary {
+        system: &'static str,
+        machines: Vec<&'static str>,
+    },
+    /// A script, and the program that is to read it.
+    Script { interpreter: String },
+    /// Nothing that a system runs.
+    Unknown,
+}
+
+impl Kind {
+    /// Reads the first bytes of a file.
+    pub(super) fn of(head: &[u8]) -> Self {
+        if let Some(rest) = head.strip_prefix(b"#!") {
+            let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let line = String::from_utf8_lossy(line);
+            let interpreter = line.split_whitespace().next().unwrap_or_default().to_owned();
+            return Self::Script { interpreter };
+        }
+        match head {
+            [0x7f, b'E', b'L', b'F', _, order, ..] if head.len() >= 20 => {
+                let machine = number(&head[18..20], *order == 1);
+                binary("linux", &[elf(machine)])
+            }
+            // One machine, either width, little-endian.
+            [0xce | 0xcf, 0xfa, 0xed, 0xfe, a, b, c, d, ..] => {
+                binary("macos", &[mach(number(&[*a, *b, *c, *d], true))])
+            }
+            // Several machines in one file, big-endian.
+            [0xca, 0xfe, 0xba, 0xbe, ..] if head.len() >= 8 => {
+                let count = number(&head[4..8], false).min(8) as usize;
+                let machines: Vec<_> = head[8..]
+                    .chunks_exact(20)
+                    .take(count)
+                    .map(|entry| mach(number(&entry[..4], false)))
+                    .collect();
+                binary("macos", &machines)
+            }
+            [b'M', b'Z', ..] => portable(head),
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether a machine of this kind runs it; scripts depend on their interpreter.
+    pub(super) fn runs_on(&self, system: &str, machine: &str) -> bool {
+        let Self::Binary { system: of, machines } = self else {
+            return matches!(self, Self::Script { .. });
+        };
+        let fits = |one: &str| {
+            one == machine
+                || one == "?"
+                // Old programs on newer machines: by the processor itself, or by Rosetta and its like.
+                || (machine == "x86_64" && one == "x86")
+                || (machine == "aarch64" && one != "arm" && system != "linux")
+        };
+        *of == system && machines.iter().any(|one| fits(one))
+    }
+
+    /// In words.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Binary { system, machines } => format!("a {system} program for {}", machines.join(", ")),
+            Self::Script { interpreter } => format!("a script for {interpreter}"),
+            Self::Unknown => "no program at all".to_owned(),
+        }
+    }
+}
+
+fn binary(system: &'static str, machines: &[&'static str]) -> Kind {
+    Kind::Binary {
+        system,
+        machines: machines.to_vec(),
+    }
+}
+
+/// A Windows program says at byte 60 where its machine stands.
+fn portable(head: &[u8]) -> Kind {
+    let machine = head.get(60..64).and_then(|at| {
+        let at = number(at, true) as usize;
+        head.get(at..at + 6)
+            .filter(|header| header.starts_with(b"PE\0\0"))
+            .map(|header| match number(&header[4..6], true) {
+                0x8664 => "x86_64",
+                0xaa64 => "aarch64",
+                0x14c => "x86",
+                _ => "?",
+            })
+    });
+    binary("windows", &[machine.unwrap_or("?")])
+}
+
+const fn elf(machine: u32) -> &'static str {
+    match machine {
+        0x3e => "x86_64",
+        0xb7 => "aarch64",
+        0x03 => "x86",
+        0x28 => "arm",
+        0xf3 => "riscv64",
+        _ => "?",
+    }
+}
+
+const fn mach(machine: u32) -> &'static str {
+    match machine {
+        0x0100_0007 => "x86_64",
+        0x0100_000c => "aarch64",
+        _ => "?",
+    }
+}
+
+fn number(bytes: &[u8], little: bool) -> u32 {
+    let add = |sum: u32, byte: &u8| (sum << 8) | u32::from(*byte);
+    if little {
+        bytes.iter().rev().fold(0, add)
+    } else {
+        bytes.iter().fold(0, add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn elf_head(machine: u8) -> Vec<u8> {
+        let mut head = b"\x7fELF\x02\x01\x01".to_vec();
+        head.resize(20, 0);
+        head[18] = machine;
+        head
+    }
+
+    #[test]
+    fn a_binary_runs_on_its_own_machine() {
+        let kind = Kind::of(&elf_head(0xb7));
+        assert!(kind.runs_on("linux", "aarch64"));
+        assert!(!kind.runs_on("linux", "x86_64"), "{}", kind.describe());
+        assert!(!kind.runs_on("macos", "aarch64"));
+        assert!(Kind::of(&elf_head(0x03)).runs_on("linux", "x86_64"));
+        assert!(!Kind::of(&elf_head(0x3e)).runs_on("linux", "aarch64"));
+    }
+
+    #[test]
+    fn universal_binaries_hold_several_machines() {
+        let mut head = vec![0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 2];
+        for machine in [[1, 0, 0, 7], [1, 0, 0, 12]] {
+            head.extend(machine);
+            head.extend([0; 16]);
+        }
+        let kind = Kind::of(&head);
+        assert_eq!(kind, binary("macos", &["x86_64", "aarch64"]));
+        assert!(kind.runs_on("macos", "aarch64") && !kind.runs_on("linux", "aarch64"));
+    }
+
+    #[test]
+    fn windows_programs_say_their_machine_behind_a_pointer() {
+        let mut head = b"MZ".to_vec();
+        head.resize(128, 0);
+        head[60] = 96;
+        head[96..102].copy_from_slice(b"PE\0\0\x64\xaa");
+        assert_eq!(Kind::of(&head), binary("windows", &["aarch64"]));
+        assert_eq!(Kind::of(b"MZ"), binary("windows", &["?"]));
+    }
+
+    #[test]
+    fn scripts_name_their_interpreter_and_text_is_nothing() {
+        let kind = Kind::of(b"#! /usr/bin/env python3\nprint()");
+        assert_eq!(
+            kind,
+            Kind::Script {
+                interpreter: "/usr/bin/env".into()
+            }
+        );
+        for nothing in [&b""[..], b"hello", b"\x7fELF"] {
+            assert_eq!(Kind::of(nothing), Kind::Unknown);
+        }
+    }
+}
