@@ -12,7 +12,7 @@ mod ports;
 mod server;
 mod shelf;
 mod signals;
-mod tuning;
+pub(crate) mod tuning;
 
 use crate::clock;
 use crate::core::hub::{Hub, HubConfig};

@@ -64,7 +64,8 @@ impl Tuning {
     }
 }
 
-fn network(settings: Settings) -> NetworkSettings {
+/// Whom and how to dial, as the settings say.
+pub(crate) fn network(settings: Settings) -> NetworkSettings {
     let (tls, proxy) = (settings.tls, settings.proxy);
     let (client_cert, client_hosts) = match tls.client {
         Some(client) => {

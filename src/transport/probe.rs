@@ -69,6 +69,12 @@ impl Network {
             Ok(found) => found,
             Err(error) => return walk.fail(Phase::Dns, error),
         };
+        if let Ok(address) = place.bare_host().parse() {
+            let address = std::net::SocketAddr::new(address, place.port);
+            if let Err(error) = connect::allowed(&place, vec![address]) {
+                return walk.fail(Phase::Dns, error);
+            }
+        }
         let proxy = match self.proxies.choose(&target.proxy, &place, secure) {
             Ok(proxy) => proxy,
             Err(error) => return walk.fail(Phase::Proxy, error),

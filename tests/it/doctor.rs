@@ -425,6 +425,19 @@ fn folders_and_the_disk() {
 }
 
 #[test]
+fn settings_that_cannot_be_used() {
+    let ward = Ward::installed();
+    let file = ward.0.home().join("config/settings.toml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "[no-such-table]\n").unwrap();
+    ward.expect("settings", "fail", "settings.toml:1:", &[]);
+    fs::write(&file, "[default]\nallow = [\"wss://example.org\"]\n").unwrap();
+    ward.expect("settings", "pass", "settings.toml", &[]);
+    let url = ["--url", "ws://127.0.0.1:1/"];
+    ward.expect("url", "fail", "127.0.0.1:1", &url);
+}
+
+#[test]
 fn the_state_folder_is_a_file() {
     let ward = Ward::new();
     fs::write(ward.0.home().join("state"), "a file").unwrap();

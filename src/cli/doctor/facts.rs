@@ -28,6 +28,7 @@ pub(super) struct Facts {
     pub(super) launches: Vec<LaunchFacts>,
     pub(super) broker: BrokerFacts,
     pub(super) folders: FolderFacts,
+    pub(super) settings: SettingsFacts,
     pub(super) dial: Option<DialFacts>,
 }
 
@@ -187,6 +188,16 @@ pub(super) enum Unwritable {
     NoFolder(PathBuf),
     /// This folder, or the one in which it would be made, is closed to this user.
     Closed(PathBuf, String),
+}
+
+/// The settings file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SettingsFacts {
+    pub(super) path: PathBuf,
+    /// Is there one?
+    pub(super) there: bool,
+    /// Why it cannot be used.
+    pub(super) problem: Option<String>,
 }
 
 /// A server that was dialled.

@@ -16,17 +16,20 @@ use installer::receipt::Receipt;
 use installer::surroundings::Surroundings;
 
 use super::facts::{
-    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, Found, LaunchFacts, Place, ProgramFacts,
+    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, Found, LaunchFacts, Place,
+    ProgramFacts, SettingsFacts,
 };
 use super::{files, launch};
+use crate::broker::tuning;
 use crate::cli::admin::Admin;
 use crate::cli::error::Failure;
-use crate::core::io::{ProxyChoice, Target};
+use crate::core::io::{ProxyChoice, Road, Target};
 use crate::core::policy;
 use crate::journal::Quota;
 use crate::local::{self, Endpoint};
 use crate::paths::Paths;
-use crate::transport::{Network, NetworkSettings};
+use crate::settings::{self, Settings, SettingsError};
+use crate::transport::Network;
 use crate::wire::code::Code;
 use crate::wire::record::ErrorInfo;
 
@@ -50,6 +53,7 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
     let here = Surroundings::from_env()
         .map_err(|error| Failure::because("cannot find the browsers' folders", &error))?;
     let name = what.name.to_string();
+    let settings = settings::load(paths);
     let browsers = browsers(&here, &what.name, paths);
     let wanted = programs(&name, &browsers);
     let mut programs = Vec::new();
@@ -90,9 +94,14 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
         programs,
         launches,
         broker,
-        folders: folders(paths),
+        folders: folders(paths, settings.as_ref().ok()),
+        settings: SettingsFacts {
+            path: settings::path(paths),
+            there: settings::path(paths).exists(),
+            problem: settings.as_ref().err().map(in_one_line),
+        },
         dial: match &what.url {
-            Some(url) => Some(dial(url).await),
+            Some(url) => Some(dial(url, what, settings).await),
             None => None,
         },
     })
@@ -294,7 +303,7 @@ async fn leave_as_found(admin: &Admin) {
     }
 }
 
-fn folders(paths: &Paths) -> FolderFacts {
+fn folders(paths: &Paths, settings: Option<&Settings>) -> FolderFacts {
     let journals = paths.state().join("journal");
     FolderFacts {
         moved: paths.home().map(Path::to_path_buf),
@@ -303,14 +312,32 @@ fn folders(paths: &Paths) -> FolderFacts {
         state: paths.state().to_path_buf(),
         state_problem: files::writing_problem(paths.state()),
         journals: files::size(&journals),
-        quota: Quota::default().total,
+        quota: settings.map_or_else(|| Quota::default().total, |settings| settings.journal.total),
         free: files::free(paths.state()),
     }
 }
 
+/// An error and what caused it.
+fn in_one_line(error: &SettingsError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
 /// Dials a server as a session would, with the time of each step.
-async fn dial(text: &str) -> DialFacts {
-    let url = match policy::parse_url(text) {
+async fn dial(text: &str, what: &Wish, settings: Result<Settings, SettingsError>) -> DialFacts {
+    // A broker whose settings are broken dials nothing; the server may be well all the same.
+    let settings = settings.ok();
+    let rules = settings
+        .as_ref()
+        .map(|settings| settings.rules.clone())
+        .unwrap_or_default();
+    let rule = match what.asked.first() {
+        Some(id) => rules.of(&id.entry()),
+        None => &rules.default,
+    };
+    let url = match policy::parse_url(text, rule) {
         Ok(url) => url,
         Err(problem) => {
             let shown = text.split(['?', '#']).next().unwrap_or_default().to_owned();
@@ -330,8 +357,10 @@ async fn dial(text: &str) -> DialFacts {
         compression: false,
         json: false,
         max_message: MESSAGE,
+        road: Road::WebSocket,
     };
-    let steps = match Network::new(NetworkSettings::default()) {
+    let network = settings.map(tuning::network).unwrap_or_default();
+    let steps = match Network::new(network) {
         Ok(network) => Ok(network.probe(&target, CHECK).await),
         Err(error) => Err(ErrorInfo::new(Code::Proxy, error.to_string())),
     };

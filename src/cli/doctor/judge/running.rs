@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use super::super::facts::{BrokerFacts, Facts, FolderFacts, LaunchFacts, Launched, Place, Unwritable};
+use super::super::facts::{
+    BrokerFacts, Facts, FolderFacts, LaunchFacts, Launched, Place, SettingsFacts, Unwritable,
+};
 use super::super::finding::Finding;
 use super::quoted;
 
@@ -158,6 +160,24 @@ fn closed(finding: Finding, place: &Place, wanted: u32) -> Finding {
             .fix(format!("chmod {wanted:o} {}", quoted(&place.path))),
         Some(mode) => finding.pass(format!("{shown}, mode {mode:o}")),
         None => finding.pass(shown.to_string()),
+    }
+}
+
+/// The settings file, which a broker uses as a whole or not at all.
+pub(super) fn settings(settings: &SettingsFacts) -> Finding {
+    let finding = Finding::about("settings", "the settings file can be used");
+    match &settings.problem {
+        Some(problem) => finding.fail(problem.clone()).fix(format!(
+            "{} {}",
+            if cfg!(windows) {
+                "notepad"
+            } else {
+                "\"${EDITOR:-vi}\""
+            },
+            quoted(&settings.path)
+        )),
+        None if settings.there => finding.pass(settings.path.display().to_string()),
+        None => finding.pass("there is none; the defaults hold"),
     }
 }
 

@@ -97,7 +97,7 @@ fn failed(finding: Finding, took: &str, error: &DialError, shown: &str) -> Findi
         }
         DialError::Handshake { .. } => finding.fail(said).fix(format!("curl -i {}", http(shown))),
         DialError::Timeout { .. } => finding.fail(said).fix(format!("curl -v {}", http(shown))),
-        DialError::Address(_) | DialError::Request(_) => finding.fail(said),
+        DialError::Address(_) | DialError::Request(_) | DialError::Denied { .. } => finding.fail(said),
     }
 }
 

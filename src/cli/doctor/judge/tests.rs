@@ -10,7 +10,7 @@ use installer::policy::Policy;
 
 use super::super::facts::{
     Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, LaunchFacts, Launched, Place,
-    ProgramFacts, Unwritable,
+    ProgramFacts, SettingsFacts, Unwritable,
 };
 use super::super::finding::{Document, Finding, Verdict};
 use super::super::program::Kind;
@@ -110,6 +110,11 @@ fn well() -> Facts {
             journals: 0,
             quota: 1 << 30,
             free: Some(1 << 40),
+        },
+        settings: SettingsFacts {
+            path: "/settings.toml".into(),
+            there: false,
+            problem: None,
         },
         dial: None,
     }
@@ -391,6 +396,13 @@ fn the_broker_and_its_places() {
     });
     only("run-folder", Verdict::Warn, "chmod 700", |facts| {
         facts.broker.folder.as_mut().unwrap().mode = Some(0o755);
+    });
+}
+
+#[test]
+fn settings_that_cannot_be_used() {
+    only("settings", Verdict::Fail, "/settings.toml", |facts| {
+        facts.settings.problem = Some("line 3".into());
     });
 }
 
