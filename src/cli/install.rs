@@ -25,14 +25,26 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(wrong)?;
     let (here, own, choice) = prepare(&args.registration)?;
-    let plan = plan::install(&here, &own, &choice, &extensions).map_err(|problem| advise(&problem))?;
+    let mut plan = plan::install(&here, &own, &choice, &extensions).map_err(|problem| advise(&problem))?;
+    if choice.scope == Scope::User && cfg!(unix) && std::env::var_os("SUDO_USER").is_some() {
+        let note = "this is for root's own browsers; for yours leave out sudo, for everybody's add --system";
+        plan.notes.push(note.to_owned());
+    }
     carry_out("install", &args.registration, &plan)
 }
 
 /// Takes registrations back.
 pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
     let (here, own, choice) = prepare(&args.registration)?;
-    let plan = plan::uninstall(&here, &own, &choice).map_err(|problem| advise(&problem))?;
+    let mut plan = plan::uninstall(&here, &own, &choice).map_err(|problem| advise(&problem))?;
+    let receipt = own.state.join(installer::receipt::FILE);
+    let is_last = plan.steps.contains(&Step::RemoveFile { path: receipt });
+    // The broker's own, which install has not made.
+    let kept = ["logs", "journal"].map(|folder| own.state.join(folder));
+    if is_last && kept.iter().any(|folder| folder.exists()) {
+        let state = own.state.display();
+        plan.notes.push(format!("logs and kept sessions stay in {state}"));
+    }
     carry_out("uninstall", &args.registration, &plan)
 }
 

@@ -171,6 +171,104 @@ fn every_browser_is_served_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn each_browser_has_its_place() {
+    let config = "NativeMessagingHosts";
+    let dashed = "native-messaging-hosts";
+    for (browser, folder) in [
+        ("chrome", format!(".config/google-chrome/{config}")),
+        ("chrome-beta", format!(".config/google-chrome-beta/{config}")),
+        ("chrome-dev", format!(".config/google-chrome-unstable/{config}")),
+        ("chrome-canary", format!(".config/google-chrome-canary/{config}")),
+        (
+            "chrome-for-testing",
+            format!(".config/google-chrome-for-testing/{config}"),
+        ),
+        ("chromium", format!(".config/chromium/{config}")),
+        ("edge", format!(".config/microsoft-edge/{config}")),
+        ("edge-beta", format!(".config/microsoft-edge-beta/{config}")),
+        ("edge-dev", format!(".config/microsoft-edge-dev/{config}")),
+        ("brave", format!(".config/BraveSoftware/Brave-Browser/{config}")),
+        ("vivaldi", format!(".config/vivaldi/{config}")),
+        ("opera", format!(".config/google-chrome/{config}")),
+        ("yandex", format!(".config/yandex-browser/{config}")),
+        ("firefox", format!(".mozilla/{dashed}")),
+        ("librewolf", format!(".librewolf/{dashed}")),
+        ("waterfox", format!(".waterfox/{dashed}")),
+        ("floorp", format!(".mozilla/{dashed}")),
+        ("zen", format!(".mozilla/{dashed}")),
+        ("thunderbird", format!(".thunderbird/{dashed}")),
+    ] {
+        let home = Home::new();
+        let ids = ["--extension", ID, "--extension", "a@b", "--browser", browser];
+        home.done(&[&["install"], &ids[..]].concat());
+        assert!(
+            manifests(&home).contains(&home.path(&folder).join(NAME)),
+            "{browser}: {:#?}",
+            manifests(&home)
+        );
+        home.done(&["uninstall", "--browser", browser]);
+        assert!(home.tree().is_empty(), "{browser}: {:#?}", home.tree());
+    }
+}
+
+#[test]
+fn a_registration_for_all_users_is_open_to_all_and_leaves_nothing_behind() {
+    let home = Home::new().with(EVERY_BROWSER);
+    let before = home.tree();
+    let root = home.folder.path().join("root");
+    let everywhere = |args: &[&str]| {
+        let output = home
+            .command()
+            .env("LONGWIRE_ROOT", &root)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    fs::create_dir(&root).unwrap();
+    let shown = everywhere(&["install", "--system", "--extension", ID, "--extension", "a@b"]);
+    assert_eq!(home.tree(), before, "nothing of this user's is touched");
+    for folder in [
+        "etc/opt/chrome",
+        "etc/opt/chrome_for_testing",
+        "etc/opt/edge",
+        "etc/chromium",
+        "usr/lib/mozilla",
+        "usr/lib/librewolf",
+    ] {
+        let path = root.join(folder).join("native-messaging-hosts").join(NAME);
+        assert!(shown.contains(path.to_str().unwrap()), "{}", path.display());
+        assert_eq!(
+            json(&path)["path"],
+            root.join("opt/longwire/bin/longwire").to_str().unwrap()
+        );
+        for above in path.ancestors().take_while(|above| *above != root) {
+            let mode = above.metadata().unwrap().permissions().mode() & 0o7777;
+            assert_eq!(
+                mode,
+                if above.is_dir() { 0o755 } else { 0o644 },
+                "{}",
+                above.display()
+            );
+        }
+    }
+    everywhere(&["uninstall", "--system"]);
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+}
+
+#[test]
+fn what_the_broker_has_kept_is_named_and_stays() {
+    let home = Home::new().with(&[".config/chromium"]);
+    home.done(&["install", "--extension", ID]);
+    let logs = home.path(".local/state/longwire/logs");
+    fs::create_dir(&logs).unwrap();
+    let said = home.done(&["uninstall"]);
+    assert!(said.contains("note: logs and kept sessions stay in "), "{said}");
+    assert!(logs.exists());
+}
+
+#[test]
 fn browsers_that_are_not_there_are_left_alone_unless_asked_for() {
     let home = Home::new().with(&[".config/chromium"]);
     let before = home.tree();

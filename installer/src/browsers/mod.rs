@@ -1,0 +1,314 @@
+//! Browsers: of which kind they are, whether they are on this machine, and where they look for host manifests.
+//!
+//! The data stands in `table`. Whether a browser is here it reads off folders and programs; it writes nothing.
+
+mod table;
+
+use std::path::PathBuf;
+
+use crate::error::InstallError;
+use crate::surroundings::Surroundings;
+
+/// Which manifest a browser reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// `allowed_origins`.
+    Chromium,
+    /// `allowed_extensions`; any other key has the manifest rejected.
+    Firefox,
+}
+
+impl Family {
+    /// The family's name, as people say it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Chromium => "Chromium",
+            Self::Firefox => "Firefox",
+        }
+    }
+}
+
+/// An operating system of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    Linux,
+    MacOs,
+    Windows,
+}
+
+impl System {
+    /// The one this program was built for.
+    pub const fn current() -> Self {
+        if cfg!(windows) {
+            Self::Windows
+        } else if cfg!(target_os = "macos") {
+            Self::MacOs
+        } else {
+            Self::Linux
+        }
+    }
+}
+
+/// For whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The user who runs the command.
+    User,
+    /// Everybody on this machine.
+    System,
+}
+
+/// What a path of the table is relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    Home,
+    Config,
+    Support,
+    Local,
+    Roaming,
+    Root,
+}
+
+/// A path of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    pub base: Base,
+    pub path: &'static str,
+}
+
+/// Where a browser looks for manifests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosts {
+    /// A folder of manifests.
+    Folder(Spot),
+    /// A registry key under `Software\`, holding one key a host; the value is the manifest's path.
+    Key(&'static str),
+}
+
+/// One place a browser reads, and the folder that shows that it does.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub sign: Spot,
+    pub hosts: Hosts,
+}
+
+/// A browser on one system.
+#[derive(Debug, Clone, Copy)]
+pub struct Rooms {
+    /// Programs in `PATH`; on macOS the application's name.
+    pub programs: &'static [&'static str],
+    /// For one user; the first is the browser's own.
+    pub user: &'static [Place],
+    /// For all; the first is the browser's own.
+    pub system: &'static [Place],
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct Browser {
+    /// As given to `--browser`.
+    pub name: &'static str,
+    /// As people call it.
+    pub title: &'static str,
+    pub family: Family,
+    pub linux: Rooms,
+    pub macos: Rooms,
+    pub windows: Rooms,
+    /// How Flatpak calls it, if it is there.
+    pub flatpak: Option<&'static str>,
+    /// How Snap calls it, if it is there.
+    pub snap: Option<&'static str>,
+}
+
+pub use table::BROWSERS;
+
+impl Browser {
+    /// The row of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn named(name: &str) -> Result<&'static Self, InstallError> {
+        BROWSERS
+            .iter()
+            .find(|browser| browser.name == name)
+            .ok_or_else(|| InstallError::UnknownBrowser {
+                name: name.to_owned(),
+            })
+    }
+
+    /// This browser on a system.
+    pub const fn on(&self, system: System) -> &Rooms {
+        match system {
+            System::Linux => &self.linux,
+            System::MacOs => &self.macos,
+            System::Windows => &self.windows,
+        }
+    }
+
+    /// What shows that the browser is on this machine: a folder of its own, or its program.
+    pub fn found(&self, here: &Surroundings) -> Option<PathBuf> {
+        let rooms = self.on(here.system);
+        rooms
+            .user
+            .iter()
+            .map(|place| here.resolve(place.sign))
+            .find(|sign| sign.is_dir())
+            .or_else(|| here.program(rooms.programs))
+    }
+
+    /// Where it would look: every place of which there is a sign, or else its own. Each once.
+    pub fn places(&self, here: &Surroundings, scope: Scope) -> Vec<Hosts> {
+        let rooms = self.on(here.system);
+        let all = match scope {
+            Scope::User => rooms.user,
+            Scope::System => rooms.system,
+        };
+        let mut hosts: Vec<Hosts> = Vec::new();
+        let signed = all.iter().filter(|place| here.resolve(place.sign).is_dir());
+        for place in signed {
+            if !hosts.contains(&place.hosts) {
+                hosts.push(place.hosts);
+            }
+        }
+        if hosts.is_empty() {
+            // Without a sign: the browser's own, with all that stands beside it under the same sign.
+            let first = all.first().map(|place| place.sign);
+            hosts.extend(
+                all.iter()
+                    .filter(|place| Some(place.sign) == first)
+                    .map(|place| place.hosts),
+            );
+            hosts.dedup();
+        }
+        hosts
+    }
+
+    /// The folder a confined copy of it keeps, if there is one, and what confines it.
+    pub fn confined(&self, here: &Surroundings) -> Option<(&'static str, PathBuf)> {
+        if here.system != System::Linux {
+            return None;
+        }
+        let flatpak = self
+            .flatpak
+            .map(|id| ("Flatpak", here.home.join(".var/app").join(id)));
+        let snap = self.snap.map(|id| ("Snap", here.home.join("snap").join(id)));
+        flatpak
+            .into_iter()
+            .chain(snap)
+            .find(|(_, folder)| folder.is_dir())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    /// The names scripts rely on.
+    const NAMES: &[&str] = &[
+        "chrome",
+        "chrome-beta",
+        "chrome-dev",
+        "chrome-canary",
+        "chrome-for-testing",
+        "chromium",
+        "edge",
+        "edge-beta",
+        "edge-dev",
+        "edge-canary",
+        "brave",
+        "vivaldi",
+        "opera",
+        "arc",
+        "yandex",
+        "firefox",
+        "librewolf",
+        "waterfox",
+        "floorp",
+        "zen",
+        "thunderbird",
+    ];
+
+    #[test]
+    fn every_name_has_one_row_and_every_row_a_name() {
+        let rows: Vec<_> = BROWSERS.iter().map(|browser| browser.name).collect();
+        assert_eq!(rows, NAMES);
+    }
+
+    #[test]
+    fn the_table_is_complete_and_uses_each_systems_own_bases() {
+        for browser in BROWSERS {
+            for system in [System::Linux, System::MacOs, System::Windows] {
+                let rooms = browser.on(system);
+                let missing = system == System::Linux && ["arc", "edge-canary"].contains(&browser.name);
+                assert_eq!(rooms.user.is_empty(), missing, "{} on {system:?}", browser.name);
+                assert_eq!(rooms.system.is_empty(), missing, "{} on {system:?}", browser.name);
+                for place in rooms.user.iter().chain(rooms.system) {
+                    let (Hosts::Folder(Spot { base, .. }), System::Linux | System::MacOs) =
+                        (place.hosts, system)
+                    else {
+                        assert!(matches!(place.hosts, Hosts::Key(_)) && system == System::Windows);
+                        continue;
+                    };
+                    let allowed: &[Base] = match system {
+                        System::Linux => &[Base::Config, Base::Home, Base::Root],
+                        System::MacOs => &[Base::Support, Base::Root],
+                        System::Windows => &[],
+                    };
+                    assert!(
+                        allowed.contains(&base),
+                        "{} on {system:?}: {base:?}",
+                        browser.name
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_browser_is_found_by_its_folder_or_its_program_and_nothing_else() {
+        let scratch = tempfile::tempdir().unwrap();
+        let here = Surroundings::within(scratch.path());
+        let found = || -> BTreeSet<_> {
+            BROWSERS
+                .iter()
+                .filter(|browser| browser.found(&here).is_some())
+                .map(|browser| browser.name)
+                .collect()
+        };
+        assert_eq!(found(), BTreeSet::new());
+        fs::create_dir_all(here.config.join("microsoft-edge-dev")).unwrap();
+        assert_eq!(found(), BTreeSet::from(["edge-dev"]));
+        fs::create_dir_all(scratch.path().join("bin")).unwrap();
+        fs::write(scratch.path().join("bin/firefox-esr"), "").unwrap();
+        assert_eq!(found(), BTreeSet::from(["edge-dev", "firefox"]));
+    }
+
+    #[test]
+    fn opera_reads_chromes_folder_once() {
+        let scratch = tempfile::tempdir().unwrap();
+        let here = Surroundings::within(scratch.path());
+        let opera = Browser::named("opera").unwrap();
+        let chromes = vec![Hosts::Folder(Spot {
+            base: Base::Config,
+            path: "google-chrome/NativeMessagingHosts",
+        })];
+        assert_eq!(opera.places(&here, Scope::User), chromes);
+        fs::create_dir_all(here.config.join("opera")).unwrap();
+        fs::create_dir_all(here.config.join("opera-gx")).unwrap();
+        assert_eq!(opera.places(&here, Scope::User), chromes);
+    }
+
+    #[test]
+    fn each_channel_with_a_profile_is_served() {
+        let scratch = tempfile::tempdir().unwrap();
+        let here = Surroundings::within(scratch.path());
+        let brave = Browser::named("brave").unwrap();
+        assert_eq!(brave.places(&here, Scope::User).len(), 1);
+        for channel in ["Brave-Browser-Beta", "Brave-Browser-Nightly"] {
+            fs::create_dir_all(here.config.join("BraveSoftware").join(channel)).unwrap();
+        }
+        assert_eq!(brave.places(&here, Scope::User).len(), 2);
+    }
+}

@@ -1,0 +1,242 @@
+//! Plans a registration: which manifests, keys, folders and copies it takes, and what the receipt will say.
+//!
+//! Where browsers look is decided in `targets`.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::targets::{Target, targets};
+use super::{Change, Choice, Own, Plan, Planned, Step, is_ours, resting_place};
+use crate::browsers::{Family, Scope};
+use crate::error::InstallError;
+use crate::manifest::{self, ExtensionId, HostName, Manifest};
+use crate::receipt::{self, Before, Made, MadeKey, Receipt};
+use crate::registry;
+use crate::surroundings::Surroundings;
+
+/// Plans the registration of extensions.
+///
+/// # Errors
+/// When a browser asked for does not exist or has no id of its family, when there is no browser at all, and when
+/// something cannot be read.
+pub fn install(
+    here: &Surroundings,
+    own: &Own,
+    choice: &Choice,
+    extensions: &[ExtensionId],
+) -> Result<Plan, InstallError> {
+    let (mut skipped, mut notes) = (Vec::new(), Vec::new());
+    let targets = targets(here, own, choice, extensions, &mut skipped)?;
+    for family in [Family::Chromium, Family::Firefox] {
+        let given = extensions.iter().filter(|id| id.family() == family).count();
+        if given > 0 && !targets.iter().any(|target| target.family == family) {
+            notes.push(format!(
+                "{given} {} id(s) went nowhere: there is no such browser here",
+                family.title()
+            ));
+        }
+    }
+
+    let mut receipt = Receipt::read(&own.state)?;
+    let before = receipt.clone();
+    let (program, copied) = resting_place(here, own, choice.scope);
+    let mut folders = Folders::default();
+    let (mut manifests, mut writes) = (Vec::new(), Vec::new());
+    for target in targets {
+        let ids = extensions
+            .iter()
+            .filter(|id| id.family() == target.family)
+            .map(ExtensionId::entry);
+        let there = Before::read(&target.path)?;
+        // Through a link, too.
+        let text = fs::read_to_string(&target.path).ok();
+        let mut entries = text
+            .as_deref()
+            .map(|text| manifest::entries(target.family, text))
+            .unwrap_or_default();
+        for id in ids {
+            if !entries.contains(&id) {
+                entries.push(id);
+            }
+        }
+        let wanted = Manifest::new(target.family, &choice.name, &program, entries.clone())?.text();
+        let change = match &text {
+            Some(text) if *text == wanted => Change::Keep,
+            _ if there.is_some() => Change::Update,
+            _ => Change::Create,
+        };
+        if let Some(other) = text.as_deref().and_then(manifest::program)
+            && !is_ours(&other, &program)
+        {
+            notes.push(format!(
+                "{} named {}; uninstall puts it back",
+                target.path.display(),
+                other.display()
+            ));
+        }
+        let foreign = there.filter(|there| match there {
+            Before::Link(_) => true,
+            Before::Text { text, .. } => {
+                !manifest::program(text).is_some_and(|other| is_ours(&other, &program))
+            }
+        });
+        record(&mut receipt, &choice.name, &target, foreign);
+        if change != Change::Keep {
+            if let Some(parent) = target.path.parent() {
+                let closed = (choice.scope == Scope::User).then_some(parent);
+                writes.extend(folders.make(parent, closed));
+            }
+            writes.push(Step::WriteFile {
+                path: target.path.clone(),
+                text: wanted,
+            });
+        }
+        for key in &target.keys {
+            let value = target.path.to_str().ok_or_else(|| InstallError::NotUnicode {
+                path: target.path.clone(),
+            })?;
+            let current = registry::read(key);
+            if current.as_deref() != Some(value) {
+                writes.push(Step::SetKey {
+                    key: key.clone(),
+                    value: value.to_owned(),
+                });
+            }
+            record_key(&mut receipt, &choice.name, &target, key, current);
+        }
+        manifests.push(Planned {
+            change,
+            path: target.path,
+            browsers: target.browsers,
+            extensions: entries,
+        });
+    }
+
+    let mut steps = Vec::new();
+    // Nobody but the user has business in Longwire's own folders, unless all users share them.
+    let closed = (choice.scope == Scope::User).then_some(Path::new(""));
+    if copied {
+        receipt.program = Some(program.clone());
+        if !same_content(&own.program, &program) {
+            if let Some(parent) = program.parent() {
+                steps.extend(folders.make(parent, closed));
+            }
+            steps.push(Step::PlaceProgram {
+                from: own.program.clone(),
+                path: program.clone(),
+            });
+        }
+    }
+    let home = folders.make(&own.state, closed);
+    steps.extend(writes);
+    receipt.folders.extend(folders.made);
+    if receipt != before {
+        // First of all: whatever happens then, it can be taken back.
+        let text = receipt.text(&own.state)?;
+        let path = own.state.join(receipt::FILE);
+        // The state folder may have been planned as the parent of the program's.
+        let own_folder =
+            |step: &Step| matches!(step, Step::MakeFolder { path, .. } if own.state.starts_with(path));
+        let (outer, rest): (Vec<_>, Vec<_>) = steps.into_iter().chain(home).partition(own_folder);
+        steps = outer;
+        steps.push(Step::WriteFile { path, text });
+        steps.extend(rest);
+    }
+    Ok(Plan {
+        name: choice.name.to_string(),
+        program,
+        manifests,
+        skipped,
+        notes,
+        steps,
+    })
+}
+
+fn record(receipt: &mut Receipt, name: &HostName, target: &Target, before: Option<Before>) {
+    match receipt.manifests.iter_mut().find(|made| made.path == target.path) {
+        Some(made) => {
+            for browser in &target.browsers {
+                if !made.browsers.contains(browser) {
+                    made.browsers.push(browser.clone());
+                }
+            }
+        }
+        None => receipt.manifests.push(Made {
+            name: name.to_string(),
+            path: target.path.clone(),
+            browsers: target.browsers.clone(),
+            before,
+        }),
+    }
+}
+
+fn record_key(receipt: &mut Receipt, name: &HostName, target: &Target, key: &str, current: Option<String>) {
+    match receipt.keys.iter_mut().find(|made| made.key == key) {
+        Some(made) => {
+            for browser in &target.browsers {
+                if !made.browsers.contains(browser) {
+                    made.browsers.push(browser.clone());
+                }
+            }
+        }
+        None => receipt.keys.push(MadeKey {
+            name: name.to_string(),
+            key: key.to_owned(),
+            browsers: target.browsers.clone(),
+            before: current.filter(|value| Path::new(value) != target.path),
+        }),
+    }
+}
+
+/// The folders planned so far.
+#[derive(Default)]
+struct Folders {
+    made: Vec<PathBuf>,
+}
+
+impl Folders {
+    /// Steps that make a folder and those above it, as far as they are missing. With `closed`, folders above it are
+    /// closed to others, and so is the folder itself unless it is `closed`.
+    fn make(&mut self, folder: &Path, closed: Option<&Path>) -> Vec<Step> {
+        let mut missing: Vec<_> = folder
+            .ancestors()
+            .take_while(|path| !path.as_os_str().is_empty() && !path.is_dir())
+            .filter(|path| !self.made.iter().any(|made| made == path))
+            .map(Path::to_path_buf)
+            .collect();
+        missing.reverse();
+        self.made.extend(missing.iter().cloned());
+        missing
+            .into_iter()
+            .map(|path| {
+                let open = closed.is_none_or(|open| path == open);
+                let mode = if open { 0o755 } else { 0o700 };
+                Step::MakeFolder { path, mode }
+            })
+            .collect()
+    }
+}
+
+/// Do two files hold the same bytes? If in doubt, no.
+fn same_content(one: &Path, other: &Path) -> bool {
+    let compare = || -> io::Result<bool> {
+        let (one, other) = (File::open(one)?, File::open(other)?);
+        if one.metadata()?.len() != other.metadata()?.len() {
+            return Ok(false);
+        }
+        let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+        let (mut left, mut right) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+        loop {
+            let read = one.read(&mut left)?;
+            if read == 0 {
+                return Ok(true);
+            }
+            other.read_exact(&mut right[..read])?;
+            if left[..read] != right[..read] {
+                return Ok(false);
+            }
+        }
+    };
+    compare().unwrap_or(false)
+}

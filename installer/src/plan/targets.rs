@@ -1,0 +1,135 @@
+//! Which manifests a choice of browsers comes to: each place once, with the browsers that read it.
+//!
+//! It plans no step and reads no manifest.
+
+use std::path::{Path, PathBuf};
+
+use super::{Choice, FOLDER, Own, Skipped, USER_DATA_DIR};
+use crate::browsers::{BROWSERS, Family, Hosts};
+use crate::error::InstallError;
+use crate::manifest::ExtensionId;
+use crate::registry;
+use crate::surroundings::Surroundings;
+
+/// A manifest to write, and for whom.
+pub(super) struct Target {
+    pub(super) path: PathBuf,
+    pub(super) family: Family,
+    pub(super) browsers: Vec<String>,
+    pub(super) keys: Vec<String>,
+}
+
+/// The manifests to write; browsers that are passed over are told.
+pub(super) fn targets(
+    here: &Surroundings,
+    own: &Own,
+    choice: &Choice,
+    extensions: &[ExtensionId],
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<Target>, InstallError> {
+    let targets = match &choice.user_data_dir {
+        Some(folder) => vec![in_user_data_dir(folder, choice, extensions)?],
+        None => in_browsers(here, own, choice, extensions, skipped)?,
+    };
+    if targets.is_empty() {
+        return Err(InstallError::NoBrowser);
+    }
+    Ok(targets)
+}
+
+fn in_user_data_dir(
+    folder: &Path,
+    choice: &Choice,
+    extensions: &[ExtensionId],
+) -> Result<Target, InstallError> {
+    if extensions.iter().all(|id| id.family() != Family::Chromium) {
+        return Err(InstallError::NoIds {
+            browser: "a user data folder",
+            family: Family::Chromium.title(),
+        });
+    }
+    Ok(Target {
+        path: folder.join(FOLDER).join(choice.name.file()),
+        family: Family::Chromium,
+        browsers: vec![USER_DATA_DIR.to_owned()],
+        keys: Vec::new(),
+    })
+}
+
+fn in_browsers(
+    here: &Surroundings,
+    own: &Own,
+    choice: &Choice,
+    extensions: &[ExtensionId],
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<Target>, InstallError> {
+    let mut targets: Vec<Target> = Vec::new();
+    for browser in BROWSERS {
+        let asked = choice.browsers.iter().any(|one| one.name == browser.name);
+        if !asked && !choice.browsers.is_empty() {
+            continue;
+        }
+        let places = browser.places(here, choice.scope);
+        if places.is_empty() {
+            if asked {
+                return Err(InstallError::NotHere {
+                    browser: browser.title,
+                });
+            }
+            continue;
+        }
+        if !asked && browser.found(here).is_none() {
+            if let Some((confined, folder)) = browser.confined(here) {
+                skipped.push(Skipped {
+                    browser: browser.name,
+                    why: format!("it runs inside {confined} and reads only {}", folder.display()),
+                });
+            }
+            continue;
+        }
+        let family = browser.family;
+        if extensions.iter().all(|id| id.family() != family) {
+            if asked {
+                return Err(InstallError::NoIds {
+                    browser: browser.title,
+                    family: family.title(),
+                });
+            }
+            skipped.push(Skipped {
+                browser: browser.name,
+                why: format!("no {} extension id was given", family.title()),
+            });
+            continue;
+        }
+        for hosts in places {
+            let (path, keys) = match hosts {
+                Hosts::Folder(spot) => (here.resolve(spot).join(choice.name.file()), Vec::new()),
+                Hosts::Key(vendor) => (
+                    own.state
+                        .join("manifests")
+                        .join(family.title().to_lowercase())
+                        .join(choice.name.file()),
+                    registry::keys(choice.scope, vendor, &choice.name),
+                ),
+            };
+            let title = browser.name.to_owned();
+            match targets.iter_mut().find(|target| target.path == path) {
+                Some(target) => {
+                    if !target.browsers.contains(&title) {
+                        target.browsers.push(title);
+                    }
+                    target.keys.extend(keys);
+                    target.keys.sort();
+                    target.keys.dedup();
+                }
+                None => targets.push(Target {
+                    path,
+                    family,
+                    browsers: vec![title],
+                    keys,
+                }),
+            }
+        }
+    }
+    Ok(targets)
+}

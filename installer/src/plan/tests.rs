@@ -1,0 +1,165 @@
+//! Plans for the systems on which the tests do not run: where manifests and keys would go.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Choice, Own, Step, install, uninstall};
+use crate::browsers::{BROWSERS, Base, Hosts, Scope, System};
+use crate::manifest::{ExtensionId, HostName};
+use crate::surroundings::Surroundings;
+
+const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
+
+/// A machine of this system on which every browser has a profile.
+fn full(system: System) -> (tempfile::TempDir, Surroundings, Own) {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut here = Surroundings::within(scratch.path());
+    here.system = system;
+    for place in BROWSERS.iter().flat_map(|browser| browser.on(system).user) {
+        fs::create_dir_all(here.resolve(place.sign)).unwrap();
+    }
+    let program = scratch.path().join("downloads/longwire");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    fs::write(&program, "a program").unwrap();
+    let own = Own {
+        program,
+        state: here.home.join("state"),
+    };
+    (scratch, here, own)
+}
+
+fn choice(scope: Scope) -> Choice {
+    Choice {
+        name: HostName::parse("com.longwire.bridge").unwrap(),
+        browsers: Vec::new(),
+        scope,
+        user_data_dir: None,
+    }
+}
+
+fn ids() -> Vec<ExtensionId> {
+    [ID, "a@b"]
+        .iter()
+        .map(|id| ExtensionId::parse(id).unwrap())
+        .collect()
+}
+
+#[test]
+fn on_macos_every_browser_has_a_manifest_in_its_own_place() {
+    let (_scratch, here, own) = full(System::MacOs);
+    for scope in [Scope::User, Scope::System] {
+        let plan = install(&here, &own, &choice(scope), &ids()).unwrap();
+        let planned: BTreeSet<PathBuf> = plan.manifests.iter().map(|one| one.path.clone()).collect();
+        for browser in BROWSERS {
+            for hosts in browser.places(&here, scope) {
+                let Hosts::Folder(spot) = hosts else {
+                    panic!("{} has keys on macOS", browser.name);
+                };
+                assert!([Base::Support, Base::Root].contains(&spot.base));
+                let path = here.resolve(spot).join("com.longwire.bridge.json");
+                assert!(planned.contains(&path), "{}: {}", browser.name, path.display());
+            }
+        }
+    }
+    let support = here.home.join("Library/Application Support");
+    let plan = install(&here, &own, &choice(Scope::User), &ids()).unwrap();
+    for inside in [
+        "Google/Chrome/NativeMessagingHosts",
+        "Microsoft Edge Canary/NativeMessagingHosts",
+        "Arc/User Data/NativeMessagingHosts",
+        "Mozilla/NativeMessagingHosts",
+    ] {
+        let path = support.join(inside).join("com.longwire.bridge.json");
+        assert!(plan.manifests.iter().any(|one| one.path == path), "{inside}");
+    }
+}
+
+#[test]
+fn on_windows_two_files_and_a_key_for_each_vendor() {
+    let (_scratch, here, own) = full(System::Windows);
+    for (scope, root, views) in [(Scope::User, "HKCU", 1), (Scope::System, "HKLM", 2)] {
+        let plan = install(&here, &own, &choice(scope), &ids()).unwrap();
+        assert_eq!(plan.manifests.len(), 2, "one a family: {:#?}", plan.manifests);
+        let keys: Vec<_> = plan
+            .steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::SetKey { key, value } => Some((key.clone(), value.clone())),
+                _ => None,
+            })
+            .collect();
+        let unique: BTreeSet<_> = keys.iter().map(|(key, _)| key).collect();
+        assert_eq!(unique.len(), keys.len(), "each key once");
+        for (vendor, family) in [
+            (r"Google\Chrome", "chromium"),
+            ("Chromium", "chromium"),
+            (r"Microsoft\Edge", "chromium"),
+            (r"BraveSoftware\Brave-Browser", "chromium"),
+            ("Vivaldi", "chromium"),
+            ("Mozilla", "firefox"),
+            ("Thunderbird", "firefox"),
+        ] {
+            let tail = format!(r"\{vendor}\NativeMessagingHosts\com.longwire.bridge");
+            let of_vendor: Vec<_> = keys.iter().filter(|(key, _)| key.ends_with(&tail)).collect();
+            assert_eq!(of_vendor.len(), views, "{vendor}: {of_vendor:#?}");
+            for (key, value) in of_vendor {
+                assert!(
+                    key.starts_with(root) && value.contains(family),
+                    "{key} -> {value}"
+                );
+            }
+        }
+        let program = own.state.join("bin").join("longwire.exe");
+        assert_eq!(plan.program, program);
+    }
+}
+
+#[test]
+fn a_key_that_led_elsewhere_is_put_back() {
+    use crate::receipt::{MadeKey, Receipt};
+    let (_scratch, here, own) = full(System::Windows);
+    let key = |name: &str, before: Option<&str>| MadeKey {
+        name: "com.longwire.bridge".into(),
+        key: name.into(),
+        browsers: vec!["chrome".into()],
+        before: before.map(str::to_owned),
+    };
+    let receipt = Receipt {
+        keys: vec![key("HKCU\\a", Some("C:\\old.json")), key("HKCU\\b", None)],
+        ..Receipt::default()
+    };
+    fs::create_dir_all(&own.state).unwrap();
+    fs::write(
+        own.state.join(crate::receipt::FILE),
+        receipt.text(&own.state).unwrap(),
+    )
+    .unwrap();
+    let plan = uninstall(&here, &own, &choice(Scope::User)).unwrap();
+    assert!(plan.steps.contains(&Step::SetKey {
+        key: "HKCU\\a".into(),
+        value: "C:\\old.json".into()
+    }));
+    assert!(plan.steps.contains(&Step::RemoveKey {
+        key: "HKCU\\b".into()
+    }));
+}
+
+#[test]
+fn a_program_in_a_place_of_its_packages_is_not_copied() {
+    let (_scratch, here, mut own) = full(System::Linux);
+    for (folder, copied) in [
+        (here.root.join("usr/bin"), false),
+        (here.root.join("opt/longwire/bin"), false),
+        (here.home.join(".cargo/bin"), false),
+        (here.home.join("Downloads"), true),
+    ] {
+        own.program = folder.join("longwire");
+        let plan = install(&here, &own, &choice(Scope::User), &ids()).unwrap();
+        assert_eq!(plan.program != own.program, copied, "{}", folder.display());
+    }
+    // What one user has is not for all.
+    own.program = here.home.join(".cargo/bin/longwire");
+    let plan = install(&here, &own, &choice(Scope::System), &ids()).unwrap();
+    assert_ne!(plan.program, own.program);
+}

@@ -1,0 +1,185 @@
+//! Plans to take registrations back: what the receipt names, and what an install without a receipt has left.
+//!
+//! What belongs to others it leaves alone.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Change, Choice, FOLDER, Own, Plan, Planned, Step, USER_DATA_DIR, is_ours, resting_place};
+use crate::browsers::{BROWSERS, Browser, Hosts};
+use crate::error::InstallError;
+use crate::manifest;
+use crate::receipt::{self, Made, Receipt};
+use crate::surroundings::Surroundings;
+
+/// Plans to take registrations back.
+///
+/// # Errors
+/// When something cannot be read.
+pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan, InstallError> {
+    let receipt = Receipt::read(&own.state)?;
+    let name = choice.name.to_string();
+    let (program, _) = resting_place(here, own, choice.scope);
+    let (mut manifests, mut steps, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut gone: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut left = Receipt {
+        manifests: Vec::new(),
+        keys: Vec::new(),
+        ..receipt.clone()
+    };
+
+    let wanted = |browser: &String| {
+        choice.user_data_dir.is_none()
+            && (choice.browsers.is_empty() || choice.browsers.iter().any(|chosen| chosen.name == browser))
+    };
+    for mut made in receipt.manifests.clone() {
+        let given = choice
+            .user_data_dir
+            .as_ref()
+            .is_some_and(|folder| made.path == folder.join(FOLDER).join(choice.name.file()));
+        let (mut taken, kept): (Vec<_>, Vec<_>) = made
+            .browsers
+            .into_iter()
+            .partition(|browser| made.name == name && (given || wanted(browser)));
+        if !kept.is_empty() {
+            made.browsers = kept;
+            left.manifests.push(made);
+            continue;
+        }
+        let change = match made.before {
+            Some(before) => {
+                steps.push(Step::RestoreFile {
+                    path: made.path.clone(),
+                    before,
+                });
+                Change::Restore
+            }
+            None => {
+                if made.path.symlink_metadata().is_ok() {
+                    steps.push(Step::RemoveFile {
+                        path: made.path.clone(),
+                    });
+                }
+                gone.insert(made.path.clone());
+                Change::Remove
+            }
+        };
+        taken.dedup();
+        manifests.push(Planned {
+            change,
+            path: made.path,
+            browsers: taken,
+            extensions: Vec::new(),
+        });
+    }
+    for mut made in receipt.keys.clone() {
+        let chosen = made.name == name;
+        made.browsers.retain(|browser| !(chosen && wanted(browser)));
+        if !made.browsers.is_empty() {
+            left.keys.push(made);
+        } else if let Some(value) = made.before {
+            steps.push(Step::SetKey { key: made.key, value });
+        } else {
+            steps.push(Step::RemoveKey { key: made.key });
+        }
+    }
+
+    // What an install without receipt has left: ours by its program, nobody's business otherwise.
+    for (browser, path) in registered(here, choice) {
+        let known = |made: &Made| made.path == path;
+        if receipt.manifests.iter().any(known) || gone.contains(&path) {
+            continue;
+        }
+        let Some(other) = fs::read_to_string(&path)
+            .ok()
+            .as_deref()
+            .and_then(manifest::program)
+        else {
+            continue;
+        };
+        if is_ours(&other, &program) {
+            gone.insert(path.clone());
+            steps.push(Step::RemoveFile { path: path.clone() });
+            manifests.push(Planned {
+                change: Change::Remove,
+                path,
+                browsers: vec![browser.to_owned()],
+                extensions: Vec::new(),
+            });
+        } else {
+            notes.push(format!(
+                "left alone: {} belongs to {}",
+                path.display(),
+                other.display()
+            ));
+        }
+    }
+
+    let settled = left.is_settled();
+    let mut last = Vec::new();
+    if settled && receipt != Receipt::default() {
+        let path = own.state.join(receipt::FILE);
+        gone.insert(path.clone());
+        last.push(Step::RemoveFile { path });
+        if let Some(path) = left.program.take() {
+            if path.exists() {
+                last.push(Step::RemoveProgram { path: path.clone() });
+            }
+            gone.insert(path);
+        }
+    }
+    let mut kept = Vec::new();
+    for folder in receipt.folders.iter().rev() {
+        if would_be_empty(folder, &gone) {
+            gone.insert(folder.clone());
+            last.push(Step::RemoveFolder { path: folder.clone() });
+        } else if folder.is_dir() {
+            kept.insert(0, folder.clone());
+        }
+    }
+    left.folders = kept;
+    if !settled && left != receipt {
+        steps.push(Step::WriteFile {
+            path: own.state.join(receipt::FILE),
+            text: left.text(&own.state)?,
+        });
+    }
+    steps.extend(last);
+    Ok(Plan {
+        name,
+        program,
+        manifests,
+        skipped: Vec::new(),
+        notes,
+        steps,
+    })
+}
+
+/// Where manifests of this name lie or would lie, of every browser in the choice.
+fn registered(here: &Surroundings, choice: &Choice) -> Vec<(&'static str, PathBuf)> {
+    let mut found: Vec<(&'static str, PathBuf)> = Vec::new();
+    if let Some(folder) = &choice.user_data_dir {
+        return vec![(USER_DATA_DIR, folder.join(FOLDER).join(choice.name.file()))];
+    }
+    let chosen = |browser: &&Browser| {
+        choice.browsers.is_empty() || choice.browsers.iter().any(|one| one.name == browser.name)
+    };
+    for browser in BROWSERS.iter().filter(chosen) {
+        for hosts in browser.places(here, choice.scope) {
+            if let Hosts::Folder(spot) = hosts {
+                let path = here.resolve(spot).join(choice.name.file());
+                if !found.iter().any(|(_, other)| *other == path) {
+                    found.push((browser.name, path));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Would the folder be empty without these?
+fn would_be_empty(folder: &Path, gone: &BTreeSet<PathBuf>) -> bool {
+    fs::read_dir(folder)
+        .is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(|entry| gone.contains(&entry.path()))))
+}
