@@ -135,7 +135,20 @@ export interface OpenOptions {
         maxAttempts?: number | null;
         stableAfter?: number;
       };
-  heartbeat?: false | { interval?: number; timeout?: number; message?: Payload; expect?: Rule };
+  /** Options for a well-known server; those given beside it win. */
+  preset?: "ably" | "centrifugo" | "discord" | "graphql-transport-ws" | "phoenix" | "pusher" | "signalr";
+  heartbeat?:
+    | false
+    | {
+        interval?: number;
+        timeout?: number;
+        message?: Payload;
+        expect?: Rule;
+        /** A beat every `interval`, whatever is heard. */
+        always?: boolean;
+        /** The server's own beats and what they are answered with. */
+        answers?: { when: Rule; send?: Payload }[];
+      };
   /** Payloads sent on every connection. */
   greeting?: (Payload | EventPayload)[];
   /** Must match before the outbox flows. */
@@ -157,6 +170,7 @@ export interface OpenOptions {
   durability?: "memory" | "disk";
   /** `"provider"`: the extension is asked for credentials, see `session.onAuth`. Default `"none"`. */
   auth?: "none" | "provider";
+  /** By code, status or range of them: `{"4000-4099": "stop"}`. */
   closeCodes?: Record<string, "retry" | "auth" | "stop">;
   /** Bytes; a larger message becomes a gap. Default 64 MiB. */
   maxMessage?: number;

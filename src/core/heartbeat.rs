@@ -15,9 +15,22 @@ pub(crate) struct Heartbeat {
     interval: Duration,
     timeout: Duration,
     heard: Duration,
-    /// Since when an answer is awaited, and until when.
-    awaited: Option<Duration>,
+    /// When the last beat went out.
+    beaten: Duration,
+    awaited: Option<Awaited>,
     resting: bool,
+    /// A beat is due whatever is heard.
+    always: bool,
+    /// Only the expected message answers a beat.
+    strict: bool,
+}
+
+/// An answer that is awaited.
+#[derive(Debug, Clone, Copy)]
+struct Awaited {
+    until: Duration,
+    /// Any byte will do.
+    any: bool,
 }
 
 /// What is due.
@@ -37,15 +50,31 @@ impl Heartbeat {
             interval: Duration::from_millis(settings.interval),
             timeout: Duration::from_millis(settings.timeout),
             heard: now,
+            beaten: now,
             awaited: None,
             resting: false,
+            always: settings.always,
+            strict: settings.message.is_some() && settings.expect.is_some(),
         }
     }
 
     /// Any byte came.
     pub(crate) const fn heard(&mut self, now: Duration) {
         self.heard = now;
-        self.awaited = None;
+        if let Some(Awaited { any: true, .. }) = self.awaited {
+            self.awaited = None;
+        }
+    }
+
+    /// The expected message came; whether it was awaited.
+    pub(crate) const fn answered(&mut self, now: Duration) -> bool {
+        self.heard = now;
+        self.strict && self.awaited.take().is_some()
+    }
+
+    /// Whether an expected message is awaited.
+    pub(crate) const fn awaits(&self) -> bool {
+        self.strict && self.awaited.is_some()
     }
 
     /// Reading is paused: silence proves nothing.
@@ -58,11 +87,15 @@ impl Heartbeat {
     pub(crate) const fn wake(&mut self, now: Duration) {
         self.resting = false;
         self.heard = now;
+        self.beaten = now;
     }
 
     /// The machine slept: an answer is due soon. The caller sends the ping.
     pub(crate) fn probe(&mut self, now: Duration) {
-        self.awaited = Some(now + PROBE);
+        self.awaited = Some(Awaited {
+            until: now + PROBE,
+            any: true,
+        });
     }
 
     /// What is due; `Beat` is said once per silence.
@@ -71,10 +104,14 @@ impl Heartbeat {
             return Pulse::Fine;
         }
         match self.awaited {
-            Some(until) if now >= until => Pulse::Dead,
+            Some(awaited) if now >= awaited.until => Pulse::Dead,
             Some(_) => Pulse::Fine,
-            None if now >= self.heard + self.interval => {
-                self.awaited = Some(now + self.timeout);
+            None if now >= self.due() => {
+                self.beaten = now;
+                self.awaited = Some(Awaited {
+                    until: now + self.timeout,
+                    any: !self.strict,
+                });
                 Pulse::Beat
             }
             None => Pulse::Fine,
@@ -83,7 +120,13 @@ impl Heartbeat {
 
     /// When to check next.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        (!self.resting).then(|| self.awaited.unwrap_or(self.heard + self.interval))
+        (!self.resting).then(|| self.awaited.map_or_else(|| self.due(), |awaited| awaited.until))
+    }
+
+    /// When the next beat is due.
+    fn due(&self) -> Duration {
+        let since = if self.always { self.beaten } else { self.heard };
+        since + self.interval
     }
 }
 
@@ -101,6 +144,43 @@ mod tests {
         assert_eq!(heartbeat.check(21 * SECOND), Pulse::Fine);
         assert_eq!(heartbeat.deadline(), Some(31 * SECOND));
         assert_eq!(heartbeat.check(31 * SECOND), Pulse::Dead);
+    }
+
+    #[test]
+    fn a_server_that_wants_to_hear_us_is_told_whatever_it_says() {
+        let settings = Settings {
+            always: true,
+            ..Settings::default()
+        };
+        let mut heartbeat = Heartbeat::new(&settings, SECOND);
+        heartbeat.heard(20 * SECOND);
+        assert_eq!(heartbeat.deadline(), Some(21 * SECOND));
+        assert_eq!(heartbeat.check(21 * SECOND), Pulse::Beat);
+        heartbeat.heard(22 * SECOND);
+        assert_eq!(heartbeat.deadline(), Some(41 * SECOND));
+    }
+
+    #[test]
+    fn an_expected_answer_cannot_be_replaced_by_other_noise() {
+        use crate::wire::payload::Payload;
+        use crate::wire::rule::Rule;
+        let settings = Settings {
+            message: Some(Payload::text("ping")),
+            expect: Some(Rule::from_value(serde_json::json!({"/type": "pong"})).unwrap()),
+            ..Settings::default()
+        };
+        let mut heartbeat = Heartbeat::new(&settings, SECOND);
+        assert!(!heartbeat.answered(SECOND), "nobody has asked");
+        assert_eq!(heartbeat.check(21 * SECOND), Pulse::Beat);
+        heartbeat.heard(22 * SECOND);
+        assert!(heartbeat.awaits());
+        assert_eq!(heartbeat.check(31 * SECOND), Pulse::Dead);
+        assert!(heartbeat.answered(31 * SECOND));
+        assert_eq!(heartbeat.check(31 * SECOND), Pulse::Fine);
+        // After a suspend a ping is sent, and its pong is no message.
+        heartbeat.probe(32 * SECOND);
+        heartbeat.heard(33 * SECOND);
+        assert_eq!(heartbeat.check(36 * SECOND), Pulse::Fine);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! It decides nothing and reads no clock.
 
 pub mod batch;
+pub mod close_codes;
 pub mod code;
 pub mod filter;
 pub mod frame;
@@ -11,6 +12,7 @@ pub mod options;
 pub mod part;
 pub mod payload;
 pub mod preamble;
+mod presets;
 pub mod record;
 pub mod rule;
 pub mod servers;

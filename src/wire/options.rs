@@ -8,9 +8,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::close_codes::CloseCodes;
 use super::code::Code;
 use super::message::read_payload;
 use super::payload::Payload;
+use super::presets::preset;
 use super::record::ErrorInfo;
 use super::rule::Rule;
 use super::servers::{Poll, Post, strings};
@@ -49,7 +51,7 @@ pub struct Options {
     /// Where messages go of a session that hears over HTTP.
     pub post: Option<Post>,
     pub poll: Poll,
-    pub close_codes: BTreeMap<u16, CloseClass>,
+    pub close_codes: CloseCodes,
     /// Bytes.
     pub max_message: usize,
 }
@@ -86,8 +88,12 @@ pub struct Heartbeat {
     pub timeout: u64,
     /// An application-level beat in place of a WebSocket ping.
     pub message: Option<Payload>,
-    /// What answers that beat; without it any message does.
+    /// What answers that beat, and is used up by it; without it any byte does.
     pub expect: Option<Rule>,
+    /// A beat every `interval`, whatever is heard: for servers that want to hear us.
+    pub always: bool,
+    /// The server's own beats: used up, and answered if there is something to say.
+    pub answers: Vec<(Rule, Option<Payload>)>,
 }
 
 /// Bounds of the log.
@@ -183,6 +189,8 @@ impl Default for Heartbeat {
             timeout: 10_000,
             message: None,
             expect: None,
+            always: false,
+            answers: Vec::new(),
         }
     }
 }
@@ -241,7 +249,7 @@ impl Default for Options {
             auth_provider: false,
             post: None,
             poll: Poll::default(),
-            close_codes: BTreeMap::new(),
+            close_codes: CloseCodes::default(),
             max_message: 67_108_864,
         }
     }
@@ -254,6 +262,14 @@ struct HeartbeatForm {
     timeout: u64,
     message: Option<Box<RawValue>>,
     expect: Option<serde_json::Value>,
+    always: bool,
+    answers: Vec<AnswerForm>,
+}
+
+#[derive(Deserialize)]
+struct AnswerForm {
+    when: serde_json::Value,
+    send: Option<Box<RawValue>>,
 }
 
 impl Default for HeartbeatForm {
@@ -266,6 +282,8 @@ impl Default for HeartbeatForm {
             timeout,
             message: None,
             expect: None,
+            always: false,
+            answers: Vec::new(),
         }
     }
 }
@@ -283,7 +301,13 @@ impl Options {
         let mut options = Self::default();
         let mut ignored = Vec::new();
         let has_heartbeat = fields.contains_key("heartbeat");
-        for (name, value) in fields {
+        if let Some(value) = fields.get("preset") {
+            let fields = preset(&read::<String>("preset", value)?).map_err(|why| bad("preset", why))?;
+            for (name, value) in fields {
+                options.set(&name, &value)?;
+            }
+        }
+        for (name, value) in fields.into_iter().filter(|(name, _)| name != "preset") {
             if !options.set(&name, value)? {
                 ignored.push(name);
             }
@@ -346,6 +370,15 @@ impl Options {
                             timeout: form.timeout,
                             message: form.message.map(|raw| payload(name, &raw)).transpose()?,
                             expect: form.expect.map(|value| rule(name, value)).transpose()?,
+                            always: form.always,
+                            answers: form
+                                .answers
+                                .into_iter()
+                                .map(|answer| {
+                                    let send = answer.send.map(|raw| payload(name, &raw)).transpose()?;
+                                    Ok((rule(name, answer.when)?, send))
+                                })
+                                .collect::<Result<_, _>>()?,
                         })
                     }
                 }
@@ -372,7 +405,10 @@ impl Options {
             }
             "post" => self.post = Some(Post::from_json(value.get()).map_err(|why| bad(name, why))?),
             "poll" => self.poll = Poll::from_json(value.get()).map_err(|why| bad(name, why))?,
-            "closeCodes" => self.close_codes = read(name, value)?,
+            "closeCodes" => {
+                let codes = read(name, value)?;
+                self.close_codes.add(codes).map_err(|why| bad(name, why))?;
+            }
             "maxMessage" => self.max_message = read(name, value)?,
             _ => return Ok(false),
         }

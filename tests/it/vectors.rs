@@ -596,6 +596,7 @@ fn every_option() -> Options {
             timeout: 5000,
             message: Some(Payload::text("ping")),
             expect: Some(rule(json!({"/type": "pong"}))),
+            ..Heartbeat::default()
         }),
         greeting: vec![
             json_payload(r#"{"type":"hi"}"#),
@@ -627,7 +628,8 @@ fn every_option() -> Options {
             (4001, CloseClass::Auth),
             (1008, CloseClass::Retry),
         ]
-        .into(),
+        .into_iter()
+        .collect(),
         max_message: 1_048_576,
         ..Options::default()
     }

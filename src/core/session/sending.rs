@@ -11,6 +11,7 @@ use crate::wire::record::{Body, Name, OutcomeReport, ResponseReport};
 use crate::wire::rule::Look;
 
 use crate::core::context::{Context, error};
+use crate::core::heartbeat::Heartbeat;
 use crate::core::io::{Output, PortId};
 use crate::core::link::Link;
 use crate::core::outbox::{Fate, Item, Next, Settled, Verdict};
@@ -362,11 +363,47 @@ impl Session {
                 .link
                 .connection()
                 .is_some_and(|connection| connection.ready_by.is_some())
+            || self.awaits_beat()
+    }
+
+    /// Whether an incoming message may be a beat, or the answer to one.
+    fn awaits_beat(&self) -> bool {
+        self.options.heartbeat.as_ref().is_some_and(|settings| {
+            let beat = self.link.connection().and_then(|up| up.heartbeat.as_ref());
+            !settings.answers.is_empty() || beat.is_some_and(Heartbeat::awaits)
+        })
+    }
+
+    /// Takes the answer to our beat, and answers the server's. Both are used up: they are not the extension's.
+    fn takes_beat(&mut self, ctx: &mut Context, message: &Look<'_>) -> bool {
+        let Some(settings) = &self.options.heartbeat else {
+            return false;
+        };
+        let now = ctx.now.boot;
+        if let Some(beat) = self.link.up().and_then(|up| up.heartbeat.as_mut())
+            && beat.awaits()
+            && settings.expect.as_ref().is_some_and(|rule| rule.matches(message))
+        {
+            return beat.answered(now);
+        }
+        let Some((_, answer)) = settings.answers.iter().find(|(when, _)| when.matches(message)) else {
+            return false;
+        };
+        // A server that asks faster than it reads is not answered every time.
+        if let Some(answer) = answer.clone()
+            && self.outbox.unwritten().0 < UNWRITTEN
+        {
+            self.transmit_foreign(ctx, answer);
+        }
+        true
     }
 
     /// Lets an incoming message answer, confirm and make ready what it can; whether it is used up by that.
     pub(super) fn consumes(&mut self, ctx: &mut Context, payload: &Payload) -> bool {
         let message = Look::at(payload);
+        if self.takes_beat(ctx, &message) {
+            return true;
+        }
         for key in self.subscriptions.confirm(&message) {
             self.tell_subscription(ctx, key, SubscriptionState::Active);
         }

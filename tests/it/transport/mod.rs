@@ -10,6 +10,7 @@ mod credentials;
 mod crowd;
 mod faults;
 mod flow;
+mod liveness;
 mod proxies;
 mod real;
 mod servers;
