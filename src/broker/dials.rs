@@ -11,13 +11,15 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::core::io::{DialId, Fetch, LinkEnd, LinkEvent, Road, Target};
 use crate::transport::credit::Credit;
 use crate::transport::link::{self, Command, Events};
-use crate::transport::{Network, http};
+use crate::transport::{Network, engine, http};
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
 
 /// Commands that may wait for one dial. The core hands out at most 256 messages and a few pings that are not written.
 const COMMANDS: usize = 1024;
+/// Packets of Engine.IO that may wait: a message may be many, and replies count for none.
+const PACKETS: usize = 65_536;
 
 /// Every dial that is alive or saying goodbye. Dropping it ends them all at once.
 ///
@@ -60,12 +62,18 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
     /// Starts a dial. Its number must be new.
     pub fn dial(&mut self, id: DialId, target: Box<Target>) {
         self.sweep();
-        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let room = if matches!(target.road, Road::Engine(_)) {
+            PACKETS
+        } else {
+            COMMANDS
+        };
+        let (commands, inbox) = mpsc::channel(room);
         let credit = Credit::default();
         let events = Events::new(id, self.events.clone(), credit.clone());
         let network = self.network.clone();
         let task = match target.road {
             Road::WebSocket => self.tasks.spawn(link::run(network, target, inbox, events)),
+            Road::Engine(_) => self.tasks.spawn(engine::run(network, target, inbox, events)),
             Road::Http { .. } => self.tasks.spawn(http::run(network, target, inbox, events)),
         };
         self.alive.insert(

@@ -36,6 +36,8 @@ pub const CAPABILITIES: &[&str] = &[
     "websocket",
     "sse",
     "poll",
+    "socket.io",
+    "ack",
     "json",
     "binary",
     "batch",

@@ -11,6 +11,7 @@ use crate::wire::message::{BrokerFrame, ClientFrame};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 
+use super::dialect::engine::Roads;
 use super::journal::{Entry, JournalId};
 use super::rules::Rules;
 
@@ -202,6 +203,8 @@ pub enum Road {
     Http {
         post: Option<(url::Url, Vec<(String, String)>)>,
     },
+    /// Packets of Engine.IO as messages, whichever way they travel: says `Opened` with the first of them.
+    Engine(Roads),
 }
 
 /// Where and how to dial.

@@ -6,7 +6,7 @@ pub(crate) mod address;
 mod backoff;
 mod client;
 mod context;
-mod dialect;
+pub mod dialect;
 mod filter;
 mod heartbeat;
 pub mod hub;

@@ -315,6 +315,12 @@ impl Outbox {
         Vec::new()
     }
 
+    /// The link could not take this message.
+    pub(crate) fn refuse(&mut self, awake: Duration, serial: u64, error: ErrorInfo) -> Option<Settled> {
+        let verdict = self.items.get(&serial)?.end(Outcome::Failed, error);
+        self.settle(awake, serial, verdict)
+    }
+
     /// The server has answered the message at this place, and by that every one before it: `error` if it did not take it.
     pub(crate) fn answered(&mut self, awake: Duration, place: u64, error: Option<ErrorInfo>) -> Vec<Settled> {
         let mut settled = Vec::new();

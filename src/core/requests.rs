@@ -42,6 +42,9 @@ pub(crate) struct Wanted {
     value: String,
     json_rpc: bool,
     answer: bool,
+    /// The server's own acknowledgement, found by the dialect.
+    #[serde(default)]
+    ack: bool,
 }
 
 /// Everything that waits for a word from the server.
@@ -66,10 +69,18 @@ impl Wanted {
                 };
                 Self::find("match", &id, payload, true, true)
             }
-            Match::Ack => Err(ErrorInfo::new(
-                Code::Unsupported,
-                "field `match`: `ack` needs a server with acknowledgements (Socket.IO)",
-            )),
+            Match::Ack => Ok(Self::ack(true)),
+        }
+    }
+
+    /// An acknowledgement: it answers a request, or confirms a message.
+    pub(crate) const fn ack(answer: bool) -> Self {
+        Self {
+            pointer: String::new(),
+            value: String::new(),
+            json_rpc: false,
+            answer,
+            ack: true,
         }
     }
 
@@ -103,6 +114,7 @@ impl Wanted {
             value,
             json_rpc,
             answer,
+            ack: false,
         })
     }
 }
@@ -110,11 +122,20 @@ impl Wanted {
 impl Requests {
     /// Whether nothing waits: incoming messages need not be looked into.
     pub(crate) fn is_empty(&self) -> bool {
-        self.wanted.is_empty()
+        self.waiting.is_empty()
+    }
+
+    /// Whether this message awaits the server's own acknowledgement.
+    pub(crate) fn wants_ack(&self, serial: u64) -> bool {
+        self.wanted.get(&serial).is_some_and(|wanted| wanted.ack)
     }
 
     /// Waits for `wanted` on behalf of this message.
     pub(crate) fn wait(&mut self, serial: u64, wanted: Wanted) {
+        if wanted.ack {
+            self.wanted.insert(serial, wanted);
+            return;
+        }
         let kind = match (wanted.answer, wanted.json_rpc) {
             (false, _) => Kind::Confirmation,
             (true, false) => Kind::Answer,

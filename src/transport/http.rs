@@ -75,9 +75,55 @@ pub(super) struct Ask {
     pub(super) content: Option<&'static str>,
 }
 
+impl Ask {
+    pub(super) const fn get(url: Url, headers: Vec<(String, String)>) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            headers,
+            body: Bytes::new(),
+            content: None,
+        }
+    }
+
+    pub(super) const fn post(
+        url: Url,
+        headers: Vec<(String, String)>,
+        body: Bytes,
+        content: &'static str,
+    ) -> Self {
+        Self {
+            method: Method::POST,
+            url,
+            headers,
+            body,
+            content: Some(content),
+        }
+    }
+}
+
+/// Connections that may be used again: one for questions, one for posts.
+#[derive(Debug, Default)]
+pub(super) struct Lanes(Vec<Lane>);
+
+impl Lanes {
+    /// One that leads to this URL's host, if there is any.
+    pub(super) fn take(&mut self, url: &Url) -> Option<Lane> {
+        let (place, secure) = place(url).ok()?;
+        self.0.retain(|lane| !lane.sender.is_closed());
+        let fits = |lane: &Lane| lane.place == place && lane.secure == secure;
+        let index = self.0.iter().position(fits)?;
+        Some(self.0.swap_remove(index))
+    }
+
+    pub(super) fn put(&mut self, lane: Option<Lane>) {
+        self.0.extend(lane);
+    }
+}
+
 /// An answer's head, its body unread.
 type Headed = (Response<Incoming>, Lane);
-type Job<T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>;
+pub(super) type Job<T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>;
 
 /// What came of a question.
 enum Asked {
@@ -100,7 +146,7 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
         posting: None,
         waiting: VecDeque::new(),
         posted: 0,
-        idle: Vec::new(),
+        lanes: Lanes::default(),
         stream: None,
         paused: false,
     };
@@ -117,8 +163,7 @@ struct Dial<W> {
     waiting: VecDeque<Payload>,
     /// Messages that were posted and answered.
     posted: u64,
-    /// Connections that may be used again: one for questions, one for posts.
-    idle: Vec<Lane>,
+    lanes: Lanes,
     stream: Option<(Incoming, Lane)>,
     paused: bool,
 }
@@ -141,7 +186,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                     self.asking = None;
                     let event = match asked {
                         Ok(Asked::Whole(answer, lane)) => {
-                            self.idle.extend(lane);
+                            self.lanes.put(lane);
                             LinkEvent::Answered(answer)
                         }
                         Ok(Asked::Streaming(answer, body, lane)) => {
@@ -159,7 +204,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                     match posted {
                         Ok((answer, lane)) => {
                             self.posted += 1;
-                            self.idle.extend(lane);
+                            self.lanes.put(lane);
                             if !self.events.tell(LinkEvent::Posted(self.posted, answer.into())).await {
                                 return;
                             }
@@ -198,14 +243,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             timeout,
             streaming,
         } = fetch;
-        let ask = Ask {
-            method: Method::GET,
-            url,
-            headers,
-            body: Bytes::new(),
-            content: None,
-        };
-        let lane = self.idle_lane(&ask.url);
+        let ask = Ask::get(url, headers);
+        let lane = self.lanes.take(&ask.url);
         let (network, target) = (self.network.clone(), self.target.clone());
         self.asking = Some(Box::pin(async move {
             let fresh = (ask.url.clone(), timeout);
@@ -236,18 +275,13 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         let Some(payload) = self.waiting.pop_front() else {
             return;
         };
-        let ask = Ask {
-            method: Method::POST,
-            url: url.clone(),
-            headers: headers.clone(),
-            content: Some(match payload {
-                Payload::Text(_) => "text/plain;charset=UTF-8",
-                Payload::Binary(_) => "application/octet-stream",
-                Payload::Json(_) | Payload::Event(_) => "application/json",
-            }),
-            body: payload.bytes().clone(),
+        let content = match payload {
+            Payload::Text(_) => "text/plain;charset=UTF-8",
+            Payload::Binary(_) => "application/octet-stream",
+            Payload::Json(_) | Payload::Event(_) => "application/json",
         };
-        let lane = self.idle_lane(&ask.url);
+        let ask = Ask::post(url.clone(), headers.clone(), payload.bytes().clone(), content);
+        let lane = self.lanes.take(&ask.url);
         let (network, target) = (self.network.clone(), self.target.clone());
         self.posting = Some(Box::pin(async move {
             let fresh = (ask.url.clone(), POST);
@@ -257,14 +291,6 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             };
             within(exchange, &target, fresh).await
         }));
-    }
-
-    fn idle_lane(&mut self, url: &Url) -> Option<Lane> {
-        let (place, secure) = place(url).ok()?;
-        self.idle.retain(|lane| !lane.sender.is_closed());
-        let fits = |lane: &Lane| lane.place == place && lane.secure == secure;
-        let index = self.idle.iter().position(fits)?;
-        Some(self.idle.swap_remove(index))
     }
 
     /// Says the last word. `sent`: the message whose POST failed may have been read.
@@ -287,7 +313,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 let posted = job(&mut self.posting).await;
                 self.posting = None;
                 match posted {
-                    Ok((_, lane)) => self.idle.extend(lane),
+                    Ok((_, lane)) => self.lanes.put(lane),
                     Err(_) => return,
                 }
             }
@@ -297,7 +323,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
 }
 
 /// Waits for a job; for ever if there is none.
-async fn job<T>(job: &mut Option<Job<T>>) -> Result<T, Fault> {
+pub(super) async fn job<T>(job: &mut Option<Job<T>>) -> Result<T, Fault> {
     match job {
         Some(job) => job.await,
         None => std::future::pending().await,
@@ -321,7 +347,7 @@ fn ended(code: Code, why: String) -> LinkEnd {
 }
 
 /// An exchange and its time; connecting has its own on top.
-async fn within<T>(
+pub(super) async fn within<T>(
     exchange: impl Future<Output = Result<T, Fault>>,
     target: &Target,
     (url, time): (Url, Duration),

@@ -29,7 +29,7 @@ use super::handshake::Upgraded;
 use super::reader::{Inbox, Reader, Room};
 use super::writer::Writer;
 use super::{Network, Place, place};
-use crate::core::io::{DialId, Fetch, LinkEnd, LinkEvent, Target};
+use crate::core::io::{DialId, Fetch, Incoming, LinkEnd, LinkEvent, Target};
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
@@ -92,6 +92,13 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Events<W> {
     /// Waits until more of a stream may be told.
     pub(super) async fn room(&self) {
         poll_fn(|cx| self.credit.poll_free(cx)).await;
+    }
+
+    /// Waits until more may be told, then tells messages; what they cost is given back when the loop has taken them.
+    pub(super) async fn messages(&self, messages: Vec<Incoming>) -> bool {
+        self.room().await;
+        self.credit.spend(&messages);
+        self.tell(LinkEvent::Messages(messages)).await
     }
 
     /// Tells a piece of a stream; what it costs is given back when the loop has taken it.

@@ -6,6 +6,7 @@ mod connect;
 pub mod credit;
 mod date;
 mod deflate;
+pub mod engine;
 mod error;
 mod frame;
 mod handshake;

@@ -15,7 +15,7 @@ use super::payload::Payload;
 use super::presets::preset;
 use super::record::ErrorInfo;
 use super::rule::Rule;
-use super::servers::{Poll, Post, strings};
+use super::servers::{Poll, Post, SocketIo, strings};
 
 /// How a session dials, keeps and delivers. Times in milliseconds.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,7 @@ pub struct Options {
     /// Where messages go of a session that hears over HTTP.
     pub post: Option<Post>,
     pub poll: Poll,
+    pub socketio: SocketIo,
     pub close_codes: CloseCodes,
     /// Bytes.
     pub max_message: usize,
@@ -64,6 +65,8 @@ pub enum Protocol {
     EventStream,
     /// Question and answer over HTTP.
     Poll,
+    /// Socket.IO 5 on Engine.IO 4.
+    SocketIo,
 }
 
 /// When to dial again after a loss.
@@ -249,6 +252,7 @@ impl Default for Options {
             auth_provider: false,
             post: None,
             poll: Poll::default(),
+            socketio: SocketIo::default(),
             close_codes: CloseCodes::default(),
             max_message: 67_108_864,
         }
@@ -292,8 +296,7 @@ impl Options {
     /// Reads the options object. Unknown options are not an error; their names are returned.
     ///
     /// # Errors
-    /// `bad-option`, naming the option, when a value has the wrong type or cannot be used; `unsupported` for a
-    /// protocol that this broker does not speak.
+    /// `bad-option`, naming the option, when a value has the wrong type or cannot be used.
     pub fn from_json(json: &RawValue) -> Result<(Self, Vec<String>), ErrorInfo> {
         let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).map_err(|error| {
             ErrorInfo::new(Code::BadOption, format!("`options` is not an object: {error}"))
@@ -328,12 +331,7 @@ impl Options {
                     "websocket" => Protocol::WebSocket,
                     "sse" => Protocol::EventStream,
                     "poll" => Protocol::Poll,
-                    other @ "socket.io" => {
-                        return Err(ErrorInfo::new(
-                            Code::Unsupported,
-                            format!("option `{name}`: this broker does not speak `{other}`"),
-                        ));
-                    }
+                    "socket.io" => Protocol::SocketIo,
                     other => return Err(bad(name, format!("`{other}` is no protocol"))),
                 }
             }
@@ -404,6 +402,9 @@ impl Options {
                 }
             }
             "post" => self.post = Some(Post::from_json(value.get()).map_err(|why| bad(name, why))?),
+            "socketio" => {
+                self.socketio = SocketIo::from_json(value.get()).map_err(|why| bad(name, why))?;
+            }
             "poll" => self.poll = Poll::from_json(value.get()).map_err(|why| bad(name, why))?,
             "closeCodes" => {
                 let codes = read(name, value)?;
@@ -441,11 +442,19 @@ impl Options {
         if self.queue.messages == 0 || self.queue.bytes == 0 || self.queue.age == 0 {
             return Err(bad("queue", "`messages`, `bytes` and `age` must be at least 1"));
         }
-        if self.protocol == Protocol::WebSocket && self.post.is_some() {
-            return Err(bad("post", "a WebSocket session sends on its socket"));
+        let is_http = matches!(self.protocol, Protocol::EventStream | Protocol::Poll);
+        if !is_http && self.post.is_some() {
+            return Err(bad("post", "this session sends on its own connection"));
         }
-        if self.protocol != Protocol::WebSocket && self.post.is_none() && !self.greeting.is_empty() {
+        if is_http && self.post.is_none() && !self.greeting.is_empty() {
             return Err(bad("greeting", "it needs `post`, which says where to"));
+        }
+        let has_event = self
+            .greeting
+            .iter()
+            .any(|payload| matches!(payload, Payload::Event(_)));
+        if has_event && self.protocol != Protocol::SocketIo {
+            return Err(bad("greeting", "an `event` is for Socket.IO servers"));
         }
         if self.max_message == 0 || self.max_message > 67_108_864 {
             return Err(bad("maxMessage", "it must lie between 1 and 67108864 bytes"));

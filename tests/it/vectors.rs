@@ -304,6 +304,7 @@ fn meant(vector: &str) -> Option<ClientFrame> {
         id: None,
         payload,
         confirm: None,
+        ack: false,
         ttl: None,
         volatile: false,
         resend: false,
@@ -386,6 +387,16 @@ fn meant(vector: &str) -> Option<ClientFrame> {
                 ..Options::default()
             }),
             ..open("o11")
+        })),
+        "open of Socket.IO" => ClientFrame::Open(Box::new(Open {
+            session: name("chat"),
+            url: Some("https://example.com".to_owned()),
+            options: Some(Options {
+                protocol: Protocol::SocketIo,
+                heartbeat: None,
+                ..Options::default()
+            }),
+            ..open("o10")
         })),
         "open to poll" => ClientFrame::Open(Box::new(Open {
             session: name("tasks"),
@@ -517,6 +528,7 @@ fn meant(vector: &str) -> Option<ClientFrame> {
             headers: Some(vec![("Authorization".to_owned(), "Bearer t".to_owned())]),
             url: Some("wss://example.com/feed?token=t".to_owned()),
             subprotocols: Some(vec!["bearer.t".to_owned()]),
+            auth: Some(json!({"token": "t"})),
             failed: None,
         })),
         "authorize in vain" => ClientFrame::Authorize(Box::new(Authorize {

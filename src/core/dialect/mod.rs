@@ -2,8 +2,10 @@
 //!
 //! Pure: bytes and answers in, messages and questions out. `session::asking` connects it with link and log.
 
+pub mod engine;
 pub(crate) mod eventsource;
 pub(crate) mod poll;
+pub(crate) mod socketio;
 
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ pub(crate) enum Dialect {
         /// Boot time of the next question; `None` while one is open.
         due: Option<Duration>,
     },
+    /// Events.
+    SocketIo(Box<socketio::SocketIo>),
 }
 
 /// What the server said that outlives the connection: where to go on.
@@ -30,4 +34,7 @@ pub(crate) struct Memory {
     /// The server wants to be left alone for so long after a loss.
     pub(crate) retry: Duration,
     pub(crate) poll: poll::Place,
+    pub(crate) recovery: socketio::Recovery,
+    /// Whether a Socket.IO server went on where the last connection ended, if it was asked to.
+    pub(crate) recovered: Option<bool>,
 }

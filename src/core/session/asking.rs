@@ -14,7 +14,9 @@ use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
 
 use crate::core::context::{Context, error};
 use crate::core::dialect::Dialect;
+use crate::core::dialect::engine::Roads;
 use crate::core::dialect::eventsource::{Parser, Told};
+use crate::core::dialect::socketio::SocketIo;
 use crate::core::io::{Answer, DialId, Fetch, Incoming, LinkEnd, Output, Road};
 use crate::core::link::Link;
 use crate::core::policy;
@@ -31,6 +33,7 @@ impl Session {
     pub(super) fn road(&self) -> Road {
         match self.options.protocol {
             Protocol::WebSocket => Road::WebSocket,
+            Protocol::SocketIo => Road::Engine(self.engine_roads()),
             Protocol::EventStream | Protocol::Poll => Road::Http {
                 post: self.options.post.as_ref().and_then(|post| {
                     // It was read when the session was opened, and judged as the options are.
@@ -45,7 +48,9 @@ impl Session {
     pub(super) fn shown_url(&self, url: &Url) -> String {
         let shown = policy::shown_url(url);
         match (self.options.protocol, shown.strip_prefix("ws")) {
-            (Protocol::EventStream | Protocol::Poll, Some(rest)) => format!("http{rest}"),
+            (Protocol::EventStream | Protocol::Poll | Protocol::SocketIo, Some(rest)) => {
+                format!("http{rest}")
+            }
             _ => shown,
         }
     }
@@ -55,25 +60,49 @@ impl Session {
         match self.options.protocol {
             Protocol::EventStream if self.memory.last_event_id.is_some() => Continuity::Server,
             Protocol::Poll if self.memory.poll.is_known() => Continuity::Server,
+            Protocol::SocketIo => self.socketio_continuity(),
             _ => Continuity::Unknown,
         }
     }
 
     /// Why a message cannot be sent to this server at all.
-    pub(super) fn cannot_carry(&self, _payload: &Payload) -> Option<ErrorInfo> {
-        let is_deaf = self.options.protocol != Protocol::WebSocket && self.options.post.is_none();
-        is_deaf.then(|| {
-            error(
-                Code::Unsupported,
-                "this session only listens; to send, open it with option `post`",
-            )
+    pub(super) fn cannot_carry(&self, payload: &Payload) -> Option<ErrorInfo> {
+        let is_http = matches!(self.options.protocol, Protocol::EventStream | Protocol::Poll);
+        let is_deaf = is_http && self.options.post.is_none();
+        self.cannot_emit(payload).or_else(|| {
+            is_deaf.then(|| {
+                error(
+                    Code::Unsupported,
+                    "this session only listens; to send, open it with option `post`",
+                )
+            })
         })
+    }
+
+    fn engine_roads(&self) -> Roads {
+        let options = &self.options.socketio;
+        let has = |wanted: &str| options.transports.iter().any(|transport| transport == wanted);
+        Roads {
+            path: options.path.clone(),
+            polling: has("polling"),
+            websocket: has("websocket"),
+            websocket_first: options
+                .transports
+                .first()
+                .is_some_and(|first| first == "websocket"),
+            upgrade: options.upgrade,
+        }
     }
 
     /// Begins to speak on a new dial.
     pub(super) fn start_dialect(&mut self, ctx: &mut Context, dial: DialId, url: Url) {
         match self.options.protocol {
             Protocol::WebSocket => self.dialect = Dialect::Plain,
+            Protocol::SocketIo => {
+                self.memory.recovered = None;
+                let namespaces = self.options.socketio.namespaces.clone();
+                self.dialect = Dialect::SocketIo(Box::new(SocketIo::new(namespaces)));
+            }
             Protocol::EventStream => {
                 self.dialect = Dialect::EventStream(Box::new(Parser::new(self.options.max_message)));
                 let mut headers = vec![
@@ -139,7 +168,7 @@ impl Session {
         match &self.dialect {
             Dialect::EventStream(_) => self.stream_answered(ctx, dial, &answer),
             Dialect::Poll { .. } => self.poll_answered(ctx, dial, answer),
-            Dialect::Plain => {}
+            Dialect::Plain | Dialect::SocketIo(_) => {}
         }
     }
 
@@ -300,7 +329,7 @@ impl Session {
     }
 
     /// What the server says makes no sense, and would not the next time either.
-    fn fail(&mut self, ctx: &mut Context, dial: DialId, why: ErrorInfo) {
+    pub(super) fn fail(&mut self, ctx: &mut Context, dial: DialId, why: ErrorInfo) {
         ctx.hang_up(dial, 1000, "");
         self.leave_link(ctx);
         self.link = Link::Failed;

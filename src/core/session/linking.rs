@@ -10,6 +10,7 @@ use crate::wire::code::{Code, GapReason};
 use crate::wire::message::{Authorize, BrokerFrame};
 use crate::wire::options::{CloseClass, Heartbeat as HeartbeatOptions, Options, Protocol};
 use crate::wire::record::{ErrorInfo, State, StateChange};
+use crate::wire::servers::SocketIo;
 
 use crate::core::backoff;
 use crate::core::context::{Context, error};
@@ -186,6 +187,9 @@ impl Session {
     pub(crate) fn link_event(&mut self, ctx: &mut Context, dial: DialId, event: LinkEvent) {
         if self.link.dial() != Some(dial) {
             return;
+        }
+        if self.is_socketio() {
+            return self.socketio_event(ctx, dial, event);
         }
         match event {
             LinkEvent::Opened {
@@ -381,7 +385,7 @@ impl Session {
     }
 
     /// The server refused the credentials.
-    fn refused(&mut self, ctx: &mut Context, mut change: StateChange, taken: u64) {
+    pub(super) fn refused(&mut self, ctx: &mut Context, mut change: StateChange, taken: u64) {
         if self.credentials.fresh {
             self.credentials.refused_fresh += 1;
             self.credentials.fresh = false;
@@ -444,6 +448,7 @@ impl Session {
             headers,
             url,
             subprotocols,
+            auth,
             failed,
             ..
         } = authorize;
@@ -480,6 +485,7 @@ impl Session {
         self.credentials.url = url.or_else(|| self.credentials.url.take());
         self.credentials.headers = headers.or_else(|| self.credentials.headers.take());
         self.credentials.subprotocols = subprotocols.or_else(|| self.credentials.subprotocols.take());
+        self.credentials.auth = auth.or_else(|| self.credentials.auth.take());
         self.credentials.given = true;
         self.credentials.fresh = true;
         self.reconnect(ctx);
@@ -542,10 +548,11 @@ impl Session {
     }
 
     /// What, when it changes, needs another dial.
-    fn dial_key(&self) -> (Option<Target>, bool) {
+    fn dial_key(&self) -> (Option<Target>, bool, SocketIo) {
         (
             self.url.clone().map(|url| self.target(url)),
             self.options.auth_provider,
+            self.options.socketio.clone(),
         )
     }
 
@@ -575,6 +582,7 @@ impl Session {
     /// Does what the link's timers ask for.
     pub(super) fn link_timeout(&mut self, ctx: &mut Context) {
         match &mut self.link {
+            Link::Dialing(_) => self.break_silence(ctx),
             Link::Waiting(until) if ctx.now.boot >= *until => self.dial_in_turn(ctx, true),
             Link::Up(connection) => {
                 let not_ready = connection.ready_by.is_some_and(|by| ctx.now.boot >= by);
@@ -594,6 +602,7 @@ impl Session {
                     self.beat(ctx);
                 } else {
                     self.ask_when_due(ctx);
+                    self.break_silence(ctx);
                 }
             }
             _ => {}
@@ -635,6 +644,7 @@ impl Session {
     pub(super) fn link_deadline(&self) -> Option<(Duration, &'static str)> {
         match &self.link {
             Link::Waiting(until) => Some((*until, "backoff")),
+            Link::Dialing(_) => self.silence_ends().map(|at| (at, "silence")),
             Link::Up(connection) => {
                 let beat = connection
                     .heartbeat
@@ -643,7 +653,11 @@ impl Session {
                     .map(|at| (at, "heartbeat"));
                 let ready = connection.ready_by.map(|at| (at, "ready"));
                 let ask = self.asks_at().map(|at| (at, "poll"));
-                [beat, ready, ask].into_iter().flatten().min_by_key(|(at, _)| *at)
+                let silence = self.silence_ends().map(|at| (at, "silence"));
+                [beat, ready, ask, silence]
+                    .into_iter()
+                    .flatten()
+                    .min_by_key(|(at, _)| *at)
             }
             _ => None,
         }

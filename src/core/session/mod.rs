@@ -5,6 +5,7 @@
 
 mod asking;
 mod attach;
+mod eventing;
 mod filtering;
 mod keeping;
 mod linking;
@@ -92,6 +93,7 @@ struct Credentials {
     url: Option<Url>,
     headers: Option<Vec<(String, String)>>,
     subprotocols: Option<Vec<String>>,
+    auth: Option<serde_json::Value>,
     given: bool,
     /// Given since the server last accepted or refused some.
     fresh: bool,

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::wire::code::Code;
-use crate::wire::message::{BrokerFrame, Reply, Request, Send, Subscribe, SubscriptionState};
+use crate::wire::message::{BrokerFrame, Match, Request, Send, Subscribe, SubscriptionState};
+use crate::wire::options::Protocol;
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, Name, OutcomeReport, ResponseReport};
 use crate::wire::rule::Look;
@@ -36,7 +37,7 @@ impl Session {
     /// Takes a message, or says why not.
     pub(crate) fn send(&mut self, ctx: &mut Context, port: PortId, send: Send) {
         let wanted = match &send.confirm {
-            None => None,
+            None => send.ack.then(|| Wanted::ack(false)),
             Some(correlation) => match Wanted::confirmation(correlation, &send.payload) {
                 Ok(wanted) => Some(wanted),
                 Err(why) => return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name)),
@@ -55,6 +56,13 @@ impl Session {
             timeout,
             ..
         } = request;
+        if matching == Match::Ack && !self.is_socketio() {
+            let why = error(
+                Code::Unsupported,
+                "field `match`: `ack` needs a server with acknowledgements (Socket.IO)",
+            );
+            return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name));
+        }
         let wanted = match Wanted::answer(&matching, &send.payload) {
             Ok(wanted) => wanted,
             Err(why) => return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name)),
@@ -106,11 +114,6 @@ impl Session {
         let flowing = self.link.connection().is_some_and(|connection| connection.ready);
         let refusal = if let Some(why) = self.cannot_carry(&payload) {
             Some(why)
-        } else if matches!(payload, Payload::Event(_)) {
-            Some(error(
-                Code::BadFrame,
-                "field `event`: this session's server knows no events; use `text`, `json` or `base64`",
-            ))
         } else if matches!(self.link, Link::Closed) {
             Some(error(
                 Code::SessionClosed,
@@ -173,15 +176,6 @@ impl Session {
         }
     }
 
-    /// Acknowledges an event of the server's.
-    pub(crate) fn reply(&self, ctx: &mut Context, port: PortId, reply: Reply) {
-        let why = error(
-            Code::Unsupported,
-            "`reply` needs a server with acknowledgements (Socket.IO)",
-        );
-        ctx.refuse(port, why, reply.id.as_ref(), Some(&self.name));
-    }
-
     /// Withdraws a message, or stops waiting for its answer.
     pub(crate) fn cancel(&mut self, ctx: &mut Context, port: PortId, id: &Name) {
         let Some(client) = self.client_at(port) else {
@@ -219,6 +213,10 @@ impl Session {
     /// Remembers a subscription and says it if the link is open.
     pub(crate) fn subscribe(&mut self, ctx: &mut Context, port: PortId, mut subscribe: Subscribe) {
         let (id, key) = (subscribe.id.clone(), subscribe.key.clone());
+        let said = subscribe.send.iter().chain(&subscribe.undo);
+        if let Some(why) = said.filter_map(|payload| self.cannot_carry(payload)).next() {
+            return ctx.refuse(port, why, Some(&id), Some(&self.name));
+        }
         let filter = std::mem::take(&mut subscribe.filter);
         if !self.set_filter(port, &key, filter) || !self.subscriptions.remember(subscribe) {
             let why = error(
@@ -284,8 +282,14 @@ impl Session {
     /// Transmits what is no message of the outbox: greeting, subscription, beat.
     pub(super) fn transmit_foreign(&mut self, ctx: &mut Context, payload: Payload) {
         if let Some(connection) = self.link.connection() {
+            let dial = connection.dial;
             self.outbox.count_foreign(payload.len());
-            ctx.out.push_back(Output::Transmit(connection.dial, payload));
+            if self.is_socketio() {
+                // One for a namespace that is not open goes nowhere, as it would on the server.
+                self.emit_foreign(ctx, dial, &payload);
+            } else {
+                ctx.out.push_back(Output::Transmit(dial, payload));
+            }
         }
     }
 
@@ -310,16 +314,27 @@ impl Session {
                     self.keep_intent(ctx, serial);
                     self.counters.sent.messages += 1;
                     self.counters.sent.bytes += payload.len() as u64;
-                    ctx.out.push_back(Output::Transmit(dial, payload));
+                    if !self.is_socketio() {
+                        ctx.out.push_back(Output::Transmit(dial, payload));
+                    } else if let Err(why) = self.emit_item(ctx, dial, &payload, serial) {
+                        let settled = self.outbox.refuse(ctx.now.awake, serial, why);
+                        self.settle_all(ctx, settled);
+                        self.count_nothing(ctx);
+                    }
                 }
             }
         }
         self.prove(ctx);
     }
 
+    /// Whether a ping can prove what was written before it.
+    fn has_pings(&self) -> bool {
+        self.options.heartbeat.is_some() && self.options.protocol == Protocol::WebSocket
+    }
+
     /// Sends a proving ping if one is wanted and due.
     fn prove(&mut self, ctx: &mut Context) {
-        if self.options.heartbeat.is_none() || !self.outbox.wants_proof() {
+        if !self.has_pings() || !self.outbox.wants_proof() {
             return;
         }
         let place = self.outbox.handed();
@@ -332,7 +347,7 @@ impl Session {
 
     /// The link has written so many messages.
     pub(super) fn written(&mut self, ctx: &mut Context, count: u64) {
-        let is_final = self.options.heartbeat.is_none();
+        let is_final = !self.has_pings();
         let settled = self.outbox.written(ctx.now.awake, count, is_final);
         self.settle_all(ctx, settled);
         self.flow(ctx);
@@ -462,6 +477,7 @@ impl Session {
             verdict,
         } = settled;
         self.requests.forget(serial);
+        self.forget_ack(serial);
         let Some(id) = id else { return };
         self.keep_settled(ctx, client, &id, &verdict);
         let body = match verdict {
@@ -501,9 +517,10 @@ impl Session {
     pub(super) fn sending_deadline(&self) -> Option<(Duration, &'static str)> {
         let overdue = self.outbox.deadline().map(|at| (at, "outbox"));
         let confirm = self.subscriptions.deadline().map(|at| (at, "subscription"));
-        let proof = self.link.connection().filter(|connection| {
-            self.options.heartbeat.is_some() && !connection.is_proving() && self.outbox.wants_proof()
-        });
+        let proof = self
+            .link
+            .connection()
+            .filter(|connection| self.has_pings() && !connection.is_proving() && self.outbox.wants_proof());
         let proof = proof.map(|connection| (connection.proof_due(PROOF_SPACING), "proof"));
         [overdue, confirm, proof]
             .into_iter()

@@ -121,6 +121,8 @@ pub struct Send {
     pub id: Option<Name>,
     pub payload: Payload,
     pub confirm: Option<Correlation>,
+    /// `confirm: {"ack": true}`: the server's acknowledgement confirms it (Socket.IO).
+    pub ack: bool,
     /// Milliseconds it may wait; the session's default otherwise.
     pub ttl: Option<u64>,
     pub volatile: bool,
@@ -183,6 +185,8 @@ pub struct Authorize {
     pub headers: Option<Vec<(String, String)>>,
     pub url: Option<String>,
     pub subprotocols: Option<Vec<String>>,
+    /// Socket.IO's `auth` payload.
+    pub auth: Option<Value>,
     pub failed: Option<String>,
 }
 
@@ -266,6 +270,8 @@ struct Fields<'a> {
     headers: Option<&'a RawValue>,
     #[serde(borrow)]
     subprotocols: Option<&'a RawValue>,
+    #[serde(borrow)]
+    auth: Option<&'a RawValue>,
     #[serde(borrow)]
     failed: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -467,11 +473,17 @@ impl<'a> Fields<'a> {
     }
 
     fn send(&self, id: Option<Name>) -> Result<Send, ErrorInfo> {
+        let (confirm, ack) = match self.confirm {
+            None => (None, false),
+            Some(raw) if preset("confirm", raw)?.ack => (None, true),
+            Some(raw) => (Some(correlation("confirm", raw)?), false),
+        };
         Ok(Send {
             session: self.session()?,
             id,
             payload: self.payload()?,
-            confirm: self.confirm.map(|raw| correlation("confirm", raw)).transpose()?,
+            confirm,
+            ack,
             ttl: optional("ttl", self.ttl)?,
             volatile: optional("volatile", self.volatile)?.unwrap_or(false),
             resend: match optional::<Cow<'_, str>>("ifLost", self.if_lost)?.as_deref() {
@@ -560,6 +572,7 @@ impl<'a> Fields<'a> {
             headers,
             url: optional("url", self.url)?,
             subprotocols: optional("subprotocols", self.subprotocols)?,
+            auth: optional("auth", self.auth)?,
             failed: optional("failed", self.failed)?,
         })
     }
@@ -697,15 +710,20 @@ fn correlation(field: &str, raw: &RawValue) -> Result<Correlation, ErrorInfo> {
     })
 }
 
+#[derive(Deserialize)]
+struct Preset {
+    #[serde(default)]
+    jsonrpc: bool,
+    #[serde(default)]
+    ack: bool,
+}
+
+fn preset(field: &str, raw: &RawValue) -> Result<Preset, ErrorInfo> {
+    required(field, Some(raw))
+}
+
 fn matching(raw: &RawValue) -> Result<Match, ErrorInfo> {
-    #[derive(Deserialize)]
-    struct Preset {
-        #[serde(default)]
-        jsonrpc: bool,
-        #[serde(default)]
-        ack: bool,
-    }
-    let preset: Preset = required("match", Some(raw))?;
+    let preset = preset("match", raw)?;
     if preset.jsonrpc {
         return Ok(Match::JsonRpc);
     }

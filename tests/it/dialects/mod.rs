@@ -4,3 +4,5 @@ mod asking;
 mod filters;
 #[cfg(target_os = "linux")]
 mod http;
+#[cfg(target_os = "linux")]
+mod socketio;

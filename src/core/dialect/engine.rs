@@ -1,0 +1,561 @@
+//! Engine.IO 4, the client's side: how packets travel, by polling, by WebSocket, or by the one and then the other.
+//!
+//! Pure: answers and socket messages in, questions and packets out. What packets mean is `socketio`'s; the transport
+//! asks and connects as `poll` says.
+
+use std::collections::VecDeque;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde::Deserialize;
+use url::Url;
+
+use crate::core::io::{Answer, Incoming, LinkEnd};
+use crate::wire::code::Code;
+use crate::wire::payload::Payload;
+use crate::wire::record::ErrorInfo;
+
+/// Between packets of one body.
+const SEPARATOR: char = '\u{1e}';
+/// A body the server surely takes, until it has said its own limit.
+const BODY: usize = 100_000;
+/// What is written on a socket before any packet of the core's: the probe and the word to upgrade.
+const OVERHEAD: u64 = 2;
+
+/// How an Engine.IO dial may travel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roads {
+    /// The path on the server, as `/socket.io`.
+    pub path: String,
+    pub polling: bool,
+    pub websocket: bool,
+    /// The WebSocket is tried before polling.
+    pub websocket_first: bool,
+    /// Go from polling to a WebSocket.
+    pub upgrade: bool,
+}
+
+/// What the transport is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Ask for packets; one at a time. Answered by `got`.
+    Get(Url),
+    /// Post these packets; one at a time. Answered by `posted`.
+    Post(Url, Bytes),
+    /// Open a WebSocket beside.
+    OpenSocket(Url),
+    /// Write on it.
+    Send(Payload),
+    /// Leave it.
+    DropSocket,
+    /// The way is open: the first packet is the server's greeting.
+    Opened,
+    /// Packets of the server's.
+    Tell(Vec<Incoming>),
+    /// So many packets of the core's have been written since the start.
+    Written(u64),
+    /// It is over.
+    End(LinkEnd),
+}
+
+/// One Engine.IO session on its way.
+#[derive(Debug)]
+pub struct Engine {
+    url: Url,
+    roads: Roads,
+    most: usize,
+    sid: Option<String>,
+    max_body: usize,
+    mode: Mode,
+    /// Packets not handed to a road yet.
+    queue: VecDeque<Payload>,
+    getting: bool,
+    /// Packets in the POST that is under way.
+    posting: u64,
+    /// Packets that were posted and taken.
+    posted: u64,
+    paused: bool,
+    over: bool,
+    acts: VecDeque<Act>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Polling,
+    /// Polling goes on while the socket is tried.
+    Probing,
+    /// The server has answered the probe: polling comes to its end.
+    Changing,
+    /// On the socket from the first packet on.
+    Direct,
+    /// On the socket after an upgrade.
+    Upgraded,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Greeting {
+    sid: String,
+    #[serde(default)]
+    upgrades: Vec<String>,
+    max_payload: Option<usize>,
+}
+
+impl Engine {
+    /// A session that is about to be opened. `most`: bytes of one packet.
+    pub fn new(url: Url, roads: Roads, most: usize) -> Self {
+        let direct = roads.websocket && (roads.websocket_first || !roads.polling);
+        let mut engine = Self {
+            url,
+            most,
+            sid: None,
+            max_body: BODY,
+            mode: if direct { Mode::Direct } else { Mode::Polling },
+            roads,
+            queue: VecDeque::new(),
+            getting: false,
+            posting: 0,
+            posted: 0,
+            paused: false,
+            over: false,
+            acts: VecDeque::new(),
+        };
+        if direct {
+            let url = engine.address("websocket");
+            engine.acts.push_back(Act::OpenSocket(url));
+        } else {
+            engine.flow();
+        }
+        engine
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Act> {
+        self.acts.pop_front()
+    }
+
+    /// Sends a packet.
+    pub fn transmit(&mut self, packet: Payload) {
+        self.queue.push_back(packet);
+        self.flow();
+    }
+
+    /// Asks for no more packets, or does again.
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+        self.flow();
+    }
+
+    /// The answer to `Get`.
+    pub fn got(&mut self, answer: &Answer) {
+        self.getting = false;
+        if !self.is_answer(answer) {
+            return;
+        }
+        if answer.too_large {
+            return self.fault(Code::TooLarge, "a polling answer exceeds `maxMessage`");
+        }
+        let Ok(body) = std::str::from_utf8(&answer.body) else {
+            return self.fault(Code::ServerProtocol, "a polling answer is not UTF-8");
+        };
+        let mut packets = Vec::new();
+        for packet in body.split(SEPARATOR).filter(|packet| !packet.is_empty()) {
+            match packet.strip_prefix('b') {
+                None => packets.push(self.text_packet(packet)),
+                Some(encoded) => match BASE64.decode(encoded) {
+                    Ok(bytes) => packets.push(self.incoming(Payload::Binary(bytes.into()))),
+                    Err(_) => return self.fault(Code::ServerProtocol, "a binary packet is not base64"),
+                },
+            }
+        }
+        self.tell(packets);
+        self.flow();
+    }
+
+    /// The answer to `Post`.
+    pub fn posted(&mut self, answer: &Answer) {
+        if !self.is_answer(answer) {
+            return;
+        }
+        self.posted += std::mem::take(&mut self.posting);
+        self.acts.push_back(Act::Written(self.posted));
+        self.flow();
+    }
+
+    /// The WebSocket is open.
+    pub fn socket_opened(&mut self) {
+        if self.mode == Mode::Probing {
+            self.acts.push_back(Act::Send(Payload::text("2probe")));
+        }
+    }
+
+    /// Messages on the WebSocket.
+    pub fn socket_told(&mut self, messages: Vec<Incoming>) {
+        let mut packets = Vec::new();
+        for message in messages {
+            if self.mode == Mode::Probing {
+                let is_answer =
+                    matches!(&message, Incoming::Message(payload) if payload.as_str() == Some("3probe"));
+                if !is_answer {
+                    return self.stay();
+                }
+                self.mode = Mode::Changing;
+                self.flow();
+                continue;
+            }
+            packets.push(match message {
+                Incoming::Message(Payload::Text(bytes) | Payload::Json(bytes)) => {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    self.text_packet(&text)
+                }
+                other => other,
+            });
+        }
+        self.tell(packets);
+        self.flow();
+    }
+
+    /// So many messages have been written on the WebSocket.
+    pub fn socket_wrote(&mut self, count: u64) {
+        match self.mode {
+            Mode::Direct => self.acts.push_back(Act::Written(count)),
+            Mode::Upgraded => {
+                let written = self.posted + count.saturating_sub(OVERHEAD);
+                self.acts.push_back(Act::Written(written));
+            }
+            Mode::Polling | Mode::Probing | Mode::Changing => {}
+        }
+    }
+
+    /// The WebSocket has ended, or never came to be.
+    pub fn socket_ended(&mut self, mut end: LinkEnd) {
+        match self.mode {
+            // The server goes on with polling: nothing was said on the socket yet.
+            Mode::Polling | Mode::Probing | Mode::Changing => self.stay(),
+            Mode::Direct
+                if self.sid.is_none() && self.roads.polling && end.status.is_none_or(|s| s >= 404) =>
+            {
+                self.mode = Mode::Polling;
+                self.flow();
+            }
+            Mode::Direct => self.end(end),
+            Mode::Upgraded => {
+                end.taken = self.posted + end.taken.saturating_sub(OVERHEAD);
+                self.end(end);
+            }
+        }
+    }
+
+    /// A question or POST got no answer.
+    pub fn failed(&mut self, mut end: LinkEnd, was_post: bool, sent: bool) {
+        let doubtful = if was_post && !sent { 0 } else { self.posting };
+        end.taken = self.posted + doubtful;
+        self.end(end);
+    }
+
+    fn text_packet(&mut self, packet: &str) -> Incoming {
+        if self.sid.is_none()
+            && let Some(json) = packet.strip_prefix('0')
+            && let Ok(greeting) = serde_json::from_str::<Greeting>(json)
+        {
+            self.acts.push_back(Act::Opened);
+            self.sid = Some(greeting.sid);
+            self.max_body = greeting.max_payload.unwrap_or(BODY);
+            if self.mode == Mode::Polling
+                && self.roads.websocket
+                && self.roads.upgrade
+                && greeting.upgrades.iter().any(|upgrade| upgrade == "websocket")
+            {
+                self.mode = Mode::Probing;
+                let url = self.address("websocket");
+                self.acts.push_back(Act::OpenSocket(url));
+            }
+        }
+        self.incoming(Payload::text(packet))
+    }
+
+    fn incoming(&self, packet: Payload) -> Incoming {
+        if packet.len() > self.most {
+            Incoming::TooLarge {
+                bytes: Some(packet.len() as u64),
+            }
+        } else {
+            Incoming::Message(packet)
+        }
+    }
+
+    fn tell(&mut self, packets: Vec<Incoming>) {
+        let is_old = self.sid.is_none() && !packets.is_empty();
+        if is_old {
+            // Whatever this is, the core looks at it and says so.
+            self.acts.push_back(Act::Opened);
+        }
+        if !packets.is_empty() {
+            self.acts.push_back(Act::Tell(packets));
+        }
+    }
+
+    /// Does what can be done now.
+    fn flow(&mut self) {
+        if self.over {
+            return;
+        }
+        match self.mode {
+            Mode::Polling | Mode::Probing => {
+                self.post();
+                if !self.getting && !self.paused {
+                    self.getting = true;
+                    let url = self.address("polling");
+                    self.acts.push_back(Act::Get(url));
+                }
+            }
+            Mode::Changing if !self.getting && self.posting == 0 => {
+                self.mode = Mode::Upgraded;
+                self.acts.push_back(Act::Send(Payload::text("5")));
+                self.flow();
+            }
+            Mode::Changing => {}
+            Mode::Direct | Mode::Upgraded => {
+                if self.sid.is_some() {
+                    self.acts.extend(self.queue.drain(..).map(Act::Send));
+                }
+            }
+        }
+    }
+
+    fn post(&mut self) {
+        if self.posting > 0 || self.sid.is_none() || self.queue.is_empty() {
+            return;
+        }
+        let mut body = String::new();
+        while let Some(packet) = self.queue.front() {
+            let encoded = match packet {
+                Payload::Binary(bytes) => format!("b{}", BASE64.encode(bytes)),
+                other => other.as_str().unwrap_or_default().to_owned(),
+            };
+            if !body.is_empty() {
+                if body.len() + 1 + encoded.len() > self.max_body {
+                    break;
+                }
+                body.push(SEPARATOR);
+            }
+            body.push_str(&encoded);
+            self.queue.pop_front();
+            self.posting += 1;
+        }
+        let url = self.address("polling");
+        self.acts.push_back(Act::Post(url, body.into()));
+    }
+
+    /// The socket is of no use: polling goes on.
+    fn stay(&mut self) {
+        if matches!(self.mode, Mode::Probing | Mode::Changing) {
+            self.mode = Mode::Polling;
+            self.acts.push_back(Act::DropSocket);
+        }
+        self.flow();
+    }
+
+    fn is_answer(&mut self, answer: &Answer) -> bool {
+        if answer.is_good() {
+            return true;
+        }
+        let told: String = String::from_utf8_lossy(&answer.body)
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(200)
+            .collect();
+        let mut end = LinkEnd {
+            error: Some(ErrorInfo::new(
+                Code::HttpStatus,
+                format!("the server answered with {}: {told}", answer.status),
+            )),
+            retry_after: answer.retry_after,
+            reason: Some(told),
+            taken: self.posted + self.posting,
+            ..LinkEnd::default()
+        };
+        // In the middle a status means that the server has forgotten this session: another one may be had.
+        end.status = self.sid.is_none().then_some(answer.status);
+        self.end(end);
+        false
+    }
+
+    fn fault(&mut self, code: Code, why: &str) {
+        let end = LinkEnd {
+            error: Some(ErrorInfo::new(code, why)),
+            taken: self.posted + self.posting,
+            ..LinkEnd::default()
+        };
+        self.end(end);
+    }
+
+    fn end(&mut self, end: LinkEnd) {
+        if !std::mem::replace(&mut self.over, true) {
+            self.acts.push_back(Act::End(end));
+        }
+    }
+
+    fn address(&self, transport: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}/", self.roads.path.trim_end_matches('/')));
+        url.query_pairs_mut()
+            .append_pair("EIO", "4")
+            .append_pair("transport", transport);
+        if let Some(sid) = &self.sid {
+            url.query_pairs_mut().append_pair("sid", sid);
+        }
+        url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GREETING: &str =
+        r#"0{"sid":"abc","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":20}"#;
+
+    fn engine(polling: bool, websocket: bool) -> Engine {
+        let roads = Roads {
+            path: "/socket.io".to_owned(),
+            polling,
+            websocket,
+            websocket_first: false,
+            upgrade: true,
+        };
+        Engine::new(Url::parse("http://localhost/?a=1").unwrap(), roads, 1000)
+    }
+
+    fn acts(engine: &mut Engine) -> Vec<String> {
+        std::iter::from_fn(|| engine.poll())
+            .map(|act| match act {
+                Act::Get(url) => format!("get {}", url.query().unwrap()),
+                Act::Post(_, body) => format!("post {}", String::from_utf8_lossy(&body)),
+                Act::OpenSocket(url) => format!("open {}", url.query().unwrap()),
+                Act::Send(packet) => format!("send {}", packet.as_str().unwrap_or("bytes")),
+                Act::Tell(packets) => format!("tell {}", packets.len()),
+                Act::End(end) => format!("end {:?} {}", end.status, end.taken),
+                Act::Written(count) => format!("written {count}"),
+                Act::Opened => "opened".to_owned(),
+                Act::DropSocket => "drop".to_owned(),
+            })
+            .collect()
+    }
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer {
+            status,
+            body: Bytes::from(body.to_owned()),
+            ..Answer::default()
+        }
+    }
+
+    fn text(text: &str) -> Vec<Incoming> {
+        vec![Incoming::Message(Payload::text(text))]
+    }
+
+    #[test]
+    fn polling_is_opened_and_posts_what_fits() {
+        let mut engine = engine(true, false);
+        assert_eq!(acts(&mut engine), ["get a=1&EIO=4&transport=polling"]);
+        engine.transmit(Payload::text("40"));
+        assert!(
+            acts(&mut engine).is_empty(),
+            "nothing is said before the greeting"
+        );
+        engine.got(&answer(200, GREETING));
+        assert_eq!(
+            acts(&mut engine),
+            [
+                "opened",
+                "tell 1",
+                "post 40",
+                "get a=1&EIO=4&transport=polling&sid=abc"
+            ]
+        );
+        for packet in ["4aaaaaaaa", "4bbbbbbbb", "4cccc"] {
+            engine.transmit(Payload::text(packet));
+        }
+        engine.posted(&answer(200, "ok"));
+        assert_eq!(acts(&mut engine), ["written 1", "post 4aaaaaaaa\u{1e}4bbbbbbbb"]);
+        engine.transmit(Payload::Binary(Bytes::from_static(&[1, 2])));
+        engine.posted(&answer(200, "ok"));
+        assert_eq!(acts(&mut engine), ["written 3", "post 4cccc\u{1e}bAQI="]);
+        engine.got(&answer(200, "4x\u{1e}bAQI=\u{1e}2"));
+        assert_eq!(acts(&mut engine)[0], "tell 3");
+    }
+
+    #[test]
+    fn an_upgrade_ends_polling_before_it_says_so() {
+        let mut engine = engine(true, true);
+        engine.got(&answer(200, GREETING));
+        assert!(acts(&mut engine).contains(&"open a=1&EIO=4&transport=websocket&sid=abc".to_owned()));
+        engine.transmit(Payload::text("40"));
+        assert_eq!(acts(&mut engine), ["post 40"], "polling goes on meanwhile");
+        engine.socket_opened();
+        assert_eq!(acts(&mut engine), ["send 2probe"]);
+        engine.socket_told(text("3probe"));
+        engine.transmit(Payload::text("4later"));
+        assert!(acts(&mut engine).is_empty());
+        engine.posted(&answer(200, "ok"));
+        assert_eq!(acts(&mut engine), ["written 1"]);
+        engine.got(&answer(200, "6"));
+        assert_eq!(acts(&mut engine), ["tell 1", "send 5", "send 4later"]);
+        engine.socket_wrote(3);
+        assert_eq!(acts(&mut engine), ["written 2"]);
+        engine.socket_ended(LinkEnd {
+            taken: 3,
+            ..LinkEnd::default()
+        });
+        assert_eq!(acts(&mut engine), ["end None 2"]);
+    }
+
+    #[test]
+    fn a_socket_that_does_not_come_leaves_polling_as_it_is() {
+        let mut engine = engine(true, true);
+        engine.got(&answer(200, GREETING));
+        acts(&mut engine);
+        engine.socket_ended(LinkEnd {
+            status: Some(502),
+            ..LinkEnd::default()
+        });
+        assert_eq!(acts(&mut engine), ["drop"]);
+        engine.transmit(Payload::text("4x"));
+        engine.got(&answer(200, "4y"));
+        assert_eq!(
+            acts(&mut engine),
+            ["post 4x", "tell 1", "get a=1&EIO=4&transport=polling&sid=abc"]
+        );
+    }
+
+    #[test]
+    fn a_socket_alone_says_nothing_before_the_greeting() {
+        let mut engine = engine(false, true);
+        assert_eq!(acts(&mut engine), ["open a=1&EIO=4&transport=websocket"]);
+        engine.transmit(Payload::text("40"));
+        engine.socket_opened();
+        assert!(acts(&mut engine).is_empty());
+        engine.socket_told(text(GREETING));
+        assert_eq!(acts(&mut engine), ["opened", "tell 1", "send 40"]);
+    }
+
+    #[test]
+    fn a_status_is_the_servers_word_only_before_the_session() {
+        let mut refused = engine(true, false);
+        acts(&mut refused);
+        refused.got(&answer(403, "no"));
+        assert_eq!(acts(&mut refused), ["end Some(403) 0"]);
+        let mut forgotten = engine(true, false);
+        forgotten.got(&answer(200, GREETING));
+        forgotten.transmit(Payload::text("4x"));
+        acts(&mut forgotten);
+        forgotten.got(&answer(400, r#"{"code":1,"message":"Session ID unknown"}"#));
+        assert_eq!(
+            acts(&mut forgotten),
+            ["end None 1"],
+            "what was being posted is in doubt"
+        );
+    }
+}

@@ -1,0 +1,312 @@
+//! One dial by Engine.IO: does what `core::dialect::engine` says, over HTTP and a WebSocket beside.
+//!
+//! It decides nothing. Cookies that the server sets are repeated on this dial, as servers behind a balancer need.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use url::Url;
+
+use super::Network;
+use super::credit::{self, Credit};
+use super::http::{Ask, Fault, Job, Lane, Lanes, exchange, job, whole, within};
+use super::link::{self, Command, Events};
+use crate::core::dialect::engine::{Act, Engine};
+use crate::core::io::{Answer, DialId, LinkEnd, LinkEvent, Road, Target};
+
+/// How long an answer may take; servers hold one until they have something, or ask whether we live.
+const ANSWER: Duration = Duration::from_secs(120);
+/// How long packets may be written after the core hung up.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Events of the WebSocket that may wait here.
+const EVENTS: usize = 64;
+/// Commands that may wait for the WebSocket: more than the core hands out.
+const COMMANDS: usize = 65_536;
+
+type Answered = (Answer, Option<Lane>);
+
+/// Runs a dial by Engine.IO until it is over.
+pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
+    network: Arc<Network>,
+    target: Box<Target>,
+    commands: mpsc::Receiver<Command>,
+    events: Events<W>,
+) {
+    let Road::Engine(roads) = target.road.clone() else {
+        return;
+    };
+    let dial = Dial {
+        engine: Engine::new(target.url.clone(), roads, target.max_message),
+        network,
+        target: target.into(),
+        events,
+        getting: None,
+        posting: None,
+        lanes: Lanes::default(),
+        cookies: Vec::new(),
+        socket: None,
+        paused: false,
+    };
+    dial.run(commands).await;
+}
+
+struct Dial<W> {
+    engine: Engine,
+    network: Arc<Network>,
+    target: Arc<Target>,
+    events: Events<W>,
+    getting: Option<Job<Answered>>,
+    posting: Option<Job<Answered>>,
+    lanes: Lanes,
+    /// Set by the server on this dial.
+    cookies: Vec<(String, String)>,
+    socket: Option<Socket>,
+    paused: bool,
+}
+
+/// The WebSocket, a link of its own.
+struct Socket {
+    commands: mpsc::Sender<Command>,
+    events: mpsc::Receiver<(DialId, LinkEvent)>,
+    credit: Credit,
+    task: AbortHandle,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        loop {
+            while let Some(act) = self.engine.poll() {
+                if !self.act(act).await {
+                    return;
+                }
+            }
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Transmit(packet)) => self.engine.transmit(packet),
+                    Some(Command::Pause) => self.pause(true),
+                    Some(Command::Resume) => self.pause(false),
+                    Some(Command::Ping(_) | Command::Fetch(_)) => {}
+                    Some(Command::HangUp { .. }) => return self.farewell().await,
+                    None => return,
+                },
+                answered = job(&mut self.getting) => {
+                    self.getting = None;
+                    match answered {
+                        Ok(answered) => {
+                            let answer = self.keep(answered);
+                            self.engine.got(&answer);
+                        }
+                        Err(fault) => self.engine.failed(fault.error.into_end(), false, true),
+                    }
+                }
+                answered = job(&mut self.posting) => self.was_posted(answered),
+                event = next_event(&mut self.socket) => self.hear(event),
+            }
+        }
+    }
+
+    /// Does what the engine says; `false` when it is over.
+    async fn act(&mut self, act: Act) -> bool {
+        match act {
+            Act::Get(url) => {
+                let ask = Ask::get(url, self.cookie_header());
+                self.getting = Some(self.ask(ask));
+            }
+            Act::Post(url, body) => {
+                let content = "text/plain;charset=UTF-8";
+                let ask = Ask::post(url, self.cookie_header(), body, content);
+                self.posting = Some(self.ask(ask));
+            }
+            Act::OpenSocket(url) => self.open_socket(url),
+            Act::Send(packet) => self.command(Command::Transmit(packet)),
+            Act::DropSocket => self.socket = None,
+            Act::Opened => {
+                let opened = LinkEvent::Opened {
+                    subprotocol: None,
+                    extensions: None,
+                };
+                return self.events.tell(opened).await;
+            }
+            Act::Tell(packets) => return self.events.messages(packets).await,
+            Act::Written(count) => return self.events.tell(LinkEvent::Written(count)).await,
+            Act::End(end) => {
+                tracing::debug!(error = ?end.error, "an Engine.IO session is over");
+                self.events.tell(LinkEvent::Ended(end)).await;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn ask(&mut self, ask: Ask) -> Job<Answered> {
+        let lane = self.lanes.take(&ask.url);
+        let (network, target) = (self.network.clone(), self.target.clone());
+        Box::pin(async move {
+            let url = ask.url.clone();
+            let exchange = async {
+                let (response, lane) = exchange(&network, &target, lane, ask).await?;
+                whole(response, lane, target.max_message.saturating_mul(2)).await
+            };
+            within(exchange, &target, (url, ANSWER)).await
+        })
+    }
+
+    fn was_posted(&mut self, answered: Result<Answered, Fault>) {
+        self.posting = None;
+        match answered {
+            Ok(answered) => {
+                let answer = self.keep(answered);
+                self.engine.posted(&answer);
+            }
+            Err(fault) => self.engine.failed(fault.error.into_end(), true, fault.sent),
+        }
+    }
+
+    /// Keeps the connection and the cookies of an answer.
+    fn keep(&mut self, (answer, lane): Answered) -> Answer {
+        self.lanes.put(lane);
+        for (_, line) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
+            let pair = line.split(';').next().unwrap_or_default();
+            if let Some((name, value)) = pair.split_once('=') {
+                let name = name.trim();
+                self.cookies.retain(|(known, _)| known != name);
+                self.cookies.push((name.to_owned(), value.trim().to_owned()));
+            }
+        }
+        answer
+    }
+
+    /// The extension's cookies and the server's.
+    fn cookie_header(&self) -> Vec<(String, String)> {
+        if self.cookies.is_empty() {
+            return Vec::new();
+        }
+        let own = self.target.headers.iter();
+        let own = own.filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+        let all: Vec<String> = own
+            .map(|(_, value)| value.clone())
+            .chain(self.cookies.iter().map(|(name, value)| format!("{name}={value}")))
+            .collect();
+        vec![("Cookie".to_owned(), all.join("; "))]
+    }
+
+    fn open_socket(&mut self, url: Url) {
+        let mut target = Target::clone(&self.target);
+        target.url = url;
+        target.road = Road::WebSocket;
+        target.json = false;
+        for (name, value) in self.cookie_header() {
+            target
+                .headers
+                .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+            target.headers.push((name, value));
+        }
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (tx, events) = mpsc::channel(EVENTS);
+        let credit = Credit::default();
+        let to_us = Events::new(DialId(0), tx, credit.clone());
+        let run = link::run(self.network.clone(), target.into(), inbox, to_us);
+        self.socket = Some(Socket {
+            commands,
+            events,
+            credit,
+            task: tokio::spawn(run).abort_handle(),
+        });
+        if self.paused {
+            self.command(Command::Pause);
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        if let Some(socket) = &self.socket
+            && let Err(mpsc::error::TrySendError::Full(_)) = socket.commands.try_send(command)
+        {
+            // The core breaks its own bound. The link cannot be kept whole.
+            self.socket = None;
+            self.engine.socket_ended(LinkEnd {
+                taken: u64::MAX,
+                ..LinkEnd::default()
+            });
+        }
+    }
+
+    fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+        self.engine.pause(paused);
+        self.command(if paused { Command::Pause } else { Command::Resume });
+    }
+
+    fn hear(&mut self, event: Option<LinkEvent>) {
+        match event {
+            Some(LinkEvent::Opened { .. }) => self.engine.socket_opened(),
+            Some(LinkEvent::Messages(messages)) => {
+                if let Some(socket) = &self.socket {
+                    socket.credit.give_back(credit::cost(&messages));
+                }
+                self.engine.socket_told(messages);
+            }
+            Some(LinkEvent::Written(count)) => self.engine.socket_wrote(count),
+            Some(LinkEvent::Ended(end)) => {
+                self.socket = None;
+                self.engine.socket_ended(end);
+            }
+            Some(_) => {}
+            None => {
+                self.socket = None;
+                self.engine.socket_ended(LinkEnd::default());
+            }
+        }
+    }
+
+    /// Writes what was handed over, for a while; the server notices the end by itself.
+    async fn farewell(mut self) {
+        self.getting = None;
+        if let Some(mut socket) = self.socket.take() {
+            let hang_up = Command::HangUp {
+                code: 1000,
+                reason: String::new(),
+            };
+            if socket.commands.try_send(hang_up).is_ok() {
+                let rest = async { while socket.events.recv().await.is_some() {} };
+                let _ = tokio::time::timeout(FAREWELL, rest).await;
+            }
+            return;
+        }
+        let rest = async {
+            let mut acts = VecDeque::new();
+            // The word that this session is over goes behind everything else.
+            self.engine.transmit(crate::wire::payload::Payload::text("1"));
+            loop {
+                acts.extend(std::iter::from_fn(|| self.engine.poll()));
+                while let Some(act) = acts.pop_front() {
+                    if let Act::Post(url, body) = act {
+                        let ask = Ask::post(url, self.cookie_header(), body, "text/plain;charset=UTF-8");
+                        self.posting = Some(self.ask(ask));
+                    }
+                }
+                if self.posting.is_none() {
+                    return;
+                }
+                let answered = job(&mut self.posting).await;
+                self.was_posted(answered);
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, rest).await;
+    }
+}
+
+async fn next_event(socket: &mut Option<Socket>) -> Option<LinkEvent> {
+    match socket {
+        Some(socket) => socket.events.recv().await.map(|(_, event)| event),
+        None => std::future::pending().await,
+    }
+}

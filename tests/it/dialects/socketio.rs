@@ -1,0 +1,278 @@
+//! Socket.IO from an extension's port to the real server.
+
+use serde_json::{Value, json};
+
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+use crate::support::server::Server;
+
+/// An extension's port, a broker, and a server with these options.
+struct World {
+    host: HostProcess,
+    server: Server,
+    scratch: Scratch,
+}
+
+impl World {
+    fn new(options: Value) -> Option<Self> {
+        let server = Server::start("socketio.mjs", &options.to_string())?;
+        let scratch = Scratch::new();
+        let mut host = HostProcess::chromium(&scratch);
+        host.hello();
+        Some(Self {
+            host,
+            server,
+            scratch,
+        })
+    }
+
+    fn opens(&mut self, socketio: Value, more: Value) {
+        let mut options = json!({"protocol":"socket.io","socketio":socketio,"reconnect":{"minDelay":10}});
+        for (name, value) in more.as_object().unwrap() {
+            options[name] = value.clone();
+        }
+        let url = self.server.url("/");
+        self.host
+            .send(&json!({"type":"open","id":"o","session":"s","url":url,"options":options}));
+        let opened = self.host.find("opened or error", |frame| {
+            frame["type"] == "opened" || frame["type"] == "error"
+        });
+        assert_eq!(opened["type"], "opened", "{opened}");
+    }
+
+    fn state(&mut self, state: &str) -> Value {
+        self.host
+            .find(state, |frame| frame["type"] == "state" && frame["state"] == state)
+    }
+
+    fn message(&mut self) -> Value {
+        self.host.expect("message")
+    }
+
+    fn says(&mut self, frame: Value) {
+        self.host.send(&frame);
+    }
+
+    fn tells(&mut self, field: &str) -> Value {
+        self.server.tells(field, |line| !line[field].is_null())
+    }
+}
+
+#[test]
+fn events_and_acknowledgements_travel_both_ways() {
+    let Some(mut world) = World::new(json!({"namespaces":["/chat"]})) else {
+        return;
+    };
+    world.opens(
+        json!({"namespaces":["/","/chat"],"auth":{"token":"t"},"transports":["websocket"]}),
+        json!({"cookies":"sid=1","greeting":[{"event":"hello","args":["there"]}]}),
+    );
+    let connected = world.tells("connected");
+    assert_eq!(
+        (&connected["auth"], &connected["cookie"], &connected["transport"]),
+        (&json!({"token":"t"}), &json!("sid=1"), &json!("websocket"))
+    );
+    assert_eq!(world.tells("event")["event"], "hello");
+    let echo = world.message();
+    assert_eq!(
+        (&echo["event"], &echo["args"]),
+        (&json!("echo"), &json!(["there"]))
+    );
+    // A message with a receipt, one that its acknowledgement confirms, and a request.
+    world.says(json!({"type":"send","session":"s","id":"1","event":"silent","args":[],"receipt":true}));
+    assert_eq!(world.host.expect("outcome")["outcome"], "sent");
+    world.says(
+        json!({"type":"send","session":"s","id":"2","event":"x","confirm":{"ack":true},"receipt":true}),
+    );
+    assert_eq!(world.host.expect("outcome")["outcome"], "confirmed");
+    world.says(
+        json!({"type":"request","session":"s","id":"3","event":"ask","args":[{"n":1},"two"],
+        "namespace":"/chat","match":{"ack":true}}),
+    );
+    let response = world.host.expect("response");
+    assert_eq!(
+        (&response["id"], &response["args"]),
+        (&json!("3"), &json!([{"n":1},"two"]))
+    );
+    world.says(
+        json!({"type":"request","session":"s","id":"4","event":"silent","args":[],
+        "match":{"ack":true},"timeout":50}),
+    );
+    assert_eq!(world.host.expect("response")["error"]["code"], "timeout");
+    // The server asks.
+    world
+        .server
+        .tell(json!({"ask":"question","args":[{"deep":true}],"ns":"/chat"}));
+    let question = world.host.find("question", |frame| frame["event"] == "question");
+    assert_eq!(
+        (&question["args"], &question["namespace"], &question["reply"]),
+        (&json!([{"deep":true}]), &json!("/chat"), &json!(true))
+    );
+    world.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":["yes"]}));
+    assert_eq!(world.tells("answers")["answers"], json!(["yes"]));
+    world.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":["again"]}));
+    assert_eq!(world.host.expect("error")["code"], "not-sent");
+}
+
+#[test]
+fn polling_becomes_a_websocket_and_loses_nothing() {
+    let Some(mut world) = World::new(json!({})) else {
+        return;
+    };
+    world.opens(json!({}), json!({}));
+    for number in 0..200 {
+        world.says(json!({"type":"send","session":"s","event":"n","args":[number]}));
+    }
+    assert_eq!(world.tells("connected")["transport"], "polling");
+    assert_eq!(world.tells("upgraded")["upgraded"], "websocket");
+    for number in 0..200 {
+        assert_eq!(world.message()["args"], json!([number]));
+    }
+    world.says(json!({"type":"send","session":"s","event":"after","args":[]}));
+    let last = world.server.tells("after", |line| line["event"] == "after");
+    assert_eq!(last["transport"], "websocket");
+}
+
+#[test]
+fn polling_alone_carries_everything() {
+    let Some(mut world) = World::new(json!({"transports":["polling"],"pingInterval":200,"pingTimeout":5000}))
+    else {
+        return;
+    };
+    world.opens(json!({"transports":["polling"]}), json!({}));
+    for number in 0..50 {
+        world.says(
+            json!({"type":"send","session":"s","id":number.to_string(),"event":"n",
+            "args":[number,{"$base64":"AQID"}],"receipt":true}),
+        );
+    }
+    for number in 0..50 {
+        assert_eq!(world.message()["args"], json!([number, {"$base64":"AQID"}]));
+        assert_eq!(world.host.expect("outcome")["outcome"], "sent");
+    }
+    // Several of the server's pings later it is still the same connection.
+    for _ in 0..3 {
+        world.server.tell(json!({"ask":"still","args":[]}));
+        let still = world.message();
+        world.says(json!({"type":"reply","session":"s","seq":still["seq"],"args":[]}));
+        world.tells("answers");
+    }
+    world.says(json!({"type":"status","id":"q"}));
+    assert_eq!(world.host.expect("status")["total"]["dials"], 1);
+}
+
+#[test]
+fn bytes_come_and_go_as_attachments() {
+    let Some(mut world) = World::new(json!({"maxHttpBufferSize":10_000_000})) else {
+        return;
+    };
+    world.opens(json!({"transports":["websocket"]}), json!({}));
+    world.state("open");
+    world
+        .server
+        .tell(json!({"emit":"file","args":[{"name":"a","data":{"$bytes":3}},{"$bytes":0}]}));
+    assert_eq!(
+        world.message()["args"],
+        json!([{"name":"a","data":{"$base64":"BwcH"}},{"$base64":""}])
+    );
+    let sent = json!([{"$base64":"AAEC"},{"$$base64":"mine"}]);
+    world
+        .says(json!({"type":"request","session":"s","id":"r","event":"up","args":sent,"match":{"ack":true}}));
+    assert_eq!(world.host.expect("response")["args"], sent);
+    let up = world.server.tells("up", |line| line["event"] == "up");
+    assert_eq!(
+        up["args"],
+        json!([{"type":"Buffer","data":[0,1,2]},{"$base64":"mine"}])
+    );
+}
+
+#[test]
+fn a_connection_that_broke_is_recovered_by_the_server() {
+    let Some(mut world) = World::new(json!({"connectionStateRecovery":{}})) else {
+        return;
+    };
+    world.opens(json!({"transports":["websocket"]}), json!({}));
+    world.state("open");
+    world.server.tell(json!({"emit":"n","args":[1]}));
+    assert_eq!(world.message()["args"][0], 1);
+    world.server.tell(json!({"drop":true}));
+    world.server.tell(json!({"emit":"n","args":[2]}));
+    assert_eq!(world.message()["args"][0], 2, "what was said meanwhile comes");
+    assert_eq!(world.state("open")["continuity"], "server");
+}
+
+#[test]
+fn a_refusal_asks_for_credentials_and_fresh_ones_open() {
+    let Some(mut world) = World::new(json!({})) else {
+        return;
+    };
+    world.opens(json!({"auth":{"token":"bad"}}), json!({"auth":"provider"}));
+    world.host.expect("auth-needed");
+    world.says(json!({"type":"authorize","session":"s","auth":{"token":"bad"}}));
+    let asked = world.host.expect("auth-needed");
+    assert_eq!(asked["why"], "refused");
+    let refused = world
+        .host
+        .find("the refusal", |frame| frame["reason"] == "Unauthorized");
+    assert_eq!(refused["state"], "unauthorized");
+    world.says(json!({"type":"authorize","session":"s","nonce":asked["nonce"],"auth":{"token":"good"}}));
+    world.state("open");
+}
+
+#[test]
+fn namespaces_are_refused_and_dropped_apart() {
+    let Some(mut world) = World::new(json!({"namespaces":["/side"]})) else {
+        return;
+    };
+    world.opens(
+        json!({"namespaces":["/","/side","/none"],"transports":["websocket"]}),
+        json!({}),
+    );
+    let refused = world.host.find("refusal", |frame| frame["namespace"] == "/none");
+    assert_eq!(
+        (&refused["state"], &refused["error"]["code"]),
+        (&json!("failed"), &json!("handshake"))
+    );
+    world.state("open");
+    world.says(json!({"type":"send","session":"s","id":"1","event":"x","namespace":"/none"}));
+    assert_eq!(world.host.expect("outcome")["outcome"], "failed");
+    world.server.tell(json!({"kick":"/side"}));
+    let dropped = world.host.find("the drop", |frame| frame["namespace"] == "/side");
+    assert_eq!(dropped["state"], "closed");
+    world.says(json!({"type":"send","session":"s","id":"2","event":"x","receipt":true}));
+    assert_eq!(
+        world
+            .host
+            .find("sent", |frame| frame["id"] == "2" && frame["type"] == "outcome")["outcome"],
+        "sent"
+    );
+    world.server.tell(json!({"kick":"/"}));
+    assert_eq!(world.state("failed")["error"]["code"], "closed-by-server");
+    world.says(json!({"type":"send","session":"s","id":"3","event":"x","namespace":"/other"}));
+    assert_eq!(world.host.expect("error")["code"], "bad-frame");
+}
+
+#[test]
+fn a_server_that_restarts_is_found_again() {
+    let Some(mut world) = World::new(json!({})) else {
+        return;
+    };
+    world.opens(json!({}), json!({}));
+    world.state("open");
+    world.says(json!({"type":"subscribe","session":"s","id":"u","key":"k","send":[{"event":"join","args":["room"]}]}));
+    assert_eq!(
+        world.server.tells("join", |line| line["event"] == "join")["args"],
+        json!(["room"])
+    );
+    world.server.tell(json!({"drop":true}));
+    world.state("waiting");
+    assert_eq!(
+        world.server.tells("join", |line| line["event"] == "join")["args"],
+        json!(["room"])
+    );
+    assert_eq!(
+        world.host.find("open", |frame| frame["continuity"].is_string())["continuity"],
+        "unknown"
+    );
+    assert!(!world.scratch.log().contains("panicked"));
+}
