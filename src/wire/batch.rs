@@ -13,6 +13,7 @@ use super::code::Code;
 use super::frame::{HEADER, TO_BROWSER, header};
 use super::message::BrokerFrame;
 use super::part::{Part, split};
+use super::payload::as_text;
 use super::record::ErrorInfo;
 
 /// Bytes of a batch beyond which a new one is begun.
@@ -55,8 +56,7 @@ impl Packer {
     pub fn add_encoded(&mut self, json: &[u8]) {
         if json.len() > TO_BROWSER {
             self.close();
-            // Encoded frames are JSON text; were one not, a visible replacement beats a dead port.
-            split(&String::from_utf8_lossy(json), self.parts, &mut self.out);
+            split(&as_text(json), self.parts, &mut self.out);
             self.parts += 1;
             self.start = self.out.len();
             return;

@@ -2,6 +2,7 @@
 //!
 //! It does not parse JSON for its content; rules and pointers do that on demand.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -143,4 +144,10 @@ impl Payload {
             },
         }
     }
+}
+
+/// Bytes that were checked to be text. Should they ever not be, replacement characters beat a dead port.
+pub(crate) fn as_text(bytes: &[u8]) -> Cow<'_, str> {
+    // Much faster than the lossy way alone.
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }

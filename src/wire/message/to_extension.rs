@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
 use crate::wire::code::{Code, Retry};
-use crate::wire::payload::{Content, Event, Payload};
+use crate::wire::payload::{Content, Event, Payload, as_text};
 use crate::wire::record::{Body, ErrorInfo, Name, Outcome, Record, State};
 
 /// One frame to the extension.
@@ -336,8 +336,7 @@ impl<'a> Object<'a> {
         match payload {
             Payload::Text(bytes) => {
                 self.key("text");
-                // Valid by construction; should that ever fail, the reader sees replacement characters, not a dead port.
-                string(self.0, &String::from_utf8_lossy(bytes));
+                string(self.0, &as_text(bytes));
             }
             Payload::Json(bytes) => {
                 self.key("json");
@@ -364,7 +363,7 @@ impl<'a> Object<'a> {
         }
         match &event.content {
             Content::Text(bytes) => {
-                self.text("text", &String::from_utf8_lossy(bytes));
+                self.text("text", &as_text(bytes));
             }
             Content::Json(bytes) | Content::Args(bytes) => {
                 let key = if matches!(event.content, Content::Json(_)) {
