@@ -14,6 +14,7 @@ use crate::core::hub::Hub;
 use crate::core::io::{DialId, Input, LinkEvent, Now, Output, PortId};
 use crate::local::{Endpoint, LocalError};
 use crate::transport::credit;
+use crate::transport::route::Route;
 use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, Refusal};
 use crate::wire::record::ErrorInfo;
@@ -41,7 +42,8 @@ const SLEPT: Duration = Duration::from_secs(5);
 /// How often the loop looks whether its socket and lock are still in place.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// How often the loop looks at the clocks while links are up: a machine that slept is noticed this soon.
+/// How often the loop looks at the clocks and the routes while sessions are held: a machine that slept, or another
+/// network, is noticed this soon.
 const GLANCE: Duration = Duration::from_secs(10);
 
 /// How long leaving may take: the last frames to ports, close frames to servers.
@@ -123,6 +125,9 @@ pub(super) struct Server {
     last_call: Option<File>,
     /// When to look after socket and lock, awake time.
     round: Duration,
+    /// When to look at the routes, awake time; and how they were.
+    glance: Duration,
+    route: Route,
     /// Connections that have not said who they are.
     strangers: usize,
     /// Dials that have not ended.
@@ -163,6 +168,8 @@ impl Server {
             hub_idle: true,
             last_call: None,
             round: clock.awake + ROUND,
+            glance: clock.awake + GLANCE,
+            route: Route::now(),
             strangers: 0,
             links: 0,
             leaving: None,
@@ -206,8 +213,8 @@ impl Server {
         if let Some(until) = self.idle.due() {
             least = least.min(until.saturating_sub(self.clock.awake));
         }
-        if self.links > 0 {
-            least = least.min(GLANCE);
+        if self.links > 0 || !self.hub_idle {
+            least = least.min(self.glance.saturating_sub(self.clock.awake));
         }
         least
     }
@@ -218,6 +225,14 @@ impl Server {
         if slept > SLEPT {
             tracing::info!(seconds = slept.as_secs(), "the machine slept");
             self.tell(Input::Woke);
+        }
+        if self.clock.awake >= self.glance {
+            self.glance = self.clock.awake + GLANCE;
+            let before = std::mem::replace(&mut self.route, Route::now());
+            if self.route.is_new_since(&before) {
+                tracing::info!("the network has changed");
+                self.tell(Input::Woke);
+            }
         }
     }
 

@@ -15,6 +15,7 @@ pub mod link;
 pub(crate) mod probe;
 mod proxy;
 mod reader;
+pub mod route;
 mod stream;
 mod tls;
 mod writer;

@@ -19,6 +19,8 @@ mod settings;
 mod stage;
 mod tls;
 mod turns;
+#[cfg(target_os = "linux")]
+mod weather;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,256 @@
+//! Bad weather between broker and server: how soon it is noticed, how soon the link is back, what is lost.
+//!
+//! Real host, real broker, a relay that misbehaves on demand. `--no-capture` prints the table of `docs/LINKS.md`.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+use crate::support::{SOON, eventually};
+
+/// What the relay does with connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Sky {
+    /// Passes everything on.
+    Clear,
+    /// Keeps connections open and passes nothing on: a half-open link, a server that hangs.
+    Frozen,
+    /// Ends every connection, with a reset, and new ones as soon as they come.
+    Stormy,
+    /// Ends every connection in order.
+    Ending,
+}
+
+/// The relay.
+struct Weather {
+    port: u16,
+    sky: Arc<AtomicU8>,
+}
+
+impl Weather {
+    fn before(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let sky = Arc::new(AtomicU8::new(Sky::Clear as u8));
+        let shared = sky.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else {
+                    continue;
+                };
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    let sky = shared.clone();
+                    std::thread::spawn(move || pass(from, to, &sky));
+                }
+            }
+        });
+        Self { port, sky }
+    }
+
+    fn turns(&self, sky: Sky) {
+        self.sky.store(sky as u8, Ordering::SeqCst);
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, sky: &AtomicU8) {
+    let mut chunk = [0; 16 << 10];
+    from.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    loop {
+        let now = sky.load(Ordering::SeqCst);
+        if now == Sky::Frozen as u8 {
+            // Not read either: what the kernels take is all that moves.
+            std::thread::sleep(Duration::from_millis(10));
+            continue;
+        }
+        if now == Sky::Stormy as u8 || now == Sky::Ending as u8 {
+            if now == Sky::Stormy as u8 {
+                let _ = rustix::net::sockopt::set_socket_linger(&from, Some(Duration::ZERO));
+                let _ = rustix::net::sockopt::set_socket_linger(&to, Some(Duration::ZERO));
+            } else {
+                let _ = from.shutdown(std::net::Shutdown::Both);
+                let _ = to.shutdown(std::net::Shutdown::Both);
+            }
+            return;
+        }
+        match from.read(&mut chunk) {
+            Ok(0) => {
+                let _ = to.shutdown(std::net::Shutdown::Write);
+                return;
+            }
+            Ok(count) => {
+                if to.write_all(&chunk[..count]).is_err() {
+                    return;
+                }
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// A server that tells what it has heard, and sends everybody away when it is told a code.
+struct Server {
+    port: u16,
+    heard: Receiver<String>,
+    closing: tokio::sync::watch::Sender<u16>,
+}
+
+fn server() -> Server {
+    let (sender, heard) = channel();
+    let (told, port) = channel();
+    let (closing, closed) = tokio::sync::watch::channel(0);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            told.send(listener.local_addr().unwrap().port()).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                let mut closed = closed.clone();
+                closed.mark_unchanged();
+                tokio::spawn(serve(stream, sender.clone(), closed));
+            }
+        });
+    });
+    Server {
+        port: port.recv().unwrap(),
+        heard,
+        closing,
+    }
+}
+
+async fn serve(
+    stream: tokio::net::TcpStream,
+    heard: Sender<String>,
+    mut closed: tokio::sync::watch::Receiver<u16>,
+) {
+    let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            message = socket.next() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    let _ = heard.send(text.to_string());
+                }
+                Some(Ok(_)) => {}
+                _ => return,
+            },
+            Ok(()) = closed.changed() => {
+                let code = (*closed.borrow()).into();
+                let frame = CloseFrame { code, reason: "".into() };
+                let _ = socket.send(Message::Close(Some(frame))).await;
+            }
+        }
+    }
+}
+
+/// Messages sent from the beginning of each fault on.
+const MESSAGES: usize = 40;
+
+/// One session under one kind of weather. Prints its row of the table.
+fn row(name: &str, fault: impl FnOnce(&Weather, &Server)) {
+    let (server, scratch) = (server(), Scratch::new());
+    let weather = Weather::before(server.port);
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    let url = format!("ws://127.0.0.1:{}/", weather.port);
+    host.send(
+        &json!({"type": "open", "id": "o", "session": "s", "url": url, "options": {
+            "heartbeat": {"interval": 1000, "timeout": 500}, "connectTimeout": 1000,
+        }}),
+    );
+    let is_state = |frame: &Value, state: &str| frame["type"] == "state" && frame["state"] == state;
+    let opened = host.find("open", |frame| is_state(frame, "open"));
+    assert_eq!(opened["continuity"], Value::Null);
+
+    let begun = Instant::now();
+    fault(&weather, &server);
+    for n in 0..MESSAGES {
+        host.send(&json!({"type": "send", "session": "s", "id": format!("m{n}"), "text": format!("m{n}"), "receipt": true}));
+    }
+    let lost = host.find("waiting", |frame| is_state(frame, "waiting"));
+    let noticed = begun.elapsed();
+    weather.turns(Sky::Clear);
+    let healed = Instant::now();
+    let back = host.find("open again", |frame| is_state(frame, "open"));
+    let took = healed.elapsed();
+    assert_eq!(
+        back["continuity"], "unknown",
+        "what the server sent meanwhile cannot be counted, and that is told"
+    );
+
+    let mut outcomes = Vec::new();
+    while outcomes.len() < MESSAGES {
+        outcomes.push(host.find("an outcome", |frame| frame["type"] == "outcome"));
+    }
+    let ended = |how: &str| -> Vec<&str> {
+        let these = outcomes.iter().filter(|outcome| outcome["outcome"] == how);
+        these.map(|outcome| outcome["id"].as_str().unwrap()).collect()
+    };
+    let (sent, unknown) = (ended("sent"), ended("unknown"));
+    assert_eq!(sent.len() + unknown.len(), MESSAGES, "{outcomes:?}");
+    let mut heard = Vec::new();
+    eventually(SOON, "everything that is said to be sent was heard", || {
+        heard.extend(server.heard.try_iter());
+        sent.iter()
+            .all(|id| heard.iter().any(|text| text == id))
+            .then_some(())
+    });
+    let mut once = heard.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), heard.len(), "nothing is sent twice: {heard:?}");
+    println!(
+        "| {name} | {} | {:.2} s | {:.2} s | {} sent, {} told as `unknown`, 0 lost in silence |",
+        lost["error"]["code"]
+            .as_str()
+            .map_or_else(|| lost["code"].to_string(), str::to_owned),
+        noticed.as_secs_f64(),
+        took.as_secs_f64(),
+        sent.len(),
+        unknown.len()
+    );
+}
+
+#[test]
+fn a_server_that_restarts_in_order() {
+    row("the server closes with 1012", |_, server| {
+        server.closing.send(1012).unwrap()
+    });
+}
+
+#[test]
+fn a_server_that_ends_the_connection() {
+    row("the server's process ends (FIN)", |weather, _| {
+        weather.turns(Sky::Ending)
+    });
+}
+
+#[test]
+fn a_connection_that_is_reset() {
+    row("a firewall resets the connection (RST)", |weather, _| {
+        weather.turns(Sky::Stormy)
+    });
+}
+
+#[test]
+fn a_link_that_is_half_open() {
+    row("nothing comes through any more", |weather, _| {
+        weather.turns(Sky::Frozen)
+    });
+}
