@@ -11,6 +11,8 @@ mod crowd;
 mod faults;
 mod flow;
 mod liveness;
+#[cfg(target_os = "linux")]
+mod netns;
 mod proxies;
 mod real;
 mod servers;
