@@ -91,7 +91,6 @@ impl Drop for Net {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test must be seen in its output")]
 fn a_server_whose_words_are_swallowed_on_the_way() {
     let scratch = Scratch::new();
     let Some(net) = Net::new(scratch.folder()) else {

@@ -163,6 +163,7 @@ async fn serve(
 const MESSAGES: usize = 40;
 
 /// One session under one kind of weather. Prints its row of the table.
+#[expect(clippy::print_stdout, reason = "the table of the documentation is made of it")]
 fn row(name: &str, fault: impl FnOnce(&Weather, &Server)) {
     let (server, scratch) = (server(), Scratch::new());
     let weather = Weather::before(server.port);
