@@ -13,6 +13,7 @@ pub mod hub;
 pub mod io;
 pub mod journal;
 mod kept;
+mod ladder;
 mod link;
 mod log;
 mod outbox;

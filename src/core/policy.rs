@@ -146,6 +146,12 @@ pub(crate) fn check_dial(options: &Options, rule: &Rule, origin: &str) -> Result
             ..error
         })?;
     }
+    for (protocol, url) in &options.urls {
+        parse_url(url, rule).map_err(|error| ErrorInfo {
+            message: format!("option `urls`, `{}`: {}", protocol.as_str(), error.message),
+            ..error
+        })?;
+    }
     if !matches!(options.proxy.as_str(), "system" | "none") {
         let scheme = Url::parse(&options.proxy).map(|url| url.scheme().to_owned());
         if !matches!(scheme.as_deref(), Ok("http" | "socks5" | "socks5h")) {

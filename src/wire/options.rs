@@ -21,6 +21,10 @@ use super::servers::{Poll, Post, SocketIo, strings};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     pub protocol: Protocol,
+    /// In order of preference, in place of `protocol`; empty: there is only that.
+    pub transports: Vec<Protocol>,
+    /// Where a transport's server is, if not at the session's URL.
+    pub urls: BTreeMap<Protocol, String>,
     pub subprotocols: Vec<String>,
     /// In the order given.
     pub headers: Vec<(String, String)>,
@@ -58,7 +62,7 @@ pub struct Options {
 }
 
 /// What the server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Protocol {
     WebSocket,
     /// Server-sent events.
@@ -67,6 +71,25 @@ pub enum Protocol {
     Poll,
     /// Socket.IO 5 on Engine.IO 4.
     SocketIo,
+}
+
+impl Protocol {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::EventStream => "sse",
+            Self::Poll => "poll",
+            Self::SocketIo => "socket.io",
+        }
+    }
+
+    fn named(option: &str, word: &str) -> Result<Self, ErrorInfo> {
+        [Self::WebSocket, Self::EventStream, Self::Poll, Self::SocketIo]
+            .into_iter()
+            .find(|protocol| protocol.as_str() == word)
+            .ok_or_else(|| bad(option, format!("`{word}` is no protocol")))
+    }
 }
 
 /// When to dial again after a loss.
@@ -232,6 +255,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             protocol: Protocol::WebSocket,
+            transports: Vec::new(),
+            urls: BTreeMap::new(),
             subprotocols: Vec::new(),
             headers: Vec::new(),
             cookies: None,
@@ -315,7 +340,9 @@ impl Options {
                 ignored.push(name);
             }
         }
-        if options.protocol != Protocol::WebSocket && !has_heartbeat {
+        let has_socket =
+            options.protocol == Protocol::WebSocket || options.transports.contains(&Protocol::WebSocket);
+        if !has_socket && !has_heartbeat {
             // There are no pings over HTTP: silence is judged only if the extension says for how long.
             options.heartbeat = None;
         }
@@ -326,14 +353,18 @@ impl Options {
     /// Sets one option; `false` when there is none of that name.
     fn set(&mut self, name: &str, value: &RawValue) -> Result<bool, ErrorInfo> {
         match name {
-            "protocol" => {
-                self.protocol = match read::<String>(name, value)?.as_str() {
-                    "websocket" => Protocol::WebSocket,
-                    "sse" => Protocol::EventStream,
-                    "poll" => Protocol::Poll,
-                    "socket.io" => Protocol::SocketIo,
-                    other => return Err(bad(name, format!("`{other}` is no protocol"))),
-                }
+            "protocol" => self.protocol = Protocol::named(name, &read::<String>(name, value)?)?,
+            "transports" => {
+                self.transports = read::<Vec<String>>(name, value)?
+                    .iter()
+                    .map(|word| Protocol::named(name, word))
+                    .collect::<Result<_, _>>()?;
+            }
+            "urls" => {
+                self.urls = read::<BTreeMap<String, String>>(name, value)?
+                    .into_iter()
+                    .map(|(word, url)| Ok((Protocol::named(name, &word)?, url)))
+                    .collect::<Result<_, _>>()?;
             }
             "subprotocols" => self.subprotocols = read(name, value)?,
             "headers" => {
@@ -442,7 +473,15 @@ impl Options {
         if self.queue.messages == 0 || self.queue.bytes == 0 || self.queue.age == 0 {
             return Err(bad("queue", "`messages`, `bytes` and `age` must be at least 1"));
         }
-        let is_http = matches!(self.protocol, Protocol::EventStream | Protocol::Poll);
+        let speaks = |protocol: &Protocol| match self.transports.as_slice() {
+            [] => self.protocol == *protocol,
+            some => some.contains(protocol),
+        };
+        if (1..self.transports.len()).any(|index| self.transports[..index].contains(&self.transports[index]))
+        {
+            return Err(bad("transports", "each may stand once"));
+        }
+        let is_http = [Protocol::EventStream, Protocol::Poll].iter().any(speaks);
         if !is_http && self.post.is_some() {
             return Err(bad("post", "this session sends on its own connection"));
         }
@@ -453,7 +492,7 @@ impl Options {
             .greeting
             .iter()
             .any(|payload| matches!(payload, Payload::Event(_)));
-        if has_event && self.protocol != Protocol::SocketIo {
+        if has_event && !speaks(&Protocol::SocketIo) {
             return Err(bad("greeting", "an `event` is for Socket.IO servers"));
         }
         if self.max_message == 0 || self.max_message > 67_108_864 {

@@ -166,6 +166,8 @@ pub struct StateChange {
     pub extensions: Option<String>,
     /// Socket.IO's namespace that the change is about; the session's link stays.
     pub namespace: Option<String>,
+    /// Which of several transports carries the link.
+    pub transport: Option<String>,
 }
 
 impl StateChange {
@@ -184,6 +186,7 @@ impl StateChange {
             subprotocol: None,
             extensions: None,
             namespace: None,
+            transport: None,
         }
     }
 }

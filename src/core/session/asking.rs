@@ -31,7 +31,7 @@ const TOLD: usize = 200;
 impl Session {
     /// What a dial of this session is to become.
     pub(super) fn road(&self) -> Road {
-        match self.options.protocol {
+        match self.protocol() {
             Protocol::WebSocket => Road::WebSocket,
             Protocol::SocketIo => Road::Engine(self.engine_roads()),
             Protocol::EventStream | Protocol::Poll => Road::Http {
@@ -47,7 +47,7 @@ impl Session {
     /// The URL as status and people see it, with the scheme it was given with.
     pub(super) fn shown_url(&self, url: &Url) -> String {
         let shown = policy::shown_url(url);
-        match (self.options.protocol, shown.strip_prefix("ws")) {
+        match (self.protocol(), shown.strip_prefix("ws")) {
             (Protocol::EventStream | Protocol::Poll | Protocol::SocketIo, Some(rest)) => {
                 format!("http{rest}")
             }
@@ -57,7 +57,7 @@ impl Session {
 
     /// Whether the server was told where to go on.
     pub(super) const fn continuity(&self) -> Continuity {
-        match self.options.protocol {
+        match self.protocol() {
             Protocol::EventStream if self.memory.last_event_id.is_some() => Continuity::Server,
             Protocol::Poll if self.memory.poll.is_known() => Continuity::Server,
             Protocol::SocketIo => self.socketio_continuity(),
@@ -65,10 +65,14 @@ impl Session {
         }
     }
 
+    /// Whether nothing can be sent on this transport.
+    pub(super) fn is_deaf(&self) -> bool {
+        matches!(self.protocol(), Protocol::EventStream | Protocol::Poll) && self.options.post.is_none()
+    }
+
     /// Why a message cannot be sent to this server at all.
     pub(super) fn cannot_carry(&self, payload: &Payload) -> Option<ErrorInfo> {
-        let is_http = matches!(self.options.protocol, Protocol::EventStream | Protocol::Poll);
-        let is_deaf = is_http && self.options.post.is_none();
+        let is_deaf = self.is_deaf() && self.options.transports.is_empty();
         self.cannot_emit(payload).or_else(|| {
             is_deaf.then(|| {
                 error(
@@ -96,7 +100,7 @@ impl Session {
 
     /// Begins to speak on a new dial.
     pub(super) fn start_dialect(&mut self, ctx: &mut Context, dial: DialId, url: Url) {
-        match self.options.protocol {
+        match self.protocol() {
             Protocol::WebSocket => self.dialect = Dialect::Plain,
             Protocol::SocketIo => {
                 self.memory.recovered = None;
@@ -152,7 +156,7 @@ impl Session {
     pub(super) fn ask_when_due(&mut self, ctx: &mut Context) {
         if self.asks_at().is_some_and(|at| ctx.now.boot >= at)
             && let Some(dial) = self.link.dial()
-            && let Some(url) = self.credentials.url.clone().or_else(|| self.url.clone())
+            && let Some(url) = self.dial_url()
         {
             self.ask(ctx, dial, url);
         }

@@ -24,7 +24,7 @@ use super::Session;
 
 impl Session {
     pub(super) const fn is_socketio(&self) -> bool {
-        matches!(self.options.protocol, Protocol::SocketIo)
+        matches!(self.protocol(), Protocol::SocketIo)
     }
 
     const fn socketio(&mut self) -> Option<&mut SocketIo> {

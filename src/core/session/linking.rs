@@ -17,6 +17,7 @@ use crate::core::context::{Context, error};
 use crate::core::dialect::{Dialect, Memory};
 use crate::core::heartbeat::{Heartbeat, Pulse};
 use crate::core::io::{DialId, Incoming, LinkEnd, LinkEvent, Output, PortId, ProxyChoice, Target};
+use crate::core::ladder::Ladder;
 use crate::core::link::{Connection, Link};
 use crate::core::pace::Lane;
 use crate::core::pattern::is_loopback;
@@ -84,8 +85,12 @@ impl Session {
         }
     }
 
-    fn dial_url(&self) -> Option<Url> {
-        self.credentials.url.clone().or_else(|| self.url.clone())
+    pub(super) fn dial_url(&self) -> Option<Url> {
+        let own = self.options.urls.get(&self.protocol());
+        match own.and_then(|url| Url::parse(url).ok()) {
+            Some(url) => Some(url),
+            None => self.credentials.url.clone().or_else(|| self.url.clone()),
+        }
     }
 
     /// Where this dial takes its turn; nobody takes turns for this machine.
@@ -236,6 +241,7 @@ impl Session {
             .options
             .heartbeat
             .as_ref()
+            .filter(|_| self.options.transports.is_empty() || self.protocol() == Protocol::WebSocket)
             .map(|settings| Heartbeat::new(settings, ctx.now.boot));
         connection.subprotocol.clone_from(&subprotocol);
         connection.ready = self.options.ready.is_none();
@@ -251,6 +257,10 @@ impl Session {
         change.continuity = (self.counters.opens > 1 || self.restored).then(|| self.continuity());
         change.subprotocol = subprotocol;
         change.extensions = extensions;
+        if !self.options.transports.is_empty() {
+            change.transport = Some(self.protocol().as_str().to_owned());
+            self.ladder.opened(ctx.now.boot);
+        }
         self.tell_state(ctx, change);
         for payload in self.options.greeting.clone() {
             self.transmit_foreign(ctx, payload);
@@ -282,11 +292,12 @@ impl Session {
 
     /// The link is gone, or never came to be.
     pub(super) fn lost(&mut self, ctx: &mut Context, end: LinkEnd) {
+        let was_dialing = matches!(self.link, Link::Dialing(_));
         let was_stable = self.leave_link(ctx);
         if was_stable {
             self.backoff.reset();
         }
-        let class = match (end.status, end.code) {
+        let mut class = match (end.status, end.code) {
             (Some(status), _) => policy::status_class(&self.options, status),
             (None, Some(code)) => policy::close_class(&self.options, code),
             // An address that may not be dialled will not be allowed by trying again.
@@ -307,6 +318,15 @@ impl Session {
         change.status = end.status;
         change.reason = end.reason.filter(|reason| !reason.is_empty());
         change.error = end.error;
+        if was_dialing && self.options.transports.len() > 1 && class != CloseClass::Auth {
+            if self.ladder.failed(self.options.transports.len()) {
+                self.tell_state(ctx, change);
+                self.settle_lost(ctx, end.taken);
+                return self.dial_in_turn(ctx, true);
+            }
+            // What this transport will never do, another may.
+            class = CloseClass::Retry;
+        }
         match class {
             CloseClass::Auth => return self.refused(ctx, change, end.taken),
             CloseClass::Stop => self.link = Link::Failed,
@@ -362,6 +382,7 @@ impl Session {
         }
         self.link = Link::Paused;
         self.dialect = Dialect::Plain;
+        self.ladder.left();
         self.subscriptions.link_lost();
         was_stable
     }
@@ -517,11 +538,16 @@ impl Session {
         let before = self.dial_key();
         let had_no_url = self.url.is_none();
         if let Some(url) = url {
-            self.memory = Memory::default();
+            if self.url.as_ref() != Some(&url) {
+                self.memory = Memory::default();
+            }
             self.url = Some(url);
         }
         if let Some(options) = options {
             // What a session survives is settled when it is made.
+            if options.transports != self.options.transports {
+                self.ladder = Ladder::default();
+            }
             self.options = Options {
                 durability: self.options.durability,
                 ..options
@@ -559,8 +585,9 @@ impl Session {
     /// The machine slept: ask at once, trust nothing.
     pub(crate) fn woke(&mut self, ctx: &mut Context) {
         let boot = ctx.now.boot;
+        let has_pings = self.protocol() == Protocol::WebSocket;
         match &mut self.link {
-            Link::Up(_) | Link::Dialing(_) if self.options.protocol != Protocol::WebSocket => {
+            Link::Up(_) | Link::Dialing(_) if !has_pings => {
                 // Nothing can be asked on a stream that only the other side writes.
                 self.give_up(ctx, Code::LinkLost, "the machine slept");
                 if let Link::Waiting(until) = &mut self.link {
@@ -603,10 +630,24 @@ impl Session {
                 } else {
                     self.ask_when_due(ctx);
                     self.break_silence(ctx);
+                    self.look_for_better(ctx);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Leaves a transport that works to try the best one once, when it is time and nothing is under way.
+    fn look_for_better(&mut self, ctx: &mut Context) {
+        if self.ladder.look_at().is_none_or(|at| ctx.now.boot < at) || self.link.connection().is_none() {
+            return;
+        }
+        if self.outbox.len() > 0 || !self.requests.is_empty() {
+            return self.ladder.postpone(ctx.now.boot);
+        }
+        self.ladder.look_up();
+        self.pause_link(ctx, 1000);
+        self.dial_in_turn(ctx, true);
     }
 
     fn beat(&mut self, ctx: &mut Context) {
@@ -618,7 +659,7 @@ impl Session {
             let message = message.clone();
             return self.transmit_foreign(ctx, message);
         }
-        if self.options.protocol != Protocol::WebSocket {
+        if self.protocol() != Protocol::WebSocket {
             return;
         }
         if let Some(connection) = self.link.up() {
@@ -654,7 +695,8 @@ impl Session {
                 let ready = connection.ready_by.map(|at| (at, "ready"));
                 let ask = self.asks_at().map(|at| (at, "poll"));
                 let silence = self.silence_ends().map(|at| (at, "silence"));
-                [beat, ready, ask, silence]
+                let look = self.ladder.look_at().map(|at| (at, "transport"));
+                [beat, ready, ask, silence, look]
                     .into_iter()
                     .flatten()
                     .min_by_key(|(at, _)| *at)

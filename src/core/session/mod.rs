@@ -17,7 +17,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::wire::message::{Filtered, SessionReport, Totals};
-use crate::wire::options::Options;
+use crate::wire::options::{Options, Protocol};
 use crate::wire::record::{Body, Name, State, StateChange};
 
 use super::backoff::Backoff;
@@ -26,6 +26,7 @@ use super::context::{Context, SessionKey};
 use super::dialect::{Dialect, Memory};
 use super::io::Now;
 use super::journal::JournalId;
+use super::ladder::Ladder;
 use super::link::{Link, RoundTrips};
 use super::log::{ClientId, Log};
 use super::outbox::Outbox;
@@ -57,6 +58,8 @@ pub(crate) struct Session {
     last_client: u32,
     link: Link,
     backoff: Backoff,
+    /// Which of its transports it is on.
+    ladder: Ladder,
     /// What the present dial speaks.
     dialect: Dialect,
     /// What the server said that outlives dials.
@@ -155,6 +158,7 @@ impl Session {
             last_client: 0,
             link: Link::Paused,
             backoff: Backoff::default(),
+            ladder: Ladder::default(),
             dialect: Dialect::Plain,
             memory: Memory::default(),
             credentials: Credentials::default(),
@@ -178,6 +182,19 @@ impl Session {
     /// Payload bytes it may hold beside its extension's other sessions.
     fn share(&self, ctx: &Context) -> usize {
         ctx.rules.of(&self.owner.origin).bytes.saturating_sub(ctx.others)
+    }
+
+    /// What the server speaks, on the transport that is dialled now.
+    const fn protocol(&self) -> Protocol {
+        match self
+            .options
+            .transports
+            .as_slice()
+            .split_at_checked(self.ladder.rung())
+        {
+            Some((_, [protocol, ..])) => *protocol,
+            _ => self.options.protocol,
+        }
     }
 
     /// The link's state.

@@ -281,7 +281,9 @@ impl Session {
 
     /// Transmits what is no message of the outbox: greeting, subscription, beat.
     pub(super) fn transmit_foreign(&mut self, ctx: &mut Context, payload: Payload) {
-        if let Some(connection) = self.link.connection() {
+        if let Some(connection) = self.link.connection()
+            && !self.is_deaf()
+        {
             let dial = connection.dial;
             self.outbox.count_foreign(payload.len());
             if self.is_socketio() {
@@ -298,7 +300,7 @@ impl Session {
         let Some(connection) = self.link.connection() else {
             return;
         };
-        if !connection.ready {
+        if !connection.ready || self.is_deaf() {
             return;
         }
         let dial = connection.dial;
@@ -329,7 +331,7 @@ impl Session {
 
     /// Whether a ping can prove what was written before it.
     fn has_pings(&self) -> bool {
-        self.options.heartbeat.is_some() && self.options.protocol == Protocol::WebSocket
+        self.options.heartbeat.is_some() && self.protocol() == Protocol::WebSocket
     }
 
     /// Sends a proving ping if one is wanted and due.

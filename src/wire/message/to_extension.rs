@@ -593,6 +593,9 @@ fn encode_record(out: &mut Vec<u8>, session: &str, record: &Record, redelivered:
             if let Some(namespace) = &change.namespace {
                 object.text("namespace", namespace);
             }
+            if let Some(transport) = &change.transport {
+                object.text("transport", transport);
+            }
         }
         Body::Outcome(report) => {
             object

@@ -280,3 +280,52 @@ fn a_machine_that_slept_asks_anew() {
             .contains(&("Last-Event-ID".to_owned(), "9".to_owned()))
     );
 }
+
+#[test]
+fn the_next_transport_is_tried_after_two_failures_and_the_best_again_after_a_while() {
+    let (mut stage, dial) = opened(json!({"transports":["websocket","sse"],
+        "urls":{"sse":"http://127.0.0.1:2/events"},"heartbeat":false}));
+    stage.says(
+        PORT,
+        json!({"type":"send","session":"s","id":"m","text":"for a better day"}),
+    );
+    stage.hears(PORT);
+    stage.link_ends(
+        dial,
+        LinkEnd {
+            status: Some(404),
+            ..LinkEnd::default()
+        },
+    );
+    assert_eq!(
+        stage.hears_state()["state"],
+        "waiting",
+        "no status of one transport is final"
+    );
+    stage.passes(Duration::from_secs(1));
+    let dial = stage.dials();
+    stage.link_ends(dial, LinkEnd::default());
+    let dial = stage.dials();
+    assert_eq!(stage.fetches().url.path(), "/events");
+    stage.is_answered(dial, 200, STREAM, "");
+    let open = std::iter::from_fn(|| Some(stage.hears_state()))
+        .find(|state| state["state"] == "open")
+        .unwrap();
+    assert_eq!(open["transport"], "sse");
+    assert!(stage.asked.is_empty(), "what cannot be posted waits");
+    stage.says(PORT, json!({"type":"cancel","session":"s","id":"m"}));
+    stage.passes(Duration::from_secs(300));
+    assert!(
+        matches!(stage.asked.pop_front(), Some(Output::HangUp { .. })),
+        "never two at once"
+    );
+    let dial = stage.dials();
+    assert!(stage.asked.is_empty());
+    stage.link_ends(dial, LinkEnd::default());
+    stage.dials();
+    assert_eq!(
+        stage.fetches().url.path(),
+        "/events",
+        "what worked comes back at once"
+    );
+}

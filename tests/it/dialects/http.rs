@@ -135,3 +135,19 @@ fn what_is_no_event_stream_is_told_clearly() {
     host.send(&json!({"type":"reconnect","session":"s"}));
     assert_eq!(state(&mut host, "closed")["status"], 204);
 }
+
+#[test]
+fn a_server_without_a_websocket_is_heard_by_its_stream() {
+    let Some((_scratch, mut host, mut server)) = world() else {
+        return;
+    };
+    server.tell(
+        json!({"on":"/events","stream":true,"headers":{"content-type":"text/event-stream"},
+        "body":"data: heard\n\n"}),
+    );
+    let options = json!({"transports":["websocket","sse","poll"],"reconnect":{"minDelay":5},
+        "urls":{"sse":server.url("/events"),"poll":server.url("/tasks")}});
+    open(&mut host, server.url("/socket"), options);
+    assert_eq!(host.expect("message")["text"], "heard");
+    assert_eq!(state(&mut host, "open")["transport"], "sse");
+}
