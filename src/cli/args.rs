@@ -84,6 +84,9 @@ pub(crate) struct Install {
 
 #[derive(Debug, Args)]
 pub(crate) struct Uninstall {
+    /// Every host name that was registered, whatever it is
+    #[arg(long, conflicts_with_all = ["name", "browsers", "user_data_dir", "json"])]
+    pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) registration: Registration,
 }

@@ -8,6 +8,7 @@ use installer::browsers::{BROWSERS, Browser, Scope};
 use installer::error::InstallError;
 use installer::manifest::{ExtensionId, HostName};
 use installer::plan::{self, Change, Choice, Own, Plan, Planned, Step};
+use installer::receipt::{self, Receipt};
 use installer::surroundings::Surroundings;
 use serde::Serialize;
 
@@ -36,8 +37,37 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
 /// Takes registrations back.
 pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
     let (here, own, choice) = prepare(&args.registration)?;
-    let mut plan = plan::uninstall(&here, &own, &choice).map_err(|problem| advise(&problem))?;
-    let receipt = own.state.join(installer::receipt::FILE);
+    if !args.all {
+        return uninstall_one(&here, &own, &choice, &args.registration);
+    }
+    let receipt = Receipt::read(&own.state).map_err(|problem| advise(&problem))?;
+    let made = receipt.manifests.iter().map(|made| &made.name);
+    let keys = receipt.keys.iter().map(|made| &made.name);
+    let mut names: Vec<&String> = made.chain(keys).collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() {
+        // What an install without a receipt has left has the usual name.
+        return uninstall_one(&here, &own, &choice, &args.registration);
+    }
+    for name in names {
+        let one = Choice {
+            name: HostName::parse(name).map_err(|problem| advise(&problem))?,
+            ..choice.clone()
+        };
+        uninstall_one(&here, &own, &one, &args.registration)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn uninstall_one(
+    here: &Surroundings,
+    own: &Own,
+    choice: &Choice,
+    args: &Registration,
+) -> Result<Exit, Failure> {
+    let mut plan = plan::uninstall(here, own, choice).map_err(|problem| advise(&problem))?;
+    let receipt = own.state.join(receipt::FILE);
     let is_last = plan.steps.contains(&Step::RemoveFile { path: receipt });
     // The broker's own, which install has not made.
     let kept = ["logs", "journal"].map(|folder| own.state.join(folder));
@@ -45,7 +75,7 @@ pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
         let state = own.state.display();
         plan.notes.push(format!("logs and kept sessions stay in {state}"));
     }
-    carry_out("uninstall", &args.registration, &plan)
+    carry_out("uninstall", args, &plan)
 }
 
 fn prepare(args: &Registration) -> Result<(Surroundings, Own, Choice), Failure> {

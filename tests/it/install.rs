@@ -200,14 +200,14 @@ fn each_browser_has_its_place() {
     ] {
         let home = Home::new();
         let ids = ["--extension", ID, "--extension", "a@b", "--browser", browser];
-        home.done(&[&["install"], &ids[..]].concat());
-        assert!(
-            manifests(&home).contains(&home.path(&folder).join(NAME)),
-            "{browser}: {:#?}",
-            manifests(&home)
-        );
-        home.done(&["uninstall", "--browser", browser]);
-        assert!(home.tree().is_empty(), "{browser}: {:#?}", home.tree());
+        let text = home.done(&[&["install", "--dry-run", "--json"], &ids[..]].concat());
+        let document: Value = serde_json::from_str(&text).unwrap();
+        let planned = document["manifests"].as_array().unwrap();
+        let expected = home.path(&folder).join(NAME);
+        let is_planned = planned
+            .iter()
+            .any(|one| one["path"] == expected.to_str().unwrap());
+        assert!(is_planned, "{browser}: {planned:#?}");
     }
 }
 
@@ -226,7 +226,6 @@ fn a_registration_for_all_users_is_open_to_all_and_leaves_nothing_behind() {
         assert!(output.status.success(), "{args:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    fs::create_dir(&root).unwrap();
     let shown = everywhere(&["install", "--system", "--extension", ID, "--extension", "a@b"]);
     assert_eq!(home.tree(), before, "nothing of this user's is touched");
     for folder in [
@@ -243,7 +242,7 @@ fn a_registration_for_all_users_is_open_to_all_and_leaves_nothing_behind() {
             json(&path)["path"],
             root.join("opt/longwire/bin/longwire").to_str().unwrap()
         );
-        for above in path.ancestors().take_while(|above| *above != root) {
+        for above in path.ancestors().take_while(|above| *above != home.folder.path()) {
             let mode = above.metadata().unwrap().permissions().mode() & 0o7777;
             assert_eq!(
                 mode,
@@ -254,7 +253,23 @@ fn a_registration_for_all_users_is_open_to_all_and_leaves_nothing_behind() {
         }
     }
     everywhere(&["uninstall", "--system"]);
-    assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+    assert!(!root.exists(), "folders above all manifests go, too");
+}
+
+#[test]
+fn every_name_can_be_taken_back_at_once() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let before = home.tree();
+    for name in ["com.longwire.bridge", "com.semantest.bridge"] {
+        home.done(&["install", "--extension", ID, "--name", name]);
+    }
+    home.done(&["uninstall"]);
+    let other = home.path(".config/chromium/NativeMessagingHosts/com.semantest.bridge.json");
+    assert!(other.exists(), "one name does not touch another");
+    home.done(&["install", "--extension", ID]);
+    home.done(&["uninstall", "--all"]);
+    assert_eq!(home.tree(), before);
+    home.done(&["uninstall", "--all"]);
 }
 
 #[test]

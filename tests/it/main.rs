@@ -17,6 +17,7 @@ mod hub;
 mod install;
 mod journal;
 mod layers;
+mod package;
 mod properties;
 #[cfg(target_os = "linux")]
 mod road;

@@ -138,7 +138,9 @@ pub fn install(
         // The state folder may have been planned as the parent of the program's.
         let own_folder =
             |step: &Step| matches!(step, Step::MakeFolder { path, .. } if own.state.starts_with(path));
-        let (outer, rest): (Vec<_>, Vec<_>) = steps.into_iter().chain(home).partition(own_folder);
+        let (mut outer, rest): (Vec<_>, Vec<_>) = steps.into_iter().chain(home).partition(own_folder);
+        // One may have been planned on the way to a manifest: each lies in the one before.
+        outer.sort_by_key(depth);
         steps = outer;
         steps.push(Step::WriteFile { path, text });
         steps.extend(rest);
@@ -186,6 +188,14 @@ fn record_key(receipt: &mut Receipt, name: &HostName, target: &Target, key: &str
             browsers: target.browsers.clone(),
             before: current.filter(|value| Path::new(value) != target.path),
         }),
+    }
+}
+
+/// How deep a folder lies that is to be made.
+fn depth(step: &Step) -> usize {
+    match step {
+        Step::MakeFolder { path, .. } => path.components().count(),
+        _ => 0,
     }
 }
 

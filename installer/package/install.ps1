@@ -1,0 +1,83 @@
+# Installs Longwire from the unpacked archive that this file lies in. It uses no network and needs no administrator.
+#
+#   .\install.ps1                          the program to %LOCALAPPDATA%\Programs\Longwire
+#   .\install.ps1 -Extension id1, id2      registers these extensions, too, after asking
+#   .\install.ps1 -Yes                     does not ask
+#   .\install.ps1 -Uninstall               takes back the registrations and removes the program
+#Requires -Version 5.1
+[CmdletBinding()]
+param(
+    [ValidatePattern('^([a-p]{32}|[A-Za-z0-9._-]*@[A-Za-z0-9._-]+|\{[0-9A-Fa-f-]{36}\})$')]
+    [string[]] $Extension = @(),
+    [string] $Prefix = (Join-Path $env:LOCALAPPDATA 'Programs\Longwire'),
+    [switch] $Yes,
+    [switch] $Uninstall
+)
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+
+$program = Join-Path $Prefix 'longwire.exe'
+$source = Join-Path $PSScriptRoot 'longwire.exe'
+
+# Yes only if somebody says so.
+function Confirm-Step([string] $Question) {
+    if ($Yes) { return $true }
+    return (Read-Host "$Question [y/N]") -match '^[yY]'
+}
+
+# Runs the program; its failure is ours.
+function Invoke-Longwire([string[]] $Arguments) {
+    & $program @Arguments
+    if ($LASTEXITCODE -ne 0) { throw "longwire $($Arguments[0]) failed with exit code $LASTEXITCODE" }
+}
+
+function Get-UserPath {
+    $parts = [Environment]::GetEnvironmentVariable('Path', 'User')
+    if ($null -eq $parts) { return @() }
+    return @($parts -split ';' | Where-Object { $_ })
+}
+
+if ($Uninstall) {
+    if (-not (Test-Path -LiteralPath $program)) { throw "there is no $program; say where with -Prefix" }
+    & $program stop
+    Invoke-Longwire @('uninstall', '--all')
+    Remove-Item -LiteralPath $program -Force
+    if (-not (Get-ChildItem -LiteralPath $Prefix -Force)) { Remove-Item -LiteralPath $Prefix }
+    $rest = Get-UserPath | Where-Object { $_ -ne $Prefix }
+    [Environment]::SetEnvironmentVariable('Path', ($rest -join ';'), 'User')
+    Write-Output "removed $program"
+    return
+}
+
+if (-not (Test-Path -LiteralPath $source)) { throw "there is no longwire.exe beside $PSCommandPath; unpack the whole archive" }
+New-Item -ItemType Directory -Force -Path $Prefix | Out-Null
+$new = "$program.new"
+Copy-Item -LiteralPath $source -Destination $new -Force
+# What was unpacked from a download is marked; the user has just said that it is wanted.
+Unblock-File -LiteralPath $new
+if (Test-Path -LiteralPath $program) {
+    # A running program cannot be replaced, but it can be moved.
+    $old = "$program.$([Guid]::NewGuid().ToString('N')).old"
+    Move-Item -LiteralPath $program -Destination $old
+}
+Move-Item -LiteralPath $new -Destination $program
+Get-ChildItem -Path "$program.*.old" | ForEach-Object { Remove-Item -LiteralPath $_.FullName -ErrorAction SilentlyContinue }
+Write-Output "installed $program ($(& $program --version))"
+
+if ((Get-UserPath) -notcontains $Prefix -and (Confirm-Step "Add $Prefix to your PATH?")) {
+    [Environment]::SetEnvironmentVariable('Path', ((@(Get-UserPath) + $Prefix) -join ';'), 'User')
+}
+
+if ($Extension.Count -eq 0) {
+    Write-Output "Nothing is registered with any browser yet. To do that: & '$program' install --extension ID"
+    return
+}
+$arguments = @('install')
+foreach ($id in $Extension) { $arguments += @('--extension', $id) }
+Invoke-Longwire ($arguments + '--dry-run')
+if (Confirm-Step 'Register as shown?') {
+    Invoke-Longwire $arguments
+}
+else {
+    Write-Output "Nothing was registered. To do it later: & '$program' $($arguments -join ' ')"
+}

@@ -1,0 +1,165 @@
+//! The packages: what lies in them, and that their installer registers nothing unasked.
+//!
+//! `scripts/release --try` installs them for real; that needs root and is not for every check.
+
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::support::program;
+
+const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
+
+fn source(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn said(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_script_can_be_parsed() {
+    let scripts = [
+        "install.sh",
+        "try",
+        "deb/config",
+        "deb/postinst",
+        "deb/prerm",
+        "deb/postrm",
+    ];
+    for script in scripts.map(|name| source("installer/package").join(name)) {
+        let text = fs::read_to_string(&script).unwrap();
+        let shell = if text.starts_with("#!/bin/sh\n") {
+            "sh"
+        } else {
+            "bash"
+        };
+        said(Command::new(shell).arg("-n").arg(&script));
+    }
+    said(Command::new("bash").arg("-n").arg(source("scripts/release")));
+}
+
+#[test]
+fn packages_hold_what_they_should_and_register_nothing_unasked() {
+    if Command::new("dpkg-deb").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "dpkg-deb is missing");
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let into = scratch.path().join("packages");
+    said(
+        Command::new(source("scripts/release"))
+            .args(["--quick", "--program"])
+            .arg(program())
+            .arg("--into")
+            .arg(&into)
+            .current_dir(scratch.path()),
+    );
+    let built: Vec<PathBuf> = fs::read_dir(&into)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let ending = |end: &str| {
+        let found = built.iter().find(|path| path.to_str().unwrap().ends_with(end));
+        found.unwrap_or_else(|| panic!("no {end} in {built:?}"))
+    };
+
+    let deb = ending(".deb");
+    let control = said(Command::new("dpkg-deb").arg("-f").arg(deb));
+    assert!(
+        control.contains(&format!("Version: {}\n", env!("CARGO_PKG_VERSION"))),
+        "{control}"
+    );
+    assert!(control.contains("Depends: libc6 (>= "));
+    let listed = said(Command::new("dpkg-deb").arg("-c").arg(deb));
+    for line in listed.lines() {
+        assert!(line.contains(" root/root "), "{line}");
+        assert!(
+            line.starts_with("drwxr-xr-x") || line.starts_with("-rw"),
+            "{line}"
+        );
+        assert!(
+            !line[..10].ends_with("w-") && !line[..10].ends_with("wx"),
+            "open to all: {line}"
+        );
+    }
+    for path in ["./usr/bin/longwire", "./usr/share/doc/longwire/copyright"] {
+        assert!(
+            listed.lines().any(|line| line.ends_with(path)),
+            "{path} in {listed}"
+        );
+    }
+
+    said(
+        Command::new("tar")
+            .arg("-xzf")
+            .arg(
+                built
+                    .iter()
+                    .find(|path| path.to_str().unwrap().contains("-linux-"))
+                    .unwrap(),
+            )
+            .arg("-C")
+            .arg(scratch.path()),
+    );
+    let unpacked = fs::read_dir(scratch.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.join("install.sh").exists())
+        .unwrap();
+    install_and_remove(scratch.path(), &unpacked);
+}
+
+fn install_and_remove(scratch: &Path, unpacked: &Path) {
+    let (home, root) = (scratch.join("a home"), scratch.join("root"));
+    fs::create_dir_all(home.join(".config/chromium")).unwrap();
+    let script = |args: &[&str]| -> Output {
+        Command::new(unpacked.join("install.sh"))
+            .args(args)
+            .arg("--prefix")
+            .arg(home.join("prefix"))
+            .env_clear()
+            .env("HOME", &home)
+            .env("PATH", "/usr/bin:/bin")
+            .env("XDG_RUNTIME_DIR", scratch)
+            // As root it registers for all users.
+            .env("LONGWIRE_ROOT", &root)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    };
+    let manifests = || {
+        let found = said(
+            Command::new("find")
+                .args([&home, scratch])
+                .args(["-name", "com.longwire.bridge.json"]),
+        );
+        found.lines().count()
+    };
+    let installed = home.join("prefix/bin/longwire");
+    let without_ids = script(&[]);
+    assert!(
+        without_ids.status.success() && installed.exists(),
+        "{without_ids:?}"
+    );
+    let unanswered = script(&["--extension", ID]);
+    assert!(unanswered.status.success(), "{unanswered:?}");
+    assert!(
+        String::from_utf8(unanswered.stdout)
+            .unwrap()
+            .contains("Nothing was registered")
+    );
+    assert_eq!(manifests(), 0);
+    let wrong = script(&["--extension", "a b"]);
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    let agreed = script(&["--extension", ID, "--yes"]);
+    assert!(agreed.status.success() && manifests() > 0, "{agreed:?}");
+    let removed = script(&["--uninstall"]);
+    assert!(removed.status.success() && manifests() == 0, "{removed:?}");
+    assert!(!installed.exists());
+}
