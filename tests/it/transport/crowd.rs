@@ -106,6 +106,16 @@ fn ten_thousand_clients_do_not_come_back_at_once() {
             peak(&naive),
             back(&naive),
         );
+        for (who, dials) in [("ours", &ours), ("naive", &naive)] {
+            let second = |second: u128| {
+                dials
+                    .range(second * 10..second * 10 + 10)
+                    .map(|(_, count)| count)
+                    .sum::<u64>()
+            };
+            let seconds: Vec<String> = (0..40).map(|n| second(n).to_string()).collect();
+            println!("{who} by second: {}", seconds.join(" "));
+        }
         assert_eq!(after(&naive).values().sum::<u64>(), CLIENTS);
         assert!(
             peak(&after(&ours)) <= most,

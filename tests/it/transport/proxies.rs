@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use longwire::core::io::{LinkEnd, ProxyChoice, Target};
-use longwire::transport::{NetworkSettings, ProxySettings};
+use longwire::transport::{NetworkSettings, ProxyCredentials, ProxySettings};
 use longwire::wire::code::Code;
 use longwire::wire::payload::Payload;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -423,6 +423,17 @@ async fn with_credentials(scheme: &str, port: u16, server: &Server) {
         &url,
     )))
     .await;
+    // The settings know them too, so that no URL has to.
+    let settings = NetworkSettings {
+        proxy_credentials: vec![ProxyCredentials {
+            place: format!("127.0.0.1:{port}"),
+            user: "user".to_owned(),
+            password: "pass".to_owned(),
+        }],
+        ..NetworkSettings::default()
+    };
+    let target = through(format!("{scheme}://127.0.0.1:{port}"), &url);
+    echoes(Line::dial_by(settings, target, 64)).await;
     for credentials in ["", "user:canary@"] {
         let end = failure(through(format!("{scheme}://{credentials}127.0.0.1:{port}"), &url)).await;
         assert_eq!(end.error.unwrap().code, Code::Proxy, "{scheme} `{credentials}`");

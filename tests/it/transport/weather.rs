@@ -164,7 +164,7 @@ const MESSAGES: usize = 40;
 
 /// One session under one kind of weather. Prints its row of the table.
 #[expect(clippy::print_stdout, reason = "the table of the documentation is made of it")]
-fn row(name: &str, fault: impl FnOnce(&Weather, &Server)) {
+fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Weather, &Server)) {
     let (server, scratch) = (server(), Scratch::new());
     let weather = Weather::before(server.port);
     let mut host = HostProcess::chromium(&scratch);
@@ -172,7 +172,7 @@ fn row(name: &str, fault: impl FnOnce(&Weather, &Server)) {
     let url = format!("ws://127.0.0.1:{}/", weather.port);
     host.send(
         &json!({"type": "open", "id": "o", "session": "s", "url": url, "options": {
-            "heartbeat": {"interval": 1000, "timeout": 500}, "connectTimeout": 1000,
+            "heartbeat": {"interval": 1000, "timeout": 500}, "connectTimeout": 1000, "reconnect": {"maxDelay": 2000},
         }}),
     );
     let is_state = |frame: &Value, state: &str| frame["type"] == "state" && frame["state"] == state;
@@ -182,10 +182,12 @@ fn row(name: &str, fault: impl FnOnce(&Weather, &Server)) {
     let begun = Instant::now();
     fault(&weather, &server);
     for n in 0..MESSAGES {
-        host.send(&json!({"type": "send", "session": "s", "id": format!("m{n}"), "text": format!("m{n}"), "receipt": true}));
+        host.send(&json!({"type": "send", "session": "s", "id": format!("m{n}"), "text": format!("m{n}"), "receipt": true, "ifLost": if_lost}));
     }
     let lost = host.find("waiting", |frame| is_state(frame, "waiting"));
     let noticed = begun.elapsed();
+    // Not a wait for something to happen: this is how long the fault lasts.
+    std::thread::sleep(lasts.saturating_sub(begun.elapsed()));
     weather.turns(Sky::Clear);
     let healed = Instant::now();
     let back = host.find("open again", |frame| is_state(frame, "open"));
@@ -215,7 +217,14 @@ fn row(name: &str, fault: impl FnOnce(&Weather, &Server)) {
     let mut once = heard.clone();
     once.sort();
     once.dedup();
-    assert_eq!(once.len(), heard.len(), "nothing is sent twice: {heard:?}");
+    match if_lost {
+        "resend" => assert_eq!(
+            once.len(),
+            MESSAGES,
+            "everything arrives, some of it perhaps twice"
+        ),
+        _ => assert_eq!(once.len(), heard.len(), "nothing is sent twice: {heard:?}"),
+    }
     println!(
         "| {name} | {} | {:.2} s | {:.2} s | {} sent, {} told as `unknown`, 0 lost in silence |",
         lost["error"]["code"]
@@ -230,28 +239,84 @@ fn row(name: &str, fault: impl FnOnce(&Weather, &Server)) {
 
 #[test]
 fn a_server_that_restarts_in_order() {
-    row("the server closes with 1012", |_, server| {
-        server.closing.send(1012).unwrap()
-    });
+    row(
+        "the server closes everybody with 1012",
+        Duration::ZERO,
+        "report",
+        |_, server| {
+            server.closing.send(1012).unwrap();
+        },
+    );
 }
 
 #[test]
 fn a_server_that_ends_the_connection() {
-    row("the server's process ends (FIN)", |weather, _| {
-        weather.turns(Sky::Ending)
-    });
+    row(
+        "the server's process ends (FIN)",
+        Duration::ZERO,
+        "report",
+        |weather, _| {
+            weather.turns(Sky::Ending);
+        },
+    );
 }
 
 #[test]
 fn a_connection_that_is_reset() {
-    row("a firewall resets the connection (RST)", |weather, _| {
-        weather.turns(Sky::Stormy)
-    });
+    row(
+        "something on the way resets the connection (RST)",
+        Duration::ZERO,
+        "report",
+        |weather, _| {
+            weather.turns(Sky::Stormy);
+        },
+    );
+}
+
+#[test]
+fn a_server_that_is_away_for_a_while() {
+    row(
+        "the server hangs up on everybody for 3 s",
+        Duration::from_secs(3),
+        "report",
+        |weather, _| {
+            weather.turns(Sky::Stormy);
+        },
+    );
 }
 
 #[test]
 fn a_link_that_is_half_open() {
-    row("nothing comes through any more", |weather, _| {
-        weather.turns(Sky::Frozen)
-    });
+    row(
+        "nothing comes through any more, both ends keep the connection",
+        Duration::ZERO,
+        "report",
+        |weather, _| {
+            weather.turns(Sky::Frozen);
+        },
+    );
+}
+
+#[test]
+fn a_server_that_hangs_in_the_handshake_too() {
+    row(
+        "the same for 4 s: dials hang as well",
+        Duration::from_secs(4),
+        "report",
+        |weather, _| {
+            weather.turns(Sky::Frozen);
+        },
+    );
+}
+
+#[test]
+fn messages_that_are_to_be_sent_again_all_arrive() {
+    row(
+        "the same, and every message with `ifLost: \"resend\"`",
+        Duration::ZERO,
+        "resend",
+        |weather, _| {
+            weather.turns(Sky::Frozen);
+        },
+    );
 }
