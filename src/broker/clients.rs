@@ -19,6 +19,7 @@ use crate::wire::message::{BrokerFrame, ClientFrame, ErrorFrame, Refusal};
 use crate::wire::part::Joiner;
 use crate::wire::preamble::{self, Kind, Preamble};
 use crate::wire::record::{ErrorInfo, Name};
+use crate::wire::version;
 
 use super::server::WakeUp;
 
@@ -61,6 +62,8 @@ pub(super) enum Heard {
     Refused(Refusal),
     /// The command line asks the broker to leave.
     Stop(Name),
+    /// A newer version asks the broker to make room.
+    Retire(Name),
     /// The command line asks the broker to read its settings again.
     Reload(Name),
 }
@@ -69,8 +72,8 @@ pub(super) enum Heard {
 pub(super) async fn serve(port: PortId, stream: Stream, wake: mpsc::Sender<WakeUp>) {
     let (mut input, mut output) = split(stream);
     let mut frames = Frames::new(FROM_BROWSER);
-    let caller = match timeout(GREETING, greeting(&mut input, &mut frames)).await {
-        Ok(Ok(caller)) => caller,
+    let (caller, version) = match timeout(GREETING, greeting(&mut input, &mut frames)).await {
+        Ok(Ok(said)) => said,
         Ok(Err(problem)) => {
             tracing::warn!(port = port.0, problem, "a caller did not say who it is");
             turn_away(&mut output, problem).await;
@@ -97,6 +100,7 @@ pub(super) async fn serve(port: PortId, stream: Stream, wake: mpsc::Sender<WakeU
     tokio::spawn(write(port, output, buffers, wake.clone()));
     let mut ear = Ear {
         is_admin,
+        is_newer: version::is_newer(&version, version::own()),
         joiner: Joiner::default(),
         heard: Vec::new(),
     };
@@ -106,8 +110,8 @@ pub(super) async fn serve(port: PortId, stream: Stream, wake: mpsc::Sender<WakeU
     let _ = wake.send(WakeUp::Gone(port)).await;
 }
 
-/// Reads the first frame.
-async fn greeting(input: &mut ReadHalf, frames: &mut Frames) -> Result<Caller, &'static str> {
+/// Reads the first frame: who calls, and in which version.
+async fn greeting(input: &mut ReadHalf, frames: &mut Frames) -> Result<(Caller, String), &'static str> {
     let first = loop {
         match frames.take() {
             Some(Taken::Frame(frame)) if frame.len() <= preamble::LIMIT => break frame,
@@ -124,11 +128,12 @@ async fn greeting(input: &mut ReadHalf, frames: &mut Frames) -> Result<Caller, &
     };
     let preamble = Preamble::parse(&first).map_err(|_| "the first frame is no preamble")?;
     match (preamble.kind, preamble.origin) {
-        (Kind::Host, Some(origin)) => Ok(Caller::Extension {
-            origin: origin.into(),
-        }),
+        (Kind::Host, Some(origin)) => {
+            let origin = origin.into();
+            Ok((Caller::Extension { origin }, preamble.version))
+        }
         (Kind::Host, None) => Err("a host that serves nobody"),
-        (Kind::Admin, _) => Ok(Caller::Admin),
+        (Kind::Admin, _) => Ok((Caller::Admin, preamble.version)),
     }
 }
 
@@ -206,6 +211,8 @@ async fn write(
 /// Turns native frames into what was said: unpacks batches, joins parts.
 struct Ear {
     is_admin: bool,
+    /// The caller is of a newer version than this broker.
+    is_newer: bool,
     joiner: Joiner,
     heard: Vec<Heard>,
 }
@@ -253,7 +260,7 @@ impl Ear {
 
     fn frame(&mut self, json: &[u8]) {
         if self.is_admin
-            && let Some(heard) = order(json)
+            && let Some(heard) = order(json, self.is_newer)
         {
             self.heard.push(heard);
             return;
@@ -274,8 +281,8 @@ impl Ear {
     }
 }
 
-/// A `stop` or `reload`, which only the command line may say.
-fn order(json: &[u8]) -> Option<Heard> {
+/// A `stop`, `retire` or `reload`, which only the command line and newer versions may say.
+fn order(json: &[u8], is_newer: bool) -> Option<Heard> {
     #[derive(serde::Deserialize)]
     struct Order {
         #[serde(rename = "type")]
@@ -286,6 +293,15 @@ fn order(json: &[u8]) -> Option<Heard> {
     match order.kind.as_str() {
         _ if order.id.len() > 128 => None,
         "stop" => Some(Heard::Stop(order.id)),
+        "retire" if is_newer => Some(Heard::Retire(order.id)),
+        "retire" => Some(Heard::Refused(Refusal {
+            error: ErrorInfo::new(
+                Code::Unsupported,
+                format!("this broker is not older: {}", version::own()),
+            ),
+            id: Some(order.id),
+            session: None,
+        })),
         "reload" => Some(Heard::Reload(order.id)),
         _ => None,
     }
@@ -308,6 +324,7 @@ mod tests {
     fn ear(is_admin: bool) -> Ear {
         Ear {
             is_admin,
+            is_newer: false,
             joiner: Joiner::default(),
             heard: Vec::new(),
         }
@@ -320,6 +337,7 @@ mod tests {
                 Heard::Frame(frame) => frame.id().map_or_else(|| "-".to_owned(), ToString::to_string),
                 Heard::Refused(refusal) => refusal.error.code.to_string(),
                 Heard::Stop(id) => format!("stop {id}"),
+                Heard::Retire(id) => format!("retire {id}"),
                 Heard::Reload(id) => format!("reload {id}"),
             })
             .collect()
@@ -347,6 +365,19 @@ mod tests {
             br#"{"type":"batch","frames":[{"type":"part","part":"p","index":1,"last":true,"data":"\"id\":\"3\"}"}]}"#,
         );
         assert_eq!(words(&ear.heard), ["3"]);
+    }
+
+    #[test]
+    fn only_a_newer_version_may_replace_the_broker() {
+        let json = br#"{"type":"retire","id":"1"}"#;
+        let (mut extension, mut same, mut newer) = (ear(false), ear(true), ear(true));
+        (extension.is_newer, newer.is_newer) = (true, true);
+        extension.native(json);
+        same.native(json);
+        newer.native(json);
+        assert_eq!(words(&extension.heard), ["unknown-type"]);
+        assert_eq!(words(&same.heard), ["unsupported"]);
+        assert_eq!(words(&newer.heard), ["retire 1"]);
     }
 
     #[test]

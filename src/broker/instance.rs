@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::local::{Endpoint, LocalError, connect};
+use crate::wire::version;
 
 /// What a detached broker reports on its standard output when it can be met.
 pub const READY: &str = "ready";
@@ -65,12 +66,25 @@ impl Claim {
             tokio::time::sleep(pause).await;
             waited += pause;
         }
+        state_version(endpoint);
         Ok(Self { lock, path })
     }
 
     /// Whether the file we hold is still the one that others would lock.
     pub fn is_in_place(&self) -> bool {
         same_file(&self.lock, &self.path)
+    }
+}
+
+/// Writes down which version has the place, for hosts that may be newer. Without the file nobody replaces this broker
+/// before it leaves by itself.
+fn state_version(endpoint: &Endpoint) {
+    let path = endpoint.broker_version();
+    let fresh = path.with_extension("version.new");
+    let written = fs::write(&fresh, version::own()).and_then(|()| fs::rename(&fresh, &path));
+    if let Err(problem) = written {
+        tracing::warn!(%problem, path = %path.display(), "cannot write down the broker's version");
+        let _ = fs::remove_file(&path);
     }
 }
 

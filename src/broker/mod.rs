@@ -64,7 +64,7 @@ async fn serve(paths: &Paths, endpoint: Endpoint, ready: impl FnOnce()) -> Resul
     let claim = Claim::take(&endpoint).await?;
     let settings = settings::load(paths)?;
     let config = HubConfig {
-        version: env!("CARGO_PKG_VERSION"),
+        version: crate::wire::version::own(),
         boot: format!("{:016x}", random()?),
         machine_boot: clock::machine_boot(),
         seed: random()?,

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::clock::Reading;
-use crate::core::hub::Hub;
+use crate::core::hub::{Hub, UPGRADE};
 use crate::core::io::{DialId, Input, LinkEvent, Now, Output, PortId};
 use crate::local::{Endpoint, LocalError};
 use crate::transport::credit;
@@ -178,7 +178,7 @@ impl Server {
 
     /// Works until nothing needs the broker any more, or it is asked to leave.
     pub(super) async fn run(mut self) {
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), endpoint = %self.endpoint, "broker is up");
+        tracing::info!(version = crate::wire::version::own(), endpoint = %self.endpoint, "broker is up");
         self.tell(Input::Rules(self.tuning.rules.clone()));
         self.drain();
         self.settle();
@@ -350,6 +350,10 @@ impl Server {
             Heard::Refused(refusal) => clients::answer(refusal),
             Heard::Stop(id) => {
                 self.leaving = Some("stop");
+                BrokerFrame::Ok { id }
+            }
+            Heard::Retire(id) => {
+                self.leaving = Some(UPGRADE);
                 BrokerFrame::Ok { id }
             }
             Heard::Reload(id) => match self.reload() {

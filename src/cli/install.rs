@@ -31,7 +31,33 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
         let note = "this is for root's own browsers; for yours leave out sudo, for everybody's add --system";
         plan.notes.push(note.to_owned());
     }
-    carry_out("install", &args.registration, &plan)
+    let exit = carry_out("install", &args.registration, &plan)?;
+    if !args.registration.dry_run {
+        let placed = plan.steps.iter().find_map(|step| match step {
+            Step::PlaceProgram { path, .. } => Some(path),
+            _ => None,
+        });
+        renew_broker(placed.unwrap_or(&own.program), args.registration.json);
+    }
+    Ok(exit)
+}
+
+/// Has an older broker that runs make room for this version. When that fails, the next host sees to it.
+fn renew_broker(program: &Path, quiet: bool) {
+    let renewed = super::block_on(async {
+        let renewed = crate::host::renew_broker(&super::paths()?, program).await;
+        renewed.map_err(Failure::new)
+    });
+    match renewed {
+        Ok(true) if !quiet => {
+            render::line("The older broker that was running has made room; its sessions live on.");
+        }
+        Ok(_) => {}
+        Err(failure) => render::note(&format!(
+            "the running broker was not replaced: {}",
+            failure.message
+        )),
+    }
 }
 
 /// Takes registrations back.

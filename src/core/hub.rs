@@ -58,6 +58,9 @@ pub const LIMITS: &[(&str, u64)] = &[
     ("name", 128),
 ];
 
+/// The reason for leaving with which every session is handed over to the broker that comes after.
+pub const UPGRADE: &str = "upgrade";
+
 /// What the hub is told once, at its birth.
 #[derive(Debug, Clone)]
 pub struct HubConfig {
@@ -557,7 +560,12 @@ impl Hub {
         for port in ports {
             self.ctx.say(port, BrokerFrame::Goaway { reason, after: 0 });
         }
-        self.each(|session, ctx| session.leave(ctx));
+        self.each(|session, ctx| session.leave(ctx, reason == UPGRADE));
+        for session in self.sessions.values() {
+            if let Some(journal) = session.journal() {
+                self.journals.insert(journal.clone(), session.key);
+            }
+        }
     }
 
     /// Lets `act` work on a session, then does what follows for the hub.

@@ -75,6 +75,9 @@ pub(crate) struct Meta {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
     pub(crate) age: u64,
+    /// It lives in memory: the journal carries it from one broker to the next, and goes then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) in_memory: bool,
 }
 
 /// An accepted message.

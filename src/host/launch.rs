@@ -1,7 +1,8 @@
 //! Finds the broker, or starts one.
 //!
 //! Race-free in tmux's order: connect; take the launch lock; connect again; start a broker, wait for its report,
-//! connect. Whoever does not get the lock tries to connect again. It knows no frames but the preamble.
+//! connect. Whoever does not get the lock tries to connect again. A broker of an older version is asked to leave first,
+//! by the holder of the lock; if it stays, it is the one to meet. It knows no frames but the preamble and that request.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -9,12 +10,15 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use crate::local::{Endpoint, LocalError, Stream, connect};
+use crate::local::{Endpoint, LocalError, Stream, connect, split};
 use crate::paths::{self, Paths, PathsError};
+use crate::wire::frame::{HEADER, framed};
+use crate::wire::preamble::{Kind, Preamble};
+use crate::wire::version;
 
 /// How long a broker may take from its start to its report.
 const START: Duration = Duration::from_secs(10);
@@ -22,8 +26,11 @@ const START: Duration = Duration::from_secs(10);
 /// Pause of a host that waits for another one to start the broker.
 const TURN: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(20));
 
+/// How long an older broker may take to leave: it hands its sessions over, and says good-bye.
+const LEAVE: Duration = Duration::from_secs(8);
+
 /// How long a host waits for another one to start the broker.
-const TURNS: Duration = Duration::from_secs(12);
+const TURNS: Duration = Duration::from_secs(20);
 
 /// The size above which the file of a broker's last words is begun anew.
 const LAST_WORDS: u64 = 256 << 10;
@@ -109,15 +116,18 @@ pub(super) async fn find(paths: &Paths, starting: impl AsyncFnOnce()) -> Result<
     let endpoint = Endpoint::of(paths)?;
     let mut waited = Duration::ZERO;
     let lock = loop {
-        match connect(&endpoint).await {
-            Ok(stream) => return Ok(stream),
-            Err(LocalError::Absent(_)) => {
-                if let Some(lock) = try_lock(&endpoint)? {
-                    break lock;
-                }
+        let wants_lock = if is_older(&endpoint) {
+            true
+        } else {
+            match connect(&endpoint).await {
+                Ok(stream) => return Ok(stream),
+                Err(LocalError::Absent(_)) => true,
+                Err(LocalError::Busy(_)) => false,
+                Err(error) => return Err(error.into()),
             }
-            Err(LocalError::Busy(_)) => {}
-            Err(error) => return Err(error.into()),
+        };
+        if wants_lock && let Some(lock) = try_lock(&endpoint)? {
+            break lock;
         }
         if waited >= TURNS {
             return Err(LaunchError::Turn);
@@ -126,16 +136,93 @@ pub(super) async fn find(paths: &Paths, starting: impl AsyncFnOnce()) -> Result<
         sleep(pause).await;
         waited += pause;
     };
-    // Somebody may have started one between our look and the lock.
+    // Somebody may have started one, or replaced one, between our look and the lock.
+    if is_older(&endpoint) {
+        ask_to_leave(&endpoint).await;
+    }
     match connect(&endpoint).await {
         Err(LocalError::Absent(_)) => {}
         met => return met.map_err(Into::into),
     }
     starting().await;
-    start(paths).await?;
+    start(paths, program()).await?;
     let met = connect(&endpoint).await;
     drop(lock);
     met.map_err(Into::into)
+}
+
+/// Has an older broker leave and starts `program` in its place; `false` when none runs, or it stays.
+///
+/// # Errors
+/// When another process is at it all the time, or the new broker does not come up.
+pub(super) async fn renew(paths: &Paths, program: PathBuf) -> Result<bool, LaunchError> {
+    let endpoint = Endpoint::of(paths)?;
+    let mut waited = Duration::ZERO;
+    while is_older(&endpoint) {
+        if let Some(_lock) = try_lock(&endpoint)? {
+            if !is_older(&endpoint) || !ask_to_leave(&endpoint).await {
+                return Ok(false);
+            }
+            start(paths, program).await?;
+            return Ok(true);
+        }
+        if waited >= TURNS {
+            return Err(LaunchError::Turn);
+        }
+        let pause = jitter(TURN.0, TURN.1);
+        sleep(pause).await;
+        waited += pause;
+    }
+    Ok(false)
+}
+
+/// Whether the broker that has the place, or had it last, is of an older version than this program.
+fn is_older(endpoint: &Endpoint) -> bool {
+    std::fs::read_to_string(endpoint.broker_version())
+        .is_ok_and(|version| version::is_newer(version::own(), version.trim()))
+}
+
+/// Asks a broker to make room, and waits until it has; `false` when none is there, or it stays.
+async fn ask_to_leave(endpoint: &Endpoint) -> bool {
+    let Ok(stream) = connect(endpoint).await else {
+        return false;
+    };
+    let (mut from, mut to) = split(stream);
+    let mut request = framed(&Preamble::new(Kind::Admin, None).to_json());
+    request.extend(framed(br#"{"type":"retire","id":"1"}"#));
+    let gone = async {
+        to.write_all(&request).await?;
+        let mut answer = Vec::new();
+        // Its word that it leaves, then nothing when it has left.
+        while from.read_buf(&mut answer).await? > 0 {
+            if answer
+                .get(HEADER..)
+                .is_some_and(|said| said.starts_with(br#"{"type":"error""#))
+            {
+                return Ok(false);
+            }
+        }
+        Ok::<_, io::Error>(true)
+    };
+    let left = timeout(LEAVE, gone).await;
+    match &left {
+        // One that is cut off in the middle of its word has left as well.
+        Ok(Ok(true) | Err(_)) => {
+            tracing::info!("an older broker has made room");
+            true
+        }
+        Ok(Ok(false)) => {
+            tracing::warn!("an older broker stays: it does not make room");
+            false
+        }
+        Err(_) => {
+            tracing::warn!(
+                "an older broker stays: it did not leave within {} s",
+                LEAVE.as_secs()
+            );
+            false
+        }
+    }
 }
 
 fn try_lock(endpoint: &Endpoint) -> Result<Option<File>, LaunchError> {
@@ -158,8 +245,7 @@ fn try_lock(endpoint: &Endpoint) -> Result<Option<File>, LaunchError> {
 }
 
 /// Starts a broker and waits until it can be met.
-async fn start(paths: &Paths) -> Result<(), LaunchError> {
-    let program = program();
+async fn start(paths: &Paths, program: PathBuf) -> Result<(), LaunchError> {
     let mut child = spawn(&program, paths).map_err(|source| LaunchError::Start { program, source })?;
     let mut word = String::new();
     let said = match child.stdout.take() {

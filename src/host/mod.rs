@@ -55,6 +55,17 @@ pub fn run(caller: Result<Caller, CallerError>) -> ExitCode {
     code
 }
 
+/// Has a running broker of an older version make room for `program`, which is started in its place. Open ports and
+/// sessions go over to it. Gives `false` when there was nothing to do, or the older broker stays.
+///
+/// # Errors
+/// A sentence, when the new broker does not come up. The next host that starts tries again.
+pub async fn renew_broker(paths: &Paths, program: &std::path::Path) -> Result<bool, String> {
+    launch::renew(paths, program.to_path_buf())
+        .await
+        .map_err(|problem| problem.to_string())
+}
+
 async fn serve(caller: &Caller) -> ExitCode {
     let opened = Paths::from_env()
         .map_err(|problem| problem.to_string())

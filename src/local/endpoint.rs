@@ -74,6 +74,11 @@ impl Endpoint {
     pub fn broker_lock(&self) -> PathBuf {
         self.folder.join("broker.lock")
     }
+
+    /// Holds the version of the broker that has the lock, or had it last.
+    pub fn broker_version(&self) -> PathBuf {
+        self.folder.join("broker.version")
+    }
 }
 
 impl fmt::Display for Endpoint {

@@ -16,3 +16,4 @@ mod presets;
 pub mod record;
 pub mod rule;
 pub mod servers;
+pub mod version;

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::version;
+
 /// Largest preamble accepted, in bytes.
 pub const LIMIT: usize = 64 << 10;
 
@@ -21,7 +23,7 @@ pub struct Preamble {
     pub origin: Option<String>,
     /// The caller's process, for the log.
     pub pid: u32,
-    /// The caller's version, for the log.
+    /// The caller's version. A broker leaves only for a newer caller.
     pub version: String,
 }
 
@@ -31,7 +33,7 @@ pub struct Preamble {
 pub enum Kind {
     /// A host process: frames of an extension follow.
     Host,
-    /// The command line: `status` and `stop` follow.
+    /// The command line, or a host that is to replace the broker: `status`, `stop`, `retire` and the like follow.
     Admin,
 }
 
@@ -54,7 +56,7 @@ impl Preamble {
             kind,
             origin: origin.map(str::to_owned),
             pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: version::own().to_owned(),
         }
     }
 

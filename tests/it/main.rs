@@ -25,4 +25,6 @@ mod stage;
 #[cfg(target_os = "linux")]
 mod support;
 mod transport;
+#[cfg(target_os = "linux")]
+mod upgrade;
 mod vectors;

@@ -43,6 +43,7 @@ impl Session {
             id,
             reserved: 0,
             trimmed: 0,
+            is_handing_over: false,
         });
         self.note(ctx, &Note::Meta(self.meta(ctx.machine_boot.clone())), false);
     }
@@ -59,6 +60,29 @@ impl Session {
             messages: self.options.queue.messages,
             bytes: self.options.queue.bytes,
             age: self.options.queue.age,
+            in_memory: self
+                .keeping
+                .as_ref()
+                .is_some_and(|keeping| keeping.is_handing_over),
+        }
+    }
+
+    /// Writes down a session that lives in memory, as the last thing this broker does with it.
+    pub(super) fn hand_over(&mut self, ctx: &mut Context) {
+        let id = JournalId(format!("{}{}", ctx.random.word(), ctx.random.word()));
+        self.keeping = Some(Keeping {
+            id: id.clone(),
+            reserved: self.log.last(),
+            trimmed: 0,
+            is_handing_over: true,
+        });
+        for kept in self.snapshot(ctx.now.boot, &ctx.machine_boot.clone()) {
+            let entry = Entry::Append { kept, sync: false };
+            ctx.out.push_back(Output::Journal(id.clone(), entry));
+        }
+        for index in 0.. {
+            let Some(entry) = self.log.get(index) else { break };
+            ctx.out.push_back(record_entry(&id, entry, false));
         }
     }
 
@@ -265,6 +289,7 @@ impl Session {
             id,
             reserved: 0,
             trimmed: 0,
+            is_handing_over: false,
         };
         let lost = session.replay(ctx, notes, &mut keeping);
         let last = session.log.last();
@@ -278,7 +303,13 @@ impl Session {
         for client in &mut session.clients {
             client.delivered = newest;
         }
-        session.keeping = Some(keeping);
+        if meta.in_memory {
+            // It has done its duty: this session is not to be found on any disk.
+            session.options.durability = Durability::Memory;
+            ctx.out.push_back(Output::Journal(keeping.id, Entry::Remove));
+        } else {
+            session.keeping = Some(keeping);
+        }
         session.idle_since = Some(ctx.now.awake);
         session.note(ctx, &Note::Meta(session.meta(machine_boot)), false);
         session.trim(ctx);

@@ -88,6 +88,8 @@ pub(crate) struct Keeping {
     reserved: u64,
     /// Records up to here are known to the journal to be unneeded.
     trimmed: u64,
+    /// The session lives in memory; the journal only carries it to the next broker.
+    is_handing_over: bool,
 }
 
 /// What the provider gave, in memory only.
@@ -207,9 +209,13 @@ impl Session {
         self.url.is_some()
     }
 
-    /// The broker leaves: the link is closed, and the journal ends in order.
-    pub(crate) fn leave(&mut self, ctx: &mut Context) {
+    /// The broker leaves: the link is closed, and the journal ends in order. With `hand_over` a session in memory gets
+    /// a journal for the time until the next broker.
+    pub(crate) fn leave(&mut self, ctx: &mut Context, hand_over: bool) {
         self.pause_link(ctx, 1001);
+        if hand_over && self.keeping.is_none() {
+            self.hand_over(ctx);
+        }
         self.keep_clean(ctx);
     }
 

@@ -1,0 +1,100 @@
+//! Which version this program is, and which of two versions is newer.
+//!
+//! It decides nothing: host and broker do.
+
+/// This program's version, as it states it to others.
+#[cfg(not(any(debug_assertions, feature = "crash-points")))]
+pub const fn own() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// This program's version, as it states it to others; tests may have it state another with `LONGWIRE_VERSION`.
+#[cfg(any(debug_assertions, feature = "crash-points"))]
+pub fn own() -> &'static str {
+    static STATED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    STATED.get_or_init(|| {
+        std::env::var("LONGWIRE_VERSION").unwrap_or_else(|_| env!("CARGO_PKG_VERSION").to_owned())
+    })
+}
+
+/// Whether the one version is newer than the other. A version that cannot be read is neither newer nor older.
+pub fn is_newer(one: &str, other: &str) -> bool {
+    match (Parsed::of(one), Parsed::of(other)) {
+        (Some(one), Some(other)) => one > other,
+        _ => false,
+    }
+}
+
+/// A semantic version in the order of precedence.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Parsed {
+    numbers: [u64; 3],
+    /// A release is newer than all that led to it.
+    is_release: bool,
+    before: Vec<Identifier>,
+}
+
+/// Numbers come before words.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Identifier {
+    Number(u64),
+    Word(String),
+}
+
+impl Parsed {
+    fn of(text: &str) -> Option<Self> {
+        let text = text.split('+').next()?;
+        let (numbers, before) = match text.split_once('-') {
+            Some((numbers, before)) => (numbers, Some(before)),
+            None => (text, None),
+        };
+        let mut parts = numbers.split('.').map(str::parse);
+        let mut next = || parts.next()?.ok();
+        let numbers = [next()?, next()?, next()?];
+        if parts.next().is_some() {
+            return None;
+        }
+        let identifier = |part: &str| {
+            part.parse()
+                .map_or_else(|_| Identifier::Word(part.to_owned()), Identifier::Number)
+        };
+        Some(Self {
+            numbers,
+            is_release: before.is_none(),
+            before: before.map_or_else(Vec::new, |before| before.split('.').map(identifier).collect()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_ordered_by_precedence() {
+        let rising = [
+            "0.1.0",
+            "0.9.0",
+            "0.10.0",
+            "1.0.0-alpha",
+            "1.0.0-alpha.2",
+            "1.0.0-alpha.10",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "1.0.1",
+        ];
+        for (at, one) in rising.iter().enumerate() {
+            for (before, other) in rising.iter().enumerate() {
+                assert_eq!(is_newer(one, other), at > before, "{one} and {other}");
+            }
+        }
+        assert!(!is_newer("1.0.0+later", "1.0.0"), "a build is no version");
+    }
+
+    #[test]
+    fn what_is_no_version_replaces_nothing() {
+        for odd in ["", "test", "1", "1.2", "1.2.3.4", "1.2.x"] {
+            assert!(!is_newer(odd, "0.0.1") && !is_newer("9.9.9", odd), "{odd}");
+        }
+    }
+}
