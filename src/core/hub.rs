@@ -48,6 +48,7 @@ pub const CAPABILITIES: &[&str] = &[
     "auth",
     "disk",
     "window",
+    "presets",
 ];
 /// Limits, as `welcome` states them unless the settings say otherwise: bytes and counts.
 pub const LIMITS: &[(&str, u64)] = &[

@@ -198,6 +198,8 @@ pub(super) struct SettingsFacts {
     pub(super) there: bool,
     /// Why it cannot be used.
     pub(super) problem: Option<String>,
+    /// Hosts whose certificate it has nobody check.
+    pub(super) insecure: Vec<String>,
 }
 
 /// A server that was dialled.

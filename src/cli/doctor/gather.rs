@@ -99,6 +99,9 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
             path: settings::path(paths),
             there: settings::path(paths).exists(),
             problem: settings.as_ref().err().map(in_one_line),
+            insecure: settings
+                .as_ref()
+                .map_or_else(|_| Vec::new(), |settings| settings.tls.insecure_hosts.clone()),
         },
         dial: match &what.url {
             Some(url) => Some(dial(url, what, settings).await),

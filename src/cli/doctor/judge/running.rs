@@ -166,16 +166,23 @@ fn closed(finding: Finding, place: &Place, wanted: u32) -> Finding {
 /// The settings file, which a broker uses as a whole or not at all.
 pub(super) fn settings(settings: &SettingsFacts) -> Finding {
     let finding = Finding::about("settings", "the settings file can be used");
+    let edit = format!(
+        "{} {}",
+        if cfg!(windows) {
+            "notepad"
+        } else {
+            "\"${EDITOR:-vi}\""
+        },
+        quoted(&settings.path)
+    );
     match &settings.problem {
-        Some(problem) => finding.fail(problem.clone()).fix(format!(
-            "{} {}",
-            if cfg!(windows) {
-                "notepad"
-            } else {
-                "\"${EDITOR:-vi}\""
-            },
-            quoted(&settings.path)
-        )),
+        Some(problem) => finding.fail(problem.clone()).fix(edit),
+        None if !settings.insecure.is_empty() => finding
+            .warn(format!(
+                "certificates of {} are not checked (`insecure-hosts`): anybody on the way can read along",
+                settings.insecure.join(", ")
+            ))
+            .fix(edit),
         None if settings.there => finding.pass(settings.path.display().to_string()),
         None => finding.pass("there is none; the defaults hold"),
     }

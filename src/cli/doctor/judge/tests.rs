@@ -115,6 +115,7 @@ fn well() -> Facts {
             path: "/settings.toml".into(),
             there: false,
             problem: None,
+            insecure: Vec::new(),
         },
         dial: None,
     }
@@ -403,6 +404,13 @@ fn the_broker_and_its_places() {
 fn settings_that_cannot_be_used() {
     only("settings", Verdict::Fail, "/settings.toml", |facts| {
         facts.settings.problem = Some("line 3".into());
+    });
+}
+
+#[test]
+fn settings_that_have_a_certificate_not_checked() {
+    only("settings", Verdict::Warn, "/settings.toml", |facts| {
+        facts.settings.insecure = vec!["dev.example".into()];
     });
 }
 
