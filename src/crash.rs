@@ -5,6 +5,14 @@
 /// Dies here if `LONGWIRE_CRASH_AT=<point>:<n>` names this point and this is its `n`th crossing, from 1.
 #[cfg(any(debug_assertions, feature = "crash-points"))]
 pub fn point(name: &str) {
+    if is_due(name) {
+        std::process::abort();
+    }
+}
+
+/// Whether the process is to die in the middle of what begins here: the caller does half of it, then aborts.
+#[cfg(any(debug_assertions, feature = "crash-points"))]
+pub fn is_due(name: &str) -> bool {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,15 +24,19 @@ pub fn point(name: &str) {
         let (point, count) = text.rsplit_once(':')?;
         Some((point.to_owned(), count.parse().ok()?))
     });
-    if let Some((point, count)) = wanted
-        && point == name
-        && CROSSED.fetch_add(1, Ordering::Relaxed) + 1 == *count
-    {
-        std::process::abort();
-    }
+    wanted
+        .as_ref()
+        .is_some_and(|(point, count)| point == name && CROSSED.fetch_add(1, Ordering::Relaxed) + 1 == *count)
 }
 
 /// Nothing, in a release build.
 #[cfg(not(any(debug_assertions, feature = "crash-points")))]
 #[inline(always)]
 pub const fn point(_name: &str) {}
+
+/// Never, in a release build.
+#[cfg(not(any(debug_assertions, feature = "crash-points")))]
+#[inline(always)]
+pub const fn is_due(_name: &str) -> bool {
+    false
+}

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::core::io::{Caller, PortId};
+use crate::crash;
 use crate::local::{ReadHalf, Stream, WriteHalf, split};
 use crate::wire::batch::{Packer, Shape};
 use crate::wire::code::Code;
@@ -196,11 +197,16 @@ async fn write(
     wake: mpsc::Sender<WakeUp>,
 ) {
     while let Some(buffer) = buffers.recv().await {
+        if crash::is_due("port.write.middle") {
+            let _ = output.write_all(&buffer[..buffer.len() / 2]).await;
+            std::process::abort();
+        }
         let written = match output.write_all(&buffer).await {
             Ok(()) => WakeUp::Written(port),
             Err(_) => WakeUp::Gone(port),
         };
         drop(buffer);
+        crash::point("port.write.after");
         if wake.send(written).await.is_err() {
             return;
         }

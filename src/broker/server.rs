@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::clock::Reading;
 use crate::core::hub::{Hub, UPGRADE};
 use crate::core::io::{DialId, Input, LinkEvent, Now, Output, PortId};
+use crate::crash;
 use crate::local::{Endpoint, LocalError};
 use crate::transport::credit;
 use crate::transport::route::Route;
@@ -301,6 +302,7 @@ impl Server {
                 }
             }
             WakeUp::Link(dial, event) => {
+                crash::point("broker.link");
                 if matches!(event, LinkEvent::Ended(_)) {
                     self.links = self.links.saturating_sub(1);
                 }
@@ -344,6 +346,7 @@ impl Server {
         if !self.ports.is_here(port) {
             return;
         }
+        crash::point("broker.hear");
         // Answers of the shell's own take their turn among those of the hub.
         let answer = match heard {
             Heard::Frame(frame) => return self.tell(Input::Frame(port, frame)),
@@ -388,6 +391,7 @@ impl Server {
                         session.insecure = url.is_some_and(|url| self.tuning.network.is_insecure(&url));
                     }
                 }
+                crash::point("broker.deliver");
                 self.ports.deliver(port, &frame, cost);
             }
             Output::Drop(port) => self.ports.end(port),
@@ -396,7 +400,10 @@ impl Server {
                 self.dials.dial(dial, target);
             }
             Output::Fetch(dial, fetch) => self.dials.fetch(dial, fetch),
-            Output::Transmit(dial, payload) => self.dials.transmit(dial, payload),
+            Output::Transmit(dial, payload) => {
+                crash::point("broker.transmit");
+                self.dials.transmit(dial, payload);
+            }
             Output::Ping(dial, token) => self.dials.ping(dial, token),
             Output::Pause(dial) => self.dials.pause(dial),
             Output::Resume(dial) => self.dials.resume(dial),

@@ -68,14 +68,24 @@ impl Observer {
     /// Says hello and opens on a port that is there.
     pub(crate) fn open(&mut self, host: &mut HostProcess) {
         host.hello();
+        host.send(&self.asks());
+        let opened = host.expect("opened");
+        self.opened(&opened);
+    }
+
+    /// The frame that opens the session where it stands.
+    pub(crate) fn asks(&self) -> Value {
         let mut open = json!({
             "type": "open", "id": "open", "session": "s", "url": self.url, "options": self.options,
         });
         if let Some((epoch, seq)) = &self.position {
             open["resume"] = json!({"epoch": epoch, "seq": seq});
         }
-        host.send(&open);
-        let opened = host.expect("opened");
+        open
+    }
+
+    /// Takes in the answer to that.
+    pub(crate) fn opened(&mut self, opened: &Value) {
         let resume = opened["resume"].as_str().unwrap().to_owned();
         if resume == "reset" {
             // Said once, for everything before it.
