@@ -136,6 +136,10 @@ impl Session {
         if let Some(lane) = self.lane(&url) {
             let rules = ctx.rules.clone();
             ctx.pace.begin(ctx.now.boot, &rules, lane, dial);
+            if self.protocol() == Protocol::Poll {
+                // A long poll may be answered late: that is no handshake others should wait for.
+                ctx.pace.end(dial);
+            }
         }
         self.counters.dials += 1;
         self.link = Link::Dialing(dial);

@@ -90,6 +90,51 @@ impl Drop for Net {
     }
 }
 
+/// Lets extensions dial the server in the clear.
+fn allow(scratch: &Scratch) {
+    fs::create_dir_all(scratch.home().join("config")).unwrap();
+    let settings = format!("[default]\nallow = [\"ws://{SERVER}\"]\n");
+    fs::write(scratch.home().join("config/settings.toml"), settings).unwrap();
+}
+
+/// A host in the outer namespace.
+fn host(net: &Net, scratch: &Scratch) -> HostProcess {
+    let mut command = Net::enter(net.outer.id());
+    scratch.dress(&mut command);
+    command.arg(program()).arg(ORIGIN);
+    HostProcess::spawn(command)
+}
+
+fn is_state(frame: &Value, state: &str) -> bool {
+    frame["type"] == "state" && frame["state"] == state
+}
+
+#[test]
+fn another_network_ends_the_wait() {
+    let scratch = Scratch::new();
+    let Some(net) = Net::new(scratch.folder()) else {
+        eprintln!("SKIPPED: this machine allows no network namespaces");
+        return;
+    };
+    allow(&scratch);
+    let mut host = host(&net, &scratch);
+    host.hello();
+    host.send(
+        &json!({"type": "open", "id": "o", "session": "s", "url": format!("ws://{SERVER}:9/"), "options": {
+            "reconnect": {"minDelay": 86_400_000, "maxDelay": 86_400_000},
+        }}),
+    );
+    let waiting = host.find("waiting", |frame| is_state(frame, "waiting"));
+    assert_eq!(waiting["error"]["code"], "refused", "{waiting}");
+    let route = ["ip", "route", "add", "default", "via", SERVER];
+    assert!(Net::enter(net.outer.id()).args(route).status().unwrap().success());
+    let begun = Instant::now();
+    host.find("a second dial", |frame| {
+        is_state(frame, "connecting") && frame["dial"] == 2
+    });
+    println!("| another network | | {:.1} s |", begun.elapsed().as_secs_f64());
+}
+
 #[test]
 fn a_server_whose_words_are_swallowed_on_the_way() {
     let scratch = Scratch::new();
@@ -115,19 +160,12 @@ fn a_server_whose_words_are_swallowed_on_the_way() {
         eprintln!("SKIPPED: npm `ws` does not run here");
         return;
     };
-    fs::create_dir_all(scratch.home().join("config")).unwrap();
-    let settings = format!("[default]\nallow = [\"ws://{SERVER}\"]\n");
-    fs::write(scratch.home().join("config/settings.toml"), settings).unwrap();
-
-    let mut command = Net::enter(net.outer.id());
-    scratch.dress(&mut command);
-    command.arg(program()).arg(ORIGIN);
-    let mut host = HostProcess::spawn(command);
+    allow(&scratch);
+    let mut host = host(&net, &scratch);
     host.hello();
     host.send(&json!({"type": "open", "id": "o", "session": "s", "url": format!("ws://{SERVER}:{port}/echo"), "options": {
         "heartbeat": {"interval": 1000, "timeout": 500}, "connectTimeout": 1000,
     }}));
-    let is_state = |frame: &Value, state: &str| frame["type"] == "state" && frame["state"] == state;
     host.find("open", |frame| is_state(frame, "open"));
 
     net.server_side(&["ip", "route", "add", "blackhole", "198.18.0.1/32"]);

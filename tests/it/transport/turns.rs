@@ -144,6 +144,16 @@ fn one_handshake_at_a_time_for_a_host() {
 }
 
 #[test]
+fn nobody_waits_for_a_long_poll() {
+    let mut stage = Stage::new(1);
+    for session in ["a", "b"] {
+        let options = json!({"protocol": "poll", "poll": {"long": true}});
+        stage.opens(session, "https://one.example/", options);
+        stage.dial();
+    }
+}
+
+#[test]
 fn a_session_that_is_closed_gives_its_turn_to_the_next() {
     let mut stage = Stage::new(1);
     for session in ["a", "b", "c"] {
