@@ -240,3 +240,34 @@ async fn everything_flows_over_tls_too() {
         (Some(1006), Some(Code::LinkLost))
     );
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_settings_file_says_whom_to_trust_and_who_we_are() {
+    use crate::support::host::HostProcess;
+    use crate::support::scratch::Scratch;
+
+    let authority = Authority::new();
+    let Some(server) = authority.server(&["localhost"], true, |_| {}).await else {
+        return;
+    };
+    let (certificate, key) = authority.certificate(&["me"], |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let scratch = Scratch::new();
+    let folder = scratch.home().join("config");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(authority.folder.path().join("ca.pem"), folder.join("ca.pem")).unwrap();
+    std::fs::write(folder.join("me.pem"), certificate.pem()).unwrap();
+    std::fs::write(folder.join("me.key"), key.serialize_pem()).unwrap();
+    let settings = "[tls]\nca-files = [\"ca.pem\"]\nclient-certificate = \"me.pem\"\nclient-key = \"me.key\"\n\
+                    client-hosts = [\"localhost\"]\n";
+    std::fs::write(folder.join("settings.toml"), settings).unwrap();
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    let url = format!("wss://localhost:{}/echo", server.port);
+    host.send(&serde_json::json!({"type": "open", "id": "o", "session": "s", "url": url}));
+    host.find("open", |frame| {
+        frame["type"] == "state" && frame["state"] == "open"
+    });
+}
