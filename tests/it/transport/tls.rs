@@ -271,3 +271,52 @@ async fn the_settings_file_says_whom_to_trust_and_who_we_are() {
         frame["type"] == "state" && frame["state"] == "open"
     });
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_systems_trust_store_subprotocols_headers_and_origin_through_host_and_broker() {
+    use crate::support::host::HostProcess;
+    use crate::support::scratch::Scratch;
+    use serde_json::{Value, json};
+
+    let authority = Authority::new();
+    let Some(server) = authority.server(&["localhost"], false, |_| {}).await else {
+        return;
+    };
+    let open = |host: &mut HostProcess| {
+        host.hello();
+        host.send(&json!({
+            "type": "open", "id": "o", "session": "s", "url": format!("wss://localhost:{}/headers", server.port),
+            "options": {
+                "subprotocols": ["first", "second"], "headers": {"X-Team": "blue"}, "cookies": "sid=1; theme=dark",
+                "format": "json", "proxy": "none",
+            },
+        }));
+        host.expect("opened");
+    };
+    // Where the system's store does not hold the authority, the refusal says so.
+    let stranger = Scratch::new();
+    let mut host = HostProcess::chromium(&stranger);
+    open(&mut host);
+    let refused = host.find("the refusal", |frame| frame["error"]["code"] == "tls");
+    assert_eq!(refused["type"], "state");
+
+    let ca = authority.folder.path().join("ca.pem").display().to_string();
+    let scratch = Scratch::new().with("SSL_CERT_FILE", ca);
+    let mut host = HostProcess::chromium(&scratch);
+    open(&mut host);
+    let state = host.find("the link", |frame| {
+        frame["state"] == "open" && frame["type"] == "state"
+    });
+    assert_eq!(state["subprotocol"], "second");
+    let message = host.expect("message");
+    let headers = &message["json"]["headers"];
+    assert_eq!(
+        headers["origin"],
+        Value::from(crate::support::ORIGIN.trim_end_matches('/'))
+    );
+    assert_eq!(
+        (&headers["x-team"], &headers["cookie"]),
+        (&json!("blue"), &json!("sid=1; theme=dark"))
+    );
+}
