@@ -20,6 +20,7 @@ const EXTENSION = join(root, "examples/hello");
 const ID = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 
 export class World {
+  static EXTENSION = EXTENSION;
   id = ID;
 
   static async make() {
