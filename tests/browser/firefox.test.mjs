@@ -12,7 +12,7 @@ import { Firefox } from "./lib/firefox.mjs";
 import { OddServer } from "./lib/odd-server.mjs";
 import { World } from "./lib/world.mjs";
 
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 const ADDON = "hello@longwire.example";
 /** Where Firefox itself is not as the standard has it, what the standard has. */
 const STANDARD = { "subprotocols offered and none chosen": ["error 3 Event", "close 3 1006 false"] };
@@ -88,7 +88,7 @@ test("LongwireSocket does what Firefox's WebSocket does", { skip }, async (t) =>
   const firefox = await world.firefox(await withPlainSockets(world));
   t.after(() => firefox.close());
   const page = await firefox.open("popup.html");
-  const run = (name) => page.evaluateFor(120_000, conformance, name, odd.base, process.env.ONLY);
+  const run = (name) => page.evaluateFor(300_000, conformance, name, odd.base, process.env.ONLY);
   const native = await run("native");
   const ours = await run("longwire");
   for (const [name, expected] of Object.entries(native)) {

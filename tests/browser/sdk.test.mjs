@@ -7,7 +7,7 @@ import { conformance } from "./lib/conformance.mjs";
 import { OddServer } from "./lib/odd-server.mjs";
 import { World } from "./lib/world.mjs";
 
-const LONG = 120_000;
+const LONG = 300_000;
 
 test("LongwireSocket does what WebSocket does", async (t) => {
   const world = await World.make();

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { Devtools } from "./devtools.mjs";
 import { eventually, soon } from "./eventually.mjs";
 
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 export class Chromium {
   #process;

@@ -4,7 +4,7 @@
 import WebSocket from "ws";
 import { eventually, soon } from "./eventually.mjs";
 
-const PATIENCE = 15_000;
+const PATIENCE = 60_000;
 
 export class Devtools {
   #socket;

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import WebSocket from "ws";
 import { eventually, soon } from "./eventually.mjs";
 
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 /** The add-on's inner address; Firefox makes a random one otherwise. */
 const UUID = "0c7a1f9e-53c8-4d3e-9d0b-6b1f9a1c2e77";
 
