@@ -30,7 +30,7 @@ impl Shelf {
             if let Some(damage) = found.damage {
                 tracing::warn!(journal = found.id.0, ?damage, "a journal is damaged");
             }
-            let restored = hub.restore(now, found.id.clone(), &found.kept, found.damage.is_some());
+            let restored = hub.restore(now, found.id.clone(), &found.kept, found.damage);
             if let Err(problem) = restored {
                 tracing::warn!(
                     journal = found.id.0,

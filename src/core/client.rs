@@ -22,6 +22,8 @@ pub(crate) struct Client {
     pub(crate) name: Name,
     /// Everything up to here is processed.
     pub(crate) acked: u64,
+    /// It went behind its own acknowledgement: records up to here are gone, and it has not acknowledged that.
+    pub(crate) gone_to: u64,
     /// The highest `seq` ever delivered, over all attachments.
     pub(crate) delivered: u64,
     /// Held records up to here go out.
@@ -57,6 +59,7 @@ impl Client {
             id,
             name,
             acked: position,
+            gone_to: 0,
             delivered: position,
             due: position,
             filter: Filter::default(),

@@ -88,6 +88,8 @@ impl Heartbeat {
         self.resting = false;
         self.heard = now;
         self.beaten = now;
+        // What was asked while nobody read cannot have been answered.
+        self.awaited = None;
     }
 
     /// The machine slept: an answer is due soon. The caller sends the ping.
@@ -200,7 +202,12 @@ mod tests {
             (heartbeat.check(500 * SECOND), heartbeat.deadline()),
             (Pulse::Fine, None)
         );
+        heartbeat.probe(100 * SECOND);
         heartbeat.wake(500 * SECOND);
-        assert_eq!(heartbeat.check(501 * SECOND), Pulse::Fine);
+        assert_eq!(
+            heartbeat.check(501 * SECOND),
+            Pulse::Fine,
+            "nobody could read the answer"
+        );
     }
 }

@@ -25,7 +25,7 @@ use crate::wire::record::{ErrorInfo, Name};
 
 use super::context::{Context, Port, Seat, SessionKey, error};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
-use super::journal::{JournalId, Kept};
+use super::journal::{Damage, JournalId, Kept};
 use super::pace::Pace;
 use super::policy;
 use super::random::Random;
@@ -201,7 +201,7 @@ impl Hub {
         })
     }
 
-    /// Takes a session back from its journal, in the order written. `damaged`: records after these were lost.
+    /// Takes a session back from its journal, in the order written, with what its recovery found lost.
     ///
     /// # Errors
     /// A sentence saying why the journal cannot be used; the shell puts it aside.
@@ -210,11 +210,11 @@ impl Hub {
         now: Now,
         journal: JournalId,
         kept: &[Kept],
-        damaged: bool,
+        damage: Option<Damage>,
     ) -> Result<(), String> {
         self.ctx.now = now;
         let key = self.new_key();
-        let session = Session::restore(key, journal, kept, damaged, &mut self.ctx)?;
+        let session = Session::restore(key, journal, kept, damage, &mut self.ctx)?;
         if self
             .names
             .contains_key(&(session.owner.clone(), session.name.clone()))

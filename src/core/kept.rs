@@ -5,6 +5,7 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use crate::wire::options::Overflow;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Body, Gap, Name, Outcome, OutcomeReport, Record, ResponseReport, StateChange};
 
@@ -23,6 +24,7 @@ const ACCEPTED: u8 = 5;
 const INTENT: u8 = 6;
 const SETTLED: u8 = 7;
 const CLEAN: u8 = 8;
+const LAST: u8 = 9;
 
 const TEXT: u8 = 0;
 const JSON: u8 = 1;
@@ -46,7 +48,12 @@ pub(crate) enum Note {
     /// Numbers up to here may have been used.
     Reserved(u64),
     /// A client and what it has finished.
-    Position { id: u32, name: Name, acked: u64 },
+    Position {
+        id: u32,
+        name: Name,
+        acked: u64,
+        gone_to: u64,
+    },
     /// A message was accepted.
     Accepted(Box<Accepted>),
     /// It is about to be written.
@@ -59,6 +66,8 @@ pub(crate) enum Note {
     },
     /// The broker left in order: nothing was lost after this.
     Clean,
+    /// Numbers up to here were used: their records may all be finished and gone.
+    Last(u64),
 }
 
 /// What a session is, without anything secret.
@@ -78,6 +87,7 @@ pub(crate) struct Meta {
     /// It lives in memory: the journal carries it from one broker to the next, and goes then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) in_memory: bool,
+    pub(crate) overflow: Overflow,
 }
 
 /// An accepted message.
@@ -108,7 +118,12 @@ impl Note {
             Self::Meta(meta) => (META, 0, json(meta)),
             Self::Record { record, audience } => return encode_record(record, *audience),
             Self::Reserved(seq) => (RESERVED, 0, Bytes::copy_from_slice(&seq.to_le_bytes())),
-            Self::Position { id, name, acked } => (POSITION, 0, json(&(id, name, acked))),
+            Self::Position {
+                id,
+                name,
+                acked,
+                gone_to,
+            } => (POSITION, 0, json(&(id, name, acked, gone_to))),
             Self::Accepted(accepted) => {
                 let mut data = BytesMut::new();
                 let head = json(&accepted.head);
@@ -120,6 +135,7 @@ impl Note {
             Self::Intent(serial) => (INTENT, 0, Bytes::copy_from_slice(&serial.to_le_bytes())),
             Self::Settled { client, id, outcome } => (SETTLED, 0, json(&(client, id, outcome))),
             Self::Clean => (CLEAN, 0, Bytes::new()),
+            Self::Last(seq) => (LAST, 0, Bytes::copy_from_slice(&seq.to_le_bytes())),
         };
         Kept { kind, seq, data }
     }
@@ -132,8 +148,13 @@ impl Note {
             RECORD => return decode_record(kept),
             RESERVED => Self::Reserved(number(data)?),
             POSITION => {
-                let (id, name, acked) = serde_json::from_slice(data).ok()?;
-                Self::Position { id, name, acked }
+                let (id, name, acked, gone_to) = serde_json::from_slice(data).ok()?;
+                Self::Position {
+                    id,
+                    name,
+                    acked,
+                    gone_to,
+                }
             }
             ACCEPTED => {
                 let length = u32::from_le_bytes(data.get(..4)?.try_into().ok()?) as usize;
@@ -147,6 +168,7 @@ impl Note {
                 Self::Settled { client, id, outcome }
             }
             CLEAN => Self::Clean,
+            LAST => Self::Last(number(data)?),
             _ => return None,
         })
     }
@@ -345,6 +367,7 @@ mod tests {
                 id: 1,
                 name: "main".into(),
                 acked: 9,
+                gone_to: 3,
             },
             Note::Intent(5),
             Note::Settled {

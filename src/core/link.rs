@@ -55,6 +55,8 @@ pub(crate) struct Connection {
     pub(crate) ready_by: Option<Duration>,
     /// Reading is paused.
     pub(crate) paused: bool,
+    /// The journal knows on the disk itself that messages go out here.
+    pub(crate) is_kept: bool,
     token: u64,
     /// Pings under way: token, what a pong proves, when sent.
     pings: VecDeque<(u64, Option<u64>, Duration)>,
@@ -113,6 +115,7 @@ impl Connection {
             ready: false,
             ready_by: None,
             paused: false,
+            is_kept: false,
             token: 0,
             pings: VecDeque::new(),
             last_proof: None,

@@ -5,8 +5,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::wire::code::GapReason;
-use crate::wire::record::{Body, Gap, Record};
+use crate::wire::code::{Code, GapReason};
+use crate::wire::record::{Body, Gap, Record, StateChange};
 
 use super::filter::View;
 
@@ -151,7 +151,9 @@ impl Log {
 
     /// Appends a record; its `seq`. A state that nobody has seen yields to the state that follows it directly.
     pub(crate) fn append(&mut self, now: Duration, body: Body, audience: Option<ClientId>) -> u64 {
-        if matches!(body, Body::State(_)) && self.newest_is_unseen_state() {
+        if let Body::State(change) = &body
+            && self.newest_yields_to(change)
+        {
             self.entries.pop_back();
         }
         self.last += 1;
@@ -218,6 +220,11 @@ impl Log {
             },
         );
         self.scanned = self.scanned.min(start);
+    }
+
+    /// Numbers up to `seq` were given once; their records are finished and gone, or come back later.
+    pub(crate) fn skip_to(&mut self, seq: u64) {
+        self.last = self.last.max(seq);
     }
 
     /// Appends the loss of one message that was never kept; its `seq`.
@@ -347,10 +354,20 @@ impl Log {
         }
     }
 
-    fn newest_is_unseen_state(&self) -> bool {
-        self.entries
-            .back()
-            .is_some_and(|entry| !entry.delivered && matches!(entry.record.body, Body::State(_)))
+    /// Whether the newest record is a state that nobody has seen and that `next` makes old. One state told twice is two
+    /// pieces of news, and a fault of our own is told whatever follows.
+    fn newest_yields_to(&self, next: &StateChange) -> bool {
+        let Some(entry) = self.entries.back().filter(|entry| !entry.delivered) else {
+            return false;
+        };
+        let Body::State(newest) = &entry.record.body else {
+            return false;
+        };
+        let is_fault = newest
+            .error
+            .as_ref()
+            .is_some_and(|error| error.code == Code::Internal);
+        newest.state != next.state && !is_fault
     }
 
     /// Lets the entry before `index` grow over `lost`, if it is a gap of the same kind that nobody has seen.
@@ -389,7 +406,7 @@ impl Log {
 mod tests {
     use super::*;
     use crate::wire::payload::Payload;
-    use crate::wire::record::{State, StateChange};
+    use crate::wire::record::{ErrorInfo, State};
     use std::sync::Arc;
 
     fn message(size: usize) -> Body {
@@ -463,18 +480,34 @@ mod tests {
 
     #[test]
     fn unseen_states_merge_only_when_nothing_stands_between() {
+        let state = |state| Body::State(Arc::new(StateChange::new(state)));
         let mut log = Log::default();
-        log.append(at(0), state(), None);
-        log.append(at(0), state(), None);
+        log.append(at(0), state(State::Waiting), None);
+        log.append(at(0), state(State::Open), None);
         log.append(at(0), message(1), None);
-        log.append(at(0), state(), None);
+        log.append(at(0), state(State::Waiting), None);
         assert_eq!(
             log.iter().map(|entry| entry.record.seq).collect::<Vec<_>>(),
             [2, 3, 4]
         );
         log.get_mut(2).unwrap().delivered = true;
-        log.append(at(0), state(), None);
+        log.append(at(0), state(State::Open), None);
         assert_eq!(log.iter().count(), 4);
+    }
+
+    #[test]
+    fn what_is_told_of_a_state_that_lasts_does_not_replace_it() {
+        let mut log = Log::default();
+        let mut fault = StateChange::new(State::Open);
+        fault.error = Some(ErrorInfo::new(Code::Internal, "the journal was lost"));
+        log.append(at(0), state(), None);
+        log.append(at(0), Body::State(Arc::new(fault)), None);
+        log.append(
+            at(0),
+            Body::State(Arc::new(StateChange::new(State::Waiting))),
+            None,
+        );
+        assert_eq!(log.iter().count(), 3);
     }
 
     #[test]

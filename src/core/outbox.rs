@@ -37,6 +37,8 @@ pub(crate) struct Item {
     pub(crate) is_request: bool,
     /// Boot time after which it is not written any more; for a request, after which no answer is awaited.
     pub(crate) deadline: Duration,
+    /// An earlier link may have carried it to the far end.
+    tried: bool,
     /// Its place among the messages of the current link, once handed over.
     place: Option<u64>,
     /// The far endpoint has answered a ping sent after it.
@@ -126,6 +128,7 @@ impl Item {
             confirms: false,
             is_request: false,
             deadline,
+            tried: false,
             place: None,
             proven: false,
             unproven: false,
@@ -140,6 +143,28 @@ impl Item {
     /// Whether it was handed to a link.
     pub(crate) const fn is_handed(&self) -> bool {
         self.place.is_some()
+    }
+
+    /// It was not sent on this link; whether it was on another, nobody may be able to say.
+    fn unsent(&self, outcome: Outcome, error: ErrorInfo) -> Verdict {
+        if self.tried {
+            let error = ErrorInfo::new(
+                Code::LinkLost,
+                "an earlier link was lost after it was written: it may have been processed",
+            );
+            return self.end(Outcome::Unknown, error);
+        }
+        self.end(outcome, error)
+    }
+
+    /// Whether this link or an earlier one may have carried it.
+    pub(crate) const fn may_have_gone(&self) -> bool {
+        self.is_handed() || self.tried
+    }
+
+    fn expired(&self) -> Verdict {
+        let error = ErrorInfo::new(Code::Timeout, "it waited longer than its `ttl`");
+        self.unsent(Outcome::Expired, error)
     }
 
     fn end(&self, outcome: Outcome, error: ErrorInfo) -> Verdict {
@@ -255,14 +280,13 @@ impl Outbox {
             };
             self.queue_bytes -= item.payload.len();
             if boot >= item.deadline {
-                let error = ErrorInfo::new(Code::Timeout, "it waited longer than its `ttl`");
                 let verdict = if item.is_request {
                     Verdict::Response(Err(ErrorInfo::new(
                         Code::Timeout,
                         "no link came up before the deadline",
                     )))
                 } else {
-                    Verdict::Outcome(Outcome::Expired, Some(error))
+                    item.expired()
                 };
                 return self.settle(awake, serial, verdict).map(Next::Settled);
             }
@@ -426,7 +450,7 @@ impl Outbox {
             };
             let was_taken = item.place.is_some_and(|place| place <= taken);
             let verdict = match (was_taken, item.proven) {
-                (false, _) if item.volatile => item.end(
+                (false, _) if item.volatile => item.unsent(
                     Outcome::Dropped,
                     ErrorInfo::new(Code::NotSent, "the link was lost before it was written"),
                 ),
@@ -451,6 +475,7 @@ impl Outbox {
         }
         for serial in again.into_iter().rev() {
             if let Some(item) = self.items.get_mut(&serial) {
+                item.tried |= item.place.is_some_and(|place| place <= taken);
                 item.place = None;
                 item.proven = false;
                 item.unproven = false;
@@ -520,7 +545,7 @@ impl Outbox {
                 continue;
             };
             let verdict = if !item.is_handed() {
-                item.end(
+                item.unsent(
                     Outcome::Cancelled,
                     ErrorInfo::new(Code::NotSent, "the session was closed before it was sent"),
                 )
@@ -562,10 +587,7 @@ impl Outbox {
                 item.confirms = false;
                 continue;
             } else {
-                Verdict::Outcome(
-                    Outcome::Expired,
-                    Some(ErrorInfo::new(Code::Timeout, "it waited longer than its `ttl`")),
-                )
+                item.expired()
             };
             settled.extend(self.settle(awake, serial, verdict));
         }
@@ -666,6 +688,23 @@ mod tests {
         hand(&mut outbox);
         assert_eq!(outcomes(&outbox.link_lost(NOW, 1)), [("brief", Outcome::Dropped)]);
         assert_eq!([hand(&mut outbox), hand(&mut outbox)], [1, 3]);
+    }
+
+    #[test]
+    fn what_an_earlier_link_may_have_carried_is_never_called_unsent() {
+        let mut outbox = Outbox::default();
+        for id in ["waits", "ends"] {
+            outbox.accept(Item {
+                resend: true,
+                ..item(id)
+            });
+            hand(&mut outbox);
+        }
+        assert!(outbox.link_lost(NOW, 2).is_empty());
+        assert_eq!(
+            outcomes(&outbox.end(NOW)),
+            [("waits", Outcome::Unknown), ("ends", Outcome::Unknown)]
+        );
     }
 
     #[test]

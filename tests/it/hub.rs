@@ -270,3 +270,29 @@ fn closing_settles_everything_and_leaves_nothing() {
     assert_eq!(stage.hub.deadline(stage.now), None);
     let _ = BrokerFrame::error(longwire::wire::code::Code::Internal, "");
 }
+
+#[test]
+fn a_client_that_went_behind_its_own_acknowledgement_is_told_again_until_it_acknowledges_that() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({}));
+    stage.server_says(dial, &["one", "two"]);
+    stage.hears(PORT);
+    let seq = stage.hears(PORT)["seq"].as_u64().unwrap();
+    stage.says(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
+    stage.says(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
+    let epoch = stage.hears(PORT)["epoch"].clone();
+    stage.hears_types(PORT);
+    let resume = json!({"epoch": epoch, "seq": 1});
+    stage.says(
+        PORT,
+        json!({"type": "open", "id": "o3", "session": "s", "resume": resume}),
+    );
+    stage.hears_types(PORT);
+    stage.says(PORT, json!({"type": "open", "id": "o4", "session": "s"}));
+    assert_eq!(stage.hears(PORT)["resume"], "gap");
+    let gap = stage.hears(PORT);
+    assert_eq!(
+        (&gap["from"], &gap["to"], &gap["reason"]),
+        (&json!(2), &json!(seq), &json!("acknowledged"))
+    );
+}

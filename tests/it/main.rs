@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 mod broker_instance;
+mod comeback;
 mod dialects;
 mod doctor;
 #[cfg(target_os = "linux")]

@@ -22,11 +22,16 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new() -> Self {
+        Self::on("machine", 1)
+    }
+
+    /// As `new`, in this boot of the machine and with this seed.
+    pub(crate) fn on(machine: &str, seed: u64) -> Self {
         let config = HubConfig {
             version: "0.0.0",
             boot: "boot".to_owned(),
-            machine_boot: "machine".to_owned(),
-            seed: 1,
+            machine_boot: machine.to_owned(),
+            seed,
         };
         let now = Now {
             awake: Duration::from_secs(1),

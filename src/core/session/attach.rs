@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::wire::code::{Code, GapReason};
 use crate::wire::message::{BrokerFrame, Open, Opened, OutboxItem, Resume, Resumed};
-use crate::wire::options::{Overflow, Window};
+use crate::wire::options::{Overflow, Queue, Window};
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, Name, Record, State, StateChange};
 
@@ -51,6 +51,7 @@ impl Session {
         let window = self.options.window;
         if let Some(client) = self.client_mut(id) {
             client.acked = start.position;
+            client.gone_to = start.rolled_back_to.unwrap_or(0);
             client.due = last;
             client.delivered = client.delivered.max(start.redelivered_to);
             client.attachment = Some(Attachment::new(
@@ -82,8 +83,8 @@ impl Session {
             subscriptions: self.subscriptions.states(),
             ignored: open.ignored,
         };
-        ctx.say(port, BrokerFrame::Opened(Box::new(opened)));
         self.keep_position(ctx, id);
+        ctx.say(port, BrokerFrame::Opened(Box::new(opened)));
         if let Some(to) = start.rolled_back_to {
             self.deliver_rollback(ctx, id, start.position, to);
         }
@@ -112,7 +113,8 @@ impl Session {
                     rolled_back_to: None,
                 };
             };
-            return self.start_at(known.acked, known.delivered, None);
+            let gone_to = (known.acked < known.gone_to).then_some(known.gone_to);
+            return self.start_at(known.acked, known.delivered, gone_to);
         };
         if *resume.epoch != *self.epoch || resume.seq > last {
             let position = first - 1;
@@ -125,7 +127,10 @@ impl Session {
         }
         let gone_to = (resume.seq + 1 < first).then(|| first - 1);
         match known {
-            Some(known) if resume.seq >= known.acked => self.start_at(resume.seq, known.delivered, None),
+            Some(known) if resume.seq >= known.acked => {
+                let gone_to = (resume.seq < known.gone_to).then_some(known.gone_to);
+                self.start_at(resume.seq, known.delivered, gone_to)
+            }
             Some(known) => self.start_at(resume.seq, known.delivered, gone_to),
             None => self.start_at(resume.seq, last, gone_to),
         }
@@ -414,19 +419,13 @@ impl Session {
         let Some(views) = self.view(ctx, &payload) else {
             return;
         };
-        let mut queue = self.options.queue.clone();
-        // All sessions of the extension together have a bound as well.
-        queue.bytes = queue
-            .bytes
-            .min(self.share(ctx).saturating_sub(self.outbox.bytes()));
-        let mut size = payload.len();
-        let (mut most_messages, mut most_bytes) = (queue.messages, queue.bytes);
-        if matches!(queue.overflow, Overflow::Pause | Overflow::Close) {
-            most_messages += PAUSE_SLACK_MESSAGES;
-            most_bytes += PAUSE_SLACK_BYTES;
+        let queue = self.bounds(ctx);
+        let (most_messages, most_bytes) = self.most(ctx);
+        let size = match queue.overflow {
             // The last of what was under way may be as large as messages get.
-            size = 0;
-        }
+            Overflow::Pause | Overflow::Close => 0,
+            Overflow::DropOldest | Overflow::DropNewest => payload.len(),
+        };
         self.drop_aged(ctx);
         let over = |log: &Log, messages: usize, bytes: usize| {
             log.messages() > 0 && (log.messages() + 1 > messages || log.bytes() + size > bytes)
@@ -460,10 +459,42 @@ impl Session {
         }
     }
 
-    /// A message was too large to be kept: it is lost in its place.
+    /// The bounds of the log at this moment: all sessions of the extension together have one as well.
+    fn bounds(&self, ctx: &Context) -> Queue {
+        let mut queue = self.options.queue.clone();
+        queue.bytes = queue
+            .bytes
+            .min(self.share(ctx).saturating_sub(self.outbox.bytes()));
+        queue
+    }
+
+    /// Messages and bytes that the log may hold, with what comes before a pause is felt.
+    fn most(&self, ctx: &Context) -> (usize, usize) {
+        let queue = self.bounds(ctx);
+        match queue.overflow {
+            Overflow::DropOldest | Overflow::DropNewest => (queue.messages, queue.bytes),
+            Overflow::Pause | Overflow::Close => (
+                queue.messages.saturating_add(PAUSE_SLACK_MESSAGES),
+                queue.bytes.saturating_add(PAUSE_SLACK_BYTES),
+            ),
+        }
+    }
+
+    /// Drops what is more than the log may hold now; one oversize message may stay.
+    pub(super) fn shrink(&mut self, ctx: &Context) {
+        let (messages, bytes) = self.most(ctx);
+        while self.log.messages() > messages || (self.log.bytes() > bytes && self.log.messages() > 1) {
+            if !self.log.drop_oldest(GapReason::Overflow) {
+                break;
+            }
+        }
+    }
+
+    /// A message was too large to be kept, or the newest had to go: it is lost in its place.
     pub(super) fn lose_message(&mut self, ctx: &mut Context, reason: GapReason) {
         self.reserve(ctx);
         self.log.append_lost(ctx.now.awake, reason);
+        self.keep_newest(ctx);
         self.release_held(None);
     }
 

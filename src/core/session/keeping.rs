@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use crate::wire::code::{Code, GapReason};
 use crate::wire::options::{Durability, Queue};
-use crate::wire::record::{Name, StateChange};
+use crate::wire::record::{Body, Name, Outcome, State, StateChange};
 
 use crate::core::client::Client;
 use crate::core::context::{Context, SessionKey, error};
 use crate::core::io::Output;
-use crate::core::journal::{Entry, JournalId, Kept};
+use crate::core::journal::{Damage, Entry, JournalId, Kept};
 use crate::core::kept::{Accepted, AcceptedHead, Meta, Note, VERSION, encode_record};
 use crate::core::log::{ClientId, Entry as LogEntry, Log};
-use crate::core::outbox::{Item, Verdict};
+use crate::core::outbox::{Item, Settled};
 use crate::core::requests::Wanted;
 
 use super::{Keeping, Owner, Session};
@@ -25,6 +25,20 @@ use super::{Keeping, Owner, Session};
 const BLOCK: u64 = 4096;
 /// Records finished before the journal hears of it.
 const TRIM_EVERY: u64 = 1024;
+
+/// Messages accepted and not ended, by serial number, and whether they may have been written.
+type Open = BTreeMap<u64, (Accepted, bool)>;
+
+/// What a journal that is taken back may lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// Nothing that anybody has seen: within one boot of the machine the page cache has outlived the broker.
+    None,
+    /// What was not yet on the disk itself when the power failed.
+    Tail,
+    /// Anything.
+    All,
+}
 
 /// The journal entry of a record of the log.
 pub(super) fn record_entry(id: &JournalId, entry: &LogEntry, sync: bool) -> Output {
@@ -45,7 +59,7 @@ impl Session {
             trimmed: 0,
             is_handing_over: false,
         });
-        self.note(ctx, &Note::Meta(self.meta(ctx.machine_boot.clone())), false);
+        self.keep_meta(ctx);
     }
 
     fn meta(&self, machine_boot: String) -> Meta {
@@ -60,6 +74,7 @@ impl Session {
             messages: self.options.queue.messages,
             bytes: self.options.queue.bytes,
             age: self.options.queue.age,
+            overflow: self.options.queue.overflow,
             in_memory: self
                 .keeping
                 .as_ref()
@@ -126,6 +141,7 @@ impl Session {
                 id: id.0,
                 name: client.name.clone(),
                 acked: client.acked,
+                gone_to: client.gone_to,
             };
             self.note(ctx, &note, false);
         }
@@ -168,28 +184,33 @@ impl Session {
         })))
     }
 
-    /// Writes down that a message is about to be written: after a crash nobody can say whether it was.
-    pub(super) fn keep_intent(&self, ctx: &mut Context, serial: u64) {
-        if self.keeping.is_some() && self.outbox.get(serial).is_some_and(|item| item.id.is_some()) {
-            self.note(ctx, &Note::Intent(serial), false);
+    /// Writes down that a message is about to be written: after a crash nobody can say whether it was. The first on a
+    /// connection goes to the disk itself, so that even after a power cut it is known that this link was open.
+    pub(super) fn keep_intent(&mut self, ctx: &mut Context, serial: u64) {
+        if self.keeping.is_none() || self.outbox.get(serial).is_none_or(|item| item.id.is_none()) {
+            return;
         }
+        let is_first = self
+            .link
+            .up()
+            .is_some_and(|connection| !std::mem::replace(&mut connection.is_kept, true));
+        self.note(ctx, &Note::Intent(serial), is_first);
     }
 
-    /// Writes down how a message ended before anybody hears of it.
-    pub(super) fn keep_settled(&self, ctx: &mut Context, client: ClientId, id: &Name, verdict: &Verdict) {
-        let outcome = match verdict {
-            Verdict::Outcome(outcome, _) => Some(*outcome),
-            Verdict::Response(_) => None,
+    /// Writes down how a message ended of which no record tells.
+    pub(super) fn keep_settled(&self, ctx: &mut Context, client: ClientId, id: Name, outcome: Outcome) {
+        let note = Note::Settled {
+            client: client.0,
+            id,
+            outcome: Some(outcome),
         };
-        self.note(
-            ctx,
-            &Note::Settled {
-                client: client.0,
-                id: id.clone(),
-                outcome,
-            },
-            false,
-        );
+        self.note(ctx, &note, false);
+    }
+
+    /// Writes down what has changed of what the session is.
+    pub(super) fn keep_meta(&self, ctx: &mut Context) {
+        let meta = self.meta(ctx.machine_boot.clone());
+        self.note(ctx, &Note::Meta(meta), false);
     }
 
     /// The session is over: nothing of it stays on disk.
@@ -223,11 +244,13 @@ impl Session {
         let mut notes = vec![
             Note::Meta(self.meta(machine_boot.to_owned())),
             Note::Reserved(keeping.reserved),
+            Note::Last(self.log.last()),
         ];
         notes.extend(self.clients.iter().map(|client| Note::Position {
             id: client.id.0,
             name: client.name.clone(),
             acked: client.acked,
+            gone_to: client.gone_to,
         }));
         let remembered = self.outbox.remembered();
         notes.extend(remembered.map(|(client, id, outcome)| Note::Settled {
@@ -237,7 +260,7 @@ impl Session {
         }));
         for (serial, item) in self.outbox.iter() {
             notes.extend(self.accepted_note(boot, serial, self.requests.wanted(serial).as_ref()));
-            if item.is_handed() && item.id.is_some() {
+            if item.may_have_gone() && item.id.is_some() {
                 notes.push(Note::Intent(serial));
             }
         }
@@ -252,7 +275,7 @@ impl Session {
         key: SessionKey,
         id: JournalId,
         kept: &[Kept],
-        damaged: bool,
+        damage: Option<Damage>,
         ctx: &mut Context,
     ) -> Result<Self, String> {
         let notes: Vec<Note> = kept.iter().filter_map(Note::decode).collect();
@@ -269,13 +292,23 @@ impl Session {
         }
         let is_clean = matches!(notes.last(), Some(Note::Clean));
         let machine_boot = ctx.machine_boot.clone();
-        // Within one boot of the machine the page cache has outlived the broker: nothing that was seen is missing.
-        let is_whole = !damaged && (is_clean || meta.machine_boot == machine_boot);
+        let doubt = if damage == Some(Damage::Corrupt) {
+            Doubt::All
+        } else if is_clean || meta.machine_boot == machine_boot {
+            Doubt::None
+        } else {
+            Doubt::Tail
+        };
+        let epoch = match doubt {
+            // Numbers that were reserved may have been forgotten with the rest: only a new epoch makes them new.
+            Doubt::All => ctx.random.word().into(),
+            Doubt::None | Doubt::Tail => meta.epoch,
+        };
         let owner = Owner {
             origin: meta.origin,
             profile: meta.profile,
         };
-        let mut session = Self::empty(key, owner, meta.session, meta.epoch, Log::default());
+        let mut session = Self::empty(key, owner, meta.session, epoch, Log::default());
         session.restored = true;
         session.options.durability = Durability::Disk;
         session.options.expire = meta.expire;
@@ -283,7 +316,7 @@ impl Session {
             messages: meta.messages,
             bytes: meta.bytes,
             age: meta.age,
-            ..Queue::default()
+            overflow: meta.overflow,
         };
         let mut keeping = Keeping {
             id,
@@ -291,9 +324,9 @@ impl Session {
             trimmed: 0,
             is_handing_over: false,
         };
-        let lost = session.replay(ctx, notes, &mut keeping);
+        let lost = session.replay(ctx, notes, &mut keeping, doubt);
         let last = session.log.last();
-        if !is_whole {
+        if doubt != Doubt::None {
             let to = keeping.reserved.max(last + 1);
             session
                 .log
@@ -310,8 +343,20 @@ impl Session {
         } else {
             session.keeping = Some(keeping);
         }
+        if doubt != Doubt::None {
+            // Without it the numbers that it skips would be given again by the next broker.
+            session.keep_newest(ctx);
+            // And what may have gone may have gone for the next broker too.
+            for (serial, item) in session.outbox.iter() {
+                if item.may_have_gone() {
+                    session.note(ctx, &Note::Intent(serial), false);
+                }
+            }
+        }
         session.idle_since = Some(ctx.now.awake);
-        session.note(ctx, &Note::Meta(session.meta(machine_boot)), false);
+        // A clean end must not be the last word any more, should the power fail now.
+        session.note(ctx, &Note::Meta(session.meta(machine_boot)), is_clean);
+        session.shrink(ctx);
         session.trim(ctx);
         for settled in lost {
             session.record_settled(ctx, settled);
@@ -325,13 +370,33 @@ impl Session {
         ctx: &mut Context,
         notes: Vec<Note>,
         keeping: &mut Keeping,
-    ) -> Vec<crate::core::outbox::Settled> {
-        let mut open: BTreeMap<u64, (Accepted, bool)> = BTreeMap::new();
+        doubt: Doubt,
+    ) -> Vec<Settled> {
+        let mut open = Open::new();
+        // Without a word of the link's, messages may have gone out whose intents are lost.
+        let mut was_open = true;
         for note in notes {
             match note {
-                Note::Record { record, audience } => self.log.put_back(ctx.now.awake, record, audience),
+                Note::Record { record, audience } => {
+                    match &record.body {
+                        Body::State(change) => was_open = change.state == State::Open,
+                        Body::Outcome(report) => {
+                            self.put_back_end(ctx, &mut open, audience, &report.id, Some(report.outcome));
+                        }
+                        Body::Response(report) => {
+                            self.put_back_end(ctx, &mut open, audience, &report.id, None);
+                        }
+                        Body::Message { .. } | Body::Gap(_) => {}
+                    }
+                    self.log.put_back(ctx.now.awake, record, audience);
+                }
                 Note::Reserved(seq) => keeping.reserved = keeping.reserved.max(seq),
-                Note::Position { id, name, acked } => self.put_back_client(ctx, id, name, acked),
+                Note::Position {
+                    id,
+                    name,
+                    acked,
+                    gone_to,
+                } => self.put_back_client(ctx, id, name, acked, gone_to),
                 Note::Accepted(accepted) => {
                     open.insert(accepted.head.serial, (*accepted, false));
                 }
@@ -341,14 +406,17 @@ impl Session {
                     }
                 }
                 Note::Settled { client, id, outcome } => {
-                    open.retain(|_, (accepted, _)| accepted.head.client != client || accepted.head.id != id);
-                    if self.outbox.fate(ClientId(client), &id).is_none() {
-                        self.outbox.remember(ctx.now.awake, ClientId(client), id, outcome);
-                    }
+                    self.put_back_end(ctx, &mut open, Some(ClientId(client)), &id, outcome);
                 }
+                Note::Last(seq) => self.log.skip_to(seq),
                 Note::Meta(_) | Note::Clean => {}
             }
         }
+        let may_have_gone = match doubt {
+            Doubt::None => false,
+            Doubt::Tail => was_open,
+            Doubt::All => true,
+        };
         for (serial, (accepted, handed)) in open {
             let Accepted { head, payload } = accepted;
             let deadline = ctx.now.boot.saturating_add(Duration::from_millis(head.ttl));
@@ -357,7 +425,7 @@ impl Session {
             item.receipt = head.receipt;
             item.is_request = head.is_request;
             item.confirms = head.wanted.is_some() && !head.is_request;
-            self.outbox.take_back(serial, item, handed);
+            self.outbox.take_back(serial, item, handed || may_have_gone);
             if let Some(wanted) = head.wanted {
                 self.requests.wait(serial, wanted);
             }
@@ -365,15 +433,33 @@ impl Session {
         self.outbox.link_lost(ctx.now.awake, u64::MAX)
     }
 
-    fn put_back_client(&mut self, ctx: &Context, id: u32, name: Name, acked: u64) {
+    /// A message had ended.
+    fn put_back_end(
+        &mut self,
+        ctx: &Context,
+        open: &mut Open,
+        client: Option<ClientId>,
+        id: &Name,
+        outcome: Option<Outcome>,
+    ) {
+        let Some(client) = client else { return };
+        open.retain(|_, (accepted, _)| accepted.head.client != client.0 || accepted.head.id != *id);
+        if self.outbox.fate(client, id).is_none() {
+            self.outbox.remember(ctx.now.awake, client, id.clone(), outcome);
+        }
+    }
+
+    fn put_back_client(&mut self, ctx: &Context, id: u32, name: Name, acked: u64, gone_to: u64) {
         self.last_client = self.last_client.max(id);
         self.clients
             .retain(|client| client.name != name || client.id.0 == id);
-        if let Some(client) = self.client_mut(ClientId(id)) {
-            client.acked = acked;
-        } else {
+        if self.client_mut(ClientId(id)).is_none() {
             self.clients
                 .push(Client::new(ClientId(id), name, acked, ctx.now.awake));
+        }
+        if let Some(client) = self.client_mut(ClientId(id)) {
+            client.acked = acked;
+            client.gone_to = gone_to;
         }
     }
 }

@@ -30,6 +30,8 @@ use super::Session;
 const READY_WITHIN: Duration = Duration::from_secs(10);
 /// How long an asked provider may take, as `auth-needed` says.
 const AUTHORIZE_WITHIN: u64 = 10_000;
+/// Between a loss and the next dial.
+const LEAST_DELAY: Duration = Duration::from_millis(1);
 /// Refusals of fresh credentials before the session gives up.
 const FRESH_REFUSALS: u32 = 2;
 
@@ -364,7 +366,8 @@ impl Session {
         };
         // What the server asks for is the least: everybody who was told the same must not come back together.
         let least = retry_after.unwrap_or_default().max(self.memory.retry);
-        let delay = least + delay + spread;
+        // A jitter of nothing at all would be a deadline that has passed.
+        let delay = (least + delay + spread).max(LEAST_DELAY);
         change.attempt = Some(self.backoff.attempts());
         change.retry_in = Some(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
         self.link = Link::Waiting(ctx.now.boot + delay);
@@ -563,12 +566,8 @@ impl Session {
         } else if let (Some(connection), Some(settings)) = (self.link.up(), self.options.heartbeat.clone()) {
             connection.heartbeat = Some(Heartbeat::new(&settings, ctx.now.boot));
         }
-        while self.log.messages() > self.options.queue.messages || self.log.bytes() > self.options.queue.bytes
-        {
-            if !self.log.drop_oldest(GapReason::Overflow) {
-                break;
-            }
-        }
+        self.keep_meta(ctx);
+        self.shrink(ctx);
     }
 
     /// Whether this URL or these options differ from the session's own.

@@ -143,21 +143,7 @@ impl Session {
         if let Some(refusal) = refusal {
             return ctx.refuse(port, refusal, id.as_ref(), Some(&self.name));
         }
-        if let Some(id) = &id {
-            let (session, id) = (self.name.clone(), id.clone());
-            let durability = self.durability();
-            ctx.say(
-                port,
-                BrokerFrame::Accepted {
-                    session,
-                    id,
-                    durability,
-                    duplicate: false,
-                    outcome: None,
-                },
-            );
-        }
-        let mut item = Item::new(client, id, payload, deadline);
+        let mut item = Item::new(client, id.clone(), payload, deadline);
         item.volatile = volatile;
         item.resend = resend;
         item.receipt = receipt;
@@ -165,6 +151,16 @@ impl Session {
         item.confirms = wanted.is_some() && !is_request;
         let serial = self.outbox.accept(item);
         self.keep_accepted(ctx, serial, wanted.as_ref());
+        if let Some(id) = id {
+            let accepted = BrokerFrame::Accepted {
+                session: self.name.clone(),
+                id,
+                durability: self.durability(),
+                duplicate: false,
+                outcome: None,
+            };
+            ctx.say(port, accepted);
+        }
         if let Some(wanted) = wanted {
             self.requests.wait(serial, wanted);
         }
@@ -456,6 +452,9 @@ impl Session {
     pub(super) fn settle_lost(&mut self, ctx: &mut Context, taken: u64) {
         let settled = self.outbox.link_lost(ctx.now.awake, taken);
         self.settle_all(ctx, settled);
+        // What waits again may have waited too long.
+        let overdue = self.outbox.expire(ctx.now.boot, ctx.now.awake);
+        self.settle_all(ctx, overdue);
     }
 
     pub(super) fn settle_all(&mut self, ctx: &mut Context, settled: impl IntoIterator<Item = Settled>) {
@@ -481,9 +480,10 @@ impl Session {
         self.requests.forget(serial);
         self.forget_ack(serial);
         let Some(id) = id else { return };
-        self.keep_settled(ctx, client, &id, &verdict);
         let body = match verdict {
-            Verdict::Outcome(outcome, _) if outcome.is_good() && !receipt => return,
+            Verdict::Outcome(outcome, _) if outcome.is_good() && !receipt => {
+                return self.keep_settled(ctx, client, id, outcome);
+            }
             Verdict::Outcome(outcome, error) => Body::Outcome(OutcomeReport { id, outcome, error }.into()),
             Verdict::Response(Ok(answer)) => Body::Response(
                 ResponseReport {

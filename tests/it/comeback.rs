@@ -1,0 +1,158 @@
+//! A disk session that comes back: what a second broker makes of the records that a first one wrote.
+//!
+//! Files are in `journal.rs`; what happens in any order at all is in `sim`.
+
+use longwire::core::io::{DialId, Incoming, Input, LinkEvent, Output};
+use longwire::core::journal::{Damage, Entry, JournalId, Kept};
+use serde_json::{Value, json};
+
+use crate::stage::{PORT, Stage};
+
+/// A broker with a disk session whose link is open, and everything it has written down.
+struct Before {
+    stage: Stage,
+    dial: DialId,
+    kept: Vec<Kept>,
+    journal: JournalId,
+}
+
+impl Before {
+    fn opened() -> Self {
+        let mut before = Self {
+            stage: Stage::seated(),
+            dial: DialId(0),
+            kept: Vec::new(),
+            journal: JournalId(String::new()),
+        };
+        before.says(
+            json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"durability":"disk"}}),
+        );
+        let opened = LinkEvent::Opened {
+            subprotocol: None,
+            extensions: None,
+        };
+        before.link(opened);
+        before
+    }
+
+    fn says(&mut self, frame: Value) {
+        self.stage.says(PORT, frame);
+        self.listen();
+    }
+
+    fn link(&mut self, event: LinkEvent) {
+        self.stage.give(Input::Link(self.dial, event));
+        self.listen();
+    }
+
+    fn listen(&mut self) {
+        for output in std::mem::take(&mut self.stage.asked) {
+            match output {
+                Output::Dial(dial, _) => self.dial = dial,
+                Output::Journal(journal, Entry::Append { kept, .. }) => {
+                    self.journal = journal;
+                    self.kept.push(kept);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Another broker, which opens the session for the same client; what it says.
+    fn reborn(self, damage: Option<Damage>, machine: &str) -> (Stage, Vec<Value>) {
+        let mut stage = Stage::on(machine, 2);
+        stage
+            .hub
+            .restore(stage.now, self.journal, &self.kept, damage)
+            .expect("a journal that can be used");
+        stage.comes(PORT, "main");
+        stage.says(
+            PORT,
+            json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1"}),
+        );
+        let told = std::mem::take(&mut stage.told)
+            .into_iter()
+            .map(|(_, frame)| frame)
+            .collect();
+        (stage, told)
+    }
+}
+
+fn find<'a>(told: &'a [Value], kind: &str) -> &'a Value {
+    told.iter()
+        .find(|frame| frame["type"] == kind)
+        .unwrap_or_else(|| panic!("no `{kind}` in {told:?}"))
+}
+
+#[test]
+fn numbers_are_not_given_again_although_their_records_are_finished_and_gone() {
+    let mut before = Before::opened();
+    before.link(LinkEvent::Messages(vec![Incoming::TooLarge { bytes: None }; 3]));
+    let last = before.stage.told.back().unwrap().1["seq"].as_u64().unwrap();
+    before.says(json!({"type":"ack","session":"s","seq":last}));
+    // The journal has begun another segment and removed those that nobody needs.
+    before.kept = before.stage.hub.snapshot(&before.journal);
+    let (_, told) = before.reborn(None, "machine");
+    assert!(told[0]["last"].as_u64().unwrap() > last, "{told:?} after {last}");
+}
+
+#[test]
+fn a_damaged_journal_begins_a_new_epoch() {
+    let before = Before::opened();
+    let epoch = find(
+        &before
+            .stage
+            .told
+            .iter()
+            .map(|(_, frame)| frame.clone())
+            .collect::<Vec<_>>(),
+        "opened",
+    )["epoch"]
+        .clone();
+    let (_, told) = before.reborn(Some(Damage::Corrupt), "machine");
+    assert_ne!(told[0]["epoch"], epoch);
+}
+
+#[test]
+fn a_loss_that_nobody_had_heard_of_is_told_by_the_next_broker() {
+    let mut before = Before::opened();
+    before.stage.give(Input::Gone(PORT));
+    before.link(LinkEvent::Messages(vec![Incoming::TooLarge { bytes: None }; 3]));
+    let (_, told) = before.reborn(None, "machine");
+    assert_eq!(find(&told, "gap")["count"], 3);
+}
+
+#[test]
+fn after_a_power_cut_what_may_have_gone_out_is_unknown_and_not_sent_again() {
+    let mut before = Before::opened();
+    before.says(json!({"type":"send","session":"s","id":"a","text":"pay"}));
+    // The intent to write it had not reached the disk.
+    let intent = before.kept.pop().unwrap();
+    assert!(intent.data.len() == 8, "the last word is the intent");
+    let (mut stage, told) = before.reborn(None, "another boot");
+    assert_eq!(find(&told, "outcome")["outcome"], "unknown");
+    stage
+        .asked
+        .retain(|output| matches!(output, Output::Transmit(..)));
+    assert!(stage.asked.is_empty());
+}
+
+#[test]
+fn an_outcome_is_told_although_the_broker_died_before_anybody_could_hear_it() {
+    let mut before = Before::opened();
+    before.says(json!({"type":"send","session":"s","id":"a","text":"x","volatile":true,"receipt":true}));
+    before.link(LinkEvent::Ended(longwire::core::io::LinkEnd {
+        taken: 1,
+        ..Default::default()
+    }));
+    let written = before
+        .kept
+        .iter()
+        .rposition(|kept| kept.seq != 0 && String::from_utf8_lossy(&kept.data).contains("unknown"));
+    before
+        .kept
+        .truncate(written.expect("the outcome is written down") + 1);
+    let (_, told) = before.reborn(None, "machine");
+    let outcomes = told.iter().filter(|frame| frame["type"] == "outcome").count();
+    assert_eq!(outcomes, 1);
+}
