@@ -22,6 +22,7 @@ mod package;
 mod properties;
 #[cfg(target_os = "linux")]
 mod road;
+mod sim;
 mod stage;
 #[cfg(target_os = "linux")]
 mod support;

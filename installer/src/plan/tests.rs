@@ -34,7 +34,6 @@ fn choice(scope: Scope) -> Choice {
         name: HostName::parse("com.longwire.bridge").unwrap(),
         browsers: Vec::new(),
         scope,
-        sandboxed: false,
         user_data_dir: None,
     }
 }

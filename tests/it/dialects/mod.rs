@@ -6,5 +6,3 @@ mod filters;
 mod http;
 #[cfg(target_os = "linux")]
 mod socketio;
-#[cfg(target_os = "linux")]
-mod systems;

@@ -4,7 +4,6 @@
 //! multiplies them.
 
 mod crashing;
-mod machine;
 mod observer;
 mod reading;
 mod sending;

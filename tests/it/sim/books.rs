@@ -1,0 +1,165 @@
+//! What the world writes down before the hub says anything: who holds what, which dial is over, what is acknowledged.
+
+use longwire::core::io::{DialId, Input, LinkEvent, PortId};
+use longwire::wire::message::ClientFrame;
+
+use super::clients::NEVER;
+use super::world::{Kind, World};
+
+impl World {
+    /// What the world knows before the hub says anything.
+    pub(super) fn before(&mut self, input: &Input) {
+        match input {
+            Input::Gone(port) => {
+                self.release_all(*port);
+                self.ports.remove(port);
+            }
+            Input::Frame(port, ClientFrame::Hello(hello))
+                if hello.protocol == 1 && hello.needs.is_empty() =>
+            {
+                let Some(known) = self.ports.get(port) else { return };
+                let origin = known.origin;
+                let owner = self.owners.iter().position(|owner| {
+                    owner.origin == self.owners[origin].origin && owner.profile == hello.profile
+                });
+                let person = self
+                    .people
+                    .iter()
+                    .position(|person| Some(person.owner) == owner && person.client == hello.client)
+                    .expect("only people the world knows say hello");
+                if known.person.is_some_and(|before| before != person) {
+                    self.release_all(*port);
+                }
+                if let Some(known) = self.ports.get_mut(port) {
+                    known.person = Some(person);
+                }
+            }
+            Input::Frame(port, ClientFrame::Detach { .. }) => {
+                if let Some(slot) = self.cause.slot {
+                    self.release(*port, slot);
+                }
+            }
+            Input::Frame(port, ClientFrame::Ack { seq, .. }) => {
+                if let Some(seat) = self.held(*port) {
+                    let seat = &mut self.seats[seat];
+                    if *seq > seat.delivered && *seq < NEVER {
+                        // What is not for this client needs no delivery; how far that reaches only the hub knows.
+                        seat.certain = false;
+                        seat.highest = seat.highest.max(*seq);
+                    }
+                    if *seq <= seat.delivered && *seq > seat.position {
+                        seat.position = *seq;
+                        seat.highest = seat.highest.max(*seq);
+                        while let Some((_, cost)) =
+                            seat.in_flight.front().copied().filter(|(first, _)| first <= seq)
+                        {
+                            seat.in_flight.pop_front();
+                            seat.in_flight_bytes -= cost;
+                        }
+                    }
+                }
+            }
+            Input::Frame(port, ClientFrame::Window { window, .. }) => {
+                if let Some(seat) = self.held(*port) {
+                    self.seats[seat].window = *window;
+                }
+            }
+            Input::Link(dial, LinkEvent::Ended(_)) => self.over(*dial),
+            Input::Link(dial, LinkEvent::Opened { .. }) => {
+                if let Some(dial) = self.dials.get_mut(&(self.life, *dial))
+                    && !dial.over
+                {
+                    dial.open = true;
+                }
+            }
+            Input::JournalLost { journal, .. } => {
+                for slot in &mut self.slots {
+                    if let Some(session) = slot.lives.last_mut()
+                        && session.journal.as_ref() == Some(journal)
+                    {
+                        session.journal = None;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The seat that the cause's port holds in the cause's session.
+    pub(super) fn held(&self, port: PortId) -> Option<usize> {
+        let slot = self.cause.slot?;
+        let known = self.ports.get(&port)?;
+        known
+            .holds
+            .contains(&slot)
+            .then(|| self.seat(known.person.unwrap(), slot))
+    }
+
+    pub(super) fn after(&mut self) {
+        if self.cause.kind == Kind::Close
+            && let (Some(slot), Some(port)) = (self.cause.slot, self.cause.port)
+            && self
+                .ports
+                .get(&port)
+                .is_some_and(|port| port.holds.contains(&slot))
+        {
+            panic!("a session was closed and its client was not told");
+        }
+        if let Some((slot, most)) = self.crowded.take()
+            && let Some(report) = &self.status()[slot]
+        {
+            assert!(
+                report.outbox <= most as u64,
+                "the outbox holds {} of {most}",
+                report.outbox
+            );
+        }
+    }
+
+    /// A port does not hold a session any more.
+    pub(super) fn release(&mut self, port: PortId, slot: usize) {
+        let Some(known) = self.ports.get_mut(&port) else {
+            return;
+        };
+        let Some(index) = known.holds.iter().position(|held| *held == slot) else {
+            return;
+        };
+        known.holds.swap_remove(index);
+        let person = known.person.unwrap();
+        let seat = self.seat(person, slot);
+        self.seats[seat].leave();
+        let attached = (0..self.people.len()).any(|person| {
+            let seat = self.seat(person, slot);
+            self.seats[seat].port.is_some()
+        });
+        let awake = self.now.awake;
+        if let Some(session) = self.session(slot)
+            && !attached
+        {
+            session.idle_since.get_or_insert(awake);
+        }
+    }
+
+    pub(super) fn release_all(&mut self, port: PortId) {
+        let held = self.ports.get(&port).map(|port| port.holds.clone());
+        for slot in held.unwrap_or_default() {
+            self.release(port, slot);
+        }
+    }
+
+    /// A dial has ended, whoever ended it.
+    pub(super) fn over(&mut self, id: DialId) {
+        if let Some(dial) = self.dials.get_mut(&(self.life, id))
+            && !dial.over
+        {
+            dial.over = true;
+            dial.open = false;
+            let slot = dial.slot;
+            if let Some(session) = self.session(slot)
+                && session.dial == Some(id)
+            {
+                session.dial = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! What browsers do, by chance: ports come and go, clients open, acknowledge (rightly or not), send, ask, cancel.
+//!
+//! Which of it happens next is `steps`.
+
+use std::time::Duration;
+
+use longwire::core::io::{Caller, Input, PortId};
+use longwire::wire::message::{
+    Authorize, ClientFrame, Conflict, Hello, Match, Open, Request, Resume, Send, Subscribe,
+};
+use longwire::wire::options::{Durability, Options};
+use longwire::wire::payload::Payload;
+use longwire::wire::record::Name;
+use longwire::wire::rule::Correlation;
+
+use super::model::{Alive, Asks, Port, Sent};
+use super::options::{READY, random_options, random_window};
+use super::steps::Mood;
+use super::world::World;
+
+/// A number that no record bears.
+pub(super) const NEVER: u64 = 1 << 50;
+
+impl World {
+    /// Any port, dead attachments included.
+    pub(super) fn some_port(&mut self) -> Option<PortId> {
+        let ports: Vec<PortId> = self.ports.keys().copied().collect();
+        (!ports.is_empty()).then(|| *self.dice.pick(&ports))
+    }
+
+    /// A port and one of the sessions it may name, mostly one it holds.
+    pub(super) fn some_session(&mut self) -> Option<(PortId, usize)> {
+        let port = self.some_port()?;
+        let known = &self.ports[&port];
+        let person = known.person?;
+        if !known.holds.is_empty() && self.dice.percent(92) {
+            let holds = self.ports[&port].holds.clone();
+            return Some((port, *self.dice.pick(&holds)));
+        }
+        let owner = self.people[person].owner;
+        let slots: Vec<usize> = (0..self.slots.len())
+            .filter(|slot| self.slots[*slot].owner == owner)
+            .collect();
+        (!slots.is_empty()).then(|| (port, *self.dice.pick(&slots)))
+    }
+
+    pub(super) fn frame(&mut self, make: impl FnOnce(Name) -> ClientFrame) {
+        if let Some((port, slot)) = self.some_session() {
+            let frame = make(self.slots[slot].name.clone());
+            self.give(Input::Frame(port, frame));
+        }
+    }
+
+    pub(super) fn comes(&mut self) {
+        if self.ports.len() >= 6 {
+            return;
+        }
+        let slot = self.dice.below(self.slots.len());
+        let owner = self.slots[slot].owner;
+        let people: Vec<usize> = (0..self.people.len())
+            .filter(|person| self.people[*person].owner == owner)
+            .collect();
+        let person = *self.dice.pick(&people);
+        let port = self.port_for(person);
+        if self.dice.percent(95) {
+            self.hello_as(port, person);
+        }
+    }
+
+    /// A new port of this person's browser, before `hello`.
+    pub(super) fn port_for(&mut self, person: usize) -> PortId {
+        self.last_port += 1;
+        let port = PortId(self.last_port);
+        let owner = self.people[person].owner;
+        let origin = self.owners[owner].origin.clone();
+        self.ports.insert(
+            port,
+            Port {
+                origin: owner,
+                person: None,
+                holds: Vec::new(),
+                queue: std::collections::VecDeque::new(),
+            },
+        );
+        self.give(Input::Came(port, Caller::Extension { origin }));
+        port
+    }
+
+    pub(super) fn hello_as(&mut self, port: PortId, person: usize) {
+        let person = &self.people[person];
+        let hello = Hello {
+            protocol: 1,
+            profile: self.owners[person.owner].profile.clone(),
+            client: person.client.clone(),
+            instance: None,
+            needs: Vec::new(),
+        };
+        self.give(Input::Frame(port, ClientFrame::Hello(hello)));
+    }
+
+    pub(super) fn says_hello(&mut self, port: PortId) {
+        let origin = &self.owners[self.ports[&port].origin].origin;
+        let people: Vec<usize> = (0..self.people.len())
+            .filter(|person| self.owners[self.people[*person].owner].origin == *origin)
+            .collect();
+        let person = *self.dice.pick(&people);
+        if self.dice.percent(90) {
+            return self.hello_as(port, person);
+        }
+        let hello = Hello {
+            protocol: if self.dice.percent(50) { 2 } else { 1 },
+            profile: "default".into(),
+            client: "main".into(),
+            instance: None,
+            needs: vec!["telepathy".to_owned()],
+        };
+        self.give(Input::Frame(port, ClientFrame::Hello(hello)));
+    }
+
+    pub(super) fn opens(&mut self, mood: &Mood) {
+        let Some(port) = self.some_port() else { return };
+        let Some(person) = self.ports[&port].person else {
+            return;
+        };
+        let owner = self.people[person].owner;
+        let slots: Vec<usize> = (0..self.slots.len())
+            .filter(|slot| self.slots[*slot].owner == owner)
+            .collect();
+        if slots.is_empty() {
+            return;
+        }
+        let slot = *self.dice.pick(&slots);
+        let seat = &self.seats[self.seat(person, slot)];
+        let right = seat.epoch.as_ref().map(|epoch| Resume {
+            epoch: epoch.to_string(),
+            seq: seat.processed,
+        });
+        let history: Vec<u64> = seat
+            .history
+            .keys()
+            .copied()
+            .filter(|seq| *seq <= seat.processed)
+            .collect();
+        let resume = match self.dice.below(20) {
+            0..=7 => None,
+            8..=14 => right,
+            15 | 16 if !history.is_empty() => right.map(|right| Resume {
+                seq: *self.dice.pick(&history),
+                ..right
+            }),
+            17 => right.map(|right| Resume {
+                seq: (1 << 52) + 1,
+                ..right
+            }),
+            18 => Some(Resume {
+                epoch: "another".to_owned(),
+                seq: self.dice.between(0, 10_000),
+            }),
+            _ => right.map(|right| Resume { seq: 0, ..right }),
+        };
+        let is_new = self.slots[slot]
+            .lives
+            .last()
+            .is_none_or(|session| session.alive == Alive::No);
+        let options = if is_new || self.dice.percent(15) {
+            let disk = self.slots[slot].disk;
+            if self.dice.percent(mood.plain) {
+                disk.then(|| Options {
+                    durability: Durability::Disk,
+                    ..Options::default()
+                })
+            } else {
+                Some(random_options(&mut self.dice, disk))
+            }
+        } else {
+            None
+        };
+        let open = Open {
+            id: "o".into(),
+            session: self.slots[slot].name.clone(),
+            url: self.dice.percent(85).then(|| self.slots[slot].url.clone()),
+            options,
+            ignored: Vec::new(),
+            resume,
+            conflict: *self.dice.pick(&[
+                Conflict::Update,
+                Conflict::Update,
+                Conflict::Keep,
+                Conflict::Error,
+            ]),
+        };
+        self.give(Input::Frame(port, ClientFrame::Open(Box::new(open))));
+    }
+
+    pub(super) fn acknowledges(&mut self) {
+        let Some((port, slot)) = self.some_session() else {
+            return;
+        };
+        let Some(person) = self.ports[&port].person else {
+            return;
+        };
+        let seat = &self.seats[self.seat(person, slot)];
+        if seat.port != Some(port) {
+            return;
+        }
+        let processed = seat.processed;
+        // Mostly the last one; sometimes one before it, which changes nothing or less.
+        let back = if self.dice.percent(70) {
+            0
+        } else {
+            self.dice.below(4)
+        };
+        let before = seat.history.range(..=processed).nth_back(back);
+        let seq = before.map_or(processed, |(seq, _)| *seq);
+        let session = self.slots[slot].name.clone();
+        self.give(Input::Frame(port, ClientFrame::Ack { session, seq }));
+    }
+
+    /// Late ones from fenced ports, ones for what was never delivered.
+    pub(super) fn acknowledges_wrongly(&mut self) {
+        let Some(port) = self.some_port() else { return };
+        let Some(person) = self.ports[&port].person else {
+            return;
+        };
+        let owner = self.people[person].owner;
+        let slot = self.dice.below(self.slots.len());
+        if self.slots[slot].owner != owner {
+            return;
+        }
+        let seat = &self.seats[self.seat(person, slot)];
+        let is_fenced = seat.port != Some(port);
+        let seq = if is_fenced && self.dice.percent(80) {
+            // A worker that was replaced may have processed what its successor has not.
+            seat.delivered
+        } else {
+            NEVER + self.dice.between(0, 100)
+        };
+        let session = self.slots[slot].name.clone();
+        self.give(Input::Frame(port, ClientFrame::Ack { session, seq }));
+    }
+
+    pub(super) fn changes_window(&mut self) {
+        let window = random_window(&mut self.dice);
+        let id = self.dice.percent(30).then(|| "w".into());
+        self.frame(|session| ClientFrame::Window { session, window, id });
+    }
+
+    pub(super) fn sends(&mut self, request: bool) {
+        let Some((port, slot)) = self.some_session() else {
+            return;
+        };
+        if self.slots[slot].lives.is_empty() {
+            return;
+        }
+        let token = self.sent.len();
+        let dice = &mut self.dice;
+        let asks = request.then(|| *dice.pick(&[Asks::Pointers, Asks::JsonRpc]));
+        let confirms = !request && dice.percent(10);
+        let padding = if dice.percent(10) { dice.below(400) } else { 0 };
+        let text = format!(
+            "{{\"t\":{token},\"id\":{token},\"pad\":\"{}\"}}",
+            "p".repeat(padding)
+        );
+        let sent = Sent {
+            slot,
+            life: self.slots[slot].lives.len() - 1,
+            person: self.ports[&port].person.unwrap(),
+            has_id: request || dice.percent(85),
+            resend: dice.percent(20),
+            volatile: !request && dice.percent(10),
+            receipt: dice.percent(50),
+            confirms,
+            asks,
+            ttl: dice.percent(30).then(|| {
+                if dice.percent(10) {
+                    0
+                } else {
+                    dice.between(1, 20_000)
+                }
+            }),
+            payload: Payload::text(text),
+            given: self.elapsed,
+            order: 0,
+            accepted: false,
+            transmitted: 0,
+            written: false,
+            reads: 0,
+            confirmed: false,
+            answer: None,
+            cancelled: false,
+            verdict: None,
+            remembered: None,
+            rolled_back: false,
+        };
+        self.sent.push(sent);
+        self.hands_over(port, token);
+    }
+
+    /// The frame of a message, for the first time or again.
+    pub(super) fn frame_of(&self, token: usize) -> ClientFrame {
+        let sent = &self.sent[token];
+        let pointers = |incoming: &str| Correlation {
+            out: "/id".to_owned(),
+            incoming: incoming.to_owned(),
+        };
+        let id: Name = format!("i{token}").into();
+        let send = Send {
+            session: self.slots[sent.slot].name.clone(),
+            id: sent.has_id.then(|| id.clone()),
+            payload: sent.payload.clone(),
+            confirm: sent.confirms.then(|| pointers("/ok")),
+            ttl: sent.ttl,
+            volatile: sent.volatile,
+            resend: sent.resend,
+            ack: false,
+            receipt: sent.receipt,
+        };
+        let Some(asks) = sent.asks else {
+            return ClientFrame::Send(send);
+        };
+        ClientFrame::Request(Request {
+            id,
+            send,
+            matching: match asks {
+                Asks::Pointers => Match::Pointers(pointers("/re")),
+                Asks::JsonRpc => Match::JsonRpc,
+            },
+            timeout: sent.ttl.unwrap_or(30_000),
+        })
+    }
+
+    pub(super) fn hands_over(&mut self, port: PortId, token: usize) {
+        self.handed = Some(token);
+        self.order += 1;
+        let order = self.order;
+        let sent = &mut self.sent[token];
+        if !sent.accepted {
+            sent.order = order;
+        }
+        let frame = self.frame_of(token);
+        self.give(Input::Frame(port, frame));
+    }
+
+    /// A recent message of the person at some port, in a session that still is the one it was sent to.
+    fn some_sent(&mut self) -> Option<(PortId, usize)> {
+        let port = self.some_port()?;
+        let known = &self.ports[&port];
+        let person = known.person?;
+        if self.sent.is_empty() {
+            return None;
+        }
+        let back = 1 + self.dice.below(self.sent.len().min(12));
+        let token = self.sent.len() - back;
+        let sent = &self.sent[token];
+        let fits = sent.person == person
+            && self.ports[&port].holds.contains(&sent.slot)
+            && sent.life + 1 == self.slots[sent.slot].lives.len();
+        fits.then_some((port, token))
+    }
+
+    /// The same id again. What the broker may have forgotten is not said again: nobody could know.
+    pub(super) fn repeats(&mut self) {
+        let Some((port, token)) = self.some_sent() else {
+            return;
+        };
+        let sent = &self.sent[token];
+        let is_remembered = self.elapsed < sent.given + Duration::from_secs(20 * 60 * 60);
+        if sent.has_id && !sent.rolled_back && is_remembered {
+            self.hands_over(port, token);
+        }
+    }
+
+    pub(super) fn cancels(&mut self) {
+        let Some((port, token)) = self.some_sent() else {
+            return;
+        };
+        let sent = &mut self.sent[token];
+        sent.cancelled = true;
+        let frame = ClientFrame::Cancel {
+            session: self.slots[sent.slot].name.clone(),
+            id: format!("i{token}").into(),
+        };
+        self.give(Input::Frame(port, frame));
+    }
+
+    pub(super) fn subscribes(&mut self) {
+        let Some((port, slot)) = self.some_session() else {
+            return;
+        };
+        if !self.ports[&port].holds.contains(&slot) {
+            return;
+        }
+        let name = self.slots[slot].name.clone();
+        let key: Name = format!("k{}", self.dice.below(3)).into();
+        let number = self.dice.below(1_000_000);
+        let forgets = self.dice.percent(30);
+        let life = self.life;
+        let session = self.slots[slot].lives.last_mut().unwrap();
+        if let Some(dial) = session.dial
+            && let Some(dial) = self.dials.get_mut(&(life, dial))
+        {
+            dial.disturbed = true;
+        }
+        session.subscriptions.retain(|(known, _)| *known != key);
+        let frame = if forgets {
+            ClientFrame::Unsubscribe {
+                session: name,
+                id: "u".into(),
+                key,
+            }
+        } else {
+            session.subscriptions.push((key.clone(), number));
+            ClientFrame::Subscribe(Box::new(Subscribe {
+                session: name,
+                id: "u".into(),
+                key,
+                send: vec![Payload::text(format!("sub{number}"))],
+                undo: vec![Payload::text("undo")],
+                confirm: self.dice.percent(30).then(|| READY.clone()),
+                filter: Vec::new(),
+            }))
+        };
+        self.give(Input::Frame(port, frame));
+    }
+
+    pub(super) fn authorizes(&mut self) {
+        let Some((port, slot)) = self.some_session() else {
+            return;
+        };
+        let person = self.ports[&port].person.unwrap();
+        let nonce = self.seats[self.seat(person, slot)].nonce.clone();
+        self.authorize(port, slot, nonce);
+    }
+
+    /// An answer to `auth-needed`, mostly a good one.
+    fn authorize(&mut self, port: PortId, slot: usize, nonce: Option<String>) {
+        let frame = Authorize {
+            session: Some(self.slots[slot].name.clone()),
+            id: None,
+            nonce: match self.dice.below(10) {
+                0 => Some("another".to_owned()),
+                1 | 2 => None,
+                _ => nonce,
+            },
+            headers: Some(vec![("Authorization".to_owned(), "Bearer x".to_owned())]),
+            url: None,
+            subprotocols: None,
+            auth: None,
+            failed: self.dice.percent(10).then(|| "nobody is here".to_owned()),
+        };
+        self.give(Input::Frame(port, ClientFrame::Authorize(Box::new(frame))));
+    }
+}

@@ -1,0 +1,317 @@
+//! The far end of every dial: it accepts, refuses, says messages, reads, answers pings, hangs up, and lies.
+//!
+//! It never lies about what it has read: nobody could tell.
+
+use std::time::Duration;
+
+use longwire::core::io::{DialId, Incoming, Input, LinkEnd, LinkEvent};
+use longwire::wire::code::Code;
+use longwire::wire::options::Overflow;
+use longwire::wire::payload::Payload;
+use longwire::wire::record::ErrorInfo;
+
+use super::model::{Asks, Emitted, Item};
+use super::world::World;
+
+impl World {
+    /// Dials of this life that are not over, in order.
+    pub(super) fn dials_alive(&self) -> Vec<DialId> {
+        let alive = |dial: &&DialId| {
+            self.dials
+                .get(&(self.life, **dial))
+                .is_some_and(|dial| !dial.over)
+        };
+        self.dialled
+            .iter()
+            .rev()
+            .take(64)
+            .filter(alive)
+            .copied()
+            .collect()
+    }
+
+    pub(super) fn accepts(&mut self, dial: DialId) {
+        let event = LinkEvent::Opened {
+            subprotocol: self.dice.percent(10).then(|| "chat".to_owned()),
+            extensions: None,
+        };
+        self.give(Input::Link(dial, event));
+    }
+
+    /// A dial ends: refused, closed, or simply gone.
+    pub(super) fn ends(&mut self, dial: DialId) {
+        let mut end = LinkEnd {
+            taken: self.read_rest(dial, false) as u64,
+            ..LinkEnd::default()
+        };
+        let open = self.dials[&(self.life, dial)].open;
+        if open {
+            match self.dice.below(4) {
+                0 => {}
+                1 => end.error = Some(ErrorInfo::new(Code::LinkLost, "reset")),
+                _ => {
+                    let codes = [1000, 1001, 1005, 1006, 1006, 1008, 1012, 1013, 4000, 4401, 3999];
+                    end.code = Some(*self.dice.pick(&codes));
+                }
+            }
+        } else if self.dice.percent(60) {
+            end.status = Some(*self.dice.pick(&[401, 403, 404, 429, 500, 502, 503, 503]));
+            if self.dice.percent(30) {
+                end.retry_after = Some(Duration::from_millis(self.dice.between(0, 5000)));
+            }
+        } else {
+            end.error = Some(ErrorInfo::new(Code::Refused, "nobody there"));
+        }
+        self.give(Input::Link(dial, LinkEvent::Ended(end)));
+    }
+
+    /// A message that bears the next number; where it belongs is said once it was taken.
+    pub(super) fn emits(&mut self, slot: usize, text: impl FnOnce(usize) -> String) -> (usize, Payload) {
+        let number = self.emitted.len();
+        let payload = Payload::text(text(number));
+        let life = self.slots[slot].lives.len().saturating_sub(1);
+        self.emitted.push(Emitted {
+            slot,
+            life,
+            index: None,
+            length: payload.len(),
+        });
+        (number, payload)
+    }
+
+    fn says_something(&mut self, slot: usize, ready: bool) -> (usize, Payload) {
+        let length = match self.dice.below(100) {
+            0 => 60_000,
+            1..=4 => self.dice.below(2000),
+            _ => self.dice.below(20),
+        };
+        self.emits(slot, |number| {
+            if ready {
+                format!("{{\"g\":{number},\"type\":\"ready\"}}")
+            } else {
+                format!("g{number}:{}", "x".repeat(length))
+            }
+        })
+    }
+
+    /// The server says messages, some of them perhaps too large.
+    pub(super) fn says(&mut self, dial: DialId, count: usize, ready: bool) {
+        let slot = self.dials[&(self.life, dial)].slot;
+        let mut batch = Vec::new();
+        let mut numbers = Vec::new();
+        for _ in 0..count {
+            if !ready && self.dice.percent(2) {
+                batch.push(Incoming::TooLarge { bytes: None });
+                numbers.push(None);
+            } else {
+                let (number, payload) = self.says_something(slot, ready);
+                batch.push(Incoming::Message(payload));
+                numbers.push(Some(number));
+            }
+        }
+        if ready && let Some(dial) = self.dials.get_mut(&(self.life, dial)) {
+            dial.ready = true;
+        }
+        self.gives_messages(dial, batch, &numbers);
+    }
+
+    /// Hands messages to the hub, and finds out which of them it took.
+    fn gives_messages(&mut self, id: DialId, batch: Vec<Incoming>, numbers: &[Option<usize>]) {
+        let dial = &self.dials[&(self.life, id)];
+        let (slot, listens) = (dial.slot, dial.open && !dial.over);
+        let closes = self
+            .session(slot)
+            .is_some_and(|session| session.options.queue.overflow == Overflow::Close || session.rolled_back);
+        let before = closes.then(|| self.messages_of(slot));
+        self.give(Input::Link(id, LinkEvent::Messages(batch)));
+        if !listens {
+            return;
+        }
+        let taken = if self.dead {
+            self.appended
+        } else if self.hung_up {
+            self.messages_of(slot) - before.expect("hangs up on a server that did nothing wrong")
+        } else {
+            numbers.len()
+        };
+        let link = (self.life, id);
+        let session = self.session(slot).unwrap();
+        let first = session.taken.len();
+        session.taken.extend(std::iter::repeat_n(link, taken));
+        for (offset, number) in numbers.iter().take(taken).enumerate() {
+            if let Some(number) = number {
+                self.emitted[*number].index = Some(first + offset);
+            }
+        }
+    }
+
+    /// Messages a session has ever kept or dropped: how many it takes shows in the difference.
+    fn messages_of(&mut self, slot: usize) -> usize {
+        let reports = self.status();
+        let report = reports[slot].as_ref().expect("a session with a link");
+        usize::try_from(report.queued + report.dropped).unwrap()
+    }
+
+    /// The server answers or confirms a message it has read.
+    pub(super) fn answers(&mut self, dial: DialId) -> bool {
+        let far = &self.dials[&(self.life, dial)];
+        if !far.open || far.read == 0 {
+            return false;
+        }
+        let slot = far.slot;
+        let (from, to) = (far.read.saturating_sub(8), far.read);
+        let at = from + self.dice.below(to - from);
+        let Item::Token(token) = self.dials[&(self.life, dial)].items[at] else {
+            return false;
+        };
+        self.answers_token(dial, slot, token);
+        true
+    }
+
+    pub(super) fn answers_token(&mut self, dial: DialId, slot: usize, token: usize) {
+        let sent = &self.sent[token];
+        let (asks, confirms) = (sent.asks, sent.confirms);
+        if asks.is_none() && !confirms {
+            return;
+        }
+        let (number, payload) = self.emits(slot, |number| match asks {
+            Some(Asks::Pointers) => format!("{{\"g\":{number},\"re\":{token}}}"),
+            Some(Asks::JsonRpc) => format!("{{\"g\":{number},\"id\":{token},\"result\":1}}"),
+            None => format!("{{\"g\":{number},\"ok\":{token}}}"),
+        });
+        if confirms {
+            self.sent[token].confirmed = true;
+            self.gives_messages(dial, vec![Incoming::Message(payload)], &[Some(number)]);
+            return;
+        }
+        // Whether the hub uses the answer up or delivers it shows in its counters. It may do so once.
+        let had = self.sent[token].answer;
+        let before = self.messages_of(slot);
+        if had.is_none() && self.sent[token].verdict.is_none() {
+            self.sent[token].answer = Some(number);
+        }
+        self.give(Input::Link(
+            dial,
+            LinkEvent::Messages(vec![Incoming::Message(payload)]),
+        ));
+        let is_message = self.messages_of(slot) > before;
+        if is_message {
+            let link = (self.life, dial);
+            let session = self.session(slot).unwrap();
+            self.emitted[number].index = Some(session.taken.len());
+            let session = self.session(slot).unwrap();
+            session.taken.push(link);
+            self.sent[token].answer = had;
+        } else {
+            assert!(
+                self.sent[token].answer == Some(number),
+                "two answers to request {token} were used up"
+            );
+        }
+    }
+
+    /// The transport hands some more to the socket, writes some of that, and the server reads some of that.
+    pub(super) fn moves_on(&mut self, id: DialId, all: bool) {
+        let dial = &self.dials[&(self.life, id)];
+        if !dial.open {
+            return;
+        }
+        let items = dial.items.len();
+        let (mut taken, mut written, mut read) = (dial.taken, dial.written, dial.read);
+        if all {
+            (taken, written, read) = (items, items, items);
+        } else {
+            taken += self.dice.below(items - taken + 1);
+            written += self.dice.below(taken - written + 1);
+            read += self.dice.below(written - read + 1);
+        }
+        self.dials.get_mut(&(self.life, id)).unwrap().taken = taken;
+        self.transport_writes(id, written);
+        self.server_reads(id, read);
+        let told = self.dials[&(self.life, id)].told;
+        if written > told || self.dice.percent(5) {
+            // In season or not: a number may come twice, or a smaller one after a greater.
+            let says = if self.dice.percent(5) && !all {
+                self.dice.below(written + 1)
+            } else {
+                written
+            };
+            self.dials.get_mut(&(self.life, id)).unwrap().told = told.max(says);
+            self.give(Input::Link(id, LinkEvent::Written(says as u64)));
+        }
+    }
+
+    /// The server answers a ping that it has read; older ones may stay unanswered.
+    pub(super) fn pongs(&mut self, id: DialId, all: bool) -> bool {
+        let dial = &self.dials[&(self.life, id)];
+        if !dial.open || dial.pings.is_empty() {
+            return false;
+        }
+        let which = if all {
+            dial.pings.len() - 1
+        } else {
+            self.dice.below(dial.pings.len())
+        };
+        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let (token, at) = dial.pings[which];
+        dial.pings.drain(..=which);
+        self.server_reads(id, at);
+        self.give(Input::Link(id, LinkEvent::Pong(token)));
+        true
+    }
+
+    /// Words that must have no effect: from dials that are over or never were, of pings never sent.
+    pub(super) fn lies(&mut self) {
+        let stale: Vec<DialId> = self
+            .dialled
+            .iter()
+            .rev()
+            .take(8)
+            .filter(|dial| self.dials[&(self.life, **dial)].over)
+            .copied()
+            .collect();
+        let alive = self.dials_alive();
+        match self.dice.below(4) {
+            0 if !alive.is_empty() => {
+                let dial = *self.dice.pick(&alive);
+                let newest = self.dials[&(self.life, dial)]
+                    .pings
+                    .back()
+                    .map_or(0, |(token, _)| *token);
+                let token = newest + 1 + self.dice.next() % 5000;
+                self.give(Input::Link(dial, LinkEvent::Pong(1_000_000 + token)));
+            }
+            1 => {
+                let never = self.dialled.last().map_or(0, |dial| dial.0) + self.dice.between(1, 3);
+                self.lies_as(DialId(never));
+            }
+            _ if !stale.is_empty() => {
+                let dial = *self.dice.pick(&stale);
+                self.lies_as(dial);
+            }
+            _ => {}
+        }
+    }
+
+    fn lies_as(&mut self, dial: DialId) {
+        let event = match self.dice.below(6) {
+            0 => LinkEvent::Opened {
+                subprotocol: None,
+                extensions: None,
+            },
+            1 | 2 => {
+                let slot = self.dials.get(&(self.life, dial)).map_or(0, |dial| dial.slot);
+                let (_, payload) = self.emits(slot, |number| format!("g{number}:never"));
+                LinkEvent::Messages(vec![Incoming::Message(payload)])
+            }
+            3 => LinkEvent::Written(self.dice.below(10) as u64),
+            4 => LinkEvent::Pong(self.dice.between(1, 4)),
+            _ => LinkEvent::Ended(LinkEnd {
+                code: Some(1006),
+                taken: 0,
+                ..LinkEnd::default()
+            }),
+        };
+        self.give(Input::Link(dial, event));
+    }
+}

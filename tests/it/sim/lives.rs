@@ -1,0 +1,238 @@
+//! Lives of the broker: it is killed, loses power or its disk, leaves in order, and another takes its place.
+
+use std::time::Duration;
+
+use longwire::core::io::{Caller, Input};
+use longwire::core::journal::{Damage, JournalId};
+use longwire::wire::options::{Options, Queue};
+
+use super::model::{Account, Alive, Content, Seat, Session};
+use super::steps::{Mood, Step};
+use super::world::{ADMIN, Cause, World, hub};
+
+/// In the middle of which the broker may be killed: each gives the hub one input, and looks at nothing afterwards.
+const LAST_STEPS: &[Step] = &[
+    Step::Open,
+    Step::Send,
+    Step::Send,
+    Step::Request,
+    Step::Acknowledge,
+    Step::Says,
+    Step::Says,
+    Step::Pongs,
+    Step::MovesOn,
+    Step::Ends,
+    Step::Detach,
+    Step::Cancel,
+    Step::Close,
+    Step::Deadline,
+];
+
+impl World {
+    /// The broker is killed: between two inputs, or in the middle of doing what the hub said.
+    pub(super) fn is_killed(&mut self, mood: &Mood) {
+        if self.dice.percent(60) {
+            self.mortal = Some(self.dice.below(10));
+            self.handed = None;
+            let last = *self.dice.pick(LAST_STEPS);
+            self.does(last, mood);
+            self.mortal = None;
+        }
+        if std::mem::take(&mut self.dead) {
+            if let Some(token) = self.handed.take()
+                && !self.sent[token].accepted
+            {
+                // Nobody was told, but the journal may hold it.
+                self.sent[token].accepted = true;
+                self.sent[token].rolled_back = true;
+            }
+            for slot in 0..self.slots.len() {
+                self.doubt(slot);
+            }
+            if self.cause.opening.is_some()
+                && let (Some(port), Some(slot)) = (self.cause.port, self.cause.slot)
+                && let Some(person) = self.ports[&port].person
+            {
+                // It may have been put anywhere, before anybody could tell it.
+                let seat = self.seat(person, slot);
+                let seat = &mut self.seats[seat];
+                seat.highest = u64::MAX;
+                seat.doubtful = true;
+                seat.history.clear();
+                seat.placed = [(0, Account::UNKNOWN)].into();
+            }
+        }
+        self.restart(false, None);
+    }
+
+    /// The machine stops at once: what was not synced may be gone.
+    pub(super) fn loses_power(&mut self) {
+        self.disk.power_fails(&mut self.dice);
+        self.rolls_back(None);
+        self.restart(true, None);
+    }
+
+    /// The broker leaves in order; another comes, perhaps after a reboot.
+    pub(super) fn leaves(&mut self) {
+        self.give(Input::Leave { reason: "test" });
+        let reboot = self.dice.percent(50);
+        self.restart(reboot, None);
+    }
+
+    /// Bytes of a journal change while no broker runs.
+    pub(super) fn rots(&mut self) {
+        if let Some(id) = self.disk.rots(&mut self.dice) {
+            self.rolls_back(Some(&id));
+            self.restart(false, Some(&id));
+        }
+    }
+
+    /// A journal can be written no more.
+    pub(super) fn loses_journal(&mut self) {
+        let slot = self.dice.below(self.slots.len());
+        let Some(journal) = self.session(slot).and_then(|session| session.journal.clone()) else {
+            return;
+        };
+        self.disk.lose(&journal);
+        let why = "the disk is full".to_owned();
+        self.give(Input::JournalLost { journal, why });
+    }
+
+    /// Another broker in the place of this one, on the same machine or after a reboot, with what the disk holds.
+    pub(super) fn restart(&mut self, reboot: bool, damaged: Option<&JournalId>) {
+        self.life += 1;
+        if reboot {
+            self.boot += 1;
+            let millis = self.dice.between(1, 100_000);
+            self.now.awake = Duration::from_millis(millis);
+            self.now.boot = self.now.awake + Duration::from_millis(self.dice.below(1000) as u64);
+        }
+        let life = self.life;
+        self.tell(|| format!("--- life {life}, reboot: {reboot}, damaged: {damaged:?}"));
+        self.dialled.clear();
+        self.ports.clear();
+        for slot in 0..self.slots.len() {
+            self.outlives(slot, damaged);
+        }
+        for seat in &mut self.seats {
+            seat.leave();
+        }
+        self.hub = hub(&mut self.dice, self.life, self.boot, self.now);
+        self.cause = Cause::default();
+        for (id, kept) in self.disk.recover() {
+            let damage = (damaged == Some(&id)).then_some(Damage::Corrupt);
+            if let Err(why) = self.hub.restore(self.now, id.clone(), &kept, damage) {
+                panic!("{id:?} cannot be restored: {why}");
+            }
+        }
+        while let Some(output) = self.hub.poll() {
+            self.act(output);
+        }
+        let hub = &self.hub;
+        self.disk.flush(|id| hub.snapshot(id));
+        self.give(Input::Came(ADMIN, Caller::Admin));
+        let reports = self.status();
+        for (slot, report) in reports.iter().enumerate() {
+            let must = self
+                .session(slot)
+                .is_some_and(|session| session.alive == Alive::Yes);
+            assert!(report.is_some() || !must, "slot {slot} did not come back");
+        }
+    }
+
+    /// What becomes of a slot's session when the broker dies.
+    fn outlives(&mut self, slot: usize, damaged: Option<&JournalId>) {
+        let awake = self.now.awake;
+        let fresh = self.fresh.take().filter(|id| self.disk.holds(id));
+        if let (Some(id), Some(at)) = (fresh, self.cause.slot) {
+            // Nobody has heard of this session, but its journal is there.
+            let opening = self.cause.opening.take();
+            let options = opening.and_then(|opening| opening.options).unwrap_or_default();
+            let mut session = Session::new(options, Some(id));
+            session.alive = Alive::Perhaps;
+            self.slots[at].lives.push(session);
+            for person in 0..self.people.len() {
+                let seat = self.seat(person, at);
+                let generation = self.seats[seat].generation + 1;
+                self.seats[seat] = Seat {
+                    generation,
+                    ..Seat::new()
+                };
+            }
+            self.doubt(at);
+        }
+        let disk = &self.disk;
+        let Some(session) = self.slots[slot].lives.last_mut() else {
+            return;
+        };
+        session.dial = None;
+        session.has_url = false;
+        session.subscriptions.clear();
+        let kept = session.journal.as_ref().filter(|id| disk.holds(id));
+        let Some(kept) = kept else {
+            session.alive = Alive::No;
+            session.journal = None;
+            return;
+        };
+        if Some(kept) == damaged {
+            session.may_change_epoch = true;
+            session.rolled_back = true;
+        }
+        let before = &session.options;
+        let options = Options {
+            durability: before.durability,
+            expire: before.expire,
+            queue: if session.rolled_back {
+                Queue::default()
+            } else {
+                before.queue.clone()
+            },
+            ..Options::default()
+        };
+        session.options = options;
+        session.idle_since = Some(awake);
+    }
+
+    /// What the broker knew may be older than what others know.
+    pub(super) fn rolls_back(&mut self, only: Option<&JournalId>) {
+        for slot in 0..self.slots.len() {
+            let life = self.slots[slot].lives.len();
+            let Some(session) = self.slots[slot].lives.last_mut() else {
+                continue;
+            };
+            if only.is_some() && session.journal.as_ref() != only {
+                continue;
+            }
+            session.rolled_back = true;
+            // What was told as lost may be there again.
+            session.gaps.clear();
+            session
+                .contents
+                .retain(|_, content| !matches!(content, Content::Gap(_)));
+            self.doubt(slot);
+            for sent in &mut self.sent {
+                if sent.slot == slot && sent.life + 1 == life {
+                    sent.rolled_back = true;
+                    // How it ended was told, and may be forgotten.
+                    sent.verdict = None;
+                    sent.answer = None;
+                }
+            }
+        }
+    }
+
+    /// What was not yet written down of a session may be missing.
+    pub(super) fn doubt(&mut self, slot: usize) {
+        for person in 0..self.people.len() {
+            let seat = self.seat(person, slot);
+            let seat = &mut self.seats[seat];
+            seat.certain = false;
+            if !seat.was_here {
+                // It may just have been taken in, before anybody could tell it.
+                seat.was_here = true;
+                seat.doubtful = true;
+                seat.position = u64::MAX;
+            }
+        }
+    }
+}

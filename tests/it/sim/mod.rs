@@ -1,0 +1,105 @@
+//! The hub under virtual time: a hostile world of clients, servers and a disk, and a model of what must be so.
+//!
+//! `SEED=n` replays one run and tells its story; `STEPS=n` says how many steps all runs have together.
+//!
+//! ```text
+//! steps    which step comes next        world    hands the hub an input, drains it, judges all it says
+//! clients  what browsers do             told     what the hub tells a client
+//! far      what servers do, and lies    outputs  what the hub does to links and journals
+//! lives    how brokers die              reader   what a client makes of what it has read
+//! rest     the end: nothing is owed     model    what is known for certain      disk  what survives
+//! ```
+
+mod books;
+mod clients;
+mod dice;
+mod disk;
+mod far;
+mod lives;
+mod model;
+mod options;
+mod outputs;
+mod reader;
+mod rest;
+mod steps;
+mod told;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use self::steps::Mood;
+use self::world::World;
+
+/// Steps of one run: short, so that many worlds are seen, and long enough for sessions to come and go in them.
+const RUN: u64 = 1000;
+/// Steps of all runs together, unless `STEPS` says otherwise.
+const STEPS: u64 = 1_000_000;
+/// The tests that share them, so that they run side by side.
+const SHARDS: u64 = 4;
+/// Lines of the story that are told of a run that failed.
+const STORY: usize = 3000;
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// One run; a hash of everything the hub has said in it.
+fn run(seed: u64, story: bool) -> u64 {
+    let mut world = World::new(seed, story);
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let mood = Mood::new(&mut world.dice);
+        for _ in 0..RUN {
+            world.step(&mood);
+        }
+        world.comes_to_rest();
+        world.digest
+    }));
+    ended.unwrap_or_else(|_| {
+        let story = world.trace.unwrap_or_default();
+        let from = story.len().saturating_sub(STORY);
+        panic!(
+            "{}\nthe run of seed {seed} failed; to hear its story: SEED={seed} cargo test --test it sim::",
+            story[from..].join("\n")
+        );
+    })
+}
+
+fn shard(number: u64) {
+    if let Some(seed) = from_environment("SEED") {
+        if number == 0 {
+            run(seed, true);
+        }
+        return;
+    }
+    let runs = from_environment("STEPS").unwrap_or(STEPS).div_ceil(RUN);
+    for seed in (0..runs).filter(|seed| seed % SHARDS == number) {
+        run(seed, false);
+    }
+}
+
+#[test]
+fn nothing_is_lost_or_told_twice_first_shard() {
+    shard(0);
+}
+
+#[test]
+fn nothing_is_lost_or_told_twice_second_shard() {
+    shard(1);
+}
+
+#[test]
+fn nothing_is_lost_or_told_twice_third_shard() {
+    shard(2);
+}
+
+#[test]
+fn nothing_is_lost_or_told_twice_fourth_shard() {
+    shard(3);
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    for seed in 1_000_000..1_000_010 {
+        assert_eq!(run(seed, false), run(seed, false), "seed {seed}");
+    }
+}

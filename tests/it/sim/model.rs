@@ -1,0 +1,338 @@
+//! What the world knows for certain: which message is which, who has seen what, how each message sent must end.
+//!
+//! It asks nothing of the hub; `world` and `reader` hold the hub's word against it.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use longwire::core::io::{DialId, PortId};
+use longwire::core::journal::JournalId;
+use longwire::wire::code::Code;
+use longwire::wire::message::BrokerFrame;
+use longwire::wire::options::{Options, Window};
+use longwire::wire::payload::Payload;
+use longwire::wire::record::{Gap, Name, Outcome, OutcomeReport, ResponseReport, StateChange};
+
+/// A dial, over all lives of the broker: dials are numbered anew by each.
+pub(super) type Link = (u32, DialId);
+
+/// Who may hold sessions: an origin and a profile.
+pub(super) struct Owner {
+    pub(super) origin: Name,
+    pub(super) profile: Name,
+}
+
+/// Somebody who consumes sessions: an owner's client.
+pub(super) struct Person {
+    pub(super) owner: usize,
+    pub(super) client: Name,
+}
+
+/// A session's name and address; what bears the name are its incarnations, one after another.
+pub(super) struct Slot {
+    pub(super) owner: usize,
+    pub(super) name: Name,
+    pub(super) url: String,
+    pub(super) disk: bool,
+    pub(super) lives: Vec<Session>,
+}
+
+/// Whether a session is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alive {
+    Yes,
+    /// The broker died while it was ending.
+    Perhaps,
+    No,
+}
+
+/// One session from its creation to its end.
+pub(super) struct Session {
+    pub(super) alive: Alive,
+    pub(super) epoch: Option<Name>,
+    /// Its journal was damaged: it may come back with another epoch.
+    pub(super) may_change_epoch: bool,
+    pub(super) options: Options,
+    pub(super) has_url: bool,
+    /// Heartbeats were off at some time: `sent` may mean written.
+    pub(super) trusts_writes: bool,
+    pub(super) journal: Option<JournalId>,
+    /// The link each message came through, in the order the hub took them; their indices are their names.
+    pub(super) taken: Vec<Link>,
+    /// What each number named when somebody was told.
+    pub(super) contents: HashMap<u64, Content>,
+    /// Gaps that somebody was told: last number to first.
+    pub(super) gaps: BTreeMap<u64, u64>,
+    /// Power failed, or the journal was damaged: positions and outcomes may be older than they were.
+    pub(super) rolled_back: bool,
+    pub(super) dial: Option<DialId>,
+    /// Awake time since which nobody holds it.
+    pub(super) idle_since: Option<Duration>,
+    /// What is said on each connection before the outbox flows.
+    pub(super) subscriptions: Vec<(Name, usize)>,
+}
+
+impl Session {
+    pub(super) fn new(options: Options, journal: Option<JournalId>) -> Self {
+        Self {
+            alive: Alive::Yes,
+            epoch: None,
+            may_change_epoch: false,
+            trusts_writes: options.heartbeat.is_none(),
+            options,
+            has_url: true,
+            journal,
+            taken: Vec::new(),
+            contents: HashMap::new(),
+            gaps: BTreeMap::new(),
+            rolled_back: false,
+            dial: None,
+            idle_since: None,
+            subscriptions: Vec::new(),
+        }
+    }
+}
+
+/// What a number names.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Content {
+    Message(usize),
+    Gap(Gap),
+    State(Arc<StateChange>),
+    Outcome(Arc<OutcomeReport>),
+    Response(Arc<ResponseReport>),
+}
+
+/// How far a client has got in the messages of a session: the index of the next lies between `lo` and `hi`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Account {
+    pub(super) lo: usize,
+    pub(super) hi: usize,
+    /// The link of the message seen last.
+    pub(super) link: Option<Link>,
+    /// A discontinuity was told since.
+    pub(super) told: bool,
+}
+
+impl Account {
+    pub(super) const fn at(index: usize) -> Self {
+        Self {
+            lo: index,
+            hi: index,
+            link: None,
+            told: false,
+        }
+    }
+
+    pub(super) const UNKNOWN: Self = Self {
+        lo: 0,
+        hi: usize::MAX,
+        link: None,
+        told: false,
+    };
+}
+
+/// A person and a session: what the hub must have of them, and what they have seen.
+pub(super) struct Seat {
+    /// The port through which the hub delivers.
+    pub(super) port: Option<PortId>,
+    /// Attachments so far; what was delivered to an older one is read by nobody.
+    pub(super) generation: u64,
+    pub(super) window: Window,
+    pub(super) in_flight: VecDeque<(u64, usize)>,
+    pub(super) in_flight_bytes: usize,
+    /// The last number delivered to this attachment.
+    pub(super) delivered: u64,
+    /// The position the hub must keep.
+    pub(super) position: u64,
+    /// The highest position it has had: what an older note may say.
+    pub(super) highest: u64,
+    /// Where the hub has put it, other than by its own word, and what it had missed by then.
+    pub(super) placed: BTreeMap<u64, Account>,
+    /// The session knows this client for certain, and its position is what `position` says.
+    pub(super) certain: bool,
+    /// It may know it: nobody that was never here is known.
+    pub(super) was_here: bool,
+    /// Whether it was ever let in, and where, nobody can say.
+    pub(super) doubtful: bool,
+
+    /// The session life and epoch that the rest is about.
+    pub(super) life: usize,
+    pub(super) epoch: Option<Name>,
+    pub(super) account: Account,
+    /// The account after each record.
+    pub(super) history: BTreeMap<u64, Account>,
+    pub(super) seen: HashSet<u64>,
+    /// Everything up to here is processed.
+    pub(super) processed: u64,
+    /// The last number read on this attachment.
+    pub(super) read: u64,
+    /// Up to here `opened` promised a replay, and whether `live` has ended it.
+    pub(super) last: u64,
+    pub(super) live: bool,
+    pub(super) exact: bool,
+    pub(super) nonce: Option<String>,
+}
+
+impl Seat {
+    pub(super) fn new() -> Self {
+        Self {
+            port: None,
+            generation: 0,
+            window: Window::default(),
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            delivered: 0,
+            position: 0,
+            highest: 0,
+            placed: BTreeMap::new(),
+            certain: false,
+            was_here: false,
+            doubtful: false,
+            life: usize::MAX,
+            epoch: None,
+            account: Account::UNKNOWN,
+            history: BTreeMap::new(),
+            seen: HashSet::new(),
+            processed: 0,
+            read: 0,
+            last: 0,
+            live: false,
+            exact: false,
+            nonce: None,
+        }
+    }
+
+    /// The broker has died.
+    pub(super) fn leave(&mut self) {
+        self.port = None;
+        self.in_flight.clear();
+        self.in_flight_bytes = 0;
+    }
+}
+
+/// A port and what waits in its queue.
+pub(super) struct Port {
+    pub(super) origin: usize,
+    pub(super) person: Option<usize>,
+    /// Slots the hub must hold attached here.
+    pub(super) holds: Vec<usize>,
+    pub(super) queue: VecDeque<Queued>,
+}
+
+/// A frame on its way to a client, and what was so when the hub said it.
+pub(super) struct Queued {
+    pub(super) frame: BrokerFrame,
+    pub(super) cost: usize,
+    pub(super) about: Option<About>,
+}
+
+/// The attachment a frame is about.
+#[derive(Clone, Copy)]
+pub(super) struct About {
+    pub(super) generation: u64,
+    pub(super) person: usize,
+    pub(super) slot: usize,
+    pub(super) life: usize,
+    /// Messages the session had taken by then.
+    pub(super) taken: usize,
+}
+
+/// A message a server said. Whoever reads it reads its number in `World::emitted`.
+#[derive(Clone, Copy)]
+pub(super) struct Emitted {
+    pub(super) slot: usize,
+    pub(super) life: usize,
+    /// Its index among the messages the session took; `None` for what it must not take.
+    pub(super) index: Option<usize>,
+    pub(super) length: usize,
+}
+
+/// How a request is to be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asks {
+    Pointers,
+    JsonRpc,
+}
+
+/// How a message ended, as the hub told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Outcome(Outcome),
+    Answer(usize),
+    Error(Code),
+}
+
+/// A message somebody sends; its number is its token, in its id and in its payload.
+pub(super) struct Sent {
+    pub(super) slot: usize,
+    pub(super) life: usize,
+    pub(super) person: usize,
+    pub(super) has_id: bool,
+    pub(super) resend: bool,
+    pub(super) volatile: bool,
+    pub(super) receipt: bool,
+    pub(super) confirms: bool,
+    pub(super) asks: Option<Asks>,
+    pub(super) ttl: Option<u64>,
+    pub(super) payload: Payload,
+    /// Awake time, over all boots, at which it was handed over first.
+    pub(super) given: Duration,
+    /// Its place among everything handed over.
+    pub(super) order: u64,
+    pub(super) accepted: bool,
+    pub(super) transmitted: u32,
+    /// The far transport had it whole.
+    pub(super) written: bool,
+    pub(super) reads: u32,
+    pub(super) confirmed: bool,
+    /// The message that answered it, once the hub has used that up.
+    pub(super) answer: Option<usize>,
+    pub(super) cancelled: bool,
+    pub(super) verdict: Option<(u64, Verdict)>,
+    /// The outcome that came with the answer to its repetition.
+    pub(super) remembered: Option<Outcome>,
+    /// What the broker knows of it may have been rolled back.
+    pub(super) rolled_back: bool,
+}
+
+/// What went over a dial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Item {
+    Token(usize),
+    Greeting,
+    Subscription(usize),
+    Other,
+}
+
+/// The far end of a dial.
+pub(super) struct Dial {
+    pub(super) slot: usize,
+    pub(super) life: usize,
+    pub(super) open: bool,
+    pub(super) over: bool,
+    pub(super) paused: bool,
+    pub(super) items: Vec<Item>,
+    /// Items handed to the socket, written to it, read by the server; each at most the one before.
+    pub(super) taken: usize,
+    pub(super) written: usize,
+    pub(super) read: usize,
+    /// The last number given to the hub in `Written`.
+    pub(super) told: usize,
+    /// Pings under way: token, and the items before it.
+    pub(super) pings: VecDeque<(u64, usize)>,
+    pub(super) last_order: u64,
+    /// A message that satisfies the `ready` rule was said.
+    pub(super) ready: bool,
+    /// The options and subscriptions changed while it was open: their order cannot be judged.
+    pub(super) disturbed: bool,
+}
+
+/// The first number in a text: messages bear theirs so.
+pub(super) fn number_in(payload: &Payload) -> Option<usize> {
+    let bytes = payload.bytes();
+    let start = bytes.iter().position(u8::is_ascii_digit)?;
+    let digits = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit());
+    Some(digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0')))
+}

@@ -1,0 +1,132 @@
+//! Options of sessions, by chance: mostly the defaults, sometimes bounds so small that everything overflows.
+
+use std::sync::LazyLock;
+
+use longwire::wire::options::{
+    CloseClass, Durability, Heartbeat, Options, OutboxBounds, Overflow, Queue, Reconnect, Window,
+};
+use longwire::wire::payload::Payload;
+use longwire::wire::rule::Rule;
+
+use super::dice::Dice;
+
+/// What the server says when it is ready.
+pub(super) static READY: LazyLock<Rule> =
+    LazyLock::new(|| Rule::from_value(serde_json::json!({"/type": "ready"})).unwrap());
+
+pub(super) fn random_window(dice: &mut Dice) -> Window {
+    Window {
+        messages: match dice.below(10) {
+            0 => 0,
+            1..=5 => dice.below(6),
+            _ => 4096,
+        },
+        bytes: match dice.below(10) {
+            0 => 0,
+            1..=3 => dice.below(100),
+            _ => 4_194_304,
+        },
+    }
+}
+
+pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
+    let plain = Options::default();
+    let some = |dice: &mut Dice| dice.percent(35);
+    Options {
+        headers: if dice.percent(10) {
+            vec![("X".to_owned(), dice.below(3).to_string())]
+        } else {
+            Vec::new()
+        },
+        reconnect: match dice.below(8) {
+            0 => None,
+            1 => Some(Reconnect {
+                max_attempts: Some(2),
+                ..Reconnect::default()
+            }),
+            2..=4 => Some(Reconnect {
+                min_delay: 1,
+                max_delay: 50,
+                stable_after: 100,
+                ..Reconnect::default()
+            }),
+            _ => Some(Reconnect::default()),
+        },
+        heartbeat: match dice.below(8) {
+            0 => None,
+            1 => Some(Heartbeat {
+                message: Some(Payload::text("beat")),
+                ..Heartbeat::default()
+            }),
+            2 => Some(Heartbeat {
+                interval: 200,
+                timeout: 300,
+                ..Heartbeat::default()
+            }),
+            _ => Some(Heartbeat::default()),
+        },
+        greeting: (0..dice.below(8).saturating_sub(5))
+            .map(|_| Payload::text("greet"))
+            .collect(),
+        ready: dice.percent(12).then(|| READY.clone()),
+        queue: Queue {
+            messages: if some(dice) { 1 + dice.below(20) } else { 65_536 },
+            bytes: if some(dice) {
+                1 + dice.below(300)
+            } else {
+                16_777_216
+            },
+            age: if some(dice) {
+                dice.between(1, 20_000)
+            } else {
+                86_400_000
+            },
+            overflow: *dice.pick(&[
+                Overflow::DropOldest,
+                Overflow::DropOldest,
+                Overflow::DropNewest,
+                Overflow::Pause,
+                Overflow::Close,
+            ]),
+        },
+        outbox: OutboxBounds {
+            messages: if some(dice) { dice.below(6) } else { 1000 },
+            bytes: if some(dice) { dice.below(500) } else { 8_388_608 },
+            ttl: if some(dice) {
+                dice.between(0, 20_000)
+            } else {
+                3_600_000
+            },
+        },
+        window: if some(dice) {
+            random_window(dice)
+        } else {
+            plain.window
+        },
+        linger: if some(dice) {
+            dice.between(0, 20_000)
+        } else {
+            plain.linger
+        },
+        expire: if dice.percent(15) {
+            dice.between(1000, 100_000)
+        } else {
+            plain.expire
+        },
+        durability: if disk {
+            Durability::Disk
+        } else {
+            Durability::Memory
+        },
+        auth_provider: dice.percent(12),
+        close_codes: if dice.percent(10) {
+            [(4000, CloseClass::Stop), (1012, CloseClass::Auth)]
+                .into_iter()
+                .collect()
+        } else {
+            plain.close_codes.clone()
+        },
+        max_message: if dice.percent(5) { 200 } else { plain.max_message },
+        ..plain
+    }
+}

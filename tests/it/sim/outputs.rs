@@ -1,0 +1,274 @@
+//! Does what the hub asks for, and judges what is not said to a client: dials, messages on links, pings, journals.
+//!
+//! What clients are told is judged in `told`.
+
+use longwire::core::io::{DialId, Output, Target};
+use longwire::core::journal::{Entry, JournalId};
+use longwire::wire::payload::Payload;
+
+use super::model::{Alive, Dial, Item, number_in};
+use super::world::{Kind, World};
+
+impl World {
+    pub(super) fn mix(&mut self, number: u64) {
+        self.digest = (self.digest ^ number)
+            .wrapping_mul(0x0000_0100_0000_01b3)
+            .rotate_left(5);
+    }
+
+    /// Does one thing the hub asks for.
+    pub(super) fn act(&mut self, output: Output) {
+        if self.trace.is_some() {
+            let mut line = format!("    {output:?}");
+            if let Some((at, _)) = line.char_indices().nth(400) {
+                line.truncate(at);
+                line.push('…');
+            }
+            self.tell(|| line);
+        }
+        match output {
+            Output::Deliver { port, frame, cost } => {
+                self.mix(port.0 + cost as u64);
+                self.deliver(port, frame, cost);
+            }
+            Output::Drop(port) => panic!("{port:?} is to be dropped for nothing"),
+            Output::Dial(dial, target) => {
+                self.mix(dial.0 + 3);
+                self.dial(dial, &target);
+            }
+            Output::Transmit(dial, payload) => {
+                self.mix(dial.0 + 5 + payload.len() as u64);
+                self.transmit(dial, &payload);
+            }
+            Output::Ping(dial, token) => {
+                self.mix(token + 7);
+                let dial = self.open_dial(dial);
+                let at = dial.items.len();
+                dial.pings.push_back((token, at));
+            }
+            Output::Pause(dial) => {
+                let dial = self.open_dial(dial);
+                assert!(!dial.paused, "paused twice");
+                dial.paused = true;
+            }
+            Output::Resume(dial) => {
+                let dial = self.open_dial(dial);
+                assert!(dial.paused, "resumed without a pause");
+                dial.paused = false;
+            }
+            Output::Fetch(dial, _) => panic!("{dial:?} speaks no HTTP"),
+            Output::HangUp { dial, code, .. } => {
+                self.mix(dial.0 + u64::from(code));
+                self.hung_up = true;
+                assert!(
+                    self.dials.get(&(self.life, dial)).is_some_and(|dial| !dial.over),
+                    "hangs up {dial:?}, which is not alive"
+                );
+                self.over(dial);
+                self.read_rest(dial, true);
+            }
+            Output::Journal(id, entry) => self.journal(&id, entry),
+            Output::Idle(idle) => self.mix(u64::from(idle) + 11),
+        }
+    }
+
+    fn journal(&mut self, id: &JournalId, entry: Entry) {
+        let known = self.slots.iter().position(|slot| {
+            slot.lives
+                .last()
+                .is_some_and(|session| session.journal.as_ref() == Some(id))
+        });
+        match (&entry, known) {
+            (Entry::Append { kept, .. }, _) => {
+                self.mix(kept.seq + kept.data.len() as u64);
+                let is_message = kept.kind == 2 && kept.data.get(12).is_some_and(|tag| *tag <= 2);
+                self.appended += usize::from(is_message);
+                if known.is_none() {
+                    assert_eq!(self.cause.kind, Kind::Open, "{id:?} is nobody's journal");
+                    self.fresh = Some(id.clone());
+                }
+            }
+            (Entry::Remove, Some(slot)) => {
+                if let Some(session) = self.session(slot) {
+                    session.journal = None;
+                    session.alive = Alive::No;
+                }
+            }
+            (Entry::Trim { .. } | Entry::Remove, _) => {}
+        }
+        self.disk.apply(id, entry);
+    }
+
+    fn open_dial(&mut self, id: DialId) -> &mut Dial {
+        let dial = self
+            .dials
+            .get_mut(&(self.life, id))
+            .expect("a dial that was made");
+        assert!(dial.open && !dial.over, "{id:?} is not open");
+        dial
+    }
+
+    fn dial(&mut self, id: DialId, target: &Target) {
+        let slot = self
+            .slots
+            .iter()
+            .position(|slot| target.url.as_str() == slot.url)
+            .expect("an address that somebody gave");
+        let may = match self.cause.kind {
+            Kind::Timeout | Kind::Woke => self.cause.waiting.contains(&slot),
+            Kind::Open | Kind::Dialling => self.cause.slot == Some(slot),
+            _ => false,
+        };
+        assert!(may, "slot {slot} dials for no reason ({:?})", self.cause.kind);
+        let owner = self.slots[slot].owner;
+        let origin = self.owners[owner].origin.trim_end_matches('/').to_owned();
+        assert!(
+            target
+                .headers
+                .iter()
+                .any(|(name, value)| name == "Origin" && *value == origin),
+            "a dial in another's name"
+        );
+        let life = self.slots[slot].lives.len() - 1;
+        let session = self.session(slot).unwrap();
+        assert!(session.dial.is_none(), "slot {slot} has two dials alive");
+        session.dial = Some(id);
+        let dial = Dial {
+            slot,
+            life,
+            open: false,
+            over: false,
+            paused: false,
+            items: Vec::new(),
+            taken: 0,
+            written: 0,
+            read: 0,
+            told: 0,
+            pings: std::collections::VecDeque::new(),
+            last_order: 0,
+            ready: false,
+            disturbed: false,
+        };
+        assert!(
+            self.dials.insert((self.life, id), dial).is_none(),
+            "{id:?} was used before"
+        );
+        self.dialled.push(id);
+    }
+
+    fn transmit(&mut self, id: DialId, payload: &Payload) {
+        let bytes = payload.bytes();
+        let item = if bytes.starts_with(b"greet") {
+            Item::Greeting
+        } else if bytes.starts_with(b"sub") {
+            Item::Subscription(number_in(payload).unwrap())
+        } else if bytes.starts_with(b"{\"t\":") {
+            Item::Token(number_in(payload).unwrap())
+        } else {
+            Item::Other
+        };
+        let dial = self.open_dial(id);
+        dial.items.push(item);
+        let (slot, life) = (dial.slot, dial.life);
+        let (disturbed, ready, last_order) = (dial.disturbed, dial.ready, dial.last_order);
+        let Item::Token(token) = item else { return };
+        let sent = &mut self.sent[token];
+        assert_eq!(
+            (sent.slot, sent.life),
+            (slot, life),
+            "a message of another session"
+        );
+        assert!(
+            sent.accepted || !sent.has_id,
+            "message {token} is sent, and was never accepted"
+        );
+        assert!(
+            sent.verdict.is_none() || (sent.rolled_back && sent.resend),
+            "message {token} is sent after it ended: {:?}",
+            sent.verdict
+        );
+        assert!(
+            sent.order > last_order,
+            "message {token} is sent after one that came later"
+        );
+        sent.transmitted += 1;
+        let order = sent.order;
+        if let Some(dial) = self.dials.get_mut(&(self.life, id)) {
+            dial.last_order = order;
+        }
+        let session = self.slots[slot].lives.last().unwrap();
+        if !disturbed && last_order == 0 {
+            assert!(
+                ready || session.options.ready.is_none(),
+                "the outbox flows before the server is ready"
+            );
+            let said = &self.dials[&(self.life, id)].items;
+            let greetings = said.iter().filter(|item| **item == Item::Greeting).count();
+            assert_eq!(
+                greetings,
+                session.options.greeting.len(),
+                "the outbox flows before the greeting"
+            );
+            let subscribed: Vec<usize> = session.subscriptions.iter().map(|(_, number)| *number).collect();
+            for number in subscribed {
+                assert!(
+                    said.contains(&Item::Subscription(number)),
+                    "the outbox flows before subscription {number}"
+                );
+            }
+        }
+    }
+
+    /// What the server may still read of what was on its way when a link ended.
+    pub(super) fn read_rest(&mut self, id: DialId, by_us: bool) -> usize {
+        let Some(dial) = self.dials.get(&(self.life, id)) else {
+            return 0;
+        };
+        let (read, taken, all) = (dial.read, dial.taken, dial.items.len());
+        let taken = taken + self.dice.below(all - taken + 1);
+        let reads = read + self.dice.below(taken - read + 1);
+        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        dial.taken = taken;
+        self.server_reads(id, reads);
+        if by_us {
+            all
+        } else {
+            taken + self.dice.below(all - taken + 1)
+        }
+    }
+
+    /// The server reads up to so many items of a dial.
+    pub(super) fn server_reads(&mut self, id: DialId, upto: usize) {
+        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let from = dial.read;
+        dial.read = upto.max(from);
+        dial.written = dial.written.max(dial.read);
+        dial.taken = dial.taken.max(dial.written);
+        let items: Vec<Item> = dial.items[from..dial.read].to_vec();
+        for item in items {
+            let Item::Token(token) = item else { continue };
+            let sent = &mut self.sent[token];
+            sent.reads += 1;
+            sent.written = true;
+            assert!(
+                sent.reads == 1 || sent.resend,
+                "the server got message {token} twice"
+            );
+            self.check_truth(token);
+        }
+    }
+
+    /// The transport has written up to so many items of a dial.
+    pub(super) fn transport_writes(&mut self, id: DialId, upto: usize) {
+        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let from = dial.written;
+        dial.written = upto.max(from);
+        dial.taken = dial.taken.max(dial.written);
+        let items: Vec<Item> = dial.items[from..dial.written].to_vec();
+        for item in items {
+            if let Item::Token(token) = item {
+                self.sent[token].written = true;
+            }
+        }
+    }
+}

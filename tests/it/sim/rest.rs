@@ -1,0 +1,207 @@
+//! The end of a run: everybody comes back and behaves, and nothing may be owed to anybody any more.
+//!
+//! It checks what takes time to be true: every message ended, every loss told, every journal gone with its session.
+
+use std::time::Duration;
+
+use longwire::core::io::{DialId, Input, PortId};
+use longwire::wire::message::{ClientFrame, Conflict, Open};
+use longwire::wire::options::{Durability, Options};
+
+use super::model::{Alive, Item};
+use super::world::World;
+
+/// Rounds in which everything must have come to rest. Deadlines of requests and proofs are the longest waits.
+const ROUNDS: usize = 200;
+
+impl World {
+    /// Brings everybody back, lets everything flow, and checks that nothing is owed.
+    pub(super) fn comes_to_rest(&mut self) {
+        self.tell(|| "--- everything comes to rest".to_owned());
+        let ports: Vec<PortId> = self.ports.keys().copied().collect();
+        for port in ports {
+            self.give(Input::Gone(port));
+        }
+        let held = self.everybody_opens();
+        let mut owed = String::new();
+        for _ in 0..ROUNDS {
+            self.everything_flows();
+            owed = self.what_is_owed();
+            if owed.is_empty() {
+                break;
+            }
+            let span = self.deadline().unwrap_or_default();
+            self.passes(span.clamp(Duration::from_millis(1), Duration::from_secs(60)));
+            self.timeout();
+        }
+        assert!(owed.is_empty(), "does not come to rest: {owed}");
+        for (port, person, slot) in &held {
+            self.has_heard_all(*port, *person, *slot);
+        }
+        for (port, _, slot) in held {
+            if self.ports[&port].holds.contains(&slot) {
+                let session = self.slots[slot].name.clone();
+                let (id, code, reason) = (None, None, None);
+                self.give(Input::Frame(
+                    port,
+                    ClientFrame::Close {
+                        session,
+                        id,
+                        code,
+                        reason,
+                    },
+                ));
+            }
+        }
+        assert!(
+            self.disk.is_empty(),
+            "a session has ended, and its journal is there"
+        );
+    }
+
+    /// Everybody opens every session that is there, with options that hinder nothing.
+    fn everybody_opens(&mut self) -> Vec<(PortId, usize, usize)> {
+        let mut held = Vec::new();
+        for person in 0..self.people.len() {
+            let owner = self.people[person].owner;
+            let port = self.port_for(person);
+            self.hello_as(port, person);
+            for slot in 0..self.slots.len() {
+                let is_there = self.slots[slot]
+                    .lives
+                    .last()
+                    .is_some_and(|session| session.alive != Alive::No);
+                if self.slots[slot].owner != owner || !is_there {
+                    continue;
+                }
+                let disk = self.slots[slot].disk;
+                let open = Open {
+                    id: "rest".into(),
+                    session: self.slots[slot].name.clone(),
+                    url: Some(self.slots[slot].url.clone()),
+                    options: Some(Options {
+                        durability: if disk {
+                            Durability::Disk
+                        } else {
+                            Durability::Memory
+                        },
+                        ..Options::default()
+                    }),
+                    ignored: Vec::new(),
+                    resume: None,
+                    conflict: Conflict::Update,
+                };
+                self.give(Input::Frame(port, ClientFrame::Open(Box::new(open))));
+                let (session, id) = (self.slots[slot].name.clone(), None);
+                self.give(Input::Frame(port, ClientFrame::Reconnect { session, id }));
+                held.push((port, person, slot));
+            }
+        }
+        held
+    }
+
+    /// Servers accept, read and answer everything; clients read and acknowledge everything.
+    fn everything_flows(&mut self) {
+        for dial in self.dials_alive() {
+            if !self.dials[&(self.life, dial)].open {
+                self.accepts(dial);
+            }
+            self.moves_on(dial, true);
+            self.pongs(dial, true);
+            self.answers_all(dial);
+        }
+        let ports: Vec<PortId> = self.ports.keys().copied().collect();
+        for port in ports {
+            self.reads(port, usize::MAX);
+            let Some(person) = self.ports[&port].person else {
+                continue;
+            };
+            for slot in self.ports[&port].holds.clone() {
+                let seq = self.seats[self.seat(person, slot)].processed;
+                let session = self.slots[slot].name.clone();
+                self.give(Input::Frame(port, ClientFrame::Ack { session, seq }));
+            }
+        }
+    }
+
+    fn answers_all(&mut self, id: DialId) {
+        let Some(dial) = self.dials.get(&(self.life, id)).filter(|dial| dial.open) else {
+            return;
+        };
+        let slot = dial.slot;
+        let tokens: Vec<usize> = dial
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Token(token) => Some(*token),
+                _ => None,
+            })
+            .collect();
+        for token in tokens {
+            let sent = &self.sent[token];
+            let waits =
+                sent.verdict.is_none() && (!sent.confirms || !sent.confirmed) && sent.answer.is_none();
+            if waits {
+                self.answers_token(id, slot, token);
+            }
+        }
+    }
+
+    fn what_is_owed(&mut self) -> String {
+        let reports = self.status();
+        let mut owed = String::new();
+        for (slot, report) in reports.iter().enumerate() {
+            if let Some(report) = report
+                && report.outbox + report.queued > 0
+            {
+                owed += &format!(
+                    "slot {slot} is {:?} with {} in its outbox and {} in its log; ",
+                    report.state, report.outbox, report.queued
+                );
+            }
+        }
+        for (port, known) in &self.ports {
+            if !known.queue.is_empty() {
+                owed += &format!("{port:?} has {} frames to read; ", known.queue.len());
+            }
+        }
+        owed
+    }
+
+    /// A client that is back knows how everything ended that it sent, and where messages were lost.
+    fn has_heard_all(&mut self, port: PortId, person: usize, slot: usize) {
+        let life = self.slots[slot].lives.len() - 1;
+        let taken = self.slots[slot].lives[life].taken.len();
+        let account = self.seats[self.seat(person, slot)].account;
+        assert!(
+            account.lo <= taken && taken <= account.hi,
+            "person {person} has messages up to {}..{} of {taken} in slot {slot}, and was told of no loss",
+            account.lo,
+            account.hi
+        );
+        for token in 0..self.sent.len() {
+            let sent = &self.sent[token];
+            let is_owed = (sent.person, sent.slot, sent.life) == (person, slot, life)
+                && sent.has_id
+                && sent.accepted
+                && !sent.rolled_back
+                && sent.verdict.is_none();
+            if !is_owed {
+                continue;
+            }
+            assert!(
+                sent.asks.is_none() && !sent.receipt,
+                "nobody was told how message {token} ended"
+            );
+            if self.elapsed >= sent.given + Duration::from_secs(20 * 60 * 60) {
+                continue;
+            }
+            self.hands_over(port, token);
+            let outcome = self.sent[token].remembered;
+            assert!(
+                outcome.is_some_and(|outcome| outcome.is_good()),
+                "message {token} ended as {outcome:?}, and nobody was told"
+            );
+        }
+    }
+}

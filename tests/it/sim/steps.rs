@@ -1,0 +1,275 @@
+//! Chance: which step comes next.
+//!
+//! Every seed draws its own weights, so that some runs know no restarts, some no acknowledgements, some nothing else.
+
+use std::time::Duration;
+
+use longwire::core::io::{Input, PortId};
+use longwire::wire::message::ClientFrame;
+use longwire::wire::record::Name;
+
+use super::dice::Dice;
+use super::world::World;
+
+/// Everything that can happen, and how often by default.
+const STEPS: &[(Step, u32)] = &[
+    (Step::Comes, 20),
+    (Step::Gone, 8),
+    (Step::Hello, 4),
+    (Step::Open, 40),
+    (Step::Read, 120),
+    (Step::Acknowledge, 120),
+    (Step::AckWrongly, 20),
+    (Step::Window, 15),
+    (Step::Send, 90),
+    (Step::Request, 25),
+    (Step::Repeat, 20),
+    (Step::Cancel, 12),
+    (Step::Subscribe, 8),
+    (Step::Authorize, 15),
+    (Step::Reconnect, 6),
+    (Step::Detach, 6),
+    (Step::Close, 2),
+    (Step::Ask, 5),
+    (Step::Accept, 40),
+    (Step::Says, 150),
+    (Step::SaysReady, 15),
+    (Step::Answers, 40),
+    (Step::MovesOn, 70),
+    (Step::Pongs, 60),
+    (Step::Ends, 12),
+    (Step::Alive, 5),
+    (Step::Lies, 30),
+    (Step::Time, 100),
+    (Step::Deadline, 60),
+    (Step::Sleep, 4),
+    (Step::Wall, 2),
+    (Step::Kill, 3),
+    (Step::Power, 2),
+    (Step::Leave, 1),
+    (Step::Rot, 1),
+    (Step::JournalLost, 1),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Comes,
+    Gone,
+    Hello,
+    Open,
+    Read,
+    Acknowledge,
+    AckWrongly,
+    Window,
+    Send,
+    Request,
+    Repeat,
+    Cancel,
+    Subscribe,
+    Authorize,
+    Reconnect,
+    Detach,
+    Close,
+    Ask,
+    Accept,
+    Says,
+    SaysReady,
+    Answers,
+    MovesOn,
+    Pongs,
+    Ends,
+    Alive,
+    Lies,
+    Time,
+    Deadline,
+    Sleep,
+    Wall,
+    Kill,
+    Power,
+    Leave,
+    Rot,
+    JournalLost,
+}
+
+/// How often what happens in one run.
+pub(super) struct Mood {
+    weights: Vec<u32>,
+    /// How often in a hundred a port's queue is emptied at once.
+    prompt: u64,
+    /// How often in a hundred options are the default ones.
+    pub(super) plain: u64,
+}
+
+impl Mood {
+    pub(super) fn new(dice: &mut Dice) -> Self {
+        let weights = STEPS.iter().map(|(step, weight)| match step {
+            Step::Comes | Step::Open | Step::Accept | Step::Time => *weight,
+            _ => *weight * *dice.pick(&[0, 1, 1, 1, 1, 2, 4]),
+        });
+        Self {
+            weights: weights.collect(),
+            prompt: *dice.pick(&[0, 30, 90, 100]),
+            plain: *dice.pick(&[0, 30, 70, 100]),
+        }
+    }
+}
+
+impl World {
+    /// One step, chosen by chance.
+    pub(super) fn step(&mut self, mood: &Mood) {
+        let step = STEPS[self.dice.weighted(&mood.weights)].0;
+        self.tell(|| format!("{step:?}"));
+        self.does(step, mood);
+        if self.dice.percent(mood.prompt) {
+            let ports: Vec<PortId> = self.ports.keys().copied().collect();
+            for port in ports {
+                self.reads(port, usize::MAX);
+            }
+        }
+    }
+
+    pub(super) fn does(&mut self, step: Step, mood: &Mood) {
+        match step {
+            Step::Comes => self.comes(),
+            Step::Gone => {
+                if let Some(port) = self.some_port() {
+                    self.give(Input::Gone(port));
+                }
+            }
+            Step::Hello => {
+                if let Some(port) = self.some_port() {
+                    self.says_hello(port);
+                }
+            }
+            Step::Open => self.opens(mood),
+            Step::Read => {
+                if let Some(port) = self.some_port() {
+                    let most = 1 + self.dice.below(20);
+                    self.reads(port, most);
+                }
+            }
+            Step::Acknowledge => self.acknowledges(),
+            Step::AckWrongly => self.acknowledges_wrongly(),
+            Step::Window => self.changes_window(),
+            Step::Send => self.sends(false),
+            Step::Request => self.sends(true),
+            Step::Repeat => self.repeats(),
+            Step::Cancel => self.cancels(),
+            Step::Subscribe => self.subscribes(),
+            Step::Authorize => self.authorizes(),
+            Step::Reconnect => self.frame(|session| ClientFrame::Reconnect { session, id: None }),
+            Step::Detach => self.frame(|session| ClientFrame::Detach { session, id: None }),
+            Step::Close => self.frame(|session| ClientFrame::Close {
+                session,
+                id: None,
+                code: None,
+                reason: None,
+            }),
+            Step::Ask => {
+                if let Some(port) = self.some_port() {
+                    let id: Name = "q".into();
+                    let frame = if self.dice.percent(50) {
+                        ClientFrame::Ping { id }
+                    } else {
+                        ClientFrame::Status { id }
+                    };
+                    self.give(Input::Frame(port, frame));
+                }
+            }
+            Step::Accept
+            | Step::Says
+            | Step::SaysReady
+            | Step::Answers
+            | Step::MovesOn
+            | Step::Pongs
+            | Step::Ends
+            | Step::Alive => self.far_end(step),
+            Step::Lies => self.lies(),
+            Step::Time => {
+                let millis = match self.dice.below(100) {
+                    0 => self.dice.between(0, 40_000_000),
+                    1..=4 => self.dice.between(0, 60_000),
+                    5..=24 => self.dice.between(0, 2000),
+                    _ => self.dice.between(0, 20),
+                };
+                self.passes(Duration::from_millis(millis));
+                if self.dice.percent(80) {
+                    self.timeout();
+                }
+            }
+            Step::Deadline => {
+                let span = self.deadline().unwrap_or_default();
+                self.passes(span.min(Duration::from_secs(100_000)));
+                self.timeout();
+            }
+            Step::Sleep => {
+                let millis = self.dice.between(0, 30_000_000);
+                self.now.boot += Duration::from_millis(millis);
+                self.now.wall += millis;
+                if self.dice.percent(80) {
+                    self.give_time(Input::Woke);
+                }
+                if self.dice.percent(50) {
+                    self.timeout();
+                }
+            }
+            Step::Wall => self.now.wall = self.dice.next() % 4_000_000_000_000,
+            Step::Kill => self.is_killed(mood),
+            Step::Power => self.loses_power(),
+            Step::Leave => self.leaves(),
+            Step::Rot => self.rots(),
+            Step::JournalLost => self.loses_journal(),
+        }
+    }
+
+    pub(super) fn passes(&mut self, time: Duration) {
+        self.now.awake += time;
+        self.now.boot += time;
+        self.elapsed += time;
+        self.now.wall = self
+            .now
+            .wall
+            .wrapping_add(u64::try_from(time.as_millis()).unwrap());
+    }
+
+    fn far_end(&mut self, step: Step) {
+        let alive = self.dials_alive();
+        if alive.is_empty() {
+            return;
+        }
+        let dial = *self.dice.pick(&alive);
+        let far = &self.dials[&(self.life, dial)];
+        let (open, paused) = (far.open, far.paused);
+        match step {
+            Step::Accept if !open => {
+                if self.dice.percent(75) {
+                    self.accepts(dial);
+                } else {
+                    self.ends(dial);
+                }
+            }
+            Step::Says if open && (!paused || self.dice.percent(5)) => {
+                let count = if self.dice.percent(80) {
+                    1
+                } else {
+                    self.dice.below(12)
+                };
+                self.says(dial, count, false);
+            }
+            Step::SaysReady if open => self.says(dial, 1, true),
+            Step::Answers => {
+                self.answers(dial);
+            }
+            Step::MovesOn => self.moves_on(dial, false),
+            Step::Pongs => {
+                self.pongs(dial, false);
+            }
+            Step::Ends => self.ends(dial),
+            Step::Alive => {
+                let event = longwire::core::io::LinkEvent::Alive;
+                self.give(Input::Link(dial, event));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,505 @@
+//! Judges every frame the hub has for a client, at the moment the hub says it.
+//!
+//! What the client makes of it once it has read it is `reader`.
+
+use std::time::Duration;
+
+use longwire::core::io::PortId;
+use longwire::wire::code::{Code, GapReason};
+use longwire::wire::message::{BrokerFrame, Conflict, Opened, Resumed};
+use longwire::wire::options::Options;
+use longwire::wire::record::{Body, Name, Outcome, Record};
+
+use super::model::{About, Account, Alive, Asks, Content, Queued, Seat, Session, Verdict, number_in};
+use super::world::{ADMIN, Kind, Opening, World, token_of};
+
+impl World {
+    pub(super) fn deliver(&mut self, port: PortId, frame: BrokerFrame, cost: usize) {
+        if port == ADMIN {
+            assert!(
+                matches!(frame, BrokerFrame::Goaway { .. }),
+                "{frame:?} for the command line"
+            );
+            return;
+        }
+        assert!(
+            self.ports.contains_key(&port),
+            "{port:?} is gone, and is told something"
+        );
+        let about = match &frame {
+            BrokerFrame::Opened(opened) => Some(self.opened(port, opened)),
+            BrokerFrame::Record {
+                session,
+                record,
+                redelivered: _,
+            } => {
+                let slot = self.must_hold(port, session);
+                self.mix(record.seq);
+                self.record(port, slot, record, cost);
+                Some(self.about(port, slot))
+            }
+            BrokerFrame::Detached { session, reason } => {
+                let slot = self.must_hold(port, session);
+                let about = self.about(port, slot);
+                self.release(port, slot);
+                if *reason != "superseded"
+                    && let Some(session) = self.session(slot)
+                {
+                    // As long as its journal is there it may come back, should the broker die now.
+                    session.alive = match session.journal {
+                        Some(_) => Alive::Perhaps,
+                        None => Alive::No,
+                    };
+                }
+                Some(about)
+            }
+            BrokerFrame::Live { session, .. }
+            | BrokerFrame::Stalled { session, .. }
+            | BrokerFrame::Subscription { session, .. }
+            | BrokerFrame::AuthNeeded { session, .. } => {
+                let slot = self.must_hold(port, session);
+                Some(self.about(port, slot))
+            }
+            BrokerFrame::Accepted {
+                session,
+                id,
+                durability,
+                duplicate,
+                outcome,
+            } => {
+                let slot = self.must_hold(port, session);
+                self.accepted(port, slot, id, durability, *duplicate, *outcome);
+                Some(self.about(port, slot))
+            }
+            BrokerFrame::Welcome(welcome) => {
+                let known = &self.ports[&port];
+                assert_eq!(
+                    welcome.origin, self.owners[known.origin].origin,
+                    "welcomed as another"
+                );
+                for summary in &welcome.sessions {
+                    let slot = self.slot_named(port, &summary.session);
+                    assert!(
+                        slot.is_some_and(|slot| !self.slots[slot].lives.is_empty()),
+                        "is told of a session of others"
+                    );
+                }
+                None
+            }
+            _ => None,
+        };
+        let known = self.ports.get_mut(&port).unwrap();
+        known.queue.push_back(Queued { frame, cost, about });
+    }
+
+    /// The slot of a session that this port must hold to be told about it.
+    pub(super) fn must_hold(&self, port: PortId, name: &Name) -> usize {
+        let slot = self
+            .slot_named(port, name)
+            .expect("a session of the port's owner");
+        assert!(
+            self.ports[&port].holds.contains(&slot),
+            "{port:?} does not hold `{name}` and is told about it"
+        );
+        slot
+    }
+
+    fn about(&self, port: PortId, slot: usize) -> About {
+        let person = self.ports[&port].person.unwrap();
+        About {
+            generation: self.seats[self.seat(person, slot)].generation,
+            person,
+            slot,
+            life: self.slots[slot].lives.len() - 1,
+            taken: self.slots[slot].lives.last().unwrap().taken.len(),
+        }
+    }
+
+    fn opened(&mut self, port: PortId, opened: &Opened) -> About {
+        let slot = self.cause.slot.expect("nobody asked to open this");
+        let opening = self.cause.opening.take().expect("nobody asked to open anything");
+        assert_eq!(Some(slot), self.slot_named(port, &opened.session));
+        let person = self.ports[&port].person.unwrap();
+        let index = self.seat(person, slot);
+        assert!(
+            self.seats[index].port.is_none_or(|held| held == port),
+            "two attachments of one client"
+        );
+        if opened.created {
+            self.created(slot, opening.options.clone());
+        } else {
+            self.found(slot, &opening);
+        }
+        let session = self.slots[slot].lives.last_mut().unwrap();
+        let mut has_new_epoch = false;
+        if session.epoch.as_ref() != Some(&opened.epoch) {
+            assert!(
+                session.epoch.is_none() || session.may_change_epoch,
+                "the epoch changed without need"
+            );
+            if session.epoch.is_some() {
+                session.contents.clear();
+                session.gaps.clear();
+                session.rolled_back = true;
+                has_new_epoch = true;
+            }
+            session.epoch = Some(opened.epoch.clone());
+        }
+        session.may_change_epoch = false;
+        if has_new_epoch {
+            for person in 0..self.people.len() {
+                let seat = self.seat(person, slot);
+                self.seats[seat].placed.clear();
+            }
+        }
+        let session = self.slots[slot].lives.last_mut().unwrap();
+        session.idle_since = None;
+        let window = session.options.window;
+        let taken = session.taken.len();
+        let seat = &mut self.seats[index];
+        match (&opening.resume, opened.resume) {
+            (None, Resumed::Fresh) => {
+                assert!(!seat.certain, "a client that was here is taken for a new one");
+                assert_eq!(opened.seq, opened.last, "a new client begins at the end");
+            }
+            (None, Resumed::Exact | Resumed::Gap) => {
+                assert!(
+                    seat.was_here,
+                    "a client that never was here is taken for a known one"
+                );
+                let fits = if seat.certain {
+                    opened.seq == seat.position
+                } else {
+                    opened.seq <= seat.highest.max(seat.position)
+                };
+                assert!(
+                    fits,
+                    "goes on after {}, and has acknowledged {}",
+                    opened.seq, seat.position
+                );
+            }
+            (Some(resume), verdict) => {
+                let is_known = resume.epoch == *opened.epoch && resume.seq <= opened.last;
+                assert_eq!(is_known, verdict != Resumed::Reset, "{resume:?} and {opened:?}");
+                assert_ne!(verdict, Resumed::Fresh);
+                assert!(!is_known || opened.seq == resume.seq, "{resume:?} and {opened:?}");
+            }
+            (None, Resumed::Reset) => panic!("reset, and nothing was offered"),
+        }
+        assert!(opened.seq <= opened.last);
+        seat.leave();
+        seat.port = Some(port);
+        seat.generation += 1;
+        seat.exact = opened.resume == Resumed::Exact;
+        seat.window = window;
+        seat.delivered = opened.seq;
+        seat.position = opened.seq;
+        seat.highest = seat.highest.max(opened.seq);
+        match opened.resume {
+            Resumed::Fresh => {
+                seat.placed.insert(opened.seq, Account::at(taken));
+            }
+            Resumed::Reset => {
+                seat.placed.entry(opened.seq).or_insert(Account::UNKNOWN);
+            }
+            Resumed::Exact | Resumed::Gap => {}
+        }
+        seat.certain = true;
+        seat.was_here = true;
+        let holds = &mut self.ports.get_mut(&port).unwrap().holds;
+        if !holds.contains(&slot) {
+            holds.push(slot);
+        }
+        for item in &opened.outbox {
+            let token = token_of(&item.id);
+            let sent = &self.sent[token];
+            assert!(
+                (sent.slot, sent.person) == (slot, person) && sent.accepted,
+                "`{}` is not in this outbox",
+                item.id
+            );
+        }
+        self.mix(opened.seq + opened.last + opened.outbox.len() as u64);
+        self.about(port, slot)
+    }
+
+    fn created(&mut self, slot: usize, options: Option<Options>) {
+        let awake = self.now.awake;
+        if let Some(before) = self.session(slot) {
+            let expired = before.idle_since.is_some_and(|since| {
+                awake.saturating_sub(since) >= Duration::from_millis(before.options.expire)
+            });
+            assert!(
+                before.alive != Alive::Yes || expired,
+                "slot {slot} had a session, and it is gone"
+            );
+            assert!(before.dial.is_none(), "its last dial is still alive");
+            before.alive = Alive::No;
+        }
+        let journal = self.fresh.take();
+        self.slots[slot]
+            .lives
+            .push(Session::new(options.unwrap_or_default(), journal));
+        for person in 0..self.people.len() {
+            let seat = self.seat(person, slot);
+            let generation = self.seats[seat].generation + 1;
+            self.seats[seat] = Seat {
+                generation,
+                ..Seat::new()
+            };
+        }
+    }
+
+    fn found(&mut self, slot: usize, opening: &Opening) {
+        let session = self.session(slot).expect("a session that nobody has created");
+        assert!(session.alive != Alive::No, "a session that had ended is back");
+        session.alive = Alive::Yes;
+        let updates = opening.conflict == Conflict::Update || !session.has_url;
+        session.has_url |= opening.has_url;
+        if let Some(options) = opening.options.clone().filter(|_| updates) {
+            let durability = session.options.durability;
+            session.options = Options {
+                durability,
+                ..options
+            };
+            session.trusts_writes |= session.options.heartbeat.is_none();
+            if let Some(dial) = session.dial
+                && let Some(dial) = self.dials.get_mut(&(self.life, dial))
+            {
+                dial.disturbed = true;
+            }
+        }
+    }
+
+    fn accepted(
+        &mut self,
+        port: PortId,
+        slot: usize,
+        id: &Name,
+        durability: &str,
+        duplicate: bool,
+        outcome: Option<Outcome>,
+    ) {
+        let token = token_of(id);
+        let person = self.ports[&port].person;
+        let session = self.slots[slot].lives.last().unwrap();
+        let promised = if session.journal.is_some() {
+            "disk"
+        } else {
+            "memory"
+        };
+        let connected = session
+            .dial
+            .is_some_and(|dial| self.dials[&(self.life, dial)].open);
+        let most = session.options.outbox.messages;
+        assert_eq!(durability, promised);
+        let sent = &mut self.sent[token];
+        assert_eq!((sent.slot, Some(sent.person)), (slot, person));
+        if duplicate {
+            assert!(
+                sent.accepted || sent.rolled_back,
+                "message {token} is called a duplicate, and is none"
+            );
+            sent.remembered = outcome;
+            if let (Some((_, verdict)), false) = (&sent.verdict, sent.rolled_back) {
+                let known = match verdict {
+                    Verdict::Outcome(outcome) => Some(*outcome),
+                    Verdict::Answer(_) | Verdict::Error(_) => None,
+                };
+                assert_eq!(outcome, known, "message {token} ended in two ways");
+            }
+        } else {
+            assert!(
+                !sent.accepted || sent.rolled_back,
+                "message {token} is accepted twice"
+            );
+            sent.accepted = true;
+            if !connected {
+                self.crowded = Some((slot, most));
+            }
+        }
+    }
+
+    fn record(&mut self, port: PortId, slot: usize, record: &Record, cost: usize) {
+        let person = self.ports[&port].person.unwrap();
+        let index = self.seat(person, slot);
+        let seat = &mut self.seats[index];
+        assert_eq!(seat.port, Some(port), "a fenced port is told a record");
+        assert!(
+            record.seq > seat.delivered,
+            "record {} after {}",
+            record.seq,
+            seat.delivered
+        );
+        seat.delivered = record.seq;
+        let size = record.body.cost();
+        let is_rollback = matches!(record.body, Body::Gap(gap) if gap.reason == GapReason::Acknowledged);
+        if cost > 0 {
+            let fits = seat.in_flight.is_empty()
+                || (seat.in_flight.len() < seat.window.messages
+                    && seat.in_flight_bytes + size <= seat.window.bytes);
+            assert!(
+                is_rollback || (fits && seat.window.messages > 0 && seat.window.bytes > 0),
+                "{} records and {} bytes in flight, and {size} more: the window is {:?}",
+                seat.in_flight.len(),
+                seat.in_flight_bytes,
+                seat.window
+            );
+            seat.in_flight.push_back((record.seq, size));
+            seat.in_flight_bytes += size;
+        } else {
+            assert!(
+                matches!(self.cause.kind, Kind::Close | Kind::Timeout),
+                "a record bypasses the window"
+            );
+        }
+        if let Body::Gap(gap) = &record.body
+            && self.cause.kind == Kind::Open
+            && self.cause.port == Some(port)
+        {
+            assert!(!self.seats[index].exact, "an exact resume, and then {gap:?}");
+        }
+        match &record.body {
+            Body::Outcome(report) => {
+                let token = token_of(&report.id);
+                self.ended(person, slot, token, record.seq, Verdict::Outcome(report.outcome));
+            }
+            Body::Response(report) => {
+                let token = token_of(&report.id);
+                let verdict = match (&report.answer, &report.error) {
+                    (Some(answer), None) => Verdict::Answer(number_in(answer).unwrap()),
+                    (None, Some(error)) => Verdict::Error(error.code),
+                    _ => panic!("a response says both or neither"),
+                };
+                self.ended(person, slot, token, record.seq, verdict);
+            }
+            Body::Message { .. } | Body::Gap(_) | Body::State(_) => {}
+        }
+        if !is_rollback {
+            self.names(slot, record);
+        }
+    }
+
+    /// A number names one thing for ever, except that a message may later be told as lost.
+    fn names(&mut self, slot: usize, record: &Record) {
+        let seq = record.seq;
+        let life = self.slots[slot].lives.len() - 1;
+        let content = match &record.body {
+            Body::Message { payload, .. } => {
+                let number = number_in(payload).expect("a message that a server said");
+                let emitted = &self.emitted[number];
+                assert_eq!(
+                    (emitted.slot, emitted.life, emitted.length),
+                    (slot, life, payload.len()),
+                    "message {number} is told where it does not belong"
+                );
+                Content::Message(number)
+            }
+            Body::Gap(gap) => Content::Gap(*gap),
+            Body::State(change) => Content::State(change.clone()),
+            Body::Outcome(report) => Content::Outcome(report.clone()),
+            Body::Response(report) => Content::Response(report.clone()),
+        };
+        let session = self.slots[slot].lives.last_mut().unwrap();
+        let told_lost = session.gaps.range(seq..).next().filter(|(_, from)| **from <= seq);
+        match &content {
+            Content::Gap(gap) => {
+                assert_eq!(gap.to, seq);
+                assert!(
+                    gap.from <= gap.to && gap.count <= gap.to - gap.from + 1,
+                    "{gap:?}"
+                );
+                let is_crash = matches!(gap.reason, GapReason::Crash | GapReason::Journal);
+                let overlaps = session
+                    .gaps
+                    .range(gap.from..)
+                    .next()
+                    .filter(|(_, from)| **from <= seq);
+                assert!(
+                    is_crash || overlaps.is_none_or(|(to, _)| *to == seq),
+                    "{gap:?} changes the gap that was told before: {overlaps:?}"
+                );
+                match session.contents.get(&seq) {
+                    Some(Content::Gap(before)) => {
+                        assert_eq!(before.reason, gap.reason);
+                        if before.from == gap.from {
+                            assert_eq!(before, gap, "a gap changed after it was told");
+                        }
+                        if before.from < gap.from {
+                            return;
+                        }
+                    }
+                    None | Some(Content::Message(_)) => {}
+                    Some(other) => assert!(is_crash, "{other:?} became {gap:?}"),
+                }
+                session.gaps.insert(seq, gap.from);
+            }
+            _ => {
+                assert!(
+                    told_lost.is_none(),
+                    "record {seq} was told as lost: {told_lost:?}"
+                );
+                if let Some(before) = session.contents.get(&seq) {
+                    assert_eq!(*before, content, "record {seq} named something else before");
+                }
+            }
+        }
+        session.contents.insert(seq, content);
+    }
+
+    /// The hub says how a message ended.
+    fn ended(&mut self, person: usize, slot: usize, token: usize, seq: u64, verdict: Verdict) {
+        let life = self.slots[slot].lives.len() - 1;
+        let sent = &mut self.sent[token];
+        assert_eq!(
+            (sent.person, sent.slot, sent.life),
+            (person, slot, life),
+            "the verdict of another's message"
+        );
+        assert!(sent.accepted && sent.has_id);
+        let is_response = !matches!(verdict, Verdict::Outcome(_));
+        assert_eq!(is_response, sent.asks.is_some(), "{verdict:?} of message {token}");
+        if let Some((known, before)) = &sent.verdict {
+            assert!(
+                sent.rolled_back || *known == seq,
+                "message {token} ended twice: {before:?} in {known}, {verdict:?} in {seq}"
+            );
+            assert!(
+                sent.rolled_back || *before == verdict,
+                "message {token} ended in two ways"
+            );
+        }
+        assert!(
+            sent.receipt || !matches!(verdict, Verdict::Outcome(Outcome::Sent | Outcome::Confirmed)),
+            "a receipt that nobody wants"
+        );
+        sent.verdict = Some((seq, verdict));
+        self.check_truth(token);
+    }
+
+    /// Whether what was told of a message is so.
+    pub(super) fn check_truth(&self, token: usize) {
+        let sent = &self.sent[token];
+        let Some((_, verdict)) = &sent.verdict else { return };
+        let session = &self.slots[sent.slot].lives[sent.life];
+        let is_true = match verdict {
+            Verdict::Outcome(Outcome::Sent) => sent.reads > 0 || (session.trusts_writes && sent.written),
+            Verdict::Outcome(Outcome::Confirmed) => sent.confirmed,
+            Verdict::Outcome(Outcome::Unknown) => true,
+            Verdict::Outcome(Outcome::Cancelled) => sent.cancelled || sent.reads == 0,
+            Verdict::Outcome(Outcome::Failed | Outcome::Expired | Outcome::Dropped)
+            | Verdict::Error(Code::NotSent) => sent.reads == 0,
+            Verdict::Answer(number) => sent.answer == Some(*number) || sent.rolled_back,
+            Verdict::Error(_) => true,
+        };
+        let asks = sent.asks.map_or("", |asks| match asks {
+            Asks::Pointers => "pointers",
+            Asks::JsonRpc => "jsonrpc",
+        });
+        assert!(
+            is_true,
+            "message {token} ended as {verdict:?}, and that is not so: read {} times, written: {}, confirmed: {}, {asks}",
+            sent.reads, sent.written, sent.confirmed
+        );
+    }
+}

@@ -1,0 +1,384 @@
+//! The world around a hub: clocks, ports, a disk, far ends. `give` alone hands the hub an input, drains it, and holds
+//! every word of the hub's against what the world knows.
+//!
+//! It chooses nothing: which step comes next is `steps`, what a client reads is `reader`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use longwire::core::hub::{Hub, HubConfig};
+use longwire::core::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
+use longwire::core::journal::JournalId;
+use longwire::wire::message::{BrokerFrame, ClientFrame, Conflict, Resume, SessionReport};
+use longwire::wire::options::{Options, Overflow};
+use longwire::wire::record::{Name, State};
+
+use super::dice::Dice;
+use super::disk::Disk;
+use super::model::{Dial, Emitted, Link, Owner, Person, Port, Seat, Sent, Session, Slot};
+
+/// The command line, which may ask for everybody's counters.
+pub(super) const ADMIN: PortId = PortId(0);
+
+/// Everything outside the hub, and the hub.
+pub(super) struct World {
+    pub(super) dice: Dice,
+    pub(super) hub: Hub,
+    pub(super) now: Now,
+    /// Awake time over all boots of the machine.
+    pub(super) elapsed: Duration,
+    /// Lives of the broker, boots of the machine.
+    pub(super) life: u32,
+    pub(super) boot: u32,
+    pub(super) disk: Disk,
+    pub(super) owners: Vec<Owner>,
+    pub(super) people: Vec<Person>,
+    pub(super) slots: Vec<Slot>,
+    /// By person and slot.
+    pub(super) seats: Vec<Seat>,
+    pub(super) ports: BTreeMap<PortId, Port>,
+    pub(super) last_port: u64,
+    pub(super) dials: HashMap<Link, Dial>,
+    /// Dials of this life of the broker, in order.
+    pub(super) dialled: Vec<DialId>,
+    pub(super) emitted: Vec<Emitted>,
+    pub(super) sent: Vec<Sent>,
+    pub(super) order: u64,
+    /// A hash of everything the hub has said.
+    pub(super) digest: u64,
+    pub(super) trace: Option<Vec<String>>,
+    pub(super) cause: Cause,
+    /// A journal that was begun before anybody heard of its session.
+    pub(super) fresh: Option<JournalId>,
+    /// The broker is to be killed after so many outputs of the next input; whether it was.
+    pub(super) mortal: Option<usize>,
+    pub(super) dead: bool,
+    /// The message handed over last.
+    pub(super) handed: Option<usize>,
+    /// Messages written to journals since the last input.
+    pub(super) appended: usize,
+    /// The hub hung up since the last input.
+    pub(super) hung_up: bool,
+    /// A message was accepted without a link, by an outbox with this bound.
+    pub(super) crowded: Option<(usize, usize)>,
+    pub(super) inputs: u64,
+}
+
+/// What the hub was last given.
+#[derive(Default)]
+pub(super) struct Cause {
+    pub(super) kind: Kind,
+    pub(super) port: Option<PortId>,
+    pub(super) slot: Option<usize>,
+    pub(super) opening: Option<Opening>,
+    /// Slots whose link was waiting before a `Timeout`.
+    pub(super) waiting: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Kind {
+    #[default]
+    Restore,
+    /// Nothing that may bring a deadline nearer than the future.
+    Quiet,
+    Open,
+    Send,
+    /// `authorize` and `reconnect`.
+    Dialling,
+    Close,
+    Link,
+    Woke,
+    Timeout,
+    Leave,
+}
+
+pub(super) struct Opening {
+    pub(super) options: Option<Options>,
+    pub(super) has_url: bool,
+    pub(super) conflict: Conflict,
+    pub(super) resume: Option<Resume>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, trace: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let origins = ["chrome-extension://a/", "b@example"];
+        let owners = [(0, "default"), (0, "second"), (1, "default")];
+        let people = [(0, "main"), (0, "popup"), (1, "main"), (2, "main"), (2, "popup")];
+        // In some runs a few sessions are handled by many hands, in others many by few.
+        let wanted = match dice.below(3) {
+            0 => vec![(0, "s", false)],
+            1 => vec![(0, "s", true)],
+            _ => vec![
+                (0, "s", true),
+                (0, "t", false),
+                (1, "s", true),
+                (2, "s", false),
+                (2, "t", true),
+            ],
+        };
+        let slots: Vec<Slot> = wanted
+            .into_iter()
+            .enumerate()
+            .map(|(index, (owner, name, disk))| Slot {
+                owner,
+                name: name.into(),
+                url: format!("ws://127.0.0.1:1/{index}"),
+                disk,
+                lives: Vec::new(),
+            })
+            .collect();
+        let now = Now {
+            awake: Duration::from_secs(1000),
+            boot: Duration::from_secs(2000),
+            wall: 1_700_000_000_000,
+        };
+        let segment = dice.between(8, 300) as usize;
+        let mut world = Self {
+            hub: hub(&mut dice, 0, 0, now),
+            dice,
+            now,
+            elapsed: Duration::ZERO,
+            life: 0,
+            boot: 0,
+            disk: Disk::new(segment),
+            seats: (0..people.len() * slots.len()).map(|_| Seat::new()).collect(),
+            owners: owners
+                .map(|(origin, profile)| Owner {
+                    origin: origins[origin].into(),
+                    profile: profile.into(),
+                })
+                .into(),
+            people: people
+                .map(|(owner, client)| Person {
+                    owner,
+                    client: client.into(),
+                })
+                .into(),
+            slots,
+            ports: BTreeMap::new(),
+            last_port: 0,
+            dials: HashMap::new(),
+            dialled: Vec::new(),
+            emitted: Vec::new(),
+            sent: Vec::new(),
+            order: 0,
+            digest: 0,
+            trace: trace.then(Vec::new),
+            cause: Cause::default(),
+            fresh: None,
+            mortal: None,
+            dead: false,
+            handed: None,
+            appended: 0,
+            hung_up: false,
+            crowded: None,
+            inputs: 0,
+        };
+        world.give(Input::Came(ADMIN, Caller::Admin));
+        world
+    }
+
+    /// Writes a line of the story, if anybody listens.
+    pub(super) fn tell(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(line());
+        }
+    }
+
+    /// Hands the hub an input, does all it says, and checks it. The one place where a hub is driven. A broker that is
+    /// `mortal` is killed after so many outputs, and `dead` then.
+    pub(super) fn give(&mut self, input: Input) {
+        let limit = self.mortal.take().unwrap_or(usize::MAX);
+        self.inputs += 1;
+        self.appended = 0;
+        self.hung_up = false;
+        self.fresh = None;
+        self.tell_input(&input);
+        self.cause = self.cause_of(&input);
+        let was_due = matches!(self.hub.deadline(self.now), Some((Duration::ZERO, _)));
+        self.before(&input);
+        self.hub.handle(self.now, input);
+        let mut done = 0;
+        while let Some(output) = self.hub.poll() {
+            if done == limit {
+                self.dead = true;
+                self.crowded = None;
+                return;
+            }
+            done += 1;
+            self.act(output);
+        }
+        self.after();
+        let hub = &self.hub;
+        self.disk.flush(|id| hub.snapshot(id));
+        let due = self.hub.deadline(self.now);
+        let must_wait = self.cause.kind == Kind::Timeout || (self.cause.kind == Kind::Quiet && !was_due);
+        if must_wait && let Some((Duration::ZERO, whose)) = due {
+            panic!(
+                "a deadline (`{whose}`) lies in the past after {:?}",
+                self.cause.kind
+            );
+        }
+    }
+
+    /// Gives `Timeout` or `Woke`. Only sessions that waited for it may dial.
+    pub(super) fn give_time(&mut self, input: Input) {
+        let reports = self.status();
+        let waiting = reports.iter().enumerate().filter_map(|(slot, report)| {
+            (report.as_ref()?.state == Some(State::Waiting.as_str())).then_some(slot)
+        });
+        self.cause.waiting = waiting.collect();
+        self.give(input);
+    }
+
+    pub(super) fn timeout(&mut self) {
+        self.give_time(Input::Timeout);
+    }
+
+    /// Until the hub's next deadline.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.hub.deadline(self.now).map(|(span, _)| span)
+    }
+
+    /// Every session's counters, as the command line gets them, by slot. Bounds are checked on the way.
+    pub(super) fn status(&mut self) -> Vec<Option<SessionReport>> {
+        let id: Name = "status".into();
+        self.hub
+            .handle(self.now, Input::Frame(ADMIN, ClientFrame::Status { id }));
+        let mut reports: Vec<Option<SessionReport>> = self.slots.iter().map(|_| None).collect();
+        while let Some(output) = self.hub.poll() {
+            let Output::Deliver {
+                port: ADMIN,
+                frame: BrokerFrame::Status(status),
+                ..
+            } = output
+            else {
+                panic!("a question for counters had an effect: {output:?}");
+            };
+            for report in status.sessions {
+                let slot = self.slots.iter().position(|slot| {
+                    let owner = &self.owners[slot.owner];
+                    report.session.as_deref() == Some(&*slot.name)
+                        && report.origin.as_deref() == Some(&*owner.origin)
+                        && report.profile.as_deref() == Some(&*owner.profile)
+                });
+                let slot = slot.expect("a session that nobody opened");
+                self.check_bounds(slot, &report);
+                reports[slot] = Some(report);
+            }
+        }
+        reports
+    }
+
+    fn check_bounds(&self, slot: usize, report: &SessionReport) {
+        let Some(session) = self.slots[slot].lives.last() else {
+            return;
+        };
+        let queue = &session.options.queue;
+        let slack = match queue.overflow {
+            Overflow::Pause | Overflow::Close => 1024,
+            Overflow::DropOldest | Overflow::DropNewest => 0,
+        };
+        assert!(
+            report.queued <= (queue.messages + slack) as u64,
+            "the log of slot {slot} holds {} messages of {} it may",
+            report.queued,
+            queue.messages
+        );
+        let open = session
+            .dial
+            .and_then(|dial| self.dials.get(&(self.life, dial)))
+            .is_some_and(|dial| dial.open);
+        let alive = report.state == Some("open") || report.state == Some("connecting");
+        assert!(
+            alive == session.dial.is_some() && (report.state == Some("open")) == open,
+            "slot {slot} says its link is {:?}, and that is not so",
+            report.state
+        );
+    }
+
+    pub(super) fn seat(&self, person: usize, slot: usize) -> usize {
+        person * self.slots.len() + slot
+    }
+
+    /// The session that bears a slot's name now.
+    pub(super) fn session(&mut self, slot: usize) -> Option<&mut Session> {
+        self.slots[slot].lives.last_mut()
+    }
+
+    pub(super) fn slot_named(&self, port: PortId, name: &str) -> Option<usize> {
+        let person = self.ports.get(&port)?.person?;
+        let owner = self.people[person].owner;
+        self.slots
+            .iter()
+            .position(|slot| slot.owner == owner && &*slot.name == name)
+    }
+
+    fn cause_of(&mut self, input: &Input) -> Cause {
+        let waiting = std::mem::take(&mut self.cause.waiting);
+        let mut cause = Cause {
+            kind: Kind::Quiet,
+            waiting,
+            ..Cause::default()
+        };
+        match input {
+            Input::Frame(port, frame) => {
+                cause.port = Some(*port);
+                cause.slot = frame.session().and_then(|name| self.slot_named(*port, name));
+                match frame {
+                    ClientFrame::Open(open) => {
+                        cause.kind = Kind::Open;
+                        cause.opening = Some(Opening {
+                            options: open.options.clone(),
+                            has_url: open.url.is_some(),
+                            conflict: open.conflict,
+                            resume: open.resume.clone(),
+                        });
+                    }
+                    ClientFrame::Send(_) | ClientFrame::Request(_) => cause.kind = Kind::Send,
+                    ClientFrame::Authorize(_) | ClientFrame::Reconnect { .. } => cause.kind = Kind::Dialling,
+                    ClientFrame::Close { .. } => cause.kind = Kind::Close,
+                    _ => {}
+                }
+            }
+            Input::Link(_, LinkEvent::Ended(_) | LinkEvent::Opened { .. }) => cause.kind = Kind::Link,
+            Input::Woke => cause.kind = Kind::Woke,
+            Input::Timeout => cause.kind = Kind::Timeout,
+            Input::Leave { .. } => cause.kind = Kind::Leave,
+            _ => {}
+        }
+        cause
+    }
+
+    fn tell_input(&mut self, input: &Input) {
+        if self.trace.is_none() {
+            return;
+        }
+        let mut line = String::new();
+        let _ = write!(line, "{} boot {:?} {input:?}", self.inputs, self.now.boot);
+        if let Some((at, _)) = line.char_indices().nth(700) {
+            line.truncate(at);
+        }
+        self.tell(|| line);
+    }
+}
+
+/// The number in an id.
+pub(super) fn token_of(id: &str) -> usize {
+    id.trim_start_matches('i')
+        .parse()
+        .expect("an id that somebody gave")
+}
+
+/// A broker of this life.
+pub(super) fn hub(dice: &mut Dice, life: u32, boot: u32, now: Now) -> Hub {
+    let config = HubConfig {
+        version: "0.0.0",
+        boot: format!("life{life}"),
+        machine_boot: format!("boot{boot}"),
+        seed: dice.next(),
+    };
+    Hub::new(config, now)
+}
