@@ -376,6 +376,8 @@ fn a_host_that_does_not_do_its_duty() {
 #[test]
 fn no_broker_can_be_had() {
     let ward = Ward::installed();
+    // Installing has looked for a broker there.
+    let _ = fs::remove_dir_all(ward.0.home().join("run"));
     fs::write(ward.0.home().join("run"), "a file in the folder's place").unwrap();
     ward.expect("launch", "fail", "no broker", &[]);
     ward.mends("run-folder", "fail", "is no folder", &[]);

@@ -109,8 +109,11 @@ fn its_memory_stays_small() {
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
     let (own, all) = (kilobytes(host.id(), "RssAnon"), kilobytes(host.id(), "VmRSS"));
-    assert!(own < 1024, "{own} kB of its own");
-    // A debug build's code is several times as large.
+    // A debug build's code is several times as large, and so is what the loader has to write into it.
+    assert!(
+        own < if cfg!(debug_assertions) { 1536 } else { 1024 },
+        "{own} kB of its own"
+    );
     assert!(cfg!(debug_assertions) || all < 4096, "{all} kB resident");
 }
 
