@@ -72,7 +72,10 @@ pub(crate) struct Registration {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  longwire install --extension cfgjijgalloanpinpjgfgakgkbhlgcka --browser chromium"
+    after_help = "Examples:\n  longwire install --extension cfgjijgalloanpinpjgfgakgkbhlgcka\n  \
+longwire install --extension hello@example.org --browser firefox\n  \
+longwire install --extension <id> --extension <id> --dry-run\n  \
+longwire install --extension <id> --system"
 )]
 pub(crate) struct Install {
     /// A Chromium extension id (32 letters a-p) or a Firefox add-on id; repeatable
@@ -83,6 +86,10 @@ pub(crate) struct Install {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  longwire uninstall --dry-run\n  longwire uninstall --browser firefox\n  \
+longwire uninstall --all"
+)]
 pub(crate) struct Uninstall {
     /// Every host name that was registered, whatever it is
     #[arg(long, conflicts_with_all = ["name", "browsers", "user_data_dir", "json"])]

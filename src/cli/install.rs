@@ -45,7 +45,16 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
 /// Has an older broker that runs make room for this version. When that fails, the next host sees to it.
 fn renew_broker(program: &Path, quiet: bool) {
     let renewed = super::block_on(async {
-        let renewed = crate::host::renew_broker(&super::paths()?, program).await;
+        let paths = super::paths()?;
+        // No folder, no broker; and one that is made now would be left behind.
+        if !paths
+            .run_candidates()
+            .first()
+            .is_some_and(|folder| folder.is_dir())
+        {
+            return Ok(false);
+        }
+        let renewed = crate::host::renew_broker(&paths, program).await;
         renewed.map_err(Failure::new)
     });
     match renewed {

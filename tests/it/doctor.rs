@@ -427,6 +427,16 @@ fn folders_and_the_disk() {
 }
 
 #[test]
+fn a_receipt_that_cannot_be_read() {
+    let ward = Ward::installed();
+    fs::write(ward.0.home().join("state/installed.json"), "{").unwrap();
+    assert_eq!(ward.run(&["uninstall"]).status.code(), Some(1));
+    ward.mends("receipt", "fail", "cannot be understood", &[]);
+    assert!(ward.run(&["uninstall"]).status.success());
+    assert!(!ward.manifest().exists());
+}
+
+#[test]
 fn settings_that_cannot_be_used() {
     let ward = Ward::installed();
     let file = ward.0.home().join("config/settings.toml");

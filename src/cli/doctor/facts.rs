@@ -28,6 +28,7 @@ pub(super) struct Facts {
     pub(super) launches: Vec<LaunchFacts>,
     pub(super) broker: BrokerFacts,
     pub(super) folders: FolderFacts,
+    pub(super) receipt: ReceiptFacts,
     pub(super) settings: SettingsFacts,
     pub(super) dial: Option<DialFacts>,
 }
@@ -188,6 +189,14 @@ pub(super) enum Unwritable {
     NoFolder(PathBuf),
     /// This folder, or the one in which it would be made, is closed to this user.
     Closed(PathBuf, String),
+}
+
+/// What `install` has noted, so that it can be taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReceiptFacts {
+    pub(super) path: PathBuf,
+    /// Why it cannot be used.
+    pub(super) problem: Option<String>,
 }
 
 /// The settings file.

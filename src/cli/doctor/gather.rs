@@ -17,7 +17,7 @@ use installer::surroundings::Surroundings;
 
 use super::facts::{
     Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, Found, LaunchFacts, Place,
-    ProgramFacts, SettingsFacts,
+    ProgramFacts, ReceiptFacts, SettingsFacts,
 };
 use super::{files, launch};
 use crate::broker::tuning;
@@ -54,7 +54,15 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
         .map_err(|error| Failure::because("cannot find the browsers' folders", &error))?;
     let name = what.name.to_string();
     let settings = settings::load(paths);
-    let browsers = browsers(&here, &what.name, paths);
+    let receipt = Receipt::read(paths.state());
+    let problem = receipt
+        .as_ref()
+        .err()
+        .map(|problem| match std::error::Error::source(problem) {
+            Some(source) => format!("{problem}: {source}"),
+            None => problem.to_string(),
+        });
+    let browsers = browsers(&here, &what.name, &receipt.unwrap_or_default());
     let wanted = programs(&name, &browsers);
     let mut programs = Vec::new();
     for path in unique(wanted.iter().map(|wanted| wanted.program.clone())) {
@@ -95,6 +103,10 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
         launches,
         broker,
         folders: folders(paths, settings.as_ref().ok()),
+        receipt: ReceiptFacts {
+            path: paths.state().join(installer::receipt::FILE),
+            problem,
+        },
         settings: SettingsFacts {
             path: settings::path(paths),
             there: settings::path(paths).exists(),
@@ -111,7 +123,7 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
 }
 
 /// Every browser of the table that is here, and every other folder the receipt names.
-fn browsers(here: &Surroundings, name: &HostName, paths: &Paths) -> Vec<BrowserFacts> {
+fn browsers(here: &Surroundings, name: &HostName, receipt: &Receipt) -> Vec<BrowserFacts> {
     let mut found = Vec::new();
     for browser in BROWSERS {
         let confined = browser.confined(here);
@@ -132,8 +144,6 @@ fn browsers(here: &Surroundings, name: &HostName, paths: &Paths) -> Vec<BrowserF
             neighbours: lookup::neighbours(here, browser, name),
         });
     }
-    // A receipt that cannot be read is told by install and uninstall.
-    let receipt = Receipt::read(paths.state()).unwrap_or_default();
     let elsewhere = receipt
         .manifests
         .iter()

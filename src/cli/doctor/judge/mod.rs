@@ -22,6 +22,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     }
     findings.extend(running::launches(facts));
     findings.extend(running::broker(facts));
+    findings.push(running::receipt(&facts.receipt));
     findings.push(running::settings(&facts.settings));
     findings.extend(running::folders(&facts.folders));
     if let Some(dial) = &facts.dial {

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::super::facts::{
-    BrokerFacts, Facts, FolderFacts, LaunchFacts, Launched, Place, SettingsFacts, Unwritable,
+    BrokerFacts, Facts, FolderFacts, LaunchFacts, Launched, Place, ReceiptFacts, SettingsFacts, Unwritable,
 };
 use super::super::finding::Finding;
 use super::quoted;
@@ -160,6 +160,20 @@ fn closed(finding: Finding, place: &Place, wanted: u32) -> Finding {
             .fix(format!("chmod {wanted:o} {}", quoted(&place.path))),
         Some(mode) => finding.pass(format!("{shown}, mode {mode:o}")),
         None => finding.pass(shown.to_string()),
+    }
+}
+
+/// Without its receipt a registration can neither be changed nor taken back.
+pub(super) fn receipt(receipt: &ReceiptFacts) -> Finding {
+    let finding = Finding::about("receipt", "registrations can be changed and taken back");
+    match &receipt.problem {
+        Some(problem) => {
+            let aside = receipt.path.with_added_extension("aside");
+            finding
+                .fail(problem.clone())
+                .fix(format!("mv {} {}", quoted(&receipt.path), quoted(&aside)))
+        }
+        None => finding.pass(receipt.path.display().to_string()),
     }
 }
 

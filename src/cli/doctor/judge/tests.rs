@@ -10,7 +10,7 @@ use installer::policy::Policy;
 
 use super::super::facts::{
     Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, LaunchFacts, Launched, Place,
-    ProgramFacts, SettingsFacts, Unwritable,
+    ProgramFacts, ReceiptFacts, SettingsFacts, Unwritable,
 };
 use super::super::finding::{Document, Finding, Verdict};
 use super::super::program::Kind;
@@ -110,6 +110,10 @@ fn well() -> Facts {
             journals: 0,
             quota: 1 << 30,
             free: Some(1 << 40),
+        },
+        receipt: ReceiptFacts {
+            path: "/installed.json".into(),
+            problem: None,
         },
         settings: SettingsFacts {
             path: "/settings.toml".into(),
@@ -397,6 +401,13 @@ fn the_broker_and_its_places() {
     });
     only("run-folder", Verdict::Warn, "chmod 700", |facts| {
         facts.broker.folder.as_mut().unwrap().mode = Some(0o755);
+    });
+}
+
+#[test]
+fn a_receipt_that_cannot_be_read() {
+    only("receipt", Verdict::Fail, "mv /installed.json", |facts| {
+        facts.receipt.problem = Some("no JSON".into());
     });
 }
 
