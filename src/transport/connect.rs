@@ -168,6 +168,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn every_resolution_is_judged() {
+        let error = resolve(&place("169.254.169.254", 80)).await.unwrap_err();
+        assert!(matches!(error, DialError::Denied { .. }), "{error}");
+        for address in resolve(&place("localhost", 80)).await.unwrap() {
+            assert!(address.ip().is_loopback(), "{address}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_dead_address_does_not_hide_a_living_one() {
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gone = tokio::net::TcpListener::bind("127.0.0.1:0")

@@ -227,6 +227,19 @@ async fn the_settings_proxy_is_for_hosts_it_is_not_told_to_spare() {
 }
 
 #[tokio::test]
+async fn no_proxy_is_asked_for_an_address_that_is_never_dialled() {
+    let (proxy, asked) = connect_proxy(1).await;
+    for url in ["ws://169.254.169.254/latest", "ws://[::ffff:169.254.169.254]/"] {
+        let end = failure(through(format!("http://127.0.0.1:{proxy}"), url)).await;
+        assert_eq!(end.error.unwrap().code, Code::UrlDenied, "{url}");
+    }
+    assert!(asked.lock().unwrap().is_empty());
+    // And no session makes a proxy of such an address.
+    let end = failure(through("http://169.254.169.254:80", "ws://server.example/")).await;
+    assert_eq!(end.error.unwrap().code, Code::Proxy);
+}
+
+#[tokio::test]
 async fn a_proxy_that_cannot_be_reached_is_the_proxys_fault() {
     let (listener, port) = listen().await;
     drop(listener);
