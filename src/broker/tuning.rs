@@ -28,6 +28,7 @@ pub(super) struct Tuning {
 pub(super) const fn quota(settings: &Settings) -> Quota {
     Quota {
         session: settings.journal.session,
+        origin: settings.journal.origin,
         total: settings.journal.total,
     }
 }

@@ -4,9 +4,26 @@
 
 use bytes::Bytes;
 
-/// Names a session's journal: stable over restarts, safe as a folder name (lower-case hex).
+/// Names a session's journal: stable over restarts, safe as a folder name (lower-case hex). The first sixteen digits
+/// stand for the origin, whose journals share a quota.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JournalId(pub String);
+
+impl JournalId {
+    /// A name for a journal of this origin; `random` makes it its own.
+    pub fn new(origin: &str, random: &str) -> Self {
+        // FNV-1a: the same in every version, which a standard hasher does not promise.
+        let owner = origin.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self(format!("{owner:016x}{random}"))
+    }
+
+    /// What all journals of one origin have in common.
+    pub fn owner(&self) -> &str {
+        self.0.get(..16).unwrap_or(&self.0)
+    }
+}
 
 /// One record of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]

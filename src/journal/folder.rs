@@ -44,10 +44,11 @@ pub(super) struct Folder {
     damage: Option<Damage>,
 }
 
-/// The bytes all other journals take, and the bounds.
+/// The bytes all other journals take, those of the same extension among them, and the bounds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
     pub(super) others: u64,
+    pub(super) siblings: u64,
     pub(super) quota: Quota,
 }
 
@@ -365,7 +366,8 @@ impl Folder {
 
     fn has_room(&self, room: Room, more: u64) -> Result<(), JournalError> {
         let session = self.bytes() + more;
-        room.quota.check(session, room.others + session)
+        room.quota
+            .check(session, room.siblings + session, room.others + session)
     }
 
     fn last_path(&self) -> PathBuf {

@@ -46,6 +46,8 @@ pub struct Journals {
     dirty: Vec<JournalId>,
     /// Bytes on disk.
     total: u64,
+    /// The same for each extension.
+    owners: HashMap<String, u64>,
     open_files: usize,
     /// Held as long as this lives; the system lets go of it when the process dies.
     _lock: File,
@@ -99,6 +101,7 @@ impl Journals {
             journals: HashMap::new(),
             dirty: Vec::new(),
             total: 0,
+            owners: HashMap::new(),
             open_files: 0,
             _lock: lock,
         };
@@ -129,7 +132,7 @@ impl Journals {
                     }
                     return None;
                 }
-                self.total += folder.bytes();
+                self.count(&id, 0, folder.bytes());
                 let dirty = folder.is_dirty();
                 if dirty {
                     self.dirty.push(id.clone());
@@ -216,18 +219,37 @@ impl Journals {
         let (bytes, open) = (folder.bytes(), folder.is_open());
         let room = Room {
             others: self.total - bytes,
+            siblings: self.owners.get(id.owner()).map_or(0, |held| held - bytes),
             quota: self.quota,
         };
         let done = work(folder, room);
-        self.total = room.others + folder.bytes();
+        let now = folder.bytes();
         self.open_files = self.open_files + usize::from(folder.is_open()) - usize::from(open);
-        if done.is_err() {
-            self.give_up(id);
-        } else if !*dirty && folder.is_dirty() {
+        if done.is_ok() && !*dirty && folder.is_dirty() {
             *dirty = true;
             self.dirty.push(id.clone());
         }
+        self.count(id, bytes, now);
+        if done.is_err() {
+            self.give_up(id);
+        }
         done
+    }
+
+    /// A journal that took `before` bytes takes `now`.
+    fn count(&mut self, id: &JournalId, before: u64, now: u64) {
+        if before == now {
+            return;
+        }
+        self.total = self.total - before + now;
+        let left = {
+            let held = self.owners.entry(id.owner().to_owned()).or_default();
+            *held = *held - before + now;
+            *held
+        };
+        if left == 0 {
+            self.owners.remove(id.owner());
+        }
     }
 
     /// The session is memory only from here on; a journal that stops in the middle must not be recovered.
@@ -249,7 +271,7 @@ impl Journals {
                 if dirty {
                     self.dirty.retain(|other| other != id);
                 }
-                self.total -= folder.bytes();
+                self.count(id, folder.bytes(), 0);
                 self.open_files -= usize::from(folder.is_open());
                 folder.remove()
             }

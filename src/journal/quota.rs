@@ -10,25 +10,32 @@ use std::path::{Path, PathBuf};
 pub struct Quota {
     /// For one session.
     pub session: u64,
+    /// For all sessions of one extension.
+    pub origin: u64,
     /// For all sessions together.
     pub total: u64,
 }
 
 impl Default for Quota {
-    /// 128 MiB a session, 1 GiB in all.
+    /// 128 MiB a session, 512 MiB an extension, 1 GiB in all.
     fn default() -> Self {
         Self {
             session: 128 << 20,
+            origin: 512 << 20,
             total: 1 << 30,
         }
     }
 }
 
 impl Quota {
-    /// Whether a session of `session` bytes, `total` with all others, stays within bounds.
-    pub(super) const fn check(&self, session: u64, total: u64) -> Result<(), JournalError> {
+    /// Whether a session of `session` bytes, `origin` with the others of its extension and `total` with all others, stays
+    /// within bounds.
+    pub(super) const fn check(&self, session: u64, origin: u64, total: u64) -> Result<(), JournalError> {
         if session > self.session {
             return Err(JournalError::SessionFull { limit: self.session });
+        }
+        if origin > self.origin {
+            return Err(JournalError::OriginFull { limit: self.origin });
         }
         if total > self.total {
             return Err(JournalError::AllFull { limit: self.total });
@@ -43,6 +50,12 @@ pub enum JournalError {
     /// The session's own quota.
     #[error("the journal would exceed its {limit} bytes")]
     SessionFull {
+        /// In bytes.
+        limit: u64,
+    },
+    /// The quota of one extension's sessions.
+    #[error("the journals of this extension would exceed {limit} bytes")]
+    OriginFull {
         /// In bytes.
         limit: u64,
     },

@@ -487,6 +487,7 @@ fn a_session_has_a_quota_and_trimming_makes_room() {
     let dir = TempDir::new().unwrap();
     let quota = Quota {
         session: 10 << 20,
+        origin: 100 << 20,
         total: 100 << 20,
     };
     let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();
@@ -508,10 +509,36 @@ fn a_session_has_a_quota_and_trimming_makes_room() {
 }
 
 #[test]
+fn the_sessions_of_one_extension_have_a_quota_together() {
+    let dir = TempDir::new().unwrap();
+    let quota = Quota {
+        session: 1 << 20,
+        origin: 1000,
+        total: 1 << 20,
+    };
+    let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();
+    let [first, second] = ["1", "2"].map(|random| JournalId::new("chrome-extension://a/", random));
+    let stranger = JournalId::new("chrome-extension://b/", "3");
+    for id in [&first, &stranger, &second] {
+        journals.apply(id, append(state(&"x".repeat(600)))).unwrap();
+    }
+    let lost = journals.flush(no_snapshot);
+    assert!(
+        matches!(lost.as_slice(), [(lost, JournalError::OriginFull { .. })] if *lost == second),
+        "{lost:?}"
+    );
+    // What was given up makes room again.
+    let third = JournalId::new("chrome-extension://a/", "4");
+    journals.apply(&third, append(state("x"))).unwrap();
+    assert!(journals.flush(no_snapshot).is_empty());
+}
+
+#[test]
 fn all_sessions_have_a_quota_together() {
     let dir = TempDir::new().unwrap();
     let quota = Quota {
         session: 1 << 20,
+        origin: 1 << 20,
         total: 1000,
     };
     let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();

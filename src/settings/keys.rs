@@ -54,6 +54,7 @@ pub(super) struct Draft {
     pub(super) per_second: u64,
     pub(super) burst: u64,
     pub(super) session_megabytes: u64,
+    pub(super) extension_megabytes: u64,
     pub(super) total_megabytes: u64,
     pub(super) ca_files: Vec<String>,
     pub(super) client_certificate: String,
@@ -130,6 +131,13 @@ pub(super) const KEYS: &[Key] = &[
         default: "128",
         about: "The most one session may take on disk. A session that needs more goes on in memory, and says so.",
         set: into!(Number, session_megabytes),
+    },
+    Key {
+        name: "journal.extension-megabytes",
+        kind: Kind::Number(1, 1_048_576),
+        default: "512",
+        about: "The most all sessions of one extension may take on disk together.",
+        set: into!(Number, extension_megabytes),
     },
     Key {
         name: "journal.total-megabytes",

@@ -48,6 +48,7 @@ pub struct Broker {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
     pub session: u64,
+    pub origin: u64,
     pub total: u64,
 }
 

@@ -112,6 +112,7 @@ impl Reader<'_> {
             broker: Broker { idle: draft.idle() },
             journal: Journal {
                 session: draft.session_megabytes << 20,
+                origin: draft.extension_megabytes << 20,
                 total: draft.total_megabytes << 20,
             },
             tls,

@@ -52,7 +52,7 @@ impl Session {
         if self.options.durability != Durability::Disk {
             return;
         }
-        let id = JournalId(format!("{}{}", ctx.random.word(), ctx.random.word()));
+        let id = JournalId::new(&self.owner.origin, &ctx.random.word());
         self.keeping = Some(Keeping {
             id,
             reserved: 0,
@@ -84,7 +84,7 @@ impl Session {
 
     /// Writes down a session that lives in memory, as the last thing this broker does with it.
     pub(super) fn hand_over(&mut self, ctx: &mut Context) {
-        let id = JournalId(format!("{}{}", ctx.random.word(), ctx.random.word()));
+        let id = JournalId::new(&self.owner.origin, &ctx.random.word());
         self.keeping = Some(Keeping {
             id: id.clone(),
             reserved: self.log.last(),
