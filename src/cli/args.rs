@@ -142,7 +142,9 @@ pub(crate) struct Status {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  longwire config --sample > settings.toml   (to be put where `longwire config --path` says)")]
+#[command(
+    after_help = "Example:\n  longwire config --sample > settings.toml   (to be put where `longwire config --path` says)"
+)]
 pub(crate) struct Config {
     /// Print one JSON document
     #[arg(long)]
