@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::core::io::{Caller, PortId};
+use crate::core::io::{Caller, PortId, Watch};
 use crate::crash;
 use crate::local::{ReadHalf, Stream, WriteHalf, split};
 use crate::wire::batch::{Packer, Shape};
@@ -65,6 +65,8 @@ pub(super) enum Heard {
     Stop(Name),
     /// A newer version asks the broker to make room.
     Retire(Name),
+    /// The command line wants to see what a session records.
+    Watch(Watch),
     /// The command line asks the broker to read its settings again.
     Reload(Name),
 }
@@ -287,7 +289,7 @@ impl Ear {
     }
 }
 
-/// A `stop`, `retire` or `reload`, which only the command line and newer versions may say.
+/// A `stop`, `retire`, `watch` or `reload`, which only the command line and newer versions may say.
 fn order(json: &[u8], is_newer: bool) -> Option<Heard> {
     #[derive(serde::Deserialize)]
     struct Order {
@@ -308,6 +310,7 @@ fn order(json: &[u8], is_newer: bool) -> Option<Heard> {
             id: Some(order.id),
             session: None,
         })),
+        "watch" => serde_json::from_slice(json).ok().map(Heard::Watch),
         "reload" => Some(Heard::Reload(order.id)),
         _ => None,
     }
@@ -344,6 +347,7 @@ mod tests {
                 Heard::Refused(refusal) => refusal.error.code.to_string(),
                 Heard::Stop(id) => format!("stop {id}"),
                 Heard::Retire(id) => format!("retire {id}"),
+                Heard::Watch(watch) => format!("watch {}", watch.id),
                 Heard::Reload(id) => format!("reload {id}"),
             })
             .collect()

@@ -350,6 +350,7 @@ impl Server {
         // Answers of the shell's own take their turn among those of the hub.
         let answer = match heard {
             Heard::Frame(frame) => return self.tell(Input::Frame(port, frame)),
+            Heard::Watch(watch) => return self.tell(Input::Watch(port, watch)),
             Heard::Refused(refusal) => clients::answer(refusal),
             Heard::Stop(id) => {
                 self.leaving = Some("stop");

@@ -1,7 +1,8 @@
-//! The command line's own way to the broker: its status, and the request to leave.
+//! The command line's own way to the broker: its status, what a session records, and the request to leave.
 //!
 //! It starts no broker and holds no session.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
@@ -9,12 +10,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
-use crate::local::{self, Endpoint, LocalError, Stream};
+use crate::local::{self, Endpoint, LocalError, ReadHalf, Stream, WriteHalf};
 use crate::paths::Paths;
 use crate::wire::batch::Shape;
 use crate::wire::frame::{FROM_BROWSER, Frames, Taken, framed};
 use crate::wire::part::Joiner;
 use crate::wire::preamble::{Kind, Preamble};
+use crate::wire::record::ErrorInfo;
 
 use super::error::{Exit, Failure};
 
@@ -102,6 +104,19 @@ impl Admin {
         kill(pid).map_err(|error| Failure::because(format!("cannot kill the broker (process {pid})"), &error))
     }
 
+    /// Watches a session: its last `last` records, then each as it comes. `None` when no broker runs.
+    pub(crate) async fn watch(&self, request: &Value) -> Result<Option<Wire>, Failure> {
+        let broken =
+            |error: io::Error| Failure::because("cannot talk to the broker", &error).exit(Exit::Unreachable);
+        match self.connect().await {
+            Ok(stream) => Wire::open(stream, request).await.map(Some).map_err(broken),
+            Err(LocalError::Absent(_)) => Ok(None),
+            Err(error) => Err(Failure::because("cannot reach the broker", &error)
+                .hint("longwire doctor")
+                .exit(Exit::Unreachable)),
+        }
+    }
+
     async fn ask(&self, what: &str) -> Result<Option<Value>, Failure> {
         let stream = match self.connect().await {
             Ok(stream) => stream,
@@ -133,38 +148,81 @@ impl Admin {
 }
 
 async fn exchange(stream: Stream, what: &str) -> io::Result<Value> {
-    let (mut reader, mut writer) = local::split(stream);
-    let preamble = Preamble::new(Kind::Admin, None).to_json();
-    writer.write_all(&framed(&preamble)).await?;
-    writer
-        .write_all(&framed(json!({"type": what, "id": "1"}).to_string().as_bytes()))
-        .await?;
-    writer.flush().await?;
-    let mut frames = Frames::new(FROM_BROWSER);
-    let mut joiner = Joiner::default();
+    let mut wire = Wire::open(stream, &json!({"type": what, "id": "1"})).await?;
     loop {
-        while let Some(taken) = frames.take() {
-            let Taken::Frame(bytes) = taken else { continue };
-            let shape = Shape::of(&bytes).map_err(|error| io::Error::other(error.message))?;
-            let answer = match shape {
-                Shape::Single => Some(serde_json::from_slice(&bytes)?),
-                Shape::Batch(all) => all
-                    .last()
-                    .map(|frame| serde_json::from_str(frame.get()))
-                    .transpose()?,
-                Shape::Part(part) => joiner
-                    .join(&part)
-                    .map_err(|error| io::Error::other(error.message))?
-                    .map(|whole| serde_json::from_str(&whole))
-                    .transpose()?,
-            };
-            if let Some(answer) = answer {
-                return Ok(answer);
+        match wire.next().await? {
+            Some(frame) if frame["id"] == "1" => return Ok(frame),
+            Some(_) => {}
+            None => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+/// A connection to the broker on which it goes on talking.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    reader: ReadHalf,
+    /// Kept: the broker takes a closed half for the end.
+    _writer: WriteHalf,
+    frames: Frames,
+    joiner: Joiner,
+    ready: VecDeque<Value>,
+}
+
+impl Wire {
+    async fn open(stream: Stream, request: &Value) -> io::Result<Self> {
+        let (reader, mut writer) = local::split(stream);
+        let preamble = Preamble::new(Kind::Admin, None).to_json();
+        writer.write_all(&framed(&preamble)).await?;
+        writer.write_all(&framed(request.to_string().as_bytes())).await?;
+        writer.flush().await?;
+        Ok(Self {
+            reader,
+            _writer: writer,
+            frames: Frames::new(FROM_BROWSER),
+            joiner: Joiner::default(),
+            ready: VecDeque::new(),
+        })
+    }
+
+    /// The next frame; `None` when the broker has hung up. Cancelling it loses nothing.
+    ///
+    /// # Errors
+    /// When the connection fails or what came is no frame.
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Value>> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                return Ok(Some(frame));
+            }
+            while let Some(taken) = self.frames.take() {
+                if let Taken::Frame(bytes) = taken
+                    && !bytes.is_empty()
+                {
+                    self.unpack(&bytes)?;
+                }
+            }
+            if self.ready.is_empty() && self.reader.read_buf(self.frames.room(8 << 10)).await? == 0 {
+                return Ok(None);
             }
         }
-        if reader.read_buf(frames.room(8 << 10)).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+
+    fn unpack(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let broken = |error: ErrorInfo| io::Error::other(error.message);
+        match Shape::of(bytes).map_err(broken)? {
+            Shape::Single => self.ready.push_back(serde_json::from_slice(bytes)?),
+            Shape::Batch(all) => {
+                for frame in all {
+                    self.ready.push_back(serde_json::from_str(frame.get())?);
+                }
+            }
+            Shape::Part(part) => {
+                if let Some(whole) = self.joiner.join(&part).map_err(broken)? {
+                    self.ready.push_back(serde_json::from_str(&whole)?);
+                }
+            }
         }
+        Ok(())
     }
 }
 

@@ -43,8 +43,19 @@ pub(crate) enum Command {
     Broker(Broker),
     /// Show the settings: what holds, and where it came from
     Config(Config),
+    /// Show what a session records, as it comes
+    Tail(Tail),
+    /// Show what brokers have logged
+    Logs(Logs),
     /// Ask the broker to leave
+    #[command(
+        after_help = "Example:\n  longwire stop && longwire status\n\nOpen ports stay: their hosts start another broker."
+    )]
     Stop,
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Print a man page, or write them all
+    Man(Man),
 }
 
 /// Which registrations.
@@ -125,6 +136,9 @@ pub(crate) struct Doctor {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  LONGWIRE_LOG=debug longwire broker\n\nHosts start it by themselves; in the foreground its log can be read."
+)]
 pub(crate) struct Broker {
     /// Leave whoever started it, and report on stdout; for hosts
     #[arg(long, hide = true)]
@@ -132,6 +146,10 @@ pub(crate) struct Broker {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  longwire status\n  longwire status --watch\n  longwire status --json | jq '.sessions[].state'\n\n\
+Rates and round trips: `in/s` and `out/s` are messages in the last second, `rtt` is the median of the pings, `again` counts reconnections."
+)]
 pub(crate) struct Status {
     /// Print one JSON document
     #[arg(long)]
@@ -161,6 +179,74 @@ pub(crate) struct Config {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  longwire tail prices\n  longwire tail prices --payloads --lines 100\n  \
+longwire tail prices --json | jq .seq\n\nIt holds no session and acknowledges nothing: no extension notices."
+)]
+pub(crate) struct Tail {
+    /// The session's name, as `longwire status` shows it
+    pub(crate) session: String,
+    /// Show what messages say, not only their size
+    #[arg(long)]
+    pub(crate) payloads: bool,
+    /// So many records that the broker still holds come first
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
+    pub(crate) lines: usize,
+    /// Whose session, if several extensions have one of that name
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) origin: Option<String>,
+    /// In which profile, if several have one of that name
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// Print each record as one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  longwire logs\n  longwire logs --follow --level debug\n  ls \"$(longwire logs --path)\"\n\n\
+A broker logs `info` and above unless LONGWIRE_LOG says otherwise when it starts."
+)]
+pub(crate) struct Logs {
+    /// Print where the log files lie
+    #[arg(long, conflicts_with_all = ["follow", "level", "lines"])]
+    pub(crate) path: bool,
+    /// Go on with what is logged from now on
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Only this level and graver ones
+    #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    pub(crate) level: Option<String>,
+    /// The last so many lines
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+    pub(crate) lines: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  longwire completions bash > ~/.local/share/bash-completion/completions/longwire\n  \
+longwire completions zsh > \"${fpath[1]}/_longwire\"\n  longwire completions fish > ~/.config/fish/completions/longwire.fish"
+)]
+pub(crate) struct Completions {
+    /// Which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  longwire man | man -l -\n  longwire man status | man -l -\n  longwire man --folder ~/.local/share/man/man1"
+)]
+pub(crate) struct Man {
+    /// The page of this command; without it, of `longwire` itself
+    pub(crate) command: Option<String>,
+    /// Write every page into this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  longwire demo\n  longwire demo --browser")]
 pub(crate) struct Demo {
     /// In a real Chromium, with the example extension
     #[arg(long)]
@@ -171,21 +257,78 @@ pub(crate) struct Demo {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Lines from stdin are sent; messages are printed one a line.\n\
-Example:\n  longwire connect wss://example.com/socket --header 'Authorization: Bearer x' < messages.txt")]
+#[command(
+    after_help = "Lines from stdin are sent, each as one message; messages are printed, each on a line. It ends when \
+stdin has ended and the server has read everything, or as --expect, --timeout and --linger say.\n\n\
+On a terminal a line that begins with a slash is a command; /help lists them. For line editing: rlwrap longwire connect URL\n\n\
+Examples:\n  longwire connect wss://example.com/socket --header 'Authorization: Bearer x'\n  \
+longwire connect ws://localhost:8080 --send '{\"ask\":1}' --expect 1 --timeout 5\n  \
+longwire connect wss://example.com/feed --json --expect 100 < /dev/null > feed.txt\n  \
+base64 -w0 picture.png | longwire connect wss://example.com/upload --binary\n\n\
+Exit codes: 0 done, 1 refused, lost or not in time, 2 wrong usage, 3 no broker."
+)]
 pub(crate) struct Connect {
     /// The server's `ws:` or `wss:` URL
     pub(crate) url: String,
     /// A header to send, `Name: value`; repeatable
     #[arg(long = "header", short = 'H', value_name = "HEADER")]
     pub(crate) headers: Vec<String>,
+    /// What the Cookie header says, `name=value; other=value`
+    #[arg(long, value_name = "COOKIES")]
+    pub(crate) cookies: Option<String>,
     /// A subprotocol to offer; repeatable
     #[arg(long = "subprotocol", value_name = "NAME")]
     pub(crate) subprotocols: Vec<String>,
+    /// Any option of `open` as a JSON object, such as `{"heartbeat":false}`
+    #[arg(long, value_name = "JSON")]
+    pub(crate) options: Option<String>,
+    /// Send this first, before lines from stdin; repeatable
+    #[arg(long = "send", short = 's', value_name = "TEXT")]
+    pub(crate) first: Vec<String>,
+    /// What is sent is base64 for bytes; bytes that come are printed as base64
+    #[arg(long)]
+    pub(crate) binary: bool,
+    /// Print JSON messages indented (on a terminal that is the default; see --raw)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print messages exactly as they came
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
+    /// End well once so many messages have come
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) expect: Option<u64>,
+    /// End after so many seconds; badly, if --expect is not met by then
+    #[arg(long, short = 't', value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
+    /// Stay when stdin has ended, until the server hangs up or --expect or --timeout ends it
+    #[arg(long)]
+    pub(crate) linger: bool,
+    /// Dial once only: a lost connection is the end
+    #[arg(long)]
+    pub(crate) once: bool,
     /// The session's name
     #[arg(long, default_value = "connect")]
     pub(crate) session: String,
     /// Print every frame of the protocol instead of messages
     #[arg(long)]
     pub(crate) frames: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_command_shows_an_example() {
+        let mut all = Cli::command();
+        all.build();
+        for command in all
+            .get_subcommands()
+            .filter(|command| command.get_name() != "help")
+        {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "{} has no example", command.get_name());
+        }
+    }
 }

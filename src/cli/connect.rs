@@ -1,13 +1,17 @@
 //! `longwire connect URL`: be an extension from a terminal, through a real host and broker.
 //!
 //! Lines from stdin are sent, messages are printed one a line. It keeps nothing: when it ends, the session is closed.
+//! What a typed line means is in `connect_line`.
 
-use std::io;
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal as _};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::args::Connect;
+use super::connect_line::{HELP, History, Said, indented};
 use super::error::{Exit, Failure};
 use super::port::Port;
 use super::render;
@@ -15,76 +19,141 @@ use super::render;
 /// Whom the broker takes the terminal for: sessions of no extension.
 const ORIGIN: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
 
-/// Talks until stdin ends or the server is done.
+/// Messages on their way above which no more of stdin is read.
+const MOST_UNSETTLED: usize = 256;
+
+/// Talks until stdin ends, the server is done, or what was expected has come.
 pub(super) fn run(connect: &Connect) -> Result<Exit, Failure> {
     super::block_on(talk(connect))
 }
 
 async fn talk(connect: &Connect) -> Result<Exit, Failure> {
+    let options = options(connect)?;
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the program that is running", &error))?;
-    let mut port = Port::start(&program, ORIGIN, None)
+    let port = Port::start(&program, ORIGIN, None)
         .map_err(|error| Failure::because("cannot start a host", &error))?;
-    let broken = |error: io::Error| Failure::because("the host has gone", &error).hint("longwire doctor");
-    let client = format!("terminal-{}", std::process::id());
-    port.send(&json!({"type": "hello", "protocol": 1, "profile": client, "client": client}))
-        .await
-        .map_err(broken)?;
-    port.send(&open_frame(connect)?).await.map_err(broken)?;
     let mut talk = Talk {
         connect,
         port,
-        unsettled: 0,
+        options,
+        unsettled: BTreeSet::new(),
         sent: 0,
+        received: 0,
         typing: true,
+        is_typed: io::stdin().is_terminal(),
+        is_shown: io::stdout().is_terminal(),
+        epoch: None,
         acked: 0,
+        history: History::default(),
+        pinged: None,
+        closing: false,
     };
+    talk.begin().await?;
     talk.run().await
 }
 
-fn open_frame(connect: &Connect) -> Result<Value, Failure> {
+/// The options of `open`: the user's own, and what the flags say.
+fn options(connect: &Connect) -> Result<Value, Failure> {
+    let wrong = |what: String, hint: &str| Failure::new(what).hint(hint).exit(Exit::Usage);
     let mut headers = Map::new();
     for header in &connect.headers {
         let (name, value) = header.split_once(':').ok_or_else(|| {
-            Failure::new(format!("`{header}` is not a header"))
-                .hint("write it as --header 'Name: value'")
-                .exit(Exit::Usage)
+            wrong(
+                format!("`{header}` is not a header"),
+                "write it as --header 'Name: value'",
+            )
         })?;
         headers.insert(name.trim().to_owned(), Value::from(value.trim()));
     }
-    Ok(json!({
-        "type": "open", "id": "open", "session": connect.session, "url": connect.url,
-        "options": {"headers": headers, "subprotocols": connect.subprotocols, "expire": 1000, "linger": 0},
-    }))
+    let mut options = Map::from_iter([
+        ("expire".to_owned(), json!(1000)),
+        ("linger".to_owned(), json!(0)),
+    ]);
+    if !headers.is_empty() {
+        options.insert("headers".to_owned(), Value::Object(headers));
+    }
+    if !connect.subprotocols.is_empty() {
+        options.insert("subprotocols".to_owned(), json!(connect.subprotocols));
+    }
+    if let Some(cookies) = &connect.cookies {
+        options.insert("cookies".to_owned(), cookies.as_str().into());
+    }
+    if connect.once {
+        options.insert("reconnect".to_owned(), false.into());
+    }
+    if let Some(more) = &connect.options {
+        let more: Map<String, Value> = serde_json::from_str(more).map_err(|error| {
+            wrong(
+                format!("--options is not a JSON object: {error}"),
+                "write it as --options '{\"heartbeat\":false}'",
+            )
+        })?;
+        options.extend(more);
+    }
+    Ok(Value::Object(options))
+}
+
+fn broken(error: io::Error) -> Failure {
+    Failure::because("the host has gone", &error).hint("longwire doctor")
 }
 
 /// One conversation.
 struct Talk<'a> {
     connect: &'a Connect,
     port: Port,
+    options: Value,
     /// Messages handed over whose outcome has not come.
-    unsettled: u32,
+    unsettled: BTreeSet<u64>,
     sent: u64,
+    received: u64,
     typing: bool,
+    /// A person types.
+    is_typed: bool,
+    /// A person reads.
+    is_shown: bool,
+    epoch: Option<Value>,
     acked: u64,
+    history: History,
+    pinged: Option<Instant>,
+    closing: bool,
 }
 
 impl Talk<'_> {
+    /// Says who we are, and opens the session, from where we are if we were here before.
+    async fn begin(&mut self) -> Result<(), Failure> {
+        let client = format!("terminal-{}", std::process::id());
+        let hello = json!({"type": "hello", "protocol": 1, "profile": client, "client": client});
+        self.port.send(&hello).await.map_err(broken)?;
+        let mut open = json!({
+            "type": "open", "id": "open", "session": self.connect.session, "url": self.connect.url,
+            "options": self.options,
+        });
+        if let Some(epoch) = &self.epoch {
+            open["resume"] = json!({"epoch": epoch, "seq": self.acked});
+        }
+        self.port.send(&open).await.map_err(broken)
+    }
+
     async fn run(&mut self) -> Result<Exit, Failure> {
-        let broken = |error: io::Error| Failure::because("the host has gone", &error).hint("longwire doctor");
+        for text in &self.connect.first {
+            self.say(if self.connect.binary { "base64" } else { "text" }, text)
+                .await?;
+        }
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        let late = tokio::time::sleep(Duration::from_secs(
+            self.connect.timeout.unwrap_or(u64::from(u32::MAX)),
+        ));
+        let interrupted = tokio::signal::ctrl_c();
+        tokio::pin!(late, interrupted);
         loop {
-            if !self.typing && self.unsettled == 0 {
-                let session = &self.connect.session;
-                self.port
-                    .send(&json!({"type": "close", "session": session, "id": "close"}))
-                    .await
-                    .map_err(broken)?;
-                return self.drain().await;
+            let is_waiting = self.connect.expect.is_some() || self.connect.linger;
+            if !self.typing && self.unsettled.is_empty() && !is_waiting && !self.closing {
+                self.close(None).await?;
             }
             tokio::select! {
-                line = lines.next_line(), if self.typing => match line {
-                    Ok(Some(text)) => self.say(&text).await.map_err(broken)?,
+                line = lines.next_line(), if self.typing && self.unsettled.len() < MOST_UNSETTLED => match line {
+                    Ok(Some(text)) => self.typed(&text).await?,
                     Ok(None) => self.typing = false,
                     Err(error) => return Err(Failure::because("cannot read stdin", &error)),
                 },
@@ -96,17 +165,89 @@ impl Talk<'_> {
                         }
                     }
                 },
+                () = &mut late => return self.late().await,
+                _ = &mut interrupted, if !self.closing => self.close(None).await?,
             }
         }
     }
 
-    async fn say(&mut self, text: &str) -> io::Result<()> {
+    /// The time is over.
+    async fn late(&mut self) -> Result<Exit, Failure> {
+        self.close(None).await?;
+        let seconds = self.connect.timeout.unwrap_or_default();
+        match self.connect.expect {
+            Some(expected) => Err(Failure::new(format!(
+                "{} of {expected} messages came within {seconds} s",
+                self.received
+            ))),
+            None if !self.unsettled.is_empty() => Err(Failure::new(format!(
+                "{} messages were not sent within {seconds} s",
+                self.unsettled.len()
+            ))),
+            None => Ok(Exit::Done),
+        }
+    }
+
+    async fn typed(&mut self, line: &str) -> Result<(), Failure> {
+        if !self.is_typed {
+            return self
+                .say(if self.connect.binary { "base64" } else { "text" }, line)
+                .await;
+        }
+        match self.history.read(line) {
+            Said::Nothing => {}
+            Said::Text(text) => {
+                self.say(if self.connect.binary { "base64" } else { "text" }, &text)
+                    .await?
+            }
+            Said::Binary(bytes) => self.say("base64", &bytes).await?,
+            Said::Ping => {
+                self.pinged = Some(Instant::now());
+                self.port
+                    .send(&json!({"type": "ping", "id": "ping"}))
+                    .await
+                    .map_err(broken)?;
+                self.port
+                    .send(&json!({"type": "status", "id": "ping"}))
+                    .await
+                    .map_err(broken)?;
+            }
+            Said::Status => {
+                self.port
+                    .send(&json!({"type": "status", "id": "status"}))
+                    .await
+                    .map_err(broken)?;
+            }
+            Said::Reconnect => {
+                let frame = json!({"type": "reconnect", "session": self.connect.session});
+                self.port.send(&frame).await.map_err(broken)?;
+            }
+            Said::Close(how) => self.close(how).await?,
+            Said::Help => render::note(HELP),
+            Said::History(lines) => render::note(&lines),
+            Said::Wrong(why) => render::note(&why),
+        }
+        Ok(())
+    }
+
+    async fn say(&mut self, form: &str, text: &str) -> Result<(), Failure> {
         self.sent += 1;
-        self.unsettled += 1;
+        self.unsettled.insert(self.sent);
         let id = self.sent.to_string();
         let frame =
-            json!({"type": "send", "session": self.connect.session, "id": id, "text": text, "receipt": true});
-        self.port.send(&frame).await
+            json!({"type": "send", "session": self.connect.session, "id": id, form: text, "receipt": true});
+        self.port.send(&frame).await.map_err(broken)
+    }
+
+    async fn close(&mut self, how: Option<(u16, String)>) -> Result<(), Failure> {
+        self.closing = true;
+        self.typing = false;
+        let mut frame = json!({"type": "close", "session": self.connect.session, "id": "close"});
+        if let Some((code, reason)) = how {
+            frame["code"] = code.into();
+            frame["reason"] = reason.into();
+        }
+        self.port.send(&frame).await.map_err(broken)
     }
 
     /// Shows one frame; the exit code if it was the last.
@@ -114,87 +255,175 @@ impl Talk<'_> {
         if self.connect.frames {
             render::line(&frame.to_string());
         }
-        let is_record = matches!(
-            frame["type"].as_str(),
-            Some("message" | "gap" | "state" | "outcome" | "response")
-        );
+        let kind = frame["type"].as_str().unwrap_or_default();
+        let is_record = matches!(kind, "message" | "gap" | "state" | "outcome" | "response");
         if let Some(seq) = frame["seq"].as_u64().filter(|seq| is_record && *seq > self.acked) {
             self.acked = seq;
             let ack = json!({"type": "ack", "session": self.connect.session, "seq": seq});
-            self.port
-                .send(&ack)
-                .await
-                .map_err(|error| Failure::because("the host has gone", &error))?;
+            self.port.send(&ack).await.map_err(broken)?;
         }
-        match frame["type"].as_str().unwrap_or_default() {
-            "message" if !self.connect.frames => render::line(&payload(frame)),
+        match kind {
+            "message" => return self.message(frame).await,
             "gap" => render::note(&format!("lost {} messages ({})", frame["count"], frame["reason"])),
-            "state" => return Ok(state(frame)),
+            "state" if !self.closing => return Ok(self.state(frame)),
             "outcome" => {
-                self.unsettled = self.unsettled.saturating_sub(1);
+                let id = frame["id"].as_str().unwrap_or_default();
+                self.unsettled.retain(|open| open.to_string() != id);
                 if frame["outcome"] != "sent" {
-                    render::note(&format!("message {} is {}", frame["id"], frame["outcome"]));
+                    let outcome = frame["outcome"].as_str().unwrap_or_default();
+                    render::note(&format!("message {id} is {outcome}"));
                 }
             }
-            "error" => {
-                let message = frame["message"].as_str().unwrap_or("the broker refused");
-                let failure = Failure::new(message);
-                let code = frame["code"].as_str().unwrap_or_default();
-                return Err(if code.starts_with("bad-") {
-                    failure.exit(Exit::Usage)
-                } else {
-                    failure
-                });
+            "opened" => self.opened(frame),
+            "ok" if frame["id"] == "close" => return Ok(Some(Exit::Done)),
+            "pong" => {
+                if let Some(since) = self.pinged.take() {
+                    render::note(&format!("broker: {} us", since.elapsed().as_micros()));
+                }
             }
-            "host" if frame["state"] == "failed" => {
-                let message = frame["message"].as_str().unwrap_or("no broker");
-                return Err(Failure::new(message)
-                    .hint("longwire doctor")
-                    .exit(Exit::Unreachable));
-            }
+            "status" => self.counters(frame),
+            "error" => return self.error(frame),
+            "host" => match frame["state"].as_str().unwrap_or_default() {
+                "failed" => {
+                    let message = frame["message"].as_str().unwrap_or("no broker");
+                    return Err(Failure::new(message)
+                        .hint("longwire doctor")
+                        .exit(Exit::Unreachable));
+                }
+                "back" if self.closing => return Ok(Some(Exit::Done)),
+                "back" => self.begin().await?,
+                "lost" => render::note("the broker has gone; another is being found"),
+                _ => {}
+            },
             _ => {}
         }
         Ok(None)
     }
 
-    /// What still comes after the session was closed.
-    async fn drain(&mut self) -> Result<Exit, Failure> {
-        while let Ok(Some(frame)) = self.port.next().await {
-            if frame["type"] == "ok" || frame["type"] == "error" {
-                break;
-            }
-            if frame["type"] == "message" && !self.connect.frames {
-                render::line(&payload(&frame));
+    async fn message(&mut self, frame: &Value) -> Result<Option<Exit>, Failure> {
+        if self
+            .connect
+            .expect
+            .is_some_and(|expected| self.received >= expected)
+        {
+            return Ok(None);
+        }
+        self.received += 1;
+        if !self.connect.frames {
+            let shown = self.shown(frame);
+            if !render::give((shown + "\n").as_bytes()) {
+                return Ok(Some(Exit::Done));
             }
         }
-        Ok(Exit::Done)
+        if self.connect.expect == Some(self.received) && !self.closing {
+            self.close(None).await?;
+        }
+        Ok(None)
     }
-}
 
-fn payload(frame: &Value) -> String {
-    match (&frame["text"], &frame["base64"]) {
-        (Value::String(text), _) => text.clone(),
-        (_, Value::String(bytes)) => format!("base64:{bytes}"),
-        _ => frame["json"].to_string(),
+    /// A message as it is printed.
+    fn shown(&self, frame: &Value) -> String {
+        let text = match (&frame["text"], &frame["base64"]) {
+            (Value::String(text), _) => text.clone(),
+            (_, Value::String(bytes)) if self.connect.binary => bytes.clone(),
+            (_, Value::String(bytes)) => format!("base64:{bytes}"),
+            _ => frame["json"].to_string(),
+        };
+        let is_pretty = self.connect.json || (self.is_shown && !self.connect.raw);
+        let text = if is_pretty {
+            indented(&text).unwrap_or(text)
+        } else {
+            text
+        };
+        if !self.is_shown || self.connect.raw {
+            return text;
+        }
+        let lines: Vec<String> = text.lines().map(render::harmless).collect();
+        lines.join("\n")
     }
-}
 
-/// Tells how the link is; the exit code if it will not come back.
-fn state(frame: &Value) -> Option<Exit> {
-    let state = frame["state"].as_str().unwrap_or_default();
-    let why = ["code", "status", "reason"]
-        .iter()
-        .filter(|key| !frame[**key].is_null())
-        .map(|key| format!(" {key} {}", frame[*key]))
-        .collect::<String>();
-    let error = frame["error"]["message"]
-        .as_str()
-        .map(|message| format!(": {message}"))
-        .unwrap_or_default();
-    render::note(&format!("{state}{why}{error}"));
-    match state {
-        "failed" => Some(Exit::Failed),
-        "closed" => Some(Exit::Done),
-        _ => None,
+    fn opened(&mut self, frame: &Value) {
+        let is_new = self.epoch.as_ref() != Some(&frame["epoch"]);
+        if self.epoch.is_some() && is_new {
+            render::note("the session was lost with the broker, and begins anew");
+            self.acked = 0;
+            for id in std::mem::take(&mut self.unsettled) {
+                render::note(&format!("message {id} is unknown"));
+            }
+        }
+        self.epoch = Some(frame["epoch"].clone());
+        for option in frame["ignored"].as_array().into_iter().flatten() {
+            render::note(&format!("the broker knows no option {option}"));
+        }
+    }
+
+    fn counters(&self, frame: &Value) {
+        let sessions = frame["sessions"].as_array().into_iter().flatten();
+        let mut mine = sessions.filter(|session| session["session"] == self.connect.session.as_str());
+        let Some(session) = mine.next() else { return };
+        let trip = session["rtt"]["p50"].as_u64();
+        if frame["id"] == "ping" {
+            let trip = trip.map_or_else(|| "not measured yet".to_owned(), |trip| format!("{trip} us"));
+            return render::note(&format!("server: {trip}"));
+        }
+        for key in [
+            "state",
+            "received",
+            "sent",
+            "queued",
+            "outbox",
+            "reconnects",
+            "rtt",
+        ] {
+            if !session[key].is_null() {
+                render::note(&format!("{key}: {}", session[key]));
+            }
+        }
+    }
+
+    /// An error about the session ends the talk, one about a message does not.
+    fn error(&mut self, frame: &Value) -> Result<Option<Exit>, Failure> {
+        if self.closing && frame["id"] == "close" {
+            return Ok(Some(Exit::Done));
+        }
+        let message = frame["message"].as_str().unwrap_or("the broker refused");
+        let code = frame["code"].as_str().unwrap_or_default();
+        let id = frame["id"].as_str().and_then(|id| id.parse::<u64>().ok());
+        if let Some(id) = id.filter(|_| self.is_typed) {
+            self.unsettled.remove(&id);
+            render::note(&format!("message {id} was refused: {message}"));
+            return Ok(None);
+        }
+        let failure = Failure::new(message);
+        Err(if code.starts_with("bad-") {
+            failure.exit(Exit::Usage)
+        } else {
+            failure
+        })
+    }
+
+    /// Tells how the link is; the exit code if it will not come back.
+    fn state(&self, frame: &Value) -> Option<Exit> {
+        let state = frame["state"].as_str().unwrap_or_default();
+        let why = ["code", "status", "reason", "subprotocol"]
+            .iter()
+            .filter(|key| !frame[**key].is_null())
+            .map(|key| format!(" {key} {}", frame[*key]))
+            .collect::<String>();
+        let error = frame["error"]["message"]
+            .as_str()
+            .map(|message| format!(": {message}"))
+            .unwrap_or_default();
+        render::note(&render::harmless(&format!("{state}{why}{error}")));
+        let is_short = self
+            .connect
+            .expect
+            .is_some_and(|expected| self.received < expected);
+        match state {
+            "failed" => Some(Exit::Failed),
+            "closed" if is_short || !self.unsettled.is_empty() => Some(Exit::Failed),
+            "closed" => Some(Exit::Done),
+            _ => None,
+        }
     }
 }

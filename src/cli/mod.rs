@@ -5,16 +5,21 @@
 mod admin;
 mod args;
 mod broker;
+mod completions;
 mod config;
 mod connect;
+mod connect_line;
 mod demo;
 mod doctor;
 mod error;
 mod install;
+mod logs;
 mod port;
 mod render;
 mod scratch;
 mod status;
+mod status_table;
+mod tail;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -46,17 +51,24 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Connect(connect) => connect::run(&connect),
         Command::Broker(broker) => broker::run(&broker),
         Command::Config(config) => config::run(&config),
+        Command::Tail(tail) => tail::run(&tail),
+        Command::Logs(logs) => logs::run(&logs),
         Command::Stop => status::stop(),
+        Command::Completions(wanted) => completions::completions(&wanted),
+        Command::Man(man) => completions::man(&man),
     }
 }
 
 /// Runs what waits for sockets and processes.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::because("cannot start the runtime", &error).exit(Exit::Bug))?
-        .block_on(work)
+        .map_err(|error| Failure::because("cannot start the runtime", &error).exit(Exit::Bug))?;
+    let done = runtime.block_on(work);
+    // A thread may hang in a read of stdin; it must not keep the process.
+    runtime.shutdown_background();
+    done
 }
 
 /// Longwire's own folders.

@@ -2,11 +2,7 @@
 //!
 //! stdout is for what was asked for, stderr for everything else. It decides nothing.
 #![allow(dead_code, reason = "the commands follow")]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is this file's one duty"
-)]
+#![expect(clippy::print_stderr, reason = "printing is this file's one duty")]
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -55,12 +51,77 @@ pub(crate) fn usage(error: &clap::Error) -> Exit {
     }
 }
 
-/// Clears the terminal for the next picture; does nothing in a pipe.
-pub(crate) fn clear() {
-    if std::io::stdout().is_terminal() {
-        print!("\x1b[H\x1b[2J");
-        let _ = std::io::stdout().flush();
+/// Prints what was asked for as it is; `false` when nobody takes it any more (`longwire tail s | head`).
+pub(crate) fn give(bytes: &[u8]) -> bool {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).is_ok()
+}
+
+/// The terminal that stdout is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terminal {
+    pub(crate) columns: usize,
+    pub(crate) rows: usize,
+    pub(crate) colour: bool,
+}
+
+/// The terminal that stdout is; `None` for a pipe or a file.
+pub(crate) fn terminal() -> Option<Terminal> {
+    if !std::io::stdout().is_terminal() {
+        return None;
     }
+    let (columns, rows) = terminal_size::terminal_size().map_or((80, 24), |(width, height)| {
+        (usize::from(width.0), usize::from(height.0))
+    });
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    // The old Windows console shows the codes instead of colours.
+    let knows = cfg!(unix) || is_set("WT_SESSION");
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let colour = knows && !is_dumb && !is_set("NO_COLOR");
+    Some(Terminal {
+        columns,
+        rows,
+        colour,
+    })
+}
+
+/// A picture that is painted over itself. The cursor comes back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Screen(());
+
+impl Screen {
+    /// Clears the terminal and hides its cursor.
+    pub(crate) fn enter() -> Self {
+        give(b"\x1b[?25l\x1b[2J");
+        Self(())
+    }
+
+    /// Paints the picture from the top; `false` when the terminal has gone.
+    pub(crate) fn paint(&self, picture: &str) -> bool {
+        let mut bytes = String::from("\x1b[H");
+        for line in picture.lines() {
+            bytes.push_str(line);
+            bytes.push_str("\x1b[K\r\n");
+        }
+        bytes.push_str("\x1b[J");
+        give(bytes.as_bytes())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give(b"\x1b[?25h");
+    }
+}
+
+/// Text from outside, without what a terminal would take for commands.
+pub(crate) fn harmless(text: &str) -> String {
+    let plain = |character: char| match character {
+        '\t' => character.to_string(),
+        character if character.is_control() => character.escape_default().to_string(),
+        character => character.to_string(),
+    };
+    text.chars().map(plain).collect()
 }
 
 /// Lines up columns: the first is left-aligned, the others right-aligned.
@@ -97,6 +158,11 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_from_outside_cannot_command_the_terminal() {
+        assert_eq!(harmless("a\x1b[2Jb\n\té"), "a\\u{1b}[2Jb\\n\té");
+    }
 
     #[test]
     fn columns_line_up() {

@@ -1,8 +1,8 @@
 //! `longwire status` and `longwire stop`: what the broker holds, and the request to leave.
 //!
-//! It shows what the broker says; it measures nothing itself.
+//! It shows what the broker says; it measures nothing itself but the time between two answers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -10,6 +10,7 @@ use super::admin::Admin;
 use super::args::Status;
 use super::error::{Exit, Failure};
 use super::render;
+use super::status_table::picture;
 
 /// How often `--watch` looks again.
 const WATCH: Duration = Duration::from_secs(1);
@@ -18,26 +19,59 @@ const WATCH: Duration = Duration::from_secs(1);
 pub(super) fn run(status: &Status) -> Result<Exit, Failure> {
     super::block_on(async {
         let admin = Admin::new(super::paths()?);
-        loop {
-            let Some(report) = admin.status().await? else {
-                return Err(Failure::new("no broker runs").hint(
-                    "it is started by the first extension that connects; `longwire demo` shows it at work",
-                ).exit(Exit::Unreachable));
-            };
-            if status.json {
-                render::json(&report);
-                return Ok(Exit::Done);
-            }
-            if status.watch {
-                render::clear();
-            }
-            render::line(picture(&report).trim_end());
-            if !status.watch {
-                return Ok(Exit::Done);
-            }
-            tokio::time::sleep(WATCH).await;
+        if status.watch {
+            return watch(&admin).await;
         }
+        let report = admin.status().await?.ok_or_else(nobody)?;
+        if status.json {
+            render::json(&report);
+        } else {
+            render::line(picture(&report, None, render::terminal()).trim_end());
+        }
+        Ok(Exit::Done)
     })
+}
+
+fn nobody() -> Failure {
+    Failure::new("no broker runs")
+        .hint("it is started by the first extension that connects; `longwire demo` shows it at work")
+        .exit(Exit::Unreachable)
+}
+
+/// Shows it again and again, until somebody interrupts or nobody looks any more. Brokers may come and go meanwhile.
+async fn watch(admin: &Admin) -> Result<Exit, Failure> {
+    let mut screen = None;
+    let mut before: Option<(Value, Instant)> = None;
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(interrupted);
+    loop {
+        let report = admin.status().await?;
+        let at = Instant::now();
+        let terminal = render::terminal();
+        let seen = match &report {
+            Some(report) => {
+                let earlier = before
+                    .as_ref()
+                    .filter(|(earlier, _)| earlier["pid"] == report["pid"]);
+                let earlier = earlier.map(|(earlier, then)| (earlier, at - *then));
+                picture(report, earlier, terminal)
+            }
+            None => "no broker runs; waiting for one\n".to_owned(),
+        };
+        let is_seen = if terminal.is_some() {
+            screen.get_or_insert_with(render::Screen::enter).paint(&seen)
+        } else {
+            render::give((seen + "\n").as_bytes())
+        };
+        if !is_seen {
+            return Ok(Exit::Done);
+        }
+        before = report.map(|report| (report, at));
+        tokio::select! {
+            () = tokio::time::sleep(WATCH) => {}
+            _ = &mut interrupted => return Ok(Exit::Done),
+        }
+    }
 }
 
 /// Asks the broker to leave; none running is as good.
@@ -51,82 +85,4 @@ pub(super) fn stop() -> Result<Exit, Failure> {
         });
         Ok(Exit::Done)
     })
-}
-
-fn picture(report: &Value) -> String {
-    let number = |value: &Value| value.as_u64().unwrap_or(0);
-    let sessions = report["sessions"].as_array().map_or(&[][..], Vec::as_slice);
-    let head = format!(
-        "longwire {}: broker {} up {}, {} KB, {} ports, {} sessions\n",
-        report["version"].as_str().unwrap_or("?"),
-        number(&report["pid"]),
-        span(number(&report["uptime"])),
-        number(&report["rss"]) / 1024,
-        number(&report["ports"]),
-        sessions.len(),
-    );
-    if sessions.is_empty() {
-        return head;
-    }
-    let words = [
-        "session", "state", "clients", "received", "sent", "queued", "un-acked", "dropped", "outbox",
-        "rtt us",
-    ];
-    let mut rows = vec![words.map(str::to_owned).to_vec()];
-    for session in sessions {
-        let text = |key: &str| session[key].as_str().unwrap_or("?").to_owned();
-        let count = |key: &str| number(&session[key]).to_string();
-        rows.push(vec![
-            text("session"),
-            if session["insecure"] == true {
-                format!("{} (insecure)", text("state"))
-            } else {
-                text("state")
-            },
-            count("clients"),
-            number(&session["received"]["messages"]).to_string(),
-            number(&session["sent"]["messages"]).to_string(),
-            count("queued"),
-            count("unacknowledged"),
-            count("dropped"),
-            count("outbox"),
-            session["rtt"]["p50"]
-                .as_u64()
-                .map_or_else(|| "-".to_owned(), |rtt| rtt.to_string()),
-        ]);
-    }
-    head + &render::table(&rows)
-}
-
-/// Milliseconds for people.
-fn span(millis: u64) -> String {
-    let seconds = millis / 1000;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn every_session_has_its_line() {
-        let session = json!({"session": "s1", "state": "open", "clients": 1, "received": {"messages": 42}});
-        let report =
-            json!({"version": "1.2.3", "uptime": 61_000, "ports": 2, "rss": 8192, "sessions": [session]});
-        let picture = picture(&report);
-        assert!(
-            picture.starts_with("longwire 1.2.3: broker 0 up 1 min, 8 KB, 2 ports, 1 sessions\n"),
-            "{picture}"
-        );
-        assert!(
-            picture
-                .lines()
-                .any(|line| line.starts_with("s1") && line.contains("open") && line.contains("42"))
-        );
-    }
 }

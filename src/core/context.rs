@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, ErrorFrame};
-use crate::wire::record::{ErrorInfo, Name};
+use crate::wire::record::{ErrorInfo, Name, Record};
 
 use super::io::{Caller, DialId, Now, Output, PortId};
 use super::pace::Pace;
@@ -87,6 +87,8 @@ pub(crate) struct Context {
     pub(crate) others: usize,
     /// Which boot of the machine this is.
     pub(crate) machine_boot: String,
+    /// Ports that watch a session without holding it.
+    pub(crate) watchers: Vec<(PortId, SessionKey)>,
 }
 
 impl Context {
@@ -110,6 +112,25 @@ impl Context {
             detail: None,
         };
         self.say(port, BrokerFrame::Error(Box::new(frame)));
+    }
+
+    /// A record for a port that watches; one that does not keep up misses it, and sees that by the numbers.
+    pub(crate) fn show(&mut self, to: PortId, session: &Name, record: &Record) {
+        let Some(port) = self.ports.get_mut(&to).filter(|port| port.has_room()) else {
+            return;
+        };
+        let cost = record.body.cost() + RECORD_OVERHEAD;
+        port.queue(cost);
+        let frame = BrokerFrame::Record {
+            session: session.clone(),
+            record: record.clone(),
+            redelivered: false,
+        };
+        self.out.push_back(Output::Deliver {
+            port: to,
+            frame,
+            cost,
+        });
     }
 
     /// `ok`, if anybody wants to hear it.

@@ -24,7 +24,7 @@ use crate::wire::message::{
 use crate::wire::record::{ErrorInfo, Name};
 
 use super::context::{Context, Port, Seat, SessionKey, error};
-use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
+use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId, Watch};
 use super::journal::{Damage, JournalId, Kept};
 use super::pace::Pace;
 use super::policy;
@@ -115,6 +115,7 @@ impl Hub {
             pace: Pace::default(),
             others: 0,
             machine_boot: config.machine_boot.clone(),
+            watchers: Vec::new(),
         };
         Self {
             config,
@@ -141,6 +142,7 @@ impl Hub {
             Input::Frame(port, frame) => self.frame(port, frame),
             Input::Gone(port) => self.gone(port),
             Input::Written(port, cost) => self.written(port, cost),
+            Input::Watch(port, watch) => self.watch(port, &watch),
             Input::Link(dial, event) => self.link(dial, event),
             Input::Woke => self.each(Session::woke),
             Input::Rules(rules) => {
@@ -502,7 +504,43 @@ impl Hub {
         self.ctx.say(port, BrokerFrame::Status(Box::new(report)));
     }
 
+    /// Lets the command line see what a session records.
+    fn watch(&mut self, port: PortId, watch: &Watch) {
+        let is_meant = |owner: &Owner| {
+            watch.origin.as_ref().is_none_or(|origin| *origin == owner.origin)
+                && watch
+                    .profile
+                    .as_ref()
+                    .is_none_or(|profile| *profile == owner.profile)
+        };
+        let mut meant = self
+            .sessions
+            .values()
+            .filter(|session| session.name == watch.session && is_meant(&session.owner));
+        let why = match (meant.next(), meant.next()) {
+            (Some(session), None) => {
+                self.ctx.say(port, BrokerFrame::Ok { id: watch.id.clone() });
+                session.show_last(&mut self.ctx, port, watch.last);
+                self.ctx.watchers.push((port, session.key));
+                return;
+            }
+            (None, _) => error(
+                Code::NoSession,
+                format!("there is no session `{}`", watch.session),
+            ),
+            (Some(_), Some(_)) => error(
+                Code::BadFrame,
+                format!(
+                    "several sessions are called `{}`; give `origin` or `profile` too",
+                    watch.session
+                ),
+            ),
+        };
+        self.ctx.refuse(port, why, Some(&watch.id), Some(&watch.session));
+    }
+
     fn gone(&mut self, port: PortId) {
+        self.ctx.watchers.retain(|(watching, _)| *watching != port);
         self.detach_all(port);
         self.ctx.ports.remove(&port);
     }
@@ -635,6 +673,19 @@ impl Hub {
             }
         }
         self.journals.retain(|_, held| *held != key);
+        let watchers = std::mem::take(&mut self.ctx.watchers);
+        let (over, on): (Vec<_>, Vec<_>) = watchers.into_iter().partition(|(_, watched)| *watched == key);
+        self.ctx.watchers = on;
+        for (port, _) in over {
+            let session = session.name.clone();
+            self.ctx.say(
+                port,
+                BrokerFrame::Detached {
+                    session,
+                    reason: "closed",
+                },
+            );
+        }
         self.timers.set(key, None, None);
         self.ctx.pace.leave(key);
         self.holds(&session.owner.origin, session.held, 0);

@@ -54,6 +54,8 @@ pub enum Input {
     Gone(PortId),
     /// Frames handed out by `Deliver` with this total cost have left the port's queue.
     Written(PortId, usize),
+    /// The command line wants to see what a session records from now on. It holds nothing and acknowledges nothing.
+    Watch(PortId, Watch),
     /// Word from a dial.
     Link(DialId, LinkEvent),
     /// The machine slept, or its network changed: links are to be probed, and waits for a dial to end, at once.
@@ -66,6 +68,24 @@ pub enum Input {
     Timeout,
     /// The broker will leave: tell every port, close every link, flush journals.
     Leave { reason: &'static str },
+}
+
+/// Which session the command line wants to watch.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct Watch {
+    /// For the answer: `ok`, or an error.
+    pub id: Name,
+    /// The session's name.
+    pub session: Name,
+    /// Whose, if several extensions have one of that name.
+    #[serde(default)]
+    pub origin: Option<Name>,
+    /// In which profile, if several have one.
+    #[serde(default)]
+    pub profile: Option<Name>,
+    /// So many of the records that are still held come first.
+    #[serde(default)]
+    pub last: usize,
 }
 
 /// Word from a dial to the core.

@@ -6,6 +6,8 @@
 
 #[cfg(target_os = "linux")]
 mod broker_instance;
+#[cfg(target_os = "linux")]
+mod cli;
 mod comeback;
 mod dialects;
 mod doctor;

@@ -495,6 +495,7 @@ impl Session {
         self.reserve(ctx);
         self.log.append_lost(ctx.now.awake, reason);
         self.keep_newest(ctx);
+        self.show_newest(ctx);
         self.release_held(None);
     }
 

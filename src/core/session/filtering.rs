@@ -95,6 +95,7 @@ impl Session {
         self.reserve(ctx);
         let seq = self.log.append(ctx.now.awake, body, None);
         self.keep_newest(ctx);
+        self.show_newest(ctx);
         let mut views = views.into_iter().peekable();
         let mut seen = Vec::new();
         for client in &mut self.clients {

@@ -24,7 +24,7 @@ use super::backoff::Backoff;
 use super::client::Client;
 use super::context::{Context, SessionKey};
 use super::dialect::{Dialect, Memory};
-use super::io::Now;
+use super::io::{Now, PortId};
 use super::journal::JournalId;
 use super::ladder::Ladder;
 use super::link::{Link, RoundTrips};
@@ -248,7 +248,34 @@ impl Session {
         self.reserve(ctx);
         self.log.append(ctx.now.awake, body, audience);
         self.keep_newest(ctx);
+        self.show_newest(ctx);
         self.release_held(audience);
+    }
+
+    /// Shows the newest record to those who watch.
+    fn show_newest(&self, ctx: &mut Context) {
+        if ctx.watchers.is_empty() {
+            return;
+        }
+        let newest = self.log.index_after(self.log.last() - 1);
+        for at in 0..ctx.watchers.len() {
+            if let Some(&(port, key)) = ctx.watchers.get(at)
+                && key == self.key
+                && let Some(entry) = self.log.get(newest)
+            {
+                ctx.show(port, &self.name, &entry.record);
+            }
+        }
+    }
+
+    /// Shows the last records still held to one who begins to watch.
+    pub(crate) fn show_last(&self, ctx: &mut Context, port: PortId, count: usize) {
+        let end = self.log.index_after(self.log.last());
+        for index in end.saturating_sub(count)..end {
+            if let Some(entry) = self.log.get(index) {
+                ctx.show(port, &self.name, &entry.record);
+            }
+        }
     }
 
     /// What filters hold goes out before the newest record, to those who hear that one.

@@ -1,0 +1,231 @@
+//! What a person types at `longwire connect`: messages, and commands that begin with a slash; and JSON made readable.
+//!
+//! It sends and prints nothing. The history lives in memory only: what is typed may be secret.
+
+/// Lines remembered.
+const MOST: usize = 1000;
+
+/// What `/help` shows.
+pub(super) const HELP: &str = "\
+/binary BASE64      send bytes
+/json TEXT          send JSON, refused unless it is valid
+/ping               ask broker and server how far away they are
+/status             show the session's counters
+/reconnect          dial again, now
+/close [CODE WHY]   close the connection, and end
+/history            show what was typed; !! and !N say it again
+/quit               end (so does the end of input)
+//...               send a line that begins with a slash";
+
+/// What a line means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    Nothing,
+    Text(String),
+    Binary(String),
+    Ping,
+    Status,
+    Reconnect,
+    Close(Option<(u16, String)>),
+    Help,
+    /// To be shown.
+    History(String),
+    /// What is wrong with the line.
+    Wrong(String),
+}
+
+/// What was typed before.
+#[derive(Debug, Default)]
+pub(super) struct History(Vec<String>);
+
+impl History {
+    /// Reads a line, and remembers it.
+    pub(super) fn read(&mut self, line: &str) -> Said {
+        let line = match line.strip_prefix('!') {
+            Some(which) => match self.recall(which) {
+                Some(recalled) => recalled,
+                None => {
+                    return Said::Wrong(format!(
+                        "nothing like !{which} was typed; /history shows what was"
+                    ));
+                }
+            },
+            None => line.to_owned(),
+        };
+        if line.is_empty() {
+            return Said::Nothing;
+        }
+        if self.0.last() != Some(&line) {
+            if self.0.len() == MOST {
+                self.0.remove(0);
+            }
+            self.0.push(line.clone());
+        }
+        self.meaning(&line)
+    }
+
+    fn recall(&self, which: &str) -> Option<String> {
+        if which == "!" {
+            return self.0.last().cloned();
+        }
+        let number: usize = which.parse().ok()?;
+        self.0.get(number.checked_sub(1)?).cloned()
+    }
+
+    fn meaning(&self, line: &str) -> Said {
+        let Some(command) = line.strip_prefix('/') else {
+            return Said::Text(line.to_owned());
+        };
+        if command.starts_with('/') {
+            return Said::Text(command.to_owned());
+        }
+        let (word, rest) = command.split_once(' ').unwrap_or((command, ""));
+        let rest = rest.trim();
+        match word {
+            "binary" if !rest.is_empty() => Said::Binary(rest.to_owned()),
+            "json" => match is_json(rest) {
+                true => Said::Text(rest.to_owned()),
+                false => Said::Wrong("that is not valid JSON; nothing was sent".to_owned()),
+            },
+            "ping" => Said::Ping,
+            "status" => Said::Status,
+            "reconnect" => Said::Reconnect,
+            "close" | "quit" => close(rest),
+            "help" | "?" => Said::Help,
+            "history" => {
+                let lines = self
+                    .0
+                    .iter()
+                    .zip(1..)
+                    .map(|(line, number)| format!("{number:>5}  {line}"));
+                Said::History(lines.collect::<Vec<_>>().join("\n"))
+            }
+            _ => Said::Wrong(format!(
+                "there is no command /{word}; /help lists them, // sends a slash"
+            )),
+        }
+    }
+}
+
+fn close(rest: &str) -> Said {
+    if rest.is_empty() {
+        return Said::Close(None);
+    }
+    let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+    match code.parse() {
+        Ok(code) => Said::Close(Some((code, reason.to_owned()))),
+        Err(_) => Said::Wrong("write it as /close 1000 why".to_owned()),
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// A JSON object or array with a line for each element, numbers and order of keys as they came; `None` for anything else.
+pub(super) fn indented(text: &str) -> Option<String> {
+    let text = text.trim();
+    if !text.starts_with(['{', '[']) || !is_json(text) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len() * 2);
+    let mut depth = 0;
+    let mut characters = text.chars().peekable();
+    let new_line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", depth));
+    };
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => {
+                out.push('"');
+                while let Some(inner) = characters.next() {
+                    out.push(inner);
+                    match inner {
+                        '\\' => out.extend(characters.next()),
+                        '"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            '{' | '[' => {
+                out.push(character);
+                while characters.next_if(|next| next.is_ascii_whitespace()).is_some() {}
+                if let Some(end) = characters.next_if(|next| matches!(next, '}' | ']')) {
+                    out.push(end);
+                } else {
+                    depth += 1;
+                    new_line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth -= 1;
+                new_line(&mut out, depth);
+                out.push(character);
+            }
+            ',' => {
+                out.push(',');
+                new_line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            _ if character.is_ascii_whitespace() => {}
+            _ => out.push(character),
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_messages_and_slashes_are_commands() {
+        let mut history = History::default();
+        let mut read = |line: &str| history.read(line);
+        assert_eq!(read("hello"), Said::Text("hello".to_owned()));
+        assert_eq!(read(""), Said::Nothing);
+        assert_eq!(read("//etc"), Said::Text("/etc".to_owned()));
+        assert_eq!(read("/binary AAE="), Said::Binary("AAE=".to_owned()));
+        assert_eq!(read("/json {\"a\": 1}"), Said::Text("{\"a\": 1}".to_owned()));
+        assert!(matches!(read("/json {a"), Said::Wrong(_)));
+        assert!(matches!(read("/nonsense"), Said::Wrong(_)));
+        assert_eq!(
+            read("/close 4000 enough of it"),
+            Said::Close(Some((4000, "enough of it".to_owned())))
+        );
+        assert_eq!(read("/quit"), Said::Close(None));
+        assert!(matches!(read("/close now"), Said::Wrong(_)));
+    }
+
+    #[test]
+    fn what_was_typed_can_be_said_again() {
+        let mut history = History::default();
+        history.read("one");
+        history.read("two");
+        assert_eq!(history.read("!1"), Said::Text("one".to_owned()));
+        assert_eq!(history.read("!!"), Said::Text("one".to_owned()));
+        assert!(matches!(history.read("!9"), Said::Wrong(_)));
+        assert!(matches!(history.read("!0"), Said::Wrong(_)));
+        let Said::History(shown) = history.read("/history") else {
+            panic!()
+        };
+        assert!(
+            shown.starts_with("    1  one\n    2  two\n    3  one\n    4  /history"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn json_is_indented_and_not_changed() {
+        let text = r#"{"b":1.0e400,"a":[{},[], "x\"]\\" ,{"c" : null}]}"#;
+        let indented = indented(text).unwrap();
+        assert_eq!(
+            indented,
+            "{\n  \"b\": 1.0e400,\n  \"a\": [\n    {},\n    [],\n    \"x\\\"]\\\\\",\n    {\n      \"c\": null\n    }\n  ]\n}"
+        );
+        for other in ["7", "\"x\"", "{a", "plain"] {
+            assert_eq!(super::indented(other), None, "{other}");
+        }
+    }
+}

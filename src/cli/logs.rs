@@ -1,0 +1,199 @@
+//! `longwire logs`: what brokers have logged: where, the last lines, and what comes.
+//!
+//! It reads files; no broker is needed and none is asked.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args::Logs;
+use super::error::{Exit, Failure};
+use super::render;
+
+/// How often `--follow` looks for more.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// The levels, gravest first.
+const LEVELS: [&str; 5] = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+
+/// Shows what was logged.
+pub(super) fn run(logs: &Logs) -> Result<Exit, Failure> {
+    let folder = super::paths()?.logs().to_path_buf();
+    if logs.path {
+        render::line(&folder.display().to_string());
+        return Ok(Exit::Done);
+    }
+    let files = files(&folder);
+    if files.is_empty() && !logs.follow {
+        return Err(
+            Failure::new(format!("nothing was logged in {}", folder.display()))
+                .hint("a broker logs once it runs; see `longwire status`"),
+        );
+    }
+    let mut sieve = Sieve::new(logs.level.as_deref());
+    let mut lines = Vec::new();
+    let mut reading = None;
+    for file in &files {
+        let mut open = Reading::open(file).map_err(|error| cannot_read(file, &error))?;
+        open.lines(|line| lines.extend(sieve.take(line)))
+            .map_err(|error| cannot_read(file, &error))?;
+        reading = Some(open);
+        let surplus = lines.len().saturating_sub(logs.lines);
+        lines.drain(..surplus);
+    }
+    lines.push(String::new());
+    if !render::give(lines.join("\n").as_bytes()) || !logs.follow {
+        return Ok(Exit::Done);
+    }
+    follow(&folder, reading, &mut sieve)
+}
+
+fn cannot_read(file: &Path, error: &io::Error) -> Failure {
+    Failure::because(format!("cannot read {}", file.display()), error)
+}
+
+/// Goes on with what is logged from now on, from day to day.
+fn follow(folder: &Path, mut reading: Option<Reading>, sieve: &mut Sieve) -> Result<Exit, Failure> {
+    loop {
+        if let Some(open) = &mut reading {
+            let mut fresh = String::new();
+            open.lines(|line| {
+                if let Some(line) = sieve.take(line) {
+                    fresh.push_str(&line);
+                    fresh.push('\n');
+                }
+            })
+            .map_err(|error| cannot_read(&open.path, &error))?;
+            if !fresh.is_empty() && !render::give(fresh.as_bytes()) {
+                return Ok(Exit::Done);
+            }
+        }
+        let current = reading.as_ref().map(|open| &open.path);
+        if let Some(next) = files(folder)
+            .into_iter()
+            .find(|file| current.is_none_or(|current| file > current))
+        {
+            reading = Some(Reading::open(&next).map_err(|error| cannot_read(&next, &error))?);
+        } else {
+            std::thread::sleep(GLANCE);
+        }
+    }
+}
+
+/// The log files, oldest first: their names are dates.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let is_log = |path: &PathBuf| {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        name.starts_with("broker") && name.ends_with(".log")
+    };
+    let mut files: Vec<PathBuf> = folder
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(is_log)
+        .collect();
+    files.sort();
+    files
+}
+
+/// A log file, read line by line as it grows.
+struct Reading {
+    path: PathBuf,
+    file: BufReader<File>,
+    /// A line whose end is not written yet.
+    begun: Vec<u8>,
+}
+
+impl Reading {
+    fn open(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            file: BufReader::new(file),
+            begun: Vec::new(),
+        })
+    }
+
+    /// Gives every whole line that is there.
+    fn lines(&mut self, mut give: impl FnMut(&str)) -> io::Result<()> {
+        while self.file.read_until(b'\n', &mut self.begun)? > 0 {
+            if self.begun.last() == Some(&b'\n') {
+                give(String::from_utf8_lossy(&self.begun).trim_end_matches(['\n', '\r']));
+                self.begun.clear();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lets through what is grave enough.
+struct Sieve {
+    least: Option<usize>,
+    /// Lines without a level belong to the one before.
+    passing: bool,
+}
+
+impl Sieve {
+    fn new(level: Option<&str>) -> Self {
+        let least = level.and_then(|level| LEVELS.iter().position(|known| known.eq_ignore_ascii_case(level)));
+        Self {
+            least,
+            passing: least.is_none(),
+        }
+    }
+
+    fn take(&mut self, line: &str) -> Option<String> {
+        let word = line.split_whitespace().nth(1).unwrap_or_default();
+        if let (Some(least), Some(level)) = (self.least, LEVELS.iter().position(|known| *known == word)) {
+            self.passing = level <= least;
+        }
+        self.passing.then(|| render::harmless(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn only_what_is_grave_enough_passes() {
+        let mut sieve = Sieve::new(Some("warn"));
+        let lines = [
+            "2026-01-01T00:00:00Z  INFO longwire: up",
+            "2026-01-01T00:00:01Z  WARN longwire: odd",
+            "  and a second line",
+            "2026-01-01T00:00:02Z DEBUG longwire: detail",
+            "2026-01-01T00:00:03Z ERROR longwire: broken",
+        ];
+        let passed: Vec<_> = lines.iter().filter(|line| sieve.take(line).is_some()).collect();
+        assert_eq!(passed, [&lines[1], &lines[2], &lines[4]]);
+        let mut all = Sieve::new(None);
+        assert!(lines.iter().all(|line| all.take(line).is_some()));
+    }
+
+    #[test]
+    fn a_line_is_shown_once_it_is_whole() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("broker.2026-01-01.log");
+        let mut writing = File::create(&path).unwrap();
+        let mut reading = Reading::open(&path).unwrap();
+        let seen = |reading: &mut Reading| {
+            let mut lines = Vec::new();
+            reading.lines(|line| lines.push(line.to_owned())).unwrap();
+            lines
+        };
+        writing.write_all(b"one\ntw").unwrap();
+        assert_eq!(seen(&mut reading), ["one"]);
+        writing.write_all(b"o\n").unwrap();
+        assert_eq!(seen(&mut reading), ["two"]);
+        assert_eq!(files(scratch.path()), [path]);
+    }
+}

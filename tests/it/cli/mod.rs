@@ -1,0 +1,148 @@
+//! The command line as people and scripts use it: real processes, a real broker, a real server.
+
+mod connect;
+mod status;
+mod tail;
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+
+use serde_json::{Value, json};
+
+use crate::support::SOON;
+use crate::support::echo::Echo;
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+
+/// Runs a command to its end with this on its stdin.
+fn run(scratch: &Scratch, arguments: &[&str], input: &str) -> Output {
+    let mut child = scratch
+        .command()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that has seen enough may not read it all.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A command that goes on, and the lines it prints.
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
+        let mut child = scratch
+            .command()
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// The next line with this in it; others before it are let go.
+    fn line(&self, wanted: &str) -> String {
+        let mut others = Vec::new();
+        loop {
+            match self.lines.recv_timeout(SOON) {
+                Ok(line) if line.contains(wanted) => return line,
+                Ok(line) => others.push(line),
+                Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) => {
+                    panic!("`{wanted}` was not printed, but {others:?}")
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An extension with an open session of this name.
+fn extension(scratch: &Scratch, server: &Echo, session: &str) -> HostProcess {
+    let mut host = HostProcess::chromium(scratch);
+    host.hello();
+    host.send(&json!({"type": "open", "id": "o", "session": session, "url": server.url()}));
+    host.find("open", |frame| {
+        frame["type"] == "state" && frame["state"] == "open"
+    });
+    host
+}
+
+/// Has the server say something, and waits until it has come.
+fn echo(host: &mut HostProcess, session: &str, text: &str) -> Value {
+    host.send(&json!({"type": "send", "session": session, "text": text}));
+    host.find("message", |frame| {
+        frame["type"] == "message" && frame["text"] == text
+    })
+}
+
+#[test]
+fn logs_are_found_and_sieved() {
+    let scratch = Scratch::new();
+    let nothing = run(&scratch, &["logs"], "");
+    assert_eq!(nothing.status.code(), Some(1));
+    HostProcess::chromium(&scratch).hello();
+    let path = stdout(&run(&scratch, &["logs", "--path"], ""));
+    assert_eq!(std::path::Path::new(path.trim()), scratch.home().join("logs"));
+    assert!(stdout(&run(&scratch, &["logs"], "")).contains("broker is up"));
+    assert_eq!(stdout(&run(&scratch, &["logs", "--level", "error"], "")), "");
+    let following = Running::start(&scratch, &["logs", "--follow"]);
+    following.line("broker is up");
+    assert!(run(&scratch, &["stop"], "").status.success());
+    following.line("broker leaves");
+}
+
+#[test]
+fn shells_and_man_are_served() {
+    let scratch = Scratch::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&scratch, &["completions", shell], "");
+        assert!(
+            output.status.success() && stdout(&output).contains("connect"),
+            "{shell}"
+        );
+    }
+    let page = run(&scratch, &["man", "status"], "");
+    assert!(stdout(&page).contains(".TH") && stdout(&page).contains("watch"));
+    assert_eq!(run(&scratch, &["man", "nonsense"], "").status.code(), Some(2));
+    let folder = scratch.folder().join("man");
+    let written = run(&scratch, &["man", "--folder", folder.to_str().unwrap()], "");
+    assert!(written.status.success(), "{}", stderr(&written));
+    for name in ["longwire.1", "longwire-connect.1"] {
+        assert!(
+            folder.join(name).exists(),
+            "{name} is missing: {}",
+            stdout(&written)
+        );
+    }
+}

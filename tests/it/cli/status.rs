@@ -1,0 +1,40 @@
+//! `longwire status`: as a table, as a document, live.
+
+use super::{Running, echo, extension, run, stderr, stdout};
+use crate::support::echo::Echo;
+use crate::support::scratch::Scratch;
+
+#[test]
+fn without_a_broker_it_says_so() {
+    let output = run(&Scratch::new(), &["status"], "");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("no broker runs"));
+}
+
+#[test]
+fn sessions_are_shown_and_a_pipe_gets_no_colour() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut host = extension(&scratch, &server, "prices");
+    echo(&mut host, "prices", "hello");
+    let output = run(&scratch, &["status"], "");
+    let table = stdout(&output);
+    let line = table.lines().find(|line| line.starts_with("prices")).unwrap();
+    assert!(
+        line.contains("open") && line.contains("memory") && line.contains("ws://127.0.0.1"),
+        "{line}"
+    );
+    assert!(!table.contains('\x1b'), "{table}");
+    let document: serde_json::Value =
+        serde_json::from_str(&stdout(&run(&scratch, &["status", "--json"], ""))).unwrap();
+    assert_eq!(document["sessions"][0]["received"]["messages"], 1);
+}
+
+#[test]
+fn watching_goes_on_from_broker_to_broker() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let watching = Running::start(&scratch, &["status", "--watch"]);
+    watching.line("no broker runs");
+    let _host = extension(&scratch, &server, "prices");
+    watching.line("prices");
+    watching.line("in/s");
+}

@@ -1,0 +1,82 @@
+//! `longwire tail`: it shows what comes, hides what is said, and disturbs nobody.
+
+use serde_json::json;
+
+use super::{Running, echo, extension, run, stderr};
+use crate::support::echo::Echo;
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+
+#[test]
+fn records_are_shown_as_they_come_and_what_they_say_is_hidden() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut host = extension(&scratch, &server, "prices");
+    let before = echo(&mut host, "prices", "before");
+    let hidden = Running::start(&scratch, &["tail", "prices"]);
+    let shown = Running::start(&scratch, &["tail", "prices", "--payloads", "--json"]);
+    // What is still held comes first.
+    assert!(hidden.line("of 6 bytes").contains("message"));
+    shown.line("before");
+    host.send(&json!({"type": "send", "session": "prices", "id": "1", "text": "secret", "receipt": true}));
+    let line = shown.line("secret");
+    let record: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(record["type"], "message");
+    assert!(!hidden.line("of 6 bytes").contains("secret"));
+    assert!(hidden.line("outcome").contains("sent id 1"));
+    // The extension's own place is where it was: it has acknowledged nothing, and gets everything again.
+    host.kill();
+    let mut again = HostProcess::chromium(&scratch);
+    again.hello();
+    again.send(&json!({"type": "open", "id": "o", "session": "prices"}));
+    let opened = again.expect("opened");
+    assert_eq!(opened["resume"], "exact");
+    let message = again.expect("message");
+    assert_eq!(
+        (&message["seq"], &message["text"]),
+        (&before["seq"], &json!("before"))
+    );
+    again.send(&json!({"type": "close", "session": "prices", "id": "c"}));
+    again.expect("ok");
+    let mut hidden = hidden;
+    let ended = crate::support::eventually(crate::support::SOON, "it ends with the session", || {
+        hidden.child.try_wait().unwrap()
+    });
+    assert!(ended.success());
+}
+
+#[test]
+fn a_session_that_is_not_there_is_told() {
+    let scratch = Scratch::new();
+    assert_eq!(run(&scratch, &["tail", "s"], "").status.code(), Some(3));
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    let output = run(&scratch, &["tail", "s"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("there is no session `s`"));
+}
+
+#[test]
+fn of_two_sessions_with_one_name_the_right_one_is_chosen() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut hosts = Vec::new();
+    for profile in ["home", "work"] {
+        let mut host = HostProcess::chromium(&scratch);
+        host.send(&json!({"type": "hello", "protocol": 1, "profile": profile}));
+        host.send(&json!({"type": "open", "id": "o", "session": "s", "url": server.url()}));
+        host.find("open", |frame| {
+            frame["type"] == "state" && frame["state"] == "open"
+        });
+        hosts.push(host);
+    }
+    let output = run(&scratch, &["tail", "s"], "");
+    assert!(
+        stderr(&output).contains("several sessions"),
+        "{}",
+        stderr(&output)
+    );
+    let tail = Running::start(&scratch, &["tail", "s", "--profile", "work", "--payloads"]);
+    tail.line("state");
+    echo(&mut hosts[0], "s", "for home");
+    echo(&mut hosts[1], "s", "for work");
+    assert!(tail.line("message").contains("for work"));
+}
