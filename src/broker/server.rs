@@ -69,7 +69,8 @@ pub(super) enum WakeUp {
     Link(DialId, LinkEvent),
     /// The system asks the broker to leave.
     Signal(&'static str),
-    /// The system asks the broker to read its settings again.
+    /// The system asks the broker to read its settings again. Windows has no way to.
+    #[cfg_attr(windows, expect(dead_code, reason = "only Unix has SIGHUP"))]
     Reload,
 }
 

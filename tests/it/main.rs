@@ -13,6 +13,7 @@ mod dialects;
 mod doctor;
 #[cfg(target_os = "linux")]
 mod faults;
+#[cfg(target_os = "linux")]
 mod host;
 #[cfg(target_os = "linux")]
 mod hostile;
