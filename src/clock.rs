@@ -19,6 +19,7 @@ impl Reading {
     /// The time now.
     pub fn now() -> Self {
         let (awake, boot) = spans();
+        let boot = boot + pretended_sleep();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             awake,
@@ -32,6 +33,24 @@ impl Reading {
         let boot = self.boot.saturating_sub(earlier.boot);
         boot.saturating_sub(self.awake.saturating_sub(earlier.awake))
     }
+}
+
+/// For tests: the file that `LONGWIRE_SLEPT_MS` names says how long the machine has slept, in milliseconds.
+#[cfg(debug_assertions)]
+fn pretended_sleep() -> Duration {
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+
+    static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let file = FILE.get_or_init(|| std::env::var_os("LONGWIRE_SLEPT_MS").map(PathBuf::from));
+    let text = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    Duration::from_millis(text.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
+}
+
+/// Nothing, in a release build.
+#[cfg(not(debug_assertions))]
+const fn pretended_sleep() -> Duration {
+    Duration::ZERO
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -80,13 +80,20 @@ export class LongwireSocket extends EventTarget {
   #asked: { code: number | undefined; reason: string } | undefined;
   #dropped = false;
   #opened = false;
+  readonly #offered: boolean;
+  /** What is to be told, each in a task of its own. */
+  readonly #events: (() => void)[] = [];
+  #telling = false;
   readonly #handlers = new Map<string, Attribute>();
 
   constructor(url: string | URL, protocols: string | string[] = [], options: SocketOptions = {}) {
     super();
+    // biome-ignore lint/complexity/noArguments: tells no argument from `undefined`, as WebIDL does.
+    if (arguments.length === 0) throw new TypeError("1 argument required");
     this.#url = parseUrl(url);
     const subprotocols = parseProtocols(protocols);
     const { name, bridge, ...session } = options as SocketOptions & { reconnect: false };
+    this.#offered = subprotocols.length > 0;
     this.#lasting = options.reconnect !== false;
     this.#name = name ?? (this.#lasting ? lastingName(this.#url) : `socket ${crypto.randomUUID()}`);
     names.add(this.#name);
@@ -96,7 +103,8 @@ export class LongwireSocket extends EventTarget {
     this.#session = road.open(this.#name, this.#url, {
       ...keep,
       ...session,
-      subprotocols: subprotocols.length > 0 ? subprotocols : undefined,
+      subprotocols: this.#offered ? subprotocols : undefined,
+      ack: "manual",
     });
     this.#session.then(
       (opened) => this.#attach(opened),
@@ -145,8 +153,8 @@ export class LongwireSocket extends EventTarget {
 
   /** Sends text or bytes. Throws while connecting; says nothing when closed, as the standard has it. */
   send(data: string | Blob | ArrayBufferLike | ArrayBufferView): void {
-    // biome-ignore lint/complexity/noArguments: tells `send()` from `send(undefined)`, as WebIDL does.
-    if (arguments.length === 0) throw new TypeError("LongwireSocket.send: 1 argument required");
+    // biome-ignore lint/complexity/noArguments: tells no argument from `undefined`, as WebIDL does.
+    if (arguments.length === 0) throw new TypeError("1 argument required");
     if (this.#readyState === CONNECTING) {
       throw new DOMException("Still CONNECTING", "InvalidStateError");
     }
@@ -186,7 +194,7 @@ export class LongwireSocket extends EventTarget {
       await session.close(wanted, reason === undefined ? undefined : text);
     };
     void hangUp().then(
-      () => this.#ended({}),
+      () => this.#soon(() => this.#ended({})),
       () => this.#fail(),
     );
     // The standard calls this failing: an error, and 1006.
@@ -197,15 +205,37 @@ export class LongwireSocket extends EventTarget {
 
   #attach(session: Session): void {
     this.#held = session;
-    session.on("state", (state) => this.#state(state));
-    session.on("detached", () => this.#ended({}));
-    session.onGap((gap) => {
-      // A standard socket has no word for a loss but its end.
-      if (this.#lasting) this.#fire(new CustomEvent("gap", { detail: gap }));
-      else this.#fail();
-    });
-    if (session.link) this.#state(session.link);
-    session.on("message", (message) => this.#message(message));
+    const changed = (state: StateEvent) => this.#soon(() => this.#state(state));
+    session.on("state", changed);
+    session.on("detached", () => this.#soon(() => this.#ended({})));
+    session.onGap((gap) =>
+      this.#soon(() => {
+        // A standard socket has no word for a loss but its end.
+        if (this.#lasting) this.#fire(new CustomEvent("gap", { detail: gap }));
+        else this.#fail(gap.reason === "reset");
+      }),
+    );
+    if (session.link) changed(session.link);
+    session.on("message", (message) =>
+      this.#soon(() => {
+        this.#message(message);
+        message.done();
+      }),
+    );
+  }
+
+  /** Tells one thing a task, in order, as the standard does: code that awaits an event must not miss the next one. */
+  #soon(event: () => void): void {
+    this.#events.push(event);
+    if (!this.#telling) this.#tell();
+  }
+
+  #tell(): void {
+    const event = this.#events.shift();
+    this.#telling = event !== undefined;
+    if (!event) return;
+    queueTask(() => this.#tell());
+    event();
   }
 
   #state(state: StateEvent): void {
@@ -215,6 +245,8 @@ export class LongwireSocket extends EventTarget {
       this.#extensions = state.extensions ?? this.#extensions;
       if (this.#dropped) this.#fire(new CustomEvent("resumed", { detail: state }));
       this.#dropped = false;
+      // The server must choose one of those that were offered.
+      if (this.#offered && !this.#protocol) this.#fail();
       this.#open();
     } else if (state.state === "closed" || state.state === "failed") {
       if (!state.past) this.#ended(state);
@@ -283,17 +315,19 @@ export class LongwireSocket extends EventTarget {
     const code = this.#asked ? (this.#asked.code ?? 1005) : (state.code ?? 1006);
     const clean = code !== 1006 && this.#opened;
     if (!clean) {
-      this.#fail();
+      // Browsers fire an error when they fail the connection, but not when an open one just breaks.
+      const broke = this.#opened && !this.#lasting && state.error?.code !== "server-protocol";
+      this.#fail(broke);
       return;
     }
     const reason = this.#asked?.reason ?? state.reason ?? "";
     this.#finish(new CloseEvent("close", { wasClean: true, code, reason }));
   }
 
-  #fail(): void {
+  #fail(quietly = false): void {
     if (this.#readyState === CLOSED) return;
     const close = new CloseEvent("close", { wasClean: false, code: 1006, reason: "" });
-    this.#finish(close, new Event("error"));
+    this.#finish(close, quietly ? undefined : new Event("error"));
   }
 
   #finish(close: CloseEvent, error?: Event): void {
@@ -413,10 +447,10 @@ function parseProtocols(given: string | string[]): string[] {
   const seen = new Set<string>();
   for (const one of list) {
     const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(one);
-    if (!token || seen.has(one.toLowerCase())) {
+    if (!token || seen.has(one)) {
       throw new DOMException(`Subprotocol invalid or repeated: ${one}`, "SyntaxError");
     }
-    seen.add(one.toLowerCase());
+    seen.add(one);
   }
   return list;
 }
@@ -444,6 +478,17 @@ function clampShort(value: number): number {
   return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
 }
 
+const tasks: (() => void)[] = [];
+let channel: MessageChannel | undefined;
+
+/** A task of its own, without the delay that browsers give to timers. */
 function queueTask(call: () => void): void {
-  setTimeout(call, 0);
+  if (!channel) {
+    channel = new MessageChannel();
+    channel.port1.onmessage = () => tasks.shift()?.();
+    // Node.js would wait for more.
+    (channel.port1 as { unref?(): void }).unref?.();
+  }
+  tasks.push(call);
+  channel.port2.postMessage(0);
 }

@@ -38,6 +38,9 @@ pub struct Made {
     pub path: PathBuf,
     /// The browsers it was written for.
     pub browsers: Vec<String>,
+    /// A copy of the program made for this manifest alone, inside a sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<PathBuf>,
     /// What lay there before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Before>,

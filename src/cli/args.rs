@@ -92,6 +92,9 @@ pub(crate) struct Install {
     /// A Chromium extension id (32 letters a-p) or a Firefox add-on id; repeatable
     #[arg(long = "extension", value_name = "ID", required = true)]
     pub(crate) extensions: Vec<String>,
+    /// Browsers inside Flatpak and Snap, too; host and broker then run inside, and end with the browser
+    #[arg(long, conflicts_with_all = ["system", "user_data_dir"])]
+    pub(crate) sandboxed: bool,
     #[command(flatten)]
     pub(crate) registration: Registration,
 }

@@ -25,7 +25,8 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
         .map(|id| ExtensionId::parse(id))
         .collect::<Result<Vec<_>, _>>()
         .map_err(wrong)?;
-    let (here, own, choice) = prepare(&args.registration)?;
+    let (here, own, mut choice) = prepare(&args.registration)?;
+    choice.sandboxed = args.sandboxed;
     let mut plan = plan::install(&here, &own, &choice, &extensions).map_err(|problem| advise(&problem))?;
     if choice.scope == Scope::User && cfg!(unix) && std::env::var_os("SUDO_USER").is_some() {
         let note = "this is for root's own browsers; for yours leave out sudo, for everybody's add --system";
@@ -138,6 +139,7 @@ fn prepare(args: &Registration) -> Result<(Surroundings, Own, Choice), Failure> 
         name,
         browsers,
         scope,
+        sandboxed: false,
         user_data_dir,
     };
     Ok((here, own, choice))

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { eventually } from "./lib/eventually.mjs";
 import { World } from "./lib/world.mjs";
 
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 test("an extension's socket outlives its service worker", async (t) => {
   const world = await World.make();

@@ -9,7 +9,7 @@ import { eventually } from "./lib/eventually.mjs";
 import { World } from "./lib/world.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
-const PATIENCE = 20_000;
+const PATIENCE = 60_000;
 
 test("the extension of the README connects, sends and receives", async (t) => {
   const world = await World.make();

@@ -337,8 +337,11 @@ fn browsers_in_sandboxes() {
     for folder in ["snap/firefox", ".var/app/com.brave.Browser"] {
         fs::create_dir_all(ward.path(folder)).unwrap();
     }
-    ward.expect("sandbox.firefox", "warn", "Snap", &[]);
-    ward.expect("sandbox.brave", "warn", "Flatpak", &[]);
+    ward.mends("sandbox.firefox", "warn", "Snap", &["--extension", "a@b"]);
+    ward.mends("sandbox.brave", "warn", "Flatpak", &[]);
+    fs::create_dir_all(ward.path("snap/vivaldi")).unwrap();
+    let found = ward.expect("sandbox.vivaldi", "warn", "Snap", &[]);
+    assert!(found["fix"].as_str().unwrap().contains("package of the system"));
 }
 
 #[test]

@@ -257,6 +257,49 @@ fn a_registration_for_all_users_is_open_to_all_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn browsers_in_sandboxes_are_passed_over_unless_they_are_asked_for() {
+    let home = Home::new().with(&[
+        ".config/google-chrome",
+        ".var/app/org.chromium.Chromium",
+        ".var/app/org.mozilla.firefox",
+        "snap/brave",
+    ]);
+    let before = home.tree();
+    let ids = ["install", "--extension", ID, "--extension", "a@b"];
+    let said = home.done(&ids);
+    assert!(
+        said.contains("inside Flatpak") && said.contains("--sandboxed serves it"),
+        "{said}"
+    );
+    assert!(said.contains("inside Snap"), "{said}");
+    assert_eq!(manifests(&home).len(), 1, "Chrome's alone");
+    home.done(&[&ids[..], &["--sandboxed"]].concat());
+    for (app, hosts) in [
+        ("org.chromium.Chromium", "config/chromium/NativeMessagingHosts"),
+        ("org.mozilla.firefox", ".mozilla/native-messaging-hosts"),
+    ] {
+        let app = home.path(".var/app").join(app);
+        let manifest = json(&app.join(hosts).join(NAME));
+        let program = PathBuf::from(manifest["path"].as_str().unwrap());
+        assert_eq!(
+            program,
+            app.join("data/longwire/longwire"),
+            "a program that the sandbox sees"
+        );
+        let said = Command::new(program).arg("--version").output().unwrap();
+        assert!(said.status.success());
+    }
+    home.done(&["uninstall", "--browser", "firefox"]);
+    assert!(!home.path(".var/app/org.mozilla.firefox/data").exists());
+    assert!(
+        home.path(".var/app/org.chromium.Chromium/data/longwire/longwire")
+            .exists()
+    );
+    home.done(&["uninstall"]);
+    assert_eq!(home.tree(), before);
+}
+
+#[test]
 fn every_name_can_be_taken_back_at_once() {
     let home = Home::new().with(&[".config/chromium"]);
     let before = home.tree();

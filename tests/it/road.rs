@@ -1,5 +1,7 @@
 //! The whole road with real processes: extension's frames, host, broker, a WebSocket server, and back.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use longwire::wire::frame::framed;
@@ -147,4 +149,42 @@ fn a_hundred_sessions_live_on_one_port() {
         });
         assert_eq!(message["text"], *name);
     }
+}
+
+#[test]
+fn a_thousand_sessions_live_in_one_broker() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut hosts: Vec<HostProcess> = (0..5)
+        .map(|number| {
+            let mut host = HostProcess::chromium(&scratch);
+            let profile = format!("profile {number}");
+            host.send(&json!({"type": "hello", "protocol": 1, "profile": profile}));
+            host.expect("welcome");
+            host
+        })
+        .collect();
+    let names: Vec<String> = (0..200).map(|number| format!("session {number}")).collect();
+    for (number, host) in hosts.iter_mut().enumerate() {
+        for name in &names {
+            host.send(&json!({"type": "open", "id": name, "session": name, "url": server.url()}));
+            // Equal names in different profiles are different sessions.
+            let text = format!("{name} of {number}");
+            host.send(&json!({"type": "send", "session": name, "text": text}));
+        }
+    }
+    for (number, host) in hosts.iter_mut().enumerate() {
+        let mut missing: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        while !missing.is_empty() {
+            let message = host.expect("message");
+            let name = message["session"].as_str().unwrap();
+            assert_eq!(message["text"], format!("{name} of {number}"));
+            assert!(missing.remove(name), "{name} was told twice");
+        }
+    }
+    hosts[0].send(&json!({"type": "status", "id": "q"}));
+    assert_eq!(
+        hosts[0].expect("status")["sessions"].as_array().unwrap().len(),
+        200
+    );
+    assert_eq!(scratch.brokers().len(), 1);
 }

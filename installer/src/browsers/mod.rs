@@ -120,6 +120,26 @@ pub struct Browser {
     pub snap: Option<&'static str>,
 }
 
+/// A browser inside a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confined {
+    /// What confines it.
+    pub by: &'static str,
+    /// The folder that shows that it is there, and that it keeps to.
+    pub folder: PathBuf,
+    /// How it can be served, if that is known.
+    pub serving: Option<Serving>,
+}
+
+/// How a browser inside a sandbox can be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serving {
+    /// Where it looks for manifests.
+    pub hosts: PathBuf,
+    /// Where a program must lie that it can start: host and broker run inside, too. `None`: they run outside.
+    pub copy: Option<PathBuf>,
+}
+
 pub use table::BROWSERS;
 
 impl Browser {
@@ -183,19 +203,52 @@ impl Browser {
         hosts
     }
 
-    /// The folder a confined copy of it keeps, if there is one, and what confines it.
-    pub fn confined(&self, here: &Surroundings) -> Option<(&'static str, PathBuf)> {
+    /// A copy of it that runs inside Flatpak or Snap, if there is one.
+    pub fn confined(&self, here: &Surroundings) -> Option<Confined> {
         if here.system != System::Linux {
             return None;
         }
-        let flatpak = self
-            .flatpak
-            .map(|id| ("Flatpak", here.home.join(".var/app").join(id)));
-        let snap = self.snap.map(|id| ("Snap", here.home.join("snap").join(id)));
-        flatpak
-            .into_iter()
-            .chain(snap)
-            .find(|(_, folder)| folder.is_dir())
+        let flatpak = self.flatpak.map(|id| here.home.join(".var/app").join(id));
+        if let Some(folder) = flatpak.filter(|folder| folder.is_dir()) {
+            // Inside, `~/.config` is the folder's `config`; other folders in the home lie in it as they are called.
+            let hosts = self.linux.user.first().and_then(|place| match place.hosts {
+                Hosts::Folder(spot) if spot.base == Base::Config => {
+                    Some(folder.join("config").join(spot.path))
+                }
+                Hosts::Folder(spot) => Some(folder.join(spot.path)),
+                Hosts::Key(_) => None,
+            });
+            return Some(Confined {
+                by: "Flatpak",
+                serving: hosts.map(|hosts| Serving {
+                    hosts,
+                    copy: Some(folder.join("data/longwire/longwire")),
+                }),
+                folder,
+            });
+        }
+        let folder = self.snap.map(|id| here.home.join("snap").join(id))?;
+        let serving = match self.name {
+            "chromium" => Some(Serving {
+                hosts: folder.join("common/chromium/NativeMessagingHosts"),
+                copy: Some(folder.join("common/longwire/longwire")),
+            }),
+            // A portal outside reads the usual manifest and starts the usual program.
+            "firefox" => self.linux.user.first().and_then(|place| match place.hosts {
+                Hosts::Folder(spot) => Some(Serving {
+                    hosts: here.resolve(spot),
+                    copy: None,
+                }),
+                Hosts::Key(_) => None,
+            }),
+            // Nobody has traced where these look.
+            _ => None,
+        };
+        folder.is_dir().then_some(Confined {
+            by: "Snap",
+            serving,
+            folder,
+        })
     }
 }
 

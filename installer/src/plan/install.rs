@@ -43,6 +43,8 @@ pub fn install(
     let (program, copied) = resting_place(here, own, choice.scope);
     let mut folders = Folders::default();
     let (mut manifests, mut writes) = (Vec::new(), Vec::new());
+    // Nobody but the user has business in Longwire's own folders, unless all users share them.
+    let closed = (choice.scope == Scope::User).then_some(Path::new(""));
     for target in targets {
         let ids = extensions
             .iter()
@@ -60,14 +62,18 @@ pub fn install(
                 entries.push(id);
             }
         }
-        let wanted = Manifest::new(target.family, &choice.name, &program, entries.clone())?.text();
+        let program = target.copy.as_ref().unwrap_or(&program);
+        if let Some(inside) = &target.copy {
+            writes.extend(copy(own, inside, &mut folders, closed));
+        }
+        let wanted = Manifest::new(target.family, &choice.name, program, entries.clone())?.text();
         let change = match &text {
             Some(text) if *text == wanted => Change::Keep,
             _ if there.is_some() => Change::Update,
             _ => Change::Create,
         };
         if let Some(other) = text.as_deref().and_then(manifest::program)
-            && !is_ours(&other, &program)
+            && !is_ours(&other, program)
         {
             notes.push(format!(
                 "{} named {}; uninstall puts it back",
@@ -78,7 +84,7 @@ pub fn install(
         let foreign = there.filter(|there| match there {
             Before::Link(_) => true,
             Before::Text { text, .. } => {
-                !manifest::program(text).is_some_and(|other| is_ours(&other, &program))
+                !manifest::program(text).is_some_and(|other| is_ours(&other, program))
             }
         });
         record(&mut receipt, &choice.name, &target, foreign);
@@ -114,19 +120,9 @@ pub fn install(
     }
 
     let mut steps = Vec::new();
-    // Nobody but the user has business in Longwire's own folders, unless all users share them.
-    let closed = (choice.scope == Scope::User).then_some(Path::new(""));
     if copied {
         receipt.program = Some(program.clone());
-        if !same_content(&own.program, &program) {
-            if let Some(parent) = program.parent() {
-                steps.extend(folders.make(parent, closed));
-            }
-            steps.push(Step::PlaceProgram {
-                from: own.program.clone(),
-                path: program.clone(),
-            });
-        }
+        steps.extend(copy(own, &program, &mut folders, closed));
     }
     let home = folders.make(&own.state, closed);
     steps.extend(writes);
@@ -155,6 +151,20 @@ pub fn install(
     })
 }
 
+/// Steps that put a copy of the program there, unless it lies there already.
+fn copy(own: &Own, program: &Path, folders: &mut Folders, closed: Option<&Path>) -> Vec<Step> {
+    if same_content(&own.program, program) {
+        return Vec::new();
+    }
+    let parent = program.parent().unwrap_or(Path::new(""));
+    let mut steps = folders.make(parent, closed);
+    steps.push(Step::PlaceProgram {
+        from: own.program.clone(),
+        path: program.to_path_buf(),
+    });
+    steps
+}
+
 fn record(receipt: &mut Receipt, name: &HostName, target: &Target, before: Option<Before>) {
     match receipt.manifests.iter_mut().find(|made| made.path == target.path) {
         Some(made) => {
@@ -168,6 +178,7 @@ fn record(receipt: &mut Receipt, name: &HostName, target: &Target, before: Optio
             name: name.to_string(),
             path: target.path.clone(),
             browsers: target.browsers.clone(),
+            copy: target.copy.clone(),
             before,
         }),
     }

@@ -32,6 +32,8 @@ pub struct Choice {
     pub browsers: Vec<&'static Browser>,
     /// For whom.
     pub scope: Scope,
+    /// Browsers inside Flatpak and Snap, too.
+    pub sandboxed: bool,
     /// Only the Chromium that is started with this folder, absolute.
     pub user_data_dir: Option<PathBuf>,
 }

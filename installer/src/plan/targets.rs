@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Choice, FOLDER, Own, Skipped, USER_DATA_DIR};
-use crate::browsers::{BROWSERS, Family, Hosts};
+use crate::browsers::{BROWSERS, Browser, Confined, Family, Hosts, Scope};
 use crate::error::InstallError;
 use crate::manifest::ExtensionId;
 use crate::registry;
@@ -17,6 +17,8 @@ pub(super) struct Target {
     pub(super) family: Family,
     pub(super) browsers: Vec<String>,
     pub(super) keys: Vec<String>,
+    /// The copy of the program that it names, if not the one that all name.
+    pub(super) copy: Option<PathBuf>,
 }
 
 /// The manifests to write; browsers that are passed over are told.
@@ -53,6 +55,7 @@ fn in_user_data_dir(
         family: Family::Chromium,
         browsers: vec![USER_DATA_DIR.to_owned()],
         keys: Vec::new(),
+        copy: None,
     })
 }
 
@@ -78,13 +81,14 @@ fn in_browsers(
             }
             continue;
         }
-        if !asked && browser.found(here).is_none() {
-            if let Some((confined, folder)) = browser.confined(here) {
-                skipped.push(Skipped {
-                    browser: browser.name,
-                    why: format!("it runs inside {confined} and reads only {}", folder.display()),
-                });
+        let is_here = browser.found(here).is_some();
+        let confined = browser.confined(here).filter(|_| choice.scope == Scope::User);
+        if !choice.sandboxed {
+            if !asked && !is_here {
+                skipped.extend(confined.map(|confined| passed_over(browser, &confined)));
+                continue;
             }
+        } else if !is_here && confined.is_none() && !asked {
             continue;
         }
         let family = browser.family;
@@ -100,6 +104,21 @@ fn in_browsers(
                 why: format!("no {} extension id was given", family.title()),
             });
             continue;
+        }
+        let serving = confined
+            .filter(|_| choice.sandboxed)
+            .and_then(|confined| confined.serving);
+        if let Some(serving) = &serving {
+            targets.push(Target {
+                path: serving.hosts.join(choice.name.file()),
+                family,
+                browsers: vec![browser.name.to_owned()],
+                keys: Vec::new(),
+                copy: serving.copy.clone(),
+            });
+            if !is_here {
+                continue;
+            }
         }
         for hosts in places {
             let (path, keys) = match hosts {
@@ -127,9 +146,25 @@ fn in_browsers(
                     family,
                     browsers: vec![title],
                     keys,
+                    copy: None,
                 }),
             }
         }
     }
     Ok(targets)
+}
+
+fn passed_over(browser: &Browser, confined: &Confined) -> Skipped {
+    let advice = match &confined.serving {
+        Some(_) => "--sandboxed serves it there",
+        None => "take a copy that is a package of the system",
+    };
+    Skipped {
+        browser: browser.name,
+        why: format!(
+            "it runs inside {} and keeps to {}; {advice}",
+            confined.by,
+            confined.folder.display()
+        ),
+    }
 }

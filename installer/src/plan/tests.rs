@@ -34,6 +34,7 @@ fn choice(scope: Scope) -> Choice {
         name: HostName::parse("com.longwire.bridge").unwrap(),
         browsers: Vec::new(),
         scope,
+        sandboxed: false,
         user_data_dir: None,
     }
 }

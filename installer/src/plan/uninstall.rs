@@ -23,6 +23,7 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
     let (program, _) = resting_place(here, own, choice.scope);
     let (mut manifests, mut steps, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     let mut gone: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut copies = Vec::new();
     let mut left = Receipt {
         manifests: Vec::new(),
         keys: Vec::new(),
@@ -65,6 +66,19 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
                 Change::Remove
             }
         };
+        // Another name may have the same copy.
+        let copy = made.copy.filter(|copy| {
+            let others = receipt.manifests.iter().filter(|other| other.path != made.path);
+            !others
+                .filter(|other| other.copy.as_ref() == Some(copy))
+                .any(|other| other.path.exists())
+        });
+        if let Some(copy) = copy {
+            if copy.exists() {
+                copies.push(Step::RemoveProgram { path: copy.clone() });
+            }
+            gone.insert(copy);
+        }
         taken.dedup();
         manifests.push(Planned {
             change,
@@ -129,6 +143,8 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
             gone.insert(path);
         }
     }
+    // Behind all that can be undone: a program that is removed is gone.
+    last.extend(copies);
     let mut kept = Vec::new();
     for folder in receipt.folders.iter().rev() {
         if would_be_empty(folder, &gone) {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use installer::browsers::{Family, Scope, System};
+use installer::browsers::{Confined, Family, Scope, System};
 use installer::lookup::{Neighbour, Seen};
 use installer::manifest::{self, Accepted, ExtensionId};
 use installer::policy::{Policy, Ruling};
@@ -42,8 +42,10 @@ pub(super) struct BrowserFacts {
     pub(super) system: System,
     /// Its user data folder, if that was given to `install`.
     pub(super) folder: Option<PathBuf>,
-    /// What confines it, and the folder it keeps, if that is the only copy of it here.
-    pub(super) confined: Option<(&'static str, PathBuf)>,
+    /// The sandbox it runs in, if that is the only copy of it here.
+    pub(super) confined: Option<Confined>,
+    /// The manifest inside the sandbox, if there is one.
+    pub(super) inside: Option<Seen>,
     /// For each of its profile folders, the manifests in the order it reads them.
     pub(super) chains: Vec<Vec<Seen>>,
     pub(super) policy: Policy,

@@ -132,13 +132,27 @@ fn browsers(here: &Surroundings, name: &HostName, receipt: &Receipt) -> Vec<Brow
         if !is_here && confined.is_none() {
             continue;
         }
+        // The manifest of one that is served through a portal lies where that of an ordinary copy would.
+        let has_program = here.program(browser.on(here.system).programs).is_some();
+        let confined = confined.filter(|confined| {
+            let by_portal = confined
+                .serving
+                .as_ref()
+                .is_some_and(|serving| serving.copy.is_none());
+            !is_here || (by_portal && !has_program)
+        });
+        let inside = confined.as_ref().and_then(|confined| {
+            let serving = confined.serving.as_ref()?;
+            lookup::see(&serving.hosts.join(name.file()), Scope::User)
+        });
         found.push(BrowserFacts {
             name: browser.name.to_owned(),
             title: browser.title.to_owned(),
             family: browser.family,
             system: here.system,
             folder: None,
-            confined: confined.filter(|_| !is_here),
+            confined,
+            inside,
             chains,
             policy: Policy::of(here, browser),
             neighbours: lookup::neighbours(here, browser, name),
@@ -161,6 +175,7 @@ fn browsers(here: &Surroundings, name: &HostName, receipt: &Receipt) -> Vec<Brow
             system: here.system,
             folder: folder.map(Path::to_path_buf),
             confined: None,
+            inside: None,
             chains: vec![lookup::see(&made.path, Scope::User).into_iter().collect()],
             policy: Policy::default(),
             neighbours: Vec::new(),

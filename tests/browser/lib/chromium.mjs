@@ -1,15 +1,15 @@
-// Starts Debian's Chromium with an unpacked extension in a new profile, and ends it. It writes nothing into the profile
-// and installs nothing.
+// Starts Debian's Chromium with an unpacked extension in a new profile, and ends it. Of the profile it writes one
+// setting; it installs nothing.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { openSync, closeSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Devtools } from "./devtools.mjs";
 import { eventually, soon } from "./eventually.mjs";
 
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 
 export class Chromium {
   #process;
@@ -22,6 +22,9 @@ export class Chromium {
    */
   static async launch({ profile, extension, env = process.env }) {
     const log = join(profile, "browser.log");
+    await developerMode(profile);
+    // A browser that ran before has left its address.
+    await rm(join(profile, "DevToolsActivePort"), { force: true });
     const out = openSync(log, "a");
     const child = spawn(
       process.env.CHROMIUM ?? "chromium",
@@ -96,13 +99,17 @@ export class Chromium {
   }
 
   /**
-   * Stops the extension's service worker for good, as the browser does with an idle one; returns when it has gone.
-   * `page` is any page of the same extension.
+   * Stops the extension's service worker, as the browser does with an idle one; returns when it has gone. Another one
+   * may be there by then, if something has woken it. `page` is any page of the same extension.
    */
   async stopWorker(id, page) {
+    const before = (await this.worker(id))?.targetId;
     await page.send("ServiceWorker.enable");
     await page.send("ServiceWorker.stopAllWorkers");
-    await eventually(10_000, "the service worker stopped", async () => !(await this.worker(id)));
+    await eventually(PATIENCE, "the service worker stopped", async () => {
+      const now = (await this.worker(id))?.targetId;
+      return !now || now !== before;
+    });
     await page.send("ServiceWorker.disable");
   }
 
@@ -118,4 +125,14 @@ export class Chromium {
     });
     this.devtools?.close();
   }
+}
+
+/** Without the developer mode an unpacked extension does not come back from `chrome.runtime.reload()`. */
+async function developerMode(profile) {
+  const folder = join(profile, "Default");
+  await mkdir(folder, { recursive: true });
+  const preferences = JSON.stringify({ extensions: { ui: { developer_mode: true } } });
+  await writeFile(join(folder, "Preferences"), preferences, { flag: "wx" }).catch((error) => {
+    if (error.code !== "EEXIST") throw error;
+  });
 }

@@ -4,7 +4,7 @@
 import WebSocket from "ws";
 import { eventually, soon } from "./eventually.mjs";
 
-const PATIENCE = 15_000;
+const PATIENCE = 60_000;
 
 export class Devtools {
   #socket;
@@ -39,12 +39,12 @@ export class Devtools {
   }
 
   /** Says `method`, to the browser or to the target of `sessionId`, and returns its result. */
-  send(method, params = {}, sessionId = undefined) {
+  send(method, params = {}, sessionId = undefined, patience = PATIENCE) {
     if (this.#socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error(`${method}: the browser has gone`));
     const id = ++this.#lastId;
     const answer = new Promise((resolve, reject) => this.#waiting.set(id, { method, resolve, reject }));
     this.#socket.send(JSON.stringify({ id, method, params, sessionId }));
-    return soon(PATIENCE, `answer to ${method}`, answer);
+    return soon(patience, `answer to ${method}`, answer);
   }
 
   /** Every target the browser has: pages, workers. */
@@ -52,15 +52,25 @@ export class Devtools {
     return (await this.send("Target.getTargets")).targetInfos;
   }
 
-  /** Opens `url` in a tab of its own and waits until it is loaded. */
+  /**
+   * Opens `url` in a tab of its own and waits until it is loaded. An extension that is just being loaded has no pages
+   * yet, and one that is being reloaded takes its tabs with it: then another tab is tried.
+   */
   async open(url) {
-    const { targetId } = await this.send("Target.createTarget", { url });
-    const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
-    const page = new Page(this, targetId, sessionId);
-    await eventually(PATIENCE, `${url} loaded`, () =>
-      page.evaluate((wanted) => location.href === wanted && document.readyState === "complete", url),
-    );
-    return page;
+    return eventually(PATIENCE, `${url} loaded`, async () => {
+      const { targetId } = await this.send("Target.createTarget", { url });
+      try {
+        const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
+        const page = new Page(this, targetId, sessionId);
+        await eventually(PATIENCE / 5, `${url} loaded`, () =>
+          page.evaluate((wanted) => location.href === wanted && document.readyState === "complete", url),
+        );
+        return page;
+      } catch {
+        await this.send("Target.closeTarget", { targetId }).catch(() => {});
+        return undefined;
+      }
+    });
   }
 
   close() {
@@ -78,18 +88,23 @@ export class Page {
     this.sessionId = sessionId;
   }
 
-  send(method, params) {
-    return this.#devtools.send(method, params, this.sessionId);
+  send(method, params, patience) {
+    return this.#devtools.send(method, params, this.sessionId, patience);
   }
 
   /** Runs `work(...args)` in the page and returns what it resolves to; both must survive JSON. */
-  async evaluate(work, ...args) {
+  evaluate(work, ...args) {
+    return this.evaluateFor(PATIENCE, work, ...args);
+  }
+
+  /** The same for work that may take `patience` milliseconds. */
+  async evaluateFor(patience, work, ...args) {
     const expression = `(${work})(...${JSON.stringify(args)})`;
-    const { result, exceptionDetails } = await this.send("Runtime.evaluate", {
-      expression,
-      awaitPromise: true,
-      returnByValue: true,
-    });
+    const { result, exceptionDetails } = await this.send(
+      "Runtime.evaluate",
+      { expression, awaitPromise: true, returnByValue: true },
+      patience,
+    );
     if (exceptionDetails) {
       throw new Error(`in the page: ${exceptionDetails.exception?.description ?? exceptionDetails.text}`);
     }

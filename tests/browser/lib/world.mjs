@@ -20,6 +20,7 @@ const EXTENSION = join(root, "examples/hello");
 const ID = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 
 export class World {
+  static EXTENSION = EXTENSION;
   id = ID;
 
   static async make() {
@@ -41,7 +42,7 @@ export class World {
 
   /** Runs `longwire` with `arguments_`; returns its stdout, throws with its stderr when it fails. */
   async longwire(...arguments_) {
-    const { stdout } = await run(LONGWIRE, arguments_, { env: this.env, timeout: 20_000 });
+    const { stdout } = await run(LONGWIRE, arguments_, { env: this.env, timeout: 60_000 });
     return stdout;
   }
 

@@ -6,3 +6,5 @@ mod filters;
 mod http;
 #[cfg(target_os = "linux")]
 mod socketio;
+#[cfg(target_os = "linux")]
+mod systems;

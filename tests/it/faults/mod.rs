@@ -4,6 +4,7 @@
 //! multiplies them.
 
 mod crashing;
+mod machine;
 mod observer;
 mod reading;
 mod sending;

@@ -25,6 +25,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a script of `tests/fixtures/servers` that may need npm packages; `None`: the test is to be skipped.
     pub(crate) fn start(script: &str, options: &str) -> Option<Self> {
+        Self::start_with(script, options, &[])
+    }
+
+    /// The server of an example, on any port; `None`: the test is to be skipped.
+    pub(crate) fn example(name: &str, variables: &[(&str, &str)]) -> Option<Self> {
+        Self::start_with(&format!("../../../examples/{name}/server.cjs"), "0", variables)
+    }
+
+    fn start_with(script: &str, options: &str, variables: &[(&str, &str)]) -> Option<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/servers");
         if !installed(&folder) {
             return None;
@@ -32,6 +41,9 @@ impl Server {
         let mut child = Command::new("node")
             .args([script, options])
             .current_dir(&folder)
+            .env("NODE_PATH", folder.join("node_modules"))
+            .env("END_WITH_STDIN", "1")
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -88,6 +100,10 @@ impl Server {
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
+
+    pub(crate) fn ws(&self, path: &str) -> String {
+        format!("ws://127.0.0.1:{}{path}", self.port)
+    }
 }
 
 impl Drop for Server {
@@ -101,7 +117,7 @@ impl Drop for Server {
 fn installed(folder: &Path) -> bool {
     let lock = std::fs::File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("install.lock")).unwrap();
     lock.lock().unwrap();
-    if folder.join("node_modules/ws/package.json").exists() {
+    if folder.join("node_modules/socket.io/package.json").exists() {
         return true;
     }
     let status = Command::new("npm")

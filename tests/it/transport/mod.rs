@@ -19,6 +19,8 @@ mod servers;
 #[cfg(target_os = "linux")]
 mod settings;
 mod stage;
+#[cfg(target_os = "linux")]
+mod system_proxy;
 mod tls;
 mod turns;
 #[cfg(target_os = "linux")]

@@ -240,3 +240,83 @@ async fn everything_flows_over_tls_too() {
         (Some(1006), Some(Code::LinkLost))
     );
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_settings_file_says_whom_to_trust_and_who_we_are() {
+    use crate::support::host::HostProcess;
+    use crate::support::scratch::Scratch;
+
+    let authority = Authority::new();
+    let Some(server) = authority.server(&["localhost"], true, |_| {}).await else {
+        return;
+    };
+    let (certificate, key) = authority.certificate(&["me"], |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let scratch = Scratch::new();
+    let folder = scratch.home().join("config");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(authority.folder.path().join("ca.pem"), folder.join("ca.pem")).unwrap();
+    std::fs::write(folder.join("me.pem"), certificate.pem()).unwrap();
+    std::fs::write(folder.join("me.key"), key.serialize_pem()).unwrap();
+    let settings = "[tls]\nca-files = [\"ca.pem\"]\nclient-certificate = \"me.pem\"\nclient-key = \"me.key\"\n\
+                    client-hosts = [\"localhost\"]\n";
+    std::fs::write(folder.join("settings.toml"), settings).unwrap();
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    let url = format!("wss://localhost:{}/echo", server.port);
+    host.send(&serde_json::json!({"type": "open", "id": "o", "session": "s", "url": url}));
+    host.find("open", |frame| {
+        frame["type"] == "state" && frame["state"] == "open"
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_systems_trust_store_subprotocols_headers_and_origin_through_host_and_broker() {
+    use crate::support::host::HostProcess;
+    use crate::support::scratch::Scratch;
+    use serde_json::{Value, json};
+
+    let authority = Authority::new();
+    let Some(server) = authority.server(&["localhost"], false, |_| {}).await else {
+        return;
+    };
+    let open = |host: &mut HostProcess| {
+        host.hello();
+        host.send(&json!({
+            "type": "open", "id": "o", "session": "s", "url": format!("wss://localhost:{}/headers", server.port),
+            "options": {
+                "subprotocols": ["first", "second"], "headers": {"X-Team": "blue"}, "cookies": "sid=1; theme=dark",
+                "format": "json", "proxy": "none",
+            },
+        }));
+        host.expect("opened");
+    };
+    // Where the system's store does not hold the authority, the refusal says so.
+    let stranger = Scratch::new();
+    let mut host = HostProcess::chromium(&stranger);
+    open(&mut host);
+    let refused = host.find("the refusal", |frame| frame["error"]["code"] == "tls");
+    assert_eq!(refused["type"], "state");
+
+    let ca = authority.folder.path().join("ca.pem").display().to_string();
+    let scratch = Scratch::new().with("SSL_CERT_FILE", ca);
+    let mut host = HostProcess::chromium(&scratch);
+    open(&mut host);
+    let state = host.find("the link", |frame| {
+        frame["state"] == "open" && frame["type"] == "state"
+    });
+    assert_eq!(state["subprotocol"], "second");
+    let message = host.expect("message");
+    let headers = &message["json"]["headers"];
+    assert_eq!(
+        headers["origin"],
+        Value::from(crate::support::ORIGIN.trim_end_matches('/'))
+    );
+    assert_eq!(
+        (&headers["x-team"], &headers["cookie"]),
+        (&json!("blue"), &json!("sid=1; theme=dark"))
+    );
+}

@@ -2,9 +2,7 @@
 //!
 //! Whether the host then runs is judged in `running`.
 
-use std::path::Path;
-
-use installer::browsers::{Family, Scope};
+use installer::browsers::{Confined, Family, Scope};
 use installer::manifest::{self, Accepted, ExtensionId};
 use installer::policy::Ruling;
 
@@ -24,7 +22,9 @@ pub(super) fn registered(facts: &Facts) -> Finding {
             .warn("no browser was found on this machine")
             .fix(install(facts, &asked(facts, None), None, false) + " --browser <name>");
     }
-    let has = |browser: &&BrowserFacts| browser.chains.iter().any(|chain| !chain.is_empty());
+    let has = |browser: &&BrowserFacts| {
+        browser.inside.is_some() || browser.chains.iter().any(|chain| !chain.is_empty())
+    };
     let with: Vec<_> = facts
         .browsers
         .iter()
@@ -47,8 +47,8 @@ pub(super) fn registered(facts: &Facts) -> Finding {
 /// Everything about one browser.
 pub(super) fn judge(facts: &Facts, browser: &BrowserFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some((what, folder)) = &browser.confined {
-        findings.push(confined(browser, what, folder));
+    if let Some(one) = &browser.confined {
+        findings.push(confined(facts, browser, one));
     }
     if !browser.chains.iter().any(|chain| !chain.is_empty()) {
         if browser.confined.is_none() {
@@ -107,24 +107,32 @@ fn ids(facts: &Facts, family: Family) -> Vec<String> {
     known
 }
 
-fn confined(browser: &BrowserFacts, what: &str, folder: &Path) -> Finding {
+fn confined(facts: &Facts, browser: &BrowserFacts, confined: &Confined) -> Finding {
     let finding = Finding::about(
         format!("sandbox.{}", browser.name),
         format!("{} may start native hosts", browser.title),
     );
-    let detail = format!(
-        "it runs inside {what} ({}) and starts no program outside of it by itself",
-        folder.display()
-    );
-    match (what, browser.name.as_str()) {
-        ("Snap", "firefox") => finding
-            .warn(detail + "; with xdg-desktop-portal's WebExtensions portal it asks the user")
-            .fix("install Firefox from packages.mozilla.org or your distribution instead of the Snap"),
-        _ => finding.warn(detail).fix(format!(
-            "install {} as a package of the system instead of the {what}",
-            browser.title
-        )),
+    if let Some(inside) = &browser.inside {
+        let inside = inside.path.display();
+        return finding.pass(format!(
+            "inside {}, by {inside}; host and broker end with it",
+            confined.by
+        ));
     }
+    let detail = format!(
+        "it runs inside {} ({}) and starts no program outside of it by itself",
+        confined.by,
+        confined.folder.display()
+    );
+    if confined.serving.is_some() {
+        let ids = ids(facts, browser.family);
+        let fix = install(facts, &ids, Some(browser), false) + " --sandboxed";
+        return finding.warn(detail).fix(fix);
+    }
+    finding.warn(detail).fix(format!(
+        "install {} as a package of the system instead of the {}",
+        browser.title, confined.by
+    ))
 }
 
 /// Not registered here: no fault, unless somebody meant to.

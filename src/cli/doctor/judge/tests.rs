@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use installer::browsers::{Family, Scope, System};
+use installer::browsers::{Confined, Family, Scope, Serving, System};
 use installer::lookup::{Neighbour, Seen};
 use installer::manifest::{ExtensionId, HostName, Manifest};
 use installer::policy::Policy;
@@ -48,6 +48,7 @@ fn browser(name: &str, family: Family, chain: Vec<Seen>) -> BrowserFacts {
         system: System::Linux,
         folder: None,
         confined: None,
+        inside: None,
         chains: vec![chain],
         policy: Policy::default(),
         neighbours: Vec::new(),
@@ -326,16 +327,33 @@ fn other_hosts_matter_only_for_the_same_extension() {
 
 #[test]
 fn sandboxes() {
+    let confined = |by, serving: bool| Confined {
+        by,
+        folder: "/home/u/app".into(),
+        serving: serving.then(|| Serving {
+            hosts: "/home/u/app/hosts".into(),
+            copy: None,
+        }),
+    };
+    only("sandbox.brave", Verdict::Warn, "package of the system", |facts| {
+        let mut brave = browser("brave", Family::Chromium, Vec::new());
+        brave.confined = Some(confined("Snap", false));
+        facts.browsers.push(brave);
+    });
     only(
-        "sandbox.firefox",
+        "sandbox.brave",
         Verdict::Warn,
-        "packages.mozilla.org",
+        "--browser brave --sandboxed",
         |facts| {
-            let mut firefox = browser("firefox", Family::Firefox, Vec::new());
-            firefox.confined = Some(("Snap", "/home/u/snap/firefox".into()));
-            facts.browsers.push(firefox);
+            let mut brave = browser("brave", Family::Chromium, Vec::new());
+            brave.confined = Some(confined("Flatpak", true));
+            facts.browsers.push(brave);
         },
     );
+    let mut facts = well();
+    facts.browsers[0].confined = Some(confined("Flatpak", true));
+    facts.browsers[0].inside = facts.browsers[0].chains[0].pop();
+    assert_eq!(finding(&facts, "sandbox.chromium").verdict, Verdict::Pass);
 }
 
 #[test]

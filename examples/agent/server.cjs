@@ -1,0 +1,41 @@
+// An agent module: requests with answers, and events that the server starts by itself, on Socket.IO.
+//   node server.cjs [port]
+const http = require("node:http");
+const { Server } = require("socket.io");
+
+const server = http.createServer();
+const io = new Server(server, { connectionStateRecovery: {}, cors: { origin: true } });
+// What a client that missed a restart has to know: it is told on every join.
+const state = { version: 0, round: 0, hp: { hero: 20, dragon: 60 } };
+
+io.on("connection", (socket) => {
+  socket.on("join", (room, answer) => {
+    socket.join(room);
+    socket.emit("state", state);
+    answer?.({ joined: room });
+  });
+  socket.on("ask", (question, answer) => {
+    // An agent that never answers is what timeouts are for.
+    if (question.text === "silence") return;
+    socket.emit("typing", { who: "agent" });
+    setTimeout(() => answer({ id: question.id, text: `You said: ${question.text}` }), 5);
+  });
+  socket.on("fight", () => {
+    state.version++;
+    state.round++;
+    state.hp.dragon -= 3;
+    io.emit("combat", { round: state.round, hp: state.hp });
+    io.emit("notification", { level: "info", text: `round ${state.round}` });
+    io.emit("suggestion", { text: "Drink a potion?" });
+    // One that breaks its own rules: a client that checks events is not shown this.
+    io.emit("combat", { round: "none" });
+  });
+  // As a crash would: every connection ends without a word, and the state has moved on when they come back.
+  socket.on("restart", () => {
+    state.version++;
+    for (const client of Object.values(io.engine.clients)) client.transport.close();
+  });
+});
+
+server.listen(Number(process.argv[2] ?? 8788), "127.0.0.1", () => console.log(server.address().port));
+if (process.env.END_WITH_STDIN) process.stdin.resume().on("end", () => process.exit());

@@ -1,0 +1,40 @@
+// Requests and server events side by side on Socket.IO. The popup sees the same through storage; it could as well hold
+// the session itself, as another client.
+import { connect } from "./longwire.js";
+
+const KEEP = 40;
+const bridge = connect();
+const opening = bridge.open("agent", "http://127.0.0.1:8788", { protocol: "socket.io" }).then((session) => {
+  session.onState(({ state, continuity }) => chrome.storage.local.set({ state: `${state} ${continuity ?? ""}` }));
+  // Said on every connection: the server tells its state then, so a restart leaves nothing out of step.
+  session.subscribe("world", { send: [{ event: "join", args: ["world"] }] });
+  session.onEvent("state", ({ args: [state] }) => note(`state ${state.version}`));
+  // Several callbacks for one event are fine; each returns what removes it.
+  session.onEvent("combat", ({ args: [update] }) => note(`round ${update.round}: ${JSON.stringify(update.hp)}`));
+  const off = session.onEvent("combat", () => {
+    off();
+    return note("(the first round)");
+  });
+  for (const event of ["typing", "notification", "suggestion"]) {
+    session.onEvent(event, ({ args: [about] }) => note(`${event}: ${JSON.stringify(about)}`));
+  }
+  return session;
+});
+opening.catch((error) => chrome.storage.local.set({ state: error.message }));
+
+async function note(line) {
+  const { lines = [] } = await chrome.storage.local.get("lines");
+  await chrome.storage.local.set({ lines: [line, ...lines].slice(0, KEEP) });
+}
+
+chrome.runtime.onMessage.addListener((request) => {
+  if (request.type === "go") ask("hello").catch((error) => note(error.message));
+});
+
+async function ask(text) {
+  const session = await opening;
+  const question = { event: "ask", args: [{ id: crypto.randomUUID(), text }] };
+  const answer = await session.request(question, { match: { ack: true }, timeout: 5000 });
+  await note(`answer: ${JSON.stringify(answer.args?.[0])}`);
+  await session.emit("fight");
+}

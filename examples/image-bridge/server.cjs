@@ -1,0 +1,82 @@
+// The server of an image-generation bridge: batches over a WebSocket, the same tasks by polling and as an event stream.
+//   node server.cjs [port]
+const http = require("node:http");
+const { WebSocketServer } = require("ws");
+
+// Every event of every batch, numbered: what a client missed can be told again.
+const events = [];
+const batches = new Map();
+const listeners = new Set();
+
+function tell(event) {
+  const numbered = { n: events.length + 1, ...event };
+  events.push(numbered);
+  for (const listener of listeners) listener(numbered);
+}
+
+// Panels are ready a few at a time. Every hundredth fails once and is tried again.
+function work(batch) {
+  for (let step = 0; step < 20 && batch.next <= batch.panels; step++) {
+    const panel = batch.next;
+    if (panel % 100 === 0 && batch.retried !== panel) {
+      batch.retried = panel;
+      tell({ type: "retry", batchId: batch.id, panel });
+      break;
+    }
+    batch.next++;
+    tell({ type: "progress", batchId: batch.id, panel, of: batch.panels, url: `/images/${batch.id}/${panel}.png` });
+  }
+  if (batch.next > batch.panels) tell({ type: "completed", batchId: batch.id, panels: batch.panels });
+  else setTimeout(work, 2, batch);
+}
+
+const server = http.createServer((request, response) => {
+  const url = new URL(request.url, "http://localhost");
+  if (url.pathname === "/tasks/pending") {
+    const after = Number(url.searchParams.get("after") ?? 0);
+    const tasks = events.slice(after, after + 100).map(({ n, ...task }) => ({ id: n, ...task }));
+    response.writeHead(200, { "content-type": "application/json" });
+    return response.end(JSON.stringify({ tasks }));
+  }
+  if (url.pathname === "/events") {
+    response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+    const write = (event) => response.write(`id: ${event.n}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+    events.slice(Number(request.headers["last-event-id"] ?? 0)).forEach(write);
+    listeners.add(write);
+    return response.on("close", () => listeners.delete(write));
+  }
+  if (url.pathname === "/tasks/result" && request.method === "POST") {
+    request.resume();
+    return response.writeHead(201).end();
+  }
+  response.writeHead(404).end();
+});
+
+new WebSocketServer({ server, perMessageDeflate: false }).on("connection", (socket) => {
+  const say = (message) => socket.send(JSON.stringify(message));
+  const watched = new Set();
+  const listener = (event) => watched.has(event.batchId) && say(event);
+  listeners.add(listener);
+  socket.on("close", () => listeners.delete(listener));
+  socket.on("message", (data) => {
+    const message = JSON.parse(data);
+    if (message.type === "generate") {
+      // The same batch asked for twice is one batch: a request may be sent again after a loss.
+      if (!batches.has(message.batchId)) {
+        const batch = { id: message.batchId, panels: message.panels, next: 1 };
+        batches.set(batch.id, batch);
+        setTimeout(work, 5, batch);
+      }
+      say({ type: "accepted", id: message.id, batchId: message.batchId });
+    }
+    if (message.type === "watch") {
+      events.filter((event) => event.batchId === message.batchId).forEach(say);
+      watched.add(message.batchId);
+      say({ type: "watching", batchId: message.batchId });
+    }
+    if (message.type === "fault") socket.terminate();
+  });
+});
+
+server.listen(Number(process.argv[2] ?? 8787), "127.0.0.1", () => console.log(server.address().port));
+if (process.env.END_WITH_STDIN) process.stdin.resume().on("end", () => process.exit());

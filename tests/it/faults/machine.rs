@@ -1,0 +1,124 @@
+//! What the machine does to a broker: it sleeps, its disk fills up.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::mpsc;
+
+use serde_json::json;
+use tokio_tungstenite::tungstenite::{Message, accept};
+
+use super::observer::Observer;
+use super::server::NumberServer;
+use crate::support::scratch::Scratch;
+
+/// A server whose first connection never says anything again, as after a night in which the router forgot it; later
+/// ones answer. The number of each connection is told when it comes.
+fn forgetful() -> (String, mpsc::Receiver<u32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let (told, connections) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut forgotten = Vec::new();
+        for (number, stream) in (1..).zip(listener.incoming()) {
+            let mut socket = accept(stream.unwrap()).unwrap();
+            if told.send(number).is_err() {
+                return;
+            }
+            if number == 1 {
+                forgotten.push(socket);
+                continue;
+            }
+            socket.send(Message::text(r#"{"n":1}"#)).unwrap();
+            // Reading answers pings.
+            while socket.read().is_ok() {}
+        }
+    });
+    (url, connections)
+}
+
+#[test]
+fn a_machine_that_slept_probes_its_links_and_dials_again() {
+    let scratch = Scratch::new();
+    let night = scratch.folder().join("night");
+    let scratch = scratch.with("LONGWIRE_SLEPT_MS", night.to_str().unwrap());
+    let (url, connections) = forgetful();
+    // By the heartbeat alone it would take an hour.
+    let options = json!({
+        "heartbeat": {"interval": 3_600_000, "timeout": 3_600_000},
+        "reconnect": {"minDelay": 1, "maxDelay": 20},
+    });
+    let mut observer = Observer::new(&url, options);
+    let mut host = observer.attach(&scratch);
+    host.find("the link", |frame| frame["state"] == "open");
+    assert_eq!(connections.recv().unwrap(), 1);
+    std::fs::write(&night, "28800000").unwrap();
+    // Whatever wakes the broker has it look at the clocks.
+    host.ping("morning");
+    let lost = host.find("the loss", |frame| frame["state"] == "waiting");
+    assert_eq!(lost["error"]["code"], "heartbeat");
+    observer.receive(&mut host, |seen| seen.newest == 1);
+    assert_eq!(connections.recv().unwrap(), 2);
+}
+
+/// A small disk of its own, mounted over a folder; `None` where that is not allowed.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn over(folder: std::path::PathBuf, kilobytes: u32) -> Option<Self> {
+        std::fs::create_dir_all(&folder).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={kilobytes}k"), "tmpfs"])
+            .arg(&folder)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        mounted.then_some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_makes_a_session_live_on_in_memory_and_says_so() {
+    let scratch = Scratch::new();
+    let paths = longwire::paths::Paths::within(scratch.home().to_owned());
+    let Some(_disk) = SmallDisk::over(paths.state().to_owned(), 600) else {
+        eprintln!("not tried: this user may not mount a small disk");
+        return;
+    };
+    let server = NumberServer::start();
+    let mut observer = Observer::new(&server.url, json!({"durability": "disk"}));
+    let mut host = observer.attach(&scratch);
+    server.say_up_to(5, 10);
+    observer.receive(&mut host, |seen| seen.newest == 5);
+    // Far more than the disk holds, none of it acknowledged before all has come.
+    server.say_up_to(200, 20_000);
+    let (mut last, mut told) = (0, Vec::new());
+    while observer.newest < 200 {
+        let frame = host.next().unwrap();
+        last = observer.see(&frame).unwrap_or(last);
+        told.extend(frame["error"]["message"].as_str().map(str::to_owned));
+    }
+    assert!(
+        told.len() == 1 && told[0].contains("durability is `memory` now"),
+        "{told:?}"
+    );
+    assert_eq!(
+        (observer.told_missing, observer.gaps),
+        (0, 0),
+        "memory has it all"
+    );
+    observer.ack(&mut host, last);
+    // It goes on, and a worker that comes back finds everything.
+    host.kill();
+    server.say_up_to(300, 10);
+    let mut host = observer.attach(&scratch);
+    observer.receive(&mut host, |seen| seen.newest == 300);
+    assert_eq!(observer.told_missing, 0);
+    host.send(&json!({"type": "send", "session": "s", "id": "up", "text": "up", "receipt": true}));
+    let accepted = host.expect("accepted");
+    assert_eq!(accepted["durability"], "memory");
+}
