@@ -1,0 +1,10 @@
+// The offscreen document's socket: it tells the worker what it hears, which also wakes the worker.
+const url = new URLSearchParams(location.search).get("url");
+
+function open() {
+  const socket = new WebSocket(`${url}offscreen`);
+  socket.onmessage = ({ data }) =>
+    chrome.runtime.sendMessage({ rival: "offscreen", number: JSON.parse(data).number }).catch(() => {});
+  socket.onclose = () => setTimeout(open, 1000);
+}
+open();
