@@ -1,6 +1,6 @@
 // What survives what: three ways to hold a WebSocket in an extension, each alone, under the same troubles. The server
 // numbers its messages, five a second, whether anybody listens or not; a number that never arrives was lost.
-//   node compare.mjs [--quick]     prints a Markdown table
+//   node compare.mjs [--quick]     prints a Markdown table; LONGWIRE=path for another build than target/debug
 
 import { cp, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
