@@ -2,7 +2,7 @@
 // once, two clients on one session, messages larger than the pipe takes. Asserted is what a user would miss.
 
 import assert from "node:assert/strict";
-import { cp } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { eventually } from "./lib/eventually.mjs";
@@ -175,18 +175,26 @@ test("messages larger than the pipe takes, in every form", async (t) => {
   assert.deepEqual(result, { sent: ["sent", "sent", "sent", "sent"], same: true, text: true, json: true });
 });
 
-test("without the native host the error says what to do", async (t) => {
+test("what is wrong with the native host is told apart, with what mends it", async (t) => {
   const world = await World.make();
   t.after(() => world.end());
   await world.launch();
-  const error = await world.page.evaluate(async () => {
-    const { connect } = await import("./longwire.js");
-    const { code, fix, doctor } = await connect({ client: "page" }).open("x", "ws://127.0.0.1:9/").catch((error) => error);
-    return { code, fix, doctor };
-  });
-  assert.deepEqual(error, {
-    code: "host-not-found",
-    fix: `longwire install --extension ${world.id}`,
-    doctor: "longwire doctor",
-  });
+  const failure = () =>
+    world.page.evaluateFor(PATIENCE, async () => {
+      const { connect } = await import("./longwire.js");
+      const error = await connect({ client: "page" }).open("x", "ws://127.0.0.1:9/").catch((error) => error);
+      const { code, fix, doctor, detail } = error;
+      return [code, fix ?? detail?.code, doctor];
+    });
+  const install = `longwire install --extension ${world.id}`;
+  assert.deepEqual(await failure(), ["host-not-found", install, "longwire doctor"]);
+
+  await world.longwire("install", "--extension", "a".repeat(32), "--browser", "chromium");
+  assert.deepEqual(await failure(), ["host-forbidden", install, "longwire doctor"]);
+
+  const manifest = join(world.profile, "NativeMessagingHosts", "com.longwire.bridge.json");
+  const content = JSON.parse(await readFile(manifest, "utf8"));
+  content.allowed_origins = [`chrome-extension://${world.id}/`];
+  await writeFile(manifest, JSON.stringify({ ...content, path: "/bin/false" }));
+  assert.deepEqual(await failure(), ["host-keeps-dying", "host-exited", "longwire doctor"]);
 });
