@@ -104,6 +104,8 @@ pub(crate) struct AcceptedHead {
     pub(crate) client: u32,
     pub(crate) id: Name,
     pub(crate) resend: bool,
+    #[serde(default)]
+    pub(crate) volatile: bool,
     pub(crate) receipt: bool,
     pub(crate) is_request: bool,
     /// Milliseconds it may still wait.

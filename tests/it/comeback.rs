@@ -4,6 +4,7 @@
 
 use longwire::core::io::{DialId, Incoming, Input, LinkEvent, Output};
 use longwire::core::journal::{Damage, Entry, JournalId, Kept};
+use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
 
 use crate::stage::{PORT, Stage};
@@ -14,19 +15,24 @@ struct Before {
     dial: DialId,
     kept: Vec<Kept>,
     journal: JournalId,
+    /// Log entries up to here are not needed any more.
+    trimmed: u64,
 }
 
 impl Before {
     fn opened() -> Self {
+        Self::with(json!({"durability": "disk"}))
+    }
+
+    fn with(options: Value) -> Self {
         let mut before = Self {
             stage: Stage::seated(),
             dial: DialId(0),
             kept: Vec::new(),
             journal: JournalId(String::new()),
+            trimmed: 0,
         };
-        before.says(
-            json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"durability":"disk"}}),
-        );
+        before.says(json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}));
         let opened = LinkEvent::Opened {
             subprotocol: None,
             extensions: None,
@@ -53,6 +59,7 @@ impl Before {
                     self.journal = journal;
                     self.kept.push(kept);
                 }
+                Output::Journal(_, Entry::Trim { seq }) => self.trimmed = seq,
                 _ => {}
             }
         }
@@ -155,4 +162,47 @@ fn an_outcome_is_told_although_the_broker_died_before_anybody_could_hear_it() {
     let (_, told) = before.reborn(None, "machine");
     let outcomes = told.iter().filter(|frame| frame["type"] == "outcome").count();
     assert_eq!(outcomes, 1);
+}
+
+#[test]
+fn a_journal_does_not_grow_with_what_the_log_has_dropped() {
+    let mut before = Before::with(json!({"durability": "disk", "queue": {"messages": 100}}));
+    before.stage.give(Input::Gone(PORT));
+    for batch in 0..200 {
+        let texts = (0..50).map(|number| Incoming::Message(Payload::text((batch * 50 + number).to_string())));
+        before.link(LinkEvent::Messages(texts.collect()));
+    }
+    assert!(before.trimmed > 8000, "{} of 10,000", before.trimmed);
+    // A segment goes when nothing in it is needed; its state is repeated by the next.
+    let trimmed = before.trimmed;
+    let needed = |segment: &&[Kept]| segment.iter().any(|kept| kept.seq == 0 || kept.seq > trimmed);
+    before.kept = before
+        .kept
+        .chunks(500)
+        .filter(needed)
+        .flatten()
+        .cloned()
+        .collect();
+    assert!(before.kept.len() < 5000);
+    let (_, told) = before.reborn(None, "machine");
+    let of = |kind: &'static str| told.iter().filter(move |frame| frame["type"] == kind);
+    assert_eq!(
+        of("gap").map(|gap| gap["count"].as_u64().unwrap()).sum::<u64>(),
+        9900
+    );
+    let texts: Vec<_> = of("message")
+        .map(|message| message["text"].as_str().unwrap())
+        .collect();
+    assert_eq!((texts.len(), texts[0], texts[99]), (100, "9900", "9999"));
+}
+
+#[test]
+fn a_volatile_message_is_dropped_by_the_next_broker() {
+    let mut before = Before::opened();
+    before.link(LinkEvent::Ended(longwire::core::io::LinkEnd::default()));
+    before.says(json!({"type":"send","session":"s","id":"a","text":"x","volatile":true}));
+    // The broker died before it could say so.
+    before.kept.pop();
+    let (_, told) = before.reborn(None, "machine");
+    assert_eq!(find(&told, "outcome")["outcome"], "dropped");
 }

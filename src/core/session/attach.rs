@@ -443,6 +443,7 @@ impl Session {
             time: ctx.now.wall,
         };
         self.append_viewed(ctx, body, views);
+        self.keep_drops(ctx);
         let full = self.log.messages() >= queue.messages || self.log.bytes() >= queue.bytes;
         match queue.overflow {
             Overflow::Pause if full && !self.only_absent_clients_need_the_oldest() => self.pause_reading(ctx),

@@ -157,6 +157,28 @@ impl Session {
         }
     }
 
+    /// Lets the journal forget messages that were dropped. What stands before the oldest message is written once more,
+    /// in one segment with the newest record, so that the segments of the dropped ones may go.
+    pub(super) fn keep_drops(&mut self, ctx: &mut Context) {
+        let Some(keeping) = &mut self.keeping else { return };
+        let Some(oldest) = self.log.oldest_message().map(|entry| entry.record.seq) else {
+            return;
+        };
+        let before = self.log.index_after(oldest - 1);
+        if oldest <= keeping.trimmed + TRIM_EVERY.max(2 * before as u64) {
+            return;
+        }
+        for index in 0..before {
+            if let Some(entry) = self.log.get_mut(index) {
+                ctx.out.push_back(record_entry(&keeping.id, entry, false));
+                entry.kept = true;
+            }
+        }
+        keeping.trimmed = oldest - 1;
+        let entry = Entry::Trim { seq: oldest - 1 };
+        ctx.out.push_back(Output::Journal(keeping.id.clone(), entry));
+    }
+
     /// Writes down a message before it is accepted.
     pub(super) fn keep_accepted(&self, ctx: &mut Context, serial: u64, wanted: Option<&Wanted>) {
         if self.keeping.is_some()
@@ -173,6 +195,7 @@ impl Session {
             client: item.client.0,
             id: item.id.clone()?,
             resend: item.resend,
+            volatile: item.volatile,
             receipt: item.receipt,
             is_request: item.is_request,
             ttl: u64::try_from(item.deadline.saturating_sub(boot).as_millis()).unwrap_or(u64::MAX),
@@ -417,20 +440,27 @@ impl Session {
             Doubt::Tail => was_open,
             Doubt::All => true,
         };
+        let mut settled = Vec::new();
         for (serial, (accepted, handed)) in open {
+            let handed = handed || may_have_gone;
             let Accepted { head, payload } = accepted;
             let deadline = ctx.now.boot.saturating_add(Duration::from_millis(head.ttl));
             let mut item = Item::new(ClientId(head.client), Some(head.id), payload, deadline);
             item.resend = head.resend;
+            item.volatile = head.volatile;
             item.receipt = head.receipt;
             item.is_request = head.is_request;
             item.confirms = head.wanted.is_some() && !head.is_request;
-            self.outbox.take_back(serial, item, handed || may_have_gone);
+            self.outbox.take_back(serial, item, handed);
             if let Some(wanted) = head.wanted {
                 self.requests.wait(serial, wanted);
             }
+            if head.volatile && !handed {
+                settled.extend(self.outbox.drop_volatile(ctx.now.awake, serial));
+            }
         }
-        self.outbox.link_lost(ctx.now.awake, u64::MAX)
+        settled.extend(self.outbox.link_lost(ctx.now.awake, u64::MAX));
+        settled
     }
 
     /// A message had ended.
