@@ -21,6 +21,7 @@ mod hub;
 mod install;
 mod journal;
 mod layers;
+mod memory;
 mod package;
 mod properties;
 #[cfg(target_os = "linux")]

@@ -33,7 +33,7 @@ use self::world::World;
 /// Steps of one run: short, so that many worlds are seen, and long enough for sessions to come and go in them.
 const RUN: u64 = 1000;
 /// Steps of all runs together, unless `STEPS` says otherwise.
-const STEPS: u64 = 1_000_000;
+const STEPS: u64 = 2_000_000;
 /// The tests that share them, so that they run side by side.
 const SHARDS: u64 = 4;
 /// Lines of the story that are told of a run that failed.

@@ -191,6 +191,10 @@ impl World {
             sent.order > last_order,
             "message {token} is sent after one that came later"
         );
+        assert!(
+            !sent.volatile || sent.resend || self.handed == Some(token),
+            "message {token} is volatile, and was kept for later"
+        );
         sent.transmitted += 1;
         let order = sent.order;
         if let Some(dial) = self.dials.get_mut(&(self.life, id)) {
