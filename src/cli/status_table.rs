@@ -111,7 +111,14 @@ fn columns(sessions: &[Value], before: Before<'_>, room: Option<usize>) -> Vec<C
     let trip = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), micros);
     let mut columns = vec![
         column("session", 0, true, &|session| name(&session["session"])),
-        column("state", 0, true, &|session| name(&session["state"])),
+        column("state", 0, true, &|session| {
+            let state = name(&session["state"]);
+            if session["insecure"] == true {
+                state + " (insecure)"
+            } else {
+                state
+            }
+        }),
         column("in", 1, false, &|session| {
             number(&session["received"]["messages"])
         }),
@@ -225,6 +232,8 @@ fn draw(picture: &mut String, columns: &[Column], rows: usize, colour: bool) {
 /// The colour of a state.
 fn shade(state: &str) -> Option<u8> {
     match state {
+        // Nobody checks the server's certificate.
+        _ if state.ends_with("(insecure)") => Some(31),
         "open" => Some(32),
         "connecting" | "waiting" => Some(33),
         "failed" | "unauthorized" => Some(31),
