@@ -47,6 +47,10 @@ pub(crate) enum Command {
     Tail(Tail),
     /// Show what brokers have logged
     Logs(Logs),
+    /// Be a host, and write down the frames of the port for a bug report
+    Record(Record),
+    /// Say again what a record says, and print the answers
+    Replay(Replay),
     /// Ask the broker to leave
     #[command(
         after_help = "Example:\n  longwire stop && longwire status\n\nOpen ports stay: their hosts start another broker."
@@ -234,6 +238,45 @@ longwire completions zsh > \"${fpath[1]}/_longwire\"\n  longwire completions fis
 pub(crate) struct Completions {
     /// Which shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: a script in the place of the program that the browser's host manifest names\n  \
+#!/bin/sh\n  exec longwire record /tmp/port.jsonl \"$@\"\n\n\
+The file has a line of JSON for each frame. What messages, headers and URLs say is taken out; names, ids and the form of\n\
+JSON stay. Read it before you give it away."
+)]
+pub(crate) struct Record {
+    /// The file to write; one that is there is replaced
+    pub(crate) file: PathBuf,
+    /// What the browser gave the host: the extension's origin, or a manifest and an add-on id
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENT"
+    )]
+    pub(crate) host: Vec<String>,
+    /// Write down what is said, too; such a file is secret
+    #[arg(long)]
+    pub(crate) payloads: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  longwire replay port.jsonl --url ws://localhost:8080/\n\n\
+It speaks as the recorded extension, so use a LONGWIRE_HOME of its own."
+)]
+pub(crate) struct Replay {
+    /// What `longwire record` has written
+    pub(crate) file: PathBuf,
+    /// The server that every session is to use; a redacted file names none
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Without the pauses of the record
+    #[arg(long)]
+    pub(crate) fast: bool,
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,10 @@ mod error;
 mod install;
 mod logs;
 mod port;
+mod record;
+mod redact;
 mod render;
+mod replay;
 mod scratch;
 mod status;
 mod status_table;
@@ -53,6 +56,8 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Config(config) => config::run(&config),
         Command::Tail(tail) => tail::run(&tail),
         Command::Logs(logs) => logs::run(&logs),
+        Command::Record(record) => record::run(&record),
+        Command::Replay(replay) => replay::run(&replay),
         Command::Stop => status::stop(),
         Command::Completions(wanted) => completions::completions(&wanted),
         Command::Man(man) => completions::man(&man),

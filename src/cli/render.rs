@@ -57,6 +57,20 @@ pub(crate) fn give(bytes: &[u8]) -> bool {
     stdout.write_all(bytes).and_then(|()| stdout.flush()).is_ok()
 }
 
+/// stdout for the bytes of a port that passes through this process.
+#[derive(Debug)]
+pub(crate) struct Pass;
+
+impl std::io::Write for Pass {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::io::stdout().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stdout().flush()
+    }
+}
+
 /// The terminal that stdout is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal {

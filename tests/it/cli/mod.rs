@@ -1,6 +1,7 @@
 //! The command line as people and scripts use it: real processes, a real broker, a real server.
 
 mod connect;
+mod record;
 mod status;
 mod tail;
 

@@ -1,0 +1,120 @@
+//! `longwire record FILE ORIGIN`: be a host that a browser started, and write down every frame of the port.
+//!
+//! It changes no byte on its way. What is written is redacted (`redact`) unless the person says otherwise. One thread a
+//! direction: neither ever waits for the other, and the port ends when the host ends.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
+use crate::wire::version;
+
+use super::args::Record;
+use super::error::{Exit, Failure};
+use super::redact::redact;
+use super::render;
+
+/// Bytes read at once.
+const CHUNK: usize = 64 << 10;
+
+/// Frames that may wait to be written down.
+const WAITING: usize = 256;
+
+/// What happened on the pipes.
+enum Event {
+    Frame {
+        from: &'static str,
+        json: Vec<u8>,
+    },
+    /// The host has closed its side.
+    Over,
+}
+
+/// Serves the port to its end.
+pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
+    let cannot_write =
+        |error: io::Error| Failure::because(format!("cannot write {}", record.file.display()), &error);
+    let mut file = create(&record.file).map_err(cannot_write)?;
+    let head = json!({
+        "longwire": "record", "version": version::own(), "arguments": record.host, "redacted": !record.payloads,
+    });
+    writeln!(file, "{head}")
+        .and_then(|()| file.flush())
+        .map_err(cannot_write)?;
+    let mut host = start(record)?;
+    let (sender, events) = sync_channel(WAITING);
+    if let (Some(up), Some(down)) = (host.stdin.take(), host.stdout.take()) {
+        let said = sender.clone();
+        std::thread::spawn(move || forward("extension", io::stdin(), up, &said));
+        std::thread::spawn(move || {
+            forward("broker", down, render::Pass, &sender);
+            let _ = sender.send(Event::Over);
+        });
+    }
+    note(&events, &mut file, record.payloads).map_err(cannot_write)?;
+    let ended = host
+        .wait()
+        .map_err(|error| Failure::because("the host has gone", &error))?;
+    Ok(if ended.success() { Exit::Done } else { Exit::Failed })
+}
+
+fn create(path: &Path) -> io::Result<BufWriter<File>> {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(BufWriter::new)
+}
+
+fn start(record: &Record) -> Result<Child, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::because("cannot find the program that is running", &error))?;
+    Command::new(program)
+        .args(&record.host)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| Failure::because("cannot start a host", &error))
+}
+
+/// Passes on what comes, and tells of every whole frame. Ends when either side has gone.
+fn forward(from: &'static str, mut source: impl Read, mut target: impl Write, tell: &SyncSender<Event>) {
+    let mut frames = Frames::new(FROM_BROWSER);
+    let mut chunk = vec![0; CHUNK];
+    while let Ok(count @ 1..) = source.read(&mut chunk) {
+        let passed = target.write_all(&chunk[..count]).and_then(|()| target.flush());
+        frames.push(&chunk[..count]);
+        while let Some(taken) = frames.take() {
+            let Taken::Frame(json) = taken else { continue };
+            let json = json.to_vec();
+            if tell.send(Event::Frame { from, json }).is_err() {
+                return;
+            }
+        }
+        if passed.is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes frames down until the host has closed its side.
+fn note(events: &Receiver<Event>, file: &mut impl Write, payloads: bool) -> io::Result<()> {
+    let since = Instant::now();
+    while let Ok(Event::Frame { from, json }) = events.recv() {
+        let mut frame = serde_json::from_slice(&json).unwrap_or_else(|_| json!({"bytes": json.len()}));
+        if !payloads {
+            redact(&mut frame);
+        }
+        let at = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let line: Value = json!({"at": at, "from": from, "frame": frame});
+        // Whoever kills the browser wants the last frames too.
+        writeln!(file, "{line}").and_then(|()| file.flush())?;
+    }
+    Ok(())
+}
