@@ -1,6 +1,7 @@
 //! What servers speak beside plain WebSocket messages, and what clients want of it.
 
 mod asking;
+mod eventing;
 mod filters;
 #[cfg(target_os = "linux")]
 mod http;
