@@ -222,6 +222,8 @@ export interface SendFields {
   volatile?: boolean;
   ifLost?: "report" | "resend";
   receipt?: boolean;
+  /** 0 to 3: among messages that wait, lower ones go first. Default 1. */
+  lane?: number;
 }
 export type Send = { type: "send"; id?: string } & SendFields & (Payload | EventPayload);
 export type Request = { type: "request"; id: string; match: Match; timeout?: number } & SendFields &
@@ -458,7 +460,7 @@ export interface SessionCounters {
   rtt?: { p50: number; p99: number; max: number };
   clients: number;
   /** Messages that filters kept from clients. */
-  filtered?: { dropped: number; conflated: number; sampled: number; held: number; projected: number };
+  filtered?: { dropped: number; conflated: number; sampled: number; held: number; projected: number; refused: number };
 }
 export interface StatusAnswer {
   type: "status";

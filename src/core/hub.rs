@@ -45,6 +45,8 @@ pub const CAPABILITIES: &[&str] = &[
     "request",
     "subscribe",
     "filter",
+    "guard",
+    "lane",
     "auth",
     "disk",
     "window",

@@ -5,6 +5,7 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use crate::wire::message::USUAL_LANE;
 use crate::wire::options::Overflow;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Body, Gap, Name, Outcome, OutcomeReport, Record, ResponseReport, StateChange};
@@ -107,10 +108,16 @@ pub(crate) struct AcceptedHead {
     #[serde(default)]
     pub(crate) volatile: bool,
     pub(crate) receipt: bool,
+    #[serde(default = "usual_lane")]
+    pub(crate) lane: u8,
     pub(crate) is_request: bool,
     /// Milliseconds it may still wait.
     pub(crate) ttl: u64,
     pub(crate) wanted: Option<Wanted>,
+}
+
+const fn usual_lane() -> u8 {
+    USUAL_LANE
 }
 
 impl Note {

@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::wire::code::Code;
+use crate::wire::message::USUAL_LANE;
 use crate::wire::options::OutboxBounds;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Outcome};
 
+use super::lanes::Lanes;
 use super::log::ClientId;
 
 /// Messages that may wait while a link takes them as they come.
@@ -29,6 +31,8 @@ pub(crate) struct Item {
     pub(crate) id: Option<Name>,
     pub(crate) payload: Payload,
     pub(crate) volatile: bool,
+    /// Which lane it waits in.
+    pub(crate) lane: u8,
     pub(crate) resend: bool,
     pub(crate) receipt: bool,
     /// It waits for a rule to confirm it.
@@ -89,7 +93,7 @@ pub(crate) enum Next {
 pub(crate) struct Outbox {
     items: BTreeMap<u64, Item>,
     /// Not handed over yet, in order.
-    queue: VecDeque<u64>,
+    queue: Lanes,
     queue_bytes: usize,
     /// Handed to the current link, in order.
     flying: VecDeque<u64>,
@@ -123,6 +127,7 @@ impl Item {
             id,
             payload,
             volatile: false,
+            lane: USUAL_LANE,
             resend: false,
             receipt: false,
             confirms: false,
@@ -207,7 +212,7 @@ impl Outbox {
             self.deadlines.insert((item.deadline, serial));
         }
         self.queue_bytes += item.payload.len();
-        self.queue.push_back(serial);
+        self.queue.push_back(item.lane, serial);
         self.items.insert(serial, item);
         serial
     }
@@ -218,7 +223,7 @@ impl Outbox {
         self.accept(item);
         if handed && let Some(item) = self.items.get_mut(&serial) {
             item.place = Some(1);
-            self.queue.pop_back();
+            self.queue.remove(item.lane, serial);
             self.queue_bytes -= item.payload.len();
         }
     }
@@ -480,7 +485,7 @@ impl Outbox {
                 item.proven = false;
                 item.unproven = false;
                 self.queue_bytes += item.payload.len();
-                self.queue.push_front(serial);
+                self.queue.push_front(item.lane, serial);
                 self.deadlines.insert((item.deadline, serial));
             }
         }
@@ -500,10 +505,7 @@ impl Outbox {
         let item = self.items.remove(&serial)?;
         self.unproven -= usize::from(item.unproven);
         self.deadlines.remove(&(item.deadline, serial));
-        if !item.is_handed()
-            && let Some(index) = self.queue.iter().position(|queued| *queued == serial)
-        {
-            self.queue.remove(index);
+        if !item.is_handed() && self.queue.remove(item.lane, serial) {
             self.queue_bytes -= item.payload.len();
         }
         if let Some(id) = &item.id {

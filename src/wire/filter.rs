@@ -115,7 +115,7 @@ impl Line {
 }
 
 impl When {
-    fn from_map(mut map: serde_json::Map<String, Value>) -> Result<Self, String> {
+    pub(super) fn from_map(mut map: serde_json::Map<String, Value>) -> Result<Self, String> {
         let kind = match map.remove("kind") {
             None => Vec::new(),
             Some(Value::String(kind)) => vec![kind],

@@ -7,6 +7,7 @@ pub mod close_codes;
 pub mod code;
 pub mod filter;
 pub mod frame;
+pub mod guard;
 pub mod message;
 pub mod options;
 pub mod part;

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::close_codes::CloseCodes;
 use super::code::Code;
+use super::guard::Guard;
 use super::message::read_payload;
 use super::payload::Payload;
 use super::presets::preset;
@@ -56,6 +57,8 @@ pub struct Options {
     pub post: Option<Post>,
     pub poll: Poll,
     pub socketio: SocketIo,
+    /// What passes, in each direction.
+    pub guard: Guard,
     pub close_codes: CloseCodes,
     /// Bytes.
     pub max_message: usize,
@@ -278,6 +281,7 @@ impl Default for Options {
             post: None,
             poll: Poll::default(),
             socketio: SocketIo::default(),
+            guard: Guard::default(),
             close_codes: CloseCodes::default(),
             max_message: 67_108_864,
         }
@@ -433,6 +437,7 @@ impl Options {
                 }
             }
             "post" => self.post = Some(Post::from_json(value.get()).map_err(|why| bad(name, why))?),
+            "guard" => self.guard = Guard::from_json(value.get()).map_err(|why| bad(name, why))?,
             "socketio" => {
                 self.socketio = SocketIo::from_json(value.get()).map_err(|why| bad(name, why))?;
             }

@@ -14,7 +14,7 @@ use longwire::wire::frame::HEADER;
 use longwire::wire::message::{
     Authorize, BrokerFrame, ClientFrame, Conflict, ErrorFrame, Hello, Match, Open, Opened, OutboxItem, Reply,
     Request, Resume, Resumed, Rtt, Send, SessionReport, SessionSummary, StatusReport, Subscribe,
-    SubscriptionState, Totals, Welcome,
+    SubscriptionState, Totals, USUAL_LANE, Welcome,
 };
 use longwire::wire::options::{
     CloseClass, Durability, Heartbeat, Options, OutboxBounds, Overflow, Protocol, Queue, Reconnect, Window,
@@ -305,6 +305,7 @@ fn meant(vector: &str) -> Option<ClientFrame> {
         payload,
         confirm: None,
         ack: false,
+        lane: USUAL_LANE,
         ttl: None,
         volatile: false,
         resend: false,

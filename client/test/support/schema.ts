@@ -160,12 +160,13 @@ const counters = is<wire.SessionCounters>({
   rtt: { optional: is<{ p50: number; p99: number; max: number }>({ p50: count, p99: count, max: count }) },
   clients: count,
   filtered: {
-    optional: is<{ dropped: number; conflated: number; sampled: number; held: number; projected: number }>({
+    optional: is<{ dropped: number; conflated: number; sampled: number; held: number; projected: number; refused: number }>({
       dropped: count,
       conflated: count,
       sampled: count,
       held: count,
       projected: count,
+      refused: count,
     }),
   },
 });

@@ -416,6 +416,9 @@ impl Session {
 
     /// Takes one message of the server's into the log, within its bounds.
     pub(super) fn take_message(&mut self, ctx: &mut Context, payload: Payload) {
+        if !self.passes(ctx, &payload) {
+            return;
+        }
         let Some(views) = self.view(ctx, &payload) else {
             return;
         };

@@ -2,12 +2,13 @@
 //!
 //! Lines are judged in `core::filter`. What is kept from a client is counted, never told as a gap.
 
+use crate::wire::code::Code;
 use crate::wire::filter::Line;
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, Name};
 use crate::wire::rule::Look;
 
-use crate::core::context::Context;
+use crate::core::context::{Context, error};
 use crate::core::filter::{Judgement, View, Why};
 use crate::core::io::PortId;
 use crate::core::log::ClientId;
@@ -40,6 +41,27 @@ impl Session {
                 client.due = last;
             }
         }
+    }
+
+    /// Whether the session's guard lets a message of the server's pass. If not, it is counted, and told now and then.
+    pub(super) fn passes(&mut self, ctx: &mut Context, payload: &Payload) -> bool {
+        let lines = &self.options.guard;
+        if lines.receive.is_empty() {
+            return true;
+        }
+        let Err(why) = self.guard.may_receive(lines, &Look::at(payload), ctx.now.boot) else {
+            return true;
+        };
+        self.counters.filtered.refused += 1;
+        if self.guard.may_tell(ctx.now.boot) {
+            let why = error(Code::ServerProtocol, why.message);
+            for client in &self.clients {
+                if let Some(attachment) = &client.attachment {
+                    ctx.refuse(attachment.port, why.clone(), None, Some(&self.name));
+                }
+            }
+        }
+        false
     }
 
     /// How the clients see a message that has just come; `None` when nobody wants it.

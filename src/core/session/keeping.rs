@@ -197,6 +197,7 @@ impl Session {
             resend: item.resend,
             volatile: item.volatile,
             receipt: item.receipt,
+            lane: item.lane,
             is_request: item.is_request,
             ttl: u64::try_from(item.deadline.saturating_sub(boot).as_millis()).unwrap_or(u64::MAX),
             wanted: wanted.cloned(),
@@ -449,6 +450,7 @@ impl Session {
             item.resend = head.resend;
             item.volatile = head.volatile;
             item.receipt = head.receipt;
+            item.lane = head.lane;
             item.is_request = head.is_request;
             item.confirms = head.wanted.is_some() && !head.is_request;
             self.outbox.take_back(serial, item, handed);

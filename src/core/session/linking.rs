@@ -15,6 +15,7 @@ use crate::wire::servers::SocketIo;
 use crate::core::backoff;
 use crate::core::context::{Context, error};
 use crate::core::dialect::{Dialect, Memory};
+use crate::core::guard::Guard;
 use crate::core::heartbeat::{Heartbeat, Pulse};
 use crate::core::io::{DialId, Incoming, LinkEnd, LinkEvent, Output, PortId, ProxyChoice, Target};
 use crate::core::ladder::Ladder;
@@ -552,6 +553,9 @@ impl Session {
         }
         if let Some(options) = options {
             // What a session survives is settled when it is made.
+            if options.guard != self.options.guard {
+                self.guard = Guard::default();
+            }
             if options.transports != self.options.transports {
                 self.ladder = Ladder::default();
             }

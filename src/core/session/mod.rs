@@ -24,6 +24,7 @@ use super::backoff::Backoff;
 use super::client::Client;
 use super::context::{Context, SessionKey};
 use super::dialect::{Dialect, Memory};
+use super::guard::Guard;
 use super::io::{Now, PortId};
 use super::journal::JournalId;
 use super::ladder::Ladder;
@@ -68,6 +69,7 @@ pub(crate) struct Session {
     outbox: Outbox,
     requests: Requests,
     subscriptions: Subscriptions,
+    guard: Guard,
     keeping: Option<Keeping>,
     /// Awake time since which no client is attached.
     idle_since: Option<Duration>,
@@ -167,6 +169,7 @@ impl Session {
             outbox: Outbox::default(),
             requests: Requests::default(),
             subscriptions: Subscriptions::default(),
+            guard: Guard::default(),
             keeping: None,
             idle_since: None,
             counters: Counters::default(),

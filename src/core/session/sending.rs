@@ -89,6 +89,7 @@ impl Session {
             volatile,
             resend,
             receipt,
+            lane,
             ..
         } = send;
         if let Some(id) = &id
@@ -113,6 +114,11 @@ impl Session {
         }
         let flowing = self.link.connection().is_some_and(|connection| connection.ready);
         let refusal = if let Some(why) = self.cannot_carry(&payload) {
+            Some(why)
+        } else if let Err(why) = self
+            .guard
+            .may_send(&self.options.guard, &Look::at(&payload), ctx.now.boot)
+        {
             Some(why)
         } else if matches!(self.link, Link::Closed) {
             Some(error(
@@ -147,6 +153,7 @@ impl Session {
         item.volatile = volatile;
         item.resend = resend;
         item.receipt = receipt;
+        item.lane = lane;
         item.is_request = is_request;
         item.confirms = wanted.is_some() && !is_request;
         let serial = self.outbox.accept(item);

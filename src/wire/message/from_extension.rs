@@ -21,6 +21,8 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 use crate::wire::rule::{Correlation, Rule, check_pointer};
 
+/// The lane of a message that names none.
+pub const USUAL_LANE: u8 = 1;
 /// Bytes of an event's name, at most.
 const MOST_EVENT_NAME: usize = 1024;
 
@@ -123,6 +125,8 @@ pub struct Send {
     pub confirm: Option<Correlation>,
     /// `confirm: {"ack": true}`: the server's acknowledgement confirms it (Socket.IO).
     pub ack: bool,
+    /// 0 goes first, 3 last.
+    pub lane: u8,
     /// Milliseconds it may wait; the session's default otherwise.
     pub ttl: Option<u64>,
     pub volatile: bool,
@@ -238,6 +242,8 @@ struct Fields<'a> {
     conflict: Option<&'a RawValue>,
     #[serde(borrow)]
     confirm: Option<&'a RawValue>,
+    #[serde(borrow)]
+    lane: Option<&'a RawValue>,
     #[serde(borrow)]
     ttl: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -484,6 +490,11 @@ impl<'a> Fields<'a> {
             payload: self.payload()?,
             confirm,
             ack,
+            lane: match optional::<u8>("lane", self.lane)? {
+                None => USUAL_LANE,
+                Some(lane @ 0..=3) => lane,
+                Some(_) => return Err(wrong("lane", "it must lie between 0 and 3")),
+            },
             ttl: optional("ttl", self.ttl)?,
             volatile: optional("volatile", self.volatile)?.unwrap_or(false),
             resend: match optional::<Cow<'_, str>>("ifLost", self.if_lost)?.as_deref() {

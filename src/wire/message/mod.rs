@@ -7,7 +7,7 @@ mod to_extension;
 
 pub use from_extension::{
     Authorize, ClientFrame, Conflict, Hello, Match, Open, Refusal, Reply, Request, Resume, Send, Subscribe,
-    is_namespace, read_payload,
+    USUAL_LANE, is_namespace, read_payload,
 };
 pub use to_extension::{
     BrokerFrame, ErrorFrame, Filtered, Opened, OutboxItem, Resumed, Rtt, SessionReport, SessionSummary,

@@ -225,6 +225,8 @@ pub struct Filtered {
     pub held: u64,
     /// Delivered in part.
     pub projected: u64,
+    /// Not what the session's guard lets pass.
+    pub refused: u64,
 }
 
 impl Filtered {
@@ -238,6 +240,7 @@ impl Filtered {
                 sampled: 0,
                 held: 0,
                 projected: 0,
+                refused: 0,
             }
         )
     }
@@ -249,6 +252,7 @@ impl Filtered {
         self.sampled += other.sampled;
         self.held += other.held;
         self.projected += other.projected;
+        self.refused += other.refused;
     }
 }
 

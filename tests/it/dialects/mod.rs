@@ -3,6 +3,7 @@
 mod asking;
 mod eventing;
 mod filters;
+mod guards;
 #[cfg(target_os = "linux")]
 mod http;
 #[cfg(target_os = "linux")]

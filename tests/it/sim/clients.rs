@@ -313,6 +313,7 @@ impl World {
             volatile: sent.volatile,
             resend: sent.resend,
             ack: false,
+            lane: longwire::wire::message::USUAL_LANE,
             receipt: sent.receipt,
         };
         let Some(asks) = sent.asks else {

@@ -1,0 +1,174 @@
+//! A session's guard at work: which messages pass, in each direction, and how many in a while.
+//!
+//! It judges; the session refuses and counts.
+
+use std::time::Duration;
+
+use crate::wire::code::Code;
+use crate::wire::guard::{Guard as Lines, Line, called};
+use crate::wire::record::ErrorInfo;
+use crate::wire::rule::Look;
+
+/// How often an extension is told that what the server says does not pass.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// The state of both directions.
+#[derive(Debug, Default)]
+pub(crate) struct Guard {
+    send: Vec<Bucket>,
+    receive: Vec<Bucket>,
+    /// Boot time from which the extension may be told again.
+    tell_from: Duration,
+}
+
+/// Messages of one line that may still pass, as of a moment.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    /// In thousandths of a message.
+    left: u64,
+    as_of: Duration,
+}
+
+impl Guard {
+    /// Whether the extension may send this.
+    ///
+    /// # Errors
+    /// `bad-frame` with the line's reason, `rate-limited`.
+    pub(crate) fn may_send(
+        &mut self,
+        lines: &Lines,
+        message: &Look<'_>,
+        now: Duration,
+    ) -> Result<(), ErrorInfo> {
+        pass(&lines.send, &mut self.send, message, now)
+    }
+
+    /// Whether the extension wants to be told this.
+    ///
+    /// # Errors
+    /// As [`Self::may_send`].
+    pub(crate) fn may_receive(
+        &mut self,
+        lines: &Lines,
+        message: &Look<'_>,
+        now: Duration,
+    ) -> Result<(), ErrorInfo> {
+        pass(&lines.receive, &mut self.receive, message, now)
+    }
+
+    /// Whether it is time to say so; once in a while is enough.
+    pub(crate) fn may_tell(&mut self, now: Duration) -> bool {
+        let may = now >= self.tell_from;
+        if may {
+            self.tell_from = now + TELL_EVERY;
+        }
+        may
+    }
+}
+
+fn pass(
+    lines: &[Line],
+    buckets: &mut Vec<Bucket>,
+    message: &Look<'_>,
+    now: Duration,
+) -> Result<(), ErrorInfo> {
+    let Some((index, line)) = lines
+        .iter()
+        .enumerate()
+        .find(|(_, line)| line.when.matches(message))
+    else {
+        return Ok(());
+    };
+    let what = called(message);
+    if !line.allow {
+        let why = format!(
+            "{what} does not pass the session's `guard`: line {} denies it",
+            index + 1
+        );
+        return Err(ErrorInfo::new(Code::BadFrame, why));
+    }
+    if let Some(why) = line.misshapen(message) {
+        let why = format!("{what} does not pass the session's `guard`: {why}");
+        return Err(ErrorInfo::new(Code::BadFrame, why));
+    }
+    if let Some(rate) = line.rate {
+        let full = u64::from(rate.messages) * 1000;
+        if buckets.len() != lines.len() {
+            *buckets = vec![
+                Bucket {
+                    left: u64::MAX,
+                    as_of: now
+                };
+                lines.len()
+            ];
+        }
+        if let Some(bucket) = buckets.get_mut(index) {
+            let passed = u64::try_from(now.saturating_sub(bucket.as_of).as_millis()).unwrap_or(u64::MAX);
+            let gained = passed.saturating_mul(full) / rate.per;
+            if gained > 0 || bucket.left > full {
+                bucket.left = bucket.left.saturating_add(gained).min(full);
+                bucket.as_of = now;
+            }
+            if bucket.left < 1000 {
+                let why = format!(
+                    "{what} comes too often: {} in {} ms may pass",
+                    rate.messages, rate.per
+                );
+                return Err(ErrorInfo::new(Code::RateLimited, why));
+            }
+            bucket.left -= 1000;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::payload::Payload;
+
+    fn passes(guard: &mut Guard, lines: &Lines, text: &str, milliseconds: u64) -> Result<(), Code> {
+        let payload = Payload::text(text);
+        guard
+            .may_send(lines, &Look::at(&payload), Duration::from_millis(milliseconds))
+            .map_err(|error| error.code)
+    }
+
+    #[test]
+    fn the_first_line_that_fits_decides_and_no_line_means_yes() {
+        let lines = Lines::from_json(
+            r#"{"send":[{"when":{"/type":"ask"},"types":{"/text":"string"}},{"when":{"/type":"admin"},"do":"deny"}]}"#,
+        )
+        .unwrap();
+        let mut guard = Guard::default();
+        assert_eq!(
+            passes(&mut guard, &lines, r#"{"type":"ask","text":"x"}"#, 0),
+            Ok(())
+        );
+        assert_eq!(
+            passes(&mut guard, &lines, r#"{"type":"ask"}"#, 0),
+            Err(Code::BadFrame)
+        );
+        assert_eq!(
+            passes(&mut guard, &lines, r#"{"type":"admin"}"#, 0),
+            Err(Code::BadFrame)
+        );
+        assert_eq!(passes(&mut guard, &lines, r#"{"type":"other"}"#, 0), Ok(()));
+    }
+
+    #[test]
+    fn a_rate_lets_a_burst_through_and_then_so_many_in_its_time() {
+        let lines = Lines::from_json(r#"{"send":[{"rate":{"messages":3,"per":1000}}]}"#).unwrap();
+        let mut guard = Guard::default();
+        let told: Vec<bool> = [0, 0, 0, 0, 300, 334, 600, 2000, 2000, 2000, 2000]
+            .into_iter()
+            .map(|at| passes(&mut guard, &lines, "x", 5_000 + at).is_ok())
+            .collect();
+        assert_eq!(
+            told,
+            [
+                true, true, true, false, false, true, false, true, true, true, false
+            ]
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! The lines of `options.guard`: what an extension may send and wants to be told, and of which shape.
+//!
+//! It reads them; `core::guard` applies them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::filter::When;
+use super::rule::{Look, check_pointer};
+
+/// Lines of one direction, at most.
+const MOST_LINES: usize = 64;
+/// Pointers of one line, at most.
+const MOST_TYPES: usize = 64;
+
+/// Both directions. No line: everything passes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Guard {
+    pub send: Vec<Line>,
+    pub receive: Vec<Line>,
+}
+
+/// One line: the first that fits a message decides about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub when: When,
+    pub allow: bool,
+    /// What must stand at these pointers.
+    types: Vec<(String, Type, bool)>,
+    /// Messages in so many milliseconds, at most.
+    pub rate: Option<Rate>,
+}
+
+/// How many messages in how many milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Rate {
+    pub messages: u32,
+    pub per: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    String,
+    Number,
+    Integer,
+    Boolean,
+    Object,
+    Array,
+    Null,
+}
+
+#[derive(Deserialize)]
+struct GuardForm {
+    #[serde(default)]
+    send: Vec<LineForm>,
+    #[serde(default)]
+    receive: Vec<LineForm>,
+}
+
+#[derive(Deserialize)]
+struct LineForm {
+    when: Option<Map<String, Value>>,
+    #[serde(rename = "do")]
+    act: Option<String>,
+    #[serde(default)]
+    types: BTreeMap<String, String>,
+    rate: Option<Rate>,
+}
+
+impl Guard {
+    /// Reads `options.guard`; the error says what is wrong.
+    pub fn from_json(json: &str) -> Result<Self, String> {
+        let form: GuardForm = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        Ok(Self {
+            send: lines(form.send)?,
+            receive: lines(form.receive)?,
+        })
+    }
+}
+
+fn lines(forms: Vec<LineForm>) -> Result<Vec<Line>, String> {
+    if forms.len() > MOST_LINES {
+        return Err(format!("it has more than {MOST_LINES} lines for one direction"));
+    }
+    forms.into_iter().map(LineForm::read).collect()
+}
+
+impl LineForm {
+    fn read(self) -> Result<Line, String> {
+        let allow = match self.act.as_deref() {
+            None | Some("allow") => true,
+            Some("deny") => false,
+            Some(other) => return Err(format!("`{other}` is neither `allow` nor `deny`")),
+        };
+        if self.types.len() > MOST_TYPES {
+            return Err(format!("`types` has more than {MOST_TYPES} pointers"));
+        }
+        let mut types = Vec::with_capacity(self.types.len());
+        for (pointer, word) in self.types {
+            check_pointer(&pointer)?;
+            let (name, optional) = match word.strip_suffix('?') {
+                Some(name) => (name, true),
+                None => (word.as_str(), false),
+            };
+            let kind = Type::named(name).ok_or_else(|| format!("`{word}` is no type"))?;
+            types.push((pointer, kind, optional));
+        }
+        if self.rate.is_some_and(|rate| rate.messages == 0 || rate.per == 0) {
+            return Err("`rate` has `messages` and `per`, at least 1".to_owned());
+        }
+        Ok(Line {
+            when: When::from_map(self.when.unwrap_or_default())?,
+            allow,
+            types,
+            rate: self.rate,
+        })
+    }
+}
+
+impl Line {
+    /// What is wrong with the shape of a message: the first pointer, what was wanted and what stands there.
+    pub fn misshapen(&self, message: &Look<'_>) -> Option<String> {
+        self.types.iter().find_map(|(pointer, wanted, optional)| {
+            let found = message.value().and_then(|value| value.pointer(pointer));
+            match found {
+                None if *optional => None,
+                None => Some(format!("`{pointer}` is missing; it must be {}", wanted.name())),
+                Some(value) if wanted.fits(value) => None,
+                Some(value) => {
+                    let found = Type::of(value).name();
+                    Some(format!("`{pointer}` is {found}; it must be {}", wanted.name()))
+                }
+            }
+        })
+    }
+}
+
+impl Type {
+    const ALL: [Self; 7] = [
+        Self::String,
+        Self::Number,
+        Self::Integer,
+        Self::Boolean,
+        Self::Object,
+        Self::Array,
+        Self::Null,
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name().rsplit(' ').next() == Some(name))
+    }
+
+    /// With its article, for people.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::String => "a string",
+            Self::Number => "a number",
+            Self::Integer => "an integer",
+            Self::Boolean => "a boolean",
+            Self::Object => "an object",
+            Self::Array => "an array",
+            Self::Null => "null",
+        }
+    }
+
+    fn fits(self, value: &Value) -> bool {
+        match self {
+            Self::String => value.is_string(),
+            Self::Number => value.is_number(),
+            Self::Integer => value.is_i64() || value.is_u64(),
+            Self::Boolean => value.is_boolean(),
+            Self::Object => value.is_object(),
+            Self::Array => value.is_array(),
+            Self::Null => value.is_null(),
+        }
+    }
+
+    const fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(_) => Self::Boolean,
+            Value::Number(_) => Self::Number,
+            Value::String(_) => Self::String,
+            Value::Array(_) => Self::Array,
+            Value::Object(_) => Self::Object,
+        }
+    }
+}
+
+/// What a message is called where it is refused: its event, or its kind.
+pub fn called(message: &Look<'_>) -> Cow<'static, str> {
+    match message.payload().event() {
+        Some(event) => format!("the event `{}`", event.chars().take(64).collect::<String>()).into(),
+        None => "the message".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::payload::Payload;
+
+    #[test]
+    fn a_shape_is_checked_by_pointers_and_types() {
+        let guard = Guard::from_json(
+            r#"{"receive":[{"types":{"/id":"integer","/name":"string?","/list":"array"}}]}"#,
+        )
+        .unwrap();
+        let wrong = |text: &str| guard.receive[0].misshapen(&Look::at(&Payload::text(text)));
+        assert_eq!(wrong(r#"{"id":1,"list":[]}"#), None);
+        assert_eq!(
+            wrong(r#"{"id":1.5,"list":[]}"#).unwrap(),
+            "`/id` is a number; it must be an integer"
+        );
+        assert_eq!(
+            wrong(r#"{"id":1}"#).unwrap(),
+            "`/list` is missing; it must be an array"
+        );
+        assert!(
+            wrong(r#"{"id":1,"list":[],"name":null}"#)
+                .unwrap()
+                .contains("`/name` is null")
+        );
+        assert!(wrong("no JSON").is_some());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (json, named) in [
+            (r#"{"send":[{"do":"drop"}]}"#, "`drop`"),
+            (r#"{"send":[{"types":{"/a":"date"}}]}"#, "`date`"),
+            (r#"{"send":[{"types":{"a":"string"}}]}"#, "`a`"),
+            (r#"{"receive":[{"rate":{"messages":0,"per":1}}]}"#, "`rate`"),
+        ] {
+            let why = Guard::from_json(json).unwrap_err();
+            assert!(why.contains(named), "{json}: {why}");
+        }
+    }
+}
