@@ -460,7 +460,14 @@ export interface SessionCounters {
   rtt?: { p50: number; p99: number; max: number };
   clients: number;
   /** Messages that filters kept from clients. */
-  filtered?: { dropped: number; conflated: number; sampled: number; held: number; projected: number; refused: number };
+  filtered?: {
+    dropped: number;
+    conflated: number;
+    sampled: number;
+    held: number;
+    projected: number;
+    refused: number;
+  };
 }
 export interface StatusAnswer {
   type: "status";

@@ -4,7 +4,19 @@ import { connect } from "./longwire.js";
 
 const KEEP = 40;
 const bridge = connect();
-const opening = bridge.open("agent", "http://127.0.0.1:8788", { protocol: "socket.io" }).then((session) => {
+// What this module may say, how often, and which shape it expects: everything else is refused with a clear error.
+const guard = {
+  send: [
+    { when: { event: "fight" }, rate: { messages: 5, per: 1000 } },
+    { when: { event: "ask" }, types: { "/0/text": "string" } },
+    { when: { event: ["join", "restart"] } },
+    { do: "deny" },
+  ],
+  receive: [{ when: { event: "combat" }, types: { "/0/round": "integer", "/0/hp": "object" } }],
+};
+
+const options = { protocol: "socket.io", guard };
+const opening = bridge.open("agent", "http://127.0.0.1:8788", options).then((session) => {
   session.onState(({ state, continuity }) => chrome.storage.local.set({ state: `${state} ${continuity ?? ""}` }));
   // Said on every connection: the server tells its state then, so a restart leaves nothing out of step.
   session.subscribe("world", { send: [{ event: "join", args: ["world"] }] });

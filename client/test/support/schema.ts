@@ -160,7 +160,14 @@ const counters = is<wire.SessionCounters>({
   rtt: { optional: is<{ p50: number; p99: number; max: number }>({ p50: count, p99: count, max: count }) },
   clients: count,
   filtered: {
-    optional: is<{ dropped: number; conflated: number; sampled: number; held: number; projected: number; refused: number }>({
+    optional: is<{
+      dropped: number;
+      conflated: number;
+      sampled: number;
+      held: number;
+      projected: number;
+      refused: number;
+    }>({
       dropped: count,
       conflated: count,
       sampled: count,
@@ -193,6 +200,7 @@ const send: Shape<wire.SendFields> = {
   confirm: { optional: pointers },
   ttl: { optional: count },
   volatile: { optional: flag },
+  lane: { optional: count },
   ifLost: { optional: word({ report: true, resend: true }) },
   receipt: { optional: flag },
 };
