@@ -21,6 +21,10 @@ const RESUME: usize = 1 << 20;
 /// Bytes waiting for a port above which it is dropped; the hub's windows keep far below this.
 const DROP: usize = 1 << 30;
 
+/// Bytes of frames outside every window (answers, word of subscriptions) waiting for a port above which it is dropped.
+/// Few bytes can ask for many, so not listening is not enough. Less in unit tests, which would take long to fill it.
+const DROP_ANSWERS: usize = if cfg!(test) { 12 << 20 } else { 64 << 20 };
+
 /// Every port that has come and not gone.
 #[derive(Debug, Default)]
 pub(super) struct Ports {
@@ -35,6 +39,8 @@ struct Port {
     packer: Packer,
     /// Cost of the frames in the packer.
     cost: usize,
+    /// Bytes in the packer of frames that cost nothing: no window holds them back.
+    answers: usize,
     writing: Option<Writing>,
     /// After what is packed the port ends.
     ending: bool,
@@ -48,6 +54,7 @@ struct Port {
 struct Writing {
     bytes: usize,
     cost: usize,
+    answers: usize,
 }
 
 impl Ports {
@@ -56,6 +63,7 @@ impl Ports {
         let port = Port {
             packer: Packer::default(),
             cost: 0,
+            answers: 0,
             writing: None,
             ending: false,
             is_ready: false,
@@ -80,8 +88,16 @@ impl Ports {
         let Some(port) = self.ports.get_mut(&id).filter(|port| !port.ending) else {
             return;
         };
+        if port.is_swamped() {
+            // It is dropped with the next flush; until then nothing more piles up.
+            return;
+        }
+        let before = port.packer.len();
         port.packer.add(frame, &mut self.scratch);
         port.cost += cost;
+        if cost == 0 {
+            port.answers += port.packer.len() - before;
+        }
         mark(id, port, &mut self.ready);
     }
 
@@ -126,13 +142,14 @@ impl Ports {
                 port.writing = Some(Writing {
                     bytes: buffer.len(),
                     cost: std::mem::take(&mut port.cost),
+                    answers: std::mem::take(&mut port.answers),
                 });
                 // The task holds nothing, so its one place is free; if it has ended, word that the port has gone
                 // is on its way.
                 let _ = port.writer.try_send(buffer);
             }
             port.listen();
-            if port.waiting() > DROP {
+            if port.is_swamped() {
                 swamped.push(id);
             }
         }
@@ -162,6 +179,12 @@ fn mark(id: PortId, port: &mut Port, ready: &mut Vec<PortId>) {
 impl Port {
     fn waiting(&self) -> usize {
         self.packer.len() + self.writing.map_or(0, |writing| writing.bytes)
+    }
+
+    /// Whether it holds far too much.
+    fn is_swamped(&self) -> bool {
+        let answers = self.answers + self.writing.map_or(0, |writing| writing.answers);
+        self.waiting() > DROP || answers > DROP_ANSWERS
     }
 
     /// Stops listening to a port that does not take its answers, or listens again.
@@ -240,6 +263,25 @@ mod tests {
             ports.flush();
         }
         assert_eq!(*mode.borrow(), Reading::On);
+    }
+
+    #[test]
+    fn a_port_swamped_by_answers_is_dropped_and_one_with_full_windows_is_not() {
+        let mut ports = Ports::default();
+        let (_buffers, _mode) = port(&mut ports);
+        let big = frame(&"x".repeat(1 << 20));
+        for _ in 0..14 {
+            ports.deliver(PORT, &big, 1 << 20);
+        }
+        assert!(ports.flush().is_empty());
+        for _ in 0..20 {
+            ports.deliver(PORT, &big, 0);
+        }
+        assert_eq!(ports.flush(), [PORT]);
+        assert!(
+            ports.ports[&PORT].packer.len() < DROP_ANSWERS + (2 << 20),
+            "and nothing piled up beyond the bound"
+        );
     }
 
     #[test]

@@ -37,6 +37,9 @@ const WAITING: usize = 1024;
 /// Wake-ups taken in one go.
 const AT_ONCE: usize = 256;
 
+/// Frames of one port after which their answers are handed over: a batch may hold many thousands.
+const HEARD_AT_ONCE: usize = 256;
+
 /// Clocks that part by more than this say that the machine slept.
 const SLEPT: Duration = Duration::from_secs(5);
 
@@ -292,7 +295,11 @@ impl Server {
                 self.tell(Input::Came(port, caller));
             }
             WakeUp::Heard(port, heard) => {
-                for heard in heard {
+                for (index, heard) in heard.into_iter().enumerate() {
+                    // What many frames ask for at once is not all held at once.
+                    if index > 0 && index.is_multiple_of(HEARD_AT_ONCE) {
+                        self.settle();
+                    }
                     self.hear(port, heard);
                 }
             }

@@ -149,6 +149,32 @@ fn a_port_that_never_reads_its_answers_is_not_listened_to() {
 }
 
 #[test]
+fn a_port_that_asks_for_far_more_than_it_takes_is_dropped() {
+    with_witness(|scratch| {
+        let (mut host, _stdout) = HostProcess::deaf(scratch);
+        host.send(&json!({"type": "hello", "protocol": 1}));
+        for number in 0..100 {
+            host.send(&json!({
+                "type": "open", "id": "o", "session": number.to_string(), "url": "ws://127.0.0.1:1/",
+                "options": {"reconnect": false, "proxy": "none"},
+            }));
+        }
+        // Three megabytes ask for a gigabyte.
+        let asks = vec![json!({"type": "status", "id": "q"}); 60_000];
+        host.send(&json!({"type": "batch", "frames": asks}));
+        eventually(SOON * 3, "it is dropped", || {
+            scratch
+                .log()
+                .contains("takes nothing of what waits for it")
+                .then_some(())
+        });
+        let most = kilobytes(scratch.broker(), "VmHWM");
+        assert!(most < 500_000, "the broker grew to {most} kB");
+        host.kill();
+    });
+}
+
+#[test]
 fn a_torn_connection_in_the_middle_of_a_large_frame_leaves_nothing_behind() {
     with_witness(|scratch| {
         for _ in 0..10 {

@@ -42,6 +42,29 @@ fn a_paused_log_makes_the_server_wait_instead() {
 }
 
 #[test]
+fn what_comes_last_can_be_what_is_dropped() {
+    let scratch = Scratch::new();
+    let server = NumberServer::start();
+    let options = json!({
+        "queue": {"messages": 200, "overflow": "drop-newest"}, "window": {"messages": 50, "bytes": 1_000_000},
+    });
+    let mut observer = Observer::new(&server.url, options);
+    let mut host = observer.attach(&scratch);
+    server.say_up_to(5000, 10);
+    host.expect("stalled");
+    eventually(SOON, "the server is read all the same", || {
+        (server.said() == 5000).then_some(())
+    });
+    observer.receive(&mut host, |seen| seen.newest >= 200);
+    // The gap stands where the loss was: behind what was kept, before what comes when there is room again.
+    server.say_up_to(5001, 10);
+    observer.receive(&mut host, |seen| seen.newest == 5001);
+    assert_eq!(observer.told_missing, observer.gaps);
+    assert!(observer.gaps > 4000, "{}", observer.gaps);
+    assert_eq!(observer.reasons.iter().collect::<Vec<_>>(), ["overflow"]);
+}
+
+#[test]
 fn overflow_while_nobody_is_there_is_one_gap_with_an_exact_count() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
