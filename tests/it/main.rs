@@ -9,6 +9,8 @@ mod broker_instance;
 #[cfg(target_os = "linux")]
 mod cli;
 mod comeback;
+mod cost;
+mod counting;
 mod dialects;
 mod doctor;
 #[cfg(target_os = "linux")]
