@@ -4,14 +4,17 @@
 
 use std::time::Duration;
 
+/// The longest a server is obeyed. One that asks for more is mistaken, or not to be trusted.
+const MOST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long to stay away; `None` when the header makes no sense or its date cannot be placed.
 pub(crate) fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).min(MOST));
     }
     let until = seconds(value)?.saturating_sub(seconds(date?.trim())?);
-    Some(Duration::from_secs(until))
+    Some(Duration::from_secs(until).min(MOST))
 }
 
 /// Seconds since 1970 of an `IMF-fixdate`: `Sun, 06 Nov 1994 08:49:37 GMT`.

@@ -296,3 +296,40 @@ fn a_client_that_went_behind_its_own_acknowledgement_is_told_again_until_it_ackn
         (&json!(2), &json!(seq), &json!("acknowledged"))
     );
 }
+
+#[test]
+fn a_volatile_message_needs_no_room_where_nothing_can_be_sent() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({"outbox": {"messages": 1}}));
+    stage.link_ends(dial, LinkEnd::default());
+    stage.hears_types(PORT);
+    stage.says(PORT, json!({"type":"send","session":"s","id":"waits","text":"1"}));
+    stage.says(PORT, json!({"type":"send","session":"s","id":"full","text":"2"}));
+    stage.says(
+        PORT,
+        json!({"type":"send","session":"s","id":"now or never","text":"3","volatile":true}),
+    );
+    assert_eq!(stage.hears(PORT)["type"], "accepted");
+    assert_eq!(stage.hears(PORT)["code"], "outbox-full");
+    assert_eq!(stage.hears(PORT)["type"], "accepted");
+    assert_eq!(stage.hears(PORT)["outcome"], "dropped");
+}
+
+#[test]
+fn a_server_that_asks_for_eternity_is_waited_for_and_harms_nobody() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({"reconnect": {"minDelay": u64::MAX, "maxDelay": u64::MAX}}));
+    stage.link_ends(
+        dial,
+        LinkEnd {
+            status: Some(503),
+            retry_after: Some(std::time::Duration::MAX),
+            ..LinkEnd::default()
+        },
+    );
+    let state = stage.hears(PORT);
+    assert_eq!(state["state"], "waiting");
+    assert!(state["retryIn"].as_u64().unwrap() < 1 << 53, "{state}");
+    stage.says(PORT, json!({"type":"ping","id":"p"}));
+    assert_eq!(stage.hears(PORT)["type"], "pong");
+}

@@ -264,7 +264,11 @@ impl Session {
         };
         // Set before anything is delivered: the log may fill up and hang up.
         self.dialect = Dialect::Poll {
-            due: Some(ctx.now.boot + pause.max(answer.retry_after.unwrap_or_default())),
+            due: Some(
+                ctx.now
+                    .boot
+                    .saturating_add(pause.max(answer.retry_after.unwrap_or_default())),
+            ),
         };
         if self.link.connection().is_none() {
             self.opened(ctx, dial, None, None);

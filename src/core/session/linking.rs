@@ -33,8 +33,13 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 const AUTHORIZE_WITHIN: u64 = 10_000;
 /// Between a loss and the next dial.
 const LEAST_DELAY: Duration = Duration::from_millis(1);
+/// Nobody waits longer, whatever options and servers say.
+const MOST_DELAY: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// Refusals of fresh credentials before the session gives up.
 const FRESH_REFUSALS: u32 = 2;
+
+/// A server that lets a link stand this long has accepted its credentials; one that opens and closes has not.
+const ACCEPTED_AFTER: Duration = Duration::from_secs(10);
 
 impl Session {
     /// Whether a link is up or sought.
@@ -255,9 +260,6 @@ impl Session {
         connection.ready_by = (!connection.ready).then(|| ctx.now.boot + READY_WITHIN);
         self.link = Link::Up(connection);
         self.counters.opens += 1;
-        self.credentials.fresh = false;
-        self.credentials.refused_fresh = 0;
-        self.credentials.asked = 0;
         let mut change = StateChange::new(State::Open);
         change.dial = Some(self.counters.dials);
         change.attempt = Some(self.backoff.attempts());
@@ -300,6 +302,7 @@ impl Session {
     /// The link is gone, or never came to be.
     pub(super) fn lost(&mut self, ctx: &mut Context, end: LinkEnd) {
         let was_dialing = matches!(self.link, Link::Dialing(_));
+        self.credit_credentials(ctx);
         let was_stable = self.leave_link(ctx);
         if was_stable {
             self.backoff.reset();
@@ -368,9 +371,12 @@ impl Session {
         // What the server asks for is the least: everybody who was told the same must not come back together.
         let least = retry_after.unwrap_or_default().max(self.memory.retry);
         // A jitter of nothing at all would be a deadline that has passed.
-        let delay = (least + delay + spread).max(LEAST_DELAY);
+        let delay = least
+            .saturating_add(delay)
+            .saturating_add(spread)
+            .clamp(LEAST_DELAY, MOST_DELAY);
         change.attempt = Some(self.backoff.attempts());
-        change.retry_in = Some(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        change.retry_in = u64::try_from(delay.as_millis()).ok();
         self.link = Link::Waiting(ctx.now.boot + delay);
     }
 
@@ -431,6 +437,19 @@ impl Session {
             self.need_credentials(ctx, "refused", status);
         }
         self.settle_lost(ctx, taken);
+    }
+
+    /// A link that stood for a while shows that its credentials were good: what is refused next has expired.
+    fn credit_credentials(&mut self, ctx: &Context) {
+        if self
+            .link
+            .connection()
+            .is_some_and(|connection| ctx.now.boot.saturating_sub(connection.opened) >= ACCEPTED_AFTER)
+        {
+            self.credentials.fresh = false;
+            self.credentials.refused_fresh = 0;
+            self.credentials.asked = 0;
+        }
     }
 
     /// No dialling until somebody brings credentials.
@@ -515,6 +534,7 @@ impl Session {
         self.credentials.headers = headers.or_else(|| self.credentials.headers.take());
         self.credentials.subprotocols = subprotocols.or_else(|| self.credentials.subprotocols.take());
         self.credentials.auth = auth.or_else(|| self.credentials.auth.take());
+        self.credit_credentials(ctx);
         self.credentials.given = true;
         self.credentials.fresh = true;
         self.reconnect(ctx);
@@ -532,10 +552,14 @@ impl Session {
         let Some(url) = url.map(|url| policy::parse_url(url, rule)).transpose()? else {
             return Ok(None);
         };
-        if self.url.as_ref().is_some_and(|known| known.host() != url.host()) {
+        if self
+            .url
+            .as_ref()
+            .is_some_and(|known| known.origin() != url.origin())
+        {
             return Err(error(
                 Code::BadUrl,
-                "field `url`: credentials may not lead to another host",
+                "field `url`: credentials may not lead to another scheme, host or port",
             ));
         }
         Ok(Some(url))
@@ -564,8 +588,12 @@ impl Session {
                 ..options
             };
         }
-        if had_no_url || (before != self.dial_key() && !matches!(self.link, Link::Paused)) {
+        let is_another = had_no_url || before != self.dial_key();
+        if is_another {
+            // They were for what was dialled before.
             self.credentials = super::Credentials::default();
+        }
+        if had_no_url || (is_another && !matches!(self.link, Link::Paused)) {
             self.reconnect(ctx);
         } else if let (Some(connection), Some(settings)) = (self.link.up(), self.options.heartbeat.clone()) {
             connection.heartbeat = Some(Heartbeat::new(&settings, ctx.now.boot));

@@ -113,6 +113,8 @@ impl Session {
             );
         }
         let flowing = self.link.connection().is_some_and(|connection| connection.ready);
+        // It is not going to wait, so it needs no room.
+        let is_dropped = volatile && !flowing;
         let refusal = if let Some(why) = self.cannot_carry(&payload) {
             Some(why)
         } else if let Err(why) = self
@@ -133,12 +135,12 @@ impl Session {
                     self.options.max_message
                 ),
             ))
-        } else if !self.outbox.has_room(&self.options.outbox, payload.len(), flowing) {
+        } else if !is_dropped && !self.outbox.has_room(&self.options.outbox, payload.len(), flowing) {
             Some(error(
                 Code::OutboxFull,
                 "the outbox is full; send again when outcomes have come",
             ))
-        } else if !flowing && self.holds() + payload.len() > self.share(ctx) {
+        } else if !is_dropped && !flowing && self.holds() + payload.len() > self.share(ctx) {
             let why = "all sessions of this extension together hold as much as the settings allow";
             Some(error(Code::OutboxFull, why))
         } else if id.is_some() && self.log.others() > UNHEARD {
@@ -171,7 +173,7 @@ impl Session {
         if let Some(wanted) = wanted {
             self.requests.wait(serial, wanted);
         }
-        if volatile && !flowing {
+        if is_dropped {
             let dropped = self.outbox.drop_volatile(ctx.now.awake, serial);
             self.settle_all(ctx, dropped);
         } else {

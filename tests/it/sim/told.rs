@@ -314,7 +314,8 @@ impl World {
                 "message {token} is accepted twice"
             );
             sent.accepted = true;
-            if !connected {
+            // What is volatile does not wait, and so needs no room.
+            if !connected && !sent.volatile {
                 self.crowded = Some((slot, most));
             }
         }

@@ -105,7 +105,8 @@ fn credentials_that_were_good_once_expire_and_are_refreshed() {
     let (mut live, _) = stage.dial();
     stage.link_opens(live);
     for n in 2..10 {
-        // Each of them worked: there is no reason to give up.
+        // Each of them worked for a while: there is no reason to give up.
+        stage.pass(Duration::from_secs(10));
         stage.link_ends(live, closed(4401));
         let asked = stage.hears("auth-needed");
         assert_eq!(asked["attempt"], 1, "asked anew");
@@ -115,6 +116,42 @@ fn credentials_that_were_good_once_expire_and_are_refreshed() {
         stage.link_opens(dial);
         live = dial;
     }
+}
+
+#[test]
+fn a_server_that_opens_and_then_refuses_is_given_up_like_any_other() {
+    let (mut stage, asked) = asking();
+    authorize(&mut stage, &asked, "t1");
+    let (dial, _) = stage.dial();
+    stage.link_opens(dial);
+    stage.link_ends(dial, closed(4401));
+    let asked = stage.hears("auth-needed");
+    authorize(&mut stage, &asked, "t2");
+    let (dial, _) = stage.dial();
+    stage.link_opens(dial);
+    stage.link_ends(dial, closed(4401));
+    stage.hears_state("failed");
+    stage.pass(HOUR);
+    assert!(stage.dials.is_empty());
+}
+
+#[test]
+fn credentials_are_not_taken_to_another_server() {
+    let (mut stage, asked) = asking();
+    authorize(&mut stage, &asked, "t1");
+    let (dial, _) = stage.dial();
+    stage.link_opens(dial);
+    // Nobody is there any more; after the linger the session rests.
+    stage.says(json!({"type": "detach", "session": "s", "id": "d"}));
+    stage.pass(HOUR);
+    stage.dials.clear();
+    stage.opens(
+        "s",
+        "wss://two.example/",
+        json!({"auth": "provider", "heartbeat": false}),
+    );
+    stage.hears("auth-needed");
+    assert!(stage.dials.is_empty(), "the old credentials were used");
 }
 
 #[test]
