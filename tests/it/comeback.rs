@@ -206,3 +206,17 @@ fn a_volatile_message_is_dropped_by_the_next_broker() {
     let (_, told) = before.reborn(None, "machine");
     assert_eq!(find(&told, "outcome")["outcome"], "dropped");
 }
+
+#[test]
+fn a_clean_end_is_used_up_before_anything_else_happens() {
+    let mut before = Before::opened();
+    before.stage.give(Input::Leave { reason: "stop" });
+    before.listen();
+    let (stage, _) = before.reborn(None, "machine");
+    let first = stage.asked.iter().find_map(|output| match output {
+        Output::Journal(_, Entry::Append { sync, .. }) => Some(*sync),
+        _ => None,
+    });
+    // Otherwise a power cut leaves a journal that claims to be complete, and numbers are given twice.
+    assert_eq!(first, Some(true), "{:?}", stage.asked);
+}
