@@ -59,13 +59,22 @@ python_packages() {
   touch "$1/complete"
 }
 
-# test_servers: other people's software that the integration tests talk to: npm `ws`, Python `websockets`, and proxies.
-# The tests look in the same places, and skip loudly what is missing there (under CI they fail).
+# go_packages: Go, and gorilla/websocket as Debian has it, which builds without a network.
+go_packages() {
+  debian go golang-go
+  [ -d /usr/share/gocode/src/github.com/gorilla/websocket ] ||
+    debian "no gorilla/websocket" golang-github-gorilla-websocket-dev
+}
+
+# test_servers: other people's software that the integration tests talk to: npm `ws` and `socket.io`, Python `websockets`,
+# gorilla/websocket, and proxies. The tests look in the same places, and skip loudly what is missing there (under CI they
+# fail, but for Go: what it shows is shown on npm `ws` too).
 test_servers() {
   node_packages tests/fixtures/servers
   python_packages "${CARGO_TARGET_DIR:-target}/tmp/websockets-venv" tests/fixtures/servers/requirements.txt
   debian tinyproxy tinyproxy
   debian microsocks microsocks
+  (go_packages) || echo "Go cannot be installed here: the tests with gorilla/websocket are skipped"
 }
 
 # section TITLE COMMAND...: a heading, the command's output and its time. A failure is kept for `summary`; the rest goes on.

@@ -1,10 +1,10 @@
-//! A server on Node in a process of its own, told what to do by lines on its stdin.
+//! A server on Node, or in Go, in a process of its own, told what to do by lines on its stdin.
 //!
 //! Where Node or its packages cannot be had, tests are skipped on a developer's machine and fail under CI.
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
@@ -38,12 +38,26 @@ impl Server {
         if !installed(&folder) {
             return None;
         }
-        let mut child = Command::new("node")
+        let mut command = Command::new("node");
+        command
             .args([script, options])
             .current_dir(&folder)
             .env("NODE_PATH", folder.join("node_modules"))
+            .envs(variables.iter().copied());
+        Some(Self::spawn(command))
+    }
+
+    /// The server of an example that is written in Go with Debian's packages; `None`: the test is to be skipped.
+    pub(crate) fn go(name: &str, variables: &[(&str, &str)]) -> Option<Self> {
+        let mut command = Command::new(built(name)?);
+        command.arg("0").envs(variables.iter().copied());
+        Some(Self::spawn(command))
+    }
+
+    /// A program that tells its port on the first line of stdout.
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .env("END_WITH_STDIN", "1")
-            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -59,13 +73,13 @@ impl Server {
             }
         });
         let port = lines.recv_timeout(SOON).expect("the server tells its port");
-        Some(Self {
+        Self {
             port: u16::try_from(port.as_u64().expect("a port")).unwrap(),
             stdin: child.stdin.take().unwrap(),
             child,
             lines,
             passed: VecDeque::new(),
-        })
+        }
     }
 
     /// Gives a command and waits until it is done.
@@ -111,6 +125,41 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Builds the Go server of an example, without a network; `None` where Go or gorilla/websocket is not installed.
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen in its output")]
+fn built(name: &str) -> Option<PathBuf> {
+    const PACKAGES: &str = "/usr/share/gocode";
+    if Command::new("go").arg("version").output().is_err()
+        || !Path::new(PACKAGES)
+            .join("src/github.com/gorilla/websocket")
+            .is_dir()
+    {
+        eprintln!("SKIPPED: needs the Debian packages golang-go and golang-github-gorilla-websocket-dev");
+        return None;
+    }
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let lock = std::fs::File::create(target.join("go.lock")).unwrap();
+    lock.lock().unwrap();
+    let program = target.join(format!("go-{name}"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}/server.go"));
+    let output = Command::new("go")
+        .args(["build", "-o"])
+        .args([&program, &source])
+        .env("GO111MODULE", "off")
+        .env("GOPATH", PACKAGES)
+        .env("GOCACHE", target.join("go-cache"))
+        .env("CGO_ENABLED", "0")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{} cannot be built: {told}",
+        source.display()
+    );
+    Some(program)
 }
 
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen in its output")]

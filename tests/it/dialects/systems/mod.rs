@@ -1,0 +1,94 @@
+//! The systems that Longwire was made for, each against the server of its example: real server software, a real host
+//! and broker, and the frames that the example's worker sends.
+
+mod agent;
+mod canvas;
+mod frappe;
+mod gateway;
+mod image_bridge;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+use crate::support::server::Server;
+
+/// An extension with its broker, and the server of an example.
+struct System {
+    host: HostProcess,
+    server: Server,
+    scratch: Scratch,
+}
+
+impl System {
+    fn of(example: &str, variables: &[(&str, &str)]) -> Option<Self> {
+        Self::with_settings(example, variables, "")
+    }
+
+    fn with_settings(example: &str, variables: &[(&str, &str)], settings: &str) -> Option<Self> {
+        Some(Self::on(Server::example(example, variables)?, settings))
+    }
+
+    fn on(server: Server, settings: &str) -> Self {
+        let scratch = Scratch::new();
+        std::fs::create_dir_all(scratch.home().join("config")).unwrap();
+        std::fs::write(scratch.home().join("config/settings.toml"), settings).unwrap();
+        let mut host = HostProcess::chromium(&scratch);
+        host.hello();
+        Self {
+            host,
+            server,
+            scratch,
+        }
+    }
+
+    fn says(&mut self, frame: Value) {
+        self.host.send(&frame);
+    }
+
+    fn opens(&mut self, session: &str, url: String, options: Value) -> Value {
+        self.says(json!({"type":"open","id":session,"session":session,"url":url,"options":options}));
+        let opened = self.host.find("opened or error", |frame| {
+            (frame["type"] == "opened" || frame["type"] == "error") && frame["id"] == session
+        });
+        assert_eq!(opened["type"], "opened", "{opened}");
+        opened
+    }
+
+    fn state(&mut self, state: &str) -> Value {
+        self.host
+            .find(state, |frame| frame["type"] == "state" && frame["state"] == state)
+    }
+
+    fn event(&mut self, event: &str) -> Value {
+        self.host.find(event, |frame| {
+            frame["type"] == "message" && frame["event"] == event
+        })
+    }
+
+    /// The next message whose JSON has this type.
+    fn told(&mut self, kind: &str) -> Value {
+        self.host.find(kind, |frame| {
+            frame["type"] == "message" && frame["json"]["type"] == kind
+        })["json"]
+            .clone()
+    }
+
+    /// What the server answers to a GET, as it would to a page.
+    fn got(&self, path: &str) -> Value {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.server.port)).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    }
+
+    fn status(&mut self) -> Value {
+        self.says(json!({"type":"status","id":"status"}));
+        self.host.expect("status")
+    }
+}
