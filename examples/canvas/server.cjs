@@ -1,26 +1,36 @@
-// Notifications of an AI canvas: large payloads, compression, a ping that ends silent connections, batches.
+// Notifications of an AI canvas: a session's tasks as they go, large payloads, compression, a ping that ends silent
+// connections, batches.
 //   node server.cjs [port]
 const http = require("node:http");
+const { randomUUID } = require("node:crypto");
 const { WebSocketServer } = require("ws");
 
 const PING = Number(process.env.PING ?? 30_000);
-const started = Date.now();
-const totals = { connections: 0, messagesSent: 0, messagesReceived: 0 };
+const BATCH = 100;
+let totalConnections = 0;
 
 const server = http.createServer((request, response) => {
   if (request.url !== "/api/ws/stats") return response.writeHead(404).end();
-  const bySession = [...sockets.clients].map(({ sessionId, topics }) => ({ sessionId, subscriptions: [...topics] }));
+  const clients = [...sockets.clients].map(({ id, userId, sessionId, isAlive, readyState }) => {
+    return { id, userId, sessionId, isAlive, state: readyState };
+  });
+  const activeConnections = clients.filter(({ state }) => state === 1).length;
   response.writeHead(200, { "content-type": "application/json" });
-  response.end(JSON.stringify({ active: sockets.clients.size, uptime: Date.now() - started, ...totals, bySession }));
+  response.end(JSON.stringify({ totalConnections, activeConnections, clients }));
 });
 
 const sockets = new WebSocketServer({
   server,
   path: "/ws",
+  clientTracking: true,
   maxPayload: 100 * 1024 * 1024,
   perMessageDeflate: {
     zlibDeflateOptions: { chunkSize: 1024, memLevel: 7, level: 3 },
     zlibInflateOptions: { chunkSize: 10 * 1024 },
+    clientNoContextTakeover: true,
+    serverNoContextTakeover: true,
+    serverMaxWindowBits: 10,
+    concurrencyLimit: 10,
     threshold: 1024,
   },
 });
@@ -30,65 +40,84 @@ const isToken = (token) => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token ?? "");
 
 sockets.on("connection", (socket, request) => {
   const query = new URL(request.url, "http://localhost").searchParams;
-  Object.assign(socket, { alive: true, topics: new Set(), waiting: [], sessionId: query.get("sessionId") });
-  if (!query.get("userId") || !isToken(query.get("token"))) return socket.close(1008, "Unauthorized");
-  totals.connections++;
-  const say = (message) => {
-    totals.messagesSent++;
-    socket.send(JSON.stringify(message));
-  };
-  say({ type: "connection", userId: query.get("userId"), sessionId: socket.sessionId, timestamp: Date.now() });
-  socket.on("pong", () => (socket.alive = true));
+  if (!isToken(query.get("token"))) return socket.close(1008, "Unauthorized");
+  totalConnections++;
+  Object.assign(socket, {
+    id: `client_${randomUUID()}`,
+    userId: query.get("userId"),
+    sessionId: query.get("sessionId"),
+    isAlive: true,
+    waiting: [],
+  });
+  const say = (message) => socket.send(JSON.stringify({ ...message, timestamp: new Date().toISOString() }));
+  say({ type: "connection", status: "connected", clientId: socket.id });
+  socket.on("pong", () => {
+    socket.isAlive = true;
+    told({ pong: socket.id });
+  });
+  socket.on("error", () => {});
   socket.on("message", (data) => {
-    totals.messagesReceived++;
     const message = JSON.parse(data);
     switch (message.type) {
       case "ping":
-        return say({ type: "pong", timestamp: Date.now() });
+        told({ ping: socket.id });
+        return say({ type: "pong" });
       case "subscribe":
-        socket.topics.add(message.topic);
-        return say({ type: "subscribed", topic: message.topic });
+        socket.sessionId = message.sessionId;
+        return say({ type: "subscribed", sessionId: message.sessionId });
       case "unsubscribe":
-        socket.topics.delete(message.topic);
-        return say({ type: "unsubscribed", topic: message.topic });
-      case "draw":
-        return draw(message);
+        socket.sessionId = null;
+        return say({ type: "unsubscribed" });
+      case "generate":
+        return generate(message);
+      // A whole canvas, up and down.
+      case "snapshot":
+        return say({ type: "snapshot", received: data.length, image: "x".repeat(message.bytes ?? 0) });
       case "vanish":
         return socket.terminate();
     }
   });
 });
 
-// Events of one topic, in batches every 100 ms.
-function draw({ topic, steps = 5, size = 0 }) {
-  const about = { topic, jobId: `job-${Date.now()}` };
-  notify(topic, { type: "ai_start", ...about });
-  if (steps < 0) return notify(topic, { type: "ai_error", ...about, error: "there is nothing to draw" });
-  for (let step = 1; step <= steps; step++) {
-    notify(topic, { type: "ai_progress", ...about, step, of: steps, pixels: "x".repeat(size) });
+// A task of a session. The original is asked for it by POST; what comes of it is the same.
+function generate({ sessionId, prompt = "", chunks = 5, chunk = 50 }) {
+  notify(sessionId, { type: "ai_start", task: { prompt, mode: "generate" } });
+  if (chunks < 0) {
+    return notify(sessionId, { type: "ai_error", error: { message: "rate limit exceeded", type: "rate_limit_error" } });
   }
-  notify(topic, { type: "ai_complete", ...about });
+  for (let n = 1; n <= chunks; n++) {
+    const progress = { chunksReceived: n, contentLength: n * chunk };
+    notify(sessionId, { type: "ai_progress", progress, text: "x".repeat(chunk) });
+  }
+  notify(sessionId, { type: "ai_complete", result: { mode: "generate", contentLength: chunks * chunk, chunks } });
 }
 
-function notify(topic, event) {
-  for (const socket of sockets.clients) if (socket.topics.has(topic)) socket.waiting.push(event);
+function notify(sessionId, event) {
+  const whole = { ...event, sessionId, timestamp: new Date().toISOString() };
+  for (const socket of sockets.clients) if (socket.sessionId === sessionId) socket.waiting?.push(whole);
 }
 
 setInterval(() => {
   for (const socket of sockets.clients) {
-    if (socket.waiting.length === 0) continue;
-    totals.messagesSent++;
-    socket.send(JSON.stringify({ type: "batch", events: socket.waiting.splice(0) }));
+    if (!socket.waiting?.length) continue;
+    socket.send(JSON.stringify({ type: "batch_update", messages: socket.waiting.splice(0) }));
   }
-}, 100);
+}, BATCH);
 
 setInterval(() => {
   for (const socket of sockets.clients) {
-    if (!socket.alive) socket.terminate();
-    socket.alive = false;
+    if (socket.isAlive === false) {
+      told({ terminated: socket.id });
+      socket.terminate();
+      continue;
+    }
+    socket.isAlive = false;
     socket.ping();
   }
 }, PING);
+
+// For tests.
+const told = (line) => process.env.END_WITH_STDIN && console.log(JSON.stringify(line));
 
 server.listen(Number(process.argv[2] ?? 8789), "127.0.0.1", () => console.log(server.address().port));
 if (process.env.END_WITH_STDIN) process.stdin.resume().on("end", () => process.exit());

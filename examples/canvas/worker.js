@@ -20,16 +20,16 @@ const opening = bridge
       return { url: `ws://127.0.0.1:8789/ws?userId=u1&sessionId=s1&token=${token}` };
     });
     session.onState(({ state, code }) => chrome.storage.local.set({ state: `${state} ${code ?? ""}` }));
-    session.subscribe("drawing", {
-      send: [{ type: "subscribe", topic: "drawing" }],
-      undo: [{ type: "unsubscribe", topic: "drawing" }],
-      confirm: { "/type": "subscribed", "/topic": "drawing" },
+    session.subscribe("s1", {
+      send: [{ type: "subscribe", sessionId: "s1" }],
+      undo: [{ type: "unsubscribe" }],
+      confirm: { "/type": "subscribed", "/sessionId": "s1" },
       // Whoever sleeps is not woken for the greeting.
       filter: [{ when: { "/type": ["connection", "subscribed"] }, do: "drop" }],
     });
     session.on("message", async ({ json }) => {
-      for (const event of json.type === "batch" ? json.events : [json]) {
-        await note(`${event.type} ${event.step ?? ""}`);
+      for (const event of json.type === "batch_update" ? json.messages : [json]) {
+        await note(`${event.type} ${event.progress?.chunksReceived ?? ""}`);
       }
     });
     return session;
@@ -42,5 +42,5 @@ async function note(line) {
 }
 
 chrome.runtime.onMessage.addListener(async (request) => {
-  if (request.type === "go") await (await opening).send({ type: "draw", topic: "drawing" });
+  if (request.type === "go") await (await opening).send({ type: "generate", sessionId: "s1", prompt: "a cat" });
 });

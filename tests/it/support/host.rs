@@ -143,6 +143,11 @@ impl HostProcess {
         }
     }
 
+    /// What was received and not asked for yet.
+    pub(crate) fn passed(&self) -> impl Iterator<Item = &Value> {
+        self.passed.iter()
+    }
+
     /// Says hello; gives the welcome.
     pub(crate) fn hello(&mut self) -> Value {
         self.send(&json!({"type": "hello", "protocol": 1}));

@@ -1,16 +1,42 @@
-//! The AI canvas: a token in the query, subscriptions, batches, large and compressed messages.
+//! The AI canvas: a token in the query, subscriptions, batches, large and compressed messages, pings that must be answered.
 
-use serde_json::json;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
 
 use super::System;
+use crate::support::{SOON, eventually};
+
+/// Stands in the token, and in nothing else.
+const SECRET: &str = "c4n4ry";
+
+const SOCKET: &str = "/ws?userId=u1&sessionId=s1&token=a.c4n4ry.token";
+
+fn canvas(variables: &[(&str, &str)]) -> Option<System> {
+    System::of("canvas", variables)
+}
+
+fn kinds(batch: &Value) -> Vec<&str> {
+    let messages = batch["messages"].as_array().unwrap();
+    messages
+        .iter()
+        .map(|message| message["type"].as_str().unwrap())
+        .collect()
+}
+
+impl System {
+    fn canvas(&mut self, message: Value) {
+        self.says(json!({"type":"send","session":"canvas","json":message}));
+    }
+}
 
 #[test]
-fn greets_batches_and_refuses_without_a_token() {
-    let Some(mut system) = System::of("canvas", &[("PING", "300")]) else {
+fn greets_and_batches_whom_its_token_lets_in() {
+    let Some(mut system) = canvas(&[]) else {
         return;
     };
-    let url = |query: &str| system.server.ws(&format!("/ws{query}"));
-    let (bare, good) = (url(""), url("?userId=u1&sessionId=s1&token=a.secret.token"));
+    let (bare, good) = (system.server.ws("/ws"), system.server.ws(SOCKET));
     let options = json!({"format":"json","auth":"provider","closeCodes":{"1008":"auth"},"reconnect":{"minDelay":5},
         "ready":{"/type":"connection"},
         "heartbeat":{"interval":50,"timeout":10000,"message":{"json":{"type":"ping"}},"expect":{"/type":"pong"}}});
@@ -18,29 +44,22 @@ fn greets_batches_and_refuses_without_a_token() {
     let asked = system.host.expect("auth-needed");
     system.says(json!({"type":"authorize","session":"canvas","nonce":asked["nonce"],"url":bare}));
     let asked = system.host.expect("auth-needed");
-    assert_eq!(asked["why"], "refused");
+    assert_eq!(asked["why"], "refused", "1008 means that credentials are wanted");
     system.says(json!({"type":"authorize","session":"canvas","nonce":asked["nonce"],"url":good}));
-    assert_eq!(system.told("connection")["sessionId"], "s1");
-    system.says(
-        json!({"type":"subscribe","session":"canvas","id":"d","key":"drawing",
-        "send":[{"json":{"type":"subscribe","topic":"drawing"}}],
-        "undo":[{"json":{"type":"unsubscribe","topic":"drawing"}}],
-        "confirm":{"/type":"subscribed","/topic":"drawing"},
-        "filter":[{"when":{"/type":"subscribed"},"do":"drop"}]}),
-    );
+    let greeting = system.told("connection");
+    assert_eq!(greeting["status"], "connected");
+    system.says(json!({"type":"subscribe","session":"canvas","id":"d","key":"s1",
+        "send":[{"json":{"type":"subscribe","sessionId":"s1"}}],
+        "undo":[{"json":{"type":"unsubscribe"}}],
+        "confirm":{"/type":"subscribed","/sessionId":"s1"},
+        "filter":[{"when":{"/type":"subscribed"},"do":"drop"}]}));
     system.host.find("active", |frame| {
         frame["type"] == "subscription" && frame["state"] == "active"
     });
-    system.says(json!({"type":"send","session":"canvas","json":{"type":"draw","topic":"drawing","steps":3,"size":2000}}));
-    let batch = system.told("batch");
-    let kinds: Vec<&str> = batch["events"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|event| event["type"].as_str().unwrap())
-        .collect();
+    system.canvas(json!({"type":"generate","sessionId":"s1","chunks":3,"chunk":2000}));
+    let batch = system.told("batch_update");
     assert_eq!(
-        kinds,
+        kinds(&batch),
         [
             "ai_start",
             "ai_progress",
@@ -49,24 +68,152 @@ fn greets_batches_and_refuses_without_a_token() {
             "ai_complete"
         ]
     );
-    system
-        .says(json!({"type":"send","session":"canvas","json":{"type":"draw","topic":"drawing","steps":-1}}));
-    assert_eq!(system.told("batch")["events"][1]["type"], "ai_error");
-    // The application's own beats arrive; their answers are used up.
-    let statistics = system.server.url("/api/ws/stats");
-    let options = json!({"protocol":"poll","format":"json","poll":{"interval":20}});
-    system.opens("statistics", statistics, options);
-    let statistics = system.host.find("beats in the statistics", |frame| {
-        frame["session"] == "statistics" && frame["json"]["messagesReceived"].as_u64() > Some(8)
-    });
-    assert_eq!(statistics["json"]["active"], 1);
+    let progress = json!({"chunksReceived":2,"contentLength":4000});
+    assert_eq!(batch["messages"][2]["progress"], progress);
+    system.canvas(json!({"type":"generate","sessionId":"s1","chunks":-1}));
+    let failed = system.told("batch_update");
+    assert_eq!(kinds(&failed), ["ai_start", "ai_error"]);
+    assert_eq!(failed["messages"][1]["error"]["type"], "rate_limit_error");
+    // The statistics have the original's shape.
+    let client = json!({"id":greeting["clientId"],"userId":"u1","sessionId":"s1","isAlive":true,"state":1});
     assert_eq!(
-        statistics["json"]["bySession"][0]["subscriptions"],
-        json!(["drawing"])
+        system.got("/api/ws/stats"),
+        json!({"totalConnections":1,"activeConnections":1,"clients":[client]})
     );
-    system.says(json!({"type":"send","session":"canvas","json":{"type":"vanish"}}));
+    // The application's own beats arrive; their answers are used up.
+    for _ in 0..5 {
+        system
+            .server
+            .tells("a beat", |line| line["ping"] == greeting["clientId"]);
+    }
+    system.canvas(json!({"type":"vanish"}));
+    system.state("waiting");
+    assert_ne!(system.told("connection")["clientId"], greeting["clientId"]);
+    system.host.find("active again", |frame| {
+        frame["type"] == "subscription" && frame["state"] == "active"
+    });
+    system.says(json!({"type":"unsubscribe","session":"canvas","id":"u","key":"s1"}));
+    assert_eq!(system.told("unsubscribed")["type"], "unsubscribed");
+    assert_eq!(
+        system.got("/api/ws/stats")["clients"][0]["sessionId"],
+        Value::Null
+    );
+    let pong = system.host.passed().find(|frame| frame["json"]["type"] == "pong");
+    assert_eq!(pong, None, "what answers a beat wakes nobody");
+}
+
+#[test]
+fn shows_its_token_nowhere() {
+    let Some(mut system) = canvas(&[]) else {
+        return;
+    };
+    let url = system.server.ws(SOCKET);
+    system.opens("canvas", url, json!({"format":"json","reconnect":{"minDelay":5}}));
+    system.told("connection");
+    system.canvas(json!({"type":"vanish"}));
     system.state("waiting");
     system.told("connection");
+    // One that nobody answers, for an error with its URL.
+    let nobody = format!("ws://127.0.0.1:1{SOCKET}");
+    system.opens("nobody", nobody, json!({}));
+    system.host.find("refused", |frame| {
+        frame["session"] == "nobody" && frame["error"].is_object()
+    });
     let status = system.status().to_string();
-    assert!(!status.contains("secret") && !system.scratch.log().contains("secret"));
+    let mut shown = vec![("the status", status), ("the log", system.scratch.log())];
+    for arguments in [["status", "--json"], ["doctor", "--json"]] {
+        let output = system.scratch.command().args(arguments).output().unwrap();
+        shown.push((arguments[0], String::from_utf8_lossy(&output.stdout).into_owned()));
+    }
+    shown.extend(system.host.passed().map(|frame| ("a frame", frame.to_string())));
+    for (what, text) in shown {
+        assert!(!text.contains(SECRET), "{what} shows the token: {text}");
+    }
+}
+
+#[test]
+fn carries_what_is_large_both_ways_and_says_what_is_too_large() {
+    let Some(mut system) = canvas(&[]) else {
+        return;
+    };
+    let url = system.server.ws(SOCKET);
+    let most = 128 << 20;
+    system.opens(
+        "canvas",
+        url,
+        json!({"format":"json","queue":{"bytes":most},"outbox":{"bytes":most},"window":{"bytes":most}}),
+    );
+    let extensions = system.state("open")["extensions"].clone();
+    let extensions = extensions.as_str().expect("compression").to_owned();
+    for wanted in [
+        "permessage-deflate",
+        "server_no_context_takeover",
+        "client_no_context_takeover",
+        "server_max_window_bits=10",
+    ] {
+        assert!(extensions.contains(wanted), "{extensions}");
+    }
+    // Down and up, near the 64 MiB that one message may have.
+    let large = 60_000_000;
+    system.canvas(json!({"type":"snapshot","bytes":large}));
+    let snapshot = system.told("snapshot");
+    assert_eq!(snapshot["image"].as_str().map(str::len), Some(large));
+    let image = "y".repeat(large);
+    system.canvas(json!({"type":"snapshot","image":image}));
+    assert!(system.told("snapshot")["received"].as_u64() > Some(60_000_000));
+    // Above it the loss is told in its place, the link says 1009, and the session goes on by another one.
+    system.canvas(json!({"type":"snapshot","bytes":70_000_000}));
+    let gap = system.host.expect("gap");
+    assert_eq!(
+        (&gap["reason"], &gap["count"], &gap["exact"]),
+        (&json!("too-large"), &json!(1), &json!(true))
+    );
+    let waiting = system.state("waiting");
+    assert_eq!(waiting["error"]["code"], "too-large", "{waiting}");
+    system.host.find("open again", |frame| {
+        frame["state"] == "open" && frame["dial"] == 2
+    });
+    system.canvas(json!({"type":"snapshot","bytes":1}));
+    assert_eq!(system.told("snapshot")["image"], "x");
+    // Asking for more than that is refused with the limit.
+    system.says(
+        json!({"type":"open","id":"more","session":"more","url":"ws://127.0.0.1:1",
+        "options":{"maxMessage":100 << 20}}),
+    );
+    let refused = system.host.find("refusal", |frame| frame["id"] == "more");
+    assert_eq!(refused["code"], "bad-option");
+    assert!(
+        refused["message"].as_str().unwrap().contains("67108864"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn ends_silent_connections_and_never_this_one() {
+    let Some(mut system) = canvas(&[("PING", "1000")]) else {
+        return;
+    };
+    let url = system.server.ws(SOCKET);
+    system.opens("canvas", url, json!({"format":"json","heartbeat":false}));
+    let id = system.told("connection")["clientId"].clone();
+    // Another client that never answers a ping.
+    let mut silent = TcpStream::connect(("127.0.0.1", system.server.port)).unwrap();
+    silent.set_read_timeout(Some(SOON)).unwrap();
+    write!(
+        silent,
+        "GET {SOCKET} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    .unwrap();
+    let mut heard = Vec::new();
+    silent.read_to_end(&mut heard).expect("the server ends it");
+    let terminated = system
+        .server
+        .tells("the end", |line| line["terminated"].is_string());
+    assert_ne!(terminated["terminated"], id);
+    system.server.tells("a pong", |line| line["pong"] == id);
+    eventually(SOON, "it is alone", || {
+        (system.got("/api/ws/stats")["activeConnections"] == 1).then_some(())
+    });
+    assert_eq!(system.status()["total"]["dials"], 1);
 }
