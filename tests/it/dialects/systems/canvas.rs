@@ -6,6 +6,8 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 
 use super::System;
+use crate::support::scratch::Scratch;
+use crate::support::server::Server;
 use crate::support::{SOON, eventually};
 
 /// Stands in the token, and in nothing else.
@@ -104,9 +106,10 @@ fn greets_and_batches_whom_its_token_lets_in() {
 
 #[test]
 fn shows_its_token_nowhere() {
-    let Some(mut system) = canvas(&[]) else {
+    let Some(server) = Server::example("canvas", &[]) else {
         return;
     };
+    let mut system = System::within(Scratch::new().with("LONGWIRE_LOG", "trace"), server, "");
     let url = system.server.ws(SOCKET);
     system.opens("canvas", url, json!({"format":"json","reconnect":{"minDelay":5}}));
     system.told("connection");

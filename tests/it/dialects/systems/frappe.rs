@@ -1,12 +1,29 @@
 //! Frappe realtime: the cookie, the Origin and the site decide who comes in.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::System;
 use crate::support::{SOON, eventually};
 
 /// Frappe compares the Origin with its own Host, and an extension may send no other Origin than its own unasked.
 const FRAPPE: &str = "[default]\nany-origin = true\n";
+
+fn told(system: &mut System, what: &str) -> Value {
+    system.server.tells(what, |line| line[what].is_string())[what].clone()
+}
+
+fn cookie(sid: &str) -> Value {
+    json!({"Cookie":format!("sid={sid}")})
+}
+
+/// The options of a session with the site, for an Origin and with these of Socket.IO's own.
+fn joining(origin: &str, socketio: Value) -> Value {
+    let mut options =
+        json!({"protocol":"socket.io","socketio":socketio,"cookies":"sid=abc","reconnect":{"minDelay":5}});
+    options["headers"] = json!({"Origin":origin});
+    options["socketio"]["namespaces"] = json!(["/site1.local"]);
+    options
+}
 
 #[test]
 fn is_joined_with_the_cookie_and_its_code_is_data() {
@@ -19,7 +36,6 @@ fn is_joined_with_the_cookie_and_its_code_is_data() {
     system.opens("frappe", site.clone(), options.clone());
     let asked = system.host.expect("auth-needed");
     assert_eq!(asked["why"], "first");
-    let cookie = |sid: &str| json!({"Cookie":format!("sid={sid}")});
     system.says(
         json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("expired")}),
     );
@@ -28,6 +44,9 @@ fn is_joined_with_the_cookie_and_its_code_is_data() {
     system
         .says(json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("abc")}));
     system.state("open");
+    // By polling first, then by a WebSocket.
+    assert_eq!(told(&mut system, "connected"), "polling");
+    assert_eq!(told(&mut system, "upgraded"), "websocket");
     // However often it is opened, there is one connection.
     for _ in 0..5 {
         let opened = system.opens("frappe", site.clone(), options.clone());
@@ -55,34 +74,156 @@ fn is_joined_with_the_cookie_and_its_code_is_data() {
         system.event("eval_js")["args"],
         json!(["globalThis.pwned = true"])
     );
-    // Where no socket gets through, the whitelisted method is polled with the same cookie.
-    let method = system.server.url("/api/method/ai.pending");
-    let poll = |sid: &str| {
-        json!({"protocol":"poll","cookies":format!("sid={sid}"),
-            "poll":{"interval":20,"items":"/message","cursor":{"item":"/idx","query":"after"}}})
-    };
-    system.opens("poll", method.clone(), poll("abc"));
-    let first = system.host.find("polled", |frame| {
-        frame["session"] == "poll" && frame["type"] == "message"
-    });
-    assert_eq!(first["json"]["event"], "ai_progress");
-    system.opens("denied", method, poll("Guest"));
-    let denied = system.host.find("denied", |frame| {
-        frame["session"] == "denied" && frame["state"] == "failed"
-    });
-    assert_eq!(denied["status"], 403);
 }
 
 #[test]
-fn is_not_let_in_from_a_foreign_page() {
-    let Some(mut system) = System::of("frappe", &[]) else {
+fn asks_for_another_cookie_when_the_session_has_ended() {
+    let Some(mut system) = System::with_settings("frappe", &[], FRAPPE) else {
         return;
     };
     let site = system.server.url("");
-    let options =
-        json!({"protocol":"socket.io","socketio":{"namespaces":["/site1.local"]},"cookies":"sid=abc"});
+    let mut options = joining(&site, json!({}));
+    options["auth"] = json!("provider");
     system.opens("frappe", site, options);
-    assert_eq!(system.state("failed")["reason"], "Invalid origin");
+    let asked = system.host.expect("auth-needed");
+    system.says(
+        json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("first")}),
+    );
+    system.state("open");
+    let sign_out = json!({"type":"send","session":"frappe","event":"sign_out","namespace":"/site1.local"});
+    system.says(sign_out);
+    let asked = system.host.expect("auth-needed");
+    assert_eq!(asked["why"], "refused");
+    system.host.find("the refusal", |frame| {
+        frame["state"] == "unauthorized" && frame["reason"] == "Unauthorized"
+    });
+    system.says(
+        json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("second")}),
+    );
+    let again = system
+        .host
+        .find("open again", |frame| frame["continuity"].is_string());
+    assert_eq!(again["state"], "open");
+}
+
+#[test]
+fn is_joined_by_the_transports_that_were_asked_for() {
+    let Some(mut system) = System::with_settings("frappe", &[], FRAPPE) else {
+        return;
+    };
+    let site = system.server.url("");
+    for transport in ["websocket", "polling"] {
+        let options = joining(&site, json!({"transports":[transport]}));
+        system.opens(transport, site.clone(), options);
+        system.state("open");
+        assert_eq!(told(&mut system, "connected"), transport);
+        let start = json!({"type":"send","session":transport,"event":"ai_start","args":[transport],
+            "namespace":"/site1.local"});
+        system.says(start);
+        let progress = system.host.find("progress", |frame| {
+            frame["session"] == transport && frame["event"] == "ai_progress"
+        });
+        assert_eq!(progress["args"][0]["task"], transport);
+    }
+}
+
+#[test]
+fn is_polled_with_the_same_cookie_where_no_socket_gets_through() {
+    let Some(mut system) = System::with_settings("frappe", &[("NO_SOCKET", "1")], FRAPPE) else {
+        return;
+    };
+    let (site, method) = (system.server.url(""), system.server.url("/api/method/ai.pending"));
+    let mut options = joining(&site, json!({}));
+    options["transports"] = json!(["socket.io", "poll"]);
+    options["urls"] = json!({"poll":method});
+    options["poll"] = json!({"interval":20,"items":"/message","cursor":{"item":"/idx","query":"after"}});
+    system.opens("frappe", site, options);
+    let open = system.state("open");
+    assert_eq!(open["transport"], "poll");
+    for event in [
+        "ai_progress",
+        "ai_progress",
+        "ai_progress",
+        "ai_progress",
+        "msgprint",
+        "eval_js",
+    ] {
+        assert_eq!(system.host.expect("message")["json"]["event"], event);
+    }
+    // Without a cookie that is good it is refused as the socket would be.
+    let guest = json!({"protocol":"poll","cookies":"sid=Guest"});
+    system.opens("guest", method.clone(), guest);
+    let denied = system.host.find("denied", |frame| {
+        frame["session"] == "guest" && frame["state"] == "failed"
+    });
+    assert_eq!(denied["status"], 403);
+    let provided = json!({"protocol":"poll","auth":"provider"});
+    system.opens("provided", method, provided);
+    let asked = system.host.expect("auth-needed");
+    let expired =
+        json!({"type":"authorize","session":"provided","nonce":asked["nonce"],"headers":cookie("expired")});
+    system.says(expired);
+    let asked = system.host.find("asked again", |frame| {
+        frame["type"] == "auth-needed" && frame["why"] == "refused"
+    });
+    assert_eq!(asked["status"], 403);
+}
+
+#[test]
+fn lets_nobody_in_from_a_foreign_page_or_to_another_site() {
+    let Some(mut system) = System::with_settings("frappe", &[], FRAPPE) else {
+        return;
+    };
+    let site = system.server.url("");
+    let own = format!("http://127.0.0.1:{}", system.server.port);
+    for (session, origin, namespace, sid, why) in [
+        ("unsaid", None, "/site1.local", "sid=abc", "Invalid origin"),
+        (
+            "foreign",
+            Some("http://evil.example"),
+            "/site1.local",
+            "sid=abc",
+            "Invalid origin",
+        ),
+        (
+            "other",
+            Some(own.as_str()),
+            "/site2.local",
+            "sid=abc",
+            "Invalid namespace",
+        ),
+        (
+            "nobody",
+            Some(own.as_str()),
+            "/site1.local",
+            "system_user=yes",
+            "No sid",
+        ),
+        (
+            "guest",
+            Some(own.as_str()),
+            "/site1.local",
+            "sid=Guest",
+            "Unauthorized",
+        ),
+    ] {
+        let mut options = json!({"protocol":"socket.io","socketio":{"namespaces":[namespace]},"cookies":sid});
+        if let Some(origin) = origin {
+            options["headers"] = json!({"Origin":origin});
+        }
+        system.opens(session, site.clone(), options);
+        let failed = system.host.find("refusal", |frame| {
+            frame["session"] == session && frame["state"] == "failed"
+        });
+        assert_eq!(failed["reason"], why, "{session}");
+    }
+}
+
+/// What a process holds besides memory.
+fn holds(process: u32, what: &str) -> usize {
+    std::fs::read_dir(format!("/proc/{process}/{what}"))
+        .unwrap()
+        .count()
 }
 
 #[test]
@@ -91,28 +232,40 @@ fn is_reconnected_a_thousand_times_without_a_leak() {
         return;
     };
     let site = system.server.url("");
-    let options = json!({"protocol":"socket.io","cookies":"sid=abc","headers":{"Origin":site},
-        "socketio":{"namespaces":["/site1.local"],"transports":["websocket"]}});
+    let options = joining(&site, json!({"transports":["websocket"]}));
     system.opens("frappe", site, options);
-    let opens = |system: &mut System, times: u32| {
+    let reconnects = |system: &mut System, times: u32| {
         for _ in 0..times {
-            system.state("open");
             system.says(json!({"type":"reconnect","session":"frappe"}));
+            let open = system.state("open");
+            system.says(json!({"type":"ack","session":"frappe","seq":open["seq"]}));
         }
-        system.state("open");
     };
-    opens(&mut system, 50);
+    system.state("open");
+    reconnects(&mut system, 100);
     let broker = system.scratch.broker();
-    let files = || std::fs::read_dir(format!("/proc/{broker}/fd")).unwrap().count();
-    let (rss, open_files) = (system.status()["rss"].as_u64().unwrap(), files());
-    system.says(json!({"type":"reconnect","session":"frappe"}));
-    opens(&mut system, 949);
+    let rss = system.status()["rss"].as_u64().unwrap();
+    let before = ["fd", "task"].map(|what| holds(broker, what));
+    reconnects(&mut system, 900);
     let now = system.status();
     assert_eq!(now["total"]["dials"], 1001);
+    assert_eq!(
+        (&now["total"]["outbox"], &now["total"]["queued"], &now["ports"]),
+        (&json!(0), &json!(0), &json!(1))
+    );
     // A connection that was left says goodbye for a moment.
     eventually(SOON, "old connections are gone", || {
-        (files() <= open_files + 2).then_some(())
+        let now = ["fd", "task"].map(|what| holds(broker, what));
+        (now[0] <= before[0] + 2 && now[1] <= before[1] + 2).then_some(())
     });
+    eventually(SOON, "the server has one connection", || {
+        system.says(
+            json!({"type":"request","session":"frappe","id":"n","event":"connections",
+            "namespace":"/site1.local","match":{"ack":true}}),
+        );
+        (system.host.expect("response")["args"] == json!([1])).then_some(())
+    });
+    // What 900 connections would leave behind at 9 KB each; an allocator keeps some megabytes as it likes.
     let grown = now["rss"].as_u64().unwrap().saturating_sub(rss);
-    assert!(grown < 8 << 20, "{grown} bytes more than after 50");
+    assert!(grown < 8 << 20, "{grown} bytes more than after 100");
 }

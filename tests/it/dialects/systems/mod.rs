@@ -33,7 +33,10 @@ impl System {
     }
 
     fn on(server: Server, settings: &str) -> Self {
-        let scratch = Scratch::new().with("LONGWIRE_LOG", "trace");
+        Self::within(Scratch::new(), server, settings)
+    }
+
+    fn within(scratch: Scratch, server: Server, settings: &str) -> Self {
         std::fs::create_dir_all(scratch.home().join("config")).unwrap();
         std::fs::write(scratch.home().join("config/settings.toml"), settings).unwrap();
         let mut host = HostProcess::chromium(&scratch);
