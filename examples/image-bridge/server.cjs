@@ -7,6 +7,18 @@ const { WebSocketServer } = require("ws");
 const events = [];
 const batches = new Map();
 const listeners = new Set();
+// Roads that are closed, as behind a proxy: "websocket", "sse".
+const down = new Set((process.env.DOWN ?? "").split(","));
+// Which roads were asked for, in order, and the most that were open at once.
+const roads = { asked: [], open: 0, most: 0 };
+
+function isOpen(road, connection) {
+  if (roads.asked.at(-1) !== road) roads.asked.push(road);
+  if (down.has(road)) return false;
+  roads.most = Math.max(roads.most, ++roads.open);
+  connection.on("close", () => roads.open--);
+  return true;
+}
 
 function tell(event) {
   const numbered = { n: events.length + 1, ...event };
@@ -30,16 +42,28 @@ function work(batch) {
   else setTimeout(work, 2, batch);
 }
 
-const server = http.createServer((request, response) => {
+// The same batch asked for twice is one batch: a request may be sent again after a loss.
+function begin({ batchId, panels }) {
+  if (batches.has(batchId)) return;
+  const batch = { id: batchId, panels, next: 1 };
+  batches.set(batch.id, batch);
+  setTimeout(work, 5, batch);
+}
+
+const server = http.createServer(async (request, response) => {
   const url = new URL(request.url, "http://localhost");
   if (url.pathname === "/tasks/pending") {
+    isOpen("poll", response);
     const after = Number(url.searchParams.get("after") ?? 0);
     const tasks = events.slice(after, after + 100).map(({ n, ...task }) => ({ id: n, ...task }));
     response.writeHead(200, { "content-type": "application/json" });
     return response.end(JSON.stringify({ tasks }));
   }
   if (url.pathname === "/events") {
+    if (!isOpen("sse", response)) return response.writeHead(503).end();
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+    // Open from now on, though there may be nothing to say yet.
+    response.flushHeaders();
     const write = (event) => response.write(`id: ${event.n}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
     events.slice(Number(request.headers["last-event-id"] ?? 0)).forEach(write);
     listeners.add(write);
@@ -49,10 +73,21 @@ const server = http.createServer((request, response) => {
     request.resume();
     return response.writeHead(201).end();
   }
+  // What a client without a socket says.
+  if (url.pathname === "/tasks" && request.method === "POST") {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    const message = JSON.parse(body);
+    if (message.type === "generate") begin(message);
+    return response.writeHead(202).end();
+  }
+  if (url.pathname === "/roads") return response.end(JSON.stringify(roads));
   response.writeHead(404).end();
 });
 
-new WebSocketServer({ server, perMessageDeflate: false }).on("connection", (socket) => {
+const verifyClient = ({ req }, answer) => answer(isOpen("websocket", req.socket), 503, "no sockets here");
+
+new WebSocketServer({ server, perMessageDeflate: false, verifyClient }).on("connection", (socket) => {
   const say = (message) => socket.send(JSON.stringify(message));
   const watched = new Set();
   const listener = (event) => watched.has(event.batchId) && say(event);
@@ -61,12 +96,7 @@ new WebSocketServer({ server, perMessageDeflate: false }).on("connection", (sock
   socket.on("message", (data) => {
     const message = JSON.parse(data);
     if (message.type === "generate") {
-      // The same batch asked for twice is one batch: a request may be sent again after a loss.
-      if (!batches.has(message.batchId)) {
-        const batch = { id: message.batchId, panels: message.panels, next: 1 };
-        batches.set(batch.id, batch);
-        setTimeout(work, 5, batch);
-      }
+      begin(message);
       say({ type: "accepted", id: message.id, batchId: message.batchId });
     }
     if (message.type === "watch") {
