@@ -208,6 +208,32 @@ fn a_volatile_message_is_dropped_by_the_next_broker() {
 }
 
 #[test]
+fn credentials_lead_nowhere_before_the_next_broker_knows_the_address() {
+    let before = Before::opened();
+    let mut stage = Stage::on("machine", 2);
+    stage
+        .hub
+        .restore(stage.now, before.journal, &before.kept, None)
+        .expect("a journal that can be used");
+    stage.comes(PORT, "main");
+    stage.says(PORT, json!({"type":"open","id":"o","session":"s"}));
+    stage.told.clear();
+    stage.says(
+        PORT,
+        json!({"type":"authorize","id":"a","session":"s","url":"wss://elsewhere.example/?ticket=1"}),
+    );
+    assert_eq!(stage.hears(PORT)["code"], "bad-url");
+    assert!(
+        !stage
+            .asked
+            .iter()
+            .any(|output| matches!(output, Output::Dial(..))),
+        "{:?}",
+        stage.asked
+    );
+}
+
+#[test]
 fn a_clean_end_is_used_up_before_anything_else_happens() {
     let mut before = Before::opened();
     before.stage.give(Input::Leave { reason: "stop" });

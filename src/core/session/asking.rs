@@ -22,6 +22,7 @@ use crate::core::link::Link;
 use crate::core::policy;
 
 use super::Session;
+use super::linking::MOST_OBEYED;
 
 /// How soon a server is asked again that answers a long poll with nothing.
 const BREATH: Duration = Duration::from_millis(500);
@@ -211,8 +212,7 @@ impl Session {
                     None
                 }
                 Told::Retry(milliseconds) => {
-                    // Nobody needs to believe a server that wants to be left alone for longer than a day.
-                    self.memory.retry = Duration::from_millis(milliseconds.min(86_400_000));
+                    self.memory.retry = Duration::from_millis(milliseconds);
                     None
                 }
                 Told::TooLarge => Some(Incoming::TooLarge { bytes: None }),
@@ -262,13 +262,10 @@ impl Session {
             (true, true) => BREATH,
             (true, false) => Duration::ZERO,
         };
+        let asked_for = answer.retry_after.unwrap_or_default().min(MOST_OBEYED);
         // Set before anything is delivered: the log may fill up and hang up.
         self.dialect = Dialect::Poll {
-            due: Some(
-                ctx.now
-                    .boot
-                    .saturating_add(pause.max(answer.retry_after.unwrap_or_default())),
-            ),
+            due: Some(ctx.now.boot.saturating_add(pause.max(asked_for))),
         };
         if self.link.connection().is_none() {
             self.opened(ctx, dial, None, None);

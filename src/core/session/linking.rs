@@ -33,6 +33,8 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 const AUTHORIZE_WITHIN: u64 = 10_000;
 /// Between a loss and the next dial.
 const LEAST_DELAY: Duration = Duration::from_millis(1);
+/// The longest a server is obeyed that asks to be left alone.
+pub(super) const MOST_OBEYED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Nobody waits longer, whatever options and servers say.
 const MOST_DELAY: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// Refusals of fresh credentials before the session gives up.
@@ -302,7 +304,6 @@ impl Session {
     /// The link is gone, or never came to be.
     pub(super) fn lost(&mut self, ctx: &mut Context, end: LinkEnd) {
         let was_dialing = matches!(self.link, Link::Dialing(_));
-        self.credit_credentials(ctx);
         let was_stable = self.leave_link(ctx);
         if was_stable {
             self.backoff.reset();
@@ -369,7 +370,10 @@ impl Session {
             Duration::ZERO
         };
         // What the server asks for is the least: everybody who was told the same must not come back together.
-        let least = retry_after.unwrap_or_default().max(self.memory.retry);
+        let least = retry_after
+            .unwrap_or_default()
+            .max(self.memory.retry)
+            .min(MOST_OBEYED);
         // A jitter of nothing at all would be a deadline that has passed.
         let delay = least
             .saturating_add(delay)
@@ -382,6 +386,7 @@ impl Session {
 
     /// Forgets the connection and all that lived on it; whether it had been stable.
     pub(super) fn leave_link(&mut self, ctx: &mut Context) -> bool {
+        self.credit_credentials(ctx);
         let stable_after = self
             .options
             .reconnect
@@ -519,8 +524,9 @@ impl Session {
         }
         ctx.ok(port, id);
         self.credentials.nonce = None;
+        // Before they change: how long this link stood speaks for those before.
+        self.pause_link(ctx, 1000);
         if let Some(why) = failed {
-            self.pause_link(ctx, 1000);
             self.link = Link::Failed;
             let mut change = StateChange::new(State::Failed);
             change.error = Some(error(
@@ -534,7 +540,6 @@ impl Session {
         self.credentials.headers = headers.or_else(|| self.credentials.headers.take());
         self.credentials.subprotocols = subprotocols.or_else(|| self.credentials.subprotocols.take());
         self.credentials.auth = auth.or_else(|| self.credentials.auth.take());
-        self.credit_credentials(ctx);
         self.credentials.given = true;
         self.credentials.fresh = true;
         self.reconnect(ctx);
@@ -555,11 +560,11 @@ impl Session {
         if self
             .url
             .as_ref()
-            .is_some_and(|known| known.origin() != url.origin())
+            .is_none_or(|known| known.origin() != url.origin())
         {
             return Err(error(
                 Code::BadUrl,
-                "field `url`: credentials may not lead to another scheme, host or port",
+                "field `url`: credentials may not lead to another scheme, host or port than the session's own URL",
             ));
         }
         Ok(Some(url))

@@ -1,7 +1,9 @@
 //! What the world writes down before the hub says anything: who holds what, which dial is over, what is acknowledged.
 
+use std::time::Duration;
+
 use longwire::core::io::{DialId, Input, LinkEvent, PortId};
-use longwire::wire::message::ClientFrame;
+use longwire::wire::message::{ClientFrame, Open};
 
 use super::clients::NEVER;
 use super::world::{Kind, World};
@@ -66,12 +68,32 @@ impl World {
             }
             Input::Link(dial, LinkEvent::Ended(_)) => self.over(*dial),
             Input::Link(dial, LinkEvent::Opened { .. }) => {
+                let boot = self.now.boot;
                 if let Some(dial) = self.dials.get_mut(&(self.life, *dial))
                     && !dial.over
+                    && !dial.open
                 {
                     dial.open = true;
+                    dial.opened_at = boot;
                 }
             }
+            Input::Frame(port, ClientFrame::Reconnect { .. }) => {
+                if let Some(slot) = self.cause.slot
+                    && self.held(*port).is_some()
+                    && let Some(session) = self.session(slot)
+                {
+                    session.reach.asks();
+                }
+            }
+            Input::Frame(_, ClientFrame::Open(open)) => self.asks_by_opening(open),
+            Input::Woke => {
+                for slot in &mut self.slots {
+                    if let Some(session) = slot.lives.last_mut() {
+                        session.reach.not_before = Duration::ZERO;
+                    }
+                }
+            }
+            Input::Rules(rules) => self.allowed = !rules.default.allow.is_empty(),
             Input::JournalLost { journal, .. } => {
                 for slot in &mut self.slots {
                     if let Some(session) = slot.lives.last_mut()
@@ -82,6 +104,20 @@ impl World {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Whether an `open` asks for a dial: not if the session waits for one, and nothing changes.
+    fn asks_by_opening(&mut self, open: &Open) {
+        let Some(slot) = self.cause.slot else { return };
+        let waits = self.status()[slot]
+            .as_ref()
+            .is_some_and(|report| report.state == Some("waiting"));
+        let address = self.cause.opening.as_ref().and_then(|opening| opening.address);
+        let Some(session) = self.session(slot) else { return };
+        let moves = address.is_some_and(|address| address != session.reach.address || !session.has_url);
+        if !waits || (session.obeys(open.conflict) && (moves || open.options.is_some())) {
+            session.reach.asked = true;
         }
     }
 

@@ -175,10 +175,29 @@ impl World {
         } else {
             None
         };
+        let options = if self.strict && is_new {
+            let options = options.unwrap_or_default();
+            Some(Options {
+                auth_provider: true,
+                ..options
+            })
+        } else {
+            options
+        };
+        let moves = is_new || self.dice.percent(10);
+        let address = if moves {
+            self.dice.below(2)
+        } else {
+            self.slots[slot].lives.last().unwrap().reach.address
+        };
+        let url = self
+            .dice
+            .percent(85)
+            .then(|| self.slots[slot].addresses[address].clone());
         let open = Open {
             id: "o".into(),
             session: self.slots[slot].name.clone(),
-            url: self.dice.percent(85).then(|| self.slots[slot].url.clone()),
+            url,
             options,
             ignored: Vec::new(),
             resume,
@@ -257,8 +276,9 @@ impl World {
         let asks = request.then(|| *dice.pick(&[Asks::Pointers, Asks::JsonRpc]));
         let confirms = !request && dice.percent(10);
         let padding = if dice.percent(10) { dice.below(400) } else { 0 };
+        let rude = dice.percent(10);
         let text = format!(
-            "{{\"t\":{token},\"id\":{token},\"pad\":\"{}\"}}",
+            "{{\"t\":{token},\"id\":{token},\"rude\":{rude},\"pad\":\"{}\"}}",
             "p".repeat(padding)
         );
         let sent = Sent {
@@ -268,6 +288,11 @@ impl World {
             has_id: request || dice.percent(85),
             resend: dice.percent(20),
             volatile: !request && dice.percent(10),
+            lane: if dice.percent(70) {
+                longwire::wire::message::USUAL_LANE
+            } else {
+                u8::try_from(dice.below(4)).unwrap()
+            },
             receipt: dice.percent(50),
             confirms,
             asks,
@@ -279,7 +304,10 @@ impl World {
                 }
             }),
             payload: Payload::text(text),
+            rude,
+            banned: false,
             given: self.elapsed,
+            waits: None,
             order: 0,
             accepted: false,
             transmitted: 0,
@@ -313,7 +341,7 @@ impl World {
             volatile: sent.volatile,
             resend: sent.resend,
             ack: false,
-            lane: longwire::wire::message::USUAL_LANE,
+            lane: sent.lane,
             receipt: sent.receipt,
         };
         let Some(asks) = sent.asks else {
@@ -334,9 +362,15 @@ impl World {
         self.handed = Some(token);
         self.order += 1;
         let order = self.order;
+        let slot = self.sent[token].slot;
+        let guarded = self.slots[slot]
+            .lives
+            .last()
+            .is_some_and(|session| !session.options.guard.send.is_empty());
         let sent = &mut self.sent[token];
         if !sent.accepted {
             sent.order = order;
+            sent.banned = sent.rude && guarded;
         }
         let frame = self.frame_of(token);
         self.give(Input::Frame(port, frame));
@@ -435,16 +469,30 @@ impl World {
 
     /// An answer to `auth-needed`, mostly a good one.
     fn authorize(&mut self, port: PortId, slot: usize, nonce: Option<String>) {
+        let number = self.credentials.len();
+        self.credentials.push(slot);
+        let known = self.slots[slot].lives.last();
+        let address = known.map_or(0, |session| session.reach.address);
+        let addresses = &self.slots[slot].addresses;
+        let url = match self.dice.below(10) {
+            0 => Some(format!("{}?ticket={number}", addresses[1 - address])),
+            1 => Some(format!(
+                "{}?ticket={number}",
+                addresses[address].replacen("ws", "wss", 1)
+            )),
+            2..=4 => Some(format!("{}?ticket={number}", addresses[address])),
+            _ => None,
+        };
         let frame = Authorize {
             session: Some(self.slots[slot].name.clone()),
-            id: None,
+            id: Some(format!("c{number}").into()),
             nonce: match self.dice.below(10) {
                 0 => Some("another".to_owned()),
                 1 | 2 => None,
                 _ => nonce,
             },
-            headers: Some(vec![("Authorization".to_owned(), "Bearer x".to_owned())]),
-            url: None,
+            headers: Some(vec![("Authorization".to_owned(), format!("Bearer {number}"))]),
+            url,
             subprotocols: None,
             auth: None,
             failed: self.dice.percent(10).then(|| "nobody is here".to_owned()),

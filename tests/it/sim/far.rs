@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use longwire::core::io::{DialId, Incoming, Input, LinkEnd, LinkEvent};
+use longwire::core::rules::Rules;
 use longwire::wire::code::Code;
 use longwire::wire::options::Overflow;
 use longwire::wire::payload::Payload;
@@ -44,25 +45,68 @@ impl World {
             taken: self.read_rest(dial, false) as u64,
             ..LinkEnd::default()
         };
-        let open = self.dials[&(self.life, dial)].open;
-        if open {
+        let (slot, open) = (
+            self.dials[&(self.life, dial)].slot,
+            self.dials[&(self.life, dial)].open,
+        );
+        // A server that lies closes before it has opened, and refuses with statuses and codes that nobody has defined.
+        if self.strict && self.dice.percent(70) {
+            if open {
+                end.code = Some(*self.dice.pick(&[4401, 4403]));
+            } else {
+                end.status = Some(*self.dice.pick(&[401, 403]));
+            }
+        } else if open || self.dice.percent(10) {
             match self.dice.below(4) {
                 0 => {}
                 1 => end.error = Some(ErrorInfo::new(Code::LinkLost, "reset")),
-                _ => {
-                    let codes = [1000, 1001, 1005, 1006, 1006, 1008, 1012, 1013, 4000, 4401, 3999];
-                    end.code = Some(*self.dice.pick(&codes));
-                }
+                _ => end.code = Some(self.some_code()),
             }
-        } else if self.dice.percent(60) {
-            end.status = Some(*self.dice.pick(&[401, 403, 404, 429, 500, 502, 503, 503]));
-            if self.dice.percent(30) {
-                end.retry_after = Some(Duration::from_millis(self.dice.between(0, 5000)));
-            }
+        } else if self.dice.percent(70) {
+            end.status = Some(if self.dice.percent(10) {
+                u16::try_from(self.dice.below(1000)).unwrap()
+            } else {
+                *self
+                    .dice
+                    .pick(&[200, 302, 400, 401, 401, 403, 404, 429, 500, 502, 503, 503])
+            });
         } else {
-            end.error = Some(ErrorInfo::new(Code::Refused, "nobody there"));
+            let code = *self
+                .dice
+                .pick(&[Code::Refused, Code::Refused, Code::Dns, Code::UrlDenied]);
+            end.error = Some(ErrorInfo::new(code, "nobody there"));
         }
-        self.give(Input::Link(dial, LinkEvent::Ended(end)));
+        if self.dice.percent(20) {
+            end.retry_after = Some(self.some_patience());
+        }
+        let allowed = self.verdict_of(dial, &end);
+        self.give(Input::Link(dial, LinkEvent::Ended(end.clone())));
+        if !self.dead {
+            self.has_become(slot, &end, allowed);
+        }
+    }
+
+    /// A close code of any range, defined or not.
+    fn some_code(&mut self) -> u16 {
+        match self.dice.below(8) {
+            0 => u16::try_from(self.dice.below(65_536)).unwrap(),
+            1 => u16::try_from(self.dice.between(999, 1016)).unwrap(),
+            2 => *self.dice.pick(&[4401, 4403]),
+            _ => *self
+                .dice
+                .pick(&[1000, 1001, 1005, 1006, 1006, 1008, 1012, 1013, 4000, 3999]),
+        }
+    }
+
+    /// What a server may ask for with `Retry-After`.
+    fn some_patience(&mut self) -> Duration {
+        match self.dice.below(6) {
+            0 => Duration::MAX,
+            1 => Duration::from_secs(u64::MAX),
+            2 => Duration::from_secs(self.dice.between(0, 1_000_000)),
+            3 => Duration::ZERO,
+            _ => Duration::from_millis(self.dice.between(0, 5000)),
+        }
     }
 
     /// A message that bears the next number; where it belongs is said once it was taken.
@@ -99,8 +143,15 @@ impl World {
         let slot = self.dials[&(self.life, dial)].slot;
         let mut batch = Vec::new();
         let mut numbers = Vec::new();
+        let guarded = self
+            .session(slot)
+            .is_some_and(|session| !session.options.guard.receive.is_empty());
         for _ in 0..count {
-            if !ready && self.dice.percent(2) {
+            if !ready && guarded && self.dice.percent(20) {
+                // It does not pass, and so bears no number of the session's.
+                let (_, payload) = self.emits(slot, |number| format!("{{\"g\":{number},\"rude\":true}}"));
+                batch.push(Incoming::Message(payload));
+            } else if !ready && self.dice.percent(2) {
                 batch.push(Incoming::TooLarge { bytes: None });
                 numbers.push(None);
             } else {
@@ -255,9 +306,24 @@ impl World {
         let dial = self.dials.get_mut(&(self.life, id)).unwrap();
         let (token, at) = dial.pings[which];
         dial.pings.drain(..=which);
+        if token == dial.last_proof {
+            dial.proven = at;
+        }
         self.server_reads(id, at);
         self.give(Input::Link(id, LinkEvent::Pong(token)));
         true
+    }
+
+    /// The settings change: nothing may be dialled for a while, or little may be kept.
+    pub(super) fn changes_rules(&mut self) {
+        let mut rules = Rules::default();
+        match self.dice.below(4) {
+            0 => rules.default.allow.clear(),
+            1 => rules.default.bytes = self.dice.below(3000),
+            2 => rules.pace.burst = 1,
+            _ => {}
+        }
+        self.give(Input::Rules(std::sync::Arc::new(rules)));
     }
 
     /// Words that must have no effect: from dials that are over or never were, of pings never sent.
@@ -271,7 +337,11 @@ impl World {
             .copied()
             .collect();
         let alive = self.dials_alive();
-        match self.dice.below(4) {
+        match self.dice.below(6) {
+            4 if !alive.is_empty() => {
+                let dial = *self.dice.pick(&alive);
+                self.lies_in_season(dial);
+            }
             0 if !alive.is_empty() => {
                 let dial = *self.dice.pick(&alive);
                 let newest = self.dials[&(self.life, dial)]
@@ -291,6 +361,24 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Words that a link cannot say now: a second opening, or anything before the first.
+    fn lies_in_season(&mut self, dial: DialId) {
+        if self.dials[&(self.life, dial)].open {
+            return self.accepts(dial);
+        }
+        let slot = self.dials[&(self.life, dial)].slot;
+        let event = match self.dice.below(4) {
+            0 => LinkEvent::Written(self.dice.below(10) as u64),
+            1 => LinkEvent::Pong(self.dice.between(1, 4)),
+            2 => LinkEvent::Alive,
+            _ => {
+                let (_, payload) = self.emits(slot, |number| format!("g{number}:early"));
+                LinkEvent::Messages(vec![Incoming::Message(payload)])
+            }
+        };
+        self.give(Input::Link(dial, event));
     }
 
     fn lies_as(&mut self, dial: DialId) {

@@ -6,7 +6,7 @@ use longwire::core::io::{Caller, Input};
 use longwire::core::journal::{Damage, JournalId};
 use longwire::wire::options::{Options, Queue};
 
-use super::model::{Account, Alive, Content, Seat, Session};
+use super::model::{Account, Alive, Content, Reach, Seat, Session};
 use super::steps::{Mood, Step};
 use super::world::{ADMIN, Cause, World, hub};
 
@@ -110,6 +110,10 @@ impl World {
         let life = self.life;
         self.tell(|| format!("--- life {life}, reboot: {reboot}, damaged: {damaged:?}"));
         self.dialled.clear();
+        self.paces.clear();
+        self.patience = None;
+        self.allowed = true;
+        self.given_at = self.now;
         self.ports.clear();
         for slot in 0..self.slots.len() {
             self.outlives(slot, damaged);
@@ -120,7 +124,12 @@ impl World {
         self.hub = hub(&mut self.dice, self.life, self.boot, self.now);
         self.cause = Cause::default();
         for (id, kept) in self.disk.recover() {
-            let damage = (damaged == Some(&id)).then_some(Damage::Corrupt);
+            let torn = self.dice.percent(30).then_some(Damage::Torn);
+            let damage = if damaged == Some(&id) {
+                Some(Damage::Corrupt)
+            } else {
+                torn
+            };
             if let Err(why) = self.hub.restore(self.now, id.clone(), &kept, damage) {
                 panic!("{id:?} cannot be restored: {why}");
             }
@@ -150,6 +159,7 @@ impl World {
             let options = opening.and_then(|opening| opening.options).unwrap_or_default();
             let mut session = Session::new(options, Some(id));
             session.alive = Alive::Perhaps;
+            session.reach.moves(0, self.credentials.len());
             self.slots[at].lives.push(session);
             for person in 0..self.people.len() {
                 let seat = self.seat(person, at);
@@ -162,9 +172,12 @@ impl World {
             self.doubt(at);
         }
         let disk = &self.disk;
+        let credentials = self.credentials.len();
         let Some(session) = self.slots[slot].lives.last_mut() else {
             return;
         };
+        session.reach = Reach::default();
+        session.reach.moves(0, credentials);
         session.dial = None;
         session.has_url = false;
         session.subscriptions.clear();

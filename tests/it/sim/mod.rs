@@ -6,6 +6,7 @@
 //! steps    which step comes next        world    hands the hub an input, drains it, judges all it says
 //! clients  what browsers do             told     what the hub tells a client
 //! far      what servers do, and lies    outputs  what the hub does to links and journals
+//! links    where dials lead and what ends mean
 //! lives    how brokers die              reader   what a client makes of what it has read
 //! rest     the end: nothing is owed     model    what is known for certain      disk  what survives
 //! ```
@@ -15,6 +16,8 @@ mod clients;
 mod dice;
 mod disk;
 mod far;
+mod found;
+mod links;
 mod lives;
 mod model;
 mod options;
@@ -47,7 +50,7 @@ fn from_environment(name: &str) -> Option<u64> {
 fn run(seed: u64, story: bool) -> u64 {
     let mut world = World::new(seed, story);
     let ended = catch_unwind(AssertUnwindSafe(|| {
-        let mood = Mood::new(&mut world.dice);
+        let mood = Mood::new(&mut world.dice, world.strict);
         for _ in 0..RUN {
             world.step(&mood);
         }

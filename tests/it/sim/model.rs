@@ -33,7 +33,8 @@ pub(super) struct Person {
 pub(super) struct Slot {
     pub(super) owner: usize,
     pub(super) name: Name,
-    pub(super) url: String,
+    /// Where it may lead: the session's address is one of these, and changes.
+    pub(super) addresses: [String; 2],
     pub(super) disk: bool,
     pub(super) lives: Vec<Session>,
 }
@@ -71,6 +72,33 @@ pub(super) struct Session {
     pub(super) idle_since: Option<Duration>,
     /// What is said on each connection before the outbox flows.
     pub(super) subscriptions: Vec<(Name, usize)>,
+    /// Where it leads and what is offered there.
+    pub(super) reach: Reach,
+    /// When messages were taken since the guard was set, in boot time.
+    pub(super) passed: VecDeque<Duration>,
+}
+
+/// Where a session leads, what it offers there, and what is owed to the server before the next dial.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reach {
+    /// Which of its addresses it has.
+    pub(super) address: usize,
+    /// Credentials with a smaller number were for something else.
+    pub(super) since: usize,
+    /// The credentials brought last.
+    pub(super) bearer: Option<usize>,
+    /// They were never accepted, and so many such were refused, one after another.
+    pub(super) fresh: bool,
+    pub(super) refusals: u32,
+    /// They may be fewer, since options changed.
+    pub(super) doubted: bool,
+    /// Dials since somebody asked or a link was stable; they may be fewer, since options changed.
+    pub(super) attempts: u32,
+    pub(super) uncertain: bool,
+    /// Boot time before which it may not dial of its own accord.
+    pub(super) not_before: Duration,
+    /// Somebody has asked for the next dial.
+    pub(super) asked: bool,
 }
 
 impl Session {
@@ -90,6 +118,8 @@ impl Session {
             dial: None,
             idle_since: None,
             subscriptions: Vec::new(),
+            reach: Reach::default(),
+            passed: VecDeque::new(),
         }
     }
 }
@@ -272,13 +302,20 @@ pub(super) struct Sent {
     pub(super) has_id: bool,
     pub(super) resend: bool,
     pub(super) volatile: bool,
+    pub(super) lane: u8,
     pub(super) receipt: bool,
     pub(super) confirms: bool,
     pub(super) asks: Option<Asks>,
     pub(super) ttl: Option<u64>,
     pub(super) payload: Payload,
+    /// What the session's guard does not let pass, if it has one.
+    pub(super) rude: bool,
+    /// It was handed over last while the guard forbade it.
+    pub(super) banned: bool,
     /// Awake time, over all boots, at which it was handed over first.
     pub(super) given: Duration,
+    /// The broker that accepted it, and the boot time until which it waits for certain.
+    pub(super) waits: Option<(u32, Duration)>,
     /// Its place among everything handed over.
     pub(super) order: u64,
     pub(super) accepted: bool,
@@ -322,7 +359,16 @@ pub(super) struct Dial {
     pub(super) told: usize,
     /// Pings under way: token, and the items before it.
     pub(super) pings: VecDeque<(u64, usize)>,
-    pub(super) last_order: u64,
+    /// The items before the last ping that was answered and was no beat.
+    pub(super) proven: usize,
+    /// The last ping that no timer asked for.
+    pub(super) last_proof: u64,
+    /// The place of the last message of each lane.
+    pub(super) last_order: [u64; 4],
+    /// Whose handshake it is, and with whom.
+    pub(super) lane: (Name, String),
+    /// Boot time at which it opened.
+    pub(super) opened_at: Duration,
     /// A message that satisfies the `ready` rule was said.
     pub(super) ready: bool,
     /// The options and subscriptions changed while it was open: their order cannot be judged.

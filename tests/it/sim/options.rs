@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use longwire::wire::guard::Guard;
 use longwire::wire::options::{
     CloseClass, Durability, Heartbeat, Options, OutboxBounds, Overflow, Queue, Reconnect, Window,
 };
@@ -29,7 +30,41 @@ pub(super) fn random_window(dice: &mut Dice) -> Window {
     }
 }
 
+/// Names of presets; their values are data that may say anything.
+const PRESETS: &[&str] = &[
+    "ably",
+    "centrifugo",
+    "discord",
+    "graphql-transport-ws",
+    "phoenix",
+    "pusher",
+    "signalr",
+];
+
+/// What is rude does not pass, in either direction; the rest no faster than this.
+const GUARD: &str = r#"{"send": [{"when": {"/rude": true}, "do": "deny"}, {"rate": {"messages": 4, "per": 1000}}],
+    "receive": [{"when": {"/rude": true}, "do": "deny"}]}"#;
+
+/// The options of a well-known server.
+fn preset(dice: &mut Dice, disk: bool) -> Options {
+    let json = format!(r#"{{"preset": "{}"}}"#, dice.pick(PRESETS));
+    let raw: Box<serde_json::value::RawValue> = serde_json::from_str(&json).unwrap();
+    let (options, _) = Options::from_json(&raw).unwrap();
+    Options {
+        durability: if disk {
+            Durability::Disk
+        } else {
+            Durability::Memory
+        },
+        auth_provider: dice.percent(50),
+        ..options
+    }
+}
+
 pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
+    if dice.percent(8) {
+        return preset(dice, disk);
+    }
     let plain = Options::default();
     let some = |dice: &mut Dice| dice.percent(35);
     Options {
@@ -118,7 +153,12 @@ pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
         } else {
             Durability::Memory
         },
-        auth_provider: dice.percent(12),
+        auth_provider: dice.percent(20),
+        guard: if dice.percent(12) {
+            Guard::from_json(GUARD).unwrap()
+        } else {
+            Guard::default()
+        },
         close_codes: if dice.percent(10) {
             [(4000, CloseClass::Stop), (1012, CloseClass::Auth)]
                 .into_iter()

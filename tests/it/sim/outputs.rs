@@ -2,6 +2,8 @@
 //!
 //! What clients are told is judged in `told`.
 
+use std::time::Duration;
+
 use longwire::core::io::{DialId, Output, Target};
 use longwire::core::journal::{Entry, JournalId};
 use longwire::wire::payload::Payload;
@@ -42,7 +44,12 @@ impl World {
             }
             Output::Ping(dial, token) => {
                 self.mix(token + 7);
+                self.has_to_ask(dial);
+                let is_proof = !matches!(self.cause.kind, Kind::Timeout | Kind::Woke);
                 let dial = self.open_dial(dial);
+                if is_proof {
+                    dial.last_proof = token;
+                }
                 let at = dial.items.len();
                 dial.pings.push_back((token, at));
             }
@@ -60,6 +67,7 @@ impl World {
             Output::HangUp { dial, code, .. } => {
                 self.mix(dial.0 + u64::from(code));
                 self.hung_up = true;
+                self.gives_up(dial);
                 assert!(
                     self.dials.get(&(self.life, dial)).is_some_and(|dial| !dial.over),
                     "hangs up {dial:?}, which is not alive"
@@ -109,16 +117,11 @@ impl World {
     }
 
     fn dial(&mut self, id: DialId, target: &Target) {
-        let slot = self
-            .slots
-            .iter()
-            .position(|slot| target.url.as_str() == slot.url)
-            .expect("an address that somebody gave");
-        let may = match self.cause.kind {
-            Kind::Timeout | Kind::Woke => self.cause.waiting.contains(&slot),
-            Kind::Open | Kind::Dialling => self.cause.slot == Some(slot),
-            _ => false,
-        };
+        let slot = self.leads(target);
+        let is_asked =
+            matches!(self.cause.kind, Kind::Open | Kind::Dialling) && self.cause.slot == Some(slot);
+        let is_due = self.remote || matches!(self.cause.kind, Kind::Timeout | Kind::Woke);
+        let may = is_asked || (is_due && self.cause.waiting.contains(&slot));
         assert!(may, "slot {slot} dials for no reason ({:?})", self.cause.kind);
         let owner = self.slots[slot].owner;
         let origin = self.owners[owner].origin.trim_end_matches('/').to_owned();
@@ -129,6 +132,9 @@ impl World {
                 .any(|(name, value)| name == "Origin" && *value == origin),
             "a dial in another's name"
         );
+        let host = format!("{:?}", target.url.host_str());
+        let lane = (self.owners[owner].origin.clone(), host);
+        self.takes_turn(slot, &lane);
         let life = self.slots[slot].lives.len() - 1;
         let session = self.session(slot).unwrap();
         assert!(session.dial.is_none(), "slot {slot} has two dials alive");
@@ -145,7 +151,11 @@ impl World {
             read: 0,
             told: 0,
             pings: std::collections::VecDeque::new(),
-            last_order: 0,
+            proven: 0,
+            last_proof: 0,
+            last_order: [0; 4],
+            lane,
+            opened_at: Duration::ZERO,
             ready: false,
             disturbed: false,
         };
@@ -158,7 +168,10 @@ impl World {
 
     fn transmit(&mut self, id: DialId, payload: &Payload) {
         let bytes = payload.bytes();
-        let item = if bytes.starts_with(b"greet") {
+        let far = self.open_dial(id);
+        let (slot, is_first) = (far.slot, far.last_order == [0; 4]);
+        let greetings = &self.slots[slot].lives.last().unwrap().options.greeting;
+        let item = if is_first && greetings.contains(payload) {
             Item::Greeting
         } else if bytes.starts_with(b"sub") {
             Item::Subscription(number_in(payload).unwrap())
@@ -187,9 +200,14 @@ impl World {
             "message {token} is sent after it ended: {:?}",
             sent.verdict
         );
+        let lane = usize::from(sent.lane);
         assert!(
-            sent.order > last_order,
+            sent.order > last_order[lane],
             "message {token} is sent after one that came later"
+        );
+        assert!(
+            !sent.banned,
+            "message {token} does not pass the guard, and is sent"
         );
         assert!(
             !sent.volatile || sent.resend || self.handed == Some(token),
@@ -198,10 +216,11 @@ impl World {
         sent.transmitted += 1;
         let order = sent.order;
         if let Some(dial) = self.dials.get_mut(&(self.life, id)) {
-            dial.last_order = order;
+            dial.last_order[lane] = order;
         }
+        self.goes_first(token);
         let session = self.slots[slot].lives.last().unwrap();
-        if !disturbed && last_order == 0 {
+        if !disturbed && last_order == [0; 4] {
             assert!(
                 ready || session.options.ready.is_none(),
                 "the outbox flows before the server is ready"
@@ -221,6 +240,41 @@ impl World {
                 );
             }
         }
+    }
+
+    /// A ping that no timer asks for must prove something: a message of which somebody wants to know.
+    fn has_to_ask(&self, id: DialId) {
+        let dial = &self.dials[&(self.life, id)];
+        let is_wanted = |item: &Item| match item {
+            Item::Token(token) => self.sent[*token].has_id || self.sent[*token].resend,
+            _ => false,
+        };
+        assert!(
+            matches!(self.cause.kind, Kind::Timeout | Kind::Woke)
+                || dial.items[dial.proven..].iter().any(is_wanted),
+            "a ping that proves nothing on {id:?}"
+        );
+    }
+
+    /// Nothing more urgent waits that was accepted by this broker, was never sent and cannot have ended.
+    fn goes_first(&self, token: usize) {
+        let sent = &self.sent[token];
+        let urgent = self.sent.iter().enumerate().rev().take(64).find(|(_, other)| {
+            let waits = other
+                .waits
+                .is_some_and(|(life, until)| life == self.life && self.now.boot < until);
+            other.lane < sent.lane
+                && (other.slot, other.life) == (sent.slot, sent.life)
+                && waits
+                && other.transmitted == 0
+                && other.verdict.is_none()
+                && !other.cancelled
+        });
+        assert!(
+            urgent.is_none(),
+            "message {token} overtakes message {:?}, which is more urgent",
+            urgent.map(|(token, _)| token)
+        );
     }
 
     /// What the server may still read of what was on its way when a link ended.

@@ -22,6 +22,7 @@ impl World {
         for port in ports {
             self.give(Input::Gone(port));
         }
+        self.give(Input::Rules(std::sync::Arc::default()));
         let held = self.everybody_opens();
         let mut owed = String::new();
         for _ in 0..ROUNDS {
@@ -78,7 +79,7 @@ impl World {
                 let open = Open {
                     id: "rest".into(),
                     session: self.slots[slot].name.clone(),
-                    url: Some(self.slots[slot].url.clone()),
+                    url: Some(self.slots[slot].addresses[0].clone()),
                     options: Some(Options {
                         durability: if disk {
                             Durability::Disk

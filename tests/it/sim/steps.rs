@@ -49,6 +49,7 @@ const STEPS: &[(Step, u32)] = &[
     (Step::Leave, 1),
     (Step::Rot, 1),
     (Step::JournalLost, 1),
+    (Step::Rules, 2),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,7 @@ pub(super) enum Step {
     Leave,
     Rot,
     JournalLost,
+    Rules,
 }
 
 /// How often what happens in one run.
@@ -101,9 +103,11 @@ pub(super) struct Mood {
 }
 
 impl Mood {
-    pub(super) fn new(dice: &mut Dice) -> Self {
+    /// `strict`: servers want credentials, and refuse most of them.
+    pub(super) fn new(dice: &mut Dice, strict: bool) -> Self {
         let weights = STEPS.iter().map(|(step, weight)| match step {
             Step::Comes | Step::Open | Step::Accept | Step::Time => *weight,
+            Step::Authorize | Step::Ends | Step::Reconnect if strict => *weight * 8,
             _ => *weight * *dice.pick(&[0, 1, 1, 1, 1, 2, 4]),
         });
         Self {
@@ -219,6 +223,7 @@ impl World {
             Step::Leave => self.leaves(),
             Step::Rot => self.rots(),
             Step::JournalLost => self.loses_journal(),
+            Step::Rules => self.changes_rules(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use longwire::core::io::PortId;
 use longwire::wire::code::{Code, GapReason};
-use longwire::wire::message::{BrokerFrame, Conflict, Opened, Resumed};
+use longwire::wire::message::{BrokerFrame, Opened, Resumed};
 use longwire::wire::options::Options;
 use longwire::wire::record::{Body, Name, Outcome, Record};
 
@@ -71,6 +71,21 @@ impl World {
                 self.accepted(port, slot, id, durability, *duplicate, *outcome);
                 Some(self.about(port, slot))
             }
+            BrokerFrame::Error(refusal) if refusal.error.code == Code::OutboxFull => {
+                let token = token_of(refusal.id.as_ref().unwrap_or(&"i0".into()));
+                let slot = self.cause.slot.unwrap();
+                let session = self.slots[slot].lives.last();
+                let connected = session.is_some_and(|session| session.dial.is_some());
+                assert!(
+                    connected || !self.sent[token].volatile || refusal.id.is_none(),
+                    "message {token} does not wait, and there is no room for it"
+                );
+                None
+            }
+            BrokerFrame::Ok { id } if id.starts_with('c') => {
+                self.brought();
+                None
+            }
             BrokerFrame::Welcome(welcome) => {
                 let known = &self.ports[&port];
                 assert_eq!(
@@ -126,7 +141,7 @@ impl World {
             "two attachments of one client"
         );
         if opened.created {
-            self.created(slot, opening.options.clone());
+            self.created(slot, &opening);
         } else {
             self.found(slot, &opening);
         }
@@ -223,7 +238,7 @@ impl World {
         self.about(port, slot)
     }
 
-    fn created(&mut self, slot: usize, options: Option<Options>) {
+    fn created(&mut self, slot: usize, opening: &Opening) {
         let awake = self.now.awake;
         if let Some(before) = self.session(slot) {
             let expired = before.idle_since.is_some_and(|since| {
@@ -237,9 +252,11 @@ impl World {
             before.alive = Alive::No;
         }
         let journal = self.fresh.take();
-        self.slots[slot]
-            .lives
-            .push(Session::new(options.unwrap_or_default(), journal));
+        let mut session = Session::new(opening.options.clone().unwrap_or_default(), journal);
+        let address = opening.address.expect("a session without an address");
+        session.reach.moves(address, self.credentials.len());
+        session.reach.asks();
+        self.slots[slot].lives.push(session);
         for person in 0..self.people.len() {
             let seat = self.seat(person, slot);
             let generation = self.seats[seat].generation + 1;
@@ -251,12 +268,20 @@ impl World {
     }
 
     fn found(&mut self, slot: usize, opening: &Opening) {
+        let credentials = self.credentials.len();
         let session = self.session(slot).expect("a session that nobody has created");
         assert!(session.alive != Alive::No, "a session that had ended is back");
         session.alive = Alive::Yes;
-        let updates = opening.conflict == Conflict::Update || !session.has_url;
-        session.has_url |= opening.has_url;
+        let updates = session.obeys(opening.conflict);
+        if let Some(address) = opening.address.filter(|_| updates)
+            && (!session.has_url || address != session.reach.address)
+        {
+            session.reach.moves(address, credentials);
+        }
+        session.has_url |= opening.address.is_some();
         if let Some(options) = opening.options.clone().filter(|_| updates) {
+            (session.reach.uncertain, session.reach.doubted) = (true, true);
+            session.passed.clear();
             let durability = session.options.durability;
             session.options = Options {
                 durability,
@@ -292,6 +317,8 @@ impl World {
             .dial
             .is_some_and(|dial| self.dials[&(self.life, dial)].open);
         let most = session.options.outbox.messages;
+        let patience = Duration::from_millis(session.options.outbox.ttl);
+        let waits = (self.life, self.now.boot + patience);
         assert_eq!(durability, promised);
         let sent = &mut self.sent[token];
         assert_eq!((sent.slot, Some(sent.person)), (slot, person));
@@ -313,11 +340,40 @@ impl World {
                 !sent.accepted || sent.rolled_back,
                 "message {token} is accepted twice"
             );
+            assert!(
+                !sent.banned,
+                "message {token} does not pass the guard, and is accepted"
+            );
             sent.accepted = true;
+            let is_plain = sent.asks.is_none() && sent.ttl.is_none() && !sent.volatile;
+            sent.waits = is_plain.then_some(waits);
             // What is volatile does not wait, and so needs no room.
             if !connected && !sent.volatile {
                 self.crowded = Some((slot, most));
             }
+            self.passes_guard(slot);
+        }
+    }
+
+    /// One more message has passed a session's guard: no more than its rate allows.
+    fn passes_guard(&mut self, slot: usize) {
+        let boot = self.now.boot;
+        let Some(session) = self.session(slot) else { return };
+        let Some(rate) = session.options.guard.send.iter().find_map(|line| line.rate) else {
+            return;
+        };
+        session.passed.push_back(boot);
+        let most = rate.messages as usize;
+        if session.passed.len() > 2 * most
+            && let Some(first) = session.passed.pop_front()
+        {
+            // The first of them came from a full bucket at best; the rest had to wait for it to fill again.
+            assert!(
+                boot.saturating_sub(first) >= Duration::from_millis(rate.per),
+                "slot {slot} takes {} messages within {:?}",
+                2 * most + 1,
+                boot.saturating_sub(first)
+            );
         }
     }
 
@@ -374,7 +430,18 @@ impl World {
                 };
                 self.ended(person, slot, token, record.seq, verdict);
             }
-            Body::Message { .. } | Body::Gap(_) | Body::State(_) => {}
+            Body::State(change) => {
+                if let (Some((waits, most)), Some(millis)) = (self.patience, change.retry_in)
+                    && waits == slot
+                    && self.cause.kind == Kind::Link
+                {
+                    assert!(
+                        Duration::from_millis(millis) <= most,
+                        "slot {slot} waits {millis} ms; at most {most:?}"
+                    );
+                }
+            }
+            Body::Message { .. } | Body::Gap(_) => {}
         }
         if !is_rollback {
             self.names(slot, record);

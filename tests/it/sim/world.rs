@@ -3,7 +3,7 @@
 //!
 //! It chooses nothing: which step comes next is `steps`, what a client reads is `reader`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -44,6 +44,15 @@ pub(super) struct World {
     pub(super) dialled: Vec<DialId>,
     pub(super) emitted: Vec<Emitted>,
     pub(super) sent: Vec<Sent>,
+    /// Credentials that were brought, by number: the slot they were for.
+    pub(super) credentials: Vec<usize>,
+    /// Servers are on other machines: dials take turns.
+    pub(super) remote: bool,
+    /// Servers want credentials, and refuse most of them.
+    pub(super) strict: bool,
+    /// When dials began, in boot time; the newest last.
+    pub(super) paces: VecDeque<Duration>,
+    pub(super) allowed: bool,
     pub(super) order: u64,
     /// A hash of everything the hub has said.
     pub(super) digest: u64,
@@ -63,6 +72,10 @@ pub(super) struct World {
     /// A message was accepted without a link, by an outbox with this bound.
     pub(super) crowded: Option<(usize, usize)>,
     pub(super) inputs: u64,
+    /// The time at which the hub was last given anything.
+    pub(super) given_at: Now,
+    /// The longest that a slot may wait for its next dial, after the end of its link.
+    pub(super) patience: Option<(usize, Duration)>,
 }
 
 /// What the hub was last given.
@@ -72,7 +85,11 @@ pub(super) struct Cause {
     pub(super) port: Option<PortId>,
     pub(super) slot: Option<usize>,
     pub(super) opening: Option<Opening>,
-    /// Slots whose link was waiting before a `Timeout`.
+    /// The credentials that it brings.
+    pub(super) bearer: Option<Bearer>,
+    /// The hub has taken them.
+    pub(super) brought: bool,
+    /// Slots whose link was waiting before.
     pub(super) waiting: Vec<usize>,
 }
 
@@ -95,9 +112,17 @@ pub(super) enum Kind {
 
 pub(super) struct Opening {
     pub(super) options: Option<Options>,
-    pub(super) has_url: bool,
+    pub(super) address: Option<usize>,
     pub(super) conflict: Conflict,
     pub(super) resume: Option<Resume>,
+}
+
+/// Credentials on their way, and whether the hub may take them.
+#[derive(Clone, Copy)]
+pub(super) struct Bearer {
+    pub(super) number: usize,
+    pub(super) may_pass: bool,
+    pub(super) failed: bool,
 }
 
 impl World {
@@ -106,6 +131,7 @@ impl World {
         let origins = ["chrome-extension://a/", "b@example"];
         let owners = [(0, "default"), (0, "second"), (1, "default")];
         let people = [(0, "main"), (0, "popup"), (1, "main"), (2, "main"), (2, "popup")];
+        let (remote, strict) = (dice.percent(25), dice.percent(15));
         // In some runs a few sessions are handled by many hands, in others many by few.
         let wanted = match dice.below(3) {
             0 => vec![(0, "s", false)],
@@ -124,7 +150,13 @@ impl World {
             .map(|(index, (owner, name, disk))| Slot {
                 owner,
                 name: name.into(),
-                url: format!("ws://127.0.0.1:1/{index}"),
+                addresses: [1, 2].map(|place| {
+                    if remote {
+                        format!("wss://host{place}.example/{index}")
+                    } else {
+                        format!("ws://127.0.0.1:{place}/{index}")
+                    }
+                }),
                 disk,
                 lives: Vec::new(),
             })
@@ -163,6 +195,11 @@ impl World {
             dialled: Vec::new(),
             emitted: Vec::new(),
             sent: Vec::new(),
+            credentials: Vec::new(),
+            remote,
+            strict,
+            paces: VecDeque::new(),
+            allowed: true,
             order: 0,
             digest: 0,
             trace: trace.then(Vec::new),
@@ -175,6 +212,8 @@ impl World {
             hung_up: false,
             crowded: None,
             inputs: 0,
+            given_at: now,
+            patience: None,
         };
         world.give(Input::Came(ADMIN, Caller::Admin));
         world
@@ -196,9 +235,14 @@ impl World {
         self.hung_up = false;
         self.fresh = None;
         self.tell_input(&input);
+        if self.remote && !matches!(input, Input::Came(ADMIN, _)) {
+            // Their turn may come with any input.
+            self.note_waiting();
+        }
         self.cause = self.cause_of(&input);
         let was_due = matches!(self.hub.deadline(self.now), Some((Duration::ZERO, _)));
         self.before(&input);
+        self.given_at = self.now;
         self.hub.handle(self.now, input);
         let mut done = 0;
         while let Some(output) = self.hub.poll() {
@@ -216,7 +260,10 @@ impl World {
         let due = self.hub.deadline(self.now);
         let must_wait = self.cause.kind == Kind::Timeout || (self.cause.kind == Kind::Quiet && !was_due);
         if must_wait && let Some((Duration::ZERO, whose)) = due {
-            panic!(
+            // A beat that was due while a probe was awaited goes out at once when that is answered.
+            let is_late_beat = whose == "heartbeat" && self.cause.kind == Kind::Quiet;
+            assert!(
+                is_late_beat,
                 "a deadline (`{whose}`) lies in the past after {:?}",
                 self.cause.kind
             );
@@ -225,12 +272,16 @@ impl World {
 
     /// Gives `Timeout` or `Woke`. Only sessions that waited for it may dial.
     pub(super) fn give_time(&mut self, input: Input) {
+        self.note_waiting();
+        self.give(input);
+    }
+
+    fn note_waiting(&mut self) {
         let reports = self.status();
         let waiting = reports.iter().enumerate().filter_map(|(slot, report)| {
             (report.as_ref()?.state == Some(State::Waiting.as_str())).then_some(slot)
         });
         self.cause.waiting = waiting.collect();
-        self.give(input);
     }
 
     pub(super) fn timeout(&mut self) {
@@ -245,8 +296,9 @@ impl World {
     /// Every session's counters, as the command line gets them, by slot. Bounds are checked on the way.
     pub(super) fn status(&mut self) -> Vec<Option<SessionReport>> {
         let id: Name = "status".into();
+        // At the time of the last input: whose turn comes with time is nothing that a question should bring about.
         self.hub
-            .handle(self.now, Input::Frame(ADMIN, ClientFrame::Status { id }));
+            .handle(self.given_at, Input::Frame(ADMIN, ClientFrame::Status { id }));
         let mut reports: Vec<Option<SessionReport>> = self.slots.iter().map(|_| None).collect();
         while let Some(output) = self.hub.poll() {
             let Output::Deliver {
@@ -308,6 +360,10 @@ impl World {
         self.slots[slot].lives.last_mut()
     }
 
+    fn address_of(&self, slot: usize, url: &str) -> Option<usize> {
+        self.slots[slot].addresses.iter().position(|known| known == url)
+    }
+
     pub(super) fn slot_named(&self, port: PortId, name: &str) -> Option<usize> {
         let person = self.ports.get(&port)?.person?;
         let owner = self.people[person].owner;
@@ -332,13 +388,21 @@ impl World {
                         cause.kind = Kind::Open;
                         cause.opening = Some(Opening {
                             options: open.options.clone(),
-                            has_url: open.url.is_some(),
+                            address: open
+                                .url
+                                .as_deref()
+                                .zip(cause.slot)
+                                .and_then(|(url, slot)| self.address_of(slot, url)),
                             conflict: open.conflict,
                             resume: open.resume.clone(),
                         });
                     }
                     ClientFrame::Send(_) | ClientFrame::Request(_) => cause.kind = Kind::Send,
-                    ClientFrame::Authorize(_) | ClientFrame::Reconnect { .. } => cause.kind = Kind::Dialling,
+                    ClientFrame::Authorize(authorize) => {
+                        cause.kind = Kind::Dialling;
+                        cause.bearer = self.bearer_of(authorize);
+                    }
+                    ClientFrame::Reconnect { .. } => cause.kind = Kind::Dialling,
                     ClientFrame::Close { .. } => cause.kind = Kind::Close,
                     _ => {}
                 }
