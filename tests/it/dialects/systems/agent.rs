@@ -1,68 +1,170 @@
 //! The agent module: requests beside the server's own events, for every client, by rules.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::System;
 use crate::support::host::HostProcess;
+
+/// What the module may say, and what it takes from the server.
+fn rules() -> Value {
+    json!({
+        "send": [
+            {"when":{"event":"fight"},"rate":{"messages":5,"per":60_000}},
+            {"when":{"event":"ask"},"types":{"/0/text":"string"}},
+            {"when":{"event":["join","cheat","break","restart"]}},
+            {"do":"deny"}],
+        "receive": [{"when":{"event":"combat"},"types":{"/0/round":"integer","/0/hp":"object"}}]})
+}
+
+impl System {
+    /// Opens the session and joins the world; gives the state that the server tells of it.
+    fn joins_world(&mut self) -> Value {
+        let url = self.server.url("/");
+        let options = json!({"protocol":"socket.io","reconnect":{"minDelay":5},"guard":rules(),
+            "socketio":{"transports":["websocket"]}});
+        self.opens("agent", url, options);
+        self.says(
+            json!({"type":"subscribe","session":"agent","id":"w","key":"world",
+            "send":[{"event":"join","args":["world"]}]}),
+        );
+        self.event("state")["args"][0].clone()
+    }
+
+    fn emits(&mut self, id: &str, event: &str, args: Value) {
+        self.says(json!({"type":"send","session":"agent","id":id,"event":event,"args":args}));
+    }
+
+    fn asks(&mut self, id: &str, question: Value, timeout: u32) {
+        self.says(
+            json!({"type":"request","session":"agent","id":id,"event":"ask","args":[question],
+            "match":{"ack":true},"timeout":timeout}),
+        );
+    }
+
+    fn response(&mut self, id: &str) -> Value {
+        self.host.find("a response", |frame| {
+            frame["type"] == "response" && frame["id"] == id
+        })
+    }
+
+    fn refusal(&mut self, id: &str) -> Value {
+        self.host
+            .find("a refusal", |frame| frame["type"] == "error" && frame["id"] == id)
+    }
+}
 
 #[test]
 fn answers_requests_beside_its_own_events_for_every_client() {
     let Some(mut system) = System::of("agent", &[]) else {
         return;
     };
-    let url = system.server.url("/");
-    let guard = json!({
-        "send": [
-            {"when":{"event":"fight"},"rate":{"messages":5,"per":1000}},
-            {"when":{"event":"ask"},"types":{"/0/text":"string"}},
-            {"when":{"event":["join","restart"]}},
-            {"do":"deny"}],
-        "receive": [{"when":{"event":"combat"},"types":{"/0/round":"integer","/0/hp":"object"}}]});
-    let options = json!({"protocol":"socket.io","reconnect":{"minDelay":5},"guard":guard});
-    system.opens("agent", url.clone(), options);
-    system.says(
-        json!({"type":"subscribe","session":"agent","id":"w","key":"world",
-        "send":[{"event":"join","args":["world"]}]}),
-    );
-    assert_eq!(system.event("state")["args"][0]["version"], 0);
+    assert_eq!(system.joins_world()["version"], 0);
     // The popup is another client of the same session.
     let mut popup = HostProcess::chromium(&system.scratch);
     popup.send(&json!({"type":"hello","protocol":1,"client":"popup"}));
     popup.expect("welcome");
     popup.send(&json!({"type":"open","id":"p","session":"agent"}));
     assert_eq!(popup.expect("opened")["created"], false);
-    system.says(json!({"type":"request","session":"agent","id":"q1","event":"ask",
-        "args":[{"id":7,"text":"hello"}],"match":{"ack":true}}));
+    // Several questions are under way; each has its own answer, in whatever order they come.
+    system.asks("slow", json!({"id":1,"text":"slow","after":100}), 20_000);
+    system.asks("never", json!({"text":"silence"}), 50);
+    system.asks("quick", json!({"id":2,"text":"quick"}), 20_000);
     assert_eq!(system.event("typing")["args"][0], json!({"who":"agent"}));
-    assert_eq!(
-        system.host.expect("response")["args"],
-        json!([{"id":7,"text":"You said: hello"}])
-    );
-    system.says(json!({"type":"request","session":"agent","id":"q2","event":"ask",
-        "args":[{"text":"silence"}],"match":{"ack":true},"timeout":50}));
-    assert_eq!(system.host.expect("response")["error"]["code"], "timeout");
-    for (id, event, args) in [("1", "erase", json!([])), ("2", "ask", json!([{"text":7}]))] {
-        system.says(json!({"type":"send","session":"agent","id":id,"event":event,"args":args}));
-        let refused = system.host.find("refusal", |frame| frame["id"] == id);
-        assert_eq!(refused["code"], "bad-frame", "{refused}");
+    for (id, answer) in [("quick", 2), ("slow", 1)] {
+        assert_eq!(
+            system.response(id)["args"],
+            json!([{"id":answer,"text":format!("You said: {id}")}])
+        );
     }
-    system.says(json!({"type":"send","session":"agent","event":"fight"}));
+    let never = system.response("never");
+    assert_eq!(never["error"]["code"], "timeout");
+    // The server's own events come to both, as the same records.
+    system.emits("f", "fight", json!([]));
     for event in ["combat", "notification", "suggestion"] {
         let seen = system.event(event);
         let popups = popup.find(event, |frame| frame["event"] == event);
         assert_eq!((&seen["args"], &seen["seq"]), (&popups["args"], &popups["seq"]));
     }
-    // The server breaks its own rules once: that is told, and not delivered.
+    // What is answered to one is no business of the other's.
+    popup.ping("all is said");
+    let answers = popup.passed().filter(|frame| frame["type"] == "response");
+    assert_eq!(answers.count(), 0);
+}
+
+#[test]
+fn is_told_only_what_the_rules_allow_and_says_why_not() {
+    let Some(mut system) = System::of("agent", &[]) else {
+        return;
+    };
+    system.joins_world();
+    for (id, event, args, why) in [
+        ("1", "erase", json!([]), "the event `erase`"),
+        ("2", "ask", json!([{"text":7}]), "`/0/text` is a number"),
+        ("3", "ask", json!([]), "`/0/text`"),
+    ] {
+        system.emits(id, event, args);
+        let refused = system.refusal(id);
+        assert_eq!(
+            (&refused["code"], &refused["retry"]),
+            (&json!("bad-frame"), &json!("no"))
+        );
+        assert!(refused["message"].as_str().unwrap().contains(why), "{refused}");
+    }
+    for id in ["a", "b", "c", "d", "e"] {
+        system.emits(id, "fight", json!([]));
+    }
+    system.emits("f", "fight", json!([]));
+    let refused = system.refusal("f");
+    assert_eq!(
+        (&refused["code"], &refused["retry"]),
+        (&json!("rate-limited"), &json!("later"))
+    );
+    for round in 1..=5 {
+        assert_eq!(system.event("combat")["args"][0]["round"], round);
+    }
+    // The server breaks its own rules: that is told and counted, and not delivered.
+    system.emits("g", "cheat", json!([]));
     let wrong = system
         .host
         .find("the error", |frame| frame["code"] == "server-protocol");
+    let why = wrong["message"].as_str().unwrap();
     assert!(
-        wrong["message"].as_str().unwrap().contains("the event `combat`"),
+        why.contains("the event `combat`") && why.contains("`/0/round` is a string"),
         "{wrong}"
     );
-    system.says(json!({"type":"send","session":"agent","event":"restart"}));
-    let state = system.host.find("the new state", |frame| {
-        frame["event"] == "state" && frame["args"][0]["version"].as_u64() > Some(0)
-    });
-    assert_eq!(state["args"][0]["round"], 1, "in step again after the restart");
+    assert_eq!(system.status()["total"]["filtered"]["refused"], 1);
+    let more = system.host.passed().find(|frame| frame["event"] == "combat");
+    assert_eq!(more, None);
+}
+
+#[test]
+fn is_in_step_again_after_a_loss_and_after_a_restart() {
+    let Some(mut system) = System::of("agent", &[]) else {
+        return;
+    };
+    assert_eq!(system.joins_world()["version"], 0);
+    let reopened = |system: &mut System, dial: u32| {
+        system.host.find("open again", |frame| {
+            frame["state"] == "open" && frame["dial"] == dial
+        })["continuity"]
+            .clone()
+    };
+    // A server that remembers tells what happened meanwhile.
+    system.emits("b", "break", json!([]));
+    assert_eq!(system.event("combat")["args"][0]["round"], 1);
+    assert_eq!(reopened(&mut system, 2), "server");
+    assert_eq!(system.event("state")["args"][0]["version"], 1, "joined anew");
+    // One that was restarted does not, and says so; the world is joined again, and its state told.
+    system.asks("lost", json!({"text":"silence"}), 20_000);
+    system.emits("r", "restart", json!([]));
+    assert_eq!(system.response("lost")["error"]["code"], "link-lost");
+    assert_eq!(reopened(&mut system, 3), "none");
+    let state = system.event("state")["args"][0].clone();
+    assert_eq!(
+        (&state["version"], &state["round"]),
+        (&json!(2), &json!(1)),
+        "what was missed is in the state"
+    );
+    system.emits("f", "fight", json!([]));
+    assert_eq!(system.event("combat")["args"][0]["round"], 2);
 }
