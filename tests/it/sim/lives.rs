@@ -179,6 +179,7 @@ impl World {
         session.reach = Reach::default();
         session.reach.moves(0, credentials);
         session.dial = None;
+        session.kept_gap = None;
         session.has_url = false;
         session.subscriptions.clear();
         let kept = session.journal.as_ref().filter(|id| disk.holds(id));

@@ -74,6 +74,9 @@ pub(super) struct Session {
     pub(super) subscriptions: Vec<(Name, usize)>,
     /// Where it leads and what is offered there.
     pub(super) reach: Reach,
+    /// The last message that its journal has, and the gap behind it: its beginning and its count.
+    pub(super) kept_to: u64,
+    pub(super) kept_gap: Option<(u64, u64)>,
     /// When messages were taken since the guard was set, in boot time.
     pub(super) passed: VecDeque<Duration>,
 }
@@ -119,6 +122,8 @@ impl Session {
             idle_since: None,
             subscriptions: Vec::new(),
             reach: Reach::default(),
+            kept_to: 0,
+            kept_gap: None,
             passed: VecDeque::new(),
         }
     }

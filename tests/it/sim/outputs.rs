@@ -5,11 +5,14 @@
 use std::time::Duration;
 
 use longwire::core::io::{DialId, Output, Target};
-use longwire::core::journal::{Entry, JournalId};
+use longwire::core::journal::{Entry, JournalId, Kept};
 use longwire::wire::payload::Payload;
 
 use super::model::{Alive, Dial, Item, number_in};
 use super::world::{Kind, World};
+
+/// How a journal marks a gap.
+const GAP: u8 = 10;
 
 impl World {
     pub(super) fn mix(&mut self, number: u64) {
@@ -89,8 +92,9 @@ impl World {
         match (&entry, known) {
             (Entry::Append { kept, .. }, _) => {
                 self.mix(kept.seq + kept.data.len() as u64);
-                let is_message = kept.kind == 2 && kept.data.get(12).is_some_and(|tag| *tag <= 2);
-                self.appended += usize::from(is_message);
+                if kept.kind == 2 {
+                    self.appended += known.map_or(0, |slot| self.takes_down(slot, kept));
+                }
                 if known.is_none() {
                     assert_eq!(self.cause.kind, Kind::Open, "{id:?} is nobody's journal");
                     self.fresh = Some(id.clone());
@@ -105,6 +109,27 @@ impl World {
             (Entry::Trim { .. } | Entry::Remove, _) => {}
         }
         self.disk.apply(id, entry);
+    }
+
+    /// How many messages a record of the log adds to those that the journal has, kept or lost.
+    fn takes_down(&mut self, slot: usize, kept: &Kept) -> usize {
+        let session = self.slots[slot].lives.last_mut().unwrap();
+        let (seq, body) = (kept.seq, kept.data.get(12..).unwrap_or_default());
+        match body {
+            [0..=2, ..] => {
+                session.kept_to = seq;
+                1
+            }
+            // What has just come and is lost stands behind everything else.
+            [GAP, gap @ ..] if seq > session.kept_to => {
+                let gap: serde_json::Value = serde_json::from_slice(gap).unwrap();
+                let (from, count) = (gap["from"].as_u64(), gap["count"].as_u64().unwrap());
+                let before = session.kept_gap.filter(|(known, _)| Some(*known) == from);
+                session.kept_gap = Some((from.unwrap(), count));
+                usize::try_from(count - before.map_or(0, |(_, count)| count)).unwrap()
+            }
+            _ => 0,
+        }
     }
 
     fn open_dial(&mut self, id: DialId) -> &mut Dial {
