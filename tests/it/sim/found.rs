@@ -33,8 +33,9 @@ fn refused(stage: &mut Stage, dial: longwire::core::io::DialId) -> Value {
         ..LinkEnd::default()
     };
     stage.link_ends(dial, end);
-    let states = told(stage).into_iter().filter(|frame| frame["type"] == "state");
-    states.last().expect("a state")["state"].clone()
+    let told = told(stage);
+    let states = told.iter().rfind(|frame| frame["type"] == "state");
+    states.expect("a state")["state"].clone()
 }
 
 #[test]
