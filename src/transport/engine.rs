@@ -269,8 +269,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
 
     /// Writes what was handed over, for a while; the server notices the end by itself.
     async fn farewell(mut self) {
-        self.getting = None;
-        if let Some(mut socket) = self.socket.take() {
+        let socket = self.socket.take().filter(|_| self.engine.is_on_socket());
+        if let Some(mut socket) = socket {
             let hang_up = Command::HangUp {
                 code: 1000,
                 reason: String::new(),
@@ -283,7 +283,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         }
         let rest = async {
             let mut acts = VecDeque::new();
-            // The word that this session is over goes behind everything else.
+            // The word that this session is over goes behind everything else. The question that is open meanwhile stays
+            // open: a server takes its end for a fault.
             self.engine.transmit(crate::wire::payload::Payload::text("1"));
             loop {
                 acts.extend(std::iter::from_fn(|| self.engine.poll()));

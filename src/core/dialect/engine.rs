@@ -147,6 +147,11 @@ impl Engine {
         self.flow();
     }
 
+    /// Whether packets go by the WebSocket now.
+    pub const fn is_on_socket(&self) -> bool {
+        matches!(self.mode, Mode::Direct | Mode::Upgraded)
+    }
+
     /// The answer to `Get`.
     pub fn got(&mut self, answer: &Answer) {
         self.getting = false;

@@ -7,6 +7,8 @@ mod guards;
 #[cfg(target_os = "linux")]
 mod http;
 #[cfg(target_os = "linux")]
+mod protocol;
+#[cfg(target_os = "linux")]
 mod socketio;
 #[cfg(target_os = "linux")]
 mod systems;

@@ -1,0 +1,488 @@
+//! The cases of the suites of the Engine.IO 4 and Socket.IO 5 protocols turned round: they ask what a server does with a
+//! client's packets, right and wrong; here a strict server tells of everything that a client may not do, and does itself
+//! what clients must bear.
+//!
+//! | Engine.IO: the suite's case for a server | here, for the client |
+//! |---|---|
+//! | handshake, polling and WebSocket: opens a session | `a_session_is_opened_by_each_road` |
+//! | handshake, both: refuses a wrong `EIO`, a wrong `transport`, another method | never done: the server looks at every request of every test; `a_refused_handshake_is_told_in_the_servers_words` |
+//! | message, polling: one packet, several, text and binary; WebSocket: text, binary | `events_bytes_and_acknowledgements_travel_by_each_road` |
+//! | message, both: ends the session at an invalid packet | never sent; from a server: `what_no_server_may_say_ends_the_link` |
+//! | message, polling: ends the session at two polls at once | never done: looked at in every test, under load in `an_upgrade_loses_nothing_and_leaves_polling_behind` |
+//! | heartbeat, both: ping and pong | `pings_are_answered_on_each_road` |
+//! | heartbeat, both: ends the session when no pong comes | never late, or the server tells; a server that does not ask: `a_silent_server_is_left` |
+//! | close, both: the client closes | `a_session_that_is_closed_says_so` |
+//! | close, from the server | `a_server_that_closes_is_left_and_dialled_anew` |
+//! | upgrade: from polling to WebSocket | `an_upgrade_loses_nothing_and_leaves_polling_behind` |
+//! | upgrade: ignores requests, and another WebSocket, of an upgraded session | never done: looked at in every test |
+//!
+//! | Socket.IO: the suite's case for a server | here, for the client |
+//! |---|---|
+//! | connect: main and other namespace, with and without payload | `namespaces_are_asked_for_with_and_without_credentials` |
+//! | connect: refuses an unknown namespace | `an_unknown_namespace_is_told` |
+//! | connect: ends the connection at an invalid, or without any, handshake | never so: the first packet is looked at in every test; from a server: `what_no_server_may_say_ends_the_link`, `a_server_that_answers_for_no_namespace_is_left` |
+//! | disconnect: from the main namespace, from another | `a_namespace_that_is_left_leaves_the_others` |
+//! | message: text, attachments, each with an acknowledgement | `events_bytes_and_acknowledgements_travel_by_each_road` |
+//! | message: ends the connection at an unknown type, a payload of another shape, a wrong id | `what_no_server_may_say_ends_the_link` |
+//!
+//! The suites' Engine.IO cases stand in both; they are here once.
+
+use serde_json::{Value, json};
+
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+use crate::support::server::Server;
+
+/// The strict server, and an extension that dials it.
+struct Peer {
+    host: HostProcess,
+    server: Server,
+    _scratch: Scratch,
+}
+
+/// Each way to a session: by one transport alone.
+const ROADS: [&str; 2] = ["polling", "websocket"];
+
+impl Peer {
+    fn new(options: Value) -> Option<Self> {
+        let server = Server::start("engineio.mjs", &options.to_string())?;
+        let scratch = Scratch::new();
+        let mut host = HostProcess::chromium(&scratch);
+        host.hello();
+        Some(Self {
+            host,
+            server,
+            _scratch: scratch,
+        })
+    }
+
+    /// A session whose main namespace is open.
+    fn open(road: &str, options: Value) -> Option<Self> {
+        let mut peer = Self::new(options)?;
+        peer.dials(json!([road]), json!({}));
+        peer.packet("40");
+        peer.server.tell(json!({"say":[r#"40{"sid":"x"}"#]}));
+        peer.state("open");
+        Some(peer)
+    }
+
+    fn dials(&mut self, transports: Value, socketio: Value) {
+        let mut options = json!({"protocol":"socket.io","socketio":socketio,"reconnect":{"minDelay":5},
+            "connectTimeout":20_000});
+        options["socketio"]["transports"] = transports;
+        self.dials_with(options);
+    }
+
+    fn dials_with(&mut self, options: Value) {
+        let url = self.server.url("/");
+        self.says(json!({"type":"open","id":"o","session":"s","url":url,"options":options}));
+        let opened = self.host.find("opened or error", |frame| {
+            frame["type"] == "opened" || frame["type"] == "error"
+        });
+        assert_eq!(opened["type"], "opened", "{opened}");
+    }
+
+    fn says(&mut self, frame: Value) {
+        self.host.send(&frame);
+    }
+
+    fn state(&mut self, state: &str) -> Value {
+        self.host
+            .find(state, |frame| frame["type"] == "state" && frame["state"] == state)
+    }
+
+    fn event(&mut self, event: &str) -> Value {
+        self.host.find(event, |frame| frame["event"] == event)
+    }
+
+    /// The next thing of this kind that the server heard. What a client may not do fails the test.
+    #[track_caller]
+    fn hears(&mut self, field: &str) -> Value {
+        let line = self.server.tells(field, |line| {
+            assert_eq!(line["violation"], Value::Null, "the client broke the protocol");
+            !line[field].is_null()
+        });
+        line[field].clone()
+    }
+
+    /// The next packet that the server heard but for pongs.
+    #[track_caller]
+    fn packet(&mut self, expected: &str) {
+        loop {
+            let packet = self.hears("packet");
+            if packet != "3" {
+                assert_eq!(packet, expected);
+                return;
+            }
+        }
+    }
+
+    /// That nothing was wrong up to now.
+    fn is_content(mut self) {
+        self.server.tell(json!({"tell":"all"}));
+        self.hears("told");
+    }
+}
+
+#[test]
+fn a_session_is_opened_by_each_road() {
+    for road in ROADS {
+        let Some(mut peer) = Peer::open(road, json!({})) else {
+            return;
+        };
+        peer.server.tell(json!({"say":[r#"42["hello"]"#]}));
+        assert_eq!(peer.event("hello")["args"], json!([]), "{road}");
+        peer.is_content();
+    }
+}
+
+#[test]
+fn a_refused_handshake_is_told_in_the_servers_words() {
+    for (code, words) in [
+        (0, "Transport unknown"),
+        (2, "Bad handshake method"),
+        (3, "Bad request"),
+        (5, "Unsupported protocol version"),
+    ] {
+        for road in ROADS {
+            let Some(mut peer) = Peer::new(json!({"refuse":{"code":code,"message":words}})) else {
+                return;
+            };
+            peer.dials(json!([road]), json!({}));
+            let failed = peer.state("failed");
+            assert_eq!(failed["status"], 400, "{failed}");
+            assert!(failed["reason"].as_str().unwrap().contains(words), "{failed}");
+            peer.is_content();
+        }
+    }
+}
+
+#[test]
+fn events_bytes_and_acknowledgements_travel_by_each_road() {
+    let marks =
+        |count: usize| -> Vec<Value> { (0..count).map(|n| json!({"_placeholder":true,"num":n})).collect() };
+    let bytes = json!([{"$base64":"AQID"},{"$base64":"BAUG"}]);
+    for road in ROADS {
+        let Some(mut peer) = Peer::open(road, json!({})) else {
+            return;
+        };
+        // Plain, alone and several at once.
+        let args = json!([1,"2",{"3":[true]}]);
+        peer.says(json!({"type":"send","session":"s","event":"message","args":args}));
+        peer.packet(r#"42["message",1,"2",{"3":[true]}]"#);
+        let one = r#"42["message-back",1,"2",{"3":[true]}]"#;
+        peer.server.tell(json!({"say":[one]}));
+        peer.server.tell(json!({"say":[one, "42[\"x\"]", one]}));
+        for event in ["message-back", "message-back", "message-back"] {
+            assert_eq!(peer.event(event)["args"], args, "{road}");
+        }
+        // With attachments.
+        peer.says(json!({"type":"send","session":"s","event":"message","args":bytes}));
+        peer.packet(&format!("452-{}", json!(["message", marks(2)[0], marks(2)[1]])));
+        assert_eq!(
+            [peer.hears("bytes"), peer.hears("bytes")],
+            [json!([1, 2, 3]), json!([4, 5, 6])]
+        );
+        let head = format!("452-{}", json!(["binary-back", marks(2)[0], marks(2)[1]]));
+        let attachments = [json!({"bytes":[1,2,3]}), json!({"bytes":[4,5,6]})];
+        peer.server
+            .tell(json!({"say":[head, attachments[0], attachments[1], one]}));
+        assert_eq!(peer.event("binary-back")["args"], bytes);
+        // Acknowledged, by both sides.
+        peer.says(
+            json!({"type":"request","session":"s","id":"1","event":"ask","args":[1],"match":{"ack":true}}),
+        );
+        peer.packet(r#"421["ask",1]"#);
+        peer.server.tell(json!({"say":[r#"431[1,"2",{"3":[false]}]"#]}));
+        assert_eq!(peer.host.expect("response")["args"], json!([1,"2",{"3":[false]}]));
+        peer.says(
+            json!({"type":"request","session":"s","id":"2","event":"ask","args":[],"match":{"ack":true}}),
+        );
+        peer.packet(r#"422["ask"]"#);
+        let head = format!("462-2{}", json!(marks(2)));
+        peer.server
+            .tell(json!({"say":[head, attachments[0], attachments[1]]}));
+        assert_eq!(peer.host.expect("response")["args"], bytes);
+        peer.server.tell(json!({"say":[r#"42789["question"]"#]}));
+        let question = peer.event("question");
+        peer.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":bytes}));
+        peer.packet(&format!("462-789{}", json!(marks(2))));
+        assert_eq!(peer.hears("bytes"), json!([1, 2, 3]));
+        peer.is_content();
+    }
+}
+
+#[test]
+fn what_no_server_may_say_ends_the_link() {
+    for road in ROADS {
+        let Some(mut peer) = Peer::open(road, json!({})) else {
+            return;
+        };
+        for (dial, said) in [
+            "abc",
+            "4abc",
+            "42{}",
+            r#"42abc["message-with-ack",1]"#,
+            "43[1]x",
+            r#"451-["cut off",{"_placeholder":true,"num":0}]"#,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            // After a packet that lacks its attachments comes another.
+            peer.server.tell(json!({"say":[said, r#"42["next"]"#]}));
+            let waiting = peer.state("waiting");
+            assert_eq!(
+                (&waiting["error"]["code"], &waiting["dial"]),
+                (&json!("server-protocol"), &json!(dial + 1)),
+                "{road}: {said}"
+            );
+            // The next session has nothing of it.
+            peer.packet_of_a_new_session();
+        }
+        let next = peer.host.passed().find(|frame| frame["event"] == "next");
+        assert_eq!(next, None);
+        peer.is_content();
+    }
+}
+
+impl Peer {
+    /// Another session is dialled and opened.
+    fn packet_of_a_new_session(&mut self) {
+        loop {
+            // The old one is closed meanwhile.
+            let packet = self.hears("packet");
+            if packet == "40" {
+                break;
+            }
+            assert!(packet == "1" || packet == "3" || packet == "41", "{packet}");
+        }
+        self.server.tell(json!({"say":[r#"40{"sid":"y"}"#]}));
+        self.state("open");
+    }
+}
+
+#[test]
+fn pings_are_answered_on_each_road() {
+    for road in ROADS {
+        let Some(mut peer) = Peer::open(road, json!({"pingInterval":50})) else {
+            return;
+        };
+        for _ in 0..3 {
+            assert_eq!(peer.hears("packet"), "3", "{road}");
+        }
+        peer.is_content();
+    }
+}
+
+#[test]
+fn a_silent_server_is_left() {
+    for road in ROADS {
+        let silent = json!({"silent":true,"pingInterval":500,"pingTimeout":500});
+        let Some(mut peer) = Peer::open(road, silent) else {
+            return;
+        };
+        assert_eq!(peer.state("waiting")["error"]["code"], "heartbeat", "{road}");
+        peer.packet_of_a_new_session();
+        peer.is_content();
+    }
+}
+
+#[test]
+fn a_session_that_is_closed_says_so() {
+    for road in ROADS {
+        let Some(mut peer) = Peer::open(road, json!({})) else {
+            return;
+        };
+        peer.says(json!({"type":"send","session":"s","event":"last"}));
+        peer.says(json!({"type":"close","session":"s","id":"c"}));
+        peer.packet(r#"42["last"]"#);
+        if road == "polling" {
+            peer.packet("1");
+        } else {
+            assert_eq!(peer.hears("closed"), 1000);
+        }
+        peer.is_content();
+    }
+}
+
+#[test]
+fn a_server_that_closes_is_left_and_dialled_anew() {
+    for road in ROADS {
+        for command in [json!({"say":["1"]}), json!({"forget":true}), json!({"end":true})] {
+            let Some(mut peer) = Peer::open(road, json!({})) else {
+                return;
+            };
+            if road == "polling" && command["end"] == true || road == "websocket" && command["forget"] == true
+            {
+                continue;
+            }
+            peer.server.tell(command.clone());
+            let waiting = peer.state("waiting");
+            if command["say"].is_array() {
+                assert_eq!(waiting["error"]["code"], "closed-by-server", "{road}");
+            }
+            peer.packet_of_a_new_session();
+            peer.is_content();
+        }
+    }
+}
+
+#[test]
+fn an_upgrade_loses_nothing_and_leaves_polling_behind() {
+    let Some(mut peer) = Peer::new(json!({})) else {
+        return;
+    };
+    peer.dials(json!(["polling", "websocket"]), json!({}));
+    peer.packet("40");
+    peer.server.tell(json!({"say":[r#"40{"sid":"x"}"#]}));
+    peer.state("open");
+    // Both sides speak all the while.
+    for number in 0..200 {
+        peer.says(json!({"type":"send","session":"s","event":"up","args":[number]}));
+        if number % 20 == 0 {
+            peer.server
+                .tell(json!({"say":[format!(r#"42["down",{number}]"#)]}));
+        }
+    }
+    let (mut upgraded, mut next) = (false, 0);
+    while next < 200 || !upgraded {
+        let line = peer.server.tells("packets and the upgrade", |line| {
+            assert_eq!(line["violation"], Value::Null, "the client broke the protocol");
+            line["packet"].is_string() || line["upgraded"] == true
+        });
+        if line["upgraded"] == true {
+            upgraded = true;
+        } else if line["packet"] != "3" {
+            assert_eq!(line["packet"], format!(r#"42["up",{next}]"#));
+            next += 1;
+        }
+    }
+    for number in (0..200).step_by(20) {
+        assert_eq!(peer.event("down")["args"], json!([number]));
+    }
+    peer.is_content();
+}
+
+#[test]
+fn an_upgrade_that_fails_leaves_polling_as_it_is() {
+    for options in [json!({"probe":"3nonsense"}), json!({"transports":["polling"]})] {
+        let Some(mut peer) = Peer::new(options) else {
+            return;
+        };
+        peer.dials(json!(["polling", "websocket"]), json!({}));
+        peer.packet("40");
+        peer.server.tell(json!({"say":[r#"40{"sid":"x"}"#]}));
+        peer.state("open");
+        for number in 0..20 {
+            peer.says(json!({"type":"send","session":"s","event":"up","args":[number]}));
+            peer.packet(&format!(r#"42["up",{number}]"#));
+        }
+        peer.says(json!({"type":"status","id":"q"}));
+        assert_eq!(peer.host.expect("status")["total"]["dials"], 1);
+        peer.is_content();
+    }
+}
+
+#[test]
+fn namespaces_are_asked_for_with_and_without_credentials() {
+    for (socketio, packets) in [
+        (json!({}), vec!["40"]),
+        (json!({"auth":{"token":"123"}}), vec![r#"40{"token":"123"}"#]),
+        (json!({"namespaces":["/custom"]}), vec!["40/custom,"]),
+        (
+            json!({"namespaces":["/","/custom"],"auth":{"token":"abc"}}),
+            vec![r#"40{"token":"abc"}"#, r#"40/custom,{"token":"abc"}"#],
+        ),
+    ] {
+        let Some(mut peer) = Peer::new(json!({})) else {
+            return;
+        };
+        peer.dials(json!(["websocket"]), socketio);
+        for packet in packets {
+            peer.packet(packet);
+            let namespace = if packet.contains("/custom") {
+                "/custom,"
+            } else {
+                ""
+            };
+            let connected = format!(r#"40{namespace}{{"sid":"x"}}"#);
+            let greeting = format!(r#"42{namespace}["auth",{{}}]"#);
+            peer.server.tell(json!({"say":[connected, greeting]}));
+        }
+        peer.state("open");
+        assert_eq!(peer.event("auth")["args"], json!([{}]));
+        peer.is_content();
+    }
+}
+
+#[test]
+fn an_unknown_namespace_is_told() {
+    for (namespaces, asked, said) in [
+        (json!(["/random"]), vec!["40/random,"], vec![]),
+        (
+            json!(["/", "/random"]),
+            vec!["40", "40/random,"],
+            vec![r#"40{"sid":"x"}"#],
+        ),
+    ] {
+        let Some(mut peer) = Peer::new(json!({})) else {
+            return;
+        };
+        peer.dials(json!(["polling"]), json!({"namespaces":namespaces}));
+        for packet in asked {
+            peer.packet(packet);
+        }
+        peer.server.tell(json!({"say":said}));
+        peer.server
+            .tell(json!({"say":[r#"44/random,{"message":"Invalid namespace"}"#]}));
+        let failed = peer.state("failed");
+        let why = failed["error"]["message"].as_str().unwrap();
+        assert!(
+            why.contains("/random") && why.contains("Invalid namespace"),
+            "{failed}"
+        );
+        if failed["namespace"] == "/random" {
+            peer.state("open");
+        }
+        peer.is_content();
+    }
+}
+
+#[test]
+fn a_server_that_answers_for_no_namespace_is_left() {
+    for road in ROADS {
+        let Some(mut peer) = Peer::new(json!({})) else {
+            return;
+        };
+        let options = json!({"protocol":"socket.io","socketio":{"transports":[road]},"connectTimeout":500,
+            "reconnect":{"minDelay":5}});
+        peer.dials_with(options);
+        peer.packet("40");
+        assert_eq!(peer.state("waiting")["dial"], 1, "{road}");
+        peer.is_content();
+    }
+}
+
+#[test]
+fn a_namespace_that_is_left_leaves_the_others() {
+    let Some(mut peer) = Peer::new(json!({})) else {
+        return;
+    };
+    peer.dials(json!(["websocket"]), json!({"namespaces":["/","/custom"]}));
+    peer.packet("40");
+    peer.packet("40/custom,");
+    peer.server
+        .tell(json!({"say":[r#"40{"sid":"x"}"#, r#"40/custom,{"sid":"y"}"#]}));
+    peer.state("open");
+    peer.server.tell(json!({"say":["41/custom,"]}));
+    let closed = peer.host.find("the end", |frame| frame["namespace"] == "/custom");
+    assert_eq!(closed["state"], "closed");
+    let message = "message to main namespace";
+    peer.says(json!({"type":"send","session":"s","event":"message","args":[message]}));
+    peer.packet(&format!(r#"42["message","{message}"]"#));
+    // The main one ends the session: it was meant.
+    peer.server.tell(json!({"say":["41"]}));
+    assert_eq!(peer.state("failed")["error"]["code"], "closed-by-server");
+    peer.is_content();
+}
