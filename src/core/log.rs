@@ -102,6 +102,13 @@ impl Log {
         self.newest_gap > seq
     }
 
+    /// Whether the newest entry is a gap that the journal does not have as it is.
+    pub(crate) fn ends_in_unkept_loss(&self) -> bool {
+        self.entries
+            .back()
+            .is_some_and(|entry| !entry.kept && matches!(entry.record.body, Body::Gap(_)))
+    }
+
     /// The index of the first entry after `seq`.
     pub(crate) fn index_after(&self, seq: u64) -> usize {
         self.entries.partition_point(|entry| entry.record.seq <= seq)

@@ -197,6 +197,24 @@ fn a_journal_does_not_grow_with_what_the_log_has_dropped() {
 }
 
 #[test]
+fn losses_that_come_together_are_one_record_of_the_journal() {
+    let mut before =
+        Before::with(json!({"durability": "disk", "queue": {"messages": 1, "overflow": "drop-newest"}}));
+    before.stage.give(Input::Gone(PORT));
+    let said = before.kept.len();
+    for _ in 0..10 {
+        before.link(LinkEvent::Messages(vec![
+            Incoming::Message(Payload::text("x"));
+            1000
+        ]));
+    }
+    let records = before.kept[said..].iter().filter(|kept| kept.seq != 0).count();
+    assert!(records <= 11, "{records} for 1 message and 10 batches of losses");
+    let (_, told) = before.reborn(None, "machine");
+    assert_eq!(find(&told, "gap")["count"], 9999);
+}
+
+#[test]
 fn a_volatile_message_is_dropped_by_the_next_broker() {
     let mut before = Before::opened();
     before.link(LinkEvent::Ended(longwire::core::io::LinkEnd::default()));

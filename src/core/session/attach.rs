@@ -278,6 +278,7 @@ impl Session {
 
     /// Hands every client what its window and its port have room for.
     pub(crate) fn deliver(&mut self, ctx: &mut Context) {
+        self.keep_losses(ctx);
         for index in 0..self.clients.len() {
             self.deliver_to(ctx, index);
         }
@@ -494,11 +495,11 @@ impl Session {
         }
     }
 
-    /// A message was too large to be kept, or the newest had to go: it is lost in its place.
+    /// A message was too large to be kept, or the newest had to go: it is lost in its place. The caller delivers
+    /// once it is done, which writes the loss down.
     pub(super) fn lose_message(&mut self, ctx: &mut Context, reason: GapReason) {
         self.reserve(ctx);
         self.log.append_lost(ctx.now.awake, reason);
-        self.keep_newest(ctx);
         self.show_newest(ctx);
         self.release_held(None);
     }

@@ -114,6 +114,7 @@ impl Session {
         if views.is_empty() {
             return self.append(ctx, body, None);
         }
+        self.keep_losses(ctx);
         self.reserve(ctx);
         let seq = self.log.append(ctx.now.awake, body, None);
         self.keep_newest(ctx);

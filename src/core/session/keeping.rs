@@ -132,6 +132,13 @@ impl Session {
         }
     }
 
+    /// Writes down the loss behind everything else, if it has grown: a run of losses that came together is one record.
+    pub(super) fn keep_losses(&mut self, ctx: &mut Context) {
+        if self.keeping.is_some() && self.log.ends_in_unkept_loss() {
+            self.keep_newest(ctx);
+        }
+    }
+
     /// Writes down what a client has finished.
     pub(super) fn keep_position(&self, ctx: &mut Context, id: ClientId) {
         if self.keeping.is_some()

@@ -248,6 +248,7 @@ impl Session {
 
     /// Appends a record for everybody, or for one client, and writes it down.
     fn append(&mut self, ctx: &mut Context, body: Body, audience: Option<ClientId>) {
+        self.keep_losses(ctx);
         self.reserve(ctx);
         self.log.append(ctx.now.awake, body, audience);
         self.keep_newest(ctx);
