@@ -187,6 +187,41 @@ fn a_polled_server_is_asked_at_its_interval_from_where_it_was() {
 }
 
 #[test]
+fn a_polled_server_that_wants_to_be_left_alone_is() {
+    let (mut stage, dial) = opened(json!({"protocol":"poll","poll":{"interval":1000}}));
+    stage.fetches();
+    let wait = |seconds: u64| Some(Duration::from_secs(seconds));
+    let answer = |status, retry_after| Answer {
+        status,
+        retry_after,
+        ..Answer::default()
+    };
+    // With a good answer the next question waits, with a bad one the next dial.
+    stage.give(Input::Link(
+        dial,
+        LinkEvent::Answered(answer(204, wait(60)).into()),
+    ));
+    stage.passes(Duration::from_millis(59_999));
+    assert!(stage.asked.is_empty());
+    stage.passes(Duration::from_millis(1));
+    stage.fetches();
+    stage.told.clear();
+    stage.give(Input::Link(
+        dial,
+        LinkEvent::Answered(answer(429, wait(90)).into()),
+    ));
+    assert!(matches!(stage.asked.pop_front(), Some(Output::HangUp { .. })));
+    let waiting = stage.hears_state();
+    assert_eq!(
+        (&waiting["state"], &waiting["status"]),
+        (&json!("waiting"), &json!(429))
+    );
+    assert!(waiting["retryIn"].as_u64().unwrap() >= 90_000, "{waiting}");
+    stage.passes(Duration::from_millis(89_999));
+    assert!(stage.asked.is_empty());
+}
+
+#[test]
 fn a_long_poll_is_asked_again_at_once_but_never_in_a_frenzy() {
     let (mut stage, dial) = opened(json!({"protocol":"poll","poll":{"long":true}}));
     stage.fetches();

@@ -100,4 +100,8 @@ fn urgent_messages_overtake_while_they_wait() {
     ));
     let order: Vec<String> = (0..5).map(|_| stage.transmits()).collect();
     assert_eq!(order, ["now", "one", "two", "usual", "later"]);
+    // There are four, and no fifth.
+    let fifth = json!({"type":"send","session":"s","id":"5","lane":4,"text":"x"}).to_string();
+    let refused = longwire::wire::message::ClientFrame::parse(fifth.as_bytes()).expect_err("refused");
+    assert!(refused.error.message.contains("`lane`"), "{refused:?}");
 }

@@ -10,5 +10,6 @@ mod http;
 mod protocol;
 #[cfg(target_os = "linux")]
 mod socketio;
+mod subscriptions;
 #[cfg(target_os = "linux")]
 mod systems;

@@ -118,7 +118,7 @@ impl Peer {
     }
 
     /// That nothing was wrong up to now.
-    fn is_content(mut self) {
+    fn had_no_complaint(mut self) {
         self.server.tell(json!({"tell":"all"}));
         self.hears("told");
     }
@@ -132,7 +132,7 @@ fn a_session_is_opened_by_each_road() {
         };
         peer.server.tell(json!({"say":[r#"42["hello"]"#]}));
         assert_eq!(peer.event("hello")["args"], json!([]), "{road}");
-        peer.is_content();
+        peer.had_no_complaint();
     }
 }
 
@@ -152,7 +152,7 @@ fn a_refused_handshake_is_told_in_the_servers_words() {
             let failed = peer.state("failed");
             assert_eq!(failed["status"], 400, "{failed}");
             assert!(failed["reason"].as_str().unwrap().contains(words), "{failed}");
-            peer.is_content();
+            peer.had_no_complaint();
         }
     }
 }
@@ -208,7 +208,7 @@ fn events_bytes_and_acknowledgements_travel_by_each_road() {
         peer.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":bytes}));
         peer.packet(&format!("462-789{}", json!(marks(2))));
         assert_eq!(peer.hears("bytes"), json!([1, 2, 3]));
-        peer.is_content();
+        peer.had_no_complaint();
     }
 }
 
@@ -242,7 +242,7 @@ fn what_no_server_may_say_ends_the_link() {
         }
         let next = peer.host.passed().find(|frame| frame["event"] == "next");
         assert_eq!(next, None);
-        peer.is_content();
+        peer.had_no_complaint();
     }
 }
 
@@ -271,7 +271,7 @@ fn pings_are_answered_on_each_road() {
         for _ in 0..3 {
             assert_eq!(peer.hears("packet"), "3", "{road}");
         }
-        peer.is_content();
+        peer.had_no_complaint();
     }
 }
 
@@ -284,7 +284,7 @@ fn a_silent_server_is_left() {
         };
         assert_eq!(peer.state("waiting")["error"]["code"], "heartbeat", "{road}");
         peer.packet_of_a_new_session();
-        peer.is_content();
+        peer.had_no_complaint();
     }
 }
 
@@ -302,7 +302,7 @@ fn a_session_that_is_closed_says_so() {
         } else {
             assert_eq!(peer.hears("closed"), 1000);
         }
-        peer.is_content();
+        peer.had_no_complaint();
     }
 }
 
@@ -323,7 +323,7 @@ fn a_server_that_closes_is_left_and_dialled_anew() {
                 assert_eq!(waiting["error"]["code"], "closed-by-server", "{road}");
             }
             peer.packet_of_a_new_session();
-            peer.is_content();
+            peer.had_no_complaint();
         }
     }
 }
@@ -361,7 +361,7 @@ fn an_upgrade_loses_nothing_and_leaves_polling_behind() {
     for number in (0..200).step_by(20) {
         assert_eq!(peer.event("down")["args"], json!([number]));
     }
-    peer.is_content();
+    peer.had_no_complaint();
 }
 
 #[test]
@@ -380,7 +380,7 @@ fn an_upgrade_that_fails_leaves_polling_as_it_is() {
         }
         peer.says(json!({"type":"status","id":"q"}));
         assert_eq!(peer.host.expect("status")["total"]["dials"], 1);
-        peer.is_content();
+        peer.had_no_complaint();
     }
 }
 
@@ -412,7 +412,7 @@ fn namespaces_are_asked_for_with_and_without_credentials() {
         }
         peer.state("open");
         assert_eq!(peer.event("auth")["args"], json!([{}]));
-        peer.is_content();
+        peer.had_no_complaint();
     }
 }
 
@@ -445,7 +445,7 @@ fn an_unknown_namespace_is_told() {
         if failed["namespace"] == "/random" {
             peer.state("open");
         }
-        peer.is_content();
+        peer.had_no_complaint();
     }
 }
 
@@ -460,7 +460,7 @@ fn a_server_that_answers_for_no_namespace_is_left() {
         peer.dials_with(options);
         peer.packet("40");
         assert_eq!(peer.state("waiting")["dial"], 1, "{road}");
-        peer.is_content();
+        peer.had_no_complaint();
     }
 }
 
@@ -484,5 +484,5 @@ fn a_namespace_that_is_left_leaves_the_others() {
     // The main one ends the session: it was meant.
     peer.server.tell(json!({"say":["41"]}));
     assert_eq!(peer.state("failed")["error"]["code"], "closed-by-server");
-    peer.is_content();
+    peer.had_no_complaint();
 }

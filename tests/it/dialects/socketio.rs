@@ -26,6 +26,19 @@ impl World {
         })
     }
 
+    /// With a server of version 2.
+    fn old() -> Option<Self> {
+        let server = Server::start("socketio2.mjs", "")?;
+        let scratch = Scratch::new();
+        let mut host = HostProcess::chromium(&scratch);
+        host.hello();
+        Some(Self {
+            host,
+            server,
+            scratch,
+        })
+    }
+
     fn opens(&mut self, socketio: Value, more: Value) {
         let mut options = json!({"protocol":"socket.io","socketio":socketio,"reconnect":{"minDelay":10}});
         for (name, value) in more.as_object().unwrap() {
@@ -159,6 +172,34 @@ fn polling_alone_carries_everything() {
     }
     world.says(json!({"type":"status","id":"q"}));
     assert_eq!(world.host.expect("status")["total"]["dials"], 1);
+}
+
+#[test]
+fn a_server_of_version_2_is_recognised_with_advice() {
+    for transports in [
+        json!(["polling"]),
+        json!(["websocket"]),
+        json!(["polling", "websocket"]),
+    ] {
+        let Some(mut world) = World::old() else {
+            return;
+        };
+        world.opens(json!({"transports":transports}), json!({}));
+        let failed = world.state("failed");
+        let error = &failed["error"];
+        assert_eq!(error["code"], "server-protocol", "{transports}");
+        let advice = error["message"].as_str().unwrap();
+        assert!(
+            advice.contains("Socket.IO 2") && advice.contains("update"),
+            "{advice}"
+        );
+        world.says(json!({"type":"status","id":"q"}));
+        assert_eq!(
+            world.host.expect("status")["total"]["dials"],
+            1,
+            "once is enough to know"
+        );
+    }
 }
 
 #[test]

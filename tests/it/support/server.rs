@@ -166,7 +166,7 @@ fn built(name: &str) -> Option<PathBuf> {
 fn installed(folder: &Path) -> bool {
     let lock = std::fs::File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("install.lock")).unwrap();
     lock.lock().unwrap();
-    if folder.join("node_modules/socket.io/package.json").exists() {
+    if folder.join("node_modules/socket.io-2/package.json").exists() {
         return true;
     }
     let status = Command::new("npm")
