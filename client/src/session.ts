@@ -12,6 +12,7 @@ import type { Memory } from "./storage.js";
 import type { Clock } from "./surroundings.js";
 import type {
   AuthNeeded,
+  Confirm,
   Credentials,
   Detached,
   ErrorFrame,
@@ -60,8 +61,10 @@ export interface SendOptions {
   volatile?: boolean;
   /** When the link breaks before the outcome is known: report `unknown` (default), or send again. */
   ifLost?: "report" | "resend";
-  /** Pointers that tie an answer of the server to this message, which proves it `confirmed`. */
-  confirm?: { out: string; in: string };
+  /** What proves it `confirmed`: pointers that tie an answer of the server to it, or Socket.IO's acknowledgement. */
+  confirm?: Confirm;
+  /** 0 to 3: among messages that wait for the link, lower ones go first. Default 1. */
+  lane?: number;
   /** Withdraws it. */
   signal?: AbortSignal;
 }

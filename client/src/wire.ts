@@ -26,6 +26,9 @@ export type Rule = Record<string, unknown>;
 /** How a request finds its answer. */
 export type Match = { out: string; in: string } | { jsonrpc: true } | { ack: true };
 
+/** What proves a message `confirmed`: pointers into it and into an answer, or the acknowledgement of Socket.IO. */
+export type Confirm = { out: string; in: string } | { ack: true };
+
 /** The state of the link between broker and server. */
 export type LinkState = "connecting" | "open" | "waiting" | "unauthorized" | "paused" | "failed" | "closed";
 
@@ -108,10 +111,60 @@ export interface Filter {
   [more: string]: unknown;
 }
 
+/** What a server may speak. */
+export type Protocol = "websocket" | "socket.io" | "sse" | "poll";
+
+/** How a Socket.IO server is reached. */
+export interface SocketIoOptions {
+  /** On the server. Default `"/socket.io"`. */
+  path?: string;
+  /** Asked for on every connection; the session stands and falls with the first. Default `["/"]`. */
+  namespaces?: string[];
+  /** Said with each namespace. */
+  auth?: Record<string, unknown>;
+  /** Default both, in this order. */
+  transports?: ("polling" | "websocket")[];
+  /** Go from polling to a WebSocket. Default true. */
+  upgrade?: boolean;
+}
+
+/** How a server is asked again and again. */
+export interface PollOptions {
+  /** Milliseconds from an answer to the next question. Default 5000. */
+  interval?: number;
+  /** The server answers when it has something. Default false. */
+  long?: boolean;
+  /** Milliseconds an answer may take. Default 60000. */
+  timeout?: number;
+  /** Pointer to an array in the answer, whose elements are the messages. */
+  items?: string;
+  /** How the server is told what was heard: read from one of the first three, said in one of the next two. */
+  cursor?: {
+    pointer?: string;
+    item?: string;
+    header?: string;
+    query?: string;
+    requestHeader?: string;
+    start?: string | number;
+  };
+}
+
+/** One line of a guard. */
+export interface GuardLine {
+  /** As in a filter; every message if it is missing. */
+  when?: Rule;
+  /** Default `"allow"`. */
+  do?: "allow" | "deny";
+  /** Pointers and what must stand there: `string`, `number`, `integer`, ...; with a `?` behind it may be missing. */
+  types?: Record<string, string>;
+  /** So many messages in so many milliseconds. */
+  rate?: { messages: number; per: number };
+}
+
 /** Options of a session. All spans are in milliseconds. Unknown ones are sent as they are and named in `ignored`. */
 export interface OpenOptions {
   /** What the server speaks. Default `"websocket"`. */
-  protocol?: "websocket" | "socket.io" | "sse" | "poll";
+  protocol?: Protocol;
   subprotocols?: string[];
   /** Sent with the handshake. Hop-by-hop headers, `Host` and `Sec-*` are refused. */
   headers?: Record<string, string>;
@@ -142,12 +195,12 @@ export interface OpenOptions {
     | {
         interval?: number;
         timeout?: number;
-        message?: Payload;
+        message?: Payload | EventPayload;
         expect?: Rule;
         /** A beat every `interval`, whatever is heard. */
         always?: boolean;
         /** The server's own beats and what they are answered with. */
-        answers?: { when: Rule; send?: Payload }[];
+        answers?: { when: Rule; send?: Payload | EventPayload }[];
       };
   /** Payloads sent on every connection. */
   greeting?: (Payload | EventPayload)[];
@@ -174,11 +227,18 @@ export interface OpenOptions {
   closeCodes?: Record<string, "retry" | "auth" | "stop">;
   /** Bytes; a larger message becomes a gap. Default 64 MiB. */
   maxMessage?: number;
-  socketio?: Record<string, unknown>;
-  poll?: Record<string, unknown>;
+  /** For `"socket.io"`. */
+  socketio?: SocketIoOptions;
+  /** For `"poll"`. */
+  poll?: PollOptions;
+  /** Where messages go of an event stream or a polled server. */
   post?: { url: string; headers?: Record<string, string> };
-  transports?: string[];
-  urls?: Record<string, string>;
+  /** Several protocols in order of preference, in place of `protocol`. */
+  transports?: Protocol[];
+  /** A URL for each transport that is not at the session's own. */
+  urls?: { [Name in Protocol]?: string };
+  /** What may be sent, and what shape is delivered. The first line that fits a message decides; what none fits passes. */
+  guard?: { send?: GuardLine[]; receive?: GuardLine[] };
   [more: string]: unknown;
 }
 
@@ -217,7 +277,7 @@ export interface Ack {
 }
 export interface SendFields {
   session: string;
-  confirm?: { out: string; in: string };
+  confirm?: Confirm;
   ttl?: number;
   volatile?: boolean;
   ifLost?: "report" | "resend";
@@ -286,6 +346,7 @@ export interface Reply {
   session: string;
   seq: number;
   args: unknown[];
+  id?: string;
 }
 export interface Ping {
   type: "ping";
@@ -387,6 +448,8 @@ export interface State extends RecordFields {
   subprotocol?: string;
   extensions?: string;
   namespace?: string;
+  /** The one of `options.transports` that is on. */
+  transport?: string;
 }
 export interface Outcome extends RecordFields {
   type: "outcome";
@@ -446,6 +509,8 @@ export interface SessionCounters {
   url?: string;
   state?: LinkState;
   durability?: "memory" | "disk";
+  /** Nobody checks this server's certificate, by the user's settings. */
+  insecure?: boolean;
   dials: number;
   reconnects: number;
   /** Milliseconds since 1970. */
@@ -480,6 +545,8 @@ export interface StatusAnswer {
   /** Resident bytes of the broker. */
   rss: number;
   ports: number;
+  /** Hosts whose certificate nobody checks, by the user's settings. */
+  insecure?: string[];
   total: SessionCounters;
   sessions: SessionCounters[];
 }

@@ -442,6 +442,13 @@ fn meant(vector: &str) -> Option<ClientFrame> {
             session: name("chat"),
             ..send(Payload::args(Some("say"), Some("/room"), r#"["hi"]"#))
         }),
+        "send confirmed by acknowledgement" => ClientFrame::Send(Send {
+            session: name("chat"),
+            id: some("m8"),
+            ack: true,
+            lane: 0,
+            ..send(Payload::text("x"))
+        }),
         "request by acknowledgement" => ClientFrame::Request(Request {
             id: name("r3"),
             send: Send {

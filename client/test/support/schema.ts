@@ -137,10 +137,8 @@ const code = word(codes);
 const error = is<wire.WireError>({ code, message: text, retry });
 const totals = is<{ messages: number; bytes: number }>({ messages: count, bytes: count });
 const pointers = is<{ out: string; in: string }>({ out: text, in: text });
-const match: Check = (value) =>
-  pointers(value) ||
-  is<{ jsonrpc: true }>({ jsonrpc: flag })(value) ||
-  is<{ ack: true }>({ ack: flag })(value);
+const confirm: Check = (value) => pointers(value) || is<{ ack: true }>({ ack: flag })(value);
+const match: Check = (value) => confirm(value) || is<{ jsonrpc: true }>({ jsonrpc: flag })(value);
 const counters = is<wire.SessionCounters>({
   session: { optional: text },
   origin: { optional: text },
@@ -148,6 +146,7 @@ const counters = is<wire.SessionCounters>({
   url: { optional: text },
   state: { optional: linkState },
   durability: { optional: word({ memory: true, disk: true }) },
+  insecure: { optional: flag },
   dials: count,
   reconnects: count,
   connectedSince: { optional: count },
@@ -197,7 +196,7 @@ const carrying =
 
 const send: Shape<wire.SendFields> = {
   session: name,
-  confirm: { optional: pointers },
+  confirm: { optional: confirm },
   ttl: { optional: count },
   volatile: { optional: flag },
   lane: { optional: count },
@@ -280,7 +279,13 @@ const toBroker: Record<wire.ToBroker["type"], FrameCheck> = {
     reason: { optional: text },
   }),
   status: plain<wire.Status>({ type: text, id: name }),
-  reply: plain<wire.Reply>({ type: text, session: name, seq: count, args: list(anything) }),
+  reply: plain<wire.Reply>({
+    type: text,
+    session: name,
+    seq: count,
+    args: list(anything),
+    id: { optional: name },
+  }),
   ping: plain<wire.Ping>({ type: text, id: name }),
 };
 
@@ -342,6 +347,7 @@ const toExtension: Record<wire.ToExtension["type"], FrameCheck> = {
     subprotocol: { optional: text },
     extensions: { optional: text },
     namespace: { optional: text },
+    transport: { optional: text },
   }),
   outcome: plain<wire.Outcome>({ type: text, ...record, id: name, outcome, error: { optional: error } }),
   response: carrying(
@@ -381,6 +387,7 @@ const toExtension: Record<wire.ToExtension["type"], FrameCheck> = {
     pid: count,
     rss: count,
     ports: count,
+    insecure: { optional: list(text) },
     total: counters,
     sessions: list(counters),
   }),
