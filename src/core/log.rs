@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::wire::code::{Code, GapReason};
-use crate::wire::record::{Body, Gap, Record, StateChange};
+use crate::wire::record::{Body, ErrorInfo, Gap, Record, StateChange};
 
 use super::filter::View;
 
@@ -36,6 +36,15 @@ impl Entry {
         self.audience.is_none_or(|audience| audience == client) && self.view(client) != Some(&View::Not)
     }
 
+    /// A state that nobody has seen, and that does not matter once another follows: a fault of our own does.
+    fn is_old_news(&self) -> bool {
+        let Body::State(change) = &self.record.body else {
+            return false;
+        };
+        let is_fault = |error: &ErrorInfo| error.code == Code::Internal;
+        !self.delivered && !change.error.as_ref().is_some_and(is_fault)
+    }
+
     /// How this client sees it, if a filter says anything.
     pub(crate) fn view(&self, client: ClientId) -> Option<&View> {
         self.views
@@ -53,6 +62,8 @@ pub(crate) struct Log {
     /// Messages held, and their bytes.
     messages: usize,
     bytes: usize,
+    /// Bytes of the answers held.
+    answers: usize,
     /// Messages before this index: none. Only a hint that saves looking again.
     scanned: usize,
     /// Newest gap still held or ever made.
@@ -90,6 +101,11 @@ impl Log {
     /// Payload bytes of the messages held.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Payload bytes of the answers held.
+    pub(crate) const fn answers(&self) -> usize {
+        self.answers
     }
 
     /// Messages dropped since the beginning.
@@ -164,7 +180,11 @@ impl Log {
             self.entries.pop_back();
         }
         self.last += 1;
+        let is_state = matches!(body, Body::State(_));
         self.insert(now, Record { seq: self.last, body }, audience);
+        if is_state && let Some(before) = self.entries.len().checked_sub(2) {
+            self.forget_state_before(before);
+        }
         self.last
     }
 
@@ -305,14 +325,37 @@ impl Log {
         self.newest_gap = self.newest_gap.max(seq);
         if self.extend_gap_before(index, gap) {
             self.entries.remove(index);
+            self.forget_state_before(index - 1);
         } else if let Some(entry) = self.entries.get_mut(index) {
             entry.record.body = Body::Gap(gap);
             entry.views.retain(|(_, view)| *view == View::Not);
             entry.delivered = false;
             entry.kept = false;
             self.scanned = index + 1;
+            self.forget_state_before(index);
         }
         true
+    }
+
+    /// A state that nobody has seen is old news when nothing but a gap stands between it and the next: it goes, and the
+    /// gaps around it may become one. Otherwise a server that comes and goes would fill a log that nobody reads.
+    fn forget_state_before(&mut self, gap: usize) {
+        let Some(index) = gap.checked_sub(1) else { return };
+        let is_next = |entry: &Entry| matches!(entry.record.body, Body::State(_));
+        if !self.entries.get(index).is_some_and(Entry::is_old_news)
+            || !self.entries.get(gap + 1).is_some_and(is_next)
+        {
+            return;
+        }
+        let Some(Body::Gap(lost)) = self.entries.get(gap).map(|entry| entry.record.body.clone()) else {
+            return;
+        };
+        self.entries.remove(index);
+        self.scanned = self.scanned.saturating_sub(1);
+        if self.extend_gap_before(index, lost) {
+            self.entries.remove(index);
+            self.scanned = self.scanned.saturating_sub(1);
+        }
     }
 
     /// Removes the oldest entry as long as `done` says that nobody needs it; the newest `seq` removed.
@@ -350,31 +393,30 @@ impl Log {
                 self.bytes += body.cost();
             }
             Body::Gap(gap) => self.newest_gap = self.newest_gap.max(gap.to),
-            Body::State(_) | Body::Outcome(_) | Body::Response(_) => {}
+            Body::Response(_) => self.answers += body.cost(),
+            Body::State(_) | Body::Outcome(_) => {}
         }
     }
 
     fn forget(&mut self, entry: &Entry) {
-        if entry.record.body.is_message() {
-            self.messages -= 1;
-            self.bytes -= entry.record.body.cost();
+        let body = &entry.record.body;
+        match body {
+            Body::Message { .. } => {
+                self.messages -= 1;
+                self.bytes -= body.cost();
+            }
+            Body::Response(_) => self.answers -= body.cost(),
+            Body::Gap(_) | Body::State(_) | Body::Outcome(_) => {}
         }
     }
 
     /// Whether the newest record is a state that nobody has seen and that `next` makes old. One state told twice is two
     /// pieces of news, and a fault of our own is told whatever follows.
     fn newest_yields_to(&self, next: &StateChange) -> bool {
-        let Some(entry) = self.entries.back().filter(|entry| !entry.delivered) else {
+        let Some(entry) = self.entries.back().filter(|entry| entry.is_old_news()) else {
             return false;
         };
-        let Body::State(newest) = &entry.record.body else {
-            return false;
-        };
-        let is_fault = newest
-            .error
-            .as_ref()
-            .is_some_and(|error| error.code == Code::Internal);
-        newest.state != next.state && !is_fault
+        matches!(&entry.record.body, Body::State(newest) if newest.state != next.state)
     }
 
     /// Lets the entry before `index` grow over `lost`, if it is a gap of the same kind that nobody has seen.
@@ -413,7 +455,7 @@ impl Log {
 mod tests {
     use super::*;
     use crate::wire::payload::Payload;
-    use crate::wire::record::{ErrorInfo, State};
+    use crate::wire::record::State;
     use std::sync::Arc;
 
     fn message(size: usize) -> Body {
@@ -574,5 +616,26 @@ mod tests {
         assert_eq!((log.messages(), log.first()), (1, 5000));
         log.trim(|_| true);
         assert_eq!((log.first(), log.entries.capacity()), (5001, 0));
+    }
+
+    #[test]
+    fn a_server_that_comes_and_goes_does_not_fill_the_log_with_states() {
+        let mut log = Log::default();
+        for _ in 0..100 {
+            log.append(Duration::ZERO, state(), None);
+            log.append(Duration::ZERO, message(1), None);
+            while log.messages() > 2 {
+                log.drop_oldest(GapReason::Overflow);
+            }
+        }
+        assert!(log.others() <= 4, "{} records", log.others());
+        let bodies: Vec<_> = log.iter().map(|entry| &entry.record.body).collect();
+        assert!(matches!(bodies[0], Body::Gap(gap) if gap.count == 98 && gap.exact));
+        let mut log = Log::default();
+        for _ in 0..100 {
+            log.append(Duration::ZERO, state(), None);
+            log.append_lost(Duration::ZERO, GapReason::Overflow);
+        }
+        assert!(log.others() <= 4, "{} records", log.others());
     }
 }

@@ -73,6 +73,9 @@ mod tests {
             Some(Duration::ZERO)
         );
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:07 GMT", None), None);
+        for longer in ["18446744073709551615", "Sun, 06 Nov 9994 08:49:37 GMT"] {
+            assert_eq!(retry_after(longer, now), Some(MOST), "{longer}");
+        }
         for rubbish in ["soon", "-1", "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, ", ""] {
             assert_eq!(retry_after(rubbish, now), None, "{rubbish}");
         }

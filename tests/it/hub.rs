@@ -333,3 +333,33 @@ fn a_server_that_asks_for_eternity_is_waited_for_and_harms_nobody() {
     stage.says(PORT, json!({"type":"ping","id":"p"}));
     assert_eq!(stage.hears(PORT)["type"], "pong");
 }
+
+#[test]
+fn answers_that_nobody_takes_do_not_fill_the_memory() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({}));
+    stage.says(
+        PORT,
+        json!({"type":"window","session":"s","messages":0,"bytes":0}),
+    );
+    let long = "x".repeat(9 << 20);
+    for id in [1, 2] {
+        stage.says(
+            PORT,
+            json!({"type":"request","session":"s","id":id.to_string(),"json":{"id":id},"match":{"out":"/id","in":"/id"}}),
+        );
+        stage.server_says(dial, &[&json!({"id": id, "long": long}).to_string()]);
+    }
+    stage.told.clear();
+    stage.says(
+        PORT,
+        json!({"type":"window","session":"s","messages":10,"bytes":100_000_000}),
+    );
+    let responses: Vec<_> = std::iter::from_fn(|| stage.told.pop_front())
+        .map(|(_, frame)| frame)
+        .filter(|frame| frame["type"] == "response")
+        .collect();
+    assert_eq!(responses.len(), 2);
+    assert!(responses[0]["error"].is_null());
+    assert_eq!(responses[1]["error"]["code"], "overflow");
+}

@@ -467,9 +467,10 @@ impl Session {
     /// The bounds of the log at this moment: all sessions of the extension together have one as well.
     fn bounds(&self, ctx: &Context) -> Queue {
         let mut queue = self.options.queue.clone();
-        queue.bytes = queue
-            .bytes
-            .min(self.share(ctx).saturating_sub(self.outbox.bytes()));
+        queue.bytes = queue.bytes.min(
+            self.share(ctx)
+                .saturating_sub(self.outbox.bytes() + self.log.answers()),
+        );
         queue
     }
 

@@ -180,8 +180,8 @@ impl Session {
     }
 
     /// Payload bytes that wait in its log and its outbox.
-    pub(crate) fn holds(&self) -> usize {
-        self.log.bytes() + self.outbox.bytes()
+    pub(crate) const fn holds(&self) -> usize {
+        self.log.bytes() + self.log.answers() + self.outbox.bytes()
     }
 
     /// Payload bytes it may hold beside its extension's other sessions.

@@ -8,7 +8,7 @@ use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, Match, Request, Send, Subscribe, SubscriptionState};
 use crate::wire::options::Protocol;
 use crate::wire::payload::Payload;
-use crate::wire::record::{Body, Name, OutcomeReport, ResponseReport};
+use crate::wire::record::{Body, ErrorInfo, Name, OutcomeReport, ResponseReport};
 use crate::wire::rule::Look;
 
 use crate::core::context::{Context, error};
@@ -27,6 +27,8 @@ const UNWRITTEN_BYTES: usize = 1 << 20;
 const PROOF_SPACING: Duration = Duration::from_millis(500);
 /// Outcomes and responses that nobody has acknowledged, at most.
 const UNHEARD: usize = 65_536;
+/// Bytes of answers that nobody has acknowledged, at most; one answer may be larger.
+const ANSWERS: usize = 16 << 20;
 
 impl Session {
     /// What new messages are promised.
@@ -489,6 +491,10 @@ impl Session {
         self.requests.forget(serial);
         self.forget_ack(serial);
         let Some(id) = id else { return };
+        let verdict = match verdict {
+            Verdict::Response(Ok(answer)) => Verdict::Response(self.room_for(ctx, answer)),
+            other => other,
+        };
         let body = match verdict {
             Verdict::Outcome(outcome, _) if outcome.is_good() && !receipt => {
                 return self.keep_settled(ctx, client, id, outcome);
@@ -512,6 +518,21 @@ impl Session {
             ),
         };
         self.append(ctx, body, Some(client));
+    }
+
+    /// The answer, if the log has room for it. A server cannot fill the memory with answers that nobody takes.
+    fn room_for(&self, ctx: &Context, answer: Payload) -> Result<Payload, ErrorInfo> {
+        let held = self.log.answers();
+        let fits = held == 0 || held + answer.len() <= ANSWERS;
+        let fits_beside = held == 0 || self.holds() + answer.len() <= self.share(ctx);
+        if fits && fits_beside {
+            return Ok(answer);
+        }
+        let why = format!(
+            "the server answered with {} bytes, and {held} bytes of answers are not acknowledged yet: it is lost",
+            answer.len()
+        );
+        Err(error(Code::Overflow, why))
     }
 
     /// Does what the outgoing direction's timers ask for.

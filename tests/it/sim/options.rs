@@ -139,7 +139,8 @@ pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
             plain.window
         },
         linger: if some(dice) {
-            dice.between(0, 20_000)
+            // At once would be a deadline in the past.
+            dice.between(1, 20_000)
         } else {
             plain.linger
         },
