@@ -28,8 +28,8 @@ const MARK: &str = "base64";
 /// What the server says.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Heard {
-    /// Its greeting: how long it may be silent.
-    Greeting(Duration),
+    /// Its greeting: how long it may be silent, and how many bytes of one packet it takes.
+    Greeting(Duration, usize),
     /// Asks whether we live.
     Ping,
     /// A namespace is open. `recovered`: the server went on where the last connection ended.
@@ -65,6 +65,8 @@ pub(crate) struct SocketIo {
     /// Boot time until which the server must have asked again.
     pub(crate) alive_by: Option<Duration>,
     pub(crate) patience: Duration,
+    /// Bytes of one packet that the server takes; it ends the connection at more.
+    pub(crate) most: usize,
     /// Boot time until which every namespace must have been answered.
     pub(crate) connect_by: Option<Duration>,
     /// Namespaces not answered yet, and those that are open.
@@ -106,6 +108,7 @@ struct Head {
 struct Greeting {
     ping_interval: u64,
     ping_timeout: u64,
+    max_payload: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +131,7 @@ impl SocketIo {
             namespaces,
             alive_by: None,
             patience: Duration::ZERO,
+            most: usize::MAX,
             packets: 0,
             written: 0,
             places: VecDeque::new(),
@@ -186,7 +190,8 @@ impl SocketIo {
             "0" => Some(match serde_json::from_str::<Greeting>(rest) {
                 Ok(greeting) => {
                     let patience = greeting.ping_interval.saturating_add(greeting.ping_timeout);
-                    Heard::Greeting(Duration::from_millis(patience.min(86_400_000)))
+                    let patience = Duration::from_millis(patience.min(86_400_000));
+                    Heard::Greeting(patience, greeting.max_payload.unwrap_or(usize::MAX))
                 }
                 Err(error) => Heard::Nonsense(format!("its greeting cannot be read: {error}")),
             }),
@@ -348,11 +353,21 @@ impl SocketIo {
         packets(b'2', event.namespace.as_deref(), id, &data, attachments)
     }
 
+    /// The packet among these that is too large for the server: its bytes.
+    pub(crate) fn too_large(&self, packets: &[Payload]) -> Option<usize> {
+        packets.iter().map(Payload::len).find(|bytes| *bytes > self.most)
+    }
+
     /// The packets that acknowledge a record; `None` if it cannot be any more.
-    pub(crate) fn reply(&mut self, seq: u64, args: &[u8]) -> Option<Vec<Payload>> {
-        let (namespace, id) = self.replies.remove(&seq)?;
+    pub(crate) fn reply(&self, seq: u64, args: &[u8]) -> Option<Vec<Payload>> {
+        let (namespace, id) = self.replies.get(&seq)?;
         let (args, attachments) = taken_apart(args);
-        Some(packets(b'3', namespace.as_deref(), Some(id), &args, attachments))
+        Some(packets(b'3', namespace.as_deref(), Some(*id), &args, attachments))
+    }
+
+    /// This record has been acknowledged: once is enough.
+    pub(crate) fn replied(&mut self, seq: u64) {
+        self.replies.remove(&seq);
     }
 
     /// This record is awaited an answer to.
@@ -735,6 +750,7 @@ mod tests {
             texts(&socketio.reply(5, br#"["yes"]"#).unwrap()),
             [r#"43/n,7["yes"]"#]
         );
+        socketio.replied(5);
         assert_eq!(socketio.reply(5, b"[]"), None);
     }
 

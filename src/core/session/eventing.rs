@@ -82,7 +82,7 @@ impl Session {
 
     fn socketio_heard(&mut self, ctx: &mut Context, dial: DialId, heard: Heard) {
         match heard {
-            Heard::Greeting(patience) => self.greeted(ctx, dial, patience),
+            Heard::Greeting(patience, most) => self.greeted(ctx, dial, patience, most),
             Heard::Ping => {
                 if let Some(socketio) = self.socketio() {
                     socketio.alive_by = Some(ctx.now.boot + socketio.patience);
@@ -109,7 +109,7 @@ impl Session {
         }
     }
 
-    fn greeted(&mut self, ctx: &mut Context, dial: DialId, patience: Duration) {
+    fn greeted(&mut self, ctx: &mut Context, dial: DialId, patience: Duration, most: usize) {
         let auth = self
             .credentials
             .auth
@@ -123,6 +123,7 @@ impl Session {
             return;
         }
         socketio.patience = patience;
+        socketio.most = most;
         socketio.alive_by = Some(ctx.now.boot + patience);
         socketio.connect_by = Some(ctx.now.boot + within);
         let asked: Vec<Payload> = socketio
@@ -273,11 +274,20 @@ impl Session {
         } else {
             let packets = self.socketio().and_then(|socketio| socketio.reply(seq, &args));
             if let (Some(packets), Some(dial)) = (packets, self.link.dial()) {
-                self.hand_packets(ctx, dial, packets, None);
-                return ctx.ok(port, id);
+                match self.refuse_large(&packets) {
+                    None => {
+                        self.hand_packets(ctx, dial, packets, None);
+                        if let Some(socketio) = self.socketio() {
+                            socketio.replied(seq);
+                        }
+                        return ctx.ok(port, id);
+                    }
+                    Some(refusal) => refusal,
+                }
+            } else {
+                let why = format!("record {seq} awaits no reply on this connection, or has had one");
+                error(Code::NotSent, why)
             }
-            let why = format!("record {seq} awaits no reply on this connection, or has had one");
-            error(Code::NotSent, why)
         };
         let name = self.name.clone();
         ctx.refuse(port, refusal, id.as_ref(), Some(&name));
@@ -306,7 +316,7 @@ impl Session {
     /// Hands an item of the outbox to a Socket.IO link.
     ///
     /// # Errors
-    /// Its namespace is not open on this connection.
+    /// Its namespace is not open on this connection; it is more than the server takes.
     pub(super) fn emit_item(
         &mut self,
         ctx: &mut Context,
@@ -363,8 +373,22 @@ impl Session {
             return Err(error(Code::NotSent, why));
         }
         let packets = socketio.emit(&event, serial);
+        if let Some(refusal) = self.refuse_large(&packets) {
+            serial.inspect(|serial| self.forget_ack(*serial));
+            return Err(refusal);
+        }
         self.hand_packets(ctx, dial, packets, Some(place));
         Ok(())
+    }
+
+    /// Why these packets are not for this server: it would end the connection, and another one at the same message again.
+    fn refuse_large(&mut self, packets: &[Payload]) -> Option<ErrorInfo> {
+        let socketio = self.socketio()?;
+        let (bytes, most) = (socketio.too_large(packets)?, socketio.most);
+        let why = format!(
+            "a packet of {bytes} bytes is more than the server takes: {most} (its `maxHttpBufferSize`)"
+        );
+        Some(error(Code::TooLarge, why))
     }
 
     fn hand_packets(&mut self, ctx: &mut Context, dial: DialId, packets: Vec<Payload>, place: Option<u64>) {

@@ -216,6 +216,19 @@ fn bytes_come_and_go_as_attachments() {
         world.message()["args"],
         json!([{"name":"a","data":{"$base64":"BwcH"}},{"$base64":""}])
     );
+    // Large ones too, in parts on the pipe.
+    world
+        .server
+        .tell(json!({"emit":"large","args":[{"$bytes":3_000_000}]}));
+    let large = world.message();
+    world.says(json!({"type":"ack","session":"s","seq":large["seq"]}));
+    let large = large["args"].clone();
+    assert_eq!(large[0]["$base64"].as_str().map(str::len), Some(4_000_000));
+    world.says(
+        json!({"type":"request","session":"s","id":"l","event":"up","args":large,"match":{"ack":true}}),
+    );
+    assert_eq!(world.host.expect("response")["args"], large);
+    world.server.tells("large", |line| line["event"] == "up");
     let sent = json!([{"$base64":"AAEC"},{"$$base64":"mine"}]);
     world
         .says(json!({"type":"request","session":"s","id":"r","event":"up","args":sent,"match":{"ack":true}}));
@@ -225,6 +238,83 @@ fn bytes_come_and_go_as_attachments() {
         up["args"],
         json!([{"type":"Buffer","data":[0,1,2]},{"$base64":"mine"}])
     );
+}
+
+#[test]
+fn what_is_more_than_the_server_takes_is_refused_and_ends_nothing() {
+    for transport in ["websocket", "polling"] {
+        let Some(mut world) = World::new(json!({"maxHttpBufferSize":100_000})) else {
+            return;
+        };
+        world.opens(json!({"transports":[transport]}), json!({}));
+        world.state("open");
+        let large = "x".repeat(150_000);
+        world.says(
+            json!({"type":"send","session":"s","id":"a","event":"up","args":[large],"ifLost":"resend"}),
+        );
+        let outcome = world.host.expect("outcome");
+        assert_eq!(
+            (&outcome["outcome"], &outcome["error"]["code"]),
+            (&json!("failed"), &json!("too-large")),
+            "{transport}"
+        );
+        assert!(outcome["error"]["message"].as_str().unwrap().contains("100000"));
+        world.says(
+            json!({"type":"request","session":"s","id":"b","event":"up","args":[large],"match":{"ack":true}}),
+        );
+        assert_eq!(world.host.expect("response")["error"]["code"], "too-large");
+        // What an event of the server's is answered with, too.
+        world.server.tell(json!({"ask":"question"}));
+        let question = world.message();
+        let reply = |args: Value| json!({"type":"reply","session":"s","seq":question["seq"],"args":args});
+        world.says(reply(json!([large])));
+        assert_eq!(world.host.expect("error")["code"], "too-large");
+        world.says(reply(json!(["small"])));
+        assert_eq!(world.tells("answers")["answers"], json!(["small"]));
+        world.says(json!({"type":"request","session":"s","id":"c","event":"up","args":["small"],"match":{"ack":true}}));
+        assert_eq!(world.host.expect("response")["args"], json!(["small"]));
+        world.says(json!({"type":"status","id":"q"}));
+        assert_eq!(world.host.expect("status")["total"]["dials"], 1);
+    }
+}
+
+#[test]
+fn a_worker_that_died_answers_as_the_next_one() {
+    let Some(mut world) = World::new(json!({})) else {
+        return;
+    };
+    world.opens(json!({"transports":["websocket"]}), json!({}));
+    world.state("open");
+    world.server.tell(json!({"ask":"question","args":[1]}));
+    let question = world.message();
+    world.host.kill();
+    world.host = HostProcess::chromium(&world.scratch);
+    world.host.hello();
+    world.says(json!({"type":"open","id":"o","session":"s"}));
+    let again = world.message();
+    assert_eq!(
+        (&again["seq"], &again["redelivered"], &again["reply"]),
+        (&question["seq"], &json!(true), &json!(true))
+    );
+    world.says(json!({"type":"reply","session":"s","seq":again["seq"],"args":["late"]}));
+    assert_eq!(world.tells("answers")["answers"], json!(["late"]));
+    // One that is not answered in the server's time is the server's loss; the session goes on.
+    world
+        .server
+        .tell(json!({"ask":"unanswered","args":[],"timeout":50}));
+    let unanswered = world
+        .host
+        .find("unanswered", |frame| frame["event"] == "unanswered");
+    assert!(
+        world.tells("failed")["failed"]
+            .as_str()
+            .unwrap()
+            .contains("timed out")
+    );
+    world.says(json!({"type":"reply","session":"s","id":"r","seq":unanswered["seq"],"args":[]}));
+    world.host.find("ok", |frame| frame["id"] == "r");
+    world.says(json!({"type":"request","session":"s","id":"e","event":"x","args":[2],"match":{"ack":true}}));
+    assert_eq!(world.host.expect("response")["args"], json!([2]));
 }
 
 #[test]
