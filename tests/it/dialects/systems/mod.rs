@@ -95,3 +95,36 @@ impl System {
         self.host.expect("status")
     }
 }
+
+#[test]
+fn the_tests_that_documents_name_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for document in ["README.md", "docs/SERVERS.md"] {
+        for word in read(document).split('`') {
+            let path: Vec<&str> = word.trim_start_matches("systems::").split("::").collect();
+            let (Some(&file), Some(&test)) = (path.first(), path.last()) else {
+                continue;
+            };
+            let file = format!("tests/it/dialects/systems/{file}.rs");
+            if path.len() < 2 || word.contains(' ') || !root.join(&file).exists() {
+                continue;
+            }
+            let source = read(&file);
+            assert!(source.contains(&format!("fn {test}(")), "{document} names {word}");
+            seen.insert(test.to_owned());
+        }
+    }
+    // Every test of a system is named.
+    for system in ["agent", "canvas", "frappe", "gateway", "image_bridge"] {
+        let source = read(&format!("tests/it/dialects/systems/{system}.rs"));
+        for test in source
+            .split("#[test]\nfn ")
+            .skip(1)
+            .map(|rest| rest.split('(').next().unwrap())
+        {
+            assert!(seen.contains(test), "docs/SERVERS.md does not name {test}");
+        }
+    }
+}
