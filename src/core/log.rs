@@ -125,6 +125,13 @@ impl Log {
             .is_some_and(|entry| !entry.kept && matches!(entry.record.body, Body::Gap(_)))
     }
 
+    /// Whether another loss for this reason would be counted with the newest entry.
+    pub(crate) fn ends_in_loss_for(&self, reason: GapReason) -> bool {
+        self.entries.back().is_some_and(|entry| {
+            matches!(entry.record.body, Body::Gap(gap) if !entry.delivered && gap.reason == reason && gap.exact)
+        })
+    }
+
     /// The index of the first entry after `seq`.
     pub(crate) fn index_after(&self, seq: u64) -> usize {
         self.entries.partition_point(|entry| entry.record.seq <= seq)

@@ -210,8 +210,18 @@ fn losses_that_come_together_are_one_record_of_the_journal() {
     }
     let records = before.kept[said..].iter().filter(|kept| kept.seq != 0).count();
     assert!(records <= 11, "{records} for 1 message and 10 batches of losses");
+    // Another reason begins another record.
+    let both = [
+        Incoming::TooLarge { bytes: None },
+        Incoming::Message(Payload::text("x")),
+    ];
+    before.link(LinkEvent::Messages(
+        both.iter().cycle().take(6).cloned().collect(),
+    ));
     let (_, told) = before.reborn(None, "machine");
-    assert_eq!(find(&told, "gap")["count"], 9999);
+    let gaps = told.iter().filter(|frame| frame["type"] == "gap");
+    let counts: Vec<_> = gaps.map(|gap| gap["count"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [9999, 1, 1, 1, 1, 1, 1]);
 }
 
 #[test]

@@ -499,6 +499,9 @@ impl Session {
     /// A message was too large to be kept, or the newest had to go: it is lost in its place. The caller delivers
     /// once it is done, which writes the loss down.
     pub(super) fn lose_message(&mut self, ctx: &mut Context, reason: GapReason) {
+        if !self.log.ends_in_loss_for(reason) {
+            self.keep_losses(ctx);
+        }
         self.reserve(ctx);
         self.log.append_lost(ctx.now.awake, reason);
         self.show_newest(ctx);
