@@ -50,6 +50,11 @@ impl Port {
         if let Some(home) = home {
             command.env(paths::HOME, home);
         }
+        // A ^C is for us: the host is still needed to say goodbye.
+        #[cfg(unix)]
+        command.process_group(0);
+        #[cfg(windows)]
+        command.creation_flags(windows_sys::Win32::System::Threading::CREATE_NEW_PROCESS_GROUP);
         let mut host = command.spawn()?;
         let (Some(stdin), Some(stdout)) = (host.stdin.take(), host.stdout.take()) else {
             return Err(io::Error::other("the host has no pipes"));

@@ -32,7 +32,7 @@ pub(super) async fn tell(bar: &ProgressBar) -> Result<Report, Failure> {
         .map_err(|error| Failure::because("cannot listen on 127.0.0.1", &error))?;
     bar.set_message("Chromium starts");
     let mut chromium = Chromium::start(scratch.path(), server.url()).await?;
-    let told = work(&mut chromium, &mut server, bar).await;
+    let told = super::within(work(&mut chromium, &mut server, bar)).await;
     // Whatever happened: no process and no folder stays behind.
     chromium.close().await;
     let _ = Admin::new(Paths::within(scratch.path().to_path_buf()))

@@ -62,16 +62,11 @@ struct Sleep {
 pub(super) fn run(demo: &Demo) -> Result<Exit, Failure> {
     let bar = progress(demo.json);
     let report = super::block_on(async {
-        let told = async {
-            if demo.browser {
-                browser::tell(&bar).await
-            } else {
-                story::tell(&bar).await
-            }
-        };
-        tokio::time::timeout(WITHIN, told)
-            .await
-            .map_err(|_| Failure::new(format!("the demo did not end within {} s", WITHIN.as_secs())))?
+        if demo.browser {
+            browser::tell(&bar).await
+        } else {
+            story::tell(&bar).await
+        }
     });
     bar.finish_and_clear();
     let report = report?;
@@ -82,6 +77,15 @@ pub(super) fn run(demo: &Demo) -> Result<Exit, Failure> {
         render::line(&table(&report));
     }
     Ok(if is_good { Exit::Done } else { Exit::Failed })
+}
+
+/// The story, unless it takes too long or somebody interrupts: whoever tells it clears up all the same.
+async fn within(story: impl Future<Output = Result<Report, Failure>>) -> Result<Report, Failure> {
+    tokio::select! {
+        told = tokio::time::timeout(WITHIN, story) => told
+            .map_err(|_| Failure::new(format!("the demo did not end within {} s", WITHIN.as_secs())))?,
+        _ = tokio::signal::ctrl_c() => Err(Failure::new("the demo was interrupted")),
+    }
 }
 
 fn progress(quiet: bool) -> ProgressBar {

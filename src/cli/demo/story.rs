@@ -45,7 +45,7 @@ pub(super) async fn tell(bar: &ProgressBar) -> Result<Report, Failure> {
         tally: Tally::default(),
     };
     let mut admin = Admin::new(paths);
-    let told = worker.work(&mut admin, bar).await;
+    let told = super::within(worker.work(&mut admin, bar)).await;
     // Whatever happened: no process and no folder stays behind.
     if let Some(port) = worker.port.take() {
         let _ = port.kill().await;
@@ -146,9 +146,25 @@ impl Worker {
         let port = Port::start(&self.program, ORIGIN, Some(home))
             .map_err(|error| Failure::because("cannot start a host", &error))?;
         self.port = Some(port);
+        self.begin().await
+    }
+
+    /// As often as brokers come and go: one that was killed may still have taken the connection.
+    async fn begin(&mut self) -> Result<String, Failure> {
+        loop {
+            if let Some(resume) = self.try_begin().await? {
+                return Ok(resume);
+            }
+        }
+    }
+
+    /// `None` when the broker went meanwhile and another has come.
+    async fn try_begin(&mut self) -> Result<Option<String>, Failure> {
         self.send(&json!({"type": "hello", "protocol": 1, "client": "main"}))
             .await?;
-        self.expect("welcome").await?;
+        if self.expect("welcome").await?.is_none() {
+            return Ok(None);
+        }
         let resume = self
             .seat
             .as_ref()
@@ -164,10 +180,12 @@ impl Worker {
             open["resume"] = resume;
         }
         self.send(&open).await?;
-        let opened = self.expect("opened").await?;
+        let Some(opened) = self.expect("opened").await? else {
+            return Ok(None);
+        };
         let epoch = opened["epoch"].as_str().unwrap_or_default().to_owned();
         self.seat = Some((epoch, opened["seq"].as_u64().unwrap_or(0)));
-        Ok(opened["resume"].as_str().unwrap_or("?").to_owned())
+        Ok(Some(opened["resume"].as_str().unwrap_or("?").to_owned()))
     }
 
     async fn kill_host(&mut self) -> Result<(), Failure> {
@@ -184,6 +202,10 @@ impl Worker {
     async fn receive_to(&mut self, panel: u32, bar: &ProgressBar) -> Result<(), Failure> {
         while self.tally.newest < u64::from(panel) {
             let frame = self.next().await?;
+            if is_back(&frame) {
+                self.begin().await?;
+                continue;
+            }
             if frame["type"] == "gap" {
                 return Err(Failure::new(format!(
                     "the broker says that messages were lost: {frame}"
@@ -205,11 +227,15 @@ impl Worker {
         Ok(())
     }
 
-    async fn expect(&mut self, kind: &str) -> Result<Value, Failure> {
+    /// The next frame of this kind; `None` when all has to be said again, to another broker.
+    async fn expect(&mut self, kind: &str) -> Result<Option<Value>, Failure> {
         loop {
             let frame = self.next().await?;
             if frame["type"] == kind {
-                return Ok(frame);
+                return Ok(Some(frame));
+            }
+            if is_back(&frame) {
+                return Ok(None);
             }
             if frame["type"] == "error" || (frame["type"] == "host" && frame["state"] == "failed") {
                 let hint = "longwire doctor";
@@ -235,6 +261,11 @@ impl Worker {
             .map_err(|error| Failure::because("cannot read from the host", &error))?;
         frame.ok_or_else(|| Failure::new("the host has ended by itself").hint("longwire doctor"))
     }
+}
+
+/// Does the host say that it has found another broker?
+fn is_back(frame: &Value) -> bool {
+    frame["type"] == "host" && frame["state"] == "back"
 }
 
 /// Milliseconds with a fraction, for people.

@@ -81,8 +81,9 @@ async fn greet(host: &mut Child) -> Result<String, Launched> {
     };
     let client = format!("doctor-{}", std::process::id());
     let hello = json!({"type": "hello", "protocol": 1, "profile": client, "client": client});
+    let hello = framed(hello.to_string().as_bytes());
     // A host that has ended does not read: what it said before it ended says more than the broken pipe.
-    let _ = stdin.write_all(&framed(hello.to_string().as_bytes())).await;
+    let _ = stdin.write_all(&hello).await;
     let _ = stdin.flush().await;
     let mut frames = Frames::new(TO_BROWSER);
     loop {
@@ -96,6 +97,11 @@ async fn greet(host: &mut Child) -> Result<String, Launched> {
                     (Some("welcome"), _) => {
                         let version = frame["version"].as_str().unwrap_or("?");
                         return Ok(version.to_owned());
+                    }
+                    // The broker left in this moment, and another has come.
+                    (Some("host"), Some("back")) => {
+                        let _ = stdin.write_all(&hello).await;
+                        let _ = stdin.flush().await;
                     }
                     (Some("host"), Some("failed")) | (Some("error"), _) => {
                         let message = frame["message"].as_str().unwrap_or("without a word");
