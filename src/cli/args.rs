@@ -93,7 +93,7 @@ longwire install --extension <id> --extension <id> --dry-run\n  \
 longwire install --extension <id> --system"
 )]
 pub(crate) struct Install {
-    /// A Chromium extension id (32 letters a-p) or a Firefox add-on id; repeatable
+    /// A Chromium extension id (32 letters a-p) or a Firefox add-on id; repeatable, or several with commas
     #[arg(long = "extension", value_name = "ID", required = true)]
     pub(crate) extensions: Vec<String>,
     /// Browsers inside Flatpak and Snap, too; host and broker then run inside, and end with the browser
@@ -154,15 +154,17 @@ pub(crate) struct Broker {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  longwire status\n  longwire status --watch\n  longwire status --json | jq '.sessions[].state'\n\n\
-Rates and round trips: `in/s` and `out/s` are messages in the last second, `rtt` is the median of the pings, `again` counts reconnections."
+    after_help = "Examples:\n  longwire status\n  longwire status --watch\n  longwire status --json | jq '.sessions[].state'\n  \
+longwire status --watch --json | jq --unbuffered .total.queued\n\n\
+Rates and round trips: `in/s` and `out/s` are messages in the last second, `rtt` is the median of the pings, `again` counts reconnections. \
+With --watch --json a line whose `pid` is null says that no broker runs."
 )]
 pub(crate) struct Status {
-    /// Print one JSON document
+    /// Print one JSON document; with --watch one a line
     #[arg(long)]
     pub(crate) json: bool,
     /// Show it again every second until interrupted
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     pub(crate) watch: bool,
 }
 
@@ -244,7 +246,7 @@ pub(crate) struct Completions {
 #[command(
     after_help = "Example: a script in the place of the program that the browser's host manifest names\n  \
 #!/bin/sh\n  exec longwire record /tmp/port.jsonl \"$@\"\n\n\
-The file has a line of JSON for each frame. What messages, headers and URLs say is taken out; names, ids and the form of\n\
+The file has a line of JSON for each frame. What messages, headers and URLs say is taken out; names, ids and the form of \
 JSON stay. Read it before you give it away."
 )]
 pub(crate) struct Record {
@@ -305,7 +307,7 @@ pub(crate) struct Demo {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Lines from stdin are sent, each as one message; messages are printed, each on a line. It ends when \
-stdin has ended and the server has read everything, or as --expect, --timeout and --linger say.\n\n\
+stdin has ended and the server was reached and has read everything, or as --expect, --timeout and --linger say.\n\n\
 On a terminal a line that begins with a slash is a command; /help lists them. For line editing: rlwrap longwire connect URL\n\n\
 Examples:\n  longwire connect wss://example.com/socket --header 'Authorization: Bearer x'\n  \
 longwire connect ws://localhost:8080 --send '{\"ask\":1}' --expect 1 --timeout 5\n  \
@@ -341,10 +343,10 @@ pub(crate) struct Connect {
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
     /// End well once so many messages have come
-    #[arg(long, short = 'n', value_name = "N")]
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) expect: Option<u64>,
     /// End after so many seconds; badly, if --expect is not met by then
-    #[arg(long, short = 't', value_name = "SECONDS")]
+    #[arg(long, short = 't', value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: Option<u64>,
     /// Stay when stdin has ended, until the server hangs up or --expect or --timeout ends it
     #[arg(long)]

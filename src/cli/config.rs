@@ -114,6 +114,9 @@ fn document(path: &Path, settings: &Settings) -> Value {
     json!({"path": path, "exists": path.exists(), "settings": entries})
 }
 
+/// Where the sources stand at most; longer values push theirs away.
+const COLUMN: usize = 60;
+
 fn picture(path: &Path, settings: &Settings) -> String {
     let there = if path.exists() {
         ""
@@ -123,9 +126,14 @@ fn picture(path: &Path, settings: &Settings) -> String {
     let mut text = format!("{}{there}\n\n", path.display());
     let names = settings.entries.iter().map(|entry| entry.name.len());
     let width = names.max().unwrap_or(0);
-    for entry in &settings.entries {
-        let line = format!("{:width$} = {}", entry.name, entry.value);
-        text.push_str(&format!("{line:<72}  # {}\n", entry.source));
+    let lines = settings.entries.iter();
+    let lines: Vec<_> = lines
+        .map(|entry| format!("{:width$} = {}", entry.name, entry.value))
+        .collect();
+    let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+    let column = longest.min(COLUMN);
+    for (line, entry) in lines.iter().zip(&settings.entries) {
+        text.push_str(&format!("{line:<column$}  # {}\n", entry.source));
     }
     text
 }

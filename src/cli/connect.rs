@@ -47,6 +47,7 @@ async fn talk(connect: &Connect) -> Result<Exit, Failure> {
         acked: 0,
         history: History::default(),
         pinged: None,
+        linked: false,
         closing: false,
     };
     talk.begin().await?;
@@ -98,6 +99,15 @@ fn broken(error: io::Error) -> Failure {
     Failure::because("the host has gone", &error).hint("longwire doctor")
 }
 
+fn unreadable(error: &io::Error) -> Failure {
+    let failure = Failure::because("cannot read stdin", error);
+    if error.kind() == io::ErrorKind::InvalidData {
+        failure.hint("bytes are sent as base64: base64 -w0 FILE | longwire connect URL --binary")
+    } else {
+        failure
+    }
+}
+
 /// One conversation.
 struct Talk<'a> {
     connect: &'a Connect,
@@ -116,6 +126,8 @@ struct Talk<'a> {
     acked: u64,
     history: History,
     pinged: Option<Instant>,
+    /// The server was reached at least once.
+    linked: bool,
     closing: bool,
 }
 
@@ -148,14 +160,15 @@ impl Talk<'_> {
         tokio::pin!(late, interrupted);
         loop {
             let is_waiting = self.connect.expect.is_some() || self.connect.linger;
-            if !self.typing && self.unsettled.is_empty() && !is_waiting && !self.closing {
+            let is_done = !self.typing && self.unsettled.is_empty() && self.linked;
+            if is_done && !is_waiting && !self.closing {
                 self.close(None).await?;
             }
             tokio::select! {
                 line = lines.next_line(), if self.typing && self.unsettled.len() < MOST_UNSETTLED => match line {
                     Ok(Some(text)) => self.typed(&text).await?,
                     Ok(None) => self.typing = false,
-                    Err(error) => return Err(Failure::because("cannot read stdin", &error)),
+                    Err(error) => return Err(unreadable(&error)),
                 },
                 frame = self.port.next() => match frame.map_err(broken)? {
                     None => return Err(Failure::new("the host has ended by itself").hint("longwire doctor")),
@@ -166,7 +179,14 @@ impl Talk<'_> {
                     }
                 },
                 () = &mut late => return self.late().await,
-                _ = &mut interrupted, if !self.closing => self.close(None).await?,
+                _ = &mut interrupted => {
+                    // Whoever asks twice does not want to wait for the goodbye.
+                    if self.closing {
+                        return Ok(Exit::Failed);
+                    }
+                    interrupted.set(tokio::signal::ctrl_c());
+                    self.close(None).await?;
+                }
             }
         }
     }
@@ -180,6 +200,7 @@ impl Talk<'_> {
                 "{} of {expected} messages came within {seconds} s",
                 self.received
             ))),
+            None if !self.linked => Err(Failure::new(format!("no connection within {seconds} s"))),
             None if !self.unsettled.is_empty() => Err(Failure::new(format!(
                 "{} messages were not sent within {seconds} s",
                 self.unsettled.len()
@@ -269,13 +290,15 @@ impl Talk<'_> {
             "outcome" => {
                 let id = frame["id"].as_str().unwrap_or_default();
                 self.unsettled.retain(|open| open.to_string() != id);
-                if frame["outcome"] != "sent" {
+                // Whoever ends with what was expected does not wait for receipts.
+                let is_met = self.connect.expect == Some(self.received);
+                if frame["outcome"] != "sent" && !(self.closing && is_met) {
                     let outcome = frame["outcome"].as_str().unwrap_or_default();
                     render::note(&format!("message {id} is {outcome}"));
                 }
             }
             "opened" => self.opened(frame),
-            "ok" if frame["id"] == "close" => return Ok(Some(Exit::Done)),
+            "ok" if frame["id"] == "close" => return Ok(Some(self.verdict())),
             "pong" => {
                 if let Some(since) = self.pinged.take() {
                     render::note(&format!("broker: {} us", since.elapsed().as_micros()));
@@ -290,7 +313,7 @@ impl Talk<'_> {
                         .hint("longwire doctor")
                         .exit(Exit::Unreachable));
                 }
-                "back" if self.closing => return Ok(Some(Exit::Done)),
+                "back" if self.closing => return Ok(Some(self.verdict())),
                 "back" => self.begin().await?,
                 "lost" => render::note("the broker has gone; another is being found"),
                 _ => {}
@@ -384,7 +407,7 @@ impl Talk<'_> {
     /// An error about the session ends the talk, one about a message does not.
     fn error(&mut self, frame: &Value) -> Result<Option<Exit>, Failure> {
         if self.closing && frame["id"] == "close" {
-            return Ok(Some(Exit::Done));
+            return Ok(Some(self.verdict()));
         }
         let message = frame["message"].as_str().unwrap_or("the broker refused");
         let code = frame["code"].as_str().unwrap_or_default();
@@ -402,9 +425,18 @@ impl Talk<'_> {
         })
     }
 
+    /// How it ends when we end it.
+    fn verdict(&self) -> Exit {
+        match self.connect.expect {
+            Some(expected) if self.received < expected => Exit::Failed,
+            _ => Exit::Done,
+        }
+    }
+
     /// Tells how the link is; the exit code if it will not come back.
-    fn state(&self, frame: &Value) -> Option<Exit> {
+    fn state(&mut self, frame: &Value) -> Option<Exit> {
         let state = frame["state"].as_str().unwrap_or_default();
+        self.linked |= state == "open";
         let why = ["code", "status", "reason", "subprotocol"]
             .iter()
             .filter(|key| !frame[**key].is_null())
@@ -419,9 +451,11 @@ impl Talk<'_> {
             .connect
             .expect
             .is_some_and(|expected| self.received < expected);
+        // No goodbye, or no answer at all.
+        let is_lost = !self.linked || !frame["error"].is_null();
         match state {
             "failed" => Some(Exit::Failed),
-            "closed" if is_short || !self.unsettled.is_empty() => Some(Exit::Failed),
+            "closed" if is_short || is_lost || !self.unsettled.is_empty() => Some(Exit::Failed),
             "closed" => Some(Exit::Done),
             _ => None,
         }

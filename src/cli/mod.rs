@@ -41,7 +41,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => render::usage(&error),
         Ok(cli) => dispatch(cli.command).unwrap_or_else(|failure| render::failure(&failure)),
     };
-    exit.into()
+    render::closing(exit).into()
 }
 
 fn dispatch(command: Command) -> Result<Exit, Failure> {

@@ -57,10 +57,13 @@ pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
             let _ = sender.send(Event::Over);
         });
     }
-    note(&events, &mut file, record.payloads).map_err(cannot_write)?;
+    let noted = note(&events, &mut file, record.payloads);
+    // The port goes on when the disk is full: it is the browser's, and not ours to end.
+    while noted.is_err() && matches!(events.recv(), Ok(Event::Frame { .. })) {}
     let ended = host
         .wait()
         .map_err(|error| Failure::because("the host has gone", &error))?;
+    noted.map_err(cannot_write)?;
     Ok(if ended.success() { Exit::Done } else { Exit::Failed })
 }
 

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stderr, reason = "printing is this file's one duty")]
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -12,8 +13,52 @@ use super::error::{Exit, Failure};
 
 /// Prints a line that was asked for.
 pub(crate) fn line(text: &str) {
-    // A closed pipe (`longwire status | head`) is no failure of ours.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    give(format!("{text}\n").as_bytes());
+}
+
+/// Prints a line; on a terminal one that is too long goes on below, so far from the left.
+pub(crate) fn folded(text: &str, indent: usize) {
+    match terminal() {
+        Some(terminal) => line(&fold(text, indent, terminal.columns)),
+        None => line(text),
+    }
+}
+
+/// Breaks a line between words. A word that no line can hold stays where it is, for the terminal to break.
+fn fold(text: &str, indent: usize, columns: usize) -> String {
+    let mut folded = String::new();
+    let mut column = 0;
+    for (index, word) in text.split(' ').enumerate() {
+        let width = width(word);
+        let is_first = index == 0;
+        let fits = column + usize::from(!is_first) + width <= columns;
+        let would_fit = indent + width <= columns;
+        if !is_first && !fits && (would_fit || column >= columns) && !word.is_empty() {
+            folded.truncate(folded.trim_end_matches(' ').len());
+            folded.push('\n');
+            folded.push_str(&" ".repeat(indent));
+            column = indent + width;
+        } else {
+            if !is_first {
+                folded.push(' ');
+                column += 1;
+            }
+            column += width;
+        }
+        folded.push_str(word);
+    }
+    folded
+}
+
+/// Columns of a word, without the codes for colours.
+fn width(word: &str) -> usize {
+    let mut is_code = false;
+    let shown = word.chars().filter(|character| {
+        let was_code = is_code;
+        is_code = *character == '\x1b' || (is_code && *character != 'm');
+        !is_code && !was_code
+    });
+    shown.count()
 }
 
 /// Prints one JSON document and nothing else.
@@ -43,18 +88,46 @@ pub(crate) fn failure(failure: &Failure) -> Exit {
 
 /// Prints a usage error or help as clap has written it.
 pub(crate) fn usage(error: &clap::Error) -> Exit {
-    let _ = error.print();
+    let printed = error.print();
     if error.use_stderr() {
-        Exit::Usage
-    } else {
-        Exit::Done
+        return Exit::Usage;
+    }
+    if let Err(error) = printed {
+        remember(&error);
+    }
+    Exit::Done
+}
+
+/// Why something that was asked for could not be printed: a full disk, not a reader who has seen enough.
+static UNPRINTED: OnceLock<String> = OnceLock::new();
+
+fn remember(error: &std::io::Error) {
+    if error.kind() != std::io::ErrorKind::BrokenPipe {
+        let _ = UNPRINTED.set(error.to_string());
+    }
+}
+
+/// A command that is done, unless what it had to say could not be printed.
+pub(crate) fn closing(exit: Exit) -> Exit {
+    match UNPRINTED.get() {
+        Some(problem) if exit == Exit::Done => failure(&Failure {
+            causes: vec![problem.clone()],
+            ..Failure::new("cannot write to stdout")
+        }),
+        _ => exit,
     }
 }
 
 /// Prints what was asked for as it is; `false` when nobody takes it any more (`longwire tail s | head`).
 pub(crate) fn give(bytes: &[u8]) -> bool {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).is_ok()
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => true,
+        Err(error) => {
+            remember(&error);
+            false
+        }
+    }
 }
 
 /// stdout for the bytes of a port that passes through this process.
@@ -176,6 +249,24 @@ mod tests {
     #[test]
     fn text_from_outside_cannot_command_the_terminal() {
         assert_eq!(harmless("a\x1b[2Jb\n\té"), "a\\u{1b}[2Jb\\n\té");
+    }
+
+    #[test]
+    fn long_lines_are_broken_between_words() {
+        assert_eq!(
+            fold("  verb  one two three", 8, 15),
+            "  verb  one two\n        three"
+        );
+        assert_eq!(fold("fits", 8, 15), "fits");
+        // What no line holds is left to the terminal, and what follows begins a line.
+        assert_eq!(
+            fold("  verb  /a/very/long/path (x)", 8, 15),
+            "  verb  /a/very/long/path\n        (x)"
+        );
+        assert_eq!(
+            fold("\x1b[1;31mFAIL\x1b[0m  a b", 2, 9),
+            "\x1b[1;31mFAIL\x1b[0m  a b"
+        );
     }
 
     #[test]

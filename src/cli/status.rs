@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::admin::Admin;
 use super::args::Status;
@@ -20,7 +20,7 @@ pub(super) fn run(status: &Status) -> Result<Exit, Failure> {
     super::block_on(async {
         let admin = Admin::new(super::paths()?);
         if status.watch {
-            return watch(&admin).await;
+            return watch(&admin, status.json).await;
         }
         let report = admin.status().await?.ok_or_else(nobody)?;
         if status.json {
@@ -39,7 +39,9 @@ fn nobody() -> Failure {
 }
 
 /// Shows it again and again, until somebody interrupts or nobody looks any more. Brokers may come and go meanwhile.
-async fn watch(admin: &Admin) -> Result<Exit, Failure> {
+///
+/// With `json` each look is a line.
+async fn watch(admin: &Admin, json: bool) -> Result<Exit, Failure> {
     let mut screen = None;
     let mut before: Option<(Value, Instant)> = None;
     let interrupted = tokio::signal::ctrl_c();
@@ -47,8 +49,10 @@ async fn watch(admin: &Admin) -> Result<Exit, Failure> {
     loop {
         let report = admin.status().await?;
         let at = Instant::now();
-        let terminal = render::terminal();
+        let terminal = render::terminal().filter(|_| !json);
         let seen = match &report {
+            Some(report) if json => report.to_string(),
+            None if json => json!({"type": "status", "pid": null, "sessions": []}).to_string(),
             Some(report) => {
                 let earlier = before
                     .as_ref()

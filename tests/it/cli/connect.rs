@@ -1,5 +1,8 @@
 //! `longwire connect` in scripts: what goes in, what comes out, how it ends.
 
+use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
+
 use super::{run, stderr, stdout};
 use crate::support::echo::Echo;
 use crate::support::scratch::Scratch;
@@ -83,4 +86,146 @@ fn a_server_that_is_not_there_and_wrong_usage_are_told_apart() {
     assert_eq!(options.status.code(), Some(2));
     let url = run(&scratch, &["connect", "gopher://x/"], "");
     assert_eq!(url.status.code(), Some(2), "{}", stderr(&url));
+}
+
+#[test]
+fn whoever_only_asks_whether_the_server_is_there_is_told() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let there = run(&scratch, &["connect", &server.url()], "");
+    assert_eq!(there.status.code(), Some(0), "{}", stderr(&there));
+    assert!(stderr(&there).contains("open"), "{}", stderr(&there));
+    let gone = run(&scratch, &["connect", "ws://127.0.0.1:1/", "--timeout", "1"], "");
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(
+        stderr(&gone).contains("no connection within 1 s"),
+        "{}",
+        stderr(&gone)
+    );
+    let once = run(&scratch, &["connect", "ws://127.0.0.1:1/", "--once"], "");
+    assert_eq!(once.status.code(), Some(1), "{}", stderr(&once));
+}
+
+/// A server that drops the line without a goodbye.
+#[test]
+fn a_lost_connection_is_a_failure_when_there_is_only_one() {
+    let (scratch, listener) = (
+        Scratch::new(),
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+    );
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        drop(tokio_tungstenite::tungstenite::accept(stream).unwrap());
+    });
+    let lost = run(&scratch, &["connect", &url, "--once", "--linger"], "");
+    assert_eq!(lost.status.code(), Some(1), "{}", stderr(&lost));
+    server.join().unwrap();
+}
+
+#[test]
+fn nothing_to_expect_and_no_time_are_wrong_usage() {
+    let scratch = Scratch::new();
+    for flag in ["--expect", "--timeout"] {
+        let wrong = run(&scratch, &["connect", "ws://127.0.0.1:1/", flag, "0"], "");
+        assert_eq!(wrong.status.code(), Some(2), "{flag}");
+    }
+}
+
+#[test]
+fn what_was_expected_ends_it_without_a_word_about_receipts() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let output = run(
+        &scratch,
+        &["connect", &server.url(), "-s", "hello", "-n", "1"],
+        "",
+    );
+    assert_eq!(stdout(&output), "hello\n");
+    assert!(!stderr(&output).contains("unknown"), "{}", stderr(&output));
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_with_the_way_to_send_them() {
+    use std::io::Write as _;
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut child = scratch
+        .command()
+        .args(["connect", &server.url()])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"\xff\xfe\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--binary"), "{}", stderr(&output));
+}
+
+/// As a terminal does it: to the whole foreground group.
+#[test]
+fn an_interrupt_says_goodbye_and_is_no_fault_unless_something_was_expected() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    for (more, code) in [(&["--linger"][..], 0), (&["--expect", "9"][..], 1)] {
+        let mut child = scratch
+            .command()
+            .args(["connect", &server.url(), "--send", "here"])
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut echoed = [0; 5];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut echoed).unwrap();
+        let group = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process_group(group, rustix::process::Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{more:?}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("host"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn headers_cookies_and_subprotocols_reach_the_server() {
+    let (scratch, listener) = (
+        Scratch::new(),
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+    );
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let mut heard = Vec::new();
+        let (mut stream, _) = listener.accept().unwrap();
+        while !heard.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            std::io::Read::read_exact(&mut stream, &mut byte).unwrap();
+            heard.push(byte[0]);
+        }
+        String::from_utf8(heard).unwrap().to_lowercase()
+    });
+    let arguments = [
+        "connect",
+        &url,
+        "--once",
+        "-H",
+        "Authorization: Bearer x",
+        "--cookies",
+        "a=b; c=d",
+        "--subprotocol",
+        "one",
+        "--subprotocol",
+        "two",
+    ];
+    assert_eq!(
+        run(&scratch, &arguments, "").status.code(),
+        Some(1),
+        "it hangs up"
+    );
+    let heard = server.join().unwrap();
+    for line in [
+        "authorization: bearer x",
+        "cookie: a=b; c=d",
+        "sec-websocket-protocol: one, two",
+    ] {
+        assert!(heard.contains(line), "{line} in {heard}");
+    }
 }

@@ -147,3 +147,48 @@ fn shells_and_man_are_served() {
         );
     }
 }
+
+#[test]
+fn what_cannot_be_printed_is_a_failure_and_a_reader_who_has_seen_enough_is_none() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let _host = extension(&scratch, &server, "prices");
+    for arguments in [
+        &["status"][..],
+        &["status", "--json"],
+        &["status", "--watch"],
+        &["tail", "prices"],
+        &["logs"],
+        &["config"],
+        &["completions", "bash"],
+        &["man"],
+        &["--help"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let start = |stdout: Stdio| {
+            let mut command = scratch.command();
+            command
+                .args(arguments)
+                .stdin(Stdio::null())
+                .stdout(stdout)
+                .stderr(Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let output = start(full.into()).wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(
+            stderr(&output).contains("cannot write to stdout"),
+            "{}",
+            stderr(&output)
+        );
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = start(writer.into()).wait_with_output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+    }
+}

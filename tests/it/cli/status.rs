@@ -1,5 +1,7 @@
 //! `longwire status`: as a table, as a document, live.
 
+use serde_json::json;
+
 use super::{Running, echo, extension, run, stderr, stdout};
 use crate::support::echo::Echo;
 use crate::support::scratch::Scratch;
@@ -37,4 +39,17 @@ fn watching_goes_on_from_broker_to_broker() {
     let _host = extension(&scratch, &server, "prices");
     watching.line("prices");
     watching.line("in/s");
+}
+
+#[test]
+fn watching_as_json_is_one_document_a_line() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let watching = Running::start(&scratch, &["status", "--watch", "--json"]);
+    let read = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap() };
+    let nobody = read(&watching.line("type"));
+    assert_eq!((&nobody["pid"], &nobody["sessions"]), (&json!(null), &json!([])));
+    let _host = extension(&scratch, &server, "prices");
+    let seen = read(&watching.line("prices"));
+    assert_eq!(seen["sessions"][0]["session"], "prices");
+    assert!(seen["pid"].is_u64());
 }
