@@ -191,6 +191,8 @@ pub(super) enum Unwritable {
     NoFolder(PathBuf),
     /// This folder, or the one in which it would be made, is closed to this user.
     Closed(PathBuf, String),
+    /// It does not exist, and this folder, another's or the system's, is where it would be made.
+    Foreign(PathBuf, String),
 }
 
 /// What `install` has noted, so that it can be taken back.

@@ -53,8 +53,13 @@ pub(super) fn writing_problem(folder: &Path) -> Option<Unwritable> {
     if !there.is_dir() {
         return Some(Unwritable::NoFolder(there.to_path_buf()));
     }
-    let closed = may_write(there).err();
-    closed.map(|why| Unwritable::Closed(there.to_path_buf(), why.to_string()))
+    let why = may_write(there).err()?.to_string();
+    let is_foreign = there != folder && !fs::metadata(there).is_ok_and(|found| is_own(&found));
+    Some(if is_foreign {
+        Unwritable::Foreign(there.to_path_buf(), why)
+    } else {
+        Unwritable::Closed(there.to_path_buf(), why)
+    })
 }
 
 /// Bytes of all files in a folder.

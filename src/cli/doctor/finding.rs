@@ -4,6 +4,44 @@
 
 use serde::Serialize;
 
+/// Every id there is; `docs/DOCTOR.md` has a row for each, and a test provokes each.
+pub(super) const IDS: &[&str] = &[
+    "registered",
+    "manifest.<browser>",
+    "program.<browser>",
+    "origin.<browser>",
+    "rival.<browser>",
+    "policy.<browser>",
+    "sandbox.<browser>",
+    "launch",
+    "broker",
+    "run-folder",
+    "socket",
+    "receipt",
+    "settings",
+    "logs",
+    "state",
+    "disk",
+    "home",
+    "url",
+    "url.dns",
+    "url.proxy",
+    "url.tcp",
+    "url.tls",
+    "url.upgrade",
+    "url.message",
+];
+
+/// Is it one of them? What differs by browser has its name behind a dot, and several launches have a family's.
+fn is_listed(id: &str) -> bool {
+    let of_browser = |listed: &str| {
+        let kind = listed.strip_suffix("<browser>");
+        kind.is_some_and(|kind| id.starts_with(kind))
+    };
+    let of_family = ["launch.chromium", "launch.firefox"].contains(&id);
+    of_family || IDS.iter().any(|listed| *listed == id || of_browser(listed))
+}
+
 /// How something stands, better before worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -35,8 +73,10 @@ pub(super) struct Finding {
 impl Finding {
     /// A finding of this id, about this sentence.
     pub(super) fn about(id: impl Into<String>, title: impl Into<String>) -> Self {
+        let id = id.into();
+        debug_assert!(is_listed(&id), "`{id}` is not in the table of ids");
         Self {
-            id: id.into(),
+            id,
             verdict: Verdict::Pass,
             title: title.into(),
             detail: String::new(),

@@ -42,8 +42,14 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
     } else if args.report {
         render::line(report::bundle(&facts, &document, &paths).trim_end());
     } else {
-        for line in show::lines(&document, args.verbose) {
-            render::line(&line);
+        let colour = render::terminal().is_some_and(|terminal| terminal.colour);
+        for line in show::lines(&document, args.verbose, colour) {
+            // What is to be pasted stays in one piece.
+            if line.trim_start().starts_with(show::FIX) {
+                render::line(&line);
+            } else {
+                render::folded(&line, show::INDENT);
+            }
         }
     }
     Ok(if document.verdict == Verdict::Fail {

@@ -32,7 +32,7 @@ pub(super) fn bundle(facts: &Facts, document: &Document, paths: &Paths) -> Strin
         release().map_or_else(String::new, |release| format!(", {release}"))
     ));
     text.push_str("### Findings\n\n```\n");
-    for line in show::lines(document, true) {
+    for line in show::lines(document, true, false) {
         text.push_str(&line);
         text.push('\n');
     }

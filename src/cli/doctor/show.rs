@@ -4,8 +4,13 @@
 
 use super::finding::{Document, Verdict};
 
-/// As lines. `all` shows what passed and what was skipped, too.
-pub(super) fn lines(document: &Document, all: bool) -> Vec<String> {
+/// Where details stand.
+pub(super) const INDENT: usize = 6;
+/// How a line begins that says what mends something.
+pub(super) const FIX: &str = "fix: ";
+
+/// As lines. `all` shows what passed and what was skipped, too; `colour` is for terminals.
+pub(super) fn lines(document: &Document, all: bool, colour: bool) -> Vec<String> {
     let count = |verdict| document.count(verdict);
     if document.verdict == Verdict::Pass && !all {
         return vec![format!("All is well: {} checks passed.", count(Verdict::Pass))];
@@ -18,15 +23,15 @@ pub(super) fn lines(document: &Document, all: bool) -> Vec<String> {
     for finding in shown {
         lines.push(format!(
             "{}  {}: {}",
-            word(finding.verdict),
+            painted(finding.verdict, colour),
             finding.id,
             finding.title
         ));
         if !finding.detail.is_empty() {
-            lines.push(format!("      {}", finding.detail));
+            lines.push(format!("{:INDENT$}{}", "", finding.detail));
         }
         if let Some(fix) = &finding.fix {
-            lines.push(format!("      fix: {fix}"));
+            lines.push(format!("{:INDENT$}{FIX}{fix}", ""));
         }
     }
     let mut sums = Vec::new();
@@ -46,6 +51,20 @@ pub(super) fn lines(document: &Document, all: bool) -> Vec<String> {
     lines
 }
 
+fn painted(verdict: Verdict, colour: bool) -> String {
+    let shade = match verdict {
+        Verdict::Skip => "2",
+        Verdict::Pass => "32",
+        Verdict::Warn => "33",
+        Verdict::Fail => "1;31",
+    };
+    if colour {
+        format!("\x1b[{shade}m{}\x1b[0m", word(verdict))
+    } else {
+        word(verdict).to_owned()
+    }
+}
+
 pub(super) const fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Skip => "skip",
@@ -62,21 +81,24 @@ mod tests {
 
     #[test]
     fn all_well_is_one_line_and_faults_come_with_their_fix() {
-        let pass = Finding::about("a", "A works").pass("yes");
-        let skip = Finding::about("b", "B works").skip("not here");
+        let pass = Finding::about("logs", "A works").pass("yes");
+        let skip = Finding::about("state", "B works").skip("not here");
         let well = Document::of(vec![pass.clone(), skip.clone()]);
-        assert_eq!(lines(&well, false), ["All is well: 1 checks passed."]);
-        let fail = Finding::about("c", "C works").fail("it does not").fix("mend c");
+        assert_eq!(lines(&well, false, false), ["All is well: 1 checks passed."]);
+        let fail = Finding::about("disk", "C works")
+            .fail("it does not")
+            .fix("mend c");
         let ill = Document::of(vec![pass, skip, fail]);
         assert_eq!(
-            lines(&ill, false),
+            lines(&ill, false, false),
             [
-                "FAIL  c: C works",
+                "FAIL  disk: C works",
                 "      it does not",
                 "      fix: mend c",
                 "1 fault, 1 passed, 1 skipped."
             ]
         );
-        assert_eq!(lines(&ill, true).len(), 8);
+        assert_eq!(lines(&ill, true, false).len(), 8);
+        assert!(lines(&ill, false, true)[0].starts_with("\x1b[1;31mFAIL\x1b[0m  disk"));
     }
 }

@@ -249,6 +249,18 @@ fn writable(finding: Finding, folder: &Path, problem: Option<&Unwritable>, then:
                 .warn(format!("{} cannot be written ({why}){then}", path.display()))
                 .fix(fix)
         }
+        // Never a folder of the system's: only what is Longwire's own is made over to the user.
+        Some(Unwritable::Foreign(path, why)) => {
+            let (shown, quoted) = (path.display(), quoted(folder));
+            let fix = if cfg!(windows) {
+                format!("mkdir {quoted}")
+            } else {
+                format!("sudo install -d -m 700 -o \"$(id -u)\" {quoted}")
+            };
+            finding
+                .warn(format!("it cannot be made in {shown} ({why}){then}"))
+                .fix(fix)
+        }
     }
 }
 
