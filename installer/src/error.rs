@@ -45,6 +45,9 @@ pub enum InstallError {
     /// What stands in a manifest's place is neither a text file nor a link.
     #[error("what stands at {} is neither a text file nor a link", path.display())]
     Odd { path: PathBuf },
+    /// Somebody else was changing registrations all the time.
+    #[error("another longwire has been changing registrations in {} for {seconds} s", folder.display())]
+    Busy { folder: PathBuf, seconds: u64 },
     /// The file system refused.
     #[error("cannot {what} {}", path.display())]
     Disk {

@@ -12,6 +12,7 @@
 //! | `receipt` | what was made, so that it can be taken back |
 //! | `plan` | what would be done; reads only |
 //! | `apply` | does it, or undoes all of it |
+//! | `turn` | one at a time |
 //! | `registry` | Windows keys |
 
 pub mod apply;
@@ -24,6 +25,7 @@ pub mod policy;
 pub mod receipt;
 pub mod registry;
 pub mod surroundings;
+pub mod turn;
 
 /// The host name used when none is given.
 pub const DEFAULT_NAME: &str = "com.longwire.bridge";

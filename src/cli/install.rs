@@ -10,6 +10,7 @@ use installer::manifest::{ExtensionId, HostName};
 use installer::plan::{self, Change, Choice, Own, Plan, Planned, Step};
 use installer::receipt::{self, Receipt};
 use installer::surroundings::Surroundings;
+use installer::turn::Turn;
 use serde::Serialize;
 
 use super::args::{Install, Registration, Uninstall};
@@ -17,22 +18,31 @@ use super::error::{Exit, Failure};
 use super::render;
 use crate::paths::Paths;
 
+/// Where the paths stand; what does not fit into a line goes on there.
+const INDENT: usize = 11;
+
 /// Registers extensions with browsers.
 pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
-    let extensions = args
-        .extensions
-        .iter()
-        .map(|id| ExtensionId::parse(id))
+    let ids = args.extensions.iter().flat_map(|ids| {
+        // Nothing at all is no id, and is told as one.
+        let is_empty = ids.trim().is_empty();
+        let several = ids.split([',', ' ']).filter(move |id| is_empty || !id.is_empty());
+        several.take(if is_empty { 1 } else { usize::MAX })
+    });
+    let extensions = ids
+        .map(ExtensionId::parse)
         .collect::<Result<Vec<_>, _>>()
         .map_err(wrong)?;
     let (here, own, mut choice) = prepare(&args.registration)?;
     choice.sandboxed = args.sandboxed;
+    let turn = turn(&here, &choice, &args.registration)?;
     let mut plan = plan::install(&here, &own, &choice, &extensions).map_err(|problem| advise(&problem))?;
     if choice.scope == Scope::User && cfg!(unix) && std::env::var_os("SUDO_USER").is_some() {
         let note = "this is for root's own browsers; for yours leave out sudo, for everybody's add --system";
         plan.notes.push(note.to_owned());
     }
     let exit = carry_out("install", &args.registration, &plan)?;
+    drop(turn);
     if !args.registration.dry_run {
         let placed = plan.steps.iter().find_map(|step| match step {
             Step::PlaceProgram { path, .. } => Some(path),
@@ -73,6 +83,7 @@ fn renew_broker(program: &Path, quiet: bool) {
 /// Takes registrations back.
 pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
     let (here, own, choice) = prepare(&args.registration)?;
+    let _turn = turn(&here, &choice, &args.registration)?;
     if !args.all {
         return uninstall_one(&here, &own, &choice, &args.registration);
     }
@@ -94,6 +105,18 @@ pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
         uninstall_one(&here, &own, &one, &args.registration)?;
     }
     Ok(Exit::Done)
+}
+
+/// Keeps others from changing registrations between what is read and what is written. A dry run writes nothing.
+fn turn(here: &Surroundings, choice: &Choice, args: &Registration) -> Result<Option<Turn>, Failure> {
+    if args.dry_run {
+        return Ok(None);
+    }
+    let folder = match choice.scope {
+        Scope::User => &here.home,
+        Scope::System => &here.root,
+    };
+    Turn::wait(folder).map(Some).map_err(|problem| advise(&problem))
 }
 
 fn uninstall_one(
@@ -182,11 +205,11 @@ struct Document<'a> {
 fn carry_out(action: &str, args: &Registration, plan: &Plan) -> Result<Exit, Failure> {
     if !args.json {
         for line in describe(action, plan) {
-            render::line(&line);
+            render::folded(&line, INDENT);
         }
     }
     if !args.dry_run {
-        installer::apply::apply(&plan.steps).map_err(|problem| advise(&problem))?;
+        installer::apply::apply(&plan.steps).map_err(|problem| refused(action, args.system, &problem))?;
     }
     let changed = !plan.steps.is_empty();
     if args.json {
@@ -276,6 +299,25 @@ fn wrong(problem: InstallError) -> Failure {
     advise(&problem).exit(Exit::Usage)
 }
 
+/// A failure to write, which may be for want of rights.
+fn refused(action: &str, system: bool, problem: &InstallError) -> Failure {
+    let failure = advise(problem);
+    match problem {
+        InstallError::Disk { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => failure
+            .hint(match (system, cfg!(unix)) {
+                (true, true) => {
+                    format!("for all users it takes the rights of root: sudo longwire {action} --system ...")
+                }
+                (true, false) => {
+                    "for all users it takes an administrator's rights: do it in a terminal of one's"
+                        .to_owned()
+                }
+                (false, _) => "this folder must be yours and open to you; nothing was changed".to_owned(),
+            }),
+        _ => failure,
+    }
+}
+
 /// A failure with what to do about it.
 pub(super) fn advise(problem: &InstallError) -> Failure {
     let mut failure = match std::error::Error::source(problem) {
@@ -301,9 +343,7 @@ pub(super) fn advise(problem: &InstallError) -> Failure {
             path.display(),
             path.display()
         )),
-        InstallError::Disk { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            failure.hint("with --system this takes administrator rights: sudo longwire install --system ...")
-        }
+        InstallError::Busy { .. } => failure.hint("try again when the other one has ended"),
         InstallError::Odd { path } => failure.hint(format!(
             "move it away: mv '{}' '{}.aside'",
             path.display(),

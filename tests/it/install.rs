@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -608,4 +608,72 @@ fn wrong_arguments_are_told_apart() {
     let output = home.run(&["install", "--extension", ID, "--browser", "firefox"]);
     assert_eq!(output.status.code(), Some(1), "no Firefox id");
     assert_eq!(home.tree(), before);
+}
+
+/// Ids that differ in one letter.
+fn many_ids(count: u8) -> Vec<String> {
+    (0..count)
+        .map(|index| format!("{}{}", &OTHER[..31], char::from(b'a' + index)))
+        .collect()
+}
+
+/// Starts all of them, then waits for all.
+fn at_once(home: &Home, all: &[Vec<&str>]) -> Vec<Output> {
+    let started: Vec<_> = all
+        .iter()
+        .map(|args| {
+            let mut command = home.command();
+            command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .collect();
+    started
+        .into_iter()
+        .map(|child| child.wait_with_output().unwrap())
+        .collect()
+}
+
+#[test]
+fn several_installs_at_once_lose_no_id() {
+    let home = Home::new().with(&[".config/chromium", ".config/vivaldi"]);
+    let before = home.tree();
+    let ids = many_ids(6);
+    let all: Vec<_> = ids.iter().map(|id| vec!["install", "--extension", id]).collect();
+    for output in at_once(&home, &all) {
+        assert!(output.status.success(), "{output:?}");
+    }
+    for path in manifests(&home) {
+        let manifest = json(&path);
+        for id in &ids {
+            let origin = Value::from(format!("chrome-extension://{id}/"));
+            let origins = manifest["allowed_origins"].as_array().unwrap();
+            assert!(origins.contains(&origin), "{id} in {origins:?}");
+        }
+    }
+    home.done(&["uninstall"]);
+    assert_eq!(home.tree(), before);
+}
+
+#[test]
+fn installing_and_uninstalling_at_once_ends_with_all_or_nothing() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let before = home.tree();
+    for _ in 0..4 {
+        home.done(&["install", "--extension", ID]);
+        let both = [vec!["uninstall"], vec!["install", "--extension", OTHER]];
+        for output in at_once(&home, &both) {
+            assert!(output.status.success(), "{output:?}");
+        }
+        if home.tree() != before {
+            // Installed last: then it is whole.
+            let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
+            let manifest = json(&path);
+            assert!(manifest["allowed_origins"].to_string().contains(OTHER));
+            let program = PathBuf::from(manifest["path"].as_str().unwrap());
+            let said = Command::new(program).arg("--version").output().unwrap();
+            assert!(said.status.success());
+        }
+        home.done(&["uninstall"]);
+        assert_eq!(home.tree(), before);
+    }
 }

@@ -131,6 +131,8 @@ fn resting_place(here: &Surroundings, own: &Own, scope: Scope) -> (PathBuf, bool
         return (copy, true);
     }
     let folder = own.program.parent().unwrap_or(Path::new(""));
+    // Homebrew's folder of one version goes with the next version.
+    let is_versioned = folder.components().any(|part| part.as_os_str() == "Cellar");
     let for_all = ["usr/bin", "usr/local/bin"]
         .iter()
         .any(|stable| folder == here.root.join(stable))
@@ -139,7 +141,7 @@ fn resting_place(here: &Surroundings, own: &Own, scope: Scope) -> (PathBuf, bool
     let for_one = [".local/bin", ".cargo/bin"]
         .iter()
         .any(|stable| folder == here.home.join(stable));
-    if for_all || (for_one && scope == Scope::User) {
+    if !is_versioned && (for_all || (for_one && scope == Scope::User)) {
         (own.program.clone(), false)
     } else {
         (copy, true)

@@ -164,3 +164,24 @@ fn a_program_in_a_place_of_its_packages_is_not_copied() {
     let plan = install(&here, &own, &choice(Scope::System), &ids()).unwrap();
     assert_ne!(plan.program, own.program);
 }
+
+#[test]
+fn homebrews_folder_of_one_version_is_no_place_to_stay() {
+    let (_scratch, here, own) = full(System::MacOs);
+    let named = |program: &str| {
+        let own = Own {
+            program: here.root.join(program),
+            state: own.state.clone(),
+        };
+        fs::create_dir_all(own.program.parent().unwrap()).unwrap();
+        fs::write(&own.program, "a program").unwrap();
+        let plan = install(&here, &own, &choice(Scope::User), &ids()).unwrap();
+        plan.program
+    };
+    assert_eq!(
+        named("opt/homebrew/bin/longwire"),
+        here.root.join("opt/homebrew/bin/longwire")
+    );
+    let versioned = named("opt/homebrew/Cellar/longwire/0.1.0/bin/longwire");
+    assert_eq!(versioned, own.state.join("bin/longwire"));
+}
