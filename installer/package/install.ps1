@@ -22,6 +22,8 @@ $source = Join-Path $PSScriptRoot 'longwire.exe'
 # Yes only if somebody says so.
 function Confirm-Step([string] $Question) {
     if ($Yes) { return $true }
+    # Nobody is there to be asked.
+    if (-not [Environment]::UserInteractive -or [Console]::IsInputRedirected) { return $false }
     return (Read-Host "$Question [y/N]") -match '^[yY]'
 }
 
@@ -31,10 +33,17 @@ function Invoke-Longwire([string[]] $Arguments) {
     if ($LASTEXITCODE -ne 0) { throw "longwire $($Arguments[0]) failed with exit code $LASTEXITCODE" }
 }
 
+# The user's own PATH as it is written, with its %VARIABLES%.
 function Get-UserPath {
-    $parts = [Environment]::GetEnvironmentVariable('Path', 'User')
-    if ($null -eq $parts) { return @() }
+    $key = Get-Item -LiteralPath 'HKCU:\Environment'
+    $parts = $key.GetValue('Path', '', [Microsoft.Win32.RegistryValueOptions]::DoNotExpandEnvironmentNames)
     return @($parts -split ';' | Where-Object { $_ })
+}
+
+function Set-UserPath([string[]] $Parts) {
+    Set-ItemProperty -LiteralPath 'HKCU:\Environment' -Name 'Path' -Value ($Parts -join ';') -Type ExpandString
+    # Tells programs that run: removing a variable that is not there changes nothing else.
+    [Environment]::SetEnvironmentVariable('LONGWIRE_INSTALLED', $null, 'User')
 }
 
 if ($Uninstall) {
@@ -42,9 +51,10 @@ if ($Uninstall) {
     & $program stop
     Invoke-Longwire @('uninstall', '--all')
     Remove-Item -LiteralPath $program -Force
+    Get-ChildItem -Path "$program.*.old" | ForEach-Object { Remove-Item -LiteralPath $_.FullName -ErrorAction SilentlyContinue }
     if (-not (Get-ChildItem -LiteralPath $Prefix -Force)) { Remove-Item -LiteralPath $Prefix }
-    $rest = Get-UserPath | Where-Object { $_ -ne $Prefix }
-    [Environment]::SetEnvironmentVariable('Path', ($rest -join ';'), 'User')
+    $before = @(Get-UserPath)
+    if ($before -contains $Prefix) { Set-UserPath @($before | Where-Object { $_ -ne $Prefix }) }
     Write-Output "removed $program"
     return
 }
@@ -55,17 +65,24 @@ $new = "$program.new"
 Copy-Item -LiteralPath $source -Destination $new -Force
 # What was unpacked from a download is marked; the user has just said that it is wanted.
 Unblock-File -LiteralPath $new
+$old = $null
 if (Test-Path -LiteralPath $program) {
     # A running program cannot be replaced, but it can be moved.
     $old = "$program.$([Guid]::NewGuid().ToString('N')).old"
     Move-Item -LiteralPath $program -Destination $old
 }
-Move-Item -LiteralPath $new -Destination $program
+try {
+    Move-Item -LiteralPath $new -Destination $program
+}
+catch {
+    if ($old) { Move-Item -LiteralPath $old -Destination $program }
+    throw
+}
 Get-ChildItem -Path "$program.*.old" | ForEach-Object { Remove-Item -LiteralPath $_.FullName -ErrorAction SilentlyContinue }
 Write-Output "installed $program ($(& $program --version))"
 
-if ((Get-UserPath) -notcontains $Prefix -and (Confirm-Step "Add $Prefix to your PATH?")) {
-    [Environment]::SetEnvironmentVariable('Path', ((@(Get-UserPath) + $Prefix) -join ';'), 'User')
+if (@(Get-UserPath) -notcontains $Prefix -and (Confirm-Step "Add $Prefix to your PATH?")) {
+    Set-UserPath (@(Get-UserPath) + $Prefix)
 }
 
 if ($Extension.Count -eq 0) {

@@ -46,6 +46,9 @@ if [ -z "$prefix" ]; then
 fi
 program=$prefix/bin/longwire
 
+# Manual pages and completions of the archive. Their names hold no blanks.
+extras() { (cd -- "$here" && find share -type f 2>/dev/null) || true; }
+
 # ask QUESTION: yes only if somebody says so.
 ask() {
   [ -z "$yes" ] || return 0
@@ -60,6 +63,12 @@ if [ "$action" = uninstall ]; then
   "$program" stop || true
   if [ "$(id -u)" = 0 ]; then "$program" uninstall --all --system; else "$program" uninstall --all; fi
   rm -f -- "$program"
+  for file in $(extras); do
+    rm -f -- "$prefix/$file"
+    # Folders that are empty now, and those above them.
+    (cd -- "$prefix" && rmdir -p -- "${file%/*}" 2>/dev/null) || true
+  done
+  rmdir -- "$prefix/bin" 2>/dev/null || true
   echo "removed $program"
   exit 0
 fi
@@ -75,15 +84,21 @@ chmod 755 "$program.new.$$"
 mv -f -- "$program.new.$$" "$program"
 echo "installed $program ($("$program" --version))"
 
+for file in $(extras); do
+  mkdir -p -- "$prefix/${file%/*}"
+  cp -- "$here/$file" "$prefix/$file"
+  chmod 644 "$prefix/$file"
+done
+
 case :$PATH: in
   *:"$prefix/bin":*) ;;
   *) echo "note: $prefix/bin is not in PATH" ;;
 esac
 
 scope=
-[ "$(id -u)" != 0 ] || scope=--system
+[ "$(id -u)" != 0 ] || scope=' --system'
 if [ -z "$extensions" ]; then
-  echo "Nothing is registered with any browser yet. To do that: $program install $scope --extension ID"
+  echo "Nothing is registered with any browser yet. To do that: $program install$scope --extension ID"
   exit 0
 fi
 # The ids hold no blanks and no wildcards: each word is one argument.
@@ -93,5 +108,5 @@ if ask "Register as shown?"; then
   # shellcheck disable=SC2086
   "$program" install $scope $extensions
 else
-  echo "Nothing was registered. To do it later: $program install $scope$extensions"
+  echo "Nothing was registered. To do it later: $program install$scope$extensions"
 fi

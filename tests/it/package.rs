@@ -44,6 +44,46 @@ fn every_script_can_be_parsed() {
     said(Command::new("bash").arg("-n").arg(source("scripts/release")));
 }
 
+/// What cannot be run here must at least agree with the program.
+#[test]
+fn the_other_systems_installers_ask_for_what_the_program_takes() {
+    let windows = fs::read_to_string(source("installer/package/windows/longwire.wxs")).unwrap();
+    let formula = fs::read_to_string(source("installer/package/homebrew/longwire.rb")).unwrap();
+    let powershell = fs::read_to_string(source("installer/package/install.ps1")).unwrap();
+    for (text, line) in [
+        (
+            &windows,
+            r#"longwire.exe&quot; install --system --extension &quot;[EXTENSIONS]&quot;"#,
+        ),
+        (&windows, "longwire.exe&quot; uninstall --system --all"),
+        (&formula, r#""man", "--folder", man1"#),
+        (&powershell, "@('--extension', $id)"),
+        (&powershell, "@('uninstall', '--all')"),
+    ] {
+        assert!(text.contains(line), "{line}");
+    }
+    // What an installer hands over in one argument.
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir_all(home.path().join(".config/chromium")).unwrap();
+    fs::create_dir_all(home.path().join(".mozilla")).unwrap();
+    for (ids, count) in [
+        (format!("{ID} other@example.org"), 2),
+        (format!("{ID},, {ID}"), 1),
+    ] {
+        let mut command = Command::new(program());
+        command.env_clear().env("HOME", home.path());
+        command.args(["install", "--dry-run", "--json", "--extension", &ids]);
+        let plan: serde_json::Value = serde_json::from_str(&said(&mut command)).unwrap();
+        let manifests = plan["manifests"].as_array().unwrap();
+        assert_eq!(manifests.len(), count, "{plan:#}");
+        assert!(
+            manifests
+                .iter()
+                .all(|one| one["extensions"].as_array().unwrap().len() == 1)
+        );
+    }
+}
+
 #[test]
 fn packages_hold_what_they_should_and_register_nothing_unasked() {
     if Command::new("dpkg-deb").arg("--version").output().is_err() {
@@ -88,7 +128,16 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
             "open to all: {line}"
         );
     }
-    for path in ["./usr/bin/longwire", "./usr/share/doc/longwire/copyright"] {
+    for path in [
+        "./usr/bin/longwire",
+        "./usr/share/doc/longwire/copyright",
+        "./usr/share/doc/longwire/changelog.gz",
+        "./usr/share/man/man1/longwire.1.gz",
+        "./usr/share/man/man1/longwire-doctor.1.gz",
+        "./usr/share/bash-completion/completions/longwire",
+        "./usr/share/zsh/vendor-completions/_longwire",
+        "./usr/share/fish/vendor_completions.d/longwire.fish",
+    ] {
         assert!(
             listed.lines().any(|line| line.ends_with(path)),
             "{path} in {listed}"
@@ -155,6 +204,8 @@ fn install_and_remove(scratch: &Path, unpacked: &Path) {
             .contains("Nothing was registered")
     );
     assert_eq!(manifests(), 0);
+    let manual = home.join("prefix/share/man/man1/longwire-doctor.1.gz");
+    assert!(manual.exists(), "manual pages come along");
     let wrong = script(&["--extension", "a b"]);
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
     let agreed = script(&["--extension", ID, "--yes"]);
@@ -162,4 +213,10 @@ fn install_and_remove(scratch: &Path, unpacked: &Path) {
     let removed = script(&["--uninstall"]);
     assert!(removed.status.success() && manifests() == 0, "{removed:?}");
     assert!(!installed.exists());
+    let left = said(
+        Command::new("find")
+            .arg(home.join("prefix"))
+            .args(["-mindepth", "1"]),
+    );
+    assert_eq!(left, "");
 }

@@ -10,6 +10,8 @@ class Longwire < Formula
 
   def install
     system "cargo", "install", *std_cargo_args
+    generate_completions_from_executable(bin/"longwire", "completions")
+    system bin/"longwire", "man", "--folder", man1
   end
 
   # A formula must not write into the user's Library: the user does.
@@ -25,6 +27,7 @@ class Longwire < Formula
   test do
     ENV["LONGWIRE_HOME"] = testpath/"longwire"
     assert_match version.to_s, shell_output("#{bin}/longwire --version")
-    assert_match "\"verdict\"", shell_output("#{bin}/longwire doctor --json", 0..1)
+    # Nothing is registered, which is a fault only where there is a browser.
+    assert_match "\"verdict\"", shell_output("#{bin}/longwire doctor --json || true")
   end
 end
