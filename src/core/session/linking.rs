@@ -1,47 +1,32 @@
-//! The link's life: dialling, opening, liveness, loss, credentials, waiting for the next try.
+//! The link's life: opening, liveness, loss, waiting for the next try.
 //!
-//! The diagram is in `core::link`. It sends no message of the extension's; that is `sending`.
+//! The diagram is in `core::link`. Where a dial leads is in `dialling`, with which credentials in `authorizing`. It sends
+//! no message of the extension's; that is `sending`.
 
 use std::time::Duration;
 
-use url::Url;
-
 use crate::wire::code::{Code, GapReason};
-use crate::wire::message::{Authorize, BrokerFrame};
-use crate::wire::options::{CloseClass, Heartbeat as HeartbeatOptions, Options, Protocol};
-use crate::wire::record::{ErrorInfo, State, StateChange};
-use crate::wire::servers::SocketIo;
+use crate::wire::options::{CloseClass, Heartbeat as HeartbeatOptions, Protocol};
+use crate::wire::record::{State, StateChange};
 
 use crate::core::backoff;
 use crate::core::context::{Context, error};
-use crate::core::dialect::{Dialect, Memory};
-use crate::core::guard::Guard;
+use crate::core::dialect::Dialect;
 use crate::core::heartbeat::{Heartbeat, Pulse};
-use crate::core::io::{DialId, Incoming, LinkEnd, LinkEvent, Output, PortId, ProxyChoice, Target};
-use crate::core::ladder::Ladder;
+use crate::core::io::{DialId, Incoming, LinkEnd, LinkEvent, Output};
 use crate::core::link::{Connection, Link};
-use crate::core::pace::Lane;
-use crate::core::pattern::is_loopback;
 use crate::core::policy;
-use crate::core::rules::Rule;
 
 use super::Session;
 
 /// How long the server may take to satisfy the `ready` rule.
 const READY_WITHIN: Duration = Duration::from_secs(10);
-/// How long an asked provider may take, as `auth-needed` says.
-const AUTHORIZE_WITHIN: u64 = 10_000;
 /// Between a loss and the next dial.
 const LEAST_DELAY: Duration = Duration::from_millis(1);
 /// The longest a server is obeyed that asks to be left alone.
 pub(super) const MOST_OBEYED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Nobody waits longer, whatever options and servers say.
 const MOST_DELAY: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-/// Refusals of fresh credentials before the session gives up.
-const FRESH_REFUSALS: u32 = 2;
-
-/// A server that lets a link stand this long has accepted its credentials; one that opens and closes has not.
-const ACCEPTED_AFTER: Duration = Duration::from_secs(10);
 
 impl Session {
     /// Whether a link is up or sought.
@@ -50,156 +35,6 @@ impl Session {
             self.link,
             Link::Dialing(_) | Link::Up(_) | Link::Waiting(_) | Link::Queued
         )
-    }
-
-    /// Starts a dial because somebody asks for it, unless credentials, a URL or patience are wanted first.
-    /// Any dial alive must have been ended before.
-    pub(crate) fn dial(&mut self, ctx: &mut Context) {
-        self.dial_in_turn(ctx, false);
-    }
-
-    /// `again`: nobody has asked just now; the link was lost.
-    fn dial_in_turn(&mut self, ctx: &mut Context, again: bool) {
-        if self.options.auth_provider && !self.credentials.given {
-            return self.need_credentials(ctx, "first", None);
-        }
-        let Some(url) = self.dial_url() else {
-            self.link = Link::Paused;
-            return;
-        };
-        if let Err(why) = self.check_rules(ctx, &url) {
-            return self.deny(ctx, why);
-        }
-        let rules = ctx.rules.clone();
-        if let Some(lane) = self.lane(&url)
-            && !ctx.pace.may(ctx.now.boot, &rules, &lane, again)
-        {
-            ctx.pace.wait(self.key, lane, again);
-            let was_waiting = matches!(self.link, Link::Waiting(_) | Link::Queued);
-            self.link = Link::Queued;
-            if !was_waiting {
-                self.tell_state(ctx, StateChange::new(State::Waiting));
-            }
-            return;
-        }
-        self.dial_now(ctx, url);
-    }
-
-    /// It is this session's turn to dial.
-    pub(crate) fn take_turn(&mut self, ctx: &mut Context) {
-        if matches!(self.link, Link::Queued) {
-            match self.dial_url() {
-                Some(url) => self.dial_now(ctx, url),
-                None => self.link = Link::Paused,
-            }
-        }
-    }
-
-    pub(super) fn dial_url(&self) -> Option<Url> {
-        let own = self.options.urls.get(&self.protocol());
-        match own.and_then(|url| Url::parse(url).ok()) {
-            Some(url) => Some(url),
-            None => self.credentials.url.clone().or_else(|| self.url.clone()),
-        }
-    }
-
-    /// Where this dial takes its turn; nobody takes turns for this machine.
-    fn lane(&self, url: &Url) -> Option<Lane> {
-        let place = (url.host_str()?, url.port_or_known_default());
-        (!is_loopback(url)).then(|| {
-            let host = format!("{}:{}", place.0, place.1.unwrap_or_default());
-            (self.owner.origin.clone(), host)
-        })
-    }
-
-    /// Whether the settings allow this dial, as they are now.
-    fn check_rules(&self, ctx: &Context, url: &Url) -> Result<(), ErrorInfo> {
-        let origin = &self.owner.origin;
-        let rule = ctx.rules.of(origin);
-        policy::check_enabled(rule)?;
-        policy::check_url(url, rule)?;
-        policy::check_dial(&self.options, rule, origin)?;
-        let headers = self.credentials.headers.as_deref().unwrap_or_default();
-        policy::check_headers(headers, rule, origin)
-    }
-
-    /// The settings have changed: what they do not allow any more ends. The session stays.
-    pub(crate) fn rules_changed(&mut self, ctx: &mut Context) {
-        let allowed = self.dial_url().map_or(Ok(()), |url| self.check_rules(ctx, &url));
-        if self.wants_link()
-            && let Err(why) = allowed
-        {
-            self.pause_link(ctx, 1000);
-            self.deny(ctx, why);
-        }
-    }
-
-    fn deny(&mut self, ctx: &mut Context, why: ErrorInfo) {
-        self.link = Link::Failed;
-        let mut change = StateChange::new(State::Failed);
-        change.error = Some(why);
-        self.tell_state(ctx, change);
-    }
-
-    fn dial_now(&mut self, ctx: &mut Context, url: Url) {
-        let dial = ctx.new_dial(self.key);
-        if let Some(lane) = self.lane(&url) {
-            let rules = ctx.rules.clone();
-            ctx.pace.begin(ctx.now.boot, &rules, lane, dial);
-            if self.protocol() == Protocol::Poll {
-                // A long poll may be answered late: that is no handshake others should wait for.
-                ctx.pace.end(dial);
-            }
-        }
-        self.counters.dials += 1;
-        self.link = Link::Dialing(dial);
-        let target = self.target(url);
-        let url = target.url.clone();
-        ctx.out.push_back(Output::Dial(dial, Box::new(target)));
-        self.start_dialect(ctx, dial, url);
-        let mut change = StateChange::new(State::Connecting);
-        change.dial = Some(self.counters.dials);
-        change.attempt = Some(self.backoff.attempts());
-        self.tell_state(ctx, change);
-    }
-
-    fn target(&self, url: Url) -> Target {
-        let mut headers = self.options.headers.clone();
-        for (name, value) in self.credentials.headers.iter().flatten() {
-            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-            headers.push((name.clone(), value.clone()));
-        }
-        let has = |headers: &[(String, String)], wanted: &str| {
-            headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted))
-        };
-        if let Some(cookies) = &self.options.cookies
-            && !has(&headers, "Cookie")
-        {
-            headers.push(("Cookie".to_owned(), cookies.clone()));
-        }
-        if !has(&headers, "Origin") {
-            let origin = self.owner.origin.trim_end_matches('/').to_owned();
-            headers.push(("Origin".to_owned(), origin));
-        }
-        Target {
-            url,
-            subprotocols: self
-                .credentials
-                .subprotocols
-                .clone()
-                .unwrap_or_else(|| self.options.subprotocols.clone()),
-            headers,
-            connect_timeout: Duration::from_millis(self.options.connect_timeout),
-            proxy: match self.options.proxy.as_str() {
-                "system" => ProxyChoice::System,
-                "none" => ProxyChoice::None,
-                url => ProxyChoice::Url(url.to_owned()),
-            },
-            compression: self.options.compression,
-            json: self.options.json,
-            max_message: self.options.max_message,
-            road: self.road(),
-        }
     }
 
     /// Word from a dial. Anything but the current one is ignored.
@@ -422,204 +257,6 @@ impl Session {
         self.backoff.reset();
         self.pause_link(ctx, 1000);
         self.dial(ctx);
-    }
-
-    /// The server refused the credentials.
-    pub(super) fn refused(&mut self, ctx: &mut Context, mut change: StateChange, taken: u64) {
-        if self.credentials.fresh {
-            self.credentials.refused_fresh += 1;
-            self.credentials.fresh = false;
-        }
-        if !self.options.auth_provider || self.credentials.refused_fresh >= FRESH_REFUSALS {
-            self.link = Link::Failed;
-            change.state = State::Failed;
-            self.tell_state(ctx, change);
-        } else {
-            let status = change.status;
-            change.state = State::Unauthorized;
-            self.link = Link::Unauthorized;
-            self.tell_state(ctx, change);
-            self.need_credentials(ctx, "refused", status);
-        }
-        self.settle_lost(ctx, taken);
-    }
-
-    /// A link that stood for a while shows that its credentials were good: what is refused next has expired.
-    fn credit_credentials(&mut self, ctx: &Context) {
-        if self
-            .link
-            .connection()
-            .is_some_and(|connection| ctx.now.boot.saturating_sub(connection.opened) >= ACCEPTED_AFTER)
-        {
-            self.credentials.fresh = false;
-            self.credentials.refused_fresh = 0;
-            self.credentials.asked = 0;
-        }
-    }
-
-    /// No dialling until somebody brings credentials.
-    fn need_credentials(&mut self, ctx: &mut Context, why: &'static str, status: Option<u16>) {
-        if !matches!(self.link, Link::Unauthorized) {
-            self.link = Link::Unauthorized;
-            self.tell_state(ctx, StateChange::new(State::Unauthorized));
-        }
-        self.credentials.asked += 1;
-        self.credentials.nonce = Some(ctx.random.word());
-        self.credentials.why = why;
-        self.credentials.status = status;
-        self.ask_for_credentials(ctx);
-    }
-
-    /// Asks the client that came last; one that comes later is asked when it attaches.
-    pub(super) fn ask_for_credentials(&mut self, ctx: &mut Context) {
-        let Some(nonce) = self.credentials.nonce.clone() else {
-            return;
-        };
-        let newest = self
-            .clients
-            .iter()
-            .filter_map(|client| client.attachment.as_ref())
-            .map(|seat| seat.port)
-            .max();
-        let Some(port) = newest else { return };
-        let frame = BrokerFrame::AuthNeeded {
-            session: self.name.clone(),
-            nonce,
-            why: self.credentials.why,
-            attempt: self.credentials.asked,
-            deadline: AUTHORIZE_WITHIN,
-            status: self.credentials.status,
-        };
-        ctx.say(port, frame);
-    }
-
-    /// Credentials came, asked for or not.
-    pub(crate) fn authorize(&mut self, ctx: &mut Context, port: PortId, authorize: Authorize) {
-        let Authorize {
-            id,
-            nonce,
-            headers,
-            url,
-            subprotocols,
-            auth,
-            failed,
-            ..
-        } = authorize;
-        let name = self.name.clone();
-        let url = match self.check_credentials(
-            ctx.rules.of(&self.owner.origin),
-            url.as_deref(),
-            headers.as_deref(),
-            subprotocols.as_deref(),
-        ) {
-            Ok(url) => url,
-            Err(why) => return ctx.refuse(port, why, id.as_ref(), Some(&name)),
-        };
-        if nonce.is_some() && nonce != self.credentials.nonce {
-            let why = error(
-                Code::BadFrame,
-                "field `nonce`: it answers a question that is not open any more",
-            );
-            return ctx.refuse(port, why, id.as_ref(), Some(&name));
-        }
-        ctx.ok(port, id);
-        self.credentials.nonce = None;
-        // Before they change: how long this link stood speaks for those before.
-        self.pause_link(ctx, 1000);
-        if let Some(why) = failed {
-            self.link = Link::Failed;
-            let mut change = StateChange::new(State::Failed);
-            change.error = Some(error(
-                Code::HttpStatus,
-                "the extension has no credentials for this server",
-            ));
-            change.reason = Some(why);
-            return self.tell_state(ctx, change);
-        }
-        self.credentials.url = url.or_else(|| self.credentials.url.take());
-        self.credentials.headers = headers.or_else(|| self.credentials.headers.take());
-        self.credentials.subprotocols = subprotocols.or_else(|| self.credentials.subprotocols.take());
-        self.credentials.auth = auth.or_else(|| self.credentials.auth.take());
-        self.credentials.given = true;
-        self.credentials.fresh = true;
-        self.reconnect(ctx);
-    }
-
-    fn check_credentials(
-        &self,
-        rule: &Rule,
-        url: Option<&str>,
-        headers: Option<&[(String, String)]>,
-        subprotocols: Option<&[String]>,
-    ) -> Result<Option<Url>, ErrorInfo> {
-        policy::check_headers(headers.unwrap_or_default(), rule, &self.owner.origin)?;
-        policy::check_subprotocols(subprotocols.unwrap_or_default())?;
-        let Some(url) = url.map(|url| policy::parse_url(url, rule)).transpose()? else {
-            return Ok(None);
-        };
-        if self
-            .url
-            .as_ref()
-            .is_none_or(|known| known.origin() != url.origin())
-        {
-            return Err(error(
-                Code::BadUrl,
-                "field `url`: credentials may not lead to another scheme, host or port than the session's own URL",
-            ));
-        }
-        Ok(Some(url))
-    }
-
-    /// Other options, another URL: redials if the dial changes.
-    pub(crate) fn update(&mut self, ctx: &mut Context, url: Option<Url>, options: Option<Options>) {
-        let before = self.dial_key();
-        let had_no_url = self.url.is_none();
-        if let Some(url) = url {
-            if self.url.as_ref() != Some(&url) {
-                self.memory = Memory::default();
-            }
-            self.url = Some(url);
-        }
-        if let Some(options) = options {
-            // What a session survives is settled when it is made.
-            if options.guard != self.options.guard {
-                self.guard = Guard::default();
-            }
-            if options.transports != self.options.transports {
-                self.ladder = Ladder::default();
-            }
-            self.options = Options {
-                durability: self.options.durability,
-                ..options
-            };
-        }
-        let is_another = had_no_url || before != self.dial_key();
-        if is_another {
-            // They were for what was dialled before.
-            self.credentials = super::Credentials::default();
-        }
-        if had_no_url || (is_another && !matches!(self.link, Link::Paused)) {
-            self.reconnect(ctx);
-        } else if let (Some(connection), Some(settings)) = (self.link.up(), self.options.heartbeat.clone()) {
-            connection.heartbeat = Some(Heartbeat::new(&settings, ctx.now.boot));
-        }
-        self.keep_meta(ctx);
-        self.shrink(ctx);
-    }
-
-    /// Whether this URL or these options differ from the session's own.
-    pub(crate) fn differs(&self, url: Option<&Url>, options: Option<&Options>) -> bool {
-        url.is_some_and(|url| self.url.as_ref() != Some(url))
-            || options.is_some_and(|options| self.options != *options)
-    }
-
-    /// What, when it changes, needs another dial.
-    fn dial_key(&self) -> (Option<Target>, bool, SocketIo) {
-        (
-            self.url.clone().map(|url| self.target(url)),
-            self.options.auth_provider,
-            self.options.socketio.clone(),
-        )
     }
 
     /// The machine slept: ask at once, trust nothing.

@@ -1,10 +1,13 @@
 //! One persistent connection: its log, its clients, its outbox and its link, held together.
 //!
-//! Who attaches is in `attach`, the link's life in `linking`, the outgoing direction in `sending`, the journal in
-//! `keeping`, what clients do not want in `filtering`. It touches no socket and no file.
+//! Who attaches is in `attach`, where a dial leads in `dialling`, with which credentials in `authorizing`, the link's life
+//! in `linking`, the outgoing direction in `sending`, the journal in `keeping`, what clients do not want in `filtering`. It
+//! touches no socket and no file.
 
 mod asking;
 mod attach;
+mod authorizing;
+mod dialling;
 mod eventing;
 mod filtering;
 mod keeping;

@@ -1,0 +1,228 @@
+//! Where a dial leads, what it brings, and whether it may begin now.
+//!
+//! It waits for nothing: what becomes of a dial is in `linking`, whose turn it is in `core::pace`.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::wire::options::{Options, Protocol};
+use crate::wire::record::{ErrorInfo, State, StateChange};
+use crate::wire::servers::SocketIo;
+
+use crate::core::context::Context;
+use crate::core::dialect::Memory;
+use crate::core::guard::Guard;
+use crate::core::heartbeat::Heartbeat;
+use crate::core::io::{Output, ProxyChoice, Target};
+use crate::core::ladder::Ladder;
+use crate::core::link::Link;
+use crate::core::pace::Lane;
+use crate::core::pattern::is_loopback;
+use crate::core::policy;
+
+use super::{Credentials, Session};
+
+impl Session {
+    /// Starts a dial because somebody asks for it, unless credentials, a URL or patience are wanted first.
+    /// Any dial alive must have been ended before.
+    pub(crate) fn dial(&mut self, ctx: &mut Context) {
+        self.dial_in_turn(ctx, false);
+    }
+
+    /// `again`: nobody has asked just now; the link was lost.
+    pub(super) fn dial_in_turn(&mut self, ctx: &mut Context, again: bool) {
+        if self.options.auth_provider && !self.credentials.given {
+            return self.need_credentials(ctx, "first", None);
+        }
+        let Some(url) = self.dial_url() else {
+            self.link = Link::Paused;
+            return;
+        };
+        if let Err(why) = self.check_rules(ctx, &url) {
+            return self.deny(ctx, why);
+        }
+        let rules = ctx.rules.clone();
+        if let Some(lane) = self.lane(&url)
+            && !ctx.pace.may(ctx.now.boot, &rules, &lane, again)
+        {
+            ctx.pace.wait(self.key, lane, again);
+            let was_waiting = matches!(self.link, Link::Waiting(_) | Link::Queued);
+            self.link = Link::Queued;
+            if !was_waiting {
+                self.tell_state(ctx, StateChange::new(State::Waiting));
+            }
+            return;
+        }
+        self.dial_now(ctx, url);
+    }
+
+    /// It is this session's turn to dial.
+    pub(crate) fn take_turn(&mut self, ctx: &mut Context) {
+        if matches!(self.link, Link::Queued) {
+            match self.dial_url() {
+                Some(url) => self.dial_now(ctx, url),
+                None => self.link = Link::Paused,
+            }
+        }
+    }
+
+    pub(super) fn dial_url(&self) -> Option<Url> {
+        let own = self.options.urls.get(&self.protocol());
+        match own.and_then(|url| Url::parse(url).ok()) {
+            Some(url) => Some(url),
+            None => self.credentials.url.clone().or_else(|| self.url.clone()),
+        }
+    }
+
+    /// Where this dial takes its turn; nobody takes turns for this machine.
+    fn lane(&self, url: &Url) -> Option<Lane> {
+        let place = (url.host_str()?, url.port_or_known_default());
+        (!is_loopback(url)).then(|| {
+            let host = format!("{}:{}", place.0, place.1.unwrap_or_default());
+            (self.owner.origin.clone(), host)
+        })
+    }
+
+    /// Whether the settings allow this dial, as they are now.
+    fn check_rules(&self, ctx: &Context, url: &Url) -> Result<(), ErrorInfo> {
+        let origin = &self.owner.origin;
+        let rule = ctx.rules.of(origin);
+        policy::check_enabled(rule)?;
+        policy::check_url(url, rule)?;
+        policy::check_dial(&self.options, rule, origin)?;
+        let headers = self.credentials.headers.as_deref().unwrap_or_default();
+        policy::check_headers(headers, rule, origin)
+    }
+
+    /// The settings have changed: what they do not allow any more ends. The session stays.
+    pub(crate) fn rules_changed(&mut self, ctx: &mut Context) {
+        let allowed = self.dial_url().map_or(Ok(()), |url| self.check_rules(ctx, &url));
+        if self.wants_link()
+            && let Err(why) = allowed
+        {
+            self.pause_link(ctx, 1000);
+            self.deny(ctx, why);
+        }
+    }
+
+    fn deny(&mut self, ctx: &mut Context, why: ErrorInfo) {
+        self.link = Link::Failed;
+        let mut change = StateChange::new(State::Failed);
+        change.error = Some(why);
+        self.tell_state(ctx, change);
+    }
+
+    fn dial_now(&mut self, ctx: &mut Context, url: Url) {
+        let dial = ctx.new_dial(self.key);
+        if let Some(lane) = self.lane(&url) {
+            let rules = ctx.rules.clone();
+            ctx.pace.begin(ctx.now.boot, &rules, lane, dial);
+            if self.protocol() == Protocol::Poll {
+                // A long poll may be answered late: that is no handshake others should wait for.
+                ctx.pace.end(dial);
+            }
+        }
+        self.counters.dials += 1;
+        self.link = Link::Dialing(dial);
+        let target = self.target(url);
+        let url = target.url.clone();
+        ctx.out.push_back(Output::Dial(dial, Box::new(target)));
+        self.start_dialect(ctx, dial, url);
+        let mut change = StateChange::new(State::Connecting);
+        change.dial = Some(self.counters.dials);
+        change.attempt = Some(self.backoff.attempts());
+        self.tell_state(ctx, change);
+    }
+
+    fn target(&self, url: Url) -> Target {
+        let mut headers = self.options.headers.clone();
+        for (name, value) in self.credentials.headers.iter().flatten() {
+            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            headers.push((name.clone(), value.clone()));
+        }
+        let has = |headers: &[(String, String)], wanted: &str| {
+            headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        };
+        if let Some(cookies) = &self.options.cookies
+            && !has(&headers, "Cookie")
+        {
+            headers.push(("Cookie".to_owned(), cookies.clone()));
+        }
+        if !has(&headers, "Origin") {
+            let origin = self.owner.origin.trim_end_matches('/').to_owned();
+            headers.push(("Origin".to_owned(), origin));
+        }
+        Target {
+            url,
+            subprotocols: self
+                .credentials
+                .subprotocols
+                .clone()
+                .unwrap_or_else(|| self.options.subprotocols.clone()),
+            headers,
+            connect_timeout: Duration::from_millis(self.options.connect_timeout),
+            proxy: match self.options.proxy.as_str() {
+                "system" => ProxyChoice::System,
+                "none" => ProxyChoice::None,
+                url => ProxyChoice::Url(url.to_owned()),
+            },
+            compression: self.options.compression,
+            json: self.options.json,
+            max_message: self.options.max_message,
+            road: self.road(),
+        }
+    }
+
+    /// Whether this URL or these options differ from the session's own.
+    pub(crate) fn differs(&self, url: Option<&Url>, options: Option<&Options>) -> bool {
+        url.is_some_and(|url| self.url.as_ref() != Some(url))
+            || options.is_some_and(|options| self.options != *options)
+    }
+
+    /// What, when it changes, needs another dial.
+    fn dial_key(&self) -> (Option<Target>, bool, SocketIo) {
+        (
+            self.url.clone().map(|url| self.target(url)),
+            self.options.auth_provider,
+            self.options.socketio.clone(),
+        )
+    }
+
+    /// Other options, another URL: redials if the dial changes.
+    pub(crate) fn update(&mut self, ctx: &mut Context, url: Option<Url>, options: Option<Options>) {
+        let before = self.dial_key();
+        let had_no_url = self.url.is_none();
+        if let Some(url) = url {
+            if self.url.as_ref() != Some(&url) {
+                self.memory = Memory::default();
+            }
+            self.url = Some(url);
+        }
+        if let Some(options) = options {
+            // What a session survives is settled when it is made.
+            if options.guard != self.options.guard {
+                self.guard = Guard::default();
+            }
+            if options.transports != self.options.transports {
+                self.ladder = Ladder::default();
+            }
+            self.options = Options {
+                durability: self.options.durability,
+                ..options
+            };
+        }
+        let is_another = had_no_url || before != self.dial_key();
+        if is_another {
+            // They were for what was dialled before.
+            self.credentials = Credentials::default();
+        }
+        if had_no_url || (is_another && !matches!(self.link, Link::Paused)) {
+            self.reconnect(ctx);
+        } else if let (Some(connection), Some(settings)) = (self.link.up(), self.options.heartbeat.clone()) {
+            connection.heartbeat = Some(Heartbeat::new(&settings, ctx.now.boot));
+        }
+        self.keep_meta(ctx);
+        self.shrink(ctx);
+    }
+}
