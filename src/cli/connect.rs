@@ -31,7 +31,7 @@ async fn talk(connect: &Connect) -> Result<Exit, Failure> {
     let options = options(connect)?;
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the program that is running", &error))?;
-    let port = Port::start(&program, ORIGIN, None)
+    let port = Port::start(&program, &[ORIGIN], None)
         .map_err(|error| Failure::because("cannot start a host", &error))?;
     let mut talk = Talk {
         connect,

@@ -32,14 +32,14 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// Starts `program` as Chromium does: the origin as argument, its own folder as current one.
+    /// Starts `program` as a browser does, with its arguments; its own folder is the current one.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(crate) fn start(program: &Path, origin: &str, home: Option<&OsStr>) -> io::Result<Self> {
+    pub(crate) fn start(program: &Path, arguments: &[&str], home: Option<&OsStr>) -> io::Result<Self> {
         let mut command = Command::new(program);
         command
-            .arg(origin)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -41,8 +41,9 @@ pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
     let cannot_write =
         |error: io::Error| Failure::because(format!("cannot write {}", record.file.display()), &error);
     let mut file = create(&record.file).map_err(cannot_write)?;
+    let arguments: Vec<_> = record.host.iter().map(|argument| told(argument)).collect();
     let head = json!({
-        "longwire": "record", "version": version::own(), "arguments": record.host, "redacted": !record.payloads,
+        "longwire": "record", "version": version::own(), "arguments": arguments, "redacted": !record.payloads,
     });
     writeln!(file, "{head}")
         .and_then(|()| file.flush())
@@ -65,6 +66,16 @@ pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
         .map_err(|error| Failure::because("the host has gone", &error))?;
     noted.map_err(cannot_write)?;
     Ok(if ended.success() { Exit::Done } else { Exit::Failed })
+}
+
+/// An argument as it is written down: where a manifest lies is nobody's business.
+fn told(argument: &str) -> &str {
+    let path = Path::new(argument);
+    let file = path.file_name().and_then(|file| file.to_str());
+    match file {
+        Some(file) if path.is_absolute() && file.ends_with(".json") => file,
+        _ => argument,
+    }
 }
 
 fn create(path: &Path) -> io::Result<BufWriter<File>> {

@@ -2,6 +2,7 @@
 //!
 //! It acknowledges and answers nothing of its own.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,6 +12,7 @@ use super::args::Replay;
 use super::error::{Exit, Failure};
 use super::port::Port;
 use super::render;
+use crate::host::Caller;
 
 /// Longest pause between two frames; longer ones were somebody thinking.
 const PAUSE: u64 = 2000;
@@ -33,15 +35,9 @@ pub(super) fn run(replay: &Replay) -> Result<Exit, Failure> {
             return Err(Failure::new(format!("{name} is no record of a port")).hint("longwire record --help"));
         }
     };
-    let origin = head["arguments"]
-        .as_array()
-        .and_then(|arguments| {
-            arguments
-                .iter()
-                .rev()
-                .find_map(|one| one.as_str().filter(|one| is_origin(one)))
-        })
+    let caller = caller(&head)
         .ok_or_else(|| Failure::new(format!("{name} does not say whose port it was")))?
+        .origin()
         .to_owned();
     let mut said: Vec<Value> = lines
         .map_while(Result::ok)
@@ -50,11 +46,17 @@ pub(super) fn run(replay: &Replay) -> Result<Exit, Failure> {
     if let Some(url) = &replay.url {
         said.iter_mut().for_each(|line| lead_to(&mut line["frame"], url));
     }
-    super::block_on(say(&origin, said, replay.fast))
+    super::block_on(say(&caller, said, replay.fast))
 }
 
-fn is_origin(argument: &str) -> bool {
-    argument.starts_with("chrome-extension://")
+/// Whom the recorded host served.
+fn caller(head: &Value) -> Option<Caller> {
+    let arguments = head["arguments"].as_array()?;
+    let arguments = arguments
+        .iter()
+        .filter_map(|one| one.as_str().map(OsString::from));
+    let all: Vec<OsString> = std::iter::once("longwire".into()).chain(arguments).collect();
+    Caller::from_args(&all)?.ok()
 }
 
 /// Has every `open` lead to this server.
@@ -71,7 +73,13 @@ async fn say(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failure
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the program that is running", &error))?;
     let broken = |error| Failure::because("the host has gone", &error).hint("longwire doctor");
-    let mut port = Port::start(&program, origin, None)
+    // Firefox names a manifest before the add-on.
+    let caller = if origin.starts_with("chrome-extension://") {
+        vec![origin]
+    } else {
+        vec!["manifest.json", origin]
+    };
+    let mut port = Port::start(&program, &caller, None)
         .map_err(|error| Failure::because("cannot start a host", &error))?;
     let mut due = Instant::now();
     let mut before = 0;

@@ -93,7 +93,7 @@ fn progress(quiet: bool) -> ProgressBar {
     if quiet {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    let style = ProgressStyle::with_template("{msg:38} {bar:32} {pos:>3}/{len} panels");
+    let style = ProgressStyle::with_template("{msg:38} {bar:24} {pos:>3}/{len} panels");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }

@@ -143,7 +143,7 @@ impl Worker {
     /// Starts a host, says hello and opens the session; the broker's verdict on the resume.
     async fn attach(&mut self) -> Result<String, Failure> {
         let home: &OsStr = self.home.as_os_str();
-        let port = Port::start(&self.program, ORIGIN, Some(home))
+        let port = Port::start(&self.program, &[ORIGIN], Some(home))
             .map_err(|error| Failure::because("cannot start a host", &error))?;
         self.port = Some(port);
         self.begin().await

@@ -68,3 +68,30 @@ fn what_is_no_record_is_refused() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("is no record"));
 }
+
+#[test]
+fn a_firefox_port_is_replayed_too_and_its_folders_are_not_told() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let file = scratch.folder().join("port.jsonl");
+    let mut command = scratch.command();
+    command.arg("record").arg(&file);
+    command.args([
+        "/home/ann/.mozilla/com.longwire.bridge.json",
+        "hello@longwire.example",
+    ]);
+    let mut host = HostProcess::spawn(command);
+    assert_eq!(host.hello()["origin"], "hello@longwire.example");
+    host.close();
+    assert!(host.wait(SOON).success());
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(!written.contains("/home/ann"), "{written}");
+    let other = Scratch::new();
+    let arguments = ["replay", file.to_str().unwrap(), "--url", &server.url()];
+    let replayed = run(&other, &arguments, "");
+    assert!(replayed.status.success(), "{}", stderr(&replayed));
+    let answers = stdout(&replayed);
+    assert!(
+        answers.contains(r#""origin":"hello@longwire.example""#),
+        "{answers}"
+    );
+}
