@@ -2,7 +2,7 @@
 //!
 //! It judges nothing and prints nothing.
 
-use super::finding::{Document, Verdict};
+use super::finding::{Document, Finding, Verdict};
 
 /// Where details stand.
 pub(super) const INDENT: usize = 6;
@@ -20,13 +20,30 @@ pub(super) fn lines(document: &Document, all: bool, colour: bool) -> Vec<String>
         .findings
         .iter()
         .filter(|finding| all || finding.verdict > Verdict::Pass);
+    let mut told: Vec<&Finding> = Vec::new();
     for finding in shown {
+        // Several browsers start one program: what ails it is told once.
+        if finding.verdict > Verdict::Pass && told.iter().any(|earlier| is_same(earlier, finding)) {
+            continue;
+        }
+        told.push(finding);
+        let others: Vec<&str> = document
+            .findings
+            .iter()
+            .filter(|other| {
+                finding.verdict > Verdict::Pass && other.id != finding.id && is_same(other, finding)
+            })
+            .map(|other| other.id.as_str())
+            .collect();
         lines.push(format!(
             "{}  {}: {}",
             painted(finding.verdict, colour),
             finding.id,
             finding.title
         ));
+        if !others.is_empty() {
+            lines.push(format!("{:INDENT$}as well: {}", "", others.join(", ")));
+        }
         if !finding.detail.is_empty() {
             lines.push(format!("{:INDENT$}{}", "", finding.detail));
         }
@@ -49,6 +66,13 @@ pub(super) fn lines(document: &Document, all: bool, colour: bool) -> Vec<String>
     }
     lines.push(format!("{}.", sums.join(", ")));
     lines
+}
+
+/// Is it one fault that two browsers have, with one remedy?
+fn is_same(one: &Finding, other: &Finding) -> bool {
+    let kind = |finding: &Finding| finding.id.split('.').next().map(str::to_owned);
+    let what = |finding: &Finding| (finding.verdict, finding.detail.clone(), finding.fix.clone());
+    kind(one) == kind(other) && what(one) == what(other) && !one.id.starts_with("url")
 }
 
 fn painted(verdict: Verdict, colour: bool) -> String {
@@ -76,7 +100,6 @@ pub(super) const fn word(verdict: Verdict) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Finding;
     use super::*;
 
     #[test]
@@ -100,5 +123,27 @@ mod tests {
         );
         assert_eq!(lines(&ill, true, false).len(), 8);
         assert!(lines(&ill, false, true)[0].starts_with("\x1b[1;31mFAIL\x1b[0m  disk"));
+    }
+
+    #[test]
+    fn what_ails_several_browsers_is_told_once() {
+        let of = |browser: &str| {
+            let id = format!("program.{browser}");
+            Finding::about(id, "it can be run").fail("it cannot").fix("chmod")
+        };
+        let other = Finding::about("program.firefox", "it can be run").fail("it is gone");
+        let document = Document::of(vec![of("chrome"), of("brave"), other]);
+        assert_eq!(
+            lines(&document, false, false),
+            [
+                "FAIL  program.chrome: it can be run",
+                "      as well: program.brave",
+                "      it cannot",
+                "      fix: chmod",
+                "FAIL  program.firefox: it can be run",
+                "      it is gone",
+                "3 faults."
+            ]
+        );
     }
 }
