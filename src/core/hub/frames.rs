@@ -1,0 +1,329 @@
+//! What the frames of a port ask for: `hello`, `open`, counters, and everything that is for one session.
+//!
+//! It finds the session and says why there is none; what a session does with a frame is the session's.
+
+use crate::wire::code::Code;
+use crate::wire::message::{
+    BrokerFrame, ClientFrame, Conflict, Hello, Open, SessionReport, SessionSummary, StatusReport, Welcome,
+};
+use crate::wire::record::{ErrorInfo, Name};
+
+use crate::core::context::{Seat, error};
+use crate::core::io::{Caller, PortId, Watch};
+use crate::core::policy;
+use crate::core::session::{Owner, Session};
+
+use super::{CAPABILITIES, Hub, LIMITS};
+
+impl Hub {
+    pub(super) fn frame(&mut self, port: PortId, frame: ClientFrame) {
+        let Some(known) = self.ctx.ports.get(&port) else {
+            return;
+        };
+        let is_admin = known.caller == Caller::Admin;
+        match frame {
+            ClientFrame::Status { id } if is_admin => self.status(port, id, None),
+            _ if is_admin => {
+                let why = error(Code::Unsupported, "the command line may only ask for `status`");
+                self.ctx.refuse(port, why, frame.id(), None);
+            }
+            ClientFrame::Hello(hello) => self.hello(port, hello),
+            frame => match known.seat.clone() {
+                None => {
+                    let why = error(Code::HelloRequired, "the first frame on a port must be `hello`");
+                    self.ctx.refuse(port, why, frame.id(), frame.session());
+                }
+                Some(seat) => self.seated_frame(port, &seat, frame),
+            },
+        }
+    }
+
+    fn hello(&mut self, port: PortId, hello: Hello) {
+        let Hello {
+            protocol,
+            profile,
+            client,
+            needs,
+            ..
+        } = hello;
+        if protocol != 1 {
+            let why = error(
+                Code::Unsupported,
+                format!("protocol {protocol} is not spoken here; 1 is"),
+            );
+            return self.ctx.refuse(port, why, None, None);
+        }
+        let unmet: Vec<&str> = needs
+            .iter()
+            .map(String::as_str)
+            .filter(|need| !CAPABILITIES.contains(need))
+            .collect();
+        if !unmet.is_empty() {
+            let why = error(
+                Code::Unsupported,
+                format!("this broker lacks: {}", unmet.join(", ")),
+            );
+            return self.ctx.refuse(port, why, None, None);
+        }
+        let Some(known) = self.ctx.ports.get_mut(&port) else {
+            return;
+        };
+        if let Caller::Extension { origin } = &known.caller
+            && let Err(why) = policy::check_enabled(self.ctx.rules.of(origin))
+        {
+            return self.ctx.refuse(port, why, None, None);
+        }
+        let seat = Seat { profile, client };
+        let moved = known.seat.as_ref().is_some_and(|before| *before != seat);
+        known.seat = Some(seat.clone());
+        if moved {
+            self.detach_all(port);
+        }
+        let Some(owner) = self.owner(port, &seat) else {
+            return;
+        };
+        let sessions = self
+            .sessions
+            .values()
+            .filter(|session| session.owner == owner)
+            .map(|session| SessionSummary {
+                session: session.name.clone(),
+                state: session.state(),
+                pending: session.pending(&seat.client),
+            })
+            .collect();
+        let welcome = Welcome {
+            version: self.config.version,
+            broker: self.config.boot.as_str().into(),
+            limits: self.limits(&owner.origin),
+            origin: owner.origin,
+            capabilities: CAPABILITIES,
+            sessions,
+        };
+        self.ctx.say(port, BrokerFrame::Welcome(Box::new(welcome)));
+    }
+
+    fn limits(&self, origin: &str) -> Vec<(&'static str, u64)> {
+        let sessions = self.ctx.rules.of(origin).sessions as u64;
+        let stated = |&(name, limit)| (name, if name == "sessions" { sessions } else { limit });
+        LIMITS.iter().map(stated).collect()
+    }
+
+    fn seated_frame(&mut self, port: PortId, seat: &Seat, frame: ClientFrame) {
+        match frame {
+            ClientFrame::Open(open) => return self.open(port, seat, *open),
+            ClientFrame::Status { id } => {
+                let owner = self.owner(port, seat);
+                return self.status(port, id, owner);
+            }
+            ClientFrame::Ping { id } => return self.ctx.say(port, BrokerFrame::Pong { id }),
+            _ => {}
+        }
+        let Some(name) = frame.session().cloned() else {
+            return;
+        };
+        let Some(key) = self
+            .ctx
+            .ports
+            .get(&port)
+            .and_then(|port| port.attached.get(&name).copied())
+        else {
+            let known = self
+                .owner(port, seat)
+                .is_some_and(|owner| self.names.contains_key(&(owner, name.clone())));
+            let why = if known {
+                error(
+                    Code::NotAttached,
+                    format!("this port does not hold session `{name}`; send `open` first"),
+                )
+            } else {
+                error(
+                    Code::NoSession,
+                    format!("there is no session `{name}`; send `open` with a `url`"),
+                )
+            };
+            return self.ctx.refuse(port, why, frame.id(), Some(&name));
+        };
+        self.with(key, |session, ctx| match frame {
+            ClientFrame::Ack { seq, .. } => session.ack(ctx, port, seq),
+            ClientFrame::Send(send) => session.send(ctx, port, send),
+            ClientFrame::Request(request) => session.request(ctx, port, request),
+            ClientFrame::Cancel { id, .. } => session.cancel(ctx, port, &id),
+            ClientFrame::Subscribe(subscribe) => session.subscribe(ctx, port, *subscribe),
+            ClientFrame::Unsubscribe { id, key, .. } => session.unsubscribe(ctx, port, id, &key),
+            ClientFrame::Reply(reply) => session.reply(ctx, port, reply),
+            ClientFrame::Authorize(authorize) => session.authorize(ctx, port, *authorize),
+            ClientFrame::Window { window, id, .. } => {
+                ctx.ok(port, id);
+                session.set_window(ctx, port, window);
+            }
+            ClientFrame::Reconnect { id, .. } => {
+                ctx.ok(port, id);
+                session.reconnect(ctx);
+            }
+            ClientFrame::Detach { id, .. } => {
+                ctx.ok(port, id);
+                session.detach(ctx, port);
+            }
+            ClientFrame::Close { id, code, reason, .. } => {
+                session.end(
+                    ctx,
+                    code.unwrap_or(1000),
+                    reason.as_deref().unwrap_or_default(),
+                    "closed",
+                );
+                ctx.ok(port, id);
+            }
+            ClientFrame::Hello(_)
+            | ClientFrame::Open(_)
+            | ClientFrame::Status { .. }
+            | ClientFrame::Ping { .. } => {}
+        });
+    }
+
+    fn open(&mut self, port: PortId, seat: &Seat, open: Open) {
+        let Some(owner) = self.owner(port, seat) else {
+            return;
+        };
+        let (id, name) = (open.id.clone(), open.session.clone());
+        if let Err(why) = self.try_open(port, seat, owner, open) {
+            self.ctx.refuse(port, why, Some(&id), Some(&name));
+        }
+    }
+
+    fn try_open(&mut self, port: PortId, seat: &Seat, owner: Owner, mut open: Open) -> Result<(), ErrorInfo> {
+        let rules = self.ctx.rules.clone();
+        let rule = rules.of(&owner.origin);
+        policy::check_enabled(rule)?;
+        let url = open
+            .url
+            .take()
+            .map(|url| policy::parse_url(&url, rule))
+            .transpose()?;
+        let options = open.options.take();
+        if let Some(options) = &options {
+            policy::check_dial(options, rule, &owner.origin)?;
+        }
+        if let Some(key) = self.names.get(&(owner.clone(), open.session.clone())).copied() {
+            let differs = self
+                .sessions
+                .get(&key)
+                .is_some_and(|session| session.has_url() && session.differs(url.as_ref(), options.as_ref()));
+            if differs && open.conflict == Conflict::Error {
+                let why = "the session exists with another URL or other options";
+                return Err(error(Code::SessionConflict, why));
+            }
+            let update = open.conflict == Conflict::Update
+                || !self.sessions.get(&key).is_some_and(|session| session.has_url());
+            self.with(key, |session, ctx| {
+                if update && session.differs(url.as_ref(), options.as_ref()) {
+                    session.update(ctx, url, options);
+                }
+                session.attach(ctx, port, &seat.client, open, false);
+            });
+            return Ok(());
+        }
+        let url = url.ok_or_else(|| {
+            error(
+                Code::NoSession,
+                format!(
+                    "there is no session `{}`; a `url` is needed to create it",
+                    open.session
+                ),
+            )
+        })?;
+        if self.counts.get(&owner).copied().unwrap_or(0) >= rule.sessions {
+            let why = format!(
+                "this extension holds {} sessions in this profile; close some",
+                rule.sessions
+            );
+            return Err(error(Code::TooManySessions, why));
+        }
+        let key = self.new_key();
+        let options = options.unwrap_or_default();
+        let session = Session::new(key, owner, open.session.clone(), url, options, &mut self.ctx);
+        self.add(session);
+        self.with(key, |session, ctx| {
+            session.attach(ctx, port, &seat.client, open, true)
+        });
+        Ok(())
+    }
+
+    fn status(&mut self, port: PortId, id: Name, owner: Option<Owner>) {
+        let mut total = SessionReport::default();
+        let mut sessions = Vec::new();
+        for session in self.sessions.values() {
+            if owner.as_ref().is_some_and(|owner| session.owner != *owner) {
+                continue;
+            }
+            let report = session.report();
+            total.dials += report.dials;
+            total.reconnects += report.reconnects;
+            total.received.messages += report.received.messages;
+            total.received.bytes += report.received.bytes;
+            total.sent.messages += report.sent.messages;
+            total.sent.bytes += report.sent.bytes;
+            total.queued += report.queued;
+            total.unacknowledged += report.unacknowledged;
+            total.dropped += report.dropped;
+            total.outbox += report.outbox;
+            total.clients += report.clients;
+            total.filtered.add(report.filtered);
+            sessions.push(report);
+        }
+        let ports = self
+            .ctx
+            .ports
+            .values()
+            .filter(|port| port.caller != Caller::Admin)
+            .count() as u64;
+        let uptime = self.ctx.now.boot.saturating_sub(self.born).as_millis();
+        let report = StatusReport {
+            id,
+            version: self.config.version,
+            uptime: u64::try_from(uptime).unwrap_or(u64::MAX),
+            pid: 0,
+            rss: 0,
+            insecure: Vec::new(),
+            ports,
+            total,
+            sessions,
+        };
+        self.ctx.say(port, BrokerFrame::Status(Box::new(report)));
+    }
+
+    /// Lets the command line see what a session records.
+    pub(super) fn watch(&mut self, port: PortId, watch: &Watch) {
+        let is_meant = |owner: &Owner| {
+            watch.origin.as_ref().is_none_or(|origin| *origin == owner.origin)
+                && watch
+                    .profile
+                    .as_ref()
+                    .is_none_or(|profile| *profile == owner.profile)
+        };
+        let mut meant = self
+            .sessions
+            .values()
+            .filter(|session| session.name == watch.session && is_meant(&session.owner));
+        let why = match (meant.next(), meant.next()) {
+            (Some(session), None) => {
+                self.ctx.say(port, BrokerFrame::Ok { id: watch.id.clone() });
+                session.show_last(&mut self.ctx, port, watch.last);
+                self.ctx.watchers.push((port, session.key));
+                return;
+            }
+            (None, _) => error(
+                Code::NoSession,
+                format!("there is no session `{}`", watch.session),
+            ),
+            (Some(_), Some(_)) => error(
+                Code::BadFrame,
+                format!(
+                    "several sessions are called `{}`; give `origin` or `profile` too",
+                    watch.session
+                ),
+            ),
+        };
+        self.ctx.refuse(port, why, Some(&watch.id), Some(&watch.session));
+    }
+}

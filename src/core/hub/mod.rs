@@ -1,0 +1,405 @@
+//! Who is here, which sessions live, who hears which.
+//!
+//! It does no I/O: the shell calls `handle`, then `poll` until `None`, then waits for `deadline`. What the frames of a port
+//! ask for is in `frames`.
+//!
+//! What holds after every drain (the simulation asserts it):
+//!
+//! 1. Never two dials alive for a session; word from any other dial is ignored.
+//! 2. Link-scoped state lives in `link::Connection` and dies with it.
+//! 3. A message accepted has exactly one verdict.
+//! 4. A `seq` never names another record in its epoch; every loss is a record in its place.
+//! 5. Bounds are checked on every append, in every state.
+//! 6. No deadline lies in the past; an early or repeated `Timeout` is harmless.
+//! 7. A new attachment fences the old one at once.
+//! 8. Same inputs and seed, same outputs.
+
+mod frames;
+mod timers;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::wire::message::BrokerFrame;
+use crate::wire::record::Name;
+
+use self::timers::Timers;
+use super::context::{Context, Port, Seat, SessionKey};
+use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
+use super::journal::{Damage, JournalId, Kept};
+use super::pace::Pace;
+use super::random::Random;
+use super::session::{Owner, Session};
+
+/// What this broker can do, as `welcome` says and `hello.needs` may ask.
+pub const CAPABILITIES: &[&str] = &[
+    "websocket",
+    "sse",
+    "poll",
+    "socket.io",
+    "ack",
+    "json",
+    "binary",
+    "batch",
+    "part",
+    "request",
+    "subscribe",
+    "filter",
+    "guard",
+    "lane",
+    "auth",
+    "disk",
+    "window",
+    "presets",
+];
+/// Limits, as `welcome` states them unless the settings say otherwise: bytes and counts.
+pub const LIMITS: &[(&str, u64)] = &[
+    ("frame", 1_048_576),
+    ("incomingFrame", 67_108_864),
+    ("message", 67_108_864),
+    ("sessions", 256),
+    ("name", 128),
+];
+
+/// The reason for leaving with which every session is handed over to the broker that comes after.
+pub const UPGRADE: &str = "upgrade";
+
+/// What the hub is told once, at its birth.
+#[derive(Debug, Clone)]
+pub struct HubConfig {
+    /// Longwire's version.
+    pub version: &'static str,
+    /// This broker's boot id.
+    pub boot: String,
+    /// Which boot of the machine this is: what the page cache holds survives until the next.
+    pub machine_boot: String,
+    /// Seed of the hub's own generator: same inputs and seed, same outputs.
+    pub seed: u64,
+}
+
+/// Every session of one broker.
+#[derive(Debug)]
+pub struct Hub {
+    config: HubConfig,
+    born: Duration,
+    ctx: Context,
+    /// Boxed: a node of the map has room for twice what it holds.
+    sessions: BTreeMap<SessionKey, Box<Session>>,
+    names: HashMap<(Owner, Name), SessionKey>,
+    counts: HashMap<Owner, usize>,
+    /// Payload bytes that each extension's sessions hold.
+    held: HashMap<Name, usize>,
+    journals: HashMap<JournalId, SessionKey>,
+    last_session: u64,
+    timers: Timers,
+    was_idle: Option<bool>,
+}
+
+impl Hub {
+    /// An empty hub.
+    pub fn new(config: HubConfig, now: Now) -> Self {
+        let ctx = Context {
+            now,
+            out: VecDeque::new(),
+            random: Random::new(config.seed),
+            ports: BTreeMap::new(),
+            dials: HashMap::new(),
+            last_dial: 0,
+            rules: Arc::default(),
+            pace: Pace::default(),
+            others: 0,
+            machine_boot: config.machine_boot.clone(),
+            watchers: Vec::new(),
+        };
+        Self {
+            config,
+            born: now.boot,
+            ctx,
+            sessions: BTreeMap::new(),
+            names: HashMap::new(),
+            counts: HashMap::new(),
+            held: HashMap::new(),
+            journals: HashMap::new(),
+            last_session: 0,
+            timers: Timers::default(),
+            was_idle: None,
+        }
+    }
+
+    /// Takes one input. `poll` must be drained to `None` afterwards.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.ctx.now = now;
+        match input {
+            Input::Came(port, caller) => {
+                self.ctx.ports.insert(port, Port::new(caller));
+            }
+            Input::Frame(port, frame) => self.frame(port, frame),
+            Input::Gone(port) => self.gone(port),
+            Input::Written(port, cost) => self.written(port, cost),
+            Input::Watch(port, watch) => self.watch(port, &watch),
+            Input::Link(dial, event) => self.link(dial, event),
+            Input::Woke => self.each(Session::woke),
+            Input::Rules(rules) => {
+                self.ctx.rules = rules;
+                self.each(Session::rules_changed);
+            }
+            Input::JournalLost { journal, why } => {
+                if let Some(key) = self.journals.remove(&journal) {
+                    self.with(key, |session, ctx| session.journal_lost(ctx, &why));
+                }
+            }
+            Input::Timeout => self.timeout(),
+            Input::Leave { reason } => self.leave(reason),
+        }
+        self.take_turns();
+        self.tell_idle();
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.ctx.out.pop_front()
+    }
+
+    /// How long until `Input::Timeout` is due, and whose timer it is; `None` for never.
+    pub fn deadline(&self, now: Now) -> Option<(Duration, &'static str)> {
+        let boot = self
+            .timers
+            .boot
+            .first()
+            .map(|(at, key)| (at.saturating_sub(now.boot), *key, true));
+        let awake = self
+            .timers
+            .awake
+            .first()
+            .map(|(at, key)| (at.saturating_sub(now.awake), *key, false));
+        let turn = self.ctx.pace.due().map(|at| at.saturating_sub(now.boot));
+        let timer = [boot, awake].into_iter().flatten().min_by_key(|(span, ..)| *span);
+        if let Some(turn) = turn
+            && timer.is_none_or(|(span, ..)| turn < span)
+        {
+            return Some((turn, "turn to dial"));
+        }
+        let (span, key, is_boot) = timer?;
+        let session = self.sessions.get(&key)?;
+        let whose = if is_boot {
+            session.boot_deadline()
+        } else {
+            session.awake_deadline()
+        };
+        Some((span, whose.map_or("none", |(_, whose)| whose)))
+    }
+
+    /// The state a journal's new segment must begin with; empty for an unknown journal.
+    pub fn snapshot(&self, journal: &JournalId) -> Vec<Kept> {
+        let session = self.journals.get(journal).and_then(|key| self.sessions.get(key));
+        session.map_or_else(Vec::new, |session| {
+            session.snapshot(self.ctx.now.boot, &self.config.machine_boot)
+        })
+    }
+
+    /// Takes a session back from its journal, in the order written, with what its recovery found lost.
+    ///
+    /// # Errors
+    /// A sentence saying why the journal cannot be used; the shell puts it aside.
+    pub fn restore(
+        &mut self,
+        now: Now,
+        journal: JournalId,
+        kept: &[Kept],
+        damage: Option<Damage>,
+    ) -> Result<(), String> {
+        self.ctx.now = now;
+        let key = self.new_key();
+        let session = Session::restore(key, journal, kept, damage, &mut self.ctx)?;
+        if self
+            .names
+            .contains_key(&(session.owner.clone(), session.name.clone()))
+        {
+            return Err("another journal holds the same session".to_owned());
+        }
+        self.add(session);
+        self.retime(key);
+        Ok(())
+    }
+
+    fn gone(&mut self, port: PortId) {
+        self.ctx.watchers.retain(|(watching, _)| *watching != port);
+        self.detach_all(port);
+        self.ctx.ports.remove(&port);
+    }
+
+    fn detach_all(&mut self, port: PortId) {
+        let Some(known) = self.ctx.ports.get(&port) else {
+            return;
+        };
+        let keys: Vec<SessionKey> = known.attached.values().copied().collect();
+        for key in keys {
+            self.with(key, |session, ctx| session.detach(ctx, port));
+        }
+    }
+
+    fn written(&mut self, port: PortId, cost: usize) {
+        let Some(known) = self.ctx.ports.get_mut(&port) else {
+            return;
+        };
+        known.written(cost);
+        if !known.has_room() {
+            return;
+        }
+        // The one that was served last comes last: each starved session gets its turn.
+        for key in std::mem::take(&mut known.starved) {
+            self.with(key, Session::deliver);
+        }
+    }
+
+    fn link(&mut self, dial: DialId, event: LinkEvent) {
+        let Some(key) = self.ctx.dials.get(&dial).copied() else {
+            return;
+        };
+        self.with(key, |session, ctx| session.link_event(ctx, dial, event));
+    }
+
+    fn timeout(&mut self) {
+        let now = self.ctx.now;
+        let boot = self.timers.boot.iter().take_while(|(at, _)| *at <= now.boot);
+        let awake = self.timers.awake.iter().take_while(|(at, _)| *at <= now.awake);
+        let due: BTreeSet<SessionKey> = boot.chain(awake).map(|(_, key)| *key).collect();
+        for key in due {
+            self.with(key, Session::timeout);
+        }
+    }
+
+    /// Lets those dial whose turn it is.
+    fn take_turns(&mut self) {
+        let rules = self.ctx.rules.clone();
+        while let Some(key) = self.ctx.pace.next(self.ctx.now.boot, &rules) {
+            self.with(key, Session::take_turn);
+        }
+    }
+
+    fn leave(&mut self, reason: &'static str) {
+        let ports: Vec<PortId> = self.ctx.ports.keys().copied().collect();
+        for port in ports {
+            self.ctx.say(port, BrokerFrame::Goaway { reason, after: 0 });
+        }
+        self.each(|session, ctx| session.leave(ctx, reason == UPGRADE));
+        for session in self.sessions.values() {
+            if let Some(journal) = session.journal() {
+                self.journals.insert(journal.clone(), session.key);
+            }
+        }
+    }
+
+    /// Lets `act` work on a session, then does what follows for the hub.
+    fn with(&mut self, key: SessionKey, act: impl FnOnce(&mut Session, &mut Context)) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let held = session.held;
+        let total = self.held.get(&session.owner.origin).copied().unwrap_or(0);
+        self.ctx.others = total.saturating_sub(held);
+        act(session, &mut self.ctx);
+        if session.over {
+            return self.remove(key);
+        }
+        session.held = session.holds();
+        if session.held != held {
+            let (origin, now) = (session.owner.origin.clone(), session.held);
+            self.holds(&origin, held, now);
+        }
+        self.retime(key);
+    }
+
+    /// A session of this extension holds another number of bytes than before.
+    fn holds(&mut self, origin: &Name, before: usize, now: usize) {
+        let total = self.held.get(origin).copied().unwrap_or(0) + now - before;
+        if total == 0 {
+            self.held.remove(origin);
+        } else if let Some(held) = self.held.get_mut(origin) {
+            *held = total;
+        } else {
+            self.held.insert(origin.clone(), total);
+        }
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut Session, &mut Context)) {
+        let keys: Vec<SessionKey> = self.sessions.keys().copied().collect();
+        for key in keys {
+            self.with(key, &mut act);
+        }
+    }
+
+    const fn new_key(&mut self) -> SessionKey {
+        self.last_session += 1;
+        SessionKey(self.last_session)
+    }
+
+    fn add(&mut self, session: Session) {
+        self.names
+            .insert((session.owner.clone(), session.name.clone()), session.key);
+        *self.counts.entry(session.owner.clone()).or_default() += 1;
+        if let Some(journal) = session.journal() {
+            self.journals.insert(journal.clone(), session.key);
+        }
+        self.sessions.insert(session.key, Box::new(session));
+    }
+
+    fn remove(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.remove(&key) else {
+            return;
+        };
+        self.names.remove(&(session.owner.clone(), session.name.clone()));
+        if let Some(count) = self.counts.get_mut(&session.owner) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&session.owner);
+            }
+        }
+        self.journals.retain(|_, held| *held != key);
+        let watchers = std::mem::take(&mut self.ctx.watchers);
+        let (over, on): (Vec<_>, Vec<_>) = watchers.into_iter().partition(|(_, watched)| *watched == key);
+        self.ctx.watchers = on;
+        for (port, _) in over {
+            let session = session.name.clone();
+            self.ctx.say(
+                port,
+                BrokerFrame::Detached {
+                    session,
+                    reason: "closed",
+                },
+            );
+        }
+        self.timers.set(key, None, None);
+        self.ctx.pace.leave(key);
+        self.holds(&session.owner.origin, session.held, 0);
+    }
+
+    fn retime(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get(&key) else {
+            return;
+        };
+        let boot = session.boot_deadline().map(|(at, _)| at);
+        let awake = session.awake_deadline().map(|(at, _)| at);
+        self.timers.set(key, boot, awake);
+    }
+
+    fn owner(&self, port: PortId, seat: &Seat) -> Option<Owner> {
+        match &self.ctx.ports.get(&port)?.caller {
+            Caller::Extension { origin } => Some(Owner {
+                origin: origin.clone(),
+                profile: seat.profile.clone(),
+            }),
+            Caller::Admin => None,
+        }
+    }
+
+    fn tell_idle(&mut self) {
+        let is_idle =
+            self.ctx.ports.is_empty() && self.sessions.values().all(|session| session.can_wait_on_disk());
+        if self.was_idle != Some(is_idle) {
+            self.was_idle = Some(is_idle);
+            self.ctx.out.push_back(Output::Idle(is_idle));
+        }
+    }
+}
