@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::wire::code::{Code, GapReason};
-use crate::wire::record::{Body, ErrorInfo, Gap, Record, StateChange};
+use crate::wire::record::{Body, ErrorInfo, Gap, Record, State, StateChange};
 
 use super::filter::View;
 
@@ -36,13 +36,9 @@ impl Entry {
         self.audience.is_none_or(|audience| audience == client) && self.view(client) != Some(&View::Not)
     }
 
-    /// A state that nobody has seen, and that does not matter once another follows: a fault of our own does.
+    /// A state of the link that nobody has seen: it does not matter once another follows.
     fn is_old_news(&self) -> bool {
-        let Body::State(change) = &self.record.body else {
-            return false;
-        };
-        let is_fault = |error: &ErrorInfo| error.code == Code::Internal;
-        !self.delivered && !change.error.as_ref().is_some_and(is_fault)
+        !self.delivered && matches!(&self.record.body, Body::State(change) if is_of_the_link(change))
     }
 
     /// How this client sees it, if a filter says anything.
@@ -52,6 +48,12 @@ impl Entry {
             .find(|(id, _)| *id == client)
             .map(|(_, view)| view)
     }
+}
+
+/// Whether it is about the link: not a fault of our own, and not about a namespace.
+fn is_of_the_link(change: &StateChange) -> bool {
+    let is_fault = |error: &ErrorInfo| error.code == Code::Internal;
+    !change.error.as_ref().is_some_and(is_fault) && change.namespace.is_none()
 }
 
 /// The records of one session, in order of `seq`. A `seq` is given once and never again.
@@ -348,9 +350,13 @@ impl Log {
     /// gaps around it may become one. Otherwise a server that comes and goes would fill a log that nobody reads.
     fn forget_state_before(&mut self, gap: usize) {
         let Some(index) = gap.checked_sub(1) else { return };
-        let is_next = |entry: &Entry| matches!(entry.record.body, Body::State(_));
+        // Whoever reads on behind it must still hear that the link is another.
+        let says_enough = |entry: &Entry| {
+            matches!(&entry.record.body, Body::State(next)
+                if is_of_the_link(next) && (next.state != State::Open || next.continuity.is_some()))
+        };
         if !self.entries.get(index).is_some_and(Entry::is_old_news)
-            || !self.entries.get(gap + 1).is_some_and(is_next)
+            || !self.entries.get(gap + 1).is_some_and(says_enough)
         {
             return;
         }
@@ -462,7 +468,7 @@ impl Log {
 mod tests {
     use super::*;
     use crate::wire::payload::Payload;
-    use crate::wire::record::State;
+    use crate::wire::record::Continuity;
     use std::sync::Arc;
 
     fn message(size: usize) -> Body {
@@ -625,11 +631,39 @@ mod tests {
         assert_eq!((log.first(), log.entries.capacity()), (5001, 0));
     }
 
+    /// The link is open again.
+    fn again() -> Body {
+        let change = StateChange {
+            continuity: Some(Continuity::Unknown),
+            ..StateChange::new(State::Open)
+        };
+        Body::State(Arc::new(change))
+    }
+
+    #[test]
+    fn a_state_goes_only_if_the_next_says_as_much() {
+        let fault = StateChange {
+            error: Some(ErrorInfo::new(Code::Internal, "the journal was lost")),
+            ..StateChange::new(State::Open)
+        };
+        for (next, goes) in [
+            (again(), true),
+            (Body::State(Arc::new(fault)), false),
+            (state(), false),
+        ] {
+            let mut log = Log::default();
+            log.append(Duration::ZERO, again(), None);
+            log.append_lost(Duration::ZERO, GapReason::Overflow);
+            log.append(Duration::ZERO, next, None);
+            assert_eq!(log.others() == 2, goes);
+        }
+    }
+
     #[test]
     fn a_server_that_comes_and_goes_does_not_fill_the_log_with_states() {
         let mut log = Log::default();
         for _ in 0..100 {
-            log.append(Duration::ZERO, state(), None);
+            log.append(Duration::ZERO, again(), None);
             log.append(Duration::ZERO, message(1), None);
             while log.messages() > 2 {
                 log.drop_oldest(GapReason::Overflow);
@@ -640,7 +674,7 @@ mod tests {
         assert!(matches!(bodies[0], Body::Gap(gap) if gap.count == 98 && gap.exact));
         let mut log = Log::default();
         for _ in 0..100 {
-            log.append(Duration::ZERO, state(), None);
+            log.append(Duration::ZERO, again(), None);
             log.append_lost(Duration::ZERO, GapReason::Overflow);
         }
         assert!(log.others() <= 4, "{} records", log.others());
