@@ -1,16 +1,19 @@
 //! Messages accepted and not yet settled: bounded, in order, exactly one verdict each.
 //!
-//! It keeps and settles; it does not write to a link, and it appends no record: the session does both.
+//! It keeps and settles; it does not write to a link, and it appends no record: the session does both. What one message is
+//! and how it may end is in `item`.
+
+mod item;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::wire::code::Code;
-use crate::wire::message::USUAL_LANE;
 use crate::wire::options::OutboxBounds;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Outcome};
 
+pub(crate) use self::item::{Fate, Item, Next, Settled, Verdict};
 use super::lanes::Lanes;
 use super::log::ClientId;
 
@@ -23,70 +26,6 @@ const FLYING_BYTES: usize = 64 << 20;
 /// Settled ids remembered, and for how long (awake).
 const REMEMBERED: usize = 4096;
 const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// One accepted message.
-#[derive(Debug, Clone)]
-pub(crate) struct Item {
-    pub(crate) client: ClientId,
-    pub(crate) id: Option<Name>,
-    pub(crate) payload: Payload,
-    pub(crate) volatile: bool,
-    /// Which lane it waits in.
-    pub(crate) lane: u8,
-    pub(crate) resend: bool,
-    pub(crate) receipt: bool,
-    /// It waits for a rule to confirm it.
-    pub(crate) confirms: bool,
-    /// It waits for an answer.
-    pub(crate) is_request: bool,
-    /// Boot time after which it is not written any more; for a request, after which no answer is awaited.
-    pub(crate) deadline: Duration,
-    /// An earlier link may have carried it to the far end.
-    tried: bool,
-    /// Its place among the messages of the current link, once handed over.
-    place: Option<u64>,
-    /// The far endpoint has answered a ping sent after it.
-    proven: bool,
-    /// Handed to the current link, and somebody waits for that answer.
-    unproven: bool,
-}
-
-/// How a message ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// For a `send`.
-    Outcome(Outcome, Option<ErrorInfo>),
-    /// For a `request`.
-    Response(Result<Payload, ErrorInfo>),
-}
-
-/// A message that ended just now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Settled {
-    pub(crate) serial: u64,
-    pub(crate) client: ClientId,
-    pub(crate) id: Option<Name>,
-    pub(crate) receipt: bool,
-    pub(crate) verdict: Verdict,
-}
-
-/// What is known of an id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// Accepted, not settled.
-    Open(u64),
-    /// Settled; requests have no outcome.
-    Settled(Option<Outcome>),
-}
-
-/// The next step of the outgoing direction.
-#[derive(Debug)]
-pub(crate) enum Next {
-    /// Transmit this; it is counted as handed over.
-    Transmit { serial: u64, payload: Payload },
-    /// It waited too long.
-    Settled(Settled),
-}
 
 /// The outgoing direction of one session.
 #[derive(Debug, Default)]
@@ -112,75 +51,6 @@ pub(crate) struct Outbox {
     fates: HashMap<(ClientId, Name), Fate>,
     remembered: VecDeque<(Duration, ClientId, Name)>,
     serial: u64,
-}
-
-impl Item {
-    /// A message just taken from the extension.
-    pub(crate) const fn new(
-        client: ClientId,
-        id: Option<Name>,
-        payload: Payload,
-        deadline: Duration,
-    ) -> Self {
-        Self {
-            client,
-            id,
-            payload,
-            volatile: false,
-            lane: USUAL_LANE,
-            resend: false,
-            receipt: false,
-            confirms: false,
-            is_request: false,
-            deadline,
-            tried: false,
-            place: None,
-            proven: false,
-            unproven: false,
-        }
-    }
-
-    /// Whether anybody wants to know how it ends.
-    const fn needs_proof(&self) -> bool {
-        self.id.is_some() || self.resend
-    }
-
-    /// Whether it was handed to a link.
-    pub(crate) const fn is_handed(&self) -> bool {
-        self.place.is_some()
-    }
-
-    /// It was not sent on this link; whether it was on another, nobody may be able to say.
-    fn unsent(&self, outcome: Outcome, error: ErrorInfo) -> Verdict {
-        if self.tried {
-            let error = ErrorInfo::new(
-                Code::LinkLost,
-                "an earlier link was lost after it was written: it may have been processed",
-            );
-            return self.end(Outcome::Unknown, error);
-        }
-        self.end(outcome, error)
-    }
-
-    /// Whether this link or an earlier one may have carried it.
-    pub(crate) const fn may_have_gone(&self) -> bool {
-        self.is_handed() || self.tried
-    }
-
-    fn expired(&self) -> Verdict {
-        let error = ErrorInfo::new(Code::Timeout, "it waited longer than its `ttl`");
-        self.unsent(Outcome::Expired, error)
-    }
-
-    fn end(&self, outcome: Outcome, error: ErrorInfo) -> Verdict {
-        if self.is_request {
-            Verdict::Response(Err(error))
-        } else if outcome.is_good() {
-            Verdict::Outcome(outcome, None)
-        } else {
-            Verdict::Outcome(outcome, Some(error))
-        }
-    }
 }
 
 impl Outbox {
@@ -603,158 +473,4 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CLIENT: ClientId = ClientId(1);
-    const NOW: Duration = Duration::ZERO;
-    const LATER: Duration = Duration::from_secs(60);
-
-    fn item(id: &str) -> Item {
-        Item::new(CLIENT, Some(id.into()), Payload::text("x"), LATER)
-    }
-
-    fn hand(outbox: &mut Outbox) -> u64 {
-        match outbox.next(NOW, NOW) {
-            Some(Next::Transmit { serial, .. }) => serial,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn outcomes(settled: &[Settled]) -> Vec<(&str, Outcome)> {
-        settled
-            .iter()
-            .map(|settled| match &settled.verdict {
-                Verdict::Outcome(outcome, _) => (settled.id.as_deref().unwrap_or("-"), *outcome),
-                Verdict::Response(_) => panic!("{settled:?}"),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn only_a_pong_proves_what_was_written_before_its_ping() {
-        let mut outbox = Outbox::default();
-        outbox.accept(item("a"));
-        outbox.accept(item("b"));
-        hand(&mut outbox);
-        let covered = outbox.handed();
-        hand(&mut outbox);
-        assert!(outbox.written(NOW, 2, false).is_empty() && outbox.wants_proof());
-        assert_eq!(outcomes(&outbox.proven(NOW, covered)), [("a", Outcome::Sent)]);
-        assert_eq!(outcomes(&outbox.link_lost(NOW, 2)), [("b", Outcome::Unknown)]);
-        assert_eq!(
-            outbox.fate(CLIENT, &"b".into()),
-            Some(Fate::Settled(Some(Outcome::Unknown)))
-        );
-    }
-
-    #[test]
-    fn what_the_link_never_took_waits_again_in_order() {
-        let mut outbox = Outbox::default();
-        for id in ["a", "b", "c", "d"] {
-            outbox.accept(item(id));
-        }
-        for _ in 0..3 {
-            hand(&mut outbox);
-        }
-        assert_eq!(outcomes(&outbox.link_lost(NOW, 1)), [("a", Outcome::Unknown)]);
-        assert_eq!(
-            [hand(&mut outbox), hand(&mut outbox), hand(&mut outbox)],
-            [2, 3, 4]
-        );
-    }
-
-    #[test]
-    fn what_was_written_never_waits_again_without_its_content() {
-        let mut outbox = Outbox::default();
-        outbox.accept(item("a"));
-        hand(&mut outbox);
-        outbox.written(NOW, 1, false);
-        assert_eq!(outcomes(&outbox.link_lost(NOW, 0)), [("a", Outcome::Unknown)]);
-        assert!(outbox.next(NOW, NOW).is_none());
-    }
-
-    #[test]
-    fn resend_goes_first_again_and_volatile_goes_nowhere() {
-        let mut outbox = Outbox::default();
-        outbox.accept(Item {
-            resend: true,
-            ..item("again")
-        });
-        outbox.accept(Item {
-            volatile: true,
-            ..item("brief")
-        });
-        outbox.accept(item("next"));
-        hand(&mut outbox);
-        hand(&mut outbox);
-        assert_eq!(outcomes(&outbox.link_lost(NOW, 1)), [("brief", Outcome::Dropped)]);
-        assert_eq!([hand(&mut outbox), hand(&mut outbox)], [1, 3]);
-    }
-
-    #[test]
-    fn what_an_earlier_link_may_have_carried_is_never_called_unsent() {
-        let mut outbox = Outbox::default();
-        for id in ["waits", "ends"] {
-            outbox.accept(Item {
-                resend: true,
-                ..item(id)
-            });
-            hand(&mut outbox);
-        }
-        assert!(outbox.link_lost(NOW, 2).is_empty());
-        assert_eq!(
-            outcomes(&outbox.end(NOW)),
-            [("waits", Outcome::Unknown), ("ends", Outcome::Unknown)]
-        );
-    }
-
-    #[test]
-    fn an_unnamed_message_leaves_no_trace_once_written() {
-        let mut outbox = Outbox::default();
-        outbox.accept(Item { id: None, ..item("") });
-        hand(&mut outbox);
-        assert!(!outbox.wants_proof());
-        assert!(outbox.written(NOW, 1, false).is_empty());
-        assert_eq!(outbox.len(), 0);
-    }
-
-    #[test]
-    fn waiting_ends_with_its_time_and_only_once() {
-        let mut outbox = Outbox::default();
-        let serial = outbox.accept(item("a"));
-        assert_eq!(outbox.deadline(), Some(LATER));
-        assert_eq!(outcomes(&outbox.expire(LATER, NOW)), [("a", Outcome::Expired)]);
-        assert!(outbox.cancel(NOW, serial).is_none());
-        assert!(outbox.next(LATER, NOW).is_none());
-        assert!(outbox.queue.is_empty());
-    }
-
-    #[test]
-    fn bounds_hold_and_one_oversize_message_fits_an_empty_outbox() {
-        let bounds = OutboxBounds {
-            messages: 2,
-            bytes: 10,
-            ttl: 0,
-        };
-        let mut outbox = Outbox::default();
-        assert!(outbox.has_room(&bounds, 1000, false));
-        outbox.accept(item("a"));
-        assert!(outbox.has_room(&bounds, 9, false) && !outbox.has_room(&bounds, 10, false));
-        outbox.accept(item("b"));
-        assert!(!outbox.has_room(&bounds, 0, false) && outbox.has_room(&bounds, 0, true));
-    }
-
-    #[test]
-    fn only_so_many_settled_ids_are_remembered() {
-        let mut outbox = Outbox::default();
-        for number in 0..=REMEMBERED {
-            let serial = outbox.accept(item(&number.to_string()));
-            outbox.cancel(NOW, serial);
-        }
-        assert_eq!(outbox.fate(CLIENT, &"0".into()), None);
-        assert!(outbox.fate(CLIENT, &"1".into()).is_some());
-        outbox.remember(REMEMBERED_FOR * 2, CLIENT, "new".into(), None);
-        assert_eq!(outbox.fate(CLIENT, &"1".into()), None);
-    }
-}
+mod tests;

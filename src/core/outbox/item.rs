@@ -1,0 +1,145 @@
+//! One message on its way out: what is known of it, and how it may end.
+//!
+//! Which message is where, and when it ends, is the outbox's.
+
+use std::time::Duration;
+
+use crate::wire::code::Code;
+use crate::wire::message::USUAL_LANE;
+use crate::wire::payload::Payload;
+use crate::wire::record::{ErrorInfo, Name, Outcome};
+
+use crate::core::log::ClientId;
+
+/// One accepted message.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) client: ClientId,
+    pub(crate) id: Option<Name>,
+    pub(crate) payload: Payload,
+    pub(crate) volatile: bool,
+    /// Which lane it waits in.
+    pub(crate) lane: u8,
+    pub(crate) resend: bool,
+    pub(crate) receipt: bool,
+    /// It waits for a rule to confirm it.
+    pub(crate) confirms: bool,
+    /// It waits for an answer.
+    pub(crate) is_request: bool,
+    /// Boot time after which it is not written any more; for a request, after which no answer is awaited.
+    pub(crate) deadline: Duration,
+    /// An earlier link may have carried it to the far end.
+    pub(super) tried: bool,
+    /// Its place among the messages of the current link, once handed over.
+    pub(super) place: Option<u64>,
+    /// The far endpoint has answered a ping sent after it.
+    pub(super) proven: bool,
+    /// Handed to the current link, and somebody waits for that answer.
+    pub(super) unproven: bool,
+}
+
+/// How a message ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// For a `send`.
+    Outcome(Outcome, Option<ErrorInfo>),
+    /// For a `request`.
+    Response(Result<Payload, ErrorInfo>),
+}
+
+/// A message that ended just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) serial: u64,
+    pub(crate) client: ClientId,
+    pub(crate) id: Option<Name>,
+    pub(crate) receipt: bool,
+    pub(crate) verdict: Verdict,
+}
+
+/// What is known of an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Accepted, not settled.
+    Open(u64),
+    /// Settled; requests have no outcome.
+    Settled(Option<Outcome>),
+}
+
+/// The next step of the outgoing direction.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Transmit this; it is counted as handed over.
+    Transmit { serial: u64, payload: Payload },
+    /// It waited too long.
+    Settled(Settled),
+}
+
+impl Item {
+    /// A message just taken from the extension.
+    pub(crate) const fn new(
+        client: ClientId,
+        id: Option<Name>,
+        payload: Payload,
+        deadline: Duration,
+    ) -> Self {
+        Self {
+            client,
+            id,
+            payload,
+            volatile: false,
+            lane: USUAL_LANE,
+            resend: false,
+            receipt: false,
+            confirms: false,
+            is_request: false,
+            deadline,
+            tried: false,
+            place: None,
+            proven: false,
+            unproven: false,
+        }
+    }
+
+    /// Whether anybody wants to know how it ends.
+    pub(super) const fn needs_proof(&self) -> bool {
+        self.id.is_some() || self.resend
+    }
+
+    /// Whether it was handed to a link.
+    pub(crate) const fn is_handed(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// It was not sent on this link; whether it was on another, nobody may be able to say.
+    pub(super) fn unsent(&self, outcome: Outcome, error: ErrorInfo) -> Verdict {
+        if self.tried {
+            let error = ErrorInfo::new(
+                Code::LinkLost,
+                "an earlier link was lost after it was written: it may have been processed",
+            );
+            return self.end(Outcome::Unknown, error);
+        }
+        self.end(outcome, error)
+    }
+
+    /// Whether this link or an earlier one may have carried it.
+    pub(crate) const fn may_have_gone(&self) -> bool {
+        self.is_handed() || self.tried
+    }
+
+    pub(super) fn expired(&self) -> Verdict {
+        let error = ErrorInfo::new(Code::Timeout, "it waited longer than its `ttl`");
+        self.unsent(Outcome::Expired, error)
+    }
+
+    pub(super) fn end(&self, outcome: Outcome, error: ErrorInfo) -> Verdict {
+        if self.is_request {
+            Verdict::Response(Err(error))
+        } else if outcome.is_good() {
+            Verdict::Outcome(outcome, None)
+        } else {
+            Verdict::Outcome(outcome, Some(error))
+        }
+    }
+}

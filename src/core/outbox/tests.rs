@@ -1,0 +1,155 @@
+//! Units of the outbox. What the session makes of verdicts is tested in `tests/it`.
+
+use super::*;
+
+const CLIENT: ClientId = ClientId(1);
+const NOW: Duration = Duration::ZERO;
+const LATER: Duration = Duration::from_secs(60);
+
+fn item(id: &str) -> Item {
+    Item::new(CLIENT, Some(id.into()), Payload::text("x"), LATER)
+}
+
+fn hand(outbox: &mut Outbox) -> u64 {
+    match outbox.next(NOW, NOW) {
+        Some(Next::Transmit { serial, .. }) => serial,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn outcomes(settled: &[Settled]) -> Vec<(&str, Outcome)> {
+    settled
+        .iter()
+        .map(|settled| match &settled.verdict {
+            Verdict::Outcome(outcome, _) => (settled.id.as_deref().unwrap_or("-"), *outcome),
+            Verdict::Response(_) => panic!("{settled:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn only_a_pong_proves_what_was_written_before_its_ping() {
+    let mut outbox = Outbox::default();
+    outbox.accept(item("a"));
+    outbox.accept(item("b"));
+    hand(&mut outbox);
+    let covered = outbox.handed();
+    hand(&mut outbox);
+    assert!(outbox.written(NOW, 2, false).is_empty() && outbox.wants_proof());
+    assert_eq!(outcomes(&outbox.proven(NOW, covered)), [("a", Outcome::Sent)]);
+    assert_eq!(outcomes(&outbox.link_lost(NOW, 2)), [("b", Outcome::Unknown)]);
+    assert_eq!(
+        outbox.fate(CLIENT, &"b".into()),
+        Some(Fate::Settled(Some(Outcome::Unknown)))
+    );
+}
+
+#[test]
+fn what_the_link_never_took_waits_again_in_order() {
+    let mut outbox = Outbox::default();
+    for id in ["a", "b", "c", "d"] {
+        outbox.accept(item(id));
+    }
+    for _ in 0..3 {
+        hand(&mut outbox);
+    }
+    assert_eq!(outcomes(&outbox.link_lost(NOW, 1)), [("a", Outcome::Unknown)]);
+    assert_eq!(
+        [hand(&mut outbox), hand(&mut outbox), hand(&mut outbox)],
+        [2, 3, 4]
+    );
+}
+
+#[test]
+fn what_was_written_never_waits_again_without_its_content() {
+    let mut outbox = Outbox::default();
+    outbox.accept(item("a"));
+    hand(&mut outbox);
+    outbox.written(NOW, 1, false);
+    assert_eq!(outcomes(&outbox.link_lost(NOW, 0)), [("a", Outcome::Unknown)]);
+    assert!(outbox.next(NOW, NOW).is_none());
+}
+
+#[test]
+fn resend_goes_first_again_and_volatile_goes_nowhere() {
+    let mut outbox = Outbox::default();
+    outbox.accept(Item {
+        resend: true,
+        ..item("again")
+    });
+    outbox.accept(Item {
+        volatile: true,
+        ..item("brief")
+    });
+    outbox.accept(item("next"));
+    hand(&mut outbox);
+    hand(&mut outbox);
+    assert_eq!(outcomes(&outbox.link_lost(NOW, 1)), [("brief", Outcome::Dropped)]);
+    assert_eq!([hand(&mut outbox), hand(&mut outbox)], [1, 3]);
+}
+
+#[test]
+fn what_an_earlier_link_may_have_carried_is_never_called_unsent() {
+    let mut outbox = Outbox::default();
+    for id in ["waits", "ends"] {
+        outbox.accept(Item {
+            resend: true,
+            ..item(id)
+        });
+        hand(&mut outbox);
+    }
+    assert!(outbox.link_lost(NOW, 2).is_empty());
+    assert_eq!(
+        outcomes(&outbox.end(NOW)),
+        [("waits", Outcome::Unknown), ("ends", Outcome::Unknown)]
+    );
+}
+
+#[test]
+fn an_unnamed_message_leaves_no_trace_once_written() {
+    let mut outbox = Outbox::default();
+    outbox.accept(Item { id: None, ..item("") });
+    hand(&mut outbox);
+    assert!(!outbox.wants_proof());
+    assert!(outbox.written(NOW, 1, false).is_empty());
+    assert_eq!(outbox.len(), 0);
+}
+
+#[test]
+fn waiting_ends_with_its_time_and_only_once() {
+    let mut outbox = Outbox::default();
+    let serial = outbox.accept(item("a"));
+    assert_eq!(outbox.deadline(), Some(LATER));
+    assert_eq!(outcomes(&outbox.expire(LATER, NOW)), [("a", Outcome::Expired)]);
+    assert!(outbox.cancel(NOW, serial).is_none());
+    assert!(outbox.next(LATER, NOW).is_none());
+    assert!(outbox.queue.is_empty());
+}
+
+#[test]
+fn bounds_hold_and_one_oversize_message_fits_an_empty_outbox() {
+    let bounds = OutboxBounds {
+        messages: 2,
+        bytes: 10,
+        ttl: 0,
+    };
+    let mut outbox = Outbox::default();
+    assert!(outbox.has_room(&bounds, 1000, false));
+    outbox.accept(item("a"));
+    assert!(outbox.has_room(&bounds, 9, false) && !outbox.has_room(&bounds, 10, false));
+    outbox.accept(item("b"));
+    assert!(!outbox.has_room(&bounds, 0, false) && outbox.has_room(&bounds, 0, true));
+}
+
+#[test]
+fn only_so_many_settled_ids_are_remembered() {
+    let mut outbox = Outbox::default();
+    for number in 0..=REMEMBERED {
+        let serial = outbox.accept(item(&number.to_string()));
+        outbox.cancel(NOW, serial);
+    }
+    assert_eq!(outbox.fate(CLIENT, &"0".into()), None);
+    assert!(outbox.fate(CLIENT, &"1".into()).is_some());
+    outbox.remember(REMEMBERED_FOR * 2, CLIENT, "new".into(), None);
+    assert_eq!(outbox.fate(CLIENT, &"1".into()), None);
+}
