@@ -76,12 +76,19 @@ fn greets_and_batches_whom_its_token_lets_in() {
     let failed = system.told("batch_update");
     assert_eq!(kinds(&failed), ["ai_start", "ai_error"]);
     assert_eq!(failed["messages"][1]["error"]["type"], "rate_limit_error");
-    // The statistics have the original's shape.
+    // The statistics have the original's shape, and come to the extension by a session of their own.
+    let statistics = system.server.url("/api/ws/stats");
+    let options = json!({"protocol":"poll","format":"json","poll":{"interval":20}});
+    system.opens("statistics", statistics, options);
+    let statistics = system.host.find("statistics", |frame| {
+        frame["session"] == "statistics" && frame["type"] == "message"
+    });
     let client = json!({"id":greeting["clientId"],"userId":"u1","sessionId":"s1","isAlive":true,"state":1});
     assert_eq!(
-        system.got("/api/ws/stats"),
+        statistics["json"],
         json!({"totalConnections":1,"activeConnections":1,"clients":[client]})
     );
+    system.says(json!({"type":"close","session":"statistics"}));
     // The application's own beats arrive; their answers are used up.
     for _ in 0..5 {
         system
