@@ -1,0 +1,156 @@
+//! What the log takes of the server's messages, and what it drops to keep within its bounds.
+//!
+//! What is dropped becomes a gap in its place; that is the log's. Who is told of it is in `attach`.
+
+use std::time::Duration;
+
+use crate::wire::code::{Code, GapReason};
+use crate::wire::options::{Overflow, Queue};
+use crate::wire::payload::Payload;
+use crate::wire::record::{Body, State, StateChange};
+
+use crate::core::context::{Context, error};
+use crate::core::log::Log;
+
+use super::Session;
+
+/// What the socket may have read before it noticed that reading was paused.
+const PAUSE_SLACK_MESSAGES: usize = 2048;
+const PAUSE_SLACK_BYTES: usize = 2 * 1024 * 1024;
+
+impl Session {
+    /// Takes one message of the server's into the log, within its bounds.
+    pub(super) fn take_message(&mut self, ctx: &mut Context, payload: Payload) {
+        if !self.passes(ctx, &payload) {
+            return;
+        }
+        let Some(views) = self.view(ctx, &payload) else {
+            return;
+        };
+        let queue = self.bounds(ctx);
+        let (most_messages, most_bytes) = self.most(ctx);
+        let size = match queue.overflow {
+            // The last of what was under way may be as large as messages get.
+            Overflow::Pause | Overflow::Close => 0,
+            Overflow::DropOldest | Overflow::DropNewest => payload.len(),
+        };
+        self.drop_aged(ctx);
+        let over = |log: &Log, messages: usize, bytes: usize| {
+            log.messages() > 0 && (log.messages() + 1 > messages || log.bytes() + size > bytes)
+        };
+        while over(&self.log, most_messages, most_bytes) {
+            if queue.overflow == Overflow::DropNewest && !self.only_absent_clients_need_the_oldest() {
+                return self.lose_message(ctx, GapReason::Overflow);
+            }
+            if !self.log.drop_oldest(GapReason::Overflow) {
+                break;
+            }
+        }
+        let body = Body::Message {
+            payload,
+            time: ctx.now.wall,
+        };
+        self.append_viewed(ctx, body, views);
+        self.keep_drops(ctx);
+        let full = self.log.messages() >= queue.messages || self.log.bytes() >= queue.bytes;
+        match queue.overflow {
+            Overflow::Pause if full && !self.only_absent_clients_need_the_oldest() => self.pause_reading(ctx),
+            Overflow::Close if full && !self.only_absent_clients_need_the_oldest() => {
+                self.pause_link(ctx, 1000);
+                let mut change = StateChange::new(State::Paused);
+                change.error = Some(error(
+                    Code::Overflow,
+                    "the log is full: the link rests until a client attaches",
+                ));
+                self.tell_state(ctx, change);
+            }
+            _ => {}
+        }
+    }
+
+    /// The bounds of the log at this moment: all sessions of the extension together have one as well.
+    fn bounds(&self, ctx: &Context) -> Queue {
+        let mut queue = self.options.queue.clone();
+        queue.bytes = queue.bytes.min(
+            self.share(ctx)
+                .saturating_sub(self.outbox.bytes() + self.log.answers()),
+        );
+        queue
+    }
+
+    /// Messages and bytes that the log may hold, with what comes before a pause is felt.
+    fn most(&self, ctx: &Context) -> (usize, usize) {
+        let queue = self.bounds(ctx);
+        match queue.overflow {
+            Overflow::DropOldest | Overflow::DropNewest => (queue.messages, queue.bytes),
+            Overflow::Pause | Overflow::Close => (
+                queue.messages.saturating_add(PAUSE_SLACK_MESSAGES),
+                queue.bytes.saturating_add(PAUSE_SLACK_BYTES),
+            ),
+        }
+    }
+
+    /// Drops what is more than the log may hold now; one oversize message may stay.
+    pub(super) fn shrink(&mut self, ctx: &Context) {
+        let (messages, bytes) = self.most(ctx);
+        while self.log.messages() > messages || (self.log.bytes() > bytes && self.log.messages() > 1) {
+            if !self.log.drop_oldest(GapReason::Overflow) {
+                break;
+            }
+        }
+    }
+
+    /// A message was too large to be kept, or the newest had to go: it is lost in its place. The caller delivers
+    /// once it is done, which writes the loss down.
+    pub(super) fn lose_message(&mut self, ctx: &mut Context, reason: GapReason) {
+        if !self.log.ends_in_loss_for(reason) {
+            self.keep_losses(ctx);
+        }
+        self.reserve(ctx);
+        self.log.append_lost(ctx.now.awake, reason);
+        self.show_newest(ctx);
+        self.release_held(None);
+    }
+
+    /// Whether everybody who is here has finished with the oldest message.
+    fn only_absent_clients_need_the_oldest(&mut self) -> bool {
+        let Some(oldest) = self.log.oldest_message().map(|entry| entry.record.seq) else {
+            return false;
+        };
+        let mut here = self
+            .clients
+            .iter()
+            .filter(|client| client.attachment.is_some())
+            .peekable();
+        here.peek().is_some() && here.all(|client| client.acked >= oldest)
+    }
+
+    /// Drops messages that are older than the log keeps.
+    pub(super) fn drop_aged(&mut self, ctx: &mut Context) {
+        let age = Duration::from_millis(self.options.queue.age);
+        let mut dropped = false;
+        while self.log.oldest_message_is_older(ctx.now.awake, age) && self.log.drop_oldest(GapReason::Age) {
+            dropped = true;
+        }
+        if dropped {
+            self.deliver(ctx);
+        }
+    }
+
+    /// Forgets what every client has finished.
+    pub(super) fn trim(&mut self, ctx: &mut Context) {
+        let clients = &self.clients;
+        let trimmed = self.log.trim(|entry| {
+            clients
+                .iter()
+                .all(|client| client.acked >= entry.record.seq || !entry.is_for(client.id))
+        });
+        if let Some(seq) = trimmed {
+            self.keep_trim(ctx, seq);
+            let queue = &self.options.queue;
+            if self.log.messages() <= queue.messages / 2 && self.log.bytes() <= queue.bytes / 2 {
+                self.resume_reading(ctx);
+            }
+        }
+    }
+}
