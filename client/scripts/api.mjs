@@ -3,7 +3,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import ts from "typescript";
 
 const target = new URL("../../docs/API.md", import.meta.url);
-const root = new URL("../dist/index.d.ts", import.meta.url).pathname;
+const roots = ["../dist/io/index.d.ts", "../dist/index.d.ts"].map(
+  (root) => new URL(root, import.meta.url).pathname,
+);
 
 const groups = [
   ["Connecting", ["connect", "ConnectOptions", "Bridge", "BridgeEvents", "PortState"]],
@@ -40,15 +42,16 @@ const groups = [
   ],
   ["Credentials", ["cookieHeader", "AuthHandler", "AuthRequest", "Credentials"]],
   ["LongwireSocket", ["LongwireSocket", "SocketOptions", "SocketEventMap"]],
+  ["io", ["io", "ManagerOptions", "Socket", "ReservedEvents", "Auth", "Manager", "ManagerEvents"]],
   ["Errors", ["LongwireError", "ErrorCode", "LocalCode", "WireCode", "Retry"]],
   ["Answers of the broker", ["Welcome", "Opened", "StatusAnswer", "SessionCounters", "GapReason", "Payload"]],
 ];
 
-const program = ts.createProgram([root], { module: ts.ModuleKind.ES2022, target: ts.ScriptTarget.ES2022 });
+const program = ts.createProgram(roots, { module: ts.ModuleKind.ES2022, target: ts.ScriptTarget.ES2022 });
 const checker = program.getTypeChecker();
 const exported = new Map(
-  checker
-    .getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(root)))
+  roots
+    .flatMap((root) => checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(root))))
     .map((symbol) => [
       symbol.name,
       symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol,

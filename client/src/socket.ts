@@ -7,6 +7,7 @@ import type { GapEvent } from "./inbox.js";
 import { fromBase64, toBase64, toBytes, utf8Length } from "./payload.js";
 import type { Received } from "./received.js";
 import type { Session, StateEvent } from "./session.js";
+import { queueTask } from "./task.js";
 import type { OpenOptions, Payload } from "./wire.js";
 
 /** Options of `LongwireSocket`: those of a session, and where to find one. */
@@ -476,19 +477,4 @@ function clampShort(value: number): number {
   const floor = Math.floor(clamped);
   const rest = clamped - floor;
   return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
-}
-
-const tasks: (() => void)[] = [];
-let channel: MessageChannel | undefined;
-
-/** A task of its own, without the delay that browsers give to timers. */
-function queueTask(call: () => void): void {
-  if (!channel) {
-    channel = new MessageChannel();
-    channel.port1.onmessage = () => tasks.shift()?.();
-    // Node.js would wait for more.
-    (channel.port1 as { unref?(): void }).unref?.();
-  }
-  tasks.push(call);
-  channel.port2.postMessage(0);
 }

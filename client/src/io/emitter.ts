@@ -1,0 +1,99 @@
+// Listeners by event name, with the methods that socket.io-client's emitters have. It delivers in the order of adding and
+// keeps one listener's exception from the others.
+
+/** A listener. Arguments are whatever the server sent. */
+// biome-ignore lint/suspicious/noExplicitAny: as in socket.io-client; the types of an event map narrow it.
+export type Listener = (...args: any[]) => unknown;
+
+/** Listeners by event name, for typed code. */
+// biome-ignore lint/suspicious/noExplicitAny: as in socket.io-client.
+export type EventsMap = { [event: string]: any };
+
+interface Entry {
+  readonly call: Listener;
+  readonly once: boolean;
+}
+
+/** What socket.io-client calls an emitter. */
+export class Emitter<Events extends EventsMap = EventsMap> {
+  #lists = new Map<string, readonly Entry[]>();
+
+  /** Adds a listener. The same function added twice is called twice. */
+  on<Name extends keyof Events & string>(event: Name, listener: Events[Name]): this {
+    return this.#add(event, listener, false);
+  }
+
+  /** Adds a listener that is called once at most. */
+  once<Name extends keyof Events & string>(event: Name, listener: Events[Name]): this {
+    return this.#add(event, listener, true);
+  }
+
+  /** Removes a listener, all of an event, or all. */
+  off<Name extends keyof Events & string>(event?: Name, listener?: Events[Name]): this {
+    if (event === undefined) this.#lists.clear();
+    else if (listener === undefined) this.#lists.delete(event);
+    else {
+      const list = this.#lists.get(event) ?? [];
+      const at = list.findIndex(({ call }) => call === listener);
+      if (at >= 0) this.#lists.set(event, list.slice(0, at).concat(list.slice(at + 1)));
+    }
+    return this;
+  }
+
+  /** As `on`. */
+  addEventListener<Name extends keyof Events & string>(event: Name, listener: Events[Name]): this {
+    return this.on(event, listener);
+  }
+  /** As `off`. */
+  removeListener<Name extends keyof Events & string>(event?: Name, listener?: Events[Name]): this {
+    return this.off(event, listener);
+  }
+  /** As `off`. */
+  removeEventListener<Name extends keyof Events & string>(event?: Name, listener?: Events[Name]): this {
+    return this.off(event, listener);
+  }
+  /** As `off`. */
+  removeAllListeners(event?: keyof Events & string): this {
+    return this.off(event);
+  }
+
+  /** The listeners of an event. */
+  listeners(event: keyof Events & string): Listener[] {
+    return (this.#lists.get(event) ?? []).map(({ call }) => call);
+  }
+
+  /** Whether an event has listeners. */
+  hasListeners(event: keyof Events & string): boolean {
+    return this.listeners(event).length > 0;
+  }
+
+  /** @internal Calls the listeners of an event; returns what they returned. */
+  emitReserved(event: string, ...args: unknown[]): unknown[] {
+    const list = this.#lists.get(event) ?? [];
+    for (const entry of list) if (entry.once) this.off(event, entry.call as Events[string]);
+    return callAll(
+      this,
+      list.map(({ call }) => call),
+      args,
+    );
+  }
+
+  #add(event: string, call: Listener, once: boolean): this {
+    this.#lists.set(event, [...(this.#lists.get(event) ?? []), { call, once }]);
+    return this;
+  }
+}
+
+/** Calls everybody. What they throw is thrown again in a task of its own, as if nobody had stood between. */
+export function callAll(self: unknown, list: readonly Listener[], args: unknown[]): unknown[] {
+  return list.map((call) => {
+    try {
+      return call.apply(self, args);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+      return undefined;
+    }
+  });
+}

@@ -1,0 +1,42 @@
+// `io` for code written for socket.io-client: finds the manager and the namespace for a URL. Everything else is in
+// manager.ts and socket.ts.
+
+import { Manager, type ManagerOptions } from "./manager.js";
+import { Socket } from "./socket.js";
+
+export type { Listener } from "./emitter.js";
+export type { ManagerEvents, ManagerOptions } from "./manager.js";
+export { type Auth, type ReservedEvents, Socket } from "./socket.js";
+export { io as connect, Manager };
+
+/** The version of Socket.IO's protocol that the broker speaks. */
+export const protocol = 5;
+
+/** Managers by server. */
+const managers = new Map<string, Manager>();
+
+/**
+ * The socket of a server's namespace, as socket.io-client's `io`. Call it at the top level of the worker. A second one of
+ * the same namespace is a connection of its own.
+ */
+export function io(uri: string, opts: ManagerOptions = {}): Socket {
+  if (typeof uri !== "string" || /^\/(?!\/)/.test(uri)) {
+    throw new TypeError("longwire: io() needs the server's URL: an extension's own address is no server");
+  }
+  const url = new URL(/^(https?|wss?):\/\//.test(uri) ? uri : `https://${uri.replace(/^\/\//, "")}`);
+  const nsp = url.pathname;
+  const query: Record<string, unknown> = { ...opts.query };
+  if (!opts.query) {
+    url.searchParams.forEach((value, key) => {
+      query[key] = value;
+    });
+  }
+  const known = managers.get(url.origin);
+  const fresh = opts.forceNew || opts.multiplex === false || (known && nsp in known.nsps);
+  const manager = (!fresh && known) || new Manager(url.origin, { ...opts, query });
+  if (!fresh && !known) managers.set(url.origin, manager);
+  return manager.socket(nsp, opts);
+}
+
+Object.assign(io, { connect: io, io, Manager, Socket, protocol });
+export default io;

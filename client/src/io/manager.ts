@@ -1,0 +1,213 @@
+// One server as socket.io-client's Manager shows it: its options, its sockets, and what is known of the link. The link
+// itself is the broker's; there is no engine here.
+
+import { type Bridge, type ConnectOptions, connect, cookieHeader, type GapEvent } from "../index.js";
+import type { SessionOptions } from "../session.js";
+import type { OpenOptions } from "../wire.js";
+import { Emitter, type EventsMap } from "./emitter.js";
+import { type Auth, Socket } from "./socket.js";
+
+/** Options of `io` and `Manager`: socket.io-client's, and `longwire`. Others of socket.io-client have no effect. */
+export interface ManagerOptions {
+  /** On the server. Default `"/socket.io"`. */
+  path?: string;
+  /** Added to the URL. */
+  query?: Record<string, unknown>;
+  /** Sent with every request. */
+  extraHeaders?: Record<string, string>;
+  /** Default polling, then a WebSocket. `"webtransport"` is left out. */
+  transports?: string[];
+  /** Go from polling to a WebSocket. Default true. */
+  upgrade?: boolean;
+  /** Connect at once. Default true. */
+  autoConnect?: boolean;
+  /** Default true. */
+  reconnection?: boolean;
+  /** Default `Infinity`. */
+  reconnectionAttempts?: number;
+  /** Milliseconds. Default 1000. */
+  reconnectionDelay?: number;
+  /** Milliseconds. Default 5000. */
+  reconnectionDelayMax?: number;
+  /** Milliseconds until an attempt to connect is given up. Default 20000. */
+  timeout?: number;
+  /** Send the browser's cookies for the server. Needs the permission `cookies` and one for the host. */
+  withCredentials?: boolean;
+  /** Said when the namespace is asked for; a function is called with what takes it. */
+  auth?: Auth;
+  /** Milliseconds until an acknowledgement that was asked for without `timeout()` fails. Default never. */
+  ackTimeout?: number;
+  /** A manager of its own. Socket and session are of their own in any case. */
+  forceNew?: boolean;
+  /** `false`: as `forceNew`. */
+  multiplex?: boolean;
+  /** What Longwire adds: the session's name and options, the bridge to use or how to connect. */
+  longwire?: OpenOptions & { name?: string; bridge?: Bridge | ConnectOptions };
+  [more: string]: unknown;
+}
+
+/** The events of a manager. `packet` and `ping` never come: the broker answers the server's pings. */
+export interface ManagerEvents extends EventsMap {
+  open: () => void;
+  close: (reason: string, details?: unknown) => void;
+  error: (error: Error) => void;
+  reconnect: (attempts: number) => void;
+  reconnect_attempt: (attempt: number) => void;
+  reconnect_error: (error: Error) => void;
+  reconnect_failed: () => void;
+  /** Longwire's own: events were lost, and how many. */
+  gap: (gap: GapEvent) => void;
+}
+
+const IMPOSSIBLE: Record<string, string> = {
+  parser: "only Socket.IO's own parser is spoken",
+  retries: "the broker keeps what waits; use `timeout()` and `emitWithAck` to know that it was received",
+};
+
+/** Names of sessions in this context, so that two sockets to one namespace do not share one. */
+const names = new Set<string>();
+
+/** Options and sockets of one server. */
+export class Manager extends Emitter<ManagerEvents> {
+  /** The server. */
+  readonly uri: string;
+  /** The options; what is changed here counts from the next `disconnect()` and `connect()` on. */
+  readonly opts: ManagerOptions;
+  /** @internal */
+  readonly bridge: Bridge;
+  /** @internal By namespace. */
+  readonly nsps: Record<string, Socket> = {};
+  #attempts = 0;
+
+  constructor(uri: string, opts: ManagerOptions = {}) {
+    super();
+    this.uri = new URL(uri.replace(/^ws/, "http")).origin;
+    this.opts = opts;
+    for (const [name, why] of Object.entries(IMPOSSIBLE)) {
+      if (opts[name]) throw new TypeError(`longwire: the option \`${name}\` cannot be had: ${why}`);
+    }
+    if (opts.transports && transports(opts).length === 0) {
+      throw new TypeError("longwire: `transports` must have `websocket` or `polling`");
+    }
+    const bridge = opts.longwire?.bridge;
+    this.bridge = bridge && "open" in bridge ? bridge : connect(bridge);
+  }
+
+  /** The socket of a namespace, always the same one. */
+  socket(nsp: string, opts: Pick<ManagerOptions, "auth" | "ackTimeout"> = {}): Socket {
+    let socket = this.nsps[nsp];
+    if (!socket) {
+      socket = new Socket(this, nsp, { ...this.opts, ...opts });
+      this.nsps[nsp] = socket;
+      if (this.opts.autoConnect !== false) socket.connect();
+    } else if (this.opts.autoConnect !== false && !socket.active) {
+      socket.connect();
+    }
+    return socket;
+  }
+
+  /** Not to be had: the connection is in the broker. Throws. */
+  get engine(): never {
+    throw new Error(
+      "longwire: there is no `engine` here, the connection is in the broker; see `socket.session`",
+    );
+  }
+
+  /** Connects all sockets. */
+  connect(call?: (error?: Error) => void): this {
+    if (call) {
+      this.once("open", () => call());
+      this.once("error", call);
+    }
+    for (const socket of Object.values(this.nsps)) socket.connect();
+    return this;
+  }
+  /** As `connect`. */
+  open(call?: (error?: Error) => void): this {
+    return this.connect(call);
+  }
+  /** Disconnects all sockets. */
+  disconnect(): void {
+    for (const socket of Object.values(this.nsps)) socket.disconnect();
+  }
+
+  /** @internal A name for a session that the next worker finds again. */
+  nameFor(nsp: string): string {
+    const wanted = this.opts.longwire?.name;
+    const base = `${wanted ?? `io ${this.uri}${pathOf(this.opts)}`}${wanted && nsp === "/" ? "" : nsp}`.slice(
+      0,
+      120,
+    );
+    let name = base;
+    for (let count = 2; names.has(name); count += 1) name = `${base} ${count}`;
+    names.add(name);
+    return name;
+  }
+
+  /** @internal The URL with its query. */
+  get url(): string {
+    const url = new URL(this.uri);
+    for (const [key, value] of Object.entries(this.opts.query ?? {}))
+      url.searchParams.set(key, String(value));
+    return url.href;
+  }
+
+  /** @internal The session's options for a namespace. */
+  async sessionOptions(nsp: string, auth: Auth | undefined): Promise<SessionOptions> {
+    const { opts } = this;
+    const { name: _name, bridge: _bridge, ...own } = opts.longwire ?? {};
+    const most = opts.reconnectionAttempts ?? Number.POSITIVE_INFINITY;
+    return {
+      ...own,
+      protocol: "socket.io",
+      socketio: {
+        path: pathOf(opts),
+        namespaces: [nsp],
+        auth: typeof auth === "function" ? undefined : auth,
+        transports: opts.transports && transports(opts),
+        upgrade: opts.upgrade,
+      },
+      auth: typeof auth === "function" ? "provider" : "none",
+      headers: opts.extraHeaders,
+      cookies: opts.withCredentials ? (await cookieHeader(this.url)) || undefined : undefined,
+      connectTimeout: opts.timeout ?? 20_000,
+      reconnect: opts.reconnection !== false && {
+        minDelay: opts.reconnectionDelay ?? 1000,
+        maxDelay: opts.reconnectionDelayMax ?? 5000,
+        maxAttempts: Number.isFinite(most) ? most : null,
+        ...(own.reconnect || {}),
+      },
+      ack: "manual",
+    };
+  }
+
+  // ---- told by the sockets; the first one speaks for the link ----
+
+  /** @internal */
+  said(socket: Socket, what: "open" | "close" | "error" | "attempt" | "failed", ...about: unknown[]): void {
+    if (Object.values(this.nsps)[0] !== socket) return;
+    const again = this.#attempts;
+    if (what === "open") {
+      this.#attempts = 0;
+      this.emitReserved("open");
+      if (again > 0) this.emitReserved("reconnect", again);
+    } else if (what === "attempt") {
+      this.#attempts += 1;
+      this.emitReserved("reconnect_attempt", this.#attempts);
+    } else if (what === "failed") {
+      this.#attempts = 0;
+      if (again > 0) this.emitReserved("reconnect_failed");
+    } else {
+      this.emitReserved(what, ...about);
+      if (what === "error" && again > 0) this.emitReserved("reconnect_error", ...about);
+    }
+  }
+}
+
+function transports(opts: ManagerOptions): ("polling" | "websocket")[] {
+  return (opts.transports ?? []).filter((one) => one === "polling" || one === "websocket");
+}
+
+function pathOf({ path = "/socket.io" }: ManagerOptions): string {
+  return `/${path.replace(/^\/+|\/+$/g, "")}`;
+}

@@ -1,0 +1,302 @@
+// `io`: socket.io-client's words over a session. That both tell the same against a real server is tested in
+// tests/browser/io.test.mjs; here is what such a server does not do when asked.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { io, Manager, type ManagerOptions, type Socket } from "../src/io/index.js";
+import { marked, unmarked } from "../src/io/marks.js";
+import { settle } from "./support/clock.js";
+import { hush, type Worker, worker } from "./support/worker.js";
+
+let servers = 0;
+
+/** A socket in a worker, and the name of its session. */
+async function made(
+  opts: ManagerOptions = {},
+  nsp = "",
+): Promise<{ life: Worker; socket: Socket; name: string; url: string }> {
+  const life = worker();
+  servers += 1;
+  const url = `http://server${servers}.example`;
+  const socket = io(url + nsp, { ...opts, longwire: { bridge: life.bridge, ...opts.longwire } });
+  await settle();
+  return { life, socket, name: `io ${url}/socket.io${nsp || "/"}`, url };
+}
+
+/** Everything an emitter tells. */
+function listen(emitter: { on(event: never, call: never): unknown }, ...events: string[]): unknown[][] {
+  const told: unknown[][] = [];
+  for (const event of events) {
+    emitter.on(event as never, ((...args: unknown[]) => told.push([event, ...args])) as never);
+  }
+  return told;
+}
+
+const error = (code: string, message = code) => ({ code, message, retry: "later" });
+
+test("options become the session's", async () => {
+  const { life, name, url } = await made({
+    path: "/live/",
+    query: { room: 7 },
+    auth: { token: "t" },
+    extraHeaders: { "x-a": "b" },
+    transports: ["websocket", "webtransport"],
+    reconnectionAttempts: 4,
+    reconnectionDelay: 10,
+    timeout: 99,
+    longwire: { durability: "disk", name: "mine" },
+  });
+  const [open] = life.said("open");
+  assert.equal(open?.url, `${url}/?room=7`);
+  assert.equal(open?.session, "mine");
+  assert.notEqual(open?.session, name);
+  const { socketio, headers, connectTimeout, reconnect, durability, protocol, auth } = open?.options ?? {};
+  assert.deepEqual(socketio, {
+    path: "/live",
+    namespaces: ["/"],
+    auth: { token: "t" },
+    transports: ["websocket"],
+  });
+  assert.deepEqual([headers, connectTimeout, durability], [{ "x-a": "b" }, 99, "disk"]);
+  assert.deepEqual(reconnect, { minDelay: 10, maxDelay: 5000, maxAttempts: 4 });
+  assert.deepEqual([protocol, auth], ["socket.io", "none"]);
+});
+
+test("what cannot be had is refused in words", async () => {
+  const { life, socket, url } = await made();
+  assert.throws(() => io("/path"), /needs the server's URL/);
+  const bridge = { longwire: { bridge: life.bridge } };
+  assert.throws(() => new Manager(url, { ...bridge, parser: {} }), /`parser` cannot be had/);
+  assert.throws(() => new Manager(url, { ...bridge, retries: 3 }), /`retries` cannot be had/);
+  assert.throws(
+    () => new Manager(url, { ...bridge, transports: ["webtransport"] }),
+    /`websocket` or `polling`/,
+  );
+  assert.throws(() => socket.io.engine, /connection is in the broker/);
+  assert.throws(() => socket.emit("x", new Blob(["a"])), /a Blob cannot be sent/);
+  assert.equal(socket.id, undefined);
+});
+
+test("one manager a server, one session a namespace; a second socket is of its own", async () => {
+  const { life, socket, url } = await made();
+  const opts = { longwire: { bridge: life.bridge } };
+  const room = io(`${url}/room`, opts);
+  assert.equal(room.io, socket.io);
+  const second = io(url, opts);
+  assert.notEqual(second.io, socket.io);
+  assert.notEqual(io(`${url}/other`, { ...opts, forceNew: true }).io, socket.io);
+  await settle();
+  const names = life.said("open").map(({ session, options }) => [session, options?.socketio?.namespaces]);
+  assert.deepEqual(names, [
+    [`io ${url}/socket.io/`, ["/"]],
+    [`io ${url}/socket.io/room`, ["/room"]],
+    [`io ${url}/socket.io/ 2`, ["/"]],
+    [`io ${url}/socket.io/other`, ["/other"]],
+  ]);
+});
+
+test("a loss, attempts, the link again: in the words of socket and manager", async () => {
+  const { life, socket, name } = await made();
+  const told = listen(socket, "connect", "connect_error", "disconnect");
+  const managed = listen(
+    socket.io,
+    "open",
+    "close",
+    "error",
+    "reconnect_attempt",
+    "reconnect_error",
+    "reconnect",
+  );
+  const { broker } = life;
+  broker.link(name, "open");
+  broker.link(name, "waiting", { error: error("heartbeat") });
+  broker.link(name, "connecting", { dial: 2 });
+  broker.link(name, "waiting", { error: error("refused") });
+  broker.link(name, "connecting", { dial: 3 });
+  await settle();
+  assert.equal(socket.active, true);
+  broker.link(name, "open", { continuity: "server" });
+  await settle();
+  assert.deepEqual(
+    told.map(([event, about]) => [event, about instanceof Error ? about.message : about]),
+    [
+      ["connect", undefined],
+      ["disconnect", "ping timeout"],
+      ["connect_error", "longwire: refused"],
+      ["connect", undefined],
+    ],
+  );
+  assert.deepEqual(
+    managed.map(([event, about]) => [event, typeof about === "number" ? about : undefined]),
+    [
+      ["open", undefined],
+      ["close", undefined],
+      ["reconnect_attempt", 1],
+      ["error", undefined],
+      ["reconnect_error", undefined],
+      ["reconnect_attempt", 2],
+      ["open", undefined],
+      ["reconnect", 2],
+    ],
+  );
+  assert.deepEqual([socket.connected, socket.recovered], [true, true]);
+});
+
+test("a link that only waits for its turn is no failure", async () => {
+  const { life, socket, name } = await made();
+  const told = listen(socket, "connect", "connect_error");
+  const attempts = listen(socket.io, "reconnect_attempt");
+  life.broker.link(name, "waiting");
+  life.broker.link(name, "connecting", { dial: 1 });
+  life.broker.link(name, "open");
+  await settle();
+  assert.deepEqual(told, [["connect"]]);
+  assert.deepEqual(attempts, []);
+});
+
+test("acknowledgements keep their place among events", async () => {
+  const { life, socket, name } = await made();
+  const { broker } = life;
+  broker.link(name, "open");
+  const order: string[] = [];
+  socket.on("news", (n: number) => order.push(`news ${n}`));
+  socket.emit("ask", (answer: string) => order.push(answer));
+  await settle();
+  const [request] = life.said("request");
+  // In one frame, as a busy broker sends them.
+  const seq = broker.session(name).next;
+  const record = { session: name, time: 1 };
+  life.fake.port.say({
+    type: "batch",
+    frames: [
+      { type: "message", ...record, seq, event: "news", args: [1] },
+      { type: "response", ...record, seq: seq + 1, id: request?.id, args: ["the answer"] },
+      { type: "message", ...record, seq: seq + 2, event: "news", args: [2] },
+    ],
+  });
+  await settle();
+  assert.deepEqual(order, ["news 1", "the answer", "news 2"]);
+});
+
+test("an event is finished when its asynchronous listeners are, and one that throws keeps nobody", async () => {
+  const { life, socket, name } = await made();
+  life.broker.link(name, "open");
+  let end: () => void = () => undefined;
+  const got: string[] = [];
+  socket.on("slow", () => new Promise<void>((resolve) => (end = resolve)));
+  socket.on("next", () => got.push("next"));
+  const slow = life.broker.append(name, { type: "message", time: 1, event: "slow", args: [] });
+  const next = life.broker.append(name, { type: "message", time: 1, event: "next", args: [] });
+  await life.clock.advance(100);
+  assert.deepEqual(got, ["next"], "nobody waits for the slow one");
+  assert.ok(!life.said("ack").some(({ seq }) => seq >= slow));
+  end();
+  await life.clock.advance(100);
+  assert.equal(life.said("ack").at(-1)?.seq, next);
+});
+
+test("a function as `auth` is asked first, after a refusal only by connect(), and by itself once it has expired", async () => {
+  let asked = 0;
+  const { life, socket, name } = await made({ auth: (take) => take({ token: ++asked }) });
+  const { broker } = life;
+  const told = listen(socket, "connect", "connect_error");
+  const given = () => life.said("authorize").map((frame) => (frame as { auth?: unknown }).auth);
+  broker.authNeeded(name, { why: "first" });
+  await settle();
+  assert.deepEqual(given(), [{ token: 1 }]);
+  const no = { reason: "not you", error: error("handshake") };
+  broker.link(name, "unauthorized", no);
+  broker.authNeeded(name, { why: "refused" });
+  await settle();
+  assert.equal((told[0]?.[1] as Error | undefined)?.message, "not you");
+  assert.deepEqual([given().length, socket.active], [1, false]);
+  socket.connect();
+  await settle();
+  assert.deepEqual(given(), [{ token: 1 }, { token: 2 }]);
+  broker.link(name, "open");
+  await settle();
+  broker.link(name, "waiting", { error: error("link-lost") });
+  broker.link(name, "unauthorized", no);
+  broker.authNeeded(name, { why: "refused" });
+  await settle();
+  assert.deepEqual(given().length, 3, "an expired one is replaced unasked");
+  assert.deepEqual(
+    told.map(([event]) => event),
+    ["connect_error", "connect"],
+  );
+});
+
+test("a session that failed before this worker came is tried again; one that stands says `recovered`", async () => {
+  const life = worker();
+  const bridge = life.bridge;
+  await bridge.open("a", "http://x", { protocol: "socket.io" });
+  await bridge.open("b", "http://x", { protocol: "socket.io" });
+  life.broker.link("a", "failed", { error: error("closed-by-server") });
+  life.broker.link("b", "open");
+  await settle();
+  const next = life.next();
+  const socket = (name: string) =>
+    io("http://old.example", { forceNew: true, longwire: { bridge: next.bridge, name } });
+  const told = listen(socket("a"), "connect_error", "disconnect");
+  const standing = socket("b");
+  await settle();
+  assert.deepEqual(
+    next.said("reconnect").map(({ session }) => session),
+    ["a"],
+  );
+  assert.deepEqual(told, []);
+  assert.deepEqual([standing.connected, standing.recovered], [true, true]);
+});
+
+test("without a host there is a connect_error that says what to do, and connect() tries again", async () => {
+  hush();
+  const life = worker();
+  life.fake.deadly = "Specified native messaging host not found.";
+  const socket = io("http://nohost.example", { longwire: { bridge: life.bridge } });
+  const told = listen(socket, "connect_error");
+  await life.clock.advance(60_000);
+  assert.equal(told.length, 1);
+  assert.equal((told[0]?.[1] as { code?: string } | undefined)?.code, "host-not-found");
+  assert.equal(socket.active, false);
+  life.fake.deadly = undefined;
+  socket.emit("kept");
+  socket.connect();
+  await life.clock.advance(1000);
+  assert.deepEqual(
+    life.said("send").map((frame) => (frame as { event?: string }).event),
+    ["kept"],
+  );
+});
+
+test("losses are told where they are listened for", async () => {
+  const said = hush();
+  const { life, socket, name } = await made();
+  const gap = { type: "gap", from: 1, to: 2, count: 2, reason: "overflow", exact: true } as const;
+  life.broker.append(name, { ...gap });
+  await settle();
+  assert.equal(said.length, 1);
+  const told = listen(socket.io, "gap");
+  life.broker.append(name, { ...gap });
+  await settle();
+  assert.equal((told[0]?.[1] as { count?: number } | undefined)?.count, 2);
+});
+
+test("bytes are marked and what looks like a mark is not taken for one", () => {
+  const bytes = new Uint8Array([1, 2]);
+  assert.deepEqual(marked([bytes, [bytes.buffer], { a: new DataView(bytes.buffer, 1) }]), [
+    { $base64: "AQI=" },
+    [{ $base64: "AQI=" }],
+    { a: { $base64: "Ag==" } },
+  ]);
+  for (const value of [
+    { $base64: "AQI=" },
+    { $$base64: { $base64: 1 } },
+    { $base64: 1, b: 2 },
+    { base64: 3 },
+  ]) {
+    assert.deepEqual(unmarked(marked([value])), [value]);
+  }
+  assert.deepEqual(marked([{ $base64: "AQI=" }]), [{ $$base64: "AQI=" }]);
+  const [back] = unmarked([{ $base64: "AQI=" }]) as [ArrayBuffer];
+  assert.deepEqual([...new Uint8Array(back)], [1, 2]);
+});
