@@ -209,7 +209,8 @@ fn carry_out(action: &str, args: &Registration, plan: &Plan) -> Result<Exit, Fai
         }
     }
     if !args.dry_run {
-        installer::apply::apply(&plan.steps).map_err(|problem| refused(action, args.system, &problem))?;
+        undisturbed(|| installer::apply::apply(&plan.steps))
+            .map_err(|problem| refused(action, args.system, &problem))?;
     }
     let changed = !plan.steps.is_empty();
     if args.json {
@@ -223,6 +224,26 @@ fn carry_out(action: &str, args: &Registration, plan: &Plan) -> Result<Exit, Fai
         render::line(closing(action, args.dry_run, changed));
     }
     Ok(Exit::Done)
+}
+
+/// Does it without being interrupted: it ends soon, and half of it is no state to be left in.
+fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let _inside = runtime.as_ref().ok().map(tokio::runtime::Runtime::enter);
+    // Whoever listens to signals is not ended by them.
+    #[cfg(unix)]
+    let _deaf = runtime.is_ok().then(|| {
+        use tokio::signal::unix::{SignalKind, signal};
+        [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ]
+        .map(signal)
+    });
+    #[cfg(windows)]
+    let _deaf = runtime.is_ok().then(tokio::signal::windows::ctrl_c);
+    work()
 }
 
 fn closing(action: &str, dry_run: bool, changed: bool) -> &'static str {
@@ -314,8 +335,19 @@ fn refused(action: &str, system: bool, problem: &InstallError) -> Failure {
                 }
                 (false, _) => "this folder must be yours and open to you; nothing was changed".to_owned(),
             }),
+        InstallError::Disk { source, path, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            failure.hint(format!(
+                "nothing was changed; make room: df -h '{}'",
+                nearest(path).display()
+            ))
+        }
         _ => failure,
     }
+}
+
+/// The folder that is there, of a path that may not be.
+fn nearest(path: &Path) -> &Path {
+    path.ancestors().find(|above| above.is_dir()).unwrap_or(path)
 }
 
 /// A failure with what to do about it.
@@ -352,4 +384,19 @@ pub(super) fn advise(problem: &InstallError) -> Failure {
         _ => failure,
     };
     failure
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_does_not_end_what_has_begun() {
+        let own = rustix::process::getpid();
+        let signal = rustix::process::Signal::HUP;
+        assert_eq!(
+            undisturbed(|| rustix::process::kill_process(own, signal).map(|()| 7)),
+            Ok(7)
+        );
+    }
 }
