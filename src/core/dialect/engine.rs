@@ -238,8 +238,9 @@ impl Engine {
         match self.mode {
             // The server goes on with polling: nothing was said on the socket yet.
             Mode::Polling | Mode::Probing | Mode::Changing => self.stay(),
+            // A proxy that knows no WebSockets makes servers answer with 400: polling may do where a socket does not.
             Mode::Direct
-                if self.sid.is_none() && self.roads.polling && end.status.is_none_or(|s| s >= 404) =>
+                if self.sid.is_none() && self.roads.polling && !matches!(end.status, Some(401 | 403)) =>
             {
                 self.mode = Mode::Polling;
                 self.flow();
@@ -544,6 +545,41 @@ mod tests {
         assert!(acts(&mut engine).is_empty());
         engine.socket_told(text(GREETING));
         assert_eq!(acts(&mut engine), ["opened", "tell 1", "send 40"]);
+    }
+
+    #[test]
+    fn nothing_is_asked_while_reading_rests() {
+        let mut engine = engine(true, false);
+        engine.got(&answer(200, GREETING));
+        acts(&mut engine);
+        engine.pause(true);
+        engine.got(&answer(200, "4x"));
+        assert_eq!(acts(&mut engine), ["tell 1"]);
+        engine.transmit(Payload::text("4y"));
+        assert_eq!(acts(&mut engine), ["post 4y"], "saying goes on");
+        engine.pause(false);
+        assert_eq!(acts(&mut engine), ["get a=1&EIO=4&transport=polling&sid=abc"]);
+    }
+
+    #[test]
+    fn polling_is_tried_where_a_socket_does_not_come_unless_nobody_is_let_in() {
+        for (status, tried) in [
+            (None, true),
+            (Some(400), true),
+            (Some(502), true),
+            (Some(401), false),
+        ] {
+            let mut engine = engine(false, true);
+            engine.roads.polling = true;
+            engine.roads.websocket_first = true;
+            acts(&mut engine);
+            engine.socket_ended(LinkEnd {
+                status,
+                ..LinkEnd::default()
+            });
+            let now = acts(&mut engine);
+            assert_eq!(now[0].starts_with("get"), tried, "{status:?}: {now:?}");
+        }
     }
 
     #[test]

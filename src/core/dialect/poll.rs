@@ -187,6 +187,20 @@ mod tests {
         assert!(!place.is_known() && asked(&place, &poll).1.is_empty());
         let tagged = answer(&[("x-next", "n1"), ("etag", "\"e\"")], "text");
         assert_eq!(place.hear(&poll, &tagged, false), Ok(vec![Payload::text("text")]));
+        // The newest tag counts, and none if there is none any more.
+        let newer = answer(&[("x-next", "n1"), ("etag", "\"f\"")], "text");
+        let mut later = Place::default();
+        for (tagged, tags) in [(&tagged, 1), (&newer, 1), (&answer(&[], "text"), 0)] {
+            later.hear(&poll, tagged, false).unwrap();
+            let said = asked(&later, &poll).1;
+            let said: Vec<&str> = said
+                .iter()
+                .filter(|(name, _)| name == "If-None-Match")
+                .map(|(_, value)| value.as_str())
+                .collect();
+            assert_eq!(said.len(), tags);
+            assert_eq!(said.first().copied(), tagged.header("etag"));
+        }
         let said = asked(&place, &poll).1;
         let said: Vec<(&str, &str)> = said.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(said, [("If-None-Match", "\"e\""), ("X-From", "n1")]);

@@ -743,6 +743,35 @@ mod tests {
     }
 
     #[test]
+    fn a_server_cannot_make_it_keep_without_end() {
+        assert!(matches!(hear(r#"451025-["a"]"#), Some(Heard::Nonsense(_))));
+        assert_eq!(hear(r#"451024-["a"]"#), None, "it waits for these");
+        let mut socketio = socketio();
+        for seq in 0..=MOST_REPLIES as u64 {
+            socketio.awaits_reply(seq, None, seq);
+        }
+        assert_eq!(socketio.reply(0, b"[]"), None, "the oldest is forgotten");
+        assert!(socketio.reply(1, b"[]").is_some());
+        let early = || Payload::args(Some("early"), None, "[]");
+        assert!((0..MOST_EARLY).all(|_| !socketio.is_early(early(), None)));
+        assert!(socketio.is_early(early(), None), "one too many");
+    }
+
+    #[test]
+    fn a_namespace_may_have_a_query_of_its_own() {
+        let mut socketio = SocketIo::new(vec!["/main?a=1".to_owned(), "/other".to_owned()]);
+        assert_eq!(
+            socketio.connect("/main?a=1", None, &Recovery::default()),
+            Payload::text("40/main?a=1,")
+        );
+        assert!(socketio.is_main("/main") && !socketio.is_main("/other"));
+        socketio.connected("/main");
+        assert!(!socketio.all_answered());
+        socketio.answered("/other");
+        assert!(socketio.all_answered());
+    }
+
+    #[test]
     fn a_reply_goes_out_once_in_its_namespace() {
         let mut socketio = socketio();
         socketio.awaits_reply(5, Some("/n".to_owned()), 7);

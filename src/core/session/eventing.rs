@@ -420,6 +420,15 @@ impl Session {
         }
     }
 
+    /// Reading begins again: what the server said meanwhile is still to be read, its pings among it.
+    pub(super) fn listen_anew(&mut self, boot: Duration) {
+        if let Some(socketio) = self.socketio()
+            && let Some(alive_by) = &mut socketio.alive_by
+        {
+            *alive_by = boot + socketio.patience;
+        }
+    }
+
     /// Gives a Socket.IO link up that has been silent for too long.
     pub(super) fn break_silence(&mut self, ctx: &mut Context) {
         if self.silence_ends().is_some_and(|until| ctx.now.boot >= until) {

@@ -405,6 +405,8 @@ impl Session {
         if let Some(heartbeat) = &mut connection.heartbeat {
             heartbeat.wake(ctx.now.boot);
         }
+        self.listen_anew(ctx.now.boot);
+        let Some(connection) = self.link.up() else { return };
         ctx.out.push_back(Output::Resume(connection.dial));
         self.ask_when_due(ctx);
     }

@@ -72,6 +72,27 @@ fn a_silent_server_is_left_when_its_own_time_is_up() {
 }
 
 #[test]
+fn a_server_that_was_not_read_was_not_silent() {
+    let (mut stage, dial) = open(json!({"queue":{"messages":1,"overflow":"pause"}}));
+    stage.server_says(dial, &[r#"42["one"]"#]);
+    let one = std::iter::from_fn(|| Some(stage.hears(PORT)))
+        .find(|frame| frame["type"] == "message")
+        .unwrap();
+    assert!(matches!(stage.asked.pop_front(), Some(Output::Pause(_))));
+    stage.passes(Duration::from_secs(600));
+    assert!(stage.asked.is_empty(), "nobody listened");
+    stage.says(PORT, json!({"type":"ack","session":"s","seq":one["seq"]}));
+    assert!(matches!(stage.asked.pop_front(), Some(Output::Resume(_))));
+    stage.passes(Duration::from_millis(44_999));
+    assert!(
+        stage.asked.is_empty(),
+        "what it said meanwhile is still to be read"
+    );
+    stage.passes(Duration::from_millis(1));
+    hangs_up(&mut stage);
+}
+
+#[test]
 fn a_namespace_that_is_never_answered_for_is_not_waited_for() {
     let (mut stage, dial) = dialling(json!({"connectTimeout":5000}));
     stage.server_says(dial, &[GREETING]);

@@ -385,6 +385,32 @@ fn an_upgrade_that_fails_leaves_polling_as_it_is() {
 }
 
 #[test]
+fn a_balancers_cookie_comes_back_with_every_request() {
+    let Some(mut peer) = Peer::new(json!({"cookie":"lb=1"})) else {
+        return;
+    };
+    peer.dials_with(json!({"protocol":"socket.io","cookies":"sid=7"}));
+    peer.packet("40");
+    peer.server.tell(json!({"say":[r#"40{"sid":"x"}"#]}));
+    peer.state("open");
+    assert_eq!(peer.hears("upgraded"), true);
+    peer.had_no_complaint();
+}
+
+#[test]
+fn polling_is_tried_where_a_socket_does_not_come() {
+    let Some(mut peer) = Peer::new(json!({"transports":["polling"]})) else {
+        return;
+    };
+    peer.dials(json!(["websocket", "polling"]), json!({}));
+    assert_eq!([peer.hears("asked"), peer.hears("asked")], ["WS", "GET"]);
+    peer.packet("40");
+    peer.server.tell(json!({"say":[r#"40{"sid":"x"}"#]}));
+    assert_eq!(peer.state("open")["dial"], 1);
+    peer.had_no_complaint();
+}
+
+#[test]
 fn namespaces_are_asked_for_with_and_without_credentials() {
     for (socketio, packets) in [
         (json!({}), vec!["40"]),
