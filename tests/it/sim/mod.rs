@@ -6,7 +6,7 @@
 //! steps    which step comes next        world    hands the hub an input, drains it, judges all it says
 //! clients  what browsers do             told     what the hub tells a client
 //! far      what servers do, and lies    outputs  what the hub does to links and journals
-//! links    where dials lead and what ends mean
+//! links    where dials lead, what ends mean  found    what it has found, step by step
 //! lives    how brokers die              reader   what a client makes of what it has read
 //! rest     the end: nothing is owed     model    what is known for certain      disk  what survives
 //! ```
