@@ -61,9 +61,52 @@ fn preset(dice: &mut Dice, disk: bool) -> Options {
     }
 }
 
+/// Options whose numbers are as large as numbers get: they must mean for ever, and overflow nothing.
+fn for_ever(disk: bool) -> Options {
+    let plain = Options::default();
+    Options {
+        reconnect: Some(Reconnect {
+            max_delay: u64::MAX,
+            factor: 100.0,
+            stable_after: u64::MAX,
+            ..Reconnect::default()
+        }),
+        heartbeat: Some(Heartbeat {
+            interval: u64::MAX,
+            timeout: u64::MAX,
+            ..Heartbeat::default()
+        }),
+        queue: Queue {
+            messages: usize::MAX,
+            bytes: usize::MAX,
+            age: u64::MAX,
+            overflow: Overflow::Pause,
+        },
+        outbox: OutboxBounds {
+            messages: usize::MAX,
+            bytes: usize::MAX,
+            ttl: u64::MAX,
+        },
+        window: Window {
+            messages: usize::MAX,
+            bytes: usize::MAX,
+        },
+        linger: u64::MAX,
+        expire: u64::MAX,
+        durability: if disk {
+            Durability::Disk
+        } else {
+            Durability::Memory
+        },
+        ..plain
+    }
+}
+
 pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
-    if dice.percent(8) {
-        return preset(dice, disk);
+    match dice.below(100) {
+        0..=7 => return preset(dice, disk),
+        8..=9 => return for_ever(disk),
+        _ => {}
     }
     let plain = Options::default();
     let some = |dice: &mut Dice| dice.percent(35);

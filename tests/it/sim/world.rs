@@ -334,7 +334,7 @@ impl World {
             Overflow::DropOldest | Overflow::DropNewest => 0,
         };
         assert!(
-            report.queued <= (queue.messages + slack) as u64,
+            report.queued <= queue.messages.saturating_add(slack) as u64,
             "the log of slot {slot} holds {} messages of {} it may",
             report.queued,
             queue.messages
