@@ -21,7 +21,7 @@ use crate::wire::record::ErrorInfo;
 use super::error::{Exit, Failure};
 
 /// How long the broker may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How long a broker that was asked to leave may take.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 /// How often a condition is looked at again.
@@ -128,14 +128,7 @@ impl Admin {
             }
         };
         let answer = timeout(ANSWER_WITHIN, exchange(stream, what)).await;
-        let answer = answer.map_err(|_| {
-            Failure::new(format!(
-                "the broker did not answer within {} s",
-                ANSWER_WITHIN.as_secs()
-            ))
-            .hint("longwire doctor")
-            .exit(Exit::Unreachable)
-        })?;
+        let answer = answer.map_err(|_| unanswered())?;
         match answer {
             Ok(answer) => Ok(Some(answer)),
             Err(error) => Err(Failure::because("cannot talk to the broker", &error).exit(Exit::Unreachable)),
@@ -145,6 +138,16 @@ impl Admin {
     async fn connect(&self) -> Result<Stream, LocalError> {
         local::connect(&Endpoint::of(&self.paths)?).await
     }
+}
+
+/// A broker that is there and says nothing.
+pub(crate) fn unanswered() -> Failure {
+    Failure::new(format!(
+        "the broker did not answer within {} s",
+        ANSWER_WITHIN.as_secs()
+    ))
+    .hint("longwire doctor")
+    .exit(Exit::Unreachable)
 }
 
 async fn exchange(stream: Stream, what: &str) -> io::Result<Value> {

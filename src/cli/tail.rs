@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use super::admin::Admin;
+use super::admin::{ANSWER_WITHIN, Admin, unanswered};
 use super::args::Tail;
 use super::error::{Exit, Failure};
 use super::render;
@@ -33,11 +33,14 @@ async fn follow(tail: &Tail) -> Result<Exit, Failure> {
             .exit(Exit::Unreachable));
     };
     let mut newest = None;
+    let mut is_answered = false;
     let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
+    let late = tokio::time::sleep(ANSWER_WITHIN);
+    tokio::pin!(interrupted, late);
     loop {
         let frame = tokio::select! {
             frame = wire.next() => frame,
+            () = &mut late, if !is_answered => return Err(unanswered()),
             _ = &mut interrupted => return Ok(Exit::Done),
         };
         let gone = || {
@@ -48,6 +51,7 @@ async fn follow(tail: &Tail) -> Result<Exit, Failure> {
         let frame = frame
             .map_err(|error| Failure::because("cannot talk to the broker", &error).exit(Exit::Unreachable))?
             .ok_or_else(gone)?;
+        is_answered = true;
         match frame["type"].as_str().unwrap_or_default() {
             "ok" => {}
             "error" => {

@@ -227,6 +227,14 @@ fn a_broken_manifest() {
         fs::write(ward.manifest(), good.replacen(from, to, 1)).unwrap();
         ward.mends("manifest.chromium", "fail", words, &["--extension", ID]);
     }
+    fs::remove_file(ward.manifest()).unwrap();
+    fs::create_dir(ward.manifest()).unwrap();
+    ward.mends(
+        "manifest.chromium",
+        "fail",
+        "Is a directory",
+        &["--extension", ID],
+    );
     set_mode(&ward.manifest(), 0o666);
     ward.mends("manifest.chromium", "warn", "changed by everybody", &[]);
 }

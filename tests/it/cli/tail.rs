@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Running, echo, extension, run, stderr};
+use crate::support::broker::FakeBroker;
 use crate::support::echo::Echo;
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
@@ -79,4 +80,15 @@ fn of_two_sessions_with_one_name_the_right_one_is_chosen() {
     echo(&mut hosts[0], "s", "for home");
     echo(&mut hosts[1], "s", "for work");
     assert!(tail.line("message").contains("for work"));
+}
+
+#[test]
+fn a_broker_that_says_nothing_is_not_waited_for() {
+    let scratch = Scratch::new();
+    let _silent = FakeBroker::listen(&scratch);
+    for arguments in [&["tail", "s"][..], &["status"], &["stop"]] {
+        let output = run(&scratch, arguments, "");
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        assert!(stderr(&output).contains("did not answer within 5 s"));
+    }
 }

@@ -201,14 +201,19 @@ fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding
         Found::Nothing => finding
             .fail("the one that is there does not count under the policy")
             .fix(install(facts, &ids(facts, browser.family), Some(browser), true)),
-        Found::Bad(seen, why) => finding
-            .fail(format!("{}: {why}", seen.path.display()))
-            .fix(install(
-                facts,
-                &ids(facts, browser.family),
-                Some(browser),
-                seen.scope == Scope::System,
-            )),
+        Found::Bad(seen, why) => {
+            let is_system = seen.scope == Scope::System;
+            let again = install(facts, &ids(facts, browser.family), Some(browser), is_system);
+            // What is no text, such as a folder, `install` does not write over.
+            let fix = if seen.text.is_err() && cfg!(unix) {
+                let aside = seen.path.with_added_extension("aside");
+                let mv = if is_system { "sudo mv" } else { "mv" };
+                format!("{mv} {} {} && {again}", quoted(&seen.path), quoted(&aside))
+            } else {
+                again
+            };
+            finding.fail(format!("{}: {why}", seen.path.display())).fix(fix)
+        }
         Found::Good(seen, _) if seen.open_to_all => finding
             .warn(format!("{} can be changed by everybody", seen.path.display()))
             .fix(format!("chmod o-w {}", quoted(&seen.path))),
