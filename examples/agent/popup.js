@@ -11,4 +11,6 @@ async function show() {
 
 chrome.storage.onChanged.addListener(show);
 element("go").addEventListener("click", () => chrome.runtime.sendMessage({ type: "go" }));
+// Wakes the worker, if it sleeps: what came meanwhile is shown now.
+chrome.runtime.sendMessage({ type: "look" }).catch(() => {});
 show();

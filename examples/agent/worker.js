@@ -34,9 +34,15 @@ const opening = bridge.open("agent", "http://127.0.0.1:8788", options).then((ses
 });
 opening.catch((error) => chrome.storage.local.set({ state: error.message }));
 
-async function note(line) {
-  const { lines = [] } = await chrome.storage.local.get("lines");
-  await chrome.storage.local.set({ lines: [line, ...lines].slice(0, KEEP) });
+// One after the other: an event with two callbacks would lose one of their lines.
+let noting = Promise.resolve();
+
+function note(line) {
+  noting = noting.then(async () => {
+    const { lines = [] } = await chrome.storage.local.get("lines");
+    await chrome.storage.local.set({ lines: [line, ...lines].slice(0, KEEP) });
+  });
+  return noting;
 }
 
 chrome.runtime.onMessage.addListener((request) => {

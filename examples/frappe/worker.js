@@ -18,7 +18,7 @@ const opening = bridge
     session.onAuth(async () => {
       const cookie = await chrome.cookies.get({ url: SITE, name: "sid" });
       if (!cookie) throw new Error("sign in to Desk first");
-      return { headers: { Cookie: `sid=${cookie.value}` } };
+      return credentials(cookie);
     });
     session.onState(({ state, reason }) => chrome.storage.local.set({ state: `${state} ${reason ?? ""}` }));
     session.onEvent("ai_progress", ({ args: [{ task, percent }] }) => note(`${task}: ${percent} %`));
@@ -28,6 +28,15 @@ const opening = bridge
     return session;
   });
 opening.catch((error) => chrome.storage.local.set({ state: error.message }));
+
+const credentials = ({ value }) => ({ headers: { Cookie: `sid=${value}` } });
+
+// Somebody has signed in: that is not asked for again, so it is told.
+chrome.cookies.onChanged.addListener(async ({ cookie, removed }) => {
+  if (removed || cookie.name !== "sid" || cookie.domain !== new URL(SITE).hostname) return;
+  const session = await opening;
+  if (session.state !== "open") await session.authorize(credentials(cookie));
+});
 
 async function note(line) {
   const { lines = [] } = await chrome.storage.local.get("lines");

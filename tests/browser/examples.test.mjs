@@ -1,0 +1,263 @@
+// Every example as its README says: loaded unpacked as it lies in its folder, its own server on its own port, the host
+// registered by the README's own command. Asserted is what a user sees in the popups, before and after the workers sleep.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
+import { test } from "node:test";
+import { io } from "socket.io-client";
+import { WebSocket } from "ws";
+import { Chromium } from "./lib/chromium.mjs";
+import { eventually, soon } from "./lib/eventually.mjs";
+import { World } from "./lib/world.mjs";
+
+const examples = resolve(import.meta.dirname, "../../examples");
+const PATIENCE = 60_000;
+
+/** Something else listens where an example's server has to. */
+class Taken extends Error {}
+
+/** An example: what its README says, its server, and its popup. */
+class Example {
+  constructor(name, readme) {
+    this.name = name;
+    this.folder = join(examples, name);
+    this.readme = readme;
+    const [, command] = readme.match(/`longwire (install [^`]*)`/);
+    this.install = command.split(" ");
+    this.id = this.install.at(this.install.indexOf("--extension") + 1);
+  }
+
+  static async read(name) {
+    return new Example(name, await readFile(join(examples, name, "README.md"), "utf8"));
+  }
+
+  /** `npm start`, with the packages of this folder. Its port is fixed: another run may hold it for a while. Throws `Taken`. */
+  async serve() {
+    let isTaken = false;
+    this.server = await eventually(PATIENCE, `${this.name}'s server on its port`, async () => {
+      const child = spawn(process.execPath, ["server.cjs"], {
+        cwd: this.folder,
+        env: { ...process.env, NODE_PATH: join(import.meta.dirname, "node_modules"), END_WITH_STDIN: "1" },
+        stdio: ["pipe", "pipe", "pipe"],
+      });
+      let problem = "";
+      child.stderr.on("data", (data) => {
+        problem += data;
+      });
+      child.stdin.on("error", () => {});
+      const ended = once(child, "exit").then(() => undefined);
+      const line = await Promise.race([once(createInterface({ input: child.stdout }), "line"), ended]);
+      if (line) return child;
+      isTaken = problem.includes("EADDRINUSE");
+      if (!isTaken) throw new Error(`${this.name}: ${problem}`);
+      await pause(500);
+      return undefined;
+    }).catch((error) => {
+      throw isTaken ? new Taken(`the port of ${this.name}'s server is taken by another program`) : error;
+    });
+    this.server.stdout.resume();
+  }
+
+  async stop() {
+    if (!this.server || this.server.exitCode !== null) return;
+    const gone = once(this.server, "exit");
+    this.server.stdin.end();
+    await soon(10_000, `${this.name}'s server gone`, gone).catch(() => this.server.kill("SIGKILL"));
+  }
+
+  async open(browser) {
+    await this.page?.close();
+    this.page = await browser.open(this.id, "popup.html");
+  }
+
+  /** The state, and the lines from the oldest to the newest. */
+  state() {
+    return this.page.evaluate(() => document.getElementById("state").textContent.trim());
+  }
+  lines() {
+    return this.page.evaluate(() => [...document.querySelectorAll("ol li")].map((line) => line.textContent).reverse());
+  }
+  go() {
+    return this.page.evaluate(() => document.getElementById("go").click());
+  }
+
+  /** Waits until the popup shows a line that fits, and returns all lines. */
+  shows(...wanted) {
+    let lines = [];
+    const there = (one) => lines.some((line) => (one instanceof RegExp ? one.test(line) : line === one));
+    return eventually(PATIENCE, `${this.name} shows ${wanted.join(", ")}`, async () => {
+      lines = await this.lines();
+      return wanted.every(there) && lines;
+    }).catch(async (error) => {
+      throw new Error(`${error.message}\nstate: ${await this.state()}\n${lines.join("\n")}`);
+    });
+  }
+  isOpen() {
+    return eventually(PATIENCE, `${this.name} connected`, async () => /^open/.test(await this.state()));
+  }
+}
+
+const count = (lines, wanted) => lines.filter((line) => (wanted instanceof RegExp ? wanted.test(line) : line === wanted)).length;
+
+/** Says one thing to a WebSocket server, as somebody else. */
+async function say(url, message) {
+  const socket = new WebSocket(url);
+  await once(socket, "open");
+  socket.send(JSON.stringify(message));
+  socket.close();
+  await once(socket, "close");
+}
+
+/** Emits an event to a Socket.IO server, as somebody else, and another that is acknowledged: by then the first was heard. */
+async function emit(url, options, event, after) {
+  const socket = io(url, { ...options, transports: ["websocket"], forceNew: true });
+  await soon(PATIENCE, `connected to ${url}`, new Promise((resolve, reject) => socket.on("connect", resolve).on("connect_error", reject)));
+  socket.emit(...event);
+  await socket.timeout(PATIENCE).emitWithAck(...after);
+  socket.disconnect();
+}
+
+test("every example does what its README says, and misses nothing while its worker sleeps", async (t) => {
+  const world = await World.make();
+  const all = await Promise.all(["hello", "image-bridge", "agent", "frappe", "canvas", "gateway"].map(Example.read));
+  const [hello, images, agent, frappe, canvas, gateway] = all;
+  t.after(async () => {
+    await world.end();
+    await Promise.all(all.map((example) => example.stop()));
+  });
+  // One after the other: the first to take its port keeps the others of another run waiting, not each half of them.
+  try {
+    for (const example of all.slice(1)) await example.serve();
+  } catch (error) {
+    if (!(error instanceof Taken)) throw error;
+    console.error(`SKIPPED: ${error.message}`);
+    return t.skip(error.message);
+  }
+  for (const { install } of all) await world.longwire(...install, "--browser", "chromium");
+  const settings = (await world.longwire("config", "--path")).trim();
+  const [, lines] = frappe.readme.match(/```\n(\[extension[^`]*)```/);
+  await mkdir(dirname(settings), { recursive: true });
+  await writeFile(settings, lines);
+
+  const extension = all.map(({ folder }) => folder).join(",");
+  world.browser = await Chromium.launch({ profile: world.profile, extension, env: world.env });
+  for (const example of all) await example.open(world.browser);
+  world.page = hello.page;
+  /** A part of the test, with what a person would want to see when it fails. */
+  const part = (name, work) =>
+    t.test(name, async () => {
+      try {
+        await work();
+      } catch (error) {
+        t.diagnostic(await world.report());
+        throw error;
+      }
+    });
+
+  await part("hello: another URL, messages, sending", async () => {
+    await hello.page.evaluate((url) => {
+      document.getElementById("url").value = url;
+      document.getElementById("where").requestSubmit();
+    }, world.server.url);
+    await eventually(PATIENCE, "a connection at the server", () => world.server.clients === 1);
+    await hello.isOpen();
+    world.server.push(3);
+    await hello.shows(/"number":3/);
+    await hello.page.evaluate(() => {
+      document.getElementById("text").value = "hi there";
+      document.getElementById("send").requestSubmit();
+    });
+    await hello.shows(/"of":"hi there"/);
+    const outcome = () => hello.page.evaluate(() => document.getElementById("outcome").textContent);
+    await eventually(PATIENCE, "the outcome", async () => (await outcome()) === "sent");
+    assert.equal(await hello.page.evaluate(() => document.getElementById("problem").textContent), "");
+  });
+
+  await part("image-bridge: 500 panels, under its own host's name", async () => {
+    assert.deepEqual(images.install.slice(0, 3), ["install", "--name", "com.semantest.bridge"]);
+    await images.isOpen();
+    await images.go();
+    const shown = await images.shows(/^completed \S+ 500\/500$/);
+    assert.equal(count(shown, /^retry /), 5, "every hundredth panel is tried again");
+  });
+
+  await part("agent: an answer, events, and a callback that was removed", async () => {
+    await agent.isOpen();
+    await agent.go();
+    await agent.shows(/^answer: .*You said: hello/, /^typing/, /^round 1:/, "(the first round)", /^suggestion/);
+    await agent.go();
+    await agent.shows(/^round 2:/);
+    await agent.go();
+    const shown = await agent.shows(/^round 3:/, /^notification: .*round 3/);
+    await eventually(PATIENCE, "three suggestions", async () => count(await agent.lines(), /^suggestion/) === 3);
+    assert.equal(count(shown, "(the first round)"), 1, "removed after the first round");
+    assert.deepEqual(shown.filter((line) => /^round/.test(line)).map((line) => line.split(":")[0]), ["round 1", "round 2", "round 3"]);
+  });
+
+  await part("frappe: nobody without a cookie, events with it, code as data", async () => {
+    await eventually(PATIENCE, "told to sign in", async () => /sign in to Desk/.test(await frappe.state()));
+    const [, url, cookie] = frappe.readme.match(/open (http:\S+), and in its console `document.cookie = "([^"]*)"`/);
+    const desk = await world.browser.devtools.open(url);
+    await desk.evaluate((text) => {
+      document.cookie = text;
+    }, cookie);
+    await frappe.isOpen();
+    await frappe.go();
+    const shown = await frappe.shows("the server wanted to run: globalThis.pwned = true");
+    assert.deepEqual(shown.slice(0, -1), [25, 50, 75, 100].map((done) => `example: ${done} %`).concat("Task example is done"));
+    await desk.close();
+  });
+
+  await part("canvas: a drawing in batches", async () => {
+    await canvas.isOpen();
+    await canvas.go();
+    const shown = await canvas.shows(/^ai_complete/);
+    assert.deepEqual(shown.map((line) => line.trim()), ["ai_start", ...[1, 2, 3, 4, 5].map((n) => `ai_progress ${n}`), "ai_complete"]);
+  });
+
+  await part("gateway: what it pushes", async () => {
+    await gateway.isOpen();
+    await gateway.go();
+    const shown = await gateway.shows('tick {"n":10}');
+    assert.equal(count(shown, /^tick/), 10);
+  });
+
+  await part("the workers sleep: what comes meanwhile is there when a popup is opened", async () => {
+    // Until then a message may come again: a worker may die before it has said that it was finished.
+    await eventually(PATIENCE, "everything finished", async () => {
+      const { sessions } = JSON.parse(await world.longwire("status", "--json"));
+      return sessions.length === all.length && sessions.every(({ unacknowledged }) => unacknowledged === 0);
+    });
+    // In the middle of a batch.
+    await images.go();
+    await world.browser.stopWorker(hello.id, hello.page);
+    for (const { id } of all) await eventually(PATIENCE, `${id} asleep`, async () => !(await world.browser.worker(id)));
+    await eventually(PATIENCE, "the hosts gone with their workers", async () => !(await world.hosts()).length);
+    const before = await Promise.all(all.map((example) => example.lines()));
+    world.server.push(2);
+    await emit("http://127.0.0.1:8788", {}, ["fight"], ["join", "elsewhere"]);
+    const desk = { extraHeaders: { origin: "http://127.0.0.1:9000", cookie: "sid=other" } };
+    await emit("http://127.0.0.1:9000/site1.local", desk, ["ai_start", "missed"], ["connections"]);
+    await say("ws://127.0.0.1:8789/ws?userId=u2&sessionId=s2&token=a.b.c", { type: "generate", sessionId: "s1", chunks: 2 });
+    await say("ws://127.0.0.1:8790/ws", { type: "flood", payload: { count: 5 } });
+    assert.deepEqual(await Promise.all(all.map((example) => example.lines())), before, "nobody was woken for it");
+
+    for (const example of all) await example.open(world.browser);
+    await hello.shows(/"number":4/, /"number":5/);
+    const fights = await agent.shows(/^round 4:/, /^notification: .*round 4/);
+    assert.equal(count(fights, /^round 4:/), 1);
+    await eventually(PATIENCE, "a suggestion for each round", async () => count(await agent.lines(), /^suggestion/) === 4);
+    await frappe.shows("missed: 100 %", "Task missed is done");
+    const drawn = await canvas.shows(/^ai_complete/);
+    await eventually(PATIENCE, "two drawings", async () => count(await canvas.lines(), /^ai_complete/) === 2);
+    assert.ok(drawn.length >= 7);
+    const ticks = await gateway.shows('tick {"n":15}');
+    assert.deepEqual(ticks.filter((line) => /^tick/.test(line)), Array.from({ length: 15 }, (_, at) => `tick {"n":${at + 1}}`));
+    await eventually(PATIENCE, "two batches done", async () => count(await images.lines(), /^completed \S+ 500\/500$/) === 2);
+  });
+});
