@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_channel::mpsc as queue;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -37,7 +38,7 @@ pub struct Dials<W> {
 
 #[derive(Debug)]
 struct Dial {
-    commands: mpsc::Sender<Command>,
+    commands: queue::Sender<Command>,
     credit: Credit,
     task: AbortHandle,
 }
@@ -67,7 +68,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         } else {
             COMMANDS
         };
-        let (commands, inbox) = mpsc::channel(room);
+        let (commands, inbox) = queue::channel(room);
         let credit = Credit::default();
         let events = Events::new(id, self.events.clone(), credit.clone());
         let network = self.network.clone();
@@ -121,7 +122,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
     /// Ends a dial: what was transmitted is still written, then a close frame; all that may take two seconds.
     /// An event of this dial that is already on its way means nothing any more.
     pub fn hang_up(&mut self, id: DialId, code: u16, reason: String) {
-        if let Some(dial) = self.alive.remove(&id)
+        if let Some(mut dial) = self.alive.remove(&id)
             && dial.commands.try_send(Command::HangUp { code, reason }).is_err()
         {
             dial.task.abort();
@@ -135,8 +136,12 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
     }
 
     fn command(&mut self, id: DialId, command: Command) {
-        let Some(dial) = self.alive.get(&id) else { return };
-        if let Err(mpsc::error::TrySendError::Full(_)) = dial.commands.try_send(command) {
+        let Some(dial) = self.alive.get_mut(&id) else {
+            return;
+        };
+        if let Err(refused) = dial.commands.try_send(command)
+            && refused.is_full()
+        {
             // The core breaks its own bound. The link cannot be kept whole: end it, and say so.
             tracing::warn!(dial = id.0, "more was handed to a dial than it may hold");
             dial.task.abort();

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_channel::mpsc as queue;
+use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use url::Url;
@@ -32,7 +34,7 @@ type Answered = (Answer, Option<Lane>);
 pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     network: Arc<Network>,
     target: Box<Target>,
-    commands: mpsc::Receiver<Command>,
+    commands: queue::Receiver<Command>,
     events: Events<W>,
 ) {
     let Road::Engine(roads) = target.road.clone() else {
@@ -69,7 +71,7 @@ struct Dial<W> {
 
 /// The WebSocket, a link of its own.
 struct Socket {
-    commands: mpsc::Sender<Command>,
+    commands: queue::Sender<Command>,
     events: mpsc::Receiver<(DialId, LinkEvent)>,
     credit: Credit,
     task: AbortHandle,
@@ -82,7 +84,7 @@ impl Drop for Socket {
 }
 
 impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut commands: queue::Receiver<Command>) {
         loop {
             while let Some(act) = self.engine.poll() {
                 if !self.act(act).await {
@@ -90,7 +92,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 }
             }
             tokio::select! {
-                command = commands.recv() => match command {
+                command = commands.next() => match command {
                     Some(Command::Transmit(packet)) => self.engine.transmit(packet),
                     Some(Command::Pause) => self.pause(true),
                     Some(Command::Resume) => self.pause(false),
@@ -210,7 +212,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
             target.headers.push((name, value));
         }
-        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (commands, inbox) = queue::channel(COMMANDS);
         let (tx, events) = mpsc::channel(EVENTS);
         let credit = Credit::default();
         let to_us = Events::new(DialId(0), tx, credit.clone());
@@ -227,8 +229,9 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     }
 
     fn command(&mut self, command: Command) {
-        if let Some(socket) = &self.socket
-            && let Err(mpsc::error::TrySendError::Full(_)) = socket.commands.try_send(command)
+        if let Some(socket) = &mut self.socket
+            && let Err(refused) = socket.commands.try_send(command)
+            && refused.is_full()
         {
             // The core breaks its own bound. The link cannot be kept whole.
             self.socket = None;

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_channel::mpsc as queue;
+use futures_util::StreamExt as _;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use url::Url;
 
@@ -135,7 +136,7 @@ enum Asked {
 pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     network: Arc<Network>,
     target: Box<Target>,
-    commands: mpsc::Receiver<Command>,
+    commands: queue::Receiver<Command>,
     events: Events<W>,
 ) {
     let dial = Dial {
@@ -169,11 +170,11 @@ struct Dial<W> {
 }
 
 impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut commands: queue::Receiver<Command>) {
         loop {
             self.post_next();
             tokio::select! {
-                command = commands.recv() => match command {
+                command = commands.next() => match command {
                     Some(Command::Fetch(fetch)) => self.ask(*fetch),
                     Some(Command::Transmit(payload)) => self.waiting.push_back(payload),
                     Some(Command::Pause) => self.paused = true,

@@ -19,6 +19,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_channel::mpsc as queue;
+use futures_util::StreamExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 
@@ -117,7 +119,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Events<W> {
 pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     network: Arc<Network>,
     target: Box<Target>,
-    mut commands: mpsc::Receiver<Command>,
+    mut commands: queue::Receiver<Command>,
     events: Events<W>,
 ) {
     // Boxed, so that an open link does not carry the room a handshake needs.
@@ -126,7 +128,7 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     let result = loop {
         tokio::select! {
             biased;
-            command = commands.recv() => match command {
+            command = commands.next() => match command {
                 None | Some(Command::HangUp { .. }) => return,
                 Some(command) => early.push_back(command),
             },
@@ -176,7 +178,7 @@ enum Over {
 /// An open link.
 struct Link<S, W> {
     socket: S,
-    commands: mpsc::Receiver<Command>,
+    commands: queue::Receiver<Command>,
     early: VecDeque<Command>,
     events: Events<W>,
     /// The place in the queue that is being waited for; made only when the queue is full.
@@ -210,7 +212,7 @@ where
     fn new(
         upgraded: Upgraded<S>,
         target: &Target,
-        commands: mpsc::Receiver<Command>,
+        commands: queue::Receiver<Command>,
         early: VecDeque<Command>,
         events: Events<W>,
     ) -> Self {
@@ -295,7 +297,7 @@ where
         while self.writer.waiting() < QUEUE {
             let command = match self.early.pop_front() {
                 Some(command) => Some(command),
-                None => ready!(self.commands.poll_recv(cx)),
+                None => ready!(self.commands.poll_next_unpin(cx)),
             };
             match command {
                 Some(Command::Transmit(payload)) => self.writer.message(payload),

@@ -240,7 +240,7 @@ impl Hub {
             return Err(error(Code::TooManySessions, why));
         }
         let key = self.new_key();
-        let options = options.unwrap_or_default();
+        let options = self.shared(options.unwrap_or_default());
         let session = Session::new(key, owner, open.session.clone(), url, options, &mut self.ctx);
         self.add(session);
         self.with(key, |session, ctx| {

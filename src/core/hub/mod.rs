@@ -18,10 +18,11 @@ mod frames;
 mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::wire::message::BrokerFrame;
+use crate::wire::options::Options;
 use crate::wire::record::Name;
 
 use self::timers::Timers;
@@ -84,6 +85,8 @@ pub struct Hub {
     config: HubConfig,
     born: Duration,
     ctx: Context,
+    /// What the newest session was opened with.
+    options: Weak<Options>,
     /// Boxed: a node of the map has room for twice what it holds.
     sessions: BTreeMap<SessionKey, Box<Session>>,
     names: HashMap<(Owner, Name), SessionKey>,
@@ -116,6 +119,7 @@ impl Hub {
             config,
             born: now.boot,
             ctx,
+            options: Weak::new(),
             sessions: BTreeMap::new(),
             names: HashMap::new(),
             counts: HashMap::new(),
@@ -328,6 +332,16 @@ impl Hub {
         for key in keys {
             self.with(key, &mut act);
         }
+    }
+
+    /// One copy of options for sessions opened one after the other with the same, as extensions do.
+    fn shared(&mut self, options: Options) -> Arc<Options> {
+        let known = self.options.upgrade().filter(|known| **known == options);
+        known.unwrap_or_else(|| {
+            let options = Arc::new(options);
+            self.options = Arc::downgrade(&options);
+            options
+        })
     }
 
     const fn new_key(&mut self) -> SessionKey {

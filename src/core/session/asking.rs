@@ -57,7 +57,7 @@ impl Session {
     }
 
     /// Whether the server was told where to go on.
-    pub(super) const fn continuity(&self) -> Continuity {
+    pub(super) fn continuity(&self) -> Continuity {
         match self.protocol() {
             Protocol::EventStream if self.memory.last_event_id.is_some() => Continuity::Server,
             Protocol::Poll if self.memory.poll.is_known() => Continuity::Server,

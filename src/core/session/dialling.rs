@@ -2,6 +2,7 @@
 //!
 //! It waits for nothing: what becomes of a dial is in `linking`, whose turn it is in `core::pace`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -177,7 +178,7 @@ impl Session {
     /// Whether this URL or these options differ from the session's own.
     pub(crate) fn differs(&self, url: Option<&Url>, options: Option<&Options>) -> bool {
         url.is_some_and(|url| self.url.as_ref() != Some(url))
-            || options.is_some_and(|options| self.options != *options)
+            || options.is_some_and(|options| *self.options != *options)
     }
 
     /// What, when it changes, needs another dial.
@@ -207,10 +208,10 @@ impl Session {
             if options.transports != self.options.transports {
                 self.ladder = Ladder::default();
             }
-            self.options = Options {
+            self.options = Arc::new(Options {
                 durability: self.options.durability,
                 ..options
-            };
+            });
         }
         let is_another = had_no_url || before != self.dial_key();
         if is_another {

@@ -23,7 +23,7 @@ use crate::core::outbox::Verdict;
 use super::Session;
 
 impl Session {
-    pub(super) const fn is_socketio(&self) -> bool {
+    pub(super) fn is_socketio(&self) -> bool {
         matches!(self.protocol(), Protocol::SocketIo)
     }
 

@@ -4,10 +4,11 @@
 //! write. Files belong to the `journal` module.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::wire::code::{Code, GapReason};
-use crate::wire::options::{Durability, Queue};
+use crate::wire::options::{Durability, Options, Queue};
 use crate::wire::record::{Body, Name, Outcome, State, StateChange};
 
 use crate::core::client::Client;
@@ -15,7 +16,7 @@ use crate::core::context::{Context, SessionKey, error};
 use crate::core::io::Output;
 use crate::core::journal::{Damage, Entry, JournalId, Kept};
 use crate::core::kept::{Accepted, AcceptedHead, Meta, Note, VERSION, encode_record};
-use crate::core::log::{ClientId, Entry as LogEntry, Log};
+use crate::core::log::{ClientId, Entry as LogEntry};
 use crate::core::outbox::{Item, Settled};
 use crate::core::requests::Wanted;
 
@@ -339,16 +340,23 @@ impl Session {
             origin: meta.origin,
             profile: meta.profile,
         };
-        let mut session = Self::empty(key, owner, meta.session, epoch, Log::default());
-        session.restored = true;
-        session.options.durability = Durability::Disk;
-        session.options.expire = meta.expire;
-        session.options.queue = Queue {
-            messages: meta.messages,
-            bytes: meta.bytes,
-            age: meta.age,
-            overflow: meta.overflow,
+        let options = Options {
+            durability: if meta.in_memory {
+                Durability::Memory
+            } else {
+                Durability::Disk
+            },
+            expire: meta.expire,
+            queue: Queue {
+                messages: meta.messages,
+                bytes: meta.bytes,
+                age: meta.age,
+                overflow: meta.overflow,
+            },
+            ..Options::default()
         };
+        let mut session = Self::empty(key, owner, meta.session, epoch, Arc::new(options));
+        session.restored = true;
         let mut keeping = Keeping {
             id,
             reserved: 0,
@@ -368,8 +376,7 @@ impl Session {
             client.delivered = newest;
         }
         if meta.in_memory {
-            // It has done its duty: this session is not to be found on any disk.
-            session.options.durability = Durability::Memory;
+            // Its journal only carried it here.
             ctx.out.push_back(Output::Journal(keeping.id, Entry::Remove));
         } else {
             session.keeping = Some(keeping);

@@ -57,7 +57,8 @@ pub(crate) struct Session {
     pub(crate) epoch: Name,
     /// Unknown after a restart until somebody opens it with a URL again: secrets never reach the disk.
     url: Option<Url>,
-    options: Options,
+    /// Shared with sessions that were opened alike.
+    options: Arc<Options>,
     log: Log,
     clients: Vec<Client>,
     last_client: u32,
@@ -142,26 +143,25 @@ impl Session {
         owner: Owner,
         name: Name,
         url: Url,
-        options: Options,
+        options: Arc<Options>,
         ctx: &mut Context,
     ) -> Self {
         let epoch: Name = ctx.random.word().into();
-        let mut session = Self::empty(key, owner, name, epoch, Log::default());
+        let mut session = Self::empty(key, owner, name, epoch, options);
         session.url = Some(url);
-        session.options = options;
         session.start_keeping(ctx);
         session
     }
 
-    fn empty(key: SessionKey, owner: Owner, name: Name, epoch: Name, log: Log) -> Self {
+    fn empty(key: SessionKey, owner: Owner, name: Name, epoch: Name, options: Arc<Options>) -> Self {
         Self {
             key,
             owner,
             name,
             epoch,
             url: None,
-            options: Options::default(),
-            log,
+            options,
+            log: Log::default(),
             clients: Vec::new(),
             last_client: 0,
             link: Link::Paused,
@@ -194,7 +194,7 @@ impl Session {
     }
 
     /// What the server speaks, on the transport that is dialled now.
-    const fn protocol(&self) -> Protocol {
+    fn protocol(&self) -> Protocol {
         match self
             .options
             .transports

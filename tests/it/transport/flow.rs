@@ -309,9 +309,8 @@ async fn after_a_reset_taken_lies_between_what_was_written_and_what_was_given() 
     for _ in 0..200 {
         line.transmit(payload(100_000, false));
     }
-    line.written(1).await;
+    let mut written = line.written(1).await;
     go.send(()).unwrap();
-    let mut written = 1;
     let end = loop {
         match line.next().await {
             LinkEvent::Written(count) => written = count,

@@ -126,10 +126,11 @@ impl Line {
         }
     }
 
-    async fn written(&mut self, count: u64) {
+    /// Waits until `count` messages are written; how many are.
+    async fn written(&mut self, count: u64) -> u64 {
         loop {
             match self.next().await {
-                LinkEvent::Written(written) if written >= count => return,
+                LinkEvent::Written(written) if written >= count => return written,
                 LinkEvent::Ended(end) => panic!("ended: {end:?}"),
                 _ => {}
             }
