@@ -8,9 +8,9 @@ use std::io;
 use std::path::Path;
 
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -36,8 +36,9 @@ pub fn to_stderr() {
 }
 
 /// Logs to daily files in `folder`, and to stderr if `stderr` says so or the folder cannot be written.
-/// Without `LONGWIRE_LOG` it says `info` and above.
+/// Without `LONGWIRE_LOG`, or with one that cannot be read, it says `info` and above.
 pub fn to_folder(folder: &Path, stderr: bool) {
+    let (wanted, unread) = wanted();
     let file = open(folder);
     let problem = file.as_ref().err().map(ToString::to_string);
     let show = stderr || file.is_err();
@@ -45,13 +46,13 @@ pub fn to_folder(folder: &Path, stderr: bool) {
         fmt::layer()
             .with_writer(file)
             .with_ansi(false)
-            .with_filter(filter(LevelFilter::INFO))
+            .with_filter(wanted.clone())
     });
     let to_stderr = show.then(|| {
         fmt::layer()
             .with_writer(io::stderr)
             .with_ansi(false)
-            .with_filter(filter(LevelFilter::INFO))
+            .with_filter(wanted)
     });
     let _ = tracing_subscriber::registry()
         .with(to_file)
@@ -59,6 +60,9 @@ pub fn to_folder(folder: &Path, stderr: bool) {
         .try_init();
     if let Some(problem) = problem {
         tracing::warn!(folder = %folder.display(), %problem, "no log file: logging to stderr only");
+    }
+    if let Some(problem) = unread {
+        tracing::warn!(%problem, "{LEVEL} is not a level, nor MODULE=LEVEL,...: logging at info");
     }
 }
 
@@ -71,11 +75,17 @@ pub fn panics() {
     }));
 }
 
-fn filter(default: LevelFilter) -> EnvFilter {
-    EnvFilter::builder()
-        .with_default_directive(default.into())
-        .with_env_var(LEVEL)
-        .from_env_lossy()
+/// What `LONGWIRE_LOG` asks for, and what was wrong with it. No regular expressions, unlike in many programs: they
+/// would cost more code than all the rest of logging.
+fn wanted() -> (Targets, Option<String>) {
+    let usual = Targets::new().with_default(LevelFilter::INFO);
+    match std::env::var(LEVEL).ok().filter(|text| !text.is_empty()) {
+        None => (usual, None),
+        Some(text) => match text.parse() {
+            Ok(targets) => (targets, None),
+            Err(problem) => (usual, Some(problem.to_string())),
+        },
+    }
 }
 
 fn open(folder: &Path) -> io::Result<RollingFileAppender> {
