@@ -450,6 +450,8 @@ export interface State extends RecordFields {
   namespace?: string;
   /** The one of `options.transports` that is on. */
   transport?: string;
+  /** What a Socket.IO server gave with its refusal. */
+  data?: unknown;
 }
 export interface Outcome extends RecordFields {
   type: "outcome";

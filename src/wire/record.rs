@@ -168,6 +168,9 @@ pub struct StateChange {
     pub namespace: Option<String>,
     /// Which of several transports carries the link.
     pub transport: Option<String>,
+    /// JSON that the server gave with its refusal (Socket.IO). Not kept on disk.
+    #[serde(skip)]
+    pub data: Option<String>,
 }
 
 impl StateChange {
@@ -187,6 +190,7 @@ impl StateChange {
             extensions: None,
             namespace: None,
             transport: None,
+            data: None,
         }
     }
 }

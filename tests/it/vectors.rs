@@ -847,6 +847,14 @@ fn said(vector: &str) -> BrokerFrame {
                 ..StateChange::new(State::Unauthorized)
             },
         ),
+        "state failed with data" => state(
+            68,
+            StateChange {
+                reason: Some("not you".to_owned()),
+                data: Some(r#"{"retry": true}"#.to_owned()),
+                ..StateChange::new(State::Failed)
+            },
+        ),
         "state paused" => state(66, StateChange::new(State::Paused)),
         "state failed" => state(
             67,

@@ -17,7 +17,7 @@ export type Auth = Record<string, unknown> | ((take: (data: Record<string, unkno
 /** The events that the socket itself has. */
 export interface ReservedEvents {
   connect: () => void;
-  /** `data` is what the server's middleware gave its error, where it is known. */
+  /** `data` is what the server's middleware gave its error. */
   connect_error: (error: Error & { data?: unknown }) => void;
   disconnect: (reason: string, details?: { description: string; context: unknown }) => void;
 }
@@ -512,10 +512,9 @@ function reasonOf(error: LongwireError | undefined): string {
 }
 
 /** What the server's middleware said, or what else kept the namespace closed. */
-function refusal({ reason, error }: StateEvent): Error {
-  return reason !== undefined && error?.code === "handshake"
-    ? new Error(reason)
-    : (error ?? new Error(reason));
+function refusal({ reason, error, data }: StateEvent): Error {
+  const isTheirs = reason !== undefined && error?.code === "handshake";
+  return isTheirs ? Object.assign(new Error(reason), { data }) : (error ?? new Error(reason));
 }
 
 /** Why there is no acknowledgement, in socket.io-client's words where it has any. */

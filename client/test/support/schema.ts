@@ -348,6 +348,7 @@ const toExtension: Record<wire.ToExtension["type"], FrameCheck> = {
     extensions: { optional: text },
     namespace: { optional: text },
     transport: { optional: text },
+    data: { optional: anything },
   }),
   outcome: plain<wire.Outcome>({ type: text, ...record, id: name, outcome, error: { optional: error } }),
   response: carrying(

@@ -20,6 +20,8 @@ use crate::wire::payload::{Content, Event, Payload};
 const MOST_ATTACHMENTS: usize = 1024;
 /// Events that may still be answered; the oldest is forgotten for a new one.
 const MOST_REPLIES: usize = 65_536;
+/// Bytes of JSON that are kept of a refusal; what is larger is left out.
+const MOST_REFUSAL: usize = 4096;
 /// Events that may come before every namespace was answered.
 const MOST_EARLY: usize = 4096;
 /// The key that marks bytes among arguments.
@@ -37,8 +39,12 @@ pub(crate) enum Heard {
         namespace: String,
         recovered: Option<bool>,
     },
-    /// A namespace was refused.
-    Refused { namespace: String, why: String },
+    /// A namespace was refused; `data` is JSON that came with it.
+    Refused {
+        namespace: String,
+        why: String,
+        data: Option<String>,
+    },
     /// A namespace was closed.
     Dropped { namespace: String },
     /// An event, and the id that its acknowledgement carries.
@@ -119,6 +125,7 @@ struct Connected {
 #[derive(Deserialize)]
 struct Refusal {
     message: Option<String>,
+    data: Option<Box<RawValue>>,
 }
 
 impl SocketIo {
@@ -276,12 +283,15 @@ impl SocketIo {
                 }
             }
             b'4' => {
-                let why = serde_json::from_str::<Refusal>(data)
-                    .ok()
-                    .and_then(|refusal| refusal.message)
+                let (why, more) = serde_json::from_str::<Refusal>(data)
+                    .map_or((None, None), |refusal| (refusal.message, refusal.data));
+                let why = why
                     .or_else(|| serde_json::from_str(data).ok())
                     .unwrap_or_else(|| "no reason given".to_owned());
-                Heard::Refused { namespace, why }
+                let data = more
+                    .map(|more| String::from(Box::<str>::from(more)))
+                    .filter(|more| more.len() <= MOST_REFUSAL);
+                Heard::Refused { namespace, why, data }
             }
             _ => Heard::Nonsense("an unknown kind of packet".to_owned()),
         }
@@ -638,12 +648,15 @@ mod tests {
         };
         assert!(matches!(awaited, Payload::Event(event) if event.reply));
         assert_eq!(
-            hear(r#"44/admin,{"message":"Not authorized"}"#),
+            hear(r#"44/admin,{"message":"Not authorized","data":{"a": 1}}"#),
             Some(Heard::Refused {
                 namespace: "/admin".to_owned(),
-                why: "Not authorized".to_owned()
+                why: "Not authorized".to_owned(),
+                data: Some(r#"{"a": 1}"#.to_owned())
             })
         );
+        let large = format!(r#"44{{"message":"no","data":"{}"}}"#, "x".repeat(MOST_REFUSAL));
+        assert!(matches!(hear(&large), Some(Heard::Refused { data: None, .. })));
         assert_eq!(
             hear("41/admin,"),
             Some(Heard::Dropped {

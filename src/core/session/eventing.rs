@@ -93,7 +93,9 @@ impl Session {
             Heard::Connected { namespace, recovered } => {
                 self.namespace_connected(ctx, dial, &namespace, recovered);
             }
-            Heard::Refused { namespace, why } => self.namespace_refused(ctx, dial, namespace, why),
+            Heard::Refused { namespace, why, data } => {
+                self.namespace_refused(ctx, dial, namespace, &why, data)
+            }
             Heard::Dropped { namespace } => self.namespace_dropped(ctx, dial, namespace),
             Heard::Event(payload, id) => self.event_came(ctx, dial, payload, id),
             Heard::Acknowledged(serial, args) => self.acknowledged(ctx, serial, args),
@@ -166,7 +168,14 @@ impl Session {
         }
     }
 
-    fn namespace_refused(&mut self, ctx: &mut Context, dial: DialId, namespace: String, why: String) {
+    fn namespace_refused(
+        &mut self,
+        ctx: &mut Context,
+        dial: DialId,
+        namespace: String,
+        why: &str,
+        data: Option<String>,
+    ) {
         let Some(socketio) = self.socketio() else { return };
         socketio.answered(&namespace);
         let shown: String = why.chars().take(200).collect();
@@ -181,6 +190,7 @@ impl Session {
             change.dial = Some(self.counters.dials);
             change.error = Some(refusal);
             change.reason = Some(shown);
+            change.data = data;
             self.leave_link(ctx);
             return self.refused(ctx, change, taken);
         }

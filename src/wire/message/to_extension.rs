@@ -307,6 +307,13 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// `json` is JSON already.
+    fn raw(&mut self, key: &str, json: &str) -> &mut Self {
+        self.key(key);
+        self.0.extend_from_slice(json.as_bytes());
+        self
+    }
+
     fn number(&mut self, key: &str, number: u64) -> &mut Self {
         self.key(key);
         let mut buffer = [0u8; 20];
@@ -599,6 +606,9 @@ fn encode_record(out: &mut Vec<u8>, session: &str, record: &Record, redelivered:
             }
             if let Some(transport) = &change.transport {
                 object.text("transport", transport);
+            }
+            if let Some(data) = &change.data {
+                object.raw("data", data);
             }
         }
         Body::Outcome(report) => {

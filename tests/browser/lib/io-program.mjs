@@ -35,7 +35,7 @@ export async function program(url, IO) {
   socket.connect();
   note("connecting", socket.connected, socket.active);
   const [refusal] = await next(socket, "connect_error");
-  note("refused", refusal instanceof Error, refusal.message, socket.connected, socket.active);
+  note("refused", refusal instanceof Error, refusal.message, refusal.data, socket.connected, socket.active);
   socket.auth.token = "good";
   socket.onAny((event, ...args) => note("any", event, args.length));
   socket.prependAny((event) => note("any first", event));
