@@ -1,5 +1,6 @@
 //! A real broker in a folder of its own.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,10 +21,16 @@ pub(crate) struct Broker {
 impl Broker {
     /// Starts one, and waits until its door is open.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn start_with(environment: &[(&str, &OsStr)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let process = Command::new(LONGWIRE)
             .arg("broker")
             .env("LONGWIRE_HOME", home.path())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -72,6 +79,11 @@ impl Broker {
     pub(crate) fn resident(&self) -> u64 {
         self.process.as_ref().map_or(0, resident)
     }
+
+    /// How often it has gone to sleep so far.
+    pub(crate) fn wakeups(&self) -> u64 {
+        self.process.as_ref().map_or(0, wakeups)
+    }
 }
 
 impl Drop for Broker {
@@ -102,4 +114,20 @@ pub(crate) fn resident(process: &Child) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
         .unwrap_or(0)
+}
+
+/// How often the threads of a process have gone to sleep so far; zero where the system does not say.
+pub(crate) fn wakeups(process: &Child) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.id()));
+    tasks
+        .into_iter()
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("status")).ok())
+        .filter_map(|status| {
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            line?.trim().parse::<u64>().ok()
+        })
+        .sum()
 }

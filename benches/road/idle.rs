@@ -1,36 +1,82 @@
-//! What costs when nothing happens: memory of host, broker and idle sessions.
+//! What costs when nothing happens: memory of host, broker and idle sessions, and how often anybody wakes up.
+
+use std::time::Duration;
 
 use crate::broker::Broker;
 use crate::port::Port;
 use crate::server::Server;
 use crate::subject::Subject;
+use crate::tls::TlsServer;
 
 /// Sessions of one port: the default limit of an origin and profile.
 const A_PORT: usize = 250;
+/// How long nothing happens.
+const QUIET: Duration = Duration::from_secs(5);
 
 pub(crate) fn print() {
     println!("resident memory, kB");
     let server = Server::start();
     let broker = Broker::start();
     let subject = Subject::longwire(&broker);
-    let mut port = Port::open(&subject);
+    let port = Port::open(&subject);
     line("host", port.resident());
     let empty = broker.resident();
     line("broker, a port and no session", empty);
+    let asleep = wakeups(&broker, &port);
     port.close();
+    let awake = sessions(&broker, &subject, &server.echo(), empty, "idle sessions");
+
+    let server = TlsServer::start();
+    let broker = Broker::start_with(&[("SSL_CERT_FILE", server.authority().as_os_str())]);
+    let subject = Subject::longwire(&broker);
+    let port = Port::open(&subject);
+    let empty = broker.resident();
+    port.close();
+    sessions(&broker, &subject, &server.url(), empty, "idle sessions over TLS");
+
+    println!("wake-ups a second");
+    println!("{:<34} {:>12.1}", "broker, no session", asleep.0);
+    println!("{:<34} {:>12.1}", "host, no session", asleep.1);
+    println!("{:<34} {:>12.1}", "broker, 5000 sessions, no heartbeat", awake.0);
+    println!("{:<34} {:>12.1}", "host, 250 of them", awake.1);
+}
+
+/// Opens sessions by and by; how often broker and host wake up when all are open.
+fn sessions(broker: &Broker, subject: &Subject, url: &str, empty: u64, name: &str) -> (f64, f64) {
     let mut ports = Vec::new();
     for sessions in [1000, 5000] {
         while ports.len() * A_PORT < sessions {
-            port = Port::open_as(&subject, &format!("p{}", ports.len()));
-            port.attach_many(&server.echo(), A_PORT);
+            let mut port = Port::open_as(subject, &format!("p{}", ports.len()));
+            port.attach_many(url, A_PORT);
             ports.push(port);
         }
         let each = (broker.resident() - empty) as f64 / sessions as f64;
-        println!("{:<34} {each:>12.1}", format!("each of {sessions} idle sessions"));
+        println!("{:<34} {each:>12.1}", format!("each of {sessions} {name}"));
     }
+    let awake = wakeups(broker, &ports[0]);
     for port in ports {
         port.end();
     }
+    awake
+}
+
+/// How often a second broker and host wake up.
+fn wakeups(broker: &Broker, port: &Port) -> (f64, f64) {
+    // What happened just before is over when a whole second has brought nothing.
+    loop {
+        let before = broker.wakeups();
+        std::thread::sleep(Duration::from_secs(1));
+        if broker.wakeups() - before < 2 {
+            break;
+        }
+    }
+    let before = (broker.wakeups(), port.wakeups());
+    std::thread::sleep(QUIET);
+    let a_second = |count: u64| count as f64 / QUIET.as_secs_f64();
+    (
+        a_second(broker.wakeups() - before.0),
+        a_second(port.wakeups() - before.1),
+    )
 }
 
 fn line(name: &str, kilobytes: u64) {

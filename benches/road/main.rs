@@ -10,11 +10,13 @@
 )]
 
 mod broker;
+mod crowd;
 mod idle;
 mod measure;
 mod port;
 mod server;
 mod subject;
+mod tls;
 
 use std::time::Duration;
 
@@ -93,6 +95,9 @@ fn main() {
     }
     if is_wanted("idle") {
         idle::print();
+    }
+    if is_wanted("crowd") {
+        crowd::print();
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use longwire::wire::frame::framed;
 use serde_json::Value;
 
-use crate::broker::{cpu, resident};
+use crate::broker::{cpu, resident, wakeups};
 use crate::subject::Subject;
 
 /// The only session of a port.
@@ -191,6 +191,32 @@ impl Port {
             count,
             last: self.last,
         }
+    }
+
+    /// Takes and acknowledges messages of all sessions until then; how many came.
+    pub(crate) fn listen(&mut self, until: Instant) -> u64 {
+        let mut heard = 0;
+        while Instant::now() < until {
+            self.read();
+            let (frame, mut acks) = (std::mem::take(&mut self.frame), Vec::new());
+            each(&frame, |element| {
+                if element["type"] == "message" {
+                    heard += 1;
+                    acks.push(format!(
+                        r#"{{"type":"ack","session":{},"seq":{}}}"#,
+                        element["session"], element["seq"]
+                    ));
+                }
+            });
+            self.frame = frame;
+            self.say(&format!(r#"{{"type":"batch","frames":[{}]}}"#, acks.join(",")));
+        }
+        heard
+    }
+
+    /// How often the host has gone to sleep so far.
+    pub(crate) fn wakeups(&self) -> u64 {
+        wakeups(&self.process)
     }
 
     /// Processor time of the host so far.

@@ -4,6 +4,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -16,21 +17,26 @@ const PONG: u8 = 10;
 /// The server; a thread a connection.
 pub(crate) struct Server {
     address: SocketAddr,
+    /// Connections that wait for `tick`.
+    listeners: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let listeners = Arc::new(Mutex::new(Vec::new()));
+        let waiting = listeners.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
+                let waiting = waiting.clone();
                 std::thread::spawn(move || {
                     // A client that goes away ends its thread.
-                    let _ = stream.and_then(serve);
+                    let _ = stream.and_then(|stream| serve(stream, &waiting));
                 });
             }
         });
-        Self { address }
+        Self { address, listeners }
     }
 
     /// Says `count` messages of `size` bytes as fast as they are taken.
@@ -44,12 +50,23 @@ impl Server {
         format!("ws://{}/sink/{every}", self.address)
     }
 
+    /// Hears once a second from `tick` on.
+    pub(crate) fn ticks(&self) -> String {
+        format!("ws://{}/ticks", self.address)
+    }
+
+    /// Begins to speak once a second to those who wait for it.
+    pub(crate) fn tick(&self) {
+        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap());
+        std::thread::spawn(move || tick(&listeners));
+    }
+
     pub(crate) fn echo(&self) -> String {
         format!("ws://{}/echo", self.address)
     }
 }
 
-fn serve(mut stream: TcpStream) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream, listeners: &Mutex<Vec<TcpStream>>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::with_capacity(64 << 10, stream.try_clone()?);
     let (mut path, mut key) = (String::new(), String::new());
@@ -62,16 +79,13 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
         if let Some((name, value)) = line.split_once(": ")
             && name.eq_ignore_ascii_case("sec-websocket-key")
         {
-            key = derive_accept_key(value.trim().as_bytes());
+            value.trim().clone_into(&mut key);
         }
         if line == "\r\n" {
             break;
         }
     }
-    let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {key}\r\n\r\n"
-    );
-    stream.write_all(answer.as_bytes())?;
+    stream.write_all(accepted(&key).as_bytes())?;
     match *path.split('/').skip(1).collect::<Vec<_>>() {
         ["flood", form, size, count] => flood(
             stream,
@@ -80,7 +94,38 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
             form == "json",
         ),
         ["sink", every] => sink(stream, reader, every.parse().unwrap()),
+        ["ticks"] => {
+            drop(reader);
+            listeners.lock().unwrap().push(stream);
+            Ok(())
+        }
         _ => echo(stream, reader),
+    }
+}
+
+/// What a client wants to hear that gave this key.
+pub(crate) fn accepted(key: &str) -> String {
+    let accept = derive_accept_key(key.as_bytes());
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
+}
+
+/// Says 200 bytes to each once a second, evenly over the second, until one of them is gone.
+fn tick(listeners: &[TcpStream]) {
+    const STEPS: usize = 100;
+    let mut one = Vec::new();
+    encode(&mut one, TEXT, &message(200, false));
+    let start = Instant::now();
+    for step in 0_u32.. {
+        let due = Duration::from_millis(10) * step;
+        std::thread::sleep(due.saturating_sub(start.elapsed()));
+        let first = usize::try_from(step).unwrap() % STEPS;
+        for mut listener in listeners.iter().skip(first).step_by(STEPS) {
+            if listener.write_all(&one).is_err() {
+                return;
+            }
+        }
     }
 }
 
