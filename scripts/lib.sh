@@ -35,6 +35,17 @@ rust() {
   debian cc build-essential
 }
 
+# cargo_deny: built into the target folder where the machine has none; false where it cannot be had.
+cargo_deny() {
+  local tools
+  mkdir -p "${CARGO_TARGET_DIR:-target}/tools"
+  tools=$(cd "${CARGO_TARGET_DIR:-target}/tools" && pwd)
+  PATH="$PATH:$tools/bin"
+  have cargo-deny && return
+  echo "installing cargo-deny into $tools (once, some minutes)"
+  cargo install --quiet --locked --root "$tools" cargo-deny@0.20.2 </dev/null
+}
+
 # node_packages FOLDER: the locked npm packages of that folder, unless they are there already.
 node_packages() {
   debian node nodejs
