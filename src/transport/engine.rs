@@ -286,9 +286,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         }
         let rest = async {
             let mut acts = VecDeque::new();
-            // The word that this session is over goes behind everything else. The question that is open meanwhile stays
-            // open: a server takes its end for a fault.
-            self.engine.transmit(crate::wire::payload::Payload::text("1"));
+            // The question that is open meanwhile stays open: a server takes its end for a fault.
+            self.engine.leave();
             loop {
                 acts.extend(std::iter::from_fn(|| self.engine.poll()));
                 while let Some(act) = acts.pop_front() {

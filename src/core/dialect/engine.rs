@@ -38,6 +38,7 @@ pub struct Roads {
 
 /// What the transport is to do.
 #[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Clone))]
 pub enum Act {
     /// Ask for packets; one at a time. Answered by `got`.
     Get(Url),
@@ -61,6 +62,7 @@ pub enum Act {
 
 /// One Engine.IO session on its way.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Engine {
     url: Url,
     roads: Roads,
@@ -145,6 +147,13 @@ impl Engine {
     pub fn pause(&mut self, paused: bool) {
         self.paused = paused;
         self.flow();
+    }
+
+    /// Says by polling what is left to say, and behind it that this session is over. For one that is not on the WebSocket.
+    pub fn leave(&mut self) {
+        // In the middle of a change neither road takes packets, and there is no time to get to its end.
+        self.stay();
+        self.transmit(Payload::text("1"));
     }
 
     /// Whether packets go by the WebSocket now.
@@ -247,7 +256,7 @@ impl Engine {
             }
             Mode::Direct => self.end(end),
             Mode::Upgraded => {
-                end.taken = self.posted + end.taken.saturating_sub(OVERHEAD);
+                end.taken = self.posted.saturating_add(end.taken.saturating_sub(OVERHEAD));
                 self.end(end);
             }
         }
@@ -415,6 +424,9 @@ impl Engine {
         url
     }
 }
+
+#[cfg(test)]
+mod interleavings;
 
 #[cfg(test)]
 mod tests {
