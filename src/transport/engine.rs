@@ -120,7 +120,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     async fn act(&mut self, act: Act) -> bool {
         match act {
             Act::Get(url) => {
-                let ask = Ask::get(url, self.cookie_header());
+                let ask = Ask::get_once(url, self.cookie_header());
                 self.getting = Some(self.ask(ask));
             }
             Act::Post(url, body) => {

@@ -74,6 +74,8 @@ pub(super) struct Ask {
     pub(super) body: Bytes,
     /// Given as `Content-Type` unless a header says otherwise.
     pub(super) content: Option<&'static str>,
+    /// Asking twice does no harm.
+    repeatable: bool,
 }
 
 impl Ask {
@@ -84,7 +86,15 @@ impl Ask {
             headers,
             body: Bytes::new(),
             content: None,
+            repeatable: true,
         }
+    }
+
+    /// A question whose answer the server gives once: asked again, it would pass over what was lost.
+    pub(super) const fn get_once(url: Url, headers: Vec<(String, String)>) -> Self {
+        let mut ask = Self::get(url, headers);
+        ask.repeatable = false;
+        ask
     }
 
     pub(super) const fn post(
@@ -99,6 +109,7 @@ impl Ask {
             headers,
             body,
             content: Some(content),
+            repeatable: false,
         }
     }
 }
@@ -108,13 +119,13 @@ impl Ask {
 pub(super) struct Lanes(Vec<Lane>);
 
 impl Lanes {
-    /// One that leads to this URL's host, if there is any.
+    /// One that leads to this URL's host, if there is any; the one used last, as servers end those that rest.
     pub(super) fn take(&mut self, url: &Url) -> Option<Lane> {
         let (place, secure) = place(url).ok()?;
         self.0.retain(|lane| !lane.sender.is_closed());
         let fits = |lane: &Lane| lane.place == place && lane.secure == secure;
-        let index = self.0.iter().position(fits)?;
-        Some(self.0.swap_remove(index))
+        let index = self.0.iter().rposition(fits)?;
+        Some(self.0.remove(index))
     }
 
     pub(super) fn put(&mut self, lane: Option<Lane>) {
@@ -394,8 +405,8 @@ pub(super) async fn exchange(
             Ok(response) => return Ok((response, lane)),
             Err(mut failed) => {
                 let unsent = failed.take_message().is_some();
-                // A kept connection may end at any moment; a question does no harm when it is asked twice.
-                if was_used && (unsent || ask.method == Method::GET) {
+                // A kept connection may end at any moment.
+                if was_used && (unsent || ask.repeatable) {
                     continue;
                 }
                 return Err(Fault {

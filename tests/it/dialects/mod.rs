@@ -13,3 +13,5 @@ mod socketio;
 mod subscriptions;
 #[cfg(target_os = "linux")]
 mod systems;
+#[cfg(target_os = "linux")]
+mod upgrading;
