@@ -1,32 +1,25 @@
 //! Socket.IO 5 on Engine.IO 4: packets to events and back, acknowledgements, namespaces, recovery.
 //!
-//! It decides nothing about the link: `session::eventing` does.
+//! It decides nothing about the link: `session::eventing` does. How a packet is written is in `packet`.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::packet::{Head, bare, packets, prefix, restored, taken_apart};
 use crate::wire::payload::{Content, Event, Payload};
 
-/// Attachments one packet may have.
-const MOST_ATTACHMENTS: usize = 1024;
 /// Events that may still be answered; the oldest is forgotten for a new one.
 const MOST_REPLIES: usize = 65_536;
 /// Bytes of JSON that are kept of a refusal; what is larger is left out.
 const MOST_REFUSAL: usize = 4096;
 /// Events that may come before every namespace was answered.
 const MOST_EARLY: usize = 4096;
-/// The key that marks bytes among arguments.
-const MARK: &str = "base64";
-
 /// What the server says.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Heard {
@@ -99,14 +92,6 @@ struct Partial {
     head: Head,
     data: String,
     attachments: Vec<Bytes>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Head {
-    kind: u8,
-    attachments: usize,
-    namespace: Option<String>,
-    id: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -436,171 +421,11 @@ impl SocketIo {
     }
 }
 
-impl Head {
-    /// `5` `2-` `/ns,` `7` `[...]`: kind, attachments, namespace, id, data.
-    fn read(text: &str) -> Option<(Self, &str)> {
-        let (kind, mut rest) = text.split_at_checked(1)?;
-        let kind = *kind.as_bytes().first()?;
-        let mut attachments = 0;
-        if matches!(kind, b'5' | b'6') {
-            let (count, more) = rest.split_once('-')?;
-            attachments = count.parse().ok().filter(|count| *count <= MOST_ATTACHMENTS)?;
-            rest = more;
-        }
-        let mut namespace = None;
-        if rest.starts_with('/') {
-            let (name, more) = rest.split_once(',').unwrap_or((rest, ""));
-            // A query may follow the name; it is the client's own.
-            namespace = Some(name.split('?').next().unwrap_or(name).to_owned());
-            rest = more;
-        }
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (id, data) = rest.split_at_checked(digits)?;
-        let id = if id.is_empty() {
-            None
-        } else {
-            Some(id.parse().ok()?)
-        };
-        let namespace = namespace.filter(|namespace| namespace != "/");
-        Some((
-            Self {
-                kind,
-                attachments,
-                namespace,
-                id,
-            },
-            data,
-        ))
-    }
-}
-
 /// How Engine.IO 3 begins a body: the length of a packet, a colon, the packet.
 fn is_old(text: &str) -> bool {
     text.split_once(':').is_some_and(|(length, packet)| {
         length.bytes().all(|byte| byte.is_ascii_digit()) && packet.starts_with("0{")
     })
-}
-
-/// A namespace without the query that may follow it.
-fn bare(namespace: &str) -> &str {
-    namespace.split('?').next().unwrap_or(namespace)
-}
-
-fn prefix(namespace: &str) -> String {
-    if namespace == "/" {
-        String::new()
-    } else {
-        format!("{namespace},")
-    }
-}
-
-fn packets(
-    kind: u8,
-    namespace: Option<&str>,
-    id: Option<u64>,
-    data: &str,
-    bytes: Vec<Bytes>,
-) -> Vec<Payload> {
-    let kind = if bytes.is_empty() { kind } else { kind + 3 };
-    let mut text = format!("4{}", char::from(kind));
-    if !bytes.is_empty() {
-        text += &format!("{}-", bytes.len());
-    }
-    text += &prefix(namespace.unwrap_or("/"));
-    if let Some(id) = id {
-        text += &id.to_string();
-    }
-    text += data;
-    let mut packets = vec![Payload::text(text)];
-    packets.extend(bytes.into_iter().map(Payload::Binary));
-    packets
-}
-
-/// Whether JSON may hold marks: then it has to be looked through, else it passes as received.
-fn may_have_marks(json: &str) -> bool {
-    json.contains(MARK) || json.contains("\\u")
-}
-
-/// Arguments as the extension gave them: marked bytes become attachments.
-fn taken_apart(args: &[u8]) -> (Cow<'_, str>, Vec<Bytes>) {
-    let text = String::from_utf8_lossy(args);
-    let mut attachments = Vec::new();
-    if !may_have_marks(&text) {
-        return (text, attachments);
-    }
-    let Ok(mut value) = serde_json::from_str::<Value>(&text) else {
-        return (text, attachments);
-    };
-    take_bytes(&mut value, &mut attachments);
-    (Cow::Owned(value.to_string()), attachments)
-}
-
-fn take_bytes(value: &mut Value, attachments: &mut Vec<Bytes>) {
-    match value {
-        Value::Array(list) => list.iter_mut().for_each(|value| take_bytes(value, attachments)),
-        Value::Object(map) => {
-            map.values_mut().for_each(|value| take_bytes(value, attachments));
-            let Some((dollars, inner)) = mark(map) else { return };
-            if dollars == 1 {
-                if let Some(bytes) = inner.as_str().and_then(|text| BASE64.decode(text).ok()) {
-                    *value = json!({"_placeholder": true, "num": attachments.len()});
-                    attachments.push(bytes.into());
-                }
-            } else if dollars % 2 == 0 {
-                *value = marked(dollars / 2, inner.clone());
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Arguments as the extension gets them: attachments stand where their placeholders stood.
-fn restored(json: &str, attachments: &[Bytes]) -> Bytes {
-    if attachments.is_empty() && !may_have_marks(json) {
-        return Bytes::copy_from_slice(json.as_bytes());
-    }
-    match serde_json::from_str::<Value>(json) {
-        Ok(mut value) => {
-            put_bytes(&mut value, attachments);
-            value.to_string().into()
-        }
-        Err(_) => Bytes::copy_from_slice(json.as_bytes()),
-    }
-}
-
-fn put_bytes(value: &mut Value, attachments: &[Bytes]) {
-    match value {
-        Value::Array(list) => list.iter_mut().for_each(|value| put_bytes(value, attachments)),
-        Value::Object(map) => {
-            if map.get("_placeholder") == Some(&Value::Bool(true))
-                && let Some(bytes) = map
-                    .get("num")
-                    .and_then(Value::as_u64)
-                    .and_then(|number| attachments.get(usize::try_from(number).ok()?))
-            {
-                *value = marked(1, Value::String(BASE64.encode(bytes)));
-                return;
-            }
-            map.values_mut().for_each(|value| put_bytes(value, attachments));
-            if let Some((dollars, inner)) = mark(map) {
-                *value = marked(dollars * 2, inner.clone());
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The number of dollar signs, if the only key is a mark.
-fn mark(map: &Map<String, Value>) -> Option<(usize, &Value)> {
-    let (key, inner) = map.iter().next().filter(|_| map.len() == 1)?;
-    let dollars = key.strip_suffix(MARK)?;
-    (!dollars.is_empty() && dollars.bytes().all(|byte| byte == b'$')).then_some((dollars.len(), inner))
-}
-
-fn marked(dollars: usize, inner: Value) -> Value {
-    let mut map = Map::new();
-    map.insert(format!("{}{MARK}", "$".repeat(dollars)), inner);
-    Value::Object(map)
 }
 
 #[cfg(test)]
