@@ -97,3 +97,17 @@ export function callAll(self: unknown, list: readonly Listener[], args: unknown[
     }
   });
 }
+
+/** The list without this listener; without any when none is named. */
+export function without(list: Listener[], listener: Listener | undefined): Listener[] {
+  if (!listener) return [];
+  const at = list.indexOf(listener);
+  return list.filter((_, index) => index !== at);
+}
+
+/** Waits for all; a failure is as unhandled as it would have been. */
+export async function settled(results: unknown[]): Promise<void> {
+  for (const result of await Promise.allSettled(results)) {
+    if (result.status === "rejected") void Promise.reject(result.reason);
+  }
+}

@@ -5,11 +5,13 @@ import type { LongwireError } from "../errors.js";
 import { report } from "../events.js";
 import type { Received } from "../received.js";
 import type { AuthRequest, Session, StateEvent } from "../session.js";
-import { queueTask } from "../task.js";
 import type { Credentials } from "../wire.js";
-import { callAll, Emitter, type EventsMap, type Listener } from "./emitter.js";
+import { awaited, type Taker } from "./ack.js";
+import { callAll, Emitter, type EventsMap, type Listener, settled, without } from "./emitter.js";
 import type { Manager, ManagerOptions } from "./manager.js";
 import { marked, unmarked } from "./marks.js";
+import { Telling } from "./telling.js";
+import { inWords, reasonOf, refusal } from "./words.js";
 
 /** Said when the namespace is asked for; a function is called with what takes it. */
 export type Auth = Record<string, unknown> | ((take: (data: Record<string, unknown>) => void) => void);
@@ -39,12 +41,6 @@ const UNHEARD = 1000;
 interface Flags {
   volatile?: boolean;
   timeout?: number;
-}
-
-/** Takes an acknowledgement, or why there is none. */
-interface Taker {
-  take(args: unknown[]): void;
-  fail?(error: Error): void;
 }
 
 /** A namespace of a server. */
@@ -79,10 +75,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
   #closing: Promise<void> | undefined;
-  /** What is to be told, each in a task of its own, in the order of `seq`. */
-  #events: { seq: number; call: () => void }[] = [];
-  #telling = false;
-  #latest = 0;
+  readonly #telling = new Telling();
   /** The link was replaced while nobody looked, and the server did not say that it went on. */
   #broken = false;
   /** An attempt to connect is being made that began after a loss or a failure. */
@@ -140,7 +133,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     this.#active = false;
     this.#session = undefined;
     this.#opening = undefined;
-    this.#events = [];
+    this.#telling.clear();
     if (session) this.#closing = session.close().catch(() => undefined);
     if (this.connected) this.#lost("io client disconnect");
     return this;
@@ -173,9 +166,9 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
 
   #hold(session: Session): void {
     this.#session = session;
-    this.#latest = 0;
+    this.#telling.begin();
     const mine = (seq: number | undefined, call: () => void) => {
-      if (this.#session === session) this.#soon(seq, call);
+      if (this.#session === session) this.#telling.soon(seq, call);
     };
     session.on("state", (event) => {
       if (event.past && event.continuity && event.continuity !== "server") this.#broken = true;
@@ -226,26 +219,6 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   }
 
   // ---- what the session tells ----
-
-  /** In a task of its own each, as socket.io-client does: code that awaits one event must not miss the next. */
-  #soon(seq: number | undefined, call: () => void): void {
-    this.#latest = Math.max(this.#latest, seq ?? 0);
-    const place = seq ?? this.#latest;
-    let at = this.#events.length;
-    // Answers come by way of a promise, a moment after what was behind them.
-    while (at > 0 && (this.#events[at - 1] as { seq: number }).seq > place) at -= 1;
-    this.#events.splice(at, 0, { seq: place, call });
-    if (this.#telling) return;
-    this.#telling = true;
-    queueTask(() => this.#tell());
-  }
-
-  #tell(): void {
-    const event = this.#events.shift();
-    this.#telling = this.#events.length > 0;
-    if (this.#telling) queueTask(() => this.#tell());
-    event?.call();
-  }
 
   #changed(session: Session, event: StateEvent, fresh: boolean): void {
     const { state, error, past } = event;
@@ -412,21 +385,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     const packet = [event, ...given];
     if (this.connected) callAll(this, this.#outgoing, packet);
     else if (!volatile && this.#unheard.length < UNHEARD) this.#unheard.push(packet);
-    const over = new AbortController();
-    let waiting = taker;
-    const end = (call: (taker: Taker) => void) => {
-      const taker = waiting;
-      waiting = undefined;
-      clearTimeout(timer);
-      if (taker) call(taker);
-    };
-    const timer =
-      limit === undefined
-        ? undefined
-        : setTimeout(() => {
-            end(({ fail }) => fail?.(new Error("operation has timed out")));
-            over.abort();
-          }, limit);
+    const { end, signal } = awaited(taker, limit);
     const go = () => {
       const session = this.#session as Session;
       const namespace = this.nsp === "/" ? undefined : this.nsp;
@@ -439,14 +398,14 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
       session
         .request(
           { event, args, namespace },
-          { match: { ack: true }, timeout: limit ?? DAY, volatile, signal: over.signal },
+          { match: { ack: true }, timeout: limit ?? DAY, volatile, signal },
         )
         .then(
           (answer) =>
-            this.#soon(answer.seq, () =>
+            this.#telling.soon(answer.seq, () =>
               end(({ take }) => take(unmarked(answer.args ?? [answer.data]) as unknown[])),
             ),
-          (error) => this.#soon(undefined, () => end(({ fail }) => fail?.(inWords(error)))),
+          (error) => this.#telling.soon(undefined, () => end(({ fail }) => fail?.(inWords(error)))),
         );
     };
     if (this.#session) go();
@@ -495,40 +454,5 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   /** The listeners of everything that is emitted. */
   listenersAnyOutgoing(): Listener[] {
     return this.#outgoing;
-  }
-}
-
-function without(list: Listener[], listener: Listener | undefined): Listener[] {
-  if (!listener) return [];
-  const at = list.indexOf(listener);
-  return list.filter((_, index) => index !== at);
-}
-
-/** Why a connection was lost, in socket.io-client's words. */
-function reasonOf(error: LongwireError | undefined): string {
-  if (error?.code === "heartbeat") return "ping timeout";
-  if (error?.code === "server-protocol") return "parse error";
-  return "transport close";
-}
-
-/** What the server's middleware said, or what else kept the namespace closed. */
-function refusal({ reason, error, data }: StateEvent): Error {
-  const isTheirs = reason !== undefined && error?.code === "handshake";
-  return isTheirs ? Object.assign(new Error(reason), { data }) : (error ?? new Error(reason));
-}
-
-/** Why there is no acknowledgement, in socket.io-client's words where it has any. */
-function inWords(error: LongwireError): Error {
-  if (error.code === "timeout") return new Error("operation has timed out");
-  if (error.code === "link-lost" || error.code === "session-closed") {
-    return new Error("socket has been disconnected");
-  }
-  return error;
-}
-
-/** Waits for all; a failure is as unhandled as it would have been. */
-async function settled(results: unknown[]): Promise<void> {
-  for (const result of await Promise.allSettled(results)) {
-    if (result.status === "rejected") void Promise.reject(result.reason);
   }
 }
