@@ -63,18 +63,7 @@ fn failure(path: &Path, error: &SettingsError) -> Failure {
         return Failure::because("the settings cannot be used", error);
     };
     let mut failure = Failure::new("the settings cannot be used");
-    failure.causes = faults
-        .iter()
-        .map(|fault| {
-            format!(
-                "{}:{}:{}: {}",
-                path.display(),
-                fault.line,
-                fault.column,
-                fault.message
-            )
-        })
-        .collect();
+    failure.causes = faults.iter().map(|fault| fault.told(path)).collect();
     failure.hint("longwire config --sample")
 }
 

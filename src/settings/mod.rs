@@ -137,6 +137,19 @@ pub struct Fault {
     pub message: String,
 }
 
+impl Fault {
+    /// Where it is in this file, and what it is.
+    pub fn told(&self, path: &Path) -> String {
+        format!(
+            "{}:{}:{}: {}",
+            path.display(),
+            self.line,
+            self.column,
+            self.message
+        )
+    }
+}
+
 /// Why the settings cannot be used. They are used as a whole or not at all.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -153,16 +166,8 @@ pub enum SettingsError {
 }
 
 fn shown(path: &Path, faults: &[Fault]) -> String {
-    let line = |fault: &Fault| {
-        format!(
-            "{}:{}:{}: {}",
-            path.display(),
-            fault.line,
-            fault.column,
-            fault.message
-        )
-    };
-    faults.iter().map(line).collect::<Vec<_>>().join("; ")
+    let lines: Vec<String> = faults.iter().map(|fault| fault.told(path)).collect();
+    lines.join("; ")
 }
 
 /// Where the file lies, whether it is there or not.

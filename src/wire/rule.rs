@@ -86,26 +86,6 @@ impl Rule {
         Ok(rule)
     }
 
-    /// The rule as its JSON object.
-    pub fn to_value(&self) -> Value {
-        let one_or_all = |wanted: &[Value]| match wanted {
-            [one] if !one.is_array() => one.clone(),
-            any => Value::Array(any.to_vec()),
-        };
-        let mut map: serde_json::Map<String, Value> = self
-            .terms
-            .iter()
-            .map(|(pointer, wanted)| (pointer.clone(), one_or_all(wanted)))
-            .collect();
-        for (name, wanted) in [("event", &self.event), ("namespace", &self.namespace)] {
-            if !wanted.is_empty() {
-                let wanted: Vec<Value> = wanted.iter().cloned().map(Value::String).collect();
-                map.insert(name.to_owned(), one_or_all(&wanted));
-            }
-        }
-        Value::Object(map)
-    }
-
     /// Whether the message satisfies every term.
     pub fn matches(&self, message: &Look<'_>) -> bool {
         let named = (self.event.is_empty() && self.namespace.is_empty())

@@ -15,28 +15,23 @@ struct World {
 
 impl World {
     fn new(options: Value) -> Option<Self> {
-        let server = Server::start("socketio.mjs", &options.to_string())?;
-        let scratch = Scratch::new();
-        let mut host = HostProcess::chromium(&scratch);
-        host.hello();
-        Some(Self {
-            host,
-            server,
-            scratch,
-        })
+        Server::start("socketio.mjs", &options.to_string()).map(Self::with)
     }
 
     /// With a server of version 2.
     fn old() -> Option<Self> {
-        let server = Server::start("socketio2.mjs", "")?;
+        Server::start("socketio2.mjs", "").map(Self::with)
+    }
+
+    fn with(server: Server) -> Self {
         let scratch = Scratch::new();
         let mut host = HostProcess::chromium(&scratch);
         host.hello();
-        Some(Self {
+        Self {
             host,
             server,
             scratch,
-        })
+        }
     }
 
     fn opens(&mut self, socketio: Value, more: Value) {
