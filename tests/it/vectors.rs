@@ -234,6 +234,34 @@ fn the_page_has_every_type_code_and_reason() {
     }
 }
 
+#[test]
+fn the_page_has_every_option_and_capability_and_no_other_option() {
+    let page = include_str!("../../docs/PROTOCOL.md");
+    for capability in longwire::core::hub::CAPABILITIES {
+        assert!(page.contains(&format!("`{capability}`")), "`{capability}`");
+    }
+    let (_, section) = page.split_once("\n## 7. ").unwrap();
+    let (table, _) = section.split_once("\n\nWhat may be dialled").unwrap();
+    let told: BTreeSet<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|names| names.split('`').skip(1).step_by(2))
+        .collect();
+    // Known is what is not ignored, though nothing of the kind has a number for its value.
+    for name in &told {
+        let options = RawValue::from_string(format!(r#"{{"{name}":-1}}"#)).unwrap();
+        let ignored = Options::from_json(&options).is_ok_and(|(_, ignored)| !ignored.is_empty());
+        assert!(!ignored, "`{name}` is in docs/PROTOCOL.md and is no option");
+    }
+    let arms = include_str!("../../src/wire/options.rs");
+    let known = arms
+        .lines()
+        .filter_map(|line| line.strip_prefix("            \"")?.split_once("\" => "));
+    for (name, _) in known {
+        assert!(told.contains(name), "`{name}` is not in docs/PROTOCOL.md");
+    }
+}
+
 /// The one whose retry verdict differs would tell extensions to do the wrong thing.
 #[test]
 fn every_error_in_the_vectors_has_the_verdict_of_its_code() {
