@@ -34,11 +34,12 @@ const opening = bridge.open("agent", "http://127.0.0.1:8788", options).then((ses
 });
 opening.catch((error) => chrome.storage.local.set({ state: error.message }));
 
-// One after the other: an event with two callbacks would lose one of their lines.
+// One after the other: answers come beside events, and an event may have two callbacks; two writers at once would lose a
+// line. One that could not be written does not keep the next from it.
 let noting = Promise.resolve();
 
 function note(line) {
-  noting = noting.then(async () => {
+  noting = noting.catch(() => {}).then(async () => {
     const { lines = [] } = await chrome.storage.local.get("lines");
     await chrome.storage.local.set({ lines: [line, ...lines].slice(0, KEEP) });
   });
