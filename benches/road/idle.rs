@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::broker::Broker;
+use crate::measure::{self, Down};
 use crate::port::Port;
 use crate::server::Server;
 use crate::subject::Subject;
@@ -13,7 +14,8 @@ const A_PORT: usize = 250;
 /// How long nothing happens.
 const QUIET: Duration = Duration::from_secs(5);
 
-pub(crate) fn print() {
+/// `busy` is measured beside the idle sessions, too.
+pub(crate) fn print(busy: &Down) {
     println!("resident memory, kB");
     let server = Server::start();
     let broker = Broker::start();
@@ -24,7 +26,9 @@ pub(crate) fn print() {
     line("broker, a port and no session", empty);
     let asleep = wakeups(&broker, &port);
     port.close();
-    let awake = sessions(&broker, &subject, &server.echo(), empty, "idle sessions");
+    let (ports, awake) = sessions(&broker, &subject, &server.echo(), empty, "idle sessions");
+    let beside = measure::down(&server, &broker, &subject, busy);
+    end(ports);
 
     let server = TlsServer::start();
     let broker = Broker::start_with(&[("SSL_CERT_FILE", server.authority().as_os_str())]);
@@ -32,17 +36,29 @@ pub(crate) fn print() {
     let port = Port::open(&subject);
     let empty = broker.resident();
     port.close();
-    sessions(&broker, &subject, &server.url(), empty, "idle sessions over TLS");
+    let (ports, _) = sessions(&broker, &subject, &server.url(), empty, "idle sessions over TLS");
+    end(ports);
 
     println!("wake-ups a second");
     println!("{:<34} {:>12.1}", "broker, no session", asleep.0);
     println!("{:<34} {:>12.1}", "host, no session", asleep.1);
     println!("{:<34} {:>12.1}", "broker, 5000 sessions, no heartbeat", awake.0);
     println!("{:<34} {:>12.1}", "host, 250 of them", awake.1);
+    println!("{}, beside 5000 idle sessions", busy.name);
+    println!("{:<34} {:>12.0}", "messages a second", beside.rate);
+    if let Some((broker, _)) = beside.cpu {
+        println!("{:<34} {:>12.2}", "CPU us a message, broker", broker * 1e6);
+    }
 }
 
 /// Opens sessions by and by; how often broker and host wake up when all are open.
-fn sessions(broker: &Broker, subject: &Subject, url: &str, empty: u64, name: &str) -> (f64, f64) {
+fn sessions(
+    broker: &Broker,
+    subject: &Subject,
+    url: &str,
+    empty: u64,
+    name: &str,
+) -> (Vec<Port>, (f64, f64)) {
     let mut ports = Vec::new();
     for sessions in [1000, 5000] {
         while ports.len() * A_PORT < sessions {
@@ -54,10 +70,13 @@ fn sessions(broker: &Broker, subject: &Subject, url: &str, empty: u64, name: &st
         println!("{:<34} {each:>12.1}", format!("each of {sessions} {name}"));
     }
     let awake = wakeups(broker, &ports[0]);
+    (ports, awake)
+}
+
+fn end(ports: Vec<Port>) {
     for port in ports {
         port.end();
     }
-    awake
 }
 
 /// How often a second broker and host wake up.

@@ -94,7 +94,7 @@ fn main() {
         }
     }
     if is_wanted("idle") {
-        idle::print();
+        idle::print(&downs()[0]);
     }
     if is_wanted("crowd") {
         crowd::print();
