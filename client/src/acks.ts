@@ -74,12 +74,12 @@ export class Acks {
 
   /** Moves the position over everything that is finished. */
   trim(): void {
-    let count = 0;
-    while (this.#flight[count]?.finished) count += 1;
-    if (count === 0) return;
-    this.#position = (this.#flight[count - 1] as Receipt).seq;
-    this.#flight.splice(0, count);
-    this.#fresh += count;
+    const before = this.#fresh;
+    while (this.#flight[0]?.finished) {
+      this.#position = (this.#flight.shift() as Receipt).seq;
+      this.#fresh += 1;
+    }
+    if (this.#fresh === before) return;
     if (this.#fresh >= this.#quarter) void this.flush();
     else this.#soon();
   }

@@ -241,6 +241,7 @@ export class Bridge {
       client: this.#client,
       sdk: SDK,
       needs: this.#options.needs,
+      accepts: ["messages"],
     };
   }
 

@@ -2,9 +2,20 @@
 // read them, but for the few that concern the pipe itself.
 
 import { fromBrowser, fromWire, LongwireError, local, type Place } from "./errors.js";
+import { unroll } from "./messages.js";
 import { Joiner, SLICE, split } from "./parts.js";
 import type { Clock, ExtensionApi, NativePort } from "./surroundings.js";
-import type { ErrorFrame, Hello, HostWord, Part, ToBroker, ToExtension, Welcome } from "./wire.js";
+import type {
+  Batch,
+  ErrorFrame,
+  Hello,
+  HostWord,
+  Messages,
+  Part,
+  ToBroker,
+  ToExtension,
+  Welcome,
+} from "./wire.js";
 
 /**
  * `resting`: no port, and none wanted. `connecting`: a port is open, the broker has not answered. `ready`: frames flow.
@@ -148,9 +159,10 @@ export class HostPort {
 
   #take(frame: unknown): void {
     const { type } = (frame ?? {}) as { type?: unknown };
-    if (type === "batch") {
+    if (type === "batch" || type === "messages") {
       const port = this.#port;
-      for (const one of (frame as { frames?: unknown[] }).frames ?? []) {
+      const frames = type === "batch" ? (frame as Batch<unknown>).frames : unroll(frame as Messages);
+      for (const one of frames ?? []) {
         // A callback may have closed the port.
         if (port === this.#port) this.#take(one);
       }

@@ -1,5 +1,6 @@
 // One message or answer as the developer sees it. It does not acknowledge by itself; the inbox does.
 
+import type { Receipt } from "./acks.js";
 import { fromBase64 } from "./payload.js";
 import type { Message, MessageFields, Response } from "./wire.js";
 
@@ -40,9 +41,10 @@ export class Received {
   /** The server awaits `reply()`, on Socket.IO. */
   readonly wantsReply: boolean;
   readonly #road: ReceivedRoad | undefined;
+  readonly #receipt: Receipt | undefined;
 
   /** @internal */
-  constructor(frame: Message | Response, epoch: string, road?: ReceivedRoad) {
+  constructor(frame: Message | Response, epoch: string, road?: ReceivedRoad, receipt?: Receipt) {
     const fields = frame as Partial<MessageFields> & { base64?: string; text?: string; json?: unknown };
     this.session = frame.session;
     this.seq = frame.seq;
@@ -59,6 +61,7 @@ export class Received {
     this.lastEventId = fields.lastEventId;
     this.wantsReply = fields.reply ?? false;
     this.#road = road;
+    this.#receipt = receipt;
   }
 
   /** The content: a string, bytes, the parsed JSON, or the arguments of an event. */
@@ -70,6 +73,7 @@ export class Received {
 
   /** The message has been processed and need not come again. Needed in manual mode only; twice is harmless. */
   done(): void {
+    this.#receipt?.finish();
     this.#road?.done(this);
   }
 

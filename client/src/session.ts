@@ -7,7 +7,7 @@ import { Callbacks, type Off, report } from "./events.js";
 import { ATTEMPTS, type GapEvent, type GapHandler, Inbox, type MessageHandler } from "./inbox.js";
 import { type Sendable, toPayload } from "./payload.js";
 import { type Asked, type Entry, Pending } from "./pending.js";
-import { Received } from "./received.js";
+import { Received, type ReceivedRoad } from "./received.js";
 import type { Memory } from "./storage.js";
 import type { Clock } from "./surroundings.js";
 import type {
@@ -155,6 +155,7 @@ export class Session implements AsyncIterable<Received> {
   readonly #road: SessionRoad;
   readonly #inbox: Inbox;
   readonly #pending: Pending;
+  readonly #received: ReceivedRoad;
   readonly #callbacks = new Callbacks<Omit<SessionEvents, "message" | "gap">>();
   readonly #subscriptions = new Map<string, { frame: Asked; holders: number }>();
   #url: string | undefined;
@@ -184,6 +185,10 @@ export class Session implements AsyncIterable<Received> {
       this.#failed(error, message),
     );
     this.#pending = new Pending(clock, (frame) => road.post(frame));
+    this.#received = {
+      done: (message) => this.#inbox.done(message),
+      reply: ({ seq }, args) => road.post({ type: "reply", session: name, seq, args }),
+    };
   }
 
   // ---- what is known ----
@@ -567,13 +572,7 @@ export class Session implements AsyncIterable<Received> {
     this.#delivered = frame.seq;
     const receipt = this.#acks.arrived(frame.seq);
     if (frame.type === "message") {
-      const message = new Received(frame, this.#epoch ?? "", {
-        done: (finished) => {
-          receipt.finish();
-          this.#inbox.done(finished);
-        },
-        reply: (_, args) => this.#road.post({ type: "reply", session: this.name, seq: frame.seq, args }),
-      });
+      const message = new Received(frame, this.#epoch ?? "", this.#received, receipt);
       this.#inbox.push({ receipt, message });
       return;
     }

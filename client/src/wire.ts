@@ -260,6 +260,8 @@ export interface Hello {
   instance?: string;
   sdk?: string;
   needs?: string[];
+  /** Frames beyond the usual that this side takes: `messages`. */
+  accepts?: string[];
 }
 export interface Open {
   type: "open";
@@ -608,6 +610,13 @@ export interface Part {
   index: number;
   last: boolean;
   data: string;
+}
+/** Plain messages in a row: `seq` is the first one's, those of the others follow. For who says so in `hello.accepts`. */
+export interface Messages extends RecordFields {
+  type: "messages";
+  time: number;
+  text?: string[];
+  json?: unknown[];
 }
 /** Several frames in order. */
 export interface Batch<Frame> {

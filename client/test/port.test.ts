@@ -26,6 +26,7 @@ test("listeners are there in the turn of connectNative, and hello is the first w
     client: "popup",
     sdk: "longwire-js/0.1.0",
     needs: ["disk"],
+    accepts: ["messages"],
   });
   assert.equal(typeof profile, "string");
   assert.equal(typeof instance, "string");

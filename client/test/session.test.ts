@@ -421,6 +421,41 @@ test("a batch is unpacked in order", async () => {
   assert.deepEqual(seen, [1, 2, 3]);
 });
 
+test("messages in one frame arrive one by one, each with its own seq", async () => {
+  const { fake, bridge, clock, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const seen: unknown[] = [];
+  session.on("message", ({ seq, time, data, redelivered }) => seen.push([seq, time, data, redelivered]));
+  await settle();
+  const shared = { type: "messages", session: "s", time: 5 };
+  fake.port.say({ ...shared, seq: 1, text: ["a", ""] });
+  fake.port.say({
+    type: "batch",
+    frames: [{ ...shared, seq: 3, redelivered: true, json: [{ a: 1 }, null] }],
+  });
+  assert.deepEqual(seen, [
+    [1, 5, "a", false],
+    [2, 5, "", false],
+    [3, 5, { a: 1 }, true],
+    [4, 5, null, true],
+  ]);
+  await clock.advance(50);
+  assert.deepEqual(said("ack"), [{ type: "ack", session: "s", seq: 4 }]);
+});
+
+test("of messages in one frame nothing is handed out after a handler closed the port", async () => {
+  const { fake, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const seen: unknown[] = [];
+  session.on("message", ({ text }) => {
+    seen.push(text);
+    fake.port.die();
+  });
+  await settle();
+  fake.port.say({ type: "messages", session: "s", seq: 1, time: 5, text: ["a", "b"] });
+  assert.deepEqual(seen, ["a"]);
+});
+
 test("two clients have positions of their own", async () => {
   const main = worker();
   const popup = worker({ client: "popup" }, main.fake, main.clock);

@@ -92,6 +92,9 @@ impl Ports {
             // It is dropped with the next flush; until then nothing more piles up.
             return;
         }
+        if let BrokerFrame::Welcome(welcome) = frame {
+            port.packer.take_runs(welcome.takes_messages);
+        }
         let before = port.packer.len();
         port.packer.add(frame, &mut self.scratch);
         port.cost += cost;

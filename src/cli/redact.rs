@@ -37,6 +37,7 @@ const KEPT: &[&str] = &[
     "preset",
     "capabilities",
     "needs",
+    "accepts",
     "ignored",
     "subprotocol",
     "subprotocols",

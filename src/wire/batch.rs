@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 
 use super::code::Code;
 use super::frame::{HEADER, TO_BROWSER, header};
-use super::message::BrokerFrame;
+use super::message::{BrokerFrame, Run};
 use super::part::{Part, split};
-use super::payload::as_text;
+use super::payload::{Payload, as_text};
 use super::record::ErrorInfo;
 
 /// Bytes of a batch beyond which a new one is begun.
@@ -28,7 +28,8 @@ const KEEP: usize = 1 << 20;
 const OPENING: &[u8] = br#"{"type":"batch","frames":["#;
 const CLOSING: &[u8] = b"]}";
 
-/// Packs frames for one port into native frames: one alone goes naked, several as a batch, a big one in parts.
+/// Packs frames for one port into native frames: one alone goes naked, several as a batch, a big one in parts; plain
+/// messages in a row as `messages`, if the port has said that it takes them.
 #[derive(Debug, Default)]
 pub struct Packer {
     /// Finished native frames, then the one being packed.
@@ -39,21 +40,50 @@ pub struct Packer {
     count: usize,
     /// Frames sent in parts so far; names them.
     parts: u64,
+    /// The port takes `messages`.
+    takes_runs: bool,
+    /// The run of messages at the end of what is packed; it lacks its tail.
+    run: Option<Run>,
 }
 
 impl Packer {
+    /// Whether the port takes `messages`, from here on.
+    pub fn take_runs(&mut self, yes: bool) {
+        self.end_run();
+        self.takes_runs = yes;
+    }
+
     /// Adds one frame, using `scratch` to write it.
     pub fn add(&mut self, frame: &BrokerFrame, scratch: &mut Vec<u8>) {
         scratch.clear();
-        frame.encode(scratch);
-        self.add_encoded(scratch);
+        if self.takes_runs
+            && let Some((run, payload)) = Run::begun_by(frame)
+        {
+            self.add_message(run, payload, scratch);
+        } else {
+            frame.encode(scratch);
+            self.add_encoded(scratch);
+        }
         if scratch.capacity() > KEEP {
             *scratch = Vec::new();
         }
     }
 
+    fn add_message(&mut self, run: Run, payload: &Payload, scratch: &mut Vec<u8>) {
+        Run::write(payload, scratch);
+        let goes_on = self.has_room(scratch.len()) && self.run.as_mut().is_some_and(|now| now.takes(&run));
+        if goes_on {
+            self.out.push(b',');
+        } else {
+            self.begin_frame(Run::HEAD + scratch.len());
+            run.write_head(&mut self.out);
+            self.run = Some(run);
+        }
+        self.out.extend_from_slice(scratch);
+    }
+
     /// Adds one frame's JSON.
-    pub fn add_encoded(&mut self, json: &[u8]) {
+    fn add_encoded(&mut self, json: &[u8]) {
         if json.len() > TO_BROWSER {
             self.close();
             split(&as_text(json), self.parts, &mut self.out);
@@ -61,7 +91,14 @@ impl Packer {
             self.start = self.out.len();
             return;
         }
-        if self.count > 0 && self.out.len() - self.start + json.len() + CLOSING.len() + 1 > BATCH {
+        self.begin_frame(json.len());
+        self.out.extend_from_slice(json);
+    }
+
+    /// Makes ready for one more frame of at most `size` bytes.
+    fn begin_frame(&mut self, size: usize) {
+        self.end_run();
+        if self.count > 0 && !self.has_room(size) {
             self.close();
         }
         if self.count == 0 {
@@ -71,8 +108,18 @@ impl Packer {
         } else {
             self.out.push(b',');
         }
-        self.out.extend_from_slice(json);
         self.count += 1;
+    }
+
+    /// Whether so many bytes more, and what ends them, stay within a batch.
+    fn has_room(&self, size: usize) -> bool {
+        self.out.len() - self.start + size + 1 + Run::TAIL.len() + CLOSING.len() <= BATCH
+    }
+
+    fn end_run(&mut self) {
+        if self.run.take().is_some() {
+            self.out.extend_from_slice(Run::TAIL);
+        }
     }
 
     /// Adds the empty frame that tells the host to end.
@@ -100,6 +147,7 @@ impl Packer {
     }
 
     fn close(&mut self) {
+        self.end_run();
         match std::mem::take(&mut self.count) {
             0 => return,
             1 => drop(
@@ -208,9 +256,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::wire::frame::{Frames, Taken};
     use crate::wire::part::Joiner;
+    use crate::wire::record::{Body, Record};
 
     fn natives(bytes: &[u8]) -> Vec<String> {
         let mut frames = Frames::new(TO_BROWSER);
@@ -275,6 +328,165 @@ mod tests {
             .filter_map(|text| joiner.join(&serde_json::from_str(text).unwrap()).unwrap())
             .collect();
         assert!(joined == [parted]);
+    }
+
+    /// What is alike in a run: session, time, whether it comes again, whether it is JSON.
+    type Kind = (&'static str, u64, bool, bool);
+
+    const KIND: Kind = ("s", 7, false, false);
+
+    fn message(seq: u64, (session, time, redelivered, is_json): Kind, text: &str) -> BrokerFrame {
+        let payload = if is_json {
+            Payload::Json(Bytes::from(serde_json::to_vec(&[text]).unwrap()))
+        } else {
+            Payload::text(text)
+        };
+        BrokerFrame::Record {
+            session: session.into(),
+            record: Record {
+                seq,
+                body: Body::Message { payload, time },
+            },
+            redelivered,
+        }
+    }
+
+    fn packed(takes_runs: bool, frames: &[BrokerFrame]) -> Vec<String> {
+        let mut packer = Packer::default();
+        packer.take_runs(takes_runs);
+        let mut scratch = Vec::new();
+        for frame in frames {
+            packer.add(frame, &mut scratch);
+        }
+        natives(&packer.take())
+    }
+
+    /// The frames that were packed, batches and runs taken apart.
+    fn unpacked(natives: &[String]) -> Vec<Value> {
+        let mut frames = Vec::new();
+        let mut joiner = Joiner::default();
+        for native in natives {
+            let native = match Shape::of(native.as_bytes()).unwrap() {
+                Shape::Part(part) => joiner.join(&part).unwrap(),
+                _ => Some(native.clone()),
+            };
+            let mut value: Value = match native {
+                Some(native) => serde_json::from_str(&native).unwrap(),
+                None => continue,
+            };
+            let all = match value.get_mut("frames").map(Value::take) {
+                Some(Value::Array(frames)) => frames,
+                _ => vec![value],
+            };
+            frames.extend(all.iter().flat_map(unrolled));
+        }
+        frames
+    }
+
+    fn unrolled(frame: &Value) -> Vec<Value> {
+        if frame["type"] != "messages" {
+            return vec![frame.clone()];
+        }
+        let form = if frame.get("text").is_some() {
+            "text"
+        } else {
+            "json"
+        };
+        let contents = frame[form].as_array().unwrap().iter();
+        let single = |(index, content): (usize, &Value)| {
+            let mut single = frame.clone();
+            single["type"] = "message".into();
+            single["seq"] = (frame["seq"].as_u64().unwrap() + index as u64).into();
+            single[form] = content.clone();
+            single
+        };
+        contents.enumerate().map(single).collect()
+    }
+
+    #[test]
+    fn messages_in_a_row_stand_in_one_frame_for_a_port_that_takes_it() {
+        let frames = [
+            message(5, KIND, "a\""),
+            message(6, KIND, "b"),
+            message(7, KIND, "c"),
+        ];
+        assert_eq!(
+            packed(true, &frames),
+            [r#"{"type":"messages","session":"s","seq":5,"time":7,"text":["a\"","b","c"]}"#]
+        );
+        let asked = packed(false, &frames);
+        assert!(asked[0].starts_with(r#"{"type":"batch","frames":[{"type":"message","#));
+        let again = message(5, ("s", 7, true, true), "a");
+        assert_eq!(
+            packed(true, &[again]),
+            [r#"{"type":"messages","session":"s","seq":5,"time":7,"redelivered":true,"json":[["a"]]}"#]
+        );
+    }
+
+    #[test]
+    fn what_is_not_alike_or_does_not_follow_stands_apart() {
+        for (seq, kind) in [
+            (7, KIND),
+            (5, KIND),
+            (6, ("other", 7, false, false)),
+            (6, ("s", 8, false, false)),
+            (6, ("s", 7, true, false)),
+            (6, ("s", 7, false, true)),
+        ] {
+            let natives = packed(true, &[message(5, KIND, "a"), message(seq, kind, "b")]);
+            let batch: Value = serde_json::from_str(&natives[0]).unwrap();
+            assert_eq!(batch["frames"].as_array().map(Vec::len), Some(2), "{natives:?}");
+        }
+        let pong = BrokerFrame::Pong { id: "p".into() };
+        let natives = packed(true, &[message(5, KIND, "a"), pong, message(6, KIND, "b")]);
+        let batch: Value = serde_json::from_str(&natives[0]).unwrap();
+        let kinds: Vec<_> = batch["frames"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|frame| &frame["type"])
+            .collect();
+        assert_eq!(json!(kinds), json!(["messages", "pong", "messages"]));
+    }
+
+    #[test]
+    fn a_run_stays_within_a_batch_and_what_is_large_travels_alone() {
+        let text = "\u{1}".repeat(10_000);
+        let frames: Vec<_> = (1..=12).map(|seq| message(seq, KIND, &text)).collect();
+        let natives = packed(true, &frames);
+        assert!(natives.len() > 1 && natives.iter().all(|native| native.len() <= BATCH));
+        assert_eq!(unpacked(&natives).len(), 12);
+        let natives = packed(
+            true,
+            &[message(1, KIND, &"x".repeat(20_000)), message(2, KIND, "y")],
+        );
+        assert!(natives[0].starts_with(r#"{"type":"batch","frames":[{"type":"message","#));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn whoever_takes_runs_hears_what_others_hear(
+            steps in prop::collection::vec((0..3u64, 0..3usize, 0..3u64, any::<bool>(), any::<bool>(), prop_oneof![99 => 0..4usize, 1 => Just(4)]), 0..40)
+        ) {
+            let mut seq = 1;
+            let frames: Vec<_> = steps
+                .iter()
+                .map(|&(jump, session, time, redelivered, is_json, size)| {
+                    seq += jump;
+                    let kind = (["s", "t", "\"\u{7f}é"][session], time / 2, redelivered && jump == 2, is_json);
+                    let sizes = [0, 2, 300, 9_000, 1_100_000];
+                    match jump {
+                        0 => BrokerFrame::Live { session: kind.0.into(), seq },
+                        _ => message(seq, kind, &"z\"".repeat(sizes[size] / 2)),
+                    }
+                })
+                .collect();
+            let natives = packed(true, &frames);
+            prop_assert!(natives.iter().all(|native| native.len() <= TO_BROWSER));
+            prop_assert!(unpacked(&natives) == unpacked(&packed(false, &frames)));
+        }
     }
 
     #[test]

@@ -104,6 +104,45 @@ fn many_small_messages_come_complete_and_in_order() {
 }
 
 #[test]
+fn messages_in_a_row_share_a_frame_for_a_port_that_takes_it_until_it_says_otherwise() {
+    const LAST: u64 = 3000;
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut host = HostProcess::chromium(&scratch);
+    host.send(&json!({"type": "hello", "protocol": 1, "accepts": ["messages", "telepathy"]}));
+    host.expect("welcome");
+    open(&mut host, "s", &server);
+    host.send(&json!({"type": "send", "session": "s", "text": format!("count {LAST}")}));
+    let (mut frames, mut number, mut next) = (0, 0, None);
+    while number < LAST {
+        let frame = host.find("messages", |frame| {
+            assert_ne!(frame["type"], "message", "the port said that it takes `messages`");
+            frame["type"] == "messages"
+        });
+        let seq = frame["seq"].as_u64().unwrap();
+        assert!(next.is_none_or(|next| next == seq), "{seq} after {next:?}");
+        for text in frame["text"].as_array().unwrap() {
+            number += 1;
+            assert_eq!(*text, number.to_string());
+        }
+        next = Some(seq + frame["text"].as_array().unwrap().len() as u64);
+        frames += 1;
+    }
+    assert!(frames < LAST, "{frames} frames for {LAST} messages");
+    let last = json!({"session": "s", "seq": next.unwrap() - 1});
+    ack(&mut host, &last);
+
+    host.hello();
+    host.send(&json!({"type": "send", "session": "s", "text": "x"}));
+    let message = host.find("message", |frame| {
+        frame["type"] == "message" || frame["type"] == "messages"
+    });
+    assert_eq!(
+        (&message["type"], &message["text"]),
+        (&json!("message"), &json!("x"))
+    );
+}
+
+#[test]
 fn a_killed_host_costs_nothing() {
     const LAST: u64 = 5000;
     let (scratch, server) = (Scratch::new(), Echo::start());

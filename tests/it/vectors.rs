@@ -80,7 +80,7 @@ fn every_type_of_both_directions_is_there() {
     assert_eq!(
         kinds(to_extension()),
         expected(
-            "welcome opened message gap state outcome response live accepted subscription auth-needed stalled \
+            "welcome opened message messages gap state outcome response live accepted subscription auth-needed stalled \
              detached status pong ok error goaway host batch part"
         )
     );
@@ -199,6 +199,14 @@ fn what_is_written_is_these_bytes() {
                 let mut packer = Packer::default();
                 for name in ["live", "pong"] {
                     packer.add(&said(name), &mut Vec::new());
+                }
+                written.extend_from_slice(&packer.take()[HEADER..]);
+            }
+            "messages" => {
+                let mut packer = Packer::default();
+                packer.take_runs(true);
+                for frame in in_a_row(&vector.name) {
+                    packer.add(&frame, &mut Vec::new());
                 }
                 written.extend_from_slice(&packer.take()[HEADER..]);
             }
@@ -346,6 +354,7 @@ fn meant(vector: &str) -> Option<ClientFrame> {
             client: name("main"),
             instance: None,
             needs: Vec::new(),
+            accepts: Vec::new(),
         }),
         "hello with everything" => ClientFrame::Hello(Hello {
             protocol: 1,
@@ -353,6 +362,7 @@ fn meant(vector: &str) -> Option<ClientFrame> {
             client: name("popup"),
             instance: Some("w-17".to_owned()),
             needs: vec!["websocket".to_owned(), "disk".to_owned()],
+            accepts: vec!["messages".to_owned(), "telepathy".to_owned()],
         }),
         "open again" => ClientFrame::Open(Box::new(Open {
             url: None,
@@ -684,6 +694,27 @@ fn every_option() -> Options {
 }
 
 /// The frame that a vector to the extension is written from.
+/// The messages that stand in one frame.
+fn in_a_row(vector: &str) -> Vec<BrokerFrame> {
+    let (payloads, redelivered) = match vector {
+        "messages with text" => ([Payload::text("héllo 😀 \"quoted\"\n"), Payload::text("")], false),
+        "messages with json, again" => ([json_payload(r#"{"b": 1.0}"#), json_payload("null")], true),
+        other => panic!("no frames for `{other}`"),
+    };
+    let record = |(seq, payload)| BrokerFrame::Record {
+        session: name("prices"),
+        record: Record {
+            seq,
+            body: Body::Message {
+                payload,
+                time: 1_700_000_000_001,
+            },
+        },
+        redelivered,
+    };
+    (42..).zip(payloads).map(record).collect()
+}
+
 fn said(vector: &str) -> BrokerFrame {
     let session = name("prices");
     let record = |seq, body, redelivered| BrokerFrame::Record {
@@ -768,6 +799,7 @@ fn said(vector: &str) -> BrokerFrame {
                     pending: 0,
                 },
             ],
+            takes_messages: true,
         })),
         "welcome to nothing" => BrokerFrame::Welcome(Box::new(Welcome {
             version: "0.1.0",
@@ -776,6 +808,7 @@ fn said(vector: &str) -> BrokerFrame {
             capabilities: &[],
             limits: Vec::new(),
             sessions: Vec::new(),
+            takes_messages: false,
         })),
         "opened fresh" => BrokerFrame::Opened(Box::new(Opened {
             created: true,

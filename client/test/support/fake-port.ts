@@ -6,6 +6,8 @@ import type {
   AuthNeeded,
   ErrorFrame,
   LinkState,
+  MessageFields,
+  Messages,
   OpenOptions,
   RecordFrame,
   ToBroker,
@@ -135,7 +137,7 @@ export class FakeBroker {
   static #boots = 0;
   readonly boot = `boot-${++FakeBroker.#boots}`;
   readonly sessions = new Map<string, BrokerSession>();
-  readonly clients = new Map<FakePort, { client: string; profile: string }>();
+  readonly clients = new Map<FakePort, { client: string; profile: string; takesMessages: boolean }>();
   readonly hellos: ToBroker[] = [];
   /** Hears everything, answers nothing. */
   silent = false;
@@ -156,7 +158,11 @@ export class FakeBroker {
     }
     if (frame.type === "hello") {
       this.hellos.push(frame);
-      this.clients.set(port, { client: frame.client ?? "main", profile: frame.profile ?? "default" });
+      this.clients.set(port, {
+        client: frame.client ?? "main",
+        profile: frame.profile ?? "default",
+        takesMessages: frame.accepts?.includes("messages") ?? false,
+      });
       port.say({
         type: "welcome",
         protocol: 1,
@@ -389,9 +395,33 @@ export class FakeBroker {
       attachment.cursor = record.seq;
       frames.push(redelivered ? { ...record, redelivered: true } : record);
     }
-    if (frames.length === 1) attachment.port.say(frames[0]);
-    else if (frames.length > 1) attachment.port.say({ type: "batch", frames });
+    const { takesMessages } = this.clients.get(attachment.port) ?? {};
+    const packed = takesMessages ? rolledUp(frames) : frames;
+    if (packed.length === 1) attachment.port.say(packed[0]);
+    else if (packed.length > 1) attachment.port.say({ type: "batch", frames: packed });
   }
+}
+
+/** Plain messages in a row as one frame, as the broker packs them. */
+function rolledUp(frames: readonly ToExtension[]): (ToExtension | Messages)[] {
+  const packed: (ToExtension | Messages)[] = [];
+  let run: Messages | undefined;
+  let next = 0;
+  for (const frame of frames) {
+    const { type, session, seq, time, redelivered, ...content } = frame as MessageFields;
+    const [[form, value], more] = Object.entries(content) as [[string, unknown], unknown];
+    if (type !== "message" || more || (form !== "text" && form !== "json")) {
+      packed.push(frame);
+      run = undefined;
+    } else if (run?.[form] && seq === next && time === run.time && redelivered === run.redelivered) {
+      (run[form] as unknown[]).push(value);
+    } else {
+      run = { type: "messages", session, seq, time, redelivered, [form]: [value] };
+      packed.push(run);
+    }
+    next = seq + 1;
+  }
+  return packed;
 }
 
 /** Everything an extension sees. A new `api` over the same storage is a restarted worker. */

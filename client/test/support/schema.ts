@@ -214,6 +214,7 @@ const toBroker: Record<wire.ToBroker["type"], FrameCheck> = {
     instance: { optional: text },
     sdk: { optional: text },
     needs: { optional: list(text) },
+    accepts: { optional: list(text) },
   }),
   open: plain<wire.Open>({
     type: text,
@@ -412,6 +413,13 @@ const toExtension: Record<wire.ToExtension["type"], FrameCheck> = {
   }),
 };
 
+const messages = plain<wire.Messages>({
+  type: text,
+  ...record,
+  time: count,
+  text: { optional: list(text) },
+  json: { optional: list(anything) },
+});
 const part = plain<wire.Part>({ type: text, part: name, index: count, last: flag, data: text });
 
 /** Every word the types know. */
@@ -424,6 +432,7 @@ export type Direction = "to-broker" | "to-extension";
 export function faults(direction: Direction, frame: unknown): string[] {
   const { type, frames } = (frame ?? {}) as { type?: string; frames?: unknown };
   if (type === "part") return part(frame);
+  if (type === "messages" && direction === "to-extension") return messages(frame);
   if (type === "batch") {
     return Array.isArray(frames)
       ? frames.flatMap((one) => faults(direction, one))

@@ -44,6 +44,7 @@ impl Hub {
             profile,
             client,
             needs,
+            accepts,
             ..
         } = hello;
         if protocol != 1 {
@@ -99,6 +100,7 @@ impl Hub {
             origin: owner.origin,
             capabilities: CAPABILITIES,
             sessions,
+            takes_messages: accepts.iter().any(|word| word == "messages"),
         };
         self.ctx.say(port, BrokerFrame::Welcome(Box::new(welcome)));
     }

@@ -43,6 +43,7 @@ pub const CAPABILITIES: &[&str] = &[
     "json",
     "binary",
     "batch",
+    "messages",
     "part",
     "request",
     "subscribe",

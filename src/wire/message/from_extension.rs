@@ -85,6 +85,8 @@ pub struct Hello {
     pub client: Name,
     pub instance: Option<String>,
     pub needs: Vec<String>,
+    /// Frames beyond the usual that the extension takes; unknown ones are ignored.
+    pub accepts: Vec<String>,
 }
 
 /// Create or get a session, and attach.
@@ -232,6 +234,7 @@ struct Fields<'a> {
     instance: Option<&'a RawValue>,
     #[serde(borrow)]
     needs: Option<&'a RawValue>,
+    accepts: Option<&'a RawValue>,
     #[serde(borrow)]
     url: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -442,6 +445,7 @@ impl<'a> Fields<'a> {
             client: optional_name("client", self.client)?.unwrap_or_else(|| Arc::from("main")),
             instance: optional("instance", self.instance)?,
             needs: optional("needs", self.needs)?.unwrap_or_default(),
+            accepts: optional("accepts", self.accepts)?.unwrap_or_default(),
         })
     }
 

@@ -3,12 +3,15 @@
 //! Length prefixes, batches and parts are not here: see `frame`, `batch` and `part`.
 
 mod from_extension;
+mod object;
+mod run;
 mod to_extension;
 
 pub use from_extension::{
     Authorize, ClientFrame, Conflict, Hello, Match, Open, Refusal, Reply, Request, Resume, Send, Subscribe,
     USUAL_LANE, is_namespace, read_payload,
 };
+pub(crate) use run::Run;
 pub use to_extension::{
     BrokerFrame, ErrorFrame, Filtered, Opened, OutboxItem, Resumed, Rtt, SessionReport, SessionSummary,
     StatusReport, SubscriptionState, Totals, Welcome,

@@ -2,14 +2,10 @@
 //!
 //! `type` comes first. Hot frames are written by hand into the caller's buffer; nothing is built up first.
 
-use std::io::Write as _;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
+use super::object::Object;
 use crate::wire::code::{Code, Retry};
-use crate::wire::payload::{Content, Event, Payload, as_text};
 use crate::wire::record::{Body, ErrorInfo, Name, Outcome, Record, State};
 
 /// One frame to the extension.
@@ -81,6 +77,8 @@ pub struct Welcome {
     /// Names and values, in bytes or counts.
     pub limits: Vec<(&'static str, u64)>,
     pub sessions: Vec<SessionSummary>,
+    /// The port takes `messages`. Not written: it is for whoever packs what follows.
+    pub takes_messages: bool,
 }
 
 /// A session as `welcome` lists it.
@@ -282,147 +280,6 @@ pub struct StatusReport {
     pub insecure: Vec<String>,
     pub total: SessionReport,
     pub sessions: Vec<SessionReport>,
-}
-
-/// Builds one JSON object into a buffer, `type` first.
-struct Object<'a>(&'a mut Vec<u8>);
-
-impl<'a> Object<'a> {
-    fn new(out: &'a mut Vec<u8>, kind: &str) -> Self {
-        out.extend_from_slice(b"{\"type\":\"");
-        out.extend_from_slice(kind.as_bytes());
-        out.push(b'"');
-        Self(out)
-    }
-
-    fn key(&mut self, key: &str) {
-        self.0.extend_from_slice(b",\"");
-        self.0.extend_from_slice(key.as_bytes());
-        self.0.extend_from_slice(b"\":");
-    }
-
-    fn text(&mut self, key: &str, text: &str) -> &mut Self {
-        self.key(key);
-        string(self.0, text);
-        self
-    }
-
-    /// `json` is JSON already.
-    fn raw(&mut self, key: &str, json: &str) -> &mut Self {
-        self.key(key);
-        self.0.extend_from_slice(json.as_bytes());
-        self
-    }
-
-    fn number(&mut self, key: &str, number: u64) -> &mut Self {
-        self.key(key);
-        let mut buffer = [0u8; 20];
-        let mut at = buffer.len();
-        let mut left = number;
-        loop {
-            at -= 1;
-            buffer[at] = b'0' + u8::try_from(left % 10).unwrap_or(0);
-            left /= 10;
-            if left == 0 {
-                break;
-            }
-        }
-        self.0.extend_from_slice(&buffer[at..]);
-        self
-    }
-
-    fn flag(&mut self, key: &str, flag: bool) -> &mut Self {
-        self.key(key);
-        self.0.extend_from_slice(if flag { b"true" } else { b"false" });
-        self
-    }
-
-    fn value(&mut self, key: &str, value: &impl Serialize) -> &mut Self {
-        self.key(key);
-        json(self.0, value);
-        self
-    }
-
-    fn payload(&mut self, payload: &Payload) -> &mut Self {
-        match payload {
-            Payload::Text(bytes) => {
-                self.key("text");
-                string(self.0, &as_text(bytes));
-            }
-            Payload::Json(bytes) => {
-                self.key("json");
-                self.0.extend_from_slice(bytes);
-            }
-            Payload::Binary(bytes) => {
-                self.key("base64");
-                self.0.push(b'"');
-                let start = self.0.len();
-                let encoded = base64::encoded_len(bytes.len(), true).unwrap_or(0);
-                self.0.resize(start + encoded, 0);
-                let written = BASE64.encode_slice(bytes, &mut self.0[start..]).unwrap_or(0);
-                self.0.truncate(start + written);
-                self.0.push(b'"');
-            }
-            Payload::Event(event) => self.event(event),
-        }
-        self
-    }
-
-    fn event(&mut self, event: &Event) {
-        if let Some(name) = &event.name {
-            self.text("event", name);
-        }
-        match &event.content {
-            Content::Text(bytes) => {
-                self.text("text", &as_text(bytes));
-            }
-            Content::Json(bytes) | Content::Args(bytes) => {
-                let key = if matches!(event.content, Content::Json(_)) {
-                    "json"
-                } else {
-                    "args"
-                };
-                self.key(key);
-                self.0.extend_from_slice(bytes);
-            }
-        }
-        if let Some(namespace) = &event.namespace {
-            self.text("namespace", namespace);
-        }
-        if let Some(id) = &event.last_event_id {
-            self.text("lastEventId", id);
-        }
-        if event.reply {
-            self.flag("reply", true);
-        }
-    }
-
-    fn error(&mut self, error: &ErrorInfo) -> &mut Self {
-        self.key("error");
-        self.0.extend_from_slice(b"{\"code\":\"");
-        self.0.extend_from_slice(error.code.as_str().as_bytes());
-        self.0.extend_from_slice(b"\",\"message\":");
-        string(self.0, &error.message);
-        self.0.extend_from_slice(b",\"retry\":\"");
-        self.0.extend_from_slice(error.code.retry().as_str().as_bytes());
-        self.0.extend_from_slice(b"\"}");
-        self
-    }
-
-    fn end(&mut self) {
-        self.0.push(b'}');
-    }
-}
-
-fn string(out: &mut Vec<u8>, text: &str) {
-    json(out, &text);
-}
-
-fn json(out: &mut Vec<u8>, value: &impl Serialize) {
-    if serde_json::to_writer(&mut *out, value).is_err() {
-        // Writing to memory cannot fail for these types; `null` keeps the frame whole if it ever does.
-        let _ = out.write_all(b"null");
-    }
 }
 
 impl BrokerFrame {

@@ -94,6 +94,7 @@ impl World {
             client: person.client.clone(),
             instance: None,
             needs: Vec::new(),
+            accepts: Vec::new(),
         };
         self.give(Input::Frame(port, ClientFrame::Hello(hello)));
     }
@@ -113,6 +114,7 @@ impl World {
             client: "main".into(),
             instance: None,
             needs: vec!["telepathy".to_owned()],
+            accepts: Vec::new(),
         };
         self.give(Input::Frame(port, ClientFrame::Hello(hello)));
     }

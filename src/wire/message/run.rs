@@ -1,0 +1,98 @@
+//! `messages`: plain messages of one session that follow one another, in one frame. Of a short message its envelope is
+//! nearly half, and the browser's pipe is the narrowest place of the road.
+//!
+//! It only says which messages may stand together and how they are written; `batch` packs them.
+
+use super::BrokerFrame;
+use super::object::{Object, text};
+use crate::wire::payload::Payload;
+use crate::wire::record::{Body, Name, Record};
+
+/// Content beyond which a message travels in a frame of its own, in bytes: its envelope is nothing.
+const LARGE: usize = 16 << 10;
+
+/// Messages that came one after the other, in the same millisecond, alike in all but their content.
+#[derive(Debug)]
+pub(crate) struct Run {
+    session: Name,
+    /// The `seq` of the message that would come next.
+    next: u64,
+    time: u64,
+    redelivered: bool,
+    is_json: bool,
+}
+
+impl Run {
+    /// Bytes that the beginning of a frame takes at most: its session's name, every character escaped, and numbers.
+    pub(crate) const HEAD: usize = 1024;
+
+    /// What ends the frame.
+    pub(crate) const TAIL: &[u8] = b"]}";
+
+    /// The run that a frame begins, and the content of its first message; `None` for what is no plain, short message.
+    pub(crate) fn begun_by(frame: &BrokerFrame) -> Option<(Self, &Payload)> {
+        let BrokerFrame::Record {
+            session,
+            record:
+                Record {
+                    seq,
+                    body: Body::Message { payload, time },
+                },
+            redelivered,
+        } = frame
+        else {
+            return None;
+        };
+        let is_json = match payload {
+            Payload::Text(_) => false,
+            Payload::Json(_) => true,
+            Payload::Binary(_) | Payload::Event(_) => return None,
+        };
+        let run = Self {
+            session: session.clone(),
+            next: seq + 1,
+            time: *time,
+            redelivered: *redelivered,
+            is_json,
+        };
+        (payload.len() <= LARGE).then_some((run, payload))
+    }
+
+    /// Takes in the one message that `other` holds, if it comes next; `false` if it does not belong here.
+    pub(crate) fn takes(&mut self, other: &Self) -> bool {
+        let fits = other.next == self.next + 1
+            && other.time == self.time
+            && other.redelivered == self.redelivered
+            && other.is_json == self.is_json
+            && other.session == self.session;
+        if fits {
+            self.next = other.next;
+        }
+        fits
+    }
+
+    /// Appends the frame of a run of one message up to where its content stands, at most `Self::HEAD` bytes.
+    pub(crate) fn write_head(&self, out: &mut Vec<u8>) {
+        let mut object = Object::new(out, "messages");
+        object
+            .text("session", &self.session)
+            .number("seq", self.next - 1)
+            .number("time", self.time);
+        if self.redelivered {
+            object.flag("redelivered", true);
+        }
+        out.extend_from_slice(if self.is_json {
+            b",\"json\":["
+        } else {
+            b",\"text\":["
+        });
+    }
+
+    /// Appends one message's content.
+    pub(crate) fn write(payload: &Payload, out: &mut Vec<u8>) {
+        match payload {
+            Payload::Json(json) => out.extend_from_slice(json),
+            other => text(out, other.bytes()),
+        }
+    }
+}
