@@ -150,7 +150,7 @@ export class Inbox {
   }
 
   #wake(): void {
-    for (const resolve of this.#readers.splice(0)) resolve();
+    release(this.#readers);
     if (!this.#reading) this.#run();
   }
 
@@ -159,7 +159,7 @@ export class Inbox {
     if (!(this.#manual && item.message)) item.receipt?.finish();
     this.#current = undefined;
     this.#stuck = false;
-    for (const resolve of this.#idle.splice(0)) resolve();
+    release(this.#idle);
   }
 
   // ---- read by a loop ----
@@ -271,6 +271,11 @@ export class Inbox {
       );
     }
   }
+}
+
+/** Lets everybody go who waits. */
+function release(waiting: (() => void)[]): void {
+  for (let resolve = waiting.pop(); resolve; resolve = waiting.pop()) resolve();
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
