@@ -110,7 +110,7 @@ longwire uninstall --all"
 )]
 pub(crate) struct Uninstall {
     /// Every host name that was registered, whatever it is
-    #[arg(long, conflicts_with_all = ["name", "browsers", "user_data_dir", "json"])]
+    #[arg(long, conflicts_with_all = ["name", "browsers", "user_data_dir"])]
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) registration: Registration,

@@ -85,7 +85,8 @@ pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
     let (here, own, choice) = prepare(&args.registration)?;
     let _turn = turn(&here, &choice, &args.registration)?;
     if !args.all {
-        return uninstall_one(&here, &own, &choice, &args.registration);
+        let plan = uninstall_plan(&here, &own, &choice)?;
+        return carry_out("uninstall", &args.registration, &plan);
     }
     let receipt = Receipt::read(&own.state).map_err(|problem| advise(&problem))?;
     let made = receipt.manifests.iter().map(|made| &made.name);
@@ -93,16 +94,34 @@ pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
     let mut names: Vec<&String> = made.chain(keys).collect();
     names.sort();
     names.dedup();
-    if names.is_empty() {
+    let mut choices = names
+        .into_iter()
+        .map(|name| {
+            let name = HostName::parse(name).map_err(|problem| advise(&problem))?;
+            Ok(Choice {
+                name,
+                ..choice.clone()
+            })
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    if choices.is_empty() {
         // What an install without a receipt has left has the usual name.
-        return uninstall_one(&here, &own, &choice, &args.registration);
+        choices.push(choice);
     }
-    for name in names {
-        let one = Choice {
-            name: HostName::parse(name).map_err(|problem| advise(&problem))?,
-            ..choice.clone()
-        };
-        uninstall_one(&here, &own, &one, &args.registration)?;
+    let mut plans = Vec::new();
+    for choice in &choices {
+        // Each by what the one before has left.
+        let plan = uninstall_plan(&here, &own, choice)?;
+        perform("uninstall", &args.registration, &plan)?;
+        plans.push(plan);
+    }
+    if args.registration.json {
+        render::json(&Documents {
+            action: "uninstall",
+            dry_run: args.registration.dry_run,
+            changed: plans.iter().any(|plan| !plan.steps.is_empty()),
+            hosts: &plans,
+        });
     }
     Ok(Exit::Done)
 }
@@ -119,12 +138,7 @@ fn turn(here: &Surroundings, choice: &Choice, args: &Registration) -> Result<Opt
     Turn::wait(folder).map(Some).map_err(|problem| advise(&problem))
 }
 
-fn uninstall_one(
-    here: &Surroundings,
-    own: &Own,
-    choice: &Choice,
-    args: &Registration,
-) -> Result<Exit, Failure> {
+fn uninstall_plan(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan, Failure> {
     let mut plan = plan::uninstall(here, own, choice).map_err(|problem| advise(&problem))?;
     let receipt = own.state.join(receipt::FILE);
     let is_last = plan.steps.contains(&Step::RemoveFile { path: receipt });
@@ -134,7 +148,7 @@ fn uninstall_one(
         let state = own.state.display();
         plan.notes.push(format!("logs and kept sessions stay in {state}"));
     }
-    carry_out("uninstall", args, &plan)
+    Ok(plan)
 }
 
 fn prepare(args: &Registration) -> Result<(Surroundings, Own, Choice), Failure> {
@@ -202,7 +216,33 @@ struct Document<'a> {
     plan: &'a Plan,
 }
 
+/// What `uninstall --all --json` prints: a plan for each host name.
+#[derive(Serialize)]
+struct Documents<'a> {
+    action: &'a str,
+    #[serde(rename = "dryRun")]
+    dry_run: bool,
+    /// Whether anything was or would be changed, under any name.
+    changed: bool,
+    hosts: &'a [Plan],
+}
+
+/// Does what is planned, and tells it.
 fn carry_out(action: &str, args: &Registration, plan: &Plan) -> Result<Exit, Failure> {
+    perform(action, args, plan)?;
+    if args.json {
+        render::json(&Document {
+            action,
+            dry_run: args.dry_run,
+            changed: !plan.steps.is_empty(),
+            plan,
+        });
+    }
+    Ok(Exit::Done)
+}
+
+/// Does what is planned, and tells people.
+fn perform(action: &str, args: &Registration, plan: &Plan) -> Result<(), Failure> {
     if !args.json {
         for line in describe(action, plan) {
             render::folded(&line, INDENT);
@@ -212,18 +252,10 @@ fn carry_out(action: &str, args: &Registration, plan: &Plan) -> Result<Exit, Fai
         undisturbed(|| installer::apply::apply(&plan.steps))
             .map_err(|problem| refused(action, args.system, &problem))?;
     }
-    let changed = !plan.steps.is_empty();
-    if args.json {
-        render::json(&Document {
-            action,
-            dry_run: args.dry_run,
-            changed,
-            plan,
-        });
-    } else {
-        render::line(closing(action, args.dry_run, changed));
+    if !args.json {
+        render::line(closing(action, args.dry_run, !plan.steps.is_empty()));
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// Does it without being interrupted: it ends soon, and half of it is no state to be left in.

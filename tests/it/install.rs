@@ -479,6 +479,38 @@ fn json_is_one_document() {
 }
 
 #[test]
+fn all_names_are_told_in_one_document() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let before = home.tree();
+    let names = ["com.longwire.bridge", "com.semantest.bridge"];
+    for name in names {
+        home.done(&["install", "--extension", ID, "--name", name]);
+    }
+    let tell = |args: &[&str]| -> Value {
+        let text = home.done(&[&["uninstall", "--all", "--json"], args].concat());
+        serde_json::from_str(&text).unwrap()
+    };
+    let installed = home.tree();
+    for (args, is_dry) in [(&["--dry-run"][..], true), (&[], false)] {
+        assert_eq!(home.tree(), installed);
+        let document = tell(args);
+        assert_eq!(document["action"], "uninstall");
+        assert_eq!(document["dryRun"], is_dry);
+        assert_eq!(document["changed"], true);
+        let hosts = document["hosts"].as_array().unwrap();
+        assert_eq!(hosts.len(), names.len());
+        for (host, name) in hosts.iter().zip(names) {
+            assert_eq!(host["name"], name);
+            assert_eq!(host["manifests"][0]["change"], "remove");
+        }
+    }
+    assert_eq!(home.tree(), before);
+    let document = tell(&[]);
+    assert_eq!(document["changed"], false);
+    assert_eq!(document["hosts"][0]["name"], names[0]);
+}
+
+#[test]
 fn odd_characters_in_paths_survive() {
     let home = Home::named("Jörg & Söhne 'x' \"日本\"").with(&[".config/chromium", ".mozilla"]);
     let before = home.tree();
