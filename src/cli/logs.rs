@@ -5,14 +5,10 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::args::Logs;
 use super::error::{Exit, Failure};
 use super::render;
-
-/// How often `--follow` looks for more.
-const GLANCE: Duration = Duration::from_millis(250);
 
 /// The levels, gravest first.
 const LEVELS: [&str; 5] = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
@@ -53,7 +49,7 @@ fn cannot_read(file: &Path, error: &io::Error) -> Failure {
     Failure::because(format!("cannot read {}", file.display()), error)
 }
 
-/// Goes on with what is logged from now on, from day to day.
+/// Goes on with what is logged from now on, from day to day, until nobody reads it any more.
 fn follow(folder: &Path, mut reading: Option<Reading>, sieve: &mut Sieve) -> Result<Exit, Failure> {
     loop {
         if let Some(open) = &mut reading {
@@ -75,8 +71,10 @@ fn follow(folder: &Path, mut reading: Option<Reading>, sieve: &mut Sieve) -> Res
             .find(|file| current.is_none_or(|current| file > current))
         {
             reading = Some(Reading::open(&next).map_err(|error| cannot_read(&next, &error))?);
+        } else if render::is_abandoned() {
+            return Ok(Exit::Done);
         } else {
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(render::GLANCE);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -128,6 +129,29 @@ pub(crate) fn give(bytes: &[u8]) -> bool {
             false
         }
     }
+}
+
+/// How often whoever waits for something to print asks whether anybody still reads: [`is_abandoned`].
+pub(crate) const GLANCE: Duration = Duration::from_millis(250);
+
+/// Whether whoever read stdout has gone, asked without printing. A terminal or a file never goes.
+#[cfg(unix)]
+pub(crate) fn is_abandoned() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = std::io::stdout();
+    // Asked for room: with nothing asked for, macOS does not look at the pipe at all.
+    let mut asked = [PollFd::new(&stdout, PollFlags::OUT)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+/// Windows tells a pipe's writer only when it writes: the next line ends it.
+#[cfg(not(unix))]
+pub(crate) fn is_abandoned() -> bool {
+    false
 }
 
 /// stdout for the bytes of a port that passes through this process.

@@ -14,7 +14,7 @@ use super::render;
 /// The fields that hold what was said.
 const PAYLOADS: [&str; 4] = ["text", "json", "base64", "args"];
 
-/// Shows records until the session ends, the broker leaves, or somebody interrupts.
+/// Shows records until the session ends, the broker leaves, nobody reads any more, or somebody interrupts.
 pub(super) fn run(tail: &Tail) -> Result<Exit, Failure> {
     super::block_on(follow(tail))
 }
@@ -36,10 +36,12 @@ async fn follow(tail: &Tail) -> Result<Exit, Failure> {
     let mut is_answered = false;
     let interrupted = tokio::signal::ctrl_c();
     let late = tokio::time::sleep(ANSWER_WITHIN);
-    tokio::pin!(interrupted, late);
+    let abandoned = abandoned();
+    tokio::pin!(interrupted, late, abandoned);
     loop {
         let frame = tokio::select! {
             frame = wire.next() => frame,
+            () = &mut abandoned => return Ok(Exit::Done),
             () = &mut late, if !is_answered => return Err(unanswered()),
             _ = &mut interrupted => return Ok(Exit::Done),
         };
@@ -72,6 +74,13 @@ async fn follow(tail: &Tail) -> Result<Exit, Failure> {
                 }
             }
         }
+    }
+}
+
+/// Waits until nobody reads stdout any more.
+async fn abandoned() {
+    while !render::is_abandoned() {
+        tokio::time::sleep(render::GLANCE).await;
     }
 }
 

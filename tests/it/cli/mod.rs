@@ -11,10 +11,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use serde_json::{Value, json};
 
-use crate::support::SOON;
 use crate::support::echo::Echo;
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
+use crate::support::{SOON, eventually};
 
 /// Runs a command to its end with this on its stdin.
 fn run(scratch: &Scratch, arguments: &[&str], input: &str) -> Output {
@@ -121,6 +121,33 @@ fn logs_are_found_and_sieved() {
     following.line("broker is up");
     assert!(run(&scratch, &["stop"], "").status.success());
     following.line("broker leaves");
+}
+
+#[test]
+fn what_goes_on_ends_when_nobody_reads_it_any_more() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut host = extension(&scratch, &server, "prices");
+    echo(&mut host, "prices", "one");
+    for arguments in [&["logs", "--follow"][..], &["tail", "prices"]] {
+        let mut child = scratch
+            .command()
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "{arguments:?} ended by itself"
+        );
+        // As `head -1` does. Nothing is logged and nothing comes from here on.
+        drop(stdout);
+        let ended = eventually(SOON, "it ends with its reader", || child.try_wait().unwrap());
+        assert_eq!(ended.code(), Some(0), "{arguments:?}");
+    }
 }
 
 #[test]
