@@ -50,6 +50,7 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
         lanes: Lanes::default(),
         cookies: Vec::new(),
         socket: None,
+        stood: false,
         paused: false,
     };
     dial.run(commands).await;
@@ -66,6 +67,8 @@ struct Dial<W> {
     /// Set by the server on this dial.
     cookies: Vec<(String, String)>,
     socket: Option<Socket>,
+    /// The server has opened the session.
+    stood: bool,
     paused: bool,
 }
 
@@ -107,7 +110,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                             let answer = self.keep(answered);
                             self.engine.got(&answer);
                         }
-                        Err(fault) => self.engine.failed(fault.error.into_end(), false, true),
+                        Err(fault) => self.engine.failed(fault.into_end(self.stood), false, true),
                     }
                 }
                 answered = job(&mut self.posting) => self.was_posted(answered),
@@ -132,6 +135,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             Act::Send(packet) => self.command(Command::Transmit(packet)),
             Act::DropSocket => self.socket = None,
             Act::Opened => {
+                self.stood = true;
                 let opened = LinkEvent::Opened {
                     subprotocol: None,
                     extensions: None,
@@ -169,7 +173,10 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 let answer = self.keep(answered);
                 self.engine.posted(&answer);
             }
-            Err(fault) => self.engine.failed(fault.error.into_end(), true, fault.sent),
+            Err(fault) => {
+                let sent = fault.sent;
+                self.engine.failed(fault.into_end(self.stood), true, sent);
+            }
         }
     }
 

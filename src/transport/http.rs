@@ -63,6 +63,16 @@ impl Fault {
     const fn unsent(error: DialError) -> Self {
         Self { error, sent: false }
     }
+
+    /// The end of the link. `stood`: there was an answer before, so that a connection that breaks is no handshake.
+    pub(super) fn into_end(self, stood: bool) -> LinkEnd {
+        match self.error {
+            DialError::Handshake { place, why } if stood => {
+                ended(Code::LinkLost, format!("the link with {place} was lost: {why}"))
+            }
+            error => error.into_end(),
+        }
+    }
 }
 
 /// What is asked: method, URL, headers beside the target's, body.
@@ -160,6 +170,7 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
         posted: 0,
         lanes: Lanes::default(),
         stream: None,
+        stood: false,
         paused: false,
     };
     dial.run(commands).await;
@@ -177,6 +188,8 @@ struct Dial<W> {
     posted: u64,
     lanes: Lanes,
     stream: Option<(Incoming, Lane)>,
+    /// A question was answered.
+    stood: bool,
     paused: bool,
 }
 
@@ -205,8 +218,12 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                             self.stream = Some((body, lane));
                             LinkEvent::Answered(answer)
                         }
-                        Err(fault) => return self.end(fault.error.into_end(), false).await,
+                        Err(fault) => {
+                            let end = fault.into_end(self.stood);
+                            return self.end(end, false).await;
+                        }
                     };
+                    self.stood = true;
                     if !self.events.tell(event).await {
                         return;
                     }
@@ -221,7 +238,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                                 return;
                             }
                         }
-                        Err(fault) => return self.end(fault.error.into_end(), fault.sent).await,
+                        Err(fault) => {
+                            let sent = fault.sent;
+                            let end = fault.into_end(self.stood);
+                            return self.end(end, sent).await;
+                        }
                     }
                 }
                 frame = async {

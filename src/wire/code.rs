@@ -115,7 +115,7 @@ codes! {
     Proxy = "proxy", Later;
     /// The server answered the handshake with another status than 101.
     HttpStatus = "http-status", Later;
-    /// The server's handshake answer breaks the WebSocket rules.
+    /// The server's handshake answer breaks the rules, or the connection broke before there was one.
     Handshake = "handshake", Later;
     /// The server closed the connection.
     ClosedByServer = "closed-by-server", Later;
@@ -123,7 +123,7 @@ codes! {
     Heartbeat = "heartbeat", Later;
     /// A deadline passed.
     Timeout = "timeout", Later;
-    /// The link was lost after the message was written: it may have been processed.
+    /// The link was lost. A message was written before that: it may have been processed.
     LinkLost = "link-lost", Later;
     /// The message was certainly not sent.
     NotSent = "not-sent", Now;

@@ -122,6 +122,41 @@ fn a_polled_server_is_asked_on_and_posted_to() {
 }
 
 #[test]
+fn a_question_that_breaks_is_a_lost_link_and_the_first_one_a_dial_that_failed() {
+    let Some((_scratch, mut host, mut server)) = world() else {
+        return;
+    };
+    server.tell(json!({"on":"/tasks","body":"{}"}));
+    let options = json!({"protocol":"poll","poll":{"interval":20},"reconnect":{"minDelay":5}});
+    open(&mut host, server.url("/tasks"), options);
+    state(&mut host, "open");
+    server.tell(json!({"on":"/tasks","cut":true}));
+    let lost = state(&mut host, "waiting");
+    assert_eq!(lost["error"]["code"], "link-lost", "{lost}");
+    let failed = state(&mut host, "waiting");
+    assert_eq!(failed["error"]["code"], "handshake", "{failed}");
+}
+
+#[test]
+fn a_post_that_breaks_is_a_lost_link_and_nobody_knows_what_became_of_it() {
+    let Some((_scratch, mut host, mut server)) = world() else {
+        return;
+    };
+    server.tell(
+        json!({"on":"/events","stream":true,"headers":{"content-type":"text/event-stream"},"body":": hello\n\n"}),
+    );
+    server.tell(json!({"on":"/results","cut":true}));
+    let options = json!({"protocol":"sse","post":{"url":server.url("/results")}});
+    open(&mut host, server.url("/events"), options);
+    state(&mut host, "open");
+    host.send(&json!({"type":"send","session":"s","id":"r","text":"x","receipt":true}));
+    let lost = state(&mut host, "waiting");
+    assert_eq!(lost["error"]["code"], "link-lost", "{lost}");
+    let outcome = host.expect("outcome");
+    assert_eq!(outcome["outcome"], "unknown", "{outcome}");
+}
+
+#[test]
 fn what_is_no_event_stream_is_told_clearly() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;

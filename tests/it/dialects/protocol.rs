@@ -289,6 +289,17 @@ fn a_silent_server_is_left() {
 }
 
 #[test]
+fn a_poll_that_breaks_is_a_lost_link() {
+    let Some(mut peer) = Peer::open("polling", json!({})) else {
+        return;
+    };
+    peer.server.tell(json!({"cut":true}));
+    assert_eq!(peer.state("waiting")["error"]["code"], "link-lost");
+    peer.packet_of_a_new_session();
+    peer.had_no_complaint();
+}
+
+#[test]
 fn a_session_that_is_closed_says_so() {
     for road in ROADS {
         let Some(mut peer) = Peer::open(road, json!({})) else {
