@@ -1,15 +1,18 @@
-//! The frames of the protocol as types, one file per direction.
+//! The frames of the protocol as types, one file per direction, and how they are read and written.
 //!
 //! Length prefixes, batches and parts are not here: see `frame`, `batch` and `part`.
 
+mod field;
 mod from_extension;
 mod object;
+mod reading;
 mod run;
 mod to_extension;
 
+pub use field::{is_namespace, read_payload};
 pub use from_extension::{
     Authorize, ClientFrame, Conflict, Hello, Match, Open, Refusal, Reply, Request, Resume, Send, Subscribe,
-    USUAL_LANE, is_namespace, read_payload,
+    USUAL_LANE,
 };
 pub(crate) use run::Run;
 pub use to_extension::{

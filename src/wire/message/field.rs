@@ -1,0 +1,204 @@
+//! Single fields of frames from the extension: names, payloads, what confirms a message.
+//!
+//! Which frame has which fields is in `reading`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::from_extension::Match;
+use crate::wire::code::Code;
+use crate::wire::payload::Payload;
+use crate::wire::record::{ErrorInfo, Name};
+use crate::wire::rule::{Correlation, check_pointer};
+
+/// Bytes of an event's name, at most.
+const MOST_EVENT_NAME: usize = 1024;
+
+/// The fields of a payload.
+#[derive(Deserialize)]
+pub(super) struct Form<'a> {
+    #[serde(borrow)]
+    pub(super) text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) json: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) base64: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) event: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) args: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) namespace: Option<&'a RawValue>,
+}
+
+/// Reads a payload object: exactly one of `text`, `json`, `base64`, or an `event` with its `args`.
+///
+/// # Errors
+/// `bad-frame` when there is none, more than one, or its content does not fit its form.
+pub fn read_payload(raw: &RawValue) -> Result<Payload, ErrorInfo> {
+    let form: Form<'_> =
+        serde_json::from_str(raw.get()).map_err(|error| ErrorInfo::new(Code::BadFrame, error.to_string()))?;
+    form.payload()
+}
+
+impl Form<'_> {
+    pub(super) fn payload(&self) -> Result<Payload, ErrorInfo> {
+        let plain = [self.text, self.json, self.base64].into_iter().flatten().count();
+        match self.event {
+            Some(name) if plain == 0 => self.event_payload(name),
+            None if plain == 1 => payload_of(self.text, self.json, self.base64),
+            _ => Err(no_payload()),
+        }
+    }
+
+    fn event_payload(&self, name: &RawValue) -> Result<Payload, ErrorInfo> {
+        let name: String = required("event", Some(name))?;
+        if name.is_empty() || name.len() > MOST_EVENT_NAME {
+            let why = format!("it must have 1 to {MOST_EVENT_NAME} bytes");
+            return Err(wrong("event", why));
+        }
+        let namespace: Option<String> = optional("namespace", self.namespace)?;
+        if namespace
+            .as_ref()
+            .is_some_and(|namespace| !is_namespace(namespace))
+        {
+            return Err(wrong("namespace", "it must start with `/` and have no comma"));
+        }
+        let args = match self.args {
+            None => Bytes::from_static(b"[]"),
+            Some(raw) => array("args", raw)?,
+        };
+        Ok(Payload::args(Some(&name), namespace.as_deref(), args))
+    }
+}
+
+/// Whether this can be a namespace of Socket.IO.
+pub fn is_namespace(text: &str) -> bool {
+    text.starts_with('/') && text.len() <= 256 && !text.contains(',') && !text.chars().any(char::is_control)
+}
+
+/// A JSON array, as received.
+pub(super) fn array(field: &str, raw: &RawValue) -> Result<Bytes, ErrorInfo> {
+    if raw.get().starts_with('[') {
+        Ok(Bytes::copy_from_slice(raw.get().as_bytes()))
+    } else {
+        Err(wrong(field, "it must be an array"))
+    }
+}
+
+fn no_payload() -> ErrorInfo {
+    ErrorInfo::new(
+        Code::BadFrame,
+        "a payload is exactly one of the fields `text`, `json` and `base64`, or an `event` with `args`",
+    )
+}
+
+fn payload_of(
+    text: Option<&RawValue>,
+    json: Option<&RawValue>,
+    base64: Option<&RawValue>,
+) -> Result<Payload, ErrorInfo> {
+    match (text, json, base64) {
+        (Some(raw), None, None) => Ok(Payload::text(required::<String>("text", Some(raw))?)),
+        (None, Some(raw), None) => Ok(Payload::Json(Bytes::copy_from_slice(raw.get().as_bytes()))),
+        (None, None, Some(raw)) => {
+            let text: Cow<'_, str> = required("base64", Some(raw))?;
+            let bytes = BASE64
+                .decode(text.as_bytes())
+                .map_err(|error| wrong("base64", error))?;
+            Ok(Payload::Binary(bytes.into()))
+        }
+        _ => Err(no_payload()),
+    }
+}
+
+pub(super) fn correlation(field: &str, raw: &RawValue) -> Result<Correlation, ErrorInfo> {
+    #[derive(Deserialize)]
+    struct Form {
+        out: String,
+        #[serde(rename = "in")]
+        incoming: String,
+    }
+    let form: Form = required(field, Some(raw))?;
+    for pointer in [&form.out, &form.incoming] {
+        check_pointer(pointer).map_err(|why| wrong(field, why))?;
+    }
+    Ok(Correlation {
+        out: form.out,
+        incoming: form.incoming,
+    })
+}
+
+#[derive(Deserialize)]
+pub(super) struct Preset {
+    #[serde(default)]
+    jsonrpc: bool,
+    #[serde(default)]
+    pub(super) ack: bool,
+}
+
+pub(super) fn preset(field: &str, raw: &RawValue) -> Result<Preset, ErrorInfo> {
+    required(field, Some(raw))
+}
+
+pub(super) fn matching(raw: &RawValue) -> Result<Match, ErrorInfo> {
+    let preset = preset("match", raw)?;
+    if preset.jsonrpc {
+        return Ok(Match::JsonRpc);
+    }
+    if preset.ack {
+        return Ok(Match::Ack);
+    }
+    correlation("match", raw).map(Match::Pointers)
+}
+
+/// A name or id: 1 to 128 characters, no control characters.
+pub(super) fn name(field: &str, raw: &RawValue) -> Result<Name, ErrorInfo> {
+    let text: Cow<'_, str> = required(field, Some(raw))?;
+    let count = text.chars().count();
+    if !(1..=128).contains(&count) || text.chars().any(char::is_control) {
+        return Err(wrong(
+            field,
+            "it must have 1 to 128 characters and no control characters",
+        ));
+    }
+    Ok(Arc::from(&*text))
+}
+
+pub(super) fn required_name(field: &str, raw: Option<&RawValue>) -> Result<Name, ErrorInfo> {
+    name(field, raw.ok_or_else(|| missing(field))?)
+}
+
+pub(super) fn optional_name(field: &str, raw: Option<&RawValue>) -> Result<Option<Name>, ErrorInfo> {
+    raw.map(|raw| name(field, raw)).transpose()
+}
+
+pub(super) fn required<T: serde::de::DeserializeOwned>(
+    field: &str,
+    raw: Option<&RawValue>,
+) -> Result<T, ErrorInfo> {
+    let raw = raw.ok_or_else(|| missing(field))?;
+    serde_json::from_str(raw.get()).map_err(|error| wrong(field, error))
+}
+
+pub(super) fn optional<T: DeserializeOwned>(
+    field: &str,
+    raw: Option<&RawValue>,
+) -> Result<Option<T>, ErrorInfo> {
+    raw.map(|raw| required(field, Some(raw))).transpose()
+}
+
+pub(super) fn missing(field: &str) -> ErrorInfo {
+    ErrorInfo::new(Code::BadFrame, format!("field `{field}` is missing"))
+}
+
+pub(super) fn wrong(field: &str, why: impl std::fmt::Display) -> ErrorInfo {
+    ErrorInfo::new(Code::BadFrame, format!("field `{field}`: {why}"))
+}

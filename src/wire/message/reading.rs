@@ -1,0 +1,482 @@
+//! Frames from the extension: reading them from JSON.
+//!
+//! A missing or malformed field is refused by name and never defaulted; unknown fields are ignored. How a single field
+//! is read stands in `field`, what the frames are in `from_extension`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::field::{
+    Form, array, correlation, matching, missing, name, optional, optional_name, preset, read_payload,
+    required, required_name, wrong,
+};
+use super::from_extension::{
+    Authorize, ClientFrame, Conflict, Hello, Open, Refusal, Reply, Request, Resume, Send, Subscribe,
+    USUAL_LANE,
+};
+use crate::wire::code::Code;
+use crate::wire::filter::{self, Line};
+use crate::wire::options::{Options, Window};
+use crate::wire::payload::Payload;
+use crate::wire::record::{ErrorInfo, Name};
+use crate::wire::rule::Rule;
+
+/// Every field of every frame, not yet looked into: one pass over the bytes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    optional: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    session: Option<&'a RawValue>,
+    #[serde(borrow)]
+    seq: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    json: Option<&'a RawValue>,
+    #[serde(borrow)]
+    base64: Option<&'a RawValue>,
+    #[serde(borrow)]
+    protocol: Option<&'a RawValue>,
+    #[serde(borrow)]
+    profile: Option<&'a RawValue>,
+    #[serde(borrow)]
+    client: Option<&'a RawValue>,
+    #[serde(borrow)]
+    instance: Option<&'a RawValue>,
+    #[serde(borrow)]
+    needs: Option<&'a RawValue>,
+    accepts: Option<&'a RawValue>,
+    #[serde(borrow)]
+    url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resume: Option<&'a RawValue>,
+    #[serde(borrow)]
+    conflict: Option<&'a RawValue>,
+    #[serde(borrow)]
+    confirm: Option<&'a RawValue>,
+    #[serde(borrow)]
+    lane: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ttl: Option<&'a RawValue>,
+    #[serde(borrow)]
+    volatile: Option<&'a RawValue>,
+    #[serde(borrow)]
+    if_lost: Option<&'a RawValue>,
+    #[serde(borrow)]
+    receipt: Option<&'a RawValue>,
+    #[serde(rename = "match", borrow)]
+    matching: Option<&'a RawValue>,
+    #[serde(borrow)]
+    timeout: Option<&'a RawValue>,
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    send: Option<&'a RawValue>,
+    #[serde(borrow)]
+    undo: Option<&'a RawValue>,
+    #[serde(borrow)]
+    filter: Option<&'a RawValue>,
+    #[serde(borrow)]
+    event: Option<&'a RawValue>,
+    #[serde(borrow)]
+    args: Option<&'a RawValue>,
+    #[serde(borrow)]
+    namespace: Option<&'a RawValue>,
+    #[serde(borrow)]
+    nonce: Option<&'a RawValue>,
+    #[serde(borrow)]
+    headers: Option<&'a RawValue>,
+    #[serde(borrow)]
+    subprotocols: Option<&'a RawValue>,
+    #[serde(borrow)]
+    auth: Option<&'a RawValue>,
+    #[serde(borrow)]
+    failed: Option<&'a RawValue>,
+    #[serde(borrow)]
+    messages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    bytes: Option<&'a RawValue>,
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reason: Option<&'a RawValue>,
+}
+
+impl ClientFrame {
+    /// Reads one frame. `Ok(None)` is an unknown type that says `"optional": true`.
+    ///
+    /// # Errors
+    /// `bad-json`, `bad-frame` naming the field, `unknown-type`, `bad-session-name`, `bad-option`, `unsupported`.
+    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, Refusal> {
+        let fields = Fields::read(bytes)?;
+        fields.frame().map_err(|error| Refusal {
+            error,
+            id: fields.id.and_then(|raw| name("id", raw).ok()),
+            session: fields.session.and_then(|raw| name("session", raw).ok()),
+        })
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, Refusal> {
+        serde_json::from_slice(bytes).map_err(|error| {
+            let code = match error.classify() {
+                serde_json::error::Category::Data => Code::BadFrame,
+                _ => Code::BadJson,
+            };
+            let error = ErrorInfo::new(code, format!("a frame must be one JSON object: {error}"));
+            Refusal {
+                error,
+                id: None,
+                session: None,
+            }
+        })
+    }
+
+    fn frame(&self) -> Result<Option<ClientFrame>, ErrorInfo> {
+        let kind = self.kind.as_deref().ok_or_else(|| missing("type"))?;
+        Ok(Some(match kind {
+            "hello" => ClientFrame::Hello(self.hello()?),
+            "open" => ClientFrame::Open(Box::new(self.open()?)),
+            "ack" => ClientFrame::Ack {
+                session: self.session()?,
+                seq: required("seq", self.seq)?,
+            },
+            "send" => {
+                let id = optional_name("id", self.id)?;
+                ClientFrame::Send(self.send(id)?)
+            }
+            "request" => ClientFrame::Request(self.request()?),
+            "cancel" => ClientFrame::Cancel {
+                session: self.session()?,
+                id: self.id()?,
+            },
+            "subscribe" => ClientFrame::Subscribe(Box::new(self.subscribe()?)),
+            "unsubscribe" => ClientFrame::Unsubscribe {
+                session: self.session()?,
+                id: self.id()?,
+                key: required_name("key", self.key)?,
+            },
+            "authorize" => ClientFrame::Authorize(Box::new(self.authorize()?)),
+            "window" => ClientFrame::Window {
+                session: self.session()?,
+                window: Window {
+                    messages: required("messages", self.messages)?,
+                    bytes: required("bytes", self.bytes)?,
+                },
+                id: optional_name("id", self.id)?,
+            },
+            "reconnect" => ClientFrame::Reconnect {
+                session: self.session()?,
+                id: optional_name("id", self.id)?,
+            },
+            "detach" => ClientFrame::Detach {
+                session: self.session()?,
+                id: optional_name("id", self.id)?,
+            },
+            "close" => self.close()?,
+            "status" => ClientFrame::Status { id: self.id()? },
+            "ping" => ClientFrame::Ping { id: self.id()? },
+            "reply" => ClientFrame::Reply(Reply {
+                session: self.session()?,
+                seq: required("seq", self.seq)?,
+                args: array("args", self.args.ok_or_else(|| missing("args"))?)?,
+                id: optional_name("id", self.id)?,
+            }),
+            _ if optional::<bool>("optional", self.optional)? == Some(true) => return Ok(None),
+            unknown => {
+                let shown: String = unknown.chars().take(64).collect();
+                return Err(ErrorInfo::new(
+                    Code::UnknownType,
+                    format!("unknown frame type `{shown}`"),
+                ));
+            }
+        }))
+    }
+
+    fn id(&self) -> Result<Name, ErrorInfo> {
+        required_name("id", self.id)
+    }
+
+    fn session(&self) -> Result<Name, ErrorInfo> {
+        let raw = self.session.ok_or_else(|| missing("session"))?;
+        name("session", raw).map_err(|error| ErrorInfo {
+            code: Code::BadSessionName,
+            ..error
+        })
+    }
+
+    fn hello(&self) -> Result<Hello, ErrorInfo> {
+        Ok(Hello {
+            protocol: required("protocol", self.protocol)?,
+            profile: optional_name("profile", self.profile)?.unwrap_or_else(|| Arc::from("default")),
+            client: optional_name("client", self.client)?.unwrap_or_else(|| Arc::from("main")),
+            instance: optional("instance", self.instance)?,
+            needs: optional("needs", self.needs)?.unwrap_or_default(),
+            accepts: optional("accepts", self.accepts)?.unwrap_or_default(),
+        })
+    }
+
+    fn open(&self) -> Result<Open, ErrorInfo> {
+        #[derive(Deserialize)]
+        struct ResumeForm {
+            epoch: String,
+            seq: u64,
+        }
+        let (options, ignored) = match self.options {
+            None => (None, Vec::new()),
+            Some(raw) => Options::from_json(raw).map(|(options, ignored)| (Some(options), ignored))?,
+        };
+        let resume = optional::<ResumeForm>("resume", self.resume)?;
+        if resume.as_ref().is_some_and(|resume| resume.seq >= 1 << 53) {
+            return Err(ErrorInfo::new(
+                Code::BadFrame,
+                "field `resume`: `seq` must be below 2^53",
+            ));
+        }
+        Ok(Open {
+            id: self.id()?,
+            session: self.session()?,
+            url: optional("url", self.url)?,
+            options,
+            ignored,
+            resume: resume.map(|ResumeForm { epoch, seq }| Resume { epoch, seq }),
+            conflict: match optional::<Cow<'_, str>>("conflict", self.conflict)?.as_deref() {
+                None | Some("update") => Conflict::Update,
+                Some("keep") => Conflict::Keep,
+                Some("error") => Conflict::Error,
+                Some(_) => return Err(wrong("conflict", "it must be `update`, `keep` or `error`")),
+            },
+        })
+    }
+
+    fn send(&self, id: Option<Name>) -> Result<Send, ErrorInfo> {
+        let (confirm, ack) = match self.confirm {
+            None => (None, false),
+            Some(raw) if preset("confirm", raw)?.ack => (None, true),
+            Some(raw) => (Some(correlation("confirm", raw)?), false),
+        };
+        Ok(Send {
+            session: self.session()?,
+            id,
+            payload: self.payload()?,
+            confirm,
+            ack,
+            lane: match optional::<u8>("lane", self.lane)? {
+                None => USUAL_LANE,
+                Some(lane @ 0..=3) => lane,
+                Some(_) => return Err(wrong("lane", "it must lie between 0 and 3")),
+            },
+            ttl: optional("ttl", self.ttl)?,
+            volatile: optional("volatile", self.volatile)?.unwrap_or(false),
+            resend: match optional::<Cow<'_, str>>("ifLost", self.if_lost)?.as_deref() {
+                None | Some("report") => false,
+                Some("resend") => true,
+                Some(_) => return Err(wrong("ifLost", "it must be `report` or `resend`")),
+            },
+            receipt: optional("receipt", self.receipt)?.unwrap_or(false),
+        })
+    }
+
+    fn payload(&self) -> Result<Payload, ErrorInfo> {
+        Form {
+            text: self.text,
+            json: self.json,
+            base64: self.base64,
+            event: self.event,
+            args: self.args,
+            namespace: self.namespace,
+        }
+        .payload()
+    }
+
+    fn request(&self) -> Result<Request, ErrorInfo> {
+        let id = self.id()?;
+        let raw = self.matching.ok_or_else(|| missing("match"))?;
+        Ok(Request {
+            send: self.send(Some(id.clone()))?,
+            id,
+            matching: matching(raw)?,
+            timeout: optional("timeout", self.timeout)?.unwrap_or(30_000),
+        })
+    }
+
+    fn subscribe(&self) -> Result<Subscribe, ErrorInfo> {
+        let lines = optional::<Vec<Box<RawValue>>>("filter", self.filter)?.unwrap_or_default();
+        if lines.len() > filter::MOST_LINES {
+            let most = filter::MOST_LINES;
+            return Err(wrong("filter", format!("it has more than {most} lines")));
+        }
+        let filter = lines
+            .iter()
+            .zip(1..)
+            .map(|(raw, number)| {
+                Line::from_json(raw.get()).map_err(|why| wrong("filter", format!("line {number}: {why}")))
+            })
+            .collect::<Result<_, _>>()?;
+        let payloads = |field, raw: Option<&RawValue>| -> Result<Vec<Payload>, ErrorInfo> {
+            optional::<Vec<Box<RawValue>>>(field, raw)?
+                .unwrap_or_default()
+                .iter()
+                .map(|raw| read_payload(raw).map_err(|error| wrong(field, error.message)))
+                .collect()
+        };
+        Ok(Subscribe {
+            session: self.session()?,
+            id: self.id()?,
+            key: required_name("key", self.key)?,
+            send: payloads("send", self.send)?,
+            undo: payloads("undo", self.undo)?,
+            confirm: optional::<Value>("confirm", self.confirm)?
+                .map(|value| Rule::from_value(value).map_err(|why| wrong("confirm", why)))
+                .transpose()?,
+            filter,
+        })
+    }
+
+    fn authorize(&self) -> Result<Authorize, ErrorInfo> {
+        let headers = optional::<serde_json::Map<String, Value>>("headers", self.headers)?
+            .map(|map| {
+                map.into_iter()
+                    .map(|(header, value)| match value {
+                        Value::String(text) => Ok((header, text)),
+                        _ => Err(wrong(
+                            "headers",
+                            format!("the value of `{header}` is not a string"),
+                        )),
+                    })
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .transpose()?;
+        Ok(Authorize {
+            session: Some(self.session()?),
+            id: optional_name("id", self.id)?,
+            nonce: optional("nonce", self.nonce)?,
+            headers,
+            url: optional("url", self.url)?,
+            subprotocols: optional("subprotocols", self.subprotocols)?,
+            auth: optional("auth", self.auth)?,
+            failed: optional("failed", self.failed)?,
+        })
+    }
+
+    fn close(&self) -> Result<ClientFrame, ErrorInfo> {
+        let code: Option<u16> = optional("code", self.code)?;
+        if code.is_some_and(|code| code != 1000 && !(3000..=4999).contains(&code)) {
+            return Err(wrong("code", "it must be 1000 or lie between 3000 and 4999"));
+        }
+        let reason: Option<String> = optional("reason", self.reason)?;
+        if reason.as_ref().is_some_and(|reason| reason.len() > 123) {
+            return Err(wrong("reason", "it must not exceed 123 bytes of UTF-8"));
+        }
+        Ok(ClientFrame::Close {
+            session: self.session()?,
+            id: optional_name("id", self.id)?,
+            code,
+            reason,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn refused(json: &str) -> Refusal {
+        ClientFrame::parse(json.as_bytes()).expect_err(json)
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_the_ids_that_are_there() {
+        let refusal = refused(r#"{"type":"send","session":"s","id":"1"}"#);
+        assert_eq!(refusal.error.code, Code::BadFrame);
+        assert_eq!(
+            (refusal.id.as_deref(), refusal.session.as_deref()),
+            (Some("1"), Some("s"))
+        );
+        assert!(
+            refused(r#"{"type":"ack","session":"s"}"#)
+                .error
+                .message
+                .contains("`seq`")
+        );
+        assert!(
+            refused(r#"{"type":"hello"}"#)
+                .error
+                .message
+                .contains("`protocol`")
+        );
+        assert!(refused(r#"{"session":"s"}"#).error.message.contains("`type`"));
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_bad() {
+        assert_eq!(refused("{not json").error.code, Code::BadJson);
+        assert_eq!(refused("42").error.code, Code::BadFrame);
+        assert_eq!(refused("").error.code, Code::BadJson);
+        assert_eq!(refused(&"[".repeat(100_000)).error.code, Code::BadFrame);
+        let deep = format!(
+            r#"{{"type":"ping","id":"1","x":{}{}}}"#,
+            "[".repeat(50_000),
+            "]".repeat(50_000)
+        );
+        let _ = ClientFrame::parse(deep.as_bytes());
+    }
+
+    #[test]
+    fn an_unknown_type_is_refused_unless_optional() {
+        assert_eq!(
+            refused(r#"{"type":"new","id":"1"}"#).error.code,
+            Code::UnknownType
+        );
+        assert_eq!(ClientFrame::parse(br#"{"type":"new","optional":true}"#), Ok(None));
+    }
+
+    #[test]
+    fn exactly_one_payload() {
+        for json in [
+            r#"{"type":"send","session":"s","text":"a","json":1}"#,
+            r#"{"type":"send","session":"s","base64":"*"}"#,
+            r#"{"type":"send","session":"s","text":1}"#,
+        ] {
+            assert_eq!(refused(json).error.code, Code::BadFrame, "{json}");
+        }
+        let frame = ClientFrame::parse(br#"{"type":"send","session":"s","json":{"a": 1.0}}"#)
+            .unwrap()
+            .unwrap();
+        let ClientFrame::Send(send) = frame else {
+            panic!("{frame:?}")
+        };
+        assert_eq!(
+            send.payload,
+            Payload::Json(Bytes::from_static(br#"{"a": 1.0}"#)),
+            "kept as received"
+        );
+    }
+
+    #[test]
+    fn names_have_bounds() {
+        let long = "x".repeat(129);
+        for bad in ["", "a\\u0000b", long.as_str()] {
+            let refusal = refused(&format!(r#"{{"type":"ack","session":"{bad}","seq":1}}"#));
+            assert_eq!(refusal.error.code, Code::BadSessionName);
+        }
+        assert!(
+            ClientFrame::parse(format!(r#"{{"type":"ping","id":"{}"}}"#, "é".repeat(128)).as_bytes()).is_ok()
+        );
+    }
+}
