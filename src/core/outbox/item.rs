@@ -36,6 +36,8 @@ pub(crate) struct Item {
     pub(super) proven: bool,
     /// Handed to the current link, and somebody waits for that answer.
     pub(super) unproven: bool,
+    /// Bytes of it that are kept since it was written: it may have to be written again.
+    pub(super) kept_bytes: usize,
 }
 
 /// How a message ended.
@@ -98,6 +100,7 @@ impl Item {
             place: None,
             proven: false,
             unproven: false,
+            kept_bytes: 0,
         }
     }
 

@@ -254,7 +254,8 @@ impl Outbox {
                     break;
                 }
                 if item.resend {
-                    self.flying_bytes += item.payload.len();
+                    item.kept_bytes = item.payload.len();
+                    self.flying_bytes += item.kept_bytes;
                 } else {
                     item.payload = Payload::Binary(bytes::Bytes::new());
                 }
@@ -291,10 +292,8 @@ impl Outbox {
             }
             item.proven = true;
             self.unproven -= usize::from(std::mem::take(&mut item.unproven));
-            if item.resend {
-                // The far endpoint has read it: it will not be written again.
-                self.flying_bytes = self.flying_bytes.saturating_sub(item.payload.len());
-            }
+            // The far endpoint has read it: it will not be written again.
+            self.flying_bytes -= std::mem::take(&mut item.kept_bytes);
             self.pop_flying();
             let Some(item) = self.items.get(&serial) else {
                 continue;
@@ -354,6 +353,7 @@ impl Outbox {
                 item.place = None;
                 item.proven = false;
                 item.unproven = false;
+                item.kept_bytes = 0;
                 self.queue_bytes += item.payload.len();
                 self.queue.push_front(item.lane, serial);
                 self.deadlines.insert((item.deadline, serial));
@@ -374,6 +374,7 @@ impl Outbox {
     pub(crate) fn settle(&mut self, awake: Duration, serial: u64, verdict: Verdict) -> Option<Settled> {
         let item = self.items.remove(&serial)?;
         self.unproven -= usize::from(item.unproven);
+        self.flying_bytes -= item.kept_bytes;
         self.deadlines.remove(&(item.deadline, serial));
         if !item.is_handed() && self.queue.remove(item.lane, serial) {
             self.queue_bytes -= item.payload.len();

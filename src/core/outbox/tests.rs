@@ -153,3 +153,24 @@ fn only_so_many_settled_ids_are_remembered() {
     outbox.remember(REMEMBERED_FOR * 2, CLIENT, "new".into(), None);
     assert_eq!(outbox.fate(CLIENT, &"1".into()), None);
 }
+
+#[test]
+fn what_was_answered_before_its_proof_takes_no_room_any_more() {
+    let mut outbox = Outbox::default();
+    let big = FLYING_BYTES / 2;
+    for round in 0..3u32 {
+        let id = round.to_string();
+        let serial = outbox.accept(Item {
+            resend: true,
+            is_request: true,
+            payload: Payload::Binary(vec![0; big].into()),
+            ..item(&id)
+        });
+        hand(&mut outbox);
+        outbox.written(NOW, outbox.handed(), false);
+        let answer = Verdict::Response(Ok(Payload::text("answer")));
+        assert!(outbox.settle(NOW, serial, answer).is_some());
+        outbox.proven(NOW, outbox.handed());
+    }
+    assert!(outbox.has_room(&OutboxBounds::default(), 1, true));
+}
