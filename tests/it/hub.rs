@@ -363,3 +363,57 @@ fn answers_that_nobody_takes_do_not_fill_the_memory() {
     assert!(responses[0]["error"].is_null());
     assert_eq!(responses[1]["error"]["code"], "overflow");
 }
+
+/// Says `number` messages at a slow client and one that is away: the log is full and the socket is not read.
+fn pauses(stage: &mut Stage, number: usize) -> u64 {
+    let options = json!({"queue": {"messages": number, "overflow": "pause"}});
+    let dial = stage.opens(options);
+    let away = PortId(2);
+    stage.comes(away, "away");
+    stage.says(away, json!({"type": "open", "id": "o", "session": "s"}));
+    stage.give(Input::Gone(away));
+    stage.hears_types(PORT);
+    stage.server_says(dial, &vec!["x"; number]);
+    assert!(matches!(stage.asked.pop_front(), Some(Output::Pause(_))));
+    let seqs: Vec<_> = (0..number).map(|_| stage.hears(PORT)["seq"].clone()).collect();
+    seqs.last().and_then(Value::as_u64).unwrap()
+}
+
+#[test]
+fn a_client_that_is_away_does_not_keep_the_socket_from_being_read() {
+    let mut stage = Stage::seated();
+    let last = pauses(&mut stage, 4);
+    stage.says(PORT, json!({"type": "ack", "session": "s", "seq": last}));
+    assert!(
+        matches!(stage.asked.pop_front(), Some(Output::Resume(_))),
+        "who is here has finished with all of it"
+    );
+}
+
+#[test]
+fn who_leaves_a_full_log_does_not_keep_others_waiting() {
+    let mut stage = Stage::seated();
+    pauses(&mut stage, 4);
+    let quick = PortId(3);
+    stage.comes(quick, "quick");
+    stage.says(quick, json!({"type": "open", "id": "o", "session": "s"}));
+    assert!(stage.asked.is_empty(), "the slow one is still here");
+    stage.says(PORT, json!({"type": "detach", "session": "s"}));
+    assert!(matches!(stage.asked.pop_front(), Some(Output::Resume(_))));
+}
+
+#[test]
+fn a_link_that_is_not_read_is_not_judged_by_other_options_either_and_is_read_if_they_make_room() {
+    let mut stage = Stage::seated();
+    pauses(&mut stage, 4);
+    let open =
+        |options| json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options});
+    stage.says(
+        PORT,
+        open(json!({"queue": {"messages": 5, "overflow": "pause"}, "heartbeat": {"interval": 10_000}})),
+    );
+    stage.passes(Duration::from_secs(600));
+    assert!(stage.asked.is_empty(), "{:?}", stage.asked);
+    stage.says(PORT, open(json!({"queue": {"messages": 8, "overflow": "pause"}})));
+    assert!(matches!(stage.asked.pop_front(), Some(Output::Resume(_))));
+}

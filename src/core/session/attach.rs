@@ -234,6 +234,7 @@ impl Session {
         if self.idle_since.is_none() && self.clients.iter().all(|client| client.attachment.is_none()) {
             self.idle_since = Some(ctx.now.awake);
         }
+        self.listen_again(ctx);
     }
 
     /// Everything up to `seq` has been processed. Only what was delivered to this attachment can be acknowledged.

@@ -221,9 +221,15 @@ impl Session {
         if had_no_url || (is_another && !matches!(self.link, Link::Paused)) {
             self.reconnect(ctx);
         } else if let (Some(connection), Some(settings)) = (self.link.up(), self.options.heartbeat.clone()) {
-            connection.heartbeat = Some(Heartbeat::new(&settings, ctx.now.boot));
+            let mut heartbeat = Heartbeat::new(&settings, ctx.now.boot);
+            if connection.paused {
+                // What is not read cannot answer.
+                heartbeat.rest();
+            }
+            connection.heartbeat = Some(heartbeat);
         }
         self.keep_meta(ctx);
         self.shrink(ctx);
+        self.listen_again(ctx);
     }
 }

@@ -133,7 +133,20 @@ impl Session {
             dropped = true;
         }
         if dropped {
+            self.listen_again(ctx);
             self.deliver(ctx);
+        }
+    }
+
+    /// Reads on if it was the log that kept it from reading, and there is room again.
+    pub(super) fn listen_again(&mut self, ctx: &mut Context) {
+        if self.link.connection().is_none_or(|connection| !connection.paused) {
+            return;
+        }
+        let queue = self.bounds(ctx);
+        let has_room = self.log.messages() <= queue.messages / 2 && self.log.bytes() <= queue.bytes / 2;
+        if has_room || self.only_absent_clients_need_the_oldest() {
+            self.resume_reading(ctx);
         }
     }
 
@@ -147,10 +160,7 @@ impl Session {
         });
         if let Some(seq) = trimmed {
             self.keep_trim(ctx, seq);
-            let queue = &self.options.queue;
-            if self.log.messages() <= queue.messages / 2 && self.log.bytes() <= queue.bytes / 2 {
-                self.resume_reading(ctx);
-            }
         }
+        self.listen_again(ctx);
     }
 }
