@@ -226,8 +226,8 @@ export class Inbox {
     const subject = (item.message ?? item.gap) as never;
     for (const handler of handlers) {
       if (handler.gaps === (item.gap === undefined)) continue;
-      if (item.message && handler.wants && !handler.wants(item.message)) continue;
       try {
+        if (item.message && handler.wants && !handler.wants(item.message)) continue;
         const result = handler.call(subject);
         if (!isThenable(result)) continue;
         results ??= [];

@@ -92,6 +92,28 @@ test("a handler that throws is called again, a bounded number of times, and the 
   assert.equal(said("ack").at(-1)?.seq, 2);
 });
 
+test("a `match` that throws counts as its handler: others and later messages are not lost", async () => {
+  hush();
+  const { clock, broker, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const seen: unknown[] = [];
+  const errors: [LongwireError, Received | undefined][] = [];
+  session.on("error", (error, message) => errors.push([error, message]));
+  const match = (m: Received) => (m.json as { channel: string }).channel === "ticks";
+  session.subscribe("ticks", { match }, (m) => seen.push(m.json));
+  session.on("message", (m) => seen.push(m.data));
+  await settle();
+  broker.text("s", "no JSON");
+  broker.append("s", { type: "message", time: 1, json: { channel: "ticks" } });
+  await clock.advance(5000);
+  assert.deepEqual(seen, ["no JSON"]);
+  assert.equal(errors[0]?.[0].code, "handler-failed");
+  errors[0]?.[1]?.done();
+  await clock.advance(50);
+  assert.deepEqual(seen, ["no JSON", { channel: "ticks" }, { channel: "ticks" }]);
+  assert.equal(said("ack").at(-1)?.seq, 2);
+});
+
 test("a handler that throws once is acknowledged after its second try, and the others are not called twice", async () => {
   hush();
   const { clock, broker, bridge, said } = worker();
