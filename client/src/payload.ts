@@ -8,7 +8,7 @@ type Json = null | boolean | number | object;
 
 /** The payload of a value: strings as text, buffers and views as bytes, everything else as JSON. */
 export function toPayload(data: Sendable): Payload {
-  if (typeof data === "string") return { text: data.toWellFormed?.() ?? data };
+  if (typeof data === "string") return { text: wellFormed(data) };
   const bytes = toBytes(data);
   if (bytes) return { base64: toBase64(bytes) };
   const encoded = JSON.stringify(data);
@@ -41,6 +41,11 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(binary.length);
   for (let at = 0; at < binary.length; at += 1) bytes[at] = binary.charCodeAt(at);
   return bytes;
+}
+
+/** A text without lone surrogates, where the browser can tell. */
+export function wellFormed(text: string): string {
+  return text.toWellFormed?.() ?? text;
 }
 
 /** Length of a text in UTF-8 bytes. */

@@ -685,12 +685,16 @@ export class Session implements AsyncIterable<Received> {
       ends.fail(this.#overBecause("left"));
       return;
     }
-    const abort = () => {
-      const error = new LongwireError("cancelled", "longwire: cancelled");
-      const entry = this.#pending.cancel(frame.id, this.name);
-      if (frame.type === "send") entry?.settle({ outcome: "cancelled" } as never);
-      else entry?.fail(error);
+    const cancelled = (one: typeof ends | undefined) => {
+      if (frame.type === "send") one?.settle({ outcome: "cancelled" } as never);
+      else one?.fail(new LongwireError("cancelled", "longwire: cancelled"));
     };
+    if (signal?.aborted) {
+      cancelled(ends);
+      return;
+    }
+    const abort = () => cancelled(this.#pending.cancel(frame.id, this.name));
+    signal?.addEventListener("abort", abort, { once: true });
     this.#pending.add({
       frame,
       bytes: weigh(frame),
@@ -699,8 +703,6 @@ export class Session implements AsyncIterable<Received> {
       posted: false,
       ...ends,
     });
-    if (signal?.aborted) abort();
-    else signal?.addEventListener("abort", abort, { once: true });
     this.#road.wake();
   }
 

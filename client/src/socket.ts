@@ -4,7 +4,7 @@
 import { type Bridge, type ConnectOptions, connect } from "./bridge.js";
 import { report } from "./events.js";
 import type { GapEvent } from "./inbox.js";
-import { fromBase64, toBase64, toBytes, utf8Length } from "./payload.js";
+import { fromBase64, toBase64, toBytes, utf8Length, wellFormed } from "./payload.js";
 import type { Received } from "./received.js";
 import type { Session, StateEvent } from "./session.js";
 import { queueTask } from "./task.js";
@@ -432,8 +432,7 @@ function parseUrl(given: string | URL): string {
   } catch {
     throw new DOMException(`Invalid URL: ${given}`, "SyntaxError");
   }
-  if (url.protocol === "http:") url.protocol = "ws:";
-  if (url.protocol === "https:") url.protocol = "wss:";
+  url.protocol = url.protocol.replace(/^http(?=s?:)/, "ws");
   if (url.protocol !== "ws:" && url.protocol !== "wss:") {
     throw new DOMException(`Not a WebSocket URL: ${url.protocol}`, "SyntaxError");
   }
@@ -465,15 +464,9 @@ function lastingName(url: string): string {
   return name;
 }
 
-function wellFormed(text: string): string {
-  return text.toWellFormed?.() ?? text;
-}
-
 /** WebIDL's `[Clamp] unsigned short`. */
 function clampShort(value: number): number {
-  const number = Number(value);
-  if (Number.isNaN(number)) return 0;
-  const clamped = Math.min(Math.max(number, 0), 65535);
+  const clamped = Math.min(Math.max(Number(value) || 0, 0), 65535);
   const floor = Math.floor(clamped);
   const rest = clamped - floor;
   return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;

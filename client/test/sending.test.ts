@@ -193,6 +193,18 @@ test("cancelling withdraws what has not left, and asks for the rest", async () =
   assert.deepEqual(texts(broker.session("s").server), ["a"]);
 });
 
+test("what was cancelled before it was said is never said", async () => {
+  const { clock, broker, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const signal = AbortSignal.abort();
+  assert.equal((await session.send("a", { signal })).outcome, "cancelled");
+  const asked = watch(session.request("b", { match: { jsonrpc: true }, signal }));
+  await clock.advance(100);
+  assert.equal((asked.error as LongwireError).code, "cancelled");
+  assert.deepEqual(broker.session("s").server, []);
+  assert.deepEqual([...said("send"), ...said("request"), ...said("cancel")], []);
+});
+
 test("request() resolves with its answer, or rejects with its error", async () => {
   const { broker, bridge, said } = worker();
   const session = await bridge.open("s", "ws://x");
