@@ -67,14 +67,17 @@ const bridges = new WeakMap<ExtensionApi["runtime"], Map<string, Bridge>>();
  * worker again. The same host, client and profile give the same bridge. The port opens with the first session.
  */
 export function connect(options: ConnectOptions = {}): Bridge {
-  const api = options.api ?? extensionApi();
+  const { api = extensionApi(), host = DEFAULT_HOST, client = "main", profile } = options;
   const known = bridges.get(api.runtime) ?? new Map<string, Bridge>();
   bridges.set(api.runtime, known);
-  const key = JSON.stringify([options.host, options.client, options.profile]);
-  const bridge = known.get(key) ?? new Bridge(api, options);
+  const key = JSON.stringify([host, client, profile]);
+  const bridge = known.get(key) ?? new Bridge(api, { ...options, host, client });
   known.set(key, bridge);
   return bridge;
 }
+
+/** Options with the names that have a default. */
+type Whose = ConnectOptions & { host: string; client: string };
 
 interface Question {
   readonly frame: Status | Ping;
@@ -85,7 +88,7 @@ interface Question {
 /** The road to the broker. Get one with `connect`. */
 export class Bridge {
   readonly #clock: Clock;
-  readonly #options: ConnectOptions;
+  readonly #options: Whose;
   readonly #place: Place;
   readonly #memory: Memory;
   readonly #port: HostPort;
@@ -101,11 +104,11 @@ export class Bridge {
   #idleTimer: unknown;
 
   /** @internal */
-  constructor(api: ExtensionApi, options: ConnectOptions) {
+  constructor(api: ExtensionApi, options: Whose) {
     this.#clock = options.clock ?? systemClock;
     this.#options = options;
-    this.#place = { host: options.host ?? DEFAULT_HOST, extension: api.runtime.id ?? "<extension id>" };
-    this.#memory = new Memory(api, this.#client);
+    this.#place = { host: options.host, extension: api.runtime.id ?? "<extension id>" };
+    this.#memory = new Memory(api, options.client);
     this.#road = {
       clock: this.#clock,
       memory: this.#memory,
@@ -202,10 +205,6 @@ export class Bridge {
     await Promise.race([done, new Promise<void>((resolve) => this.#clock.setTimeout(resolve, DRAIN))]);
   }
 
-  get #client(): string {
-    return this.#options.client ?? "main";
-  }
-
   #nextId(): string {
     this.#count += 1;
     return `${this.#prefix}.${this.#count}`;
@@ -238,7 +237,7 @@ export class Bridge {
       type: "hello",
       protocol: PROTOCOL,
       ...this.#who,
-      client: this.#client,
+      client: this.#options.client,
       sdk: SDK,
       needs: this.#options.needs,
       accepts: ["messages"],
