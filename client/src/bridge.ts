@@ -213,23 +213,15 @@ export class Bridge {
   async #start(): Promise<void> {
     if (!this.#who) {
       try {
-        this.#who = await this.#identify();
-      } catch (error) {
-        this.#failed(error instanceof LongwireError ? error : this.#storageMissing());
+        const profile = this.#options.profile ?? (await this.#memory.profile());
+        this.#who = { profile, instance: await this.#memory.instance() };
+      } catch {
+        const text = "there is no storage to keep the profile's id in";
+        this.#failed(local("storage-missing", text, "action", this.#place));
         return;
       }
     }
     this.#port.start();
-  }
-
-  async #identify(): Promise<{ profile: string; instance: string }> {
-    if (this.#options.profile === undefined && !this.#memory.lasting) throw this.#storageMissing();
-    const profile = this.#options.profile ?? (await this.#memory.profile());
-    return { profile, instance: await this.#memory.instance() };
-  }
-
-  #storageMissing(): LongwireError {
-    return local("storage-missing", "there is no storage to keep the profile's id in", "action", this.#place);
   }
 
   #hello(): Hello {

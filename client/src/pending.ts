@@ -19,6 +19,8 @@ export interface Entry {
   accepted: boolean;
   /** It has left on the present attachment. */
   posted: boolean;
+  /** What withdraws it, once that is wanted. */
+  cancel?: Cancel;
   /** Takes the frame that ends it. */
   readonly settle: (frame: never) => void;
   readonly fail: (error: LongwireError) => void;
@@ -99,11 +101,12 @@ export class Pending {
   }
 
   /** Withdraws what has not left; asks the broker to withdraw what has. Returns the entry if it had not left. */
-  cancel(id: string, session: string): Entry | undefined {
+  cancel({ id, session }: Asked): Entry | undefined {
     const entry = this.#entries.get(id);
     if (!entry) return undefined;
     if (entry.posted || entry.accepted) {
-      if (this.#attached) this.#post({ type: "cancel", session, id });
+      entry.cancel = { type: "cancel", session, id };
+      if (this.#attached) this.#post(entry.cancel);
       return undefined;
     }
     return this.#remove(entry);
@@ -113,8 +116,12 @@ export class Pending {
   attached(): void {
     this.#attached = true;
     this.#flight = { entries: 0, bytes: 0 };
-    this.#waiting = [...this.#entries.values()].filter((entry) => !entry.accepted);
-    for (const entry of this.#waiting) entry.posted = false;
+    this.#waiting = [];
+    for (const entry of this.#entries.values()) {
+      entry.posted = false;
+      if (entry.cancel) this.#post(entry.cancel);
+      else if (!entry.accepted) this.#waiting.push(entry);
+    }
     this.#pump();
   }
 

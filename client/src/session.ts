@@ -693,7 +693,7 @@ export class Session implements AsyncIterable<Received> {
       cancelled(ends);
       return;
     }
-    const abort = () => cancelled(this.#pending.cancel(frame.id, this.name));
+    const abort = () => cancelled(this.#pending.cancel(frame));
     signal?.addEventListener("abort", abort, { once: true });
     this.#pending.add({
       frame,
@@ -701,7 +701,9 @@ export class Session implements AsyncIterable<Received> {
       since: this.#road.clock.now(),
       accepted: false,
       posted: false,
-      ...ends,
+      settle: ends.settle,
+      // What was withdrawn and not heard of again has ended as wanted.
+      fail: (error) => (signal?.aborted ? cancelled(ends) : ends.fail(error)),
     });
     this.#road.wake();
   }

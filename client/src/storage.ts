@@ -19,15 +19,11 @@ export class Memory {
     this.#client = client;
   }
 
-  /** Whether `chrome.storage` is there. */
-  get lasting(): boolean {
-    return this.#api.storage !== undefined;
-  }
-
-  /** A random id of this browser profile, made once and kept in `storage.local`. */
+  /** A random id of this browser profile, made once and kept in `storage.local`. Rejects where there is none. */
   async profile(): Promise<string> {
+    const { local } = this.#api.storage as { local: StorageArea };
     const suffix = this.#api.extension?.inIncognitoContext ? ".private" : "";
-    return (await this.#once(this.#api.storage?.local, "longwire:profile")) + suffix;
+    return (await this.#once(local, "longwire:profile")) + suffix;
   }
 
   /** A random id of this run of the browser, for this client. */

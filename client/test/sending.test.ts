@@ -193,6 +193,28 @@ test("cancelling withdraws what has not left, and asks for the rest", async () =
   assert.deepEqual(texts(broker.session("s").server), ["a"]);
 });
 
+test("what is cancelled while the port is away is withdrawn on the next one, and not said again", async () => {
+  const { fake, clock, broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  broker.outcome = undefined;
+  const gone = new AbortController();
+  const taken = watch(session.send("taken", { signal: gone.signal }));
+  await settle();
+  broker.silent = true;
+  const unheard = watch(session.send("unheard", { signal: gone.signal }));
+  const asked = watch(session.request("asked", { match: { jsonrpc: true }, signal: gone.signal }));
+  await settle();
+  fake.port.die();
+  gone.abort();
+  broker.silent = false;
+  await clock.advance(1000);
+  assert.equal(taken.value?.outcome, "cancelled");
+  assert.equal(unheard.value?.outcome, "cancelled");
+  assert.equal((asked.error as LongwireError).code, "cancelled");
+  assert.deepEqual(texts(broker.session("s").server), ["taken"]);
+  assert.equal(session.bufferedAmount, 0);
+});
+
 test("what was cancelled before it was said is never said", async () => {
   const { clock, broker, bridge, said } = worker();
   const session = await bridge.open("s", "ws://x");

@@ -275,7 +275,10 @@ export class FakeBroker {
     } else if (frame.type === "send" || frame.type === "request") {
       this.#send(port, session, frame);
     } else if (frame.type === "cancel") {
-      if (session.ids.get(frame.id) === "") this.end(session.name, frame.id, "cancelled");
+      const known = session.ids.get(frame.id);
+      const why = { code: "not-sent", message: "no message with this id was accepted", retry: "no" };
+      if (known === undefined) port.say({ type: "error", ...why, id: frame.id, session: session.name });
+      else if (known === "") this.end(session.name, frame.id, "cancelled");
     } else if (frame.type === "subscribe") {
       session.subscriptions.add(frame.key);
       port.say({ type: "ok", id });
