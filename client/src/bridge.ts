@@ -1,7 +1,7 @@
 // One port and the sessions on it: attaches them whenever the broker answers and brings each its frames. It keeps
 // no messages.
 
-import { DEFAULT_HOST, fromWire, LongwireError, local, type Place } from "./errors.js";
+import { DEFAULT_HOST, fromWire, type LongwireError, local, type Place } from "./errors.js";
 import { Callbacks, type Off, report } from "./events.js";
 import { live } from "./life.js";
 import { HostPort, type PortState } from "./port.js";

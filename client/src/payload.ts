@@ -11,7 +11,8 @@ export function toPayload(data: Sendable): Payload {
   if (typeof data === "string") return { text: wellFormed(data) };
   const bytes = toBytes(data);
   if (bytes) return { base64: toBase64(bytes) };
-  const encoded = JSON.stringify(data);
+  // A Blob gives its bytes later, and would be `{}` as JSON.
+  const encoded = data instanceof Blob ? undefined : JSON.stringify(data);
   if (encoded === undefined) throw new TypeError("longwire: this value cannot be sent as JSON");
   return { json: JSON.parse(encoded) };
 }

@@ -193,6 +193,17 @@ test("cancelling withdraws what has not left, and asks for the rest", async () =
   assert.deepEqual(texts(broker.session("s").server), ["a"]);
 });
 
+test("what cannot be sent is a TypeError and says nothing", async () => {
+  const { bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  // A Blob would be `{}` as JSON.
+  for (const bad of [undefined, () => 1, 1n, new Blob(["x"])]) {
+    assert.throws(() => void session.send(bad as never), TypeError);
+  }
+  await settle();
+  assert.deepEqual(said("send"), []);
+});
+
 test("what is cancelled while the port is away is withdrawn on the next one, and not said again", async () => {
   const { fake, clock, broker, bridge } = worker();
   const session = await bridge.open("s", "ws://x");
