@@ -137,15 +137,16 @@ fn what_goes_on_ends_when_nobody_reads_it_any_more() {
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let lines = channel().1;
+        // It is ended with the test, however that ends.
+        let mut running = Running { child, lines };
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "{arguments:?} ended by itself"
-        );
+        let mut end = || running.child.try_wait().unwrap();
+        assert!(end().is_none(), "{arguments:?} ended by itself");
         // As `head -1` does. Nothing is logged and nothing comes from here on.
         drop(stdout);
-        let ended = eventually(SOON, "it ends with its reader", || child.try_wait().unwrap());
+        let ended = eventually(SOON, "it ends with its reader", end);
         assert_eq!(ended.code(), Some(0), "{arguments:?}");
     }
 }
