@@ -113,6 +113,9 @@ pub(crate) struct AcceptedHead {
     pub(crate) is_request: bool,
     /// Milliseconds it may still wait.
     pub(crate) ttl: u64,
+    /// Wall clock after which it may wait no more: time passes for it while there is no broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<u64>,
     pub(crate) wanted: Option<Wanted>,
 }
 

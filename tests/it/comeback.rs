@@ -67,7 +67,13 @@ impl Before {
 
     /// Another broker, which opens the session for the same client; what it says.
     fn reborn(self, damage: Option<Damage>, machine: &str) -> (Stage, Vec<Value>) {
+        self.reborn_after(0, damage, machine)
+    }
+
+    /// As `reborn`, when there was no broker for so many milliseconds.
+    fn reborn_after(self, away: u64, damage: Option<Damage>, machine: &str) -> (Stage, Vec<Value>) {
         let mut stage = Stage::on(machine, 2);
+        stage.now.wall = self.stage.now.wall + away;
         stage
             .hub
             .restore(stage.now, self.journal, &self.kept, damage)
@@ -233,6 +239,29 @@ fn a_volatile_message_is_dropped_by_the_next_broker() {
     before.kept.pop();
     let (_, told) = before.reborn(None, "machine");
     assert_eq!(find(&told, "outcome")["outcome"], "dropped");
+}
+
+#[test]
+fn what_waits_for_a_link_grows_old_while_there_is_no_broker() {
+    let mut before = Before::opened();
+    before.link(LinkEvent::Ended(longwire::core::io::LinkEnd::default()));
+    before.says(json!({"type":"send","session":"s","id":"stale","text":"x","ttl":2000}));
+    before.says(
+        json!({"type":"request","session":"s","id":"asked","json":{"id":1},"match":{"jsonrpc":true},"timeout":2000}),
+    );
+    before.says(json!({"type":"send","session":"s","id":"fresh","text":"x","ttl":20_000}));
+    let (_, told) = before.reborn_after(2000, None, "machine");
+    let outcome = find(&told, "outcome");
+    assert_eq!(
+        (&outcome["id"], &outcome["outcome"]),
+        (&json!("stale"), &json!("expired"))
+    );
+    let response = find(&told, "response");
+    assert_eq!(
+        (&response["id"], &response["error"]["code"]),
+        (&json!("asked"), &json!("timeout"))
+    );
+    assert_eq!(told[0]["outbox"], json!([{"id": "fresh", "state": "queued"}]));
 }
 
 #[test]

@@ -199,7 +199,7 @@ impl Hub {
     pub fn snapshot(&self, journal: &JournalId) -> Vec<Kept> {
         let session = self.journals.get(journal).and_then(|key| self.sessions.get(key));
         session.map_or_else(Vec::new, |session| {
-            session.snapshot(self.ctx.now.boot, &self.config.machine_boot)
+            session.snapshot(self.ctx.now, &self.config.machine_boot)
         })
     }
 

@@ -13,7 +13,7 @@ use crate::wire::record::{Body, Name, Outcome, State, StateChange};
 
 use crate::core::client::Client;
 use crate::core::context::{Context, SessionKey, error};
-use crate::core::io::Output;
+use crate::core::io::{Now, Output};
 use crate::core::journal::{Damage, Entry, JournalId, Kept};
 use crate::core::kept::{Accepted, AcceptedHead, Meta, Note, VERSION, encode_record};
 use crate::core::log::{ClientId, Entry as LogEntry};
@@ -92,7 +92,7 @@ impl Session {
             trimmed: 0,
             is_handing_over: true,
         });
-        for kept in self.snapshot(ctx.now.boot, &ctx.machine_boot.clone()) {
+        for kept in self.snapshot(ctx.now, &ctx.machine_boot.clone()) {
             let entry = Entry::Append { kept, sync: false };
             ctx.out.push_back(Output::Journal(id.clone(), entry));
         }
@@ -190,14 +190,16 @@ impl Session {
     /// Writes down a message before it is accepted.
     pub(super) fn keep_accepted(&self, ctx: &mut Context, serial: u64, wanted: Option<&Wanted>) {
         if self.keeping.is_some()
-            && let Some(note) = self.accepted_note(ctx.now.boot, serial, wanted)
+            && let Some(note) = self.accepted_note(ctx.now, serial, wanted)
         {
             self.note(ctx, &note, false);
         }
     }
 
-    fn accepted_note(&self, boot: Duration, serial: u64, wanted: Option<&Wanted>) -> Option<Note> {
+    fn accepted_note(&self, now: Now, serial: u64, wanted: Option<&Wanted>) -> Option<Note> {
         let item = self.outbox.get(serial)?;
+        let left = item.deadline.saturating_sub(now.boot).as_millis();
+        let ttl = u64::try_from(left).unwrap_or(u64::MAX);
         let head = AcceptedHead {
             serial,
             client: item.client.0,
@@ -207,7 +209,8 @@ impl Session {
             receipt: item.receipt,
             lane: item.lane,
             is_request: item.is_request,
-            ttl: u64::try_from(item.deadline.saturating_sub(boot).as_millis()).unwrap_or(u64::MAX),
+            ttl,
+            until: Some(now.wall.saturating_add(ttl)),
             wanted: wanted.cloned(),
         };
         Some(Note::Accepted(Box::new(Accepted {
@@ -269,7 +272,7 @@ impl Session {
     }
 
     /// The state that a new segment of the journal begins with.
-    pub(crate) fn snapshot(&self, boot: Duration, machine_boot: &str) -> Vec<Kept> {
+    pub(crate) fn snapshot(&self, now: Now, machine_boot: &str) -> Vec<Kept> {
         let Some(keeping) = &self.keeping else {
             return Vec::new();
         };
@@ -291,7 +294,7 @@ impl Session {
             outcome,
         }));
         for (serial, item) in self.outbox.iter() {
-            notes.extend(self.accepted_note(boot, serial, self.requests.wanted(serial).as_ref()));
+            notes.extend(self.accepted_note(now, serial, self.requests.wanted(serial).as_ref()));
             if item.may_have_gone() && item.id.is_some() {
                 notes.push(Note::Intent(serial));
             }
@@ -459,7 +462,10 @@ impl Session {
         for (serial, (accepted, handed)) in open {
             let handed = handed || may_have_gone;
             let Accepted { head, payload } = accepted;
-            let deadline = ctx.now.boot.saturating_add(Duration::from_millis(head.ttl));
+            let left = head.until.map(|until| until.saturating_sub(ctx.now.wall));
+            // A wall clock that was put back gives nobody more time than there was.
+            let ttl = left.map_or(head.ttl, |left| left.min(head.ttl));
+            let deadline = ctx.now.boot.saturating_add(Duration::from_millis(ttl));
             let mut item = Item::new(ClientId(head.client), Some(head.id), payload, deadline);
             item.resend = head.resend;
             item.volatile = head.volatile;
@@ -476,6 +482,7 @@ impl Session {
             }
         }
         settled.extend(self.outbox.link_lost(ctx.now.awake, u64::MAX));
+        settled.extend(self.outbox.expire(ctx.now.boot, ctx.now.awake));
         settled
     }
 
