@@ -119,8 +119,9 @@ export class Inbox {
     }
   }
 
-  /** Nothing more will come: readers end, with an error if there is one. */
-  end(error?: LongwireError): void {
+  /** Nothing more will come: readers end, with an error if there is one. What is `kept` elsewhere is not handed out. */
+  end(error?: LongwireError, kept = false): void {
+    if (kept) this.#queue = [];
     this.#end ??= { error };
     this.#wake();
   }

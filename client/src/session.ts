@@ -547,12 +547,14 @@ export class Session implements AsyncIterable<Received> {
     if (this.#state === "detached") return;
     this.lost();
     this.#acks?.close();
-    if (reason === "closed" || reason === "expired") {
+    const over = reason === "closed" || reason === "expired";
+    if (over) {
       void this.#road.memory.forget(this.name).catch(() => undefined);
     }
     this.#pending.failAll(error, true);
     for (const { reject } of this.#opening.splice(0)) reject(error);
-    this.#inbox.end(reason === "closed" || reason === "left" ? undefined : error);
+    // What the session still holds comes again to whoever attaches next.
+    this.#inbox.end(reason === "closed" || reason === "left" ? undefined : error, !over);
     this.#road.left(this);
     this.#state = "detached";
     this.#callbacks.emit("detached", reason, error);

@@ -395,6 +395,32 @@ test("open() in the turn of close() or detach() waits for it", async () => {
   assert.notEqual(epoch, undefined);
 });
 
+test("who has left is handed nothing more: it comes to the next", async () => {
+  const { fake, clock, broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const seen: unknown[] = [];
+  session.on("message", (m) => {
+    seen.push(m.text);
+    return m.text === "a" ? session.detach() : undefined;
+  });
+  for (const text of ["a", "b", "c"]) broker.text("s", text);
+  await clock.advance(1000);
+  assert.deepEqual(seen, ["a"]);
+  const next = await bridge.open("s");
+  const read: unknown[] = [];
+  const loop = watch(
+    (async () => {
+      for await (const m of next) {
+        read.push(m.text);
+        if (m.text === "b") fake.port.say({ type: "detached", session: "s", reason: "superseded" });
+      }
+    })(),
+  );
+  await clock.advance(1000);
+  assert.deepEqual(read, ["a", "b"]);
+  assert.equal((loop.error as LongwireError).code, "superseded");
+});
+
 test("detach() acknowledges what is finished, and the next open goes on", async () => {
   const { broker, bridge } = worker();
   const session = await bridge.open("s", "ws://x");
