@@ -395,10 +395,15 @@ impl Outbox {
         })
     }
 
-    /// Withdraws a message.
+    /// Withdraws a message, or stops waiting for what becomes of it.
     pub(crate) fn cancel(&mut self, awake: Duration, serial: u64) -> Option<Settled> {
-        let error = ErrorInfo::new(Code::Cancelled, "the extension withdrew it");
-        let verdict = self.items.get(&serial)?.end(Outcome::Cancelled, error);
+        let item = self.items.get(&serial)?;
+        let why = if item.may_have_gone() {
+            "the extension stopped waiting; it may have been written already"
+        } else {
+            "the extension withdrew it before it was written"
+        };
+        let verdict = item.end(Outcome::Cancelled, ErrorInfo::new(Code::Cancelled, why));
         self.settle(awake, serial, verdict)
     }
 

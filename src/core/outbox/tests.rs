@@ -127,6 +127,26 @@ fn waiting_ends_with_its_time_and_only_once() {
 }
 
 #[test]
+fn a_cancelled_message_says_whether_it_may_have_gone() {
+    let mut outbox = Outbox::default();
+    let waits = outbox.accept(item("a"));
+    let words = |settled: Option<Settled>| match settled.map(|settled| settled.verdict) {
+        Some(Verdict::Outcome(Outcome::Cancelled, Some(error))) => error.message.to_string(),
+        other => format!("{other:?}"),
+    };
+    assert_eq!(
+        words(outbox.cancel(NOW, waits)),
+        "the extension withdrew it before it was written"
+    );
+    let gone = outbox.accept(item("b"));
+    hand(&mut outbox);
+    assert_eq!(
+        words(outbox.cancel(NOW, gone)),
+        "the extension stopped waiting; it may have been written already"
+    );
+}
+
+#[test]
 fn bounds_hold_and_one_oversize_message_fits_an_empty_outbox() {
     let bounds = OutboxBounds {
         messages: 2,
