@@ -192,7 +192,8 @@ export class LongwireSocket extends EventTarget {
     const hangUp = async () => {
       const session = await this.#session;
       await this.#sending;
-      await session.close(wanted, reason === undefined ? undefined : text);
+      // 1005: the frame has no code.
+      await session.close(wanted ?? 1005, text);
     };
     void hangUp().then(
       () => this.#soon(() => this.#ended({})),

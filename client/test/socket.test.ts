@@ -145,10 +145,11 @@ test("close() while open: closing, then a clean close with what was said", async
 });
 
 test("close() without a code is a close 1005", async () => {
-  const { made, log } = await opened(standard);
+  const { made, log, life } = await opened(standard);
   made.close();
   await settle();
   assert.deepEqual(log, ["open", "close 1005 true"]);
+  assert.equal(life.said("close")[0]?.code, 1005);
 });
 
 test("close() while connecting fails the connection, later", async () => {

@@ -374,8 +374,12 @@ impl<'a> Fields<'a> {
 
     fn close(&self) -> Result<ClientFrame, ErrorInfo> {
         let code: Option<u16> = optional("code", self.code)?;
-        if code.is_some_and(|code| code != 1000 && !(3000..=4999).contains(&code)) {
-            return Err(wrong("code", "it must be 1000 or lie between 3000 and 4999"));
+        // 1005 never travels: it asks for a close frame that has no code, as `WebSocket.close()` sends.
+        if code.is_some_and(|code| !matches!(code, 1000 | 1005 | 3000..=4999)) {
+            return Err(wrong(
+                "code",
+                "it must be 1000, 1005 or lie between 3000 and 4999",
+            ));
         }
         let reason: Option<String> = optional("reason", self.reason)?;
         if reason.as_ref().is_some_and(|reason| reason.len() > 123) {
@@ -398,6 +402,18 @@ mod tests {
 
     fn refused(json: &str) -> Refusal {
         ClientFrame::parse(json.as_bytes()).expect_err(json)
+    }
+
+    #[test]
+    fn close_takes_the_codes_of_an_application_and_none_at_all() {
+        for code in [1000, 1005, 3000, 4999] {
+            let json = format!(r#"{{"type":"close","session":"s","code":{code}}}"#);
+            assert!(ClientFrame::parse(json.as_bytes()).is_ok(), "{code}");
+        }
+        for code in [0, 999, 1001, 1004, 1006, 2999, 5000] {
+            let refusal = refused(&format!(r#"{{"type":"close","session":"s","code":{code}}}"#));
+            assert!(refusal.error.message.contains("`code`"), "{code}");
+        }
     }
 
     #[test]

@@ -231,10 +231,13 @@ export async function conformance(socketName, base, only) {
     },
 
     "close without a code": async () => {
-      const socket = await open("/echo");
+      const id = crypto.randomUUID();
+      const socket = await open(`/record?key=${id}`);
       const { all } = log(socket);
       socket.close();
-      return all;
+      const lines = await all;
+      const server = JSON.parse((await messages(await open(`/replay?key=${id}`), 1))[0]);
+      return [lines, server];
     },
 
     "close with a code and an empty reason": async () => {
