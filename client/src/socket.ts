@@ -170,18 +170,19 @@ export class LongwireSocket extends EventTarget {
     if (bytes) {
       this.#queue(bytes.length, { base64: toBase64(bytes) });
     } else {
-      const text = wellFormed(String(data));
+      // Not `String(data)`: a symbol must throw.
+      const text = wellFormed(`${data}`);
       this.#queue(utf8Length(text), { text });
     }
   }
 
   /** Closes. With a lasting socket, ends the session for everybody. */
-  close(code?: number, reason?: string): void {
+  close(code?: number, reason = ""): void {
     const wanted = code === undefined ? undefined : clampShort(code);
     if (wanted !== undefined && wanted !== 1000 && (wanted < 3000 || wanted > 4999)) {
       throw new DOMException(`Close code ${wanted} is neither 1000 nor 3000 to 4999`, "InvalidAccessError");
     }
-    const text = reason === undefined ? "" : wellFormed(String(reason));
+    const text = wellFormed(`${reason}`);
     if (utf8Length(text) > 123) {
       throw new DOMException("The close reason is longer than 123 bytes", "SyntaxError");
     }
@@ -444,7 +445,9 @@ function parseUrl(given: string | URL): string {
 }
 
 function parseProtocols(given: string | string[]): string[] {
-  const list = typeof given === "string" ? [given] : [...given].map(String);
+  // As WebIDL has it: what cannot be iterated is a string, `null` included.
+  const many = typeof given === "object" && given?.[Symbol.iterator];
+  const list = (many ? [...given] : [given]).map(String);
   const seen = new Set<string>();
   for (const one of list) {
     const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(one);

@@ -91,6 +91,8 @@ export async function conformance(socketName, base, only) {
         [url("/echo"), ["é"]],
         [url("/echo"), ["a,b"]],
         [url("/echo"), "\u007f"],
+        [url("/echo"), {}],
+        [url("/echo"), new Set(["a", "a"])],
       ].map((given) => [JSON.stringify(given), caught(() => closed(new Socket(...given)))]),
 
     "constructor: how a URL is resolved": async () => {
@@ -136,6 +138,13 @@ export async function conformance(socketName, base, only) {
       return result;
     },
 
+    "what cannot be sent": async () => {
+      const socket = await open("/echo");
+      const refused = [() => socket.send(), () => socket.send(Symbol("x")), () => socket.send(Object.create(null))].map(caught);
+      await closed(socket);
+      return refused;
+    },
+
     "binaryType": async () => {
       const socket = await open("/echo");
       const result = [socket.binaryType];
@@ -161,6 +170,16 @@ export async function conformance(socketName, base, only) {
     },
 
     "subprotocols offered and none chosen": () => log(new Socket(url("/close?choose=&code=4000"), ["v1"])).all,
+
+    "subprotocols that are no list are text": async () => {
+      const chosen = [];
+      for (const given of [null, 5, new Set(["a", "b"])]) {
+        const socket = await open("/echo", given);
+        chosen.push(socket.protocol);
+        await closed(socket);
+      }
+      return chosen;
+    },
 
     "subprotocol that was not offered": () => log(new Socket(url("/close?choose=other&code=4000"), ["v1"])).all,
 
