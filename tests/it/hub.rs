@@ -417,3 +417,30 @@ fn a_link_that_is_not_read_is_not_judged_by_other_options_either_and_is_read_if_
     stage.says(PORT, open(json!({"queue": {"messages": 8, "overflow": "pause"}})));
     assert!(matches!(stage.asked.pop_front(), Some(Output::Resume(_))));
 }
+
+#[test]
+fn a_heartbeat_that_is_turned_off_ends_at_once_and_so_does_the_wait_for_its_proof() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({}));
+    for id in ["pinged", "not yet pinged"] {
+        stage.says(
+            PORT,
+            json!({"type":"send","session":"s","id":id,"text":"x","receipt":true}),
+        );
+    }
+    stage.give(Input::Link(dial, LinkEvent::Written(2)));
+    stage.asked.clear();
+    stage.hears_types(PORT);
+    let options = json!({"heartbeat": false});
+    stage.says(
+        PORT,
+        json!({"type":"open","id":"o2","session":"s","url":"ws://127.0.0.1:1","options":options}),
+    );
+    let told = std::iter::from_fn(|| stage.told.pop_front()).map(|(_, frame)| frame);
+    let outcomes: Vec<_> = told
+        .filter(|frame| frame["type"] == "outcome" && frame["redelivered"] != true)
+        .collect();
+    assert_eq!(outcomes.len(), 2, "{outcomes:?}");
+    stage.passes(Duration::from_secs(60));
+    assert!(stage.asked.is_empty(), "{:?}", stage.asked);
+}

@@ -14,7 +14,6 @@ use crate::wire::servers::SocketIo;
 use crate::core::context::Context;
 use crate::core::dialect::Memory;
 use crate::core::guard::Guard;
-use crate::core::heartbeat::Heartbeat;
 use crate::core::io::{Output, ProxyChoice, Target};
 use crate::core::ladder::Ladder;
 use crate::core::link::Link;
@@ -220,13 +219,17 @@ impl Session {
         }
         if had_no_url || (is_another && !matches!(self.link, Link::Paused)) {
             self.reconnect(ctx);
-        } else if let (Some(connection), Some(settings)) = (self.link.up(), self.options.heartbeat.clone()) {
-            let mut heartbeat = Heartbeat::new(&settings, ctx.now.boot);
-            if connection.paused {
-                // What is not read cannot answer.
-                heartbeat.rest();
+        } else {
+            let mut heartbeat = self.new_heartbeat(ctx.now.boot);
+            if let Some(connection) = self.link.up() {
+                if let Some(heartbeat) = heartbeat.as_mut().filter(|_| connection.paused) {
+                    // What is not read cannot answer.
+                    heartbeat.rest();
+                }
+                connection.heartbeat = heartbeat;
+                // Without pings what is written waits for no proof any more.
+                self.written(ctx, 0);
             }
-            connection.heartbeat = Some(heartbeat);
         }
         self.keep_meta(ctx);
         self.shrink(ctx);

@@ -86,12 +86,7 @@ impl Session {
         }
         ctx.pace.end(dial);
         let mut connection = Box::new(Connection::new(dial, ctx.now.boot, ctx.now.wall));
-        connection.heartbeat = self
-            .options
-            .heartbeat
-            .as_ref()
-            .filter(|_| self.options.transports.is_empty() || self.protocol() == Protocol::WebSocket)
-            .map(|settings| Heartbeat::new(settings, ctx.now.boot));
+        connection.heartbeat = self.new_heartbeat(ctx.now.boot);
         connection.subprotocol.clone_from(&subprotocol);
         connection.ready = self.options.ready.is_none();
         connection.ready_by = (!connection.ready).then(|| ctx.now.boot + READY_WITHIN);
@@ -113,6 +108,13 @@ impl Session {
         }
         self.say_subscriptions(ctx);
         self.flow(ctx);
+    }
+
+    /// The heartbeat of a link on the present transport, if it is to have one.
+    pub(super) fn new_heartbeat(&self, now: Duration) -> Option<Heartbeat> {
+        let settings = self.options.heartbeat.as_ref()?;
+        let beats = self.options.transports.is_empty() || self.protocol() == Protocol::WebSocket;
+        beats.then(|| Heartbeat::new(settings, now))
     }
 
     pub(super) fn received(&mut self, ctx: &mut Context, messages: Vec<Incoming>) {
