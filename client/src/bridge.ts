@@ -33,7 +33,8 @@ export interface ConnectOptions {
   needs?: string[];
   /**
    * `true` (default): the port stays open, which keeps the worker alive. `"alarms"`: the port is closed when nothing
-   * happens, the worker may sleep, and an alarm fetches what has come every 30 s.
+   * happens, the worker may sleep, and an alarm fetches what has come every 30 s. In a popup or another page, and
+   * without the permission `alarms`, the port stays open all the same.
    */
   keepAlive?: true | "alarms";
   /** On an update of the extension: finish, then `runtime.reload()`. Default true in a background context. */
@@ -96,6 +97,8 @@ export class Bridge {
   readonly #questions = new Map<string, Question>();
   readonly #callbacks = new Callbacks<BridgeEvents>();
   readonly #road: SessionRoad;
+  /** An alarm will open the port again, so it need not stay. */
+  readonly #rests: boolean;
   readonly #prefix = crypto.randomUUID().slice(0, 13);
   #count = 0;
   #who: { profile: string; instance: string } | undefined;
@@ -126,7 +129,7 @@ export class Bridge {
       failed: (error) => this.#failed(error),
       state: (state, error) => this.#callbacks.emit("state", state, error),
     });
-    live(api, this, { keepAlive: options.keepAlive ?? true, updates: options.updates });
+    this.#rests = live(api, this, options.updates) && options.keepAlive === "alarms";
   }
 
   /** The state of the port. */
@@ -250,9 +253,10 @@ export class Bridge {
 
   #take(frame: ToExtension): void {
     this.#touch();
-    const { id, session } = frame as { id?: string; session?: string };
-    const question = id === undefined ? undefined : this.#questions.get(id);
-    if (id !== undefined && question) {
+    // Without an id nothing is found.
+    const { id, session } = frame as { id: string; session?: string };
+    const question = this.#questions.get(id);
+    if (question) {
       this.#questions.delete(id);
       if (frame.type === "error") question.reject(fromWire(frame));
       else question.resolve(frame);
@@ -267,8 +271,8 @@ export class Bridge {
 
   /** An answer that names its id only. */
   #unaddressed(frame: ErrorFrame | ToExtension): void {
-    const { id } = frame as { id?: string };
-    const session = id === undefined ? undefined : this.sessions.find((one) => one.awaits(id));
+    const { id } = frame as { id: string };
+    const session = this.sessions.find((one) => one.awaits(id));
     if (session) session.take(frame as ToExtension);
     else if (frame.type === "error") this.#report(fromWire(frame as ErrorFrame));
   }
@@ -303,7 +307,7 @@ export class Bridge {
 
   /** Something happened: with `keepAlive: "alarms"` the port rests when nothing does for a while. */
   #touch(): void {
-    if (this.#options.keepAlive !== "alarms") return;
+    if (!this.#rests) return;
     this.#clock.clearTimeout(this.#idleTimer);
     this.#idleTimer = this.#clock.setTimeout(() => {
       const quiet = this.#questions.size === 0 && this.sessions.every((session) => session.quiet);

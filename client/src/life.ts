@@ -11,12 +11,6 @@ export interface Living {
   readonly sessions: readonly unknown[];
 }
 
-/** How a bridge wants to live. */
-export interface LifeOptions {
-  keepAlive: true | "alarms";
-  updates?: boolean | undefined;
-}
-
 /** The alarm's name. */
 export const ALARM = "longwire";
 /** Minutes between alarms; browsers allow no less. */
@@ -29,9 +23,12 @@ interface Circle {
 
 const circles = new WeakMap<ExtensionApi["runtime"], Circle>();
 
-/** Registers the listeners, in the same turn: the browser starts a worker only for listeners of its first turn. */
-export function live(api: ExtensionApi, bridge: Living, options: LifeOptions): void {
-  if (!inBackground()) return;
+/**
+ * Registers the listeners, in the same turn: the browser starts a worker only for listeners of its first turn.
+ * Returns whether an alarm will wake the bridge.
+ */
+export function live(api: ExtensionApi, bridge: Living, updates?: boolean): boolean {
+  if (!inBackground()) return false;
   let circle = circles.get(api.runtime);
   if (!circle) {
     circle = { bridges: new Set(), updates: true };
@@ -39,7 +36,8 @@ export function live(api: ExtensionApi, bridge: Living, options: LifeOptions): v
     register(api, circle);
   }
   circle.bridges.add(bridge);
-  if (options.updates === false) circle.updates = false;
+  if (updates === false) circle.updates = false;
+  return !!api.alarms;
 }
 
 function register(api: ExtensionApi, circle: Circle): void {

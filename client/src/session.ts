@@ -634,11 +634,12 @@ export class Session implements AsyncIterable<Received> {
 
   #error(frame: ErrorFrame): void {
     const error = fromWire(frame, this.#url);
-    if (frame.id !== undefined && frame.id === this.#openId) {
+    if (frame.id === this.#openId) {
       this.#refused(error);
       return;
     }
-    const entry = frame.id === undefined ? undefined : this.#pending.settled(frame.id);
+    // Without an id nothing is found.
+    const entry = this.#pending.settled(frame.id as string);
     if (entry) entry.fail(error);
     else this.#failed(error);
   }

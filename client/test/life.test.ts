@@ -118,6 +118,25 @@ test("with keepAlive: alarms a send opens the port at once, and an unsettled one
   assert.equal(fake.ports.length, 2);
 });
 
+test("with keepAlive: alarms the port stays where no alarm would open it again", async () => {
+  const popup = globalThis as { document?: unknown };
+  popup.document = {};
+  const page = worker({ keepAlive: "alarms", client: "popup" });
+  popup.document = undefined;
+  const fake = new FakeWorld();
+  const clock = new FakeClock();
+  const { alarms: _none, ...api } = fake.restart();
+  const silent = connect({ api, clock, keepAlive: "alarms" });
+  for (const [bridge, time] of [
+    [page.bridge, page.clock],
+    [silent, clock],
+  ] as const) {
+    await bridge.open("s", "ws://x");
+    await time.advance(IDLE * 3);
+    assert.equal(bridge.state, "ready");
+  }
+});
+
 test("with keepAlive: true the port stays", async () => {
   const { clock, bridge } = worker();
   await bridge.open("s", "ws://x");
