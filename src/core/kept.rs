@@ -26,6 +26,7 @@ const INTENT: u8 = 6;
 const SETTLED: u8 = 7;
 const CLEAN: u8 = 8;
 const LAST: u8 = 9;
+const FORGOTTEN: u8 = 10;
 
 const TEXT: u8 = 0;
 const JSON: u8 = 1;
@@ -69,6 +70,8 @@ pub(crate) enum Note {
     Clean,
     /// Numbers up to here were used: their records may all be finished and gone.
     Last(u64),
+    /// A client is not known any more: what it has not finished may be gone.
+    Forgotten(u32),
 }
 
 /// What a session is, without anything secret.
@@ -148,6 +151,10 @@ impl Note {
             Self::Settled { client, id, outcome } => (SETTLED, 0, json(&(client, id, outcome))),
             Self::Clean => (CLEAN, 0, Bytes::new()),
             Self::Last(seq) => (LAST, 0, Bytes::copy_from_slice(&seq.to_le_bytes())),
+            Self::Forgotten(client) => {
+                let client = u64::from(*client);
+                (FORGOTTEN, 0, Bytes::copy_from_slice(&client.to_le_bytes()))
+            }
         };
         Kept { kind, seq, data }
     }
@@ -181,6 +188,7 @@ impl Note {
             }
             CLEAN => Self::Clean,
             LAST => Self::Last(number(data)?),
+            FORGOTTEN => Self::Forgotten(number(data)?.try_into().ok()?),
             _ => return None,
         })
     }
@@ -388,6 +396,8 @@ mod tests {
                 outcome: Some(Outcome::Sent),
             },
             Note::Clean,
+            Note::Last(9),
+            Note::Forgotten(1),
         ]);
         for note in notes {
             assert_eq!(Note::decode(&note.encode()), Some(note));
@@ -405,7 +415,7 @@ mod tests {
         };
         let whole = encode_record(&record, None);
         for length in 0..whole.data.len() {
-            for kind in 0..=9 {
+            for kind in 0..=10 {
                 let _ = Note::decode(&Kept {
                     kind,
                     seq: 1,

@@ -2,7 +2,7 @@
 //!
 //! Files are in `journal.rs`; what happens in any order at all is in `sim`.
 
-use longwire::core::io::{DialId, Incoming, Input, LinkEvent, Output};
+use longwire::core::io::{DialId, Incoming, Input, LinkEvent, Output, PortId};
 use longwire::core::journal::{Damage, Entry, JournalId, Kept};
 use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
@@ -239,6 +239,27 @@ fn a_volatile_message_is_dropped_by_the_next_broker() {
     before.kept.pop();
     let (_, told) = before.reborn(None, "machine");
     assert_eq!(find(&told, "outcome")["outcome"], "dropped");
+}
+
+#[test]
+fn a_client_that_was_forgotten_is_not_told_that_it_misses_nothing() {
+    let mut before = Before::opened();
+    before.link(LinkEvent::Messages(vec![
+        Incoming::Message(Payload::text("x"));
+        3
+    ]));
+    before.stage.give(Input::Gone(PORT));
+    // More clients than a session knows come and go; nobody needs the messages any more.
+    for number in 2..=66 {
+        let port = PortId(number);
+        before.stage.comes(port, &number.to_string());
+        let open = json!({"type":"open","id":"o","session":"s"});
+        before.stage.says(port, open);
+        before.stage.give(Input::Gone(port));
+        before.listen();
+    }
+    let (_, told) = before.reborn(None, "machine");
+    assert_eq!(told[0]["resume"], "fresh");
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Session {
     ) {
         let known = self.clients.iter().any(|known| known.name == *client);
         let start = self.start(client, open.resume.as_ref(), known);
-        let (id, _) = self.client_named(client, start.position, ctx.now);
+        let id = self.client_named(ctx, client, start.position);
         self.fence(ctx, id, Some(port));
         let last = self.log.last();
         let window = self.options.window;

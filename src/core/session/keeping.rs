@@ -155,6 +155,11 @@ impl Session {
         }
     }
 
+    /// Writes down that a client is forgotten: the next broker would take it for one that misses nothing.
+    pub(super) fn keep_forgotten(&self, ctx: &mut Context, id: ClientId) {
+        self.note(ctx, &Note::Forgotten(id.0), false);
+    }
+
     /// Lets the journal forget what nobody needs.
     pub(super) fn keep_trim(&mut self, ctx: &mut Context, seq: u64) {
         let Some(keeping) = &mut self.keeping else { return };
@@ -450,6 +455,7 @@ impl Session {
                     self.put_back_end(ctx, &mut open, Some(ClientId(client)), &id, outcome);
                 }
                 Note::Last(seq) => self.log.skip_to(seq),
+                Note::Forgotten(id) => self.clients.retain(|client| client.id.0 != id),
                 Note::Meta(_) | Note::Clean => {}
             }
         }

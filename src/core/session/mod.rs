@@ -29,7 +29,7 @@ use super::client::Client;
 use super::context::{Context, SessionKey};
 use super::dialect::{Dialect, Memory};
 use super::guard::Guard;
-use super::io::{Now, PortId};
+use super::io::PortId;
 use super::journal::JournalId;
 use super::ladder::Ladder;
 use super::link::{Link, RoundTrips};
@@ -387,10 +387,10 @@ impl Session {
         self.clients.iter_mut().find(|client| client.id == id)
     }
 
-    /// The client with this name, made if there is none; and whether it was made.
-    fn client_named(&mut self, name: &Name, position: u64, now: Now) -> (ClientId, bool) {
+    /// The client with this name, made if there is none.
+    fn client_named(&mut self, ctx: &mut Context, name: &Name, position: u64) -> ClientId {
         if let Some(known) = self.clients.iter().find(|client| client.name == *name) {
-            return (known.id, false);
+            return known.id;
         }
         if self.clients.len() >= MOST_CLIENTS {
             let absent = self.clients.iter().filter(|client| client.attachment.is_none());
@@ -399,6 +399,7 @@ impl Session {
                 .map(|client| client.id)
             {
                 self.clients.retain(|client| client.id != longest);
+                self.keep_forgotten(ctx, longest);
             }
         }
         self.last_client += 1;
@@ -406,8 +407,8 @@ impl Session {
         // Most sessions have one; the usual room for four would be a fifth of an idle session.
         self.clients.reserve_exact(1);
         self.clients
-            .push(Client::new(id, name.clone(), position, now.awake));
-        (id, true)
+            .push(Client::new(id, name.clone(), position, ctx.now.awake));
+        id
     }
 
     /// Who holds this session through that port.
