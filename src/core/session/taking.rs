@@ -112,9 +112,9 @@ impl Session {
         self.release_held(None);
     }
 
-    /// Whether everybody who is here has finished with the oldest message.
+    /// Whether nobody who is here needs the oldest message any more.
     fn only_absent_clients_need_the_oldest(&mut self) -> bool {
-        let Some(oldest) = self.log.oldest_message().map(|entry| entry.record.seq) else {
+        let Some(oldest) = self.log.oldest_message() else {
             return false;
         };
         let mut here = self
@@ -122,7 +122,8 @@ impl Session {
             .iter()
             .filter(|client| client.attachment.is_some())
             .peekable();
-        here.peek().is_some() && here.all(|client| client.acked >= oldest)
+        here.peek().is_some()
+            && here.all(|client| client.acked >= oldest.record.seq || !oldest.is_for(client.id))
     }
 
     /// Drops messages that are older than the log keeps.

@@ -205,3 +205,18 @@ fn a_bad_line_is_refused_by_number() {
         longwire::wire::message::ClientFrame::parse(frame.to_string().as_bytes()).expect_err("refused");
     assert!(refusal.error.message.contains("line 2"), "{refusal:?}");
 }
+
+#[test]
+fn what_a_filter_keeps_back_is_not_waited_for() {
+    let options = json!({"queue":{"messages":2,"overflow":"pause"}});
+    let (mut stage, dial) = filtered(options, json!([{"when":{"/type":"noise"},"do":"drop"}]));
+    stage.comes(POPUP, "popup");
+    stage.says(POPUP, json!({"type": "open", "id": "o", "session": "s"}));
+    stage.give(Input::Gone(POPUP));
+    stage.server_says(dial, &[r#"{"type":"noise"}"#; 5]);
+    assert!(
+        stage.asked.is_empty(),
+        "only the popup wants it, and is away: {:?}",
+        stage.asked
+    );
+}
