@@ -219,10 +219,5 @@ export function fromWire(error: WireError | ErrorFrame, url?: string): LongwireE
 
 /** A URL without what may be secret: user, password, query and fragment. */
 function bare(url: string): string {
-  try {
-    const { protocol, host, pathname } = new URL(url);
-    return `${protocol}//${host}${pathname}`;
-  } catch {
-    return url.replace(/[?#].*/s, "");
-  }
+  return url.replace(/[?#].*/s, "").replace(/\/\/[^/]*@/, "//");
 }

@@ -58,7 +58,7 @@ export class Pending {
 
   /** Whether the broker has taken responsibility for everything. */
   get handedOver(): boolean {
-    return [...this.#entries.values()].every((entry) => entry.accepted);
+    return this.inBroker.length === this.#entries.size;
   }
 
   /** Says something now, or as soon as there is an attachment. */
@@ -131,8 +131,8 @@ export class Pending {
   }
 
   /** Accepted entries, for the day their broker is gone. */
-  *inBroker(): Iterable<Entry> {
-    for (const entry of [...this.#entries.values()]) if (entry.accepted) yield entry;
+  get inBroker(): Entry[] {
+    return [...this.#entries.values()].filter(({ accepted }) => accepted);
   }
 
   /** Fails everything the broker has not taken, or everything there is. */

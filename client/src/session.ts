@@ -168,6 +168,9 @@ export class Session implements AsyncIterable<Received> {
   #link: StateEvent | undefined;
   #opened: Opened | undefined;
   #orphaned = false;
+  #window = { messages: 0, bytes: 0 };
+  /** The window has been full for a second. */
+  #stalled = false;
   #openId = "";
   #opening: { resolve(session: Session): void; reject(error: LongwireError): void }[] = [];
   #parting: Promise<void> | undefined;
@@ -331,7 +334,8 @@ export class Session implements AsyncIterable<Received> {
 
   /** Changes the in-flight window; 0 pauses the stream. */
   window(messages: number, bytes: number): Promise<void> {
-    return this.#command({ type: "window", session: this.name, id: this.#road.nextId(), messages, bytes });
+    this.#window = { messages, bytes };
+    return this.#command({ type: "window", session: this.name, id: this.#road.nextId(), ...this.#window });
   }
 
   /** Dials now: drops the link if there is one, clears the backoff and a `failed` state. */
@@ -463,6 +467,8 @@ export class Session implements AsyncIterable<Received> {
         if (this.#opened?.id === this.#openId) this.#leave(frame.reason);
         break;
       case "stalled":
+        this.#stalled = true;
+        this.#widen();
         this.#callbacks.emit("stalled", frame);
         break;
       case "subscription":
@@ -477,6 +483,7 @@ export class Session implements AsyncIterable<Received> {
     if (opened.id !== this.#openId) return;
     const goesOn = this.#epoch === opened.epoch && opened.resume !== "reset";
     this.#opened = opened;
+    this.#window = { messages: 4096, bytes: 4 * 1024 * 1024, ...this.#options.window };
     this.#last = opened.last;
     if (goesOn && this.#acks) this.#delivered = Math.max(this.#delivered, opened.seq);
     else this.#begin(opened);
@@ -505,7 +512,7 @@ export class Session implements AsyncIterable<Received> {
         keep: (seq) => this.#road.memory.keep(this.name, { epoch: opened.epoch, seq }),
         ack: (seq) => this.#road.post({ type: "ack", session: this.name, seq }),
       },
-      this.#options.window?.messages ?? 4096,
+      this.#window.messages,
       opened.seq,
     );
     if (opened.resume !== "reset") return;
@@ -520,7 +527,7 @@ export class Session implements AsyncIterable<Received> {
     if (this.#orphaned) {
       this.#orphaned = false;
       const known = new Set(this.#opened?.outbox.map(({ id }) => id));
-      for (const entry of this.#pending.inBroker()) {
+      for (const entry of this.#pending.inBroker) {
         if (!known.has(entry.frame.id)) this.#orphan(entry);
       }
     }
@@ -679,6 +686,13 @@ export class Session implements AsyncIterable<Received> {
     });
   }
 
+  /** A handler may wait for what lies behind the messages that wait for the handler: make room for it. */
+  #widen(): void {
+    if (!this.#stalled || this.#pending.quiet) return;
+    this.#stalled = false;
+    this.window(2 * this.#window.messages, 2 * this.#window.bytes).catch(() => undefined);
+  }
+
   #toOutcome(id: string, { outcome, error }: Pick<Outcome, "outcome" | "error">): SendOutcome {
     return { id, outcome, error: error && fromWire(error, this.#url) };
   }
@@ -708,6 +722,7 @@ export class Session implements AsyncIterable<Received> {
       // What was withdrawn and not heard of again has ended as wanted.
       fail: (error) => (signal?.aborted ? cancelled(ends) : ends.fail(error)),
     });
+    this.#widen();
     this.#road.wake();
   }
 
@@ -781,8 +796,6 @@ function weigh(frame: Asked): number {
     json?: unknown;
     args?: unknown;
   };
-  if (text !== undefined) return text.length;
-  if (base64 !== undefined) return (base64.length * 3) / 4;
-  const value = json ?? args;
-  return value === undefined ? 0 : JSON.stringify(value).length;
+  if (base64) return (base64.length * 3) / 4;
+  return (text ?? JSON.stringify(json ?? args))?.length ?? 0;
 }

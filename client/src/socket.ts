@@ -78,7 +78,7 @@ export class LongwireSocket extends EventTarget {
   #binaryType: BinaryType = "blob";
   #buffered = 0;
   #sending: Promise<unknown> | undefined;
-  #asked: { code: number | undefined; reason: string } | undefined;
+  #asked: { code: number; reason: string } | undefined;
   #dropped = false;
   #opened = false;
   readonly #offered: boolean;
@@ -178,8 +178,9 @@ export class LongwireSocket extends EventTarget {
 
   /** Closes. With a lasting socket, ends the session for everybody. */
   close(code?: number, reason = ""): void {
-    const wanted = code === undefined ? undefined : clampShort(code);
-    if (wanted !== undefined && wanted !== 1000 && (wanted < 3000 || wanted > 4999)) {
+    // 1005: the frame has no code.
+    const wanted = code === undefined ? 1005 : clampShort(code);
+    if (code !== undefined && wanted !== 1000 && (wanted < 3000 || wanted > 4999)) {
       throw new DOMException(`Close code ${wanted} is neither 1000 nor 3000 to 4999`, "InvalidAccessError");
     }
     const text = wellFormed(`${reason}`);
@@ -193,8 +194,7 @@ export class LongwireSocket extends EventTarget {
     const hangUp = async () => {
       const session = await this.#session;
       await this.#sending;
-      // 1005: the frame has no code.
-      await session.close(wanted ?? 1005, text);
+      await session.close(wanted, text);
     };
     void hangUp().then(
       () => this.#soon(() => this.#ended({})),
@@ -315,7 +315,7 @@ export class LongwireSocket extends EventTarget {
   /** The connection is over, well or not. */
   #ended(state: Partial<StateEvent>): void {
     if (this.#readyState === CLOSED) return;
-    const code = this.#asked ? (this.#asked.code ?? 1005) : (state.code ?? 1006);
+    const code = this.#asked?.code ?? state.code ?? 1006;
     const clean = code !== 1006 && this.#opened;
     if (!clean) {
       // Browsers fire an error when they fail the connection, but not when an open one just breaks.
@@ -428,20 +428,14 @@ Object.assign(LongwireSocket.prototype, { CONNECTING, OPEN, CLOSING, CLOSED });
 
 /** The URL as the standard resolves it; throws `SyntaxError`. */
 function parseUrl(given: string | URL): string {
-  let url: URL;
   try {
-    url = new URL(given, globalThis.location?.href);
+    const url = new URL(given, globalThis.location?.href);
+    url.protocol = url.protocol.replace(/^http(?=s?:)/, "ws");
+    if (/^wss?:[^#]*$/.test(url.href)) return url.href;
   } catch {
-    throw new DOMException(`Invalid URL: ${given}`, "SyntaxError");
+    // Told below.
   }
-  url.protocol = url.protocol.replace(/^http(?=s?:)/, "ws");
-  if (url.protocol !== "ws:" && url.protocol !== "wss:") {
-    throw new DOMException(`Not a WebSocket URL: ${url.protocol}`, "SyntaxError");
-  }
-  if (url.hash !== "" || url.href.endsWith("#")) {
-    throw new DOMException("The URL has a fragment", "SyntaxError");
-  }
-  return url.href;
+  throw new DOMException(`Not a WebSocket URL without a fragment: ${given}`, "SyntaxError");
 }
 
 function parseProtocols(given: string | string[]): string[] {

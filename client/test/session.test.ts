@@ -333,6 +333,43 @@ test("another epoch is told as a gap, and counting begins anew", async () => {
   assert.equal(fake.broker?.session("s").acked.get("main"), 1);
 });
 
+test("a handler that awaits what lies behind a full window gets it", async () => {
+  const { fake, clock, broker, bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x", { window: { messages: 2, bytes: 1000 } });
+  let hurry = () => {};
+  const slow = new Promise<void>((resolve) => {
+    hurry = resolve;
+  });
+  const done: unknown[] = [];
+  session.on("message", async (m) => {
+    if (done.length === 0) await slow;
+    done.push([m.text, (await session.send(`got ${m.text}`)).outcome]);
+  });
+  await settle();
+  for (const text of ["1", "2", "3", "4", "5", "6", "7"]) broker.text("s", text);
+  const stall = () => fake.port.say({ type: "stalled", session: "s", messages: 5, bytes: 5 });
+  stall();
+  await clock.advance(1000);
+  assert.deepEqual(said("window"), [], "a handler that is only slow gets no more");
+  // It asks only now; nobody tells of the stall a second time.
+  hurry();
+  await clock.advance(1000);
+  assert.deepEqual(done, []);
+  assert.deepEqual(
+    said("window").map(({ messages, bytes }) => [messages, bytes]),
+    [[4, 2000]],
+  );
+  stall();
+  await clock.advance(1000);
+  const all = ["1", "2", "3", "4", "5", "6", "7"].map((text) => [text, "sent"]);
+  assert.deepEqual(done.slice(0, 1), all.slice(0, 1));
+  for (let n = 0; n < 3; n += 1) {
+    stall();
+    await clock.advance(1000);
+  }
+  assert.deepEqual(done, all);
+});
+
 test("states are told, with typed errors; those of the past do not change session.state", async () => {
   const first = worker();
   const opened = await first.bridge.open("s", "wss://x/y?secret=1");

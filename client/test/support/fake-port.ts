@@ -112,6 +112,8 @@ interface Attachment {
   client: string;
   /** Last record written to the port. */
   cursor: number;
+  /** Records that may be in flight, if the client has changed that. */
+  window?: number;
 }
 
 interface BrokerSession {
@@ -272,6 +274,10 @@ export class FakeBroker {
     } else if (frame.type === "ack") {
       session.acked.set(client, Math.max(frame.seq, session.acked.get(client) ?? 0));
       this.#deliver(session, attachment);
+    } else if (frame.type === "window") {
+      attachment.window = frame.messages;
+      port.say({ type: "ok", id });
+      this.#deliver(session, attachment);
     } else if (frame.type === "send" || frame.type === "request") {
       this.#send(port, session, frame);
     } else if (frame.type === "cancel") {
@@ -389,7 +395,7 @@ export class FakeBroker {
   }
 
   #deliver(session: BrokerSession, attachment: Attachment, redelivered = false): void {
-    const window = session.options.window?.messages ?? 4096;
+    const window = attachment.window ?? session.options.window?.messages ?? 4096;
     const acked = session.acked.get(attachment.client) ?? 0;
     const frames: ToExtension[] = [];
     for (const record of session.log) {
