@@ -81,7 +81,7 @@ impl Tls {
         let stream = TlsConnector::from(config.clone())
             .connect(name, stream)
             .await
-            .map_err(|error| fail(error.to_string()))?;
+            .map_err(|error| fail(with_advice(error.to_string())))?;
         Ok(Stream::Tls(Box::new(stream)))
     }
 
@@ -111,6 +111,19 @@ impl Tls {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
+}
+
+/// What rustls said, and for the two faults that every developer meets, what to do.
+fn with_advice(said: String) -> String {
+    let advice = if said.contains("UnknownIssuer") {
+        "nobody whom this machine trusts has issued it; `ca-files` in the settings adds authorities"
+    } else if said.contains("CaUsedAsEndEntity") {
+        "it is an authority's own, as self-signed ones mostly are; let that issue one for the server, and name it in \
+         `ca-files` in the settings"
+    } else {
+        return said;
+    };
+    format!("{said}: {advice}")
 }
 
 fn is_among(hosts: &[String], host: &str) -> bool {

@@ -26,8 +26,12 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
-        let root = params.self_signed(&key).unwrap();
         let folder = TempDir::new().unwrap();
+        // Authorities differ in their names, as real ones do.
+        let mut name = DistinguishedName::new();
+        name.push(DnType::CommonName, folder.path().to_string_lossy());
+        params.distinguished_name = name;
+        let root = params.self_signed(&key).unwrap();
         std::fs::write(folder.path().join("ca.pem"), root.pem()).unwrap();
         Self {
             root: root.der().clone(),
@@ -129,6 +133,21 @@ async fn what_tls_does_not_trust_is_not_dialled() {
     assert!(
         message.contains(&format!("localhost:{}", server.port)),
         "{message}"
+    );
+    #[cfg(target_os = "linux")]
+    assert!(message.contains("`ca-files`"), "{message}");
+    // It is an authority's own, as those are that `openssl req -x509` makes.
+    let own = authority
+        .server(&["localhost"], false, |params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        })
+        .await
+        .unwrap();
+    let end = failed(line(authority.trusted(), at("localhost", &own, "/echo"))).await;
+    #[cfg(target_os = "linux")]
+    assert!(
+        end.error.as_ref().unwrap().message.contains("self-signed"),
+        "{end:?}"
     );
     // It is somebody else.
     failed(line(authority.trusted(), at("127.0.0.1", &server, "/echo"))).await;
