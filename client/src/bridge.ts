@@ -5,7 +5,8 @@ import { DEFAULT_HOST, fromWire, type LongwireError, local, type Place } from ".
 import { Callbacks, type Off, report } from "./events.js";
 import { live } from "./life.js";
 import { HostPort, type PortState } from "./port.js";
-import { Session, type SessionOptions, type SessionRoad } from "./session.js";
+import { Session, type SessionRoad } from "./session.js";
+import type { SessionOptions } from "./session-types.js";
 import { Memory } from "./storage.js";
 import { type Clock, type ExtensionApi, extensionApi, systemClock } from "./surroundings.js";
 import type {

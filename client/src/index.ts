@@ -8,6 +8,7 @@ export type { GapEvent, GapHandler, MessageHandler } from "./inbox.js";
 export type { Sendable } from "./payload.js";
 export type { PortState } from "./port.js";
 export type { Received } from "./received.js";
+export type { Session } from "./session.js";
 export type {
   AuthHandler,
   AuthRequest,
@@ -15,11 +16,10 @@ export type {
   RequestOptions,
   SendOptions,
   SendOutcome,
-  Session,
   SessionEvents,
   SessionOptions,
   StateEvent,
   SubscribeSpec,
-} from "./session.js";
+} from "./session-types.js";
 export { LongwireSocket, type SocketEventMap, type SocketOptions } from "./socket.js";
 export type * from "./wire.js";

@@ -1,4 +1,4 @@
-// Takes a run of messages apart that came in one frame.
+// Takes a run of messages apart that came in one frame. It hands none out.
 
 import type { MessageFields, Messages } from "./wire.js";
 

@@ -4,132 +4,40 @@
 import { Acks } from "./acks.js";
 import { fromWire, LongwireError } from "./errors.js";
 import { Callbacks, type Off, report } from "./events.js";
-import { ATTEMPTS, type GapEvent, type GapHandler, Inbox, type MessageHandler } from "./inbox.js";
+import { ATTEMPTS, type GapHandler, Inbox, type MessageHandler } from "./inbox.js";
 import { type Sendable, toPayload } from "./payload.js";
 import { type Asked, type Entry, Pending } from "./pending.js";
 import { Received, type ReceivedRoad } from "./received.js";
+import type {
+  AuthHandler,
+  EndReason,
+  RequestOptions,
+  SendOptions,
+  SendOutcome,
+  SessionEvents,
+  SessionOptions,
+  StateEvent,
+  SubscribeSpec,
+} from "./session-types.js";
 import type { Memory } from "./storage.js";
 import type { Clock } from "./surroundings.js";
 import type {
   AuthNeeded,
-  Confirm,
   Credentials,
-  Detached,
   ErrorFrame,
   EventPayload,
-  Filter,
   LinkState,
-  Match,
   Open,
   Opened,
-  OpenOptions,
   Outcome,
   OutcomeWord,
   Payload,
   RecordFrame,
   Response,
-  Rule,
-  Stalled,
   State,
-  Subscription,
   ToBroker,
   ToExtension,
 } from "./wire.js";
-
-/** Options of `bridge.open`: the protocol's, and those of the SDK. */
-export interface SessionOptions extends OpenOptions {
-  /**
-   * `"auto"` (default): a message is acknowledged when its handler has settled or the loop asks for the next one.
-   * `"manual"`: only `message.done()` acknowledges.
-   */
-  ack?: "auto" | "manual";
-  /** How often a message is handed to a handler that throws, all in all. Default 3. */
-  attempts?: number;
-  /** What a different URL or other options do to a session that exists. Default `"update"`. */
-  conflict?: "update" | "keep" | "error";
-}
-
-/** Options of `session.send`. */
-export interface SendOptions {
-  /** Repeat an earlier id to find out what became of it; it is not sent twice. Default: a new one. */
-  id?: string;
-  /** Wait for the outcome. `false`: resolve with `accepted` as soon as the broker has the message. Default true. */
-  receipt?: boolean;
-  /** Milliseconds it may wait for the link. Default one hour. */
-  ttl?: number;
-  /** Drop it unless the link is open. */
-  volatile?: boolean;
-  /** When the link breaks before the outcome is known: report `unknown` (default), or send again. */
-  ifLost?: "report" | "resend";
-  /** What proves it `confirmed`: pointers that tie an answer of the server to it, or Socket.IO's acknowledgement. */
-  confirm?: Confirm;
-  /** 0 to 3: among messages that wait for the link, lower ones go first. Default 1. */
-  lane?: number;
-  /** Withdraws it. */
-  signal?: AbortSignal;
-}
-
-/** Options of `session.request`. */
-export interface RequestOptions extends Omit<SendOptions, "receipt"> {
-  /** How the answer is found. */
-  match: Match;
-  /** Milliseconds until it fails with `timeout`. Default 30000. */
-  timeout?: number;
-}
-
-/** How a message ended. `accepted` only with `receipt: false`. */
-export interface SendOutcome {
-  id: string;
-  outcome: OutcomeWord | "accepted";
-  error?: LongwireError;
-}
-
-/** What is said to the server for a subscription, and what is let through. */
-export interface SubscribeSpec {
-  /** Sent on every connection. */
-  send?: (Sendable | EventPayload)[];
-  /** Sent when the subscription ends. */
-  undo?: (Sendable | EventPayload)[];
-  /** Proves that the server agreed. */
-  confirm?: Rule;
-  /** Evaluated in the broker; the first match wins. */
-  filter?: Filter[];
-  /** Which messages the callback gets. Default: those the broker tags with the key. */
-  match?: (message: Received) => boolean;
-}
-
-/** A change of the link. `past` marks a change that was over before this worker came. */
-export type StateEvent = Pick<State, "state"> &
-  Partial<Omit<State, "state" | "type" | "error">> & { error?: LongwireError; past?: boolean };
-
-/** Asked for fresh credentials. */
-export type AuthRequest = Omit<AuthNeeded, "type" | "nonce">;
-
-/** Gives credentials, or throws to say that there are none. */
-export type AuthHandler = (request: AuthRequest) => Credentials | Promise<Credentials>;
-
-/** Why this worker does not hold a session any more: the broker's reasons, `left` by itself, `refused` by the broker. */
-export type EndReason = Detached["reason"] | "left" | "refused";
-
-/** The events of a session. */
-export interface SessionEvents {
-  message: [message: Received];
-  gap: [gap: GapEvent];
-  state: [state: StateEvent];
-  /** Replay is over; what follows is new. */
-  live: [];
-  /** The window has been full for a second: this side is too slow. */
-  stalled: [stalled: Stalled];
-  subscription: [subscription: Subscription];
-  /** Something failed that nobody waits for. `message` is there when a handler gave up on it. */
-  error: [error: LongwireError, message?: Received];
-  /** An outcome nobody in this worker waits for: it was sent by one that died. */
-  outcome: [outcome: SendOutcome];
-  /** A response nobody in this worker waits for. */
-  response: [id: string, response: Received | LongwireError];
-  /** This worker does not hold the session any more. */
-  detached: [reason: EndReason, error: LongwireError];
-}
 
 /** What a session needs from its bridge. @internal */
 export interface SessionRoad {

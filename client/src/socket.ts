@@ -6,7 +6,8 @@ import { report } from "./events.js";
 import type { GapEvent } from "./inbox.js";
 import { fromBase64, toBase64, toBytes, utf8Length, wellFormed } from "./payload.js";
 import type { Received } from "./received.js";
-import type { Session, StateEvent } from "./session.js";
+import type { Session } from "./session.js";
+import type { StateEvent } from "./session-types.js";
 import { queueTask } from "./task.js";
 import type { OpenOptions, Payload } from "./wire.js";
 

@@ -2,7 +2,7 @@
 // itself is the broker's; there is no engine here.
 
 import { type Bridge, type ConnectOptions, connect, cookieHeader, type GapEvent } from "../index.js";
-import type { SessionOptions } from "../session.js";
+import type { SessionOptions } from "../session-types.js";
 import type { OpenOptions } from "../wire.js";
 import { Emitter, type EventsMap } from "./emitter.js";
 import { type Auth, Socket } from "./socket.js";

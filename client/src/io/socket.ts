@@ -4,7 +4,8 @@
 import type { LongwireError } from "../errors.js";
 import { report } from "../events.js";
 import type { Received } from "../received.js";
-import type { AuthRequest, Session, StateEvent } from "../session.js";
+import type { Session } from "../session.js";
+import type { AuthRequest, StateEvent } from "../session-types.js";
 import type { Credentials } from "../wire.js";
 import { awaited, type Taker } from "./ack.js";
 import { callAll, Emitter, type EventsMap, type Listener, settled, without } from "./emitter.js";

@@ -1,7 +1,7 @@
 // What happened to a link or an event, in socket.io-client's words where it has any. It decides nothing.
 
 import type { LongwireError } from "../errors.js";
-import type { StateEvent } from "../session.js";
+import type { StateEvent } from "../session-types.js";
 
 /** Why a connection was lost, in socket.io-client's words. */
 export function reasonOf(error: LongwireError | undefined): string {
