@@ -119,8 +119,9 @@ fn crash_at(point: &str, crossing: u64, padding: usize) -> bool {
             host.send(&json!({"type": "send", "session": "s", "id": id, "text": id, "receipt": true}));
         }
     }
-    let last = server.said().max(400) + 1;
-    server.say_up_to(last, 10);
+    observer.until_linked(&mut host);
+    server.say_up_to(400, 10);
+    let last = server.say_one_more();
     observer.receive(&mut host, |seen| {
         seen.newest == last && seen.outcomes.len() == SENT
     });

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
+use crate::support::{SOON, eventually};
 
 /// The extension's side of one session, over many ports.
 pub(crate) struct Observer {
@@ -165,6 +166,16 @@ impl Observer {
             }
             self.see(&frame);
         }
+    }
+
+    /// Waits until the session has a link to the server. The server talks on one connection at a time: from here on
+    /// it says nothing more to one whose client has died.
+    pub(crate) fn until_linked(&self, host: &mut HostProcess) {
+        eventually(SOON, "the session is open", || {
+            host.send(&json!({"type": "status", "id": "state"}));
+            let status = host.expect("status");
+            (status["sessions"][0]["state"] == "open").then_some(())
+        });
     }
 
     /// Receives and acknowledges until `done`.

@@ -68,8 +68,8 @@ fn a_broker_killed_anywhere_in_a_stream_loses_nothing_silently() {
             host = observer.attach(&scratch);
         }
     }
-    let last = server.said() + 1;
-    server.say_up_to(last, 20);
+    observer.until_linked(&mut host);
+    let last = server.say_one_more();
     observer.receive(&mut host, |seen| seen.newest == last);
     assert_eq!(observer.epochs.len(), 1, "a journal goes on where it ended");
     assert!(
@@ -135,8 +135,8 @@ fn a_memory_session_that_dies_with_its_broker_says_so() {
             host = observer.attach(&scratch);
         }
     }
-    let last = server.said() + 1;
-    server.say_up_to(last, 20);
+    observer.until_linked(&mut host);
+    let last = server.say_one_more();
     observer.receive(&mut host, |seen| seen.newest == last);
 }
 
