@@ -1,20 +1,28 @@
 //! A newer program takes over from an older broker: ports stay, sessions go over, nobody is killed.
+//!
+//! The older program is this build saying another version, or with `LONGWIRE_OLDER_PROGRAM` one that was built from an
+//! older commit (`scripts/upgrade-check`).
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::ORIGIN;
 use crate::support::broker::Wire;
 use crate::support::echo::Echo;
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
+use crate::support::{ORIGIN, program};
 
 const OLDER: &str = "0.0.9";
 const NEWER: &str = "9.0.0";
 
 fn host(scratch: &Scratch, version: &str) -> HostProcess {
-    let mut command = scratch.command();
+    let mut command = match std::env::var_os("LONGWIRE_OLDER_PROGRAM") {
+        Some(older) if version == OLDER => Command::new(older),
+        _ => Command::new(program()),
+    };
+    scratch.dress(&mut command);
     command.arg(ORIGIN).env("LONGWIRE_VERSION", version);
     HostProcess::spawn(command)
 }
