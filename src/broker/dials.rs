@@ -11,7 +11,8 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::core::io::{DialId, Fetch, LinkEnd, LinkEvent, Road, Target};
 use crate::transport::credit::Credit;
-use crate::transport::link::{self, Command, Events};
+use crate::transport::events::{Command, Events};
+use crate::transport::link;
 use crate::transport::{Network, engine, http};
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;

@@ -14,8 +14,9 @@ use url::Url;
 
 use super::Network;
 use super::credit::{self, Credit};
+use super::events::{Command, Events};
 use super::http::{Ask, Fault, Job, Lane, Lanes, exchange, job, whole, within};
-use super::link::{self, Command, Events};
+use super::link;
 use crate::core::dialect::engine::{Act, Engine};
 use crate::core::io::{Answer, DialId, LinkEnd, LinkEvent, Road, Target};
 

@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 use url::Url;
 
-use super::link::{Command, Events};
+use super::events::{Command, Events};
 use super::{DialError, Network, Place, date, handshake, place};
 use crate::core::io::{Answer, DialId, Fetch, LinkEnd, LinkEvent, Road, Target};
 use crate::wire::code::Code;

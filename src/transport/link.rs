@@ -1,6 +1,6 @@
 //! One dial from its first packet to its end: commands go in, events come out, and nothing waits for anything else.
 //!
-//! It decides nothing and keeps no time but the two seconds a farewell may take.
+//! It decides nothing and keeps no time; how it ends is `ending`'s.
 //!
 //! ```text
 //!            HangUp                       HangUp
@@ -9,6 +9,8 @@
 //!    └───── Opened ──────────────> ┘   broken rule
 //! ```
 
+mod ending;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -16,25 +18,20 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use bytes::Bytes;
 use futures_channel::mpsc as queue;
 use futures_util::StreamExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 
-use super::credit::Credit;
 use super::deflate::Inflater;
-use super::frame::Violation;
+use super::events::{Command, Events, Permit};
 use super::handshake::Upgraded;
 use super::reader::{Inbox, Reader, Room};
 use super::writer::Writer;
 use super::{Network, Place, place};
-use crate::core::io::{DialId, Fetch, Incoming, LinkEnd, LinkEvent, Target};
-use crate::wire::code::Code;
-use crate::wire::payload::Payload;
-use crate::wire::record::ErrorInfo;
+use crate::core::io::{DialId, LinkEvent, Target};
+use ending::Over;
 
 /// How much is told in one event.
 const BATCH: Room = Room {
@@ -54,66 +51,6 @@ const LEFT_OVER: usize = 4 * 1024;
 const TURN: usize = 1024 * 1024;
 /// Messages and pings taken from the commands and not yet encoded.
 const QUEUE: usize = 1024;
-/// How long the far end may take to hang up after a close frame.
-const FAREWELL: Duration = Duration::from_secs(2);
-
-/// What a dial is told.
-#[derive(Debug)]
-pub enum Command {
-    /// Send a message.
-    Transmit(Payload),
-    /// Ask a question; on links over HTTP only.
-    Fetch(Box<Fetch>),
-    /// Send a ping behind everything transmitted so far.
-    Ping(u64),
-    /// Stop telling messages, and reading them.
-    Pause,
-    /// Go on.
-    Resume,
-    /// Write what has been transmitted, close, and say nothing more.
-    HangUp { code: u16, reason: String },
-}
-
-/// Where a dial's events go.
-#[derive(Debug)]
-pub struct Events<W> {
-    dial: DialId,
-    tx: mpsc::Sender<W>,
-    credit: Credit,
-}
-
-/// A place in the events' queue, or its end.
-type Permit<W> = Result<mpsc::OwnedPermit<W>, mpsc::error::SendError<()>>;
-
-impl<W: From<(DialId, LinkEvent)> + Send + 'static> Events<W> {
-    /// The events of `dial` go into `tx`, messages only as far as there is credit.
-    pub const fn new(dial: DialId, tx: mpsc::Sender<W>, credit: Credit) -> Self {
-        Self { dial, tx, credit }
-    }
-
-    /// Waits until more of a stream may be told.
-    pub(super) async fn room(&self) {
-        poll_fn(|cx| self.credit.poll_free(cx)).await;
-    }
-
-    /// Waits until more may be told, then tells messages; what they cost is given back when the loop has taken them.
-    pub(super) async fn messages(&self, messages: Vec<Incoming>) -> bool {
-        self.room().await;
-        self.credit.spend(&messages);
-        self.tell(LinkEvent::Messages(messages)).await
-    }
-
-    /// Tells a piece of a stream; what it costs is given back when the loop has taken it.
-    pub(super) async fn stream(&self, bytes: Bytes) -> bool {
-        self.credit.spend_for(&bytes);
-        self.tell(LinkEvent::Chunk(bytes)).await
-    }
-
-    /// Waits for room; `false` when nobody listens any more.
-    pub(super) async fn tell(&self, event: LinkEvent) -> bool {
-        self.tx.send(W::from((self.dial, event))).await.is_ok()
-    }
-}
 
 /// Runs a dial until it is over.
 pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
@@ -158,21 +95,6 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     let over = poll_fn(|cx| link.poll(cx)).await;
     // Boxed, so that an open link does not carry the room a goodbye needs.
     Box::pin(link.conclude(over)).await;
-}
-
-/// Why an open link is over.
-#[derive(Debug)]
-enum Over {
-    /// The core does not want it any more.
-    HungUp { code: u16, reason: String },
-    /// Nobody gives commands or listens any more.
-    Abandoned,
-    /// The server sent a close frame.
-    Closed { code: u16, reason: String },
-    /// The server broke the protocol.
-    Violated(Violation),
-    /// The connection ended, cleanly or not.
-    Lost(Option<io::Error>),
 }
 
 /// An open link.
@@ -469,115 +391,5 @@ where
         // A place that is not used must not be held: others wait for it.
         self.waiting = None;
         Poll::Ready(true)
-    }
-
-    /// Tells the end, if anybody wants to know, and leaves politely.
-    async fn conclude(mut self, over: Over) {
-        self.waiting = None;
-        let end = match over {
-            Over::Abandoned => return,
-            Over::HungUp { code, reason } => {
-                self.writer.close(code, &reason);
-                self.commands.close();
-                self.farewell().await;
-                return;
-            }
-            Over::Closed { code, reason } => {
-                self.leave(code, "").await;
-                LinkEnd {
-                    code: Some(code),
-                    reason: (!reason.is_empty()).then_some(reason),
-                    ..LinkEnd::default()
-                }
-            }
-            Over::Violated(violation) => {
-                self.leave(violation.close, violation.what).await;
-                let error = match violation.close {
-                    1009 => ErrorInfo::new(Code::TooLarge, format!("{} sent {}", self.place, violation.what)),
-                    _ => ErrorInfo::new(
-                        Code::ServerProtocol,
-                        format!("{} broke the WebSocket protocol: {}", self.place, violation.what),
-                    ),
-                };
-                lost(error)
-            }
-            Over::Lost(error) => {
-                self.broken = Some(io::ErrorKind::NotConnected.into());
-                let what = match error {
-                    None => format!("{} ended the connection without a close frame", self.place),
-                    Some(error) => format!("the connection to {} broke: {error}", self.place),
-                };
-                lost(ErrorInfo::new(Code::LinkLost, what))
-            }
-        };
-        let end = LinkEnd {
-            taken: self.writer.taken(),
-            ..end
-        };
-        tracing::debug!(dial = self.events.dial.0, code = ?end.code, error = ?end.error, "the link is over");
-        while self.has_event(false) {
-            if let Some(event) = self.next_event(false)
-                && !self.events.tell(event).await
-            {
-                return;
-            }
-        }
-        if self.events.tell(LinkEvent::Ended(end)).await && self.broken.is_none() {
-            self.commands.close();
-            self.farewell().await;
-        }
-    }
-
-    /// Begins no further message, and writes a close frame as far as that goes without waiting.
-    async fn leave(&mut self, code: u16, reason: &str) {
-        self.writer.forget();
-        self.writer.close(code, reason);
-        let Self { writer, socket, .. } = self;
-        poll_fn(|cx| {
-            let _ = writer.poll(cx, socket);
-            Poll::Ready(())
-        })
-        .await;
-    }
-
-    /// Writes what is left, then waits for the far end to hang up, so that nothing written is lost to a reset.
-    async fn farewell(&mut self) {
-        let Self { writer, socket, .. } = self;
-        let parting = async {
-            poll_fn(|cx| {
-                let written = writer.poll(cx, socket);
-                // Reading on the way keeps a server that only writes from waiting for us.
-                if drain(socket, cx).is_ready() {
-                    return Poll::Ready(Ok(()));
-                }
-                written
-            })
-            .await?;
-            poll_fn(|cx| drain(socket, cx)).await;
-            poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx)).await
-        };
-        // Whether it worked or not: the link is over.
-        let _: Result<io::Result<()>, _> = tokio::time::timeout(FAREWELL, parting).await;
-    }
-}
-
-/// Reads and forgets; `Ready` at the end of the stream.
-fn drain<S: AsyncRead + Unpin>(socket: &mut S, cx: &mut Context<'_>) -> Poll<()> {
-    let mut bin = [0; 4096];
-    loop {
-        let mut buf = ReadBuf::new(&mut bin);
-        match ready!(Pin::new(&mut *socket).poll_read(cx, &mut buf)) {
-            Ok(()) if !buf.filled().is_empty() => {}
-            _ => return Poll::Ready(()),
-        }
-    }
-}
-
-/// An end without a close frame from the server.
-fn lost(error: ErrorInfo) -> LinkEnd {
-    LinkEnd {
-        code: Some(1006),
-        error: Some(error),
-        ..LinkEnd::default()
     }
 }

@@ -8,6 +8,7 @@ mod date;
 mod deflate;
 pub mod engine;
 mod error;
+pub mod events;
 mod frame;
 mod handshake;
 pub mod http;
