@@ -1,9 +1,10 @@
 //! One persistent connection: its log, its clients, its outbox and its link, held together.
 //!
 //! Who attaches is in `attach`, where a dial leads in `dialling`, with which credentials in `authorizing`, the link's life
-//! in `linking`, the outgoing direction in `sending`, the incoming in `taking`, the journal in `keeping`, what clients do
+//! in `linking`, the outgoing direction in `accepting`, `subscribing` and `sending`, the incoming in `taking`, the journal in `keeping`, what clients do
 //! not want in `filtering`. It touches no socket and no file.
 
+mod accepting;
 mod asking;
 mod attach;
 mod authorizing;
@@ -13,6 +14,7 @@ mod filtering;
 mod keeping;
 mod linking;
 mod sending;
+mod subscribing;
 mod taking;
 
 use std::sync::Arc;

@@ -1,22 +1,21 @@
-//! The outgoing direction: accepting, transmitting, proving, answering, settling.
+//! The outgoing direction: transmitting what was accepted, proving, answering, settling.
 //!
 //! Bounds and verdicts are the outbox's; this file connects it with the link, the log and the ports.
 
 use std::time::Duration;
 
 use crate::wire::code::Code;
-use crate::wire::message::{BrokerFrame, Match, Request, Send, Subscribe, SubscriptionState};
+use crate::wire::message::SubscriptionState;
 use crate::wire::options::Protocol;
 use crate::wire::payload::Payload;
-use crate::wire::record::{Body, ErrorInfo, Name, OutcomeReport, ResponseReport};
+use crate::wire::record::{Body, ErrorInfo, OutcomeReport, ResponseReport};
 use crate::wire::rule::Look;
 
 use crate::core::context::{Context, error};
 use crate::core::heartbeat::Heartbeat;
-use crate::core::io::{Output, PortId};
-use crate::core::link::Link;
-use crate::core::outbox::{Fate, Item, Next, Settled, Verdict};
-use crate::core::requests::{Found, Wanted};
+use crate::core::io::Output;
+use crate::core::outbox::{Next, Settled, Verdict};
+use crate::core::requests::Found;
 
 use super::Session;
 
@@ -25,267 +24,10 @@ const UNWRITTEN: usize = 256;
 const UNWRITTEN_BYTES: usize = 1 << 20;
 /// Proving pings keep this distance.
 const PROOF_SPACING: Duration = Duration::from_millis(500);
-/// Outcomes and responses that nobody has acknowledged, at most.
-const UNHEARD: usize = 65_536;
 /// Bytes of answers that nobody has acknowledged, at most; one answer may be larger.
 const ANSWERS: usize = 16 << 20;
 
 impl Session {
-    /// What new messages are promised.
-    pub(super) const fn durability(&self) -> &'static str {
-        if self.keeping.is_some() { "disk" } else { "memory" }
-    }
-
-    /// Takes a message, or says why not.
-    pub(crate) fn send(&mut self, ctx: &mut Context, port: PortId, send: Send) {
-        let wanted = match &send.confirm {
-            None => send.ack.then(|| Wanted::ack(false)),
-            Some(correlation) => match Wanted::confirmation(correlation, &send.payload) {
-                Ok(wanted) => Some(wanted),
-                Err(why) => return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name)),
-            },
-        };
-        let ttl = Duration::from_millis(send.ttl.unwrap_or(self.options.outbox.ttl));
-        let deadline = ctx.now.boot.saturating_add(ttl);
-        self.take(ctx, port, send, deadline, false, wanted);
-    }
-
-    /// Takes a message that expects an answer.
-    pub(crate) fn request(&mut self, ctx: &mut Context, port: PortId, request: Request) {
-        let Request {
-            send,
-            matching,
-            timeout,
-            ..
-        } = request;
-        if matching == Match::Ack && !self.is_socketio() {
-            let why = error(
-                Code::Unsupported,
-                "field `match`: `ack` needs a server with acknowledgements (Socket.IO)",
-            );
-            return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name));
-        }
-        let wanted = match Wanted::answer(&matching, &send.payload) {
-            Ok(wanted) => wanted,
-            Err(why) => return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name)),
-        };
-        let deadline = ctx.now.boot.saturating_add(Duration::from_millis(timeout));
-        self.take(ctx, port, send, deadline, true, Some(wanted));
-    }
-
-    fn take(
-        &mut self,
-        ctx: &mut Context,
-        port: PortId,
-        send: Send,
-        deadline: Duration,
-        is_request: bool,
-        wanted: Option<Wanted>,
-    ) {
-        let Some(client) = self.client_at(port) else {
-            return;
-        };
-        let Send {
-            id,
-            payload,
-            volatile,
-            resend,
-            receipt,
-            lane,
-            ..
-        } = send;
-        if let Some(id) = &id
-            && let Some(fate) = self.outbox.fate(client, id)
-        {
-            let outcome = match fate {
-                Fate::Open(_) => None,
-                Fate::Settled(outcome) => outcome,
-            };
-            let (session, id) = (self.name.clone(), id.clone());
-            let durability = self.durability();
-            return ctx.say(
-                port,
-                BrokerFrame::Accepted {
-                    session,
-                    id,
-                    durability,
-                    duplicate: true,
-                    outcome,
-                },
-            );
-        }
-        let flowing = self.link.connection().is_some_and(|connection| connection.ready);
-        // It is not going to wait, so it needs no room.
-        let is_dropped = volatile && !flowing;
-        let refusal = if let Some(why) = self.cannot_carry(&payload) {
-            Some(why)
-        } else if let Err(why) = self
-            .guard
-            .may_send(&self.options.guard, &Look::at(&payload), ctx.now.boot)
-        {
-            Some(why)
-        } else if matches!(self.link, Link::Closed) {
-            Some(error(
-                Code::SessionClosed,
-                "the session's link has ended; send `reconnect` to dial again",
-            ))
-        } else if payload.len() > self.options.max_message {
-            Some(error(
-                Code::TooLarge,
-                format!(
-                    "the message exceeds `maxMessage` ({} bytes)",
-                    self.options.max_message
-                ),
-            ))
-        } else if !is_dropped && !self.outbox.has_room(&self.options.outbox, payload.len(), flowing) {
-            Some(error(
-                Code::OutboxFull,
-                "the outbox is full; send again when outcomes have come",
-            ))
-        } else if !is_dropped && !flowing && self.holds() + payload.len() > self.share(ctx) {
-            let why = "all sessions of this extension together hold as much as the settings allow";
-            Some(error(Code::OutboxFull, why))
-        } else if id.is_some() && self.log.others() > UNHEARD {
-            Some(error(Code::OutboxFull, "too many outcomes are not acknowledged"))
-        } else {
-            None
-        };
-        if let Some(refusal) = refusal {
-            return ctx.refuse(port, refusal, id.as_ref(), Some(&self.name));
-        }
-        let mut item = Item::new(client, id.clone(), payload, deadline);
-        item.volatile = volatile;
-        item.resend = resend;
-        item.receipt = receipt;
-        item.lane = lane;
-        item.is_request = is_request;
-        item.confirms = wanted.is_some() && !is_request;
-        let serial = self.outbox.accept(item);
-        self.keep_accepted(ctx, serial, wanted.as_ref());
-        if let Some(id) = id {
-            let accepted = BrokerFrame::Accepted {
-                session: self.name.clone(),
-                id,
-                durability: self.durability(),
-                duplicate: false,
-                outcome: None,
-            };
-            ctx.say(port, accepted);
-        }
-        if let Some(wanted) = wanted {
-            self.requests.wait(serial, wanted);
-        }
-        if is_dropped {
-            let dropped = self.outbox.drop_volatile(ctx.now.awake, serial);
-            self.settle_all(ctx, dropped);
-        } else {
-            self.flow(ctx);
-        }
-    }
-
-    /// Withdraws a message, or stops waiting for its answer.
-    pub(crate) fn cancel(&mut self, ctx: &mut Context, port: PortId, id: &Name) {
-        let Some(client) = self.client_at(port) else {
-            return;
-        };
-        match self.outbox.fate(client, id) {
-            Some(Fate::Open(serial)) => {
-                let settled = self.outbox.cancel(ctx.now.awake, serial);
-                self.settle_all(ctx, settled);
-            }
-            Some(Fate::Settled(outcome)) => {
-                let (session, id) = (self.name.clone(), id.clone());
-                let durability = self.durability();
-                ctx.say(
-                    port,
-                    BrokerFrame::Accepted {
-                        session,
-                        id,
-                        durability,
-                        duplicate: true,
-                        outcome,
-                    },
-                );
-            }
-            None => {
-                let why = error(
-                    Code::NotSent,
-                    "no message with this id was accepted from this client",
-                );
-                ctx.refuse(port, why, Some(id), Some(&self.name));
-            }
-        }
-    }
-
-    /// Remembers a subscription and says it if the link is open.
-    pub(crate) fn subscribe(&mut self, ctx: &mut Context, port: PortId, mut subscribe: Subscribe) {
-        let (id, key) = (subscribe.id.clone(), subscribe.key.clone());
-        let said = subscribe.send.iter().chain(&subscribe.undo);
-        if let Some(why) = said.filter_map(|payload| self.cannot_carry(payload)).next() {
-            return ctx.refuse(port, why, Some(&id), Some(&self.name));
-        }
-        let filter = std::mem::take(&mut subscribe.filter);
-        if !self.set_filter(port, &key, filter) || !self.subscriptions.remember(subscribe) {
-            let why = error(
-                Code::RateLimited,
-                "the session holds as many subscriptions, or as many lines of filters, as it may",
-            );
-            return ctx.refuse(port, why, Some(&id), Some(&self.name));
-        }
-        ctx.ok(port, Some(id));
-        if self.link.connection().is_some() {
-            self.say_subscription(ctx, &key);
-        } else {
-            self.tell_subscription(ctx, key, SubscriptionState::Pending);
-        }
-        self.deliver(ctx);
-    }
-
-    /// Forgets a subscription, undoing it if the link is open.
-    pub(crate) fn unsubscribe(&mut self, ctx: &mut Context, port: PortId, id: Name, key: &Name) {
-        let Some(undo) = self.subscriptions.forget(key) else {
-            let why = error(
-                Code::BadFrame,
-                format!("field `key`: there is no subscription `{key}`"),
-            );
-            return ctx.refuse(port, why, Some(&id), Some(&self.name));
-        };
-        self.forget_filter(key);
-        if self.link.connection().is_some() {
-            for payload in undo {
-                self.transmit_foreign(ctx, payload);
-            }
-        }
-        ctx.ok(port, Some(id));
-        self.deliver(ctx);
-    }
-
-    /// Says every subscription on a new connection.
-    pub(super) fn say_subscriptions(&mut self, ctx: &mut Context) {
-        for key in self.subscriptions.keys() {
-            self.say_subscription(ctx, &key);
-        }
-    }
-
-    fn say_subscription(&mut self, ctx: &mut Context, key: &Name) {
-        let Some((payloads, state)) = self.subscriptions.say(key, ctx.now.boot) else {
-            return;
-        };
-        for payload in payloads {
-            self.transmit_foreign(ctx, payload);
-        }
-        self.tell_subscription(ctx, key.clone(), state);
-    }
-
-    fn tell_subscription(&mut self, ctx: &mut Context, key: Name, state: SubscriptionState) {
-        for client in &self.clients {
-            if let Some(attachment) = &client.attachment {
-                let (session, key) = (self.name.clone(), key.clone());
-                ctx.say(attachment.port, BrokerFrame::Subscription { session, key, state });
-            }
-        }
-    }
-
     /// Transmits what is no message of the outbox: greeting, subscription, beat.
     pub(super) fn transmit_foreign(&mut self, ctx: &mut Context, payload: Payload) {
         if let Some(connection) = self.link.connection()

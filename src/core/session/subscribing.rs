@@ -1,0 +1,83 @@
+//! Subscriptions: remembered, said on every connection, undone.
+//!
+//! Which there are, and whether the server has confirmed one, is for `core::subscriptions` to know.
+
+use crate::wire::code::Code;
+use crate::wire::message::{BrokerFrame, Subscribe, SubscriptionState};
+use crate::wire::record::Name;
+
+use crate::core::context::{Context, error};
+use crate::core::io::PortId;
+
+use super::Session;
+
+impl Session {
+    /// Remembers a subscription and says it if the link is open.
+    pub(crate) fn subscribe(&mut self, ctx: &mut Context, port: PortId, mut subscribe: Subscribe) {
+        let (id, key) = (subscribe.id.clone(), subscribe.key.clone());
+        let said = subscribe.send.iter().chain(&subscribe.undo);
+        if let Some(why) = said.filter_map(|payload| self.cannot_carry(payload)).next() {
+            return ctx.refuse(port, why, Some(&id), Some(&self.name));
+        }
+        let filter = std::mem::take(&mut subscribe.filter);
+        if !self.set_filter(port, &key, filter) || !self.subscriptions.remember(subscribe) {
+            let why = error(
+                Code::RateLimited,
+                "the session holds as many subscriptions, or as many lines of filters, as it may",
+            );
+            return ctx.refuse(port, why, Some(&id), Some(&self.name));
+        }
+        ctx.ok(port, Some(id));
+        if self.link.connection().is_some() {
+            self.say_subscription(ctx, &key);
+        } else {
+            self.tell_subscription(ctx, key, SubscriptionState::Pending);
+        }
+        self.deliver(ctx);
+    }
+
+    /// Forgets a subscription, undoing it if the link is open.
+    pub(crate) fn unsubscribe(&mut self, ctx: &mut Context, port: PortId, id: Name, key: &Name) {
+        let Some(undo) = self.subscriptions.forget(key) else {
+            let why = error(
+                Code::BadFrame,
+                format!("field `key`: there is no subscription `{key}`"),
+            );
+            return ctx.refuse(port, why, Some(&id), Some(&self.name));
+        };
+        self.forget_filter(key);
+        if self.link.connection().is_some() {
+            for payload in undo {
+                self.transmit_foreign(ctx, payload);
+            }
+        }
+        ctx.ok(port, Some(id));
+        self.deliver(ctx);
+    }
+
+    /// Says every subscription on a new connection.
+    pub(super) fn say_subscriptions(&mut self, ctx: &mut Context) {
+        for key in self.subscriptions.keys() {
+            self.say_subscription(ctx, &key);
+        }
+    }
+
+    fn say_subscription(&mut self, ctx: &mut Context, key: &Name) {
+        let Some((payloads, state)) = self.subscriptions.say(key, ctx.now.boot) else {
+            return;
+        };
+        for payload in payloads {
+            self.transmit_foreign(ctx, payload);
+        }
+        self.tell_subscription(ctx, key.clone(), state);
+    }
+
+    pub(super) fn tell_subscription(&mut self, ctx: &mut Context, key: Name, state: SubscriptionState) {
+        for client in &self.clients {
+            if let Some(attachment) = &client.attachment {
+                let (session, key) = (self.name.clone(), key.clone());
+                ctx.say(attachment.port, BrokerFrame::Subscription { session, key, state });
+            }
+        }
+    }
+}
