@@ -15,7 +15,7 @@ use url::Url;
 use super::Network;
 use super::credit::{self, Credit};
 use super::events::{Command, Events};
-use super::http::{Ask, Fault, Job, Lane, Lanes, exchange, job, whole, within};
+use super::exchange::{Ask, Fault, Job, Lane, Lanes, exchange, job, whole, within};
 use super::link;
 use crate::core::dialect::engine::{Act, Engine};
 use crate::core::io::{Answer, DialId, LinkEnd, LinkEvent, Road, Target};

@@ -9,6 +9,7 @@ mod deflate;
 pub mod engine;
 mod error;
 pub mod events;
+mod exchange;
 mod frame;
 mod handshake;
 pub mod http;
