@@ -1,7 +1,6 @@
 //! How a command fails: a sentence, its causes, a hint that can be pasted, an exit code.
 //!
 //! It prints nothing; `render` does.
-#![allow(dead_code, reason = "the commands follow")]
 
 use std::error::Error;
 

@@ -3,7 +3,7 @@
 //! It reads files; no broker is needed and none is asked.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::args::Logs;
@@ -110,11 +110,9 @@ struct Reading {
 
 impl Reading {
     fn open(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(0))?;
         Ok(Self {
             path: path.to_path_buf(),
-            file: BufReader::new(file),
+            file: BufReader::new(File::open(path)?),
             begun: Vec::new(),
         })
     }

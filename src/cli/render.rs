@@ -1,7 +1,6 @@
 //! What people see: the only file that prints.
 //!
 //! stdout is for what was asked for, stderr for everything else. It decides nothing.
-#![allow(dead_code, reason = "the commands follow")]
 #![expect(clippy::print_stderr, reason = "printing is this file's one duty")]
 
 use std::io::{IsTerminal as _, Write as _};

@@ -2,14 +2,13 @@
 //!
 //! It holds no session and acknowledges nothing. What messages say stays hidden unless it is asked for.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde_json::{Map, Value, json};
 
 use super::admin::{ANSWER_WITHIN, Admin, unanswered};
 use super::args::Tail;
 use super::error::{Exit, Failure};
 use super::render;
+use crate::clock::Reading;
 
 /// The fields that hold what was said.
 const PAYLOADS: [&str; 4] = ["text", "json", "base64", "args"];
@@ -123,7 +122,7 @@ fn hide(frame: &mut Value) {
 
 /// One record as a line for people.
 fn picture(frame: &Value, payloads: bool) -> String {
-    let millis = frame["time"].as_u64().unwrap_or_else(now);
+    let millis = frame["time"].as_u64().unwrap_or_else(|| Reading::now().wall);
     let kind = frame["type"].as_str().unwrap_or("?");
     let mut text = format!(
         "{} {:>6} {kind:<8}",
@@ -186,11 +185,6 @@ fn size(key: &str, value: &Value) -> usize {
         Value::String(text) if key == "text" => text.len(),
         other => other.to_string().len(),
     }
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The time of day in UTC.
