@@ -283,7 +283,7 @@ fn closing(action: &str, dry_run: bool, changed: bool) -> &'static str {
         ("uninstall", _, false) => "Nothing is registered.",
         (_, _, false) => "Everything is in place already.",
         (_, true, true) => "Nothing was done: this was a dry run.",
-        ("uninstall", false, true) => "Done. Everything that install had made is gone.",
+        ("uninstall", false, true) => "Done. This registration is taken back.",
         (_, false, true) => "Done. No browser needs a restart. To be sure: longwire doctor",
     }
 }

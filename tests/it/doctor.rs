@@ -668,3 +668,11 @@ fn a_home_of_its_own_is_told() {
     let home = ward.0.home().to_str().unwrap().to_owned();
     ward.expect("home", "pass", &home, &[]);
 }
+
+#[test]
+fn looking_leaves_no_folder_behind() {
+    let ward = Ward::new();
+    ward.doctor(&[]);
+    let left: Vec<_> = fs::read_dir(ward.0.home()).unwrap().flatten().collect();
+    assert!(left.is_empty(), "there is nothing to keep yet: {left:?}");
+}

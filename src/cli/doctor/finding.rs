@@ -38,7 +38,7 @@ fn is_listed(id: &str) -> bool {
         let kind = listed.strip_suffix("<browser>");
         kind.is_some_and(|kind| id.starts_with(kind))
     };
-    let of_family = ["launch.chromium", "launch.firefox"].contains(&id);
+    let of_family = id.starts_with("launch.");
     of_family || IDS.iter().any(|listed| *listed == id || of_browser(listed))
 }
 

@@ -83,7 +83,7 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
         before
     } else {
         let after = broker(&admin, paths).await;
-        if !before.ran {
+        if !before.ran && after.ran {
             leave_as_found(&admin).await;
         }
         // What stood there before says more than what a host has mended in passing.

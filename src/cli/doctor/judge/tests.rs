@@ -241,6 +241,17 @@ fn the_worst_of_several_profile_folders_is_told() {
 }
 
 #[test]
+fn each_program_that_browsers_start_has_a_finding_of_its_own() {
+    let mut facts = well();
+    let mut other = facts.launches[0].clone();
+    other.program = "/opt/other/longwire".into();
+    other.end = Launched::Silent(String::new());
+    facts.launches.push(other);
+    assert_eq!(finding(&facts, "launch.chromium").verdict, Verdict::Pass);
+    assert_eq!(finding(&facts, "launch.chromium-2").verdict, Verdict::Fail);
+}
+
+#[test]
 fn origins() {
     let asked = |id: &str| {
         let mut facts = well();
