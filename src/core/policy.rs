@@ -2,7 +2,7 @@
 //!
 //! It looks at URLs, headers and codes; it resolves no names. Addresses are judged after DNS by `transport`.
 
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use crate::wire::code::Code;
 use crate::wire::options::{CloseClass, Options};
@@ -42,13 +42,20 @@ pub(crate) fn parse_url(text: &str, rule: &Rule) -> Result<Url, ErrorInfo> {
 /// # Errors
 /// `bad-url`.
 pub(crate) fn read_url(text: &str) -> Result<Url, ErrorInfo> {
-    let mut url = Url::parse(text)
-        .map_err(|error| ErrorInfo::new(Code::BadUrl, format!("the URL cannot be parsed: {error}")))?;
+    let mut url = Url::parse(text).map_err(|error| {
+        let message = match error {
+            ParseError::RelativeUrlWithoutBase => {
+                "the URL must begin with its scheme, such as `wss://`".to_owned()
+            }
+            error => format!("the URL cannot be parsed: {error}"),
+        };
+        ErrorInfo::new(Code::BadUrl, message)
+    })?;
     let scheme = match url.scheme() {
         "ws" | "http" => "ws",
         "wss" | "https" => "wss",
         other => {
-            let message = format!("the URL's scheme `{other}` is neither `ws` nor `wss`");
+            let message = format!("the URL must begin with `ws://` or `wss://`, and not with `{other}:`");
             return Err(ErrorInfo::new(Code::BadUrl, message));
         }
     };
@@ -78,7 +85,8 @@ pub(crate) fn check_enabled(rule: &Rule) -> Result<(), ErrorInfo> {
     if rule.enabled {
         return Ok(());
     }
-    let message = "the settings do not let this extension use Longwire";
+    let message =
+        "the settings do not let this extension use Longwire (`enabled`; `longwire config` shows them)";
     Err(ErrorInfo::new(Code::OriginDenied, message))
 }
 
@@ -101,7 +109,7 @@ pub(crate) fn check_url(url: &Url, rule: &Rule) -> Result<(), ErrorInfo> {
     }
     let allowed: Vec<String> = rule.allow.iter().map(|pattern| format!("`{pattern}`")).collect();
     let message = format!(
-        "the settings do not let this extension dial `{}://{}`; allowed: {}",
+        "the settings do not let this extension dial `{}://{}`; allowed: {} (`allow`; `longwire config` shows them)",
         url.scheme(),
         url.host_str().unwrap_or_default(),
         if allowed.is_empty() {
@@ -159,7 +167,7 @@ pub(crate) fn check_dial(options: &Options, rule: &Rule, origin: &str) -> Result
             return Err(ErrorInfo::new(Code::BadOption, message));
         }
         if !rule.own_proxy {
-            let message = "option `proxy`: the settings do not let this extension name a proxy";
+            let message = "option `proxy`: the settings do not let this extension name one (`own-proxy`; `longwire config` shows them)";
             return Err(ErrorInfo::new(Code::UrlDenied, message));
         }
     }
@@ -185,7 +193,7 @@ pub(crate) fn check_headers(
             && !rule.any_origin
             && value.trim_end_matches('/') != origin.trim_end_matches('/')
         {
-            let message = "the settings do not let this extension send an `Origin` other than its own";
+            let message = "the settings do not let this extension send an `Origin` other than its own (`any-origin`; `longwire config` shows them)";
             return Err(ErrorInfo::new(Code::HeaderDenied, message));
         }
         if !is_token(name) || !is_header_value(value) {
@@ -290,6 +298,20 @@ mod tests {
                 "{denied}"
             );
         }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_change() {
+        let refused = |url| parse_url(url, &Rule::default()).unwrap_err().message;
+        assert_eq!(
+            refused("example.org/x"),
+            "the URL must begin with its scheme, such as `wss://`"
+        );
+        assert_eq!(
+            refused("localhost:8787"),
+            "the URL must begin with `ws://` or `wss://`, and not with `localhost:`"
+        );
+        assert!(refused("ws://example.org").contains("`allow`; `longwire config`"));
     }
 
     #[test]

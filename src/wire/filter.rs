@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::record::in_json_words;
 use super::rule::{Look, Rule, check_pointer};
 
 /// Lines of one filter, at most.
@@ -85,7 +86,7 @@ struct Size {
 impl Line {
     /// Reads one line; the error says what is wrong with it.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: Form<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let form: Form<'_> = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
         for pointer in form.key.iter().chain(form.keep.iter().flatten()) {
             check_pointer(pointer)?;
         }
@@ -119,7 +120,7 @@ impl When {
         let kind = match map.remove("kind") {
             None => Vec::new(),
             Some(Value::String(kind)) => vec![kind],
-            Some(any) => serde_json::from_value::<Vec<String>>(any).map_err(|error| error.to_string())?,
+            Some(any) => serde_json::from_value::<Vec<String>>(any).map_err(|error| in_json_words(&error))?,
         };
         if let Some(kind) = kind
             .iter()
@@ -133,7 +134,7 @@ impl When {
             .remove("size")
             .map(serde_json::from_value::<Size>)
             .transpose()
-            .map_err(|error| format!("`size`: {error}"))?;
+            .map_err(|error| format!("`size`: {}", in_json_words(&error)))?;
         Ok(Self {
             rule: Rule::from_map(map)?,
             kind,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::filter::When;
+use super::record::in_json_words;
 use super::rule::{Look, check_pointer};
 
 /// Lines of one direction, at most.
@@ -73,7 +74,7 @@ struct LineForm {
 impl Guard {
     /// Reads `options.guard`; the error says what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: GuardForm = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let form: GuardForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
         Ok(Self {
             send: lines(form.send)?,
             receive: lines(form.receive)?,

@@ -14,7 +14,7 @@ use super::guard::Guard;
 use super::message::read_payload;
 use super::payload::Payload;
 use super::presets::preset;
-use super::record::ErrorInfo;
+use super::record::{ErrorInfo, in_json_words};
 use super::rule::Rule;
 use super::servers::{Poll, Post, SocketIo, strings};
 
@@ -88,10 +88,12 @@ impl Protocol {
     }
 
     fn named(option: &str, word: &str) -> Result<Self, ErrorInfo> {
-        [Self::WebSocket, Self::EventStream, Self::Poll, Self::SocketIo]
-            .into_iter()
-            .find(|protocol| protocol.as_str() == word)
-            .ok_or_else(|| bad(option, format!("`{word}` is no protocol")))
+        let all = [Self::WebSocket, Self::EventStream, Self::Poll, Self::SocketIo];
+        let named = all.into_iter().find(|protocol| protocol.as_str() == word);
+        named.ok_or_else(|| {
+            let words = all.map(Self::as_str).join(", ");
+            bad(option, format!("`{word}` is no protocol; there are: {words}"))
+        })
     }
 }
 
@@ -328,7 +330,7 @@ impl Options {
     /// `bad-option`, naming the option, when a value has the wrong type or cannot be used.
     pub fn from_json(json: &RawValue) -> Result<(Self, Vec<String>), ErrorInfo> {
         let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).map_err(|error| {
-            ErrorInfo::new(Code::BadOption, format!("`options` is not an object: {error}"))
+            ErrorInfo::new(Code::BadOption, format!("`options`: {}", in_json_words(&error)))
         })?;
         let mut options = Self::default();
         let mut ignored = Vec::new();
@@ -512,7 +514,7 @@ fn bad(name: &str, why: impl std::fmt::Display) -> ErrorInfo {
 }
 
 fn read<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, ErrorInfo> {
-    serde_json::from_str(value.get()).map_err(|error| bad(name, error))
+    serde_json::from_str(value.get()).map_err(|error| bad(name, in_json_words(&error)))
 }
 
 fn rule(name: &str, value: serde_json::Value) -> Result<Rule, ErrorInfo> {
@@ -562,6 +564,44 @@ mod tests {
                 error.message.contains(json.split('"').nth(1).unwrap()),
                 "{}",
                 error.message
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_value_is_said_in_words_of_json() {
+        for (json, words) in [
+            (
+                r#"{"reconnect":5}"#,
+                "invalid type: integer `5`, expected an object",
+            ),
+            (
+                r#"{"linger":"5s"}"#,
+                "invalid type: string \"5s\", expected a whole number, 0 or more",
+            ),
+            (
+                r#"{"subprotocols":"v1"}"#,
+                "invalid type: string \"v1\", expected an array",
+            ),
+            (
+                r#"{"post":"https://x"}"#,
+                "invalid type: string \"https://x\", expected an object",
+            ),
+            (r#"{"closeCodes":[]}"#, "invalid type: array, expected an object"),
+            (
+                r#"{"protocol":"socketio"}"#,
+                "`socketio` is no protocol; there are: websocket, sse, poll, socket.io",
+            ),
+            (
+                r#"{"durability":"hard"}"#,
+                "unknown variant `hard`, expected `memory` or `disk`",
+            ),
+        ] {
+            let (_, said) = json.split_once('"').unwrap();
+            let (name, _) = said.split_once('"').unwrap();
+            assert_eq!(
+                parse(json).unwrap_err().message,
+                format!("option `{name}`: {words}")
             );
         }
     }

@@ -144,6 +144,33 @@ impl ErrorInfo {
     }
 }
 
+/// What is wrong with a value, in JSON's words: without Rust's names for what was expected, and without a place in a text
+/// that nobody sees.
+pub(crate) fn in_json_words(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let Some((said, _)) = said.rsplit_once(" at line ").filter(|_| error.is_data()) else {
+        return said;
+    };
+    let Some((found, expected)) = said.split_once("expected ") else {
+        return said.to_owned();
+    };
+    let expected = match expected {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number, 0 or more",
+        "f64" => "a number",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        rust if rust.starts_with("struct ") => "an object",
+        plain => plain,
+    };
+    let found = found
+        .replace("invalid type: map", "invalid type: object")
+        .replace("invalid type: sequence", "invalid type: array");
+    format!("{found}expected {expected}")
+}
+
 /// What a `state` record says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateChange {
@@ -211,7 +238,7 @@ pub enum Outcome {
     Expired,
     /// Volatile, and the link was not open.
     Dropped,
-    /// Withdrawn before it was written.
+    /// Withdrawn before it was written; or not waited for any more, and then its error says so.
     Cancelled,
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::message::is_namespace;
+use super::record::in_json_words;
 use super::rule::check_pointer;
 
 /// Where messages to a server go that only listens on HTTP: `options.post`.
@@ -102,7 +103,7 @@ struct SocketIoForm {
 impl SocketIo {
     /// Reads `options.socketio`; the error says what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: SocketIoForm = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let form: SocketIoForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
         let mut socketio = Self::default();
         if let Some(path) = form.path {
             if !path.starts_with('/') || path.contains(['?', '#']) {
@@ -194,7 +195,7 @@ struct CursorForm {
 impl Post {
     /// Reads `options.post`; the error says what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: PostForm = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let form: PostForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
         Ok(Self {
             url: form.url,
             headers: strings(form.headers)?,
@@ -218,7 +219,7 @@ pub(super) fn strings(map: Map<String, Value>) -> Result<Vec<(String, String)>, 
 impl Poll {
     /// Reads `options.poll`; the error says what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: PollForm = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let form: PollForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
         if form.interval == 0 || form.timeout == 0 {
             return Err("`interval` and `timeout` must be at least 1 ms".to_owned());
         }

@@ -539,7 +539,7 @@ fn servers_that_are_ill() {
     let closed = answering(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
     let odd = answering(b"220 mail.example.org\r\n");
     for (url, id, verdict, words) in [
-        ("nonsense", "url", "fail", "cannot be parsed"),
+        ("nonsense", "url", "fail", "must begin with its scheme"),
         ("ws://example.org/", "url", "fail", "wss:"),
         (
             "wss://no-such-host.invalid/",

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::from_extension::Match;
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
-use crate::wire::record::{ErrorInfo, Name};
+use crate::wire::record::{ErrorInfo, Name, in_json_words};
 use crate::wire::rule::{Correlation, check_pointer};
 
 /// Bytes of an event's name, at most.
@@ -43,8 +43,8 @@ pub(super) struct Form<'a> {
 /// # Errors
 /// `bad-frame` when there is none, more than one, or its content does not fit its form.
 pub fn read_payload(raw: &RawValue) -> Result<Payload, ErrorInfo> {
-    let form: Form<'_> =
-        serde_json::from_str(raw.get()).map_err(|error| ErrorInfo::new(Code::BadFrame, error.to_string()))?;
+    let form: Form<'_> = serde_json::from_str(raw.get())
+        .map_err(|error| ErrorInfo::new(Code::BadFrame, in_json_words(&error)))?;
     form.payload()
 }
 
@@ -185,7 +185,7 @@ pub(super) fn required<T: serde::de::DeserializeOwned>(
     raw: Option<&RawValue>,
 ) -> Result<T, ErrorInfo> {
     let raw = raw.ok_or_else(|| missing(field))?;
-    serde_json::from_str(raw.get()).map_err(|error| wrong(field, error))
+    serde_json::from_str(raw.get()).map_err(|error| wrong(field, in_json_words(&error)))
 }
 
 pub(super) fn optional<T: DeserializeOwned>(
