@@ -6,43 +6,41 @@ import type { ErrorFrame, Retry, WireCode, WireError } from "./wire.js";
 export type LocalCode =
   /** The manifest lacks the permission `nativeMessaging`, or this page may not connect (content script). */
   | "permission-missing"
-  /** No host manifest is registered where this browser looks, or it is broken. */
+  /** No host manifest is registered where this browser looks, or it is broken. `longwire install` mends it. */
   | "host-not-found"
-  /** The host's name is not a legal one. */
+  /** The host's name is not a legal one: a-z, 0-9, `_` and single dots between them. */
   | "host-name-invalid"
-  /** The host is installed, but not for this extension's id. */
+  /** The host is installed, but not for this extension's id. `longwire install` adds it. */
   | "host-forbidden"
   /** The administrator's policy forbids the host. */
   | "host-blocked"
-  /** The host was started and ended: crashed, was killed, or cannot be run. */
+  /** The host was started and ended: crashed, was killed, or cannot be run. Tried again by itself. */
   | "host-exited"
-  /** The operating system could not start the host. */
+  /** The operating system could not start the host. Tried again by itself; `longwire doctor` says why. */
   | "host-not-started"
-  /** The host wrote something that is not a frame, or too much at once. */
+  /** The host wrote something that is not a frame, or too much at once. Tried again; is it another program? */
   | "host-garbled"
-  /** The host said nothing in time. */
+  /** The host said nothing in time. Tried again by itself; `longwire doctor` says why. */
   | "host-silent"
-  /** The port closed and the browser did not say why. */
+  /** The port closed and the browser did not say why. Another is opened by itself. */
   | "port-lost"
   /** A message is too large for the browser. */
   | "message-too-large"
   /** A value cannot be sent as JSON. */
   | "not-serializable"
-  /** Three hosts in a row died within two seconds; the SDK stopped starting them. */
+  /** Three hosts in a row died within two seconds each. `longwire doctor` says why; `bridge.wake()` tries again. */
   | "host-keeps-dying"
   /** Neither `chrome.storage` (permission `storage`) nor a `profile` of your own. */
   | "storage-missing"
   /** A message handler failed as often as allowed; the message waits for `done()`. */
   | "handler-failed"
   /** Another port of the same client took the session over. */
-  | "superseded"
-  /** The session or bridge was left or closed by this side. */
-  | "left";
+  | "superseded";
 
 /** What went wrong, as a stable word. */
 export type ErrorCode = WireCode | LocalCode;
 
-/** Every error the SDK throws, rejects with or reports. */
+/** Every error the SDK rejects with or reports. What a call cannot take, it throws as a `TypeError`. */
 export class LongwireError extends Error {
   override readonly name = "LongwireError";
   /** The stable word to test for. */
@@ -142,7 +140,6 @@ const TEXTS: Row[] = [
     "the message is too large for the browser",
   ],
   [/Could not serialize/, "not-serializable", "no", "the message cannot be sent as JSON"],
-  [/disconnected port/, "port-lost", "later", "the port was closed"],
 ];
 
 /** The typed error for what a browser said when a port closed or did not open. */
@@ -180,6 +177,8 @@ function fixFor(code: LocalCode, { host, extension }: Place): string | undefined
     }
     case "permission-missing":
       return 'add "nativeMessaging" to "permissions" in manifest.json, and connect from an extension page or worker';
+    case "host-name-invalid":
+      return "a-z, 0-9, _ and dots";
     case "storage-missing":
       return 'add "storage" to "permissions" in manifest.json, or give connect() a profile';
     case "host-blocked":
@@ -208,7 +207,7 @@ const OF_THE_LINK = new Set<ErrorCode>([
 export function fromWire(error: WireError | ErrorFrame, url?: string): LongwireError {
   const doctor =
     url && OF_THE_LINK.has(error.code) ? `longwire doctor --url ${bare(url)}` : "longwire doctor";
-  const detail = "detail" in error ? error.detail : undefined;
+  const { detail } = error as Partial<ErrorFrame>;
   return new LongwireError(error.code, `longwire: ${error.message}`, {
     retry: error.retry,
     said: error.message,

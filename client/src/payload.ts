@@ -44,9 +44,9 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** A text without lone surrogates, where the browser can tell. */
+/** A text without lone surrogates. */
 export function wellFormed(text: string): string {
-  return text.toWellFormed?.() ?? text;
+  return text.toWellFormed();
 }
 
 /** Length of a text in UTF-8 bytes. */

@@ -182,7 +182,8 @@ export class Pending {
   /** The frame with the time it has already waited taken off; undefined when its time is over. */
   #withRestOfTtl(entry: Entry): Asked | undefined {
     const { frame } = entry;
-    if (frame.type !== "send" || frame.ttl === undefined) return frame;
+    // What is no number the broker refuses, and says so.
+    if (frame.type !== "send" || typeof frame.ttl !== "number") return frame;
     const ttl = frame.ttl - (this.#clock.now() - entry.since);
     return ttl > 0 ? { ...frame, ttl } : undefined;
   }

@@ -189,11 +189,7 @@ export class HostPort {
   }
 
   #host(word: HostWord): void {
-    const error = fromWire({
-      code: word.code ?? "broker-lost",
-      message: word.message ?? `the native host says: ${word.state}`,
-      retry: "later",
-    });
+    const error = fromWire({ ...word, retry: "later" });
     if (word.state === "starting") {
       this.#wait();
     } else if (word.state === "lost") {

@@ -75,6 +75,8 @@ export class Session implements AsyncIterable<Received> {
   #state: LinkState | "opening" | "detached" = "opening";
   #link: StateEvent | undefined;
   #opened: Opened | undefined;
+  /** Why this worker does not hold it any more. */
+  #over: LongwireError | undefined;
   #orphaned = false;
   #window = { messages: 0, bytes: 0 };
   /** The window has been full for a second. */
@@ -391,6 +393,7 @@ export class Session implements AsyncIterable<Received> {
     if (opened.id !== this.#openId) return;
     const goesOn = this.#epoch === opened.epoch && opened.resume !== "reset";
     this.#opened = opened;
+    if (opened.ignored[0]) report(`unknown options: ${opened.ignored}`);
     this.#window = { messages: 4096, bytes: 4 * 1024 * 1024, ...this.#options.window };
     this.#last = opened.last;
     if (goesOn && this.#acks) this.#delivered = Math.max(this.#delivered, opened.seq);
@@ -459,7 +462,7 @@ export class Session implements AsyncIterable<Received> {
   }
 
   #leave(reason: EndReason, error = this.#overBecause(reason)): void {
-    if (this.#state === "detached") return;
+    if (this.#over) return;
     this.lost();
     this.#acks?.close();
     const over = reason === "closed" || reason === "expired";
@@ -472,6 +475,7 @@ export class Session implements AsyncIterable<Received> {
     this.#inbox.end(reason === "closed" || reason === "left" ? undefined : error, !over);
     this.#road.left(this);
     this.#state = "detached";
+    this.#over = error;
     this.#callbacks.emit("detached", reason, error);
   }
 
@@ -606,8 +610,8 @@ export class Session implements AsyncIterable<Received> {
   }
 
   #ask(frame: Asked, signal: AbortSignal | undefined, ends: Pick<Entry, "settle" | "fail">): void {
-    if (this.#state === "detached") {
-      ends.fail(this.#overBecause("left"));
+    if (this.#over) {
+      ends.fail(this.#over);
       return;
     }
     const cancelled = (one: typeof ends | undefined) => {
@@ -650,7 +654,7 @@ export class Session implements AsyncIterable<Received> {
       await this.#acks?.flush();
       await this.#command(frame).catch((error: LongwireError) => {
         // Being told of the end is as good as an answer.
-        if (this.#state !== "detached") throw error;
+        if (!this.#over) throw error;
       });
       this.#leave(reason);
     })().finally(() => {

@@ -110,7 +110,11 @@ export class LongwireSocket extends EventTarget {
     });
     this.#session.then(
       (opened) => this.#attach(opened),
-      () => this.#fail(),
+      (error: unknown) => {
+        // The standard's events do not say why; browsers tell the console.
+        report(error);
+        this.#fail();
+      },
     );
   }
 

@@ -8,7 +8,7 @@ const install = `longwire install --extension ${place.extension}`;
 // Every text of Chromium 156 and Firefox 153, as measured.
 const texts: [said: string | undefined, code: string, retry: string, fix?: string][] = [
   ["Specified native messaging host not found.", "host-not-found", "action", install],
-  ["Invalid native messaging host name specified.", "host-name-invalid", "no"],
+  ["Invalid native messaging host name specified.", "host-name-invalid", "no", "a-z, 0-9, _ and dots"],
   ["Access to the specified native messaging host is forbidden.", "host-forbidden", "action", install],
   ["Native host has exited.", "host-exited", "later"],
   ["Error when communicating with the native messaging host.", "host-garbled", "later"],

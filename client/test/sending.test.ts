@@ -403,3 +403,11 @@ test("frames of one turn leave together, and keep their order", async () => {
   assert.equal(batch?.type, "batch");
   assert.deepEqual(texts(batch?.frames ?? []), [...Array(50).keys()].map(String));
 });
+
+test("a ttl that is no number is the broker's to refuse, and has not run out", async () => {
+  const { bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  void session.send("a", { ttl: "5s" as unknown as number });
+  await settle();
+  assert.equal(said("send")[0]?.ttl, "5s");
+});

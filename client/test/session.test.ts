@@ -397,7 +397,7 @@ test("another port of the same client takes over: the loop ends with an error, a
   await settle();
   assert.equal((loop.error as LongwireError).code, "superseded");
   assert.equal(session.state, "detached");
-  await assert.rejects(session.send("x"), { code: "session-closed" });
+  await assert.rejects(session.send("x"), { code: "superseded" });
   assert.deepEqual(broker.session("s").server, []);
 });
 
@@ -552,4 +552,12 @@ test("two clients have positions of their own", async () => {
   await settle();
   main.broker.text("s", "a");
   assert.deepEqual(seen.sort(), ["main a", "popup a"]);
+});
+
+test("options that the broker does not know are told on the console", async () => {
+  const said = hush();
+  const { broker, bridge } = worker();
+  broker.ignored = ["formt"];
+  await bridge.open("s", "ws://x", { formt: "json" });
+  assert.match(String(said), /unknown options: formt/);
 });

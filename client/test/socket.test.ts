@@ -369,3 +369,13 @@ test("a full buffer fails the connection, as the standard has it", async () => {
   await settle();
   assert.deepEqual(log, ["open", "error", "close 1006 false"]);
 });
+
+test("what the broker refuses is on the console, since the events do not say it", async () => {
+  const said = hush();
+  const life = worker();
+  life.broker.refuse.set("open", { code: "url-denied", message: "not allowed", retry: "action" });
+  const { log } = socket(life);
+  await settle();
+  assert.deepEqual(log, ["error", "close 1006 false"]);
+  assert.match(String(said), /not allowed/);
+});

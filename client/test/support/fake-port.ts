@@ -147,6 +147,8 @@ export class FakeBroker {
   holdAccepted = false;
   /** The outcome every send gets, or none. */
   outcome: string | undefined = "sent";
+  /** Options it does not know. */
+  ignored: string[] = [];
   /** Answers the next frames of a type with an error. */
   readonly refuse = new Map<string, Omit<ErrorFrame, "type">>();
 
@@ -238,7 +240,7 @@ export class FakeBroker {
       state: session.state,
       outbox: [...session.ids].filter(([, end]) => end === "").map(([id]) => ({ id, state: "waiting" })),
       subscriptions: [...session.subscriptions].map((key) => ({ key, state: "active" })),
-      ignored: [],
+      ignored: this.ignored,
     });
     this.#deliver(session, attachment, answer === "reset");
     port.say({ type: "live", session: session.name, seq: last });

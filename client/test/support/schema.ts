@@ -408,8 +408,8 @@ const toExtension: Record<wire.ToExtension["type"], FrameCheck> = {
   host: plain<wire.HostWord>({
     type: text,
     state: word({ starting: true, lost: true, back: true, failed: true }),
-    code: { optional: code },
-    message: { optional: text },
+    code,
+    message: text,
   }),
 };
 
