@@ -1,4 +1,4 @@
-//! The road to the internet: from a target to a WebSocket link, and what travels on it.
+//! The road to the internet: from a target to a link by WebSocket, HTTP or Engine.IO, and what travels on it.
 //!
 //! It decides nothing: when to dial, what to send and when to give up is the core's.
 

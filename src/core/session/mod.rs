@@ -1,8 +1,9 @@
 //! One persistent connection: its log, its clients, its outbox and its link, held together.
 //!
 //! Who attaches is in `attach`, where a dial leads in `dialling`, with which credentials in `authorizing`, the link's life
-//! in `linking`; the outgoing direction in `accepting`, `subscribing` and `sending`, the incoming in `taking`; the journal
-//! in `keeping` and `restoring`, what clients do not want in `filtering`. It touches no socket and no file.
+//! in `linking`; the outgoing direction in `accepting`, `subscribing` and `sending`, the incoming in `taking`; servers on
+//! HTTP in `asking`, Socket.IO in `eventing`; the journal in `keeping` and `restoring`, what clients do not want in
+//! `filtering`. It touches no socket and no file.
 
 mod accepting;
 mod asking;
