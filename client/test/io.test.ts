@@ -268,6 +268,21 @@ test("without a host there is a connect_error that says what to do, and connect(
   );
 });
 
+test("a listener added for once and for good goes once and stays", async () => {
+  const { socket } = await made();
+  let calls = 0;
+  const count = () => {
+    calls += 1;
+  };
+  socket.on("tick", count);
+  socket.once("tick", count);
+  socket.emitReserved("tick");
+  assert.deepEqual([calls, socket.listeners("tick").length], [2, 1]);
+  socket.emitReserved("tick");
+  socket.emitReserved("tick");
+  assert.deepEqual([calls, socket.listeners("tick").length], [4, 1]);
+});
+
 test("losses are told where they are listened for", async () => {
   const said = hush();
   const { life, socket, name } = await made();

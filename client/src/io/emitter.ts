@@ -70,7 +70,8 @@ export class Emitter<Events extends EventsMap = EventsMap> {
   /** @internal Calls the listeners of an event; returns what they returned. */
   emitReserved(event: string, ...args: unknown[]): unknown[] {
     const list = this.#lists.get(event) ?? [];
-    for (const entry of list) if (entry.once) this.off(event, entry.call as Events[string]);
+    const rest = list.filter(({ once }) => !once);
+    if (rest.length < list.length) this.#lists.set(event, rest);
     return callAll(
       this,
       list.map(({ call }) => call),
