@@ -357,6 +357,7 @@ mod tests {
             None
         );
         first.hear(&Payload::text(r#"42["e",1,"o1"]"#), &mut recovery);
+        first.hear(&Payload::text(r#"427["awaited","no offset"]"#), &mut recovery);
         let mut second = socketio();
         assert_eq!(
             second.connect("/", None, &recovery),

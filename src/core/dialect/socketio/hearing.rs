@@ -203,7 +203,9 @@ impl SocketIo {
             _ => return None,
         };
         let namespace = head.namespace.as_deref().unwrap_or("/");
-        if let Some((_, offset)) = recovery.0.get_mut(namespace)
+        // An event that awaits an answer carries no offset: its last argument is the application's.
+        if head.id.is_none()
+            && let Some((_, offset)) = recovery.0.get_mut(namespace)
             && let Some(last) = args
                 .last()
                 .and_then(|last| serde_json::from_str::<String>(last.get()).ok())
