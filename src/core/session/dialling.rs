@@ -13,6 +13,7 @@ use crate::wire::servers::SocketIo;
 
 use crate::core::context::Context;
 use crate::core::dialect::Memory;
+use crate::core::dialect::socketio::Recovery;
 use crate::core::guard::Guard;
 use crate::core::io::{Output, ProxyChoice, Target};
 use crate::core::ladder::Ladder;
@@ -216,6 +217,7 @@ impl Session {
         if is_another {
             // They were for what was dialled before.
             self.credentials = Credentials::default();
+            self.memory.recovery = Recovery::default();
         }
         if had_no_url || (is_another && !matches!(self.link, Link::Paused)) {
             self.reconnect(ctx);

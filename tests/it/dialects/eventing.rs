@@ -191,6 +191,39 @@ fn a_loss_leaves_unknown_what_was_begun_and_sends_the_rest_again() {
 }
 
 #[test]
+fn what_a_server_remembers_of_others_is_not_asked_for() {
+    let (mut stage, dial) = dialling(json!({"socketio":{"auth":{"user":"a"}}}));
+    // A server that recovers looks at no credentials: whom it remembers is who comes back.
+    let asks = |stage: &mut Stage, dial| {
+        stage.server_says(dial, &[GREETING]);
+        let asked = stage.transmits();
+        stage.server_says(dial, &[r#"40{"sid":"x","pid":"p"}"#]);
+        stage.told.clear();
+        stage.asked.clear();
+        asked
+    };
+    assert_eq!(asks(&mut stage, dial), r#"40{"user":"a"}"#);
+    stage.link_ends(dial, LinkEnd::default());
+    stage.passes(Duration::from_secs(1));
+    let dial = stage.dials();
+    assert_eq!(asks(&mut stage, dial), r#"40{"pid":"p","user":"a"}"#);
+    stage.says(
+        PORT,
+        json!({"type":"authorize","session":"s","auth":{"user":"b"}}),
+    );
+    assert!(matches!(stage.asked.pop_front(), Some(Output::HangUp { .. })));
+    let dial = stage.dials();
+    assert_eq!(asks(&mut stage, dial), r#"40{"user":"b"}"#);
+    stage.says(
+        PORT,
+        json!({"type":"open","id":"o","session":"s","options":{"protocol":"socket.io","socketio":{"auth":{"user":"c"}}}}),
+    );
+    assert!(matches!(stage.asked.pop_front(), Some(Output::HangUp { .. })));
+    let dial = stage.dials();
+    assert_eq!(asks(&mut stage, dial), r#"40{"user":"c"}"#);
+}
+
+#[test]
 fn a_record_of_another_connection_is_not_answered() {
     let (mut stage, dial) = open(json!({}));
     stage.server_says(dial, &[r#"427["question"]"#]);
