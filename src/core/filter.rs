@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::wire::filter::{Act, Line, Rate};
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::Name;
-use crate::wire::rule::Look;
+use crate::wire::rule::{Look, text_of};
 
 /// Lines one client may have in one session, over all its subscriptions.
 const MOST_LINES: usize = 1024;
@@ -174,7 +174,7 @@ impl Kept {
 /// The value at a pointer as text; messages without one share the empty text.
 fn value_at(message: &Look<'_>, key: Option<&str>) -> String {
     key.and_then(|key| message.value()?.pointer(key))
-        .map(Value::to_string)
+        .map(text_of)
         .unwrap_or_default()
 }
 

@@ -11,7 +11,7 @@ use crate::wire::code::Code;
 use crate::wire::message::Match;
 use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
-use crate::wire::rule::Correlation;
+use crate::wire::rule::{Correlation, text_of};
 
 /// What an incoming message did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Wanted {
     ) -> Result<Self, ErrorInfo> {
         let value = payload
             .value()
-            .and_then(|value| value.pointer(&correlation.out).map(Value::to_string));
+            .and_then(|value| value.pointer(&correlation.out).map(text_of));
         let value = value.ok_or_else(|| {
             let message = format!(
                 "field `{field}`: the payload is no JSON with a value at `{}`",
@@ -179,7 +179,7 @@ impl Requests {
         self.waiting
             .iter()
             .filter_map(|(pointer, values)| {
-                let found = values.get(&message.pointer(pointer)?.to_string())?;
+                let found = values.get(&text_of(message.pointer(pointer)?))?;
                 found
                     .iter()
                     .find(|waiting| waiting.kind != Kind::JsonRpc || message.get("method").is_none())
@@ -212,6 +212,8 @@ mod tests {
         assert_eq!(requests.find(&json!({"re": "7"})), None);
         assert_eq!(requests.find(&json!({"id": 7})), None);
         assert_eq!(requests.find(&json!({"re": 7})), Some(Found::Answer(1)));
+        // As servers answer that keep every number as a float.
+        assert_eq!(requests.find(&json!({"re": 7.0})), Some(Found::Answer(1)));
         requests.forget(1);
         assert_eq!(
             (requests.find(&json!({"re": 7})), requests.is_empty()),

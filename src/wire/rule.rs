@@ -102,7 +102,23 @@ impl Rule {
 fn holds((pointer, wanted): &(String, Vec<Value>), message: &Value) -> bool {
     message
         .pointer(pointer)
-        .is_some_and(|found| wanted.contains(found))
+        .is_some_and(|found| wanted.iter().any(|wanted| is_same(wanted, found)))
+}
+
+/// Whether two values are equal; numbers are, however they are written: `7` and `7.0`.
+fn is_same(one: &Value, other: &Value) -> bool {
+    one == other || (one.is_number() && other.is_number() && text_of(one) == text_of(other))
+}
+
+/// A value as JSON, the same text for equal numbers.
+pub fn text_of(value: &Value) -> String {
+    match value.as_f64() {
+        // Beyond this, neighbours among whole numbers are one float.
+        Some(float) if value.is_f64() && float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => {
+            format!("{:.0}", float + 0.0)
+        }
+        _ => value.to_string(),
+    }
 }
 
 fn one_of(wanted: &[String], found: Option<&str>) -> bool {
@@ -153,6 +169,23 @@ mod tests {
         assert!(!matches(&rule, &json!({"type": "c", "id": 7})));
         assert!(!matches(&rule, &json!({"type": "a"})));
         assert!(!matches(&rule, &json!("a")));
+    }
+
+    #[test]
+    fn a_number_is_itself_however_it_is_written() {
+        let matches = |rule: Value, text: &str| {
+            let rule = Rule::from_value(rule).unwrap();
+            rule.matches(&Look::at(&Payload::text(text)))
+        };
+        assert!(matches(json!({"/id": 7}), r#"{"id":7.0}"#));
+        assert!(matches(json!({"/id": [1, 0]}), r#"{"id":-0.0}"#));
+        assert!(matches(json!({"/id": 7.5}), r#"{"id":75e-1}"#));
+        assert!(matches(json!({"/id": 2.0}), r#"{"id":2}"#));
+        assert!(!matches(json!({"/id": 7}), r#"{"id":"7"}"#));
+        assert!(!matches(
+            json!({"/id": 9_007_199_254_740_993_u64}),
+            r#"{"id":9007199254740992.0}"#
+        ));
     }
 
     #[test]
