@@ -221,7 +221,9 @@ fn copy(from: &Value, to: &mut Value, path: Option<&str>) {
     };
     match (from, to) {
         (Value::Object(from), Value::Object(to)) => {
-            if let Some(found) = from.get(&step) {
+            if let Some(found) = from.get(&step)
+                && (rest.is_none() || found.is_object() || found.is_array())
+            {
                 copy(found, to.entry(step).or_insert_with(|| empty_like(found)), rest);
             }
         }
@@ -317,7 +319,7 @@ mod tests {
         let json = |text: &'static str| Payload::Json(Bytes::from_static(text.as_bytes()));
         let text = r#"{"id":1,"a":{"b":{"c":2},"d":3},"list":[{"x":1,"y":2},{"x":3}],"big":"..."}"#;
         assert_eq!(
-            keep(&["/id", "/a/b", "/list/1/x", "/none"], text),
+            keep(&["/id", "/a/b", "/list/1/x", "/none", "/big/none"], text),
             json(r#"{"a":{"b":{"c":2}},"id":1,"list":[null,{"x":3}]}"#)
         );
         assert_eq!(keep(&[""], r#"{"a": 1}"#), json(r#"{"a":1}"#));
