@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -15,7 +14,7 @@ use crate::wire::servers::{CursorFrom, CursorTo, Poll, cursor_text};
 use crate::core::io::Answer;
 
 /// What outlives a connection: where the server is to go on.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Place {
     cursor: Option<String>,
     etag: Option<String>,
@@ -59,31 +58,38 @@ impl Place {
     /// # Errors
     /// A sentence when the answer is not what the options say.
     pub(crate) fn hear(&mut self, poll: &Poll, answer: &Answer, json: bool) -> Result<Vec<Payload>, String> {
-        self.etag = answer.header("etag").map(str::to_owned);
+        // Servers on Windows begin with a mark, which is no part of JSON or text.
+        let body = match answer.body.strip_prefix("\u{feff}".as_bytes()) {
+            Some(rest) => answer.body.slice_ref(rest),
+            None => answer.body.clone(),
+        };
         let wants_json = poll.items.is_some()
             || matches!(&poll.cursor, Some(cursor) if !matches!(cursor.from, CursorFrom::Header(_)));
         let mut value = None;
-        if wants_json && !answer.body.is_empty() {
-            let read = serde_json::from_slice::<Value>(&answer.body);
+        if wants_json && !body.is_empty() {
+            let read = serde_json::from_slice::<&RawValue>(&body);
             value = Some(read.map_err(|error| format!("the answer is not JSON: {error}"))?);
         }
         let messages = match &poll.items {
-            Some(items) => elements(&answer.body, items),
-            None => whole(&answer.body, json),
+            Some(items) => value.map_or_else(Vec::new, |value| elements(value, items)),
+            None => whole(&body, json),
         };
+        // A tag is of what was asked: it says nothing about the answer to another question.
+        self.etag = answer.header("etag").map(str::to_owned);
         if let Some(cursor) = &poll.cursor {
             let found = match &cursor.from {
                 CursorFrom::Header(name) => answer.header(name).map(str::to_owned),
-                CursorFrom::Pointer(pointer) => value
-                    .as_ref()
-                    .and_then(|value| cursor_text(value.pointer(pointer)?)),
+                CursorFrom::Pointer(pointer) => value.and_then(|value| text_at(value, pointer)),
                 CursorFrom::Item(pointer) => messages
                     .last()
-                    .and_then(Payload::value)
-                    .and_then(|value| cursor_text(value.pointer(pointer)?)),
+                    .and_then(|last| serde_json::from_slice(last.bytes()).ok())
+                    .and_then(|last| text_at(last, pointer)),
             };
             // An answer that says nothing about it leaves it where it was.
-            self.cursor = found.or_else(|| self.cursor.take());
+            if found.is_some() && found != self.cursor {
+                self.cursor = found;
+                self.etag = None;
+            }
         }
         Ok(messages)
     }
@@ -104,11 +110,8 @@ fn whole(body: &Bytes, json: bool) -> Vec<Payload> {
 }
 
 /// The elements of the array at `items`, each as it was received. What is no array is one message, null is none.
-fn elements(body: &[u8], items: &str) -> Vec<Payload> {
-    let Some(raw) = serde_json::from_slice(body)
-        .ok()
-        .and_then(|raw| raw_at(raw, items))
-    else {
+fn elements(raw: &RawValue, items: &str) -> Vec<Payload> {
+    let Some(raw) = raw_at(raw, items) else {
         return Vec::new();
     };
     let raws: Vec<&RawValue> = match raw.get().as_bytes() {
@@ -119,6 +122,11 @@ fn elements(body: &[u8], items: &str) -> Vec<Payload> {
     raws.into_iter()
         .map(|raw| Payload::Json(Bytes::copy_from_slice(raw.get().as_bytes())))
         .collect()
+}
+
+/// A cursor's value, as it is said to the server.
+fn text_at(raw: &RawValue, pointer: &str) -> Option<String> {
+    cursor_text(&serde_json::from_str(raw_at(raw, pointer)?.get()).ok()?)
 }
 
 /// What stands at a pointer, as it was received.
@@ -187,9 +195,16 @@ mod tests {
         assert!(!place.is_known() && asked(&place, &poll).1.is_empty());
         let tagged = answer(&[("x-next", "n1"), ("etag", "\"e\"")], "text");
         assert_eq!(place.hear(&poll, &tagged, false), Ok(vec![Payload::text("text")]));
+        assert_eq!(
+            asked(&place, &poll).1,
+            [("X-From".to_owned(), "n1".to_owned())],
+            "another question has no tag yet"
+        );
+        place.hear(&poll, &tagged, false).unwrap();
         // The newest tag counts, and none if there is none any more.
         let newer = answer(&[("x-next", "n1"), ("etag", "\"f\"")], "text");
         let mut later = Place::default();
+        later.hear(&poll, &tagged, false).unwrap();
         for (tagged, tags) in [(&tagged, 1), (&newer, 1), (&answer(&[], "text"), 0)] {
             later.hear(&poll, tagged, false).unwrap();
             let said = asked(&later, &poll).1;
@@ -218,6 +233,20 @@ mod tests {
             .unwrap();
         assert_eq!(heard.len(), 2);
         assert_eq!(heard[0], Payload::Json(Bytes::from_static(b"{\"a\": 1.0}")));
+    }
+
+    #[test]
+    fn a_mark_before_json_and_deep_values_are_nothing_special() {
+        let poll = poll(r#"{"items":"/x","cursor":{"item":"/id","query":"since"}}"#);
+        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        let body = format!("\u{feff}{{\"x\":[{{\"id\":1}},{{\"id\":2,\"deep\":{deep}}}]}}");
+        let mut place = Place::default();
+        let heard = place.hear(&poll, &answer(&[], body.leak()), false).unwrap();
+        assert_eq!(heard.len(), 2);
+        assert_eq!(asked(&place, &poll).0, "a=1&since=2");
+        let plain = answer(&[], "\u{feff}text");
+        let heard = Place::default().hear(&Poll::default(), &plain, false);
+        assert_eq!(heard, Ok(vec![Payload::text("text")]));
     }
 
     #[test]

@@ -84,16 +84,22 @@ fn a_polled_server_is_asked_on_and_posted_to() {
     server.tell(
         json!({"on":"/tasks/pending","headers":{"etag":"\"one\""},"body":r#"{"tasks":[{"id":1},{"id":2}]}"#}),
     );
+    let rest = "/tasks/pending?after=2";
+    server.tell(json!({"on":rest,"headers":{"etag":"\"two\""},"body":r#"{"tasks":[]}"#}));
     server.tell(json!({"on":"/results","status":201}));
     let options = json!({"protocol":"poll","poll":{"interval":20,"items":"/tasks","cursor":{"item":"/id","query":"after"}},
         "post":{"url":server.url("/results"),"headers":{"X-Post":"1"}}});
     open(&mut host, server.url("/tasks/pending"), options);
     assert_eq!(host.expect("message")["json"], json!({"id": 1}));
     assert_eq!(host.expect("message")["json"], json!({"id": 2}));
-    let asked = server.tells("a question from where it was", |line| {
-        line["url"] == "/tasks/pending?after=2"
-    });
-    assert_eq!(asked["headers"]["if-none-match"], "\"one\"");
+    let asked = server.tells("a question from where it was", |line| line["url"] == rest);
+    assert_eq!(
+        asked["headers"]["if-none-match"],
+        Value::Null,
+        "the tag was another's"
+    );
+    let asked = server.tells("the same question", |line| line["url"] == rest);
+    assert_eq!(asked["headers"]["if-none-match"], "\"two\"");
     host.send(&json!({"type":"send","session":"s","id":"r1","json":{"done":1},"receipt":true}));
     host.send(&json!({"type":"send","session":"s","id":"r2","text":"two","receipt":true}));
     assert_eq!(host.expect("outcome")["outcome"], "confirmed");
@@ -111,9 +117,9 @@ fn a_polled_server_is_asked_on_and_posted_to() {
         server.tells("a second", |line| line["method"] == "POST")["body"],
         "two"
     );
-    server.tell(json!({"on":"/tasks/pending","status":500}));
+    server.tell(json!({"on":rest,"status":500}));
     assert_eq!(state(&mut host, "waiting")["status"], 500);
-    server.tell(json!({"on":"/tasks/pending","body":r#"{"tasks":[{"id":3}]}"#}));
+    server.tell(json!({"on":rest,"body":r#"{"tasks":[{"id":3}]}"#}));
     assert_eq!(
         host.expect("message")["json"],
         json!({"id": 3}),
