@@ -59,11 +59,16 @@ impl Session {
     /// Whether the server was told where to go on.
     pub(super) fn continuity(&self) -> Continuity {
         match self.protocol() {
-            Protocol::EventStream if self.memory.last_event_id.is_some() => Continuity::Server,
+            Protocol::EventStream if self.last_event_id().is_some() => Continuity::Server,
             Protocol::Poll if self.memory.poll.is_known() => Continuity::Server,
             Protocol::SocketIo => self.socketio_continuity(),
             _ => Continuity::Unknown,
         }
+    }
+
+    /// What to say after a loss; a server takes its id back with an empty one.
+    fn last_event_id(&self) -> Option<&str> {
+        self.memory.last_event_id.as_deref().filter(|id| !id.is_empty())
     }
 
     /// Whether nothing can be sent on this transport.
@@ -114,8 +119,8 @@ impl Session {
                     ("Accept".to_owned(), "text/event-stream".to_owned()),
                     ("Cache-Control".to_owned(), "no-store".to_owned()),
                 ];
-                if let Some(id) = self.memory.last_event_id.clone().filter(|id| !id.is_empty()) {
-                    headers.push(("Last-Event-ID".to_owned(), id));
+                if let Some(id) = self.last_event_id() {
+                    headers.push(("Last-Event-ID".to_owned(), id.to_owned()));
                 }
                 let fetch = Fetch {
                     url,
@@ -204,22 +209,31 @@ impl Session {
         };
         let mut told = Vec::new();
         parser.push(bytes, &mut told);
-        let incoming = told
-            .into_iter()
-            .filter_map(|told| match told {
+        let mut incoming = Vec::new();
+        // What to say after a loss that follows each of them.
+        let mut ids = Vec::new();
+        for told in told {
+            incoming.push(match told {
                 Told::Id(id) => {
                     self.memory.last_event_id = Some(id);
-                    None
+                    continue;
                 }
                 Told::Retry(milliseconds) => {
                     self.memory.retry = Duration::from_millis(milliseconds);
-                    None
+                    continue;
                 }
-                Told::TooLarge => Some(Incoming::TooLarge { bytes: None }),
-                Told::Event { name, data } => Some(Incoming::Message(self.event(name, data))),
-            })
-            .collect();
-        self.received(ctx, incoming);
+                Told::TooLarge => Incoming::TooLarge { bytes: None },
+                Told::Event { name, data } => Incoming::Message(self.event(name, data)),
+            });
+            ids.push(self.memory.last_event_id.clone());
+        }
+        let taken = self.received(ctx, incoming);
+        if taken < ids.len()
+            && let Some(last) = taken.checked_sub(1)
+        {
+            // The log hung up: the server is to say the rest again.
+            self.memory.last_event_id = ids.swap_remove(last);
+        }
     }
 
     fn event(&self, name: Option<String>, data: String) -> Payload {
@@ -229,7 +243,7 @@ impl Session {
             Event {
                 name,
                 namespace: None,
-                last_event_id: self.memory.last_event_id.clone().filter(|id| !id.is_empty()),
+                last_event_id: self.last_event_id().map(str::to_owned),
                 reply: false,
                 content: if json {
                     Content::Json(data)
@@ -245,6 +259,7 @@ impl Session {
         if !answer.is_good() && answer.status != 304 {
             return self.refused_by(ctx, dial, &answer, u64::MAX);
         }
+        let before = self.memory.poll.clone();
         let heard = if answer.status == 304 || answer.too_large {
             Ok(Vec::new())
         } else {
@@ -274,7 +289,11 @@ impl Session {
         if answer.too_large {
             incoming.push(Incoming::TooLarge { bytes: None });
         }
-        self.received(ctx, incoming);
+        let count = incoming.len();
+        if self.received(ctx, incoming) < count {
+            // The log hung up: the answer is asked for again.
+            self.memory.poll = before;
+        }
         self.ask_when_due(ctx);
     }
 

@@ -60,7 +60,9 @@ impl Session {
                     heartbeat.heard(ctx.now.boot);
                 }
                 match other {
-                    LinkEvent::Messages(messages) => self.received(ctx, messages),
+                    LinkEvent::Messages(messages) => {
+                        self.received(ctx, messages);
+                    }
                     LinkEvent::Written(count) => self.written(ctx, count),
                     LinkEvent::Pong(token) => self.ponged(ctx, token),
                     LinkEvent::Chunk(bytes) => self.streamed(ctx, &bytes),
@@ -117,12 +119,15 @@ impl Session {
         beats.then(|| Heartbeat::new(settings, now))
     }
 
-    pub(super) fn received(&mut self, ctx: &mut Context, messages: Vec<Incoming>) {
+    /// Takes what came, and tells how many of them: the rest may belong to a link that is over.
+    pub(super) fn received(&mut self, ctx: &mut Context, messages: Vec<Incoming>) -> usize {
+        let mut taken = 0;
         for incoming in messages {
             if self.link.connection().is_none() {
-                // The log's overflow policy hung up in the middle: the rest belongs to a link that is over.
-                return;
+                // The log's overflow policy hung up in the middle.
+                return taken;
             }
+            taken += 1;
             match incoming {
                 Incoming::Message(payload) => {
                     self.counters.received.messages += 1;
@@ -136,6 +141,7 @@ impl Session {
             }
         }
         self.deliver(ctx);
+        taken
     }
 
     /// The link is gone, or never came to be.

@@ -254,6 +254,51 @@ fn a_full_log_asks_no_more_until_there_is_room() {
 }
 
 #[test]
+fn what_a_full_log_hangs_up_on_is_said_again_by_a_server_that_can() {
+    let full = json!({"messages":2,"overflow":"close"});
+    let comes_back = |stage: &mut Stage| {
+        stage.told.clear();
+        stage.asked.clear();
+        stage.give(Input::Gone(PORT));
+        stage.comes(PORT, "main");
+        stage.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
+        stage.dials();
+        stage.fetches()
+    };
+    let (mut stage, dial) = opened(json!({"protocol":"sse","queue":full}));
+    stage.is_answered(dial, 200, STREAM, "");
+    stage.is_streamed(dial, "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n");
+    let asked = comes_back(&mut stage);
+    assert!(
+        asked
+            .headers
+            .contains(&("Last-Event-ID".to_owned(), "2".to_owned())),
+        "{asked:?}"
+    );
+    let (mut stage, dial) = opened(json!({"protocol":"poll","queue":full,"poll":{
+        "items":"/tasks","cursor":{"item":"/id","query":"since","start":0}}}));
+    stage.is_answered(dial, 200, &[], r#"{"tasks":[{"id":1},{"id":2},{"id":3}]}"#);
+    assert_eq!(comes_back(&mut stage).url.query(), Some("a=1&since=0"));
+}
+
+#[test]
+fn an_id_that_was_taken_back_promises_nothing() {
+    let (mut stage, dial) = opened(json!({"protocol":"sse"}));
+    stage.is_answered(dial, 200, STREAM, "");
+    stage.is_streamed(dial, "id: 1\ndata: a\n\nid\ndata: b\n\n");
+    stage.told.clear();
+    stage.asked.clear();
+    stage.link_ends(dial, LinkEnd::default());
+    stage.passes(Duration::from_secs(1));
+    let dial = stage.dials();
+    let asked = stage.fetches();
+    assert!(!asked.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
+    stage.told.clear();
+    stage.is_answered(dial, 200, STREAM, "");
+    assert_eq!(stage.hears_state()["continuity"], "unknown");
+}
+
+#[test]
 fn a_post_is_confirmed_by_its_status_or_waits_again() {
     let (mut stage, dial) = opened(json!({"protocol":"sse","post":{"url":"http://127.0.0.1:1/in"}}));
     stage.fetches();
