@@ -262,6 +262,10 @@ fn request(target: &Target, place: &Place, ask: &Ask) -> Result<Request<Full<Byt
     {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
     }
+    // Without this a server may answer in any coding.
+    if !headers.contains_key(header::ACCEPT_ENCODING) {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
     if let Some(value) = handshake::credentials(&ask.url, headers)? {
         headers.insert(header::AUTHORIZATION, value);
     }

@@ -199,6 +199,9 @@ impl Session {
             let why = format!("the server answered with `{shown}`; an event stream is `text/event-stream`");
             return self.fail(ctx, dial, error(Code::ServerProtocol, why));
         }
+        if let Some(why) = compressed(answer) {
+            return self.fail(ctx, dial, error(Code::ServerProtocol, why));
+        }
         self.opened(ctx, dial, None, None);
     }
 
@@ -262,6 +265,8 @@ impl Session {
         let before = self.memory.poll.clone();
         let heard = if answer.status == 304 || answer.too_large {
             Ok(Vec::new())
+        } else if let Some(why) = compressed(&answer).filter(|_| !answer.body.is_empty()) {
+            Err(why)
         } else {
             self.memory
                 .poll
@@ -363,6 +368,16 @@ impl Session {
         self.tell_state(ctx, change);
         self.settle_lost(ctx, u64::MAX);
     }
+}
+
+/// What is wrong with an answer that cannot be read as it is.
+fn compressed(answer: &Answer) -> Option<String> {
+    let coding = answer.header("content-encoding")?.trim();
+    let plain = coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    (!plain).then(|| {
+        let shown: String = coding.chars().take(64).collect();
+        format!("the server compressed its answer (`{shown}`), though nobody asked for that")
+    })
 }
 
 fn reason(answer: &Answer) -> String {
