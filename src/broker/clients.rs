@@ -50,8 +50,6 @@ pub(super) enum Reading {
     On,
     /// Leave what comes in the socket: the port does not take its answers.
     Paused,
-    /// Nobody listens any more; wait for the other side to hang up.
-    Over,
 }
 
 /// What a port said.
@@ -164,12 +162,9 @@ async fn read(
         if !heard.is_empty() && wake.send(WakeUp::Heard(port, heard)).await.is_err() {
             return Ok(());
         }
-        // An error says that the loop has forgotten this port.
-        let now = match mode.wait_for(|mode| *mode != Reading::Paused).await {
-            Ok(mode) => *mode,
-            Err(_) => Reading::Over,
-        };
-        if now == Reading::Over {
+        let is_on = mode.wait_for(|mode| *mode == Reading::On).await.is_ok();
+        // The loop has forgotten this port: nobody listens any more, and the other side is to hang up.
+        if !is_on || mode.has_changed().is_err() {
             let _ = timeout(PARTING, discard(input)).await;
             return Ok(());
         }
@@ -398,5 +393,25 @@ mod tests {
         admin.native(json);
         assert_eq!(words(&extension.heard), ["unknown-type"]);
         assert_eq!(words(&admin.heard), ["stop 1"]);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_a_forgotten_port_says_is_heard_by_nobody() {
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let (mut input, _output) = split(ours);
+        let (_, mut theirs) = split(theirs);
+        let (wake, mut wakes) = mpsc::channel(1);
+        let (reading, mode) = watch::channel(Reading::On);
+        drop(reading);
+        let ping = crate::wire::frame::framed(br#"{"type":"ping","id":"1"}"#);
+        theirs.write_all(&ping).await.unwrap();
+        drop(theirs);
+        let mut frames = Frames::new(FROM_BROWSER);
+        read(PortId(1), &mut input, &mut frames, &mut ear(false), mode, &wake)
+            .await
+            .unwrap();
+        drop(wake);
+        assert!(wakes.recv().await.is_none());
     }
 }

@@ -42,8 +42,6 @@ struct Port {
     /// Bytes in the packer of frames that cost nothing: no window holds them back.
     answers: usize,
     writing: Option<Writing>,
-    /// After what is packed the port ends.
-    ending: bool,
     is_ready: bool,
     writer: mpsc::Sender<Vec<u8>>,
     reading: watch::Sender<Reading>,
@@ -65,7 +63,6 @@ impl Ports {
             cost: 0,
             answers: 0,
             writing: None,
-            ending: false,
             is_ready: false,
             writer: newcomer.writer,
             reading: newcomer.reading,
@@ -78,14 +75,14 @@ impl Ports {
         self.ports.remove(&port).is_some()
     }
 
-    /// Whether a port is here and not ending.
+    /// Whether a port is here.
     pub(super) fn is_here(&self, port: PortId) -> bool {
-        self.ports.get(&port).is_some_and(|port| !port.ending)
+        self.ports.contains_key(&port)
     }
 
     /// Packs a frame for a port.
     pub(super) fn deliver(&mut self, id: PortId, frame: &BrokerFrame, cost: usize) {
-        let Some(port) = self.ports.get_mut(&id).filter(|port| !port.ending) else {
+        let Some(port) = self.ports.get_mut(&id) else {
             return;
         };
         if port.is_swamped() {
@@ -104,27 +101,12 @@ impl Ports {
         mark(id, port, &mut self.ready);
     }
 
-    /// Ends a port after what is packed for it.
-    pub(super) fn end(&mut self, id: PortId) {
-        let Some(port) = self.ports.get_mut(&id).filter(|port| !port.ending) else {
-            return;
-        };
-        port.packer.add_end();
-        port.ending = true;
-        port.reading.send_replace(Reading::Over);
-        mark(id, port, &mut self.ready);
-    }
-
     /// A writing task has done what it held. Gives the cost, or `None` for a port that has gone.
     pub(super) fn written(&mut self, id: PortId) -> Option<usize> {
         let port = self.ports.get_mut(&id)?;
         let written = port.writing.take()?;
         if port.packer.is_empty() {
-            if port.ending {
-                self.ports.remove(&id);
-            } else {
-                port.listen();
-            }
+            port.listen();
         } else {
             mark(id, port, &mut self.ready);
         }
@@ -285,22 +267,5 @@ mod tests {
             ports.ports[&PORT].packer.len() < DROP_ANSWERS + (2 << 20),
             "and nothing piled up beyond the bound"
         );
-    }
-
-    #[test]
-    fn an_ended_port_gets_what_was_packed_and_nothing_more() {
-        let mut ports = Ports::default();
-        let (mut buffers, mode) = port(&mut ports);
-        ports.deliver(PORT, &frame("1"), 1);
-        ports.end(PORT);
-        ports.deliver(PORT, &frame("overdue"), 1);
-        ports.flush();
-        let bytes = buffers.try_recv().unwrap();
-        assert!(bytes.ends_with(&[0, 0, 0, 0]));
-        assert!(!String::from_utf8_lossy(&bytes).contains("overdue"));
-        assert_eq!(*mode.borrow(), Reading::Over);
-        assert!(!ports.is_here(PORT));
-        ports.written(PORT);
-        assert!(ports.is_empty());
     }
 }

@@ -403,7 +403,6 @@ impl Server {
                 crash::point("broker.deliver");
                 self.ports.deliver(port, &frame, cost);
             }
-            Output::Drop(port) => self.ports.end(port),
             Output::Dial(dial, target) => {
                 self.links += 1;
                 self.dials.dial(dial, target);

@@ -149,8 +149,6 @@ pub enum Output {
         frame: BrokerFrame,
         cost: usize,
     },
-    /// End this port: its host is to exit.
-    Drop(PortId),
     /// Start a dial.
     Dial(DialId, Box<Target>),
     /// Send a message on an open dial. Over HTTP they are posted one at a time.

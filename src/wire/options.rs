@@ -179,16 +179,6 @@ pub enum Durability {
     Disk,
 }
 
-impl Durability {
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Disk => "disk",
-        }
-    }
-}
-
 /// What a close code or refused handshake means for dialling again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
