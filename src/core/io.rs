@@ -204,6 +204,11 @@ impl Answer {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// Whether the status says of a POST that it was not taken, and may be later.
+    pub const fn is_not_now(&self) -> bool {
+        matches!(self.status, 401 | 403 | 429 | 503)
+    }
+
     /// Whether the status is a 2xx.
     pub const fn is_good(&self) -> bool {
         self.status >= 200 && self.status < 300

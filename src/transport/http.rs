@@ -47,6 +47,7 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
         posting: None,
         waiting: VecDeque::new(),
         posted: 0,
+        refused: false,
         lanes: Lanes::default(),
         stream: None,
         stood: false,
@@ -65,6 +66,8 @@ struct Dial<W> {
     waiting: VecDeque<Payload>,
     /// Messages that were posted and answered.
     posted: u64,
+    /// A message was not taken: nothing is posted behind it.
+    refused: bool,
     lanes: Lanes,
     stream: Option<(Incoming, Lane)>,
     /// A question was answered.
@@ -111,6 +114,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                     self.posting = None;
                     match posted {
                         Ok((answer, lane)) => {
+                            // The core ends this dial, and what follows goes by the next.
+                            self.refused |= answer.is_not_now();
                             self.posted += 1;
                             self.lanes.put(lane);
                             if !self.events.tell(LinkEvent::Posted(self.posted, answer.into())).await {
@@ -175,7 +180,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     }
 
     fn post_next(&mut self) {
-        if self.posting.is_some() {
+        if self.posting.is_some() || self.refused {
             return;
         }
         let Road::Http {

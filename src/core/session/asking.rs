@@ -304,7 +304,7 @@ impl Session {
 
     /// A message was posted and answered.
     pub(super) fn posted(&mut self, ctx: &mut Context, count: u64, answer: Answer) {
-        if matches!(answer.status, 401 | 403 | 429 | 503)
+        if answer.is_not_now()
             && let Some(dial) = self.link.dial()
         {
             // Not taken, and it may be later: it waits again.

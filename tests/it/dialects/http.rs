@@ -128,6 +128,40 @@ fn a_polled_server_is_asked_on_and_posted_to() {
 }
 
 #[test]
+fn what_waits_behind_a_post_that_was_not_taken_is_posted_once_and_in_its_order() {
+    let Some((_scratch, mut host, mut server)) = world() else {
+        return;
+    };
+    server.tell(json!({"on":"/events","stream":true,"headers":{"content-type":"text/event-stream"}}));
+    server.tell(json!({"on":"/results","status":503}));
+    let options = json!({"protocol":"sse","post":{"url":server.url("/results")},"reconnect":{"minDelay":10}});
+    open(&mut host, server.url("/events"), options);
+    state(&mut host, "open");
+    let mut send = |text: &str| json!({"type":"send","session":"s","id":text,"text":text,"receipt":true});
+    let frames: Vec<Value> = ["1", "2", "3"].into_iter().map(&mut send).collect();
+    host.send(&json!({"type":"batch","frames":frames}));
+    assert_eq!(state(&mut host, "waiting")["status"], 503);
+    server.tell(json!({"on":"/results","status":201}));
+    for id in ["1", "2", "3", "4"] {
+        if id == "4" {
+            host.send(&send(id));
+        }
+        let outcome = host.expect("outcome");
+        assert_eq!(
+            (&outcome["id"], &outcome["outcome"]),
+            (&json!(id), &json!("confirmed"))
+        );
+    }
+    let mut posts = vec![String::new()];
+    while posts.last().is_none_or(|last| last != "4") {
+        let post = server.tells("a post", |line| line["method"] == "POST");
+        posts.push(post["body"].as_str().unwrap().to_owned());
+    }
+    posts.dedup();
+    assert_eq!(posts[1..], ["1", "2", "3", "4"]);
+}
+
+#[test]
 fn a_question_that_breaks_is_a_lost_link_and_the_first_one_a_dial_that_failed() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
