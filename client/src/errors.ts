@@ -160,21 +160,21 @@ export function local(
   place: Place,
   said?: string,
 ): LongwireError {
-  const fix = fixFor(code, place);
+  const name = place.host === DEFAULT_HOST ? "" : ` --name ${place.host}`;
+  const fix = fixFor(code, place, name);
   return new LongwireError(code, `longwire: ${message}${fix ? ` (${fix})` : ""}`, {
     retry,
     said,
+    doctor: `longwire doctor${name}`,
     fix,
   });
 }
 
-function fixFor(code: LocalCode, { host, extension }: Place): string | undefined {
+function fixFor(code: LocalCode, { host, extension }: Place, name: string): string | undefined {
   switch (code) {
     case "host-not-found":
-    case "host-forbidden": {
-      const name = host === DEFAULT_HOST ? "" : ` --name ${host}`;
+    case "host-forbidden":
       return `longwire install --extension ${extension}${name}`;
-    }
     case "permission-missing":
       return 'add "nativeMessaging" to "permissions" in manifest.json, and connect from an extension page or worker';
     case "host-name-invalid":
@@ -182,7 +182,7 @@ function fixFor(code: LocalCode, { host, extension }: Place): string | undefined
     case "storage-missing":
       return 'add "storage" to "permissions" in manifest.json, or give connect() a profile';
     case "host-blocked":
-      return `the policies NativeMessagingBlocklist and NativeMessagingAllowlist must let ${host} through`;
+      return `the policy NativeMessagingAllowlist must name ${host}`;
     default:
       return undefined;
   }

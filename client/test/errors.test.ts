@@ -54,12 +54,13 @@ for (const [said, code, retry, fix] of texts) {
   });
 }
 
-test("the fix names a host of another name", () => {
+test("the fix, and the command that finds out more, name a host of another name", () => {
   const error = fromBrowser("Specified native messaging host not found.", {
     ...place,
     host: "com.semantest.bridge",
   });
   assert.equal(error.fix, `${install} --name com.semantest.bridge`);
+  assert.equal(error.doctor, "longwire doctor --name com.semantest.bridge");
 });
 
 test("an error of the link names the server for the doctor, without what may be secret", () => {
