@@ -1,17 +1,18 @@
 // Builds dist/: two ES modules and their types. `io.js` imports `longwire.js`, so that an extension has one bridge.
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { build } from "esbuild";
 
 process.chdir(new URL("..", import.meta.url).pathname);
 rmSync("dist", { recursive: true, force: true });
+const { version, license } = JSON.parse(readFileSync("package.json", "utf8"));
 const common = {
   bundle: true,
   format: "esm",
   target: ["chrome116", "firefox121"],
   minify: true,
   legalComments: "none",
-  banner: { js: "// longwire 0.1.0, MIT OR Apache-2.0" },
+  banner: { js: `// longwire ${version}, ${license}` },
 };
 const beside = {
   name: "the main module stays beside",

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { connect, type LongwireError } from "../src/index.js";
 import { PATIENCE, SHORT_LIVES } from "../src/port.js";
@@ -24,7 +25,7 @@ test("listeners are there in the turn of connectNative, and hello is the first w
     type: "hello",
     protocol: 1,
     client: "popup",
-    sdk: "longwire-js/0.1.0",
+    sdk: `longwire-js/${JSON.parse(readFileSync("package.json", "utf8")).version}`,
     needs: ["disk"],
     accepts: ["messages"],
   });
