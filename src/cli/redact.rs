@@ -1,7 +1,8 @@
 //! Frames without what is private: fit for a bug report, and still fit to be sent again.
 //!
 //! Everything is taken out that is not known to be harmless: of a text its length stays, of JSON its form, of a URL its
-//! scheme. Names and ids that the extension has chosen stay, since nobody could follow the talk without them.
+//! scheme. Names and ids that the extension has chosen stay, since nobody could follow the talk without them; so do
+//! pointers and the protocol's own words, since the broker would refuse the frame without them.
 
 use serde_json::Value;
 
@@ -39,9 +40,44 @@ const KEPT: &[&str] = &[
     "needs",
     "accepts",
     "ignored",
-    "subprotocol",
-    "subprotocols",
+    // Pointers into messages.
+    "out",
+    "in",
+    "pointer",
+    "item",
+    "items",
+    "keep",
 ];
+
+/// Texts that stay wherever the protocol has a choice of words.
+const WORDS: &[&str] = &[
+    "websocket",
+    "sse",
+    "poll",
+    "socket.io",
+    "polling",
+    "system",
+    "none",
+    "provider",
+    // What a close code does.
+    "retry",
+    "auth",
+    "stop",
+    // What a guard asks for.
+    "string",
+    "number",
+    "integer",
+    "boolean",
+    "object",
+    "array",
+    "null",
+];
+
+/// Addresses keep this much of them, wherever they stand.
+const SCHEMES: &[&str] = &["ws", "wss", "http", "https", "socks5", "socks5h"];
+
+/// Fields whose own fields are the user's: no name in them says that a value is harmless.
+const SECRETS: &[&str] = &["headers", "cookies", "auth"];
 
 /// Fields whose whole content is hidden, numbers too.
 const PAYLOADS: &[&str] = &["text", "json", "base64", "args", "data"];
@@ -57,18 +93,42 @@ fn walk(value: &mut Value, key: &str) {
             for (name, value) in fields {
                 match name.as_str() {
                     "base64" => hide_bytes(value),
+                    "subprotocols" if value.is_array() => number(value),
                     name if PAYLOADS.contains(&name) => hide(value),
+                    // What a rule waits for stands in messages.
+                    name if (SECRETS.contains(&name) || name.starts_with('/'))
+                        && !value.as_str().is_some_and(is_word) =>
+                    {
+                        hide(value)
+                    }
                     name => walk(value, name),
                 }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| walk(item, key)),
-        Value::String(text) if key == "url" => {
-            let scheme = text.split_once(':').map_or("wss", |(scheme, _)| scheme);
-            *text = format!("{scheme}://redacted.invalid/");
+        Value::String(text) => {
+            let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_owned());
+            if let Some(scheme) = scheme.filter(|scheme| SCHEMES.contains(&scheme.as_str())) {
+                *text = format!("{scheme}://redacted.invalid/");
+            } else if key == "url" {
+                "wss://redacted.invalid/".clone_into(text);
+            } else if !KEPT.contains(&key) && !is_word(text) {
+                *text = blank(text);
+            }
         }
-        Value::String(text) if !KEPT.contains(&key) => *text = blank(text),
         _ => {}
+    }
+}
+
+/// Is it a word of the protocol's, or the type of something that need not be there?
+fn is_word(text: &str) -> bool {
+    WORDS.contains(&text.strip_suffix('?').unwrap_or(text))
+}
+
+/// Subprotocols may be credentials. Each is a token, and stands once.
+fn number(value: &mut Value) {
+    for (index, item) in value.as_array_mut().into_iter().flatten().enumerate() {
+        *item = format!("redacted-{index}").into();
     }
 }
 
@@ -90,8 +150,10 @@ fn hide_bytes(value: &mut Value) {
     }
 }
 
+/// As long as it was; what begins with a slash, as paths and namespaces must, goes on to.
 fn blank(text: &str) -> String {
-    "x".repeat(text.chars().count())
+    let slash = if text.starts_with('/') { "/" } else { "" };
+    slash.to_owned() + &"x".repeat(text.chars().count() - slash.len())
 }
 
 #[cfg(test)]
@@ -103,12 +165,16 @@ mod tests {
     fn nothing_private_is_left() {
         let mut frame = json!({"type": "batch", "frames": [
             {"type": "open", "id": "1", "session": "s", "url": "wss://u:SECRET@SECRET.com/SECRET?token=SECRET",
-             "options": {"headers": {"Authorization": "Bearer SECRET"}, "cookies": "a=SECRET", "linger": 5,
-                         "greeting": [{"json": {"auth": "SECRET", "pin": 4711}}], "ready": {"/user": "SECRET"},
-                         "post": {"url": "https://SECRET/"}}},
+             "options": {"headers": {"Authorization": "Bearer SECRET", "key": "SECRET", "session": "SECRET"},
+                         "cookies": "a=SECRET", "linger": 5, "subprotocols": ["bearer", "SECRET"],
+                         "socketio": {"auth": {"key": "SECRET", "id": "SECRET", "pin": 4711}},
+                         "greeting": [{"json": {"auth": "SECRET", "pin": 4711}}], "ready": {"/user": "SECRET", "/pin": 4711},
+                         "post": {"url": "https://SECRET/", "headers": {"code": "SECRET"}},
+                         "urls": {"sse": "https://SECRET/"}, "proxy": "http://u:SECRET@SECRET/"}},
             {"type": "send", "session": "s", "text": "SECRET", "confirm": {"out": "/id", "in": "/id"}},
             {"type": "send", "session": "s", "base64": "U0VDUkVU"},
-            {"type": "authorize", "session": "s", "nonce": "SECRET", "failed": "SECRET"},
+            {"type": "authorize", "session": "s", "nonce": "SECRET", "failed": "SECRET",
+             "headers": {"key": "SECRET"}, "subprotocols": ["SECRET"], "auth": {"key": "SECRET"}},
             {"type": "part", "part": "p", "index": 0, "last": true, "data": "SECRET"},
             {"type": "error", "code": "refused", "retry": "later", "message": "cannot reach SECRET"},
         ]});
@@ -122,5 +188,30 @@ mod tests {
         assert_eq!(frame["frames"][1]["text"], "xxxxxx");
         assert_eq!(frame["frames"][2]["base64"], "AAAAAAAA");
         assert_eq!(frame["frames"][5]["code"], "refused");
+    }
+
+    #[test]
+    fn what_is_left_can_be_sent_again() {
+        use crate::wire::message::ClientFrame;
+
+        let vectors: Vec<Value> =
+            serde_json::from_str(include_str!("../../tests/vectors/to-broker.json")).unwrap();
+        let more = json!({"type": "open", "id": "o", "session": "s", "url": "wss://a/b", "options": {
+            "transports": ["websocket", "sse"], "urls": {"sse": "https://a/b"}, "auth": "provider", "proxy": "system",
+            "subprotocols": ["one", "two"], "closeCodes": {"4000": "stop"}, "reconnect": false,
+            "socketio": {"path": "/socket.io/v2", "namespaces": ["/chat"], "transports": ["polling"], "auth": {"token": "x"}},
+            "guard": {"send": [{"when": {"/op": "order"}, "types": {"/id": "integer", "/note": "string?"}}]}}});
+        let filter = json!({"type": "subscribe", "session": "s", "id": "u", "key": "k", "filter": [
+            {"when": {"/type": "tick"}, "do": "project", "keep": ["/symbol", "/price"]}]});
+        let frames = vectors.into_iter().map(|vector| vector["frame"].clone());
+        for mut frame in frames.chain([more, filter]) {
+            let parsed = |frame: &Value| {
+                ClientFrame::parse(frame.to_string().as_bytes()).map_err(|refusal| refusal.error)
+            };
+            let before = parsed(&frame);
+            redact(&mut frame);
+            let after = parsed(&frame);
+            assert_eq!(after.is_ok(), before.is_ok(), "{frame}: {after:?}");
+        }
     }
 }
