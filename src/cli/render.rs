@@ -50,15 +50,35 @@ fn fold(text: &str, indent: usize, columns: usize) -> String {
     folded
 }
 
+/// Columns that a terminal gives a character: East Asian ones and pictures have two, what is put upon another has none.
+pub(crate) fn columns(character: char) -> usize {
+    match u32::from(character) {
+        0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0x303e
+        | 0x3041..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1f64f
+        | 0x1f680..=0x1f6ff
+        | 0x1f900..=0x1f9ff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
 /// Columns of a word, without the codes for colours.
 fn width(word: &str) -> usize {
     let mut is_code = false;
-    let shown = word.chars().filter(|character| {
+    let shown = word.chars().filter(|character: &char| {
         let was_code = is_code;
         is_code = *character == '\x1b' || (is_code && *character != 'm');
         !is_code && !was_code
     });
-    shown.count()
+    shown.map(columns).sum()
 }
 
 /// Prints one JSON document and nothing else.

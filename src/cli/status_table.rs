@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::render::{Terminal, harmless};
+use super::render::{self, Terminal, harmless};
 
 /// Characters of a name where there is a terminal: a quarter of its width, within these bounds.
 const NAME: (usize, usize) = (12, 40);
@@ -159,8 +159,13 @@ fn key(session: &Value) -> [String; 3] {
 }
 
 fn width(column: &Column) -> usize {
-    let cells = column.cells.iter().map(|cell| cell.chars().count());
+    let cells = column.cells.iter().map(|cell| wide(cell));
     cells.max().unwrap_or(0).max(column.head.len())
+}
+
+/// Columns that a terminal gives this text.
+fn wide(text: &str) -> usize {
+    text.chars().map(render::columns).sum()
 }
 
 /// Takes columns out until the table is no wider than the terminal.
@@ -198,11 +203,8 @@ fn draw(picture: &mut String, columns: &[Column], rows: usize, colour: bool) {
         let mut text = String::new();
         for (column, &width) in columns.iter().zip(&widths) {
             let cell = cell(column);
-            let padded = if column.left {
-                format!("{cell:<width$}")
-            } else {
-                format!("{cell:>width$}")
-            };
+            let room = " ".repeat(width.saturating_sub(wide(&cell)));
+            let padded = if column.left { cell + &room } else { room + &cell };
             text.push_str(&paint(column, padded));
             text.push_str("  ");
         }
@@ -252,11 +254,15 @@ fn cut_lines(text: &str, terminal: Option<Terminal>) -> String {
 }
 
 fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+    if wide(text) <= most {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
-    kept + "…"
+    let mut column = 0;
+    let fits = |character: &char| {
+        column += render::columns(*character);
+        column < most
+    };
+    text.chars().take_while(fits).collect::<String>() + "…"
 }
 
 /// What came in a second.
@@ -380,6 +386,17 @@ mod tests {
             lengths.push(widest);
         }
         assert!(lengths.is_sorted() && lengths[4] > 120, "{lengths:?}");
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        let mut report = report(1);
+        report["sessions"][0]["session"] = json!("日本語セッション日本語セッション");
+        let seen = picture(&report, None, terminal(80, false));
+        let lines: Vec<_> = seen.lines().skip(1).collect();
+        let at = |line: &str, word: &str| wide(&line[..line.find(word).unwrap()]);
+        assert_eq!(at(lines[0], "state"), at(lines[1], "open"), "{seen}");
+        assert!(lines.iter().all(|line| wide(line) <= 80), "{seen}");
     }
 
     #[test]
