@@ -179,6 +179,15 @@ fn description(family: Family) -> String {
         .unwrap_or_default()
 }
 
+/// Does a manifest have the description that Longwire gives its own?
+pub fn is_described_as_ours(text: &str) -> bool {
+    let object = object(Family::Chromium, text).unwrap_or_default();
+    let said = object.get("description").and_then(Value::as_str);
+    [Family::Chromium, Family::Firefox]
+        .into_iter()
+        .any(|family| said == Some(&description(family)))
+}
+
 /// The entries of a manifest that its browser would accept; none of one that it cannot read at all.
 pub fn entries(family: Family, text: &str) -> Vec<String> {
     let accepted = |entry: &String| match family {

@@ -600,6 +600,68 @@ fn without_a_receipt_only_longwires_own_are_removed() {
     assert_eq!(manifests(&home), [foreign]);
 }
 
+/// What another product's installer would write.
+fn foreign(program: &str) -> String {
+    format!(
+        r#"{{"name":"com.longwire.bridge","description":"d","path":"{program}","type":"stdio","allowed_origins":["chrome-extension://{OTHER}/"]}}"#
+    )
+}
+
+#[test]
+fn what_has_taken_the_place_of_a_manifest_is_left_or_put_back() {
+    let home = Home::new().with(&[".config/chromium"]);
+    home.done(&["install", "--extension", ID]);
+    let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
+    fs::write(&path, foreign("/opt/other/bridge")).unwrap();
+    let said = home.done(&["install", "--extension", ID]);
+    assert!(
+        said.contains("/opt/other/bridge; uninstall puts it back"),
+        "{said}"
+    );
+    home.done(&["uninstall"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), foreign("/opt/other/bridge"));
+
+    home.done(&["install", "--extension", ID]);
+    fs::write(&path, foreign("/opt/newer/bridge")).unwrap();
+    let said = home.done(&["uninstall"]);
+    assert!(
+        said.contains("left alone") && said.contains("/opt/newer/bridge"),
+        "{said}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), foreign("/opt/newer/bridge"));
+    assert!(!home.path(".local").exists());
+}
+
+#[test]
+fn a_manifest_that_was_changed_by_hand_is_still_ours() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let before = home.tree();
+    home.done(&["install", "--extension", ID]);
+    let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
+    let copy = home.path(".local/state/longwire/bin/longwire");
+    let own = fs::read_to_string(&path).unwrap();
+    let by_hand = own.replace(copy.to_str().unwrap(), "/tmp/wrapper.sh");
+    assert_ne!(own, by_hand);
+    fs::write(&path, &by_hand).unwrap();
+    let said = home.done(&["install", "--extension", ID]);
+    assert!(!said.contains("note:"), "{said}");
+    fs::write(&path, &by_hand).unwrap();
+    home.done(&["uninstall"]);
+    assert_eq!(home.tree(), before);
+}
+
+#[test]
+fn a_browser_that_has_gone_keeps_nothing_from_being_taken_back() {
+    let home = Home::new().with(&[".config/chromium/NativeMessagingHosts", ".config/vivaldi"]);
+    let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
+    fs::write(&path, foreign("/opt/other/bridge")).unwrap();
+    home.done(&["install", "--extension", ID]);
+    fs::remove_dir_all(home.path(".config/chromium")).unwrap();
+    home.done(&["uninstall"]);
+    assert_eq!(manifests(&home), Vec::<PathBuf>::new());
+    assert!(!home.path(".local").exists() && !home.path(".config/chromium").exists());
+}
+
 #[test]
 fn own_files_follow_their_variable_and_manifests_do_not() {
     let home = Home::new().with(&["xdg/chromium"]);

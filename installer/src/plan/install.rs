@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::targets::{Target, targets};
-use super::{Change, Choice, Own, Plan, Planned, Step, is_ours, resting_place};
+use super::{Change, Choice, Own, Plan, Planned, Step, is_ours, resting_place, taken_over};
 use crate::browsers::{Family, Scope};
 use crate::error::InstallError;
 use crate::manifest::{self, ExtensionId, HostName, Manifest};
@@ -72,8 +72,17 @@ pub fn install(
             _ if there.is_some() => Change::Update,
             _ => Change::Create,
         };
+        let is_known = receipt.manifests.iter().any(|made| made.path == target.path);
+        let foreign = there.filter(|there| match there {
+            _ if is_known => taken_over(&target.path, program).is_some(),
+            Before::Link(_) => true,
+            Before::Text { text, .. } => {
+                !manifest::program(text).is_some_and(|other| is_ours(&other, program))
+            }
+        });
         if let Some(other) = text.as_deref().and_then(manifest::program)
             && !is_ours(&other, program)
+            && foreign.is_some()
         {
             notes.push(format!(
                 "{} named {}; uninstall puts it back",
@@ -81,12 +90,6 @@ pub fn install(
                 other.display()
             ));
         }
-        let foreign = there.filter(|there| match there {
-            Before::Link(_) => true,
-            Before::Text { text, .. } => {
-                !manifest::program(text).is_some_and(|other| is_ours(&other, program))
-            }
-        });
         record(&mut receipt, &choice.name, &target, foreign);
         if change != Change::Keep {
             if let Some(parent) = target.path.parent() {
@@ -172,6 +175,10 @@ fn record(receipt: &mut Receipt, name: &HostName, target: &Target, before: Optio
                 if !made.browsers.contains(browser) {
                     made.browsers.push(browser.clone());
                 }
+            }
+            // Somebody has put another in the place of ours.
+            if before.is_some() {
+                made.before = before;
             }
         }
         None => receipt.manifests.push(Made {

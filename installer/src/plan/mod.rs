@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::browsers::{Browser, Scope, System};
-use crate::manifest::HostName;
+use crate::manifest::{self, HostName};
 use crate::receipt::Before;
 use crate::surroundings::Surroundings;
 
@@ -146,6 +146,14 @@ fn resting_place(here: &Surroundings, own: &Own, scope: Scope) -> (PathBuf, bool
     } else {
         (copy, true)
     }
+}
+
+/// The program of the manifest at `path`, if somebody else has written that in the place of ours. One in which only the
+/// program was changed by hand is still ours.
+fn taken_over(path: &Path, program: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let other = manifest::program(&text)?;
+    (!is_ours(&other, program) && !manifest::is_described_as_ours(&text)).then_some(other)
 }
 
 /// Is the program in a manifest a Longwire, wherever it lies?

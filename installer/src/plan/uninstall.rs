@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Change, Choice, FOLDER, Own, Plan, Planned, Step, USER_DATA_DIR, is_ours, resting_place};
+use super::{
+    Change, Choice, FOLDER, Own, Plan, Planned, Step, USER_DATA_DIR, is_ours, resting_place, taken_over,
+};
 use crate::browsers::{BROWSERS, Browser, Hosts};
 use crate::error::InstallError;
 use crate::manifest;
@@ -48,15 +50,18 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
             left.manifests.push(made);
             continue;
         }
+        let other = taken_over(&made.path, &program);
         let change = match made.before {
-            Some(before) => {
+            _ if other.is_some() => Change::Keep,
+            // Without its folder nobody reads it any more.
+            Some(before) if made.path.parent().is_some_and(Path::is_dir) => {
                 steps.push(Step::RestoreFile {
                     path: made.path.clone(),
                     before,
                 });
                 Change::Restore
             }
-            None => {
+            _ => {
                 if made.path.symlink_metadata().is_ok() {
                     steps.push(Step::RemoveFile {
                         path: made.path.clone(),
@@ -78,6 +83,10 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
                 copies.push(Step::RemoveProgram { path: copy.clone() });
             }
             gone.insert(copy);
+        }
+        if let Some(other) = other {
+            notes.push(left_alone(&made.path, &other));
+            continue;
         }
         taken.dedup();
         manifests.push(Planned {
@@ -122,11 +131,7 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
                 extensions: Vec::new(),
             });
         } else {
-            notes.push(format!(
-                "left alone: {} belongs to {}",
-                path.display(),
-                other.display()
-            ));
+            notes.push(left_alone(&path, &other));
         }
     }
 
@@ -170,6 +175,10 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
         notes,
         steps,
     })
+}
+
+fn left_alone(path: &Path, other: &Path) -> String {
+    format!("left alone: {} belongs to {}", path.display(), other.display())
 }
 
 /// Where manifests of this name lie or would lie, of every browser in the choice.
