@@ -663,6 +663,29 @@ fn a_browser_that_has_gone_keeps_nothing_from_being_taken_back() {
 }
 
 #[test]
+fn a_registration_of_ones_own_loses_nobody_who_is_registered_for_all() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let root = home.folder.path().join("root");
+    let run = |args: &[&str]| {
+        let output = home
+            .command()
+            .env("LONGWIRE_ROOT", &root)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+    };
+    run(&["install", "--extension", OTHER, "--system"]);
+    run(&["install", "--extension", ID]);
+    // Chromium reads this one, and never the one for all.
+    let own = json(&home.path(".config/chromium/NativeMessagingHosts").join(NAME));
+    let origins = [ID, OTHER].map(|id| Value::from(format!("chrome-extension://{id}/")));
+    assert_eq!(own["allowed_origins"].as_array().unwrap(), &origins);
+    let all = json(&root.join("etc/chromium/native-messaging-hosts").join(NAME));
+    assert_eq!(all["allowed_origins"].as_array().unwrap(), &origins[1..]);
+}
+
+#[test]
 fn own_files_follow_their_variable_and_manifests_do_not() {
     let home = Home::new().with(&["xdg/chromium"]);
     let status = home

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::targets::{Target, targets};
 use super::{Change, Choice, Own, Plan, Planned, Step, is_ours, resting_place, taken_over};
-use crate::browsers::{Family, Scope};
+use crate::browsers::{Browser, Family, Scope};
 use crate::error::InstallError;
+use crate::lookup;
 use crate::manifest::{self, ExtensionId, HostName, Manifest};
 use crate::receipt::{self, Before, Made, MadeKey, Receipt};
 use crate::registry;
@@ -57,7 +58,7 @@ pub fn install(
             .as_deref()
             .map(|text| manifest::entries(target.family, text))
             .unwrap_or_default();
-        for id in ids {
+        for id in ids.chain(hidden(here, choice, &target)) {
             if !entries.contains(&id) {
                 entries.push(id);
             }
@@ -152,6 +153,30 @@ pub fn install(
         notes,
         steps,
     })
+}
+
+/// Who may call by a manifest for all users that the new one hides: Chromium reads only the first there is.
+fn hidden(here: &Surroundings, choice: &Choice, target: &Target) -> Vec<String> {
+    if choice.scope == Scope::System || target.family == Family::Firefox || target.copy.is_some() {
+        return Vec::new();
+    }
+    let browsers = target
+        .browsers
+        .iter()
+        .filter_map(|name| Browser::named(name).ok());
+    let mut entries = Vec::new();
+    for browser in browsers {
+        let seen = lookup::chains(here, browser, &choice.name).into_iter().flatten();
+        let first = seen
+            .filter(|seen| seen.scope == Scope::System)
+            .find_map(|seen| seen.text.ok());
+        entries.extend(
+            first
+                .map(|text| manifest::entries(target.family, &text))
+                .unwrap_or_default(),
+        );
+    }
+    entries
 }
 
 /// Steps that put a copy of the program there, unless it lies there already.
