@@ -686,6 +686,17 @@ fn a_registration_of_ones_own_loses_nobody_who_is_registered_for_all() {
 }
 
 #[test]
+fn what_stays_is_told() {
+    let home = Home::new().with(&[".mozilla", ".zen"]);
+    home.done(&["install", "--extension", "a@b"]);
+    let said = home.done(&["uninstall", "--browser", "firefox"]);
+    assert!(said.contains("stays: it is for zen, too"), "{said}");
+    let said = home.done(&["uninstall", "--browser", "zen"]);
+    assert!(!said.contains("stays"), "{said}");
+    assert!(!home.path(".mozilla/native-messaging-hosts").exists());
+}
+
+#[test]
 fn own_files_follow_their_variable_and_manifests_do_not() {
     let home = Home::new().with(&["xdg/chromium"]);
     let status = home

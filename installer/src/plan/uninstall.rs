@@ -46,6 +46,10 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
             .into_iter()
             .partition(|browser| made.name == name && (given || wanted(browser)));
         if !kept.is_empty() {
+            if !taken.is_empty() && receipt.keys.is_empty() {
+                let (path, others) = (made.path.display(), kept.join(", "));
+                notes.push(format!("{path} stays: it is for {others}, too"));
+            }
             made.browsers = kept;
             left.manifests.push(made);
             continue;
