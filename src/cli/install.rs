@@ -23,16 +23,7 @@ const INDENT: usize = 11;
 
 /// Registers extensions with browsers.
 pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
-    let ids = args.extensions.iter().flat_map(|ids| {
-        // Nothing at all is no id, and is told as one.
-        let is_empty = ids.trim().is_empty();
-        let several = ids.split([',', ' ']).filter(move |id| is_empty || !id.is_empty());
-        several.take(if is_empty { 1 } else { usize::MAX })
-    });
-    let extensions = ids
-        .map(ExtensionId::parse)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(wrong)?;
+    let extensions = extensions(&args.extensions)?;
     let (here, own, mut choice) = prepare(&args.registration)?;
     choice.sandboxed = args.sandboxed;
     let turn = turn(&here, &choice, &args.registration)?;
@@ -51,6 +42,21 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
         renew_broker(placed.unwrap_or(&own.program), args.registration.json);
     }
     Ok(exit)
+}
+
+/// The ids as they were given: one or several in each argument.
+pub(super) fn extensions(given: &[String]) -> Result<Vec<ExtensionId>, Failure> {
+    let ids = given.iter().flat_map(|ids| {
+        let mut several: Vec<_> = ids.split([',', ' ']).filter(|id| !id.is_empty()).collect();
+        if several.is_empty() {
+            // Nothing at all is no id, and is told as one.
+            several.push(ids);
+        }
+        several
+    });
+    ids.map(ExtensionId::parse)
+        .collect::<Result<_, _>>()
+        .map_err(wrong)
 }
 
 /// Has an older broker that runs make room for this version. When that fails, the next host sees to it.

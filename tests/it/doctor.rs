@@ -306,6 +306,8 @@ fn an_extension_that_may_not() {
     let ward = Ward::installed();
     ward.expect("origin.chromium", "pass", ID, &["--extension", ID]);
     ward.mends("origin.chromium", "fail", OTHER, &["--extension", OTHER]);
+    let both = format!("{ID},{OTHER}");
+    ward.expect("origin.chromium", "pass", OTHER, &["--extension", &both]);
     let output = ward.run(&["doctor", "--extension", "nonsense"]);
     assert_eq!(output.status.code(), Some(2));
 }

@@ -722,6 +722,7 @@ fn wrong_arguments_are_told_apart() {
     for args in [
         &["install"][..],
         &["install", "--extension", "nonsense"],
+        &["install", "--extension", " , "],
         &["install", "--extension", ID, "--browser", "netscape"],
         &["install", "--extension", ID, "--name", "Com.Bad"],
         &["uninstall", "--name", "a..b"],

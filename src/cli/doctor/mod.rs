@@ -12,11 +12,11 @@ mod program;
 mod report;
 mod show;
 
-use installer::manifest::{ExtensionId, HostName};
+use installer::manifest::HostName;
 
 use super::args::Doctor;
 use super::error::{Exit, Failure};
-use super::install::advise;
+use super::install::{advise, extensions};
 use super::render;
 use finding::{Document, Verdict};
 use gather::Wish;
@@ -26,12 +26,7 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
     let wrong = |problem| advise(&problem).exit(Exit::Usage);
     let wish = Wish {
         name: HostName::parse(&args.name).map_err(wrong)?,
-        asked: args
-            .extensions
-            .iter()
-            .map(|id| ExtensionId::parse(id))
-            .collect::<Result<_, _>>()
-            .map_err(wrong)?,
+        asked: extensions(&args.extensions)?,
         url: args.url.clone(),
     };
     let paths = super::paths()?;
