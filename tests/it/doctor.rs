@@ -562,6 +562,19 @@ fn servers_that_are_ill() {
 }
 
 #[test]
+fn a_url_that_is_refused_betrays_no_password() {
+    let ward = Ward::installed();
+    for url in [
+        "ws://user:secret@127.0.0.1/#part",
+        "ftp://user:secret@127.0.0.1/?token=secret",
+        "wss//user:secret@127.0.0.1/?token=secret",
+    ] {
+        let found = ward.expect("url", "fail", "127.0.0.1", &["--url", url]);
+        assert!(!found.to_string().contains("secret"), "{found:#}");
+    }
+}
+
+#[test]
 fn a_proxy_that_is_not_there() {
     let gone = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -368,7 +368,17 @@ async fn dial(text: &str, what: &Wish, settings: Result<Settings, SettingsError>
     let url = match policy::parse_url(text, rule) {
         Ok(url) => url,
         Err(problem) => {
-            let shown = text.split(['?', '#']).next().unwrap_or_default().to_owned();
+            let shown = match url::Url::parse(text) {
+                Ok(mut url) => {
+                    url.set_fragment(None);
+                    policy::shown_url(&url)
+                }
+                // Whatever stands before an `@` may be a password.
+                Err(_) => {
+                    let bare = text.split(['?', '#']).next().unwrap_or_default();
+                    bare.rsplit('@').next().unwrap_or_default().to_owned()
+                }
+            };
             return DialFacts {
                 shown,
                 steps: Err(problem),

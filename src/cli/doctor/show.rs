@@ -3,6 +3,7 @@
 //! It judges nothing and prints nothing.
 
 use super::finding::{Document, Finding, Verdict};
+use crate::cli::render::harmless;
 
 /// Where details stand.
 pub(super) const INDENT: usize = 6;
@@ -45,10 +46,11 @@ pub(super) fn lines(document: &Document, all: bool, colour: bool) -> Vec<String>
             lines.push(format!("{:INDENT$}as well: {}", "", others.join(", ")));
         }
         if !finding.detail.is_empty() {
-            lines.push(format!("{:INDENT$}{}", "", finding.detail));
+            // A server, a program or a file has had its say in it.
+            lines.push(format!("{:INDENT$}{}", "", harmless(&finding.detail)));
         }
         if let Some(fix) = &finding.fix {
-            lines.push(format!("{:INDENT$}{FIX}{fix}", ""));
+            lines.push(format!("{:INDENT$}{FIX}{}", "", harmless(fix)));
         }
     }
     let mut sums = Vec::new();
@@ -131,7 +133,7 @@ mod tests {
             let id = format!("program.{browser}");
             Finding::about(id, "it can be run").fail("it cannot").fix("chmod")
         };
-        let other = Finding::about("program.firefox", "it can be run").fail("it is gone");
+        let other = Finding::about("program.firefox", "it can be run").fail("it is \x1b[2Jgone");
         let document = Document::of(vec![of("chrome"), of("brave"), other]);
         assert_eq!(
             lines(&document, false, false),
@@ -141,7 +143,7 @@ mod tests {
                 "      it cannot",
                 "      fix: chmod",
                 "FAIL  program.firefox: it can be run",
-                "      it is gone",
+                "      it is \\u{1b}[2Jgone",
                 "3 faults."
             ]
         );
