@@ -313,6 +313,26 @@ fn an_extension_that_may_not() {
 }
 
 #[test]
+fn what_is_registered_for_all_is_mended_for_all() {
+    let ward = Ward::new();
+    assert!(
+        ward.run(&["install", "--extension", ID, "--system"])
+            .status
+            .success()
+    );
+    fs::remove_file(ward.copy()).unwrap();
+    let found = ward.expect("program.chromium", "fail", "No such file", &[]);
+    assert!(found["fix"].as_str().unwrap().ends_with(" --system"), "{found}");
+    ward.mends("program.chromium", "fail", "No such file", &[]);
+    set_mode(&ward.copy(), 0o644);
+    let found = ward.expect("program.chromium", "fail", "not executable", &[]);
+    assert!(
+        found["fix"].as_str().unwrap().starts_with("sudo chmod "),
+        "{found}"
+    );
+}
+
+#[test]
 fn another_host_for_the_same_extension() {
     let ward = Ward::installed();
     let rival = ward.manifest().with_file_name("org.old.bridge.json");
@@ -349,6 +369,12 @@ fn browsers_in_sandboxes() {
     }
     ward.mends("sandbox.firefox", "warn", "Snap", &["--extension", "a@b"]);
     ward.mends("sandbox.brave", "warn", "Flatpak", &[]);
+    let app = ward.path(".var/app/com.brave.Browser");
+    fs::remove_file(app.join("data/longwire/longwire")).unwrap();
+    ward.mends("program.brave", "fail", "No such file", &[]);
+    let inside = "config/BraveSoftware/Brave-Browser/NativeMessagingHosts/com.longwire.bridge.json";
+    fs::write(app.join(inside), "{").unwrap();
+    ward.mends("manifest.brave", "fail", "no valid JSON", &["--extension", ID]);
     fs::create_dir_all(ward.path("snap/vivaldi")).unwrap();
     let found = ward.expect("sandbox.vivaldi", "warn", "Snap", &[]);
     assert!(found["fix"].as_str().unwrap().contains("package of the system"));

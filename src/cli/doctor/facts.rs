@@ -63,6 +63,15 @@ pub(super) enum Found<'a> {
 }
 
 impl BrowserFacts {
+    /// Is there a manifest inside its sandbox, with a program of its own?
+    pub(super) fn is_served_inside(&self) -> bool {
+        let copies = self
+            .confined
+            .as_ref()
+            .and_then(|one| one.serving.as_ref()?.copy.as_ref());
+        self.inside.is_some() && copies.is_some()
+    }
+
     /// What the browser makes of one of its chains. Chromium takes the first manifest there is, good or bad; Firefox
     /// goes on to the next one after a bad one.
     pub(super) fn found<'a>(&self, name: &str, chain: &'a [Seen]) -> Found<'a> {

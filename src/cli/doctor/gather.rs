@@ -64,8 +64,9 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
         });
     let browsers = browsers(&here, &what.name, &receipt.unwrap_or_default());
     let wanted = programs(&name, &browsers);
+    let named = wanted.iter().map(|wanted| wanted.program.clone());
     let mut programs = Vec::new();
-    for path in unique(wanted.iter().map(|wanted| wanted.program.clone())) {
+    for path in unique(named.chain(inside(&name, &browsers))) {
         let facts = files::program(&path);
         programs.push(ProgramFacts {
             version: version(&facts).await,
@@ -207,6 +208,17 @@ fn programs(name: &str, browsers: &[BrowserFacts]) -> Vec<Wanted> {
         }
     }
     wanted
+}
+
+/// The programs that manifests inside sandboxes name. They are looked at, and not started outside.
+fn inside(name: &str, browsers: &[BrowserFacts]) -> Vec<PathBuf> {
+    let all = browsers
+        .iter()
+        .filter_map(|browser| match browser.found(name, browser.inside.as_slice()) {
+            Found::Good(_, accepted) => Some(accepted.program),
+            _ => None,
+        });
+    all.collect()
 }
 
 fn unique<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {

@@ -3,13 +3,14 @@
 //! Whether the host then runs is judged in `running`.
 
 use installer::browsers::{Confined, Family, Scope};
+use installer::lookup::Seen;
 use installer::manifest::{self, Accepted, ExtensionId};
 use installer::policy::Ruling;
 
 use super::super::facts::{BrowserFacts, Facts, Found, ProgramFacts};
 use super::super::finding::Finding;
 use super::super::program::Kind;
-use super::{install, quoted};
+use super::{for_all, install, quoted};
 
 /// Is there any browser, and is the host registered with any?
 pub(super) fn registered(facts: &Facts) -> Finding {
@@ -53,6 +54,13 @@ pub(super) fn judge(facts: &Facts, browser: &BrowserFacts) -> Vec<Finding> {
     if !browser.chains.iter().any(|chain| !chain.is_empty()) {
         if browser.confined.is_none() {
             findings.push(absent(facts, browser));
+        } else if browser.is_served_inside() {
+            let found = browser.found(&facts.name, browser.inside.as_slice());
+            findings.push(manifest(facts, browser, &found));
+            if let Found::Good(seen, accepted) = &found {
+                findings.push(program(facts, browser, seen, accepted));
+                findings.extend(origin(facts, browser, accepted));
+            }
         }
         return findings;
     }
@@ -64,8 +72,8 @@ pub(super) fn judge(facts: &Facts, browser: &BrowserFacts) -> Vec<Finding> {
     for chain in browser.chains.iter().filter(|chain| !chain.is_empty()) {
         let found = browser.found(&facts.name, chain);
         let mut of_chain = vec![manifest(facts, browser, &found)];
-        if let Found::Good(_, accepted) = &found {
-            of_chain.push(program(facts, browser, accepted));
+        if let Found::Good(seen, accepted) = &found {
+            of_chain.push(program(facts, browser, seen, accepted));
             of_chain.extend(origin(facts, browser, accepted));
         }
         for finding in of_chain {
@@ -207,8 +215,8 @@ fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding
             // What is no text, such as a folder, `install` does not write over.
             let fix = if seen.text.is_err() && cfg!(unix) {
                 let aside = seen.path.with_added_extension("aside");
-                let mv = if is_system { "sudo mv" } else { "mv" };
-                format!("{mv} {} {} && {again}", quoted(&seen.path), quoted(&aside))
+                let sudo = for_all(is_system);
+                format!("{sudo}mv {} {} && {again}", quoted(&seen.path), quoted(&aside))
             } else {
                 again
             };
@@ -216,7 +224,11 @@ fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding
         }
         Found::Good(seen, _) if seen.open_to_all => finding
             .warn(format!("{} can be changed by everybody", seen.path.display()))
-            .fix(format!("chmod o-w {}", quoted(&seen.path))),
+            .fix(format!(
+                "{}chmod o-w {}",
+                for_all(seen.scope == Scope::System),
+                quoted(&seen.path)
+            )),
         Found::Good(seen, accepted) => {
             let key = seen
                 .key
@@ -267,12 +279,15 @@ fn differs(text: &Result<String, String>, accepted: &Accepted) -> bool {
         .is_some_and(|other| other != accepted.program)
 }
 
-fn program(facts: &Facts, browser: &BrowserFacts, accepted: &Accepted) -> Finding {
+fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &Accepted) -> Finding {
     let finding = Finding::about(
         format!("program.{}", browser.name),
         format!("the program that {} starts can be run", browser.title),
     );
-    let again = || install(facts, &accepted.entries, None, false);
+    let is_system = seen.scope == Scope::System;
+    let inside = browser.is_served_inside().then_some(browser);
+    let again = || install(facts, &accepted.entries, inside, is_system);
+    let sudo = for_all(is_system);
     let shown = accepted.program.display();
     let Some(program) = facts.programs.iter().find(|one| one.path == accepted.program) else {
         return finding.skip(format!("{shown} was not looked at"));
@@ -282,7 +297,7 @@ fn program(facts: &Facts, browser: &BrowserFacts, accepted: &Accepted) -> Findin
         Err(why) => return finding.fail(format!("{shown}: {why}")).fix(again()),
     };
     if !program.executable {
-        let fix = format!("chmod 755 {}", quoted(&program.path));
+        let fix = format!("{sudo}chmod 755 {}", quoted(&program.path));
         return finding.fail(format!("{shown} is not executable")).fix(fix);
     }
     let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
@@ -304,7 +319,7 @@ fn program(facts: &Facts, browser: &BrowserFacts, accepted: &Accepted) -> Findin
     if program.open_to_all {
         return finding
             .warn(format!("{shown} can be changed by everybody"))
-            .fix(format!("chmod o-w {}", quoted(&program.path)));
+            .fix(format!("{sudo}chmod o-w {}", quoted(&program.path)));
     }
     match &program.version {
         Some(version) if *version != facts.version => finding
@@ -327,6 +342,7 @@ fn release(program: &ProgramFacts) -> String {
 /// Only when somebody asks about an extension.
 fn origin(facts: &Facts, browser: &BrowserFacts, accepted: &Accepted) -> Option<Finding> {
     let asked = asked(facts, Some(browser.family));
+    let for_all_only = browser.policy.ruling(&facts.name) == Ruling::SystemOnly;
     let missing: Vec<_> = asked
         .iter()
         .filter(|entry| !accepted.entries.contains(entry))
@@ -348,7 +364,7 @@ fn origin(facts: &Facts, browser: &BrowserFacts, accepted: &Accepted) -> Option<
                     missing.join(", "),
                     accepted.entries.join(", ")
                 ))
-                .fix(install(facts, &missing, Some(browser), false)),
+                .fix(install(facts, &missing, Some(browser), for_all_only)),
         )
     }
 }

@@ -46,11 +46,7 @@ fn quoted(path: &Path) -> String {
 
 /// `longwire install` with these ids, for this browser.
 fn install(facts: &Facts, ids: &[String], browser: Option<&BrowserFacts>, system: bool) -> String {
-    let mut line = if system && cfg!(unix) {
-        "sudo longwire install".to_owned()
-    } else {
-        "longwire install".to_owned()
-    };
+    let mut line = for_all(system).to_owned() + "longwire install";
     if ids.is_empty() {
         line.push_str(" --extension <id>");
     }
@@ -70,8 +66,15 @@ fn install(facts: &Facts, ids: &[String], browser: Option<&BrowserFacts>, system
     }
     if system {
         line.push_str(" --system");
+    } else if browser.is_some_and(BrowserFacts::is_served_inside) {
+        line.push_str(" --sandboxed");
     }
     line
+}
+
+/// What a command needs that changes what is there for all users.
+const fn for_all(system: bool) -> &'static str {
+    if system && cfg!(unix) { "sudo " } else { "" }
 }
 
 #[cfg(test)]
