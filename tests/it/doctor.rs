@@ -313,6 +313,24 @@ fn an_extension_that_may_not() {
 }
 
 #[test]
+fn an_extension_whose_browser_knows_no_host() {
+    let ward = Ward::installed();
+    let asked = ["--extension", "a@b"];
+    let found = ward.expect(
+        "registered",
+        "fail",
+        "no Firefox browser, which a@b needs",
+        &asked,
+    );
+    assert!(
+        found["fix"].as_str().unwrap().ends_with("--browser <name>"),
+        "{found}"
+    );
+    fs::create_dir(ward.path(".mozilla")).unwrap();
+    ward.mends("registered", "fail", "no Firefox browser", &asked);
+}
+
+#[test]
 fn what_is_registered_for_all_is_mended_for_all() {
     let ward = Ward::new();
     assert!(

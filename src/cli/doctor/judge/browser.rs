@@ -32,6 +32,28 @@ pub(super) fn registered(facts: &Facts) -> Finding {
         .filter(has)
         .map(|browser| browser.title.as_str())
         .collect();
+    let reaches = |family| {
+        facts
+            .browsers
+            .iter()
+            .any(|browser| browser.family == family && has(&browser))
+    };
+    let unheard = [Family::Chromium, Family::Firefox]
+        .into_iter()
+        .find(|family| !asked(facts, Some(*family)).is_empty() && !reaches(*family));
+    if let (Some(family), false) = (unheard, with.is_empty()) {
+        let ids = asked(facts, Some(family));
+        let is_here = facts.browsers.iter().any(|browser| browser.family == family);
+        let fix = install(facts, &ids, None, false);
+        return finding
+            .fail(format!(
+                "with {}, and with no {} browser, which {} needs",
+                with.join(", "),
+                family.title(),
+                ids.join(", ")
+            ))
+            .fix(if is_here { fix } else { fix + " --browser <name>" });
+    }
     if with.is_empty() {
         let here: Vec<_> = facts
             .browsers
