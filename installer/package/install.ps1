@@ -86,7 +86,7 @@ if (@(Get-UserPath) -notcontains $Prefix -and (Confirm-Step "Add $Prefix to your
 }
 
 if ($Extension.Count -eq 0) {
-    Write-Output "Nothing is registered with any browser yet. To do that: & '$program' install --extension ID"
+    Write-Output "No extension was named: registrations stay as they are. To add one: & '$program' install --extension ID"
     return
 }
 $arguments = @('install')

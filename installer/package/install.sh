@@ -98,7 +98,7 @@ esac
 scope=
 [ "$(id -u)" != 0 ] || scope=' --system'
 if [ -z "$extensions" ]; then
-  echo "Nothing is registered with any browser yet. To do that: $program install$scope --extension ID"
+  echo "No extension was named: registrations stay as they are. To add one: $program install$scope --extension ID"
   exit 0
 fi
 # The ids hold no blanks and no wildcards: each word is one argument.

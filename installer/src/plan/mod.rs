@@ -141,6 +141,9 @@ fn resting_place(here: &Surroundings, own: &Own, scope: Scope) -> (PathBuf, bool
     let for_one = [".local/bin", ".cargo/bin"]
         .iter()
         .any(|stable| folder == here.home.join(stable));
+    // There `install.ps1` puts it, and puts a newer one.
+    let for_one =
+        for_one || (here.system == System::Windows && folder == here.local.join("Programs").join("Longwire"));
     if !is_versioned && (for_all || (for_one && scope == Scope::User)) {
         (own.program.clone(), false)
     } else {

@@ -166,6 +166,16 @@ fn a_program_in_a_place_of_its_packages_is_not_copied() {
 }
 
 #[test]
+fn on_windows_a_program_that_its_script_has_put_there_stays() {
+    let (_scratch, here, mut own) = full(System::Windows);
+    own.program = here.local.join("Programs").join("Longwire").join("longwire.exe");
+    let plan = install(&here, &own, &choice(Scope::User), &ids()).unwrap();
+    assert_eq!(plan.program, own.program);
+    let plan = install(&here, &own, &choice(Scope::System), &ids()).unwrap();
+    assert_ne!(plan.program, own.program);
+}
+
+#[test]
 fn homebrews_folder_of_one_version_is_no_place_to_stay() {
     let (_scratch, here, own) = full(System::MacOs);
     let named = |program: &str| {
