@@ -79,7 +79,7 @@ export interface SubscribeSpec {
   confirm?: Rule;
   /** Evaluated in the broker; the first match wins. */
   filter?: Filter[];
-  /** Which messages the callback gets. Default: those the broker tags with the key. */
+  /** Which messages the callback gets. Default: all but those that the broker tags with other keys. */
   match?: (message: Received) => boolean;
 }
 

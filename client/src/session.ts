@@ -216,7 +216,7 @@ export class Session implements AsyncIterable<Received> {
    * Returns what ends it. Several holders of one key share it; the last to leave ends it.
    */
   subscribe(key: string, spec: SubscribeSpec = {}, call?: MessageHandler): Off {
-    const { match = (message) => message.tags.includes(key) } = spec;
+    const { match = ({ tags }) => tags.includes(key) || !tags[0] } = spec;
     const off = call && this.#inbox.onMessage(call, match);
     let held = this.#subscriptions.get(key);
     if (!held) {
@@ -224,14 +224,13 @@ export class Session implements AsyncIterable<Received> {
       this.#subscriptions.set(key, held);
       this.#tell(held.frame);
     }
-    held.holders += 1;
+    held.holders++;
     let ended = false;
     return () => {
       if (ended) return;
       ended = true;
       off?.();
-      held.holders -= 1;
-      if (held.holders > 0) return;
+      if (--held.holders) return;
       this.#subscriptions.delete(key);
       this.#tell({ type: "unsubscribe", session: this.name, id: this.#road.nextId(), key });
     };

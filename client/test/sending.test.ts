@@ -323,6 +323,12 @@ test("subscriptions: several holders, one on the wire; the last to leave ends it
   broker.text("s", "2", { tags: ["ticks"] });
   broker.text("s", "3", { tags: ["other"] });
   assert.deepEqual(seen, ["a 1", "b 1", "b 2", "other 3"]);
+  broker.text("s", "4");
+  assert.deepEqual(
+    seen.splice(4),
+    ["b 4", "other 4"],
+    "brokers that tag nothing keep nothing from a callback",
+  );
   assert.equal(said("unsubscribe").length, 0);
   offB();
   await settle();
