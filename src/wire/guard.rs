@@ -173,7 +173,8 @@ impl Type {
         match self {
             Self::String => value.is_string(),
             Self::Number => value.is_number(),
-            Self::Integer => value.is_i64() || value.is_u64(),
+            // `7.0` as well: some servers keep every number as a float.
+            Self::Integer => value.as_f64().is_some_and(|number| number.fract() == 0.0),
             Self::Boolean => value.is_boolean(),
             Self::Object => value.is_object(),
             Self::Array => value.is_array(),
@@ -214,6 +215,7 @@ mod tests {
         .unwrap();
         let wrong = |text: &str| guard.receive[0].misshapen(&Look::at(&Payload::text(text)));
         assert_eq!(wrong(r#"{"id":1,"list":[]}"#), None);
+        assert_eq!(wrong(r#"{"id":7.0,"list":[]}"#), None);
         assert_eq!(
             wrong(r#"{"id":1.5,"list":[]}"#).unwrap(),
             "`/id` is a number; it must be an integer"
