@@ -12,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::broker::FakeBroker;
+use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
 use crate::support::{SOON, eventually, program};
 
@@ -447,7 +448,7 @@ fn a_broker_that_does_not_answer_and_one_of_another_version() {
     let found = ward.expect("broker", "fail", "did not answer within 5 s", &[]);
     assert_eq!(
         found["fix"],
-        format!("kill {}", std::process::id()),
+        format!("kill -9 {}", std::process::id()),
         "this test listens"
     );
     drop(silent);
@@ -469,6 +470,31 @@ fn a_broker_that_does_not_answer_and_one_of_another_version() {
         }
     });
     ward.expect("broker", "warn", "version 0.0.1", &[]);
+}
+
+#[test]
+fn a_broker_that_hangs() {
+    let ward = Ward::installed();
+    let mut host = HostProcess::chromium(&ward.0);
+    host.hello();
+    let broker = ward.0.broker();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(broker).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let document = ward.doctor(&[]);
+    let findings = document["findings"].as_array().unwrap();
+    for id in ["broker", "launch"] {
+        let found = findings.iter().find(|finding| finding["id"] == id).unwrap();
+        assert_eq!(found["verdict"], "fail", "{found:#}");
+        assert_eq!(
+            found["fix"],
+            format!("kill -9 {broker}"),
+            "what it does not hear is no fix"
+        );
+    }
+    drop(host);
+    ward.paste(&format!("kill -9 {broker}"));
+    ward.0.wait_for_no_broker();
+    assert_eq!(ward.doctor(&[])["verdict"], "pass");
 }
 
 #[test]
@@ -616,6 +642,19 @@ fn a_url_that_is_refused_betrays_no_password() {
         let found = ward.expect("url", "fail", "127.0.0.1", &["--url", url]);
         assert!(!found.to_string().contains("secret"), "{found:#}");
     }
+}
+
+#[test]
+fn a_url_that_the_settings_forbid() {
+    let ward = Ward::installed();
+    let folder = ward.0.home().join("config");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("settings.toml"), "[default]\nallow = [\"wss://a\"]\n").unwrap();
+    let found = ward.expect("url", "fail", "allowed: `wss://a`", &["--url", "wss://b/"]);
+    assert!(
+        found["fix"].as_str().unwrap().contains("settings.toml"),
+        "{found:#}"
+    );
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     findings.push(running::settings(&facts.settings));
     findings.extend(running::folders(&facts.folders));
     if let Some(dial) = &facts.dial {
-        findings.extend(server::judge(dial));
+        findings.extend(server::judge(dial, &facts.settings));
     }
     findings
 }

@@ -36,12 +36,12 @@ pub(super) fn launches(facts: &Facts) -> Vec<Finding> {
         } else {
             format!("{id}-{}", again + 1)
         };
-        one_launch(id, launch)
+        one_launch(id, launch, &facts.broker)
     });
     findings.collect()
 }
 
-fn one_launch(id: String, launch: &LaunchFacts) -> Finding {
+fn one_launch(id: String, launch: &LaunchFacts, broker: &BrokerFacts) -> Finding {
     let title = format!(
         "a {} browser can start the host and be welcomed",
         launch.family.title()
@@ -84,7 +84,7 @@ fn one_launch(id: String, launch: &LaunchFacts) -> Finding {
             let waited = launch.took.as_millis();
             finding
                 .fail(format!("{program} said nothing of use within {waited} ms{words}"))
-                .fix("longwire stop")
+                .fix(end(broker))
         }
     }
 }
@@ -116,13 +116,7 @@ pub(super) fn broker(facts: &Facts) -> Vec<Finding> {
 fn answers(facts: &Facts, broker: &BrokerFacts) -> Finding {
     let finding = Finding::about("broker", "the broker answers and is of this version");
     match &broker.answer {
-        Err(why) => {
-            let finding = finding.fail(why.clone());
-            match broker.process {
-                Some(process) => finding.fix(format!("kill {process}")),
-                None => finding.fix("longwire stop"),
-            }
-        }
+        Err(why) => finding.fail(why.clone()).fix(end(broker)),
         Ok(None) if facts.launches.is_empty() => finding.skip("none runs; the first host starts one"),
         Ok(None) => finding.skip("none runs, although a host was started"),
         Ok(Some(answer)) if answer.version != facts.version => finding
@@ -135,6 +129,14 @@ fn answers(facts: &Facts, broker: &BrokerFacts) -> Finding {
             finding.pass(format!("version {}, process {}", answer.version, answer.pid))
         }
         Ok(Some(answer)) => finding.pass(format!("version {}, started for this check", answer.version)),
+    }
+}
+
+/// What ends the broker. One that does not answer hears no request to leave either, and no signal that is one.
+fn end(broker: &BrokerFacts) -> String {
+    match broker.process {
+        Some(process) if broker.answer.is_err() => format!("kill -9 {process}"),
+        _ => "longwire stop".to_owned(),
     }
 }
 
@@ -180,15 +182,7 @@ pub(super) fn receipt(receipt: &ReceiptFacts) -> Finding {
 /// The settings file, which a broker uses as a whole or not at all.
 pub(super) fn settings(settings: &SettingsFacts) -> Finding {
     let finding = Finding::about("settings", "the settings file can be used");
-    let edit = format!(
-        "{} {}",
-        if cfg!(windows) {
-            "notepad"
-        } else {
-            "\"${EDITOR:-vi}\""
-        },
-        quoted(&settings.path)
-    );
+    let edit = edit(settings);
     match &settings.problem {
         Some(problem) => finding.fail(problem.clone()).fix(edit),
         None if !settings.insecure.is_empty() => finding
@@ -200,6 +194,16 @@ pub(super) fn settings(settings: &SettingsFacts) -> Finding {
         None if settings.there => finding.pass(settings.path.display().to_string()),
         None => finding.pass("there is none; the defaults hold"),
     }
+}
+
+/// Opens the settings file.
+pub(super) fn edit(settings: &SettingsFacts) -> String {
+    let editor = if cfg!(windows) {
+        "notepad"
+    } else {
+        "\"${EDITOR:-vi}\""
+    };
+    format!("{editor} {}", quoted(&settings.path))
 }
 
 /// Logs, journals, the disk.

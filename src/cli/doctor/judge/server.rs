@@ -2,8 +2,9 @@
 //!
 //! What a session would send on top (headers, cookies, subprotocols) doctor does not have, and says so.
 
-use super::super::facts::DialFacts;
+use super::super::facts::{DialFacts, SettingsFacts};
 use super::super::finding::Finding;
+use super::running::edit;
 use crate::transport::DialError;
 use crate::transport::probe::{End, Phase, Step};
 use crate::wire::code::Code;
@@ -19,12 +20,14 @@ const PHASES: [(Phase, &str, &str); 6] = [
 ];
 
 /// One finding a phase; those never reached are skipped.
-pub(super) fn judge(dial: &DialFacts) -> Vec<Finding> {
+pub(super) fn judge(dial: &DialFacts, settings: &SettingsFacts) -> Vec<Finding> {
     let allowed = Finding::about("url", "the broker may dial the URL");
     let steps = match &dial.steps {
         Err(problem) => {
             let finding = allowed.fail(format!("{}: {}", dial.shown, problem.message));
             return vec![match problem.code {
+                // They say what may be dialled, whatever the scheme.
+                Code::UrlDenied if settings.there => finding.fix(edit(settings)),
                 Code::UrlDenied => finding.fix(format!(
                     "longwire doctor --url {}",
                     dial.shown.replacen("ws:", "wss:", 1).replacen("http:", "wss:", 1)

@@ -409,7 +409,7 @@ fn the_broker_and_its_places() {
     only("broker", Verdict::Fail, "longwire stop", |facts| {
         facts.broker.answer = Err("it does not answer".into());
     });
-    only("broker", Verdict::Fail, "kill 77", |facts| {
+    only("broker", Verdict::Fail, "kill -9 77", |facts| {
         facts.broker.answer = Err("it does not answer".into());
         facts.broker.process = Some(77);
     });
