@@ -3,7 +3,7 @@
 #
 #   ./install.sh                        the program to ~/.local/bin, as root to /usr/local/bin
 #   ./install.sh --prefix DIR           the program to DIR/bin
-#   ./install.sh --extension ID...      registers these extensions, too, after asking
+#   ./install.sh --extension ID         registers this extension, too, after asking; repeatable
 #   ./install.sh --yes                  does not ask
 #   ./install.sh --uninstall            takes back the registrations and removes the program
 set -eu

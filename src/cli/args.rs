@@ -93,8 +93,8 @@ longwire install --extension <id> --extension <id> --dry-run\n  \
 longwire install --extension <id> --system"
 )]
 pub(crate) struct Install {
-    /// A Chromium extension id (32 letters a-p) or a Firefox add-on id; repeatable, or several with commas
-    #[arg(long = "extension", value_name = "ID", required = true)]
+    /// A Chromium extension id (32 letters a-p) or a Firefox add-on id, or several of them; repeatable
+    #[arg(long = "extension", value_name = "ID", required = true, num_args = 1..)]
     pub(crate) extensions: Vec<String>,
     /// Browsers inside Flatpak and Snap, too; host and broker then run inside, and end with the browser
     #[arg(long, conflicts_with_all = ["system", "user_data_dir"])]
@@ -128,8 +128,8 @@ pub(crate) struct Doctor {
     /// Dial this `ws:` or `wss:` URL too, with the time of each phase
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// Ask whether this extension may reach the host; repeatable
-    #[arg(long = "extension", value_name = "ID")]
+    /// Ask whether these extensions may reach the host; repeatable
+    #[arg(long = "extension", value_name = "ID", num_args = 1..)]
     pub(crate) extensions: Vec<String>,
     /// Print a bundle for a bug report, without what is private
     #[arg(long, conflicts_with = "json")]

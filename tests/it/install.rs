@@ -763,6 +763,14 @@ fn at_once(home: &Home, all: &[Vec<&str>]) -> Vec<Output> {
 }
 
 #[test]
+fn several_ids_can_stand_behind_one_flag() {
+    let home = Home::new().with(&[".config/chromium"]);
+    home.done(&["install", "--extension", ID, OTHER, "--browser", "chromium"]);
+    let manifest = json(&home.path(".config/chromium/NativeMessagingHosts").join(NAME));
+    assert_eq!(manifest["allowed_origins"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn several_installs_at_once_lose_no_id() {
     let home = Home::new().with(&[".config/chromium", ".config/vivaldi"]);
     let before = home.tree();
