@@ -29,6 +29,7 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
     let turn = turn(&here, &choice, &args.registration)?;
     let mut plan = plan::install(&here, &own, &choice, &extensions).map_err(|problem| advise(&problem))?;
     if choice.scope == Scope::User && cfg!(unix) && std::env::var_os("SUDO_USER").is_some() {
+        own_home(&here)?;
         let note = "this is for root's own browsers; for yours leave out sudo, for everybody's add --system";
         plan.notes.push(note.to_owned());
     }
@@ -42,6 +43,24 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
         renew_broker(placed.unwrap_or(&own.program), args.registration.json);
     }
     Ok(exit)
+}
+
+/// Some systems' sudo leaves HOME as it was: what root makes there its owner's browsers could not use.
+#[cfg(unix)]
+fn own_home(here: &Surroundings) -> Result<(), Failure> {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = std::fs::metadata(&here.home).map(|found| found.uid());
+    if owner.is_ok_and(|owner| owner != rustix::process::geteuid().as_raw()) {
+        let home = here.home.display();
+        return Err(Failure::new(format!("{home} is the home of another user"))
+            .hint("leave out sudo; for every user of the machine add --system"));
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+const fn own_home(_: &Surroundings) -> Result<(), Failure> {
+    Ok(())
 }
 
 /// The ids as they were given: one or several in each argument.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -768,6 +768,26 @@ fn several_ids_can_stand_behind_one_flag() {
     home.done(&["install", "--extension", ID, OTHER, "--browser", "chromium"]);
     let manifest = json(&home.path(".config/chromium/NativeMessagingHosts").join(NAME));
     assert_eq!(manifest["allowed_origins"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn root_registers_nothing_in_somebody_elses_home() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    // As any other user, root's home is somebody else's.
+    let folder = if is_root {
+        std::os::unix::fs::chown(home.path(""), Some(12345), None).unwrap();
+        home.path("")
+    } else {
+        PathBuf::from("/usr")
+    };
+    let mut command = home.command();
+    command.env("HOME", &folder).env("SUDO_USER", "ann");
+    command.args(["install", "--extension", ID, "--browser", "chromium", "--dry-run"]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("leave out sudo"), "{said}");
 }
 
 #[test]
