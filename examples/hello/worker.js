@@ -8,13 +8,14 @@ const bridge = connect();
 bridge.on("error", show);
 bridge.on("state", () => show());
 
-let opening = open();
-opening.catch(show);
-
-// Opening the same name again goes on where the worker that died was.
-async function open() {
+// Opening the same name again goes on where the worker that died was; with another URL the session is dialled anew.
+async function dial() {
   const { url } = await chrome.storage.local.get({ url: "ws://127.0.0.1:8787" });
-  const session = await bridge.open("hello", url);
+  return bridge.open("hello", url);
+}
+
+async function open() {
+  const session = await dial();
   session.onState(() => show());
   session.onGap((gap) => keep({ epoch: "gap", seq: gap.to, text: `(${gap.count} messages lost: ${gap.reason})` }));
   // The message is acknowledged when the promise is fulfilled: it is stored here before it is forgotten elsewhere.
@@ -51,7 +52,10 @@ chrome.runtime.onMessage.addListener((request, _sender, respond) => {
   return true;
 });
 
-// Another URL: the session is dialled anew.
 chrome.storage.onChanged.addListener((changes, area) => {
-  if (area === "local" && changes.url?.newValue) bridge.open("hello", changes.url.newValue).catch(show);
+  if (area === "local" && changes.url) dial().catch(show);
 });
+
+// Last: a URL that changes while the worker starts is either read here or told to the listener.
+let opening = open();
+opening.catch(show);
