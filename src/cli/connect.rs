@@ -3,7 +3,7 @@
 //! Lines from stdin are sent, messages are printed one a line. It keeps nothing: when it ends, the session is closed.
 //! What a typed line means is in `connect_line`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,9 @@ const ORIGIN: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
 /// Messages on their way above which no more of stdin is read.
 const MOST_UNSETTLED: usize = 256;
 
+/// Bytes of theirs above which none is read either: half of what the outbox holds, so that a long line fits behind them.
+const MOST_BYTES: usize = 4 << 20;
+
 /// Talks until stdin ends, the server is done, or what was expected has come.
 pub(super) fn run(connect: &Connect) -> Result<Exit, Failure> {
     super::block_on(talk(connect))
@@ -37,7 +40,7 @@ async fn talk(connect: &Connect) -> Result<Exit, Failure> {
         connect,
         port,
         options,
-        unsettled: BTreeSet::new(),
+        unsettled: BTreeMap::new(),
         sent: 0,
         received: 0,
         typing: true,
@@ -113,8 +116,8 @@ struct Talk<'a> {
     connect: &'a Connect,
     port: Port,
     options: Value,
-    /// Messages handed over whose outcome has not come.
-    unsettled: BTreeSet<u64>,
+    /// Messages handed over whose outcome has not come, and their bytes.
+    unsettled: BTreeMap<u64, usize>,
     sent: u64,
     received: u64,
     typing: bool,
@@ -165,7 +168,7 @@ impl Talk<'_> {
                 self.close(None).await?;
             }
             tokio::select! {
-                line = lines.next_line(), if self.typing && self.unsettled.len() < MOST_UNSETTLED => match line {
+                line = lines.next_line(), if self.typing && !self.is_full() => match line {
                     Ok(Some(text)) => self.typed(&text).await?,
                     Ok(None) => self.typing = false,
                     Err(error) => return Err(unreadable(&error)),
@@ -207,6 +210,11 @@ impl Talk<'_> {
             ))),
             None => Ok(Exit::Done),
         }
+    }
+
+    /// Has enough been handed over until outcomes come?
+    fn is_full(&self) -> bool {
+        self.unsettled.len() >= MOST_UNSETTLED || self.unsettled.values().sum::<usize>() >= MOST_BYTES
     }
 
     async fn typed(&mut self, line: &str) -> Result<(), Failure> {
@@ -253,7 +261,7 @@ impl Talk<'_> {
 
     async fn say(&mut self, form: &str, text: &str) -> Result<(), Failure> {
         self.sent += 1;
-        self.unsettled.insert(self.sent);
+        self.unsettled.insert(self.sent, text.len());
         let id = self.sent.to_string();
         let frame =
             json!({"type": "send", "session": self.connect.session, "id": id, form: text, "receipt": true});
@@ -289,7 +297,7 @@ impl Talk<'_> {
             "state" if !self.closing => return Ok(self.state(frame)),
             "outcome" => {
                 let id = frame["id"].as_str().unwrap_or_default();
-                self.unsettled.retain(|open| open.to_string() != id);
+                self.unsettled.retain(|open, _| open.to_string() != id);
                 // Whoever ends with what was expected does not wait for receipts.
                 let is_met = self.connect.expect == Some(self.received);
                 if frame["outcome"] != "sent" && !(self.closing && is_met) {
@@ -370,7 +378,7 @@ impl Talk<'_> {
         if self.epoch.is_some() && is_new {
             render::note("the session was lost with the broker, and begins anew");
             self.acked = 0;
-            for id in std::mem::take(&mut self.unsettled) {
+            for id in std::mem::take(&mut self.unsettled).into_keys() {
                 render::note(&format!("message {id} is unknown"));
             }
         }

@@ -20,6 +20,27 @@ fn lines_go_out_and_come_back() {
 }
 
 #[test]
+fn more_than_the_outbox_holds_goes_out_line_by_line() {
+    use std::io::Write as _;
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut command = scratch.command();
+    command.args(["connect", &server.url(), "--expect", "64"]);
+    let command = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let line = "x".repeat(256 << 10) + "\n";
+    let all = line.repeat(64);
+    let writing = std::thread::spawn(move || stdin.write_all(all.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(output.stdout.len(), 64 * line.len());
+    writing.join().unwrap().unwrap();
+}
+
+#[test]
 fn an_expectation_that_is_not_met_in_time_fails() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let arguments = [
