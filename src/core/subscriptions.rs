@@ -34,6 +34,15 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
+    /// The state of one that is this very one, unless it has failed.
+    pub(crate) fn stands(&self, subscribe: &Subscribe) -> Option<SubscriptionState> {
+        let known = self.list.iter().find(|known| known.key == subscribe.key)?;
+        let is_same = known.send == subscribe.send
+            && known.undo == subscribe.undo
+            && known.confirm == subscribe.confirm;
+        (is_same && known.state != SubscriptionState::Failed).then_some(known.state)
+    }
+
     /// Remembers one; the same key again replaces it in its place. `false` when there are too many.
     pub(crate) fn remember(&mut self, subscribe: Subscribe) -> bool {
         let Subscribe {

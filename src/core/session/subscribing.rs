@@ -20,7 +20,12 @@ impl Session {
             return ctx.refuse(port, why, Some(&id), Some(&self.name));
         }
         let filter = std::mem::take(&mut subscribe.filter);
-        if !self.set_filter(port, &key, filter) || !self.subscriptions.remember(subscribe) {
+        let is_open = self.link.connection().is_some();
+        // A worker that comes back subscribes as the one before it did; the server has heard that on this connection.
+        let stands = self.subscriptions.stands(&subscribe).filter(|_| is_open);
+        if !self.set_filter(port, &key, filter)
+            || (stands.is_none() && !self.subscriptions.remember(subscribe))
+        {
             let why = error(
                 Code::RateLimited,
                 "the session holds as many subscriptions, or as many lines of filters, as it may",
@@ -28,10 +33,10 @@ impl Session {
             return ctx.refuse(port, why, Some(&id), Some(&self.name));
         }
         ctx.ok(port, Some(id));
-        if self.link.connection().is_some() {
-            self.say_subscription(ctx, &key);
-        } else {
-            self.tell_subscription(ctx, key, SubscriptionState::Pending);
+        match stands {
+            Some(state) => self.tell_subscription(ctx, key, state),
+            None if is_open => self.say_subscription(ctx, &key),
+            None => self.tell_subscription(ctx, key, SubscriptionState::Pending),
         }
         self.deliver(ctx);
     }

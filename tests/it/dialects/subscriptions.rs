@@ -124,6 +124,37 @@ fn a_rule_confirms_them_anew_on_every_connection_or_they_have_failed() {
 }
 
 #[test]
+fn a_worker_that_comes_back_says_nothing_twice_on_one_connection() {
+    let (mut stage, dial) = dialling(json!({}));
+    let confirm = json!({"confirm":{"/ok":"b"}});
+    let both = |stage: &mut Stage| {
+        subscribe(stage, "a", json!({}));
+        subscribe(stage, "b", confirm.clone());
+    };
+    both(&mut stage);
+    link_opens(&mut stage, dial);
+    assert_eq!(written(&mut stage).len(), 2);
+    stage.told.clear();
+    stage.give(Input::Gone(PORT));
+    stage.comes(PORT, "main");
+    stage.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
+    stage.told.clear();
+    both(&mut stage);
+    assert_eq!(told(&mut stage), ["a active", "b pending"]);
+    assert!(
+        written(&mut stage).is_empty(),
+        "a server may refuse to be told twice"
+    );
+    stage.passes(Duration::from_secs(10));
+    assert_eq!(told(&mut stage), ["b failed"]);
+    written(&mut stage);
+    // What is new, and what has failed, is said.
+    subscribe(&mut stage, "a", json!({"send":[{"text":"other"}]}));
+    subscribe(&mut stage, "b", confirm);
+    assert_eq!(written(&mut stage), ["other", r#"{"subscribe":"b"}"#]);
+}
+
+#[test]
 fn one_that_is_left_is_undone_and_said_no_more() {
     let (mut stage, dial) = dialling(json!({}));
     subscribe(&mut stage, "a", json!({}));
