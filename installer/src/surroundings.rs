@@ -7,9 +7,16 @@ use std::path::{Path, PathBuf};
 
 use crate::browsers::{Base, Spot, System};
 use crate::error::InstallError;
+use crate::registry;
 
 /// The environment variable that pretends another root for what browsers keep for all users. For tests.
 pub const ROOT: &str = "LONGWIRE_ROOT";
+
+/// Where Windows notes programs that were installed, for one user and for all.
+const APP_PATHS: [&str; 2] = [
+    r"HKCU\Software\Microsoft\Windows\CurrentVersion\App Paths",
+    r"HKLM\Software\Microsoft\Windows\CurrentVersion\App Paths",
+];
 
 /// Where browsers look on this machine, for this user.
 #[derive(Debug, Clone)]
@@ -93,7 +100,11 @@ impl Surroundings {
                 .iter()
                 .flat_map(|folder| names.iter().map(|name| folder.join(format!("{name}.app"))))
                 .find(|path| path.is_dir()),
-            System::Windows => None,
+            System::Windows => names
+                .iter()
+                .flat_map(|name| APP_PATHS.map(|folder| format!(r"{folder}\{name}")))
+                .find_map(|key| registry::read(&key))
+                .map(PathBuf::from),
         }
     }
 }

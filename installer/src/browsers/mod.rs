@@ -95,7 +95,8 @@ pub struct Place {
 /// A browser on one system.
 #[derive(Debug, Clone, Copy)]
 pub struct Rooms {
-    /// Programs in `PATH`; on macOS the application's name.
+    /// Programs in `PATH`; on macOS the application's name; on Windows what it is called below `App Paths`, if no other
+    /// browser is called that.
     pub programs: &'static [&'static str],
     /// For one user; the first is the browser's own.
     pub user: &'static [Place],
@@ -316,6 +317,20 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    /// An installer that registers for all users runs as the system, in whose profile no browser has a folder.
+    #[test]
+    fn on_windows_each_family_can_be_found_without_a_profile() {
+        let mut seen = BTreeSet::new();
+        for browser in BROWSERS {
+            for program in browser.on(System::Windows).programs {
+                assert!(program.ends_with(".exe") && seen.insert(program), "{program}");
+            }
+        }
+        for program in ["chrome.exe", "msedge.exe", "firefox.exe"] {
+            assert!(seen.contains(&program), "{program}");
         }
     }
 

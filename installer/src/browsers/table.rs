@@ -53,8 +53,8 @@ const fn rooms(programs: &'static [&'static str], user: &'static [Place], system
 }
 
 /// On Windows the same keys serve the user (HKCU) and everybody (HKLM).
-const fn keys(keys: &'static [Place]) -> Rooms {
-    rooms(&[], keys, keys)
+const fn keys(programs: &'static [&'static str], keys: &'static [Place]) -> Rooms {
+    rooms(programs, keys, keys)
 }
 
 // Folders that several browsers share.
@@ -86,7 +86,10 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Google/Chrome")],
             CHROME_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(Base::Local, r"Google\Chrome\User Data", r"Google\Chrome")]),
+        windows: keys(
+            &["chrome.exe"],
+            &[key(Base::Local, r"Google\Chrome\User Data", r"Google\Chrome")],
+        ),
         flatpak: Some("com.google.Chrome"),
         snap: None,
     },
@@ -104,11 +107,14 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Google/Chrome Beta")],
             CHROME_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(
-            Base::Local,
-            r"Google\Chrome Beta\User Data",
-            r"Google\Chrome",
-        )]),
+        windows: keys(
+            &[],
+            &[key(
+                Base::Local,
+                r"Google\Chrome Beta\User Data",
+                r"Google\Chrome",
+            )],
+        ),
         flatpak: None,
         snap: None,
     },
@@ -126,7 +132,10 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Google/Chrome Dev")],
             CHROME_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(Base::Local, r"Google\Chrome Dev\User Data", r"Google\Chrome")]),
+        windows: keys(
+            &[],
+            &[key(Base::Local, r"Google\Chrome Dev\User Data", r"Google\Chrome")],
+        ),
         flatpak: Some("com.google.ChromeDev"),
         snap: None,
     },
@@ -144,7 +153,10 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Google/Chrome Canary")],
             CHROME_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(Base::Local, r"Google\Chrome SxS\User Data", r"Google\Chrome")]),
+        windows: keys(
+            &[],
+            &[key(Base::Local, r"Google\Chrome SxS\User Data", r"Google\Chrome")],
+        ),
         flatpak: None,
         snap: None,
     },
@@ -162,11 +174,14 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Google/ChromeForTesting")],
             &[own!(Root, "Library/Google/ChromeForTesting")],
         ),
-        windows: keys(&[key(
-            Base::Local,
-            r"Google\Chrome for Testing\User Data",
-            r"Google\ChromeForTesting",
-        )]),
+        windows: keys(
+            &[],
+            &[key(
+                Base::Local,
+                r"Google\Chrome for Testing\User Data",
+                r"Google\ChromeForTesting",
+            )],
+        ),
         flatpak: None,
         snap: None,
     },
@@ -184,7 +199,7 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Chromium")],
             &[own!(Root, "Library/Application Support/Chromium")],
         ),
-        windows: keys(&[key(Base::Local, r"Chromium\User Data", "Chromium")]),
+        windows: keys(&[], &[key(Base::Local, r"Chromium\User Data", "Chromium")]),
         flatpak: Some("org.chromium.Chromium"),
         snap: Some("chromium"),
     },
@@ -202,7 +217,10 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Microsoft Edge")],
             EDGE_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(Base::Local, r"Microsoft\Edge\User Data", r"Microsoft\Edge")]),
+        windows: keys(
+            &["msedge.exe"],
+            &[key(Base::Local, r"Microsoft\Edge\User Data", r"Microsoft\Edge")],
+        ),
         flatpak: Some("com.microsoft.Edge"),
         snap: None,
     },
@@ -220,11 +238,14 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Microsoft Edge Beta")],
             EDGE_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(
-            Base::Local,
-            r"Microsoft\Edge Beta\User Data",
-            r"Microsoft\Edge",
-        )]),
+        windows: keys(
+            &[],
+            &[key(
+                Base::Local,
+                r"Microsoft\Edge Beta\User Data",
+                r"Microsoft\Edge",
+            )],
+        ),
         flatpak: None,
         snap: None,
     },
@@ -242,11 +263,14 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Microsoft Edge Dev")],
             EDGE_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(
-            Base::Local,
-            r"Microsoft\Edge Dev\User Data",
-            r"Microsoft\Edge",
-        )]),
+        windows: keys(
+            &[],
+            &[key(
+                Base::Local,
+                r"Microsoft\Edge Dev\User Data",
+                r"Microsoft\Edge",
+            )],
+        ),
         flatpak: None,
         snap: None,
     },
@@ -261,11 +285,14 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Microsoft Edge Canary")],
             EDGE_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(
-            Base::Local,
-            r"Microsoft\Edge SxS\User Data",
-            r"Microsoft\Edge",
-        )]),
+        windows: keys(
+            &[],
+            &[key(
+                Base::Local,
+                r"Microsoft\Edge SxS\User Data",
+                r"Microsoft\Edge",
+            )],
+        ),
         flatpak: None,
         snap: None,
     },
@@ -298,18 +325,21 @@ pub const BROWSERS: &[Browser] = &[
             ],
             CHROME_FOR_ALL_MAC,
         ),
-        windows: keys(&[
-            key(
-                Base::Local,
-                r"BraveSoftware\Brave-Browser\User Data",
-                r"BraveSoftware\Brave-Browser",
-            ),
-            key(
-                Base::Local,
-                r"BraveSoftware\Brave-Browser\User Data",
-                r"Google\Chrome",
-            ),
-        ]),
+        windows: keys(
+            &["brave.exe"],
+            &[
+                key(
+                    Base::Local,
+                    r"BraveSoftware\Brave-Browser\User Data",
+                    r"BraveSoftware\Brave-Browser",
+                ),
+                key(
+                    Base::Local,
+                    r"BraveSoftware\Brave-Browser\User Data",
+                    r"Google\Chrome",
+                ),
+            ],
+        ),
         flatpak: Some("com.brave.Browser"),
         snap: Some("brave"),
     },
@@ -327,10 +357,13 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Vivaldi"), own!(Support, "Vivaldi Snapshot")],
             CHROME_FOR_ALL_MAC,
         ),
-        windows: keys(&[
-            key(Base::Local, r"Vivaldi\User Data", "Vivaldi"),
-            key(Base::Local, r"Vivaldi\User Data", r"Google\Chrome"),
-        ]),
+        windows: keys(
+            &["vivaldi.exe"],
+            &[
+                key(Base::Local, r"Vivaldi\User Data", "Vivaldi"),
+                key(Base::Local, r"Vivaldi\User Data", r"Google\Chrome"),
+            ],
+        ),
         flatpak: Some("com.vivaldi.Vivaldi"),
         snap: Some("vivaldi"),
     },
@@ -379,11 +412,14 @@ pub const BROWSERS: &[Browser] = &[
             ],
             CHROME_FOR_ALL_MAC,
         ),
-        windows: keys(&[
-            key(Base::Roaming, r"Opera Software\Opera Stable", r"Google\Chrome"),
-            key(Base::Roaming, r"Opera Software\Opera GX Stable", r"Google\Chrome"),
-            key(Base::Roaming, r"Opera Software\Opera Stable", "Opera Software"),
-        ]),
+        windows: keys(
+            &["opera.exe"],
+            &[
+                key(Base::Roaming, r"Opera Software\Opera Stable", r"Google\Chrome"),
+                key(Base::Roaming, r"Opera Software\Opera GX Stable", r"Google\Chrome"),
+                key(Base::Roaming, r"Opera Software\Opera Stable", "Opera Software"),
+            ],
+        ),
         flatpak: Some("com.opera.Opera"),
         snap: Some("opera"),
     },
@@ -398,11 +434,14 @@ pub const BROWSERS: &[Browser] = &[
             &[folder(Base::Support, "Arc", "Arc/User Data/NativeMessagingHosts")],
             CHROME_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(
-            Base::Local,
-            r"Packages\TheBrowserCompany.Arc_ttt1ap7aakyb4",
-            r"Google\Chrome",
-        )]),
+        windows: keys(
+            &[],
+            &[key(
+                Base::Local,
+                r"Packages\TheBrowserCompany.Arc_ttt1ap7aakyb4",
+                r"Google\Chrome",
+            )],
+        ),
         flatpak: None,
         snap: None,
     },
@@ -423,10 +462,13 @@ pub const BROWSERS: &[Browser] = &[
             &[own!(Support, "Yandex/YandexBrowser")],
             CHROME_FOR_ALL_MAC,
         ),
-        windows: keys(&[
-            key(Base::Local, r"Yandex\YandexBrowser\User Data", "Yandex"),
-            key(Base::Local, r"Yandex\YandexBrowser\User Data", r"Google\Chrome"),
-        ]),
+        windows: keys(
+            &[],
+            &[
+                key(Base::Local, r"Yandex\YandexBrowser\User Data", "Yandex"),
+                key(Base::Local, r"Yandex\YandexBrowser\User Data", r"Google\Chrome"),
+            ],
+        ),
         flatpak: Some("ru.yandex.Browser"),
         snap: None,
     },
@@ -454,7 +496,10 @@ pub const BROWSERS: &[Browser] = &[
             ],
             MOZILLA_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(Base::Roaming, r"Mozilla\Firefox", "Mozilla")]),
+        windows: keys(
+            &["firefox.exe"],
+            &[key(Base::Roaming, r"Mozilla\Firefox", "Mozilla")],
+        ),
         flatpak: Some("org.mozilla.firefox"),
         snap: Some("firefox"),
     },
@@ -468,7 +513,7 @@ pub const BROWSERS: &[Browser] = &[
             &[dashed!(Root, "usr/lib/librewolf")],
         ),
         macos: rooms(&["LibreWolf"], &[own!(Support, "LibreWolf")], MOZILLA_FOR_ALL_MAC),
-        windows: keys(&[key(Base::Roaming, "librewolf", "Mozilla")]),
+        windows: keys(&["librewolf.exe"], &[key(Base::Roaming, "librewolf", "Mozilla")]),
         flatpak: Some("io.gitlab.librewolf-community"),
         snap: None,
     },
@@ -478,10 +523,13 @@ pub const BROWSERS: &[Browser] = &[
         family: Family::Firefox,
         linux: rooms(&["waterfox"], &[dashed!(Home, ".waterfox")], MOZILLA_FOR_ALL),
         macos: rooms(&["Waterfox"], &[own!(Support, "Waterfox")], MOZILLA_FOR_ALL_MAC),
-        windows: keys(&[
-            key(Base::Roaming, "Waterfox", "Mozilla"),
-            key(Base::Roaming, "Waterfox", "Waterfox"),
-        ]),
+        windows: keys(
+            &["waterfox.exe"],
+            &[
+                key(Base::Roaming, "Waterfox", "Mozilla"),
+                key(Base::Roaming, "Waterfox", "Waterfox"),
+            ],
+        ),
         flatpak: Some("net.waterfox.waterfox"),
         snap: None,
     },
@@ -500,7 +548,7 @@ pub const BROWSERS: &[Browser] = &[
             &[folder(Base::Support, "Floorp", "Mozilla/NativeMessagingHosts")],
             MOZILLA_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(Base::Roaming, "Floorp", "Mozilla")]),
+        windows: keys(&["floorp.exe"], &[key(Base::Roaming, "Floorp", "Mozilla")]),
         flatpak: Some("one.ablaze.floorp"),
         snap: None,
     },
@@ -518,7 +566,7 @@ pub const BROWSERS: &[Browser] = &[
             &[folder(Base::Support, "zen", "Mozilla/NativeMessagingHosts")],
             MOZILLA_FOR_ALL_MAC,
         ),
-        windows: keys(&[key(Base::Roaming, "zen", "Mozilla")]),
+        windows: keys(&["zen.exe"], &[key(Base::Roaming, "zen", "Mozilla")]),
         flatpak: Some("app.zen_browser.zen"),
         snap: None,
     },
@@ -542,10 +590,13 @@ pub const BROWSERS: &[Browser] = &[
             ],
             MOZILLA_FOR_ALL_MAC,
         ),
-        windows: keys(&[
-            key(Base::Roaming, "Thunderbird", "Mozilla"),
-            key(Base::Roaming, "Thunderbird", "Thunderbird"),
-        ]),
+        windows: keys(
+            &["thunderbird.exe"],
+            &[
+                key(Base::Roaming, "Thunderbird", "Mozilla"),
+                key(Base::Roaming, "Thunderbird", "Thunderbird"),
+            ],
+        ),
         flatpak: Some("org.mozilla.Thunderbird"),
         snap: Some("thunderbird"),
     },
