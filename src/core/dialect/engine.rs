@@ -36,6 +36,13 @@ pub struct Roads {
     pub upgrade: bool,
 }
 
+impl Roads {
+    /// Whether packets travel by polling to the end.
+    pub(crate) const fn stay_with_polling(&self) -> bool {
+        !self.websocket || (self.polling && !self.websocket_first && !self.upgrade)
+    }
+}
+
 /// What the transport is to do.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(Clone))]

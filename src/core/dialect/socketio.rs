@@ -34,6 +34,8 @@ pub(crate) struct SocketIo {
     pub(crate) patience: Duration,
     /// Bytes of one packet that the server takes; it ends the connection at more.
     pub(crate) most: usize,
+    /// Bytes travel as base64.
+    pub(crate) encodes: bool,
     /// Boot time until which every namespace must have been answered.
     pub(crate) connect_by: Option<Duration>,
     /// Namespaces not answered yet, and those that are open.
@@ -66,6 +68,7 @@ impl SocketIo {
             alive_by: None,
             patience: Duration::ZERO,
             most: usize::MAX,
+            encodes: false,
             packets: 0,
             written: 0,
             places: VecDeque::new(),
@@ -148,7 +151,12 @@ impl SocketIo {
 
     /// The packet among these that is too large for the server: its bytes.
     pub(crate) fn too_large(&self, packets: &[Payload]) -> Option<usize> {
-        packets.iter().map(Payload::len).find(|bytes| *bytes > self.most)
+        let length = |packet: &Payload| match packet {
+            // A letter, and four of them for each three bytes.
+            Payload::Binary(bytes) if self.encodes => 1 + bytes.len().div_ceil(3) * 4,
+            packet => packet.len(),
+        };
+        packets.iter().map(length).find(|bytes| *bytes > self.most)
     }
 
     /// The packets that acknowledge a record; `None` if it cannot be any more.

@@ -89,7 +89,7 @@ impl Session {
         })
     }
 
-    fn engine_roads(&self) -> Roads {
+    pub(super) fn engine_roads(&self) -> Roads {
         let options = &self.options.socketio;
         let has = |wanted: &str| options.transports.iter().any(|transport| transport == wanted);
         Roads {

@@ -118,6 +118,7 @@ impl Session {
             .as_ref()
             .or(self.options.socketio.auth.as_ref());
         let within = Duration::from_millis(self.options.connect_timeout);
+        let encodes = self.engine_roads().stay_with_polling();
         let Dialect::SocketIo(socketio) = &mut self.dialect else {
             return;
         };
@@ -126,6 +127,7 @@ impl Session {
         }
         socketio.patience = patience;
         socketio.most = most;
+        socketio.encodes = encodes;
         socketio.alive_by = Some(ctx.now.boot + patience);
         socketio.connect_by = Some(ctx.now.boot + within);
         let asked: Vec<Payload> = socketio

@@ -258,6 +258,13 @@ fn what_is_more_than_the_server_takes_is_refused_and_ends_nothing() {
             json!({"type":"request","session":"s","id":"b","event":"up","args":[large],"match":{"ack":true}}),
         );
         assert_eq!(world.host.expect("response")["error"]["code"], "too-large");
+        // By polling bytes are a third more.
+        let bytes = json!([{"$base64":"AAAA".repeat(30_000)}]);
+        world.says(
+            json!({"type":"request","session":"s","id":"bytes","event":"up","args":bytes,"match":{"ack":true}}),
+        );
+        let is_refused = world.host.expect("response")["error"]["code"] == "too-large";
+        assert_eq!(is_refused, transport == "polling");
         // What an event of the server's is answered with, too.
         world.server.tell(json!({"ask":"question"}));
         let question = world.message();
