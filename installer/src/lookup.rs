@@ -190,8 +190,13 @@ fn keys(here: &Surroundings, browser: &Browser, name: &HostName) -> Vec<Seen> {
     seen
 }
 
-fn read(path: &Path) -> Result<String, String> {
+/// What a manifest says, or why it cannot be read. A pipe is not: it might never end.
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
+    let found = fs::metadata(path).map_err(|error| error.to_string())?;
+    if !found.is_file() && !found.is_dir() {
+        return Err("it is no file".to_owned());
+    }
     File::open(path)
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
         .map_err(|error| error.to_string())?;
@@ -276,6 +281,18 @@ mod tests {
         assert_eq!(see(&link, Scope::User), None);
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
         assert!(see(&link, Scope::User).unwrap().text.is_err());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_pipe() {
+        let (scratch, ..) = scene();
+        let pipe = scratch.path().join("a.json");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert_eq!(
+            see(&pipe, Scope::User).unwrap().text,
+            Err("it is no file".to_owned())
+        );
     }
 
     #[test]

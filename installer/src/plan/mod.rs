@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::browsers::{Browser, Scope, System};
+use crate::lookup;
 use crate::manifest::{self, HostName};
 use crate::receipt::Before;
 use crate::surroundings::Surroundings;
@@ -154,7 +155,7 @@ fn resting_place(here: &Surroundings, own: &Own, scope: Scope) -> (PathBuf, bool
 /// The program of the manifest at `path`, if somebody else has written that in the place of ours. One in which only the
 /// program was changed by hand is still ours.
 fn taken_over(path: &Path, program: &Path) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(path).ok()?;
+    let text = lookup::read(path).ok()?;
     let other = manifest::program(&text)?;
     (!is_ours(&other, program) && !manifest::is_described_as_ours(&text)).then_some(other)
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::browsers::{BROWSERS, Browser, Hosts};
 use crate::error::InstallError;
+use crate::lookup;
 use crate::manifest;
 use crate::receipt::{self, Made, Receipt};
 use crate::surroundings::Surroundings;
@@ -118,11 +119,7 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
         if receipt.manifests.iter().any(known) || gone.contains(&path) {
             continue;
         }
-        let Some(other) = fs::read_to_string(&path)
-            .ok()
-            .as_deref()
-            .and_then(manifest::program)
-        else {
+        let Some(other) = lookup::read(&path).ok().as_deref().and_then(manifest::program) else {
             continue;
         };
         if is_ours(&other, &program) {
