@@ -686,6 +686,30 @@ fn a_registration_of_ones_own_loses_nobody_who_is_registered_for_all() {
 }
 
 #[test]
+fn doctor_looks_at_the_receipt_of_all_users_too() {
+    let home = Home::new();
+    let root = home.folder.path().join("root");
+    let receipt = root.join("opt/longwire/installed.json");
+    fs::create_dir_all(receipt.parent().unwrap()).unwrap();
+    fs::write(&receipt, "{").unwrap();
+    let mut command = home.command();
+    let output = command
+        .env("LONGWIRE_ROOT", &root)
+        .args(["doctor", "--json"])
+        .output()
+        .unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = document["findings"].as_array().unwrap();
+    let found = findings.iter().find(|one| one["id"] == "receipt").unwrap();
+    assert_eq!(found["verdict"], "fail", "{found:#}");
+    let fix = found["fix"].as_str().unwrap();
+    assert!(
+        fix.starts_with("sudo mv ") && fix.contains(receipt.to_str().unwrap()),
+        "{fix}"
+    );
+}
+
+#[test]
 fn what_stays_is_told() {
     let home = Home::new().with(&[".mozilla", ".zen"]);
     home.done(&["install", "--extension", "a@b"]);

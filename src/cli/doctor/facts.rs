@@ -210,6 +210,8 @@ pub(super) struct ReceiptFacts {
     pub(super) path: PathBuf,
     /// Why it cannot be used.
     pub(super) problem: Option<String>,
+    /// Is it that of all users?
+    pub(super) for_all: bool,
 }
 
 /// The settings file.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use installer::browsers::{BROWSERS, Family, Scope};
+use installer::error::InstallError;
 use installer::lookup;
 use installer::manifest::{ExtensionId, HostName};
 use installer::plan::USER_DATA_DIR;
@@ -23,6 +24,7 @@ use super::{files, launch};
 use crate::broker::tuning;
 use crate::cli::admin::Admin;
 use crate::cli::error::Failure;
+use crate::cli::install::state;
 use crate::core::io::{ProxyChoice, Road, Target};
 use crate::core::policy;
 use crate::journal::Quota;
@@ -55,13 +57,8 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
     let name = what.name.to_string();
     let settings = settings::load(paths);
     let receipt = Receipt::read(paths.state());
-    let problem = receipt
-        .as_ref()
-        .err()
-        .map(|problem| match std::error::Error::source(problem) {
-            Some(source) => format!("{problem}: {source}"),
-            None => problem.to_string(),
-        });
+    let shared = state(Scope::System, &here.root)?;
+    let receipts = receipts(&receipt, paths.state(), &shared);
     let browsers = browsers(&here, &what.name, &receipt.unwrap_or_default());
     let wanted = programs(&name, &browsers);
     let named = wanted.iter().map(|wanted| wanted.program.clone());
@@ -104,10 +101,7 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
         launches,
         broker,
         folders: folders(paths, settings.as_ref().ok()),
-        receipt: ReceiptFacts {
-            path: paths.state().join(installer::receipt::FILE),
-            problem,
-        },
+        receipt: receipts,
         settings: SettingsFacts {
             path: settings::path(paths),
             there: settings::path(paths).exists(),
@@ -121,6 +115,28 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
             None => None,
         },
     })
+}
+
+/// The user's receipt, unless only that of all users is broken.
+fn receipts(own: &Result<Receipt, InstallError>, folder: &Path, shared: &Path) -> ReceiptFacts {
+    let facts = |folder: &Path, receipt: &Result<Receipt, InstallError>, for_all| ReceiptFacts {
+        path: folder.join(installer::receipt::FILE),
+        problem: receipt
+            .as_ref()
+            .err()
+            .map(|problem| match std::error::Error::source(problem) {
+                Some(source) => format!("{problem}: {source}"),
+                None => problem.to_string(),
+            }),
+        for_all,
+    };
+    let of_all = Receipt::read(shared);
+    // What is closed to this user is no fault.
+    if own.is_ok() && matches!(of_all, Err(InstallError::Receipt { .. })) {
+        facts(shared, &of_all, true)
+    } else {
+        facts(folder, own, false)
+    }
 }
 
 /// Every browser of the table that is here, and every other folder the receipt names.

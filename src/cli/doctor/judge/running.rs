@@ -8,7 +8,7 @@ use super::super::facts::{
     BrokerFacts, Facts, FolderFacts, LaunchFacts, Launched, Place, ReceiptFacts, SettingsFacts, Unwritable,
 };
 use super::super::finding::Finding;
-use super::quoted;
+use super::{for_all, quoted};
 
 /// The mode of a folder that only its owner may enter.
 const FOLDER: u32 = 0o700;
@@ -171,9 +171,12 @@ pub(super) fn receipt(receipt: &ReceiptFacts) -> Finding {
     match &receipt.problem {
         Some(problem) => {
             let aside = receipt.path.with_added_extension("aside");
-            finding
-                .fail(problem.clone())
-                .fix(format!("mv {} {}", quoted(&receipt.path), quoted(&aside)))
+            finding.fail(problem.clone()).fix(format!(
+                "{}mv {} {}",
+                for_all(receipt.for_all),
+                quoted(&receipt.path),
+                quoted(&aside)
+            ))
         }
         None => finding.pass(receipt.path.display().to_string()),
     }

@@ -115,6 +115,7 @@ fn well() -> Facts {
         receipt: ReceiptFacts {
             path: "/installed.json".into(),
             problem: None,
+            for_all: false,
         },
         settings: SettingsFacts {
             path: "/settings.toml".into(),
