@@ -2,6 +2,7 @@
 //!
 //! It does no I/O and does not look into a frame.
 
+use byteorder::{ByteOrder as _, NativeEndian};
 use bytes::{Buf as _, Bytes, BytesMut};
 
 /// The length prefix, in bytes.
@@ -18,7 +19,14 @@ pub const FROM_BROWSER: usize = 64 << 20;
 /// # Errors
 /// `None` when the length does not fit 32 bits.
 pub fn header(length: usize) -> Option<[u8; HEADER]> {
-    u32::try_from(length).ok().map(u32::to_ne_bytes)
+    let mut prefix = [0; HEADER];
+    NativeEndian::write_u32(&mut prefix, u32::try_from(length).ok()?);
+    Some(prefix)
+}
+
+/// The length that the prefix at the head of `bytes` says; `None` when there is no whole prefix.
+fn length_at(bytes: &[u8]) -> Option<usize> {
+    Some(NativeEndian::read_u32(bytes.get(..HEADER)?) as usize)
 }
 
 /// Prefix and bytes in one buffer, for one write. Text longer than a prefix can say is cut to nothing.
@@ -98,8 +106,7 @@ impl Frames {
         let skipped = self.skip.min(self.buffer.len());
         self.buffer.advance(skipped);
         self.skip -= skipped;
-        let prefix: [u8; HEADER] = self.buffer.get(..HEADER)?.try_into().ok()?;
-        let length = u32::from_ne_bytes(prefix) as usize;
+        let length = length_at(&self.buffer)?;
         if length > self.limit {
             self.buffer.advance(HEADER);
             self.skip = length;
@@ -119,8 +126,7 @@ impl Frames {
         self.buffer.advance(skipped);
         self.skip -= skipped;
         let mut at = 0;
-        while let Some(prefix) = self.buffer.get(at..at + HEADER) {
-            let length = u32::from_ne_bytes(prefix.try_into().ok()?) as usize;
+        while let Some(length) = length_at(&self.buffer[at..]) {
             if length == 0 || length > self.limit {
                 if at > 0 {
                     break;
@@ -189,10 +195,9 @@ impl Gate {
         let mut at = self.forward.min(bytes.len());
         self.forward -= at;
         while self.forward == 0 {
-            let Some(prefix) = bytes.get(at..at + HEADER).and_then(|slice| slice.try_into().ok()) else {
+            let Some(length) = length_at(&bytes[at..]) else {
                 break;
             };
-            let length = u32::from_ne_bytes(prefix) as usize;
             if length == 0 || length > self.limit {
                 if at > 0 {
                     break;
