@@ -314,6 +314,21 @@ fn an_extension_that_may_not() {
 }
 
 #[test]
+fn firefox_goes_on_where_an_add_on_is_not_named() {
+    let ward = Ward::new();
+    fs::create_dir(ward.path(".mozilla")).unwrap();
+    for args in [
+        &["install", "--extension", "all@example.org", "--system"][..],
+        &["install", "--extension", "own@example.org"],
+    ] {
+        assert!(ward.run(args).status.success());
+    }
+    let both = ["--extension", "all@example.org", "own@example.org"];
+    ward.expect("origin.firefox", "pass", "all@example.org", &both);
+    ward.mends("origin.firefox", "fail", "a@b", &["--extension", "a@b"]);
+}
+
+#[test]
 fn an_extension_whose_browser_knows_no_host() {
     let ward = Ward::installed();
     let asked = ["--extension", "a@b"];

@@ -95,6 +95,18 @@ impl BrowserFacts {
         }
         first_bad.map_or(Found::Nothing, |(seen, why)| Found::Bad(seen, why))
     }
+
+    /// Who may call by one of its chains: where a manifest does not name an extension, Firefox goes on to the next.
+    pub(super) fn callers(&self, name: &str, chain: &[Seen]) -> Vec<String> {
+        let entries = |chain| match self.found(name, chain) {
+            Found::Good(_, accepted) => accepted.entries,
+            _ => Vec::new(),
+        };
+        match self.family {
+            Family::Chromium => entries(chain),
+            Family::Firefox => chain.chunks(1).flat_map(entries).collect(),
+        }
+    }
 }
 
 /// A program that a manifest names.

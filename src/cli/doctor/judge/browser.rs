@@ -81,7 +81,7 @@ pub(super) fn judge(facts: &Facts, browser: &BrowserFacts) -> Vec<Finding> {
             findings.push(manifest(facts, browser, &found));
             if let Found::Good(seen, accepted) = &found {
                 findings.push(program(facts, browser, seen, accepted));
-                findings.extend(origin(facts, browser, accepted));
+                findings.extend(origin(facts, browser, browser.inside.as_slice()));
             }
         }
         return findings;
@@ -96,7 +96,7 @@ pub(super) fn judge(facts: &Facts, browser: &BrowserFacts) -> Vec<Finding> {
         let mut of_chain = vec![manifest(facts, browser, &found)];
         if let Found::Good(seen, accepted) = &found {
             of_chain.push(program(facts, browser, seen, accepted));
-            of_chain.extend(origin(facts, browser, accepted));
+            of_chain.extend(origin(facts, browser, chain));
         }
         for finding in of_chain {
             match worst.iter_mut().find(|other| other.id == finding.id) {
@@ -362,12 +362,13 @@ fn release(program: &ProgramFacts) -> String {
 }
 
 /// Only when somebody asks about an extension.
-fn origin(facts: &Facts, browser: &BrowserFacts, accepted: &Accepted) -> Option<Finding> {
+fn origin(facts: &Facts, browser: &BrowserFacts, chain: &[Seen]) -> Option<Finding> {
+    let callers = browser.callers(&facts.name, chain);
     let asked = asked(facts, Some(browser.family));
     let for_all_only = browser.policy.ruling(&facts.name) == Ruling::SystemOnly;
     let missing: Vec<_> = asked
         .iter()
-        .filter(|entry| !accepted.entries.contains(entry))
+        .filter(|entry| !callers.contains(entry))
         .cloned()
         .collect();
     let finding = Finding::about(
@@ -384,7 +385,7 @@ fn origin(facts: &Facts, browser: &BrowserFacts, accepted: &Accepted) -> Option<
                 .fail(format!(
                     "{} may not; these may: {}",
                     missing.join(", "),
-                    accepted.entries.join(", ")
+                    callers.join(", ")
                 ))
                 .fix(install(facts, &missing, Some(browser), for_all_only)),
         )
