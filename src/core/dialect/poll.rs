@@ -38,15 +38,16 @@ impl Place {
             match &cursor.to {
                 CursorTo::Header(name) => headers.push((name.clone(), value.clone())),
                 CursorTo::Query(name) => {
-                    let others: Vec<(String, String)> = url
-                        .query_pairs()
-                        .filter(|(key, _)| key != name)
-                        .map(|(key, value)| (key.into_owned(), value.into_owned()))
-                        .collect();
-                    url.query_pairs_mut()
-                        .clear()
-                        .extend_pairs(others)
-                        .append_pair(name, value);
+                    // What the URL has is left as it is written, unless it has this parameter.
+                    if url.query_pairs().any(|(key, _)| key == *name) {
+                        let others: Vec<(String, String)> = url
+                            .query_pairs()
+                            .filter(|(key, _)| key != name)
+                            .map(|(key, value)| (key.into_owned(), value.into_owned()))
+                            .collect();
+                        url.query_pairs_mut().clear().extend_pairs(others);
+                    }
+                    url.query_pairs_mut().append_pair(name, value);
                 }
             }
         }
@@ -186,6 +187,13 @@ mod tests {
                 .is_empty()
         );
         assert_eq!(asked(&place, &poll).0, "a=1&since=4", "nothing new moves nothing");
+        let signed = Url::parse("http://localhost/?flag&sig=a%20b%2B").unwrap();
+        let (url, _) = place.ask(&poll, signed);
+        assert_eq!(
+            url.query(),
+            Some("flag&sig=a%20b%2B&since=4"),
+            "a signature stays one"
+        );
     }
 
     #[test]
