@@ -59,14 +59,20 @@ impl Session {
     /// Whether the server was told where to go on.
     pub(super) fn continuity(&self) -> Continuity {
         match self.protocol() {
-            Protocol::EventStream if self.last_event_id().is_some() => Continuity::Server,
+            Protocol::EventStream if self.id_to_say().is_some() => Continuity::Server,
             Protocol::Poll if self.memory.poll.is_known() => Continuity::Server,
             Protocol::SocketIo => self.socketio_continuity(),
             _ => Continuity::Unknown,
         }
     }
 
-    /// What to say after a loss; a server takes its id back with an empty one.
+    /// What to say after a loss. A header that has control characters cannot be written, and would end every dial.
+    fn id_to_say(&self) -> Option<&str> {
+        let is_sayable = |id: &&str| !id.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t');
+        self.last_event_id().filter(is_sayable)
+    }
+
+    /// The newest id of the stream; a server takes its id back with an empty one.
     fn last_event_id(&self) -> Option<&str> {
         self.memory.last_event_id.as_deref().filter(|id| !id.is_empty())
     }
@@ -119,7 +125,7 @@ impl Session {
                     ("Accept".to_owned(), "text/event-stream".to_owned()),
                     ("Cache-Control".to_owned(), "no-store".to_owned()),
                 ];
-                if let Some(id) = self.last_event_id() {
+                if let Some(id) = self.id_to_say() {
                     headers.push(("Last-Event-ID".to_owned(), id.to_owned()));
                 }
                 let fetch = Fetch {
