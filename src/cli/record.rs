@@ -3,6 +3,7 @@
 //! It changes no byte on its way. What is written is redacted (`redact`) unless the person says otherwise. One thread a
 //! direction: neither ever waits for the other, and the port ends when the host ends.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
@@ -12,6 +13,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::host::Caller;
 use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
 use crate::wire::version;
 
@@ -40,6 +42,18 @@ enum Event {
 pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
     let cannot_write =
         |error: io::Error| Failure::because(format!("cannot write {}", record.file.display()), &error);
+    let all: Vec<OsString> = std::iter::once("longwire")
+        .chain(record.host.iter().map(String::as_str))
+        .map(OsString::from)
+        .collect();
+    if !matches!(Caller::from_args(&all), Some(Ok(_))) {
+        let said = record.host.join(" ");
+        return Err(
+            Failure::new(format!("`{said}` is not what a browser gives a host"))
+                .hint("longwire record --help")
+                .exit(Exit::Usage),
+        );
+    }
     let mut file = create(&record.file).map_err(cannot_write)?;
     let arguments: Vec<_> = record.host.iter().map(|argument| told(argument)).collect();
     let head = json!({

@@ -60,6 +60,25 @@ fn a_recorded_port_works_and_can_be_replayed() {
 }
 
 #[test]
+fn only_a_host_is_recorded() {
+    let scratch = Scratch::new();
+    let file = scratch.folder().join("port.jsonl");
+    for arguments in [
+        &["status"][..],
+        &["chrome-extension://short/"],
+        &["uninstall", "--all"],
+    ] {
+        let output = run(
+            &scratch,
+            &[&["record", file.to_str().unwrap()], arguments].concat(),
+            "",
+        );
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(!file.exists());
+    }
+}
+
+#[test]
 fn what_is_no_record_is_refused() {
     let scratch = Scratch::new();
     let file = scratch.folder().join("other.txt");
