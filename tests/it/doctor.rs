@@ -541,6 +541,9 @@ fn settings_that_cannot_be_used() {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(&file, "[no-such-table]\n").unwrap();
     ward.expect("settings", "fail", "settings.toml:1:", &[]);
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    ward.mends("settings", "fail", "Is a directory", &[]);
     fs::write(&file, "[default]\nallow = [\"wss://example.org\"]\n").unwrap();
     ward.expect("settings", "pass", "settings.toml", &[]);
     let url = ["--url", "ws://127.0.0.1:1/"];

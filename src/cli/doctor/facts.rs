@@ -234,6 +234,8 @@ pub(super) struct SettingsFacts {
     pub(super) there: bool,
     /// Why it cannot be used.
     pub(super) problem: Option<String>,
+    /// How the system refused to have it read.
+    pub(super) unread: Option<std::io::ErrorKind>,
     /// Hosts whose certificate it has nobody check.
     pub(super) insecure: Vec<String>,
 }

@@ -106,6 +106,10 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
             path: settings::path(paths),
             there: settings::path(paths).exists(),
             problem: settings.as_ref().err().map(in_one_line),
+            unread: match &settings {
+                Err(SettingsError::Read { source, .. }) => Some(source.kind()),
+                _ => None,
+            },
             insecure: settings
                 .as_ref()
                 .map_or_else(|_| Vec::new(), |settings| settings.tls.insecure_hosts.clone()),

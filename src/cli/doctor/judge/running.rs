@@ -2,6 +2,7 @@
 //!
 //! Whether a browser finds the host is judged in `browser`.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::super::facts::{
@@ -187,7 +188,20 @@ pub(super) fn settings(settings: &SettingsFacts) -> Finding {
     let finding = Finding::about("settings", "the settings file can be used");
     let edit = edit(settings);
     match &settings.problem {
-        Some(problem) => finding.fail(problem.clone()).fix(edit),
+        Some(problem) => {
+            let path = quoted(&settings.path);
+            let fix = match settings.unread {
+                Some(ErrorKind::PermissionDenied) if cfg!(unix) => own(&settings.path, "u+rw"),
+                Some(ErrorKind::IsADirectory) => {
+                    format!(
+                        "mv {path} {}",
+                        quoted(&settings.path.with_added_extension("aside"))
+                    )
+                }
+                _ => edit,
+            };
+            finding.fail(problem.clone()).fix(fix)
+        }
         None if !settings.insecure.is_empty() => finding
             .warn(format!(
                 "certificates of {} are not checked (`insecure-hosts`): anybody on the way can read along",
@@ -207,6 +221,12 @@ pub(super) fn edit(settings: &SettingsFacts) -> String {
         "\"${EDITOR:-vi}\""
     };
     format!("{editor} {}", quoted(&settings.path))
+}
+
+/// Makes something over to the user, with these rights.
+fn own(path: &Path, rights: &str) -> String {
+    let path = quoted(path);
+    format!("sudo chown \"$(id -u)\" {path} && chmod {rights} {path}")
 }
 
 /// Logs, journals, the disk.
@@ -250,7 +270,7 @@ fn writable(finding: Finding, folder: &Path, problem: Option<&Unwritable>, then:
             let fix = if cfg!(windows) {
                 format!("icacls {quoted} /grant \"%USERNAME%\":F")
             } else {
-                format!("sudo chown \"$(id -u)\" {quoted} && chmod u+rwx {quoted}")
+                own(path, "u+rwx")
             };
             finding
                 .warn(format!("{} cannot be written ({why}){then}", path.display()))

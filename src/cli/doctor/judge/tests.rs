@@ -121,6 +121,7 @@ fn well() -> Facts {
             path: "/settings.toml".into(),
             there: false,
             problem: None,
+            unread: None,
             insecure: Vec::new(),
         },
         dial: None,
@@ -445,6 +446,10 @@ fn a_receipt_that_cannot_be_read() {
 fn settings_that_cannot_be_used() {
     only("settings", Verdict::Fail, "/settings.toml", |facts| {
         facts.settings.problem = Some("line 3".into());
+    });
+    only("settings", Verdict::Fail, "chmod u+rw /settings.toml", |facts| {
+        facts.settings.problem = Some("permission denied".into());
+        facts.settings.unread = Some(std::io::ErrorKind::PermissionDenied);
     });
 }
 
