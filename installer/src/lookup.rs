@@ -36,6 +36,8 @@ pub struct Neighbour {
     pub name: String,
     /// Its manifest.
     pub path: PathBuf,
+    /// For whom it is.
+    pub scope: Scope,
     /// The program it starts, if it names one.
     pub program: Option<PathBuf>,
     /// Who may call it, as it stands there.
@@ -93,7 +95,7 @@ pub fn see(path: &Path, scope: Scope) -> Option<Seen> {
 /// The manifests of other hosts in the folders this browser reads.
 pub fn neighbours(here: &Surroundings, browser: &Browser, name: &HostName) -> Vec<Neighbour> {
     let mut found: Vec<Neighbour> = Vec::new();
-    for path in others(here, browser) {
+    for (path, scope) in others(here, browser) {
         let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
             continue;
         };
@@ -107,6 +109,7 @@ pub fn neighbours(here: &Surroundings, browser: &Browser, name: &HostName) -> Ve
             program: manifest::program(&text),
             entries: manifest::entries(browser.family, &text),
             path,
+            scope,
         });
     }
     found.sort_by(|one, other| one.path.cmp(&other.path));
@@ -114,7 +117,7 @@ pub fn neighbours(here: &Surroundings, browser: &Browser, name: &HostName) -> Ve
 }
 
 /// Every manifest in the folders and below the keys that this browser reads.
-fn others(here: &Surroundings, browser: &Browser) -> Vec<PathBuf> {
+fn others(here: &Surroundings, browser: &Browser) -> Vec<(PathBuf, Scope)> {
     if here.system == System::Windows {
         let vendors = vendors(here, browser);
         return [Scope::User, Scope::System]
@@ -123,20 +126,21 @@ fn others(here: &Surroundings, browser: &Browser) -> Vec<PathBuf> {
                 vendors
                     .iter()
                     .flat_map(move |vendor| registry::hosts(scope, vendor))
+                    .map(move |key| (key, scope))
             })
-            .filter_map(|key| registry::read(&key))
-            .map(PathBuf::from)
+            .filter_map(|(key, scope)| Some((PathBuf::from(registry::read(&key)?), scope)))
             .collect();
     }
     let user = browser.places(here, Scope::User).into_iter();
     let user = user.filter_map(|hosts| match hosts {
-        Hosts::Folder(spot) => Some(here.resolve(spot)),
+        Hosts::Folder(spot) => Some((here.resolve(spot), Scope::User)),
         Hosts::Key(_) => None,
     });
-    user.chain(for_all(here, browser))
-        .filter_map(|folder| fs::read_dir(folder).ok())
-        .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+    let shared = for_all(here, browser).into_iter();
+    user.chain(shared.map(|folder| (folder, Scope::System)))
+        .filter_map(|(folder, scope)| Some((fs::read_dir(folder).ok()?, scope)))
+        .flat_map(|(entries, scope)| entries.flatten().map(move |entry| (entry.path(), scope)))
+        .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "json"))
         .collect()
 }
 
@@ -309,6 +313,7 @@ mod tests {
             [Neighbour {
                 name: "org.old".into(),
                 path,
+                scope: Scope::User,
                 program: Some("/opt/old".into()),
                 entries: vec!["a@b".into()],
             }]

@@ -373,6 +373,15 @@ fn another_host_for_the_same_extension() {
     let text = json!({"name": "org.old.bridge", "path": "/opt/old", "allowed_origins": [format!("chrome-extension://{ID}/")]});
     fs::write(&rival, text.to_string()).unwrap();
     ward.mends("rival.chromium", "warn", "`org.old.bridge` (/opt/old)", &[]);
+    let folder = ward.path("root/etc/chromium/native-messaging-hosts");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("org.old.bridge.json"), text.to_string()).unwrap();
+    let found = ward.expect("rival.chromium", "warn", "`org.old.bridge` (/opt/old)", &[]);
+    assert!(
+        found["fix"].as_str().unwrap().starts_with("sudo rm "),
+        "{found:#}"
+    );
+    ward.mends("rival.chromium", "warn", "`org.old.bridge` (/opt/old)", &[]);
 }
 
 #[test]

@@ -414,11 +414,12 @@ fn rivals(facts: &Facts, browser: &BrowserFacts) -> Finding {
             None => format!("`{}`", other.name),
         })
         .collect();
+    let is_system = rivals.iter().any(|other| other.scope == Scope::System);
     let paths: Vec<_> = rivals.iter().map(|other| quoted(&other.path)).collect();
     finding
         .warn(format!(
             "{} too; if it is not wanted, remove its manifest",
             told.join(", ")
         ))
-        .fix(format!("rm {}", paths.join(" ")))
+        .fix(format!("{}rm {}", for_all(is_system), paths.join(" ")))
 }

@@ -327,6 +327,7 @@ fn other_hosts_matter_only_for_the_same_extension() {
     let neighbour = |id: &str| Neighbour {
         name: "org.old".into(),
         path: "/n/org.old.json".into(),
+        scope: Scope::User,
         program: Some(PathBuf::from("/opt/old")),
         entries: vec![format!("chrome-extension://{id}/")],
     };
