@@ -1,0 +1,122 @@
+//! `doctor --url`: servers that are well, ill, or not to be had.
+
+use std::fs;
+use std::net::TcpListener;
+
+use super::{Ward, answering};
+
+/// A WebSocket server for one connection.
+fn websocket(
+    serve: impl FnOnce(tokio_tungstenite::tungstenite::WebSocket<std::net::TcpStream>) + Send + 'static,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/live?token=secret", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        serve(tokio_tungstenite::tungstenite::accept(stream).unwrap());
+    });
+    url
+}
+
+#[test]
+fn a_server_that_is_well() {
+    use tokio_tungstenite::tungstenite::Message;
+    let ward = Ward::installed();
+    let url = websocket(|mut socket| {
+        socket.send(Message::text("hello")).unwrap();
+        while socket.read().is_ok() {}
+    });
+    let document = ward.doctor(&["--url", &url]);
+    assert_eq!(document["verdict"], "pass", "{document:#}");
+    let ids: Vec<_> = document["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].as_str().unwrap())
+        .collect();
+    for id in ["url", "url.dns", "url.tcp", "url.upgrade", "url.message"] {
+        assert!(ids.contains(&id), "{id} in {ids:?}");
+    }
+    assert!(
+        !document.to_string().contains("secret"),
+        "queries are never shown"
+    );
+}
+
+#[test]
+fn servers_that_are_ill() {
+    let ward = Ward::installed();
+    let gone = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("ws://{}/", listener.local_addr().unwrap())
+    };
+    let silent = websocket(|mut socket| while socket.read().is_ok() {});
+    let closing = websocket(|mut socket| {
+        use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+        let frame = CloseFrame {
+            code: 4401.into(),
+            reason: "who are you".into(),
+        };
+        socket.close(Some(frame)).unwrap();
+        while socket.read().is_ok() {}
+    });
+    let plain = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n").replace("ws://", "wss://");
+    let missing = answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    let closed = answering(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+    let odd = answering(b"220 mail.example.org\r\n");
+    for (url, id, verdict, words) in [
+        ("nonsense", "url", "fail", "must begin with its scheme"),
+        ("ws://example.org/", "url", "fail", "wss:"),
+        (
+            "wss://no-such-host.invalid/",
+            "url.dns",
+            "fail",
+            "no-such-host.invalid",
+        ),
+        (&gone, "url.tcp", "fail", "refused"),
+        (&plain, "url.tls", "fail", "no TLS"),
+        (&missing, "url.upgrade", "fail", "404"),
+        (&closed, "url.upgrade", "warn", "no credentials"),
+        (&odd, "url.upgrade", "fail", "not HTTP"),
+        (&closing, "url.message", "warn", "4401 who are you"),
+        (&silent, "url.message", "skip", "said nothing"),
+    ] {
+        ward.expect(id, verdict, words, &["--url", url]);
+    }
+}
+
+#[test]
+fn a_url_that_is_refused_betrays_no_password() {
+    let ward = Ward::installed();
+    for url in [
+        "ws://user:secret@127.0.0.1/#part",
+        "ftp://user:secret@127.0.0.1/?token=secret",
+        "wss//user:secret@127.0.0.1/?token=secret",
+    ] {
+        let found = ward.expect("url", "fail", "127.0.0.1", &["--url", url]);
+        assert!(!found.to_string().contains("secret"), "{found:#}");
+    }
+}
+
+#[test]
+fn a_url_that_the_settings_forbid() {
+    let ward = Ward::installed();
+    let folder = ward.0.home().join("config");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("settings.toml"), "[default]\nallow = [\"wss://a\"]\n").unwrap();
+    let found = ward.expect("url", "fail", "allowed: `wss://a`", &["--url", "wss://b/"]);
+    assert!(
+        found["fix"].as_str().unwrap().contains("settings.toml"),
+        "{found:#}"
+    );
+}
+
+#[test]
+fn a_proxy_that_is_not_there() {
+    let gone = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let ward = Ward(Ward::installed().0.with("https_proxy", gone));
+    ward.expect("url.proxy", "fail", "refused", &["--url", "wss://example.org/"]);
+}

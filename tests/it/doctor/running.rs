@@ -1,0 +1,162 @@
+//! Host, broker, folders and settings.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::json;
+
+use super::{Ward, set_mode};
+use crate::support::broker::FakeBroker;
+use crate::support::host::HostProcess;
+use crate::support::{SOON, eventually, program};
+
+#[test]
+fn a_running_broker_is_left_alone() {
+    let ward = Ward::installed();
+    let mut broker = ward.0.command().arg("broker").spawn().unwrap();
+    eventually(SOON, "the broker listens", || {
+        ward.0.socket().exists().then_some(())
+    });
+    ward.expect("broker", "pass", &broker.id().to_string(), &[]);
+    assert!(broker.try_wait().unwrap().is_none(), "it runs on");
+    // Others may use the socket and enter its folder.
+    set_mode(&ward.0.socket(), 0o666);
+    ward.mends("socket", "warn", "666", &[]);
+    set_mode(&ward.0.home().join("run"), 0o755);
+    ward.mends("run-folder", "warn", "755", &[]);
+    assert!(ward.run(&["stop"]).status.success());
+    broker.wait().unwrap();
+}
+
+#[test]
+fn a_host_that_does_not_do_its_duty() {
+    let ward = Ward::installed();
+    let real = program().display();
+    for (script, words) in [
+        ("#!/no/such/interpreter\n".to_owned(), "cannot be started"),
+        (
+            "#!/bin/sh\nexit 3\n".to_owned(),
+            "ended without a word (exit status: 3)",
+        ),
+        (
+            "#!/bin/sh\necho lost my library >&2; exit 1\n".to_owned(),
+            "lost my library",
+        ),
+        (
+            "#!/bin/sh\necho hello, world\ncat > /dev/null\n".to_owned(),
+            "`hell`",
+        ),
+        ("#!/bin/sh\nread line\n".to_owned(), "said nothing"),
+    ] {
+        ward.replace_program(&script);
+        let found = ward.expect("launch", "fail", words, &[]);
+        assert!(found["fix"].is_string(), "{found:#}");
+    }
+    // It serves, and then waits for something that never comes.
+    let fifo = ward.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let fifo = fifo.display();
+    ward.replace_program(&format!("#!/bin/sh\n{real} \"$@\"\nread line < '{fifo}'\n"));
+    ward.expect("launch", "warn", "does not end", &[]);
+}
+
+#[test]
+fn no_broker_can_be_had() {
+    let ward = Ward::installed();
+    // Installing has looked for a broker there.
+    let _ = fs::remove_dir_all(ward.0.home().join("run"));
+    fs::write(ward.0.home().join("run"), "a file in the folder's place").unwrap();
+    ward.expect("launch", "fail", "no broker", &[]);
+    ward.mends("run-folder", "fail", "is no folder", &[]);
+}
+
+#[test]
+fn a_broker_that_does_not_answer_and_one_of_another_version() {
+    let ward = Ward::installed();
+    let silent = FakeBroker::listen(&ward.0);
+    let found = ward.expect("broker", "fail", "did not answer within 5 s", &[]);
+    assert_eq!(
+        found["fix"],
+        format!("kill -9 {}", std::process::id()),
+        "this test listens"
+    );
+    drop(silent);
+
+    let older = FakeBroker::listen(&ward.0);
+    std::thread::spawn(move || {
+        loop {
+            let (mut wire, preamble) = older.accept();
+            let answer = if preamble["kind"] == "admin" {
+                json!({"type": "status", "id": "1", "version": "0.0.1", "pid": 1, "ports": 1, "sessions": []})
+            } else {
+                json!({"type": "welcome", "version": "0.0.1"})
+            };
+            std::thread::spawn(move || {
+                while wire.next().is_some() {
+                    wire.send(&answer);
+                }
+            });
+        }
+    });
+    ward.expect("broker", "warn", "version 0.0.1", &[]);
+}
+
+#[test]
+fn a_broker_that_hangs() {
+    let ward = Ward::installed();
+    let mut host = HostProcess::chromium(&ward.0);
+    host.hello();
+    let broker = ward.0.broker();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(broker).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let document = ward.doctor(&[]);
+    let findings = document["findings"].as_array().unwrap();
+    for id in ["broker", "launch"] {
+        let found = findings.iter().find(|finding| finding["id"] == id).unwrap();
+        assert_eq!(found["verdict"], "fail", "{found:#}");
+        assert_eq!(
+            found["fix"],
+            format!("kill -9 {broker}"),
+            "what it does not hear is no fix"
+        );
+    }
+    drop(host);
+    ward.paste(&format!("kill -9 {broker}"));
+    ward.0.wait_for_no_broker();
+    assert_eq!(ward.doctor(&[])["verdict"], "pass");
+}
+
+#[test]
+fn folders_and_the_disk() {
+    let ward = Ward::installed();
+    fs::write(ward.0.home().join("logs"), "a file").unwrap();
+    ward.mends("logs", "warn", "is no folder", &[]);
+    let journal = ward.0.home().join("state/journal");
+    fs::create_dir_all(&journal).unwrap();
+    let full = fs::File::create(journal.join("full")).unwrap();
+    full.set_len(1 << 30).unwrap();
+    ward.expect("disk", "warn", "1 GiB of 1 GiB", &[]);
+}
+
+#[test]
+fn settings_that_cannot_be_used() {
+    let ward = Ward::installed();
+    let file = ward.0.home().join("config/settings.toml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "[no-such-table]\n").unwrap();
+    ward.expect("settings", "fail", "settings.toml:1:", &[]);
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    ward.mends("settings", "fail", "Is a directory", &[]);
+    fs::write(&file, "[default]\nallow = [\"wss://example.org\"]\n").unwrap();
+    ward.expect("settings", "pass", "settings.toml", &[]);
+    let url = ["--url", "ws://127.0.0.1:1/"];
+    ward.expect("url", "fail", "127.0.0.1:1", &url);
+}
+
+#[test]
+fn the_state_folder_is_a_file() {
+    let ward = Ward::new();
+    fs::write(ward.0.home().join("state"), "a file").unwrap();
+    ward.mends("state", "warn", "is no folder", &[]);
+}

@@ -1,0 +1,173 @@
+//! Which extensions are registered, under which names, whoever else installs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::{Home, ID, NAME, OTHER, json, manifests};
+
+#[test]
+fn more_ids_are_added_and_none_is_lost() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let before = home.tree();
+    let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
+    home.done(&["install", "--extension", ID]);
+    home.done(&["install", "--extension", OTHER, "--extension", ID]);
+    let both = [ID, OTHER].map(|id| Value::from(format!("chrome-extension://{id}/")));
+    assert_eq!(json(&path)["allowed_origins"], Value::from(both.to_vec()));
+    let settled = home.tree();
+    let said = home.done(&["install", "--extension", OTHER]);
+    assert!(said.contains("in place already"), "{said}");
+    assert_eq!(home.tree(), settled);
+    home.done(&["uninstall"]);
+    assert_eq!(home.tree(), before);
+}
+
+#[test]
+fn a_registration_of_ones_own_loses_nobody_who_is_registered_for_all() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let root = home.folder.path().join("root");
+    let run = |args: &[&str]| {
+        let output = home
+            .command()
+            .env("LONGWIRE_ROOT", &root)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+    };
+    run(&["install", "--extension", OTHER, "--system"]);
+    run(&["install", "--extension", ID]);
+    // Chromium reads this one, and never the one for all.
+    let own = json(&home.path(".config/chromium/NativeMessagingHosts").join(NAME));
+    let origins = [ID, OTHER].map(|id| Value::from(format!("chrome-extension://{id}/")));
+    assert_eq!(own["allowed_origins"].as_array().unwrap(), &origins);
+    let all = json(&root.join("etc/chromium/native-messaging-hosts").join(NAME));
+    assert_eq!(all["allowed_origins"].as_array().unwrap(), &origins[1..]);
+}
+
+#[test]
+fn doctor_looks_at_the_receipt_of_all_users_too() {
+    let home = Home::new();
+    let root = home.folder.path().join("root");
+    let receipt = root.join("opt/longwire/installed.json");
+    fs::create_dir_all(receipt.parent().unwrap()).unwrap();
+    fs::write(&receipt, "{").unwrap();
+    let mut command = home.command();
+    let output = command
+        .env("LONGWIRE_ROOT", &root)
+        .args(["doctor", "--json"])
+        .output()
+        .unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = document["findings"].as_array().unwrap();
+    let found = findings.iter().find(|one| one["id"] == "receipt").unwrap();
+    assert_eq!(found["verdict"], "fail", "{found:#}");
+    let fix = found["fix"].as_str().unwrap();
+    assert!(
+        fix.starts_with("sudo mv ") && fix.contains(receipt.to_str().unwrap()),
+        "{fix}"
+    );
+}
+
+#[test]
+fn wrong_arguments_are_told_apart() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let before = home.tree();
+    for args in [
+        &["install"][..],
+        &["install", "--extension", "nonsense"],
+        &["install", "--extension", " , "],
+        &["install", "--extension", ID, "--browser", "netscape"],
+        &["install", "--extension", ID, "--name", "Com.Bad"],
+        &["uninstall", "--name", "a..b"],
+    ] {
+        let output = home.run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(
+            String::from_utf8(output.stderr).unwrap().contains("error: "),
+            "{args:?}"
+        );
+    }
+    let output = home.run(&["install", "--extension", ID, "--browser", "firefox"]);
+    assert_eq!(output.status.code(), Some(1), "no Firefox id");
+    assert_eq!(home.tree(), before);
+}
+
+/// Ids that differ in one letter.
+fn many_ids(count: u8) -> Vec<String> {
+    (0..count)
+        .map(|index| format!("{}{}", &OTHER[..31], char::from(b'a' + index)))
+        .collect()
+}
+
+/// Starts all of them, then waits for all.
+fn at_once(home: &Home, all: &[Vec<&str>]) -> Vec<Output> {
+    let started: Vec<_> = all
+        .iter()
+        .map(|args| {
+            let mut command = home.command();
+            command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .collect();
+    started
+        .into_iter()
+        .map(|child| child.wait_with_output().unwrap())
+        .collect()
+}
+
+#[test]
+fn several_ids_can_stand_behind_one_flag() {
+    let home = Home::new().with(&[".config/chromium"]);
+    home.done(&["install", "--extension", ID, OTHER, "--browser", "chromium"]);
+    let manifest = json(&home.path(".config/chromium/NativeMessagingHosts").join(NAME));
+    assert_eq!(manifest["allowed_origins"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn several_installs_at_once_lose_no_id() {
+    let home = Home::new().with(&[".config/chromium", ".config/vivaldi"]);
+    let before = home.tree();
+    let ids = many_ids(6);
+    let all: Vec<_> = ids.iter().map(|id| vec!["install", "--extension", id]).collect();
+    for output in at_once(&home, &all) {
+        assert!(output.status.success(), "{output:?}");
+    }
+    for path in manifests(&home) {
+        let manifest = json(&path);
+        for id in &ids {
+            let origin = Value::from(format!("chrome-extension://{id}/"));
+            let origins = manifest["allowed_origins"].as_array().unwrap();
+            assert!(origins.contains(&origin), "{id} in {origins:?}");
+        }
+    }
+    home.done(&["uninstall"]);
+    assert_eq!(home.tree(), before);
+}
+
+#[test]
+fn installing_and_uninstalling_at_once_ends_with_all_or_nothing() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let before = home.tree();
+    for _ in 0..4 {
+        home.done(&["install", "--extension", ID]);
+        let both = [vec!["uninstall"], vec!["install", "--extension", OTHER]];
+        for output in at_once(&home, &both) {
+            assert!(output.status.success(), "{output:?}");
+        }
+        if home.tree() != before {
+            // Installed last: then it is whole.
+            let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
+            let manifest = json(&path);
+            assert!(manifest["allowed_origins"].to_string().contains(OTHER));
+            let program = PathBuf::from(manifest["path"].as_str().unwrap());
+            let said = Command::new(program).arg("--version").output().unwrap();
+            assert!(said.status.success());
+        }
+        home.done(&["uninstall"]);
+        assert_eq!(home.tree(), before);
+    }
+}

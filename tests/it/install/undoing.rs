@@ -1,0 +1,200 @@
+//! What is undone: by a failure, by uninstall, and what is not ours.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+
+use super::{EVERY_BROWSER, Home, ID, NAME, OTHER, json, manifests};
+
+#[test]
+fn every_name_can_be_taken_back_at_once() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let before = home.tree();
+    for name in ["com.longwire.bridge", "com.semantest.bridge"] {
+        home.done(&["install", "--extension", ID, "--name", name]);
+    }
+    home.done(&["uninstall"]);
+    let other = home.path(".config/chromium/NativeMessagingHosts/com.semantest.bridge.json");
+    assert!(other.exists(), "one name does not touch another");
+    home.done(&["install", "--extension", ID]);
+    home.done(&["uninstall", "--all"]);
+    assert_eq!(home.tree(), before);
+    home.done(&["uninstall", "--all"]);
+}
+
+#[test]
+fn what_the_broker_has_kept_is_named_and_stays() {
+    let home = Home::new().with(&[".config/chromium"]);
+    home.done(&["install", "--extension", ID]);
+    let logs = home.path(".local/state/longwire/logs");
+    fs::create_dir(&logs).unwrap();
+    let said = home.done(&["uninstall"]);
+    assert!(said.contains("note: logs and kept sessions stay in "), "{said}");
+    assert!(logs.exists());
+}
+
+#[test]
+fn a_failure_undoes_everything() {
+    let home = Home::new().with(EVERY_BROWSER);
+    // A file where a folder should be made; Thunderbird comes last.
+    fs::write(home.path(".thunderbird/native-messaging-hosts"), "").unwrap();
+    let before = home.tree();
+    let output = home.run(&["install", "--extension", ID, "--extension", "a@b"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains(".thunderbird"));
+    assert_eq!(home.tree(), before);
+}
+
+#[test]
+fn a_failed_update_leaves_the_old_registration() {
+    let home = Home::new().with(&[".config/chromium", ".thunderbird"]);
+    home.done(&["install", "--extension", ID]);
+    let program = home.path(".local/state/longwire/bin/longwire");
+    fs::write(&program, "an older one").unwrap();
+    fs::write(home.path(".thunderbird/native-messaging-hosts"), "").unwrap();
+    let before = home.tree();
+    let output = home.run(&["install", "--extension", OTHER, "--extension", "a@b"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(home.tree(), before);
+}
+
+#[test]
+fn a_newer_program_replaces_the_copy() {
+    let home = Home::new().with(&[".config/chromium"]);
+    home.done(&["install", "--extension", ID]);
+    let program = home.path(".local/state/longwire/bin/longwire");
+    fs::write(&program, "an older one").unwrap();
+    home.done(&["install", "--extension", ID]);
+    assert!(program.metadata().unwrap().len() > 1000);
+    assert_eq!(program.metadata().unwrap().permissions().mode() & 0o7777, 0o755);
+    let beside = fs::read_dir(program.parent().unwrap()).unwrap().count();
+    assert_eq!(beside, 1, "no older copies");
+}
+
+#[test]
+fn another_hosts_manifest_comes_back() {
+    let home = Home::new().with(&[
+        ".config/chromium/NativeMessagingHosts",
+        ".mozilla/native-messaging-hosts",
+    ]);
+    let path = home.path(".config/chromium/NativeMessagingHosts/com.semantest.bridge.json");
+    let old = format!(
+        r#"{{"name":"com.semantest.bridge","description":"d","path":"/opt/old/bridge","type":"stdio","allowed_origins":["chrome-extension://{OTHER}/"]}}"#
+    );
+    fs::write(&path, &old).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let elsewhere = home.path("elsewhere.json");
+    fs::write(&elsewhere, "{}").unwrap();
+    symlink(
+        &elsewhere,
+        home.path(".mozilla/native-messaging-hosts/com.semantest.bridge.json"),
+    )
+    .unwrap();
+    let before = home.tree();
+    let name = ["--name", "com.semantest.bridge"];
+    let said = home.done(&[&["install", "--extension", ID, "--extension", "a@b"], &name[..]].concat());
+    assert!(said.contains("/opt/old/bridge"), "{said}");
+    let origins = json(&path)["allowed_origins"].as_array().unwrap().len();
+    assert_eq!(origins, 2, "its ids are kept");
+    assert_eq!(
+        fs::read_to_string(&elsewhere).unwrap(),
+        "{}",
+        "a link is not written through"
+    );
+    home.done(&["uninstall"]);
+    assert_eq!(
+        json(&path)["allowed_origins"].as_array().unwrap().len(),
+        2,
+        "another name's"
+    );
+    home.done(&[&["uninstall"], &name[..]].concat());
+    assert_eq!(home.tree(), before);
+}
+
+#[test]
+fn without_a_receipt_only_longwires_own_are_removed() {
+    let home = Home::new().with(&[".config/chromium", ".config/vivaldi/NativeMessagingHosts"]);
+    home.done(&["install", "--extension", ID, "--browser", "chromium"]);
+    fs::remove_dir_all(home.path(".local")).unwrap();
+    let foreign = home.path(".config/vivaldi/NativeMessagingHosts").join(NAME);
+    fs::write(&foreign, r#"{"path":"/opt/other/thing"}"#).unwrap();
+    let said = home.done(&["uninstall"]);
+    assert!(
+        said.contains("left alone") && said.contains("/opt/other/thing"),
+        "{said}"
+    );
+    assert_eq!(manifests(&home), [foreign]);
+}
+
+/// What another product's installer would write.
+fn foreign(program: &str) -> String {
+    format!(
+        r#"{{"name":"com.longwire.bridge","description":"d","path":"{program}","type":"stdio","allowed_origins":["chrome-extension://{OTHER}/"]}}"#
+    )
+}
+
+#[test]
+fn what_has_taken_the_place_of_a_manifest_is_left_or_put_back() {
+    let home = Home::new().with(&[".config/chromium"]);
+    home.done(&["install", "--extension", ID]);
+    let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
+    fs::write(&path, foreign("/opt/other/bridge")).unwrap();
+    let said = home.done(&["install", "--extension", ID]);
+    assert!(
+        said.contains("/opt/other/bridge; uninstall puts it back"),
+        "{said}"
+    );
+    home.done(&["uninstall"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), foreign("/opt/other/bridge"));
+
+    home.done(&["install", "--extension", ID]);
+    fs::write(&path, foreign("/opt/newer/bridge")).unwrap();
+    let said = home.done(&["uninstall"]);
+    assert!(
+        said.contains("left alone") && said.contains("/opt/newer/bridge"),
+        "{said}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), foreign("/opt/newer/bridge"));
+    assert!(!home.path(".local").exists());
+}
+
+#[test]
+fn a_manifest_that_was_changed_by_hand_is_still_ours() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let before = home.tree();
+    home.done(&["install", "--extension", ID]);
+    let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
+    let copy = home.path(".local/state/longwire/bin/longwire");
+    let own = fs::read_to_string(&path).unwrap();
+    let by_hand = own.replace(copy.to_str().unwrap(), "/tmp/wrapper.sh");
+    assert_ne!(own, by_hand);
+    fs::write(&path, &by_hand).unwrap();
+    let said = home.done(&["install", "--extension", ID]);
+    assert!(!said.contains("note:"), "{said}");
+    fs::write(&path, &by_hand).unwrap();
+    home.done(&["uninstall"]);
+    assert_eq!(home.tree(), before);
+}
+
+#[test]
+fn a_browser_that_has_gone_keeps_nothing_from_being_taken_back() {
+    let home = Home::new().with(&[".config/chromium/NativeMessagingHosts", ".config/vivaldi"]);
+    let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
+    fs::write(&path, foreign("/opt/other/bridge")).unwrap();
+    home.done(&["install", "--extension", ID]);
+    fs::remove_dir_all(home.path(".config/chromium")).unwrap();
+    home.done(&["uninstall"]);
+    assert_eq!(manifests(&home), Vec::<PathBuf>::new());
+    assert!(!home.path(".local").exists() && !home.path(".config/chromium").exists());
+}
+
+#[test]
+fn what_stays_is_told() {
+    let home = Home::new().with(&[".mozilla", ".zen"]);
+    home.done(&["install", "--extension", "a@b"]);
+    let said = home.done(&["uninstall", "--browser", "firefox"]);
+    assert!(said.contains("stays: it is for zen, too"), "{said}");
+    let said = home.done(&["uninstall", "--browser", "zen"]);
+    assert!(!said.contains("stays"), "{said}");
+    assert!(!home.path(".mozilla/native-messaging-hosts").exists());
+}
