@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::args::{Install, Registration, Uninstall};
 use super::error::{Exit, Failure};
-use super::render;
+use super::{older, render};
 use crate::paths::Paths;
 
 /// Where the paths stand; what does not fit into a line goes on there.
@@ -33,14 +33,11 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
         let note = "this is for root's own browsers; for yours leave out sudo, for everybody's add --system";
         plan.notes.push(note.to_owned());
     }
+    older::spare_newer(&mut plan);
     let exit = carry_out("install", &args.registration, &plan)?;
     drop(turn);
     if !args.registration.dry_run {
-        let placed = plan.steps.iter().find_map(|step| match step {
-            Step::PlaceProgram { path, .. } => Some(path),
-            _ => None,
-        });
-        renew_broker(placed.unwrap_or(&own.program), args.registration.json);
+        renew_broker(&plan.program, args.registration.json);
     }
     Ok(exit)
 }

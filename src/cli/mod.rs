@@ -14,6 +14,7 @@ mod doctor;
 mod error;
 mod install;
 mod logs;
+mod older;
 mod port;
 mod record;
 mod redact;

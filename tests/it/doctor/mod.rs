@@ -11,12 +11,12 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::program;
 use crate::support::scratch::Scratch;
+use crate::support::{program, write_program};
 
 const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 const OTHER: &str = "abcdefghijklmnopabcdefghijklmnop";
@@ -140,19 +140,6 @@ impl Ward {
     fn replace_program(&self, script: &str) {
         write_program(&self.copy(), script.as_bytes());
     }
-}
-
-/// Written by a process of its own: a descriptor of this one, open for writing in the moment in which another test forks,
-/// would keep the program from being started.
-fn write_program(path: &Path, content: &[u8]) {
-    let mut install = Command::new("install")
-        .args(["-m", "755", "/dev/stdin"])
-        .arg(path)
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    install.stdin.take().unwrap().write_all(content).unwrap();
-    assert!(install.wait().unwrap().success());
 }
 
 fn set_mode(path: &Path, mode: u32) {

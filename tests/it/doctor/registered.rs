@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{ID, NAME, OTHER, Ward, set_mode, write_program};
+use super::{ID, NAME, OTHER, Ward, set_mode};
+use crate::support::write_program;
 
 #[test]
 fn nothing_is_registered() {

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use super::{EVERY_BROWSER, Home, ID, NAME, OTHER, json, manifests};
+use crate::support::write_program;
 
 #[test]
 fn every_name_can_be_taken_back_at_once() {
@@ -69,6 +70,25 @@ fn a_newer_program_replaces_the_copy() {
     assert_eq!(program.metadata().unwrap().permissions().mode() & 0o7777, 0o755);
     let beside = fs::read_dir(program.parent().unwrap()).unwrap().count();
     assert_eq!(beside, 1, "no older copies");
+}
+
+#[test]
+fn an_older_program_leaves_a_newer_copy_where_it_is() {
+    let home = Home::new().with(&[".config/chromium"]);
+    home.done(&["install", "--extension", ID]);
+    let program = home.path(".local/state/longwire/bin/longwire");
+    for (says, stays) in [
+        ("longwire 9.0.0", true),
+        ("longwire 0.0.1", false),
+        ("hello", false),
+    ] {
+        write_program(&program, format!("#!/bin/sh\necho {says}\n").as_bytes());
+        let told = home.done(&["install", "--extension", ID, "--extension", OTHER]);
+        assert_eq!(program.metadata().unwrap().len() < 100, stays, "{says}: {told}");
+        assert_eq!(told.contains("is newer (9.0.0)"), stays, "{says}: {told}");
+    }
+    let registered = manifests(&home).pop().unwrap();
+    assert_eq!(json(&registered)["allowed_origins"].as_array().unwrap().len(), 2);
 }
 
 #[test]

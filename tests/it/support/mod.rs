@@ -21,6 +21,19 @@ pub(crate) fn program() -> &'static std::path::Path {
     std::path::Path::new(env!("CARGO_BIN_EXE_longwire"))
 }
 
+/// Puts a program there. Written by a process of its own: a descriptor of this one, open for writing in the moment in
+/// which another test forks, would keep the program from being started.
+pub(crate) fn write_program(path: &std::path::Path, content: &[u8]) {
+    let mut install = std::process::Command::new("install")
+        .args(["-m", "755", "/dev/stdin"])
+        .arg(path)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut install.stdin.take().unwrap(), content).unwrap();
+    assert!(install.wait().unwrap().success());
+}
+
 /// Waits until `condition` gives something, at most `within`.
 pub(crate) fn eventually<T>(within: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + within;

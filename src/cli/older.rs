@@ -1,0 +1,54 @@
+//! Keeps `install` from putting an older program in the place of a newer one: products that bring Longwire share it.
+//!
+//! What is planned is the installer's; this only takes steps away.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use installer::plan::{Plan, Step};
+
+use super::block_on;
+use super::error::Failure;
+use crate::wire::version;
+
+/// How long a program may take to say its version.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Leaves programs in their places that say they are newer than this one, and notes it.
+pub(super) fn spare_newer(plan: &mut Plan) {
+    plan.steps.retain(|step| {
+        let Step::PlaceProgram { path, .. } = step else {
+            return true;
+        };
+        let newer = version_of(path).filter(|theirs| version::is_newer(theirs, version::own()));
+        if let Some(theirs) = &newer {
+            plan.notes.push(format!(
+                "{} is newer ({theirs}) than this program ({}) and stays; for this one, uninstall first",
+                path.display(),
+                version::own()
+            ));
+        }
+        newer.is_none()
+    });
+}
+
+/// The version that the program there says; `None` where none is, or one that does not say.
+fn version_of(program: &Path) -> Option<String> {
+    if !program.is_file() {
+        return None;
+    }
+    let asking = async {
+        let output = tokio::process::Command::new(program)
+            .arg("--version")
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let said = tokio::time::timeout(PATIENCE, output).await;
+        Ok::<_, Failure>(said.ok().and_then(Result::ok))
+    };
+    let output = block_on(asking).ok()??;
+    let said = String::from_utf8(output.stdout).ok()?;
+    Some(said.trim().strip_prefix("longwire ")?.to_owned())
+}
