@@ -18,7 +18,7 @@ export type LocalCode =
   | "host-exited"
   /** The operating system could not start the host. Tried again by itself; `longwire doctor` says why. */
   | "host-not-started"
-  /** The host wrote something that is not a frame, or too much at once. Tried again; is it another program? */
+  /** The host wrote what is no frame or too large, or ended while it was written to. Tried again; is it another program? */
   | "host-garbled"
   /** The host said nothing in time. Tried again by itself; `longwire doctor` says why. */
   | "host-silent"
@@ -125,7 +125,7 @@ const TEXTS: Row[] = [
     /tried to send a message of|Error when communicating/,
     "host-garbled",
     "later",
-    "the native host wrote what the browser does not accept",
+    "the native host ended, or wrote what the browser does not accept",
   ],
   [
     /An unexpected error occurred/,

@@ -198,6 +198,9 @@ test("what is wrong with the native host is told apart, with what mends it", asy
   const manifest = join(world.profile, "NativeMessagingHosts", "com.longwire.bridge.json");
   const content = JSON.parse(await readFile(manifest, "utf8"));
   content.allowed_origins = [`chrome-extension://${world.id}/`];
-  await writeFile(manifest, JSON.stringify({ ...content, path: "/bin/false" }));
+  // It takes the greeting first: browsers have other words for one that ends while it is written to.
+  const host = join(world.folder, "ends-at-once");
+  await writeFile(host, "#!/bin/sh\nhead -c 4 >/dev/null\n", { mode: 0o755 });
+  await writeFile(manifest, JSON.stringify({ ...content, path: host }));
   assert.deepEqual(await failure(), ["host-keeps-dying", "host-exited", "longwire doctor"]);
 });
