@@ -140,8 +140,9 @@ impl World {
             .collect();
         for token in tokens {
             let sent = &self.sent[token];
-            let waits =
-                sent.verdict.is_none() && (!sent.confirms || !sent.confirmed) && sent.answer.is_none();
+            // What a server has confirmed and reads again is confirmed again: a power cut may have taken that back.
+            let is_confirmed = sent.confirms && sent.confirmed && !sent.has_id;
+            let waits = sent.verdict.is_none() && !is_confirmed && sent.answer.is_none();
             if waits {
                 self.answers_token(id, slot, token);
             }

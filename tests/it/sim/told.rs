@@ -545,13 +545,30 @@ impl World {
         self.check_truth(token);
     }
 
+    /// Whether the heartbeat ends by what is being answered: what was written may be told before `opened` is.
+    fn ends_beats(&self, slot: usize) -> bool {
+        let session = self.slots[slot].lives.last();
+        let opening = self
+            .cause
+            .opening
+            .as_ref()
+            .filter(|_| self.cause.slot == Some(slot));
+        session.zip(opening).is_some_and(|(session, opening)| {
+            let options = opening.options.as_ref();
+            session.obeys(opening.conflict) && options.is_some_and(|options| options.heartbeat.is_none())
+        })
+    }
+
     /// Whether what was told of a message is so.
     pub(super) fn check_truth(&self, token: usize) {
         let sent = &self.sent[token];
         let Some((_, verdict)) = &sent.verdict else { return };
         let session = &self.slots[sent.slot].lives[sent.life];
         let is_true = match verdict {
-            Verdict::Outcome(Outcome::Sent) => sent.reads > 0 || (session.trusts_writes && sent.written),
+            Verdict::Outcome(Outcome::Sent) => {
+                let trusts_writes = session.trusts_writes || self.ends_beats(sent.slot);
+                sent.reads > 0 || (trusts_writes && sent.written)
+            }
             Verdict::Outcome(Outcome::Confirmed) => sent.confirmed,
             Verdict::Outcome(Outcome::Unknown) => true,
             Verdict::Outcome(Outcome::Cancelled) => sent.cancelled || sent.reads == 0,
