@@ -157,7 +157,6 @@ test("close() while connecting fails the connection, later", async () => {
   const { made, log } = socket(life, standard);
   made.close();
   assert.deepEqual([made.readyState, log], [2, []]);
-  await new Promise((resolve) => setTimeout(resolve, 1));
   await settle();
   assert.deepEqual(log, ["error", "close 1006 false"]);
   assert.equal(life.broker.sessions.size, 0);

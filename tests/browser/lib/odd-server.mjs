@@ -63,11 +63,25 @@ export class OddServer {
         return chosen === "" ? false : chosen;
       },
     });
+    let unanswered = 0;
+    // Any question is answered when somebody has asked for `/never`.
+    server.#http.on("request", (_, response) => {
+      const answer = () => {
+        unanswered -= 1;
+        response.writeHead(204).end();
+      };
+      if (unanswered > 0) answer();
+      else server.#http.once("never", answer);
+    });
     server.#http.on("upgrade", (request, socket, head) => {
       const { pathname, searchParams } = new URL(request.url, "http://x");
       const behave = behaviours[pathname];
       socket.on("error", () => {});
-      if (pathname === "/never") return;
+      if (pathname === "/never") {
+        unanswered += 1;
+        server.#http.emit("never");
+        return;
+      }
       if (!behave) {
         socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         return;
