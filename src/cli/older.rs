@@ -33,9 +33,22 @@ pub(super) fn spare_newer(plan: &mut Plan) {
     });
 }
 
+/// Whether a file of this user's is there: root runs nothing that others could have put there.
+#[cfg(unix)]
+fn is_own(program: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = program.metadata();
+    found.is_ok_and(|found| found.is_file() && found.uid() == rustix::process::geteuid().as_raw())
+}
+
+#[cfg(windows)]
+fn is_own(program: &Path) -> bool {
+    program.is_file()
+}
+
 /// The version that the program there says; `None` where none is, or one that does not say.
 fn version_of(program: &Path) -> Option<String> {
-    if !program.is_file() {
+    if !is_own(program) {
         return None;
     }
     let asking = async {
