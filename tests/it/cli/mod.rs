@@ -6,7 +6,7 @@ mod status;
 mod tail;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, ChildStdout, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use serde_json::{Value, json};
@@ -39,6 +39,18 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// Starts a command that goes on.
+fn spawn(scratch: &Scratch, arguments: &[&str]) -> (Child, BufReader<ChildStdout>) {
+    let mut command = scratch.command();
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    (child, stdout)
+}
+
 /// A command that goes on, and the lines it prints.
 struct Running {
     child: Child,
@@ -47,14 +59,7 @@ struct Running {
 
 impl Running {
     fn start(scratch: &Scratch, arguments: &[&str]) -> Self {
-        let mut child = scratch
-            .command()
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (child, stdout) = spawn(scratch, arguments);
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
@@ -129,14 +134,7 @@ fn what_goes_on_ends_when_nobody_reads_it_any_more() {
     let mut host = extension(&scratch, &server, "prices");
     echo(&mut host, "prices", "one");
     for arguments in [&["logs", "--follow"][..], &["tail", "prices"]] {
-        let mut child = scratch
-            .command()
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let (child, mut stdout) = spawn(&scratch, arguments);
         let lines = channel().1;
         // It is ended with the test, however that ends.
         let mut running = Running { child, lines };

@@ -28,36 +28,25 @@ fn more_ids_are_added_and_none_is_lost() {
 #[test]
 fn a_registration_of_ones_own_loses_nobody_who_is_registered_for_all() {
     let home = Home::new().with(&[".config/chromium"]);
-    let root = home.folder.path().join("root");
-    let run = |args: &[&str]| {
-        let output = home
-            .command()
-            .env("LONGWIRE_ROOT", &root)
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{args:?}: {output:?}");
-    };
-    run(&["install", "--extension", OTHER, "--system"]);
-    run(&["install", "--extension", ID]);
+    home.for_all(&["install", "--extension", OTHER, "--system"]);
+    home.for_all(&["install", "--extension", ID]);
     // Chromium reads this one, and never the one for all.
     let own = json(&home.path(".config/chromium/NativeMessagingHosts").join(NAME));
     let origins = [ID, OTHER].map(|id| Value::from(format!("chrome-extension://{id}/")));
     assert_eq!(own["allowed_origins"].as_array().unwrap(), &origins);
-    let all = json(&root.join("etc/chromium/native-messaging-hosts").join(NAME));
+    let all = json(&home.root().join("etc/chromium/native-messaging-hosts").join(NAME));
     assert_eq!(all["allowed_origins"].as_array().unwrap(), &origins[1..]);
 }
 
 #[test]
 fn doctor_looks_at_the_receipt_of_all_users_too() {
     let home = Home::new();
-    let root = home.folder.path().join("root");
-    let receipt = root.join("opt/longwire/installed.json");
+    let receipt = home.root().join("opt/longwire/installed.json");
     fs::create_dir_all(receipt.parent().unwrap()).unwrap();
     fs::write(&receipt, "{").unwrap();
     let mut command = home.command();
     let output = command
-        .env("LONGWIRE_ROOT", &root)
+        .env("LONGWIRE_ROOT", home.root())
         .args(["doctor", "--json"])
         .output()
         .unwrap();

@@ -70,6 +70,23 @@ impl Home {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// What stands for the system's root.
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    /// Runs, with a root of its own, what must succeed; returns what it printed.
+    fn for_all(&self, args: &[&str]) -> String {
+        let output = self
+            .command()
+            .env("LONGWIRE_ROOT", self.root())
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Every path in the home with its kind, mode and content.
     fn tree(&self) -> BTreeMap<PathBuf, String> {
         let (mut tree, mut folders) = (BTreeMap::new(), vec![self.home.clone()]);

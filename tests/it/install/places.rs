@@ -102,18 +102,8 @@ fn each_browser_has_its_place() {
 fn a_registration_for_all_users_is_open_to_all_and_leaves_nothing_behind() {
     let home = Home::new().with(EVERY_BROWSER);
     let before = home.tree();
-    let root = home.folder.path().join("root");
-    let everywhere = |args: &[&str]| {
-        let output = home
-            .command()
-            .env("LONGWIRE_ROOT", &root)
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{args:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let shown = everywhere(&["install", "--system", "--extension", ID, "--extension", "a@b"]);
+    let root = home.root();
+    let shown = home.for_all(&["install", "--system", "--extension", ID, "--extension", "a@b"]);
     assert_eq!(home.tree(), before, "nothing of this user's is touched");
     for folder in [
         "etc/opt/chrome",
@@ -139,7 +129,7 @@ fn a_registration_for_all_users_is_open_to_all_and_leaves_nothing_behind() {
             );
         }
     }
-    everywhere(&["uninstall", "--system"]);
+    home.for_all(&["uninstall", "--system"]);
     assert!(!root.exists(), "folders above all manifests go, too");
 }
 
