@@ -35,7 +35,7 @@ const READ: usize = 64 << 10;
 
 /// A port that has said who it is.
 #[derive(Debug)]
-pub(super) struct Newcomer {
+pub(super) struct NewConnection {
     pub(super) port: PortId,
     pub(super) caller: Caller,
     /// Takes one buffer; the next when `WakeUp::Written` has come back.
@@ -77,25 +77,25 @@ pub(super) async fn serve(port: PortId, stream: Stream, wake: mpsc::Sender<WakeU
         Ok(Ok(said)) => said,
         Ok(Err(problem)) => {
             tracing::warn!(port = port.0, problem, "a caller did not say who it is");
-            turn_away(&mut output, problem).await;
-            let _ = wake.send(WakeUp::TurnedAway).await;
+            reject(&mut output, problem).await;
+            let _ = wake.send(WakeUp::Rejected).await;
             return;
         }
         Err(_) => {
-            let _ = wake.send(WakeUp::TurnedAway).await;
+            let _ = wake.send(WakeUp::Rejected).await;
             return;
         }
     };
     let is_admin = caller == Caller::Admin;
     let (writer, buffers) = mpsc::channel(1);
     let (reading, mode) = watch::channel(Reading::On);
-    let newcomer = Newcomer {
+    let connection = NewConnection {
         port,
         caller,
         writer,
         reading,
     };
-    if wake.send(WakeUp::Came(newcomer)).await.is_err() {
+    if wake.send(WakeUp::Came(connection)).await.is_err() {
         return;
     }
     tokio::spawn(write(port, output, buffers, wake.clone()));
@@ -139,7 +139,7 @@ async fn greeting(input: &mut ReadHalf, frames: &mut Frames) -> Result<(Caller, 
 }
 
 /// Tells a caller that it was not understood. What it sent is not answered any further.
-async fn turn_away(output: &mut WriteHalf, problem: &'static str) {
+async fn reject(output: &mut WriteHalf, problem: &'static str) {
     let mut packer = Packer::default();
     packer.add(&BrokerFrame::error(Code::BadFrame, problem), &mut Vec::new());
     packer.add_end();

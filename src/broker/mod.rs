@@ -4,15 +4,15 @@
 
 mod clients;
 pub mod dials;
-mod door;
 mod idle;
 mod instance;
+mod journals;
+mod listener;
+pub(crate) mod live_settings;
 mod memory;
 mod ports;
 mod server;
-mod shelf;
 mod signals;
-pub(crate) mod tuning;
 
 use crate::clock;
 use crate::core::hub::{Hub, HubConfig};
@@ -71,10 +71,10 @@ async fn serve(paths: &Paths, endpoint: Endpoint, ready: impl FnOnce()) -> Resul
     };
     let now = server::now();
     let mut hub = Hub::new(config, now);
-    let quota = tuning::quota(&settings);
-    let shelf = shelf::Shelf::open(&paths.state().join("journal"), quota, &mut hub, now);
-    let tuning = tuning::Tuning::new(paths.clone(), settings)?;
-    let server = server::Server::open(hub, shelf, claim, endpoint, tuning).await?;
+    let quota = live_settings::quota(&settings);
+    let journals = journals::JournalStore::open(&paths.state().join("journal"), quota, &mut hub, now);
+    let settings = live_settings::LiveSettings::new(paths.clone(), settings)?;
+    let server = server::Server::open(hub, journals, claim, endpoint, settings).await?;
     ready();
     server.run().await;
     Ok(())

@@ -10,7 +10,7 @@ use crate::core::io::PortId;
 use crate::wire::batch::Packer;
 use crate::wire::message::BrokerFrame;
 
-use super::clients::{Newcomer, Reading};
+use super::clients::{NewConnection, Reading};
 
 /// Bytes waiting for a port above which it is not listened to: answers would only pile up.
 const PAUSE: usize = 8 << 20;
@@ -57,17 +57,17 @@ struct Writing {
 
 impl Ports {
     /// Takes in a port.
-    pub(super) fn come(&mut self, newcomer: Newcomer) {
+    pub(super) fn come(&mut self, connection: NewConnection) {
         let port = Port {
             packer: Packer::default(),
             cost: 0,
             answers: 0,
             writing: None,
             is_ready: false,
-            writer: newcomer.writer,
-            reading: newcomer.reading,
+            writer: connection.writer,
+            reading: connection.reading,
         };
-        self.ports.insert(newcomer.port, port);
+        self.ports.insert(connection.port, port);
     }
 
     /// Forgets a port; what waited for it is gone. `false` if it was not there.
@@ -197,7 +197,7 @@ mod tests {
     fn port(ports: &mut Ports) -> (mpsc::Receiver<Vec<u8>>, watch::Receiver<Reading>) {
         let (writer, buffers) = mpsc::channel(1);
         let (reading, mode) = watch::channel(Reading::On);
-        ports.come(Newcomer {
+        ports.come(NewConnection {
             port: PORT,
             caller: Caller::Admin,
             writer,

@@ -20,16 +20,16 @@ use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, Refusal};
 use crate::wire::record::ErrorInfo;
 
-use super::clients::{self, Heard, Newcomer};
+use super::clients::{self, Heard, NewConnection};
 use super::dials::Dials;
-use super::door::Door;
 use super::idle::{Idle, Step};
 use super::instance::{Claim, launch_lock};
+use super::journals::{JournalFailure, JournalStore};
+use super::listener::PortListener;
+use super::live_settings::LiveSettings;
 use super::memory;
 use super::ports::Ports;
-use super::shelf::{Lost, Shelf};
 use super::signals;
-use super::tuning::Tuning;
 
 /// Wake-ups that may wait; whoever brings more waits itself.
 const WAITING: usize = 1024;
@@ -56,12 +56,12 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// What can wake the loop.
 #[derive(Debug)]
 pub(super) enum WakeUp {
-    /// Somebody has come to the door, and will say who it is.
+    /// A connection was accepted; it has not said who it is.
     Accepted,
     /// A port has said who it is.
-    Came(Newcomer),
-    /// Somebody did not say who it is, and was sent away.
-    TurnedAway,
+    Came(NewConnection),
+    /// A connection did not say who it is, and was closed.
+    Rejected,
     /// Frames from a port.
     Heard(PortId, Vec<Heard>),
     /// A port has gone.
@@ -96,7 +96,7 @@ const fn told(reading: Reading) -> Now {
     }
 }
 
-fn journal_lost(lost: Lost) -> Input {
+fn journal_lost(lost: JournalFailure) -> Input {
     tracing::warn!(
         journal = lost.journal.0,
         why = lost.why,
@@ -112,17 +112,17 @@ fn journal_lost(lost: Lost) -> Input {
 #[derive(Debug)]
 pub(super) struct Server {
     hub: Hub,
-    shelf: Shelf,
+    journals: JournalStore,
     ports: Ports,
     dials: Dials<WakeUp>,
-    door: Door,
+    listener: PortListener,
     endpoint: Endpoint,
     claim: Claim,
     wakes: mpsc::Receiver<WakeUp>,
     clock: Reading,
     /// What the hub has said and nobody has done yet.
     outputs: VecDeque<Output>,
-    tuning: Tuning,
+    settings: LiveSettings,
     idle: Idle,
     /// The hub says that it needs no broker.
     hub_idle: bool,
@@ -134,48 +134,48 @@ pub(super) struct Server {
     glance: Duration,
     route: Route,
     /// Connections that have not said who they are.
-    strangers: usize,
+    pending_connections: usize,
     /// Dials that have not ended.
     links: usize,
     leaving: Option<&'static str>,
 }
 
 impl Server {
-    /// Opens the door.
+    /// Starts to listen.
     ///
     /// # Errors
     /// When the socket cannot be bound.
     pub(super) async fn open(
         hub: Hub,
-        shelf: Shelf,
+        journals: JournalStore,
         claim: Claim,
         endpoint: Endpoint,
-        tuning: Tuning,
+        settings: LiveSettings,
     ) -> Result<Self, LocalError> {
         let (wake, wakes) = mpsc::channel(WAITING);
-        let door = Door::open(endpoint.clone(), wake.clone()).await?;
+        let listener = PortListener::open(endpoint.clone(), wake.clone()).await?;
         tokio::spawn(signals::watch(wake.clone()));
         tokio::spawn(signals::watch_reload(wake.clone()));
         let clock = Reading::now();
         Ok(Self {
             hub,
-            shelf,
+            journals,
             ports: Ports::default(),
-            dials: Dials::new(tuning.network.clone(), wake),
-            door,
+            dials: Dials::new(settings.network.clone(), wake),
+            listener,
             endpoint,
             claim,
             wakes,
             clock,
             outputs: VecDeque::new(),
-            idle: Idle::new(tuning.idle),
-            tuning,
+            idle: Idle::new(settings.idle),
+            settings,
             hub_idle: true,
             last_call: None,
             round: clock.awake + ROUND,
             glance: clock.awake + GLANCE,
             route: Route::now(),
-            strangers: 0,
+            pending_connections: 0,
             links: 0,
             leaving: None,
         })
@@ -184,7 +184,7 @@ impl Server {
     /// Works until nothing needs the broker any more, or it is asked to leave.
     pub(super) async fn run(mut self) {
         tracing::info!(version = crate::wire::version::own(), endpoint = %self.endpoint, "broker is up");
-        self.tell(Input::Rules(self.tuning.rules.clone()));
+        self.tell(Input::Rules(self.settings.rules.clone()));
         self.drain();
         self.settle();
         let mut taken = Vec::with_capacity(AT_ONCE);
@@ -199,7 +199,7 @@ impl Server {
                 self.tell(Input::Timeout);
             }
             self.settle();
-            self.look_after_the_door().await;
+            self.check_listener().await;
         }
         self.leave(&mut taken).await;
     }
@@ -252,7 +252,7 @@ impl Server {
         loop {
             while let Some(output) = self.hub.poll() {
                 match output {
-                    Output::Journal(journal, entry) => lost.extend(self.shelf.apply(&journal, entry)),
+                    Output::Journal(journal, entry) => lost.extend(self.journals.apply(&journal, entry)),
                     Output::Idle(idle) => self.hub_idle = idle,
                     output => self.outputs.push_back(output),
                 }
@@ -267,7 +267,7 @@ impl Server {
     /// Writes journals, then does what the hub has said, then hands every port what was packed for it.
     fn settle(&mut self) {
         loop {
-            for lost in self.shelf.flush(&self.hub) {
+            for lost in self.journals.flush(&self.hub) {
                 self.tell(journal_lost(lost));
             }
             while let Some(output) = self.outputs.pop_front() {
@@ -285,13 +285,13 @@ impl Server {
 
     fn take(&mut self, wake: WakeUp) {
         match wake {
-            WakeUp::Accepted => self.strangers += 1,
-            WakeUp::TurnedAway => self.strangers = self.strangers.saturating_sub(1),
-            WakeUp::Came(newcomer) => {
-                self.strangers = self.strangers.saturating_sub(1);
-                tracing::debug!(port = newcomer.port.0, caller = ?newcomer.caller, "a port has come");
-                let (port, caller) = (newcomer.port, newcomer.caller.clone());
-                self.ports.come(newcomer);
+            WakeUp::Accepted => self.pending_connections += 1,
+            WakeUp::Rejected => self.pending_connections = self.pending_connections.saturating_sub(1),
+            WakeUp::Came(connection) => {
+                self.pending_connections = self.pending_connections.saturating_sub(1);
+                tracing::debug!(port = connection.port.0, caller = ?connection.caller, "a port has come");
+                let (port, caller) = (connection.port, connection.caller.clone());
+                self.ports.come(connection);
                 self.tell(Input::Came(port, caller));
             }
             WakeUp::Heard(port, heard) => {
@@ -332,14 +332,14 @@ impl Server {
 
     /// Reads the settings again. Links that are open stay, unless the rules do not allow them any more.
     fn reload(&mut self) -> Result<(), String> {
-        if let Err(problem) = self.tuning.again() {
+        if let Err(problem) = self.settings.reload() {
             tracing::warn!(problem, "the new settings cannot be used; the old ones stay");
             return Err(problem);
         }
         tracing::info!("the settings were read again");
-        self.dials.set_network(self.tuning.network.clone());
-        self.idle.set(self.tuning.idle);
-        self.tell(Input::Rules(self.tuning.rules.clone()));
+        self.dials.set_network(self.settings.network.clone());
+        self.idle.set(self.settings.idle);
+        self.tell(Input::Rules(self.settings.rules.clone()));
         Ok(())
     }
 
@@ -394,10 +394,10 @@ impl Server {
                 if let BrokerFrame::Status(report) = &mut frame {
                     report.pid = std::process::id();
                     report.rss = memory::resident();
-                    report.insecure.clone_from(&self.tuning.insecure);
+                    report.insecure.clone_from(&self.settings.insecure);
                     for session in &mut report.sessions {
                         let url = session.url.as_deref().and_then(|url| url.parse().ok());
-                        session.insecure = url.is_some_and(|url| self.tuning.network.is_insecure(&url));
+                        session.insecure = url.is_some_and(|url| self.settings.network.is_insecure(&url));
                     }
                 }
                 crash::point("broker.deliver");
@@ -425,13 +425,13 @@ impl Server {
     }
 
     /// Leaves when nothing needs the broker; puts the socket back when it has been removed.
-    async fn look_after_the_door(&mut self) {
-        let needed = !self.hub_idle || !self.ports.is_empty() || self.strangers > 0;
+    async fn check_listener(&mut self) {
+        let needed = !self.hub_idle || !self.ports.is_empty() || self.pending_connections > 0;
         match self.idle.look(self.clock.awake, needed) {
             Step::Nothing => {}
             Step::Close => match launch_lock(&self.endpoint) {
                 Some(lock) => {
-                    self.door.close();
+                    self.listener.close();
                     self.last_call = Some(lock);
                 }
                 // Somebody is about to start a broker, and will find this one.
@@ -448,7 +448,7 @@ impl Server {
             if !self.claim.is_in_place() {
                 tracing::warn!("the run folder has been removed");
                 self.leaving = Some("removed");
-            } else if !self.door.is_in_place() {
+            } else if !self.listener.is_in_place() {
                 self.open_again().await;
             }
         }
@@ -456,7 +456,7 @@ impl Server {
 
     async fn open_again(&mut self) {
         tracing::info!("opening the socket again");
-        if let Err(problem) = self.door.reopen().await {
+        if let Err(problem) = self.listener.reopen().await {
             tracing::warn!(%problem, "cannot open the socket again");
             self.leaving = Some("removed");
         }
@@ -466,7 +466,7 @@ impl Server {
     async fn leave(mut self, taken: &mut Vec<WakeUp>) {
         let reason = self.leaving.unwrap_or("stop");
         tracing::info!(reason, "broker leaves");
-        self.door.close();
+        self.listener.close();
         self.tell(Input::Leave { reason });
         self.settle();
         let farewell = async {

@@ -21,7 +21,7 @@ use super::facts::{
     ProgramFacts, ReceiptFacts, SettingsFacts,
 };
 use super::{files, launch};
-use crate::broker::tuning;
+use crate::broker::live_settings;
 use crate::cli::admin::Admin;
 use crate::cli::error::Failure;
 use crate::cli::install::state;
@@ -429,7 +429,7 @@ async fn dial(text: &str, what: &Wish, settings: Result<Settings, SettingsError>
         max_message: MESSAGE,
         road: Road::WebSocket,
     };
-    let network = settings.map(tuning::network).unwrap_or_default();
+    let network = settings.map(live_settings::network).unwrap_or_default();
     let steps = match Network::new(network) {
         Ok(network) => Ok(network.probe(&target, CHECK).await),
         Err(error) => Err(ErrorInfo::new(Code::Proxy, error.to_string())),

@@ -1,4 +1,4 @@
-//! The settings at work: what the file says, as the network and the loop want it, and again when it has changed.
+//! The settings in force, as the network and the loop want them; `reload` reads the file again.
 //!
 //! It reads the file through `settings` and decides nothing.
 
@@ -13,9 +13,9 @@ use crate::transport::{
     ClientCert, DialError, Network, NetworkSettings, ProxyCredentials, ProxySettings, TlsSettings,
 };
 
-/// The settings as they hold now.
+/// The settings in force.
 #[derive(Debug)]
-pub(super) struct Tuning {
+pub(super) struct LiveSettings {
     paths: Paths,
     pub(super) network: Arc<Network>,
     pub(super) rules: Arc<Rules>,
@@ -33,7 +33,7 @@ pub(super) const fn quota(settings: &Settings) -> Quota {
     }
 }
 
-impl Tuning {
+impl LiveSettings {
     /// # Errors
     /// The settings name a proxy that cannot be used.
     pub(super) fn new(paths: Paths, settings: Settings) -> Result<Self, DialError> {
@@ -54,7 +54,7 @@ impl Tuning {
     ///
     /// # Errors
     /// A sentence that says what is wrong, and where.
-    pub(super) fn again(&mut self) -> Result<(), String> {
+    pub(super) fn reload(&mut self) -> Result<(), String> {
         let settings =
             settings::load(&self.paths).map_err(|error| match std::error::Error::source(&error) {
                 Some(source) => format!("{error}: {source}"),

@@ -1,4 +1,4 @@
-//! Where ports come in: the listener, and the task that accepts.
+//! The broker's listener, and the task that accepts connections.
 //!
 //! It does not serve a port; each gets a task of its own.
 
@@ -17,9 +17,9 @@ use super::server::WakeUp;
 /// Wait after the system refused a connection; it has no descriptors left.
 const REFUSED: Duration = Duration::from_millis(250);
 
-/// The broker's door.
+/// The socket that hosts and the command line connect to.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct PortListener {
     endpoint: Endpoint,
     listener: Arc<Listener>,
     acceptor: JoinHandle<()>,
@@ -28,8 +28,8 @@ pub(super) struct Door {
     openings: u64,
 }
 
-impl Door {
-    /// Opens it.
+impl PortListener {
+    /// Binds the socket and starts to accept.
     ///
     /// # Errors
     /// When the socket cannot be bound.
@@ -72,7 +72,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for PortListener {
     fn drop(&mut self) {
         self.listener.withdraw();
         self.acceptor.abort();

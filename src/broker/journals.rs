@@ -10,13 +10,13 @@ use crate::core::io::Now;
 use crate::core::journal::{Entry, JournalId};
 use crate::journal::{Journals, Quota};
 
-/// Where disk sessions are kept.
+/// The journals of sessions with `durability: "disk"`.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(super) struct JournalStore {
     journals: Option<Journals>,
 }
 
-impl Shelf {
+impl JournalStore {
     /// Opens the journals in `dir` and gives the hub what they hold.
     pub(super) fn open(dir: &Path, quota: Quota, hub: &mut Hub, now: Now) -> Self {
         let (mut journals, recovered) = match Journals::open(dir, quota) {
@@ -48,27 +48,27 @@ impl Shelf {
     }
 
     /// Does one thing to a journal; says why it has just been given up, if it has.
-    pub(super) fn apply(&mut self, journal: &JournalId, entry: Entry) -> Option<Lost> {
+    pub(super) fn apply(&mut self, journal: &JournalId, entry: Entry) -> Option<JournalFailure> {
         let problem = match &mut self.journals {
             Some(journals) => journals.apply(journal, entry).err()?.to_string(),
             None if matches!(entry, Entry::Append { .. }) => "the journals cannot be used".to_owned(),
             None => return None,
         };
-        Some(Lost {
+        Some(JournalFailure {
             journal: journal.clone(),
             why: problem,
         })
     }
 
     /// Writes down everything applied; the hub has been drained. Gives the journals that have just been given up.
-    pub(super) fn flush(&mut self, hub: &Hub) -> Vec<Lost> {
+    pub(super) fn flush(&mut self, hub: &Hub) -> Vec<JournalFailure> {
         let Some(journals) = &mut self.journals else {
             return Vec::new();
         };
         journals
             .flush(|journal| hub.snapshot(journal))
             .into_iter()
-            .map(|(journal, problem)| Lost {
+            .map(|(journal, problem)| JournalFailure {
                 journal,
                 why: problem.to_string(),
             })
@@ -78,7 +78,7 @@ impl Shelf {
 
 /// A journal that can be written no more; its session lives on in memory.
 #[derive(Debug)]
-pub(super) struct Lost {
+pub(super) struct JournalFailure {
     pub(super) journal: JournalId,
     pub(super) why: String,
 }
