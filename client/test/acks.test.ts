@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ACK_DELAY, Acks } from "../src/acks.js";
-import { FakeClock, settle } from "./support/clock.js";
+import { FakeClock, settle } from "../src/testing/fake-clock.js";
 
 function acks(window: number) {
   const clock = new FakeClock();

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { io, Manager, type ManagerOptions, type Socket } from "../src/io/index.js";
 import { marked, unmarked } from "../src/io/marks.js";
-import { settle } from "./support/clock.js";
+import { settle } from "../src/testing/fake-clock.js";
 import { hush, type Worker, worker } from "./support/worker.js";
 
 let servers = 0;

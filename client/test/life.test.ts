@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { IDLE } from "../src/bridge.js";
 import { connect, cookieHeader, type LongwireError } from "../src/index.js";
-import { FakeClock, settle } from "./support/clock.js";
-import { FakeWorld } from "./support/fake-port.js";
+import { FakeClock, settle } from "../src/testing/fake-clock.js";
+import { FakeWorld } from "../src/testing/fake-world.js";
 import { worker } from "./support/worker.js";
 
 test("listeners are registered in the turn of connect()", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Joiner, SLICE, split } from "../src/parts.js";
-import { settle } from "./support/clock.js";
+import { settle } from "../src/testing/fake-clock.js";
 import { worker } from "./support/worker.js";
 
 test("what is split is joined again, and no surrogate pair is cut", () => {

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { connect, type LongwireError } from "../src/index.js";
 import { PATIENCE, SHORT_LIVES } from "../src/port.js";
-import { FakeClock, settle } from "./support/clock.js";
-import { FakeWorld } from "./support/fake-port.js";
+import { FakeClock, settle } from "../src/testing/fake-clock.js";
+import { FakeWorld } from "../src/testing/fake-world.js";
 import { hush, watch, worker } from "./support/worker.js";
 
 test("listeners are there in the turn of connectNative, and hello is the first word", async () => {

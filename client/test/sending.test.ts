@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LongwireError, Received } from "../src/index.js";
 import { FLIGHT } from "../src/pending.js";
-import { settle } from "./support/clock.js";
+import { settle } from "../src/testing/fake-clock.js";
 import { watch, worker } from "./support/worker.js";
 
 const texts = (frames: unknown[]) => frames.map((frame) => (frame as { text?: string }).text);

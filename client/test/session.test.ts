@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { GapEvent, LongwireError, Received, StateEvent } from "../src/index.js";
-import { settle } from "./support/clock.js";
+import { settle } from "../src/testing/fake-clock.js";
 import { hush, watch, worker } from "./support/worker.js";
 
 test("messages reach the handler in order and are acknowledged after 50 ms", async () => {

@@ -2,7 +2,7 @@ import "./support/close-event.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LongwireSocket, type SocketOptions } from "../src/index.js";
-import { settle } from "./support/clock.js";
+import { settle } from "../src/testing/fake-clock.js";
 import { hush, type Worker, worker } from "./support/worker.js";
 
 /** A socket whose events are written down. */

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { split } from "../src/parts.js";
+import { settle } from "../src/testing/fake-clock.js";
 import type { ToBroker } from "../src/wire.js";
-import { settle } from "./support/clock.js";
 import { type Direction, errorCodes, faults, gapReasons, types } from "./support/schema.js";
 import { worker } from "./support/worker.js";
 

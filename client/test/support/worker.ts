@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { type Bridge, type ConnectOptions, connect } from "../../src/index.js";
+import type { FakeBroker } from "../../src/testing/fake-broker.js";
+import { FakeClock } from "../../src/testing/fake-clock.js";
+import { FakeWorld } from "../../src/testing/fake-world.js";
 import type { ToBroker } from "../../src/wire.js";
-import { FakeClock } from "./clock.js";
-import { type FakeBroker, FakeWorld } from "./fake-port.js";
 
 export interface Worker {
   fake: FakeWorld;

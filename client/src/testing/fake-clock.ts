@@ -1,6 +1,6 @@
 // A clock that stands still until it is told.
 
-import type { Clock } from "../../src/surroundings.js";
+import type { Clock } from "../surroundings.js";
 
 interface Timer {
   at: number;

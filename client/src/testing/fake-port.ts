@@ -1,0 +1,80 @@
+// One end of a native port, joined to the broker in memory. It unpacks batches and parts and decides nothing.
+
+import type { NativePort } from "../surroundings.js";
+import type { ToBroker } from "../wire.js";
+import { FakeEvent } from "./fake-storage.js";
+
+/** What a port is plugged into. */
+export interface PortWorld {
+  /** The port is closed, by either side. */
+  gone(port: FakePort): void;
+  lastError: { message?: string } | undefined;
+  /** Set while every host dies at once. */
+  readonly deadly: string | undefined;
+  readonly broker: { heard(port: FakePort, frame: ToBroker): void } | undefined;
+}
+
+/** One end of a port, as the extension holds it. */
+export class FakePort implements NativePort {
+  readonly onMessage = new FakeEvent<[message: unknown]>();
+  readonly onDisconnect = new FakeEvent<[port: NativePort]>();
+  error: { message?: string } | null = null;
+  /** Frames from the extension, out of batches and parts. */
+  readonly said: ToBroker[] = [];
+  /** What was posted, as it was posted. */
+  readonly posted: unknown[] = [];
+  open = true;
+  readonly #parts = new Map<string, string>();
+
+  constructor(
+    readonly world: PortWorld,
+    readonly host: string,
+  ) {}
+
+  postMessage(message: unknown): void {
+    if (!this.open) throw new Error("Attempting to use a disconnected port object");
+    const copy = JSON.parse(JSON.stringify(message));
+    this.posted.push(copy);
+    this.#take(copy);
+  }
+
+  disconnect(): void {
+    this.open = false;
+    this.world.gone(this);
+  }
+
+  /** The host says something. */
+  say(frame: unknown): void {
+    if (this.open) this.onMessage.fire(JSON.parse(JSON.stringify(frame)));
+  }
+
+  /** The host dies; the browser gives its reason. */
+  die(said = "Native host has exited.", firefox = false): void {
+    if (!this.open) return;
+    this.open = false;
+    this.world.gone(this);
+    if (firefox) this.error = said ? { message: said } : null;
+    else this.world.lastError = { message: said };
+    this.onDisconnect.fire(this);
+    this.world.lastError = undefined;
+  }
+
+  #take(frame: { type?: string } & Record<string, unknown>): void {
+    if (frame.type === "batch") {
+      for (const one of frame.frames as { type?: string }[]) this.#take(one as never);
+    } else if (frame.type === "part") {
+      const { part, data, last, index } = frame as {
+        part: string;
+        data: string;
+        last: boolean;
+        index: number;
+      };
+      const whole = (index === 0 ? "" : (this.#parts.get(part) ?? "")) + data;
+      this.#parts.set(part, whole);
+      if (last) this.#take(JSON.parse(whole));
+    } else {
+      this.said.push(frame as unknown as ToBroker);
+      if (this.world.deadly === undefined) this.world.broker?.heard(this, frame as unknown as ToBroker);
+    }
+  }
+}

@@ -1,0 +1,101 @@
+// Everything an extension sees of the browser, with a native host and a broker in memory. A new `api` over the same
+// storage is a restarted worker.
+
+import type { ExtensionApi } from "../surroundings.js";
+import { FakeBroker } from "./fake-broker.js";
+import { FakePort } from "./fake-port.js";
+import { FakeEvent, FakeStorage } from "./fake-storage.js";
+
+/** Everything an extension sees. A new `api` over the same storage is a restarted worker. */
+export class FakeWorld {
+  broker: FakeBroker | undefined = new FakeBroker();
+  readonly local = new FakeStorage();
+  readonly session = new FakeStorage();
+  readonly ports: FakePort[] = [];
+  lastError: { message?: string } | undefined;
+  /** Every host dies at once, saying this. */
+  deadly: string | undefined;
+  /** Native messaging is permitted. */
+  permitted = true;
+  reloads = 0;
+  alarms: { name: string; periodInMinutes: number }[] = [];
+  onStartup = new FakeEvent<[]>();
+  onUpdateAvailable = new FakeEvent<[details: { version: string }]>();
+  onAlarm = new FakeEvent<[alarm: { name: string }]>();
+
+  get port(): FakePort {
+    const port = this.ports.at(-1);
+    if (!port) throw new Error("no port was opened");
+    return port;
+  }
+
+  gone(port: FakePort): void {
+    this.broker?.gone(port);
+  }
+
+  /** The worker dies and another starts: what it held is gone, storage stays. */
+  restart(): ExtensionApi {
+    for (const port of this.ports) {
+      if (port.open) {
+        port.open = false;
+        this.gone(port);
+      }
+    }
+    this.onStartup = new FakeEvent();
+    this.onUpdateAvailable = new FakeEvent();
+    this.onAlarm = new FakeEvent();
+    return this.api();
+  }
+
+  api(): ExtensionApi {
+    const world = this;
+    return {
+      runtime: {
+        id: "abcdefghijklmnopabcdefghijklmnop",
+        get lastError() {
+          return world.lastError;
+        },
+        ...(this.permitted ? { connectNative: (host: string) => world.connect(host) } : {}),
+        reload: () => {
+          world.reloads += 1;
+        },
+        onStartup: this.onStartup,
+        onUpdateAvailable: this.onUpdateAvailable,
+      },
+      storage: { local: this.local, session: this.session },
+      alarms: {
+        create: (name, info) => {
+          world.alarms.push({ name, ...info });
+        },
+        clear: () => undefined,
+        onAlarm: this.onAlarm,
+      },
+      cookies: {
+        getAll: async () => [
+          { name: "sid", value: "1" },
+          { name: "lang", value: "en" },
+        ],
+      },
+    };
+  }
+
+  connect(host: string): FakePort {
+    const port = new FakePort(this, host);
+    this.ports.push(port);
+    if (this.deadly !== undefined) {
+      const said = this.deadly;
+      queueMicrotask(() => port.die(said));
+    }
+    return port;
+  }
+
+  /** The broker dies with its memory and another takes over; the host tells. */
+  async replaceBroker(): Promise<void> {
+    const port = this.port;
+    this.broker = undefined;
+    port.say({ type: "host", state: "lost", code: "broker-lost", message: "the broker is gone" });
+    await new Promise((resolve) => setImmediate(resolve));
+    this.broker = new FakeBroker();
+    port.say({ type: "host", state: "back", code: "broker-lost", message: "another broker" });
+  }
+}
