@@ -578,6 +578,12 @@ export interface SessionCounters {
     projected: number;
     refused: number;
   };
+  /** The last failure of the link, as in a `state` record. */
+  error?: WireError;
+  /** Milliseconds until the next dial, if one is scheduled. */
+  retryIn?: number;
+  /** Age in milliseconds of the oldest record that somebody attached has not acknowledged. */
+  oldest?: number;
 }
 export interface StatusAnswer {
   type: "status";

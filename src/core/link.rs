@@ -78,6 +78,14 @@ impl Link {
         }
     }
 
+    /// How long until the next dial, while it waits for a known time.
+    pub(crate) const fn retry_in(&self, boot: Duration) -> Option<Duration> {
+        match self {
+            Self::Waiting(until) => Some(until.saturating_sub(boot)),
+            _ => None,
+        }
+    }
+
     /// The dial that is alive.
     pub(crate) const fn dial(&self) -> Option<DialId> {
         match self {

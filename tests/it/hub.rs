@@ -444,3 +444,33 @@ fn a_heartbeat_that_is_turned_off_ends_at_once_and_so_does_the_wait_for_its_proo
     stage.passes(Duration::from_secs(60));
     assert!(stage.asked.is_empty(), "{:?}", stage.asked);
 }
+
+#[test]
+fn status_reports_the_last_failure_the_next_dial_and_the_oldest_record() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({}));
+    let status = |stage: &mut Stage| {
+        stage.hears_types(PORT);
+        stage.says(PORT, json!({"type": "status", "id": "1"}));
+        stage.hears(PORT)["sessions"][0].clone()
+    };
+    stage.server_says(dial, &["one"]);
+    stage.passes(Duration::from_millis(1200));
+    let up = status(&mut stage);
+    assert_eq!((&up["error"], &up["retryIn"]), (&json!(null), &json!(null)));
+    assert!(up["oldest"].as_u64().is_some_and(|age| age >= 1200), "{up}");
+    let end = LinkEnd {
+        code: Some(1012),
+        ..LinkEnd::default()
+    };
+    stage.give(Input::Link(dial, LinkEvent::Ended(end)));
+    let down = status(&mut stage);
+    assert_eq!(down["state"], "waiting");
+    assert_eq!(down["error"]["code"], "closed-by-server");
+    assert_eq!(down["error"]["retry"], "later");
+    assert!(down["retryIn"].is_u64(), "{down}");
+    let last = down["oldest"].as_u64().unwrap();
+    stage.says(PORT, json!({"type": "ack", "session": "s", "seq": 3}));
+    let later = status(&mut stage);
+    assert!(later["oldest"].as_u64().is_none_or(|age| age < last), "{later}");
+}

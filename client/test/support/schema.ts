@@ -175,6 +175,9 @@ const counters = is<wire.SessionCounters>({
       refused: count,
     }),
   },
+  error: { optional: error },
+  retryIn: { optional: count },
+  oldest: { optional: count },
 });
 
 /** A check of one frame: its faults, in words. */

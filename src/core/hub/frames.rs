@@ -258,7 +258,7 @@ impl Hub {
             if owner.as_ref().is_some_and(|owner| session.owner != *owner) {
                 continue;
             }
-            let report = session.report();
+            let report = session.report(self.ctx.now);
             total.dials += report.dials;
             total.reconnects += report.reconnects;
             total.received.messages += report.received.messages;

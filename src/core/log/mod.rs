@@ -139,6 +139,15 @@ impl Log {
         self.entries.partition_point(|entry| entry.record.seq <= seq)
     }
 
+    /// When the oldest record after `seq` that this client hears was appended.
+    pub(crate) fn oldest_after(&self, seq: u64, client: ClientId) -> Option<Duration> {
+        self.entries
+            .iter()
+            .skip(self.index_after(seq))
+            .find(|entry| entry.is_for(client))
+            .map(|entry| entry.born)
+    }
+
     /// Whether this number is a message still held.
     pub(crate) fn is_message(&self, seq: u64) -> bool {
         let entry = self.get(self.index_after(seq.saturating_sub(1)));

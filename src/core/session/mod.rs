@@ -14,6 +14,7 @@ mod eventing;
 mod filtering;
 mod keeping;
 mod linking;
+mod outage;
 mod restoring;
 mod sending;
 mod subscribing;
@@ -33,7 +34,7 @@ use super::client::Client;
 use super::context::{Context, SessionKey};
 use super::dialect::{Dialect, Memory};
 use super::guard::Guard;
-use super::io::PortId;
+use super::io::{Now, PortId};
 use super::journal::JournalId;
 use super::ladder::Ladder;
 use super::link::{Link, RoundTrips};
@@ -41,6 +42,8 @@ use super::log::{ClientId, Log};
 use super::outbox::Outbox;
 use super::requests::Requests;
 use super::subscriptions::Subscriptions;
+
+use self::outage::Outage;
 
 /// Clients one session remembers; the longest absent one is forgotten for a new one.
 const MOST_CLIENTS: usize = 64;
@@ -83,6 +86,7 @@ pub(crate) struct Session {
     /// Awake time since which no client is attached.
     idle_since: Option<Duration>,
     counters: Counters,
+    outage: Outage,
     /// It was taken back from its journal: its log is older than its first link.
     restored: bool,
     /// Payload bytes it held when the hub last looked.
@@ -140,6 +144,10 @@ struct Counters {
     filtered: Filtered,
 }
 
+fn in_millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Session {
     /// A session that has no client, no link and no record yet.
     pub(crate) fn new(
@@ -181,6 +189,7 @@ impl Session {
             keeping: None,
             idle_since: None,
             counters: Counters::default(),
+            outage: Outage::default(),
             restored: false,
             held: 0,
             over: false,
@@ -301,6 +310,9 @@ impl Session {
 
     /// Appends a change of the link's state.
     fn tell_state(&mut self, ctx: &mut Context, change: StateChange) {
+        if let Some(news) = self.outage.changed(&change) {
+            self.outage.log(news, &self.owner, &self.name);
+        }
         self.append(ctx, Body::State(Arc::new(change)), None);
         self.deliver(ctx);
     }
@@ -355,7 +367,7 @@ impl Session {
     }
 
     /// Counters.
-    pub(crate) fn report(&self) -> SessionReport {
+    pub(crate) fn report(&self, now: Now) -> SessionReport {
         SessionReport {
             session: Some(self.name.to_string()),
             origin: Some(self.owner.origin.to_string()),
@@ -384,7 +396,20 @@ impl Session {
                 .count() as u64,
             filtered: self.counters.filtered,
             insecure: false,
+            error: self.outage.error().cloned(),
+            retry_in: self.link.retry_in(now.boot).map(in_millis),
+            oldest: self.oldest_unacknowledged(now.awake).map(in_millis),
         }
+    }
+
+    /// The age of the oldest record that somebody attached has not acknowledged.
+    fn oldest_unacknowledged(&self, awake: Duration) -> Option<Duration> {
+        self.clients
+            .iter()
+            .filter(|client| client.attachment.is_some())
+            .filter_map(|client| self.log.oldest_after(client.acked, client.id))
+            .min()
+            .map(|appended| awake.saturating_sub(appended))
     }
 
     fn client_mut(&mut self, id: ClientId) -> Option<&mut Client> {

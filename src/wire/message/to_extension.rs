@@ -208,6 +208,31 @@ pub struct SessionReport {
     /// What filters kept from clients; absent while there was nothing.
     #[serde(skip_serializing_if = "Filtered::is_nothing")]
     pub filtered: Filtered,
+    /// The last failure of the link, as a `state` record tells it.
+    #[serde(serialize_with = "with_retry", skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorInfo>,
+    /// Milliseconds until the next dial; absent unless one is scheduled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_in: Option<u64>,
+    /// Age of the oldest record that somebody attached has not acknowledged, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<u64>,
+}
+
+/// An error as records have it: with what is to be done about it.
+fn with_retry<S: serde::Serializer>(error: &Option<ErrorInfo>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Full<'a> {
+        code: &'static str,
+        message: &'a str,
+        retry: &'static str,
+    }
+    let full = error.as_ref().map(|error| Full {
+        code: error.code.as_str(),
+        message: &error.message,
+        retry: error.code.retry().as_str(),
+    });
+    full.serialize(serializer)
 }
 
 /// Messages that filters kept from clients, counted for each client apart.

@@ -395,6 +395,17 @@ fn status_report(origin: &str) -> StatusReport {
         }),
         ..total.clone()
     };
+    let down = SessionReport {
+        session: Some("orders".to_owned()),
+        origin: Some(origin.to_owned()),
+        profile: Some("default".to_owned()),
+        state: Some("waiting"),
+        durability: Some("memory"),
+        error: Some(ErrorInfo::new(Code::Refused, "nobody listens at 127.0.0.1:9")),
+        retry_in: Some(1500),
+        oldest: Some(250),
+        ..total.clone()
+    };
     StatusReport {
         id: name("q1"),
         version: "0.1.0",
@@ -404,6 +415,6 @@ fn status_report(origin: &str) -> StatusReport {
         ports: 2,
         insecure: Vec::new(),
         total,
-        sessions: vec![session],
+        sessions: vec![session, down],
     }
 }
