@@ -109,7 +109,7 @@ export class Bridge {
 
   /** @internal */
   constructor(api: ExtensionApi, options: Whose) {
-    this.#clock = options.clock ?? systemClock;
+    this.#clock = options.clock ?? api.clock ?? systemClock;
     this.#options = options;
     this.#place = { host: options.host, extension: api.runtime.id ?? "<extension id>" };
     this.#memory = new Memory(api, options.client);

@@ -47,6 +47,8 @@ export interface ExtensionApi {
   };
   readonly cookies?: { getAll(filter: { url: string }): Promise<Cookie[]> };
   readonly extension?: { readonly inIncognitoContext?: boolean };
+  /** @internal Only of `longwire/testing`: virtual time. */
+  readonly clock?: Clock;
 }
 
 /** Time and chance. `now` is in milliseconds, `random` in [0, 1). */

@@ -36,8 +36,15 @@ interface BrokerSession {
   ids: Map<string, string>;
   subscriptions: Set<string>;
   /** What reached the server, in order. */
-  server: ToBroker[];
+  server: ToServer[];
+  /** Accepted while the link was down, if the broker is lifelike. */
+  waiting: ToServer[];
+  /** Said on every connection, if the broker is lifelike. */
+  repeated: Map<string, ToServer[]>;
 }
+
+/** What reaches the server. */
+export type ToServer = Extract<ToBroker, { type: "send" | "request" }>;
 
 type NewRecord = Record<string, unknown> & { type: RecordFrame["type"] };
 
@@ -56,8 +63,16 @@ export class FakeBroker {
   outcome: string | undefined = "sent";
   /** Options it does not know. */
   ignored: string[] = [];
+  /** Hears what reaches a server. */
+  onServer: ((session: string, frame: ToServer) => void) | undefined;
   /** Answers the next frames of a type with an error. */
   readonly refuse = new Map<string, Omit<ErrorFrame, "type">>();
+
+  /**
+   * `"lifelike"`: links open by themselves, what is sent without one waits for it, and subscriptions are said on every
+   * connection. `"manual"`: a test says all of that.
+   */
+  constructor(readonly mode: "manual" | "lifelike" = "manual") {}
 
   heard(port: FakePort, frame: ToBroker): void {
     if (this.silent) return;
@@ -113,6 +128,8 @@ export class FakeBroker {
       ids: new Map(),
       subscriptions: new Set(),
       server: [],
+      waiting: [],
+      repeated: new Map(),
     };
     this.sessions.set(frame.session, session);
     const old = session.attached.get(client);
@@ -151,6 +168,7 @@ export class FakeBroker {
     });
     this.#deliver(session, attachment, answer === "reset");
     port.say({ type: "live", session: session.name, seq: last });
+    if (created && this.mode === "lifelike") this.link(session.name, "open", { dial: 1 });
   }
 
   #toSession(
@@ -196,10 +214,14 @@ export class FakeBroker {
       else if (known === "") this.end(session.name, frame.id, "cancelled");
     } else if (frame.type === "subscribe") {
       session.subscriptions.add(frame.key);
+      const said = (frame.send ?? []).map((payload) => ({ type: "send", session: session.name, ...payload }));
+      session.repeated.set(frame.key, said as ToServer[]);
       port.say({ type: "ok", id });
+      if (this.mode === "lifelike" && session.state === "open") this.#repeat(session, frame.key);
       port.say({ type: "subscription", session: session.name, key: frame.key, state: "active" });
     } else if (frame.type === "unsubscribe") {
       session.subscriptions.delete(frame.key);
+      session.repeated.delete(frame.key);
       port.say({ type: "ok", id });
     } else if (frame.type === "detach") {
       session.attached.delete(client);
@@ -225,27 +247,44 @@ export class FakeBroker {
     frame: Extract<ToBroker, { type: "send" | "request" }>,
   ): void {
     const { id } = frame;
+    const waits = this.mode === "lifelike" && session.state !== "open";
     if (id === undefined) {
-      session.server.push(frame);
+      if (!waits) this.#reach(session, frame);
+      else if (!frame.volatile) session.waiting.push(frame);
       return;
     }
     const known = session.ids.get(id);
-    if (known === undefined) {
-      session.server.push(frame);
-      session.ids.set(id, "");
+    if (known === undefined) session.ids.set(id, "");
+    if (!this.holdAccepted) {
+      port.say({
+        type: "accepted",
+        session: session.name,
+        id,
+        durability: "memory",
+        ...(known === undefined ? {} : { duplicate: true }),
+        ...(known ? { outcome: known } : {}),
+      });
     }
-    if (this.holdAccepted) return;
-    port.say({
-      type: "accepted",
-      session: session.name,
-      id,
-      durability: "memory",
-      ...(known === undefined ? {} : { duplicate: true }),
-      ...(known ? { outcome: known } : {}),
-    });
-    if (known !== undefined || frame.type !== "send" || !this.outcome) return;
-    session.ids.set(id, this.outcome);
-    if (frame.receipt) this.append(session.name, { type: "outcome", id, outcome: this.outcome });
+    if (known !== undefined) return;
+    if (!waits) this.#reach(session, frame);
+    else if (frame.volatile) this.end(session.name, id, "dropped");
+    else session.waiting.push(frame);
+  }
+
+  /** The frame reaches the server, and its outcome follows. */
+  #reach(session: BrokerSession, frame: ToServer): void {
+    session.server.push(frame);
+    const { id } = frame;
+    if (id !== undefined && !this.holdAccepted && frame.type === "send" && this.outcome) {
+      session.ids.set(id, this.outcome);
+      if (frame.receipt) this.append(session.name, { type: "outcome", id, outcome: this.outcome });
+    }
+    this.onServer?.(session.name, frame);
+  }
+
+  /** Says a subscription's messages. */
+  #repeat(session: BrokerSession, key: string): void {
+    for (const frame of session.repeated.get(key) ?? []) this.#reach(session, frame);
   }
 
   /** Ends an accepted id. */
@@ -270,8 +309,14 @@ export class FakeBroker {
 
   /** The link changes. */
   link(name: string, state: LinkState, more: Record<string, unknown> = {}): number {
-    this.session(name).state = state;
-    return this.append(name, { type: "state", state, ...more });
+    const session = this.session(name);
+    session.state = state;
+    const seq = this.append(name, { type: "state", state, ...more });
+    if (this.mode === "lifelike" && state === "open") {
+      for (const key of session.repeated.keys()) this.#repeat(session, key);
+      for (const frame of session.waiting.splice(0)) this.#reach(session, frame);
+    }
+    return seq;
   }
 
   authNeeded(name: string, more: Partial<AuthNeeded> = {}): void {

@@ -3,12 +3,13 @@
 
 import type { ExtensionApi } from "../surroundings.js";
 import { FakeBroker } from "./fake-broker.js";
+import { settle } from "./fake-clock.js";
 import { FakePort } from "./fake-port.js";
 import { FakeEvent, FakeStorage } from "./fake-storage.js";
 
 /** Everything an extension sees. A new `api` over the same storage is a restarted worker. */
 export class FakeWorld {
-  broker: FakeBroker | undefined = new FakeBroker();
+  broker: FakeBroker | undefined;
   readonly local = new FakeStorage();
   readonly session = new FakeStorage();
   readonly ports: FakePort[] = [];
@@ -22,6 +23,10 @@ export class FakeWorld {
   onStartup = new FakeEvent<[]>();
   onUpdateAvailable = new FakeEvent<[details: { version: string }]>();
   onAlarm = new FakeEvent<[alarm: { name: string }]>();
+
+  constructor(private readonly newBroker = () => new FakeBroker()) {
+    this.broker = newBroker();
+  }
 
   get port(): FakePort {
     const port = this.ports.at(-1);
@@ -94,8 +99,8 @@ export class FakeWorld {
     const port = this.port;
     this.broker = undefined;
     port.say({ type: "host", state: "lost", code: "broker-lost", message: "the broker is gone" });
-    await new Promise((resolve) => setImmediate(resolve));
-    this.broker = new FakeBroker();
+    await settle();
+    this.broker = this.newBroker();
     port.say({ type: "host", state: "back", code: "broker-lost", message: "another broker" });
   }
 }

@@ -1,0 +1,123 @@
+// `longwire/testing`: a browser with a native host, a broker and servers in memory, for the unit tests of an
+// extension. It opens no socket and starts no process.
+
+import { type Bridge, type ConnectOptions, connect } from "../index.js";
+import { FakeBroker } from "./fake-broker.js";
+import { FakeClock, settle } from "./fake-clock.js";
+import { FakeServer } from "./fake-server.js";
+import { FakeWorld } from "./fake-world.js";
+
+export { FakeClock } from "./fake-clock.js";
+export { FakeServer, type ServerMessage } from "./fake-server.js";
+
+/** Options of `new FakeBrowser()`. */
+export interface FakeBrowserOptions {
+  /** `"virtual"` (default): time passes only in `advance`. `"real"`: the timers of the test runner. */
+  time?: "virtual" | "real";
+}
+
+/** A browser that knows one extension, with everything behind `chrome.runtime.connectNative` in memory. */
+export class FakeBrowser {
+  /** Virtual time; stands still until `advance`. */
+  readonly clock = new FakeClock();
+  readonly #world: FakeWorld;
+  readonly #servers = new Map<string, FakeServer>();
+  readonly #virtual: boolean;
+  #installed = false;
+  #api = {} as ReturnType<FakeWorld["api"]>;
+
+  constructor(options: FakeBrowserOptions = {}) {
+    this.#virtual = options.time !== "real";
+    this.#world = new FakeWorld(() => {
+      const broker = new FakeBroker("lifelike");
+      broker.onServer = (session, frame) => this.server(session).take(frame);
+      return broker;
+    });
+    this.#start();
+  }
+
+  /** The bridge of the worker that runs now, as `connect` gives it. */
+  connect(options: ConnectOptions = {}): Bridge {
+    return connect({ ...options, api: this.#api });
+  }
+
+  /** Puts the browser in place of `globalThis.chrome`, so that the extension's own `connect()` finds it. Returns what undoes it. */
+  install(): () => void {
+    const scope = globalThis as { chrome?: unknown };
+    const before = Object.getOwnPropertyDescriptor(scope, "chrome");
+    scope.chrome = this.#api;
+    this.#installed = true;
+    return () => {
+      this.#installed = false;
+      if (before) Object.defineProperty(scope, "chrome", before);
+      else delete scope.chrome;
+    };
+  }
+
+  /** The far server of a session, whether or not the session is open already. */
+  server(session: string): FakeServer {
+    const server = this.#servers.get(session) ?? new FakeServer(() => this.#broker, session);
+    this.#servers.set(session, server);
+    return server;
+  }
+
+  /** The service worker dies without a word. Storage and broker stay: call `connect` again, as the next worker does. */
+  killWorker(): void {
+    this.#start();
+  }
+
+  /** The native host's process dies; the SDK starts another. */
+  async killHost(): Promise<void> {
+    this.#world.port.die();
+    await settle();
+  }
+
+  /** The broker dies with all it held in memory, and another takes its place. */
+  async replaceBroker(): Promise<void> {
+    await this.#world.replaceBroker();
+    await settle();
+  }
+
+  /** Longwire is not installed on this machine. Open ports end. */
+  removeHost(): void {
+    const { port } = { port: this.#world.ports.at(-1) };
+    this.#world.deadly = "Specified native messaging host not found.";
+    port?.die(this.#world.deadly);
+  }
+
+  /** Longwire is installed (again). */
+  installHost(): void {
+    this.#world.deadly = undefined;
+  }
+
+  /** Lets everything that is ready happen; with virtual time, `milliseconds` pass and timers fire in order. */
+  async advance(milliseconds = 0): Promise<void> {
+    if (this.#virtual) await this.clock.advance(milliseconds);
+    else await settle();
+  }
+
+  /** How many times the extension asked to be reloaded. */
+  get reloads(): number {
+    return this.#world.reloads;
+  }
+
+  /** The browser has fetched an update of the extension. */
+  offerUpdate(version: string): void {
+    this.#world.onUpdateAvailable.fire({ version });
+  }
+
+  /** The alarm that wakes a sleeping worker goes off. */
+  fireAlarm(name = "longwire"): void {
+    this.#world.onAlarm.fire({ name });
+  }
+
+  get #broker(): FakeBroker {
+    if (!this.#world.broker) throw new Error("the broker is being replaced");
+    return this.#world.broker;
+  }
+
+  #start(): void {
+    this.#api = { ...this.#world.restart(), ...(this.#virtual ? { clock: this.clock } : {}) };
+    if (this.#installed) (globalThis as { chrome?: unknown }).chrome = this.#api;
+  }
+}
