@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import ts from "typescript";
 
 const target = new URL("../../docs/API.md", import.meta.url);
-const roots = ["../dist/io/index.d.ts", "../dist/index.d.ts"].map(
+const roots = ["../dist/io/index.d.ts", "../dist/testing/index.d.ts", "../dist/index.d.ts"].map(
   (root) => new URL(root, import.meta.url).pathname,
 );
 
@@ -43,6 +43,7 @@ const groups = [
   ["Credentials", ["cookieHeader", "AuthHandler", "AuthRequest", "Credentials"]],
   ["LongwireSocket", ["LongwireSocket", "SocketOptions", "SocketEventMap"]],
   ["io", ["io", "ManagerOptions", "Socket", "ReservedEvents", "Auth", "Manager", "ManagerEvents"]],
+  ["Testing", ["FakeBrowser", "FakeBrowserOptions", "FakeServer", "ServerMessage", "FakeClock"]],
   ["Errors", ["LongwireError", "ErrorCode", "LocalCode", "WireCode", "Retry"]],
   ["Answers of the broker", ["Welcome", "Opened", "StatusAnswer", "SessionCounters", "GapReason", "Payload"]],
 ];

@@ -39,7 +39,13 @@ test("every kind of value is sent in its form", async () => {
   await session.send(new DataView(bytes.buffer, 1, 2));
   await session.emit("hi", [1], { namespace: "/n" });
   const bodies = broker.session("s").server.map((frame) => {
-    const { type: _t, session: _s, id: _i, receipt: _r, ...body } = frame as unknown as Record<string, unknown>;
+    const {
+      type: _t,
+      session: _s,
+      id: _i,
+      receipt: _r,
+      ...body
+    } = frame as unknown as Record<string, unknown>;
     return body;
   });
   assert.deepEqual(bodies, [
