@@ -1,8 +1,8 @@
 // One port and the sessions on it: attaches them whenever the broker answers and brings each its frames. It keeps
 // no messages.
 
-import { DEFAULT_HOST, fromWire, type LongwireError, local, type Place } from "./errors.js";
-import { Callbacks, type Off, report } from "./events.js";
+import { DEFAULT_HOST, type ErrorCode, fromWire, type LongwireError, local, type Place } from "./errors.js";
+import { Callbacks, isNew, type Off, report } from "./events.js";
 import { live } from "./life.js";
 import { HostPort, type PortState } from "./port.js";
 import { Session, type SessionRoad } from "./session.js";
@@ -49,16 +49,28 @@ export interface ConnectOptions {
 /** The events of a bridge. */
 export interface BridgeEvents {
   state: [state: PortState, error: LongwireError | undefined];
-  /** The port is lost (another follows) or given up (`bridge.state` is `failed`), or the broker reports a fault. */
+  /**
+   * The port is lost (another follows) or given up (`bridge.state` is `failed`), or the broker reports a fault. Once
+   * per failure, however often it is tried again. Without a listener the error goes to those who wait for `open`, or
+   * to the console.
+   */
   error: [error: LongwireError];
+  /** A host that was missing is there now. Sessions that wait go on by themselves. */
+  installed: [welcome: Welcome];
   /** The broker will be replaced; nothing needs to be done. */
   goaway: [goaway: GoAway];
 }
 
 /** Milliseconds without traffic after which `keepAlive: "alarms"` closes the port. */
 export const IDLE = 5000;
+/** Milliseconds after which a missing host is looked for again while this context lives. An alarm does so too. */
+export const RETRY_MISSING = 20_000;
 /** Milliseconds an update waits at most for handlers and hand-overs. */
 export const DRAIN = 5000;
+/** What cannot change while this extension runs as it is: nobody waits for it. */
+const UNTIL_RELOAD = new Set<ErrorCode>(["permission-missing", "storage-missing"]);
+/** What an installation mends. */
+const NOT_INSTALLED = new Set<ErrorCode>(["host-not-found", "host-forbidden"]);
 /** Sent in `hello`. */
 export const SDK = "longwire-js/0.1.0";
 
@@ -89,6 +101,7 @@ interface Question {
 
 /** The road to the broker. Get one with `connect`. */
 export class Bridge {
+  readonly #api: ExtensionApi;
   readonly #clock: Clock;
   readonly #options: Whose;
   readonly #place: Place;
@@ -105,6 +118,9 @@ export class Bridge {
   #who: { profile: string; instance: string } | undefined;
   #starting = false;
   #welcome: Welcome | undefined;
+  /** Why the port is away, reported already. */
+  #failure: LongwireError | undefined;
+  #searchTimer: unknown;
   #idleTimer: unknown;
 
   /** @internal */
@@ -112,7 +128,9 @@ export class Bridge {
     this.#clock = options.clock ?? api.clock ?? systemClock;
     this.#options = options;
     this.#place = { host: options.host, extension: api.runtime.id ?? "<extension id>" };
-    this.#memory = new Memory(api, options.client);
+    this.#api = api;
+    this.#memory = new Memory(api, options.client, (error) => this.#storageFailed(error));
+    this.#memory.watch();
     this.#road = {
       clock: this.#clock,
       memory: this.#memory,
@@ -148,6 +166,11 @@ export class Bridge {
     return [...this.#sessions.values()];
   }
 
+  /** @internal Whether anybody here needs the port. */
+  get wanted(): boolean {
+    return this.#sessions.size > 0 || (this.#port.missing && this.#callbacks.has("installed"));
+  }
+
   /** Adds a callback; returns what removes it. */
   on<Name extends keyof BridgeEvents>(name: Name, call: (...args: BridgeEvents[Name]) => unknown): Off {
     return this.#callbacks.on(name, call);
@@ -155,7 +178,11 @@ export class Bridge {
 
   /**
    * Opens a session, or goes on with the one of this name: after the worker has died, call it again with the same
-   * name. Rejects when the broker refuses, or when the native host cannot be reached for good.
+   * name. Without URL and options it attaches to the session that another context has opened and changes nothing.
+   *
+   * Rejects when the broker refuses. When the native host cannot be reached, the bridge's `error` event says why and
+   * this waits for the host, which is looked for again every 30 s at least; without a listener for that event it
+   * rejects. The option `waitForHost` decides otherwise.
    */
   open(name: string, url?: string, options?: SessionOptions): Promise<Session> {
     const held = this.#sessions.get(name);
@@ -215,9 +242,10 @@ export class Bridge {
   }
 
   async #start(): Promise<void> {
-    if (!this.#who) {
+    // Where native messaging is missing, storage may be too: the port says what is to be done.
+    if (!this.#who && this.#api.runtime.connectNative) {
       try {
-        const profile = this.#options.profile ?? (await this.#memory.profile());
+        const profile = await this.#memory.profile(this.#options.profile);
         this.#who = { profile, instance: await this.#memory.instance() };
       } catch {
         const text = "there is no storage to keep the profile's id in";
@@ -242,6 +270,9 @@ export class Bridge {
 
   #ready(welcome: Welcome): void {
     this.#welcome = welcome;
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure && NOT_INSTALLED.has(failure.code)) this.#callbacks.emit("installed", welcome);
     for (const { frame } of this.#questions.values()) this.#port.post(frame);
     for (const session of this.sessions) void session.attach();
     this.#touch();
@@ -279,23 +310,50 @@ export class Bridge {
   }
 
   #lost(error: LongwireError): void {
-    for (const session of this.sessions) {
-      session.lost();
-      // The host could not start a broker. Who waits for a first answer is told; the others have time.
-      if (error.code === "broker-unreachable" && !session.opened) session.unreachable(error);
-    }
-    this.#report(error);
+    for (const session of this.sessions) session.lost();
+    // The host could not start a broker. Who waits for a first answer is told; the others have time.
+    const waiting = error.code === "broker-unreachable" ? this.sessions.filter(({ opened }) => !opened) : [];
+    this.#unreachable(error, waiting, 0);
   }
 
   #failed(error: LongwireError): void {
-    for (const question of this.#questions.values()) question.reject(error);
+    const questions = [...this.#questions.values()];
     this.#questions.clear();
-    for (const session of this.sessions) session.unreachable(error);
-    this.#report(error);
+    for (const question of questions) question.reject(error);
+    this.#unreachable(error, this.sessions, questions.length);
+  }
+
+  /** Reports once that there is no broker: to the listener, else to the calls that are rejected, else on the console. */
+  #unreachable(error: LongwireError, sessions: readonly Session[], questions: number): void {
+    const final = error.retry === "no" || UNTIL_RELOAD.has(error.code);
+    const heard = !final && this.#callbacks.has("error");
+    let rejected = questions;
+    for (const session of sessions) {
+      const waits = !final && !session.opened && (session.waitsForHost ?? heard);
+      if (!waits) rejected += session.unreachable(error);
+    }
+    if (this.#port.missing) {
+      this.#clock.clearTimeout(this.#searchTimer);
+      this.#searchTimer = this.#clock.setTimeout(() => this.wanted && this.wake(), RETRY_MISSING);
+    }
+    const repeated = this.#failure?.code === error.code;
+    this.#failure = error;
+    if (!repeated && (heard || rejected === 0)) this.#report(error);
   }
 
   #report(error: LongwireError): void {
-    if (this.#callbacks.emit("error", error) === 0) report(error);
+    if (this.#callbacks.has("error")) {
+      // Who is rejected with it as well need not print it again.
+      isNew(error);
+      this.#callbacks.emit("error", error);
+    } else report(error);
+  }
+
+  #storageFailed(cause: unknown): void {
+    const said = String((cause as Error)?.message ?? cause);
+    const what = /quota/i.test(said) ? "chrome.storage is full (QUOTA_BYTES)" : "chrome.storage failed";
+    const text = `${what}, so this worker's id and positions are in memory only: a restarted worker may open its sessions anew`;
+    this.#report(local("storage-failed", text, "action", this.#place, said));
   }
 
   #question(frame: Status | Ping): Promise<ToExtension> {

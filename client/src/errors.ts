@@ -32,6 +32,8 @@ export type LocalCode =
   | "host-keeps-dying"
   /** Neither `chrome.storage` (permission `storage`) nor a `profile` of your own. */
   | "storage-missing"
+  /** `chrome.storage` is full or broken. The bridge goes on with what it has in memory, until the worker ends. */
+  | "storage-failed"
   /** A message handler failed as often as allowed; the message waits for `done()`. */
   | "handler-failed"
   /** Another port of the same client took the session over. */
@@ -165,7 +167,7 @@ export function local(
   return new LongwireError(code, `longwire: ${message}${fix ? ` (${fix})` : ""}`, {
     retry,
     said,
-    doctor: `longwire doctor${name}`,
+    doctor: `longwire doctor${code === "host-forbidden" ? ` --extension ${place.extension}` : ""}${name}`,
     fix,
   });
 }
@@ -176,11 +178,13 @@ function fixFor(code: LocalCode, { host, extension }: Place, name: string): stri
     case "host-forbidden":
       return `longwire install --extension ${extension}${name}`;
     case "permission-missing":
-      return 'add "nativeMessaging" to "permissions" in manifest.json, and connect from an extension page or worker';
+      return 'add "nativeMessaging" to "permissions" in manifest.json, and connect from a worker or an extension page: a content script may not';
     case "host-name-invalid":
       return "a-z, 0-9, _ and dots";
     case "storage-missing":
       return 'add "storage" to "permissions" in manifest.json, or give connect() a profile';
+    case "storage-failed":
+      return "remove what is not needed from chrome.storage";
     case "host-blocked":
       return `the policy NativeMessagingAllowlist must name ${host}`;
     default:

@@ -17,6 +17,11 @@ export class Callbacks<Events extends { [Name in keyof Events]: unknown[] }> {
     };
   }
 
+  /** Whether there is a callback for this name. */
+  has(name: keyof Events): boolean {
+    return (this.#lists.get(name)?.size ?? 0) > 0;
+  }
+
   /** Calls everybody; returns how many there were. */
   emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): number {
     const list = [...(this.#lists.get(name) ?? [])];
@@ -32,7 +37,17 @@ export class Callbacks<Events extends { [Name in keyof Events]: unknown[] }> {
   }
 }
 
-/** Tells the developer what nobody listens for, and exceptions in callbacks. */
+const reported = new WeakSet<object>();
+
+/** Prints what nobody listens for, and exceptions in callbacks. An error that has been reported is not printed. */
 export function report(error: unknown): void {
-  console.error("longwire:", error);
+  if (isNew(error)) console.error("longwire:", error);
+}
+
+/** Whether this error has not been reported before; from now on it has. */
+export function isNew(error: unknown): boolean {
+  if (typeof error !== "object" || error === null) return true;
+  const isNew = !reported.has(error);
+  reported.add(error);
+  return isNew;
 }

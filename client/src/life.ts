@@ -8,7 +8,8 @@ export interface Living {
   wake(): void;
   /** Ends work and hands over. */
   drain(): Promise<void>;
-  readonly sessions: readonly unknown[];
+  /** Whether anybody needs the port. */
+  readonly wanted: boolean;
 }
 
 /** The alarm's name. */
@@ -28,7 +29,7 @@ const circles = new WeakMap<ExtensionApi["runtime"], Circle>();
  * Returns whether an alarm will wake the bridge.
  */
 export function live(api: ExtensionApi, bridge: Living, updates?: boolean): boolean {
-  if (!inBackground()) return false;
+  if (!inBackground(api)) return false;
   let circle = circles.get(api.runtime);
   if (!circle) {
     circle = { bridges: new Set(), updates: true };
@@ -42,7 +43,7 @@ export function live(api: ExtensionApi, bridge: Living, updates?: boolean): bool
 
 function register(api: ExtensionApi, circle: Circle): void {
   const wake = () => {
-    for (const bridge of circle.bridges) if (bridge.sessions.length > 0) bridge.wake();
+    for (const bridge of circle.bridges) if (bridge.wanted) bridge.wake();
   };
   // Without this listener a browser does not start the worker at all until something else does.
   api.runtime.onStartup?.addListener(wake);
@@ -56,10 +57,17 @@ function register(api: ExtensionApi, circle: Circle): void {
     if (alarm.name === ALARM) wake();
   });
   void api.alarms?.create(ALARM, { periodInMinutes: PERIOD });
+  if (!api.alarms) console.warn(NO_ALARMS);
 }
 
-/** Whether this is a worker or an event page: popups and other pages come and go with their windows. */
-function inBackground(): boolean {
+const NO_ALARMS =
+  'longwire: add "alarms" to "permissions" in manifest.json. Without it nothing restarts a worker that was killed, ' +
+  'so messages wait until the browser starts it for another reason, and keepAlive: "alarms" keeps the port open.';
+
+/** Whether this is a worker or a background page: popups and other pages come and go with their windows. */
+function inBackground({ runtime }: ExtensionApi): boolean {
   const { document, location } = globalThis as { document?: unknown; location?: { pathname: string } };
-  return document === undefined || location?.pathname === "/_generated_background_page.html";
+  if (document === undefined) return true;
+  const page = runtime.getManifest?.().background?.page ?? "_generated_background_page.html";
+  return location?.pathname === `/${page.replace(/^\/|[?#].*/g, "")}`;
 }

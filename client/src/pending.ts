@@ -135,11 +135,11 @@ export class Pending {
     return [...this.#entries.values()].filter(({ accepted }) => accepted);
   }
 
-  /** Fails everything the broker has not taken, or everything there is. */
-  failAll(error: LongwireError, everything: boolean): void {
-    for (const entry of [...this.#entries.values()]) {
-      if (everything || !entry.accepted) this.#remove(entry).fail(error);
-    }
+  /** Fails everything the broker has not taken, or everything there is. Returns how many that were. */
+  failAll(error: LongwireError, everything: boolean): number {
+    const failing = [...this.#entries.values()].filter(({ accepted }) => everything || !accepted);
+    for (const entry of failing) this.#remove(entry).fail(error);
+    return failing.length;
   }
 
   #remove(entry: Entry): Entry {

@@ -1,7 +1,7 @@
 // The life of the port to the native host: connect, greet, lose, try again, give up. It moves frames and does not
 // read them, but for the few that concern the pipe itself.
 
-import { fromBrowser, fromWire, LongwireError, local, type Place } from "./errors.js";
+import { type ErrorCode, fromBrowser, fromWire, LongwireError, local, type Place } from "./errors.js";
 import { unroll } from "./messages.js";
 import { Joiner, SLICE, split } from "./parts.js";
 import type { Clock, ExtensionApi, NativePort } from "./surroundings.js";
@@ -38,6 +38,8 @@ export interface PortRoad {
 
 /** A port that lived shorter than this, in milliseconds, counts towards giving up. */
 export const SHORT_LIFE = 2000;
+/** What an installation or a policy mends, so that it is worth looking again. No process is started by looking. */
+const MISSING = new Set<ErrorCode>(["host-not-found", "host-forbidden", "host-blocked"]);
 /** So many short lives in a row, and no further host is started. */
 export const SHORT_LIVES = 3;
 /** Milliseconds the broker has to answer the greeting. A `host starting` begins them anew. */
@@ -64,6 +66,8 @@ export class HostPort {
   #failures = 0;
   #timer: unknown;
   #parts = 0;
+  /** There was no host at the last try. Looking again is silent: the state stays `failed` until there is one. */
+  #missing = false;
   /** What the host said before it went. */
   #lastWord: LongwireError | undefined;
 
@@ -79,11 +83,18 @@ export class HostPort {
     return this.#state;
   }
 
+  /** Whether there was no host to start at the last try. */
+  get missing(): boolean {
+    return this.#missing;
+  }
+
   /** Opens a port if there is none. After `failed` it begins anew. */
   start(): void {
-    if (this.#state !== "resting" && this.#state !== "failed") return;
+    if (this.#port || (this.#state !== "resting" && this.#state !== "failed")) return;
+    this.#clock.clearTimeout(this.#timer);
     this.#shortLives = 0;
     this.#failures = 0;
+    if (!this.#missing) this.#enter("connecting");
     this.#dial();
   }
 
@@ -91,6 +102,7 @@ export class HostPort {
   rest(): void {
     this.#flush();
     this.#drop()?.disconnect();
+    this.#missing = false;
     this.#enter("resting");
   }
 
@@ -113,7 +125,6 @@ export class HostPort {
   }
 
   #dial(): void {
-    this.#enter("connecting");
     this.#born = this.#clock.now();
     if (!this.#api.runtime.connectNative) {
       this.#giveUp(
@@ -173,7 +184,7 @@ export class HostPort {
       this.#welcome(frame as Welcome);
     } else if (type === "host") {
       this.#host(frame as HostWord);
-    } else if (type === "error" && this.#state === "connecting") {
+    } else if (type === "error" && this.#state !== "ready") {
       this.#refused(frame as ErrorFrame);
     } else if (typeof type === "string") {
       this.#road.frame(frame as ToExtension);
@@ -183,6 +194,7 @@ export class HostPort {
   #welcome(welcome: Welcome): void {
     this.#clock.clearTimeout(this.#timer);
     this.#failures = 0;
+    this.#missing = false;
     this.#lastWord = undefined;
     this.#enter("ready");
     this.#road.ready(welcome);
@@ -294,13 +306,18 @@ export class HostPort {
     }
     const cap = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures);
     this.#failures += 1;
-    this.#timer = this.#clock.setTimeout(() => this.#dial(), this.#clock.random() * cap);
+    this.#timer = this.#clock.setTimeout(() => {
+      this.#enter("connecting");
+      this.#dial();
+    }, this.#clock.random() * cap);
+    this.#missing = false;
     this.#enter("waiting", error);
     this.#road.lost(error);
   }
 
   #giveUp(error: LongwireError): void {
     this.#drop();
+    this.#missing = MISSING.has(error.code);
     this.#enter("failed", error);
     this.#road.failed(error);
   }

@@ -30,6 +30,11 @@ export interface SessionOptions extends OpenOptions {
   ack?: "auto" | "manual";
   /** How often a message is handed to a handler that throws, all in all. Default 3. */
   attempts?: number;
+  /**
+   * Whether `open` waits for a native host that cannot be reached, or rejects. Default: it waits when somebody listens
+   * for the bridge's `error` event.
+   */
+  waitForHost?: boolean;
   /** What a different URL or other options do to a session that exists. Default `"update"`. */
   conflict?: "update" | "keep" | "error";
 }

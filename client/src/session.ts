@@ -294,8 +294,10 @@ export class Session implements AsyncIterable<Received> {
       // Another attachment may have begun meanwhile.
       if (this.#openId !== id) return;
     }
-    const { ack: _ack, attempts: _attempts, conflict, ...options } = this.#options;
-    const frame: Open = { type: "open", id, session: this.name, url: this.#url, options, resume, conflict };
+    const { ack: _ack, attempts: _attempts, waitForHost: _wait, conflict, ...options } = this.#options;
+    const frame: Open = { type: "open", id, session: this.name, url: this.#url, resume, conflict };
+    // Without URL and options the broker attaches to what is there and changes nothing.
+    if (Object.values(options).some((option) => option !== undefined)) frame.options = options;
     this.#road.post(frame);
   }
 
@@ -305,15 +307,24 @@ export class Session implements AsyncIterable<Received> {
     this.#pending.lost();
   }
 
-  /** @internal There will be no attachment until somebody asks, or for long. A session never opened is given up. */
-  unreachable(error: LongwireError): void {
+  /** @internal Whether `open` shall wait for a host that is missing, if the developer has said so. */
+  get waitsForHost(): boolean | undefined {
+    return this.#options.waitForHost;
+  }
+
+  /**
+   * @internal There will be no attachment until somebody asks, or for long. A session never opened is given up.
+   * Returns how many calls are rejected.
+   */
+  unreachable(error: LongwireError): number {
     this.lost();
+    const calls = this.#opening.length;
     if (!this.#opened) {
       this.#leave("refused", error);
-      return;
+      return calls;
     }
     for (const { reject } of this.#opening.splice(0)) reject(error);
-    this.#pending.failAll(error, false);
+    return calls + this.#pending.failAll(error, false);
   }
 
   /** @internal Whether nothing is under way, so that the port can rest. */

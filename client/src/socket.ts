@@ -107,6 +107,7 @@ export class LongwireSocket extends EventTarget {
       ...session,
       subprotocols: this.#offered ? subprotocols : undefined,
       ack: "manual",
+      waitForHost: false,
     });
     this.#session.then(
       (opened) => this.#attach(opened),

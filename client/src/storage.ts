@@ -1,7 +1,7 @@
 // Keeps what must survive the worker: the profile's id, the context's instance, and the position in each session.
 // It does not know what a position means.
 
-import type { ExtensionApi, StorageArea } from "./surroundings.js";
+import type { ExtensionApi, StorageArea, StorageChange } from "./surroundings.js";
 
 /** The last record that was finished, and the epoch it belongs to. */
 export interface Position {
@@ -9,26 +9,55 @@ export interface Position {
   seq: number;
 }
 
-/** Storage for one client. Without the permission `storage` positions live in memory only. */
+/** Where the profile's id is kept in `storage.local`. */
+export const PROFILE_KEY = "longwire:profile";
+
+/** Storage for one client. What cannot be stored is kept in memory, and `failed` is called once. */
 export class Memory {
   readonly #api: ExtensionApi;
   readonly #client: string;
+  readonly #failed: (error: unknown) => void;
+  /** In split incognito mode both workers see the same storage: what the private one keeps has this in its name. */
+  readonly #scope: string;
+  readonly #ids = new Map<string, string>();
+  #complained = false;
 
-  constructor(api: ExtensionApi, client: string) {
+  constructor(api: ExtensionApi, client: string, failed: (error: unknown) => void) {
     this.#api = api;
     this.#client = client;
+    this.#failed = failed;
+    this.#scope = api.extension?.inIncognitoContext ? ".private" : "";
   }
 
-  /** A random id of this browser profile, made once and kept in `storage.local`. Rejects where there is none. */
-  async profile(): Promise<string> {
-    const { local } = this.#api.storage as { local: StorageArea };
-    const suffix = this.#api.extension?.inIncognitoContext ? ".private" : "";
-    return (await this.#once(local, "longwire:profile")) + suffix;
+  /**
+   * A random id of this browser profile, made once and kept in `storage.local`, or the one that is `given`. Rejects
+   * where there is no storage. A copy in `storage.session` survives `storage.local.clear()`.
+   */
+  async profile(given?: string): Promise<string> {
+    if (given !== undefined) return given + this.#scope;
+    if (!this.#api.storage) throw new TypeError("there is no storage");
+    const { local, session } = this.#api.storage;
+    return (await this.#once([local, session], PROFILE_KEY)) + this.#scope;
+  }
+
+  /** Puts the profile's id back when the extension clears `storage.local`, at a logout for example. */
+  watch(): void {
+    this.#api.storage?.onChanged?.addListener((changes, area) => {
+      const change = area === "local" ? changes[PROFILE_KEY] : undefined;
+      if (change && change.newValue === undefined) void this.#restore(change);
+    });
+  }
+
+  async #restore({ oldValue }: StorageChange): Promise<void> {
+    const id = this.#ids.get(PROFILE_KEY) ?? oldValue;
+    if (typeof id !== "string") return;
+    this.#ids.set(PROFILE_KEY, id);
+    await this.#store([this.#api.storage?.local], PROFILE_KEY, id);
   }
 
   /** A random id of this run of the browser, for this client. */
   async instance(): Promise<string> {
-    return this.#once(this.#quick, `longwire:instance:${this.#client}`);
+    return this.#once([this.#quick], `longwire:instance:${this.#client}${this.#scope}`);
   }
 
   /** Where this client stood in a session. */
@@ -38,9 +67,9 @@ export class Memory {
     return typeof kept?.epoch === "string" && typeof kept.seq === "number" ? (kept as Position) : undefined;
   }
 
-  /** Resolves when the position is stored. */
+  /** Resolves when the position is stored, or cannot be: the broker remembers it too. */
   async keep(session: string, position: Position): Promise<void> {
-    await this.#quick?.set({ [this.#key(session)]: position });
+    await this.#store([this.#quick], this.#key(session), position);
   }
 
   /** Forgets a session that has ended. */
@@ -55,19 +84,46 @@ export class Memory {
   }
 
   #key(session: string): string {
-    return `longwire:at:${this.#client}:${session}`;
+    return `longwire:at:${this.#client}${this.#scope}:${session}`;
   }
 
   // Worker and popup may start at the same moment; the lock keeps them from making two ids.
-  async #once(area: StorageArea | undefined, key: string): Promise<string> {
+  async #once(areas: (StorageArea | undefined)[], key: string): Promise<string> {
     const make = async (): Promise<string> => {
-      const kept = (await area?.get(key))?.[key];
-      if (typeof kept === "string") return kept;
-      const made = crypto.randomUUID();
-      await area?.set({ [key]: made });
-      return made;
+      const kept = await Promise.all(areas.map((area) => this.#read(area, key)));
+      const id = kept.find((one) => one !== undefined) ?? this.#ids.get(key) ?? crypto.randomUUID();
+      this.#ids.set(key, id);
+      const missing = areas.filter((_, at) => kept[at] !== id);
+      await this.#store(missing, key, id);
+      return id;
     };
     const locks = globalThis.navigator?.locks;
     return locks ? locks.request(key, make) : make();
+  }
+
+  async #read(area: StorageArea | undefined, key: string): Promise<string | undefined> {
+    try {
+      const kept = (await area?.get(key))?.[key];
+      return typeof kept === "string" ? kept : undefined;
+    } catch (error) {
+      this.#complain(error);
+      return undefined;
+    }
+  }
+
+  async #store(areas: (StorageArea | undefined)[], key: string, value: unknown): Promise<void> {
+    for (const area of areas) {
+      try {
+        await area?.set({ [key]: value });
+      } catch (error) {
+        this.#complain(error);
+      }
+    }
+  }
+
+  #complain(error: unknown): void {
+    if (this.#complained) return;
+    this.#complained = true;
+    this.#failed(error);
   }
 }

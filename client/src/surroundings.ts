@@ -23,6 +23,12 @@ export interface StorageArea {
   remove(key: string): Promise<void>;
 }
 
+/** What happened to one key of a storage area. */
+export interface StorageChange {
+  oldValue?: unknown;
+  newValue?: unknown;
+}
+
 /** A cookie as `chrome.cookies` tells it. */
 export interface Cookie {
   name: string;
@@ -36,10 +42,15 @@ export interface ExtensionApi {
     readonly lastError?: { message?: string } | null | undefined;
     connectNative?(host: string): NativePort;
     reload?(): void;
+    getManifest?(): { background?: { page?: string } };
     readonly onStartup?: Listenable<[]>;
     readonly onUpdateAvailable?: Listenable<[details: { version: string }]>;
   };
-  readonly storage?: { readonly local: StorageArea; readonly session?: StorageArea };
+  readonly storage?: {
+    readonly local: StorageArea;
+    readonly session?: StorageArea;
+    readonly onChanged?: Listenable<[changes: Record<string, StorageChange>, area: string]>;
+  };
   readonly alarms?: {
     create(name: string, info: { periodInMinutes: number }): unknown;
     clear(name: string): unknown;

@@ -49,7 +49,8 @@ for (const [said, code, retry, fix] of texts) {
     assert.equal(error.code, code);
     assert.equal(error.retry, retry);
     assert.equal(error.said, said);
-    assert.equal(error.doctor, "longwire doctor");
+    const which = code === "host-forbidden" ? ` --extension ${place.extension}` : "";
+    assert.equal(error.doctor, `longwire doctor${which}`);
     if (fix) assert.equal(error.fix, fix);
   });
 }

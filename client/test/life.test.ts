@@ -4,7 +4,7 @@ import { IDLE } from "../src/bridge.js";
 import { connect, cookieHeader, type LongwireError } from "../src/index.js";
 import { FakeClock, settle } from "../src/testing/fake-clock.js";
 import { FakeWorld } from "../src/testing/fake-world.js";
-import { worker } from "./support/worker.js";
+import { hush, worker } from "./support/worker.js";
 
 test("listeners are registered in the turn of connect()", () => {
   const { fake } = worker();
@@ -51,6 +51,84 @@ test("without storage a profile of one's own is needed", async () => {
   );
   const own = connect({ api, clock: new FakeClock(), profile: "mine" });
   assert.equal((await own.open("s", "ws://x")).state, "connecting");
+});
+
+test("in split incognito mode the two workers share neither profile nor position, though they share storage", async () => {
+  for (const profile of [undefined, "mine"]) {
+    const fake = new FakeWorld();
+    const clock = new FakeClock();
+    const open = async (inIncognitoContext: boolean) => {
+      const api = { ...fake.api(), extension: { inIncognitoContext } };
+      const session = await connect({ api, clock, profile }).open("s", "ws://x");
+      session.on("message", () => undefined);
+      await settle();
+    };
+    await open(false);
+    fake.broker?.text("s", "a");
+    await clock.advance(50);
+    await open(true);
+    const [hello, attach] = fake.port.said;
+    assert(hello?.type === "hello" && attach?.type === "open");
+    assert.notEqual(hello.profile, fake.ports[0]?.said.map((frame) => (frame as typeof hello).profile)[0]);
+    assert.equal(attach.resume, undefined);
+    fake.broker?.text("s", "b");
+    await clock.advance(50);
+    assert.equal((fake.session.items.get("longwire:at:main:s") as { seq: number }).seq, 1);
+    assert.equal((fake.session.items.get("longwire:at:main.private:s") as { seq: number }).seq, 2);
+  }
+});
+
+test("when storage is full, the bridge goes on with an id in memory and says so once", async () => {
+  for (const full of ["local", "session"] as const) {
+    const fake = new FakeWorld();
+    const clock = new FakeClock();
+    fake[full].set = async () => {
+      throw new Error("Resource::kQuotaBytes quota exceeded");
+    };
+    const bridge = connect({ api: fake.api(), clock });
+    const errors: LongwireError[] = [];
+    bridge.on("error", (error) => errors.push(error));
+    const session = await bridge.open("s", "ws://x");
+    session.on("message", () => undefined);
+    await settle();
+    fake.broker?.text("s", "a");
+    await clock.advance(50);
+    assert.equal(fake.broker?.session("s").acked.get("main"), 1, "the stream goes on");
+    assert.deepEqual(
+      errors.map(({ code, message }) => [code, /QUOTA_BYTES/.test(message)]),
+      [["storage-failed", true]],
+    );
+    // Another port of the same worker is greeted with the same id.
+    fake.port.die();
+    await clock.advance(1000);
+    const ids = fake.broker?.hellos.map((hello) => (hello as { profile?: string }).profile);
+    assert.deepEqual([ids?.length, ids?.[0] === ids?.[1], typeof ids?.[0]], [2, true, "string"]);
+  }
+});
+
+test("after storage.local.clear() the same profile goes on, in this worker and in the next", async () => {
+  const first = worker();
+  await first.bridge.open("s", "ws://x");
+  const id = first.fake.local.items.get("longwire:profile");
+  first.fake.local.clear();
+  await settle();
+  assert.equal(first.fake.local.items.get("longwire:profile"), id);
+  // Cleared while no worker runs: the copy in storage.session is left.
+  first.fake.onChanged.listeners.length = 0;
+  first.fake.local.clear();
+  const second = first.next();
+  await second.bridge.open("s", "ws://x");
+  assert.equal(second.broker.session("s").epoch, first.broker.session("s").epoch);
+  assert.equal(first.fake.local.items.get("longwire:profile"), id);
+  // Everything is cleared while no worker runs: the event that starts the next one brings the id.
+  first.fake.onChanged.listeners.length = 0;
+  first.fake.local.items.clear();
+  first.fake.session.items.clear();
+  const third = second.next();
+  const opening = third.bridge.open("s", "ws://x");
+  first.fake.onChanged.fire({ "longwire:profile": { oldValue: id } }, "local");
+  await opening;
+  assert.equal((third.broker.hellos.at(-1) as { profile?: string }).profile, id);
 });
 
 test("positions are kept in storage.session, and in storage.local where there is none", async () => {
@@ -135,6 +213,38 @@ test("with keepAlive: alarms the port stays where no alarm would open it again",
     await time.advance(IDLE * 3);
     assert.equal(bridge.state, "ready");
   }
+});
+
+test("without the permission for alarms a background says once what that costs", async () => {
+  const said = hush();
+  const { alarms: _none, ...api } = new FakeWorld().api();
+  connect({ api });
+  connect({ api, client: "other" });
+  assert.equal(said.length, 1);
+  assert.match(String(said[0]), /"alarms".*manifest\.json.*killed/);
+});
+
+test("a page that the manifest names as the background is one, and other pages are none", async () => {
+  const place = globalThis as { document?: unknown; location?: { pathname: string } };
+  for (const [page, pathname, alarms] of [
+    ["background.html", "/background.html", 1],
+    ["/pages/background.html?x", "/pages/background.html", 1],
+    ["background.html", "/popup.html", 0],
+    [undefined, "/_generated_background_page.html", 1],
+    [undefined, "/background.html", 0],
+  ] as const) {
+    place.document = {};
+    place.location = { pathname };
+    const fake = new FakeWorld();
+    const api = fake.api();
+    connect({
+      api: { ...api, runtime: { ...api.runtime, getManifest: () => ({ background: page ? { page } : {} }) } },
+    });
+    assert.equal(fake.alarms.length, alarms, `${page} at ${pathname}`);
+    assert.equal(fake.onUpdateAvailable.listeners.length, alarms);
+  }
+  place.document = undefined;
+  place.location = undefined;
 });
 
 test("with keepAlive: true the port stays", async () => {

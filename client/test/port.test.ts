@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { connect, type LongwireError } from "../src/index.js";
+import { connect, type LongwireError, LongwireSocket } from "../src/index.js";
 import { PATIENCE, SHORT_LIVES } from "../src/port.js";
 import { FakeClock, settle } from "../src/testing/fake-clock.js";
 import { FakeWorld } from "../src/testing/fake-world.js";
+import "./support/close-event.js";
 import { hush, watch, worker } from "./support/worker.js";
 
 test("listeners are there in the turn of connectNative, and hello is the first word", async () => {
@@ -65,7 +66,7 @@ test("a dead port is followed by another after a while that chance decides", asy
 
 test("three hosts in a row that die within two seconds are the last, and the error says why", async () => {
   hush();
-  const { fake, clock, bridge } = worker();
+  const { fake, clock, bridge } = worker({ listening: false });
   fake.deadly = "Native host has exited.";
   const states: string[] = [];
   bridge.on("state", (state) => states.push(state));
@@ -99,9 +100,9 @@ for (const [said, code] of [
   ["Access to the specified native messaging host is forbidden.", "host-forbidden"],
   ["Access to the native messaging host was disabled by the system administrator.", "host-blocked"],
 ] as const) {
-  test(`what only a person can mend is not tried again: ${code}`, async () => {
+  test(`without a host open() rejects and says why: ${code}`, async () => {
     hush();
-    const { fake, clock, bridge } = worker();
+    const { fake, clock, bridge } = worker({ listening: false });
     fake.deadly = said;
     const opening = watch(bridge.open("s", "ws://x"));
     await clock.advance(60_000);
@@ -110,15 +111,117 @@ for (const [said, code] of [
   });
 }
 
+test("without a host a listener on the bridge is told once, and open() waits until there is one", async () => {
+  const said = hush();
+  const { fake, clock, bridge } = worker();
+  fake.deadly = "Specified native messaging host not found.";
+  const errors: string[] = [];
+  const states: string[] = [];
+  let installed = 0;
+  bridge.on("error", ({ code }) => errors.push(code));
+  bridge.on("state", (state) => states.push(state));
+  bridge.on("installed", () => {
+    installed += 1;
+  });
+  const opening = watch(bridge.open("s", "ws://x"));
+  await clock.advance(600_000);
+  assert.equal(opening.done, false);
+  assert.deepEqual([errors, states, installed], [["host-not-found"], ["connecting", "failed"], 0]);
+  fake.deadly = undefined;
+  await clock.advance(30_000);
+  assert.equal(opening.value?.state, "connecting");
+  assert.deepEqual([errors, states, installed], [["host-not-found"], ["connecting", "failed", "ready"], 1]);
+  // The next time the host is missing is another outage.
+  fake.deadly = "Specified native messaging host not found.";
+  fake.port.die();
+  await clock.advance(60_000);
+  assert.deepEqual(errors.slice(1), ["host-exited", "host-not-found"]);
+  assert.deepEqual(said, []);
+});
+
+test("an alarm looks for a missing host, too, and opens no port that nobody wants", async () => {
+  const { fake, bridge } = worker();
+  const idle = connect({ api: fake.api(), clock: new FakeClock(), client: "idle" });
+  fake.deadly = "Access to the specified native messaging host is forbidden.";
+  void bridge.open("s", "ws://x");
+  await settle();
+  assert.equal(bridge.state, "failed");
+  fake.deadly = undefined;
+  fake.onAlarm.fire({ name: "longwire" });
+  await settle();
+  assert.equal(bridge.state, "ready");
+  assert.equal(idle.state, "resting");
+});
+
+test("after a rejected open() the host is looked for only for those who want to know that it is there", async () => {
+  hush();
+  for (const asked of [true, false]) {
+    const { fake, clock, bridge } = worker({ listening: false });
+    fake.deadly = "Specified native messaging host not found.";
+    const found: string[] = [];
+    if (asked) bridge.on("installed", ({ version }) => found.push(version));
+    await assert.rejects(bridge.open("s", "ws://x"), { code: "host-not-found" });
+    fake.deadly = undefined;
+    await clock.advance(30_000);
+    assert.deepEqual(found, asked ? ["0.1.0"] : []);
+    assert.equal(fake.ports.length, asked ? 2 : 1);
+  }
+});
+
+test("waitForHost decides for one session whether it waits for a host", async () => {
+  hush();
+  const heard = worker();
+  heard.fake.deadly = "Specified native messaging host not found.";
+  await assert.rejects(heard.bridge.open("s", "ws://x", { waitForHost: false }), { code: "host-not-found" });
+  const { fake, clock, bridge } = worker({ listening: false });
+  fake.deadly = "Specified native messaging host not found.";
+  const opening = bridge.open("s", "ws://x", { waitForHost: true });
+  await settle();
+  fake.deadly = undefined;
+  await clock.advance(30_000);
+  assert.equal((await opening).name, "s");
+  const [open] = fake.port.said.filter(({ type }) => type === "open");
+  assert.deepEqual(Object.keys(open ?? {}).sort(), ["id", "session", "type", "url"]);
+});
+
+test("one failure is printed once: by who rejects with it, or by the bridge", async () => {
+  const said = hush();
+  const { fake, bridge } = worker({ listening: false });
+  fake.deadly = "Specified native messaging host not found.";
+  const socket = new LongwireSocket("ws://x", [], { bridge });
+  await new Promise((resolve) => {
+    socket.onclose = resolve;
+  });
+  await settle();
+  assert.equal(said.length, 1);
+  assert.match(String((said[0] as unknown[])[1]), /not installed/);
+});
+
 test("Firefox tells the reason on the port", async () => {
   hush();
-  const { fake, clock, bridge } = worker();
+  const { fake, clock, bridge } = worker({ listening: false });
   fake.broker = undefined;
   const opening = watch(bridge.open("s", "ws://x"));
   await settle();
   fake.port.die("No such native application com.longwire.bridge", true);
   await clock.advance(1000);
   assert.equal((opening.error as LongwireError).code, "host-not-found");
+});
+
+test("a content script is told that it may not connect, whatever storage it has", async () => {
+  const fake = new FakeWorld();
+  fake.permitted = false;
+  fake.session.get = async () => {
+    throw new Error("Access to storage is not allowed from this context.");
+  };
+  for (const api of [fake.api(), { ...fake.api(), storage: undefined as never }]) {
+    const bridge = connect({ api, clock: new FakeClock() });
+    await assert.rejects(bridge.open("s", "ws://x"), (error: LongwireError) => {
+      assert.equal(error.code, "permission-missing");
+      assert.match(error.fix ?? "", /content script/);
+      return true;
+    });
+  }
 });
 
 test("without the permission the error says what to add", async () => {
@@ -150,7 +253,7 @@ test("a host that does not answer is given up; `host starting` buys time", async
 
 test("`host failed` tells those who wait for a first answer, and the port is tried again for the others", async () => {
   hush();
-  const { fake, clock, bridge } = worker();
+  const { fake, clock, bridge } = worker({ listening: false });
   await bridge.open("old", "ws://x");
   fake.port.say({ type: "host", state: "lost", code: "broker-lost" });
   const opening = watch(bridge.open("new", "ws://x"));

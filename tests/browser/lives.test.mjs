@@ -193,7 +193,7 @@ test("what is wrong with the native host is told apart, with what mends it", asy
   assert.deepEqual(await failure(), ["host-not-found", install, "longwire doctor"]);
 
   await world.longwire("install", "--extension", "a".repeat(32), "--browser", "chromium");
-  assert.deepEqual(await failure(), ["host-forbidden", install, "longwire doctor"]);
+  assert.deepEqual(await failure(), ["host-forbidden", install, `longwire doctor --extension ${world.id}`]);
 
   const manifest = join(world.profile, "NativeMessagingHosts", "com.longwire.bridge.json");
   const content = JSON.parse(await readFile(manifest, "utf8"));

@@ -151,7 +151,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
       const options = await this.io.sessionOptions(this.nsp, this.auth);
       if (turn !== this.#turn) return;
       const { bridge } = this.io;
-      this.#opening = bridge.open(this.#name, this.io.url, options);
+      this.#opening = bridge.open(this.#name, this.io.url, { ...options, waitForHost: false });
       // At once: what comes with the answer must not be missed.
       const session = bridge.sessions.find(({ name }) => name === this.#name) as Session;
       this.#hold(session);

@@ -1,6 +1,6 @@
 // Extension events and `chrome.storage` in memory. They know nothing of ports.
 
-import type { StorageArea } from "../surroundings.js";
+import type { StorageArea, StorageChange } from "../surroundings.js";
 
 /** An extension event that a test fires. */
 export class FakeEvent<Args extends unknown[]> {
@@ -29,5 +29,12 @@ export class FakeStorage implements StorageArea {
   }
   async remove(key: string): Promise<void> {
     this.items.delete(key);
+  }
+  /** What listens to `storage.onChanged`. */
+  cleared: (changes: Record<string, StorageChange>) => void = () => undefined;
+  clear(): void {
+    const changes = [...this.items].map(([key, oldValue]) => [key, { oldValue }]);
+    this.items.clear();
+    this.cleared(Object.fromEntries(changes));
   }
 }

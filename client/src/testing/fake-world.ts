@@ -1,7 +1,7 @@
 // Everything an extension sees of the browser, with a native host and a broker in memory. A new `api` over the same
 // storage is a restarted worker.
 
-import type { ExtensionApi } from "../surroundings.js";
+import type { ExtensionApi, StorageChange } from "../surroundings.js";
 import { FakeBroker } from "./fake-broker.js";
 import { settle } from "./fake-clock.js";
 import { FakePort } from "./fake-port.js";
@@ -23,9 +23,12 @@ export class FakeWorld {
   onStartup = new FakeEvent<[]>();
   onUpdateAvailable = new FakeEvent<[details: { version: string }]>();
   onAlarm = new FakeEvent<[alarm: { name: string }]>();
+  onChanged = new FakeEvent<[changes: Record<string, StorageChange>, area: string]>();
 
   constructor(private readonly newBroker = () => new FakeBroker()) {
     this.broker = newBroker();
+    this.local.cleared = (changes) => this.onChanged.fire(changes, "local");
+    this.session.cleared = (changes) => this.onChanged.fire(changes, "session");
   }
 
   get port(): FakePort {
@@ -49,6 +52,7 @@ export class FakeWorld {
     this.onStartup = new FakeEvent();
     this.onUpdateAvailable = new FakeEvent();
     this.onAlarm = new FakeEvent();
+    this.onChanged = new FakeEvent();
     return this.api();
   }
 
@@ -67,7 +71,7 @@ export class FakeWorld {
         onStartup: this.onStartup,
         onUpdateAvailable: this.onUpdateAvailable,
       },
-      storage: { local: this.local, session: this.session },
+      storage: { local: this.local, session: this.session, onChanged: this.onChanged },
       alarms: {
         create: (name, info) => {
           world.alarms.push({ name, ...info });

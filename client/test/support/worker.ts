@@ -20,13 +20,13 @@ export interface Worker {
 }
 
 export function worker(
-  options: ConnectOptions = {},
+  { listening = true, ...options }: ConnectOptions & { listening?: boolean } = {},
   fake = new FakeWorld(),
   clock = new FakeClock(),
 ): Worker {
   const bridge = connect({ ...options, api: fake.restart(), clock });
-  // Reported errors would be printed; tests look at them where they matter.
-  bridge.on("error", () => undefined);
+  // Reported errors would be printed; tests look at them where they matter. With a listener `open` waits for a host.
+  if (listening) bridge.on("error", () => undefined);
   return {
     fake,
     clock,
