@@ -13,10 +13,10 @@ use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
 
 use crate::core::context::{Context, error};
-use crate::core::dialect::Dialect;
 use crate::core::dialect::engine::Roads;
 use crate::core::dialect::eventsource::{Parser, Told};
 use crate::core::dialect::socketio::SocketIo;
+use crate::core::dialect::{Dialect, Memory, Speech};
 use crate::core::io::{Answer, DialId, Fetch, Incoming, LinkEnd, Output, Road};
 use crate::core::link::Link;
 use crate::core::policy;
@@ -31,8 +31,8 @@ const TOLD: usize = 200;
 
 impl Session {
     /// What a dial of this session is to become.
-    pub(super) fn road(&self) -> Road {
-        match self.protocol() {
+    pub(super) fn road(&self, protocol: Protocol) -> Road {
+        match protocol {
             Protocol::WebSocket => Road::WebSocket,
             Protocol::SocketIo => Road::Engine(self.engine_roads()),
             Protocol::EventStream | Protocol::Poll => Road::Http {
@@ -58,23 +58,15 @@ impl Session {
 
     /// Whether the server was told where to go on.
     pub(super) fn continuity(&self) -> Continuity {
-        match self.protocol() {
-            Protocol::EventStream if self.id_to_say().is_some() => Continuity::Server,
-            Protocol::Poll if self.memory.poll.is_known() => Continuity::Server,
+        let Some(dialect) = &self.dialect else {
+            return Continuity::Unknown;
+        };
+        match dialect.protocol {
+            Protocol::EventStream if dialect.memory.id_to_say().is_some() => Continuity::Server,
+            Protocol::Poll if dialect.memory.poll.is_known() => Continuity::Server,
             Protocol::SocketIo => self.socketio_continuity(),
             _ => Continuity::Unknown,
         }
-    }
-
-    /// What to say after a loss. A header that has control characters cannot be written, and would end every dial.
-    fn id_to_say(&self) -> Option<&str> {
-        let is_sayable = |id: &&str| !id.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t');
-        self.last_event_id().filter(is_sayable)
-    }
-
-    /// The newest id of the stream; a server takes its id back with an empty one.
-    fn last_event_id(&self) -> Option<&str> {
-        self.memory.last_event_id.as_deref().filter(|id| !id.is_empty())
     }
 
     /// Whether nothing can be sent on this transport.
@@ -111,55 +103,67 @@ impl Session {
     }
 
     /// Begins to speak on a new dial.
-    pub(super) fn start_dialect(&mut self, ctx: &mut Context, dial: DialId, url: Url) {
-        match self.protocol() {
-            Protocol::WebSocket => self.dialect = Dialect::Plain,
+    pub(super) fn start_dialect(&mut self, ctx: &mut Context, dial: DialId, protocol: Protocol, url: Url) {
+        let address = self.address(protocol).unwrap_or_else(|| url.clone());
+        let memory = Memory {
+            recovered: None,
+            ..self.memories.take(protocol, &address)
+        };
+        let speech = match protocol {
+            Protocol::WebSocket => Speech::Plain,
             Protocol::SocketIo => {
-                self.memory.recovered = None;
                 let namespaces = self.options.socketio.namespaces.clone();
-                self.dialect = Dialect::SocketIo(Box::new(SocketIo::new(namespaces)));
+                Speech::SocketIo(Box::new(SocketIo::new(namespaces)))
             }
             Protocol::EventStream => {
-                self.dialect = Dialect::EventStream(Box::new(Parser::new(self.options.max_message)));
                 let mut headers = vec![
                     ("Accept".to_owned(), "text/event-stream".to_owned()),
                     ("Cache-Control".to_owned(), "no-store".to_owned()),
                 ];
-                if let Some(id) = self.id_to_say() {
+                if let Some(id) = memory.id_to_say() {
                     headers.push(("Last-Event-ID".to_owned(), id.to_owned()));
                 }
                 let fetch = Fetch {
-                    url,
+                    url: url.clone(),
                     headers,
                     timeout: Duration::from_millis(self.options.connect_timeout),
                     streaming: true,
                 };
                 ctx.out.push_back(Output::Fetch(dial, Box::new(fetch)));
+                Speech::EventStream(Box::new(Parser::new(self.options.max_message)))
             }
-            Protocol::Poll => {
-                self.dialect = Dialect::Poll { due: None };
-                self.ask(ctx, dial, url);
-            }
+            Protocol::Poll => Speech::Poll { due: None },
+        };
+        self.dialect = Some(Box::new(Dialect {
+            protocol,
+            address,
+            url,
+            memory,
+            speech,
+        }));
+        if protocol == Protocol::Poll {
+            self.ask(ctx, dial);
         }
     }
 
     /// Asks a polled server.
-    fn ask(&mut self, ctx: &mut Context, dial: DialId, url: Url) {
-        let (url, headers) = self.memory.poll.ask(&self.options.poll, url);
+    fn ask(&mut self, ctx: &mut Context, dial: DialId) {
+        let Some(dialect) = &mut self.dialect else { return };
+        let (url, headers) = dialect.memory.poll.ask(&self.options.poll, dialect.url.clone());
         let fetch = Fetch {
             url,
             headers,
             timeout: Duration::from_millis(self.options.poll.timeout),
             streaming: false,
         };
-        self.dialect = Dialect::Poll { due: None };
+        dialect.speech = Speech::Poll { due: None };
         ctx.out.push_back(Output::Fetch(dial, Box::new(fetch)));
     }
 
     /// When the next question is due, in boot time. Never while the log is full.
     pub(super) fn asks_at(&self) -> Option<Duration> {
-        match (&self.dialect, self.link.connection()) {
-            (Dialect::Poll { due }, Some(connection)) if !connection.paused => *due,
+        match (self.speech(), self.link.connection()) {
+            (Some(Speech::Poll { due }), Some(connection)) if !connection.paused => *due,
             _ => None,
         }
     }
@@ -168,9 +172,8 @@ impl Session {
     pub(super) fn ask_when_due(&mut self, ctx: &mut Context) {
         if self.asks_at().is_some_and(|at| ctx.now.boot >= at)
             && let Some(dial) = self.link.dial()
-            && let Some(url) = self.dial_url()
         {
-            self.ask(ctx, dial, url);
+            self.ask(ctx, dial);
         }
     }
 
@@ -181,11 +184,16 @@ impl Session {
         {
             heartbeat.heard(ctx.now.boot);
         }
-        match &self.dialect {
-            Dialect::EventStream(_) => self.stream_answered(ctx, dial, &answer),
-            Dialect::Poll { .. } => self.poll_answered(ctx, dial, answer),
-            Dialect::Plain | Dialect::SocketIo(_) => {}
+        match self.speech() {
+            Some(Speech::EventStream(_)) => self.stream_answered(ctx, dial, &answer),
+            Some(Speech::Poll { .. }) => self.poll_answered(ctx, dial, answer),
+            Some(Speech::Plain | Speech::SocketIo(_)) | None => {}
         }
+    }
+
+    /// What the dial that is alive has going on.
+    pub(super) fn speech(&self) -> Option<&Speech> {
+        self.dialect.as_ref().map(|dialect| &dialect.speech)
     }
 
     fn stream_answered(&mut self, ctx: &mut Context, dial: DialId, answer: &Answer) {
@@ -213,9 +221,12 @@ impl Session {
 
     /// Bytes of the event stream.
     pub(super) fn streamed(&mut self, ctx: &mut Context, bytes: &Bytes) {
-        let Dialect::EventStream(parser) = &mut self.dialect else {
+        let json = self.options.json;
+        let Some(dialect) = &mut self.dialect else { return };
+        let Speech::EventStream(parser) = &mut dialect.speech else {
             return;
         };
+        let memory = &mut dialect.memory;
         let mut told = Vec::new();
         parser.push(bytes, &mut told);
         let mut incoming = Vec::new();
@@ -224,57 +235,49 @@ impl Session {
         for told in told {
             incoming.push(match told {
                 Told::Id(id) => {
-                    self.memory.last_event_id = Some(id);
+                    memory.last_event_id = Some(id);
                     continue;
                 }
                 Told::Retry(milliseconds) => {
-                    self.memory.retry = Duration::from_millis(milliseconds);
+                    memory.retry = Duration::from_millis(milliseconds);
                     continue;
                 }
                 Told::TooLarge => Incoming::TooLarge { bytes: None },
-                Told::Event { name, data } => Incoming::Message(self.event(name, data)),
+                Told::Event { name, data } => Incoming::Message(event(json, memory, name, data)),
             });
-            ids.push(self.memory.last_event_id.clone());
+            ids.push(memory.last_event_id.clone());
         }
         let taken = self.received(ctx, incoming);
         if taken < ids.len()
             && let Some(last) = taken.checked_sub(1)
         {
             // The log hung up: the server is to say the rest again.
-            self.memory.last_event_id = ids.swap_remove(last);
+            let last_event_id = ids.swap_remove(last);
+            self.remember(|memory| memory.last_event_id = last_event_id);
         }
     }
 
-    fn event(&self, name: Option<String>, data: String) -> Payload {
-        let data = Bytes::from(data);
-        let json = self.options.json && serde_json::from_slice::<serde::de::IgnoredAny>(&data).is_ok();
-        Payload::Event(
-            Event {
-                name,
-                namespace: None,
-                last_event_id: self.last_event_id().map(str::to_owned),
-                reply: false,
-                content: if json {
-                    Content::Json(data)
-                } else {
-                    Content::Text(data)
-                },
-            }
-            .into(),
-        )
+    /// Changes what the server is remembered by, whether the dial that it was heard on is still alive or not.
+    fn remember(&mut self, change: impl FnOnce(&mut Memory)) {
+        match &mut self.dialect {
+            Some(dialect) => change(&mut dialect.memory),
+            None => self.memories.change_newest(change),
+        }
     }
 
     fn poll_answered(&mut self, ctx: &mut Context, dial: DialId, answer: Answer) {
         if !answer.is_good() && answer.status != 304 {
             return self.refused_by(ctx, dial, &answer, u64::MAX);
         }
-        let before = self.memory.poll.clone();
+        let Some(dialect) = &mut self.dialect else { return };
+        let before = dialect.memory.poll.clone();
         let heard = if answer.status == 304 || answer.too_large {
             Ok(Vec::new())
         } else if let Some(why) = compressed(&answer).filter(|_| !answer.body.is_empty()) {
             Err(why)
         } else {
-            self.memory
+            dialect
+                .memory
                 .poll
                 .hear(&self.options.poll, &answer, self.options.json)
         };
@@ -290,7 +293,7 @@ impl Session {
         };
         let asked_for = answer.retry_after.unwrap_or_default().min(MOST_OBEYED);
         // Set before anything is delivered: the log may fill up and hang up.
-        self.dialect = Dialect::Poll {
+        dialect.speech = Speech::Poll {
             due: Some(ctx.now.boot.saturating_add(pause.max(asked_for))),
         };
         if self.link.connection().is_none() {
@@ -303,7 +306,7 @@ impl Session {
         let count = incoming.len();
         if self.received(ctx, incoming) < count {
             // The log hung up: the answer is asked for again.
-            self.memory.poll = before;
+            self.remember(|memory| memory.poll = before);
         }
         self.ask_when_due(ctx);
     }
@@ -374,6 +377,26 @@ impl Session {
         self.tell_state(ctx, change);
         self.settle_lost(ctx, u64::MAX);
     }
+}
+
+/// An event of a stream as a message.
+fn event(json: bool, memory: &Memory, name: Option<String>, data: String) -> Payload {
+    let data = Bytes::from(data);
+    let json = json && serde_json::from_slice::<serde::de::IgnoredAny>(&data).is_ok();
+    Payload::Event(
+        Event {
+            name,
+            namespace: None,
+            last_event_id: memory.last_event_id().map(str::to_owned),
+            reply: false,
+            content: if json {
+                Content::Json(data)
+            } else {
+                Content::Text(data)
+            },
+        }
+        .into(),
+    )
 }
 
 /// What is wrong with an answer that cannot be read as it is.

@@ -11,7 +11,6 @@ use crate::wire::message::{Authorize, BrokerFrame};
 use crate::wire::record::{ErrorInfo, State, StateChange};
 
 use crate::core::context::{Context, error};
-use crate::core::dialect::socketio::Recovery;
 use crate::core::io::PortId;
 use crate::core::link::Link;
 use crate::core::policy;
@@ -128,7 +127,7 @@ impl Session {
         ctx.ok(port, id);
         if nonce.is_none() && self.link.connection().is_some() {
             // Others than those of this link: what the server remembers of it is somebody else's.
-            self.memory.recovery = Recovery::default();
+            self.forget_recovery();
         }
         self.credentials.nonce = None;
         // Before they change: how long this link stood speaks for those before.

@@ -12,7 +12,6 @@ use crate::wire::record::{ErrorInfo, State, StateChange};
 use crate::wire::servers::SocketIo;
 
 use crate::core::context::Context;
-use crate::core::dialect::Memory;
 use crate::core::dialect::socketio::Recovery;
 use crate::core::guard::Guard;
 use crate::core::io::{Output, ProxyChoice, Target};
@@ -68,12 +67,21 @@ impl Session {
         }
     }
 
+    /// Where the next dial would lead.
     pub(super) fn dial_url(&self) -> Option<Url> {
-        let own = self.options.urls.get(&self.protocol());
-        match own.and_then(|url| Url::parse(url).ok()) {
-            Some(url) => Some(url),
-            None => self.credentials.url.clone().or_else(|| self.url.clone()),
-        }
+        let protocol = self.next_protocol();
+        let brought = self.credentials.url.clone();
+        self.own_url(protocol).or(brought).or_else(|| self.url.clone())
+    }
+
+    /// Where the options lead for a protocol, whatever URL credentials bring.
+    pub(super) fn address(&self, protocol: Protocol) -> Option<Url> {
+        self.own_url(protocol).or_else(|| self.url.clone())
+    }
+
+    fn own_url(&self, protocol: Protocol) -> Option<Url> {
+        let own = self.options.urls.get(&protocol)?;
+        Url::parse(own).ok()
     }
 
     /// Where this dial takes its turn; nobody takes turns for this machine.
@@ -116,27 +124,28 @@ impl Session {
 
     fn dial_now(&mut self, ctx: &mut Context, url: Url) {
         let dial = ctx.new_dial(self.key);
+        let protocol = self.next_protocol();
         if let Some(lane) = self.lane(&url) {
             let rules = ctx.rules.clone();
             ctx.pace.begin(ctx.now.boot, &rules, lane, dial);
-            if self.protocol() == Protocol::Poll {
+            if protocol == Protocol::Poll {
                 // A long poll may be answered late: that is no handshake others should wait for.
                 ctx.pace.end(dial);
             }
         }
         self.counters.dials += 1;
         self.link = Link::Dialing(dial);
-        let target = self.target(url);
+        let target = self.target(protocol, url);
         let url = target.url.clone();
         ctx.out.push_back(Output::Dial(dial, Box::new(target)));
-        self.start_dialect(ctx, dial, url);
+        self.start_dialect(ctx, dial, protocol, url);
         let mut change = StateChange::new(State::Connecting);
         change.dial = Some(self.counters.dials);
         change.attempt = Some(self.backoff.attempts());
         self.tell_state(ctx, change);
     }
 
-    fn target(&self, url: Url) -> Target {
+    fn target(&self, protocol: Protocol, url: Url) -> Target {
         let mut headers = self.options.headers.clone();
         for (name, value) in self.credentials.headers.iter().flatten() {
             headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
@@ -171,7 +180,7 @@ impl Session {
             compression: self.options.compression,
             json: self.options.json,
             max_message: self.options.max_message,
-            road: self.road(),
+            road: self.road(protocol),
         }
     }
 
@@ -181,13 +190,29 @@ impl Session {
             || options.is_some_and(|options| *self.options != *options)
     }
 
-    /// What, when it changes, needs another dial.
-    fn dial_key(&self) -> (Option<Target>, bool, SocketIo) {
+    /// What, when it changes, needs another dial: everything that each of its transports would be dialled with.
+    fn dial_key(&self) -> (Vec<(Protocol, Target)>, bool, SocketIo) {
+        let transports = match self.options.transports.as_slice() {
+            [] => std::slice::from_ref(&self.options.protocol),
+            some => some,
+        };
+        let target = |protocol: &Protocol| {
+            let address = self.address(*protocol)?;
+            Some((*protocol, self.target(*protocol, address)))
+        };
         (
-            self.url.clone().map(|url| self.target(url)),
+            transports.iter().filter_map(target).collect(),
             self.options.auth_provider,
             self.options.socketio.clone(),
         )
+    }
+
+    /// What Socket.IO servers remember belongs to other credentials than those that come now.
+    pub(super) fn forget_recovery(&mut self) {
+        self.memories.forget_recovery();
+        if let Some(dialect) = &mut self.dialect {
+            dialect.memory.recovery = Recovery::default();
+        }
     }
 
     /// Other options, another URL: redials if the dial changes.
@@ -195,9 +220,6 @@ impl Session {
         let before = self.dial_key();
         let had_no_url = self.url.is_none();
         if let Some(url) = url {
-            if self.url.as_ref() != Some(&url) {
-                self.memory = Memory::default();
-            }
             self.url = Some(url);
         }
         if let Some(options) = options {
@@ -217,7 +239,7 @@ impl Session {
         if is_another {
             // They were for what was dialled before.
             self.credentials = Credentials::default();
-            self.memory.recovery = Recovery::default();
+            self.forget_recovery();
         }
         if had_no_url || (is_another && !matches!(self.link, Link::Paused)) {
             self.reconnect(ctx);

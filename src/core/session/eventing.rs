@@ -14,8 +14,8 @@ use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Continuity, ErrorInfo, Outcome, State, StateChange};
 
 use crate::core::context::{Context, error};
-use crate::core::dialect::Dialect;
 use crate::core::dialect::socketio::{Heard, SocketIo};
+use crate::core::dialect::{Dialect, Speech};
 use crate::core::io::{DialId, Incoming, LinkEnd, LinkEvent, Output, PortId};
 use crate::core::link::Link;
 use crate::core::outbox::Verdict;
@@ -27,9 +27,9 @@ impl Session {
         matches!(self.protocol(), Protocol::SocketIo)
     }
 
-    const fn socketio(&mut self) -> Option<&mut SocketIo> {
-        match &mut self.dialect {
-            Dialect::SocketIo(socketio) => Some(socketio),
+    fn socketio(&mut self) -> Option<&mut SocketIo> {
+        match self.dialect.as_deref_mut().map(|dialect| &mut dialect.speech) {
+            Some(Speech::SocketIo(socketio)) => Some(socketio),
             _ => None,
         }
     }
@@ -68,10 +68,11 @@ impl Session {
             match packet {
                 Incoming::TooLarge { .. } => self.lose_message(ctx, GapReason::TooLarge),
                 Incoming::Message(packet) => {
-                    let Dialect::SocketIo(socketio) = &mut self.dialect else {
+                    let Some((socketio, memory)) = self.dialect.as_deref_mut().and_then(Dialect::socketio)
+                    else {
                         return;
                     };
-                    if let Some(heard) = socketio.hear(&packet, &mut self.memory.recovery) {
+                    if let Some(heard) = socketio.hear(&packet, &mut memory.recovery) {
                         self.socketio_heard(ctx, dial, heard);
                     }
                 }
@@ -119,7 +120,7 @@ impl Session {
             .or(self.options.socketio.auth.as_ref());
         let within = Duration::from_millis(self.options.connect_timeout);
         let encodes = self.engine_roads().stay_with_polling();
-        let Dialect::SocketIo(socketio) = &mut self.dialect else {
+        let Some((socketio, memory)) = self.dialect.as_deref_mut().and_then(Dialect::socketio) else {
             return;
         };
         if socketio.alive_by.is_some() {
@@ -133,7 +134,7 @@ impl Session {
         let asked: Vec<Payload> = socketio
             .namespaces
             .iter()
-            .map(|namespace| socketio.connect(namespace, auth, &self.memory.recovery))
+            .map(|namespace| socketio.connect(namespace, auth, &memory.recovery))
             .collect();
         socketio.handed(asked.len() as u64, None);
         ctx.out
@@ -150,9 +151,15 @@ impl Session {
         let Some(socketio) = self.socketio() else { return };
         socketio.connected(namespace);
         if socketio.is_main(namespace) {
-            self.memory.recovered = recovered;
+            self.recovered(recovered);
         }
         self.open_when_answered(ctx, dial);
+    }
+
+    fn recovered(&mut self, recovered: Option<bool>) {
+        if let Some(dialect) = &mut self.dialect {
+            dialect.memory.recovered = recovered;
+        }
     }
 
     /// The session is open once every namespace was answered: a packet for one that is not open ends the connection.
@@ -412,8 +419,8 @@ impl Session {
     }
 
     /// Whether the server went on where the last connection ended.
-    pub(super) const fn socketio_continuity(&self) -> Continuity {
-        match self.memory.recovered {
+    pub(super) fn socketio_continuity(&self) -> Continuity {
+        match self.dialect.as_ref().and_then(|dialect| dialect.memory.recovered) {
             Some(true) => Continuity::Server,
             Some(false) => Continuity::None,
             None => Continuity::Unknown,
@@ -422,8 +429,8 @@ impl Session {
 
     /// When the server's silence, or its slowness to open a namespace, is too long; in boot time.
     pub(super) fn silence_ends(&self) -> Option<Duration> {
-        match &self.dialect {
-            Dialect::SocketIo(socketio) if self.link.dial().is_some() => {
+        match self.speech() {
+            Some(Speech::SocketIo(socketio)) if self.link.dial().is_some() => {
                 let paused = self.link.connection().is_some_and(|connection| connection.paused);
                 let alive = socketio.alive_by.filter(|_| !paused);
                 [alive, socketio.connect_by].into_iter().flatten().min()

@@ -11,7 +11,6 @@ use crate::wire::record::{State, StateChange};
 
 use crate::core::backoff;
 use crate::core::context::{Context, error};
-use crate::core::dialect::Dialect;
 use crate::core::heartbeat::{Heartbeat, Pulse};
 use crate::core::io::{DialId, Incoming, LinkEnd, LinkEvent, Output};
 use crate::core::link::{Connection, Link};
@@ -199,6 +198,7 @@ impl Session {
         crowd: bool,
         change: &mut StateChange,
     ) {
+        let alone = self.wants_to_be_left_alone();
         let Some(reconnect) = &self.options.reconnect else {
             self.link = Link::Closed;
             return;
@@ -213,10 +213,7 @@ impl Session {
             Duration::ZERO
         };
         // What the server asks for is the least: everybody who was told the same must not come back together.
-        let least = retry_after
-            .unwrap_or_default()
-            .max(self.memory.retry)
-            .min(MOST_OBEYED);
+        let least = retry_after.unwrap_or_default().max(alone).min(MOST_OBEYED);
         // A jitter of nothing at all would be a deadline that has passed.
         let delay = least
             .saturating_add(delay)
@@ -225,6 +222,13 @@ impl Session {
         change.attempt = Some(self.backoff.attempts());
         change.retry_in = u64::try_from(delay.as_millis()).ok();
         self.link = Link::Waiting(ctx.now.boot + delay);
+    }
+
+    /// How long the server that is dialled next wants to be left alone after a loss.
+    fn wants_to_be_left_alone(&self) -> Duration {
+        let protocol = self.next_protocol();
+        self.address(protocol)
+            .map_or(Duration::ZERO, |address| self.memories.retry(protocol, &address))
     }
 
     /// Forgets the connection and all that lived on it; whether it had been stable.
@@ -243,7 +247,9 @@ impl Session {
             ctx.pace.end(dial);
         }
         self.link = Link::Paused;
-        self.dialect = Dialect::Plain;
+        if let Some(dialect) = self.dialect.take() {
+            self.memories.keep(*dialect);
+        }
         self.ladder.left();
         self.subscriptions.link_lost();
         was_stable

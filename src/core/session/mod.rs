@@ -32,7 +32,7 @@ use crate::wire::record::{Body, Name, State, StateChange};
 use super::backoff::Backoff;
 use super::client::Client;
 use super::context::{Context, SessionKey};
-use super::dialect::{Dialect, Memory};
+use super::dialect::{Dialect, Memories};
 use super::guard::Guard;
 use super::io::{Now, PortId};
 use super::journal::JournalId;
@@ -73,10 +73,10 @@ pub(crate) struct Session {
     backoff: Backoff,
     /// Which of its transports it is on.
     ladder: Ladder,
-    /// What the present dial speaks.
-    dialect: Dialect,
-    /// What the server said that outlives dials.
-    memory: Memory,
+    /// What the dial speaks that is alive.
+    dialect: Option<Box<Dialect>>,
+    /// What servers said that outlives dials.
+    memories: Memories,
     credentials: Credentials,
     outbox: Outbox,
     requests: Requests,
@@ -179,8 +179,8 @@ impl Session {
             link: Link::Paused,
             backoff: Backoff::default(),
             ladder: Ladder::default(),
-            dialect: Dialect::Plain,
-            memory: Memory::default(),
+            dialect: None,
+            memories: Memories::default(),
             credentials: Credentials::default(),
             outbox: Outbox::default(),
             requests: Requests::default(),
@@ -206,8 +206,16 @@ impl Session {
         ctx.rules.of(&self.owner.origin).bytes.saturating_sub(ctx.others)
     }
 
-    /// What the server speaks, on the transport that is dialled now.
+    /// What the server speaks: on the dial that is alive, otherwise on the one that would come next.
     fn protocol(&self) -> Protocol {
+        match &self.dialect {
+            Some(dialect) => dialect.protocol,
+            None => self.next_protocol(),
+        }
+    }
+
+    /// What the next dial would speak.
+    fn next_protocol(&self) -> Protocol {
         match self
             .options
             .transports

@@ -10,14 +10,20 @@ use crate::stage::{PORT, Stage};
 
 impl Stage {
     #[track_caller]
-    fn fetches(&mut self) -> Fetch {
+    pub(super) fn fetches(&mut self) -> Fetch {
         match self.asked.pop_front() {
             Some(Output::Fetch(_, fetch)) => *fetch,
             other => panic!("{other:?}"),
         }
     }
 
-    fn is_answered(&mut self, dial: DialId, status: u16, headers: &[(&str, &str)], body: &'static str) {
+    pub(super) fn is_answered(
+        &mut self,
+        dial: DialId,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &'static str,
+    ) {
         let headers = headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -31,19 +37,19 @@ impl Stage {
         self.give(Input::Link(dial, LinkEvent::Answered(answer.into())));
     }
 
-    fn is_streamed(&mut self, dial: DialId, text: &'static str) {
+    pub(super) fn is_streamed(&mut self, dial: DialId, text: &'static str) {
         let bytes = Bytes::from_static(text.as_bytes());
         self.give(Input::Link(dial, LinkEvent::Chunk(bytes)));
     }
 
     #[track_caller]
-    fn hears_state(&mut self) -> Value {
+    pub(super) fn hears_state(&mut self) -> Value {
         let index = self.told.iter().position(|(_, frame)| frame["type"] == "state");
         self.told.remove(index.expect("a state")).unwrap().1
     }
 }
 
-fn opened(options: Value) -> (Stage, DialId) {
+pub(super) fn opened(options: Value) -> (Stage, DialId) {
     let mut stage = Stage::seated();
     stage.says(
         PORT,
@@ -57,7 +63,7 @@ fn opened(options: Value) -> (Stage, DialId) {
     (stage, dial)
 }
 
-const STREAM: &[(&str, &str)] = &[("content-type", "text/event-stream;charset=utf-8")];
+pub(super) const STREAM: &[(&str, &str)] = &[("content-type", "text/event-stream;charset=utf-8")];
 
 #[test]
 fn events_come_with_their_names_and_a_lost_stream_goes_on_where_it_was() {

@@ -13,5 +13,6 @@ mod socketio;
 mod subscriptions;
 #[cfg(target_os = "linux")]
 mod systems;
+mod updates;
 #[cfg(target_os = "linux")]
 mod upgrading;
