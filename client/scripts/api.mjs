@@ -3,9 +3,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import ts from "typescript";
 
 const target = new URL("../../docs/API.md", import.meta.url);
-const roots = ["../dist/io/index.d.ts", "../dist/testing/index.d.ts", "../dist/index.d.ts"].map(
-  (root) => new URL(root, import.meta.url).pathname,
-);
+const roots = [
+  "../dist/io/index.d.ts",
+  "../dist/react/index.d.ts",
+  "../dist/testing/index.d.ts",
+  "../dist/index.d.ts",
+].map((root) => new URL(root, import.meta.url).pathname);
 
 const groups = [
   ["Connecting", ["connect", "ConnectOptions", "Bridge", "BridgeEvents", "PortState"]],
@@ -43,6 +46,23 @@ const groups = [
   ["Credentials", ["cookieHeader", "AuthHandler", "AuthRequest", "Credentials"]],
   ["LongwireSocket", ["LongwireSocket", "SocketOptions", "SocketEventMap"]],
   ["io", ["io", "ManagerOptions", "Socket", "ReservedEvents", "Auth", "Manager", "ManagerEvents"]],
+  [
+    "React hooks",
+    [
+      "useSession",
+      "UseSessionOptions",
+      "SessionView",
+      "useMessages",
+      "UseMessagesOptions",
+      "useEvent",
+      "useSessionEvent",
+      "useSocket",
+      "UseSocketOptions",
+      "UseSocket",
+      "useBridge",
+      "LongwireProvider",
+    ],
+  ],
   ["Testing", ["FakeBrowser", "FakeBrowserOptions", "FakeServer", "ServerMessage", "FakeClock"]],
   ["Errors", ["LongwireError", "ErrorCode", "LocalCode", "WireCode", "Retry"]],
   ["Answers of the broker", ["Welcome", "Opened", "StatusAnswer", "SessionCounters", "GapReason", "Payload"]],

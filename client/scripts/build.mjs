@@ -8,12 +8,18 @@ process.chdir(new URL("..", import.meta.url).pathname);
 rmSync("dist", { recursive: true, force: true });
 const { version, license } = JSON.parse(readFileSync("package.json", "utf8"));
 
-const entries = { longwire: "src/index.ts", io: "src/io/index.ts", testing: "src/testing/index.ts" };
+const entries = {
+  longwire: "src/index.ts",
+  io: "src/io/index.ts",
+  react: "src/react/index.ts",
+  testing: "src/testing/index.ts",
+};
 const common = {
   bundle: true,
   target: ["chrome116", "firefox121"],
   minify: true,
   legalComments: "none",
+  external: ["react"],
   banner: { js: `// longwire ${version}, ${license}` },
 };
 const mainStaysBeside = {

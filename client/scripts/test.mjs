@@ -13,6 +13,7 @@ await build({
   outdir: "build",
   bundle: true,
   platform: "node",
+  external: ["react", "react-dom", "happy-dom"],
   ignoreAnnotations: true,
   format: "esm",
   target: "node20",
