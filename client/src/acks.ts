@@ -7,7 +7,7 @@ import type { Clock } from "./surroundings.js";
 export const ACK_DELAY = 50;
 
 /** One record in flight. */
-export class Receipt {
+export class AckToken {
   readonly seq: number;
   /** Whether the record has been processed. */
   finished = false;
@@ -27,7 +27,7 @@ export class Receipt {
 }
 
 /** What the acknowledgements need from outside. */
-export interface AckRoad {
+export interface AckHost {
   /** Stores the position. The acknowledgement leaves afterwards, so a stored position is never behind the broker's. */
   keep(seq: number): Promise<void>;
   /** Sends the acknowledgement. */
@@ -37,9 +37,9 @@ export interface AckRoad {
 /** The acknowledgements of one session. */
 export class Acks {
   readonly #clock: Clock;
-  readonly #road: AckRoad;
+  readonly #host: AckHost;
   readonly #quarter: number;
-  #flight: Receipt[] = [];
+  #flight: AckToken[] = [];
   #position: number;
   #acknowledged: number;
   #fresh = 0;
@@ -47,9 +47,9 @@ export class Acks {
   #writing: Promise<void> | undefined;
   #closed = false;
 
-  constructor(clock: Clock, road: AckRoad, window: number, position: number) {
+  constructor(clock: Clock, host: AckHost, window: number, position: number) {
     this.#clock = clock;
-    this.#road = road;
+    this.#host = host;
     this.#quarter = Math.max(1, Math.floor(window / 4));
     this.#position = position;
     this.#acknowledged = position;
@@ -66,17 +66,17 @@ export class Acks {
   }
 
   /** Notes a record that has arrived. Records arrive in order of `seq`. */
-  arrived(seq: number): Receipt {
-    const receipt = new Receipt(this, seq);
-    this.#flight.push(receipt);
-    return receipt;
+  arrived(seq: number): AckToken {
+    const token = new AckToken(this, seq);
+    this.#flight.push(token);
+    return token;
   }
 
   /** Moves the position over everything that is finished. */
   trim(): void {
     const before = this.#fresh;
     while (this.#flight[0]?.finished) {
-      this.#position = (this.#flight.shift() as Receipt).seq;
+      this.#position = (this.#flight.shift() as AckToken).seq;
       this.#fresh += 1;
     }
     if (this.#fresh === before) return;
@@ -99,7 +99,7 @@ export class Acks {
    * A new attachment begins: what was acknowledged on the old one may not have arrived. Not at once: the broker
    * refuses an acknowledgement of what it has not delivered again yet.
    */
-  again(): void {
+  reattached(): void {
     this.#acknowledged = -1;
     if (this.#position > 0) this.#soon();
   }
@@ -118,10 +118,10 @@ export class Acks {
     while (!this.#closed && this.#position > this.#acknowledged) {
       const seq = this.#position;
       // A full or broken storage must not stop the stream; the broker remembers the position too.
-      await this.#road.keep(seq).catch(() => undefined);
+      await this.#host.keep(seq).catch(() => undefined);
       if (this.#closed) return;
       this.#acknowledged = seq;
-      this.#road.ack(seq);
+      this.#host.ack(seq);
     }
   }
 }

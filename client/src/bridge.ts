@@ -2,10 +2,10 @@
 // no messages.
 
 import { DEFAULT_HOST, type ErrorCode, fromWire, type LongwireError, local, type Place } from "./errors.js";
-import { Callbacks, isNew, type Off, report } from "./events.js";
+import { Callbacks, isNew, report, type Unsubscribe } from "./events.js";
 import { live } from "./life.js";
 import { HostPort, type PortState } from "./port.js";
-import { Session, type SessionRoad } from "./session.js";
+import { Session, type SessionHost } from "./session.js";
 import type { SessionOptions } from "./session-types.js";
 import { Memory } from "./storage.js";
 import { type Clock, type ExtensionApi, extensionApi, systemClock } from "./surroundings.js";
@@ -110,7 +110,7 @@ export class Bridge {
   readonly #sessions = new Map<string, Session>();
   readonly #questions = new Map<string, Question>();
   readonly #callbacks = new Callbacks<BridgeEvents>();
-  readonly #road: SessionRoad;
+  readonly #sessionHost: SessionHost;
   /** An alarm will open the port again, so it need not stay. */
   readonly #rests: boolean;
   readonly #prefix = crypto.randomUUID().slice(0, 13);
@@ -131,12 +131,12 @@ export class Bridge {
     this.#api = api;
     this.#memory = new Memory(api, options.client, (error) => this.#storageFailed(error));
     this.#memory.watch();
-    this.#road = {
+    this.#sessionHost = {
       clock: this.#clock,
       memory: this.#memory,
       nextId: () => this.#nextId(),
       post: (frame) => this.#post(frame),
-      wake: () => this.wake(),
+      connect: () => this.connect(),
       left: (session) => {
         if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name);
       },
@@ -172,7 +172,10 @@ export class Bridge {
   }
 
   /** Adds a callback; returns what removes it. */
-  on<Name extends keyof BridgeEvents>(name: Name, call: (...args: BridgeEvents[Name]) => unknown): Off {
+  on<Name extends keyof BridgeEvents>(
+    name: Name,
+    call: (...args: BridgeEvents[Name]) => unknown,
+  ): Unsubscribe {
     return this.#callbacks.on(name, call);
   }
 
@@ -189,7 +192,7 @@ export class Bridge {
     const again = () => this.open(name, url, options);
     if (held?.parting) return held.parting.then(again, again);
     if (held?.opened && url === undefined && options === undefined) return Promise.resolve(held);
-    const session = held ?? new Session(this.#road, name, url, options ?? {});
+    const session = held ?? new Session(this.#sessionHost, name, url, options ?? {});
     this.#sessions.set(name, session);
     const opened = session.open(url, options);
     if (this.#port.state === "ready") void session.attach();
@@ -209,7 +212,7 @@ export class Bridge {
   }
 
   /** Opens the port if there is none. Needed only to try again after `failed`. */
-  wake(): void {
+  connect(): void {
     this.#touch();
     if (this.#starting) return;
     this.#starting = true;
@@ -219,11 +222,21 @@ export class Bridge {
   }
 
   /** Closes the port and keeps it closed until something is asked for. The sessions live on in the broker. */
-  async rest(): Promise<void> {
+  async disconnect(): Promise<void> {
     await Promise.all(this.sessions.map((session) => session.flush()));
     this.#clock.clearTimeout(this.#idleTimer);
     for (const session of this.sessions) session.lost();
     this.#port.rest();
+  }
+
+  /** @deprecated The name of `connect()` until 0.1. */
+  wake(): void {
+    this.connect();
+  }
+
+  /** @deprecated The name of `disconnect()` until 0.1. */
+  rest(): Promise<void> {
+    return this.disconnect();
   }
 
   /** Lets handlers end, acknowledges, and hands over what was sent; waits 5 s at most. For the end of this worker. */
@@ -334,7 +347,7 @@ export class Bridge {
     }
     if (this.#port.missing) {
       this.#clock.clearTimeout(this.#searchTimer);
-      this.#searchTimer = this.#clock.setTimeout(() => this.wanted && this.wake(), RETRY_MISSING);
+      this.#searchTimer = this.#clock.setTimeout(() => this.wanted && this.connect(), RETRY_MISSING);
     }
     const repeated = this.#failure?.code === error.code;
     this.#failure = error;
@@ -359,18 +372,18 @@ export class Bridge {
   #question(frame: Status | Ping): Promise<ToExtension> {
     return new Promise((resolve, reject) => {
       this.#questions.set(frame.id, { frame, resolve, reject });
-      this.wake();
+      this.connect();
       this.#port.post(frame);
     });
   }
 
-  /** Something happened: with `keepAlive: "alarms"` the port rests when nothing does for a while. */
+  /** Something happened: with `keepAlive: "alarms"` the port is closed when nothing does for a while. */
   #touch(): void {
     if (!this.#rests) return;
     this.#clock.clearTimeout(this.#idleTimer);
     this.#idleTimer = this.#clock.setTimeout(() => {
       const quiet = this.#questions.size === 0 && this.sessions.every((session) => session.quiet);
-      if (quiet && this.#port.state === "ready") void this.rest();
+      if (quiet && this.#port.state === "ready") void this.disconnect();
       else this.#touch();
     }, IDLE);
   }

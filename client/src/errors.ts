@@ -49,8 +49,8 @@ export class LongwireError extends Error {
   readonly code: ErrorCode;
   /** What may be done: `no`, `now`, `later`, `auth`, or `action` (a person has to change something). */
   readonly retry: Retry;
-  /** What the browser or the broker said, word for word. */
-  readonly said: string | undefined;
+  /** The message of the browser or the broker, word for word. */
+  readonly originalMessage: string | undefined;
   /** The command that finds out more, to be pasted in a terminal. */
   readonly doctor: string;
   /** What mends it, when that is known: a command or a line for the manifest. */
@@ -61,15 +61,20 @@ export class LongwireError extends Error {
   constructor(
     code: ErrorCode,
     message: string,
-    more: { retry?: Retry; said?: string; doctor?: string; fix?: string; detail?: unknown } = {},
+    more: { retry?: Retry; originalMessage?: string; doctor?: string; fix?: string; detail?: unknown } = {},
   ) {
     super(message);
     this.code = code;
     this.retry = more.retry ?? "no";
-    this.said = more.said;
+    this.originalMessage = more.originalMessage;
     this.doctor = more.doctor ?? "longwire doctor";
     this.fix = more.fix;
     this.detail = more.detail;
+  }
+
+  /** @deprecated The name of `originalMessage` until 0.1. */
+  get said(): string | undefined {
+    return this.originalMessage;
   }
 }
 
@@ -145,13 +150,15 @@ const TEXTS: Row[] = [
 ];
 
 /** The typed error for what a browser said when a port closed or did not open. */
-export function fromBrowser(said: string | undefined, place: Place): LongwireError {
+export function fromBrowser(originalMessage: string | undefined, place: Place): LongwireError {
   for (const [text, code, retry, message] of TEXTS) {
-    if (said && text.test(said)) return local(code, message, retry, place, said);
+    if (originalMessage && text.test(originalMessage)) {
+      return local(code, message, retry, place, originalMessage);
+    }
   }
   // Firefox says nothing at all when a host has exited.
-  if (!said) return local("host-exited", "the native host ended", "later", place);
-  return local("port-lost", "the port to the native host closed", "later", place, said);
+  if (!originalMessage) return local("host-exited", "the native host ended", "later", place);
+  return local("port-lost", "the port to the native host closed", "later", place, originalMessage);
 }
 
 /** An error of the SDK's own, with the commands for this host and extension. */
@@ -160,13 +167,13 @@ export function local(
   message: string,
   retry: Retry,
   place: Place,
-  said?: string,
+  originalMessage?: string,
 ): LongwireError {
   const name = place.host === DEFAULT_HOST ? "" : ` --name ${place.host}`;
   const fix = fixFor(code, place, name);
   return new LongwireError(code, `longwire: ${message}${fix ? ` (${fix})` : ""}`, {
     retry,
-    said,
+    originalMessage,
     doctor: `longwire doctor${code === "host-forbidden" ? ` --extension ${place.extension}` : ""}${name}`,
     fix,
   });
@@ -210,17 +217,17 @@ const OF_THE_LINK = new Set<ErrorCode>([
 /** The typed error for an error of the broker. `url` names the server for errors of the link. */
 export function fromWire(error: WireError | ErrorFrame, url?: string): LongwireError {
   const doctor =
-    url && OF_THE_LINK.has(error.code) ? `longwire doctor --url ${bare(url)}` : "longwire doctor";
+    url && OF_THE_LINK.has(error.code) ? `longwire doctor --url ${withoutSecrets(url)}` : "longwire doctor";
   const { detail } = error as Partial<ErrorFrame>;
   return new LongwireError(error.code, `longwire: ${error.message}`, {
     retry: error.retry,
-    said: error.message,
+    originalMessage: error.message,
     doctor,
     detail,
   });
 }
 
 /** A URL without what may be secret: user, password, query and fragment. */
-function bare(url: string): string {
+export function withoutSecrets(url: string): string {
   return url.replace(/[?#].*/s, "").replace(/\/\/[^/]*@/, "//");
 }

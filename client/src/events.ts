@@ -1,14 +1,14 @@
 // A list of callbacks per event name. It does not order, delay or retry anything.
 
 /** Removes the callback it was returned for, and no other. */
-export type Off = () => void;
+export type Unsubscribe = () => void;
 
 /** Callbacks by event name. A callback that throws does not keep the others from being called. */
 export class Callbacks<Events extends { [Name in keyof Events]: unknown[] }> {
   #lists = new Map<keyof Events, Set<{ call: (...args: never[]) => unknown }>>();
 
   /** Adds a callback. The same function added twice is called twice. */
-  on<Name extends keyof Events>(name: Name, call: (...args: Events[Name]) => unknown): Off {
+  on<Name extends keyof Events>(name: Name, call: (...args: Events[Name]) => unknown): Unsubscribe {
     const entry = { call };
     const list = this.#lists.get(name) ?? new Set();
     this.#lists.set(name, list.add(entry));
@@ -51,3 +51,6 @@ export function isNew(error: unknown): boolean {
   reported.add(error);
   return isNew;
 }
+
+/** @deprecated The name of `Unsubscribe` until 0.1. */
+export type Off = Unsubscribe;

@@ -1,9 +1,9 @@
 // Hands messages and gaps to their consumers in order and says when each is finished. It does not know the port;
 // acks.ts counts, session.ts sends.
 
-import type { Receipt } from "./acks.js";
+import type { AckToken } from "./acks.js";
 import { LongwireError } from "./errors.js";
-import { type Off, report } from "./events.js";
+import { report, type Unsubscribe } from "./events.js";
 import type { Received } from "./received.js";
 import type { Clock } from "./surroundings.js";
 import type { Gap } from "./wire.js";
@@ -20,10 +20,10 @@ export type GapEvent = Omit<Gap, "type" | "seq" | "redelivered" | "reason"> & {
 export type MessageHandler = (message: Received) => unknown;
 export type GapHandler = (gap: GapEvent) => unknown;
 
-/** A message or a gap on its way, with the receipt to give when it has been processed. */
+/** A message or a gap on its way, with the token to give when it has been processed. */
 export type Item =
-  | { readonly receipt: Receipt; readonly message: Received; readonly gap?: never }
-  | { readonly receipt?: Receipt; readonly gap: GapEvent; readonly message?: never };
+  | { readonly token: AckToken; readonly message: Received; readonly gap?: never }
+  | { readonly token?: AckToken; readonly gap: GapEvent; readonly message?: never };
 
 interface Handler {
   readonly gaps: boolean;
@@ -89,13 +89,13 @@ export class Inbox {
   }
 
   /** Calls a handler for every message that `wants` accepts. */
-  onMessage(call: MessageHandler, wants?: (message: Received) => boolean): Off {
+  onMessage(call: MessageHandler, wants?: (message: Received) => boolean): Unsubscribe {
     if (this.#reading) throw new TypeError("longwire: this session is being read by a loop");
     return this.#add({ gaps: false, call, wants });
   }
 
   /** Calls a handler for every gap. */
-  onGap(call: GapHandler): Off {
+  onGap(call: GapHandler): Unsubscribe {
     return this.#add({ gaps: true, call });
   }
 
@@ -137,7 +137,7 @@ export class Inbox {
     if (this.#current && !this.#stuck) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  #add(handler: Handler): Off {
+  #add(handler: Handler): Unsubscribe {
     this.#handlers = [...this.#handlers, handler];
     // Not at once: the code that adds a message handler may be about to add one for gaps.
     queueMicrotask(() => this.#wake());
@@ -157,7 +157,7 @@ export class Inbox {
 
   /** Everybody is through with the item. */
   #settle(item: Item): void {
-    if (!(this.#manual && item.message)) item.receipt?.finish();
+    if (!(this.#manual && item.message)) item.token?.finish();
     this.#current = undefined;
     this.#stuck = false;
     release(this.#idle);
@@ -185,7 +185,7 @@ export class Inbox {
   #putBack(): void {
     const item = this.#current;
     this.#current = undefined;
-    if (!item?.message || item.receipt.finished || this.#manual) return;
+    if (!item?.message || item.token.finished || this.#manual) return;
     item.message.redelivered = true;
     this.#queue.unshift(item);
   }
@@ -254,10 +254,10 @@ export class Inbox {
       const [failure] = failures;
       if (!failure) return;
       report(failure.error);
-      if (!item.message || item.receipt.finished) return;
+      if (!item.message || item.token.finished) return;
       if (tries >= this.#attempts) {
         this.#stuck = this.#current === item;
-        const text = `longwire: a handler failed ${tries} times on message ${item.receipt.seq}`;
+        const text = `longwire: a handler failed ${tries} times on message ${item.token.seq}`;
         this.#failed(new LongwireError("handler-failed", text, { detail: failure.error }), item.message);
         return;
       }

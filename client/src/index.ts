@@ -3,7 +3,7 @@
 export { Bridge, type BridgeEvents, type ConnectOptions, connect } from "./bridge.js";
 export { cookieHeader } from "./credentials.js";
 export { type ErrorCode, type LocalCode, LongwireError } from "./errors.js";
-export type { Off } from "./events.js";
+export type { Off, Unsubscribe } from "./events.js";
 export type { GapEvent, GapHandler, MessageHandler } from "./inbox.js";
 export type { Sendable } from "./payload.js";
 export type { PortState } from "./port.js";

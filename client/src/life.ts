@@ -5,7 +5,7 @@ import type { ExtensionApi } from "./surroundings.js";
 /** What a bridge does for its worker's life. */
 export interface Living {
   /** Opens the port if there is none. */
-  wake(): void;
+  connect(): void;
   /** Ends work and hands over. */
   drain(): Promise<void>;
   /** Whether anybody needs the port. */
@@ -43,7 +43,7 @@ export function live(api: ExtensionApi, bridge: Living, updates?: boolean): bool
 
 function register(api: ExtensionApi, circle: Circle): void {
   const wake = () => {
-    for (const bridge of circle.bridges) if (bridge.wanted) bridge.wake();
+    for (const bridge of circle.bridges) if (bridge.wanted) bridge.connect();
   };
   // Without this listener a browser does not start the worker at all until something else does.
   api.runtime.onStartup?.addListener(wake);

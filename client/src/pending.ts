@@ -8,8 +8,8 @@ import type { Cancel, ToBroker } from "./wire.js";
 /** Frames that carry an id and are answered. */
 export type Asked = Extract<ToBroker, { id?: string; session: string }> & { id: string };
 
-/** One thing said and not settled. */
-export interface Entry {
+/** A frame on its way to the broker. */
+export interface Queued {
   readonly frame: Asked;
   /** Size of the payload, roughly, in bytes. */
   readonly bytes: number;
@@ -21,9 +21,14 @@ export interface Entry {
   posted: boolean;
   /** What withdraws it, once that is wanted. */
   cancel?: Cancel;
-  /** Takes the frame that ends it. */
-  readonly settle: (frame: never) => void;
-  readonly fail: (error: LongwireError) => void;
+  /** It ends without having been sent: its time was over, or it was withdrawn. */
+  withdrawn(outcome: "expired" | "cancelled"): void;
+  fail(error: LongwireError): void;
+}
+
+/** A frame that waits for an `Answer`. */
+export interface Pending<Answer> extends Queued {
+  settle(answer: Answer): void;
 }
 
 /** Entries and bytes that may wait here for a port. More is refused with `outbox-full`. */
@@ -31,12 +36,12 @@ export const BOUND = { entries: 65536, bytes: 64 * 1024 * 1024 };
 /** Entries and bytes that may be on their way to the broker without its word. */
 export const FLIGHT = { entries: 512, bytes: 4 * 1024 * 1024 };
 
-/** The unsettled entries of one session, in the order they were said. */
-export class Pending {
+/** The unsettled frames of one session, in the order they were said. */
+export class PendingQueue {
   readonly #clock: Clock;
   readonly #post: (frame: Asked | Cancel) => void;
-  readonly #entries = new Map<string, Entry>();
-  #waiting: Entry[] = [];
+  readonly #entries = new Map<string, Queued>();
+  #waiting: Queued[] = [];
   #attached = false;
   #bytes = 0;
   #flight = { entries: 0, bytes: 0 };
@@ -62,7 +67,7 @@ export class Pending {
   }
 
   /** Says something now, or as soon as there is an attachment. */
-  add(entry: Entry): void {
+  add(entry: Queued): void {
     if (
       this.#waiting.length >= BOUND.entries ||
       (this.#bytes > 0 && this.#bytes + entry.bytes > BOUND.bytes)
@@ -79,12 +84,12 @@ export class Pending {
   }
 
   /** The entry of an id, if it is not settled. */
-  find(id: string): Entry | undefined {
+  find(id: string): Queued | undefined {
     return this.#entries.get(id);
   }
 
   /** The broker has taken responsibility; it will not be said again. */
-  accepted(id: string): Entry | undefined {
+  accepted(id: string): Queued | undefined {
     const entry = this.#entries.get(id);
     if (entry) {
       this.#taken(entry);
@@ -93,23 +98,23 @@ export class Pending {
     return entry;
   }
 
-  /** Settles and forgets. Returns the entry, or undefined when nobody waits for this id. */
-  settled(id: string): Entry | undefined {
-    const entry = this.accepted(id);
+  /** Forgets an entry that has been answered. */
+  settled(id: string): void {
+    this.accepted(id);
     this.#entries.delete(id);
-    return entry;
   }
 
-  /** Withdraws what has not left; asks the broker to withdraw what has. Returns the entry if it had not left. */
-  cancel({ id, session }: Asked): Entry | undefined {
-    const entry = this.#entries.get(id);
-    if (!entry) return undefined;
+  /** Withdraws what has not left; asks the broker to withdraw what has. */
+  cancel(entry: Queued): void {
+    const { id, session } = entry.frame;
+    if (this.#entries.get(id) !== entry) return;
     if (entry.posted || entry.accepted) {
       entry.cancel = { type: "cancel", session, id };
       if (this.#attached) this.#post(entry.cancel);
-      return undefined;
+    } else {
+      this.#remove(entry);
+      entry.withdrawn("cancelled");
     }
-    return this.#remove(entry);
   }
 
   /** There is an attachment: everything not taken is said again, in order. */
@@ -131,25 +136,27 @@ export class Pending {
   }
 
   /** Accepted entries, for the day their broker is gone. */
-  get inBroker(): Entry[] {
+  get inBroker(): Queued[] {
     return [...this.#entries.values()].filter(({ accepted }) => accepted);
   }
 
-  /** Fails everything the broker has not taken, or everything there is. Returns how many that were. */
-  failAll(error: LongwireError, everything: boolean): number {
-    const failing = [...this.#entries.values()].filter(({ accepted }) => everything || !accepted);
-    for (const entry of failing) this.#remove(entry).fail(error);
+  /** Fails everything the broker has not taken. Returns how many that were. */
+  failUntaken(error: LongwireError): number {
+    const failing = [...this.#entries.values()].filter(({ accepted }) => !accepted);
+    for (const entry of failing) {
+      this.#remove(entry);
+      entry.fail(error);
+    }
     return failing.length;
   }
 
-  #remove(entry: Entry): Entry {
+  #remove(entry: Queued): void {
     this.#waiting = this.#waiting.filter((other) => other !== entry);
     this.#taken(entry);
     this.#entries.delete(entry.frame.id);
-    return entry;
   }
 
-  #taken(entry: Entry): void {
+  #taken(entry: Queued): void {
     if (entry.accepted) return;
     entry.accepted = true;
     this.#bytes -= entry.bytes;
@@ -162,14 +169,13 @@ export class Pending {
   #pump(): void {
     while (this.#attached && this.#waiting.length > 0) {
       const { entries, bytes } = this.#flight;
-      const next = this.#waiting[0] as Entry;
+      const next = this.#waiting[0] as Queued;
       if (entries >= FLIGHT.entries || (entries > 0 && bytes + next.bytes > FLIGHT.bytes)) return;
       this.#waiting.shift();
       const frame = this.#withRestOfTtl(next);
       if (!frame) {
-        this.#entries.delete(next.frame.id);
-        this.#taken(next);
-        next.settle({ outcome: "expired" } as never);
+        this.#remove(next);
+        next.withdrawn("expired");
         continue;
       }
       next.posted = true;
@@ -180,7 +186,7 @@ export class Pending {
   }
 
   /** The frame with the time it has already waited taken off; undefined when its time is over. */
-  #withRestOfTtl(entry: Entry): Asked | undefined {
+  #withRestOfTtl(entry: Queued): Asked | undefined {
     const { frame } = entry;
     // What is no number the broker refuses, and says so.
     if (frame.type !== "send" || typeof frame.ttl !== "number") return frame;

@@ -298,7 +298,7 @@ export class HostPort {
       this.#giveUp(
         new LongwireError("host-keeps-dying", text, {
           retry: "action",
-          said: error.said,
+          originalMessage: error.originalMessage,
           detail: error,
         }),
       );

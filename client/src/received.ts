@@ -1,11 +1,11 @@
 // One message or answer as the developer sees it. It does not acknowledge by itself; the inbox does.
 
-import type { Receipt } from "./acks.js";
+import type { AckToken } from "./acks.js";
 import { fromBase64 } from "./payload.js";
 import type { Message, MessageFields, Response } from "./wire.js";
 
 /** What a message can ask of its session. */
-export interface ReceivedRoad {
+export interface ReceivedHost {
   done(message: Received): void;
   reply(message: Received, args: unknown[]): void;
 }
@@ -40,11 +40,11 @@ export class Received {
   readonly lastEventId: string | undefined;
   /** The server awaits `reply()`, on Socket.IO. */
   readonly wantsReply: boolean;
-  readonly #road: ReceivedRoad | undefined;
-  readonly #receipt: Receipt | undefined;
+  readonly #host: ReceivedHost | undefined;
+  readonly #token: AckToken | undefined;
 
   /** @internal */
-  constructor(frame: Message | Response, epoch: string, road?: ReceivedRoad, receipt?: Receipt) {
+  constructor(frame: Message | Response, epoch: string, host?: ReceivedHost, token?: AckToken) {
     const fields = frame as Partial<MessageFields> & { base64?: string; text?: string; json?: unknown };
     this.session = frame.session;
     this.seq = frame.seq;
@@ -60,8 +60,8 @@ export class Received {
     this.namespace = fields.namespace;
     this.lastEventId = fields.lastEventId;
     this.wantsReply = fields.reply ?? false;
-    this.#road = road;
-    this.#receipt = receipt;
+    this.#host = host;
+    this.#token = token;
   }
 
   /** The content: a string, bytes, the parsed JSON, or the arguments of an event. */
@@ -73,12 +73,12 @@ export class Received {
 
   /** The message has been processed and need not come again. Needed in manual mode only; twice is harmless. */
   done(): void {
-    this.#receipt?.finish();
-    this.#road?.done(this);
+    this.#token?.finish();
+    this.#host?.done(this);
   }
 
   /** Answers a Socket.IO event that asked for it. */
   reply(...args: unknown[]): void {
-    this.#road?.reply(this, args);
+    this.#host?.reply(this, args);
   }
 }

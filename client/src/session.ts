@@ -1,13 +1,14 @@
-// One lasting connection as the developer holds it: messages in, messages out, and what became of both. It does not
-// know the port; bridge.ts attaches it and brings its frames.
+// One lasting connection as the developer holds it. It routes frames between its three parts, which do not know each
+// other: uplink.ts (the link to the server), outgoing.ts (what is sent) and delivery.ts (what is received).
 
-import { Acks } from "./acks.js";
 import { fromWire, LongwireError } from "./errors.js";
-import { Callbacks, type Off, report } from "./events.js";
-import { ATTEMPTS, type GapHandler, Inbox, type MessageHandler } from "./inbox.js";
+import { Callbacks, report, type Unsubscribe } from "./events.js";
+import type { GapHandler, MessageHandler } from "./inbox.js";
 import { type Sendable, toPayload } from "./payload.js";
-import { type Asked, type Entry, Pending } from "./pending.js";
-import { Received, type ReceivedRoad } from "./received.js";
+import type { Received } from "./received.js";
+import { Delivery } from "./session/delivery.js";
+import { Outgoing, type SendEnd } from "./session/outgoing.js";
+import { Uplink } from "./session/uplink.js";
 import type {
   AuthHandler,
   EndReason,
@@ -22,98 +23,122 @@ import type {
 import type { Memory } from "./storage.js";
 import type { Clock } from "./surroundings.js";
 import type {
-  AuthNeeded,
+  Close,
   Credentials,
+  Detach,
   ErrorFrame,
   EventPayload,
   LinkState,
   Open,
   Opened,
-  Outcome,
-  OutcomeWord,
   Payload,
   RecordFrame,
   Response,
-  State,
   ToBroker,
   ToExtension,
 } from "./wire.js";
 
 /** What a session needs from its bridge. @internal */
-export interface SessionRoad {
+export interface SessionHost {
   readonly clock: Clock;
   readonly memory: Memory;
   nextId(): string;
   post(frame: ToBroker): void;
   /** The port is wanted. */
-  wake(): void;
+  connect(): void;
   /** The session is over for this bridge. */
   left(session: Session): void;
 }
 
-/** Milliseconds beyond a request's own deadline after which a broker that cannot be reached is not waited for. */
-const GRACE = 5000;
 /** Milliseconds, at least, after which an attachment that was refused for now is asked for again. */
 const RETRY = 1000;
+/** Milliseconds that the broker lets a close take, unless `closeTimeout` says otherwise. */
+const CLOSE_TIMEOUT = 10_000;
+/** Milliseconds beyond that after which a broker that does not tell of the end is not waited for. */
+const CLOSE_GRACE = 5000;
+
+/** The events of a session, and `link`: a change of the link for those who are part of the SDK. */
+type Events = Omit<SessionEvents, "message" | "gap"> & { link: [state: StateEvent] };
 
 /** A lasting connection. Get one with `bridge.open`. */
 export class Session implements AsyncIterable<Received> {
   /** Its name, unique in this extension and profile. */
   readonly name: string;
-  readonly #road: SessionRoad;
-  readonly #inbox: Inbox;
-  readonly #pending: Pending;
-  readonly #received: ReceivedRoad;
-  readonly #callbacks = new Callbacks<Omit<SessionEvents, "message" | "gap">>();
-  readonly #subscriptions = new Map<string, { frame: Asked; holders: number }>();
+  readonly #host: SessionHost;
+  readonly #uplink: Uplink;
+  readonly #outgoing: Outgoing;
+  readonly #delivery: Delivery;
+  readonly #callbacks = new Callbacks<Events>();
   #url: string | undefined;
   #options: SessionOptions;
-  #acks: Acks | undefined;
-  #epoch: string | undefined;
-  #delivered = 0;
-  #last = 0;
-  #state: LinkState | "opening" | "detached" = "opening";
-  #link: StateEvent | undefined;
   #opened: Opened | undefined;
   /** Why this worker does not hold it any more. */
   #over: LongwireError | undefined;
+  /** Another broker has taken over: what the one before had accepted is settled when replay is over. */
   #orphaned = false;
-  #window = { messages: 0, bytes: 0 };
-  /** The window has been full for a second. */
+  /** The window has been full for a while. */
   #stalled = false;
+  /** The attachment that is asked for, or was. */
   #openId = "";
   #opening: { resolve(session: Session): void; reject(error: LongwireError): void }[] = [];
   #parting: Promise<void> | undefined;
-  #auth: AuthHandler | undefined;
-  #authNeeded: AuthNeeded | undefined;
+  /** The end of the session: wanted, or under way in the broker, which then says when it is over. */
+  #closing: "asked" | "begun" | undefined;
+  #ended: (() => void) | undefined;
 
   /** @internal */
-  constructor(road: SessionRoad, name: string, url: string | undefined, options: SessionOptions) {
-    this.#road = road;
+  constructor(host: SessionHost, name: string, url: string | undefined, options: SessionOptions) {
+    this.#host = host;
     this.name = name;
     this.#url = url;
     this.#options = options;
-    const { clock } = road;
-    this.#inbox = new Inbox(clock, options.ack === "manual", options.attempts ?? ATTEMPTS, (error, message) =>
-      this.#failed(error, message),
+    const session = this;
+    const { clock, memory } = host;
+    const post = (frame: ToBroker) => host.post(frame);
+    const failed = (error: LongwireError, message?: Received) => this.#failed(error, message);
+    this.#delivery = new Delivery(
+      {
+        name,
+        clock,
+        memory,
+        post,
+        failed,
+        reply: ({ seq }, args) => post({ type: "reply", session: name, seq, args }),
+      },
+      options,
     );
-    this.#pending = new Pending(clock, (frame) => road.post(frame));
-    this.#received = {
-      done: (message) => this.#inbox.done(message),
-      reply: ({ seq }, args) => road.post({ type: "reply", session: name, seq, args }),
-    };
+    this.#outgoing = new Outgoing({
+      name,
+      clock,
+      post,
+      failed,
+      nextId: () => host.nextId(),
+      asked: () => {
+        this.#widen();
+        host.connect();
+      },
+    });
+    this.#uplink = new Uplink({
+      name,
+      post,
+      get url() {
+        return session.#url;
+      },
+      listens: () => this.#callbacks.has("state"),
+      changed: (event) => this.#linkChanged(event),
+    });
   }
 
   // ---- what is known ----
 
   /** The state of the link: `opening` before the broker has answered, `detached` when this worker has left. */
   get state(): LinkState | "opening" | "detached" {
-    return this.#state;
+    return this.#uplink.state;
   }
 
   /** The last change of the link, with its details. */
   get link(): StateEvent | undefined {
-    return this.#link;
+    return this.#uplink.link;
   }
 
   /** What the broker said when it attached this worker last: how it resumed, unknown options, and more. */
@@ -123,7 +148,7 @@ export class Session implements AsyncIterable<Received> {
 
   /** Bytes handed to `send` that the broker has not taken yet. */
   get bufferedAmount(): number {
-    return this.#pending.bytes;
+    return this.#outgoing.bytes;
   }
 
   // ---- in ----
@@ -132,39 +157,43 @@ export class Session implements AsyncIterable<Received> {
    * Adds a callback; returns what removes it. A `message` or `gap` callback may return a promise: the next message
    * waits for it, and the message is acknowledged when it is fulfilled.
    */
-  on<Name extends keyof SessionEvents>(name: Name, call: (...args: SessionEvents[Name]) => unknown): Off {
-    if (name === "message") return this.#inbox.onMessage(call as MessageHandler);
-    if (name === "gap") return this.#inbox.onGap(call as GapHandler);
+  on<Name extends keyof SessionEvents>(
+    name: Name,
+    call: (...args: SessionEvents[Name]) => unknown,
+  ): Unsubscribe {
+    if (name === "message") return this.#delivery.inbox.onMessage(call as MessageHandler);
+    if (name === "gap") return this.#delivery.inbox.onGap(call as GapHandler);
     return this.#callbacks.on(name as "state", call as (state: StateEvent) => unknown);
   }
 
   /** Adds a callback for messages with this event name (Socket.IO, SSE). Several per name are fine. */
-  onEvent(event: string, call: MessageHandler): Off {
-    return this.#inbox.onMessage(call, (message) => message.event === event);
+  onEvent(event: string, call: MessageHandler): Unsubscribe {
+    return this.#delivery.inbox.onMessage(call, (message) => message.event === event);
   }
 
   /** Adds a callback for losses. Without one, losses are warned of on the console. */
-  onGap(call: GapHandler): Off {
-    return this.#inbox.onGap(call);
+  onGap(call: GapHandler): Unsubscribe {
+    return this.#delivery.inbox.onGap(call);
   }
 
-  /** Adds a callback for changes of the link. */
-  onState(call: (state: StateEvent) => unknown): Off {
-    return this.on("state", call);
+  /** Adds a callback for changes of the link. Without one, a link that cannot be made is warned of on the console. */
+  onState(call: (state: StateEvent) => unknown): Unsubscribe {
+    return this.#callbacks.on("state", call);
+  }
+
+  /** @internal As `onState`, and failures are warned of all the same. */
+  onLink(call: (state: StateEvent) => unknown): Unsubscribe {
+    return this.#callbacks.on("link", call);
   }
 
   /** Gives credentials when the broker asks, which needs `auth: "provider"`. One at a time; the last one counts. */
-  onAuth(call: AuthHandler): Off {
-    this.#auth = call;
-    if (this.#authNeeded) void this.#authorize(this.#authNeeded);
-    return () => {
-      if (this.#auth === call) this.#auth = undefined;
-    };
+  onAuth(call: AuthHandler): Unsubscribe {
+    return this.#uplink.onAuth(call);
   }
 
   /** Messages one by one. A message is acknowledged when the next is asked for; one in hand at `break` comes again. */
   [Symbol.asyncIterator](): AsyncGenerator<Received, void, undefined> {
-    return this.#inbox.read();
+    return this.#delivery.inbox.read();
   }
 
   // ---- out ----
@@ -185,81 +214,54 @@ export class Session implements AsyncIterable<Received> {
   }
 
   /** Sends, and resolves with the answer. Rejects with `timeout`, `link-lost`, `not-sent` and the like. */
-  request(data: Sendable | EventPayload, options: RequestOptions): Promise<Received> {
-    const { signal, match, timeout = 30_000, id = this.#road.nextId(), ...fields } = options;
-    const body = isEvent(data) && "ack" in match ? data : toPayload(data as Sendable);
-    const frame = { type: "request", session: this.name, id, ...body, ...fields, match, timeout } as Asked;
-    return new Promise((resolve, reject) => {
-      const timer = this.#road.clock.setTimeout(() => {
-        const entry = this.#pending.settled(id);
-        entry?.fail(
-          new LongwireError("timeout", "longwire: the broker did not answer in time", { retry: "later" }),
-        );
-      }, timeout + GRACE);
-      const settled = () => this.#road.clock.clearTimeout(timer);
-      this.#ask(frame, signal, {
-        settle: (response: Response) => {
-          settled();
-          if (response.error) reject(fromWire(response.error, this.#url));
-          else resolve(new Received(response, this.#epoch ?? ""));
-        },
-        fail: (error) => {
-          settled();
-          reject(error);
-        },
-      });
-    });
+  async request(data: Sendable | EventPayload, options: RequestOptions): Promise<Received> {
+    const answer = this.#answer(await this.#outgoing.request(data, options));
+    if (answer instanceof LongwireError) throw answer;
+    return answer;
   }
 
   /**
    * Subscribes: `spec.send` is said on every connection. With a callback, calls it for the messages of the key.
    * Returns what ends it. Several holders of one key share it; the last to leave ends it.
    */
-  subscribe(key: string, spec: SubscribeSpec = {}, call?: MessageHandler): Off {
+  subscribe(key: string, spec: SubscribeSpec = {}, call?: MessageHandler): Unsubscribe {
     const { match = ({ tags }) => tags.includes(key) || !tags[0] } = spec;
-    const off = call && this.#inbox.onMessage(call, match);
-    let held = this.#subscriptions.get(key);
-    if (!held) {
-      held = { frame: this.#subscription(key, spec), holders: 0 };
-      this.#subscriptions.set(key, held);
-      this.#tell(held.frame);
-    }
-    held.holders++;
-    let ended = false;
+    const removes = [
+      call && this.#delivery.inbox.onMessage(call, match),
+      this.#outgoing.subscribe(key, spec),
+    ];
     return () => {
-      if (ended) return;
-      ended = true;
-      off?.();
-      if (--held.holders) return;
-      this.#subscriptions.delete(key);
-      this.#tell({ type: "unsubscribe", session: this.name, id: this.#road.nextId(), key });
+      for (const remove of removes.splice(0)) remove?.();
     };
   }
 
   /** Gives fresh credentials without being asked; the broker redials with them. */
   authorize(credentials: Credentials): Promise<void> {
-    return this.#command({ type: "authorize", session: this.name, id: this.#road.nextId(), ...credentials });
+    return this.#outgoing.command({ type: "authorize", ...this.#ids(), ...credentials });
   }
 
   /** Changes the in-flight window; 0 pauses the stream. */
   window(messages: number, bytes: number): Promise<void> {
-    this.#window = { messages, bytes };
-    return this.#command({ type: "window", session: this.name, id: this.#road.nextId(), ...this.#window });
+    this.#delivery.window = { messages, bytes };
+    return this.#outgoing.command({ type: "window", ...this.#ids(), messages, bytes });
   }
 
   /** Dials now: drops the link if there is one, clears the backoff and a `failed` state. */
   reconnect(): Promise<void> {
-    return this.#command({ type: "reconnect", session: this.name, id: this.#road.nextId() });
+    return this.#outgoing.command({ type: "reconnect", ...this.#ids() });
   }
 
   /** Leaves. The session lives on in the broker; opening it again goes on from here. */
   async detach(): Promise<void> {
-    await this.#part({ type: "detach", session: this.name, id: this.#road.nextId() }, "left");
+    await this.#part({ type: "detach", ...this.#ids() });
   }
 
-  /** Ends the session for everybody. */
+  /**
+   * Ends the session for everybody. Messages handed over before are written first, for as long as `closeTimeout`
+   * allows; resolves when the server has answered, or that time is over. Messages that were not written fail.
+   */
   async close(code?: number, reason?: string): Promise<void> {
-    await this.#part({ type: "close", session: this.name, id: this.#road.nextId(), code, reason }, "closed");
+    await this.#part({ type: "close", ...this.#ids(), code, reason });
   }
 
   // ---- for the bridge ----
@@ -280,31 +282,34 @@ export class Session implements AsyncIterable<Received> {
     if (options) this.#options = options;
     return new Promise((resolve, reject) => {
       this.#opening.push({ resolve, reject });
-      this.#road.wake();
+      this.#host.connect();
     });
   }
 
   /** @internal The broker has answered on a port: attach. */
   async attach(): Promise<void> {
-    const id = this.#road.nextId();
+    const id = this.#host.nextId();
     this.#openId = id;
-    let resume = this.#epoch && this.#acks ? { epoch: this.#epoch, seq: this.#acks.position } : undefined;
-    if (!resume) {
-      resume = await this.#road.memory.position(this.name).catch(() => undefined);
-      // Another attachment may have begun meanwhile.
-      if (this.#openId !== id) return;
-    }
+    const resume = await this.#delivery.position();
+    // Another attachment may have begun meanwhile.
+    if (this.#openId !== id) return;
     const { ack: _ack, attempts: _attempts, waitForHost: _wait, conflict, ...options } = this.#options;
-    const frame: Open = { type: "open", id, session: this.name, url: this.#url, resume, conflict };
-    // Without URL and options the broker attaches to what is there and changes nothing.
-    if (Object.values(options).some((option) => option !== undefined)) frame.options = options;
-    this.#road.post(frame);
+    const frame: Open = { type: "open", id, session: this.name, resume };
+    // What is to be closed is not made anew.
+    if (!this.#closing) {
+      frame.url = this.#url;
+      frame.conflict = conflict;
+      // Without URL and options the broker attaches to what is there and changes nothing.
+      if (Object.values(options).some((option) => option !== undefined)) frame.options = options;
+    }
+    this.#host.post(frame);
   }
 
   /** @internal The attachment is gone, for a while. */
   lost(): void {
     this.#openId = "";
-    this.#pending.lost();
+    this.#outgoing.lost();
+    if (this.#closing === "begun") this.#leave("closed");
   }
 
   /** @internal Whether `open` shall wait for a host that is missing, if the developer has said so. */
@@ -324,33 +329,32 @@ export class Session implements AsyncIterable<Received> {
       return calls;
     }
     for (const { reject } of this.#opening.splice(0)) reject(error);
-    return calls + this.#pending.failAll(error, false);
+    return calls + this.#outgoing.unreachable(error);
   }
 
-  /** @internal Whether nothing is under way, so that the port can rest. */
+  /** @internal Whether nothing is under way, so that the port can be closed. */
   get quiet(): boolean {
-    return this.#opening.length === 0 && this.#pending.quiet && this.#inbox.quiet && !this.#acks?.busy;
+    return this.#opening.length === 0 && this.#outgoing.quiet && this.#delivery.quiet;
   }
 
   /** @internal Hands out nothing more, lets the handlers end, acknowledges. */
-  async drain(): Promise<void> {
-    await this.#inbox.pause();
-    await this.#acks?.flush();
+  drain(): Promise<void> {
+    return this.#delivery.drain();
   }
 
   /** @internal Whether the broker has everything that was said. */
   get handedOver(): boolean {
-    return this.#pending.handedOver;
+    return this.#outgoing.handedOver;
   }
 
   /** @internal Whether an answer with this id is for this session. */
   awaits(id: string): boolean {
-    return id === this.#openId || this.#pending.find(id) !== undefined;
+    return id === this.#openId || this.#outgoing.awaits(id);
   }
 
   /** @internal */
   flush(): Promise<void> {
-    return this.#acks?.flush() ?? Promise.resolve();
+    return this.#delivery.flush();
   }
 
   /** @internal Takes a frame of this session. */
@@ -367,10 +371,10 @@ export class Session implements AsyncIterable<Received> {
         this.#record(frame);
         break;
       case "accepted":
-        this.#accepted(frame.id, frame.outcome);
+        this.#outgoing.accepted(frame.id, frame.outcome);
         break;
       case "ok":
-        this.#pending.settled(frame.id)?.settle(frame as never);
+        this.#outgoing.ok(frame.id);
         break;
       case "error":
         this.#error(frame);
@@ -379,8 +383,7 @@ export class Session implements AsyncIterable<Received> {
         this.#live();
         break;
       case "auth-needed":
-        this.#authNeeded = frame;
-        void this.#authorize(frame);
+        this.#uplink.authNeeded(frame);
         break;
       case "detached":
         // While an attachment is asked for, this is about the one before.
@@ -401,91 +404,99 @@ export class Session implements AsyncIterable<Received> {
 
   #attached(opened: Opened): void {
     if (opened.id !== this.#openId) return;
-    const goesOn = this.#epoch === opened.epoch && opened.resume !== "reset";
     this.#opened = opened;
     if (opened.ignored[0]) report(`unknown options: ${opened.ignored}`);
-    this.#window = { messages: 4096, bytes: 4 * 1024 * 1024, ...this.#options.window };
-    this.#last = opened.last;
-    if (goesOn && this.#acks) this.#delivered = Math.max(this.#delivered, opened.seq);
-    else this.#begin(opened);
-    this.#acks?.again();
-    const known = new Set(opened.subscriptions.map(({ key }) => key));
-    for (const [key, { frame }] of this.#subscriptions) {
-      if (!known.has(key) && !this.#pending.find(frame.id)) this.#tell(frame);
-    }
-    this.#pending.attached();
-    if (this.#state !== opened.state) {
-      this.#enter({ state: opened.state, subprotocol: opened.subprotocol });
-    }
-    if (opened.state !== "closed") this.#inbox.revive();
+    if (this.#delivery.attached(opened, this.#options.window)) this.#orphaned = true;
+    this.#outgoing.attached(new Set(opened.subscriptions.map(({ key }) => key)));
+    this.#uplink.attached(opened);
+    if (opened.state !== "closed") this.#delivery.inbox.revive();
     for (const { resolve } of this.#opening.splice(0)) resolve(this);
   }
 
-  /** Counting begins anew. */
-  #begin(opened: Opened): void {
-    const before = this.#acks;
-    before?.close();
-    this.#epoch = opened.epoch;
-    this.#delivered = opened.seq;
-    this.#acks = new Acks(
-      this.#road.clock,
-      {
-        keep: (seq) => this.#road.memory.keep(this.name, { epoch: opened.epoch, seq }),
-        ack: (seq) => this.#road.post({ type: "ack", session: this.name, seq }),
-      },
-      this.#window.messages,
-      opened.seq,
-    );
-    if (opened.resume !== "reset") return;
-    this.#orphaned = before !== undefined;
-    this.#inbox.push({
-      gap: { session: this.name, from: 0, to: opened.seq, count: 0, reason: "reset", exact: false },
-    });
-  }
-
-  /** After a reset: what the old broker had accepted and the new one does not know has an unknown end. */
   #live(): void {
     if (this.#orphaned) {
       this.#orphaned = false;
-      const known = new Set(this.#opened?.outbox.map(({ id }) => id));
-      for (const entry of this.#pending.inBroker) {
-        if (!known.has(entry.frame.id)) this.#orphan(entry);
-      }
+      this.#outgoing.orphan(new Set(this.#opened?.outbox.map(({ id }) => id)));
     }
     this.#callbacks.emit("live");
   }
 
-  #orphan(entry: Entry): void {
-    const { frame } = entry;
-    this.#pending.settled(frame.id);
-    if (frame.type === "send" && frame.ifLost === "resend") {
-      this.#pending.add({ ...entry, accepted: false, posted: false });
-    } else if (frame.type === "send") {
-      entry.settle({ outcome: "unknown" } as never);
-    } else {
-      entry.fail(
-        new LongwireError("broker-lost", "longwire: the broker was lost before the answer", {
-          retry: "later",
-        }),
-      );
+  /** The broker did not attach this worker. */
+  #refused(error: LongwireError): void {
+    const asked = this.#opening.length > 0;
+    for (const { reject } of this.#opening.splice(0)) reject(error);
+    // Another worker makes the session again after a restart of the broker.
+    const comesBack = error.code === "no-session" && this.#opened && !this.#closing;
+    if (!comesBack && (!this.#opened || error.retry === "no" || error.retry === "action")) {
+      // Other options were refused: the attachment of before goes on.
+      if (!(asked && this.#opened)) this.#leave(this.#closing ? "closed" : "refused", error);
+      return;
     }
+    const id = this.#openId;
+    this.#host.clock.setTimeout(
+      () => {
+        if (id === this.#openId) void this.attach();
+      },
+      RETRY * (1 + this.#host.clock.random()),
+    );
+  }
+
+  // ---- the end ----
+
+  #part(frame: (Detach | Close) & { id: string }): Promise<void> {
+    this.#parting ??= this.#goodbye(frame).finally(() => {
+      this.#parting = undefined;
+    });
+    return this.#parting;
+  }
+
+  async #goodbye(frame: (Detach | Close) & { id: string }): Promise<void> {
+    if (frame.type === "close") this.#closing = "asked";
+    try {
+      await this.#delivery.flush();
+      await this.#outgoing.command(frame);
+      if (frame.type === "close") await this.#closed();
+    } catch (error) {
+      // Being told of the end is as good as an answer.
+      if (!this.#over) throw error;
+    } finally {
+      this.#closing = undefined;
+    }
+    this.#leave(frame.type === "close" ? "closed" : "left");
+  }
+
+  /** Resolves when the broker has told of the end; what could not be written has its outcome by then. */
+  async #closed(): Promise<void> {
+    if (this.#over) return;
+    this.#closing = "begun";
+    const { closeTimeout } = this.#options;
+    const longest = (typeof closeTimeout === "number" ? closeTimeout : CLOSE_TIMEOUT) + CLOSE_GRACE;
+    let timer: unknown;
+    await new Promise<void>((resolve) => {
+      this.#ended = resolve;
+      timer = this.#host.clock.setTimeout(resolve, longest);
+    });
+    this.#host.clock.clearTimeout(timer);
   }
 
   #leave(reason: EndReason, error = this.#overBecause(reason)): void {
     if (this.#over) return;
-    this.lost();
-    this.#acks?.close();
+    this.#openId = "";
+    this.#outgoing.lost();
+    this.#delivery.close();
     const over = reason === "closed" || reason === "expired";
     if (over) {
-      void this.#road.memory.forget(this.name).catch(() => undefined);
+      void this.#host.memory.forget(this.name).catch(() => undefined);
+      this.#outgoing.closed();
     }
-    this.#pending.failAll(error, true);
+    this.#outgoing.end(error);
     for (const { reject } of this.#opening.splice(0)) reject(error);
     // What the session still holds comes again to whoever attaches next.
-    this.#inbox.end(reason === "closed" || reason === "left" ? undefined : error, !over);
-    this.#road.left(this);
-    this.#state = "detached";
+    this.#delivery.inbox.end(reason === "closed" || reason === "left" ? undefined : error, !over);
+    this.#host.left(this);
+    this.#uplink.left();
     this.#over = error;
+    this.#ended?.();
     this.#callbacks.emit("detached", reason, error);
   }
 
@@ -498,97 +509,43 @@ export class Session implements AsyncIterable<Received> {
   // ---- records ----
 
   #record(frame: RecordFrame): void {
-    if (!this.#acks || frame.seq <= this.#delivered) return;
-    const before = this.#delivered;
-    this.#delivered = frame.seq;
-    const receipt = this.#acks.arrived(frame.seq);
-    if (frame.type === "message") {
-      const message = new Received(frame, this.#epoch ?? "", this.#received, receipt);
-      this.#inbox.push({ receipt, message });
-      return;
+    const before = this.#delivery.newest;
+    const token = this.#delivery.arrived(frame);
+    if (!token) return;
+    switch (frame.type) {
+      case "message":
+        this.#delivery.message(frame, token);
+        return;
+      case "gap":
+        this.#delivery.gap(frame, token, before);
+        return;
+      case "state":
+        this.#uplink.changed(frame, this.#delivery.isPast(frame));
+        break;
+      case "outcome":
+        if (!this.#outgoing.outcome(frame)) this.#callbacks.emit("outcome", this.#toOutcome(frame));
+        break;
+      case "response":
+        if (!this.#outgoing.response(frame)) this.#callbacks.emit("response", frame.id, this.#answer(frame));
+        break;
     }
-    if (frame.type === "gap") {
-      const { type: _type, seq: _seq, redelivered: _redelivered, ...gap } = frame;
-      // What is still in our hands is not lost.
-      const held = gap.from <= before && this.#opened?.resume === "gap";
-      this.#inbox.push({ receipt, gap: held ? { ...gap, from: before + 1, exact: false } : gap });
-      return;
-    }
-    if (frame.type === "state") this.#linkChanged(frame);
-    else if (frame.type === "outcome") this.#outcome(frame);
-    else this.#response(frame);
-    receipt.finish();
+    token.finish();
   }
 
-  #linkChanged(frame: State): void {
-    const { type: _type, error, ...fields } = frame;
-    const event: StateEvent = { ...fields, error: error && fromWire(error, this.#url) };
-    // A namespace's state is not the link's.
-    if (frame.namespace !== undefined) this.#callbacks.emit("state", event);
-    else if (frame.seq <= this.#last) this.#callbacks.emit("state", { ...event, past: true });
-    else this.#enter(event);
-  }
-
-  #enter(event: StateEvent): void {
-    this.#state = event.state;
-    this.#link = event;
+  #linkChanged(event: StateEvent): void {
+    // A namespace's state is not the link's, nor is what is past.
+    const present = event.namespace === undefined && !event.past;
+    this.#callbacks.emit("link", event);
     this.#callbacks.emit("state", event);
-    if (event.state === "closed") this.#inbox.end();
-    else this.#inbox.revive();
-  }
-
-  #outcome(frame: Outcome): void {
-    const entry = this.#pending.settled(frame.id);
-    if (entry) entry.settle(frame as never);
-    else this.#callbacks.emit("outcome", this.#toOutcome(frame.id, frame));
-  }
-
-  #response(frame: Response): void {
-    const entry = this.#pending.settled(frame.id);
-    if (entry) entry.settle(frame as never);
-    else {
-      const response = frame.error
-        ? fromWire(frame.error, this.#url)
-        : new Received(frame, this.#epoch ?? "");
-      this.#callbacks.emit("response", frame.id, response);
-    }
-  }
-
-  #accepted(id: string, outcome: OutcomeWord | undefined): void {
-    const entry = this.#pending.accepted(id);
-    if (entry?.frame.type !== "send") return;
-    if (outcome) this.#pending.settled(id)?.settle({ outcome } as never);
-    else if (!entry.frame.receipt) this.#pending.settled(id)?.settle({ outcome: "accepted" } as never);
+    if (!present) return;
+    if (event.state === "closed") this.#delivery.inbox.end();
+    else this.#delivery.inbox.revive();
   }
 
   #error(frame: ErrorFrame): void {
     const error = fromWire(frame, this.#url);
-    if (frame.id === this.#openId) {
-      this.#refused(error);
-      return;
-    }
-    // Without an id nothing is found.
-    const entry = this.#pending.settled(frame.id as string);
-    if (entry) entry.fail(error);
-    else this.#failed(error);
-  }
-
-  /** The broker did not attach this worker. */
-  #refused(error: LongwireError): void {
-    const asked = this.#opening.length > 0;
-    for (const { reject } of this.#opening.splice(0)) reject(error);
-    if (!this.#opened || error.retry === "no" || error.retry === "action") {
-      // Other options were refused: the attachment of before goes on.
-      if (!(asked && this.#opened)) this.#leave("refused", error);
-      return;
-    }
-    const id = this.#openId;
-    this.#road.clock.setTimeout(
-      () => {
-        if (id === this.#openId) void this.attach();
-      },
-      RETRY * (1 + this.#road.clock.random()),
-    );
+    if (frame.id !== undefined && frame.id === this.#openId) this.#refused(error);
+    else if (frame.id === undefined || !this.#outgoing.refused(frame.id, error)) this.#failed(error);
   }
 
   #failed(error: LongwireError, message?: Received): void {
@@ -597,127 +554,27 @@ export class Session implements AsyncIterable<Received> {
 
   // ---- asking ----
 
-  #send(body: Payload | EventPayload, options: SendOptions): Promise<SendOutcome> {
-    const { signal, receipt = true, id = this.#road.nextId(), ...fields } = options;
-    const frame = { type: "send", session: this.name, id, ...body, ...fields, receipt } as Asked;
-    return new Promise((resolve, reject) => {
-      this.#ask(frame, signal, {
-        settle: (end: Pick<Outcome, "outcome" | "error">) => resolve(this.#toOutcome(id, end)),
-        fail: reject,
-      });
-    });
+  #ids(): { session: string; id: string } {
+    return { session: this.name, id: this.#host.nextId() };
+  }
+
+  async #send(body: Payload | EventPayload, options: SendOptions): Promise<SendOutcome> {
+    return this.#toOutcome(await this.#outgoing.send(body, options));
+  }
+
+  #toOutcome({ id, outcome, error }: SendEnd): SendOutcome {
+    return { id, outcome, error: error && fromWire(error, this.#url) };
+  }
+
+  #answer(frame: Response): Received | LongwireError {
+    return frame.error ? fromWire(frame.error, this.#url) : this.#delivery.answer(frame);
   }
 
   /** A handler may wait for what lies behind the messages that wait for the handler: make room for it. */
   #widen(): void {
-    if (!this.#stalled || this.#pending.quiet) return;
+    if (!this.#stalled || this.#outgoing.quiet) return;
     this.#stalled = false;
-    this.window(2 * this.#window.messages, 2 * this.#window.bytes).catch(() => undefined);
+    const { messages, bytes } = this.#delivery.window;
+    this.window(2 * messages, 2 * bytes).catch(() => undefined);
   }
-
-  #toOutcome(id: string, { outcome, error }: Pick<Outcome, "outcome" | "error">): SendOutcome {
-    return { id, outcome, error: error && fromWire(error, this.#url) };
-  }
-
-  #ask(frame: Asked, signal: AbortSignal | undefined, ends: Pick<Entry, "settle" | "fail">): void {
-    if (this.#over) {
-      ends.fail(this.#over);
-      return;
-    }
-    const cancelled = (one: typeof ends | undefined) => {
-      if (frame.type === "send") one?.settle({ outcome: "cancelled" } as never);
-      else one?.fail(new LongwireError("cancelled", "longwire: cancelled"));
-    };
-    if (signal?.aborted) {
-      cancelled(ends);
-      return;
-    }
-    const abort = () => cancelled(this.#pending.cancel(frame));
-    signal?.addEventListener("abort", abort, { once: true });
-    this.#pending.add({
-      frame,
-      bytes: weigh(frame),
-      since: this.#road.clock.now(),
-      accepted: false,
-      posted: false,
-      settle: ends.settle,
-      // What was withdrawn and not heard of again has ended as wanted.
-      fail: (error) => (signal?.aborted ? cancelled(ends) : ends.fail(error)),
-    });
-    this.#widen();
-    this.#road.wake();
-  }
-
-  /** A command whose failure nobody waits for. */
-  #tell(frame: Asked): void {
-    this.#command(frame).catch((error: LongwireError) => this.#failed(error));
-  }
-
-  #command(frame: Asked): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#ask(frame, undefined, { settle: () => resolve(), fail: reject });
-    });
-  }
-
-  #part(frame: Asked, reason: EndReason): Promise<void> {
-    this.#parting ??= (async () => {
-      await this.#acks?.flush();
-      await this.#command(frame).catch((error: LongwireError) => {
-        // Being told of the end is as good as an answer.
-        if (!this.#over) throw error;
-      });
-      this.#leave(reason);
-    })().finally(() => {
-      this.#parting = undefined;
-    });
-    return this.#parting;
-  }
-
-  #subscription(key: string, spec: SubscribeSpec): Asked {
-    const say = (list?: (Sendable | EventPayload)[]) =>
-      list?.map((one) => (isEvent(one) ? one : toPayload(one as Sendable)));
-    const { confirm, filter } = spec;
-    const id = this.#road.nextId();
-    return {
-      type: "subscribe",
-      session: this.name,
-      id,
-      key,
-      send: say(spec.send),
-      undo: say(spec.undo),
-      confirm,
-      filter,
-    };
-  }
-
-  async #authorize(needed: AuthNeeded): Promise<void> {
-    const call = this.#auth;
-    if (!call) return;
-    this.#authNeeded = undefined;
-    const { type: _type, nonce, ...request } = needed;
-    const base = { type: "authorize", session: this.name, nonce } as const;
-    try {
-      this.#road.post({ ...base, ...(await call(request)) });
-    } catch (error) {
-      this.#road.post({ ...base, failed: String((error as Error)?.message ?? error) });
-    }
-  }
-}
-
-function isEvent(data: unknown): data is EventPayload {
-  return (
-    typeof (data as EventPayload | null)?.event === "string" && Array.isArray((data as EventPayload).args)
-  );
-}
-
-/** Roughly the bytes of a frame's content. */
-function weigh(frame: Asked): number {
-  const { text, base64, json, args } = frame as {
-    text?: string;
-    base64?: string;
-    json?: unknown;
-    args?: unknown;
-  };
-  if (base64) return (base64.length * 3) / 4;
-  return (text ?? JSON.stringify(json ?? args))?.length ?? 0;
 }

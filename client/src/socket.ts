@@ -215,7 +215,7 @@ export class LongwireSocket extends EventTarget {
   #attach(session: Session): void {
     this.#held = session;
     const changed = (state: StateEvent) => this.#soon(() => this.#state(state));
-    session.on("state", changed);
+    session.onLink(changed);
     session.on("detached", () => this.#soon(() => this.#ended({})));
     session.onGap((gap) =>
       this.#soon(() => {

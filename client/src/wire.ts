@@ -256,6 +256,8 @@ export interface OpenOptions {
   outbox?: { messages?: number; bytes?: number; ttl?: number };
   /** Records and bytes that may be in flight without acknowledgement. Default 4096 and 4 MiB. */
   window?: { messages?: number; bytes?: number };
+  /** How long `close` may take to write what was accepted before and to hear the server's answer. Default 10 s. */
+  closeTimeout?: number;
   /** How long the link is kept without clients. Default 30 minutes. */
   linger?: number;
   /** How long the session is kept without clients. Default 24 hours. */

@@ -71,7 +71,7 @@ test("on a new attachment the position is acknowledged again", async () => {
   const { clock, log, acks: all } = acks(8);
   all.arrived(1).finish();
   await clock.advance(ACK_DELAY);
-  all.again();
+  all.reattached();
   await settle();
   assert.equal(log.length, 2);
   await clock.advance(ACK_DELAY);
