@@ -1,0 +1,130 @@
+// The state of the link between broker and server as a session shows it, its credentials, and the warning when it is
+// down and nobody listens. It holds no message.
+
+import { fromWire, withoutSecrets } from "../errors.js";
+import type { AuthHandler, StateEvent } from "../session-types.js";
+import { queueTask } from "../task.js";
+import type { AuthNeeded, Authorize, LinkState, Opened, State } from "../wire.js";
+
+/** What the uplink needs from its session. */
+export interface UplinkHost {
+  readonly name: string;
+  /** The server's address, if this worker has given one. */
+  readonly url: string | undefined;
+  post(frame: Authorize): void;
+  /** Whether the extension listens for changes of the link. */
+  listens(): boolean;
+  /** The link has changed. */
+  changed(event: StateEvent): void;
+}
+
+/** The link of one session. */
+export class Uplink {
+  readonly #host: UplinkHost;
+  #state: LinkState | "opening" | "detached" = "opening";
+  #link: StateEvent | undefined;
+  #auth: AuthHandler | undefined;
+  #authNeeded: AuthNeeded | undefined;
+  /** This outage has been warned of, or somebody listened. */
+  #warned = false;
+
+  constructor(host: UplinkHost) {
+    this.#host = host;
+  }
+
+  get state(): LinkState | "opening" | "detached" {
+    return this.#state;
+  }
+
+  /** The last change, with its details. */
+  get link(): StateEvent | undefined {
+    return this.#link;
+  }
+
+  /** There is an attachment. */
+  attached({ state, subprotocol }: Opened): void {
+    if (this.#state !== state) this.#enter({ state, subprotocol });
+  }
+
+  /** Takes a record. What is `past` was over before this worker came. */
+  changed(frame: State, past: boolean): void {
+    const { type: _type, error, ...fields } = frame;
+    const event: StateEvent = { ...fields, error: error && fromWire(error, this.#host.url) };
+    // A namespace's state is not the link's.
+    if (frame.namespace !== undefined) this.#host.changed(event);
+    else if (past) {
+      if (event.state === this.#state) this.#warn(event);
+      this.#host.changed({ ...event, past: true });
+    } else this.#enter(event);
+  }
+
+  /** This worker does not hold the session any more. */
+  left(): void {
+    this.#state = "detached";
+  }
+
+  #enter(event: StateEvent): void {
+    this.#state = event.state;
+    this.#link = event;
+    if (event.state === "open") this.#warned = false;
+    else this.#warn(event);
+    this.#host.changed(event);
+  }
+
+  // ---- a link that cannot be made ----
+
+  /** Warns once per outage, in a task of its own: whoever has just opened the session may be about to listen. */
+  #warn(event: StateEvent): void {
+    const asks = event.state === "unauthorized";
+    if (this.#warned || !(event.error || asks)) return;
+    this.#warned = true;
+    queueTask(() => {
+      // Who gives credentials knows that they are wanted.
+      if (asks && this.#auth) this.#warned = false;
+      else if (this.#warned && !this.#host.listens()) console.warn(this.#describe(event));
+    });
+  }
+
+  #describe({ state, error, retryIn }: StateEvent): string {
+    const { name, url } = this.#host;
+    const next: Partial<Record<LinkState, string>> = {
+      waiting: retryIn === undefined ? "It is tried again" : `The next attempt is in ${retryIn / 1000} s`,
+      unauthorized: "Give credentials with session.onAuth() or session.authorize()",
+      failed: "It is not tried again before session.reconnect()",
+    };
+    const to = url ? ` to ${withoutSecrets(url)}` : "";
+    const why = error ? `${error.originalMessage} (${error.code})` : "the server wants credentials";
+    const what = `longwire: session ${JSON.stringify(name)} has no connection${to}: ${why}`;
+    return `${what}. ${next[state] ?? `It is ${state}`}. To find out more: ${error?.doctor ?? "longwire status"}`;
+  }
+
+  // ---- credentials ----
+
+  /** Gives credentials when the broker asks. Returns what takes the handler away. */
+  onAuth(call: AuthHandler): () => void {
+    this.#auth = call;
+    if (this.#authNeeded) void this.#authorize(this.#authNeeded);
+    return () => {
+      if (this.#auth === call) this.#auth = undefined;
+    };
+  }
+
+  /** The broker asks for credentials. */
+  authNeeded(frame: AuthNeeded): void {
+    this.#authNeeded = frame;
+    void this.#authorize(frame);
+  }
+
+  async #authorize(needed: AuthNeeded): Promise<void> {
+    const call = this.#auth;
+    if (!call) return;
+    this.#authNeeded = undefined;
+    const { type: _type, nonce, ...request } = needed;
+    const base = { type: "authorize", session: this.#host.name, nonce } as const;
+    try {
+      this.#host.post({ ...base, ...(await call(request)) });
+    } catch (error) {
+      this.#host.post({ ...base, failed: String((error as Error)?.message ?? error) });
+    }
+  }
+}

@@ -1,0 +1,127 @@
+// What the console says about a link that cannot be made.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LongwireSocket } from "../src/index.js";
+import { settle } from "../src/testing/fake-clock.js";
+import type { LinkState, WireError } from "../src/wire.js";
+import "./support/close-event.js";
+import { hush, worker } from "./support/worker.js";
+
+const refused: WireError = { code: "refused", message: "127.0.0.1:9 refused the connection", retry: "later" };
+const down = { error: refused, retryIn: 2000 };
+
+test("an outage is warned of once, and the next one again", async () => {
+  const said = hush();
+  const { broker, bridge } = worker();
+  await bridge.open("s", "ws://user:pw@127.0.0.1:9/live?token=secret");
+  for (const _ of [1, 2]) {
+    for (const _again of [1, 2, 3]) broker.link("s", "waiting", down);
+    await settle();
+    broker.link("s", "open");
+  }
+  await settle();
+  assert.deepEqual(said, [
+    [
+      'longwire: session "s" has no connection to ws://127.0.0.1:9/live: 127.0.0.1:9 refused the connection (refused). ' +
+        "The next attempt is in 2 s. To find out more: longwire doctor --url ws://127.0.0.1:9/live",
+    ],
+    said[0],
+  ]);
+});
+
+const ends: [state: LinkState, error: WireError | undefined, status: number | undefined, text: RegExp][] = [
+  [
+    "failed",
+    { code: "http-status", message: "404", retry: "action" },
+    404,
+    /not tried again before session.reconnect/,
+  ],
+  [
+    "unauthorized",
+    { code: "http-status", message: "401", retry: "auth" },
+    401,
+    /Give credentials with session.onAuth/,
+  ],
+  ["unauthorized", undefined, undefined, /the server wants credentials.*onAuth/],
+  [
+    "closed",
+    { code: "tls", message: "unknown issuer", retry: "action" },
+    undefined,
+    /unknown issuer.*closed/,
+  ],
+  [
+    "waiting",
+    { code: "dns", message: "no such host", retry: "later" },
+    undefined,
+    /no such host \(dns\).*tried again/,
+  ],
+];
+
+for (const [state, error, status, text] of ends) {
+  test(`what ends in ${state} with ${error?.code} says what to do`, async () => {
+    const said = hush();
+    const { broker, bridge } = worker();
+    await bridge.open("s", "ws://x");
+    broker.link("s", state, { error, status });
+    await settle();
+    assert.equal(said.length, 1);
+    assert.match(String(said[0]), text);
+  });
+}
+
+test("who listens is not warned, also when the listener is added as soon as the session is there", async () => {
+  const said = hush();
+  const { broker, bridge } = worker();
+  const opening = bridge.open("s", "ws://x");
+  const states: unknown[] = [];
+  const listening = (async () => {
+    const session = await opening;
+    session.onState(({ state }) => states.push(state));
+  })();
+  await opening;
+  broker.link("s", "waiting", down);
+  await listening;
+  await settle();
+  broker.link("s", "waiting", down);
+  await settle();
+  assert.deepEqual(said, []);
+  assert.equal(states.at(-1), "waiting");
+});
+
+test("who gives credentials is not warned that they are wanted", async () => {
+  const said = hush();
+  const { broker, bridge } = worker();
+  const session = await bridge.open("s", "ws://x", { auth: "provider" });
+  session.onAuth(() => ({}));
+  broker.link("s", "unauthorized");
+  await settle();
+  assert.deepEqual(said, []);
+  broker.link("s", "failed", { error: { code: "http-status", message: "401 again", retry: "auth" } });
+  await settle();
+  assert.equal(said.length, 1);
+});
+
+test("a link that was down before this worker came is warned of, too", async () => {
+  const said = hush();
+  const first = worker();
+  await first.bridge.open("s", "ws://x");
+  first.broker.link("s", "waiting", down);
+  await settle();
+  const { bridge } = first.next();
+  first.broker.session("s").acked.set("main", 0);
+  await bridge.open("s", "ws://x");
+  await settle();
+  assert.equal(said.length, 2);
+});
+
+test("a socket's failure is on the console, as a browser's own is", async () => {
+  const said = hush();
+  const { broker, bridge } = worker();
+  const socket = new LongwireSocket("ws://x", [], { bridge });
+  await settle();
+  broker.link((await socket.session).name, "waiting", down);
+  await settle();
+  assert.equal(said.length, 1);
+  assert.match(String(said[0]), /refused the connection/);
+});
