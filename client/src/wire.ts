@@ -268,6 +268,8 @@ export interface OpenOptions {
   auth?: "none" | "provider";
   /** By code, status or range of them: `{"4000-4099": "stop"}`. */
   closeCodes?: Record<string, "retry" | "auth" | "stop">;
+  /** Milliseconds that `close` waits until everything accepted is written and the server has answered. Default 10,000. */
+  closeTimeout?: number;
   /** Bytes; a larger message becomes a gap. Default 64 MiB. */
   maxMessage?: number;
   /** For `"socket.io"`. */
@@ -381,6 +383,8 @@ export interface Close {
   id?: string;
   code?: number;
   reason?: string;
+  /** Messages that still wait are cancelled. Without it they are written first, up to `closeTimeout`. */
+  discard?: boolean;
 }
 export interface Status {
   type: "status";
@@ -546,6 +550,12 @@ export interface Detached {
   type: "detached";
   session: string;
   reason: "superseded" | "closed" | "expired";
+  /** After `closed`: the server's close code. */
+  code?: number;
+  /** After `closed`: the server's close reason. */
+  closeReason?: string;
+  /** After `closed`: everything accepted was written, and the server answered the close frame. */
+  clean?: boolean;
 }
 /** Counters of one session, or of all. */
 export interface SessionCounters {

@@ -120,6 +120,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         self.command(id, Command::Resume);
     }
 
+    /// Closes a dial politely; its events still count, and `Ended` is the last of them.
+    pub fn close(&mut self, id: DialId, code: u16, reason: String) {
+        self.command(id, Command::Close { code, reason });
+    }
+
     /// Ends a dial: what was transmitted is still written, then a close frame; all that may take two seconds.
     /// An event of this dial that is already on its way means nothing any more.
     pub fn hang_up(&mut self, id: DialId, code: u16, reason: String) {

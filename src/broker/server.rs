@@ -415,6 +415,7 @@ impl Server {
             Output::Ping(dial, token) => self.dials.ping(dial, token),
             Output::Pause(dial) => self.dials.pause(dial),
             Output::Resume(dial) => self.dials.resume(dial),
+            Output::Close { dial, code, reason } => self.dials.close(dial, code, reason),
             Output::HangUp { dial, code, reason } => {
                 self.links = self.links.saturating_sub(1);
                 self.dials.hang_up(dial, code, reason);

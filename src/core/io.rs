@@ -161,6 +161,9 @@ pub enum Output {
     Pause(DialId),
     /// Read again.
     Resume(DialId),
+    /// Write what has been transmitted, then close with this code and reason. The dial still tells what it hears, the
+    /// server's answer last: `LinkEvent::Ended`.
+    Close { dial: DialId, code: u16, reason: String },
     /// Close with this code and reason; the core will not listen to this dial any more.
     HangUp { dial: DialId, code: u16, reason: String },
     /// Append to a session's journal before anything that follows is delivered.

@@ -101,6 +101,13 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                     Some(Command::Pause) => self.pause(true),
                     Some(Command::Resume) => self.pause(false),
                     Some(Command::Ping(_) | Command::Fetch(_)) => {}
+                    Some(close @ Command::Close { .. }) => {
+                        if !self.engine.is_on_socket() {
+                            return self.close_polling().await;
+                        }
+                        // Its end is this dial's.
+                        self.command(close);
+                    }
                     Some(Command::HangUp { .. }) => return self.farewell().await,
                     None => return,
                 },
@@ -278,6 +285,12 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         }
     }
 
+    /// Ends polling with a packet that says so; there is no other answer to it than the POST's.
+    async fn close_polling(mut self) {
+        self.write_rest().await;
+        self.events.tell(LinkEvent::Ended(LinkEnd::default())).await;
+    }
+
     /// Writes what was handed over, for a while; the server notices the end by itself.
     async fn farewell(mut self) {
         let socket = self.socket.take().filter(|_| self.engine.is_on_socket());
@@ -292,6 +305,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             }
             return;
         }
+        self.write_rest().await;
+    }
+
+    /// Posts what was handed over, and that the session is over.
+    async fn write_rest(&mut self) {
         let rest = async {
             let mut acts = VecDeque::new();
             // The question that is open meanwhile stays open: a server takes its end for a fault.

@@ -24,6 +24,8 @@ pub enum Command {
     Pause,
     /// Go on.
     Resume,
+    /// Write what has been transmitted, close, and tell what the server answers.
+    Close { code: u16, reason: String },
     /// Write what has been transmitted, close, and say nothing more.
     HangUp { code: u16, reason: String },
 }

@@ -86,6 +86,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                     Some(Command::Pause) => self.paused = true,
                     Some(Command::Resume) => self.paused = false,
                     Some(Command::Ping(_)) => {}
+                    // Posts are answered one by one, so there is nothing left to wait for.
+                    Some(Command::Close { .. }) => return self.end(LinkEnd::default(), false).await,
                     Some(Command::HangUp { .. }) => return self.farewell().await,
                     None => return,
                 },

@@ -230,6 +230,7 @@ where
                 }
                 Some(Command::Pause) => self.paused = true,
                 Some(Command::Resume) => self.paused = false,
+                Some(Command::Close { code, reason }) => self.writer.close(code, &reason),
                 Some(Command::HangUp { code, reason }) => return Poll::Ready(Over::HungUp { code, reason }),
                 None => return Poll::Ready(Over::Abandoned),
             }

@@ -57,6 +57,8 @@ pub struct Options {
     pub post: Option<Post>,
     pub poll: Poll,
     pub socketio: SocketIo,
+    /// Milliseconds that `close` waits for messages accepted before it, and for the server's answer.
+    pub close_timeout: u64,
     /// What passes, in each direction.
     pub guard: Guard,
     pub close_codes: CloseCodes,
@@ -273,6 +275,7 @@ impl Default for Options {
             post: None,
             poll: Poll::default(),
             socketio: SocketIo::default(),
+            close_timeout: 10_000,
             guard: Guard::default(),
             close_codes: CloseCodes::default(),
             max_message: 67_108_864,
@@ -434,6 +437,7 @@ impl Options {
                 self.socketio = SocketIo::from_json(value.get()).map_err(|why| bad(name, why))?;
             }
             "poll" => self.poll = Poll::from_json(value.get()).map_err(|why| bad(name, why))?,
+            "closeTimeout" => self.close_timeout = read(name, value)?,
             "closeCodes" => {
                 let codes = read(name, value)?;
                 self.close_codes.add(codes).map_err(|why| bad(name, why))?;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use longwire::core::io::{Caller, Input, LinkEnd, LinkEvent, Output, PortId};
-use longwire::wire::message::BrokerFrame;
 use serde_json::{Value, json};
 
 use crate::stage::{PORT, Stage};
@@ -248,27 +247,6 @@ fn a_silent_server_is_given_up_and_a_paused_log_is_not_judged() {
         (&state["state"], &state["error"]["code"]),
         (&json!("waiting"), &json!("heartbeat"))
     );
-}
-
-#[test]
-fn closing_settles_everything_and_leaves_nothing() {
-    let mut stage = Stage::seated();
-    stage.opens(json!({"window": {"messages": 0, "bytes": 0}}));
-    stage.says(
-        PORT,
-        json!({"type": "send", "session": "s", "id": "m", "text": "x"}),
-    );
-    stage.says(PORT, json!({"type": "close", "session": "s", "id": "c"}));
-    let types = stage.hears_types(PORT);
-    assert_eq!(types.first().map(String::as_str), Some("accepted"));
-    assert!(types.contains(&"outcome".to_owned()), "{types:?}");
-    assert!(
-        types.ends_with(&["detached".to_owned(), "ok".to_owned()]),
-        "{types:?}"
-    );
-    stage.passes(Duration::from_secs(1));
-    assert_eq!(stage.hub.deadline(stage.now), None);
-    let _ = BrokerFrame::error(longwire::wire::code::Code::Internal, "");
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod broker_instance;
 #[cfg(target_os = "linux")]
 mod cli;
+mod closing;
 mod comeback;
 mod cost;
 mod counting;

@@ -8,12 +8,12 @@ use crate::wire::message::{
 };
 use crate::wire::record::{ErrorInfo, Name};
 
-use crate::core::context::{Seat, error};
+use crate::core::context::{Seat, SessionKey, error};
 use crate::core::io::{Caller, PortId, Watch};
 use crate::core::policy;
 use crate::core::session::{Owner, Session};
 
-use super::{CAPABILITIES, Hub, LIMITS};
+use super::{CAPABILITIES, Deferred, Hub, LIMITS};
 
 impl Hub {
     pub(super) fn frame(&mut self, port: PortId, frame: ClientFrame) {
@@ -79,6 +79,8 @@ impl Hub {
         known.seat = Some(seat.clone());
         if moved {
             self.detach_all(port);
+            let why = error(Code::SessionClosed, "the port has said `hello` as somebody else");
+            self.refuse_deferred(Some(port), &why);
         }
         let Some(owner) = self.owner(port, &seat) else {
             return;
@@ -146,6 +148,13 @@ impl Hub {
             };
             return self.ctx.refuse(port, why, frame.id(), Some(&name));
         };
+        let takes_no_more = self
+            .sessions
+            .get(&key)
+            .and_then(|session| session.refused_by_closing());
+        if let Some(why) = takes_no_more.filter(|_| asks_for_more(&frame)) {
+            return self.ctx.refuse(port, why, frame.id(), Some(&name));
+        }
         self.with(key, |session, ctx| match frame {
             ClientFrame::Ack { seq, .. } => session.ack(ctx, port, seq),
             ClientFrame::Send(send) => session.send(ctx, port, send),
@@ -167,14 +176,15 @@ impl Hub {
                 ctx.ok(port, id);
                 session.detach(ctx, port);
             }
-            ClientFrame::Close { id, code, reason, .. } => {
-                session.end(
-                    ctx,
-                    code.unwrap_or(1000),
-                    reason.as_deref().unwrap_or_default(),
-                    "closed",
-                );
+            ClientFrame::Close {
+                id,
+                code,
+                reason,
+                discard,
+                ..
+            } => {
                 ctx.ok(port, id);
+                session.close(ctx, code.unwrap_or(1000), reason.unwrap_or_default(), discard);
             }
             ClientFrame::Hello(_)
             | ClientFrame::Open(_)
@@ -183,17 +193,36 @@ impl Hub {
         });
     }
 
-    fn open(&mut self, port: PortId, seat: &Seat, open: Open) {
+    pub(super) fn open(&mut self, port: PortId, seat: &Seat, open: Open) {
         let Some(owner) = self.owner(port, seat) else {
             return;
         };
+        if let Some(closing) = self.closing(&owner, &open.session) {
+            let seat = seat.clone();
+            return self.deferred.push(Deferred {
+                closing,
+                port,
+                seat,
+                open,
+            });
+        }
         let (id, name) = (open.id.clone(), open.session.clone());
         if let Err(why) = self.try_open(port, seat, owner, open) {
             self.ctx.refuse(port, why, Some(&id), Some(&name));
         }
     }
 
+    /// The session of this name, if it is being closed.
+    fn closing(&self, owner: &Owner, name: &Name) -> Option<SessionKey> {
+        let key = *self.names.get(&(owner.clone(), name.clone()))?;
+        self.sessions.get(&key)?.is_closing().then_some(key)
+    }
+
     fn try_open(&mut self, port: PortId, seat: &Seat, owner: Owner, mut open: Open) -> Result<(), ErrorInfo> {
+        if self.is_leaving {
+            let why = "the broker leaves; another one takes its place";
+            return Err(error(Code::ShuttingDown, why));
+        }
         let rules = self.ctx.rules.clone();
         let rule = rules.of(&owner.origin);
         policy::check_enabled(rule)?;
@@ -328,4 +357,15 @@ impl Hub {
         };
         self.ctx.refuse(port, why, Some(&watch.id), Some(&watch.session));
     }
+}
+
+/// Whether a session that is being closed does not do this any more. Messages are refused where their ids are known.
+const fn asks_for_more(frame: &ClientFrame) -> bool {
+    matches!(
+        frame,
+        ClientFrame::Subscribe(_)
+            | ClientFrame::Unsubscribe { .. }
+            | ClientFrame::Reply(_)
+            | ClientFrame::Reconnect { .. }
+    )
 }

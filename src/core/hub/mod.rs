@@ -21,12 +21,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::wire::message::BrokerFrame;
+use crate::wire::code::Code;
+use crate::wire::message::{BrokerFrame, Open};
 use crate::wire::options::Options;
-use crate::wire::record::Name;
+use crate::wire::record::{ErrorInfo, Name};
 
 use self::timers::Timers;
-use super::context::{Context, Port, Seat, SessionKey};
+use super::context::{Context, Port, Seat, SessionKey, error};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, Kept};
 use super::pace::Pace;
@@ -98,6 +99,19 @@ pub struct Hub {
     last_session: u64,
     timers: Timers,
     was_idle: Option<bool>,
+    /// What asks for a name whose session is still being closed.
+    deferred: Vec<Deferred>,
+    /// It leaves: nothing new is begun.
+    is_leaving: bool,
+}
+
+/// An `open` that waits for the end of a session.
+#[derive(Debug)]
+struct Deferred {
+    closing: SessionKey,
+    port: PortId,
+    seat: Seat,
+    open: Open,
 }
 
 impl Hub {
@@ -129,6 +143,8 @@ impl Hub {
             last_session: 0,
             timers: Timers::default(),
             was_idle: None,
+            deferred: Vec::new(),
+            is_leaving: false,
         }
     }
 
@@ -231,6 +247,7 @@ impl Hub {
     fn gone(&mut self, port: PortId) {
         self.ctx.watchers.retain(|(watching, _)| *watching != port);
         self.detach_all(port);
+        self.deferred.retain(|deferred| deferred.port != port);
         self.ctx.ports.remove(&port);
     }
 
@@ -284,6 +301,12 @@ impl Hub {
     }
 
     fn leave(&mut self, reason: &'static str) {
+        self.is_leaving = true;
+        let why = error(
+            Code::ShuttingDown,
+            "the broker leaves; another one takes its place",
+        );
+        self.refuse_deferred(None, &why);
         let ports: Vec<PortId> = self.ctx.ports.keys().copied().collect();
         for port in ports {
             self.ctx.say(port, BrokerFrame::Goaway { reason, after: 0 });
@@ -305,6 +328,7 @@ impl Hub {
         let total = self.held.get(&session.owner.origin).copied().unwrap_or(0);
         self.ctx.others = total.saturating_sub(held);
         act(session, &mut self.ctx);
+        session.advance_closing(&mut self.ctx);
         if session.over {
             return self.remove(key);
         }
@@ -382,12 +406,37 @@ impl Hub {
                 BrokerFrame::Detached {
                     session,
                     reason: "closed",
+                    farewell: None,
                 },
             );
         }
         self.timers.set(key, None, None);
         self.ctx.pace.leave(key);
         self.holds(&session.owner.origin, session.held, 0);
+        self.open_deferred(key);
+    }
+
+    /// A session has ended: its name may be opened again.
+    fn open_deferred(&mut self, ended: SessionKey) {
+        let (now, later) = std::mem::take(&mut self.deferred)
+            .into_iter()
+            .partition(|deferred| deferred.closing == ended);
+        self.deferred = later;
+        for Deferred { port, seat, open, .. } in now {
+            self.open(port, &seat, open);
+        }
+    }
+
+    /// The port is somebody else's now, or the broker leaves: what it asked for is not done any more.
+    fn refuse_deferred(&mut self, port: Option<PortId>, why: &ErrorInfo) {
+        let (refused, others) = std::mem::take(&mut self.deferred)
+            .into_iter()
+            .partition(|deferred| port.is_none_or(|port| deferred.port == port));
+        self.deferred = others;
+        for Deferred { port, open, .. } in refused {
+            self.ctx
+                .refuse(port, why.clone(), Some(&open.id), Some(&open.session));
+        }
     }
 
     fn retime(&mut self, key: SessionKey) {

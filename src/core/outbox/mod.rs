@@ -137,6 +137,11 @@ impl Outbox {
         self.items.len()
     }
 
+    /// Whether messages wait that no link has been given.
+    pub(crate) fn waits(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Payload bytes that wait to be written.
     pub(crate) const fn bytes(&self) -> usize {
         self.queue_bytes
@@ -405,6 +410,21 @@ impl Outbox {
         };
         let verdict = item.end(Outcome::Cancelled, ErrorInfo::new(Code::Cancelled, why));
         self.settle(awake, serial, verdict)
+    }
+
+    /// Withdraws everything that no link has been given.
+    pub(crate) fn cancel_queued(&mut self, awake: Duration) -> Vec<Settled> {
+        let queued = self.items.iter().filter(|(_, item)| !item.is_handed());
+        let serials: Vec<u64> = queued.map(|(serial, _)| *serial).collect();
+        serials
+            .into_iter()
+            .filter_map(|serial| {
+                let item = self.items.get(&serial)?;
+                let why = "the session was closed before it was sent";
+                let verdict = item.unsent(Outcome::Cancelled, ErrorInfo::new(Code::NotSent, why));
+                self.settle(awake, serial, verdict)
+            })
+            .collect()
     }
 
     /// A volatile message found no open link.

@@ -125,6 +125,9 @@ impl Session {
 
     /// Why a message cannot be accepted now.
     fn refusal(&mut self, ctx: &Context, send: &Send, flowing: bool, is_dropped: bool) -> Option<ErrorInfo> {
+        if let Some(why) = self.refused_by_closing() {
+            return Some(why);
+        }
         let Send { id, payload, .. } = send;
         if let Some(why) = self.cannot_carry(payload) {
             return Some(why);

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::wire::code::{Code, GapReason};
-use crate::wire::message::{BrokerFrame, Open, Opened, OutboxItem, Resume, Resumed};
+use crate::wire::message::{BrokerFrame, CloseReport, Open, Opened, OutboxItem, Resume, Resumed};
 use crate::wire::options::Window;
 use crate::wire::record::{Body, Name, Record, State, StateChange};
 
@@ -210,6 +210,7 @@ impl Session {
                 BrokerFrame::Detached {
                     session: name,
                     reason: "superseded",
+                    farewell: None,
                 },
             );
         }
@@ -412,17 +413,14 @@ impl Session {
     }
 
     /// Ends the session for every client: everything is settled and told, then nothing is left.
-    pub(crate) fn end(&mut self, ctx: &mut Context, code: u16, reason: &str, why: &'static str) {
-        if let Some(dial) = self.link.dial() {
-            ctx.hang_up(dial, code, reason);
-        }
+    pub(super) fn end(&mut self, ctx: &mut Context, report: CloseReport, why: &'static str) {
         self.link = Link::Closed;
         for settled in self.outbox.end(ctx.now.awake) {
             self.record_settled(ctx, settled);
         }
         let mut change = StateChange::new(State::Closed);
-        change.code = Some(code);
-        change.reason = (!reason.is_empty()).then(|| reason.to_owned());
+        change.code = report.code;
+        change.reason.clone_from(&report.reason);
         self.tell_state(ctx, change);
         for index in 0..self.clients.len() {
             self.tell_endings(ctx, index);
@@ -442,6 +440,7 @@ impl Session {
                 BrokerFrame::Detached {
                     session: self.name.clone(),
                     reason: why,
+                    farewell: (why == "closed").then(|| Box::new(report.clone())),
                 },
             );
         }

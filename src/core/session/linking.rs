@@ -41,6 +41,10 @@ impl Session {
         if self.link.dial() != Some(dial) {
             return;
         }
+        let event = match event {
+            LinkEvent::Ended(end) if self.awaits_close() => return self.finish_closing(ctx, Some(end)),
+            event => event,
+        };
         if self.is_socketio() {
             return self.socketio_event(ctx, dial, event);
         }
@@ -398,6 +402,10 @@ impl Session {
 
     /// Stops reading the socket: the log is full.
     pub(super) fn pause_reading(&mut self, ctx: &mut Context) {
+        if self.awaits_close() {
+            // The answer is still to be read.
+            return;
+        }
         let Some(connection) = self.link.up() else { return };
         if connection.paused {
             return;

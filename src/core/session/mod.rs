@@ -9,6 +9,7 @@ mod accepting;
 mod asking;
 mod attach;
 mod authorizing;
+mod closing;
 mod dialling;
 mod eventing;
 mod filtering;
@@ -25,10 +26,11 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::wire::message::{Filtered, SessionReport, Totals};
+use crate::wire::message::{CloseReport, Filtered, SessionReport, Totals};
 use crate::wire::options::{Options, Protocol};
 use crate::wire::record::{Body, Name, State, StateChange};
 
+use self::closing::Closing;
 use super::backoff::Backoff;
 use super::client::Client;
 use super::context::{Context, SessionKey};
@@ -83,6 +85,8 @@ pub(crate) struct Session {
     subscriptions: Subscriptions,
     guard: Guard,
     keeping: Option<Keeping>,
+    /// Somebody has closed it.
+    closing: Option<Box<Closing>>,
     /// Awake time since which no client is attached.
     idle_since: Option<Duration>,
     counters: Counters,
@@ -187,6 +191,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             guard: Guard::default(),
             keeping: None,
+            closing: None,
             idle_since: None,
             counters: Counters::default(),
             outage: Outage::default(),
@@ -240,6 +245,9 @@ impl Session {
     /// The broker leaves: the link is closed, and the journal ends in order. With `hand_over` a session in memory gets
     /// a journal for the time until the next broker.
     pub(crate) fn leave(&mut self, ctx: &mut Context, hand_over: bool) {
+        if self.is_closing() {
+            return self.finish_closing(ctx, None);
+        }
         self.pause_link(ctx, 1001);
         if hand_over && self.keeping.is_none() {
             self.hand_over(ctx);
@@ -332,6 +340,7 @@ impl Session {
         self.drop_aged(ctx);
         self.tell_stalls(ctx);
         self.idle_timeout(ctx);
+        self.closing_timeout(ctx);
     }
 
     /// The next deadline in boot time, and whose it is.
@@ -340,6 +349,7 @@ impl Session {
             self.link_deadline(),
             self.sending_deadline(),
             self.stall_deadline().map(|at| (at, "stall")),
+            self.close_deadline().map(|at| (at, "close")),
         ]
         .into_iter()
         .flatten()
@@ -350,7 +360,7 @@ impl Session {
     pub(crate) fn awake_deadline(&self) -> Option<(Duration, &'static str)> {
         let age = Duration::from_millis(self.options.queue.age);
         let aged = self.log.oldest_message_born().map(|born| (born + age, "age"));
-        let idle = self.idle_since.map(|since| {
+        let idle = self.idle_since.filter(|_| !self.is_closing()).map(|since| {
             let linger = since + Duration::from_millis(self.options.linger);
             let expire = since + Duration::from_millis(self.options.expire);
             if self.wants_link() {
@@ -364,10 +374,15 @@ impl Session {
 
     /// Gives up the link, and then the session, when nobody has come for long enough.
     fn idle_timeout(&mut self, ctx: &mut Context) {
-        let Some(since) = self.idle_since else { return };
+        let Some(since) = self.idle_since.filter(|_| !self.is_closing()) else {
+            return;
+        };
         let idle = ctx.now.awake.saturating_sub(since);
         if idle >= Duration::from_millis(self.options.expire) {
-            self.end(ctx, 1000, "", "expired");
+            if let Some(dial) = self.link.dial() {
+                ctx.hang_up(dial, 1000, "");
+            }
+            self.end(ctx, CloseReport::default(), "expired");
         } else if self.wants_link() && idle >= Duration::from_millis(self.options.linger) {
             self.pause_link(ctx, 1000);
             self.tell_state(ctx, StateChange::new(State::Paused));

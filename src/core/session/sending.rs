@@ -32,6 +32,7 @@ impl Session {
     pub(super) fn transmit_foreign(&mut self, ctx: &mut Context, payload: Payload) {
         if let Some(connection) = self.link.connection()
             && !self.is_deaf()
+            && !self.awaits_close()
         {
             let dial = connection.dial;
             self.outbox.count_foreign(payload.len());
@@ -49,7 +50,7 @@ impl Session {
         let Some(connection) = self.link.connection() else {
             return;
         };
-        if !connection.ready || self.is_deaf() {
+        if !connection.ready || self.is_deaf() || self.awaits_close() {
             return;
         }
         let dial = connection.dial;
@@ -85,7 +86,7 @@ impl Session {
 
     /// Sends a proving ping if one is wanted and due.
     fn prove(&mut self, ctx: &mut Context) {
-        if !self.has_pings() || !self.outbox.wants_proof() {
+        if !self.has_pings() || !self.outbox.wants_proof() || self.awaits_close() {
             return;
         }
         let place = self.outbox.handed();
@@ -94,6 +95,17 @@ impl Session {
             let token = connection.ping(ctx.now.boot, Some(place));
             ctx.out.push_back(Output::Ping(connection.dial, token));
         }
+    }
+
+    /// Sends a ping behind all that was written, whenever the last one went, if any of it still wants proof.
+    pub(super) fn prove_all(&mut self, ctx: &mut Context) {
+        if !self.has_pings() || !self.outbox.wants_proof() {
+            return;
+        }
+        let place = self.outbox.handed();
+        let Some(connection) = self.link.up() else { return };
+        let token = connection.ping(ctx.now.boot, Some(place));
+        ctx.out.push_back(Output::Ping(connection.dial, token));
     }
 
     /// The link has written so many messages.
@@ -291,10 +303,9 @@ impl Session {
     pub(super) fn sending_deadline(&self) -> Option<(Duration, &'static str)> {
         let overdue = self.outbox.deadline().map(|at| (at, "outbox"));
         let confirm = self.subscriptions.deadline().map(|at| (at, "subscription"));
-        let proof = self
-            .link
-            .connection()
-            .filter(|connection| self.has_pings() && !connection.is_proving() && self.outbox.wants_proof());
+        let proof = self.link.connection().filter(|connection| {
+            self.has_pings() && !connection.is_proving() && self.outbox.wants_proof() && !self.awaits_close()
+        });
         let proof = proof.map(|connection| (connection.proof_due(PROOF_SPACING), "proof"));
         [overdue, confirm, proof]
             .into_iter()

@@ -55,7 +55,8 @@ impl Session {
         let full = self.log.messages() >= queue.messages || self.log.bytes() >= queue.bytes;
         match queue.overflow {
             Overflow::Pause if full && !self.only_absent_clients_need_the_oldest() => self.pause_reading(ctx),
-            Overflow::Close if full && !self.only_absent_clients_need_the_oldest() => {
+            // A session that is being closed hangs up in its own way.
+            Overflow::Close if full && !self.is_closing() && !self.only_absent_clients_need_the_oldest() => {
                 self.pause_link(ctx, 1000);
                 let mut change = StateChange::new(State::Paused);
                 change.error = Some(error(

@@ -54,6 +54,8 @@ pub enum ClientFrame {
         id: Option<Name>,
         code: Option<u16>,
         reason: Option<String>,
+        /// Messages that still wait are cancelled, not sent.
+        discard: bool,
     },
     /// Acknowledges an event of the server's.
     Reply(Reply),

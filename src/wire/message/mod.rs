@@ -16,6 +16,6 @@ pub use from_extension::{
 };
 pub(crate) use run::Run;
 pub use to_extension::{
-    BrokerFrame, ErrorFrame, Filtered, Opened, OutboxItem, Resumed, Rtt, SessionReport, SessionSummary,
-    StatusReport, SubscriptionState, Totals, Welcome,
+    BrokerFrame, CloseReport, ErrorFrame, Filtered, Opened, OutboxItem, Resumed, Rtt, SessionReport,
+    SessionSummary, StatusReport, SubscriptionState, Totals, Welcome,
 };

@@ -112,6 +112,8 @@ struct Fields<'a> {
     code: Option<&'a RawValue>,
     #[serde(borrow)]
     reason: Option<&'a RawValue>,
+    #[serde(borrow)]
+    discard: Option<&'a RawValue>,
 }
 
 impl ClientFrame {
@@ -390,6 +392,7 @@ impl<'a> Fields<'a> {
             id: optional_name("id", self.id)?,
             code,
             reason,
+            discard: optional("discard", self.discard)?.unwrap_or(false),
         })
     }
 }

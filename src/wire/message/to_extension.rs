@@ -52,6 +52,8 @@ pub enum BrokerFrame {
     Detached {
         session: Name,
         reason: &'static str,
+        /// How the link ended, for `closed`.
+        farewell: Option<Box<CloseReport>>,
     },
     Status(Box<StatusReport>),
     Pong {
@@ -65,6 +67,29 @@ pub enum BrokerFrame {
         reason: &'static str,
         after: u64,
     },
+}
+
+/// How the link of a session that was closed has ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CloseReport {
+    /// The server's close code.
+    pub code: Option<u16>,
+    /// The server's close reason.
+    pub reason: Option<String>,
+    /// Everything accepted was written and the link ended as its protocol wants it.
+    pub clean: bool,
+}
+
+impl CloseReport {
+    fn encode(&self, object: &mut Object<'_>) {
+        if let Some(code) = self.code {
+            object.number("code", u64::from(code));
+        }
+        if let Some(reason) = &self.reason {
+            object.text("closeReason", reason);
+        }
+        object.flag("clean", self.clean);
+    }
 }
 
 /// Answer to `hello`.
@@ -393,11 +418,17 @@ impl BrokerFrame {
                     .number("bytes", *bytes as u64)
                     .end();
             }
-            Self::Detached { session, reason } => {
-                Object::new(out, "detached")
-                    .text("session", session)
-                    .text("reason", reason)
-                    .end();
+            Self::Detached {
+                session,
+                reason,
+                farewell,
+            } => {
+                let mut object = Object::new(out, "detached");
+                object.text("session", session).text("reason", reason);
+                if let Some(report) = farewell {
+                    report.encode(&mut object);
+                }
+                object.end();
             }
             Self::Status(report) => {
                 let mut object = Object::new(out, "status");

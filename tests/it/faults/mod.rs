@@ -3,6 +3,7 @@
 //! The observer checks every record; each test says what else must hold. Repetitions are few here; `FAULT_ROUNDS`
 //! multiplies them.
 
+mod closing;
 mod crashing;
 mod machine;
 mod observer;

@@ -6,6 +6,7 @@ use longwire::core::io::{DialId, Input, LinkEvent, PortId};
 use longwire::wire::message::{ClientFrame, Open};
 
 use super::clients::NEVER;
+use super::model::Session;
 use super::world::{Kind, World};
 
 impl World {
@@ -14,6 +15,7 @@ impl World {
         match input {
             Input::Gone(port) => {
                 self.release_all(*port);
+                self.deferred.retain(|(asked, ..)| asked != port);
                 self.ports.remove(port);
             }
             Input::Frame(port, ClientFrame::Hello(hello))
@@ -31,9 +33,20 @@ impl World {
                     .expect("only people the world knows say hello");
                 if known.person.is_some_and(|before| before != person) {
                     self.release_all(*port);
+                    self.deferred.retain(|(asked, ..)| asked != port);
                 }
                 if let Some(known) = self.ports.get_mut(port) {
                     known.person = Some(person);
+                }
+            }
+            Input::Frame(port, ClientFrame::Close { .. }) => {
+                let boot = self.now.boot;
+                if let Some(slot) = self.cause.slot
+                    && self.held(*port).is_some()
+                    && let Some(session) = self.session(slot)
+                {
+                    let within = Duration::from_millis(session.options.close_timeout);
+                    session.closing.get_or_insert(boot + within);
                 }
             }
             Input::Frame(port, ClientFrame::Detach { .. }) => {
@@ -132,14 +145,8 @@ impl World {
     }
 
     pub(super) fn after(&mut self) {
-        if self.cause.kind == Kind::Close
-            && let (Some(slot), Some(port)) = (self.cause.slot, self.cause.port)
-            && self
-                .ports
-                .get(&port)
-                .is_some_and(|port| port.holds.contains(&slot))
-        {
-            panic!("a session was closed and its client was not told");
+        if self.cause.kind == Kind::Timeout {
+            self.closes_in_time();
         }
         if let Some((slot, most)) = self.crowded.take()
             && let Some(report) = &self.status()[slot]
@@ -148,6 +155,25 @@ impl World {
                 report.outbox <= most as u64,
                 "the outbox holds {} of {most}",
                 report.outbox
+            );
+        }
+    }
+
+    /// No session that somebody has closed outlives its time.
+    fn closes_in_time(&mut self) {
+        let boot = self.now.boot;
+        let is_late = |session: &Session| session.closing.is_some_and(|by| boot >= by);
+        let late: Vec<usize> = (0..self.slots.len())
+            .filter(|slot| self.is_closing(*slot) && self.slots[*slot].lives.last().is_some_and(is_late))
+            .collect();
+        if late.is_empty() {
+            return;
+        }
+        let reports = self.status();
+        for slot in late {
+            assert!(
+                reports[slot].is_none(),
+                "slot {slot} was closed, and does not end"
             );
         }
     }

@@ -132,6 +132,9 @@ impl World {
             return;
         }
         let slot = *self.dice.pick(&slots);
+        if self.deferred.iter().any(|(_, of, _)| *of == slot) {
+            return;
+        }
         let seat = &self.seats[self.seat(person, slot)];
         let right = seat.epoch.as_ref().map(|epoch| Resume {
             epoch: epoch.to_string(),
@@ -163,7 +166,7 @@ impl World {
         let is_new = self.slots[slot]
             .lives
             .last()
-            .is_none_or(|session| session.alive == Alive::No);
+            .is_none_or(|session| session.alive == Alive::No || session.closing.is_some());
         let options = if is_new || self.dice.percent(15) {
             let disk = self.slots[slot].disk;
             if self.dice.percent(mood.plain) {

@@ -250,6 +250,13 @@ impl World {
     /// Holds the hub to what the end of a link must lead to.
     pub(super) fn has_become(&mut self, slot: usize, end: &LinkEnd, allowed: &[&str]) {
         let patience = self.patience.take();
+        let is_closing = self.slots[slot]
+            .lives
+            .last()
+            .is_some_and(|session| session.closing.is_some());
+        if is_closing && self.status()[slot].is_none() {
+            return;
+        }
         let state = self.status()[slot].as_ref().and_then(|report| report.state);
         assert!(
             state.is_some_and(|state| allowed.contains(&state)),

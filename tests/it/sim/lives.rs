@@ -118,6 +118,7 @@ impl World {
         for slot in 0..self.slots.len() {
             self.outlives(slot, damaged);
         }
+        self.deferred.clear();
         for seat in &mut self.seats {
             seat.leave();
         }
@@ -152,10 +153,12 @@ impl World {
     /// What becomes of a slot's session when the broker dies.
     fn outlives(&mut self, slot: usize, damaged: Option<&JournalId>) {
         let awake = self.now.awake;
-        let fresh = self.fresh.take().filter(|id| self.disk.holds(id));
-        if let (Some(id), Some(at)) = (fresh, self.cause.slot) {
+        let fresh = self.fresh.take().filter(|(id, _)| self.disk.holds(id));
+        if let Some((id, at)) = fresh {
             // Nobody has heard of this session, but its journal is there.
-            let opening = self.cause.opening.take();
+            let late = self.deferred.iter().position(|(_, slot, _)| *slot == at);
+            let late = late.map(|index| self.deferred.remove(index).2);
+            let opening = self.cause.opening.take().or(late);
             let options = opening.and_then(|opening| opening.options).unwrap_or_default();
             let mut session = Session::new(options, Some(id));
             session.alive = Alive::Perhaps;
@@ -180,6 +183,7 @@ impl World {
         session.reach.moves(0, credentials);
         session.dial = None;
         session.kept_gap = None;
+        session.closing = None;
         session.has_url = false;
         session.subscriptions.clear();
         let kept = session.journal.as_ref().filter(|id| disk.holds(id));

@@ -77,6 +77,8 @@ pub(super) struct Session {
     /// The last message that its journal has, and the gap behind it: its beginning and its count.
     pub(super) kept_to: u64,
     pub(super) kept_gap: Option<(u64, u64)>,
+    /// Somebody has closed it: boot time at which it must be over.
+    pub(super) closing: Option<Duration>,
     /// When messages were taken since the guard was set, in boot time.
     pub(super) passed: VecDeque<Duration>,
 }
@@ -124,6 +126,7 @@ impl Session {
             reach: Reach::default(),
             kept_to: 0,
             kept_gap: None,
+            closing: None,
             passed: VecDeque::new(),
         }
     }
@@ -376,6 +379,8 @@ pub(super) struct Dial {
     pub(super) opened_at: Duration,
     /// A message that satisfies the `ready` rule was said.
     pub(super) ready: bool,
+    /// A close frame is on its way, or written.
+    pub(super) closing: bool,
     /// The options and subscriptions changed while it was open: their order cannot be judged.
     pub(super) disturbed: bool,
 }

@@ -210,6 +210,7 @@ pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
         } else {
             plain.close_codes.clone()
         },
+        close_timeout: *dice.pick(&[0, 700, plain.close_timeout, 60_000]),
         max_message: if dice.percent(5) { 200 } else { plain.max_message },
         ..plain
     }

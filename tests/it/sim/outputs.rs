@@ -66,6 +66,10 @@ impl World {
                 dial.paused = false;
             }
             Output::Fetch(dial, _) => panic!("{dial:?} speaks no HTTP"),
+            Output::Close { dial, code, .. } => {
+                self.mix(dial.0 + u64::from(code) + 13);
+                self.closes(dial);
+            }
             Output::HangUp { dial, code, .. } => {
                 self.mix(dial.0 + u64::from(code));
                 self.hung_up = true;
@@ -82,6 +86,45 @@ impl World {
         }
     }
 
+    /// The slot whose session is made now: it was just asked for, or its name has just become free.
+    fn being_opened(&self) -> Option<usize> {
+        let asked = self.cause.slot.filter(|_| self.cause.opening.is_some());
+        let late = || self.deferred.iter().find(|(_, slot, _)| !self.is_closing(*slot));
+        asked.or_else(|| late().map(|(_, slot, _)| *slot))
+    }
+
+    /// The close frame comes behind everything that was accepted.
+    fn closes(&mut self, id: DialId) {
+        let dial = self.open_dial(id);
+        assert!(!dial.closing, "closed twice");
+        assert!(
+            dial.told >= dial.items.len(),
+            "closes before everything is written: {} of {}",
+            dial.told,
+            dial.items.len()
+        );
+        dial.closing = true;
+        let (slot, life) = (dial.slot, dial.life);
+        assert!(
+            self.session(slot)
+                .is_some_and(|session| session.closing.is_some()),
+            "slot {slot} is closed, and nobody has asked for that"
+        );
+        let left = self.sent.iter().position(|sent| {
+            (sent.slot, sent.life) == (slot, life)
+                && sent.accepted
+                && sent.has_id
+                && !sent.rolled_back
+                && sent.transmitted == 0
+                && sent.verdict.is_none()
+                && sent.remembered.is_none()
+        });
+        assert_eq!(
+            left, None,
+            "a message was accepted, and is not written before the close frame"
+        );
+    }
+
     fn journal(&mut self, id: &JournalId, entry: Entry) {
         let known = self.slots.iter().position(|slot| {
             slot.lives
@@ -95,8 +138,8 @@ impl World {
                     self.appended += known.map_or(0, |slot| self.takes_down(slot, kept));
                 }
                 if known.is_none() {
-                    assert_eq!(self.cause.kind, Kind::Open, "{id:?} is nobody's journal");
-                    self.fresh = Some(id.clone());
+                    let at = self.being_opened().expect("a journal of nobody's session");
+                    self.fresh = Some((id.clone(), at));
                 }
             }
             (Entry::Remove, Some(slot)) => {
@@ -145,7 +188,9 @@ impl World {
         let is_asked =
             matches!(self.cause.kind, Kind::Open | Kind::Dialling) && self.cause.slot == Some(slot);
         let is_due = self.remote || matches!(self.cause.kind, Kind::Timeout | Kind::Woke);
-        let may = is_asked || (is_due && self.cause.waiting.contains(&slot));
+        let may = is_asked
+            || (is_due && self.cause.waiting.contains(&slot))
+            || self.cause.opened_late.contains(&slot);
         assert!(may, "slot {slot} dials for no reason ({:?})", self.cause.kind);
         let owner = self.slots[slot].owner;
         let origin = self.owners[owner].origin.trim_end_matches('/').to_owned();
@@ -181,6 +226,7 @@ impl World {
             lane,
             opened_at: Duration::ZERO,
             ready: false,
+            closing: false,
             disturbed: false,
         };
         assert!(
@@ -205,6 +251,7 @@ impl World {
             Item::Other
         };
         let dial = self.open_dial(id);
+        assert!(!dial.closing, "something is sent behind the close frame");
         dial.items.push(item);
         let (slot, life) = (dial.slot, dial.life);
         let (disturbed, ready, last_order) = (dial.disturbed, dial.ready, dial.last_order);

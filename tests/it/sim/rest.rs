@@ -42,7 +42,7 @@ impl World {
         for (port, _, slot) in held {
             if self.ports[&port].holds.contains(&slot) {
                 let session = self.slots[slot].name.clone();
-                let (id, code, reason) = (None, None, None);
+                let (id, code, reason, discard) = (None, None, None, false);
                 self.give(Input::Frame(
                     port,
                     ClientFrame::Close {
@@ -50,14 +50,29 @@ impl World {
                         id,
                         code,
                         reason,
+                        discard,
                     },
                 ));
             }
         }
+        self.everything_closes();
         assert!(
             self.disk.is_empty(),
             "a session has ended, and its journal is there"
         );
+    }
+
+    /// Half of the servers answer the close frame; the others are given up in time.
+    fn everything_closes(&mut self) {
+        for dial in self.dials_alive() {
+            if self.dials[&(self.life, dial)].closing && self.dice.percent(50) {
+                self.ends(dial);
+            }
+        }
+        self.passes(Duration::from_millis(Options::default().close_timeout));
+        self.timeout();
+        let left = self.status().iter().flatten().count();
+        assert_eq!(left, 0, "sessions were closed, and are still there");
     }
 
     /// Everybody opens every session that is there, with options that hinder nothing.

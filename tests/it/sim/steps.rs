@@ -163,12 +163,16 @@ impl World {
             Step::Authorize => self.authorizes(),
             Step::Reconnect => self.frame(|session| ClientFrame::Reconnect { session, id: None }),
             Step::Detach => self.frame(|session| ClientFrame::Detach { session, id: None }),
-            Step::Close => self.frame(|session| ClientFrame::Close {
-                session,
-                id: None,
-                code: None,
-                reason: None,
-            }),
+            Step::Close => {
+                let discard = self.dice.percent(20);
+                self.frame(|session| ClientFrame::Close {
+                    session,
+                    id: None,
+                    code: None,
+                    reason: None,
+                    discard,
+                });
+            }
             Step::Ask => {
                 if let Some(port) = self.some_port() {
                     let id: Name = "q".into();

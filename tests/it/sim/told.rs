@@ -38,7 +38,12 @@ impl World {
                 self.record(port, slot, record, cost);
                 Some(self.about(port, slot))
             }
-            BrokerFrame::Detached { session, reason } => {
+            BrokerFrame::Detached {
+                session,
+                reason,
+                farewell,
+            } => {
+                assert_eq!(*reason == "closed", farewell.is_some());
                 let slot = self.must_hold(port, session);
                 let about = self.about(port, slot);
                 self.release(port, slot);
@@ -70,6 +75,13 @@ impl World {
                 let slot = self.must_hold(port, session);
                 self.accepted(port, slot, id, durability, *duplicate, *outcome);
                 Some(self.about(port, slot))
+            }
+            BrokerFrame::Error(refusal)
+                if refusal.error.code == Code::NoSession && self.has_deferred(port) =>
+            {
+                // It brought no address, and what it was to attach to has ended.
+                self.deferred.retain(|(asked, ..)| *asked != port);
+                None
             }
             BrokerFrame::Error(refusal) if refusal.error.code == Code::OutboxFull => {
                 let token = token_of(refusal.id.as_ref().unwrap_or(&"i0".into()));
@@ -107,6 +119,10 @@ impl World {
         known.queue.push_back(Queued { frame, cost, about });
     }
 
+    fn has_deferred(&self, port: PortId) -> bool {
+        self.deferred.iter().any(|(asked, ..)| *asked == port)
+    }
+
     /// The slot of a session that this port must hold to be told about it.
     pub(super) fn must_hold(&self, port: PortId, name: &Name) -> usize {
         let slot = self
@@ -131,9 +147,11 @@ impl World {
     }
 
     fn opened(&mut self, port: PortId, opened: &Opened) -> About {
-        let slot = self.cause.slot.expect("nobody asked to open this");
-        let opening = self.cause.opening.take().expect("nobody asked to open anything");
-        assert_eq!(Some(slot), self.slot_named(port, &opened.session));
+        let slot = self
+            .slot_named(port, &opened.session)
+            .expect("a session of the port's owner");
+        let asked_now = self.cause.opening.take_if(|_| self.cause.slot == Some(slot));
+        let opening = asked_now.unwrap_or_else(|| self.opened_late(port, slot));
         let person = self.ports[&port].person.unwrap();
         let index = self.seat(person, slot);
         assert!(
@@ -238,6 +256,17 @@ impl World {
         self.about(port, slot)
     }
 
+    /// What was asked for while another session of that name was being closed.
+    fn opened_late(&mut self, port: PortId, slot: usize) -> Opening {
+        let at = self
+            .deferred
+            .iter()
+            .position(|(asked, of, _)| (*asked, *of) == (port, slot));
+        let (_, _, opening) = self.deferred.remove(at.expect("nobody asked to open this"));
+        self.cause.opened_late.push(slot);
+        opening
+    }
+
     fn created(&mut self, slot: usize, opening: &Opening) {
         let awake = self.now.awake;
         if let Some(before) = self.session(slot) {
@@ -245,13 +274,13 @@ impl World {
                 awake.saturating_sub(since) >= Duration::from_millis(before.options.expire)
             });
             assert!(
-                before.alive != Alive::Yes || expired,
+                before.alive != Alive::Yes || expired || before.closing.is_some(),
                 "slot {slot} had a session, and it is gone"
             );
             assert!(before.dial.is_none(), "its last dial is still alive");
             before.alive = Alive::No;
         }
-        let journal = self.fresh.take();
+        let journal = self.fresh.take().map(|(id, _)| id);
         let mut session = Session::new(opening.options.clone().unwrap_or_default(), journal);
         let address = opening.address.expect("a session without an address");
         session.reach.moves(address, self.credentials.len());
@@ -405,10 +434,12 @@ impl World {
             seat.in_flight.push_back((record.seq, size));
             seat.in_flight_bytes += size;
         } else {
-            assert!(
-                matches!(self.cause.kind, Kind::Close | Kind::Timeout),
-                "a record bypasses the window"
-            );
+            let is_ending = self.cause.kind == Kind::Timeout
+                || self.slots[slot]
+                    .lives
+                    .last()
+                    .is_some_and(|session| session.closing.is_some());
+            assert!(is_ending, "a record bypasses the window");
         }
         if let Body::Gap(gap) = &record.body
             && self.cause.kind == Kind::Open

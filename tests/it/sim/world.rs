@@ -16,7 +16,7 @@ use longwire::wire::record::{Name, State};
 
 use super::dice::Dice;
 use super::disk::Disk;
-use super::model::{Dial, Emitted, Link, Owner, Person, Port, Seat, Sent, Session, Slot};
+use super::model::{Alive, Dial, Emitted, Link, Owner, Person, Port, Seat, Sent, Session, Slot};
 
 /// The command line, which may ask for everybody's counters.
 pub(super) const ADMIN: PortId = PortId(0);
@@ -58,8 +58,8 @@ pub(super) struct World {
     pub(super) digest: u64,
     pub(super) trace: Option<Vec<String>>,
     pub(super) cause: Cause,
-    /// A journal that was begun before anybody heard of its session.
-    pub(super) fresh: Option<JournalId>,
+    /// A journal that was begun before anybody heard of its session, and whose it is.
+    pub(super) fresh: Option<(JournalId, usize)>,
     /// The broker is to be killed after so many outputs of the next input; whether it was.
     pub(super) mortal: Option<usize>,
     pub(super) dead: bool,
@@ -76,6 +76,8 @@ pub(super) struct World {
     pub(super) given_at: Now,
     /// The longest that a slot may wait for its next dial, after the end of its link.
     pub(super) patience: Option<(usize, Duration)>,
+    /// Asked for while a session of that name was being closed.
+    pub(super) deferred: Vec<(PortId, usize, Opening)>,
 }
 
 /// What the hub was last given.
@@ -89,6 +91,8 @@ pub(super) struct Cause {
     pub(super) bearer: Option<Bearer>,
     /// The hub has taken them.
     pub(super) brought: bool,
+    /// Slots that were opened now, and asked for earlier: another session had to be closed first.
+    pub(super) opened_late: Vec<usize>,
     /// Slots whose link was waiting before.
     pub(super) waiting: Vec<usize>,
 }
@@ -214,6 +218,7 @@ impl World {
             inputs: 0,
             given_at: now,
             patience: None,
+            deferred: Vec::new(),
         };
         world.give(Input::Came(ADMIN, Caller::Admin));
         world
@@ -360,6 +365,12 @@ impl World {
         self.slots[slot].lives.last_mut()
     }
 
+    /// Whether the session of a slot is being closed.
+    pub(super) fn is_closing(&self, slot: usize) -> bool {
+        let session = self.slots[slot].lives.last();
+        session.is_some_and(|session| session.closing.is_some() && session.alive == Alive::Yes)
+    }
+
     fn address_of(&self, slot: usize, url: &str) -> Option<usize> {
         self.slots[slot].addresses.iter().position(|known| known == url)
     }
@@ -386,7 +397,7 @@ impl World {
                 match frame {
                     ClientFrame::Open(open) => {
                         cause.kind = Kind::Open;
-                        cause.opening = Some(Opening {
+                        let opening = Some(Opening {
                             options: open.options.clone(),
                             address: open
                                 .url
@@ -396,6 +407,12 @@ impl World {
                             conflict: open.conflict,
                             resume: open.resume.clone(),
                         });
+                        match cause.slot.filter(|slot| self.is_closing(*slot)) {
+                            Some(slot) => self
+                                .deferred
+                                .extend(opening.map(|opening| (*port, slot, opening))),
+                            None => cause.opening = opening,
+                        }
                     }
                     ClientFrame::Send(_) | ClientFrame::Request(_) => cause.kind = Kind::Send,
                     ClientFrame::Authorize(authorize) => {

@@ -114,6 +114,13 @@ pub(super) fn meant(vector: &str) -> Option<ClientFrame> {
                 ..Options::default()
             },
         ),
+        "open that waits longer to be closed" => local(
+            "o9",
+            Options {
+                close_timeout: 60_000,
+                ..Options::default()
+            },
+        ),
         "open of an event stream" => ClientFrame::Open(Box::new(Open {
             session: name("events"),
             url: Some("https://example.com/events".to_owned()),
@@ -316,12 +323,21 @@ pub(super) fn meant(vector: &str) -> Option<ClientFrame> {
             id: None,
             code: None,
             reason: None,
+            discard: false,
+        },
+        "close that waits for nothing" => ClientFrame::Close {
+            session,
+            id: None,
+            code: None,
+            reason: None,
+            discard: true,
         },
         "close with everything" => ClientFrame::Close {
             session,
             id: some("x1"),
             code: Some(4001),
             reason: Some("done".to_owned()),
+            discard: false,
         },
         "status" => ClientFrame::Status { id: name("q1") },
         "ping" => ClientFrame::Ping { id: name("p1") },

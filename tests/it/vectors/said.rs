@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use longwire::wire::code::{Code, GapReason};
 use longwire::wire::message::{
-    BrokerFrame, ErrorFrame, Opened, OutboxItem, Resumed, Rtt, SessionReport, SessionSummary, StatusReport,
-    SubscriptionState, Totals, Welcome,
+    BrokerFrame, CloseReport, ErrorFrame, Opened, OutboxItem, Resumed, Rtt, SessionReport, SessionSummary,
+    StatusReport, SubscriptionState, Totals, Welcome,
 };
 use longwire::wire::payload::Payload;
 use longwire::wire::record::{
@@ -328,14 +328,31 @@ pub(super) fn said(vector: &str) -> BrokerFrame {
         "detached superseded" => BrokerFrame::Detached {
             session,
             reason: "superseded",
+            farewell: None,
+        },
+        "detached closed, the server has answered" => BrokerFrame::Detached {
+            session,
+            reason: "closed",
+            farewell: Some(Box::new(CloseReport {
+                code: Some(1000),
+                reason: Some("bye".to_owned()),
+                clean: true,
+            })),
+        },
+        "detached closed, nobody has answered" => BrokerFrame::Detached {
+            session,
+            reason: "closed",
+            farewell: Some(Box::new(CloseReport::default())),
         },
         "detached closed" => BrokerFrame::Detached {
             session,
             reason: "closed",
+            farewell: None,
         },
         "detached expired" => BrokerFrame::Detached {
             session,
             reason: "expired",
+            farewell: None,
         },
         "status" => BrokerFrame::Status(Box::new(status_report(origin))),
         "pong" => BrokerFrame::Pong { id: name("p1") },
