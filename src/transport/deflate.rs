@@ -7,6 +7,9 @@ use flate2::{Decompress, FlushDecompress, Status};
 /// What is offered. `client_max_window_bits` lets a server ask for a smaller window; we never fill one.
 pub(crate) const OFFER: &str = "permessage-deflate; client_max_window_bits";
 
+/// Bytes inflated at once of a message that is thrown away.
+const SKIP: usize = 16 * 1024;
+
 /// What every compressed message's end was cut off by the sender.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
@@ -77,13 +80,41 @@ fn window_bits(value: &str) -> Result<u8, String> {
     }
 }
 
-/// Why a message could not be inflated.
+/// The data is not DEFLATE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InflateError {
-    /// It would exceed the limit.
-    TooLarge,
-    /// The data is not DEFLATE.
-    Corrupt,
+pub(crate) struct Corrupt;
+
+/// Where an inflated message goes.
+pub(crate) struct Kept<'a> {
+    pub(crate) data: &'a mut Vec<u8>,
+    /// Bytes it may have; above them nothing of it is kept.
+    pub(crate) limit: usize,
+    pub(crate) is_skipped: &'a mut bool,
+}
+
+impl Kept<'_> {
+    /// Makes room for at least one more byte.
+    fn reserve(&mut self) {
+        if self.data.len() < self.data.capacity() {
+            return;
+        }
+        if *self.is_skipped {
+            return self.data.reserve_exact(SKIP);
+        }
+        // One byte above the limit tells "full" from "too large".
+        let room = (self.limit + 1).saturating_sub(self.data.len());
+        self.data.reserve_exact(self.data.len().max(512).min(room).max(1));
+    }
+
+    /// Forgets a message that has grown too large.
+    fn bound(&mut self) {
+        if *self.is_skipped {
+            self.data.clear();
+        } else if self.data.len() > self.limit {
+            *self.is_skipped = true;
+            *self.data = Vec::new();
+        }
+    }
 }
 
 /// The receiving half of an agreed permessage-deflate.
@@ -102,13 +133,17 @@ impl Inflater {
         }
     }
 
-    /// Inflates a piece of a message behind what `out` holds; `out` never grows above `limit` bytes.
-    pub(crate) fn push(&mut self, input: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), InflateError> {
+    /// Inflates a piece of a message behind what `kept` holds.
+    pub(crate) fn push(&mut self, input: &[u8], kept: &mut Kept<'_>) -> Result<(), Corrupt> {
+        if *kept.is_skipped && self.agreement.server_no_context_takeover {
+            // Nothing refers to it: there is no need to know what it says.
+            return Ok(());
+        }
         let bits = self.agreement.server_window_bits.max(9);
         let state = self
             .state
             .get_or_insert_with(|| Decompress::new_with_window_bits(false, bits));
-        inflate(state, input, out, limit)
+        inflate(state, input, kept)
     }
 
     /// Between messages: gives the state back unless the next message may refer to it.
@@ -119,8 +154,11 @@ impl Inflater {
     }
 
     /// Ends a message: whatever was held back comes out.
-    pub(crate) fn finish(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), InflateError> {
-        self.push(&TAIL, out, limit)?;
+    pub(crate) fn finish(&mut self, kept: &mut Kept<'_>) -> Result<(), Corrupt> {
+        self.push(&TAIL, kept)?;
+        if *kept.is_skipped {
+            *kept.data = Vec::new();
+        }
         if self.agreement.server_no_context_takeover
             && let Some(state) = &mut self.state
         {
@@ -130,27 +168,18 @@ impl Inflater {
     }
 }
 
-fn inflate(
-    state: &mut Decompress,
-    mut input: &[u8],
-    out: &mut Vec<u8>,
-    limit: usize,
-) -> Result<(), InflateError> {
+fn inflate(state: &mut Decompress, mut input: &[u8], kept: &mut Kept<'_>) -> Result<(), Corrupt> {
     loop {
-        if out.len() == out.capacity() {
-            // One byte above the limit tells "full" from "too large".
-            let room = (limit + 1).saturating_sub(out.len());
-            out.reserve_exact(out.len().max(512).min(room).max(1));
-        }
-        let (read_before, written_before) = (state.total_in(), out.len());
+        kept.reserve();
+        let (read_before, written_before) = (state.total_in(), state.total_out());
         let status = state
-            .decompress_vec(input, out, FlushDecompress::Sync)
-            .map_err(|_| InflateError::Corrupt)?;
-        let read = usize::try_from(state.total_in() - read_before).map_err(|_| InflateError::Corrupt)?;
-        input = input.get(read..).ok_or(InflateError::Corrupt)?;
-        if out.len() > limit {
-            return Err(InflateError::TooLarge);
-        }
+            .decompress_vec(input, kept.data, FlushDecompress::Sync)
+            .map_err(|_| Corrupt)?;
+        let read = usize::try_from(state.total_in() - read_before).map_err(|_| Corrupt)?;
+        input = input.get(read..).ok_or(Corrupt)?;
+        let is_full = kept.data.len() == kept.data.capacity();
+        let has_written = state.total_out() > written_before;
+        kept.bound();
         match status {
             // A final block: what follows in this message begins a stream of its own.
             Status::StreamEnd => {
@@ -160,12 +189,11 @@ fn inflate(
                 }
             }
             Status::Ok | Status::BufError => {
-                let full = out.len() == out.capacity();
-                if input.is_empty() && !full {
+                if input.is_empty() && !is_full {
                     return Ok(());
                 }
-                if read == 0 && out.len() == written_before && !full {
-                    return Err(InflateError::Corrupt);
+                if read == 0 && !has_written && !is_full {
+                    return Err(Corrupt);
                 }
             }
         }
@@ -190,13 +218,19 @@ mod tests {
         out
     }
 
-    fn inflated(inflater: &mut Inflater, pieces: &[&[u8]], limit: usize) -> Result<Vec<u8>, InflateError> {
-        let mut out = Vec::new();
+    /// `None` for a message above the limit.
+    fn inflated(inflater: &mut Inflater, pieces: &[&[u8]], limit: usize) -> Result<Option<Vec<u8>>, Corrupt> {
+        let (mut out, mut is_skipped) = (Vec::new(), false);
+        let mut kept = Kept {
+            data: &mut out,
+            limit,
+            is_skipped: &mut is_skipped,
+        };
         for piece in pieces {
-            inflater.push(piece, &mut out, limit)?;
+            inflater.push(piece, &mut kept)?;
         }
-        inflater.finish(&mut out, limit)?;
-        Ok(out)
+        inflater.finish(&mut kept)?;
+        Ok((!is_skipped).then_some(out))
     }
 
     #[test]
@@ -235,20 +269,29 @@ mod tests {
     fn the_examples_of_the_rfc() {
         let mut inflater = Inflater::new(agreement("permessage-deflate"));
         let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
-        assert_eq!(inflated(&mut inflater, &[&hello], 100).unwrap(), b"Hello");
+        assert_eq!(
+            inflated(&mut inflater, &[&hello], 100).unwrap().unwrap(),
+            b"Hello"
+        );
         // The second message refers to the first one's window.
         let again = [0xf2, 0x00, 0x11, 0x00, 0x00];
-        assert_eq!(inflated(&mut inflater, &[&again], 100).unwrap(), b"Hello");
+        assert_eq!(
+            inflated(&mut inflater, &[&again], 100).unwrap().unwrap(),
+            b"Hello"
+        );
         // Not compressed at all; a final block; two blocks.
         let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
-        assert_eq!(inflated(&mut inflater, &[&stored], 100).unwrap(), b"Hello");
+        assert_eq!(
+            inflated(&mut inflater, &[&stored], 100).unwrap().unwrap(),
+            b"Hello"
+        );
         let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
-        assert_eq!(inflated(&mut inflater, &[&last], 100).unwrap(), b"Hello");
+        assert_eq!(inflated(&mut inflater, &[&last], 100).unwrap().unwrap(), b"Hello");
         let two = [
             0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00,
         ];
-        assert_eq!(inflated(&mut inflater, &[&two], 100).unwrap(), b"Hello");
-        assert_eq!(inflated(&mut inflater, &[&[0x00]], 100).unwrap(), b"");
+        assert_eq!(inflated(&mut inflater, &[&two], 100).unwrap().unwrap(), b"Hello");
+        assert_eq!(inflated(&mut inflater, &[&[0x00]], 100).unwrap().unwrap(), b"");
     }
 
     #[test]
@@ -261,7 +304,7 @@ mod tests {
             let mut inflater = Inflater::new(agreement("permessage-deflate"));
             let (head, tail) = compressed.split_at(cut);
             assert_eq!(
-                inflated(&mut inflater, &[head, tail], 1 << 20).unwrap(),
+                inflated(&mut inflater, &[head, tail], 1 << 20).unwrap().unwrap(),
                 text,
                 "cut at {cut}"
             );
@@ -275,12 +318,12 @@ mod tests {
         let mut inflater = Inflater::new(agreement("permessage-deflate"));
         for _ in 0..20 {
             let message = deflate(&mut keeping, text);
-            assert_eq!(inflated(&mut inflater, &[&message], 100).unwrap(), text);
+            assert_eq!(inflated(&mut inflater, &[&message], 100).unwrap().unwrap(), text);
         }
         let mut inflater = Inflater::new(agreement("permessage-deflate; server_no_context_takeover"));
         for _ in 0..20 {
             let message = deflate(&mut Compress::new(Compression::default(), false), text);
-            assert_eq!(inflated(&mut inflater, &[&message], 100).unwrap(), text);
+            assert_eq!(inflated(&mut inflater, &[&message], 100).unwrap().unwrap(), text);
         }
         // A server that refers back although it promised not to is found out.
         let mut keeping = Compress::new(Compression::default(), false);
@@ -288,7 +331,7 @@ mod tests {
         inflated(&mut inflater, &[&deflate(&mut keeping, text)], 100).unwrap();
         assert_eq!(
             inflated(&mut inflater, &[&deflate(&mut keeping, text)], 100),
-            Err(InflateError::Corrupt)
+            Err(Corrupt)
         );
     }
 
@@ -304,30 +347,40 @@ mod tests {
             inflated(&mut inflater, &[&hello], 100).unwrap();
             inflater.rest();
             assert_eq!(inflater.state.is_some(), kept, "{answer}");
-            assert_eq!(inflated(&mut inflater, &[&hello], 100).unwrap(), b"Hello");
+            assert_eq!(
+                inflated(&mut inflater, &[&hello], 100).unwrap().unwrap(),
+                b"Hello"
+            );
         }
     }
 
     #[test]
-    fn a_bomb_stops_at_the_limit() {
+    fn nothing_is_kept_of_a_bomb() {
         let bomb = deflate(
             &mut Compress::new(Compression::best(), false),
             &vec![0; 10_000_000],
         );
         assert!(bomb.len() < 20_000);
-        let mut inflater = Inflater::new(agreement("permessage-deflate"));
-        let mut out = Vec::new();
-        assert_eq!(
-            inflater.push(&bomb, &mut out, 100_000),
-            Err(InflateError::TooLarge)
-        );
-        assert!(out.capacity() <= 200_001, "{}", out.capacity());
+        for answer in [
+            "permessage-deflate",
+            "permessage-deflate; server_no_context_takeover",
+        ] {
+            let (mut out, mut is_skipped) = (Vec::new(), false);
+            let mut kept = Kept {
+                data: &mut out,
+                limit: 100_000,
+                is_skipped: &mut is_skipped,
+            };
+            Inflater::new(agreement(answer)).push(&bomb, &mut kept).unwrap();
+            assert!(is_skipped);
+            assert!(out.capacity() <= SKIP, "{}", out.capacity());
+        }
         // Exactly at the limit is fine, one less is not.
         let message = deflate(&mut Compress::new(Compression::best(), false), &[7; 4096]);
         for (limit, fits) in [(4096, true), (4095, false)] {
             let mut inflater = Inflater::new(agreement("permessage-deflate"));
             assert_eq!(
-                inflated(&mut inflater, &[&message], limit).is_ok(),
+                inflated(&mut inflater, &[&message], limit).unwrap().is_some(),
                 fits,
                 "{limit}"
             );
@@ -349,7 +402,7 @@ mod tests {
         let mut inflater = Inflater::new(agreement("permessage-deflate"));
         assert_eq!(
             inflated(&mut inflater, &[&[0x07, 0xff, 0xff, 0xff]], 1000),
-            Err(InflateError::Corrupt)
+            Err(Corrupt)
         );
     }
 }

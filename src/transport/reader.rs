@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::deflate::{InflateError, Inflater};
+use super::deflate::{Corrupt, Inflater, Kept};
 use super::frame::{Header, Opcode, Violation, read_close};
 use crate::core::io::Incoming;
 use crate::wire::payload::Payload;
@@ -76,6 +76,10 @@ pub(crate) struct Reader {
 struct Message {
     text: bool,
     compressed: bool,
+    /// It exceeds the limit: what comes of it is thrown away.
+    is_skipped: bool,
+    /// Bytes of all its frames up to now, as their headers say.
+    announced: u64,
 }
 
 impl Reader {
@@ -108,7 +112,7 @@ impl Reader {
             let rest = &input[at..];
             if let Some((fin, left)) = self.frame {
                 let take = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-                self.extend(&rest[..take], left, inbox)?;
+                self.extend(&rest[..take], left)?;
                 at += take;
                 let left = left - take as u64;
                 if left > 0 {
@@ -132,10 +136,15 @@ impl Reader {
                 at += header.size + payload.len();
                 continue;
             }
-            self.check(&header, inbox)?;
+            self.check(&header)?;
             match whole {
                 // The common case: a whole message in one frame.
-                Some(payload) if header.fin && self.message.is_none() && !header.rsv1 => {
+                Some(payload)
+                    if header.fin
+                        && self.message.is_none()
+                        && !header.rsv1
+                        && payload.len() <= self.max_message =>
+                {
                     let text = header.opcode == Opcode::Text;
                     let payload = self.keep(payload, rest.len());
                     inbox.push(self.finished(payload, text)?);
@@ -143,10 +152,7 @@ impl Reader {
                 }
                 None if header.len <= WAIT => return Ok(at),
                 _ => {
-                    self.message.get_or_insert(Message {
-                        text: header.opcode == Opcode::Text,
-                        compressed: header.rsv1,
-                    });
+                    self.announce(&header);
                     self.frame = Some((header.fin, header.len));
                     at += header.size;
                 }
@@ -184,8 +190,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Refuses a data frame that must not come now, or that would make its message too large.
-    fn check(&self, header: &Header, inbox: &mut Inbox) -> Result<(), Violation> {
+    /// Refuses a data frame that must not come now.
+    fn check(&self, header: &Header) -> Result<(), Violation> {
         match (self.message, header.opcode) {
             (None, Opcode::Continuation) => return Err(Violation::protocol("a continuation of nothing")),
             (Some(_), Opcode::Text | Opcode::Binary) => {
@@ -196,23 +202,32 @@ impl Reader {
         if header.rsv1 && (self.inflater.is_none() || self.message.is_some()) {
             return Err(Violation::protocol("a compressed frame that was not agreed upon"));
         }
-        let compressed = header.rsv1 || self.message.is_some_and(|message| message.compressed);
-        let total = (self.data.len() as u64).saturating_add(header.len);
-        if !compressed && total > self.max_message as u64 {
-            return Err(too_large(inbox, header.fin.then_some(total)));
-        }
         Ok(())
     }
 
+    /// A frame of a message begins. A message that its headers make too large is not kept from here on; what a compressed
+    /// one grows to shows later.
+    fn announce(&mut self, header: &Header) {
+        let message = self.message.get_or_insert(Message {
+            text: header.opcode == Opcode::Text,
+            compressed: header.rsv1,
+            is_skipped: false,
+            announced: 0,
+        });
+        message.announced = message.announced.saturating_add(header.len);
+        if !message.compressed && message.announced > self.max_message as u64 {
+            message.is_skipped = true;
+            self.data = Vec::new();
+        }
+    }
+
     /// Adds a piece of the message under way; `left` is what its frame still holds, this piece included.
-    fn extend(&mut self, piece: &[u8], left: u64, inbox: &mut Inbox) -> Result<(), Violation> {
+    fn extend(&mut self, piece: &[u8], left: u64) -> Result<(), Violation> {
         if self.message.is_some_and(|message| message.compressed) {
-            return match &mut self.inflater {
-                Some(inflater) => inflater
-                    .push(piece, &mut self.data, self.max_message)
-                    .map_err(|error| inflate_violation(error, inbox)),
-                None => Err(Violation::protocol("a compressed frame that was not agreed upon")),
-            };
+            return self.inflate(|inflater, kept| inflater.push(piece, kept));
+        }
+        if self.message.is_some_and(|message| message.is_skipped) {
+            return Ok(());
         }
         let free = self.data.capacity() - self.data.len();
         if free < piece.len() {
@@ -225,17 +240,36 @@ impl Reader {
         Ok(())
     }
 
+    /// Inflates into the message under way, or past it when it has grown too large.
+    fn inflate(
+        &mut self,
+        step: impl FnOnce(&mut Inflater, &mut Kept<'_>) -> Result<(), Corrupt>,
+    ) -> Result<(), Violation> {
+        let (Some(inflater), Some(message)) = (&mut self.inflater, &mut self.message) else {
+            return Err(Violation::protocol("a compressed frame that was not agreed upon"));
+        };
+        let mut kept = Kept {
+            data: &mut self.data,
+            limit: self.max_message,
+            is_skipped: &mut message.is_skipped,
+        };
+        step(inflater, &mut kept)
+            .map_err(|Corrupt| Violation::content("a compressed message that cannot be inflated"))
+    }
+
     /// The last frame of the message under way has been read.
     fn complete(&mut self, inbox: &mut Inbox) -> Result<(), Violation> {
+        if self.message.is_some_and(|message| message.compressed) {
+            self.inflate(Inflater::finish)?;
+        }
         let Some(message) = self.message.take() else {
             return Ok(());
         };
-        if message.compressed
-            && let Some(inflater) = &mut self.inflater
-        {
-            inflater
-                .finish(&mut self.data, self.max_message)
-                .map_err(|error| inflate_violation(error, inbox))?;
+        if message.is_skipped {
+            // How large a compressed message would have been is not known where it need not be inflated.
+            let bytes = (!message.compressed).then_some(message.announced);
+            inbox.messages.push(Incoming::TooLarge { bytes });
+            return Ok(());
         }
         let mut data = std::mem::take(&mut self.data);
         let payload = if data.len() < ALONE {
@@ -282,21 +316,6 @@ impl Reader {
             return Ok(json);
         }
         Ok(text)
-    }
-}
-
-fn too_large(inbox: &mut Inbox, bytes: Option<u64>) -> Violation {
-    inbox.messages.push(Incoming::TooLarge { bytes });
-    Violation {
-        close: 1009,
-        what: "a message above maxMessage",
-    }
-}
-
-fn inflate_violation(error: InflateError, inbox: &mut Inbox) -> Violation {
-    match error {
-        InflateError::TooLarge => too_large(inbox, None),
-        InflateError::Corrupt => Violation::content("a compressed message that cannot be inflated"),
     }
 }
 
@@ -448,37 +467,88 @@ mod tests {
     }
 
     #[test]
-    fn a_message_too_large_is_told_in_its_place_before_it_is_read() {
-        for (tail, bytes) in [
-            (frame(0x82, &[0; 101])[..2].to_vec(), Some(101)),
-            ([frame(0x02, &[0; 60]), frame(0x00, &[0; 41])].concat(), None),
-            ([frame(0x02, &[0; 60]), frame(0x80, &[0; 41])].concat(), Some(101)),
-            (
-                vec![0x82, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255],
-                Some(i64::MAX as u64),
-            ),
+    fn a_message_too_large_is_skipped_in_its_place_and_reading_goes_on() {
+        for large in [
+            frame(0x82, &[0; 101]),
+            frame(0x82, &[0; 70_000]),
+            [frame(0x02, &[0; 60]), frame(0x80, &[0; 41])].concat(),
+            [
+                frame(0x01, &[0; 99]),
+                frame(0x89, b"between"),
+                frame(0x00, &[0; 9000]),
+                frame(0x80, b""),
+            ]
+            .concat(),
         ] {
-            let input = [frame(0x81, b"before"), tail].concat();
-            let (inbox, result) = feed(&mut reader(100), &input, &[usize::MAX], ALL);
-            assert_eq!(result.map_err(|violation| violation.close), Err(1009));
-            assert_eq!(inbox.messages[1..], [Incoming::TooLarge { bytes }]);
+            let bytes: u64 = match large.len() {
+                103 => 101,
+                ..200 => 101,
+                70_010 => 70_000,
+                _ => 9099,
+            };
+            let input = [frame(0x81, b"before"), large, frame(0x81, b"behind")].concat();
+            for size in [1, 7, 4096, usize::MAX] {
+                let mut reader = reader(100);
+                let (inbox, result) = feed(&mut reader, &input, &[size], ALL);
+                assert_eq!(result, Ok(()));
+                assert_eq!(texts(&inbox), ["before", "<too large>", "behind"]);
+                assert_eq!(inbox.messages[1], Incoming::TooLarge { bytes: Some(bytes) });
+                assert!(
+                    reader.data.capacity() <= 100,
+                    "{} bytes are held",
+                    reader.data.capacity()
+                );
+            }
         }
         let (inbox, result) = feed(&mut reader(100), &frame(0x82, &[0; 100]), &[7], ALL);
         assert_eq!((inbox.messages.len(), result), (1, Ok(())));
     }
 
     #[test]
-    fn a_compressed_bomb_is_too_large() {
-        let mut state = flate2::Compress::new(flate2::Compression::best(), false);
-        let mut bomb = Vec::with_capacity(1 << 20);
-        state
-            .compress_vec(&vec![b'a'; 5_000_000], &mut bomb, flate2::FlushCompress::Sync)
-            .unwrap();
-        let agreement = Agreement::read("permessage-deflate").unwrap().unwrap();
-        let mut reader = Reader::new(1_000_000, false, Some(Inflater::new(agreement)));
-        let (inbox, result) = feed(&mut reader, &frame(0xc1, &bomb), &[1000], ALL);
-        assert_eq!(result.map_err(|violation| violation.close), Err(1009));
-        assert_eq!(inbox.messages, [Incoming::TooLarge { bytes: None }]);
+    fn nothing_is_held_of_a_message_that_never_ends() {
+        let mut reader = reader(100);
+        let mut inbox = Inbox::default();
+        let head = [0x82, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255];
+        assert_eq!(reader.read(&head, &mut inbox, ALL), Ok(head.len()));
+        for _ in 0..100 {
+            assert_eq!(reader.read(&[1; 65_536], &mut inbox, ALL), Ok(65_536));
+        }
+        assert_eq!((inbox.messages.len(), reader.data.capacity()), (0, 0));
+    }
+
+    #[test]
+    fn a_compressed_bomb_is_skipped_and_what_follows_is_understood() {
+        for (answer, keeps_window) in [
+            ("permessage-deflate", true),
+            ("permessage-deflate; server_no_context_takeover", false),
+        ] {
+            let mut state = flate2::Compress::new(flate2::Compression::best(), false);
+            let mut input = Vec::new();
+            for content in [
+                b"one and two".to_vec(),
+                vec![b'a'; 5_000_000],
+                b"one and two, aaaa".to_vec(),
+            ] {
+                let mut wire = Vec::with_capacity(1 << 20);
+                state
+                    .compress_vec(&content, &mut wire, flate2::FlushCompress::Sync)
+                    .unwrap();
+                wire.truncate(wire.len() - 4);
+                let (head, tail) = wire.split_at(wire.len() / 2);
+                input.extend([frame(0x41, head), frame(0x80, tail)].concat());
+                if !keeps_window {
+                    state.reset();
+                }
+            }
+            for size in [1, 1000, usize::MAX] {
+                let agreement = Agreement::read(answer).unwrap().unwrap();
+                let mut reader = Reader::new(1000, false, Some(Inflater::new(agreement)));
+                let (inbox, result) = feed(&mut reader, &input, &[size], ALL);
+                assert_eq!(result, Ok(()), "{answer}");
+                assert_eq!(texts(&inbox), ["one and two", "<too large>", "one and two, aaaa"]);
+                assert!(reader.data.capacity() <= 64 * 1024, "{}", reader.data.capacity());
+            }
+        }
     }
 
     #[test]

@@ -175,7 +175,12 @@ impl Engine {
             return;
         }
         if answer.too_large {
-            return self.fault(Code::TooLarge, "a polling answer exceeds `maxMessage`");
+            if self.sid.is_none() {
+                return self.fault(Code::TooLarge, "the server's greeting exceeds `maxMessage`");
+            }
+            // The server has forgotten these packets: polling goes on behind them.
+            self.tell(vec![Incoming::TooLarge { bytes: None }]);
+            return self.flow();
         }
         let Ok(body) = std::str::from_utf8(&answer.body) else {
             return self.fault(Code::ServerProtocol, "a polling answer is not UTF-8");

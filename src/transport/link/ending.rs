@@ -60,14 +60,8 @@ where
             }
             Over::Violated(violation) => {
                 self.leave(violation.close, violation.what).await;
-                let error = match violation.close {
-                    1009 => ErrorInfo::new(Code::TooLarge, format!("{} sent {}", self.place, violation.what)),
-                    _ => ErrorInfo::new(
-                        Code::ServerProtocol,
-                        format!("{} broke the WebSocket protocol: {}", self.place, violation.what),
-                    ),
-                };
-                lost(error)
+                let why = format!("{} broke the WebSocket protocol: {}", self.place, violation.what);
+                lost(ErrorInfo::new(Code::ServerProtocol, why))
             }
             Over::Lost(error) => {
                 self.broken = Some(io::ErrorKind::NotConnected.into());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use longwire::core::io::{Incoming, LinkEnd, LinkEvent};
 use longwire::wire::code::Code;
+use longwire::wire::payload::Payload;
 use tokio::io::AsyncReadExt;
 
 use super::servers::{close, frame, listen, scripted, switching, upgraded};
@@ -291,10 +292,17 @@ async fn a_server_that_breaks_the_rules_is_told_and_left() {
 }
 
 #[tokio::test]
-async fn a_message_too_large_is_told_in_its_place_and_ends_the_link() {
+async fn a_message_too_large_is_told_in_its_place_and_the_link_goes_on() {
     let (port, server) = upgraded(|mut peer| async move {
-        peer.say([frame(0x81, "fine"), frame(0x82, vec![0; 1001])].concat())
-            .await;
+        peer.say(
+            [
+                frame(0x81, "fine"),
+                frame(0x82, vec![0; 3_000_000]),
+                frame(0x81, "behind"),
+            ]
+            .concat(),
+        )
+        .await;
         peer.frame().await
     })
     .await;
@@ -302,11 +310,13 @@ async fn a_message_too_large_is_told_in_its_place_and_ends_the_link() {
     target.max_message = 1000;
     let mut line = Line::dial(target);
     line.opened().await;
-    let (messages, end) = line.ended().await;
-    assert_eq!(messages, [text("fine"), Incoming::TooLarge { bytes: Some(1001) }]);
-    assert_eq!(code(&end), Code::TooLarge);
-    let frame = server.await.unwrap().expect("no close frame came");
-    assert_eq!(&frame.payload[..2], &u16::to_be_bytes(1009)[..]);
+    let skipped = Incoming::TooLarge {
+        bytes: Some(3_000_000),
+    };
+    assert_eq!(line.messages(3).await, [text("fine"), skipped, text("behind")]);
+    line.dials.transmit(super::DIAL, Payload::text("still here"));
+    let frame = server.await.unwrap().expect("the link is open");
+    assert_eq!(frame.payload, b"still here");
 }
 
 #[tokio::test]
