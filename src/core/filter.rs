@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use crate::wire::filter::{Act, Line, Rate};
+use crate::wire::json::Value;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::Name;
-use crate::wire::rule::{Look, text_of};
+use crate::wire::rule::Look;
 
 /// Lines one client may have in one session, over all its subscriptions.
 const MOST_LINES: usize = 1024;
@@ -174,23 +174,16 @@ impl Kept {
 /// The value at a pointer as text; messages without one share the empty text.
 fn value_at(message: &Look<'_>, key: Option<&str>) -> String {
     key.and_then(|key| message.value()?.pointer(key))
-        .map(text_of)
+        .map(Value::canonical)
         .unwrap_or_default()
 }
 
 /// What stands at these pointers, in its place; what is no JSON stays whole.
 pub(crate) fn part_of(payload: &Payload, keep: &[String]) -> Payload {
-    let Some(whole) = payload.value() else {
+    let Some(whole) = payload.document() else {
         return payload.clone();
     };
-    let mut part = match whole {
-        Value::Array(_) => Value::Array(Vec::new()),
-        _ => Value::Object(serde_json::Map::new()),
-    };
-    for pointer in keep {
-        copy(&whole, &mut part, pointer.strip_prefix('/'));
-    }
-    let bytes = Bytes::from(part.to_string());
+    let bytes = Bytes::from(whole.root().project(keep));
     match payload {
         Payload::Event(event) => Payload::Event(Arc::new(Event {
             content: match event.content {
@@ -200,46 +193,6 @@ pub(crate) fn part_of(payload: &Payload, keep: &[String]) -> Payload {
             ..Event::clone(event)
         })),
         _ => Payload::Json(bytes),
-    }
-}
-
-/// Copies what stands at `path`, keeping its place. Elements of an array that are not kept become `null`.
-fn copy(from: &Value, to: &mut Value, path: Option<&str>) {
-    let Some(path) = path else {
-        *to = from.clone();
-        return;
-    };
-    let (step, rest) = match path.split_once('/') {
-        Some((step, rest)) => (step, Some(rest)),
-        None => (path, None),
-    };
-    let step = step.replace("~1", "/").replace("~0", "~");
-    let empty_like = |value: &Value| match (rest, value) {
-        (Some(_), Value::Array(_)) => Value::Array(Vec::new()),
-        (Some(_), Value::Object(_)) => Value::Object(serde_json::Map::new()),
-        _ => Value::Null,
-    };
-    match (from, to) {
-        (Value::Object(from), Value::Object(to)) => {
-            if let Some(found) = from.get(&step)
-                && (rest.is_none() || found.is_object() || found.is_array())
-            {
-                copy(found, to.entry(step).or_insert_with(|| empty_like(found)), rest);
-            }
-        }
-        (Value::Array(from), Value::Array(to)) => {
-            let index = step.parse::<usize>().ok();
-            if let Some((index, found)) = index.and_then(|index| Some((index, from.get(index)?))) {
-                if to.len() <= index {
-                    to.resize(index + 1, Value::Null);
-                }
-                if to[index].is_null() {
-                    to[index] = empty_like(found);
-                }
-                copy(found, &mut to[index], rest);
-            }
-        }
-        _ => {}
     }
 }
 
@@ -320,9 +273,9 @@ mod tests {
         let text = r#"{"id":1,"a":{"b":{"c":2},"d":3},"list":[{"x":1,"y":2},{"x":3}],"big":"..."}"#;
         assert_eq!(
             keep(&["/id", "/a/b", "/list/1/x", "/none", "/big/none"], text),
-            json(r#"{"a":{"b":{"c":2}},"id":1,"list":[null,{"x":3}]}"#)
+            json(r#"{"id":1,"a":{"b":{"c":2}},"list":[null,{"x":3}]}"#)
         );
-        assert_eq!(keep(&[""], r#"{"a": 1}"#), json(r#"{"a":1}"#));
+        assert_eq!(keep(&[""], r#"{"a": 1}"#), json(r#"{"a": 1}"#), "as received");
         assert_eq!(keep(&["/a"], "no JSON"), Payload::text("no JSON"));
         let event = part_of(
             &Payload::args(Some("e"), None, r#"[{"a":1,"b":2}]"#),

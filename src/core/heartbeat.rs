@@ -168,7 +168,7 @@ mod tests {
         use crate::wire::rule::Rule;
         let settings = Settings {
             message: Some(Payload::text("ping")),
-            expect: Some(Rule::from_value(serde_json::json!({"/type": "pong"})).unwrap()),
+            expect: Some(Rule::from_json(&serde_json::json!({"/type": "pong"}).to_string()).unwrap()),
             ..Settings::default()
         };
         let mut heartbeat = Heartbeat::new(&settings, SECOND);

@@ -5,6 +5,7 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use crate::wire::json::is_valid;
 use crate::wire::message::USUAL_LANE;
 use crate::wire::options::Overflow;
 use crate::wire::payload::{Content, Event, Payload};
@@ -305,7 +306,9 @@ fn take_event(data: &[u8]) -> Option<Payload> {
     let content = match form {
         TEXT => Content::Text(std::str::from_utf8(&bytes).is_ok().then_some(bytes)?),
         JSON | EVENT => {
-            serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).ok()?;
+            if !is_valid(&bytes) {
+                return None;
+            }
             if form == JSON {
                 Content::Json(bytes)
             } else {

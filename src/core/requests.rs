@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::wire::code::Code;
+use crate::wire::json::Value;
 use crate::wire::message::Match;
 use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
-use crate::wire::rule::{Correlation, text_of};
+use crate::wire::rule::Correlation;
 
 /// What an incoming message did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,9 +99,11 @@ impl Wanted {
         json_rpc: bool,
         answer: bool,
     ) -> Result<Self, ErrorInfo> {
-        let value = payload
-            .value()
-            .and_then(|value| value.pointer(&correlation.out).map(text_of));
+        let document = payload.document();
+        let value = document
+            .as_ref()
+            .and_then(|document| document.root().pointer(&correlation.out))
+            .map(Value::canonical);
         let value = value.ok_or_else(|| {
             let message = format!(
                 "field `{field}`: the payload is no JSON with a value at `{}`",
@@ -175,14 +177,14 @@ impl Requests {
     }
 
     /// The oldest message that this incoming one answers or confirms.
-    pub(crate) fn find(&self, message: &Value) -> Option<Found> {
+    pub(crate) fn find(&self, message: Value<'_>) -> Option<Found> {
         self.waiting
             .iter()
             .filter_map(|(pointer, values)| {
-                let found = values.get(&text_of(message.pointer(pointer)?))?;
+                let found = values.get(&message.pointer(pointer)?.canonical())?;
                 found
                     .iter()
-                    .find(|waiting| waiting.kind != Kind::JsonRpc || message.get("method").is_none())
+                    .find(|waiting| waiting.kind != Kind::JsonRpc || message.get(b"method").is_none())
             })
             .min_by_key(|waiting| waiting.serial)
             .map(|waiting| match waiting.kind {
@@ -195,7 +197,11 @@ impl Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::wire::json::Document;
+
+    fn found(requests: &Requests, message: &str) -> Option<Found> {
+        requests.find(Document::parse(message).unwrap().root())
+    }
 
     fn pointers(out: &str, incoming: &str) -> Match {
         Match::Pointers(Correlation {
@@ -209,14 +215,14 @@ mod tests {
         let mut requests = Requests::default();
         let wanted = Wanted::answer(&pointers("/id", "/re"), &Payload::text(r#"{"id":7}"#)).unwrap();
         requests.wait(1, wanted);
-        assert_eq!(requests.find(&json!({"re": "7"})), None);
-        assert_eq!(requests.find(&json!({"id": 7})), None);
-        assert_eq!(requests.find(&json!({"re": 7})), Some(Found::Answer(1)));
+        assert_eq!(found(&requests, r#"{"re": "7"}"#), None);
+        assert_eq!(found(&requests, r#"{"id": 7}"#), None);
+        assert_eq!(found(&requests, r#"{"re": 7}"#), Some(Found::Answer(1)));
         // As servers answer that keep every number as a float.
-        assert_eq!(requests.find(&json!({"re": 7.0})), Some(Found::Answer(1)));
+        assert_eq!(found(&requests, r#"{"re": 7.0}"#), Some(Found::Answer(1)));
         requests.forget(1);
         assert_eq!(
-            (requests.find(&json!({"re": 7})), requests.is_empty()),
+            (found(&requests, r#"{"re": 7}"#), requests.is_empty()),
             (None, true)
         );
     }
@@ -228,9 +234,9 @@ mod tests {
             1,
             Wanted::answer(&Match::JsonRpc, &Payload::text(r#"{"id":1}"#)).unwrap(),
         );
-        assert_eq!(requests.find(&json!({"id": 1, "method": "x"})), None);
+        assert_eq!(found(&requests, r#"{"id": 1, "method": "x"}"#), None);
         assert_eq!(
-            requests.find(&json!({"id": 1, "result": null})),
+            found(&requests, r#"{"id": 1, "result": null}"#),
             Some(Found::Answer(1))
         );
     }
@@ -244,9 +250,9 @@ mod tests {
                 Wanted::answer(&pointers("", ""), &Payload::text("5")).unwrap(),
             );
         }
-        assert_eq!(requests.find(&json!(5)), Some(Found::Answer(1)));
+        assert_eq!(found(&requests, r#"5"#), Some(Found::Answer(1)));
         requests.forget(1);
-        assert_eq!(requests.find(&json!(5)), Some(Found::Answer(2)));
+        assert_eq!(found(&requests, r#"5"#), Some(Found::Answer(2)));
     }
 
     #[test]

@@ -160,7 +160,7 @@ mod tests {
             key: key.into(),
             send: vec![Payload::text("on")],
             undo: vec![Payload::text("off")],
-            confirm: confirm.map(|rule| Rule::from_value(rule).unwrap()),
+            confirm: confirm.map(|rule| Rule::from_json(&rule.to_string()).unwrap()),
             filter: Vec::new(),
         }
     }

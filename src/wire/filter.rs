@@ -5,8 +5,9 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::json::{Document, Kind, Value};
 use super::record::in_json_words;
 use super::rule::{Look, Rule, check_pointer};
 
@@ -66,7 +67,8 @@ pub enum Rate {
 
 #[derive(Deserialize)]
 struct Form<'a> {
-    when: Option<serde_json::Map<String, Value>>,
+    #[serde(borrow)]
+    when: Option<&'a RawValue>,
     #[serde(rename = "do", borrow)]
     act: Option<Cow<'a, str>>,
     key: Option<String>,
@@ -90,7 +92,7 @@ impl Line {
         for pointer in form.key.iter().chain(form.keep.iter().flatten()) {
             check_pointer(pointer)?;
         }
-        let when = When::from_map(form.when.unwrap_or_default())?;
+        let when = form.when.map_or_else(|| Ok(When::default()), When::from_json)?;
         let act = match form.act.as_deref().ok_or("`do` is missing")? {
             "deliver" => Act::Deliver,
             "hold" => Act::Hold,
@@ -116,31 +118,26 @@ impl Line {
 }
 
 impl When {
-    pub(super) fn from_map(mut map: serde_json::Map<String, Value>) -> Result<Self, String> {
-        let kind = match map.remove("kind") {
-            None => Vec::new(),
-            Some(Value::String(kind)) => vec![kind],
-            Some(any) => serde_json::from_value::<Vec<String>>(any).map_err(|error| in_json_words(&error))?,
-        };
-        if let Some(kind) = kind
-            .iter()
-            .find(|kind| !matches!(kind.as_str(), "text" | "json" | "base64" | "args"))
-        {
-            return Err(format!(
-                "`{kind}` is no kind: `text`, `json`, `base64`, `args` are"
-            ));
+    pub(super) fn from_json(json: &RawValue) -> Result<Self, String> {
+        let document = Document::parse(json.get()).map_err(|error| error.to_string())?;
+        let root = document.root();
+        if root.kind() != Kind::Object {
+            return Err("`when` is an object of conditions".to_owned());
         }
-        let size = map
-            .remove("size")
-            .map(serde_json::from_value::<Size>)
-            .transpose()
-            .map_err(|error| format!("`size`: {}", in_json_words(&error)))?;
-        Ok(Self {
-            rule: Rule::from_map(map)?,
-            kind,
-            least: size.as_ref().map_or(0, |size| size.min),
-            most: size.and_then(|size| size.max),
-        })
+        let mut when = Self::default();
+        for (name, value) in root.members() {
+            let name = name.to_js_string().unwrap_or_else(|| "".into());
+            match name.as_str() {
+                Some("kind") => when.kind = kinds(value)?,
+                Some("size") => {
+                    let size: Size = serde_json::from_str(value.raw())
+                        .map_err(|error| format!("`size`: {}", in_json_words(&error)))?;
+                    (when.least, when.most) = (size.min, size.max);
+                }
+                _ => when.rule.add(&name, value)?,
+            }
+        }
+        Ok(when)
     }
 
     /// Whether this message is meant. What costs least is looked at first.
@@ -151,6 +148,26 @@ impl When {
             && self.most.is_none_or(|most| size <= most)
             && (self.kind.is_empty() || self.kind.iter().any(|kind| kind == payload.kind()))
             && self.rule.matches(message)
+    }
+}
+
+fn kinds(value: Value<'_>) -> Result<Vec<String>, String> {
+    let kinds: Vec<String> = match value.kind() {
+        Kind::Array => value
+            .elements()
+            .filter_map(|kind| Some(kind.to_text()?.into_owned()))
+            .collect(),
+        _ => value.to_text().into_iter().map(Cow::into_owned).collect(),
+    };
+    if value.kind() != Kind::Array && kinds.is_empty() || value.elements().count() > kinds.len() {
+        return Err("`kind` is a string or an array of strings".to_owned());
+    }
+    let is_known = |kind: &String| matches!(kind.as_str(), "text" | "json" | "base64" | "args");
+    match kinds.iter().find(|kind| !is_known(kind)) {
+        Some(kind) => Err(format!(
+            "`{kind}` is no kind: `text`, `json`, `base64`, `args` are"
+        )),
+        None => Ok(kinds),
     }
 }
 

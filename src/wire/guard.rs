@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use super::filter::When;
+use super::json::{Kind, Value};
 use super::record::in_json_words;
 use super::rule::{Look, check_pointer};
 
@@ -63,7 +64,7 @@ struct GuardForm {
 
 #[derive(Deserialize)]
 struct LineForm {
-    when: Option<Map<String, Value>>,
+    when: Option<Box<RawValue>>,
     #[serde(rename = "do")]
     act: Option<String>,
     #[serde(default)]
@@ -113,7 +114,10 @@ impl LineForm {
             return Err("`rate` has `messages` and `per`, at least 1".to_owned());
         }
         Ok(Line {
-            when: When::from_map(self.when.unwrap_or_default())?,
+            when: self
+                .when
+                .as_deref()
+                .map_or_else(|| Ok(When::default()), When::from_json)?,
             allow,
             types,
             rate: self.rate,
@@ -169,27 +173,22 @@ impl Type {
         }
     }
 
-    fn fits(self, value: &Value) -> bool {
+    fn fits(self, value: Value<'_>) -> bool {
         match self {
-            Self::String => value.is_string(),
-            Self::Number => value.is_number(),
             // `7.0` as well: some servers keep every number as a float.
-            Self::Integer => value.as_f64().is_some_and(|number| number.fract() == 0.0),
-            Self::Boolean => value.is_boolean(),
-            Self::Object => value.is_object(),
-            Self::Array => value.is_array(),
-            Self::Null => value.is_null(),
+            Self::Integer => value.is_integer(),
+            _ => Self::of(value) == self,
         }
     }
 
-    const fn of(value: &Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(_) => Self::Boolean,
-            Value::Number(_) => Self::Number,
-            Value::String(_) => Self::String,
-            Value::Array(_) => Self::Array,
-            Value::Object(_) => Self::Object,
+    fn of(value: Value<'_>) -> Self {
+        match value.kind() {
+            Kind::Null => Self::Null,
+            Kind::True | Kind::False => Self::Boolean,
+            Kind::Number => Self::Number,
+            Kind::String => Self::String,
+            Kind::Array => Self::Array,
+            Kind::Object => Self::Object,
         }
     }
 }
@@ -197,7 +196,10 @@ impl Type {
 /// What a message is called where it is refused: its event, or its kind.
 pub fn called(message: &Look<'_>) -> Cow<'static, str> {
     match message.payload().event() {
-        Some(event) => format!("the event `{}`", event.chars().take(64).collect::<String>()).into(),
+        Some(event) => {
+            let name: String = event.to_string_lossy().chars().take(64).collect();
+            format!("the event `{name}`").into()
+        }
         None => "the message".into(),
     }
 }

@@ -8,6 +8,7 @@ pub mod code;
 pub mod filter;
 pub mod frame;
 pub mod guard;
+pub mod json;
 pub mod message;
 pub mod options;
 pub mod part;

@@ -289,14 +289,14 @@ struct HeartbeatForm {
     interval: u64,
     timeout: u64,
     message: Option<Box<RawValue>>,
-    expect: Option<serde_json::Value>,
+    expect: Option<Box<RawValue>>,
     always: bool,
     answers: Vec<AnswerForm>,
 }
 
 #[derive(Deserialize)]
 struct AnswerForm {
-    when: serde_json::Value,
+    when: Box<RawValue>,
     send: Option<Box<RawValue>>,
 }
 
@@ -397,14 +397,14 @@ impl Options {
                             interval: form.interval,
                             timeout: form.timeout,
                             message: form.message.map(|raw| payload(name, &raw)).transpose()?,
-                            expect: form.expect.map(|value| rule(name, value)).transpose()?,
+                            expect: form.expect.map(|json| rule(name, &json)).transpose()?,
                             always: form.always,
                             answers: form
                                 .answers
                                 .into_iter()
                                 .map(|answer| {
                                     let send = answer.send.map(|raw| payload(name, &raw)).transpose()?;
-                                    Ok((rule(name, answer.when)?, send))
+                                    Ok((rule(name, &answer.when)?, send))
                                 })
                                 .collect::<Result<_, _>>()?,
                         })
@@ -417,7 +417,7 @@ impl Options {
                     .map(|raw| payload(name, raw))
                     .collect::<Result<_, _>>()?;
             }
-            "ready" => self.ready = Some(rule(name, read(name, value)?)?),
+            "ready" => self.ready = Some(rule(name, value)?),
             "queue" => self.queue = read(name, value)?,
             "outbox" => self.outbox = read(name, value)?,
             "window" => self.window = read(name, value)?,
@@ -511,8 +511,8 @@ fn read<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, ErrorInf
     serde_json::from_str(value.get()).map_err(|error| bad(name, in_json_words(&error)))
 }
 
-fn rule(name: &str, value: serde_json::Value) -> Result<Rule, ErrorInfo> {
-    Rule::from_value(value).map_err(|why| bad(name, why))
+fn rule(name: &str, json: &RawValue) -> Result<Rule, ErrorInfo> {
+    Rule::from_json(json.get()).map_err(|why| bad(name, why))
 }
 
 fn payload(name: &str, raw: &RawValue) -> Result<Payload, ErrorInfo> {

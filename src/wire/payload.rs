@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
+
+use super::json::{self, Document, JsString};
 
 /// One message's content, shared and never copied once kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub enum Payload {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The event's name; a plain message of an event stream and an acknowledgement have none.
-    pub name: Option<String>,
+    pub name: Option<JsString>,
     /// Socket.IO's namespace; `None` for the main one, `/`.
     pub namespace: Option<String>,
     /// The newest id an event stream has given.
@@ -68,20 +69,29 @@ impl Payload {
 
     /// JSON, if the bytes are one valid JSON value.
     pub fn json_from_slice(bytes: Bytes) -> Option<Self> {
-        serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
-            .is_ok()
-            .then_some(Self::Json(bytes))
+        json::is_valid(&bytes).then_some(Self::Json(bytes))
     }
 
     /// An event of Socket.IO with these arguments, a JSON array.
     pub fn args(name: Option<&str>, namespace: Option<&str>, args: impl Into<Bytes>) -> Self {
         Self::Event(Arc::new(Event {
-            name: name.map(str::to_owned),
+            name: name.map(JsString::from),
             namespace: namespace.filter(|namespace| *namespace != "/").map(str::to_owned),
             last_event_id: None,
             reply: false,
             content: Content::Args(args.into()),
         }))
+    }
+
+    /// An event with a name that may be no UTF-8.
+    pub(super) fn event_with(name: JsString, namespace: Option<&str>, args: Bytes) -> Self {
+        let mut event = Self::args(None, namespace, args);
+        if let Self::Event(event) = &mut event
+            && let Some(event) = Arc::get_mut(event)
+        {
+            event.name = Some(name);
+        }
+        event
     }
 
     /// The content's size in bytes, before any encoding.
@@ -110,15 +120,15 @@ impl Payload {
         }
     }
 
-    /// The content as a JSON value, if it is one. Of an event, the array of its arguments.
-    pub fn value(&self) -> Option<Value> {
-        self.as_str().and_then(|text| serde_json::from_str(text).ok())
+    /// The content as JSON, if it is any. Of an event, the array of its arguments.
+    pub fn document(&self) -> Option<Document<'_>> {
+        self.as_str().and_then(|text| Document::parse(text).ok())
     }
 
     /// The event's name; `None` for what is no event.
-    pub fn event(&self) -> Option<&str> {
+    pub fn event(&self) -> Option<&JsString> {
         match self {
-            Self::Event(event) => event.name.as_deref(),
+            Self::Event(event) => event.name.as_ref(),
             _ => None,
         }
     }

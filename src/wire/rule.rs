@@ -3,19 +3,29 @@
 //! No code, no regular expressions: the cost of a rule is the number of its terms.
 
 use std::cell::OnceCell;
+use std::collections::HashSet;
 
-use serde_json::Value;
-
+use super::json::{Document, JsString, Kind, Value};
 use super::payload::Payload;
 
 /// Every pointer must equal one of its values; an event's name and namespace, if they are named, one of theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
-    terms: Vec<(String, Vec<Value>)>,
+    terms: Vec<Term>,
     /// Any of these; empty for any at all.
-    event: Vec<String>,
+    event: Vec<JsString>,
     /// Any of these; empty for any at all.
-    namespace: Vec<String>,
+    namespace: Vec<JsString>,
+}
+
+/// One pointer and the values of which one must stand there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Term {
+    pointer: JsString,
+    /// In their canonical form.
+    wanted: HashSet<Box<str>>,
+    /// Bytes of the longest.
+    longest: usize,
 }
 
 /// Two pointers whose values must be equal: one into what was sent, one into what comes back.
@@ -31,7 +41,7 @@ pub struct Correlation {
 #[derive(Debug)]
 pub struct Look<'a> {
     payload: &'a Payload,
-    value: OnceCell<Option<Value>>,
+    document: OnceCell<Option<Document<'a>>>,
 }
 
 impl<'a> Look<'a> {
@@ -39,7 +49,7 @@ impl<'a> Look<'a> {
     pub const fn at(payload: &'a Payload) -> Self {
         Self {
             payload,
-            value: OnceCell::new(),
+            document: OnceCell::new(),
         }
     }
 
@@ -49,97 +59,90 @@ impl<'a> Look<'a> {
     }
 
     /// Its content as JSON, if it is any.
-    pub fn value(&self) -> Option<&Value> {
-        self.value.get_or_init(|| self.payload.value()).as_ref()
+    pub fn value(&self) -> Option<Value<'_>> {
+        let document = self.document.get_or_init(|| self.payload.document());
+        document.as_ref().map(Document::root)
     }
 }
 
 impl Rule {
     /// A rule from its JSON object; the error names the term that is wrong.
-    pub fn from_value(value: Value) -> Result<Self, String> {
-        let Value::Object(map) = value else {
+    pub fn from_json(json: &str) -> Result<Self, String> {
+        let document = Document::parse(json).map_err(|error| error.to_string())?;
+        let root = document.root();
+        if root.kind() != Kind::Object {
             return Err("a rule is an object of JSON pointers and values".to_owned());
-        };
-        if map.is_empty() {
+        }
+        let mut rule = Self::default();
+        for (term, wanted) in root.members() {
+            rule.add(&term.to_js_string().unwrap_or_else(|| "".into()), wanted)?;
+        }
+        if rule == Self::default() {
             return Err("a rule needs at least one JSON pointer".to_owned());
         }
-        Self::from_map(map)
+        Ok(rule)
     }
 
-    /// A rule that may be empty, which every message satisfies.
-    pub(super) fn from_map(map: serde_json::Map<String, Value>) -> Result<Self, String> {
-        let mut rule = Self::default();
-        for (term, wanted) in map {
-            let wanted = match wanted {
-                Value::Array(any) => any,
-                one => vec![one],
-            };
-            match term.as_str() {
-                "event" => rule.event = strings("event", wanted)?,
-                "namespace" => rule.namespace = strings("namespace", wanted)?,
-                _ => {
-                    check_pointer(&term)?;
-                    rule.terms.push((term, wanted));
-                }
+    /// Adds a term.
+    pub(super) fn add(&mut self, term: &JsString, wanted: Value<'_>) -> Result<(), String> {
+        let wanted: Vec<Value<'_>> = match wanted.kind() {
+            Kind::Array => wanted.elements().collect(),
+            _ => vec![wanted],
+        };
+        match term.as_str() {
+            Some("event") => self.event = strings("event", &wanted)?,
+            Some("namespace") => self.namespace = strings("namespace", &wanted)?,
+            _ => {
+                check_pointer(&term.to_string_lossy())?;
+                let wanted: HashSet<Box<str>> =
+                    wanted.into_iter().map(|value| value.canonical().into()).collect();
+                self.terms.retain(|known| known.pointer != *term);
+                // In order, so that equal rules are equal.
+                let at = self.terms.partition_point(|known| known.pointer < *term);
+                let term = Term {
+                    pointer: term.clone(),
+                    longest: wanted.iter().map(|text| text.len()).max().unwrap_or(0),
+                    wanted,
+                };
+                self.terms.insert(at, term);
             }
         }
-        Ok(rule)
+        Ok(())
     }
 
     /// Whether the message satisfies every term.
     pub fn matches(&self, message: &Look<'_>) -> bool {
         let named = (self.event.is_empty() && self.namespace.is_empty())
-            || (one_of(&self.event, message.payload.event())
-                && one_of(&self.namespace, message.payload.namespace()));
+            || (one_of(&self.event, message.payload.event().map(JsString::as_bytes))
+                && one_of(&self.namespace, message.payload.namespace().map(str::as_bytes)));
         named
             && (self.terms.is_empty()
                 || message
                     .value()
-                    .is_some_and(|value| self.terms.iter().all(|term| holds(term, value))))
+                    .is_some_and(|value| self.terms.iter().all(|term| term.holds(value))))
     }
 }
 
-fn holds((pointer, wanted): &(String, Vec<Value>), message: &Value) -> bool {
-    message
-        .pointer(pointer)
-        .is_some_and(|found| wanted.iter().any(|wanted| is_same(wanted, found)))
-}
-
-/// Whether two values are equal; numbers are, however they are written: `7` and `7.0`.
-fn is_same(one: &Value, other: &Value) -> bool {
-    one == other || (one.is_number() && other.is_number() && text_of(one) == text_of(other))
-}
-
-/// A value as JSON, the same text for equal numbers.
-pub fn text_of(value: &Value) -> String {
-    match value.as_f64() {
-        // Beyond this, neighbours among whole numbers are one float.
-        Some(float) if value.is_f64() && float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => {
-            format!("{:.0}", float + 0.0)
-        }
-        _ => value.to_string(),
+impl Term {
+    fn holds(&self, message: Value<'_>) -> bool {
+        message
+            .pointer(self.pointer.as_bytes())
+            .is_some_and(|found| found.is_among(|text| self.wanted.contains(text), self.longest))
     }
 }
 
-fn one_of(wanted: &[String], found: Option<&str>) -> bool {
-    wanted.is_empty() || found.is_some_and(|found| wanted.iter().any(|wanted| wanted == found))
+fn one_of(wanted: &[JsString], found: Option<&[u8]>) -> bool {
+    wanted.is_empty() || found.is_some_and(|found| wanted.iter().any(|wanted| wanted.as_bytes() == found))
 }
 
-fn strings(term: &str, wanted: Vec<Value>) -> Result<Vec<String>, String> {
-    let strings: Result<Vec<String>, _> = wanted
-        .into_iter()
-        .map(|value| match value {
-            Value::String(text) => Ok(text),
-            _ => Err(format!("`{term}` must be a string or an array of strings")),
-        })
-        .collect();
-    strings.and_then(|strings| {
-        if strings.is_empty() {
-            Err(format!("`{term}` names nothing"))
-        } else {
-            Ok(strings)
-        }
-    })
+fn strings(term: &str, wanted: &[Value<'_>]) -> Result<Vec<JsString>, String> {
+    if wanted.is_empty() {
+        return Err(format!("`{term}` names nothing"));
+    }
+    let strings = wanted.iter().map(|value| value.to_js_string());
+    strings
+        .collect::<Option<_>>()
+        .ok_or_else(|| format!("`{term}` must be a string or an array of strings"))
 }
 
 /// Refuses what is not a JSON pointer (RFC 6901).
@@ -155,8 +158,9 @@ pub fn check_pointer(pointer: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
-    use serde_json::json;
 
     fn matches(rule: &Rule, message: &Value) -> bool {
         rule.matches(&Look::at(&Payload::text(message.to_string())))
@@ -164,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_term_must_hold_and_an_array_means_any_of() {
-        let rule = Rule::from_value(json!({"/type": ["a", "b"], "/id": 7})).unwrap();
+        let rule = Rule::from_json(&json!({"/type": ["a", "b"], "/id": 7}).to_string()).unwrap();
         assert!(matches(&rule, &json!({"type": "b", "id": 7, "more": true})));
         assert!(!matches(&rule, &json!({"type": "c", "id": 7})));
         assert!(!matches(&rule, &json!({"type": "a"})));
@@ -174,7 +178,7 @@ mod tests {
     #[test]
     fn a_number_is_itself_however_it_is_written() {
         let matches = |rule: Value, text: &str| {
-            let rule = Rule::from_value(rule).unwrap();
+            let rule = Rule::from_json(&rule.to_string()).unwrap();
             rule.matches(&Look::at(&Payload::text(text)))
         };
         assert!(matches(json!({"/id": 7}), r#"{"id":7.0}"#));
@@ -191,7 +195,7 @@ mod tests {
     #[test]
     fn an_event_has_a_name_and_a_namespace_beside_its_arguments() {
         let rule = json!({"event": ["tick", "tock"], "namespace": "/prices", "/0/id": 7});
-        let rule = Rule::from_value(rule).unwrap();
+        let rule = Rule::from_json(&rule.to_string()).unwrap();
         let event = |name: &str, namespace: Option<&str>, args: Value| {
             Payload::args(Some(name), namespace, args.to_string())
         };
@@ -203,7 +207,7 @@ mod tests {
             !matches(&rule, &json!([{"id": 7}])),
             "a plain message has no name"
         );
-        let main = Rule::from_value(json!({"namespace": "/"})).unwrap();
+        let main = Rule::from_json(&json!({"namespace": "/"}).to_string()).unwrap();
         assert!(main.matches(&Look::at(&event("any", None, json!([])))));
     }
 
@@ -214,9 +218,9 @@ mod tests {
             (json!({"event": 7}), "`event`"),
             (json!({"namespace": []}), "`namespace`"),
         ] {
-            assert!(Rule::from_value(rule).unwrap_err().contains(named));
+            assert!(Rule::from_json(&rule.to_string()).unwrap_err().contains(named));
         }
-        assert!(Rule::from_value(json!({})).is_err());
-        assert!(Rule::from_value(json!([1])).is_err());
+        assert!(Rule::from_json(&json!({}).to_string()).is_err());
+        assert!(Rule::from_json(&json!([1]).to_string()).is_err());
     }
 }

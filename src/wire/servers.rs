@@ -3,9 +3,13 @@
 //!
 //! It reads and refuses; what the options do is in `core::dialect`.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::json::{self, Document, Kind};
 use super::message::is_namespace;
 use super::record::in_json_words;
 use super::rule::check_pointer;
@@ -68,8 +72,8 @@ pub struct SocketIo {
     pub path: String,
     /// Asked for on every connection; the session stands and falls with the first.
     pub namespaces: Vec<String>,
-    /// An object, said when a namespace is asked for.
-    pub auth: Option<Value>,
+    /// A JSON object, sent when a namespace is asked for.
+    pub auth: Option<String>,
     /// In the order given, each once: `polling`, `websocket`.
     pub transports: Vec<String>,
     /// Go from polling to a WebSocket.
@@ -95,7 +99,7 @@ const MOST_NAMESPACES: usize = 64;
 struct SocketIoForm {
     path: Option<String>,
     namespaces: Option<Vec<String>>,
-    auth: Option<Value>,
+    auth: Option<Box<RawValue>>,
     transports: Option<Vec<String>>,
     upgrade: Option<bool>,
 }
@@ -122,11 +126,7 @@ impl SocketIo {
             }
             socketio.namespaces = namespaces;
         }
-        socketio.auth = match form.auth {
-            None | Some(Value::Null) => None,
-            Some(auth @ Value::Object(_)) => Some(auth),
-            Some(_) => return Err("`auth` is an object".to_owned()),
-        };
+        socketio.auth = form.auth.as_deref().map_or(Ok(None), auth_object)?;
         if let Some(transports) = form.transports {
             let known = |transport: &String| matches!(transport.as_str(), "polling" | "websocket");
             if transports.is_empty() || !transports.iter().all(known) {
@@ -136,6 +136,15 @@ impl SocketIo {
         }
         socketio.upgrade = form.upgrade.unwrap_or(true);
         Ok(socketio)
+    }
+}
+
+/// Socket.IO's `auth`: an object, or `null` for none.
+pub(super) fn auth_object(raw: &RawValue) -> Result<Option<String>, String> {
+    match raw.get() {
+        "null" => Ok(None),
+        object if object.starts_with('{') => Ok(Some(object.to_owned())),
+        _ => Err("`auth` is an object".to_owned()),
     }
 }
 
@@ -189,7 +198,7 @@ struct CursorForm {
     header: Option<String>,
     query: Option<String>,
     request_header: Option<String>,
-    start: Option<Value>,
+    start: Option<Box<RawValue>>,
 }
 
 impl Post {
@@ -255,17 +264,20 @@ impl CursorForm {
         Ok(Cursor {
             from,
             to,
-            start: self.start.as_ref().and_then(cursor_text),
+            start: self.start.and_then(|start| {
+                let document = Document::parse(start.get()).ok()?;
+                cursor_text(document.root())
+            }),
         })
     }
 }
 
-/// A cursor's value as it is said to the server: strings without their quotes. Nothing for null and structures.
-pub fn cursor_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+/// A cursor's value as it is sent to the server: strings without their quotes. Nothing for null and structures.
+pub fn cursor_text(value: json::Value<'_>) -> Option<String> {
+    match value.kind() {
+        Kind::String => value.to_text().map(Cow::into_owned),
+        Kind::Number | Kind::True | Kind::False => Some(value.raw().to_owned()),
+        Kind::Null | Kind::Array | Kind::Object => None,
     }
 }
 

@@ -23,6 +23,7 @@ mod hostile;
 mod hub;
 mod install;
 mod journal;
+mod json;
 mod layers;
 mod memory;
 mod package;

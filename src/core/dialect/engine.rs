@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use serde::Deserialize;
 use url::Url;
 
+use super::greeting::Greeting;
 use crate::core::io::{Answer, Incoming, LinkEnd};
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
@@ -100,15 +100,6 @@ enum Mode {
     Direct,
     /// On the socket after an upgrade.
     Upgraded,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Greeting {
-    sid: String,
-    #[serde(default)]
-    upgrades: Vec<String>,
-    max_payload: Option<usize>,
 }
 
 impl Engine {
@@ -284,10 +275,11 @@ impl Engine {
     fn text_packet(&mut self, packet: &str) -> Incoming {
         if self.sid.is_none()
             && let Some(json) = packet.strip_prefix('0')
-            && let Ok(greeting) = serde_json::from_str::<Greeting>(json)
+            && let Ok(greeting) = Greeting::read(json)
+            && greeting.sid.is_some()
         {
             self.acts.push_back(Act::Opened);
-            self.sid = Some(greeting.sid);
+            self.sid = greeting.sid;
             self.max_body = greeting.max_payload.unwrap_or(BODY);
             if self.mode == Mode::Polling
                 && self.roads.websocket

@@ -4,6 +4,7 @@
 
 pub mod engine;
 pub(crate) mod eventsource;
+mod greeting;
 mod packet;
 pub(crate) mod poll;
 pub(crate) mod socketio;

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
 
-use crate::wire::payload::Payload;
+use crate::wire::json::{Document, Kind, Value};
+use crate::wire::payload::{Payload, as_text};
 
 /// Attachments one packet may have.
 const MOST_ATTACHMENTS: usize = 1024;
@@ -105,84 +105,87 @@ fn may_have_marks(json: &str) -> bool {
     json.contains(MARK) || json.contains("\\u")
 }
 
-/// Arguments as the extension gave them: marked bytes become attachments.
+/// Arguments as the extension gave them: marked bytes become attachments. All else stays as it was written.
 pub(super) fn taken_apart(args: &[u8]) -> (Cow<'_, str>, Vec<Bytes>) {
-    let text = String::from_utf8_lossy(args);
+    let text = as_text(args);
     let mut attachments = Vec::new();
     if !may_have_marks(&text) {
         return (text, attachments);
     }
-    let Ok(mut value) = serde_json::from_str::<Value>(&text) else {
-        return (text, attachments);
-    };
-    take_bytes(&mut value, &mut attachments);
-    (Cow::Owned(value.to_string()), attachments)
-}
-
-fn take_bytes(value: &mut Value, attachments: &mut Vec<Bytes>) {
-    match value {
-        Value::Array(list) => list.iter_mut().for_each(|value| take_bytes(value, attachments)),
-        Value::Object(map) => {
-            map.values_mut().for_each(|value| take_bytes(value, attachments));
-            let Some((dollars, inner)) = mark(map) else { return };
-            if dollars == 1 {
-                if let Some(bytes) = inner.as_str().and_then(|text| BASE64.decode(text).ok()) {
-                    *value = json!({"_placeholder": true, "num": attachments.len()});
-                    attachments.push(bytes.into());
-                }
-            } else if dollars % 2 == 0 {
-                *value = marked(dollars / 2, inner.clone());
-            }
+    let rewritten = rewrite(&text, |value| {
+        let (dollars, key, inner) = mark(value)?;
+        if dollars == 1 {
+            let bytes = BASE64.decode(inner.to_text()?.as_bytes()).ok()?;
+            let number = attachments.len();
+            attachments.push(bytes.into());
+            return Some((value, format!(r#"{{"_placeholder":true,"num":{number}}}"#)));
         }
-        _ => {}
+        (dollars % 2 == 0).then(|| (key, marked(dollars / 2)))
+    });
+    match rewritten {
+        Some(rewritten) => (Cow::Owned(rewritten), attachments),
+        None => (text, attachments),
     }
 }
 
-/// Arguments as the extension gets them: attachments stand where their placeholders stood.
+/// Arguments as the extension gets them: each attachment stands where its placeholder stood.
 pub(super) fn restored(json: &str, attachments: &[Bytes]) -> Bytes {
+    let as_received = || Bytes::copy_from_slice(json.as_bytes());
     if attachments.is_empty() && !may_have_marks(json) {
-        return Bytes::copy_from_slice(json.as_bytes());
+        return as_received();
     }
-    match serde_json::from_str::<Value>(json) {
-        Ok(mut value) => {
-            put_bytes(&mut value, attachments);
-            value.to_string().into()
+    let mut is_free = vec![true; attachments.len()];
+    let rewritten = rewrite(json, |value| {
+        // A server that names one attachment many times would have it copied as often.
+        if let Some(number) = placeholder(value)
+            && let Some(bytes) = attachments.get(number)
+            && std::mem::take(&mut is_free[number])
+        {
+            return Some((value, format!(r#"{{{}:"{}"}}"#, marked(1), BASE64.encode(bytes))));
         }
-        Err(_) => Bytes::copy_from_slice(json.as_bytes()),
-    }
+        let (dollars, key, _) = mark(value)?;
+        Some((key, marked(dollars * 2)))
+    });
+    rewritten.map_or_else(as_received, Bytes::from)
 }
 
-fn put_bytes(value: &mut Value, attachments: &[Bytes]) {
-    match value {
-        Value::Array(list) => list.iter_mut().for_each(|value| put_bytes(value, attachments)),
-        Value::Object(map) => {
-            if map.get("_placeholder") == Some(&Value::Bool(true))
-                && let Some(bytes) = map
-                    .get("num")
-                    .and_then(Value::as_u64)
-                    .and_then(|number| attachments.get(usize::try_from(number).ok()?))
-            {
-                *value = marked(1, Value::String(BASE64.encode(bytes)));
-                return;
-            }
-            map.values_mut().for_each(|value| put_bytes(value, attachments));
-            if let Some((dollars, inner)) = mark(map) {
-                *value = marked(dollars * 2, inner.clone());
-            }
+/// A JSON text in which some values have another text; `None` if it is no JSON. `replace` is asked about each object,
+/// outer ones first, and names what is replaced: the object, or a key in it.
+fn rewrite(json: &str, mut replace: impl FnMut(Value<'_>) -> Option<(Value<'_>, String)>) -> Option<String> {
+    let document = Document::parse(json).ok()?;
+    let mut out = String::with_capacity(json.len());
+    let mut copied = 0;
+    for value in document.values() {
+        if value.kind() != Kind::Object || value.range().start < copied {
+            continue;
         }
-        _ => {}
+        if let Some((replaced, text)) = replace(value) {
+            out.push_str(&json[copied..replaced.range().start]);
+            out.push_str(&text);
+            copied = replaced.range().end;
+        }
     }
+    out.push_str(&json[copied..]);
+    Some(out)
 }
 
-/// The number of dollar signs, if the only key is a mark.
-fn mark(map: &Map<String, Value>) -> Option<(usize, &Value)> {
-    let (key, inner) = map.iter().next().filter(|_| map.len() == 1)?;
-    let dollars = key.strip_suffix(MARK)?;
-    (!dollars.is_empty() && dollars.bytes().all(|byte| byte == b'$')).then_some((dollars.len(), inner))
+/// Which attachment an object stands for.
+fn placeholder(value: Value<'_>) -> Option<usize> {
+    (value.get(b"_placeholder")?.kind() == Kind::True)
+        .then(|| value.get(b"num")?.raw().parse().ok())
+        .flatten()
 }
 
-fn marked(dollars: usize, inner: Value) -> Value {
-    let mut map = Map::new();
-    map.insert(format!("{}{MARK}", "$".repeat(dollars)), inner);
-    Value::Object(map)
+/// The number of dollar signs, if the only key is a mark; that key, and its value.
+fn mark(value: Value<'_>) -> Option<(usize, Value<'_>, Value<'_>)> {
+    let mut members = value.members();
+    let (key, inner) = members.next().filter(|_| members.next().is_none())?;
+    let text = key.to_text()?;
+    let dollars = text.strip_suffix(MARK)?;
+    (!dollars.is_empty() && dollars.bytes().all(|byte| byte == b'$')).then_some((dollars.len(), key, inner))
+}
+
+/// A mark as a key in JSON.
+fn marked(dollars: usize) -> String {
+    format!("\"{}{MARK}\"", "$".repeat(dollars))
 }

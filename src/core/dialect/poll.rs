@@ -2,12 +2,10 @@
 //!
 //! It keeps no time; when to ask is `session::asking`'s.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use url::Url;
 
+use crate::wire::json::{Document, Kind, Value};
 use crate::wire::payload::Payload;
 use crate::wire::servers::{CursorFrom, CursorTo, Poll, cursor_text};
 
@@ -66,11 +64,13 @@ impl Place {
         };
         let wants_json = poll.items.is_some()
             || matches!(&poll.cursor, Some(cursor) if !matches!(cursor.from, CursorFrom::Header(_)));
-        let mut value = None;
+        let mut document = None;
         if wants_json && !body.is_empty() {
-            let read = serde_json::from_slice::<&RawValue>(&body);
-            value = Some(read.map_err(|error| format!("the answer is not JSON: {error}"))?);
+            let text = std::str::from_utf8(&body).map_err(|_| "the answer is not JSON: it is not UTF-8")?;
+            let read = Document::parse(text).map_err(|error| format!("the answer is not JSON: {error}"))?;
+            document = Some(read);
         }
+        let value = document.as_ref().map(Document::root);
         let messages = match &poll.items {
             Some(items) => value.map_or_else(Vec::new, |value| elements(value, items)),
             None => whole(&body, json),
@@ -81,10 +81,10 @@ impl Place {
             let found = match &cursor.from {
                 CursorFrom::Header(name) => answer.header(name).map(str::to_owned),
                 CursorFrom::Pointer(pointer) => value.and_then(|value| text_at(value, pointer)),
-                CursorFrom::Item(pointer) => messages
-                    .last()
-                    .and_then(|last| serde_json::from_slice(last.bytes()).ok())
-                    .and_then(|last| text_at(last, pointer)),
+                CursorFrom::Item(pointer) => messages.last().and_then(|last| {
+                    let last = last.document()?;
+                    text_at(last.root(), pointer)
+                }),
             };
             // An answer that says nothing about it leaves it where it was.
             if found.is_some() && found != self.cursor {
@@ -111,38 +111,23 @@ fn whole(body: &Bytes, json: bool) -> Vec<Payload> {
 }
 
 /// The elements of the array at `items`, each as it was received. What is no array is one message, null is none.
-fn elements(raw: &RawValue, items: &str) -> Vec<Payload> {
-    let Some(raw) = raw_at(raw, items) else {
+fn elements(value: Value<'_>, items: &str) -> Vec<Payload> {
+    let Some(found) = value.pointer(items) else {
         return Vec::new();
     };
-    let raws: Vec<&RawValue> = match raw.get().as_bytes() {
-        b"null" => Vec::new(),
-        [b'[', ..] => serde_json::from_str(raw.get()).unwrap_or_default(),
-        _ => vec![raw],
+    let all = match found.kind() {
+        Kind::Null => Vec::new(),
+        Kind::Array => found.elements().collect(),
+        _ => vec![found],
     };
-    raws.into_iter()
-        .map(|raw| Payload::Json(Bytes::copy_from_slice(raw.get().as_bytes())))
+    all.into_iter()
+        .map(|element| Payload::Json(Bytes::copy_from_slice(element.raw().as_bytes())))
         .collect()
 }
 
 /// A cursor's value, as it is said to the server.
-fn text_at(raw: &RawValue, pointer: &str) -> Option<String> {
-    cursor_text(&serde_json::from_str(raw_at(raw, pointer)?.get()).ok()?)
-}
-
-/// What stands at a pointer, as it was received.
-fn raw_at<'a>(mut raw: &'a RawValue, pointer: &str) -> Option<&'a RawValue> {
-    for step in pointer.split('/').skip(1) {
-        let step = step.replace("~1", "/").replace("~0", "~");
-        raw = if raw.get().starts_with('[') {
-            let elements: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
-            elements.get(step.parse::<usize>().ok()?).copied()?
-        } else {
-            let fields: HashMap<String, &RawValue> = serde_json::from_str(raw.get()).ok()?;
-            fields.get(&step).copied()?
-        };
-    }
-    Some(raw)
+fn text_at(value: Value<'_>, pointer: &str) -> Option<String> {
+    cursor_text(value.pointer(pointer)?)
 }
 
 #[cfg(test)]

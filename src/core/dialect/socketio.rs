@@ -8,9 +8,10 @@ mod hearing;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::packet::{bare, packets, prefix, taken_apart};
+use crate::wire::json::JsString;
 use crate::wire::payload::{Event, Payload};
 pub(crate) use hearing::Heard;
 use hearing::Partial;
@@ -117,19 +118,24 @@ impl SocketIo {
     }
 
     /// The packets that ask for a namespace.
-    pub(crate) fn connect(&self, namespace: &str, auth: Option<&Value>, recovery: &Recovery) -> Payload {
-        let mut data = Map::new();
+    pub(crate) fn connect(&self, namespace: &str, auth: Option<&str>, recovery: &Recovery) -> Payload {
+        let mut members = Vec::new();
         if let Some((pid, offset)) = recovery.0.get(bare(namespace)) {
-            data.insert("pid".to_owned(), json!(pid));
-            data.extend(offset.as_ref().map(|offset| ("offset".to_owned(), json!(offset))));
+            members.push(format!("\"pid\":{}", json!(pid)));
+            members.extend(
+                offset
+                    .as_ref()
+                    .map(|offset| format!("\"offset\":{}", json!(offset))),
+            );
         }
-        if let Some(Value::Object(auth)) = auth {
-            data.extend(auth.clone());
-        }
-        let data = if data.is_empty() {
+        // As the extension wrote them; theirs count where both have one.
+        let auth = auth.and_then(|auth| auth.trim().strip_prefix('{')?.strip_suffix('}'));
+        let auth = auth.unwrap_or_default().trim();
+        members.extend((!auth.is_empty()).then(|| auth.to_owned()));
+        let data = if members.is_empty() {
             String::new()
         } else {
-            Value::Object(data).to_string()
+            format!("{{{}}}", members.join(","))
         };
         Payload::text(format!("40{}{data}", prefix(namespace)))
     }
@@ -142,7 +148,10 @@ impl SocketIo {
             self.last_ack
         });
         let (args, attachments) = taken_apart(event.content.bytes());
-        let name = json!(event.name.as_deref().unwrap_or_default());
+        let name = event
+            .name
+            .as_ref()
+            .map_or_else(|| "\"\"".to_owned(), JsString::to_json);
         let inner = args.trim().trim_start_matches('[').trim_start();
         let comma = if inner.starts_with(']') { "" } else { "," };
         let data = format!("[{name}{comma}{inner}");
@@ -351,7 +360,7 @@ mod tests {
         assert_eq!(first.connect("/", None, &recovery), Payload::text("40"));
         let auth = json!({"token": "t"});
         assert_eq!(
-            first.connect("/n", Some(&auth), &recovery),
+            first.connect("/n", Some(&auth.to_string()), &recovery),
             Payload::text(r#"40/n,{"token":"t"}"#)
         );
         let connected = |socketio: &mut SocketIo, text: &str, recovery: &mut Recovery| match socketio
@@ -369,7 +378,7 @@ mod tests {
         let mut second = socketio();
         assert_eq!(
             second.connect("/", None, &recovery),
-            Payload::text(r#"40{"offset":"o1","pid":"p1"}"#)
+            Payload::text(r#"40{"pid":"p1","offset":"o1"}"#)
         );
         assert_eq!(
             connected(&mut second, r#"40{"sid":"b","pid":"p1"}"#, &mut recovery),

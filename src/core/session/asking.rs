@@ -8,6 +8,7 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::wire::code::Code;
+use crate::wire::json::is_valid;
 use crate::wire::options::Protocol;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
@@ -382,10 +383,10 @@ impl Session {
 /// An event of a stream as a message.
 fn event(json: bool, memory: &Memory, name: Option<String>, data: String) -> Payload {
     let data = Bytes::from(data);
-    let json = json && serde_json::from_slice::<serde::de::IgnoredAny>(&data).is_ok();
+    let json = json && is_valid(&data);
     Payload::Event(
         Event {
-            name,
+            name: name.as_deref().map(Into::into),
             namespace: None,
             last_event_id: memory.last_event_id().map(str::to_owned),
             reply: false,

@@ -116,8 +116,8 @@ impl Session {
         let auth = self
             .credentials
             .auth
-            .as_ref()
-            .or(self.options.socketio.auth.as_ref());
+            .as_deref()
+            .or(self.options.socketio.auth.as_deref());
         let within = Duration::from_millis(self.options.connect_timeout);
         let encodes = self.engine_roads().stay_with_polling();
         let Some((socketio, memory)) = self.dialect.as_deref_mut().and_then(Dialect::socketio) else {
@@ -469,7 +469,7 @@ fn as_event(payload: &Payload) -> Event {
         }
     };
     Event {
-        name: Some("message".to_owned()),
+        name: Some("message".into()),
         namespace: None,
         last_event_id: None,
         reply: false,

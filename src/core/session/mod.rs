@@ -117,7 +117,8 @@ struct Credentials {
     url: Option<Url>,
     headers: Option<Vec<(String, String)>>,
     subprotocols: Option<Vec<String>>,
-    auth: Option<serde_json::Value>,
+    /// A JSON object.
+    auth: Option<String>,
     given: bool,
     /// Given since the server last accepted or refused some.
     fresh: bool,

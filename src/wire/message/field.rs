@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::from_extension::Match;
 use crate::wire::code::Code;
+use crate::wire::json::{Document, JsString};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, in_json_words};
 use crate::wire::rule::{Correlation, check_pointer};
@@ -59,8 +60,8 @@ impl Form<'_> {
     }
 
     fn event_payload(&self, name: &RawValue) -> Result<Payload, ErrorInfo> {
-        let name: String = required("event", Some(name))?;
-        if name.is_empty() || name.len() > MOST_EVENT_NAME {
+        let name = js_string("event", name)?;
+        if !(1..=MOST_EVENT_NAME).contains(&name.as_bytes().len()) {
             let why = format!("it must have 1 to {MOST_EVENT_NAME} bytes");
             return Err(wrong("event", why));
         }
@@ -75,7 +76,7 @@ impl Form<'_> {
             None => Bytes::from_static(b"[]"),
             Some(raw) => array("args", raw)?,
         };
-        Ok(Payload::args(Some(&name), namespace.as_deref(), args))
+        Ok(Payload::event_with(name, namespace.as_deref(), args))
     }
 }
 
@@ -93,6 +94,13 @@ pub(super) fn array(field: &str, raw: &RawValue) -> Result<Bytes, ErrorInfo> {
     }
 }
 
+/// A string as `JSON.stringify` writes it: it may hold half of an emoji.
+fn js_string(field: &str, raw: &RawValue) -> Result<JsString, ErrorInfo> {
+    let document = Document::parse(raw.get()).map_err(|error| wrong(field, error))?;
+    let string = document.root().to_js_string();
+    string.ok_or_else(|| wrong(field, "it must be a string"))
+}
+
 fn no_payload() -> ErrorInfo {
     ErrorInfo::new(
         Code::BadFrame,
@@ -106,7 +114,7 @@ fn payload_of(
     base64: Option<&RawValue>,
 ) -> Result<Payload, ErrorInfo> {
     match (text, json, base64) {
-        (Some(raw), None, None) => Ok(Payload::text(required::<String>("text", Some(raw))?)),
+        (Some(raw), None, None) => Ok(Payload::text(js_string("text", raw)?.to_string_lossy())),
         (None, Some(raw), None) => Ok(Payload::Json(Bytes::copy_from_slice(raw.get().as_bytes()))),
         (None, None, Some(raw)) => {
             let text: Cow<'_, str> = required("base64", Some(raw))?;

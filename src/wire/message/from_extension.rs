@@ -3,7 +3,6 @@
 //! It reads nothing: see `reading`. `batch` and `part` are unpacked before that (see `batch`, `part`).
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use crate::wire::filter::Line;
 use crate::wire::options::{Options, Window};
@@ -181,8 +180,8 @@ pub struct Authorize {
     pub headers: Option<Vec<(String, String)>>,
     pub url: Option<String>,
     pub subprotocols: Option<Vec<String>>,
-    /// Socket.IO's `auth` payload.
-    pub auth: Option<Value>,
+    /// Socket.IO's `auth`: a JSON object.
+    pub auth: Option<String>,
     pub failed: Option<String>,
 }
 

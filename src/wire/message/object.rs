@@ -97,7 +97,7 @@ impl<'a> Object<'a> {
 
     fn event(&mut self, event: &Event) {
         if let Some(name) = &event.name {
-            self.text("event", name);
+            self.raw("event", &name.to_json());
         }
         match &event.content {
             Content::Text(bytes) => {

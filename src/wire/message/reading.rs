@@ -24,6 +24,7 @@ use crate::wire::options::{Options, Window};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 use crate::wire::rule::Rule;
+use crate::wire::servers::auth_object;
 
 /// Every field of every frame, not yet looked into: one pass over the bytes.
 #[derive(Deserialize)]
@@ -341,8 +342,9 @@ impl<'a> Fields<'a> {
             key: required_name("key", self.key)?,
             send: payloads("send", self.send)?,
             undo: payloads("undo", self.undo)?,
-            confirm: optional::<Value>("confirm", self.confirm)?
-                .map(|value| Rule::from_value(value).map_err(|why| wrong("confirm", why)))
+            confirm: self
+                .confirm
+                .map(|raw| Rule::from_json(raw.get()).map_err(|why| wrong("confirm", why)))
                 .transpose()?,
             filter,
         })
@@ -369,7 +371,10 @@ impl<'a> Fields<'a> {
             headers,
             url: optional("url", self.url)?,
             subprotocols: optional("subprotocols", self.subprotocols)?,
-            auth: optional("auth", self.auth)?,
+            auth: self
+                .auth
+                .map_or(Ok(None), auth_object)
+                .map_err(|why| wrong("auth", why))?,
             failed: optional("failed", self.failed)?,
         })
     }

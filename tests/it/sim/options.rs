@@ -13,7 +13,7 @@ use super::dice::Dice;
 
 /// What the server says when it is ready.
 pub(super) static READY: LazyLock<Rule> =
-    LazyLock::new(|| Rule::from_value(serde_json::json!({"/type": "ready"})).unwrap());
+    LazyLock::new(|| Rule::from_json(&serde_json::json!({"/type": "ready"}).to_string()).unwrap());
 
 pub(super) fn random_window(dice: &mut Dice) -> Window {
     Window {

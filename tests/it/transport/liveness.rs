@@ -30,7 +30,7 @@ fn transmitted(stage: &mut Stage) -> Vec<Value> {
     let asked = stage.asked.drain(..);
     asked
         .filter_map(|output| match output {
-            Output::Transmit(_, payload) => Some(payload.value().unwrap()),
+            Output::Transmit(_, payload) => Some(serde_json::from_str(payload.as_str().unwrap()).unwrap()),
             _ => None,
         })
         .collect()

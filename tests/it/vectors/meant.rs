@@ -282,7 +282,7 @@ pub(super) fn meant(vector: &str) -> Option<ClientFrame> {
             headers: Some(vec![("Authorization".to_owned(), "Bearer t".to_owned())]),
             url: Some("wss://example.com/feed?token=t".to_owned()),
             subprotocols: Some(vec!["bearer.t".to_owned()]),
-            auth: Some(json!({"token": "t"})),
+            auth: Some(r#"{"token":"t"}"#.to_owned()),
             failed: None,
         })),
         "authorize in vain" => ClientFrame::Authorize(Box::new(Authorize {
@@ -411,7 +411,7 @@ fn every_option() -> Options {
 }
 
 fn rule(value: Value) -> Rule {
-    Rule::from_value(value).unwrap()
+    Rule::from_json(&value.to_string()).unwrap()
 }
 
 fn pointers(out: &str, incoming: &str) -> Correlation {

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::{Recovery, SocketIo};
+use crate::core::dialect::greeting::Greeting;
 use crate::core::dialect::packet::{Head, restored};
+use crate::wire::json::{Document, Kind, Value, is_valid};
 use crate::wire::payload::{Content, Event, Payload};
 
 /// Bytes of JSON that are kept of a refusal; what is larger is left out.
@@ -57,25 +56,6 @@ pub(super) struct Partial {
     attachments: Vec<Bytes>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Greeting {
-    ping_interval: u64,
-    ping_timeout: u64,
-    max_payload: Option<usize>,
-}
-
-#[derive(Deserialize)]
-struct Connected {
-    pid: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    message: Option<String>,
-    data: Option<Box<RawValue>>,
-}
-
 impl SocketIo {
     /// Understands one Engine.IO packet. Most mean something, parts of an event nothing yet.
     pub(crate) fn hear(&mut self, packet: &Payload, recovery: &mut Recovery) -> Option<Heard> {
@@ -85,12 +65,15 @@ impl SocketIo {
         let text = packet.as_str().unwrap_or_default();
         let (kind, rest) = text.split_at_checked(1)?;
         match kind {
-            "0" => Some(match serde_json::from_str::<Greeting>(rest) {
-                Ok(greeting) => {
-                    let patience = greeting.ping_interval.saturating_add(greeting.ping_timeout);
-                    let patience = Duration::from_millis(patience.min(86_400_000));
-                    Heard::Greeting(patience, greeting.max_payload.unwrap_or(usize::MAX))
-                }
+            "0" => Some(match Greeting::read(rest) {
+                Ok(Greeting {
+                    patience: Some(patience),
+                    max_payload,
+                    ..
+                }) => Heard::Greeting(patience, max_payload.unwrap_or(usize::MAX)),
+                Ok(_) => Heard::Nonsense(
+                    "its greeting cannot be read: `pingInterval` or `pingTimeout` is missing".to_owned(),
+                ),
                 Err(error) => Heard::Nonsense(format!("its greeting cannot be read: {error}")),
             }),
             "1" => Some(Heard::Goodbye),
@@ -140,9 +123,8 @@ impl SocketIo {
             // A server of version 2 opens the main namespace by itself and says nothing about it.
             b'0' if data.is_empty() => Heard::Old,
             b'0' => {
-                let pid = serde_json::from_str::<Connected>(data)
-                    .ok()
-                    .and_then(|data| data.pid);
+                let data = Document::parse(data).ok();
+                let pid = data.and_then(|data| Some(data.root().get(b"pid")?.to_text()?.into_owned()));
                 let before = recovery.0.remove(&namespace);
                 let recovered = before.as_ref().map(|(known, _)| Some(known) == pid.as_ref());
                 if let Some(pid) = pid {
@@ -160,28 +142,28 @@ impl SocketIo {
             },
             b'3' | b'6' => {
                 let serial = head.id.and_then(|id| self.acks.remove(&id));
-                let args = serde_json::from_str::<&RawValue>(data)
-                    .ok()
-                    .filter(|raw| raw.get().starts_with('['));
+                let args = data.trim();
+                let args = (args.starts_with('[') && is_valid(args.as_bytes())).then_some(args);
                 match (serial, args) {
                     (_, None) => Heard::Nonsense("an acknowledgement without arguments".to_owned()),
                     // It came too late, or was never asked for.
                     (None, _) => Heard::Acknowledged(0, Payload::args(None, None, "[]")),
                     (Some(serial), Some(args)) => {
-                        let args = restored(args.get(), bytes);
+                        let args = restored(args, bytes);
                         Heard::Acknowledged(serial, Payload::args(None, head.namespace.as_deref(), args))
                     }
                 }
             }
             b'4' => {
-                let (why, more) = serde_json::from_str::<Refusal>(data)
-                    .map_or((None, None), |refusal| (refusal.message, refusal.data));
-                let why = why
-                    .or_else(|| serde_json::from_str(data).ok())
-                    .unwrap_or_else(|| "no reason given".to_owned());
-                let data = more
-                    .map(|more| String::from(Box::<str>::from(more)))
-                    .filter(|more| more.len() <= MOST_REFUSAL);
+                let refusal = Document::parse(data).ok();
+                let root = refusal.as_ref().map(Document::root);
+                // A server of version 2 says a mere text.
+                let why = root.and_then(|root| root.get(b"message").unwrap_or(root).to_text());
+                let why = why.map_or_else(|| "no reason given".to_owned(), std::borrow::Cow::into_owned);
+                let data = root
+                    .and_then(|root| root.get(b"data"))
+                    .map(|data| data.raw().to_owned())
+                    .filter(|data| data.len() <= MOST_REFUSAL);
                 Heard::Refused { namespace, why, data }
             }
             _ => Heard::Nonsense("an unknown kind of packet".to_owned()),
@@ -195,24 +177,25 @@ impl SocketIo {
         bytes: &[Bytes],
         recovery: &mut Recovery,
     ) -> Option<(Payload, Option<u64>)> {
-        let all: Vec<&RawValue> = serde_json::from_str(data).ok()?;
-        let (name, args) = all.split_first()?;
-        let name = match serde_json::from_str::<Value>(name.get()).ok()? {
-            Value::String(name) => name,
-            Value::Number(name) => name.to_string(),
-            _ => return None,
+        let document = Document::parse(data).ok()?;
+        let mut all = document.root().elements();
+        let name = all.next()?;
+        let name = match name.kind() {
+            Kind::Number => name.raw().into(),
+            _ => name.to_js_string()?,
         };
+        let args: Vec<Value<'_>> = all.collect();
         let namespace = head.namespace.as_deref().unwrap_or("/");
         // An event that awaits an answer carries no offset: its last argument is the application's.
         if head.id.is_none()
             && let Some((_, offset)) = recovery.0.get_mut(namespace)
             && let Some(last) = args
                 .last()
-                .and_then(|last| serde_json::from_str::<String>(last.get()).ok())
+                .and_then(|last| last.to_js_string()?.as_str().map(str::to_owned))
         {
             *offset = Some(last);
         }
-        let args: Vec<&str> = args.iter().map(|arg| arg.get()).collect();
+        let args: Vec<&str> = args.iter().map(|arg| arg.raw()).collect();
         let event = Event {
             name: Some(name),
             namespace: head.namespace.clone(),
