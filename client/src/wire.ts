@@ -268,8 +268,6 @@ export interface OpenOptions {
   auth?: "none" | "provider";
   /** By code, status or range of them: `{"4000-4099": "stop"}`. */
   closeCodes?: Record<string, "retry" | "auth" | "stop">;
-  /** Milliseconds that `close` waits until everything accepted is written and the server has answered. Default 10,000. */
-  closeTimeout?: number;
   /** Bytes; a larger message becomes a gap. Default 64 MiB. */
   maxMessage?: number;
   /** For `"socket.io"`. */

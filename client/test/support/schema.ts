@@ -281,6 +281,7 @@ const toBroker: Record<wire.ToBroker["type"], FrameCheck> = {
     id: { optional: name },
     code: { optional: count },
     reason: { optional: text },
+    discard: { optional: flag },
   }),
   status: plain<wire.Status>({ type: text, id: name }),
   reply: plain<wire.Reply>({
@@ -383,6 +384,9 @@ const toExtension: Record<wire.ToExtension["type"], FrameCheck> = {
     type: text,
     session: name,
     reason: word({ superseded: true, closed: true, expired: true }),
+    code: { optional: count },
+    closeReason: { optional: text },
+    clean: { optional: flag },
   }),
   status: plain<wire.StatusAnswer>({
     type: text,
