@@ -22,6 +22,7 @@ use crate::wire::preamble::{self, Kind, Preamble};
 use crate::wire::record::{ErrorInfo, Name};
 use crate::wire::version;
 
+use super::connections::Place;
 use super::server::WakeUp;
 
 /// How long a caller may take to say who it is.
@@ -41,6 +42,8 @@ pub(super) struct NewConnection {
     /// Takes one buffer; the next when `WakeUp::Written` has come back.
     pub(super) writer: mpsc::Sender<Vec<u8>>,
     pub(super) reading: watch::Sender<Reading>,
+    /// Counts it until it is gone.
+    pub(super) place: Place,
 }
 
 /// What the reading task is to do.
@@ -70,22 +73,31 @@ pub(super) enum Heard {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(port: PortId, stream: Stream, wake: mpsc::Sender<WakeUp>) {
+pub(super) async fn serve(port: PortId, stream: Stream, mut place: Place, wake: mpsc::Sender<WakeUp>) {
     let (mut input, mut output) = split(stream);
     let mut frames = Frames::new(FROM_BROWSER);
     let (caller, version) = match timeout(GREETING, greeting(&mut input, &mut frames)).await {
         Ok(Ok(said)) => said,
         Ok(Err(problem)) => {
             tracing::warn!(port = port.0, problem, "a caller did not say who it is");
-            reject(&mut output, problem).await;
+            reject(&mut output, Code::BadFrame, problem).await;
+            drop(place);
             let _ = wake.send(WakeUp::Rejected).await;
             return;
         }
         Err(_) => {
+            drop(place);
             let _ = wake.send(WakeUp::Rejected).await;
             return;
         }
     };
+    if let Err(problem) = place.admit(&caller) {
+        tracing::warn!(port = port.0, ?caller, problem, "rejected a connection");
+        reject(&mut output, Code::RateLimited, problem).await;
+        drop(place);
+        let _ = wake.send(WakeUp::Rejected).await;
+        return;
+    }
     let is_admin = caller == Caller::Admin;
     let (writer, buffers) = mpsc::channel(1);
     let (reading, mode) = watch::channel(Reading::On);
@@ -94,6 +106,7 @@ pub(super) async fn serve(port: PortId, stream: Stream, wake: mpsc::Sender<WakeU
         caller,
         writer,
         reading,
+        place,
     };
     if wake.send(WakeUp::Came(connection)).await.is_err() {
         return;
@@ -139,9 +152,9 @@ async fn greeting(input: &mut ReadHalf, frames: &mut Frames) -> Result<(Caller, 
 }
 
 /// Tells a caller that it was not understood. What it sent is not answered any further.
-async fn reject(output: &mut WriteHalf, problem: &'static str) {
+async fn reject(output: &mut WriteHalf, code: Code, problem: &'static str) {
     let mut packer = Packer::default();
-    packer.add(&BrokerFrame::error(Code::BadFrame, problem), &mut Vec::new());
+    packer.add(&BrokerFrame::error(code, problem), &mut Vec::new());
     packer.add_end();
     let _ = timeout(PARTING, output.write_all(&packer.take())).await;
 }

@@ -33,6 +33,8 @@ pub struct Dials<W> {
     events: mpsc::Sender<W>,
     alive: HashMap<DialId, Dial>,
     tasks: JoinSet<()>,
+    /// How many may be alive: each has a descriptor, and others need some too.
+    max: usize,
     /// How many may stand in `alive` before those that have ended are swept out.
     sweep_above: usize,
 }
@@ -45,13 +47,14 @@ struct Dial {
 }
 
 impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
-    /// No dials yet. Their events will go into `events`; while it is full, links are not read.
-    pub fn new(network: Arc<Network>, events: mpsc::Sender<W>) -> Self {
+    /// No dials yet, and never more than `max`. Their events will go into `events`; while it is full, links are not read.
+    pub fn new(network: Arc<Network>, events: mpsc::Sender<W>, max: usize) -> Self {
         Self {
             network,
             events,
             alive: HashMap::new(),
             tasks: JoinSet::new(),
+            max,
             sweep_above: 16,
         }
     }
@@ -64,6 +67,10 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
     /// Starts a dial. Its number must be new.
     pub fn dial(&mut self, id: DialId, target: Box<Target>) {
         self.sweep();
+        if self.tasks.len() >= self.max {
+            let why = format!("this machine lets the broker hold {} links; end some", self.max);
+            return self.fail(id, Code::Unreachable, why, 0);
+        }
         let room = if matches!(target.road, Road::Engine(_)) {
             PACKETS
         } else {
@@ -152,19 +159,22 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
             tracing::warn!(dial = id.0, "more was handed to a dial than it may hold");
             dial.task.abort();
             self.alive.remove(&id);
-            let end = LinkEnd {
-                error: Some(ErrorInfo::new(
-                    Code::Internal,
-                    "more was handed to the link than it may hold",
-                )),
-                taken: u64::MAX,
-                ..LinkEnd::default()
-            };
-            let events = self.events.clone();
-            self.tasks.spawn(async move {
-                let _ = events.send(W::from((id, LinkEvent::Ended(end)))).await;
-            });
+            let why = "more was handed to the link than it may hold".to_owned();
+            self.fail(id, Code::Internal, why, u64::MAX);
         }
+    }
+
+    /// Says that a dial is over.
+    fn fail(&mut self, id: DialId, code: Code, why: String, taken: u64) {
+        let end = LinkEnd {
+            error: Some(ErrorInfo::new(code, why)),
+            taken,
+            ..LinkEnd::default()
+        };
+        let events = self.events.clone();
+        self.tasks.spawn(async move {
+            let _ = events.send(W::from((id, LinkEvent::Ended(end)))).await;
+        });
     }
 
     /// Forgets dials that have ended, now and then.

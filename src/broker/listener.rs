@@ -9,9 +9,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::core::io::PortId;
-use crate::local::{Endpoint, Listener, LocalError};
+use crate::local::{self, Endpoint, Listener, LocalError};
 
 use super::clients;
+use super::connections::{Connections, Limits};
 use super::server::WakeUp;
 
 /// Wait after the system refused a connection; it has no descriptors left.
@@ -24,6 +25,7 @@ pub(super) struct PortListener {
     listener: Arc<Listener>,
     acceptor: JoinHandle<()>,
     wake: mpsc::Sender<WakeUp>,
+    connections: Connections,
     /// Ports are numbered in thousands per opening, so that no number comes twice.
     openings: u64,
 }
@@ -33,14 +35,25 @@ impl PortListener {
     ///
     /// # Errors
     /// When the socket cannot be bound.
-    pub(super) async fn open(endpoint: Endpoint, wake: mpsc::Sender<WakeUp>) -> Result<Self, LocalError> {
+    pub(super) async fn open(
+        endpoint: Endpoint,
+        wake: mpsc::Sender<WakeUp>,
+        limits: Limits,
+    ) -> Result<Self, LocalError> {
         let listener = Arc::new(Listener::bind(&endpoint).await?);
-        let acceptor = tokio::spawn(accept(Arc::clone(&listener), wake.clone(), 0));
+        let connections = Connections::new(limits);
+        let acceptor = tokio::spawn(accept(
+            Arc::clone(&listener),
+            wake.clone(),
+            connections.clone(),
+            0,
+        ));
         Ok(Self {
             endpoint,
             listener,
             acceptor,
             wake,
+            connections,
             openings: 0,
         })
     }
@@ -53,7 +66,13 @@ impl PortListener {
         self.listener.withdraw();
         let listener = Arc::new(Listener::bind(&self.endpoint).await?);
         self.openings += 1;
-        let accept = accept(Arc::clone(&listener), self.wake.clone(), self.openings << 32);
+        let first = self.openings << 32;
+        let accept = accept(
+            Arc::clone(&listener),
+            self.wake.clone(),
+            self.connections.clone(),
+            first,
+        );
         // The old acceptor goes on until its backlog is empty, which it is: nobody can come to it any more.
         self.acceptor.abort();
         self.acceptor = tokio::spawn(accept);
@@ -64,6 +83,11 @@ impl PortListener {
     /// Takes the socket away; who came before is still let in.
     pub(super) fn close(&self) {
         self.listener.withdraw();
+    }
+
+    /// How many connections have not become ports yet.
+    pub(super) fn pending(&self) -> usize {
+        self.connections.pending()
     }
 
     /// Whether the socket is still found.
@@ -79,14 +103,22 @@ impl Drop for PortListener {
     }
 }
 
-async fn accept(listener: Arc<Listener>, wake: mpsc::Sender<WakeUp>, first: u64) {
+async fn accept(listener: Arc<Listener>, wake: mpsc::Sender<WakeUp>, connections: Connections, first: u64) {
     for number in first.. {
         match listener.accept().await {
             Ok(stream) => {
+                let Some(place) = connections.accepted(local::peer_process(&stream)) else {
+                    drop(stream);
+                    // A process that connects as fast as it can takes turns with everything else.
+                    tokio::task::yield_now().await;
+                    continue;
+                };
                 if wake.send(WakeUp::Accepted).await.is_err() {
                     return;
                 }
-                tokio::spawn(clients::serve(PortId(number), stream, wake.clone()));
+                let pending = place.number();
+                let task = tokio::spawn(clients::serve(PortId(number), stream, place, wake.clone()));
+                connections.served_by(pending, task.abort_handle());
             }
             Err(problem) => {
                 tracing::warn!(%problem, "cannot accept a connection");

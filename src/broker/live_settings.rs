@@ -39,8 +39,9 @@ impl LiveSettings {
     pub(super) fn new(paths: Paths, settings: Settings) -> Result<Self, DialError> {
         let insecure = settings.tls.insecure_hosts.clone();
         let idle = settings.broker.idle;
-        let rules = Arc::new(settings.rules.clone());
-        let network = Arc::new(Network::new(network(settings))?);
+        let settings = network(settings);
+        let rules = settings.rules.clone();
+        let network = Arc::new(Network::new(settings)?);
         Ok(Self {
             paths,
             network,
@@ -80,6 +81,7 @@ pub(crate) fn network(settings: Settings) -> NetworkSettings {
     };
     let credentials = proxy.credentials.into_iter();
     NetworkSettings {
+        rules: Arc::new(settings.rules),
         tls: TlsSettings {
             extra_roots: tls.extra_roots,
             insecure_hosts: tls.insecure_hosts,

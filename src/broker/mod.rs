@@ -3,6 +3,8 @@
 //! It decides nothing; the core does. Here are its sockets, clocks, signals and files.
 
 mod clients;
+mod connections;
+mod descriptors;
 pub mod dials;
 mod idle;
 mod instance;
@@ -71,10 +73,11 @@ async fn serve(paths: &Paths, endpoint: Endpoint, ready: impl FnOnce()) -> Resul
     };
     let now = server::now();
     let mut hub = Hub::new(config, now);
+    let descriptors = descriptors::Descriptors::of_this_process();
     let quota = live_settings::quota(&settings);
     let journals = journals::JournalStore::open(&paths.state().join("journal"), quota, &mut hub, now);
     let settings = live_settings::LiveSettings::new(paths.clone(), settings)?;
-    let server = server::Server::open(hub, journals, claim, endpoint, settings).await?;
+    let server = server::Server::open(hub, journals, claim, endpoint, settings, descriptors).await?;
     ready();
     server.run().await;
     Ok(())

@@ -11,6 +11,7 @@ use crate::wire::batch::Packer;
 use crate::wire::message::BrokerFrame;
 
 use super::clients::{NewConnection, Reading};
+use super::connections::Place;
 
 /// Bytes waiting for a port above which it is not listened to: answers would only pile up.
 const PAUSE: usize = 8 << 20;
@@ -45,6 +46,7 @@ struct Port {
     is_ready: bool,
     writer: mpsc::Sender<Vec<u8>>,
     reading: watch::Sender<Reading>,
+    _place: Place,
 }
 
 /// What the writing task holds.
@@ -66,6 +68,7 @@ impl Ports {
             is_ready: false,
             writer: connection.writer,
             reading: connection.reading,
+            _place: connection.place,
         };
         self.ports.insert(connection.port, port);
     }
@@ -189,6 +192,7 @@ impl Port {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::connections::{Connections, tests::LIMITS};
     use crate::core::io::Caller;
     use crate::wire::code::Code;
 
@@ -202,6 +206,7 @@ mod tests {
             caller: Caller::Admin,
             writer,
             reading,
+            place: Connections::new(LIMITS).accepted(None).unwrap(),
         });
         (buffers, mode)
     }

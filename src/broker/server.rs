@@ -21,6 +21,7 @@ use crate::wire::message::{BrokerFrame, Refusal};
 use crate::wire::record::ErrorInfo;
 
 use super::clients::{self, Heard, NewConnection};
+use super::descriptors::Descriptors;
 use super::dials::Dials;
 use super::idle::{Idle, Step};
 use super::instance::{Claim, launch_lock};
@@ -133,8 +134,6 @@ pub(super) struct Server {
     /// When to look at the routes, awake time; and how they were.
     glance: Duration,
     route: Route,
-    /// Connections that have not said who they are.
-    pending_connections: usize,
     /// Dials that have not ended.
     links: usize,
     leaving: Option<&'static str>,
@@ -151,9 +150,10 @@ impl Server {
         claim: Claim,
         endpoint: Endpoint,
         settings: LiveSettings,
+        descriptors: Descriptors,
     ) -> Result<Self, LocalError> {
         let (wake, wakes) = mpsc::channel(WAITING);
-        let listener = PortListener::open(endpoint.clone(), wake.clone()).await?;
+        let listener = PortListener::open(endpoint.clone(), wake.clone(), descriptors.connections).await?;
         tokio::spawn(signals::watch(wake.clone()));
         tokio::spawn(signals::watch_reload(wake.clone()));
         let clock = Reading::now();
@@ -161,7 +161,7 @@ impl Server {
             hub,
             journals,
             ports: Ports::default(),
-            dials: Dials::new(settings.network.clone(), wake),
+            dials: Dials::new(settings.network.clone(), wake, descriptors.dials),
             listener,
             endpoint,
             claim,
@@ -175,7 +175,6 @@ impl Server {
             round: clock.awake + ROUND,
             glance: clock.awake + GLANCE,
             route: Route::now(),
-            pending_connections: 0,
             links: 0,
             leaving: None,
         })
@@ -285,10 +284,10 @@ impl Server {
 
     fn take(&mut self, wake: WakeUp) {
         match wake {
-            WakeUp::Accepted => self.pending_connections += 1,
-            WakeUp::Rejected => self.pending_connections = self.pending_connections.saturating_sub(1),
+            // The listener counts them; the loop looks whether it is needed.
+            WakeUp::Accepted | WakeUp::Rejected => {}
             WakeUp::Came(connection) => {
-                self.pending_connections = self.pending_connections.saturating_sub(1);
+                connection.place.arrived();
                 tracing::debug!(port = connection.port.0, caller = ?connection.caller, "a port has come");
                 let (port, caller) = (connection.port, connection.caller.clone());
                 self.ports.come(connection);
@@ -427,7 +426,7 @@ impl Server {
 
     /// Leaves when nothing needs the broker; puts the socket back when it has been removed.
     async fn check_listener(&mut self) {
-        let needed = !self.hub_idle || !self.ports.is_empty() || self.pending_connections > 0;
+        let needed = !self.hub_idle || !self.ports.is_empty() || self.listener.pending() > 0;
         match self.idle.look(self.clock.awake, needed) {
             Step::Nothing => {}
             Step::Close => match launch_lock(&self.endpoint) {

@@ -10,6 +10,6 @@ mod windows;
 
 pub use endpoint::{Endpoint, LocalError};
 #[cfg(unix)]
-pub use unix::{Listener, ReadHalf, Stream, WriteHalf, connect, split};
+pub use unix::{Listener, ReadHalf, Stream, WriteHalf, connect, peer_process, split};
 #[cfg(windows)]
-pub use windows::{Listener, ReadHalf, Stream, WriteHalf, connect, split};
+pub use windows::{Listener, ReadHalf, Stream, WriteHalf, connect, peer_process, split};

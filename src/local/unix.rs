@@ -45,6 +45,11 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Stream, LocalError> {
     Ok(stream)
 }
 
+/// The process that made this connection, if the system says so.
+pub fn peer_process(stream: &Stream) -> Option<u32> {
+    u32::try_from(stream.peer_cred().ok()?.pid()?).ok()
+}
+
 /// Whether this user's process is at the other end.
 fn check(endpoint: &Endpoint, stream: &Stream) -> Result<(), LocalError> {
     let peer = stream.peer_cred().map_err(|source| LocalError::Io {

@@ -48,6 +48,30 @@ fn garbage_on_the_local_socket_harms_nobody() {
 }
 
 #[test]
+fn a_process_that_connects_without_end_keeps_nobody_out() {
+    with_witness(|scratch| {
+        let mut silent: Vec<Wire> = (0..400).map(|_| Wire::call(scratch)).collect();
+        let mut newcomer = HostProcess::chromium(scratch);
+        newcomer.hello();
+        newcomer.ping("let in");
+        let closed = silent.iter_mut().filter_map(Wire::try_end).count();
+        assert!(closed > 350, "only some of {closed} may wait");
+        // Those that say who they are become ports, and of these one process may have some as well.
+        drop(silent);
+        let mut ports: Vec<Wire> = Vec::new();
+        let refused = (0..200).find_map(|_| {
+            let mut port = Wire::admin(scratch);
+            port.send(&json!({"type": "status", "id": "1"}));
+            let answer = port.next().expect("an answer");
+            ports.push(port);
+            (answer["code"] == "rate-limited").then_some(answer)
+        });
+        assert!(refused.is_some() && ports.len() > 4, "{}", ports.len());
+        newcomer.ping("still let in");
+    });
+}
+
+#[test]
 fn every_broken_frame_is_answered_and_the_port_goes_on() {
     with_witness(|scratch| {
         let mut host = HostProcess::chromium(scratch);

@@ -313,7 +313,7 @@ async fn broker(admin: &Admin, paths: &Paths) -> BrokerFacts {
         Some(endpoint) => local::connect(&endpoint)
             .await
             .ok()
-            .and_then(|stream| listener(&stream)),
+            .and_then(|stream| i32::try_from(local::peer_process(&stream)?).ok()),
         None => None,
     };
     BrokerFacts {
@@ -324,17 +324,6 @@ async fn broker(admin: &Admin, paths: &Paths) -> BrokerFacts {
         answer,
         status,
     }
-}
-
-/// The process at the other end.
-#[cfg(unix)]
-fn listener(stream: &local::Stream) -> Option<i32> {
-    stream.peer_cred().ok()?.pid()
-}
-
-#[cfg(windows)]
-const fn listener(_: &local::Stream) -> Option<i32> {
-    None
 }
 
 /// The folder that hosts use, if it is there already.
@@ -419,6 +408,7 @@ async fn dial(text: &str, what: &Wish, settings: Result<Settings, SettingsError>
     };
     let shown = policy::shown_url(&url);
     let target = Target {
+        origin: None,
         url,
         subprotocols: Vec::new(),
         headers: Vec::new(),

@@ -75,6 +75,18 @@ impl Wire {
         }
     }
 
+    /// Some if the other side has hung up already; does not wait.
+    pub(crate) fn try_end(&mut self) -> Option<()> {
+        self.stream.set_nonblocking(true).unwrap();
+        let read = self.stream.read(&mut [0; 1]);
+        self.stream.set_nonblocking(false).unwrap();
+        match read {
+            Ok(0) => Some(()),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Some(()),
+            _ => None,
+        }
+    }
+
     /// The next frame, `Null` for an empty one; `None` when the other side has hung up.
     pub(crate) fn next(&mut self) -> Option<Value> {
         let mut chunk = [0; 4096];

@@ -33,7 +33,11 @@ async fn an_idle_link_is_small() {
             return;
         };
         let (tx, mut events) = mpsc::channel::<(DialId, LinkEvent)>(64);
-        let mut dials = Dials::new(Arc::new(Network::new(NetworkSettings::default()).unwrap()), tx);
+        let mut dials = Dials::new(
+            Arc::new(Network::new(NetworkSettings::default()).unwrap()),
+            tx,
+            4096,
+        );
         let mut target = target(server.url("/flood?count=1&size=64&stay"));
         target.compression = deflate;
         let mut before = 0;

@@ -13,6 +13,7 @@ mod flow;
 mod liveness;
 #[cfg(target_os = "linux")]
 mod netns;
+mod policy;
 mod proxies;
 mod real;
 mod servers;
@@ -59,7 +60,7 @@ impl Line {
             settings.proxy = ProxySettings::None;
         }
         let (tx, events) = mpsc::channel(room);
-        let mut dials = Dials::new(Arc::new(Network::new(settings).unwrap()), tx);
+        let mut dials = Dials::new(Arc::new(Network::new(settings).unwrap()), tx, 4096);
         dials.dial(DIAL, Box::new(target));
         Self { dials, events }
     }
@@ -154,6 +155,7 @@ impl Line {
 
 fn target(url: impl AsRef<str>) -> Target {
     Target {
+        origin: None,
         url: url.as_ref().parse().unwrap(),
         subprotocols: Vec::new(),
         headers: Vec::new(),

@@ -1,0 +1,280 @@
+//! How many connections there are: of the user, of one process, of one extension.
+//!
+//! It accepts and closes nothing itself; the listener and each connection's task hold a `Place` and ask it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::task::AbortHandle;
+
+use crate::core::io::Caller;
+use crate::wire::record::Name;
+
+/// The bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Connections that have not said who they are. When there are more, the oldest is closed.
+    pub(super) pending: usize,
+    /// The same of one process. When there are more, the newest is closed.
+    pub(super) pending_per_process: usize,
+    /// Ports of this user.
+    pub(super) ports: usize,
+    pub(super) ports_per_process: usize,
+    pub(super) ports_per_extension: usize,
+}
+
+/// Every connection of a broker.
+#[derive(Debug, Clone)]
+pub(super) struct Connections(Arc<Mutex<Counts>>);
+
+#[derive(Debug)]
+struct Counts {
+    limits: Limits,
+    last: u64,
+    /// By age.
+    pending: BTreeMap<u64, Option<AbortHandle>>,
+    ports: usize,
+    pending_of: HashMap<u32, usize>,
+    ports_of: HashMap<u32, usize>,
+    extensions: HashMap<Name, usize>,
+}
+
+/// One connection among them, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    connections: Connections,
+    number: u64,
+    process: Option<u32>,
+    /// Admitted as a port; of this extension, if it is one's.
+    port: Option<Option<Name>>,
+}
+
+impl Connections {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self(Arc::new(Mutex::new(Counts {
+            limits,
+            last: 0,
+            pending: BTreeMap::new(),
+            ports: 0,
+            pending_of: HashMap::new(),
+            ports_of: HashMap::new(),
+            extensions: HashMap::new(),
+        })))
+    }
+
+    /// A connection has been accepted; `None` when its process has too many that say nothing.
+    pub(super) fn accepted(&self, process: Option<u32>) -> Option<Place> {
+        let mut counts = self.counts();
+        if process
+            .is_some_and(|process| of(&counts.pending_of, &process) >= counts.limits.pending_per_process)
+        {
+            return None;
+        }
+        if counts.pending.len() >= counts.limits.pending {
+            // Who means well says who it is at once: the oldest has said nothing for longest.
+            let oldest = counts
+                .pending
+                .iter()
+                .find_map(|(number, task)| Some((*number, task.clone()?)));
+            if let Some((number, task)) = oldest {
+                counts.pending.remove(&number);
+                task.abort();
+            }
+        }
+        counts.last += 1;
+        let number = counts.last;
+        counts.pending.insert(number, None);
+        if let Some(process) = process {
+            *counts.pending_of.entry(process).or_default() += 1;
+        }
+        drop(counts);
+        Some(Place {
+            connections: self.clone(),
+            number,
+            process,
+            port: None,
+        })
+    }
+
+    /// The task that serves a pending connection.
+    pub(super) fn served_by(&self, number: u64, task: AbortHandle) {
+        if let Some(known) = self.counts().pending.get_mut(&number) {
+            *known = Some(task);
+        }
+    }
+
+    /// How many have not become ports yet.
+    pub(super) fn pending(&self) -> usize {
+        self.counts().pending.len()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        // Nothing in here can panic halfway.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// The connection's number, for `served_by`.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The connection has said who it is, and becomes a port.
+    ///
+    /// # Errors
+    /// A sentence that says of what there are too many.
+    pub(super) fn admit(&mut self, caller: &Caller) -> Result<(), &'static str> {
+        let mut counts = self.connections.counts();
+        let origin = match caller {
+            Caller::Extension { origin } => Some(origin.clone()),
+            Caller::Admin => None,
+        };
+        if counts.ports >= counts.limits.ports {
+            return Err("too many ports are open; close some");
+        }
+        if self
+            .process
+            .is_some_and(|process| of(&counts.ports_of, &process) >= counts.limits.ports_per_process)
+        {
+            return Err("this process has too many ports open; close some");
+        }
+        if origin
+            .as_ref()
+            .is_some_and(|origin| of(&counts.extensions, origin) >= counts.limits.ports_per_extension)
+        {
+            return Err("this extension has too many ports open; close some");
+        }
+        counts.ports += 1;
+        if let Some(process) = self.process {
+            *counts.ports_of.entry(process).or_default() += 1;
+        }
+        if let Some(origin) = &origin {
+            *counts.extensions.entry(origin.clone()).or_default() += 1;
+        }
+        // From here on it is not closed in favour of a newer one; it counts as pending until the loop knows the port.
+        if let Some(task) = counts.pending.get_mut(&self.number) {
+            *task = None;
+        }
+        drop(counts);
+        self.port = Some(origin);
+        Ok(())
+    }
+
+    /// The loop knows the port.
+    pub(super) fn arrived(&self) {
+        self.connections.counts().leave_pending(self.number, self.process);
+    }
+}
+
+impl Counts {
+    fn leave_pending(&mut self, number: u64, process: Option<u32>) {
+        self.pending.remove(&number);
+        if let Some(process) = process {
+            decrease(&mut self.pending_of, &process);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.connections.counts();
+        let Some(origin) = self.port.take() else {
+            return counts.leave_pending(self.number, self.process);
+        };
+        if counts.pending.contains_key(&self.number) {
+            counts.leave_pending(self.number, self.process);
+        }
+        counts.ports -= 1;
+        if let Some(process) = self.process {
+            decrease(&mut counts.ports_of, &process);
+        }
+        if let Some(origin) = origin {
+            decrease(&mut counts.extensions, &origin);
+        }
+    }
+}
+
+fn of<K: Hash + Eq>(counts: &HashMap<K, usize>, key: &K) -> usize {
+    counts.get(key).copied().unwrap_or(0)
+}
+
+fn decrease<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::broker) const LIMITS: Limits = Limits {
+        pending: 4,
+        pending_per_process: 2,
+        ports: 3,
+        ports_per_process: 2,
+        ports_per_extension: 2,
+    };
+
+    fn extension(name: &str) -> Caller {
+        Caller::Extension { origin: name.into() }
+    }
+
+    #[test]
+    fn one_process_has_only_so_many_that_say_nothing() {
+        let connections = Connections::new(LIMITS);
+        let first = connections.accepted(Some(1)).unwrap();
+        let _second = connections.accepted(Some(1)).unwrap();
+        assert!(connections.accepted(Some(1)).is_none());
+        assert!(connections.accepted(Some(2)).is_some(), "another process");
+        drop(first);
+        assert!(connections.accepted(Some(1)).is_some(), "it has closed one");
+    }
+
+    #[tokio::test]
+    async fn the_oldest_that_says_nothing_makes_room() {
+        let connections = Connections::new(LIMITS);
+        let mut tasks = Vec::new();
+        for process in 0..6 {
+            let place = connections.accepted(Some(process)).unwrap();
+            let number = place.number();
+            let task = tokio::spawn(async move {
+                let _place = place;
+                std::future::pending::<()>().await;
+            });
+            connections.served_by(number, task.abort_handle());
+            tasks.push(task);
+        }
+        assert_eq!(connections.pending(), 4);
+        for task in tasks.drain(..2) {
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(connections.pending(), 4, "those that were closed have left once");
+        assert!(!tasks.iter().any(tokio::task::JoinHandle::is_finished));
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[test]
+    fn ports_are_counted_until_they_are_gone() {
+        let connections = Connections::new(LIMITS);
+        let port = |process, name: &str| {
+            let mut place = connections.accepted(Some(process)).unwrap();
+            let admitted = place.admit(&extension(name));
+            place.arrived();
+            admitted.map(|()| place)
+        };
+        let first = port(1, "a").unwrap();
+        let _second = port(2, "a").unwrap();
+        assert!(port(3, "a").unwrap_err().contains("extension"));
+        let _third = port(1, "b").unwrap();
+        assert!(port(4, "c").unwrap_err().starts_with("too many"));
+        drop(first);
+        let _fourth = port(1, "a").unwrap();
+        assert_eq!(connections.pending(), 0);
+    }
+}
