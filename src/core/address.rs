@@ -4,8 +4,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Where clouds hand out a machine's own credentials, beside the link-local ones.
+/// Where clouds hand out a machine's own credentials.
 const METADATA: &[IpAddr] = &[
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
@@ -14,16 +17,28 @@ const METADATA: &[IpAddr] = &[
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
 ];
 
-/// What an address is that may not be dialled; `None` when it may.
+/// What `what` calls this machine.
+pub(crate) const LOOPBACK: &str = "this machine";
+/// What `what` calls an address that is only known on one wire.
+pub(crate) const LINK_LOCAL: &str = "a link-local address";
+
+/// What an address is that may not be dialled; `None` when it may. This machine may.
 pub(crate) fn denied(address: IpAddr) -> Option<&'static str> {
+    what(address).filter(|what| *what != LOOPBACK)
+}
+
+/// What an address is that not every name may lead to.
+pub(crate) fn what(address: IpAddr) -> Option<&'static str> {
     let address = embedded(address).map_or_else(|| address.to_canonical(), IpAddr::V4);
     if METADATA.contains(&address) {
         return Some("a cloud's metadata service");
     }
     match address {
-        IpAddr::V4(four) if four.is_link_local() => Some("a link-local address"),
+        _ if address.is_loopback() => Some(LOOPBACK),
+        IpAddr::V4(four) if four.is_link_local() => Some(LINK_LOCAL),
+        IpAddr::V4(four) if four.octets()[0] == 0 => Some("no address at all"),
         IpAddr::V4(four) if four.is_broadcast() => Some("a broadcast address"),
-        IpAddr::V6(six) if six.is_unicast_link_local() => Some("a link-local address"),
+        IpAddr::V6(six) if six.is_unicast_link_local() => Some(LINK_LOCAL),
         _ if address.is_multicast() => Some("a multicast address"),
         _ if address.is_unspecified() => Some("no address at all"),
         _ => None,
@@ -35,7 +50,9 @@ fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(six) = address else { return None };
     let four = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match six.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(four(high, low)),
+        [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low] => Some(four(high, low)),
+        // IPv4-compatible addresses, which nobody should use; `::` and `::1` are none.
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(four(high, low)),
         [0x2002, high, low, ..] => Some(four(high, low)),
         _ => None,
     }
@@ -61,7 +78,10 @@ mod tests {
             "ff02::1",
             "255.255.255.255",
             "0.0.0.0",
+            "0.0.0.7",
             "::",
+            "::169.254.169.254",
+            "64:ff9b:1::a9fe:a9fe",
         ] {
             assert!(denied(text.parse().unwrap()).is_some(), "{text}");
         }

@@ -236,6 +236,8 @@ pub enum Road {
 /// Where and how to dial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
+    /// The extension that dials, for the settings' rules; `None`: the user.
+    pub origin: Option<Name>,
     /// As the extension gave it, parsed and allowed.
     pub url: url::Url,
     /// Offered in this order.

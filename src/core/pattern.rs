@@ -23,6 +23,28 @@ pub struct Pattern {
     path: Option<Path>,
 }
 
+/// A name, or `*.name` for it and everything below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPattern(Hosts);
+
+impl HostPattern {
+    /// Reads a name or `*.name`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match Hosts::parse(text)? {
+            hosts @ (Hosts::Exact(Host::Domain(_)) | Hosts::Below(_)) => Ok(Self(hosts)),
+            _ => Err("it must be a name, or `*.name`".to_owned()),
+        }
+    }
+
+    /// Whether this name is meant, whatever its case.
+    pub(crate) fn fits(&self, name: &str) -> bool {
+        Host::parse(name.strip_suffix('.').unwrap_or(name)).is_ok_and(|host| self.0.fits_host(&host))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Hosts {
     Any,
@@ -99,6 +121,17 @@ impl Pattern {
     }
 }
 
+impl Pattern {
+    /// Whether a proxy at this URL's host and port is meant: a proxy carries whichever scheme, and knows no path.
+    pub(crate) fn covers_place(&self, url: &Url) -> bool {
+        self.path.is_none()
+            && self.host.fits(url)
+            && self
+                .port
+                .is_none_or(|port| url.port_or_known_default() == Some(port))
+    }
+}
+
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -133,8 +166,16 @@ impl Hosts {
         match (self, url.host()) {
             (Self::Any, Some(_)) => true,
             (Self::Loopback, _) => is_loopback(url),
-            (Self::Exact(wanted), Some(host)) => *wanted == host.to_owned(),
-            (Self::Below(wanted), Some(Host::Domain(name))) => {
+            (_, Some(host)) => self.fits_host(&host.to_owned()),
+            (_, None) => false,
+        }
+    }
+
+    /// The same without a URL, which `Any` and `Loopback` do not stand without.
+    fn fits_host(&self, host: &Host) -> bool {
+        match (self, host) {
+            (Self::Exact(wanted), host) => wanted == host,
+            (Self::Below(wanted), Host::Domain(name)) => {
                 name == wanted
                     || name
                         .strip_suffix(wanted.as_str())

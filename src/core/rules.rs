@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-pub use super::pattern::Pattern;
+pub use super::pattern::{HostPattern, Pattern};
 
 /// The rules of one broker.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,8 +25,10 @@ pub struct Rule {
     pub allow: Vec<Pattern>,
     /// It may send an `Origin` other than its own.
     pub any_origin: bool,
-    /// It may name a proxy of its own.
+    /// It may name a proxy of its own, if `allow` covers that too.
     pub own_proxy: bool,
+    /// Names beside `localhost` that may lead to this machine or a link-local address.
+    pub local_names: Vec<HostPattern>,
     /// Sessions in one profile.
     pub sessions: usize,
     /// Payload bytes that wait in all its logs and outboxes together.
@@ -54,7 +56,8 @@ impl Default for Rule {
                 .filter_map(pattern)
                 .collect(),
             any_origin: false,
-            own_proxy: true,
+            own_proxy: false,
+            local_names: Vec::new(),
             sessions: 256,
             bytes: 512 << 20,
             dials_per_minute: 120,

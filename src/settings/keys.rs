@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::core::rules::{Pattern, Rule};
+use crate::core::rules::{HostPattern, Pattern, Rule};
 
 use super::{Settings, Source};
 
@@ -264,9 +264,23 @@ pub(super) const RULES: &[RuleKey] = &[
     RuleKey {
         name: "own-proxy",
         kind: Kind::Switch,
-        default: "true",
-        about: "Whether its sessions may name a proxy of their own.",
+        default: "false",
+        about: "Whether its sessions may name a proxy of their own. `allow` must cover the proxy's host and port too.",
         set: into!(Switch, own_proxy),
+    },
+    RuleKey {
+        name: "local-names",
+        kind: Kind::List,
+        default: "[]",
+        about: "Names beside localhost that may lead to this machine or to a link-local address, as in\n\
+                [\"myapp.test\", \"*.dev.example\"]. Any other name that does is not dialled.",
+        set: |rule, value| {
+            if let Value::List(list) = value {
+                let read = |text: &String| HostPattern::parse(text).map_err(|why| format!("`{text}`: {why}"));
+                rule.local_names = list.iter().map(read).collect::<Result<_, _>>()?;
+            }
+            Ok(())
+        },
     },
     RuleKey {
         name: "sessions",

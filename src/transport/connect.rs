@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use super::error::{DialError, Place};
 use crate::core::address;
+use crate::core::rules::HostPattern;
 
 /// How long an address has before the next one is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -19,10 +20,10 @@ const STAGGER: Duration = Duration::from_millis(250);
 const MOST: usize = 16;
 
 /// Resolves a place.
-pub(crate) async fn resolve(place: &Place) -> Result<Vec<SocketAddr>, DialError> {
+pub(crate) async fn resolve(place: &Place, names: Names<'_>) -> Result<Vec<SocketAddr>, DialError> {
     let host = place.bare_host();
     if let Ok(address) = host.parse::<IpAddr>() {
-        return allowed(place, vec![SocketAddr::new(address, place.port)]);
+        return allowed(place, vec![SocketAddr::new(address, place.port)], names);
     }
     let fail = |source| DialError::Dns {
         host: host.to_owned(),
@@ -35,23 +36,46 @@ pub(crate) async fn resolve(place: &Place) -> Result<Vec<SocketAddr>, DialError>
     if found.is_empty() {
         return Err(fail(io::Error::other("the name has no address")));
     }
-    allowed(place, alternate(found))
+    allowed(place, alternate(found), names)
 }
 
-/// What may be dialled of these, judged behind DNS: nobody's name leads to a link-local address or a cloud's
-/// metadata service, and `localhost` is this machine.
-pub(crate) fn allowed(place: &Place, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, DialError> {
-    let local = is_local_name(place.bare_host());
+/// Which names, beside `localhost`, may lead to this machine or a link-local address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Names<'a> {
+    Any,
+    Listed(&'a [HostPattern]),
+}
+
+impl Names<'_> {
+    fn fits(self, name: &str) -> bool {
+        match self {
+            Names::Any => true,
+            Names::Listed(list) => list.iter().any(|pattern| pattern.fits(name)),
+        }
+    }
+}
+
+/// What may be dialled of these, judged behind DNS: the addresses given back are those that are connected. Nobody's name
+/// leads to a cloud's metadata service, other names than `localhost` not to this machine, and `localhost` nowhere else.
+pub(crate) fn allowed(
+    place: &Place,
+    found: Vec<SocketAddr>,
+    names: Names<'_>,
+) -> Result<Vec<SocketAddr>, DialError> {
+    let host = place.bare_host();
+    let local = is_local_name(host);
+    let is_literal = host.parse::<IpAddr>().is_ok();
+    let is_listed = !is_literal && names.fits(host);
     let mut why = "no address of its own";
-    let judge = |address: &SocketAddr| match address::denied(address.ip()) {
-        Some(what) => {
-            why = what;
-            false
-        }
-        None if local && !address.ip().to_canonical().is_loopback() => {
-            why = "another machine";
-            false
-        }
+    let mut refuse = |what| {
+        why = what;
+        false
+    };
+    let judge = |address: &SocketAddr| match address::what(address.ip()) {
+        Some(address::LOOPBACK) if is_literal || local || is_listed => true,
+        Some(address::LINK_LOCAL) if is_listed && !local => true,
+        Some(what) => refuse(what),
+        None if local => refuse("another machine"),
         None => true,
     };
     let kept: Vec<_> = found.into_iter().filter(judge).collect();
@@ -146,32 +170,89 @@ mod tests {
         );
     }
 
+    const NONE: Names<'_> = Names::Listed(&[]);
+
+    fn at(address: &str) -> SocketAddr {
+        SocketAddr::new(address.parse().unwrap(), 443)
+    }
+
     #[test]
     fn names_that_lead_where_nobody_may_go_are_refused() {
-        let at = |address: &str| SocketAddr::new(address.parse().unwrap(), 443);
         let metadata = at("169.254.169.254");
         let good = at("192.0.2.1");
-        let error = allowed(&place("rebound.example", 443), vec![metadata]).unwrap_err();
+        let error = allowed(&place("rebound.example", 443), vec![metadata], Names::Any).unwrap_err();
         assert_eq!(error.code(), crate::wire::code::Code::UrlDenied);
-        assert!(error.to_string().contains("link-local"), "{error}");
+        assert!(error.to_string().contains("metadata"), "{error}");
         assert_eq!(
-            allowed(&place("mixed.example", 443), vec![metadata, good]).unwrap(),
+            allowed(&place("mixed.example", 443), vec![metadata, good], NONE).unwrap(),
             [good]
         );
-        assert!(allowed(&place("localhost", 80), vec![good]).is_err());
-        assert!(allowed(&place("a.localhost.", 80), vec![good]).is_err());
+        assert!(allowed(&place("localhost", 80), vec![good], NONE).is_err());
+        assert!(allowed(&place("a.localhost.", 80), vec![good], NONE).is_err());
         let here = at("::ffff:127.0.0.1");
         assert_eq!(
-            allowed(&place("localhost", 80), vec![good, here]).unwrap(),
+            allowed(&place("localhost", 80), vec![good, here], NONE).unwrap(),
             [here]
         );
     }
 
+    #[test]
+    fn only_names_that_the_settings_list_lead_to_this_machine() {
+        let listed = [
+            HostPattern::parse("myapp.test").unwrap(),
+            HostPattern::parse("*.dev.example").unwrap(),
+        ];
+        let listed = Names::Listed(&listed);
+        for address in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "fe80::1",
+            "169.254.3.4",
+        ] {
+            for name in [
+                "rebound.example",
+                "myapp.test.evil",
+                "xdev.example",
+                "localhost.example",
+            ] {
+                let error = allowed(&place(name, 443), vec![at(address)], listed).unwrap_err();
+                assert!(
+                    error.to_string().contains("`local-names`"),
+                    "{name} {address}: {error}"
+                );
+            }
+            for name in ["myapp.test", "MyApp.test.", "a.dev.example", "dev.example"] {
+                assert!(
+                    allowed(&place(name, 443), vec![at(address)], listed).is_ok(),
+                    "{name} {address}"
+                );
+            }
+        }
+        for address in [
+            "169.254.169.254",
+            "fd00:ec2::254",
+            "0.0.0.0",
+            "::",
+            "0.1.2.3",
+            "224.0.0.1",
+        ] {
+            assert!(
+                allowed(&place("myapp.test", 443), vec![at(address)], listed).is_err(),
+                "{address}"
+            );
+        }
+        assert!(allowed(&place("127.0.0.1", 80), vec![at("127.0.0.1")], NONE).is_ok());
+        assert!(allowed(&place("169.254.3.4", 80), vec![at("169.254.3.4")], Names::Any).is_err());
+    }
+
     #[tokio::test]
     async fn every_resolution_is_judged() {
-        let error = resolve(&place("169.254.169.254", 80)).await.unwrap_err();
+        let error = resolve(&place("169.254.169.254", 80), NONE).await.unwrap_err();
         assert!(matches!(error, DialError::Denied { .. }), "{error}");
-        for address in resolve(&place("localhost", 80)).await.unwrap() {
+        for address in resolve(&place("localhost", 80), NONE).await.unwrap() {
             assert!(address.ip().is_loopback(), "{address}");
         }
     }
@@ -193,7 +274,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_does_not_exist_is_a_dns_error() {
-        let error = resolve(&place("no-such-host.invalid", 1)).await.unwrap_err();
+        let error = resolve(&place("no-such-host.invalid", 1), NONE)
+            .await
+            .unwrap_err();
         assert!(matches!(error, DialError::Dns { .. }), "{error}");
     }
 }

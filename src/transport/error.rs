@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::core::address;
 use crate::core::io::LinkEnd;
 use crate::wire::code::Code;
 use crate::wire::record::ErrorInfo;
@@ -46,8 +47,11 @@ pub enum DialError {
     /// The server's name could not be resolved.
     #[error("cannot resolve `{host}`")]
     Dns { host: String, source: io::Error },
+    /// The settings do not allow this extension to.
+    #[error("{}", .0.message)]
+    Policy(ErrorInfo),
     /// The server's name leads where nobody may go.
-    #[error("{place} is not dialled: its name leads to {what}")]
+    #[error("{place} is not dialled: its name leads to {what}{}", local_hint(.what))]
     Denied { place: Place, what: &'static str },
     /// No address of the server could be reached.
     #[error("cannot connect to {place}")]
@@ -87,6 +91,14 @@ pub enum DialError {
     },
 }
 
+/// Which setting lets a name lead there.
+fn local_hint(what: &str) -> &'static str {
+    match what {
+        address::LOOPBACK | address::LINK_LOCAL => " (`local-names` in the settings allows that for a name)",
+        _ => "",
+    }
+}
+
 /// What a person reading the status should know.
 fn hint(status: http::StatusCode) -> &'static str {
     if status.is_redirection() {
@@ -103,6 +115,7 @@ impl DialError {
             Self::Address(_) => Code::BadUrl,
             Self::Request(_) => Code::BadOption,
             Self::Dns { .. } => Code::Dns,
+            Self::Policy(error) => error.code,
             Self::Denied { .. } => Code::UrlDenied,
             Self::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 Code::Refused

@@ -173,6 +173,9 @@ pub(super) async fn exchange(
     lane: Option<Lane>,
     ask: Ask,
 ) -> Result<Headed, Fault> {
+    network
+        .judge(target, &ask.url, &ask.headers)
+        .map_err(Fault::unsent)?;
     let mut used = lane;
     loop {
         let was_used = used.is_some();

@@ -379,6 +379,7 @@ mod tests {
 
     fn target(url: &str) -> Target {
         Target {
+            origin: None,
             url: url::Url::parse(url).unwrap(),
             subprotocols: vec!["chat".to_owned(), "superchat".to_owned()],
             headers: Vec::new(),

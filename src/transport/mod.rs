@@ -26,9 +26,16 @@ pub use error::{DialError, Place};
 pub use proxy::{ProxyCredentials, ProxySettings};
 pub use tls::{ClientCert, TlsSettings};
 
-use crate::core::io::Target;
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::core::io::{ProxyChoice, Target};
+use crate::core::policy;
+use crate::core::rules::{Rule, Rules};
+use connect::Names;
 use handshake::Upgraded;
-use proxy::Proxies;
+use proxy::{Proxies, Proxy};
 use stream::Stream;
 use tls::Tls;
 
@@ -39,6 +46,8 @@ pub struct NetworkSettings {
     pub proxy: ProxySettings,
     /// For proxies whose URL holds none.
     pub proxy_credentials: Vec<ProxyCredentials>,
+    /// What each extension may dial: judged once more before every connection and every request.
+    pub rules: Arc<Rules>,
 }
 
 /// How this machine reaches the internet: whom it trusts, and through which proxy it goes.
@@ -46,6 +55,7 @@ pub struct NetworkSettings {
 pub struct Network {
     tls: Tls,
     proxies: Proxies,
+    rules: Arc<Rules>,
 }
 
 impl Network {
@@ -57,6 +67,7 @@ impl Network {
         Ok(Self {
             proxies: Proxies::new(&settings.proxy, settings.proxy_credentials)?,
             tls: Tls::new(settings.tls),
+            rules: settings.rules,
         })
     }
 
@@ -67,6 +78,7 @@ impl Network {
 
     /// Dials a target, within its `connect_timeout`.
     pub(crate) async fn dial(&self, target: &Target) -> Result<Upgraded<Stream>, DialError> {
+        self.judge(target, &target.url, &[])?;
         let (place, secure) = place(&target.url)?;
         let mut stage = Stage::Waiting("the name's resolution");
         let attempt = self.attempt(target, &place, secure, &mut stage);
@@ -78,7 +90,7 @@ impl Network {
     pub(crate) async fn connect(&self, target: &Target, url: &url::Url) -> Result<Stream, DialError> {
         let (place, secure) = place(url)?;
         let mut stage = Stage::Waiting("the name's resolution");
-        let reach = self.reach(target, &place, secure, &mut stage);
+        let reach = self.reach(target, url, (&place, secure), &mut stage);
         let result = tokio::time::timeout(target.connect_timeout, reach).await;
         in_time(result, target, place, stage)
     }
@@ -90,30 +102,76 @@ impl Network {
         secure: bool,
         stage: &mut Stage,
     ) -> Result<Upgraded<Stream>, DialError> {
-        let stream = self.reach(target, place, secure, stage).await?;
+        let stream = self.reach(target, &target.url, (place, secure), stage).await?;
         *stage = Stage::Waiting("the WebSocket handshake");
         handshake::upgrade(stream, target, place).await
+    }
+
+    /// What the settings let this dial's extension do.
+    fn rule(&self, target: &Target) -> &Rule {
+        self.rules.of(target.origin.as_deref().unwrap_or_default())
+    }
+
+    /// The last judgement before the wire: this URL is about to be requested, with these headers beside the target's.
+    /// What the user dials from a terminal is not an extension's.
+    fn judge(&self, target: &Target, url: &Url, headers: &[(String, String)]) -> Result<(), DialError> {
+        let Some(origin) = &target.origin else {
+            return Ok(());
+        };
+        let headers = target.headers.iter().chain(headers);
+        policy::check_request(url, headers, self.rule(target), origin).map_err(DialError::Policy)
+    }
+
+    /// The proxy for a dial, if any. One that the extension names is judged as it was read.
+    fn proxy(
+        &self,
+        target: &Target,
+        url: &Url,
+        place: &Place,
+        secure: bool,
+    ) -> Result<Option<Proxy>, DialError> {
+        let proxy = self.proxies.choose(&target.proxy, place, secure)?;
+        if let (Some(proxy), ProxyChoice::Url(_), Some(_)) = (&proxy, &target.proxy, &target.origin) {
+            let at = proxy.place();
+            policy::check_own_proxy(at.bare_host(), at.port, url, self.rule(target))
+                .map_err(DialError::Policy)?;
+        }
+        Ok(proxy)
+    }
+
+    /// Which proxies' names may: those that the user has chosen lead where the user wants.
+    fn proxy_names<'a>(&'a self, target: &'a Target) -> Names<'a> {
+        match target.proxy {
+            ProxyChoice::Url(_) => self.names(target),
+            ProxyChoice::System | ProxyChoice::None => Names::Any,
+        }
+    }
+
+    /// Which names may lead to this machine.
+    fn names<'a>(&'a self, target: &'a Target) -> Names<'a> {
+        Names::Listed(&self.rule(target).local_names)
     }
 
     async fn reach(
         &self,
         target: &Target,
-        place: &Place,
-        secure: bool,
+        url: &Url,
+        (place, secure): (&Place, bool),
         stage: &mut Stage,
     ) -> Result<Stream, DialError> {
+        let names = self.names(target);
         if let Ok(address) = place.bare_host().parse() {
             // A proxy would resolve a name, but an address is what it is.
-            connect::allowed(place, vec![std::net::SocketAddr::new(address, place.port)])?;
+            connect::allowed(place, vec![std::net::SocketAddr::new(address, place.port)], names)?;
         }
-        let tcp = match self.proxies.choose(&target.proxy, place, secure)? {
+        let tcp = match self.proxy(target, url, place, secure)? {
             Some(proxy) => {
                 *stage = Stage::Proxy(proxy.place().clone());
                 tracing::debug!(%place, proxy = %proxy.place(), "dialling through a proxy");
-                proxy.tunnel(place).await?
+                proxy.tunnel(place, self.proxy_names(target)).await?
             }
             None => {
-                let addresses = connect::resolve(place).await?;
+                let addresses = connect::resolve(place, names).await?;
                 *stage = Stage::Waiting("the connection");
                 connect::connect(place, addresses).await?
             }

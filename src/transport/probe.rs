@@ -71,7 +71,7 @@ impl Network {
         };
         if let Ok(address) = place.bare_host().parse() {
             let address = std::net::SocketAddr::new(address, place.port);
-            if let Err(error) = connect::allowed(&place, vec![address]) {
+            if let Err(error) = connect::allowed(&place, vec![address], self.names(target)) {
                 return walk.fail(Phase::Dns, error);
             }
         }
@@ -81,10 +81,16 @@ impl Network {
         };
         let tcp = if let Some(proxy) = proxy {
             let way = format!("through {}", proxy.place());
-            walk.step(Phase::Proxy, &place, "the proxy", proxy.tunnel(&place), |_| way)
-                .await?
+            walk.step(
+                Phase::Proxy,
+                &place,
+                "the proxy",
+                proxy.tunnel(&place, self.proxy_names(target)),
+                |_| way,
+            )
+            .await?
         } else {
-            let resolving = connect::resolve(&place);
+            let resolving = connect::resolve(&place, self.names(target));
             let told = |addresses: &Vec<std::net::SocketAddr>| {
                 let shown: Vec<_> = addresses.iter().take(4).map(|one| one.ip().to_string()).collect();
                 shown.join(", ")

@@ -10,7 +10,7 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::connect;
+use super::connect::{self, Names};
 use super::error::{DialError, Place};
 use super::handshake::{describe, exchange, take_back};
 use crate::core::io::ProxyChoice;
@@ -186,9 +186,9 @@ impl Proxy {
     }
 
     /// Opens a tunnel to `place`.
-    pub(crate) async fn tunnel(&self, place: &Place) -> Result<TcpStream, DialError> {
+    pub(crate) async fn tunnel(&self, place: &Place, names: Names<'_>) -> Result<TcpStream, DialError> {
         // Whatever keeps us from the proxy is the proxy's failure, not the server's.
-        let addresses = connect::resolve(&self.place)
+        let addresses = connect::resolve(&self.place, names)
             .await
             .map_err(|error| self.unreachable(&error))?;
         let stream = connect::connect(&self.place, addresses)

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -108,6 +109,8 @@ impl Tls {
                 .with_client_auth_cert(cert.chain.clone(), cert.key.clone_key())
                 .map_err(|error| format!("our own certificate cannot be used: {error}"))?,
         };
+        // A ticket would prove to whoever is behind a name now that we were there before, also in another's session.
+        config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }

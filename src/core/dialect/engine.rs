@@ -12,6 +12,7 @@ use url::Url;
 
 use super::greeting::Greeting;
 use crate::core::io::{Answer, Incoming, LinkEnd};
+use crate::core::policy;
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
@@ -417,8 +418,7 @@ impl Engine {
     }
 
     fn address(&self, transport: &str) -> Url {
-        let mut url = self.url.clone();
-        url.set_path(&format!("{}/", self.roads.path.trim_end_matches('/')));
+        let mut url = policy::engine_url(self.url.clone(), &self.roads.path);
         url.query_pairs_mut()
             .append_pair("EIO", "4")
             .append_pair("transport", transport);

@@ -2,6 +2,8 @@
 //!
 //! It keeps no time; when to ask is `session::asking`'s.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use url::Url;
 
@@ -10,6 +12,10 @@ use crate::wire::payload::Payload;
 use crate::wire::servers::{CursorFrom, CursorTo, Poll, cursor_text};
 
 use crate::core::io::Answer;
+use crate::core::policy;
+
+/// Bytes of a cursor, which is sent back in a header or the URL.
+const MAX_CURSOR_BYTES: usize = 8 << 10;
 
 /// What outlives a connection: where the server is to go on.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +40,7 @@ impl Place {
             && let Some(value) = self.cursor.as_ref().or(cursor.start.as_ref())
         {
             match &cursor.to {
-                CursorTo::Header(name) => headers.push((name.clone(), value.clone())),
+                CursorTo::Header(name) => headers.push((name.clone(), header_value(value))),
                 CursorTo::Query(name) => {
                     // What the URL has is left as it is written, unless it has this parameter.
                     if url.query_pairs().any(|(key, _)| key == *name) {
@@ -86,6 +92,12 @@ impl Place {
                     text_at(last.root(), pointer)
                 }),
             };
+            if let Some(found) = found.as_ref().filter(|found| found.len() > MAX_CURSOR_BYTES) {
+                return Err(format!(
+                    "the cursor has {} bytes; {MAX_CURSOR_BYTES} can be sent back",
+                    found.len()
+                ));
+            }
             // An answer that says nothing about it leaves it where it was.
             if found.is_some() && found != self.cursor {
                 self.cursor = found;
@@ -94,6 +106,24 @@ impl Place {
         }
         Ok(messages)
     }
+}
+
+/// A cursor as a header can hold it: what HTTP does not allow there is percent-encoded, as a query would.
+fn header_value(cursor: &str) -> String {
+    if policy::is_header_value(cursor) {
+        return cursor.to_owned();
+    }
+    let mut value = String::with_capacity(cursor.len() + 8);
+    for one in cursor.chars() {
+        match one {
+            '%' => value.push_str("%25"),
+            _ if one.is_ascii_control() => {
+                let _ = write!(value, "%{:02X}", u32::from(one));
+            }
+            _ => value.push(one),
+        }
+    }
+    value
 }
 
 /// The answer as one message; nothing for an empty one.
@@ -213,6 +243,25 @@ mod tests {
         let said: Vec<(&str, &str)> = said.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(said, [("If-None-Match", "\"e\""), ("X-From", "n1")]);
         assert!(place.is_known());
+    }
+
+    #[test]
+    fn a_cursor_that_no_header_can_hold_is_encoded_or_refused() {
+        let poll = poll(r#"{"cursor":{"pointer":"/next","requestHeader":"X-From"}}"#);
+        for (cursor, header) in [
+            (r"a\r\nHost: b", "a%0D%0AHost: b"),
+            (r"50%\u0000\u007f", "50%25%00%7F"),
+            (r"50%\té", "50%\té"),
+        ] {
+            let mut place = Place::default();
+            let body = format!(r#"{{"next":"{cursor}"}}"#);
+            place.hear(&poll, &answer(&[], body.leak()), false).unwrap();
+            assert_eq!(asked(&place, &poll).1, [("X-From".to_owned(), header.to_owned())]);
+        }
+        let mut place = Place::default();
+        let body = format!(r#"{{"next":"{}"}}"#, "a".repeat(MAX_CURSOR_BYTES + 1));
+        assert!(place.hear(&poll, &answer(&[], body.leak()), false).is_err());
+        assert!(!place.is_known());
     }
 
     #[test]

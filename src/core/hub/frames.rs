@@ -2,6 +2,8 @@
 //!
 //! It finds the session and says why there is none; what a session does with a frame is the session's.
 
+use std::borrow::Cow;
+
 use crate::wire::code::Code;
 use crate::wire::message::{
     BrokerFrame, ClientFrame, Conflict, Hello, Open, SessionReport, SessionSummary, StatusReport, Welcome,
@@ -226,14 +228,18 @@ impl Hub {
         let rules = self.ctx.rules.clone();
         let rule = rules.of(&owner.origin);
         policy::check_enabled(rule)?;
-        let url = open
-            .url
-            .take()
-            .map(|url| policy::parse_url(&url, rule))
-            .transpose()?;
+        let url = open.url.take().map(|url| policy::read_url(&url)).transpose()?;
         let options = open.options.take();
-        if let Some(options) = &options {
-            policy::check_dial(options, rule, &owner.origin)?;
+        let known = self.names.get(&(owner.clone(), open.session.clone()));
+        let known = known.and_then(|key| self.sessions.get(key));
+        match (known, &url, &options) {
+            // It attaches to what is there.
+            (_, None, None) => {}
+            (Some(session), url, options) => session.may_become(rule, url.as_ref(), options.as_ref())?,
+            (None, url, options) => {
+                let options = options.as_ref().map_or_else(Cow::default, Cow::Borrowed);
+                policy::check_dial(&options, url.as_ref(), rule, &owner.origin)?;
+            }
         }
         if let Some(key) = self.names.get(&(owner.clone(), open.session.clone())).copied() {
             let differs = self

@@ -1,6 +1,9 @@
 //! Who may dial what, and what a refusal or close code means.
 //!
-//! It looks at URLs, headers and codes; it resolves no names. Addresses are judged after DNS by `transport`.
+//! It looks at URLs, headers and codes; it resolves no names. What a session's options put on the wire is in `dial`;
+//! `transport` asks `dial::check_request` once more before each connection and request, and judges addresses after DNS.
+
+mod dial;
 
 use url::{Host, ParseError, Url};
 
@@ -11,21 +14,10 @@ use crate::wire::record::ErrorInfo;
 use super::address;
 use super::rules::Rule;
 
-/// Headers that only the broker may set: hop-by-hop ones, and those of the handshake itself.
-const DENIED_HEADERS: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+pub(crate) use dial::{
+    check_dial, check_headers, check_own_proxy, check_request, check_subprotocols, engine_url,
+    is_header_value,
+};
 
 /// Reads and judges a session's URL.
 ///
@@ -130,109 +122,6 @@ pub(crate) fn shown_url(url: &Url) -> String {
     shown.to_string()
 }
 
-/// Judges the headers and subprotocols an extension wants to send.
-///
-/// # Errors
-/// `header-denied` naming the header, `bad-option` for names or values that HTTP does not allow.
-pub(crate) fn check_dial(options: &Options, rule: &Rule, origin: &str) -> Result<(), ErrorInfo> {
-    check_headers(&options.headers, rule, origin)?;
-    if options
-        .cookies
-        .as_deref()
-        .is_some_and(|text| !is_header_value(text))
-    {
-        return Err(ErrorInfo::new(
-            Code::BadOption,
-            "option `cookies`: it has characters that HTTP does not allow",
-        ));
-    }
-    check_subprotocols(&options.subprotocols)?;
-    if let Some(post) = &options.post {
-        check_headers(&post.headers, rule, origin)?;
-        parse_url(&post.url, rule).map_err(|error| ErrorInfo {
-            message: format!("option `post`: {}", error.message),
-            ..error
-        })?;
-    }
-    for (protocol, url) in &options.urls {
-        parse_url(url, rule).map_err(|error| ErrorInfo {
-            message: format!("option `urls`, `{}`: {}", protocol.as_str(), error.message),
-            ..error
-        })?;
-    }
-    if !matches!(options.proxy.as_str(), "system" | "none") {
-        let scheme = Url::parse(&options.proxy).map(|url| url.scheme().to_owned());
-        if !matches!(scheme.as_deref(), Ok("http" | "socks5" | "socks5h")) {
-            let message = "option `proxy`: it must be `system`, `none`, or an `http://` or `socks5://` URL";
-            return Err(ErrorInfo::new(Code::BadOption, message));
-        }
-        if !rule.own_proxy {
-            let message = "option `proxy`: the settings do not let this extension name one (`own-proxy`; `longwire config` shows them)";
-            return Err(ErrorInfo::new(Code::UrlDenied, message));
-        }
-    }
-    Ok(())
-}
-
-/// Judges headers alone.
-///
-/// # Errors
-/// As [`check_dial`].
-pub(crate) fn check_headers(
-    headers: &[(String, String)],
-    rule: &Rule,
-    origin: &str,
-) -> Result<(), ErrorInfo> {
-    for (name, value) in headers {
-        let lower = name.to_ascii_lowercase();
-        if DENIED_HEADERS.contains(&lower.as_str()) || lower.starts_with("sec-") {
-            let message = format!("the header `{name}` may not be set by an extension");
-            return Err(ErrorInfo::new(Code::HeaderDenied, message));
-        }
-        if lower == "origin"
-            && !rule.any_origin
-            && value.trim_end_matches('/') != origin.trim_end_matches('/')
-        {
-            let message = "the settings do not let this extension send an `Origin` other than its own (`any-origin`; `longwire config` shows them)";
-            return Err(ErrorInfo::new(Code::HeaderDenied, message));
-        }
-        if !is_token(name) || !is_header_value(value) {
-            let message =
-                format!("option `headers`: `{name}` or its value has characters that HTTP does not allow");
-            return Err(ErrorInfo::new(Code::BadOption, message));
-        }
-    }
-    Ok(())
-}
-
-/// Judges subprotocols alone.
-///
-/// # Errors
-/// `bad-option` for what is no token, or stands twice.
-pub(crate) fn check_subprotocols(subprotocols: &[String]) -> Result<(), ErrorInfo> {
-    for (index, subprotocol) in subprotocols.iter().enumerate() {
-        if !is_token(subprotocol) || subprotocols[..index].contains(subprotocol) {
-            let message = "option `subprotocols`: each must be a token of HTTP, and stand once";
-            return Err(ErrorInfo::new(Code::BadOption, message));
-        }
-    }
-    Ok(())
-}
-
-/// A token of RFC 9110.
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-}
-
-/// A field value of RFC 9110: visible characters, spaces and tabs.
-fn is_header_value(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
-}
-
 /// What a close code means for dialling again.
 pub(crate) fn close_class(options: &Options, code: u16) -> CloseClass {
     if let Some(class) = options.close_codes.get(&code) {
@@ -265,8 +154,6 @@ pub(crate) fn status_class(options: &Options, status: u16) -> CloseClass {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ORIGIN: &str = "chrome-extension://a/";
 
     #[test]
     fn plain_text_stays_on_this_machine() {
@@ -322,55 +209,6 @@ mod tests {
         )
         .unwrap();
         assert_eq!(shown_url(&url), "wss://example.com/path");
-    }
-
-    #[test]
-    fn headers_of_the_handshake_are_refused_whatever_their_case() {
-        for name in ["Host", "SEC-WebSocket-Key", "connection", "Transfer-Encoding"] {
-            let options = Options {
-                headers: vec![(name.to_owned(), "x".to_owned())],
-                ..Options::default()
-            };
-            assert_eq!(
-                check_dial(&options, &Rule::default(), ORIGIN).unwrap_err().code,
-                Code::HeaderDenied,
-                "{name}"
-            );
-        }
-        for (name, value) in [("A", "a\r\nB: c"), ("a b", "c"), ("", "c")] {
-            let options = Options {
-                headers: vec![(name.to_owned(), value.to_owned())],
-                ..Options::default()
-            };
-            assert_eq!(
-                check_dial(&options, &Rule::default(), ORIGIN).unwrap_err().code,
-                Code::BadOption,
-                "{name}: {value}"
-            );
-        }
-        let fine = Options {
-            headers: vec![("Origin".to_owned(), "chrome-extension://a".to_owned())],
-            ..Options::default()
-        };
-        assert!(check_dial(&fine, &Rule::default(), ORIGIN).is_ok());
-    }
-
-    #[test]
-    fn an_origin_is_forged_only_where_the_settings_say_so() {
-        let options = Options {
-            headers: vec![("origin".to_owned(), "https://a".to_owned())],
-            proxy: "socks5://proxy".to_owned(),
-            ..Options::default()
-        };
-        let denied = |rule: &Rule| check_dial(&options, rule, ORIGIN).err().map(|why| why.code);
-        assert_eq!(denied(&Rule::default()), Some(Code::HeaderDenied));
-        let mut rule = Rule {
-            any_origin: true,
-            ..Rule::default()
-        };
-        assert_eq!(denied(&rule), None);
-        rule.own_proxy = false;
-        assert_eq!(denied(&rule), Some(Code::UrlDenied));
     }
 
     #[test]

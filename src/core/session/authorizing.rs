@@ -158,11 +158,17 @@ impl Session {
         headers: Option<&[(String, String)]>,
         subprotocols: Option<&[String]>,
     ) -> Result<Option<Url>, ErrorInfo> {
-        policy::check_headers(headers.unwrap_or_default(), rule, &self.owner.origin)?;
         policy::check_subprotocols(subprotocols.unwrap_or_default())?;
-        let Some(url) = url.map(|url| policy::parse_url(url, rule)).transpose()? else {
-            return Ok(None);
-        };
+        let url = url.map(policy::read_url).transpose()?;
+        let dialled = url.clone().or_else(|| self.dial_url());
+        policy::check_headers(
+            headers.unwrap_or_default(),
+            rule,
+            &self.owner.origin,
+            dialled.as_slice(),
+        )?;
+        let Some(url) = url else { return Ok(None) };
+        policy::check_dial(&self.options, Some(&url), rule, &self.owner.origin)?;
         if self
             .url
             .as_ref()

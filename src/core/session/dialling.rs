@@ -20,6 +20,7 @@ use crate::core::link::Link;
 use crate::core::pace::Lane;
 use crate::core::pattern::is_loopback;
 use crate::core::policy;
+use crate::core::rules::Rule;
 
 use super::{Credentials, Session};
 
@@ -98,10 +99,22 @@ impl Session {
         let origin = &self.owner.origin;
         let rule = ctx.rules.of(origin);
         policy::check_enabled(rule)?;
-        policy::check_url(url, rule)?;
-        policy::check_dial(&self.options, rule, origin)?;
+        let own = self.credentials.url.as_ref().or(self.url.as_ref());
+        policy::check_dial(&self.options, own, rule, origin)?;
         let headers = self.credentials.headers.as_deref().unwrap_or_default();
-        policy::check_headers(headers, rule, origin)
+        policy::check_headers(headers, rule, origin, std::slice::from_ref(url))
+    }
+
+    /// Whether the settings allow this session with another URL or other options.
+    pub(crate) fn may_become(
+        &self,
+        rule: &Rule,
+        url: Option<&Url>,
+        options: Option<&Options>,
+    ) -> Result<(), ErrorInfo> {
+        let url = url.or(self.credentials.url.as_ref()).or(self.url.as_ref());
+        let options = options.unwrap_or(&self.options);
+        policy::check_dial(options, url, rule, &self.owner.origin)
     }
 
     /// The settings have changed: what they do not allow any more ends. The session stays.
@@ -164,6 +177,7 @@ impl Session {
             headers.push(("Origin".to_owned(), origin));
         }
         Target {
+            origin: Some(self.owner.origin.clone()),
             url,
             subprotocols: self
                 .credentials

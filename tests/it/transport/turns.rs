@@ -94,7 +94,7 @@ fn credentials_cannot_lead_around_the_rules() {
     stage.opens("s", "wss://good.example/feed/1", json!({"auth": "provider"}));
     for authorize in [
         json!({"type": "authorize", "id": "1", "session": "s", "url": "wss://good.example/admin"}),
-        json!({"type": "authorize", "id": "2", "session": "s", "headers": {"Origin": "https://good.example"}}),
+        json!({"type": "authorize", "id": "2", "session": "s", "headers": {"Origin": "https://bank.example"}}),
     ] {
         stage.says(authorize);
         let error = stage.hears("error");

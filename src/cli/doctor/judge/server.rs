@@ -100,7 +100,9 @@ fn failed(finding: Finding, took: &str, error: &DialError, shown: &str) -> Findi
         }
         DialError::Handshake { .. } => finding.fail(said).fix(format!("curl -i {}", http(shown))),
         DialError::Timeout { .. } => finding.fail(said).fix(format!("curl -v {}", http(shown))),
-        DialError::Address(_) | DialError::Request(_) | DialError::Denied { .. } => finding.fail(said),
+        DialError::Address(_) | DialError::Request(_) | DialError::Policy(_) | DialError::Denied { .. } => {
+            finding.fail(said)
+        }
     }
 }
 

@@ -1,0 +1,129 @@
+//! The last judgement before the wire: whatever the core asks for, the network refuses what the settings do not allow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longwire::core::io::{Fetch, LinkEnd, ProxyChoice, Road, Target};
+use longwire::core::rules::{Pattern, Rule, Rules};
+use longwire::transport::NetworkSettings;
+use longwire::wire::code::Code;
+use tokio::net::TcpListener;
+
+use super::servers::listen;
+use super::{DIAL, Line, target};
+
+const ORIGIN: &str = "chrome-extension://a/";
+
+fn network(rule: Rule) -> NetworkSettings {
+    NetworkSettings {
+        rules: Arc::new(Rules {
+            default: rule,
+            ..Rules::default()
+        }),
+        ..NetworkSettings::default()
+    }
+}
+
+fn allowing(allow: &[&str]) -> Rule {
+    Rule {
+        allow: allow.iter().map(|text| Pattern::parse(text).unwrap()).collect(),
+        ..Rule::default()
+    }
+}
+
+fn of_an_extension(url: &str) -> Target {
+    let mut target = target(url);
+    target.origin = Some(ORIGIN.into());
+    target
+}
+
+async fn end(rule: Rule, target: Target) -> LinkEnd {
+    Line::dial_by(network(rule), target, 64).ended().await.1
+}
+
+fn code(end: &LinkEnd) -> Code {
+    end.error.as_ref().unwrap().code
+}
+
+/// Nobody has connected: whoever does now is the first.
+async fn nobody_came(listener: TcpListener, port: u16) {
+    let ours = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let (_, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer, ours.local_addr().unwrap());
+}
+
+#[tokio::test]
+async fn a_url_or_header_that_is_not_allowed_connects_to_nobody() {
+    let (listener, port) = listen().await;
+    let rule = || allowing(&["ws://loopback/feed/*"]);
+    let path = of_an_extension(&format!("ws://127.0.0.1:{port}/admin"));
+    assert_eq!(code(&end(rule(), path).await), Code::UrlDenied);
+    for header in [
+        "Host",
+        "Transfer-Encoding",
+        "Proxy-Authorization",
+        "Sec-Fetch-Site",
+        "Origin",
+    ] {
+        let mut forged = of_an_extension(&format!("ws://127.0.0.1:{port}/feed/a"));
+        forged
+            .headers
+            .push((header.to_owned(), "https://bank.example".to_owned()));
+        assert_eq!(code(&end(rule(), forged).await), Code::HeaderDenied, "{header}");
+    }
+    let off = Rule {
+        enabled: false,
+        ..rule()
+    };
+    let any = of_an_extension(&format!("ws://127.0.0.1:{port}/feed/a"));
+    assert_eq!(code(&end(off, any).await), Code::OriginDenied);
+    nobody_came(listener, port).await;
+}
+
+#[tokio::test]
+async fn a_question_over_http_is_judged_by_itself() {
+    let (listener, port) = listen().await;
+    let base = format!("ws://127.0.0.1:{port}");
+    for (path, header, expected) in [
+        ("/admin", "X-Since", Code::UrlDenied),
+        ("/feed/a", "Host", Code::HeaderDenied),
+        ("/feed/a", "Origin", Code::HeaderDenied),
+    ] {
+        let mut target = of_an_extension(&format!("{base}/feed/a"));
+        target.road = Road::Http { post: None };
+        let mut line = Line::dial_by(network(allowing(&["ws://loopback/feed/*"])), target, 64);
+        line.dials.fetch(
+            DIAL,
+            Box::new(Fetch {
+                url: format!("{base}{path}").parse().unwrap(),
+                headers: vec![(header.to_owned(), "https://bank.example".to_owned())],
+                timeout: Duration::from_secs(5),
+                streaming: false,
+            }),
+        );
+        assert_eq!(code(&line.ended().await.1), expected, "{path} {header}");
+    }
+    nobody_came(listener, port).await;
+}
+
+#[tokio::test]
+async fn a_proxy_of_an_extensions_own_is_judged_before_it_hears_anything() {
+    let (listener, port) = listen().await;
+    for (rule, expected) in [
+        (allowing(&["wss://only.example"]), Code::UrlDenied),
+        (
+            Rule {
+                own_proxy: true,
+                ..allowing(&["wss://only.example"])
+            },
+            Code::UrlDenied,
+        ),
+    ] {
+        for scheme in ["http", "socks5"] {
+            let mut target = of_an_extension("wss://only.example/");
+            target.proxy = ProxyChoice::Url(format!("{scheme}://data:1@127.0.0.1:{port}"));
+            assert_eq!(code(&end(rule.clone(), target).await), expected);
+        }
+    }
+    nobody_came(listener, port).await;
+}
