@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 
 const built = new URL("../dist/longwire.js", import.meta.url);
 const examples = new URL("../../examples/", import.meta.url);
-for (const name of readdirSync(examples)) {
+for (const name of readdirSync(examples).sort()) {
   const copy = new URL(`${name}/longwire.js`, examples);
   if (process.argv.includes("--write") && existsSync(new URL(`${name}/manifest.json`, examples))) {
     copyFileSync(built, copy);

@@ -6,6 +6,7 @@ import { build } from "esbuild";
 process.chdir(new URL("..", import.meta.url).pathname);
 rmSync("build", { recursive: true, force: true });
 const entryPoints = readdirSync("test")
+  .sort()
   .filter((name) => name.endsWith(".test.ts"))
   .map((name) => `test/${name}`);
 await build({
@@ -20,7 +21,7 @@ await build({
   sourcemap: "inline",
   outExtension: { ".js": ".mjs" },
 });
-const files = readdirSync("build").map((name) => `build/${name}`);
+const files = readdirSync("build").sort().map((name) => `build/${name}`);
 const { status } = spawnSync(
   process.execPath,
   ["--enable-source-maps", "--test", ...process.argv.slice(2), ...files],

@@ -108,15 +108,18 @@ impl Scratch {
         eventually(SOON, "no broker runs", || self.brokers().is_empty().then_some(()));
     }
 
-    /// What brokers have logged here.
-    pub(crate) fn log(&self) -> String {
-        let Ok(files) = fs::read_dir(self.home.join("logs")) else {
-            return String::new();
-        };
+    /// The files in the folder of logs, by name: the order of a folder means nothing.
+    pub(crate) fn logs(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.home.join("logs")).into_iter().flatten();
+        let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        files.sort();
         files
-            .flatten()
-            .filter_map(|file| fs::read_to_string(file.path()).ok())
-            .collect()
+    }
+
+    /// What brokers and hosts have logged here.
+    pub(crate) fn log(&self) -> String {
+        let read = |file| fs::read_to_string(file).ok();
+        self.logs().into_iter().filter_map(read).collect()
     }
 }
 
