@@ -10,14 +10,15 @@ import { conformance } from "./lib/conformance.mjs";
 import { eventually } from "./lib/eventually.mjs";
 import { Firefox } from "./lib/firefox.mjs";
 import { OddServer } from "./lib/odd-server.mjs";
+import { skipUnless } from "./lib/skip.mjs";
 import { World } from "./lib/world.mjs";
 
 const PATIENCE = 60_000;
 const ADDON = "hello@longwire.example";
 /** Where Firefox itself is not as the standard has it, what the standard has. */
 const STANDARD = { "subprotocols offered and none chosen": ["error 3 Event", "close 3 1006 false"] };
-const missing = spawnSync(process.env.FIREFOX ?? "firefox-esr", ["--version"]).status !== 0;
-const skip = missing && "there is no firefox-esr here";
+const isThere = spawnSync(process.env.FIREFOX ?? "firefox-esr", ["--version"]).status === 0;
+const skip = skipUnless(isThere, "there is no firefox-esr here");
 
 async function installed(t) {
   const world = await World.make();

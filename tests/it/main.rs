@@ -30,7 +30,10 @@ mod package;
 mod properties;
 #[cfg(target_os = "linux")]
 mod road;
+#[cfg(target_os = "linux")]
+mod scripts;
 mod sim;
+mod skip;
 mod stage;
 #[cfg(target_os = "linux")]
 mod support;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::skip::skip;
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
 use crate::support::{ORIGIN, SOON, eventually, program};
@@ -113,7 +114,7 @@ fn is_state(frame: &Value, state: &str) -> bool {
 fn another_network_ends_the_wait() {
     let scratch = Scratch::new();
     let Some(net) = Net::new(scratch.folder()) else {
-        eprintln!("SKIPPED: this machine allows no network namespaces");
+        skip("this machine allows no network namespaces");
         return;
     };
     allow(&scratch);
@@ -139,7 +140,7 @@ fn another_network_ends_the_wait() {
 fn a_server_whose_words_are_swallowed_on_the_way() {
     let scratch = Scratch::new();
     let Some(net) = Net::new(scratch.folder()) else {
-        eprintln!("SKIPPED: this machine allows no network namespaces");
+        skip("this machine allows no network namespaces");
         return;
     };
     let servers = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/servers");
@@ -148,7 +149,7 @@ fn a_server_whose_words_are_swallowed_on_the_way() {
         .args(["node", "ws.mjs", &json!({"host": SERVER}).to_string()])
         .current_dir(servers);
     let Ok(mut server) = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
-        eprintln!("SKIPPED: there is no nsenter here");
+        skip("there is no nsenter here");
         return;
     };
     let mut port = String::new();
@@ -157,7 +158,7 @@ fn a_server_whose_words_are_swallowed_on_the_way() {
     let Ok(port) = port.trim().parse::<u16>() else {
         let _ = server.kill();
         let _ = server.wait();
-        eprintln!("SKIPPED: npm `ws` does not run here");
+        skip("npm `ws` does not run here");
         return;
     };
     allow(&scratch);
