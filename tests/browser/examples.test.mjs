@@ -1,13 +1,13 @@
-// Every example as its README says: loaded unpacked as it lies in its folder, its own server on its own port, the host
-// registered by the README's own command. Asserted is what a user sees in the popups, before and after the workers sleep.
+// Every example as its README says: its own server, and the host registered by the README's own command. The servers
+// listen on free ports, so what is loaded is a copy of the example's folder that names the port in place of the default.
+// Asserted is what a user sees in the popups, before and after the workers sleep.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
-import { setTimeout as pause } from "node:timers/promises";
 import { test } from "node:test";
 import { io } from "socket.io-client";
 import { WebSocket } from "ws";
@@ -18,49 +18,51 @@ import { World } from "./lib/world.mjs";
 const examples = resolve(import.meta.dirname, "../../examples");
 const PATIENCE = 60_000;
 
-/** Something else listens where an example's server has to. */
-class Taken extends Error {}
-
 /** An example: what its README says, its server, and its popup. */
 class Example {
-  constructor(name, readme) {
+  constructor(name, folder, readme) {
     this.name = name;
-    this.folder = join(examples, name);
+    this.folder = folder;
     this.readme = readme;
     const [, command] = readme.match(/`longwire (install [^`]*)`/);
     this.install = command.split(" ");
     this.id = this.install.at(this.install.indexOf("--extension") + 1);
   }
 
-  static async read(name) {
-    return new Example(name, await readFile(join(examples, name, "README.md"), "utf8"));
+  /** A copy below `into`. */
+  static async copy(name, into) {
+    const folder = join(into, name);
+    await cp(join(examples, name), folder, { recursive: true });
+    return new Example(name, folder, await readFile(join(folder, "README.md"), "utf8"));
   }
 
-  /** `npm start`, with the packages of this folder. Its port is fixed: another run may hold it for a while. Throws `Taken`. */
+  /** `npm start` on a free port, with the packages of this folder. Nothing of it is loaded yet. */
   async serve() {
-    let isTaken = false;
-    this.server = await eventually(PATIENCE, `${this.name}'s server on its port`, async () => {
-      const child = spawn(process.execPath, ["server.cjs"], {
-        cwd: this.folder,
-        env: { ...process.env, NODE_PATH: join(import.meta.dirname, "node_modules"), END_WITH_STDIN: "1" },
-        stdio: ["pipe", "pipe", "pipe"],
-      });
-      let problem = "";
-      child.stderr.on("data", (data) => {
-        problem += data;
-      });
-      child.stdin.on("error", () => {});
-      const ended = once(child, "exit").then(() => undefined);
-      const line = await Promise.race([once(createInterface({ input: child.stdout }), "line"), ended]);
-      if (line) return child;
-      isTaken = problem.includes("EADDRINUSE");
-      if (!isTaken) throw new Error(`${this.name}: ${problem}`);
-      await pause(500);
-      return undefined;
-    }).catch((error) => {
-      throw isTaken ? new Taken(`the port of ${this.name}'s server is taken by another program`) : error;
+    this.server = spawn(process.execPath, ["server.cjs", "0"], {
+      cwd: this.folder,
+      env: { ...process.env, NODE_PATH: join(import.meta.dirname, "node_modules"), END_WITH_STDIN: "1" },
+      stdio: ["pipe", "pipe", "inherit"],
     });
+    this.server.stdin.on("error", () => {});
+    const ended = once(this.server, "exit").then(() => assert.fail(`${this.name}'s server ended`));
+    const lines = createInterface({ input: this.server.stdout });
+    const [port] = await soon(PATIENCE, `the port of ${this.name}'s server`, Promise.race([once(lines, "line"), ended]));
     this.server.stdout.resume();
+    await this.moveTo(port);
+  }
+
+  /** Names another port wherever the example and its README name the default. */
+  async moveTo(port) {
+    const [, usual] = this.readme.match(/on port (\d+)/);
+    this.host = `127.0.0.1:${port}`;
+    for (const file of ["worker.js", "README.md"]) {
+      const path = join(this.folder, file);
+      const text = await readFile(path, "utf8");
+      const moved = text.replaceAll(`127.0.0.1:${usual}`, this.host);
+      if (file === "worker.js") assert.notEqual(moved, text, `${path} names the default port`);
+      await writeFile(path, moved);
+      if (file === "README.md") this.readme = moved;
+    }
   }
 
   async stop() {
@@ -124,20 +126,15 @@ async function emit(url, options, event, after) {
 
 test("every example does what its README says, and misses nothing while its worker sleeps", async (t) => {
   const world = await World.make();
-  const all = await Promise.all(["hello", "image-bridge", "agent", "frappe", "canvas", "gateway"].map(Example.read));
+  const copies = join(world.folder, "examples");
+  const names = ["hello", "image-bridge", "agent", "frappe", "canvas", "gateway"];
+  const all = await Promise.all(names.map((name) => Example.copy(name, copies)));
   const [hello, images, agent, frappe, canvas, gateway] = all;
   t.after(async () => {
     await world.end();
     await Promise.all(all.map((example) => example.stop()));
   });
-  // One after the other: the first to take its port keeps the others of another run waiting, not each half of them.
-  try {
-    for (const example of all.slice(1)) await example.serve();
-  } catch (error) {
-    if (!(error instanceof Taken)) throw error;
-    console.error(`SKIPPED: ${error.message}`);
-    return t.skip(error.message);
-  }
+  await Promise.all(all.slice(1).map((example) => example.serve()));
   for (const { install } of all) await world.longwire(...install, "--browser", "chromium");
   const settings = (await world.longwire("config", "--path")).trim();
   const [, lines] = frappe.readme.match(/```\n(\[extension[^`]*)```/);
@@ -240,11 +237,11 @@ test("every example does what its README says, and misses nothing while its work
     await eventually(PATIENCE, "the hosts gone with their workers", async () => !(await world.hosts()).length);
     const before = await Promise.all(all.map((example) => example.lines()));
     world.server.push(2);
-    await emit("http://127.0.0.1:8788", {}, ["fight"], ["join", "elsewhere"]);
-    const desk = { extraHeaders: { origin: "http://127.0.0.1:9000", cookie: "sid=other" } };
-    await emit("http://127.0.0.1:9000/site1.local", desk, ["ai_start", "missed"], ["connections"]);
-    await say("ws://127.0.0.1:8789/ws?userId=u2&sessionId=s2&token=a.b.c", { type: "generate", sessionId: "s1", chunks: 2 });
-    await say("ws://127.0.0.1:8790/ws", { type: "flood", payload: { count: 5 } });
+    await emit(`http://${agent.host}`, {}, ["fight"], ["join", "elsewhere"]);
+    const desk = { extraHeaders: { origin: `http://${frappe.host}`, cookie: "sid=other" } };
+    await emit(`http://${frappe.host}/site1.local`, desk, ["ai_start", "missed"], ["connections"]);
+    await say(`ws://${canvas.host}/ws?userId=u2&sessionId=s2&token=a.b.c`, { type: "generate", sessionId: "s1", chunks: 2 });
+    await say(`ws://${gateway.host}/ws`, { type: "flood", payload: { count: 5 } });
     assert.deepEqual(await Promise.all(all.map((example) => example.lines())), before, "nobody was woken for it");
 
     for (const example of all) await example.open(world.browser);
