@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use crate::browsers::{Family, System};
 use crate::error::InstallError;
 
-const CHROMIUM: &str = include_str!("../../manifests/chromium.json");
-const FIREFOX: &str = include_str!("../../manifests/firefox.json");
+const CHROMIUM: &str = include_str!("../manifests/chromium.json");
+const FIREFOX: &str = include_str!("../manifests/firefox.json");
 
 /// The name of a native messaging host that every browser accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
