@@ -23,6 +23,7 @@ const groups = [
       "PollOptions",
       "GuardLine",
       "SessionEvents",
+      "CloseReport",
       "Received",
       "GapEvent",
       "StateEvent",

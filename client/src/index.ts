@@ -12,6 +12,7 @@ export type { Session } from "./session.js";
 export type {
   AuthHandler,
   AuthRequest,
+  CloseReport,
   EndReason,
   RequestOptions,
   SendOptions,
@@ -21,5 +22,5 @@ export type {
   StateEvent,
   SubscribeSpec,
 } from "./session-types.js";
-export { LongwireSocket, type SocketEventMap, type SocketOptions } from "./socket.js";
+export { LongwireSocket, type SocketEventMap, type SocketOptions } from "./socket/index.js";
 export type * from "./wire.js";

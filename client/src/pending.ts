@@ -21,6 +21,8 @@ export interface Queued {
   posted: boolean;
   /** What withdraws it, once that is wanted. */
   cancel?: Cancel;
+  /** The broker takes responsibility. */
+  taken?: (() => void) | undefined;
   /** It ends without having been sent: its time was over, or it was withdrawn. */
   withdrawn(outcome: "expired" | "cancelled"): void;
   fail(error: LongwireError): void;

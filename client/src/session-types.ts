@@ -35,6 +35,8 @@ export interface SessionOptions extends OpenOptions {
    * for the bridge's `error` event.
    */
   waitForHost?: boolean;
+  /** @internal Of this context only: its position is not stored, and when it is lost it is not made again. */
+  transient?: boolean;
   /** What a different URL or other options do to a session that exists. Default `"update"`. */
   conflict?: "update" | "keep" | "error";
 }
@@ -118,5 +120,15 @@ export interface SessionEvents {
   /** A response nobody in this worker waits for. */
   response: [id: string, response: Received | LongwireError];
   /** This worker does not hold the session any more. */
-  detached: [reason: EndReason, error: LongwireError];
+  detached: [reason: EndReason, error: LongwireError, how?: CloseReport];
+}
+
+/** How the link of a session ended that was closed. */
+export interface CloseReport {
+  /** The server's close code. */
+  code?: number;
+  /** The server's close reason. */
+  reason?: string;
+  /** Everything that was sent was written, and the server has answered the close. */
+  clean?: boolean;
 }

@@ -11,6 +11,7 @@ import { Outgoing, type SendEnd } from "./session/outgoing.js";
 import { Uplink } from "./session/uplink.js";
 import type {
   AuthHandler,
+  CloseReport,
   EndReason,
   RequestOptions,
   SendOptions,
@@ -26,6 +27,7 @@ import type {
   Close,
   Credentials,
   Detach,
+  Detached,
   ErrorFrame,
   EventPayload,
   LinkState,
@@ -271,9 +273,9 @@ export class Session implements AsyncIterable<Received> {
     return this.#parting;
   }
 
-  /** @internal Sends a payload as it is; resolves when the broker has it. */
-  hand(payload: Payload): Promise<SendOutcome> {
-    return this.#send(payload, { receipt: false });
+  /** @internal Sends a payload as it is. `taken` is called when the broker has it. */
+  async hand(payload: Payload, wanted: { receipt: boolean; taken(): void }): Promise<SendOutcome> {
+    return this.#toOutcome(await this.#outgoing.send(payload, { receipt: wanted.receipt }, wanted.taken));
   }
 
   /** @internal Asks for the session, with another URL or other options if there are. */
@@ -293,10 +295,17 @@ export class Session implements AsyncIterable<Received> {
     const resume = await this.#delivery.position();
     // Another attachment may have begun meanwhile.
     if (this.#openId !== id) return;
-    const { ack: _ack, attempts: _attempts, waitForHost: _wait, conflict, ...options } = this.#options;
+    const {
+      ack: _ack,
+      attempts: _attempts,
+      waitForHost: _wait,
+      transient,
+      conflict,
+      ...options
+    } = this.#options;
     const frame: Open = { type: "open", id, session: this.name, resume };
-    // What is to be closed is not made anew.
-    if (!this.#closing) {
+    // What is to be closed is not made anew, nor what belongs to its first attachment.
+    if (!this.#closing && !(transient && this.#opened)) {
       frame.url = this.#url;
       frame.conflict = conflict;
       // Without URL and options the broker attaches to what is there and changes nothing.
@@ -387,7 +396,7 @@ export class Session implements AsyncIterable<Received> {
         break;
       case "detached":
         // While an attachment is asked for, this is about the one before.
-        if (this.#opened?.id === this.#openId) this.#leave(frame.reason);
+        if (this.#opened?.id === this.#openId) this.#leave(frame.reason, undefined, closeReport(frame));
         break;
       case "stalled":
         this.#stalled = true;
@@ -426,7 +435,8 @@ export class Session implements AsyncIterable<Received> {
     const asked = this.#opening.length > 0;
     for (const { reject } of this.#opening.splice(0)) reject(error);
     // Another worker makes the session again after a restart of the broker.
-    const comesBack = error.code === "no-session" && this.#opened && !this.#closing;
+    const mayComeBack = this.#opened && !this.#closing && !this.#options.transient;
+    const comesBack = error.code === "no-session" && mayComeBack;
     if (!comesBack && (!this.#opened || error.retry === "no" || error.retry === "action")) {
       // Other options were refused: the attachment of before goes on.
       if (!(asked && this.#opened)) this.#leave(this.#closing ? "closed" : "refused", error);
@@ -479,7 +489,7 @@ export class Session implements AsyncIterable<Received> {
     this.#host.clock.clearTimeout(timer);
   }
 
-  #leave(reason: EndReason, error = this.#overBecause(reason)): void {
+  #leave(reason: EndReason, error = this.#overBecause(reason), how?: CloseReport): void {
     if (this.#over) return;
     this.#openId = "";
     this.#outgoing.lost();
@@ -497,7 +507,7 @@ export class Session implements AsyncIterable<Received> {
     this.#uplink.left();
     this.#over = error;
     this.#ended?.();
-    this.#callbacks.emit("detached", reason, error);
+    this.#callbacks.emit("detached", reason, error, how);
   }
 
   #overBecause(reason: EndReason): LongwireError {
@@ -577,4 +587,8 @@ export class Session implements AsyncIterable<Received> {
     const { messages, bytes } = this.#delivery.window;
     this.window(2 * messages, 2 * bytes).catch(() => undefined);
   }
+}
+
+function closeReport({ code, closeReason, clean }: Detached): CloseReport | undefined {
+  return clean === undefined ? undefined : { code, reason: closeReason, clean };
 }

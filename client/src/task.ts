@@ -5,12 +5,25 @@ let channel: MessageChannel | undefined;
 
 /** Calls in a task of its own, in order. */
 export function queueTask(call: () => void): void {
-  if (!channel) {
-    channel = new MessageChannel();
-    channel.port1.onmessage = () => tasks.shift()?.();
-    // Node.js would wait for more.
-    (channel.port1 as { unref?(): void }).unref?.();
-  }
+  channel ??= open();
+  if (tasks.length === 0) holdNode(channel, true);
   tasks.push(call);
   channel.port2.postMessage(0);
+}
+
+function open(): MessageChannel {
+  const made = new MessageChannel();
+  made.port1.onmessage = () => {
+    const call = tasks.shift();
+    if (tasks.length === 0) holdNode(made, false);
+    call?.();
+  };
+  return made;
+}
+
+/** Node.js lives on while a port is open that is held. */
+function holdNode({ port1 }: MessageChannel, hold: boolean): void {
+  const port = port1 as { ref?(): void; unref?(): void };
+  if (hold) port.ref?.();
+  else port.unref?.();
 }

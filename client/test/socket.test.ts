@@ -19,8 +19,27 @@ function socket(life: Worker, options: SocketOptions = {}, protocols: string | s
   return { made, log };
 }
 
-const standard = { reconnect: false } as const;
+const standard = {};
+const lasting = { session: "lasting" };
 const name = (life: Worker) => [...life.broker.sessions.keys()][0] as string;
+
+/** What reached the server as text. */
+const texts = (life: Worker) => life.said("send").map((frame) => (frame as { text?: string }).text);
+
+/** Another session in the broker. */
+async function watchOpen(life: Worker, session: string) {
+  const opening = life.bridge.open(session, "ws://x.test/");
+  await settle();
+  await opening;
+}
+
+/** Waits for real timers: five seconds at most. */
+async function until(what: () => boolean) {
+  for (const end = Date.now() + 5000; !what(); ) {
+    assert(Date.now() < end, String(what));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
 
 async function opened(options: SocketOptions = {}, life = worker()) {
   const pair = socket(life, options);
@@ -96,19 +115,79 @@ test("a standard socket: a drop is a close 1006, a refused dial and a fault of t
   const refused = socket(life, standard);
   await settle();
   life.broker.link(name(life), "closed", { error: { code: "refused", message: "x", retry: "later" } });
+  await settle();
   assert.deepEqual(refused.log, ["error", "close 1006 false"]);
 });
 
-test("a standard socket keeps nothing in the broker and ends with its port", async () => {
-  const { log, life, made } = await opened(standard);
-  const { options } = life.broker.session(name(life));
-  assert.deepEqual([options.reconnect, options.linger, options.expire], [false, 0, 0]);
-  life.broker.sessions.clear();
+test("a standard socket goes on over a crash of the host, and ends with its connection", async () => {
+  const { log, life, made, broker } = await opened(standard);
+  const session = name(life);
+  const { options } = broker.session(session);
+  assert.equal(options.reconnect, false);
+  assert((options.linger ?? 0) <= 15_000 && (options.expire ?? 0) <= 15_000);
+  life.fake.port.die();
+  broker.text(session, "meanwhile");
+  await life.clock.advance(1000);
+  assert.deepEqual(log, ["open", "message meanwhile"]);
+  broker.refuse.set("open", { code: "no-session", message: "it is over", retry: "no" });
   life.fake.port.die();
   await life.clock.advance(1000);
-  assert.deepEqual(log, ["open", "close 1006 false"]);
+  assert.deepEqual(log.slice(2), ["close 1006 false"]);
   assert.equal(made.readyState, 3);
-  assert.equal(life.broker.sessions.size, 0);
+  assert.equal(life.said("open").at(-1)?.url, undefined, "nothing is dialled anew");
+});
+
+test("a server that closed while the host was away: its last message, code and reason", async () => {
+  const { log, life, broker } = await opened(standard);
+  const session = name(life);
+  life.fake.port.die();
+  broker.text(session, "last");
+  broker.link(session, "closed", { code: 4000, reason: "enough" });
+  await life.clock.advance(1000);
+  assert.deepEqual(log, ["open", "message last", "close 4000 true enough"]);
+});
+
+test("a standard socket does not store its position", async () => {
+  const { life, broker } = await opened(standard);
+  broker.text(name(life), "a");
+  await life.clock.advance(100);
+  assert.equal(broker.session(name(life)).acked.get("main"), 2);
+  assert.deepEqual(
+    life.fake.session.written.filter((key) => key.startsWith("longwire:at:")),
+    [],
+  );
+});
+
+test("options that only a lasting socket has are a TypeError, which says how to ask for one", () => {
+  const { bridge } = worker();
+  for (const options of [{ reconnect: {} }, { name: "x" }]) {
+    assert.throws(() => new LongwireSocket("ws://x", [], { bridge, ...options } as SocketOptions), {
+      name: "TypeError",
+      message: /`session`/,
+    });
+  }
+});
+
+test("a service worker closes what the one before it has left, and nothing else", async () => {
+  const life = worker();
+  const scope = globalThis as { ServiceWorkerGlobalScope?: unknown };
+  scope.ServiceWorkerGlobalScope = Object;
+  try {
+    const left = ["socket background earlier 1", "socket page other 1", "mine"];
+    for (const session of left) await watchOpen(life, session);
+    const next = life.next();
+    next.broker.listed = left;
+    socket(next, standard);
+    await settle();
+    const kept = [...next.broker.sessions.keys()].filter((session) => left.includes(session));
+    assert.deepEqual(kept, ["socket page other 1", "mine"]);
+    assert.deepEqual(
+      next.said("close").map(({ session, code }) => [session, code]),
+      [["socket background earlier 1", 1001]],
+    );
+  } finally {
+    delete scope.ServiceWorkerGlobalScope;
+  }
 });
 
 test("an unreachable host is an error and a close 1006", async () => {
@@ -254,7 +333,7 @@ test("handler attributes keep their place, can be replaced and removed", async (
 });
 
 test("a lasting socket: a drop is not a close; what is sent meanwhile waits", async () => {
-  const { made, log, broker, life } = await opened();
+  const { made, log, broker, life } = await opened(lasting);
   const session = name(life);
   broker.link(session, "waiting", { retryIn: 500 });
   assert.equal(made.readyState, 1);
@@ -269,7 +348,7 @@ test("a lasting socket: a drop is not a close; what is sent meanwhile waits", as
 
 test("a lasting socket: first dials that fail are told, and the state stays connecting", async () => {
   const life = worker();
-  const { made, log } = socket(life);
+  const { made, log } = socket(life, lasting);
   await settle();
   life.broker.link(name(life), "waiting");
   assert.deepEqual([log, made.readyState], [["reconnecting"], 0]);
@@ -311,13 +390,13 @@ test("a server that chooses none of the subprotocols offered fails the connectio
 test("a lasting socket in the next worker gets what came meanwhile, also when the link is away", async () => {
   // A worker of its own has no memory of the other's names.
   const session = "lasting";
-  const first = await opened({ name: session });
+  const first = await opened({ session });
   first.broker.text(session, "a");
   await first.life.clock.advance(50);
   const life = first.life.next();
   first.broker.text(session, "b");
   first.broker.link(session, "waiting");
-  const { log, made } = socket(life, { name: session });
+  const { log, made } = socket(life, { session });
   await settle();
   assert.deepEqual(log, ["reconnecting", "open", "message b"]);
   assert.equal(made.readyState, 1);
@@ -326,24 +405,24 @@ test("a lasting socket in the next worker gets what came meanwhile, also when th
 });
 
 test("a lasting socket that failed for good closes, and the next one dials anew", async () => {
-  const { log, broker, life } = await opened();
+  const { log, broker, life } = await opened(lasting);
   broker.link(name(life), "failed", {
     error: { code: "http-status", message: "404", retry: "no" },
     status: 404,
   });
   await settle();
   assert.deepEqual(log, ["open", "error", "close 1006 false"]);
-  const again = socket(life);
+  const again = socket(life, lasting);
   await settle();
   assert.equal(broker.session(name(life)).state, "connecting");
   assert.deepEqual(again.log, []);
 });
 
 test("a socket made in the close event of another, to the same URL, is a connection of its own", async () => {
-  const { made, broker, life } = await opened({ name: "again" });
+  const { made, broker, life } = await opened({ session: "again" });
   let next: LongwireSocket | undefined;
   made.onclose = () => {
-    next = new LongwireSocket("ws://x.test/p", [], { bridge: life.bridge, name: "again" });
+    next = new LongwireSocket("ws://x.test/p", [], { bridge: life.bridge, session: "again" });
   };
   broker.link("again", "failed");
   await settle();
@@ -352,21 +431,68 @@ test("a socket made in the close event of another, to the same URL, is a connect
   assert.equal(next?.readyState, 1);
 });
 
-test("names: two sockets to one URL do not meet, and no secret is in them", async () => {
+test("names of standard sockets differ, and no secret is in them", async () => {
   const life = worker();
   const url = "wss://me:pw@x.test:99/names?token=1";
   for (let n = 0; n < 2; n += 1) new LongwireSocket(url, [], { bridge: life.bridge });
   await settle();
-  const names = ["socket wss://x.test:99/names", "socket wss://x.test:99/names 2"];
-  assert.deepEqual([...life.broker.sessions.keys()], names);
+  const names = [...life.broker.sessions.keys()];
+  assert.equal(names.length, 2);
+  assert.doesNotMatch(names.join(), /pw|token/);
 });
 
-test("a full buffer fails the connection, as the standard has it", async () => {
-  const { made, log, broker } = await opened();
+test("what the broker has no room for waits in order and counts in bufferedAmount", async () => {
+  const { made, log, broker, life } = await opened();
   broker.refuse.set("send", { code: "outbox-full", message: "full", retry: "later" });
-  made.send("x");
+  for (const text of ["1", "22", "333"]) made.send(text);
   await settle();
-  assert.deepEqual(log, ["open", "error", "close 1006 false"]);
+  assert.equal(made.bufferedAmount, 6);
+  broker.refuse.delete("send");
+  await until(() => made.bufferedAmount === 0);
+  const arrived = broker.session(name(life)).server.map((frame) => (frame as { text?: string }).text);
+  assert.deepEqual(arrived, ["1", "22", "333"]);
+  assert.deepEqual(log, ["open"]);
+});
+
+test("the broker gets three quarters of its outbox, and the rest when it has written that", async () => {
+  const { made, broker, life } = await opened({ outbox: { messages: 16 } });
+  broker.outcome = undefined;
+  for (let n = 0; n < 40; n += 1) made.send(String(n));
+  await settle();
+  assert.equal(texts(life).length, 12);
+  assert.equal(made.bufferedAmount, 10 + 30 * 2 - 10 - 2 * 2);
+  const ids = () =>
+    life
+      .said("send")
+      .filter(({ receipt }) => receipt)
+      .map(({ id }) => id as string);
+  const told = new Set<string>();
+  while (texts(life).length < 40) {
+    const fresh = ids().filter((id) => !told.has(id));
+    assert(fresh.length > 0, "something must bring the room back");
+    for (const id of fresh) {
+      told.add(id);
+      broker.end(name(life), id, "sent");
+    }
+    await settle();
+  }
+  assert.deepEqual(
+    texts(life),
+    Array.from({ length: 40 }, (_, n) => String(n)),
+  );
+  assert.equal(made.bufferedAmount, 0);
+});
+
+test("messages that wait in the SDK are handed over before the close", async () => {
+  const { made, broker, life } = await opened({ outbox: { messages: 8 } });
+  broker.outcome = undefined;
+  for (let n = 0; n < 10; n += 1) made.send(String(n));
+  made.close(3000);
+  await settle();
+  assert.deepEqual([texts(life).length, life.said("close").length], [6, 0]);
+  for (const { id, receipt } of life.said("send")) if (receipt) broker.end(name(life), id as string, "sent");
+  await settle();
+  assert.deepEqual([texts(life).length, life.said("close").length], [10, 1]);
 });
 
 test("what the broker refuses is on the console, since the events do not say it", async () => {

@@ -23,7 +23,7 @@ export interface UseSocketOptions extends SocketOptions {
   onClose?: (event: CloseEvent) => void;
   /** Which messages become `lastMessage`. Default: all. */
   filter?: (event: MessageEvent) => boolean;
-  /** Whether to connect again after a close. Default: never; a lasting socket reconnects by itself. */
+  /** Whether to connect again after a close. Default: never; one with `session` reconnects by itself. */
   shouldReconnect?: (event: CloseEvent) => boolean;
   /** How often to connect again in a row. Default 20. */
   reconnectAttempts?: number;

@@ -38,9 +38,12 @@ export class Delivery {
   #last = 0;
   #resumed: Opened["resume"] | undefined;
   #window = WINDOW;
+  /** Positions are not stored. */
+  readonly #transient: boolean;
 
-  constructor(host: DeliveryHost, { ack, attempts = ATTEMPTS }: SessionOptions) {
+  constructor(host: DeliveryHost, { ack, attempts = ATTEMPTS, transient = false }: SessionOptions) {
     this.#host = host;
+    this.#transient = transient;
     const failed = (error: LongwireError, message: Received) => host.failed(error, message);
     this.inbox = new Inbox(host.clock, ack === "manual", attempts, failed);
     this.#received = {
@@ -52,6 +55,7 @@ export class Delivery {
   /** Where to resume: up to here everything is finished. */
   async position(): Promise<Position | undefined> {
     if (this.#acks) return { epoch: this.#epoch, seq: this.#acks.position };
+    if (this.#transient) return undefined;
     return this.#host.memory.position(this.#host.name).catch(() => undefined);
   }
 
@@ -93,7 +97,9 @@ export class Delivery {
     this.#acks = new Acks(
       clock,
       {
-        keep: (finished) => memory.keep(session, { epoch, seq: finished }),
+        keep: async (finished) => {
+          if (!this.#transient) await memory.keep(session, { epoch, seq: finished });
+        },
         ack: (finished) => this.#host.post({ type: "ack", session, seq: finished }),
       },
       this.#window.messages,

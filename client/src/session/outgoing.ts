@@ -28,7 +28,7 @@ export interface OutgoingHost {
 }
 
 /** How a question can end. */
-type Ends<Answer> = Pick<Pending<Answer>, "settle" | "fail" | "withdrawn">;
+type Ends<Answer> = Pick<Pending<Answer>, "settle" | "fail" | "withdrawn" | "taken">;
 
 /** Milliseconds beyond a request's own deadline after which a broker that cannot be reached is not waited for. */
 const GRACE = 5000;
@@ -70,12 +70,13 @@ export class Outgoing {
 
   // ---- asking ----
 
-  send(body: Payload | EventPayload, options: SendOptions): Promise<SendEnd> {
+  /** Sends. `taken` is called when the broker has it. */
+  send(body: Payload | EventPayload, options: SendOptions, taken?: () => void): Promise<SendEnd> {
     const { signal, receipt = true, id = this.#host.nextId(), ...fields } = options;
     const frame = { type: "send", session: this.#host.name, id, ...body, ...fields, receipt } as Asked;
     return new Promise((resolve, reject) => {
       const withdrawn = (outcome: OutcomeWord) => resolve({ id, outcome });
-      this.#ask(this.#sends, frame, { settle: resolve, fail: reject, withdrawn }, signal);
+      this.#ask(this.#sends, frame, { settle: resolve, fail: reject, withdrawn, taken }, signal);
     });
   }
 
@@ -152,6 +153,7 @@ export class Outgoing {
       since: this.#host.clock.now(),
       accepted: false,
       posted: false,
+      taken: ends.taken,
       settle: ends.settle,
       withdrawn: (outcome) => {
         forget();
@@ -195,6 +197,7 @@ export class Outgoing {
   accepted(id: string, outcome: OutcomeWord | undefined): void {
     const entry = this.#queue.accepted(id);
     if (entry?.frame.type !== "send") return;
+    entry.taken?.();
     if (outcome) this.outcome({ id, outcome });
     else if (!entry.frame.receipt) this.outcome({ id, outcome: "accepted" });
   }

@@ -61,6 +61,8 @@ export class FakeBroker {
   holdAccepted = false;
   /** The outcome every send gets, or none. */
   outcome: string | undefined = "sent";
+  /** Sessions that it tells of in its welcome. */
+  listed: string[] = [];
   /** Options it does not know. */
   ignored: string[] = [];
   /** Hears what reaches a server. */
@@ -97,7 +99,7 @@ export class FakeBroker {
         origin: "chrome-extension://test/",
         capabilities: [],
         limits: { frame: 1048576 },
-        sessions: [],
+        sessions: this.listed.map((session) => ({ session, state: "open", pending: 0 })),
       });
       return;
     }
