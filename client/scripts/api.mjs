@@ -5,6 +5,7 @@ import ts from "typescript";
 const target = new URL("../../docs/API.md", import.meta.url);
 const roots = [
   "../dist/io/index.d.ts",
+  "../dist/onboarding/index.d.ts",
   "../dist/react/index.d.ts",
   "../dist/testing/index.d.ts",
   "../dist/index.d.ts",
@@ -64,6 +65,7 @@ const groups = [
       "LongwireProvider",
     ],
   ],
+  ["Onboarding", ["LongwireOnboarding", "OnboardingOptions", "OnboardingState", "SystemName", "Strings"]],
   ["Testing", ["FakeBrowser", "FakeBrowserOptions", "FakeServer", "ServerMessage", "FakeClock"]],
   ["Errors", ["LongwireError", "ErrorCode", "LocalCode", "WireCode", "Retry"]],
   ["Answers of the broker", ["Welcome", "Opened", "StatusAnswer", "SessionCounters", "GapReason", "Payload"]],

@@ -12,6 +12,7 @@ const { version, license } = JSON.parse(readFileSync("package.json", "utf8"));
 const entries = {
   longwire: "src/index.ts",
   io: "src/io/index.ts",
+  onboarding: "src/onboarding/index.ts",
   react: "src/react/index.ts",
   testing: "src/testing/index.ts",
 };

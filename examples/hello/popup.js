@@ -8,6 +8,7 @@ async function show() {
   if (document.activeElement !== $("url")) $("url").value = url;
   $("state").textContent = state;
   $("problem").textContent = problem ? `${problem.message}\nTry: ${problem.doctor}` : "";
+  $("setup").hidden = !["host-not-found", "host-forbidden"].includes(problem?.code);
   $("messages").replaceChildren(
     ...messages.map(({ seq, text }) => {
       const line = document.createElement("li");

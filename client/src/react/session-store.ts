@@ -52,7 +52,7 @@ export class SessionStore {
       if (error && !this.#current) this.#show({ ...OPENING, error });
     });
     try {
-      const session = await this.bridge.open(this.name, url, options);
+      const session = await this.bridge.open(this.name, url, { waitForHost: true, ...options });
       if (this.#listeners.size === 0) {
         this.#current = session;
         this.#leave();

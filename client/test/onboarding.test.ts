@@ -1,0 +1,68 @@
+import "./support/dom.js";
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { type LongwireOnboarding, type OnboardingOptions, strings } from "../src/onboarding/index.js";
+import { FakeBrowser } from "../src/testing/index.js";
+
+async function show(t: TestContext, browser: FakeBrowser, options: OnboardingOptions = {}) {
+  const bridge = browser.connect({ client: "onboarding" });
+  const element = document.createElement("longwire-onboarding") as LongwireOnboarding;
+  element.options = { product: "Ticker", language: "en", bridge, ...options };
+  document.body.append(element);
+  t.after(() => element.remove());
+  await browser.advance(1000);
+  return {
+    element,
+    text: () => element.shadowRoot?.textContent?.replace(/\s+/g, " ") ?? "",
+    status: () => element.shadowRoot?.querySelector("[role=status]")?.textContent,
+  };
+}
+
+test("a missing host: what to do, and live word when it is installed", async (t) => {
+  const browser = new FakeBrowser();
+  t.after(browser.install());
+  browser.removeHost();
+  const downloads = {
+    linux: "https://x.example/l.deb",
+    macos: "https://x.example/l.pkg",
+    windows: "https://x.example/l.msi",
+  };
+  const { element, text, status } = await show(t, browser, { downloads });
+  const states: unknown[] = [];
+  element.addEventListener("longwire-state", (event) => states.push((event as CustomEvent).detail));
+  assert.equal(element.state, "missing");
+  assert.match(status() ?? "", /Ticker needs Longwire, which is not installed/);
+  assert.match(text(), /longwire install --extension abcdefghijklmnopabcdefghijklmnop/);
+  assert.match(
+    element.shadowRoot?.querySelector("a")?.getAttribute("href") ?? "",
+    /^https:\/\/x\.example\/l\./,
+  );
+  browser.installHost();
+  await browser.advance(30_000);
+  assert.deepEqual(states, ["ready"]);
+  assert.match(status() ?? "", /^Found it: Longwire [\d.]+ is installed. Ticker goes on by itself\.$/);
+});
+
+test("an installed host is simply ready", async (t) => {
+  const { status } = await show(t, new FakeBrowser());
+  assert.match(status() ?? "", /Longwire [\d.]+ is installed. Ticker is ready\./);
+});
+
+test("every language has every sentence, and the browser's language is taken", async (t) => {
+  const browser = new FakeBrowser();
+  browser.removeHost();
+  for (const [language, own] of Object.entries(strings)) {
+    assert.deepEqual(Object.keys(own), Object.keys(strings.en ?? {}), language);
+    assert.ok(own.what.every((line) => line.length > 10));
+  }
+  const { element, status } = await show(t, browser, { language: "de-AT" });
+  assert.match(status() ?? "", /Ticker benötigt Longwire/);
+  assert.equal(element.lang, "de-AT");
+});
+
+test("single sentences can be replaced", async (t) => {
+  const browser = new FakeBrowser();
+  browser.removeHost();
+  const { status } = await show(t, browser, { strings: { missing: "Install our helper." } });
+  assert.equal(status(), "Install our helper.");
+});
