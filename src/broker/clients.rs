@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::core::io::{Caller, PortId, Watch};
+use crate::core::io::{Caller, EndSession, PortId, Watch};
 use crate::crash;
 use crate::local::{ReadHalf, Stream, WriteHalf, split};
 use crate::wire::batch::{Packer, Shape};
@@ -68,6 +68,8 @@ pub(super) enum Heard {
     Retire(Name),
     /// The command line wants to see what a session records.
     Watch(Watch),
+    /// The command line ends a session.
+    EndSession(EndSession),
     /// The command line asks the broker to read its settings again.
     Reload(Name),
 }
@@ -297,7 +299,7 @@ impl Ear {
     }
 }
 
-/// A `stop`, `retire`, `watch` or `reload`, which only the command line and newer versions may say.
+/// A `stop`, `retire`, `watch`, `end` or `reload`, which only the command line and newer versions may say.
 fn order(json: &[u8], is_newer: bool) -> Option<Heard> {
     #[derive(serde::Deserialize)]
     struct Order {
@@ -319,6 +321,7 @@ fn order(json: &[u8], is_newer: bool) -> Option<Heard> {
             session: None,
         })),
         "watch" => serde_json::from_slice(json).ok().map(Heard::Watch),
+        "end" => serde_json::from_slice(json).ok().map(Heard::EndSession),
         "reload" => Some(Heard::Reload(order.id)),
         _ => None,
     }
@@ -356,6 +359,7 @@ mod tests {
                 Heard::Stop(id) => format!("stop {id}"),
                 Heard::Retire(id) => format!("retire {id}"),
                 Heard::Watch(watch) => format!("watch {}", watch.id),
+                Heard::EndSession(end) => format!("end {}", end.id),
                 Heard::Reload(id) => format!("reload {id}"),
             })
             .collect()

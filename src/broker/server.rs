@@ -358,6 +358,7 @@ impl Server {
         let answer = match heard {
             Heard::Frame(frame) => return self.tell(Input::Frame(port, frame)),
             Heard::Watch(watch) => return self.tell(Input::Watch(port, watch)),
+            Heard::EndSession(end) => return self.tell(Input::EndSession(port, end)),
             Heard::Refused(refusal) => clients::answer(refusal),
             Heard::Stop(id) => {
                 self.leaving = Some("stop");

@@ -43,6 +43,21 @@ impl Admin {
         self.ask("status").await
     }
 
+    /// The answer to a request whose `id` is `"1"`; `None` when no broker runs.
+    pub(crate) async fn request(&self, request: &Value) -> Result<Option<Value>, Failure> {
+        let stream = match self.connect().await {
+            Ok(stream) => stream,
+            Err(LocalError::Absent(_)) => return Ok(None),
+            Err(error) => return Err(unreachable(&error)),
+        };
+        let answer = timeout(ANSWER_WITHIN, exchange(stream, request)).await;
+        let answer = answer.map_err(|_| unanswered())?;
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) => Err(Failure::because("cannot talk to the broker", &error).exit(Exit::Unreachable)),
+        }
+    }
+
     /// Has the broker read its settings again; its answer, or `None` when no broker runs.
     pub(crate) async fn reload(&self) -> Result<Option<Value>, Failure> {
         self.ask("reload").await
@@ -75,7 +90,7 @@ impl Admin {
                 let status = self
                     .status()
                     .await?
-                    .ok_or_else(|| Failure::new("no broker runs"))?;
+                    .ok_or_else(|| Failure::new("the broker is not running"))?;
                 if status["total"]["received"]["messages"]
                     .as_u64()
                     .is_some_and(|count| count >= messages)
@@ -95,7 +110,7 @@ impl Admin {
         let status = self
             .status()
             .await?
-            .ok_or_else(|| Failure::new("no broker runs"))?;
+            .ok_or_else(|| Failure::new("the broker is not running"))?;
         let pid = status["pid"]
             .as_u64()
             .and_then(|pid| i32::try_from(pid).ok())
@@ -111,33 +126,23 @@ impl Admin {
         match self.connect().await {
             Ok(stream) => Wire::open(stream, request).await.map(Some).map_err(broken),
             Err(LocalError::Absent(_)) => Ok(None),
-            Err(error) => Err(Failure::because("cannot reach the broker", &error)
-                .hint("longwire doctor")
-                .exit(Exit::Unreachable)),
+            Err(error) => Err(unreachable(&error)),
         }
     }
 
     async fn ask(&self, what: &str) -> Result<Option<Value>, Failure> {
-        let stream = match self.connect().await {
-            Ok(stream) => stream,
-            Err(LocalError::Absent(_)) => return Ok(None),
-            Err(error) => {
-                return Err(Failure::because("cannot reach the broker", &error)
-                    .hint("longwire doctor")
-                    .exit(Exit::Unreachable));
-            }
-        };
-        let answer = timeout(ANSWER_WITHIN, exchange(stream, what)).await;
-        let answer = answer.map_err(|_| unanswered())?;
-        match answer {
-            Ok(answer) => Ok(Some(answer)),
-            Err(error) => Err(Failure::because("cannot talk to the broker", &error).exit(Exit::Unreachable)),
-        }
+        self.request(&json!({"type": what, "id": "1"})).await
     }
 
     async fn connect(&self) -> Result<Stream, LocalError> {
         local::connect(&Endpoint::of(&self.paths)?).await
     }
+}
+
+fn unreachable(error: &LocalError) -> Failure {
+    Failure::because("cannot reach the broker", error)
+        .hint("longwire doctor")
+        .exit(Exit::Unreachable)
 }
 
 /// A broker that is there and says nothing.
@@ -150,8 +155,8 @@ pub(crate) fn unanswered() -> Failure {
     .exit(Exit::Unreachable)
 }
 
-async fn exchange(stream: Stream, what: &str) -> io::Result<Value> {
-    let mut wire = Wire::open(stream, &json!({"type": what, "id": "1"})).await?;
+async fn exchange(stream: Stream, request: &Value) -> io::Result<Value> {
+    let mut wire = Wire::open(stream, request).await?;
     loop {
         match wire.next().await? {
             Some(frame) if frame["id"] == "1" => return Ok(frame),

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Show the broker, its ports, sessions and counters
     Status(Status),
+    /// List sessions, or end one
+    Sessions(Sessions),
     /// Show the main job end to end, on an embedded server
     Demo(Demo),
     /// Be an extension from a terminal, through a real host and broker
@@ -157,7 +159,7 @@ pub(crate) struct Broker {
     after_help = "Examples:\n  longwire status\n  longwire status --watch\n  longwire status --json | jq '.sessions[].state'\n  \
 longwire status --watch --json | jq --unbuffered .total.queued\n\n\
 Rates and round trips: `in/s` and `out/s` are messages in the last second, `rtt` is the median of the pings, `again` counts reconnections. \
-With --watch --json a line whose `pid` is null says that no broker runs."
+With --watch --json a line whose `pid` is null means that the broker is not running."
 )]
 pub(crate) struct Status {
     /// Print one JSON document; with --watch one a line
@@ -166,6 +168,57 @@ pub(crate) struct Status {
     /// Show it again every second until interrupted
     #[arg(long)]
     pub(crate) watch: bool,
+}
+
+/// Whose session is meant, where several have one name.
+#[derive(Debug, Args)]
+pub(crate) struct SessionOwner {
+    /// The extension's origin, if several extensions have a session of that name
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) origin: Option<String>,
+    /// The browser profile's id, if several profiles have a session of that name
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  longwire sessions\n  longwire sessions --origin chrome-extension://<id>/\n  \
+longwire sessions end prices\n  longwire sessions end prices --origin chrome-extension://<id>/ --profile default"
+)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Sessions {
+    #[command(subcommand)]
+    pub(crate) command: Option<SessionsCommand>,
+    #[command(flatten)]
+    pub(crate) owner: SessionOwner,
+    /// Print one JSON document
+    #[arg(long, conflicts_with = "names")]
+    pub(crate) json: bool,
+    /// Print the names only, one a line
+    #[arg(long)]
+    pub(crate) names: bool,
+}
+
+/// What to do with a session.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionsCommand {
+    /// End a session for every client: its link, its queue and its stored records
+    #[command(
+        after_help = "Examples:\n  longwire sessions end prices\n  longwire sessions end prices --profile default"
+    )]
+    End(EndSession),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EndSession {
+    /// The session's name, as `longwire status` shows it
+    pub(crate) session: String,
+    #[command(flatten)]
+    pub(crate) owner: SessionOwner,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -190,7 +243,7 @@ pub(crate) struct Config {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  longwire tail prices\n  longwire tail prices --payloads --lines 100\n  \
-longwire tail prices --json | jq .seq\n\nIt holds no session and acknowledges nothing: no extension notices."
+longwire tail prices --json | jq .seq\n  longwire tail prices --both\n\nTimes are local. It holds no session and acknowledges nothing: no extension notices."
 )]
 pub(crate) struct Tail {
     /// The session's name, as `longwire status` shows it
@@ -201,12 +254,11 @@ pub(crate) struct Tail {
     /// So many records that the broker still holds come first
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     pub(crate) lines: usize,
-    /// Whose session, if several extensions have one of that name
-    #[arg(long, value_name = "ORIGIN")]
-    pub(crate) origin: Option<String>,
-    /// In which profile, if several have one of that name
-    #[arg(long, value_name = "PROFILE")]
-    pub(crate) profile: Option<String>,
+    #[command(flatten)]
+    pub(crate) owner: SessionOwner,
+    /// Show what is sent to the server as well
+    #[arg(long)]
+    pub(crate) both: bool,
     /// Print each record as one line of JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -47,7 +47,7 @@ pub(super) fn run(config: &Config) -> Result<Exit, Failure> {
 fn reload() -> Result<Exit, Failure> {
     super::block_on(async {
         match Admin::new(super::paths()?).reload().await? {
-            None => render::line("no broker runs; the next one reads the file as it is"),
+            None => render::line("the broker is not running; it reads the file when it starts"),
             Some(answer) if answer["type"] == "ok" => render::line("the broker has read the settings again"),
             Some(answer) => {
                 let why = answer["message"].as_str().unwrap_or("it does not say why");

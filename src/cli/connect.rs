@@ -15,6 +15,7 @@ use super::connect_line::{HELP, History, Said, indented};
 use super::error::{Exit, Failure};
 use super::port::Port;
 use super::render;
+use super::text::harmless;
 
 /// Whom the broker takes the terminal for: sessions of no extension.
 const ORIGIN: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
@@ -369,7 +370,7 @@ impl Talk<'_> {
         if !self.is_shown || self.connect.raw {
             return text;
         }
-        let lines: Vec<String> = text.lines().map(render::harmless).collect();
+        let lines: Vec<String> = text.lines().map(harmless).collect();
         lines.join("\n")
     }
 
@@ -454,7 +455,7 @@ impl Talk<'_> {
             .as_str()
             .map(|message| format!(": {message}"))
             .unwrap_or_default();
-        render::note(&render::harmless(&format!("{state}{why}{error}")));
+        render::note(&harmless(&format!("{state}{why}{error}")));
         let is_short = self
             .connect
             .expect

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::args::Logs;
 use super::error::{Exit, Failure};
 use super::render;
+use super::text::harmless;
 
 /// The levels, gravest first.
 const LEVELS: [&str; 5] = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
@@ -150,7 +151,7 @@ impl Sieve {
         if let (Some(least), Some(level)) = (self.least, LEVELS.iter().position(|known| *known == word)) {
             self.passing = level <= least;
         }
-        self.passing.then(|| render::harmless(line))
+        self.passing.then(|| harmless(line))
     }
 }
 

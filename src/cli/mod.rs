@@ -21,9 +21,11 @@ mod redact;
 mod render;
 mod replay;
 mod scratch;
+mod sessions;
 mod status;
 mod status_table;
 mod tail;
+mod text;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -51,6 +53,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Uninstall(args) => install::uninstall(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Status(status) => status::run(&status),
+        Command::Sessions(sessions) => sessions::run(&sessions),
         Command::Demo(demo) => demo::run(&demo),
         Command::Connect(connect) => connect::run(&connect),
         Command::Broker(broker) => broker::run(&broker),

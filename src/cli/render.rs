@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::error::{Exit, Failure};
+use super::text::{fold, harmless, harmless_json};
 
 /// Prints a line that was asked for.
 pub(crate) fn line(text: &str) {
@@ -24,84 +25,32 @@ pub(crate) fn folded(text: &str, indent: usize) {
     }
 }
 
-/// Breaks a line between words. A word that no line can hold stays where it is, for the terminal to break.
-fn fold(text: &str, indent: usize, columns: usize) -> String {
-    let mut folded = String::new();
-    let mut column = 0;
-    for (index, word) in text.split(' ').enumerate() {
-        let width = width(word);
-        let is_first = index == 0;
-        let fits = column + usize::from(!is_first) + width <= columns;
-        let would_fit = indent + width <= columns;
-        if !is_first && !fits && (would_fit || column >= columns) && !word.is_empty() {
-            folded.truncate(folded.trim_end_matches(' ').len());
-            folded.push('\n');
-            folded.push_str(&" ".repeat(indent));
-            column = indent + width;
-        } else {
-            if !is_first {
-                folded.push(' ');
-                column += 1;
-            }
-            column += width;
-        }
-        folded.push_str(word);
-    }
-    folded
-}
-
-/// Columns that a terminal gives a character: East Asian ones and pictures have two, what is put upon another has none.
-pub(crate) fn columns(character: char) -> usize {
-    match u32::from(character) {
-        0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
-        0x1100..=0x115f
-        | 0x2e80..=0x303e
-        | 0x3041..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1f64f
-        | 0x1f680..=0x1f6ff
-        | 0x1f900..=0x1f9ff
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
-}
-
-/// Columns of a word, without the codes for colours.
-fn width(word: &str) -> usize {
-    let mut is_code = false;
-    let shown = word.chars().filter(|character: &char| {
-        let was_code = is_code;
-        is_code = *character == '\x1b' || (is_code && *character != 'm');
-        !is_code && !was_code
-    });
-    shown.map(columns).sum()
-}
-
 /// Prints one JSON document and nothing else.
 pub(crate) fn json(document: &impl Serialize) {
     match serde_json::to_string_pretty(document) {
-        Ok(text) => line(&text),
+        Ok(text) => line(&harmless_json(&text)),
         Err(error) => eprintln!("error: the document could not be written as JSON: {error}"),
     }
 }
 
 /// Prints what happens, beside what was asked for.
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", plain(text));
+}
+
+/// Text that may hold what came from outside, line by line without what commands a terminal.
+fn plain(text: &str) -> String {
+    text.lines().map(harmless).collect::<Vec<_>>().join("\n")
 }
 
 /// Prints a failure with its causes and hints.
 pub(crate) fn failure(failure: &Failure) -> Exit {
-    eprintln!("error: {}", failure.message);
+    eprintln!("error: {}", plain(&failure.message));
     for cause in &failure.causes {
-        eprintln!("  caused by: {cause}");
+        eprintln!("  caused by: {}", plain(cause));
     }
     for hint in &failure.hints {
-        eprintln!("hint: {hint}");
+        eprintln!("hint: {}", plain(hint));
     }
     failure.exit
 }
@@ -241,83 +190,5 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         give(b"\x1b[?25h");
-    }
-}
-
-/// Text from outside, without what a terminal would take for commands.
-pub(crate) fn harmless(text: &str) -> String {
-    let plain = |character: char| match character {
-        '\t' => character.to_string(),
-        character if character.is_control() => character.escape_default().to_string(),
-        character => character.to_string(),
-    };
-    text.chars().map(plain).collect()
-}
-
-/// Lines up columns: the first is left-aligned, the others right-aligned.
-pub(crate) fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(column, (cell, width))| {
-                if column == 0 {
-                    format!("{cell:<width$}")
-                } else {
-                    format!("{cell:>width$}")
-                }
-            })
-            .collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_from_outside_cannot_command_the_terminal() {
-        assert_eq!(harmless("a\x1b[2Jb\n\té"), "a\\u{1b}[2Jb\\n\té");
-    }
-
-    #[test]
-    fn long_lines_are_broken_between_words() {
-        assert_eq!(
-            fold("  verb  one two three", 8, 15),
-            "  verb  one two\n        three"
-        );
-        assert_eq!(fold("fits", 8, 15), "fits");
-        // What no line holds is left to the terminal, and what follows begins a line.
-        assert_eq!(
-            fold("  verb  /a/very/long/path (x)", 8, 15),
-            "  verb  /a/very/long/path\n        (x)"
-        );
-        assert_eq!(
-            fold("\x1b[1;31mFAIL\x1b[0m  a b", 2, 9),
-            "\x1b[1;31mFAIL\x1b[0m  a b"
-        );
-    }
-
-    #[test]
-    fn columns_line_up() {
-        let rows = [
-            vec!["a".to_owned(), "1".to_owned()],
-            vec!["bcd".to_owned(), "234".to_owned()],
-        ];
-        assert_eq!(table(&rows), "a      1\nbcd  234\n");
     }
 }

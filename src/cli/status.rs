@@ -11,6 +11,7 @@ use super::args::Status;
 use super::error::{Exit, Failure};
 use super::render;
 use super::status_table::picture;
+use super::text::harmless_json;
 
 /// How often `--watch` looks again.
 const WATCH: Duration = Duration::from_secs(1);
@@ -22,7 +23,7 @@ pub(super) fn run(status: &Status) -> Result<Exit, Failure> {
         if status.watch {
             return watch(&admin, status.json).await;
         }
-        let report = admin.status().await?.ok_or_else(nobody)?;
+        let report = admin.status().await?.ok_or_else(not_running)?;
         if status.json {
             render::json(&report);
         } else {
@@ -32,9 +33,10 @@ pub(super) fn run(status: &Status) -> Result<Exit, Failure> {
     })
 }
 
-fn nobody() -> Failure {
-    Failure::new("no broker runs")
-        .hint("it is started by the first extension that connects; `longwire demo` shows it at work")
+/// No broker runs.
+pub(super) fn not_running() -> Failure {
+    Failure::new("the broker is not running")
+        .hint("the first extension that connects starts it; `longwire demo` shows it at work")
         .exit(Exit::Unreachable)
 }
 
@@ -51,7 +53,7 @@ async fn watch(admin: &Admin, json: bool) -> Result<Exit, Failure> {
         let at = Instant::now();
         let terminal = render::terminal().filter(|_| !json);
         let seen = match &report {
-            Some(report) if json => report.to_string(),
+            Some(report) if json => harmless_json(&report.to_string()),
             None if json => json!({"type": "status", "pid": null, "sessions": []}).to_string(),
             Some(report) => {
                 let earlier = before
@@ -60,7 +62,7 @@ async fn watch(admin: &Admin, json: bool) -> Result<Exit, Failure> {
                 let earlier = earlier.map(|(earlier, then)| (earlier, at - *then));
                 picture(report, earlier, terminal)
             }
-            None => "no broker runs; waiting for one\n".to_owned(),
+            None => "the broker is not running; waiting for one\n".to_owned(),
         };
         let is_seen = if terminal.is_some() {
             screen.get_or_insert_with(render::Screen::enter).paint(&seen)
@@ -83,9 +85,9 @@ pub(super) fn stop() -> Result<Exit, Failure> {
     super::block_on(async {
         let stopped = Admin::new(super::paths()?).stop().await?;
         render::line(if stopped {
-            "the broker has left"
+            "broker stopped"
         } else {
-            "no broker was running"
+            "the broker is not running"
         });
         Ok(Exit::Done)
     })

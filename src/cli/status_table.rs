@@ -1,6 +1,8 @@
-//! What `longwire status` looks like: a line about the broker, a line for each session.
+//! What `longwire status` looks like: a line about the broker, a line for each session, and below one that is not open
+//! why, and when it is tried again.
 //!
-//! It asks nobody and prints nothing. What does not fit the terminal is left out, the least telling column first.
+//! It asks nobody and prints nothing. On a terminal sessions stand below their extension, and what does not fit is left
+//! out, the least telling column first. Without one every fact is a column.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -8,7 +10,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::render::{self, Terminal, harmless};
+use super::render::Terminal;
+use super::text::{cut, fold, harmless, pad, width};
 
 /// Characters of a name where there is a terminal: a quarter of its width, within these bounds.
 const NAME: (usize, usize) = (12, 40);
@@ -30,44 +33,18 @@ pub(super) fn picture(report: &Value, before: Before<'_>, terminal: Option<Termi
     let sessions = report["sessions"].as_array().map_or(&[][..], Vec::as_slice);
     let mut picture = head(report, sessions.len());
     if let Some((earlier, span)) = before {
-        let rate =
-            |way: &str, what: &str| rate(&report["total"][way][what], &earlier["total"][way][what], span);
-        let _ = write!(
-            picture,
-            "in {}/s, {}/s; out {}/s, {}/s",
-            count(rate("received", "messages")),
-            bytes(rate("received", "bytes")),
-            count(rate("sent", "messages")),
-            bytes(rate("sent", "bytes")),
-        );
-        picture.push('\n');
+        picture.push_str(&total_rates(report, earlier, span));
     }
-    if sessions.is_empty() {
-        return cut_lines(&picture, terminal);
-    }
-    let mut columns = columns(
-        sessions,
-        before,
-        terminal.map(|terminal| (terminal.columns / 4).clamp(NAME.0, NAME.1)),
-    );
-    if let Some(terminal) = terminal {
-        fit(&mut columns, terminal.columns);
-    }
+    picture = cut_lines(&picture, terminal);
     let room = terminal
         .filter(|_| before.is_some())
-        .map(|terminal| terminal.rows.saturating_sub(5).max(1));
-    let shown = room.unwrap_or(sessions.len()).min(sessions.len());
-    picture = cut_lines(&picture, terminal);
-    draw(
-        &mut picture,
-        &columns,
-        shown,
-        terminal.is_some_and(|terminal| terminal.colour),
-    );
-    if shown < sessions.len() {
-        let _ = writeln!(picture, "and {} more", sessions.len() - shown);
-    }
-    picture
+        .map(|terminal| terminal.rows.saturating_sub(4).max(1));
+    picture + &table(sessions, before, terminal, room)
+}
+
+/// The sessions alone.
+pub(super) fn sessions_table(sessions: &[Value], terminal: Option<Terminal>) -> String {
+    table(sessions, None, terminal, None)
 }
 
 fn head(report: &Value, sessions: usize) -> String {
@@ -75,7 +52,7 @@ fn head(report: &Value, sessions: usize) -> String {
     let plural = |count: u64, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     format!(
         "longwire {}: broker {} up {}, {}, {}, {}\n",
-        report["version"].as_str().unwrap_or("?"),
+        harmless(report["version"].as_str().unwrap_or("?")),
         number("pid"),
         span(number("uptime")),
         bytes(number("rss")),
@@ -84,18 +61,175 @@ fn head(report: &Value, sessions: usize) -> String {
     )
 }
 
-fn columns(sessions: &[Value], before: Before<'_>, room: Option<usize>) -> Vec<Column> {
+/// A line about all sessions together.
+fn total_rates(report: &Value, earlier: &Value, span: Duration) -> String {
+    let rate = |way: &str, what: &str| rate(&report["total"][way][what], &earlier["total"][way][what], span);
+    format!(
+        "in {}/s, {}/s; out {}/s, {}/s\n",
+        count(rate("received", "messages")),
+        bytes(rate("received", "bytes")),
+        count(rate("sent", "messages")),
+        bytes(rate("sent", "bytes")),
+    )
+}
+
+/// The table, in at most `room` lines.
+fn table(sessions: &[Value], before: Before<'_>, terminal: Option<Terminal>, room: Option<usize>) -> String {
+    if sessions.is_empty() {
+        return String::new();
+    }
+    let mut sessions: Vec<&Value> = sessions.iter().collect();
+    if terminal.is_some() {
+        sessions.sort_by_cached_key(|session| owner(session));
+    }
+    let mut columns = columns(&sessions, before, terminal);
+    if let Some(terminal) = terminal {
+        fit(&mut columns, terminal.columns);
+    }
+    let lines = Lines {
+        widths: columns.iter().map(column_width).collect(),
+        columns,
+        colour: terminal.is_some_and(|terminal| terminal.colour),
+    };
+    let mut picture = lines.head() + "\n";
+    let mut used = 1;
+    let mut last_owner = None;
+    for (row, session) in sessions.iter().enumerate() {
+        let mut block = Vec::new();
+        if let Some(terminal) = terminal {
+            let owner = owner(session);
+            if last_owner.as_ref() != Some(&owner) {
+                block.push(lines.dim(&cut(&owner, terminal.columns)));
+                last_owner = Some(owner);
+            }
+        }
+        block.push(lines.row(row));
+        if let Some(terminal) = terminal {
+            block.extend(reason_lines(session, terminal.columns, room.is_some()));
+        }
+        used += block.len();
+        if row > 0 && room.is_some_and(|room| used > room) {
+            let _ = writeln!(picture, "and {} more", sessions.len() - row);
+            break;
+        }
+        for line in block {
+            picture.push_str(&line);
+            picture.push('\n');
+        }
+    }
+    picture
+}
+
+/// Whose a session is, as a line above it.
+fn owner(session: &Value) -> String {
+    let text = |key: &str| harmless(session[key].as_str().unwrap_or("?"));
+    format!("{} (profile {})", text("origin"), text("profile"))
+}
+
+/// Why a session is not open, if something has gone wrong.
+pub(super) fn reason(session: &Value) -> Option<String> {
+    if session["state"] == "open" {
+        return None;
+    }
+    let error = &session["error"];
+    let code = error["code"].as_str()?;
+    Some(harmless(&format!(
+        "{code}: {}",
+        error["message"].as_str().unwrap_or_default()
+    )))
+}
+
+/// When a session is tried again, if that is known.
+fn next_attempt(session: &Value) -> Option<String> {
+    session["retryIn"].as_u64().map(|millis| match millis {
+        0..1000 => "now".to_owned(),
+        millis => format!("in {}", span(millis)),
+    })
+}
+
+/// The lines below a session that is not open. Where lines are few it is one.
+fn reason_lines(session: &Value, columns: usize, is_short: bool) -> Vec<String> {
+    let next = next_attempt(session).map(|when| format!("next attempt {when}"));
+    let Some(text) = (match (reason(session), next) {
+        (Some(reason), Some(next)) if is_short => Some(format!("{next}; {reason}")),
+        (Some(reason), Some(next)) => Some(format!("{reason}; {next}")),
+        (reason, next) => reason.or(next),
+    }) else {
+        return Vec::new();
+    };
+    let text = format!("  {text}");
+    if is_short {
+        vec![cut(&text, columns)]
+    } else {
+        fold(&text, 4, columns).lines().map(str::to_owned).collect()
+    }
+}
+
+fn columns(sessions: &[&Value], before: Before<'_>, terminal: Option<Terminal>) -> Vec<Column> {
     let column = |head, rank, left, cell: &dyn Fn(&Value) -> String| Column {
         head,
         rank,
         left,
-        cells: sessions.iter().map(cell).collect(),
+        cells: sessions.iter().map(|session| cell(session)).collect(),
     };
+    let room = terminal.map(|terminal| (terminal.columns / 4).clamp(NAME.0, NAME.1));
     let number = |value: &Value| count(value.as_u64().unwrap_or(0));
     let name = |text: &Value| {
         let text = harmless(text.as_str().unwrap_or("?"));
         room.map_or_else(|| text.clone(), |room| cut(&text, room))
     };
+    let time = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), short_span);
+    let trip = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), micros);
+    let mut columns = vec![
+        column("session", 0, true, &|session| name(&session["session"])),
+        column("state", 0, true, &|session| {
+            let state = name(&session["state"]);
+            let is_insecure = session["insecure"] == true;
+            if is_insecure { state + " (insecure)" } else { state }
+        }),
+    ];
+    columns.extend(traffic_columns(sessions, before));
+    columns.extend([
+        column("queued", 0, false, &|session| number(&session["queued"])),
+        column("un-acked", 0, false, &|session| {
+            number(&session["unacknowledged"])
+        }),
+        column("oldest", 4, false, &|session| time(&session["oldest"])),
+        column("lost", 2, false, &|session| number(&session["dropped"])),
+        column("outbox", 1, false, &|session| number(&session["outbox"])),
+        column("rtt", 5, false, &|session| trip(&session["rtt"]["p50"])),
+        column("rtt p99", 8, false, &|session| trip(&session["rtt"]["p99"])),
+        column("again", 5, false, &|session| number(&session["reconnects"])),
+        column("clients", 7, false, &|session| number(&session["clients"])),
+        column("bytes in", 11, false, &|session| {
+            bytes(session["received"]["bytes"].as_u64().unwrap_or(0))
+        }),
+        column("bytes out", 11, false, &|session| {
+            bytes(session["sent"]["bytes"].as_u64().unwrap_or(0))
+        }),
+        column("kept in", 9, true, &|session| name(&session["durability"])),
+        column("url", 10, true, &|session| {
+            harmless(session["url"].as_str().unwrap_or("-"))
+        }),
+    ]);
+    if terminal.is_none() {
+        let text = |value: &Value| harmless(value.as_str().unwrap_or("-"));
+        columns.extend([
+            column("origin", 0, true, &|session| text(&session["origin"])),
+            column("profile", 0, true, &|session| text(&session["profile"])),
+            column("next attempt", 0, true, &|session| {
+                next_attempt(session).unwrap_or_else(|| "-".to_owned())
+            }),
+            column("error", 0, true, &|session| {
+                reason(session).unwrap_or_else(|| "-".to_owned())
+            }),
+        ]);
+    }
+    columns
+}
+
+/// Messages in each direction, and their rates if there is something to count from.
+fn traffic_columns(sessions: &[&Value], before: Before<'_>) -> Vec<Column> {
     let earlier: HashMap<_, _> = before
         .and_then(|(report, _)| report["sessions"].as_array())
         .into_iter()
@@ -108,48 +242,21 @@ fn columns(sessions: &[Value], before: Before<'_>, room: Option<usize>) -> Vec<C
         }
         _ => "-".to_owned(),
     };
-    let trip = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), micros);
-    let mut columns = vec![
-        column("session", 0, true, &|session| name(&session["session"])),
-        column("state", 0, true, &|session| {
-            let state = name(&session["state"]);
-            if session["insecure"] == true {
-                state + " (insecure)"
-            } else {
-                state
-            }
-        }),
-        column("in", 1, false, &|session| {
-            number(&session["received"]["messages"])
-        }),
-        column("out", 2, false, &|session| number(&session["sent"]["messages"])),
-    ];
+    let messages = |session: &Value, way: &str| count(session[way]["messages"].as_u64().unwrap_or(0));
+    let column = |head, rank, cell: &dyn Fn(&Value) -> String| Column {
+        head,
+        rank,
+        left: false,
+        cells: sessions.iter().map(|session| cell(session)).collect(),
+    };
+    let mut columns = vec![column("in", 3, &|session| messages(session, "received"))];
     if before.is_some() {
-        columns.insert(3, column("in/s", 1, false, &|session| speed(session, "received")));
-        columns.push(column("out/s", 2, false, &|session| speed(session, "sent")));
+        columns.push(column("in/s", 3, &|session| speed(session, "received")));
     }
-    columns.extend([
-        column("queued", 3, false, &|session| number(&session["queued"])),
-        column("un-acked", 6, false, &|session| {
-            number(&session["unacknowledged"])
-        }),
-        column("lost", 4, false, &|session| number(&session["dropped"])),
-        column("outbox", 4, false, &|session| number(&session["outbox"])),
-        column("rtt", 3, false, &|session| trip(&session["rtt"]["p50"])),
-        column("rtt p99", 8, false, &|session| trip(&session["rtt"]["p99"])),
-        column("again", 3, false, &|session| number(&session["reconnects"])),
-        column("clients", 7, false, &|session| number(&session["clients"])),
-        column("bytes in", 8, false, &|session| {
-            bytes(session["received"]["bytes"].as_u64().unwrap_or(0))
-        }),
-        column("bytes out", 8, false, &|session| {
-            bytes(session["sent"]["bytes"].as_u64().unwrap_or(0))
-        }),
-        column("kept in", 9, true, &|session| name(&session["durability"])),
-        column("url", 10, true, &|session| {
-            harmless(session["url"].as_str().unwrap_or("-"))
-        }),
-    ]);
+    columns.push(column("out", 4, &|session| messages(session, "sent")));
+    if before.is_some() {
+        columns.push(column("out/s", 4, &|session| speed(session, "sent")));
+    }
     columns
 }
 
@@ -158,38 +265,21 @@ fn key(session: &Value) -> [String; 3] {
     ["origin", "profile", "session"].map(|part| session[part].to_string())
 }
 
-fn width(column: &Column) -> usize {
-    let cells = column.cells.iter().map(|cell| wide(cell));
+fn column_width(column: &Column) -> usize {
+    let cells = column.cells.iter().map(|cell| width(cell));
     cells.max().unwrap_or(0).max(column.head.len())
-}
-
-/// Columns that a terminal gives this text.
-fn wide(text: &str) -> usize {
-    text.chars().map(render::columns).sum()
 }
 
 /// Takes columns out until the table is no wider than the terminal.
 fn fit(columns: &mut Vec<Column>, most: usize) {
     loop {
-        let total: usize = columns.iter().map(|column| width(column) + 2).sum();
+        let total: usize = columns.iter().map(|column| column_width(column) + 2).sum();
         if total <= most + 2 {
             return;
         }
-        let Some(rank) = columns
-            .iter()
-            .map(|column| column.rank)
-            .max()
-            .filter(|rank| *rank > 0)
-        else {
-            // Nothing to take out any more: the names are cut.
-            let over = total - most - 2;
-            if let Some(first) = columns.first_mut() {
-                let room = width(first).saturating_sub(over).max(4);
-                for cell in &mut first.cells {
-                    *cell = cut(cell, room);
-                }
-            }
-            return;
+        let ranks = columns.iter().map(|column| column.rank);
+        let Some(rank) = ranks.max().filter(|rank| *rank > 0) else {
+            return cut_names(columns, total - most - 2, most);
         };
         if let Some(at) = columns.iter().rposition(|column| column.rank == rank) {
             columns.remove(at);
@@ -197,37 +287,66 @@ fn fit(columns: &mut Vec<Column>, most: usize) {
     }
 }
 
-fn draw(picture: &mut String, columns: &[Column], rows: usize, colour: bool) {
-    let widths: Vec<usize> = columns.iter().map(width).collect();
-    let mut line = |cell: &dyn Fn(&Column) -> String, paint: &dyn Fn(&Column, String) -> String| {
-        let mut text = String::new();
-        for (column, &width) in columns.iter().zip(&widths) {
-            let cell = cell(column);
-            let room = " ".repeat(width.saturating_sub(wide(&cell)));
-            let padded = if column.left { cell + &room } else { room + &cell };
-            text.push_str(&paint(column, padded));
-            text.push_str("  ");
+/// Nothing is left to take out: names give what is missing, and on the narrowest terminals the last columns go.
+fn cut_names(columns: &mut Vec<Column>, over: usize, most: usize) {
+    if let Some(first) = columns.first_mut() {
+        let room = column_width(first).saturating_sub(over).max(7);
+        for cell in &mut first.cells {
+            *cell = cut(cell, room);
         }
-        picture.push_str(text.trim_end());
-        picture.push('\n');
+    }
+    let total = |columns: &[Column]| {
+        columns
+            .iter()
+            .map(|column| column_width(column) + 2)
+            .sum::<usize>()
     };
-    let bold = |_: &Column, text: String| {
-        if colour {
-            format!("\x1b[1m{text}\x1b[0m")
+    while columns.len() > 2 && total(columns) > most + 2 {
+        columns.pop();
+    }
+}
+
+/// The table's lines, one by one.
+struct Lines {
+    columns: Vec<Column>,
+    widths: Vec<usize>,
+    colour: bool,
+}
+
+impl Lines {
+    fn head(&self) -> String {
+        let line = self.line(|column| column.head.to_owned());
+        if self.colour {
+            format!("\x1b[1m{line}\x1b[0m")
         } else {
-            text
+            line
         }
-    };
-    line(&|column| column.head.to_owned(), &bold);
-    for row in 0..rows {
-        let paint = |column: &Column, text: String| match shade(text.trim()) {
-            Some(shade) if colour && column.head == "state" => format!("\x1b[{shade}m{text}\x1b[0m"),
-            _ => text,
-        };
-        line(
-            &|column| column.cells.get(row).cloned().unwrap_or_default(),
-            &paint,
-        );
+    }
+
+    fn row(&self, row: usize) -> String {
+        self.line(|column| column.cells.get(row).cloned().unwrap_or_default())
+    }
+
+    fn dim(&self, text: &str) -> String {
+        if self.colour {
+            format!("\x1b[2m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn line(&self, cell: impl Fn(&Column) -> String) -> String {
+        let mut line = String::new();
+        for (column, &width) in self.columns.iter().zip(&self.widths) {
+            let cell = cell(column);
+            let padded = pad(&cell, width, column.left);
+            match shade(&cell).filter(|_| self.colour && column.head == "state") {
+                Some(shade) => line.push_str(&format!("\x1b[{shade}m{padded}\x1b[0m")),
+                None => line.push_str(&padded),
+            }
+            line.push_str("  ");
+        }
+        line.trim_end().to_owned()
     }
 }
 
@@ -251,18 +370,6 @@ fn cut_lines(text: &str, terminal: Option<Terminal>) -> String {
         }),
         None => text.to_owned(),
     }
-}
-
-fn cut(text: &str, most: usize) -> String {
-    if wide(text) <= most {
-        return text.to_owned();
-    }
-    let mut column = 0;
-    let fits = |character: &char| {
-        column += render::columns(*character);
-        column < most
-    };
-    text.chars().take_while(fits).collect::<String>() + "…"
 }
 
 /// What came in a second.
@@ -310,8 +417,16 @@ fn micros(number: u64) -> String {
     }
 }
 
+/// Milliseconds for people, in a column.
+fn short_span(millis: u64) -> String {
+    match millis {
+        0..1000 => format!("{millis} ms"),
+        _ => span(millis),
+    }
+}
+
 /// Milliseconds for people.
-fn span(millis: u64) -> String {
+pub(super) fn span(millis: u64) -> String {
     let seconds = millis / 1000;
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -374,7 +489,7 @@ mod tests {
     fn no_line_is_wider_than_the_terminal_and_the_wider_one_shows_more() {
         let before = report(1);
         let mut lengths = Vec::new();
-        for columns in [20, 40, 80, 120, 200] {
+        for columns in [24, 40, 80, 120, 200] {
             let seen = picture(
                 &report(9),
                 Some((&before, Duration::from_secs(1))),
@@ -394,9 +509,9 @@ mod tests {
         report["sessions"][0]["session"] = json!("日本語セッション日本語セッション");
         let seen = picture(&report, None, terminal(80, false));
         let lines: Vec<_> = seen.lines().skip(1).collect();
-        let at = |line: &str, word: &str| wide(&line[..line.find(word).unwrap()]);
-        assert_eq!(at(lines[0], "state"), at(lines[1], "open"), "{seen}");
-        assert!(lines.iter().all(|line| wide(line) <= 80), "{seen}");
+        let at = |line: &str, word: &str| width(&line[..line.find(word).unwrap()]);
+        assert_eq!(at(lines[0], "state"), at(lines[2], "open"), "{seen}");
+        assert!(lines.iter().all(|line| width(line) <= 80), "{seen}");
     }
 
     #[test]
@@ -412,5 +527,79 @@ mod tests {
         let mut report = report(1);
         report["sessions"][0]["session"] = json!("\u{9b}2J\u{1b}]0;x");
         assert!(!picture(&report, None, terminal(80, false)).contains(['\u{1b}', '\u{9b}']));
+    }
+
+    /// Two extensions, one of them with a session that cannot connect.
+    fn troubled() -> Value {
+        let mut report = report(12_345);
+        let mut down = report["sessions"][0].clone();
+        down["session"] = json!("orders");
+        down["origin"] = json!("chrome-extension://cfgjijgalloanpinpjgfgakgkbhlgcka/");
+        down["state"] = json!("waiting");
+        down["unacknowledged"] = json!(4096);
+        down["retryIn"] = json!(12_345);
+        down["error"] =
+            json!({"code": "refused", "message": "nobody listens at 127.0.0.1:8080", "retry": "later"});
+        report["sessions"].as_array_mut().unwrap().push(down);
+        report
+    }
+
+    #[test]
+    fn eighty_columns_hold_what_waits_and_why() {
+        let before = troubled();
+        for before in [None, Some((&before, Duration::from_secs(1)))] {
+            let seen = picture(&troubled(), before, terminal(80, false));
+            for part in [
+                "queued",
+                "un-acked",
+                "4096",
+                "refused: nobody listens at 127.0.0.1:8080",
+            ] {
+                assert!(seen.contains(part), "{part}:\n{seen}");
+            }
+            assert!(seen.contains("next attempt in 12 s"), "{seen}");
+            assert!(
+                seen.contains("chrome-extension://cfgjijgalloanpinpjgfgakgkbhlgcka/ (profile p)"),
+                "{seen}"
+            );
+            assert!(!seen.contains("bytes"), "{seen}");
+            assert!(seen.lines().all(|line| width(line) <= 80), "{seen}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_gets_every_fact_in_the_sessions_own_line() {
+        let seen = picture(&troubled(), None, None);
+        let line = seen.lines().find(|line| line.starts_with("orders")).unwrap();
+        for part in [
+            "cfgjijgalloanpinpjgfgakgkbhlgcka",
+            "in 12 s",
+            "refused: nobody listens",
+            "4096",
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+
+    #[test]
+    fn an_old_failure_of_an_open_session_is_not_shown() {
+        let mut report = troubled();
+        report["sessions"][1]["state"] = json!("open");
+        assert!(!picture(&report, None, terminal(80, false)).contains("refused"));
+    }
+
+    #[test]
+    fn a_small_screen_says_how_many_are_not_shown() {
+        let mut report = report(1);
+        let one = report["sessions"][0].clone();
+        report["sessions"] = Value::Array(vec![one; 50]);
+        let before = report.clone();
+        let seen = picture(
+            &report,
+            Some((&before, Duration::from_secs(1))),
+            terminal(80, false),
+        );
+        assert!(seen.lines().count() < 24, "{seen}");
+        assert!(seen.contains("and 32 more"), "{seen}");
     }
 }

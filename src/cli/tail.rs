@@ -2,12 +2,16 @@
 //!
 //! It holds no session and acknowledges nothing. What messages say stays hidden unless it is asked for.
 
+use chrono::{Local, TimeZone};
 use serde_json::{Map, Value, json};
 
 use super::admin::{ANSWER_WITHIN, Admin, unanswered};
 use super::args::Tail;
 use super::error::{Exit, Failure};
 use super::render;
+use super::sessions::refused;
+use super::status::not_running;
+use super::text::{harmless, harmless_json};
 use crate::clock::Reading;
 
 /// The fields that hold what was said.
@@ -19,19 +23,11 @@ pub(super) fn run(tail: &Tail) -> Result<Exit, Failure> {
 }
 
 async fn follow(tail: &Tail) -> Result<Exit, Failure> {
-    let mut request = json!({"type": "watch", "id": "1", "session": tail.session, "last": tail.lines});
-    for (key, value) in [("origin", &tail.origin), ("profile", &tail.profile)] {
-        if let Some(value) = value {
-            request[key] = value.as_str().into();
-        }
-    }
+    let mut request = tail.owner.request("watch", &tail.session);
+    request["last"] = tail.lines.into();
+    request["both"] = tail.both.into();
     let admin = Admin::new(super::paths()?);
-    let Some(mut wire) = admin.watch(&request).await? else {
-        return Err(Failure::new("no broker runs")
-            .hint("longwire status")
-            .exit(Exit::Unreachable));
-    };
-    let mut newest = None;
+    let mut wire = admin.watch(&request).await?.ok_or_else(not_running)?;
     let mut is_answered = false;
     let interrupted = tokio::signal::ctrl_c();
     let late = tokio::time::sleep(ANSWER_WITHIN);
@@ -44,36 +40,43 @@ async fn follow(tail: &Tail) -> Result<Exit, Failure> {
             () = &mut late, if !is_answered => return Err(unanswered()),
             _ = &mut interrupted => return Ok(Exit::Done),
         };
-        let gone = || {
-            Failure::new("the broker has left")
-                .hint("longwire status")
-                .exit(Exit::Unreachable)
-        };
         let frame = frame
             .map_err(|error| Failure::because("cannot talk to the broker", &error).exit(Exit::Unreachable))?
-            .ok_or_else(gone)?;
+            .ok_or_else(stopped)?;
         is_answered = true;
-        match frame["type"].as_str().unwrap_or_default() {
-            "ok" => {}
-            "error" => {
-                let message = frame["message"].as_str().unwrap_or("the broker refused");
-                return Err(Failure::new(message).hint("longwire status"));
-            }
-            "detached" => {
-                render::note("the session has ended");
-                return Ok(Exit::Done);
-            }
-            "goaway" => return Err(gone()),
-            _ => {
-                if let Some(missed) = missed(&mut newest, &frame) {
-                    render::note(&format!("{missed} records came too fast to be shown"));
-                }
-                if !render::give((line(frame, tail) + "\n").as_bytes()) {
-                    return Ok(Exit::Done);
-                }
+        if let Some(exit) = show(frame, tail)? {
+            return Ok(exit);
+        }
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::new("broker stopped")
+        .hint("longwire status")
+        .exit(Exit::Unreachable)
+}
+
+/// Shows one frame; the exit code if it was the last.
+fn show(frame: Value, tail: &Tail) -> Result<Option<Exit>, Failure> {
+    match frame["type"].as_str().unwrap_or_default() {
+        "ok" => {}
+        "error" => return Err(refused(&frame)),
+        "detached" => {
+            render::note("the session has ended");
+            return Ok(Some(Exit::Done));
+        }
+        "goaway" => return Err(stopped()),
+        "missed" => render::note(&format!(
+            "{} records not shown: this terminal reads too slowly",
+            frame["count"]
+        )),
+        _ => {
+            if !render::give((line(frame, tail) + "\n").as_bytes()) {
+                return Ok(Some(Exit::Done));
             }
         }
     }
+    Ok(None)
 }
 
 /// Waits until nobody reads stdout any more.
@@ -83,22 +86,12 @@ async fn abandoned() {
     }
 }
 
-/// How many records are missing between the last one and this.
-fn missed(newest: &mut Option<u64>, frame: &Value) -> Option<u64> {
-    let seq = frame["seq"].as_u64()?;
-    // A gap stands for all from its beginning.
-    let first = frame["from"].as_u64().unwrap_or(seq);
-    let missed = newest.map_or(0, |newest| first.saturating_sub(newest + 1));
-    *newest = Some(newest.map_or(seq, |newest| newest.max(seq)));
-    (missed > 0).then_some(missed)
-}
-
 fn line(mut frame: Value, tail: &Tail) -> String {
     if tail.json {
         if !tail.payloads {
             hide(&mut frame);
         }
-        return frame.to_string();
+        return harmless_json(&frame.to_string());
     }
     picture(&frame, tail.payloads)
 }
@@ -124,56 +117,54 @@ fn hide(frame: &mut Value) {
 fn picture(frame: &Value, payloads: bool) -> String {
     let millis = frame["time"].as_u64().unwrap_or_else(|| Reading::now().wall);
     let kind = frame["type"].as_str().unwrap_or("?");
-    let mut text = format!(
-        "{} {:>6} {kind:<8}",
-        clock(millis),
-        frame["seq"].as_u64().unwrap_or(0)
-    );
-    let word = |text: &mut String, key: &str| {
-        if let Some(value) = frame.get(key).filter(|value| !value.is_null()) {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            text.push_str(&format!(" {key} {}", render::harmless(&value)));
-        }
-    };
+    let seq = frame["seq"]
+        .as_u64()
+        .map_or_else(String::new, |seq| seq.to_string());
+    let mut text = format!("{} {seq:>6} {:<8}", time_of_day(millis, &Local), harmless(kind));
     match kind {
         "gap" => {
             text.push_str(&format!(
                 " lost {} ({}..{})",
                 frame["count"], frame["from"], frame["to"]
             ));
-            word(&mut text, "reason");
+            fields(&mut text, frame, &["reason"]);
         }
         "state" => {
             text.push_str(&format!(" {}", frame["state"].as_str().unwrap_or("?")));
-            for key in ["attempt", "retryIn", "code", "status", "continuity", "reason"] {
-                word(&mut text, key);
-            }
+            let keys = ["attempt", "retryIn", "code", "status", "continuity", "reason"];
+            fields(&mut text, frame, &keys);
         }
         "outcome" => {
             text.push_str(&format!(" {}", frame["outcome"].as_str().unwrap_or("?")));
-            word(&mut text, "id");
+            fields(&mut text, frame, &["id"]);
         }
-        _ => {
-            for key in ["id", "event", "namespace"] {
-                word(&mut text, key);
-            }
-        }
+        _ => fields(&mut text, frame, &["id", "event", "namespace"]),
     }
     if let Some(error) = frame["error"]["code"].as_str() {
         let message = frame["error"]["message"].as_str().unwrap_or_default();
-        text.push_str(&format!(" error {error}: {}", render::harmless(message)));
+        text.push_str(&format!(" error {error}: {}", harmless(message)));
     }
     for key in PAYLOADS {
-        if let Some(value) = frame.get(key) {
-            if payloads {
-                let said = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                text.push_str(&format!(" {key} {}", render::harmless(&said)));
-            } else {
-                text.push_str(&format!(" {key} of {} bytes", size(key, value)));
+        match frame.get(key) {
+            Some(value) if payloads => {
+                let content = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                text.push_str(&format!(" {key} {}", harmless(&content)));
             }
+            Some(value) => text.push_str(&format!(" {key} of {} bytes", size(key, value))),
+            None => {}
         }
     }
     text
+}
+
+/// Appends those of these fields that are there.
+fn fields(text: &mut String, frame: &Value, keys: &[&str]) {
+    for key in keys {
+        if let Some(value) = frame.get(key).filter(|value| !value.is_null()) {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            text.push_str(&format!(" {key} {}", harmless(&value)));
+        }
+    }
 }
 
 /// Bytes of what was said.
@@ -187,15 +178,15 @@ fn size(key: &str, value: &Value) -> usize {
     }
 }
 
-/// The time of day in UTC.
-fn clock(millis: u64) -> String {
-    let seconds = millis / 1000 % 86_400;
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    format!(
-        "{hours:02}:{minutes:02}:{:02}.{:03}Z",
-        seconds % 60,
-        millis % 1000
-    )
+/// The time of day in this zone.
+fn time_of_day<Tz>(millis: u64, zone: &Tz) -> String
+where
+    Tz: TimeZone,
+    Tz::Offset: std::fmt::Display,
+{
+    let at = i64::try_from(millis).ok();
+    let at = at.and_then(|millis| zone.timestamp_millis_opt(millis).single());
+    at.map_or_else(|| "?".to_owned(), |at| at.format("%H:%M:%S%.3f").to_string())
 }
 
 #[cfg(test)]
@@ -206,17 +197,23 @@ mod tests {
     fn what_messages_say_is_hidden_unless_asked_for() {
         let frame =
             json!({"type": "message", "session": "s", "seq": 7, "text": "sécret", "time": 86_399_999});
-        assert_eq!(
-            picture(&frame, false),
-            "23:59:59.999Z      7 message  text of 7 bytes"
-        );
-        assert_eq!(picture(&frame, true), "23:59:59.999Z      7 message  text sécret");
-        let mut hidden = frame;
+        let told = |payloads: bool| picture(&frame, payloads)[12..].to_owned();
+        assert_eq!(told(false), "      7 message  text of 7 bytes");
+        assert_eq!(told(true), "      7 message  text sécret");
+        let mut hidden = frame.clone();
         hide(&mut hidden);
         assert_eq!(hidden["text"], json!({"bytes": 7}));
         let mut binary = json!({"type": "message", "seq": 8, "base64": "AAECAw=="});
         hide(&mut binary);
         assert_eq!(binary["base64"], json!({"bytes": 4}));
+    }
+
+    #[test]
+    fn times_are_those_of_the_zone() {
+        let kolkata = chrono::FixedOffset::east_opt(19_800).unwrap();
+        assert_eq!(time_of_day(86_399_999, &kolkata), "05:29:59.999");
+        assert_eq!(time_of_day(86_399_999, &chrono::Utc), "23:59:59.999");
+        assert_eq!(time_of_day(u64::MAX, &chrono::Utc), "?");
     }
 
     #[test]
@@ -230,19 +227,5 @@ mod tests {
             told.ends_with("state    waiting retryIn 200 error refused: nobody\\u{1b} listens"),
             "{told}"
         );
-    }
-
-    #[test]
-    fn what_was_not_shown_is_counted() {
-        let mut newest = None;
-        let record = |seq: u64| json!({"type": "message", "seq": seq});
-        assert_eq!(missed(&mut newest, &record(5)), None);
-        assert_eq!(missed(&mut newest, &record(6)), None);
-        assert_eq!(missed(&mut newest, &record(10)), Some(3));
-        assert_eq!(
-            missed(&mut newest, &json!({"type": "gap", "from": 11, "seq": 20})),
-            None
-        );
-        assert_eq!(missed(&mut newest, &record(21)), None);
     }
 }

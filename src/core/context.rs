@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, ErrorFrame};
+use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Record};
 
 use super::io::{Caller, DialId, Now, Output, PortId};
@@ -88,7 +89,18 @@ pub(crate) struct Context {
     /// Which boot of the machine this is.
     pub(crate) machine_boot: String,
     /// Ports that watch a session without holding it.
-    pub(crate) watchers: Vec<(PortId, SessionKey)>,
+    pub(crate) watchers: Vec<Watcher>,
+}
+
+/// A port that watches a session without holding it.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    pub(crate) port: PortId,
+    pub(crate) session: SessionKey,
+    /// It is shown what goes out as well.
+    pub(crate) sees_outgoing: bool,
+    /// What it was not shown, since it did not keep up, and has not been told yet.
+    pub(crate) missed: u64,
 }
 
 impl Context {
@@ -114,23 +126,60 @@ impl Context {
         self.say(port, BrokerFrame::Error(Box::new(frame)));
     }
 
-    /// A record for a port that watches; one that does not keep up misses it, and sees that by the numbers.
-    pub(crate) fn show(&mut self, to: PortId, session: &Name, record: &Record) {
-        let Some(port) = self.ports.get_mut(&to).filter(|port| port.has_room()) else {
+    /// A record for everybody who watches its session.
+    pub(crate) fn show_newest(&mut self, key: SessionKey, session: &Name, record: &Record) {
+        let mut watchers = std::mem::take(&mut self.watchers);
+        for watcher in watchers.iter_mut().filter(|watcher| watcher.session == key) {
+            self.show_to(watcher, session, shown(session, record), cost(record));
+        }
+        self.watchers = watchers;
+    }
+
+    /// A message that goes out, for everybody who watches both directions of its session.
+    pub(crate) fn show_outgoing(&mut self, key: SessionKey, session: &Name, payload: &Payload, time: u64) {
+        let mut watchers = std::mem::take(&mut self.watchers);
+        let sees = |watcher: &&mut Watcher| watcher.session == key && watcher.sees_outgoing;
+        for watcher in watchers.iter_mut().filter(sees) {
+            let frame = BrokerFrame::Outgoing {
+                session: session.clone(),
+                time,
+                payload: payload.clone(),
+            };
+            self.show_to(watcher, session, frame, payload.len() + RECORD_OVERHEAD);
+        }
+        self.watchers = watchers;
+    }
+
+    /// Shows something to one that watches. One that does not keep up misses it, and is told how much it missed.
+    fn show_to(&mut self, watcher: &mut Watcher, session: &Name, frame: BrokerFrame, cost: usize) {
+        if !self.ports.get(&watcher.port).is_some_and(Port::has_room) {
+            watcher.missed += 1;
             return;
-        };
-        let cost = record.body.cost() + RECORD_OVERHEAD;
-        port.queue(cost);
-        let frame = BrokerFrame::Record {
-            session: session.clone(),
-            record: record.clone(),
-            redelivered: false,
-        };
-        self.out.push_back(Output::Deliver {
-            port: to,
-            frame,
-            cost,
-        });
+        }
+        if watcher.missed > 0 {
+            let missed = BrokerFrame::Missed {
+                session: session.clone(),
+                count: std::mem::take(&mut watcher.missed),
+            };
+            self.say(watcher.port, missed);
+        }
+        self.deliver_shown(watcher.port, frame, cost);
+    }
+
+    /// A record for one that begins to watch; `false` when there is no room for more.
+    pub(crate) fn show_held(&mut self, to: PortId, session: &Name, record: &Record) -> bool {
+        let has_room = self.ports.get(&to).is_some_and(Port::has_room);
+        if has_room {
+            self.deliver_shown(to, shown(session, record), cost(record));
+        }
+        has_room
+    }
+
+    fn deliver_shown(&mut self, port: PortId, frame: BrokerFrame, cost: usize) {
+        if let Some(known) = self.ports.get_mut(&port) {
+            known.queue(cost);
+        }
+        self.out.push_back(Output::Deliver { port, frame, cost });
     }
 
     /// `ok`, if anybody wants to hear it.
@@ -157,6 +206,19 @@ impl Context {
             code,
             reason: reason.to_owned(),
         });
+    }
+}
+
+/// What a record weighs in a port's queue.
+fn cost(record: &Record) -> usize {
+    record.body.cost() + RECORD_OVERHEAD
+}
+
+fn shown(session: &Name, record: &Record) -> BrokerFrame {
+    BrokerFrame::Record {
+        session: session.clone(),
+        record: record.clone(),
+        redelivered: false,
     }
 }
 

@@ -56,6 +56,8 @@ pub enum Input {
     Written(PortId, usize),
     /// The command line wants to see what a session records from now on. It holds nothing and acknowledges nothing.
     Watch(PortId, Watch),
+    /// The command line ends a session for every client.
+    EndSession(PortId, EndSession),
     /// Word from a dial.
     Link(DialId, LinkEvent),
     /// The machine slept, or its network changed: links are to be probed, and waits for a dial to end, at once.
@@ -70,11 +72,9 @@ pub enum Input {
     Leave { reason: &'static str },
 }
 
-/// Which session the command line wants to watch.
+/// Which session the command line means.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-pub struct Watch {
-    /// For the answer: `ok`, or an error.
-    pub id: Name,
+pub struct SessionSelector {
     /// The session's name.
     pub session: Name,
     /// Whose, if several extensions have one of that name.
@@ -83,9 +83,30 @@ pub struct Watch {
     /// In which profile, if several have one.
     #[serde(default)]
     pub profile: Option<Name>,
+}
+
+/// A session to watch.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct Watch {
+    /// For the answer: `ok`, or an error.
+    pub id: Name,
+    #[serde(flatten)]
+    pub session: SessionSelector,
     /// So many of the records that are still held come first.
     #[serde(default)]
     pub last: usize,
+    /// Show what goes out as well.
+    #[serde(default)]
+    pub both: bool,
+}
+
+/// A session to end.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct EndSession {
+    /// For the answer: `ok`, or an error.
+    pub id: Name,
+    #[serde(flatten)]
+    pub session: SessionSelector,
 }
 
 /// Word from a dial to the core.

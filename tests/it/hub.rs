@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use longwire::core::io::{Caller, Input, LinkEnd, LinkEvent, Output, PortId};
+use longwire::core::io::{Caller, Incoming, Input, LinkEnd, LinkEvent, Output, PortId};
+use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
 
 use crate::stage::{PORT, Stage};
@@ -451,4 +452,58 @@ fn status_reports_the_last_failure_the_next_dial_and_the_oldest_record() {
     stage.says(PORT, json!({"type": "ack", "session": "s", "seq": 3}));
     let later = status(&mut stage);
     assert!(later["oldest"].as_u64().is_none_or(|age| age < last), "{later}");
+}
+
+#[test]
+fn one_that_watches_and_does_not_keep_up_is_told_how_much_it_missed() {
+    use longwire::core::io::{SessionSelector, Watch};
+
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({}));
+    let terminal = PortId(9);
+    stage.give(Input::Came(terminal, Caller::Admin));
+    let watch = Watch {
+        id: "w".into(),
+        session: SessionSelector {
+            session: "s".into(),
+            origin: None,
+            profile: None,
+        },
+        last: 0,
+        both: true,
+    };
+    stage.give(Input::Watch(terminal, watch));
+    assert_eq!(stage.hears_types(terminal), ["ok"]);
+    stage.says(PORT, json!({"type": "send", "session": "s", "text": "out"}));
+    let outgoing = stage.hears(terminal);
+    assert_eq!(
+        (&outgoing["type"], &outgoing["text"]),
+        (&json!("outgoing"), &json!("out"))
+    );
+    // Nothing is written to the terminal any more: its room fills.
+    let large = "x".repeat(1 << 20);
+    let mut frames = Vec::new();
+    for _ in 0..40 {
+        let said = LinkEvent::Messages(vec![Incoming::Message(Payload::Text(large.clone().into()))]);
+        stage.hub.handle(stage.now, Input::Link(dial, said));
+        while let Some(output) = stage.hub.poll() {
+            if let Output::Deliver { port, frame, cost } = output
+                && port == terminal
+            {
+                frames.push((frame, cost));
+            }
+        }
+    }
+    let shown = frames.len() as u64;
+    assert!(shown < 40, "the room is bounded");
+    for (_, cost) in frames {
+        stage.give(Input::Written(terminal, cost));
+    }
+    stage.server_says(dial, &["last"]);
+    let missed = stage.hears(terminal);
+    assert_eq!(
+        (&missed["type"], &missed["count"]),
+        (&json!("missed"), &json!(40 - shown))
+    );
+    assert_eq!(stage.hears(terminal)["text"], "last");
 }

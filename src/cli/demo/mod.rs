@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::args::Demo;
 use super::error::{Exit, Failure};
 use super::render;
+use crate::cli::text;
 
 /// Panels of the batch job.
 const PANELS: u32 = 500;
@@ -129,7 +130,7 @@ fn table(report: &Report) -> String {
     } else {
         "Something was lost or came twice: please report this."
     };
-    format!("{}\n{verdict}", render::table(&rows).trim_end())
+    format!("{}\n{verdict}", text::table(&rows).trim_end())
 }
 
 /// Panels received, and what was wrong with them.

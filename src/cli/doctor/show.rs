@@ -3,7 +3,7 @@
 //! It judges nothing and prints nothing.
 
 use super::finding::{Document, Finding, Verdict};
-use crate::cli::render::harmless;
+use crate::cli::text::harmless;
 
 /// Where details stand.
 pub(super) const INDENT: usize = 6;

@@ -11,7 +11,7 @@ use crate::wire::message::{
 use crate::wire::record::{ErrorInfo, Name};
 
 use crate::core::context::{Seat, SessionKey, error};
-use crate::core::io::{Caller, PortId, Watch};
+use crate::core::io::{Caller, PortId};
 use crate::core::policy;
 use crate::core::session::{Owner, Session};
 
@@ -327,41 +327,6 @@ impl Hub {
             sessions,
         };
         self.ctx.say(port, BrokerFrame::Status(Box::new(report)));
-    }
-
-    /// Lets the command line see what a session records.
-    pub(super) fn watch(&mut self, port: PortId, watch: &Watch) {
-        let is_meant = |owner: &Owner| {
-            watch.origin.as_ref().is_none_or(|origin| *origin == owner.origin)
-                && watch
-                    .profile
-                    .as_ref()
-                    .is_none_or(|profile| *profile == owner.profile)
-        };
-        let mut meant = self
-            .sessions
-            .values()
-            .filter(|session| session.name == watch.session && is_meant(&session.owner));
-        let why = match (meant.next(), meant.next()) {
-            (Some(session), None) => {
-                self.ctx.say(port, BrokerFrame::Ok { id: watch.id.clone() });
-                session.show_last(&mut self.ctx, port, watch.last);
-                self.ctx.watchers.push((port, session.key));
-                return;
-            }
-            (None, _) => error(
-                Code::NoSession,
-                format!("there is no session `{}`", watch.session),
-            ),
-            (Some(_), Some(_)) => error(
-                Code::BadFrame,
-                format!(
-                    "several sessions are called `{}`; give `origin` or `profile` too",
-                    watch.session
-                ),
-            ),
-        };
-        self.ctx.refuse(port, why, Some(&watch.id), Some(&watch.session));
     }
 }
 

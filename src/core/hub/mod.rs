@@ -14,6 +14,7 @@
 //! 7. A new attachment fences the old one at once.
 //! 8. Same inputs and seed, same outputs.
 
+mod admin;
 mod frames;
 mod timers;
 
@@ -27,7 +28,7 @@ use crate::wire::options::Options;
 use crate::wire::record::{ErrorInfo, Name};
 
 use self::timers::Timers;
-use super::context::{Context, Port, Seat, SessionKey, error};
+use super::context::{Context, Port, Seat, SessionKey, Watcher, error};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, Kept};
 use super::pace::Pace;
@@ -159,6 +160,7 @@ impl Hub {
             Input::Gone(port) => self.gone(port),
             Input::Written(port, cost) => self.written(port, cost),
             Input::Watch(port, watch) => self.watch(port, &watch),
+            Input::EndSession(port, end) => self.end_session(port, end),
             Input::Link(dial, event) => self.link(dial, event),
             Input::Woke => self.each(Session::woke),
             Input::Rules(rules) => {
@@ -179,7 +181,11 @@ impl Hub {
 
     /// The next thing to do, in order.
     pub fn poll(&mut self) -> Option<Output> {
-        self.ctx.out.pop_front()
+        let output = self.ctx.out.pop_front()?;
+        if !self.ctx.watchers.is_empty() {
+            self.show_outgoing(&output);
+        }
+        Some(output)
     }
 
     /// How long until `Input::Timeout` is due, and whose timer it is; `None` for never.
@@ -245,7 +251,7 @@ impl Hub {
     }
 
     fn gone(&mut self, port: PortId) {
-        self.ctx.watchers.retain(|(watching, _)| *watching != port);
+        self.ctx.watchers.retain(|watcher| watcher.port != port);
         self.detach_all(port);
         self.deferred.retain(|deferred| deferred.port != port);
         self.ctx.ports.remove(&port);
@@ -397,9 +403,9 @@ impl Hub {
         }
         self.journals.retain(|_, held| *held != key);
         let watchers = std::mem::take(&mut self.ctx.watchers);
-        let (over, on): (Vec<_>, Vec<_>) = watchers.into_iter().partition(|(_, watched)| *watched == key);
+        let (over, on): (Vec<_>, Vec<_>) = watchers.into_iter().partition(|watcher| watcher.session == key);
         self.ctx.watchers = on;
-        for (port, _) in over {
+        for Watcher { port, .. } in over {
             let session = session.name.clone();
             self.ctx.say(
                 port,

@@ -296,24 +296,17 @@ impl Session {
             return;
         }
         let newest = self.log.index_after(self.log.last() - 1);
-        for at in 0..ctx.watchers.len() {
-            if let Some(&(port, key)) = ctx.watchers.get(at)
-                && key == self.key
-                && let Some(entry) = self.log.get(newest)
-            {
-                ctx.show(port, &self.name, &entry.record);
-            }
+        if let Some(entry) = self.log.get(newest) {
+            ctx.show_newest(self.key, &self.name, &entry.record);
         }
     }
 
-    /// Shows the last records still held to one who begins to watch.
-    pub(crate) fn show_last(&self, ctx: &mut Context, port: PortId, count: usize) {
+    /// Shows the last records still held to one who begins to watch; how many had no room.
+    pub(crate) fn show_last(&self, ctx: &mut Context, port: PortId, count: usize) -> u64 {
         let end = self.log.index_after(self.log.last());
-        for index in end.saturating_sub(count)..end {
-            if let Some(entry) = self.log.get(index) {
-                ctx.show(port, &self.name, &entry.record);
-            }
-        }
+        let held = (end.saturating_sub(count)..end).filter_map(|index| self.log.get(index));
+        let left_out = held.filter(|entry| !ctx.show_held(port, &self.name, &entry.record));
+        left_out.count() as u64
     }
 
     /// What filters hold goes out before the newest record, to those who hear that one.

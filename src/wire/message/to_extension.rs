@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::object::Object;
 use crate::wire::code::{Code, Retry};
+use crate::wire::payload::Payload;
 use crate::wire::record::{Body, ErrorInfo, Name, Outcome, Record, State};
 
 /// One frame to the extension.
@@ -66,6 +67,18 @@ pub enum BrokerFrame {
     Goaway {
         reason: &'static str,
         after: u64,
+    },
+    /// A message that goes out; only for the command line, which watches both directions.
+    Outgoing {
+        session: Name,
+        /// Wall clock, milliseconds since 1970.
+        time: u64,
+        payload: Payload,
+    },
+    /// The command line did not keep up: so much was not shown to it.
+    Missed {
+        session: Name,
+        count: u64,
     },
 }
 
@@ -453,6 +466,23 @@ impl BrokerFrame {
                 Object::new(out, "goaway")
                     .text("reason", reason)
                     .number("after", *after)
+                    .end();
+            }
+            Self::Outgoing {
+                session,
+                time,
+                payload,
+            } => {
+                Object::new(out, "outgoing")
+                    .text("session", session)
+                    .number("time", *time)
+                    .payload(payload)
+                    .end();
+            }
+            Self::Missed { session, count } => {
+                Object::new(out, "missed")
+                    .text("session", session)
+                    .number("count", *count)
                     .end();
             }
         }

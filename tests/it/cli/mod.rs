@@ -2,6 +2,7 @@
 
 mod connect;
 mod record;
+mod sessions;
 mod status;
 mod tail;
 

@@ -10,7 +10,7 @@ use crate::support::scratch::Scratch;
 fn without_a_broker_it_says_so() {
     let output = run(&Scratch::new(), &["status"], "");
     assert_eq!(output.status.code(), Some(3));
-    assert!(stderr(&output).contains("no broker runs"));
+    assert!(stderr(&output).contains("the broker is not running"));
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn sessions_are_shown_and_a_pipe_gets_no_colour() {
 fn watching_goes_on_from_broker_to_broker() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let watching = Running::start(&scratch, &["status", "--watch"]);
-    watching.line("no broker runs");
+    watching.line("the broker is not running");
     let _host = extension(&scratch, &server, "prices");
     watching.line("prices");
     watching.line("in/s");

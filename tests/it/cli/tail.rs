@@ -92,3 +92,57 @@ fn a_broker_that_says_nothing_is_not_waited_for() {
         assert!(stderr(&output).contains("did not answer within 5 s"));
     }
 }
+
+#[test]
+fn what_goes_out_is_shown_too_if_that_is_asked_for() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut host = extension(&scratch, &server, "prices");
+    let incoming = Running::start(&scratch, &["tail", "prices", "--payloads"]);
+    let both = Running::start(&scratch, &["tail", "prices", "--payloads", "--both"]);
+    let as_json = Running::start(&scratch, &["tail", "prices", "--both", "--json"]);
+    for tail in [&incoming, &both, &as_json] {
+        tail.line("open");
+    }
+    echo(&mut host, "prices", "secret");
+    assert!(both.line("outgoing").contains("text secret"));
+    both.line("message");
+    let out: serde_json::Value = serde_json::from_str(&as_json.line("outgoing")).unwrap();
+    assert_eq!(out["text"], json!({"bytes": 6}));
+    assert!(out["time"].is_u64() && out["seq"].is_null(), "{out}");
+    let first = incoming.line("secret");
+    assert!(first.contains("message"), "{first}");
+}
+
+#[test]
+fn records_that_only_states_took_the_place_of_are_not_called_dropped() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let mut host = extension(&scratch, &server, "prices");
+    let mut command = scratch.command();
+    command
+        .args(["tail", "prices"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut shown = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut shown, &mut String::new()).unwrap();
+    // Nobody is attached: states that nobody has seen yield to the next, and their numbers are gone.
+    host.send(&json!({"type": "detach", "session": "prices", "id": "d"}));
+    host.expect("ok");
+    for _ in 0..3 {
+        host.send(&json!({"type": "open", "id": "o", "session": "prices"}));
+        host.expect("opened");
+        host.send(&json!({"type": "reconnect", "session": "prices"}));
+        host.send(&json!({"type": "detach", "session": "prices", "id": "d"}));
+        host.expect("ok");
+    }
+    host.send(&json!({"type": "open", "id": "o", "session": "prices"}));
+    host.expect("opened");
+    host.send(&json!({"type": "close", "session": "prices", "id": "c"}));
+    crate::support::eventually(crate::support::SOON, "it ends with the session", || {
+        child.try_wait().unwrap()
+    });
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!told.contains("not shown"), "{told}");
+    assert!(told.contains("the session has ended"), "{told}");
+}

@@ -34,7 +34,9 @@ fn flood(count: usize, size: usize, options: Value) -> (Vec<String>, BTreeMap<St
             _ => continue,
         };
         let id = frame["id"].as_str().unwrap().to_owned();
-        told.entry(id).or_default().push(word.as_str().unwrap().to_owned());
+        told.entry(id)
+            .or_default()
+            .push(word.as_str().unwrap().to_owned());
     }
     let heard = server.heard();
     assert!(heard.iter().all(|text| text.len() == size), "a message was cut");
@@ -50,7 +52,10 @@ fn a_flood_of_small_messages_is_written_before_the_close_frame() {
     assert_eq!(heard, all);
     assert_eq!(told.len(), 20_000);
     assert!(told.values().all(|words| words == &["sent"]));
-    assert_eq!((&detached["reason"], &detached["clean"]), (&json!("closed"), &json!(true)));
+    assert_eq!(
+        (&detached["reason"], &detached["clean"]),
+        (&json!("closed"), &json!(true))
+    );
 }
 
 #[test]
