@@ -22,7 +22,7 @@ li { margin: .5rem 0; }
 .muted { color: var(--muted); }
 .command { display: flex; gap: .5rem; align-items: stretch; margin: .5rem 0; }
 code { background: var(--surface); border-radius: .4rem; padding: .1rem .35rem; font: .9em/1.6 ui-monospace, monospace; }
-.command code { flex: 1; padding: .5rem .75rem; overflow-x: auto; white-space: pre; }
+.command code { flex: 1; padding: .5rem .75rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 button, a.button {
   font: inherit; font-weight: 600; color: light-dark(#fff, #1f1f1f); background: var(--accent);
   border: 0; border-radius: .4rem; padding: .45rem .9rem; cursor: pointer; text-decoration: none; display: inline-block;
