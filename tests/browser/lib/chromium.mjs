@@ -93,6 +93,27 @@ export class Chromium {
     return targets.find(({ type, url }) => type === "service_worker" && url.startsWith(`chrome-extension://${id}/`));
   }
 
+  /**
+   * What the running service worker of the extension `id` has written on its console and writes from now on, as lines that
+   * begin with the level. Call `close` before the worker is to end.
+   */
+  async console(id) {
+    const { targetId } = await eventually(PATIENCE, "the service worker", () => this.worker(id));
+    const { sessionId } = await this.devtools.send("Target.attachToTarget", { targetId, flatten: true });
+    const lines = [];
+    const stop = this.devtools.listen((method, params, from) => {
+      if (from !== sessionId || method !== "Runtime.consoleAPICalled") return;
+      const words = params.args.map(({ value, description }) => value ?? description);
+      lines.push(`${params.type}: ${words.join(" ")}`);
+    });
+    await this.devtools.send("Runtime.enable", {}, sessionId);
+    const close = async () => {
+      stop();
+      await this.devtools.send("Target.detachFromTarget", { sessionId });
+    };
+    return { lines, close };
+  }
+
   /** Opens a page of the extension, once the extension is there. */
   async open(id, path) {
     return this.devtools.open(`chrome-extension://${id}/${path}`);

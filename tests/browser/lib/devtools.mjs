@@ -1,5 +1,5 @@
 // The few words of the DevTools protocol that the tests need: targets, pages, evaluation, stopping service workers.
-// It never attaches to a service worker: an attached debugger keeps the worker alive, and its life is what we test.
+// An attached debugger keeps a service worker alive: where its life is tested, nothing attaches to it.
 
 import WebSocket from "ws";
 import { eventually, soon } from "./eventually.mjs";
@@ -10,6 +10,7 @@ export class Devtools {
   #socket;
   #lastId = 0;
   #waiting = new Map();
+  #listeners = new Set();
 
   /** Connects to a browser's DevTools address. */
   static async connect(address) {
@@ -30,7 +31,8 @@ export class Devtools {
     });
   }
 
-  #answer({ id, result, error }) {
+  #answer({ id, result, error, method, params, sessionId }) {
+    if (method) for (const listener of this.#listeners) listener(method, params, sessionId);
     const call = this.#waiting.get(id);
     if (!call) return;
     this.#waiting.delete(id);
@@ -45,6 +47,12 @@ export class Devtools {
     const answer = new Promise((resolve, reject) => this.#waiting.set(id, { method, resolve, reject }));
     this.#socket.send(JSON.stringify({ id, method, params, sessionId }));
     return soon(patience, `answer to ${method}`, answer);
+  }
+
+  /** Calls `listener(method, params, sessionId)` for every event; returns what ends that. */
+  listen(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Every target the browser has: pages, workers. */

@@ -25,6 +25,7 @@ export class Firefox {
       "browser.shell.checkDefaultBrowser": false,
       "datareporting.policy.dataSubmissionEnabled": false,
       "app.update.enabled": false,
+      "devtools.console.stdout.content": true,
       // Only so that the page of an add-on may be looked into.
       "remote.active-protocols": 1,
     };
@@ -91,11 +92,21 @@ export class Firefox {
 
   /** Stops the add-on's event page, as the browser does with an idle one, even while it holds a port. */
   async stopEventPage(addon) {
-    const { contexts } = await this.send("browsingContext.getTree", { "moz:scope": "chrome" });
-    await this.#evaluate(contexts[0].context, PATIENCE, async (id) => {
+    await this.chrome(async (id) => {
       const { extension } = WebExtensionPolicy.getByID(id);
       await extension.terminateBackground({ ignoreDevToolsAttached: true, disableResetIdleForTest: true });
-    }, [addon]);
+    }, addon);
+  }
+
+  /** Everything that pages, add-ons' too, have written on their consoles, as lines that begin with the level. */
+  console() {
+    return [...this.output.matchAll(/^console\.(.*)$/gm)].map(([, line]) => line);
+  }
+
+  /** Runs `work(...args)` with the browser's own rights. */
+  async chrome(work, ...args) {
+    const { contexts } = await this.send("browsingContext.getTree", { "moz:scope": "chrome" });
+    return this.#evaluate(contexts[0].context, PATIENCE, work, args);
   }
 
   /** Runs `work(...args)` in the page and returns what it resolves to; both must survive JSON. */
