@@ -21,7 +21,9 @@ await build({
   sourcemap: "inline",
   outExtension: { ".js": ".mjs" },
 });
-const files = readdirSync("build").sort().map((name) => `build/${name}`);
+const files = readdirSync("build")
+  .sort()
+  .map((name) => `build/${name}`);
 const { status } = spawnSync(
   process.execPath,
   ["--enable-source-maps", "--test", ...process.argv.slice(2), ...files],
