@@ -3,19 +3,23 @@
 //! It judges messages as they arrive, once. It removes nothing itself; the session and its log do.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::wire::filter::{Act, Line, Rate};
-use crate::wire::json::Value;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::Name;
 use crate::wire::rule::Look;
 
 /// Lines one client may have in one session, over all its subscriptions.
 const MOST_LINES: usize = 1024;
+/// Terms of these lines: each message is held against them.
+const MAX_TERMS: usize = 1024;
+/// Bytes of a value of `key` that is remembered.
+const MAX_KEY_BYTES: usize = 1024;
 /// Values of `key` one line remembers. Beyond that it forgets: more is delivered than was asked for, never less.
 const MOST_VALUES: usize = 4096;
 
@@ -69,6 +73,14 @@ impl Filter {
     pub(crate) fn set(&mut self, key: &Name, lines: Vec<Line>) -> bool {
         let others = self.lines.iter().filter(|kept| kept.key != *key).count();
         if others + lines.len() > MOST_LINES {
+            return false;
+        }
+        let terms = self
+            .lines
+            .iter()
+            .filter(|kept| kept.key != *key)
+            .map(|kept| &kept.line);
+        if terms.chain(&lines).map(|line| line.when.terms()).sum::<usize>() > MAX_TERMS {
             return false;
         }
         let at = self
@@ -173,9 +185,20 @@ impl Kept {
 
 /// The value at a pointer as text; messages without one share the empty text.
 fn value_at(message: &Look<'_>, key: Option<&str>) -> String {
-    key.and_then(|key| message.value()?.pointer(key))
-        .map(Value::canonical)
-        .unwrap_or_default()
+    let Some(value) = key.and_then(|key| message.value()?.pointer(key)) else {
+        return String::new();
+    };
+    let raw = value.raw();
+    if raw.len() <= MAX_KEY_BYTES {
+        return value.canonical();
+    }
+    // Long values are told apart by their text alone, and not remembered whole.
+    let hash = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        (salt, raw).hash(&mut hasher);
+        hasher.finish()
+    };
+    format!("{}:{:x}:{:x}", raw.len(), hash(0), hash(1))
 }
 
 /// What stands at these pointers, in its place; what is no JSON stays whole.

@@ -1,8 +1,9 @@
 //! Whose turn it is to dial: one dial at a time for an extension and a host, and only so many a second.
 //!
-//! It holds who waits and counts; it dials nothing. Dials to this machine do not pass here.
+//! It holds who waits and counts; it dials nothing. On this machine first dials are free, redials have a rate, and an
+//! extension reaches only so many ports a minute that are new to it: users' own servers live there, and so does much else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::wire::record::Name;
@@ -11,11 +12,74 @@ use super::context::SessionKey;
 use super::io::DialId;
 use super::rules::Rules;
 
-/// One at a time here: an extension, and a host with its port.
-pub(crate) type Lane = (Name, String);
+/// Where a dial leads, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Lane {
+    pub(crate) origin: Name,
+    /// A host with its port, with which one handshake goes on at a time; `None`: this machine.
+    pub(crate) host: Option<String>,
+    /// The ports of this machine that it reaches.
+    pub(crate) local_ports: Vec<u16>,
+}
 
 /// Dials an extension may make at once, whatever its rate.
 const EXTENSION_BURST: u32 = 32;
+/// Time between two redials of an extension to this machine, in the long run.
+const LOCAL_STEP: Duration = Duration::from_millis(10);
+/// Redials it may make at once.
+const LOCAL_BURST: u32 = 100;
+/// The time in which ports that are new to an extension are counted.
+const NEW_PORTS: Duration = Duration::from_secs(60);
+/// How long a port stays known after it was dialled.
+const PORT_KNOWN: Duration = Duration::from_secs(3600);
+
+/// What an extension has dialled on this machine.
+#[derive(Debug, Default)]
+struct Local {
+    /// When its next redial would be due if they came evenly.
+    next: Duration,
+    /// Ports and when they were dialled last.
+    known: HashMap<u16, Duration>,
+    /// When ports were dialled that were new then, the oldest first.
+    new: VecDeque<Duration>,
+}
+
+impl Local {
+    fn begin(&mut self, now: Duration, ports: &[u16]) {
+        // First dials are free: they postpone redials by no more than a burst.
+        self.next = (self.next.max(now) + LOCAL_STEP).min(now + LOCAL_STEP * LOCAL_BURST);
+        for port in ports {
+            if self.known.insert(*port, now).is_none() {
+                self.new.push_back(now);
+            }
+        }
+        while self.new.front().is_some_and(|at| *at + NEW_PORTS <= now) {
+            self.new.pop_front();
+        }
+    }
+
+    /// When it may reach these ports, if so many new ones are allowed a minute.
+    fn free_at(&self, ports: &[u16], limit: usize, is_redial: bool) -> Duration {
+        let mut at = Duration::ZERO;
+        if is_redial {
+            at = self.next.saturating_sub(LOCAL_STEP * (LOCAL_BURST - 1));
+        }
+        let fresh = ports.iter().filter(|port| !self.known.contains_key(port)).count();
+        if fresh > 0
+            && let Some(last) = (self.new.len() + fresh.min(limit)).checked_sub(limit + 1)
+            && let Some(oldest) = self.new.get(last)
+        {
+            at = at.max(*oldest + NEW_PORTS);
+        }
+        at
+    }
+
+    /// Whether nothing needs to be remembered.
+    fn forget(&mut self, now: Duration) -> bool {
+        self.known.retain(|_, at| *at + PORT_KNOWN > now);
+        self.known.is_empty() && self.next <= now
+    }
+}
 
 /// Everybody's turn.
 #[derive(Debug, Default)]
@@ -23,9 +87,13 @@ pub(crate) struct Pace {
     /// When the next dial is due if dials came evenly, in boot time: of the broker, and of each extension.
     broker: Duration,
     extensions: HashMap<Name, Duration>,
+    /// What each has dialled on this machine.
+    local: HashMap<Name, Local>,
+    /// Those that wait for this machine.
+    waiting_locally: HashMap<Name, usize>,
     /// Handshakes under way.
-    under_way: HashMap<Lane, DialId>,
-    lanes: HashMap<DialId, Lane>,
+    under_way: HashMap<(Name, String), DialId>,
+    lanes: HashMap<DialId, (Name, String)>,
     /// First those that somebody has just asked for, then redials; each in the order they came.
     waiting: BTreeMap<(bool, u64), (SessionKey, Lane)>,
     places: HashMap<SessionKey, (bool, u64)>,
@@ -39,23 +107,32 @@ impl Pace {
     /// Whether a session may dial at this moment. If so, `begin` must follow.
     pub(crate) fn may(&mut self, now: Duration, rules: &Rules, lane: &Lane, again: bool) -> bool {
         // Nobody overtakes those of the same kind who wait already.
-        let first_in_line = self
-            .waiting
-            .keys()
-            .next()
-            .is_none_or(|(redials, _)| *redials && !again);
-        first_in_line && !self.under_way.contains_key(lane) && self.free_at(rules, lane, again) <= now
+        let first_in_line = match lane.host {
+            Some(_) => self
+                .waiting
+                .iter()
+                .find(|(_, (_, waiting))| waiting.host.is_some())
+                .is_none_or(|((redials, _), _)| *redials && !again),
+            None => !self.waiting_locally.contains_key(&lane.origin),
+        };
+        first_in_line && !self.is_under_way(lane) && self.free_at(rules, lane, again) <= now
     }
 
     /// A dial begins.
     pub(crate) fn begin(&mut self, now: Duration, rules: &Rules, lane: Lane, dial: DialId) {
-        let (step, extension_step) = steps(rules, &lane.0);
-        self.broker = self.broker.max(now) + step;
-        let extension = self.extensions.entry(lane.0.clone()).or_default();
-        *extension = (*extension).max(now) + extension_step;
-        self.lanes.insert(dial, lane.clone());
-        self.under_way.insert(lane, dial);
+        if lane.host.is_none() || !lane.local_ports.is_empty() {
+            let local = self.local.entry(lane.origin.clone()).or_default();
+            local.begin(now, &lane.local_ports);
+        }
         self.changed = true;
+        let Some(host) = lane.host else { return };
+        let (step, extension_step) = steps(rules, &lane.origin);
+        self.broker = self.broker.max(now) + step;
+        let extension = self.extensions.entry(lane.origin.clone()).or_default();
+        *extension = (*extension).max(now) + extension_step;
+        let key = (lane.origin, host);
+        self.lanes.insert(dial, key.clone());
+        self.under_way.insert(key, dial);
     }
 
     /// A handshake is over, well or not; any other dial means nothing here.
@@ -73,10 +150,13 @@ impl Pace {
                 self.places.insert(session, place);
                 return;
             }
-            self.waiting.remove(&place);
+            self.remove(place);
         }
         self.last_place += 1;
         let place = (again, self.last_place);
+        if lane.host.is_none() {
+            *self.waiting_locally.entry(lane.origin.clone()).or_default() += 1;
+        }
         self.waiting.insert(place, (session, lane));
         self.places.insert(session, place);
         self.changed = true;
@@ -85,9 +165,28 @@ impl Pace {
     /// A session does not wait any more.
     pub(crate) fn leave(&mut self, session: SessionKey) {
         if let Some(place) = self.places.remove(&session) {
-            self.waiting.remove(&place);
+            self.remove(place);
             self.changed = true;
         }
+    }
+
+    fn remove(&mut self, place: (bool, u64)) {
+        let Some((_, lane)) = self.waiting.remove(&place) else {
+            return;
+        };
+        if lane.host.is_none()
+            && let Some(count) = self.waiting_locally.get_mut(&lane.origin)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.waiting_locally.remove(&lane.origin);
+            }
+        }
+    }
+
+    fn is_under_way(&self, lane: &Lane) -> bool {
+        let key = lane.host.as_ref().map(|host| (lane.origin.clone(), host.clone()));
+        key.is_some_and(|key| self.under_way.contains_key(&key))
     }
 
     /// The next session whose turn it is; it waits no longer. `None`: nobody's, until `due` or a handshake's end.
@@ -98,7 +197,7 @@ impl Pace {
         let mut due: Option<Duration> = None;
         let mut found = None;
         for (place, (session, lane)) in &self.waiting {
-            if self.under_way.contains_key(lane) {
+            if self.is_under_way(lane) {
                 continue;
             }
             let at = self.free_at(rules, lane, place.0);
@@ -116,6 +215,7 @@ impl Pace {
         self.changed = false;
         // An extension that is not ahead of its rate needs no entry.
         self.extensions.retain(|_, at| *at > now);
+        self.local.retain(|_, local| !local.forget(now));
         None
     }
 
@@ -126,11 +226,19 @@ impl Pace {
 
     /// When the rates let this lane dial.
     fn free_at(&self, rules: &Rules, lane: &Lane, again: bool) -> Duration {
-        let (step, extension_step) = steps(rules, &lane.0);
+        let limit = rules.of(&lane.origin).loopback_ports_per_minute.max(1) as usize;
+        let local = self.local.get(&lane.origin).map_or(Duration::ZERO, |local| {
+            local.free_at(&lane.local_ports, limit, again && lane.host.is_none())
+        });
+        if lane.host.is_none() {
+            return local;
+        }
+        let (step, extension_step) = steps(rules, &lane.origin);
         let burst = if again { 1 } else { rules.pace.burst.max(1) };
         let broker = self.broker.saturating_sub(step * (burst - 1));
-        let extension = self.extensions.get(&lane.0).copied().unwrap_or_default();
-        broker.max(extension.saturating_sub(extension_step * (EXTENSION_BURST - 1)))
+        let extension = self.extensions.get(&lane.origin).copied().unwrap_or_default();
+        let extension = extension.saturating_sub(extension_step * (EXTENSION_BURST - 1));
+        local.max(broker).max(extension)
     }
 }
 
@@ -148,7 +256,19 @@ mod tests {
     const START: Duration = Duration::from_secs(100);
 
     fn lane(origin: &str, host: &str) -> Lane {
-        (origin.into(), host.to_owned())
+        Lane {
+            origin: origin.into(),
+            host: Some(host.to_owned()),
+            local_ports: Vec::new(),
+        }
+    }
+
+    fn here(origin: &str, port: u16) -> Lane {
+        Lane {
+            origin: origin.into(),
+            host: None,
+            local_ports: vec![port],
+        }
     }
 
     /// Sessions that all want to dial at the same time; when each of them does. Handshakes take no time.
@@ -218,6 +338,74 @@ mod tests {
         assert_eq!(pace.next(START, &rules), Some(SessionKey(2)));
         pace.leave(SessionKey(3));
         assert_eq!(pace.next(START, &rules), None);
+    }
+
+    #[test]
+    fn only_so_many_new_ports_of_this_machine_are_reached_in_a_minute() {
+        let rules = Rules::default();
+        let mut pace = Pace::default();
+        let mut reached = Vec::new();
+        for port in 1..=40 {
+            let lane = here("a", port);
+            if pace.may(START, &rules, &lane, false) {
+                pace.begin(START, &rules, lane, DialId(u64::from(port)));
+                reached.push(port);
+            } else {
+                pace.wait(SessionKey(u64::from(port)), lane, false);
+            }
+        }
+        assert_eq!(reached.len(), 16);
+        assert!(
+            pace.may(START, &rules, &here("b", 99), false),
+            "another extension"
+        );
+        // One that is known does not count again, though others wait.
+        pace.wait(SessionKey(1), here("a", 1), false);
+        assert_eq!(pace.next(START, &rules), Some(SessionKey(1)));
+        pace.begin(START, &rules, here("a", 1), DialId(100));
+        assert_eq!(pace.next(START, &rules), None);
+        assert_eq!(pace.due(), Some(START + NEW_PORTS));
+        let later = START + NEW_PORTS;
+        let mut more = 0;
+        while let Some(SessionKey(port)) = pace.next(later, &rules) {
+            more += 1;
+            pace.begin(
+                later,
+                &rules,
+                here("a", u16::try_from(port).unwrap()),
+                DialId(200 + port),
+            );
+        }
+        assert_eq!(more, 16);
+        // A dial elsewhere that posts to this machine reaches a port as well.
+        let mut elsewhere = lane("a", "host:443");
+        elsewhere.local_ports.push(7777);
+        assert!(!pace.may(later, &rules, &elsewhere, false));
+    }
+
+    #[test]
+    fn redials_to_this_machine_take_turns_and_first_dials_do_not() {
+        let rules = Rules::default();
+        let mut pace = Pace::default();
+        let lane = here("a", 1);
+        for dial in 0..1000 {
+            assert!(pace.may(START, &rules, &lane, false));
+            pace.begin(START, &rules, lane.clone(), DialId(dial));
+        }
+        let mut now = START;
+        for key in 0..500 {
+            pace.wait(SessionKey(key), lane.clone(), true);
+        }
+        let mut dials = 0;
+        while dials < 500 {
+            while pace.next(now, &rules).is_some() {
+                pace.begin(now, &rules, lane.clone(), DialId(dials + 1000));
+                dials += 1;
+            }
+            now = pace.due().unwrap_or(now);
+        }
+        let took = now - START;
+        assert!((LOCAL_STEP * 400..=LOCAL_STEP * 600).contains(&took), "{took:?}");
     }
 
     #[test]

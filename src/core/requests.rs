@@ -13,6 +13,11 @@ use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
 use crate::wire::rule::Correlation;
 
+/// Bytes of a value that is looked for.
+const MAX_VALUE_BYTES: usize = 4096;
+/// Different pointers at which something is looked for: every message is looked at there.
+const MAX_POINTERS: usize = 64;
+
 /// What an incoming message did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -111,6 +116,14 @@ impl Wanted {
             );
             ErrorInfo::new(Code::BadFrame, message)
         })?;
+        if value.len() > MAX_VALUE_BYTES {
+            let message = format!(
+                "field `{field}`: the value at `{}` has {} bytes; {MAX_VALUE_BYTES} can be looked for",
+                correlation.out,
+                value.len()
+            );
+            return Err(ErrorInfo::new(Code::BadFrame, message));
+        }
         Ok(Self {
             pointer: correlation.incoming.clone(),
             value,
@@ -130,6 +143,11 @@ impl Requests {
     /// Whether this message awaits the server's own acknowledgement.
     pub(crate) fn wants_ack(&self, serial: u64) -> bool {
         self.wanted.get(&serial).is_some_and(|wanted| wanted.ack)
+    }
+
+    /// Whether one more may be awaited: messages are looked at in only so many places.
+    pub(crate) fn has_room_for(&self, wanted: &Wanted) -> bool {
+        wanted.ack || self.waiting.len() < MAX_POINTERS || self.waiting.contains_key(&wanted.pointer)
     }
 
     /// Waits for `wanted` on behalf of this message.
@@ -181,7 +199,10 @@ impl Requests {
         self.waiting
             .iter()
             .filter_map(|(pointer, values)| {
-                let found = values.get(&message.pointer(pointer)?.canonical())?;
+                let found = message.pointer(pointer)?;
+                // An escaped character takes six bytes: what is longer is none of those looked for.
+                let canonical = (found.raw().len() <= 6 * MAX_VALUE_BYTES).then(|| found.canonical())?;
+                let found = values.get(&canonical)?;
                 found
                     .iter()
                     .find(|waiting| waiting.kind != Kind::JsonRpc || message.get(b"method").is_none())

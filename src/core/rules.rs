@@ -35,6 +35,8 @@ pub struct Rule {
     pub bytes: usize,
     /// Dials to other machines.
     pub dials_per_minute: u32,
+    /// Ports of this machine that are new to it.
+    pub loopback_ports_per_minute: u32,
 }
 
 /// How fast the whole broker dials other machines.
@@ -61,6 +63,7 @@ impl Default for Rule {
             sessions: 256,
             bytes: 512 << 20,
             dials_per_minute: 120,
+            loopback_ports_per_minute: 16,
         }
     }
 }

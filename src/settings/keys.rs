@@ -308,6 +308,13 @@ pub(super) const RULES: &[RuleKey] = &[
         about: "Dials to other machines in the long run; some thirty may come at once.",
         set: into!(Number, dials_per_minute),
     },
+    RuleKey {
+        name: "loopback-ports-per-minute",
+        kind: Kind::Number(1, 65_535),
+        default: "16",
+        about: "Ports of this machine it may dial in a minute that it has not dialled within the last hour; further dials wait.",
+        set: into!(Number, loopback_ports_per_minute),
+    },
 ];
 
 /// A file with every key, commented out, at its default.

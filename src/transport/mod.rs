@@ -133,8 +133,9 @@ impl Network {
         let proxy = self.proxies.choose(&target.proxy, place, secure)?;
         if let (Some(proxy), ProxyChoice::Url(_), Some(_)) = (&proxy, &target.proxy, &target.origin) {
             let at = proxy.place();
-            policy::check_own_proxy(at.bare_host(), at.port, url, self.rule(target))
-                .map_err(DialError::Policy)?;
+            let at = policy::place_url(&at.host, at.port)
+                .ok_or(DialError::Address("the proxy's host cannot be read"))?;
+            policy::check_own_proxy(&at, Some(url), self.rule(target)).map_err(DialError::Policy)?;
         }
         Ok(proxy)
     }

@@ -140,6 +140,11 @@ impl When {
         Ok(when)
     }
 
+    /// What it costs to hold a message against it.
+    pub const fn terms(&self) -> usize {
+        self.rule.terms()
+    }
+
     /// Whether this message is meant. What costs least is looked at first.
     pub fn matches(&self, message: &Look<'_>) -> bool {
         let payload = message.payload();

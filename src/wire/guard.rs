@@ -15,6 +15,8 @@ use super::rule::{Look, check_pointer};
 
 /// Lines of one direction, at most.
 const MOST_LINES: usize = 64;
+/// Terms of all lines of one direction: each message is held against them.
+const MAX_TERMS: usize = 256;
 /// Pointers of one line, at most.
 const MOST_TYPES: usize = 64;
 
@@ -87,7 +89,13 @@ fn lines(forms: Vec<LineForm>) -> Result<Vec<Line>, String> {
     if forms.len() > MOST_LINES {
         return Err(format!("it has more than {MOST_LINES} lines for one direction"));
     }
-    forms.into_iter().map(LineForm::read).collect()
+    let lines: Vec<Line> = forms.into_iter().map(LineForm::read).collect::<Result<_, _>>()?;
+    if lines.iter().map(|line| line.when.terms()).sum::<usize>() > MAX_TERMS {
+        return Err(format!(
+            "its lines have more than {MAX_TERMS} terms for one direction"
+        ));
+    }
+    Ok(lines)
 }
 
 impl LineForm {

@@ -8,6 +8,15 @@ use std::collections::HashSet;
 use super::json::{Document, JsString, Kind, Value};
 use super::payload::Payload;
 
+/// Terms of one rule, at most.
+const MAX_TERMS: usize = 64;
+/// Values that one rule names, at most.
+const MAX_VALUES: usize = 4096;
+/// Bytes of all values of one rule.
+const MAX_VALUE_BYTES: usize = 256 << 10;
+/// Bytes of a pointer.
+const MAX_POINTER_BYTES: usize = 1024;
+
 /// Every pointer must equal one of its values; an event's name and namespace, if they are named, one of theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
@@ -89,6 +98,17 @@ impl Rule {
             Kind::Array => wanted.elements().collect(),
             _ => vec![wanted],
         };
+        if self.values() + wanted.len() > MAX_VALUES {
+            return Err(format!("a rule names at most {MAX_VALUES} values"));
+        }
+        if wanted.iter().map(|value| value.raw().len()).sum::<usize>() > MAX_VALUE_BYTES {
+            return Err(format!(
+                "the values of a rule have at most {MAX_VALUE_BYTES} bytes"
+            ));
+        }
+        if self.terms.len() >= MAX_TERMS {
+            return Err(format!("a rule has at most {MAX_TERMS} terms"));
+        }
         match term.as_str() {
             Some("event") => self.event = strings("event", &wanted)?,
             Some("namespace") => self.namespace = strings("namespace", &wanted)?,
@@ -108,6 +128,16 @@ impl Rule {
             }
         }
         Ok(())
+    }
+
+    /// How many terms it has: what it costs to hold a message against it.
+    pub const fn terms(&self) -> usize {
+        self.terms.len()
+    }
+
+    fn values(&self) -> usize {
+        let terms = self.terms.iter().map(|term| term.wanted.len());
+        terms.sum::<usize>() + self.event.len() + self.namespace.len()
     }
 
     /// Whether the message satisfies every term.
@@ -147,7 +177,9 @@ fn strings(term: &str, wanted: &[Value<'_>]) -> Result<Vec<JsString>, String> {
 
 /// Refuses what is not a JSON pointer (RFC 6901).
 pub fn check_pointer(pointer: &str) -> Result<(), String> {
-    if pointer.is_empty() || pointer.starts_with('/') {
+    if pointer.len() > MAX_POINTER_BYTES {
+        Err(format!("a JSON pointer has at most {MAX_POINTER_BYTES} bytes"))
+    } else if pointer.is_empty() || pointer.starts_with('/') {
         Ok(())
     } else {
         Err(format!(
@@ -158,6 +190,8 @@ pub fn check_pointer(pointer: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -173,6 +207,34 @@ mod tests {
         assert!(!matches(&rule, &json!({"type": "c", "id": 7})));
         assert!(!matches(&rule, &json!({"type": "a"})));
         assert!(!matches(&rule, &json!("a")));
+    }
+
+    #[test]
+    fn what_a_rule_costs_is_bounded() {
+        let many = |count: usize| {
+            (0..count)
+                .map(|index| (format!("/{index}"), index))
+                .collect::<HashMap<_, _>>()
+        };
+        for (rule, why) in [
+            (json!({"/id": (0..5000).collect::<Vec<_>>()}), "values"),
+            (
+                json!({"/a": (0..3000).collect::<Vec<_>>(), "/b": (0..3000).collect::<Vec<_>>()}),
+                "values",
+            ),
+            (json!({"event": vec!["a"; 5000]}), "values"),
+            (json!({"/id": "x".repeat(MAX_VALUE_BYTES)}), "bytes"),
+            (json!(many(65)), "terms"),
+            (
+                json!({format!("/{}", "x".repeat(MAX_POINTER_BYTES)): 1}),
+                "pointer",
+            ),
+        ] {
+            let said = Rule::from_json(&rule.to_string()).unwrap_err();
+            assert!(said.contains(why), "{why}: {said}");
+        }
+        assert!(Rule::from_json(&json!({"/id": (0..4096).collect::<Vec<_>>()}).to_string()).is_ok());
+        assert!(Rule::from_json(&json!(many(64)).to_string()).is_ok());
     }
 
     #[test]

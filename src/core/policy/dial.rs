@@ -3,8 +3,6 @@
 //! `check_dial` judges a session's options, so that a mistake is told when the session is opened. `check_request` judges
 //! what is about to be written; the transport asks it before every connection and every request.
 
-use std::borrow::Cow;
-
 use url::{Host, Url};
 
 use crate::wire::code::Code;
@@ -90,7 +88,7 @@ pub(crate) fn check_request<'a>(
 ///
 /// # Errors
 /// `url-denied`.
-pub(crate) fn check_own_proxy(host: &str, port: u16, target: &Url, rule: &Rule) -> Result<(), ErrorInfo> {
+pub(crate) fn check_own_proxy(place: &Url, target: Option<&Url>, rule: &Rule) -> Result<(), ErrorInfo> {
     let denied = |why: String| Err(ErrorInfo::new(Code::UrlDenied, format!("option `proxy`: {why}")));
     if !rule.own_proxy {
         return denied(
@@ -98,13 +96,6 @@ pub(crate) fn check_own_proxy(host: &str, port: u16, target: &Url, rule: &Rule) 
                 .to_owned(),
         );
     }
-    let host: Cow<'_, str> = match host.parse::<std::net::Ipv6Addr>() {
-        Ok(six) => format!("[{six}]").into(),
-        Err(_) => host.into(),
-    };
-    let Ok(place) = Url::parse(&format!("ws://{host}:{port}/")) else {
-        return denied("its host cannot be read".to_owned());
-    };
     let literal = match place.host() {
         Some(Host::Ipv4(four)) => address::denied(four.into()),
         Some(Host::Ipv6(six)) => address::denied(six.into()),
@@ -113,13 +104,14 @@ pub(crate) fn check_own_proxy(host: &str, port: u16, target: &Url, rule: &Rule) 
     if let Some(what) = literal {
         return denied(format!("it leads to {what}, which is never dialled"));
     }
-    if !rule.allow.iter().any(|pattern| pattern.covers_place(&place)) {
+    if !rule.allow.iter().any(|pattern| pattern.covers_place(place)) {
         return denied(format!(
-            "the settings do not let this extension dial `{host}:{port}` (`allow` covers proxies too; `longwire config` shows them)"
+            "the settings do not let this extension dial `{}` (`allow` covers proxies too; `longwire config` shows them)",
+            place.host_str().unwrap_or_default(),
         ));
     }
-    let clear = matches!(target.scheme(), "ws" | "http");
-    if clear && is_loopback(target) && !is_loopback(&place) {
+    let is_clear = |url: &&Url| matches!(url.scheme(), "ws" | "http") && is_loopback(url);
+    if target.filter(is_clear).is_some() && !is_loopback(place) {
         return denied("an unencrypted URL of this machine does not go through a proxy elsewhere".to_owned());
     }
     Ok(())
@@ -175,23 +167,31 @@ fn check_proxy(options: &Options, urls: &[Url], rule: &Rule) -> Result<(), Error
     if matches!(options.proxy.as_str(), "system" | "none") {
         return Ok(());
     }
-    let bad = "option `proxy`: it must be `system`, `none`, or an `http://` or `socks5://` URL";
-    let bad = || ErrorInfo::new(Code::BadOption, bad);
-    let proxy = Url::parse(&options.proxy).map_err(|_| bad())?;
+    let Some(proxy) = proxy_place(&options.proxy) else {
+        let message = "option `proxy`: it must be `system`, `none`, or an `http://` or `socks5://` URL";
+        return Err(ErrorInfo::new(Code::BadOption, message));
+    };
+    if urls.is_empty() {
+        return check_own_proxy(&proxy, None, rule);
+    }
+    urls.iter()
+        .try_for_each(|url| check_own_proxy(&proxy, Some(url), rule))
+}
+
+/// Host and port of a proxy that an option names, as a URL; `None` for what is no proxy's URL.
+pub(crate) fn proxy_place(text: &str) -> Option<Url> {
+    let proxy = Url::parse(text).ok()?;
     let default_port = match proxy.scheme() {
         "http" => 80,
         "socks5" | "socks5h" => 1080,
-        _ => return Err(bad()),
+        _ => return None,
     };
-    let host = proxy.host_str().ok_or_else(bad)?;
-    let port = proxy.port().unwrap_or(default_port);
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if urls.is_empty() && !rule.own_proxy {
-        let nowhere = Url::parse("wss://localhost/").map_err(|_| bad())?;
-        return check_own_proxy(bare, port, &nowhere, rule);
-    }
-    urls.iter()
-        .try_for_each(|url| check_own_proxy(bare, port, url, rule))
+    place_url(proxy.host_str()?, proxy.port().unwrap_or(default_port))
+}
+
+/// Host and port as a URL, whatever is spoken there.
+pub(crate) fn place_url(host: &str, port: u16) -> Option<Url> {
+    Url::parse(&format!("ws://{host}:{port}/")).ok()
 }
 
 fn check_cookies(options: &Options) -> Result<(), ErrorInfo> {

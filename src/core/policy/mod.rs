@@ -16,7 +16,7 @@ use super::rules::Rule;
 
 pub(crate) use dial::{
     check_dial, check_headers, check_own_proxy, check_request, check_subprotocols, engine_url,
-    is_header_value,
+    is_header_value, place_url, proxy_place,
 };
 
 /// Reads and judges a session's URL.

@@ -91,6 +91,16 @@ impl Session {
         if let Some(why) = self.refusal(ctx, &send, flowing, is_dropped) {
             return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name));
         }
+        if wanted
+            .as_ref()
+            .is_some_and(|wanted| !self.requests.has_room_for(wanted))
+        {
+            let why = error(
+                Code::BadFrame,
+                "answers are awaited at too many different pointers; use one for all requests",
+            );
+            return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name));
+        }
         let Send {
             id,
             payload,

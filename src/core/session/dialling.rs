@@ -85,12 +85,26 @@ impl Session {
         Url::parse(own).ok()
     }
 
-    /// Where this dial takes its turn; nobody takes turns for this machine.
+    /// Where this dial takes its turn.
     fn lane(&self, url: &Url) -> Option<Lane> {
-        let place = (url.host_str()?, url.port_or_known_default());
-        (!is_loopback(url)).then(|| {
-            let host = format!("{}:{}", place.0, place.1.unwrap_or_default());
-            (self.owner.origin.clone(), host)
+        let (host, port) = (url.host_str()?, url.port_or_known_default().unwrap_or_default());
+        let proxy = policy::proxy_place(&self.options.proxy);
+        let post = self
+            .options
+            .post
+            .as_ref()
+            .and_then(|post| Url::parse(&post.url).ok());
+        let reached = [Some(url), proxy.as_ref(), post.as_ref()].into_iter().flatten();
+        let mut local_ports: Vec<u16> = reached
+            .filter(|url| is_loopback(url))
+            .map(|url| url.port_or_known_default().unwrap_or_default())
+            .collect();
+        local_ports.sort_unstable();
+        local_ports.dedup();
+        Some(Lane {
+            origin: self.owner.origin.clone(),
+            host: (!is_loopback(url)).then(|| format!("{host}:{port}")),
+            local_ports,
         })
     }
 
