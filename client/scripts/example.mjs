@@ -1,19 +1,24 @@
-// The examples carry copies of the built modules they use, so that they load as they lie. Without arguments: checks that
-// every copy is current. With --write: copies.
+// The examples carry copies of the built modules they use, and of what `examples/shared` has, so that they load as they
+// lie. Without arguments: checks that every copy is current. With --write: brings the copies up to date.
 import { copyFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 
 const examples = new URL("../../examples/", import.meta.url);
-for (const name of readdirSync(examples).sort()) {
-  for (const module of ["longwire.js", "onboarding.js"]) {
-    const built = new URL(`../dist/${module}`, import.meta.url);
-    const copy = new URL(`${name}/${module}`, examples);
-    if (!existsSync(copy)) continue;
+const shared = new URL("shared/", examples);
+const sources = new Map(
+  ["longwire.js", "onboarding.js"].map((name) => [name, new URL(`../dist/${name}`, import.meta.url)]),
+);
+for (const name of readdirSync(shared)) sources.set(name, new URL(name, shared));
+
+for (const example of readdirSync(examples).sort()) {
+  const folder = new URL(`${example}/`, examples);
+  if (!existsSync(new URL("manifest.json", folder))) continue;
+  for (const [name, source] of sources) {
+    const copy = new URL(name, folder);
+    if (name !== "longwire.js" && !existsSync(copy)) continue;
     if (process.argv.includes("--write")) {
-      copyFileSync(built, copy);
-    } else if (!readFileSync(copy).equals(readFileSync(built))) {
-      console.error(
-        `examples/${name}/${module} is not the built module; run: npm run build && npm run example -- --write`,
-      );
+      copyFileSync(source, copy);
+    } else if (!existsSync(copy) || !readFileSync(copy).equals(readFileSync(source))) {
+      console.error(`examples/${example}/${name} is not current; run: npm run build && npm run example -- --write`);
       process.exitCode = 1;
     }
   }

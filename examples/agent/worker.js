@@ -22,7 +22,11 @@ const opening = bridge.open("agent", "http://127.0.0.1:8788", options).then((ses
   session.subscribe("world", { send: [{ event: "join", args: ["world"] }] });
   session.onEvent("state", ({ args: [state] }) => note(`state ${state.version}`));
   // Several callbacks for one event are fine; each returns what removes it.
-  session.onEvent("combat", ({ args: [update] }) => note(`round ${update.round}: ${JSON.stringify(update.hp)}`));
+  session.onEvent("combat", async ({ args: [update] }) => {
+    const done = ((update.round - 1) % 10) + 1;
+    await chrome.storage.local.set({ progress: { done, of: 10, label: "rounds" } });
+    await note(`round ${update.round}: ${JSON.stringify(update.hp)}`);
+  });
   const off = session.onEvent("combat", () => {
     off();
     return note("(the first round)");

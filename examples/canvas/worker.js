@@ -29,7 +29,9 @@ const opening = bridge
     });
     session.on("message", async ({ json }) => {
       for (const event of json.type === "batch_update" ? json.messages : [json]) {
-        await note(`${event.type} ${event.progress?.chunksReceived ?? ""}`);
+        const done = event.progress?.chunksReceived;
+        if (done) await chrome.storage.local.set({ progress: { done, of: Math.max(done, 5), label: "chunks" } });
+        await note(`${event.type} ${done ?? ""}`);
       }
     });
     return session;

@@ -21,7 +21,10 @@ const opening = bridge
       return credentials(cookie);
     });
     session.onState(({ state, reason }) => chrome.storage.local.set({ state: `${state} ${reason ?? ""}` }));
-    session.onEvent("ai_progress", ({ args: [{ task, percent }] }) => note(`${task}: ${percent} %`));
+    session.onEvent("ai_progress", async ({ args: [{ task, percent }] }) => {
+      await chrome.storage.local.set({ progress: { done: percent, of: 100, label: task } });
+      await note(`${task}: ${percent} %`);
+    });
     session.onEvent("msgprint", ({ args: [{ message }] }) => note(message));
     // Data, never code: nobody evaluates it.
     session.onEvent("eval_js", ({ args: [code] }) => note(`the server wanted to run: ${code}`));

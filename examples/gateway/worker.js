@@ -17,6 +17,10 @@ const opening = bridge
       chrome.storage.local.set({ state: `${state} ${code ?? ""} ${retryIn ? `again in ${retryIn} ms` : ""}` }),
     );
     session.on("message", async ({ json: { type, payload } }) => {
+      if (type === "tick") {
+        const done = ((payload.n - 1) % 10) + 1;
+        await chrome.storage.local.set({ progress: { done, of: 10, label: "ticks" } });
+      }
       if (type !== "welcome") return note(`${type} ${JSON.stringify(payload)}`);
       const { instance } = await chrome.storage.local.get("instance");
       if (instance && instance !== payload.instance) await note("the server was restarted: fetch everything anew");

@@ -3,10 +3,18 @@ const $ = (id) => document.getElementById(id);
 
 const KEYS = { url: "ws://127.0.0.1:8787", state: "unknown", problem: null, messages: [] };
 
+// The same document is the popup and, opened as a tab, the page.
+document.body.classList.toggle("page", location.search === "?page");
+
+const LIGHTS = { open: "open", connecting: "busy", waiting: "busy", unauthorized: "busy", unknown: "" };
+
 async function show() {
   const { url, state, problem, messages } = await chrome.storage.local.get(KEYS);
   if (document.activeElement !== $("url")) $("url").value = url;
   $("state").textContent = state;
+  $("light").dataset.is = LIGHTS[state.split(" ")[0]] ?? "bad";
+  $("progress").value = messages.length;
+  $("progress-count").textContent = `${messages.length} of 50`;
   $("problem").textContent = problem ? `${problem.message}\nTry: ${problem.doctor}` : "";
   $("setup").hidden = !["host-not-found", "host-forbidden"].includes(problem?.code);
   $("messages").replaceChildren(
@@ -17,7 +25,7 @@ async function show() {
       return line;
     }),
   );
-  $("messages").lastElementChild?.scrollIntoView();
+  $("messages").lastElementChild?.scrollIntoView({ block: "nearest" });
 }
 
 $("send").addEventListener("submit", async (event) => {

@@ -28,8 +28,9 @@ async function keep(event) {
   const { lines = [], batches = {} } = await chrome.storage.local.get(["lines", "batches"]);
   if (event.type === "progress") {
     // A panel that is told twice is one panel.
-    batches[event.batchId] = { done: Math.max(event.panel, batches[event.batchId]?.done ?? 0), of: event.of };
-    return chrome.storage.local.set({ batches });
+    const batch = { done: Math.max(event.panel, batches[event.batchId]?.done ?? 0), of: event.of };
+    batches[event.batchId] = batch;
+    return chrome.storage.local.set({ batches, progress: { ...batch, label: "panels" } });
   }
   const done = batches[event.batchId];
   const line = `${event.type} ${event.batchId ?? ""} ${done ? `${done.done}/${done.of}` : ""}`;

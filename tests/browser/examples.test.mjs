@@ -224,6 +224,21 @@ test("every example does what its README says, and misses nothing while its work
     assert.equal(count(shown, /^tick/), 10);
   });
 
+  // SCREENSHOTS=../../examples: the pictures in the READMEs.
+  for (const example of process.env.SCREENSHOTS ? all : []) {
+    await part(`${example.name}: a picture of its page`, async () => {
+      const page = await world.browser.open(example.id, "popup.html?page");
+      await eventually(PATIENCE, "the log", () => page.evaluate(() => document.querySelectorAll("ol li").length > 0));
+      await page.send("Emulation.setDeviceMetricsOverride", { width: 800, height: 640, deviceScaleFactor: 1, mobile: false });
+      for (const scheme of ["light", "dark"]) {
+        await page.send("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: scheme }] });
+        const { data } = await page.send("Page.captureScreenshot", { format: "png" });
+        await writeFile(join(process.env.SCREENSHOTS, example.name, `screenshot-${scheme}.png`), Buffer.from(data, "base64"));
+      }
+      await page.close();
+    });
+  }
+
   await part("the workers sleep: what comes meanwhile is there when a popup is opened", async () => {
     // Until then a message may come again: a worker may die before it has said that it was finished.
     await eventually(PATIENCE, "everything finished", async () => {

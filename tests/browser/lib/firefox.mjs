@@ -18,7 +18,7 @@ export class Firefox {
   #waiting = new Map();
   output = "";
 
-  static async launch({ profile, extension, addon, env }) {
+  static async launch({ profile, extension, addon, env, headless = true }) {
     await mkdir(profile, { recursive: true });
     const prefs = {
       "extensions.webextensions.uuids": JSON.stringify({ [addon]: UUID }),
@@ -34,7 +34,7 @@ export class Firefox {
     const browser = new Firefox();
     browser.#process = spawn(
       process.env.FIREFOX ?? "firefox-esr",
-      ["--headless", "--no-remote", "--profile", profile, "--remote-debugging-port", "0", "--remote-allow-system-access", "about:blank"],
+      [...(headless ? ["--headless"] : []), "--no-remote", "--profile", profile, "--remote-debugging-port", "0", "--remote-allow-system-access", "about:blank"],
       { env: { ...env, MOZ_DISABLE_CONTENT_SANDBOX: "1" }, stdio: ["ignore", "pipe", "pipe"] },
     );
     for (const stream of [browser.#process.stdout, browser.#process.stderr]) {
