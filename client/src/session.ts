@@ -553,8 +553,11 @@ export class Session implements AsyncIterable<Received> {
   }
 
   #error(frame: ErrorFrame): void {
+    const isAboutOpen = frame.id !== undefined && frame.id === this.#openId;
+    // The broker leaves; the next one is asked as soon as the host says that it is there.
+    if (isAboutOpen && frame.code === "shutting-down") return;
     const error = fromWire(frame, this.#url);
-    if (frame.id !== undefined && frame.id === this.#openId) this.#refused(error);
+    if (isAboutOpen) this.#refused(error);
     else if (frame.id === undefined || !this.#outgoing.refused(frame.id, error)) this.#failed(error);
   }
 

@@ -124,7 +124,7 @@ export type WireCode =
   | "broker-unreachable"
   /** The broker ended; another is sought by itself. A request that it held has an unknown end. */
   | "broker-lost"
-  /** The broker is about to leave. Reserved: today it says `goaway`. */
+  /** The broker is leaving and opens nothing new. Another one takes its place: open again after `host back`. */
   | "shutting-down"
   /** A fault of Longwire's own. Please report it, with `longwire doctor --report`. */
   | "internal";
@@ -543,6 +543,8 @@ export interface Stalled {
   session: string;
   messages: number;
   bytes: number;
+  /** Age of the oldest record that this client has not acknowledged, in milliseconds. */
+  oldest?: number;
 }
 export interface Detached {
   type: "detached";

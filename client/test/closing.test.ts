@@ -112,3 +112,23 @@ test("a page that only attached comes back after the worker has made the session
   await settle();
   assert.deepEqual(seen, ["again"]);
 });
+
+test("an open that meets a broker which is leaving is answered by the next one", async () => {
+  const life = worker();
+  await life.bridge.open("first", "ws://x");
+  const heard = life.broker.heard.bind(life.broker);
+  life.broker.heard = (port, frame) => {
+    if (frame.type !== "open") return heard(port, frame);
+    const { id, session } = frame;
+    port.say({ type: "error", code: "shutting-down", message: "leaving", retry: "later", id, session });
+  };
+  const opening = watch(life.bridge.open("s", "ws://x"));
+  await settle();
+  assert.equal(opening.done, false);
+  life.broker.heard = heard;
+  const host = { type: "host", code: "broker-lost", message: "" } as const;
+  life.fake.port.say({ ...host, state: "lost" });
+  life.fake.port.say({ ...host, state: "back" });
+  await settle();
+  assert.equal(opening.value?.name, "s");
+});

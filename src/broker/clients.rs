@@ -238,8 +238,6 @@ struct Ear {
 impl Ear {
     fn take(&mut self, taken: Taken) {
         match taken {
-            // The browser's own limits allow an empty message; it says nothing.
-            Taken::Frame(frame) if frame.is_empty() => {}
             Taken::Frame(frame) => self.native(&frame),
             Taken::TooLarge(length) => self.refuse(ErrorInfo::new(
                 Code::FrameTooLarge,
@@ -329,12 +327,8 @@ fn order(json: &[u8], is_newer: bool) -> Option<Heard> {
 
 /// The answer to a frame that could not be read.
 pub(super) fn answer(refusal: Refusal) -> BrokerFrame {
-    BrokerFrame::Error(Box::new(ErrorFrame {
-        error: refusal.error,
-        id: refusal.id,
-        session: refusal.session,
-        detail: None,
-    }))
+    let Refusal { error, id, session } = refusal;
+    BrokerFrame::Error(Box::new(ErrorFrame::new(error, id, session)))
 }
 
 #[cfg(test)]

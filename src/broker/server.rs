@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::clock::Reading;
-use crate::core::hub::{Hub, UPGRADE};
+use crate::core::hub::{Hub, LEAVES_WITHIN, UPGRADE};
 use crate::core::io::{DialId, Input, LinkEvent, Now, Output, PortId};
 use crate::crash;
 use crate::local::{Endpoint, LocalError};
@@ -52,7 +52,7 @@ const ROUND: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_secs(10);
 
 /// How long leaving may take: the last frames to ports, close frames to servers.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_millis(LEAVES_WITHIN);
 
 /// What can wake the loop.
 #[derive(Debug)]

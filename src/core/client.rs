@@ -12,8 +12,10 @@ use super::filter::Filter;
 use super::io::PortId;
 use super::log::ClientId;
 
-/// How long a full window may last with data waiting before the client is told.
-const STALL: Duration = Duration::from_secs(1);
+/// How long more must wait behind the window than is acknowledged before the client is told.
+const STALL_AFTER: Duration = Duration::from_secs(2);
+/// How long until it is told again, while that lasts.
+const STALL_REPEAT: Duration = Duration::from_secs(30);
 
 /// A named consumer of one session.
 #[derive(Debug)]
@@ -48,9 +50,17 @@ pub(crate) struct Attachment {
     window: Window,
     in_flight: VecDeque<(u64, u32)>,
     in_flight_bytes: usize,
-    /// Boot time since which the window has been full with data waiting.
-    full_since: Option<Duration>,
-    stall_told: bool,
+    /// Records wait behind the window.
+    backlog: Option<Backlog>,
+}
+
+/// What is measured while records wait behind a window: whether the client works them off.
+#[derive(Debug, Clone, Copy)]
+struct Backlog {
+    /// Boot time at which it is judged.
+    judged_at: Duration,
+    /// Records acknowledged since it was last judged.
+    acknowledged: usize,
 }
 
 impl Client {
@@ -92,8 +102,7 @@ impl Attachment {
             window,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
-            full_since: None,
-            stall_told: false,
+            backlog: None,
         }
     }
 
@@ -117,12 +126,14 @@ impl Attachment {
 
     /// Everything up to `seq` is processed.
     pub(crate) fn acked(&mut self, seq: u64) {
+        let before = self.in_flight.len();
         while let Some((_, cost)) = self.in_flight.front().copied().filter(|(first, _)| *first <= seq) {
             self.in_flight.pop_front();
             self.in_flight_bytes -= cost as usize;
         }
-        self.full_since = None;
-        self.stall_told = false;
+        if let Some(backlog) = &mut self.backlog {
+            backlog.acknowledged += before - self.in_flight.len();
+        }
         if self.in_flight.is_empty() && self.in_flight.capacity() > 1024 {
             self.in_flight = VecDeque::new();
         }
@@ -130,29 +141,41 @@ impl Attachment {
 
     pub(crate) const fn set_window(&mut self, window: Window) {
         self.window = window;
-        self.full_since = None;
-        self.stall_told = false;
+        self.backlog = None;
     }
 
-    /// Data waits and the window is full. A window of 0 was asked for and is no stall.
-    pub(crate) fn is_full(&mut self, now: Duration) {
+    /// Records wait because the window is full. A window of 0 was asked for and is no stall.
+    pub(crate) fn falls_behind(&mut self, now: Duration) {
         if self.window.messages > 0 && self.window.bytes > 0 {
-            self.full_since.get_or_insert(now);
+            self.backlog.get_or_insert(Backlog {
+                judged_at: now + STALL_AFTER,
+                acknowledged: 0,
+            });
         }
     }
 
-    /// When `stalled` is due.
-    pub(crate) fn stall_deadline(&self) -> Option<Duration> {
-        self.full_since
-            .filter(|_| !self.stall_told)
-            .map(|since| since + STALL)
+    /// Nothing waits behind the window any more.
+    pub(crate) const fn catches_up(&mut self) {
+        self.backlog = None;
     }
 
-    /// Whether `stalled` is due now; said once per stall.
-    pub(crate) fn take_stall(&mut self, now: Duration) -> bool {
-        let due = self.stall_deadline().is_some_and(|deadline| now >= deadline);
-        self.stall_told |= due;
-        due
+    /// When it is to be judged whether the client is slower than the stream, in boot time.
+    pub(crate) fn stall_deadline(&self) -> Option<Duration> {
+        self.backlog.map(|backlog| backlog.judged_at)
+    }
+
+    /// Judges, with so many records waiting behind the window; `true`: more wait than were acknowledged since.
+    pub(crate) fn judge_backlog(&mut self, now: Duration, waiting: usize) -> bool {
+        let Some(backlog) = &mut self.backlog else {
+            return false;
+        };
+        let is_stalled = waiting > backlog.acknowledged;
+        let next = if is_stalled { STALL_REPEAT } else { STALL_AFTER };
+        *backlog = Backlog {
+            judged_at: now + next,
+            acknowledged: 0,
+        };
+        is_stalled
     }
 }
 
@@ -179,7 +202,7 @@ mod tests {
         for (messages, bytes) in [(0, 1), (1, 0)] {
             let mut attachment = attachment(messages, bytes);
             assert!(!attachment.has_room(0));
-            attachment.is_full(Duration::ZERO);
+            attachment.falls_behind(Duration::ZERO);
             assert_eq!(attachment.stall_deadline(), None);
         }
     }
@@ -195,14 +218,31 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_told_once() {
-        let mut attachment = attachment(1, 1);
-        attachment.is_full(Duration::ZERO);
-        assert!(!attachment.take_stall(Duration::from_millis(999)));
-        assert!(attachment.take_stall(STALL));
-        assert!(!attachment.take_stall(2 * STALL));
-        attachment.acked(0);
-        attachment.is_full(3 * STALL);
-        assert!(attachment.take_stall(4 * STALL));
+    fn a_stall_is_more_waiting_than_was_acknowledged_and_is_told_again_while_it_lasts() {
+        let mut attachment = attachment(4, 100);
+        for seq in 1..=4 {
+            attachment.delivered(seq, 1);
+        }
+        attachment.falls_behind(Duration::ZERO);
+        attachment.falls_behind(Duration::from_secs(1));
+        assert_eq!(
+            attachment.stall_deadline(),
+            Some(STALL_AFTER),
+            "it counts from the first"
+        );
+        attachment.acked(2);
+        assert!(
+            attachment.judge_backlog(STALL_AFTER, 3),
+            "three wait, two were acknowledged"
+        );
+        assert_eq!(attachment.stall_deadline(), Some(STALL_AFTER + STALL_REPEAT));
+        attachment.acked(4);
+        assert!(
+            !attachment.judge_backlog(STALL_AFTER + STALL_REPEAT, 2),
+            "it keeps up"
+        );
+        assert_eq!(attachment.stall_deadline(), Some(2 * STALL_AFTER + STALL_REPEAT));
+        attachment.catches_up();
+        assert_eq!(attachment.stall_deadline(), None);
     }
 }

@@ -117,12 +117,7 @@ impl Context {
         id: Option<&Name>,
         session: Option<&Name>,
     ) {
-        let frame = ErrorFrame {
-            error,
-            id: id.cloned(),
-            session: session.cloned(),
-            detail: None,
-        };
+        let frame = ErrorFrame::new(error, id.cloned(), session.cloned());
         self.say(port, BrokerFrame::Error(Box::new(frame)));
     }
 

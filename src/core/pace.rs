@@ -105,7 +105,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// Whether a session may dial at this moment. If so, `begin` must follow.
-    pub(crate) fn may(&mut self, now: Duration, rules: &Rules, lane: &Lane, again: bool) -> bool {
+    pub(crate) fn may(&self, now: Duration, rules: &Rules, lane: &Lane, again: bool) -> bool {
         // Nobody overtakes those of the same kind who wait already.
         let first_in_line = match lane.host {
             Some(_) => self

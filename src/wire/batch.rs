@@ -14,7 +14,7 @@ use super::frame::{HEADER, TO_BROWSER, header};
 use super::message::{BrokerFrame, Run};
 use super::part::{Part, split};
 use super::payload::{Payload, as_text};
-use super::record::ErrorInfo;
+use super::record::{ErrorInfo, in_json_words};
 
 /// Bytes of a batch beyond which a new one is begun.
 pub const BATCH: usize = 256 << 10;
@@ -222,7 +222,7 @@ fn malformed(kind: &str, error: &serde_json::Error) -> ErrorInfo {
         serde_json::error::Category::Data => Code::BadFrame,
         _ => Code::BadJson,
     };
-    ErrorInfo::new(code, format!("malformed `{kind}`: {error}"))
+    ErrorInfo::new(code, format!("malformed `{kind}`: {}", in_json_words(error)))
 }
 
 /// The frames of a batch, their number bounded while they are read.

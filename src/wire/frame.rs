@@ -166,7 +166,7 @@ pub enum Pass {
     More,
 }
 
-/// Lets frames through chunk by chunk without holding them, except those that are empty or too large.
+/// Lets frames through chunk by chunk without holding them, except those that are too large.
 #[derive(Debug)]
 pub struct Gate {
     limit: usize,
@@ -198,12 +198,9 @@ impl Gate {
             let Some(length) = length_at(&bytes[at..]) else {
                 break;
             };
-            if length == 0 || length > self.limit {
+            if length > self.limit {
                 if at > 0 {
                     break;
-                }
-                if length == 0 {
-                    return Pass::Leave(HEADER);
                 }
                 self.leave = length;
                 return Pass::TooLarge(length);
@@ -279,7 +276,7 @@ mod tests {
                 .collect();
             prop_assert_eq!(got, wanted);
             prop_assert!(!reader.is_torn());
-            let kept: Vec<_> = frames.iter().filter(|frame| (1..=24).contains(&frame.len())).cloned().collect();
+            let kept: Vec<_> = frames.iter().filter(|frame| frame.len() <= 24).cloned().collect();
             prop_assert_eq!(passed, stream(&kept));
             prop_assert!(pending.is_empty());
             let large: Vec<_> = frames.iter().map(Vec::len).filter(|length| *length > 24).collect();

@@ -125,6 +125,18 @@ impl Payload {
         self.as_str().and_then(|text| Document::parse(text).ok())
     }
 
+    /// The bytes of a message that is text as a whole; `None` for bytes and for the arguments of an event.
+    pub fn text_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Text(bytes) | Self::Json(bytes) => Some(bytes),
+            Self::Binary(_) => None,
+            Self::Event(event) => match &event.content {
+                Content::Text(bytes) | Content::Json(bytes) => Some(bytes),
+                Content::Args(_) => None,
+            },
+        }
+    }
+
     /// The event's name; `None` for what is no event.
     pub fn event(&self) -> Option<&JsString> {
         match self {

@@ -162,6 +162,8 @@ pub(crate) fn in_json_words(error: &serde_json::Error) -> String {
         "f64" => "a number",
         "a sequence" => "an array",
         "a map" => "an object",
+        "any valid JSON value" => "any JSON value",
+        "string or map" => "a string or an object",
         rust if rust.starts_with("struct ") => "an object",
         plain => plain,
     };

@@ -1,4 +1,5 @@
-//! Rules: JSON pointers and the values they must equal; on event servers also an event's name and namespace.
+//! Rules: JSON pointers and the values they must equal; on event servers also an event's name and namespace; or the whole
+//! text of a message, JSON or not.
 //!
 //! No code, no regular expressions: the cost of a rule is the number of its terms.
 
@@ -25,6 +26,8 @@ pub struct Rule {
     event: Vec<JsString>,
     /// Any of these; empty for any at all.
     namespace: Vec<JsString>,
+    /// The whole text of the message is any of these; empty for any at all.
+    text: Vec<JsString>,
 }
 
 /// One pointer and the values of which one must stand there.
@@ -112,6 +115,7 @@ impl Rule {
         match term.as_str() {
             Some("event") => self.event = strings("event", &wanted)?,
             Some("namespace") => self.namespace = strings("namespace", &wanted)?,
+            Some("text") => self.text = strings("text", &wanted)?,
             _ => {
                 check_pointer(&term.to_string_lossy())?;
                 let wanted: HashSet<Box<str>> =
@@ -146,6 +150,7 @@ impl Rule {
             || (one_of(&self.event, message.payload.event().map(JsString::as_bytes))
                 && one_of(&self.namespace, message.payload.namespace().map(str::as_bytes)));
         named
+            && one_of(&self.text, message.payload.text_bytes())
             && (self.terms.is_empty()
                 || message
                     .value()

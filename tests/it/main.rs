@@ -26,6 +26,7 @@ mod journal;
 mod json;
 mod layers;
 mod memory;
+mod opening;
 mod package;
 mod properties;
 #[cfg(target_os = "linux")]

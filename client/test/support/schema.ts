@@ -379,7 +379,13 @@ const toExtension: Record<wire.ToExtension["type"], FrameCheck> = {
     deadline: count,
     status: { optional: count },
   }),
-  stalled: plain<wire.Stalled>({ type: text, session: name, messages: count, bytes: count }),
+  stalled: plain<wire.Stalled>({
+    type: text,
+    session: name,
+    messages: count,
+    bytes: count,
+    oldest: { optional: count },
+  }),
   detached: plain<wire.Detached>({
     type: text,
     session: name,

@@ -47,7 +47,7 @@ impl Hub {
             client,
             needs,
             accepts,
-            ..
+            instance,
         } = hello;
         if protocol != 1 {
             let why = error(
@@ -76,6 +76,9 @@ impl Hub {
         {
             return self.ctx.refuse(port, why, None, None);
         }
+        let instance = instance.as_deref().unwrap_or_default();
+        // Which worker of a browser this is: its log has the same word.
+        tracing::debug!(port = port.0, client = %client, instance, "hello");
         let seat = Seat { profile, client };
         let moved = known.seat.as_ref().is_some_and(|before| *before != seat);
         known.seat = Some(seat.clone());
@@ -172,7 +175,7 @@ impl Hub {
             }
             ClientFrame::Reconnect { id, .. } => {
                 ctx.ok(port, id);
-                session.reconnect(ctx);
+                session.start_over(ctx);
             }
             ClientFrame::Detach { id, .. } => {
                 ctx.ok(port, id);

@@ -66,6 +66,9 @@ pub const LIMITS: &[(&str, u64)] = &[
     ("name", 128),
 ];
 
+/// How long a broker that leaves may take to say farewell to its servers, milliseconds.
+pub const LEAVES_WITHIN: u64 = 2000;
+
 /// The reason for leaving with which every session is handed over to the broker that comes after.
 pub const UPGRADE: &str = "upgrade";
 
@@ -315,7 +318,13 @@ impl Hub {
         self.refuse_deferred(None, &why);
         let ports: Vec<PortId> = self.ctx.ports.keys().copied().collect();
         for port in ports {
-            self.ctx.say(port, BrokerFrame::Goaway { reason, after: 0 });
+            self.ctx.say(
+                port,
+                BrokerFrame::Goaway {
+                    reason,
+                    after: LEAVES_WITHIN,
+                },
+            );
         }
         self.each(|session, ctx| session.leave(ctx, reason == UPGRADE));
         for session in self.sessions.values() {

@@ -16,7 +16,7 @@ use crate::core::io::{Output, PortId};
 use crate::core::link::Link;
 use crate::core::log::ClientId;
 
-use super::Session;
+use super::{Session, in_millis};
 
 /// Where a client goes on.
 struct Start {
@@ -61,6 +61,7 @@ impl Session {
         if let Some(seat) = ctx.ports.get_mut(&port) {
             seat.attached.insert(self.name.clone(), self.key);
         }
+        let will_dial = matches!(self.link, Link::Paused);
         let opened = Opened {
             id: open.id,
             session: self.name.clone(),
@@ -69,7 +70,11 @@ impl Session {
             resume: start.verdict,
             seq: start.position,
             last,
-            state: self.state(),
+            state: if will_dial {
+                self.state_of_next_dial(ctx)
+            } else {
+                self.state()
+            },
             subprotocol: self
                 .link
                 .connection()
@@ -83,7 +88,7 @@ impl Session {
         if let Some(to) = start.rolled_back_to {
             self.deliver_rollback(ctx, id, start.position, to);
         }
-        if matches!(self.link, Link::Paused) {
+        if will_dial {
             self.dial(ctx);
         } else if matches!(self.link, Link::Unauthorized) {
             self.ask_for_credentials(ctx);
@@ -324,7 +329,7 @@ impl Session {
             }
             let cost = record.body.cost();
             if !attachment.has_room(cost) {
-                attachment.is_full(ctx.now.boot);
+                attachment.falls_behind(ctx.now.boot);
                 break false;
             }
             if !port.has_room() {
@@ -362,6 +367,9 @@ impl Session {
                 cost: cost + RECORD_OVERHEAD,
             });
         };
+        if caught_up {
+            attachment.catches_up();
+        }
         if caught_up && attachment.live_at.take().is_some() {
             let frame = BrokerFrame::Live {
                 session: self.name.clone(),
@@ -375,13 +383,13 @@ impl Session {
         }
     }
 
-    /// Says `stalled` to those whose window has been full for too long.
+    /// Says `stalled` to those that are slower than the stream.
     pub(super) fn tell_stalls(&mut self, ctx: &mut Context) {
         for client in &mut self.clients {
             let Some(attachment) = client.attachment.as_mut() else {
                 continue;
             };
-            if !attachment.take_stall(ctx.now.boot) {
+            if attachment.stall_deadline().is_none_or(|at| ctx.now.boot < at) {
                 continue;
             }
             let start = self.log.index_after(attachment.cursor);
@@ -391,10 +399,15 @@ impl Session {
             let (messages, bytes) = waiting.fold((0, 0), |(messages, bytes), entry| {
                 (messages + 1, bytes + entry.record.body.cost())
             });
+            if !attachment.judge_backlog(ctx.now.boot, messages) {
+                continue;
+            }
+            let oldest = self.log.oldest_after(client.acked, client.id);
             let frame = BrokerFrame::Stalled {
                 session: self.name.clone(),
                 messages,
                 bytes,
+                oldest: oldest.map(|appended| in_millis(ctx.now.awake.saturating_sub(appended))),
             };
             ctx.out.push_back(Output::Deliver {
                 port: attachment.port,

@@ -32,6 +32,8 @@ impl Session {
             self.credentials.refused_fresh += 1;
             self.credentials.fresh = false;
         }
+        self.credentials.is_refused = true;
+        self.credentials.status = change.status;
         if !self.options.auth_provider || self.credentials.refused_fresh >= FRESH_REFUSALS {
             self.link = Link::Failed;
             change.state = State::Failed;
@@ -57,6 +59,18 @@ impl Session {
             self.credentials.refused_fresh = 0;
             self.credentials.asked = 0;
         }
+    }
+
+    /// Why the provider must be asked before the next dial, and the HTTP status that says so; `None`: there is no need.
+    pub(super) fn wanted_credentials(&self) -> Option<(&'static str, Option<u16>)> {
+        if !self.options.auth_provider {
+            return None;
+        }
+        if self.credentials.is_refused {
+            // They would be refused again.
+            return Some(("refused", self.credentials.status));
+        }
+        (!self.credentials.given).then_some(("first", None))
     }
 
     /// No dialling until somebody brings credentials.
@@ -147,6 +161,7 @@ impl Session {
         self.credentials.subprotocols = subprotocols.or_else(|| self.credentials.subprotocols.take());
         self.credentials.auth = auth.or_else(|| self.credentials.auth.take());
         self.credentials.given = true;
+        self.credentials.is_refused = false;
         self.credentials.fresh = true;
         self.reconnect(ctx);
     }

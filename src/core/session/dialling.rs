@@ -33,8 +33,8 @@ impl Session {
 
     /// `again`: nobody has asked just now; the link was lost.
     pub(super) fn dial_in_turn(&mut self, ctx: &mut Context, again: bool) {
-        if self.options.auth_provider && !self.credentials.given {
-            return self.need_credentials(ctx, "first", None);
+        if let Some((why, status)) = self.wanted_credentials() {
+            return self.need_credentials(ctx, why, status);
         }
         let Some(url) = self.dial_url() else {
             self.link = Link::Paused;
@@ -56,6 +56,23 @@ impl Session {
             return;
         }
         self.dial_now(ctx, url);
+    }
+
+    /// What the session is about to be when a dial is asked for now.
+    pub(super) fn state_of_next_dial(&self, ctx: &Context) -> State {
+        if self.wanted_credentials().is_some() {
+            return State::Unauthorized;
+        }
+        let Some(url) = self.dial_url() else {
+            return State::Paused;
+        };
+        if self.check_rules(ctx, &url).is_err() {
+            return State::Failed;
+        }
+        match self.lane(&url) {
+            Some(lane) if !ctx.pace.may(ctx.now.boot, &ctx.rules, &lane, false) => State::Waiting,
+            _ => State::Connecting,
+        }
     }
 
     /// It is this session's turn to dial.

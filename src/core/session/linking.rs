@@ -270,6 +270,12 @@ impl Session {
         self.link = Link::Paused;
     }
 
+    /// Dials now because the extension asks for it: refusals of credentials count from the beginning again.
+    pub(crate) fn start_over(&mut self, ctx: &mut Context) {
+        self.credentials.refused_fresh = 0;
+        self.reconnect(ctx);
+    }
+
     /// Dials now: drops the link if there is one, clears the backoff and any failure.
     pub(crate) fn reconnect(&mut self, ctx: &mut Context) {
         self.backoff.reset();

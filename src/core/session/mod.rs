@@ -123,6 +123,8 @@ struct Credentials {
     /// Given since the server last accepted or refused some.
     fresh: bool,
     refused_fresh: u32,
+    /// The server refused those that were brought last.
+    is_refused: bool,
     nonce: Option<String>,
     asked: u32,
     why: &'static str,

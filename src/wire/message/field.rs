@@ -8,8 +8,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::from_extension::Match;
@@ -27,7 +27,7 @@ const MOST_EVENT_NAME: usize = 1024;
 pub(super) struct Form<'a> {
     #[serde(borrow)]
     pub(super) text: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     pub(super) json: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) base64: Option<&'a RawValue>,
@@ -37,6 +37,13 @@ pub(super) struct Form<'a> {
     pub(super) args: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) namespace: Option<&'a RawValue>,
+}
+
+/// A field that is there with any value, `null` included.
+pub(super) fn present<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Reads a payload object: exactly one of `text`, `json`, `base64`, or an `event` with its `args`.

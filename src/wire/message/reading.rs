@@ -11,8 +11,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::field::{
-    Form, array, correlation, matching, missing, name, optional, optional_name, preset, read_payload,
-    required, required_name, wrong,
+    Form, array, correlation, matching, missing, name, optional, optional_name, present, preset,
+    read_payload, required, required_name, wrong,
 };
 use super::from_extension::{
     Authorize, ClientFrame, Conflict, Hello, Open, Refusal, Reply, Request, Resume, Send, Subscribe,
@@ -22,7 +22,7 @@ use crate::wire::code::Code;
 use crate::wire::filter::{self, Line};
 use crate::wire::options::{Options, Window};
 use crate::wire::payload::Payload;
-use crate::wire::record::{ErrorInfo, Name};
+use crate::wire::record::{ErrorInfo, Name, in_json_words};
 use crate::wire::rule::Rule;
 use crate::wire::servers::auth_object;
 
@@ -42,7 +42,7 @@ struct Fields<'a> {
     seq: Option<&'a RawValue>,
     #[serde(borrow)]
     text: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     json: Option<&'a RawValue>,
     #[serde(borrow)]
     base64: Option<&'a RawValue>,
@@ -139,7 +139,10 @@ impl<'a> Fields<'a> {
                 serde_json::error::Category::Data => Code::BadFrame,
                 _ => Code::BadJson,
             };
-            let error = ErrorInfo::new(code, format!("a frame must be one JSON object: {error}"));
+            let error = ErrorInfo::new(
+                code,
+                format!("a frame must be one JSON object: {}", in_json_words(&error)),
+            );
             Refusal {
                 error,
                 id: None,
@@ -238,8 +241,11 @@ impl<'a> Fields<'a> {
             epoch: String,
             seq: u64,
         }
+        let url = optional("url", self.url)?;
         let (options, ignored) = match self.options {
             None => (None, Vec::new()),
+            // Nothing is asked for but to attach.
+            Some(raw) if url.is_none() && is_empty_object(raw) => (None, Vec::new()),
             Some(raw) => Options::from_json(raw).map(|(options, ignored)| (Some(options), ignored))?,
         };
         let resume = optional::<ResumeForm>("resume", self.resume)?;
@@ -252,7 +258,7 @@ impl<'a> Fields<'a> {
         Ok(Open {
             id: self.id()?,
             session: self.session()?,
-            url: optional("url", self.url)?,
+            url,
             options,
             ignored,
             resume: resume.map(|ResumeForm { epoch, seq }| Resume { epoch, seq }),
@@ -400,6 +406,10 @@ impl<'a> Fields<'a> {
             discard: optional("discard", self.discard)?.unwrap_or(false),
         })
     }
+}
+
+fn is_empty_object(raw: &RawValue) -> bool {
+    serde_json::from_str::<serde_json::Map<String, Value>>(raw.get()).is_ok_and(|map| map.is_empty())
 }
 
 #[cfg(test)]

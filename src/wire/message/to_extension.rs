@@ -49,6 +49,8 @@ pub enum BrokerFrame {
         session: Name,
         messages: usize,
         bytes: usize,
+        /// Age of the oldest record that the client has not acknowledged, milliseconds.
+        oldest: Option<u64>,
     },
     Detached {
         session: Name,
@@ -199,7 +201,28 @@ pub struct ErrorFrame {
     pub error: ErrorInfo,
     pub id: Option<Name>,
     pub session: Option<Name>,
+    /// For programs: the field or option that is wrong.
     pub detail: Option<String>,
+}
+
+impl ErrorFrame {
+    /// An error about a frame with this `id`, for this session.
+    pub fn new(error: ErrorInfo, id: Option<Name>, session: Option<Name>) -> Self {
+        Self {
+            detail: named_first(&error.message).map(str::to_owned),
+            error,
+            id,
+            session,
+        }
+    }
+}
+
+/// The field or option that a message begins with: ``field `seq` is missing``.
+fn named_first(message: &str) -> Option<&str> {
+    let rest = message
+        .strip_prefix("field `")
+        .or_else(|| message.strip_prefix("option `"))?;
+    rest.split_once('`').map(|(name, _)| name)
 }
 
 /// Messages and payload bytes.
@@ -348,12 +371,11 @@ pub struct StatusReport {
 impl BrokerFrame {
     /// An error frame.
     pub fn error(code: Code, message: impl Into<String>) -> Self {
-        Self::Error(Box::new(ErrorFrame {
-            error: ErrorInfo::new(code, message),
-            id: None,
-            session: None,
-            detail: None,
-        }))
+        Self::Error(Box::new(ErrorFrame::new(
+            ErrorInfo::new(code, message),
+            None,
+            None,
+        )))
     }
 
     /// Appends the frame's JSON to `out`.
@@ -424,12 +446,17 @@ impl BrokerFrame {
                 session,
                 messages,
                 bytes,
+                oldest,
             } => {
-                Object::new(out, "stalled")
+                let mut object = Object::new(out, "stalled");
+                object
                     .text("session", session)
                     .number("messages", *messages as u64)
-                    .number("bytes", *bytes as u64)
-                    .end();
+                    .number("bytes", *bytes as u64);
+                if let Some(oldest) = oldest {
+                    object.number("oldest", *oldest);
+                }
+                object.end();
             }
             Self::Detached {
                 session,

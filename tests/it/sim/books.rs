@@ -94,8 +94,10 @@ impl World {
                 if let Some(slot) = self.cause.slot
                     && self.held(*port).is_some()
                     && let Some(session) = self.session(slot)
+                    && session.closing.is_none()
                 {
                     session.reach.asks();
+                    session.reach.refusals = 0;
                 }
             }
             Input::Frame(_, ClientFrame::Open(open)) => self.asks_by_opening(open),

@@ -118,6 +118,13 @@ impl World {
             reach.bearer
         );
         assert!(
+            opening.is_some()
+                || !session.options.auth_provider
+                || bearer.is_none()
+                || bearer != reach.refused,
+            "slot {slot} brings credentials {bearer:?} again, which were refused"
+        );
+        assert!(
             opening.is_some() || !session.options.auth_provider || bearer.is_some(),
             "slot {slot} dials without the credentials it waits for"
         );
@@ -200,6 +207,7 @@ impl World {
         match class {
             CloseClass::Stop => &["failed"],
             CloseClass::Auth => {
+                reach.refused = reach.bearer;
                 reach.refusals += u32::from(std::mem::take(&mut reach.fresh));
                 let is_enough = reach.refusals >= 2;
                 match (options.auth_provider, reach.doubted, is_enough) {

@@ -92,6 +92,8 @@ pub(super) struct Reach {
     pub(super) since: usize,
     /// The credentials brought last.
     pub(super) bearer: Option<usize>,
+    /// Those that the server refused last.
+    pub(super) refused: Option<usize>,
     /// They were never accepted, and so many such were refused, one after another.
     pub(super) fresh: bool,
     pub(super) refusals: u32,

@@ -324,6 +324,13 @@ pub(super) fn said(vector: &str) -> BrokerFrame {
             session,
             messages: 4096,
             bytes: 819_200,
+            oldest: None,
+        },
+        "stalled for long" => BrokerFrame::Stalled {
+            session,
+            messages: 4096,
+            bytes: 819_200,
+            oldest: Some(32_000),
         },
         "detached superseded" => BrokerFrame::Detached {
             session,
