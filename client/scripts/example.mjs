@@ -18,7 +18,9 @@ for (const example of readdirSync(examples).sort()) {
     if (process.argv.includes("--write")) {
       copyFileSync(source, copy);
     } else if (!existsSync(copy) || !readFileSync(copy).equals(readFileSync(source))) {
-      console.error(`examples/${example}/${name} is not current; run: npm run build && npm run example -- --write`);
+      console.error(
+        `examples/${example}/${name} is not current; run: npm run build && npm run example -- --write`,
+      );
       process.exitCode = 1;
     }
   }

@@ -1,7 +1,7 @@
 // Counts which records are finished and says when to acknowledge: after a quarter of the window, or after 50 ms.
 // It does not know who finishes records, nor why.
 
-import type { Clock } from "./surroundings.js";
+import type { Clock } from "./browser-api.js";
 
 /** Milliseconds a finished record waits at most for its acknowledgement. */
 export const ACK_DELAY = 50;

@@ -1,14 +1,21 @@
 // One port and the sessions on it: attaches them whenever the broker answers and brings each its frames. It keeps
 // no messages.
 
-import { DEFAULT_HOST, type ErrorCode, fromWire, type LongwireError, local, type Place } from "./errors.js";
+import { type Clock, type ExtensionApi, extensionApi, systemClock } from "./browser-api.js";
+import {
+  DEFAULT_HOST,
+  type ErrorCode,
+  fromWire,
+  type HostContext,
+  type LongwireError,
+  local,
+} from "./errors.js";
 import { Callbacks, isNew, report, type Unsubscribe } from "./events.js";
-import { live } from "./life.js";
+import { followLifecycle } from "./lifecycle.js";
 import { HostPort, type PortState } from "./port.js";
 import { Session, type SessionHost } from "./session.js";
 import type { SessionOptions } from "./session-types.js";
 import { Memory } from "./storage.js";
-import { type Clock, type ExtensionApi, extensionApi, systemClock } from "./surroundings.js";
 import type {
   ErrorFrame,
   GoAway,
@@ -91,7 +98,7 @@ export function connect(options: ConnectOptions = {}): Bridge {
 }
 
 /** Options with the names that have a default. */
-type Whose = ConnectOptions & { host: string; client: string };
+type ResolvedOptions = ConnectOptions & { host: string; client: string };
 
 interface Question {
   readonly frame: Status | Ping;
@@ -99,12 +106,12 @@ interface Question {
   reject(error: LongwireError): void;
 }
 
-/** The road to the broker. Get one with `connect`. */
+/** The connection to the native host and its broker. Get one with `connect`. */
 export class Bridge {
   readonly #api: ExtensionApi;
   readonly #clock: Clock;
-  readonly #options: Whose;
-  readonly #place: Place;
+  readonly #options: ResolvedOptions;
+  readonly #context: HostContext;
   readonly #memory: Memory;
   readonly #port: HostPort;
   readonly #sessions = new Map<string, Session>();
@@ -112,10 +119,10 @@ export class Bridge {
   readonly #callbacks = new Callbacks<BridgeEvents>();
   readonly #sessionHost: SessionHost;
   /** An alarm will open the port again, so it need not stay. */
-  readonly #rests: boolean;
+  readonly #closesWhenIdle: boolean;
   readonly #prefix = crypto.randomUUID().slice(0, 13);
   #count = 0;
-  #who: { profile: string; instance: string } | undefined;
+  #identity: { profile: string; instance: string } | undefined;
   #starting = false;
   #welcome: Welcome | undefined;
   /** Why the port is away, reported already. */
@@ -124,10 +131,10 @@ export class Bridge {
   #idleTimer: unknown;
 
   /** @internal */
-  constructor(api: ExtensionApi, options: Whose) {
+  constructor(api: ExtensionApi, options: ResolvedOptions) {
     this.#clock = options.clock ?? api.clock ?? systemClock;
     this.#options = options;
-    this.#place = { host: options.host, extension: api.runtime.id ?? "<extension id>" };
+    this.#context = { host: options.host, extension: api.runtime.id ?? "<extension id>" };
     this.#api = api;
     this.#memory = new Memory(api, options.client, (error) => this.#storageFailed(error));
     this.#memory.watch();
@@ -141,14 +148,14 @@ export class Bridge {
         if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name);
       },
     };
-    this.#port = new HostPort(api, this.#clock, this.#place, () => this.#hello(), {
+    this.#port = new HostPort(api, this.#clock, this.#context, () => this.#hello(), {
       ready: (welcome) => this.#ready(welcome),
       frame: (frame) => this.#take(frame),
       lost: (error) => this.#lost(error),
       failed: (error) => this.#failed(error),
       state: (state, error) => this.#callbacks.emit("state", state, error),
     });
-    this.#rests = live(api, this, options.updates) && options.keepAlive === "alarms";
+    this.#closesWhenIdle = followLifecycle(api, this, options.updates) && options.keepAlive === "alarms";
   }
 
   /** The state of the port. */
@@ -256,13 +263,13 @@ export class Bridge {
 
   async #start(): Promise<void> {
     // Where native messaging is missing, storage may be too: the port says what is to be done.
-    if (!this.#who && this.#api.runtime.connectNative) {
+    if (!this.#identity && this.#api.runtime.connectNative) {
       try {
         const profile = await this.#memory.profile(this.#options.profile);
-        this.#who = { profile, instance: await this.#memory.instance() };
+        this.#identity = { profile, instance: await this.#memory.instance() };
       } catch {
         const text = "there is no storage to keep the profile's id in";
-        this.#failed(local("storage-missing", text, "action", this.#place));
+        this.#failed(local("storage-missing", text, "action", this.#context));
         return;
       }
     }
@@ -273,7 +280,7 @@ export class Bridge {
     return {
       type: "hello",
       protocol: PROTOCOL,
-      ...this.#who,
+      ...this.#identity,
       client: this.#options.client,
       sdk: SDK,
       needs: this.#options.needs,
@@ -366,7 +373,7 @@ export class Bridge {
     const said = String((cause as Error)?.message ?? cause);
     const what = /quota/i.test(said) ? "chrome.storage is full (QUOTA_BYTES)" : "chrome.storage failed";
     const text = `${what}, so this worker's id and positions are in memory only: a restarted worker may open its sessions anew`;
-    this.#report(local("storage-failed", text, "action", this.#place, said));
+    this.#report(local("storage-failed", text, "action", this.#context, said));
   }
 
   #question(frame: Status | Ping): Promise<ToExtension> {
@@ -379,7 +386,7 @@ export class Bridge {
 
   /** Something happened: with `keepAlive: "alarms"` the port is closed when nothing does for a while. */
   #touch(): void {
-    if (!this.#rests) return;
+    if (!this.#closesWhenIdle) return;
     this.#clock.clearTimeout(this.#idleTimer);
     this.#idleTimer = this.#clock.setTimeout(() => {
       const quiet = this.#questions.size === 0 && this.sessions.every((session) => session.quiet);

@@ -1,6 +1,6 @@
 // The browser's cookies for a server, as a header. It stores nothing and sends nothing.
 
-import { type ExtensionApi, extensionApi } from "./surroundings.js";
+import { type ExtensionApi, extensionApi } from "./browser-api.js";
 
 /**
  * The `Cookie` header this browser would send to a URL: `{ headers: { cookie: await cookieHeader(url) } }`.

@@ -79,7 +79,7 @@ export class LongwireError extends Error {
 }
 
 /** What is needed to name the right command. */
-export interface Place {
+export interface HostContext {
   /** The host's name. */
   host: string;
   /** The extension's id. */
@@ -150,15 +150,15 @@ const TEXTS: Row[] = [
 ];
 
 /** The typed error for what a browser said when a port closed or did not open. */
-export function fromBrowser(originalMessage: string | undefined, place: Place): LongwireError {
+export function fromBrowser(originalMessage: string | undefined, context: HostContext): LongwireError {
   for (const [text, code, retry, message] of TEXTS) {
     if (originalMessage && text.test(originalMessage)) {
-      return local(code, message, retry, place, originalMessage);
+      return local(code, message, retry, context, originalMessage);
     }
   }
   // Firefox says nothing at all when a host has exited.
-  if (!originalMessage) return local("host-exited", "the native host ended", "later", place);
-  return local("port-lost", "the port to the native host closed", "later", place, originalMessage);
+  if (!originalMessage) return local("host-exited", "the native host ended", "later", context);
+  return local("port-lost", "the port to the native host closed", "later", context, originalMessage);
 }
 
 /** An error of the SDK's own, with the commands for this host and extension. */
@@ -166,20 +166,20 @@ export function local(
   code: LocalCode,
   message: string,
   retry: Retry,
-  place: Place,
+  context: HostContext,
   originalMessage?: string,
 ): LongwireError {
-  const name = place.host === DEFAULT_HOST ? "" : ` --name ${place.host}`;
-  const fix = fixFor(code, place, name);
+  const name = context.host === DEFAULT_HOST ? "" : ` --name ${context.host}`;
+  const fix = fixFor(code, context, name);
   return new LongwireError(code, `longwire: ${message}${fix ? ` (${fix})` : ""}`, {
     retry,
     originalMessage,
-    doctor: `longwire doctor${code === "host-forbidden" ? ` --extension ${place.extension}` : ""}${name}`,
+    doctor: `longwire doctor${code === "host-forbidden" ? ` --extension ${context.extension}` : ""}${name}`,
     fix,
   });
 }
 
-function fixFor(code: LocalCode, { host, extension }: Place, name: string): string | undefined {
+function fixFor(code: LocalCode, { host, extension }: HostContext, name: string): string | undefined {
   switch (code) {
     case "host-not-found":
     case "host-forbidden":

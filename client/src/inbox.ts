@@ -2,10 +2,10 @@
 // acks.ts counts, session.ts sends.
 
 import type { AckToken } from "./acks.js";
+import type { Clock } from "./browser-api.js";
 import { LongwireError } from "./errors.js";
 import { report, type Unsubscribe } from "./events.js";
 import type { Received } from "./received.js";
-import type { Clock } from "./surroundings.js";
 import type { Gap } from "./wire.js";
 
 /** How often a message is handed to a handler that throws, all in all. */

@@ -1,8 +1,8 @@
 // Keeps what a session has said until the broker takes responsibility, and says it again on a new attachment with
 // the same id. It does not build frames, nor read the ones that come.
 
+import type { Clock } from "./browser-api.js";
 import { LongwireError } from "./errors.js";
-import type { Clock } from "./surroundings.js";
 import type { Cancel, ToBroker } from "./wire.js";
 
 /** Frames that carry an id and are answered. */

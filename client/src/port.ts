@@ -1,15 +1,15 @@
 // The life of the port to the native host: connect, greet, lose, try again, give up. It moves frames and does not
 // read them, but for the few that concern the pipe itself.
 
-import { type ErrorCode, fromBrowser, fromWire, LongwireError, local, type Place } from "./errors.js";
+import type { Clock, ExtensionApi, NativePort } from "./browser-api.js";
+import { type ErrorCode, fromBrowser, fromWire, type HostContext, LongwireError, local } from "./errors.js";
 import { unroll } from "./messages.js";
 import { Joiner, SLICE, split } from "./parts.js";
-import type { Clock, ExtensionApi, NativePort } from "./surroundings.js";
 import type {
   Batch,
   ErrorFrame,
   Hello,
-  HostWord,
+  HostFrame,
   Messages,
   Part,
   ToBroker,
@@ -24,7 +24,7 @@ import type {
 export type PortState = "resting" | "connecting" | "ready" | "waiting" | "failed";
 
 /** What the pipe tells. */
-export interface PortRoad {
+export interface PortHost {
   /** The broker has answered: say again what must be said. */
   ready(welcome: Welcome): void;
   /** A frame, out of its parts and batch. */
@@ -41,27 +41,27 @@ export const SHORT_LIFE = 2000;
 /** What an installation or a policy mends, so that it is worth looking again. No process is started by looking. */
 const MISSING = new Set<ErrorCode>(["host-not-found", "host-forbidden", "host-blocked"]);
 /** So many short lives in a row, and no further host is started. */
-export const SHORT_LIVES = 3;
+export const MAX_SHORT_LIVES = 3;
 /** Milliseconds the broker has to answer the greeting. A `host starting` begins them anew. */
-export const PATIENCE = 20_000;
-const FIRST_DELAY = 250;
-const LONGEST_DELAY = 30_000;
+export const GREETING_TIMEOUT = 20_000;
+const MIN_RETRY_DELAY = 250;
+const MAX_RETRY_DELAY = 30_000;
 /** Encoded length at which a batch is closed, in UTF-16 units. */
-const BATCH = 128 * 1024;
+const MAX_BATCH_LENGTH = 128 * 1024;
 
-/** The road to the broker: at most one port at a time. */
+/** The connection to the native host: at most one port at a time. */
 export class HostPort {
   readonly #api: ExtensionApi;
   readonly #clock: Clock;
-  readonly #place: Place;
+  readonly #context: HostContext;
   readonly #hello: () => Hello;
-  readonly #road: PortRoad;
+  readonly #host: PortHost;
   #state: PortState = "resting";
   #port: NativePort | undefined;
   #joiner = new Joiner();
   #out: ToBroker[] = [];
   #flushing = false;
-  #born = 0;
+  #openedAt = 0;
   #shortLives = 0;
   #failures = 0;
   #timer: unknown;
@@ -69,14 +69,14 @@ export class HostPort {
   /** There was no host at the last try. Looking again is silent: the state stays `failed` until there is one. */
   #missing = false;
   /** What the host said before it went. */
-  #lastWord: LongwireError | undefined;
+  #lastError: LongwireError | undefined;
 
-  constructor(api: ExtensionApi, clock: Clock, place: Place, hello: () => Hello, road: PortRoad) {
+  constructor(api: ExtensionApi, clock: Clock, context: HostContext, hello: () => Hello, host: PortHost) {
     this.#api = api;
     this.#clock = clock;
-    this.#place = place;
+    this.#context = context;
     this.#hello = hello;
-    this.#road = road;
+    this.#host = host;
   }
 
   get state(): PortState {
@@ -121,31 +121,32 @@ export class HostPort {
   #enter(state: PortState, error?: LongwireError): void {
     if (this.#state === state) return;
     this.#state = state;
-    this.#road.state(state, error);
+    this.#host.state(state, error);
   }
 
   #dial(): void {
-    this.#born = this.#clock.now();
+    this.#openedAt = this.#clock.now();
     if (!this.#api.runtime.connectNative) {
       this.#giveUp(
-        local("permission-missing", "this context may not use native messaging", "action", this.#place),
+        local("permission-missing", "this context may not use native messaging", "action", this.#context),
       );
       return;
     }
     let port: NativePort;
     try {
       // The listeners must be there in the same turn: the browser throws away what comes earlier.
-      port = this.#api.runtime.connectNative(this.#place.host);
+      port = this.#api.runtime.connectNative(this.#context.host);
       port.onMessage.addListener((frame) => {
         if (port === this.#port) this.#take(frame);
       });
       port.onDisconnect.addListener((closed) => {
         // Reading lastError also keeps Chromium from complaining that nobody did.
         const said = this.#api.runtime.lastError?.message ?? (closed ?? port).error?.message;
-        if (port === this.#port) this.#died(this.#lastWord ?? fromBrowser(said ?? undefined, this.#place));
+        if (port === this.#port)
+          this.#portLost(this.#lastError ?? fromBrowser(said ?? undefined, this.#context));
       });
     } catch (error) {
-      this.#died(fromBrowser((error as Error).message, this.#place));
+      this.#portLost(fromBrowser((error as Error).message, this.#context));
       return;
     }
     this.#port = port;
@@ -160,10 +161,10 @@ export class HostPort {
   #wait(): void {
     this.#clock.clearTimeout(this.#timer);
     this.#timer = this.#clock.setTimeout(() => {
-      const error = local("host-silent", "the native host did not answer", "later", this.#place);
+      const error = local("host-silent", "the native host did not answer", "later", this.#context);
       this.#port?.disconnect();
-      this.#died(this.#lastWord ?? error);
-    }, PATIENCE);
+      this.#portLost(this.#lastError ?? error);
+    }, GREETING_TIMEOUT);
   }
 
   // ---- in ----
@@ -183,11 +184,11 @@ export class HostPort {
     } else if (type === "welcome") {
       this.#welcome(frame as Welcome);
     } else if (type === "host") {
-      this.#host(frame as HostWord);
+      this.#hostFrame(frame as HostFrame);
     } else if (type === "error" && this.#state !== "ready") {
       this.#refused(frame as ErrorFrame);
     } else if (typeof type === "string") {
-      this.#road.frame(frame as ToExtension);
+      this.#host.frame(frame as ToExtension);
     }
   }
 
@@ -195,12 +196,12 @@ export class HostPort {
     this.#clock.clearTimeout(this.#timer);
     this.#failures = 0;
     this.#missing = false;
-    this.#lastWord = undefined;
+    this.#lastError = undefined;
     this.#enter("ready");
-    this.#road.ready(welcome);
+    this.#host.ready(welcome);
   }
 
-  #host(word: HostWord): void {
+  #hostFrame(word: HostFrame): void {
     const error = fromWire({ ...word, retry: "later" });
     if (word.state === "starting") {
       this.#wait();
@@ -208,14 +209,14 @@ export class HostPort {
       this.#forget();
       this.#wait();
       this.#enter("connecting", error);
-      this.#road.lost(error);
+      this.#host.lost(error);
     } else if (word.state === "back") {
       this.#forget();
       this.#enter("connecting");
       this.#greet();
     } else if (word.state === "failed") {
       this.#port?.disconnect();
-      this.#died(error);
+      this.#portLost(error);
     }
   }
 
@@ -223,7 +224,7 @@ export class HostPort {
   #refused(frame: ErrorFrame): void {
     const error = fromWire(frame);
     if (frame.retry === "now" || frame.retry === "later") {
-      this.#lastWord = error;
+      this.#lastError = error;
     } else {
       this.#port?.disconnect();
       this.#giveUp(error);
@@ -253,7 +254,7 @@ export class HostPort {
         for (const part of split(encoded, `p${this.#parts}`)) this.#postMessage(part);
         continue;
       }
-      if (size + encoded.length > BATCH) close();
+      if (size + encoded.length > MAX_BATCH_LENGTH) close();
       batch.push(frame);
       size += encoded.length;
     }
@@ -264,7 +265,7 @@ export class HostPort {
     try {
       this.#port?.postMessage(message);
     } catch (error) {
-      this.#died(fromBrowser((error as Error).message, this.#place));
+      this.#portLost(fromBrowser((error as Error).message, this.#context));
     }
   }
 
@@ -274,7 +275,7 @@ export class HostPort {
   #drop(): NativePort | undefined {
     const port = this.#port;
     this.#port = undefined;
-    this.#lastWord = undefined;
+    this.#lastError = undefined;
     this.#clock.clearTimeout(this.#timer);
     this.#forget();
     return port;
@@ -285,16 +286,16 @@ export class HostPort {
     this.#out = [];
   }
 
-  #died(error: LongwireError): void {
-    const lived = this.#clock.now() - this.#born;
+  #portLost(error: LongwireError): void {
+    const lived = this.#clock.now() - this.#openedAt;
     this.#drop();
     this.#shortLives = lived < SHORT_LIFE ? this.#shortLives + 1 : 0;
     if (error.retry === "no" || error.retry === "action") {
       this.#giveUp(error);
       return;
     }
-    if (this.#shortLives >= SHORT_LIVES) {
-      const text = `longwire: ${SHORT_LIVES} native hosts in a row died within ${SHORT_LIFE / 1000} s; the last: ${error.message}`;
+    if (this.#shortLives >= MAX_SHORT_LIVES) {
+      const text = `longwire: ${MAX_SHORT_LIVES} native hosts in a row died within ${SHORT_LIFE / 1000} s; the last: ${error.message}`;
       this.#giveUp(
         new LongwireError("host-keeps-dying", text, {
           retry: "action",
@@ -304,7 +305,7 @@ export class HostPort {
       );
       return;
     }
-    const cap = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#failures);
+    const cap = Math.min(MAX_RETRY_DELAY, MIN_RETRY_DELAY * 2 ** this.#failures);
     this.#failures += 1;
     this.#timer = this.#clock.setTimeout(() => {
       this.#enter("connecting");
@@ -312,13 +313,13 @@ export class HostPort {
     }, this.#clock.random() * cap);
     this.#missing = false;
     this.#enter("waiting", error);
-    this.#road.lost(error);
+    this.#host.lost(error);
   }
 
   #giveUp(error: LongwireError): void {
     this.#drop();
     this.#missing = MISSING.has(error.code);
     this.#enter("failed", error);
-    this.#road.failed(error);
+    this.#host.failed(error);
   }
 }

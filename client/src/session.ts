@@ -1,6 +1,7 @@
 // One lasting connection as the developer holds it. It routes frames between its three parts, which do not know each
 // other: uplink.ts (the link to the server), outgoing.ts (what is sent) and delivery.ts (what is received).
 
+import type { Clock } from "./browser-api.js";
 import { fromWire, LongwireError } from "./errors.js";
 import { Callbacks, report, type Unsubscribe } from "./events.js";
 import type { GapHandler, MessageHandler } from "./inbox.js";
@@ -22,7 +23,6 @@ import type {
   SubscribeSpec,
 } from "./session-types.js";
 import type { Memory } from "./storage.js";
-import type { Clock } from "./surroundings.js";
 import type {
   Close,
   Credentials,

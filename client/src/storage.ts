@@ -1,7 +1,7 @@
 // Keeps what must survive the worker: the profile's id, the context's instance, and the position in each session.
 // It does not know what a position means.
 
-import type { ExtensionApi, StorageArea, StorageChange } from "./surroundings.js";
+import type { ExtensionApi, StorageArea, StorageChange } from "./browser-api.js";
 
 /** The last record that was finished, and the epoch it belongs to. */
 export interface Position {

@@ -632,7 +632,7 @@ export interface GoAway {
   reason: string;
   after: number;
 }
-export interface HostWord {
+export interface HostFrame {
   type: "host";
   state: "starting" | "lost" | "back" | "failed";
   code: WireCode;
@@ -658,7 +658,7 @@ export type ToExtension =
   | Ok
   | ErrorFrame
   | GoAway
-  | HostWord;
+  | HostFrame;
 
 // ---- either direction ----
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromBrowser, fromWire } from "../src/errors.js";
 
-const place = { host: "com.longwire.bridge", extension: "abcdefghijklmnopabcdefghijklmnop" };
-const install = `longwire install --extension ${place.extension}`;
+const context = { host: "com.longwire.bridge", extension: "abcdefghijklmnopabcdefghijklmnop" };
+const install = `longwire install --extension ${context.extension}`;
 
 // Every text of Chromium 156 and Firefox 153, as measured.
 const texts: [said: string | undefined, code: string, retry: string, fix?: string][] = [
@@ -45,11 +45,11 @@ const texts: [said: string | undefined, code: string, retry: string, fix?: strin
 
 for (const [said, code, retry, fix] of texts) {
   test(`the browser says: ${said}`, () => {
-    const error = fromBrowser(said, place);
+    const error = fromBrowser(said, context);
     assert.equal(error.code, code);
     assert.equal(error.retry, retry);
     assert.equal(error.said, said);
-    const which = code === "host-forbidden" ? ` --extension ${place.extension}` : "";
+    const which = code === "host-forbidden" ? ` --extension ${context.extension}` : "";
     assert.equal(error.doctor, `longwire doctor${which}`);
     if (fix) assert.equal(error.fix, fix);
   });
@@ -57,7 +57,7 @@ for (const [said, code, retry, fix] of texts) {
 
 test("the fix, and the command that finds out more, name a host of another name", () => {
   const error = fromBrowser("Specified native messaging host not found.", {
-    ...place,
+    ...context,
     host: "com.semantest.bridge",
   });
   assert.equal(error.fix, `${install} --name com.semantest.bridge`);

@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { marked, unmarked } from "../src/io/binary-markers.js";
 import { io, Manager, type ManagerOptions, type Socket } from "../src/io/index.js";
-import { marked, unmarked } from "../src/io/marks.js";
 import { settle } from "../src/testing/fake-clock.js";
 import { hush, type Worker, worker } from "./support/worker.js";
 

@@ -1,12 +1,13 @@
 // `io` for code written for socket.io-client: finds the manager and the namespace for a URL. Everything else is in
 // manager.ts and socket.ts.
 
-import { Manager, type ManagerOptions } from "./manager.js";
+import { Manager } from "./manager.js";
+import type { ManagerOptions } from "./options.js";
 import { Socket } from "./socket.js";
 
 export type { Listener } from "./emitter.js";
-export type { ManagerEvents, ManagerOptions } from "./manager.js";
-export { type Auth, type ReservedEvents, Socket } from "./socket.js";
+export type { Auth, ManagerEvents, ManagerOptions, SocketManager } from "./options.js";
+export { type ReservedEvents, Socket } from "./socket.js";
 export { io as connect, Manager };
 
 /** The version of Socket.IO's protocol that the broker speaks. */

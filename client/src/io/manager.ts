@@ -1,63 +1,11 @@
 // One server as socket.io-client's Manager shows it: its options, its sockets, and what is known of the link. The link
 // itself is the broker's; there is no engine here.
 
-import { type Bridge, type ConnectOptions, connect, cookieHeader, type GapEvent } from "../index.js";
+import { type Bridge, connect, cookieHeader } from "../index.js";
 import type { SessionOptions } from "../session-types.js";
-import type { OpenOptions } from "../wire.js";
-import { Emitter, type EventsMap } from "./emitter.js";
-import { type Auth, Socket } from "./socket.js";
-
-/** Options of `io` and `Manager`: socket.io-client's, and `longwire`. Others of socket.io-client have no effect. */
-export interface ManagerOptions {
-  /** On the server. Default `"/socket.io"`. */
-  path?: string;
-  /** Added to the URL. */
-  query?: Record<string, unknown>;
-  /** Sent with every request. */
-  extraHeaders?: Record<string, string>;
-  /** Default polling, then a WebSocket. `"webtransport"` is left out. */
-  transports?: string[];
-  /** Go from polling to a WebSocket. Default true. */
-  upgrade?: boolean;
-  /** Connect at once. Default true. */
-  autoConnect?: boolean;
-  /** Default true. */
-  reconnection?: boolean;
-  /** Default `Infinity`. */
-  reconnectionAttempts?: number;
-  /** Milliseconds. Default 1000. */
-  reconnectionDelay?: number;
-  /** Milliseconds. Default 5000. */
-  reconnectionDelayMax?: number;
-  /** Milliseconds until an attempt to connect is given up. Default 20000. */
-  timeout?: number;
-  /** Send the browser's cookies for the server. Needs the permission `cookies` and one for the host. */
-  withCredentials?: boolean;
-  /** Said when the namespace is asked for; a function is called with what takes it. */
-  auth?: Auth;
-  /** Milliseconds until an acknowledgement that was asked for without `timeout()` fails. Default never. */
-  ackTimeout?: number;
-  /** A manager of its own. Socket and session are of their own in any case. */
-  forceNew?: boolean;
-  /** `false`: as `forceNew`. */
-  multiplex?: boolean;
-  /** What Longwire adds: the session's name and options, the bridge to use or how to connect. */
-  longwire?: OpenOptions & { name?: string; bridge?: Bridge | ConnectOptions };
-  [more: string]: unknown;
-}
-
-/** The events of a manager. `packet` and `ping` never come: the broker answers the server's pings. */
-export interface ManagerEvents extends EventsMap {
-  open: () => void;
-  close: (reason: string, details?: unknown) => void;
-  error: (error: Error) => void;
-  reconnect: (attempts: number) => void;
-  reconnect_attempt: (attempt: number) => void;
-  reconnect_error: (error: Error) => void;
-  reconnect_failed: () => void;
-  /** Longwire's own: events were lost, and how many. */
-  gap: (gap: GapEvent) => void;
-}
+import { Emitter } from "./emitter.js";
+import type { Auth, ManagerEvents, ManagerOptions, SocketManager } from "./options.js";
+import { Socket } from "./socket.js";
 
 const IMPOSSIBLE: Record<string, string> = {
   parser: "only Socket.IO's own parser is spoken",
@@ -68,7 +16,7 @@ const IMPOSSIBLE: Record<string, string> = {
 const names = new Set<string>();
 
 /** Options and sockets of one server. */
-export class Manager extends Emitter<ManagerEvents> {
+export class Manager extends Emitter<ManagerEvents> implements SocketManager {
   /** The server. */
   readonly uri: string;
   /** The options; what is changed here counts from the next `disconnect()` and `connect()` on. */
@@ -184,7 +132,7 @@ export class Manager extends Emitter<ManagerEvents> {
   // ---- told by the sockets; the first one speaks for the link ----
 
   /** @internal */
-  said(socket: Socket, what: "open" | "close" | "error" | "attempt" | "failed", ...about: unknown[]): void {
+  said(socket: object, what: "open" | "close" | "error" | "attempt" | "failed", ...about: unknown[]): void {
     if (Object.values(this.nsps)[0] !== socket) return;
     const again = this.#attempts;
     if (what === "open") {

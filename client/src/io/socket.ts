@@ -8,14 +8,11 @@ import type { Session } from "../session.js";
 import type { AuthRequest, StateEvent } from "../session-types.js";
 import type { Credentials } from "../wire.js";
 import { awaited, type Taker } from "./ack.js";
+import { marked, unmarked } from "./binary-markers.js";
 import { callAll, Emitter, type EventsMap, type Listener, settled, without } from "./emitter.js";
-import type { Manager, ManagerOptions } from "./manager.js";
-import { marked, unmarked } from "./marks.js";
-import { Telling } from "./telling.js";
-import { inWords, reasonOf, refusal } from "./words.js";
-
-/** Said when the namespace is asked for; a function is called with what takes it. */
-export type Auth = Record<string, unknown> | ((take: (data: Record<string, unknown>) => void) => void);
+import { EventQueue } from "./event-queue.js";
+import type { Auth, ManagerOptions, SocketManager } from "./options.js";
+import { reasonOf, refusal, toAckError } from "./socketio-reasons.js";
 
 /** The events that the socket itself has. */
 export interface ReservedEvents {
@@ -49,7 +46,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   Listen & ReservedEvents
 > {
   /** The manager. */
-  readonly io: Manager;
+  readonly io: SocketManager;
   /** The namespace. */
   readonly nsp: string;
   /** Said when the namespace is asked for. A change counts from the next `connect()` on. */
@@ -76,7 +73,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
   #closing: Promise<void> | undefined;
-  readonly #telling = new Telling();
+  readonly #events = new EventQueue();
   /** The link was replaced while nobody looked, and the server did not say that it went on. */
   #broken = false;
   /** An attempt to connect is being made that began after a loss or a failure. */
@@ -86,7 +83,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   #ask: (() => void) | undefined;
 
   /** @internal */
-  constructor(io: Manager, nsp: string, opts: ManagerOptions) {
+  constructor(io: SocketManager, nsp: string, opts: ManagerOptions) {
     super();
     this.io = io;
     this.nsp = nsp;
@@ -134,7 +131,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     this.#active = false;
     this.#session = undefined;
     this.#opening = undefined;
-    this.#telling.clear();
+    this.#events.clear();
     if (session) this.#closing = session.close().catch(() => undefined);
     if (this.connected) this.#lost("io client disconnect");
     return this;
@@ -167,9 +164,9 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
 
   #hold(session: Session): void {
     this.#session = session;
-    this.#telling.begin();
+    this.#events.reset();
     const mine = (seq: number | undefined, call: () => void) => {
-      if (this.#session === session) this.#telling.soon(seq, call);
+      if (this.#session === session) this.#events.push(seq, call);
     };
     session.on("state", (event) => {
       if (event.past && event.continuity && event.continuity !== "server") this.#broken = true;
@@ -234,7 +231,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     }
     if (state === "open") this.#connected(session, event);
     else if (state === "connecting") {
-      if (this.#tried) this.io.said(this as unknown as Socket, "attempt");
+      if (this.#tried) this.io.said(this, "attempt");
     } else if (state === "waiting") {
       // Without either it only waits for its turn.
       this.#tried ||= this.connected || error !== undefined;
@@ -252,7 +249,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
         // It ended before this worker came.
         void this.#again(session);
       } else {
-        this.io.said(this as unknown as Socket, "failed");
+        this.io.said(this, "failed");
         this.#refused(refusal(event));
       }
     }
@@ -271,7 +268,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     this.#broken = false;
     this.#tried = false;
     this.#fresh = false;
-    this.io.said(this as unknown as Socket, "open");
+    this.io.said(this, "open");
     for (const packet of this.#unheard.splice(0)) callAll(this, this.#outgoing, packet);
     this.emitReserved("connect");
   }
@@ -280,7 +277,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     this.connected = false;
     const description = event?.error?.message ?? event?.reason ?? reason;
     const details = event && !reason.startsWith("io ") ? { description, context: event } : undefined;
-    if (details) this.io.said(this as unknown as Socket, "close", reason, details);
+    if (details) this.io.said(this, "close", reason, details);
     this.emitReserved("disconnect", reason, details);
   }
 
@@ -290,7 +287,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   }
 
   #error(error: Error): void {
-    this.io.said(this as unknown as Socket, "error", error);
+    this.io.said(this, "error", error);
     this.emitReserved("connect_error", error);
   }
 
@@ -403,10 +400,10 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
         )
         .then(
           (answer) =>
-            this.#telling.soon(answer.seq, () =>
+            this.#events.push(answer.seq, () =>
               end(({ take }) => take(unmarked(answer.args ?? [answer.data]) as unknown[])),
             ),
-          (error) => this.#telling.soon(undefined, () => end(({ fail }) => fail?.(inWords(error)))),
+          (error) => this.#events.push(undefined, () => end(({ fail }) => fail?.(toAckError(error)))),
         );
     };
     if (this.#session) go();

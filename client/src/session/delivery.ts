@@ -2,12 +2,12 @@
 // everything is finished. It does not know what was sent, nor the state of the link.
 
 import { Acks, type AckToken } from "../acks.js";
+import type { Clock } from "../browser-api.js";
 import type { LongwireError } from "../errors.js";
 import { ATTEMPTS, Inbox } from "../inbox.js";
 import { Received, type ReceivedHost } from "../received.js";
 import type { SessionOptions } from "../session-types.js";
 import type { Memory, Position } from "../storage.js";
-import type { Clock } from "../surroundings.js";
 import type { Ack, Gap, Message, Opened, RecordFrame, Response } from "../wire.js";
 
 /** What the delivery needs from its session. */

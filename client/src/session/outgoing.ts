@@ -1,11 +1,11 @@
 // What a session says, from the call to its end: messages, requests, commands and subscriptions. It keeps no received
 // message and does not know the state of the link.
 
+import type { Clock } from "../browser-api.js";
 import { LongwireError } from "../errors.js";
 import { type Sendable, toPayload } from "../payload.js";
 import { type Asked, type Pending, PendingQueue, type Queued } from "../pending.js";
 import type { RequestOptions, SendOptions, SubscribeSpec } from "../session-types.js";
-import type { Clock } from "../surroundings.js";
 import type { Cancel, EventPayload, Outcome, OutcomeWord, Payload, Response } from "../wire.js";
 
 /** How a message ended, as the broker says it. */

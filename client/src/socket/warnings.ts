@@ -1,7 +1,7 @@
 // Warns on the console, once each, of what a lasting socket does to protocols that log in on every connection. It
 // changes nothing.
 
-import type { SocketOptions } from "./socket.js";
+import type { OpenOptions } from "../wire.js";
 
 /** Subprotocols whose client says something first on every connection. */
 const LOGS_IN =
@@ -21,7 +21,7 @@ export class Warnings {
   #resumed = 0;
   #short = 0;
 
-  constructor(session: string, { greeting, preset }: SocketOptions) {
+  constructor(session: string, { greeting, preset }: OpenOptions) {
     this.#session = session;
     this.#covered = !!(greeting?.length || preset);
   }

@@ -1,6 +1,6 @@
 // A clock that stands still until it is told.
 
-import type { Clock } from "../surroundings.js";
+import type { Clock } from "../browser-api.js";
 
 interface Timer {
   at: number;

@@ -1,6 +1,6 @@
 // One end of a native port, joined to the broker in memory. It unpacks batches and parts and decides nothing.
 
-import type { NativePort } from "../surroundings.js";
+import type { NativePort } from "../browser-api.js";
 import type { ToBroker } from "../wire.js";
 import { FakeEvent } from "./fake-storage.js";
 

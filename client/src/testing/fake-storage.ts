@@ -1,6 +1,6 @@
 // Extension events and `chrome.storage` in memory. They know nothing of ports.
 
-import type { StorageArea, StorageChange } from "../surroundings.js";
+import type { StorageArea, StorageChange } from "../browser-api.js";
 
 /** An extension event that a test fires. */
 export class FakeEvent<Args extends unknown[]> {

@@ -1,7 +1,7 @@
 // Everything an extension sees of the browser, with a native host and a broker in memory. A new `api` over the same
 // storage is a restarted worker.
 
-import type { ExtensionApi, StorageChange } from "../surroundings.js";
+import type { ExtensionApi, StorageChange } from "../browser-api.js";
 import { FakeBroker } from "./fake-broker.js";
 import { settle } from "./fake-clock.js";
 import { FakePort } from "./fake-port.js";

@@ -418,7 +418,7 @@ const toExtension: Record<wire.ToExtension["type"], FrameCheck> = {
     detail: { optional: text },
   }),
   goaway: plain<wire.GoAway>({ type: text, reason: text, after: count }),
-  host: plain<wire.HostWord>({
+  host: plain<wire.HostFrame>({
     type: text,
     state: word({ starting: true, lost: true, back: true, failed: true }),
     code,

@@ -1,9 +1,9 @@
-// Ties bridges to the life of the worker: browser start, alarms, updates of the extension. It opens no port itself.
+// Ties bridges to the lifecycle of the worker: browser start, alarms, updates of the extension. It opens no port itself.
 
-import type { ExtensionApi } from "./surroundings.js";
+import type { ExtensionApi } from "./browser-api.js";
 
 /** What a bridge does for its worker's life. */
-export interface Living {
+export interface LifecycleMember {
   /** Opens the port if there is none. */
   connect(): void;
   /** Ends work and hands over. */
@@ -17,40 +17,40 @@ export const ALARM = "longwire";
 /** Minutes between alarms; browsers allow no less. */
 export const PERIOD = 0.5;
 
-interface Circle {
-  readonly bridges: Set<Living>;
+interface LifecycleGroup {
+  readonly bridges: Set<LifecycleMember>;
   updates: boolean;
 }
 
-const circles = new WeakMap<ExtensionApi["runtime"], Circle>();
+const groups = new WeakMap<ExtensionApi["runtime"], LifecycleGroup>();
 
 /**
  * Registers the listeners, in the same turn: the browser starts a worker only for listeners of its first turn.
  * Returns whether an alarm will wake the bridge.
  */
-export function live(api: ExtensionApi, bridge: Living, updates?: boolean): boolean {
+export function followLifecycle(api: ExtensionApi, bridge: LifecycleMember, updates?: boolean): boolean {
   if (!inBackground(api)) return false;
-  let circle = circles.get(api.runtime);
-  if (!circle) {
-    circle = { bridges: new Set(), updates: true };
-    circles.set(api.runtime, circle);
-    register(api, circle);
+  let group = groups.get(api.runtime);
+  if (!group) {
+    group = { bridges: new Set(), updates: true };
+    groups.set(api.runtime, group);
+    register(api, group);
   }
-  circle.bridges.add(bridge);
-  if (updates === false) circle.updates = false;
+  group.bridges.add(bridge);
+  if (updates === false) group.updates = false;
   return !!api.alarms;
 }
 
-function register(api: ExtensionApi, circle: Circle): void {
+function register(api: ExtensionApi, group: LifecycleGroup): void {
   const wake = () => {
-    for (const bridge of circle.bridges) if (bridge.wanted) bridge.connect();
+    for (const bridge of group.bridges) if (bridge.wanted) bridge.connect();
   };
   // Without this listener a browser does not start the worker at all until something else does.
   api.runtime.onStartup?.addListener(wake);
   // With an open port Chromium never applies an update by itself.
   api.runtime.onUpdateAvailable?.addListener(() => {
-    if (!circle.updates) return;
-    void Promise.all([...circle.bridges].map((bridge) => bridge.drain())).then(() => api.runtime.reload?.());
+    if (!group.updates) return;
+    void Promise.all([...group.bridges].map((bridge) => bridge.drain())).then(() => api.runtime.reload?.());
   });
   // Fetches what has come while the worker slept, and starts a worker again that was killed.
   api.alarms?.onAlarm.addListener((alarm) => {

@@ -17,7 +17,7 @@ export function refusal({ reason, error, data }: StateEvent): Error {
 }
 
 /** Why there is no acknowledgement, in socket.io-client's words where it has any. */
-export function inWords(error: LongwireError): Error {
+export function toAckError(error: LongwireError): Error {
   if (error.code === "timeout") return new Error("operation has timed out");
   if (error.code === "link-lost" || error.code === "session-closed") {
     return new Error("socket has been disconnected");

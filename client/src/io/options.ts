@@ -1,0 +1,87 @@
+// What a manager and its sockets agree on: options, events, and what a socket needs of its manager.
+
+import type { Bridge, ConnectOptions, GapEvent } from "../index.js";
+import type { SessionOptions } from "../session-types.js";
+import type { OpenOptions } from "../wire.js";
+import type { Emitter, EventsMap } from "./emitter.js";
+
+/** Said when the namespace is asked for; a function is called with what takes it. */
+export type Auth = Record<string, unknown> | ((take: (data: Record<string, unknown>) => void) => void);
+
+/** Options of `io` and `Manager`: socket.io-client's, and `longwire`. Others of socket.io-client have no effect. */
+export interface ManagerOptions {
+  /** On the server. Default `"/socket.io"`. */
+  path?: string;
+  /** Added to the URL. */
+  query?: Record<string, unknown>;
+  /** Sent with every request. */
+  extraHeaders?: Record<string, string>;
+  /** Default polling, then a WebSocket. `"webtransport"` is left out. */
+  transports?: string[];
+  /** Go from polling to a WebSocket. Default true. */
+  upgrade?: boolean;
+  /** Connect at once. Default true. */
+  autoConnect?: boolean;
+  /** Default true. */
+  reconnection?: boolean;
+  /** Default `Infinity`. */
+  reconnectionAttempts?: number;
+  /** Milliseconds. Default 1000. */
+  reconnectionDelay?: number;
+  /** Milliseconds. Default 5000. */
+  reconnectionDelayMax?: number;
+  /** Milliseconds until an attempt to connect is given up. Default 20000. */
+  timeout?: number;
+  /** Send the browser's cookies for the server. Needs the permission `cookies` and one for the host. */
+  withCredentials?: boolean;
+  /** Said when the namespace is asked for; a function is called with what takes it. */
+  auth?: Auth;
+  /** Milliseconds until an acknowledgement that was asked for without `timeout()` fails. Default never. */
+  ackTimeout?: number;
+  /** A manager of its own. Socket and session are of their own in any case. */
+  forceNew?: boolean;
+  /** `false`: as `forceNew`. */
+  multiplex?: boolean;
+  /** What Longwire adds: the session's name and options, the bridge to use or how to connect. */
+  longwire?: OpenOptions & { name?: string; bridge?: Bridge | ConnectOptions };
+  [more: string]: unknown;
+}
+
+/** The events of a manager. `packet` and `ping` never come: the broker answers the server's pings. */
+export interface ManagerEvents extends EventsMap {
+  open: () => void;
+  close: (reason: string, details?: unknown) => void;
+  error: (error: Error) => void;
+  reconnect: (attempts: number) => void;
+  reconnect_attempt: (attempt: number) => void;
+  reconnect_error: (error: Error) => void;
+  reconnect_failed: () => void;
+  /** Longwire's own: events were lost, and how many. */
+  gap: (gap: GapEvent) => void;
+}
+
+/** What a socket needs of its manager, and shows as `socket.io`. */
+export interface SocketManager extends Emitter<ManagerEvents> {
+  /** The server. */
+  readonly uri: string;
+  /** The options; what is changed here counts from the next `disconnect()` and `connect()` on. */
+  readonly opts: ManagerOptions;
+  /** Connects all sockets. */
+  connect(call?: (error?: Error) => void): this;
+  /** As `connect`. */
+  open(call?: (error?: Error) => void): this;
+  /** Disconnects all sockets. */
+  disconnect(): void;
+  /** Not to be had: the connection is in the broker. Throws. */
+  readonly engine: never;
+  /** @internal */
+  readonly bridge: Bridge;
+  /** @internal */
+  readonly url: string;
+  /** @internal */
+  nameFor(nsp: string): string;
+  /** @internal */
+  sessionOptions(nsp: string, auth: Auth | undefined): Promise<SessionOptions>;
+  /** @internal */
+  said(socket: object, what: "open" | "close" | "error" | "attempt" | "failed", ...about: unknown[]): void;
+}
