@@ -138,7 +138,9 @@ export class Bridge {
     this.#api = api;
     this.#memory = new Memory(api, options.client, (error) => this.#storageFailed(error));
     this.#memory.watch();
+    const page = api.runtime.getURL?.("") ?? "";
     this.#sessionHost = {
+      pageOrigin: /^moz-extension:\/\/[^/]+/.exec(page)?.[0],
       clock: this.#clock,
       memory: this.#memory,
       nextId: () => this.#nextId(),

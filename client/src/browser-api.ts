@@ -42,6 +42,7 @@ export interface ExtensionApi {
     readonly lastError?: { message?: string } | null | undefined;
     connectNative?(host: string): NativePort;
     reload?(): void;
+    getURL?(path: string): string;
     getManifest?(): { background?: { page?: string } };
     readonly onStartup?: Listenable<[]>;
     readonly onUpdateAvailable?: Listenable<[details: { version: string }]>;

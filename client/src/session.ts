@@ -42,6 +42,8 @@ import type {
 
 /** What a session needs from its bridge. @internal */
 export interface SessionHost {
+  /** `moz-extension://<uuid>`: what Firefox sends as `Origin`, and its hosts are not told. */
+  readonly pageOrigin?: string | undefined;
   readonly clock: Clock;
   readonly memory: Memory;
   nextId(): string;
@@ -310,6 +312,9 @@ export class Session implements AsyncIterable<Received> {
       frame.conflict = conflict;
       // Without URL and options the broker attaches to what is there and changes nothing.
       if (Object.values(options).some((option) => option !== undefined)) frame.options = options;
+      const { pageOrigin } = this.#host;
+      if (pageOrigin && (frame.url !== undefined || frame.options))
+        frame.options = withOrigin(options, pageOrigin);
     }
     this.#host.post(frame);
   }
@@ -594,4 +599,10 @@ export class Session implements AsyncIterable<Received> {
 
 function closeReport({ code, closeReason, clean }: Detached): CloseReport | undefined {
   return clean === undefined ? undefined : { code, reason: closeReason, clean };
+}
+
+/** These options with an `Origin` header, unless they have one. */
+function withOrigin(options: Open["options"], Origin: string): Open["options"] {
+  const named = Object.keys(options?.headers ?? {}).some((name) => name.toLowerCase() === "origin");
+  return named ? options : { ...options, headers: { ...options?.headers, Origin } };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { GapEvent, LongwireError, Received, StateEvent } from "../src/index.js";
+import { connect, type GapEvent, type LongwireError, type Received, type StateEvent } from "../src/index.js";
 import { settle } from "../src/testing/fake-clock.js";
 import { hush, watch, worker } from "./support/worker.js";
 
@@ -560,4 +560,24 @@ test("options that the broker does not know are told on the console", async () =
   broker.ignored = ["formt"];
   await bridge.open("s", "ws://x", { formt: "json" });
   assert.match(String(said), /unknown options: formt/);
+});
+
+test("in Firefox the Origin is that of the add-on's pages", async () => {
+  const page = "moz-extension://12345678-9abc-def0-1234-56789abcdef0";
+  const { fake, said, bridge } = worker();
+  const api = fake.api();
+  await bridge.open("s", "ws://x");
+  assert.equal(said("open")[0]?.options, undefined);
+  const firefox = connect({
+    api: { ...api, runtime: { ...api.runtime, getURL: (path) => `${page}/${path}` } },
+  });
+  await firefox.open("one", "ws://x");
+  await firefox.open("two", "ws://x", { headers: { origin: "https://x", "X-A": "1" } });
+  await firefox.open("three");
+  const opened = fake.port.said.filter((frame) => frame.type === "open").map((frame) => frame.options);
+  assert.deepEqual(opened.slice(-3), [
+    { headers: { Origin: page } },
+    { headers: { origin: "https://x", "X-A": "1" } },
+    undefined,
+  ]);
 });

@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 use url::Url;
 
+use super::spelling::{Spelled, Spelling};
 use super::{DialError, Network, Place, date, handshake, place};
 use crate::core::io::{Answer, LinkEnd, Target};
 use crate::wire::code::Code;
@@ -30,6 +31,7 @@ pub(super) struct Lane {
     place: Place,
     secure: bool,
     driver: AbortHandle,
+    spelling: Spelling,
 }
 
 impl Drop for Lane {
@@ -185,7 +187,11 @@ pub(super) async fn exchange(
         };
         let request = request(target, &lane.place, &ask).map_err(Fault::unsent)?;
         let result = match lane.sender.ready().await {
-            Ok(()) => lane.sender.try_send_request(request).await,
+            Ok(()) => {
+                let names = ask.headers.iter().chain(&target.headers);
+                lane.spelling.announce(names.map(|(name, _)| name.as_str()));
+                lane.sender.try_send_request(request).await
+            }
             Err(_) if was_used => continue,
             Err(error) => return Err(Fault::unsent(broken(&lane.place, &error))),
         };
@@ -209,11 +215,12 @@ pub(super) async fn exchange(
 async fn open(network: &Network, target: &Target, url: &Url) -> Result<Lane, DialError> {
     let (place, secure) = place(url)?;
     let stream = network.connect(target, url).await?;
+    let spelling = Spelling::default();
     let (sender, connection) = http1::Builder::new()
         .title_case_headers(true)
         .max_headers(256)
         .max_buf_size(HEAD)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(Spelled::new(stream, spelling.clone())))
         .await
         .map_err(|error| broken(&place, &error))?;
     // Its faults reach whoever waits for an answer.
@@ -226,6 +233,7 @@ async fn open(network: &Network, target: &Target, url: &Url) -> Result<Lane, Dia
         place,
         secure,
         driver,
+        spelling,
     })
 }
 
@@ -258,12 +266,19 @@ fn request(target: &Target, place: &Place, ask: &Ask) -> Result<Request<Full<Byt
     }
     for (name, value) in &ask.headers {
         let (name, value) = handshake::read_header(name, value)?;
-        headers.insert(name, value);
+        let is_wish = matches!(name, header::ACCEPT | header::CACHE_CONTROL);
+        if !(is_wish && headers.contains_key(&name)) {
+            headers.insert(name, value);
+        }
     }
     if let Some(content) = ask.content
         && !headers.contains_key(header::CONTENT_TYPE)
     {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
+    }
+    handshake::introduce(headers);
+    if !headers.contains_key(header::ACCEPT) {
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     }
     // Without this a server may answer in any coding.
     if !headers.contains_key(header::ACCEPT_ENCODING) {

@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::date;
 use super::deflate::{self, Agreement};
 use super::error::{DialError, Place};
+use super::spelling::{Spelled, Spelling};
 use crate::core::io::Target;
 
 /// Bytes of a refusal's body that are read.
@@ -33,8 +34,11 @@ const BODY_TIME: Duration = Duration::from_secs(2);
 /// Bytes of an answer's head that are accepted.
 const HEAD: usize = 64 * 1024;
 
+/// `User-Agent` where the extension gives none.
+pub(crate) const USER_AGENT: &str = concat!("longwire/", env!("CARGO_PKG_VERSION"));
+
 /// A connection, driven beside its one request.
-type Connection<S> = http1::Connection<TokioIo<S>, Empty<Bytes>>;
+type Connection<S> = http1::Connection<TokioIo<Spelled<S>>, Empty<Bytes>>;
 
 /// A connection that speaks WebSocket from here on.
 #[derive(Debug)]
@@ -66,7 +70,8 @@ where
             why: describe(&error),
         },
     };
-    let (response, mut connection) = exchange(stream, request).await.map_err(broken)?;
+    let names = target.headers.iter().map(|(name, _)| name.as_str());
+    let (response, mut connection) = exchange(stream, request, names).await.map_err(broken)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refusal(response, &mut connection, place).await);
     }
@@ -84,19 +89,22 @@ where
     })
 }
 
-/// Sends a request without a body and waits for the answer's head.
-pub(crate) async fn exchange<S>(
+/// Sends a request without a body and waits for the answer's head. `names`: of headers, as they are to be written.
+pub(crate) async fn exchange<'a, S>(
     stream: S,
     request: Request<Empty<Bytes>>,
+    names: impl Iterator<Item = &'a str>,
 ) -> Result<(Response<Incoming>, Connection<S>), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let spelling = Spelling::default();
+    spelling.announce(names);
     let (mut sender, mut connection) = http1::Builder::new()
         .title_case_headers(true)
         .max_headers(256)
         .max_buf_size(HEAD)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(Spelled::new(stream, spelling)))
         .await?;
     let response = drive(&mut connection, sender.send_request(request)).await?;
     Ok((response, connection))
@@ -109,7 +117,7 @@ where
 {
     poll_fn(|cx| connection.poll_without_shutdown(cx)).await?;
     let parts = connection.into_parts();
-    Ok((parts.io.into_inner(), parts.read_buf))
+    Ok((parts.io.into_inner().into_inner(), parts.read_buf))
 }
 
 /// Polls the connection beside what waits for it. Its own errors reach the one who waits.
@@ -168,6 +176,9 @@ fn request(target: &Target, place: &Place, key: &str) -> Result<Request<Empty<By
     let headers = request.headers_mut();
     headers.insert(header::HOST, host(url, place)?);
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    // As browsers have it: an answer out of a cache is no handshake.
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     let key = HeaderValue::from_str(key).map_err(|_| refuse("the key cannot be sent".to_owned()))?;
@@ -186,12 +197,24 @@ fn request(target: &Target, place: &Place, key: &str) -> Result<Request<Empty<By
         if headers.contains_key(&header) && is_ours(&header) {
             return Err(refuse(format!("the header `{header}` is Longwire's own")));
         }
-        headers.append(header, value);
+        if matches!(header, header::PRAGMA | header::CACHE_CONTROL) {
+            headers.insert(header, value);
+        } else {
+            headers.append(header, value);
+        }
     }
+    introduce(headers);
     if let Some(value) = credentials(url, headers)? {
         headers.insert(header::AUTHORIZATION, value);
     }
     Ok(request)
+}
+
+/// Says who asks, unless the extension has said it: servers and firewalls refuse those who do not.
+pub(crate) fn introduce(headers: &mut HeaderMap) {
+    headers
+        .entry(header::USER_AGENT)
+        .or_insert(HeaderValue::from_static(USER_AGENT));
 }
 
 /// The `Host` header. The port is left out where it is the scheme's own, as browsers do.

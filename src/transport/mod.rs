@@ -18,6 +18,7 @@ pub(crate) mod probe;
 mod proxy;
 mod reader;
 pub mod route;
+mod spelling;
 mod stream;
 mod tls;
 mod writer;
@@ -169,7 +170,7 @@ impl Network {
             Some(proxy) => {
                 *stage = Stage::Proxy(proxy.place().clone());
                 tracing::debug!(%place, proxy = %proxy.place(), "dialling through a proxy");
-                proxy.tunnel(place, self.proxy_names(target)).await?
+                proxy.tunnel(place, self.proxy_names(target), target).await?
             }
             None => {
                 let addresses = connect::resolve(place, names).await?;

@@ -85,7 +85,7 @@ impl Network {
                 Phase::Proxy,
                 &place,
                 "the proxy",
-                proxy.tunnel(&place, self.proxy_names(target)),
+                proxy.tunnel(&place, self.proxy_names(target), target),
                 |_| way,
             )
             .await?

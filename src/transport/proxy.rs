@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 
 use super::connect::{self, Names};
 use super::error::{DialError, Place};
-use super::handshake::{describe, exchange, take_back};
-use crate::core::io::ProxyChoice;
+use super::handshake::{USER_AGENT, describe, exchange, take_back};
+use crate::core::io::{ProxyChoice, Target};
 
 /// Which proxy `ProxyChoice::System` means.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -185,8 +185,13 @@ impl Proxy {
         }
     }
 
-    /// Opens a tunnel to `place`.
-    pub(crate) async fn tunnel(&self, place: &Place, names: Names<'_>) -> Result<TcpStream, DialError> {
+    /// Opens a tunnel to `place`. The proxy learns the `User-Agent` of the target, and nothing else of it.
+    pub(crate) async fn tunnel(
+        &self,
+        place: &Place,
+        names: Names<'_>,
+        target: &Target,
+    ) -> Result<TcpStream, DialError> {
         // Whatever keeps us from the proxy is the proxy's failure, not the server's.
         let addresses = connect::resolve(&self.place, names)
             .await
@@ -195,7 +200,10 @@ impl Proxy {
             .await
             .map_err(|error| self.unreachable(&error))?;
         match &self.way {
-            Way::Connect { authorization } => self.connect(stream, place, authorization.clone()).await,
+            Way::Connect { authorization } => {
+                self.connect(stream, place, authorization.clone(), user_agent(target))
+                    .await
+            }
             Way::Socks5 { credentials } => {
                 let credentials = credentials
                     .as_ref()
@@ -229,6 +237,7 @@ impl Proxy {
         stream: TcpStream,
         place: &Place,
         authorization: Option<HeaderValue>,
+        user_agent: HeaderValue,
     ) -> Result<TcpStream, DialError> {
         let had_credentials = authorization.is_some();
         let authority = place.to_string();
@@ -240,12 +249,16 @@ impl Proxy {
         let host = HeaderValue::from_str(&authority)
             .map_err(|_| self.fail("the server's name cannot stand in a CONNECT request"))?;
         request.headers_mut().insert(header::HOST, host);
+        request
+            .headers_mut()
+            .insert("proxy-connection", HeaderValue::from_static("keep-alive"));
+        request.headers_mut().insert(header::USER_AGENT, user_agent);
         if let Some(authorization) = authorization {
             request
                 .headers_mut()
                 .insert(header::PROXY_AUTHORIZATION, authorization);
         }
-        let (response, connection) = exchange(stream, request)
+        let (response, connection) = exchange(stream, request, std::iter::empty())
             .await
             .map_err(|error| self.fail(describe(&error)))?;
         let status = response.status();
@@ -369,6 +382,17 @@ impl Proxy {
             other => self.fail(format!("it says: failure {other}")),
         })
     }
+}
+
+/// The `User-Agent` that the target gives, or our own.
+fn user_agent(target: &Target) -> HeaderValue {
+    let given = target
+        .headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
+    given
+        .and_then(|(_, value)| HeaderValue::from_str(value).ok())
+        .unwrap_or(HeaderValue::from_static(USER_AGENT))
 }
 
 #[cfg(test)]

@@ -239,8 +239,29 @@ fn check_header(name: &str, value: &str, rule: &Rule, origin: &str, urls: &[Url]
 /// Whether this is the extension's own origin, or that of every URL dialled.
 fn may_be_origin(value: &str, own: &str, urls: &[Url]) -> bool {
     let value = value.trim_end_matches('/');
-    value == own.trim_end_matches('/')
+    is_own_origin(value, own)
         || (!urls.is_empty() && urls.iter().all(|url| web_origin(url).as_deref() == Some(value)))
+}
+
+/// Whether this is an extension's own origin. Firefox does not tell a host by which UUID it serves an add-on's pages;
+/// whoever has an add-on id may give any.
+fn is_own_origin(value: &str, own: &str) -> bool {
+    let uuid = value
+        .strip_prefix("moz-extension://")
+        .filter(|_| !own.contains("://"));
+    let is_uuid = |text: &str| {
+        text.len() == 36
+            && text.bytes().zip(0..).all(|(byte, at)| match at {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            })
+    };
+    value == own.trim_end_matches('/') || uuid.is_some_and(is_uuid)
+}
+
+/// The `Origin` of dials whose extension gives none: nothing for an add-on id, which is no origin.
+pub(crate) fn default_origin(own: &str) -> Option<&str> {
+    own.contains("://").then(|| own.trim_end_matches('/'))
 }
 
 /// The origin that a page of this server has.
@@ -385,6 +406,17 @@ mod tests {
             refused(origin("https://bank.example"), "wss://app.example/", &rule),
             None
         );
+    }
+
+    #[test]
+    fn an_add_on_may_name_its_pages_and_its_id_is_no_origin() {
+        let may = |value: &str, own: &str| may_be_origin(value, own, &[]);
+        let page = "moz-extension://12345678-9abc-def0-1234-56789abcdef0";
+        assert!(may(page, "addon@example"));
+        assert!(!may(page, ORIGIN));
+        assert!(!may("moz-extension://x", "addon@example"));
+        assert_eq!(default_origin("addon@example"), None);
+        assert_eq!(default_origin(ORIGIN), Some("chrome-extension://a"));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use super::address;
 use super::rules::Rule;
 
 pub(crate) use dial::{
-    check_dial, check_headers, check_own_proxy, check_request, check_subprotocols, engine_url,
-    is_header_value, place_url, proxy_place,
+    check_dial, check_headers, check_own_proxy, check_request, check_subprotocols, default_origin,
+    engine_url, is_header_value, place_url, proxy_place,
 };
 
 /// Reads and judges a session's URL.

@@ -119,7 +119,7 @@ impl Session {
             Protocol::EventStream => {
                 let mut headers = vec![
                     ("Accept".to_owned(), "text/event-stream".to_owned()),
-                    ("Cache-Control".to_owned(), "no-store".to_owned()),
+                    ("Cache-Control".to_owned(), "no-cache".to_owned()),
                 ];
                 if let Some(id) = memory.id_to_say() {
                     headers.push(("Last-Event-ID".to_owned(), id.to_owned()));

@@ -203,9 +203,10 @@ impl Session {
         {
             headers.push(("Cookie".to_owned(), cookies.clone()));
         }
-        if !has(&headers, "Origin") {
-            let origin = self.owner.origin.trim_end_matches('/').to_owned();
-            headers.push(("Origin".to_owned(), origin));
+        if let Some(origin) = policy::default_origin(&self.owner.origin)
+            && !has(&headers, "Origin")
+        {
+            headers.push(("Origin".to_owned(), origin.to_owned()));
         }
         Target {
             origin: Some(self.owner.origin.clone()),

@@ -10,6 +10,7 @@ mod credentials;
 mod crowd;
 mod faults;
 mod flow;
+mod headers;
 mod liveness;
 #[cfg(target_os = "linux")]
 mod netns;

@@ -1,0 +1,126 @@
+//! What requests say of themselves: names as RFCs and extensions write them, and who asks.
+
+use bytes::Bytes;
+use longwire::core::dialect::engine::Roads;
+use longwire::core::io::{Fetch, ProxyChoice, Road, Target};
+use longwire::wire::payload::Payload;
+
+use super::servers::{Peer, listen, scripted};
+use super::{DIAL, Line, PATIENCE, target};
+
+const OWN: &str = concat!("User-Agent: longwire/", env!("CARGO_PKG_VERSION"));
+
+/// Headers as an extension gives them.
+fn with_headers(mut target: Target) -> Target {
+    target.headers = [("X-API-KEY", "k"), ("DNT", "1"), ("x-lower", "l")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+    target
+}
+
+fn assert_has(head: &str, lines: &[&str]) {
+    for wanted in lines {
+        let found = head.lines().any(|line| line.starts_with(wanted));
+        assert!(found, "no `{wanted}` in {head}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_is_written_as_rfc_6455_writes_it() {
+    let (port, peer) = scripted(|mut peer: Peer| async move { peer.accept("").await }).await;
+    let mut target = with_headers(target(format!("ws://127.0.0.1:{port}/")));
+    target.subprotocols = vec!["v1".to_owned()];
+    target.compression = true;
+    let _line = Line::dial(target);
+    let head = peer.await.unwrap();
+    assert_has(
+        &head,
+        &[
+            "Sec-WebSocket-Key: ",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Protocol: ",
+            "Sec-WebSocket-Extensions: ",
+            "X-API-KEY: k",
+            "DNT: 1",
+            "x-lower: l",
+            "Cache-Control: no-cache",
+            "Pragma: no-cache",
+            OWN,
+        ],
+    );
+}
+
+#[tokio::test]
+async fn questions_posts_and_the_second_on_a_connection_are_spelled_alike() {
+    let (port, peer) = scripted(|mut peer: Peer| async move {
+        let mut heads = Vec::new();
+        for _ in 0..2 {
+            heads.push(peer.head().await);
+            peer.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        }
+        heads
+    })
+    .await;
+    let url: url::Url = format!("http://127.0.0.1:{port}/").parse().unwrap();
+    let mut target = with_headers(target(&url));
+    target.road = Road::Http {
+        post: Some((url.clone(), vec![("X-POST".to_owned(), "p".to_owned())])),
+    };
+    let mut line = Line::dial(target);
+    let fetch = Fetch {
+        url,
+        headers: vec![("Last-Event-ID".to_owned(), "5".to_owned())],
+        timeout: PATIENCE,
+        streaming: false,
+    };
+    line.dials.fetch(DIAL, Box::new(fetch));
+    line.next().await;
+    line.transmit(Payload::Text(Bytes::from_static(b"DNT: not a header\r\n\r\n")));
+    line.next().await;
+    let heads = peer.await.unwrap();
+    assert_has(
+        &heads[0],
+        &["Last-Event-ID: 5", "X-API-KEY: k", "DNT: 1", "Accept: */*", OWN],
+    );
+    assert_has(&heads[1], &["X-POST: p", "X-API-KEY: k", "x-lower: l", OWN]);
+}
+
+#[tokio::test]
+async fn engine_io_says_who_asks() {
+    let (port, peer) = scripted(|mut peer: Peer| async move { peer.head().await }).await;
+    let mut target = with_headers(target(format!("http://127.0.0.1:{port}/")));
+    target
+        .headers
+        .push(("User-Agent".to_owned(), "mine/1".to_owned()));
+    target.road = Road::Engine(Roads {
+        path: "/socket.io".to_owned(),
+        polling: true,
+        websocket: false,
+        websocket_first: false,
+        upgrade: false,
+    });
+    let _line = Line::dial(target);
+    let head = peer.await.unwrap();
+    assert_has(&head, &["X-API-KEY: k", "User-Agent: mine/1"]);
+    assert!(!head.contains(OWN), "{head}");
+}
+
+#[tokio::test]
+async fn a_proxy_learns_who_asks_and_nothing_else() {
+    let (listener, port) = listen().await;
+    let mut target = with_headers(target("ws://server.invalid/"));
+    target.proxy = ProxyChoice::Url(format!("http://127.0.0.1:{port}"));
+    let _line = Line::dial(target);
+    let (stream, _) = listener.accept().await.unwrap();
+    let head = Peer { stream }.head().await;
+    assert_has(
+        &head,
+        &[
+            "CONNECT server.invalid:80 ",
+            "Host: server.invalid:80",
+            "Proxy-Connection: ",
+            OWN,
+        ],
+    );
+    assert!(!head.contains("X-API-KEY"), "{head}");
+}
