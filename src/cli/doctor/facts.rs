@@ -24,6 +24,8 @@ pub(super) struct Facts {
     /// The extensions asked for with `--extension`.
     pub(super) asked: Vec<ExtensionId>,
     pub(super) browsers: Vec<BrowserFacts>,
+    /// Browsers that run with a folder of their own.
+    pub(super) running: Vec<RunningBrowser>,
     pub(super) programs: Vec<ProgramFacts>,
     pub(super) launches: Vec<LaunchFacts>,
     pub(super) broker: BrokerFacts,
@@ -50,6 +52,17 @@ pub(super) struct BrowserFacts {
     pub(super) chains: Vec<Vec<Seen>>,
     pub(super) policy: Policy,
     pub(super) neighbours: Vec<Neighbour>,
+}
+
+/// A browser that runs with a folder of its own.
+#[derive(Debug, Clone)]
+pub(super) struct RunningBrowser {
+    /// The name of its program.
+    pub(super) program: String,
+    pub(super) family: Family,
+    pub(super) folder: PathBuf,
+    /// Is there a manifest in that folder?
+    pub(super) has_manifest: bool,
 }
 
 /// What a browser makes of the manifests it reads.

@@ -15,6 +15,8 @@ pub(super) const IDS: &[&str] = &[
     "sandbox.<browser>",
     "launch",
     "broker",
+    "session.<session>",
+    "running.<browser>",
     "run-folder",
     "socket",
     "receipt",
@@ -32,14 +34,14 @@ pub(super) const IDS: &[&str] = &[
     "url.message",
 ];
 
-/// Is it one of them? What differs by browser has its name behind a dot, and several launches have a family's.
+/// Is it one of them? What differs by browser or session has its name behind a dot, and several launches have a family's.
 fn is_listed(id: &str) -> bool {
-    let of_browser = |listed: &str| {
-        let kind = listed.strip_suffix("<browser>");
+    let has_name = |listed: &str| {
+        let kind = listed.split_once('<').map(|(kind, _)| kind);
         kind.is_some_and(|kind| id.starts_with(kind))
     };
     let of_family = id.starts_with("launch.");
-    of_family || IDS.iter().any(|listed| *listed == id || of_browser(listed))
+    of_family || IDS.iter().any(|listed| *listed == id || has_name(listed))
 }
 
 /// How something stands, better before worse.
@@ -61,8 +63,11 @@ pub(super) struct Finding {
     /// A stable word; for what each browser has, a dot and the browser's name follow.
     pub(super) id: String,
     pub(super) verdict: Verdict,
-    /// What was looked at, as a sentence that is true when it passes.
+    /// What was looked at, as a sentence that is true of what was found.
     pub(super) title: String,
+    /// The sentence when it does not pass.
+    #[serde(skip)]
+    problem: Option<String>,
     /// What was found.
     pub(super) detail: String,
     /// What mends it: a command to paste, or a sentence where there is none.
@@ -71,7 +76,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// A finding of this id, about this sentence.
+    /// A finding of this id. The title is true when it passes or was skipped; see `or` for when it does not.
     pub(super) fn about(id: impl Into<String>, title: impl Into<String>) -> Self {
         let id = id.into();
         debug_assert!(is_listed(&id), "`{id}` is not in the table of ids");
@@ -79,9 +84,16 @@ impl Finding {
             id,
             verdict: Verdict::Pass,
             title: title.into(),
+            problem: None,
             detail: String::new(),
             fix: None,
         }
+    }
+
+    /// The title when it does not pass.
+    pub(super) fn or(mut self, problem: impl Into<String>) -> Self {
+        self.problem = Some(problem.into());
+        self
     }
 
     pub(super) fn pass(self, detail: impl Into<String>) -> Self {
@@ -103,6 +115,11 @@ impl Finding {
     fn with(mut self, verdict: Verdict, detail: impl Into<String>) -> Self {
         self.verdict = verdict;
         self.detail = detail.into();
+        if verdict > Verdict::Pass
+            && let Some(problem) = self.problem.take()
+        {
+            self.title = problem;
+        }
         self
     }
 

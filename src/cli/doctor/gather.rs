@@ -20,7 +20,7 @@ use super::facts::{
     Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, Found, LaunchFacts, Place,
     ProgramFacts, ReceiptFacts, SettingsFacts,
 };
-use super::{files, launch};
+use super::{files, launch, processes};
 use crate::broker::live_settings;
 use crate::cli::admin::Admin;
 use crate::cli::error::Failure;
@@ -97,6 +97,7 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
         version: env!("CARGO_PKG_VERSION").to_owned(),
         asked: what.asked.clone(),
         browsers,
+        running: processes::running(&what.name),
         programs,
         launches,
         broker,

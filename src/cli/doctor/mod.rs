@@ -8,6 +8,7 @@ mod finding;
 mod gather;
 mod judge;
 mod launch;
+mod processes;
 mod program;
 mod report;
 mod show;

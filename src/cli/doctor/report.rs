@@ -32,7 +32,7 @@ pub(super) fn bundle(facts: &Facts, document: &Document, paths: &Paths) -> Strin
         release().map_or_else(String::new, |release| format!(", {release}"))
     ));
     text.push_str("### Findings\n\n```\n");
-    for line in show::lines(document, true, false) {
+    for line in show::lines(&without_sessions(document), true, false) {
         text.push_str(&line);
         text.push('\n');
     }
@@ -110,6 +110,40 @@ fn without_paths(text: &str, scheme: &str) -> String {
     clean
 }
 
+/// The findings, without the names of sessions, extensions and profiles.
+fn without_sessions(document: &Document) -> Document {
+    let mut findings = document.findings.clone();
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| finding.id.starts_with("session."))
+    {
+        finding.id = format!("session.{HIDDEN}");
+        let state = finding.title.rsplit_once(") is ").map_or("?", |(_, state)| state);
+        finding.title = format!("session {HIDDEN} is {state}");
+    }
+    Document {
+        verdict: document.verdict,
+        findings,
+    }
+}
+
+/// A line of the log, without the names of sessions and profiles.
+fn without_log_names(line: &str) -> String {
+    let mut line = line.to_owned();
+    for key in [" session=\"", " profile=\""] {
+        if let Some(start) = line.find(key).map(|at| at + key.len()) {
+            let mut is_escaped = false;
+            let end = line[start..].find(|character| {
+                let is_end = character == '"' && !is_escaped;
+                is_escaped = character == '\\' && !is_escaped;
+                is_end
+            });
+            line.replace_range(start..end.map_or(line.len(), |end| start + end), HIDDEN);
+        }
+    }
+    line
+}
+
 /// Numbers stay, and texts that say nothing about the user.
 fn without_names(value: &Value, key: Option<&str>) -> Value {
     match value {
@@ -147,7 +181,8 @@ fn log(folder: &Path) -> Vec<String> {
     }
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<_> = text.lines().map(str::to_owned).collect();
-    lines[lines.len().saturating_sub(LOG_LINES)..].to_vec()
+    let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
+    last.iter().map(|line| without_log_names(line)).collect()
 }
 
 #[cfg(test)]

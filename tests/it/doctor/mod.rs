@@ -5,6 +5,7 @@
 mod dialling;
 mod registered;
 mod running;
+mod sessions;
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -81,6 +82,7 @@ impl Ward {
                 format!("| `{id}` |"),
                 format!("| `{kind}` |"),
                 format!("| `{kind}.<browser>` |"),
+                format!("| `{kind}.<session>` |"),
             ];
             assert!(
                 written.iter().any(|row| PAGE.contains(row)),
@@ -202,12 +204,12 @@ fn the_report_hides_what_is_private() {
 
 /// Is there a call in these tests that waits for this finding not to pass?
 fn is_provoked(tests: &str, id: &str) -> bool {
-    let kind = id.trim_end_matches(".<browser>");
+    let kind = id.split(".<").next().unwrap_or(id);
     tests.match_indices(&format!("\"{kind}")).any(|(at, found)| {
         let Some((rest, after)) = tests[at + found.len()..].split_once('"') else {
             return false;
         };
-        let is_it = rest.is_empty() || (rest.starts_with('.') && id.contains("<browser>"));
+        let is_it = rest.is_empty() || (rest.starts_with('.') && id.contains('<'));
         let after = after.trim_start_matches([',', ' ', '\n']);
         is_it && (after.starts_with("\"fail\"") || after.starts_with("\"warn\""))
     })
@@ -233,6 +235,7 @@ fn no_finding_is_forgotten() {
         include_str!("registered.rs"),
         include_str!("running.rs"),
         include_str!("dialling.rs"),
+        include_str!("sessions.rs"),
         include_str!("mod.rs"),
     ]
     .concat();

@@ -67,7 +67,7 @@ fn no_broker_can_be_had() {
     let _ = fs::remove_dir_all(ward.0.home().join("run"));
     fs::write(ward.0.home().join("run"), "a file in the folder's place").unwrap();
     ward.expect("launch", "fail", "no broker", &[]);
-    ward.mends("run-folder", "fail", "is no folder", &[]);
+    ward.mends("run-folder", "fail", "is not a folder", &[]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_broker_that_hangs() {
 fn folders_and_the_disk() {
     let ward = Ward::installed();
     fs::write(ward.0.home().join("logs"), "a file").unwrap();
-    ward.mends("logs", "warn", "is no folder", &[]);
+    ward.mends("logs", "warn", "is not a folder", &[]);
     let journal = ward.0.home().join("state/journal");
     fs::create_dir_all(&journal).unwrap();
     let full = fs::File::create(journal.join("full")).unwrap();
@@ -158,5 +158,5 @@ fn settings_that_cannot_be_used() {
 fn the_state_folder_is_a_file() {
     let ward = Ward::new();
     fs::write(ward.0.home().join("state"), "a file").unwrap();
-    ward.mends("state", "warn", "is no folder", &[]);
+    ward.mends("state", "warn", "is not a folder", &[]);
 }

@@ -10,14 +10,18 @@ use installer::policy::Ruling;
 use super::super::facts::{BrowserFacts, Facts, Found, ProgramFacts};
 use super::super::finding::Finding;
 use super::super::program::Kind;
-use super::{for_all, install, quoted};
+use super::{commands, for_all, install, quoted};
 
 /// Is there any browser, and is the host registered with any?
 pub(super) fn registered(facts: &Facts) -> Finding {
     let finding = Finding::about(
         "registered",
         format!("`{}` is registered with a browser", facts.name),
-    );
+    )
+    .or(format!(
+        "`{}` is not registered with a browser that needs it",
+        facts.name
+    ));
     if facts.browsers.is_empty() {
         return finding
             .warn("no browser was found on this machine")
@@ -118,7 +122,7 @@ fn asked(facts: &Facts, family: Option<Family>) -> Vec<String> {
 }
 
 /// The ids asked for, or else those that any browser of this family has.
-fn ids(facts: &Facts, family: Family) -> Vec<String> {
+pub(super) fn ids(facts: &Facts, family: Family) -> Vec<String> {
     let asked = asked(facts, Some(family));
     if !asked.is_empty() {
         return asked;
@@ -141,7 +145,11 @@ fn confined(facts: &Facts, browser: &BrowserFacts, confined: &Confined) -> Findi
     let finding = Finding::about(
         format!("sandbox.{}", browser.name),
         format!("{} may start native hosts", browser.title),
-    );
+    )
+    .or(format!(
+        "{} starts no programs outside its sandbox",
+        browser.title
+    ));
     if let Some(inside) = &browser.inside {
         let inside = inside.path.display();
         return finding.pass(format!(
@@ -171,13 +179,14 @@ fn absent(facts: &Facts, browser: &BrowserFacts) -> Finding {
     let finding = Finding::about(
         format!("manifest.{}", browser.name),
         format!("{} finds the host's manifest", browser.title),
-    );
+    )
+    .or(format!("{} does not find the host's manifest", browser.title));
     let finding = match &browser.folder {
         Some(folder) => finding.warn(format!(
             "the one that install wrote into {} is gone",
             folder.display()
         )),
-        None => finding.skip("it is on this machine and the host is not registered with it"),
+        None => finding.skip("not registered with this browser"),
     };
     finding.fix(install(facts, &ids, Some(browser), false))
 }
@@ -186,7 +195,8 @@ fn policy(facts: &Facts, browser: &BrowserFacts) -> Finding {
     let finding = Finding::about(
         format!("policy.{}", browser.name),
         format!("no policy keeps {} from the host", browser.title),
-    );
+    )
+    .or(format!("a policy keeps {} from the host", browser.title));
     let policy = &browser.policy;
     let sources: Vec<_> = policy
         .sources
@@ -226,7 +236,11 @@ fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding
     let finding = Finding::about(
         format!("manifest.{}", browser.name),
         format!("{} finds the host's manifest", browser.title),
-    );
+    )
+    .or(format!(
+        "there is a problem with the host's manifest for {}",
+        browser.title
+    ));
     match found {
         Found::Nothing => finding
             .fail("the one that is there does not count under the policy")
@@ -235,10 +249,10 @@ fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding
             let is_system = seen.scope == Scope::System;
             let again = install(facts, &ids(facts, browser.family), Some(browser), is_system);
             // What is no text, such as a folder, `install` does not write over.
-            let fix = if seen.text.is_err() && cfg!(unix) {
+            let fix = if seen.text.is_err() {
                 let aside = seen.path.with_added_extension("aside");
                 let sudo = for_all(is_system);
-                format!("{sudo}mv {} {} && {again}", quoted(&seen.path), quoted(&aside))
+                format!("{sudo}{} && {again}", commands::move_aside(&seen.path, &aside))
             } else {
                 again
             };
@@ -305,7 +319,11 @@ fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &Accept
     let finding = Finding::about(
         format!("program.{}", browser.name),
         format!("the program that {} starts can be run", browser.title),
-    );
+    )
+    .or(format!(
+        "there is a problem with the program that {} starts",
+        browser.title
+    ));
     let is_system = seen.scope == Scope::System;
     let inside = browser.is_served_inside().then_some(browser);
     let again = || install(facts, &accepted.entries, inside, is_system);
@@ -374,7 +392,11 @@ fn origin(facts: &Facts, browser: &BrowserFacts, chain: &[Seen]) -> Option<Findi
     let finding = Finding::about(
         format!("origin.{}", browser.name),
         format!("{} lets the extension reach the host", browser.title),
-    );
+    )
+    .or(format!(
+        "{} does not let the extension reach the host",
+        browser.title
+    ));
     if asked.is_empty() {
         None
     } else if missing.is_empty() {
@@ -397,7 +419,11 @@ fn rivals(facts: &Facts, browser: &BrowserFacts) -> Finding {
     let finding = Finding::about(
         format!("rival.{}", browser.name),
         format!("no other host in {} is for the same extension", browser.title),
-    );
+    )
+    .or(format!(
+        "another host in {} is for the same extension",
+        browser.title
+    ));
     let ids = ids(facts, browser.family);
     let rivals: Vec<_> = browser
         .neighbours
@@ -415,11 +441,11 @@ fn rivals(facts: &Facts, browser: &BrowserFacts) -> Finding {
         })
         .collect();
     let is_system = rivals.iter().any(|other| other.scope == Scope::System);
-    let paths: Vec<_> = rivals.iter().map(|other| quoted(&other.path)).collect();
+    let paths: Vec<_> = rivals.iter().map(|other| other.path.as_path()).collect();
     finding
         .warn(format!(
             "{} too; if it is not wanted, remove its manifest",
             told.join(", ")
         ))
-        .fix(format!("{}rm {}", for_all(is_system), paths.join(" ")))
+        .fix(format!("{}{}", for_all(is_system), commands::remove(&paths)))
 }

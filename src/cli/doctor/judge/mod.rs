@@ -3,8 +3,11 @@
 //! It is pure: facts in, findings out. It looks at nothing itself.
 
 mod browser;
+mod commands;
+mod development;
 mod running;
 mod server;
+mod sessions;
 
 use std::path::Path;
 
@@ -20,8 +23,10 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     for one in &facts.browsers {
         findings.extend(browser::judge(facts, one));
     }
+    findings.extend(development::judge(facts));
     findings.extend(running::launches(facts));
     findings.extend(running::broker(facts));
+    findings.extend(sessions::judge(facts.broker.status.as_ref()));
     findings.push(running::receipt(&facts.receipt));
     findings.push(running::settings(&facts.settings));
     findings.extend(running::folders(&facts.folders));

@@ -9,7 +9,7 @@ use super::super::facts::{
     BrokerFacts, Facts, FolderFacts, LaunchFacts, Launched, Place, ReceiptFacts, SettingsFacts, Unwritable,
 };
 use super::super::finding::Finding;
-use super::{for_all, quoted};
+use super::{commands, for_all, quoted};
 
 /// The mode of a folder that only its owner may enter.
 const FOLDER: u32 = 0o700;
@@ -19,7 +19,7 @@ const LITTLE: u64 = 64 << 20;
 /// One finding for each host that was started.
 pub(super) fn launches(facts: &Facts) -> Vec<Finding> {
     if facts.launches.is_empty() {
-        let finding = Finding::about("launch", "a browser can start the host and be welcomed");
+        let finding = Finding::about("launch", "a browser can start the host and reach the broker");
         return vec![finding.skip("there is no program that a browser would start")];
     }
     let several = facts.launches.len() > 1;
@@ -44,14 +44,18 @@ pub(super) fn launches(facts: &Facts) -> Vec<Finding> {
 
 fn one_launch(id: String, launch: &LaunchFacts, broker: &BrokerFacts) -> Finding {
     let title = format!(
-        "a {} browser can start the host and be welcomed",
+        "a {} browser can start the host and reach the broker",
         launch.family.title()
     );
-    let finding = Finding::about(id, title);
+    let finding = Finding::about(id, title).or(format!(
+        "the host does not work as a {} browser starts it",
+        launch.family.title()
+    ));
     let program = launch.program.display();
     let by_hand = format!(
-        "see for yourself: {} chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/ < /dev/null",
-        quoted(&launch.program)
+        "{} chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/{}",
+        quoted(&launch.program),
+        commands::NO_INPUT
     );
     match &launch.end {
         Launched::Welcomed { lingers: true, .. } => finding
@@ -99,14 +103,16 @@ pub(super) fn broker(facts: &Facts) -> Vec<Finding> {
             Finding::about(
                 "run-folder",
                 "only this user can enter the folder of the broker's socket",
-            ),
+            )
+            .or("the folder of the broker's socket is not private"),
             folder,
             FOLDER,
         ));
     }
     if let Some(socket) = &broker.socket {
         findings.push(closed(
-            Finding::about("socket", "only this user can use the broker's socket"),
+            Finding::about("socket", "only this user can use the broker's socket")
+                .or("the broker's socket is not private"),
             socket,
             0o600,
         ));
@@ -115,11 +121,12 @@ pub(super) fn broker(facts: &Facts) -> Vec<Finding> {
 }
 
 fn answers(facts: &Facts, broker: &BrokerFacts) -> Finding {
-    let finding = Finding::about("broker", "the broker answers and is of this version");
+    let finding = Finding::about("broker", "the broker answers and is of this version")
+        .or("the broker does not answer, or is of another version");
     match &broker.answer {
         Err(why) => finding.fail(why.clone()).fix(end(broker)),
-        Ok(None) if facts.launches.is_empty() => finding.skip("none runs; the first host starts one"),
-        Ok(None) => finding.skip("none runs, although a host was started"),
+        Ok(None) if facts.launches.is_empty() => finding.skip("not running; the first host starts it"),
+        Ok(None) => finding.skip("not running, although a host was started"),
         Ok(Some(answer)) if answer.version != facts.version => finding
             .warn(format!(
                 "it is version {} (process {}); this is {}",
@@ -136,7 +143,7 @@ fn answers(facts: &Facts, broker: &BrokerFacts) -> Finding {
 /// What ends the broker. One that does not answer hears no request to leave either, and no signal that is one.
 fn end(broker: &BrokerFacts) -> String {
     match broker.process {
-        Some(process) if broker.answer.is_err() => format!("kill -9 {process}"),
+        Some(process) if broker.answer.is_err() => commands::kill(process),
         _ => "longwire stop".to_owned(),
     }
 }
@@ -147,15 +154,13 @@ fn closed(finding: Finding, place: &Place, wanted: u32) -> Finding {
     if !place.own {
         return finding
             .fail(format!("{shown} belongs to another user"))
-            .fix(format!("sudo rm -r {}", quoted(&place.path)));
+            .fix(format!("{}{}", for_all(true), commands::remove_all(&place.path)));
     }
     if wanted == FOLDER && !place.folder {
         let aside = place.path.with_added_extension("aside");
-        return finding.fail(format!("{shown} is no folder")).fix(format!(
-            "mv {} {}",
-            quoted(&place.path),
-            quoted(&aside)
-        ));
+        return finding
+            .fail(format!("{shown} is not a folder"))
+            .fix(commands::move_aside(&place.path, &aside));
     }
     match place.mode {
         Some(mode) if mode & 0o077 != 0 => finding
@@ -168,15 +173,15 @@ fn closed(finding: Finding, place: &Place, wanted: u32) -> Finding {
 
 /// Without its receipt a registration can neither be changed nor taken back.
 pub(super) fn receipt(receipt: &ReceiptFacts) -> Finding {
-    let finding = Finding::about("receipt", "registrations can be changed and taken back");
+    let finding = Finding::about("receipt", "registrations can be changed and removed")
+        .or("registrations cannot be changed or removed");
     match &receipt.problem {
         Some(problem) => {
             let aside = receipt.path.with_added_extension("aside");
             finding.fail(problem.clone()).fix(format!(
-                "{}mv {} {}",
+                "{}{}",
                 for_all(receipt.for_all),
-                quoted(&receipt.path),
-                quoted(&aside)
+                commands::move_aside(&receipt.path, &aside)
             ))
         }
         None => finding.pass(receipt.path.display().to_string()),
@@ -186,17 +191,18 @@ pub(super) fn receipt(receipt: &ReceiptFacts) -> Finding {
 /// The settings file, which a broker uses as a whole or not at all.
 pub(super) fn settings(settings: &SettingsFacts) -> Finding {
     let finding = Finding::about("settings", "the settings file can be used");
+    let finding = if settings.problem.is_none() {
+        finding.or("the settings turn certificate checks off")
+    } else {
+        finding.or("the settings file cannot be used")
+    };
     let edit = edit(settings);
     match &settings.problem {
         Some(problem) => {
-            let path = quoted(&settings.path);
             let fix = match settings.unread {
                 Some(ErrorKind::PermissionDenied) if cfg!(unix) => own(&settings.path, "u+rw"),
                 Some(ErrorKind::IsADirectory) => {
-                    format!(
-                        "mv {path} {}",
-                        quoted(&settings.path.with_added_extension("aside"))
-                    )
+                    commands::move_aside(&settings.path, &settings.path.with_added_extension("aside"))
                 }
                 _ => edit,
             };
@@ -233,13 +239,14 @@ fn own(path: &Path, rights: &str) -> String {
 pub(super) fn folders(folders: &FolderFacts) -> Vec<Finding> {
     let mut findings = vec![
         writable(
-            Finding::about("logs", "the log folder can be written"),
+            Finding::about("logs", "the log folder can be written").or("the log folder cannot be written"),
             &folders.logs,
             folders.logs_problem.as_ref(),
             "; the broker runs without a log",
         ),
         writable(
-            Finding::about("state", "the folder of kept sessions can be written"),
+            Finding::about("state", "the folder of stored sessions can be written")
+                .or("the folder of stored sessions cannot be written"),
             &folders.state,
             folders.state_problem.as_ref(),
             "; durable sessions live in memory only",
@@ -262,8 +269,8 @@ fn writable(finding: Finding, folder: &Path, problem: Option<&Unwritable>, then:
         Some(Unwritable::NoFolder(path)) => {
             let aside = path.with_added_extension("aside");
             finding
-                .warn(format!("{} is no folder{then}", path.display()))
-                .fix(format!("mv {} {}", quoted(path), quoted(&aside)))
+                .warn(format!("{} is not a folder{then}", path.display()))
+                .fix(commands::move_aside(path, &aside))
         }
         Some(Unwritable::Closed(path, why)) => {
             let quoted = quoted(path);
@@ -292,7 +299,8 @@ fn writable(finding: Finding, folder: &Path, problem: Option<&Unwritable>, then:
 }
 
 fn disk(folders: &FolderFacts) -> Finding {
-    let finding = Finding::about("disk", "there is room for what sessions keep");
+    let finding = Finding::about("disk", "there is room for what sessions store")
+        .or("there is little room for what sessions store");
     let state = folders.state.display();
     let used = format!(
         "journals take {} of {}",
@@ -302,7 +310,7 @@ fn disk(folders: &FolderFacts) -> Finding {
     if let Some(free) = folders.free.filter(|free| *free < LITTLE) {
         return finding
             .warn(format!("{} free on the disk of {state}; {used}", size(free)))
-            .fix(format!("df -h {}", quoted(&folders.state)));
+            .fix(commands::disk_space(&folders.state));
     }
     if folders.journals >= folders.quota / 10 * 9 {
         return finding

@@ -4,24 +4,63 @@
 
 use super::super::facts::{DialFacts, SettingsFacts};
 use super::super::finding::Finding;
+use super::commands;
 use super::running::edit;
 use crate::transport::DialError;
 use crate::transport::probe::{End, Phase, Step};
 use crate::wire::code::Code;
 
-/// The phases in their order, with their words.
-const PHASES: [(Phase, &str, &str); 6] = [
-    (Phase::Dns, "url.dns", "the server's name can be resolved"),
-    (Phase::Proxy, "url.proxy", "the proxy opens a way to the server"),
-    (Phase::Tcp, "url.tcp", "the server can be reached"),
-    (Phase::Tls, "url.tls", "the server proves its name"),
-    (Phase::Upgrade, "url.upgrade", "the server speaks WebSocket"),
-    (Phase::Message, "url.message", "the server says something"),
+/// A phase with its finding: the id, and the title when it passes and when it does not.
+struct PhaseTitles {
+    phase: Phase,
+    id: &'static str,
+    passed: &'static str,
+    failed: &'static str,
+}
+
+/// The phases in their order.
+const PHASES: [PhaseTitles; 6] = [
+    PhaseTitles {
+        phase: Phase::Dns,
+        id: "url.dns",
+        passed: "the server's name can be resolved",
+        failed: "cannot resolve the server's name",
+    },
+    PhaseTitles {
+        phase: Phase::Proxy,
+        id: "url.proxy",
+        passed: "the proxy connects to the server",
+        failed: "cannot connect through the proxy",
+    },
+    PhaseTitles {
+        phase: Phase::Tcp,
+        id: "url.tcp",
+        passed: "the server can be reached",
+        failed: "cannot reach the server",
+    },
+    PhaseTitles {
+        phase: Phase::Tls,
+        id: "url.tls",
+        passed: "the server's certificate is valid",
+        failed: "cannot make a secure connection to the server",
+    },
+    PhaseTitles {
+        phase: Phase::Upgrade,
+        id: "url.upgrade",
+        passed: "the server speaks WebSocket",
+        failed: "the server does not accept the WebSocket",
+    },
+    PhaseTitles {
+        phase: Phase::Message,
+        id: "url.message",
+        passed: "the server sends a message",
+        failed: "the server closed the connection at once",
+    },
 ];
 
 /// One finding a phase; those never reached are skipped.
 pub(super) fn judge(dial: &DialFacts, settings: &SettingsFacts) -> Vec<Finding> {
-    let allowed = Finding::about("url", "the broker may dial the URL");
+    let allowed = Finding::about("url", "the broker may dial the URL").or("the broker may not dial the URL");
     let steps = match &dial.steps {
         Err(problem) => {
             let finding = allowed.fail(format!("{}: {}", dial.shown, problem.message));
@@ -39,13 +78,17 @@ pub(super) fn judge(dial: &DialFacts, settings: &SettingsFacts) -> Vec<Finding> 
     };
     let mut findings = vec![allowed.pass(dial.shown.clone())];
     let failed = steps.iter().any(|step| matches!(step.end, End::Failed(_)));
-    for (phase, id, title) in PHASES {
-        let finding = Finding::about(id, title);
+    for PhaseTitles {
+        phase,
+        id,
+        passed,
+        failed: problem,
+    } in PHASES
+    {
+        let finding = Finding::about(id, passed).or(problem);
         match steps.iter().find(|step| step.phase == phase) {
             Some(step) => findings.push(one(finding, step, &dial.shown)),
-            None if failed && is_after(phase, steps) => {
-                findings.push(finding.skip("it did not come to that"))
-            }
+            None if failed && is_after(phase, steps) => findings.push(finding.skip("not reached")),
             // Not a part of this dial: no proxy, or no TLS.
             None => {}
         }
@@ -55,7 +98,7 @@ pub(super) fn judge(dial: &DialFacts, settings: &SettingsFacts) -> Vec<Finding> 
 
 /// Would this phase have come later?
 fn is_after(phase: Phase, steps: &[Step]) -> bool {
-    let order = |phase: Phase| PHASES.iter().position(|(other, ..)| *other == phase);
+    let order = |phase: Phase| PHASES.iter().position(|other| other.phase == phase);
     let last = steps.last().and_then(|step| order(step.phase));
     order(phase) > last && phase != Phase::Proxy
 }
@@ -84,29 +127,22 @@ fn failed(finding: Finding, took: &str, error: &DialError, shown: &str) -> Findi
             .fix(format!(
                 "longwire connect {shown} --header 'Authorization: Bearer <token>'"
             )),
-        DialError::Status { .. } => finding.fail(said).fix(format!("curl -i {}", http(shown))),
-        DialError::Dns { host, .. } => finding.fail(said).fix(format!("getent hosts {host}")),
+        DialError::Status { .. } => finding.fail(said).fix(commands::curl("-i", shown)),
+        DialError::Dns { host, .. } => finding.fail(said).fix(commands::resolve(host)),
         DialError::Connect { place, .. } => finding.fail(said).fix(format!(
             "start the server, or open the port: nothing answers at {place}"
         )),
         DialError::Tls { place, .. } => {
-            let name = place.host.trim_matches(['[', ']']);
-            finding.fail(said).fix(format!(
-                "openssl s_client -connect {place} -servername {name} < /dev/null"
-            ))
+            let place = place.to_string();
+            finding.fail(said).fix(commands::tls(&place))
         }
         DialError::Proxy { .. } | DialError::BehindProxy { .. } => {
-            finding.fail(said).fix("env | grep -i _proxy")
+            finding.fail(said).fix(commands::PROXY_VARIABLES)
         }
-        DialError::Handshake { .. } => finding.fail(said).fix(format!("curl -i {}", http(shown))),
-        DialError::Timeout { .. } => finding.fail(said).fix(format!("curl -v {}", http(shown))),
+        DialError::Handshake { .. } => finding.fail(said).fix(commands::curl("-i", shown)),
+        DialError::Timeout { .. } => finding.fail(said).fix(commands::curl("-v", shown)),
         DialError::Address(_) | DialError::Request(_) | DialError::Policy(_) | DialError::Denied { .. } => {
             finding.fail(said)
         }
     }
-}
-
-/// The same address for programs that speak only HTTP.
-fn http(shown: &str) -> String {
-    shown.replacen("ws", "http", 1)
 }

@@ -56,7 +56,7 @@ fn browser(name: &str, family: Family, chain: Vec<Seen>) -> BrowserFacts {
 }
 
 /// A machine on which all is well.
-fn well() -> Facts {
+pub(super) fn well() -> Facts {
     let version = "1.2.3".to_owned();
     let place = |path: &str, mode| {
         Some(Place {
@@ -75,6 +75,7 @@ fn well() -> Facts {
             Family::Chromium,
             vec![seen(Family::Chromium, Scope::User, &[ID])],
         )],
+        running: Vec::new(),
         programs: vec![ProgramFacts {
             path: PROGRAM.into(),
             kind: Ok(Kind::Script {
@@ -376,7 +377,7 @@ fn hosts() {
         (
             Launched::NotStarted("no".into()),
             Verdict::Fail,
-            "see for yourself",
+            "chrome-extension://aaaa",
         ),
         (
             Launched::Ended {
@@ -384,12 +385,12 @@ fn hosts() {
                 stderr: String::new(),
             },
             Verdict::Fail,
-            "see for yourself",
+            "chrome-extension://aaaa",
         ),
         (
             Launched::Garbled("text".into()),
             Verdict::Fail,
-            "see for yourself",
+            "chrome-extension://aaaa",
         ),
         (Launched::NoBroker("no".into()), Verdict::Fail, "longwire broker"),
         (Launched::Silent(String::new()), Verdict::Fail, "longwire stop"),

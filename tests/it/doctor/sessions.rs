@@ -1,0 +1,293 @@
+//! Sessions that cannot connect: each cause is seen in `status`, in `doctor` and, once, in the log.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::Ward;
+use crate::support::host::HostProcess;
+use crate::support::{SOON, eventually};
+
+/// A server that does this with every connection; its address.
+fn serving(act: impl Fn(TcpStream) + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    let act = Arc::new(act);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let act = act.clone();
+            std::thread::spawn(move || act(stream));
+        }
+    });
+    place
+}
+
+/// A server that answers every request so.
+fn answering_always(status: &'static str) -> String {
+    serving(move |mut stream| {
+        let mut request = Vec::new();
+        let mut chunk = [0; 1024];
+        while !request.ends_with(b"\r\n\r\n") {
+            match stream.read(&mut chunk) {
+                Ok(count @ 1..) => request.extend_from_slice(&chunk[..count]),
+                _ => return,
+            }
+        }
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno");
+        let _ = stream.write_all(answer.as_bytes());
+    })
+}
+
+/// A TLS server whose certificate nobody has vouched for.
+fn untrusted() -> String {
+    let signed = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(signed.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key.into())
+        .unwrap();
+    let config = Arc::new(config);
+    serving(move |mut stream| {
+        let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
+        while tls.is_handshaking() {
+            if tls.complete_io(&mut stream).is_err() {
+                // What TLS has to say about a request in clear text.
+                let _ = tls.write_tls(&mut stream);
+                return;
+            }
+        }
+    })
+}
+
+/// A place where nobody listens.
+fn nowhere() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// A session `s` that has failed to connect, as `status` reports it; the ward and the extension stay.
+struct Failing {
+    ward: Ward,
+    host: HostProcess,
+    session: Value,
+}
+
+fn failing(ward: Ward, url: &str) -> Failing {
+    let mut host = HostProcess::chromium(&ward.0);
+    host.hello();
+    host.send(&json!({"type": "open", "id": "o", "session": "s", "url": url}));
+    host.find("a failed attempt", |frame| {
+        frame["type"] == "state" && frame["state"] != "connecting" && frame["error"].is_object()
+    });
+    let session = eventually(SOON, "status shows it", || {
+        let output = ward.run(&["status", "--json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let session = report["sessions"][0].clone();
+        session["error"].is_object().then_some(session)
+    });
+    Failing { ward, host, session }
+}
+
+/// What `status` and `doctor` must say of it.
+fn assert_seen(ward: Ward, url: &str, codes: &[&str], words: &str, remedy: &str) {
+    let Failing {
+        ward,
+        mut host,
+        session,
+    } = failing(ward, url);
+    let code = session["error"]["code"].as_str().unwrap();
+    assert!(codes.contains(&code), "{session:#}");
+    assert!(
+        session["error"]["retry"].is_string() && session["origin"].is_string(),
+        "{session:#}"
+    );
+    let table = String::from_utf8(ward.run(&["status"]).stdout).unwrap();
+    assert!(table.contains(&format!("{code}: ")), "{table}");
+    let finding = ward.expect("session.s", "fail", code, &[]);
+    let title = finding["title"].as_str().unwrap();
+    assert!(title.contains("`s`") && title.ends_with("is not open"), "{title}");
+    let detail = finding["detail"].as_str().unwrap().to_lowercase();
+    assert!(detail.contains(words), "{words}: {detail}");
+    let fix = finding["fix"].as_str().unwrap();
+    assert!(fix.contains(remedy), "{remedy}: {fix}");
+    let said = String::from_utf8(ward.run(&["doctor"]).stdout).unwrap();
+    assert!(!said.contains("All is well"), "{said}");
+    host.close();
+}
+
+#[test]
+fn a_server_that_is_down() {
+    let url = format!("ws://{}/", nowhere());
+    assert_seen(
+        Ward::installed(),
+        &url,
+        &["refused"],
+        "127.0.0.1",
+        "start the server",
+    );
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted() {
+    let url = format!("wss://{}/", untrusted());
+    assert_seen(
+        Ward::installed(),
+        &url,
+        &["tls"],
+        "certificate",
+        "longwire doctor --url wss://",
+    );
+}
+
+#[test]
+fn clear_text_to_a_port_that_speaks_tls() {
+    let url = format!("ws://{}/", untrusted());
+    let codes = ["handshake", "server-protocol", "link-lost", "tls"];
+    assert_seen(Ward::installed(), &url, &codes, "127.0.0.1", "wss://127.0.0.1");
+}
+
+#[test]
+fn a_name_without_an_address() {
+    let url = "wss://nowhere.invalid/";
+    assert_seen(
+        Ward::installed(),
+        url,
+        &["dns"],
+        "nowhere.invalid",
+        "getent hosts nowhere.invalid",
+    );
+}
+
+#[test]
+fn a_proxy_that_is_down() {
+    let mut ward = Ward::installed();
+    ward.0 = ward.0.with("https_proxy", format!("http://{}", nowhere()));
+    assert_seen(ward, "wss://server.invalid/", &["proxy"], "proxy", "_proxy");
+}
+
+#[test]
+fn credentials_that_are_refused() {
+    for status in ["401 Unauthorized", "403 Forbidden"] {
+        let url = format!("ws://{}/", answering_always(status));
+        let number = &status[..3];
+        assert_seen(Ward::installed(), &url, &["http-status"], number, "credentials");
+    }
+}
+
+#[test]
+fn a_path_that_is_not_there() {
+    let url = format!("ws://{}/chat", answering_always("404 Not Found"));
+    assert_seen(
+        Ward::installed(),
+        &url,
+        &["http-status"],
+        "404",
+        "path of the URL",
+    );
+}
+
+#[test]
+fn a_server_that_speaks_http_only() {
+    let url = format!("ws://{}/", answering_always("200 OK"));
+    let codes = ["http-status", "handshake"];
+    assert_seen(Ward::installed(), &url, &codes, "200", "speaks WebSocket");
+}
+
+#[test]
+fn the_log_has_a_line_when_a_link_is_lost_and_one_when_it_is_back() {
+    let place = nowhere();
+    let url = format!("ws://{place}/");
+    let Failing { ward, mut host, .. } = failing(Ward::installed(), &url);
+    let lines = |words: &str| {
+        let log = ward.0.log();
+        log.lines().filter(|line| line.contains(words)).count()
+    };
+    eventually(SOON, "it is logged", || (lines("link lost") == 1).then_some(()));
+    // Another attempt fails as well: nothing new.
+    host.send(&json!({"type": "reconnect", "session": "s"}));
+    for state in ["connecting", "waiting"] {
+        host.find(state, |frame| frame["type"] == "state" && frame["state"] == state);
+    }
+    assert_eq!(lines("link lost"), 1);
+    let listener = TcpListener::bind(&place).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            if let Ok(mut socket) = upgraded(stream) {
+                let _ = socket.read(&mut [0; 64]);
+            }
+        }
+    });
+    host.send(&json!({"type": "reconnect", "session": "s"}));
+    host.find("open", |frame| {
+        frame["type"] == "state" && frame["state"] == "open"
+    });
+    eventually(SOON, "it is logged", || {
+        (lines("link is back") == 1).then_some(())
+    });
+    let report = String::from_utf8(ward.run(&["doctor", "--report"]).stdout).unwrap();
+    assert!(
+        report.contains("link lost") && !report.contains("session=\"s\""),
+        "{report}"
+    );
+    assert!(
+        !report.contains("session `s`") && !report.contains("session.s:"),
+        "{report}"
+    );
+}
+
+/// Answers an upgrade by hand.
+fn upgraded(mut stream: TcpStream) -> std::io::Result<TcpStream> {
+    let mut request = Vec::new();
+    let mut chunk = [0; 1024];
+    while !request.ends_with(b"\r\n\r\n") {
+        let count = stream.read(&mut chunk)?;
+        if count == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        request.extend_from_slice(&chunk[..count]);
+    }
+    let text = String::from_utf8_lossy(&request);
+    let key = text
+        .lines()
+        .find_map(|line| {
+            line.split_once(": ")
+                .filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"))
+        })
+        .map(|(_, key)| key.trim().to_owned())
+        .unwrap_or_default();
+    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key.as_bytes());
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
+    stream.write_all(answer.as_bytes())?;
+    Ok(stream)
+}
+
+#[test]
+fn a_running_browser_with_a_folder_of_its_own_is_found_and_its_fix_works() {
+    let ward = Ward::installed();
+    let folder = ward.path("wxt-profile");
+    std::fs::create_dir_all(&folder).unwrap();
+    // Any program with a browser's command line.
+    let mut shell = Command::new("/bin/bash");
+    ward.0.dress(&mut shell);
+    let mut browser = shell
+        .arg0("chromium")
+        .arg("-c")
+        .arg("read line")
+        .arg("chromium")
+        .arg(format!("--user-data-dir={}", folder.display()))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    ward.mends("running.chromium", "warn", folder.to_str().unwrap(), &[]);
+    browser.kill().unwrap();
+    browser.wait().unwrap();
+}
