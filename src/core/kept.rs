@@ -120,7 +120,56 @@ pub(crate) struct AcceptedHead {
     /// Wall clock after which it may wait no more: time passes for it while there is no broker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<u64>,
-    pub(crate) wanted: Option<Wanted>,
+    pub(crate) wanted: Option<WantedForm>,
+}
+
+/// Which incoming message a message waits for, as it lies on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WantedForm {
+    pointer: String,
+    value: String,
+    json_rpc: bool,
+    answer: bool,
+    #[serde(default)]
+    ack: bool,
+}
+
+impl From<Wanted> for WantedForm {
+    fn from(wanted: Wanted) -> Self {
+        let Wanted {
+            pointer,
+            value,
+            json_rpc,
+            answer,
+            ack,
+        } = wanted;
+        Self {
+            pointer,
+            value,
+            json_rpc,
+            answer,
+            ack,
+        }
+    }
+}
+
+impl From<WantedForm> for Wanted {
+    fn from(form: WantedForm) -> Self {
+        let WantedForm {
+            pointer,
+            value,
+            json_rpc,
+            answer,
+            ack,
+        } = form;
+        Self {
+            pointer,
+            value,
+            json_rpc,
+            answer,
+            ack,
+        }
+    }
 }
 
 const fn usual_lane() -> u8 {
@@ -343,6 +392,29 @@ mod tests {
     use super::*;
     use crate::wire::code::{Code, GapReason};
     use crate::wire::record::{ErrorInfo, State};
+
+    #[test]
+    fn records_of_version_1_are_read_and_would_be_written_the_same() {
+        let lines = include_str!("../../tests/fixtures/journal-v1/records.txt").lines();
+        let mut kinds = std::collections::BTreeSet::new();
+        for line in lines {
+            let [_, kind, seq, hex] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("four words: {line}");
+            };
+            let bytes = (0..hex.len()).step_by(2);
+            let kept = Kept {
+                kind: kind.parse().unwrap(),
+                seq: seq.parse().unwrap(),
+                data: bytes
+                    .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+                    .collect(),
+            };
+            let note = Note::decode(&kept).unwrap_or_else(|| panic!("it cannot be read: {line}"));
+            assert_eq!(note.encode(), kept, "{note:?}");
+            kinds.insert(kept.kind);
+        }
+        assert_eq!(kinds, (META..=FORGOTTEN).collect());
+    }
 
     #[test]
     fn every_note_comes_back_as_it_was() {

@@ -4,8 +4,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::{Deserialize, Serialize};
-
 use crate::wire::code::Code;
 use crate::wire::json::Value;
 use crate::wire::message::Match;
@@ -41,15 +39,14 @@ enum Kind {
 }
 
 /// A correlation made ready: where to look, and for what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    pointer: String,
-    value: String,
-    json_rpc: bool,
-    answer: bool,
+    pub(crate) pointer: String,
+    pub(crate) value: String,
+    pub(crate) json_rpc: bool,
+    pub(crate) answer: bool,
     /// The server's own acknowledgement, found by the dialect.
-    #[serde(default)]
-    ack: bool,
+    pub(crate) ack: bool,
 }
 
 /// Everything that waits for a word from the server.

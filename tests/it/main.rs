@@ -16,6 +16,7 @@ mod dialects;
 mod doctor;
 #[cfg(target_os = "linux")]
 mod faults;
+mod golden;
 #[cfg(target_os = "linux")]
 mod host;
 #[cfg(target_os = "linux")]

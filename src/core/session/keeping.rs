@@ -196,7 +196,7 @@ impl Session {
             is_request: item.is_request,
             ttl,
             until: Some(now.wall.saturating_add(ttl)),
-            wanted: wanted.cloned(),
+            wanted: wanted.cloned().map(Into::into),
         };
         Some(Note::Accepted(Box::new(Accepted {
             head,

@@ -209,7 +209,7 @@ impl Session {
             item.confirms = head.wanted.is_some() && !head.is_request;
             self.outbox.take_back(serial, item, handed);
             if let Some(wanted) = head.wanted {
-                self.requests.wait(serial, wanted);
+                self.requests.wait(serial, wanted.into());
             }
             if head.volatile && !handed {
                 settled.extend(self.outbox.drop_volatile(ctx.now.awake, serial));
