@@ -1,9 +1,10 @@
 // LongwireSocket against the browser's own WebSocket, in one page: the same things are done with both, and what they
-// tell must be the same. With `{ reconnect: false }` ours is to be exactly the standard's.
+// tell must be the same: without the option `session` ours is to be exactly the standard's.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { conformance } from "./lib/conformance.mjs";
+import { details } from "./lib/conformance-details.mjs";
 import { OddServer } from "./lib/odd-server.mjs";
 import { World } from "./lib/world.mjs";
 
@@ -16,11 +17,13 @@ test("LongwireSocket does what WebSocket does", async (t) => {
     await world.longwire("install", "--extension", world.id, "--browser", "chromium");
     await world.launch();
     const only = process.env.ONLY;
-    const run = (name) => world.page.evaluateFor(LONG, conformance, name, odd.base, only);
-    const native = await run("native");
-    const ours = await run("longwire");
-    for (const [name, expected] of Object.entries(native)) {
-      await t.test(name, () => assert.deepEqual(ours[name], expected));
+    for (const list of [conformance, details]) {
+      const run = (name) => world.page.evaluateFor(LONG, list, name, odd.base, only);
+      const native = await run("native");
+      const ours = await run("longwire");
+      for (const [name, expected] of Object.entries(native)) {
+        await t.test(name, () => assert.deepEqual(ours[name], expected));
+      }
     }
   } finally {
     t.diagnostic(await world.report());

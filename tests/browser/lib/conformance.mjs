@@ -4,14 +4,7 @@
 /** Runs every scenario with `Socket` against the odd server at `base`; returns results by name. */
 export async function conformance(socketName, base, only) {
   const { LongwireSocket } = await import("./longwire.js");
-  const Socket =
-    socketName === "native"
-      ? WebSocket
-      : class extends LongwireSocket {
-          constructor(...given) {
-            super(...(given.length > 0 ? [given[0], given[1], { reconnect: false }] : []));
-          }
-        };
+  const Socket = socketName === "native" ? WebSocket : LongwireSocket;
   const url = (path) => base + path;
   const key = () => crypto.randomUUID();
 

@@ -43,10 +43,55 @@ const behaviours = {
     };
     look();
   },
+  // Answers a close as `code` and `reason` say, or with `drop` not at all.
+  "/answer": (socket, query) => {
+    onClose(socket, () => {
+      if (query.has("drop")) socket.terminate();
+      else socket.close(Number(query.get("code")), query.get("reason") ?? "");
+    });
+  },
+  // A close frame with any code at all.
+  "/raw-close": (socket, query) => {
+    const code = Number(query.get("code"));
+    socket._socket.end(Buffer.from([0x88, 2, code >> 8, code & 255]));
+  },
+  // Reads nothing until `/read` is asked for, then counts what came: messages, bytes, whether they came in order.
+  "/later": (socket, query, server) => {
+    const tally = { messages: 0, bytes: 0, ordered: true };
+    server.tallies.set(query.get("key"), { socket, tally });
+    socket._socket.pause();
+    socket.on("message", (data, isBinary) => {
+      if (!isBinary && data.toString() !== String(tally.messages)) tally.ordered = false;
+      tally.messages += 1;
+      tally.bytes += data.length;
+    });
+    socket.on("close", (code, reason) => {
+      tally.close = [code, reason.toString()];
+    });
+  },
+  "/read": (socket, query, server) => {
+    server.tallies.get(query.get("key")).socket._socket.resume();
+    socket.send("true");
+  },
+  "/tally": (socket, query, server) => {
+    const { tally } = server.tallies.get(query.get("key"));
+    const look = () => {
+      if (tally.close) socket.send(JSON.stringify(tally));
+      else setTimeout(look, 10);
+    };
+    look();
+  },
 };
+
+/** Hears the client's close frame in the place of `ws`, which would echo it. */
+function onClose(socket, call) {
+  socket._receiver.removeAllListeners("conclude");
+  socket._receiver.on("conclude", call);
+}
 
 export class OddServer {
   records = new Map();
+  tallies = new Map();
   #http;
   #sockets;
 
