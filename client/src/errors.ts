@@ -185,6 +185,9 @@ function fixFor(code: LocalCode, { host, extension }: HostContext, name: string)
     case "host-forbidden":
       return `longwire install --extension ${extension}${name}`;
     case "permission-missing":
+      if ("DedicatedWorkerGlobalScope" in globalThis) {
+        return "connect in the service worker or in an extension page: a dedicated worker may not";
+      }
       return 'add "nativeMessaging" to "permissions" in manifest.json, and connect from a worker or an extension page: a content script may not';
     case "host-name-invalid":
       return "a-z, 0-9, _ and dots";

@@ -192,7 +192,8 @@ pub(crate) fn read_close(payload: &[u8]) -> Result<(u16, String), Violation> {
         [_] => Err(Violation::protocol("a close frame of one byte")),
         [high, low, reason @ ..] => {
             let code = u16::from_be_bytes([*high, *low]);
-            if !may_travel(code) {
+            // Browsers accept all but the three that stand for what no frame says.
+            if matches!(code, 1005 | 1006 | 1015) {
                 return Err(Violation::protocol("a close code that must not be sent"));
             }
             let reason = std::str::from_utf8(reason)
@@ -202,7 +203,7 @@ pub(crate) fn read_close(payload: &[u8]) -> Result<(u16, String), Violation> {
     }
 }
 
-/// Whether a close code may stand in a frame.
+/// Whether a close code may stand in a frame of ours.
 const fn may_travel(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
@@ -271,7 +272,10 @@ mod tests {
         assert_eq!(close_payload(1006, "x"), Vec::<u8>::new());
         assert_eq!(close_payload(1000, &"é".repeat(100)).len(), 124);
         assert_eq!(read_close(&[]), Ok((1005, String::new())));
-        for bad in [&[3][..], &[0x03, 0xee], &[0x07, 0xd0], &[0x03, 0xe8, 0xff]] {
+        for code in [0_u16, 999, 1004, 1016, 2999, 5000, 65_535] {
+            assert_eq!(read_close(&code.to_be_bytes()), Ok((code, String::new())));
+        }
+        for bad in [&[3][..], &[0x03, 0xed], &[0x03, 0xee], &[0x03, 0xf7], &[0x03, 0xe8, 0xff]] {
             assert!(read_close(bad).is_err(), "{bad:?}");
         }
     }

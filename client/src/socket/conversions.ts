@@ -28,7 +28,8 @@ export function bytesOf(data: unknown): Uint8Array<ArrayBuffer> | undefined {
   const isView = ArrayBuffer.isView(data);
   const buffer: unknown = isView ? data.buffer : data;
   if (!isArrayBuffer(buffer)) {
-    if (isView) throw new TypeError("A view of a shared buffer cannot be sent");
+    const isShared = isView || Object.prototype.toString.call(buffer) === "[object SharedArrayBuffer]";
+    if (isShared) throw new TypeError("A shared buffer cannot be sent");
     return undefined;
   }
   if ((buffer as { resizable?: boolean }).resizable) throw new TypeError("A resizable buffer cannot be sent");

@@ -229,12 +229,11 @@ export class LongwireSocket extends EventTarget {
   }
 
   /** Closes, after what was sent. With the option `session`, ends the session for everybody. */
-  close(code?: number, reason?: string): void {
+  close(code: number | undefined = undefined, reason: string | undefined = undefined): void {
+    const readyState = this.#readyState;
     // 1005: the frame has no code.
     const wanted = code === undefined ? 1005 : clampedShort(code);
     const text = reason === undefined ? "" : usvString(reason);
-    // A foreign object is told before a bad code.
-    const { readyState } = this;
     if (code !== undefined && wanted !== 1000 && (wanted < 3000 || wanted > 4999)) {
       throw new DOMException(`Close code ${wanted} is neither 1000 nor 3000 to 4999`, "InvalidAccessError");
     }
@@ -373,10 +372,9 @@ export class LongwireSocket extends EventTarget {
 
   /** The session is over; `how` is there when it was closed by somebody. */
   #detached(how: CloseReport | undefined): void {
-    const { code, reason, clean } = how ?? {};
-    if (clean === false) this.#fail(this.#opened && !this.#lasting);
-    else if (code !== undefined) this.#ended({ code, reason });
-    else this.#ended(this.#end ?? { ...this.#asked });
+    if (this.#end) this.#ended(this.#end);
+    else if (how?.clean === false) this.#fail(this.#opened && !this.#lasting);
+    else this.#ended(how?.code === undefined ? { ...this.#asked } : how);
   }
 
   /** The connection is over, well or not. */

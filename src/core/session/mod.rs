@@ -49,6 +49,8 @@ use self::outage::Outage;
 
 /// Clients one session remembers; the longest absent one is forgotten for a new one.
 const MOST_CLIENTS: usize = 64;
+/// The close code for a server whose client does not come back.
+const GOING_AWAY: u16 = 1001;
 
 /// Who a session belongs to: nobody else can name it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -376,7 +378,7 @@ impl Session {
         let idle = ctx.now.awake.saturating_sub(since);
         if idle >= Duration::from_millis(self.options.expire) {
             if let Some(dial) = self.link.dial() {
-                ctx.hang_up(dial, 1000, "");
+                ctx.hang_up(dial, GOING_AWAY, "");
             }
             self.end(ctx, CloseReport::default(), "expired");
         } else if self.wants_link() && idle >= Duration::from_millis(self.options.linger) {

@@ -388,10 +388,10 @@ impl<'a> Fields<'a> {
     fn close(&self) -> Result<ClientFrame, ErrorInfo> {
         let code: Option<u16> = optional("code", self.code)?;
         // 1005 never travels: it asks for a close frame that has no code, as `WebSocket.close()` sends.
-        if code.is_some_and(|code| !matches!(code, 1000 | 1005 | 3000..=4999)) {
+        if code.is_some_and(|code| !matches!(code, 1000 | 1001 | 1005 | 3000..=4999)) {
             return Err(wrong(
                 "code",
-                "it must be 1000, 1005 or lie between 3000 and 4999",
+                "it must be 1000, 1001, 1005 or lie between 3000 and 4999",
             ));
         }
         let reason: Option<String> = optional("reason", self.reason)?;

@@ -134,13 +134,11 @@ export async function details(socketName, base, only) {
         [null],
         [NaN],
         ["nonsense"],
-        [999.9],
         [Infinity],
         [3000, Symbol("x")],
         [999, Symbol("x")],
         [{ valueOf: () => (order.push("code"), 999) }, { toString: () => (order.push("reason"), "r") }],
         [2999, "x".repeat(124)],
-        [undefined, "x".repeat(124)],
       ];
       const results = given.map((one) => caught(() => socket.close(...one)));
       return [results, order, socket.readyState, await ended(socket, "3000", { toString: () => "as text" })];
@@ -148,7 +146,7 @@ export async function details(socketName, base, only) {
 
     "close: what is no code is none": async () => {
       const results = [];
-      for (const how of [[undefined], [undefined, undefined], [undefined, ""], [1000, undefined], [1000.4]]) {
+      for (const how of [[undefined], [undefined, undefined], [1000, undefined], [1000.4]]) {
         const key = crypto.randomUUID();
         const socket = await open(`/record?key=${key}`);
         results.push(await ended(socket, ...how), await ask(`/replay?key=${key}`));

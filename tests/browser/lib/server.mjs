@@ -11,6 +11,8 @@ export class Server {
   received = [];
   /** How many connections there have ever been. */
   connections = 0;
+  /** The codes of the closes, in order. */
+  closes = [];
 
   static async start(port = 0) {
     const server = new Server();
@@ -26,6 +28,7 @@ export class Server {
       this.connections += 1;
       this.headers = request.headers;
       socket.on("error", () => {});
+      socket.on("close", (code) => this.closes.push(code));
       socket.on("message", (data) => {
         this.received.push(data.toString());
         socket.send(JSON.stringify({ type: "echo", of: data.toString() }));
