@@ -504,3 +504,67 @@ test("what the broker refuses is on the console, since the events do not say it"
   assert.deepEqual(log, ["error", "close 1006 false"]);
   assert.match(String(said), /not allowed/);
 });
+
+test("ports that browsers block are not dialled", async () => {
+  hush();
+  const life = worker();
+  const blocked = [1, 7, 22, 25, 111, 6000, 6667, 10080];
+  const closes: string[] = [];
+  for (const port of blocked) {
+    const made = new LongwireSocket(`ws://x.test:${port}/`, [], { bridge: life.bridge });
+    made.onclose = ({ code }) => closes.push(`${port} ${code}`);
+  }
+  await settle();
+  assert.deepEqual(
+    closes,
+    blocked.map((port) => `${port} 1006`),
+  );
+  for (const port of [80, 443, 8080, 6001, 10081, 65535]) {
+    new LongwireSocket(`ws://x.test:${port}/`, [], { bridge: life.bridge });
+  }
+  await settle();
+  assert.equal(life.broker.sessions.size, 6);
+});
+
+test("a class made by with() has the options, and is a class that libraries can take", async () => {
+  const life = worker();
+  const Socket = LongwireSocket.with({ bridge: life.bridge, headers: { authorization: "x" } });
+  const made = new Socket("ws://x.test/", ["v1"]);
+  await settle();
+  assert(made instanceof LongwireSocket && Socket.OPEN === 1 && Socket.name === "LongwireSocket");
+  const { options } = life.broker.session(name(life));
+  assert.deepEqual([options.headers, options.subprotocols], [{ authorization: "x" }, ["v1"]]);
+});
+
+test("a lasting socket warns once of a subprotocol that logs in, unless the broker does", async () => {
+  const said = hush();
+  const life = worker();
+  const open = async (session: string, options: SocketOptions = {}) => {
+    socket(life, { session, ...options }, ["mqtt"]);
+    await settle();
+    life.broker.link(session, "open", { subprotocol: "mqtt" });
+    await settle();
+  };
+  await open("one", { greeting: [{ text: "hello" }] });
+  assert.equal(said.length, 0);
+  await open("two");
+  assert.match(String(said), /"mqtt" logs in on every connection.*LIBRARIES/);
+  life.broker.link("two", "open", { subprotocol: "mqtt" });
+  await settle();
+  assert.equal(said.length, 1);
+});
+
+test("a lasting socket warns when its links end right after they were resumed", async () => {
+  const said = hush();
+  const { life, broker } = await opened({ session: "short" });
+  for (let n = 0; n < 3; n += 1) {
+    assert.equal(said.length, 0);
+    broker.link("short", "waiting");
+    broker.link("short", "open");
+    await settle();
+  }
+  broker.link("short", "waiting");
+  await settle();
+  assert.match(String(said), /3 times right after/);
+  assert.equal(life.broker.sessions.size, 1);
+});

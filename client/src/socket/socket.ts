@@ -430,6 +430,8 @@ export class LongwireSocket extends EventTarget {
       Object.defineProperty(LongwireSocket, name, { value, enumerable: true });
       Object.defineProperty(prototype, name, { value, enumerable: true });
     }
+    // As minified code has it, too.
+    Object.defineProperty(LongwireSocket, "name", { value: "LongwireSocket", configurable: true });
     Object.defineProperty(prototype, Symbol.toStringTag, { value: "LongwireSocket", configurable: true });
     defineHandlers(prototype, ["open", "error", "close", "message"], (target) => {
       (target as LongwireSocket).#url;

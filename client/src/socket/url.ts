@@ -1,12 +1,13 @@
 // The URL and the subprotocols of a WebSocket as the standard checks them. It does not connect.
 
-/** Ports that Fetch blocks, https://fetch.spec.whatwg.org/#port-blocking. */
-const BLOCKED_PORTS = new Set([
-  0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104,
-  109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515,
-  526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049,
-  3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
-]);
+/**
+ * Ports that Fetch blocks (https://fetch.spec.whatwg.org/#port-blocking), each as its distance from the one before, in
+ * base 36: a third of the size.
+ */
+const BLOCKED_PORTS =
+  "0 1 6 2 2 2 2 2 2 1 1 1 1 2 c 5 1 a g 8 2 8 8 6 1 1 1 5 1 1 2 2 2 2 4 c 2 2 4 i i 5u 12 12 " +
+  "1b 1 1 1 b 4 1 1 8 8 6 2 7 o e z 9t 1 3 2 k4 1 3 92 18q aq 41 o6 1 q3 fq 2r 1 1 1 1 a i " +
+  "2lz";
 
 /** The URL, resolved against the document or the worker's script; throws `SyntaxError`. */
 export function socketUrl(given: string): string {
@@ -23,7 +24,11 @@ export function socketUrl(given: string): string {
 /** Whether browsers refuse to connect to the URL's port. */
 export function isBlocked(url: string): boolean {
   const { port } = new URL(url);
-  return port !== "" && BLOCKED_PORTS.has(Number(port));
+  let blocked = 0;
+  return BLOCKED_PORTS.split(" ").some((distance) => {
+    blocked += Number.parseInt(distance, 36);
+    return port === String(blocked);
+  });
 }
 
 /** Throws `SyntaxError` unless each is a token and no two are equal. */
