@@ -1,7 +1,8 @@
-// Builds dist/: every entry as an ES module and, in dist/cjs, as CommonJS, with their types. All entries import the main
-// module from beside them, so that an extension has one bridge.
+// Builds dist/: in dist/modules every source as a readable ES module with a source map, for bundlers, which leave out what is
+// not imported; beside them every entry as one minified module, to be copied into an extension, and in dist/cjs as CommonJS.
+// The minified entries import the main module from beside them, so that an extension has one bridge.
 import { execFileSync } from "node:child_process";
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 import { minify } from "terser";
 
@@ -36,23 +37,37 @@ const mainStaysBeside = {
     bundler.onResolve({ filter: /^\.\.\/index\.js$/ }, () => ({ path: "./longwire.js", external: true }));
   },
 };
+const sources = readdirSync("src", { recursive: true })
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => `src/${name}`);
+await build({
+  entryPoints: sources,
+  outdir: "dist/modules",
+  format: "esm",
+  target: "es2022",
+  sourcemap: true,
+});
 for (const [name, source] of Object.entries(entries)) {
   for (const [format, folder] of [
     ["esm", "dist"],
     ["cjs", "dist/cjs"],
   ]) {
     const outfile = `${folder}/${name}.js`;
-    await build({ ...common, format, entryPoints: [source], outfile, plugins: [mainStaysBeside] });
+    const sourcemap = "external";
+    await build({ ...common, format, entryPoints: [source], outfile, sourcemap, plugins: [mainStaysBeside] });
     // Three percent smaller than what esbuild alone makes.
-    const { code } = await minify(readFileSync(outfile, "utf8"), SMALLEST);
+    const content = readFileSync(`${outfile}.map`, "utf8");
+    const sourceMap = { content, filename: `${name}.js`, url: `${name}.js.map` };
+    const { code, map } = await minify(readFileSync(outfile, "utf8"), { ...SMALLEST, sourceMap });
     writeFileSync(outfile, code);
+    writeFileSync(`${outfile}.map`, map);
   }
 }
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], {
   stdio: "inherit",
 });
 // TypeScript takes the module kind of a declaration from the nearest package.json.
-cpSync("dist", "dist-types", { recursive: true, filter: (path) => !/cjs|\.js$/.test(path) });
+cpSync("dist", "dist-types", { recursive: true, filter: (path) => !/cjs|modules|\.js(\.map)?$/.test(path) });
 cpSync("dist-types", "dist/cjs", { recursive: true });
 rmSync("dist-types", { recursive: true });
 writeFileSync("dist/cjs/package.json", '{ "type": "commonjs" }\n');

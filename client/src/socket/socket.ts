@@ -148,17 +148,12 @@ export class LongwireSocket extends EventTarget {
   /**
    * A class that makes sockets with these options, for libraries that take a class: `LongwireSocket.with({ headers })`.
    */
-  static with(
-    options: SocketOptions,
-  ): new (
-    url: string | URL,
-    protocols?: string | string[],
-  ) => LongwireSocket {
+  static with(options: SocketOptions): typeof LongwireSocket {
     // biome-ignore lint/complexity/noThisInStatic: a subclass makes sockets of its own.
     const Base = this as typeof LongwireSocket;
     return class LongwireSocket extends Base {
-      constructor(url: string | URL, protocols?: string | string[]) {
-        super(url, protocols, options);
+      constructor(url: string | URL, protocols?: string | string[], more?: SocketOptions) {
+        super(url, protocols, { ...options, ...more });
       }
     };
   }

@@ -424,11 +424,11 @@ mod tests {
 
     #[test]
     fn close_takes_the_codes_of_an_application_and_none_at_all() {
-        for code in [1000, 1005, 3000, 4999] {
+        for code in [1000, 1001, 1005, 3000, 4999] {
             let json = format!(r#"{{"type":"close","session":"s","code":{code}}}"#);
             assert!(ClientFrame::parse(json.as_bytes()).is_ok(), "{code}");
         }
-        for code in [0, 999, 1001, 1004, 1006, 2999, 5000] {
+        for code in [0, 999, 1002, 1004, 1006, 2999, 5000] {
             let refusal = refused(&format!(r#"{{"type":"close","session":"s","code":{code}}}"#));
             assert!(refusal.error.message.contains("`code`"), "{code}");
         }
