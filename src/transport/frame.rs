@@ -275,7 +275,13 @@ mod tests {
         for code in [0_u16, 999, 1004, 1016, 2999, 5000, 65_535] {
             assert_eq!(read_close(&code.to_be_bytes()), Ok((code, String::new())));
         }
-        for bad in [&[3][..], &[0x03, 0xed], &[0x03, 0xee], &[0x03, 0xf7], &[0x03, 0xe8, 0xff]] {
+        for bad in [
+            &[3][..],
+            &[0x03, 0xed],
+            &[0x03, 0xee],
+            &[0x03, 0xf7],
+            &[0x03, 0xe8, 0xff],
+        ] {
             assert!(read_close(bad).is_err(), "{bad:?}");
         }
     }
