@@ -5,6 +5,7 @@ import ts from "typescript";
 const target = new URL("../../docs/API.md", import.meta.url);
 const roots = [
   "../dist/io/index.d.ts",
+  "../dist/node/index.d.ts",
   "../dist/onboarding/index.d.ts",
   "../dist/react/index.d.ts",
   "../dist/testing/index.d.ts",
@@ -66,6 +67,7 @@ const groups = [
     ],
   ],
   ["Onboarding", ["LongwireOnboarding", "OnboardingOptions", "OnboardingState", "SystemName", "Strings"]],
+  ["Node.js", ["NodeConnectOptions"]],
   ["Testing", ["FakeBrowser", "FakeBrowserOptions", "FakeServer", "ServerMessage", "FakeClock"]],
   ["Errors", ["LongwireError", "ErrorCode", "LocalCode", "WireCode", "Retry"]],
   ["Answers of the broker", ["Welcome", "Opened", "StatusAnswer", "SessionCounters", "GapReason", "Payload"]],

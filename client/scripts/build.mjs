@@ -13,6 +13,7 @@ const { version, license } = JSON.parse(readFileSync("package.json", "utf8"));
 const entries = {
   longwire: "src/index.ts",
   io: "src/io/index.ts",
+  node: "src/node/index.ts",
   onboarding: "src/onboarding/index.ts",
   react: "src/react/index.ts",
   testing: "src/testing/index.ts",
@@ -22,7 +23,7 @@ const common = {
   target: ["chrome116", "firefox121"],
   minify: true,
   legalComments: "none",
-  external: ["react"],
+  external: ["react", "node:*"],
   banner: { js: `// longwire ${version}, ${license}` },
 };
 const SMALLEST = {

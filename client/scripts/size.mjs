@@ -9,6 +9,7 @@ process.chdir(new URL("..", import.meta.url).pathname);
 const MODULES = {
   "longwire.js": 17 * 1024,
   "io.js": 5 * 1024,
+  "node.js": 3 * 1024,
   "onboarding.js": 8 * 1024,
   "react.js": 3 * 1024,
   "testing.js": 6 * 1024,

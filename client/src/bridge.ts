@@ -134,7 +134,8 @@ export class Bridge {
   constructor(api: ExtensionApi, options: ResolvedOptions) {
     this.#clock = options.clock ?? api.clock ?? systemClock;
     this.#options = options;
-    this.#context = { host: options.host, extension: api.runtime.id ?? "<extension id>" };
+    const caller = `${api.app ? "--app" : "--extension"} ${api.runtime.id ?? "<id>"}`;
+    this.#context = { host: options.host, caller };
     this.#api = api;
     this.#memory = new Memory(api, options.client, (error) => this.#storageFailed(error));
     this.#memory.watch();

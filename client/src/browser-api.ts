@@ -59,6 +59,8 @@ export interface ExtensionApi {
   };
   readonly cookies?: { getAll(filter: { url: string }): Promise<Cookie[]> };
   readonly extension?: { readonly inIncognitoContext?: boolean };
+  /** @internal Not a browser: an app of `longwire/node`. */
+  readonly app?: boolean;
   /** @internal Only of `longwire/testing`: virtual time. */
   readonly clock?: Clock;
 }

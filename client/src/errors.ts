@@ -82,8 +82,8 @@ export class LongwireError extends Error {
 export interface HostContext {
   /** The host's name. */
   host: string;
-  /** The extension's id. */
-  extension: string;
+  /** Who calls, as the command line names it: `--extension <id>` or `--app <id>`. */
+  caller: string;
 }
 
 type Row = [RegExp, LocalCode, Retry, string];
@@ -174,16 +174,16 @@ export function local(
   return new LongwireError(code, `longwire: ${message}${fix ? ` (${fix})` : ""}`, {
     retry,
     originalMessage,
-    doctor: `longwire doctor${code === "host-forbidden" ? ` --extension ${context.extension}` : ""}${name}`,
+    doctor: `longwire doctor${code === "host-forbidden" ? ` ${context.caller}` : ""}${name}`,
     fix,
   });
 }
 
-function fixFor(code: LocalCode, { host, extension }: HostContext, name: string): string | undefined {
+function fixFor(code: LocalCode, { host, caller }: HostContext, name: string): string | undefined {
   switch (code) {
     case "host-not-found":
     case "host-forbidden":
-      return `longwire install --extension ${extension}${name}`;
+      return `longwire install ${caller}${name}`;
     case "permission-missing":
       if ("DedicatedWorkerGlobalScope" in globalThis) {
         return "connect in the service worker or in an extension page: a dedicated worker may not";

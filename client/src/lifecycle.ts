@@ -57,7 +57,7 @@ function register(api: ExtensionApi, group: LifecycleGroup): void {
     if (alarm.name === ALARM) wake();
   });
   void api.alarms?.create(ALARM, { periodInMinutes: PERIOD });
-  if (!api.alarms) console.warn(NO_ALARMS);
+  if (!api.alarms && !api.app) console.warn(NO_ALARMS);
 }
 
 const NO_ALARMS =

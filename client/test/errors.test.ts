@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromBrowser, fromWire } from "../src/errors.js";
 
-const context = { host: "com.longwire.bridge", extension: "abcdefghijklmnopabcdefghijklmnop" };
-const install = `longwire install --extension ${context.extension}`;
+const context = { host: "com.longwire.bridge", caller: "--extension abcdefghijklmnopabcdefghijklmnop" };
+const install = `longwire install ${context.caller}`;
 
 // Every text of Chromium 156 and Firefox 153, as measured.
 const texts: [said: string | undefined, code: string, retry: string, fix?: string][] = [
@@ -49,7 +49,7 @@ for (const [said, code, retry, fix] of texts) {
     assert.equal(error.code, code);
     assert.equal(error.retry, retry);
     assert.equal(error.said, said);
-    const which = code === "host-forbidden" ? ` --extension ${context.extension}` : "";
+    const which = code === "host-forbidden" ? ` ${context.caller}` : "";
     assert.equal(error.doctor, `longwire doctor${which}`);
     if (fix) assert.equal(error.fix, fix);
   });

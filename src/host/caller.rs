@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-/// The extension a host serves, as the local hop names it.
+/// The extension or app a host serves, as the local hop names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     origin: String,
@@ -17,12 +17,16 @@ pub enum CallerError {
     Origin(String),
     #[error("`{0}` is not an add-on id of 1 to 255 characters")]
     AddOn(String),
+    #[error(
+        "`{0}` is not an app's origin: app:// and 1 to 128 letters, digits, `.`, `_` or `-` are expected"
+    )]
+    App(String),
 }
 
 impl Caller {
     /// Reads the arguments, the program's name first. `None`: no browser started this process.
     ///
-    /// Chromium gives the origin, and on Windows `--parent-window=N` after it. Firefox gives the path of the manifest
+    /// An app of the SDK for Node.js gives `app://<id>`. Chromium gives the origin, and on Windows `--parent-window=N` after it. Firefox gives the path of the manifest
     /// and the add-on id. Further arguments are for later versions and mean nothing here.
     ///
     /// # Errors
@@ -31,6 +35,9 @@ impl Caller {
         let first = args.get(1)?;
         if let Some(rest) = first.to_string_lossy().strip_prefix("chrome-extension://") {
             return Some(Self::chromium(rest));
+        }
+        if let Some(id) = first.to_string_lossy().strip_prefix("app://") {
+            return Some(Self::app(id));
         }
         let add_on = args.get(2)?;
         let is_manifest = std::path::Path::new(first).extension() == Some(OsStr::new("json"));
@@ -47,6 +54,20 @@ impl Caller {
         }
     }
 
+    fn app(id: &str) -> Result<Self, CallerError> {
+        let is_sound = (1..=128).contains(&id.len())
+            && id.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let origin = format!("app://{id}");
+        if is_sound {
+            Ok(Self { origin })
+        } else {
+            Err(CallerError::App(origin))
+        }
+    }
+
     fn firefox(id: &str) -> Result<Self, CallerError> {
         let is_sound = (1..=255).contains(&id.chars().count())
             && !id
@@ -60,7 +81,7 @@ impl Caller {
         }
     }
 
-    /// `chrome-extension://<id>/`, or the add-on id.
+    /// `chrome-extension://<id>/`, the add-on id, or `app://<id>`.
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -78,6 +99,22 @@ mod tests {
             .map(OsString::from)
             .collect();
         Caller::from_args(&args).map(|caller| caller.map(|caller| caller.origin().to_owned()))
+    }
+
+    #[test]
+    fn an_app_gives_an_origin_of_its_own_kind() {
+        assert_eq!(
+            caller(&["app://com.example.editor"]),
+            Some(Ok("app://com.example.editor".into()))
+        );
+        for id in ["", ".hidden", "a/b", "a b", "ä", &"a".repeat(129)] {
+            let origin = format!("app://{id}");
+            assert_eq!(
+                caller(&[&origin]),
+                Some(Err(CallerError::App(origin.clone()))),
+                "{id}"
+            );
+        }
     }
 
     #[test]
