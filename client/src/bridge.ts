@@ -3,6 +3,7 @@
 
 import { type Clock, type ExtensionApi, extensionApi, systemClock } from "./browser-api.js";
 import {
+  type AnyLongwireError,
   DEFAULT_HOST,
   type ErrorCode,
   fromWire,
@@ -12,9 +13,11 @@ import {
 } from "./errors.js";
 import { Callbacks, isNew, report, type Unsubscribe } from "./events.js";
 import { followLifecycle } from "./lifecycle.js";
+import type { Sendable } from "./payload.js";
 import { HostPort, type PortState } from "./port.js";
 import { Session, type SessionHost } from "./session.js";
 import type { SessionOptions } from "./session-types.js";
+import type { SchemaOutput, StandardSchema } from "./standard-schema.js";
 import { Memory } from "./storage.js";
 import type {
   ErrorFrame,
@@ -61,7 +64,7 @@ export interface BridgeEvents {
    * per failure, however often it is tried again. Without a listener the error goes to those who wait for `open`, or
    * to the console.
    */
-  error: [error: LongwireError];
+  error: [error: AnyLongwireError];
   /** A host that was missing is there now. Sessions that wait go on by themselves. */
   installed: [welcome: Welcome];
   /** The broker will be replaced; nothing needs to be done. */
@@ -197,7 +200,23 @@ export class Bridge {
    * this waits for the host, which is looked for again every 30 s at least; without a listener for that event it
    * rejects. The option `waitForHost` decides otherwise.
    */
-  open(name: string, url?: string, options?: SessionOptions): Promise<Session> {
+  open<Schema extends StandardSchema, Said extends Sendable = Sendable>(
+    name: string,
+    url: string | undefined,
+    options: SessionOptions & { schema: Schema },
+  ): Promise<Session<SchemaOutput<Schema>, Said>>;
+  open<Incoming = unknown, Said extends Sendable = Sendable>(
+    name: string,
+    url?: string,
+    options?: SessionOptions,
+  ): Promise<Session<Incoming, Said>>;
+  /** Attaches to the session that another context has opened. */
+  open<Incoming = unknown, Said extends Sendable = Sendable>(
+    name: string,
+    options: SessionOptions,
+  ): Promise<Session<Incoming, Said>>;
+  open(name: string, target?: string | SessionOptions, more?: SessionOptions): Promise<Session> {
+    const [url, options] = typeof target === "object" ? [undefined, target] : [target, more];
     const held = this.#sessions.get(name);
     const again = () => this.open(name, url, options);
     if (held?.parting) return held.parting.then(again, again);
@@ -368,14 +387,14 @@ export class Bridge {
     if (this.#callbacks.has("error")) {
       // Who is rejected with it as well need not print it again.
       isNew(error);
-      this.#callbacks.emit("error", error);
+      this.#callbacks.emit("error", error as AnyLongwireError);
     } else report(error);
   }
 
   #storageFailed(cause: unknown): void {
     const said = String((cause as Error)?.message ?? cause);
     const what = /quota/i.test(said) ? "chrome.storage is full (QUOTA_BYTES)" : "chrome.storage failed";
-    const text = `${what}, so this worker's id and positions are in memory only: a restarted worker may open its sessions anew`;
+    const text = `${what}: ids and positions are in memory only, and the next worker may not find its sessions`;
     this.#report(local("storage-failed", text, "action", this.#context, said));
   }
 

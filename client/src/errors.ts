@@ -1,5 +1,6 @@
 // Every failure as one typed error that says what to do. It maps the browsers' texts; it does not decide to retry.
 
+import type { SchemaIssue } from "./standard-schema.js";
 import type { ErrorFrame, Retry, WireCode, WireError } from "./wire.js";
 
 /** Failures between the extension and the host, as the browser tells them, and those the SDK finds itself. */
@@ -36,17 +37,30 @@ export type LocalCode =
   | "storage-failed"
   /** A message handler failed as often as allowed; the message waits for `done()`. */
   | "handler-failed"
+  /** The session's `schema` refuses a message. `detail` says what is wrong and holds the message. */
+  | "invalid-message"
   /** Another port of the same client took the session over. */
   | "superseded";
 
 /** What went wrong, as a stable word. */
 export type ErrorCode = WireCode | LocalCode;
 
+/** `detail` of the errors that have one of a known shape. */
+export interface ErrorDetails {
+  /** The last host's own error. */
+  "host-keeps-dying": LongwireError;
+  /** What the validator says, and the message. */
+  "invalid-message": { issues: readonly SchemaIssue[]; message: unknown };
+}
+
+/** A union over all codes: `if (error.code === "invalid-message")` narrows `error.detail`. */
+export type AnyLongwireError = { [Code in ErrorCode]: LongwireError<Code> }[ErrorCode];
+
 /** Every error the SDK rejects with or reports. What a call cannot take, it throws as a `TypeError`. */
-export class LongwireError extends Error {
+export class LongwireError<Code extends ErrorCode = ErrorCode> extends Error {
   override readonly name = "LongwireError";
   /** The stable word to test for. */
-  readonly code: ErrorCode;
+  readonly code: Code;
   /** What may be done: `no`, `now`, `later`, `auth`, or `action` (a person has to change something). */
   readonly retry: Retry;
   /** The message of the browser or the broker, word for word. */
@@ -56,10 +70,10 @@ export class LongwireError extends Error {
   /** What mends it, when that is known: a command or a line for the manifest. */
   readonly fix: string | undefined;
   /** More from the broker. */
-  readonly detail: unknown;
+  readonly detail: Code extends keyof ErrorDetails ? ErrorDetails[Code] : unknown;
 
   constructor(
-    code: ErrorCode,
+    code: Code,
     message: string,
     more: { retry?: Retry; originalMessage?: string; doctor?: string; fix?: string; detail?: unknown } = {},
   ) {
@@ -69,7 +83,12 @@ export class LongwireError extends Error {
     this.originalMessage = more.originalMessage;
     this.doctor = more.doctor ?? "longwire doctor";
     this.fix = more.fix;
-    this.detail = more.detail;
+    this.detail = more.detail as this["detail"];
+  }
+
+  /** Whether this is an error of the SDK, with this code if one is given. For `catch`, whose errors have no type. */
+  static is<Code extends ErrorCode>(error: unknown, code?: Code): error is LongwireError<Code> {
+    return error instanceof LongwireError && (code === undefined || error.code === code);
   }
 
   /** @deprecated The name of `originalMessage` until 0.1. */

@@ -17,17 +17,35 @@ export type GapEvent = Omit<Gap, "type" | "seq" | "redelivered" | "reason"> & {
   reason: Gap["reason"] | "reset";
 };
 
-export type MessageHandler = (message: Received) => unknown;
+export type MessageHandler<Json = unknown> = (message: Received<Json>) => unknown;
 export type GapHandler = (gap: GapEvent) => unknown;
 
-/** A message or a gap on its way, with the token to give when it has been processed. */
+/** Calls for a message that the session's `schema` refuses. */
+export type InvalidHandler = (message: Received, error: LongwireError<"invalid-message">) => unknown;
+
+/**
+ * A message or a gap on its way, with the token to give when it has been processed. `invalid` says what is wrong with a
+ * message.
+ */
 export type Item =
-  | { readonly token: AckToken; readonly message: Received; readonly gap?: never }
-  | { readonly token?: AckToken; readonly gap: GapEvent; readonly message?: never };
+  | {
+      readonly token: AckToken;
+      readonly message: Received;
+      readonly invalid?: LongwireError<"invalid-message"> | undefined;
+      readonly gap?: never;
+    }
+  | {
+      readonly token?: AckToken;
+      readonly gap: GapEvent;
+      readonly message?: never;
+      readonly invalid?: never;
+    };
+
+type Kind = "message" | "gap" | "invalid";
 
 interface Handler {
-  readonly gaps: boolean;
-  readonly call: (subject: never) => unknown;
+  readonly kind: Kind;
+  readonly call: (subject: never, error: never) => unknown;
   readonly wants?: ((message: Received) => boolean) | undefined;
 }
 
@@ -89,19 +107,24 @@ export class Inbox {
   }
 
   /** Calls a handler for every message that `wants` accepts. */
-  onMessage(call: MessageHandler, wants?: (message: Received) => boolean): Unsubscribe {
+  onMessage(call: MessageHandler<never>, wants?: (message: Received) => boolean): Unsubscribe {
     if (this.#reading) throw new TypeError("longwire: this session is being read by a loop");
-    return this.#add({ gaps: false, call, wants });
+    return this.#add({ kind: "message", call, wants });
   }
 
   /** Calls a handler for every gap. */
   onGap(call: GapHandler): Unsubscribe {
-    return this.#add({ gaps: true, call });
+    return this.#add({ kind: "gap", call });
+  }
+
+  /** Calls a handler for every message that the schema refuses. */
+  onInvalid(call: InvalidHandler): Unsubscribe {
+    return this.#add({ kind: "invalid", call });
   }
 
   /** Reads messages one by one. A message is finished when the next one is asked for. */
   async *read(): AsyncGenerator<Received, void, undefined> {
-    if (this.#reading || this.#listens(false)) {
+    if (this.#reading || this.#listens("message")) {
       throw new TypeError("longwire: this session has a reader already");
     }
     this.#reading = true;
@@ -146,8 +169,8 @@ export class Inbox {
     };
   }
 
-  #listens(gaps: boolean): boolean {
-    return this.#handlers.some((handler) => handler.gaps === gaps);
+  #listens(kind: Kind): boolean {
+    return this.#handlers.some((handler) => handler.kind === kind);
   }
 
   #wake(): void {
@@ -168,7 +191,11 @@ export class Inbox {
   async #next(): Promise<Item | undefined> {
     for (;;) {
       const item = this.#paused ? undefined : this.#queue.shift();
-      if (item?.message) return item;
+      if (item?.message && !item.invalid) return item;
+      if (item?.invalid && !this.#listens("invalid")) {
+        this.#queue.unshift(item);
+        throw item.invalid;
+      }
       if (item) {
         await this.#offer(item);
         this.#settle(item);
@@ -196,7 +223,7 @@ export class Inbox {
     while (!this.#current && !this.#paused) {
       const item = this.#queue[0];
       // What nobody listens for waits: the listener may be added a moment later.
-      if (!item || !(this.#listens(false) || (item.gap && this.#listens(true)))) return;
+      if (!item || !(this.#listens("message") || this.#listens(kindOf(item)))) return;
       this.#queue.shift();
       this.#current = item;
       const work = this.#offer(item);
@@ -215,7 +242,12 @@ export class Inbox {
   /** Calls the handlers; undefined when all were done at once. Never rejects. */
   #offer(item: Item): Promise<void> | undefined {
     const handlers = this.#handlers;
-    if (item.gap && !this.#listens(true)) {
+    if (item.invalid && !this.#listens("invalid")) {
+      this.#stuck = this.#current === item;
+      this.#failed(item.invalid, item.message);
+      return new Promise(() => undefined);
+    }
+    if (item.gap && !this.#listens("gap")) {
       console.warn(`longwire: messages of session ${item.gap.session} were lost`, item.gap);
     }
     const results = this.#call(handlers, item);
@@ -225,11 +257,12 @@ export class Inbox {
   #call(handlers: readonly Handler[], item: Item): Promise<Failure | undefined>[] | undefined {
     let results: Promise<Failure | undefined>[] | undefined;
     const subject = (item.message ?? item.gap) as never;
+    const kind = kindOf(item);
     for (const handler of handlers) {
-      if (handler.gaps === (item.gap === undefined)) continue;
+      if (handler.kind !== kind) continue;
       try {
         if (item.message && handler.wants && !handler.wants(item.message)) continue;
-        const result = handler.call(subject);
+        const result = handler.call(subject, item.invalid as never);
         if (!isThenable(result)) continue;
         results ??= [];
         results.push(
@@ -272,6 +305,11 @@ export class Inbox {
       );
     }
   }
+}
+
+function kindOf(item: Item): Kind {
+  if (item.gap) return "gap";
+  return item.invalid ? "invalid" : "message";
 }
 
 /** Lets everybody go who waits. */

@@ -2,9 +2,15 @@
 
 export { Bridge, type BridgeEvents, type ConnectOptions, connect } from "./bridge.js";
 export { cookieHeader } from "./credentials.js";
-export { type ErrorCode, type LocalCode, LongwireError } from "./errors.js";
+export {
+  type AnyLongwireError,
+  type ErrorCode,
+  type ErrorDetails,
+  type LocalCode,
+  LongwireError,
+} from "./errors.js";
 export type { Off, Unsubscribe } from "./events.js";
-export type { GapEvent, GapHandler, MessageHandler } from "./inbox.js";
+export type { GapEvent, GapHandler, InvalidHandler, MessageHandler } from "./inbox.js";
 export type { Sendable } from "./payload.js";
 export type { PortState } from "./port.js";
 export type { Received } from "./received.js";
@@ -23,4 +29,5 @@ export type {
   SubscribeSpec,
 } from "./session-types.js";
 export { LongwireSocket, type SocketEventMap, type SocketOptions } from "./socket/index.js";
+export type { SchemaIssue, SchemaOutput, SchemaResult, StandardSchema } from "./standard-schema.js";
 export type * from "./wire.js";

@@ -61,8 +61,8 @@ function register(api: ExtensionApi, group: LifecycleGroup): void {
 }
 
 const NO_ALARMS =
-  'longwire: add "alarms" to "permissions" in manifest.json. Without it nothing restarts a worker that was killed, ' +
-  'so messages wait until the browser starts it for another reason, and keepAlive: "alarms" keeps the port open.';
+  'longwire: add "alarms" to "permissions" in manifest.json: without it nothing restarts a worker that was killed, ' +
+  'and keepAlive: "alarms" keeps the port open';
 
 /** Whether this is a worker or a background page: popups and other pages come and go with their windows. */
 function inBackground({ runtime }: ExtensionApi): boolean {

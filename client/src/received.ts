@@ -11,7 +11,7 @@ export interface ReceivedHost {
 }
 
 /** A message from the server, or the answer to a request. */
-export class Received {
+export class Received<Json = unknown> {
   /** The session it came through. */
   readonly session: string;
   /** Its place in the session's log. Increases, may skip, never repeats within an epoch. */
@@ -27,7 +27,7 @@ export class Received {
   /** Text, if it came as text. */
   readonly text: string | undefined;
   /** The value, if it came as JSON. */
-  readonly json: unknown;
+  readonly json: Json;
   /** Bytes in base64, if it came as bytes. `data` decodes them. */
   readonly base64: string | undefined;
   /** The event's name, on Socket.IO and SSE. */
@@ -53,7 +53,7 @@ export class Received {
     this.redelivered = frame.redelivered ?? false;
     this.tags = fields.tags ?? [];
     this.text = fields.text;
-    this.json = fields.json;
+    this.json = fields.json as Json;
     this.base64 = fields.base64;
     this.event = fields.event;
     this.args = fields.args;

@@ -1,10 +1,11 @@
 // What a session is given and what it tells, as types: options, outcomes, events. What it does with them is in
 // session.ts; the frames' own types are in wire.ts.
 
-import type { LongwireError } from "./errors.js";
+import type { AnyLongwireError, LongwireError } from "./errors.js";
 import type { GapEvent } from "./inbox.js";
 import type { Sendable } from "./payload.js";
 import type { Received } from "./received.js";
+import type { StandardSchema } from "./standard-schema.js";
 import type {
   AuthNeeded,
   Confirm,
@@ -35,6 +36,18 @@ export interface SessionOptions extends OpenOptions {
    * for the bridge's `error` event.
    */
   waitForHost?: boolean;
+  /**
+   * Where this client begins: `"now"` with what comes from now on, `"last:50"` with the last 50 messages that the broker
+   * still holds, `"start"` with everything it holds. Default: where this client stood. Counts when `open` makes the
+   * session in this context; afterwards it goes on where it was.
+   */
+  from?: "now" | "start" | `last:${number}`;
+  /**
+   * Validates what is received, the value of `json` or else `data`: a validator of zod, valibot, arktype or another that
+   * has Standard Schema. `message.json` is what it makes of it. A message that it refuses goes to `on("invalid")`; without a
+   * listener the session stops there with the error `invalid-message`, and `message.done()` skips it.
+   */
+  schema?: StandardSchema;
   /** @internal Of this context only: its position is not stored, and when it is lost it is not made again. */
   transient?: boolean;
   /** What a different URL or other options do to a session that exists. Default `"update"`. */
@@ -104,8 +117,10 @@ export type AuthHandler = (request: AuthRequest) => Credentials | Promise<Creden
 export type EndReason = Detached["reason"] | "left" | "refused";
 
 /** The events of a session. */
-export interface SessionEvents {
-  message: [message: Received];
+export interface SessionEvents<Incoming = unknown> {
+  message: [message: Received<Incoming>];
+  /** The `schema` refuses a message. It is acknowledged when the callbacks have settled. */
+  invalid: [message: Received, error: LongwireError<"invalid-message">];
   gap: [gap: GapEvent];
   state: [state: StateEvent];
   /** Replay is over; what follows is new. */
@@ -114,7 +129,7 @@ export interface SessionEvents {
   stalled: [stalled: Stalled];
   subscription: [subscription: Subscription];
   /** Something failed that nobody waits for. `message` is there when a handler gave up on it. */
-  error: [error: LongwireError, message?: Received];
+  error: [error: AnyLongwireError, message?: Received];
   /** An outcome nobody in this worker waits for: it was sent by one that died. */
   outcome: [outcome: SendOutcome];
   /** A response nobody in this worker waits for. */

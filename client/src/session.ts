@@ -2,9 +2,9 @@
 // other: uplink.ts (the link to the server), outgoing.ts (what is sent) and delivery.ts (what is received).
 
 import type { Clock } from "./browser-api.js";
-import { fromWire, LongwireError } from "./errors.js";
+import { type AnyLongwireError, fromWire, LongwireError } from "./errors.js";
 import { Callbacks, report, type Unsubscribe } from "./events.js";
-import type { GapHandler, MessageHandler } from "./inbox.js";
+import type { GapHandler, InvalidHandler, MessageHandler } from "./inbox.js";
 import { type Sendable, toPayload } from "./payload.js";
 import type { Received } from "./received.js";
 import { Delivery } from "./session/delivery.js";
@@ -62,10 +62,12 @@ const CLOSE_TIMEOUT = 10_000;
 const CLOSE_GRACE = 5000;
 
 /** The events of a session, and `link`: a change of the link for those who are part of the SDK. */
-type Events = Omit<SessionEvents, "message" | "gap"> & { link: [state: StateEvent] };
+type Events = Omit<SessionEvents, "message" | "gap" | "invalid"> & { link: [state: StateEvent] };
 
 /** A lasting connection. Get one with `bridge.open`. */
-export class Session implements AsyncIterable<Received> {
+export class Session<Incoming = unknown, Said extends Sendable = Sendable>
+  implements AsyncIterable<Received<Incoming>>
+{
   /** Its name, unique in this extension and profile. */
   readonly name: string;
   readonly #host: SessionHost;
@@ -84,7 +86,7 @@ export class Session implements AsyncIterable<Received> {
   #stalled = false;
   /** The attachment that is asked for, or was. */
   #openId = "";
-  #opening: { resolve(session: Session): void; reject(error: LongwireError): void }[] = [];
+  #opening: { resolve(session: Session<Incoming, Said>): void; reject(error: LongwireError): void }[] = [];
   #parting: Promise<void> | undefined;
   /** The end of the session: wanted, or under way in the broker, which then says when it is over. */
   #closing: "asked" | "begun" | undefined;
@@ -163,15 +165,17 @@ export class Session implements AsyncIterable<Received> {
    */
   on<Name extends keyof SessionEvents>(
     name: Name,
-    call: (...args: SessionEvents[Name]) => unknown,
+    call: (...args: SessionEvents<Incoming>[Name]) => unknown,
   ): Unsubscribe {
-    if (name === "message") return this.#delivery.inbox.onMessage(call as MessageHandler);
-    if (name === "gap") return this.#delivery.inbox.onGap(call as GapHandler);
+    const { inbox } = this.#delivery;
+    if (name === "message") return inbox.onMessage(call as MessageHandler);
+    if (name === "gap") return inbox.onGap(call as GapHandler);
+    if (name === "invalid") return inbox.onInvalid(call as InvalidHandler);
     return this.#callbacks.on(name as "state", call as (state: StateEvent) => unknown);
   }
 
   /** Adds a callback for messages with this event name (Socket.IO, SSE). Several per name are fine. */
-  onEvent(event: string, call: MessageHandler): Unsubscribe {
+  onEvent(event: string, call: MessageHandler<Incoming>): Unsubscribe {
     return this.#delivery.inbox.onMessage(call, (message) => message.event === event);
   }
 
@@ -196,14 +200,14 @@ export class Session implements AsyncIterable<Received> {
   }
 
   /** Messages one by one. A message is acknowledged when the next is asked for; one in hand at `break` comes again. */
-  [Symbol.asyncIterator](): AsyncGenerator<Received, void, undefined> {
-    return this.#delivery.inbox.read();
+  [Symbol.asyncIterator](): AsyncGenerator<Received<Incoming>, void, undefined> {
+    return this.#delivery.inbox.read() as AsyncGenerator<Received<Incoming>, void, undefined>;
   }
 
   // ---- out ----
 
   /** Sends, and resolves with what became of it. Rejects when the broker refuses it. */
-  send(data: Sendable, options: SendOptions = {}): Promise<SendOutcome> {
+  send(data: Said, options: SendOptions = {}): Promise<SendOutcome> {
     return this.#send(toPayload(data), options);
   }
 
@@ -218,17 +222,17 @@ export class Session implements AsyncIterable<Received> {
   }
 
   /** Sends, and resolves with the answer. Rejects with `timeout`, `link-lost`, `not-sent` and the like. */
-  async request(data: Sendable | EventPayload, options: RequestOptions): Promise<Received> {
+  async request(data: Said | EventPayload, options: RequestOptions): Promise<Received<Incoming>> {
     const answer = this.#answer(await this.#outgoing.request(data, options));
     if (answer instanceof LongwireError) throw answer;
-    return answer;
+    return answer as Received<Incoming>;
   }
 
   /**
    * Subscribes: `spec.send` is said on every connection. With a callback, calls it for the messages of the key.
    * Returns what ends it. Several holders of one key share it; the last to leave ends it.
    */
-  subscribe(key: string, spec: SubscribeSpec = {}, call?: MessageHandler): Unsubscribe {
+  subscribe(key: string, spec: SubscribeSpec = {}, call?: MessageHandler<Incoming>): Unsubscribe {
     const { match = ({ tags }) => tags.includes(key) || !tags[0] } = spec;
     const removes = [
       call && this.#delivery.inbox.onMessage(call, match),
@@ -281,7 +285,7 @@ export class Session implements AsyncIterable<Received> {
   }
 
   /** @internal Asks for the session, with another URL or other options if there are. */
-  open(url: string | undefined, options: SessionOptions | undefined): Promise<Session> {
+  open(url: string | undefined, options: SessionOptions | undefined): Promise<Session<Incoming, Said>> {
     if (url !== undefined) this.#url = url;
     if (options) this.#options = options;
     return new Promise((resolve, reject) => {
@@ -294,13 +298,15 @@ export class Session implements AsyncIterable<Received> {
   async attach(): Promise<void> {
     const id = this.#host.nextId();
     this.#openId = id;
-    const resume = await this.#delivery.position();
+    const resume = await this.#delivery.position(this.#opened ? undefined : this.#options.from);
     // Another attachment may have begun meanwhile.
     if (this.#openId !== id) return;
     const {
       ack: _ack,
       attempts: _attempts,
       waitForHost: _wait,
+      from: _from,
+      schema: _schema,
       transient,
       conflict,
       ...options
@@ -418,9 +424,11 @@ export class Session implements AsyncIterable<Received> {
 
   #attached(opened: Opened): void {
     if (opened.id !== this.#openId) return;
+    const first = this.#opened === undefined;
     this.#opened = opened;
     if (opened.ignored[0]) report(`unknown options: ${opened.ignored}`);
-    if (this.#delivery.attached(opened, this.#options.window)) this.#orphaned = true;
+    const { window, from } = this.#options;
+    if (this.#delivery.attached(opened, window, first ? from : undefined)) this.#orphaned = true;
     this.#outgoing.attached(new Set(opened.subscriptions.map(({ key }) => key)));
     this.#uplink.attached(opened);
     if (opened.state !== "closed") this.#delivery.inbox.revive();
@@ -428,6 +436,7 @@ export class Session implements AsyncIterable<Received> {
   }
 
   #live(): void {
+    this.#delivery.live();
     if (this.#orphaned) {
       this.#orphaned = false;
       this.#outgoing.orphan(new Set(this.#opened?.outbox.map(({ id }) => id)));
@@ -567,7 +576,7 @@ export class Session implements AsyncIterable<Received> {
   }
 
   #failed(error: LongwireError, message?: Received): void {
-    if (this.#callbacks.emit("error", error, message) === 0) report(error);
+    if (this.#callbacks.emit("error", error as AnyLongwireError, message) === 0) report(error);
   }
 
   // ---- asking ----

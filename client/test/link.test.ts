@@ -24,7 +24,7 @@ test("an outage is warned of once, and the next one again", async () => {
   assert.deepEqual(said, [
     [
       'longwire: session "s" has no connection to ws://127.0.0.1:9/live: 127.0.0.1:9 refused the connection (refused). ' +
-        "The next attempt is in 2 s. To find out more: longwire doctor --url ws://127.0.0.1:9/live",
+        "Next attempt in 2 s. To find out more: longwire doctor --url ws://127.0.0.1:9/live",
     ],
     said[0],
   ]);
@@ -35,7 +35,7 @@ const ends: [state: LinkState, error: WireError | undefined, status: number | un
     "failed",
     { code: "http-status", message: "404", retry: "action" },
     404,
-    /not tried again before session.reconnect/,
+    /Not tried again before session.reconnect/,
   ],
   [
     "unauthorized",
@@ -54,7 +54,7 @@ const ends: [state: LinkState, error: WireError | undefined, status: number | un
     "waiting",
     { code: "dns", message: "no such host", retry: "later" },
     undefined,
-    /no such host \(dns\).*tried again/,
+    /no such host \(dns\).*Next attempt/,
   ],
 ];
 

@@ -51,14 +51,14 @@ test("every link that cannot be made is on the console, once, with what to do", 
   const local = (port) => `ws://127.0.0.1:${port}/live`;
   // name: [url, options, what the console must say]
   const links = {
-    "server down": [local(down), {}, /\(refused\).*next attempt/],
+    "server down": [local(down), {}, /\(refused\).*Next attempt/],
     "TLS not trusted": [`wss://127.0.0.1:${tls}/live`, {}, /\(tls\)/],
     "ws: to a TLS port": [local(tls), {}, /\((tls|handshake|server-protocol|closed-by-server|link-lost)\)/],
-    "no such host": ["wss://nothing.invalid/live", {}, /\(dns\).*next attempt/],
-    "proxy down": [local(down), { proxy }, /\(proxy\).*next attempt/],
+    "no such host": ["wss://nothing.invalid/live", {}, /\(dns\).*Next attempt/],
+    "proxy down": [local(down), { proxy }, /\(proxy\).*Next attempt/],
     "status 401": [local(await answers(t, 401)), {}, /401.*\(http-status\)/],
     "status 403": [local(await answers(t, 403)), {}, /403.*\(http-status\)/],
-    "status 404": [local(await answers(t, 404)), {}, /404.*\(http-status\).*not tried again/],
+    "status 404": [local(await answers(t, 404)), {}, /404.*\(http-status\).*Not tried again/],
     "plain HTTP server": [local(await answers(t, 200)), {}, /200.*\((http-status|handshake)\)/],
   };
   const { key } = JSON.parse(await readFile(join(root, "examples/hello/manifest.json"), "utf8"));

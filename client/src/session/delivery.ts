@@ -3,10 +3,17 @@
 
 import { Acks, type AckToken } from "../acks.js";
 import type { Clock } from "../browser-api.js";
-import type { LongwireError } from "../errors.js";
+import { LongwireError } from "../errors.js";
+import { report } from "../events.js";
 import { ATTEMPTS, Inbox } from "../inbox.js";
 import { Received, type ReceivedHost } from "../received.js";
 import type { SessionOptions } from "../session-types.js";
+import {
+  describeIssues,
+  type SchemaIssue,
+  type SchemaResult,
+  type StandardSchema,
+} from "../standard-schema.js";
 import type { Memory, Position } from "../storage.js";
 import type { Ack, Gap, Message, Opened, RecordFrame, Response } from "../wire.js";
 
@@ -24,6 +31,9 @@ export interface DeliveryHost {
 /** Records and bytes in flight, unless the options say otherwise. */
 const WINDOW = { messages: 4096, bytes: 4 * 1024 * 1024 };
 
+/** Messages that `from: "last:N"` holds at most. */
+const MAX_TAIL = 1024;
+
 /** The receiving part of one session. */
 export class Delivery {
   /** The messages and gaps that are not finished, with their handlers. */
@@ -38,10 +48,17 @@ export class Delivery {
   #last = 0;
   #resumed: Opened["resume"] | undefined;
   #window = WINDOW;
+  readonly #schema: StandardSchema | undefined;
+  /** Messages that are being validated, so that others do not pass them. */
+  #validating: Promise<void> | undefined;
+  /** Of the messages before this worker came the newest are wanted, so many. Until replay is over they are held. */
+  #tail: { frame: Message; token: AckToken }[] | undefined;
+  #tailLength = 0;
   /** Positions are not stored. */
   readonly #transient: boolean;
 
-  constructor(host: DeliveryHost, { ack, attempts = ATTEMPTS, transient = false }: SessionOptions) {
+  constructor(host: DeliveryHost, { ack, attempts = ATTEMPTS, schema, transient = false }: SessionOptions) {
+    this.#schema = schema;
     this.#host = host;
     this.#transient = transient;
     const failed = (error: LongwireError, message: Received) => host.failed(error, message);
@@ -52,8 +69,10 @@ export class Delivery {
     };
   }
 
-  /** Where to resume: up to here everything is finished. */
-  async position(): Promise<Position | undefined> {
+  /** Where to resume: up to here everything is finished, or where the developer wants to begin. */
+  async position(from?: SessionOptions["from"]): Promise<Position | undefined> {
+    // Of another epoch the broker gives everything it holds.
+    if (from !== undefined) return from === "now" ? undefined : { epoch: "from", seq: 0 };
     if (this.#acks) return { epoch: this.#epoch, seq: this.#acks.position };
     if (this.#transient) return undefined;
     return this.#host.memory.position(this.#host.name).catch(() => undefined);
@@ -74,7 +93,7 @@ export class Delivery {
   }
 
   /** There is an attachment. Returns whether counting begins anew though it had begun before. */
-  attached(opened: Opened, window: SessionOptions["window"]): boolean {
+  attached(opened: Opened, window: SessionOptions["window"], from?: SessionOptions["from"]): boolean {
     const before = this.#acks;
     const goesOn = this.#epoch === opened.epoch && opened.resume !== "reset";
     this.#resumed = opened.resume;
@@ -85,7 +104,9 @@ export class Delivery {
       before.reattached();
       return false;
     }
-    this.#begin(opened);
+    this.#begin(from ? { ...opened, resume: "fresh" } : opened);
+    this.#tailLength = tailLength(from);
+    this.#tail = Number.isFinite(this.#tailLength) ? [] : undefined;
     return before !== undefined && opened.resume === "reset";
   }
 
@@ -125,15 +146,56 @@ export class Delivery {
 
   /** Hands a message to its handlers. */
   message(frame: Message, token: AckToken): void {
-    this.inbox.push({ token, message: new Received(frame, this.#epoch, this.#received, token) });
+    if (this.#tail && this.isPast(frame)) {
+      this.#tail.push({ frame, token });
+      if (this.#tail.length > this.#tailLength) this.#tail.shift()?.token.finish();
+      return;
+    }
+    this.live();
+    const result = this.#schema?.["~standard"].validate(contentOf(frame));
+    if (result instanceof Promise || this.#validating) {
+      this.#enqueue(async () => this.#push(frame, token, await result));
+    } else this.#push(frame, token, result);
+  }
+
+  /** Replay is over: of what was there before, the newest messages are handed out. */
+  live(): void {
+    const tail = this.#tail ?? [];
+    this.#tail = undefined;
+    for (const { frame, token } of tail) this.message(frame, token);
+  }
+
+  #push(frame: Message, token: AckToken, result: SchemaResult<unknown> | undefined): void {
+    const valid = result && !result.issues ? ({ ...frame, json: result.value } as Message) : frame;
+    const message = new Received(valid, this.#epoch, this.#received, token);
+    const issues = result?.issues;
+    const invalid = issues && invalidMessage(message, issues);
+    this.inbox.push({ token, message, invalid });
+  }
+
+  /** In order behind what is being validated. */
+  #enqueue(push: () => Promise<void> | void): void {
+    const validating = Promise.resolve(this.#validating)
+      .then(push)
+      .catch(report)
+      .then(() => {
+        if (this.#validating === validating) this.#validating = undefined;
+      });
+    this.#validating = validating;
   }
 
   /** Hands a loss to its handlers. `before` is the last record that had arrived then. */
   gap(frame: Gap, token: AckToken, before: number): void {
+    if (this.#tail && this.isPast(frame)) {
+      token.finish();
+      return;
+    }
     const { type: _type, seq: _seq, redelivered: _redelivered, ...gap } = frame;
     // What is still in our hands is not lost.
     const held = gap.from <= before && this.#resumed === "gap";
-    this.inbox.push({ token, gap: held ? { ...gap, from: before + 1, exact: false } : gap });
+    const item = { token, gap: held ? { ...gap, from: before + 1, exact: false } : gap };
+    if (this.#validating) this.#enqueue(() => this.inbox.push(item));
+    else this.inbox.push(item);
   }
 
   /** The last record that has arrived. */
@@ -161,4 +223,23 @@ export class Delivery {
   close(): void {
     this.#acks?.close();
   }
+}
+
+/** How many of the messages before this worker came are wanted; none is ever held back for `start` or without a wish. */
+function tailLength(from: SessionOptions["from"]): number {
+  if (from === "now") return 0;
+  const last = /^last:(\d+)$/.exec(from ?? "");
+  // More would fill the window before replay is over.
+  return last ? Math.min(Number(last[1]), MAX_TAIL) : Number.POSITIVE_INFINITY;
+}
+
+/** What a schema sees of a message. */
+function contentOf(frame: Message): unknown {
+  const { json, data } = new Received(frame, "");
+  return json === undefined ? data : json;
+}
+
+function invalidMessage(message: Received, issues: readonly SchemaIssue[]): LongwireError<"invalid-message"> {
+  const text = `longwire: message ${message.seq} is not as the schema says: ${describeIssues(issues)}`;
+  return new LongwireError("invalid-message", text, { detail: { issues, message } });
 }

@@ -88,13 +88,13 @@ export class Uplink {
   #describe({ state, error, retryIn }: StateEvent): string {
     const { name, url } = this.#host;
     const next: Partial<Record<LinkState, string>> = {
-      waiting: retryIn === undefined ? "It is tried again" : `The next attempt is in ${retryIn / 1000} s`,
-      unauthorized: "Give credentials with session.onAuth() or session.authorize()",
-      failed: "It is not tried again before session.reconnect()",
+      waiting: `Next attempt in ${(retryIn ?? 0) / 1000} s`,
+      unauthorized: "Give credentials with session.onAuth()",
+      failed: "Not tried again before session.reconnect()",
     };
     const to = url ? ` to ${withoutSecrets(url)}` : "";
     const why = error ? `${error.originalMessage} (${error.code})` : "the server wants credentials";
-    const what = `longwire: session ${JSON.stringify(name)} has no connection${to}: ${why}`;
+    const what = `longwire: session "${name}" has no connection${to}: ${why}`;
     return `${what}. ${next[state] ?? `It is ${state}`}. To find out more: ${error?.doctor ?? "longwire status"}`;
   }
 
