@@ -64,11 +64,20 @@ pub(crate) enum Command {
     Man(Man),
 }
 
+/// The names of browsers, which shells complete.
+fn browser_names() -> clap::builder::PossibleValuesParser {
+    installer::browsers::BROWSERS
+        .iter()
+        .map(|browser| browser.name)
+        .collect::<Vec<_>>()
+        .into()
+}
+
 /// Which registrations.
 #[derive(Debug, Args)]
 pub(crate) struct Registration {
     /// Only these browsers (default: every browser found); repeatable
-    #[arg(long = "browser", value_name = "NAME")]
+    #[arg(long = "browser", value_name = "NAME", value_parser = browser_names(), hide_possible_values = true)]
     pub(crate) browsers: Vec<String>,
     /// The host's name, as extensions give it to `connectNative`
     #[arg(long, value_name = "HOST", default_value = "com.longwire.bridge")]
@@ -302,7 +311,7 @@ The file has a line of JSON for each frame. What messages, headers and URLs say 
 JSON stay. Read it before you give it away."
 )]
 pub(crate) struct Record {
-    /// The file to write; one that is there is replaced
+    /// The file to write, overwritten if it exists; while another port writes it, FILE-2, FILE-3 and so on
     pub(crate) file: PathBuf,
     /// What the browser gave the host: the extension's origin, or a manifest and an add-on id
     #[arg(
@@ -320,7 +329,8 @@ pub(crate) struct Record {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  longwire replay port.jsonl --url ws://localhost:8080/\n\n\
-It speaks as the recorded extension, so use a LONGWIRE_HOME of its own."
+It acts as the recorded extension. Where a broker runs it asks first, since that extension's sessions are changed: \
+set LONGWIRE_HOME to an empty folder to replay apart from them."
 )]
 pub(crate) struct Replay {
     /// What `longwire record` has written
@@ -331,6 +341,9 @@ pub(crate) struct Replay {
     /// Without the pauses of the record
     #[arg(long)]
     pub(crate) fast: bool,
+    /// Do not ask before acting as the extension on a running broker
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

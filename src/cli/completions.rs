@@ -5,6 +5,7 @@
 use std::fs;
 
 use clap::CommandFactory as _;
+use clap_complete::Shell;
 
 use super::args::{Cli, Completions, Man};
 use super::error::{Exit, Failure};
@@ -14,8 +15,61 @@ use super::render;
 pub(super) fn completions(wanted: &Completions) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(wanted.shell, &mut Cli::command(), "longwire", &mut script);
-    render::give(&script);
+    let script = String::from_utf8_lossy(&script);
+    render::give(with_session_names(wanted.shell, &script).as_bytes());
     Ok(Exit::Done)
+}
+
+/// Asks the broker for the names of its sessions.
+const NAMES: &str = "longwire sessions --names 2>/dev/null";
+
+/// The script, which where a session is named offers those that the broker has. Elvish and PowerShell go without.
+fn with_session_names(shell: Shell, script: &str) -> String {
+    match shell {
+        Shell::Bash => format!(
+            r#"{script}
+_longwire_with_sessions() {{
+    _longwire "$@"
+    local cur="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}} ${{COMP_WORDS[2]}}"
+    case "$command" in
+        "tail "*|"sessions end") ;;
+        *) return 0 ;;
+    esac
+    if [[ "$cur" != -* && "$3" != --* && "$3" != -n ]] ; then
+        local IFS=$'\n'
+        COMPREPLY=( $(compgen -W "$({NAMES})" -- "$cur") )
+        [[ "$command" == "sessions "* && $COMP_CWORD -eq 2 ]] && COMPREPLY=( "end" )
+    fi
+    return 0
+}}
+complete -F _longwire_with_sessions -o nosort -o bashdefault -o default longwire 2>/dev/null ||
+    complete -F _longwire_with_sessions -o bashdefault -o default longwire
+"#
+        ),
+        Shell::Fish => format!(
+            r#"{script}complete -c longwire -n "__fish_longwire_using_subcommand tail" -f -a "({NAMES})"
+complete -c longwire -n "__fish_longwire_using_subcommand sessions; and __fish_seen_subcommand_from end" -f -a "({NAMES})"
+"#
+        ),
+        Shell::Zsh => {
+            let names = format!(
+                r#"(( $+functions[_longwire_session_names] )) ||
+_longwire_session_names() {{
+    local -a names
+    names=(${{(f)"$({NAMES})"}})
+    compadd -a names
+}}
+
+_longwire() {{"#
+            );
+            let action = "name, as `longwire status` shows it:";
+            script.replacen("_longwire() {", &names, 1).replace(
+                &format!("{action}_default"),
+                &format!("{action}_longwire_session_names"),
+            )
+        }
+        _ => script.to_owned(),
+    }
 }
 
 /// Prints one man page, or writes them all.

@@ -4,9 +4,9 @@
 //! direction: neither ever waits for the other, and the port ends when the host ends.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
@@ -19,7 +19,7 @@ use crate::wire::version;
 
 use super::args::Record;
 use super::error::{Exit, Failure};
-use super::redact::redact;
+use super::redact::Redactor;
 use super::render;
 
 /// Bytes read at once.
@@ -27,6 +27,9 @@ const CHUNK: usize = 64 << 10;
 
 /// Frames that may wait to be written down.
 const WAITING: usize = 256;
+
+/// Ports recorded at once under one name.
+const MAX_FILES: usize = 1000;
 
 /// What happened on the pipes.
 enum Event {
@@ -54,7 +57,14 @@ pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
                 .exit(Exit::Usage),
         );
     }
-    let mut file = create(&record.file).map_err(cannot_write)?;
+    let (path, mut file) = create(&record.file).map_err(cannot_write)?;
+    if path != record.file {
+        render::note(&format!(
+            "{} is being written by another port: this one goes to {}",
+            record.file.display(),
+            path.display()
+        ));
+    }
     let arguments: Vec<_> = record.host.iter().map(|argument| told(argument)).collect();
     let head = json!({
         "longwire": "record", "version": version::own(), "arguments": arguments, "redacted": !record.payloads,
@@ -92,12 +102,44 @@ fn told(argument: &str) -> &str {
     }
 }
 
-fn create(path: &Path) -> io::Result<BufWriter<File>> {
+/// The file, empty and locked. While another port writes it, the next free one beside it: `port-2.jsonl`.
+fn create(wanted: &Path) -> io::Result<(PathBuf, BufWriter<File>)> {
     let mut options = OpenOptions::new();
-    options.create(true).write(true).truncate(true);
+    options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(BufWriter::new)
+    for number in 1..=MAX_FILES {
+        let path = numbered(wanted, number);
+        let file = options.open(&path)?;
+        match file.try_lock() {
+            Ok(()) => {
+                // A pipe or a terminal has no length.
+                if file.metadata()?.is_file() {
+                    file.set_len(0)?;
+                }
+                return Ok((path, BufWriter::new(file)));
+            }
+            Err(TryLockError::WouldBlock) => {}
+            // What cannot be locked cannot be shared either.
+            Err(TryLockError::Error(_)) => return Ok((path, BufWriter::new(file))),
+        }
+    }
+    Err(io::Error::other(format!(
+        "{MAX_FILES} ports are being recorded there"
+    )))
+}
+
+/// The path with a number before its extension, from the second on.
+fn numbered(path: &Path, number: usize) -> PathBuf {
+    if number == 1 {
+        return path.to_path_buf();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match path.extension() {
+        Some(extension) => format!("{stem}-{number}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{number}"),
+    };
+    path.with_file_name(name)
 }
 
 fn start(record: &Record) -> Result<Child, Failure> {
@@ -134,10 +176,11 @@ fn forward(from: &'static str, mut source: impl Read, mut target: impl Write, te
 /// Writes frames down until the host has closed its side.
 fn note(events: &Receiver<Event>, file: &mut impl Write, payloads: bool) -> io::Result<()> {
     let since = Instant::now();
+    let mut redactor = Redactor::default();
     while let Ok(Event::Frame { from, json }) = events.recv() {
         let mut frame = serde_json::from_slice(&json).unwrap_or_else(|_| json!({"bytes": json.len()}));
         if !payloads {
-            redact(&mut frame);
+            redactor.redact(&mut frame);
         }
         let at = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let line: Value = json!({"at": at, "from": from, "frame": frame});

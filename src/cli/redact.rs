@@ -49,6 +49,9 @@ const KEPT: &[&str] = &[
     "keep",
 ];
 
+/// Fields that name something. The extension chooses the names, and may make them of an address.
+const NAMES: &[&str] = &["session", "client", "profile", "key", "id"];
+
 /// Texts that stay wherever the protocol has a choice of words.
 const WORDS: &[&str] = &[
     "websocket",
@@ -82,41 +85,64 @@ const SECRETS: &[&str] = &["headers", "cookies", "auth"];
 /// Fields whose whole content is hidden, numbers too.
 const PAYLOADS: &[&str] = &["text", "json", "base64", "args", "data"];
 
-/// Takes out what is private.
-pub(super) fn redact(frame: &mut Value) {
-    walk(frame, "");
+/// Takes out what is private, from frame to frame of one record.
+#[derive(Debug, Default)]
+pub(super) struct Redactor {
+    /// Names that hold an address: each has a number in the record, so that the sessions stay apart.
+    names: Vec<String>,
 }
 
-fn walk(value: &mut Value, key: &str) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match name.as_str() {
-                    "base64" => hide_bytes(value),
-                    "subprotocols" if value.is_array() => number(value),
-                    name if PAYLOADS.contains(&name) => hide(value),
-                    // What a rule waits for stands in messages.
-                    name if (SECRETS.contains(&name) || name.starts_with('/'))
-                        && !value.as_str().is_some_and(is_word) =>
-                    {
-                        hide(value)
+impl Redactor {
+    /// Takes out what is private.
+    pub(super) fn redact(&mut self, frame: &mut Value) {
+        self.walk(frame, "");
+    }
+
+    fn walk(&mut self, value: &mut Value, key: &str) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match name.as_str() {
+                        "base64" => hide_bytes(value),
+                        "subprotocols" if value.is_array() => number(value),
+                        name if PAYLOADS.contains(&name) => hide(value),
+                        // What a rule waits for stands in messages.
+                        name if (SECRETS.contains(&name) || name.starts_with('/'))
+                            && !value.as_str().is_some_and(is_word) =>
+                        {
+                            hide(value)
+                        }
+                        name => self.walk(value, name),
                     }
-                    name => walk(value, name),
                 }
             }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.walk(item, key)),
+            Value::String(text) => self.text(text, key),
+            _ => {}
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, key)),
-        Value::String(text) => {
-            let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_owned());
-            if let Some(scheme) = scheme.filter(|scheme| SCHEMES.contains(&scheme.as_str())) {
-                *text = format!("{scheme}://redacted.invalid/");
-            } else if key == "url" {
-                "wss://redacted.invalid/".clone_into(text);
-            } else if !KEPT.contains(&key) && !is_word(text) {
-                *text = blank(text);
-            }
+    }
+
+    fn text(&mut self, text: &mut String, key: &str) {
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_owned());
+        if NAMES.contains(&key) && scheme.is_some() {
+            *text = self.name(text);
+        } else if let Some(scheme) = scheme.filter(|scheme| SCHEMES.contains(&scheme.as_str())) {
+            *text = format!("{scheme}://redacted.invalid/");
+        } else if key == "url" {
+            "wss://redacted.invalid/".clone_into(text);
+        } else if !KEPT.contains(&key) && !is_word(text) {
+            *text = blank(text);
         }
-        _ => {}
+    }
+
+    /// What stands for a name that holds an address, as sockets have it that are named by their URL.
+    fn name(&mut self, name: &str) -> String {
+        let known = self.names.iter().position(|known| known == name);
+        let index = known.unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        });
+        format!("redacted-{}", index + 1)
     }
 }
 
@@ -178,7 +204,7 @@ mod tests {
             {"type": "part", "part": "p", "index": 0, "last": true, "data": "SECRET"},
             {"type": "error", "code": "refused", "retry": "later", "message": "cannot reach SECRET"},
         ]});
-        redact(&mut frame);
+        Redactor::default().redact(&mut frame);
         let told = frame.to_string();
         for private in ["SECRET", "U0VD", "4711"] {
             assert!(!told.contains(private), "{private}: {told}");
@@ -188,6 +214,25 @@ mod tests {
         assert_eq!(frame["frames"][1]["text"], "xxxxxx");
         assert_eq!(frame["frames"][2]["base64"], "AAAAAAAA");
         assert_eq!(frame["frames"][5]["code"], "refused");
+    }
+
+    #[test]
+    fn names_made_of_an_address_are_numbered() {
+        let mut redactor = Redactor::default();
+        let mut redacted = |name: &str| {
+            let mut frame = json!({"type": "send", "session": name, "text": "x"});
+            redactor.redact(&mut frame);
+            frame["session"].as_str().unwrap().to_owned()
+        };
+        let one = redacted("socket wss://bank.example/accounts/4711");
+        assert_eq!(one, "redacted-1");
+        assert_eq!(redacted("io https://bank.example/socket.io/"), "redacted-2");
+        assert_eq!(redacted("socket wss://bank.example/accounts/4711"), one);
+        assert_eq!(redacted("prices"), "prices");
+        let mut welcome =
+            json!({"type": "welcome", "sessions": [{"session": "wss://bank.example/", "state": "open"}]});
+        Redactor::default().redact(&mut welcome);
+        assert!(!welcome.to_string().contains("bank"), "{welcome}");
     }
 
     #[test]
@@ -209,7 +254,7 @@ mod tests {
                 ClientFrame::parse(frame.to_string().as_bytes()).map_err(|refusal| refusal.error)
             };
             let before = parsed(&frame);
-            redact(&mut frame);
+            Redactor::default().redact(&mut frame);
             let after = parsed(&frame);
             assert_eq!(after.is_ok(), before.is_ok(), "{frame}: {after:?}");
         }

@@ -38,6 +38,14 @@ pub(crate) fn note(text: &str) {
     eprintln!("{}", plain(text));
 }
 
+/// Asks a question whose answer is yes or no, and waits for a line; anything but yes is no.
+pub(crate) fn ask(question: &str) -> bool {
+    eprint!("{question}");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
 /// Text that may hold what came from outside, line by line without what commands a terminal.
 fn plain(text: &str) -> String {
     text.lines().map(harmless).collect::<Vec<_>>().join("\n")

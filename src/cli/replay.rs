@@ -3,15 +3,18 @@
 //! It acknowledges and answers nothing of its own.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
+use super::admin::Admin;
 use super::args::Replay;
 use super::error::{Exit, Failure};
 use super::port::Port;
 use super::render;
+use super::text::harmless_json;
 use crate::host::Caller;
 
 /// Longest pause between two frames; longer ones were somebody thinking.
@@ -28,25 +31,83 @@ pub(super) fn run(replay: &Replay) -> Result<Exit, Failure> {
     let name = replay.file.display();
     let text = std::fs::read_to_string(&replay.file)
         .map_err(|error| Failure::because(format!("cannot read {name}"), &error))?;
-    let mut lines = text.lines().map(serde_json::from_str::<Value>);
-    let head = match lines.next() {
-        Some(Ok(head)) if head["longwire"] == "record" => head,
-        _ => {
-            return Err(Failure::new(format!("{name} is no record of a port")).hint("longwire record --help"));
-        }
-    };
+    let first = text.lines().next().unwrap_or_default();
+    let head = serde_json::from_str::<Value>(first).unwrap_or_default();
+    if head["longwire"] != "record" {
+        return Err(Failure::new(format!("{name} is no record of a port")).hint("longwire record --help"));
+    }
+    let lines = parse(&text).map_err(|damage| {
+        Failure::new(format!("{name} is damaged: {damage}")).hint("longwire record --help")
+    })?;
     let caller = caller(&head)
         .ok_or_else(|| Failure::new(format!("{name} does not say whose port it was")))?
         .origin()
         .to_owned();
     let mut said: Vec<Value> = lines
-        .map_while(Result::ok)
+        .into_iter()
         .filter(|line| line["from"] == "extension")
         .collect();
     if let Some(url) = &replay.url {
         said.iter_mut().for_each(|line| lead_to(&mut line["frame"], url));
     }
-    super::block_on(say(&caller, said, replay.fast))
+    super::block_on(async {
+        if !replay.yes {
+            confirm(&caller).await?;
+        }
+        say(&caller, said, replay.fast).await
+    })
+}
+
+/// The lines of a record, or where and how it is damaged.
+fn parse(text: &str) -> Result<Vec<Value>, String> {
+    let mut lines = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let damaged = |column: usize, why: &str| format!("line {}, column {column}: {why}", index + 1);
+        let value: Value = serde_json::from_str(line).map_err(|error| {
+            let why = error.to_string();
+            // The line within the text is always the first.
+            let why = why.split(" at line ").next().unwrap_or_default();
+            damaged(error.column().max(1), why)
+        })?;
+        let is_event = value["from"].is_string() && value["frame"].is_object();
+        if index > 0 && !is_event {
+            return Err(damaged(1, "not a frame of a port"));
+        }
+        lines.push(value);
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        return Err(format!("line {}: its end is missing", lines.len()));
+    }
+    Ok(lines)
+}
+
+/// Asks before it speaks as an extension whose sessions may live here: the broker cannot tell it from the extension.
+async fn confirm(origin: &str) -> Result<(), Failure> {
+    let paths = super::paths()?;
+    let is_separate = paths.home().is_some();
+    let is_running = Admin::new(paths).status().await?.is_some();
+    if is_separate && !is_running {
+        return Ok(());
+    }
+    let where_to = if is_running {
+        "the running broker"
+    } else {
+        "your own broker"
+    };
+    let warning = format!(
+        "this sends the recorded frames to {where_to} as {origin}: that extension's sessions are changed and closed"
+    );
+    if io::stdin().is_terminal() {
+        render::note(&warning);
+        if render::ask("Continue? [y/N] ") {
+            return Ok(());
+        }
+        return Err(Failure::new("nothing was sent").exit(Exit::Failed));
+    }
+    Err(Failure::new(warning)
+        .hint("use a separate home: LONGWIRE_HOME=$(mktemp -d) longwire replay FILE")
+        .hint("or confirm with --yes")
+        .exit(Exit::Usage))
 }
 
 /// Whom the recorded host served.
@@ -100,7 +161,7 @@ async fn say(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failure
             tokio::select! {
                 frame = port.next() => match frame.map_err(broken)? {
                     Some(frame) => {
-                        if !render::give(format!("{frame}\n").as_bytes()) {
+                        if !render::give((harmless_json(&frame.to_string()) + "\n").as_bytes()) {
                             return Ok(Exit::Done);
                         }
                         is_answered |= frame["type"] != "host";

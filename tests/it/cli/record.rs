@@ -114,3 +114,91 @@ fn a_firefox_port_is_replayed_too_and_its_folders_are_not_told() {
         "{answers}"
     );
 }
+
+/// A port that is being recorded into this file.
+fn recording(scratch: &Scratch, file: &std::path::Path) -> HostProcess {
+    let mut command = scratch.command();
+    command.arg("record").arg(file).arg(ORIGIN);
+    let mut host = HostProcess::spawn(command);
+    host.hello();
+    host
+}
+
+#[test]
+fn two_ports_at_once_are_written_to_two_files() {
+    let scratch = Scratch::new();
+    let file = scratch.folder().join("port.jsonl");
+    let mut one = recording(&scratch, &file);
+    let mut two = recording(&scratch, &file);
+    for (host, id) in [(&mut one, "of-one"), (&mut two, "of-two")] {
+        host.ping(id);
+        host.close();
+        assert!(host.wait(SOON).success());
+    }
+    let read = |name: &str| std::fs::read_to_string(scratch.folder().join(name)).unwrap();
+    let (first, second) = (read("port.jsonl"), read("port-2.jsonl"));
+    assert!(first.contains("of-one") && !first.contains("of-two"), "{first}");
+    assert!(
+        second.contains("of-two") && !second.contains("of-one"),
+        "{second}"
+    );
+    // Nobody writes the first any more: it is overwritten.
+    let mut three = recording(&scratch, &file);
+    three.close();
+    assert!(three.wait(SOON).success());
+    assert!(!read("port.jsonl").contains("of-one"));
+}
+
+#[test]
+fn a_damaged_record_is_refused_with_the_place_of_the_damage() {
+    let scratch = Scratch::new();
+    let file = scratch.folder().join("port.jsonl");
+    let head = json!({"longwire": "record", "version": "0.1.0", "arguments": [ORIGIN], "redacted": true});
+    let frame = json!({"at": 0, "from": "extension", "frame": {"type": "hello", "protocol": 1}});
+    let cases = [
+        (
+            format!("{head}\n{frame}\n{{\"at\":1,\"from\":nobody}}\n"),
+            "line 3, column 17",
+        ),
+        (format!("{head}\n{frame}\n[]\n"), "line 3, column 1"),
+        (format!("{head}\n{frame}\n{frame}"), "line 3"),
+        (format!("{head}\n\n{frame}\n"), "line 2, column 1"),
+    ];
+    for (text, place) in cases {
+        std::fs::write(&file, text).unwrap();
+        let refused = run(&scratch, &["replay", file.to_str().unwrap()], "");
+        let told = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{told}");
+        assert!(
+            told.contains("is damaged") && told.contains(place),
+            "{place}: {told}"
+        );
+        assert!(scratch.brokers().is_empty(), "nothing was sent");
+    }
+}
+
+#[test]
+fn a_running_broker_is_replayed_to_only_if_somebody_says_so() {
+    let (scratch, server) = (Scratch::new(), Echo::start());
+    let file = scratch.folder().join("port.jsonl");
+    let mut host = recording(&scratch, &file);
+    host.send(&json!({"type": "open", "id": "o", "session": "s", "url": server.url()}));
+    host.expect("opened");
+    host.send(&json!({"type": "close", "session": "s", "id": "c"}));
+    host.expect("ok");
+    host.close();
+    assert!(host.wait(SOON).success());
+    let mut live = super::extension(&scratch, &server, "s");
+    let replay = ["replay", file.to_str().unwrap(), "--url", &server.url()];
+    let refused = run(&scratch, &replay, "");
+    assert_eq!(refused.status.code(), Some(2));
+    let told = stderr(&refused);
+    assert!(
+        told.contains(ORIGIN) && told.contains("--yes") && told.contains("LONGWIRE_HOME"),
+        "{told}"
+    );
+    super::echo(&mut live, "s", "still here");
+    let said = run(&scratch, &[&replay[..], &["--yes", "--fast"]].concat(), "");
+    assert!(said.status.success(), "{}", stderr(&said));
+    assert!(stdout(&said).contains("welcome"));
+}
