@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::core::io::{DialId, Fetch, LinkEnd, LinkEvent, Road, Target};
+use crate::transport::cookies::Jars;
 use crate::transport::credit::Credit;
 use crate::transport::events::{Command, Events};
 use crate::transport::link;
@@ -33,6 +34,7 @@ pub struct Dials<W> {
     events: mpsc::Sender<W>,
     alive: HashMap<DialId, Dial>,
     tasks: JoinSet<()>,
+    jars: Jars,
     /// How many may be alive: each has a descriptor, and others need some too.
     max: usize,
     /// How many may stand in `alive` before those that have ended are swept out.
@@ -54,6 +56,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
             events,
             alive: HashMap::new(),
             tasks: JoinSet::new(),
+            jars: Jars::default(),
             max,
             sweep_above: 16,
         }
@@ -80,10 +83,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         let credit = Credit::default();
         let events = Events::new(id, self.events.clone(), credit.clone());
         let network = self.network.clone();
+        let jar = self.jars.of(target.jar, &target.url, &target.headers);
         let task = match target.road {
             Road::WebSocket => self.tasks.spawn(link::run(network, target, inbox, events)),
-            Road::Engine(_) => self.tasks.spawn(engine::run(network, target, inbox, events)),
-            Road::Http { .. } => self.tasks.spawn(http::run(network, target, inbox, events)),
+            Road::Engine(_) => self.tasks.spawn(engine::run(network, target, jar, inbox, events)),
+            Road::Http { .. } => self.tasks.spawn(http::run(network, target, jar, inbox, events)),
         };
         self.alive.insert(
             id,

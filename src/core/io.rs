@@ -259,6 +259,8 @@ pub enum Road {
 pub struct Target {
     /// The extension that dials, for the settings' rules; `None`: the user.
     pub origin: Option<Name>,
+    /// Cookies that servers set are kept for the dials with the same number.
+    pub jar: Option<u64>,
     /// As the extension gave it, parsed and allowed.
     pub url: url::Url,
     /// Offered in this order.

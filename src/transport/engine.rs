@@ -1,6 +1,6 @@
 //! One dial by Engine.IO: does what `core::dialect::engine` says, over HTTP and a WebSocket beside.
 //!
-//! It decides nothing. Cookies that the server sets are repeated on this dial, as servers behind a balancer need.
+//! It decides nothing. Cookies that the server sets go with what follows, as servers behind a balancer need.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use url::Url;
 
 use super::Network;
+use super::cookies::{SharedJar, is_cookie};
 use super::credit::{self, Credit};
 use super::events::{Command, Events};
 use super::exchange::{Ask, Fault, Job, Lane, Lanes, exchange, job, whole, within};
@@ -35,6 +36,7 @@ type Answered = (Answer, Option<Lane>);
 pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     network: Arc<Network>,
     target: Box<Target>,
+    jar: SharedJar,
     commands: queue::Receiver<Command>,
     events: Events<W>,
 ) {
@@ -49,7 +51,7 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
         getting: None,
         posting: None,
         lanes: Lanes::default(),
-        cookies: Vec::new(),
+        jar,
         socket: None,
         stood: false,
         paused: false,
@@ -65,8 +67,7 @@ struct Dial<W> {
     getting: Option<Job<Answered>>,
     posting: Option<Job<Answered>>,
     lanes: Lanes,
-    /// Set by the server on this dial.
-    cookies: Vec<(String, String)>,
+    jar: SharedJar,
     socket: Option<Socket>,
     /// The server has opened the session.
     stood: bool,
@@ -131,12 +132,12 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     async fn act(&mut self, act: Act) -> bool {
         match act {
             Act::Get(url) => {
-                let ask = Ask::get_once(url, self.cookie_header());
+                let ask = Ask::get_once(url, Vec::new());
                 self.getting = Some(self.ask(ask));
             }
             Act::Post(url, body) => {
                 let content = "text/plain;charset=UTF-8";
-                let ask = Ask::post(url, self.cookie_header(), body, content);
+                let ask = Ask::post(url, Vec::new(), body, content);
                 self.posting = Some(self.ask(ask));
             }
             Act::OpenSocket(url) => self.open_socket(url),
@@ -163,11 +164,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
 
     fn ask(&mut self, ask: Ask) -> Job<Answered> {
         let lane = self.lanes.take(&ask.url);
-        let (network, target) = (self.network.clone(), self.target.clone());
+        let (network, target, jar) = (self.network.clone(), self.target.clone(), self.jar.clone());
         Box::pin(async move {
             let url = ask.url.clone();
             let exchange = async {
-                let (response, lane) = exchange(&network, &target, lane, ask).await?;
+                let (response, lane) = exchange(&network, &target, &jar, lane, ask).await?;
                 whole(response, lane, target.max_message.saturating_mul(2)).await
             };
             within(exchange, &target, (url, ANSWER)).await
@@ -188,32 +189,10 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         }
     }
 
-    /// Keeps the connection and the cookies of an answer.
+    /// Keeps the connection of an answer.
     fn keep(&mut self, (answer, lane): Answered) -> Answer {
         self.lanes.put(lane);
-        for (_, line) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
-            let pair = line.split(';').next().unwrap_or_default();
-            if let Some((name, value)) = pair.split_once('=') {
-                let name = name.trim();
-                self.cookies.retain(|(known, _)| known != name);
-                self.cookies.push((name.to_owned(), value.trim().to_owned()));
-            }
-        }
         answer
-    }
-
-    /// The extension's cookies and the server's.
-    fn cookie_header(&self) -> Vec<(String, String)> {
-        if self.cookies.is_empty() {
-            return Vec::new();
-        }
-        let own = self.target.headers.iter();
-        let own = own.filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
-        let all: Vec<String> = own
-            .map(|(_, value)| value.clone())
-            .chain(self.cookies.iter().map(|(name, value)| format!("{name}={value}")))
-            .collect();
-        vec![("Cookie".to_owned(), all.join("; "))]
     }
 
     fn open_socket(&mut self, url: Url) {
@@ -221,12 +200,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         target.url = url;
         target.road = Road::WebSocket;
         target.json = false;
-        for (name, value) in self.cookie_header() {
-            target
-                .headers
-                .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
-            target.headers.push((name, value));
-        }
+        target.headers.retain(|(name, _)| !is_cookie(name));
+        let cookies = self.jar.header(&target.url);
+        target
+            .headers
+            .extend(cookies.map(|cookies| ("Cookie".to_owned(), cookies)));
         let (commands, inbox) = queue::channel(COMMANDS);
         let (tx, events) = mpsc::channel(EVENTS);
         let credit = Credit::default();
@@ -318,7 +296,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 acts.extend(std::iter::from_fn(|| self.engine.poll()));
                 while let Some(act) = acts.pop_front() {
                     if let Act::Post(url, body) = act {
-                        let ask = Ask::post(url, self.cookie_header(), body, "text/plain;charset=UTF-8");
+                        let ask = Ask::post(url, Vec::new(), body, "text/plain;charset=UTF-8");
                         self.posting = Some(self.ask(ask));
                     }
                 }

@@ -1,6 +1,6 @@
 //! One question and its answer over HTTP, on a connection that may have carried others.
 //!
-//! It follows no redirect and keeps no cookie. What to ask when is `http`'s and `engine`'s.
+//! It follows no redirect. Cookies are `cookies`'. What to ask when is `http`'s and `engine`'s.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 use url::Url;
 
+use super::cookies::{SharedJar, is_cookie};
 use super::spelling::{Spelled, Spelling};
 use super::{DialError, Network, Place, date, handshake, place};
 use crate::core::io::{Answer, LinkEnd, Target};
@@ -172,6 +173,7 @@ pub(super) async fn within<T>(
 pub(super) async fn exchange(
     network: &Network,
     target: &Target,
+    jar: &SharedJar,
     lane: Option<Lane>,
     ask: Ask,
 ) -> Result<Headed, Fault> {
@@ -185,7 +187,7 @@ pub(super) async fn exchange(
             Some(lane) => lane,
             None => open(network, target, &ask.url).await.map_err(Fault::unsent)?,
         };
-        let request = request(target, &lane.place, &ask).map_err(Fault::unsent)?;
+        let request = request(target, jar, &lane.place, &ask).map_err(Fault::unsent)?;
         let result = match lane.sender.ready().await {
             Ok(()) => {
                 let names = ask.headers.iter().chain(&target.headers);
@@ -196,7 +198,11 @@ pub(super) async fn exchange(
             Err(error) => return Err(Fault::unsent(broken(&lane.place, &error))),
         };
         match result {
-            Ok(response) => return Ok((response, lane)),
+            Ok(response) => {
+                let set = response.headers().get_all(header::SET_COOKIE).iter();
+                jar.take(set.filter_map(|line| line.to_str().ok()), &ask.url);
+                return Ok((response, lane));
+            }
             Err(mut failed) => {
                 let unsent = failed.take_message().is_some();
                 // A kept connection may end at any moment.
@@ -248,7 +254,12 @@ fn broken(place: &Place, error: &hyper::Error) -> DialError {
     }
 }
 
-fn request(target: &Target, place: &Place, ask: &Ask) -> Result<Request<Full<Bytes>>, DialError> {
+fn request(
+    target: &Target,
+    jar: &SharedJar,
+    place: &Place,
+    ask: &Ask,
+) -> Result<Request<Full<Bytes>>, DialError> {
     let path = match ask.url.query() {
         Some(query) => format!("{}?{query}", ask.url.path()),
         None => ask.url.path().to_owned(),
@@ -260,8 +271,12 @@ fn request(target: &Target, place: &Place, ask: &Ask) -> Result<Request<Full<Byt
         .map_err(|_| DialError::Request("the URL's path or query cannot stand in a request".to_owned()))?;
     let headers = request.headers_mut();
     headers.insert(header::HOST, handshake::host(&ask.url, place)?);
-    for (name, value) in &target.headers {
+    for (name, value) in target.headers.iter().filter(|(name, _)| !is_cookie(name)) {
         let (name, value) = handshake::read_header(name, value)?;
+        headers.append(name, value);
+    }
+    if let Some(cookies) = jar.header(&ask.url) {
+        let (name, value) = handshake::read_header("Cookie", &cookies)?;
         headers.append(name, value);
     }
     for (name, value) in &ask.headers {

@@ -402,6 +402,7 @@ mod tests {
 
     fn target(url: &str) -> Target {
         Target {
+            jar: None,
             origin: None,
             url: url::Url::parse(url).unwrap(),
             subprotocols: vec!["chat".to_owned(), "superchat".to_owned()],

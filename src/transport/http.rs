@@ -1,7 +1,7 @@
 //! One dial over HTTP: questions are asked one at a time, messages are posted one at a time, a body may stream without end.
 //!
 //! It decides nothing: when to ask, what an answer means and whether to come back is the core's. It follows no
-//! redirect and keeps no cookie.
+//! redirect.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use super::cookies::SharedJar;
 use super::events::{Command, Events};
 use super::exchange::{Ask, Job, Lane, Lanes, answer_of, ended, exchange, job, whole, within};
 use super::{Network, handshake};
@@ -36,12 +37,14 @@ enum Asked {
 pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     network: Arc<Network>,
     target: Box<Target>,
+    jar: SharedJar,
     commands: queue::Receiver<Command>,
     events: Events<W>,
 ) {
     let dial = Dial {
         network,
         target: target.into(),
+        jar,
         events,
         asking: None,
         posting: None,
@@ -59,6 +62,7 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
 struct Dial<W> {
     network: Arc<Network>,
     target: Arc<Target>,
+    jar: SharedJar,
     events: Events<W>,
     asking: Option<Job<Asked>>,
     posting: Option<Job<(Answer, Option<Lane>)>>,
@@ -164,11 +168,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         } = fetch;
         let ask = Ask::get(url, headers);
         let lane = self.lanes.take(&ask.url);
-        let (network, target) = (self.network.clone(), self.target.clone());
+        let (network, target, jar) = (self.network.clone(), self.target.clone(), self.jar.clone());
         self.asking = Some(Box::pin(async move {
             let fresh = (ask.url.clone(), timeout);
             let exchange = async {
-                let (response, lane) = exchange(&network, &target, lane, ask).await?;
+                let (response, lane) = exchange(&network, &target, &jar, lane, ask).await?;
                 if streaming && response.status() == http::StatusCode::OK {
                     let (head, body) = response.into_parts();
                     let answer = answer_of(&head.headers, head.status.as_u16());
@@ -201,11 +205,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         };
         let ask = Ask::post(url.clone(), headers.clone(), payload.bytes().clone(), content);
         let lane = self.lanes.take(&ask.url);
-        let (network, target) = (self.network.clone(), self.target.clone());
+        let (network, target, jar) = (self.network.clone(), self.target.clone(), self.jar.clone());
         self.posting = Some(Box::pin(async move {
             let fresh = (ask.url.clone(), POST);
             let exchange = async {
-                let (response, lane) = exchange(&network, &target, lane, ask).await?;
+                let (response, lane) = exchange(&network, &target, &jar, lane, ask).await?;
                 whole(response, lane, POST_BODY).await
             };
             within(exchange, &target, fresh).await

@@ -3,6 +3,7 @@
 //! It decides nothing: when to dial, what to send and when to give up is the core's.
 
 mod connect;
+pub mod cookies;
 pub mod credit;
 mod date;
 mod deflate;

@@ -409,6 +409,7 @@ async fn dial(text: &str, what: &Wish, settings: Result<Settings, SettingsError>
     };
     let shown = policy::shown_url(&url);
     let target = Target {
+        jar: None,
         origin: None,
         url,
         subprotocols: Vec::new(),

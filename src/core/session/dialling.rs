@@ -209,6 +209,7 @@ impl Session {
             headers.push(("Origin".to_owned(), origin.to_owned()));
         }
         Target {
+            jar: Some(self.key.0),
             origin: Some(self.owner.origin.clone()),
             url,
             subprotocols: self

@@ -156,6 +156,7 @@ impl Line {
 
 fn target(url: impl AsRef<str>) -> Target {
     Target {
+        jar: None,
         origin: None,
         url: url.as_ref().parse().unwrap(),
         subprotocols: Vec::new(),

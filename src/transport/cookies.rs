@@ -1,0 +1,261 @@
+//! Cookies of dials over HTTP (RFC 6265): those that the extension gives, and those that servers set meanwhile.
+//!
+//! What a server sets replaces what was given, as in a browser: a balancer's stale cookie must not be sent beside its new
+//! one. They are kept in memory only, for the dials of one session, and their number is bounded.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cookie_store::{Cookie, CookieStore};
+use url::Url;
+
+/// Cookies of one domain, at least as many as RFC 6265 wants (6.1).
+const MAX_PER_DOMAIN: usize = 50;
+/// Cookies of all domains.
+const MAX_IN_ALL: usize = 3000;
+/// Bytes of one cookie: its name, value and attributes.
+const MAX_BYTES: usize = 4096;
+/// Sessions whose cookies are kept between dials.
+const MAX_JARS: usize = 1024;
+
+/// The cookies of each session.
+#[derive(Debug, Default)]
+pub struct Jars(HashMap<u64, SharedJar>);
+
+impl Jars {
+    /// The jar of a session's dial. Other cookies that are given, or another host, are another user or another server:
+    /// they begin with an empty one.
+    pub(crate) fn of(&mut self, session: Option<u64>, url: &Url, headers: &[(String, String)]) -> SharedJar {
+        let given = given(headers);
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let Some(session) = session else {
+            return SharedJar::new(given, host);
+        };
+        if let Some(known) = self.0.get(&session)
+            && known.is_for(&given, &host)
+        {
+            return known.clone();
+        }
+        if self.0.len() >= MAX_JARS {
+            // Those of dials that are alive are needed.
+            self.0.retain(|_, jar| Arc::strong_count(&jar.0) > 1);
+        }
+        let jar = SharedJar::new(given, host);
+        self.0.insert(session, jar.clone());
+        jar
+    }
+}
+
+fn given(headers: &[(String, String)]) -> String {
+    let values: Vec<&str> = headers
+        .iter()
+        .filter(|(name, _)| is_cookie(name))
+        .map(|(_, value)| value.as_str())
+        .collect();
+    values.join("; ")
+}
+
+/// Whether this is the header that a jar writes.
+pub(crate) fn is_cookie(name: &str) -> bool {
+    name.eq_ignore_ascii_case("cookie")
+}
+
+/// The cookies of one session, for all its requests.
+#[derive(Debug, Clone)]
+pub struct SharedJar(Arc<Mutex<Jar>>);
+
+#[derive(Debug)]
+struct Jar {
+    /// What was given, and where the session leads.
+    key: (String, String),
+    /// Of what was given, the cookies that no server has replaced.
+    given: Vec<String>,
+    store: CookieStore,
+}
+
+impl SharedJar {
+    fn new(given: String, host: String) -> Self {
+        let cookies = given.split(';').map(str::trim).filter(|pair| !pair.is_empty());
+        Self(Arc::new(Mutex::new(Jar {
+            given: cookies.map(str::to_owned).collect(),
+            key: (given, host),
+            store: CookieStore::default(),
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Jar> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_for(&self, given: &str, host: &str) -> bool {
+        let jar = self.lock();
+        jar.key.0 == given && jar.key.1 == host
+    }
+
+    /// The `Cookie` header of a request.
+    pub(crate) fn header(&self, url: &Url) -> Option<String> {
+        let jar = self.lock();
+        let mut set = jar.store.matches(&over_http(url));
+        // Longer paths first (5.4).
+        set.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.as_ref().len()));
+        let set = set
+            .iter()
+            .map(|cookie| format!("{}={}", cookie.name(), cookie.value()));
+        let all: Vec<String> = jar.given.iter().cloned().chain(set).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Takes the `Set-Cookie` headers of an answer to a request.
+    pub(crate) fn take<'a>(&self, lines: impl Iterator<Item = &'a str>, url: &Url) {
+        let url = over_http(url);
+        let mut jar = self.lock();
+        for line in lines.filter(|line| line.len() <= MAX_BYTES) {
+            if let Ok(cookie) = Cookie::parse(line, &url) {
+                jar.set(&cookie.into_owned(), &url);
+            }
+        }
+    }
+}
+
+impl Jar {
+    fn set(&mut self, cookie: &Cookie<'static>, url: &Url) {
+        let is_named = |pair: &String| pair.split('=').next().map(str::trim) == Some(cookie.name());
+        // One for another path or domain stands beside what was given.
+        if cookie.matches(url)
+            || (cookie.is_expired() && cookie.domain.matches(url) && cookie.path.matches(url))
+        {
+            self.given.retain(|pair| !is_named(pair));
+        }
+        let is_known = self.store.iter_any().any(|known| {
+            known.name() == cookie.name() && known.domain == cookie.domain && known.path == cookie.path
+        });
+        if !is_known && !cookie.is_expired() {
+            let of_domain = self
+                .store
+                .iter_unexpired()
+                .filter(|known| known.domain == cookie.domain)
+                .count();
+            if of_domain >= MAX_PER_DOMAIN || self.store.iter_unexpired().count() >= MAX_IN_ALL {
+                return;
+            }
+        }
+        // Refused is what RFC 6265 refuses, such as a domain of somebody else's.
+        let _ = self.store.insert(cookie.clone(), url);
+    }
+}
+
+/// The URL as cookies know it: a WebSocket's belong to the same server.
+fn over_http(url: &Url) -> Url {
+    let mut url = url.clone();
+    let scheme = if matches!(url.scheme(), "wss" | "https") {
+        "https"
+    } else {
+        "http"
+    };
+    // Both are special schemes, so that this cannot fail.
+    let _ = url.set_scheme(scheme);
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    fn jar(given: &str) -> SharedJar {
+        SharedJar::new(given.to_owned(), "a.example".to_owned())
+    }
+
+    fn sent(jar: &SharedJar, to: &str) -> String {
+        jar.header(&url(to)).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_servers_cookie_takes_the_place_of_the_given_one() {
+        let here = url("ws://a.example/io/?x");
+        let jar = jar("user=me; LB=stale; gone=there; other=given");
+        let lines = [
+            "LB=A; Path=/; HttpOnly",
+            "gone=; Max-Age=0; Path=/",
+            "other=x; Path=/admin",
+            "new=1",
+            "foreign=1; Domain=b.example",
+        ];
+        jar.take(lines.into_iter(), &here);
+        assert_eq!(
+            sent(&jar, "http://a.example/io/"),
+            "user=me; other=given; new=1; LB=A"
+        );
+        jar.take(["LB=B; Path=/"].into_iter(), &here);
+        assert_eq!(sent(&jar, "ws://a.example/"), "user=me; other=given; LB=B");
+        jar.take(
+            ["LB=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/"].into_iter(),
+            &here,
+        );
+        assert_eq!(sent(&jar, "http://a.example/"), "user=me; other=given");
+    }
+
+    #[test]
+    fn paths_domains_and_secure_decide_where_a_cookie_goes() {
+        let jar = jar("");
+        let here = url("wss://www.a.example/dir/x");
+        let lines = [
+            "all=1; Path=/",
+            "deep=1; Path=/dir",
+            "wide=1; Domain=a.example; Path=/",
+            "safe=1; Secure; Path=/",
+        ];
+        jar.take(lines.into_iter(), &here);
+        assert_eq!(
+            sent(&jar, "https://www.a.example/dir/y").split("; ").next(),
+            Some("deep=1")
+        );
+        assert!(!sent(&jar, "https://www.a.example/directory").contains("deep"));
+        assert_eq!(sent(&jar, "https://b.a.example/"), "wide=1");
+        assert!(!sent(&jar, "http://www.a.example/").contains("safe"));
+        assert_eq!(sent(&jar, "https://other.example/"), "");
+    }
+
+    #[test]
+    fn a_server_cannot_fill_it_without_end() {
+        let jar = jar("");
+        let here = url("http://a.example/");
+        for n in 0..1000 {
+            jar.take([format!("k{n}=v").as_str()].into_iter(), &here);
+        }
+        assert_eq!(
+            sent(&jar, "http://a.example/").split("; ").count(),
+            MAX_PER_DOMAIN
+        );
+        jar.take(
+            ["k0=again", &format!("long={}", "x".repeat(MAX_BYTES))].into_iter(),
+            &here,
+        );
+        let sent = sent(&jar, "http://a.example/");
+        assert!(sent.contains("k0=again") && !sent.contains("long="), "{sent}");
+    }
+
+    #[test]
+    fn a_sessions_dials_share_a_jar_until_another_user_comes() {
+        let mut jars = Jars::default();
+        let here = url("http://a.example/");
+        let me = [("Cookie".to_owned(), "user=me".to_owned())];
+        jars.of(Some(1), &here, &me).take(["LB=A"].into_iter(), &here);
+        assert_eq!(
+            sent(&jars.of(Some(1), &here, &me), "http://a.example/"),
+            "user=me; LB=A"
+        );
+        assert_eq!(
+            sent(&jars.of(Some(2), &here, &me), "http://a.example/"),
+            "user=me"
+        );
+        assert_eq!(sent(&jars.of(Some(1), &here, &[]), "http://a.example/"), "");
+        assert_eq!(
+            sent(&jars.of(Some(1), &here, &me), "http://a.example/"),
+            "user=me"
+        );
+    }
+}
