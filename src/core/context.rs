@@ -84,7 +84,9 @@ pub(crate) struct Context {
     pub(crate) rules: Arc<Rules>,
     /// Whose turn it is to dial.
     pub(crate) pace: Pace,
-    /// Payload bytes that the extension's other sessions hold.
+    /// Bytes that the extension at work may take in all.
+    pub(crate) budget: usize,
+    /// Bytes that the extension's other sessions take.
     pub(crate) others: usize,
     /// Which boot of the machine this is.
     pub(crate) machine_boot: String,

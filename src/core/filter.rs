@@ -19,9 +19,11 @@ const MOST_LINES: usize = 1024;
 /// Terms of these lines: each message is held against them.
 const MAX_TERMS: usize = 1024;
 /// Bytes of a value of `key` that is remembered.
-const MAX_KEY_BYTES: usize = 1024;
+const MAX_KEY_BYTES: usize = 128;
 /// Values of `key` one line remembers. Beyond that it forgets: more is delivered than was asked for, never less.
 const MOST_VALUES: usize = 4096;
+/// What a value that is remembered takes.
+const VALUE_COST: usize = 256;
 
 /// How one client sees a record that it does not simply get.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +60,9 @@ pub(crate) enum Why {
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
     lines: Vec<Kept>,
+    /// Bytes of the lines, and values that they remember.
+    held: usize,
+    values: usize,
 }
 
 #[derive(Debug)]
@@ -95,6 +100,7 @@ impl Filter {
             values: HashMap::new(),
         });
         self.lines.splice(at..at, new);
+        self.count();
         true
     }
 
@@ -102,7 +108,21 @@ impl Filter {
     pub(crate) fn forget(&mut self, key: &str) -> bool {
         let before = self.lines.len();
         self.lines.retain(|kept| &*kept.key != key);
-        before != self.lines.len()
+        let had_some = before != self.lines.len();
+        if had_some {
+            self.count();
+        }
+        had_some
+    }
+
+    /// Bytes that all this takes.
+    pub(crate) const fn held(&self) -> usize {
+        self.held + self.values * VALUE_COST
+    }
+
+    fn count(&mut self) {
+        self.held = self.lines.iter().map(|kept| 64 + kept.line.held()).sum();
+        self.values = self.lines.iter().map(|kept| kept.values.len()).sum();
     }
 
     /// Whether everything is delivered.
@@ -136,7 +156,10 @@ impl Filter {
             }
             Act::Sample { key, rate } => {
                 let value = value_at(message, key.as_deref());
-                if !kept.samples(value, *rate, awake) {
+                let (rate, before) = (*rate, kept.values.len());
+                let passes = kept.samples(value, rate, awake);
+                self.values = self.values - before + kept.values.len();
+                if !passes {
                     (judgement.view, judgement.why) = (Some(View::Not), Some(Why::Sampled));
                 }
             }
@@ -149,7 +172,9 @@ impl Filter {
         if let Some((index, value)) = judgement.slot
             && let Some(kept) = self.lines.get_mut(index)
         {
+            let before = kept.values.len();
             kept.note(value, seq);
+            self.values = self.values - before + kept.values.len();
         }
     }
 }

@@ -54,6 +54,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Requests {
     waiting: BTreeMap<String, HashMap<String, Vec<Waiting>>>,
     wanted: HashMap<u64, Wanted>,
+    held: usize,
 }
 
 impl Wanted {
@@ -92,6 +93,11 @@ impl Wanted {
     /// As [`Self::answer`].
     pub(crate) fn confirmation(correlation: &Correlation, payload: &Payload) -> Result<Self, ErrorInfo> {
         Self::find("confirm", correlation, payload, false, false)
+    }
+
+    /// Bytes that it takes, kept twice.
+    const fn held(&self) -> usize {
+        256 + 2 * (self.pointer.len() + self.value.len())
     }
 
     fn find(
@@ -147,8 +153,14 @@ impl Requests {
         wanted.ack || self.waiting.len() < MAX_POINTERS || self.waiting.contains_key(&wanted.pointer)
     }
 
+    /// Bytes that all this takes.
+    pub(crate) const fn held(&self) -> usize {
+        self.held
+    }
+
     /// Waits for `wanted` on behalf of this message.
     pub(crate) fn wait(&mut self, serial: u64, wanted: Wanted) {
+        self.held += wanted.held();
         if wanted.ack {
             self.wanted.insert(serial, wanted);
             return;
@@ -169,9 +181,11 @@ impl Requests {
 
     /// This message has ended: nothing is awaited for it any more.
     pub(crate) fn forget(&mut self, serial: u64) {
-        let Some(Wanted { pointer, value, .. }) = self.wanted.remove(&serial) else {
+        let Some(wanted) = self.wanted.remove(&serial) else {
             return;
         };
+        self.held -= wanted.held();
+        let Wanted { pointer, value, .. } = wanted;
         let Some(values) = self.waiting.get_mut(&pointer) else {
             return;
         };

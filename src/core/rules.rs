@@ -14,6 +14,8 @@ pub struct Rules {
     /// By origin, without a slash at the end.
     pub extensions: BTreeMap<String, Rule>,
     pub pace: PaceRule,
+    /// Bytes that all extensions together may take.
+    pub memory: MemoryRule,
 }
 
 /// What one extension may do.
@@ -29,14 +31,36 @@ pub struct Rule {
     pub own_proxy: bool,
     /// Names beside `localhost` that may lead to this machine or a link-local address.
     pub local_names: Vec<HostPattern>,
+    /// Profiles it may hold sessions in.
+    pub profiles: usize,
     /// Sessions in one profile.
     pub sessions: usize,
-    /// Payload bytes that wait in all its logs and outboxes together.
+    /// Bytes that all its sessions take together, in all profiles, fixed costs included.
     pub bytes: usize,
     /// Dials to other machines.
     pub dials_per_minute: u32,
     /// Ports of this machine that are new to it.
     pub loopback_ports_per_minute: u32,
+}
+
+/// How much the whole broker may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryRule {
+    /// Bytes of everything.
+    pub total: usize,
+}
+
+impl MemoryRule {
+    /// Bytes that sessions may take together; the rest is for what is on its way.
+    pub const fn sessions(self) -> usize {
+        self.total / 4 * 3
+    }
+}
+
+impl Default for MemoryRule {
+    fn default() -> Self {
+        Self { total: 1 << 30 }
+    }
 }
 
 /// How fast the whole broker dials other machines.
@@ -60,8 +84,9 @@ impl Default for Rule {
             any_origin: false,
             own_proxy: false,
             local_names: Vec::new(),
+            profiles: 32,
             sessions: 256,
-            bytes: 512 << 20,
+            bytes: 256 << 20,
             dials_per_minute: 120,
             loopback_ports_per_minute: 16,
         }

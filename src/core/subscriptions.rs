@@ -27,13 +27,31 @@ pub(crate) struct Subscription {
     until: Option<Duration>,
 }
 
+impl Subscription {
+    fn held(&self) -> usize {
+        held_by(&self.key, &self.send, &self.undo, self.confirm.as_ref())
+    }
+}
+
+/// Bytes that a subscription takes.
+pub(crate) fn held_by(key: &Name, send: &[Payload], undo: &[Payload], confirm: Option<&Rule>) -> usize {
+    let payloads = send.iter().chain(undo);
+    256 + key.len() + payloads.map(Payload::held).sum::<usize>() + confirm.map_or(0, Rule::held)
+}
+
 /// Every subscription of one session, in order of arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     list: Vec<Subscription>,
+    held: usize,
 }
 
 impl Subscriptions {
+    /// Bytes that all this takes.
+    pub(crate) const fn held(&self) -> usize {
+        self.held
+    }
+
     /// The state of one that is this very one, unless it has failed.
     pub(crate) fn stands(&self, subscribe: &Subscribe) -> Option<SubscriptionState> {
         let known = self.list.iter().find(|known| known.key == subscribe.key)?;
@@ -61,8 +79,10 @@ impl Subscriptions {
             until: None,
         };
         if let Some(known) = self.list.iter_mut().find(|known| known.key == new.key) {
+            self.held = self.held - known.held() + new.held();
             *known = new;
         } else if self.list.len() < MOST {
+            self.held += new.held();
             self.list.push(new);
         } else {
             return false;
@@ -73,7 +93,9 @@ impl Subscriptions {
     /// Forgets one; what to say to the server, `None` when there is none of that key.
     pub(crate) fn forget(&mut self, key: &str) -> Option<Vec<Payload>> {
         let index = self.list.iter().position(|known| &*known.key == key)?;
-        Some(self.list.remove(index).undo)
+        let known = self.list.remove(index);
+        self.held -= known.held();
+        Some(known.undo)
     }
 
     /// Keys and states.

@@ -53,6 +53,7 @@ pub(super) struct Draft {
     pub(super) idle_minutes: u64,
     pub(super) per_second: u64,
     pub(super) burst: u64,
+    pub(super) memory_total: u64,
     pub(super) session_megabytes: u64,
     pub(super) extension_megabytes: u64,
     pub(super) total_megabytes: u64,
@@ -79,6 +80,7 @@ macro_rules! into {
 /// Sections in their order, with what is said about each.
 pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("broker", "The background process that holds the connections."),
+    ("memory", "What the broker may hold in memory."),
     (
         "journal",
         "Sessions with `durability: \"disk\"`. Read when the broker starts.",
@@ -124,6 +126,14 @@ pub(super) const KEYS: &[Key] = &[
         default: "16",
         about: "Sessions that were just opened may dial this often at once; redials after a loss never do.",
         set: into!(Number, burst),
+    },
+    Key {
+        name: "memory.total",
+        kind: Kind::Number(64, 1_048_576),
+        default: "1024",
+        about: "Megabytes that the broker may hold for all extensions together. When there is no more, the extension that holds most\n\
+                loses its oldest messages first, with a gap.",
+        set: into!(Number, memory_total),
     },
     Key {
         name: "journal.session-megabytes",
@@ -283,6 +293,13 @@ pub(super) const RULES: &[RuleKey] = &[
         },
     },
     RuleKey {
+        name: "profiles",
+        kind: Kind::Number(1, 100_000),
+        default: "32",
+        about: "Browser profiles it may hold sessions in.",
+        set: into!(Number, profiles),
+    },
+    RuleKey {
         name: "sessions",
         kind: Kind::Number(1, 100_000),
         default: "256",
@@ -292,8 +309,10 @@ pub(super) const RULES: &[RuleKey] = &[
     RuleKey {
         name: "megabytes",
         kind: Kind::Number(1, 1_048_576),
-        default: "512",
-        about: "Messages that may wait in memory for it and for its servers, of all its sessions together.",
+        default: "256",
+        about: "Memory that all its sessions in all profiles may take together: messages that wait for it and for its servers,\n\
+                requests, subscriptions, rules, names, and the sessions themselves. Beyond that messages are lost with a gap, and\n\
+                requests for more are refused.",
         set: |rule, value| {
             if let Value::Number(megabytes) = value {
                 rule.bytes = usize::try_from(megabytes << 20).unwrap_or(usize::MAX);

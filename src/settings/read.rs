@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::core::rules::{PaceRule, Rule, Rules};
+use crate::core::rules::{MemoryRule, PaceRule, Rule, Rules};
 
 use super::keys::{DEFAULT, Draft, EXTENSION, KEYS, Kind, RULES, SECTIONS, Value};
 use super::{Broker, Client, Entry, Fault, Journal, Settings, Source, Tls};
@@ -91,6 +91,9 @@ impl Reader<'_> {
             pace: PaceRule {
                 per_second: u32::try_from(draft.per_second).ok()?,
                 burst: u32::try_from(draft.burst).ok()?,
+            },
+            memory: MemoryRule {
+                total: usize::try_from(draft.memory_total << 20).unwrap_or(usize::MAX),
             },
             ..Rules::default()
         };

@@ -86,6 +86,16 @@ struct Size {
 }
 
 impl Line {
+    /// Bytes that it takes.
+    pub fn held(&self) -> usize {
+        let pointers = match &self.act {
+            Act::Deliver | Act::Hold | Act::Drop => 0,
+            Act::Conflate { key } | Act::Sample { key, .. } => key.as_ref().map_or(0, String::len),
+            Act::Project { keep } => keep.iter().map(|pointer| 32 + pointer.len()).sum(),
+        };
+        size_of::<Self>() + self.when.held() + pointers
+    }
+
     /// Reads one line; the error says what is wrong with it.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let form: Form<'_> = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
@@ -138,6 +148,11 @@ impl When {
             }
         }
         Ok(when)
+    }
+
+    /// Bytes that it takes.
+    pub fn held(&self) -> usize {
+        size_of::<Self>() + self.rule.held() + self.kind.iter().map(String::len).sum::<usize>()
     }
 
     /// What it costs to hold a message against it.

@@ -75,6 +75,15 @@ struct LineForm {
 }
 
 impl Guard {
+    /// Bytes that it takes.
+    pub fn held(&self) -> usize {
+        let line = |line: &Line| {
+            let types = line.types.iter().map(|(pointer, ..)| 48 + pointer.len());
+            size_of::<Line>() + line.when.held() + types.sum::<usize>()
+        };
+        self.send.iter().chain(&self.receive).map(line).sum()
+    }
+
     /// Reads `options.guard`; the error says what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let form: GuardForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;

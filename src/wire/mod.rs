@@ -8,6 +8,7 @@ pub mod code;
 pub mod filter;
 pub mod frame;
 pub mod guard;
+mod held;
 pub mod json;
 pub mod message;
 pub mod options;

@@ -99,6 +99,24 @@ impl Payload {
         self.bytes().len()
     }
 
+    /// Bytes of what it carries beside its content: an event, its name and its ids.
+    pub fn extras(&self) -> usize {
+        match self {
+            Self::Event(event) => {
+                size_of::<Event>()
+                    + event.name.as_ref().map_or(0, |name| name.as_bytes().len())
+                    + event.namespace.as_ref().map_or(0, String::len)
+                    + event.last_event_id.as_ref().map_or(0, |id| id.len())
+            }
+            Self::Text(_) | Self::Json(_) | Self::Binary(_) => 0,
+        }
+    }
+
+    /// Bytes that it takes in memory.
+    pub fn held(&self) -> usize {
+        size_of::<Self>() + self.len() + self.extras()
+    }
+
     /// Whether there is no content.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

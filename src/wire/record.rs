@@ -50,6 +50,14 @@ impl Body {
             Self::Gap(_) | Self::State(_) | Self::Outcome(_) => 0,
         }
     }
+
+    /// Bytes of what a message carries beside its payload.
+    pub fn extras(&self) -> usize {
+        match self {
+            Self::Message { payload, .. } => payload.extras(),
+            _ => 0,
+        }
+    }
 }
 
 /// A run of lost records, `from..=to`.

@@ -134,6 +134,16 @@ impl Rule {
         Ok(())
     }
 
+    /// Bytes that it takes.
+    pub fn held(&self) -> usize {
+        let terms = self.terms.iter().map(|term| {
+            let wanted = term.wanted.iter().map(|text| 32 + text.len());
+            128 + term.pointer.as_bytes().len() + wanted.sum::<usize>()
+        });
+        let names = self.event.iter().chain(&self.namespace);
+        terms.sum::<usize>() + names.map(|name| 32 + name.as_bytes().len()).sum::<usize>()
+    }
+
     /// How many terms it has: what it costs to hold a message against it.
     pub const fn terms(&self) -> usize {
         self.terms.len()

@@ -8,14 +8,16 @@ use crate::wire::code::Code;
 use crate::wire::message::{
     BrokerFrame, ClientFrame, Conflict, Hello, Open, SessionReport, SessionSummary, StatusReport, Welcome,
 };
+use crate::wire::options::Options;
 use crate::wire::record::{ErrorInfo, Name};
 
 use crate::core::context::{Seat, SessionKey, error};
 use crate::core::io::{Caller, PortId};
 use crate::core::policy;
-use crate::core::session::{Owner, Session};
+use crate::core::rules::Rule;
+use crate::core::session::{Owner, SESSION_COST, Session, over_budget};
 
-use super::{CAPABILITIES, Deferred, Hub, LIMITS};
+use super::{CAPABILITIES, Deferred, Hub, LIMITS, budget};
 
 impl Hub {
     pub(super) fn frame(&mut self, port: PortId, frame: ClientFrame) {
@@ -238,7 +240,14 @@ impl Hub {
         match (known, &url, &options) {
             // It attaches to what is there.
             (_, None, None) => {}
-            (Some(session), url, options) => session.may_become(rule, url.as_ref(), options.as_ref())?,
+            (Some(session), url, options) => {
+                session.may_become(rule, url.as_ref(), options.as_ref())?;
+                let more = options.as_ref().map_or(0, |options| session.grows_by(options));
+                let budget = self.budget_of(&owner.origin);
+                if more > 0 && self.held.get(&owner.origin).copied().unwrap_or(0) + more > budget {
+                    return Err(over_budget(budget));
+                }
+            }
             (None, url, options) => {
                 let options = options.as_ref().map_or_else(Cow::default, Cow::Borrowed);
                 policy::check_dial(&options, url.as_ref(), rule, &owner.origin)?;
@@ -272,12 +281,11 @@ impl Hub {
                 ),
             )
         })?;
-        if self.counts.get(&owner).copied().unwrap_or(0) >= rule.sessions {
-            let why = format!(
-                "this extension holds {} sessions in this profile; close some",
-                rule.sessions
-            );
-            return Err(error(Code::TooManySessions, why));
+        self.check_counts(rule, &owner)?;
+        let budget = self.budget_of(&owner.origin);
+        let more = SESSION_COST + options.as_ref().map_or(0, Options::held);
+        if self.held.get(&owner.origin).copied().unwrap_or(0) + more > budget {
+            return Err(over_budget(budget));
         }
         let key = self.new_key();
         let options = self.shared(options.unwrap_or_default());
@@ -287,6 +295,33 @@ impl Hub {
             session.attach(ctx, port, &seat.client, open, true)
         });
         Ok(())
+    }
+
+    /// Whether the extension may have one more session in this profile.
+    fn check_counts(&self, rule: &Rule, owner: &Owner) -> Result<(), ErrorInfo> {
+        let sessions = self.counts.get(owner).copied().unwrap_or(0);
+        if sessions >= rule.sessions {
+            let why = format!(
+                "this extension holds {} sessions in this profile; close some",
+                rule.sessions
+            );
+            return Err(error(Code::TooManySessions, why));
+        }
+        let profiles = self.profiles.get(&owner.origin).copied().unwrap_or(0);
+        if sessions == 0 && profiles >= rule.profiles {
+            let why = format!(
+                "this extension holds sessions in {} profiles; close those of some (`profiles` in the settings)",
+                rule.profiles
+            );
+            return Err(error(Code::TooManySessions, why));
+        }
+        Ok(())
+    }
+
+    fn budget_of(&self, origin: &Name) -> usize {
+        let own = self.held.get(origin).copied().unwrap_or(0);
+        let extensions = self.held.len() + usize::from(own == 0);
+        budget(&self.ctx.rules, origin, own, self.total_held, extensions)
     }
 
     fn status(&mut self, port: PortId, id: Name, owner: Option<Owner>) {

@@ -33,6 +33,7 @@ use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, Kept};
 use super::pace::Pace;
 use super::random::Random;
+use super::rules::Rules;
 use super::session::{Owner, Session};
 
 /// What this broker can do, as `welcome` says and `hello.needs` may ask.
@@ -72,6 +73,9 @@ pub const LEAVES_WITHIN: u64 = 2000;
 /// The reason for leaving with which every session is handed over to the broker that comes after.
 pub const UPGRADE: &str = "upgrade";
 
+/// How often memory is taken back from the largest holder.
+const RELIEVE_EVERY: Duration = Duration::from_millis(100);
+
 /// What the hub is told once, at its birth.
 #[derive(Debug, Clone)]
 pub struct HubConfig {
@@ -97,8 +101,13 @@ pub struct Hub {
     sessions: BTreeMap<SessionKey, Box<Session>>,
     names: HashMap<(Owner, Name), SessionKey>,
     counts: HashMap<Owner, usize>,
-    /// Payload bytes that each extension's sessions hold.
-    held: HashMap<Name, usize>,
+    /// Bytes that each extension's sessions take, and all of them.
+    held: BTreeMap<Name, usize>,
+    total_held: usize,
+    /// Boot time from which memory may be taken back from the largest holder again.
+    relieve_from: Duration,
+    /// Profiles with sessions, of each extension.
+    profiles: HashMap<Name, usize>,
     journals: HashMap<JournalId, SessionKey>,
     last_session: u64,
     timers: Timers,
@@ -130,6 +139,7 @@ impl Hub {
             last_dial: 0,
             rules: Arc::default(),
             pace: Pace::default(),
+            budget: usize::MAX,
             others: 0,
             machine_boot: config.machine_boot.clone(),
             watchers: Vec::new(),
@@ -142,7 +152,10 @@ impl Hub {
             sessions: BTreeMap::new(),
             names: HashMap::new(),
             counts: HashMap::new(),
-            held: HashMap::new(),
+            held: BTreeMap::new(),
+            total_held: 0,
+            relieve_from: Duration::ZERO,
+            profiles: HashMap::new(),
             journals: HashMap::new(),
             last_session: 0,
             timers: Timers::default(),
@@ -178,6 +191,7 @@ impl Hub {
             Input::Timeout => self.timeout(),
             Input::Leave { reason } => self.leave(reason),
         }
+        self.relieve();
         self.take_turns();
         self.tell_idle();
     }
@@ -342,6 +356,13 @@ impl Hub {
         let held = session.held;
         let total = self.held.get(&session.owner.origin).copied().unwrap_or(0);
         self.ctx.others = total.saturating_sub(held);
+        self.ctx.budget = budget(
+            &self.ctx.rules,
+            &session.owner.origin,
+            total,
+            self.total_held,
+            self.held.len(),
+        );
         act(session, &mut self.ctx);
         session.advance_closing(&mut self.ctx);
         if session.over {
@@ -357,6 +378,7 @@ impl Hub {
 
     /// A session of this extension holds another number of bytes than before.
     fn holds(&mut self, origin: &Name, before: usize, now: usize) {
+        self.total_held = self.total_held + now - before;
         let total = self.held.get(origin).copied().unwrap_or(0) + now - before;
         if total == 0 {
             self.held.remove(origin);
@@ -364,6 +386,27 @@ impl Hub {
             *held = total;
         } else {
             self.held.insert(origin.clone(), total);
+        }
+    }
+
+    /// Takes memory back from the largest holder when all together hold more than the broker may.
+    fn relieve(&mut self) {
+        let now = self.ctx.now.boot;
+        if self.total_held <= self.ctx.rules.memory.sessions() || now < self.relieve_from {
+            return;
+        }
+        self.relieve_from = now + RELIEVE_EVERY;
+        let Some((largest, _)) = self.held.iter().max_by_key(|(_, held)| **held) else {
+            return;
+        };
+        let largest = largest.clone();
+        let theirs = self
+            .sessions
+            .values()
+            .filter(|session| session.owner.origin == largest);
+        let keys: Vec<SessionKey> = theirs.map(|session| session.key).collect();
+        for key in keys {
+            self.with(key, Session::give_back);
         }
     }
 
@@ -392,7 +435,11 @@ impl Hub {
     fn add(&mut self, session: Session) {
         self.names
             .insert((session.owner.clone(), session.name.clone()), session.key);
-        *self.counts.entry(session.owner.clone()).or_default() += 1;
+        let count = self.counts.entry(session.owner.clone()).or_default();
+        *count += 1;
+        if *count == 1 {
+            *self.profiles.entry(session.owner.origin.clone()).or_default() += 1;
+        }
         if let Some(journal) = session.journal() {
             self.journals.insert(journal.clone(), session.key);
         }
@@ -408,6 +455,12 @@ impl Hub {
             *count -= 1;
             if *count == 0 {
                 self.counts.remove(&session.owner);
+                if let Some(profiles) = self.profiles.get_mut(&session.owner.origin) {
+                    *profiles -= 1;
+                    if *profiles == 0 {
+                        self.profiles.remove(&session.owner.origin);
+                    }
+                }
             }
         }
         self.journals.retain(|_, held| *held != key);
@@ -481,4 +534,13 @@ impl Hub {
             self.ctx.out.push_back(Output::Idle(is_idle));
         }
     }
+}
+
+/// Bytes that an extension's sessions may take together: what the settings allow it, and no more than is left of the
+/// broker's; but its fair share of that, whatever the others hold.
+fn budget(rules: &Rules, origin: &Name, own: usize, total: usize, extensions: usize) -> usize {
+    let all = rules.memory.sessions();
+    let fair = all / extensions.max(1);
+    let left = all.saturating_sub(total - own);
+    rules.of(origin).bytes.min(left.max(fair))
 }

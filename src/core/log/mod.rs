@@ -10,6 +10,9 @@ use crate::wire::record::{Body, ErrorInfo, Gap, Record, State, StateChange};
 
 use super::filter::View;
 
+/// What a record takes by itself, with the room that a growing log has to spare.
+pub(crate) const RECORD_COST: usize = 256;
+
 /// A client of one session, for the session's whole life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ClientId(pub(crate) u32);
@@ -66,6 +69,8 @@ pub(crate) struct Log {
     bytes: usize,
     /// Bytes of the answers held.
     answers: usize,
+    /// Bytes of what messages carry beside their payload: names, ids.
+    extras: usize,
     /// Messages before this index: none. Only a hint that saves looking again.
     scanned: usize,
     /// Newest gap still held or ever made.
@@ -108,6 +113,11 @@ impl Log {
     /// Payload bytes of the answers held.
     pub(crate) const fn answers(&self) -> usize {
         self.answers
+    }
+
+    /// Bytes that the whole log takes, with what each record costs by itself.
+    pub(crate) fn held(&self) -> usize {
+        self.bytes + self.answers + self.extras + self.entries.len() * RECORD_COST
     }
 
     /// Messages dropped since the beginning.
@@ -328,7 +338,7 @@ impl Log {
             return false;
         };
         let seq = entry.record.seq;
-        let cost = entry.record.body.cost();
+        let (cost, extras) = (entry.record.body.cost(), entry.record.body.extras());
         let gap = Gap {
             from: seq,
             to: seq,
@@ -339,6 +349,7 @@ impl Log {
         };
         self.messages -= 1;
         self.bytes -= cost;
+        self.extras -= extras;
         self.dropped += 1;
         self.newest_gap = self.newest_gap.max(seq);
         if self.extend_gap_before(index, gap) {
@@ -413,6 +424,7 @@ impl Log {
             Body::Message { .. } => {
                 self.messages += 1;
                 self.bytes += body.cost();
+                self.extras += body.extras();
             }
             Body::Gap(gap) => self.newest_gap = self.newest_gap.max(gap.to),
             Body::Response(_) => self.answers += body.cost(),
@@ -426,6 +438,7 @@ impl Log {
             Body::Message { .. } => {
                 self.messages -= 1;
                 self.bytes -= body.cost();
+                self.extras -= body.extras();
             }
             Body::Response(_) => self.answers -= body.cost(),
             Body::Gap(_) | Body::State(_) | Body::Outcome(_) => {}

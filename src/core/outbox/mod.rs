@@ -23,6 +23,9 @@ const FLOWING_MESSAGES: usize = 65_536;
 const FLYING_MESSAGES: usize = 65_536;
 /// Bytes of written messages that are kept because they may have to be written again.
 const FLYING_BYTES: usize = 64 << 20;
+/// What a message takes by itself, and what an id does that is remembered.
+pub(crate) const MESSAGE_COST: usize = 512;
+const ID_COST: usize = 320;
 /// Settled ids remembered, and for how long (awake).
 const REMEMBERED: usize = 4096;
 const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -142,9 +145,13 @@ impl Outbox {
         !self.queue.is_empty()
     }
 
-    /// Payload bytes that wait to be written.
-    pub(crate) const fn bytes(&self) -> usize {
+    /// Bytes that the whole outbox takes, with what each message and each remembered id costs by itself.
+    pub(crate) fn held(&self) -> usize {
         self.queue_bytes
+            + self.flying_bytes
+            + self.unwritten_bytes
+            + self.items.len() * MESSAGE_COST
+            + self.fates.len() * ID_COST
     }
 
     /// Messages handed to the current link and not yet written, and their bytes.

@@ -12,7 +12,7 @@ use crate::wire::rule::Look;
 use crate::core::context::{Context, error};
 use crate::core::io::PortId;
 use crate::core::link::Link;
-use crate::core::outbox::{Fate, Item};
+use crate::core::outbox::{Fate, Item, MESSAGE_COST};
 use crate::core::requests::Wanted;
 
 use super::Session;
@@ -161,7 +161,7 @@ impl Session {
             let why = "the outbox is full; send again when outcomes have come";
             return Some(error(Code::OutboxFull, why));
         }
-        if !is_dropped && !flowing && self.holds() + payload.len() > self.share(ctx) {
+        if !is_dropped && self.check_budget(ctx, MESSAGE_COST + payload.len()).is_err() {
             let why = "all sessions of this extension together hold as much as the settings allow";
             return Some(error(Code::OutboxFull, why));
         }

@@ -281,6 +281,7 @@ impl Session {
                 durability: self.options.durability,
                 ..options
             });
+            self.options_held = self.options.held();
         }
         let is_another = had_no_url || before != self.dial_key();
         if is_another {

@@ -26,14 +26,15 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::wire::code::Code;
 use crate::wire::message::{CloseReport, Filtered, SessionReport, Totals};
 use crate::wire::options::{Options, Protocol};
-use crate::wire::record::{Body, Name, State, StateChange};
+use crate::wire::record::{Body, ErrorInfo, Name, State, StateChange};
 
 use self::closing::Closing;
 use super::backoff::Backoff;
 use super::client::Client;
-use super::context::{Context, SessionKey};
+use super::context::{Context, SessionKey, error};
 use super::dialect::{Dialect, Memories};
 use super::guard::Guard;
 use super::io::{Now, PortId};
@@ -47,6 +48,10 @@ use super::subscriptions::Subscriptions;
 
 use self::outage::Outage;
 
+/// What a session takes by itself, and its connection.
+pub(crate) const SESSION_COST: usize = 8 << 10;
+/// What a client takes by itself.
+const CLIENT_COST: usize = 512;
 /// Clients one session remembers; the longest absent one is forgotten for a new one.
 const MOST_CLIENTS: usize = 64;
 /// The close code for a server whose client does not come back.
@@ -95,7 +100,9 @@ pub(crate) struct Session {
     outage: Outage,
     /// It was taken back from its journal: its log is older than its first link.
     restored: bool,
-    /// Payload bytes it held when the hub last looked.
+    /// Bytes that its options take.
+    options_held: usize,
+    /// Bytes it took when the hub last looked.
     pub(crate) held: usize,
     /// It has ended and is to be removed.
     pub(crate) over: bool,
@@ -153,6 +160,28 @@ struct Counters {
     filtered: Filtered,
 }
 
+impl Credentials {
+    /// Bytes that they take.
+    fn held(&self) -> usize {
+        let headers = self.headers.iter().flatten();
+        headers
+            .map(|(name, value)| 64 + name.len() + value.len())
+            .sum::<usize>()
+            + self.url.as_ref().map_or(0, |url| url.as_str().len())
+            + self.auth.as_ref().map_or(0, String::len)
+    }
+}
+
+/// What is said when an extension's budget is spent.
+pub(crate) fn over_budget(budget: usize) -> ErrorInfo {
+    let why = format!(
+        "this extension holds as much as it may ({} MB; `megabytes` and `memory.total` in the settings): acknowledge records, \
+         or close sessions and subscriptions",
+        budget >> 20
+    );
+    error(Code::Overflow, why)
+}
+
 fn in_millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
@@ -181,6 +210,7 @@ impl Session {
             name,
             epoch,
             url: None,
+            options_held: options.held(),
             options,
             log: Log::default(),
             clients: Vec::new(),
@@ -206,14 +236,41 @@ impl Session {
         }
     }
 
-    /// Payload bytes that wait in its log and its outbox.
-    pub(crate) const fn holds(&self) -> usize {
-        self.log.bytes() + self.log.answers() + self.outbox.bytes()
+    /// Bytes that it takes, fixed costs included: what counts for its extension's budget.
+    pub(crate) fn holds(&self) -> usize {
+        let clients = self
+            .clients
+            .iter()
+            .map(|client| CLIENT_COST + client.filter.held());
+        SESSION_COST
+            + self.options_held
+            + self.credentials.held()
+            + self.log.held()
+            + self.outbox.held()
+            + self.requests.held()
+            + self.subscriptions.held()
+            + clients.sum::<usize>()
     }
 
-    /// Payload bytes it may hold beside its extension's other sessions.
+    /// Bytes it may take beside its extension's other sessions.
     fn share(&self, ctx: &Context) -> usize {
-        ctx.rules.of(&self.owner.origin).bytes.saturating_sub(ctx.others)
+        ctx.budget.saturating_sub(ctx.others)
+    }
+
+    /// Bytes that it would take more with these options.
+    pub(crate) fn grows_by(&self, options: &Options) -> usize {
+        options.held().saturating_sub(self.options_held)
+    }
+
+    /// Whether its extension's budget has room for so many bytes more.
+    ///
+    /// # Errors
+    /// `overflow`.
+    fn check_budget(&self, ctx: &Context, more: usize) -> Result<(), ErrorInfo> {
+        if self.holds() + more <= self.share(ctx) {
+            return Ok(());
+        }
+        Err(over_budget(ctx.budget))
     }
 
     /// What the server speaks: on the dial that is alive, otherwise on the one that would come next.

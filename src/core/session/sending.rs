@@ -278,7 +278,7 @@ impl Session {
     fn room_for(&self, ctx: &Context, answer: Payload) -> Result<Payload, ErrorInfo> {
         let held = self.log.answers();
         let fits = held == 0 || held + answer.len() <= ANSWERS;
-        let fits_beside = held == 0 || self.holds() + answer.len() <= self.share(ctx);
+        let fits_beside = self.check_budget(ctx, answer.len()).is_ok();
         if fits && fits_beside {
             return Ok(answer);
         }

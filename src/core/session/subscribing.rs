@@ -3,11 +3,13 @@
 //! Which there are, and whether the server has confirmed one, is for `core::subscriptions` to know.
 
 use crate::wire::code::Code;
+use crate::wire::filter::Line;
 use crate::wire::message::{BrokerFrame, Subscribe, SubscriptionState};
 use crate::wire::record::Name;
 
 use crate::core::context::{Context, error};
 use crate::core::io::PortId;
+use crate::core::subscriptions::held_by;
 
 use super::Session;
 
@@ -20,6 +22,11 @@ impl Session {
             return ctx.refuse(port, why, Some(&id), Some(&self.name));
         }
         let filter = std::mem::take(&mut subscribe.filter);
+        let more = held_by(&key, &subscribe.send, &subscribe.undo, subscribe.confirm.as_ref())
+            + filter.iter().map(Line::held).sum::<usize>();
+        if let Err(why) = self.check_budget(ctx, more) {
+            return ctx.refuse(port, why, Some(&id), Some(&self.name));
+        }
         let is_open = self.link.connection().is_some();
         // A worker that comes back subscribes as the one before it did; the server has heard that on this connection.
         let stands = self.subscriptions.stands(&subscribe).filter(|_| is_open);

@@ -5,18 +5,20 @@
 use std::time::Duration;
 
 use crate::wire::code::{Code, GapReason};
-use crate::wire::options::{Overflow, Queue};
+use crate::wire::options::Overflow;
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, State, StateChange};
 
 use crate::core::context::{Context, error};
-use crate::core::log::Log;
+use crate::core::log::{Log, RECORD_COST};
 
 use super::Session;
 
 /// What the socket may have read before it noticed that reading was paused.
 const PAUSE_SLACK_MESSAGES: usize = 2048;
 const PAUSE_SLACK_BYTES: usize = 2 * 1024 * 1024;
+/// A message of this size fits whatever else the extension holds.
+const LEAST_ROOM: usize = 4096;
 
 impl Session {
     /// Takes one message of the server's into the log, within its bounds.
@@ -27,18 +29,27 @@ impl Session {
         let Some(views) = self.view(ctx, &payload) else {
             return;
         };
-        let queue = self.bounds(ctx);
-        let (most_messages, most_bytes) = self.most(ctx);
+        let queue = self.options.queue.clone();
+        let (most_messages, most_bytes) = self.most();
         let size = match queue.overflow {
             // The last of what was under way may be as large as messages get.
             Overflow::Pause | Overflow::Close => 0,
             Overflow::DropOldest | Overflow::DropNewest => payload.len(),
         };
         self.drop_aged(ctx);
-        let over = |log: &Log, messages: usize, bytes: usize| {
-            log.messages() > 0 && (log.messages() + 1 > messages || log.bytes() + size > bytes)
+        let room = self.room(ctx);
+        let cost = RECORD_COST + payload.len() + payload.extras();
+        if cost > room.max(LEAST_ROOM) {
+            // Not even alone: the extension holds as much as it may.
+            return self.lose_message(ctx, GapReason::Overflow);
+        }
+        let over = |log: &Log| {
+            log.messages() > 0
+                && (log.messages() + 1 > most_messages
+                    || log.bytes() + size > most_bytes
+                    || log.held() + cost > room)
         };
-        while over(&self.log, most_messages, most_bytes) {
+        while over(&self.log) {
             if queue.overflow == Overflow::DropNewest && !self.only_absent_clients_need_the_oldest() {
                 return self.lose_message(ctx, GapReason::Overflow);
             }
@@ -52,7 +63,9 @@ impl Session {
         };
         self.append_viewed(ctx, body, views);
         self.keep_drops(ctx);
-        let full = self.log.messages() >= queue.messages || self.log.bytes() >= queue.bytes;
+        let full = self.log.messages() >= queue.messages
+            || self.log.bytes() >= queue.bytes
+            || self.log.held() + PAUSE_SLACK_BYTES / 2 >= room;
         match queue.overflow {
             Overflow::Pause if full && !self.only_absent_clients_need_the_oldest() => self.pause_reading(ctx),
             // A session that is being closed hangs up in its own way.
@@ -69,19 +82,15 @@ impl Session {
         }
     }
 
-    /// The bounds of the log at this moment: all sessions of the extension together have one as well.
-    fn bounds(&self, ctx: &Context) -> Queue {
-        let mut queue = self.options.queue.clone();
-        queue.bytes = queue.bytes.min(
-            self.share(ctx)
-                .saturating_sub(self.outbox.bytes() + self.log.answers()),
-        );
-        queue
+    /// Bytes that the log may take in all: the extension's budget, less what everything else takes.
+    fn room(&self, ctx: &Context) -> usize {
+        let rest = self.holds() - self.log.held();
+        self.share(ctx).saturating_sub(rest)
     }
 
     /// Messages and bytes that the log may hold, with what comes before a pause is felt.
-    fn most(&self, ctx: &Context) -> (usize, usize) {
-        let queue = self.bounds(ctx);
+    fn most(&self) -> (usize, usize) {
+        let queue = &self.options.queue;
         match queue.overflow {
             Overflow::DropOldest | Overflow::DropNewest => (queue.messages, queue.bytes),
             Overflow::Pause | Overflow::Close => (
@@ -93,12 +102,23 @@ impl Session {
 
     /// Drops what is more than the log may hold now; one oversize message may stay.
     pub(super) fn shrink(&mut self, ctx: &Context) {
-        let (messages, bytes) = self.most(ctx);
-        while self.log.messages() > messages || (self.log.bytes() > bytes && self.log.messages() > 1) {
+        let (messages, bytes) = self.most();
+        let room = self.room(ctx);
+        while self.log.messages() > messages
+            || (self.log.bytes() > bytes && self.log.messages() > 1)
+            || (self.log.held() > room && self.log.messages() > 0)
+        {
             if !self.log.drop_oldest(GapReason::Overflow) {
                 break;
             }
         }
+    }
+
+    /// The broker as a whole holds too much, and this extension most: drops what does not fit its budget any more.
+    pub(crate) fn give_back(&mut self, ctx: &mut Context) {
+        self.shrink(ctx);
+        self.keep_drops(ctx);
+        self.deliver(ctx);
     }
 
     /// A message was too large to be kept, or the newest had to go: it is lost in its place. The caller delivers
@@ -145,8 +165,10 @@ impl Session {
         if self.link.connection().is_none_or(|connection| !connection.paused) {
             return;
         }
-        let queue = self.bounds(ctx);
-        let has_room = self.log.messages() <= queue.messages / 2 && self.log.bytes() <= queue.bytes / 2;
+        let queue = &self.options.queue;
+        let has_room = self.log.messages() <= queue.messages / 2
+            && self.log.bytes() <= queue.bytes / 2
+            && self.log.held() <= self.room(ctx) / 2;
         if has_room || self.only_absent_clients_need_the_oldest() {
             self.resume_reading(ctx);
         }

@@ -319,7 +319,7 @@ impl World {
         let mut rules = Rules::default();
         match self.dice.below(4) {
             0 => rules.default.allow.clear(),
-            1 => rules.default.bytes = self.dice.below(3000),
+            1 => rules.default.bytes = 60_000 + self.dice.below(30_000),
             2 => rules.pace.burst = 1,
             _ => {}
         }

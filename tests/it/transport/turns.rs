@@ -109,10 +109,11 @@ fn credentials_cannot_lead_around_the_rules() {
 #[test]
 fn what_all_sessions_of_an_extension_hold_is_bounded() {
     let mut stage = Stage::new(1);
-    stage.rules(rules(|rule| rule.bytes = 100));
+    stage.rules(rules(|rule| rule.bytes = 1 << 20));
+    let large = "x".repeat(600_000);
     for session in ["s", "t"] {
         stage.opens(session, &format!("wss://{session}.example/"), json!({}));
-        stage.says(json!({"type": "send", "session": session, "id": "1", "text": "x".repeat(60)}));
+        stage.says(json!({"type": "send", "session": session, "id": "1", "text": large}));
     }
     assert_eq!(stage.hears("accepted")["session"], "s");
     let error = stage.hears("error");
@@ -120,9 +121,68 @@ fn what_all_sessions_of_an_extension_hold_is_bounded() {
         (&error["code"], &error["session"]),
         (&json!("outbox-full"), &json!("t"))
     );
-    stage.says(json!({"type": "close", "session": "s"}));
-    stage.says(json!({"type": "send", "session": "t", "id": "2", "text": "x".repeat(60)}));
+    stage.says(json!({"type": "close", "session": "s", "discard": true}));
+    stage.says(json!({"type": "send", "session": "t", "id": "2", "text": large}));
     assert_eq!(stage.hears("accepted")["id"], "2");
+}
+
+#[test]
+fn whatever_an_extension_has_kept_counts_for_its_budget() {
+    let mut stage = Stage::new(1);
+    stage.rules(rules(|rule| rule.bytes = 1 << 20));
+    stage.opens("s", "wss://s.example/", json!({}));
+    let large = "x".repeat(600_000);
+    for (frame, fits) in [
+        (
+            json!({"type": "subscribe", "key": "a", "undo": [{"text": large}]}),
+            true,
+        ),
+        (
+            json!({"type": "subscribe", "key": "b", "send": [{"text": large}]}),
+            false,
+        ),
+        (
+            json!({"type": "open", "url": "wss://s.example/", "options": {"greeting": [{"text": large}]}}),
+            false,
+        ),
+        (
+            json!({"type": "open", "session": "t", "url": "wss://s.example/", "options": {"greeting": [{"text": large}]}}),
+            false,
+        ),
+        (json!({"type": "unsubscribe", "key": "a"}), true),
+        (
+            json!({"type": "subscribe", "key": "b", "send": [{"text": large}]}),
+            true,
+        ),
+    ] {
+        let mut frame = frame;
+        frame["id"] = json!("1");
+        if frame["session"].is_null() {
+            frame["session"] = json!("s");
+        }
+        let shown: String = frame.to_string().chars().filter(|one| *one != 'x').collect();
+        stage.says(frame);
+        if fits {
+            assert_eq!(stage.hears("ok")["id"], "1", "{shown}");
+        } else {
+            assert_eq!(stage.hears("error")["code"], "overflow", "{shown}");
+        }
+    }
+}
+
+#[test]
+fn sessions_and_profiles_are_counted() {
+    let mut stage = Stage::new(1);
+    stage.rules(rules(|rule| (rule.profiles, rule.sessions) = (2, 1)));
+    for (profile, fits) in [("a", true), ("b", true), ("c", false)] {
+        stage.says(json!({"type": "hello", "protocol": 1, "profile": profile}));
+        stage.says(json!({"type": "open", "id": "1", "session": "s", "url": "wss://s.example/"}));
+        if fits {
+            stage.hears("opened");
+        } else {
+            assert_eq!(stage.hears("error")["code"], "too-many-sessions");
+        }
+    }
 }
 
 #[test]
