@@ -8,12 +8,14 @@ use crate::wire::options::Reconnect;
 
 use super::random::Random;
 
+/// The longest a server is obeyed that asks to be left alone.
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// How far those are spread who were all sent away at the same moment.
-const SPREAD: u64 = 5000;
+const MAX_SPREAD: u64 = 5000;
 
 /// A wait on top of the backoff, for a server that has closed everybody: from 0 to 5 s.
 pub(crate) fn spread(random: &mut Random) -> Duration {
-    Duration::from_millis(random.up_to(SPREAD))
+    Duration::from_millis(random.up_to(MAX_SPREAD))
 }
 
 /// Attempts since the link was last stable.

@@ -4,14 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, ErrorFrame};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Record};
 
+use super::identity::SessionKey;
 use super::io::{Caller, DialId, Now, Output, PortId};
-use super::pace::Pace;
+use super::pace::{Lane, Pace};
 use super::random::Random;
 use super::rules::Rules;
 
@@ -19,10 +21,6 @@ use super::rules::Rules;
 const PORT_ROOM: usize = 2 * 1024 * 1024;
 /// What a record costs beyond its payload.
 pub(crate) const RECORD_OVERHEAD: usize = 128;
-
-/// Names a session within one broker's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SessionKey(pub(crate) u64);
 
 /// One port and what it holds.
 #[derive(Debug)]
@@ -75,15 +73,8 @@ impl Port {
 pub(crate) struct Context {
     pub(crate) now: Now,
     pub(crate) out: VecDeque<Output>,
-    pub(crate) random: Random,
     pub(crate) ports: BTreeMap<PortId, Port>,
-    /// Dials alive, and whose they are.
-    pub(crate) dials: HashMap<DialId, SessionKey>,
-    pub(crate) last_dial: u64,
-    /// What the settings allow.
-    pub(crate) rules: Arc<Rules>,
-    /// Whose turn it is to dial.
-    pub(crate) pace: Pace,
+    pub(crate) dialer: Dialer,
     /// Bytes that the extension at work may take in all.
     pub(crate) budget: usize,
     /// Bytes that the extension's other sessions take.
@@ -103,6 +94,19 @@ pub(crate) struct Watcher {
     pub(crate) sees_outgoing: bool,
     /// What it was not shown, since it did not keep up, and has not been told yet.
     pub(crate) missed: u64,
+}
+
+/// What dialling needs of everything around a session.
+#[derive(Debug)]
+pub(crate) struct Dialer {
+    pub(crate) random: Random,
+    /// Dials alive, and whose they are.
+    dials: HashMap<DialId, SessionKey>,
+    last_dial: u64,
+    /// What the settings allow.
+    pub(crate) rules: Arc<Rules>,
+    /// Whose turn it is to dial.
+    pub(crate) limiter: Pace,
 }
 
 impl Context {
@@ -185,6 +189,18 @@ impl Context {
             self.say(port, BrokerFrame::Ok { id });
         }
     }
+}
+
+impl Dialer {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            random: Random::new(seed),
+            dials: HashMap::new(),
+            last_dial: 0,
+            rules: Arc::default(),
+            limiter: Pace::default(),
+        }
+    }
 
     /// A number for a new dial; from now on only its word counts for this session.
     pub(crate) fn new_dial(&mut self, session: SessionKey) -> DialId {
@@ -194,15 +210,30 @@ impl Context {
         dial
     }
 
-    /// Ends a dial; its later words are ignored.
-    pub(crate) fn hang_up(&mut self, dial: DialId, code: u16, reason: &str) {
+    /// Whose dial it is, while it is alive.
+    pub(crate) fn session_of(&self, dial: DialId) -> Option<SessionKey> {
+        self.dials.get(&dial).copied()
+    }
+
+    /// A dial is over; its later words are ignored.
+    pub(crate) fn forget(&mut self, dial: DialId) {
         self.dials.remove(&dial);
-        self.pace.end(dial);
-        self.out.push_back(Output::HangUp {
-            dial,
-            code,
-            reason: reason.to_owned(),
-        });
+        self.limiter.end(dial);
+    }
+
+    /// Whether a session may dial at this moment. If so, `begin` must follow.
+    pub(crate) fn may_dial(&self, now: Duration, lane: &Lane, is_redial: bool) -> bool {
+        self.limiter.may(now, &self.rules, lane, is_redial)
+    }
+
+    /// A dial begins that takes its turn.
+    pub(crate) fn begin(&mut self, now: Duration, lane: Lane, dial: DialId) {
+        self.limiter.begin(now, &self.rules, lane, dial);
+    }
+
+    /// The next session whose turn it is to dial.
+    pub(crate) fn next_turn(&mut self, now: Duration) -> Option<SessionKey> {
+        self.limiter.next(now, &self.rules)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::wire::record::Name;
 
-use super::context::SessionKey;
+use super::identity::SessionKey;
 use super::io::DialId;
 use super::rules::Rules;
 

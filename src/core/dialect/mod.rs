@@ -1,170 +1,284 @@
-//! What a server speaks when it is not plain WebSocket messages.
+//! What servers speak: one module a protocol, all behind one face, [`Speech`].
 //!
-//! Pure: bytes and answers in, messages and questions out. `session::asking` connects it with link and log.
+//! A dialect is made with its dial. It holds its protocol, its URL and where the server is to go on, and dies with the
+//! dial; options that change meanwhile change nothing of that. Bytes and answers go in (`hear`), what they mean comes out
+//! (`poll`). It decides nothing about the link: `session::uplink` does.
+//!
+//! A further protocol is a module with a [`Face`], a variant of `Protocol` with its word, and a line in [`face`].
 
 pub mod engine;
-pub(crate) mod eventsource;
+mod eventsource;
 mod greeting;
+mod http;
 mod packet;
-pub(crate) mod poll;
-pub(crate) mod socketio;
+mod poll;
+mod resume;
+mod socketio;
+mod websocket;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use url::Url;
 
-use crate::wire::options::Protocol;
+use crate::wire::code::Code;
+use crate::wire::options::{Options, Protocol};
+use crate::wire::payload::Payload;
+use crate::wire::record::{Continuity, ErrorInfo, StateChange};
 
-/// What one dial speaks, made with it: options that change meanwhile change nothing of this.
+use super::io::{DialId, LinkEnd, LinkEvent, Now, Output, Road};
+pub(crate) use resume::{ResumeToken, ResumeTokens};
+
+/// What a dialect may touch while it does something.
+#[derive(Debug)]
+pub(crate) struct DialContext<'a> {
+    pub(crate) now: Now,
+    pub(crate) dial: DialId,
+    pub(crate) options: &'a Options,
+    pub(crate) out: &'a mut VecDeque<Output>,
+}
+
+impl DialContext<'_> {
+    fn transmit(&mut self, payload: Payload) {
+        self.out.push_back(Output::Transmit(self.dial, payload));
+    }
+}
+
+/// What a dialect begins with.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    /// Where the dial leads.
+    pub(crate) url: Url,
+    /// Where the server is to go on, as it said itself on an earlier dial.
+    pub(crate) token: ResumeToken,
+    /// Credentials that are said inside the connection.
+    pub(crate) auth: Option<String>,
+}
+
+/// What a protocol can do on a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Abilities {
+    /// The far endpoint answers pings, and by that proves what it has read.
+    pub(crate) pings: bool,
+    /// Messages can be sent.
+    pub(crate) sends: bool,
+    /// The server acknowledges events, and wants some of its own acknowledged.
+    pub(crate) acknowledges: bool,
+    /// Its URLs are shown with `http:` or `https:`.
+    pub(crate) is_http: bool,
+    /// Until it opens others wait with their dials to the same host.
+    pub(crate) has_handshake: bool,
+}
+
+/// A protocol, before anything is dialled.
+#[derive(Debug)]
+pub(crate) struct Face {
+    pub(crate) begin: fn(&mut DialContext<'_>, Beginning) -> Box<dyn Speech>,
+    pub(crate) abilities: fn(&Options) -> Abilities,
+    /// What the dial is to become.
+    pub(crate) road: fn(&Options) -> Road,
+    /// Whether a server of this kind can be sent this at all.
+    pub(crate) check: fn(&Options, &Payload) -> Result<(), ErrorInfo>,
+}
+
+/// The module of each protocol.
+pub(crate) const fn face(protocol: Protocol) -> &'static Face {
+    match protocol {
+        Protocol::WebSocket => &websocket::FACE,
+        Protocol::EventStream => &eventsource::FACE,
+        Protocol::Poll => &poll::FACE,
+        Protocol::SocketIo => &socketio::FACE,
+    }
+}
+
+/// What a message of the server's awaits from us: the namespace and id of its acknowledgement.
+pub(crate) type AwaitedReply = (Option<String>, u64);
+
+/// What a dialect has heard.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// The server is there: messages may go both ways.
+    Opened {
+        subprotocol: Option<String>,
+        extensions: Option<String>,
+    },
+    /// A message, and what it awaits.
+    Message(Payload, Option<AwaitedReply>),
+    /// A message that was too large to be kept.
+    TooLarge,
+    /// Everything up to this place of the outbox has been written.
+    Written(u64),
+    /// The answer to the ping with this token.
+    Pong(u64),
+    /// The server's acknowledgement of a message, by its serial number.
+    Acknowledged(u64, Payload),
+    /// The message at this place was posted and answered; with why it was not taken, if so.
+    Posted(u64, Option<ErrorInfo>),
+    /// Something is to be told that changes nothing about the link.
+    Told(Box<StateChange>),
+    /// The dial has ended.
+    Ended(Box<LinkEnd>),
+    /// The link is of no use any more.
+    Over(Box<Over>),
+}
+
+/// Why a dialect wants its link to end, and what is to come of that.
+#[derive(Debug)]
+pub(crate) enum Over {
+    /// As if it had been lost: its status or code says whether it is dialled again.
+    Lost(LinkEnd),
+    /// It would end the same way the next time.
+    Failed(ErrorInfo),
+    /// The server wants no more of it, and answered with this status.
+    Closed(u16),
+    /// The credentials were refused.
+    Refused(StateChange),
+}
+
+impl Over {
+    /// The link is given up: dialling again may help.
+    fn given_up(code: Code, message: impl Into<String>) -> Heard {
+        let end = LinkEnd {
+            error: Some(ErrorInfo::new(code, message)),
+            taken: u64::MAX,
+            ..LinkEnd::default()
+        };
+        Heard::Over(Box::new(Self::Lost(end)))
+    }
+
+    fn failed(code: Code, message: impl Into<String>) -> Heard {
+        Heard::Over(Box::new(Self::Failed(ErrorInfo::new(code, message))))
+    }
+}
+
+/// One protocol on one dial.
+///
+/// `hear` takes one event; then `poll` must be called until `None`, or the dialect dropped. What lies unpolled when it is
+/// dropped counts as not heard: the resume token stands before it.
+pub(crate) trait Speech: std::fmt::Debug + Send {
+    /// Takes word from the dial.
+    fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent);
+
+    /// The next thing that was heard.
+    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<Heard>;
+
+    /// Hands a message to the link. `place` is its place in the outbox; `serial` names it if it awaits an acknowledgement.
+    ///
+    /// # Errors
+    /// The server does not take it on this connection.
+    fn encode(
+        &mut self,
+        ctx: &mut DialContext<'_>,
+        payload: Payload,
+        _place: u64,
+        _serial: Option<u64>,
+    ) -> Result<(), ErrorInfo> {
+        ctx.transmit(payload);
+        Ok(())
+    }
+
+    /// Nothing was handed over for this place: everything up to the place that comes out counts as written.
+    fn skip(&mut self, _place: u64) -> Option<u64> {
+        None
+    }
+
+    /// No acknowledgement is awaited for this message any more.
+    fn forget(&mut self, _serial: u64) {}
+
+    /// The message with this reply was kept as this record.
+    fn kept(&mut self, _seq: u64, _reply: AwaitedReply) {}
+
+    /// Acknowledges a record.
+    ///
+    /// # Errors
+    /// It awaits nothing; the server does not take it.
+    fn reply(&mut self, _ctx: &mut DialContext<'_>, _seq: u64, _args: &[u8]) -> Result<(), ErrorInfo> {
+        let why = "`reply` needs a server with acknowledgements (Socket.IO)";
+        Err(ErrorInfo::new(Code::Unsupported, why))
+    }
+
+    /// Does what is due; what came of it is polled.
+    fn timeout(&mut self, _ctx: &mut DialContext<'_>) {}
+
+    /// When to do something next, in boot time, and what.
+    fn deadline(&self) -> Option<(Duration, &'static str)> {
+        None
+    }
+
+    /// Nothing is read from now on.
+    fn pause(&mut self) {}
+
+    /// Reading goes on.
+    fn resume(&mut self, _ctx: &mut DialContext<'_>) {}
+
+    /// Whether the server went on where the last dial ended, or was told where.
+    fn continuity(&self) -> Continuity {
+        Continuity::Unknown
+    }
+
+    /// What the server remembers of this connection belongs to other credentials than those that come now.
+    fn forget_recovery(&mut self) {}
+
+    /// Where the server is to go on after this dial.
+    fn end(self: Box<Self>) -> ResumeToken {
+        ResumeToken::default()
+    }
+}
+
+/// What the dial that is alive speaks, and with whom.
 #[derive(Debug)]
 pub(crate) struct Dialect {
-    pub(crate) protocol: Protocol,
-    /// Where the session's options lead for this protocol, which is what the memory belongs to.
-    pub(crate) address: Url,
-    /// Where this dial leads: credentials may have brought another URL of the same server.
-    pub(crate) url: Url,
-    pub(crate) memory: Memory,
-    pub(crate) speech: Speech,
+    protocol: Protocol,
+    /// Where the session's options lead for this protocol, which is whom the resume token belongs to. Credentials may
+    /// lead the dial itself to another URL of the same server.
+    address: Url,
+    speech: Box<dyn Speech>,
 }
 
 impl Dialect {
-    /// A Socket.IO connection, and what its server is remembered by.
-    pub(crate) fn socketio(&mut self) -> Option<(&mut socketio::SocketIo, &mut Memory)> {
-        match &mut self.speech {
-            Speech::SocketIo(socketio) => Some((socketio, &mut self.memory)),
-            _ => None,
-        }
-    }
-}
-
-/// What one connection has going on.
-#[derive(Debug)]
-pub(crate) enum Speech {
-    /// Messages as they are.
-    Plain,
-    /// Server-sent events.
-    EventStream(Box<eventsource::Parser>),
-    /// Question and answer.
-    Poll {
-        /// Boot time of the next question; `None` while one is open.
-        due: Option<Duration>,
-    },
-    /// Events.
-    SocketIo(Box<socketio::SocketIo>),
-}
-
-/// What the server said that outlives the connection: where to go on.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    /// The newest id of an event stream.
-    pub(crate) last_event_id: Option<String>,
-    /// The server wants to be left alone for so long after a loss.
-    pub(crate) retry: Duration,
-    pub(crate) poll: poll::Place,
-    pub(crate) recovery: socketio::Recovery,
-    /// Whether a Socket.IO server went on where the last connection ended, if it was asked to.
-    pub(crate) recovered: Option<bool>,
-}
-
-impl Memory {
-    /// The newest id of the stream; a server takes its id back with an empty one.
-    pub(crate) fn last_event_id(&self) -> Option<&str> {
-        self.last_event_id.as_deref().filter(|id| !id.is_empty())
-    }
-
-    /// What to say after a loss. A header that has control characters cannot be written, and would end every dial.
-    pub(crate) fn id_to_say(&self) -> Option<&str> {
-        let is_sayable = |id: &&str| !id.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t');
-        self.last_event_id().filter(is_sayable)
-    }
-}
-
-/// What servers said, by protocol and URL: it can never reach another server. One for each protocol.
-#[derive(Debug, Default)]
-pub(crate) struct Memories(Vec<(Protocol, Url, Memory)>);
-
-impl Memories {
-    /// What this server said, to go on with it.
-    pub(crate) fn take(&mut self, protocol: Protocol, address: &Url) -> Memory {
-        let known = self
-            .0
-            .iter()
-            .position(|(known, at, _)| *known == protocol && at == address);
-        known.map_or_else(Memory::default, |index| self.0.swap_remove(index).2)
-    }
-
-    /// A dial has ended: what its server said outlives it.
-    pub(crate) fn keep(&mut self, dialect: Dialect) {
-        self.0.retain(|(protocol, ..)| *protocol != dialect.protocol);
-        self.0.push((dialect.protocol, dialect.address, dialect.memory));
-    }
-
-    /// Changes what was kept last.
-    pub(crate) fn change_newest(&mut self, change: impl FnOnce(&mut Memory)) {
-        if let Some((.., memory)) = self.0.last_mut() {
-            change(memory);
-        }
-    }
-
-    /// How long this server wants to be left alone after a loss.
-    pub(crate) fn retry(&self, protocol: Protocol, address: &Url) -> Duration {
-        let known = self
-            .0
-            .iter()
-            .find(|(known, at, _)| *known == protocol && at == address);
-        known.map_or(Duration::ZERO, |(.., memory)| memory.retry)
-    }
-
-    /// What Socket.IO servers remember belongs to other credentials than those that come now.
-    pub(crate) fn forget_recovery(&mut self) {
-        for (.., memory) in &mut self.0 {
-            memory.recovery = socketio::Recovery::default();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ended(protocol: Protocol, address: &str, retry: u64) -> Dialect {
-        let address = Url::parse(address).unwrap();
-        Dialect {
+    /// Begins to speak on a new dial.
+    pub(crate) fn begin(
+        ctx: &mut DialContext<'_>,
+        protocol: Protocol,
+        address: Url,
+        beginning: Beginning,
+    ) -> Self {
+        let speech = (face(protocol).begin)(ctx, beginning);
+        Self {
             protocol,
-            url: address.clone(),
             address,
-            memory: Memory {
-                last_event_id: Some(retry.to_string()),
-                retry: Duration::from_millis(retry),
-                ..Memory::default()
-            },
-            speech: Speech::Plain,
+            speech,
         }
     }
 
-    #[test]
-    fn what_a_server_said_is_for_its_protocol_and_url_only() {
-        let (here, there) = ("http://a/x", Url::parse("http://b/x").unwrap());
-        let mut memories = Memories::default();
-        memories.keep(ended(Protocol::EventStream, here, 7));
-        let here = Url::parse(here).unwrap();
-        assert_eq!(memories.take(Protocol::EventStream, &there).last_event_id, None);
-        assert_eq!(memories.take(Protocol::Poll, &here).last_event_id, None);
-        assert_eq!(memories.retry(Protocol::EventStream, &there), Duration::ZERO);
-        assert_eq!(
-            memories.retry(Protocol::EventStream, &here),
-            Duration::from_millis(7)
-        );
-        let back = memories.take(Protocol::EventStream, &here);
-        assert_eq!(back.last_event_id.as_deref(), Some("7"));
+    /// Which protocol it is.
+    pub(crate) const fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
-    #[test]
-    fn one_memory_is_kept_for_each_protocol() {
-        let mut memories = Memories::default();
-        memories.keep(ended(Protocol::EventStream, "http://a", 1));
-        memories.keep(ended(Protocol::Poll, "http://a", 2));
-        memories.keep(ended(Protocol::EventStream, "http://b", 3));
-        assert_eq!(memories.0.len(), 2);
+    /// What is said on it.
+    pub(crate) fn speech(&mut self) -> &mut dyn Speech {
+        self.speech.as_mut()
+    }
+
+    /// What is said on it, to look at.
+    pub(crate) fn said(&self) -> &dyn Speech {
+        self.speech.as_ref()
+    }
+
+    /// Its dial is over.
+    pub(crate) fn end(self, tokens: &mut ResumeTokens) {
+        tokens.keep(self.protocol, self.address, self.speech.end());
+    }
+}
+
+/// Why a message with an event's name cannot go to a server that knows no events.
+fn check_no_event(_: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
+    match payload {
+        Payload::Event(_) => Err(ErrorInfo::new(
+            Code::BadFrame,
+            "field `event`: this session's server knows no events; use `text`, `json` or `base64`",
+        )),
+        _ => Ok(()),
     }
 }

@@ -3,12 +3,13 @@
 //! It finds the session by name, origin and profile. It holds no session and acknowledges nothing.
 
 use crate::core::context::{Watcher, error};
+use crate::core::identity::SessionKey;
 use crate::core::io::{EndSession, Output, PortId, SessionSelector, Watch};
 use crate::wire::code::Code;
 use crate::wire::message::BrokerFrame;
 use crate::wire::record::{ErrorInfo, Name};
 
-use super::{Hub, SessionKey};
+use super::Hub;
 
 impl Hub {
     /// Shows the command line what a session records from now on.
@@ -50,15 +51,15 @@ impl Hub {
         let fits =
             |wanted: &Option<Name>, actual: &Name| wanted.as_ref().is_none_or(|wanted| wanted == actual);
         let mut meant = self.sessions.values().filter(|session| {
-            session.name == *name
-                && fits(&selector.origin, &session.owner.origin)
-                && fits(&selector.profile, &session.owner.profile)
+            *session.name() == *name
+                && fits(&selector.origin, &session.owner().origin)
+                && fits(&selector.profile, &session.owner().profile)
         });
         match (meant.next(), meant.next()) {
-            (Some(session), None) => Ok(session.key),
+            (Some(session), None) => Ok(session.key()),
             (None, _) => Err(error(Code::NoSession, format!("there is no session `{name}`"))),
             (Some(first), Some(second)) => {
-                let flag = if first.owner.origin == second.owner.origin {
+                let flag = if first.owner().origin == second.owner().origin {
                     "--profile"
                 } else {
                     "--origin"
@@ -74,11 +75,11 @@ impl Hub {
         let Output::Transmit(dial, payload) = output else {
             return;
         };
-        if let Some(&key) = self.ctx.dials.get(dial)
+        if let Some(key) = self.ctx.dialer.session_of(*dial)
             && let Some(session) = self.sessions.get(&key)
         {
             let time = self.ctx.now.wall;
-            self.ctx.show_outgoing(key, &session.name, payload, time);
+            self.ctx.show_outgoing(key, session.name(), payload, time);
         }
     }
 }

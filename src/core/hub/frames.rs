@@ -11,11 +11,12 @@ use crate::wire::message::{
 use crate::wire::options::Options;
 use crate::wire::record::{ErrorInfo, Name};
 
-use crate::core::context::{Seat, SessionKey, error};
+use crate::core::context::{Seat, error};
+use crate::core::identity::{Owner, SessionKey};
 use crate::core::io::{Caller, PortId};
 use crate::core::policy;
 use crate::core::rules::Rule;
-use crate::core::session::{Owner, SESSION_COST, Session, over_budget};
+use crate::core::session::{SESSION_COST, Session, over_budget};
 
 use super::{CAPABILITIES, Deferred, Hub, LIMITS, budget};
 
@@ -74,7 +75,7 @@ impl Hub {
             return;
         };
         if let Caller::Extension { origin } = &known.caller
-            && let Err(why) = policy::check_enabled(self.ctx.rules.of(origin))
+            && let Err(why) = policy::check_enabled(self.ctx.dialer.rules.of(origin))
         {
             return self.ctx.refuse(port, why, None, None);
         }
@@ -95,9 +96,9 @@ impl Hub {
         let sessions = self
             .sessions
             .values()
-            .filter(|session| session.owner == owner)
+            .filter(|session| *session.owner() == owner)
             .map(|session| SessionSummary {
-                session: session.name.clone(),
+                session: session.name().clone(),
                 state: session.state(),
                 pending: session.pending(&seat.client),
             })
@@ -115,7 +116,7 @@ impl Hub {
     }
 
     fn limits(&self, origin: &str) -> Vec<(&'static str, u64)> {
-        let sessions = self.ctx.rules.of(origin).sessions as u64;
+        let sessions = self.ctx.dialer.rules.of(origin).sessions as u64;
         let stated = |&(name, limit)| (name, if name == "sessions" { sessions } else { limit });
         LIMITS.iter().map(stated).collect()
     }
@@ -230,7 +231,7 @@ impl Hub {
             let why = "the broker leaves; another one takes its place";
             return Err(error(Code::ShuttingDown, why));
         }
-        let rules = self.ctx.rules.clone();
+        let rules = self.ctx.dialer.rules.clone();
         let rule = rules.of(&owner.origin);
         policy::check_enabled(rule)?;
         let url = open.url.take().map(|url| policy::read_url(&url)).transpose()?;
@@ -321,14 +322,14 @@ impl Hub {
     fn budget_of(&self, origin: &Name) -> usize {
         let own = self.held.get(origin).copied().unwrap_or(0);
         let extensions = self.held.len() + usize::from(own == 0);
-        budget(&self.ctx.rules, origin, own, self.total_held, extensions)
+        budget(&self.ctx.dialer.rules, origin, own, self.total_held, extensions)
     }
 
     fn status(&mut self, port: PortId, id: Name, owner: Option<Owner>) {
         let mut total = SessionReport::default();
         let mut sessions = Vec::new();
         for session in self.sessions.values() {
-            if owner.as_ref().is_some_and(|owner| session.owner != *owner) {
+            if owner.as_ref().is_some_and(|owner| session.owner() != owner) {
                 continue;
             }
             let report = session.report(self.ctx.now);

@@ -28,13 +28,12 @@ use crate::wire::options::Options;
 use crate::wire::record::{ErrorInfo, Name};
 
 use self::timers::Timers;
-use super::context::{Context, Port, Seat, SessionKey, Watcher, error};
+use super::context::{Context, Dialer, Port, Seat, Watcher, error};
+use super::identity::{Owner, SessionKey};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, Kept};
-use super::pace::Pace;
-use super::random::Random;
 use super::rules::Rules;
-use super::session::{Owner, Session};
+use super::session::Session;
 
 /// What this broker can do, as `welcome` says and `hello.needs` may ask.
 pub const CAPABILITIES: &[&str] = &[
@@ -133,13 +132,9 @@ impl Hub {
         let ctx = Context {
             now,
             out: VecDeque::new(),
-            random: Random::new(config.seed),
             ports: BTreeMap::new(),
-            dials: HashMap::new(),
-            last_dial: 0,
-            rules: Arc::default(),
-            pace: Pace::default(),
             budget: usize::MAX,
+            dialer: Dialer::new(config.seed),
             others: 0,
             machine_boot: config.machine_boot.clone(),
             watchers: Vec::new(),
@@ -178,9 +173,9 @@ impl Hub {
             Input::Watch(port, watch) => self.watch(port, &watch),
             Input::EndSession(port, end) => self.end_session(port, end),
             Input::Link(dial, event) => self.link(dial, event),
-            Input::Woke => self.each(Session::woke),
+            Input::Woke => self.each(Session::resumed),
             Input::Rules(rules) => {
-                self.ctx.rules = rules;
+                self.ctx.dialer.rules = rules;
                 self.each(Session::rules_changed);
             }
             Input::JournalLost { journal, why } => {
@@ -217,7 +212,12 @@ impl Hub {
             .awake
             .first()
             .map(|(at, key)| (at.saturating_sub(now.awake), *key, false));
-        let turn = self.ctx.pace.due().map(|at| at.saturating_sub(now.boot));
+        let turn = self
+            .ctx
+            .dialer
+            .limiter
+            .due()
+            .map(|at| at.saturating_sub(now.boot));
         let timer = [boot, awake].into_iter().flatten().min_by_key(|(span, ..)| *span);
         if let Some(turn) = turn
             && timer.is_none_or(|(span, ..)| turn < span)
@@ -258,7 +258,7 @@ impl Hub {
         let session = Session::restore(key, journal, kept, damage, &mut self.ctx)?;
         if self
             .names
-            .contains_key(&(session.owner.clone(), session.name.clone()))
+            .contains_key(&(session.owner().clone(), session.name().clone()))
         {
             return Err("another journal holds the same session".to_owned());
         }
@@ -299,7 +299,7 @@ impl Hub {
     }
 
     fn link(&mut self, dial: DialId, event: LinkEvent) {
-        let Some(key) = self.ctx.dials.get(&dial).copied() else {
+        let Some(key) = self.ctx.dialer.session_of(dial) else {
             return;
         };
         self.with(key, |session, ctx| session.link_event(ctx, dial, event));
@@ -317,8 +317,7 @@ impl Hub {
 
     /// Lets those dial whose turn it is.
     fn take_turns(&mut self) {
-        let rules = self.ctx.rules.clone();
-        while let Some(key) = self.ctx.pace.next(self.ctx.now.boot, &rules) {
+        while let Some(key) = self.ctx.dialer.next_turn(self.ctx.now.boot) {
             self.with(key, Session::take_turn);
         }
     }
@@ -343,7 +342,7 @@ impl Hub {
         self.each(|session, ctx| session.leave(ctx, reason == UPGRADE));
         for session in self.sessions.values() {
             if let Some(journal) = session.journal() {
-                self.journals.insert(journal.clone(), session.key);
+                self.journals.insert(journal.clone(), session.key());
             }
         }
     }
@@ -354,11 +353,11 @@ impl Hub {
             return;
         };
         let held = session.held;
-        let total = self.held.get(&session.owner.origin).copied().unwrap_or(0);
+        let total = self.held.get(&session.owner().origin).copied().unwrap_or(0);
         self.ctx.others = total.saturating_sub(held);
         self.ctx.budget = budget(
-            &self.ctx.rules,
-            &session.owner.origin,
+            &self.ctx.dialer.rules,
+            &session.owner().origin,
             total,
             self.total_held,
             self.held.len(),
@@ -370,7 +369,7 @@ impl Hub {
         }
         session.held = session.holds();
         if session.held != held {
-            let (origin, now) = (session.owner.origin.clone(), session.held);
+            let (origin, now) = (session.owner().origin.clone(), session.held);
             self.holds(&origin, held, now);
         }
         self.retime(key);
@@ -392,7 +391,7 @@ impl Hub {
     /// Takes memory back from the largest holder when all together hold more than the broker may.
     fn relieve(&mut self) {
         let now = self.ctx.now.boot;
-        if self.total_held <= self.ctx.rules.memory.sessions() || now < self.relieve_from {
+        if self.total_held <= self.ctx.dialer.rules.memory.sessions() || now < self.relieve_from {
             return;
         }
         self.relieve_from = now + RELIEVE_EVERY;
@@ -403,8 +402,8 @@ impl Hub {
         let theirs = self
             .sessions
             .values()
-            .filter(|session| session.owner.origin == largest);
-        let keys: Vec<SessionKey> = theirs.map(|session| session.key).collect();
+            .filter(|session| session.owner().origin == largest);
+        let keys: Vec<SessionKey> = theirs.map(|session| session.key()).collect();
         for key in keys {
             self.with(key, Session::give_back);
         }
@@ -434,31 +433,32 @@ impl Hub {
 
     fn add(&mut self, session: Session) {
         self.names
-            .insert((session.owner.clone(), session.name.clone()), session.key);
-        let count = self.counts.entry(session.owner.clone()).or_default();
+            .insert((session.owner().clone(), session.name().clone()), session.key());
+        let count = self.counts.entry(session.owner().clone()).or_default();
         *count += 1;
         if *count == 1 {
-            *self.profiles.entry(session.owner.origin.clone()).or_default() += 1;
+            *self.profiles.entry(session.owner().origin.clone()).or_default() += 1;
         }
         if let Some(journal) = session.journal() {
-            self.journals.insert(journal.clone(), session.key);
+            self.journals.insert(journal.clone(), session.key());
         }
-        self.sessions.insert(session.key, Box::new(session));
+        self.sessions.insert(session.key(), Box::new(session));
     }
 
     fn remove(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.remove(&key) else {
             return;
         };
-        self.names.remove(&(session.owner.clone(), session.name.clone()));
-        if let Some(count) = self.counts.get_mut(&session.owner) {
+        self.names
+            .remove(&(session.owner().clone(), session.name().clone()));
+        if let Some(count) = self.counts.get_mut(session.owner()) {
             *count -= 1;
             if *count == 0 {
-                self.counts.remove(&session.owner);
-                if let Some(profiles) = self.profiles.get_mut(&session.owner.origin) {
+                self.counts.remove(session.owner());
+                if let Some(profiles) = self.profiles.get_mut(&session.owner().origin) {
                     *profiles -= 1;
                     if *profiles == 0 {
-                        self.profiles.remove(&session.owner.origin);
+                        self.profiles.remove(&session.owner().origin);
                     }
                 }
             }
@@ -468,7 +468,7 @@ impl Hub {
         let (over, on): (Vec<_>, Vec<_>) = watchers.into_iter().partition(|watcher| watcher.session == key);
         self.ctx.watchers = on;
         for Watcher { port, .. } in over {
-            let session = session.name.clone();
+            let session = session.name().clone();
             self.ctx.say(
                 port,
                 BrokerFrame::Detached {
@@ -479,8 +479,8 @@ impl Hub {
             );
         }
         self.timers.set(key, None, None);
-        self.ctx.pace.leave(key);
-        self.holds(&session.owner.origin, session.held, 0);
+        self.ctx.dialer.limiter.leave(key);
+        self.holds(&session.owner().origin, session.held, 0);
         self.open_deferred(key);
     }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::core::context::SessionKey;
+use crate::core::identity::SessionKey;
 
 /// When each session wants to be asked, on both clocks.
 #[derive(Debug, Default)]

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, Match, Request, Send};
-use crate::wire::record::{ErrorInfo, Name, Outcome};
+use crate::wire::record::{ErrorInfo, Name, Outcome, State};
 use crate::wire::rule::Look;
 
 use crate::core::context::{Context, error};
 use crate::core::io::PortId;
-use crate::core::link::Link;
 use crate::core::outbox::{Fate, Item, MESSAGE_COST};
 use crate::core::requests::Wanted;
 
@@ -32,7 +31,7 @@ impl Session {
             None => send.ack.then(|| Wanted::ack(false)),
             Some(correlation) => match Wanted::confirmation(correlation, &send.payload) {
                 Ok(wanted) => Some(wanted),
-                Err(why) => return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name)),
+                Err(why) => return ctx.refuse(port, why, send.id.as_ref(), Some(&self.identity.name)),
             },
         };
         let ttl = Duration::from_millis(send.ttl.unwrap_or(self.options.outbox.ttl));
@@ -48,16 +47,16 @@ impl Session {
             timeout,
             ..
         } = request;
-        if matching == Match::Ack && !self.is_socketio() {
+        if matching == Match::Ack && !self.uplink.abilities(&self.options).acknowledges {
             let why = error(
                 Code::Unsupported,
                 "field `match`: `ack` needs a server with acknowledgements (Socket.IO)",
             );
-            return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name));
+            return ctx.refuse(port, why, send.id.as_ref(), Some(&self.identity.name));
         }
         let wanted = match Wanted::answer(&matching, &send.payload) {
             Ok(wanted) => wanted,
-            Err(why) => return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name)),
+            Err(why) => return ctx.refuse(port, why, send.id.as_ref(), Some(&self.identity.name)),
         };
         let deadline = ctx.now.boot.saturating_add(Duration::from_millis(timeout));
         self.take(ctx, port, send, deadline, true, Some(wanted));
@@ -85,11 +84,11 @@ impl Session {
             };
             return self.say_accepted(ctx, port, id, true, outcome);
         }
-        let flowing = self.link.connection().is_some_and(|connection| connection.ready);
+        let flowing = self.uplink.is_ready();
         // It is not going to wait, so it needs no room.
         let is_dropped = send.volatile && !flowing;
         if let Some(why) = self.refusal(ctx, &send, flowing, is_dropped) {
-            return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name));
+            return ctx.refuse(port, why, send.id.as_ref(), Some(&self.identity.name));
         }
         if wanted
             .as_ref()
@@ -99,7 +98,7 @@ impl Session {
                 Code::BadFrame,
                 "answers are awaited at too many different pointers; use one for all requests",
             );
-            return ctx.refuse(port, why, send.id.as_ref(), Some(&self.name));
+            return ctx.refuse(port, why, send.id.as_ref(), Some(&self.identity.name));
         }
         let Send {
             id,
@@ -139,14 +138,14 @@ impl Session {
             return Some(why);
         }
         let Send { id, payload, .. } = send;
-        if let Some(why) = self.cannot_carry(payload) {
+        if let Some(why) = self.uplink.cannot_carry(&self.options, payload) {
             return Some(why);
         }
         let look = Look::at(payload);
         if let Err(why) = self.guard.may_send(&self.options.guard, &look, ctx.now.boot) {
             return Some(why);
         }
-        if matches!(self.link, Link::Closed) {
+        if self.uplink.state() == State::Closed {
             let why = "the session's link has ended; send `reconnect` to dial again";
             return Some(error(Code::SessionClosed, why));
         }
@@ -179,7 +178,7 @@ impl Session {
         outcome: Option<Outcome>,
     ) {
         let accepted = BrokerFrame::Accepted {
-            session: self.name.clone(),
+            session: self.identity.name.clone(),
             id: id.clone(),
             durability: self.durability(),
             duplicate,
@@ -206,7 +205,7 @@ impl Session {
                     Code::NotSent,
                     "no message with this id was accepted from this client",
                 );
-                ctx.refuse(port, why, Some(id), Some(&self.name));
+                ctx.refuse(port, why, Some(id), Some(&self.identity.name));
             }
         }
     }

@@ -7,15 +7,15 @@ use std::time::Duration;
 use crate::wire::code::{Code, GapReason};
 use crate::wire::message::{BrokerFrame, CloseReport, Open, Opened, OutboxItem, Resume, Resumed};
 use crate::wire::options::Window;
-use crate::wire::record::{Body, Name, Record, State, StateChange};
+use crate::wire::record::{Body, Name, Record, State};
 
 use crate::core::client::Attachment;
 use crate::core::context::{Context, RECORD_OVERHEAD, error};
 use crate::core::filter::{View, part_of};
 use crate::core::io::{Output, PortId};
-use crate::core::link::Link;
 use crate::core::log::ClientId;
 
+use super::uplink::Uplink;
 use super::{Session, in_millis};
 
 /// Where a client goes on.
@@ -59,26 +59,23 @@ impl Session {
         }
         self.idle_since = None;
         if let Some(seat) = ctx.ports.get_mut(&port) {
-            seat.attached.insert(self.name.clone(), self.key);
+            seat.attached
+                .insert(self.identity.name.clone(), self.identity.key);
         }
-        let will_dial = matches!(self.link, Link::Paused);
+        let mut state = self.state();
+        if state == State::Paused {
+            self.with_uplink(ctx, |uplink, scope| state = uplink.state_of_next_dial(scope));
+        }
         let opened = Opened {
             id: open.id,
-            session: self.name.clone(),
+            session: self.identity.name.clone(),
             created,
-            epoch: self.epoch.clone(),
+            epoch: self.identity.epoch.clone(),
             resume: start.verdict,
             seq: start.position,
             last,
-            state: if will_dial {
-                self.state_of_next_dial(ctx)
-            } else {
-                self.state()
-            },
-            subprotocol: self
-                .link
-                .connection()
-                .and_then(|connection| connection.subprotocol.clone()),
+            state,
+            subprotocol: self.uplink.subprotocol(),
             outbox: self.outbox_items(id),
             subscriptions: self.subscriptions.states(),
             ignored: open.ignored,
@@ -88,10 +85,10 @@ impl Session {
         if let Some(to) = start.rolled_back_to {
             self.deliver_rollback(ctx, id, start.position, to);
         }
-        if will_dial {
-            self.dial(ctx);
-        } else if matches!(self.link, Link::Unauthorized) {
-            self.ask_for_credentials(ctx);
+        match self.state() {
+            State::Paused => self.drive(ctx, Uplink::dial),
+            State::Unauthorized => self.ask_for_credentials(ctx),
+            _ => {}
         }
         self.trim(ctx);
         self.deliver(ctx);
@@ -116,7 +113,7 @@ impl Session {
             let gone_to = (known.acked < known.gone_to).then_some(known.gone_to);
             return self.start_at(known.acked, known.delivered, gone_to);
         };
-        if *resume.epoch != *self.epoch || resume.seq > last {
+        if *resume.epoch != *self.identity.epoch || resume.seq > last {
             let position = first - 1;
             return Start {
                 verdict: Resumed::Reset,
@@ -149,7 +146,7 @@ impl Session {
 
     /// Tells a client that went behind its own acknowledgement what is gone.
     fn deliver_rollback(&mut self, ctx: &mut Context, id: ClientId, position: u64, to: u64) {
-        let session = self.name.clone();
+        let session = self.identity.name.clone();
         let Some(attachment) = self.client_mut(id).and_then(|client| client.attachment.as_mut()) else {
             return;
         };
@@ -193,8 +190,8 @@ impl Session {
 
     /// Ends a client's attachment because a newer one takes its place.
     fn fence(&mut self, ctx: &mut Context, id: ClientId, new_port: Option<PortId>) {
-        let key = self.key;
-        let name = self.name.clone();
+        let key = self.identity.key;
+        let name = self.identity.name.clone();
         // A port holds a session for one client only: whoever else held it there is gone without a word.
         for client in &mut self.clients {
             if client.id != id && client.attachment.as_ref().map(|attachment| attachment.port) == new_port {
@@ -234,8 +231,8 @@ impl Session {
             }
         }
         if let Some(port) = ctx.ports.get_mut(&port) {
-            port.attached.remove(&self.name);
-            port.starved.remove(&self.key);
+            port.attached.remove(&self.identity.name);
+            port.starved.remove(&self.identity.key);
         }
         if self.idle_since.is_none() && self.clients.iter().all(|client| client.attachment.is_none()) {
             self.idle_since = Some(ctx.now.awake);
@@ -255,7 +252,7 @@ impl Session {
                 "field `seq`: {seq} was never delivered here; the last was {}",
                 attachment.cursor
             );
-            let name = self.name.clone();
+            let name = self.identity.name.clone();
             return ctx.refuse(port, error(Code::BadFrame, message), None, Some(&name));
         }
         if seq <= client.acked {
@@ -305,7 +302,7 @@ impl Session {
             if attachment.live_at.is_some_and(|live| seq > live) {
                 attachment.live_at = None;
                 let frame = BrokerFrame::Live {
-                    session: self.name.clone(),
+                    session: self.identity.name.clone(),
                     seq: attachment.cursor,
                 };
                 ctx.out.push_back(Output::Deliver {
@@ -333,7 +330,7 @@ impl Session {
                 break false;
             }
             if !port.has_room() {
-                port.starved.insert(self.key);
+                port.starved.insert(self.identity.key);
                 break false;
             }
             if let Some(keeping) = &self.keeping
@@ -360,7 +357,7 @@ impl Session {
             ctx.out.push_back(Output::Deliver {
                 port: attachment.port,
                 frame: BrokerFrame::Record {
-                    session: self.name.clone(),
+                    session: self.identity.name.clone(),
                     record,
                     redelivered,
                 },
@@ -372,7 +369,7 @@ impl Session {
         }
         if caught_up && attachment.live_at.take().is_some() {
             let frame = BrokerFrame::Live {
-                session: self.name.clone(),
+                session: self.identity.name.clone(),
                 seq: attachment.cursor,
             };
             ctx.out.push_back(Output::Deliver {
@@ -404,7 +401,7 @@ impl Session {
             }
             let oldest = self.log.oldest_after(client.acked, client.id);
             let frame = BrokerFrame::Stalled {
-                session: self.name.clone(),
+                session: self.identity.name.clone(),
                 messages,
                 bytes,
                 oldest: oldest.map(|appended| in_millis(ctx.now.awake.saturating_sub(appended))),
@@ -427,13 +424,12 @@ impl Session {
 
     /// Ends the session for every client: everything is settled and told, then nothing is left.
     pub(super) fn end(&mut self, ctx: &mut Context, report: CloseReport, why: &'static str) {
-        self.link = Link::Closed;
+        let mut change = self.uplink.close();
+        change.code = report.code;
+        change.reason.clone_from(&report.reason);
         for settled in self.outbox.end(ctx.now.awake) {
             self.record_settled(ctx, settled);
         }
-        let mut change = StateChange::new(State::Closed);
-        change.code = report.code;
-        change.reason.clone_from(&report.reason);
         self.tell_state(ctx, change);
         for index in 0..self.clients.len() {
             self.tell_endings(ctx, index);
@@ -445,13 +441,13 @@ impl Session {
                 continue;
             };
             if let Some(port) = ctx.ports.get_mut(&attachment.port) {
-                port.attached.remove(&self.name);
-                port.starved.remove(&self.key);
+                port.attached.remove(&self.identity.name);
+                port.starved.remove(&self.identity.key);
             }
             ctx.say(
                 attachment.port,
                 BrokerFrame::Detached {
-                    session: self.name.clone(),
+                    session: self.identity.name.clone(),
                     reason: why,
                     farewell: (why == "closed").then(|| Box::new(report.clone())),
                 },
@@ -478,7 +474,7 @@ impl Session {
             if is_ending && entry.is_for(client.id) {
                 let record = entry.record.clone();
                 let frame = BrokerFrame::Record {
-                    session: self.name.clone(),
+                    session: self.identity.name.clone(),
                     record,
                     redelivered: false,
                 };

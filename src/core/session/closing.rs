@@ -9,8 +9,7 @@ use crate::wire::message::CloseReport;
 use crate::wire::record::ErrorInfo;
 
 use crate::core::context::{Context, error};
-use crate::core::io::{LinkEnd, Output};
-use crate::core::link::Link;
+use crate::core::io::LinkEnd;
 
 use super::Session;
 
@@ -21,8 +20,6 @@ pub(super) struct Closing {
     reason: String,
     /// Boot time at which waiting ends.
     by: Duration,
-    /// The link has been told to write the close frame.
-    pub(super) is_frame_sent: bool,
 }
 
 impl Session {
@@ -38,7 +35,6 @@ impl Session {
                 code,
                 reason,
                 by: ctx.now.boot.saturating_add(within),
-                is_frame_sent: false,
             })
         });
         self.closing_timeout(ctx);
@@ -55,11 +51,6 @@ impl Session {
             .then(|| error(Code::SessionClosed, "the session is being closed"))
     }
 
-    /// Whether the server has been asked to close, and only its answer is awaited.
-    pub(super) fn awaits_close(&self) -> bool {
-        self.closing.as_ref().is_some_and(|closing| closing.is_frame_sent)
-    }
-
     /// When closing is given up, in boot time.
     pub(super) fn close_deadline(&self) -> Option<Duration> {
         self.closing.as_ref().map(|closing| closing.by)
@@ -74,31 +65,28 @@ impl Session {
 
     /// Takes the next step towards the end, if it is time. To be called after everything that happens to the session.
     pub(crate) fn advance_closing(&mut self, ctx: &mut Context) {
-        let Some(closing) = &self.closing else { return };
+        if self.closing.is_none() {
+            return;
+        }
         let waits = self.outbox.waits();
-        match &self.link {
-            Link::Up(_) if closing.is_frame_sent || waits || self.outbox.unwritten().0 > 0 => {}
-            Link::Up(_) => self.send_close_frame(ctx),
-            // A link may still come up in time.
-            Link::Dialing(_) | Link::Waiting(_) | Link::Queued | Link::Unauthorized
-                if waits && !closing.is_frame_sent => {}
-            _ => self.finish_closing(ctx, None),
+        if self.uplink.is_open() {
+            if !self.uplink.awaits_close() && !waits && self.outbox.unwritten().0 == 0 {
+                self.send_close_frame(ctx);
+            }
+        } else if !(waits && self.uplink.may_come_up()) {
+            self.finish_closing(ctx, None);
         }
     }
 
     /// Everything is written: one more ping to prove it, and the close frame behind that.
     fn send_close_frame(&mut self, ctx: &mut Context) {
-        // The answer cannot be read while reading is paused.
-        self.resume_reading(ctx);
-        self.prove_all(ctx);
-        let (Some(closing), Some(dial)) = (&mut self.closing, self.link.dial()) else {
+        let Some(Closing { code, reason, .. }) = self.closing.as_deref() else {
             return;
         };
-        closing.is_frame_sent = true;
-        ctx.out.push_back(Output::Close {
-            dial,
-            code: closing.code,
-            reason: closing.reason.clone(),
+        let (code, reason) = (*code, reason.clone());
+        let proves = self.outbox.wants_proof().then(|| self.outbox.handed());
+        self.with_uplink(ctx, |uplink, scope| {
+            uplink.send_close(scope, code, reason, proves)
         });
     }
 
@@ -108,18 +96,15 @@ impl Session {
             return;
         };
         let report = match end {
-            Some(end) => {
-                self.leave_link(ctx);
-                CloseReport {
-                    clean: end.error.is_none() && end.code != Some(1006),
-                    code: end.code,
-                    reason: end.reason.filter(|reason| !reason.is_empty()),
-                }
-            }
+            Some(end) => CloseReport {
+                clean: end.error.is_none() && end.code != Some(1006),
+                code: end.code,
+                reason: end.reason.filter(|reason| !reason.is_empty()),
+            },
             None => {
-                if let Some(dial) = self.link.dial() {
-                    ctx.hang_up(dial, closing.code, &closing.reason);
-                }
+                self.with_uplink(ctx, |uplink, scope| {
+                    uplink.hang_up(scope, closing.code, &closing.reason)
+                });
                 CloseReport::default()
             }
         };

@@ -57,7 +57,7 @@ impl Session {
             let why = error(Code::ServerProtocol, why.message);
             for client in &self.clients {
                 if let Some(attachment) = &client.attachment {
-                    ctx.refuse(attachment.port, why.clone(), None, Some(&self.name));
+                    ctx.refuse(attachment.port, why.clone(), None, Some(&self.identity.name));
                 }
             }
         }

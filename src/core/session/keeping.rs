@@ -33,7 +33,7 @@ impl Session {
         if self.options.durability != Durability::Disk {
             return;
         }
-        let id = JournalId::new(&self.owner.origin, &ctx.random.word());
+        let id = JournalId::new(&self.identity.owner.origin, &ctx.dialer.random.word());
         self.keeping = Some(Keeping {
             id,
             reserved: 0,
@@ -46,10 +46,10 @@ impl Session {
     pub(super) fn meta(&self, machine_boot: String) -> Meta {
         Meta {
             version: VERSION,
-            origin: self.owner.origin.clone(),
-            profile: self.owner.profile.clone(),
-            session: self.name.clone(),
-            epoch: self.epoch.clone(),
+            origin: self.identity.owner.origin.clone(),
+            profile: self.identity.owner.profile.clone(),
+            session: self.identity.name.clone(),
+            epoch: self.identity.epoch.clone(),
             machine_boot,
             expire: self.options.expire,
             messages: self.options.queue.messages,
@@ -65,7 +65,7 @@ impl Session {
 
     /// Writes down a session that lives in memory, as the last thing this broker does with it.
     pub(super) fn hand_over(&mut self, ctx: &mut Context) {
-        let id = JournalId::new(&self.owner.origin, &ctx.random.word());
+        let id = JournalId::new(&self.identity.owner.origin, &ctx.dialer.random.word());
         self.keeping = Some(Keeping {
             id: id.clone(),
             reserved: self.log.last(),
@@ -210,10 +210,7 @@ impl Session {
         if self.keeping.is_none() || self.outbox.get(serial).is_none_or(|item| item.id.is_none()) {
             return;
         }
-        let is_first = self
-            .link
-            .up()
-            .is_some_and(|connection| !std::mem::replace(&mut connection.is_kept, true));
+        let is_first = self.uplink.mark_journaled();
         self.note(ctx, &Note::Intent(serial), is_first);
     }
 

@@ -1,25 +1,20 @@
 //! One persistent connection: its log, its clients, its outbox and its link, held together.
 //!
-//! Who attaches is in `attach`, where a dial leads in `dialling`, with which credentials in `authorizing`, the link's life
-//! in `linking`; the outgoing direction in `accepting`, `subscribing` and `sending`, the incoming in `taking`; servers on
-//! HTTP in `asking`, Socket.IO in `eventing`; the journal in `keeping` and `restoring`, what clients do not want in
-//! `filtering`. It touches no socket and no file.
+//! The link is `uplink`'s, and what happens on it is handed on in `routing`. Who attaches is in `attach`; the outgoing
+//! direction in `accepting`, `subscribing` and `sending`, the incoming in `taking`; the journal in `keeping` and
+//! `restoring`, what clients do not want in `filtering`. It touches no socket and no file.
 
 mod accepting;
-mod asking;
 mod attach;
-mod authorizing;
 mod closing;
-mod dialling;
-mod eventing;
 mod filtering;
 mod keeping;
-mod linking;
-mod outage;
 mod restoring;
+mod routing;
 mod sending;
 mod subscribing;
 mod taking;
+mod uplink;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,25 +23,22 @@ use url::Url;
 
 use crate::wire::code::Code;
 use crate::wire::message::{CloseReport, Filtered, SessionReport, Totals};
-use crate::wire::options::{Options, Protocol};
-use crate::wire::record::{Body, ErrorInfo, Name, State, StateChange};
+use crate::wire::options::Options;
+use crate::wire::record::{Body, ErrorInfo, Name, State};
 
-use self::closing::Closing;
-use super::backoff::Backoff;
 use super::client::Client;
-use super::context::{Context, SessionKey, error};
-use super::dialect::{Dialect, Memories};
+use super::context::{Context, error};
 use super::guard::Guard;
+use super::identity::{Identity, Owner, SessionKey};
 use super::io::{Now, PortId};
 use super::journal::JournalId;
-use super::ladder::Ladder;
-use super::link::{Link, RoundTrips};
 use super::log::{ClientId, Log};
 use super::outbox::Outbox;
 use super::requests::Requests;
 use super::subscriptions::Subscriptions;
 
-use self::outage::Outage;
+use self::closing::Closing;
+use self::uplink::Uplink;
 
 /// What a session takes by itself, and its connection.
 pub(crate) const SESSION_COST: usize = 8 << 10;
@@ -57,36 +49,16 @@ const MOST_CLIENTS: usize = 64;
 /// The close code for a server whose client does not come back.
 const GOING_AWAY: u16 = 1001;
 
-/// Who a session belongs to: nobody else can name it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Owner {
-    pub(crate) origin: Name,
-    pub(crate) profile: Name,
-}
-
 /// One session.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) key: SessionKey,
-    pub(crate) owner: Owner,
-    pub(crate) name: Name,
-    pub(crate) epoch: Name,
-    /// Unknown after a restart until somebody opens it with a URL again: secrets never reach the disk.
-    url: Option<Url>,
+    identity: Identity,
     /// Shared with sessions that were opened alike.
     options: Arc<Options>,
     log: Log,
     clients: Vec<Client>,
     last_client: u32,
-    link: Link,
-    backoff: Backoff,
-    /// Which of its transports it is on.
-    ladder: Ladder,
-    /// What the dial speaks that is alive.
-    dialect: Option<Box<Dialect>>,
-    /// What servers said that outlives dials.
-    memories: Memories,
-    credentials: Credentials,
+    uplink: Uplink,
     outbox: Outbox,
     requests: Requests,
     subscriptions: Subscriptions,
@@ -97,9 +69,6 @@ pub(crate) struct Session {
     /// Awake time since which no client is attached.
     idle_since: Option<Duration>,
     counters: Counters,
-    outage: Outage,
-    /// It was taken back from its journal: its log is older than its first link.
-    restored: bool,
     /// Bytes that its options take.
     options_held: usize,
     /// Bytes it took when the hub last looked.
@@ -120,56 +89,12 @@ pub(crate) struct Keeping {
     is_handing_over: bool,
 }
 
-/// What the provider gave, in memory only.
-#[derive(Default)]
-struct Credentials {
-    url: Option<Url>,
-    headers: Option<Vec<(String, String)>>,
-    subprotocols: Option<Vec<String>>,
-    /// A JSON object.
-    auth: Option<String>,
-    given: bool,
-    /// Given since the server last accepted or refused some.
-    fresh: bool,
-    refused_fresh: u32,
-    /// The server refused those that were brought last.
-    is_refused: bool,
-    nonce: Option<String>,
-    asked: u32,
-    why: &'static str,
-    status: Option<u16>,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials")
-            .field("given", &self.given)
-            .field("fresh", &self.fresh)
-            .finish_non_exhaustive()
-    }
-}
-
 /// For `status`.
 #[derive(Debug, Default)]
 struct Counters {
-    dials: u64,
-    opens: u64,
     received: Totals,
     sent: Totals,
-    round_trips: RoundTrips,
     filtered: Filtered,
-}
-
-impl Credentials {
-    /// Bytes that they take.
-    fn held(&self) -> usize {
-        let headers = self.headers.iter().flatten();
-        headers
-            .map(|(name, value)| 64 + name.len() + value.len())
-            .sum::<usize>()
-            + self.url.as_ref().map_or(0, |url| url.as_str().len())
-            + self.auth.as_ref().map_or(0, String::len)
-    }
 }
 
 /// What is said when an extension's budget is spent.
@@ -196,31 +121,26 @@ impl Session {
         options: Arc<Options>,
         ctx: &mut Context,
     ) -> Self {
-        let epoch: Name = ctx.random.word().into();
-        let mut session = Self::empty(key, owner, name, epoch, options);
-        session.url = Some(url);
+        let identity = Identity {
+            key,
+            owner,
+            name,
+            epoch: ctx.dialer.random.word().into(),
+        };
+        let mut session = Self::empty(identity, Uplink::new(url), options);
         session.start_keeping(ctx);
         session
     }
 
-    fn empty(key: SessionKey, owner: Owner, name: Name, epoch: Name, options: Arc<Options>) -> Self {
+    fn empty(identity: Identity, uplink: Uplink, options: Arc<Options>) -> Self {
         Self {
-            key,
-            owner,
-            name,
-            epoch,
-            url: None,
+            identity,
             options_held: options.held(),
             options,
             log: Log::default(),
             clients: Vec::new(),
             last_client: 0,
-            link: Link::Paused,
-            backoff: Backoff::default(),
-            ladder: Ladder::default(),
-            dialect: None,
-            memories: Memories::default(),
-            credentials: Credentials::default(),
+            uplink,
             outbox: Outbox::default(),
             requests: Requests::default(),
             subscriptions: Subscriptions::default(),
@@ -229,8 +149,6 @@ impl Session {
             closing: None,
             idle_since: None,
             counters: Counters::default(),
-            outage: Outage::default(),
-            restored: false,
             held: 0,
             over: false,
         }
@@ -244,7 +162,7 @@ impl Session {
             .map(|client| CLIENT_COST + client.filter.held());
         SESSION_COST
             + self.options_held
-            + self.credentials.held()
+            + self.uplink.held()
             + self.log.held()
             + self.outbox.held()
             + self.requests.held()
@@ -273,35 +191,34 @@ impl Session {
         Err(over_budget(ctx.budget))
     }
 
-    /// What the server speaks: on the dial that is alive, otherwise on the one that would come next.
-    fn protocol(&self) -> Protocol {
-        match &self.dialect {
-            Some(dialect) => dialect.protocol,
-            None => self.next_protocol(),
-        }
-    }
-
-    /// What the next dial would speak.
-    fn next_protocol(&self) -> Protocol {
-        match self
-            .options
-            .transports
-            .as_slice()
-            .split_at_checked(self.ladder.rung())
-        {
-            Some((_, [protocol, ..])) => *protocol,
-            _ => self.options.protocol,
-        }
-    }
-
     /// The link's state.
     pub(crate) const fn state(&self) -> State {
-        self.link.state()
+        self.uplink.state()
+    }
+
+    /// Names it within this broker's life.
+    pub(crate) const fn key(&self) -> SessionKey {
+        self.identity.key
+    }
+
+    /// Whose it is.
+    pub(crate) const fn owner(&self) -> &Owner {
+        &self.identity.owner
+    }
+
+    /// Its name, among those of its owner.
+    pub(crate) const fn name(&self) -> &Name {
+        &self.identity.name
+    }
+
+    /// Whether no link is wanted for now.
+    fn is_paused(&self) -> bool {
+        self.state() == State::Paused
     }
 
     /// Whether it knows where to dial; one taken back from disk does not until it is opened again.
     pub(crate) const fn has_url(&self) -> bool {
-        self.url.is_some()
+        self.uplink.url().is_some()
     }
 
     /// The broker leaves: the link is closed, and the journal ends in order. With `hand_over` a session in memory gets
@@ -310,7 +227,9 @@ impl Session {
         if self.is_closing() {
             return self.finish_closing(ctx, None);
         }
-        self.pause_link(ctx, 1001);
+        self.drive(ctx, |uplink, scope| {
+            uplink.pause(scope, 1001);
+        });
         if hand_over && self.keeping.is_none() {
             self.hand_over(ctx);
         }
@@ -324,7 +243,7 @@ impl Session {
 
     /// Whether the broker could leave without losing anything of it: it is on disk and wants no link.
     pub(crate) const fn can_wait_on_disk(&self) -> bool {
-        self.keeping.is_some() && matches!(self.link, Link::Paused | Link::Failed | Link::Closed)
+        self.keeping.is_some() && matches!(self.state(), State::Paused | State::Failed | State::Closed)
     }
 
     /// Records waiting for this client.
@@ -358,7 +277,7 @@ impl Session {
         }
         let newest = self.log.index_after(self.log.last() - 1);
         if let Some(entry) = self.log.get(newest) {
-            ctx.show_newest(self.key, &self.name, &entry.record);
+            ctx.show_newest(self.identity.key, &self.identity.name, &entry.record);
         }
     }
 
@@ -366,7 +285,7 @@ impl Session {
     pub(crate) fn show_last(&self, ctx: &mut Context, port: PortId, count: usize) -> u64 {
         let end = self.log.index_after(self.log.last());
         let held = (end.saturating_sub(count)..end).filter_map(|index| self.log.get(index));
-        let left_out = held.filter(|entry| !ctx.show_held(port, &self.name, &entry.record));
+        let left_out = held.filter(|entry| !ctx.show_held(port, &self.identity.name, &entry.record));
         left_out.count() as u64
     }
 
@@ -377,15 +296,6 @@ impl Session {
                 client.due = self.log.last();
             }
         }
-    }
-
-    /// Appends a change of the link's state.
-    fn tell_state(&mut self, ctx: &mut Context, change: StateChange) {
-        if let Some(news) = self.outage.changed(&change) {
-            self.outage.log(news, &self.owner, &self.name);
-        }
-        self.append(ctx, Body::State(Arc::new(change)), None);
-        self.deliver(ctx);
     }
 
     /// Does what is due.
@@ -401,7 +311,7 @@ impl Session {
     /// The next deadline in boot time, and whose it is.
     pub(crate) fn boot_deadline(&self) -> Option<(Duration, &'static str)> {
         [
-            self.link_deadline(),
+            self.uplink.deadline(),
             self.sending_deadline(),
             self.stall_deadline().map(|at| (at, "stall")),
             self.close_deadline().map(|at| (at, "close")),
@@ -418,7 +328,7 @@ impl Session {
         let idle = self.idle_since.filter(|_| !self.is_closing()).map(|since| {
             let linger = since + Duration::from_millis(self.options.linger);
             let expire = since + Duration::from_millis(self.options.expire);
-            if self.wants_link() {
+            if self.uplink.is_wanted() {
                 (linger.min(expire), "linger")
             } else {
                 (expire, "expire")
@@ -434,28 +344,26 @@ impl Session {
         };
         let idle = ctx.now.awake.saturating_sub(since);
         if idle >= Duration::from_millis(self.options.expire) {
-            if let Some(dial) = self.link.dial() {
-                ctx.hang_up(dial, GOING_AWAY, "");
-            }
+            self.with_uplink(ctx, |uplink, scope| uplink.hang_up(scope, GOING_AWAY, ""));
             self.end(ctx, CloseReport::default(), "expired");
-        } else if self.wants_link() && idle >= Duration::from_millis(self.options.linger) {
-            self.pause_link(ctx, 1000);
-            self.tell_state(ctx, StateChange::new(State::Paused));
+        } else if self.uplink.is_wanted() && idle >= Duration::from_millis(self.options.linger) {
+            self.drive(ctx, |uplink, scope| uplink.rest(scope, None));
         }
     }
 
     /// Counters.
     pub(crate) fn report(&self, now: Now) -> SessionReport {
+        let (dials, opens) = self.uplink.counters();
         SessionReport {
-            session: Some(self.name.to_string()),
-            origin: Some(self.owner.origin.to_string()),
-            profile: Some(self.owner.profile.to_string()),
-            url: self.url.as_ref().map(|url| self.shown_url(url)),
+            session: Some(self.identity.name.to_string()),
+            origin: Some(self.identity.owner.origin.to_string()),
+            profile: Some(self.identity.owner.profile.to_string()),
+            url: self.uplink.shown_url(&self.options),
             state: Some(self.state().as_str()),
             durability: Some(self.durability()),
-            dials: self.counters.dials,
-            reconnects: self.counters.opens.saturating_sub(1),
-            connected_since: self.link.connection().map(|connection| connection.since),
+            dials: dials,
+            reconnects: opens.saturating_sub(1),
+            connected_since: self.uplink.connected_since(),
             received: self.counters.received,
             sent: self.counters.sent,
             queued: self.log.messages() as u64,
@@ -466,7 +374,7 @@ impl Session {
                 .sum(),
             dropped: self.log.dropped(),
             outbox: self.outbox.len() as u64,
-            rtt: self.counters.round_trips.report(),
+            rtt: self.uplink.round_trips(),
             clients: self
                 .clients
                 .iter()
@@ -474,8 +382,8 @@ impl Session {
                 .count() as u64,
             filtered: self.counters.filtered,
             insecure: false,
-            error: self.outage.error().cloned(),
-            retry_in: self.link.retry_in(now.boot).map(in_millis),
+            error: self.uplink.last_error().cloned(),
+            retry_in: self.uplink.retry_in(now.boot).map(in_millis),
             oldest: self.oldest_unacknowledged(now.awake).map(in_millis),
         }
     }

@@ -11,14 +11,17 @@ use crate::wire::options::{Durability, Options, Queue};
 use crate::wire::record::{Body, Name, Outcome, State};
 
 use crate::core::client::Client;
-use crate::core::context::{Context, SessionKey};
+use crate::core::context::Context;
 use crate::core::io::Output;
 use crate::core::journal::{Damage, Entry, JournalId, Kept};
 use crate::core::kept::{Accepted, Note, VERSION};
 use crate::core::log::ClientId;
 use crate::core::outbox::{Item, Settled};
 
-use super::{Keeping, Owner, Session};
+use crate::core::identity::{Identity, Owner, SessionKey};
+
+use super::uplink::Uplink;
+use super::{Keeping, Session};
 
 /// Messages accepted and not ended, by serial number, and whether they may have been written.
 type Open = BTreeMap<u64, (Accepted, bool)>;
@@ -69,7 +72,7 @@ impl Session {
         };
         let epoch = match doubt {
             // Numbers that were reserved may have been forgotten with the rest: only a new epoch makes them new.
-            Doubt::All => ctx.random.word().into(),
+            Doubt::All => ctx.dialer.random.word().into(),
             Doubt::None | Doubt::Tail => meta.epoch,
         };
         let owner = Owner {
@@ -91,8 +94,13 @@ impl Session {
             },
             ..Options::default()
         };
-        let mut session = Self::empty(key, owner, meta.session, epoch, Arc::new(options));
-        session.restored = true;
+        let identity = Identity {
+            key,
+            owner,
+            name: meta.session,
+            epoch,
+        };
+        let mut session = Self::empty(identity, Uplink::restored(), Arc::new(options));
         let mut keeping = Keeping {
             id,
             reserved: 0,

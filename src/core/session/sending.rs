@@ -6,54 +6,64 @@ use std::time::Duration;
 
 use crate::wire::code::Code;
 use crate::wire::message::SubscriptionState;
-use crate::wire::options::Protocol;
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, ErrorInfo, OutcomeReport, ResponseReport};
 use crate::wire::rule::Look;
 
 use crate::core::context::{Context, error};
-use crate::core::heartbeat::Heartbeat;
-use crate::core::io::Output;
 use crate::core::outbox::{Next, Settled, Verdict};
 use crate::core::requests::Found;
 
 use super::Session;
+use super::uplink::BeatReply;
 
 /// Messages and bytes handed to a link and not yet written, at most; one oversize message may exceed the bytes.
 const UNWRITTEN: usize = 256;
 const UNWRITTEN_BYTES: usize = 1 << 20;
-/// Proving pings keep this distance.
-const PROOF_SPACING: Duration = Duration::from_millis(500);
 /// Bytes of answers that nobody has acknowledged, at most; one answer may be larger.
 const ANSWERS: usize = 16 << 20;
 
 impl Session {
     /// Transmits what is no message of the outbox: greeting, subscription, beat.
     pub(super) fn transmit_foreign(&mut self, ctx: &mut Context, payload: Payload) {
-        if let Some(connection) = self.link.connection()
-            && !self.is_deaf()
-            && !self.awaits_close()
-        {
-            let dial = connection.dial;
-            self.outbox.count_foreign(payload.len());
-            if self.is_socketio() {
-                // One for a namespace that is not open goes nowhere, as it would on the server.
-                self.emit_foreign(ctx, dial, &payload);
-            } else {
-                ctx.out.push_back(Output::Transmit(dial, payload));
-            }
+        if !self.uplink.takes_anything(&self.options) {
+            return;
+        }
+        self.outbox.count_foreign(payload.len());
+        if let Err(why) = self.hand_over_to_link(ctx, payload, None) {
+            // One for a namespace that is not open goes nowhere, as it would on the server.
+            tracing::debug!(session = %self.identity.name, why = why.message, "not said");
+            self.count_nothing(ctx);
+        }
+    }
+
+    fn hand_over_to_link(
+        &mut self,
+        ctx: &mut Context,
+        payload: Payload,
+        serial: Option<u64>,
+    ) -> Result<(), ErrorInfo> {
+        let place = self.outbox.handed();
+        let mut taken = Ok(());
+        self.with_uplink(ctx, |uplink, scope| {
+            taken = uplink.transmit(scope, payload, place, serial)
+        });
+        taken
+    }
+
+    /// Nothing was written for the newest message handed over: it takes no place on the link.
+    fn count_nothing(&mut self, ctx: &mut Context) {
+        if let Some(place) = self.uplink.skip(self.outbox.handed()) {
+            let settled = self.outbox.written(ctx.now.awake, place, true);
+            self.settle_all(ctx, settled);
         }
     }
 
     /// Lets the outbox flow as far as the link takes it.
     pub(super) fn flow(&mut self, ctx: &mut Context) {
-        let Some(connection) = self.link.connection() else {
-            return;
-        };
-        if !connection.ready || self.is_deaf() || self.awaits_close() {
+        if !self.uplink.takes_messages(&self.options) {
             return;
         }
-        let dial = connection.dial;
         loop {
             let (messages, bytes) = self.outbox.unwritten();
             if messages >= UNWRITTEN || bytes >= UNWRITTEN_BYTES {
@@ -66,9 +76,8 @@ impl Session {
                     self.keep_intent(ctx, serial);
                     self.counters.sent.messages += 1;
                     self.counters.sent.bytes += payload.len() as u64;
-                    if !self.is_socketio() {
-                        ctx.out.push_back(Output::Transmit(dial, payload));
-                    } else if let Err(why) = self.emit_item(ctx, dial, &payload, serial) {
+                    let awaits = self.requests.wants_ack(serial).then_some(serial);
+                    if let Err(why) = self.hand_over_to_link(ctx, payload, awaits) {
                         let settled = self.outbox.refuse(ctx.now.awake, serial, why);
                         self.settle_all(ctx, settled);
                         self.count_nothing(ctx);
@@ -79,99 +88,45 @@ impl Session {
         self.prove(ctx);
     }
 
-    /// Whether a ping can prove what was written before it.
-    fn has_pings(&self) -> bool {
-        self.options.heartbeat.is_some() && self.protocol() == Protocol::WebSocket
-    }
-
     /// Sends a proving ping if one is wanted and due.
     fn prove(&mut self, ctx: &mut Context) {
-        if !self.has_pings() || !self.outbox.wants_proof() || self.awaits_close() {
-            return;
+        if self.outbox.wants_proof() {
+            let place = self.outbox.handed();
+            self.with_uplink(ctx, |uplink, scope| uplink.prove(scope, place));
         }
-        let place = self.outbox.handed();
-        let Some(connection) = self.link.up() else { return };
-        if !connection.is_proving() && ctx.now.boot >= connection.proof_due(PROOF_SPACING) {
-            let token = connection.ping(ctx.now.boot, Some(place));
-            ctx.out.push_back(Output::Ping(connection.dial, token));
-        }
-    }
-
-    /// Sends a ping behind all that was written, whenever the last one went, if any of it still wants proof.
-    pub(super) fn prove_all(&mut self, ctx: &mut Context) {
-        if !self.has_pings() || !self.outbox.wants_proof() {
-            return;
-        }
-        let place = self.outbox.handed();
-        let Some(connection) = self.link.up() else { return };
-        let token = connection.ping(ctx.now.boot, Some(place));
-        ctx.out.push_back(Output::Ping(connection.dial, token));
     }
 
     /// The link has written so many messages.
     pub(super) fn written(&mut self, ctx: &mut Context, count: u64) {
-        let is_final = !self.has_pings();
+        let is_final = !self.uplink.has_pings(&self.options);
         let settled = self.outbox.written(ctx.now.awake, count, is_final);
         self.settle_all(ctx, settled);
         self.flow(ctx);
     }
 
-    /// A pong came.
-    pub(super) fn ponged(&mut self, ctx: &mut Context, token: u64) {
-        let Some((proves, took)) = self
-            .link
-            .up()
-            .and_then(|connection| connection.pong(ctx.now.boot, token))
-        else {
-            return;
-        };
-        self.counters.round_trips.add(took);
-        if let Some(place) = proves {
-            let settled = self.outbox.proven(ctx.now.awake, place);
-            self.settle_all(ctx, settled);
-        }
+    /// The far endpoint has read everything up to this place.
+    pub(super) fn proven(&mut self, ctx: &mut Context, place: u64) {
+        let settled = self.outbox.proven(ctx.now.awake, place);
+        self.settle_all(ctx, settled);
         self.prove(ctx);
     }
 
     /// Whether incoming messages have to be looked into.
     pub(super) fn looks_inside(&self) -> bool {
-        !self.requests.is_empty()
-            || self.subscriptions.awaits()
-            || self
-                .link
-                .connection()
-                .is_some_and(|connection| connection.ready_by.is_some())
-            || self.awaits_beat()
-    }
-
-    /// Whether an incoming message may be a beat, or the answer to one.
-    fn awaits_beat(&self) -> bool {
-        self.options.heartbeat.as_ref().is_some_and(|settings| {
-            let beat = self.link.connection().and_then(|up| up.heartbeat.as_ref());
-            !settings.answers.is_empty() || beat.is_some_and(Heartbeat::awaits)
-        })
+        !self.requests.is_empty() || self.subscriptions.awaits() || self.uplink.looks_inside(&self.options)
     }
 
     /// Takes the answer to our beat, and answers the server's. Both are used up: they are not the extension's.
     fn takes_beat(&mut self, ctx: &mut Context, message: &Look<'_>) -> bool {
-        let Some(settings) = &self.options.heartbeat else {
-            return false;
-        };
-        let now = ctx.now.boot;
-        if let Some(beat) = self.link.up().and_then(|up| up.heartbeat.as_mut())
-            && beat.awaits()
-            && settings.expect.as_ref().is_some_and(|rule| rule.matches(message))
-        {
-            return beat.answered(now);
-        }
-        let Some((_, answer)) = settings.answers.iter().find(|(when, _)| when.matches(message)) else {
-            return false;
-        };
-        // A server that asks faster than it reads is not answered every time.
-        if let Some(answer) = answer.clone()
-            && self.outbox.unwritten().0 < UNWRITTEN
-        {
-            self.transmit_foreign(ctx, answer);
+        let mut reply = BeatReply::NoBeat;
+        self.with_uplink(ctx, |uplink, scope| reply = uplink.take_beat(scope, message));
+        match reply {
+            BeatReply::NoBeat => return false,
+            // A server that asks faster than it reads is not answered every time.
+            BeatReply::Send(answer) if self.outbox.unwritten().0 < UNWRITTEN => {
+                self.transmit_foreign(ctx, answer);
+            }
+            BeatReply::Send(_) | BeatReply::Nothing => {}
         }
         true
     }
@@ -204,11 +159,7 @@ impl Session {
     }
 
     fn make_ready(&mut self, ctx: &mut Context, message: &Look<'_>) {
-        let Some(rule) = &self.options.ready else { return };
-        let Some(connection) = self.link.up() else { return };
-        if connection.ready_by.is_some() && rule.matches(message) {
-            connection.ready_by = None;
-            connection.ready = true;
+        if self.uplink.make_ready(&self.options, message) {
             self.flow(ctx);
         }
     }
@@ -243,7 +194,7 @@ impl Session {
             verdict,
         } = settled;
         self.requests.forget(serial);
-        self.forget_ack(serial);
+        self.uplink.forget(serial);
         let Some(id) = id else { return };
         let verdict = match verdict {
             Verdict::Response(Ok(answer)) => Verdict::Response(self.room_for(ctx, answer)),
@@ -303,10 +254,11 @@ impl Session {
     pub(super) fn sending_deadline(&self) -> Option<(Duration, &'static str)> {
         let overdue = self.outbox.deadline().map(|at| (at, "outbox"));
         let confirm = self.subscriptions.deadline().map(|at| (at, "subscription"));
-        let proof = self.link.connection().filter(|connection| {
-            self.has_pings() && !connection.is_proving() && self.outbox.wants_proof() && !self.awaits_close()
-        });
-        let proof = proof.map(|connection| (connection.proof_due(PROOF_SPACING), "proof"));
+        let proof = self
+            .uplink
+            .proof_due(&self.options)
+            .filter(|_| self.outbox.wants_proof());
+        let proof = proof.map(|at| (at, "proof"));
         [overdue, confirm, proof]
             .into_iter()
             .flatten()

@@ -18,16 +18,19 @@ impl Session {
     pub(crate) fn subscribe(&mut self, ctx: &mut Context, port: PortId, mut subscribe: Subscribe) {
         let (id, key) = (subscribe.id.clone(), subscribe.key.clone());
         let said = subscribe.send.iter().chain(&subscribe.undo);
-        if let Some(why) = said.filter_map(|payload| self.cannot_carry(payload)).next() {
-            return ctx.refuse(port, why, Some(&id), Some(&self.name));
+        if let Some(why) = said
+            .filter_map(|payload| self.uplink.cannot_carry(&self.options, payload))
+            .next()
+        {
+            return ctx.refuse(port, why, Some(&id), Some(&self.identity.name));
         }
         let filter = std::mem::take(&mut subscribe.filter);
         let more = held_by(&key, &subscribe.send, &subscribe.undo, subscribe.confirm.as_ref())
             + filter.iter().map(Line::held).sum::<usize>();
         if let Err(why) = self.check_budget(ctx, more) {
-            return ctx.refuse(port, why, Some(&id), Some(&self.name));
+            return ctx.refuse(port, why, Some(&id), Some(&self.identity.name));
         }
-        let is_open = self.link.connection().is_some();
+        let is_open = self.uplink.is_open();
         // A worker that comes back subscribes as the one before it did; the server has heard that on this connection.
         let stands = self.subscriptions.stands(&subscribe).filter(|_| is_open);
         if !self.set_filter(port, &key, filter)
@@ -37,7 +40,7 @@ impl Session {
                 Code::RateLimited,
                 "the session holds as many subscriptions, or as many lines of filters, as it may",
             );
-            return ctx.refuse(port, why, Some(&id), Some(&self.name));
+            return ctx.refuse(port, why, Some(&id), Some(&self.identity.name));
         }
         ctx.ok(port, Some(id));
         match stands {
@@ -55,10 +58,10 @@ impl Session {
                 Code::BadFrame,
                 format!("field `key`: there is no subscription `{key}`"),
             );
-            return ctx.refuse(port, why, Some(&id), Some(&self.name));
+            return ctx.refuse(port, why, Some(&id), Some(&self.identity.name));
         };
         self.forget_filter(key);
-        if self.link.connection().is_some() {
+        if self.uplink.is_open() {
             for payload in undo {
                 self.transmit_foreign(ctx, payload);
             }
@@ -87,7 +90,7 @@ impl Session {
     pub(super) fn tell_subscription(&mut self, ctx: &mut Context, key: Name, state: SubscriptionState) {
         for client in &self.clients {
             if let Some(attachment) = &client.attachment {
-                let (session, key) = (self.name.clone(), key.clone());
+                let (session, key) = (self.identity.name.clone(), key.clone());
                 ctx.say(attachment.port, BrokerFrame::Subscription { session, key, state });
             }
         }

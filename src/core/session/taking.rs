@@ -7,12 +7,13 @@ use std::time::Duration;
 use crate::wire::code::{Code, GapReason};
 use crate::wire::options::Overflow;
 use crate::wire::payload::Payload;
-use crate::wire::record::{Body, State, StateChange};
+use crate::wire::record::Body;
 
 use crate::core::context::{Context, error};
 use crate::core::log::{Log, RECORD_COST};
 
 use super::Session;
+use super::uplink::Uplink;
 
 /// What the socket may have read before it noticed that reading was paused.
 const PAUSE_SLACK_MESSAGES: usize = 2048;
@@ -67,16 +68,16 @@ impl Session {
             || self.log.bytes() >= queue.bytes
             || self.log.held() + PAUSE_SLACK_BYTES / 2 >= room;
         match queue.overflow {
-            Overflow::Pause if full && !self.only_absent_clients_need_the_oldest() => self.pause_reading(ctx),
+            Overflow::Pause if full && !self.only_absent_clients_need_the_oldest() => {
+                self.with_uplink(ctx, Uplink::pause_reading);
+            }
             // A session that is being closed hangs up in its own way.
             Overflow::Close if full && !self.is_closing() && !self.only_absent_clients_need_the_oldest() => {
-                self.pause_link(ctx, 1000);
-                let mut change = StateChange::new(State::Paused);
-                change.error = Some(error(
+                let why = error(
                     Code::Overflow,
                     "the log is full: the link rests until a client attaches",
-                ));
-                self.tell_state(ctx, change);
+                );
+                self.with_uplink(ctx, |uplink, scope| uplink.rest(scope, Some(why)));
             }
             _ => {}
         }
@@ -162,7 +163,7 @@ impl Session {
 
     /// Reads on if it was the log that kept it from reading, and there is room again.
     pub(super) fn listen_again(&mut self, ctx: &mut Context) {
-        if self.link.connection().is_none_or(|connection| !connection.paused) {
+        if !self.uplink.is_reading_paused() {
             return;
         }
         let queue = &self.options.queue;
@@ -170,7 +171,7 @@ impl Session {
             && self.log.bytes() <= queue.bytes / 2
             && self.log.held() <= self.room(ctx) / 2;
         if has_room || self.only_absent_clients_need_the_oldest() {
-            self.resume_reading(ctx);
+            self.with_uplink(ctx, Uplink::resume_reading);
         }
     }
 

@@ -80,9 +80,10 @@ impl World {
             end.retry_after = Some(self.some_patience());
         }
         let allowed = self.verdict_of(dial, &end);
+        let lives = self.slots[slot].lives.len();
         self.give(Input::Link(dial, LinkEvent::Ended(end.clone())));
         if !self.dead {
-            self.has_become(slot, &end, allowed);
+            self.has_become(slot, lives, &end, allowed);
         }
     }
 

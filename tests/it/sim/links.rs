@@ -256,8 +256,13 @@ impl World {
     }
 
     /// Holds the hub to what the end of a link must lead to.
-    pub(super) fn has_become(&mut self, slot: usize, end: &LinkEnd, allowed: &[&str]) {
+    /// `lives`: those of the slot before that.
+    pub(super) fn has_become(&mut self, slot: usize, lives: usize, end: &LinkEnd, allowed: &[&str]) {
         let patience = self.patience.take();
+        if self.slots[slot].lives.len() > lives {
+            // It was being closed, has ended, and somebody waited for its name.
+            return;
+        }
         let is_closing = self.slots[slot]
             .lives
             .last()

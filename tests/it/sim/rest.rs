@@ -177,6 +177,9 @@ impl World {
                 );
             }
         }
+        for slot in (0..reports.len()).filter(|slot| self.is_closing(*slot)) {
+            owed += &format!("slot {slot} is being closed; ");
+        }
         for (port, known) in &self.ports {
             if !known.queue.is_empty() {
                 owed += &format!("{port:?} has {} frames to read; ", known.queue.len());

@@ -1,14 +1,14 @@
 //! What a Socket.IO server says: packets become events, answers and ends.
 //!
 //! It keeps an event until its attachments are there, and how far a server that remembers has come. What becomes of what
-//! was heard is up to `session::eventing`.
+//! was heard is up to the dialect.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Recovery, SocketIo};
+use super::connection::{Connection, Recovery};
 use crate::core::dialect::greeting::Greeting;
 use crate::core::dialect::packet::{Head, restored};
 use crate::wire::json::{Document, Kind, Value, is_valid};
@@ -56,7 +56,7 @@ pub(super) struct Partial {
     attachments: Vec<Bytes>,
 }
 
-impl SocketIo {
+impl Connection {
     /// Understands one Engine.IO packet. Most mean something, parts of an event nothing yet.
     pub(crate) fn hear(&mut self, packet: &Payload, recovery: &mut Recovery) -> Option<Heard> {
         if let Payload::Binary(bytes) = packet {
@@ -218,8 +218,8 @@ fn is_old(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn socketio() -> SocketIo {
-        SocketIo::new(vec!["/".to_owned()])
+    fn socketio() -> Connection {
+        Connection::new(vec!["/".to_owned()])
     }
 
     fn hear(packet: &str) -> Option<Heard> {

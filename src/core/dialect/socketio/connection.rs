@@ -1,49 +1,36 @@
-//! Socket.IO 5 on Engine.IO 4: one connection's namespaces, acknowledgements and recovery, and what it writes.
+//! One Socket.IO connection: its namespaces, acknowledgements and recovery, and what it writes.
 //!
-//! It decides nothing about the link: `session::eventing` does. What the server says is understood in `hearing`; how a
-//! packet is written is in `packet`.
-
-mod hearing;
+//! What the server says is understood in `hearing`; how a packet is written is in `packet`. When to do something is for
+//! the dialect to know.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::Duration;
 
 use serde_json::json;
 
-use super::packet::{bare, packets, prefix, taken_apart};
+use super::hearing::Partial;
+use crate::core::dialect::packet::{bare, packets, prefix, taken_apart};
 use crate::wire::json::JsString;
 use crate::wire::payload::{Event, Payload};
-pub(crate) use hearing::Heard;
-use hearing::Partial;
 
 /// Events that may still be answered; the oldest is forgotten for a new one.
-const MOST_REPLIES: usize = 65_536;
-/// Events that may come before every namespace was answered.
-const MOST_EARLY: usize = 4096;
+const MAX_REPLIES: usize = 65_536;
 
 /// What a server that remembers connections needs to know to go on; by namespace.
 #[derive(Debug, Default)]
-pub(crate) struct Recovery(HashMap<String, (String, Option<String>)>);
+pub(crate) struct Recovery(pub(super) HashMap<String, (String, Option<String>)>);
 
 /// One connection.
 #[derive(Debug)]
-pub(crate) struct SocketIo {
+pub(super) struct Connection {
     /// As they were named when the session was opened; the first is the one that matters.
     pub(crate) namespaces: Vec<String>,
-    /// Boot time until which the server must have asked again.
-    pub(crate) alive_by: Option<Duration>,
-    pub(crate) patience: Duration,
     /// Bytes of one packet that the server takes; it ends the connection at more.
-    pub(crate) most: usize,
+    pub(super) max_payload: usize,
     /// Bytes travel as base64.
-    pub(crate) encodes: bool,
-    /// Boot time until which every namespace must have been answered.
-    pub(crate) connect_by: Option<Duration>,
+    pub(super) base64: bool,
     /// Namespaces not answered yet, and those that are open.
     unanswered: Vec<String>,
     open: Vec<String>,
-    /// Events that came before every namespace was answered.
-    pub(crate) early: Vec<(Payload, Option<u64>)>,
     /// Packets handed to the link, and those of them that were written.
     packets: u64,
     written: u64,
@@ -51,25 +38,21 @@ pub(crate) struct SocketIo {
     places: VecDeque<(u64, u64, u64)>,
     last_ack: u64,
     /// Serial numbers of messages that await an acknowledgement, by its id.
-    acks: HashMap<u64, u64>,
+    pub(super) acks: HashMap<u64, u64>,
     /// Records that the server awaits an answer to: namespace and id.
     replies: BTreeMap<u64, (Option<String>, u64)>,
     /// An event whose attachments are still to come.
-    partial: Option<Partial>,
+    pub(super) partial: Option<Partial>,
 }
 
-impl SocketIo {
+impl Connection {
     pub(crate) fn new(namespaces: Vec<String>) -> Self {
         Self {
-            connect_by: None,
             unanswered: namespaces.clone(),
             open: Vec::new(),
-            early: Vec::new(),
             namespaces,
-            alive_by: None,
-            patience: Duration::ZERO,
-            most: usize::MAX,
-            encodes: false,
+            max_payload: usize::MAX,
+            base64: false,
             packets: 0,
             written: 0,
             places: VecDeque::new(),
@@ -109,12 +92,6 @@ impl SocketIo {
 
     pub(crate) fn is_connected(&self, namespace: &str) -> bool {
         self.open.iter().any(|open| open == namespace)
-    }
-
-    /// Keeps an event until the session is open; `true` when it is too many.
-    pub(crate) fn is_early(&mut self, payload: Payload, id: Option<u64>) -> bool {
-        self.early.push((payload, id));
-        self.early.len() > MOST_EARLY
     }
 
     /// The packets that ask for a namespace.
@@ -162,10 +139,10 @@ impl SocketIo {
     pub(crate) fn too_large(&self, packets: &[Payload]) -> Option<usize> {
         let length = |packet: &Payload| match packet {
             // A letter, and four of them for each three bytes.
-            Payload::Binary(bytes) if self.encodes => 1 + bytes.len().div_ceil(3) * 4,
+            Payload::Binary(bytes) if self.base64 => 1 + bytes.len().div_ceil(3) * 4,
             packet => packet.len(),
         };
-        packets.iter().map(length).find(|bytes| *bytes > self.most)
+        packets.iter().map(length).find(|bytes| *bytes > self.max_payload)
     }
 
     /// The packets that acknowledge a record; `None` if it cannot be any more.
@@ -183,7 +160,7 @@ impl SocketIo {
     /// This record is awaited an answer to.
     pub(crate) fn awaits_reply(&mut self, seq: u64, namespace: Option<String>, id: u64) {
         self.replies.insert(seq, (namespace, id));
-        if self.replies.len() > MOST_REPLIES {
+        if self.replies.len() > MAX_REPLIES {
             self.replies.pop_first();
         }
     }
@@ -240,10 +217,11 @@ impl SocketIo {
 mod tests {
     use bytes::Bytes;
 
+    use super::super::hearing::Heard;
     use super::*;
 
-    fn socketio() -> SocketIo {
-        SocketIo::new(vec!["/".to_owned()])
+    fn socketio() -> Connection {
+        Connection::new(vec!["/".to_owned()])
     }
 
     fn hear(packet: &str) -> Option<Heard> {
@@ -317,19 +295,16 @@ mod tests {
         assert!(matches!(hear(r#"451025-["a"]"#), Some(Heard::Nonsense(_))));
         assert_eq!(hear(r#"451024-["a"]"#), None, "it waits for these");
         let mut socketio = socketio();
-        for seq in 0..=MOST_REPLIES as u64 {
+        for seq in 0..=MAX_REPLIES as u64 {
             socketio.awaits_reply(seq, None, seq);
         }
         assert_eq!(socketio.reply(0, b"[]"), None, "the oldest is forgotten");
         assert!(socketio.reply(1, b"[]").is_some());
-        let early = || Payload::args(Some("early"), None, "[]");
-        assert!((0..MOST_EARLY).all(|_| !socketio.is_early(early(), None)));
-        assert!(socketio.is_early(early(), None), "one too many");
     }
 
     #[test]
     fn a_namespace_may_have_a_query_of_its_own() {
-        let mut socketio = SocketIo::new(vec!["/main?a=1".to_owned(), "/other".to_owned()]);
+        let mut socketio = Connection::new(vec!["/main?a=1".to_owned(), "/other".to_owned()]);
         assert_eq!(
             socketio.connect("/main?a=1", None, &Recovery::default()),
             Payload::text("40/main?a=1,")
@@ -363,7 +338,7 @@ mod tests {
             first.connect("/n", Some(&auth.to_string()), &recovery),
             Payload::text(r#"40/n,{"token":"t"}"#)
         );
-        let connected = |socketio: &mut SocketIo, text: &str, recovery: &mut Recovery| match socketio
+        let connected = |socketio: &mut Connection, text: &str, recovery: &mut Recovery| match socketio
             .hear(&Payload::text(text), recovery)
         {
             Some(Heard::Connected { recovered, .. }) => recovered,

@@ -1,6 +1,6 @@
 //! Polling: what to ask a server next, and which messages stand in its answer.
 //!
-//! It keeps no time; when to ask is `session::asking`'s.
+//! It keeps no time; when to ask is for the dialect to know.
 
 use std::fmt::Write as _;
 

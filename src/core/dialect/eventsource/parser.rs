@@ -1,6 +1,6 @@
 //! Server-sent events: the line parser of the HTML standard (section 9.2), fed with bytes as they come.
 //!
-//! It sends nothing and judges no HTTP status; `session::asking` does.
+//! It sends nothing and judges no HTTP status; the dialect does.
 
 /// What the stream says.
 #[derive(Debug, Clone, PartialEq, Eq)]

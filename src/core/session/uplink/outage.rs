@@ -6,7 +6,7 @@
 use crate::wire::code::Code;
 use crate::wire::record::{ErrorInfo, State, StateChange};
 
-use super::Owner;
+use crate::core::identity::Owner;
 
 /// How far the log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

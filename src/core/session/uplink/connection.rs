@@ -1,62 +1,38 @@
-//! A session's link to its server: which state it is in, and everything that lives only as long as one connection.
+//! One connection, with everything that lives only as long as it: nothing of it can leak into the next.
 //!
-//! ```text
-//!            attach, reconnect                    Opened
-//!  paused ───────────────────────> connecting ─────────────> open
-//!    ^                              ^   │ Ended                │ Ended
-//!    │ linger, overflow `close`     │   v                      v
-//!    └───────────────────────── waiting <───────── retry ──────┤
-//!                                                              ├─ auth ──> unauthorized ── authorize ──> connecting
-//!                                                              ├─ stop ──> failed ── reconnect, authorize ──> connecting
-//!                                                              └─ `reconnect: false` ──> closed
-//! ```
-//!
-//! It holds state; the transitions are in `session::linking`.
+//! It counts pings and what their pongs prove; the other files of the uplink send them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::wire::message::Rtt;
-use crate::wire::record::State;
+
+use crate::core::io::DialId;
 
 use super::heartbeat::Heartbeat;
-use super::io::DialId;
 
 /// Round trips remembered for the percentiles.
 const ROUND_TRIPS: usize = 128;
 
-/// The link's state. At most one dial is alive, and it is named here.
-#[derive(Debug)]
-pub(crate) enum Link {
-    Paused,
-    Dialing(DialId),
-    Up(Box<Connection>),
-    /// Until this boot time.
-    Waiting(Duration),
-    /// Until it is its turn to dial: `pace` knows.
-    Queued,
-    Unauthorized,
-    Failed,
-    Closed,
-}
-
 /// One connection. Made when it opens, gone when it ends: nothing of it can leak into the next.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) dial: DialId,
+pub(super) struct Connection {
+    pub(super) dial: DialId,
     /// Boot time and wall clock of its opening.
-    pub(crate) opened: Duration,
-    pub(crate) since: u64,
-    pub(crate) subprotocol: Option<String>,
-    pub(crate) heartbeat: Option<Heartbeat>,
+    pub(super) opened: Duration,
+    pub(super) since: u64,
+    pub(super) subprotocol: Option<String>,
+    pub(super) heartbeat: Option<Heartbeat>,
     /// The outbox flows.
-    pub(crate) ready: bool,
+    pub(super) ready: bool,
     /// Boot time until which the `ready` rule must match.
-    pub(crate) ready_by: Option<Duration>,
+    pub(super) ready_by: Option<Duration>,
     /// Reading is paused.
-    pub(crate) paused: bool,
+    pub(super) paused: bool,
+    /// The server has been asked to close.
+    pub(super) is_closing: bool,
     /// The journal knows on the disk itself that messages go out here.
-    pub(crate) is_kept: bool,
+    pub(super) is_journaled: bool,
     token: u64,
     /// Pings under way: token, what a pong proves, when sent.
     pings: VecDeque<(u64, Option<u64>, Duration)>,
@@ -64,56 +40,8 @@ pub(crate) struct Connection {
     last_proof: Option<Duration>,
 }
 
-impl Link {
-    /// The word for it.
-    pub(crate) const fn state(&self) -> State {
-        match self {
-            Self::Paused => State::Paused,
-            Self::Dialing(_) => State::Connecting,
-            Self::Up(_) => State::Open,
-            Self::Waiting(_) | Self::Queued => State::Waiting,
-            Self::Unauthorized => State::Unauthorized,
-            Self::Failed => State::Failed,
-            Self::Closed => State::Closed,
-        }
-    }
-
-    /// How long until the next dial, while it waits for a known time.
-    pub(crate) const fn retry_in(&self, boot: Duration) -> Option<Duration> {
-        match self {
-            Self::Waiting(until) => Some(until.saturating_sub(boot)),
-            _ => None,
-        }
-    }
-
-    /// The dial that is alive.
-    pub(crate) const fn dial(&self) -> Option<DialId> {
-        match self {
-            Self::Dialing(dial) => Some(*dial),
-            Self::Up(connection) => Some(connection.dial),
-            _ => None,
-        }
-    }
-
-    /// The connection, if it is open.
-    pub(crate) fn up(&mut self) -> Option<&mut Connection> {
-        match self {
-            Self::Up(connection) => Some(connection),
-            _ => None,
-        }
-    }
-
-    /// The connection, if it is open, to look at.
-    pub(crate) fn connection(&self) -> Option<&Connection> {
-        match self {
-            Self::Up(connection) => Some(connection),
-            _ => None,
-        }
-    }
-}
-
 impl Connection {
-    pub(crate) const fn new(dial: DialId, opened: Duration, since: u64) -> Self {
+    pub(super) const fn new(dial: DialId, opened: Duration, since: u64) -> Self {
         Self {
             dial,
             opened,
@@ -123,7 +51,8 @@ impl Connection {
             ready: false,
             ready_by: None,
             paused: false,
-            is_kept: false,
+            is_closing: false,
+            is_journaled: false,
             token: 0,
             pings: VecDeque::new(),
             last_proof: None,
@@ -131,7 +60,7 @@ impl Connection {
     }
 
     /// Counts a ping; its token. `proves` is the place in the outbox that its pong proves.
-    pub(crate) fn ping(&mut self, now: Duration, proves: Option<u64>) -> u64 {
+    pub(super) fn ping(&mut self, now: Duration, proves: Option<u64>) -> u64 {
         self.token += 1;
         if proves.is_some() {
             self.last_proof = Some(now);
@@ -141,17 +70,17 @@ impl Connection {
     }
 
     /// Whether a proving ping is under way.
-    pub(crate) fn is_proving(&self) -> bool {
+    pub(super) fn is_proving(&self) -> bool {
         self.pings.iter().any(|(_, proves, _)| proves.is_some())
     }
 
     /// When the next proving ping may go.
-    pub(crate) fn proof_due(&self, spacing: Duration) -> Duration {
+    pub(super) fn proof_due(&self, spacing: Duration) -> Duration {
         self.last_proof.map_or(Duration::ZERO, |last| last + spacing)
     }
 
     /// A pong came: what it proves and how long it took. A token never sent proves nothing.
-    pub(crate) fn pong(&mut self, now: Duration, token: u64) -> Option<(Option<u64>, Duration)> {
+    pub(super) fn pong(&mut self, now: Duration, token: u64) -> Option<(Option<u64>, Duration)> {
         let index = self.pings.iter().position(|(sent, ..)| *sent == token)?;
         let (_, _, sent_at) = self.pings.get(index).copied()?;
         // Pongs may answer only the newest of several pings; older ones are answered by it.
@@ -166,13 +95,13 @@ impl Connection {
 
 /// Recent round trips, in microseconds.
 #[derive(Debug, Default)]
-pub(crate) struct RoundTrips {
+pub(super) struct RoundTrips {
     recent: VecDeque<u64>,
     max: u64,
 }
 
 impl RoundTrips {
-    pub(crate) fn add(&mut self, took: Duration) {
+    pub(super) fn add(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.max = self.max.max(micros);
         if self.recent.len() == ROUND_TRIPS {
@@ -182,7 +111,7 @@ impl RoundTrips {
     }
 
     /// Percentiles of the recent ones, and the maximum of all.
-    pub(crate) fn report(&self) -> Option<Rtt> {
+    pub(super) fn report(&self) -> Option<Rtt> {
         let mut sorted: Vec<u64> = self.recent.iter().copied().collect();
         sorted.sort_unstable();
         let at = |part: usize| {

@@ -1,0 +1,235 @@
+//! Server-sent events: one request whose answer does not end, and where it is to go on after a loss.
+//!
+//! Lines are understood in `parser`.
+
+mod parser;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::wire::code::Code;
+use crate::wire::json::is_valid;
+use crate::wire::options::Options;
+use crate::wire::payload::{Content, Event, Payload};
+use crate::wire::record::Continuity;
+
+use crate::core::io::{Answer, Fetch, LinkEvent, Output};
+
+use self::parser::{Parser, Told};
+use super::{Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech, check_no_event, http};
+
+/// The protocol.
+pub(super) const FACE: Face = Face {
+    begin: |ctx, beginning| Box::new(EventSource::begin(ctx, beginning)),
+    abilities: |options: &Options| http::abilities(options),
+    road: http::road,
+    check: check_no_event,
+};
+
+/// One stream.
+#[derive(Debug)]
+struct EventSource {
+    parser: Parser,
+    token: ResumeToken,
+    is_open: bool,
+    told: std::vec::IntoIter<Told>,
+    next: Option<Heard>,
+}
+
+impl EventSource {
+    fn begin(ctx: &mut DialContext<'_>, Beginning { url, token, .. }: Beginning) -> Self {
+        let stream = Self {
+            parser: Parser::new(ctx.options.max_message),
+            token,
+            is_open: false,
+            told: Vec::new().into_iter(),
+            next: None,
+        };
+        let mut headers = vec![
+            ("Accept".to_owned(), "text/event-stream".to_owned()),
+            ("Cache-Control".to_owned(), "no-cache".to_owned()),
+        ];
+        if let Some(id) = stream.id_to_say() {
+            headers.push(("Last-Event-ID".to_owned(), id.to_owned()));
+        }
+        let fetch = Fetch {
+            url,
+            headers,
+            timeout: Duration::from_millis(ctx.options.connect_timeout),
+            streaming: true,
+        };
+        ctx.out.push_back(Output::Fetch(ctx.dial, Box::new(fetch)));
+        stream
+    }
+
+    /// Last event id; an empty `id:` field resets it (HTML 9.2.6).
+    fn last_event_id(&self) -> Option<&str> {
+        self.token.last_event_id.as_deref().filter(|id| !id.is_empty())
+    }
+
+    /// What to say after a loss. A header that has control characters cannot be written, and would end every dial.
+    fn id_to_say(&self) -> Option<&str> {
+        let is_sayable = |id: &&str| !id.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t');
+        self.last_event_id().filter(is_sayable)
+    }
+
+    fn answered(&mut self, answer: &Answer) -> Option<Heard> {
+        if self.is_open {
+            return None;
+        }
+        if answer.status == 204 {
+            return Some(Heard::Over(Box::new(Over::Closed(answer.status))));
+        }
+        if answer.status != 200 {
+            return Some(http::refused(answer, u64::MAX));
+        }
+        let kind = answer.header("content-type").unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("text/event-stream") {
+            let shown: String = essence.chars().take(64).collect();
+            let why = format!("the server answered with `{shown}`; an event stream is `text/event-stream`");
+            return Some(Over::failed(Code::ServerProtocol, why));
+        }
+        if let Some(why) = http::compressed(answer) {
+            return Some(Over::failed(Code::ServerProtocol, why));
+        }
+        self.is_open = true;
+        Some(Heard::Opened {
+            subprotocol: None,
+            extensions: None,
+        })
+    }
+
+    fn event(&self, options: &Options, name: Option<String>, data: String) -> Payload {
+        let data = Bytes::from(data);
+        let json = options.json && is_valid(&data);
+        Payload::Event(
+            Event {
+                name: name.as_deref().map(Into::into),
+                namespace: None,
+                last_event_id: self.last_event_id().map(str::to_owned),
+                reply: false,
+                content: if json {
+                    Content::Json(data)
+                } else {
+                    Content::Text(data)
+                },
+            }
+            .into(),
+        )
+    }
+}
+
+impl Speech for EventSource {
+    fn hear(&mut self, _: &mut DialContext<'_>, event: LinkEvent) {
+        self.next = match event {
+            LinkEvent::Answered(answer) => self.answered(&answer),
+            LinkEvent::Chunk(bytes) if self.is_open => {
+                let mut told = Vec::new();
+                self.parser.push(&bytes, &mut told);
+                self.told = told.into_iter();
+                None
+            }
+            LinkEvent::Posted(count, answer) => Some(http::posted(count, &answer)),
+            LinkEvent::Written(count) => Some(Heard::Written(count)),
+            LinkEvent::Ended(end) => Some(Heard::Ended(Box::new(end))),
+            LinkEvent::Opened { .. }
+            | LinkEvent::Messages(_)
+            | LinkEvent::Alive
+            | LinkEvent::Pong(_)
+            | LinkEvent::Chunk(_) => None,
+        };
+    }
+
+    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<Heard> {
+        if let Some(next) = self.next.take() {
+            return Some(next);
+        }
+        loop {
+            match self.told.next()? {
+                Told::Id(id) => self.token.last_event_id = Some(id),
+                Told::Retry(milliseconds) => self.token.retry = Duration::from_millis(milliseconds),
+                Told::TooLarge => return Some(Heard::TooLarge),
+                Told::Event { name, data } => {
+                    return Some(Heard::Message(self.event(ctx.options, name, data), None));
+                }
+            }
+        }
+    }
+
+    fn continuity(&self) -> Continuity {
+        match self.id_to_say() {
+            Some(_) => Continuity::Server,
+            None => Continuity::Unknown,
+        }
+    }
+
+    fn end(self: Box<Self>) -> ResumeToken {
+        self.token
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use url::Url;
+
+    use super::*;
+    use crate::core::io::{DialId, Now};
+
+    fn context<'a>(options: &'a Options, out: &'a mut VecDeque<Output>) -> DialContext<'a> {
+        DialContext {
+            now: Now::default(),
+            dial: DialId(1),
+            options,
+            out,
+        }
+    }
+
+    fn begin(ctx: &mut DialContext<'_>, token: ResumeToken) -> EventSource {
+        let url = Url::parse("http://a/").unwrap();
+        EventSource::begin(
+            ctx,
+            Beginning {
+                url,
+                token,
+                auth: None,
+            },
+        )
+    }
+
+    #[test]
+    fn an_event_that_was_not_polled_is_asked_for_again() {
+        let (options, mut out) = (Options::default(), VecDeque::new());
+        let mut ctx = context(&options, &mut out);
+        let mut stream = begin(&mut ctx, ResumeToken::default());
+        let headers = vec![("content-type".to_owned(), "text/event-stream".to_owned())];
+        let answer = Answer {
+            status: 200,
+            headers,
+            ..Answer::default()
+        };
+        stream.hear(&mut ctx, LinkEvent::Answered(answer.into()));
+        assert!(matches!(stream.poll(&mut ctx), Some(Heard::Opened { .. })));
+        let bytes = Bytes::from_static(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n");
+        stream.hear(&mut ctx, LinkEvent::Chunk(bytes));
+        assert!(matches!(stream.poll(&mut ctx), Some(Heard::Message(..))));
+        let token = Box::new(stream).end();
+        assert_eq!(
+            token.last_event_id.as_deref(),
+            Some("1"),
+            "the second was not taken"
+        );
+        begin(&mut ctx, token);
+        let Some(Output::Fetch(_, fetch)) = out.pop_back() else {
+            panic!("it asks for the rest");
+        };
+        assert!(
+            fetch
+                .headers
+                .contains(&("Last-Event-ID".to_owned(), "1".to_owned()))
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! What event streams and polling have in common: answers that refuse, posting, bodies that say why.
+
+use crate::wire::code::Code;
+use crate::wire::options::Options;
+use crate::wire::record::ErrorInfo;
+
+use crate::core::io::{Answer, LinkEnd, Road};
+use crate::core::policy;
+
+use super::{Abilities, Heard, Over};
+
+/// What may be told of a body that says why.
+const MAX_REASON_CHARS: usize = 200;
+
+/// What a protocol over HTTP can do: it sends where the options say where to.
+pub(super) const fn abilities(options: &Options) -> Abilities {
+    Abilities {
+        pings: false,
+        sends: options.post.is_some(),
+        acknowledges: false,
+        is_http: true,
+        has_handshake: true,
+    }
+}
+
+/// A dial that asks and posts.
+pub(super) fn road(options: &Options) -> Road {
+    Road::Http {
+        post: options.post.as_ref().and_then(|post| {
+            // It was read when the session was opened, and judged as the options are.
+            let url = policy::read_url(&post.url).ok()?;
+            Some((url, post.headers.clone()))
+        }),
+    }
+}
+
+/// A message was posted and answered.
+pub(super) fn posted(count: u64, answer: &Answer) -> Heard {
+    if answer.is_not_now() {
+        // Not taken, and it may be later: it waits again.
+        return refused(answer, count - 1);
+    }
+    let failure = (!answer.is_good()).then(|| {
+        let told = body_told(answer);
+        let colon = if told.is_empty() { "" } else { ": " };
+        let why = format!("the server answered the POST with {}{colon}{told}", answer.status);
+        ErrorInfo::new(Code::HttpStatus, why)
+    });
+    Heard::Posted(count, failure)
+}
+
+/// The server does not want to talk, now or at all: its status says which.
+pub(super) fn refused(answer: &Answer, taken: u64) -> Heard {
+    let hint = if (300..400).contains(&answer.status) {
+        " (redirects are not followed)"
+    } else {
+        ""
+    };
+    let end = LinkEnd {
+        status: Some(answer.status),
+        retry_after: answer.retry_after,
+        reason: Some(body_told(answer)),
+        error: Some(ErrorInfo::new(
+            Code::HttpStatus,
+            format!("the server answered with {}{hint}", answer.status),
+        )),
+        taken,
+        ..LinkEnd::default()
+    };
+    Heard::Over(Box::new(Over::Lost(end)))
+}
+
+/// What is wrong with an answer that cannot be read as it is.
+pub(super) fn compressed(answer: &Answer) -> Option<String> {
+    let coding = answer.header("content-encoding")?.trim();
+    let plain = coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    (!plain).then(|| {
+        let shown: String = coding.chars().take(64).collect();
+        format!("the server compressed its answer (`{shown}`), though nobody asked for that")
+    })
+}
+
+/// The beginning of a body that is text, on one line.
+fn body_told(answer: &Answer) -> String {
+    let text = String::from_utf8_lossy(&answer.body);
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_REASON_CHARS)
+        .collect();
+    line.trim().to_owned()
+}

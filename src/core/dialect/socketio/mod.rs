@@ -1,0 +1,415 @@
+//! Socket.IO 5 on Engine.IO 4: the greeting, namespaces, events, acknowledgements, and the server's silence.
+//!
+//! Packets are understood in `hearing`, written by `connection` and `packet`.
+
+mod connection;
+mod hearing;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::wire::code::Code;
+use crate::wire::options::Options;
+use crate::wire::payload::{Content, Event, Payload};
+use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
+
+use crate::core::dialect::engine::Roads;
+use crate::core::io::{Incoming, LinkEvent, Output, Road};
+
+use self::connection::Connection;
+pub(crate) use self::connection::Recovery;
+use self::hearing::Heard as Said;
+use super::{Abilities, AwaitedReply, Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech};
+
+/// Events that may come before every namespace was answered.
+const MAX_EARLY: usize = 4096;
+/// Characters of a refusal that are told.
+const MAX_REFUSAL_CHARS: usize = 200;
+
+/// The protocol.
+pub(super) const FACE: Face = Face {
+    begin: |ctx, beginning| Box::new(SocketIo::begin(ctx.options, beginning)),
+    abilities: |_: &Options| Abilities {
+        pings: false,
+        sends: true,
+        acknowledges: true,
+        is_http: true,
+        has_handshake: true,
+    },
+    road: |options| Road::Engine(roads(options)),
+    check,
+};
+
+/// Which ways Engine.IO may travel.
+fn roads(options: &Options) -> Roads {
+    let options = &options.socketio;
+    let has = |wanted: &str| options.transports.iter().any(|transport| transport == wanted);
+    Roads {
+        path: options.path.clone(),
+        polling: has("polling"),
+        websocket: has("websocket"),
+        websocket_first: options
+            .transports
+            .first()
+            .is_some_and(|first| first == "websocket"),
+        upgrade: options.upgrade,
+    }
+}
+
+/// Why an event cannot go to this server: its namespace is none of the session's.
+fn check(options: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
+    let Payload::Event(_) = payload else { return Ok(()) };
+    let namespace = payload.namespace().unwrap_or("/");
+    if options.socketio.namespaces.iter().any(|known| known == namespace) {
+        return Ok(());
+    }
+    let why = format!("field `namespace`: `{namespace}` is not among the session's `namespaces`");
+    Err(ErrorInfo::new(Code::BadFrame, why))
+}
+
+/// One dial.
+#[derive(Debug)]
+struct SocketIo {
+    connection: Connection,
+    token: ResumeToken,
+    auth: Option<String>,
+    is_open: bool,
+    is_paused: bool,
+    /// How long the server may be silent, once it has said so, and the boot time until which it must have spoken.
+    ping_timeout: Duration,
+    alive_by: Option<Duration>,
+    /// Boot time until which every namespace must have been answered.
+    connect_by: Option<Duration>,
+    /// Whether the server went on where the last connection ended, if it was asked to.
+    recovered: Option<bool>,
+    packets: std::vec::IntoIter<Incoming>,
+    /// Events that came before every namespace was answered.
+    early: VecDeque<(Payload, Option<u64>)>,
+    next: Option<Heard>,
+}
+
+impl SocketIo {
+    fn begin(options: &Options, Beginning { token, auth, .. }: Beginning) -> Self {
+        Self {
+            connection: Connection::new(options.socketio.namespaces.clone()),
+            token,
+            auth,
+            is_open: false,
+            is_paused: false,
+            ping_timeout: Duration::ZERO,
+            alive_by: None,
+            connect_by: None,
+            recovered: None,
+            packets: Vec::new().into_iter(),
+            early: VecDeque::new(),
+            next: None,
+        }
+    }
+
+    /// What a packet of the server's comes to.
+    fn act(&mut self, ctx: &mut DialContext<'_>, said: Said) -> Option<Heard> {
+        match said {
+            Said::Greeting(ping_timeout, max_payload) => self.greet(ctx, ping_timeout, max_payload),
+            Said::Ping => {
+                self.alive_by = Some(ctx.now.boot + self.ping_timeout);
+                self.connection.handed(1, None);
+                ctx.transmit(Payload::text("3"));
+            }
+            Said::Connected { namespace, recovered } => {
+                self.connection.connected(&namespace);
+                if self.connection.is_main(&namespace) {
+                    self.recovered = recovered;
+                }
+            }
+            Said::Refused { namespace, why, data } => return Some(self.refused(namespace, &why, data)),
+            Said::Dropped { namespace } => return Some(self.dropped(namespace)),
+            Said::Event(payload, id) => return self.event(payload, id),
+            Said::Acknowledged(serial, args) => return Some(Heard::Acknowledged(serial, args)),
+            Said::Goodbye => {
+                return Some(Over::given_up(
+                    Code::ClosedByServer,
+                    "the server closed the connection",
+                ));
+            }
+            Said::Old => {
+                let why = "the server speaks Socket.IO 2 (Engine.IO 3), this is 3 and 4: update the server's `socket.io`";
+                return Some(Over::failed(Code::ServerProtocol, why));
+            }
+            Said::Nonsense(why) => {
+                let why = format!("what the server said cannot be understood: {why}");
+                return Some(Over::given_up(Code::ServerProtocol, why));
+            }
+        }
+        None
+    }
+
+    fn greet(&mut self, ctx: &mut DialContext<'_>, ping_timeout: Duration, max_payload: usize) {
+        if self.alive_by.is_some() {
+            return;
+        }
+        self.ping_timeout = ping_timeout;
+        self.connection.max_payload = max_payload;
+        self.connection.base64 = roads(ctx.options).stay_with_polling();
+        self.alive_by = Some(ctx.now.boot + ping_timeout);
+        self.connect_by = Some(ctx.now.boot + Duration::from_millis(ctx.options.connect_timeout));
+        let asked: Vec<Payload> = self
+            .connection
+            .namespaces
+            .iter()
+            .map(|namespace| {
+                self.connection
+                    .connect(namespace, self.auth.as_deref(), &self.token.recovery)
+            })
+            .collect();
+        self.hand(ctx, asked, None);
+    }
+
+    /// The session is open once every namespace was answered: a packet for one that is not open ends the connection.
+    fn opened(&mut self) -> Option<Heard> {
+        if self.is_open || !self.connection.all_answered() {
+            return None;
+        }
+        self.is_open = true;
+        self.connect_by = None;
+        Some(Heard::Opened {
+            subprotocol: None,
+            extensions: None,
+        })
+    }
+
+    fn refused(&mut self, namespace: String, why: &str, data: Option<String>) -> Heard {
+        self.connection.answered(&namespace);
+        let shown: String = why.chars().take(MAX_REFUSAL_CHARS).collect();
+        let refusal = ErrorInfo::new(
+            Code::Handshake,
+            format!("the server refused the namespace `{namespace}`: {shown}"),
+        );
+        let mut change = StateChange::new(State::Failed);
+        change.error = Some(refusal);
+        if self.connection.is_main(&namespace) {
+            change.reason = Some(shown);
+            change.data = data;
+            return Heard::Over(Box::new(Over::Refused(change)));
+        }
+        change.namespace = Some(namespace);
+        Heard::Told(Box::new(change))
+    }
+
+    fn dropped(&mut self, namespace: String) -> Heard {
+        self.connection.disconnected(&namespace);
+        let dropped = ErrorInfo::new(
+            Code::ClosedByServer,
+            format!("the server disconnected the namespace `{namespace}`"),
+        );
+        if self.connection.is_main(&namespace) {
+            return Heard::Over(Box::new(Over::Failed(dropped)));
+        }
+        let mut change = StateChange::new(State::Closed);
+        change.namespace = Some(namespace);
+        change.error = Some(dropped);
+        Heard::Told(Box::new(change))
+    }
+
+    fn event(&mut self, payload: Payload, id: Option<u64>) -> Option<Heard> {
+        if self.is_open {
+            return Some(message(payload, id));
+        }
+        self.early.push_back((payload, id));
+        (self.early.len() > MAX_EARLY).then(|| {
+            let why = "the server sends events and does not answer for every namespace";
+            Over::given_up(Code::ServerProtocol, why)
+        })
+    }
+
+    /// Why these packets are not for this server: it would end the connection, and another one at the same message again.
+    fn check_size(&self, packets: &[Payload]) -> Result<(), ErrorInfo> {
+        let Some(bytes) = self.connection.too_large(packets) else {
+            return Ok(());
+        };
+        let max = self.connection.max_payload;
+        let why = format!(
+            "a packet of {bytes} bytes is more than the server takes: {max} (its `maxHttpBufferSize`)"
+        );
+        Err(ErrorInfo::new(Code::TooLarge, why))
+    }
+
+    fn hand(&mut self, ctx: &mut DialContext<'_>, packets: Vec<Payload>, place: Option<u64>) {
+        self.connection.handed(packets.len() as u64, place);
+        let dial = ctx.dial;
+        ctx.out
+            .extend(packets.into_iter().map(|packet| Output::Transmit(dial, packet)));
+    }
+
+    /// When the server's silence, or its slowness to open a namespace, is too long; in boot time.
+    fn silence_ends(&self) -> Option<Duration> {
+        let alive = self.alive_by.filter(|_| !self.is_paused);
+        [alive, self.connect_by].into_iter().flatten().min()
+    }
+}
+
+impl Speech for SocketIo {
+    fn hear(&mut self, _: &mut DialContext<'_>, event: LinkEvent) {
+        self.next = match event {
+            LinkEvent::Messages(packets) => {
+                self.packets = packets.into_iter();
+                None
+            }
+            LinkEvent::Written(packets) => self.connection.written(packets).map(Heard::Written),
+            LinkEvent::Ended(mut end) => {
+                end.taken = self.connection.taken(end.taken);
+                Some(Heard::Ended(Box::new(end)))
+            }
+            // The way is open; the server has not said anything yet.
+            LinkEvent::Opened { .. }
+            | LinkEvent::Alive
+            | LinkEvent::Pong(_)
+            | LinkEvent::Chunk(_)
+            | LinkEvent::Answered(_)
+            | LinkEvent::Posted(..) => None,
+        };
+    }
+
+    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<Heard> {
+        if let Some(next) = self.next.take() {
+            return Some(next);
+        }
+        loop {
+            if let Some(opened) = self.opened() {
+                return Some(opened);
+            }
+            if self.is_open
+                && let Some((payload, id)) = self.early.pop_front()
+            {
+                return Some(message(payload, id));
+            }
+            let heard = match self.packets.next()? {
+                Incoming::TooLarge { .. } => Some(Heard::TooLarge),
+                Incoming::Message(packet) => {
+                    let said = self.connection.hear(&packet, &mut self.token.recovery);
+                    said.and_then(|said| self.act(ctx, said))
+                }
+            };
+            if heard.is_some() {
+                return heard;
+            }
+        }
+    }
+
+    fn encode(
+        &mut self,
+        ctx: &mut DialContext<'_>,
+        payload: Payload,
+        place: u64,
+        serial: Option<u64>,
+    ) -> Result<(), ErrorInfo> {
+        let event = as_event(&payload);
+        let namespace = event.namespace.as_deref().unwrap_or("/");
+        if !self.connection.is_connected(namespace) {
+            let why = format!("the namespace `{namespace}` is not open on this connection");
+            return Err(ErrorInfo::new(Code::NotSent, why));
+        }
+        let packets = self.connection.emit(&event, serial);
+        if let Err(refusal) = self.check_size(&packets) {
+            serial.inspect(|serial| self.connection.forget(*serial));
+            return Err(refusal);
+        }
+        self.hand(ctx, packets, Some(place));
+        Ok(())
+    }
+
+    fn skip(&mut self, place: u64) -> Option<u64> {
+        self.connection.handed_nothing(place)
+    }
+
+    fn forget(&mut self, serial: u64) {
+        self.connection.forget(serial);
+    }
+
+    fn kept(&mut self, seq: u64, (namespace, id): AwaitedReply) {
+        self.connection.awaits_reply(seq, namespace, id);
+    }
+
+    fn reply(&mut self, ctx: &mut DialContext<'_>, seq: u64, args: &[u8]) -> Result<(), ErrorInfo> {
+        let Some(packets) = self.connection.reply(seq, args) else {
+            let why = format!("record {seq} awaits no reply on this connection, or has had one");
+            return Err(ErrorInfo::new(Code::NotSent, why));
+        };
+        self.check_size(&packets)?;
+        self.hand(ctx, packets, None);
+        self.connection.replied(seq);
+        Ok(())
+    }
+
+    fn timeout(&mut self, ctx: &mut DialContext<'_>) {
+        if self.silence_ends().is_some_and(|until| ctx.now.boot >= until) {
+            self.next = Some(Over::given_up(
+                Code::Heartbeat,
+                "the server was silent for too long",
+            ));
+        }
+    }
+
+    fn deadline(&self) -> Option<(Duration, &'static str)> {
+        self.silence_ends().map(|at| (at, "silence"))
+    }
+
+    fn pause(&mut self) {
+        self.is_paused = true;
+    }
+
+    fn resume(&mut self, ctx: &mut DialContext<'_>) {
+        self.is_paused = false;
+        // What the server said meanwhile is still to be read, its pings among it.
+        if let Some(alive_by) = &mut self.alive_by {
+            *alive_by = ctx.now.boot + self.ping_timeout;
+        }
+    }
+
+    fn continuity(&self) -> Continuity {
+        match self.recovered {
+            Some(true) => Continuity::Server,
+            Some(false) => Continuity::None,
+            None => Continuity::Unknown,
+        }
+    }
+
+    fn forget_recovery(&mut self) {
+        self.token.recovery = Recovery::default();
+    }
+
+    fn end(self: Box<Self>) -> ResumeToken {
+        self.token
+    }
+}
+
+fn message(payload: Payload, id: Option<u64>) -> Heard {
+    let namespace = match &payload {
+        Payload::Event(event) => event.namespace.clone(),
+        _ => None,
+    };
+    Heard::Message(payload, id.map(|id| (namespace, id)))
+}
+
+/// A message as an event: what has no name is called `message`, as `socket.send()` does.
+fn as_event(payload: &Payload) -> Event {
+    let args = match payload {
+        Payload::Event(event) => return Event::clone(event),
+        Payload::Text(_) => json!([payload.as_str().unwrap_or_default()]).to_string(),
+        Payload::Json(bytes) => format!("[{}]", String::from_utf8_lossy(bytes)),
+        Payload::Binary(bytes) => {
+            use base64::Engine as _;
+            let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+            json!([{"$base64": encoded}]).to_string()
+        }
+    };
+    Event {
+        name: Some("message".into()),
+        namespace: None,
+        last_event_id: None,
+        reply: false,
+        content: Content::Args(Bytes::from(args)),
+    }
+}

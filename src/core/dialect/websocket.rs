@@ -1,0 +1,60 @@
+//! WebSocket: messages as they are, pings that prove what was read.
+
+use crate::wire::options::Options;
+
+use crate::core::io::{Incoming, LinkEvent, Road};
+
+use super::{Abilities, Beginning, DialContext, Face, Heard, Speech, check_no_event};
+
+/// The protocol.
+pub(super) const FACE: Face = Face {
+    begin: |_, _: Beginning| Box::new(WebSocket::default()),
+    abilities: |_: &Options| Abilities {
+        pings: true,
+        sends: true,
+        acknowledges: false,
+        is_http: false,
+        has_handshake: true,
+    },
+    road: |_| Road::WebSocket,
+    check: check_no_event,
+};
+
+/// One connection.
+#[derive(Debug, Default)]
+struct WebSocket {
+    messages: std::vec::IntoIter<Incoming>,
+    next: Option<Heard>,
+}
+
+impl Speech for WebSocket {
+    fn hear(&mut self, _: &mut DialContext<'_>, event: LinkEvent) {
+        self.next = match event {
+            LinkEvent::Messages(messages) => {
+                self.messages = messages.into_iter();
+                None
+            }
+            LinkEvent::Opened {
+                subprotocol,
+                extensions,
+            } => Some(Heard::Opened {
+                subprotocol,
+                extensions,
+            }),
+            LinkEvent::Written(count) => Some(Heard::Written(count)),
+            LinkEvent::Pong(token) => Some(Heard::Pong(token)),
+            LinkEvent::Ended(end) => Some(Heard::Ended(Box::new(end))),
+            LinkEvent::Alive | LinkEvent::Chunk(_) | LinkEvent::Answered(_) | LinkEvent::Posted(..) => None,
+        };
+    }
+
+    fn poll(&mut self, _: &mut DialContext<'_>) -> Option<Heard> {
+        if let Some(next) = self.next.take() {
+            return Some(next);
+        }
+        Some(match self.messages.next()? {
+            Incoming::Message(payload) => Heard::Message(payload, None),
+            Incoming::TooLarge { .. } => Heard::TooLarge,
+        })
+    }
+}

@@ -1,0 +1,23 @@
+//! Which session something is about: its key within one broker, its owner, its name.
+
+use crate::wire::record::Name;
+
+/// Names a session within one broker's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SessionKey(pub(crate) u64);
+
+/// Who a session belongs to: nobody else can name it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Owner {
+    pub(crate) origin: Name,
+    pub(crate) profile: Name,
+}
+
+/// What never changes about a session.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) key: SessionKey,
+    pub(crate) owner: Owner,
+    pub(crate) name: Name,
+    pub(crate) epoch: Name,
+}

@@ -1,0 +1,59 @@
+//! Closing a link because the session is closed: the close frame goes behind everything else, and the answer is awaited.
+
+use crate::wire::record::{State, StateChange};
+
+use crate::core::io::Output;
+
+use super::{Uplink, UplinkContext};
+
+impl Uplink {
+    /// Asks the server to close, behind everything that was handed over and a ping that proves it up to this place.
+    /// The last thing that is heard is `Closed`.
+    pub(in crate::core::session) fn send_close(
+        &mut self,
+        ctx: &mut UplinkContext<'_>,
+        code: u16,
+        reason: String,
+        proves: Option<u64>,
+    ) {
+        // The answer cannot be read while reading is paused.
+        self.resume_reading(ctx);
+        let proves = proves.filter(|_| self.has_pings(ctx.options));
+        let Some(connection) = self.state.connection_mut() else {
+            return;
+        };
+        if proves.is_some() {
+            let token = connection.ping(ctx.now.boot, proves);
+            ctx.out.push_back(Output::Ping(connection.dial, token));
+        }
+        connection.is_closing = true;
+        let dial = connection.dial;
+        ctx.out.push_back(Output::Close { dial, code, reason });
+    }
+
+    /// Whether the server has been asked to close, and only its answer is awaited.
+    pub(in crate::core::session) fn awaits_close(&self) -> bool {
+        self.state.connection().is_some_and(|up| up.is_closing)
+    }
+
+    /// Whether no link is up, and one may come up without anybody asking for it.
+    pub(in crate::core::session) const fn may_come_up(&self) -> bool {
+        matches!(
+            self.state.name(),
+            State::Connecting | State::Waiting | State::Unauthorized
+        )
+    }
+
+    /// Ends the dial that is alive, if there is one; nothing more is heard of it.
+    pub(in crate::core::session) fn hang_up(&mut self, ctx: &mut UplinkContext<'_>, code: u16, reason: &str) {
+        if let Some(dial) = self.state.dial_id() {
+            ctx.hang_up(dial, code, reason);
+            self.leave(ctx);
+        }
+    }
+
+    /// The session ends.
+    pub(in crate::core::session) fn close(&mut self) -> StateChange {
+        self.state.close()
+    }
+}

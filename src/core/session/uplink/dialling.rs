@@ -1,0 +1,335 @@
+//! Where a dial leads, what it brings, and whether it may begin now.
+//!
+//! It waits for nothing: what becomes of a dial is in `loss`, whose turn it is in `core::pace`.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::wire::options::{Options, Protocol};
+use crate::wire::record::{ErrorInfo, State};
+use crate::wire::servers::SocketIo;
+
+use crate::core::dialect::{Beginning, Dialect, face};
+use crate::core::identity::Identity;
+use crate::core::io::{Output, ProxyChoice, Target};
+use crate::core::pace::Lane;
+use crate::core::pattern::is_loopback;
+use crate::core::policy;
+use crate::core::rules::Rule;
+
+use super::fallback::Fallback;
+use super::{Uplink, UplinkContext};
+
+/// Everything that decides where and how a session is dialled: two that differ need two dials.
+#[derive(Debug, PartialEq)]
+pub(in crate::core::session) struct Address {
+    /// What each of its transports would be dialled with, in order.
+    targets: Vec<(Protocol, Target)>,
+    has_provider: bool,
+    socketio: SocketIo,
+}
+
+impl Uplink {
+    /// Dials because somebody asks for it, unless credentials, a URL or patience are wanted first. Any dial alive must
+    /// have been ended before.
+    pub(in crate::core::session) fn dial(&mut self, ctx: &mut UplinkContext<'_>) {
+        self.dial_in_turn(ctx, Asked::JustNow);
+    }
+
+    /// Dials because the link was lost: nobody has asked just now.
+    pub(in crate::core::session) fn redial(&mut self, ctx: &mut UplinkContext<'_>) {
+        self.dial_in_turn(ctx, Asked::Before);
+    }
+
+    /// Dials now because the extension asks for it: refusals of credentials count from the beginning again.
+    pub(in crate::core::session) fn start_over(&mut self, ctx: &mut UplinkContext<'_>) {
+        self.credentials.start_over();
+        self.reconnect(ctx);
+    }
+
+    /// Dials now: drops the link if there is one, clears the backoff and any failure.
+    pub(in crate::core::session) fn reconnect(&mut self, ctx: &mut UplinkContext<'_>) {
+        self.backoff.reset();
+        let _ = self.pause(ctx, 1000);
+        self.dial(ctx);
+    }
+
+    fn dial_in_turn(&mut self, ctx: &mut UplinkContext<'_>, asked: Asked) {
+        if let Some((why, status)) = self.wanted_credentials(ctx.options) {
+            return self.need_credentials(ctx, why, status);
+        }
+        let Some(url) = self.dial_url(ctx.options) else {
+            let _ = self.state.pause();
+            return;
+        };
+        if let Err(why) = self.check_rules(ctx, &url) {
+            return self.deny(why);
+        }
+        let is_redial = asked == Asked::Before;
+        if let Some(lane) = lane(ctx, &url)
+            && !ctx.dialer.may_dial(ctx.now.boot, &lane, is_redial)
+        {
+            ctx.dialer.limiter.wait(ctx.who.key, lane, is_redial);
+            if let Some(change) = self.state.queue() {
+                self.tell(change);
+            }
+            return;
+        }
+        self.dial_now(ctx, url);
+    }
+
+    /// What the link is about to be when a dial is asked for now.
+    pub(in crate::core::session) fn state_of_next_dial(&self, ctx: &UplinkContext<'_>) -> State {
+        if self.wanted_credentials(ctx.options).is_some() {
+            return State::Unauthorized;
+        }
+        let Some(url) = self.dial_url(ctx.options) else {
+            return State::Paused;
+        };
+        if self.check_rules(ctx, &url).is_err() {
+            return State::Failed;
+        }
+        match lane(ctx, &url) {
+            Some(lane) if !ctx.dialer.may_dial(ctx.now.boot, &lane, false) => State::Waiting,
+            _ => State::Connecting,
+        }
+    }
+
+    /// It is this session's turn to dial.
+    pub(in crate::core::session) fn take_turn(&mut self, ctx: &mut UplinkContext<'_>) {
+        if self.state.is_queued() {
+            match self.dial_url(ctx.options) {
+                Some(url) => self.dial_now(ctx, url),
+                None => {
+                    let _ = self.state.pause();
+                }
+            }
+        }
+    }
+
+    /// Looks for a better transport than the one that works, when it is time; `is_busy`: messages are under way, and it
+    /// had better be later.
+    pub(in crate::core::session) fn probe_better(&mut self, ctx: &mut UplinkContext<'_>, is_busy: bool) {
+        if self.fallback.probe_at().is_none_or(|at| ctx.now.boot < at) || self.state.connection().is_none() {
+            return;
+        }
+        if is_busy {
+            return self.fallback.postpone(ctx.now.boot);
+        }
+        self.fallback.probe_better();
+        let _ = self.pause(ctx, 1000);
+        self.redial(ctx);
+    }
+
+    /// What the next dial would speak.
+    pub(super) fn next_protocol(&self, options: &Options) -> Protocol {
+        let transport = options.transports.get(self.fallback.index());
+        transport.copied().unwrap_or(options.protocol)
+    }
+
+    /// Where the next dial would lead.
+    pub(super) fn dial_url(&self, options: &Options) -> Option<Url> {
+        own_url(options, self.next_protocol(options))
+            .or_else(|| self.credentials.url().cloned())
+            .or_else(|| self.url.clone())
+    }
+
+    /// Where the options lead for a protocol, whatever URL credentials bring.
+    pub(super) fn address(&self, options: &Options, protocol: Protocol) -> Option<Url> {
+        own_url(options, protocol).or_else(|| self.url.clone())
+    }
+
+    /// Whether the settings allow this dial, as they are now.
+    fn check_rules(&self, ctx: &UplinkContext<'_>, url: &Url) -> Result<(), ErrorInfo> {
+        let origin = &ctx.who.owner.origin;
+        let rule = ctx.dialer.rules.of(origin);
+        policy::check_enabled(rule)?;
+        let own = self.credentials.url().or(self.url.as_ref());
+        policy::check_dial(ctx.options, own, rule, origin)?;
+        policy::check_headers(
+            self.credentials.headers(),
+            rule,
+            origin,
+            std::slice::from_ref(url),
+        )
+    }
+
+    /// Whether the settings allow this session with another URL or other options.
+    pub(in crate::core::session) fn may_become(
+        &self,
+        who: &Identity,
+        rule: &Rule,
+        url: Option<&Url>,
+        options: &Options,
+    ) -> Result<(), ErrorInfo> {
+        let url = url.or_else(|| self.credentials.url()).or(self.url.as_ref());
+        policy::check_dial(options, url, rule, &who.owner.origin)
+    }
+
+    /// The settings have changed: what they do not allow any more ends. The session stays.
+    pub(in crate::core::session) fn rules_changed(&mut self, ctx: &mut UplinkContext<'_>) {
+        let url = self.dial_url(ctx.options);
+        let allowed = url.map_or(Ok(()), |url| self.check_rules(ctx, &url));
+        if self.state.is_wanted()
+            && let Err(why) = allowed
+        {
+            let _ = self.pause(ctx, 1000);
+            self.deny(why);
+        }
+    }
+
+    fn deny(&mut self, why: ErrorInfo) {
+        let mut change = self.state.fail();
+        change.error = Some(why);
+        self.tell(change);
+    }
+
+    fn dial_now(&mut self, ctx: &mut UplinkContext<'_>, url: Url) {
+        let dial = ctx.dialer.new_dial(ctx.who.key);
+        let protocol = self.next_protocol(ctx.options);
+        if let Some(lane) = lane(ctx, &url) {
+            ctx.dialer.begin(ctx.now.boot, lane, dial);
+            if !(face(protocol).abilities)(ctx.options).has_handshake {
+                ctx.dialer.limiter.end(dial);
+            }
+        }
+        self.dials += 1;
+        let mut change = self.state.dial(dial);
+        let address = self.address(ctx.options, protocol).unwrap_or_else(|| url.clone());
+        let beginning = Beginning {
+            url: url.clone(),
+            token: self.tokens.take(protocol, &address),
+            auth: self
+                .credentials
+                .auth()
+                .or(ctx.options.socketio.auth.as_deref())
+                .map(str::to_owned),
+        };
+        let target = self.target(ctx.who, ctx.options, protocol, url);
+        ctx.out.push_back(Output::Dial(dial, Box::new(target)));
+        self.dialect = Some(Dialect::begin(&mut ctx.dial(dial), protocol, address, beginning));
+        change.dial = Some(self.dials);
+        change.attempt = Some(self.backoff.attempts());
+        self.tell(change);
+    }
+
+    fn target(&self, who: &Identity, options: &Options, protocol: Protocol, url: Url) -> Target {
+        let mut headers = options.headers.clone();
+        for (name, value) in self.credentials.headers() {
+            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            headers.push((name.clone(), value.clone()));
+        }
+        let has = |headers: &[(String, String)], wanted: &str| {
+            headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        };
+        if let Some(cookies) = &options.cookies
+            && !has(&headers, "Cookie")
+        {
+            headers.push(("Cookie".to_owned(), cookies.clone()));
+        }
+        if let Some(origin) = policy::default_origin(&who.owner.origin)
+            && !has(&headers, "Origin")
+        {
+            headers.push(("Origin".to_owned(), origin.to_owned()));
+        }
+        Target {
+            origin: Some(who.owner.origin.clone()),
+            url,
+            subprotocols: self
+                .credentials
+                .subprotocols()
+                .unwrap_or(&options.subprotocols)
+                .to_vec(),
+            headers,
+            connect_timeout: Duration::from_millis(options.connect_timeout),
+            proxy: match options.proxy.as_str() {
+                "system" => ProxyChoice::System,
+                "none" => ProxyChoice::None,
+                url => ProxyChoice::Url(url.to_owned()),
+            },
+            compression: options.compression,
+            json: options.json,
+            max_message: options.max_message,
+            jar: Some(who.key.0),
+            road: (face(protocol).road)(options),
+        }
+    }
+
+    /// What, when it changes, needs another dial.
+    pub(in crate::core::session) fn dial_address(&self, who: &Identity, options: &Options) -> Address {
+        let transports = match options.transports.as_slice() {
+            [] => std::slice::from_ref(&options.protocol),
+            some => some,
+        };
+        let target = |protocol: &Protocol| {
+            let address = self.address(options, *protocol)?;
+            Some((*protocol, self.target(who, options, *protocol, address)))
+        };
+        Address {
+            targets: transports.iter().filter_map(target).collect(),
+            has_provider: options.auth_provider,
+            socketio: options.socketio.clone(),
+        }
+    }
+
+    /// The session's URL.
+    pub(in crate::core::session) const fn url(&self) -> Option<&Url> {
+        self.url.as_ref()
+    }
+
+    /// Leads elsewhere from the next dial on.
+    pub(in crate::core::session) fn set_url(&mut self, url: Url) {
+        self.url = Some(url);
+    }
+
+    /// The transports are others: they are tried from the best on.
+    pub(in crate::core::session) fn restart_fallback(&mut self) {
+        self.fallback = Fallback::default();
+    }
+
+    /// The URL as status and people see it, with the scheme it was given with.
+    pub(in crate::core::session) fn shown_url(&self, options: &Options) -> Option<String> {
+        let shown = policy::shown_url(self.url.as_ref()?);
+        let rest = shown
+            .strip_prefix("ws")
+            .filter(|_| self.abilities(options).is_http);
+        Some(match rest {
+            Some(rest) => format!("http{rest}"),
+            None => shown,
+        })
+    }
+}
+
+/// Whether somebody asks for a dial just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    JustNow,
+    Before,
+}
+
+/// Where the options lead for this protocol alone.
+fn own_url(options: &Options, protocol: Protocol) -> Option<Url> {
+    let own = options.urls.get(&protocol)?;
+    Url::parse(own).ok()
+}
+
+/// Where a dial takes its turn.
+fn lane(ctx: &UplinkContext<'_>, url: &Url) -> Option<Lane> {
+    let (host, port) = (url.host_str()?, url.port_or_known_default().unwrap_or_default());
+    let proxy = policy::proxy_place(&ctx.options.proxy);
+    let post = ctx.options.post.as_ref();
+    let post = post.and_then(|post| Url::parse(&post.url).ok());
+    let reached = [Some(url), proxy.as_ref(), post.as_ref()].into_iter().flatten();
+    let mut local_ports: Vec<u16> = reached
+        .filter(|url| is_loopback(url))
+        .map(|url| url.port_or_known_default().unwrap_or_default())
+        .collect();
+    local_ports.sort_unstable();
+    local_ports.dedup();
+    Some(Lane {
+        origin: ctx.who.owner.origin.clone(),
+        host: (!is_loopback(url)).then(|| format!("{host}:{port}")),
+        local_ports,
+    })
+}

@@ -1,0 +1,199 @@
+//! How a link ends, and what comes after: another dial after a while, other credentials, or nothing.
+
+use std::time::Duration;
+
+use crate::wire::code::Code;
+use crate::wire::options::CloseClass;
+use crate::wire::record::{ErrorInfo, State, StateChange};
+
+use crate::core::backoff::{self, MAX_RETRY_AFTER};
+use crate::core::dialect::Over;
+use crate::core::io::LinkEnd;
+use crate::core::policy;
+
+use super::{Uplink, UplinkContext, UplinkEvent};
+
+/// Between a loss and the next dial.
+const MIN_DELAY: Duration = Duration::from_millis(1);
+/// Nobody waits longer, whatever options and servers say.
+const MAX_DELAY: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+impl Uplink {
+    /// The link is gone, or never came to be.
+    pub(super) fn lost(&mut self, ctx: &mut UplinkContext<'_>, end: LinkEnd) {
+        let was_dialing = self.state.is_dialing();
+        let taken = end.taken;
+        if self.was_stable(ctx) {
+            self.backoff.reset();
+        }
+        self.leave(ctx);
+        let mut class = class_of(ctx, &end);
+        let transports = ctx.options.transports.len();
+        if was_dialing && transports > 1 && class != CloseClass::Auth {
+            if self.fallback.failed(transports) {
+                let mut change = StateChange::new(State::Waiting);
+                self.explain(&mut change, end);
+                self.tell(change);
+                self.events.push_back(UplinkEvent::Left { taken });
+                return self.events.push_back(UplinkEvent::Redial);
+            }
+            // What this transport will never do, another may.
+            class = CloseClass::Retry;
+        }
+        let mut change = match class {
+            CloseClass::Auth => {
+                let mut change = StateChange::new(State::Unauthorized);
+                self.explain(&mut change, end);
+                return self.refused(ctx, change, taken);
+            }
+            CloseClass::Stop => self.state.fail(),
+            CloseClass::Retry => self.wait(ctx, &end),
+        };
+        self.explain(&mut change, end);
+        self.tell(change);
+        self.events.push_back(UplinkEvent::Left { taken });
+    }
+
+    /// Says of a change how the link ended.
+    fn explain(&self, change: &mut StateChange, end: LinkEnd) {
+        change.dial = Some(self.dials);
+        change.code = end.code;
+        change.status = end.status;
+        change.reason = end.reason.filter(|reason| !reason.is_empty());
+        change.error = end.error;
+    }
+
+    /// Schedules the next dial, or ends the link where there is none.
+    fn wait(&mut self, ctx: &mut UplinkContext<'_>, end: &LinkEnd) -> StateChange {
+        let Some(reconnect) = &ctx.options.reconnect else {
+            return self.state.close();
+        };
+        let Some(delay) = self.backoff.next(reconnect, &mut ctx.dialer.random) else {
+            return self.state.fail();
+        };
+        // Others were sent away with us: they must not all come back together.
+        let closes_everybody = end.retry_after.is_some() || end.code.is_some_and(policy::closes_everybody);
+        let spread = if closes_everybody {
+            backoff::spread(&mut ctx.dialer.random)
+        } else {
+            Duration::ZERO
+        };
+        // What the server asks for is the least.
+        let least = end
+            .retry_after
+            .unwrap_or_default()
+            .max(self.wants_to_be_left_alone(ctx))
+            .min(MAX_RETRY_AFTER);
+        // A jitter of nothing at all would be a deadline that has passed.
+        let delay = least
+            .saturating_add(delay)
+            .saturating_add(spread)
+            .clamp(MIN_DELAY, MAX_DELAY);
+        let mut change = self.state.wait(ctx.now.boot + delay);
+        change.attempt = Some(self.backoff.attempts());
+        change.retry_in = u64::try_from(delay.as_millis()).ok();
+        change
+    }
+
+    /// How long the server that is dialled next wants to be left alone after a loss.
+    fn wants_to_be_left_alone(&self, ctx: &UplinkContext<'_>) -> Duration {
+        let protocol = self.next_protocol(ctx.options);
+        let address = self.address(ctx.options, protocol);
+        address.map_or(Duration::ZERO, |address| self.tokens.retry(protocol, &address))
+    }
+
+    /// A dialect wants its link to end.
+    pub(super) fn over(&mut self, ctx: &mut UplinkContext<'_>, over: Over) {
+        if let Some(dial) = self.state.dial_id() {
+            ctx.hang_up(dial, 1000, "");
+        }
+        let mut change = match over {
+            Over::Lost(end) => return self.lost(ctx, end),
+            Over::Refused(mut change) => {
+                self.leave(ctx);
+                change.dial = Some(self.dials);
+                return self.refused(ctx, change, u64::MAX);
+            }
+            Over::Failed(why) => {
+                self.leave(ctx);
+                let mut change = self.state.fail();
+                change.error = Some(why);
+                change
+            }
+            Over::Closed(status) => {
+                self.leave(ctx);
+                let mut change = self.state.close();
+                change.status = Some(status);
+                change
+            }
+        };
+        change.dial = Some(self.dials);
+        self.tell(change);
+        self.events.push_back(UplinkEvent::Left { taken: u64::MAX });
+    }
+
+    /// Ends a link that is of no use, as if it had been lost.
+    pub(super) fn give_up(&mut self, ctx: &mut UplinkContext<'_>, code: Code, message: &str) {
+        let end = LinkEnd {
+            error: Some(ErrorInfo::new(code, message)),
+            taken: u64::MAX,
+            ..LinkEnd::default()
+        };
+        self.over(ctx, Over::Lost(end));
+    }
+
+    /// Whether the connection has stood for long enough that the backoff may begin anew.
+    fn was_stable(&self, ctx: &UplinkContext<'_>) -> bool {
+        let reconnect = ctx.options.reconnect.as_ref();
+        let stable_after = reconnect.map_or(0, |reconnect| reconnect.stable_after);
+        self.state.connection().is_some_and(|connection| {
+            ctx.now.boot.saturating_sub(connection.opened) >= Duration::from_millis(stable_after)
+        })
+    }
+
+    /// Forgets the connection and all that lived on it. What is to be told, and `Left`, is for the caller.
+    pub(super) fn leave(&mut self, ctx: &mut UplinkContext<'_>) {
+        if let Some(connection) = self.state.connection() {
+            self.credentials
+                .link_stood(ctx.now.boot.saturating_sub(connection.opened));
+        }
+        if let Some(dial) = self.state.dial_id() {
+            ctx.dialer.forget(dial);
+        }
+        let _ = self.state.pause();
+        if let Some(dialect) = self.dialect.take() {
+            dialect.end(&mut self.tokens);
+        }
+        self.fallback.left();
+    }
+
+    /// Hangs up without wanting the link back for now; what to tell, if anybody is to be told.
+    pub(in crate::core::session) fn pause(&mut self, ctx: &mut UplinkContext<'_>, code: u16) -> StateChange {
+        if let Some(dial) = self.state.dial_id() {
+            ctx.hang_up(dial, code, "");
+            self.leave(ctx);
+            self.events.push_back(UplinkEvent::Left { taken: u64::MAX });
+        }
+        ctx.dialer.limiter.leave(ctx.who.key);
+        self.state.pause()
+    }
+
+    /// As `pause`, and tells it, with the reason if there is one.
+    pub(in crate::core::session) fn rest(&mut self, ctx: &mut UplinkContext<'_>, why: Option<ErrorInfo>) {
+        let mut change = self.pause(ctx, 1000);
+        change.error = why;
+        self.tell(change);
+    }
+}
+
+/// What the end of a link means for the next dial.
+fn class_of(ctx: &UplinkContext<'_>, end: &LinkEnd) -> CloseClass {
+    let is_denied = |error: &ErrorInfo| error.code == Code::UrlDenied;
+    match (end.status, end.code) {
+        (Some(status), _) => policy::status_class(ctx.options, status),
+        (None, Some(code)) => policy::close_class(ctx.options, code),
+        // An address that may not be dialled will not be allowed by trying again.
+        (None, None) if end.error.as_ref().is_some_and(is_denied) => CloseClass::Stop,
+        (None, None) => CloseClass::Retry,
+    }
+}

@@ -1,0 +1,643 @@
+//! The connection to the server: whether there is one, what is said on it, and when the next one is tried.
+//!
+//! The states are in `state`, what dies with a connection in `connection`. How a link ends is in `loss`, where a dial leads
+//! in `dialling`, with which credentials in `credentials`. What protocols say is `core::dialect`'s. It knows no log, no
+//! client and no outbox: what concerns them comes out of `poll`.
+
+mod closing;
+mod connection;
+mod credentials;
+mod dialling;
+mod fallback;
+mod heartbeat;
+mod loss;
+mod outage;
+mod state;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::wire::code::Code;
+use crate::wire::message::Rtt;
+use crate::wire::options::{Options, Protocol};
+use crate::wire::payload::Payload;
+use crate::wire::record::{ErrorInfo, State, StateChange};
+use crate::wire::rule::Look;
+
+use crate::core::backoff::Backoff;
+use crate::core::context::Dialer;
+use crate::core::dialect::{Abilities, AwaitedReply, DialContext, Dialect, Heard, ResumeTokens, face};
+use crate::core::identity::Identity;
+use crate::core::io::{DialId, LinkEnd, LinkEvent, Now, Output};
+
+use self::connection::{Connection, RoundTrips};
+use self::credentials::Credentials;
+use self::fallback::Fallback;
+use self::heartbeat::{Heartbeat, Pulse};
+use self::outage::Outage;
+use self::state::LinkState;
+
+/// How long the server may take to satisfy the `ready` rule.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Proving pings keep this distance.
+const PROOF_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What an uplink may touch while it does something.
+#[derive(Debug)]
+pub(super) struct UplinkContext<'a> {
+    pub(super) now: Now,
+    pub(super) who: &'a Identity,
+    pub(super) options: &'a Options,
+    pub(super) dialer: &'a mut Dialer,
+    pub(super) out: &'a mut VecDeque<Output>,
+}
+
+impl UplinkContext<'_> {
+    fn dial(&mut self, dial: DialId) -> DialContext<'_> {
+        DialContext {
+            now: self.now,
+            dial,
+            options: self.options,
+            out: self.out,
+        }
+    }
+
+    /// Ends a dial; its later words are ignored.
+    fn hang_up(&mut self, dial: DialId, code: u16, reason: &str) {
+        self.dialer.forget(dial);
+        self.out.push_back(Output::HangUp {
+            dial,
+            code,
+            reason: reason.to_owned(),
+        });
+    }
+}
+
+/// What the rest of the session has to do with.
+#[derive(Debug)]
+pub(super) enum UplinkEvent {
+    /// The link's state changed, or something else is to be told as a state.
+    State(Box<StateChange>),
+    /// A connection is open.
+    Opened,
+    /// A message, and what it awaits.
+    Message(Payload, Option<AwaitedReply>),
+    /// A message that was too large to be kept.
+    TooLarge,
+    /// Everything up to this place of the outbox has been written.
+    Written(u64),
+    /// The far endpoint has read everything up to this place.
+    Proven(u64),
+    /// The server's acknowledgement of a message, by its serial number.
+    Acknowledged(u64, Payload),
+    /// The message at this place was posted and answered; with why it was not taken, if so.
+    Posted(u64, Option<ErrorInfo>),
+    /// This is to be sent as a beat.
+    Beat(Payload),
+    /// The dial has ended; it had begun to hand over so many messages.
+    Left { taken: u64 },
+    /// The server has closed because it was asked to.
+    Closed(Box<LinkEnd>),
+    /// Another transport is to be dialled at once.
+    Redial,
+    /// Somebody is to be asked for credentials.
+    CredentialsWanted,
+}
+
+/// What is answered to a message that may be a beat.
+#[derive(Debug)]
+pub(super) enum BeatReply {
+    /// It is none.
+    NoBeat,
+    /// It is used up.
+    Nothing,
+    /// It is used up, and this is to be sent.
+    Send(Payload),
+}
+
+/// The connection of one session to its server.
+#[derive(Debug, Default)]
+pub(super) struct Uplink {
+    /// Unknown after a restart until somebody opens the session with a URL again: secrets never reach the disk.
+    url: Option<Url>,
+    credentials: Credentials,
+    state: LinkState,
+    backoff: Backoff,
+    fallback: Fallback,
+    /// What the dial speaks that is alive.
+    dialect: Option<Dialect>,
+    tokens: ResumeTokens,
+    events: VecDeque<UplinkEvent>,
+    outage: Outage,
+    dials: u64,
+    opens: u64,
+    round_trips: RoundTrips,
+    /// The session was taken back from its journal: it is older than its first link.
+    is_restored: bool,
+}
+
+impl Uplink {
+    /// An uplink that has not dialled yet.
+    pub(super) fn new(url: Url) -> Self {
+        Self {
+            url: Some(url),
+            ..Self::default()
+        }
+    }
+
+    /// The uplink of a session taken back from its journal: nobody has said yet where it leads.
+    pub(super) fn restored() -> Self {
+        Self {
+            is_restored: true,
+            ..Self::default()
+        }
+    }
+
+    /// Takes word from a dial. Anything but the present one is ignored. `poll` must follow.
+    pub(super) fn hear(&mut self, ctx: &mut UplinkContext<'_>, dial: DialId, event: LinkEvent) {
+        if self.state.dial_id() != Some(dial) {
+            return;
+        }
+        let is_sign_of_life = !matches!(
+            event,
+            LinkEvent::Written(_) | LinkEvent::Opened { .. } | LinkEvent::Ended(_)
+        );
+        if is_sign_of_life && let Some(heartbeat) = self.heartbeat_mut() {
+            heartbeat.heard(ctx.now.boot);
+        }
+        if let Some(dialect) = &mut self.dialect {
+            dialect.speech().hear(&mut ctx.dial(dial), event);
+        }
+    }
+
+    /// The next thing that concerns others; after every call to the uplink until `None`.
+    pub(super) fn poll(&mut self, ctx: &mut UplinkContext<'_>) -> Option<UplinkEvent> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            let heard = self.state.dial_id().and_then(|dial| {
+                let dialect = self.dialect.as_mut()?;
+                Some((dial, dialect.speech().poll(&mut ctx.dial(dial))?))
+            });
+            let Some((dial, heard)) = heard else {
+                // Links change their state seldom: an idle session needs no room for it.
+                self.events = VecDeque::new();
+                return None;
+            };
+            if let Some(event) = self.heard(ctx, dial, heard) {
+                return Some(event);
+            }
+        }
+    }
+
+    fn heard(&mut self, ctx: &mut UplinkContext<'_>, dial: DialId, heard: Heard) -> Option<UplinkEvent> {
+        match heard {
+            Heard::Opened {
+                subprotocol,
+                extensions,
+            } => self.opened(ctx, dial, subprotocol, extensions),
+            Heard::Told(change) => self.events.push_back(UplinkEvent::State(change)),
+            Heard::Ended(end) if self.awaits_close() => {
+                self.leave(ctx);
+                return Some(UplinkEvent::Closed(end));
+            }
+            Heard::Ended(end) => self.lost(ctx, *end),
+            Heard::Over(over) => self.over(ctx, *over),
+            // What else is heard belongs to a connection.
+            _ if self.state.connection().is_none() => {}
+            Heard::Message(payload, reply) => return Some(UplinkEvent::Message(payload, reply)),
+            Heard::TooLarge => return Some(UplinkEvent::TooLarge),
+            Heard::Written(place) => return Some(UplinkEvent::Written(place)),
+            Heard::Pong(token) => return self.ponged(ctx, token),
+            Heard::Acknowledged(serial, answer) => return Some(UplinkEvent::Acknowledged(serial, answer)),
+            Heard::Posted(place, failure) => return Some(UplinkEvent::Posted(place, failure)),
+        }
+        None
+    }
+
+    fn opened(
+        &mut self,
+        ctx: &mut UplinkContext<'_>,
+        dial: DialId,
+        subprotocol: Option<String>,
+        extensions: Option<String>,
+    ) {
+        if !self.state.is_dialing() {
+            return;
+        }
+        ctx.dialer.limiter.end(dial);
+        let mut connection = Connection::new(dial, ctx.now.boot, ctx.now.wall);
+        connection.heartbeat = self.new_heartbeat(ctx);
+        connection.subprotocol.clone_from(&subprotocol);
+        connection.ready = ctx.options.ready.is_none();
+        connection.ready_by = (!connection.ready).then(|| ctx.now.boot + READY_TIMEOUT);
+        let mut change = self.state.open(connection);
+        self.opens += 1;
+        change.dial = Some(self.dials);
+        change.attempt = Some(self.backoff.attempts());
+        let continuity = self.dialect.as_ref().map(|dialect| dialect.said().continuity());
+        change.continuity = continuity.filter(|_| self.opens > 1 || self.is_restored);
+        change.subprotocol = subprotocol;
+        change.extensions = extensions;
+        if !ctx.options.transports.is_empty() {
+            change.transport = Some(self.protocol(ctx.options).as_str().to_owned());
+            self.fallback.opened(ctx.now.boot);
+        }
+        self.tell(change);
+        self.events.push_back(UplinkEvent::Opened);
+    }
+
+    fn tell(&mut self, change: StateChange) {
+        self.events.push_back(UplinkEvent::State(Box::new(change)));
+    }
+
+    fn ponged(&mut self, ctx: &UplinkContext<'_>, token: u64) -> Option<UplinkEvent> {
+        let (proves, took) = self.state.connection_mut()?.pong(ctx.now.boot, token)?;
+        self.round_trips.add(took);
+        proves.map(UplinkEvent::Proven)
+    }
+
+    /// The heartbeat of a link on the present transport, if it is to have one.
+    fn new_heartbeat(&self, ctx: &UplinkContext<'_>) -> Option<Heartbeat> {
+        let settings = ctx.options.heartbeat.as_ref()?;
+        let beats = ctx.options.transports.is_empty() || self.abilities(ctx.options).pings;
+        beats.then(|| Heartbeat::new(settings, ctx.now.boot))
+    }
+
+    /// The options have changed and the dial has not: the heartbeat begins anew.
+    pub(super) fn renew_heartbeat(&mut self, ctx: &UplinkContext<'_>) {
+        let mut heartbeat = self.new_heartbeat(ctx);
+        if let Some(connection) = self.state.connection_mut() {
+            if let Some(heartbeat) = heartbeat.as_mut().filter(|_| connection.paused) {
+                // What is not read cannot answer.
+                heartbeat.rest();
+            }
+            connection.heartbeat = heartbeat;
+        }
+    }
+
+    fn heartbeat_mut(&mut self) -> Option<&mut Heartbeat> {
+        self.state.connection_mut()?.heartbeat.as_mut()
+    }
+
+    /// Hands a message to the link; a serial number names one that awaits an acknowledgement.
+    ///
+    /// # Errors
+    /// The server does not take it on this connection.
+    pub(super) fn transmit(
+        &mut self,
+        ctx: &mut UplinkContext<'_>,
+        payload: Payload,
+        place: u64,
+        serial: Option<u64>,
+    ) -> Result<(), ErrorInfo> {
+        match (self.state.dial_id(), &mut self.dialect) {
+            (Some(dial), Some(dialect)) => {
+                dialect
+                    .speech()
+                    .encode(&mut ctx.dial(dial), payload, place, serial)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing was handed over for this place: everything up to the place that comes out counts as written.
+    pub(super) fn skip(&mut self, place: u64) -> Option<u64> {
+        self.dialect.as_mut()?.speech().skip(place)
+    }
+
+    /// No acknowledgement is awaited for this message any more.
+    pub(super) fn forget(&mut self, serial: u64) {
+        if let Some(dialect) = &mut self.dialect {
+            dialect.speech().forget(serial);
+        }
+    }
+
+    /// The message with this reply was kept as this record.
+    pub(super) fn kept(&mut self, seq: u64, reply: AwaitedReply) {
+        if let Some(dialect) = self
+            .dialect
+            .as_mut()
+            .filter(|_| self.state.connection().is_some())
+        {
+            dialect.speech().kept(seq, reply);
+        }
+    }
+
+    /// Acknowledges a record of the server's, on the connection it came from.
+    ///
+    /// # Errors
+    /// The server awaits nothing; it does not take it.
+    pub(super) fn reply(
+        &mut self,
+        ctx: &mut UplinkContext<'_>,
+        seq: u64,
+        args: &[u8],
+    ) -> Result<(), ErrorInfo> {
+        if !self.abilities(ctx.options).acknowledges {
+            let why = "`reply` needs a server with acknowledgements (Socket.IO)";
+            return Err(ErrorInfo::new(Code::Unsupported, why));
+        }
+        match (self.state.dial_id(), &mut self.dialect) {
+            (Some(dial), Some(dialect)) => dialect.speech().reply(&mut ctx.dial(dial), seq, args),
+            _ => {
+                let why = format!("record {seq} awaits no reply on this connection, or has had one");
+                Err(ErrorInfo::new(Code::NotSent, why))
+            }
+        }
+    }
+
+    /// Sends a ping behind everything up to this place, if one is due and none is under way.
+    pub(super) fn prove(&mut self, ctx: &mut UplinkContext<'_>, place: u64) {
+        if !self.has_pings(ctx.options) || self.awaits_close() {
+            return;
+        }
+        if let Some(connection) = self.state.connection_mut()
+            && !connection.is_proving()
+            && ctx.now.boot >= connection.proof_due(PROOF_INTERVAL)
+        {
+            let token = connection.ping(ctx.now.boot, Some(place));
+            ctx.out.push_back(Output::Ping(connection.dial, token));
+        }
+    }
+
+    /// When the next proving ping may go, in boot time; `None` while one is under way, or none can be sent.
+    pub(super) fn proof_due(&self, options: &Options) -> Option<Duration> {
+        let connection = self
+            .state
+            .connection()
+            .filter(|up| !up.is_closing && self.has_pings(options))?;
+        (!connection.is_proving()).then(|| connection.proof_due(PROOF_INTERVAL))
+    }
+
+    /// Whether a ping can prove what was written before it.
+    pub(super) fn has_pings(&self, options: &Options) -> bool {
+        options.heartbeat.is_some() && self.abilities(options).pings
+    }
+
+    /// Whether a connection is open and has met the `ready` rule.
+    pub(super) fn is_ready(&self) -> bool {
+        self.state.connection().is_some_and(|up| up.ready)
+    }
+
+    /// Whether messages of the outbox may be handed over now.
+    pub(super) fn takes_messages(&self, options: &Options) -> bool {
+        self.is_ready() && !self.awaits_close() && self.abilities(options).sends
+    }
+
+    /// Whether anything may be handed over now.
+    pub(super) fn takes_anything(&self, options: &Options) -> bool {
+        self.is_open() && !self.awaits_close() && self.abilities(options).sends
+    }
+
+    /// Whether incoming messages may be beats, or make the link ready.
+    pub(super) fn looks_inside(&self, options: &Options) -> bool {
+        let up = self.state.connection();
+        let awaits_beat = options.heartbeat.as_ref().is_some_and(|settings| {
+            let beat = up.and_then(|up| up.heartbeat.as_ref());
+            !settings.answers.is_empty() || beat.is_some_and(Heartbeat::awaits)
+        });
+        awaits_beat || up.is_some_and(|up| up.ready_by.is_some())
+    }
+
+    /// Takes the answer to our beat, or a beat of the server's: they are not the extension's.
+    pub(super) fn take_beat(&mut self, ctx: &UplinkContext<'_>, message: &Look<'_>) -> BeatReply {
+        let Some(settings) = &ctx.options.heartbeat else {
+            return BeatReply::NoBeat;
+        };
+        if let Some(beat) = self.heartbeat_mut()
+            && beat.awaits()
+            && settings.expect.as_ref().is_some_and(|rule| rule.matches(message))
+        {
+            return match beat.answered(ctx.now.boot) {
+                true => BeatReply::Nothing,
+                false => BeatReply::NoBeat,
+            };
+        }
+        match settings.answers.iter().find(|(when, _)| when.matches(message)) {
+            None => BeatReply::NoBeat,
+            Some((_, None)) => BeatReply::Nothing,
+            Some((_, Some(answer))) => BeatReply::Send(answer.clone()),
+        }
+    }
+
+    /// Lets a message make the link ready; whether it did.
+    pub(super) fn make_ready(&mut self, options: &Options, message: &Look<'_>) -> bool {
+        let (Some(rule), Some(connection)) = (&options.ready, self.state.connection_mut()) else {
+            return false;
+        };
+        let is_ready_now = connection.ready_by.is_some() && rule.matches(message);
+        if is_ready_now {
+            connection.ready_by = None;
+            connection.ready = true;
+        }
+        is_ready_now
+    }
+
+    /// The machine slept, or its network changed: ask at once, trust nothing.
+    pub(super) fn resumed(&mut self, ctx: &mut UplinkContext<'_>) {
+        let has_pings = self.abilities(ctx.options).pings;
+        if self.state.waits_until().is_some() {
+            self.redial(ctx);
+        } else if self.state.dial_id().is_some() && !has_pings {
+            // Nothing can be asked on a stream that only the other side writes.
+            self.give_up(ctx, Code::LinkLost, "the machine slept");
+            self.state.hasten(ctx.now.boot);
+        } else if let Some(connection) = self.state.connection_mut()
+            && let Some(heartbeat) = &mut connection.heartbeat
+        {
+            heartbeat.probe(ctx.now.boot);
+            self.ping(ctx);
+        }
+    }
+
+    fn ping(&mut self, ctx: &mut UplinkContext<'_>) {
+        if let Some(connection) = self.state.connection_mut() {
+            let token = connection.ping(ctx.now.boot, None);
+            ctx.out.push_back(Output::Ping(connection.dial, token));
+        }
+    }
+
+    /// Does what is due.
+    pub(super) fn timeout(&mut self, ctx: &mut UplinkContext<'_>) {
+        let boot = ctx.now.boot;
+        if self.state.waits_until().is_some_and(|until| boot >= until) {
+            return self.redial(ctx);
+        }
+        if let Some(connection) = self.state.connection_mut() {
+            let is_late = connection.ready_by.is_some_and(|by| boot >= by);
+            let pulse = connection
+                .heartbeat
+                .as_mut()
+                .map_or(Pulse::Fine, |beat| beat.check(boot));
+            if is_late {
+                let why = "the server did not satisfy the `ready` rule in time";
+                return self.give_up(ctx, Code::Timeout, why);
+            }
+            match pulse {
+                Pulse::Dead => {
+                    return self.give_up(ctx, Code::Heartbeat, "the server was silent for too long");
+                }
+                Pulse::Beat => return self.beat(ctx),
+                Pulse::Fine => {}
+            }
+        }
+        if let (Some(dial), Some(dialect)) = (self.state.dial_id(), &mut self.dialect) {
+            dialect.speech().timeout(&mut ctx.dial(dial));
+        }
+    }
+
+    fn beat(&mut self, ctx: &mut UplinkContext<'_>) {
+        let settings = ctx.options.heartbeat.as_ref();
+        if let Some(message) = settings.and_then(|settings| settings.message.clone()) {
+            self.events.push_back(UplinkEvent::Beat(message));
+        } else if self.abilities(ctx.options).pings {
+            self.ping(ctx);
+        }
+    }
+
+    /// When something is due next, in boot time, and what.
+    pub(super) fn deadline(&self) -> Option<(Duration, &'static str)> {
+        if let Some(until) = self.state.waits_until() {
+            return Some((until, "backoff"));
+        }
+        let dialect = self.dialect.as_ref().filter(|_| self.state.dial_id().is_some());
+        let dialect = dialect.and_then(|dialect| dialect.said().deadline());
+        let Some(connection) = self.state.connection() else {
+            return dialect;
+        };
+        let beat = connection.heartbeat.as_ref().and_then(Heartbeat::deadline);
+        let beat = beat.map(|at| (at, "heartbeat"));
+        let ready = connection.ready_by.map(|at| (at, "ready"));
+        let probe = self.fallback.probe_at().map(|at| (at, "transport"));
+        [beat, ready, dialect, probe]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
+    }
+
+    /// Stops reading the socket: the log is full.
+    pub(super) fn pause_reading(&mut self, ctx: &mut UplinkContext<'_>) {
+        // A server that was asked to close is still to be heard.
+        let up = self.state.connection_mut();
+        let Some(connection) = up.filter(|up| !up.paused && !up.is_closing) else {
+            return;
+        };
+        connection.paused = true;
+        if let Some(heartbeat) = &mut connection.heartbeat {
+            heartbeat.rest();
+        }
+        ctx.out.push_back(Output::Pause(connection.dial));
+        if let Some(dialect) = &mut self.dialect {
+            dialect.speech().pause();
+        }
+    }
+
+    /// Reads again: the log has room.
+    pub(super) fn resume_reading(&mut self, ctx: &mut UplinkContext<'_>) {
+        let Some(connection) = self.state.connection_mut().filter(|up| up.paused) else {
+            return;
+        };
+        connection.paused = false;
+        if let Some(heartbeat) = &mut connection.heartbeat {
+            heartbeat.wake(ctx.now.boot);
+        }
+        let dial = connection.dial;
+        ctx.out.push_back(Output::Resume(dial));
+        if let Some(dialect) = &mut self.dialect {
+            dialect.speech().resume(&mut ctx.dial(dial));
+        }
+    }
+
+    /// Whether it was the log that kept it from reading.
+    pub(super) fn is_reading_paused(&self) -> bool {
+        self.state.connection().is_some_and(|up| up.paused)
+    }
+
+    /// A message is about to be written: whether it is the first on this connection.
+    pub(super) fn mark_journaled(&mut self) -> bool {
+        let up = self.state.connection_mut();
+        up.is_some_and(|up| !std::mem::replace(&mut up.is_journaled, true))
+    }
+
+    /// Takes a change that is told: what `status` and the log say of failures.
+    pub(super) fn told(&mut self, who: &Identity, change: &StateChange) {
+        if let Some(news) = self.outage.changed(change) {
+            self.outage.log(news, &who.owner, &who.name);
+        }
+    }
+
+    /// What can be done on this link: the one that is alive, otherwise the one that would come next.
+    pub(super) fn abilities(&self, options: &Options) -> Abilities {
+        (face(self.protocol(options)).abilities)(options)
+    }
+
+    /// Why a message cannot be sent to this server at all.
+    pub(super) fn cannot_carry(&self, options: &Options, payload: &Payload) -> Option<ErrorInfo> {
+        let protocol = face(self.protocol(options));
+        if let Err(why) = (protocol.check)(options, payload) {
+            return Some(why);
+        }
+        let only_listens = !(protocol.abilities)(options).sends && options.transports.is_empty();
+        only_listens.then(|| {
+            let why = "this session only listens; to send, open it with option `post`";
+            ErrorInfo::new(Code::Unsupported, why)
+        })
+    }
+
+    /// What is spoken: on the dial that is alive, otherwise on the one that would come next.
+    pub(super) fn protocol(&self, options: &Options) -> Protocol {
+        match &self.dialect {
+            Some(dialect) => dialect.protocol(),
+            None => self.next_protocol(options),
+        }
+    }
+
+    /// The link's state.
+    pub(super) const fn state(&self) -> State {
+        self.state.name()
+    }
+
+    /// Whether a connection is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.state.connection().is_some()
+    }
+
+    /// Whether a link is up or sought.
+    pub(super) const fn is_wanted(&self) -> bool {
+        self.state.is_wanted()
+    }
+
+    /// What was negotiated.
+    pub(super) fn subprotocol(&self) -> Option<String> {
+        self.state.connection()?.subprotocol.clone()
+    }
+
+    /// Wall clock of the connection's opening.
+    pub(super) fn connected_since(&self) -> Option<u64> {
+        self.state.connection().map(|connection| connection.since)
+    }
+
+    /// Dials, and those of them that opened.
+    pub(super) const fn counters(&self) -> (u64, u64) {
+        (self.dials, self.opens)
+    }
+
+    /// Recent round trips.
+    pub(super) fn round_trips(&self) -> Option<Rtt> {
+        self.round_trips.report()
+    }
+
+    /// The last failure.
+    pub(super) fn last_error(&self) -> Option<&ErrorInfo> {
+        self.outage.error()
+    }
+
+    /// How long until the next dial, while it waits for a known time.
+    pub(super) fn retry_in(&self, boot: Duration) -> Option<Duration> {
+        self.state.waits_until().map(|until| until.saturating_sub(boot))
+    }
+}
