@@ -361,7 +361,7 @@ impl Session {
             url: self.uplink.shown_url(&self.options),
             state: Some(self.state().as_str()),
             durability: Some(self.durability()),
-            dials: dials,
+            dials,
             reconnects: opens.saturating_sub(1),
             connected_since: self.uplink.connected_since(),
             received: self.counters.received,
