@@ -196,13 +196,14 @@ pub(super) const KEYS: &[Key] = &[
         name: "proxy.url",
         kind: Kind::Text,
         default: "\"system\"",
-        about: "\"system\": HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, or the operating system's settings.\n\
+        about: "\"system\": HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; without them the settings of macOS or\n\
+                Windows. Proxy scripts (PAC) and GNOME's and KDE's settings are not read: name the proxy here.\n\
                 \"none\": no proxy. Or a proxy: \"http://user:password@proxy.example:3128\", \"socks5://proxy.example\".",
         set: |draft, value| {
             let Value::Text(url) = value else { return Ok(()) };
             if !matches!(url.as_str(), "system" | "none") {
                 let scheme = url::Url::parse(&url).map(|url| url.scheme().to_owned());
-                if !matches!(scheme.as_deref(), Ok("http" | "socks5" | "socks5h")) {
+                if !matches!(scheme.as_deref(), Ok("http" | "socks5" | "socks5h" | "socks")) {
                     return Err("it must be `system`, `none`, or an `http://` or `socks5://` URL".to_owned());
                 }
             }
@@ -214,8 +215,9 @@ pub(super) const KEYS: &[Key] = &[
         name: "proxy.except",
         kind: Kind::List,
         default: "[]",
-        about: "With a proxy named in `url`: hosts, domains and networks that are dialled directly, as in\n\
-                [\"intranet.example\", \".corp.example\", \"10.0.0.0/8\"]. This machine always is.",
+        about: "With a proxy named in `url`: hosts that are dialled directly, as NO_PROXY has them: [\"intranet.example\",\n\
+                \"*.corp.example\", \"10.0.0.0/8\", \"10.*\", \"host.example:8443\", \"[fd00::1]\"]. A name stands for\n\
+                what is below it too. This machine is always dialled directly.",
         set: into!(List, proxy.except),
     },
     Key {

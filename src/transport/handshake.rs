@@ -267,7 +267,7 @@ fn basic(user: &str, password: &str) -> Result<HeaderValue, DialError> {
     Ok(value)
 }
 
-fn decoded(text: &str) -> Vec<u8> {
+pub(super) fn decoded(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -15,7 +15,9 @@ mod frame;
 mod handshake;
 pub mod http;
 pub mod link;
+mod no_proxy;
 pub(crate) mod probe;
+mod proxies;
 mod proxy;
 mod reader;
 pub mod route;
@@ -25,7 +27,7 @@ mod tls;
 mod writer;
 
 pub use error::{DialError, Place};
-pub use proxy::{ProxyCredentials, ProxySettings};
+pub use proxies::{ProxyCredentials, ProxySettings};
 pub use tls::{ClientCert, TlsSettings};
 
 use std::sync::Arc;
@@ -37,7 +39,8 @@ use crate::core::policy;
 use crate::core::rules::{Rule, Rules};
 use connect::Names;
 use handshake::Upgraded;
-use proxy::{Proxies, Proxy};
+use proxies::Proxies;
+use proxy::Proxy;
 use stream::Stream;
 use tls::Tls;
 

@@ -1,52 +1,19 @@
-//! Through a proxy: which one, and HTTP CONNECT (RFC 9110) or SOCKS5 (RFC 1928, 1929) with it.
+//! Through a proxy: HTTP CONNECT (RFC 9110) or SOCKS5 (RFC 1928, 1929) with it. Which one is `proxies`'.
 //!
-//! Names are always resolved by the proxy. Loopback never goes through the system's proxy, as in browsers.
+//! Names are always resolved by the proxy.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::header::{self, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::Empty;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::connect::{self, Names};
 use super::error::{DialError, Place};
 use super::handshake::{USER_AGENT, describe, exchange, take_back};
-use crate::core::io::{ProxyChoice, Target};
-
-/// Which proxy `ProxyChoice::System` means.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum ProxySettings {
-    /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`; then macOS's and Windows' own settings.
-    #[default]
-    System,
-    /// None at all.
-    None,
-    /// This one, for every host that `no_proxy` does not name (its syntax is that of `NO_PROXY`).
-    Fixed { url: String, no_proxy: String },
-}
-
-/// A proxy that wants to know who we are: `host:port` in lower case, user, password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ProxyCredentials {
-    pub place: String,
-    pub user: String,
-    pub password: String,
-}
-
-impl std::fmt::Debug for ProxyCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ProxyCredentials({})", self.place)
-    }
-}
-
-/// Knows which dial goes through which proxy.
-#[derive(Debug)]
-pub(crate) struct Proxies {
-    system: Matcher,
-    credentials: Vec<ProxyCredentials>,
-}
+use super::proxies::ProxyCredentials;
+use crate::core::io::Target;
 
 /// A proxy and how to talk to it.
 pub(crate) struct Proxy {
@@ -54,129 +21,36 @@ pub(crate) struct Proxy {
     way: Way,
 }
 
-enum Way {
+pub(super) enum Way {
     Connect { authorization: Option<HeaderValue> },
     Socks5 { credentials: Option<(String, String)> },
 }
 
-impl Proxies {
-    /// Reads the environment once.
-    ///
-    /// # Errors
-    /// The fixed proxy's URL cannot be used.
-    pub(crate) fn new(
-        settings: &ProxySettings,
-        credentials: Vec<ProxyCredentials>,
-    ) -> Result<Self, DialError> {
-        let system = match settings {
-            ProxySettings::System => Matcher::from_system(),
-            ProxySettings::None => Matcher::builder().build(),
-            ProxySettings::Fixed { url, no_proxy } => {
-                fixed(url)?;
-                Matcher::builder().all(url.as_str()).no(no_proxy.as_str()).build()
-            }
-        };
-        Ok(Self { system, credentials })
-    }
-
-    /// The proxy for a dial, if any, with the credentials that the settings have for it.
-    pub(crate) fn choose(
-        &self,
-        choice: &ProxyChoice,
-        place: &Place,
-        secure: bool,
-    ) -> Result<Option<Proxy>, DialError> {
-        let mut proxy = self.find(choice, place, secure)?;
-        if let Some(proxy) = &mut proxy {
-            let at = proxy.place.to_string().to_ascii_lowercase();
-            if let Some(known) = self.credentials.iter().find(|known| known.place == at) {
-                proxy.introduce(known);
-            }
-        }
-        Ok(proxy)
-    }
-
-    fn find(&self, choice: &ProxyChoice, place: &Place, secure: bool) -> Result<Option<Proxy>, DialError> {
-        match choice {
-            ProxyChoice::None => Ok(None),
-            ProxyChoice::Url(url) => fixed(url).map(Some),
-            ProxyChoice::System if is_loopback(place.bare_host()) => Ok(None),
-            ProxyChoice::System => {
-                let scheme = if secure { "https" } else { "http" };
-                let Ok(uri) = format!("{scheme}://{place}/").parse() else {
-                    return Ok(None);
-                };
-                self.system
-                    .intercept(&uri)
-                    .map(|found| Proxy::new(&found))
-                    .transpose()
-            }
-        }
+impl Way {
+    /// CONNECT, with these as Basic credentials.
+    pub(super) fn http(credentials: Option<&(String, String)>) -> Self {
+        let authorization = credentials.and_then(|(user, password)| basic(user, password));
+        Self::Connect { authorization }
     }
 }
 
-/// A proxy given by its URL. The URL may hold a password and is never repeated.
-fn fixed(url: &str) -> Result<Proxy, DialError> {
-    let anywhere = http::Uri::from_static("https://anywhere.invalid/");
-    match Matcher::builder().all(url).build().intercept(&anywhere) {
-        Some(found) => Proxy::new(&found),
-        None => Err(DialError::Proxy {
-            proxy: "given".to_owned(),
-            why: "its URL cannot be read; `http://host:port` and `socks5://host:port` can".to_owned(),
-        }),
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    match host.parse::<std::net::IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => connect::is_local_name(host),
-    }
+fn basic(user: &str, password: &str) -> Option<HeaderValue> {
+    let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
+    let mut value = HeaderValue::from_str(&value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 impl Proxy {
-    fn new(found: &Intercept) -> Result<Self, DialError> {
-        let uri = found.uri();
-        let (default_port, way) = match uri.scheme_str() {
-            Some("http") => (
-                80,
-                Way::Connect {
-                    authorization: found.basic_auth().cloned(),
-                },
-            ),
-            Some("socks5" | "socks5h") => (
-                1080,
-                Way::Socks5 {
-                    credentials: found
-                        .raw_auth()
-                        .map(|(user, password)| (user.to_owned(), password.to_owned())),
-                },
-            ),
-            other => {
-                let scheme = other.unwrap_or_default();
-                return Err(DialError::Proxy {
-                    proxy: uri.host().unwrap_or_default().to_owned(),
-                    why: format!("`{scheme}` proxies are not supported, `http` and `socks5` are"),
-                });
-            }
-        };
-        let place = Place {
-            host: uri.host().unwrap_or_default().to_owned(),
-            port: uri.port_u16().unwrap_or(default_port),
-        };
-        Ok(Self { place, way })
+    pub(super) const fn new(place: Place, way: Way) -> Self {
+        Self { place, way }
     }
 
     /// Takes these credentials unless its URL has brought some.
-    fn introduce(&mut self, known: &ProxyCredentials) {
+    pub(super) fn introduce(&mut self, known: &ProxyCredentials) {
         match &mut self.way {
             Way::Connect { authorization } if authorization.is_none() => {
-                let plain = format!("{}:{}", known.user, known.password);
-                let value = format!("Basic {}", BASE64_STANDARD.encode(plain));
-                *authorization = HeaderValue::from_str(&value).ok().map(|mut value| {
-                    value.set_sensitive(true);
-                    value
-                });
+                *authorization = basic(&known.user, &known.password);
             }
             Way::Socks5 { credentials } if credentials.is_none() => {
                 *credentials = Some((known.user.clone(), known.password.clone()));
@@ -264,11 +138,16 @@ impl Proxy {
         let status = response.status();
         if !status.is_success() {
             let hint = match (status, had_credentials) {
-                (StatusCode::PROXY_AUTHENTICATION_REQUIRED, false) => ": it wants a user and a password",
-                (StatusCode::PROXY_AUTHENTICATION_REQUIRED, true) => {
-                    ": it does not accept this user and password"
+                (StatusCode::PROXY_AUTHENTICATION_REQUIRED, false) => {
+                    format!(": it wants a user and a password{}", wanted(response.headers()))
                 }
-                _ => "",
+                (StatusCode::PROXY_AUTHENTICATION_REQUIRED, true) => {
+                    format!(
+                        ": it does not accept this user and password{}",
+                        wanted(response.headers())
+                    )
+                }
+                _ => String::new(),
             };
             return Err(self.fail(format!("it answered CONNECT {authority} with {status}{hint}")));
         }
@@ -384,6 +263,37 @@ impl Proxy {
     }
 }
 
+/// The schemes by which a proxy lets somebody in, if `Basic`, the only one spoken here, is not among them.
+fn wanted(headers: &header::HeaderMap) -> String {
+    let schemes: Vec<&str> = headers
+        .get_all(header::PROXY_AUTHENTICATE)
+        .iter()
+        .filter_map(|value| {
+            value
+                .to_str()
+                .ok()?
+                .split([' ', ','])
+                .find(|word| !word.is_empty())
+        })
+        .filter(|scheme| {
+            scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        })
+        .take(8)
+        .collect();
+    if schemes.is_empty() {
+        return String::new();
+    }
+    let spoken = schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    let advice = if spoken {
+        ""
+    } else {
+        "; Longwire speaks `Basic` only: a proxy of your own such as px or cntlm can stand between"
+    };
+    format!(" by {}{advice}", schemes.join(", "))
+}
+
 /// The `User-Agent` that the target gives, or our own.
 fn user_agent(target: &Target) -> HeaderValue {
     let given = target
@@ -393,70 +303,4 @@ fn user_agent(target: &Target) -> HeaderValue {
     given
         .and_then(|(_, value)| HeaderValue::from_str(value).ok())
         .unwrap_or(HeaderValue::from_static(USER_AGENT))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(host: &str) -> Place {
-        Place {
-            host: host.to_owned(),
-            port: 443,
-        }
-    }
-
-    fn fixed_for(url: &str, no_proxy: &str, host: &str) -> Option<String> {
-        let settings = ProxySettings::Fixed {
-            url: url.to_owned(),
-            no_proxy: no_proxy.to_owned(),
-        };
-        Proxies::new(&settings, Vec::new())
-            .unwrap()
-            .choose(&ProxyChoice::System, &place(host), true)
-            .unwrap()
-            .map(|proxy| proxy.place.to_string())
-    }
-
-    #[test]
-    fn no_proxy_names_hosts_domains_and_networks() {
-        let through =
-            |host| fixed_for("http://proxy:3128", ".corp.example, 10.0.0.0/8, plain.org", host).is_some();
-        assert!(through("example.org"));
-        assert!(through("notplain.org"));
-        assert!(!through("plain.org"));
-        assert!(!through("a.corp.example"));
-        assert!(!through("10.1.2.3"));
-    }
-
-    #[test]
-    fn loopback_is_dialled_directly_unless_the_session_names_a_proxy() {
-        for host in ["localhost", "a.localhost", "127.0.0.1", "[::1]"] {
-            assert_eq!(fixed_for("http://proxy:3128", "", host), None, "{host}");
-        }
-        let proxies = Proxies::new(&ProxySettings::None, Vec::new()).unwrap();
-        let named = ProxyChoice::Url("socks5://proxy".to_owned());
-        let proxy = proxies
-            .choose(&named, &place("127.0.0.1"), true)
-            .unwrap()
-            .unwrap();
-        assert_eq!(proxy.place.to_string(), "proxy:1080");
-    }
-
-    #[test]
-    fn proxies_that_cannot_be_used_say_so_without_their_credentials() {
-        let proxies = Proxies::new(&ProxySettings::None, Vec::new()).unwrap();
-        for url in [
-            "https://user:canary@proxy:1",
-            "socks4://user:canary@proxy:1",
-            "ftp://canary@x",
-            "canary canary",
-        ] {
-            let Err(error) = proxies.choose(&ProxyChoice::Url(url.to_owned()), &place("x"), true) else {
-                panic!("{url} was accepted")
-            };
-            assert!(matches!(error, DialError::Proxy { .. }), "{url}");
-            assert!(!error.to_string().contains("canary"), "{error}");
-        }
-    }
 }

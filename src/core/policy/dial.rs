@@ -183,7 +183,7 @@ pub(crate) fn proxy_place(text: &str) -> Option<Url> {
     let proxy = Url::parse(text).ok()?;
     let default_port = match proxy.scheme() {
         "http" => 80,
-        "socks5" | "socks5h" => 1080,
+        "socks5" | "socks5h" | "socks" => 1080,
         _ => return None,
     };
     place_url(proxy.host_str()?, proxy.port().unwrap_or(default_port))

@@ -296,6 +296,29 @@ async fn a_proxy_that_says_no_is_told_apart_from_a_server_that_does() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_wants_what_is_not_spoken_says_what_it_wants() {
+    let (port, _) = scripted(|mut peer| async move {
+        peer.head().await;
+        peer.say(
+            "HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n\
+             Proxy-Authenticate: Digest realm=\"canary\", nonce=\"x\"\r\nContent-Length: 0\r\n\r\n",
+        )
+        .await;
+    })
+    .await;
+    let end = failure(through(
+        format!("http://127.0.0.1:{port}"),
+        "ws://server.invalid/",
+    ))
+    .await;
+    let message = end.error.unwrap().message;
+    assert!(
+        message.contains("Negotiate, NTLM, Digest") && !message.contains("canary"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
 async fn a_socks_proxy_says_whose_fault_it_is() {
     for (reply, code) in [
         (1, Code::Proxy),
