@@ -193,7 +193,7 @@ export function local(
   return new LongwireError(code, `longwire: ${message}${fix ? ` (${fix})` : ""}`, {
     retry,
     originalMessage,
-    doctor: `longwire doctor${code === "host-forbidden" ? ` ${context.caller}` : ""}${name}`,
+    doctor: `longwire doctor${code === "host-forbidden" && !context.caller.startsWith("--app") ? ` ${context.caller}` : ""}${name}`,
     fix,
   });
 }

@@ -14,6 +14,9 @@ pub enum InstallError {
     /// An extension id that a browser would refuse.
     #[error("{id:?} is no extension id: 32 letters a-p (Chromium), `name@domain` or `{{uuid}}` (Firefox)")]
     BadExtension { id: String },
+    /// An app id that the host would refuse.
+    #[error("{id:?} is no app id: 1 to 128 letters, digits, `.`, `_` or `-`, such as com.example.editor")]
+    BadApp { id: String },
     /// A browser name that is not in the table.
     #[error("{name:?} is no browser that Longwire knows")]
     UnknownBrowser { name: String },

@@ -61,6 +61,8 @@ pub enum ExtensionId {
     Chromium(String),
     /// `name@domain` or `{uuid}`.
     Firefox(String),
+    /// A program that uses the SDK for Node.js: letters, digits, `.`, `_` and `-`.
+    App(String),
 }
 
 impl ExtensionId {
@@ -81,11 +83,25 @@ impl ExtensionId {
         }
     }
 
+    /// Takes the id of an app, as it names itself to the SDK for Node.js.
+    ///
+    /// # Errors
+    /// When the host would not accept it.
+    pub fn parse_app(text: &str) -> Result<Self, InstallError> {
+        let id = text.strip_prefix("app://").unwrap_or(text);
+        if is_app_id(id) {
+            Ok(Self::App(id.to_owned()))
+        } else {
+            Err(InstallError::BadApp { id: text.to_owned() })
+        }
+    }
+
     /// Whose id it is.
     pub const fn family(&self) -> Family {
         match self {
             Self::Chromium(_) => Family::Chromium,
             Self::Firefox(_) => Family::Firefox,
+            Self::App(_) => Family::App,
         }
     }
 
@@ -93,9 +109,18 @@ impl ExtensionId {
     pub fn entry(&self) -> String {
         match self {
             Self::Chromium(id) => format!("chrome-extension://{id}/"),
-            Self::Firefox(id) => id.clone(),
+            Self::Firefox(id) | Self::App(id) => id.clone(),
         }
     }
+}
+
+/// As the host accepts it in `app://<id>`.
+fn is_app_id(id: &str) -> bool {
+    (1..=128).contains(&id.len())
+        && id.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 fn is_chromium_id(id: &str) -> bool {
@@ -130,6 +155,8 @@ pub struct Manifest {
     pub allowed_origins: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_extensions: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_apps: Vec<String>,
 }
 
 impl Manifest {
@@ -146,10 +173,11 @@ impl Manifest {
         let path = program.to_str().ok_or_else(|| InstallError::NotUnicode {
             path: program.to_path_buf(),
         })?;
-        let (mut origins, mut extensions) = (Vec::new(), Vec::new());
+        let (mut origins, mut extensions, mut apps) = (Vec::new(), Vec::new(), Vec::new());
         match family {
             Family::Chromium => origins = entries,
             Family::Firefox => extensions = entries,
+            Family::App => apps = entries,
         }
         Ok(Self {
             name: name.to_string(),
@@ -158,6 +186,7 @@ impl Manifest {
             kind: "stdio".to_owned(),
             allowed_origins: origins,
             allowed_extensions: extensions,
+            allowed_apps: apps,
         })
     }
 
@@ -171,7 +200,7 @@ impl Manifest {
 /// The template's description.
 fn description(family: Family) -> String {
     let template = match family {
-        Family::Chromium => CHROMIUM,
+        Family::Chromium | Family::App => CHROMIUM,
         Family::Firefox => FIREFOX,
     };
     serde_json::from_str(template)
@@ -193,6 +222,7 @@ pub fn entries(family: Family, text: &str) -> Vec<String> {
     let accepted = |entry: &String| match family {
         Family::Chromium => origin(entry).is_ok(),
         Family::Firefox => is_firefox_id(entry),
+        Family::App => is_app_id(entry),
     };
     let Ok(object) = object(family, text) else {
         return Vec::new();
@@ -217,6 +247,7 @@ impl Family {
         match self {
             Self::Chromium => "allowed_origins",
             Self::Firefox => "allowed_extensions",
+            Self::App => "allowed_apps",
         }
     }
 }
@@ -284,6 +315,8 @@ pub fn judge(
             Family::Chromium => origin(entry)?,
             Family::Firefox if is_firefox_id(entry) => {}
             Family::Firefox => return Err(format!("{entry:?} is no add-on id")),
+            Family::App if is_app_id(entry) => {}
+            Family::App => return Err(format!("{entry:?} is no app id")),
         }
         entries.push(entry.to_owned());
     }
@@ -329,7 +362,7 @@ pub(crate) fn object(family: Family, text: &str) -> Result<Map<String, Value>, S
             let text = text.strip_prefix('\u{feff}').unwrap_or(text);
             serde_json::from_str(&without_comments(text))
         }
-        Family::Firefox => serde_json::from_str(text),
+        Family::Firefox | Family::App => serde_json::from_str(text),
     };
     match value {
         Ok(Value::Object(object)) => Ok(object),

@@ -101,12 +101,15 @@ pub(crate) struct Registration {
     after_help = "Examples:\n  longwire install --extension cfgjijgalloanpinpjgfgakgkbhlgcka\n  \
 longwire install --extension hello@example.org --browser firefox\n  \
 longwire install --extension <id> --extension <id> --dry-run\n  \
-longwire install --extension <id> --system"
+longwire install --extension <id> --system\n  longwire install --app com.example.editor"
 )]
 pub(crate) struct Install {
     /// A Chromium extension id (32 letters a-p) or a Firefox add-on id, or several of them; repeatable
-    #[arg(long = "extension", value_name = "ID", required = true, num_args = 1..)]
+    #[arg(long = "extension", value_name = "ID", required_unless_present = "apps", num_args = 1..)]
     pub(crate) extensions: Vec<String>,
+    /// The id of an app that uses the SDK for Node.js, such as com.example.editor; repeatable
+    #[arg(long = "app", value_name = "ID", num_args = 1..)]
+    pub(crate) apps: Vec<String>,
     /// Browsers inside Flatpak and Snap, too; host and broker then run inside, and end with the browser
     #[arg(long, conflicts_with_all = ["system", "user_data_dir"])]
     pub(crate) sandboxed: bool,

@@ -23,7 +23,10 @@ const INDENT: usize = 11;
 
 /// Registers extensions with browsers.
 pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
-    let extensions = extensions(&args.extensions)?;
+    let mut extensions = extensions(&args.extensions)?;
+    for app in &args.apps {
+        extensions.push(ExtensionId::parse_app(app).map_err(wrong)?);
+    }
     let (here, own, mut choice) = prepare(&args.registration)?;
     choice.sandboxed = args.sandboxed;
     let turn = turn(&here, &choice, &args.registration)?;

@@ -16,6 +16,8 @@ pub enum Family {
     Chromium,
     /// `allowed_extensions`; any other key has the manifest rejected.
     Firefox,
+    /// `allowed_apps`: programs that use the SDK for Node.js, and read Longwire's own folder.
+    App,
 }
 
 impl Family {
@@ -24,6 +26,7 @@ impl Family {
         match self {
             Self::Chromium => "Chromium",
             Self::Firefox => "Firefox",
+            Self::App => "app",
         }
     }
 }

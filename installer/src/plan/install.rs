@@ -157,7 +157,7 @@ pub fn install(
 
 /// Who may call by a manifest for all users that the new one hides: Chromium reads only the first there is.
 fn hidden(here: &Surroundings, choice: &Choice, target: &Target) -> Vec<String> {
-    if choice.scope == Scope::System || target.family == Family::Firefox || target.copy.is_some() {
+    if choice.scope == Scope::System || target.family != Family::Chromium || target.copy.is_some() {
         return Vec::new();
     }
     let browsers = target

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Choice, FOLDER, Own, Skipped, USER_DATA_DIR};
-use crate::browsers::{BROWSERS, Browser, Confined, Family, Hosts, Scope};
+use crate::browsers::{BROWSERS, Browser, Confined, Family, Hosts, Scope, System};
 use crate::error::InstallError;
 use crate::manifest::ExtensionId;
 use crate::registry;
@@ -29,14 +29,37 @@ pub(super) fn targets(
     extensions: &[ExtensionId],
     skipped: &mut Vec<Skipped>,
 ) -> Result<Vec<Target>, InstallError> {
-    let targets = match &choice.user_data_dir {
+    let has_apps = extensions.iter().any(|id| id.family() == Family::App);
+    let has_extensions = extensions.iter().any(|id| id.family() != Family::App);
+    let mut targets = match &choice.user_data_dir {
         Some(folder) => vec![in_user_data_dir(folder, choice, extensions)?],
+        None if !has_extensions && choice.browsers.is_empty() => Vec::new(),
         None => in_browsers(here, own, choice, extensions, skipped)?,
     };
+    if has_apps {
+        targets.push(for_apps(here, own, choice));
+    }
     if targets.is_empty() {
         return Err(InstallError::NoBrowser);
     }
     Ok(targets)
+}
+
+/// The manifest that the SDK for Node.js reads, in Longwire's own folder or the system's.
+fn for_apps(here: &Surroundings, own: &Own, choice: &Choice) -> Target {
+    let folder = match (choice.scope, here.system) {
+        (Scope::User, _) => own.state.join("apps"),
+        (Scope::System, System::Linux) => here.root.join("etc/longwire/apps"),
+        (Scope::System, System::MacOs) => here.root.join("Library/Application Support/longwire/apps"),
+        (Scope::System, System::Windows) => PathBuf::from(r"C:\ProgramData\longwire\apps"),
+    };
+    Target {
+        path: folder.join(choice.name.file()),
+        family: Family::App,
+        browsers: vec!["apps".to_owned()],
+        keys: Vec::new(),
+        copy: None,
+    }
 }
 
 fn in_user_data_dir(

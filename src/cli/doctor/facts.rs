@@ -101,7 +101,7 @@ impl BrowserFacts {
             match (judged, self.family) {
                 (Ok(accepted), _) => return Found::Good(seen, accepted),
                 (Err(why), Family::Chromium) => return Found::Bad(seen, why),
-                (Err(why), Family::Firefox) => {
+                (Err(why), Family::Firefox | Family::App) => {
                     first_bad.get_or_insert((seen, why));
                 }
             }
@@ -117,7 +117,7 @@ impl BrowserFacts {
         };
         match self.family {
             Family::Chromium => entries(chain),
-            Family::Firefox => chain.chunks(1).flat_map(entries).collect(),
+            Family::Firefox | Family::App => chain.chunks(1).flat_map(entries).collect(),
         }
     }
 }

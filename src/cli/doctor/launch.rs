@@ -56,6 +56,7 @@ fn start(program: &Path, family: Family, manifest: &Path, entry: &str) -> std::i
     let mut command = Command::new(program);
     match family {
         Family::Chromium => command.arg(entry),
+        Family::App => command.arg(format!("app://{entry}")),
         Family::Firefox => command.arg(manifest).arg(entry),
     };
     if family == Family::Chromium && cfg!(windows) {

@@ -2,6 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod apps;
 mod ids;
 mod places;
 mod telling;

@@ -37,8 +37,10 @@ fn one(facts: &Facts, running: &RunningBrowser) -> Finding {
                 .fix(format!("{fix} --user-data-dir {}", quoted(&running.folder)))
         }
         // Firefox looks in the user's folder, whatever its profile.
-        Family::Firefox if has_manifest(facts, Family::Firefox) => finding.pass(folder.to_string()),
-        Family::Firefox => {
+        Family::Firefox | Family::App if has_manifest(facts, Family::Firefox) => {
+            finding.pass(folder.to_string())
+        }
+        Family::Firefox | Family::App => {
             let ids = browser::ids(facts, Family::Firefox);
             finding
                 .warn(format!(
