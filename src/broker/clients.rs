@@ -23,6 +23,7 @@ use crate::wire::record::{ErrorInfo, Name};
 use crate::wire::version;
 
 use super::connections::Place;
+use super::incoming::Incoming;
 use super::server::WakeUp;
 
 /// How long a caller may take to say who it is.
@@ -33,6 +34,9 @@ const PARTING: Duration = Duration::from_secs(2);
 
 /// Bytes read at once.
 const READ: usize = 64 << 10;
+
+/// What an extension is told that sends too much at once.
+const TOO_MUCH: &str = "this extension has too much under way; send it when other frames are whole";
 
 /// A port that has said who it is.
 #[derive(Debug)]
@@ -101,6 +105,7 @@ pub(super) async fn serve(port: PortId, stream: Stream, mut place: Place, wake: 
         return;
     }
     let is_admin = caller == Caller::Admin;
+    let incoming = place.incoming(&caller);
     let (writer, buffers) = mpsc::channel(1);
     let (reading, mode) = watch::channel(Reading::On);
     let connection = NewConnection {
@@ -118,6 +123,7 @@ pub(super) async fn serve(port: PortId, stream: Stream, mut place: Place, wake: 
         is_admin,
         is_newer: version::is_newer(&version, version::own()),
         joiner: Joiner::default(),
+        incoming,
         heard: Vec::new(),
     };
     if let Err(problem) = read(port, &mut input, &mut frames, &mut ear, mode, &wake).await {
@@ -172,6 +178,13 @@ async fn read(
     loop {
         while let Some(taken) = frames.take() {
             ear.take(taken);
+        }
+        if !ear.incoming.keep(frames.held() + ear.joiner.held())
+            && let Some(length) = frames.give_up()
+        {
+            let why = format!("a frame of {length} bytes: {TOO_MUCH}");
+            ear.refuse(ErrorInfo::new(Code::Overflow, why));
+            ear.incoming.keep(ear.joiner.held());
         }
         let heard = std::mem::take(&mut ear.heard);
         if !heard.is_empty() && wake.send(WakeUp::Heard(port, heard)).await.is_err() {
@@ -232,6 +245,7 @@ struct Ear {
     /// The caller is of a newer version than this broker.
     is_newer: bool,
     joiner: Joiner,
+    incoming: Incoming,
     heard: Vec<Heard>,
 }
 
@@ -262,6 +276,11 @@ impl Ear {
     fn inner(&mut self, json: &[u8]) {
         match Shape::of(json) {
             Ok(Shape::Single) => self.frame(json),
+            Ok(Shape::Part(part)) if !self.incoming.keep(self.joiner.held() + part.data.len()) => {
+                let error = self.joiner.refuse(&part, Code::Overflow, TOO_MUCH);
+                self.incoming.keep(self.joiner.held());
+                self.refuse(error);
+            }
             Ok(Shape::Part(part)) => match self.joiner.join(&part) {
                 Ok(Some(whole)) => self.frame(whole.as_bytes()),
                 Ok(None) => {}
@@ -334,12 +353,14 @@ pub(super) fn answer(refusal: Refusal) -> BrokerFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::incoming::IncomingBytes;
 
     fn ear(is_admin: bool) -> Ear {
         Ear {
             is_admin,
             is_newer: false,
             joiner: Joiner::default(),
+            incoming: IncomingBytes::default().of(&Caller::Admin),
             heard: Vec::new(),
         }
     }

@@ -9,7 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
 
 use crate::core::io::Caller;
+use crate::core::rules::Rules;
 use crate::wire::record::Name;
+
+use super::incoming::{Incoming, IncomingBytes};
 
 /// The bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,10 @@ pub(super) struct Limits {
 
 /// Every connection of a broker.
 #[derive(Debug, Clone)]
-pub(super) struct Connections(Arc<Mutex<Counts>>);
+pub(super) struct Connections {
+    counts: Arc<Mutex<Counts>>,
+    incoming: IncomingBytes,
+}
 
 #[derive(Debug)]
 struct Counts {
@@ -52,7 +58,7 @@ pub(super) struct Place {
 
 impl Connections {
     pub(super) fn new(limits: Limits) -> Self {
-        Self(Arc::new(Mutex::new(Counts {
+        let counts = Arc::new(Mutex::new(Counts {
             limits,
             last: 0,
             pending: BTreeMap::new(),
@@ -60,7 +66,16 @@ impl Connections {
             pending_of: HashMap::new(),
             ports_of: HashMap::new(),
             extensions: HashMap::new(),
-        })))
+        }));
+        Self {
+            counts,
+            incoming: IncomingBytes::default(),
+        }
+    }
+
+    /// These rules hold from now on.
+    pub(super) fn set_rules(&self, rules: Arc<Rules>) {
+        self.incoming.set_rules(rules);
     }
 
     /// A connection has been accepted; `None` when its process has too many that say nothing.
@@ -111,7 +126,7 @@ impl Connections {
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // Nothing in here can panic halfway.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -160,6 +175,11 @@ impl Place {
         drop(counts);
         self.port = Some(origin);
         Ok(())
+    }
+
+    /// What the port's unfinished frames are counted by.
+    pub(super) fn incoming(&self, caller: &Caller) -> Incoming {
+        self.connections.incoming.of(caller)
     }
 
     /// The loop knows the port.

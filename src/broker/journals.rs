@@ -60,6 +60,13 @@ impl JournalStore {
         })
     }
 
+    /// Closes files that were not written to for a while.
+    pub(super) fn close_idle(&mut self) {
+        if let Some(journals) = &mut self.journals {
+            journals.close_idle();
+        }
+    }
+
     /// Writes down everything applied; the hub has been drained. Gives the journals that have just been given up.
     pub(super) fn flush(&mut self, hub: &Hub) -> Vec<JournalFailure> {
         let Some(journals) = &mut self.journals else {

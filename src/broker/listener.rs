@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::core::io::PortId;
+use crate::core::rules::Rules;
 use crate::local::{self, Endpoint, Listener, LocalError};
 
 use super::clients;
@@ -83,6 +84,11 @@ impl PortListener {
     /// Takes the socket away; who came before is still let in.
     pub(super) fn close(&self) {
         self.listener.withdraw();
+    }
+
+    /// These rules hold from now on.
+    pub(super) fn set_rules(&self, rules: Arc<Rules>) {
+        self.connections.set_rules(rules);
     }
 
     /// How many connections have not become ports yet.

@@ -25,11 +25,13 @@ pub(super) struct LiveSettings {
 }
 
 /// How much disk sessions may take.
-pub(super) const fn quota(settings: &Settings) -> Quota {
+pub(super) const fn quota(settings: &Settings, open_files: usize) -> Quota {
     Quota {
         session: settings.journal.session,
         origin: settings.journal.origin,
         total: settings.journal.total,
+        journals: settings.journal.journals,
+        open_files,
     }
 }
 

@@ -7,6 +7,7 @@ mod connections;
 mod descriptors;
 pub mod dials;
 mod idle;
+mod incoming;
 mod instance;
 mod journals;
 mod listener;
@@ -74,7 +75,7 @@ async fn serve(paths: &Paths, endpoint: Endpoint, ready: impl FnOnce()) -> Resul
     let now = server::now();
     let mut hub = Hub::new(config, now);
     let descriptors = descriptors::Descriptors::of_this_process();
-    let quota = live_settings::quota(&settings);
+    let quota = live_settings::quota(&settings, descriptors.journals);
     let journals = journals::JournalStore::open(&paths.state().join("journal"), quota, &mut hub, now);
     let settings = live_settings::LiveSettings::new(paths.clone(), settings)?;
     let server = server::Server::open(hub, journals, claim, endpoint, settings, descriptors).await?;

@@ -154,6 +154,7 @@ impl Server {
     ) -> Result<Self, LocalError> {
         let (wake, wakes) = mpsc::channel(WAITING);
         let listener = PortListener::open(endpoint.clone(), wake.clone(), descriptors.connections).await?;
+        listener.set_rules(settings.rules.clone());
         tokio::spawn(signals::watch(wake.clone()));
         tokio::spawn(signals::watch_reload(wake.clone()));
         let clock = Reading::now();
@@ -336,6 +337,7 @@ impl Server {
             return Err(problem);
         }
         tracing::info!("the settings were read again");
+        self.listener.set_rules(self.settings.rules.clone());
         self.dials.set_network(self.settings.network.clone());
         self.idle.set(self.settings.idle);
         self.tell(Input::Rules(self.settings.rules.clone()));
@@ -446,6 +448,7 @@ impl Server {
         }
         if self.clock.awake >= self.round && !self.idle.is_last_call() {
             self.round = self.clock.awake + ROUND;
+            self.journals.close_idle();
             if !self.claim.is_in_place() {
                 tracing::warn!("the run folder has been removed");
                 self.leaving = Some("removed");

@@ -55,6 +55,11 @@ impl MemoryRule {
     pub const fn sessions(self) -> usize {
         self.total / 4 * 3
     }
+
+    /// Bytes of what has begun to come and is not whole.
+    pub const fn on_the_way(self) -> usize {
+        self.total / 4
+    }
 }
 
 impl Default for MemoryRule {

@@ -40,6 +40,8 @@ pub(super) struct Folder {
     snapshot: u64,
     /// Whether the names of folder and segment are on the disk itself.
     names_synced: bool,
+    /// Something was written since `close_idle` was last called.
+    is_busy: bool,
     /// What recovery found, until it is repaired.
     damage: Option<Damage>,
 }
@@ -64,6 +66,7 @@ impl Folder {
             trimmed: 0,
             snapshot: 0,
             names_synced: false,
+            is_busy: false,
             damage: None,
         }
     }
@@ -97,6 +100,29 @@ impl Folder {
         self.file = None;
     }
 
+    /// Lets go of the file unless something was written since the last call.
+    pub(super) fn close_idle(&mut self) {
+        if !std::mem::take(&mut self.is_busy) {
+            self.file = None;
+        }
+    }
+
+    /// What it holds is not what was true last: the next flush begins anew.
+    pub(super) const fn distrust(&mut self) {
+        self.damage = Some(Damage::Corrupt);
+    }
+
+    /// Puts the folder under another name, where the next start finds it. That needs no descriptor and no room.
+    pub(super) fn set_aside(mut self, suffix: &str) -> Result<(), JournalError> {
+        self.file = None;
+        let mut name = self.path.file_name().unwrap_or_default().to_owned();
+        name.push(suffix);
+        match fs::rename(&self.path, self.path.with_file_name(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            renamed => renamed.map_err(JournalError::io("rename", &self.path)),
+        }
+    }
+
     /// Whether the next flush has something to do.
     pub(super) fn is_dirty(&self) -> bool {
         !self.pending.is_empty() || self.damage == Some(Damage::Corrupt) || self.has_idle_segments()
@@ -104,6 +130,7 @@ impl Folder {
 
     /// Appends in memory.
     pub(super) fn append(&mut self, kept: &Kept) -> Result<(), JournalError> {
+        self.is_busy = true;
         crash::point("journal.append.before");
         if !record::encode(&mut self.pending, kept) {
             return Err(JournalError::RecordTooLarge {

@@ -7,8 +7,10 @@
 //! - `apply` only fills a buffer, unless the entry asks for `sync`: then everything up to it is on the disk itself
 //!   when `apply` returns, and survives a power cut.
 //! - After `flush` everything applied is with the operating system, and survives the process.
-//! - A journal that fails (disk full, I/O error, quota) is given up as a whole: its files are removed, the error is
-//!   returned once, and later entries for it are ignored until `Remove`. A failed sync is never tried again.
+//! - A journal that fails is given up as a whole: the error is returned once, and later entries for it are ignored until
+//!   `Remove`. Beyond a quota its files are removed. When the system fails (disk full, no descriptors, I/O error) they are
+//!   set aside as `<id>.stale`, and the next start recovers them as damaged, unless the session has ended meanwhile. A
+//!   failed sync is never tried again.
 //!
 //! ```text
 //! <state>/journal/lock             held by the broker that has them open
@@ -33,8 +35,8 @@ use crate::core::journal::{Damage, Entry, JournalId, Kept};
 use folder::{Folder, Room};
 pub use quota::{JournalError, Quota};
 
-/// Files held open at most; the least busy journals open theirs again when they write.
-const OPEN_FILES: usize = 256;
+/// What is added to the name of a journal that could not be written any more.
+const STALE: &str = ".stale";
 
 /// All journals of one broker.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub struct Journals {
     total: u64,
     /// The same for each extension.
     owners: HashMap<String, u64>,
+    /// Journals of each extension.
+    counts: HashMap<String, usize>,
     open_files: usize,
     /// Held as long as this lives; the system lets go of it when the process dies.
     _lock: File,
@@ -102,6 +106,7 @@ impl Journals {
             dirty: Vec::new(),
             total: 0,
             owners: HashMap::new(),
+            counts: HashMap::new(),
             open_files: 0,
             _lock: lock,
         };
@@ -111,20 +116,35 @@ impl Journals {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 continue;
             };
-            if name.ends_with(".gone") {
+            if let Some(name) = name.strip_suffix(STALE).filter(|name| is_name(name)) {
+                recovered.extend(journals.recover_stale(JournalId(name.to_owned()), &path));
+            } else if name.ends_with(".gone") {
                 // Left by a crash in the middle of a removal. Should it fail, the next start tries again.
                 let _ = fs::remove_dir_all(&path);
             } else if is_name(name) && path.is_dir() {
-                recovered.extend(journals.recover(JournalId(name.to_owned()), path));
+                recovered.extend(journals.recover(JournalId(name.to_owned()), path, false));
             }
         }
         recovered.sort_by(|a, b| a.id.cmp(&b.id));
         Ok((journals, recovered))
     }
 
-    fn recover(&mut self, id: JournalId, path: PathBuf) -> Option<Recovered> {
+    /// Reads a journal that the last broker could not write any more: what it holds is older than what others have seen.
+    fn recover_stale(&mut self, id: JournalId, path: &Path) -> Option<Recovered> {
+        let own = self.dir.join(&id.0);
+        if own.exists() || fs::rename(path, &own).is_err() {
+            return None;
+        }
+        self.recover(id, own, true)
+    }
+
+    fn recover(&mut self, id: JournalId, path: PathBuf, is_stale: bool) -> Option<Recovered> {
         match Folder::recover(path) {
-            Ok((folder, kept, damage)) => {
+            Ok((mut folder, kept, mut damage)) => {
+                if is_stale {
+                    folder.distrust();
+                    damage = Some(Damage::Corrupt);
+                }
                 if kept.is_empty() && damage.is_none() {
                     // A folder that was made, and nothing written: nobody relies on it.
                     if let Err(error) = folder.remove() {
@@ -132,6 +152,7 @@ impl Journals {
                     }
                     return None;
                 }
+                *self.counts.entry(id.owner().to_owned()).or_default() += 1;
                 self.count(&id, 0, folder.bytes());
                 let dirty = folder.is_dirty();
                 if dirty {
@@ -165,6 +186,14 @@ impl Journals {
                     if !is_name(&id.0) {
                         return Err(JournalError::BadName(id.0.clone()));
                     }
+                    let count = self.counts.entry(id.owner().to_owned()).or_default();
+                    if *count >= self.quota.journals {
+                        self.journals.insert(id.clone(), Slot::Lost);
+                        return Err(JournalError::TooMany {
+                            limit: self.quota.journals,
+                        });
+                    }
+                    *count += 1;
                     let folder = Box::new(Folder::new(self.dir.join(&id.0)));
                     self.journals
                         .insert(id.clone(), Slot::Kept { folder, dirty: false });
@@ -198,11 +227,21 @@ impl Journals {
             if let Err(error) = self.work(&id, |folder, room| folder.flush(room, || snapshot(&id))) {
                 lost.push((id, error));
             }
-            if self.open_files > OPEN_FILES {
+            if self.open_files > self.quota.open_files {
                 self.close_files();
             }
         }
         lost
+    }
+
+    /// Closes the files of journals that nothing was written to since this was last called.
+    pub fn close_idle(&mut self) {
+        for slot in self.journals.values_mut() {
+            if let Slot::Kept { folder, dirty: false } = slot {
+                folder.close_idle();
+            }
+        }
+        self.count_open();
     }
 
     /// Has a journal do something, keeps the sums, and gives it up if it fails.
@@ -211,6 +250,9 @@ impl Journals {
         id: &JournalId,
         work: impl FnOnce(&mut Folder, Room) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
+        if self.open_files >= self.quota.open_files {
+            self.close_files();
+        }
         let (folder, dirty) = match self.journals.get_mut(id) {
             None | Some(Slot::Lost) => return Ok(()),
             Some(Slot::Refused(error)) => return error.take().map_or(Ok(()), Err),
@@ -230,8 +272,8 @@ impl Journals {
             self.dirty.push(id.clone());
         }
         self.count(id, bytes, now);
-        if done.is_err() {
-            self.give_up(id);
+        if let Err(error) = &done {
+            self.give_up(id, matches!(error, JournalError::Io { .. }));
         }
         done
     }
@@ -252,30 +294,62 @@ impl Journals {
         }
     }
 
-    /// The session is memory only from here on; a journal that stops in the middle must not be recovered.
-    fn give_up(&mut self, id: &JournalId) {
-        if let Err(error) = self.remove(id) {
-            tracing::warn!(journal = %id.0, %error, "cannot remove a journal that was given up");
+    /// The session is memory only from here on; a journal that stops in the middle must not be recovered as it is.
+    /// What the system could not write is not lost for that: it is set aside.
+    fn give_up(&mut self, id: &JournalId, set_aside: bool) {
+        let done = match self.take(id) {
+            Some(folder) if set_aside => folder.set_aside(STALE),
+            Some(folder) => folder.remove(),
+            None => Ok(()),
+        };
+        if let Err(error) = done {
+            tracing::warn!(journal = %id.0, %error, "cannot put away a journal that was given up");
         }
         self.journals.insert(id.clone(), Slot::Lost);
     }
 
     fn remove(&mut self, id: &JournalId) -> Result<(), JournalError> {
         match self.journals.remove(id) {
-            None | Some(Slot::Lost) => Ok(()),
+            None => Ok(()),
+            // The session has ended: what was set aside of it is not wanted any more.
+            Some(Slot::Lost) => match fs::remove_dir_all(self.dir.join(format!("{}{STALE}", id.0))) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(JournalError::io("remove", &self.dir)(error))
+                }
+                _ => Ok(()),
+            },
             Some(refused @ Slot::Refused(_)) => {
                 self.journals.insert(id.clone(), refused);
                 Ok(())
             }
-            Some(Slot::Kept { folder, dirty }) => {
-                if dirty {
-                    self.dirty.retain(|other| other != id);
-                }
-                self.count(id, folder.bytes(), 0);
-                self.open_files -= usize::from(folder.is_open());
-                folder.remove()
+            Some(Slot::Kept { folder, dirty }) => self.let_go(id, *folder, dirty).remove(),
+        }
+    }
+
+    fn take(&mut self, id: &JournalId) -> Option<Folder> {
+        match self.journals.remove(id)? {
+            Slot::Kept { folder, dirty } => Some(self.let_go(id, *folder, dirty)),
+            other => {
+                self.journals.insert(id.clone(), other);
+                None
             }
         }
+    }
+
+    /// A journal is not among those that are written any more.
+    fn let_go(&mut self, id: &JournalId, folder: Folder, dirty: bool) -> Folder {
+        if dirty {
+            self.dirty.retain(|other| other != id);
+        }
+        self.count(id, folder.bytes(), 0);
+        if let Some(count) = self.counts.get_mut(id.owner()) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(id.owner());
+            }
+        }
+        self.open_files -= usize::from(folder.is_open());
+        folder
     }
 
     /// Closes the files of journals with nothing to write.
@@ -285,6 +359,10 @@ impl Journals {
                 folder.close();
             }
         }
+        self.count_open();
+    }
+
+    fn count_open(&mut self) {
         self.open_files = self
             .journals
             .values()

@@ -14,15 +14,21 @@ pub struct Quota {
     pub origin: u64,
     /// For all sessions together.
     pub total: u64,
+    /// Journals of one extension.
+    pub journals: usize,
+    /// Files held open at a time; the least busy journals open theirs again when they write.
+    pub open_files: usize,
 }
 
 impl Default for Quota {
-    /// 128 MiB a session, 512 MiB an extension, 1 GiB in all.
+    /// 128 MiB a session, 512 MiB and 1000 journals an extension, 1 GiB in all.
     fn default() -> Self {
         Self {
             session: 128 << 20,
             origin: 512 << 20,
             total: 1 << 30,
+            journals: 1000,
+            open_files: 256,
         }
     }
 }
@@ -58,6 +64,12 @@ pub enum JournalError {
     OriginFull {
         /// In bytes.
         limit: u64,
+    },
+    /// The number of one extension's journals.
+    #[error("this extension has {limit} journals already")]
+    TooMany {
+        /// How many.
+        limit: usize,
     },
     /// The quota of all sessions together.
     #[error("all journals together would exceed {limit} bytes")]

@@ -408,7 +408,7 @@ fn a_journal_of_a_later_version_is_refused_and_kept() {
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
 
-/// Whatever fails, the error comes once, the files go, and the next life knows nothing of a journal that stopped.
+/// Whatever fails, the error comes once, the files are set aside, and go with the session.
 fn given_up(operation: &'static str, sync: bool) {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(entry(1))).unwrap();
@@ -431,7 +431,10 @@ fn given_up(operation: &'static str, sync: bool) {
     flush(&mut journals);
     assert_eq!(journals.bytes(), 0);
     assert!(!dir.path().join(&id().0).exists());
+    let stale = dir.path().join(format!("{}.stale", id().0));
+    assert!(stale.exists());
     journals.apply(&id(), Entry::Remove).unwrap();
+    assert!(!stale.exists());
     journals.apply(&id(), append(entry(4))).unwrap();
     flush(&mut journals);
     drop(journals);
@@ -451,6 +454,85 @@ fn a_full_disk_at_a_write_with_sync() {
 #[test]
 fn a_failed_sync_is_final() {
     given_up("sync", true);
+}
+
+#[test]
+fn what_a_full_disk_kept_from_being_written_is_told_as_lost_and_the_rest_is_there() {
+    let (dir, mut journals) = empty();
+    journals.apply(&id(), append(entry(1))).unwrap();
+    flush(&mut journals);
+    faults::fail("write", 1);
+    journals.apply(&id(), append(entry(2))).unwrap();
+    assert_eq!(journals.flush(no_snapshot).len(), 1);
+    faults::stop();
+    drop(journals);
+    let (mut journals, recovered) = reopen(&dir);
+    assert_eq!(
+        (recovered.kept, recovered.damage),
+        (entries([1]), Some(Damage::Corrupt))
+    );
+    assert!(journals.flush(|_| vec![state("now")]).is_empty());
+    drop(journals);
+    assert_eq!(reopen(&dir).1.damage, None, "answered for");
+}
+
+#[test]
+fn an_extension_has_a_number_of_journals() {
+    let dir = TempDir::new().unwrap();
+    let quota = Quota {
+        journals: 2,
+        ..Quota::default()
+    };
+    let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();
+    let journal = |origin: &str, random: &str| JournalId::new(origin, random);
+    for random in ["1", "2"] {
+        journals
+            .apply(&journal("chrome-extension://a/", random), append(state("x")))
+            .unwrap();
+    }
+    let third = journal("chrome-extension://a/", "3");
+    let refused = journals.apply(&third, append(state("x")));
+    assert!(
+        matches!(refused, Err(JournalError::TooMany { limit: 2 })),
+        "{refused:?}"
+    );
+    journals.apply(&third, append(state("x"))).expect("told once");
+    journals
+        .apply(&journal("chrome-extension://b/", "4"), append(state("x")))
+        .unwrap();
+    journals
+        .apply(&journal("chrome-extension://a/", "1"), Entry::Remove)
+        .unwrap();
+    journals
+        .apply(&journal("chrome-extension://a/", "5"), append(state("x")))
+        .unwrap();
+}
+
+#[test]
+fn many_journals_need_few_descriptors_and_idle_ones_none() {
+    let dir = TempDir::new().unwrap();
+    let quota = Quota {
+        open_files: 4,
+        ..Quota::default()
+    };
+    let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();
+    let all: Vec<JournalId> = (0..50)
+        .map(|index| JournalId::new("a", &format!("{index:x}")))
+        .collect();
+    for round in 1..=3 {
+        for id in &all {
+            journals.apply(id, append(entry(round))).unwrap();
+        }
+        assert!(journals.flush(no_snapshot).is_empty());
+        assert!(journals.open_files <= 4, "{}", journals.open_files);
+    }
+    journals.close_idle();
+    journals.close_idle();
+    assert_eq!(journals.open_files, 0);
+    drop(journals);
+    let (_, recovered) = Journals::open(dir.path(), quota).unwrap();
+    assert_eq!(recovered.len(), 50);
+    assert!(recovered.iter().all(|found| found.kept == entries([1, 2, 3])));
 }
 
 #[test]
@@ -489,6 +571,7 @@ fn a_session_has_a_quota_and_trimming_makes_room() {
         session: 10 << 20,
         origin: 100 << 20,
         total: 100 << 20,
+        ..Quota::default()
     };
     let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();
     fill(&mut journals, 1..=9, "now");
@@ -515,6 +598,7 @@ fn the_sessions_of_one_extension_have_a_quota_together() {
         session: 1 << 20,
         origin: 1000,
         total: 1 << 20,
+        ..Quota::default()
     };
     let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();
     let [first, second] = ["1", "2"].map(|random| JournalId::new("chrome-extension://a/", random));
@@ -540,6 +624,7 @@ fn all_sessions_have_a_quota_together() {
         session: 1 << 20,
         origin: 1 << 20,
         total: 1000,
+        ..Quota::default()
     };
     let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();
     let other = JournalId("ff".to_owned());
@@ -568,14 +653,14 @@ fn a_name_that_is_no_folder_name_is_refused() {
 #[test]
 fn many_journals_do_not_hold_as_many_files() {
     let (dir, mut journals) = empty();
-    let count = OPEN_FILES * 2;
+    let count = Quota::default().open_files * 2;
     for round in 1..=2 {
         for index in 0..count {
             let id = JournalId(format!("{index:04x}"));
             journals.apply(&id, append(entry(round))).unwrap();
         }
         flush(&mut journals);
-        assert!(journals.open_files <= OPEN_FILES);
+        assert!(journals.open_files <= Quota::default().open_files);
     }
     drop(journals);
     let (_, recovered) = Journals::open(dir.path(), Quota::default()).unwrap();

@@ -56,6 +56,7 @@ pub(super) struct Draft {
     pub(super) memory_total: u64,
     pub(super) session_megabytes: u64,
     pub(super) extension_megabytes: u64,
+    pub(super) extension_journals: u64,
     pub(super) total_megabytes: u64,
     pub(super) ca_files: Vec<String>,
     pub(super) client_certificate: String,
@@ -148,6 +149,13 @@ pub(super) const KEYS: &[Key] = &[
         default: "512",
         about: "The most all sessions of one extension may take on disk together.",
         set: into!(Number, extension_megabytes),
+    },
+    Key {
+        name: "journal.extension-journals",
+        kind: Kind::Number(1, 1_000_000),
+        default: "1000",
+        about: "Sessions that one extension may have on disk. Further ones go on in memory, and say so.",
+        set: into!(Number, extension_journals),
     },
     Key {
         name: "journal.total-megabytes",

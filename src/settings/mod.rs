@@ -50,6 +50,8 @@ pub struct Journal {
     pub session: u64,
     pub origin: u64,
     pub total: u64,
+    /// How many one extension may have.
+    pub journals: usize,
 }
 
 /// Whom to trust beyond the system's verifier, and who we are.

@@ -117,6 +117,7 @@ impl Reader<'_> {
                 session: draft.session_megabytes << 20,
                 origin: draft.extension_megabytes << 20,
                 total: draft.total_megabytes << 20,
+                journals: usize::try_from(draft.extension_journals).ok()?,
             },
             tls,
             proxy: draft.proxy,

@@ -96,6 +96,21 @@ impl Frames {
         &mut self.buffer
     }
 
+    /// Bytes that wait to become whole.
+    pub fn held(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Gives up the frame that is not whole yet: what has come of it is forgotten, and the rest skipped. Its length.
+    pub fn give_up(&mut self) -> Option<usize> {
+        let length = length_at(&self.buffer).filter(|_| self.skip == 0)?;
+        let missing = (HEADER + length).checked_sub(self.buffer.len())?;
+        self.buffer = BytesMut::new();
+        self.grown = false;
+        self.skip = missing;
+        Some(length)
+    }
+
     /// Adds bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
@@ -244,7 +259,7 @@ mod tests {
     }
 
     proptest! {
-        #[test]
+    #[test]
         fn frames_come_out_whole_however_the_bytes_are_cut(
             frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..12),
             cuts in prop::collection::vec(1usize..9, 1..40),
@@ -321,5 +336,19 @@ mod tests {
         rest.extend(framed(b"b"));
         assert_eq!(gate.pass(&rest), Pass::Leave(7));
         assert_eq!(gate.pass(&rest[7..]), Pass::Forward(5));
+    }
+
+    #[test]
+    fn a_frame_that_is_given_up_is_skipped_and_the_next_one_comes() {
+        let mut frames = Frames::new(FROM_BROWSER);
+        let large = framed(&[b'x'; 5000]);
+        frames.push(&large[..3000]);
+        assert_eq!(frames.take(), None);
+        assert_eq!(frames.give_up(), Some(5000));
+        assert_eq!(frames.held(), 0);
+        frames.push(&large[3000..]);
+        frames.push(&framed(b"next"));
+        assert_eq!(frames.take(), Some(Taken::Frame(Bytes::from_static(b"next"))));
+        assert_eq!(frames.give_up(), None);
     }
 }

@@ -135,6 +135,17 @@ impl Joiner {
         Ok(part.last.then(|| self.begun.swap_remove(at).text))
     }
 
+    /// Bytes of frames that are not whole yet.
+    pub fn held(&self) -> usize {
+        self.begun.iter().map(|begun| begun.text.capacity()).sum()
+    }
+
+    /// Forgets the frame that this part belongs to, and passes over its further parts.
+    pub fn refuse(&mut self, part: &Part<'_>, code: Code, why: &str) -> ErrorInfo {
+        self.begun.retain(|begun| begun.part != part.part);
+        self.give_up(part, code, why.to_owned())
+    }
+
     fn give_up(&mut self, part: &Part<'_>, code: Code, why: String) -> ErrorInfo {
         if !part.last && part.part.len() <= 512 {
             if self.broken.len() >= CONCURRENT {
@@ -183,7 +194,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(12))]
-        #[test]
+    #[test]
         fn what_is_split_is_joined_again(unit in "\\PC{1,7}|[\"\\\\]{1,3}", length in 0usize..2_500_000) {
             let text = unit.repeat(length / unit.len() + 1);
             let (count, whole) = travel(&text);
@@ -232,5 +243,19 @@ mod tests {
         let refused = joiner.join(&part(&name, 1, false, "y")).unwrap_err();
         assert_eq!(refused.code, Code::FrameTooLarge);
         assert_eq!(joiner.begun.len(), CONCURRENT - 1, "nothing is left behind");
+    }
+
+    #[test]
+    fn a_frame_that_is_refused_leaves_nothing_and_its_further_parts_are_passed_over() {
+        let mut joiner = Joiner::default();
+        assert_eq!(joiner.join(&part("a", 0, false, "12345")), Ok(None));
+        assert!(joiner.held() >= 5);
+        let error = joiner.refuse(&part("a", 1, false, "678"), Code::Overflow, "too much");
+        assert_eq!((error.code, joiner.held()), (Code::Overflow, 0));
+        assert_eq!(joiner.join(&part("a", 2, true, "9")), Ok(None));
+        assert_eq!(
+            joiner.join(&part("b", 0, true, "whole")),
+            Ok(Some("whole".to_owned()))
+        );
     }
 }

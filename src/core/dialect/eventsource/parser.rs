@@ -2,6 +2,11 @@
 //!
 //! It sends nothing and judges no HTTP status; the dialect does.
 
+/// Bytes of an event's id; servers and proxies take no longer headers.
+const MAX_ID_BYTES: usize = 4096;
+/// Bytes of an event's name.
+const MAX_NAME_BYTES: usize = 1024;
+
 /// What the stream says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
@@ -106,6 +111,9 @@ impl Parser {
         };
         if cut {
             self.too_large |= field == "data";
+            if field == "id" {
+                self.id = Some(String::new());
+            }
             return;
         }
         match field {
@@ -119,7 +127,11 @@ impl Parser {
                 }
                 self.has_data = true;
             }
+            // A name of this size names nothing.
+            "event" if value.len() > MAX_NAME_BYTES => self.too_large = true,
             "event" => value.clone_into(&mut self.name),
+            // Every event carries the id: one that no header could send back anyhow is none.
+            "id" if value.len() > MAX_ID_BYTES => self.id = Some(String::new()),
             "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 told.extend(value.parse().ok().map(Told::Retry));
@@ -158,6 +170,24 @@ mod tests {
         }
         assert_eq!(whole, bytewise, "however the bytes come");
         whole
+    }
+
+    #[test]
+    fn an_id_or_name_of_any_size_is_not_copied_into_events() {
+        let long = "a".repeat(5000);
+        let stream =
+            format!("id: 7\ndata: 1\n\nid: {long}\ndata: 2\n\nevent: {long}\ndata: 3\n\ndata: 4\n\n");
+        assert_eq!(
+            told(&stream),
+            [
+                Told::Id("7".to_owned()),
+                event(None, "1"),
+                Told::Id(String::new()),
+                event(None, "2"),
+                Told::TooLarge,
+                event(None, "4"),
+            ]
+        );
     }
 
     fn event(name: Option<&str>, data: &str) -> Told {

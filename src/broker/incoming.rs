@@ -1,0 +1,125 @@
+//! Bytes of frames that have begun to come and are not whole: bounded for each extension and in all.
+//!
+//! It reads nothing; each port's reading task holds an `Incoming` and asks it before it keeps more.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::core::io::Caller;
+use crate::core::rules::Rules;
+use crate::wire::record::Name;
+
+/// What a port may keep without being counted: most frames are smaller.
+const FREE: usize = 256 << 10;
+
+/// All ports' unfinished frames.
+#[derive(Debug, Clone, Default)]
+pub(super) struct IncomingBytes(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    rules: Arc<Rules>,
+    total: usize,
+    extensions: HashMap<Name, usize>,
+}
+
+/// One port's share, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    all: IncomingBytes,
+    origin: Name,
+    held: usize,
+}
+
+impl IncomingBytes {
+    /// These rules hold from now on.
+    pub(super) fn set_rules(&self, rules: Arc<Rules>) {
+        self.with(|counts| counts.rules = rules);
+    }
+
+    /// A port's share, nothing yet.
+    pub(super) fn of(&self, caller: &Caller) -> Incoming {
+        Incoming {
+            all: self.clone(),
+            origin: match caller {
+                Caller::Extension { origin } => origin.clone(),
+                Caller::Admin => "".into(),
+            },
+            held: 0,
+        }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Counts) -> T) -> T {
+        // Nothing in here can panic halfway.
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Incoming {
+    /// The port keeps this many bytes now; `false`, and nothing changes, if that is more than it may.
+    pub(super) fn keep(&mut self, bytes: usize) -> bool {
+        let wanted = bytes.saturating_sub(FREE);
+        let held = self.held;
+        if wanted == held {
+            return true;
+        }
+        let origin = &self.origin;
+        let fits = self.all.with(|counts| {
+            let own = counts.extensions.get(origin).copied().unwrap_or(0) - held + wanted;
+            let total = counts.total - held + wanted;
+            let bound = counts.rules.of(origin).bytes;
+            if wanted > held && (own > bound || total > counts.rules.memory.on_the_way()) {
+                return false;
+            }
+            counts.total = total;
+            if own == 0 {
+                counts.extensions.remove(origin);
+            } else {
+                counts.extensions.insert(origin.clone(), own);
+            }
+            true
+        });
+        if fits {
+            self.held = wanted;
+        }
+        fits
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.keep(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::rules::{MemoryRule, Rule};
+
+    #[test]
+    fn ports_of_one_extension_share_a_bound_and_all_together_have_one() {
+        let all = IncomingBytes::default();
+        all.set_rules(Arc::new(Rules {
+            default: Rule {
+                bytes: 4 << 20,
+                ..Rule::default()
+            },
+            memory: MemoryRule { total: 24 << 20 },
+            ..Rules::default()
+        }));
+        let port = |name: &str| all.of(&Caller::Extension { origin: name.into() });
+        let (mut first, mut second) = (port("a"), port("a"));
+        assert!(first.keep(3 << 20));
+        assert!(!second.keep(3 << 20), "the same extension");
+        assert!(second.keep(FREE), "small frames always fit");
+        let mut other = port("b");
+        assert!(other.keep(3 << 20));
+        let mut third = port("c");
+        assert!(!third.keep(3 << 20), "all together");
+        drop(first);
+        assert!(third.keep(3 << 20) && second.keep(0));
+        drop((second, other, third));
+        assert_eq!(all.with(|counts| (counts.total, counts.extensions.len())), (0, 0));
+    }
+}
