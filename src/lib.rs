@@ -4,7 +4,7 @@
 //!
 //! | row | modules |
 //! |--:|---|
-//! | 0 | `wire`, `clock`, `paths`, `log`, `crash` |
+//! | 0 | `wire`, `clock`, `paths`, `log`, `crash`, `hardening` |
 //! | 1 | `core` (what is decided), `local` (host and broker's road) |
 //! | 2 | `transport` (the internet), `journal` (the disk), `settings` |
 //! | 3 | `broker`, `host` |
@@ -15,6 +15,7 @@ pub mod cli;
 pub mod clock;
 pub mod core;
 pub mod crash;
+pub mod hardening;
 pub mod host;
 pub mod journal;
 pub mod local;

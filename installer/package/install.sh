@@ -7,6 +7,8 @@
 #   ./install.sh --yes                  does not ask
 #   ./install.sh --uninstall            takes back the registrations and removes the program
 set -eu
+# What it makes is not for others to change, whatever the caller's umask.
+umask 022
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 prefix=

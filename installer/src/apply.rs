@@ -55,7 +55,7 @@ pub fn apply(steps: &[Step]) -> Result<(), InstallError> {
 fn take(step: &Step, done: &mut Vec<Undo>) -> Result<(), InstallError> {
     match step {
         Step::MakeFolder { path, mode } => {
-            match fs::create_dir(path) {
+            match folder_builder(*mode).create(path) {
                 Ok(()) => done.push(Undo::RemoveFolder(path.clone())),
                 // Somebody was faster.
                 Err(_) if path.is_dir() => return Ok(()),
@@ -63,9 +63,9 @@ fn take(step: &Step, done: &mut Vec<Undo>) -> Result<(), InstallError> {
             }
             set_mode(path, *mode)
         }
-        Step::WriteFile { path, text } => {
+        Step::WriteFile { path, text, mode } => {
             let undo = undo_of(path)?;
-            write(path, 0o644, |file| file.write_all(text.as_bytes()))?;
+            write(path, *mode, |file| file.write_all(text.as_bytes()))?;
             done.push(undo);
             Ok(())
         }
@@ -204,9 +204,12 @@ fn remove_program(path: &Path) -> Result<(), InstallError> {
 fn write(path: &Path, mode: u32, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), InstallError> {
     let new = beside(path, "new");
     let _ = fs::remove_file(&new);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    // From its first moment, whatever the umask says.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode & 0o700);
+    let written = options
         .open(&new)
         .and_then(|mut file| {
             fill(&mut file)?;
@@ -225,6 +228,19 @@ fn write(path: &Path, mode: u32, fill: impl FnOnce(&mut File) -> io::Result<()>)
 fn beside(path: &Path, what: &str) -> PathBuf {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{file}.{}.{what}", std::process::id()))
+}
+
+/// Makes folders that are open to nobody else before their mode is set.
+#[cfg(unix)]
+fn folder_builder(mode: u32) -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode & 0o700);
+    builder
+}
+
+#[cfg(windows)]
+fn folder_builder(_: u32) -> fs::DirBuilder {
+    fs::DirBuilder::new()
 }
 
 #[cfg(unix)]

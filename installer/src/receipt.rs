@@ -13,6 +13,9 @@ use crate::error::InstallError;
 /// The receipt's file name in Longwire's own state folder.
 pub const FILE: &str = "installed.json";
 
+/// Its mode: it says which files to remove, and is nobody else's to read or change.
+pub const MODE: u32 = 0o600;
+
 /// Everything made and not yet taken back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {

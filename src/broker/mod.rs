@@ -19,6 +19,7 @@ mod signals;
 
 use crate::clock;
 use crate::core::hub::{Hub, HubConfig};
+use crate::hardening;
 use crate::local::{Endpoint, LocalError};
 use crate::log;
 use crate::paths::{Paths, PathsError};
@@ -55,6 +56,7 @@ pub fn run(stderr: bool, ready: impl FnOnce()) -> Result<(), BrokerError> {
     instance::settle_in();
     log::to_folder(paths.logs(), stderr);
     log::panics();
+    hardening::apply();
     let endpoint = Endpoint::of(&paths)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::args::{Install, Registration, Uninstall};
 use super::error::{Exit, Failure};
-use super::{older, render};
+use super::{older, render, root_guard};
 use crate::paths::Paths;
 
 /// Where the paths stand; what does not fit into a line goes on there.
@@ -27,12 +27,11 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
     for app in &args.apps {
         extensions.push(ExtensionId::parse_app(app).map_err(wrong)?);
     }
-    let (here, own, mut choice) = prepare(&args.registration)?;
+    let (here, own, mut choice) = prepare("install", &args.registration)?;
     choice.sandboxed = args.sandboxed;
     let turn = turn(&here, &choice, &args.registration)?;
     let mut plan = plan::install(&here, &own, &choice, &extensions).map_err(|problem| advise(&problem))?;
     if choice.scope == Scope::User && cfg!(unix) && std::env::var_os("SUDO_USER").is_some() {
-        own_home(&here)?;
         let note = "this is for root's own browsers; for yours leave out sudo, for everybody's add --system";
         plan.notes.push(note.to_owned());
     }
@@ -43,24 +42,6 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
         renew_broker(&plan.program, args.registration.json);
     }
     Ok(exit)
-}
-
-/// Some systems' sudo leaves HOME as it was: what root makes there its owner's browsers could not use.
-#[cfg(unix)]
-fn own_home(here: &Surroundings) -> Result<(), Failure> {
-    use std::os::unix::fs::MetadataExt as _;
-    let owner = std::fs::metadata(&here.home).map(|found| found.uid());
-    if owner.is_ok_and(|owner| owner != rustix::process::geteuid().as_raw()) {
-        let home = here.home.display();
-        return Err(Failure::new(format!("{home} is the home of another user"))
-            .hint("leave out sudo; for every user of the machine add --system"));
-    }
-    Ok(())
-}
-
-#[cfg(windows)]
-const fn own_home(_: &Surroundings) -> Result<(), Failure> {
-    Ok(())
 }
 
 /// The ids as they were given: one or several in each argument.
@@ -107,7 +88,7 @@ fn renew_broker(program: &Path, quiet: bool) {
 
 /// Takes registrations back.
 pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
-    let (here, own, choice) = prepare(&args.registration)?;
+    let (here, own, choice) = prepare("uninstall", &args.registration)?;
     let _turn = turn(&here, &choice, &args.registration)?;
     if !args.all {
         let plan = uninstall_plan(&here, &own, &choice)?;
@@ -176,7 +157,7 @@ fn uninstall_plan(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Pla
     Ok(plan)
 }
 
-fn prepare(args: &Registration) -> Result<(Surroundings, Own, Choice), Failure> {
+fn prepare(action: &str, args: &Registration) -> Result<(Surroundings, Own, Choice), Failure> {
     let name = HostName::parse(&args.name).map_err(wrong)?;
     let browsers = args
         .browsers
@@ -204,7 +185,29 @@ fn prepare(args: &Registration) -> Result<(Surroundings, Own, Choice), Failure> 
         sandboxed: false,
         user_data_dir,
     };
+    check_owners(action, &here, &own, &choice)?;
     Ok((here, own, choice))
+}
+
+/// Root registers nothing in what belongs to another user, and goes by no install record of theirs.
+fn check_owners(action: &str, here: &Surroundings, own: &Own, choice: &Choice) -> Result<(), Failure> {
+    let record = own.state.join(receipt::FILE);
+    let mut folders = vec![own.state.as_path(), record.as_path()];
+    if choice.scope == Scope::User {
+        folders.extend([here.home.as_path(), here.config.as_path()]);
+    }
+    folders.extend(choice.user_data_dir.as_deref());
+    let hosts = choice
+        .user_data_dir
+        .as_ref()
+        .map(|folder| folder.join("NativeMessagingHosts"));
+    folders.extend(hosts.as_deref());
+    let ids = if action == "install" {
+        " --extension <id>"
+    } else {
+        ""
+    };
+    root_guard::check(&folders, &format!("longwire {action}{ids}"))
 }
 
 /// Where the receipt and the copy of the program lie: for all users somewhere all users can read.

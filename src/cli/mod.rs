@@ -20,6 +20,7 @@ mod record;
 mod redact;
 mod render;
 mod replay;
+mod root_guard;
 mod scratch;
 mod sessions;
 mod status;

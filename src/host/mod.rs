@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::hardening;
 use crate::log;
 use crate::paths::Paths;
 
@@ -34,6 +35,7 @@ const PARTING: Duration = Duration::from_millis(300);
 /// Serves one port to its end.
 pub fn run(caller: Result<Caller, CallerError>) -> ExitCode {
     log::to_stderr();
+    hardening::apply();
     let caller = match caller {
         Ok(caller) => caller,
         Err(problem) => {

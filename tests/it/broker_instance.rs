@@ -345,3 +345,19 @@ async fn another_users_socket_is_not_trusted() {
     assert!(refused.contains("another user (65534)"), "{refused}");
     listening.wait().unwrap();
 }
+
+#[test]
+fn host_and_broker_write_no_core_files() {
+    let scratch = Scratch::new();
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    for process in [host.id(), scratch.broker()] {
+        let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"))
+            .unwrap();
+        let fields: Vec<_> = line.split_whitespace().collect();
+        assert_eq!(&fields[4..6], ["0", "0"], "{line}");
+    }
+}

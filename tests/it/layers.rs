@@ -42,9 +42,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "paths",
             "log",
             "crash",
+            "hardening",
         ],
     ),
-    ("host", &["local", "wire", "clock", "paths", "log"]),
+    ("host", &["local", "wire", "clock", "paths", "log", "hardening"]),
     ("transport", &["core", "wire", "paths"]),
     ("settings", &["core", "wire", "paths"]),
     ("journal", &["core", "wire", "paths", "crash"]),
@@ -55,6 +56,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("paths", &[]),
     ("log", &[]),
     ("crash", &[]),
+    ("hardening", &[]),
     ("lib", &[]),
 ];
 

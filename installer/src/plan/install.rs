@@ -100,6 +100,7 @@ pub fn install(
             writes.push(Step::WriteFile {
                 path: target.path.clone(),
                 text: wanted,
+                mode: 0o644,
             });
         }
         for key in &target.keys {
@@ -142,7 +143,11 @@ pub fn install(
         // One may have been planned on the way to a manifest: each lies in the one before.
         outer.sort_by_key(depth);
         steps = outer;
-        steps.push(Step::WriteFile { path, text });
+        steps.push(Step::WriteFile {
+            path,
+            text,
+            mode: receipt::MODE,
+        });
         steps.extend(rest);
     }
     Ok(Plan {

@@ -56,11 +56,13 @@ pub enum Step {
     MakeFolder { path: PathBuf, mode: u32 },
     /// Put the program in its place, over an older one.
     PlaceProgram { from: PathBuf, path: PathBuf },
-    /// Write a file, over what is there.
+    /// Write a file with this mode, over what is there.
     WriteFile {
         path: PathBuf,
         #[serde(skip)]
         text: String,
+        #[serde(skip)]
+        mode: u32,
     },
     /// Put back what was there before.
     RestoreFile {

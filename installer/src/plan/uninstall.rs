@@ -165,6 +165,7 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
         steps.push(Step::WriteFile {
             path: own.state.join(receipt::FILE),
             text: left.text(&own.state)?,
+            mode: receipt::MODE,
         });
     }
     steps.extend(last);

@@ -132,6 +132,8 @@ pub(super) struct ProgramFacts {
     pub(super) executable: bool,
     /// May everybody change it?
     pub(super) open_to_all: bool,
+    /// Does root look, and could another user have written it? Then it is not started.
+    pub(super) foreign: bool,
     /// Did the system mark it as downloaded, to be refused?
     pub(super) quarantined: bool,
     /// What `--version` says, if it is a Longwire.

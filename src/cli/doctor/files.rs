@@ -31,6 +31,7 @@ pub(super) fn program(path: &Path) -> ProgramFacts {
         kind,
         executable: is_executable(path),
         open_to_all: is_open_to_all(path),
+        foreign: !crate::cli::root_guard::is_trusted(path),
         quarantined: is_quarantined(path),
         version: None,
     }

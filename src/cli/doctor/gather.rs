@@ -72,7 +72,7 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
     }
     let runnable = |path: &Path| {
         let found = programs.iter().find(|program| program.path == path);
-        found.is_some_and(|program| program.kind.is_ok() && program.executable)
+        found.is_some_and(|program| program.kind.is_ok() && program.executable && !program.foreign)
     };
     let admin = Admin::new(paths.clone());
     let before = broker(&admin, paths).await;
@@ -254,7 +254,7 @@ fn unique<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
 /// What a Longwire says of its version; other programs are not asked.
 async fn version(program: &ProgramFacts) -> Option<String> {
     let is_longwire = program.path.file_stem().is_some_and(|stem| stem == "longwire");
-    if !is_longwire || !program.executable {
+    if !is_longwire || !program.executable || program.foreign {
         return None;
     }
     let asked = tokio::process::Command::new(&program.path)

@@ -14,13 +14,24 @@ mod report;
 mod show;
 
 use installer::manifest::HostName;
+use installer::surroundings::Surroundings;
 
 use super::args::Doctor;
 use super::error::{Exit, Failure};
 use super::install::{advise, extensions};
-use super::render;
+use super::{render, root_guard};
+use crate::paths::Paths;
 use finding::{Document, Verdict};
 use gather::Wish;
+
+/// Root looks at no other user's registrations, and starts nothing by them.
+fn check_owners(paths: &Paths) -> Result<(), Failure> {
+    let here = Surroundings::from_env()
+        .map_err(|error| Failure::because("cannot find the browsers' folders", &error))?;
+    let mut folders = vec![paths.state(), paths.config(), &here.home, &here.config];
+    folders.extend(paths.home());
+    root_guard::check(&folders, "longwire doctor")
+}
 
 /// Looks, judges, tells.
 pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
@@ -31,6 +42,7 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
         url: args.url.clone(),
     };
     let paths = super::paths()?;
+    check_owners(&paths)?;
     let facts = super::block_on(gather::gather(&wish, &paths))?;
     let document = Document::of(judge::judge(&facts));
     if args.json {

@@ -5,6 +5,7 @@
 mod apps;
 mod ids;
 mod places;
+mod root;
 mod telling;
 mod undoing;
 

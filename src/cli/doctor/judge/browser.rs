@@ -356,6 +356,13 @@ fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &Accept
             ))
             .fix(release(program));
     }
+    if program.foreign {
+        return finding
+            .fail(format!(
+                "{shown} is in the hands of another user; root does not start it"
+            ))
+            .fix(again());
+    }
     if program.open_to_all {
         return finding
             .warn(format!("{shown} can be changed by everybody"))

@@ -83,6 +83,7 @@ pub(super) fn well() -> Facts {
             }),
             executable: true,
             open_to_all: false,
+            foreign: false,
             quarantined: false,
             version: Some(version.clone()),
         }],
