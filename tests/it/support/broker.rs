@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -17,9 +18,12 @@ pub(crate) struct FakeBroker(UnixListener);
 impl FakeBroker {
     /// Listens in this home.
     pub(crate) fn listen(scratch: &Scratch) -> Self {
-        fs::create_dir_all(scratch.home().join("run")).unwrap();
-        let _ = fs::remove_file(scratch.socket());
-        Self(UnixListener::bind(scratch.socket()).unwrap())
+        let socket = scratch.socket();
+        let folder = socket.parent().unwrap();
+        let mut private = fs::DirBuilder::new();
+        private.recursive(true).mode(0o700).create(folder).unwrap();
+        let _ = fs::remove_file(&socket);
+        Self(UnixListener::bind(&socket).unwrap())
     }
 
     /// The next host, and what it said first.

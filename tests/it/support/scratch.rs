@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use longwire::paths::{short_folder, short_name};
+
 use super::{SOON, eventually, is_alive, kill, program};
 
 /// A scratch `LONGWIRE_HOME`.
@@ -48,9 +50,15 @@ impl Scratch {
         self.folder.path()
     }
 
-    /// The broker's socket, for a home whose path is not too long.
+    /// The broker's socket: in the home, or where the program puts it when that path is too long for the system.
     pub(crate) fn socket(&self) -> PathBuf {
-        self.home.join("run/broker.sock")
+        let run = self.home.join("run");
+        let usual = run.join("broker.sock");
+        if usual.as_os_str().len() < 104 {
+            return usual;
+        }
+        let name = short_name(run.as_os_str().as_encoded_bytes());
+        short_folder().join(name).join("broker.sock")
     }
 
     /// The program in this home with the little environment that a browser surely gives.
@@ -73,7 +81,12 @@ impl Scratch {
 
     /// The processes of this home's brokers: those that were started detached and still run.
     pub(crate) fn brokers(&self) -> Vec<u32> {
-        let marks = [self.home.as_os_str(), self.folder.path().as_os_str()];
+        self.brokers_of(self.folder.path())
+    }
+
+    /// The same, where another folder stands for the user's home.
+    pub(crate) fn brokers_of(&self, folder: &Path) -> Vec<u32> {
+        let marks = [self.home.as_os_str(), folder.as_os_str()];
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
@@ -135,6 +148,11 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         for broker in self.brokers() {
             kill(i32::try_from(broker).unwrap());
+        }
+        let socket = self.socket();
+        if !socket.starts_with(&self.home) {
+            let _ = fs::remove_file(&socket);
+            let _ = fs::remove_dir(socket.parent().unwrap());
         }
         if std::thread::panicking() {
             eprintln!("what the broker logged:\n{}", self.log());
