@@ -97,6 +97,11 @@ fn take(step: &Step, done: &mut Vec<Undo>) -> Result<(), InstallError> {
             done.push(undo);
             Ok(())
         }
+        Step::RemoveEmptyKey { key } => {
+            // Like a folder: what somebody has put into it stays, and so does the key.
+            registry::remove_empty(key);
+            Ok(())
+        }
         Step::RemoveProgram { path } => remove_program(path),
         Step::RemoveFolder { path } => {
             // Somebody may have put something into it: then it stays.

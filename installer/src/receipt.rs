@@ -24,6 +24,9 @@ pub struct Receipt {
     /// Windows registry keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<MadeKey>,
+    /// Keys above those, which were made with them; the outermost first.
+    #[serde(rename = "keysAbove", default, skip_serializing_if = "Vec::is_empty")]
+    pub keys_above: Vec<String>,
     /// The copy of the program, if one was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<PathBuf>,

@@ -87,6 +87,22 @@ mod windows {
         root.open(path).and_then(|key| key.get_u32(value)).ok()
     }
 
+    pub(super) fn exists(key: &str) -> bool {
+        let (root, path) = split(key);
+        root.open(path).is_ok()
+    }
+
+    pub(super) fn remove_empty(key: &str) {
+        let (root, path) = split(key);
+        let is_empty = root.open(path).and_then(|key| {
+            let (mut keys, mut values) = (key.keys()?, key.values()?);
+            Ok(keys.next().is_none() && values.next().is_none())
+        });
+        if is_empty.unwrap_or(false) {
+            let _ = root.remove_tree(path);
+        }
+    }
+
     pub(super) fn write(key: &str, value: &str) -> Result<(), InstallError> {
         let (root, path) = split(key);
         root.create(path)
@@ -134,6 +150,12 @@ mod windows {
         None
     }
 
+    pub(super) const fn exists(_: &str) -> bool {
+        true
+    }
+
+    pub(super) const fn remove_empty(_: &str) {}
+
     pub(super) fn write(key: &str, _: &str) -> Result<(), InstallError> {
         Err(failed("write", key))
     }
@@ -146,6 +168,22 @@ mod windows {
 /// A key's default value; nothing if there is no such key.
 pub fn read(key: &str) -> Option<String> {
     windows::read(key)
+}
+
+/// The keys above this one that are not there, the outermost first.
+pub(crate) fn missing_above(key: &str) -> Vec<String> {
+    let above = key.match_indices('\\').map(|(at, _)| &key[..at]);
+    // The first is the name of a root.
+    above
+        .skip(1)
+        .filter(|key| !windows::exists(key))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Removes a key in which there is nothing; any other stays.
+pub(crate) fn remove_empty(key: &str) {
+    windows::remove_empty(key);
 }
 
 /// Every text value of a key.

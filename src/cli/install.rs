@@ -336,7 +336,9 @@ fn describe(action: &str, plan: &Plan) -> Vec<String> {
                 });
             }
             Step::SetKey { key, .. } => lines.push(line("key", Path::new(key), String::new())),
-            Step::RemoveKey { key } => lines.push(line("remove", Path::new(key), String::new())),
+            Step::RemoveKey { key } | Step::RemoveEmptyKey { key } => {
+                lines.push(line("remove", Path::new(key), String::new()));
+            }
             Step::RemoveProgram { path } | Step::RemoveFolder { path } => {
                 lines.push(line("remove", path, String::new()));
             }

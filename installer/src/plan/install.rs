@@ -109,6 +109,11 @@ pub fn install(
             })?;
             let current = registry::read(key);
             if current.as_deref() != Some(value) {
+                for above in registry::missing_above(key) {
+                    if !receipt.keys_above.contains(&above) {
+                        receipt.keys_above.push(above);
+                    }
+                }
                 writes.push(Step::SetKey {
                     key: key.clone(),
                     value: value.to_owned(),

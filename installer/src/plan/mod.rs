@@ -76,6 +76,8 @@ pub enum Step {
     SetKey { key: String, value: String },
     /// Remove a registry key.
     RemoveKey { key: String },
+    /// Remove a registry key, if nothing is left in it.
+    RemoveEmptyKey { key: String },
     /// Remove the copy of the program.
     RemoveProgram { path: PathBuf },
     /// Remove a folder, if nothing is left in it.

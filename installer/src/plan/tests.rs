@@ -128,6 +128,7 @@ fn a_key_that_led_elsewhere_is_put_back() {
     };
     let receipt = Receipt {
         keys: vec![key("HKCU\\a", Some("C:\\old.json")), key("HKCU\\b", None)],
+        keys_above: vec!["HKCU\\above".into()],
         ..Receipt::default()
     };
     fs::create_dir_all(&own.state).unwrap();
@@ -137,6 +138,9 @@ fn a_key_that_led_elsewhere_is_put_back() {
     )
     .unwrap();
     let plan = uninstall(&here, &own, &choice(Scope::User)).unwrap();
+    assert!(plan.steps.contains(&Step::RemoveEmptyKey {
+        key: "HKCU\\above".into()
+    }));
     assert!(plan.steps.contains(&Step::SetKey {
         key: "HKCU\\a".into(),
         value: "C:\\old.json".into()

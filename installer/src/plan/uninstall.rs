@@ -161,6 +161,15 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
         }
     }
     left.folders = kept;
+    left.keys_above.clear();
+    for key in receipt.keys_above.iter().rev() {
+        let below = format!(r"{key}\");
+        if left.keys.iter().any(|made| made.key.starts_with(&below)) {
+            left.keys_above.insert(0, key.clone());
+        } else {
+            last.push(Step::RemoveEmptyKey { key: key.clone() });
+        }
+    }
     if !settled && left != receipt {
         steps.push(Step::WriteFile {
             path: own.state.join(receipt::FILE),
