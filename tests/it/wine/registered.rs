@@ -1,0 +1,129 @@
+//! `install`, `uninstall` and `doctor`: registry keys of both kinds and views, files, and words for Windows.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{Machine, on_windows};
+
+const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
+const ADD_ON: &str = "hello@longwire.example";
+const BROWSERS: &[&str] = &["--browser", "chrome", "--browser", "edge", "--browser", "firefox"];
+
+/// Everything below a key, as `reg` prints it.
+fn registry(machine: &Machine, key: &str, view: &str) -> String {
+    let output = machine
+        .run(Path::new("reg"))
+        .args(["query", key, "/s", view])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn keys(machine: &Machine) -> Vec<String> {
+    [
+        (r"HKCU\Software", "/reg:64"),
+        (r"HKLM\Software\Google", "/reg:64"),
+        (r"HKLM\Software\Google", "/reg:32"),
+        (r"HKLM\Software\Mozilla", "/reg:64"),
+        (r"HKLM\Software\Mozilla", "/reg:32"),
+    ]
+    .map(|(key, view)| registry(machine, key, view))
+    .to_vec()
+}
+
+/// Every path below a folder with its size.
+fn files(folder: &Path) -> BTreeMap<PathBuf, u64> {
+    let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let about = path.symlink_metadata().unwrap();
+            if about.is_dir() {
+                folders.push(path.clone());
+            }
+            found.insert(path, if about.is_dir() { 0 } else { about.len() });
+        }
+    }
+    found
+}
+
+/// Keys that stand for browsers which have been on this machine.
+fn prepared() -> Machine {
+    let machine = Machine::new();
+    for key in [r"HKLM\Software\Google", r"HKLM\Software\Mozilla"] {
+        for view in ["/reg:64", "/reg:32"] {
+            let done = machine
+                .run(Path::new("reg"))
+                .args(["add", key, "/f", view])
+                .output()
+                .unwrap();
+            assert!(done.status.success(), "{done:?}");
+        }
+    }
+    machine
+}
+
+#[test]
+#[ignore = "needs a build for Windows: scripts/cross"]
+fn installing_writes_keys_and_manifests_and_uninstalling_leaves_nothing() {
+    let machine = prepared();
+    for scope in [&[][..], &["--system"]] {
+        let (before, tree) = (keys(&machine), files(&machine.home));
+        let extensions = ["--extension", ID, "--extension", ADD_ON];
+        let plan = machine.json(
+            &[
+                &["install", "--dry-run", "--json"],
+                &extensions[..],
+                BROWSERS,
+                scope,
+            ]
+            .concat(),
+        );
+        assert_eq!(keys(&machine), before, "a dry run writes nothing");
+        machine.prints(&[&["install"], &extensions[..], BROWSERS, scope].concat());
+        let after = keys(&machine);
+        let written = after.concat();
+        for vendor in [r"Google\Chrome", "Mozilla"] {
+            let key = format!(r"{vendor}\NativeMessagingHosts\com.longwire.bridge");
+            // In both views for all users.
+            let count = if scope.is_empty() { 1 } else { 2 };
+            assert_eq!(written.matches(&key).count(), count, "{key} in {written}");
+        }
+        for manifest in plan["manifests"].as_array().unwrap() {
+            let path = manifest["path"].as_str().unwrap();
+            assert!(path.starts_with(&on_windows(machine.folder.path())), "{path}");
+            assert!(written.contains(path), "no key leads to {path}: {written}");
+            let here = PathBuf::from(path.trim_start_matches("Z:").replace('\\', "/"));
+            let text = std::fs::read_to_string(&here).unwrap();
+            let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let program = manifest["path"].as_str().unwrap();
+            assert!(program.ends_with("longwire.exe"), "{program}");
+            assert!(Path::new(&program.trim_start_matches("Z:").replace('\\', "/")).exists());
+        }
+        machine.prints(&[&["uninstall", "--all"], scope].concat());
+        assert_eq!(keys(&machine), before, "the registry is as it was");
+        assert_eq!(files(&machine.home), tree, "the files are as they were");
+    }
+}
+
+#[test]
+#[ignore = "needs a build for Windows: scripts/cross"]
+fn doctor_speaks_of_windows() {
+    let machine = prepared();
+    machine.prints(&[&["install", "--extension", ID, "--extension", ADD_ON], BROWSERS].concat());
+    let output = machine.output(&["doctor", "--all"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("longwire.exe"), "{said}");
+    for word in ["/dev/null", "sudo", "chmod", "chown", "systemctl"] {
+        assert!(!said.contains(word), "`{word}` is no word of Windows: {said}");
+    }
+    let report = machine.json(&["doctor", "--json"]);
+    let findings = report["findings"].as_array().unwrap();
+    let registered = findings
+        .iter()
+        .find(|finding| finding["id"] == "manifest.chrome")
+        .unwrap();
+    assert_eq!(registered["verdict"], "pass", "{registered}");
+    machine.prints(&["uninstall", "--all"]);
+}
