@@ -53,9 +53,9 @@ fn the_other_systems_installers_ask_for_what_the_program_takes() {
     for (text, line) in [
         (
             &windows,
-            r#"longwire.exe&quot; install --system --extension &quot;[EXTENSIONS]&quot;"#,
+            r#""install --system --extension &quot;[EXTENSIONS]&quot;""#,
         ),
-        (&windows, "longwire.exe&quot; uninstall --system --all"),
+        (&windows, r#""uninstall --system --all""#),
         (&formula, r#""man", "--folder", man1"#),
         (&powershell, "@('--extension', $id)"),
         (&powershell, "@('uninstall', '--all')"),
@@ -86,9 +86,11 @@ fn the_other_systems_installers_ask_for_what_the_program_takes() {
 
 #[test]
 fn packages_hold_what_they_should_and_register_nothing_unasked() {
-    if Command::new("dpkg-deb").arg("--version").output().is_err() {
-        crate::skip::skip("dpkg-deb is missing");
-        return;
+    for packer in ["dpkg-deb", "rpmbuild"] {
+        if Command::new(packer).arg("--version").output().is_err() {
+            crate::skip::skip(&format!("{packer} is missing"));
+            return;
+        }
     }
     let scratch = tempfile::tempdir().unwrap();
     let into = scratch.path().join("packages");
@@ -133,6 +135,7 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
         "./usr/share/doc/longwire/copyright",
         "./usr/share/doc/longwire/changelog.gz",
         "./usr/share/man/man1/longwire.1.gz",
+        "./usr/lib/systemd/user/longwire.socket",
         "./usr/share/man/man1/longwire-doctor.1.gz",
         "./usr/share/bash-completion/completions/longwire",
         "./usr/share/zsh/vendor-completions/_longwire",
@@ -143,6 +146,31 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
             "{path} in {listed}"
         );
     }
+
+    let rpm = said(Command::new("rpm").arg("-qpl").arg(ending(".rpm")));
+    for path in [
+        "/usr/bin/longwire",
+        "/usr/share/doc/longwire/README.md",
+        "/usr/share/man/man1/longwire-doctor.1.gz",
+        "/usr/share/zsh/site-functions/_longwire",
+    ] {
+        assert!(rpm.lines().any(|line| line == path), "{path} in {rpm}");
+    }
+    let formula = fs::read_to_string(ending(".rb")).unwrap();
+    for blank in ["@URL@", "@SHA256@", "@FILE@", "@HOMEPAGE@"] {
+        assert!(!formula.contains(blank), "{blank} in {formula}");
+    }
+    let sums = fs::read_to_string(into.join("SHA256SUMS")).unwrap();
+    assert_eq!(
+        sums.lines().count(),
+        built.len() - 1,
+        "one for each package: {sums}"
+    );
+    said(
+        Command::new("sha256sum")
+            .args(["-c", "SHA256SUMS"])
+            .current_dir(&into),
+    );
 
     said(
         Command::new("tar")

@@ -1,8 +1,8 @@
-# The Homebrew formula. `scripts/release` fills in the version, the address and the sum.
+# The Homebrew formula. `scripts/manifests` fills in the version, the address and the sum.
 class Longwire < Formula
   desc "WebSockets that outlive a browser extension's service worker"
   homepage "@HOMEPAGE@"
-  url "@URL@"
+  url "@URL@/@FILE@"
   sha256 "@SHA256@"
   license any_of: ["MIT", "Apache-2.0"]
 
