@@ -3,7 +3,9 @@
 //! It starts no broker and holds no session.
 
 use std::collections::VecDeque;
+use std::fs::{File, TryLockError};
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -69,7 +71,11 @@ impl Admin {
             return Ok(false);
         }
         let gone = async {
-            while !matches!(self.connect().await, Err(LocalError::Absent(_))) {
+            // Not by connecting: where a service manager keeps the socket, that would start the next one.
+            let Ok(endpoint) = Endpoint::of(&self.paths) else {
+                return;
+            };
+            while is_locked(&endpoint.broker_lock()) {
                 sleep(GLANCE).await;
             }
         };
@@ -153,6 +159,11 @@ pub(crate) fn unanswered() -> Failure {
     ))
     .hint("longwire doctor")
     .exit(Exit::Unreachable)
+}
+
+/// Whether a process holds this lock.
+fn is_locked(path: &Path) -> bool {
+    File::open(path).is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 async fn exchange(stream: Stream, request: &Value) -> io::Result<Value> {

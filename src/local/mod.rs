@@ -2,6 +2,8 @@
 //!
 //! It knows no frames. Only this user's processes get through, and both sides check that; there is no TCP port.
 
+#[cfg(unix)]
+mod activation;
 mod endpoint;
 #[cfg(unix)]
 mod unix;

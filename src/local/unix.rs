@@ -9,6 +9,7 @@ use std::path::Path;
 
 use tokio::net::{UnixListener, UnixStream};
 
+use super::activation;
 use super::endpoint::{Endpoint, LocalError};
 
 /// One connection.
@@ -78,16 +79,31 @@ pub struct Listener {
     endpoint: Endpoint,
     /// Device and inode of our socket: a path that leads elsewhere is not ours to remove.
     identity: (u64, u64),
+    /// The service manager's socket outlives this process.
+    is_inherited: bool,
 }
 
 impl Listener {
-    /// Binds the socket in the place of one that was left behind.
+    /// Takes the socket that systemd has passed, or binds one in the place of one that was left behind.
     ///
     /// The caller holds the broker's lock, so nobody binds at the same time.
     ///
     /// # Errors
     /// `Taken` when somebody answers there all the same.
     pub async fn bind(endpoint: &Endpoint) -> Result<Self, LocalError> {
+        let failed = |source| LocalError::Io {
+            what: "listen at",
+            endpoint: endpoint.clone(),
+            source,
+        };
+        if let Some(inner) = activation::socket(endpoint).map_err(failed)? {
+            return Ok(Self {
+                inner,
+                endpoint: endpoint.clone(),
+                identity: identity(endpoint.address()).map_err(failed)?,
+                is_inherited: true,
+            });
+        }
         match connect(endpoint).await {
             Err(LocalError::Absent(_)) => {}
             Ok(_) | Err(LocalError::Busy(_)) => return Err(LocalError::Taken(endpoint.clone())),
@@ -116,6 +132,7 @@ impl Listener {
                 inner,
                 endpoint: endpoint.clone(),
                 identity,
+                is_inherited: false,
             }),
             Err(error) => {
                 let _ = fs::remove_file(&beside);
@@ -145,7 +162,7 @@ impl Listener {
 
     /// Takes the socket away: nobody comes any more, but who came before is still accepted.
     pub fn withdraw(&self) {
-        if self.is_in_place() {
+        if !self.is_inherited && self.is_in_place() {
             let _ = fs::remove_file(self.endpoint.address());
         }
     }

@@ -5,6 +5,8 @@
 )]
 
 #[cfg(target_os = "linux")]
+mod activation;
+#[cfg(target_os = "linux")]
 mod broker_instance;
 #[cfg(target_os = "linux")]
 mod cli;
@@ -43,3 +45,5 @@ mod transport;
 #[cfg(target_os = "linux")]
 mod upgrade;
 mod vectors;
+#[cfg(target_os = "linux")]
+mod wine;
