@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -24,6 +24,11 @@ pub(crate) async fn resolve(place: &Place, names: Names<'_>) -> Result<Vec<Socke
     let host = place.bare_host();
     if let Ok(address) = host.parse::<IpAddr>() {
         return allowed(place, vec![SocketAddr::new(address, place.port)], names);
+    }
+    if is_local_name(host) {
+        // As RFC 6761 and browsers have it: no resolver is asked, and a server may listen on either.
+        let both = [IpAddr::from(Ipv6Addr::LOCALHOST), Ipv4Addr::LOCALHOST.into()];
+        return Ok(both.map(|address| SocketAddr::new(address, place.port)).into());
     }
     let fail = |source| DialError::Dns {
         host: host.to_owned(),
@@ -89,6 +94,7 @@ pub(crate) fn allowed(
 /// A name that means this machine (RFC 6761).
 pub(crate) fn is_local_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
+    let host = host.to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost")
 }
 
@@ -270,6 +276,28 @@ mod tests {
             .unwrap();
         assert_eq!(stream.peer_addr().unwrap(), server.local_addr().unwrap());
         assert!(stream.nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn names_of_this_machine_lead_here_on_either_family_without_a_resolver() {
+        for host in ["localhost", "localhost.", "LOCALHOST", "any.thing.localhost"] {
+            let found = resolve(&place(host, 7), Names::Any).await.unwrap();
+            assert_eq!(
+                found,
+                ["[::1]:7".parse().unwrap(), "127.0.0.1:7".parse().unwrap()],
+                "{host}"
+            );
+        }
+        for bind in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(server) = tokio::net::TcpListener::bind(bind).await else {
+                continue;
+            };
+            let at = place("a.localhost", server.local_addr().unwrap().port());
+            let stream = connect(&at, resolve(&at, Names::Any).await.unwrap())
+                .await
+                .unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), server.local_addr().unwrap());
+        }
     }
 
     #[tokio::test]

@@ -23,6 +23,7 @@ use super::date;
 use super::deflate::{self, Agreement};
 use super::error::{DialError, Place};
 use super::spelling::{Spelled, Spelling};
+use crate::core::dialect::html;
 use crate::core::io::Target;
 
 /// Bytes of a refusal's body that are read.
@@ -149,14 +150,14 @@ pub(crate) fn tls_fault(error: &hyper::Error) -> Option<String> {
 
 /// hyper's words without the addresses and values that may stand in a source's.
 pub(crate) fn describe(error: &hyper::Error) -> String {
-    if error.is_incomplete_message() || error.is_canceled() {
+    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         "the connection ended before there was an answer".to_owned()
     } else if error.is_parse() {
-        "the answer is not HTTP/1.1".to_owned()
+        "the answer is not HTTP/1.1, which Longwire speaks; a server of HTTP/2 only answers so".to_owned()
     } else {
         match std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>()) {
             Some(source) => format!("the connection broke: {source}"),
-            None => error.to_string(),
+            None => "the connection broke in the middle of the exchange".to_owned(),
         }
     }
 }
@@ -376,7 +377,7 @@ async fn read_body(mut body: Incoming, into: &mut Vec<u8>) {
     }
 }
 
-/// The beginning of a body, if it is text, on one line.
+/// The beginning of a body, if it is text, on one line; of a page, its title.
 fn told(body: &[u8]) -> Option<String> {
     let text = match std::str::from_utf8(body) {
         Ok(text) => text,
@@ -386,6 +387,9 @@ fn told(body: &[u8]) -> Option<String> {
         }
         Err(_) => return None,
     };
+    if let Some(page) = html::described(text) {
+        return Some(page);
+    }
     let line: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -524,5 +528,10 @@ mod tests {
         );
         assert_eq!(told(&[0xff, 0xfe]), None);
         assert_eq!(told(b"\n"), None);
+        let page = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head>";
+        assert_eq!(
+            told(page).as_deref(),
+            Some("an HTML page titled `502 Bad Gateway`")
+        );
     }
 }

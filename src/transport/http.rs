@@ -173,7 +173,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             let fresh = (ask.url.clone(), timeout);
             let exchange = async {
                 let (response, lane) = exchange(&network, &target, &jar, lane, ask).await?;
-                if streaming && response.status() == http::StatusCode::OK {
+                if streaming && response.status() == http::StatusCode::OK && !is_page(&response) {
                     let (head, body) = response.into_parts();
                     let answer = answer_of(&head.headers, head.status.as_u16());
                     return Ok(Asked::Streaming(answer.into(), body, lane));
@@ -243,6 +243,12 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         };
         let _ = tokio::time::timeout(FAREWELL, rest).await;
     }
+}
+
+/// Whether the answer is a page, which ends, and whose title is told.
+fn is_page(response: &http::Response<Incoming>) -> bool {
+    let kind = response.headers().get(http::header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html"))
 }
 
 async fn next_frame(

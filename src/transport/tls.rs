@@ -3,11 +3,10 @@
 //! Nothing here can be changed by a frame; `insecure` is per host and comes from the settings only.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
@@ -41,8 +40,9 @@ impl fmt::Debug for ClientCert {
     }
 }
 
-/// A configuration made at its first use, or why it cannot be made.
-type Made = OnceLock<Result<Arc<ClientConfig>, String>>;
+/// A configuration made at its first use. Forgotten when a certificate is not trusted: the system's trust store may be
+/// another by the next dial.
+type Made = Mutex<Option<Arc<ClientConfig>>>;
 
 /// The client side of TLS. The system's trust store is read at the first use, not before.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Tls {
     pub(crate) const fn new(settings: TlsSettings) -> Self {
         Self {
             settings,
-            configs: [const { [const { OnceLock::new() }; 2] }; 2],
+            configs: [const { [const { Mutex::new(None) }; 2] }; 2],
         }
     }
 
@@ -72,17 +72,27 @@ impl Tls {
             why,
         };
         let host = place.bare_host();
-        let name = ServerName::try_from(host.to_owned())
+        let name = ServerName::try_from(host.trim_end_matches('.').to_owned())
             .map_err(|_| fail("its name cannot stand in a certificate".to_owned()))?;
         let check = !self.is_insecure(host);
         let show = is_among(&self.settings.client_hosts, host);
-        let config =
-            self.configs[usize::from(check)][usize::from(show)].get_or_init(|| self.config(check, show));
-        let config = config.as_ref().map_err(|why| fail(why.clone()))?;
-        let stream = TlsConnector::from(config.clone())
+        let made = &self.configs[usize::from(check)][usize::from(show)];
+        let known = lock(made).clone();
+        let config = match known {
+            Some(config) => config,
+            None => {
+                let config = self.config(check, show).map_err(&fail)?;
+                *lock(made) = Some(config.clone());
+                config
+            }
+        };
+        let stream = TlsConnector::from(config)
             .connect(name, stream)
             .await
-            .map_err(|error| fail(with_advice(error.to_string())))?;
+            .map_err(|error| {
+                *lock(made) = None;
+                fail(with_advice(error.to_string()))
+            })?;
         Ok(Stream::Tls(Box::new(stream)))
     }
 
@@ -96,7 +106,7 @@ impl Tls {
             .map_err(|error| format!("the system's trusted certificates cannot be read: {error}"))?;
             Arc::new(verifier)
         } else {
-            Arc::new(AnyCertificate(provider.clone()))
+            Arc::new(AnyCertificate)
         };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -116,13 +126,20 @@ impl Tls {
     }
 }
 
-/// What rustls said, and for the two faults that every developer meets, what to do.
+fn lock(made: &Made) -> MutexGuard<'_, Option<Arc<ClientConfig>>> {
+    made.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What rustls said, and for the faults that every developer meets, what to do.
 fn with_advice(said: String) -> String {
     let advice = if said.contains("UnknownIssuer") {
-        "nobody whom this machine trusts has issued it; `ca-files` in the settings adds authorities"
+        "nobody whom this machine trusts has issued it; `ca-files` in the settings adds authorities, and `insecure-hosts` \
+         names hosts that are not checked"
     } else if said.contains("CaUsedAsEndEntity") {
-        "it is an authority's own, as self-signed ones mostly are; let that issue one for the server, and name it in \
-         `ca-files` in the settings"
+        "it is self-signed, as an authority's own certificate is; name it in `ca-files` in the settings once it has issued \
+         one for the server, or the host in `insecure-hosts`, which checks nothing"
+    } else if said.contains("NoApplicationProtocol") {
+        return "the server does not speak HTTP/1.1 on this port, perhaps HTTP/2 only; Longwire speaks HTTP/1.1".to_owned();
     } else {
         return said;
     };
@@ -133,9 +150,11 @@ fn is_among(hosts: &[String], host: &str) -> bool {
     hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
 }
 
-/// Believes any certificate, but still wants the server to hold its key.
+/// Believes any certificate, also those that rustls cannot read: X.509 version 1, short keys, unknown extensions. So it
+/// cannot ask for a proof of the key either, which would be worth nothing: whoever is in between may show a certificate
+/// of their own.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+struct AnyCertificate;
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
@@ -151,23 +170,37 @@ impl ServerCertVerifier for AnyCertificate {
 
     fn verify_tls12_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        use SignatureScheme as Scheme;
+        vec![
+            Scheme::ECDSA_NISTP256_SHA256,
+            Scheme::ECDSA_NISTP384_SHA384,
+            Scheme::ECDSA_NISTP521_SHA512,
+            Scheme::ED25519,
+            Scheme::RSA_PSS_SHA256,
+            Scheme::RSA_PSS_SHA384,
+            Scheme::RSA_PSS_SHA512,
+            Scheme::RSA_PKCS1_SHA256,
+            Scheme::RSA_PKCS1_SHA384,
+            Scheme::RSA_PKCS1_SHA512,
+            Scheme::RSA_PKCS1_SHA1,
+            Scheme::ECDSA_SHA1_Legacy,
+        ]
     }
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::greeting::Greeting;
+use super::html;
 use crate::core::io::{Answer, Incoming, LinkEnd};
 use crate::core::policy;
 use crate::wire::code::Code;
@@ -177,6 +178,10 @@ impl Engine {
         let Ok(body) = std::str::from_utf8(&answer.body) else {
             return self.fault(Code::ServerProtocol, "a polling answer is not UTF-8");
         };
+        if let Some(page) = html::described(body) {
+            let why = format!("the server answered with {page}, which is no Engine.IO");
+            return self.fault(Code::ServerProtocol, &why);
+        }
         let mut packets = Vec::new();
         for packet in body.split(SEPARATOR).filter(|packet| !packet.is_empty()) {
             match packet.strip_prefix('b') {
@@ -381,11 +386,11 @@ impl Engine {
         if answer.is_good() {
             return true;
         }
-        let told: String = String::from_utf8_lossy(&answer.body)
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(200)
-            .collect();
+        let text = String::from_utf8_lossy(&answer.body);
+        let told: String = html::described(&text).unwrap_or_else(|| {
+            let chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+            chars.take(200).collect()
+        });
         let mut end = LinkEnd {
             error: Some(ErrorInfo::new(
                 Code::HttpStatus,

@@ -4,6 +4,7 @@ use crate::wire::code::Code;
 use crate::wire::options::Options;
 use crate::wire::record::ErrorInfo;
 
+use crate::core::dialect::html;
 use crate::core::io::{Answer, LinkEnd, Road};
 use crate::core::policy;
 
@@ -82,6 +83,9 @@ pub(super) fn compressed(answer: &Answer) -> Option<String> {
 
 /// The beginning of a body that is text, on one line.
 fn body_told(answer: &Answer) -> String {
+    if let Some(page) = html::described(&String::from_utf8_lossy(&answer.body)) {
+        return page;
+    }
     let text = String::from_utf8_lossy(&answer.body);
     let line: String = text
         .chars()

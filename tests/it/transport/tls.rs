@@ -190,6 +190,26 @@ async fn insecure_is_for_the_named_host_only() {
 }
 
 #[tokio::test]
+async fn insecure_takes_certificates_that_cannot_be_judged() {
+    let authority = Authority::new();
+    let unknown = |params: &mut CertificateParams| {
+        let mut extension = rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 1, 1], vec![5, 0]);
+        extension.set_criticality(true);
+        params.custom_extensions.push(extension);
+    };
+    let Some(server) = authority.server(&["localhost"], false, unknown).await else {
+        return;
+    };
+    let insecure = TlsSettings {
+        insecure_hosts: vec!["localhost".to_owned()],
+        ..TlsSettings::default()
+    };
+    let mut named = line(insecure, at("localhost", &server, "/echo"));
+    named.opened().await;
+    failed(line(authority.trusted(), at("localhost", &server, "/echo"))).await;
+}
+
+#[tokio::test]
 async fn a_server_that_asks_who_we_are() {
     let authority = Authority::new();
     let Some(server) = authority.server(&["localhost"], true, |_| {}).await else {

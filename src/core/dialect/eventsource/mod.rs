@@ -14,6 +14,7 @@ use crate::wire::options::Options;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::Continuity;
 
+use crate::core::dialect::html;
 use crate::core::io::{Answer, Fetch, LinkEvent, Output};
 
 use self::parser::{Parser, Told};
@@ -88,7 +89,10 @@ impl EventSource {
         let essence = kind.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("text/event-stream") {
             let shown: String = essence.chars().take(64).collect();
-            let why = format!("the server answered with `{shown}`; an event stream is `text/event-stream`");
+            let page = html::described(&String::from_utf8_lossy(&answer.body));
+            let page = page.map(|page| format!(" ({page})")).unwrap_or_default();
+            let why =
+                format!("the server answered with `{shown}`{page}; an event stream is `text/event-stream`");
             return Some(Over::failed(Code::ServerProtocol, why));
         }
         if let Some(why) = http::compressed(answer) {

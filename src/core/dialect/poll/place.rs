@@ -11,6 +11,7 @@ use crate::wire::json::{Document, Kind, Value};
 use crate::wire::payload::Payload;
 use crate::wire::servers::{CursorFrom, CursorTo, Poll, cursor_text};
 
+use crate::core::dialect::html;
 use crate::core::io::Answer;
 use crate::core::policy;
 
@@ -73,7 +74,10 @@ impl Place {
         let mut document = None;
         if wants_json && !body.is_empty() {
             let text = std::str::from_utf8(&body).map_err(|_| "the answer is not JSON: it is not UTF-8")?;
-            let read = Document::parse(text).map_err(|error| format!("the answer is not JSON: {error}"))?;
+            let read = Document::parse(text).map_err(|error| match html::described(text) {
+                Some(page) => format!("the answer is not JSON: it is {page}"),
+                None => format!("the answer is not JSON: {error}"),
+            })?;
             document = Some(read);
         }
         let value = document.as_ref().map(Document::root);

@@ -1,0 +1,71 @@
+//! A page where something else was expected: a captive portal, or the words of a proxy. It is told by its title.
+
+/// Characters of a title that are told.
+const TITLE: usize = 120;
+
+/// What to say of a body that is a page; `None` for what is none.
+pub(crate) fn described(text: &str) -> Option<String> {
+    let start: String = text
+        .trim_start_matches('\u{feff}')
+        .trim_start()
+        .chars()
+        .take(15)
+        .collect::<String>()
+        .to_ascii_lowercase();
+    let is_page = ["<!doctype html", "<html", "<head", "<body", "<title"]
+        .iter()
+        .any(|tag| start.starts_with(tag));
+    is_page.then(|| match title(text) {
+        Some(title) => format!("an HTML page titled `{title}`"),
+        None => "an HTML page without a title".to_owned(),
+    })
+}
+
+fn title(text: &str) -> Option<String> {
+    // Only letters of ASCII change, so that places stay what they are.
+    let lower = text.to_ascii_lowercase();
+    let open = lower.find("<title")?;
+    let start = open + lower[open..].find('>')? + 1;
+    let end = lower[start..]
+        .find("</")
+        .map_or(text.len(), |length| start + length);
+    let title = text[start..end].split_whitespace().collect::<Vec<_>>().join(" ");
+    let entities = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&nbsp;", " "),
+        ("&amp;", "&"),
+    ];
+    let title = entities
+        .iter()
+        .fold(title, |title, (entity, char)| title.replace(entity, char));
+    let title: String = title.chars().filter(|c| !c.is_control()).take(TITLE).collect();
+    (!title.is_empty()).then_some(title)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_told_by_its_title() {
+        for (text, told) in [
+            (
+                "<html>\r\n<head><TITLE lang=en>\n 502  Bad &amp; Gateway\n</TITLE></head>",
+                Some("an HTML page titled `502 Bad & Gateway`"),
+            ),
+            (
+                "\u{feff} <!DOCTYPE HTML><p>",
+                Some("an HTML page without a title"),
+            ),
+            ("<html><title>cut of", Some("an HTML page titled `cut of`")),
+            ("{\"html\":\"<html>\"}", None),
+            ("<?xml version=\"1.0\"?>", None),
+            ("", None),
+        ] {
+            assert_eq!(described(text).as_deref(), told, "{text}");
+        }
+    }
+}
