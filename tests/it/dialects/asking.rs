@@ -456,3 +456,28 @@ fn the_next_transport_is_tried_after_two_failures_and_the_best_again_after_a_whi
         "what worked comes back at once"
     );
 }
+
+#[test]
+fn a_cursor_in_the_first_answer_proves_nothing_about_what_came_before() {
+    let poll = json!({"protocol": "poll", "poll": {"cursor": {"header": "x-next", "query": "after"}}});
+    let (mut stage, dial) = opened(poll);
+    stage.fetches();
+    stage.told.clear();
+    stage.is_answered(dial, 200, &[], "first");
+    assert_eq!(stage.hears_state()["continuity"], Value::Null);
+    // The server has not said where to go on, so that the next dial cannot tell it.
+    stage.says(PORT, json!({"type": "reconnect", "session": "s"}));
+    stage.asked.pop_front();
+    let dial = stage.dials();
+    stage.fetches();
+    stage.told.clear();
+    stage.is_answered(dial, 200, &[("x-next", "7")], "second");
+    assert_eq!(stage.hears_state()["continuity"], "unknown");
+    stage.says(PORT, json!({"type": "reconnect", "session": "s"}));
+    stage.asked.pop_front();
+    let dial = stage.dials();
+    assert!(stage.fetches().url.query().unwrap().contains("after=7"));
+    stage.told.clear();
+    stage.is_answered(dial, 200, &[], "third");
+    assert_eq!(stage.hears_state()["continuity"], "server");
+}
