@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use longwire::core::io::{DialId, Input, LinkEvent, PortId};
+use longwire::core::io::{DialId, Incoming, Input, LinkEvent, PortId};
 use longwire::wire::message::{ClientFrame, Open};
+use longwire::wire::options::Protocol;
 
 use super::clients::NEVER;
 use super::model::Session;
@@ -80,16 +81,7 @@ impl World {
                 }
             }
             Input::Link(dial, LinkEvent::Ended(_)) => self.over(*dial),
-            Input::Link(dial, LinkEvent::Opened { .. }) => {
-                let boot = self.now.boot;
-                if let Some(dial) = self.dials.get_mut(&(self.life, *dial))
-                    && !dial.over
-                    && !dial.open
-                {
-                    dial.open = true;
-                    dial.opened_at = boot;
-                }
-            }
+            Input::Link(dial, event) => self.opens_link(*dial, event),
             Input::Frame(port, ClientFrame::Reconnect { .. }) => {
                 if let Some(slot) = self.cause.slot
                     && self.held(*port).is_some()
@@ -119,6 +111,30 @@ impl World {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Whether this word opens a link that was not open: each protocol has its own.
+    fn opens_link(&mut self, id: DialId, event: &LinkEvent) {
+        let boot = self.now.boot;
+        let Some(dial) = self.dials.get_mut(&(self.life, id)).filter(|dial| !dial.over) else {
+            return;
+        };
+        let opens = match (dial.speaks, event) {
+            (Protocol::WebSocket, LinkEvent::Opened { .. }) => true,
+            (Protocol::EventStream | Protocol::Poll, LinkEvent::Answered(answer)) => {
+                dial.question = false;
+                answer.is_good()
+            }
+            (Protocol::SocketIo, LinkEvent::Messages(packets)) => {
+                let is_answer = |packet: &Incoming| matches!(packet, Incoming::Message(packet) if packet.as_str().is_some_and(|text| text.starts_with("40")));
+                dial.greeted && packets.iter().any(is_answer)
+            }
+            _ => false,
+        };
+        if opens && !dial.open {
+            dial.open = true;
+            dial.opened_at = boot;
         }
     }
 

@@ -14,7 +14,7 @@ use longwire::wire::record::Name;
 use longwire::wire::rule::Correlation;
 
 use super::model::{Alive, Asks, Port, Sent};
-use super::options::{READY, random_options, random_window};
+use super::options::{READY, mixed_options, random_options, random_window};
 use super::steps::Mood;
 use super::world::World;
 
@@ -169,7 +169,10 @@ impl World {
             .is_none_or(|session| session.alive == Alive::No || session.closing.is_some());
         let options = if is_new || self.dice.percent(15) {
             let disk = self.slots[slot].disk;
-            if self.dice.percent(mood.plain) {
+            if self.mixed {
+                let own = self.slots[slot].addresses[0].clone();
+                Some(mixed_options(&mut self.dice, disk, &own))
+            } else if self.dice.percent(mood.plain) {
                 disk.then(|| Options {
                     durability: Durability::Disk,
                     ..Options::default()

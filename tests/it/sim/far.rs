@@ -7,7 +7,7 @@ use std::time::Duration;
 use longwire::core::io::{DialId, Incoming, Input, LinkEnd, LinkEvent};
 use longwire::core::rules::Rules;
 use longwire::wire::code::Code;
-use longwire::wire::options::Overflow;
+use longwire::wire::options::{Overflow, Protocol};
 use longwire::wire::payload::Payload;
 use longwire::wire::record::ErrorInfo;
 
@@ -32,6 +32,9 @@ impl World {
     }
 
     pub(super) fn accepts(&mut self, dial: DialId) {
+        if self.speaks(dial) != Protocol::WebSocket {
+            return self.lets_in(dial);
+        }
         let event = LinkEvent::Opened {
             subprotocol: self.dice.percent(10).then(|| "chat".to_owned()),
             extensions: None,
@@ -80,10 +83,10 @@ impl World {
             end.retry_after = Some(self.some_patience());
         }
         let allowed = self.verdict_of(dial, &end);
-        let lives = self.slots[slot].lives.len();
+        let was_closing = self.is_closing(slot);
         self.give(Input::Link(dial, LinkEvent::Ended(end.clone())));
         if !self.dead {
-            self.has_become(slot, lives, &end, allowed);
+            self.has_become(slot, &end, allowed, was_closing);
         }
     }
 
@@ -144,6 +147,14 @@ impl World {
         let slot = self.dials[&(self.life, dial)].slot;
         let mut batch = Vec::new();
         let mut numbers = Vec::new();
+        let speaks = self.speaks(dial);
+        if speaks == Protocol::Poll && !self.dials[&(self.life, dial)].question {
+            return;
+        }
+        let count = if speaks == Protocol::Poll { 1 } else { count };
+        let most = self
+            .session(slot)
+            .map_or(0, |session| session.options.max_message);
         let guarded = self
             .session(slot)
             .is_some_and(|session| !session.options.guard.receive.is_empty());
@@ -152,13 +163,19 @@ impl World {
                 // It does not pass, and so bears no number of the session's.
                 let (_, payload) = self.emits(slot, |number| format!("{{\"g\":{number},\"rude\":true}}"));
                 batch.push(Incoming::Message(payload));
-            } else if !ready && self.dice.percent(2) {
+            } else if !ready
+                && self.dice.percent(2)
+                && matches!(speaks, Protocol::WebSocket | Protocol::SocketIo)
+            {
                 batch.push(Incoming::TooLarge { bytes: None });
                 numbers.push(None);
             } else {
                 let (number, payload) = self.says_something(slot, ready);
+                self.emitted[number].length = self.counted(dial, &payload);
+                // A stream's parser skips what is too large, and tells the place.
+                let is_skipped = speaks == Protocol::EventStream && payload.len() > most;
                 batch.push(Incoming::Message(payload));
-                numbers.push(Some(number));
+                numbers.push((!is_skipped).then_some(number));
             }
         }
         if ready && let Some(dial) = self.dials.get_mut(&(self.life, dial)) {
@@ -174,8 +191,13 @@ impl World {
         let closes = self
             .session(slot)
             .is_some_and(|session| session.options.queue.overflow == Overflow::Close || session.rolled_back);
+        let Some(event) = self.told_by(id, batch) else {
+            return;
+        };
         let before = closes.then(|| self.messages_of(slot));
-        self.give(Input::Link(id, LinkEvent::Messages(batch)));
+        self.give(Input::Link(id, event));
+        // A poll's first answer opens the link that carries it.
+        let listens = listens || self.speaks(id) == Protocol::Poll;
         if !listens {
             return;
         }
@@ -226,12 +248,16 @@ impl World {
         if asks.is_none() && !confirms {
             return;
         }
+        if self.speaks(dial) == Protocol::Poll && !self.dials[&(self.life, dial)].question {
+            return;
+        }
         let (number, payload) = self.emits(slot, |number| match asks {
             Some(Asks::Pointers) => format!("{{\"g\":{number},\"re\":{token}}}"),
             Some(Asks::JsonRpc) => format!("{{\"g\":{number},\"id\":{token},\"result\":1}}"),
             None => format!("{{\"g\":{number},\"ok\":{token}}}"),
         });
         if confirms {
+            self.emitted[number].length = self.counted(dial, &payload);
             self.sent[token].confirmed = true;
             self.gives_messages(dial, vec![Incoming::Message(payload)], &[Some(number)]);
             return;
@@ -242,10 +268,11 @@ impl World {
         if had.is_none() && self.sent[token].verdict.is_none() {
             self.sent[token].answer = Some(number);
         }
-        self.give(Input::Link(
-            dial,
-            LinkEvent::Messages(vec![Incoming::Message(payload)]),
-        ));
+        self.emitted[number].length = self.counted(dial, &payload);
+        let Some(event) = self.told_by(dial, vec![Incoming::Message(payload)]) else {
+            return;
+        };
+        self.give(Input::Link(dial, event));
         let is_message = self.messages_of(slot) > before;
         if is_message {
             let link = (self.life, dial);
@@ -266,6 +293,15 @@ impl World {
     pub(super) fn moves_on(&mut self, id: DialId, all: bool) {
         let dial = &self.dials[&(self.life, id)];
         if !dial.open {
+            return;
+        }
+        if matches!(dial.speaks, Protocol::EventStream | Protocol::Poll) {
+            let most = if all { dial.items.len() - dial.read } else { 1 };
+            for _ in 0..most {
+                if !self.dials[&(self.life, id)].over {
+                    self.posts(id);
+                }
+            }
             return;
         }
         let items = dial.items.len();
@@ -366,6 +402,9 @@ impl World {
 
     /// Words that a link cannot say now: a second opening, or anything before the first.
     fn lies_in_season(&mut self, dial: DialId) {
+        if self.speaks(dial) != Protocol::WebSocket {
+            return;
+        }
         if self.dials[&(self.life, dial)].open {
             return self.accepts(dial);
         }

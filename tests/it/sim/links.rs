@@ -7,7 +7,7 @@ use std::time::Duration;
 use longwire::core::io::{DialId, LinkEnd, Target};
 use longwire::wire::code::Code;
 use longwire::wire::message::{Authorize, Conflict};
-use longwire::wire::options::CloseClass;
+use longwire::wire::options::{CloseClass, Protocol};
 
 use super::model::Reach;
 use super::world::{Bearer, Kind, World};
@@ -77,11 +77,26 @@ impl World {
     pub(super) fn leads(&self, target: &Target) -> usize {
         let text = target.url.as_str();
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        // A transport may have a URL of its own.
+        let (main, own) = match base.rsplit_once("/own-") {
+            Some((main, own)) => (main, Some(own)),
+            None => (base, None),
+        };
         let led = self.slots.iter().enumerate().find_map(|(slot, known)| {
-            let address = known.addresses.iter().position(|known| known == base)?;
+            let address = known.addresses.iter().position(|known| known == main)?;
             Some((slot, address))
         });
         let (slot, address) = led.expect("an address that somebody gave");
+        let speaks = self.speech_of(slot, &target.road);
+        let urls = &self.options_for(slot).urls;
+        let is_http = |protocol: &Protocol| matches!(protocol, Protocol::EventStream | Protocol::Poll);
+        let may_be_own = urls.iter().any(|(protocol, url)| {
+            url == base && (*protocol == speaks || (is_http(protocol) && is_http(&speaks)))
+        });
+        assert!(
+            own.is_none() || may_be_own,
+            "slot {slot} is led to another transport's URL"
+        );
         let session = self.slots[slot].lives.last().unwrap();
         let reach = &session.reach;
         // While an `open` is not answered yet, what it changes is already so.
@@ -91,10 +106,10 @@ impl World {
             .as_ref()
             .filter(|_| self.cause.slot == Some(slot));
         let opened = opening.and_then(|opening| opening.address.filter(|_| session.obeys(opening.conflict)));
-        let is_new = opened.is_some_and(|opened| opened != reach.address || !session.has_url);
-        assert_eq!(
-            address,
-            opened.unwrap_or(reach.address),
+        let is_new =
+            own.is_none() && opened.is_some_and(|opened| opened != reach.address || !session.has_url);
+        assert!(
+            own.is_some() || address == opened.unwrap_or(reach.address),
             "slot {slot} is led elsewhere"
         );
         assert!(self.allowed, "a dial that the settings do not allow");
@@ -146,10 +161,11 @@ impl World {
         if !self.remote {
             return;
         }
-        let other = self
-            .dials
-            .iter()
-            .find(|((life, _), dial)| *life == self.life && !dial.over && !dial.open && dial.lane == *lane);
+        let other = self.dials.iter().find(|((life, _), dial)| {
+            // A poll may wait for its answer as long as it likes.
+            let shakes_hands = !dial.over && !dial.open && dial.speaks != Protocol::Poll;
+            *life == self.life && shakes_hands && dial.lane == *lane
+        });
         assert!(other.is_none(), "two handshakes at once with {lane:?}");
         let before = self.paces.back().copied();
         assert!(
@@ -223,7 +239,13 @@ impl World {
                 let is_last = reconnect.max_attempts.is_some_and(|most| reach.attempts >= most);
                 reach.attempts += 1;
                 let stay_away = end.retry_after.unwrap_or_default().min(DAY);
-                reach.not_before = boot + stay_away;
+                // Another transport is tried without any wait.
+                let has_others = options.transports.len() > 1;
+                reach.not_before = if has_others {
+                    Duration::ZERO
+                } else {
+                    boot + stay_away
+                };
                 let crowd = end.retry_after.is_some() || matches!(end.code, Some(1001 | 1012 | 1013));
                 let spread = if crowd { SPREAD } else { Duration::ZERO };
                 let most = Duration::from_millis(reconnect.max_delay) + spread + stay_away;
@@ -256,18 +278,21 @@ impl World {
     }
 
     /// Holds the hub to what the end of a link must lead to.
-    /// `lives`: those of the slot before that.
-    pub(super) fn has_become(&mut self, slot: usize, lives: usize, end: &LinkEnd, allowed: &[&str]) {
+    pub(super) fn has_become(&mut self, slot: usize, end: &LinkEnd, allowed: &[&str], was_closing: bool) {
         let patience = self.patience.take();
-        if self.slots[slot].lives.len() > lives {
-            // It was being closed, has ended, and somebody waited for its name.
+        if was_closing {
+            // It has ended with its link, and another may have its name already.
             return;
         }
-        let is_closing = self.slots[slot]
+        let transports = self.slots[slot]
             .lives
             .last()
-            .is_some_and(|session| session.closing.is_some());
-        if is_closing && self.status()[slot].is_none() {
+            .map_or(0, |session| session.options.transports.len());
+        if transports > 1 {
+            // Another transport may have its turn.
+            if let Some(session) = self.session(slot) {
+                (session.reach.not_before, session.reach.uncertain) = (Duration::ZERO, true);
+            }
             return;
         }
         let state = self.status()[slot].as_ref().and_then(|report| report.state);

@@ -184,6 +184,7 @@ impl World {
         session.dial = None;
         session.kept_gap = None;
         session.closing = None;
+        session.marks.clear();
         session.has_url = false;
         session.subscriptions.clear();
         let kept = session.journal.as_ref().filter(|id| disk.holds(id));

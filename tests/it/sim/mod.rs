@@ -9,6 +9,7 @@
 //! links    where dials lead, what ends mean  found    what it has found, step by step
 //! lives    how brokers die              reader   what a client makes of what it has read
 //! rest     the end: nothing is owed     model    what is known for certain      disk  what survives
+//! protocols  event streams, polling, Socket.IO: how servers speak, where questions lead
 //! ```
 
 mod books;
@@ -22,6 +23,7 @@ mod lives;
 mod model;
 mod options;
 mod outputs;
+mod protocols;
 mod reader;
 mod rest;
 mod steps;

@@ -10,7 +10,7 @@ use longwire::core::io::{DialId, PortId};
 use longwire::core::journal::JournalId;
 use longwire::wire::code::Code;
 use longwire::wire::message::BrokerFrame;
-use longwire::wire::options::{Options, Window};
+use longwire::wire::options::{Options, Protocol, Window};
 use longwire::wire::payload::Payload;
 use longwire::wire::record::{Gap, Name, Outcome, OutcomeReport, ResponseReport, StateChange};
 
@@ -79,6 +79,8 @@ pub(super) struct Session {
     pub(super) kept_gap: Option<(u64, u64)>,
     /// Somebody has closed it: boot time at which it must be over.
     pub(super) closing: Option<Duration>,
+    /// What servers said that says where to go on: by which protocol, and at which URL.
+    pub(super) marks: HashMap<String, (Protocol, String)>,
     /// When messages were taken since the guard was set, in boot time.
     pub(super) passed: VecDeque<Duration>,
 }
@@ -129,6 +131,7 @@ impl Session {
             kept_to: 0,
             kept_gap: None,
             closing: None,
+            marks: HashMap::new(),
             passed: VecDeque::new(),
         }
     }
@@ -383,6 +386,17 @@ pub(super) struct Dial {
     pub(super) ready: bool,
     /// A close frame is on its way, or written.
     pub(super) closing: bool,
+    /// What is spoken, and the URL without its query.
+    pub(super) speaks: Protocol,
+    pub(super) base: String,
+    /// It has refused a message for now: its transport posts no other.
+    pub(super) refused: bool,
+    /// A question waits for its answer.
+    pub(super) question: bool,
+    /// The server was told where to go on.
+    pub(super) resumes: bool,
+    /// A Socket.IO server has said its greeting.
+    pub(super) greeted: bool,
     /// The options and subscriptions changed while it was open: their order cannot be judged.
     pub(super) disturbed: bool,
 }

@@ -4,12 +4,14 @@ use std::sync::LazyLock;
 
 use longwire::wire::guard::Guard;
 use longwire::wire::options::{
-    CloseClass, Durability, Heartbeat, Options, OutboxBounds, Overflow, Queue, Reconnect, Window,
+    CloseClass, Durability, Heartbeat, Options, OutboxBounds, Overflow, Protocol, Queue, Reconnect, Window,
 };
 use longwire::wire::payload::Payload;
 use longwire::wire::rule::Rule;
+use longwire::wire::servers::{Cursor, CursorFrom, CursorTo, Poll, Post};
 
 use super::dice::Dice;
+use super::protocols::CURSOR;
 
 /// What the server says when it is ready.
 pub(super) static READY: LazyLock<Rule> =
@@ -99,6 +101,83 @@ fn for_ever(disk: bool) -> Options {
             Durability::Memory
         },
         ..plain
+    }
+}
+
+/// Options of a session that speaks something else than WebSocket alone. `own` is where its transports have URLs.
+fn other_protocols(dice: &mut Dice, own: &str, options: Options) -> Options {
+    let all = [
+        Protocol::WebSocket,
+        Protocol::EventStream,
+        Protocol::Poll,
+        Protocol::SocketIo,
+    ];
+    let mut transports = Vec::new();
+    let protocol = *dice.pick(&all[1..]);
+    if dice.percent(40) {
+        for _ in 0..3 {
+            let next = *dice.pick(&all);
+            if !transports.contains(&next) {
+                transports.push(next);
+            }
+        }
+    }
+    let spoken = if transports.is_empty() {
+        vec![protocol]
+    } else {
+        transports.clone()
+    };
+    let urls = spoken.iter().filter(|_| dice.percent(30));
+    let urls = urls.map(|protocol| (*protocol, format!("{own}/own-{}", protocol.as_str())));
+    let urls = urls.collect();
+    let has_events = spoken.contains(&Protocol::SocketIo);
+    let is_deaf = dice.percent(30);
+    let post = Post {
+        url: format!("{own}/post"),
+        headers: Vec::new(),
+    };
+    Options {
+        protocol,
+        transports,
+        urls,
+        post: (!is_deaf).then_some(post),
+        greeting: match is_deaf {
+            true => Vec::new(),
+            // What a preset says is no event.
+            false if has_events => vec![Payload::text("greet")],
+            false => options.greeting,
+        },
+        heartbeat: options
+            .heartbeat
+            .filter(|_| spoken.contains(&Protocol::WebSocket)),
+        // Rules look into an event's arguments, and these are for plain messages.
+        ready: options.ready.filter(|_| !has_events),
+        guard: if has_events {
+            Guard::default()
+        } else {
+            options.guard
+        },
+        poll: Poll {
+            interval: dice.between(1, 5000),
+            long: dice.percent(30),
+            cursor: dice.percent(60).then(|| Cursor {
+                from: CursorFrom::Header(CURSOR.0.to_owned()),
+                to: CursorTo::Query(CURSOR.1.to_owned()),
+                start: None,
+            }),
+            ..Poll::default()
+        },
+        ..options
+    }
+}
+
+/// `own` is an address of the session's, for transports that have URLs of their own.
+pub(super) fn mixed_options(dice: &mut Dice, disk: bool, own: &str) -> Options {
+    let options = random_options(dice, disk);
+    if dice.percent(90) {
+        other_protocols(dice, own, options)
+    } else {
+        options
     }
 }
 
@@ -198,6 +277,7 @@ pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
             Durability::Memory
         },
         auth_provider: dice.percent(20),
+        compression: dice.percent(80),
         guard: if dice.percent(12) {
             Guard::from_json(GUARD).unwrap()
         } else {

@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use longwire::core::io::{DialId, Output, Target};
 use longwire::core::journal::{Entry, JournalId, Kept};
+use longwire::wire::options::Protocol;
 use longwire::wire::payload::Payload;
 
 use super::model::{Alive, Dial, Item, number_in};
+use super::protocols::unpacked;
 use super::world::{Kind, World};
 
+/// The record of a journal that says what its session is.
+const META: u8 = 1;
 /// How a journal marks a gap.
 const GAP: u8 = 10;
 
@@ -46,6 +50,11 @@ impl World {
             }
             Output::Ping(dial, token) => {
                 self.mix(token + 7);
+                assert_eq!(
+                    self.speaks(dial),
+                    Protocol::WebSocket,
+                    "a ping where there are none"
+                );
                 self.has_to_ask(dial);
                 let is_proof = !matches!(self.cause.kind, Kind::Timeout | Kind::Woke);
                 let dial = self.open_dial(dial);
@@ -65,7 +74,10 @@ impl World {
                 assert!(dial.paused, "resumed without a pause");
                 dial.paused = false;
             }
-            Output::Fetch(dial, _) => panic!("{dial:?} speaks no HTTP"),
+            Output::Fetch(dial, fetch) => {
+                self.mix(dial.0 + 17);
+                self.asks(dial, &fetch);
+            }
             Output::Close { dial, code, .. } => {
                 self.mix(dial.0 + u64::from(code) + 13);
                 self.closes(dial);
@@ -79,30 +91,39 @@ impl World {
                     "hangs up {dial:?}, which is not alive"
                 );
                 self.over(dial);
-                self.read_rest(dial, true);
+                if !self.dials[&(self.life, dial)].refused {
+                    self.read_rest(dial, true);
+                }
             }
             Output::Journal(id, entry) => self.journal(&id, entry),
             Output::Idle(idle) => self.mix(u64::from(idle) + 11),
         }
     }
 
-    /// The slot whose session is made now: it was just asked for, or its name has just become free.
-    fn being_opened(&self) -> Option<usize> {
-        let asked = self.cause.slot.filter(|_| self.cause.opening.is_some());
-        let late = || self.deferred.iter().find(|(_, slot, _)| !self.is_closing(*slot));
-        asked.or_else(|| late().map(|(_, slot, _)| *slot))
+    /// The slot of the session that a journal is about, as its first record says.
+    fn slot_of_journal(&self, kept: &Kept) -> Option<usize> {
+        let meta: serde_json::Value = serde_json::from_slice(&kept.data).ok()?;
+        self.slots.iter().position(|slot| {
+            let owner = &self.owners[slot.owner];
+            (
+                meta["session"].as_str(),
+                meta["profile"].as_str(),
+                meta["origin"].as_str(),
+            ) == (Some(&*slot.name), Some(&*owner.profile), Some(&*owner.origin))
+        })
     }
 
     /// The close frame comes behind everything that was accepted.
     fn closes(&mut self, id: DialId) {
         let dial = self.open_dial(id);
         assert!(!dial.closing, "closed twice");
-        assert!(
-            dial.told >= dial.items.len(),
-            "closes before everything is written: {} of {}",
-            dial.told,
-            dial.items.len()
-        );
+        // A message that is not written yet; what Socket.IO says of its own is none.
+        let unwritten = dial
+            .items
+            .iter()
+            .skip(dial.told)
+            .find(|item| matches!(item, Item::Token(_)));
+        assert_eq!(unwritten, None, "closes before everything is written");
         dial.closing = true;
         let (slot, life) = (dial.slot, dial.life);
         assert!(
@@ -110,17 +131,16 @@ impl World {
                 .is_some_and(|session| session.closing.is_some()),
             "slot {slot} is closed, and nobody has asked for that"
         );
+        let boot = self.now.boot;
+        let still_waits = |(life, until): (u32, Duration)| life == self.life && boot < until;
         let left = self.sent.iter().position(|sent| {
             (sent.slot, sent.life) == (slot, life)
-                && sent.accepted
                 && sent.has_id
                 && !sent.rolled_back
+                && !sent.cancelled
+                && sent.waits.is_some_and(still_waits)
                 && sent.transmitted == 0
                 && sent.verdict.is_none()
-                && sent.remembered.is_none()
-                // What need not be written may have ended without a word: its client's window may be closed.
-                && !sent.volatile
-                && sent.waits.is_some_and(|(life, until)| life == self.life && self.now.boot < until)
         });
         assert_eq!(
             left, None,
@@ -140,8 +160,8 @@ impl World {
                 if kept.kind == 2 {
                     self.appended += known.map_or(0, |slot| self.takes_down(slot, kept));
                 }
-                if known.is_none() {
-                    let at = self.being_opened().expect("a journal of nobody's session");
+                if known.is_none() && kept.kind == META {
+                    let at = self.slot_of_journal(kept).expect("a journal of nobody's session");
                     self.fresh = Some((id.clone(), at));
                 }
             }
@@ -186,6 +206,19 @@ impl World {
         dial
     }
 
+    /// A dial that may be given something to send: Socket.IO says a little before it is open.
+    fn sending_dial(&mut self, id: DialId) -> &mut Dial {
+        let dial = self
+            .dials
+            .get_mut(&(self.life, id))
+            .expect("a dial that was made");
+        assert!(
+            (dial.open || dial.greeted) && !dial.over,
+            "{id:?} is not open, and is given something to send"
+        );
+        dial
+    }
+
     fn dial(&mut self, id: DialId, target: &Target) {
         let slot = self.leads(target);
         let is_asked =
@@ -193,24 +226,29 @@ impl World {
         let is_due = self.remote || matches!(self.cause.kind, Kind::Timeout | Kind::Woke);
         let may = is_asked
             || (is_due && self.cause.waiting.contains(&slot))
-            || self.cause.opened_late.contains(&slot);
+            || self.cause.opened_late.contains(&slot)
+            // Another of its transports is tried at once, or a better one now and then.
+            || self.options_for(slot).transports.len() > 1;
         assert!(may, "slot {slot} dials for no reason ({:?})", self.cause.kind);
         let owner = self.slots[slot].owner;
-        // An add-on id is no origin: such a dial has none.
-        let origin = self.owners[owner].origin.trim_end_matches('/');
-        let origin = Some(origin).filter(|origin| origin.contains("://"));
+        let origin = &self.owners[owner].origin;
         let said = target.headers.iter().find(|(name, _)| name == "Origin");
-        assert_eq!(
-            said.map(|(_, value)| value.as_str()),
-            origin,
-            "a dial in another's name"
+        let is_web = origin.contains("://").then(|| origin.trim_end_matches('/'));
+        assert!(
+            target.origin.as_ref() == Some(origin) && said.map(|(_, said)| said.as_str()) == is_web,
+            "a dial in another's name: {said:?}"
         );
+        let speaks = self.speech_of(slot, &target.road);
+        let mut base = target.url.clone();
+        base.set_query(None);
         let host = format!("{:?}", target.url.host_str());
         let lane = (self.owners[owner].origin.clone(), host);
         self.takes_turn(slot, &lane);
         let life = self.slots[slot].lives.len() - 1;
         let session = self.session(slot).unwrap();
         assert!(session.dial.is_none(), "slot {slot} has two dials alive");
+        // There are no pings on it that could prove anything.
+        session.trusts_writes |= speaks != Protocol::WebSocket;
         session.dial = Some(id);
         let dial = Dial {
             slot,
@@ -231,6 +269,12 @@ impl World {
             opened_at: Duration::ZERO,
             ready: false,
             closing: false,
+            speaks,
+            base: base.into(),
+            refused: false,
+            question: false,
+            resumes: false,
+            greeted: false,
             disturbed: false,
         };
         assert!(
@@ -241,8 +285,9 @@ impl World {
     }
 
     fn transmit(&mut self, id: DialId, payload: &Payload) {
+        let payload = &unpacked(self.speaks(id), payload);
         let bytes = payload.bytes();
-        let far = self.open_dial(id);
+        let far = self.sending_dial(id);
         let (slot, is_first) = (far.slot, far.last_order == [0; 4]);
         let greetings = &self.slots[slot].lives.last().unwrap().options.greeting;
         let item = if is_first && greetings.contains(payload) {
@@ -254,7 +299,7 @@ impl World {
         } else {
             Item::Other
         };
-        let dial = self.open_dial(id);
+        let dial = self.sending_dial(id);
         assert!(!dial.closing, "something is sent behind the close frame");
         dial.items.push(item);
         let (slot, life) = (dial.slot, dial.life);

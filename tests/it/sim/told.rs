@@ -11,6 +11,7 @@ use longwire::wire::options::Options;
 use longwire::wire::record::{Body, Name, Outcome, Record};
 
 use super::model::{About, Account, Alive, Asks, Content, Queued, Seat, Session, Verdict, number_in};
+use super::protocols::{is_another_dial, leads_to_its_address};
 use super::world::{ADMIN, Kind, Opening, World, token_of};
 
 impl World {
@@ -77,10 +78,17 @@ impl World {
                 Some(self.about(port, slot))
             }
             BrokerFrame::Error(refusal)
-                if refusal.error.code == Code::NoSession && self.has_deferred(port) =>
+                if refusal.id.as_deref() == Some("o")
+                    && self.cause.opening.is_none()
+                    && self.has_deferred(port) =>
             {
-                // It brought no address, and what it was to attach to has ended.
-                self.deferred.retain(|(asked, ..)| *asked != port);
+                // What it was to attach to has ended, and it cannot be made anew.
+                let slot = refusal
+                    .session
+                    .as_ref()
+                    .and_then(|name| self.slot_named(port, name));
+                self.deferred
+                    .retain(|(asked, of, _)| (*asked, Some(*of)) != (port, slot));
                 None
             }
             BrokerFrame::Error(refusal) if refusal.error.code == Code::OutboxFull => {
@@ -305,10 +313,16 @@ impl World {
         if let Some(address) = opening.address.filter(|_| updates)
             && (!session.has_url || address != session.reach.address)
         {
-            session.reach.moves(address, credentials);
+            let after = opening.options.as_ref().unwrap_or(&session.options);
+            if !session.has_url || leads_to_its_address(&session.options) || leads_to_its_address(after) {
+                session.reach.moves(address, credentials);
+            } else {
+                session.reach.address = address;
+            }
         }
         session.has_url |= opening.address.is_some();
         if let Some(options) = opening.options.clone().filter(|_| updates) {
+            let is_another = is_another_dial(&session.options, &options);
             (session.reach.uncertain, session.reach.doubted) = (true, true);
             session.passed.clear();
             let durability = session.options.durability;
@@ -322,6 +336,15 @@ impl World {
             {
                 dial.disturbed = true;
             }
+            let before = self
+                .cause
+                .dial
+                .filter(|_| is_another && self.cause.slot == Some(slot));
+            let goes_on = before.is_some_and(|dial| !self.dials[&(self.life, dial)].over);
+            assert!(
+                !goes_on,
+                "slot {slot} was opened for another dial, and the old one goes on"
+            );
         }
     }
 
@@ -462,6 +485,7 @@ impl World {
                 self.ended(person, slot, token, record.seq, verdict);
             }
             Body::State(change) => {
+                self.is_continuous(slot, change);
                 if let (Some((waits, most)), Some(millis)) = (self.patience, change.retry_in)
                     && waits == slot
                     && self.cause.kind == Kind::Link

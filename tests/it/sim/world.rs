@@ -50,6 +50,8 @@ pub(super) struct World {
     pub(super) remote: bool,
     /// Servers want credentials, and refuse most of them.
     pub(super) strict: bool,
+    /// Sessions speak all protocols, most of them something else than WebSocket alone.
+    pub(super) mixed: bool,
     /// When dials began, in boot time; the newest last.
     pub(super) paces: VecDeque<Duration>,
     pub(super) allowed: bool,
@@ -93,6 +95,8 @@ pub(super) struct Cause {
     pub(super) brought: bool,
     /// Slots that were opened now, and asked for earlier: another session had to be closed first.
     pub(super) opened_late: Vec<usize>,
+    /// The dial that the cause's session had before.
+    pub(super) dial: Option<DialId>,
     /// Slots whose link was waiting before.
     pub(super) waiting: Vec<usize>,
 }
@@ -135,7 +139,7 @@ impl World {
         let origins = ["chrome-extension://a/", "b@example"];
         let owners = [(0, "default"), (0, "second"), (1, "default")];
         let people = [(0, "main"), (0, "popup"), (1, "main"), (2, "main"), (2, "popup")];
-        let (remote, strict) = (dice.percent(25), dice.percent(15));
+        let (remote, strict, mixed) = (dice.percent(25), dice.percent(15), dice.percent(35));
         // In some runs a few sessions are handled by many hands, in others many by few.
         let wanted = match dice.below(3) {
             0 => vec![(0, "s", false)],
@@ -202,6 +206,7 @@ impl World {
             credentials: Vec::new(),
             remote,
             strict,
+            mixed,
             paces: VecDeque::new(),
             allowed: true,
             order: 0,
@@ -394,6 +399,7 @@ impl World {
             Input::Frame(port, frame) => {
                 cause.port = Some(*port);
                 cause.slot = frame.session().and_then(|name| self.slot_named(*port, name));
+                cause.dial = cause.slot.and_then(|slot| self.slots[slot].lives.last()?.dial);
                 match frame {
                     ClientFrame::Open(open) => {
                         cause.kind = Kind::Open;
@@ -424,7 +430,13 @@ impl World {
                     _ => {}
                 }
             }
-            Input::Link(_, LinkEvent::Ended(_) | LinkEvent::Opened { .. }) => cause.kind = Kind::Link,
+            Input::Link(
+                _,
+                LinkEvent::Ended(_)
+                | LinkEvent::Opened { .. }
+                | LinkEvent::Answered(_)
+                | LinkEvent::Posted(..),
+            ) => cause.kind = Kind::Link,
             Input::Woke => cause.kind = Kind::Woke,
             Input::Timeout => cause.kind = Kind::Timeout,
             Input::Leave { .. } => cause.kind = Kind::Leave,

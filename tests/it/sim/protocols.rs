@@ -1,0 +1,319 @@
+//! The far ends that are no plain WebSocket: event streams, polled servers and Socket.IO, as their transports tell them.
+//!
+//! It also judges what only these have: questions, where they lead, and what says where to go on.
+
+use bytes::Bytes;
+use longwire::core::io::{Answer, DialId, Fetch, Incoming, Input, LinkEvent, Road};
+use longwire::wire::options::{Options, Protocol};
+use longwire::wire::payload::Payload;
+use longwire::wire::record::{Continuity, State, StateChange};
+use serde_json::{Value, json};
+
+use super::model::Item;
+use super::world::{Kind, World};
+
+/// The response header that says where a polled server goes on, and the parameter that says it back.
+pub(super) const CURSOR: (&str, &str) = ("x-next", "after");
+
+/// What options allow to speak.
+pub(super) fn protocols(options: &Options) -> &[Protocol] {
+    match options.transports.as_slice() {
+        [] => std::slice::from_ref(&options.protocol),
+        some => some,
+    }
+}
+
+/// Whether another dial is needed when these options take the place of those.
+pub(super) fn is_another_dial(one: &Options, other: &Options) -> bool {
+    let key = |options: &Options| {
+        let urls: Vec<_> = protocols(options)
+            .iter()
+            .map(|protocol| options.urls.get(protocol).cloned())
+            .collect();
+        (
+            protocols(options).to_vec(),
+            urls,
+            options.headers.clone(),
+            options.subprotocols.clone(),
+            options.proxy.clone(),
+            options.compression,
+        )
+    };
+    key(one) != key(other)
+}
+
+/// Whether any transport leads to the session's own address: not if each has a URL of its own.
+pub(super) fn leads_to_its_address(options: &Options) -> bool {
+    protocols(options)
+        .iter()
+        .any(|protocol| !options.urls.contains_key(protocol))
+}
+
+/// What Socket.IO carries as a message's only argument; any other packet as it is.
+pub(super) fn unpacked(protocol: Protocol, payload: &Payload) -> Payload {
+    if protocol != Protocol::SocketIo {
+        return payload.clone();
+    }
+    let text = payload.as_str().unwrap_or_default();
+    let args = text
+        .strip_prefix("42")
+        .and_then(|args| serde_json::from_str::<Value>(args).ok());
+    match args.as_ref().map(|args| &args[1]) {
+        Some(Value::String(text)) => Payload::text(text.clone()),
+        _ => Payload::text(format!("packet {text}")),
+    }
+}
+
+impl World {
+    pub(super) fn speaks(&self, id: DialId) -> Protocol {
+        self.dials[&(self.life, id)].speaks
+    }
+
+    /// What a dial is going to speak, as far as its road tells.
+    pub(super) fn speech_of(&self, slot: usize, road: &Road) -> Protocol {
+        let options = self.options_for(slot);
+        let wanted: &[Protocol] = match road {
+            Road::WebSocket => &[Protocol::WebSocket],
+            Road::Http { .. } => &[Protocol::EventStream, Protocol::Poll],
+            Road::Engine(_) => &[Protocol::SocketIo],
+        };
+        let found = protocols(options)
+            .iter()
+            .find(|protocol| wanted.contains(protocol));
+        *found.unwrap_or_else(|| panic!("slot {slot} is dialled by {road:?}, which it may not speak"))
+    }
+
+    /// The options that hold for a slot while an `open` is answered.
+    pub(super) fn options_for(&self, slot: usize) -> &Options {
+        let session = self.slots[slot].lives.last().unwrap();
+        let opening = self
+            .cause
+            .opening
+            .as_ref()
+            .filter(|_| self.cause.slot == Some(slot));
+        let brought = opening.filter(|opening| session.obeys(opening.conflict));
+        brought
+            .and_then(|opening| opening.options.as_ref())
+            .unwrap_or(&session.options)
+    }
+
+    /// A question goes out: one at a time, to the URL of its dial, and what it says of the past came from there.
+    pub(super) fn asks(&mut self, id: DialId, fetch: &Fetch) {
+        let slot = self.dials[&(self.life, id)].slot;
+        let speaks = if fetch.streaming {
+            Protocol::EventStream
+        } else {
+            Protocol::Poll
+        };
+        assert!(
+            protocols(self.options_for(slot)).contains(&speaks) || self.dials[&(self.life, id)].disturbed,
+            "slot {slot} asks as {speaks:?}, which it may not speak"
+        );
+        let said_header = fetch
+            .headers
+            .iter()
+            .find_map(|(name, value)| (name == "Last-Event-ID").then(|| value.clone()));
+        let said_query = fetch
+            .url
+            .query_pairs()
+            .find_map(|(name, value)| (name == CURSOR.1).then(|| value.into_owned()));
+        let said = if fetch.streaming { said_header } else { said_query };
+        let mut base = fetch.url.clone();
+        base.set_query(None);
+        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        assert!(!dial.over, "asks on a dial that is over");
+        assert!(!dial.question, "two questions at once");
+        assert_eq!(
+            base.as_str(),
+            dial.base,
+            "a question leads elsewhere than its dial"
+        );
+        dial.question = true;
+        dial.speaks = speaks;
+        if !dial.open {
+            dial.resumes = said.is_some();
+        }
+        let base = dial.base.clone();
+        if let Some(said) = said {
+            let session = self.session(slot).unwrap();
+            assert_eq!(
+                session.marks.get(&said),
+                Some(&(speaks, base)),
+                "slot {slot} says `{said}`, which this server never gave"
+            );
+        }
+    }
+
+    /// What a state record says of continuity must be so.
+    pub(super) fn is_continuous(&self, slot: usize, change: &StateChange) {
+        let session = self.slots[slot].lives.last().unwrap();
+        let dial = session.dial.and_then(|dial| self.dials.get(&(self.life, dial)));
+        let (Some(dial), State::Open, None) = (dial, change.state, &change.namespace) else {
+            return;
+        };
+        if self.cause.kind == Kind::Link
+            && dial.open
+            && dial.opened_at == self.now.boot
+            && change.continuity == Some(Continuity::Server)
+        {
+            assert!(
+                dial.resumes,
+                "slot {slot} claims that the server went on, and it was not told where"
+            );
+        }
+    }
+
+    /// The far end of a dial that is no WebSocket lets it in.
+    pub(super) fn lets_in(&mut self, id: DialId) {
+        match self.speaks(id) {
+            Protocol::EventStream if self.dials[&(self.life, id)].question => {
+                let answer = Answer {
+                    status: 200,
+                    headers: vec![("content-type".to_owned(), "text/event-stream".to_owned())],
+                    ..Answer::default()
+                };
+                self.give(Input::Link(id, LinkEvent::Answered(answer.into())));
+            }
+            Protocol::Poll => self.says(id, 1, false),
+            Protocol::SocketIo => self.greets(id),
+            _ => {}
+        }
+    }
+
+    fn greets(&mut self, id: DialId) {
+        if !self.dials[&(self.life, id)].greeted {
+            let opened = LinkEvent::Opened {
+                subprotocol: None,
+                extensions: None,
+            };
+            self.give(Input::Link(id, opened));
+            let greeting =
+                r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
+            self.dials.get_mut(&(self.life, id)).unwrap().greeted = true;
+            self.packet(id, greeting);
+            if self.dice.percent(20) {
+                return;
+            }
+        }
+        self.packet(id, r#"40{"sid":"y"}"#);
+    }
+
+    pub(super) fn packet(&mut self, id: DialId, packet: &str) {
+        let packet = Incoming::Message(Payload::text(packet));
+        self.give(Input::Link(id, LinkEvent::Messages(vec![packet])));
+    }
+
+    /// Messages as the transport of this dial tells them; `None`: the server cannot say anything now.
+    pub(super) fn told_by(&mut self, id: DialId, batch: Vec<Incoming>) -> Option<LinkEvent> {
+        match self.speaks(id) {
+            Protocol::WebSocket => Some(LinkEvent::Messages(batch)),
+            Protocol::EventStream => {
+                let text: String = batch.iter().map(|message| self.as_event(id, message)).collect();
+                let cut = self.dice.below(text.find('\n').unwrap_or(0) + 1);
+                if cut > 0 {
+                    let piece = Bytes::copy_from_slice(&text.as_bytes()[..cut]);
+                    self.give(Input::Link(id, LinkEvent::Chunk(piece)));
+                }
+                Some(LinkEvent::Chunk(Bytes::copy_from_slice(&text.as_bytes()[cut..])))
+            }
+            Protocol::Poll => {
+                let question = self.dials[&(self.life, id)].question;
+                let [Incoming::Message(message)] = batch.as_slice() else {
+                    return None;
+                };
+                let mark = format!("c{}", self.emitted.len());
+                let mut answer = Answer {
+                    status: 200,
+                    body: message.bytes().clone(),
+                    ..Answer::default()
+                };
+                if self.dice.percent(70) {
+                    answer.headers.push((CURSOR.0.to_owned(), mark.clone()));
+                    self.marks(id, mark);
+                }
+                question.then(|| LinkEvent::Answered(answer.into()))
+            }
+            Protocol::SocketIo => {
+                let packets = batch.iter().map(|message| match message {
+                    Incoming::Message(payload) => {
+                        let args = json!(["message", payload.as_str().unwrap_or_default()]);
+                        Incoming::Message(Payload::text(format!("42{args}")))
+                    }
+                    other => other.clone(),
+                });
+                Some(LinkEvent::Messages(packets.collect()))
+            }
+        }
+    }
+
+    /// An event of a stream, mostly with an id.
+    fn as_event(&mut self, id: DialId, message: &Incoming) -> String {
+        let Incoming::Message(payload) = message else {
+            return String::new();
+        };
+        let data = payload.as_str().unwrap_or_default();
+        if self.dice.percent(30) {
+            return format!("data: {data}\n\n");
+        }
+        let mark = format!("e{}-{}", self.emitted.len(), self.dice.below(1_000_000));
+        self.marks(id, mark.clone());
+        format!("id: {mark}\ndata: {data}\n\n")
+    }
+
+    /// The server of this dial gives a word that says where to go on.
+    fn marks(&mut self, id: DialId, mark: String) {
+        let dial = &self.dials[&(self.life, id)];
+        let (slot, key) = (dial.slot, (dial.speaks, dial.base.clone()));
+        self.session(slot).unwrap().marks.insert(mark, key);
+    }
+
+    /// Bytes of a message as the log counts them.
+    pub(super) fn counted(&self, id: DialId, payload: &Payload) -> usize {
+        match self.speaks(id) {
+            Protocol::SocketIo => json!([payload.as_str().unwrap_or_default()]).to_string().len(),
+            _ => payload.len(),
+        }
+    }
+
+    /// The next message is posted: the server takes it, refuses it for good, or says that it may be taken later.
+    pub(super) fn posts(&mut self, id: DialId) {
+        let dial = &self.dials[&(self.life, id)];
+        let (slot, at) = (dial.slot, dial.read);
+        let Some(item) = dial.items.get(at).copied() else {
+            return;
+        };
+        let status = *self.dice.pick(&[200, 200, 204, 200, 200, 201, 400, 503, 401]);
+        let is_taken = status < 300;
+        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        if is_taken {
+            self.server_reads(id, at + 1);
+        } else if status == 400 {
+            (dial.taken, dial.written, dial.read) = (at + 1, at + 1, at + 1);
+        } else {
+            dial.refused = true;
+            // It ends the link: what follows of it is judged where links end by themselves.
+            let reach = &mut self.session(slot).unwrap().reach;
+            (reach.uncertain, reach.doubted) = (true, true);
+            if status == 401 {
+                reach.refused = reach.bearer;
+            }
+        }
+        if let Item::Token(token) = item
+            && is_taken
+        {
+            self.sent[token].confirmed = true;
+        }
+        if let Some(dial) = self
+            .dials
+            .get_mut(&(self.life, id))
+            .filter(|_| is_taken || status == 400)
+        {
+            dial.told = at + 1;
+        }
+        let answer = Answer {
+            status,
+            ..Answer::default()
+        };
+        self.give(Input::Link(id, LinkEvent::Posted(at as u64 + 1, answer.into())));
+    }
+}
