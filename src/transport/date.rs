@@ -2,7 +2,7 @@
 //!
 //! It reads no clock: a server whose clock is wrong is wrong in both headers.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// The longest a server is obeyed. One that asks for more is mistaken, or not to be trusted.
 const MOST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -17,31 +17,10 @@ pub(crate) fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     Some(Duration::from_secs(until).min(MOST))
 }
 
-/// Seconds since 1970 of an `IMF-fixdate`: `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Seconds since 1970 of a date in any of the three forms that HTTP knows (RFC 9110, 5.6.7).
 fn seconds(date: &str) -> Option<u64> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let mut parts = date.split_once(", ")?.1.split(' ');
-    let day: u64 = parts.next()?.parse().ok().filter(|day| (1..=31).contains(day))?;
-    let month = parts.next()?;
-    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
-    let year: u64 = parts
-        .next()?
-        .parse()
-        .ok()
-        .filter(|year| (1970..=9999).contains(year))?;
-    let mut time = parts.next()?.split(':').map(|part| part.parse::<u64>().ok());
-    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    if hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    // Days since 1970-03-01 with the year beginning in March, so that leap days come last.
-    let shifted = if month > 2 { year } else { year - 1 };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + day_of_year;
-    let days = days.checked_sub(719_468)?;
-    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+    let date = httpdate::parse_http_date(date).ok()?;
+    Some(date.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
 #[cfg(test)]
@@ -55,6 +34,9 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
             ("Tue, 29 Feb 2000 23:59:59 GMT", 951_868_799),
             ("Wed, 01 Mar 2000 00:00:00 GMT", 951_868_800),
+            // The two old forms that recipients must still accept.
+            ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777),
+            ("Sun Nov  6 08:49:37 1994", 784_111_777),
         ] {
             assert_eq!(seconds(date), Some(expected), "{date}");
         }

@@ -2,6 +2,8 @@
 //!
 //! It decides nothing: host and broker do.
 
+use semver::Version;
+
 /// This program's version, as it states it to others.
 #[cfg(not(any(debug_assertions, feature = "crash-points")))]
 pub const fn own() -> &'static str {
@@ -19,50 +21,9 @@ pub fn own() -> &'static str {
 
 /// Whether the one version is newer than the other. A version that cannot be read is neither newer nor older.
 pub fn is_newer(one: &str, other: &str) -> bool {
-    match (Parsed::of(one), Parsed::of(other)) {
-        (Some(one), Some(other)) => one > other,
+    match (Version::parse(one), Version::parse(other)) {
+        (Ok(one), Ok(other)) => one.cmp_precedence(&other).is_gt(),
         _ => false,
-    }
-}
-
-/// A semantic version in the order of precedence.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Parsed {
-    numbers: [u64; 3],
-    /// A release is newer than all that led to it.
-    is_release: bool,
-    before: Vec<Identifier>,
-}
-
-/// Numbers come before words.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Identifier {
-    Number(u64),
-    Word(String),
-}
-
-impl Parsed {
-    fn of(text: &str) -> Option<Self> {
-        let text = text.split('+').next()?;
-        let (numbers, before) = match text.split_once('-') {
-            Some((numbers, before)) => (numbers, Some(before)),
-            None => (text, None),
-        };
-        let mut parts = numbers.split('.').map(str::parse);
-        let mut next = || parts.next()?.ok();
-        let numbers = [next()?, next()?, next()?];
-        if parts.next().is_some() {
-            return None;
-        }
-        let identifier = |part: &str| {
-            part.parse()
-                .map_or_else(|_| Identifier::Word(part.to_owned()), Identifier::Number)
-        };
-        Some(Self {
-            numbers,
-            is_release: before.is_none(),
-            before: before.map_or_else(Vec::new, |before| before.split('.').map(identifier).collect()),
-        })
     }
 }
 

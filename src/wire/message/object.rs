@@ -43,18 +43,8 @@ impl<'a> Object<'a> {
 
     pub(super) fn number(&mut self, key: &str, number: u64) -> &mut Self {
         self.key(key);
-        let mut buffer = [0u8; 20];
-        let mut at = buffer.len();
-        let mut left = number;
-        loop {
-            at -= 1;
-            buffer[at] = b'0' + u8::try_from(left % 10).unwrap_or(0);
-            left /= 10;
-            if left == 0 {
-                break;
-            }
-        }
-        self.0.extend_from_slice(&buffer[at..]);
+        self.0
+            .extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         self
     }
 
