@@ -40,6 +40,8 @@ pub(super) const FACE: Face = Face {
 struct Polling {
     url: Url,
     token: ResumeToken,
+    /// The first question says where the server is to go on.
+    is_resuming: bool,
     /// Boot time of the next question; `None` while one is open.
     due: Option<Duration>,
     is_open: bool,
@@ -53,6 +55,7 @@ struct Polling {
 impl Polling {
     fn begin(ctx: &mut DialContext<'_>, Beginning { url, token, .. }: Beginning) -> Self {
         let mut polling = Self {
+            is_resuming: ctx.options.poll.cursor.is_some() && token.place.is_known(),
             url,
             token,
             due: None,
@@ -179,7 +182,7 @@ impl Speech for Polling {
     }
 
     fn continuity(&self) -> Continuity {
-        if self.token.place.is_known() {
+        if self.is_resuming {
             Continuity::Server
         } else {
             Continuity::Unknown
