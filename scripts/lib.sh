@@ -147,6 +147,8 @@ test_servers() {
   node_packages tests/fixtures/servers
   python_packages "${CARGO_TARGET_DIR:-target}/tmp/websockets-venv" tests/fixtures/servers/requirements.txt
   debian tinyproxy tinyproxy
+  debian nginx nginx
+  debian haproxy haproxy
   debian microsocks microsocks
   debian unshare util-linux
   debian ip iproute2

@@ -18,9 +18,10 @@ export class Chromium {
    * Starts a browser.
    * @param profile   the folder for `--user-data-dir`; native hosts are looked up in its `NativeMessagingHosts` only
    * @param extension the folder of the unpacked extension
+   * @param flags     further ones of the command line
    * @param env       what the browser, and so the host, gets as environment
    */
-  static async launch({ profile, extension, env = process.env }) {
+  static async launch({ profile, extension, env = process.env, flags = [] }) {
     const log = join(profile, "browser.log");
     await developerMode(profile);
     // A browser that ran before has left its address.
@@ -43,6 +44,7 @@ export class Chromium {
         `--load-extension=${extension}`,
         "--disable-features=DisableLoadExtensionCommandLineSwitch",
         "--enable-logging=stderr",
+        ...flags,
         "about:blank",
       ],
       { env, stdio: ["ignore", out, out] },

@@ -18,7 +18,7 @@ export class Firefox {
   #waiting = new Map();
   output = "";
 
-  static async launch({ profile, extension, addon, env, headless = true }) {
+  static async launch({ profile, extension, addon, env, headless = true, capabilities = {} }) {
     await mkdir(profile, { recursive: true });
     const prefs = {
       "extensions.webextensions.uuids": JSON.stringify({ [addon]: UUID }),
@@ -47,7 +47,7 @@ export class Firefox {
         /BiDi listening on (ws:\S+)/.exec(browser.output)?.[1],
       );
       await browser.#connect(`${address}/session`);
-      await browser.send("session.new", { capabilities: {} });
+      await browser.send("session.new", { capabilities: { alwaysMatch: capabilities } });
       await browser.send("webExtension.install", { extensionData: { type: "path", path: extension } });
     } catch (error) {
       await browser.close();

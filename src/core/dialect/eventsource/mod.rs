@@ -50,6 +50,7 @@ impl EventSource {
         let mut headers = vec![
             ("Accept".to_owned(), "text/event-stream".to_owned()),
             ("Cache-Control".to_owned(), "no-cache".to_owned()),
+            ("Pragma".to_owned(), "no-cache".to_owned()),
         ];
         if let Some(id) = stream.id_to_say() {
             headers.push(("Last-Event-ID".to_owned(), id.to_owned()));

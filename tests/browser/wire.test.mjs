@@ -1,0 +1,268 @@
+// What Chromium, Firefox and Longwire put on the wire when they dial the same URLs: plain, by TLS, through nginx, HAProxy
+// and tinyproxy. Every difference is printed and must have a reason here; docs/LINKS.md has them as a table.
+
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import net from "node:net";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { Chromium } from "./lib/chromium.mjs";
+import { eventually } from "./lib/eventually.mjs";
+import { Firefox } from "./lib/firefox.mjs";
+import { NativeHost } from "./lib/native-host.mjs";
+import { Recorder } from "./lib/recorder.mjs";
+import { skipUnless } from "./lib/skip.mjs";
+import { World } from "./lib/world.mjs";
+
+const PATIENCE = 60_000;
+const KINDS = ["ws", "sse", "poll"];
+const ORIGIN = `chrome-extension://cfgjijgalloanpinpjgfgakgkbhlgcka/`;
+const PROGRAM = process.env.LONGWIRE ?? resolve(import.meta.dirname, "../../target/debug/longwire");
+const has = (program, flag = "--version") => spawnSync(program, [flag]).error === undefined;
+const needed = [["chromium"], ["firefox-esr"], ["nginx", "-v"], ["haproxy", "-v"], ["tinyproxy", "-v"], ["openssl", "version"]];
+const missing = needed.filter(([program, flag]) => !has(program, flag)).map(([program]) => program);
+const skip = skipUnless(missing.length === 0, `not installed: ${missing.join(", ")}`);
+
+/** Headers that a browser sends and Longwire does not, and why. */
+const NOT_SENT = {
+  accept: "a WebSocket's answer has no content to choose",
+  "accept-encoding": "a WebSocket's answer has no body; elsewhere Longwire asks for no coding",
+  "accept-language": "the browser's languages are the user's; give the header if the server needs it",
+  priority: "a hint of Firefox's scheduler, for HTTP/2",
+  "sec-ch-ua": "client hints name a browser, which Longwire is not",
+  "sec-ch-ua-mobile": "client hints name a browser, which Longwire is not",
+  "sec-ch-ua-platform": "client hints name a browser, which Longwire is not",
+  "sec-fetch-dest": "fetch metadata is a browser's word; extensions may not set it",
+  "sec-fetch-mode": "fetch metadata is a browser's word; extensions may not set it",
+  "sec-fetch-site": "fetch metadata is a browser's word; extensions may not set it",
+  "sec-fetch-storage-access": "fetch metadata is a browser's word; extensions may not set it",
+  "sec-gpc": "a setting of the browser's user",
+  dnt: "a setting of the browser's user",
+  connection: "`keep-alive` is what HTTP/1.1 means without it",
+  te: "Longwire reads no trailers",
+  origin: "browsers leave it out where an extension has the host's permission; servers of sockets want it everywhere",
+};
+/** Headers that Longwire sends and a browser does not, and why. */
+const ONLY_OURS = {
+  origin: NOT_SENT.origin,
+  "accept-encoding": "says that no coding is wanted; browsers take several",
+  "cache-control": "an event stream and a handshake are never to come from a cache",
+  pragma: "an event stream and a handshake are never to come from a cache",
+};
+
+/** A settled `fetch`, stream or socket is enough: the recorder has seen it. */
+const DIAL = async (urls) => {
+  const done = urls.map(
+    (url) =>
+      new Promise((settle) => {
+        if (url.startsWith("ws")) {
+          const socket = new WebSocket(url);
+          socket.onopen = () => settle("open");
+          socket.onerror = () => settle("failed");
+        } else if (url.includes("/sse")) {
+          const stream = new EventSource(url);
+          stream.onmessage = () => settle(stream.close() ?? "open");
+          stream.onerror = () => settle(stream.close() ?? "failed");
+        } else {
+          fetch(url).then(
+            (answer) => settle(answer.ok ? "open" : "failed"),
+            () => settle("failed"),
+          );
+        }
+      }),
+  );
+  return Promise.all(done);
+};
+
+/** `[way, kind]` as a URL for one client. */
+function urlOf(ways, client, way, kind) {
+  const { port, secure } = ways[way];
+  const scheme = (kind === "ws" ? "ws" : "http") + (secure ? "s" : "");
+  return `${scheme}://localhost:${port}/${client}/${way}/${kind}`;
+}
+
+async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Starts a program that listens on `port` and ends it with the test. */
+async function started(t, port, program, ...flags) {
+  const child = spawn(program, flags, { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (data) => {
+    said += data;
+  });
+  t.after(async () => {
+    if (child.exitCode !== null || child.signalCode) return;
+    const gone = once(child, "exit");
+    child.kill("SIGTERM");
+    await gone;
+  });
+  await eventually(PATIENCE, `${program} listening`, async () => {
+    if (child.exitCode !== null) throw new Error(`${program} ended: ${said}`);
+    const socket = net.connect(port, "127.0.0.1");
+    const is = await new Promise((settle) => socket.once("connect", () => settle(true)).once("error", () => settle(false)));
+    socket.destroy();
+    return is;
+  });
+  return port;
+}
+
+async function nginx(t, folder, server) {
+  const port = await freePort();
+  const config = join(folder, "nginx.conf");
+  const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/${name};`);
+  await writeFile(
+    config,
+    `pid ${folder}/nginx.pid; daemon off; master_process off; error_log stderr; events {}
+http { access_log off; ${temp.join(" ")}
+  map $http_upgrade $connection_upgrade { default upgrade; '' close; }
+  server { listen 127.0.0.1:${port}; location / { proxy_pass http://127.0.0.1:${server}; proxy_http_version 1.1;
+    proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_upgrade; } } }`,
+  );
+  return started(t, port, "nginx", "-c", config);
+}
+
+async function haproxy(t, folder, server) {
+  const port = await freePort();
+  const config = join(folder, "haproxy.cfg");
+  await writeFile(
+    config,
+    `defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend in
+  bind 127.0.0.1:${port}
+  default_backend out
+backend out
+  server one 127.0.0.1:${server}\n`,
+  );
+  return started(t, port, "haproxy", "-db", "-f", config);
+}
+
+async function tinyproxy(t, folder) {
+  const port = await freePort();
+  const config = join(folder, "tinyproxy.conf");
+  await writeFile(config, `Port ${port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\nLogLevel Critical\n`);
+  return started(t, port, "tinyproxy", "-d", "-c", config);
+}
+
+/** The head that a client sent on one way. */
+const headOf = (recorder, client, way, kind) =>
+  recorder.seen.find(({ line }) => line.startsWith("GET ") && line.includes(`/${client}/${way}/${kind} `));
+
+test("the same URLs are dialled as browsers dial them, and every difference has its reason", { skip }, async (t) => {
+  const world = await World.make();
+  t.after(() => world.end());
+  const recorder = await Recorder.start(world.folder);
+  t.after(() => recorder.stop());
+  const ways = {
+    plain: { port: recorder.port },
+    tls: { port: recorder.tlsPort, secure: true },
+    nginx: { port: await nginx(t, world.folder, recorder.port) },
+    haproxy: { port: await haproxy(t, world.folder, recorder.port) },
+  };
+  const proxy = await recorder.before(await tinyproxy(t, world.folder));
+  const urls = (client) => Object.keys(ways).flatMap((way) => KINDS.map((kind) => urlOf(ways, client, way, kind)));
+
+  const chromium = await Chromium.launch({
+    profile: world.profile,
+    extension: World.EXTENSION,
+    env: world.env,
+    flags: ["--ignore-certificate-errors"],
+  });
+  t.after(() => chromium.close());
+  const page = await chromium.open(world.id, "popup.html");
+  const opened = { chromium: await page.evaluate(DIAL, urls("chromium")) };
+
+  const addon = "hello@longwire.example";
+  const firefox = await Firefox.launch({
+    profile: join(world.folder, "firefox"),
+    extension: await plainSockets(world),
+    addon,
+    env: world.env,
+    capabilities: { acceptInsecureCerts: true },
+  });
+  t.after(() => firefox.close());
+  const popup = await firefox.open("popup.html");
+  opened.firefox = await popup.evaluate(DIAL, urls("firefox"));
+
+  await mkdir(join(world.home, "config"), { recursive: true });
+  const settings = `[tls]\ninsecure-hosts = ["localhost"]\n[default]\nown-proxy = true\nallow = ["ws://*", "wss://*"]\n`;
+  await writeFile(join(world.home, "config", "settings.toml"), settings);
+  const host = new NativeHost(PROGRAM, ORIGIN, world.env);
+  t.after(() => host.end());
+  const protocols = { ws: "websocket", sse: "sse", poll: "poll" };
+  const dial = (session, url, options) => host.say({ type: "open", id: session, session, url, options });
+  for (const way of Object.keys(ways)) {
+    for (const kind of KINDS) {
+      dial(`${way} ${kind}`, urlOf(ways, "longwire", way, kind), { protocol: protocols[kind], reconnect: false });
+    }
+  }
+  const isOpen = (session) =>
+    host.frames.some((frame) => frame.type === "state" && frame.session === session && frame.state === "open");
+  const sessions = Object.keys(ways).flatMap((way) => KINDS.map((kind) => `${way} ${kind}`));
+  await eventually(PATIENCE, "every session of Longwire's open", () => sessions.every(isOpen)).catch((error) => {
+    const states = host.frames.filter(({ type }) => type === "state" || type === "error");
+    throw new Error(`${error.message}: ${JSON.stringify(states)}`);
+  });
+  assert.deepEqual(opened.chromium.filter((end) => end !== "open"), [], "Chromium opens all");
+  assert.deepEqual(opened.firefox.filter((end) => end !== "open"), [], "Firefox opens all");
+
+  // Through a proxy: what it is asked, and that the server is reached behind it.
+  dial("proxied", `ws://localhost:${recorder.port}/longwire/tinyproxy/ws`, { proxy: `http://127.0.0.1:${proxy}` });
+  await eventually(PATIENCE, "a session through tinyproxy", () => isOpen("proxied"));
+  const asked = recorder.seen.find(({ line }) => line.startsWith("CONNECT "));
+  assert.deepEqual(
+    asked.headers.map(([name]) => name),
+    ["Host", "Proxy-Connection", "User-Agent"],
+  );
+
+  const unexplained = [];
+  const tell = (way, kind, name, text, reason) => {
+    t.diagnostic(`${way} ${kind}: ${name}: ${text}: ${reason ?? "NO REASON"}`);
+    if (!reason) unexplained.push(`${way} ${kind}: ${name}: ${text}`);
+  };
+  for (const way of Object.keys(ways)) {
+    for (const kind of KINDS) {
+      const ours = headOf(recorder, "longwire", way, kind);
+      for (const client of ["chromium", "firefox"]) {
+        const theirs = headOf(recorder, client, way, kind);
+        const spelled = new Map(ours.headers.map(([name]) => [name.toLowerCase(), name]));
+        for (const [name] of theirs.headers) {
+          const lower = name.toLowerCase();
+          const own = spelled.get(lower);
+          // What a balancer has written is the balancer's.
+          if (own === undefined) tell(way, kind, name, `${client} sends it`, NOT_SENT[lower]);
+          else if (own !== name && way !== "haproxy") unexplained.push(`${way} ${kind}: ${own} is ${name} in ${client}`);
+        }
+        const known = new Set(theirs.headers.map(([name]) => name.toLowerCase()));
+        for (const [lower, name] of spelled) {
+          if (!known.has(lower)) tell(way, kind, name, `${client} does not send it`, ONLY_OURS[lower]);
+        }
+      }
+    }
+  }
+  assert.deepEqual(unexplained, []);
+});
+
+/** A copy of the example whose pages may use `ws:`. By default Firefox turns it into `wss:`. */
+async function plainSockets(world) {
+  const extension = join(world.folder, "extension");
+  await cp(World.EXTENSION, extension, { recursive: true });
+  const path = join(extension, "manifest.json");
+  const manifest = JSON.parse(await readFile(path, "utf8"));
+  manifest.content_security_policy = { extension_pages: "script-src 'self'" };
+  await writeFile(path, JSON.stringify(manifest));
+  return extension;
+}
