@@ -207,7 +207,7 @@ function fixFor(code: LocalCode, { host, caller }: HostContext, name: string): s
       if ("DedicatedWorkerGlobalScope" in globalThis) {
         return "connect in the service worker or in an extension page: a dedicated worker may not";
       }
-      return 'add "nativeMessaging" to "permissions" in manifest.json, and connect from a worker or an extension page: a content script may not';
+      return 'add "nativeMessaging" to "permissions" in manifest.json, and do not connect from a content script';
     case "host-name-invalid":
       return "a-z, 0-9, _ and dots";
     case "storage-missing":

@@ -24,7 +24,7 @@ test("an outage is warned of once, and the next one again", async () => {
   assert.deepEqual(said, [
     [
       'longwire: session "s" has no connection to ws://127.0.0.1:9/live: 127.0.0.1:9 refused the connection (refused). ' +
-        "Next attempt in 2 s. To find out more: longwire doctor --url ws://127.0.0.1:9/live",
+        "Next attempt in 2 s. Run: longwire doctor --url ws://127.0.0.1:9/live",
     ],
     said[0],
   ]);

@@ -95,7 +95,7 @@ export class Uplink {
     const to = url ? ` to ${withoutSecrets(url)}` : "";
     const why = error ? `${error.originalMessage} (${error.code})` : "the server wants credentials";
     const what = `longwire: session "${name}" has no connection${to}: ${why}`;
-    return `${what}. ${next[state] ?? `It is ${state}`}. To find out more: ${error?.doctor ?? "longwire status"}`;
+    return `${what}. ${next[state] ?? state}. Run: ${error?.doctor ?? "longwire status"}`;
   }
 
   // ---- credentials ----

@@ -1,0 +1,165 @@
+// The recipes of docs/GUIDE.md, "Development tools", run with the tools: each builds or runs an extension whose worker says
+// hello to a server through the native host. Only what a machine without a screen needs is added.
+
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { Chromium } from "../browser/lib/chromium.mjs";
+import { eventually } from "../browser/lib/eventually.mjs";
+import { processesOf } from "../browser/lib/processes.mjs";
+import { World } from "../browser/lib/world.mjs";
+
+const root = resolve(import.meta.dirname, "../..");
+const guide = (await readFile(join(root, "docs/GUIDE.md"), "utf8")).split("## Development tools")[1];
+const { key } = JSON.parse(await readFile(join(root, "examples/hello/manifest.json"), "utf8"));
+/** What the worker of the WXT recipe, which the others use as well, sends. */
+const HELLO = "hello from WXT";
+const PATIENCE = 90_000;
+const ADDON = "me@example.org";
+const CHROMIUM = process.env.CHROMIUM ?? "chromium";
+const FIREFOX = process.env.FIREFOX ?? "firefox-esr";
+const HEADLESS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr"];
+const noFirefox = spawnSync(FIREFOX, ["--version"]).status !== 0 && "there is no firefox-esr here";
+
+/** The code block that follows `words`, `nth` of them after it. */
+function block(words, nth = 0) {
+  assert.ok(guide.includes(words), `the guide says ${words}`);
+  return [...guide.slice(guide.indexOf(words)).matchAll(/```\w*\n(.*?)```/gs)][nth][1];
+}
+
+/** A world and a project folder in it, from which Node.js finds the tools. What a tool leaves running ends with the test. */
+async function project(t) {
+  const world = await World.make();
+  const folder = await mkdtemp(join(import.meta.dirname, ".project-"));
+  t.after(async () => {
+    world.stopTool?.();
+    await eventually(PATIENCE, "no process of the tool's", async () => {
+      const left = await processesOf(world.home);
+      for (const pid of left.keys()) end(pid);
+      return left.size === 0;
+    });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    await world.end();
+  });
+  return { world, folder };
+}
+
+function end(pid) {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (error.code !== "ESRCH") throw error;
+  }
+}
+
+/** A plain extension, its server's address in it. */
+async function extension(folder, world, manifest) {
+  await mkdir(folder, { recursive: true });
+  await writeFile(
+    join(folder, "manifest.json"),
+    JSON.stringify({ manifest_version: 3, name: "Recipe", version: "1", permissions: ["nativeMessaging", "storage", "alarms"], ...manifest }),
+  );
+  const code = block("`entrypoints/background.ts`").replace("export default defineBackground(() => {", "").replace(/}\);\n$/, "");
+  await writeFile(join(folder, "worker.js"), code.replace("ws://127.0.0.1:8787", world.server.url).replace('"longwire"', '"./longwire.js"'));
+  await cp(join(root, "examples/hello/longwire.js"), join(folder, "longwire.js"));
+}
+
+/** Runs the guide's `longwire install` line in `folder`. */
+function install(world, line, folder) {
+  const [, ...words] = line.trim().split(" ");
+  const named = words.map((word) => (word === "<id>" ? world.id : word));
+  const at = named.indexOf("--user-data-dir");
+  if (at >= 0) named[at + 1] = join(folder, named[at + 1]);
+  return world.longwire(...named);
+}
+
+/** Starts one of the tools; it ends with the test. */
+function start(world, tool, words, folder, env = world.env) {
+  const program = resolve(import.meta.dirname, "node_modules/.bin", tool);
+  const child = spawn(program, words, { cwd: folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
+  world.stopTool = () => end(-child.pid);
+  return () => output;
+}
+
+async function said(t, world, text, output) {
+  try {
+    await eventually(PATIENCE, `"${text}" at the server`, () => world.server.received.includes(text));
+  } catch (error) {
+    t.diagnostic(`${output()}\n${await world.report()}`);
+    throw error;
+  }
+}
+
+/** A Chromium for tools that start one themselves, on a machine without a screen. */
+async function headless(world) {
+  const path = join(world.folder, "headless-chromium");
+  await writeFile(path, `#!/bin/sh\nexec ${CHROMIUM} ${HEADLESS.join(" ")} "$@"\n`, { mode: 0o755 });
+  return path;
+}
+
+test("WXT", async (t) => {
+  const { world, folder } = await project(t);
+  await writeFile(join(folder, "package.json"), '{ "name": "recipe", "version": "1.0.0", "type": "module", "private": true }');
+  await writeFile(join(folder, "wxt.config.ts"), block("`wxt.config.ts`").replace("<key>", key));
+  await mkdir(join(folder, "entrypoints"));
+  const worker = block("`entrypoints/background.ts`").replace("ws://127.0.0.1:8787", world.server.url);
+  await writeFile(join(folder, "entrypoints/background.ts"), worker);
+  const [line, command] = block("`entrypoints/background.ts`", 1).trim().split("\n");
+  await install(world, line, folder);
+  const env = { ...world.env, CHROME_PATH: await headless(world) };
+  await writeFile(join(folder, "web-ext.config.ts"), `export default { binaries: { chrome: ${JSON.stringify(env.CHROME_PATH)} } };`);
+  const [, tool, ...words] = command.split(" ");
+  const output = start(world, tool, words, folder, env);
+  await said(t, world, HELLO, output);
+});
+
+test("web-ext in Firefox", { skip: noFirefox }, async (t) => {
+  const { world, folder } = await project(t);
+  await extension(folder, world, { browser_specific_settings: { gecko: { id: ADDON } }, background: { scripts: ["worker.js"], type: "module" } });
+  const [line, command] = block("### web-ext").trim().split("\n");
+  await install(world, line, folder);
+  const [, tool, ...words] = command.split(" ");
+  const output = start(world, tool, [...words, "--firefox", FIREFOX, "--no-input"], folder, { ...world.env, MOZ_HEADLESS: "1" });
+  await said(t, world, HELLO, output);
+});
+
+test("web-ext in Chromium", async (t) => {
+  const { world, folder } = await project(t);
+  await extension(folder, world, { key, background: { service_worker: "worker.js", type: "module" } });
+  const [line, command] = block("### web-ext", 1).trim().split("\n");
+  await install(world, line, folder);
+  const [, tool, ...words] = command.split(" ");
+  const binary = ["--chromium-binary", await headless(world), "--no-input"];
+  const output = start(world, tool, [...words, ...binary], folder);
+  await said(t, world, HELLO, output);
+});
+
+test("CRXJS and Vite", async (t) => {
+  const { world, folder } = await project(t);
+  await extension(folder, world, { key, background: { service_worker: "worker.js", type: "module" } });
+  await writeFile(join(folder, "package.json"), '{ "type": "module", "private": true }');
+  await writeFile(join(folder, "vite.config.js"), block("### CRXJS and Vite"));
+  const output = start(world, "vite", ["build"], folder);
+  await eventually(PATIENCE, "a build", () => readFile(join(folder, "dist/manifest.json")).catch(() => undefined));
+  await world.longwire("install", "--extension", world.id, "--browser", "chromium");
+  world.browser = await Chromium.launch({ profile: world.profile, extension: join(folder, "dist"), env: world.env });
+  await said(t, world, HELLO, output);
+});
+
+test("Playwright", async (t) => {
+  const { world, folder } = await project(t);
+  await extension(join(folder, "extension"), world, { key, background: { service_worker: "worker.js", type: "module" } });
+  const [line] = /longwire install --extension <id> --user-data-dir test-profile/.exec(guide);
+  await install(world, line, folder);
+  const code = block("### Playwright")
+    .replace('"playwright"', '"playwright-core"')
+    .replace("const context", `const extension = "${folder}/extension";\nconst context`)
+    .replace('channel: "chromium"', `headless: false, executablePath: "${await headless(world)}"`);
+  await writeFile(join(folder, "test.mjs"), `${code}\nawait new Promise(() => setInterval(() => {}, 1e6));\nvoid context;`);
+  const output = start(world, process.execPath, ["test.mjs"], folder);
+  await said(t, world, HELLO, output);
+});
