@@ -1,0 +1,41 @@
+//! Any answer to an Engine.IO poll: no more packets and bytes than came, whatever the body says.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use longwire::core::dialect::engine::{Act, Engine, Roads};
+use longwire::core::io::{Answer, Incoming};
+
+fuzz_target!(|data: &[u8]| {
+    let roads = Roads {
+        path: "/socket.io".to_owned(),
+        polling: true,
+        websocket: false,
+        websocket_first: false,
+        upgrade: false,
+    };
+    let url = "ws://localhost/".parse().expect("a URL");
+    let mut engine = Engine::new(url, roads, 1 << 20);
+    for body in [&br#"0{"sid":"a","upgrades":[],"pingInterval":1000,"pingTimeout":1000}"#[..], data] {
+        while engine.poll().is_some() {}
+        engine.got(&Answer {
+            status: 200,
+            body: Bytes::copy_from_slice(body),
+            ..Answer::default()
+        });
+    }
+    let (mut packets, mut bytes) = (0, 0);
+    while let Some(act) = engine.poll() {
+        if let Act::Tell(told) = act {
+            packets += told.len();
+            bytes += told
+                .iter()
+                .map(|one| match one {
+                    Incoming::Message(payload) => payload.len(),
+                    Incoming::TooLarge { .. } => 0,
+                })
+                .sum::<usize>();
+        }
+    }
+    assert!(packets <= data.len() + 2 && bytes <= data.len() + 128, "{packets} packets, {bytes} bytes");
+});
