@@ -7,7 +7,7 @@ import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer as createHttp } from "node:http";
 import { createServer as createHttps } from "node:https";
 import { createServer } from "node:net";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
 import { Chromium } from "./lib/chromium.mjs";
 import { eventually } from "./lib/eventually.mjs";
@@ -79,6 +79,10 @@ for (const [name, url, options] of ${JSON.stringify(wanted)}) bridge.open(name, 
   await copyFile(join(root, "examples/hello/longwire.js"), join(extension, "longwire.js"));
   await writeFile(join(extension, "manifest.json"), JSON.stringify(manifest));
   await writeFile(join(extension, "worker.js"), worker);
+  // By default an extension may not choose its proxy.
+  const settings = (await world.longwire("config", "--path")).trim();
+  await mkdir(dirname(settings), { recursive: true });
+  await writeFile(settings, "[default]\nown-proxy = true\n", { mode: 0o600 });
   await world.longwire("install", "--extension", world.id, "--browser", "chromium");
   world.browser = await Chromium.launch({ profile: world.profile, extension, env: world.env });
   const console = await world.browser.console(world.id);
