@@ -78,6 +78,60 @@ impl Client {
         }
     }
 
+    /// A client that was known before the broker started.
+    pub(crate) fn restored(id: ClientId, name: Name, acked: u64, gone_to: u64, now: Duration) -> Self {
+        let mut client = Self::new(id, name, acked, now);
+        client.gone_to = gone_to;
+        client
+    }
+
+    /// Holds the session through a port from here on: everything up to `position` counts as processed, and what was lost
+    /// before that up to `gone_to`. Held records wait for the next.
+    pub(crate) fn attach(&mut self, attachment: Attachment, gone_to: u64, last: u64) {
+        self.acked = attachment.cursor;
+        self.gone_to = gone_to;
+        self.due = last;
+        self.seen_up_to(attachment.redelivered_to);
+        self.attachment = Some(attachment);
+    }
+
+    /// Holds the session no more; the port that it held it through.
+    pub(crate) fn detach(&mut self, now: Duration) -> Option<PortId> {
+        let attachment = self.attachment.take()?;
+        self.absent_since = now;
+        Some(attachment.port)
+    }
+
+    /// The port that it holds the session through.
+    pub(crate) fn port(&self) -> Option<PortId> {
+        self.attachment.as_ref().map(|attachment| attachment.port)
+    }
+
+    /// Everything up to `seq` has been processed; `false` when that is no news.
+    pub(crate) fn acknowledge(&mut self, seq: u64) -> bool {
+        let Some(attachment) = self.attachment.as_mut().filter(|_| seq > self.acked) else {
+            return false;
+        };
+        attachment.acked(seq);
+        self.acked = seq;
+        true
+    }
+
+    /// Records up to here may have been delivered to it.
+    pub(crate) fn seen_up_to(&mut self, seq: u64) {
+        self.delivered = self.delivered.max(seq);
+    }
+
+    /// Held records up to here go out.
+    pub(crate) const fn release(&mut self, seq: u64) {
+        self.due = seq;
+    }
+
+    /// Its filter, to change or to ask.
+    pub(crate) const fn filter_mut(&mut self) -> &mut Filter {
+        &mut self.filter
+    }
+
     /// Records delivered and not yet acknowledged.
     pub(crate) fn unacknowledged(&self) -> usize {
         self.attachment
@@ -104,6 +158,17 @@ impl Attachment {
             in_flight_bytes: 0,
             backlog: None,
         }
+    }
+
+    /// The record is not for this client.
+    pub(crate) const fn pass(&mut self, seq: u64) {
+        self.cursor = seq;
+    }
+
+    /// Whether `live` is to be said now, before this record, or because there is no other; once.
+    pub(crate) fn becomes_live(&mut self, next: Option<u64>) -> bool {
+        let is_reached = |live: &mut u64| next.is_none_or(|seq| seq > *live);
+        self.live_at.take_if(is_reached).is_some()
     }
 
     /// Whether a record of `cost` bytes may go now. One oversize record always fits when nothing is in flight.

@@ -15,6 +15,7 @@ use super::identity::SessionKey;
 use super::io::{Caller, DialId, Now, Output, PortId};
 use super::pace::{Lane, Pace};
 use super::random::Random;
+use super::recorded_log::Recorder;
 use super::rules::Rules;
 
 /// Bytes that may wait in a port's queue before record delivery to it pauses.
@@ -52,6 +53,22 @@ impl Port {
             starved: BTreeSet::new(),
             queued: 0,
         }
+    }
+
+    /// A session is held through this port.
+    pub(crate) fn hold(&mut self, name: Name, session: SessionKey) {
+        self.attached.insert(name, session);
+    }
+
+    /// A session is held through it no more.
+    pub(crate) fn release(&mut self, name: &Name, session: SessionKey) {
+        self.attached.remove(name);
+        self.starved.remove(&session);
+    }
+
+    /// A session has records for it that its queue has no room for.
+    pub(crate) fn starve(&mut self, session: SessionKey) {
+        self.starved.insert(session);
     }
 
     /// Whether another record may be queued.
@@ -110,6 +127,14 @@ pub(crate) struct Dialer {
 }
 
 impl Context {
+    /// For what is written down.
+    pub(crate) const fn recorder(&mut self) -> Recorder<'_> {
+        Recorder {
+            now: self.now.awake,
+            out: &mut self.out,
+        }
+    }
+
     /// A frame that bypasses windows and rooms: small, and an answer or a warning.
     pub(crate) fn say(&mut self, port: PortId, frame: BrokerFrame) {
         self.out.push_back(Output::Deliver { port, frame, cost: 0 });

@@ -47,6 +47,18 @@ pub(crate) struct Judgement {
     pub(crate) replaces: Option<u64>,
 }
 
+impl Judgement {
+    /// What the client has seen up to here cannot be taken back.
+    pub(crate) fn spare_up_to(&mut self, delivered: u64) {
+        self.replaces = self.replaces.filter(|seq| *seq > delivered);
+    }
+
+    /// How the client sees the message, once.
+    pub(crate) const fn take_view(&mut self) -> Option<View> {
+        self.view.take()
+    }
+}
+
 /// What to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {

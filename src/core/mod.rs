@@ -21,6 +21,7 @@ mod pace;
 mod pattern;
 pub(crate) mod policy;
 mod random;
+mod recorded_log;
 mod requests;
 pub mod rules;
 mod session;

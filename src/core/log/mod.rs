@@ -169,9 +169,18 @@ impl Log {
         self.entries.get(index)
     }
 
-    /// The entry at this index, to mark it.
-    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Entry> {
-        self.entries.get_mut(index)
+    /// The entry at this index stands in the journal as it is now.
+    pub(crate) fn mark_kept(&mut self, index: usize) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.kept = true;
+        }
+    }
+
+    /// Somebody sees the entry at this index: it never changes any more.
+    pub(crate) fn mark_delivered(&mut self, index: usize) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.delivered = true;
+        }
     }
 
     #[cfg(test)]

@@ -52,7 +52,7 @@ fn a_gap_that_was_seen_is_frozen() {
         log.append(at(0), message(1), None);
     }
     log.drop_oldest(GapReason::Overflow);
-    log.get_mut(0).unwrap().delivered = true;
+    log.mark_delivered(0);
     log.drop_oldest(GapReason::Overflow);
     log.drop_oldest(GapReason::Overflow);
     assert_eq!(gaps(&log), [(1, 1, 1), (2, 3, 2)]);
@@ -86,7 +86,7 @@ fn unseen_states_merge_only_when_nothing_stands_between() {
         log.iter().map(|entry| entry.record.seq).collect::<Vec<_>>(),
         [2, 3, 4]
     );
-    log.get_mut(2).unwrap().delivered = true;
+    log.mark_delivered(2);
     log.append(at(0), state(State::Open), None);
     assert_eq!(log.iter().count(), 4);
 }

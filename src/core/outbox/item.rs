@@ -40,6 +40,30 @@ pub(crate) struct Item {
     pub(super) kept_bytes: usize,
 }
 
+/// What the extension wants of a message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) volatile: bool,
+    pub(crate) lane: u8,
+    pub(crate) resend: bool,
+    pub(crate) receipt: bool,
+    pub(crate) confirms: bool,
+    pub(crate) is_request: bool,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            volatile: false,
+            lane: USUAL_LANE,
+            resend: false,
+            receipt: false,
+            confirms: false,
+            is_request: false,
+        }
+    }
+}
+
 /// How a message ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -84,17 +108,18 @@ impl Item {
         id: Option<Name>,
         payload: Payload,
         deadline: Duration,
+        terms: Terms,
     ) -> Self {
         Self {
             client,
             id,
             payload,
-            volatile: false,
-            lane: USUAL_LANE,
-            resend: false,
-            receipt: false,
-            confirms: false,
-            is_request: false,
+            volatile: terms.volatile,
+            lane: terms.lane,
+            resend: terms.resend,
+            receipt: terms.receipt,
+            confirms: terms.confirms,
+            is_request: terms.is_request,
             deadline,
             tried: false,
             place: None,

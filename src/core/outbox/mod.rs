@@ -13,7 +13,7 @@ use crate::wire::options::OutboxBounds;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Outcome};
 
-pub(crate) use self::item::{Fate, Item, Next, Settled, Verdict};
+pub(crate) use self::item::{Fate, Item, Next, Settled, Terms, Verdict};
 use super::lanes::Lanes;
 use super::log::ClientId;
 

@@ -7,7 +7,13 @@ const NOW: Duration = Duration::ZERO;
 const LATER: Duration = Duration::from_secs(60);
 
 fn item(id: &str) -> Item {
-    Item::new(CLIENT, Some(id.into()), Payload::text("x"), LATER)
+    Item::new(
+        CLIENT,
+        Some(id.into()),
+        Payload::text("x"),
+        LATER,
+        Terms::default(),
+    )
 }
 
 fn hand(outbox: &mut Outbox) -> u64 {

@@ -11,7 +11,7 @@ use crate::wire::rule::Look;
 
 use crate::core::context::{Context, error};
 use crate::core::io::PortId;
-use crate::core::outbox::{Fate, Item, MESSAGE_COST};
+use crate::core::outbox::{Fate, Item, MESSAGE_COST, Terms};
 use crate::core::requests::Wanted;
 
 use super::Session;
@@ -22,7 +22,7 @@ const UNHEARD: usize = 65_536;
 impl Session {
     /// What new messages are promised.
     pub(super) const fn durability(&self) -> &'static str {
-        if self.keeping.is_some() { "disk" } else { "memory" }
+        if self.log.has_journal() { "disk" } else { "memory" }
     }
 
     /// Takes a message, or says why not.
@@ -109,15 +109,17 @@ impl Session {
             lane,
             ..
         } = send;
-        let mut item = Item::new(client, id.clone(), payload, deadline);
-        item.volatile = volatile;
-        item.resend = resend;
-        item.receipt = receipt;
-        item.lane = lane;
-        item.is_request = is_request;
-        item.confirms = wanted.is_some() && !is_request;
+        let terms = Terms {
+            volatile,
+            resend,
+            receipt,
+            lane,
+            is_request,
+            confirms: wanted.is_some() && !is_request,
+        };
+        let item = Item::new(client, id.clone(), payload, deadline, terms);
         let serial = self.outbox.accept(item);
-        self.keep_accepted(ctx, serial, wanted.as_ref());
+        self.journal_accepted(ctx, serial, wanted.as_ref());
         if let Some(id) = &id {
             self.say_accepted(ctx, port, id, false, None);
         }

@@ -14,6 +14,7 @@ use crate::core::context::{Context, RECORD_OVERHEAD, error};
 use crate::core::filter::{View, part_of};
 use crate::core::io::{Output, PortId};
 use crate::core::log::ClientId;
+use crate::core::recorded_log::Recorder;
 
 use super::uplink::Uplink;
 use super::{Session, in_millis};
@@ -45,22 +46,12 @@ impl Session {
         let last = self.log.last();
         let window = self.options.window;
         if let Some(client) = self.client_mut(id) {
-            client.acked = start.position;
-            client.gone_to = start.rolled_back_to.unwrap_or(0);
-            client.due = last;
-            client.delivered = client.delivered.max(start.redelivered_to);
-            client.attachment = Some(Attachment::new(
-                port,
-                start.position,
-                start.redelivered_to,
-                last,
-                window,
-            ));
+            let attachment = Attachment::new(port, start.position, start.redelivered_to, last, window);
+            client.attach(attachment, start.rolled_back_to.unwrap_or(0), last);
         }
         self.idle_since = None;
         if let Some(seat) = ctx.ports.get_mut(&port) {
-            seat.attached
-                .insert(self.identity.name.clone(), self.identity.key);
+            seat.hold(self.identity.name.clone(), self.identity.key);
         }
         let mut state = self.state();
         if state == State::Paused {
@@ -80,7 +71,7 @@ impl Session {
             subscriptions: self.subscriptions.states(),
             ignored: open.ignored,
         };
-        self.keep_position(ctx, id);
+        self.journal_position(ctx, id);
         ctx.say(port, BrokerFrame::Opened(Box::new(opened)));
         if let Some(to) = start.rolled_back_to {
             self.deliver_rollback(ctx, id, start.position, to);
@@ -194,21 +185,20 @@ impl Session {
         let name = self.identity.name.clone();
         // A port holds a session for one client only: whoever else held it there is gone without a word.
         for client in &mut self.clients {
-            if client.id != id && client.attachment.as_ref().map(|attachment| attachment.port) == new_port {
-                client.attachment = None;
-                client.absent_since = ctx.now.awake;
+            if client.id != id && client.port() == new_port {
+                client.detach(ctx.now.awake);
             }
         }
-        let Some(attachment) = self.client_mut(id).and_then(|client| client.attachment.take()) else {
+        let now = ctx.now.awake;
+        let Some(old_port) = self.client_mut(id).and_then(|client| client.detach(now)) else {
             return;
         };
-        if Some(attachment.port) != new_port {
-            if let Some(port) = ctx.ports.get_mut(&attachment.port) {
-                port.attached.remove(&name);
-                port.starved.remove(&key);
+        if Some(old_port) != new_port {
+            if let Some(port) = ctx.ports.get_mut(&old_port) {
+                port.release(&name, key);
             }
             ctx.say(
-                attachment.port,
+                old_port,
                 BrokerFrame::Detached {
                     session: name,
                     reason: "superseded",
@@ -221,18 +211,12 @@ impl Session {
     /// A client leaves, or its port has gone; its position stays.
     pub(crate) fn detach(&mut self, ctx: &mut Context, port: PortId) {
         for client in &mut self.clients {
-            if client
-                .attachment
-                .as_ref()
-                .is_some_and(|attachment| attachment.port == port)
-            {
-                client.attachment = None;
-                client.absent_since = ctx.now.awake;
+            if client.port() == Some(port) {
+                client.detach(ctx.now.awake);
             }
         }
         if let Some(port) = ctx.ports.get_mut(&port) {
-            port.attached.remove(&self.identity.name);
-            port.starved.remove(&self.identity.key);
+            port.release(&self.identity.name, self.identity.key);
         }
         if self.idle_since.is_none() && self.clients.iter().all(|client| client.attachment.is_none()) {
             self.idle_since = Some(ctx.now.awake);
@@ -255,12 +239,10 @@ impl Session {
             let name = self.identity.name.clone();
             return ctx.refuse(port, error(Code::BadFrame, message), None, Some(&name));
         }
-        if seq <= client.acked {
+        if !client.acknowledge(seq) {
             return;
         }
-        client.acked = seq;
-        attachment.acked(seq);
-        self.keep_position(ctx, id);
+        self.journal_position(ctx, id);
         self.trim(ctx);
         self.deliver(ctx);
     }
@@ -277,7 +259,7 @@ impl Session {
 
     /// Hands every client what its window and its port have room for.
     pub(crate) fn deliver(&mut self, ctx: &mut Context) {
-        self.keep_losses(ctx);
+        self.log.write_losses(&mut ctx.recorder());
         for index in 0..self.clients.len() {
             self.deliver_to(ctx, index);
         }
@@ -295,12 +277,12 @@ impl Session {
         };
         let mut at = self.log.index_after(attachment.cursor);
         let caught_up = loop {
-            let Some(entry) = self.log.get_mut(at) else {
+            let index = at;
+            let Some(entry) = self.log.get(index) else {
                 break true;
             };
             let seq = entry.record.seq;
-            if attachment.live_at.is_some_and(|live| seq > live) {
-                attachment.live_at = None;
+            if attachment.becomes_live(Some(seq)) {
                 let frame = BrokerFrame::Live {
                     session: self.identity.name.clone(),
                     seq: attachment.cursor,
@@ -313,7 +295,7 @@ impl Session {
             }
             at += 1;
             if !entry.is_for(client.id) {
-                attachment.cursor = seq;
+                attachment.pass(seq);
                 continue;
             }
             let view = entry.view(client.id);
@@ -330,16 +312,8 @@ impl Session {
                 break false;
             }
             if !port.has_room() {
-                port.starved.insert(self.identity.key);
+                port.starve(self.identity.key);
                 break false;
-            }
-            if let Some(keeping) = &self.keeping
-                && !entry.kept
-            {
-                // A gap is written down before anybody hears of it: what was told lost stays lost.
-                ctx.out
-                    .push_back(super::keeping::record_entry(&keeping.id, entry, false));
-                entry.kept = true;
             }
             if let Body::Gap(gap) = &mut record.body
                 && gap.from <= attachment.cursor
@@ -349,7 +323,12 @@ impl Session {
                 gap.from = attachment.cursor + 1;
                 gap.count = gap.count.min(gap.to - attachment.cursor);
             }
-            entry.delivered = true;
+            // A gap is written down before anybody hears of it: what was told lost stays lost.
+            let mut recorder = Recorder {
+                now: ctx.now.awake,
+                out: &mut ctx.out,
+            };
+            self.log.mark_delivered(&mut recorder, index);
             let redelivered = seq <= attachment.redelivered_to;
             attachment.delivered(seq, cost);
             client.delivered = client.delivered.max(seq);
@@ -367,7 +346,7 @@ impl Session {
         if caught_up {
             attachment.catches_up();
         }
-        if caught_up && attachment.live_at.take().is_some() {
+        if caught_up && attachment.becomes_live(None) {
             let frame = BrokerFrame::Live {
                 session: self.identity.name.clone(),
                 seq: attachment.cursor,
@@ -433,19 +412,16 @@ impl Session {
         self.tell_state(ctx, change);
         for index in 0..self.clients.len() {
             self.tell_endings(ctx, index);
-            let Some(attachment) = self
-                .clients
-                .get_mut(index)
-                .and_then(|client| client.attachment.take())
-            else {
+            let now = ctx.now.awake;
+            let held_through = self.clients.get_mut(index).and_then(|client| client.detach(now));
+            let Some(port_id) = held_through else {
                 continue;
             };
-            if let Some(port) = ctx.ports.get_mut(&attachment.port) {
-                port.attached.remove(&self.identity.name);
-                port.starved.remove(&self.identity.key);
+            if let Some(port) = ctx.ports.get_mut(&port_id) {
+                port.release(&self.identity.name, self.identity.key);
             }
             ctx.say(
-                attachment.port,
+                port_id,
                 BrokerFrame::Detached {
                     session: self.identity.name.clone(),
                     reason: why,

@@ -29,16 +29,16 @@ impl Session {
             return true;
         };
         // What was held under other lines is held no more.
-        client.due = last;
-        client.filter.set(key, lines)
+        client.release(last);
+        client.filter_mut().set(key, lines)
     }
 
     /// Forgets the filters of a subscription, whoever set them.
     pub(super) fn forget_filter(&mut self, key: &str) {
         let last = self.log.last();
         for client in &mut self.clients {
-            if client.filter.forget(key) {
-                client.due = last;
+            if client.filter_mut().forget(key) {
+                client.release(last);
             }
         }
     }
@@ -77,7 +77,7 @@ impl Session {
                 wanted = true;
                 continue;
             }
-            let mut judgement = client.filter.judge(&look, ctx.now.awake);
+            let mut judgement = client.filter_mut().judge(&look, ctx.now.awake);
             wanted |= judgement.view != Some(View::Not);
             let filtered = &mut self.counters.filtered;
             match judgement.why {
@@ -88,7 +88,7 @@ impl Session {
                 None => {}
             }
             // What the client has seen cannot be taken back.
-            judgement.replaces = judgement.replaces.filter(|seq| *seq > client.delivered);
+            judgement.spare_up_to(client.delivered);
             views.push((client.id, judgement));
         }
         for (client, judgement) in &views {
@@ -114,10 +114,7 @@ impl Session {
         if views.is_empty() {
             return self.append(ctx, body, None);
         }
-        self.keep_losses(ctx);
-        self.reserve(ctx);
-        let seq = self.log.append(ctx.now.awake, body, None);
-        self.keep_newest(ctx);
+        let seq = self.log.append(&mut ctx.recorder(), body, None);
         self.show_newest(ctx);
         let mut views = views.into_iter().peekable();
         let mut seen = Vec::new();
@@ -125,12 +122,12 @@ impl Session {
             let view = views
                 .next_if(|(id, _)| *id == client.id)
                 .and_then(|(_, mut judgement)| {
-                    let view = judgement.view.take();
-                    client.filter.numbered(judgement, seq);
+                    let view = judgement.take_view();
+                    client.filter_mut().numbered(judgement, seq);
                     view
                 });
             if !matches!(view, Some(View::Held | View::Not)) {
-                client.due = seq;
+                client.release(seq);
             }
             seen.extend(view.map(|view| (client.id, view)));
         }

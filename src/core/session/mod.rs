@@ -1,14 +1,14 @@
 //! One persistent connection: its log, its clients, its outbox and its link, held together.
 //!
 //! The link is `uplink`'s, and what happens on it is handed on in `routing`. Who attaches is in `attach`; the outgoing
-//! direction in `accepting`, `subscribing` and `sending`, the incoming in `taking`; the journal in `keeping` and
+//! direction in `accepting`, `subscribing` and `sending`, the incoming in `taking`; the journal in `journaling` and
 //! `restoring`, what clients do not want in `filtering`. It touches no socket and no file.
 
 mod accepting;
 mod attach;
 mod closing;
 mod filtering;
-mod keeping;
+mod journaling;
 mod restoring;
 mod routing;
 mod sending;
@@ -32,8 +32,9 @@ use super::guard::Guard;
 use super::identity::{Identity, Owner, SessionKey};
 use super::io::{Now, PortId};
 use super::journal::JournalId;
-use super::log::{ClientId, Log};
+use super::log::ClientId;
 use super::outbox::Outbox;
+use super::recorded_log::RecordedLog;
 use super::requests::Requests;
 use super::subscriptions::Subscriptions;
 
@@ -55,7 +56,7 @@ pub(crate) struct Session {
     identity: Identity,
     /// Shared with sessions that were opened alike.
     options: Arc<Options>,
-    log: Log,
+    log: RecordedLog,
     clients: Vec<Client>,
     last_client: u32,
     uplink: Uplink,
@@ -63,7 +64,6 @@ pub(crate) struct Session {
     requests: Requests,
     subscriptions: Subscriptions,
     guard: Guard,
-    keeping: Option<Keeping>,
     /// Somebody has closed it.
     closing: Option<Box<Closing>>,
     /// Awake time since which no client is attached.
@@ -75,18 +75,6 @@ pub(crate) struct Session {
     pub(crate) held: usize,
     /// It has ended and is to be removed.
     pub(crate) over: bool,
-}
-
-/// Its journal, while there is one.
-#[derive(Debug)]
-pub(crate) struct Keeping {
-    pub(crate) id: JournalId,
-    /// No `seq` above this may be used before a new block is reserved.
-    reserved: u64,
-    /// Records up to here are known to the journal to be unneeded.
-    trimmed: u64,
-    /// The session lives in memory; the journal only carries it to the next broker.
-    is_handing_over: bool,
 }
 
 /// For `status`.
@@ -128,7 +116,7 @@ impl Session {
             epoch: ctx.dialer.random.word().into(),
         };
         let mut session = Self::empty(identity, Uplink::new(url), options);
-        session.start_keeping(ctx);
+        session.start_journal(ctx);
         session
     }
 
@@ -137,7 +125,7 @@ impl Session {
             identity,
             options_held: options.held(),
             options,
-            log: Log::default(),
+            log: RecordedLog::default(),
             clients: Vec::new(),
             last_client: 0,
             uplink,
@@ -145,7 +133,6 @@ impl Session {
             requests: Requests::default(),
             subscriptions: Subscriptions::default(),
             guard: Guard::default(),
-            keeping: None,
             closing: None,
             idle_since: None,
             counters: Counters::default(),
@@ -230,20 +217,20 @@ impl Session {
         self.drive(ctx, |uplink, scope| {
             uplink.pause(scope, 1001);
         });
-        if hand_over && self.keeping.is_none() {
+        if hand_over && !self.log.has_journal() {
             self.hand_over(ctx);
         }
-        self.keep_clean(ctx);
+        self.journal_clean(ctx);
     }
 
     /// The journal's name, if there is one.
     pub(crate) fn journal(&self) -> Option<&JournalId> {
-        self.keeping.as_ref().map(|keeping| &keeping.id)
+        self.log.journal()
     }
 
     /// Whether the broker could leave without losing anything of it: it is on disk and wants no link.
     pub(crate) const fn can_wait_on_disk(&self) -> bool {
-        self.keeping.is_some() && matches!(self.state(), State::Paused | State::Failed | State::Closed)
+        self.log.has_journal() && matches!(self.state(), State::Paused | State::Failed | State::Closed)
     }
 
     /// Records waiting for this client.
@@ -262,10 +249,7 @@ impl Session {
 
     /// Appends a record for everybody, or for one client, and writes it down.
     fn append(&mut self, ctx: &mut Context, body: Body, audience: Option<ClientId>) {
-        self.keep_losses(ctx);
-        self.reserve(ctx);
-        self.log.append(ctx.now.awake, body, audience);
-        self.keep_newest(ctx);
+        self.log.append(&mut ctx.recorder(), body, audience);
         self.show_newest(ctx);
         self.release_held(audience);
     }
@@ -293,7 +277,7 @@ impl Session {
     fn release_held(&mut self, audience: Option<ClientId>) {
         for client in &mut self.clients {
             if audience.is_none_or(|audience| audience == client.id) {
-                client.due = self.log.last();
+                client.release(self.log.last());
             }
         }
     }
@@ -414,7 +398,7 @@ impl Session {
                 .map(|client| client.id)
             {
                 self.clients.retain(|client| client.id != longest);
-                self.keep_forgotten(ctx, longest);
+                self.journal_forgotten(ctx, longest);
             }
         }
         self.last_client += 1;

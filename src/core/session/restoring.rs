@@ -1,6 +1,6 @@
 //! How a session comes back from its journal, and what it must doubt.
 //!
-//! What is in a journal, and in which order, is `keeping`'s.
+//! What is in a journal, and in which order, is `journaling`'s.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,12 +16,13 @@ use crate::core::io::Output;
 use crate::core::journal::{Damage, Entry, JournalId, Kept};
 use crate::core::kept::{Accepted, Note, VERSION};
 use crate::core::log::ClientId;
-use crate::core::outbox::{Item, Settled};
+use crate::core::outbox::{Item, Settled, Terms};
+use crate::core::recorded_log::Durable;
 
 use crate::core::identity::{Identity, Owner, SessionKey};
 
+use super::Session;
 use super::uplink::Uplink;
-use super::{Keeping, Session};
 
 /// Messages accepted and not ended, by serial number, and whether they may have been written.
 type Open = BTreeMap<u64, (Accepted, bool)>;
@@ -101,43 +102,39 @@ impl Session {
             epoch,
         };
         let mut session = Self::empty(identity, Uplink::restored(), Arc::new(options));
-        let mut keeping = Keeping {
-            id,
-            reserved: 0,
-            trimmed: 0,
-            is_handing_over: false,
-        };
-        let lost = session.replay(ctx, notes, &mut keeping, doubt);
-        let last = session.log.last();
+        let mut reserved = 0;
+        let lost = session.replay(ctx, notes, &mut reserved, doubt);
+        if !meta.in_memory {
+            session.log.resume_journal(id.clone(), reserved);
+        }
         if doubt != Doubt::None {
-            let to = keeping.reserved.max(last + 1);
-            session
-                .log
-                .append_gap(ctx.now.awake, last + 1, to, to - last, GapReason::Crash);
+            let to = reserved.max(session.log.last() + 1);
+            session.log.append_gap(&mut ctx.recorder(), to, GapReason::Crash);
         }
         let newest = session.log.last();
         for client in &mut session.clients {
-            client.delivered = newest;
+            client.seen_up_to(newest);
         }
         if meta.in_memory {
             // Its journal only carried it here.
-            ctx.out.push_back(Output::Journal(keeping.id, Entry::Remove));
-        } else {
-            session.keeping = Some(keeping);
+            ctx.out.push_back(Output::Journal(id, Entry::Remove));
         }
         if doubt != Doubt::None {
-            // Without it the numbers that it skips would be given again by the next broker.
-            session.keep_newest(ctx);
-            // And what may have gone may have gone for the next broker too.
+            // What may have gone may have gone for the next broker too.
             for (serial, item) in session.outbox.iter() {
                 if item.may_have_gone() {
-                    session.note(ctx, &Note::Intent(serial), false);
+                    session.note(ctx, &Note::Intent(serial), Durable::Written);
                 }
             }
         }
         session.idle_since = Some(ctx.now.awake);
         // A clean end must not be the last word any more, should the power fail now.
-        session.note(ctx, &Note::Meta(session.meta(machine_boot)), is_clean);
+        let durable = if is_clean {
+            Durable::OnDisk
+        } else {
+            Durable::Written
+        };
+        session.note(ctx, &Note::Meta(session.meta(machine_boot)), durable);
         session.shrink(ctx);
         session.trim(ctx);
         for settled in lost {
@@ -151,7 +148,7 @@ impl Session {
         &mut self,
         ctx: &mut Context,
         notes: Vec<Note>,
-        keeping: &mut Keeping,
+        reserved: &mut u64,
         doubt: Doubt,
     ) -> Vec<Settled> {
         let mut open = Open::new();
@@ -170,9 +167,9 @@ impl Session {
                         }
                         Body::Message { .. } | Body::Gap(_) => {}
                     }
-                    self.log.put_back(ctx.now.awake, record, audience);
+                    self.log.restore(ctx.now.awake, record, audience);
                 }
-                Note::Reserved(seq) => keeping.reserved = keeping.reserved.max(seq),
+                Note::Reserved(seq) => *reserved = (*reserved).max(seq),
                 Note::Position {
                     id,
                     name,
@@ -208,13 +205,15 @@ impl Session {
             // A wall clock that was put back gives nobody more time than there was.
             let ttl = left.map_or(head.ttl, |left| left.min(head.ttl));
             let deadline = ctx.now.boot.saturating_add(Duration::from_millis(ttl));
-            let mut item = Item::new(ClientId(head.client), Some(head.id), payload, deadline);
-            item.resend = head.resend;
-            item.volatile = head.volatile;
-            item.receipt = head.receipt;
-            item.lane = head.lane;
-            item.is_request = head.is_request;
-            item.confirms = head.wanted.is_some() && !head.is_request;
+            let terms = Terms {
+                resend: head.resend,
+                volatile: head.volatile,
+                receipt: head.receipt,
+                lane: head.lane,
+                is_request: head.is_request,
+                confirms: head.wanted.is_some() && !head.is_request,
+            };
+            let item = Item::new(ClientId(head.client), Some(head.id), payload, deadline, terms);
             self.outbox.take_back(serial, item, handed);
             if let Some(wanted) = head.wanted {
                 self.requests.wait(serial, wanted.into());
@@ -248,13 +247,10 @@ impl Session {
         self.last_client = self.last_client.max(id);
         self.clients
             .retain(|client| client.name != name || client.id.0 == id);
-        if self.client_mut(ClientId(id)).is_none() {
-            self.clients
-                .push(Client::new(ClientId(id), name, acked, ctx.now.awake));
-        }
-        if let Some(client) = self.client_mut(ClientId(id)) {
-            client.acked = acked;
-            client.gone_to = gone_to;
+        let client = Client::restored(ClientId(id), name, acked, gone_to, ctx.now.awake);
+        match self.client_mut(ClientId(id)) {
+            Some(known) => *known = client,
+            None => self.clients.push(client),
         }
     }
 }

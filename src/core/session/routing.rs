@@ -267,7 +267,7 @@ impl Session {
             // Without pings what is written waits for no proof any more.
             self.written(ctx, 0);
         }
-        self.keep_meta(ctx);
+        self.journal_meta(ctx);
         self.shrink(ctx);
         self.listen_again(ctx);
     }

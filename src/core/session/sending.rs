@@ -73,7 +73,7 @@ impl Session {
                 None => break,
                 Some(Next::Settled(settled)) => self.settle_all(ctx, Some(settled)),
                 Some(Next::Transmit { serial, payload }) => {
-                    self.keep_intent(ctx, serial);
+                    self.journal_intent(ctx, serial);
                     self.counters.sent.messages += 1;
                     self.counters.sent.bytes += payload.len() as u64;
                     let awaits = self.requests.wants_ack(serial).then_some(serial);
@@ -202,7 +202,7 @@ impl Session {
         };
         let body = match verdict {
             Verdict::Outcome(outcome, _) if outcome.is_good() && !receipt => {
-                return self.keep_settled(ctx, client, id, outcome);
+                return self.journal_settled(ctx, client, id, outcome);
             }
             Verdict::Outcome(outcome, error) => Body::Outcome(OutcomeReport { id, outcome, error }.into()),
             Verdict::Response(Ok(answer)) => Body::Response(

@@ -63,7 +63,7 @@ impl Session {
             time: ctx.now.wall,
         };
         self.append_viewed(ctx, body, views);
-        self.keep_drops(ctx);
+        self.log.write_drops(&mut ctx.recorder());
         let full = self.log.messages() >= queue.messages
             || self.log.bytes() >= queue.bytes
             || self.log.held() + PAUSE_SLACK_BYTES / 2 >= room;
@@ -118,18 +118,14 @@ impl Session {
     /// The broker as a whole holds too much, and this extension most: drops what does not fit its budget any more.
     pub(crate) fn give_back(&mut self, ctx: &mut Context) {
         self.shrink(ctx);
-        self.keep_drops(ctx);
+        self.log.write_drops(&mut ctx.recorder());
         self.deliver(ctx);
     }
 
     /// A message was too large to be kept, or the newest had to go: it is lost in its place. The caller delivers
     /// once it is done, which writes the loss down.
     pub(super) fn lose_message(&mut self, ctx: &mut Context, reason: GapReason) {
-        if !self.log.ends_in_loss_for(reason) {
-            self.keep_losses(ctx);
-        }
-        self.reserve(ctx);
-        self.log.append_lost(ctx.now.awake, reason);
+        self.log.append_lost(&mut ctx.recorder(), reason);
         self.show_newest(ctx);
         self.release_held(None);
     }
@@ -178,14 +174,11 @@ impl Session {
     /// Forgets what every client has finished.
     pub(super) fn trim(&mut self, ctx: &mut Context) {
         let clients = &self.clients;
-        let trimmed = self.log.trim(|entry| {
+        self.log.trim(&mut ctx.recorder(), |entry| {
             clients
                 .iter()
                 .all(|client| client.acked >= entry.record.seq || !entry.is_for(client.id))
         });
-        if let Some(seq) = trimmed {
-            self.keep_trim(ctx, seq);
-        }
         self.listen_again(ctx);
     }
 }

@@ -1,0 +1,404 @@
+//! A log and its journal as one: nothing is appended that is not written down first.
+//!
+//! Order is the point: a block of numbers before any of them, a record before its delivery, an intent before its write.
+//! What the records of a journal look like is in `core::kept`; files belong to the crate's `journal` module.
+
+use std::collections::VecDeque;
+use std::ops::Deref;
+use std::time::Duration;
+
+use crate::wire::code::GapReason;
+use crate::wire::record::{Body, Record};
+
+use super::filter::View;
+use super::io::Output;
+use super::journal::{Entry, JournalId, Kept};
+use super::kept::{Note, encode_record};
+use super::log::{ClientId, Entry as LogEntry, Log};
+
+/// Numbers reserved at a time.
+const BLOCK: u64 = 4096;
+/// Records finished before the journal hears of it.
+const TRIM_EVERY: u64 = 1024;
+
+/// What writing down needs: the awake time, and where outputs go.
+#[derive(Debug)]
+pub(crate) struct Recorder<'a> {
+    pub(crate) now: Duration,
+    pub(crate) out: &'a mut VecDeque<Output>,
+}
+
+impl Recorder<'_> {
+    fn write(&mut self, id: &JournalId, entry: Entry) {
+        self.out.push_back(Output::Journal(id.clone(), entry));
+    }
+
+    fn write_record(&mut self, id: &JournalId, entry: &LogEntry) {
+        let kept = encode_record(&entry.record, entry.audience);
+        self.write(id, Entry::Append { kept, sync: false });
+    }
+}
+
+/// A session's records, and the journal that they are in, if there is one. Reading goes to the log itself.
+#[derive(Debug, Default)]
+pub(crate) struct RecordedLog {
+    log: Log,
+    journal: Option<JournalState>,
+}
+
+/// How far a journal is.
+#[derive(Debug)]
+struct JournalState {
+    id: JournalId,
+    /// No `seq` above this may be used before a new block is reserved.
+    reserved: u64,
+    /// Records up to here are known to the journal to be unneeded.
+    trimmed: u64,
+    /// The session lives in memory; the journal only carries it to the next broker.
+    is_handing_over: bool,
+}
+
+impl Deref for RecordedLog {
+    type Target = Log;
+
+    fn deref(&self) -> &Log {
+        &self.log
+    }
+}
+
+impl RecordedLog {
+    /// Appends a record; its `seq`. It and what came before it are written down.
+    pub(crate) fn append(&mut self, to: &mut Recorder<'_>, body: Body, audience: Option<ClientId>) -> u64 {
+        self.write_losses(to);
+        self.reserve(to);
+        let seq = self.log.append(to.now, body, audience);
+        self.write_newest(to);
+        seq
+    }
+
+    /// As `append`, for a message that clients with filters see in their own ways.
+    pub(crate) fn set_views(&mut self, views: Vec<(ClientId, View)>) {
+        self.log.set_views(views);
+    }
+
+    /// Appends the loss of one message that was never kept. A run of losses that come together is written down as one:
+    /// by the next record, or by `write_losses` before anybody hears of it.
+    pub(crate) fn append_lost(&mut self, to: &mut Recorder<'_>, reason: GapReason) {
+        if !self.log.ends_in_loss_for(reason) {
+            self.write_losses(to);
+        }
+        self.reserve(to);
+        self.log.append_lost(to.now, reason);
+    }
+
+    /// Appends a gap over numbers that were skipped, and writes it down.
+    pub(crate) fn append_gap(&mut self, to: &mut Recorder<'_>, up_to: u64, reason: GapReason) {
+        let last = self.log.last();
+        self.log.append_gap(to.now, last + 1, up_to, up_to - last, reason);
+        // Without it the numbers that it skips would be given again by the next broker.
+        self.write_newest(to);
+    }
+
+    /// Writes down the loss behind everything else, if it has grown.
+    pub(crate) fn write_losses(&mut self, to: &mut Recorder<'_>) {
+        if self.journal.is_some() && self.log.ends_in_unkept_loss() {
+            self.write_newest(to);
+        }
+    }
+
+    /// Makes sure that the next number lies in a reserved block.
+    fn reserve(&mut self, to: &mut Recorder<'_>) {
+        let next = self.log.last() + 1;
+        if let Some(journal) = &mut self.journal
+            && next > journal.reserved
+        {
+            journal.reserved = next + BLOCK - 1;
+            let note = Note::Reserved(journal.reserved);
+            self.note(to, &note, Durable::OnDisk);
+        }
+    }
+
+    fn write_newest(&mut self, to: &mut Recorder<'_>) {
+        let newest = self.log.index_after(self.log.last() - 1);
+        self.write_at(to, newest);
+    }
+
+    /// Writes down the record at this index as it is now.
+    fn write_at(&mut self, to: &mut Recorder<'_>, index: usize) {
+        if let (Some(journal), Some(entry)) = (&self.journal, self.log.get(index)) {
+            to.write_record(&journal.id, entry);
+            self.log.mark_kept(index);
+        }
+    }
+
+    /// The record at this index is about to be delivered: it is written down as it is, and never changes any more.
+    pub(crate) fn mark_delivered(&mut self, to: &mut Recorder<'_>, index: usize) {
+        if self.log.get(index).is_some_and(|entry| !entry.kept) {
+            self.write_at(to, index);
+        }
+        self.log.mark_delivered(index);
+    }
+
+    /// Writes down something else about the session.
+    pub(crate) fn note(&self, to: &mut Recorder<'_>, note: &Note, durable: Durable) {
+        if let Some(journal) = &self.journal {
+            let kept = note.encode();
+            let sync = durable == Durable::OnDisk;
+            to.write(&journal.id, Entry::Append { kept, sync });
+        }
+    }
+
+    /// Drops the oldest message; a gap takes its place. `false` when there is none.
+    pub(crate) fn drop_oldest(&mut self, reason: GapReason) -> bool {
+        self.log.drop_oldest(reason)
+    }
+
+    /// The oldest message held.
+    pub(crate) fn oldest_message(&mut self) -> Option<&LogEntry> {
+        self.log.oldest_message()
+    }
+
+    /// Whether the oldest message was appended at least `age` ago.
+    pub(crate) fn oldest_message_is_older(&mut self, now: Duration, age: Duration) -> bool {
+        self.log.oldest_message_is_older(now, age)
+    }
+
+    /// Takes a message from a client that has not seen it; `false` when there is none of that number any more.
+    pub(crate) fn withdraw(
+        &mut self,
+        seq: u64,
+        client: ClientId,
+        wanted: impl FnOnce(&LogEntry) -> bool,
+    ) -> bool {
+        self.log.withdraw(seq, client, wanted)
+    }
+
+    /// Forgets what `done` says nobody needs, from the oldest on, and lets the journal forget it.
+    pub(crate) fn trim(&mut self, to: &mut Recorder<'_>, done: impl FnMut(&LogEntry) -> bool) {
+        let Some(seq) = self.log.trim(done) else { return };
+        let last = self.log.last();
+        if let Some(journal) = &mut self.journal
+            && (seq >= journal.trimmed + TRIM_EVERY || seq == last)
+        {
+            journal.trimmed = seq;
+            to.write(&journal.id, Entry::Trim { seq });
+        }
+    }
+
+    /// Lets the journal forget messages that were dropped. What stands before the oldest message is written once more,
+    /// in one segment with the newest record, so that the segments of the dropped ones may go.
+    pub(crate) fn write_drops(&mut self, to: &mut Recorder<'_>) {
+        let Some(journal) = &mut self.journal else { return };
+        let Some(oldest) = self.log.oldest_message().map(|entry| entry.record.seq) else {
+            return;
+        };
+        let before = self.log.index_after(oldest - 1);
+        if oldest <= journal.trimmed + TRIM_EVERY.max(2 * before as u64) {
+            return;
+        }
+        journal.trimmed = oldest - 1;
+        for index in 0..before {
+            self.write_at(to, index);
+        }
+        if let Some(journal) = &self.journal {
+            to.write(&journal.id, Entry::Trim { seq: oldest - 1 });
+        }
+    }
+
+    /// Begins a journal.
+    pub(crate) fn begin_journal(&mut self, id: JournalId) {
+        self.journal = Some(JournalState {
+            id,
+            reserved: 0,
+            trimmed: 0,
+            is_handing_over: false,
+        });
+    }
+
+    /// Goes on with the journal that it was taken back from, in which numbers up to `reserved` are reserved.
+    pub(crate) fn resume_journal(&mut self, id: JournalId, reserved: u64) {
+        self.begin_journal(id);
+        if let Some(journal) = &mut self.journal {
+            journal.reserved = reserved;
+        }
+    }
+
+    /// Begins a journal that carries a session in memory to the next broker.
+    pub(crate) fn begin_handover(&mut self, id: JournalId) {
+        let last = self.log.last();
+        self.resume_journal(id, last);
+        if let Some(journal) = &mut self.journal {
+            journal.is_handing_over = true;
+        }
+    }
+
+    /// Writes down `snapshot` and every record that is held: the last thing that is done with a session in memory.
+    pub(crate) fn hand_over(&self, to: &mut Recorder<'_>, snapshot: Vec<Kept>) {
+        let Some(journal) = &self.journal else { return };
+        for kept in snapshot {
+            to.write(&journal.id, Entry::Append { kept, sync: false });
+        }
+        for entry in (0..).map_while(|index| self.log.get(index)) {
+            to.write_record(&journal.id, entry);
+        }
+    }
+
+    /// The session is over: nothing of it stays on disk.
+    pub(crate) fn remove_journal(&mut self, to: &mut Recorder<'_>) {
+        if let Some(journal) = self.journal.take() {
+            to.write(&journal.id, Entry::Remove);
+        }
+    }
+
+    /// The journal failed: from here on nothing is written down.
+    pub(crate) fn lose_journal(&mut self) {
+        self.journal = None;
+    }
+
+    /// The journal's name, if there is one.
+    pub(crate) fn journal(&self) -> Option<&JournalId> {
+        self.journal.as_ref().map(|journal| &journal.id)
+    }
+
+    /// Whether there is a journal.
+    pub(crate) const fn has_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// Whether the journal only carries the session to the next broker.
+    pub(crate) fn is_handing_over(&self) -> bool {
+        self.journal
+            .as_ref()
+            .is_some_and(|journal| journal.is_handing_over)
+    }
+
+    /// Numbers up to here may have been used, as the journal knows.
+    pub(crate) fn reserved(&self) -> u64 {
+        self.journal.as_ref().map_or(0, |journal| journal.reserved)
+    }
+
+    /// Puts back a record from the journal: the later word on a `seq` replaces the earlier.
+    pub(crate) fn restore(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
+        self.log.put_back(now, record, audience);
+    }
+
+    /// Numbers up to `seq` were given once; their records are finished and gone, or come back later.
+    pub(crate) fn skip_to(&mut self, seq: u64) {
+        self.log.skip_to(seq);
+    }
+}
+
+/// How sure a record must be on the disk before what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// On the disk itself.
+    OnDisk,
+    /// With the system: it outlives the broker, not the machine.
+    Written,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::payload::Payload;
+
+    fn message(text: &'static str) -> Body {
+        Body::Message {
+            payload: Payload::text(text),
+            time: 0,
+        }
+    }
+
+    /// What was written down meanwhile, as kinds and numbers.
+    fn written(act: impl FnOnce(&mut Recorder<'_>)) -> Vec<(Option<u8>, u64)> {
+        let mut out = VecDeque::new();
+        act(&mut Recorder {
+            now: Duration::ZERO,
+            out: &mut out,
+        });
+        let entry = |output| match output {
+            Output::Journal(_, Entry::Append { kept, .. }) => (Some(kept.kind), kept.seq),
+            Output::Journal(_, Entry::Trim { seq }) => (None, seq),
+            other => panic!("{other:?}"),
+        };
+        out.into_iter().map(entry).collect()
+    }
+
+    fn log() -> RecordedLog {
+        let mut log = RecordedLog::default();
+        log.begin_journal(JournalId::new("origin", "1"));
+        log
+    }
+
+    const RECORD: Option<u8> = Some(2);
+    const RESERVED: Option<u8> = Some(3);
+
+    #[test]
+    fn a_block_of_numbers_comes_before_the_first_of_them() {
+        let mut log = log();
+        let first = written(|to| {
+            log.append(to, message("a"), None);
+        });
+        assert_eq!(first, [(RESERVED, 0), (RECORD, 1)]);
+        let second = written(|to| {
+            log.append(to, message("b"), None);
+        });
+        assert_eq!(second, [(RECORD, 2)], "the block has room");
+        assert_eq!(log.reserved(), BLOCK);
+    }
+
+    #[test]
+    fn a_run_of_losses_is_written_down_as_one_before_what_follows() {
+        let mut log = log();
+        written(|to| {
+            log.append(to, message("a"), None);
+        });
+        let losses = written(|to| {
+            log.append_lost(to, GapReason::TooLarge);
+            log.append_lost(to, GapReason::TooLarge);
+        });
+        assert_eq!(losses, [], "nobody has heard of them");
+        let next = written(|to| {
+            log.append(to, message("b"), None);
+        });
+        assert_eq!(next, [(RECORD, 3), (RECORD, 4)]);
+    }
+
+    #[test]
+    fn a_gap_that_took_the_place_of_a_message_is_written_down_before_it_is_delivered() {
+        let mut log = log();
+        written(|to| {
+            log.append(to, message("a"), None);
+        });
+        log.drop_oldest(GapReason::Overflow);
+        let delivered = written(|to| log.mark_delivered(to, 0));
+        assert_eq!(delivered, [(RECORD, 1)]);
+        assert_eq!(written(|to| log.mark_delivered(to, 0)), []);
+    }
+
+    #[test]
+    fn without_a_journal_nothing_is_written_down() {
+        let mut log = RecordedLog::default();
+        let nothing = written(|to| {
+            log.append(to, message("a"), None);
+            log.append_lost(to, GapReason::TooLarge);
+            log.mark_delivered(to, 0);
+            log.write_drops(to);
+            log.trim(to, |_| true);
+            log.remove_journal(to);
+        });
+        assert_eq!(nothing, []);
+        assert_eq!(log.last(), 2);
+    }
+
+    #[test]
+    fn the_journal_forgets_what_is_finished_in_large_steps_or_at_the_end() {
+        let mut log = log();
+        written(|to| {
+            log.append(to, message("a"), None);
+            log.append(to, message("b"), None);
+        });
+        assert_eq!(written(|to| log.trim(to, |entry| entry.record.seq == 1)), []);
+        assert_eq!(written(|to| log.trim(to, |_| true)), [(None, 2)]);
+    }
+}
