@@ -285,7 +285,8 @@ pub(super) const RULES: &[RuleKey] = &[
         name: "own-proxy",
         kind: Kind::Switch,
         default: "false",
-        about: "Whether its sessions may name a proxy of their own. `allow` must cover the proxy's host and port too.",
+        about: "Whether its sessions may name a proxy of their own. `allow` must cover the proxy's host and port too.\n\
+                Where it is not set, only a list in `allow` other than the default lets them.",
         set: into!(Switch, own_proxy),
     },
     RuleKey {

@@ -90,7 +90,7 @@ pub(crate) fn check_request<'a>(
 /// `url-denied`.
 pub(crate) fn check_own_proxy(place: &Url, target: Option<&Url>, rule: &Rule) -> Result<(), ErrorInfo> {
     let denied = |why: String| Err(ErrorInfo::new(Code::UrlDenied, format!("option `proxy`: {why}")));
-    if !rule.own_proxy {
+    if !rule.may_name_proxies() {
         return denied(
             "the settings do not let this extension name one (`own-proxy`; `longwire config` shows them)"
                 .to_owned(),
@@ -455,13 +455,22 @@ mod tests {
         let proxy = |url: &str| json!({"proxy": url});
         let target = "wss://only.example/";
         let mut only = rule(&["wss://only.example", "wss://proxy.example:3128"]);
+        let listed = proxy("http://proxy.example:3128");
         assert_eq!(
-            refused(proxy("http://proxy.example:3128"), target, &only),
+            refused(listed.clone(), target, &Rule::default()),
             Some(Code::UrlDenied),
             "off by default"
         );
-        only.own_proxy = true;
-        assert_eq!(refused(proxy("http://proxy.example:3128"), target, &only), None);
+        only.own_proxy = Some(false);
+        assert_eq!(
+            refused(listed.clone(), target, &only),
+            Some(Code::UrlDenied),
+            "switched off"
+        );
+        for decided in [None, Some(true)] {
+            only.own_proxy = decided;
+            assert_eq!(refused(listed.clone(), target, &only), None, "{decided:?}");
+        }
         for other in [
             "http://127.0.0.1:22",
             "socks5://user:pw@[::1]:25",
@@ -476,7 +485,7 @@ mod tests {
             );
         }
         let all = Rule {
-            own_proxy: true,
+            own_proxy: Some(true),
             ..Rule::default()
         };
         for (target, proxy_url, fine) in [

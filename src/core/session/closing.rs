@@ -70,7 +70,12 @@ impl Session {
         }
         let waits = self.outbox.waits();
         if self.uplink.is_open() {
-            if !self.uplink.awaits_close() && !waits && self.outbox.unwritten().0 == 0 {
+            if self.outbox.len() == 0 && !self.uplink.abilities(&self.options).pings {
+                // No close frame and nothing to prove: there is nothing to wait for.
+                let end = LinkEnd::default();
+                self.with_uplink(ctx, |uplink, scope| uplink.hang_up(scope, 1000, ""));
+                self.finish_closing(ctx, Some(end));
+            } else if !self.uplink.awaits_close() && !waits && self.outbox.unwritten().0 == 0 {
                 self.send_close_frame(ctx);
             }
         } else if !(waits && self.uplink.may_come_up()) {
