@@ -23,7 +23,7 @@ impl Descriptors {
         #[cfg(unix)]
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         #[cfg(windows)]
-        let limit = None;
+        let limit: Option<u64> = None;
         Self::of(limit.map_or(65_536, |limit| usize::try_from(limit).unwrap_or(usize::MAX)))
     }
 
