@@ -276,6 +276,7 @@ impl Session {
             return;
         };
         let mut at = self.log.index_after(attachment.cursor);
+        let mut newest = 0;
         let caught_up = loop {
             let index = at;
             let Some(entry) = self.log.get(index) else {
@@ -331,7 +332,7 @@ impl Session {
             self.log.mark_delivered(&mut recorder, index);
             let redelivered = seq <= attachment.redelivered_to;
             attachment.delivered(seq, cost);
-            client.delivered = client.delivered.max(seq);
+            newest = seq;
             port.queue(cost + RECORD_OVERHEAD);
             ctx.out.push_back(Output::Deliver {
                 port: attachment.port,
@@ -357,6 +358,7 @@ impl Session {
                 cost: 0,
             });
         }
+        client.seen_up_to(newest);
     }
 
     /// Says `stalled` to those that are slower than the stream.
