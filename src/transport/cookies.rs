@@ -83,6 +83,11 @@ impl SharedJar {
         })))
     }
 
+    /// No cookies: for another server than the session's.
+    pub(crate) fn empty() -> Self {
+        Self::new(String::new(), String::new())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Jar> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,6 +22,8 @@ use crate::core::io::{Answer, LinkEnd, Target};
 use crate::wire::code::Code;
 use crate::wire::record::ErrorInfo;
 
+/// What is waited for once a request is sent.
+const ANSWER: &str = "the answer";
 /// Bytes of an answer's head that are accepted.
 const HEAD: usize = 64 * 1024;
 
@@ -52,6 +54,17 @@ pub(super) struct Fault {
 impl Fault {
     const fn unsent(error: DialError) -> Self {
         Self { error, sent: false }
+    }
+
+    /// The same, of an event stream: what usually keeps its head away is named.
+    pub(super) fn of_stream(mut self) -> Self {
+        if let DialError::Timeout { stage, .. } = &mut self.error
+            && *stage == ANSWER
+        {
+            *stage = "the head of the event stream; a proxy that buffers keeps it until there are events (nginx: \
+                      `proxy_buffering off`, or the response header `X-Accel-Buffering: no`)";
+        }
+        self
     }
 
     /// The end of the link. `stood`: there was an answer before, so that a connection that breaks is no handshake.
@@ -134,7 +147,7 @@ impl Lanes {
 }
 
 /// An answer's head, its body unread.
-type Headed = (Response<Incoming>, Lane);
+pub(super) type Headed = (Response<Incoming>, Lane);
 /// An exchange that goes on.
 pub(super) type Job<T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>;
 
@@ -161,7 +174,7 @@ pub(super) async fn within<T>(
                 Ok((place, _)) => DialError::Timeout {
                     place,
                     after,
-                    stage: "the answer",
+                    stage: ANSWER,
                 },
                 Err(error) => error,
             },

@@ -1,7 +1,7 @@
 //! One dial over HTTP: questions are asked one at a time, messages are posted one at a time, a body may stream without end.
 //!
-//! It decides nothing: when to ask, what an answer means and whether to come back is the core's. It follows no
-//! redirect.
+//! It decides nothing: when to ask, what an answer means and whether to come back is the core's. Redirects are
+//! followed by event streams only.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 
 use super::cookies::SharedJar;
 use super::events::{Command, Events};
-use super::exchange::{Ask, Job, Lane, Lanes, answer_of, ended, exchange, job, whole, within};
+use super::exchange::{Ask, Fault, Headed, Job, Lane, Lanes, answer_of, ended, exchange, job, whole, within};
 use super::{Network, handshake};
 use crate::core::io::{Answer, DialId, Fetch, LinkEnd, LinkEvent, Road, Target};
 use crate::wire::code::Code;
@@ -27,6 +27,8 @@ const POST: Duration = Duration::from_secs(60);
 const POST_BODY: usize = 64 * 1024;
 /// How long posts may go on after the core hung up.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// Redirects that are followed, as in browsers.
+const MAX_REDIRECTS: usize = 20;
 /// What came of a question.
 enum Asked {
     Whole(Box<Answer>, Option<Lane>),
@@ -172,7 +174,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         self.asking = Some(Box::pin(async move {
             let fresh = (ask.url.clone(), timeout);
             let exchange = async {
-                let (response, lane) = exchange(&network, &target, &jar, lane, ask).await?;
+                let (response, lane) = if streaming {
+                    followed(&network, &target, &jar, lane, ask).await?
+                } else {
+                    exchange(&network, &target, &jar, lane, ask).await?
+                };
                 if streaming && response.status() == http::StatusCode::OK && !is_page(&response) {
                     let (head, body) = response.into_parts();
                     let answer = answer_of(&head.headers, head.status.as_u16());
@@ -181,7 +187,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 let (answer, lane) = whole(response, lane, target.max_message).await?;
                 Ok(Asked::Whole(answer.into(), lane))
             };
-            within(exchange, &target, fresh).await
+            let asked = within(exchange, &target, fresh).await;
+            asked.map_err(|fault| if streaming { fault.of_stream() } else { fault })
         }));
     }
 
@@ -243,6 +250,55 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         };
         let _ = tokio::time::timeout(FAREWELL, rest).await;
     }
+}
+
+/// The answer behind redirects, followed as `EventSource` does. Each URL is judged like the first; another origin is not
+/// sent what the extension gave for this one.
+async fn followed(
+    network: &Network,
+    target: &Target,
+    jar: &SharedJar,
+    lane: Option<Lane>,
+    mut ask: Ask,
+) -> Result<Headed, Fault> {
+    let first = ask.url.clone();
+    let mut lane = lane;
+    for _ in 0..MAX_REDIRECTS {
+        let is_home = same_origin(&ask.url, &first);
+        let (response, used) = if is_home {
+            exchange(network, target, jar, lane.take(), ask.clone()).await?
+        } else {
+            let mut foreign = target.clone();
+            foreign
+                .headers
+                .retain(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
+            exchange(network, &foreign, &SharedJar::empty(), None, ask.clone()).await?
+        };
+        let Some(next) = redirected(&response, &ask.url) else {
+            return Ok((response, used));
+        };
+        ask.url = next;
+    }
+    exchange(network, target, jar, None, ask).await
+}
+
+/// Browsers compare origins as of HTTP: `ws` is `http`.
+fn same_origin(one: &url::Url, other: &url::Url) -> bool {
+    let secure = |url: &url::Url| matches!(url.scheme(), "wss" | "https");
+    secure(one) == secure(other)
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
+/// Where an answer sends its reader; nothing for what is no redirect.
+fn redirected(response: &http::Response<Incoming>, from: &url::Url) -> Option<url::Url> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = response.headers().get(http::header::LOCATION)?.to_str().ok()?;
+    let mut next = from.join(location).ok()?;
+    next.set_fragment(None);
+    matches!(next.scheme(), "ws" | "wss" | "http" | "https").then_some(next)
 }
 
 /// Whether the answer is a page, which ends, and whose title is told.

@@ -21,6 +21,7 @@ mod servers;
 #[cfg(target_os = "linux")]
 mod settings;
 mod stage;
+mod streams;
 #[cfg(target_os = "linux")]
 mod system_proxy;
 mod tls;

@@ -18,12 +18,18 @@ use crate::core::dialect::html;
 use crate::core::io::{Answer, Fetch, LinkEvent, Output};
 
 use self::parser::{Parser, Told};
-use super::{Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech, check_no_event, http};
+use super::{
+    Abilities, Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech, check_no_event, http,
+};
 
 /// The protocol.
 pub(super) const FACE: Face = Face {
     begin: |ctx, beginning| Box::new(EventSource::begin(ctx, beginning)),
-    abilities: |options: &Options| http::abilities(options),
+    abilities: |options: &Options| Abilities {
+        // The head may be kept back until the first event: nobody should wait for that.
+        has_handshake: false,
+        ..http::abilities(options)
+    },
     road: http::road,
     check: check_no_event,
 };
@@ -36,6 +42,19 @@ struct EventSource {
     is_open: bool,
     told: std::vec::IntoIter<Told>,
     next: Option<Heard>,
+}
+
+/// Without `connectTimeout`.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long a stream's head may take. `EventSource` waits without end, and a proxy that buffers keeps the head until
+/// the first events: where the extension says nothing, there is plenty of time.
+fn head_timeout(connect_timeout: u64) -> Duration {
+    if connect_timeout == Options::default().connect_timeout {
+        HEAD_TIMEOUT
+    } else {
+        Duration::from_millis(connect_timeout)
+    }
 }
 
 impl EventSource {
@@ -58,7 +77,7 @@ impl EventSource {
         let fetch = Fetch {
             url,
             headers,
-            timeout: Duration::from_millis(ctx.options.connect_timeout),
+            timeout: head_timeout(ctx.options.connect_timeout),
             streaming: true,
         };
         ctx.out.push_back(Output::Fetch(ctx.dial, Box::new(fetch)));
