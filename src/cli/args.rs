@@ -29,31 +29,31 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Register extensions with the browsers of this machine
     Install(Install),
-    /// Take back what `install` has done
+    /// Remove what `install` registered
     Uninstall(Uninstall),
-    /// Find what is wrong and say how to mend it
+    /// Diagnose problems and suggest fixes
     Doctor(Doctor),
     /// Show the broker, its ports, sessions and counters
     Status(Status),
     /// List sessions, or end one
     Sessions(Sessions),
-    /// Show the main job end to end, on an embedded server
+    /// Demonstrate sessions end to end, with an embedded server
     Demo(Demo),
-    /// Be an extension from a terminal, through a real host and broker
+    /// Connect to a server from the terminal, as an extension would
     Connect(Connect),
     /// Run the broker in the foreground
     Broker(Broker),
-    /// Show the settings: what holds, and where it came from
+    /// Show the effective settings and where each value comes from
     Config(Config),
-    /// Show what a session records, as it comes
+    /// Follow the records of a session
     Tail(Tail),
-    /// Show what brokers have logged
+    /// Show the broker's log
     Logs(Logs),
-    /// Be a host, and write down the frames of the port for a bug report
+    /// Act as the native host and record all frames (for bug reports)
     Record(Record),
-    /// Say again what a record says, and print the answers
+    /// Replay a recording and print the broker's responses
     Replay(Replay),
-    /// Ask the broker to leave
+    /// Stop the broker
     #[command(
         after_help = "Example:\n  longwire stop && longwire status\n\nOpen ports stay: their hosts start another broker."
     )]
@@ -88,7 +88,7 @@ pub(crate) struct Registration {
     /// For a Chromium started with `--user-data-dir DIR`, which looks nowhere else
     #[arg(long, value_name = "DIR", conflicts_with_all = ["system", "browsers"])]
     pub(crate) user_data_dir: Option<PathBuf>,
-    /// Show what would be done and do nothing
+    /// Show what would be done, without doing it
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print one JSON document
@@ -133,22 +133,31 @@ pub(crate) struct Uninstall {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  longwire doctor\n  longwire doctor --extension cfgjijgalloanpinpjgfgakgkbhlgcka\n  \
-longwire doctor --url wss://example.org/socket\n  longwire doctor --report > report.md"
+longwire doctor --url wss://example.org/socket\n  longwire doctor --url wss://test.local/ --ca test-ca.pem\n  \
+longwire doctor --url wss://example.org/ --header 'Authorization: Bearer env:TOKEN'\n  \
+longwire doctor --report > report.md\n\n\
+A URL or the last word of a header may be env:NAME, file:PATH or prompt: and is then read from the environment, a file \
+or the terminal, where no other process sees it."
 )]
 pub(crate) struct Doctor {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
-    /// Dial this `ws:` or `wss:` URL too, with the time of each phase
+    /// Connect to this `ws:` or `wss:` URL too, with the time of each phase
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// Ask whether these extensions may reach the host; repeatable
+    /// A header to send to that URL, `Name: value`; repeatable
+    #[arg(long = "header", short = 'H', value_name = "HEADER", requires = "url")]
+    pub(crate) headers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
+    /// Check whether these extensions may use the host; repeatable
     #[arg(long = "extension", value_name = "ID", num_args = 1..)]
     pub(crate) extensions: Vec<String>,
-    /// Print a bundle for a bug report, without what is private
+    /// Print a report for a bug report, with private data removed
     #[arg(long, conflicts_with = "json")]
     pub(crate) report: bool,
-    /// Show what passed and what was skipped, too
+    /// Show passed and skipped checks too
     #[arg(long, short, conflicts_with_all = ["json", "report"])]
     pub(crate) verbose: bool,
     /// The host's name
@@ -180,6 +189,17 @@ pub(crate) struct Status {
     /// Show it again every second until interrupted
     #[arg(long)]
     pub(crate) watch: bool,
+}
+
+/// Whom to trust beyond the settings, for this command only.
+#[derive(Debug, Args)]
+pub(crate) struct Trust {
+    /// Trust this certificate authority as well (PEM file); repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Vec<PathBuf>,
+    /// Do not check the server's certificate: anybody on the way can read along
+    #[arg(long)]
+    pub(crate) insecure: bool,
 }
 
 /// Whose session is meant, where several have one name.
@@ -244,10 +264,10 @@ pub(crate) struct Config {
     /// Print a settings file with every key, commented out, at its default
     #[arg(long, conflicts_with_all = ["json", "reload", "path"])]
     pub(crate) sample: bool,
-    /// Print where the settings file lies
+    /// Print the path of the settings file
     #[arg(long, conflicts_with_all = ["json", "reload"])]
     pub(crate) path: bool,
-    /// Have a running broker read the file again
+    /// Make a running broker reload the file
     #[arg(long, conflicts_with = "json")]
     pub(crate) reload: bool,
 }
@@ -260,10 +280,10 @@ longwire tail prices --json | jq .seq\n  longwire tail prices --both\n\nTimes ar
 pub(crate) struct Tail {
     /// The session's name, as `longwire status` shows it
     pub(crate) session: String,
-    /// Show what messages say, not only their size
+    /// Show message contents, not only their size
     #[arg(long)]
     pub(crate) payloads: bool,
-    /// So many records that the broker still holds come first
+    /// Print the last N records first
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     pub(crate) lines: usize,
     #[command(flatten)]
@@ -282,16 +302,16 @@ pub(crate) struct Tail {
 A broker logs `info` and above unless LONGWIRE_LOG says otherwise when it starts."
 )]
 pub(crate) struct Logs {
-    /// Print where the log files lie
+    /// Print the folder of the log files
     #[arg(long, conflicts_with_all = ["follow", "level", "lines"])]
     pub(crate) path: bool,
-    /// Go on with what is logged from now on
+    /// Keep printing new lines
     #[arg(long, short)]
     pub(crate) follow: bool,
-    /// Only this level and graver ones
+    /// Minimum level to show
     #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub(crate) level: Option<String>,
-    /// The last so many lines
+    /// Show the last N lines
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
     pub(crate) lines: usize,
 }
@@ -310,13 +330,13 @@ pub(crate) struct Completions {
 #[command(
     after_help = "Example: a script in the place of the program that the browser's host manifest names\n  \
 #!/bin/sh\n  exec longwire record /tmp/port.jsonl \"$@\"\n\n\
-The file has a line of JSON for each frame. What messages, headers and URLs say is taken out; names, ids and the form of \
-JSON stay. Read it before you give it away."
+The file has a line of JSON for each frame. Message contents, headers and URLs are removed; names, ids and the shape \
+of JSON stay. Read the file before you share it."
 )]
 pub(crate) struct Record {
     /// The file to write, overwritten if it exists; while another port writes it, FILE-2, FILE-3 and so on
     pub(crate) file: PathBuf,
-    /// What the browser gave the host: the extension's origin, or a manifest and an add-on id
+    /// The browser's arguments for the host: the extension's origin, or a manifest and an add-on id
     #[arg(
         required = true,
         trailing_var_arg = true,
@@ -324,7 +344,7 @@ pub(crate) struct Record {
         value_name = "ARGUMENT"
     )]
     pub(crate) host: Vec<String>,
-    /// Write down what is said, too; such a file is secret
+    /// Record message contents too; keep such a file secret
     #[arg(long)]
     pub(crate) payloads: bool,
 }
@@ -336,12 +356,12 @@ It acts as the recorded extension. Where a broker runs it asks first, since that
 set LONGWIRE_HOME to an empty folder to replay apart from them."
 )]
 pub(crate) struct Replay {
-    /// What `longwire record` has written
+    /// A file written by `longwire record`
     pub(crate) file: PathBuf,
-    /// The server that every session is to use; a redacted file names none
+    /// The server for every session; a redacted file names none
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// Without the pauses of the record
+    /// Skip the pauses of the recording
     #[arg(long)]
     pub(crate) fast: bool,
     /// Do not ask before acting as the extension on a running broker
@@ -364,7 +384,7 @@ pub(crate) struct Man {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  longwire demo\n  longwire demo --browser")]
 pub(crate) struct Demo {
-    /// In a real Chromium, with the example extension
+    /// Use a real Chromium with the example extension
     #[arg(long)]
     pub(crate) browser: bool,
     /// Print one JSON document
@@ -381,6 +401,8 @@ Examples:\n  longwire connect wss://example.com/socket --header 'Authorization: 
 longwire connect ws://localhost:8080 --send '{\"ask\":1}' --expect 1 --timeout 5\n  \
 longwire connect wss://example.com/feed --json --expect 100 < /dev/null > feed.txt\n  \
 base64 -w0 picture.png | longwire connect wss://example.com/upload --binary\n\n\
+A URL, or the last word of a header or of cookies, may be env:NAME, file:PATH or prompt: and is then read from the \
+environment, a file or the terminal, where no other process sees it. With --ca or --insecure it uses a broker of its own.\n\n\
 Exit codes: 0 done, 1 refused, lost or not in time, 2 wrong usage, 3 no broker."
 )]
 pub(crate) struct Connect {
@@ -389,37 +411,39 @@ pub(crate) struct Connect {
     /// A header to send, `Name: value`; repeatable
     #[arg(long = "header", short = 'H', value_name = "HEADER")]
     pub(crate) headers: Vec<String>,
-    /// What the Cookie header says, `name=value; other=value`
+    /// The Cookie header, `name=value; other=value`
     #[arg(long, value_name = "COOKIES")]
     pub(crate) cookies: Option<String>,
+    #[command(flatten)]
+    pub(crate) trust: Trust,
     /// A subprotocol to offer; repeatable
     #[arg(long = "subprotocol", value_name = "NAME")]
     pub(crate) subprotocols: Vec<String>,
     /// Any option of `open` as a JSON object, such as `{"heartbeat":false}`
     #[arg(long, value_name = "JSON")]
     pub(crate) options: Option<String>,
-    /// Send this first, before lines from stdin; repeatable
+    /// Send this before reading stdin; repeatable
     #[arg(long = "send", short = 's', value_name = "TEXT")]
     pub(crate) first: Vec<String>,
-    /// What is sent is base64 for bytes; bytes that come are printed as base64
+    /// Treat input as base64-encoded bytes, and print received bytes as base64
     #[arg(long)]
     pub(crate) binary: bool,
     /// Print JSON messages indented (on a terminal that is the default; see --raw)
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print messages exactly as they came
+    /// Print messages exactly as received
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
-    /// End well once so many messages have come
+    /// Exit with 0 after N messages
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) expect: Option<u64>,
-    /// End after so many seconds; badly, if --expect is not met by then
+    /// Give up after SECONDS (exit 1 if --expect was not reached)
     #[arg(long, short = 't', value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: Option<u64>,
-    /// Stay when stdin has ended, until the server hangs up or --expect or --timeout ends it
+    /// Keep running after stdin ends, until the server closes or --expect or --timeout ends it
     #[arg(long)]
     pub(crate) linger: bool,
-    /// Dial once only: a lost connection is the end
+    /// Do not reconnect after the connection is lost
     #[arg(long)]
     pub(crate) once: bool,
     /// The session's name

@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
+use super::admin::Admin;
 use super::args::Connect;
 use super::connect_line::{HELP, History, Said, indented};
 use super::error::{Exit, Failure};
 use super::port::Port;
-use super::render;
 use super::text::harmless;
+use super::{render, secret};
+use crate::paths::Paths;
 
 /// Whom the broker takes the terminal for: sessions of no extension.
 const ORIGIN: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
@@ -35,10 +37,17 @@ async fn talk(connect: &Connect) -> Result<Exit, Failure> {
     let options = options(connect)?;
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the program that is running", &error))?;
-    let port = Port::start(&program, &[ORIGIN], None)
+    let url = secret::resolve(&connect.url, "the URL")?;
+    let home = match connect.trust.is_asked() {
+        true => Some(connect.trust.home(&super::paths()?, &url)?),
+        false => None,
+    };
+    let path = home.as_ref().map(|home| home.path().as_os_str());
+    let port = Port::start(&program, &[ORIGIN], path)
         .map_err(|error| Failure::because("cannot start a host", &error))?;
     let mut talk = Talk {
         connect,
+        url,
         port,
         options,
         unsettled: BTreeMap::new(),
@@ -54,23 +63,25 @@ async fn talk(connect: &Connect) -> Result<Exit, Failure> {
         linked: false,
         closing: false,
     };
-    talk.begin().await?;
-    talk.run().await
+    let ended = match talk.begin().await {
+        Ok(()) => talk.run().await,
+        Err(failure) => Err(failure),
+    };
+    drop(talk);
+    if let Some(home) = home {
+        // A broker of its own has nothing left to do.
+        let _ = Admin::new(Paths::within(home.path().to_path_buf())).stop().await;
+    }
+    ended
 }
 
 /// The options of `open`: the user's own, and what the flags say.
 fn options(connect: &Connect) -> Result<Value, Failure> {
     let wrong = |what: String, hint: &str| Failure::new(what).hint(hint).exit(Exit::Usage);
-    let mut headers = Map::new();
-    for header in &connect.headers {
-        let (name, value) = header.split_once(':').ok_or_else(|| {
-            wrong(
-                format!("`{header}` is not a header"),
-                "write it as --header 'Name: value'",
-            )
-        })?;
-        headers.insert(name.trim().to_owned(), Value::from(value.trim()));
-    }
+    let headers: Map<String, Value> = secret::headers(&connect.headers)?
+        .into_iter()
+        .map(|(name, value)| (name, value.into()))
+        .collect();
     let mut options = Map::from_iter([
         ("expire".to_owned(), json!(1000)),
         ("linger".to_owned(), json!(0)),
@@ -82,7 +93,8 @@ fn options(connect: &Connect) -> Result<Value, Failure> {
         options.insert("subprotocols".to_owned(), json!(connect.subprotocols));
     }
     if let Some(cookies) = &connect.cookies {
-        options.insert("cookies".to_owned(), cookies.as_str().into());
+        let cookies = secret::resolve(cookies, "cookies")?;
+        options.insert("cookies".to_owned(), cookies.into());
     }
     if connect.once {
         options.insert("reconnect".to_owned(), false.into());
@@ -115,6 +127,7 @@ fn unreadable(error: &io::Error) -> Failure {
 /// One conversation.
 struct Talk<'a> {
     connect: &'a Connect,
+    url: String,
     port: Port,
     options: Value,
     /// Messages handed over whose outcome has not come, and their bytes.
@@ -142,7 +155,7 @@ impl Talk<'_> {
         let hello = json!({"type": "hello", "protocol": 1, "profile": client, "client": client});
         self.port.send(&hello).await.map_err(broken)?;
         let mut open = json!({
-            "type": "open", "id": "open", "session": self.connect.session, "url": self.connect.url,
+            "type": "open", "id": "open", "session": self.connect.session, "url": self.url,
             "options": self.options,
         });
         if let Some(epoch) = &self.epoch {

@@ -22,11 +22,13 @@ mod render;
 mod replay;
 mod root_guard;
 mod scratch;
+mod secret;
 mod sessions;
 mod status;
 mod status_table;
 mod tail;
 mod text;
+mod trust;
 
 use std::ffi::OsString;
 use std::future::Future;

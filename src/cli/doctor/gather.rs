@@ -23,6 +23,7 @@ use super::facts::{
 use super::{files, launch, processes};
 use crate::broker::live_settings;
 use crate::cli::admin::Admin;
+use crate::cli::args::Trust;
 use crate::cli::error::Failure;
 use crate::cli::install::state;
 use crate::core::io::{ProxyChoice, Road, Target};
@@ -48,10 +49,12 @@ pub(super) struct Wish {
     pub(super) name: HostName,
     pub(super) asked: Vec<ExtensionId>,
     pub(super) url: Option<String>,
+    /// Sent to that URL.
+    pub(super) headers: Vec<(String, String)>,
 }
 
 /// Looks at all of it.
-pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure> {
+pub(super) async fn gather(what: &Wish, trust: &Trust, paths: &Paths) -> Result<Facts, Failure> {
     let here = Surroundings::from_env()
         .map_err(|error| Failure::because("cannot find the browsers' folders", &error))?;
     let name = what.name.to_string();
@@ -116,7 +119,7 @@ pub(super) async fn gather(what: &Wish, paths: &Paths) -> Result<Facts, Failure>
                 .map_or_else(|_| Vec::new(), |settings| settings.tls.insecure_hosts.clone()),
         },
         dial: match &what.url {
-            Some(url) => Some(dial(url, what, settings).await),
+            Some(url) => Some(dial(url, what, trusting(settings, trust, url, paths)?).await),
             None => None,
         },
     })
@@ -375,10 +378,24 @@ fn in_one_line(error: &SettingsError) -> String {
     }
 }
 
-/// Dials a server as a session would, with the time of each step.
-async fn dial(text: &str, what: &Wish, settings: Result<Settings, SettingsError>) -> DialFacts {
+/// The settings with which a server is dialled: those of the file, and what the command line trusts.
+fn trusting(
+    settings: Result<Settings, SettingsError>,
+    trust: &Trust,
+    url: &str,
+    paths: &Paths,
+) -> Result<Option<Settings>, Failure> {
     // A broker whose settings are broken dials nothing; the server may be well all the same.
-    let settings = settings.ok();
+    let defaults = || settings::parse("", paths.config()).ok();
+    let mut settings = settings.ok().or_else(defaults);
+    if let Some(settings) = &mut settings {
+        trust.add_to(settings, url)?;
+    }
+    Ok(settings)
+}
+
+/// Dials a server as a session would, with the time of each step.
+async fn dial(text: &str, what: &Wish, settings: Option<Settings>) -> DialFacts {
     let rules = settings
         .as_ref()
         .map(|settings| settings.rules.clone())
@@ -413,7 +430,7 @@ async fn dial(text: &str, what: &Wish, settings: Result<Settings, SettingsError>
         origin: None,
         url,
         subprotocols: Vec::new(),
-        headers: Vec::new(),
+        headers: what.headers.clone(),
         connect_timeout: CHECK,
         proxy: ProxyChoice::System,
         compression: false,

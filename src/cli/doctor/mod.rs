@@ -19,7 +19,7 @@ use installer::surroundings::Surroundings;
 use super::args::Doctor;
 use super::error::{Exit, Failure};
 use super::install::{advise, extensions};
-use super::{render, root_guard};
+use super::{render, root_guard, secret};
 use crate::paths::Paths;
 use finding::{Document, Verdict};
 use gather::Wish;
@@ -39,11 +39,16 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
     let wish = Wish {
         name: HostName::parse(&args.name).map_err(wrong)?,
         asked: extensions(&args.extensions)?,
-        url: args.url.clone(),
+        url: args
+            .url
+            .as_ref()
+            .map(|url| secret::resolve(url, "the URL"))
+            .transpose()?,
+        headers: secret::headers(&args.headers)?,
     };
     let paths = super::paths()?;
     check_owners(&paths)?;
-    let facts = super::block_on(gather::gather(&wish, &paths))?;
+    let facts = super::block_on(gather::gather(&wish, &args.trust, &paths))?;
     let document = Document::of(judge::judge(&facts));
     if args.json {
         render::json(&document);

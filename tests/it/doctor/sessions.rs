@@ -1,6 +1,6 @@
 //! Sessions that cannot connect: each cause is seen in `status`, in `doctor` and, once, in the log.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
@@ -42,8 +42,8 @@ fn answering_always(status: &'static str) -> String {
     })
 }
 
-/// A TLS server whose certificate nobody has vouched for.
-fn untrusted() -> String {
+/// A TLS server with a certificate of its own making, in PEM: where it is.
+fn self_signed() -> (String, String) {
     let signed = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(signed.signing_key.serialize_der());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -54,7 +54,7 @@ fn untrusted() -> String {
         .with_single_cert(vec![signed.cert.der().clone()], key.into())
         .unwrap();
     let config = Arc::new(config);
-    serving(move |mut stream| {
+    let place = serving(move |mut stream| {
         let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
         while tls.is_handshaking() {
             if tls.complete_io(&mut stream).is_err() {
@@ -63,7 +63,16 @@ fn untrusted() -> String {
                 return;
             }
         }
-    })
+        if let Ok(mut socket) = upgraded(rustls::StreamOwned::new(tls, stream)) {
+            let _ = socket.read(&mut [0; 64]);
+        }
+    });
+    (place, signed.cert.pem())
+}
+
+/// A TLS server whose certificate nobody has vouched for.
+fn untrusted() -> String {
+    self_signed().0
 }
 
 /// A place where nobody listens.
@@ -243,7 +252,7 @@ fn the_log_has_a_line_when_a_link_is_lost_and_one_when_it_is_back() {
 }
 
 /// Answers an upgrade by hand.
-fn upgraded(mut stream: TcpStream) -> std::io::Result<TcpStream> {
+fn upgraded<S: Read + Write>(mut stream: S) -> std::io::Result<S> {
     let mut request = Vec::new();
     let mut chunk = [0; 1024];
     while !request.ends_with(b"\r\n\r\n") {
@@ -290,4 +299,30 @@ fn a_running_browser_with_a_folder_of_its_own_is_found_and_its_fix_works() {
     ward.mends("running.chromium", "warn", folder.to_str().unwrap(), &[]);
     browser.kill().unwrap();
     browser.wait().unwrap();
+}
+
+#[test]
+fn one_command_may_trust_what_the_settings_do_not() {
+    let ward = Ward::installed();
+    let (place, pem) = self_signed();
+    let (url, ca) = (format!("wss://{place}/"), ward.path("ca.pem"));
+    std::fs::write(&ca, pem).unwrap();
+    let ca = ca.to_str().unwrap();
+    ward.expect("url.tls", "fail", "", &["--url", &url]);
+    for trust in [&["--ca", ca][..], &["--insecure"]] {
+        ward.expect("url.tls", "pass", "", &[&["--url", &url], trust].concat());
+        let arguments = [&["connect", &url, "--once", "--timeout", "30"], trust].concat();
+        let mut command = ward.0.command();
+        let output = command.args(&arguments).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{trust:?}: {output:?}");
+    }
+    let mut command = ward.0.command();
+    let refused = command
+        .args(["connect", &url, "--once"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let none = ward.run(&["doctor", "--url", &url, "--ca", "/no/such/file"]);
+    assert_eq!(none.status.code(), Some(2), "{none:?}");
 }
