@@ -40,6 +40,7 @@ const groups = [
       "SubscribeSpec",
       "Filter",
       "Rule",
+      "LoginStep",
       "MessageHandler",
       "GapHandler",
       "EndReason",

@@ -202,6 +202,20 @@ export interface GuardLine {
   rate?: { messages: number; per: number };
 }
 
+/** One step of a login. */
+export interface LoginStep {
+  /** The words that it answers. */
+  when: Rule;
+  /** Values to keep: by name, a pointer or several, each applied to the JSON text that the one before leads to. */
+  take?: Record<string, string | string[]>;
+  /** Ask `session.onAuth` first; it gets the values, and what it returns as `auth` is sent. */
+  ask?: boolean;
+  /** The words are a refusal: other credentials are asked for. */
+  refused?: boolean;
+  /** `{"$value": name}` and `{"$auth": pointer}` in JSON, `${name}` and `${/pointer}` in text, stand for values. */
+  send?: ({ json: Json } | { text: string })[];
+}
+
 /** Options of a session. All spans are in milliseconds. Unknown ones are sent as they are and named in `ignored`. */
 export interface OpenOptions {
   /** What the server speaks. Default `"websocket"`. */
@@ -242,11 +256,15 @@ export interface OpenOptions {
         always?: boolean;
         /** The server's own beats and what they are answered with. */
         answers?: { when: Rule; send?: Payload | EventPayload }[];
+        /** Where the server says in seconds how long it bears silence: pointers, each into the text found by the last. */
+        intervalFrom?: string | string[];
       };
   /** Payloads sent on every connection. */
   greeting?: (Payload | EventPayload)[];
-  /** Must match before the outbox flows. */
+  /** Must match before subscriptions and the outbox flow. */
   ready?: Rule;
+  /** What the server's words are answered with before the connection is ready. Needs `ready`. */
+  login?: LoginStep[];
   queue?: {
     messages?: number;
     bytes?: number;
@@ -537,6 +555,8 @@ export interface AuthNeeded {
   /** Milliseconds left to answer. */
   deadline: number;
   status?: number;
+  /** With `why: "login"`: what the server has said, by the names that `login` takes it under. */
+  values?: Record<string, Json>;
 }
 export interface Stalled {
   type: "stalled";

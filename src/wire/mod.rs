@@ -10,6 +10,7 @@ pub mod frame;
 pub mod guard;
 mod held;
 pub mod json;
+pub mod login;
 pub mod message;
 pub mod options;
 pub mod part;

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::close_codes::CloseCodes;
 use super::code::Code;
 use super::guard::Guard;
+use super::login::{LoginStep, ValuePath, read_login};
 use super::message::read_payload;
 use super::payload::Payload;
 use super::presets::preset;
@@ -57,6 +58,8 @@ pub struct Options {
     pub post: Option<Post>,
     pub poll: Poll,
     pub socketio: SocketIo,
+    /// Answers to the server's words before the connection is ready.
+    pub login: Vec<LoginStep>,
     /// Milliseconds that `close` waits for messages accepted before it, and for the server's answer.
     pub close_timeout: u64,
     /// What passes, in each direction.
@@ -127,6 +130,8 @@ pub struct Heartbeat {
     pub always: bool,
     /// The server's own beats: used up, and answered if there is something to say.
     pub answers: Vec<(Rule, Option<Payload>)>,
+    /// Where the server says in seconds how long it bears silence: beats come before that.
+    pub interval_from: Option<ValuePath>,
 }
 
 /// Bounds of the log.
@@ -212,6 +217,7 @@ impl Default for Heartbeat {
             timeout: 10_000,
             message: None,
             expect: None,
+            interval_from: None,
             always: false,
             answers: Vec::new(),
         }
@@ -275,6 +281,7 @@ impl Default for Options {
             post: None,
             poll: Poll::default(),
             socketio: SocketIo::default(),
+            login: Vec::new(),
             close_timeout: 10_000,
             guard: Guard::default(),
             close_codes: CloseCodes::default(),
@@ -292,6 +299,8 @@ struct HeartbeatForm {
     expect: Option<Box<RawValue>>,
     always: bool,
     answers: Vec<AnswerForm>,
+    #[serde(rename = "intervalFrom")]
+    interval_from: Option<ValuePath>,
 }
 
 #[derive(Deserialize)]
@@ -312,6 +321,7 @@ impl Default for HeartbeatForm {
             expect: None,
             always: false,
             answers: Vec::new(),
+            interval_from: None,
         }
     }
 }
@@ -398,6 +408,7 @@ impl Options {
                             timeout: form.timeout,
                             message: form.message.map(|raw| payload(name, &raw)).transpose()?,
                             expect: form.expect.map(|json| rule(name, &json)).transpose()?,
+                            interval_from: form.interval_from,
                             always: form.always,
                             answers: form
                                 .answers
@@ -418,6 +429,7 @@ impl Options {
                     .collect::<Result<_, _>>()?;
             }
             "ready" => self.ready = Some(rule(name, value)?),
+            "login" => self.login = read_login(value.get()).map_err(|why| bad(name, why))?,
             "queue" => self.queue = read(name, value)?,
             "outbox" => self.outbox = read(name, value)?,
             "window" => self.window = read(name, value)?,
@@ -496,6 +508,9 @@ impl Options {
         if has_event && !speaks(&Protocol::SocketIo) {
             return Err(bad("greeting", "an `event` is for Socket.IO servers"));
         }
+        if !self.login.is_empty() && self.ready.is_none() {
+            return Err(bad("login", "it needs `ready`, which says when it has succeeded"));
+        }
         if self.max_message == 0 || self.max_message > 67_108_864 {
             return Err(bad("maxMessage", "it must lie between 1 and 67108864 bytes"));
         }
@@ -525,6 +540,15 @@ mod tests {
 
     fn parse(json: &str) -> Result<(Options, Vec<String>), ErrorInfo> {
         Options::from_json(&RawValue::from_string(json.to_owned()).unwrap())
+    }
+
+    #[test]
+    fn a_login_needs_to_say_when_it_has_succeeded() {
+        let login = r#""login":[{"when":{"/type":"hello"},"send":[{"text":"me"}]}]"#;
+        let alone = parse(&format!("{{{login}}}")).unwrap_err();
+        assert!(alone.message.contains("option `login`") && alone.message.contains("`ready`"));
+        let (options, _) = parse(&format!(r#"{{{login},"ready":{{"/ok":true}}}}"#)).unwrap();
+        assert_eq!(options.login.len(), 1);
     }
 
     #[test]

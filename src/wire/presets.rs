@@ -56,6 +56,16 @@ mod tests {
     }
 
     #[test]
+    fn no_preset_beats_less_often_than_idle_limits_of_proxies_allow() {
+        let presets: BTreeMap<String, Fields> = serde_json::from_str(PRESETS).unwrap();
+        for name in presets.keys() {
+            let preset = options(&format!(r#"{{"preset":"{name}"}}"#));
+            let interval = preset.heartbeat.map(|heartbeat| heartbeat.interval);
+            assert!(interval.is_some_and(|interval| interval < 50_000), "{name}");
+        }
+    }
+
+    #[test]
     fn options_of_the_sessions_own_win_and_codes_are_merged() {
         let mine = options(
             r#"{"closeCodes":{"4004":"stop","4999":"stop"},"format":"text","preset":"discord","heartbeat":false}"#,

@@ -21,9 +21,9 @@ export class Warnings {
   #resumed = 0;
   #short = 0;
 
-  constructor(session: string, { greeting, preset }: OpenOptions) {
+  constructor(session: string, { greeting, login, preset }: OpenOptions) {
     this.#session = session;
-    this.#covered = !!(greeting?.length || preset);
+    this.#covered = !!(greeting?.length || login || preset);
   }
 
   /** A connection stands. */
@@ -52,6 +52,6 @@ function warn(problem: string): void {
   if (warned.has(problem)) return;
   warned.add(problem);
   console.warn(
-    `longwire: ${problem}. Leave \`session\` out, or let the broker log in with \`greeting\` or \`preset\`: docs/LIBRARIES.md`,
+    `longwire: ${problem}. Leave \`session\` out, or let the broker log in with \`greeting\`, \`login\` or \`preset\`: docs/LIBRARIES.md`,
   );
 }

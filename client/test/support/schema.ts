@@ -378,6 +378,7 @@ const toExtension: Record<wire.ToExtension["type"], FrameCheck> = {
     attempt: count,
     deadline: count,
     status: { optional: count },
+    values: { optional: anything },
   }),
   stalled: plain<wire.Stalled>({
     type: text,

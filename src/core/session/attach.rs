@@ -79,6 +79,7 @@ impl Session {
         match self.state() {
             State::Paused => self.drive(ctx, Uplink::dial),
             State::Unauthorized => self.ask_for_credentials(ctx),
+            State::Open if self.uplink.asks_to_log_in() => self.ask_for_credentials(ctx),
             _ => {}
         }
         self.trim(ctx);

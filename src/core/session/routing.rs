@@ -73,7 +73,7 @@ impl Session {
                 self.settle_all(ctx, settled);
                 self.flow(ctx);
             }
-            UplinkEvent::Beat(payload) => self.transmit_foreign(ctx, payload),
+            UplinkEvent::Beat(payload) | UplinkEvent::Login(payload) => self.transmit_foreign(ctx, payload),
             UplinkEvent::Left { taken } => {
                 self.subscriptions.link_lost();
                 self.settle_lost(ctx, taken);
@@ -84,13 +84,12 @@ impl Session {
         }
     }
 
-    /// A connection is open: greeting, subscriptions, then the outbox.
+    /// A connection is open: the greeting, and unless the server must be ready first, subscriptions and the outbox.
     fn begin_connection(&mut self, ctx: &mut Context) {
         for payload in self.options.greeting.clone() {
             self.transmit_foreign(ctx, payload);
         }
-        self.say_subscriptions(ctx);
-        self.flow(ctx);
+        self.begin_flow(ctx);
     }
 
     fn receive(&mut self, ctx: &mut Context, payload: Payload, reply: Option<AwaitedReply>) {
@@ -186,6 +185,7 @@ impl Session {
             attempt: question.attempt,
             deadline: question.deadline,
             status: question.status,
+            values: question.values,
         };
         ctx.say(port, frame);
     }

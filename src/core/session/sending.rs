@@ -134,13 +134,15 @@ impl Session {
     /// Lets an incoming message answer, confirm and make ready what it can; whether it is used up by that.
     pub(super) fn consumes(&mut self, ctx: &mut Context, payload: &Payload) -> bool {
         let message = Look::at(payload);
+        self.uplink.adjust_beat(&self.options, &message);
+        self.log_in(ctx, &message);
+        self.make_ready(ctx, &message);
         if self.takes_beat(ctx, &message) {
             return true;
         }
         for key in self.subscriptions.confirm(&message) {
             self.tell_subscription(ctx, key, SubscriptionState::Active);
         }
-        self.make_ready(ctx, &message);
         match message.value().and_then(|value| self.requests.find(value)) {
             None => false,
             Some(Found::Answer(serial)) => {
@@ -158,9 +160,20 @@ impl Session {
         }
     }
 
+    fn log_in(&mut self, ctx: &mut Context, message: &Look<'_>) {
+        if self.options.login.is_empty() {
+            return;
+        }
+        let mut answers = Vec::new();
+        self.with_uplink(ctx, |uplink, scope| answers = uplink.log_in(scope, message));
+        for answer in answers {
+            self.transmit_foreign(ctx, answer);
+        }
+    }
+
     fn make_ready(&mut self, ctx: &mut Context, message: &Look<'_>) {
         if self.uplink.make_ready(&self.options, message) {
-            self.flow(ctx);
+            self.begin_flow(ctx);
         }
     }
 

@@ -30,7 +30,7 @@ impl Session {
         if let Err(why) = self.check_budget(ctx, more) {
             return ctx.refuse(port, why, Some(&id), Some(&self.identity.name));
         }
-        let is_open = self.uplink.is_open();
+        let is_open = self.uplink.is_ready();
         // A worker that comes back subscribes as the one before it did; the server has heard that on this connection.
         let stands = self.subscriptions.stands(&subscribe).filter(|_| is_open);
         if !self.set_filter(port, &key, filter)
@@ -61,7 +61,7 @@ impl Session {
             return ctx.refuse(port, why, Some(&id), Some(&self.identity.name));
         };
         self.forget_filter(key);
-        if self.uplink.is_open() {
+        if self.uplink.is_ready() {
             for payload in undo {
                 self.transmit_foreign(ctx, payload);
             }
@@ -70,11 +70,15 @@ impl Session {
         self.deliver(ctx);
     }
 
-    /// Says every subscription on a new connection.
-    pub(super) fn say_subscriptions(&mut self, ctx: &mut Context) {
+    /// Once the connection is ready: says every subscription, then lets the outbox flow.
+    pub(super) fn begin_flow(&mut self, ctx: &mut Context) {
+        if !self.uplink.is_ready() {
+            return;
+        }
         for key in self.subscriptions.keys() {
             self.say_subscription(ctx, &key);
         }
+        self.flow(ctx);
     }
 
     fn say_subscription(&mut self, ctx: &mut Context, key: &Name) {

@@ -44,6 +44,8 @@ pub enum BrokerFrame {
         /// Milliseconds from now.
         deadline: u64,
         status: Option<u16>,
+        /// In the middle of a login: what the server has said, a JSON object.
+        values: Option<String>,
     },
     Stalled {
         session: Name,
@@ -428,6 +430,7 @@ impl BrokerFrame {
                 attempt,
                 deadline,
                 status,
+                values,
             } => {
                 let mut object = Object::new(out, "auth-needed");
                 object
@@ -439,6 +442,9 @@ impl BrokerFrame {
                     .number("deadline", *deadline);
                 if let Some(status) = status {
                     object.number("status", u64::from(*status));
+                }
+                if let Some(values) = values {
+                    object.raw("values", values);
                 }
                 object.end();
             }

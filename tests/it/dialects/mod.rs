@@ -6,6 +6,7 @@ mod filters;
 mod guards;
 #[cfg(target_os = "linux")]
 mod http;
+mod login;
 #[cfg(target_os = "linux")]
 mod protocol;
 #[cfg(target_os = "linux")]

@@ -65,26 +65,43 @@ fn told(stage: &mut Stage) -> Vec<String> {
 }
 
 #[test]
-fn they_are_said_on_every_connection_before_anything_that_waits() {
+fn they_are_said_on_every_connection_that_is_ready_before_anything_that_waits() {
     let (mut stage, dial) = dialling(json!({"greeting":[{"text":"hello"}],"ready":{"/type":"ready"}}));
     stage.says(PORT, json!({"type":"send","session":"s","text":"waits"}));
     subscribe(&mut stage, "a", json!({}));
-    subscribe(&mut stage, "b", json!({"send":[{"text":"b1"},{"text":"b2"}]}));
-    assert_eq!(told(&mut stage), ["a pending", "b pending"]);
+    assert_eq!(told(&mut stage), ["a pending"]);
     link_opens(&mut stage, dial);
-    let said = ["hello", r#"{"subscribe":"a"}"#, "b1", "b2"];
+    // A server that is not ready would take it for an error.
+    subscribe(&mut stage, "b", json!({"send":[{"text":"b1"},{"text":"b2"}]}));
+    assert_eq!(written(&mut stage), ["hello"]);
+    assert_eq!(told(&mut stage), ["b pending"]);
+    stage.server_says(dial, &[r#"{"type":"ready"}"#]);
+    let said = [r#"{"subscribe":"a"}"#, "b1", "b2", "waits"];
     assert_eq!(written(&mut stage), said);
     assert_eq!(told(&mut stage), ["a active", "b active"]);
-    stage.server_says(dial, &[r#"{"type":"ready"}"#]);
-    assert_eq!(written(&mut stage), ["waits"]);
     // The same again after a loss, and nothing waits any more.
     stage.told.clear();
     stage.link_ends(dial, LinkEnd::default());
     stage.passes(Duration::from_secs(1));
     let dial = stage.dials();
     link_opens(&mut stage, dial);
-    assert_eq!(written(&mut stage)[..4], said);
+    assert_eq!(written(&mut stage), ["hello"]);
+    stage.server_says(dial, &[r#"{"type":"ready"}"#]);
+    assert_eq!(written(&mut stage)[..3], said[..3]);
     assert_eq!(told(&mut stage), ["a active", "b active"]);
+}
+
+#[test]
+fn what_is_not_said_yet_need_not_be_undone() {
+    let (mut stage, dial) = dialling(json!({"ready":{"/type":"ready"}}));
+    link_opens(&mut stage, dial);
+    subscribe(&mut stage, "a", json!({}));
+    stage.says(
+        PORT,
+        json!({"type":"unsubscribe","session":"s","id":"u","key":"a"}),
+    );
+    stage.server_says(dial, &[r#"{"type":"ready"}"#]);
+    assert!(written(&mut stage).is_empty());
 }
 
 #[test]

@@ -311,6 +311,16 @@ pub(super) fn said(vector: &str) -> BrokerFrame {
             attempt: 1,
             deadline: 60_000,
             status: None,
+            values: None,
+        },
+        "auth-needed in a login" => BrokerFrame::AuthNeeded {
+            session,
+            nonce: "n3".to_owned(),
+            why: "login",
+            attempt: 1,
+            deadline: 10_000,
+            status: None,
+            values: Some(r#"{"socket_id":"1.2"}"#.to_owned()),
         },
         "auth-needed after a refusal" => BrokerFrame::AuthNeeded {
             session,
@@ -319,6 +329,7 @@ pub(super) fn said(vector: &str) -> BrokerFrame {
             attempt: 2,
             deadline: 60_000,
             status: Some(401),
+            values: None,
         },
         "stalled" => BrokerFrame::Stalled {
             session,

@@ -10,6 +10,7 @@ use crate::wire::message::Rtt;
 use crate::core::io::DialId;
 
 use super::heartbeat::Heartbeat;
+use super::login::Login;
 
 /// Round trips remembered for the percentiles.
 const ROUND_TRIPS: usize = 128;
@@ -27,6 +28,8 @@ pub(super) struct Connection {
     pub(super) ready: bool,
     /// Boot time until which the `ready` rule must match.
     pub(super) ready_by: Option<Duration>,
+    /// How far logging in has come.
+    pub(super) login: Login,
     /// Reading is paused.
     pub(super) paused: bool,
     /// The server has been asked to close.
@@ -41,7 +44,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) const fn new(dial: DialId, opened: Duration, since: u64) -> Self {
+    pub(super) fn new(dial: DialId, opened: Duration, since: u64) -> Self {
         Self {
             dial,
             opened,
@@ -50,6 +53,7 @@ impl Connection {
             heartbeat: None,
             ready: false,
             ready_by: None,
+            login: Login::default(),
             paused: false,
             is_closing: false,
             is_journaled: false,

@@ -16,7 +16,7 @@ use crate::core::policy;
 use super::{Uplink, UplinkContext, UplinkEvent};
 
 /// How long an asked provider may take, as `auth-needed` says.
-const AUTHORIZE_TIMEOUT_MS: u64 = 10_000;
+pub(super) const AUTHORIZE_TIMEOUT_MS: u64 = 10_000;
 /// Refusals of fresh credentials before the session gives up.
 const MAX_FRESH_REFUSALS: u32 = 2;
 /// A server that lets a link stand this long has accepted its credentials; one that opens and closes has not.
@@ -52,6 +52,8 @@ pub(in crate::core::session) struct Question {
     pub(in crate::core::session) attempt: u32,
     pub(in crate::core::session) deadline: u64,
     pub(in crate::core::session) status: Option<u16>,
+    /// In the middle of a login: what the server has said, a JSON object.
+    pub(in crate::core::session) values: Option<String>,
 }
 
 /// Why credentials are wanted.
@@ -59,6 +61,8 @@ pub(in crate::core::session) struct Question {
 pub(super) enum Why {
     First,
     Refused,
+    /// The server has asked for something that only the provider knows.
+    Login,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -122,6 +126,18 @@ impl Credentials {
         self.fresh_refusals < MAX_FRESH_REFUSALS
     }
 
+    /// No question is open any more.
+    pub(super) fn answered(&mut self) {
+        self.question = None;
+    }
+
+    /// What the provider gave for a login.
+    pub(super) fn give_auth(&mut self, auth: Option<String>) {
+        if auth.is_some() {
+            self.given.get_or_insert_default().auth = auth;
+        }
+    }
+
     /// What is given again replaces what was given before.
     fn give(&mut self, url: Option<Url>, authorize: Authorize) {
         let given = self.given.get_or_insert_default();
@@ -168,16 +184,23 @@ impl Uplink {
         if let Some(change) = self.state.refuse() {
             self.tell(change);
         }
+        self.ask(ctx, why, status);
+    }
+
+    /// Asks those who may have credentials.
+    pub(super) fn ask(&mut self, ctx: &mut UplinkContext<'_>, why: Why, status: Option<u16>) {
         self.credentials.asked += 1;
         self.credentials.question = Some(Box::new(Question {
             nonce: ctx.dialer.random.word(),
             why: match why {
                 Why::First => "first",
                 Why::Refused => "refused",
+                Why::Login => "login",
             },
             attempt: self.credentials.asked,
             deadline: AUTHORIZE_TIMEOUT_MS,
             status,
+            values: self.login_values(),
         }));
         self.events.push_back(UplinkEvent::CredentialsWanted);
     }
@@ -234,6 +257,9 @@ impl Uplink {
         url: Option<Url>,
         authorize: Authorize,
     ) {
+        if authorize.nonce.is_some() && self.asks_to_log_in() {
+            return self.go_on_logging_in(ctx, authorize);
+        }
         if authorize.nonce.is_none() && self.state.connection().is_some() {
             // Others than those of this link: what the server remembers of it is somebody else's.
             self.forget_recovery();

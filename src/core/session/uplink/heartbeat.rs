@@ -58,6 +58,11 @@ impl Heartbeat {
         }
     }
 
+    /// Beats at least this often.
+    pub(crate) fn beat_within(&mut self, longest: Duration) {
+        self.interval = self.interval.min(longest);
+    }
+
     /// Any byte came.
     pub(crate) const fn heard(&mut self, now: Duration) {
         self.heard = now;

@@ -157,6 +157,10 @@ impl Uplink {
             self.credentials
                 .link_stood(ctx.now.boot.saturating_sub(connection.opened));
         }
+        if self.asks_to_log_in() {
+            // An answer would come too late.
+            self.credentials.answered();
+        }
         if let Some(dial) = self.state.dial_id() {
             ctx.dialer.forget(dial);
         }

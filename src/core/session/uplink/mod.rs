@@ -10,6 +10,7 @@ mod credentials;
 mod dialling;
 mod fallback;
 mod heartbeat;
+mod login;
 mod loss;
 mod outage;
 mod state;
@@ -96,6 +97,8 @@ pub(super) enum UplinkEvent {
     Posted(u64, Option<ErrorInfo>),
     /// This is to be sent as a beat.
     Beat(Payload),
+    /// This is to be sent to log in.
+    Login(Payload),
     /// The dial has ended; it had begun to hand over so many messages.
     Left { taken: u64 },
     /// The server has closed because it was asked to.
@@ -421,6 +424,20 @@ impl Uplink {
             None => BeatReply::NoBeat,
             Some((_, None)) => BeatReply::Nothing,
             Some((_, Some(answer))) => BeatReply::Send(answer.clone()),
+        }
+    }
+
+    /// Beats as often as the server wants, where it says so.
+    pub(super) fn adjust_beat(&mut self, options: &Options, message: &Look<'_>) {
+        let settings = options.heartbeat.as_ref();
+        let Some(path) = settings.and_then(|settings| settings.interval_from.as_ref()) else {
+            return;
+        };
+        let text = message.payload().as_str();
+        let seconds = text.and_then(|text| path.find(text)?.parse::<u32>().ok());
+        if let (Some(seconds), Some(beat)) = (seconds, self.heartbeat_mut()) {
+            // Well before the server's patience is over.
+            beat.beat_within(Duration::from_secs(u64::from(seconds.max(1))) * 4 / 5);
         }
     }
 

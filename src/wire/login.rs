@@ -1,0 +1,268 @@
+//! The option `login`: what is answered to the server's words before the connection is ready.
+//!
+//! A step names the words by a rule, takes values from them, and says what is sent, with those values or with what the
+//! provider gives in their place. It keeps no state; `core::session::login` does.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::json::{Document, Kind};
+use super::payload::Payload;
+use super::rule::Rule;
+
+/// Steps a login may have, and values a step may take.
+const MAX_STEPS: usize = 16;
+
+/// JSON texts by name.
+pub type Values = BTreeMap<String, String>;
+
+/// Where a value stands in a message: JSON pointers, each applied to the JSON text that the one before leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum ValuePath {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl ValuePath {
+    /// The value as JSON text; `None` where there is none.
+    pub fn find(&self, message: &str) -> Option<String> {
+        let pointers = match self {
+            Self::One(pointer) => std::slice::from_ref(pointer),
+            Self::Many(pointers) => pointers,
+        };
+        let mut text = message.to_owned();
+        for (index, pointer) in pointers.iter().enumerate() {
+            let document = Document::parse(&text).ok()?;
+            let value = document.root().pointer(pointer)?;
+            let is_last = index + 1 == pointers.len();
+            text = match value.to_text() {
+                Some(inner) if !is_last => inner.into_owned(),
+                _ => value.raw().to_owned(),
+            };
+        }
+        Some(text)
+    }
+}
+
+/// What may be sent: a payload with places for values.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Template {
+    /// `${name}` and `${/pointer}` stand for texts.
+    Text(String),
+    /// `{"$value": name}` and `{"$auth": pointer}` stand for values.
+    Json(Value),
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoginStep {
+    /// The words that it answers.
+    pub when: Rule,
+    /// Values to keep for this connection.
+    pub take: Vec<(String, ValuePath)>,
+    /// The provider is asked first, with the values there are.
+    pub ask: bool,
+    /// The words are a refusal: the credentials are not good.
+    pub refused: bool,
+    /// What is sent.
+    pub send: Vec<Template>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepForm<'a> {
+    #[serde(borrow)]
+    when: &'a RawValue,
+    #[serde(default)]
+    take: BTreeMap<String, ValuePath>,
+    #[serde(default)]
+    ask: bool,
+    #[serde(default)]
+    refused: bool,
+    #[serde(default)]
+    send: Vec<TemplateForm>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+enum TemplateForm {
+    Text(String),
+    Json(Value),
+}
+
+/// Reads the option; the error says what is wrong.
+pub(super) fn read_login(json: &str) -> Result<Vec<LoginStep>, String> {
+    let forms: Vec<StepForm<'_>> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    if forms.len() > MAX_STEPS || forms.iter().any(|form| form.take.len() > MAX_STEPS) {
+        return Err(format!("at most {MAX_STEPS} steps, which take as many values"));
+    }
+    forms.into_iter().map(LoginStep::from_form).collect()
+}
+
+impl LoginStep {
+    fn from_form(form: StepForm<'_>) -> Result<Self, String> {
+        let send = form.send.into_iter().map(|template| match template {
+            TemplateForm::Text(text) => Template::Text(text),
+            TemplateForm::Json(value) => Template::Json(value),
+        });
+        Ok(Self {
+            when: Rule::from_json(form.when.get())?,
+            take: form.take.into_iter().collect(),
+            ask: form.ask,
+            refused: form.refused,
+            send: send.collect(),
+        })
+    }
+}
+
+impl Template {
+    /// The payload with values in their places; the error names one that is missing.
+    pub fn fill(&self, values: &Values, auth: Option<&str>) -> Result<Payload, String> {
+        let source = Source { values, auth };
+        match self {
+            Self::Text(text) => source.fill_text(text).map(Payload::text),
+            Self::Json(value) => {
+                let mut out = String::new();
+                source.fill_json(value, &mut out)?;
+                Payload::json_from_slice(out.into()).ok_or_else(|| "a value that is no JSON".to_owned())
+            }
+        }
+    }
+}
+
+/// Where values come from.
+struct Source<'a> {
+    values: &'a Values,
+    auth: Option<&'a str>,
+}
+
+impl Source<'_> {
+    fn value(&self, name: &str) -> Result<String, String> {
+        let found = self.values.get(name).cloned();
+        found.ok_or_else(|| format!("the server gave no `{name}`"))
+    }
+
+    fn credential(&self, pointer: &str) -> Result<String, String> {
+        let document = self.auth.and_then(|auth| Document::parse(auth).ok());
+        let value = document
+            .as_ref()
+            .and_then(|document| document.root().pointer(pointer));
+        let found = value.map(|value| value.raw().to_owned());
+        found.ok_or_else(|| format!("the provider gave no `{pointer}`"))
+    }
+
+    fn fill_text(&self, template: &str) -> Result<String, String> {
+        let mut out = String::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once("${") {
+            let Some((name, behind)) = after.split_once('}') else {
+                break;
+            };
+            out.push_str(before);
+            let json = if name.starts_with('/') {
+                self.credential(name)?
+            } else {
+                self.value(name)?
+            };
+            let document = Document::parse(&json).map_err(|error| error.to_string())?;
+            match document.root().kind() {
+                Kind::String => out.push_str(&document.root().to_text().unwrap_or_default()),
+                _ => out.push_str(&json),
+            }
+            rest = behind;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    fn fill_json(&self, template: &Value, out: &mut String) -> Result<(), String> {
+        match template {
+            Value::Object(members) => {
+                if let (1, Some((key, Value::String(name)))) = (members.len(), members.iter().next()) {
+                    match key.as_str() {
+                        "$value" => return Ok(out.push_str(&self.value(name)?)),
+                        "$auth" => return Ok(out.push_str(&self.credential(name)?)),
+                        _ => {}
+                    }
+                }
+                out.push('{');
+                for (index, (key, value)) in members.iter().enumerate() {
+                    out.push_str(if index == 0 { "" } else { "," });
+                    out.push_str(&Value::from(key.as_str()).to_string());
+                    out.push(':');
+                    self.fill_json(value, out)?;
+                }
+                out.push('}');
+            }
+            Value::Array(elements) => {
+                out.push('[');
+                for (index, value) in elements.iter().enumerate() {
+                    out.push_str(if index == 0 { "" } else { "," });
+                    self.fill_json(value, out)?;
+                }
+                out.push(']');
+            }
+            scalar => out.push_str(&scalar.to_string()),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELLO: &str = r#"{"event":"hello","data":"{\"socket_id\":\"1.2\",\"limit\":30}"}"#;
+
+    fn path(json: &str) -> ValuePath {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_path_leads_through_json_in_text() {
+        assert_eq!(path(r#"["/data","/socket_id"]"#).find(HELLO).unwrap(), r#""1.2""#);
+        assert_eq!(path(r#"["/data","/limit"]"#).find(HELLO).unwrap(), "30");
+        assert_eq!(path(r#""/event""#).find(HELLO).unwrap(), r#""hello""#);
+        assert_eq!(path(r#""/nothing""#).find(HELLO), None);
+        assert_eq!(path(r#"["/event","/x"]"#).find(HELLO), None);
+    }
+
+    #[test]
+    fn values_and_credentials_take_their_places() {
+        let values = Values::from([("id".to_owned(), r#""1.2""#.to_owned())]);
+        let steps = read_login(
+            r#"[{"when":{"/event":"hello"},"send":[
+                {"json":{"a":[{"$value":"id"},1],"b":{"$auth":"/token"},"c":{"$value":"id","more":1}}},
+                {"text":"LOGIN ${id} ${/token} $5 ${"}
+            ]}]"#,
+        )
+        .unwrap();
+        let fill = |index: usize, auth| steps[0].send[index].fill(&values, auth);
+        assert_eq!(
+            fill(0, Some(r#"{"token":"t"}"#)).unwrap().as_str().unwrap(),
+            r#"{"a":["1.2",1],"b":"t","c":{"$value":"id","more":1}}"#
+        );
+        assert_eq!(
+            fill(1, Some(r#"{"token":"t"}"#)).unwrap().as_str().unwrap(),
+            "LOGIN 1.2 t $5 ${"
+        );
+        assert!(fill(0, None).unwrap_err().contains("/token"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (bad, why) in [
+            (r#"{}"#, "sequence"),
+            (r#"[{}]"#, "when"),
+            (r#"[{"when":{"/a":1},"colour":1}]"#, "colour"),
+            (r#"[{"when":5}]"#, "rule"),
+        ] {
+            let error = read_login(bad).unwrap_err();
+            assert!(error.contains(why), "{bad}: {error}");
+        }
+    }
+}

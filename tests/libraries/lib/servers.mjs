@@ -1,0 +1,106 @@
+// Each library's server: the real one where it runs in Node, and for Phoenix, Pusher, SignalR and Ethereum as much of the
+// protocol as an echo needs. Each gets an HTTP server that is not listening yet.
+
+import { createRequire } from "node:module";
+import { WebSocketServer, createWebSocketStream } from "ws";
+
+const require = createRequire(import.meta.url);
+
+/** A `ws` server on the HTTP server, with every message given to `heard`. */
+function sockets(http, opened, options = {}) {
+  const server = new WebSocketServer({ server: http, ...options });
+  server.on("connection", (socket, request) => {
+    socket.on("error", () => {});
+    opened(socket, request);
+  });
+}
+
+const text = (socket, heard) => socket.on("message", (data) => heard(JSON.parse(data.toString())));
+
+export const servers = {
+  plain(http) {
+    sockets(http, (socket) => socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary })));
+  },
+
+  async "graphql-ws"(http) {
+    const { buildSchema } = await import("graphql");
+    const { useServer } = await import("graphql-ws/use/ws");
+    const schema = buildSchema("type Query { echo(text: String!): String! }");
+    const server = new WebSocketServer({ server: http, handleProtocols: () => "graphql-transport-ws" });
+    useServer({ schema, roots: { query: { echo: ({ text: given }) => given } } }, server);
+  },
+
+  async "mqtt"(http) {
+    const { Aedes } = await import("aedes");
+    const broker = await Aedes.createBroker();
+    sockets(http, (socket, request) => broker.handle(createWebSocketStream(socket).on("error", () => {}), request), { handleProtocols: () => "mqtt" });
+  },
+
+  "@stomp/stompjs"(http) {
+    const StompServer = require("stomp-broker-js");
+    new StompServer({ server: http, path: "/", heartbeat: [0, 0] });
+  },
+
+  "phoenix"(http) {
+    sockets(http, (socket) =>
+      text(socket, ([joinRef, ref, topic, event, payload]) => {
+        const response = event === "echo" ? payload : {};
+        socket.send(JSON.stringify([joinRef, ref, topic, "phx_reply", { status: "ok", response }]));
+      }),
+    );
+  },
+
+  "pusher-js"(http) {
+    let ids = 0;
+    sockets(http, (socket) => {
+      const say = (event, data) => socket.send(JSON.stringify({ event, data: JSON.stringify(data) }));
+      ids += 1;
+      say("pusher:connection_established", { socket_id: `${ids}.1`, activity_timeout: 30 });
+      text(socket, ({ event, data }) => {
+        if (event === "pusher:ping") say("pusher:pong", {});
+        else if (event === "client-echo") say("echo", data);
+      });
+    });
+  },
+
+  "@microsoft/signalr"(http) {
+    sockets(http, (socket) => {
+      const say = (frame) => socket.send(`${JSON.stringify(frame)}\u001e`);
+      socket.on("message", (data) => {
+        for (const part of data.toString().split("\u001e").filter(Boolean)) {
+          const { protocol, type, invocationId, arguments: given } = JSON.parse(part);
+          if (protocol) say({});
+          else if (type === 1) say({ type: 3, invocationId, result: given[0] });
+          else if (type === 6) say({ type: 6 });
+        }
+      });
+    });
+  },
+
+  "y-websocket"(http) {
+    const { setupWSConnection, docs } = require("y-websocket/bin/utils");
+    docs.clear();
+    sockets(http, (socket, request) => {
+      setupWSConnection(socket, request);
+      const doc = docs.get("room");
+      if (doc.echoes) return;
+      doc.echoes = true;
+      doc.getMap("there").observe(({ keysChanged }) => {
+        for (const key of keysChanged) doc.getMap("back").set(key, true);
+      });
+    });
+  },
+
+  async "socket.io-client"(http) {
+    const { Server } = await import("socket.io");
+    new Server(http).on("connection", (socket) => socket.on("echo", (given, done) => done(given)));
+  },
+
+  "viem"(http) {
+    sockets(http, (socket) =>
+      text(socket, ({ id, params }) => socket.send(JSON.stringify({ jsonrpc: "2.0", id, result: params[0] }))),
+    );
+  },
+};
+servers.partysocket = servers.plain;
+servers["reconnecting-websocket"] = servers.plain;
