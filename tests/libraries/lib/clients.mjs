@@ -1,6 +1,11 @@
 // Each library's client, as its own documentation makes one, with the class or the factory that it takes. `echo` resolves
 // with what the server made of a text: the same text. `binary` does so with bytes, where the protocol has them.
 
+import { createRequire } from "node:module";
+
+/** The build for browsers, which the package hides from Node. */
+const BROWSER_SOCKET_IO = "../node_modules/socket.io-client/dist/socket.io.min.js";
+
 /** Waits for answers that carry the text they answer. */
 function answers() {
   const waiting = new Map();
@@ -60,11 +65,14 @@ export const clients = {
   },
 
   async "mqtt"(WebSocketClass, url) {
-    const { default: mqtt } = await import("mqtt/dist/mqtt.esm.js");
+    // Else it takes Node's own sockets.
+    Object.assign(globalThis, { window: globalThis, document: {} });
+    const { default: mqtt } = await import("mqtt/dist/mqtt.esm");
     const client = mqtt.connect(url, {
       createWebsocket: (where, protocols) => new WebSocketClass(where, protocols),
       reconnectPeriod: 300,
       keepalive: 5,
+      timerVariant: "native",
     });
     const heard = answers();
     client.on("error", () => {});
@@ -77,17 +85,17 @@ export const clients = {
     const { Client } = await import("@stomp/stompjs");
     const heard = answers();
     const client = new Client({
-      webSocketFactory: () => new WebSocketClass(url, ["v11.stomp", "v10.stomp"]),
+      webSocketFactory: () => new WebSocketClass(url),
       reconnectDelay: 300,
       heartbeatIncoming: 0,
       heartbeatOutgoing: 0,
-      onConnect: () => client.subscribe("/echo", ({ body }) => heard.take(body)),
+      onConnect: () => client.subscribe("/back", ({ body }) => heard.take(body)),
     });
     client.activate();
     return {
       echo: async (text) => {
         if (!client.connected) throw new Error("not connected");
-        return heard.of(text, () => client.publish({ destination: "/echo", body: text }));
+        return heard.of(text, () => client.publish({ destination: "/there", body: text }));
       },
     };
   },
@@ -106,7 +114,7 @@ export const clients = {
   },
 
   async "pusher-js"(_, url) {
-    const { default: Pusher } = await import("pusher-js/worker");
+    const { default: Pusher } = await import("pusher-js/worker/index.js");
     const { hostname, port } = new URL(url);
     const pusher = new Pusher("key", { cluster: "", wsHost: hostname, wsPort: Number(port), forceTLS: false, enabledTransports: ["ws"], activityTimeout: 5000, pongTimeout: 2000 });
     const heard = answers();
@@ -146,7 +154,7 @@ export const clients = {
   },
 
   async "socket.io-client"(_, url) {
-    const { io } = await import("socket.io-client/dist/socket.io.esm.min.js");
+    const { io } = createRequire(import.meta.url)(BROWSER_SOCKET_IO);
     const socket = io(url.replace("ws:", "http:"), { transports: ["websocket"], reconnectionDelay: 300, reconnectionDelayMax: 500, timeout: 3000 });
     return {
       echo: (text) => socket.timeout(3000).emitWithAck("echo", text),

@@ -38,7 +38,9 @@ export const servers = {
 
   "@stomp/stompjs"(http) {
     const StompServer = require("stomp-broker-js");
-    new StompServer({ server: http, path: "/", heartbeat: [0, 0] });
+    const server = new StompServer({ server: http, path: "/", heartbeat: [0, 0] });
+    // It does not send a message back to its sender.
+    server.subscribe("/there", (body) => server.send("/back", {}, body));
   },
 
   "phoenix"(http) {

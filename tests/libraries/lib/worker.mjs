@@ -12,6 +12,7 @@ bridge.on("error", () => {});
 const Socket = LongwireSocket.with({ bridge, ...JSON.parse(options) });
 // For libraries that take no class.
 globalThis.self = globalThis;
+globalThis.navigator ??= { userAgent: "" };
 globalThis.WebSocket = Socket;
 
 const client = await clients[library](Socket, url);

@@ -1,0 +1,81 @@
+// Client libraries over LongwireSocket: each goes on after everything that ends or cuts a connection, with a real native
+// host, a real broker and its server. docs/LIBRARIES.md has the table.
+//   ONLY=mqtt npm test      one library
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { clients } from "./lib/clients.mjs";
+import { eventually, Stage } from "./lib/stage.mjs";
+
+const MESSAGES = 300;
+/** Libraries whose protocol carries bytes as they are. */
+const BINARY = ["partysocket", "reconnecting-websocket", "socket.io-client"];
+/** Libraries that say nothing first on a connection: a session may outlive their connections. */
+const LASTING = ["partysocket", "reconnecting-websocket", "viem"];
+
+const only = process.env.ONLY;
+const names = Object.keys(clients).filter((name) => !only || name === only);
+
+/** Most of the time is waiting: several at once. */
+const AT_ONCE = { concurrency: 4 };
+
+test("standard", AT_ONCE, (t) => Promise.all(names.map((name) => t.test(name, (each) => standard(each, name)))));
+
+test("lasting", AT_ONCE, (t) => {
+  const lasting = names.filter((name) => LASTING.includes(name));
+  return Promise.all(lasting.map((name) => t.test(name, (each) => outlives(each, name))));
+});
+
+async function standard(t, name) {
+  const stage = await Stage.make(name);
+  t.after(() => stage.end());
+  const worker = await stage.worker({});
+  await t.test(`connects, and ${MESSAGES} messages come back in order`, async () => {
+    await worker.works("connected");
+    const texts = Array.from({ length: MESSAGES }, (_, n) => `m${n}`);
+    assert.deepEqual(await worker.ask("many", MESSAGES), texts);
+  });
+  await t.test("bytes come back", { skip: !BINARY.includes(name) }, async () => {
+    assert.deepEqual(await worker.ask("binary", [0, 127, 255]), [0, 127, 255]);
+  });
+  await t.test("a host that is killed ends no connection", async () => {
+    const before = [...stage.sockets];
+    await worker.ask("killHost");
+    await worker.works("after the host");
+    assert.deepEqual([...stage.sockets], before);
+  });
+  await t.test("a link that is cut for three seconds", async () => {
+    stage.cut(true);
+    const cut = Date.now();
+    await eventually("three seconds", () => Date.now() - cut > 3000);
+    stage.cut(false);
+    await worker.works("after the cut");
+  });
+  await t.test("a server that is restarted", async () => {
+    await stage.stopServer();
+    await stage.serve();
+    await worker.works("after the restart");
+  });
+  await t.test("the next worker, and the connection of the one before it ends", async () => {
+    const [before] = stage.sockets;
+    await worker.kill();
+    const next = await stage.worker({});
+    await next.works("after the worker");
+    await eventually("the old connection closed", () => !stage.sockets.has(before));
+  });
+}
+
+async function outlives(t, name) {
+  const stage = await Stage.make(name);
+  t.after(() => stage.end());
+  const worker = await stage.worker({ session: "lasting" });
+  await worker.works("connected");
+  const before = [...stage.sockets];
+  await worker.kill();
+  const next = await stage.worker({ session: "lasting" });
+  await next.works("after the worker");
+  assert.deepEqual([...stage.sockets], before, "the connection stands");
+  await stage.stopServer();
+  await stage.serve();
+  await next.works("after the restart");
+}
