@@ -17,7 +17,7 @@ const MODULES = {
 // What an extension pays that imports only this, minified by its bundler.
 const IMPORTS = {
   "{ LongwireError } from longwire": 1024,
-  "{ connect } from longwire": 13 * 1024,
+  "{ connect } from longwire": 14 * 1024,
   "{ LongwireSocket } from longwire": 17.5 * 1024,
   "{ LongwireSocket } from longwire/socket": 17.5 * 1024,
   "{ io } from longwire/io": 17.5 * 1024,
