@@ -183,10 +183,14 @@ impl Source<'_> {
         match template {
             Value::Object(members) => {
                 if let (1, Some((key, Value::String(name)))) = (members.len(), members.iter().next()) {
-                    match key.as_str() {
-                        "$value" => return Ok(out.push_str(&self.value(name)?)),
-                        "$auth" => return Ok(out.push_str(&self.credential(name)?)),
-                        _ => {}
+                    let value = match key.as_str() {
+                        "$value" => Some(self.value(name)?),
+                        "$auth" => Some(self.credential(name)?),
+                        _ => None,
+                    };
+                    if let Some(value) = value {
+                        out.push_str(&value);
+                        return Ok(());
                     }
                 }
                 out.push('{');
