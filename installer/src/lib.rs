@@ -4,6 +4,7 @@
 //!
 //! | module | duty |
 //! |---|---|
+//! | `types` | families, systems, scopes and base folders |
 //! | `browsers` | the table: browser x system x scope |
 //! | `surroundings` | this machine's folders, handed in |
 //! | `manifest` | names, ids, and manifests as browsers read them |
@@ -26,6 +27,7 @@ pub mod receipt;
 pub mod registry;
 pub mod surroundings;
 pub mod turn;
+pub mod types;
 
 /// The host name used when none is given.
 pub const DEFAULT_NAME: &str = "com.longwire.bridge";

@@ -6,10 +6,11 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::browsers::{Browser, Hosts, Scope, System};
+use crate::browsers::{Browser, Hosts};
 use crate::manifest::{self, HostName};
 use crate::registry;
 use crate::surroundings::Surroundings;
+use crate::types::{Scope, System};
 
 /// Manifests above this are not read, in bytes; real ones have a few hundred.
 const LARGEST: u64 = 1 << 20;

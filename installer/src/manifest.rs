@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::browsers::{Family, System};
 use crate::error::InstallError;
+use crate::types::{Family, System};
 
 const CHROMIUM: &str = include_str!("../manifests/chromium.json");
 const FIREFOX: &str = include_str!("../manifests/firefox.json");

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::browsers::{Browser, Family, System};
+use crate::browsers::Browser;
 use crate::manifest;
 use crate::registry;
 use crate::surroundings::Surroundings;
+use crate::types::{Family, System};
 
 const BLOCKLIST: &str = "NativeMessagingBlocklist";
 const ALLOWLIST: &str = "NativeMessagingAllowlist";

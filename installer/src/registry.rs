@@ -2,9 +2,9 @@
 //!
 //! It decides nothing: which keys are written stands in the table and in the plan.
 
-use crate::browsers::Scope;
 use crate::error::InstallError;
 use crate::manifest::HostName;
+use crate::types::Scope;
 
 /// The keys of a host, `HKCU\...` or `HKLM\...`. For all users both registry views are written, since Chromium looks
 /// into the 32-bit one first.

@@ -5,9 +5,9 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use crate::browsers::{Base, Spot, System};
 use crate::error::InstallError;
 use crate::registry;
+use crate::types::{Base, Spot, System};
 
 /// The environment variable that pretends another root for what browsers keep for all users. For tests.
 pub const ROOT: &str = "LONGWIRE_ROOT";

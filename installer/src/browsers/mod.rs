@@ -1,7 +1,9 @@
 //! Browsers: of which kind they are, whether they are on this machine, and where they look for host manifests.
 //!
-//! The data stands in `table`. Whether a browser is here it reads off folders and programs; it writes nothing.
+//! The data stands in `table`, its types in `model`. Whether a browser is here it reads off folders and programs; it
+//! writes nothing.
 
+mod model;
 mod table;
 
 use std::path::PathBuf;
@@ -9,141 +11,8 @@ use std::path::PathBuf;
 use crate::error::InstallError;
 use crate::surroundings::Surroundings;
 
-/// Which manifest a browser reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Family {
-    /// `allowed_origins`.
-    Chromium,
-    /// `allowed_extensions`; any other key has the manifest rejected.
-    Firefox,
-    /// `allowed_apps`: programs that use the SDK for Node.js, and read Longwire's own folder.
-    App,
-}
-
-impl Family {
-    /// The family's name, as people say it.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Chromium => "Chromium",
-            Self::Firefox => "Firefox",
-            Self::App => "app",
-        }
-    }
-}
-
-/// An operating system of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum System {
-    Linux,
-    MacOs,
-    Windows,
-}
-
-impl System {
-    /// The one this program was built for.
-    pub const fn current() -> Self {
-        if cfg!(windows) {
-            Self::Windows
-        } else if cfg!(target_os = "macos") {
-            Self::MacOs
-        } else {
-            Self::Linux
-        }
-    }
-}
-
-/// For whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// The user who runs the command.
-    User,
-    /// Everybody on this machine.
-    System,
-}
-
-/// What a path of the table is relative to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Base {
-    Home,
-    Config,
-    Support,
-    Local,
-    Roaming,
-    Root,
-}
-
-/// A path of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spot {
-    pub base: Base,
-    pub path: &'static str,
-}
-
-/// Where a browser looks for manifests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hosts {
-    /// A folder of manifests.
-    Folder(Spot),
-    /// A registry key under `Software\`, holding one key a host; the value is the manifest's path.
-    Key(&'static str),
-}
-
-/// One place a browser reads, and the folder that shows that it does.
-#[derive(Debug, Clone, Copy)]
-pub struct Place {
-    pub sign: Spot,
-    pub hosts: Hosts,
-}
-
-/// A browser on one system.
-#[derive(Debug, Clone, Copy)]
-pub struct Rooms {
-    /// Programs in `PATH`; on macOS the application's name; on Windows what it is called below `App Paths`, if no other
-    /// browser is called that.
-    pub programs: &'static [&'static str],
-    /// For one user; the first is the browser's own.
-    pub user: &'static [Place],
-    /// For all; the first is the browser's own.
-    pub system: &'static [Place],
-}
-
-/// A row of the table.
-#[derive(Debug)]
-pub struct Browser {
-    /// As given to `--browser`.
-    pub name: &'static str,
-    /// As people call it.
-    pub title: &'static str,
-    pub family: Family,
-    pub linux: Rooms,
-    pub macos: Rooms,
-    pub windows: Rooms,
-    /// How Flatpak calls it, if it is there.
-    pub flatpak: Option<&'static str>,
-    /// How Snap calls it, if it is there.
-    pub snap: Option<&'static str>,
-}
-
-/// A browser inside a sandbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Confined {
-    /// What confines it.
-    pub by: &'static str,
-    /// The folder that shows that it is there, and that it keeps to.
-    pub folder: PathBuf,
-    /// How it can be served, if that is known.
-    pub serving: Option<Serving>,
-}
-
-/// How a browser inside a sandbox can be served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Serving {
-    /// Where it looks for manifests.
-    pub hosts: PathBuf,
-    /// Where a program must lie that it can start: host and broker run inside, too. `None`: they run outside.
-    pub copy: Option<PathBuf>,
-}
-
+pub use crate::types::{Base, Family, Scope, Spot, System};
+pub use model::{Browser, Confined, Hosts, Place, Rooms, Serving};
 pub use table::BROWSERS;
 
 impl Browser {
@@ -158,15 +27,6 @@ impl Browser {
             .ok_or_else(|| InstallError::UnknownBrowser {
                 name: name.to_owned(),
             })
-    }
-
-    /// This browser on a system.
-    pub const fn on(&self, system: System) -> &Rooms {
-        match system {
-            System::Linux => &self.linux,
-            System::MacOs => &self.macos,
-            System::Windows => &self.windows,
-        }
     }
 
     /// What shows that the browser is on this machine: a folder of its own, or its program.

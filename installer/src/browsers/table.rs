@@ -2,7 +2,8 @@
 //!
 //! It is data only.
 
-use super::{Base, Browser, Family, Hosts, Place, Rooms, Spot};
+use super::model::{Browser, Hosts, Place, Rooms};
+use crate::types::{Base, Family, Spot};
 
 const NONE: Rooms = Rooms {
     programs: &[],

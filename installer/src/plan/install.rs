@@ -6,15 +6,17 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::model::{Change, Choice, Own, Plan, Planned, Step};
+use super::program::{is_ours, resting_place, taken_over};
 use super::targets::{Target, targets};
-use super::{Change, Choice, Own, Plan, Planned, Step, is_ours, resting_place, taken_over};
-use crate::browsers::{Browser, Family, Scope};
+use crate::browsers::Browser;
 use crate::error::InstallError;
 use crate::lookup;
 use crate::manifest::{self, ExtensionId, HostName, Manifest};
 use crate::receipt::{self, Before, Made, MadeKey, Receipt};
 use crate::registry;
 use crate::surroundings::Surroundings;
+use crate::types::{Family, Scope};
 
 /// Plans the registration of extensions.
 ///

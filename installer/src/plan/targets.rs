@@ -4,12 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Choice, FOLDER, Own, Skipped, USER_DATA_DIR};
-use crate::browsers::{BROWSERS, Browser, Confined, Family, Hosts, Scope, System};
+use super::model::{Choice, FOLDER, Own, Skipped, USER_DATA_DIR};
+use crate::browsers::{BROWSERS, Browser, Confined, Hosts};
 use crate::error::InstallError;
 use crate::manifest::ExtensionId;
 use crate::registry;
 use crate::surroundings::Surroundings;
+use crate::types::{Family, Scope, System};
 
 /// A manifest to write, and for whom.
 pub(super) struct Target {

@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{
-    Change, Choice, FOLDER, Own, Plan, Planned, Step, USER_DATA_DIR, is_ours, resting_place, taken_over,
-};
+use super::model::{Change, Choice, FOLDER, Own, Plan, Planned, Step, USER_DATA_DIR};
+use super::program::{is_ours, resting_place, taken_over};
 use crate::browsers::{BROWSERS, Browser, Hosts};
 use crate::error::InstallError;
 use crate::lookup;
