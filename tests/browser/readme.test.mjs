@@ -41,7 +41,7 @@ test("the extension of the README connects, sends and receives", async (t) => {
 
   try {
     await eventually(PATIENCE, "the message that the code sends", () => world.server.received.length > 0);
-    assert.deepEqual(JSON.parse(world.server.received[0]), { type: "subscribe", job: 7 });
+    assert.deepEqual(JSON.parse(world.server.received[0]), { type: "start", job: 7 });
     world.server.push(3);
     await eventually(PATIENCE, "the last message stored", async () => (await latest())?.number === 3);
   } catch (error) {
