@@ -29,7 +29,7 @@ export type LocalCode =
   | "message-too-large"
   /** A value cannot be sent as JSON. */
   | "not-serializable"
-  /** Three hosts in a row died within two seconds each. `longwire doctor` says why; `bridge.wake()` tries again. */
+  /** Three hosts in a row died within two seconds each. `longwire doctor` says why; `bridge.connect()` tries again. */
   | "host-keeps-dying"
   /** Neither `chrome.storage` (permission `storage`) nor a `profile` of your own. */
   | "storage-missing"
