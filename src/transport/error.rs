@@ -83,7 +83,7 @@ pub enum DialError {
     #[error("the handshake with {place} failed: {why}")]
     Handshake { place: Place, why: String },
     /// The dial took longer than `connectTimeout`.
-    #[error("no link to {place} within {} ms: it stopped at {stage}", .after.as_millis())]
+    #[error("connecting to {place} timed out after {} ms while waiting for {stage}", .after.as_millis())]
     Timeout {
         place: Place,
         after: Duration,

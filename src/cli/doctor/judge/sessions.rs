@@ -92,7 +92,7 @@ fn remedy(session: &Value, code: &str) -> String {
             "have the server use a certificate that this machine trusts, or check with: longwire doctor --url {url}"
         ),
         "http-status" if matches!(status, Some(401 | 403)) => {
-            "have the extension give valid credentials (`headers`, `cookies` or `authorize`)".to_owned()
+            "have the extension give valid credentials (`headers`, `cookies` or a provider)".to_owned()
         }
         "http-status" if status == Some(404) => {
             format!("correct the path of the URL: the server has nothing at {url}")
