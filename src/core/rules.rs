@@ -27,8 +27,8 @@ pub struct Rule {
     pub allow: Vec<Pattern>,
     /// It may send an `Origin` other than its own.
     pub any_origin: bool,
-    /// It may name a proxy of its own, if `allow` covers that too. Unset: only where `allow` is not the default.
-    pub own_proxy: Option<bool>,
+    /// It may name a proxy of its own, if `allow` covers that too.
+    pub own_proxy: bool,
     /// Names beside `localhost` that may lead to this machine or a link-local address.
     pub local_names: Vec<HostPattern>,
     /// Profiles it may hold sessions in.
@@ -77,14 +77,6 @@ pub struct PaceRule {
     pub burst: u32,
 }
 
-impl Rule {
-    /// Whether it may name proxies at all. Who has written an `allow` list has decided where it leads.
-    pub(crate) fn may_name_proxies(&self) -> bool {
-        self.own_proxy
-            .unwrap_or_else(|| self.allow != Self::default().allow)
-    }
-}
-
 impl Default for Rule {
     fn default() -> Self {
         let pattern = |text| Pattern::parse(text).ok();
@@ -95,7 +87,7 @@ impl Default for Rule {
                 .filter_map(pattern)
                 .collect(),
             any_origin: false,
-            own_proxy: None,
+            own_proxy: false,
             local_names: Vec::new(),
             profiles: 32,
             sessions: 256,

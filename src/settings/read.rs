@@ -27,6 +27,7 @@ pub fn parse(text: &str, folder: &Path) -> Result<Settings, Vec<Fault>> {
         text,
         faults: Vec::new(),
         entries: Vec::new(),
+        own_proxy_is_set: false,
     };
     let read = match DeTable::parse(text) {
         Ok(table) => reader.file(table.get_ref(), folder),
@@ -49,6 +50,8 @@ struct Reader<'a> {
     text: &'a str,
     faults: Vec<Fault>,
     entries: Vec<Entry>,
+    /// `[default]` says `own-proxy`.
+    own_proxy_is_set: bool,
 }
 
 impl Reader<'_> {
@@ -144,7 +147,25 @@ impl Reader<'_> {
                 self.fault(span, format!("`{}`: {why}", key.name));
             }
         }
+        self.own_proxy(table, name, &mut rule, all);
         rule
+    }
+
+    /// Who has written an `allow` list has decided which proxies it covers, unless `own-proxy` says otherwise.
+    fn own_proxy(&mut self, table: Option<Table<'_>>, section: &str, rule: &mut Rule, is_default: bool) {
+        let has = |key: &str| table.is_some_and(|table| table.get(key).is_some());
+        if is_default {
+            self.own_proxy_is_set = has("own-proxy");
+        }
+        if has("allow") && !has("own-proxy") && !self.own_proxy_is_set {
+            rule.own_proxy = rule.allow != Rule::default().allow;
+            let names = ["allow", "own-proxy"].map(|key| format!("{section}.{key}"));
+            let source = self.entries.iter().find(|entry| entry.name == names[0]);
+            let source = source.map_or(Source::Default, |entry| entry.source);
+            self.entries.retain(|entry| entry.name != names[1]);
+            let [_, name] = names;
+            self.entry(name, &Value::Switch(rule.own_proxy), source);
+        }
     }
 
     fn known(&mut self, table: Option<Table<'_>>, known: &[&str]) {
@@ -410,6 +431,31 @@ mod tests {
         assert_eq!(
             settings.entry("extension.\"add-on@example.org\".enabled"),
             Some(("false", Source::Line(7)))
+        );
+    }
+
+    #[test]
+    fn an_allow_list_admits_the_proxies_it_covers_unless_own_proxy_says_no() {
+        let own_proxy = |text: &str| {
+            let settings = read(text);
+            let shown = settings
+                .entry("default.own-proxy")
+                .map(|(value, _)| value.to_owned());
+            let held = settings.rules.of("chrome-extension://bbbb/").own_proxy;
+            assert_eq!(shown, Some(held.to_string()), "{text}");
+            held
+        };
+        assert!(!own_proxy(""));
+        assert!(own_proxy("[default]\nallow = [\"ws://*\", \"wss://*\"]"));
+        assert!(!own_proxy(
+            "[default]\nallow = [\"ws://loopback\"]\nown-proxy = false"
+        ));
+        assert!(!own_proxy("[default]\nallow = [\"wss://*\", \"ws://loopback\"]"));
+        assert!(own_proxy("[default]\nown-proxy = true"));
+        let named = "[default]\nown-proxy = false\n[extension.aaaa]\nallow = [\"wss://a\"]";
+        assert!(
+            !read(named).rules.of("aaaa").own_proxy,
+            "what is said for all holds"
         );
     }
 

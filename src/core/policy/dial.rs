@@ -90,7 +90,7 @@ pub(crate) fn check_request<'a>(
 /// `url-denied`.
 pub(crate) fn check_own_proxy(place: &Url, target: Option<&Url>, rule: &Rule) -> Result<(), ErrorInfo> {
     let denied = |why: String| Err(ErrorInfo::new(Code::UrlDenied, format!("option `proxy`: {why}")));
-    if !rule.may_name_proxies() {
+    if !rule.own_proxy {
         return denied(
             "the settings do not let this extension name one (`own-proxy`; `longwire config` shows them)"
                 .to_owned(),
@@ -461,16 +461,14 @@ mod tests {
             Some(Code::UrlDenied),
             "off by default"
         );
-        only.own_proxy = Some(false);
+        only.own_proxy = false;
         assert_eq!(
             refused(listed.clone(), target, &only),
             Some(Code::UrlDenied),
             "switched off"
         );
-        for decided in [None, Some(true)] {
-            only.own_proxy = decided;
-            assert_eq!(refused(listed.clone(), target, &only), None, "{decided:?}");
-        }
+        only.own_proxy = true;
+        assert_eq!(refused(listed, target, &only), None);
         for other in [
             "http://127.0.0.1:22",
             "socks5://user:pw@[::1]:25",
@@ -485,7 +483,7 @@ mod tests {
             );
         }
         let all = Rule {
-            own_proxy: Some(true),
+            own_proxy: true,
             ..Rule::default()
         };
         for (target, proxy_url, fine) in [

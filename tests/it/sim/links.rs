@@ -162,8 +162,9 @@ impl World {
             return;
         }
         let other = self.dials.iter().find(|((life, _), dial)| {
-            // A poll may wait for its answer as long as it likes.
-            let shakes_hands = !dial.over && !dial.open && dial.speaks != Protocol::Poll;
+            // A poll may wait for its answer as long as it likes, an event stream for its first event.
+            let waits_long = matches!(dial.speaks, Protocol::Poll | Protocol::EventStream);
+            let shakes_hands = !dial.over && !dial.open && !waits_long;
             *life == self.life && shakes_hands && dial.lane == *lane
         });
         assert!(other.is_none(), "two handshakes at once with {lane:?}");

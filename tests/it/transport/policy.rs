@@ -113,7 +113,7 @@ async fn a_proxy_of_an_extensions_own_is_judged_before_it_hears_anything() {
         (allowing(&["wss://only.example"]), Code::UrlDenied),
         (
             Rule {
-                own_proxy: Some(true),
+                own_proxy: true,
                 ..allowing(&["wss://only.example"])
             },
             Code::UrlDenied,
