@@ -1,10 +1,10 @@
-//! What servers speak: one module a protocol, all behind one face, [`Speech`].
+//! What servers speak: one module a protocol, all behind one face, `Speech`.
 //!
 //! A dialect is made with its dial. It holds its protocol, its URL and where the server is to go on, and dies with the
 //! dial; options that change meanwhile change nothing of that. Bytes and answers go in (`hear`), what they mean comes out
 //! (`poll`). It decides nothing about the link: `session::uplink` does.
 //!
-//! A further protocol is a module with a [`Face`], a variant of `Protocol` with its word, and a line in [`face`].
+//! A further protocol is a module with a `Face`, a variant of `Protocol` with its word, and a line in `face`.
 
 pub mod engine;
 mod eventsource;
