@@ -13,12 +13,13 @@
 //! | `receipt` | what was made, so that it can be taken back |
 //! | `plan` | what would be done; reads only |
 //! | `apply` | does it, or undoes all of it |
-//! | `turn` | one at a time |
+//! | `lock` | one installer at a time |
 //! | `registry` | Windows keys |
 
 pub mod apply;
 pub mod browsers;
 pub mod error;
+pub mod lock;
 pub mod lookup;
 pub mod manifest;
 pub mod plan;
@@ -26,7 +27,6 @@ pub mod policy;
 pub mod receipt;
 pub mod registry;
 pub mod surroundings;
-pub mod turn;
 pub mod types;
 
 /// The host name used when none is given.

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use installer::browsers::{BROWSERS, Browser, Scope};
 use installer::error::InstallError;
+use installer::lock::InstallLock;
 use installer::manifest::{ExtensionId, HostName};
 use installer::plan::{self, Change, Choice, Own, Plan, Planned, Step};
 use installer::receipt::{self, Receipt};
 use installer::surroundings::Surroundings;
-use installer::turn::Turn;
 use serde::Serialize;
 
 use super::args::{Install, Registration, Uninstall};
@@ -29,7 +29,7 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
     }
     let (here, own, mut choice) = prepare("install", &args.registration)?;
     choice.sandboxed = args.sandboxed;
-    let turn = turn(&here, &choice, &args.registration)?;
+    let lock = lock(&here, &choice, &args.registration)?;
     let mut plan = plan::install(&here, &own, &choice, &extensions).map_err(|problem| advise(&problem))?;
     if choice.scope == Scope::User && cfg!(unix) && std::env::var_os("SUDO_USER").is_some() {
         let note = "this is for root's own browsers; for yours leave out sudo, for everybody's add --system";
@@ -37,7 +37,7 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
     }
     older::spare_newer(&mut plan);
     let exit = carry_out("install", &args.registration, &plan)?;
-    drop(turn);
+    drop(lock);
     if !args.registration.dry_run {
         renew_broker(&plan.program, args.registration.json);
     }
@@ -89,7 +89,7 @@ fn renew_broker(program: &Path, quiet: bool) {
 /// Takes registrations back.
 pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
     let (here, own, choice) = prepare("uninstall", &args.registration)?;
-    let _turn = turn(&here, &choice, &args.registration)?;
+    let _lock = lock(&here, &choice, &args.registration)?;
     if !args.all {
         let plan = uninstall_plan(&here, &own, &choice)?;
         return carry_out("uninstall", &args.registration, &plan);
@@ -133,7 +133,7 @@ pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
 }
 
 /// Keeps others from changing registrations between what is read and what is written. A dry run writes nothing.
-fn turn(here: &Surroundings, choice: &Choice, args: &Registration) -> Result<Option<Turn>, Failure> {
+fn lock(here: &Surroundings, choice: &Choice, args: &Registration) -> Result<Option<InstallLock>, Failure> {
     if args.dry_run {
         return Ok(None);
     }
@@ -141,7 +141,9 @@ fn turn(here: &Surroundings, choice: &Choice, args: &Registration) -> Result<Opt
         Scope::User => &here.home,
         Scope::System => &here.root,
     };
-    Turn::wait(folder).map(Some).map_err(|problem| advise(&problem))
+    InstallLock::acquire(folder)
+        .map(Some)
+        .map_err(|problem| advise(&problem))
 }
 
 fn uninstall_plan(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan, Failure> {

@@ -1,4 +1,4 @@
-//! One at a time: two that plan and write at once would lose each other's ids, or leave half of each.
+//! The install lock: two that plan and write at once would lose each other's ids, or leave half of each.
 //!
 //! It plans and writes nothing. The lock goes with the process that holds it, and leaves no file behind.
 
@@ -10,39 +10,39 @@ use std::time::{Duration, Instant};
 use crate::error::InstallError;
 
 /// How long another may take: copying the program is the longest of it.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often it is asked again.
-const GLANCE: Duration = Duration::from_millis(20);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a held lock is tried again.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The right to read, plan and write registrations; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Turn {
+pub struct InstallLock {
     /// Where nothing can be locked, such as on some network disks, there is nothing to hold.
-    _lock: Option<File>,
+    _file: Option<File>,
 }
 
-impl Turn {
-    /// Waits for its turn at the registrations below this folder, at most 30 s.
+impl InstallLock {
+    /// Locks the registrations below this folder, waiting at most 30 s for whoever holds the lock.
     ///
     /// # Errors
-    /// When somebody else has had it all that time.
-    pub fn wait(folder: &Path) -> Result<Self, InstallError> {
-        Self::within(folder, PATIENCE)
+    /// When somebody else has held the lock all that time.
+    pub fn acquire(folder: &Path) -> Result<Self, InstallError> {
+        Self::acquire_within(folder, LOCK_TIMEOUT)
     }
 
-    fn within(folder: &Path, patience: Duration) -> Result<Self, InstallError> {
-        let until = Instant::now() + patience;
+    fn acquire_within(folder: &Path, timeout: Duration) -> Result<Self, InstallError> {
+        let until = Instant::now() + timeout;
         loop {
-            match lock(folder) {
-                Ok(file) => return Ok(Self { _lock: Some(file) }),
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Ok(Self { _lock: None }),
+            match try_lock(folder) {
+                Ok(file) => return Ok(Self { _file: Some(file) }),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Ok(Self { _file: None }),
                 Err(_) if Instant::now() >= until => {
                     return Err(InstallError::Busy {
                         folder: folder.to_path_buf(),
-                        seconds: patience.as_secs(),
+                        seconds: timeout.as_secs(),
                     });
                 }
-                Err(_) => std::thread::sleep(GLANCE),
+                Err(_) => std::thread::sleep(POLL_INTERVAL),
             }
         }
     }
@@ -50,7 +50,7 @@ impl Turn {
 
 /// Locks the folder itself, or the one in which it would be made.
 #[cfg(unix)]
-fn lock(folder: &Path) -> io::Result<File> {
+fn try_lock(folder: &Path) -> io::Result<File> {
     let there = folder.ancestors().find(|path| path.is_dir());
     let file = File::open(there.unwrap_or(folder))?;
     file.try_lock()?;
@@ -59,7 +59,7 @@ fn lock(folder: &Path) -> io::Result<File> {
 
 /// Folders cannot be locked there: a file of the user's that nobody else can open, and that goes when it is closed.
 #[cfg(windows)]
-fn lock(_: &Path) -> io::Result<File> {
+fn try_lock(_: &Path) -> io::Result<File> {
     use std::os::windows::fs::OpenOptionsExt as _;
     const READ_WRITE_DELETE: u32 = 0xC001_0000;
     const DELETE_ON_CLOSE: u32 = 0x0400_0000;
@@ -85,13 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_has_it_until_it_is_given_back() {
+    fn only_one_holds_the_lock() {
         let scratch = tempfile::tempdir().unwrap();
-        let turn = Turn::wait(scratch.path()).unwrap();
-        let second = Turn::within(scratch.path(), Duration::ZERO);
+        let held = InstallLock::acquire(scratch.path()).unwrap();
+        let second = InstallLock::acquire_within(scratch.path(), Duration::ZERO);
         assert!(matches!(second, Err(InstallError::Busy { .. })), "{second:?}");
-        drop(turn);
-        Turn::within(scratch.path(), Duration::ZERO).unwrap();
+        drop(held);
+        InstallLock::acquire_within(scratch.path(), Duration::ZERO).unwrap();
         assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
     }
 }
