@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `types` | families, systems, scopes and base folders |
 //! | `browsers` | the table: browser x system x scope |
-//! | `surroundings` | this machine's folders, handed in |
+//! | `environment` | this machine's folders, handed in |
 //! | `manifest` | names, ids, and manifests as browsers read them |
 //! | `lookup` | what a browser finds, in its order |
 //! | `policy` | what administrators forbid |
@@ -18,6 +18,7 @@
 
 pub mod apply;
 pub mod browsers;
+pub mod environment;
 pub mod error;
 pub mod lock;
 pub mod lookup;
@@ -26,7 +27,6 @@ pub mod plan;
 pub mod policy;
 pub mod receipt;
 pub mod registry;
-pub mod surroundings;
 pub mod types;
 
 /// The host name used when none is given.

@@ -7,9 +7,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::browsers::{Browser, Hosts};
+use crate::environment::Environment;
 use crate::manifest::{self, HostName};
 use crate::registry;
-use crate::surroundings::Surroundings;
 use crate::types::{Scope, System};
 
 /// Manifests above this are not read, in bytes; real ones have a few hundred.
@@ -47,14 +47,14 @@ pub struct Neighbour {
 
 /// The manifests of a host that this browser would read. One chain for each profile folder the browser keeps (channels
 /// have their own); in a chain, the order in which they are read.
-pub fn chains(here: &Surroundings, browser: &Browser, name: &HostName) -> Vec<Vec<Seen>> {
-    if here.system == System::Windows {
-        return vec![keys(here, browser, name)];
+pub fn chains(env: &Environment, browser: &Browser, name: &HostName) -> Vec<Vec<Seen>> {
+    if env.system == System::Windows {
+        return vec![keys(env, browser, name)];
     }
-    let system: Vec<PathBuf> = for_all(here, browser);
-    let user = browser.places(here, Scope::User).into_iter();
+    let system: Vec<PathBuf> = for_all(env, browser);
+    let user = browser.places(env, Scope::User).into_iter();
     user.filter_map(|hosts| match hosts {
-        Hosts::Folder(spot) => Some(here.resolve(spot)),
+        Hosts::Folder(spot) => Some(env.resolve(spot)),
         Hosts::Key(_) => None,
     })
     .map(|folder| {
@@ -94,9 +94,9 @@ pub fn see(path: &Path, scope: Scope) -> Option<Seen> {
 }
 
 /// The manifests of other hosts in the folders this browser reads.
-pub fn neighbours(here: &Surroundings, browser: &Browser, name: &HostName) -> Vec<Neighbour> {
+pub fn neighbours(env: &Environment, browser: &Browser, name: &HostName) -> Vec<Neighbour> {
     let mut found: Vec<Neighbour> = Vec::new();
-    for (path, scope) in others(here, browser) {
+    for (path, scope) in others(env, browser) {
         let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else {
             continue;
         };
@@ -118,9 +118,9 @@ pub fn neighbours(here: &Surroundings, browser: &Browser, name: &HostName) -> Ve
 }
 
 /// Every manifest in the folders and below the keys that this browser reads.
-fn others(here: &Surroundings, browser: &Browser) -> Vec<(PathBuf, Scope)> {
-    if here.system == System::Windows {
-        let vendors = vendors(here, browser);
+fn others(env: &Environment, browser: &Browser) -> Vec<(PathBuf, Scope)> {
+    if env.system == System::Windows {
+        let vendors = vendors(env, browser);
         return [Scope::User, Scope::System]
             .into_iter()
             .flat_map(|scope| {
@@ -132,12 +132,12 @@ fn others(here: &Surroundings, browser: &Browser) -> Vec<(PathBuf, Scope)> {
             .filter_map(|(key, scope)| Some((PathBuf::from(registry::read(&key)?), scope)))
             .collect();
     }
-    let user = browser.places(here, Scope::User).into_iter();
+    let user = browser.places(env, Scope::User).into_iter();
     let user = user.filter_map(|hosts| match hosts {
-        Hosts::Folder(spot) => Some((here.resolve(spot), Scope::User)),
+        Hosts::Folder(spot) => Some((env.resolve(spot), Scope::User)),
         Hosts::Key(_) => None,
     });
-    let shared = for_all(here, browser).into_iter();
+    let shared = for_all(env, browser).into_iter();
     user.chain(shared.map(|folder| (folder, Scope::System)))
         .filter_map(|(folder, scope)| Some((fs::read_dir(folder).ok()?, scope)))
         .flat_map(|(entries, scope)| entries.flatten().map(move |entry| (entry.path(), scope)))
@@ -146,11 +146,11 @@ fn others(here: &Surroundings, browser: &Browser) -> Vec<(PathBuf, Scope)> {
 }
 
 /// The folders for all users, whether they are there or not.
-fn for_all(here: &Surroundings, browser: &Browser) -> Vec<PathBuf> {
+fn for_all(env: &Environment, browser: &Browser) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = Vec::new();
-    for place in browser.on(here.system).system {
+    for place in browser.on(env.system).system {
         if let Hosts::Folder(spot) = place.hosts {
-            let folder = here.resolve(spot);
+            let folder = env.resolve(spot);
             if !folders.contains(&folder) {
                 folders.push(folder);
             }
@@ -159,9 +159,9 @@ fn for_all(here: &Surroundings, browser: &Browser) -> Vec<PathBuf> {
     folders
 }
 
-fn vendors(here: &Surroundings, browser: &Browser) -> Vec<&'static str> {
+fn vendors(env: &Environment, browser: &Browser) -> Vec<&'static str> {
     let mut vendors: Vec<&'static str> = Vec::new();
-    for place in browser.on(here.system).user {
+    for place in browser.on(env.system).user {
         if let Hosts::Key(vendor) = place.hosts
             && !vendors.contains(&vendor)
         {
@@ -172,10 +172,10 @@ fn vendors(here: &Surroundings, browser: &Browser) -> Vec<&'static str> {
 }
 
 /// The user's keys are read before everybody's.
-fn keys(here: &Surroundings, browser: &Browser, name: &HostName) -> Vec<Seen> {
+fn keys(env: &Environment, browser: &Browser, name: &HostName) -> Vec<Seen> {
     let mut seen = Vec::new();
     for scope in [Scope::User, Scope::System] {
-        for vendor in vendors(here, browser) {
+        for vendor in vendors(env, browser) {
             for key in registry::keys(scope, vendor, name) {
                 let Some(value) = registry::read(&key) else {
                     continue;
@@ -229,10 +229,10 @@ mod tests {
 
     const NAME: &str = "com.longwire.bridge";
 
-    fn scene() -> (tempfile::TempDir, Surroundings, HostName) {
+    fn scene() -> (tempfile::TempDir, Environment, HostName) {
         let scratch = tempfile::tempdir().unwrap();
-        let here = Surroundings::within(scratch.path());
-        (scratch, here, HostName::parse(NAME).unwrap())
+        let env = Environment::within(scratch.path());
+        (scratch, env, HostName::parse(NAME).unwrap())
     }
 
     fn lay(folder: &Path, name: &str, text: &str) -> PathBuf {
@@ -244,16 +244,16 @@ mod tests {
 
     #[test]
     fn the_users_manifest_is_read_before_everybodys() {
-        let (_scratch, here, name) = scene();
+        let (_scratch, env, name) = scene();
         let chromium = Browser::named("chromium").unwrap();
-        assert_eq!(chains(&here, chromium, &name), [vec![]]);
+        assert_eq!(chains(&env, chromium, &name), [vec![]]);
         let all = lay(
-            &here.root.join("etc/chromium/native-messaging-hosts"),
+            &env.root.join("etc/chromium/native-messaging-hosts"),
             NAME,
             "for all",
         );
-        let own = lay(&here.config.join("chromium/NativeMessagingHosts"), NAME, "own");
-        let [chain] = &chains(&here, chromium, &name)[..] else {
+        let own = lay(&env.config.join("chromium/NativeMessagingHosts"), NAME, "own");
+        let [chain] = &chains(&env, chromium, &name)[..] else {
             panic!("one profile folder, one chain");
         };
         let order: Vec<_> = chain.iter().map(|seen| (&seen.path, seen.scope)).collect();
@@ -263,19 +263,18 @@ mod tests {
 
     #[test]
     fn each_channel_has_a_chain_of_its_own() {
-        let (_scratch, here, name) = scene();
+        let (_scratch, env, name) = scene();
         let brave = Browser::named("brave").unwrap();
         for channel in ["Brave-Browser", "Brave-Browser-Beta"] {
-            fs::create_dir_all(here.config.join("BraveSoftware").join(channel)).unwrap();
+            fs::create_dir_all(env.config.join("BraveSoftware").join(channel)).unwrap();
         }
         lay(
-            &here
-                .config
+            &env.config
                 .join("BraveSoftware/Brave-Browser/NativeMessagingHosts"),
             NAME,
             "{}",
         );
-        let found: Vec<_> = chains(&here, brave, &name).iter().map(Vec::len).collect();
+        let found: Vec<_> = chains(&env, brave, &name).iter().map(Vec::len).collect();
         assert_eq!(found, [1, 0]);
     }
 
@@ -302,13 +301,13 @@ mod tests {
 
     #[test]
     fn neighbours_are_hosts_of_another_name() {
-        let (_scratch, here, name) = scene();
+        let (_scratch, env, name) = scene();
         let firefox = Browser::named("firefox").unwrap();
-        let folder = here.home.join(".mozilla/native-messaging-hosts");
+        let folder = env.home.join(".mozilla/native-messaging-hosts");
         lay(&folder, NAME, "{}");
         let text = r#"{"name":"org.old","path":"/opt/old","allowed_extensions":["a@b"]}"#;
         let path = lay(&folder, "org.old", text);
-        let found = neighbours(&here, firefox, &name);
+        let found = neighbours(&env, firefox, &name);
         assert_eq!(
             found,
             [Neighbour {

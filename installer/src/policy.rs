@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::browsers::Browser;
+use crate::environment::Environment;
 use crate::manifest;
 use crate::registry;
-use crate::surroundings::Surroundings;
 use crate::types::{Family, System};
 
 const BLOCKLIST: &str = "NativeMessagingBlocklist";
@@ -99,19 +99,19 @@ pub enum Ruling {
 
 impl Policy {
     /// The policies of this browser on this machine.
-    pub fn of(here: &Surroundings, browser: &Browser) -> Self {
+    pub fn of(env: &Environment, browser: &Browser) -> Self {
         let mut policy = Self::default();
         let home = HOMES.iter().find(|home| home.browsers.contains(&browser.name));
         let (Some(home), Family::Chromium) = (home, browser.family) else {
             return policy;
         };
-        match here.system {
-            System::Linux => policy.take_folder(&here.root.join(home.linux)),
+        match env.system {
+            System::Linux => policy.take_folder(&env.root.join(home.linux)),
             System::MacOs => {
-                let managed = here.root.join("Library/Managed Preferences");
+                let managed = env.root.join("Library/Managed Preferences");
                 let file = format!("{}.plist", home.macos);
                 policy.take_plist(&managed.join(&file));
-                if let Some(user) = here.home.file_name() {
+                if let Some(user) = env.home.file_name() {
                     policy.take_plist(&managed.join(user).join(file));
                 }
             }
@@ -208,13 +208,13 @@ mod tests {
 
     fn policy(files: &[(&str, &str)]) -> Policy {
         let scratch = tempfile::tempdir().unwrap();
-        let here = Surroundings::within(scratch.path());
-        let folder = here.root.join("etc/chromium/policies/managed");
+        let env = Environment::within(scratch.path());
+        let folder = env.root.join("etc/chromium/policies/managed");
         fs::create_dir_all(&folder).unwrap();
         for (name, text) in files {
             fs::write(folder.join(name), text).unwrap();
         }
-        Policy::of(&here, Browser::named("chromium").unwrap())
+        Policy::of(&env, Browser::named("chromium").unwrap())
     }
 
     #[test]

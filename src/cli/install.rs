@@ -5,12 +5,12 @@
 use std::path::{Path, PathBuf};
 
 use installer::browsers::{BROWSERS, Browser, Scope};
+use installer::environment::Environment;
 use installer::error::InstallError;
 use installer::lock::InstallLock;
 use installer::manifest::{ExtensionId, HostName};
 use installer::plan::{self, Change, Choice, Own, Plan, Planned, Step};
 use installer::receipt::{self, Receipt};
-use installer::surroundings::Surroundings;
 use serde::Serialize;
 
 use super::args::{Install, Registration, Uninstall};
@@ -27,10 +27,10 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
     for app in &args.apps {
         extensions.push(ExtensionId::parse_app(app).map_err(wrong)?);
     }
-    let (here, own, mut choice) = prepare("install", &args.registration)?;
+    let (env, own, mut choice) = prepare("install", &args.registration)?;
     choice.sandboxed = args.sandboxed;
-    let lock = lock(&here, &choice, &args.registration)?;
-    let mut plan = plan::install(&here, &own, &choice, &extensions).map_err(|problem| advise(&problem))?;
+    let lock = lock(&env, &choice, &args.registration)?;
+    let mut plan = plan::install(&env, &own, &choice, &extensions).map_err(|problem| advise(&problem))?;
     if choice.scope == Scope::User && cfg!(unix) && std::env::var_os("SUDO_USER").is_some() {
         let note = "this is for root's own browsers; for yours leave out sudo, for everybody's add --system";
         plan.notes.push(note.to_owned());
@@ -88,10 +88,10 @@ fn renew_broker(program: &Path, quiet: bool) {
 
 /// Takes registrations back.
 pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
-    let (here, own, choice) = prepare("uninstall", &args.registration)?;
-    let _lock = lock(&here, &choice, &args.registration)?;
+    let (env, own, choice) = prepare("uninstall", &args.registration)?;
+    let _lock = lock(&env, &choice, &args.registration)?;
     if !args.all {
-        let plan = uninstall_plan(&here, &own, &choice)?;
+        let plan = uninstall_plan(&env, &own, &choice)?;
         return carry_out("uninstall", &args.registration, &plan);
     }
     let receipt = Receipt::read(&own.state).map_err(|problem| advise(&problem))?;
@@ -117,7 +117,7 @@ pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
     let mut plans = Vec::new();
     for choice in &choices {
         // Each by what the one before has left.
-        let plan = uninstall_plan(&here, &own, choice)?;
+        let plan = uninstall_plan(&env, &own, choice)?;
         perform("uninstall", &args.registration, &plan)?;
         plans.push(plan);
     }
@@ -133,21 +133,21 @@ pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
 }
 
 /// Keeps others from changing registrations between what is read and what is written. A dry run writes nothing.
-fn lock(here: &Surroundings, choice: &Choice, args: &Registration) -> Result<Option<InstallLock>, Failure> {
+fn lock(env: &Environment, choice: &Choice, args: &Registration) -> Result<Option<InstallLock>, Failure> {
     if args.dry_run {
         return Ok(None);
     }
     let folder = match choice.scope {
-        Scope::User => &here.home,
-        Scope::System => &here.root,
+        Scope::User => &env.home,
+        Scope::System => &env.root,
     };
     InstallLock::acquire(folder)
         .map(Some)
         .map_err(|problem| advise(&problem))
 }
 
-fn uninstall_plan(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan, Failure> {
-    let mut plan = plan::uninstall(here, own, choice).map_err(|problem| advise(&problem))?;
+fn uninstall_plan(env: &Environment, own: &Own, choice: &Choice) -> Result<Plan, Failure> {
+    let mut plan = plan::uninstall(env, own, choice).map_err(|problem| advise(&problem))?;
     let receipt = own.state.join(receipt::FILE);
     let is_last = plan.steps.contains(&Step::RemoveFile { path: receipt });
     // The broker's own, which install has not made.
@@ -159,7 +159,7 @@ fn uninstall_plan(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Pla
     Ok(plan)
 }
 
-fn prepare(action: &str, args: &Registration) -> Result<(Surroundings, Own, Choice), Failure> {
+fn prepare(action: &str, args: &Registration) -> Result<(Environment, Own, Choice), Failure> {
     let name = HostName::parse(&args.name).map_err(wrong)?;
     let browsers = args
         .browsers
@@ -174,11 +174,11 @@ fn prepare(action: &str, args: &Registration) -> Result<(Surroundings, Own, Choi
         .transpose()
         .map_err(|error| Failure::because("the user data folder cannot be resolved", &error))?;
     let scope = if args.system { Scope::System } else { Scope::User };
-    let here = Surroundings::from_env().map_err(|problem| advise(&problem))?;
+    let env = Environment::from_env().map_err(|problem| advise(&problem))?;
     let own = Own {
         program: std::env::current_exe()
             .map_err(|error| Failure::because("cannot find this program's own file", &error))?,
-        state: state(scope, &here.root)?,
+        state: state(scope, &env.root)?,
     };
     let choice = Choice {
         name,
@@ -187,16 +187,16 @@ fn prepare(action: &str, args: &Registration) -> Result<(Surroundings, Own, Choi
         sandboxed: false,
         user_data_dir,
     };
-    check_owners(action, &here, &own, &choice)?;
-    Ok((here, own, choice))
+    check_owners(action, &env, &own, &choice)?;
+    Ok((env, own, choice))
 }
 
 /// Root registers nothing in what belongs to another user, and goes by no install record of theirs.
-fn check_owners(action: &str, here: &Surroundings, own: &Own, choice: &Choice) -> Result<(), Failure> {
+fn check_owners(action: &str, env: &Environment, own: &Own, choice: &Choice) -> Result<(), Failure> {
     let record = own.state.join(receipt::FILE);
     let mut folders = vec![own.state.as_path(), record.as_path()];
     if choice.scope == Scope::User {
-        folders.extend([here.home.as_path(), here.config.as_path()]);
+        folders.extend([env.home.as_path(), env.config.as_path()]);
     }
     folders.extend(choice.user_data_dir.as_deref());
     let hosts = choice

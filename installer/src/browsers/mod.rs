@@ -8,8 +8,8 @@ mod table;
 
 use std::path::PathBuf;
 
+use crate::environment::Environment;
 use crate::error::InstallError;
-use crate::surroundings::Surroundings;
 
 pub use crate::types::{Base, Family, Scope, Spot, System};
 pub use model::{Browser, Confined, Hosts, Place, Rooms, Serving};
@@ -30,25 +30,25 @@ impl Browser {
     }
 
     /// What shows that the browser is on this machine: a folder of its own, or its program.
-    pub fn found(&self, here: &Surroundings) -> Option<PathBuf> {
-        let rooms = self.on(here.system);
+    pub fn found(&self, env: &Environment) -> Option<PathBuf> {
+        let rooms = self.on(env.system);
         rooms
             .user
             .iter()
-            .map(|place| here.resolve(place.sign))
+            .map(|place| env.resolve(place.sign))
             .find(|sign| sign.is_dir())
-            .or_else(|| here.program(rooms.programs))
+            .or_else(|| env.program(rooms.programs))
     }
 
     /// Where it would look: every place of which there is a sign, or else its own. Each once.
-    pub fn places(&self, here: &Surroundings, scope: Scope) -> Vec<Hosts> {
-        let rooms = self.on(here.system);
+    pub fn places(&self, env: &Environment, scope: Scope) -> Vec<Hosts> {
+        let rooms = self.on(env.system);
         let all = match scope {
             Scope::User => rooms.user,
             Scope::System => rooms.system,
         };
         let mut hosts: Vec<Hosts> = Vec::new();
-        let signed = all.iter().filter(|place| here.resolve(place.sign).is_dir());
+        let signed = all.iter().filter(|place| env.resolve(place.sign).is_dir());
         for place in signed {
             if !hosts.contains(&place.hosts) {
                 hosts.push(place.hosts);
@@ -68,11 +68,11 @@ impl Browser {
     }
 
     /// A copy of it that runs inside Flatpak or Snap, if there is one.
-    pub fn confined(&self, here: &Surroundings) -> Option<Confined> {
-        if here.system != System::Linux {
+    pub fn confined(&self, env: &Environment) -> Option<Confined> {
+        if env.system != System::Linux {
             return None;
         }
-        let flatpak = self.flatpak.map(|id| here.home.join(".var/app").join(id));
+        let flatpak = self.flatpak.map(|id| env.home.join(".var/app").join(id));
         if let Some(folder) = flatpak.filter(|folder| folder.is_dir()) {
             // Inside, `~/.config` is the folder's `config`; other folders in the home lie in it as they are called.
             let hosts = self.linux.user.first().and_then(|place| match place.hosts {
@@ -91,7 +91,7 @@ impl Browser {
                 folder,
             });
         }
-        let folder = self.snap.map(|id| here.home.join("snap").join(id))?;
+        let folder = self.snap.map(|id| env.home.join("snap").join(id))?;
         let serving = match self.name {
             "chromium" => Some(Serving {
                 hosts: folder.join("common/chromium/NativeMessagingHosts"),
@@ -100,7 +100,7 @@ impl Browser {
             // A portal outside reads the usual manifest and starts the usual program.
             "firefox" => self.linux.user.first().and_then(|place| match place.hosts {
                 Hosts::Folder(spot) => Some(Serving {
-                    hosts: here.resolve(spot),
+                    hosts: env.resolve(spot),
                     copy: None,
                 }),
                 Hosts::Key(_) => None,
@@ -200,16 +200,16 @@ mod tests {
     #[test]
     fn a_browser_is_found_by_its_folder_or_its_program_and_nothing_else() {
         let scratch = tempfile::tempdir().unwrap();
-        let here = Surroundings::within(scratch.path());
+        let env = Environment::within(scratch.path());
         let found = || -> BTreeSet<_> {
             BROWSERS
                 .iter()
-                .filter(|browser| browser.found(&here).is_some())
+                .filter(|browser| browser.found(&env).is_some())
                 .map(|browser| browser.name)
                 .collect()
         };
         assert_eq!(found(), BTreeSet::new());
-        fs::create_dir_all(here.config.join("microsoft-edge-dev")).unwrap();
+        fs::create_dir_all(env.config.join("microsoft-edge-dev")).unwrap();
         assert_eq!(found(), BTreeSet::from(["edge-dev"]));
         fs::create_dir_all(scratch.path().join("bin")).unwrap();
         fs::write(scratch.path().join("bin/firefox-esr"), "").unwrap();
@@ -219,27 +219,27 @@ mod tests {
     #[test]
     fn opera_reads_chromes_folder_once() {
         let scratch = tempfile::tempdir().unwrap();
-        let here = Surroundings::within(scratch.path());
+        let env = Environment::within(scratch.path());
         let opera = Browser::named("opera").unwrap();
         let chromes = vec![Hosts::Folder(Spot {
             base: Base::Config,
             path: "google-chrome/NativeMessagingHosts",
         })];
-        assert_eq!(opera.places(&here, Scope::User), chromes);
-        fs::create_dir_all(here.config.join("opera")).unwrap();
-        fs::create_dir_all(here.config.join("opera-gx")).unwrap();
-        assert_eq!(opera.places(&here, Scope::User), chromes);
+        assert_eq!(opera.places(&env, Scope::User), chromes);
+        fs::create_dir_all(env.config.join("opera")).unwrap();
+        fs::create_dir_all(env.config.join("opera-gx")).unwrap();
+        assert_eq!(opera.places(&env, Scope::User), chromes);
     }
 
     #[test]
     fn each_channel_with_a_profile_is_served() {
         let scratch = tempfile::tempdir().unwrap();
-        let here = Surroundings::within(scratch.path());
+        let env = Environment::within(scratch.path());
         let brave = Browser::named("brave").unwrap();
-        assert_eq!(brave.places(&here, Scope::User).len(), 1);
+        assert_eq!(brave.places(&env, Scope::User).len(), 1);
         for channel in ["Brave-Browser-Beta", "Brave-Browser-Nightly"] {
-            fs::create_dir_all(here.config.join("BraveSoftware").join(channel)).unwrap();
+            fs::create_dir_all(env.config.join("BraveSoftware").join(channel)).unwrap();
         }
-        assert_eq!(brave.places(&here, Scope::User).len(), 2);
+        assert_eq!(brave.places(&env, Scope::User).len(), 2);
     }
 }

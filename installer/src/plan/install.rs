@@ -10,12 +10,12 @@ use super::model::{Change, Choice, Own, Plan, Planned, Step};
 use super::program::{is_ours, resting_place, taken_over};
 use super::targets::{Target, targets};
 use crate::browsers::Browser;
+use crate::environment::Environment;
 use crate::error::InstallError;
 use crate::lookup;
 use crate::manifest::{self, ExtensionId, HostName, Manifest};
 use crate::receipt::{self, Before, Made, MadeKey, Receipt};
 use crate::registry;
-use crate::surroundings::Surroundings;
 use crate::types::{Family, Scope};
 
 /// Plans the registration of extensions.
@@ -24,13 +24,13 @@ use crate::types::{Family, Scope};
 /// When a browser asked for does not exist or has no id of its family, when there is no browser at all, and when
 /// something cannot be read.
 pub fn install(
-    here: &Surroundings,
+    env: &Environment,
     own: &Own,
     choice: &Choice,
     extensions: &[ExtensionId],
 ) -> Result<Plan, InstallError> {
     let (mut skipped, mut notes) = (Vec::new(), Vec::new());
-    let targets = targets(here, own, choice, extensions, &mut skipped)?;
+    let targets = targets(env, own, choice, extensions, &mut skipped)?;
     for family in [Family::Chromium, Family::Firefox] {
         let given = extensions.iter().filter(|id| id.family() == family).count();
         if given > 0 && !targets.iter().any(|target| target.family == family) {
@@ -43,7 +43,7 @@ pub fn install(
 
     let mut receipt = Receipt::read(&own.state)?;
     let before = receipt.clone();
-    let (program, copied) = resting_place(here, own, choice.scope);
+    let (program, copied) = resting_place(env, own, choice.scope);
     let mut folders = Folders::default();
     let (mut manifests, mut writes) = (Vec::new(), Vec::new());
     // Nobody but the user has business in Longwire's own folders, unless all users share them.
@@ -60,7 +60,7 @@ pub fn install(
             .as_deref()
             .map(|text| manifest::entries(target.family, text))
             .unwrap_or_default();
-        for id in ids.chain(hidden(here, choice, &target)) {
+        for id in ids.chain(hidden(env, choice, &target)) {
             if !entries.contains(&id) {
                 entries.push(id);
             }
@@ -168,7 +168,7 @@ pub fn install(
 }
 
 /// Who may call by a manifest for all users that the new one hides: Chromium reads only the first there is.
-fn hidden(here: &Surroundings, choice: &Choice, target: &Target) -> Vec<String> {
+fn hidden(env: &Environment, choice: &Choice, target: &Target) -> Vec<String> {
     if choice.scope == Scope::System || target.family != Family::Chromium || target.copy.is_some() {
         return Vec::new();
     }
@@ -178,7 +178,7 @@ fn hidden(here: &Surroundings, choice: &Choice, target: &Target) -> Vec<String> 
         .filter_map(|name| Browser::named(name).ok());
     let mut entries = Vec::new();
     for browser in browsers {
-        let seen = lookup::chains(here, browser, &choice.name).into_iter().flatten();
+        let seen = lookup::chains(env, browser, &choice.name).into_iter().flatten();
         let first = seen
             .filter(|seen| seen.scope == Scope::System)
             .find_map(|seen| seen.text.ok());

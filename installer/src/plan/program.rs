@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::model::Own;
+use crate::environment::Environment;
 use crate::lookup;
 use crate::manifest;
-use crate::surroundings::Surroundings;
 use crate::types::{Scope, System};
 
 /// Where the program is that manifests shall name, and whether it has to be copied there.
-pub(super) fn resting_place(here: &Surroundings, own: &Own, scope: Scope) -> (PathBuf, bool) {
-    let file = if here.system == System::Windows {
+pub(super) fn resting_place(env: &Environment, own: &Own, scope: Scope) -> (PathBuf, bool) {
+    let file = if env.system == System::Windows {
         "longwire.exe"
     } else {
         "longwire"
@@ -24,15 +24,15 @@ pub(super) fn resting_place(here: &Surroundings, own: &Own, scope: Scope) -> (Pa
     let is_versioned = folder.components().any(|part| part.as_os_str() == "Cellar");
     let for_all = ["usr/bin", "usr/local/bin"]
         .iter()
-        .any(|stable| folder == here.root.join(stable))
-        || folder.starts_with(here.root.join("opt"))
-        || (here.system == System::Windows && folder.starts_with(r"C:\Program Files"));
+        .any(|stable| folder == env.root.join(stable))
+        || folder.starts_with(env.root.join("opt"))
+        || (env.system == System::Windows && folder.starts_with(r"C:\Program Files"));
     let for_one = [".local/bin", ".cargo/bin"]
         .iter()
-        .any(|stable| folder == here.home.join(stable));
+        .any(|stable| folder == env.home.join(stable));
     // There `install.ps1` puts it, and puts a newer one.
     let for_one =
-        for_one || (here.system == System::Windows && folder == here.local.join("Programs").join("Longwire"));
+        for_one || (env.system == System::Windows && folder == env.local.join("Programs").join("Longwire"));
     if !is_versioned && (for_all || (for_one && scope == Scope::User)) {
         (own.program.clone(), false)
     } else {

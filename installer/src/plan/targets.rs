@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::model::{Choice, FOLDER, Own, Skipped, USER_DATA_DIR};
 use crate::browsers::{BROWSERS, Browser, Confined, Hosts};
+use crate::environment::Environment;
 use crate::error::InstallError;
 use crate::manifest::ExtensionId;
 use crate::registry;
-use crate::surroundings::Surroundings;
 use crate::types::{Family, Scope, System};
 
 /// A manifest to write, and for whom.
@@ -24,7 +24,7 @@ pub(super) struct Target {
 
 /// The manifests to write; browsers that are passed over are told.
 pub(super) fn targets(
-    here: &Surroundings,
+    env: &Environment,
     own: &Own,
     choice: &Choice,
     extensions: &[ExtensionId],
@@ -35,10 +35,10 @@ pub(super) fn targets(
     let mut targets = match &choice.user_data_dir {
         Some(folder) => vec![in_user_data_dir(folder, choice, extensions)?],
         None if !has_extensions && choice.browsers.is_empty() => Vec::new(),
-        None => in_browsers(here, own, choice, extensions, skipped)?,
+        None => in_browsers(env, own, choice, extensions, skipped)?,
     };
     if has_apps {
-        targets.push(for_apps(here, own, choice));
+        targets.push(for_apps(env, own, choice));
     }
     if targets.is_empty() {
         return Err(InstallError::NoBrowser);
@@ -47,11 +47,11 @@ pub(super) fn targets(
 }
 
 /// The manifest that the SDK for Node.js reads, in Longwire's own folder or the system's.
-fn for_apps(here: &Surroundings, own: &Own, choice: &Choice) -> Target {
-    let folder = match (choice.scope, here.system) {
+fn for_apps(env: &Environment, own: &Own, choice: &Choice) -> Target {
+    let folder = match (choice.scope, env.system) {
         (Scope::User, _) => own.state.join("apps"),
-        (Scope::System, System::Linux) => here.root.join("etc/longwire/apps"),
-        (Scope::System, System::MacOs) => here.root.join("Library/Application Support/longwire/apps"),
+        (Scope::System, System::Linux) => env.root.join("etc/longwire/apps"),
+        (Scope::System, System::MacOs) => env.root.join("Library/Application Support/longwire/apps"),
         (Scope::System, System::Windows) => PathBuf::from(r"C:\ProgramData\longwire\apps"),
     };
     Target {
@@ -84,7 +84,7 @@ fn in_user_data_dir(
 }
 
 fn in_browsers(
-    here: &Surroundings,
+    env: &Environment,
     own: &Own,
     choice: &Choice,
     extensions: &[ExtensionId],
@@ -96,7 +96,7 @@ fn in_browsers(
         if !asked && !choice.browsers.is_empty() {
             continue;
         }
-        let places = browser.places(here, choice.scope);
+        let places = browser.places(env, choice.scope);
         if places.is_empty() {
             if asked {
                 return Err(InstallError::NotHere {
@@ -105,8 +105,8 @@ fn in_browsers(
             }
             continue;
         }
-        let is_here = browser.found(here).is_some();
-        let confined = browser.confined(here).filter(|_| choice.scope == Scope::User);
+        let is_here = browser.found(env).is_some();
+        let confined = browser.confined(env).filter(|_| choice.scope == Scope::User);
         if !choice.sandboxed {
             if !asked && !is_here {
                 skipped.extend(confined.map(|confined| passed_over(browser, &confined)));
@@ -146,7 +146,7 @@ fn in_browsers(
         }
         for hosts in places {
             let (path, keys) = match hosts {
-                Hosts::Folder(spot) => (here.resolve(spot).join(choice.name.file()), Vec::new()),
+                Hosts::Folder(spot) => (env.resolve(spot).join(choice.name.file()), Vec::new()),
                 Hosts::Key(vendor) => (
                     own.state
                         .join("manifests")

@@ -6,27 +6,27 @@ use std::path::PathBuf;
 
 use super::{Choice, Own, Step, install, uninstall};
 use crate::browsers::{BROWSERS, Base, Hosts, Scope, System};
+use crate::environment::Environment;
 use crate::manifest::{ExtensionId, HostName};
-use crate::surroundings::Surroundings;
 
 const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 
 /// A machine of this system on which every browser has a profile.
-fn full(system: System) -> (tempfile::TempDir, Surroundings, Own) {
+fn full(system: System) -> (tempfile::TempDir, Environment, Own) {
     let scratch = tempfile::tempdir().unwrap();
-    let mut here = Surroundings::within(scratch.path());
-    here.system = system;
+    let mut env = Environment::within(scratch.path());
+    env.system = system;
     for place in BROWSERS.iter().flat_map(|browser| browser.on(system).user) {
-        fs::create_dir_all(here.resolve(place.sign)).unwrap();
+        fs::create_dir_all(env.resolve(place.sign)).unwrap();
     }
     let program = scratch.path().join("downloads/longwire");
     fs::create_dir_all(program.parent().unwrap()).unwrap();
     fs::write(&program, "a program").unwrap();
     let own = Own {
         program,
-        state: here.home.join("state"),
+        state: env.home.join("state"),
     };
-    (scratch, here, own)
+    (scratch, env, own)
 }
 
 fn choice(scope: Scope) -> Choice {
@@ -48,23 +48,23 @@ fn ids() -> Vec<ExtensionId> {
 
 #[test]
 fn on_macos_every_browser_has_a_manifest_in_its_own_place() {
-    let (_scratch, here, own) = full(System::MacOs);
+    let (_scratch, env, own) = full(System::MacOs);
     for scope in [Scope::User, Scope::System] {
-        let plan = install(&here, &own, &choice(scope), &ids()).unwrap();
+        let plan = install(&env, &own, &choice(scope), &ids()).unwrap();
         let planned: BTreeSet<PathBuf> = plan.manifests.iter().map(|one| one.path.clone()).collect();
         for browser in BROWSERS {
-            for hosts in browser.places(&here, scope) {
+            for hosts in browser.places(&env, scope) {
                 let Hosts::Folder(spot) = hosts else {
                     panic!("{} has keys on macOS", browser.name);
                 };
                 assert!([Base::Support, Base::Root].contains(&spot.base));
-                let path = here.resolve(spot).join("com.longwire.bridge.json");
+                let path = env.resolve(spot).join("com.longwire.bridge.json");
                 assert!(planned.contains(&path), "{}: {}", browser.name, path.display());
             }
         }
     }
-    let support = here.home.join("Library/Application Support");
-    let plan = install(&here, &own, &choice(Scope::User), &ids()).unwrap();
+    let support = env.home.join("Library/Application Support");
+    let plan = install(&env, &own, &choice(Scope::User), &ids()).unwrap();
     for inside in [
         "Google/Chrome/NativeMessagingHosts",
         "Microsoft Edge Canary/NativeMessagingHosts",
@@ -78,9 +78,9 @@ fn on_macos_every_browser_has_a_manifest_in_its_own_place() {
 
 #[test]
 fn on_windows_two_files_and_a_key_for_each_vendor() {
-    let (_scratch, here, own) = full(System::Windows);
+    let (_scratch, env, own) = full(System::Windows);
     for (scope, root, views) in [(Scope::User, "HKCU", 1), (Scope::System, "HKLM", 2)] {
-        let plan = install(&here, &own, &choice(scope), &ids()).unwrap();
+        let plan = install(&env, &own, &choice(scope), &ids()).unwrap();
         assert_eq!(plan.manifests.len(), 2, "one a family: {:#?}", plan.manifests);
         let keys: Vec<_> = plan
             .steps
@@ -119,7 +119,7 @@ fn on_windows_two_files_and_a_key_for_each_vendor() {
 #[test]
 fn a_key_that_led_elsewhere_is_put_back() {
     use crate::receipt::{MadeKey, Receipt};
-    let (_scratch, here, own) = full(System::Windows);
+    let (_scratch, env, own) = full(System::Windows);
     let key = |name: &str, before: Option<&str>| MadeKey {
         name: "com.longwire.bridge".into(),
         key: name.into(),
@@ -137,7 +137,7 @@ fn a_key_that_led_elsewhere_is_put_back() {
         receipt.text(&own.state).unwrap(),
     )
     .unwrap();
-    let plan = uninstall(&here, &own, &choice(Scope::User)).unwrap();
+    let plan = uninstall(&env, &own, &choice(Scope::User)).unwrap();
     assert!(plan.steps.contains(&Step::RemoveEmptyKey {
         key: "HKCU\\above".into()
     }));
@@ -152,49 +152,49 @@ fn a_key_that_led_elsewhere_is_put_back() {
 
 #[test]
 fn a_program_in_a_place_of_its_packages_is_not_copied() {
-    let (_scratch, here, mut own) = full(System::Linux);
+    let (_scratch, env, mut own) = full(System::Linux);
     for (folder, copied) in [
-        (here.root.join("usr/bin"), false),
-        (here.root.join("opt/longwire/bin"), false),
-        (here.home.join(".cargo/bin"), false),
-        (here.home.join("Downloads"), true),
+        (env.root.join("usr/bin"), false),
+        (env.root.join("opt/longwire/bin"), false),
+        (env.home.join(".cargo/bin"), false),
+        (env.home.join("Downloads"), true),
     ] {
         own.program = folder.join("longwire");
-        let plan = install(&here, &own, &choice(Scope::User), &ids()).unwrap();
+        let plan = install(&env, &own, &choice(Scope::User), &ids()).unwrap();
         assert_eq!(plan.program != own.program, copied, "{}", folder.display());
     }
     // What one user has is not for all.
-    own.program = here.home.join(".cargo/bin/longwire");
-    let plan = install(&here, &own, &choice(Scope::System), &ids()).unwrap();
+    own.program = env.home.join(".cargo/bin/longwire");
+    let plan = install(&env, &own, &choice(Scope::System), &ids()).unwrap();
     assert_ne!(plan.program, own.program);
 }
 
 #[test]
 fn on_windows_a_program_that_its_script_has_put_there_stays() {
-    let (_scratch, here, mut own) = full(System::Windows);
-    own.program = here.local.join("Programs").join("Longwire").join("longwire.exe");
-    let plan = install(&here, &own, &choice(Scope::User), &ids()).unwrap();
+    let (_scratch, env, mut own) = full(System::Windows);
+    own.program = env.local.join("Programs").join("Longwire").join("longwire.exe");
+    let plan = install(&env, &own, &choice(Scope::User), &ids()).unwrap();
     assert_eq!(plan.program, own.program);
-    let plan = install(&here, &own, &choice(Scope::System), &ids()).unwrap();
+    let plan = install(&env, &own, &choice(Scope::System), &ids()).unwrap();
     assert_ne!(plan.program, own.program);
 }
 
 #[test]
 fn homebrews_folder_of_one_version_is_no_place_to_stay() {
-    let (_scratch, here, own) = full(System::MacOs);
+    let (_scratch, env, own) = full(System::MacOs);
     let named = |program: &str| {
         let own = Own {
-            program: here.root.join(program),
+            program: env.root.join(program),
             state: own.state.clone(),
         };
         fs::create_dir_all(own.program.parent().unwrap()).unwrap();
         fs::write(&own.program, "a program").unwrap();
-        let plan = install(&here, &own, &choice(Scope::User), &ids()).unwrap();
+        let plan = install(&env, &own, &choice(Scope::User), &ids()).unwrap();
         plan.program
     };
     assert_eq!(
         named("opt/homebrew/bin/longwire"),
-        here.root.join("opt/homebrew/bin/longwire")
+        env.root.join("opt/homebrew/bin/longwire")
     );
     let versioned = named("opt/homebrew/Cellar/longwire/0.1.0/bin/longwire");
     assert_eq!(versioned, own.state.join("bin/longwire"));

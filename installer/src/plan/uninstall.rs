@@ -9,20 +9,20 @@ use std::path::{Path, PathBuf};
 use super::model::{Change, Choice, FOLDER, Own, Plan, Planned, Step, USER_DATA_DIR};
 use super::program::{is_ours, resting_place, taken_over};
 use crate::browsers::{BROWSERS, Browser, Hosts};
+use crate::environment::Environment;
 use crate::error::InstallError;
 use crate::lookup;
 use crate::manifest;
 use crate::receipt::{self, Made, Receipt};
-use crate::surroundings::Surroundings;
 
 /// Plans to take registrations back.
 ///
 /// # Errors
 /// When something cannot be read.
-pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan, InstallError> {
+pub fn uninstall(env: &Environment, own: &Own, choice: &Choice) -> Result<Plan, InstallError> {
     let receipt = Receipt::read(&own.state)?;
     let name = choice.name.to_string();
-    let (program, _) = resting_place(here, own, choice.scope);
+    let (program, _) = resting_place(env, own, choice.scope);
     let (mut manifests, mut steps, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     let mut gone: BTreeSet<PathBuf> = BTreeSet::new();
     let mut copies = Vec::new();
@@ -113,7 +113,7 @@ pub fn uninstall(here: &Surroundings, own: &Own, choice: &Choice) -> Result<Plan
     }
 
     // What an install without receipt has left: ours by its program, nobody's business otherwise.
-    for (browser, path) in registered(here, choice) {
+    for (browser, path) in registered(env, choice) {
         let known = |made: &Made| made.path == path;
         if receipt.manifests.iter().any(known) || gone.contains(&path) {
             continue;
@@ -192,7 +192,7 @@ fn left_alone(path: &Path, other: &Path) -> String {
 }
 
 /// Where manifests of this name lie or would lie, of every browser in the choice.
-fn registered(here: &Surroundings, choice: &Choice) -> Vec<(&'static str, PathBuf)> {
+fn registered(env: &Environment, choice: &Choice) -> Vec<(&'static str, PathBuf)> {
     let mut found: Vec<(&'static str, PathBuf)> = Vec::new();
     if let Some(folder) = &choice.user_data_dir {
         return vec![(USER_DATA_DIR, folder.join(FOLDER).join(choice.name.file()))];
@@ -201,9 +201,9 @@ fn registered(here: &Surroundings, choice: &Choice) -> Vec<(&'static str, PathBu
         choice.browsers.is_empty() || choice.browsers.iter().any(|one| one.name == browser.name)
     };
     for browser in BROWSERS.iter().filter(chosen) {
-        for hosts in browser.places(here, choice.scope) {
+        for hosts in browser.places(env, choice.scope) {
             if let Hosts::Folder(spot) = hosts {
-                let path = here.resolve(spot).join(choice.name.file());
+                let path = env.resolve(spot).join(choice.name.file());
                 if !found.iter().any(|(_, other)| *other == path) {
                     found.push((browser.name, path));
                 }

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use installer::browsers::{BROWSERS, Family, Scope};
+use installer::environment::Environment;
 use installer::error::InstallError;
 use installer::lookup;
 use installer::manifest::{ExtensionId, HostName};
 use installer::plan::USER_DATA_DIR;
 use installer::policy::Policy;
 use installer::receipt::Receipt;
-use installer::surroundings::Surroundings;
 
 use super::facts::{
     Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, Found, LaunchFacts, Place,
@@ -55,14 +55,14 @@ pub(super) struct Wish {
 
 /// Looks at all of it.
 pub(super) async fn gather(what: &Wish, trust: &Trust, paths: &Paths) -> Result<Facts, Failure> {
-    let here = Surroundings::from_env()
+    let env = Environment::from_env()
         .map_err(|error| Failure::because("cannot find the browsers' folders", &error))?;
     let name = what.name.to_string();
     let settings = settings::load(paths);
     let receipt = Receipt::read(paths.state());
-    let shared = state(Scope::System, &here.root)?;
+    let shared = state(Scope::System, &env.root)?;
     let receipts = receipts(&receipt, paths.state(), &shared);
-    let browsers = browsers(&here, &what.name, &receipt.unwrap_or_default());
+    let browsers = browsers(&env, &what.name, &receipt.unwrap_or_default());
     let wanted = programs(&name, &browsers);
     let named = wanted.iter().map(|wanted| wanted.program.clone());
     let mut programs = Vec::new();
@@ -148,17 +148,17 @@ fn receipts(own: &Result<Receipt, InstallError>, folder: &Path, shared: &Path) -
 }
 
 /// Every browser of the table that is here, and every other folder the receipt names.
-fn browsers(here: &Surroundings, name: &HostName, receipt: &Receipt) -> Vec<BrowserFacts> {
+fn browsers(env: &Environment, name: &HostName, receipt: &Receipt) -> Vec<BrowserFacts> {
     let mut found = Vec::new();
     for browser in BROWSERS {
-        let confined = browser.confined(here);
-        let chains = lookup::chains(here, browser, name);
-        let is_here = browser.found(here).is_some();
+        let confined = browser.confined(env);
+        let chains = lookup::chains(env, browser, name);
+        let is_here = browser.found(env).is_some();
         if !is_here && confined.is_none() {
             continue;
         }
         // The manifest of one that is served through a portal lies where that of an ordinary copy would.
-        let has_program = here.program(browser.on(here.system).programs).is_some();
+        let has_program = env.program(browser.on(env.system).programs).is_some();
         let confined = confined.filter(|confined| {
             let by_portal = confined
                 .serving
@@ -174,13 +174,13 @@ fn browsers(here: &Surroundings, name: &HostName, receipt: &Receipt) -> Vec<Brow
             name: browser.name.to_owned(),
             title: browser.title.to_owned(),
             family: browser.family,
-            system: here.system,
+            system: env.system,
             folder: None,
             confined,
             inside,
             chains,
-            policy: Policy::of(here, browser),
-            neighbours: lookup::neighbours(here, browser, name),
+            policy: Policy::of(env, browser),
+            neighbours: lookup::neighbours(env, browser, name),
         });
     }
     let elsewhere = receipt
@@ -197,7 +197,7 @@ fn browsers(here: &Surroundings, name: &HostName, receipt: &Receipt) -> Vec<Brow
             name,
             title: "a Chromium with --user-data-dir".to_owned(),
             family: Family::Chromium,
-            system: here.system,
+            system: env.system,
             folder: folder.map(Path::to_path_buf),
             confined: None,
             inside: None,

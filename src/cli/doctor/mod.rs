@@ -13,8 +13,8 @@ mod program;
 mod report;
 mod show;
 
+use installer::environment::Environment;
 use installer::manifest::HostName;
-use installer::surroundings::Surroundings;
 
 use super::args::Doctor;
 use super::error::{Exit, Failure};
@@ -26,9 +26,9 @@ use gather::Wish;
 
 /// Root looks at no other user's registrations, and starts nothing by them.
 fn check_owners(paths: &Paths) -> Result<(), Failure> {
-    let here = Surroundings::from_env()
+    let env = Environment::from_env()
         .map_err(|error| Failure::because("cannot find the browsers' folders", &error))?;
-    let mut folders = vec![paths.state(), paths.config(), &here.home, &here.config];
+    let mut folders = vec![paths.state(), paths.config(), &env.home, &env.config];
     folders.extend(paths.home());
     root_guard::check(&folders, "longwire doctor")
 }

@@ -20,7 +20,7 @@ const APP_PATHS: [&str; 2] = [
 
 /// Where browsers look on this machine, for this user.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct Environment {
     /// Which rows of the table count.
     pub system: System,
     /// The user's home.
@@ -37,7 +37,7 @@ pub struct Surroundings {
     pub programs: Vec<PathBuf>,
 }
 
-impl Surroundings {
+impl Environment {
     /// As this process's environment says.
     ///
     /// # Errors
@@ -123,14 +123,14 @@ mod tests {
     #[test]
     fn programs_are_found_on_the_path_and_snaps_are_not() {
         let scratch = tempfile::tempdir().unwrap();
-        let here = Surroundings::within(scratch.path());
+        let env = Environment::within(scratch.path());
         fs::create_dir_all(scratch.path().join("bin")).unwrap();
         fs::write(scratch.path().join("bin/chromium"), "").unwrap();
         assert_eq!(
-            here.program(&["x", "chromium"]),
+            env.program(&["x", "chromium"]),
             Some(scratch.path().join("bin/chromium"))
         );
-        assert_eq!(here.program(&["firefox"]), None);
+        assert_eq!(env.program(&["firefox"]), None);
         assert!(is_snap(Path::new("/snap/bin/chromium")));
     }
 }
