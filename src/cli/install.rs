@@ -9,7 +9,7 @@ use installer::environment::Environment;
 use installer::error::InstallError;
 use installer::lock::InstallLock;
 use installer::manifest::{ExtensionId, HostName};
-use installer::plan::{self, Change, Choice, Own, Plan, Planned, Step};
+use installer::plan::{self, Change, Choice, InstallPaths, Plan, Planned, Step};
 use installer::receipt::{self, Receipt};
 use serde::Serialize;
 
@@ -27,10 +27,10 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
     for app in &args.apps {
         extensions.push(ExtensionId::parse_app(app).map_err(wrong)?);
     }
-    let (env, own, mut choice) = prepare("install", &args.registration)?;
+    let (env, paths, mut choice) = prepare("install", &args.registration)?;
     choice.sandboxed = args.sandboxed;
     let lock = lock(&env, &choice, &args.registration)?;
-    let mut plan = plan::install(&env, &own, &choice, &extensions).map_err(|problem| advise(&problem))?;
+    let mut plan = plan::install(&env, &paths, &choice, &extensions).map_err(|problem| advise(&problem))?;
     if choice.scope == Scope::User && cfg!(unix) && std::env::var_os("SUDO_USER").is_some() {
         let note = "this is for root's own browsers; for yours leave out sudo, for everybody's add --system";
         plan.notes.push(note.to_owned());
@@ -88,13 +88,13 @@ fn renew_broker(program: &Path, quiet: bool) {
 
 /// Takes registrations back.
 pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
-    let (env, own, choice) = prepare("uninstall", &args.registration)?;
+    let (env, paths, choice) = prepare("uninstall", &args.registration)?;
     let _lock = lock(&env, &choice, &args.registration)?;
     if !args.all {
-        let plan = uninstall_plan(&env, &own, &choice)?;
+        let plan = uninstall_plan(&env, &paths, &choice)?;
         return carry_out("uninstall", &args.registration, &plan);
     }
-    let receipt = Receipt::read(&own.state).map_err(|problem| advise(&problem))?;
+    let receipt = Receipt::read(&paths.state).map_err(|problem| advise(&problem))?;
     let made = receipt.manifests.iter().map(|made| &made.name);
     let keys = receipt.keys.iter().map(|made| &made.name);
     let mut names: Vec<&String> = made.chain(keys).collect();
@@ -117,7 +117,7 @@ pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
     let mut plans = Vec::new();
     for choice in &choices {
         // Each by what the one before has left.
-        let plan = uninstall_plan(&env, &own, choice)?;
+        let plan = uninstall_plan(&env, &paths, choice)?;
         perform("uninstall", &args.registration, &plan)?;
         plans.push(plan);
     }
@@ -146,20 +146,20 @@ fn lock(env: &Environment, choice: &Choice, args: &Registration) -> Result<Optio
         .map_err(|problem| advise(&problem))
 }
 
-fn uninstall_plan(env: &Environment, own: &Own, choice: &Choice) -> Result<Plan, Failure> {
-    let mut plan = plan::uninstall(env, own, choice).map_err(|problem| advise(&problem))?;
-    let receipt = own.state.join(receipt::FILE);
+fn uninstall_plan(env: &Environment, paths: &InstallPaths, choice: &Choice) -> Result<Plan, Failure> {
+    let mut plan = plan::uninstall(env, paths, choice).map_err(|problem| advise(&problem))?;
+    let receipt = paths.state.join(receipt::FILE);
     let is_last = plan.steps.contains(&Step::RemoveFile { path: receipt });
     // The broker's own, which install has not made.
-    let kept = ["logs", "journal"].map(|folder| own.state.join(folder));
+    let kept = ["logs", "journal"].map(|folder| paths.state.join(folder));
     if is_last && kept.iter().any(|folder| folder.exists()) {
-        let state = own.state.display();
+        let state = paths.state.display();
         plan.notes.push(format!("logs and kept sessions stay in {state}"));
     }
     Ok(plan)
 }
 
-fn prepare(action: &str, args: &Registration) -> Result<(Environment, Own, Choice), Failure> {
+fn prepare(action: &str, args: &Registration) -> Result<(Environment, InstallPaths, Choice), Failure> {
     let name = HostName::parse(&args.name).map_err(wrong)?;
     let browsers = args
         .browsers
@@ -175,7 +175,7 @@ fn prepare(action: &str, args: &Registration) -> Result<(Environment, Own, Choic
         .map_err(|error| Failure::because("the user data folder cannot be resolved", &error))?;
     let scope = if args.system { Scope::System } else { Scope::User };
     let env = Environment::from_env().map_err(|problem| advise(&problem))?;
-    let own = Own {
+    let paths = InstallPaths {
         program: std::env::current_exe()
             .map_err(|error| Failure::because("cannot find this program's own file", &error))?,
         state: state(scope, &env.root)?,
@@ -187,14 +187,19 @@ fn prepare(action: &str, args: &Registration) -> Result<(Environment, Own, Choic
         sandboxed: false,
         user_data_dir,
     };
-    check_owners(action, &env, &own, &choice)?;
-    Ok((env, own, choice))
+    check_owners(action, &env, &paths, &choice)?;
+    Ok((env, paths, choice))
 }
 
 /// Root registers nothing in what belongs to another user, and goes by no install record of theirs.
-fn check_owners(action: &str, env: &Environment, own: &Own, choice: &Choice) -> Result<(), Failure> {
-    let record = own.state.join(receipt::FILE);
-    let mut folders = vec![own.state.as_path(), record.as_path()];
+fn check_owners(
+    action: &str,
+    env: &Environment,
+    paths: &InstallPaths,
+    choice: &Choice,
+) -> Result<(), Failure> {
+    let record = paths.state.join(receipt::FILE);
+    let mut folders = vec![paths.state.as_path(), record.as_path()];
     if choice.scope == Scope::User {
         folders.extend([env.home.as_path(), env.config.as_path()]);
     }

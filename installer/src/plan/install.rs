@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::model::{Change, Choice, Own, Plan, Planned, Step};
+use super::model::{Change, Choice, InstallPaths, Plan, Planned, Step};
 use super::program::{is_ours, resting_place, taken_over};
 use super::targets::{Target, targets};
 use crate::browsers::Browser;
@@ -25,12 +25,12 @@ use crate::types::{Family, Scope};
 /// something cannot be read.
 pub fn install(
     env: &Environment,
-    own: &Own,
+    paths: &InstallPaths,
     choice: &Choice,
     extensions: &[ExtensionId],
 ) -> Result<Plan, InstallError> {
     let (mut skipped, mut notes) = (Vec::new(), Vec::new());
-    let targets = targets(env, own, choice, extensions, &mut skipped)?;
+    let targets = targets(env, paths, choice, extensions, &mut skipped)?;
     for family in [Family::Chromium, Family::Firefox] {
         let given = extensions.iter().filter(|id| id.family() == family).count();
         if given > 0 && !targets.iter().any(|target| target.family == family) {
@@ -41,9 +41,9 @@ pub fn install(
         }
     }
 
-    let mut receipt = Receipt::read(&own.state)?;
+    let mut receipt = Receipt::read(&paths.state)?;
     let before = receipt.clone();
-    let (program, copied) = resting_place(env, own, choice.scope);
+    let (program, copied) = resting_place(env, paths, choice.scope);
     let mut folders = Folders::default();
     let (mut manifests, mut writes) = (Vec::new(), Vec::new());
     // Nobody but the user has business in Longwire's own folders, unless all users share them.
@@ -67,7 +67,7 @@ pub fn install(
         }
         let program = target.copy.as_ref().unwrap_or(&program);
         if let Some(inside) = &target.copy {
-            writes.extend(copy(own, inside, &mut folders, closed));
+            writes.extend(copy(paths, inside, &mut folders, closed));
         }
         let wanted = Manifest::new(target.family, &choice.name, program, entries.clone())?.text();
         let change = match &text {
@@ -134,18 +134,18 @@ pub fn install(
     let mut steps = Vec::new();
     if copied {
         receipt.program = Some(program.clone());
-        steps.extend(copy(own, &program, &mut folders, closed));
+        steps.extend(copy(paths, &program, &mut folders, closed));
     }
-    let home = folders.make(&own.state, closed);
+    let home = folders.make(&paths.state, closed);
     steps.extend(writes);
     receipt.folders.extend(folders.made);
     if receipt != before {
         // First of all: whatever happens then, it can be taken back.
-        let text = receipt.text(&own.state)?;
-        let path = own.state.join(receipt::FILE);
+        let text = receipt.text(&paths.state)?;
+        let path = paths.state.join(receipt::FILE);
         // The state folder may have been planned as the parent of the program's.
         let own_folder =
-            |step: &Step| matches!(step, Step::MakeFolder { path, .. } if own.state.starts_with(path));
+            |step: &Step| matches!(step, Step::MakeFolder { path, .. } if paths.state.starts_with(path));
         let (mut outer, rest): (Vec<_>, Vec<_>) = steps.into_iter().chain(home).partition(own_folder);
         // One may have been planned on the way to a manifest: each lies in the one before.
         outer.sort_by_key(depth);
@@ -192,14 +192,14 @@ fn hidden(env: &Environment, choice: &Choice, target: &Target) -> Vec<String> {
 }
 
 /// Steps that put a copy of the program there, unless it lies there already.
-fn copy(own: &Own, program: &Path, folders: &mut Folders, closed: Option<&Path>) -> Vec<Step> {
-    if same_content(&own.program, program) {
+fn copy(paths: &InstallPaths, program: &Path, folders: &mut Folders, closed: Option<&Path>) -> Vec<Step> {
+    if same_content(&paths.program, program) {
         return Vec::new();
     }
     let parent = program.parent().unwrap_or(Path::new(""));
     let mut steps = folders.make(parent, closed);
     steps.push(Step::PlaceProgram {
-        from: own.program.clone(),
+        from: paths.program.clone(),
         path: program.to_path_buf(),
     });
     steps

@@ -31,7 +31,7 @@ pub struct Choice {
 
 /// Longwire's own program and folder.
 #[derive(Debug, Clone)]
-pub struct Own {
+pub struct InstallPaths {
     /// The running program.
     pub program: PathBuf,
     /// Where the receipt and the copy of the program lie.

@@ -2,24 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use super::model::Own;
+use super::model::InstallPaths;
 use crate::environment::Environment;
 use crate::lookup;
 use crate::manifest;
 use crate::types::{Scope, System};
 
 /// Where the program is that manifests shall name, and whether it has to be copied there.
-pub(super) fn resting_place(env: &Environment, own: &Own, scope: Scope) -> (PathBuf, bool) {
+pub(super) fn resting_place(env: &Environment, paths: &InstallPaths, scope: Scope) -> (PathBuf, bool) {
     let file = if env.system == System::Windows {
         "longwire.exe"
     } else {
         "longwire"
     };
-    let copy = own.state.join("bin").join(file);
-    if own.program == copy {
+    let copy = paths.state.join("bin").join(file);
+    if paths.program == copy {
         return (copy, true);
     }
-    let folder = own.program.parent().unwrap_or(Path::new(""));
+    let folder = paths.program.parent().unwrap_or(Path::new(""));
     // Homebrew's folder of one version goes with the next version.
     let is_versioned = folder.components().any(|part| part.as_os_str() == "Cellar");
     let for_all = ["usr/bin", "usr/local/bin"]
@@ -34,7 +34,7 @@ pub(super) fn resting_place(env: &Environment, own: &Own, scope: Scope) -> (Path
     let for_one =
         for_one || (env.system == System::Windows && folder == env.local.join("Programs").join("Longwire"));
     if !is_versioned && (for_all || (for_one && scope == Scope::User)) {
-        (own.program.clone(), false)
+        (paths.program.clone(), false)
     } else {
         (copy, true)
     }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::model::{Choice, FOLDER, Own, Skipped, USER_DATA_DIR};
+use super::model::{Choice, FOLDER, InstallPaths, Skipped, USER_DATA_DIR};
 use crate::browsers::{BROWSERS, Browser, Confined, Hosts};
 use crate::environment::Environment;
 use crate::error::InstallError;
@@ -25,7 +25,7 @@ pub(super) struct Target {
 /// The manifests to write; browsers that are passed over are told.
 pub(super) fn targets(
     env: &Environment,
-    own: &Own,
+    paths: &InstallPaths,
     choice: &Choice,
     extensions: &[ExtensionId],
     skipped: &mut Vec<Skipped>,
@@ -35,10 +35,10 @@ pub(super) fn targets(
     let mut targets = match &choice.user_data_dir {
         Some(folder) => vec![in_user_data_dir(folder, choice, extensions)?],
         None if !has_extensions && choice.browsers.is_empty() => Vec::new(),
-        None => in_browsers(env, own, choice, extensions, skipped)?,
+        None => in_browsers(env, paths, choice, extensions, skipped)?,
     };
     if has_apps {
-        targets.push(for_apps(env, own, choice));
+        targets.push(for_apps(env, paths, choice));
     }
     if targets.is_empty() {
         return Err(InstallError::NoBrowser);
@@ -47,9 +47,9 @@ pub(super) fn targets(
 }
 
 /// The manifest that the SDK for Node.js reads, in Longwire's own folder or the system's.
-fn for_apps(env: &Environment, own: &Own, choice: &Choice) -> Target {
+fn for_apps(env: &Environment, paths: &InstallPaths, choice: &Choice) -> Target {
     let folder = match (choice.scope, env.system) {
-        (Scope::User, _) => own.state.join("apps"),
+        (Scope::User, _) => paths.state.join("apps"),
         (Scope::System, System::Linux) => env.root.join("etc/longwire/apps"),
         (Scope::System, System::MacOs) => env.root.join("Library/Application Support/longwire/apps"),
         (Scope::System, System::Windows) => PathBuf::from(r"C:\ProgramData\longwire\apps"),
@@ -85,7 +85,7 @@ fn in_user_data_dir(
 
 fn in_browsers(
     env: &Environment,
-    own: &Own,
+    paths: &InstallPaths,
     choice: &Choice,
     extensions: &[ExtensionId],
     skipped: &mut Vec<Skipped>,
@@ -148,7 +148,8 @@ fn in_browsers(
             let (path, keys) = match hosts {
                 Hosts::Folder(spot) => (env.resolve(spot).join(choice.name.file()), Vec::new()),
                 Hosts::Key(vendor) => (
-                    own.state
+                    paths
+                        .state
                         .join("manifests")
                         .join(family.title().to_lowercase())
                         .join(choice.name.file()),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Choice, Own, Step, install, uninstall};
+use super::{Choice, InstallPaths, Step, install, uninstall};
 use crate::browsers::{BROWSERS, Base, Hosts, Scope, System};
 use crate::environment::Environment;
 use crate::manifest::{ExtensionId, HostName};
@@ -12,7 +12,7 @@ use crate::manifest::{ExtensionId, HostName};
 const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 
 /// A machine of this system on which every browser has a profile.
-fn full(system: System) -> (tempfile::TempDir, Environment, Own) {
+fn full(system: System) -> (tempfile::TempDir, Environment, InstallPaths) {
     let scratch = tempfile::tempdir().unwrap();
     let mut env = Environment::within(scratch.path());
     env.system = system;
@@ -22,11 +22,11 @@ fn full(system: System) -> (tempfile::TempDir, Environment, Own) {
     let program = scratch.path().join("downloads/longwire");
     fs::create_dir_all(program.parent().unwrap()).unwrap();
     fs::write(&program, "a program").unwrap();
-    let own = Own {
+    let paths = InstallPaths {
         program,
         state: env.home.join("state"),
     };
-    (scratch, env, own)
+    (scratch, env, paths)
 }
 
 fn choice(scope: Scope) -> Choice {
@@ -48,9 +48,9 @@ fn ids() -> Vec<ExtensionId> {
 
 #[test]
 fn on_macos_every_browser_has_a_manifest_in_its_own_place() {
-    let (_scratch, env, own) = full(System::MacOs);
+    let (_scratch, env, paths) = full(System::MacOs);
     for scope in [Scope::User, Scope::System] {
-        let plan = install(&env, &own, &choice(scope), &ids()).unwrap();
+        let plan = install(&env, &paths, &choice(scope), &ids()).unwrap();
         let planned: BTreeSet<PathBuf> = plan.manifests.iter().map(|one| one.path.clone()).collect();
         for browser in BROWSERS {
             for hosts in browser.places(&env, scope) {
@@ -64,7 +64,7 @@ fn on_macos_every_browser_has_a_manifest_in_its_own_place() {
         }
     }
     let support = env.home.join("Library/Application Support");
-    let plan = install(&env, &own, &choice(Scope::User), &ids()).unwrap();
+    let plan = install(&env, &paths, &choice(Scope::User), &ids()).unwrap();
     for inside in [
         "Google/Chrome/NativeMessagingHosts",
         "Microsoft Edge Canary/NativeMessagingHosts",
@@ -78,9 +78,9 @@ fn on_macos_every_browser_has_a_manifest_in_its_own_place() {
 
 #[test]
 fn on_windows_two_files_and_a_key_for_each_vendor() {
-    let (_scratch, env, own) = full(System::Windows);
+    let (_scratch, env, paths) = full(System::Windows);
     for (scope, root, views) in [(Scope::User, "HKCU", 1), (Scope::System, "HKLM", 2)] {
-        let plan = install(&env, &own, &choice(scope), &ids()).unwrap();
+        let plan = install(&env, &paths, &choice(scope), &ids()).unwrap();
         assert_eq!(plan.manifests.len(), 2, "one a family: {:#?}", plan.manifests);
         let keys: Vec<_> = plan
             .steps
@@ -111,7 +111,7 @@ fn on_windows_two_files_and_a_key_for_each_vendor() {
                 );
             }
         }
-        let program = own.state.join("bin").join("longwire.exe");
+        let program = paths.state.join("bin").join("longwire.exe");
         assert_eq!(plan.program, program);
     }
 }
@@ -119,7 +119,7 @@ fn on_windows_two_files_and_a_key_for_each_vendor() {
 #[test]
 fn a_key_that_led_elsewhere_is_put_back() {
     use crate::receipt::{MadeKey, Receipt};
-    let (_scratch, env, own) = full(System::Windows);
+    let (_scratch, env, paths) = full(System::Windows);
     let key = |name: &str, before: Option<&str>| MadeKey {
         name: "com.longwire.bridge".into(),
         key: name.into(),
@@ -131,13 +131,13 @@ fn a_key_that_led_elsewhere_is_put_back() {
         keys_above: vec!["HKCU\\above".into()],
         ..Receipt::default()
     };
-    fs::create_dir_all(&own.state).unwrap();
+    fs::create_dir_all(&paths.state).unwrap();
     fs::write(
-        own.state.join(crate::receipt::FILE),
-        receipt.text(&own.state).unwrap(),
+        paths.state.join(crate::receipt::FILE),
+        receipt.text(&paths.state).unwrap(),
     )
     .unwrap();
-    let plan = uninstall(&env, &own, &choice(Scope::User)).unwrap();
+    let plan = uninstall(&env, &paths, &choice(Scope::User)).unwrap();
     assert!(plan.steps.contains(&Step::RemoveEmptyKey {
         key: "HKCU\\above".into()
     }));
@@ -152,44 +152,44 @@ fn a_key_that_led_elsewhere_is_put_back() {
 
 #[test]
 fn a_program_in_a_place_of_its_packages_is_not_copied() {
-    let (_scratch, env, mut own) = full(System::Linux);
+    let (_scratch, env, mut paths) = full(System::Linux);
     for (folder, copied) in [
         (env.root.join("usr/bin"), false),
         (env.root.join("opt/longwire/bin"), false),
         (env.home.join(".cargo/bin"), false),
         (env.home.join("Downloads"), true),
     ] {
-        own.program = folder.join("longwire");
-        let plan = install(&env, &own, &choice(Scope::User), &ids()).unwrap();
-        assert_eq!(plan.program != own.program, copied, "{}", folder.display());
+        paths.program = folder.join("longwire");
+        let plan = install(&env, &paths, &choice(Scope::User), &ids()).unwrap();
+        assert_eq!(plan.program != paths.program, copied, "{}", folder.display());
     }
     // What one user has is not for all.
-    own.program = env.home.join(".cargo/bin/longwire");
-    let plan = install(&env, &own, &choice(Scope::System), &ids()).unwrap();
-    assert_ne!(plan.program, own.program);
+    paths.program = env.home.join(".cargo/bin/longwire");
+    let plan = install(&env, &paths, &choice(Scope::System), &ids()).unwrap();
+    assert_ne!(plan.program, paths.program);
 }
 
 #[test]
 fn on_windows_a_program_that_its_script_has_put_there_stays() {
-    let (_scratch, env, mut own) = full(System::Windows);
-    own.program = env.local.join("Programs").join("Longwire").join("longwire.exe");
-    let plan = install(&env, &own, &choice(Scope::User), &ids()).unwrap();
-    assert_eq!(plan.program, own.program);
-    let plan = install(&env, &own, &choice(Scope::System), &ids()).unwrap();
-    assert_ne!(plan.program, own.program);
+    let (_scratch, env, mut paths) = full(System::Windows);
+    paths.program = env.local.join("Programs").join("Longwire").join("longwire.exe");
+    let plan = install(&env, &paths, &choice(Scope::User), &ids()).unwrap();
+    assert_eq!(plan.program, paths.program);
+    let plan = install(&env, &paths, &choice(Scope::System), &ids()).unwrap();
+    assert_ne!(plan.program, paths.program);
 }
 
 #[test]
 fn homebrews_folder_of_one_version_is_no_place_to_stay() {
-    let (_scratch, env, own) = full(System::MacOs);
+    let (_scratch, env, paths) = full(System::MacOs);
     let named = |program: &str| {
-        let own = Own {
+        let paths = InstallPaths {
             program: env.root.join(program),
-            state: own.state.clone(),
+            state: paths.state.clone(),
         };
-        fs::create_dir_all(own.program.parent().unwrap()).unwrap();
-        fs::write(&own.program, "a program").unwrap();
-        let plan = install(&env, &own, &choice(Scope::User), &ids()).unwrap();
+        fs::create_dir_all(paths.program.parent().unwrap()).unwrap();
+        fs::write(&paths.program, "a program").unwrap();
+        let plan = install(&env, &paths, &choice(Scope::User), &ids()).unwrap();
         plan.program
     };
     assert_eq!(
@@ -197,5 +197,5 @@ fn homebrews_folder_of_one_version_is_no_place_to_stay() {
         env.root.join("opt/homebrew/bin/longwire")
     );
     let versioned = named("opt/homebrew/Cellar/longwire/0.1.0/bin/longwire");
-    assert_eq!(versioned, own.state.join("bin/longwire"));
+    assert_eq!(versioned, paths.state.join("bin/longwire"));
 }

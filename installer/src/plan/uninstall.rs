@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::model::{Change, Choice, FOLDER, Own, Plan, Planned, Step, USER_DATA_DIR};
+use super::model::{Change, Choice, FOLDER, InstallPaths, Plan, Planned, Step, USER_DATA_DIR};
 use super::program::{is_ours, resting_place, taken_over};
 use crate::browsers::{BROWSERS, Browser, Hosts};
 use crate::environment::Environment;
@@ -19,10 +19,10 @@ use crate::receipt::{self, Made, Receipt};
 ///
 /// # Errors
 /// When something cannot be read.
-pub fn uninstall(env: &Environment, own: &Own, choice: &Choice) -> Result<Plan, InstallError> {
-    let receipt = Receipt::read(&own.state)?;
+pub fn uninstall(env: &Environment, paths: &InstallPaths, choice: &Choice) -> Result<Plan, InstallError> {
+    let receipt = Receipt::read(&paths.state)?;
     let name = choice.name.to_string();
-    let (program, _) = resting_place(env, own, choice.scope);
+    let (program, _) = resting_place(env, paths, choice.scope);
     let (mut manifests, mut steps, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     let mut gone: BTreeSet<PathBuf> = BTreeSet::new();
     let mut copies = Vec::new();
@@ -138,7 +138,7 @@ pub fn uninstall(env: &Environment, own: &Own, choice: &Choice) -> Result<Plan, 
     let settled = left.is_settled();
     let mut last = Vec::new();
     if settled && receipt != Receipt::default() {
-        let path = own.state.join(receipt::FILE);
+        let path = paths.state.join(receipt::FILE);
         gone.insert(path.clone());
         last.push(Step::RemoveFile { path });
         if let Some(path) = left.program.take() {
@@ -171,8 +171,8 @@ pub fn uninstall(env: &Environment, own: &Own, choice: &Choice) -> Result<Plan, 
     }
     if !settled && left != receipt {
         steps.push(Step::WriteFile {
-            path: own.state.join(receipt::FILE),
-            text: left.text(&own.state)?,
+            path: paths.state.join(receipt::FILE),
+            text: left.text(&paths.state)?,
             mode: receipt::MODE,
         });
     }
