@@ -20,10 +20,10 @@ pub const MODE: u32 = 0o600;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Manifests, in the order they were made.
-    pub manifests: Vec<Made>,
+    pub manifests: Vec<Registration>,
     /// Windows registry keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub keys: Vec<MadeKey>,
+    pub keys: Vec<KeyRegistration>,
     /// Keys above those, which were made with them; the outermost first.
     #[serde(rename = "keysAbove", default, skip_serializing_if = "Vec::is_empty")]
     pub keys_above: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Receipt {
 
 /// A manifest that was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Made {
+pub struct Registration {
     /// The host's name.
     pub name: String,
     /// The file.
@@ -54,7 +54,7 @@ pub struct Made {
 
 /// A registry key that was written; see [`crate::registry`] for how keys are spelled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MadeKey {
+pub struct KeyRegistration {
     pub name: String,
     pub key: String,
     pub browsers: Vec<String>,

@@ -14,7 +14,7 @@ use crate::environment::Environment;
 use crate::error::InstallError;
 use crate::lookup;
 use crate::manifest::{self, ExtensionId, HostName, Manifest};
-use crate::receipt::{self, Before, Made, MadeKey, Receipt};
+use crate::receipt::{self, Before, KeyRegistration, Receipt, Registration};
 use crate::registry;
 use crate::types::{Family, Scope};
 
@@ -218,7 +218,7 @@ fn record(receipt: &mut Receipt, name: &HostName, target: &Target, before: Optio
                 made.before = before;
             }
         }
-        None => receipt.manifests.push(Made {
+        None => receipt.manifests.push(Registration {
             name: name.to_string(),
             path: target.path.clone(),
             browsers: target.browsers.clone(),
@@ -237,7 +237,7 @@ fn record_key(receipt: &mut Receipt, name: &HostName, target: &Target, key: &str
                 }
             }
         }
-        None => receipt.keys.push(MadeKey {
+        None => receipt.keys.push(KeyRegistration {
             name: name.to_string(),
             key: key.to_owned(),
             browsers: target.browsers.clone(),

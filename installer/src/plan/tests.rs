@@ -118,9 +118,9 @@ fn on_windows_two_files_and_a_key_for_each_vendor() {
 
 #[test]
 fn a_key_that_led_elsewhere_is_put_back() {
-    use crate::receipt::{MadeKey, Receipt};
+    use crate::receipt::{KeyRegistration, Receipt};
     let (_scratch, env, paths) = full(System::Windows);
-    let key = |name: &str, before: Option<&str>| MadeKey {
+    let key = |name: &str, before: Option<&str>| KeyRegistration {
         name: "com.longwire.bridge".into(),
         key: name.into(),
         browsers: vec!["chrome".into()],

@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::error::InstallError;
 use crate::lookup;
 use crate::manifest;
-use crate::receipt::{self, Made, Receipt};
+use crate::receipt::{self, Receipt, Registration};
 
 /// Plans to take registrations back.
 ///
@@ -114,7 +114,7 @@ pub fn uninstall(env: &Environment, paths: &InstallPaths, choice: &Choice) -> Re
 
     // What an install without receipt has left: ours by its program, nobody's business otherwise.
     for (browser, path) in registered(env, choice) {
-        let known = |made: &Made| made.path == path;
+        let known = |made: &Registration| made.path == path;
         if receipt.manifests.iter().any(known) || gone.contains(&path) {
             continue;
         }
