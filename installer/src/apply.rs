@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::InstallError;
 use crate::plan::Step;
-use crate::receipt::Before;
+use crate::receipt::Previous;
 use crate::registry;
 
 /// How to take one step back.
 enum Undo {
     RemoveFile(PathBuf),
     RemoveFolder(PathBuf),
-    Put(PathBuf, Before),
+    Put(PathBuf, Previous),
     Rename { from: PathBuf, to: PathBuf },
     Key(String, Option<String>),
 }
@@ -112,7 +112,7 @@ fn take(step: &Step, done: &mut Vec<Undo>) -> Result<(), InstallError> {
 }
 
 fn undo_of(path: &Path) -> Result<Undo, InstallError> {
-    Ok(match Before::read(path)? {
+    Ok(match Previous::read(path)? {
         Some(before) => Undo::Put(path.to_path_buf(), before),
         None => Undo::RemoveFile(path.to_path_buf()),
     })
@@ -136,10 +136,10 @@ fn back(undo: Undo) -> Result<(), String> {
     }
 }
 
-fn put(path: &Path, before: &Before) -> Result<(), InstallError> {
+fn put(path: &Path, before: &Previous) -> Result<(), InstallError> {
     match before {
-        Before::Text { text, mode } => write(path, *mode, |file| file.write_all(text.as_bytes())),
-        Before::Link(target) => {
+        Previous::Text { text, mode } => write(path, *mode, |file| file.write_all(text.as_bytes())),
+        Previous::Link(target) => {
             let beside = beside(path, "new");
             link(target, &beside).map_err(InstallError::disk("link", path))?;
             fs::rename(&beside, path).map_err(InstallError::disk("put back", path))

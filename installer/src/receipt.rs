@@ -49,7 +49,7 @@ pub struct Registration {
     pub copy: Option<PathBuf>,
     /// What lay there before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Before>,
+    pub before: Option<Previous>,
 }
 
 /// A registry key that was written; see [`crate::registry`] for how keys are spelled.
@@ -63,17 +63,17 @@ pub struct KeyRegistration {
     pub before: Option<String>,
 }
 
-/// What lay in a file's place.
+/// What was in a file's place before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Before {
+pub enum Previous {
     /// A text file, with its mode on unix.
     Text { text: String, mode: u32 },
     /// A symbolic link to this.
     Link(PathBuf),
 }
 
-impl Before {
+impl Previous {
     /// Reads what lies at `path`; nothing is `None`.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::environment::Environment;
 use crate::error::InstallError;
 use crate::lookup;
 use crate::manifest::{self, ExtensionId, HostName, Manifest};
-use crate::receipt::{self, Before, KeyRegistration, Receipt, Registration};
+use crate::receipt::{self, KeyRegistration, Previous, Receipt, Registration};
 use crate::registry;
 use crate::types::{Family, Scope};
 
@@ -53,7 +53,7 @@ pub fn install(
             .iter()
             .filter(|id| id.family() == target.family)
             .map(ExtensionId::entry);
-        let there = Before::read(&target.path)?;
+        let there = Previous::read(&target.path)?;
         // Through a link, too.
         let text = fs::read_to_string(&target.path).ok();
         let mut entries = text
@@ -78,8 +78,8 @@ pub fn install(
         let is_known = receipt.manifests.iter().any(|made| made.path == target.path);
         let foreign = there.filter(|there| match there {
             _ if is_known => taken_over(&target.path, program).is_some(),
-            Before::Link(_) => true,
-            Before::Text { text, .. } => {
+            Previous::Link(_) => true,
+            Previous::Text { text, .. } => {
                 !manifest::program(text).is_some_and(|other| is_ours(&other, program))
             }
         });
@@ -205,7 +205,7 @@ fn copy(paths: &InstallPaths, program: &Path, folders: &mut Folders, closed: Opt
     steps
 }
 
-fn record(receipt: &mut Receipt, name: &HostName, target: &Target, before: Option<Before>) {
+fn record(receipt: &mut Receipt, name: &HostName, target: &Target, before: Option<Previous>) {
     match receipt.manifests.iter_mut().find(|made| made.path == target.path) {
         Some(made) => {
             for browser in &target.browsers {

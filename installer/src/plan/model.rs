@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::browsers::Browser;
 use crate::manifest::HostName;
-use crate::receipt::Before;
+use crate::receipt::Previous;
 use crate::types::Scope;
 
 /// The folder Chromium reads below its user data folder.
@@ -58,7 +58,7 @@ pub enum Step {
     RestoreFile {
         path: PathBuf,
         #[serde(skip)]
-        before: Before,
+        before: Previous,
     },
     /// Remove a file.
     RemoveFile { path: PathBuf },
