@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::InstallError;
 use crate::registry;
-use crate::types::{Base, Spot, System};
+use crate::types::{Base, BaseFolder, System};
 
 /// The environment variable that pretends another root for what browsers keep for all users. For tests.
 pub const ROOT: &str = "LONGWIRE_ROOT";
@@ -75,17 +75,22 @@ impl Environment {
         }
     }
 
-    /// The absolute path of a spot in the table.
-    pub fn resolve(&self, spot: Spot) -> PathBuf {
-        let base = match spot.base {
+    /// The absolute path of a folder or file in the table.
+    pub fn resolve(&self, base_folder: BaseFolder) -> PathBuf {
+        let base = match base_folder.base {
             Base::Home => &self.home,
             Base::Config => &self.config,
-            Base::Support => return self.home.join("Library/Application Support").join(spot.path),
+            Base::Support => {
+                return self
+                    .home
+                    .join("Library/Application Support")
+                    .join(base_folder.path);
+            }
             Base::Local => &self.local,
             Base::Roaming => &self.roaming,
             Base::Root => &self.root,
         };
-        base.join(spot.path)
+        base.join(base_folder.path)
     }
 
     /// The first place where one of these programs lies. Confined ones (Snap) do not count: they read other folders.

@@ -54,7 +54,7 @@ pub fn chains(env: &Environment, browser: &Browser, name: &HostName) -> Vec<Vec<
     let system: Vec<PathBuf> = for_all(env, browser);
     let user = browser.places(env, Scope::User).into_iter();
     user.filter_map(|hosts| match hosts {
-        Hosts::Folder(spot) => Some(env.resolve(spot)),
+        Hosts::Folder(base_folder) => Some(env.resolve(base_folder)),
         Hosts::Key(_) => None,
     })
     .map(|folder| {
@@ -134,7 +134,7 @@ fn others(env: &Environment, browser: &Browser) -> Vec<(PathBuf, Scope)> {
     }
     let user = browser.places(env, Scope::User).into_iter();
     let user = user.filter_map(|hosts| match hosts {
-        Hosts::Folder(spot) => Some((env.resolve(spot), Scope::User)),
+        Hosts::Folder(base_folder) => Some((env.resolve(base_folder), Scope::User)),
         Hosts::Key(_) => None,
     });
     let shared = for_all(env, browser).into_iter();
@@ -149,8 +149,8 @@ fn others(env: &Environment, browser: &Browser) -> Vec<(PathBuf, Scope)> {
 fn for_all(env: &Environment, browser: &Browser) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = Vec::new();
     for place in browser.on(env.system).system {
-        if let Hosts::Folder(spot) = place.hosts {
-            let folder = env.resolve(spot);
+        if let Hosts::Folder(base_folder) = place.hosts {
+            let folder = env.resolve(base_folder);
             if !folders.contains(&folder) {
                 folders.push(folder);
             }

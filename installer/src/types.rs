@@ -67,7 +67,7 @@ pub enum Base {
 
 /// A path of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spot {
+pub struct BaseFolder {
     pub base: Base,
     pub path: &'static str,
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::environment::Environment;
 use crate::error::InstallError;
 
-pub use crate::types::{Base, Family, Scope, Spot, System};
+pub use crate::types::{Base, BaseFolder, Family, Scope, System};
 pub use model::{Browser, Confined, Hosts, Place, Rooms, Serving};
 pub use table::BROWSERS;
 
@@ -76,10 +76,10 @@ impl Browser {
         if let Some(folder) = flatpak.filter(|folder| folder.is_dir()) {
             // Inside, `~/.config` is the folder's `config`; other folders in the home lie in it as they are called.
             let hosts = self.linux.user.first().and_then(|place| match place.hosts {
-                Hosts::Folder(spot) if spot.base == Base::Config => {
-                    Some(folder.join("config").join(spot.path))
+                Hosts::Folder(base_folder) if base_folder.base == Base::Config => {
+                    Some(folder.join("config").join(base_folder.path))
                 }
-                Hosts::Folder(spot) => Some(folder.join(spot.path)),
+                Hosts::Folder(base_folder) => Some(folder.join(base_folder.path)),
                 Hosts::Key(_) => None,
             });
             return Some(Confined {
@@ -99,8 +99,8 @@ impl Browser {
             }),
             // A portal outside reads the usual manifest and starts the usual program.
             "firefox" => self.linux.user.first().and_then(|place| match place.hosts {
-                Hosts::Folder(spot) => Some(Serving {
-                    hosts: env.resolve(spot),
+                Hosts::Folder(base_folder) => Some(Serving {
+                    hosts: env.resolve(base_folder),
                     copy: None,
                 }),
                 Hosts::Key(_) => None,
@@ -162,7 +162,7 @@ mod tests {
                 assert_eq!(rooms.user.is_empty(), missing, "{} on {system:?}", browser.name);
                 assert_eq!(rooms.system.is_empty(), missing, "{} on {system:?}", browser.name);
                 for place in rooms.user.iter().chain(rooms.system) {
-                    let (Hosts::Folder(Spot { base, .. }), System::Linux | System::MacOs) =
+                    let (Hosts::Folder(BaseFolder { base, .. }), System::Linux | System::MacOs) =
                         (place.hosts, system)
                     else {
                         assert!(matches!(place.hosts, Hosts::Key(_)) && system == System::Windows);
@@ -221,7 +221,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let env = Environment::within(scratch.path());
         let opera = Browser::named("opera").unwrap();
-        let chromes = vec![Hosts::Folder(Spot {
+        let chromes = vec![Hosts::Folder(BaseFolder {
             base: Base::Config,
             path: "google-chrome/NativeMessagingHosts",
         })];

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::types::{Family, Spot, System};
+use crate::types::{BaseFolder, Family, System};
 
 /// Where a browser looks for manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hosts {
     /// A folder of manifests.
-    Folder(Spot),
+    Folder(BaseFolder),
     /// A registry key under `Software\`, holding one key a host; the value is the manifest's path.
     Key(&'static str),
 }
@@ -16,7 +16,7 @@ pub enum Hosts {
 /// One place a browser reads, and the folder that shows that it does.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
-    pub sign: Spot,
+    pub sign: BaseFolder,
     pub hosts: Hosts,
 }
 

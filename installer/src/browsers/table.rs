@@ -3,7 +3,7 @@
 //! It is data only.
 
 use super::model::{Browser, Hosts, Place, Rooms};
-use crate::types::{Base, Family, Spot};
+use crate::types::{Base, BaseFolder, Family};
 
 const NONE: Rooms = Rooms {
     programs: &[],
@@ -11,22 +11,22 @@ const NONE: Rooms = Rooms {
     system: &[],
 };
 
-const fn spot(base: Base, path: &'static str) -> Spot {
-    Spot { base, path }
+const fn base_folder(base: Base, path: &'static str) -> BaseFolder {
+    BaseFolder { base, path }
 }
 
 /// A folder of manifests that counts if `sign` exists.
 const fn folder(base: Base, sign: &'static str, hosts: &'static str) -> Place {
     Place {
-        sign: spot(base, sign),
-        hosts: Hosts::Folder(spot(base, hosts)),
+        sign: base_folder(base, sign),
+        hosts: Hosts::Folder(base_folder(base, hosts)),
     }
 }
 
 /// Registry keys that count if a folder in the user's profile exists.
 const fn key(base: Base, sign: &'static str, key: &'static str) -> Place {
     Place {
-        sign: spot(base, sign),
+        sign: base_folder(base, sign),
         hosts: Hosts::Key(key),
     }
 }
@@ -483,8 +483,8 @@ pub const BROWSERS: &[Browser] = &[
                 folder(Base::Home, ".mozilla", MOZILLA_HOSTS),
                 // Newer profiles lie under XDG; manifests are still read here.
                 Place {
-                    sign: spot(Base::Config, "mozilla/firefox"),
-                    hosts: Hosts::Folder(spot(Base::Home, MOZILLA_HOSTS)),
+                    sign: base_folder(Base::Config, "mozilla/firefox"),
+                    hosts: Hosts::Folder(base_folder(Base::Home, MOZILLA_HOSTS)),
                 },
             ],
             MOZILLA_FOR_ALL,

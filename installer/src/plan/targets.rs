@@ -146,7 +146,7 @@ fn in_browsers(
         }
         for hosts in places {
             let (path, keys) = match hosts {
-                Hosts::Folder(spot) => (env.resolve(spot).join(choice.name.file()), Vec::new()),
+                Hosts::Folder(base_folder) => (env.resolve(base_folder).join(choice.name.file()), Vec::new()),
                 Hosts::Key(vendor) => (
                     paths
                         .state

@@ -54,11 +54,11 @@ fn on_macos_every_browser_has_a_manifest_in_its_own_place() {
         let planned: BTreeSet<PathBuf> = plan.manifests.iter().map(|one| one.path.clone()).collect();
         for browser in BROWSERS {
             for hosts in browser.places(&env, scope) {
-                let Hosts::Folder(spot) = hosts else {
+                let Hosts::Folder(base_folder) = hosts else {
                     panic!("{} has keys on macOS", browser.name);
                 };
-                assert!([Base::Support, Base::Root].contains(&spot.base));
-                let path = env.resolve(spot).join("com.longwire.bridge.json");
+                assert!([Base::Support, Base::Root].contains(&base_folder.base));
+                let path = env.resolve(base_folder).join("com.longwire.bridge.json");
                 assert!(planned.contains(&path), "{}: {}", browser.name, path.display());
             }
         }

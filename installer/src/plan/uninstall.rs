@@ -202,8 +202,8 @@ fn registered(env: &Environment, choice: &Choice) -> Vec<(&'static str, PathBuf)
     };
     for browser in BROWSERS.iter().filter(chosen) {
         for hosts in browser.places(env, choice.scope) {
-            if let Hosts::Folder(spot) = hosts {
-                let path = env.resolve(spot).join(choice.name.file());
+            if let Hosts::Folder(base_folder) = hosts {
+                let path = env.resolve(base_folder).join(choice.name.file());
                 if !found.iter().any(|(_, other)| *other == path) {
                     found.push((browser.name, path));
                 }
