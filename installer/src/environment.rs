@@ -93,7 +93,7 @@ impl Environment {
         base.join(base_folder.path)
     }
 
-    /// The first place where one of these programs lies. Confined ones (Snap) do not count: they read other folders.
+    /// The first place where one of these programs lies. Sandboxed ones (Snap) do not count: they read other folders.
     pub fn program(&self, names: &[&str]) -> Option<PathBuf> {
         match self.system {
             System::Linux => self

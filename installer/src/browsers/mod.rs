@@ -12,7 +12,7 @@ use crate::environment::Environment;
 use crate::error::InstallError;
 
 pub use crate::types::{Base, BaseFolder, Family, Scope, System};
-pub use model::{Browser, Confined, Hosts, Place, Rooms, Serving};
+pub use model::{Browser, Hosts, Place, Rooms, Sandboxed, Serving};
 pub use table::BROWSERS;
 
 impl Browser {
@@ -68,7 +68,7 @@ impl Browser {
     }
 
     /// A copy of it that runs inside Flatpak or Snap, if there is one.
-    pub fn confined(&self, env: &Environment) -> Option<Confined> {
+    pub fn sandboxed(&self, env: &Environment) -> Option<Sandboxed> {
         if env.system != System::Linux {
             return None;
         }
@@ -82,7 +82,7 @@ impl Browser {
                 Hosts::Folder(base_folder) => Some(folder.join(base_folder.path)),
                 Hosts::Key(_) => None,
             });
-            return Some(Confined {
+            return Some(Sandboxed {
                 by: "Flatpak",
                 serving: hosts.map(|hosts| Serving {
                     hosts,
@@ -108,7 +108,7 @@ impl Browser {
             // Nobody has traced where these look.
             _ => None,
         };
-        folder.is_dir().then_some(Confined {
+        folder.is_dir().then_some(Sandboxed {
             by: "Snap",
             serving,
             folder,

@@ -51,7 +51,7 @@ pub struct Browser {
 
 /// A browser inside a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Confined {
+pub struct Sandboxed {
     /// What confines it.
     pub by: &'static str,
     /// The folder that shows that it is there, and that it keeps to.

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::model::{Choice, FOLDER, InstallPaths, Skipped, USER_DATA_DIR};
-use crate::browsers::{BROWSERS, Browser, Confined, Hosts};
+use crate::browsers::{BROWSERS, Browser, Hosts, Sandboxed};
 use crate::environment::Environment;
 use crate::error::InstallError;
 use crate::manifest::ExtensionId;
@@ -106,13 +106,13 @@ fn in_browsers(
             continue;
         }
         let is_here = browser.found(env).is_some();
-        let confined = browser.confined(env).filter(|_| choice.scope == Scope::User);
+        let sandboxed = browser.sandboxed(env).filter(|_| choice.scope == Scope::User);
         if !choice.sandboxed {
             if !asked && !is_here {
-                skipped.extend(confined.map(|confined| passed_over(browser, &confined)));
+                skipped.extend(sandboxed.map(|sandboxed| passed_over(browser, &sandboxed)));
                 continue;
             }
-        } else if !is_here && confined.is_none() && !asked {
+        } else if !is_here && sandboxed.is_none() && !asked {
             continue;
         }
         let family = browser.family;
@@ -129,9 +129,9 @@ fn in_browsers(
             });
             continue;
         }
-        let serving = confined
+        let serving = sandboxed
             .filter(|_| choice.sandboxed)
-            .and_then(|confined| confined.serving);
+            .and_then(|sandboxed| sandboxed.serving);
         if let Some(serving) = &serving {
             targets.push(Target {
                 path: serving.hosts.join(choice.name.file()),
@@ -179,8 +179,8 @@ fn in_browsers(
     Ok(targets)
 }
 
-fn passed_over(browser: &Browser, confined: &Confined) -> Skipped {
-    let advice = match &confined.serving {
+fn passed_over(browser: &Browser, sandboxed: &Sandboxed) -> Skipped {
+    let advice = match &sandboxed.serving {
         Some(_) => "--sandboxed serves it there",
         None => "take a copy that is a package of the system",
     };
@@ -188,8 +188,8 @@ fn passed_over(browser: &Browser, confined: &Confined) -> Skipped {
         browser: browser.name,
         why: format!(
             "it runs inside {} and keeps to {}; {advice}",
-            confined.by,
-            confined.folder.display()
+            sandboxed.by,
+            sandboxed.folder.display()
         ),
     }
 }

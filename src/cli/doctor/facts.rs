@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use installer::browsers::{Confined, Family, Scope, System};
+use installer::browsers::{Family, Sandboxed, Scope, System};
 use installer::lookup::{Neighbour, Seen};
 use installer::manifest::{self, Accepted, ExtensionId};
 use installer::policy::{Policy, Ruling};
@@ -45,7 +45,7 @@ pub(super) struct BrowserFacts {
     /// Its user data folder, if that was given to `install`.
     pub(super) folder: Option<PathBuf>,
     /// The sandbox it runs in, if that is the only copy of it here.
-    pub(super) confined: Option<Confined>,
+    pub(super) sandboxed: Option<Sandboxed>,
     /// The manifest inside the sandbox, if there is one.
     pub(super) inside: Option<Seen>,
     /// For each of its profile folders, the manifests in the order it reads them.
@@ -79,7 +79,7 @@ impl BrowserFacts {
     /// Is there a manifest inside its sandbox, with a program of its own?
     pub(super) fn is_served_inside(&self) -> bool {
         let copies = self
-            .confined
+            .sandboxed
             .as_ref()
             .and_then(|one| one.serving.as_ref()?.copy.as_ref());
         self.inside.is_some() && copies.is_some()

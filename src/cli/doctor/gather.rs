@@ -151,23 +151,23 @@ fn receipts(own: &Result<Receipt, InstallError>, folder: &Path, shared: &Path) -
 fn browsers(env: &Environment, name: &HostName, receipt: &Receipt) -> Vec<BrowserFacts> {
     let mut found = Vec::new();
     for browser in BROWSERS {
-        let confined = browser.confined(env);
+        let sandboxed = browser.sandboxed(env);
         let chains = lookup::chains(env, browser, name);
         let is_here = browser.found(env).is_some();
-        if !is_here && confined.is_none() {
+        if !is_here && sandboxed.is_none() {
             continue;
         }
         // The manifest of one that is served through a portal lies where that of an ordinary copy would.
         let has_program = env.program(browser.on(env.system).programs).is_some();
-        let confined = confined.filter(|confined| {
-            let by_portal = confined
+        let sandboxed = sandboxed.filter(|sandboxed| {
+            let by_portal = sandboxed
                 .serving
                 .as_ref()
                 .is_some_and(|serving| serving.copy.is_none());
             !is_here || (by_portal && !has_program)
         });
-        let inside = confined.as_ref().and_then(|confined| {
-            let serving = confined.serving.as_ref()?;
+        let inside = sandboxed.as_ref().and_then(|sandboxed| {
+            let serving = sandboxed.serving.as_ref()?;
             lookup::see(&serving.hosts.join(name.file()), Scope::User)
         });
         found.push(BrowserFacts {
@@ -176,7 +176,7 @@ fn browsers(env: &Environment, name: &HostName, receipt: &Receipt) -> Vec<Browse
             family: browser.family,
             system: env.system,
             folder: None,
-            confined,
+            sandboxed,
             inside,
             chains,
             policy: Policy::of(env, browser),
@@ -199,7 +199,7 @@ fn browsers(env: &Environment, name: &HostName, receipt: &Receipt) -> Vec<Browse
             family: Family::Chromium,
             system: env.system,
             folder: folder.map(Path::to_path_buf),
-            confined: None,
+            sandboxed: None,
             inside: None,
             chains: vec![lookup::see(&made.path, Scope::User).into_iter().collect()],
             policy: Policy::default(),

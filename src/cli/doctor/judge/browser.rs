@@ -2,7 +2,7 @@
 //!
 //! Whether the host then runs is judged in `running`.
 
-use installer::browsers::{Confined, Family, Scope};
+use installer::browsers::{Family, Sandboxed, Scope};
 use installer::lookup::Seen;
 use installer::manifest::{self, Accepted, ExtensionId};
 use installer::policy::Ruling;
@@ -74,11 +74,11 @@ pub(super) fn registered(facts: &Facts) -> Finding {
 /// Everything about one browser.
 pub(super) fn judge(facts: &Facts, browser: &BrowserFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(one) = &browser.confined {
-        findings.push(confined(facts, browser, one));
+    if let Some(one) = &browser.sandboxed {
+        findings.push(sandboxed(facts, browser, one));
     }
     if !browser.chains.iter().any(|chain| !chain.is_empty()) {
-        if browser.confined.is_none() {
+        if browser.sandboxed.is_none() {
             findings.push(absent(facts, browser));
         } else if browser.is_served_inside() {
             let found = browser.found(&facts.name, browser.inside.as_slice());
@@ -141,7 +141,7 @@ pub(super) fn ids(facts: &Facts, family: Family) -> Vec<String> {
     known
 }
 
-fn confined(facts: &Facts, browser: &BrowserFacts, confined: &Confined) -> Finding {
+fn sandboxed(facts: &Facts, browser: &BrowserFacts, sandboxed: &Sandboxed) -> Finding {
     let finding = Finding::about(
         format!("sandbox.{}", browser.name),
         format!("{} may start native hosts", browser.title),
@@ -154,22 +154,22 @@ fn confined(facts: &Facts, browser: &BrowserFacts, confined: &Confined) -> Findi
         let inside = inside.path.display();
         return finding.pass(format!(
             "inside {}, by {inside}; host and broker end with it",
-            confined.by
+            sandboxed.by
         ));
     }
     let detail = format!(
         "it runs inside {} ({}) and starts no program outside of it by itself",
-        confined.by,
-        confined.folder.display()
+        sandboxed.by,
+        sandboxed.folder.display()
     );
-    if confined.serving.is_some() {
+    if sandboxed.serving.is_some() {
         let ids = ids(facts, browser.family);
         let fix = install(facts, &ids, Some(browser), false) + " --sandboxed";
         return finding.warn(detail).fix(fix);
     }
     finding.warn(detail).fix(format!(
         "install {} as a package of the system instead of the {}",
-        browser.title, confined.by
+        browser.title, sandboxed.by
     ))
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use installer::browsers::{Confined, Family, Scope, Serving, System};
+use installer::browsers::{Family, Sandboxed, Scope, Serving, System};
 use installer::lookup::{Neighbour, Seen};
 use installer::manifest::{ExtensionId, HostName, Manifest};
 use installer::policy::Policy;
@@ -47,7 +47,7 @@ fn browser(name: &str, family: Family, chain: Vec<Seen>) -> BrowserFacts {
         family,
         system: System::Linux,
         folder: None,
-        confined: None,
+        sandboxed: None,
         inside: None,
         chains: vec![chain],
         policy: Policy::default(),
@@ -343,7 +343,7 @@ fn other_hosts_matter_only_for_the_same_extension() {
 
 #[test]
 fn sandboxes() {
-    let confined = |by, serving: bool| Confined {
+    let sandboxed = |by, serving: bool| Sandboxed {
         by,
         folder: "/home/u/app".into(),
         serving: serving.then(|| Serving {
@@ -353,7 +353,7 @@ fn sandboxes() {
     };
     only("sandbox.brave", Verdict::Warn, "package of the system", |facts| {
         let mut brave = browser("brave", Family::Chromium, Vec::new());
-        brave.confined = Some(confined("Snap", false));
+        brave.sandboxed = Some(sandboxed("Snap", false));
         facts.browsers.push(brave);
     });
     only(
@@ -362,12 +362,12 @@ fn sandboxes() {
         "--browser brave --sandboxed",
         |facts| {
             let mut brave = browser("brave", Family::Chromium, Vec::new());
-            brave.confined = Some(confined("Flatpak", true));
+            brave.sandboxed = Some(sandboxed("Flatpak", true));
             facts.browsers.push(brave);
         },
     );
     let mut facts = well();
-    facts.browsers[0].confined = Some(confined("Flatpak", true));
+    facts.browsers[0].sandboxed = Some(sandboxed("Flatpak", true));
     facts.browsers[0].inside = facts.browsers[0].chains[0].pop();
     assert_eq!(finding(&facts, "sandbox.chromium").verdict, Verdict::Pass);
 }
