@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::model::{Change, Choice, InstallPaths, Plan, Planned, Step};
-use super::program::{is_ours, resting_place, taken_over};
+use super::program::{install_path, is_ours, taken_over};
 use super::targets::{Target, targets};
 use crate::browsers::Browser;
 use crate::environment::Environment;
@@ -43,7 +43,7 @@ pub fn install(
 
     let mut receipt = Receipt::read(&paths.state)?;
     let before = receipt.clone();
-    let (program, copied) = resting_place(env, paths, choice.scope);
+    let (program, copied) = install_path(env, paths, choice.scope);
     let mut folders = Folders::default();
     let (mut manifests, mut writes) = (Vec::new(), Vec::new());
     // Nobody but the user has business in Longwire's own folders, unless all users share them.

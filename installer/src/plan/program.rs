@@ -9,7 +9,7 @@ use crate::manifest;
 use crate::types::{Scope, System};
 
 /// Where the program is that manifests shall name, and whether it has to be copied there.
-pub(super) fn resting_place(env: &Environment, paths: &InstallPaths, scope: Scope) -> (PathBuf, bool) {
+pub(super) fn install_path(env: &Environment, paths: &InstallPaths, scope: Scope) -> (PathBuf, bool) {
     let file = if env.system == System::Windows {
         "longwire.exe"
     } else {

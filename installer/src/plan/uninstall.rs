@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::model::{Change, Choice, FOLDER, InstallPaths, Plan, Planned, Step, USER_DATA_DIR};
-use super::program::{is_ours, resting_place, taken_over};
+use super::program::{install_path, is_ours, taken_over};
 use crate::browsers::{BROWSERS, Browser, Hosts};
 use crate::environment::Environment;
 use crate::error::InstallError;
@@ -22,7 +22,7 @@ use crate::receipt::{self, Receipt, Registration};
 pub fn uninstall(env: &Environment, paths: &InstallPaths, choice: &Choice) -> Result<Plan, InstallError> {
     let receipt = Receipt::read(&paths.state)?;
     let name = choice.name.to_string();
-    let (program, _) = resting_place(env, paths, choice.scope);
+    let (program, _) = install_path(env, paths, choice.scope);
     let (mut manifests, mut steps, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     let mut gone: BTreeSet<PathBuf> = BTreeSet::new();
     let mut copies = Vec::new();
