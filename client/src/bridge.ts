@@ -193,12 +193,12 @@ export class Bridge {
   }
 
   /**
-   * Opens a session, or goes on with the one of this name: after the worker has died, call it again with the same
+   * Opens a session, or continues the one of this name: after the worker has died, call it again with the same
    * name. Without URL and options it attaches to the session that another context has opened and changes nothing.
    *
-   * Rejects when the broker refuses. When the native host cannot be reached, the bridge's `error` event says why and
-   * this waits for the host, which is looked for again every 30 s at least; without a listener for that event it
-   * rejects. The option `waitForHost` decides otherwise.
+   * Rejects when the broker refuses. When the native host cannot be reached, the bridge's `error` event reports why and
+   * `open` waits for the host, which the SDK looks for at least every 30 s; without a listener for that event it
+   * rejects. The option `waitForHost` overrides this.
    */
   open<Schema extends StandardSchema, Said extends Sendable = Sendable>(
     name: string,

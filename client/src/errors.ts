@@ -7,7 +7,7 @@ import type { ErrorFrame, Retry, WireCode, WireError } from "./wire.js";
 export type LocalCode =
   /** The manifest lacks the permission `nativeMessaging`, or this page may not connect (content script). */
   | "permission-missing"
-  /** No host manifest is registered where this browser looks, or it is broken. `longwire install` mends it. */
+  /** No host manifest is registered where this browser looks, or it is broken. Run `longwire install`. */
   | "host-not-found"
   /** The host's name is not a legal one: a-z, 0-9, `_` and single dots between them. */
   | "host-name-invalid"
@@ -15,15 +15,15 @@ export type LocalCode =
   | "host-forbidden"
   /** The administrator's policy forbids the host. */
   | "host-blocked"
-  /** The host was started and ended: crashed, was killed, or cannot be run. Tried again by itself. */
+  /** The host was started and ended: it crashed, was killed, or cannot be run. Tried again automatically. */
   | "host-exited"
-  /** The operating system could not start the host. Tried again by itself; `longwire doctor` says why. */
+  /** The operating system could not start the host. Tried again automatically; run `longwire doctor`. */
   | "host-not-started"
-  /** The host wrote what is no frame or too large, or ended while it was written to. Tried again; is it another program? */
+  /** The host wrote an invalid or too large frame, or ended during a write. Tried again; another program may write to its output. */
   | "host-garbled"
-  /** The host said nothing in time. Tried again by itself; `longwire doctor` says why. */
+  /** The host did not answer in time. Tried again automatically; run `longwire doctor`. */
   | "host-silent"
-  /** The port closed and the browser did not say why. Another is opened by itself. */
+  /** The port closed and the browser gave no reason. The SDK opens another. */
   | "port-lost"
   /** A message is too large for the browser. */
   | "message-too-large"
@@ -42,7 +42,7 @@ export type LocalCode =
   /** Another port of the same client took the session over. */
   | "superseded";
 
-/** What went wrong, as a stable word. */
+/** The error codes; they are stable. */
 export type ErrorCode = WireCode | LocalCode;
 
 /** `detail` of the errors that have one of a known shape. */
@@ -53,7 +53,7 @@ export interface ErrorDetails {
   "invalid-message": { issues: readonly SchemaIssue[]; message: unknown };
 }
 
-/** A union over all codes: `if (error.code === "invalid-message")` narrows `error.detail`. */
+/** All errors, as a union over their codes: `if (error.code === "invalid-message")` narrows `error.detail`. */
 export type AnyLongwireError = { [Code in ErrorCode]: LongwireError<Code> }[ErrorCode];
 
 /** Every error the SDK rejects with or reports. What a call cannot take, it throws as a `TypeError`. */
@@ -67,7 +67,7 @@ export class LongwireError<Code extends ErrorCode = ErrorCode> extends Error {
   readonly originalMessage: string | undefined;
   /** The command that finds out more, to be pasted in a terminal. */
   readonly doctor: string;
-  /** What mends it, when that is known: a command or a line for the manifest. */
+  /** The fix, when it is known: a command or a line for the manifest. */
   readonly fix: string | undefined;
   /** More from the broker. */
   readonly detail: Code extends keyof ErrorDetails ? ErrorDetails[Code] : unknown;

@@ -19,7 +19,7 @@ import type {
 
 /**
  * `resting`: no port, and none wanted. `connecting`: a port is open, the broker has not answered. `ready`: frames flow.
- * `waiting`: the port died, another follows. `failed`: no further port is tried until somebody asks for one.
+ * `waiting`: the port died, another follows. `failed`: no further port is opened until `connect()` is called.
  */
 export type PortState = "resting" | "connecting" | "ready" | "waiting" | "failed";
 

@@ -39,7 +39,7 @@ export interface SessionOptions extends OpenOptions {
   /**
    * Where this client begins: `"now"` with what comes from now on, `"last:50"` with the last 50 messages that the broker
    * still holds, `"start"` with everything it holds. Default: where this client stood. Counts when `open` makes the
-   * session in this context; afterwards it goes on where it was.
+   * session in this context; afterwards it continues where it was.
    */
   from?: "now" | "start" | `last:${number}`;
   /**
@@ -128,11 +128,11 @@ export interface SessionEvents<Incoming = unknown> {
   /** The window has been full for a second: this side is too slow. */
   stalled: [stalled: Stalled];
   subscription: [subscription: Subscription];
-  /** Something failed that nobody waits for. `message` is there when a handler gave up on it. */
+  /** A failure that no promise reports. `message` is set when a handler failed on it. */
   error: [error: AnyLongwireError, message?: Received];
-  /** An outcome nobody in this worker waits for: it was sent by one that died. */
+  /** The outcome of a message that an earlier worker sent. */
   outcome: [outcome: SendOutcome];
-  /** A response nobody in this worker waits for. */
+  /** The response to a request of an earlier worker. */
   response: [id: string, response: Received | LongwireError];
   /** This worker does not hold the session any more. */
   detached: [reason: EndReason, error: LongwireError, how?: CloseReport];

@@ -259,14 +259,14 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
     return this.#outgoing.command({ type: "reconnect", ...this.#ids() });
   }
 
-  /** Leaves. The session lives on in the broker; opening it again goes on from here. */
+  /** Detaches. The session stays in the broker; opening it again continues from here. */
   async detach(): Promise<void> {
     await this.#part({ type: "detach", ...this.#ids() });
   }
 
   /**
-   * Ends the session for everybody. Messages handed over before are written first, for as long as `closeTimeout`
-   * allows; resolves when the server has answered, or that time is over. Messages that were not written fail.
+   * Ends the session for all its clients. Messages sent before are written first, for at most `closeTimeout`. Resolves
+   * when the server has answered or that time is over. Messages that were not written fail.
    */
   async close(code?: number, reason?: string): Promise<void> {
     await this.#part({ type: "close", ...this.#ids(), code, reason });

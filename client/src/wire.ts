@@ -116,7 +116,7 @@ export type WireCode =
   | "not-sent"
   /** You have withdrawn it. */
   | "cancelled"
-  /** The server broke its own protocol, or the `guard`. The message says how; mend the server. */
+  /** The server broke its own protocol, or the `guard`. The message says how; correct the server. */
   | "server-protocol"
   /** The broker is being started. Wait. */
   | "broker-starting"
@@ -179,7 +179,7 @@ export interface PollOptions {
   timeout?: number;
   /** Pointer to an array in the answer, whose elements are the messages. */
   items?: string;
-  /** How the server is told what was heard: read from one of the first three, said in one of the next two. */
+  /** Where to continue: the value is read from one of the first three and sent in one of the next two. */
   cursor?: {
     pointer?: string;
     item?: string;
@@ -628,7 +628,7 @@ export interface StatusAnswer {
   /** Resident bytes of the broker. */
   rss: number;
   ports: number;
-  /** Hosts whose certificate nobody checks, by the user's settings. */
+  /** Hosts whose certificate is not checked, by the user's settings. */
   insecure?: string[];
   total: SessionCounters;
   sessions: SessionCounters[];

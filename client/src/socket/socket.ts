@@ -25,8 +25,8 @@ type Named<Options> = { [Key in keyof Options as string extends Key ? never : Ke
 export interface SocketOptions extends Omit<Named<OpenOptions>, "subprotocols" | "format"> {
   /**
    * Makes the socket a lasting one, by this name: its connection, its log and its position outlive the worker and are
-   * restored after a drop, which is told by `reconnecting`, `resumed` and `gap` in place of `close`. Without it the
-   * socket is exactly the standard's.
+   * restored after a drop, which fires `reconnecting`, `resumed` and `gap` in place of `close`. Without it the
+   * socket behaves as the standard one.
    */
   session?: string;
   /** The bridge to use, or how to connect. Default: `connect()`. */
@@ -48,7 +48,7 @@ export interface SocketEventMap {
   close: CloseEvent;
   /** The link was lost; `detail` says when it is tried again. */
   reconnecting: CustomEvent<StateEvent>;
-  /** The link is back; `detail.continuity` says whether the server may have said something meanwhile. */
+  /** The link is back; `detail.continuity` says whether the server may have sent something meanwhile. */
   resumed: CustomEvent<StateEvent>;
   /** Messages were lost, in this place; `detail` says how many and why. */
   gap: CustomEvent<GapEvent>;
