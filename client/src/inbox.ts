@@ -108,7 +108,7 @@ export class Inbox {
 
   /** Calls a handler for every message that `wants` accepts. */
   onMessage(call: MessageHandler<never>, wants?: (message: Received) => boolean): Unsubscribe {
-    if (this.#reading) throw new TypeError("longwire: this session is being read by a loop");
+    if (this.#reading) throw new TypeError("longwire: a `for await` loop reads this session already");
     return this.#add({ kind: "message", call, wants });
   }
 
@@ -125,7 +125,7 @@ export class Inbox {
   /** Reads messages one by one. A message is finished when the next one is asked for. */
   async *read(): AsyncGenerator<Received, void, undefined> {
     if (this.#reading || this.#listens("message")) {
-      throw new TypeError("longwire: this session has a reader already");
+      throw new TypeError("longwire: this session has a message handler or a loop already");
     }
     this.#reading = true;
     try {

@@ -75,7 +75,9 @@ export class PendingQueue {
       (this.#bytes > 0 && this.#bytes + entry.bytes > BOUND.bytes)
     ) {
       entry.fail(
-        new LongwireError("outbox-full", "longwire: too much is waiting to be sent", { retry: "later" }),
+        new LongwireError("outbox-full", "longwire: the outbox is full: too many messages wait to be sent", {
+          retry: "later",
+        }),
       );
       return;
     }

@@ -66,8 +66,8 @@ test("what cannot be had is refused in words", async () => {
   const { life, socket, url } = await made();
   assert.throws(() => io("/path"), /needs the server's URL/);
   const bridge = { longwire: { bridge: life.bridge } };
-  assert.throws(() => new Manager(url, { ...bridge, parser: {} }), /`parser` cannot be had/);
-  assert.throws(() => new Manager(url, { ...bridge, retries: 3 }), /`retries` cannot be had/);
+  assert.throws(() => new Manager(url, { ...bridge, parser: {} }), /`parser` is not supported/);
+  assert.throws(() => new Manager(url, { ...bridge, retries: 3 }), /`retries` is not supported/);
   assert.throws(
     () => new Manager(url, { ...bridge, transports: ["webtransport"] }),
     /`websocket` or `polling`/,

@@ -8,8 +8,9 @@ import type { Auth, ManagerEvents, ManagerOptions, SocketManager } from "./optio
 import { Socket } from "./socket.js";
 
 const IMPOSSIBLE: Record<string, string> = {
-  parser: "only Socket.IO's own parser is spoken",
-  retries: "the broker keeps what waits; use `timeout()` and `emitWithAck` to know that it was received",
+  parser: "only Socket.IO's default parser is",
+  retries:
+    "the broker keeps waiting messages; use `timeout()` and `emitWithAck` to know that it was received",
 };
 
 /** Names of sessions in this context, so that two sockets to one namespace do not share one. */
@@ -32,7 +33,7 @@ export class Manager extends Emitter<ManagerEvents> implements SocketManager {
     this.uri = new URL(uri.replace(/^ws/, "http")).origin;
     this.opts = opts;
     for (const [name, why] of Object.entries(IMPOSSIBLE)) {
-      if (opts[name]) throw new TypeError(`longwire: the option \`${name}\` cannot be had: ${why}`);
+      if (opts[name]) throw new TypeError(`longwire: the option \`${name}\` is not supported: ${why}`);
     }
     if (opts.transports && transports(opts).length === 0) {
       throw new TypeError("longwire: `transports` must have `websocket` or `polling`");
