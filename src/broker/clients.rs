@@ -179,11 +179,13 @@ async fn read(
         while let Some(taken) = frames.take() {
             ear.take(taken);
         }
-        if !ear.incoming.keep(frames.held() + ear.joiner.held())
-            && let Some(length) = frames.give_up()
-        {
-            let why = format!("a frame of {length} bytes: {TOO_MUCH}");
-            ear.refuse(ErrorInfo::new(Code::Overflow, why));
+        if !ear.incoming.keep(frames.held() + ear.joiner.held()) {
+            let error = ErrorInfo::new(Code::Overflow, TOO_MUCH);
+            let mut refusal = Refusal::of_unfinished(frames.begun(), error);
+            if let Some(length) = frames.give_up() {
+                refusal.error.message = format!("a frame of {length} bytes: {TOO_MUCH}");
+                ear.heard.push(Heard::Refused(refusal));
+            }
             ear.incoming.keep(ear.joiner.held());
         }
         let heard = std::mem::take(&mut ear.heard);

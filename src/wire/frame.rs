@@ -101,6 +101,11 @@ impl Frames {
         self.buffer.len()
     }
 
+    /// What has come of the frame that is not whole yet.
+    pub fn begun(&self) -> &[u8] {
+        self.buffer.get(HEADER..).unwrap_or_default()
+    }
+
     /// Gives up the frame that is not whole yet: what has come of it is forgotten, and the rest skipped. Its length.
     pub fn give_up(&mut self) -> Option<usize> {
         let length = length_at(&self.buffer).filter(|_| self.skip == 0)?;

@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { cp, readFile, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { io } from "socket.io-client";
@@ -136,11 +136,6 @@ test("every example does what its README says, and misses nothing while its work
   });
   await Promise.all(all.slice(1).map((example) => example.serve()));
   for (const { install } of all) await world.longwire(...install, "--browser", "chromium");
-  const settings = (await world.longwire("config", "--path")).trim();
-  const [, lines] = frappe.readme.match(/```\n(\[extension[^`]*)```/);
-  await mkdir(dirname(settings), { recursive: true });
-  await writeFile(settings, lines);
-
   const extension = all.map(({ folder }) => folder).join(",");
   world.browser = await Chromium.launch({ profile: world.profile, extension, env: world.env });
   for (const example of all) await example.open(world.browser);

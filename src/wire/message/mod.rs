@@ -8,6 +8,7 @@ mod object;
 mod reading;
 mod run;
 mod to_extension;
+mod unfinished;
 
 pub use field::{is_namespace, read_payload};
 pub use from_extension::{

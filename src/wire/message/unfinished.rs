@@ -1,0 +1,95 @@
+//! What the beginning of a frame says of whom its answer is for: its `id` and `session`, if they stand there.
+//!
+//! For frames that are refused before they are whole. It looks at the first bytes only and judges nothing.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+
+use crate::wire::record::{ErrorInfo, Name};
+
+use super::from_extension::Refusal;
+
+/// Bytes that are looked at; the SDK writes both fields at the beginning.
+const PREFIX: usize = 1024;
+
+impl Refusal {
+    /// The refusal of a frame of which this much has come.
+    pub fn of_unfinished(begun: &[u8], error: ErrorInfo) -> Self {
+        let begun = begun.get(..PREFIX).unwrap_or(begun);
+        let mut refusal = Self {
+            error,
+            id: None,
+            session: None,
+        };
+        // It ends in an error where the bytes end; what was found by then is kept.
+        let _ = Fields(&mut refusal).deserialize(&mut serde_json::Deserializer::from_slice(begun));
+        refusal
+    }
+}
+
+struct Fields<'a>(&'a mut Refusal);
+
+impl<'de> DeserializeSeed<'de> for Fields<'_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a frame")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match &*key {
+                "id" => self.0.id = Some(Name::from(map.next_value::<String>()?)),
+                "session" => self.0.session = Some(Name::from(map.next_value::<String>()?)),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::code::Code;
+
+    #[test]
+    fn the_answer_finds_its_sender_by_the_beginning() {
+        for (begun, id, session) in [
+            (
+                r#"{"type":"send","session":"s","id":"7","text":"xxx"#,
+                Some("7"),
+                Some("s"),
+            ),
+            (
+                r#"{"type":"send","id":"7","text":"{\"session\":\"no\"}"#,
+                Some("7"),
+                None,
+            ),
+            (r#"{"text":"xxxxx"#, None, None),
+            (r#"{"type":"send","id":7,"session":"s"#, None, None),
+            ("[1,2", None, None),
+            ("", None, None),
+        ] {
+            let error = ErrorInfo::new(Code::Overflow, "too much");
+            let refusal = Refusal::of_unfinished(begun.as_bytes(), error);
+            assert_eq!(
+                (refusal.id.as_deref(), refusal.session.as_deref()),
+                (id, session),
+                "{begun}"
+            );
+        }
+    }
+}
