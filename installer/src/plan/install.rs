@@ -29,8 +29,44 @@ pub fn install(
     choice: &Choice,
     extensions: &[ExtensionId],
 ) -> Result<Plan, InstallError> {
-    let (mut skipped, mut notes) = (Vec::new(), Vec::new());
+    let mut skipped = Vec::new();
     let targets = targets(env, paths, choice, extensions, &mut skipped)?;
+    let receipt = Receipt::read(&paths.state)?;
+    let (program, copied) = install_path(env, paths, choice.scope);
+    let mut planner = Planner {
+        env,
+        paths,
+        choice,
+        extensions,
+        program,
+        receipt: receipt.clone(),
+        folders: Folders::default(),
+        manifests: Vec::new(),
+        writes: Vec::new(),
+        notes: ids_without_browser(extensions, &targets),
+    };
+    for target in targets {
+        planner.add(target)?;
+    }
+    let mut steps = Vec::new();
+    if copied {
+        planner.receipt.program = Some(planner.program.clone());
+        steps = planner.copy(&planner.program.clone());
+    }
+    let steps = planner.with_receipt(steps, &receipt)?;
+    Ok(Plan {
+        name: choice.name.to_string(),
+        program: planner.program,
+        manifests: planner.manifests,
+        skipped,
+        notes: planner.notes,
+        steps,
+    })
+}
+
+/// A note for each family of which ids were given and no browser is there.
+fn ids_without_browser(extensions: &[ExtensionId], targets: &[Target]) -> Vec<String> {
+    let mut notes = Vec::new();
     for family in [Family::Chromium, Family::Firefox] {
         let given = extensions.iter().filter(|id| id.family() == family).count();
         if given > 0 && !targets.iter().any(|target| target.family == family) {
@@ -40,131 +76,176 @@ pub fn install(
             ));
         }
     }
+    notes
+}
 
-    let mut receipt = Receipt::read(&paths.state)?;
-    let before = receipt.clone();
-    let (program, copied) = install_path(env, paths, choice.scope);
-    let mut folders = Folders::default();
-    let (mut manifests, mut writes) = (Vec::new(), Vec::new());
-    // Nobody but the user has business in Longwire's own folders, unless all users share them.
-    let closed = (choice.scope == Scope::User).then_some(Path::new(""));
-    for target in targets {
-        let ids = extensions
-            .iter()
-            .filter(|id| id.family() == target.family)
-            .map(ExtensionId::entry);
-        let there = Previous::read(&target.path)?;
+/// A plan to install in the making.
+struct Planner<'a> {
+    env: &'a Environment,
+    paths: &'a InstallPaths,
+    choice: &'a Choice,
+    extensions: &'a [ExtensionId],
+    program: PathBuf,
+    /// As it will be afterwards.
+    receipt: Receipt,
+    folders: Folders,
+    manifests: Vec<Planned>,
+    /// The steps for manifests, keys and copies inside sandboxes.
+    writes: Vec<Step>,
+    notes: Vec<String>,
+}
+
+impl Planner<'_> {
+    /// Plans a manifest with its registry keys.
+    fn add(&mut self, target: Target) -> Result<(), InstallError> {
+        let previous = Previous::read(&target.path)?;
         // Through a link, too.
         let text = fs::read_to_string(&target.path).ok();
-        let mut entries = text
-            .as_deref()
-            .map(|text| manifest::entries(target.family, text))
-            .unwrap_or_default();
-        for id in ids.chain(hidden(env, choice, &target)) {
-            if !entries.contains(&id) {
-                entries.push(id);
-            }
-        }
-        let program = target.copy.as_ref().unwrap_or(&program);
+        let entries = self.entries(&target, text.as_deref());
+        let program = target.copy.as_ref().unwrap_or(&self.program).clone();
         if let Some(inside) = &target.copy {
-            writes.extend(copy(paths, inside, &mut folders, closed));
+            let steps = self.copy(inside);
+            self.writes.extend(steps);
         }
-        let wanted = Manifest::new(target.family, &choice.name, program, entries.clone())?.text();
+        let wanted = Manifest::new(target.family, &self.choice.name, &program, entries.clone())?.text();
         let change = match &text {
             Some(text) if *text == wanted => Change::Keep,
-            _ if there.is_some() => Change::Update,
+            _ if previous.is_some() => Change::Update,
             _ => Change::Create,
         };
-        let is_known = receipt.manifests.iter().any(|made| made.path == target.path);
-        let foreign = there.filter(|there| match there {
-            _ if is_known => taken_over(&target.path, program).is_some(),
-            Previous::Link(_) => true,
-            Previous::Text { text, .. } => {
-                !manifest::program(text).is_some_and(|other| is_ours(&other, program))
-            }
-        });
+        let foreign = previous.filter(|previous| self.is_foreign(&target.path, previous, &program));
         if let Some(other) = text.as_deref().and_then(manifest::program)
-            && !is_ours(&other, program)
+            && !is_ours(&other, &program)
             && foreign.is_some()
         {
-            notes.push(format!(
+            self.notes.push(format!(
                 "{} named {}; uninstall puts it back",
                 target.path.display(),
                 other.display()
             ));
         }
-        record(&mut receipt, &choice.name, &target, foreign);
+        record(&mut self.receipt, &self.choice.name, &target, foreign);
         if change != Change::Keep {
-            if let Some(parent) = target.path.parent() {
-                let closed = (choice.scope == Scope::User).then_some(parent);
-                writes.extend(folders.make(parent, closed));
-            }
-            writes.push(Step::WriteFile {
-                path: target.path.clone(),
-                text: wanted,
-                mode: 0o644,
-            });
+            self.write(&target.path, wanted);
         }
         for key in &target.keys {
-            let value = target.path.to_str().ok_or_else(|| InstallError::NotUnicode {
-                path: target.path.clone(),
-            })?;
-            let current = registry::read(key);
-            if current.as_deref() != Some(value) {
-                for above in registry::missing_above(key) {
-                    if !receipt.keys_above.contains(&above) {
-                        receipt.keys_above.push(above);
-                    }
-                }
-                writes.push(Step::SetKey {
-                    key: key.clone(),
-                    value: value.to_owned(),
-                });
-            }
-            record_key(&mut receipt, &choice.name, &target, key, current);
+            self.set_key(&target, key)?;
         }
-        manifests.push(Planned {
+        self.manifests.push(Planned {
             change,
             path: target.path,
             browsers: target.browsers,
             extensions: entries,
         });
+        Ok(())
     }
 
-    let mut steps = Vec::new();
-    if copied {
-        receipt.program = Some(program.clone());
-        steps.extend(copy(paths, &program, &mut folders, closed));
+    /// Who may call afterwards: those of the manifest that is there, and the new ones.
+    fn entries(&self, target: &Target, text: Option<&str>) -> Vec<String> {
+        let ids = self
+            .extensions
+            .iter()
+            .filter(|id| id.family() == target.family)
+            .map(ExtensionId::entry);
+        let mut entries = text
+            .map(|text| manifest::entries(target.family, text))
+            .unwrap_or_default();
+        for id in ids.chain(hidden(self.env, self.choice, target)) {
+            if !entries.contains(&id) {
+                entries.push(id);
+            }
+        }
+        entries
     }
-    let home = folders.make(&paths.state, closed);
-    steps.extend(writes);
-    receipt.folders.extend(folders.made);
-    if receipt != before {
+
+    /// Is the file that is there somebody else's, so that uninstalling has to restore it?
+    fn is_foreign(&self, path: &Path, previous: &Previous, program: &Path) -> bool {
+        let is_known = self.receipt.manifests.iter().any(|other| other.path == path);
+        match previous {
+            _ if is_known => taken_over(path, program).is_some(),
+            Previous::Link(_) => true,
+            Previous::Text { text, .. } => {
+                !manifest::program(text).is_some_and(|other| is_ours(&other, program))
+            }
+        }
+    }
+
+    fn write(&mut self, path: &Path, text: String) {
+        if let Some(parent) = path.parent() {
+            let closed = (self.choice.scope == Scope::User).then_some(parent);
+            self.writes.extend(self.folders.make(parent, closed));
+        }
+        self.writes.push(Step::WriteFile {
+            path: path.to_path_buf(),
+            text,
+            mode: 0o644,
+        });
+    }
+
+    fn set_key(&mut self, target: &Target, key: &str) -> Result<(), InstallError> {
+        let value = target.path.to_str().ok_or_else(|| InstallError::NotUnicode {
+            path: target.path.clone(),
+        })?;
+        let current = registry::read(key);
+        if current.as_deref() != Some(value) {
+            for above in registry::missing_above(key) {
+                if !self.receipt.keys_above.contains(&above) {
+                    self.receipt.keys_above.push(above);
+                }
+            }
+            self.writes.push(Step::SetKey {
+                key: key.to_owned(),
+                value: value.to_owned(),
+            });
+        }
+        record_key(&mut self.receipt, &self.choice.name, target, key, current);
+        Ok(())
+    }
+
+    /// Nobody but the user has business in Longwire's own folders, unless all users share them.
+    fn closed(&self) -> Option<&'static Path> {
+        (self.choice.scope == Scope::User).then_some(Path::new(""))
+    }
+
+    /// Steps that put a copy of the program there, unless it lies there already.
+    fn copy(&mut self, program: &Path) -> Vec<Step> {
+        if same_content(&self.paths.program, program) {
+            return Vec::new();
+        }
+        let parent = program.parent().unwrap_or(Path::new(""));
+        let mut steps = self.folders.make(parent, self.closed());
+        steps.push(Step::PlaceProgram {
+            from: self.paths.program.clone(),
+            path: program.to_path_buf(),
+        });
+        steps
+    }
+
+    /// All steps in order, given those for the program. A changed receipt is written as soon as its folder is there.
+    fn with_receipt(&mut self, mut steps: Vec<Step>, before: &Receipt) -> Result<Vec<Step>, InstallError> {
+        let state = &self.paths.state;
+        let home = self.folders.make(state, self.closed());
+        steps.append(&mut self.writes);
+        self.receipt.folders.append(&mut self.folders.made);
+        if self.receipt == *before {
+            return Ok(steps);
+        }
         // First of all: whatever happens then, it can be taken back.
-        let text = receipt.text(&paths.state)?;
-        let path = paths.state.join(receipt::FILE);
+        let receipt = Step::WriteFile {
+            path: state.join(receipt::FILE),
+            text: self.receipt.text(state)?,
+            mode: receipt::MODE,
+        };
         // The state folder may have been planned as the parent of the program's.
         let own_folder =
-            |step: &Step| matches!(step, Step::MakeFolder { path, .. } if paths.state.starts_with(path));
+            |step: &Step| matches!(step, Step::MakeFolder { path, .. } if state.starts_with(path));
         let (mut outer, rest): (Vec<_>, Vec<_>) = steps.into_iter().chain(home).partition(own_folder);
         // One may have been planned on the way to a manifest: each lies in the one before.
         outer.sort_by_key(depth);
-        steps = outer;
-        steps.push(Step::WriteFile {
-            path,
-            text,
-            mode: receipt::MODE,
-        });
-        steps.extend(rest);
+        outer.push(receipt);
+        outer.extend(rest);
+        Ok(outer)
     }
-    Ok(Plan {
-        name: choice.name.to_string(),
-        program,
-        manifests,
-        skipped,
-        notes,
-        steps,
-    })
 }
 
 /// Who may call by a manifest for all users that the new one hides: Chromium reads only the first there is.
@@ -189,20 +270,6 @@ fn hidden(env: &Environment, choice: &Choice, target: &Target) -> Vec<String> {
         );
     }
     entries
-}
-
-/// Steps that put a copy of the program there, unless it lies there already.
-fn copy(paths: &InstallPaths, program: &Path, folders: &mut Folders, closed: Option<&Path>) -> Vec<Step> {
-    if same_content(&paths.program, program) {
-        return Vec::new();
-    }
-    let parent = program.parent().unwrap_or(Path::new(""));
-    let mut steps = folders.make(parent, closed);
-    steps.push(Step::PlaceProgram {
-        from: paths.program.clone(),
-        path: program.to_path_buf(),
-    });
-    steps
 }
 
 fn record(receipt: &mut Receipt, name: &HostName, target: &Target, before: Option<Previous>) {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::model::{Choice, FOLDER, InstallPaths, Skipped, USER_DATA_DIR};
-use crate::browsers::{BROWSERS, Browser, Hosts, Sandboxed};
+use crate::browsers::{BROWSERS, Browser, Hosts, Sandboxed, Serving};
 use crate::environment::Environment;
 use crate::error::InstallError;
 use crate::manifest::ExtensionId;
@@ -123,60 +123,82 @@ fn in_browsers(
                     family: family.title(),
                 });
             }
-            skipped.push(Skipped {
-                browser: browser.name,
-                why: format!("no {} extension id was given", family.title()),
-            });
+            skipped.push(without_id(browser));
             continue;
         }
         let serving = sandboxed
             .filter(|_| choice.sandboxed)
             .and_then(|sandboxed| sandboxed.serving);
         if let Some(serving) = &serving {
-            targets.push(Target {
-                path: serving.hosts.join(choice.name.file()),
-                family,
-                browsers: vec![browser.name.to_owned()],
-                keys: Vec::new(),
-                copy: serving.copy.clone(),
-            });
+            targets.push(in_sandbox(choice, browser, serving));
             if !is_here {
                 continue;
             }
         }
         for hosts in places {
-            let (path, keys) = match hosts {
-                Hosts::Folder(base_folder) => (env.resolve(base_folder).join(choice.name.file()), Vec::new()),
-                Hosts::Key(vendor) => (
-                    paths
-                        .state
-                        .join("manifests")
-                        .join(family.title().to_lowercase())
-                        .join(choice.name.file()),
-                    registry::keys(choice.scope, vendor, &choice.name),
-                ),
-            };
-            let title = browser.name.to_owned();
-            match targets.iter_mut().find(|target| target.path == path) {
-                Some(target) => {
-                    if !target.browsers.contains(&title) {
-                        target.browsers.push(title);
-                    }
-                    target.keys.extend(keys);
-                    target.keys.sort();
-                    target.keys.dedup();
-                }
-                None => targets.push(Target {
-                    path,
-                    family,
-                    browsers: vec![title],
-                    keys,
-                    copy: None,
-                }),
-            }
+            merge(&mut targets, target(env, paths, choice, browser, hosts));
         }
     }
     Ok(targets)
+}
+
+/// The manifest of a browser that runs inside a sandbox.
+fn in_sandbox(choice: &Choice, browser: &Browser, serving: &Serving) -> Target {
+    Target {
+        path: serving.hosts.join(choice.name.file()),
+        family: browser.family,
+        browsers: vec![browser.name.to_owned()],
+        keys: Vec::new(),
+        copy: serving.copy.clone(),
+    }
+}
+
+/// The manifest of a browser in one of the places that it reads.
+fn target(
+    env: &Environment,
+    paths: &InstallPaths,
+    choice: &Choice,
+    browser: &Browser,
+    hosts: Hosts,
+) -> Target {
+    let family = browser.family;
+    let (folder, keys) = match hosts {
+        Hosts::Folder(base_folder) => (env.resolve(base_folder), Vec::new()),
+        Hosts::Key(vendor) => (
+            paths.state.join("manifests").join(family.title().to_lowercase()),
+            registry::keys(choice.scope, vendor, &choice.name),
+        ),
+    };
+    Target {
+        path: folder.join(choice.name.file()),
+        family,
+        browsers: vec![browser.name.to_owned()],
+        keys,
+        copy: None,
+    }
+}
+
+/// Adds a target; several browsers may read the same manifest.
+fn merge(targets: &mut Vec<Target>, new: Target) {
+    let Some(target) = targets.iter_mut().find(|target| target.path == new.path) else {
+        targets.push(new);
+        return;
+    };
+    for browser in new.browsers {
+        if !target.browsers.contains(&browser) {
+            target.browsers.push(browser);
+        }
+    }
+    target.keys.extend(new.keys);
+    target.keys.sort();
+    target.keys.dedup();
+}
+
+fn without_id(browser: &Browser) -> Skipped {
+    Skipped {
+        browser: browser.name,
+        why: format!("no {} extension id was given", browser.family.title()),
+    }
 }
 
 fn passed_over(browser: &Browser, sandboxed: &Sandboxed) -> Skipped {

@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::error::InstallError;
 use crate::lookup;
 use crate::manifest;
-use crate::receipt::{self, Receipt, Registration};
+use crate::receipt::{self, KeyRegistration, Previous, Receipt, Registration};
 
 /// Plans to take registrations back.
 ///
@@ -21,170 +21,244 @@ use crate::receipt::{self, Receipt, Registration};
 /// When something cannot be read.
 pub fn uninstall(env: &Environment, paths: &InstallPaths, choice: &Choice) -> Result<Plan, InstallError> {
     let receipt = Receipt::read(&paths.state)?;
-    let name = choice.name.to_string();
     let (program, _) = install_path(env, paths, choice.scope);
-    let (mut manifests, mut steps, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-    let mut gone: BTreeSet<PathBuf> = BTreeSet::new();
-    let mut copies = Vec::new();
-    let mut left = Receipt {
+    let mut planner = Planner {
+        paths,
+        choice,
+        name: choice.name.to_string(),
+        program,
+        left: Receipt {
+            manifests: Vec::new(),
+            keys: Vec::new(),
+            ..receipt.clone()
+        },
+        receipt: &receipt,
+        gone: BTreeSet::new(),
+        copies: Vec::new(),
         manifests: Vec::new(),
-        keys: Vec::new(),
-        ..receipt.clone()
+        steps: Vec::new(),
+        notes: Vec::new(),
     };
+    for registration in receipt.manifests.clone() {
+        planner.remove_manifest(registration);
+    }
+    for registration in receipt.keys.clone() {
+        planner.remove_key(registration);
+    }
+    for (browser, path) in registered(env, choice) {
+        planner.remove_unrecorded(browser, path);
+    }
+    planner.finish()
+}
 
-    let wanted = |browser: &String| {
-        choice.user_data_dir.is_none()
-            && (choice.browsers.is_empty() || choice.browsers.iter().any(|chosen| chosen.name == browser))
-    };
-    for mut made in receipt.manifests.clone() {
-        let given = choice
+/// A plan to uninstall in the making.
+struct Planner<'a> {
+    paths: &'a InstallPaths,
+    choice: &'a Choice,
+    name: String,
+    program: PathBuf,
+    /// As it was read.
+    receipt: &'a Receipt,
+    /// As it will be afterwards.
+    left: Receipt,
+    /// Files and folders that will not exist afterwards.
+    gone: BTreeSet<PathBuf>,
+    /// Steps that remove copies of the program.
+    copies: Vec<Step>,
+    manifests: Vec<Planned>,
+    steps: Vec<Step>,
+    notes: Vec<String>,
+}
+
+impl Planner<'_> {
+    /// Does the choice include this browser's registrations?
+    fn is_chosen(&self, browser: &str) -> bool {
+        let browsers = &self.choice.browsers;
+        self.choice.user_data_dir.is_none()
+            && (browsers.is_empty() || browsers.iter().any(|chosen| chosen.name == browser))
+    }
+
+    /// Plans to take back a manifest that the receipt names, unless other browsers or hosts still need it.
+    fn remove_manifest(&mut self, mut registration: Registration) {
+        let is_in_given_folder = self
+            .choice
             .user_data_dir
             .as_ref()
-            .is_some_and(|folder| made.path == folder.join(FOLDER).join(choice.name.file()));
-        let (mut taken, kept): (Vec<_>, Vec<_>) = made
+            .is_some_and(|folder| registration.path == folder.join(FOLDER).join(self.choice.name.file()));
+        let is_named = registration.name == self.name;
+        let (mut taken, kept): (Vec<_>, Vec<_>) = registration
             .browsers
             .into_iter()
-            .partition(|browser| made.name == name && (given || wanted(browser)));
+            .partition(|browser| is_named && (is_in_given_folder || self.is_chosen(browser)));
         if !kept.is_empty() {
-            if !taken.is_empty() && receipt.keys.is_empty() {
-                let (path, others) = (made.path.display(), kept.join(", "));
-                notes.push(format!("{path} stays: it is for {others}, too"));
+            if !taken.is_empty() && self.receipt.keys.is_empty() {
+                let (path, others) = (registration.path.display(), kept.join(", "));
+                self.notes.push(format!("{path} stays: it is for {others}, too"));
             }
-            made.browsers = kept;
-            left.manifests.push(made);
-            continue;
+            registration.browsers = kept;
+            self.left.manifests.push(registration);
+            return;
         }
-        let other = taken_over(&made.path, &program);
-        let change = match made.before {
-            _ if other.is_some() => Change::Keep,
-            // Without its folder nobody reads it any more.
-            Some(before) if made.path.parent().is_some_and(Path::is_dir) => {
-                steps.push(Step::RestoreFile {
-                    path: made.path.clone(),
-                    before,
-                });
-                Change::Restore
-            }
-            _ => {
-                if made.path.symlink_metadata().is_ok() {
-                    steps.push(Step::RemoveFile {
-                        path: made.path.clone(),
-                    });
-                }
-                gone.insert(made.path.clone());
-                Change::Remove
-            }
-        };
-        // Another name may have the same copy.
-        let copy = made.copy.filter(|copy| {
-            let others = receipt.manifests.iter().filter(|other| other.path != made.path);
-            !others
-                .filter(|other| other.copy.as_ref() == Some(copy))
-                .any(|other| other.path.exists())
-        });
-        if let Some(copy) = copy {
-            if copy.exists() {
-                copies.push(Step::RemoveProgram { path: copy.clone() });
-            }
-            gone.insert(copy);
+        if let Some(copy) = registration.copy {
+            self.remove_copy(&registration.path, copy);
         }
-        if let Some(other) = other {
-            notes.push(left_alone(&made.path, &other));
-            continue;
+        if let Some(other) = taken_over(&registration.path, &self.program) {
+            self.notes.push(left_alone(&registration.path, &other));
+            return;
         }
+        let change = self.restore_or_remove(&registration.path, registration.before);
         taken.dedup();
-        manifests.push(Planned {
+        self.manifests.push(Planned {
             change,
-            path: made.path,
+            path: registration.path,
             browsers: taken,
             extensions: Vec::new(),
         });
     }
-    for mut made in receipt.keys.clone() {
-        let chosen = made.name == name;
-        made.browsers.retain(|browser| !(chosen && wanted(browser)));
-        if !made.browsers.is_empty() {
-            left.keys.push(made);
-        } else if let Some(value) = made.before {
-            steps.push(Step::SetKey { key: made.key, value });
-        } else {
-            steps.push(Step::RemoveKey { key: made.key });
+
+    fn restore_or_remove(&mut self, path: &Path, previous: Option<Previous>) -> Change {
+        match previous {
+            // Without its folder nobody reads it any more.
+            Some(before) if path.parent().is_some_and(Path::is_dir) => {
+                let path = path.to_path_buf();
+                self.steps.push(Step::RestoreFile { path, before });
+                Change::Restore
+            }
+            _ => {
+                if path.symlink_metadata().is_ok() {
+                    let path = path.to_path_buf();
+                    self.steps.push(Step::RemoveFile { path });
+                }
+                self.gone.insert(path.to_path_buf());
+                Change::Remove
+            }
         }
     }
 
-    // What an install without receipt has left: ours by its program, nobody's business otherwise.
-    for (browser, path) in registered(env, choice) {
-        let known = |made: &Registration| made.path == path;
-        if receipt.manifests.iter().any(known) || gone.contains(&path) {
-            continue;
+    /// Plans to remove the copy of the program that a manifest names, unless another host's manifest names it too.
+    fn remove_copy(&mut self, manifest: &Path, copy: PathBuf) {
+        let mut others = self
+            .receipt
+            .manifests
+            .iter()
+            .filter(|other| other.path != manifest && other.copy.as_ref() == Some(&copy));
+        if others.any(|other| other.path.exists()) {
+            return;
+        }
+        if copy.exists() {
+            self.copies.push(Step::RemoveProgram { path: copy.clone() });
+        }
+        self.gone.insert(copy);
+    }
+
+    fn remove_key(&mut self, mut registration: KeyRegistration) {
+        let is_named = registration.name == self.name;
+        registration
+            .browsers
+            .retain(|browser| !(is_named && self.is_chosen(browser)));
+        let key = registration.key.clone();
+        if !registration.browsers.is_empty() {
+            self.left.keys.push(registration);
+        } else if let Some(value) = registration.before {
+            self.steps.push(Step::SetKey { key, value });
+        } else {
+            self.steps.push(Step::RemoveKey { key });
+        }
+    }
+
+    /// Plans to remove what an install without receipt has left: ours by its program, nobody's business otherwise.
+    fn remove_unrecorded(&mut self, browser: &str, path: PathBuf) {
+        let is_recorded = self.receipt.manifests.iter().any(|other| other.path == path);
+        if is_recorded || self.gone.contains(&path) {
+            return;
         }
         let Some(other) = lookup::read(&path).ok().as_deref().and_then(manifest::program) else {
-            continue;
+            return;
         };
-        if is_ours(&other, &program) {
-            gone.insert(path.clone());
-            steps.push(Step::RemoveFile { path: path.clone() });
-            manifests.push(Planned {
-                change: Change::Remove,
-                path,
-                browsers: vec![browser.to_owned()],
-                extensions: Vec::new(),
+        if !is_ours(&other, &self.program) {
+            self.notes.push(left_alone(&path, &other));
+            return;
+        }
+        self.gone.insert(path.clone());
+        self.steps.push(Step::RemoveFile { path: path.clone() });
+        self.manifests.push(Planned {
+            change: Change::Remove,
+            path,
+            browsers: vec![browser.to_owned()],
+            extensions: Vec::new(),
+        });
+    }
+
+    /// The whole plan: after manifests and keys come the receipt, programs and folders.
+    fn finish(mut self) -> Result<Plan, InstallError> {
+        let is_settled = self.left.is_settled();
+        let mut last = Vec::new();
+        if is_settled && *self.receipt != Receipt::default() {
+            self.remove_receipt(&mut last);
+        }
+        // Behind all that can be undone: a program that is removed is gone.
+        last.append(&mut self.copies);
+        self.remove_folders(&mut last);
+        self.remove_keys_above(&mut last);
+        if !is_settled && self.left != *self.receipt {
+            self.steps.push(Step::WriteFile {
+                path: self.paths.state.join(receipt::FILE),
+                text: self.left.text(&self.paths.state)?,
+                mode: receipt::MODE,
             });
-        } else {
-            notes.push(left_alone(&path, &other));
+        }
+        self.steps.extend(last);
+        Ok(Plan {
+            name: self.name,
+            program: self.program,
+            manifests: self.manifests,
+            skipped: Vec::new(),
+            notes: self.notes,
+            steps: self.steps,
+        })
+    }
+
+    /// The receipt goes, and with it the copy of the program that all manifests named.
+    fn remove_receipt(&mut self, steps: &mut Vec<Step>) {
+        let path = self.paths.state.join(receipt::FILE);
+        self.gone.insert(path.clone());
+        steps.push(Step::RemoveFile { path });
+        if let Some(path) = self.left.program.take() {
+            if path.exists() {
+                steps.push(Step::RemoveProgram { path: path.clone() });
+            }
+            self.gone.insert(path);
         }
     }
 
-    let settled = left.is_settled();
-    let mut last = Vec::new();
-    if settled && receipt != Receipt::default() {
-        let path = paths.state.join(receipt::FILE);
-        gone.insert(path.clone());
-        last.push(Step::RemoveFile { path });
-        if let Some(path) = left.program.take() {
-            if path.exists() {
-                last.push(Step::RemoveProgram { path: path.clone() });
+    fn remove_folders(&mut self, steps: &mut Vec<Step>) {
+        let mut kept = Vec::new();
+        for folder in self.receipt.folders.iter().rev() {
+            if would_be_empty(folder, &self.gone) {
+                self.gone.insert(folder.clone());
+                steps.push(Step::RemoveFolder { path: folder.clone() });
+            } else if folder.is_dir() {
+                kept.insert(0, folder.clone());
             }
-            gone.insert(path);
+        }
+        self.left.folders = kept;
+    }
+
+    fn remove_keys_above(&mut self, steps: &mut Vec<Step>) {
+        self.left.keys_above.clear();
+        for key in self.receipt.keys_above.iter().rev() {
+            let below = format!(r"{key}\");
+            let keys = &self.left.keys;
+            if keys
+                .iter()
+                .any(|registration| registration.key.starts_with(&below))
+            {
+                self.left.keys_above.insert(0, key.clone());
+            } else {
+                steps.push(Step::RemoveEmptyKey { key: key.clone() });
+            }
         }
     }
-    // Behind all that can be undone: a program that is removed is gone.
-    last.extend(copies);
-    let mut kept = Vec::new();
-    for folder in receipt.folders.iter().rev() {
-        if would_be_empty(folder, &gone) {
-            gone.insert(folder.clone());
-            last.push(Step::RemoveFolder { path: folder.clone() });
-        } else if folder.is_dir() {
-            kept.insert(0, folder.clone());
-        }
-    }
-    left.folders = kept;
-    left.keys_above.clear();
-    for key in receipt.keys_above.iter().rev() {
-        let below = format!(r"{key}\");
-        if left.keys.iter().any(|made| made.key.starts_with(&below)) {
-            left.keys_above.insert(0, key.clone());
-        } else {
-            last.push(Step::RemoveEmptyKey { key: key.clone() });
-        }
-    }
-    if !settled && left != receipt {
-        steps.push(Step::WriteFile {
-            path: paths.state.join(receipt::FILE),
-            text: left.text(&paths.state)?,
-            mode: receipt::MODE,
-        });
-    }
-    steps.extend(last);
-    Ok(Plan {
-        name,
-        program,
-        manifests,
-        skipped: Vec::new(),
-        notes,
-        steps,
-    })
 }
 
 fn left_alone(path: &Path, other: &Path) -> String {
