@@ -39,7 +39,7 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
     let exit = carry_out("install", &args.registration, &plan)?;
     drop(lock);
     if !args.registration.dry_run {
-        renew_broker(&plan.program, args.registration.json);
+        renew_broker(&plan.program, &args.registration);
     }
     Ok(exit)
 }
@@ -60,7 +60,7 @@ pub(super) fn extensions(given: &[String]) -> Result<Vec<ExtensionId>, Failure> 
 }
 
 /// Has an older broker that runs make room for this version. When that fails, the next host sees to it.
-fn renew_broker(program: &Path, quiet: bool) {
+fn renew_broker(program: &Path, args: &Registration) {
     let renewed = super::block_on(async {
         let paths = super::paths()?;
         // No folder, no broker; and one that is made now would be left behind.
@@ -75,7 +75,7 @@ fn renew_broker(program: &Path, quiet: bool) {
         renewed.map_err(Failure::new)
     });
     match renewed {
-        Ok(true) if !quiet => {
+        Ok(true) if !args.json => {
             render::line("The older broker that was running has made room; its sessions live on.");
         }
         Ok(_) => {}
@@ -285,10 +285,10 @@ fn perform(action: &str, args: &Registration, plan: &Plan) -> Result<(), Failure
     }
     if !args.dry_run {
         undisturbed(|| installer::apply::apply(&plan.steps))
-            .map_err(|problem| refused(action, args.system, &problem))?;
+            .map_err(|problem| refused(action, args, &problem))?;
     }
     if !args.json {
-        render::line(closing(action, args.dry_run, !plan.steps.is_empty()));
+        render::line(closing(action, args, plan));
     }
     Ok(())
 }
@@ -313,8 +313,9 @@ fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-fn closing(action: &str, dry_run: bool, changed: bool) -> &'static str {
-    match (action, dry_run, changed) {
+fn closing(action: &str, args: &Registration, plan: &Plan) -> &'static str {
+    let is_changed = !plan.steps.is_empty();
+    match (action, args.dry_run, is_changed) {
         ("uninstall", _, false) => "Nothing is registered.",
         (_, _, false) => "Everything is in place already.",
         (_, true, true) => "Nothing was done: this was a dry run.",
@@ -390,11 +391,11 @@ fn wrong(problem: InstallError) -> Failure {
 }
 
 /// A failure to write, which may be for want of rights.
-fn refused(action: &str, system: bool, problem: &InstallError) -> Failure {
+fn refused(action: &str, args: &Registration, problem: &InstallError) -> Failure {
     let failure = advise(problem);
     match problem {
         InstallError::Disk { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => failure
-            .hint(match (system, cfg!(unix)) {
+            .hint(match (args.system, cfg!(unix)) {
                 (true, true) => {
                     format!("for all users it takes the rights of root: sudo longwire {action} --system ...")
                 }
