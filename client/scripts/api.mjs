@@ -4,10 +4,12 @@ import ts from "typescript";
 
 const target = new URL("../../docs/API.md", import.meta.url);
 const roots = [
+  "../dist/content/index.d.ts",
   "../dist/io/index.d.ts",
   "../dist/node/index.d.ts",
   "../dist/onboarding/index.d.ts",
   "../dist/react/index.d.ts",
+  "../dist/relay/index.d.ts",
   "../dist/testing/index.d.ts",
   "../dist/index.d.ts",
 ].map((root) => new URL(root, import.meta.url).pathname);
@@ -68,8 +70,34 @@ const groups = [
     ],
   ],
   ["Onboarding", ["LongwireOnboarding", "OnboardingOptions", "OnboardingState", "SystemName", "Strings"]],
+  [
+    "Content scripts",
+    [
+      "relay",
+      "RelayOptions",
+      "PortSender",
+      "PageConnectOptions",
+      "PageBridge",
+      "PageBridgeEvents",
+      "PageState",
+      "PageOpenOptions",
+      "PageSession",
+      "PageSessionEvents",
+    ],
+  ],
   ["Node.js", ["NodeConnectOptions"]],
-  ["Testing", ["FakeBrowser", "FakeBrowserOptions", "FakeServer", "ServerMessage", "FakeClock"]],
+  [
+    "Testing",
+    [
+      "FakeBrowser",
+      "FakeBrowserOptions",
+      "FakeServer",
+      "ServerMessage",
+      "FakePage",
+      "FakePageOptions",
+      "FakeClock",
+    ],
+  ],
   ["Errors", ["LongwireError", "ErrorCode", "LocalCode", "WireCode", "Retry"]],
   ["Answers of the broker", ["Welcome", "Opened", "StatusAnswer", "SessionCounters", "GapReason", "Payload"]],
 ];

@@ -16,8 +16,11 @@ const entries = {
   node: "src/node/index.ts",
   onboarding: "src/onboarding/index.ts",
   react: "src/react/index.ts",
+  relay: "src/relay/index.ts",
   testing: "src/testing/index.ts",
 };
+// Browsers load a content script as a classic script: to be copied it is one, and sets a global.
+const CONTENT = { name: "content", source: "src/content/index.ts", globalName: "longwireContent" };
 const common = {
   bundle: true,
   target: ["chrome116", "firefox121"],
@@ -26,12 +29,14 @@ const common = {
   external: ["react", "node:*"],
   banner: { js: `// longwire ${version}, ${license}` },
 };
-const SMALLEST = {
-  module: true,
+/** Terser's options. Made anew each time, because Terser changes them. */
+const smallest = (module, sourceMap) => ({
+  module,
+  sourceMap,
   ecma: 2022,
   compress: { passes: 3, pure_getters: true, unsafe: true },
   format: { comments: /^ longwire / },
-};
+});
 const mainStaysBeside = {
   name: "the main module stays beside",
   setup(bundler) {
@@ -48,22 +53,35 @@ await build({
   target: "es2022",
   sourcemap: true,
 });
-for (const [name, source] of Object.entries(entries)) {
-  for (const [format, folder] of [
-    ["esm", "dist"],
-    ["cjs", "dist/cjs"],
-  ]) {
-    const outfile = `${folder}/${name}.js`;
-    const sourcemap = "external";
-    await build({ ...common, format, entryPoints: [source], outfile, sourcemap, plugins: [mainStaysBeside] });
-    // Three percent smaller than what esbuild alone makes.
-    const content = readFileSync(`${outfile}.map`, "utf8");
-    const sourceMap = { content, filename: `${name}.js`, url: `${name}.js.map` };
-    const { code, map } = await minify(readFileSync(outfile, "utf8"), { ...SMALLEST, sourceMap });
-    writeFileSync(outfile, code);
-    writeFileSync(`${outfile}.map`, map);
-  }
+/** Builds one minified file and its source map. */
+async function buildEntry(name, source, folder, options) {
+  const outfile = `${folder}/${name}.js`;
+  const sourcemap = "external";
+  await build({
+    ...common,
+    ...options,
+    entryPoints: [source],
+    outfile,
+    sourcemap,
+    plugins: [mainStaysBeside],
+  });
+  // Three percent smaller than what esbuild alone makes.
+  const content = readFileSync(`${outfile}.map`, "utf8");
+  const sourceMap = { content, filename: `${name}.js`, url: `${name}.js.map` };
+  // The global of a classic script must keep its name.
+  const module = options.format !== "iife";
+  const { code, map } = await minify(readFileSync(outfile, "utf8"), smallest(module, sourceMap));
+  writeFileSync(outfile, code);
+  writeFileSync(`${outfile}.map`, map);
 }
+
+for (const [name, source] of Object.entries(entries)) {
+  await buildEntry(name, source, "dist", { format: "esm" });
+  await buildEntry(name, source, "dist/cjs", { format: "cjs" });
+}
+const { name: contentName, source: contentSource, globalName } = CONTENT;
+await buildEntry(contentName, contentSource, "dist", { format: "iife", globalName });
+await buildEntry(contentName, contentSource, "dist/cjs", { format: "cjs" });
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], {
   stdio: "inherit",
 });

@@ -6,8 +6,15 @@ import type { Clock } from "./browser-api.js";
 /** Milliseconds a finished record waits at most for its acknowledgement. */
 export const ACK_DELAY = 50;
 
+/** What is given when a message or a gap has been processed. */
+export interface Token {
+  readonly seq: number;
+  readonly finished: boolean;
+  finish(): void;
+}
+
 /** One record in flight. */
-export class AckToken {
+export class AckToken implements Token {
   readonly seq: number;
   /** Whether the record has been processed. */
   finished = false;

@@ -12,7 +12,7 @@ import {
   local,
 } from "./errors.js";
 import { Callbacks, isNew, report, type Unsubscribe } from "./events.js";
-import { followLifecycle } from "./lifecycle.js";
+import { followLifecycle, leaveLifecycle } from "./lifecycle.js";
 import type { Sendable } from "./payload.js";
 import { HostPort, type PortState } from "./port.js";
 import { Session, type SessionHost } from "./session.js";
@@ -127,6 +127,7 @@ export class Bridge {
   #count = 0;
   #identity: { profile: string; instance: string } | undefined;
   #starting = false;
+  #ended = false;
   #welcome: Welcome | undefined;
   /** Why the port is away, reported already. */
   #failure: LongwireError | undefined;
@@ -182,6 +183,11 @@ export class Bridge {
   /** @internal Whether anybody here needs the port. */
   get wanted(): boolean {
     return this.#sessions.size > 0 || (this.#port.missing && this.#callbacks.has("installed"));
+  }
+
+  /** @internal What it was made of, for the bridges of `longwire/relay`. */
+  get context(): { api: ExtensionApi; options: ResolvedOptions; clock: Clock } {
+    return { api: this.#api, options: this.#options, clock: this.#clock };
   }
 
   /** Adds a callback; returns what removes it. */
@@ -268,6 +274,14 @@ export class Bridge {
     return this.disconnect();
   }
 
+  /** @internal Closes the port for good: the page that it served is closed. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    leaveLifecycle(this.#api, this);
+    await this.disconnect();
+    this.#sessions.clear();
+  }
+
   /** Lets handlers end, acknowledges, and hands over what was sent; waits 5 s at most. For the end of this worker. */
   async drain(): Promise<void> {
     const done = Promise.all(this.sessions.map((session) => session.drain())).then(async () => {
@@ -295,7 +309,7 @@ export class Bridge {
         return;
       }
     }
-    this.#port.start();
+    if (!this.#ended) this.#port.start();
   }
 
   #hello(): Hello {

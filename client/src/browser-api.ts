@@ -16,6 +16,30 @@ export interface NativePort {
   readonly onDisconnect: Listenable<[port: NativePort]>;
 }
 
+/** Who opened a port, as the browser says it. */
+export interface PortSender {
+  /** The extension's id. */
+  readonly id?: string;
+  /** The tab. Missing for pages that are not in a tab, and for workers. */
+  readonly tab?: { readonly id?: number };
+  /** The frame in the tab; 0 is the top. */
+  readonly frameId?: number;
+  /** The address of the page that the content script runs in. */
+  readonly url?: string;
+  /** The origin of that page. */
+  readonly origin?: string;
+}
+
+/** A port between a content script and the worker. */
+export interface PagePort {
+  readonly name: string;
+  readonly sender?: PortSender;
+  postMessage(message: unknown): void;
+  disconnect(): void;
+  readonly onMessage: Listenable<[message: unknown]>;
+  readonly onDisconnect: Listenable<[port: PagePort]>;
+}
+
 /** One area of `chrome.storage`. */
 export interface StorageArea {
   get(key: string): Promise<Record<string, unknown>>;
@@ -41,9 +65,11 @@ export interface ExtensionApi {
     readonly id?: string;
     readonly lastError?: { message?: string } | null | undefined;
     connectNative?(host: string): NativePort;
+    connect?(info: { name: string }): PagePort;
     reload?(): void;
     getURL?(path: string): string;
     getManifest?(): { background?: { page?: string } };
+    readonly onConnect?: Listenable<[port: PagePort]>;
     readonly onStartup?: Listenable<[]>;
     readonly onUpdateAvailable?: Listenable<[details: { version: string }]>;
   };

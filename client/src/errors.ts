@@ -40,7 +40,13 @@ export type LocalCode =
   /** The session's `schema` refuses a message. `detail` says what is wrong and holds the message. */
   | "invalid-message"
   /** Another port of the same client took the session over. */
-  | "superseded";
+  | "superseded"
+  /** `relay` does not let this page connect, or open this session. */
+  | "relay-refused"
+  /** No worker of the extension answers this content script: it does not call `relay`. Tried again by itself. */
+  | "relay-missing"
+  /** The extension was reloaded, updated or removed, and this content script with it. Reload the page. */
+  | "extension-gone";
 
 /** The error codes; they are stable. */
 export type ErrorCode = WireCode | LocalCode;

@@ -1,7 +1,7 @@
 // Hands messages and gaps to their consumers in order and says when each is finished. It does not know the port;
 // acks.ts counts, session.ts sends.
 
-import type { AckToken } from "./acks.js";
+import type { Token } from "./acks.js";
 import type { Clock } from "./browser-api.js";
 import { LongwireError } from "./errors.js";
 import { report, type Unsubscribe } from "./events.js";
@@ -29,13 +29,13 @@ export type InvalidHandler = (message: Received, error: LongwireError<"invalid-m
  */
 export type Item =
   | {
-      readonly token: AckToken;
+      readonly token: Token;
       readonly message: Received;
       readonly invalid?: LongwireError<"invalid-message"> | undefined;
       readonly gap?: never;
     }
   | {
-      readonly token?: AckToken;
+      readonly token?: Token;
       readonly gap: GapEvent;
       readonly message?: never;
       readonly invalid?: never;

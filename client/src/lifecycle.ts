@@ -41,6 +41,11 @@ export function followLifecycle(api: ExtensionApi, bridge: LifecycleMember, upda
   return !!api.alarms;
 }
 
+/** The bridge has ended: nothing wakes it. */
+export function leaveLifecycle(api: ExtensionApi, bridge: LifecycleMember): void {
+  groups.get(api.runtime)?.bridges.delete(bridge);
+}
+
 function register(api: ExtensionApi, group: LifecycleGroup): void {
   const wake = () => {
     for (const bridge of group.bridges) if (bridge.wanted) bridge.connect();

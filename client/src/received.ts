@@ -1,6 +1,6 @@
 // One message or answer as the developer sees it. It does not acknowledge by itself; the inbox does.
 
-import type { AckToken } from "./acks.js";
+import type { Token } from "./acks.js";
 import { fromBase64 } from "./payload.js";
 import type { Message, MessageFields, Response } from "./wire.js";
 
@@ -41,10 +41,10 @@ export class Received<Json = unknown> {
   /** The server awaits `reply()`, on Socket.IO. */
   readonly wantsReply: boolean;
   readonly #host: ReceivedHost | undefined;
-  readonly #token: AckToken | undefined;
+  readonly #token: Token | undefined;
 
   /** @internal */
-  constructor(frame: Message | Response, epoch: string, host?: ReceivedHost, token?: AckToken) {
+  constructor(frame: Message | Response, epoch: string, host?: ReceivedHost, token?: Token) {
     const fields = frame as Partial<MessageFields> & { base64?: string; text?: string; json?: unknown };
     this.session = frame.session;
     this.seq = frame.seq;

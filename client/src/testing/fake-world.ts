@@ -1,9 +1,10 @@
 // Everything an extension sees of the browser, with a native host and a broker in memory. A new `api` over the same
 // storage is a restarted worker.
 
-import type { ExtensionApi, StorageChange } from "../browser-api.js";
+import type { ExtensionApi, PagePort, StorageChange } from "../browser-api.js";
 import { FakeBroker } from "./fake-broker.js";
 import { settle } from "./fake-clock.js";
+import type { FakePagePort } from "./fake-page.js";
 import { FakePort } from "./fake-port.js";
 import { FakeEvent, FakeStorage } from "./fake-storage.js";
 
@@ -20,6 +21,9 @@ export class FakeWorld {
   permitted = true;
   reloads = 0;
   alarms: { name: string; periodInMinutes: number }[] = [];
+  onConnect = new FakeEvent<[port: PagePort]>();
+  /** The pages' ends of their ports to the worker. */
+  pagePorts: FakePagePort[] = [];
   onStartup = new FakeEvent<[]>();
   onUpdateAvailable = new FakeEvent<[details: { version: string }]>();
   onAlarm = new FakeEvent<[alarm: { name: string }]>();
@@ -49,6 +53,11 @@ export class FakeWorld {
         this.gone(port);
       }
     }
+    this.onConnect = new FakeEvent();
+    for (const port of this.pagePorts.splice(0)) {
+      if (port.peer) port.peer.open = false;
+      port.close();
+    }
     this.onStartup = new FakeEvent();
     this.onUpdateAvailable = new FakeEvent();
     this.onAlarm = new FakeEvent();
@@ -68,6 +77,7 @@ export class FakeWorld {
         reload: () => {
           world.reloads += 1;
         },
+        onConnect: this.onConnect,
         onStartup: this.onStartup,
         onUpdateAvailable: this.onUpdateAvailable,
       },

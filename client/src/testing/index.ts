@@ -4,10 +4,12 @@
 import { type Bridge, type ConnectOptions, connect } from "../index.js";
 import { FakeBroker } from "./fake-broker.js";
 import { FakeClock, settle } from "./fake-clock.js";
+import { FakePage, type FakePageOptions } from "./fake-page.js";
 import { FakeServer } from "./fake-server.js";
 import { FakeWorld } from "./fake-world.js";
 
 export { FakeClock } from "./fake-clock.js";
+export { FakePage, type FakePageOptions } from "./fake-page.js";
 export { FakeServer, type ServerMessage } from "./fake-server.js";
 
 /** Options of `new FakeBrowser()`. */
@@ -24,6 +26,7 @@ export class FakeBrowser {
   readonly #servers = new Map<string, FakeServer>();
   readonly #virtual: boolean;
   #installed = false;
+  #pages = 0;
   #api = {} as ReturnType<FakeWorld["api"]>;
 
   constructor(options: FakeBrowserOptions = {}) {
@@ -59,6 +62,15 @@ export class FakeBrowser {
     const server = this.#servers.get(session) ?? new FakeServer(() => this.#broker, session);
     this.#servers.set(session, server);
     return server;
+  }
+
+  /** A web page with the extension's content script. Its `connect()` of `longwire/content` reaches the worker's `relay`. */
+  openPage(options: FakePageOptions = {}): FakePage {
+    this.#pages += 1;
+    const { tab = this.#pages, frame = 0, url = "https://page.example/", sender: more } = options;
+    const { id = "" } = this.#api.runtime;
+    const sender = { id, tab: { id: tab }, frameId: frame, url, origin: new URL(url).origin, ...more };
+    return new FakePage(this.#world, id, sender, this.#virtual ? this.clock : undefined);
   }
 
   /** The service worker dies without a word. Storage and broker stay: call `connect` again, as the next worker does. */
@@ -99,6 +111,11 @@ export class FakeBrowser {
   /** How many times the extension asked to be reloaded. */
   get reloads(): number {
     return this.#world.reloads;
+  }
+
+  /** How many ports to the native host are open. */
+  get openPorts(): number {
+    return this.#world.ports.filter(({ open }) => open).length;
   }
 
   /** The browser has fetched an update of the extension. */
