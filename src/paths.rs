@@ -203,6 +203,19 @@ pub fn short_folder() -> PathBuf {
     PathBuf::from(format!("/tmp/longwire-{}", rustix::process::geteuid().as_raw()))
 }
 
+/// A path as one word of a shell's.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:\\".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text
+    } else if cfg!(windows) {
+        format!("\"{text}\"")
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// A short name for a long one: the same everywhere and for ever (FNV-1a, 64 bits).
 pub fn short_name(long: &[u8]) -> String {
     let hash = long.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -28,18 +28,19 @@ pub(super) fn run(config: &Config) -> Result<Exit, Failure> {
     let settings = match settings::load(&paths) {
         Ok(settings) => settings,
         Err(error) if config.json => {
-            render::json(&faults(&path, &error));
+            render::json(&faults(&error));
             return Ok(Exit::Failed);
         }
-        Err(error) => return Err(failure(&path, &error)),
+        Err(error) => return Err(failure(&error)),
     };
     if config.reload {
         return reload();
     }
+    let above = settings::administrators_path();
     if config.json {
-        render::json(&document(&path, &settings));
+        render::json(&document(&path, &above, &settings));
     } else {
-        render::line(picture(&path, &settings).trim_end());
+        render::line(picture(&path, &above, &settings).trim_end());
     }
     Ok(Exit::Done)
 }
@@ -58,27 +59,34 @@ fn reload() -> Result<Exit, Failure> {
     })
 }
 
-fn failure(path: &Path, error: &SettingsError) -> Failure {
-    let SettingsError::Faults { faults, .. } = error else {
-        return Failure::because("the settings cannot be used", error);
-    };
+fn failure(error: &SettingsError) -> Failure {
     let mut failure = Failure::new("the settings cannot be used");
-    failure.causes = faults.iter().map(|fault| fault.told(path)).collect();
-    failure.hint("longwire config --sample")
+    match error {
+        SettingsError::Read { .. } => Failure::because(failure.message, error),
+        SettingsError::Refused { path, problem, fix } => {
+            failure.causes = vec![format!("{}: {problem}", path.display())];
+            failure.hint(fix)
+        }
+        SettingsError::Faults { path, faults } => {
+            failure.causes = faults.iter().map(|fault| fault.told(path)).collect();
+            failure.hint("longwire config --sample")
+        }
+    }
 }
 
-fn faults(path: &Path, error: &SettingsError) -> Value {
+fn faults(error: &SettingsError) -> Value {
     let faults = match error {
         SettingsError::Faults { faults, .. } => faults
             .iter()
             .map(|fault| json!({"line": fault.line, "column": fault.column, "message": fault.message}))
             .collect(),
         SettingsError::Read { source, .. } => vec![json!({"message": source.to_string()})],
+        SettingsError::Refused { problem, fix, .. } => vec![json!({"message": problem, "fix": fix})],
     };
-    json!({"path": path, "faults": faults})
+    json!({"path": error.path(), "faults": faults})
 }
 
-fn document(path: &Path, settings: &Settings) -> Value {
+fn document(path: &Path, above: &Path, settings: &Settings) -> Value {
     let entries: Vec<Value> = settings
         .entries
         .iter()
@@ -92,6 +100,10 @@ fn document(path: &Path, settings: &Settings) -> Value {
                     entry_json["source"] = json!("file");
                     entry_json["line"] = json!(line);
                 }
+                Source::Administrator(line) => {
+                    entry_json["source"] = json!("administrator");
+                    entry_json["line"] = json!(line);
+                }
                 Source::Environment(name) => {
                     entry_json["source"] = json!("environment");
                     entry_json["variable"] = json!(name);
@@ -100,19 +112,27 @@ fn document(path: &Path, settings: &Settings) -> Value {
             entry_json
         })
         .collect();
-    json!({"path": path, "exists": path.exists(), "settings": entries})
+    let above = json!({"path": above, "exists": above.exists()});
+    json!({"path": path, "exists": path.exists(), "administrator": above, "settings": entries})
 }
 
 /// Where the sources stand at most; longer values push theirs away.
 const COLUMN: usize = 60;
 
-fn picture(path: &Path, settings: &Settings) -> String {
+fn picture(path: &Path, above: &Path, settings: &Settings) -> String {
     let there = if path.exists() {
         ""
     } else {
         " (not there: defaults)"
     };
-    let mut text = format!("{}{there}\n\n", path.display());
+    let mut text = format!("{}{there}\n", path.display());
+    if above.exists() {
+        text.push_str(&format!(
+            "{} (the administrator's; users cannot overrule it)\n",
+            above.display()
+        ));
+    }
+    text.push('\n');
     let names = settings.entries.iter().map(|entry| entry.name.len());
     let width = names.max().unwrap_or(0);
     let lines = settings.entries.iter();
@@ -135,7 +155,7 @@ mod tests {
     fn every_value_says_where_it_came_from() {
         let text = "[default]\nallow = [\"wss://a\"]\nsessions = 7\n";
         let settings = settings::parse(text, Path::new("/")).unwrap();
-        let document = document(Path::new("/x/settings.toml"), &settings);
+        let document = document(Path::new("/x/settings.toml"), Path::new("/none"), &settings);
         let entries = document["settings"].as_array().unwrap();
         let of = |key: &str| entries.iter().find(|entry| entry["key"] == key).unwrap();
         assert_eq!(
@@ -144,7 +164,7 @@ mod tests {
         );
         assert_eq!(of("default.sessions")["value"], 7);
         assert_eq!(of("proxy.url")["source"], "default");
-        let picture = picture(Path::new("/x/settings.toml"), &settings);
+        let picture = picture(Path::new("/x/settings.toml"), Path::new("/none"), &settings);
         let told = |line: &str| line.starts_with("default.sessions ") && line.ends_with("# line 3");
         assert!(picture.lines().any(told), "{picture}");
     }

@@ -36,7 +36,7 @@ impl Trust {
         for path in &self.ca {
             certificates(path)?;
         }
-        let text = std::fs::read_to_string(settings::path(paths)).unwrap_or_default();
+        let text = settings::text(paths).unwrap_or_default();
         // What is wrong with it is told by `longwire config`; here it counts as none.
         let mut table: Table = toml::from_str(&text).unwrap_or_default();
         let tls = table.entry("tls").or_insert_with(|| Value::Table(Table::new()));
@@ -54,7 +54,7 @@ impl Trust {
         let config = Paths::within(scratch.path().to_path_buf()).config().to_path_buf();
         let file = config.join("settings.toml");
         std::fs::create_dir_all(&config)
-            .and_then(|()| std::fs::write(&file, table.to_string()))
+            .and_then(|()| settings::write(&file, &table.to_string()))
             .map_err(|error| Failure::because(format!("cannot write {}", file.display()), &error))?;
         Ok(scratch)
     }

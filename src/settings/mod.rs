@@ -1,7 +1,10 @@
-//! The settings file: one TOML file of the user's, read into rules for the core, and whom and how the transport trusts.
+//! The settings: TOML files of the user's and the administrator's, read into rules for the core, and whom and how the
+//! transport trusts.
 //!
-//! It applies nothing and watches nothing. What a key means stands in `keys`, how the file is read in `read`.
+//! It applies nothing and watches nothing. What a key means stands in `keys`, how text is read in `read`, how files are
+//! opened in `file`.
 
+mod file;
 mod keys;
 mod read;
 
@@ -16,6 +19,7 @@ use crate::core::rules::Rules;
 use crate::paths::Paths;
 
 pub use keys::sample;
+use read::Layer;
 pub use read::parse;
 
 /// The file's name in the configuration folder.
@@ -35,6 +39,8 @@ pub struct Settings {
     pub rules: Rules,
     /// Each key as it stands now, in the sample's order, for people.
     pub entries: Vec<Entry>,
+    /// Files that hold a password and that other users can read.
+    pub exposed: Vec<PathBuf>,
 }
 
 /// The broker itself.
@@ -115,8 +121,10 @@ pub struct Entry {
 pub enum Source {
     /// Nobody set it.
     Default,
-    /// This line of the file.
+    /// This line of the user's file.
     Line(usize),
+    /// This line of the administrator's file.
+    Administrator(usize),
     /// This environment variable.
     Environment(&'static str),
 }
@@ -126,9 +134,18 @@ impl fmt::Display for Source {
         match self {
             Self::Default => f.write_str("default"),
             Self::Line(line) => write!(f, "line {line}"),
+            Self::Administrator(line) => write!(f, "administrator, line {line}"),
             Self::Environment(name) => write!(f, "environment {name}"),
         }
     }
+}
+
+/// Whose file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// What this one says, users cannot overrule.
+    Administrator,
+    User,
 }
 
 /// Something wrong in the file. Line and column count from 1, columns in characters.
@@ -162,9 +179,26 @@ pub enum SettingsError {
         #[source]
         source: io::Error,
     },
+    /// The file is not what may be read, or somebody else may have written it.
+    #[error("{}: {problem}; run `{fix}`", path.display())]
+    Refused {
+        path: PathBuf,
+        problem: String,
+        /// The command that mends it.
+        fix: String,
+    },
     /// The file can be read, and something in it cannot be used.
     #[error("{}", shown(path, faults))]
     Faults { path: PathBuf, faults: Vec<Fault> },
+}
+
+impl SettingsError {
+    /// The file that it is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Read { path, .. } | Self::Refused { path, .. } | Self::Faults { path, .. } => path,
+        }
+    }
 }
 
 fn shown(path: &Path, faults: &[Fault]) -> String {
@@ -172,34 +206,89 @@ fn shown(path: &Path, faults: &[Fault]) -> String {
     lines.join("; ")
 }
 
-/// Where the file lies, whether it is there or not.
+/// Where the user's file lies, whether it is there or not.
 pub fn path(paths: &Paths) -> PathBuf {
     paths.config().join(FILE)
 }
 
-/// Reads the settings of this user; without a file, the defaults.
+/// Where the administrator's file lies, whether it is there or not.
+pub fn administrators_path() -> PathBuf {
+    file::administrators()
+}
+
+/// The text of the user's file, empty if there is none.
 ///
 /// # Errors
-/// The file cannot be read, or something in it cannot be used: what, with line and column.
+/// The file cannot be read, or it must not be.
+pub fn text(paths: &Paths) -> Result<String, SettingsError> {
+    let opened = file::read(&path(paths), Who::User)?;
+    Ok(opened.map(|opened| opened.text).unwrap_or_default())
+}
+
+/// Writes a settings file that only this user can read.
+///
+/// # Errors
+/// The file is there already, or cannot be written.
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    file::write(path, text)
+}
+
+/// Reads the settings of this user and of the administrator; without a file, the defaults.
+///
+/// # Errors
+/// A file cannot be read, it must not be, or something in it cannot be used: what, with line and column.
 pub fn load(paths: &Paths) -> Result<Settings, SettingsError> {
-    let path = path(paths);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(source) => return Err(SettingsError::Read { path, source }),
-    };
-    let mut settings =
-        parse(&text, paths.config()).map_err(|faults| SettingsError::Faults { path, faults })?;
+    let mut files = Vec::new();
+    for (who, path) in [
+        (Who::Administrator, file::administrators()),
+        (Who::User, path(paths)),
+    ] {
+        if let Some(opened) = file::read(&path, who)? {
+            files.push((who, path, opened));
+        }
+    }
+    let layers: Vec<_> = files
+        .iter()
+        .map(|(who, path, opened)| Layer {
+            who: *who,
+            text: &opened.text,
+            folder: path.parent().unwrap_or(path),
+        })
+        .collect();
+    let mut settings = read::parse_layers(&layers).map_err(|(layer, faults)| SettingsError::Faults {
+        path: files.get(layer).map(|file| file.1.clone()).unwrap_or_default(),
+        faults,
+    })?;
+    let exposed = files
+        .iter()
+        .filter(|(who, _, opened)| opened.is_exposed && settings.has_password_of(*who));
+    settings.exposed = exposed.map(|(_, path, _)| path.clone()).collect();
     settings.heed_environment(std::env::var(IDLE).ok().as_deref());
     Ok(settings)
 }
 
 impl Settings {
-    /// Lets the environment overrule the file.
+    /// Whether this one's file holds the password of a proxy.
+    fn has_password_of(&self, who: Who) -> bool {
+        self.entries.iter().any(|entry| {
+            let is_of = match entry.source {
+                Source::Line(_) => who == Who::User,
+                Source::Administrator(_) => who == Who::Administrator,
+                Source::Default | Source::Environment(_) => false,
+            };
+            is_of && entry.name.starts_with("proxy.") && entry.value.contains(read::MASK)
+        })
+    }
+
+    /// Lets the environment overrule the user's file, not the administrator's.
     fn heed_environment(&mut self, idle: Option<&str>) {
         let Some(seconds) = idle.and_then(|text| text.parse().ok()) else {
             return;
         };
+        let source = self.entry("broker.idle-minutes").map(|(_, source)| source);
+        if let Some(Source::Administrator(_)) = source {
+            return;
+        }
         self.broker.idle = Duration::from_secs(seconds);
         for entry in &mut self.entries {
             if entry.name == "broker.idle-minutes" {

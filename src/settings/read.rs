@@ -1,9 +1,11 @@
-//! From the file's text to settings: every key known, every value of its kind, every fault with its place.
+//! From the text of files to settings: every key known, every value of its kind, every fault with its place.
 //!
-//! It knows no key; the table in `keys` does. Certificates are read here, so that a missing file has a line too.
+//! What the first file says, the next cannot overrule. It knows no key; the table in `keys` does. Certificates are read here, so that a missing file has a line too.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,108 +14,135 @@ use toml::de::{DeTable, DeValue};
 
 use crate::core::rules::{MemoryRule, PaceRule, Rule, Rules};
 
-use super::keys::{DEFAULT, Draft, EXTENSION, KEYS, Kind, RULES, SECTIONS, Value};
-use super::{Broker, Client, Entry, Fault, Journal, Settings, Source, Tls};
+use super::keys::{DEFAULT, Draft, EXTENSION, KEYS, Kind, RULES, RuleKey, SECTIONS, Value};
+use super::{Broker, Client, Entry, Fault, Journal, Settings, Source, Tls, Who};
 
-type Span = Range<usize>;
 type Table<'a> = &'a DeTable<'a>;
+/// The tables of one section, with the number of the layer that each is from.
+type Section<'a> = Vec<(usize, Table<'a>)>;
+type Given<'a> = (usize, &'a Spanned<DeValue<'a>>);
+
+/// Stands for a password.
+pub(super) const MASK: &str = ":***@";
+
+/// Keys that mean something only together: they are taken from one file.
+const TOGETHER: &[&[&str]] = &[
+    &["proxy.url", "proxy.except"],
+    &["tls.client-certificate", "tls.client-key", "tls.client-hosts"],
+];
+
+/// One file: whose, what it says, and where it lies.
+pub(super) struct Layer<'a> {
+    pub(super) who: Who,
+    pub(super) text: &'a str,
+    pub(super) folder: &'a Path,
+}
 
 /// Reads the text of a settings file that lies in `folder`.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
 pub fn parse(text: &str, folder: &Path) -> Result<Settings, Vec<Fault>> {
+    let who = Who::User;
+    parse_layers(&[Layer { who, text, folder }]).map_err(|(_, faults)| faults)
+}
+
+/// Reads several files, of which the first counts most.
+///
+/// # Errors
+/// The first file that something is wrong with, and everything that is.
+pub(super) fn parse_layers(layers: &[Layer<'_>]) -> Result<Settings, (usize, Vec<Fault>)> {
     let mut reader = Reader {
-        text,
+        layers,
         faults: Vec::new(),
         entries: Vec::new(),
-        own_proxy_is_set: false,
     };
-    let read = match DeTable::parse(text) {
-        Ok(table) => reader.file(table.get_ref(), folder),
-        Err(error) => {
-            reader.fault(error.span().unwrap_or(0..0), error.message());
-            None
+    let mut files = Vec::new();
+    for (layer, file) in layers.iter().enumerate() {
+        match DeTable::parse(file.text) {
+            Ok(table) => files.push((layer, table)),
+            Err(error) => {
+                let span = error.span().unwrap_or(0..0);
+                reader.fault(&Place { layer, span }, error.message());
+            }
         }
-    };
-    let Reader {
-        mut faults, entries, ..
-    } = reader;
-    faults.sort_by_key(|fault| (fault.line, fault.column));
-    match read {
-        Some(settings) if faults.is_empty() => Ok(Settings { entries, ..settings }),
-        _ => Err(faults),
+    }
+    let tables = files.iter().map(|(layer, table)| (*layer, table.get_ref()));
+    let read = reader.files(&tables.collect());
+    let Reader { faults, entries, .. } = reader;
+    let first = faults.iter().map(|(layer, _)| *layer).min();
+    match (read, first) {
+        (Some(settings), None) => Ok(Settings { entries, ..settings }),
+        (_, first) => {
+            let first = first.unwrap_or_default();
+            let faults = faults.into_iter().filter(|(layer, _)| *layer == first);
+            let mut faults: Vec<_> = faults.map(|(_, fault)| fault).collect();
+            faults.sort_by_key(|fault| (fault.line, fault.column));
+            Err((first, faults))
+        }
     }
 }
 
+/// A piece of one of the files.
+#[derive(Debug, Clone, Default)]
+struct Place {
+    layer: usize,
+    span: Range<usize>,
+}
+
 struct Reader<'a> {
-    text: &'a str,
-    faults: Vec<Fault>,
+    layers: &'a [Layer<'a>],
+    faults: Vec<(usize, Fault)>,
     entries: Vec<Entry>,
-    /// `[default]` says `own-proxy`.
-    own_proxy_is_set: bool,
+}
+
+/// The section of this name in each file that has it.
+fn section<'a>(files: &Section<'a>, name: &str) -> Section<'a> {
+    let tables = files
+        .iter()
+        .filter_map(|(layer, file)| match file.get(name)?.get_ref() {
+            DeValue::Table(table) => Some((*layer, table)),
+            _ => None,
+        });
+    tables.collect()
+}
+
+/// The value of a key in the first of these tables that has it.
+fn given<'a>(tables: &Section<'a>, key: &str) -> Option<Given<'a>> {
+    tables
+        .iter()
+        .find_map(|(layer, table)| Some((*layer, table.get(key)?)))
+}
+
+/// The same for a key of the whole broker, with regard to those that are taken together.
+fn given_whole<'a>(tables: &Section<'a>, section: &str, key: &str) -> Option<Given<'a>> {
+    let full = format!("{section}.{key}");
+    let Some(group) = TOGETHER.iter().find(|group| group.contains(&full.as_str())) else {
+        return given(tables, key);
+    };
+    let has_any = |table: Table<'_>| {
+        let mut names = group.iter().filter_map(|name| Some(name.split_once('.')?.1));
+        names.any(|name| table.contains_key(name))
+    };
+    let (layer, table) = tables.iter().find(|(_, table)| has_any(table))?;
+    Some((*layer, table.get(key)?))
 }
 
 impl Reader<'_> {
-    fn file(&mut self, file: Table<'_>, folder: &Path) -> Option<Settings> {
-        for (name, value) in file {
-            let known = SECTIONS.iter().map(|(section, _)| *section).chain([EXTENSION]);
-            if !known.clone().any(|section| section == name.get_ref()) {
-                self.unknown(name, "section", &known.collect::<Vec<_>>());
-            } else if !matches!(value.get_ref(), DeValue::Table(_)) {
-                self.fault(
-                    value.span(),
-                    format!("`{}` is a section: write `[{0}]`", name.get_ref()),
-                );
-            }
-        }
-        let section = |name: &str| match file.get(name).map(Spanned::get_ref) {
-            Some(DeValue::Table(table)) => Some(table),
-            _ => None,
-        };
+    fn files(&mut self, files: &Section<'_>) -> Option<Settings> {
+        self.sections(files);
         let mut draft = Draft::default();
-        for (name, _) in SECTIONS.iter().filter(|(name, _)| *name != DEFAULT) {
-            let known: Vec<&str> = KEYS
-                .iter()
-                .filter_map(|key| key.name.strip_prefix(name)?.strip_prefix('.'))
-                .collect();
-            self.known(section(name), &known);
-        }
         for key in KEYS {
             let (name, key_name) = key.name.split_once('.')?;
-            let given = section(name).and_then(|table| table.get(key_name));
-            let (value, source, span) = self.value(given, key.kind, key.default)?;
+            let given = given_whole(&section(files, name), name, key_name);
+            let (value, source, place) = self.value(given, key.kind, key.default)?;
             self.entry(key.name.to_owned(), &value, source);
             if let Err(why) = (key.set)(&mut draft, value) {
-                self.fault(span, format!("`{}`: {why}", key.name));
+                self.fault(&place, format!("`{}`: {why}", key.name));
             }
         }
-        let default = self.rule(section(DEFAULT), DEFAULT, &Rule::default(), true);
-        let mut rules = Rules {
-            default,
-            pace: PaceRule {
-                per_second: u32::try_from(draft.per_second).ok()?,
-                burst: u32::try_from(draft.burst).ok()?,
-            },
-            memory: MemoryRule {
-                total: usize::try_from(draft.memory_total << 20).unwrap_or(usize::MAX),
-            },
-            ..Rules::default()
-        };
-        for (name, value) in section(EXTENSION).into_iter().flatten() {
-            let DeValue::Table(table) = value.get_ref() else {
-                let message = format!("write `[{EXTENSION}.\"{}\"]`", name.get_ref());
-                self.fault(value.span(), message);
-                continue;
-            };
-            let origin = origin(name.get_ref());
-            let shown = format!("{EXTENSION}.\"{}\"", name.get_ref());
-            let rule = self.rule(Some(table), &shown, &rules.default.clone(), false);
-            if rules.extensions.insert(origin, rule).is_some() {
-                self.fault(name.span(), "this extension has a section already");
-            }
-        }
-        let tls = self.tls(section("tls"), &draft, folder);
+        let rules = self.rules(files, &draft)?;
+        let tls = self.tls(&section(files, "tls"), &draft);
         Some(Settings {
             broker: Broker { idle: draft.idle() },
             journal: Journal {
@@ -126,85 +155,186 @@ impl Reader<'_> {
             proxy: draft.proxy,
             rules,
             entries: Vec::new(),
+            exposed: Vec::new(),
         })
     }
 
-    /// One rule: what stands in the table, and `base` for the rest. `all`: tell of every key, not only of those given.
-    fn rule(&mut self, table: Option<Table<'_>>, name: &str, base: &Rule, all: bool) -> Rule {
-        let known: Vec<&str> = RULES.iter().map(|key| key.name).collect();
-        self.known(table, &known);
-        let mut rule = base.clone();
-        for key in RULES {
-            let given = table.and_then(|table| table.get(key.name));
-            if given.is_none() && !all {
-                continue;
-            }
-            let Some((value, source, span)) = self.value(given, key.kind, key.default) else {
-                continue;
-            };
-            self.entry(format!("{name}.{}", key.name), &value, source);
-            if let Err(why) = (key.set)(&mut rule, value) {
-                self.fault(span, format!("`{}`: {why}", key.name));
+    /// Finds what is no section, and what is no key of one.
+    fn sections(&mut self, files: &Section<'_>) {
+        let known = SECTIONS.iter().map(|(section, _)| *section).chain([EXTENSION]);
+        let known: Vec<_> = known.collect();
+        for (layer, file) in files {
+            for (name, value) in *file {
+                if !known.contains(&name.get_ref().as_ref()) {
+                    self.unknown(*layer, name, "section", &known);
+                } else if !matches!(value.get_ref(), DeValue::Table(_)) {
+                    let place = Place {
+                        layer: *layer,
+                        span: value.span(),
+                    };
+                    self.fault(
+                        &place,
+                        format!("`{}` is a section: write `[{0}]`", name.get_ref()),
+                    );
+                }
             }
         }
-        self.own_proxy(table, name, &mut rule, all);
+        for (name, _) in SECTIONS.iter().filter(|(name, _)| *name != DEFAULT) {
+            let known: Vec<&str> = KEYS
+                .iter()
+                .filter_map(|key| key.name.strip_prefix(name)?.strip_prefix('.'))
+                .collect();
+            self.known(&section(files, name), &known);
+        }
+    }
+
+    /// What extensions may do. The administrator's `[default]` goes before what a user says of one extension.
+    fn rules(&mut self, files: &Section<'_>, draft: &Draft) -> Option<Rules> {
+        let defaults = section(files, DEFAULT);
+        let mut rules = Rules {
+            default: self.default_rule(&defaults),
+            pace: PaceRule {
+                per_second: u32::try_from(draft.per_second).ok()?,
+                burst: u32::try_from(draft.burst).ok()?,
+            },
+            memory: MemoryRule {
+                total: usize::try_from(draft.memory_total << 20).unwrap_or(usize::MAX),
+            },
+            ..Rules::default()
+        };
+        for (origin, (name, tables)) in self.extensions(files) {
+            let rule = self.extension_rule(&name, &tables, &defaults, &rules.default);
+            rules.extensions.insert(origin, rule);
+        }
+        Some(rules)
+    }
+
+    /// The sections of extensions, by origin, with the name that the first file gives.
+    fn extensions<'a>(&mut self, files: &Section<'a>) -> BTreeMap<String, (String, Section<'a>)> {
+        let mut found: BTreeMap<String, (String, Section<'a>)> = BTreeMap::new();
+        for (layer, all) in section(files, EXTENSION) {
+            for (name, value) in all {
+                let place = |span| Place { layer, span };
+                let DeValue::Table(table) = value.get_ref() else {
+                    let message = format!("write `[{EXTENSION}.\"{}\"]`", name.get_ref());
+                    self.fault(&place(value.span()), message);
+                    continue;
+                };
+                let one = found.entry(origin(name.get_ref()));
+                let (_, tables) = one.or_insert_with(|| (name.get_ref().to_string(), Section::new()));
+                if tables.iter().any(|(other, _)| *other == layer) {
+                    self.fault(&place(name.span()), "this extension has a section already");
+                } else {
+                    tables.push((layer, table));
+                }
+            }
+        }
+        found
+    }
+
+    fn default_rule(&mut self, tables: &Section<'_>) -> Rule {
+        self.known_rules(tables);
+        let mut rule = Rule::default();
+        for key in RULES {
+            self.rule_key(&mut rule, key, DEFAULT, given(tables, key.name));
+        }
+        self.own_proxy(&mut rule, DEFAULT, tables, tables);
+        rule
+    }
+
+    /// One extension's rule: what its sections say, and `base` for the rest.
+    fn extension_rule(
+        &mut self,
+        name: &str,
+        tables: &Section<'_>,
+        defaults: &Section<'_>,
+        base: &Rule,
+    ) -> Rule {
+        self.known_rules(tables);
+        let mut rule = base.clone();
+        let shown = format!("{EXTENSION}.\"{name}\"");
+        for key in RULES {
+            let Some((layer, value)) = given(tables, key.name) else {
+                continue;
+            };
+            let above = given(defaults, key.name).filter(|(above, _)| *above < layer);
+            self.rule_key(&mut rule, key, &shown, above.or(Some((layer, value))));
+        }
+        self.own_proxy(&mut rule, &shown, tables, defaults);
         rule
     }
 
     /// Who has written an `allow` list has decided which proxies it covers, unless `own-proxy` says otherwise.
-    fn own_proxy(&mut self, table: Option<Table<'_>>, section: &str, rule: &mut Rule, is_default: bool) {
-        let has = |key: &str| table.is_some_and(|table| table.get(key).is_some());
-        if is_default {
-            self.own_proxy_is_set = has("own-proxy");
+    fn own_proxy(&mut self, rule: &mut Rule, section: &str, tables: &Section<'_>, defaults: &Section<'_>) {
+        let has = |tables, key| given(tables, key).is_some();
+        if !has(tables, "allow") || has(tables, "own-proxy") || has(defaults, "own-proxy") {
+            return;
         }
-        if has("allow") && !has("own-proxy") && !self.own_proxy_is_set {
-            rule.own_proxy = rule.allow != Rule::default().allow;
-            let names = ["allow", "own-proxy"].map(|key| format!("{section}.{key}"));
-            let source = self.entries.iter().find(|entry| entry.name == names[0]);
-            let source = source.map_or(Source::Default, |entry| entry.source);
-            self.entries.retain(|entry| entry.name != names[1]);
-            let [_, name] = names;
-            self.entry(name, &Value::Switch(rule.own_proxy), source);
+        rule.own_proxy = rule.allow != Rule::default().allow;
+        let names = ["allow", "own-proxy"].map(|key| format!("{section}.{key}"));
+        let source = self.entries.iter().find(|entry| entry.name == names[0]);
+        let source = source.map_or(Source::Default, |entry| entry.source);
+        self.entries.retain(|entry| entry.name != names[1]);
+        let [_, name] = names;
+        self.entry(name, &Value::Switch(rule.own_proxy), source);
+    }
+
+    fn rule_key(&mut self, rule: &mut Rule, key: &RuleKey, section: &str, given: Option<Given<'_>>) {
+        let Some((value, source, place)) = self.value(given, key.kind, key.default) else {
+            return;
+        };
+        self.entry(format!("{section}.{}", key.name), &value, source);
+        if let Err(why) = (key.set)(rule, value) {
+            self.fault(&place, format!("`{}`: {why}", key.name));
         }
     }
 
-    fn known(&mut self, table: Option<Table<'_>>, known: &[&str]) {
-        for (name, _) in table.into_iter().flatten() {
-            if !known.contains(&name.get_ref().as_ref()) {
-                self.unknown(name, "key", known);
+    fn known_rules(&mut self, tables: &Section<'_>) {
+        let known: Vec<&str> = RULES.iter().map(|key| key.name).collect();
+        self.known(tables, &known);
+    }
+
+    fn known(&mut self, tables: &Section<'_>, known: &[&str]) {
+        for (layer, table) in tables {
+            for (name, _) in *table {
+                if !known.contains(&name.get_ref().as_ref()) {
+                    self.unknown(*layer, name, "key", known);
+                }
             }
         }
     }
 
-    fn unknown(&mut self, name: &Spanned<std::borrow::Cow<'_, str>>, what: &str, known: &[&str]) {
+    fn unknown(&mut self, layer: usize, name: &Spanned<Cow<'_, str>>, what: &str, known: &[&str]) {
         let message = format!(
             "there is no {what} `{}`; there are: {}",
             name.get_ref(),
             known.join(", ")
         );
-        self.fault(name.span(), message);
+        let span = name.span();
+        self.fault(&Place { layer, span }, message);
     }
 
     /// The value given, or the default. A value of the wrong kind is a fault, and the default stands in for it.
     fn value(
         &mut self,
-        given: Option<&Spanned<DeValue<'_>>>,
+        given: Option<Given<'_>>,
         kind: Kind,
         default: &str,
-    ) -> Option<(Value, Source, Span)> {
-        if let Some(given) = given {
+    ) -> Option<(Value, Source, Place)> {
+        if let Some((layer, given)) = given {
             let span = given.span();
+            let place = Place { layer, span };
             match taken(given.get_ref(), kind) {
                 Ok(value) => {
-                    let line = self.place(span.start).0;
-                    return Some((value, Source::Line(line), span));
+                    let source = self.source(&place);
+                    return Some((value, source, place));
                 }
-                Err(why) => self.fault(span, why),
+                Err(why) => self.fault(&place, why),
             }
         }
         let default = DeValue::parse(default).ok()?;
         let value = taken(default.get_ref(), kind).ok()?;
-        Some((value, Source::Default, 0..0))
+        Some((value, Source::Default, Place::default()))
     }
 
     fn entry(&mut self, name: String, value: &Value, source: Source) {
@@ -223,16 +353,25 @@ impl Reader<'_> {
     }
 
     /// Reads the certificates that the file names.
-    fn tls(&mut self, table: Option<Table<'_>>, draft: &Draft, folder: &Path) -> Tls {
-        let span = |name: &str| {
-            let value = table.and_then(|table| table.get(name));
-            value.map_or(0..0, Spanned::span)
+    fn tls(&mut self, tables: &Section<'_>, draft: &Draft) -> Tls {
+        let layers = self.layers;
+        let place = |name: &str| {
+            let given = given_whole(tables, "tls", name);
+            given.map_or_else(Place::default, |(layer, value)| Place {
+                layer,
+                span: value.span(),
+            })
+        };
+        let file_of = |place: &Place, file: &str| match layers.get(place.layer) {
+            Some(layer) => layer.folder.join(file),
+            None => PathBuf::from(file),
         };
         let mut extra_roots = Vec::new();
+        let given = place("ca-files");
         for file in &draft.ca_files {
-            match certificates(&folder.join(file)) {
+            match certificates(&file_of(&given, file)) {
                 Ok(found) => extra_roots.extend(found),
-                Err(why) => self.fault(span("ca-files"), why),
+                Err(why) => self.fault(&given, why),
             }
         }
         let client = match (draft.client_certificate.as_str(), draft.client_key.as_str()) {
@@ -246,18 +385,18 @@ impl Reader<'_> {
                     "client-certificate"
                 };
                 let message = "`client-certificate`, `client-key` and `client-hosts` go together";
-                self.fault(span(given), message);
+                self.fault(&place(given), message);
                 None
             }
             (certificate, key) => {
-                let chain = certificates(&folder.join(certificate));
-                let chain = chain
-                    .map_err(|why| self.fault(span("client-certificate"), why))
-                    .ok();
-                let path = folder.join(key);
+                let given = place("client-certificate");
+                let chain = certificates(&file_of(&given, certificate));
+                let chain = chain.map_err(|why| self.fault(&given, why)).ok();
+                let given = place("client-key");
+                let path = file_of(&given, key);
                 let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| {
                     let message = format!("cannot read a private key from {}: {error}", path.display());
-                    self.fault(span("client-key"), message);
+                    self.fault(&given, message);
                 });
                 chain.zip(key.ok()).map(|(chain, key)| Client {
                     chain,
@@ -273,18 +412,28 @@ impl Reader<'_> {
         }
     }
 
-    fn fault(&mut self, span: Span, message: impl Into<String>) {
-        let (line, column) = self.place(span.start);
-        self.faults.push(Fault {
+    fn fault(&mut self, place: &Place, message: impl Into<String>) {
+        let (line, column) = self.line(place);
+        let fault = Fault {
             line,
             column,
             message: message.into(),
-        });
+        };
+        self.faults.push((place.layer, fault));
     }
 
-    /// Line and column of a byte.
-    fn place(&self, at: usize) -> (usize, usize) {
-        let before = self.text.get(..at).unwrap_or(self.text);
+    fn source(&self, place: &Place) -> Source {
+        let line = self.line(place).0;
+        match self.layers.get(place.layer).map(|layer| layer.who) {
+            Some(Who::Administrator) => Source::Administrator(line),
+            _ => Source::Line(line),
+        }
+    }
+
+    /// Line and column of a piece's first byte.
+    fn line(&self, place: &Place) -> (usize, usize) {
+        let text = self.layers.get(place.layer).map_or("", |layer| layer.text);
+        let before = text.get(..place.span.start).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         (line, column)
@@ -349,7 +498,7 @@ fn masked(text: &str) -> String {
     match rest.rsplit_once('@') {
         Some((who, place)) => {
             let user = who.split(':').next().unwrap_or_default();
-            format!("{scheme}{user}:***@{place}")
+            format!("{scheme}{user}{MASK}{place}")
         }
         None => text.to_owned(),
     }

@@ -199,7 +199,7 @@ test("the same URLs are dialled as browsers dial them, and every difference has 
 
   await mkdir(join(world.home, "config"), { recursive: true });
   const settings = `[tls]\ninsecure-hosts = ["localhost"]\n[default]\nown-proxy = true\nallow = ["ws://*", "wss://*"]\n`;
-  await writeFile(join(world.home, "config", "settings.toml"), settings);
+  await writeFile(join(world.home, "config", "settings.toml"), settings, { mode: 0o600 });
   const host = new NativeHost(PROGRAM, ORIGIN, world.env);
   t.after(() => host.end());
   const protocols = { ws: "websocket", sse: "sse", poll: "poll" };

@@ -241,9 +241,10 @@ pub(super) struct ReceiptFacts {
     pub(super) for_all: bool,
 }
 
-/// The settings file.
+/// The settings files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SettingsFacts {
+    /// The user's, or the one that cannot be used.
     pub(super) path: PathBuf,
     /// Is there one?
     pub(super) there: bool,
@@ -251,6 +252,12 @@ pub(super) struct SettingsFacts {
     pub(super) problem: Option<String>,
     /// How the system refused to have it read.
     pub(super) unread: Option<std::io::ErrorKind>,
+    /// The command that mends a file which must not be read.
+    pub(super) fix: Option<String>,
+    /// Files with passwords that other users can read.
+    pub(super) exposed: Vec<PathBuf>,
+    /// The administrator's, if there is one.
+    pub(super) above: Option<PathBuf>,
     /// Hosts whose certificate it has nobody check.
     pub(super) insecure: Vec<String>,
 }

@@ -106,23 +106,39 @@ pub(super) async fn gather(what: &Wish, trust: &Trust, paths: &Paths) -> Result<
         broker,
         folders: folders(paths, settings.as_ref().ok()),
         receipt: receipts,
-        settings: SettingsFacts {
-            path: settings::path(paths),
-            there: settings::path(paths).exists(),
-            problem: settings.as_ref().err().map(in_one_line),
-            unread: match &settings {
-                Err(SettingsError::Read { source, .. }) => Some(source.kind()),
-                _ => None,
-            },
-            insecure: settings
-                .as_ref()
-                .map_or_else(|_| Vec::new(), |settings| settings.tls.insecure_hosts.clone()),
-        },
+        settings: settings_facts(&settings, paths),
         dial: match &what.url {
             Some(url) => Some(dial(url, what, trusting(settings, trust, url, paths)?).await),
             None => None,
         },
     })
+}
+
+fn settings_facts(settings: &Result<Settings, SettingsError>, paths: &Paths) -> SettingsFacts {
+    let error = settings.as_ref().err();
+    let path = error.map_or_else(|| settings::path(paths), |error| error.path().to_path_buf());
+    let above = settings::administrators_path();
+    let read = settings.as_ref().ok();
+    SettingsFacts {
+        there: path.exists(),
+        path,
+        problem: error.map(|error| match error {
+            // The command is told apart from it.
+            SettingsError::Refused { path, problem, .. } => format!("{}: {problem}", path.display()),
+            _ => in_one_line(error),
+        }),
+        unread: match error {
+            Some(SettingsError::Read { source, .. }) => Some(source.kind()),
+            _ => None,
+        },
+        fix: match error {
+            Some(SettingsError::Refused { fix, .. }) => Some(fix.clone()),
+            _ => None,
+        },
+        exposed: read.map_or_else(Vec::new, |settings| settings.exposed.clone()),
+        above: above.exists().then_some(above),
+        insecure: read.map_or_else(Vec::new, |settings| settings.tls.insecure_hosts.clone()),
+    }
 }
 
 /// The user's receipt, unless only that of all users is broken.

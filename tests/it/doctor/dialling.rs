@@ -1,6 +1,5 @@
 //! `doctor --url`: servers that are well, ill, or not to be had.
 
-use std::fs;
 use std::net::TcpListener;
 
 use super::{Ward, answering};
@@ -101,9 +100,7 @@ fn a_url_that_is_refused_betrays_no_password() {
 #[test]
 fn a_url_that_the_settings_forbid() {
     let ward = Ward::installed();
-    let folder = ward.0.home().join("config");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("settings.toml"), "[default]\nallow = [\"wss://a\"]\n").unwrap();
+    ward.0.settings("[default]\nallow = [\"wss://a\"]\n");
     let found = ward.expect("url", "fail", "allowed: `wss://a`", &["--url", "wss://b/"]);
     assert!(
         found["fix"].as_str().unwrap().contains("settings.toml"),

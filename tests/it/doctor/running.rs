@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Ward, set_mode};
 use crate::support::broker::FakeBroker;
 use crate::support::host::HostProcess;
+use crate::support::scratch::write_settings;
 use crate::support::{SOON, eventually, program};
 
 #[test]
@@ -141,17 +142,57 @@ fn folders_and_the_disk() {
 #[test]
 fn settings_that_cannot_be_used() {
     let ward = Ward::installed();
-    let file = ward.0.home().join("config/settings.toml");
-    fs::create_dir_all(file.parent().unwrap()).unwrap();
-    fs::write(&file, "[no-such-table]\n").unwrap();
+    let file = ward.0.settings("[no-such-table]\n");
     ward.expect("settings", "fail", "settings.toml:1:", &[]);
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
     ward.mends("settings", "fail", "Is a directory", &[]);
-    fs::write(&file, "[default]\nallow = [\"wss://example.org\"]\n").unwrap();
+    ward.0.settings("[default]\nallow = [\"wss://example.org\"]\n");
     ward.expect("settings", "pass", "settings.toml", &[]);
     let url = ["--url", "ws://127.0.0.1:1/"];
     ward.expect("url", "fail", "127.0.0.1:1", &url);
+}
+
+#[test]
+fn settings_that_others_wrote_or_can_read() {
+    let ward = Ward::installed();
+    let file = ward
+        .0
+        .settings("[proxy]\nurl = \"http://me:secret@127.0.0.1:1\"\n");
+    set_mode(&file, 0o664);
+    ward.expect("settings", "fail", "others may write to it (mode 0664)", &[]);
+    let found = ward.finding("settings", &[]);
+    ward.paste(found["fix"].as_str().unwrap());
+    ward.mends(
+        "settings",
+        "warn",
+        "holds passwords, and other users can read it",
+        &[],
+    );
+
+    fs::remove_file(&file).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RWXU).unwrap();
+    ward.mends("settings", "fail", "it is a named pipe", &[]);
+
+    // Only root can give files away.
+    ward.0.settings("");
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&file, Some(4321), None).unwrap();
+        ward.mends("settings", "fail", "it belongs to user 4321", &[]);
+    }
+}
+
+#[test]
+fn settings_of_the_administrator_are_found() {
+    let ward = Ward::installed();
+    let above = ward.path("root/etc/longwire/settings.toml");
+    write_settings(&above, "[brokr]\n");
+    ward.expect("settings", "fail", "etc/longwire/settings.toml:1:2: ", &[]);
+    write_settings(&above, "[default]\nallow = [\"wss://example.org\"]\n");
+    let found = ward.expect("settings", "pass", "of the administrator", &[]);
+    assert!(found["fix"].is_null(), "{found:#}");
+    set_mode(&above, 0o666);
+    ward.mends("settings", "fail", "others may write to it (mode 0666)", &[]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -43,6 +44,13 @@ impl Scratch {
     /// The folder that `LONGWIRE_HOME` names.
     pub(crate) fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// Writes the user's settings file, and says where it is. No umask makes it writable by others.
+    pub(crate) fn settings(&self, text: &str) -> PathBuf {
+        let file = self.home.join("config/settings.toml");
+        write_settings(&file, text);
+        file
     }
 
     /// The folder above it, gone with the test.
@@ -134,6 +142,13 @@ impl Scratch {
         let read = |file| fs::read_to_string(file).ok();
         self.logs().into_iter().filter_map(read).collect()
     }
+}
+
+/// Writes a settings file, and its folder, that only this user can read.
+pub(crate) fn write_settings(file: &Path, text: &str) {
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, text).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn holds(environment: &[u8], mark: &OsStr) -> bool {

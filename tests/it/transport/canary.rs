@@ -81,10 +81,9 @@ fn assert_clean(what: &str, bytes: &[u8]) {
 #[test]
 fn secrets_are_written_nowhere() {
     let scratch = Scratch::new().with("LONGWIRE_LOG", "trace");
-    fs::create_dir_all(scratch.home().join("config")).unwrap();
     let settings =
         format!("[default]\nown-proxy = true\n[proxy]\ncredentials = [\"me:{CANARY}@127.0.0.1:1\"]\n");
-    fs::write(scratch.home().join("config/settings.toml"), settings).unwrap();
+    scratch.settings(&settings);
     let stderr = scratch.folder().join("host.stderr");
     let mut command = scratch.command();
     command

@@ -93,9 +93,7 @@ impl Drop for Net {
 
 /// Lets extensions dial the server in the clear.
 fn allow(scratch: &Scratch) {
-    fs::create_dir_all(scratch.home().join("config")).unwrap();
-    let settings = format!("[default]\nallow = [\"ws://{SERVER}\"]\n");
-    fs::write(scratch.home().join("config/settings.toml"), settings).unwrap();
+    scratch.settings(&format!("[default]\nallow = [\"ws://{SERVER}\"]\n"));
 }
 
 /// A host in the outer namespace.

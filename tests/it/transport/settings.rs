@@ -1,17 +1,36 @@
 //! The settings file through real processes: shown, refused with its place, read again under open sessions.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
 use crate::support::echo::Echo;
 use crate::support::host::HostProcess;
-use crate::support::scratch::Scratch;
+use crate::support::scratch::{Scratch, write_settings};
 
 fn write(scratch: &Scratch, text: &str) {
-    let folder = scratch.home().join("config");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("settings.toml"), text).unwrap();
+    scratch.settings(text);
+}
+
+/// A home whose administrator says this.
+fn administered(text: &str) -> Scratch {
+    let scratch = Scratch::new();
+    let root = scratch.folder().join("root");
+    write_settings(&root.join("etc/longwire/settings.toml"), text);
+    scratch.with("LONGWIRE_ROOT", root.to_str().unwrap())
+}
+
+/// The entry of this key, as `longwire config --json` has it.
+fn entry(scratch: &Scratch, key: &str) -> Value {
+    let (code, out, err) = longwire(scratch, &["config", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let entries = told["settings"].as_array().unwrap();
+    let mut of_key = entries.iter().filter(|entry| entry["key"] == key);
+    let found = of_key.next().cloned().unwrap_or_default();
+    assert!(of_key.next().is_none(), "`{key}` stands there once: {out}");
+    found
 }
 
 /// `longwire` with these arguments: exit code, stdout, stderr.
@@ -147,4 +166,117 @@ fn a_certificate_that_is_not_checked_is_shown_in_status() {
     assert_eq!(report["sessions"][1]["insecure"], Value::Null);
     let (_, picture, _) = longwire(&scratch, &["status"]);
     assert!(picture.contains("(insecure)"), "{picture}");
+}
+
+#[test]
+fn a_settings_file_that_somebody_else_may_have_written_is_refused() {
+    let scratch = Scratch::new();
+    let file = scratch.settings("[default]\nsessions = 3\n");
+    for mode in [0o666, 0o620] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        for command in [["config"], ["broker"]] {
+            let (code, _, err) = longwire(&scratch, &command);
+            assert_eq!(code, 1, "{err}");
+            let fix = format!("chmod go-w {}", file.display());
+            assert!(
+                err.contains("others may write to it") && err.contains(&fix),
+                "{err}"
+            );
+        }
+    }
+    let (code, out, _) = longwire(&scratch, &["config", "--json"]);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, told["path"].as_str()), (1, file.to_str()), "{told}");
+    assert!(
+        told["faults"][0]["fix"]
+            .as_str()
+            .unwrap()
+            .starts_with("chmod go-w "),
+        "{told}"
+    );
+    fs::remove_file(&file).unwrap();
+    // Whoever opens it to read waits for a writer, who never comes.
+    rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RWXU).unwrap();
+    let (code, _, err) = longwire(&scratch, &["config"]);
+    assert_eq!(code, 1);
+    assert!(
+        err.contains("named pipe") && err.contains(&format!("mv {}", file.display())),
+        "{err}"
+    );
+    let (code, _, err) = longwire(&scratch, &["broker"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("named pipe"), "{err}");
+}
+
+#[test]
+fn what_the_administrator_sets_users_cannot_overrule() {
+    let named = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let scratch = administered(&format!(
+        "[broker]\nidle-minutes = 7\n[proxy]\nurl = \"none\"\n[default]\nsessions = 1\nprofiles = 5\n\
+         [extension.{named}]\nprofiles = 6\n"
+    ))
+    .with("LONGWIRE_IDLE_SECONDS", "90");
+    scratch.settings(&format!(
+        "[broker]\nidle-minutes = 3\n[proxy]\nexcept = [\"*\"]\n[default]\nsessions = 9\nmegabytes = 64\n\
+         [extension.\"chrome-extension://{named}/\"]\nsessions = 9\nprofiles = 9\nmegabytes = 32\n\
+         [extension.\"add-on@example.org\"]\nsessions = 9\n"
+    ));
+    let of_named = |key: &str| format!("extension.\"{named}\".{key}");
+    for (key, value, source, line) in [
+        ("broker.idle-minutes", json!(7), "administrator", 2),
+        ("proxy.url", json!("none"), "administrator", 4),
+        ("default.sessions", json!(1), "administrator", 6),
+        ("default.megabytes", json!(64), "file", 7),
+        (&of_named("sessions"), json!(1), "administrator", 6),
+        (&of_named("profiles"), json!(6), "administrator", 9),
+        (&of_named("megabytes"), json!(32), "file", 11),
+        (
+            "extension.\"add-on@example.org\".sessions",
+            json!(1),
+            "administrator",
+            6,
+        ),
+    ] {
+        let expected = json!({"key": key, "value": value, "source": source, "line": line});
+        assert_eq!(entry(&scratch, key), expected);
+    }
+    assert_eq!(
+        entry(&scratch, "proxy.except")["source"],
+        "default",
+        "it goes with `url`"
+    );
+    let (_, picture, _) = longwire(&scratch, &["config"]);
+    assert!(
+        picture.contains("root/etc/longwire/settings.toml (the administrator's"),
+        "{picture}"
+    );
+    assert!(picture.contains("# administrator, line 6"), "{picture}");
+
+    let server = Echo::start();
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    host.send(&json!({"type": "open", "id": "1", "session": "s", "url": server.url()}));
+    host.expect("opened");
+    host.send(&json!({"type": "open", "id": "2", "session": "t", "url": server.url()}));
+    let refused = host.find("the second is refused", |frame| frame["type"] == "error");
+    assert_eq!(refused["code"], "too-many-sessions", "{refused}");
+}
+
+#[test]
+fn no_broker_runs_without_what_its_administrator_wants() {
+    let scratch = administered("[default]\nallow = [\"*.example.com\"]\n");
+    scratch.settings("[default]\nsessions = many\n");
+    for command in [["config"], ["broker"]] {
+        let (code, _, err) = longwire(&scratch, &command);
+        assert_eq!(code, 1);
+        assert!(err.contains("root/etc/longwire/settings.toml:2:9: "), "{err}");
+    }
+    let file = scratch.folder().join("root/etc/longwire/settings.toml");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    let (code, _, err) = longwire(&scratch, &["config"]);
+    assert_eq!(code, 1);
+    assert!(
+        err.contains(&format!("sudo chmod go-w {}", file.display())),
+        "{err}"
+    );
 }

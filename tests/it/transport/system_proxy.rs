@@ -1,6 +1,5 @@
 //! Which proxy a broker uses: the environment it was started in, the settings file, and who wins.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
@@ -42,11 +41,6 @@ fn fails(scratch: &Scratch) -> Value {
     failed["error"]["code"].clone()
 }
 
-fn settings(scratch: &Scratch, text: &str) {
-    fs::create_dir_all(scratch.home().join("config")).unwrap();
-    fs::write(scratch.home().join("config/settings.toml"), text).unwrap();
-}
-
 #[test]
 fn the_environments_proxy_is_used_with_its_credentials() {
     let (port, asked) = proxy();
@@ -78,10 +72,7 @@ fn the_environment_and_the_settings_may_spare_hosts() {
         .with("NO_PROXY", "server.invalid");
     assert_ne!(fails(&scratch), "proxy");
     let scratch = Scratch::new();
-    settings(
-        &scratch,
-        &format!("[proxy]\nurl = \"{url}\"\nexcept = [\".invalid\"]\n"),
-    );
+    scratch.settings(&format!("[proxy]\nurl = \"{url}\"\nexcept = [\".invalid\"]\n"));
     assert_ne!(fails(&scratch), "proxy");
     assert!(asked.try_recv().is_err(), "nobody asked the proxy");
 }
@@ -90,11 +81,11 @@ fn the_environment_and_the_settings_may_spare_hosts() {
 fn the_settings_overrule_the_environment() {
     let (port, asked) = proxy();
     let scratch = Scratch::new().with("HTTPS_PROXY", format!("http://127.0.0.1:{port}"));
-    settings(&scratch, "[proxy]\nurl = \"none\"\n");
+    scratch.settings("[proxy]\nurl = \"none\"\n");
     assert_ne!(fails(&scratch), "proxy");
     assert!(asked.try_recv().is_err(), "nobody asked the proxy");
     let scratch = Scratch::new().with("HTTPS_PROXY", "http://127.0.0.1:1");
-    settings(&scratch, &format!("[proxy]\nurl = \"http://127.0.0.1:{port}\"\n"));
+    scratch.settings(&format!("[proxy]\nurl = \"http://127.0.0.1:{port}\"\n"));
     assert_eq!(fails(&scratch), "proxy");
     asked.recv_timeout(SOON).unwrap();
 }

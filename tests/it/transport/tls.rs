@@ -302,7 +302,7 @@ async fn the_settings_file_says_whom_to_trust_and_who_we_are() {
     std::fs::write(folder.join("me.key"), key.serialize_pem()).unwrap();
     let settings = "[tls]\nca-files = [\"ca.pem\"]\nclient-certificate = \"me.pem\"\nclient-key = \"me.key\"\n\
                     client-hosts = [\"localhost\"]\n";
-    std::fs::write(folder.join("settings.toml"), settings).unwrap();
+    scratch.settings(settings);
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
     let url = format!("wss://localhost:{}/echo", server.port);

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use super::facts::{BrowserFacts, Facts};
 use super::finding::Finding;
+use crate::paths::quoted;
 
 /// The host name that needs no `--name`.
 const DEFAULT_NAME: &str = installer::DEFAULT_NAME;
@@ -34,19 +35,6 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         findings.extend(server::judge(dial, &facts.settings));
     }
     findings
-}
-
-/// A path as one word of a shell's.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:\\".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) {
-        text
-    } else if cfg!(windows) {
-        format!("\"{text}\"")
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 /// `longwire install` with these ids, for this browser.

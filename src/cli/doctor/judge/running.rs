@@ -188,34 +188,58 @@ pub(super) fn receipt(receipt: &ReceiptFacts) -> Finding {
     }
 }
 
-/// The settings file, which a broker uses as a whole or not at all.
+/// The settings files, which a broker uses as a whole or not at all.
 pub(super) fn settings(settings: &SettingsFacts) -> Finding {
     let finding = Finding::about("settings", "the settings file can be used");
-    let finding = if settings.problem.is_none() {
-        finding.or("the settings turn certificate checks off")
-    } else {
-        finding.or("the settings file cannot be used")
+    let exposed = settings.exposed.first();
+    let finding = match (&settings.problem, exposed) {
+        (Some(_), _) => finding.or("the settings file cannot be used"),
+        (None, Some(_)) => finding.or("others can read passwords in the settings"),
+        (None, None) => finding.or("the settings turn certificate checks off"),
     };
     let edit = edit(settings);
-    match &settings.problem {
-        Some(problem) => {
-            let fix = match settings.unread {
-                Some(ErrorKind::PermissionDenied) if cfg!(unix) => own(&settings.path, "u+rw"),
-                Some(ErrorKind::IsADirectory) => {
-                    commands::move_aside(&settings.path, &settings.path.with_added_extension("aside"))
-                }
+    match (&settings.problem, exposed) {
+        (Some(problem), _) => {
+            let fix = match (&settings.fix, settings.unread) {
+                (Some(fix), _) => fix.clone(),
+                (None, Some(ErrorKind::PermissionDenied)) if cfg!(unix) => own(&settings.path, "u+rw"),
                 _ => edit,
             };
             finding.fail(problem.clone()).fix(fix)
         }
-        None if !settings.insecure.is_empty() => finding
+        (None, Some(file)) => {
+            let is_above = settings.above.as_ref() == Some(file);
+            let fix = if is_above {
+                format!("sudoedit {}", quoted(file))
+            } else {
+                format!("chmod go-r {}", quoted(file))
+            };
+            finding
+                .warn(format!(
+                    "{} holds passwords, and other users can read it",
+                    file.display()
+                ))
+                .fix(fix)
+        }
+        _ if !settings.insecure.is_empty() => finding
             .warn(format!(
                 "certificates of {} are not checked (`insecure-hosts`): anybody on the way can read along",
                 settings.insecure.join(", ")
             ))
             .fix(edit),
-        None if settings.there => finding.pass(settings.path.display().to_string()),
-        None => finding.pass("there is none; the defaults hold"),
+        _ => finding.pass(used(settings)),
+    }
+}
+
+/// Which files hold.
+fn used(settings: &SettingsFacts) -> String {
+    let above = settings.above.as_ref().map(|path| path.display().to_string());
+    let own = settings.there.then(|| settings.path.display().to_string());
+    match (above, own) {
+        (None, None) => "there is none; the defaults hold".to_owned(),
+        (Some(above), Some(own)) => format!("{above} of the administrator, then {own}"),
+        (Some(above), None) => format!("{above} of the administrator"),
+        (None, Some(own)) => own,
     }
 }
 
@@ -225,6 +249,12 @@ pub(super) fn edit(settings: &SettingsFacts) -> String {
         "notepad"
     } else {
         "\"${EDITOR:-vi}\""
+    };
+    let is_above = settings.above.as_ref() == Some(&settings.path);
+    let editor = if is_above && cfg!(unix) {
+        "sudoedit"
+    } else {
+        editor
     };
     format!("{editor} {}", quoted(&settings.path))
 }

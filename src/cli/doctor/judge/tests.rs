@@ -124,6 +124,9 @@ pub(super) fn well() -> Facts {
             there: false,
             problem: None,
             unread: None,
+            fix: None,
+            exposed: Vec::new(),
+            above: None,
             insecure: Vec::new(),
         },
         dial: None,
@@ -453,6 +456,21 @@ fn settings_that_cannot_be_used() {
     only("settings", Verdict::Fail, "chmod u+rw /settings.toml", |facts| {
         facts.settings.problem = Some("permission denied".into());
         facts.settings.unread = Some(std::io::ErrorKind::PermissionDenied);
+    });
+    only("settings", Verdict::Fail, "chmod go-w /settings.toml", |facts| {
+        facts.settings.problem = Some("others may write to it".into());
+        facts.settings.fix = Some("chmod go-w /settings.toml".into());
+    });
+}
+
+#[test]
+fn settings_with_passwords_that_others_can_read() {
+    only("settings", Verdict::Warn, "chmod go-r /settings.toml", |facts| {
+        facts.settings.exposed = vec!["/settings.toml".into()];
+    });
+    only("settings", Verdict::Warn, "/etc/settings.toml", |facts| {
+        facts.settings.above = Some("/etc/settings.toml".into());
+        facts.settings.exposed = vec!["/etc/settings.toml".into()];
     });
 }
 

@@ -37,8 +37,7 @@ impl System {
     }
 
     fn within(scratch: Scratch, server: Server, settings: &str) -> Self {
-        std::fs::create_dir_all(scratch.home().join("config")).unwrap();
-        std::fs::write(scratch.home().join("config/settings.toml"), settings).unwrap();
+        scratch.settings(settings);
         let mut host = HostProcess::chromium(&scratch);
         host.hello();
         Self {
