@@ -70,7 +70,6 @@ async function made(t) {
   const world = await World.make();
   t.after(() => world.end());
   await world.server.stop();
-  t.after(() => world.server.restart());
   return world;
 }
 
