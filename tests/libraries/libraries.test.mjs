@@ -35,9 +35,11 @@ async function standard(t, name) {
     const texts = Array.from({ length: MESSAGES }, (_, n) => `m${n}`);
     assert.deepEqual(await worker.ask("many", MESSAGES), texts);
   });
-  await t.test("bytes come back", { skip: !BINARY.includes(name) }, async () => {
-    assert.deepEqual(await worker.ask("binary", [0, 127, 255]), [0, 127, 255]);
-  });
+  if (BINARY.includes(name)) {
+    await t.test("bytes come back", async () => {
+      assert.deepEqual(await worker.ask("binary", [0, 127, 255]), [0, 127, 255]);
+    });
+  }
   await t.test("a host that is killed ends no connection", async () => {
     const before = [...stage.sockets];
     await worker.ask("killHost");
