@@ -4,16 +4,17 @@
 //!
 //! | row | modules |
 //! |--:|---|
-//! | 0 | `wire`, `clock`, `paths`, `log`, `crash`, `hardening` |
+//! | 0 | `wire`, `clock`, `paths`, `log`, `crash`, `hardening`, `version` |
 //! | 1 | `core` (what is decided), `local` (host and broker's road) |
 //! | 2 | `transport` (the internet), `journal` (the disk), `settings` |
 //! | 3 | `broker`, `host` |
 //! | 4 | `cli` |
+//!
+//! `wire` and `core` are the crate `longwire-proto`, which has no I/O.
 
 pub mod broker;
 pub mod cli;
 pub mod clock;
-pub mod core;
 pub mod crash;
 pub mod hardening;
 pub mod host;
@@ -23,4 +24,7 @@ pub mod log;
 pub mod paths;
 pub mod settings;
 pub mod transport;
-pub mod wire;
+pub mod version;
+
+#[doc(no_inline)]
+pub use longwire_proto::{core, wire};

@@ -80,7 +80,7 @@ test("what the SDK says is as the types say", async () => {
 });
 
 test("the error codes and reasons are those of the Rust side", () => {
-  const source = readFileSync("../src/wire/code.rs", "utf8");
+  const source = readFileSync("../proto/src/wire/code.rs", "utf8");
   const table = source.slice(source.indexOf("codes! {"));
   const codes = [...table.slice(0, table.indexOf("\n}")).matchAll(/= "([a-z-]+)"/g)].map(([, word]) => word);
   assert.deepEqual(codes.sort(), errorCodes.sort());

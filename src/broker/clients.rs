@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::core::io::{Caller, EndSession, PortId, Watch};
 use crate::crash;
 use crate::local::{ReadHalf, Stream, WriteHalf, split};
+use crate::version;
 use crate::wire::batch::{Packer, Shape};
 use crate::wire::code::Code;
 use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
@@ -20,7 +21,6 @@ use crate::wire::message::{BrokerFrame, ClientFrame, ErrorFrame, Refusal};
 use crate::wire::part::Joiner;
 use crate::wire::preamble::{self, Kind, Preamble};
 use crate::wire::record::{ErrorInfo, Name};
-use crate::wire::version;
 
 use super::connections::Place;
 use super::incoming::Incoming;

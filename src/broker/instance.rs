@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::local::{Endpoint, LocalError, connect};
-use crate::wire::version;
+use crate::version;
 
 /// What a detached broker reports on its standard output when it can be met.
 pub const READY: &str = "ready";

@@ -69,7 +69,7 @@ async fn serve(paths: &Paths, endpoint: Endpoint, ready: impl FnOnce()) -> Resul
     let claim = Claim::take(&endpoint).await?;
     let settings = settings::load(paths)?;
     let config = HubConfig {
-        version: crate::wire::version::own(),
+        version: crate::version::own(),
         boot: format!("{:016x}", random()?),
         machine_boot: clock::machine_boot(),
         seed: random()?,

@@ -183,7 +183,7 @@ impl Server {
 
     /// Works until nothing needs the broker any more, or it is asked to leave.
     pub(super) async fn run(mut self) {
-        tracing::info!(version = crate::wire::version::own(), endpoint = %self.endpoint, "broker is up");
+        tracing::info!(version = crate::version::own(), endpoint = %self.endpoint, "broker is up");
         self.tell(Input::Rules(self.settings.rules.clone()));
         self.drain();
         self.settle();

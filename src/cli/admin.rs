@@ -191,7 +191,7 @@ pub(crate) struct Wire {
 impl Wire {
     async fn open(stream: Stream, request: &Value) -> io::Result<Self> {
         let (reader, mut writer) = local::split(stream);
-        let preamble = Preamble::new(Kind::Admin, None).to_json();
+        let preamble = Preamble::new(Kind::Admin, None, crate::version::own()).to_json();
         writer.write_all(&framed(&preamble)).await?;
         writer.write_all(&framed(request.to_string().as_bytes())).await?;
         writer.flush().await?;

@@ -10,7 +10,7 @@ use installer::plan::{Plan, Step};
 
 use super::block_on;
 use super::error::Failure;
-use crate::wire::version;
+use crate::version;
 
 /// How long a program may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -14,8 +14,8 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::host::Caller;
+use crate::version;
 use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
-use crate::wire::version;
 
 use super::args::Record;
 use super::error::{Exit, Failure};

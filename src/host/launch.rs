@@ -16,9 +16,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::local::{Endpoint, LocalError, Stream, connect, split};
 use crate::paths::{self, Paths, PathsError};
+use crate::version;
 use crate::wire::frame::{HEADER, framed};
 use crate::wire::preamble::{Kind, Preamble};
-use crate::wire::version;
 
 /// How long a broker may take from its start to its report.
 const START: Duration = Duration::from_secs(10);
@@ -188,7 +188,7 @@ async fn ask_to_leave(endpoint: &Endpoint) -> bool {
         return false;
     };
     let (mut from, mut to) = split(stream);
-    let mut request = framed(&Preamble::new(Kind::Admin, None).to_json());
+    let mut request = framed(&Preamble::new(Kind::Admin, None, version::own()).to_json());
     request.extend(framed(br#"{"type":"retire","id":"1"}"#));
     let gone = async {
         to.write_all(&request).await?;

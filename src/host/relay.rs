@@ -94,7 +94,9 @@ impl Relay {
     pub(super) fn new(caller: &Caller, paths: Paths, input: Input, output: Output) -> Self {
         let (say, words) = mpsc::channel(4);
         Self {
-            preamble: framed(&Preamble::new(Kind::Host, Some(caller.origin())).to_json()),
+            preamble: framed(
+                &Preamble::new(Kind::Host, Some(caller.origin()), crate::version::own()).to_json(),
+            ),
             paths,
             up: Up {
                 input,

@@ -4,8 +4,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::version;
-
 /// Largest preamble accepted, in bytes.
 pub const LIMIT: usize = 64 << 10;
 
@@ -49,14 +47,14 @@ pub enum PreambleError {
 }
 
 impl Preamble {
-    /// What this process says.
-    pub fn new(kind: Kind, origin: Option<&str>) -> Self {
+    /// What this process of a program of `version` says.
+    pub fn new(kind: Kind, origin: Option<&str>, version: &str) -> Self {
         Self {
             longwire: FORM,
             kind,
             origin: origin.map(str::to_owned),
             pid: std::process::id(),
-            version: version::own().to_owned(),
+            version: version.to_owned(),
         }
     }
 

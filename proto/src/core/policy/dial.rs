@@ -70,7 +70,7 @@ pub(crate) fn check_dial(
 ///
 /// # Errors
 /// `origin-denied`, `url-denied` or `header-denied`.
-pub(crate) fn check_request<'a>(
+pub fn check_request<'a>(
     url: &Url,
     headers: impl IntoIterator<Item = &'a (String, String)>,
     rule: &Rule,
@@ -88,7 +88,7 @@ pub(crate) fn check_request<'a>(
 ///
 /// # Errors
 /// `url-denied`.
-pub(crate) fn check_own_proxy(place: &Url, target: Option<&Url>, rule: &Rule) -> Result<(), ErrorInfo> {
+pub fn check_own_proxy(place: &Url, target: Option<&Url>, rule: &Rule) -> Result<(), ErrorInfo> {
     let denied = |why: String| Err(ErrorInfo::new(Code::UrlDenied, format!("option `proxy`: {why}")));
     if !rule.own_proxy {
         return denied(
@@ -190,7 +190,7 @@ pub(crate) fn proxy_place(text: &str) -> Option<Url> {
 }
 
 /// Host and port as a URL, whatever is spoken there.
-pub(crate) fn place_url(host: &str, port: u16) -> Option<Url> {
+pub fn place_url(host: &str, port: u16) -> Option<Url> {
     Url::parse(&format!("ws://{host}:{port}/")).ok()
 }
 

@@ -4,7 +4,7 @@
 const TITLE: usize = 120;
 
 /// What to say of a body that is a page; `None` for what is none.
-pub(crate) fn described(text: &str) -> Option<String> {
+pub fn described(text: &str) -> Option<String> {
     let start: String = text
         .trim_start_matches('\u{feff}')
         .trim_start()

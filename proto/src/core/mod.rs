@@ -2,7 +2,7 @@
 //!
 //! No clock, no socket, no runtime, and no randomness but the seed it is given.
 
-pub(crate) mod address;
+pub mod address;
 mod backoff;
 mod client;
 mod context;
@@ -19,7 +19,7 @@ mod log;
 mod outbox;
 mod pace;
 mod pattern;
-pub(crate) mod policy;
+pub mod policy;
 mod random;
 mod recorded_log;
 mod requests;

@@ -40,7 +40,7 @@ impl HostPattern {
     }
 
     /// Whether this name is meant, whatever its case.
-    pub(crate) fn fits(&self, name: &str) -> bool {
+    pub fn fits(&self, name: &str) -> bool {
         Host::parse(name.strip_suffix('.').unwrap_or(name)).is_ok_and(|host| self.0.fits_host(&host))
     }
 }

@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn records_of_version_1_are_read_and_would_be_written_the_same() {
-        let lines = include_str!("../../tests/fixtures/journal-v1/records.txt").lines();
+        let lines = include_str!("../../../tests/fixtures/journal-v1/records.txt").lines();
         let mut kinds = std::collections::BTreeSet::new();
         for line in lines {
             let [_, kind, seq, hex] = line.split(' ').collect::<Vec<_>>()[..] else {

@@ -15,15 +15,15 @@ use super::address;
 use super::rules::Rule;
 
 pub(crate) use dial::{
-    check_dial, check_headers, check_own_proxy, check_request, check_subprotocols, default_origin,
-    engine_url, is_header_value, place_url, proxy_place,
+    check_dial, check_headers, check_subprotocols, default_origin, engine_url, is_header_value, proxy_place,
 };
+pub use dial::{check_own_proxy, check_request, place_url};
 
 /// Reads and judges a session's URL.
 ///
 /// # Errors
 /// `bad-url` when it cannot be dialled at all, `url-denied` when the rule does not allow it.
-pub(crate) fn parse_url(text: &str, rule: &Rule) -> Result<Url, ErrorInfo> {
+pub fn parse_url(text: &str, rule: &Rule) -> Result<Url, ErrorInfo> {
     let url = read_url(text)?;
     check_url(&url, rule)?;
     Ok(url)
@@ -114,7 +114,7 @@ pub(crate) fn check_url(url: &Url, rule: &Rule) -> Result<(), ErrorInfo> {
 }
 
 /// Scheme, host, port and path: what may be shown and logged.
-pub(crate) fn shown_url(url: &Url) -> String {
+pub fn shown_url(url: &Url) -> String {
     let mut shown = url.clone();
     shown.set_query(None);
     // Only URLs that cannot have a user or password refuse this, and those were refused before.

@@ -18,9 +18,9 @@ const METADATA: &[IpAddr] = &[
 ];
 
 /// What `what` calls this machine.
-pub(crate) const LOOPBACK: &str = "this machine";
+pub const LOOPBACK: &str = "this machine";
 /// What `what` calls an address that is only known on one wire.
-pub(crate) const LINK_LOCAL: &str = "a link-local address";
+pub const LINK_LOCAL: &str = "a link-local address";
 
 /// What an address is that may not be dialled; `None` when it may. This machine may.
 pub(crate) fn denied(address: IpAddr) -> Option<&'static str> {
@@ -28,7 +28,7 @@ pub(crate) fn denied(address: IpAddr) -> Option<&'static str> {
 }
 
 /// What an address is that not every name may lead to.
-pub(crate) fn what(address: IpAddr) -> Option<&'static str> {
+pub fn what(address: IpAddr) -> Option<&'static str> {
     let address = embedded(address).map_or_else(|| address.to_canonical(), IpAddr::V4);
     if METADATA.contains(&address) {
         return Some("a cloud's metadata service");

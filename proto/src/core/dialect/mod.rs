@@ -9,7 +9,7 @@
 pub mod engine;
 mod eventsource;
 mod greeting;
-pub(crate) mod html;
+pub mod html;
 mod http;
 mod packet;
 mod poll;
