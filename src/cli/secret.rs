@@ -1,6 +1,7 @@
 //! Values that should not stand in the command line, where every process of the machine can read them.
 //!
 //! In the place of a value, or of its last word, may stand where it comes from: `env:NAME`, `file:PATH` or `prompt:`.
+//! A path reaches to the end of the value, blanks included.
 
 use std::io::IsTerminal as _;
 
@@ -8,8 +9,7 @@ use super::error::{Exit, Failure};
 
 /// The value itself. `what` is named in the prompt and in failures.
 pub(super) fn resolve(value: &str, what: &str) -> Result<String, Failure> {
-    let start = value.rfind(' ').map_or(0, |blank| blank + 1);
-    let (before, last) = value.split_at(start);
+    let (before, last) = value.split_at(source_start(value));
     let secret = match last.split_once(':') {
         Some(("env", name)) => std::env::var(name)
             .map_err(|error| Failure::because(format!("cannot read {what} from ${name}"), &error))?,
@@ -18,6 +18,15 @@ pub(super) fn resolve(value: &str, what: &str) -> Result<String, Failure> {
         _ => return Ok(value.to_owned()),
     };
     Ok(before.to_owned() + &secret)
+}
+
+/// Where the source begins: at the first word that is a `file:PATH`, otherwise at the last word.
+fn source_start(value: &str) -> usize {
+    if value.starts_with("file:") {
+        return 0;
+    }
+    let file = value.find(" file:");
+    file.or_else(|| value.rfind(' ')).map_or(0, |blank| blank + 1)
 }
 
 /// A file's text, without the line end that editors put there.
@@ -63,7 +72,7 @@ mod tests {
     #[test]
     fn values_come_from_where_they_are_said_to_be() {
         let scratch = tempfile::tempdir().unwrap();
-        let path = scratch.path().join("token");
+        let path = scratch.path().join("a b");
         std::fs::write(&path, "s3cret\n").unwrap();
         let given = format!("Authorization: Bearer file:{}", path.display());
         let headers = headers(&[given, "X-Plain: a b".to_owned()]).unwrap();

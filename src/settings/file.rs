@@ -239,7 +239,10 @@ mod tests {
                 panic!("{mode:o}: {refused:?}");
             };
             assert!(problem.contains(&format!("{mode:04o}")), "{problem}");
-            assert!(fix.starts_with("chmod go-w /"), "{fix}");
+            assert!(
+                fix.starts_with("chmod go-w ") && fix.contains("settings.toml"),
+                "{fix}"
+            );
         }
         for (mode, is_exposed) in [(0o600, false), (0o400, false), (0o640, true), (0o644, true)] {
             assert_eq!(
@@ -271,7 +274,7 @@ mod tests {
                 panic!("{name}: {refused:?}");
             };
             assert!(problem.contains(words), "{name}: {problem}");
-            assert!(fix.starts_with("mv /") && fix.ends_with(".aside"), "{fix}");
+            assert!(fix.starts_with("mv ") && fix.contains(".aside"), "{fix}");
         }
         assert!(read(&path("none"), Who::User).unwrap().is_none());
     }

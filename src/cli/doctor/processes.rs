@@ -135,8 +135,9 @@ const fn command_lines() -> Vec<Vec<String>> {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Vec<String> {
-        text.split(' ').map(str::to_owned).collect()
+    /// A command line whose `DIR` is this folder, which may have blanks.
+    fn line(text: &str, folder: &str) -> Vec<String> {
+        text.split(' ').map(|word| word.replace("DIR", folder)).collect()
     }
 
     #[test]
@@ -144,7 +145,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().to_str().unwrap();
         let name = HostName::parse("com.longwire.bridge").unwrap();
-        let seen = |text: &str| browser(&line(&text.replace("DIR", folder)), &name);
+        let seen = |text: &str| browser(&line(text, folder), &name);
         for text in [
             "/usr/lib/chromium/chromium --user-data-dir=DIR --headless=new",
             "/opt/google/chrome/chrome --user-data-dir DIR",
