@@ -142,7 +142,7 @@ go_packages() {
 }
 
 # test_servers: other people's software that the integration tests talk to: npm `ws` and `socket.io`, Python `websockets`,
-# gorilla/websocket, and proxies. The tests look in the same places, and count as skipped without them; under CI they fail.
+# gorilla/websocket, proxies and shells. The tests look in the same places, and count as skipped without them; under CI they fail.
 test_servers() {
   node_packages tests/fixtures/servers
   python_packages "${CARGO_TARGET_DIR:-target}/tmp/websockets-venv" tests/fixtures/servers/requirements.txt
@@ -150,6 +150,8 @@ test_servers() {
   debian nginx nginx
   debian haproxy haproxy
   debian microsocks microsocks
+  debian fish fish
+  debian zsh zsh
   debian unshare util-linux
   debian ip iproute2
   (go_packages) || echo "Go cannot be installed here: the tests with gorilla/websocket are skipped"

@@ -1,5 +1,6 @@
 //! The command line as people and scripts use it: real processes, a real broker, a real server.
 
+mod completions;
 mod connect;
 mod record;
 mod sessions;
@@ -147,42 +148,6 @@ fn what_goes_on_ends_when_nobody_reads_it_any_more() {
         drop(stdout);
         let ended = eventually(SOON, "it ends with its reader", end);
         assert_eq!(ended.code(), Some(0), "{arguments:?}");
-    }
-}
-
-#[test]
-fn shells_complete_the_names_of_browsers_and_sessions() {
-    let (scratch, server) = (Scratch::new(), Echo::start());
-    let _host = extension(&scratch, &server, "prices");
-    let completed = |words: &[&str]| {
-        let list = words.join(" ");
-        let script = format!(
-            "longwire() {{ {program} \"$@\"; }}; source <({program} completions bash); \
-             COMP_WORDS=({list} ''); COMP_CWORD={last}; _longwire_with_sessions longwire '' {previous}; \
-             printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-            program = crate::support::program().display(),
-            last = words.len(),
-            previous = words.last().unwrap(),
-        );
-        let mut bash = std::process::Command::new("/bin/bash");
-        scratch.dress(&mut bash);
-        let output = bash.args(["-c", &script]).output().unwrap();
-        assert_eq!(stderr(&output), "");
-        stdout(&output)
-    };
-    assert_eq!(completed(&["longwire", "tail"]), "prices\n");
-    assert_eq!(completed(&["longwire", "sessions", "end"]), "prices\n");
-    let browsers = completed(&["longwire", "install", "--browser"]);
-    assert!(
-        browsers.contains("chrome-for-testing") && browsers.contains("firefox"),
-        "{browsers}"
-    );
-    for shell in ["zsh", "fish"] {
-        let script = stdout(&run(&scratch, &["completions", shell], ""));
-        assert!(
-            script.contains("sessions --names") && script.contains("librewolf"),
-            "{shell}"
-        );
     }
 }
 
