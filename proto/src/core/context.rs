@@ -10,9 +10,11 @@ use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, ErrorFrame};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Record};
+use crate::wire::rule::Look;
 
 use super::identity::SessionKey;
 use super::io::{Caller, DialId, Now, Output, PortId};
+use super::outlines::Outlines;
 use super::pace::{Lane, Pace};
 use super::random::Random;
 use super::recorded_log::Recorder;
@@ -100,6 +102,8 @@ pub(crate) struct Context {
     pub(crate) machine_boot: String,
     /// Ports that watch a session without holding it.
     pub(crate) watchers: Vec<Watcher>,
+    /// Of the messages in the input at hand.
+    pub(crate) outlines: Outlines,
 }
 
 /// A port that watches a session without holding it.
@@ -133,6 +137,11 @@ impl Context {
             now: self.now.awake,
             out: &mut self.out,
         }
+    }
+
+    /// A look at a message of the input at hand.
+    pub(crate) fn look<'a>(&self, payload: &'a Payload) -> Look<'a> {
+        Look::at(payload).known(self.outlines.of(payload.bytes()))
     }
 
     /// A frame that bypasses windows and rooms: small, and an answer or a warning.

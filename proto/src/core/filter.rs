@@ -10,9 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::wire::filter::{Act, Line, Rate};
+use crate::wire::json::Pointers;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::Name;
-use crate::wire::rule::Look;
+use crate::wire::rule::{Found, Look};
 
 /// Lines one client may have in one session, over all its subscriptions.
 const MOST_LINES: usize = 1024;
@@ -137,6 +138,13 @@ impl Filter {
         self.values = self.lines.iter().map(|kept| kept.values.len()).sum();
     }
 
+    /// Adds the pointers that it asks for.
+    pub(crate) fn add_pointers(&self, pointers: &mut Pointers) {
+        for kept in &self.lines {
+            kept.line.add_pointers(pointers);
+        }
+    }
+
     /// Whether everything is delivered.
     pub(crate) const fn is_empty(&self) -> bool {
         self.lines.is_empty()
@@ -222,14 +230,20 @@ impl Kept {
 
 /// The value at a pointer as text; messages without one share the empty text.
 fn value_at(message: &Look<'_>, key: Option<&str>) -> String {
-    let Some(value) = key.and_then(|key| message.value()?.pointer(key)) else {
-        return String::new();
-    };
-    let raw = value.raw();
-    if raw.len() <= MAX_KEY_BYTES {
-        return value.canonical();
-    }
-    // Long values are told apart by their text alone, and not remembered whole.
+    let Some(key) = key else { return String::new() };
+    message.pointer(key.as_bytes(), |found| match found {
+        None => String::new(),
+        Some(Found {
+            raw,
+            value: Some(value),
+            ..
+        }) if raw.len() <= MAX_KEY_BYTES => value.canonical(),
+        Some(Found { raw, .. }) => told_apart(raw),
+    })
+}
+
+/// Long values are told apart by their text alone, and not remembered whole.
+fn told_apart(raw: &[u8]) -> String {
     let hash = |salt: u8| {
         let mut hasher = DefaultHasher::new();
         (salt, raw).hash(&mut hasher);

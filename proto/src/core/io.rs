@@ -219,6 +219,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The body without the mark that servers on Windows begin with; that is no part of JSON or text.
+    pub fn content(&self) -> Bytes {
+        match self.body.strip_prefix("\u{feff}".as_bytes()) {
+            Some(rest) => self.body.slice_ref(rest),
+            None => self.body.clone(),
+        }
+    }
+
     /// The first header of this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self

@@ -17,6 +17,7 @@ mod kept;
 mod lanes;
 mod log;
 mod outbox;
+pub mod outlines;
 mod pace;
 mod pattern;
 pub mod policy;

@@ -5,16 +5,18 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::wire::code::Code;
-use crate::wire::json::Value;
+use crate::wire::json::{Pointers, Value};
 use crate::wire::message::Match;
-use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
-use crate::wire::rule::Correlation;
+use crate::wire::rule::{Correlation, Look};
 
 /// Bytes of a value that is looked for.
 const MAX_VALUE_BYTES: usize = 4096;
 /// Different pointers at which something is looked for: every message is looked at there.
 const MAX_POINTERS: usize = 64;
+
+/// What a call of JSON-RPC has and an answer has not.
+const METHOD: &str = "/method";
 
 /// What an incoming message did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,15 +64,15 @@ impl Wanted {
     ///
     /// # Errors
     /// `bad-frame` when the payload is no JSON or lacks the value.
-    pub(crate) fn answer(matching: &Match, payload: &Payload) -> Result<Self, ErrorInfo> {
+    pub(crate) fn answer(matching: &Match, message: &Look<'_>) -> Result<Self, ErrorInfo> {
         match matching {
-            Match::Pointers(correlation) => Self::find("match", correlation, payload, false, true),
+            Match::Pointers(correlation) => Self::find("match", correlation, message, false, true),
             Match::JsonRpc => {
                 let id = Correlation {
                     out: "/id".to_owned(),
                     incoming: "/id".to_owned(),
                 };
-                Self::find("match", &id, payload, true, true)
+                Self::find("match", &id, message, true, true)
             }
             Match::Ack => Ok(Self::ack(true)),
         }
@@ -91,8 +93,8 @@ impl Wanted {
     ///
     /// # Errors
     /// As [`Self::answer`].
-    pub(crate) fn confirmation(correlation: &Correlation, payload: &Payload) -> Result<Self, ErrorInfo> {
-        Self::find("confirm", correlation, payload, false, false)
+    pub(crate) fn confirmation(correlation: &Correlation, message: &Look<'_>) -> Result<Self, ErrorInfo> {
+        Self::find("confirm", correlation, message, false, false)
     }
 
     /// Bytes that it takes, kept twice.
@@ -103,30 +105,24 @@ impl Wanted {
     fn find(
         field: &str,
         correlation: &Correlation,
-        payload: &Payload,
+        message: &Look<'_>,
         json_rpc: bool,
         answer: bool,
     ) -> Result<Self, ErrorInfo> {
-        let document = payload.document();
-        let value = document
-            .as_ref()
-            .and_then(|document| document.root().pointer(&correlation.out))
-            .map(Value::canonical);
-        let value = value.ok_or_else(|| {
-            let message = format!(
-                "field `{field}`: the payload is no JSON with a value at `{}`",
-                correlation.out
-            );
-            ErrorInfo::new(Code::BadFrame, message)
+        let out = &correlation.out;
+        let refused = |what: String| ErrorInfo::new(Code::BadFrame, format!("field `{field}`: {what}"));
+        let too_long = |bytes: usize| {
+            refused(format!(
+                "the value at `{out}` has {bytes} bytes; {MAX_VALUE_BYTES} can be looked for"
+            ))
+        };
+        let value = message.pointer(out.as_bytes(), |found| match found {
+            None => Err(refused(format!("the payload is no JSON with a value at `{out}`"))),
+            Some(found) => match found.value.map(Value::canonical) {
+                Some(value) if value.len() <= MAX_VALUE_BYTES => Ok(value),
+                value => Err(too_long(value.map_or(found.raw.len(), |value| value.len()))),
+            },
         })?;
-        if value.len() > MAX_VALUE_BYTES {
-            let message = format!(
-                "field `{field}`: the value at `{}` has {} bytes; {MAX_VALUE_BYTES} can be looked for",
-                correlation.out,
-                value.len()
-            );
-            return Err(ErrorInfo::new(Code::BadFrame, message));
-        }
         Ok(Self {
             pointer: correlation.incoming.clone(),
             value,
@@ -205,34 +201,47 @@ impl Requests {
         self.wanted.get(&serial).cloned()
     }
 
+    /// Adds the pointers that are asked for.
+    pub(crate) fn add_pointers(&self, pointers: &mut Pointers) {
+        for pointer in self.waiting.keys() {
+            pointers.add(pointer);
+        }
+        if !self.waiting.is_empty() {
+            pointers.add(METHOD);
+        }
+    }
+
     /// The oldest message that this incoming one answers or confirms.
-    pub(crate) fn find(&self, message: Value<'_>) -> Option<Found> {
-        self.waiting
-            .iter()
-            .filter_map(|(pointer, values)| {
-                let found = message.pointer(pointer)?;
-                // An escaped character takes six bytes: what is longer is none of those looked for.
-                let canonical = (found.raw().len() <= 6 * MAX_VALUE_BYTES).then(|| found.canonical())?;
-                let found = values.get(&canonical)?;
-                found
-                    .iter()
-                    .find(|waiting| waiting.kind != Kind::JsonRpc || message.get(b"method").is_none())
-            })
-            .min_by_key(|waiting| waiting.serial)
-            .map(|waiting| match waiting.kind {
-                Kind::Answer | Kind::JsonRpc => Found::Answer(waiting.serial),
-                Kind::Confirmation => Found::Confirmation(waiting.serial),
-            })
+    pub(crate) fn find(&self, message: &Look<'_>) -> Option<Found> {
+        let waiting = self.waiting.iter().filter_map(|(pointer, values)| {
+            // An escaped character takes six bytes: what is longer is none of those looked for.
+            let canonical = message.pointer(pointer.as_bytes(), |found| {
+                let value = found
+                    .filter(|found| found.raw.len() <= 6 * MAX_VALUE_BYTES)?
+                    .value;
+                value.map(Value::canonical)
+            })?;
+            let is_call = || message.pointer(METHOD.as_bytes(), |found| found.is_some());
+            values
+                .get(&canonical)?
+                .iter()
+                .find(|waiting| waiting.kind != Kind::JsonRpc || !is_call())
+        });
+        let oldest = waiting.min_by_key(|waiting| waiting.serial)?;
+        Some(match oldest.kind {
+            Kind::Answer | Kind::JsonRpc => Found::Answer(oldest.serial),
+            Kind::Confirmation => Found::Confirmation(oldest.serial),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::json::Document;
+    use crate::wire::payload::Payload;
 
     fn found(requests: &Requests, message: &str) -> Option<Found> {
-        requests.find(Document::parse(message).unwrap().root())
+        requests.find(&Look::at(&Payload::text(message)))
     }
 
     fn pointers(out: &str, incoming: &str) -> Match {
@@ -245,7 +254,8 @@ mod tests {
     #[test]
     fn an_answer_is_found_by_its_value_and_type() {
         let mut requests = Requests::default();
-        let wanted = Wanted::answer(&pointers("/id", "/re"), &Payload::text(r#"{"id":7}"#)).unwrap();
+        let wanted =
+            Wanted::answer(&pointers("/id", "/re"), &Look::at(&Payload::text(r#"{"id":7}"#))).unwrap();
         requests.wait(1, wanted);
         assert_eq!(found(&requests, r#"{"re": "7"}"#), None);
         assert_eq!(found(&requests, r#"{"id": 7}"#), None);
@@ -264,7 +274,7 @@ mod tests {
         let mut requests = Requests::default();
         requests.wait(
             1,
-            Wanted::answer(&Match::JsonRpc, &Payload::text(r#"{"id":1}"#)).unwrap(),
+            Wanted::answer(&Match::JsonRpc, &Look::at(&Payload::text(r#"{"id":1}"#))).unwrap(),
         );
         assert_eq!(found(&requests, r#"{"id": 1, "method": "x"}"#), None);
         assert_eq!(
@@ -279,7 +289,7 @@ mod tests {
         for serial in [1, 2] {
             requests.wait(
                 serial,
-                Wanted::answer(&pointers("", ""), &Payload::text("5")).unwrap(),
+                Wanted::answer(&pointers("", ""), &Look::at(&Payload::text("5"))).unwrap(),
             );
         }
         assert_eq!(found(&requests, r#"5"#), Some(Found::Answer(1)));
@@ -295,7 +305,9 @@ mod tests {
             Payload::Binary(b"{\"id\":1}"[..].into()),
         ] {
             assert_eq!(
-                Wanted::answer(&Match::JsonRpc, &payload).unwrap_err().code,
+                Wanted::answer(&Match::JsonRpc, &Look::at(&payload))
+                    .unwrap_err()
+                    .code,
                 Code::BadFrame
             );
         }

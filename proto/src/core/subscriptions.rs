@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::wire::json::Pointers;
 use crate::wire::message::{Subscribe, SubscriptionState};
 use crate::wire::payload::Payload;
 use crate::wire::record::Name;
@@ -134,6 +135,14 @@ impl Subscriptions {
     /// Whether an incoming message may confirm something.
     pub(crate) fn awaits(&self) -> bool {
         self.list.iter().any(|known| known.until.is_some())
+    }
+
+    /// Adds the pointers that are asked for.
+    pub(crate) fn add_pointers(&self, pointers: &mut Pointers) {
+        let awaited = self.list.iter().filter(|known| known.until.is_some());
+        for rule in awaited.filter_map(|known| known.confirm.as_ref()) {
+            rule.add_pointers(pointers);
+        }
     }
 
     /// Those that this message confirms.

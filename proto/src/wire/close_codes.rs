@@ -11,6 +11,11 @@ use super::options::CloseClass;
 pub struct CloseCodes(Vec<(u16, u16, CloseClass)>);
 
 impl CloseCodes {
+    /// Bytes that they take.
+    pub const fn held(&self) -> usize {
+        self.0.len() * size_of::<(u16, u16, CloseClass)>()
+    }
+
     /// What this code or status means, if anything is said about it.
     pub fn get(&self, code: &u16) -> Option<&CloseClass> {
         let mut newest_first = self.0.iter().rev();

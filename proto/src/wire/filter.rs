@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{Document, Kind, Value};
+use super::json::{Document, Kind, Pointers, Value};
 use super::record::in_json_words;
 use super::rule::{Look, Rule, check_pointer};
 
@@ -96,6 +96,14 @@ impl Line {
         size_of::<Self>() + self.when.held() + pointers
     }
 
+    /// Adds the pointers that it asks for when a message comes.
+    pub fn add_pointers(&self, pointers: &mut Pointers) {
+        self.when.rule().add_pointers(pointers);
+        if let Act::Conflate { key: Some(key) } | Act::Sample { key: Some(key), .. } = &self.act {
+            pointers.add(key);
+        }
+    }
+
     /// Reads one line; the error says what is wrong with it.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let form: Form<'_> = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
@@ -153,6 +161,11 @@ impl When {
     /// Bytes that it takes.
     pub fn held(&self) -> usize {
         size_of::<Self>() + self.rule.held() + self.kind.iter().map(String::len).sum::<usize>()
+    }
+
+    /// What a message must equal.
+    pub const fn rule(&self) -> &Rule {
+        &self.rule
     }
 
     /// What it costs to hold a message against it.

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::filter::When;
-use super::json::{Kind, Value};
+use super::json::{Kind, Pointers, Value};
 use super::record::in_json_words;
-use super::rule::{Look, check_pointer};
+use super::rule::{Found, Look, check_pointer};
 
 /// Lines of one direction, at most.
 const MOST_LINES: usize = 64;
@@ -146,17 +146,24 @@ impl Line {
     /// What is wrong with the shape of a message: the first pointer, what was wanted and what stands there.
     pub fn misshapen(&self, message: &Look<'_>) -> Option<String> {
         self.types.iter().find_map(|(pointer, wanted, optional)| {
-            let found = message.value().and_then(|value| value.pointer(pointer));
-            match found {
+            message.pointer(pointer.as_bytes(), |found| match found {
                 None if *optional => None,
                 None => Some(format!("`{pointer}` is missing; it must be {}", wanted.name())),
-                Some(value) if wanted.fits(value) => None,
-                Some(value) => {
-                    let found = Type::of(value).name();
+                Some(found) if wanted.fits(found) => None,
+                Some(found) => {
+                    let found = Type::of(found.kind).name();
                     Some(format!("`{pointer}` is {found}; it must be {}", wanted.name()))
                 }
-            }
+            })
         })
+    }
+
+    /// Adds the pointers that it asks for.
+    pub fn add_pointers(&self, pointers: &mut Pointers) {
+        self.when.rule().add_pointers(pointers);
+        for (pointer, ..) in &self.types {
+            pointers.add(pointer);
+        }
     }
 }
 
@@ -190,16 +197,16 @@ impl Type {
         }
     }
 
-    fn fits(self, value: Value<'_>) -> bool {
+    fn fits(self, found: Found<'_>) -> bool {
         match self {
             // `7.0` as well: some servers keep every number as a float.
-            Self::Integer => value.is_integer(),
-            _ => Self::of(value) == self,
+            Self::Integer => found.value.is_some_and(Value::is_integer),
+            _ => Self::of(found.kind) == self,
         }
     }
 
-    fn of(value: Value<'_>) -> Self {
-        match value.kind() {
+    const fn of(kind: Kind) -> Self {
+        match kind {
             Kind::Null => Self::Null,
             Kind::True | Kind::False => Self::Boolean,
             Kind::Number => Self::Number,

@@ -2,9 +2,11 @@
 //!
 //! Rough on purpose: texts by their length, structures by a little more than their size.
 
+use super::login::{LoginStep, Template, ValuePath};
 use super::options::{Options, Protocol};
 use super::payload::Payload;
 use super::rule::Rule;
+use super::servers::{Cursor, CursorFrom, CursorTo};
 
 /// What a pair of texts takes beside them.
 const PAIR: usize = 64;
@@ -40,7 +42,13 @@ impl Options {
                 .auth
                 .as_ref()
                 .map_or(0, |auth| auth.to_string().len());
+        let login = self.login.iter().map(LoginStep::held).sum::<usize>();
+        let cursor = self.poll.cursor.as_ref().map_or(0, Cursor::held);
+        let poll = self.poll.items.as_ref().map_or(0, String::len) + cursor;
         size_of::<Self>()
+            + login
+            + poll
+            + self.close_codes.held()
             + self.transports.len() * size_of::<Protocol>()
             + urls
             + texts(&self.subprotocols)
@@ -53,6 +61,36 @@ impl Options {
             + post
             + socketio
             + self.guard.held()
+    }
+}
+
+impl LoginStep {
+    fn held(&self) -> usize {
+        let taken = self.take.iter().map(|(name, path)| {
+            let pointers = match path {
+                ValuePath::One(pointer) => pointer.len(),
+                ValuePath::Many(pointers) => pointers.iter().map(|pointer| 32 + pointer.len()).sum(),
+            };
+            PAIR + name.len() + pointers
+        });
+        let sent = self.send.iter().map(|template| match template {
+            Template::Text(text) => PAIR + text.len(),
+            // A value takes more than its text.
+            Template::Json(value) => PAIR + 8 * value.to_string().len(),
+        });
+        size_of::<Self>() + self.when.held() + taken.sum::<usize>() + sent.sum::<usize>()
+    }
+}
+
+impl Cursor {
+    fn held(&self) -> usize {
+        let from = match &self.from {
+            CursorFrom::Pointer(text) | CursorFrom::Item(text) | CursorFrom::Header(text) => text.len(),
+        };
+        let to = match &self.to {
+            CursorTo::Query(text) | CursorTo::Header(text) => text.len(),
+        };
+        from + to + self.start.as_ref().map_or(0, String::len)
     }
 }
 
@@ -76,6 +114,19 @@ mod tests {
             format!(r#"{{"protocol":"sse","post":{{"url":"http://localhost/{large}"}}}}"#),
             format!(r#"{{"urls":{{"sse":"http://localhost/{large}"}}}}"#),
             format!(r#"{{"subprotocols":["{large}"]}}"#),
+            format!(r#"{{"ready":{{"text":"{large}"}}}}"#),
+            format!(r#"{{"ready":{{"/a":1}},"login":[{{"when":{{"text":"{large}"}}}}]}}"#),
+            format!(
+                r#"{{"ready":{{"/a":1}},"login":[{{"when":{{"/a":2}},"send":[{{"text":"{large}"}}]}}]}}"#
+            ),
+            format!(
+                r#"{{"ready":{{"/a":1}},"login":[{{"when":{{"/a":2}},"send":[{{"json":"{large}"}}]}}]}}"#
+            ),
+            format!(r#"{{"ready":{{"/a":1}},"login":[{{"when":{{"/a":2}},"take":{{"{large}":"/b"}}}}]}}"#),
+            format!(r#"{{"protocol":"poll","poll":{{"items":"/{large}"}}}}"#),
+            format!(
+                r#"{{"protocol":"poll","poll":{{"cursor":{{"pointer":"/a","query":"b","start":"{large}"}}}}}}"#
+            ),
         ] {
             let raw = RawValue::from_string(json).unwrap();
             let (options, _) = Options::from_json(&raw).unwrap();

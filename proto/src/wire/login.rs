@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::json::{Document, Kind};
 use super::payload::Payload;
-use super::rule::Rule;
+use super::rule::{PARSED_WHOLE, Rule};
 
 /// Steps a login may have, and values a step may take.
 const MAX_STEPS: usize = 16;
@@ -34,6 +34,10 @@ impl ValuePath {
             Self::One(pointer) => std::slice::from_ref(pointer),
             Self::Many(pointers) => pointers,
         };
+        // Nobody logs in with a message that large.
+        if message.len() > PARSED_WHOLE {
+            return None;
+        }
         let mut text = message.to_owned();
         for (index, pointer) in pointers.iter().enumerate() {
             let document = Document::parse(&text).ok()?;

@@ -2,6 +2,7 @@
 //!
 //! It decides nothing and reads no clock.
 
+mod asked;
 pub mod batch;
 pub mod close_codes;
 pub mod code;

@@ -5,8 +5,10 @@
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
 
-use super::json::{Document, JsString, Kind, Value};
+use super::json::{Document, JsString, Kind, Outline, Pointers, Value};
 use super::payload::Payload;
 
 /// Terms of one rule, at most.
@@ -49,11 +51,32 @@ pub struct Correlation {
     pub incoming: String,
 }
 
+/// Content up to this size is parsed whole; of what is larger only the values at pointers are kept.
+pub const PARSED_WHOLE: usize = 256 << 10;
+
 /// A message under a rule's eyes: parsed once, and only if a pointer asks.
-#[derive(Debug)]
 pub struct Look<'a> {
     payload: &'a Payload,
     document: OnceCell<Option<Document<'a>>>,
+    /// All that will be asked for, of a large message.
+    pointers: Pointers,
+    outline: OnceCell<Option<Arc<Outline>>>,
+}
+
+/// What stands at a pointer of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'d> {
+    pub kind: Kind,
+    /// As received.
+    pub raw: &'d [u8],
+    /// `None` for what is too large to be parsed: it equals nothing.
+    pub value: Option<Value<'d>>,
+}
+
+impl fmt::Debug for Look<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Look({} bytes)", self.payload.len())
+    }
 }
 
 impl<'a> Look<'a> {
@@ -62,7 +85,31 @@ impl<'a> Look<'a> {
         Self {
             payload,
             document: OnceCell::new(),
+            pointers: Pointers::NONE,
+            outline: OnceCell::new(),
         }
+    }
+
+    /// A large message is read once for all of these.
+    #[must_use]
+    pub fn for_pointers(mut self, pointers: impl FnOnce() -> Pointers) -> Self {
+        if self.is_large() && self.outline.get().is_none() {
+            self.pointers = pointers();
+        }
+        self
+    }
+
+    /// A large message was read before, and this found in it; nothing in what is no JSON.
+    #[must_use]
+    pub fn known(mut self, outline: Option<Option<Arc<Outline>>>) -> Self {
+        if let Some(outline) = outline {
+            self.outline = OnceCell::from(outline);
+        }
+        self
+    }
+
+    fn is_large(&self) -> bool {
+        self.payload.len() > PARSED_WHOLE
     }
 
     /// The message.
@@ -70,10 +117,55 @@ impl<'a> Look<'a> {
         self.payload
     }
 
-    /// Its content as JSON, if it is any.
-    pub fn value(&self) -> Option<Value<'_>> {
-        let document = self.document.get_or_init(|| self.payload.document());
-        document.as_ref().map(Document::root)
+    /// Looks at what stands at a pointer of its content, if that is JSON.
+    pub fn pointer<R>(&self, pointer: &[u8], look: impl FnOnce(Option<Found<'_>>) -> R) -> R {
+        if !self.is_large() {
+            let document = self.document.get_or_init(|| self.payload.document());
+            let value = document
+                .as_ref()
+                .and_then(|document| document.root().pointer(pointer));
+            return look(value.map(Found::of));
+        }
+        if matches!(self.payload, Payload::Binary(_)) {
+            return look(None);
+        }
+        let content = self.payload.bytes();
+        let outline = self
+            .outline
+            .get_or_init(|| Outline::of(content, &self.pointers).map(Arc::new));
+        let place = outline.as_ref().and_then(|outline| match outline.at(pointer) {
+            Some(known) => known.cloned(),
+            // Asked for since it was looked at.
+            None => Outline::of(content, &Pointers::from([pointer]))?
+                .at(pointer)?
+                .cloned(),
+        });
+        let Some(place) = place else {
+            return look(None);
+        };
+        let raw = &content[place.range];
+        let document = if raw.len() > PARSED_WHOLE {
+            None
+        } else {
+            std::str::from_utf8(raw)
+                .ok()
+                .and_then(|raw| Document::parse(raw).ok())
+        };
+        look(Some(Found {
+            kind: place.kind,
+            raw,
+            value: document.as_ref().map(Document::root),
+        }))
+    }
+}
+
+impl<'d> Found<'d> {
+    fn of(value: Value<'d>) -> Self {
+        Self {
+            kind: value.kind(),
+            raw: value.raw().as_bytes(),
+            value: Some(value),
+        }
     }
 }
 
@@ -140,7 +232,7 @@ impl Rule {
             let wanted = term.wanted.iter().map(|text| 32 + text.len());
             128 + term.pointer.as_bytes().len() + wanted.sum::<usize>()
         });
-        let names = self.event.iter().chain(&self.namespace);
+        let names = self.event.iter().chain(&self.namespace).chain(&self.text);
         terms.sum::<usize>() + names.map(|name| 32 + name.as_bytes().len()).sum::<usize>()
     }
 
@@ -151,7 +243,7 @@ impl Rule {
 
     fn values(&self) -> usize {
         let terms = self.terms.iter().map(|term| term.wanted.len());
-        terms.sum::<usize>() + self.event.len() + self.namespace.len()
+        terms.sum::<usize>() + self.event.len() + self.namespace.len() + self.text.len()
     }
 
     /// Whether the message satisfies every term.
@@ -161,18 +253,24 @@ impl Rule {
                 && one_of(&self.namespace, message.payload.namespace().map(str::as_bytes)));
         named
             && one_of(&self.text, message.payload.text_bytes())
-            && (self.terms.is_empty()
-                || message
-                    .value()
-                    .is_some_and(|value| self.terms.iter().all(|term| term.holds(value))))
+            && self.terms.iter().all(|term| term.holds(message))
+    }
+
+    /// Adds the pointers that it asks for.
+    pub fn add_pointers(&self, pointers: &mut Pointers) {
+        for term in &self.terms {
+            pointers.add(term.pointer.as_bytes());
+        }
     }
 }
 
 impl Term {
-    fn holds(&self, message: Value<'_>) -> bool {
-        message
-            .pointer(self.pointer.as_bytes())
-            .is_some_and(|found| found.is_among(|text| self.wanted.contains(text), self.longest))
+    fn holds(&self, message: &Look<'_>) -> bool {
+        message.pointer(self.pointer.as_bytes(), |found| {
+            found
+                .and_then(|found| found.value)
+                .is_some_and(|value| value.is_among(|text| self.wanted.contains(text), self.longest))
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use url::Url;
 
 use super::greeting::Greeting;
@@ -20,6 +20,12 @@ use crate::wire::record::ErrorInfo;
 
 /// Between packets of one body.
 const SEPARATOR: char = '\u{1e}';
+const SEPARATOR_BYTE: u8 = 0x1e;
+/// Packets told at once, and bytes of them: more of a body is read when these have been taken.
+const TOLD_PACKETS: usize = 256;
+const TOLD_BYTES: usize = 1 << 20;
+/// Bytes of a body that tell what it is; no greeting is longer.
+const START: usize = 64 << 10;
 /// A body the server surely takes, until it has said its own limit.
 const BODY: usize = 100_000;
 /// What is written on a socket before any packet of the core's: the probe and the word to upgrade.
@@ -81,7 +87,10 @@ pub struct Engine {
     mode: Mode,
     /// Packets not handed to a road yet.
     queue: VecDeque<Payload>,
+    /// A question is open, or its answer has not been read to its end.
     getting: bool,
+    /// What has not been read of an answer.
+    body: Bytes,
     /// Packets in the POST that is under way.
     posting: u64,
     /// Packets that were posted and taken.
@@ -117,6 +126,7 @@ impl Engine {
             roads,
             queue: VecDeque::new(),
             getting: false,
+            body: Bytes::new(),
             posting: 0,
             posted: 0,
             paused: false,
@@ -134,7 +144,15 @@ impl Engine {
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Act> {
+        if self.acts.is_empty() && !self.body.is_empty() && !self.paused && !self.over {
+            self.read_body();
+        }
         self.acts.pop_front()
+    }
+
+    /// Bytes of an answer that have not been read.
+    pub const fn unread(&self) -> usize {
+        self.body.len()
     }
 
     /// Sends a packet.
@@ -153,6 +171,7 @@ impl Engine {
     pub fn leave(&mut self) {
         // In the middle of a change neither road takes packets, and there is no time to get to its end.
         self.stay();
+        self.body = Bytes::new();
         self.transmit(Payload::text("1"));
     }
 
@@ -163,11 +182,11 @@ impl Engine {
 
     /// The answer to `Get`.
     pub fn got(&mut self, answer: &Answer) {
-        self.getting = false;
         if !self.is_answer(answer) {
             return;
         }
         if answer.too_large {
+            self.getting = false;
             if self.sid.is_none() {
                 return self.fault(Code::TooLarge, "the server's greeting exceeds `maxMessage`");
             }
@@ -175,25 +194,57 @@ impl Engine {
             self.tell(vec![Incoming::TooLarge { bytes: None }]);
             return self.flow();
         }
-        let Ok(body) = std::str::from_utf8(&answer.body) else {
-            return self.fault(Code::ServerProtocol, "a polling answer is not UTF-8");
-        };
-        if let Some(page) = html::described(body) {
+        // The beginning tells a page from packets.
+        let start = String::from_utf8_lossy(&answer.body[..answer.body.len().min(START)]);
+        if let Some(page) = html::described(&start) {
             let why = format!("the server answered with {page}, which is no Engine.IO");
             return self.fault(Code::ServerProtocol, &why);
         }
-        let mut packets = Vec::new();
-        for packet in body.split(SEPARATOR).filter(|packet| !packet.is_empty()) {
-            match packet.strip_prefix('b') {
-                None => packets.push(self.text_packet(packet)),
-                Some(encoded) => match BASE64.decode(encoded) {
-                    Ok(bytes) => packets.push(self.incoming(Payload::Binary(bytes.into()))),
-                    Err(_) => return self.fault(Code::ServerProtocol, "a binary packet is not base64"),
-                },
+        self.body = answer.body.clone();
+        self.read_body();
+    }
+
+    /// Reads some packets of the last answer. The next question is asked when all of it has been read.
+    fn read_body(&mut self) {
+        let (mut packets, mut bytes) = (Vec::new(), 0);
+        let whole = self.body.len();
+        while !self.body.is_empty() && packets.len() < TOLD_PACKETS && bytes < TOLD_BYTES {
+            let end = self.body.iter().position(|byte| *byte == SEPARATOR_BYTE);
+            let mut packet = self.body.split_to(end.unwrap_or(whole.min(self.body.len())));
+            self.body.advance(usize::from(end.is_some()));
+            if packet.is_empty() {
+                continue;
+            }
+            bytes += packet.len();
+            // A small part must not keep the whole.
+            if packet.len() <= whole / 2 {
+                packet = Bytes::copy_from_slice(&packet);
+            }
+            match self.body_packet(packet) {
+                Ok(packet) => packets.push(packet),
+                Err(why) => {
+                    self.tell(packets);
+                    self.body = Bytes::new();
+                    return self.fault(Code::ServerProtocol, why);
+                }
             }
         }
         self.tell(packets);
-        self.flow();
+        if self.body.is_empty() {
+            self.getting = false;
+            self.flow();
+        }
+    }
+
+    fn body_packet(&mut self, packet: Bytes) -> Result<Incoming, &'static str> {
+        if let Some(encoded) = packet.strip_prefix(b"b") {
+            let bytes = BASE64
+                .decode(encoded)
+                .map_err(|_| "a binary packet is not base64")?;
+            return Ok(self.incoming(Payload::Binary(bytes.into())));
+        }
+        let packet = Payload::text_from_utf8(packet).ok_or("a polling answer is not UTF-8")?;
+        Ok(self.text_packet(packet))
     }
 
     /// The answer to `Post`.
@@ -228,10 +279,7 @@ impl Engine {
                 continue;
             }
             packets.push(match message {
-                Incoming::Message(Payload::Text(bytes) | Payload::Json(bytes)) => {
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    self.text_packet(&text)
-                }
+                Incoming::Message(packet @ (Payload::Text(_) | Payload::Json(_))) => self.text_packet(packet),
                 other => other,
             });
         }
@@ -278,9 +326,10 @@ impl Engine {
         self.end(end);
     }
 
-    fn text_packet(&mut self, packet: &str) -> Incoming {
+    fn text_packet(&mut self, packet: Payload) -> Incoming {
         if self.sid.is_none()
-            && let Some(json) = packet.strip_prefix('0')
+            && packet.len() <= START
+            && let Some(json) = packet.as_str().and_then(|text| text.strip_prefix('0'))
             && let Ok(greeting) = Greeting::read(json)
             && greeting.sid.is_some()
         {
@@ -297,7 +346,7 @@ impl Engine {
                 self.acts.push_back(Act::OpenSocket(url));
             }
         }
-        self.incoming(Payload::text(packet))
+        self.incoming(packet)
     }
 
     fn incoming(&self, packet: Payload) -> Incoming {

@@ -28,6 +28,7 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{Continuity, ErrorInfo, StateChange};
 
 use super::io::{DialId, LinkEnd, LinkEvent, Now, Output, Road};
+use super::outlines::Outlines;
 pub(crate) use resume::{ResumeToken, ResumeTokens};
 
 /// What a dialect may touch while it does something.
@@ -37,6 +38,8 @@ pub(crate) struct DialContext<'a> {
     pub(crate) dial: DialId,
     pub(crate) options: &'a Options,
     pub(crate) out: &'a mut VecDeque<Output>,
+    /// Of large contents in the event at hand.
+    pub(crate) outlines: &'a Outlines,
 }
 
 impl DialContext<'_> {
@@ -211,6 +214,14 @@ pub(crate) trait Speech: std::fmt::Debug + Send {
 
     /// Reading goes on.
     fn resume(&mut self, _ctx: &mut DialContext<'_>) {}
+
+    /// Bytes of what has come in part.
+    fn held(&self) -> usize {
+        0
+    }
+
+    /// Forgets what has come in part: it is told as too large.
+    fn give_up_partial(&mut self) {}
 
     /// Whether the server went on where the last dial ended, or was told where.
     fn continuity(&self) -> Continuity {

@@ -3,16 +3,23 @@
 //! It keeps nothing and knows no connection; what packets mean is `socketio`'s.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
-use crate::wire::json::{Document, Kind, Value};
+use crate::wire::json::{self, Document, Kind, Object, objects};
 use crate::wire::payload::{Payload, as_text};
 
 /// Attachments one packet may have.
-const MOST_ATTACHMENTS: usize = 1024;
+pub(super) const MOST_ATTACHMENTS: usize = 1024;
+/// Bytes of an object that stands for an attachment, and of a key that marks bytes: a server or an extension that means
+/// them writes few.
+const MAX_PLACEHOLDER_BYTES: usize = 256;
+const MAX_KEY_BYTES: usize = 1024;
+/// Bytes of a namespace.
+const MAX_NAMESPACE_BYTES: usize = 1024;
 /// The key that marks bytes among arguments.
 const MARK: &str = "base64";
 
@@ -39,6 +46,9 @@ impl Head {
         let mut namespace = None;
         if rest.starts_with('/') {
             let (name, more) = rest.split_once(',').unwrap_or((rest, ""));
+            if name.len() > MAX_NAMESPACE_BYTES {
+                return None;
+            }
             // A query may follow the name; it is the client's own.
             namespace = Some(name.split('?').next().unwrap_or(name).to_owned());
             rest = more;
@@ -112,15 +122,16 @@ pub(super) fn taken_apart(args: &[u8]) -> (Cow<'_, str>, Vec<Bytes>) {
     if !may_have_marks(&text) {
         return (text, attachments);
     }
-    let rewritten = rewrite(&text, |value| {
-        let (dollars, key, inner) = mark(value)?;
-        if dollars == 1 {
-            let bytes = BASE64.decode(inner.to_text()?.as_bytes()).ok()?;
-            let number = attachments.len();
+    let rewritten = rewrite(&text, &[], |object| {
+        let dollars = mark(object)?;
+        // One more than there may be says that there are too many.
+        if dollars == 1 && attachments.len() <= MOST_ATTACHMENTS {
+            let inner = Document::parse(object.value).ok()?;
+            let bytes = BASE64.decode(inner.root().to_text()?.as_bytes()).ok()?;
             attachments.push(bytes.into());
-            return Some((value, format!(r#"{{"_placeholder":true,"num":{number}}}"#)));
+            return Some(Change::Placeholder(attachments.len() - 1));
         }
-        (dollars % 2 == 0).then(|| (key, marked(dollars / 2)))
+        dollars.is_multiple_of(2).then_some(Change::Mark(dollars / 2))
     });
     match rewritten {
         Some(rewritten) => (Cow::Owned(rewritten), attachments),
@@ -135,57 +146,135 @@ pub(super) fn restored(json: &str, attachments: &[Bytes]) -> Bytes {
         return as_received();
     }
     let mut is_free = vec![true; attachments.len()];
-    let rewritten = rewrite(json, |value| {
+    let rewritten = rewrite(json, attachments, |object| {
         // A server that names one attachment many times would have it copied as often.
-        if let Some(number) = placeholder(value)
-            && let Some(bytes) = attachments.get(number)
-            && std::mem::take(&mut is_free[number])
+        if let Some(number) = placeholder(object)
+            && let Some(is_free) = is_free.get_mut(number)
+            && std::mem::take(is_free)
         {
-            return Some((value, format!(r#"{{{}:"{}"}}"#, marked(1), BASE64.encode(bytes))));
+            return Some(Change::Attachment(number));
         }
-        let (dollars, key, _) = mark(value)?;
-        Some((key, marked(dollars * 2)))
+        Some(Change::Mark(mark(object)? * 2))
     });
     rewritten.map_or_else(as_received, Bytes::from)
 }
 
-/// A JSON text in which some values have another text; `None` if it is no JSON. `replace` is asked about each object,
-/// outer ones first, and names what is replaced: the object, or a key in it.
-fn rewrite(json: &str, mut replace: impl FnMut(Value<'_>) -> Option<(Value<'_>, String)>) -> Option<String> {
-    let document = Document::parse(json).ok()?;
-    let mut out = String::with_capacity(json.len());
+/// What an object becomes, or its key.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    /// The object becomes this attachment, as marked base64.
+    Attachment(usize),
+    /// The object becomes a placeholder with this number.
+    Placeholder(usize),
+    /// Its key becomes a mark with so many dollar signs.
+    Mark(usize),
+}
+
+/// A JSON text in which some objects are changed; `None` if it is no JSON. An object that is replaced takes what is in it
+/// along.
+fn rewrite<'a>(
+    json: &'a str,
+    attachments: &[Bytes],
+    mut change: impl FnMut(Object<'a>) -> Option<Change>,
+) -> Option<String> {
+    let mut changes: Vec<(usize, usize, Change)> = Vec::new();
+    objects(json, |object| {
+        let Some(what) = change(object) else { return };
+        let (start, text) = match what {
+            Change::Mark(_) => (object.key_start, object.key),
+            Change::Attachment(_) | Change::Placeholder(_) => {
+                while changes.last().is_some_and(|(inner, ..)| *inner >= object.start) {
+                    changes.pop();
+                }
+                (object.start, object.raw)
+            }
+        };
+        changes.push((start, start + text.len(), what));
+    })?;
+    changes.sort_unstable_by_key(|(start, ..)| *start);
+    let encoded: usize = attachments
+        .iter()
+        .map(|bytes| 32 + bytes.len().div_ceil(3) * 4)
+        .sum();
+    let mut out = String::new();
+    out.try_reserve(json.len() + encoded).ok()?;
     let mut copied = 0;
-    for value in document.values() {
-        if value.kind() != Kind::Object || value.range().start < copied {
-            continue;
+    for (start, end, what) in changes {
+        out.push_str(json.get(copied..start)?);
+        match what {
+            Change::Mark(dollars) => push_mark(&mut out, dollars),
+            Change::Placeholder(number) => {
+                let _ = write!(out, r#"{{"_placeholder":true,"num":{number}}}"#);
+            }
+            Change::Attachment(number) => {
+                out.push('{');
+                push_mark(&mut out, 1);
+                out.push_str(":\"");
+                BASE64.encode_string(attachments.get(number)?, &mut out);
+                out.push_str("\"}");
+            }
         }
-        if let Some((replaced, text)) = replace(value) {
-            out.push_str(&json[copied..replaced.range().start]);
-            out.push_str(&text);
-            copied = replaced.range().end;
-        }
+        copied = end;
     }
-    out.push_str(&json[copied..]);
+    out.push_str(json.get(copied..)?);
     Some(out)
 }
 
 /// Which attachment an object stands for.
-fn placeholder(value: Value<'_>) -> Option<usize> {
+fn placeholder(object: Object<'_>) -> Option<usize> {
+    if object.raw.len() > MAX_PLACEHOLDER_BYTES {
+        return None;
+    }
+    let document = Document::parse(object.raw).ok()?;
+    let value = document.root();
     (value.get(b"_placeholder")?.kind() == Kind::True)
         .then(|| value.get(b"num")?.raw().parse().ok())
         .flatten()
 }
 
-/// The number of dollar signs, if the only key is a mark; that key, and its value.
-fn mark(value: Value<'_>) -> Option<(usize, Value<'_>, Value<'_>)> {
-    let mut members = value.members();
-    let (key, inner) = members.next().filter(|_| members.next().is_none())?;
-    let text = key.to_text()?;
-    let dollars = text.strip_suffix(MARK)?;
-    (!dollars.is_empty() && dollars.bytes().all(|byte| byte == b'$')).then_some((dollars.len(), key, inner))
+/// The number of dollar signs, if the only key is a mark.
+fn mark(object: Object<'_>) -> Option<usize> {
+    let is_short = object.members == 1 && object.key.len() <= MAX_KEY_BYTES;
+    let key = Document::parse(is_short.then_some(object.key)?).ok()?;
+    let key = key.root().to_text()?;
+    let dollars = key.strip_suffix(MARK)?;
+    (!dollars.is_empty() && dollars.bytes().all(|byte| byte == b'$')).then_some(dollars.len())
 }
 
-/// A mark as a key in JSON.
-fn marked(dollars: usize) -> String {
-    format!("\"{}{MARK}\"", "$".repeat(dollars))
+/// Writes a mark as a key in JSON.
+fn push_mark(out: &mut String, dollars: usize) {
+    out.push('"');
+    out.extend(std::iter::repeat_n('$', dollars));
+    out.push_str(MARK);
+    out.push('"');
+}
+
+/// The name of an event, as JSON; its arguments, a JSON array; and the last of them.
+pub(super) struct Args<'a> {
+    pub(super) name: &'a str,
+    pub(super) args: String,
+    pub(super) last: Option<&'a str>,
+}
+
+impl<'a> Args<'a> {
+    /// Takes apart the array that an event's data is.
+    pub(super) fn read(data: &'a str) -> Option<Self> {
+        let data = data.trim();
+        if !data.starts_with('[') || !json::is_valid(data.as_bytes()) {
+            return None;
+        }
+        let mut ranges = json::element_ranges(data.as_bytes());
+        let name = data.get(ranges.next()?)?;
+        let first = ranges.next();
+        let rest = match &first {
+            None => "]",
+            Some(first) => data.get(first.start..)?,
+        };
+        let last = ranges.last().or(first);
+        Some(Self {
+            name,
+            args: format!("[{rest}"),
+            last: last.and_then(|last| data.get(last)),
+        })
+    }
 }

@@ -1,6 +1,7 @@
 //! WebSocket: messages as they are, pings that prove what was read.
 
 use crate::wire::options::Options;
+use crate::wire::payload::Payload;
 
 use crate::core::io::{Incoming, LinkEvent, Road};
 
@@ -48,11 +49,16 @@ impl Speech for WebSocket {
         };
     }
 
-    fn poll(&mut self, _: &mut DialContext<'_>) -> Option<Heard> {
+    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<Heard> {
         if let Some(next) = self.next.take() {
             return Some(next);
         }
         Some(match self.messages.next()? {
+            Incoming::Message(Payload::Text(text))
+                if ctx.options.json && ctx.outlines.of(&text).is_some_and(|read| read.is_some()) =>
+            {
+                Heard::Message(Payload::Json(text), None)
+            }
             Incoming::Message(payload) => Heard::Message(payload, None),
             Incoming::TooLarge { .. } => Heard::TooLarge,
         })

@@ -5,15 +5,19 @@
 use std::borrow::Cow;
 
 use crate::wire::code::Code;
+use crate::wire::json::Pointers;
 use crate::wire::message::{
-    BrokerFrame, ClientFrame, Conflict, Hello, Open, SessionReport, SessionSummary, StatusReport, Welcome,
+    BrokerFrame, ClientFrame, Conflict, Hello, Match, Open, SessionReport, SessionSummary, StatusReport,
+    Welcome,
 };
 use crate::wire::options::Options;
+use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 
 use crate::core::context::{Seat, error};
 use crate::core::identity::{Owner, SessionKey};
 use crate::core::io::{Caller, PortId};
+use crate::core::outlines::Unread;
 use crate::core::policy;
 use crate::core::rules::Rule;
 use crate::core::session::{SESSION_COST, Session, over_budget};
@@ -41,6 +45,40 @@ impl Hub {
                 Some(seat) => self.seated_frame(port, &seat, frame),
             },
         }
+    }
+
+    /// What a frame holds that is large and will be asked about.
+    pub(super) fn unread_frame(&self, port: PortId, frame: &ClientFrame) -> Vec<Unread> {
+        let (send, matching) = match frame {
+            ClientFrame::Send(send) => (send, None),
+            ClientFrame::Request(request) => (&request.send, Some(&request.matching)),
+            _ => return Vec::new(),
+        };
+        let session = self
+            .ctx
+            .ports
+            .get(&port)
+            .and_then(|known| self.sessions.get(known.attached.get(&send.session)?));
+        let pointers = || {
+            let mut pointers = session.map_or(Pointers::NONE, |session| session.sent_pointers());
+            match matching {
+                Some(Match::JsonRpc) => pointers.add("/id"),
+                Some(Match::Pointers(correlation)) => pointers.add(&correlation.out),
+                Some(Match::Ack) | None => {}
+            }
+            if let Some(correlation) = &send.confirm {
+                pointers.add(&correlation.out);
+            }
+            pointers
+        };
+        let is_text = !matches!(send.payload, Payload::Binary(_));
+        let unread = is_text
+            .then(|| Unread::new(send.payload.bytes(), pointers))
+            .flatten();
+        unread
+            .into_iter()
+            .filter(|unread| !unread.pointers.is_empty())
+            .collect()
     }
 
     fn hello(&mut self, port: PortId, hello: Hello) {

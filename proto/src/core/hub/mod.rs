@@ -32,6 +32,7 @@ use super::context::{Context, Dialer, Port, Seat, Watcher, error};
 use super::identity::{Owner, SessionKey};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, Kept};
+use super::outlines::{Outlines, Unread};
 use super::rules::Rules;
 use super::session::Session;
 
@@ -138,6 +139,7 @@ impl Hub {
             others: 0,
             machine_boot: config.machine_boot.clone(),
             watchers: Vec::new(),
+            outlines: Outlines::default(),
         };
         Self {
             config,
@@ -158,6 +160,26 @@ impl Hub {
             deferred: Vec::new(),
             is_leaving: false,
         }
+    }
+
+    /// What the next input holds that is large and will be asked about.
+    pub fn unread(&self, input: &Input) -> Vec<Unread> {
+        match input {
+            Input::Link(dial, event) => {
+                let key = self.ctx.dialer.session_of(*dial);
+                let session = key.and_then(|key| self.sessions.get(&key));
+                session.map_or_else(Vec::new, |session| session.unread(event))
+            }
+            Input::Frame(port, frame) => self.unread_frame(*port, frame),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes one input whose large contents have been read, as `unread` names them.
+    pub fn handle_read(&mut self, now: Now, input: Input, outlines: Outlines) {
+        self.ctx.outlines = outlines;
+        self.handle(now, input);
+        self.ctx.outlines = Outlines::default();
     }
 
     /// Takes one input. `poll` must be drained to `None` afterwards.

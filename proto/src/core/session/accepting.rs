@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, Match, Request, Send};
 use crate::wire::record::{ErrorInfo, Name, Outcome, State};
-use crate::wire::rule::Look;
 
 use crate::core::context::{Context, error};
 use crate::core::io::PortId;
@@ -29,7 +28,7 @@ impl Session {
     pub(crate) fn send(&mut self, ctx: &mut Context, port: PortId, send: Send) {
         let wanted = match &send.confirm {
             None => send.ack.then(|| Wanted::ack(false)),
-            Some(correlation) => match Wanted::confirmation(correlation, &send.payload) {
+            Some(correlation) => match Wanted::confirmation(correlation, &ctx.look(&send.payload)) {
                 Ok(wanted) => Some(wanted),
                 Err(why) => return ctx.refuse(port, why, send.id.as_ref(), Some(&self.identity.name)),
             },
@@ -54,7 +53,7 @@ impl Session {
             );
             return ctx.refuse(port, why, send.id.as_ref(), Some(&self.identity.name));
         }
-        let wanted = match Wanted::answer(&matching, &send.payload) {
+        let wanted = match Wanted::answer(&matching, &ctx.look(&send.payload)) {
             Ok(wanted) => wanted,
             Err(why) => return ctx.refuse(port, why, send.id.as_ref(), Some(&self.identity.name)),
         };
@@ -143,7 +142,7 @@ impl Session {
         if let Some(why) = self.uplink.cannot_carry(&self.options, payload) {
             return Some(why);
         }
-        let look = Look::at(payload);
+        let look = ctx.look(payload).for_pointers(|| self.sent_pointers());
         if let Err(why) = self.guard.may_send(&self.options.guard, &look, ctx.now.boot) {
             return Some(why);
         }

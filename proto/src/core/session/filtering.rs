@@ -6,7 +6,6 @@ use crate::wire::code::Code;
 use crate::wire::filter::Line;
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, Name};
-use crate::wire::rule::Look;
 
 use crate::core::context::{Context, error};
 use crate::core::filter::{Judgement, View, Why};
@@ -49,7 +48,8 @@ impl Session {
         if lines.receive.is_empty() {
             return true;
         }
-        let Err(why) = self.guard.may_receive(lines, &Look::at(payload), ctx.now.boot) else {
+        let look = ctx.look(payload).for_pointers(|| self.received_pointers());
+        let Err(why) = self.guard.may_receive(lines, &look, ctx.now.boot) else {
             return true;
         };
         self.counters.filtered.refused += 1;
@@ -70,7 +70,7 @@ impl Session {
         if self.clients.iter().all(|client| client.filter.is_empty()) {
             return Some(views);
         }
-        let look = Look::at(payload);
+        let look = ctx.look(payload).for_pointers(|| self.received_pointers());
         let mut wanted = false;
         for client in &mut self.clients {
             if client.filter.is_empty() {

@@ -12,13 +12,15 @@ use crate::wire::record::{Body, ErrorInfo, Outcome, StateChange};
 use crate::core::context::Context;
 use crate::core::dialect::AwaitedReply;
 use crate::core::guard::Guard;
-use crate::core::io::{DialId, LinkEvent, PortId};
+use crate::core::io::{DialId, Incoming, LinkEvent, PortId};
 use crate::core::outbox::Verdict;
+use crate::core::outlines::Unread;
 use crate::core::rules::Rule;
 
 use url::Url;
 
 use super::Session;
+use super::taking::LEAST_ROOM;
 use super::uplink::{Uplink, UplinkContext, UplinkEvent};
 
 impl Session {
@@ -34,6 +36,7 @@ impl Session {
             options: &self.options,
             dialer: &mut ctx.dialer,
             out: &mut ctx.out,
+            outlines: &ctx.outlines,
         };
         act(&mut self.uplink, &mut scope);
     }
@@ -129,9 +132,46 @@ impl Session {
         self.deliver(ctx);
     }
 
+    /// What an event of the dial holds that is large and will be asked about.
+    pub(crate) fn unread(&self, event: &LinkEvent) -> Vec<Unread> {
+        let is_asked = self.options.json
+            || self.looks_inside()
+            || !self.options.guard.receive.is_empty()
+            || self.clients.iter().any(|client| !client.filter.is_empty());
+        match event {
+            LinkEvent::Messages(messages) if is_asked => {
+                let contents = messages.iter().filter_map(|message| match message {
+                    Incoming::Message(payload) if payload.text_bytes().is_some() => {
+                        Unread::new(payload.bytes(), || self.received_pointers())
+                    }
+                    _ => None,
+                });
+                contents.collect()
+            }
+            LinkEvent::Answered(answer) => {
+                let content = answer.content();
+                let pointers = || {
+                    let mut pointers = self.received_pointers();
+                    self.options.poll.add_pointers(&mut pointers);
+                    pointers
+                };
+                Unread::new(&content, pointers).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Word from a dial. Anything but the current one is ignored.
     pub(crate) fn link_event(&mut self, ctx: &mut Context, dial: DialId, event: LinkEvent) {
         self.drive(ctx, |uplink, scope| uplink.hear(scope, dial, event));
+        self.bound_partial(ctx);
+    }
+
+    /// What has come in part is given up when it does not fit the extension's budget: it counts as too large.
+    pub(super) fn bound_partial(&mut self, ctx: &mut Context) {
+        if self.uplink.partial_held() > LEAST_ROOM && self.holds() > self.share(ctx) {
+            self.drive(ctx, |uplink, _| uplink.give_up_partial());
+        }
     }
 
     /// Dials now: drops the link if there is one, clears the backoff and any failure.

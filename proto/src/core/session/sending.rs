@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::wire::code::Code;
+use crate::wire::json::Pointers;
 use crate::wire::message::SubscriptionState;
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, ErrorInfo, OutcomeReport, ResponseReport};
@@ -116,6 +117,30 @@ impl Session {
         !self.requests.is_empty() || self.subscriptions.awaits() || self.uplink.looks_inside(&self.options)
     }
 
+    /// All pointers that are asked for when a message comes.
+    pub(crate) fn received_pointers(&self) -> Pointers {
+        let mut pointers = Pointers::NONE;
+        for line in &self.options.guard.receive {
+            line.add_pointers(&mut pointers);
+        }
+        for client in &self.clients {
+            client.filter.add_pointers(&mut pointers);
+        }
+        self.requests.add_pointers(&mut pointers);
+        self.subscriptions.add_pointers(&mut pointers);
+        self.options.add_pointers(&mut pointers);
+        pointers
+    }
+
+    /// All pointers that are asked for when a message is sent.
+    pub(crate) fn sent_pointers(&self) -> Pointers {
+        let mut pointers = Pointers::NONE;
+        for line in &self.options.guard.send {
+            line.add_pointers(&mut pointers);
+        }
+        pointers
+    }
+
     /// Takes the answer to our beat, and answers the server's. Both are used up: they are not the extension's.
     fn takes_beat(&mut self, ctx: &mut Context, message: &Look<'_>) -> bool {
         let mut reply = BeatReply::NoBeat;
@@ -133,7 +158,7 @@ impl Session {
 
     /// Lets an incoming message answer, confirm and make ready what it can; whether it is used up by that.
     pub(super) fn consumes(&mut self, ctx: &mut Context, payload: &Payload) -> bool {
-        let message = Look::at(payload);
+        let message = ctx.look(payload).for_pointers(|| self.received_pointers());
         self.uplink.adjust_beat(&self.options, &message);
         self.log_in(ctx, &message);
         self.make_ready(ctx, &message);
@@ -143,7 +168,7 @@ impl Session {
         for key in self.subscriptions.confirm(&message) {
             self.tell_subscription(ctx, key, SubscriptionState::Active);
         }
-        match message.value().and_then(|value| self.requests.find(value)) {
+        match self.requests.find(&message) {
             None => false,
             Some(Found::Answer(serial)) => {
                 let verdict = Verdict::Response(Ok(payload.clone()));

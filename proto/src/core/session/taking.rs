@@ -19,7 +19,7 @@ use super::uplink::Uplink;
 const PAUSE_SLACK_MESSAGES: usize = 2048;
 const PAUSE_SLACK_BYTES: usize = 2 * 1024 * 1024;
 /// A message of this size fits whatever else the extension holds.
-const LEAST_ROOM: usize = 4096;
+pub(super) const LEAST_ROOM: usize = 4096;
 
 impl Session {
     /// Takes one message of the server's into the log, within its bounds.
@@ -117,6 +117,7 @@ impl Session {
 
     /// The broker as a whole holds too much, and this extension most: drops what does not fit its budget any more.
     pub(crate) fn give_back(&mut self, ctx: &mut Context) {
+        self.bound_partial(ctx);
         self.shrink(ctx);
         self.log.write_drops(&mut ctx.recorder());
         self.deliver(ctx);

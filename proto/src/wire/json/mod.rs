@@ -3,7 +3,10 @@
 //! That is more than serde_json's values can hold: halves of surrogate pairs, numbers beyond a double, any nesting. A text
 //! is scanned once, without recursion; values are slices of it, so what passes on passes byte for byte.
 
+mod elements;
 mod number;
+mod objects;
+mod outline;
 mod project;
 mod scan;
 mod string;
@@ -14,6 +17,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::rc::Rc;
 
+pub use elements::{Elements, element_ranges};
+pub use objects::{Object, objects};
+pub use outline::{Outline, Place, Pointers};
 pub use scan::{Kind, SyntaxError};
 pub use string::JsString;
 

@@ -14,7 +14,7 @@ pub struct JsString(Box<[u8]>);
 
 impl JsString {
     /// The string that a JSON string stands for; `json` is a valid one with its quotes.
-    pub(super) fn from_json(json: &str) -> Self {
+    pub fn from_json(json: &str) -> Self {
         Self(decoded(json).into_owned().into())
     }
 

@@ -182,6 +182,14 @@ impl Speech for EventSource {
         }
     }
 
+    fn held(&self) -> usize {
+        self.parser.held()
+    }
+
+    fn give_up_partial(&mut self) {
+        self.parser.give_up();
+    }
+
     fn continuity(&self) -> Continuity {
         match self.id_to_say() {
             Some(_) => Continuity::Server,
@@ -202,13 +210,19 @@ mod tests {
 
     use super::*;
     use crate::core::io::{DialId, Now};
+    use crate::core::outlines::Outlines;
 
-    fn context<'a>(options: &'a Options, out: &'a mut VecDeque<Output>) -> DialContext<'a> {
+    fn context<'a>(
+        options: &'a Options,
+        out: &'a mut VecDeque<Output>,
+        outlines: &'a Outlines,
+    ) -> DialContext<'a> {
         DialContext {
             now: Now::default(),
             dial: DialId(1),
             options,
             out,
+            outlines,
         }
     }
 
@@ -226,8 +240,8 @@ mod tests {
 
     #[test]
     fn an_event_that_was_not_polled_is_asked_for_again() {
-        let (options, mut out) = (Options::default(), VecDeque::new());
-        let mut ctx = context(&options, &mut out);
+        let (options, mut out, outlines) = (Options::default(), VecDeque::new(), Outlines::default());
+        let mut ctx = context(&options, &mut out, &outlines);
         let mut stream = begin(&mut ctx, ResumeToken::default());
         let headers = vec![("content-type".to_owned(), "text/event-stream".to_owned())];
         let answer = Answer {

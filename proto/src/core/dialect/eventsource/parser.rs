@@ -4,6 +4,8 @@
 
 /// Bytes of an event's id; servers and proxies take no longer headers.
 const MAX_ID_BYTES: usize = 4096;
+/// Bytes of a line beyond the limit that are kept: the field's name, a colon and a space.
+const KEPT_OF_LINE: usize = 16;
 /// Bytes of an event's name.
 const MAX_NAME_BYTES: usize = 1024;
 
@@ -80,16 +82,36 @@ impl Parser {
         self.extend(bytes);
     }
 
+    /// Bytes of the event that has come in part.
+    pub(crate) const fn held(&self) -> usize {
+        self.line.capacity() + self.data.capacity()
+    }
+
+    /// The event that has come in part is too large.
+    pub(crate) fn give_up(&mut self) {
+        self.too_large = true;
+        self.data = String::new();
+        if self.line.len() > KEPT_OF_LINE {
+            self.cut_line();
+        }
+    }
+
+    fn cut_line(&mut self) {
+        self.line_cut = true;
+        // The field's name is still needed.
+        self.line.truncate(KEPT_OF_LINE);
+        self.line.shrink_to_fit();
+    }
+
     fn extend(&mut self, bytes: &[u8]) {
-        // The field's name, a colon and a space come on top of the data.
-        if self.line.len() + bytes.len() > self.most.saturating_add(16) {
-            self.line_cut = true;
-            self.line.truncate(16);
+        let is_too_long = self.line.len() + bytes.len() > self.most.saturating_add(KEPT_OF_LINE);
+        if !self.line_cut && (is_too_long || self.line.try_reserve(bytes.len()).is_err()) {
+            self.cut_line();
         }
         if !self.line_cut {
             self.line.extend_from_slice(bytes);
-        } else if self.line.len() < 16 {
-            let room = 16 - self.line.len();
+        } else if self.line.len() < KEPT_OF_LINE {
+            let room = KEPT_OF_LINE - self.line.len();
             self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
     }
@@ -118,9 +140,10 @@ impl Parser {
         }
         match field {
             "data" => {
-                if self.data.len() + value.len() + 1 > self.most.saturating_add(1) {
+                let is_too_long = self.data.len() + value.len() + 1 > self.most.saturating_add(1);
+                if is_too_long || self.data.try_reserve(value.len() + 1).is_err() {
                     self.too_large = true;
-                    self.data.clear();
+                    self.data = String::new();
                 } else if !self.too_large {
                     self.data.push_str(value);
                     self.data.push('\n');

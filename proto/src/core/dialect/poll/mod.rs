@@ -10,11 +10,13 @@ use url::Url;
 
 use crate::wire::code::Code;
 use crate::wire::options::Options;
+use crate::wire::payload::Payload;
 use crate::wire::record::Continuity;
 
 use crate::core::backoff::MAX_RETRY_AFTER;
-use crate::core::io::{Answer, Fetch, Incoming, LinkEvent, Output};
+use crate::core::io::{Answer, Fetch, LinkEvent, Output};
 
+use self::place::Messages;
 pub(super) use self::place::Place;
 use super::{
     Abilities, Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech, check_no_event, http,
@@ -22,6 +24,9 @@ use super::{
 
 /// How soon a server is asked again that answers a long poll with nothing.
 const EMPTY_ANSWER_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Messages of an answer that are taken at once, and bytes of them: others' turn comes first then.
+const TURN: (usize, usize) = (512, 1 << 20);
 
 /// The protocol.
 pub(super) const FACE: Face = Face {
@@ -46,10 +51,17 @@ struct Polling {
     due: Option<Duration>,
     is_open: bool,
     is_paused: bool,
+    /// Some of an answer was lost.
+    is_cut: bool,
     next: Option<Heard>,
-    /// What the last answer brought, and how far the server has been heard once all of it is taken.
-    messages: std::vec::IntoIter<Incoming>,
+    /// What the last answer brought and has not been taken, and the last of what was.
+    messages: Messages,
+    last: Option<Payload>,
+    /// How far the server has been heard once all of it is taken.
     heard_to: Option<Place>,
+    /// Messages and bytes that may be taken now; the next ones at `go_on`, in boot time.
+    turn: (usize, usize),
+    go_on: Option<Duration>,
 }
 
 impl Polling {
@@ -61,9 +73,13 @@ impl Polling {
             due: None,
             is_open: false,
             is_paused: false,
+            is_cut: false,
             next: None,
-            messages: Vec::new().into_iter(),
+            messages: Messages::default(),
+            last: None,
             heard_to: None,
+            turn: TURN,
+            go_on: None,
         };
         polling.ask(ctx);
         polling
@@ -99,11 +115,11 @@ impl Polling {
         let options = ctx.options;
         let mut place = self.token.place.clone();
         let heard = if answer.status == 304 || answer.too_large {
-            Ok(Vec::new())
+            Ok(Messages::default())
         } else if let Some(why) = http::compressed(answer).filter(|_| !answer.body.is_empty()) {
             Err(why)
         } else {
-            place.hear(&options.poll, answer, options.json)
+            place.read(&options.poll, answer, options.json, ctx.outlines)
         };
         let messages = match heard {
             Ok(messages) => messages,
@@ -116,24 +132,52 @@ impl Polling {
         };
         let asked_for = answer.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         self.due = Some(ctx.now.boot.saturating_add(pause.max(asked_for)));
-        let mut messages: Vec<Incoming> = messages.into_iter().map(Incoming::Message).collect();
-        if answer.too_large {
-            messages.push(Incoming::TooLarge { bytes: None });
-        }
-        self.messages = messages.into_iter();
+        self.messages = messages;
         self.heard_to = Some(place);
+        self.is_cut |= answer.too_large;
         let was_open = std::mem::replace(&mut self.is_open, true);
         (!was_open).then_some(Heard::Opened {
             subprotocol: None,
             extensions: None,
         })
     }
+
+    /// The next message, unless it is others' turn first.
+    fn message(&mut self, now: Duration) -> Option<Heard> {
+        if self.messages.is_empty() {
+            return None;
+        }
+        if self.turn.0 == 0 || self.turn.1 == 0 {
+            self.go_on = Some(now + Duration::from_millis(1));
+            return None;
+        }
+        let message = self.messages.next()?;
+        self.turn = (self.turn.0 - 1, self.turn.1.saturating_sub(message.len()));
+        self.last = Some(message.clone());
+        Some(Heard::Message(message, None))
+    }
+
+    /// All of an answer was taken. Only now the server goes on behind it: had the link ended in the middle, the answer
+    /// would be asked for again.
+    fn finish_answer(&mut self, ctx: &DialContext<'_>) -> Option<Heard> {
+        let mut place = self.heard_to.take()?;
+        if let Some(last) = self.last.take()
+            && let Err(why) = place.ended_with(&ctx.options.poll, &last)
+        {
+            return Some(Over::given_up(Code::ServerProtocol, why));
+        }
+        self.token.place = place;
+        None
+    }
 }
 
 impl Speech for Polling {
     fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
         self.next = match event {
-            LinkEvent::Answered(answer) => self.answered(ctx, &answer),
+            LinkEvent::Answered(answer) => {
+                (self.turn, self.go_on) = (TURN, None);
+                self.answered(ctx, &answer)
+            }
             LinkEvent::Posted(count, answer) => Some(http::posted(count, &answer)),
             LinkEvent::Written(count) => Some(Heard::Written(count)),
             LinkEvent::Ended(end) => Some(Heard::Ended(Box::new(end))),
@@ -149,25 +193,36 @@ impl Speech for Polling {
         if let Some(next) = self.next.take() {
             return Some(next);
         }
-        match self.messages.next() {
-            Some(Incoming::Message(payload)) => return Some(Heard::Message(payload, None)),
-            Some(Incoming::TooLarge { .. }) => return Some(Heard::TooLarge),
-            None => {}
+        if std::mem::take(&mut self.is_cut) {
+            return Some(Heard::TooLarge);
         }
-        // Only now: had the link ended in the middle, the answer would be asked for again.
-        if let Some(place) = self.heard_to.take() {
-            self.token.place = place;
+        if self.is_paused {
+            return None;
         }
-        self.ask_when_due(ctx);
+        if let Some(heard) = self.message(ctx.now.boot) {
+            return Some(heard);
+        }
+        if self.messages.is_empty() {
+            if let Some(over) = self.finish_answer(ctx) {
+                return Some(over);
+            }
+            self.ask_when_due(ctx);
+        }
         None
     }
 
     fn timeout(&mut self, ctx: &mut DialContext<'_>) {
-        self.ask_when_due(ctx);
+        if self.go_on.is_some_and(|at| ctx.now.boot >= at) {
+            (self.turn, self.go_on) = (TURN, None);
+        }
     }
 
     fn deadline(&self) -> Option<(Duration, &'static str)> {
-        self.asks_at().map(|at| (at, "poll"))
+        if self.is_paused {
+            return None;
+        }
+        let go_on = self.go_on.map(|at| (at, "more of an answer"));
+        go_on.or_else(|| self.asks_at().map(|at| (at, "poll")))
     }
 
     fn pause(&mut self) {
@@ -176,8 +231,17 @@ impl Speech for Polling {
 
     fn resume(&mut self, ctx: &mut DialContext<'_>) {
         self.is_paused = false;
-        if self.heard_to.is_none() {
-            self.ask_when_due(ctx);
+        self.go_on = Some(ctx.now.boot);
+    }
+
+    fn held(&self) -> usize {
+        self.messages.held()
+    }
+
+    fn give_up_partial(&mut self) {
+        if !self.messages.is_empty() {
+            self.messages = Messages::default();
+            self.is_cut = true;
         }
     }
 

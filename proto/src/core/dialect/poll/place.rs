@@ -7,12 +7,14 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use url::Url;
 
-use crate::wire::json::{Document, Kind, Value};
+use crate::wire::json::{Document, Elements, Kind, Pointers};
 use crate::wire::payload::Payload;
+use crate::wire::rule::{Look, PARSED_WHOLE};
 use crate::wire::servers::{CursorFrom, CursorTo, Poll, cursor_text};
 
 use crate::core::dialect::html;
 use crate::core::io::Answer;
+use crate::core::outlines::Outlines;
 use crate::core::policy;
 
 /// Bytes of a cursor, which is sent back in a header or the URL.
@@ -63,52 +65,146 @@ impl Place {
     ///
     /// # Errors
     /// A sentence when the answer is not what the options say.
-    pub(crate) fn hear(&mut self, poll: &Poll, answer: &Answer, json: bool) -> Result<Vec<Payload>, String> {
-        // Servers on Windows begin with a mark, which is no part of JSON or text.
-        let body = match answer.body.strip_prefix("\u{feff}".as_bytes()) {
-            Some(rest) => answer.body.slice_ref(rest),
-            None => answer.body.clone(),
-        };
+    pub(crate) fn read(
+        &mut self,
+        poll: &Poll,
+        answer: &Answer,
+        json: bool,
+        outlines: &Outlines,
+    ) -> Result<Messages, String> {
+        let body = answer.content();
         let wants_json = poll.items.is_some()
             || matches!(&poll.cursor, Some(cursor) if !matches!(cursor.from, CursorFrom::Header(_)));
-        let mut document = None;
-        if wants_json && !body.is_empty() {
-            let text = std::str::from_utf8(&body).map_err(|_| "the answer is not JSON: it is not UTF-8")?;
-            let read = Document::parse(text).map_err(|error| match html::described(text) {
-                Some(page) => format!("the answer is not JSON: it is {page}"),
-                None => format!("the answer is not JSON: {error}"),
-            })?;
-            document = Some(read);
+        let outline = if (wants_json || json) && !body.is_empty() {
+            let pointers = || {
+                let mut pointers = Pointers::NONE;
+                poll.add_pointers(&mut pointers);
+                pointers
+            };
+            outlines.of_or_read(&body, pointers)
+        } else {
+            None
+        };
+        if wants_json && !body.is_empty() && outline.is_none() {
+            return Err(no_json(&body));
         }
-        let value = document.as_ref().map(Document::root);
+        let place = |pointer: &str| {
+            let outline = outline.as_ref()?;
+            outline.at(pointer.as_bytes()).flatten()
+        };
         let messages = match &poll.items {
-            Some(items) => value.map_or_else(Vec::new, |value| elements(value, items)),
-            None => whole(&body, json),
+            Some(items) => place(items).map_or_else(Messages::default, |place| match place.kind {
+                Kind::Null => Messages::default(),
+                Kind::Array => Messages::Elements(Elements::of_checked(body.slice(place.range.clone()))),
+                _ => Messages::one(Payload::Json(Bytes::copy_from_slice(&body[place.range.clone()]))),
+            }),
+            None if body.is_empty() => Messages::default(),
+            None if json && outline.is_some() => Messages::one(Payload::Json(body.clone())),
+            None => {
+                let text = Payload::text_from_utf8(body.clone());
+                Messages::one(text.unwrap_or_else(|| Payload::Binary(body.clone())))
+            }
         };
         // A tag is of what was asked: it says nothing about the answer to another question.
         self.etag = answer.header("etag").map(str::to_owned);
         if let Some(cursor) = &poll.cursor {
             let found = match &cursor.from {
                 CursorFrom::Header(name) => answer.header(name).map(str::to_owned),
-                CursorFrom::Pointer(pointer) => value.and_then(|value| text_at(value, pointer)),
-                CursorFrom::Item(pointer) => messages.last().and_then(|last| {
-                    let last = last.document()?;
-                    text_at(last.root(), pointer)
-                }),
+                CursorFrom::Pointer(pointer) => {
+                    place(pointer).and_then(|place| text_of(&body[place.range.clone()]))
+                }
+                CursorFrom::Item(_) => None,
             };
-            if let Some(found) = found.as_ref().filter(|found| found.len() > MAX_CURSOR_BYTES) {
-                return Err(format!(
-                    "the cursor has {} bytes; {MAX_CURSOR_BYTES} can be sent back",
-                    found.len()
-                ));
-            }
-            // An answer that says nothing about it leaves it where it was.
-            if found.is_some() && found != self.cursor {
-                self.cursor = found;
-                self.etag = None;
-            }
+            self.go_on_from(found)?;
         }
         Ok(messages)
+    }
+
+    /// All messages of an answer were taken, this one last.
+    ///
+    /// # Errors
+    /// A sentence when its cursor cannot be sent back.
+    pub(crate) fn ended_with(&mut self, poll: &Poll, last: &Payload) -> Result<(), String> {
+        let Some(CursorFrom::Item(pointer)) = poll.cursor.as_ref().map(|cursor| &cursor.from) else {
+            return Ok(());
+        };
+        let found = Look::at(last).pointer(pointer.as_bytes(), |found| text_of(found?.raw));
+        self.go_on_from(found)
+    }
+
+    /// An answer that says nothing about it leaves it where it was.
+    fn go_on_from(&mut self, found: Option<String>) -> Result<(), String> {
+        if let Some(found) = found.as_ref().filter(|found| found.len() > MAX_CURSOR_BYTES) {
+            return Err(format!(
+                "the cursor has {} bytes; {MAX_CURSOR_BYTES} can be sent back",
+                found.len()
+            ));
+        }
+        if found.is_some() && found != self.cursor {
+            self.cursor = found;
+            self.etag = None;
+        }
+        Ok(())
+    }
+}
+
+/// The messages of an answer, one after the other: however many there are, they are not all held at once.
+#[derive(Debug)]
+pub(crate) enum Messages {
+    One(Option<Payload>),
+    Elements(Elements),
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self::One(None)
+    }
+}
+
+impl Messages {
+    const fn one(message: Payload) -> Self {
+        Self::One(Some(message))
+    }
+
+    /// Whether all have been taken.
+    pub(crate) const fn is_empty(&self) -> bool {
+        match self {
+            Self::One(message) => message.is_none(),
+            Self::Elements(elements) => elements.is_empty(),
+        }
+    }
+
+    /// Bytes of what has not been taken.
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Self::One(message) => message.as_ref().map_or(0, Payload::len),
+            Self::Elements(elements) => elements.held(),
+        }
+    }
+}
+
+impl Iterator for Messages {
+    type Item = Payload;
+
+    fn next(&mut self) -> Option<Payload> {
+        match self {
+            Self::One(message) => message.take(),
+            Self::Elements(elements) => elements.next().map(Payload::Json),
+        }
+    }
+}
+
+/// Why an answer is not the JSON that it must be.
+fn no_json(body: &[u8]) -> String {
+    // The beginning tells a page from others.
+    let start = String::from_utf8_lossy(&body[..body.len().min(PARSED_WHOLE)]);
+    if let Some(page) = html::described(&start) {
+        return format!("the answer is not JSON: it is {page}");
+    }
+    match std::str::from_utf8(body).map(Document::parse) {
+        Err(_) => "the answer is not JSON: it is not UTF-8".to_owned(),
+        Ok(Err(error)) => format!("the answer is not JSON: {error}"),
+        Ok(Ok(_)) => "the answer is not JSON".to_owned(),
     }
 }
 
@@ -130,43 +226,29 @@ fn header_value(cursor: &str) -> String {
     value
 }
 
-/// The answer as one message; nothing for an empty one.
-fn whole(body: &Bytes, json: bool) -> Vec<Payload> {
-    if body.is_empty() {
-        return Vec::new();
-    }
-    let message = if json {
-        Payload::json_from_slice(body.clone())
-    } else {
-        None
-    };
-    let message = message.or_else(|| Payload::text_from_utf8(body.clone()));
-    vec![message.unwrap_or_else(|| Payload::Binary(body.clone()))]
-}
-
-/// The elements of the array at `items`, each as it was received. What is no array is one message, null is none.
-fn elements(value: Value<'_>, items: &str) -> Vec<Payload> {
-    let Some(found) = value.pointer(items) else {
-        return Vec::new();
-    };
-    let all = match found.kind() {
-        Kind::Null => Vec::new(),
-        Kind::Array => found.elements().collect(),
-        _ => vec![found],
-    };
-    all.into_iter()
-        .map(|element| Payload::Json(Bytes::copy_from_slice(element.raw().as_bytes())))
-        .collect()
-}
-
 /// A cursor's value, as it is said to the server.
-fn text_at(value: Value<'_>, pointer: &str) -> Option<String> {
-    cursor_text(value.pointer(pointer)?)
+fn text_of(json: &[u8]) -> Option<String> {
+    // What is longer cannot be sent back, however it is escaped.
+    if json.len() > 6 * MAX_CURSOR_BYTES + 2 {
+        return Some(String::from_utf8_lossy(json).into_owned());
+    }
+    cursor_text(Document::parse(std::str::from_utf8(json).ok()?).ok()?.root())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Place {
+        /// All messages of an answer at once.
+        fn hear(&mut self, poll: &Poll, answer: &Answer, json: bool) -> Result<Vec<Payload>, String> {
+            let all: Vec<Payload> = self.read(poll, answer, json, &Outlines::default())?.collect();
+            if let Some(last) = all.last() {
+                self.ended_with(poll, last)?;
+            }
+            Ok(all)
+        }
+    }
 
     fn poll(json: &str) -> Poll {
         Poll::from_json(json).unwrap()

@@ -41,13 +41,16 @@ pub(super) struct Connection {
     pub(super) acks: HashMap<u64, u64>,
     /// Records that the server awaits an answer to: namespace and id.
     replies: BTreeMap<u64, (Option<String>, u64)>,
+    /// Bytes of one event with its attachments.
+    pub(super) max_event: usize,
     /// An event whose attachments are still to come.
     pub(super) partial: Option<Partial>,
 }
 
 impl Connection {
-    pub(crate) fn new(namespaces: Vec<String>) -> Self {
+    pub(crate) fn new(namespaces: Vec<String>, max_event: usize) -> Self {
         Self {
+            max_event,
             unanswered: namespaces.clone(),
             open: Vec::new(),
             namespaces,
@@ -72,7 +75,9 @@ impl Connection {
 
     pub(crate) fn connected(&mut self, namespace: &str) {
         self.answered(namespace);
-        if !self.is_connected(namespace) {
+        // What nobody asked for is not remembered.
+        let is_asked = self.namespaces.iter().any(|asked| bare(asked) == namespace);
+        if is_asked && !self.is_connected(namespace) {
             self.open.push(namespace.to_owned());
         }
     }
@@ -221,7 +226,7 @@ mod tests {
     use super::*;
 
     fn socketio() -> Connection {
-        Connection::new(vec!["/".to_owned()])
+        Connection::new(vec!["/".to_owned()], usize::MAX)
     }
 
     fn hear(packet: &str) -> Option<Heard> {
@@ -304,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_namespace_may_have_a_query_of_its_own() {
-        let mut socketio = Connection::new(vec!["/main?a=1".to_owned(), "/other".to_owned()]);
+        let mut socketio = Connection::new(vec!["/main?a=1".to_owned(), "/other".to_owned()], usize::MAX);
         assert_eq!(
             socketio.connect("/main?a=1", None, &Recovery::default()),
             Payload::text("40/main?a=1,")

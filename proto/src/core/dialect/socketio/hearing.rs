@@ -10,10 +10,13 @@ use bytes::Bytes;
 
 use super::connection::{Connection, Recovery};
 use crate::core::dialect::greeting::Greeting;
-use crate::core::dialect::packet::{Head, restored};
-use crate::wire::json::{Document, Kind, Value, is_valid};
+use crate::core::dialect::packet::{Args, Head, bare, restored};
+use crate::wire::json::{Document, JsString, is_valid};
 use crate::wire::payload::{Content, Event, Payload};
+use crate::wire::rule::PARSED_WHOLE;
 
+/// Bytes of what a server that remembers connections wants to be told again.
+const MAX_OFFSET_BYTES: usize = 4096;
 /// Bytes of JSON that are kept of a refusal; what is larger is left out.
 const MOST_REFUSAL: usize = 4096;
 
@@ -41,6 +44,8 @@ pub(crate) enum Heard {
     Event(Payload, Option<u64>),
     /// The acknowledgement of a message of ours, by its serial number.
     Acknowledged(u64, Payload),
+    /// An event for which there was no room.
+    TooLarge,
     /// It hangs up.
     Goodbye,
     /// It speaks Engine.IO 3.
@@ -52,8 +57,27 @@ pub(crate) enum Heard {
 #[derive(Debug)]
 pub(super) struct Partial {
     head: Head,
-    data: String,
+    data: Bytes,
     attachments: Vec<Bytes>,
+    /// Attachments that are still to come.
+    missing: usize,
+    /// There was no room for it: what comes of it is thrown away.
+    is_given_up: bool,
+}
+
+impl Partial {
+    /// Bytes that it takes.
+    pub(super) fn held(&self) -> usize {
+        let attachments = self.attachments.iter().map(|bytes| 64 + bytes.len());
+        self.data.len() + attachments.sum::<usize>()
+    }
+
+    /// Keeps nothing of it.
+    pub(super) fn give_up(&mut self) {
+        self.is_given_up = true;
+        self.data = Bytes::new();
+        self.attachments = Vec::new();
+    }
 }
 
 impl Connection {
@@ -80,13 +104,13 @@ impl Connection {
             "2" => Some(Heard::Ping),
             // A pong, the end of an upgrade, nothing: no word for us.
             "3" | "5" | "6" => None,
-            "4" => self.packet(rest, recovery),
+            "4" => self.packet(rest, packet.bytes(), recovery),
             _ if is_old(text) => Some(Heard::Old),
             _ => Some(Heard::Nonsense("it is no Engine.IO packet".to_owned())),
         }
     }
 
-    fn packet(&mut self, text: &str, recovery: &mut Recovery) -> Option<Heard> {
+    fn packet(&mut self, text: &str, whole: &Bytes, recovery: &mut Recovery) -> Option<Heard> {
         if self.partial.is_some() {
             return Some(Heard::Nonsense("attachments of an event are missing".to_owned()));
         }
@@ -94,11 +118,12 @@ impl Connection {
             return Some(Heard::Nonsense("it is no Socket.IO packet".to_owned()));
         };
         if head.attachments > 0 && matches!(head.kind, b'5' | b'6') {
-            let data = data.to_owned();
             self.partial = Some(Partial {
-                head,
-                data,
+                data: whole.slice_ref(data.as_bytes()),
                 attachments: Vec::new(),
+                missing: head.attachments,
+                head,
+                is_given_up: false,
             });
             return None;
         }
@@ -109,12 +134,22 @@ impl Connection {
         let Some(partial) = &mut self.partial else {
             return Some(Heard::Nonsense("bytes that belong to no event".to_owned()));
         };
-        partial.attachments.push(bytes.clone());
-        if partial.attachments.len() < partial.head.attachments {
+        partial.missing = partial.missing.saturating_sub(1);
+        if !partial.is_given_up {
+            partial.attachments.push(bytes.clone());
+        }
+        if partial.held() > self.max_event {
+            partial.give_up();
+        }
+        if partial.missing > 0 {
             return None;
         }
         let partial = self.partial.take()?;
-        Some(self.understand(partial.head, &partial.data, &partial.attachments, recovery))
+        if partial.is_given_up {
+            return Some(Heard::TooLarge);
+        }
+        let data = std::str::from_utf8(&partial.data).unwrap_or_default();
+        Some(self.understand(partial.head, data, &partial.attachments, recovery))
     }
 
     fn understand(&mut self, head: Head, data: &str, bytes: &[Bytes], recovery: &mut Recovery) -> Heard {
@@ -123,8 +158,11 @@ impl Connection {
             // A server of version 2 opens the main namespace by itself and says nothing about it.
             b'0' if data.is_empty() => Heard::Old,
             b'0' => {
-                let data = Document::parse(data).ok();
+                let data = small(data).and_then(|data| Document::parse(data).ok());
                 let pid = data.and_then(|data| Some(data.root().get(b"pid")?.to_text()?.into_owned()));
+                // What nobody asked for is not remembered.
+                let is_asked = self.namespaces.iter().any(|asked| bare(asked) == namespace);
+                let pid = pid.filter(|pid| is_asked && pid.len() <= MAX_OFFSET_BYTES);
                 let before = recovery.0.remove(&namespace);
                 let recovered = before.as_ref().map(|(known, _)| Some(known) == pid.as_ref());
                 if let Some(pid) = pid {
@@ -155,7 +193,7 @@ impl Connection {
                 }
             }
             b'4' => {
-                let refusal = Document::parse(data).ok();
+                let refusal = small(data).and_then(|data| Document::parse(data).ok());
                 let root = refusal.as_ref().map(Document::root);
                 // A server of version 2 says a mere text.
                 let why = root.and_then(|root| root.get(b"message").unwrap_or(root).to_text());
@@ -177,34 +215,37 @@ impl Connection {
         bytes: &[Bytes],
         recovery: &mut Recovery,
     ) -> Option<(Payload, Option<u64>)> {
-        let document = Document::parse(data).ok()?;
-        let mut all = document.root().elements();
-        let name = all.next()?;
-        let name = match name.kind() {
-            Kind::Number => name.raw().into(),
-            _ => name.to_js_string()?,
+        let Args { name, args, last } = Args::read(data)?;
+        let name = match name.starts_with('"') {
+            true => JsString::from_json(name),
+            // The parser of JavaScript takes a number as well.
+            false => name
+                .starts_with(|first: char| first == '-' || first.is_ascii_digit())
+                .then(|| name.into())?,
         };
-        let args: Vec<Value<'_>> = all.collect();
         let namespace = head.namespace.as_deref().unwrap_or("/");
         // An event that awaits an answer carries no offset: its last argument is the application's.
         if head.id.is_none()
             && let Some((_, offset)) = recovery.0.get_mut(namespace)
-            && let Some(last) = args
-                .last()
-                .and_then(|last| last.to_js_string()?.as_str().map(str::to_owned))
+            && let Some(last) = last.filter(|last| last.starts_with('"') && last.len() <= MAX_OFFSET_BYTES)
+            && let Some(last) = JsString::from_json(last).as_str()
         {
-            *offset = Some(last);
+            *offset = Some(last.to_owned());
         }
-        let args: Vec<&str> = args.iter().map(|arg| arg.raw()).collect();
         let event = Event {
             name: Some(name),
             namespace: head.namespace.clone(),
             last_event_id: None,
             reply: head.id.is_some(),
-            content: Content::Args(restored(&format!("[{}]", args.join(",")), bytes)),
+            content: Content::Args(restored(&args, bytes)),
         };
         Some((Payload::Event(Arc::new(event)), head.id))
     }
+}
+
+/// Data of a packet that is no event, unless it is larger than any server's.
+fn small(data: &str) -> Option<&str> {
+    (data.len() <= PARSED_WHOLE).then_some(data)
 }
 
 /// How Engine.IO 3 begins a body: the length of a packet, a colon, the packet.
@@ -219,7 +260,7 @@ mod tests {
     use super::*;
 
     fn socketio() -> Connection {
-        Connection::new(vec!["/".to_owned()])
+        Connection::new(vec!["/".to_owned()], usize::MAX)
     }
 
     fn hear(packet: &str) -> Option<Heard> {

@@ -17,11 +17,12 @@ use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
 
 use crate::core::dialect::engine::Roads;
+use crate::core::dialect::packet::MOST_ATTACHMENTS;
 use crate::core::io::{Incoming, LinkEvent, Output, Road};
 
 use self::connection::Connection;
 pub(crate) use self::connection::Recovery;
-use self::hearing::Heard as Said;
+use self::hearing::{Heard as Said, Partial};
 use super::{Abilities, AwaitedReply, Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech};
 
 /// Events that may come before every namespace was answered.
@@ -86,15 +87,18 @@ struct SocketIo {
     /// Whether the server went on where the last connection ended, if it was asked to.
     recovered: Option<bool>,
     packets: std::vec::IntoIter<Incoming>,
-    /// Events that came before every namespace was answered.
-    early: VecDeque<(Payload, Option<u64>)>,
+    /// Events that came before every namespace was answered; nothing for those that had no room.
+    early: VecDeque<Option<(Payload, Option<u64>)>>,
     next: Option<Heard>,
 }
 
 impl SocketIo {
     fn begin(options: &Options, Beginning { token, auth, .. }: Beginning) -> Self {
         Self {
-            connection: Connection::new(options.socketio.namespaces.clone()),
+            connection: Connection::new(
+                options.socketio.namespaces.clone(),
+                options.max_message.saturating_mul(2),
+            ),
             token,
             auth,
             is_open: false,
@@ -127,6 +131,7 @@ impl SocketIo {
             Said::Refused { namespace, why, data } => return Some(self.refused(namespace, &why, data)),
             Said::Dropped { namespace } => return Some(self.dropped(namespace)),
             Said::Event(payload, id) => return self.event(payload, id),
+            Said::TooLarge => return Some(Heard::TooLarge),
             Said::Acknowledged(serial, args) => return Some(Heard::Acknowledged(serial, args)),
             Said::Goodbye => {
                 return Some(Over::given_up(
@@ -217,7 +222,7 @@ impl SocketIo {
         if self.is_open {
             return Some(message(payload, id));
         }
-        self.early.push_back((payload, id));
+        self.early.push_back(Some((payload, id)));
         (self.early.len() > MAX_EARLY).then(|| {
             let why = "the server sends events and does not answer for every namespace";
             Over::given_up(Code::ServerProtocol, why)
@@ -226,6 +231,10 @@ impl SocketIo {
 
     /// Why these packets are not for this server: it would end the connection, and another one at the same message again.
     fn check_size(&self, packets: &[Payload]) -> Result<(), ErrorInfo> {
+        if packets.len() > MOST_ATTACHMENTS + 1 {
+            let why = format!("a message has at most {MOST_ATTACHMENTS} attachments");
+            return Err(ErrorInfo::new(Code::TooLarge, why));
+        }
         let Some(bytes) = self.connection.too_large(packets) else {
             return Ok(());
         };
@@ -281,9 +290,9 @@ impl Speech for SocketIo {
                 return Some(opened);
             }
             if self.is_open
-                && let Some((payload, id)) = self.early.pop_front()
+                && let Some(early) = self.early.pop_front()
             {
-                return Some(message(payload, id));
+                return Some(early.map_or(Heard::TooLarge, |(payload, id)| message(payload, id)));
             }
             let heard = match self.packets.next()? {
                 Incoming::TooLarge { .. } => Some(Heard::TooLarge),
@@ -322,6 +331,18 @@ impl Speech for SocketIo {
 
     fn skip(&mut self, place: u64) -> Option<u64> {
         self.connection.handed_nothing(place)
+    }
+
+    fn held(&self) -> usize {
+        let early = self.early.iter().flatten().map(|(payload, _)| payload.held());
+        self.connection.partial.as_ref().map_or(0, Partial::held) + early.sum::<usize>()
+    }
+
+    fn give_up_partial(&mut self) {
+        if let Some(partial) = &mut self.connection.partial {
+            partial.give_up();
+        }
+        self.early.iter_mut().for_each(|early| *early = None);
     }
 
     fn forget(&mut self, serial: u64) {

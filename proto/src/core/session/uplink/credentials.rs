@@ -205,9 +205,9 @@ impl Uplink {
         self.events.push_back(UplinkEvent::CredentialsWanted);
     }
 
-    /// Bytes that what was given for the link takes.
+    /// Bytes that what was given for the link takes, and what has come in part.
     pub(in crate::core::session) fn held(&self) -> usize {
-        self.credentials.held()
+        self.credentials.held() + self.partial_held()
     }
 
     /// What to ask those who may have credentials, while they are wanted.

@@ -32,6 +32,7 @@ use crate::core::context::Dialer;
 use crate::core::dialect::{Abilities, AwaitedReply, DialContext, Dialect, Heard, ResumeTokens, face};
 use crate::core::identity::Identity;
 use crate::core::io::{DialId, LinkEnd, LinkEvent, Now, Output};
+use crate::core::outlines::Outlines;
 
 use self::connection::{Connection, RoundTrips};
 use self::credentials::Credentials;
@@ -53,6 +54,7 @@ pub(super) struct UplinkContext<'a> {
     pub(super) options: &'a Options,
     pub(super) dialer: &'a mut Dialer,
     pub(super) out: &'a mut VecDeque<Output>,
+    pub(super) outlines: &'a Outlines,
 }
 
 impl UplinkContext<'_> {
@@ -62,6 +64,7 @@ impl UplinkContext<'_> {
             dial,
             options: self.options,
             out: self.out,
+            outlines: self.outlines,
         }
     }
 
@@ -566,6 +569,18 @@ impl Uplink {
         ctx.out.push_back(Output::Resume(dial));
         if let Some(dialect) = &mut self.dialect {
             dialect.speech().resume(&mut ctx.dial(dial));
+        }
+    }
+
+    /// Bytes of messages that have come in part.
+    pub(super) fn partial_held(&self) -> usize {
+        self.dialect.as_ref().map_or(0, |dialect| dialect.said().held())
+    }
+
+    /// There is no room for what has come in part.
+    pub(super) fn give_up_partial(&mut self) {
+        if let Some(dialect) = &mut self.dialect {
+            dialect.speech().give_up_partial();
         }
     }
 

@@ -1,0 +1,169 @@
+//! The elements of an array, one after the other: however many there are, they are not all held at once.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::is_valid;
+
+/// The elements that have not been taken. It holds the text until then.
+#[derive(Debug, Clone, Default)]
+pub struct Elements {
+    /// An array, checked to be one.
+    text: Bytes,
+    at: usize,
+}
+
+impl Elements {
+    /// Those of an array; of anything else, none.
+    pub fn of(array: Bytes) -> Self {
+        if is_valid(&array) {
+            Self::of_checked(array)
+        } else {
+            Self::default()
+        }
+    }
+
+    /// Those of an array that stands in a text which was read before.
+    pub(crate) fn of_checked(array: Bytes) -> Self {
+        let is_array = array.first() == Some(&b'[');
+        let mut elements = Self {
+            text: if is_array { array } else { Bytes::new() },
+            at: 1,
+        };
+        elements.step();
+        elements
+    }
+
+    /// Bytes of the text.
+    pub const fn held(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether all have been taken.
+    pub const fn is_empty(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    /// To the beginning of the next element.
+    fn step(&mut self) {
+        match next_element(&self.text, self.at) {
+            Some(at) => self.at = at,
+            None => *self = Self::default(),
+        }
+    }
+}
+
+impl Iterator for Elements {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        if self.is_empty() {
+            return None;
+        }
+        let end = end_of_value(&self.text, self.at);
+        let whole = self.text.slice(self.at..end);
+        self.at = end;
+        // A small part must not keep the whole.
+        let is_most = whole.len() > self.text.len() / 2;
+        self.step();
+        Some(if is_most {
+            whole
+        } else {
+            Bytes::copy_from_slice(&whole)
+        })
+    }
+}
+
+/// Where the elements stand of a text that is a JSON array and nothing else.
+pub fn element_ranges(array: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut at = next_element(array, 1);
+    std::iter::from_fn(move || {
+        let start = at?;
+        let end = end_of_value(array, start);
+        at = next_element(array, end);
+        Some(start..end)
+    })
+}
+
+/// Where the next element begins.
+fn next_element(array: &[u8], mut at: usize) -> Option<usize> {
+    while matches!(array.get(at), Some(b' ' | b'\t' | b'\n' | b'\r' | b',')) {
+        at += 1;
+    }
+    array.get(at).is_some_and(|byte| *byte != b']').then_some(at)
+}
+
+/// Where a value ends that begins here, in a text that is JSON.
+fn end_of_value(text: &[u8], start: usize) -> usize {
+    let (mut at, mut depth) = (start, 0_usize);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                at = end_of_string(text, at);
+                if depth == 0 {
+                    return at;
+                }
+                continue;
+            }
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => match depth {
+                0 => return at,
+                1 => return at + 1,
+                _ => depth -= 1,
+            },
+            b',' | b' ' | b'\t' | b'\n' | b'\r' if depth == 0 => return at,
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+fn end_of_string(text: &[u8], start: usize) -> usize {
+    let mut at = start + 1;
+    loop {
+        match text.get(at) {
+            None => return text.len(),
+            Some(b'"') => return at + 1,
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Document;
+    use super::*;
+
+    fn elements(text: &str) -> Vec<String> {
+        Elements::of(Bytes::copy_from_slice(text.as_bytes()))
+            .map(|element| String::from_utf8(element.to_vec()).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn each_is_as_it_was_written() {
+        assert_eq!(
+            elements(r#"[ 1 ,"a\"],", {"b":[2, 3]} ,[] , null,-0.5e1]"#),
+            ["1", r#""a\"],""#, r#"{"b":[2, 3]}"#, "[]", "null", "-0.5e1"]
+        );
+        for none in ["[]", "[ ]", "{}", "7", "[1", ""] {
+            assert!(elements(none).is_empty(), "{none}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_those_of_a_document(text in r#"\[( ?(1|"\\\\"|"[\[\],\\"]{0,3}"|\[1,\{"a": \[2\]\}\]|\{\}|true) ?,?){0,5}\]"#) {
+            let document = Document::parse(&text);
+            let expected: Vec<String> = document.iter().flat_map(|document| {
+                document.root().elements().map(|element| element.raw().to_owned()).collect::<Vec<_>>()
+            }).collect();
+            prop_assert_eq!(elements(&text), expected);
+        }
+    }
+}
