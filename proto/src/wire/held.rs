@@ -123,7 +123,6 @@ mod tests {
                 r#"{{"ready":{{"/a":1}},"login":[{{"when":{{"/a":2}},"send":[{{"json":"{large}"}}]}}]}}"#
             ),
             format!(r#"{{"ready":{{"/a":1}},"login":[{{"when":{{"/a":2}},"take":{{"{large}":"/b"}}}}]}}"#),
-            format!(r#"{{"protocol":"poll","poll":{{"items":"/{large}"}}}}"#),
             format!(
                 r#"{{"protocol":"poll","poll":{{"cursor":{{"pointer":"/a","query":"b","start":"{large}"}}}}}}"#
             ),

@@ -28,6 +28,9 @@ const EMPTY_ANSWER_INTERVAL: Duration = Duration::from_millis(500);
 /// Messages of an answer that are taken at once, and bytes of them: others' turn comes first then.
 const TURN: (usize, usize) = (512, 1 << 20);
 
+/// How soon the next ones are taken.
+const SHORTLY: Duration = Duration::from_millis(1);
+
 /// The protocol.
 pub(super) const FACE: Face = Face {
     begin: |ctx, beginning| Box::new(Polling::begin(ctx, beginning)),
@@ -148,7 +151,7 @@ impl Polling {
             return None;
         }
         if self.turn.0 == 0 || self.turn.1 == 0 {
-            self.go_on = Some(now + Duration::from_millis(1));
+            self.go_on = Some(now + SHORTLY);
             return None;
         }
         let message = self.messages.next()?;
@@ -196,10 +199,9 @@ impl Speech for Polling {
         if std::mem::take(&mut self.is_cut) {
             return Some(Heard::TooLarge);
         }
-        if self.is_paused {
-            return None;
-        }
-        if let Some(heard) = self.message(ctx.now.boot) {
+        if !self.is_paused
+            && let Some(heard) = self.message(ctx.now.boot)
+        {
             return Some(heard);
         }
         if self.messages.is_empty() {
@@ -231,7 +233,11 @@ impl Speech for Polling {
 
     fn resume(&mut self, ctx: &mut DialContext<'_>) {
         self.is_paused = false;
-        self.go_on = Some(ctx.now.boot);
+        if self.heard_to.is_some() {
+            self.go_on = Some(ctx.now.boot + SHORTLY);
+        } else {
+            self.ask_when_due(ctx);
+        }
     }
 
     fn held(&self) -> usize {
