@@ -12,16 +12,36 @@ export function toPayload(data: Sendable): Payload {
   const bytes = toBytes(data);
   if (bytes) return { base64: toBase64(bytes) };
   // A Blob gives its bytes later, and would be `{}` as JSON.
-  const encoded = data instanceof Blob ? undefined : JSON.stringify(data);
+  const encoded = isBlob(data) ? undefined : JSON.stringify(data);
   if (encoded === undefined) throw new TypeError("longwire: this value cannot be sent as JSON");
   return { json: JSON.parse(encoded) };
 }
 
-/** The bytes of a buffer or view, without copying; undefined for anything else. */
+/** The bytes of a buffer or view of any realm, without copying; undefined for anything else. */
 export function toBytes(data: unknown): Uint8Array | undefined {
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  if (isArrayBuffer(data)) return new Uint8Array(data);
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return undefined;
+}
+
+/** Whether it is an `ArrayBuffer`, also one of a frame. */
+export function isArrayBuffer(value: unknown): value is ArrayBuffer {
+  return hasBrand(value, ArrayBuffer, "byteLength");
+}
+
+/** Whether it is a `Blob`, also one of a frame. */
+export function isBlob(value: unknown): value is Blob {
+  return hasBrand(value, Blob, "size");
+}
+
+/** Whether a getter of a built-in class accepts the value, which it does for objects of every realm. */
+function hasBrand(value: unknown, Class: new () => object, attribute: string): boolean {
+  try {
+    Reflect.get(Class.prototype, attribute, value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Base64 with padding. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { runInNewContext } from "node:vm";
 import type { LongwireError, Received } from "../src/index.js";
 import { FLIGHT } from "../src/pending.js";
 import { settle } from "../src/testing/fake-clock.js";
@@ -197,6 +198,22 @@ test("cancelling withdraws what has not left, and asks for the rest", async () =
   await clock.advance(1000);
   assert.equal((held.error as LongwireError).code, "cancelled");
   assert.deepEqual(texts(broker.session("s").server), ["a"]);
+});
+
+test("buffers of another realm, such as a frame's, are sent as bytes", async () => {
+  const { bridge, said } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const foreign = runInNewContext(
+    "const view = new Uint8Array([1, 2, 3]); [view.buffer, view, new DataView(view.buffer, 1)]",
+  );
+  for (const one of foreign as ArrayBuffer[]) session.send(one);
+  await settle();
+  assert.deepEqual(
+    said("send").map((frame) => (frame as { base64?: string }).base64),
+    ["AQID", "AQID", "AgM="],
+  );
+  const blob = Object.setPrototypeOf(new Blob(["x"]), null);
+  assert.throws(() => void session.send(blob), TypeError);
 });
 
 test("what cannot be sent is a TypeError and says nothing", async () => {

@@ -1,5 +1,7 @@
 // Conversions of arguments as WebIDL defines them, for values of this realm and of others. It knows nothing of sockets.
 
+import { isArrayBuffer } from "../payload.js";
+
 /** `USVString`: a symbol throws. */
 export function usvString(value: unknown): string {
   return `${value as string}`.toWellFormed();
@@ -36,24 +38,4 @@ export function bytesOf(data: unknown): Uint8Array<ArrayBuffer> | undefined {
   const { byteOffset, byteLength } = isView ? data : { byteOffset: 0, byteLength: buffer.byteLength };
   // A detached buffer is empty, and no view of it can be made.
   return byteLength === 0 ? new Uint8Array() : new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-function isArrayBuffer(value: unknown): value is ArrayBuffer {
-  return value instanceof ArrayBuffer || hasBrand(value, globalThis.ArrayBuffer?.prototype, "byteLength");
-}
-
-/** Whether it is a `Blob`, also one of a frame. */
-export function isBlob(value: unknown): value is Blob {
-  return value instanceof Blob || hasBrand(value, globalThis.Blob?.prototype, "size");
-}
-
-/** Whether a getter of a built-in class accepts the value, which it does for objects of every realm. */
-function hasBrand(value: unknown, prototype: object | undefined, attribute: string): boolean {
-  if (typeof value !== "object" || value === null || !prototype) return false;
-  try {
-    Object.getOwnPropertyDescriptor(prototype, attribute)?.get?.call(value);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -4,14 +4,14 @@
 import { type Bridge, type ConnectOptions, connect } from "../bridge.js";
 import { report, type Unsubscribe } from "../events.js";
 import type { GapEvent } from "../inbox.js";
-import { fromBase64, toBase64, utf8Length } from "../payload.js";
+import { fromBase64, isBlob, toBase64, utf8Length } from "../payload.js";
 import type { Received } from "../received.js";
 import type { Session } from "../session.js";
 import type { CloseReport, SessionOptions, StateEvent } from "../session-types.js";
 import { queueTask } from "../task.js";
 import type { OpenOptions, Payload } from "../wire.js";
 import { closeEvent } from "./close-event.js";
-import { bytesOf, clampedShort, isBlob, stringOrSequence, usvString } from "./conversions.js";
+import { bytesOf, clampedShort, stringOrSequence, usvString } from "./conversions.js";
 import { defineHandlers } from "./handlers.js";
 import { closeOnLeaving, sessionName } from "./lifetime.js";
 import { Outgoing } from "./outgoing.js";
