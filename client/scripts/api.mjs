@@ -5,6 +5,7 @@ import ts from "typescript";
 const target = new URL("../../docs/API.md", import.meta.url);
 const roots = [
   "../dist/content/index.d.ts",
+  "../dist/fallback/index.d.ts",
   "../dist/io/index.d.ts",
   "../dist/node/index.d.ts",
   "../dist/onboarding/index.d.ts",
@@ -15,7 +16,7 @@ const roots = [
 ].map((root) => new URL(root, import.meta.url).pathname);
 
 const groups = [
-  ["Connecting", ["connect", "ConnectOptions", "Bridge", "BridgeEvents", "PortState"]],
+  ["Connecting", ["connect", "ConnectOptions", "Bridge", "BridgeEvents", "BridgeMode", "PortState"]],
   [
     "Sessions",
     [
@@ -85,6 +86,7 @@ const groups = [
       "PageSessionEvents",
     ],
   ],
+  ["Without the host", ["browserFallback", "FallbackOptions", "Fallback"]],
   ["Node.js", ["NodeConnectOptions"]],
   [
     "Testing",

@@ -13,6 +13,7 @@ const { version, license } = JSON.parse(readFileSync("package.json", "utf8"));
 const entries = {
   longwire: "src/index.ts",
   io: "src/io/index.ts",
+  fallback: "src/fallback/index.ts",
   node: "src/node/index.ts",
   onboarding: "src/onboarding/index.ts",
   react: "src/react/index.ts",
@@ -79,6 +80,14 @@ for (const [name, source] of Object.entries(entries)) {
   await buildEntry(name, source, "dist", { format: "esm" });
   await buildEntry(name, source, "dist/cjs", { format: "cjs" });
 }
+// The offscreen document is a page with this script, which starts itself again as a worker.
+await buildEntry("longwire-offscreen", "src/fallback/offscreen.ts", "dist", { format: "esm" });
+const html = `<!doctype html>
+<meta charset="utf-8">
+<title>Longwire</title>
+<script type="module" src="longwire-offscreen.js"></script>
+`;
+writeFileSync("dist/longwire-offscreen.html", html);
 const { name: contentName, source: contentSource, globalName } = CONTENT;
 await buildEntry(contentName, contentSource, "dist", { format: "iife", globalName });
 await buildEntry(contentName, contentSource, "dist/cjs", { format: "cjs" });

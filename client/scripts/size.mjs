@@ -5,11 +5,13 @@ import { build } from "esbuild";
 
 process.chdir(new URL("..", import.meta.url).pathname);
 
-// `io.js`, `onboarding.js`, `react.js` and `relay.js` come on top of the main module; `content.js` comes
-// with nothing else into every page; `testing.js` never ships to users.
+// `io.js`, `fallback.js`, `onboarding.js`, `react.js` and `relay.js` come on top of the main module; `content.js` and
+// `longwire-offscreen.js` come with nothing else into their pages; `testing.js` never ships to users.
 const MODULES = {
   "longwire.js": 17.5 * 1024,
   "io.js": 5 * 1024,
+  "fallback.js": 15 * 1024,
+  "longwire-offscreen.js": 13 * 1024,
   "node.js": 3 * 1024,
   "onboarding.js": 8 * 1024,
   "react.js": 3 * 1024,

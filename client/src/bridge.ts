@@ -6,15 +6,17 @@ import {
   type AnyLongwireError,
   DEFAULT_HOST,
   type ErrorCode,
+  fromBrowser,
   fromWire,
   type HostContext,
   type LongwireError,
   local,
 } from "./errors.js";
 import { Callbacks, isNew, report, type Unsubscribe } from "./events.js";
+import { type Fallback, findFallback } from "./fallback-registry.js";
 import { followLifecycle, leaveLifecycle } from "./lifecycle.js";
 import type { Sendable } from "./payload.js";
-import { HostPort, type PortState } from "./port.js";
+import { HostPort, type PortHost, type PortState } from "./port.js";
 import { Session, type SessionHost } from "./session.js";
 import type { SessionOptions } from "./session-types.js";
 import type { SchemaOutput, StandardSchema } from "./standard-schema.js";
@@ -48,6 +50,12 @@ export interface ConnectOptions {
    * without the permission `alarms`, the port stays open all the same.
    */
   keepAlive?: true | "alarms";
+  /**
+   * `"browser"`: while there is no native host, because it is not installed or is blocked, sessions run on the browser's own
+   * connections, and `bridge.mode` is `browser`. When the host appears, the next connection of each session goes through it.
+   * Needs `import "longwire/fallback"`.
+   */
+  fallback?: "browser" | Fallback;
   /** On an update of the extension: finish, then `runtime.reload()`. Default true in a background context. */
   updates?: boolean;
   /** @internal */
@@ -55,6 +63,9 @@ export interface ConnectOptions {
   /** @internal */
   clock?: Clock;
 }
+
+/** Who makes connections: the native host's broker, or the browser itself. */
+export type BridgeMode = "host" | "browser";
 
 /** The events of a bridge. */
 export interface BridgeEvents {
@@ -67,6 +78,8 @@ export interface BridgeEvents {
   error: [error: AnyLongwireError];
   /** A host that was missing is there now. Sessions that wait go on by themselves. */
   installed: [welcome: Welcome];
+  /** Only with `fallback`: where new connections are made from now on. `error` says why it is not the host. */
+  mode: [mode: BridgeMode, error: LongwireError | undefined];
   /** The broker will be replaced; nothing needs to be done. */
   goaway: [goaway: GoAway];
 }
@@ -129,6 +142,7 @@ export class Bridge {
   #starting = false;
   #ended = false;
   #welcome: Welcome | undefined;
+  #mode: BridgeMode = "host";
   /** Why the port is away, reported already. */
   #failure: LongwireError | undefined;
   #searchTimer: unknown;
@@ -155,19 +169,33 @@ export class Bridge {
         if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name);
       },
     };
-    this.#port = new HostPort(api, this.#clock, this.#context, () => this.#hello(), {
+    const { fallback } = options;
+    const request = {
+      api,
+      clock: this.#clock,
+      explain: (said: string | undefined) => fromBrowser(said, this.#context),
+      keepsAwake: options.keepAlive !== "alarms",
+    };
+    const events: PortHost = {
       ready: (welcome) => this.#ready(welcome),
       frame: (frame) => this.#take(frame),
       lost: (error) => this.#lost(error),
       failed: (error) => this.#failed(error),
       state: (state, error) => this.#callbacks.emit("state", state, error),
-    });
+    };
+    const open = fallback && findFallback(fallback).attach(request);
+    this.#port = new HostPort(api, this.#clock, this.#context, () => this.#hello(), events, open);
     this.#closesWhenIdle = followLifecycle(api, this, options.updates) && options.keepAlive === "alarms";
   }
 
   /** The state of the port. */
   get state(): PortState {
     return this.#port.state;
+  }
+
+  /** Who makes new connections. `browser` only with `fallback`, while there is no native host. */
+  get mode(): BridgeMode {
+    return this.#mode;
   }
 
   /** What the broker said last time: its version, capabilities and limits. */
@@ -299,7 +327,7 @@ export class Bridge {
 
   async #start(): Promise<void> {
     // Where native messaging is missing, storage may be too: the port says what is to be done.
-    if (!this.#identity && this.#api.runtime.connectNative) {
+    if (!this.#identity && (this.#api.runtime.connectNative || this.#options.fallback)) {
       try {
         const profile = await this.#memory.profile(this.#options.profile);
         this.#identity = { profile, instance: await this.#memory.instance() };
@@ -326,9 +354,14 @@ export class Bridge {
 
   #ready(welcome: Welcome): void {
     this.#welcome = welcome;
+    const { hostError } = this.#port;
     const failure = this.#failure;
-    this.#failure = undefined;
-    if (failure && NOT_INSTALLED.has(failure.code)) this.#callbacks.emit("installed", welcome);
+    this.#failure = hostError;
+    const mode = hostError ? "browser" : "host";
+    const changes = mode !== this.#mode;
+    this.#mode = mode;
+    if (changes) this.#callbacks.emit("mode", mode, hostError);
+    if (!hostError && failure && NOT_INSTALLED.has(failure.code)) this.#callbacks.emit("installed", welcome);
     for (const { frame } of this.#questions.values()) this.#port.post(frame);
     for (const session of this.sessions) void session.attach();
     this.#touch();

@@ -1,6 +1,8 @@
 // The few parts of the browser the SDK touches, as types, and the clock. Everything else takes them as arguments,
 // so that tests can bring their own. It does not call any of them.
 
+import type { LongwireError } from "./errors.js";
+
 /** An extension event. */
 export interface Listenable<Args extends unknown[]> {
   addListener(listener: (...args: Args) => void): void;
@@ -14,6 +16,10 @@ export interface NativePort {
   readonly error?: { message?: string } | null;
   readonly onMessage: Listenable<[message: unknown]>;
   readonly onDisconnect: Listenable<[port: NativePort]>;
+  /** Only of `longwire/fallback`: why sessions run in the browser. */
+  readonly hostError?: LongwireError | undefined;
+  /** Only of `longwire/fallback`: looks now whether there is a host. */
+  look?(): void;
 }
 
 /** Who opened a port, as the browser says it. */
@@ -69,6 +75,7 @@ export interface ExtensionApi {
     reload?(): void;
     getURL?(path: string): string;
     getManifest?(): { background?: { page?: string } };
+    getPlatformInfo?(): Promise<unknown>;
     readonly onConnect?: Listenable<[port: PagePort]>;
     readonly onStartup?: Listenable<[]>;
     readonly onUpdateAvailable?: Listenable<[details: { version: string }]>;
@@ -113,3 +120,11 @@ export const systemClock: Clock = {
   clearTimeout: (timer) => clearTimeout(timer as number),
   random: () => Math.random(),
 };
+
+/** Whether this is a worker or a background page: popups and other pages come and go with their windows. */
+export function inBackground({ runtime }: ExtensionApi): boolean {
+  const { document, location } = globalThis as { document?: unknown; location?: { pathname: string } };
+  if (document === undefined) return true;
+  const page = runtime.getManifest?.().background?.page ?? "_generated_background_page.html";
+  return location?.pathname === `/${page.replace(/^\/|[?#].*/g, "")}`;
+}

@@ -66,17 +66,17 @@ export type AnyLongwireError = { [Code in ErrorCode]: LongwireError<Code> }[Erro
 export class LongwireError<Code extends ErrorCode = ErrorCode> extends Error {
   override readonly name = "LongwireError";
   /** The stable word to test for. */
-  readonly code: Code;
+  declare readonly code: Code;
   /** What may be done: `no`, `now`, `later`, `auth`, or `action` (a person has to change something). */
-  readonly retry: Retry;
+  declare readonly retry: Retry;
   /** The message of the browser or the broker, word for word. */
-  readonly originalMessage: string | undefined;
+  declare readonly originalMessage: string | undefined;
   /** The command that finds out more, to be pasted in a terminal. */
-  readonly doctor: string;
+  declare readonly doctor: string;
   /** The fix, when it is known: a command or a line for the manifest. */
-  readonly fix: string | undefined;
+  declare readonly fix: string | undefined;
   /** More from the broker. */
-  readonly detail: Code extends keyof ErrorDetails ? ErrorDetails[Code] : unknown;
+  declare readonly detail: Code extends keyof ErrorDetails ? ErrorDetails[Code] : unknown;
 
   constructor(
     code: Code,

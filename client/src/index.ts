@@ -1,6 +1,6 @@
 // The front door: what the package exports. It adds nothing of its own.
 
-export { Bridge, type BridgeEvents, type ConnectOptions, connect } from "./bridge.js";
+export { Bridge, type BridgeEvents, type BridgeMode, type ConnectOptions, connect } from "./bridge.js";
 export { cookieHeader } from "./credentials.js";
 export {
   type AnyLongwireError,
@@ -10,6 +10,7 @@ export {
   LongwireError,
 } from "./errors.js";
 export type { Off, Unsubscribe } from "./events.js";
+export type { Fallback } from "./fallback-registry.js";
 export type { GapEvent, GapHandler, InvalidHandler, MessageHandler } from "./inbox.js";
 export type { Sendable } from "./payload.js";
 export type { PortState } from "./port.js";

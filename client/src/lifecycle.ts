@@ -1,6 +1,6 @@
 // Ties bridges to the lifecycle of the worker: browser start, alarms, updates of the extension. It opens no port itself.
 
-import type { ExtensionApi } from "./browser-api.js";
+import { type ExtensionApi, inBackground } from "./browser-api.js";
 
 /** What a bridge does for its worker's life. */
 export interface LifecycleMember {
@@ -68,11 +68,3 @@ function register(api: ExtensionApi, group: LifecycleGroup): void {
 const NO_ALARMS =
   'longwire: add "alarms" to "permissions" in manifest.json: without it nothing restarts a worker that was killed, ' +
   'and keepAlive: "alarms" keeps the port open';
-
-/** Whether this is a worker or a background page: popups and other pages come and go with their windows. */
-function inBackground({ runtime }: ExtensionApi): boolean {
-  const { document, location } = globalThis as { document?: unknown; location?: { pathname: string } };
-  if (document === undefined) return true;
-  const page = runtime.getManifest?.().background?.page ?? "_generated_background_page.html";
-  return location?.pathname === `/${page.replace(/^\/|[?#].*/g, "")}`;
-}

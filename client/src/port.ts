@@ -56,6 +56,7 @@ export class HostPort {
   readonly #context: HostContext;
   readonly #hello: () => Hello;
   readonly #host: PortHost;
+  readonly #open: ((host: string) => NativePort) | undefined;
   #state: PortState = "resting";
   #port: NativePort | undefined;
   #joiner = new Joiner();
@@ -71,7 +72,16 @@ export class HostPort {
   /** What the host said before it went. */
   #lastError: LongwireError | undefined;
 
-  constructor(api: ExtensionApi, clock: Clock, context: HostContext, hello: () => Hello, host: PortHost) {
+  /** `open` opens ports in place of the browser: to a host, or to what stands in for it. */
+  constructor(
+    api: ExtensionApi,
+    clock: Clock,
+    context: HostContext,
+    hello: () => Hello,
+    host: PortHost,
+    open?: (host: string) => NativePort,
+  ) {
+    this.#open = open ?? api.runtime.connectNative?.bind(api.runtime);
     this.#api = api;
     this.#clock = clock;
     this.#context = context;
@@ -88,8 +98,14 @@ export class HostPort {
     return this.#missing;
   }
 
+  /** Why sessions run in the browser; undefined while the host has them. */
+  get hostError(): LongwireError | undefined {
+    return this.#port?.hostError;
+  }
+
   /** Opens a port if there is none. After `failed` it begins anew. */
   start(): void {
+    this.#port?.look?.();
     if (this.#port || (this.#state !== "resting" && this.#state !== "failed")) return;
     this.#clock.clearTimeout(this.#timer);
     this.#shortLives = 0;
@@ -126,7 +142,7 @@ export class HostPort {
 
   #dial(): void {
     this.#openedAt = this.#clock.now();
-    if (!this.#api.runtime.connectNative) {
+    if (!this.#open) {
       this.#giveUp(
         local("permission-missing", "this context may not use native messaging", "action", this.#context),
       );
@@ -135,7 +151,7 @@ export class HostPort {
     let port: NativePort;
     try {
       // The listeners must be there in the same turn: the browser throws away what comes earlier.
-      port = this.#api.runtime.connectNative(this.#context.host);
+      port = this.#open(this.#context.host);
       port.onMessage.addListener((frame) => {
         if (port === this.#port) this.#take(frame);
       });

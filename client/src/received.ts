@@ -13,33 +13,33 @@ export interface ReceivedHost {
 /** A message from the server, or the answer to a request. */
 export class Received<Json = unknown> {
   /** The session it came through. */
-  readonly session: string;
+  declare readonly session: string;
   /** Its place in the session's log. Increases, may skip, never repeats within an epoch. */
-  readonly seq: number;
+  declare readonly seq: number;
   /** Names the log that `seq` counts in: the two together name this message for ever. */
-  readonly epoch: string;
+  declare readonly epoch: string;
   /** When it reached the broker, milliseconds since 1970. 0 for answers. */
-  readonly time: number;
+  declare readonly time: number;
   /** It may have been delivered before: the worker died before it was acknowledged, or its handler failed. */
-  redelivered: boolean;
+  declare redelivered: boolean;
   /** The subscriptions it belongs to. */
-  readonly tags: readonly string[];
+  declare readonly tags: readonly string[];
   /** Text, if it came as text. */
-  readonly text: string | undefined;
+  declare readonly text: string | undefined;
   /** The value, if it came as JSON. */
-  readonly json: Json;
+  declare readonly json: Json;
   /** Bytes in base64, if it came as bytes. `data` decodes them. */
-  readonly base64: string | undefined;
+  declare readonly base64: string | undefined;
   /** The event's name, on Socket.IO and SSE. */
-  readonly event: string | undefined;
+  declare readonly event: string | undefined;
   /** The event's arguments, on Socket.IO. */
-  readonly args: readonly unknown[] | undefined;
+  declare readonly args: readonly unknown[] | undefined;
   /** The namespace, on Socket.IO. */
-  readonly namespace: string | undefined;
+  declare readonly namespace: string | undefined;
   /** The server's own id of the event, on SSE. */
-  readonly lastEventId: string | undefined;
+  declare readonly lastEventId: string | undefined;
   /** The server awaits `reply()`, on Socket.IO. */
-  readonly wantsReply: boolean;
+  declare readonly wantsReply: boolean;
   readonly #host: ReceivedHost | undefined;
   readonly #token: Token | undefined;
 

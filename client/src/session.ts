@@ -4,6 +4,7 @@
 import type { Clock } from "./browser-api.js";
 import { type AnyLongwireError, fromWire, LongwireError } from "./errors.js";
 import { Callbacks, report, type Unsubscribe } from "./events.js";
+import type { Moved } from "./fallback-registry.js";
 import type { GapHandler, InvalidHandler, MessageHandler } from "./inbox.js";
 import { type Sendable, toPayload } from "./payload.js";
 import type { Received } from "./received.js";
@@ -378,8 +379,12 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
   }
 
   /** @internal Takes a frame of this session. */
-  take(frame: ToExtension): void {
+  take(frame: ToExtension | Moved): void {
     switch (frame.type) {
+      case "moved":
+        this.lost();
+        void this.attach();
+        break;
       case "opened":
         this.#attached(frame);
         break;

@@ -1,0 +1,286 @@
+// The broker in the browser: it speaks the host's frames, so that bridge and sessions are the same over both. It knows neither
+// ports of the browser nor where it runs.
+
+import type { Clock } from "../browser-api.js";
+import { Joiner } from "../parts.js";
+import type {
+  Batch,
+  ErrorFrame,
+  Hello,
+  Open,
+  Part,
+  SessionCounters,
+  StatusAnswer,
+  ToBroker,
+  ToExtension,
+  WireError,
+} from "../wire.js";
+import { PROTOCOL } from "../wire.js";
+import type { ClientPort } from "./consumer.js";
+import type { BrowserNetwork } from "./link.js";
+import { CAPABILITIES, refuseOpen } from "./options.js";
+import { BrowserSession, type Moved, type ToSession } from "./session.js";
+
+/** What a router says beside the frames of the protocol: there is a host, or none any more. */
+export interface HostThere {
+  type: "host-there";
+  isThere: boolean;
+}
+
+/** `open` with what the router knows: this client had the session before this broker lived. */
+export type OpenKnown = Open & { known?: boolean };
+
+/** One router's end at the broker. */
+export interface BrokerPort {
+  /** Takes a frame. */
+  take(frame: unknown): void;
+  /** The other side is gone. */
+  gone(): void;
+}
+
+const MAX_SESSIONS = 256;
+const FRAME = 1024 * 1024;
+
+/** Sessions of all profiles and clients of one extension. */
+export class BrowserBroker {
+  readonly #network: BrowserNetwork;
+  readonly #clock: Clock;
+  readonly #origin: string;
+  readonly #boot = crypto.randomUUID();
+  readonly #since: number;
+  readonly #sessions = new Map<string, BrowserSession>();
+  readonly #clients = new Set<ClientConnection>();
+  #isHostThere = false;
+
+  /** `origin` is the extension's own, which the browser sends. */
+  constructor(network: BrowserNetwork, clock: Clock, origin: string) {
+    this.#network = network;
+    this.#clock = clock;
+    this.#origin = origin;
+    this.#since = clock.now();
+  }
+
+  /** Whether it holds anything. */
+  get isIdle(): boolean {
+    return this.#sessions.size === 0;
+  }
+
+  /** Whether a router has found a native host. */
+  get isHostThere(): boolean {
+    return this.#isHostThere;
+  }
+
+  connect(post: (frame: ToExtension) => void): BrokerPort {
+    const client = new ClientConnection(this, post);
+    this.#clients.add(client);
+    return {
+      take: (frame) => client.take(frame),
+      gone: () => {
+        this.#clients.delete(client);
+        client.detach();
+      },
+    };
+  }
+
+  welcome(profile: string): ToExtension {
+    return {
+      type: "welcome",
+      protocol: PROTOCOL,
+      version: "browser",
+      broker: this.#boot,
+      origin: this.#origin,
+      capabilities: CAPABILITIES,
+      limits: { frame: FRAME, sessions: MAX_SESSIONS },
+      sessions: this.of(profile).map(({ name, state, pending }) => ({ session: name, state, pending })),
+    };
+  }
+
+  /** The sessions of a profile. */
+  of(profile: string): BrowserSession[] {
+    return [...this.#sessions]
+      .filter(([key]) => key.startsWith(`${profile}\n`))
+      .map(([, session]) => session);
+  }
+
+  session(profile: string, name: string): BrowserSession | undefined {
+    return this.#sessions.get(`${profile}\n${name}`);
+  }
+
+  /** The session that `open` asks for, made if need be; or why it cannot be had. */
+  sessionFor(profile: string, frame: Open): BrowserSession | Moved | WireError {
+    const held = this.session(profile, frame.session);
+    const error = refuseOpen(frame, this.#origin);
+    if (error) return error;
+    if (held) return held;
+    if (this.#isHostThere) return { type: "moved", session: frame.session, frames: [] };
+    if (frame.url === undefined) {
+      return {
+        code: "no-session",
+        message: `there is no session ${frame.session}, and no URL to make one`,
+        retry: "no",
+      };
+    }
+    if (this.of(profile).length >= MAX_SESSIONS) {
+      return { code: "too-many-sessions", message: `there are ${MAX_SESSIONS} sessions`, retry: "no" };
+    }
+    return this.#make(`${profile}\n${frame.session}`, frame, frame.url);
+  }
+
+  #make(key: string, frame: Open, url: string): BrowserSession {
+    const host = {
+      network: this.#network,
+      clock: this.#clock,
+      isHostThere: () => this.#isHostThere,
+      over: () => void this.#sessions.delete(key),
+    };
+    const session = new BrowserSession(host, frame.session, url, frame.options ?? {});
+    this.#sessions.set(key, session);
+    return session;
+  }
+
+  hostIsThere(isThere: boolean): void {
+    this.#isHostThere = isThere;
+    if (isThere) for (const session of [...this.#sessions.values()]) session.hostIsThere();
+  }
+
+  status(id: string, profile: string): StatusAnswer {
+    const sessions = this.of(profile).map(({ counters }) => counters);
+    const uptime = this.#clock.now() - this.#since;
+    const total = sessions.reduce(sum, NOTHING);
+    return {
+      type: "status",
+      id,
+      version: "browser",
+      uptime,
+      pid: 0,
+      rss: 0,
+      ports: this.#clients.size,
+      total,
+      sessions,
+    };
+  }
+}
+
+/** One client, through one port. */
+class ClientConnection implements ClientPort {
+  readonly #broker: BrowserBroker;
+  readonly #post: (frame: ToExtension) => void;
+  readonly #joiner = new Joiner();
+  #out: ToExtension[] = [];
+  #hello: { client: string; profile: string } | undefined;
+  /** Sessions that have gone over to the host: what still comes for them is said there again. */
+  readonly #moved = new Set<string>();
+
+  constructor(broker: BrowserBroker, post: (frame: ToExtension) => void) {
+    this.#broker = broker;
+    this.#post = post;
+  }
+
+  /** Frames of one turn leave together. */
+  post(frame: ToExtension): void {
+    if (frame.type === ("moved" as string)) this.#moved.add((frame as unknown as Moved).session);
+    this.#out.push(frame);
+    if (this.#out.length === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    const frames = this.#out.splice(0);
+    if (frames.length === 1) this.#post(frames[0] as ToExtension);
+    else this.#post({ type: "batch", frames } as unknown as ToExtension);
+  }
+
+  take(frame: unknown): void {
+    const { type } = frame as { type?: string };
+    if (type === "batch") for (const one of (frame as Batch<unknown>).frames) this.take(one);
+    else if (type === "part") {
+      const whole = this.#joiner.take(frame as Part);
+      if (whole !== undefined) this.take(whole);
+    } else if (type === "host-there") this.#broker.hostIsThere((frame as HostThere).isThere);
+    else if (type === "hello") this.#greet(frame as Hello);
+    else if (this.#hello) this.#take(frame as ToBroker, this.#hello);
+    else this.#refuse({ code: "hello-required", message: "the first frame is `hello`", retry: "now" }, {});
+  }
+
+  detach(): void {
+    const { client, profile } = this.#hello ?? { client: "", profile: "" };
+    for (const session of this.#broker.of(profile)) session.detach(this, client);
+  }
+
+  #greet({ client = "main", profile = "default", needs = [] }: Hello): void {
+    const unmet = needs.filter((need) => !CAPABILITIES.includes(need));
+    if (unmet.length > 0) {
+      const message = `without the native host there is no: ${unmet.join(", ")}`;
+      this.#refuse({ code: "unsupported", message, retry: "action" }, {});
+      return;
+    }
+    const isOther = this.#hello && (this.#hello.client !== client || this.#hello.profile !== profile);
+    if (isOther) this.detach();
+    this.#hello = { client, profile };
+    this.post(this.#broker.welcome(profile));
+  }
+
+  #take(frame: ToBroker, { client, profile }: { client: string; profile: string }): void {
+    if (frame.type === "ping") this.post({ type: "pong", id: frame.id });
+    else if (frame.type === "status") this.post(this.#broker.status(frame.id, profile));
+    else if (frame.type === "open") this.#open(frame, client, profile);
+    else {
+      const { session: name } = frame as ToSession;
+      const session = this.#broker.session(profile, name);
+      if (session?.take(this, client, frame as ToSession) || this.#moved.has(name)) return;
+      this.#refuse(
+        { code: "not-attached", message: `this port does not hold ${name}`, retry: "now" },
+        frame as ToSession,
+      );
+    }
+  }
+
+  #open(frame: OpenKnown, client: string, profile: string): void {
+    const found = this.#broker.sessionFor(profile, frame);
+    if ("code" in found) this.#refuse(found, frame);
+    else if ("type" in found) this.post(found as unknown as ToExtension);
+    else {
+      this.#moved.delete(frame.session);
+      found.open(this, client, frame, frame.known ?? false);
+    }
+  }
+
+  #refuse(error: WireError, about: object): void {
+    const { id, session } = about as { id?: string; session?: string };
+    const frame: ErrorFrame = { type: "error", ...error };
+    this.post({
+      ...frame,
+      ...(id === undefined ? {} : { id }),
+      ...(session === undefined ? {} : { session }),
+    });
+  }
+}
+
+const NOTHING: SessionCounters = {
+  dials: 0,
+  reconnects: 0,
+  received: { messages: 0, bytes: 0 },
+  sent: { messages: 0, bytes: 0 },
+  queued: 0,
+  unacknowledged: 0,
+  dropped: 0,
+  outbox: 0,
+  clients: 0,
+};
+
+function sum(one: SessionCounters, other: SessionCounters): SessionCounters {
+  const both = (key: "received" | "sent") => ({
+    messages: one[key].messages + other[key].messages,
+    bytes: one[key].bytes + other[key].bytes,
+  });
+  return {
+    dials: one.dials + other.dials,
+    reconnects: one.reconnects + other.reconnects,
+    received: both("received"),
+    sent: both("sent"),
+    queued: one.queued + other.queued,
+    unacknowledged: one.unacknowledged + other.unacknowledged,
+    dropped: one.dropped + other.dropped,
+    outbox: one.outbox + other.outbox,
+    clients: one.clients + other.clients,
+  };
+}

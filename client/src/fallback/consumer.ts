@@ -1,0 +1,143 @@
+// One client of one session: how far it has got and what it may get next. It does not know the connection.
+
+import type { Clock } from "../browser-api.js";
+import type { Opened, OpenOptions, ToExtension } from "../wire.js";
+import type { Entry, SessionLog } from "./log.js";
+
+/** Where frames for a client go. */
+export interface ClientPort {
+  post(frame: ToExtension): void;
+}
+
+const WINDOW = { messages: 4096, bytes: 4 * 1024 * 1024 };
+/** Milliseconds of a full window after which the client is told, and between two such words. */
+const STALLED = { first: 2000, again: 30_000 };
+
+/** A client's position and window. */
+export class Consumer {
+  readonly client: string;
+  readonly #session: string;
+  readonly #log: SessionLog;
+  readonly #clock: Clock;
+  #port: ClientPort | undefined;
+  #window = WINDOW;
+  #cursor: number;
+  #acked: number;
+  #flight: Entry[] = [];
+  #flightBytes = 0;
+  /** Up to here everything may have been delivered before. */
+  #redelivered = 0;
+  /** Replay ends here. */
+  #liveAt: number | undefined;
+  #stalledTimer: unknown;
+
+  constructor(client: string, session: string, log: SessionLog, clock: Clock) {
+    this.client = client;
+    this.#session = session;
+    this.#log = log;
+    this.#clock = clock;
+    this.#cursor = log.last;
+    this.#acked = log.last;
+  }
+
+  get port(): ClientPort | undefined {
+    return this.#port;
+  }
+
+  /** Up to here it has acknowledged. */
+  get acked(): number {
+    return this.#acked;
+  }
+
+  /** Up to here it was given records. */
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  /** Records in flight. */
+  get unacknowledged(): number {
+    return this.#flight.length;
+  }
+
+  /** Attaches through a port; returns what `opened` says of the position. */
+  attach(
+    port: ClientPort,
+    window: OpenOptions["window"],
+    resume: { seq: number; answer: Opened["resume"] },
+  ): void {
+    this.#port = port;
+    this.#window = { ...WINDOW, ...window };
+    this.#cursor = resume.seq;
+    this.#acked = resume.answer === "reset" ? resume.seq : Math.max(this.#acked, resume.seq);
+    this.#flight = [];
+    this.#flightBytes = 0;
+    this.#redelivered = resume.answer === "reset" ? this.#log.last : 0;
+    this.#liveAt = this.#log.last;
+  }
+
+  detach(): void {
+    this.#port = undefined;
+    this.#clock.clearTimeout(this.#stalledTimer);
+    this.#stalledTimer = undefined;
+  }
+
+  /** Up to here everything is processed. Returns whether that was delivered at all. */
+  ack(seq: number): boolean {
+    if (seq > this.#cursor) return false;
+    this.#acked = Math.max(this.#acked, seq);
+    while (this.#flight[0] && this.#flight[0].frame.seq <= seq) {
+      this.#flightBytes -= this.#flight.shift()?.size ?? 0;
+    }
+    this.deliver();
+    return true;
+  }
+
+  set window(window: { messages: number; bytes: number }) {
+    this.#window = window;
+    this.deliver();
+  }
+
+  /** Gives what the window allows. */
+  deliver(): void {
+    const port = this.#port;
+    if (!port) return;
+    let isBlocked = false;
+    for (const entry of this.#log.after(this.#cursor)) {
+      const isOwn = entry.to === undefined || entry.to === this.client;
+      isBlocked = isOwn && !this.#hasRoom(entry);
+      if (isBlocked) break;
+      this.#cursor = entry.frame.seq;
+      if (!isOwn) continue;
+      this.#flight.push(entry);
+      this.#flightBytes += entry.size;
+      const { frame } = entry;
+      port.post(frame.seq <= this.#redelivered ? { ...frame, redelivered: true } : frame);
+    }
+    if (!isBlocked) this.#cursor = Math.max(this.#cursor, this.#log.last);
+    if (this.#liveAt !== undefined && this.#cursor >= this.#liveAt) {
+      port.post({ type: "live", session: this.#session, seq: this.#liveAt });
+      this.#liveAt = undefined;
+    }
+    this.#watch(isBlocked, STALLED.first);
+  }
+
+  #hasRoom({ size }: Entry): boolean {
+    const { messages, bytes } = this.#window;
+    if (this.#flight.length >= messages) return false;
+    return this.#flight.length === 0 || this.#flightBytes + size <= bytes;
+  }
+
+  #watch(isBlocked: boolean, delay: number): void {
+    if (!isBlocked) {
+      this.#clock.clearTimeout(this.#stalledTimer);
+      this.#stalledTimer = undefined;
+      return;
+    }
+    this.#stalledTimer ??= this.#clock.setTimeout(() => {
+      this.#stalledTimer = undefined;
+      const { messages, bytes } = this.#log.pending;
+      this.#port?.post({ type: "stalled", session: this.#session, messages, bytes });
+      this.#watch(true, STALLED.again);
+    }, delay);
+  }
+}

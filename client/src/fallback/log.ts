@@ -1,0 +1,152 @@
+// The incoming records of one session, in memory and bounded: what is lost becomes a gap in its place. It delivers nothing.
+
+import type { Gap, GapReason, OpenOptions, RecordFrame } from "../wire.js";
+
+/** One record, its size in bytes, and the one client it is for, if it is not for all. */
+export interface Entry {
+  readonly frame: RecordFrame;
+  readonly size: number;
+  readonly at: number;
+  readonly to: string | undefined;
+}
+
+/** Messages and bytes that are kept though everybody has acknowledged them, for `from: "last:50"`. */
+const KEPT = { messages: 1024, bytes: 1024 * 1024 };
+const QUEUE = { messages: 65_536, bytes: 16 * 1024 * 1024, age: 86_400_000 };
+
+/** A new record without its place. */
+export type NewRecord = Record<string, unknown> & { type: RecordFrame["type"] };
+
+/** The records of one session. */
+export class SessionLog {
+  readonly #session: string;
+  /** Acknowledged by everybody. */
+  readonly #old: Entry[] = [];
+  #entries: Entry[] = [];
+  #next = 1;
+  #messages = 0;
+  #bytes = 0;
+  #oldBytes = 0;
+
+  constructor(session: string) {
+    this.#session = session;
+  }
+
+  /** The newest record's place. */
+  get last(): number {
+    return this.#next - 1;
+  }
+
+  /** The place before the oldest record that is held. */
+  get start(): number {
+    const [first] = this.#old.length > 0 ? this.#old : this.#entries;
+    return first ? first.frame.seq - 1 : this.last;
+  }
+
+  /** Messages that somebody has not acknowledged. */
+  get pending(): { messages: number; bytes: number } {
+    return { messages: this.#messages, bytes: this.#bytes };
+  }
+
+  append(record: NewRecord, now: number, size = 0, to?: string): void {
+    const frame = { session: this.#session, seq: this.#next, ...record } as unknown as RecordFrame;
+    this.#next += 1;
+    this.#entries.push({ frame, size, at: now, to });
+    if (frame.type === "message") this.#count(1, size);
+  }
+
+  /** Adds a state. One before it that nobody has got, by `delivered`, is replaced. */
+  state(record: NewRecord, now: number, delivered: number): void {
+    const before = this.#entries.at(-1)?.frame;
+    if (before?.type === "state" && before.seq > delivered) this.#entries.pop();
+    this.append(record, now);
+  }
+
+  /** Adds `count` lost messages, to the gap at the end if nobody has got that. */
+  gap(reason: GapReason, now: number, delivered: number): void {
+    const seq = this.#next;
+    this.#next += 1;
+    const before = this.#entries.at(-1)?.frame;
+    if (before?.type === "gap" && before.seq > delivered && before.reason === reason) this.#entries.pop();
+    this.#entries.push({
+      frame: this.#gapAt(seq, reason, before, delivered),
+      size: 0,
+      at: now,
+      to: undefined,
+    });
+  }
+
+  #gapAt(seq: number, reason: GapReason, before: RecordFrame | undefined, delivered: number): Gap {
+    const goesOn = before?.type === "gap" && before.seq > delivered && before.reason === reason;
+    const { from, count } = goesOn ? (before as Gap) : { from: seq, count: 0 };
+    return { type: "gap", session: this.#session, seq, from, to: seq, count: count + 1, reason, exact: true };
+  }
+
+  /** Whether another message of this size exceeds the bounds. */
+  isFull(size: number, queue: OpenOptions["queue"]): boolean {
+    const { messages, bytes } = { ...QUEUE, ...queue };
+    return this.#messages + 1 > messages || this.#bytes + size > bytes;
+  }
+
+  /** Puts a gap in the place of the oldest message. Returns whether there was one. */
+  dropOldest(reason: GapReason, delivered: number): boolean {
+    const at = this.#entries.findIndex(({ frame }) => frame.type === "message");
+    const entry = this.#entries[at];
+    if (!entry) return false;
+    const before = this.#entries[at - 1]?.frame;
+    const gap = this.#gapAt(entry.frame.seq, reason, before, delivered);
+    const goesOn = gap.count > 1;
+    this.#entries.splice(goesOn ? at - 1 : at, goesOn ? 2 : 1, { ...entry, size: 0, frame: gap });
+    this.#count(-1, -entry.size);
+    return true;
+  }
+
+  /** Puts gaps in the place of what is too old. */
+  dropAged(now: number, queue: OpenOptions["queue"], delivered: number): void {
+    const { age } = { ...QUEUE, ...queue };
+    for (;;) {
+      const oldest = this.#entries.find(({ frame }) => frame.type === "message");
+      if (!oldest || oldest.at + age > now) return;
+      this.dropOldest("age", delivered);
+    }
+  }
+
+  /** Everybody has acknowledged up to here. */
+  release(floor: number): void {
+    let end = 0;
+    for (; end < this.#entries.length; end += 1) {
+      const entry = this.#entries[end] as Entry;
+      if (entry.frame.seq > floor) break;
+      if (entry.frame.type !== "message") continue;
+      this.#count(-1, -entry.size);
+      this.#old.push(entry);
+      this.#oldBytes += entry.size;
+    }
+    if (end > 0) this.#entries = this.#entries.slice(end);
+    while (this.#old.length > KEPT.messages || this.#oldBytes > KEPT.bytes) {
+      this.#oldBytes -= this.#old.shift()?.size ?? 0;
+    }
+  }
+
+  /** The records behind a place. */
+  *after(seq: number): Generator<Entry> {
+    const begin = (list: Entry[]) => {
+      let low = 0;
+      let high = list.length;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if ((list[middle] as Entry).frame.seq > seq) high = middle;
+        else low = middle + 1;
+      }
+      return low;
+    };
+    for (const list of [this.#old, this.#entries]) {
+      for (let at = begin(list); at < list.length; at += 1) yield list[at] as Entry;
+    }
+  }
+
+  #count(messages: number, bytes: number): void {
+    this.#messages += messages;
+    this.#bytes += bytes;
+  }
+}

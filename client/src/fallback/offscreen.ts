@@ -1,0 +1,67 @@
+// The script of the offscreen document, and of the worker in it that holds the connections. Documents cannot be created
+// for connections; for a worker they can.
+
+import { type ExtensionApi, extensionApi, type PagePort, systemClock } from "../browser-api.js";
+import { type BrokerPort, BrowserBroker } from "./broker.js";
+import { isOwnPage, OFFSCREEN_PORT } from "./place.js";
+
+/** Between document and worker: the `port` with this number said `frame`, is new, or is `gone`. */
+interface Word {
+  port: number;
+  frame?: unknown;
+  gone?: true;
+  /** The extension's origin, at first. */
+  origin?: string;
+  /** The worker holds nothing, and there is a native host for what comes. */
+  idle?: true;
+}
+
+/** In the document: ports of the extension's contexts are passed on to the worker. */
+function runDocument(api: ExtensionApi, script: string): void {
+  const worker = new Worker(script, { type: "module" });
+  const ports = new Map<number, PagePort>();
+  let count = 0;
+  const say = (word: Word) => worker.postMessage(word);
+  worker.onmessage = ({ data: { port, frame, idle } }: MessageEvent<Word>) => {
+    if (idle && ports.size === 0) globalThis.close();
+    else ports.get(port)?.postMessage(frame);
+  };
+  // Without its worker the document holds nothing.
+  worker.onerror = () => globalThis.close();
+  const origin = (api.runtime.getURL?.("") ?? "").replace(/\/$/, "");
+  api.runtime.onConnect?.addListener((port) => {
+    if (port.name !== OFFSCREEN_PORT || !isOwnPage(api, port)) return;
+    count += 1;
+    const number = count;
+    ports.set(number, port);
+    say({ port: number, origin });
+    port.onMessage.addListener((frame) => say({ port: number, frame }));
+    port.onDisconnect.addListener(() => {
+      ports.delete(number);
+      say({ port: number, gone: true });
+    });
+  });
+}
+
+/** In the worker: the broker. */
+function runWorker(scope: {
+  postMessage(word: Word): void;
+  onmessage: ((event: MessageEvent<Word>) => void) | null;
+}): void {
+  const ends = new Map<number, BrokerPort>();
+  let broker: BrowserBroker | undefined;
+  const network = { WebSocket, fetch: fetch.bind(globalThis) };
+  scope.onmessage = ({ data: { port, frame, gone, origin = "" } }) => {
+    broker ??= new BrowserBroker(network, systemClock, origin);
+    const end = ends.get(port) ?? broker.connect((said) => scope.postMessage({ port, frame: said }));
+    ends.set(port, end);
+    if (frame !== undefined) end.take(frame);
+    if (!gone) return;
+    end.gone();
+    ends.delete(port);
+    if (broker.isHostThere && broker.isIdle && ends.size === 0) scope.postMessage({ port, idle: true });
+  };
+}
+
+if (globalThis.document) runDocument(extensionApi(), import.meta.url);
+else runWorker(globalThis as never);

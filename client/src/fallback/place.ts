@@ -1,0 +1,150 @@
+// Where the broker in the browser runs, and how to reach it: in an offscreen document (Chromium), in the worker, or in
+// Firefox's event page. It reads no frame.
+
+import { type Clock, type ExtensionApi, inBackground, type PagePort } from "../browser-api.js";
+import type { ToExtension } from "../wire.js";
+import { BrowserBroker } from "./broker.js";
+import type { BrowserNetwork } from "./link.js";
+
+/** Names of ports between contexts of the extension. */
+export const OFFSCREEN_PORT = "longwire.fallback.offscreen";
+export const WORKER_PORT = "longwire.fallback.worker";
+
+/** An open way to a broker. */
+export interface BrokerWay {
+  post(frame: unknown): void;
+  disconnect(): void;
+}
+
+/** What comes through it. */
+export interface WayEvents {
+  frame(frame: ToExtension): void;
+  /** The other side is gone. */
+  closed(): void;
+}
+
+/** Parts of the browser that only the fallback uses. */
+interface OffscreenApi {
+  readonly offscreen?: {
+    createDocument(options: { url: string; reasons: string[]; justification: string }): Promise<void>;
+  };
+  readonly runtime: ExtensionApi["runtime"] & {
+    getContexts?(filter: { contextTypes: string[]; documentUrls: string[] }): Promise<unknown[]>;
+  };
+}
+
+const JUSTIFICATION =
+  "A worker in this document holds the extension's connections while the service worker is stopped.";
+
+const workers = new WeakMap<ExtensionApi["runtime"], BrowserBroker>();
+
+/** The place of the broker as one context sees it. */
+export class Place {
+  readonly #api: ExtensionApi & OffscreenApi;
+  readonly #clock: Clock;
+  readonly #network: BrowserNetwork;
+  readonly #page: string | false;
+  readonly #isBackground: boolean;
+
+  /** `page` is the offscreen document's path, or `false`: none. */
+  constructor(api: ExtensionApi, clock: Clock, network: BrowserNetwork, page: string | false) {
+    this.#api = api as ExtensionApi & OffscreenApi;
+    this.#clock = clock;
+    this.#network = network;
+    this.#page = page;
+    this.#isBackground = inBackground(api);
+    if (this.#isBackground && !workers.has(api.runtime)) this.#serve();
+  }
+
+  /** Whether this context is the one that the browser stops when it is idle. */
+  get isBackground(): boolean {
+    return this.#isBackground;
+  }
+
+  /** A way to the broker, if there is one that may hold sessions. */
+  async find(events: WayEvents): Promise<BrokerWay | undefined> {
+    if (await this.#hasDocument()) return this.#connect(OFFSCREEN_PORT, events);
+    if (!this.#isBackground) return this.#connect(WORKER_PORT, events);
+    const broker = workers.get(this.#api.runtime);
+    return broker && !broker.isIdle ? wayTo(broker, events) : undefined;
+  }
+
+  /** A way to the broker, which is started if there is none. */
+  async open(events: WayEvents): Promise<BrokerWay> {
+    if (await this.#createDocument()) return this.#connect(OFFSCREEN_PORT, events);
+    if (!this.#isBackground) return this.#connect(WORKER_PORT, events);
+    return wayTo(workers.get(this.#api.runtime) as BrowserBroker, events);
+  }
+
+  /** Makes a broker in this worker, for itself and for the extension's pages. */
+  #serve(): void {
+    const { runtime } = this.#api;
+    const origin = (runtime.getURL?.("") ?? "").replace(/\/$/, "");
+    const broker = new BrowserBroker(this.#network, this.#clock, origin);
+    workers.set(runtime, broker);
+    runtime.onConnect?.addListener((port) => {
+      if (port.name === WORKER_PORT && isOwnPage(this.#api, port)) serve(broker, port);
+    });
+  }
+
+  #connect(name: string, events: WayEvents): BrokerWay {
+    const port = this.#api.runtime.connect?.({ name });
+    if (!port) throw new TypeError("longwire: this context cannot reach the extension's worker");
+    port.onMessage.addListener((frame) => events.frame(frame as ToExtension));
+    port.onDisconnect.addListener(() => {
+      // Reading it keeps Chromium from complaining that nobody did.
+      void this.#api.runtime.lastError;
+      events.closed();
+    });
+    return { post: (frame) => port.postMessage(frame), disconnect: () => port.disconnect() };
+  }
+
+  get #documentUrl(): string {
+    return this.#api.runtime.getURL?.(this.#page || "") ?? "";
+  }
+
+  async #hasDocument(): Promise<boolean> {
+    if (this.#page === false || !this.#api.offscreen) return false;
+    const filter = { contextTypes: ["OFFSCREEN_DOCUMENT"], documentUrls: [this.#documentUrl] };
+    return ((await this.#api.runtime.getContexts?.(filter)) ?? []).length > 0;
+  }
+
+  /** Whether there is an offscreen document now. */
+  async #createDocument(): Promise<boolean> {
+    const { offscreen } = this.#api;
+    if (this.#page === false || !offscreen) return false;
+    try {
+      if (!(await this.#hasDocument())) {
+        const options = { url: this.#page, reasons: ["WORKERS"], justification: JUSTIFICATION };
+        await offscreen.createDocument(options);
+      }
+      return true;
+    } catch (error) {
+      // Another context may have made it at the same moment.
+      if (await this.#hasDocument()) return true;
+      const why = String((error as Error)?.message ?? error);
+      console.warn(
+        `longwire: no offscreen document ${this.#page}, so connections end with the worker: ${why}`,
+      );
+      return false;
+    }
+  }
+}
+
+function wayTo(broker: BrowserBroker, events: WayEvents): BrokerWay {
+  const port = broker.connect((frame) => events.frame(frame));
+  return { post: (frame) => port.take(frame), disconnect: () => port.gone() };
+}
+
+/** Ties a port from another context to a broker. */
+export function serve(broker: BrowserBroker, port: PagePort): void {
+  const end = broker.connect((frame) => port.postMessage(frame));
+  port.onMessage.addListener((frame) => end.take(frame));
+  port.onDisconnect.addListener(() => end.gone());
+}
+
+/** Whether a port is of this extension's own worker or page: content scripts have the address of their web page. */
+export function isOwnPage({ runtime }: ExtensionApi, { sender }: PagePort): boolean {
+  const own = runtime.getURL?.("") ?? "";
+  return sender?.id === runtime.id && own !== "" && (sender?.url ?? "").startsWith(own);
+}

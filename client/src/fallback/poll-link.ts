@@ -1,0 +1,171 @@
+// A server that is asked again and again, over the browser's own fetch.
+
+import type { Clock } from "../browser-api.js";
+import { toBase64 } from "../payload.js";
+import type { Payload, PollOptions } from "../wire.js";
+import {
+  type BrowserNetwork,
+  type Link,
+  type LinkEnd,
+  type LinkEvents,
+  linkError,
+  type SentAs,
+  statusEnd,
+  type Target,
+} from "./link.js";
+import { ownHeaders } from "./options.js";
+import { Poster } from "./post.js";
+import { valueAt } from "./rules.js";
+
+const INTERVAL = 5000;
+const TIMEOUT = 60_000;
+/** Milliseconds to the next question after an empty answer of a server that is asked with `long`. */
+const AFTER_EMPTY = 500;
+
+/** A polled server. */
+export class PollLink implements Link {
+  readonly #network: BrowserNetwork;
+  readonly #clock: Clock;
+  readonly #target: Target;
+  readonly #events: LinkEvents;
+  readonly #options: PollOptions;
+  readonly #abort = new AbortController();
+  readonly #poster: Poster;
+  #isOpen = false;
+  #over = false;
+  #timer: unknown;
+  #etag: string | undefined;
+
+  constructor(network: BrowserNetwork, clock: Clock, target: Target, events: LinkEvents) {
+    this.#network = network;
+    this.#clock = clock;
+    this.#target = target;
+    this.#events = events;
+    this.#options = target.options.poll ?? {};
+    const start = this.#options.cursor?.start;
+    if (start !== undefined) target.cursor ??= String(start);
+    this.#poster = new Poster(network, target.options.post, this.#abort.signal, () => events.room());
+    void this.#ask();
+  }
+
+  get hasRoom(): boolean {
+    return this.#poster.hasRoom;
+  }
+
+  send(payload: Payload, done: (how: SentAs) => void): void {
+    this.#poster.send(payload, done, (end) => this.#end(end));
+  }
+
+  close(): void {
+    this.#poster.whenIdle(() => this.#end({ clean: true, verdict: "closed" }));
+  }
+
+  abort(): void {
+    this.#over = true;
+    this.#clock.clearTimeout(this.#timer);
+    this.#abort.abort();
+  }
+
+  #end(end: LinkEnd): void {
+    if (this.#over) return;
+    this.abort();
+    this.#events.ended(end);
+  }
+
+  async #ask(): Promise<void> {
+    const { interval = INTERVAL, long = false, timeout = TIMEOUT } = this.#options;
+    const late = this.#clock.setTimeout(
+      () => this.#end({ error: linkError("timeout", "the server did not answer in time") }),
+      timeout,
+    );
+    try {
+      const response = await this.#network.fetch(...this.#request());
+      const isEmpty = response.status === 204 || response.status === 304;
+      if (!response.ok && !isEmpty) {
+        this.#end(statusEnd(response));
+        return;
+      }
+      const came = isEmpty ? 0 : await this.#take(response);
+      if (this.#over) return;
+      this.#opened();
+      const pause = long ? (came > 0 ? 0 : AFTER_EMPTY) : interval;
+      const { retryAfter = 0 } = statusEnd(response);
+      this.#timer = this.#clock.setTimeout(() => void this.#ask(), Math.max(pause, retryAfter));
+    } catch {
+      this.#end({ error: linkError("link-lost", "a request broke off") });
+    } finally {
+      this.#clock.clearTimeout(late);
+    }
+  }
+
+  #opened(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    this.#events.opened(this.#options.cursor ? { continuity: "server" } : {});
+  }
+
+  #request(): [string, RequestInit] {
+    const { cursor } = this.#options;
+    const { url, headers, cursor: at } = this.#target;
+    const asked = new URL(url);
+    const said: Record<string, string> = ownHeaders(headers);
+    if (at !== undefined && cursor?.query) asked.searchParams.set(cursor.query, at);
+    if (at !== undefined && cursor?.requestHeader) said[cursor.requestHeader] = at;
+    if (this.#etag) said["if-none-match"] = this.#etag;
+    return [
+      asked.href,
+      { headers: said, cache: "no-store", credentials: "include", signal: this.#abort.signal },
+    ];
+  }
+
+  /** Hands an answer's messages on; returns how many there were. */
+  async #take(response: Response): Promise<number> {
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const text = utf8(bytes);
+    const value = text === undefined ? undefined : parsed(text);
+    const { items: pointer } = this.#options;
+    const found = pointer === undefined ? undefined : valueAt(value, pointer);
+    if (pointer !== undefined && !Array.isArray(found)) {
+      const error = linkError("server-protocol", `there is no array at ${pointer} in the answer`, "no");
+      this.#end({ verdict: "stop", error });
+      return 0;
+    }
+    if (this.#over) return 0;
+    this.#opened();
+    const items = found as unknown[] | undefined;
+    const whole = text === undefined ? { base64: toBase64(bytes) } : { text };
+    const messages = items ? items.map((json) => ({ json })) : bytes.length > 0 ? [whole] : [];
+    for (const message of messages) if (!this.#over) this.#events.message(message as Payload);
+    this.#moveCursor(response, value, items);
+    return messages.length;
+  }
+
+  #moveCursor({ headers }: Response, value: unknown, items: unknown[] | undefined): void {
+    const { pointer, item, header } = this.#options.cursor ?? {};
+    const at =
+      pointer !== undefined
+        ? valueAt(value, pointer)
+        : item !== undefined
+          ? valueAt(items?.at(-1), item)
+          : header && headers.get(header);
+    const before = this.#target.cursor;
+    if (typeof at === "string" || typeof at === "number") this.#target.cursor = String(at);
+    this.#etag = before === this.#target.cursor ? (headers.get("etag") ?? undefined) : undefined;
+  }
+}
+
+function utf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
