@@ -1,13 +1,30 @@
-//! Named points at which a test can have the process die, as `kill -9` would.
+//! Named points at which a test can have the process die, as `kill -9` would, or a thread wait, as on a slow disk.
 //!
-//! It does nothing in a release build without the feature `crash-points`; no other module reads the variable.
+//! It does nothing in a release build without the feature `crash-points`; no other module reads the variables.
 
-/// Dies here if `LONGWIRE_CRASH_AT=<point>:<n>` names this point and this is its `n`th crossing, from 1.
+/// Dies here if `LONGWIRE_CRASH_AT=<point>:<n>` names this point and this is its `n`th crossing, from 1. Waits here if
+/// `LONGWIRE_STALL_AT=<point>:<fifo>` names this point, until somebody has the FIFO open for writing.
 #[cfg(any(debug_assertions, feature = "crash-points"))]
 pub fn point(name: &str) {
     if is_due(name) {
         std::process::abort();
     }
+    if let Some((point, fifo)) = stall()
+        && point == name
+    {
+        let _ = std::fs::File::open(fifo);
+    }
+}
+
+#[cfg(any(debug_assertions, feature = "crash-points"))]
+fn stall() -> Option<&'static (String, String)> {
+    static STALL: std::sync::OnceLock<Option<(String, String)>> = std::sync::OnceLock::new();
+    let read = || {
+        let text = std::env::var("LONGWIRE_STALL_AT").ok()?;
+        let (point, fifo) = text.split_once(':')?;
+        Some((point.to_owned(), fifo.to_owned()))
+    };
+    STALL.get_or_init(read).as_ref()
 }
 
 /// Whether the process is to die in the middle of what begins here: the caller does half of it, then aborts.

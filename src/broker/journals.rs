@@ -1,31 +1,55 @@
 //! The journals of this broker, or none: a disk that cannot be used never keeps a broker from running.
 //!
-//! It knows no record; the hub gives them and takes them back.
+//! It knows no record; the hub gives them and takes them back. Nothing here waits for the disk once the broker runs.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
+use tokio::sync::mpsc;
+
 use crate::core::hub::Hub;
-use crate::core::io::Now;
+use crate::core::io::{Input, Now};
 use crate::core::journal::{Entry, JournalId};
-use crate::journal::{Journals, Quota};
+use crate::journal::{JournalWriter, Journals, Quota, Work, Written};
+
+use super::gate::Progress;
+use super::wakeup::WakeUp;
+
+/// The journals as they were found, before anything is written to them.
+#[derive(Debug)]
+pub(super) struct FoundJournals {
+    journals: Option<Journals>,
+    wants_snapshot: HashSet<JournalId>,
+}
 
 /// The journals of sessions with `durability: "disk"`.
 #[derive(Debug)]
 pub(super) struct JournalStore {
-    journals: Option<Journals>,
+    writer: Option<JournalWriter>,
+    /// What is to be written with the next `send`.
+    work: HashMap<JournalId, Vec<Entry>>,
+    /// Those whose next work is to bring the session's state.
+    wants_snapshot: HashSet<JournalId>,
+    /// The number of the last work.
+    last: u64,
+    progress: Progress,
 }
 
-impl JournalStore {
+impl FoundJournals {
     /// Opens the journals in `dir` and gives the hub what they hold.
     pub(super) fn open(dir: &Path, quota: Quota, hub: &mut Hub, now: Now) -> Self {
         let (mut journals, recovered) = match Journals::open(dir, quota) {
             Ok(opened) => opened,
             Err(problem) => {
                 tracing::warn!(%problem, "no journals: disk sessions are kept in memory only");
-                return Self { journals: None };
+                return Self {
+                    journals: None,
+                    wants_snapshot: HashSet::new(),
+                };
             }
         };
+        let mut wants_snapshot = HashSet::new();
         for found in recovered {
             if let Some(damage) = found.damage {
                 tracing::warn!(journal = found.id.0, ?damage, "a journal is damaged");
@@ -40,54 +64,139 @@ impl JournalStore {
                 put_aside(dir, &found.id);
                 // Nothing may be appended to it under a session of the same name.
                 let _ = journals.apply(&found.id, Entry::Remove);
+            } else if journals.wants_snapshot(&found.id) {
+                wants_snapshot.insert(found.id);
             }
         }
         Self {
             journals: Some(journals),
+            wants_snapshot,
         }
     }
 
-    /// Does one thing to a journal; says why it has just been given up, if it has.
-    pub(super) fn apply(&mut self, journal: &JournalId, entry: Entry) -> Option<JournalFailure> {
-        let problem = match &mut self.journals {
-            Some(journals) => journals.apply(journal, entry).err()?.to_string(),
-            None if matches!(entry, Entry::Append { .. }) => "the journals cannot be used".to_owned(),
-            None => return None,
+    /// Starts the thread that writes. `wake` is told of all that is written.
+    pub(super) fn start(self, wake: mpsc::Sender<WakeUp>) -> JournalStore {
+        let written = move |written| {
+            // Without a receiver the broker has left, and nobody waits for it.
+            let _ = wake.blocking_send(WakeUp::Journal(written));
         };
-        Some(JournalFailure {
-            journal: journal.clone(),
-            why: problem,
+        let writer = self
+            .journals
+            .and_then(|journals| match JournalWriter::start(journals, written) {
+                Ok(writer) => Some(writer),
+                Err(problem) => {
+                    tracing::warn!(%problem, "no thread for the journals: disk sessions are kept in memory only");
+                    None
+                }
+            });
+        JournalStore {
+            writer,
+            // A damaged journal is repaired even if its session has nothing to say.
+            work: self
+                .wants_snapshot
+                .iter()
+                .map(|journal| (journal.clone(), Vec::new()))
+                .collect(),
+            wants_snapshot: self.wants_snapshot,
+            last: 0,
+            progress: Progress::default(),
+        }
+    }
+}
+
+impl JournalStore {
+    /// Has one thing done to a journal with the next `send`; says why it has just been given up, if it has.
+    pub(super) fn apply(&mut self, journal: JournalId, entry: Entry) -> Option<JournalFailure> {
+        if self.writer.is_some() {
+            self.work.entry(journal).or_default().push(entry);
+            return None;
+        }
+        matches!(entry, Entry::Append { .. }).then(|| JournalFailure {
+            journal,
+            why: "the journals cannot be used".to_owned(),
         })
     }
 
-    /// Closes files that were not written to for a while.
-    pub(super) fn close_idle(&mut self) {
-        if let Some(journals) = &mut self.journals {
-            journals.close_idle();
+    /// Hands everything applied to the thread that writes; the hub has been drained.
+    pub(super) fn send(&mut self, hub: &Hub) {
+        let Some(writer) = &self.writer else { return };
+        if self.work.is_empty() {
+            return;
+        }
+        self.last += 1;
+        for (journal, entries) in self.work.drain() {
+            self.progress.sent(&journal, self.last);
+            let snapshot = self
+                .wants_snapshot
+                .remove(&journal)
+                .then(|| hub.snapshot(&journal));
+            writer.write(Work {
+                journal,
+                number: self.last,
+                entries,
+                snapshot,
+            });
         }
     }
 
-    /// Writes down everything applied; the hub has been drained. Gives the journals that have just been given up.
-    pub(super) fn flush(&mut self, hub: &Hub) -> Vec<JournalFailure> {
-        let Some(journals) = &mut self.journals else {
-            return Vec::new();
-        };
-        journals
-            .flush(|journal| hub.snapshot(journal))
-            .into_iter()
-            .map(|(journal, problem)| JournalFailure {
-                journal,
-                why: problem.to_string(),
-            })
-            .collect()
+    /// Work is done; says why its journal has just been given up, if it has.
+    pub(super) fn written(&mut self, written: Written) -> Option<JournalFailure> {
+        let Written {
+            journal,
+            number,
+            failure,
+            wants_snapshot,
+        } = written;
+        self.progress.done(&journal, number);
+        if wants_snapshot {
+            self.wants_snapshot.insert(journal.clone());
+        }
+        Some(JournalFailure {
+            why: failure?.to_string(),
+            journal,
+        })
+    }
+
+    /// What is written and what is not.
+    pub(super) const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Has files closed that were not written to for a while.
+    pub(super) fn close_idle(&self) {
+        if let Some(writer) = &self.writer {
+            writer.close_idle();
+        }
+    }
+
+    /// Waits until everything is written.
+    pub(super) async fn finish(self) {
+        if let Some(writer) = self.writer {
+            let _ = tokio::task::spawn_blocking(move || writer.finish()).await;
+        }
     }
 }
 
 /// A journal that can be written no more; its session lives on in memory.
 #[derive(Debug)]
 pub(super) struct JournalFailure {
-    pub(super) journal: JournalId,
-    pub(super) why: String,
+    journal: JournalId,
+    why: String,
+}
+
+impl JournalFailure {
+    /// As the hub is told.
+    pub(super) fn into_input(self) -> Input {
+        tracing::warn!(
+            journal = self.journal.0,
+            why = self.why,
+            "a session is kept in memory only from here on"
+        );
+        Input::JournalLost {
+            journal: self.journal,
+            why: self.why,
+        }
+    }
 }
 
 /// Moves a journal that this version cannot use out of the way; a person may want to look at it.

@@ -12,9 +12,9 @@ use crate::core::io::PortId;
 use crate::core::rules::Rules;
 use crate::local::{self, Endpoint, Listener, LocalError};
 
-use super::clients;
+use super::connection;
 use super::connections::{Connections, Limits};
-use super::server::WakeUp;
+use super::wakeup::WakeUp;
 
 /// Wait after the system refused a connection; it has no descriptors left.
 const REFUSED: Duration = Duration::from_millis(250);
@@ -123,7 +123,7 @@ async fn accept(listener: Arc<Listener>, wake: mpsc::Sender<WakeUp>, connections
                     return;
                 }
                 let pending = place.number();
-                let task = tokio::spawn(clients::serve(PortId(number), stream, place, wake.clone()));
+                let task = tokio::spawn(connection::serve(PortId(number), stream, place, wake.clone()));
                 connections.served_by(pending, task.abort_handle());
             }
             Err(problem) => {

@@ -2,20 +2,26 @@
 //!
 //! It decides nothing; the core does. Here are its sockets, clocks, signals and files.
 
-mod clients;
+mod connection;
 mod connections;
+mod decoder;
 mod descriptors;
 pub mod dials;
+mod effects;
+mod gate;
 mod idle;
 mod incoming;
 mod instance;
 mod journals;
+mod lifecycle;
 mod listener;
 pub(crate) mod live_settings;
+mod machine;
 mod memory;
 mod ports;
 mod server;
 mod signals;
+mod wakeup;
 
 use crate::clock;
 use crate::core::hub::{Hub, HubConfig};
@@ -74,11 +80,11 @@ async fn serve(paths: &Paths, endpoint: Endpoint, ready: impl FnOnce()) -> Resul
         machine_boot: clock::machine_boot(),
         seed: random()?,
     };
-    let now = server::now();
+    let now = machine::now();
     let mut hub = Hub::new(config, now);
     let descriptors = descriptors::Descriptors::of_this_process();
     let quota = live_settings::quota(&settings, descriptors.journals);
-    let journals = journals::JournalStore::open(&paths.state().join("journal"), quota, &mut hub, now);
+    let journals = journals::FoundJournals::open(&paths.state().join("journal"), quota, &mut hub, now);
     let settings = live_settings::LiveSettings::new(paths.clone(), settings)?;
     let server = server::Server::open(hub, journals, claim, endpoint, settings, descriptors).await?;
     ready();

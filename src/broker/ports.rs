@@ -10,21 +10,24 @@ use crate::core::io::PortId;
 use crate::wire::batch::Packer;
 use crate::wire::message::BrokerFrame;
 
-use super::clients::{NewConnection, Reading};
 use super::connections::Place;
+use super::wakeup::{NewConnection, ReadMode};
 
 /// Bytes waiting for a port above which it is not listened to: answers would only pile up.
-const PAUSE: usize = 8 << 20;
+const PAUSE_BYTES: usize = 8 << 20;
 
 /// Bytes waiting for a port below which it is listened to again.
-const RESUME: usize = 1 << 20;
+const RESUME_BYTES: usize = 1 << 20;
 
 /// Bytes waiting for a port above which it is dropped; the hub's windows keep far below this.
-const DROP: usize = 1 << 30;
+const MAX_BYTES: usize = 1 << 30;
 
 /// Bytes of frames outside every window (answers, word of subscriptions) waiting for a port above which it is dropped.
 /// Few bytes can ask for many, so not listening is not enough. Less in unit tests, which would take long to fill it.
-const DROP_ANSWERS: usize = if cfg!(test) { 12 << 20 } else { 64 << 20 };
+const MAX_ANSWER_BYTES: usize = if cfg!(test) { 12 << 20 } else { 64 << 20 };
+
+/// Frames held back until journals are written, above which a port is not listened to.
+const MAX_HELD: usize = 4096;
 
 /// Every port that has come and not gone.
 #[derive(Debug, Default)]
@@ -42,10 +45,12 @@ struct Port {
     cost: usize,
     /// Bytes in the packer of frames that cost nothing: no window holds them back.
     answers: usize,
+    /// Frames that wait elsewhere until journals are written.
+    held: usize,
     writing: Option<Writing>,
     is_ready: bool,
     writer: mpsc::Sender<Vec<u8>>,
-    reading: watch::Sender<Reading>,
+    read_mode: watch::Sender<ReadMode>,
     _place: Place,
 }
 
@@ -59,27 +64,28 @@ struct Writing {
 
 impl Ports {
     /// Takes in a port.
-    pub(super) fn come(&mut self, connection: NewConnection) {
+    pub(super) fn open(&mut self, connection: NewConnection) {
         let port = Port {
             packer: Packer::default(),
             cost: 0,
             answers: 0,
+            held: 0,
             writing: None,
             is_ready: false,
             writer: connection.writer,
-            reading: connection.reading,
+            read_mode: connection.read_mode,
             _place: connection.place,
         };
         self.ports.insert(connection.port, port);
     }
 
     /// Forgets a port; what waited for it is gone. `false` if it was not there.
-    pub(super) fn gone(&mut self, port: PortId) -> bool {
+    pub(super) fn close(&mut self, port: PortId) -> bool {
         self.ports.remove(&port).is_some()
     }
 
     /// Whether a port is here.
-    pub(super) fn is_here(&self, port: PortId) -> bool {
+    pub(super) fn is_open(&self, port: PortId) -> bool {
         self.ports.contains_key(&port)
     }
 
@@ -102,6 +108,14 @@ impl Ports {
             port.answers += port.packer.len() - before;
         }
         mark(id, port, &mut self.ready);
+    }
+
+    /// So many frames for a port wait elsewhere until journals are written.
+    pub(super) fn set_held(&mut self, id: PortId, held: usize) {
+        if let Some(port) = self.ports.get_mut(&id) {
+            port.held = held;
+            port.listen();
+        }
     }
 
     /// A writing task has done what it held. Gives the cost, or `None` for a port that has gone.
@@ -172,16 +186,16 @@ impl Port {
     /// Whether it holds far too much.
     fn is_swamped(&self) -> bool {
         let answers = self.answers + self.writing.map_or(0, |writing| writing.answers);
-        self.waiting() > DROP || answers > DROP_ANSWERS
+        self.waiting() > MAX_BYTES || answers > MAX_ANSWER_BYTES
     }
 
     /// Stops listening to a port that does not take its answers, or listens again.
     fn listen(&self) {
-        let waiting = self.waiting();
-        self.reading.send_if_modified(|mode| {
+        let (waiting, held) = (self.waiting(), self.held);
+        self.read_mode.send_if_modified(|mode| {
             let wanted = match *mode {
-                Reading::On if waiting > PAUSE => Reading::Paused,
-                Reading::Paused if waiting < RESUME => Reading::On,
+                ReadMode::On if waiting > PAUSE_BYTES || held > MAX_HELD => ReadMode::Paused,
+                ReadMode::Paused if waiting < RESUME_BYTES && held <= MAX_HELD / 2 => ReadMode::On,
                 as_it_is => as_it_is,
             };
             std::mem::replace(mode, wanted) != wanted
@@ -198,14 +212,14 @@ mod tests {
 
     const PORT: PortId = PortId(7);
 
-    fn port(ports: &mut Ports) -> (mpsc::Receiver<Vec<u8>>, watch::Receiver<Reading>) {
+    fn port(ports: &mut Ports) -> (mpsc::Receiver<Vec<u8>>, watch::Receiver<ReadMode>) {
         let (writer, buffers) = mpsc::channel(1);
-        let (reading, mode) = watch::channel(Reading::On);
-        ports.come(NewConnection {
+        let (read_mode, mode) = watch::channel(ReadMode::On);
+        ports.open(NewConnection {
             port: PORT,
             caller: Caller::Admin,
             writer,
-            reading,
+            read_mode,
             place: Connections::new(LIMITS).accepted(None).unwrap(),
         });
         (buffers, mode)
@@ -247,12 +261,12 @@ mod tests {
             ports.deliver(PORT, &big, 0);
             ports.flush();
         }
-        assert_eq!(*mode.borrow(), Reading::Paused);
+        assert_eq!(*mode.borrow(), ReadMode::Paused);
         while buffers.try_recv().is_ok() {
             ports.written(PORT);
             ports.flush();
         }
-        assert_eq!(*mode.borrow(), Reading::On);
+        assert_eq!(*mode.borrow(), ReadMode::On);
     }
 
     #[test]
@@ -269,7 +283,7 @@ mod tests {
         }
         assert_eq!(ports.flush(), [PORT]);
         assert!(
-            ports.ports[&PORT].packer.len() < DROP_ANSWERS + (2 << 20),
+            ports.ports[&PORT].packer.len() < MAX_ANSWER_BYTES + (2 << 20),
             "and nothing piled up beyond the bound"
         );
     }

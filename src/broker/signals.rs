@@ -4,7 +4,7 @@
 
 use tokio::sync::mpsc;
 
-use super::server::WakeUp;
+use super::wakeup::WakeUp;
 
 /// Waits for the system to ask the broker to leave; asked twice, it leaves at once.
 pub(super) async fn watch(wake: mpsc::Sender<WakeUp>) {

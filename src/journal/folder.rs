@@ -157,19 +157,19 @@ impl Folder {
         self.sync_file()
     }
 
-    /// Writes what is pending, in one write; begins a new segment when the last is full, and removes those not needed.
-    pub(super) fn flush(
-        &mut self,
-        room: Room,
-        snapshot: impl FnOnce() -> Vec<Kept>,
-    ) -> Result<(), JournalError> {
+    /// Writes what is pending, in one write; begins a new segment with `snapshot` if it is given and wanted, and removes
+    /// those not needed.
+    pub(super) fn flush(&mut self, room: Room, snapshot: Option<&[Kept]>) -> Result<(), JournalError> {
         if self.damage == Some(Damage::Corrupt) {
-            self.rebuild(room, &snapshot())?;
+            let Some(snapshot) = snapshot else { return Ok(()) };
+            self.rebuild(room, snapshot)?;
         } else {
             self.write(room)?;
-            if self.is_full() {
+            if self.is_full()
+                && let Some(snapshot) = snapshot
+            {
                 self.sync_file()?;
-                self.roll(room, &snapshot())?;
+                self.roll(room, snapshot)?;
             }
         }
         if self.has_idle_segments() {
@@ -189,6 +189,11 @@ impl Folder {
             renamed => renamed.map_err(JournalError::io("rename", &self.path))?,
         }
         fs::remove_dir_all(&gone).map_err(JournalError::io("remove", &gone))
+    }
+
+    /// Whether it cannot go on as it is for long: the next flush is to be given the session's state.
+    pub(super) fn wants_snapshot(&self) -> bool {
+        self.damage == Some(Damage::Corrupt) || self.is_full()
     }
 
     fn is_full(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The journals of disk sessions: what the core asks to keep, on the disk, and back after a crash.
 //!
-//! It does not know what a record means, and keeps no secrets out: the core gives it none. One thread, no waiting but
-//! for the disk itself.
+//! It does not know what a record means, and keeps no secrets out: the core gives it none. `Journals` waits for the
+//! disk; `writer` gives it a thread of its own, so that nobody else does.
 //!
 //! What is promised, and when:
 //! - `apply` only fills a buffer, unless the entry asks for `sync`: then everything up to it is on the disk itself
@@ -24,6 +24,7 @@ mod quota;
 mod record;
 mod recovery;
 mod segment;
+mod writer;
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
@@ -34,6 +35,7 @@ use crate::core::journal::{Damage, Entry, JournalId, Kept};
 
 use folder::{Folder, Room};
 pub use quota::{JournalError, Quota};
+pub use writer::{JournalWriter, Work, Written};
 
 /// What is added to the name of a journal that could not be written any more.
 const STALE: &str = ".stale";
@@ -44,8 +46,6 @@ pub struct Journals {
     dir: PathBuf,
     quota: Quota,
     journals: HashMap<JournalId, Slot>,
-    /// Those with something for `flush` to do. No name stands here twice.
-    dirty: Vec<JournalId>,
     /// Bytes on disk.
     total: u64,
     /// The same for each extension.
@@ -59,10 +59,7 @@ pub struct Journals {
 
 #[derive(Debug)]
 enum Slot {
-    Kept {
-        folder: Box<Folder>,
-        dirty: bool,
-    },
+    Kept(Box<Folder>),
     /// Given up, and told.
     Lost,
     /// Could not be read, say because a later version wrote it; its files are not touched. Holds what is not yet told.
@@ -103,7 +100,6 @@ impl Journals {
             dir: dir.to_owned(),
             quota,
             journals: HashMap::new(),
-            dirty: Vec::new(),
             total: 0,
             owners: HashMap::new(),
             counts: HashMap::new(),
@@ -154,12 +150,7 @@ impl Journals {
                 }
                 *self.counts.entry(id.owner().to_owned()).or_default() += 1;
                 self.count(&id, 0, folder.bytes());
-                let dirty = folder.is_dirty();
-                if dirty {
-                    self.dirty.push(id.clone());
-                }
-                let folder = Box::new(folder);
-                self.journals.insert(id.clone(), Slot::Kept { folder, dirty });
+                self.journals.insert(id.clone(), Slot::Kept(Box::new(folder)));
                 Some(Recovered { id, kept, damage })
             }
             Err(error) => {
@@ -195,8 +186,7 @@ impl Journals {
                     }
                     *count += 1;
                     let folder = Box::new(Folder::new(self.dir.join(&id.0)));
-                    self.journals
-                        .insert(id.clone(), Slot::Kept { folder, dirty: false });
+                    self.journals.insert(id.clone(), Slot::Kept(folder));
                 }
                 self.work(id, |folder, room| {
                     folder.append(&kept)?;
@@ -211,33 +201,31 @@ impl Journals {
         }
     }
 
-    /// Writes everything applied, each journal in one write. To be called when the core has been drained and before
-    /// anything it said is acted upon; `snapshot` gives a session's state as it is now.
+    /// Writes everything applied to a journal, in one write. `snapshot` is the session's state behind all that was
+    /// applied; it is needed when `wants_snapshot` says so, and not used otherwise.
     ///
-    /// Returns the journals that have just been given up, and why. Told once.
-    pub fn flush(
-        &mut self,
-        mut snapshot: impl FnMut(&JournalId) -> Vec<Kept>,
-    ) -> Vec<(JournalId, JournalError)> {
-        let mut lost = Vec::new();
-        for id in std::mem::take(&mut self.dirty) {
-            if let Some(Slot::Kept { dirty, .. }) = self.journals.get_mut(&id) {
-                *dirty = false;
-            }
-            if let Err(error) = self.work(&id, |folder, room| folder.flush(room, || snapshot(&id))) {
-                lost.push((id, error));
-            }
-            if self.open_files > self.quota.open_files {
-                self.close_files();
-            }
+    /// # Errors
+    /// Why the journal has just been given up. Told once.
+    pub fn flush(&mut self, id: &JournalId, snapshot: Option<&[Kept]>) -> Result<(), JournalError> {
+        let flushed = self.work(id, |folder, room| folder.flush(room, snapshot));
+        if self.open_files > self.quota.open_files {
+            self.close_files();
         }
-        lost
+        flushed
+    }
+
+    /// Whether the next flush of a journal is to be given the session's state: its segment is full, or its files are
+    /// damaged and nothing is written to them before that.
+    pub fn wants_snapshot(&self, id: &JournalId) -> bool {
+        matches!(self.journals.get(id), Some(Slot::Kept(folder)) if folder.wants_snapshot())
     }
 
     /// Closes the files of journals that nothing was written to since this was last called.
     pub fn close_idle(&mut self) {
         for slot in self.journals.values_mut() {
-            if let Slot::Kept { folder, dirty: false } = slot {
+            if let Slot::Kept(folder) = slot
+                && !folder.is_dirty()
+            {
                 folder.close_idle();
             }
         }
@@ -253,10 +241,10 @@ impl Journals {
         if self.open_files >= self.quota.open_files {
             self.close_files();
         }
-        let (folder, dirty) = match self.journals.get_mut(id) {
+        let folder = match self.journals.get_mut(id) {
             None | Some(Slot::Lost) => return Ok(()),
             Some(Slot::Refused(error)) => return error.take().map_or(Ok(()), Err),
-            Some(Slot::Kept { folder, dirty }) => (folder, dirty),
+            Some(Slot::Kept(folder)) => folder,
         };
         let (bytes, open) = (folder.bytes(), folder.is_open());
         let room = Room {
@@ -267,10 +255,6 @@ impl Journals {
         let done = work(folder, room);
         let now = folder.bytes();
         self.open_files = self.open_files + usize::from(folder.is_open()) - usize::from(open);
-        if done.is_ok() && !*dirty && folder.is_dirty() {
-            *dirty = true;
-            self.dirty.push(id.clone());
-        }
         self.count(id, bytes, now);
         if let Err(error) = &done {
             self.give_up(id, matches!(error, JournalError::Io { .. }));
@@ -322,13 +306,13 @@ impl Journals {
                 self.journals.insert(id.clone(), refused);
                 Ok(())
             }
-            Some(Slot::Kept { folder, dirty }) => self.let_go(id, *folder, dirty).remove(),
+            Some(Slot::Kept(folder)) => self.let_go(id, *folder).remove(),
         }
     }
 
     fn take(&mut self, id: &JournalId) -> Option<Folder> {
         match self.journals.remove(id)? {
-            Slot::Kept { folder, dirty } => Some(self.let_go(id, *folder, dirty)),
+            Slot::Kept(folder) => Some(self.let_go(id, *folder)),
             other => {
                 self.journals.insert(id.clone(), other);
                 None
@@ -337,10 +321,7 @@ impl Journals {
     }
 
     /// A journal is not among those that are written any more.
-    fn let_go(&mut self, id: &JournalId, folder: Folder, dirty: bool) -> Folder {
-        if dirty {
-            self.dirty.retain(|other| other != id);
-        }
+    fn let_go(&mut self, id: &JournalId, folder: Folder) -> Folder {
         self.count(id, folder.bytes(), 0);
         if let Some(count) = self.counts.get_mut(id.owner()) {
             *count -= 1;
@@ -355,7 +336,9 @@ impl Journals {
     /// Closes the files of journals with nothing to write.
     fn close_files(&mut self) {
         for slot in self.journals.values_mut() {
-            if let Slot::Kept { folder, dirty: false } = slot {
+            if let Slot::Kept(folder) = slot
+                && !folder.is_dirty()
+            {
                 folder.close();
             }
         }
@@ -366,7 +349,7 @@ impl Journals {
         self.open_files = self
             .journals
             .values()
-            .filter(|slot| matches!(slot, Slot::Kept { folder, .. } if folder.is_open()))
+            .filter(|slot| matches!(slot, Slot::Kept(folder) if folder.is_open()))
             .count();
     }
 }

@@ -48,8 +48,26 @@ fn empty() -> (TempDir, Journals) {
     (dir, journals)
 }
 
+/// Flushes every journal; those that want a snapshot at once with it.
+fn flush_with(
+    journals: &mut Journals,
+    mut snapshot: impl FnMut(&JournalId) -> Vec<Kept>,
+) -> Vec<(JournalId, JournalError)> {
+    let mut ids: Vec<JournalId> = journals.journals.keys().cloned().collect();
+    ids.sort();
+    let mut lost = Vec::new();
+    for id in ids {
+        let mut flushed = journals.flush(&id, None);
+        if flushed.is_ok() && journals.wants_snapshot(&id) {
+            flushed = journals.flush(&id, Some(&snapshot(&id)));
+        }
+        lost.extend(flushed.err().map(|error| (id, error)));
+    }
+    lost
+}
+
 fn flush(journals: &mut Journals) {
-    let lost = journals.flush(no_snapshot);
+    let lost = flush_with(journals, no_snapshot);
     assert!(lost.is_empty(), "{lost:?}");
 }
 
@@ -97,7 +115,7 @@ fn fill(journals: &mut Journals, seqs: impl IntoIterator<Item = u64>, snapshot: 
             data: Bytes::from(vec![b'x'; 1 << 20]),
         };
         journals.apply(&id(), append(kept)).unwrap();
-        let lost = journals.flush(|_| vec![state(snapshot)]);
+        let lost = flush_with(journals, |_| vec![state(snapshot)]);
         assert!(lost.is_empty(), "{lost:?}");
     }
 }
@@ -234,7 +252,7 @@ fn a_flipped_bit_ends_the_log_there_and_the_next_flush_repairs() {
     };
     let kept = gap.clone();
     journals.apply(&id(), Entry::Append { kept, sync: true }).unwrap();
-    assert!(journals.flush(|_| vec![state("new epoch")]).is_empty());
+    assert!(flush_with(&mut journals, |_| vec![state("new epoch")]).is_empty());
     drop(journals);
     let (_, recovered) = reopen(&dir);
     let mut expected = entries(1..=4);
@@ -270,7 +288,7 @@ fn a_bad_middle_segment_ends_the_log_but_not_the_state() {
     assert_eq!(states, [state("third"), state("newest")]);
     assert_eq!(recovered.damage, Some(Damage::Corrupt));
 
-    assert!(journals.flush(|_| vec![state("new epoch")]).is_empty());
+    assert!(flush_with(&mut journals, |_| vec![state("new epoch")]).is_empty());
     assert_eq!(segments(&dir), [1, 2, 4]);
     drop(journals);
     let (_, again) = reopen(&dir);
@@ -323,7 +341,7 @@ fn a_large_snapshot_does_not_make_every_flush_a_new_segment() {
             data: Bytes::from(vec![b'x'; 1 << 20]),
         };
         journals.apply(&id(), append(kept)).unwrap();
-        let lost = journals.flush(|_| {
+        let lost = flush_with(&mut journals, |_| {
             snapshots += 1;
             vec![state(&large)]
         });
@@ -416,7 +434,7 @@ fn given_up(operation: &'static str, sync: bool) {
     faults::fail(operation, 1);
     let kept = entry(2);
     let applied = journals.apply(&id(), Entry::Append { kept, sync });
-    let lost = journals.flush(no_snapshot);
+    let lost = flush_with(&mut journals, no_snapshot);
     faults::stop();
     let error = match (applied, lost.into_iter().next()) {
         (Err(error), None) if sync => error,
@@ -463,7 +481,7 @@ fn what_a_full_disk_kept_from_being_written_is_told_as_lost_and_the_rest_is_ther
     flush(&mut journals);
     faults::fail("write", 1);
     journals.apply(&id(), append(entry(2))).unwrap();
-    assert_eq!(journals.flush(no_snapshot).len(), 1);
+    assert_eq!(flush_with(&mut journals, no_snapshot).len(), 1);
     faults::stop();
     drop(journals);
     let (mut journals, recovered) = reopen(&dir);
@@ -471,7 +489,7 @@ fn what_a_full_disk_kept_from_being_written_is_told_as_lost_and_the_rest_is_ther
         (recovered.kept, recovered.damage),
         (entries([1]), Some(Damage::Corrupt))
     );
-    assert!(journals.flush(|_| vec![state("now")]).is_empty());
+    assert!(flush_with(&mut journals, |_| vec![state("now")]).is_empty());
     drop(journals);
     assert_eq!(reopen(&dir).1.damage, None, "answered for");
 }
@@ -523,7 +541,7 @@ fn many_journals_need_few_descriptors_and_idle_ones_none() {
         for id in &all {
             journals.apply(id, append(entry(round))).unwrap();
         }
-        assert!(journals.flush(no_snapshot).is_empty());
+        assert!(flush_with(&mut journals, no_snapshot).is_empty());
         assert!(journals.open_files <= 4, "{}", journals.open_files);
     }
     journals.close_idle();
@@ -546,7 +564,7 @@ fn a_full_disk_at_a_new_segment() {
         data: Bytes::from(vec![b'x'; 1 << 20]),
     };
     journals.apply(&id(), append(kept)).unwrap();
-    let lost = journals.flush(|_| vec![state("now")]);
+    let lost = flush_with(&mut journals, |_| vec![state("now")]);
     faults::stop();
     assert_eq!(lost.len(), 1);
     assert!(!dir.path().join(&id().0).exists());
@@ -584,7 +602,7 @@ fn a_session_has_a_quota_and_trimming_makes_room() {
         data: Bytes::from(vec![b'x'; 4 << 20]),
     };
     journals.apply(&id(), append(kept)).unwrap();
-    let lost = journals.flush(|_| vec![state("now")]);
+    let lost = flush_with(&mut journals, |_| vec![state("now")]);
     assert!(
         matches!(lost.as_slice(), [(lost, JournalError::SessionFull { .. })] if *lost == id()),
         "{lost:?}"
@@ -606,7 +624,7 @@ fn the_sessions_of_one_extension_have_a_quota_together() {
     for id in [&first, &stranger, &second] {
         journals.apply(id, append(state(&"x".repeat(600)))).unwrap();
     }
-    let lost = journals.flush(no_snapshot);
+    let lost = flush_with(&mut journals, no_snapshot);
     assert!(
         matches!(lost.as_slice(), [(lost, JournalError::OriginFull { .. })] if *lost == second),
         "{lost:?}"
@@ -614,7 +632,7 @@ fn the_sessions_of_one_extension_have_a_quota_together() {
     // What was given up makes room again.
     let third = JournalId::new("chrome-extension://a/", "4");
     journals.apply(&third, append(state("x"))).unwrap();
-    assert!(journals.flush(no_snapshot).is_empty());
+    assert!(flush_with(&mut journals, no_snapshot).is_empty());
 }
 
 #[test]
@@ -632,7 +650,7 @@ fn all_sessions_have_a_quota_together() {
         let kept = state(&"x".repeat(size));
         journals.apply(id, append(kept)).unwrap();
     }
-    let lost = journals.flush(no_snapshot);
+    let lost = flush_with(&mut journals, no_snapshot);
     assert!(
         matches!(lost.as_slice(), [(lost, JournalError::AllFull { .. })] if *lost == other),
         "{lost:?}"
@@ -737,7 +755,7 @@ proptest! {
         let done = journals.apply(&id(), Entry::Append { kept: state("last"), sync });
         prop_assert_eq!(done.is_err(), refused);
         if !refused {
-            prop_assert!(journals.flush(|_| vec![state("snapshot")]).is_empty());
+            prop_assert!(flush_with(&mut journals, |_| vec![state("snapshot")]).is_empty());
             drop(journals);
             let (_, recovered) = reopen(&dir);
             prop_assert_eq!(recovered.damage, None);

@@ -187,10 +187,7 @@ fn a_port_that_asks_for_far_more_than_it_takes_is_dropped() {
         let asks = vec![json!({"type": "status", "id": "q"}); 60_000];
         host.send(&json!({"type": "batch", "frames": asks}));
         eventually(SOON * 3, "it is dropped", || {
-            scratch
-                .log()
-                .contains("takes nothing of what waits for it")
-                .then_some(())
+            scratch.log().contains("client is not reading").then_some(())
         });
         let most = kilobytes(scratch.broker(), "VmHWM");
         assert!(most < 500_000, "the broker grew to {most} kB");

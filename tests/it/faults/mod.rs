@@ -10,6 +10,7 @@ mod observer;
 mod reading;
 mod sending;
 mod server;
+mod stalling;
 mod streaming;
 
 /// How often each random fault is tried.

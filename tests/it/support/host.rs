@@ -121,6 +121,11 @@ impl HostProcess {
         }
     }
 
+    /// A frame that has come already, if there is one; does not wait.
+    pub(crate) fn try_next(&mut self) -> Option<Value> {
+        self.passed.pop_front().or_else(|| self.frames.try_recv().ok())
+    }
+
     /// The next frame of this type; others before it are kept for later.
     pub(crate) fn expect(&mut self, kind: &str) -> Value {
         self.find(kind, |frame| frame["type"] == kind)

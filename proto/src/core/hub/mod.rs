@@ -116,6 +116,17 @@ pub struct Hub {
     deferred: Vec<Deferred>,
     /// It leaves: nothing new is begun.
     is_leaving: bool,
+    /// Outputs taken by `poll` so far.
+    polled: u64,
+    /// Which outputs that are not polled yet are of sessions with a journal.
+    journaled: VecDeque<Journaled>,
+}
+
+/// Outputs of one session with a journal, counted from the first output of all.
+#[derive(Debug)]
+struct Journaled {
+    outputs: std::ops::Range<u64>,
+    journal: JournalId,
 }
 
 /// An `open` that waits for the end of a session.
@@ -159,6 +170,8 @@ impl Hub {
             was_idle: None,
             deferred: Vec::new(),
             is_leaving: false,
+            polled: 0,
+            journaled: VecDeque::new(),
         }
     }
 
@@ -216,10 +229,31 @@ impl Hub {
     /// The next thing to do, in order.
     pub fn poll(&mut self) -> Option<Output> {
         let output = self.ctx.out.pop_front()?;
+        self.polled += 1;
         if !self.ctx.watchers.is_empty() {
             self.show_outgoing(&output);
         }
         Some(output)
+    }
+
+    /// The journal of the session that the output which `poll` gave last is of, if it has one. What is in that journal
+    /// must be written before the output is acted upon.
+    pub fn polled_journal(&mut self) -> Option<&JournalId> {
+        let last = self.polled.checked_sub(1)?;
+        while self
+            .journaled
+            .front()
+            .is_some_and(|front| front.outputs.end <= last)
+        {
+            self.journaled.pop_front();
+        }
+        let front = self.journaled.front()?;
+        front.outputs.contains(&last).then_some(&front.journal)
+    }
+
+    /// The journal of the session that a dial belongs to, if it has one.
+    pub fn journal_of(&self, dial: DialId) -> Option<&JournalId> {
+        self.sessions.get(&self.ctx.dialer.session_of(dial)?)?.journal()
     }
 
     /// How long until `Input::Timeout` is due, and whose timer it is; `None` for never.
@@ -384,8 +418,16 @@ impl Hub {
             self.total_held,
             self.held.len(),
         );
+        let journal = session.journal().cloned();
+        let first = self.polled + self.ctx.out.len() as u64;
         act(session, &mut self.ctx);
         session.advance_closing(&mut self.ctx);
+        let outputs = first..self.polled + self.ctx.out.len() as u64;
+        if !outputs.is_empty()
+            && let Some(journal) = session.journal().cloned().or(journal)
+        {
+            self.journaled.push_back(Journaled { outputs, journal });
+        }
         if session.over {
             return self.remove(key);
         }

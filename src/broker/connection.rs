@@ -1,0 +1,208 @@
+//! One port: who is calling, what it says, and writing to it.
+//!
+//! It decides nothing about sessions: frames go to the loop as they are read. Each port has one reading and one
+//! writing task, and neither ever waits for another port.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::core::io::{Caller, PortId};
+use crate::crash;
+use crate::local::{ReadHalf, Stream, WriteHalf, split};
+use crate::wire::batch::Packer;
+use crate::wire::code::Code;
+use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
+use crate::wire::message::BrokerFrame;
+use crate::wire::preamble::{self, Kind, Preamble};
+
+use super::connections::Place;
+use super::decoder::FrameDecoder;
+use super::wakeup::{NewConnection, ReadMode, WakeUp};
+
+/// How long a caller may take to say who it is.
+const PREAMBLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a dropped host may take to hang up.
+const HANG_UP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bytes read at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// Serves one connection to its end.
+pub(super) async fn serve(port: PortId, stream: Stream, mut place: Place, wake: mpsc::Sender<WakeUp>) {
+    let (mut input, mut output) = split(stream);
+    let mut frames = Frames::new(FROM_BROWSER);
+    let (caller, version) = match timeout(PREAMBLE_TIMEOUT, read_preamble(&mut input, &mut frames)).await {
+        Ok(Ok(said)) => said,
+        Ok(Err(problem)) => {
+            tracing::warn!(port = port.0, problem, "a caller did not say who it is");
+            reject(&mut output, Code::BadFrame, problem).await;
+            drop(place);
+            let _ = wake.send(WakeUp::Rejected).await;
+            return;
+        }
+        Err(_) => {
+            drop(place);
+            let _ = wake.send(WakeUp::Rejected).await;
+            return;
+        }
+    };
+    if let Err(problem) = place.admit(&caller) {
+        tracing::warn!(port = port.0, ?caller, problem, "rejected a connection");
+        reject(&mut output, Code::RateLimited, problem).await;
+        drop(place);
+        let _ = wake.send(WakeUp::Rejected).await;
+        return;
+    }
+    let mut decoder = FrameDecoder::new(&caller, &version, place.incoming(&caller));
+    let (writer, buffers) = mpsc::channel(1);
+    let (read_mode, mode) = watch::channel(ReadMode::On);
+    let connection = NewConnection {
+        port,
+        caller,
+        writer,
+        read_mode,
+        place,
+    };
+    if wake.send(WakeUp::PortOpened(connection)).await.is_err() {
+        return;
+    }
+    tokio::spawn(write(port, output, buffers, wake.clone()));
+    if let Err(problem) = read(port, &mut input, &mut frames, &mut decoder, mode, &wake).await {
+        tracing::debug!(port = port.0, %problem, "reading ended");
+    }
+    let _ = wake.send(WakeUp::PortClosed(port)).await;
+}
+
+/// Reads the first frame: who calls, and in which version.
+async fn read_preamble(input: &mut ReadHalf, frames: &mut Frames) -> Result<(Caller, String), &'static str> {
+    let first = loop {
+        match frames.take() {
+            Some(Taken::Frame(frame)) if frame.len() <= preamble::LIMIT => break frame,
+            Some(_) => return Err("the first frame is too large to be a preamble"),
+            None if frames.room(0).len() > preamble::LIMIT => {
+                return Err("the first frame is too large to be a preamble");
+            }
+            None => {}
+        }
+        match input.read_buf(frames.room(4096)).await {
+            Ok(count) if count > 0 => {}
+            Ok(_) | Err(_) => return Err("it hung up"),
+        }
+    };
+    let preamble = Preamble::parse(&first).map_err(|_| "the first frame is no preamble")?;
+    match (preamble.kind, preamble.origin) {
+        (Kind::Host, Some(origin)) => {
+            let origin = origin.into();
+            Ok((Caller::Extension { origin }, preamble.version))
+        }
+        (Kind::Host, None) => Err("a host that serves nobody"),
+        (Kind::Admin, _) => Ok((Caller::Admin, preamble.version)),
+    }
+}
+
+/// Tells a caller that it was not understood. What it sent is not answered any further.
+async fn reject(output: &mut WriteHalf, code: Code, problem: &'static str) {
+    let mut packer = Packer::default();
+    packer.add(&BrokerFrame::error(code, problem), &mut Vec::new());
+    packer.add_end();
+    let _ = timeout(HANG_UP_TIMEOUT, output.write_all(&packer.take())).await;
+}
+
+async fn read(
+    port: PortId,
+    input: &mut ReadHalf,
+    frames: &mut Frames,
+    decoder: &mut FrameDecoder,
+    mut mode: watch::Receiver<ReadMode>,
+    wake: &mpsc::Sender<WakeUp>,
+) -> io::Result<()> {
+    loop {
+        while let Some(taken) = frames.take() {
+            decoder.decode(taken);
+        }
+        decoder.count(frames);
+        let inputs = decoder.take();
+        if !inputs.is_empty() && wake.send(WakeUp::Received(port, inputs)).await.is_err() {
+            return Ok(());
+        }
+        let is_on = mode.wait_for(|mode| *mode == ReadMode::On).await.is_ok();
+        // The loop has forgotten this port: nobody listens any more, and the other side is to hang up.
+        if !is_on || mode.has_changed().is_err() {
+            let _ = timeout(HANG_UP_TIMEOUT, discard(input)).await;
+            return Ok(());
+        }
+        tokio::select! {
+            count = input.read_buf(frames.room(READ_BYTES)) => if count? == 0 {
+                return match frames.is_torn() {
+                    true => Err(io::ErrorKind::UnexpectedEof.into()),
+                    false => Ok(()),
+                };
+            },
+            _ = mode.changed() => {}
+        }
+    }
+}
+
+async fn discard(input: &mut ReadHalf) {
+    let mut bytes = Vec::with_capacity(READ_BYTES);
+    while matches!(input.read_buf(&mut bytes).await, Ok(count) if count > 0) {
+        bytes.clear();
+    }
+}
+
+async fn write(
+    port: PortId,
+    mut output: WriteHalf,
+    mut buffers: mpsc::Receiver<Vec<u8>>,
+    wake: mpsc::Sender<WakeUp>,
+) {
+    while let Some(buffer) = buffers.recv().await {
+        if crash::is_due("port.write.middle") {
+            let _ = output.write_all(&buffer[..buffer.len() / 2]).await;
+            std::process::abort();
+        }
+        let written = match output.write_all(&buffer).await {
+            Ok(()) => WakeUp::Written(port),
+            Err(_) => WakeUp::PortClosed(port),
+        };
+        drop(buffer);
+        crash::point("port.write.after");
+        if wake.send(written).await.is_err() {
+            return;
+        }
+    }
+    let _ = output.shutdown().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::incoming::IncomingBytes;
+    use super::*;
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_a_forgotten_port_says_is_heard_by_nobody() {
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let (mut input, _output) = split(ours);
+        let (_, mut theirs) = split(theirs);
+        let (wake, mut wakes) = mpsc::channel(1);
+        let (read_mode, mode) = watch::channel(ReadMode::On);
+        drop(read_mode);
+        let ping = crate::wire::frame::framed(br#"{"type":"ping","id":"1"}"#);
+        theirs.write_all(&ping).await.unwrap();
+        drop(theirs);
+        let mut frames = Frames::new(FROM_BROWSER);
+        let incoming = IncomingBytes::default().of(&Caller::Admin);
+        let mut decoder = FrameDecoder::new(&Caller::Admin, "0.0.0", incoming);
+        read(PortId(1), &mut input, &mut frames, &mut decoder, mode, &wake)
+            .await
+            .unwrap();
+        drop(wake);
+        assert!(wakes.recv().await.is_none());
+    }
+}

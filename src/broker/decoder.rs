@@ -1,0 +1,238 @@
+//! Decodes what a port sends: native frames, batches, parts, and the commands of the command line.
+//!
+//! It reads no socket and decides nothing about sessions. A frame that cannot be read becomes a refusal.
+
+use crate::core::io::Caller;
+use crate::version;
+use crate::wire::batch::Shape;
+use crate::wire::code::Code;
+use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
+use crate::wire::message::{BrokerFrame, ClientFrame, ErrorFrame, Refusal};
+use crate::wire::part::Joiner;
+use crate::wire::record::{ErrorInfo, Name};
+
+use super::incoming::Incoming;
+use super::wakeup::PortInput;
+
+/// What an extension is told that sends too much at once.
+const TOO_MUCH: &str = "this extension has too much under way; send it when other frames are whole";
+
+/// Turns native frames into inputs: unpacks batches, joins parts.
+pub(super) struct FrameDecoder {
+    is_admin: bool,
+    /// The caller is of a newer version than this broker.
+    is_newer: bool,
+    joiner: Joiner,
+    incoming: Incoming,
+    decoded: Vec<PortInput>,
+}
+
+impl FrameDecoder {
+    /// A decoder for what `caller` sends, which is of this version.
+    pub(super) fn new(caller: &Caller, version: &str, incoming: Incoming) -> Self {
+        Self {
+            is_admin: *caller == Caller::Admin,
+            is_newer: version::is_newer(version, version::own()),
+            joiner: Joiner::default(),
+            incoming,
+            decoded: Vec::new(),
+        }
+    }
+
+    /// What was decoded since the last call.
+    pub(super) fn take(&mut self) -> Vec<PortInput> {
+        std::mem::take(&mut self.decoded)
+    }
+
+    /// Counts what is held of frames that are not whole; gives up the one that is being read when that is too much.
+    pub(super) fn count(&mut self, frames: &mut Frames) {
+        if self.incoming.keep(frames.held() + self.joiner.held()) {
+            return;
+        }
+        let error = ErrorInfo::new(Code::Overflow, TOO_MUCH);
+        let mut refusal = Refusal::of_unfinished(frames.begun(), error);
+        if let Some(length) = frames.give_up() {
+            refusal.error.message = format!("a frame of {length} bytes: {TOO_MUCH}");
+            self.decoded.push(PortInput::Refused(refusal));
+        }
+        self.incoming.keep(self.joiner.held());
+    }
+
+    /// Decodes one native frame.
+    pub(super) fn decode(&mut self, taken: Taken) {
+        match taken {
+            Taken::Frame(frame) => self.unpack(&frame),
+            Taken::TooLarge(length) => self.refuse(ErrorInfo::new(
+                Code::FrameTooLarge,
+                format!("a frame of {length} bytes exceeds {FROM_BROWSER}"),
+            )),
+        }
+    }
+
+    fn unpack(&mut self, json: &[u8]) {
+        match Shape::of(json) {
+            Ok(Shape::Batch(frames)) => {
+                for frame in frames {
+                    self.unbatched(frame.get().as_bytes());
+                }
+            }
+            Ok(Shape::Part(_) | Shape::Single) => self.unbatched(json),
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    /// A frame that is not in a batch, or not any more.
+    fn unbatched(&mut self, json: &[u8]) {
+        match Shape::of(json) {
+            Ok(Shape::Single) => self.frame(json),
+            Ok(Shape::Part(part)) if !self.incoming.keep(self.joiner.held() + part.data.len()) => {
+                let error = self.joiner.refuse(&part, Code::Overflow, TOO_MUCH);
+                self.incoming.keep(self.joiner.held());
+                self.refuse(error);
+            }
+            Ok(Shape::Part(part)) => match self.joiner.join(&part) {
+                Ok(Some(whole)) => self.frame(whole.as_bytes()),
+                Ok(None) => {}
+                Err(error) => self.refuse(error),
+            },
+            Ok(Shape::Batch(_)) => {
+                self.refuse(ErrorInfo::new(Code::BadFrame, "a batch must not lie in a batch"));
+            }
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    fn frame(&mut self, json: &[u8]) {
+        if self.is_admin
+            && let Some(command) = admin_command(json, self.is_newer)
+        {
+            self.decoded.push(command);
+            return;
+        }
+        match ClientFrame::parse(json) {
+            Ok(Some(frame)) => self.decoded.push(PortInput::Frame(frame)),
+            Ok(None) => {}
+            Err(refusal) => self.decoded.push(PortInput::Refused(refusal)),
+        }
+    }
+
+    fn refuse(&mut self, error: ErrorInfo) {
+        self.decoded.push(PortInput::Refused(Refusal {
+            error,
+            id: None,
+            session: None,
+        }));
+    }
+}
+
+/// A `stop`, `retire`, `watch`, `end` or `reload`, which only the command line and newer versions may say.
+fn admin_command(json: &[u8], is_newer: bool) -> Option<PortInput> {
+    #[derive(serde::Deserialize)]
+    struct Command {
+        #[serde(rename = "type")]
+        kind: String,
+        id: Name,
+    }
+    let command = serde_json::from_slice::<Command>(json).ok()?;
+    match command.kind.as_str() {
+        _ if command.id.len() > 128 => None,
+        "stop" => Some(PortInput::Stop(command.id)),
+        "retire" if is_newer => Some(PortInput::Retire(command.id)),
+        "retire" => Some(PortInput::Refused(Refusal {
+            error: ErrorInfo::new(
+                Code::Unsupported,
+                format!("this broker is not older: {}", version::own()),
+            ),
+            id: Some(command.id),
+            session: None,
+        })),
+        "watch" => serde_json::from_slice(json).ok().map(PortInput::Watch),
+        "end" => serde_json::from_slice(json).ok().map(PortInput::EndSession),
+        "reload" => Some(PortInput::Reload(command.id)),
+        _ => None,
+    }
+}
+
+/// The answer to a frame that could not be read.
+pub(super) fn answer(refusal: Refusal) -> BrokerFrame {
+    let Refusal { error, id, session } = refusal;
+    BrokerFrame::Error(Box::new(ErrorFrame::new(error, id, session)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::incoming::IncomingBytes;
+    use super::*;
+
+    fn decoder(is_admin: bool) -> FrameDecoder {
+        FrameDecoder {
+            is_admin,
+            is_newer: false,
+            joiner: Joiner::default(),
+            incoming: IncomingBytes::default().of(&Caller::Admin),
+            decoded: Vec::new(),
+        }
+    }
+
+    fn words(inputs: &[PortInput]) -> Vec<String> {
+        inputs
+            .iter()
+            .map(|input| match input {
+                PortInput::Frame(frame) => frame.id().map_or_else(|| "-".to_owned(), ToString::to_string),
+                PortInput::Refused(refusal) => refusal.error.code.to_string(),
+                PortInput::Stop(id) => format!("stop {id}"),
+                PortInput::Retire(id) => format!("retire {id}"),
+                PortInput::Watch(watch) => format!("watch {}", watch.id),
+                PortInput::EndSession(end) => format!("end {}", end.id),
+                PortInput::Reload(id) => format!("reload {id}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_bad_element_yields_one_error_and_the_rest_goes_on() {
+        let mut decoder = decoder(false);
+        decoder.unpack(
+            br#"{"type":"batch","frames":[{"type":"ping","id":"1"},7,{"type":"what"},
+            {"type":"batch","frames":[]},{"type":"ping","id":"2"}]}"#,
+        );
+        assert_eq!(
+            words(&decoder.decoded),
+            ["1", "bad-frame", "unknown-type", "bad-frame", "2"]
+        );
+    }
+
+    #[test]
+    fn parts_are_joined_also_from_a_batch() {
+        let mut decoder = decoder(false);
+        decoder.unpack(br#"{"type":"part","part":"p","index":0,"last":false,"data":"{\"type\":\"ping\","}"#);
+        assert!(decoder.decoded.is_empty());
+        decoder.unpack(
+            br#"{"type":"batch","frames":[{"type":"part","part":"p","index":1,"last":true,"data":"\"id\":\"3\"}"}]}"#,
+        );
+        assert_eq!(words(&decoder.decoded), ["3"]);
+    }
+
+    #[test]
+    fn only_a_newer_version_may_replace_the_broker() {
+        let json = br#"{"type":"retire","id":"1"}"#;
+        let (mut extension, mut same, mut newer) = (decoder(false), decoder(true), decoder(true));
+        (extension.is_newer, newer.is_newer) = (true, true);
+        extension.unpack(json);
+        same.unpack(json);
+        newer.unpack(json);
+        assert_eq!(words(&extension.decoded), ["unknown-type"]);
+        assert_eq!(words(&same.decoded), ["unsupported"]);
+        assert_eq!(words(&newer.decoded), ["retire 1"]);
+    }
+
+    #[test]
+    fn only_the_command_line_may_stop_the_broker() {
+        let json = br#"{"type":"stop","id":"1"}"#;
+        let (mut extension, mut admin) = (decoder(false), decoder(true));
+        extension.unpack(json);
+        admin.unpack(json);
+        assert_eq!(words(&extension.decoded), ["unknown-type"]);
+        assert_eq!(words(&admin.decoded), ["stop 1"]);
+    }
+}

@@ -1,0 +1,126 @@
+//! How long the broker lives: its listener, its claim to be the only one, when nobody needs it, why it leaves.
+//!
+//! It knows no session and ends no port.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::rules::Rules;
+use crate::local::Endpoint;
+
+use super::idle::{Idle, Step};
+use super::instance::{Claim, launch_lock};
+use super::listener::PortListener;
+
+/// How often the broker looks whether its socket and lock are still in place.
+const LISTENER_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What the broker lives by.
+#[derive(Debug)]
+pub(super) struct Lifecycle {
+    listener: PortListener,
+    endpoint: Endpoint,
+    claim: Claim,
+    idle: Idle,
+    /// Held from the last call on: nobody starts another broker meanwhile.
+    last_call: Option<File>,
+    /// When to look after socket and lock, awake time.
+    next_listener_check: Duration,
+    leaving: Option<&'static str>,
+}
+
+impl Lifecycle {
+    pub(super) fn new(
+        listener: PortListener,
+        endpoint: Endpoint,
+        claim: Claim,
+        idle: Duration,
+        now: Duration,
+    ) -> Self {
+        Self {
+            listener,
+            endpoint,
+            claim,
+            idle: Idle::new(idle),
+            last_call: None,
+            next_listener_check: now + LISTENER_INTERVAL,
+            leaving: None,
+        }
+    }
+
+    /// Where the broker is to be found.
+    pub(super) const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The broker is to leave, for this reason.
+    pub(super) const fn leave(&mut self, reason: &'static str) {
+        self.leaving = Some(reason);
+    }
+
+    /// Why the broker is to leave.
+    pub(super) const fn leaving(&self) -> Option<&'static str> {
+        self.leaving
+    }
+
+    /// Takes other settings.
+    pub(super) fn set(&mut self, rules: Arc<Rules>, idle: Duration) {
+        self.listener.set_rules(rules);
+        self.idle.set(idle);
+    }
+
+    /// Takes the socket away; who came before is still let in.
+    pub(super) fn close(&self) {
+        self.listener.close();
+    }
+
+    /// How long nothing has to be done here. `now` is awake time.
+    pub(super) fn until_check(&self, now: Duration) -> Duration {
+        let until = self.next_listener_check.saturating_sub(now);
+        self.idle
+            .due()
+            .map_or(until, |idle| until.min(idle.saturating_sub(now)))
+    }
+
+    /// Decides to leave when nothing needs the broker; puts the socket back when it has been removed. `true` once a
+    /// minute: the caller may tidy up as well.
+    pub(super) async fn check(&mut self, now: Duration, is_needed: bool) -> bool {
+        let is_needed = is_needed || self.listener.pending() > 0;
+        match self.idle.look(now, is_needed) {
+            Step::Nothing => {}
+            Step::Close => match launch_lock(&self.endpoint) {
+                Some(lock) => {
+                    self.listener.close();
+                    self.last_call = Some(lock);
+                }
+                // Somebody is about to start a broker, and will find this one.
+                None => self.idle.postpone(now),
+            },
+            Step::Reopen => {
+                self.reopen().await;
+                self.last_call = None;
+            }
+            Step::Leave => self.leaving = Some("idle"),
+        }
+        if now < self.next_listener_check || self.idle.is_last_call() {
+            return false;
+        }
+        self.next_listener_check = now + LISTENER_INTERVAL;
+        if !self.claim.is_in_place() {
+            tracing::warn!("the run folder has been removed");
+            self.leaving = Some("removed");
+        } else if !self.listener.is_in_place() {
+            self.reopen().await;
+        }
+        true
+    }
+
+    async fn reopen(&mut self) {
+        tracing::info!("opening the socket again");
+        if let Err(problem) = self.listener.reopen().await {
+            tracing::warn!(%problem, "cannot open the socket again");
+            self.leaving = Some("removed");
+        }
+    }
+}

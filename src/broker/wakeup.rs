@@ -1,0 +1,84 @@
+//! What can wake the broker's loop, as types that its helper tasks and the loop share.
+//!
+//! It does nothing.
+
+use tokio::sync::{mpsc, watch};
+
+use crate::core::io::{Caller, DialId, EndSession, LinkEvent, PortId, Watch};
+use crate::journal::Written;
+use crate::wire::message::{ClientFrame, Refusal};
+use crate::wire::record::Name;
+
+use super::connections::Place;
+
+/// What can wake the loop.
+#[derive(Debug)]
+pub(super) enum WakeUp {
+    /// A connection was accepted; it has not said who it is.
+    Accepted,
+    /// A connection has said who it is, and is a port now.
+    PortOpened(NewConnection),
+    /// A connection did not say who it is, and was closed.
+    Rejected,
+    /// A port sent this.
+    Received(PortId, Vec<PortInput>),
+    /// A port is closed.
+    PortClosed(PortId),
+    /// A port's writing task has written what it held.
+    Written(PortId),
+    /// An event of a dial.
+    Link(DialId, LinkEvent),
+    /// A journal is written.
+    Journal(Written),
+    /// The system asks the broker to leave.
+    Signal(&'static str),
+    /// The system asks the broker to read its settings again. Windows has no way to.
+    #[cfg_attr(windows, expect(dead_code, reason = "only Unix has SIGHUP"))]
+    Reload,
+}
+
+impl From<(DialId, LinkEvent)> for WakeUp {
+    fn from((dial, event): (DialId, LinkEvent)) -> Self {
+        Self::Link(dial, event)
+    }
+}
+
+/// A port that has said who it is.
+#[derive(Debug)]
+pub(super) struct NewConnection {
+    pub(super) port: PortId,
+    pub(super) caller: Caller,
+    /// Takes one buffer; the next when `WakeUp::Written` has come back.
+    pub(super) writer: mpsc::Sender<Vec<u8>>,
+    pub(super) read_mode: watch::Sender<ReadMode>,
+    /// Counts it until it is closed.
+    pub(super) place: Place,
+}
+
+/// What a port's reading task is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadMode {
+    /// Read.
+    On,
+    /// Leave what comes in the socket: the port does not take its answers.
+    Paused,
+}
+
+/// What a port sent.
+#[derive(Debug)]
+pub(super) enum PortInput {
+    /// A frame for the hub.
+    Frame(ClientFrame),
+    /// A frame that could not be read; to be answered.
+    Refused(Refusal),
+    /// The command line asks the broker to leave.
+    Stop(Name),
+    /// A newer version asks the broker to make room.
+    Retire(Name),
+    /// The command line wants to see what a session records.
+    Watch(Watch),
+    /// The command line ends a session.
+    EndSession(EndSession),
+    /// The command line asks the broker to read its settings again.
+    Reload(Name),
+}

@@ -1,0 +1,251 @@
+//! The thread that writes journals: whoever decides hands it work and never waits for the disk.
+//!
+//! Work of one extension is done in the order given; extensions take turns, so that one with many journals does not keep
+//! the others from theirs.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{Builder, JoinHandle};
+
+use crate::core::journal::{Entry, JournalId, Kept};
+
+use super::{JournalError, Journals};
+
+/// What is to be done to one journal.
+#[derive(Debug)]
+pub struct Work {
+    pub journal: JournalId,
+    /// Larger than that of earlier work on the same journal; comes back when this is done.
+    pub number: u64,
+    pub entries: Vec<Entry>,
+    /// The session's state behind the entries, if the journal wants it.
+    pub snapshot: Option<Vec<Kept>>,
+}
+
+/// Work up to `number` is done: entries that ask for `sync` are on the disk itself, others are with the system.
+#[derive(Debug)]
+pub struct Written {
+    pub journal: JournalId,
+    pub number: u64,
+    /// Why the journal has just been given up.
+    pub failure: Option<JournalError>,
+    /// The next work is to bring the session's state.
+    pub wants_snapshot: bool,
+}
+
+#[derive(Debug)]
+enum Job {
+    Work(Work),
+    CloseIdle,
+}
+
+/// The way to the thread that writes.
+#[derive(Debug)]
+pub struct JournalWriter {
+    jobs: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+impl JournalWriter {
+    /// Starts the thread. `written` is called on it for all work that is done, and may wait.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub fn start(
+        mut journals: Journals,
+        mut written: impl FnMut(Written) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (jobs, inbox) = mpsc::channel();
+        let thread = Builder::new().name("journals".to_owned()).spawn(move || {
+            let mut queue = Queue::default();
+            while let Some(work) = next(&inbox, &mut queue, &mut journals) {
+                written(perform(&mut journals, work));
+            }
+        })?;
+        Ok(Self { jobs, thread })
+    }
+
+    /// Hands over work.
+    pub fn write(&self, work: Work) {
+        // The thread ends only with this sender.
+        let _ = self.jobs.send(Job::Work(work));
+    }
+
+    /// Has files closed that were not written to since this was last called.
+    pub fn close_idle(&self) {
+        let _ = self.jobs.send(Job::CloseIdle);
+    }
+
+    /// Waits until everything is done.
+    pub fn finish(self) {
+        drop(self.jobs);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread that writes journals has panicked");
+        }
+    }
+}
+
+/// The next work; waits for it. `None` when there is none and will be none.
+fn next(inbox: &Receiver<Job>, queue: &mut Queue, journals: &mut Journals) -> Option<Work> {
+    loop {
+        let job = match queue.is_empty() {
+            true => Some(inbox.recv().ok()?),
+            false => inbox.try_recv().ok(),
+        };
+        match job {
+            Some(Job::Work(work)) => queue.push(work),
+            Some(Job::CloseIdle) => journals.close_idle(),
+            None => return queue.pop(),
+        }
+    }
+}
+
+fn perform(journals: &mut Journals, work: Work) -> Written {
+    let Work {
+        journal,
+        number,
+        entries,
+        snapshot,
+    } = work;
+    let mut failure = None;
+    for entry in entries {
+        failure = failure.or(journals.apply(&journal, entry).err());
+    }
+    failure = failure.or(journals.flush(&journal, snapshot.as_deref()).err());
+    Written {
+        wants_snapshot: journals.wants_snapshot(&journal),
+        journal,
+        number,
+        failure,
+    }
+}
+
+/// Work that waits, by extension.
+#[derive(Debug, Default)]
+struct Queue(VecDeque<VecDeque<Work>>);
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn push(&mut self, work: Work) {
+        let own = self.0.iter_mut().find(|waiting| {
+            let first = waiting.front();
+            first.is_some_and(|first| first.journal.owner() == work.journal.owner())
+        });
+        let Some(own) = own else {
+            return self.0.push_back(VecDeque::from([work]));
+        };
+        match own.back_mut() {
+            // One write instead of two.
+            Some(last) if last.journal == work.journal && last.snapshot.is_none() => {
+                last.entries.extend(work.entries);
+                last.number = work.number;
+                last.snapshot = work.snapshot;
+            }
+            _ => own.push_back(work),
+        }
+    }
+
+    /// The next of the extension whose turn it is.
+    fn pop(&mut self) -> Option<Work> {
+        let mut own = self.0.pop_front()?;
+        let work = own.pop_front();
+        if !own.is_empty() {
+            self.0.push_back(own);
+        }
+        work
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::Quota;
+    use super::*;
+
+    fn work(origin: &str, session: &str, number: u64) -> Work {
+        let kept = Kept {
+            kind: 1,
+            seq: 0,
+            data: Bytes::from_static(b"state"),
+        };
+        Work {
+            journal: JournalId::new(origin, session),
+            number,
+            entries: vec![Entry::Append { kept, sync: true }],
+            snapshot: None,
+        }
+    }
+
+    fn order(mut queue: Queue) -> Vec<(JournalId, u64)> {
+        std::iter::from_fn(|| queue.pop())
+            .map(|work| (work.journal, work.number))
+            .collect()
+    }
+
+    #[test]
+    fn extensions_take_turns_and_each_keeps_its_order() {
+        let mut queue = Queue::default();
+        for number in 0..3 {
+            queue.push(work("busy", &format!("{number:x}"), number));
+        }
+        queue.push(work("other", "a", 9));
+        let busy = |session: &str| JournalId::new("busy", session);
+        let expected = [
+            (busy("0"), 0),
+            (JournalId::new("other", "a"), 9),
+            (busy("1"), 1),
+            (busy("2"), 2),
+        ];
+        assert_eq!(order(queue), expected);
+    }
+
+    #[test]
+    fn work_on_one_journal_in_a_row_is_done_at_once() {
+        let mut queue = Queue::default();
+        queue.push(work("one", "a", 1));
+        queue.push(work("one", "a", 2));
+        let both = queue.pop().unwrap();
+        assert_eq!((both.number, both.entries.len()), (2, 2));
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_was_handed_over_is_on_the_disk_when_it_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journals, _) = Journals::open(dir.path(), Quota::default()).unwrap();
+        let (done, told) = mpsc::channel();
+        let written = move |written: Written| done.send(written).unwrap();
+        let writer = JournalWriter::start(journals, written).unwrap();
+        writer.write(work("one", "a", 7));
+        let written = told.recv().unwrap();
+        assert_eq!((written.number, written.wants_snapshot), (7, false));
+        assert!(written.failure.is_none());
+        let segment = dir.path().join(&written.journal.0).join("00000001.seg");
+        assert!(segment.metadata().unwrap().len() > 0);
+        writer.finish();
+    }
+
+    #[test]
+    fn a_journal_that_fails_says_so_once_and_the_thread_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let quota = Quota {
+            journals: 1,
+            ..Quota::default()
+        };
+        let (journals, _) = Journals::open(dir.path(), quota).unwrap();
+        let (done, told) = mpsc::channel();
+        let written = move |written: Written| done.send(written).unwrap();
+        let writer = JournalWriter::start(journals, written).unwrap();
+        for (session, number) in [("a", 1), ("b", 2), ("b", 3), ("a", 4)] {
+            writer.write(work("one", session, number));
+        }
+        writer.finish();
+        let failed: Vec<bool> = told.iter().map(|written| written.failure.is_some()).collect();
+        assert_eq!(failed.iter().filter(|failed| **failed).count(), 1, "{failed:?}");
+    }
+}

@@ -1,0 +1,167 @@
+//! A disk that stalls: nobody is told that something is kept before it is, and nobody else waits.
+
+use std::fs::{File, OpenOptions};
+use std::path::PathBuf;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use serde_json::{Value, json};
+
+use crate::support::broker::Wire;
+use crate::support::echo::Echo;
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+use crate::support::{ORIGIN, SOON, eventually, is_alive};
+
+/// Sessions on disk that one extension opens: as many as it may in one profile, but for a few.
+const SESSIONS: usize = 250;
+
+const OTHER: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
+
+/// A disk that takes no sync until it is told to.
+struct StalledDisk(PathBuf);
+
+impl StalledDisk {
+    fn new() -> (Self, Scratch) {
+        let scratch = Scratch::new();
+        let fifo = scratch.folder().join("stall");
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let scratch = scratch.with(
+            "LONGWIRE_STALL_AT",
+            format!("journal.sync.before:{}", fifo.display()),
+        );
+        (Self(fifo), scratch)
+    }
+
+    /// Syncs are taken as long as this lives.
+    fn go_on(&self) -> File {
+        OpenOptions::new().read(true).write(true).open(&self.0).unwrap()
+    }
+}
+
+fn host(scratch: &Scratch, origin: &str) -> HostProcess {
+    let mut command = scratch.command();
+    command.arg(origin);
+    let mut host = HostProcess::spawn(command);
+    host.send(&json!({"type": "hello", "protocol": 1}));
+    host.expect("welcome");
+    host
+}
+
+fn open(url: &str, session: &str, durability: &str) -> Value {
+    let options = json!({"durability": durability, "proxy": "none"});
+    json!({"type": "open", "id": session, "session": session, "url": url, "options": options})
+}
+
+/// What has come from the broker already.
+fn received(host: &mut HostProcess) -> Option<Value> {
+    std::iter::from_fn(|| host.try_next()).find(|frame| frame["type"] != "host")
+}
+
+/// What the broker says of itself.
+fn status(admin: &mut Wire) -> Value {
+    admin.send(&json!({"type": "hello", "protocol": 1}));
+    admin.send(&json!({"type": "status", "id": "s"}));
+    loop {
+        let frame = admin.next().expect("a status");
+        let mut frames = frame["frames"]
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| vec![frame])
+            .into_iter();
+        if let Some(status) = frames.find(|frame| frame["type"] == "status") {
+            return status;
+        }
+    }
+}
+
+fn log(scratch: &Scratch) -> String {
+    let logs = scratch.home().join("logs");
+    let files = std::fs::read_dir(logs).into_iter().flatten();
+    files
+        .filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok())
+        .collect()
+}
+
+#[test]
+fn an_extension_with_hundreds_of_sessions_on_a_stalled_disk_holds_nobody_else() {
+    let (disk, scratch) = StalledDisk::new();
+    let echo = Echo::start();
+    let mut other = host(&scratch, OTHER);
+    other.send(&open(&echo.url(), "echo", "memory"));
+    other.find("the link", |frame| frame["state"] == "open");
+    let mut busy = host(&scratch, ORIGIN);
+    for number in 0..SESSIONS {
+        busy.send(&open(&echo.url(), &format!("d{number}"), "disk"));
+    }
+    let mut admin = Wire::admin(&scratch);
+    eventually(SOON, "all sessions are there", || {
+        (status(&mut admin)["sessions"].as_array()?.len() == SESSIONS + 1).then_some(())
+    });
+    for number in 0..100 {
+        let text = number.to_string();
+        other.send(&json!({"type": "send", "session": "echo", "id": text, "text": text}));
+        other.find("the echo", |frame| frame["text"] == text.as_str());
+    }
+    assert_eq!(received(&mut busy), None, "told before it was on the disk");
+    let _on = disk.go_on();
+    for number in 0..SESSIONS {
+        let name = format!("d{number}");
+        busy.find("opened", |frame| {
+            frame["type"] == "opened" && frame["session"] == name.as_str()
+        });
+    }
+}
+
+#[test]
+fn a_message_is_neither_accepted_nor_sent_before_it_is_on_the_disk() {
+    let (disk, scratch) = StalledDisk::new();
+    let echo = Echo::start();
+    let mut extension = host(&scratch, ORIGIN);
+    extension.send(&open(&echo.url(), "d", "disk"));
+    extension.send(&json!({"type": "send", "session": "d", "id": "1", "text": "kept", "receipt": true}));
+    extension.send(&json!({"type": "ping", "id": "behind"}));
+    let mut admin = Wire::admin(&scratch);
+    // Whoever asks is answered, and sees that the message waits.
+    eventually(SOON, "the message is in the outbox", || {
+        (status(&mut admin)["total"]["outbox"] == 1).then_some(())
+    });
+    assert_eq!(status(&mut admin)["sessions"][0]["state"], "connecting");
+    assert_eq!(received(&mut extension), None, "nothing is told");
+    let _on = disk.go_on();
+    let mut order = Vec::new();
+    while order.last().is_none_or(|last| last != "pong") {
+        let frame = extension.next().unwrap();
+        if ["opened", "accepted", "pong"].contains(&frame["type"].as_str().unwrap()) {
+            order.push(frame["type"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(order, ["opened", "accepted", "pong"], "a port keeps its order");
+    extension.find("the echo", |frame| frame["text"] == "kept");
+}
+
+#[test]
+fn a_broker_that_is_stopped_on_a_stalled_disk_leaves_with_everything_written() {
+    let (disk, scratch) = StalledDisk::new();
+    let echo = Echo::start();
+    let mut extension = host(&scratch, ORIGIN);
+    extension.send(&open(&echo.url(), "d", "disk"));
+    let mut admin = Wire::admin(&scratch);
+    let pid = eventually(SOON, "the session is there", || {
+        let status = status(&mut admin);
+        (status["sessions"].as_array()?.len() == 1).then(|| status["pid"].as_u64())?
+    });
+    let pid = u32::try_from(pid).unwrap();
+    admin.send(&json!({"type": "stop", "id": "stop"}));
+    eventually(SOON, "it waits for ports no more", || {
+        log(&scratch)
+            .contains("did not take their last frames")
+            .then_some(())
+    });
+    assert!(is_alive(pid), "it waits for the disk");
+    let _on = disk.go_on();
+    eventually(SOON, "the broker has left", || (!is_alive(pid)).then_some(()));
+    let mut next = host(&scratch, ORIGIN);
+    next.send(&open(&echo.url(), "d", "disk"));
+    let opened = next.expect("opened");
+    assert_ne!(opened["resume"], "new", "{opened}");
+}
