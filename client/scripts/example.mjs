@@ -9,21 +9,34 @@ const sources = new Map(
 );
 for (const name of readdirSync(shared)) sources.set(name, new URL(name, shared));
 
+// Examples for Node.js have `longwire/node` as CommonJS.
+const nodeSources = new Map([
+  ["longwire.js", new URL("../dist/cjs/longwire.js", import.meta.url)],
+  ["longwire-node.js", new URL("../dist/cjs/node.js", import.meta.url)],
+]);
+
 for (const example of readdirSync(examples).sort()) {
   const folder = new URL(`${example}/`, examples);
-  if (!existsSync(new URL("manifest.json", folder))) continue;
-  for (const [name, source] of sources) {
+  const forNode = existsSync(new URL("longwire-node.js", folder));
+  if (!forNode && !existsSync(new URL("manifest.json", folder))) continue;
+  for (const [name, source] of forNode ? new Map([...sources, ...nodeSources]) : sources) {
     const copy = new URL(name, folder);
     if (name !== "longwire.js" && !existsSync(copy)) continue;
-    // Without the line that names the source map, which is not copied.
-    const text = readFileSync(source, "utf8").replace(/\n\/\/# sourceMappingURL=.*/, "\n");
+    const bytes = contents(name, source);
     if (process.argv.includes("--write")) {
-      writeFileSync(copy, text);
-    } else if (!existsSync(copy) || readFileSync(copy, "utf8") !== text) {
+      writeFileSync(copy, bytes);
+    } else if (!existsSync(copy) || !readFileSync(copy).equals(bytes)) {
       console.error(
         `examples/${example}/${name} is not current; run: npm run build && npm run example -- --write`,
       );
       process.exitCode = 1;
     }
   }
+}
+
+/** What the copy holds: scripts without the line that names the source map, which is not copied. */
+function contents(name, source) {
+  const bytes = readFileSync(source);
+  if (!name.endsWith(".js")) return bytes;
+  return Buffer.from(bytes.toString().replace(/\n\/\/# sourceMappingURL=.*/, "\n"));
 }
