@@ -122,6 +122,17 @@ node_packages() {
   npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null
 }
 
+# vscode: a real VS Code for tests, as the npm package code-server has it, with the packages of the editor itself. None of
+# it is compiled: what needs native code (terminals, rotating logs) is left out.
+vscode() {
+  node_packages tests/vscode
+  local editor=tests/vscode/node_modules/code-server/lib/vscode
+  [ -f "$editor/node_modules/.package-lock.json" ] && return
+  may_install || die "the npm packages of $editor are missing, and --no-install was given" "npm install in that folder"
+  echo "installing the npm packages of $editor"
+  (cd "$editor" && npm install --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null)
+}
+
 # python_packages VENV REQUIREMENTS: a virtual environment with these packages, unless it is complete already.
 python_packages() {
   [ "$1/complete" -nt "$2" ] && return

@@ -39,8 +39,12 @@ function publish(event, message) {
   io.of(SITE).emit(event, message);
 }
 
-function start(task) {
-  for (let percent = 25; percent <= 100; percent += 25) publish("ai_progress", { task, percent });
+/** One task: at once, or with a pause of so many milliseconds after each step. */
+async function start(task, { step = 25, pause = 0 } = {}) {
+  for (let percent = step; percent <= 100; percent += step) {
+    publish("ai_progress", { task, percent });
+    if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
+  }
   publish("msgprint", { message: `Task ${task} is done` });
   // Desk evaluates this. Longwire delivers it as what it is: a string.
   publish("eval_js", "globalThis.pwned = true");

@@ -19,7 +19,7 @@ export class Devtools {
       socket.once("open", resolve);
       socket.once("error", reject);
     }));
-    return new Devtools(socket);
+    return Object.assign(new Devtools(socket), { address });
   }
 
   constructor(socket) {
