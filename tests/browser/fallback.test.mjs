@@ -1,0 +1,116 @@
+// A user without the host uses an extension, whose worker is killed meanwhile, installs the host, and goes on: in Chromium with
+// an offscreen document and without one, and in Firefox. What the server sent is counted against what the extension noted.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Chromium } from "./lib/chromium.mjs";
+import { eventually } from "./lib/eventually.mjs";
+import { fallbackExtension } from "./lib/fallback-extension.mjs";
+import { Firefox } from "./lib/firefox.mjs";
+import { skipUnless } from "./lib/skip.mjs";
+import { World } from "./lib/world.mjs";
+
+const PATIENCE = 60_000;
+const ADDON = "hello@longwire.example";
+const hasFirefox = spawnSync(process.env.FIREFOX ?? "firefox-esr", ["--version"]).status === 0;
+
+const upTo = (last, first = 1) => Array.from({ length: last - first + 1 }, (_, at) => first + at);
+
+/** What the worker has noted. */
+async function noted(page) {
+  const { log } = await page.evaluate(() => chrome.storage.local.get("log"));
+  return { numbers: [], gaps: [], states: [], modes: [], errors: [], ...log };
+}
+
+const ask = (page, message) => page.evaluate((said) => chrome.runtime.sendMessage(said), message);
+
+async function arrived(page, last) {
+  await eventually(PATIENCE, `message ${last}`, async () => (await noted(page)).numbers.includes(last));
+}
+
+/** The user's way from the first message without the host to one through it. */
+async function goesOn(t, { world, page, stopWorker, install, survives }) {
+  const { server } = world;
+  await page.evaluate((url) => chrome.storage.local.set({ url }), server.url);
+  await eventually(PATIENCE, "a connection of the browser's", () => server.clients === 1);
+  const { mode, capabilities } = await ask(page, { state: true });
+  assert.equal(mode, "browser");
+  assert(capabilities.includes("websocket") && !capabilities.includes("socket.io"));
+  assert.notEqual(server.headers["user-agent"], undefined, "a browser's handshake");
+  await arrived(page, server.push(100));
+  assert.equal((await ask(page, { text: "from the browser" })).outcome, "sent");
+  await eventually(PATIENCE, "it arrived", () => server.received.length === 1);
+
+  await stopWorker();
+  const missed = server.push(50);
+  // A message wakes the worker, as a click on the popup does.
+  assert.equal((await ask(page, { text: "awake" })).outcome, "sent");
+  const beforeHost = server.push(50);
+  await arrived(page, beforeHost);
+  const { numbers, gaps } = await noted(page);
+  if (survives) assert.deepEqual([numbers, gaps], [upTo(beforeHost), []]);
+  else {
+    assert.deepEqual(numbers, [...upTo(100), ...upTo(beforeHost, missed + 1)], "what came while nobody lived is missing");
+    assert.deepEqual(gaps, ["reset"], "and told");
+  }
+
+  await install();
+  await eventually(PATIENCE, "the host noticed", async () => (await ask(page, { state: true })).mode === "host");
+  const last = server.push(20);
+  await arrived(page, last);
+  assert.equal((await world.longwire("status", "--json")).includes('"ticks"'), false, "the connection stays where it is");
+  await server.stop();
+  const waits = ask(page, { text: "meanwhile" });
+  await server.restart();
+  await eventually(PATIENCE, "a connection of the broker's", () => /longwire/.test(server.headers["user-agent"]) && server.clients === 1);
+  assert.equal((await waits).outcome, "sent");
+  await arrived(page, server.push(20));
+  assert.equal((await world.longwire("status", "--json")).includes('"ticks"'), true);
+
+  const after = await noted(page);
+  assert.deepEqual(after.numbers, [...numbers, ...upTo(last + 20, beforeHost + 1)], "in order, each once");
+  assert.deepEqual(after.gaps, [...gaps, "reset"], "that the server's connection was another one is told");
+  assert.deepEqual(server.received, ["from the browser", "awake", "meanwhile"]);
+  assert.deepEqual(after.errors, []);
+  t.diagnostic(`messages: ${last + 20} sent by the server, ${after.numbers.length} noted, gaps: ${after.gaps.length}`);
+}
+
+for (const offscreen of [true, false]) {
+  const where = offscreen ? "an offscreen document" : "the worker";
+  test(`Chromium, connections in ${where}: without the host, then with it`, async (t) => {
+    const world = await World.make();
+    t.after(() => world.end());
+    const extension = await fallbackExtension(world.folder, { offscreen });
+    world.browser = await Chromium.launch({ profile: world.profile, extension, env: world.env });
+    const page = await world.browser.open(world.id, "page.html");
+    world.page = page;
+    await goesOn(t, {
+      world,
+      page,
+      survives: offscreen,
+      stopWorker: () => world.browser.stopWorker(world.id, page),
+      install: () => world.longwire("install", "--extension", world.id, "--browser", "chromium"),
+    });
+  });
+}
+
+test("Firefox, connections in the event page: without the host, then with it", {
+  skip: skipUnless(hasFirefox, "there is no firefox-esr here"),
+}, async (t) => {
+  const world = await World.make();
+  t.after(() => world.end());
+  const extension = await fallbackExtension(world.folder, { offscreen: false });
+  const profile = join(world.folder, "firefox");
+  const firefox = await Firefox.launch({ profile, extension, addon: ADDON, env: world.env });
+  t.after(() => firefox.close());
+  const page = await firefox.open("page.html");
+  await goesOn(t, {
+    world,
+    page,
+    survives: false,
+    stopWorker: () => firefox.stopEventPage(ADDON),
+    install: () => world.longwire("install", "--extension", ADDON, "--browser", "firefox"),
+  });
+});
