@@ -51,7 +51,7 @@ async function folder(world, { worker = (text) => text, manifest = (value) => va
 
 /** The guide's server. */
 async function serve(t, world) {
-  const [, program] = /node -e '(.*?)'/s.exec(code("", "**4. A server to talk to**"));
+  const [, program] = /node -e '(.*?)'/s.exec(code("", "**4. Start a test server**"));
   const options = { cwd: import.meta.dirname, stdio: "ignore" };
   const child = spawn(process.execPath, ["-e", program.replace("8787", world.port)], options);
   t.after(() => child.kill("SIGKILL"));
