@@ -153,7 +153,7 @@ test("the guide's popup attaches to the worker's session and changes nothing of 
   await writeFile(join(extension, "popup.html"), '<!doctype html><script type="module" src="popup.js"></script>');
   const popup = [
     'import { connect } from "./longwire.js";',
-    code("js", "A page that wants the\nstream itself is a client of its own"),
+    code("js", "## Popups and other pages"),
     "globalThis.seen = [];",
     'session.on("message", ({ data }) => seen.push(data));',
   ];
