@@ -141,16 +141,58 @@ impl Context {
 
     /// A look at a message of the input at hand.
     pub(crate) fn look<'a>(&self, payload: &'a Payload) -> Look<'a> {
-        Look::at(payload).known(self.outlines.of(payload.bytes()))
+        self.outlines.look(payload)
+    }
+
+    /// For what goes to ports.
+    pub(crate) const fn ports(&mut self) -> PortWriter<'_> {
+        PortWriter {
+            out: &mut self.out,
+            ports: &mut self.ports,
+            watchers: &mut self.watchers,
+        }
     }
 
     /// A frame that bypasses windows and rooms: small, and an answer or a warning.
-    pub(crate) fn say(&mut self, port: PortId, frame: BrokerFrame) {
+    pub(crate) fn send(&mut self, port: PortId, frame: BrokerFrame) {
+        self.ports().send(port, frame);
+    }
+
+    /// An error about a frame.
+    pub(crate) fn send_error(
+        &mut self,
+        port: PortId,
+        error: ErrorInfo,
+        id: Option<&Name>,
+        session: Option<&Name>,
+    ) {
+        self.ports().send_error(port, error, id, session);
+    }
+
+    /// `ok`, if anybody wants to hear it.
+    pub(crate) fn send_ok(&mut self, port: PortId, id: Option<Name>) {
+        if let Some(id) = id {
+            self.send(port, BrokerFrame::Ok { id });
+        }
+    }
+}
+
+/// What goes to ports: what delivery needs of everything around a session.
+#[derive(Debug)]
+pub(crate) struct PortWriter<'a> {
+    pub(crate) out: &'a mut VecDeque<Output>,
+    pub(crate) ports: &'a mut BTreeMap<PortId, Port>,
+    watchers: &'a mut Vec<Watcher>,
+}
+
+impl PortWriter<'_> {
+    /// A frame that bypasses windows and rooms: small, and an answer or a warning.
+    pub(crate) fn send(&mut self, port: PortId, frame: BrokerFrame) {
         self.out.push_back(Output::Deliver { port, frame, cost: 0 });
     }
 
     /// An error about a frame.
-    pub(crate) fn refuse(
+    pub(crate) fn send_error(
         &mut self,
         port: PortId,
         error: ErrorInfo,
@@ -158,21 +200,34 @@ impl Context {
         session: Option<&Name>,
     ) {
         let frame = ErrorFrame::new(error, id.cloned(), session.cloned());
-        self.say(port, BrokerFrame::Error(Box::new(frame)));
+        self.send(port, BrokerFrame::Error(Box::new(frame)));
+    }
+
+    /// A frame that takes room in its port's queue.
+    pub(crate) fn send_queued(&mut self, port: PortId, frame: BrokerFrame, cost: usize) {
+        if let Some(known) = self.ports.get_mut(&port) {
+            known.queue(cost);
+        }
+        self.out.push_back(Output::Deliver { port, frame, cost });
+    }
+
+    /// Whether anybody watches a session without holding it.
+    pub(crate) const fn has_watchers(&self) -> bool {
+        !self.watchers.is_empty()
     }
 
     /// A record for everybody who watches its session.
     pub(crate) fn show_newest(&mut self, key: SessionKey, session: &Name, record: &Record) {
-        let mut watchers = std::mem::take(&mut self.watchers);
+        let mut watchers = std::mem::take(self.watchers);
         for watcher in watchers.iter_mut().filter(|watcher| watcher.session == key) {
             self.show_to(watcher, session, shown(session, record), cost(record));
         }
-        self.watchers = watchers;
+        *self.watchers = watchers;
     }
 
     /// A message that goes out, for everybody who watches both directions of its session.
     pub(crate) fn show_outgoing(&mut self, key: SessionKey, session: &Name, payload: &Payload, time: u64) {
-        let mut watchers = std::mem::take(&mut self.watchers);
+        let mut watchers = std::mem::take(self.watchers);
         let sees = |watcher: &&mut Watcher| watcher.session == key && watcher.sees_outgoing;
         for watcher in watchers.iter_mut().filter(sees) {
             let frame = BrokerFrame::Outgoing {
@@ -182,7 +237,7 @@ impl Context {
             };
             self.show_to(watcher, session, frame, payload.len() + RECORD_OVERHEAD);
         }
-        self.watchers = watchers;
+        *self.watchers = watchers;
     }
 
     /// Shows something to one that watches. One that does not keep up misses it, and is told how much it missed.
@@ -196,32 +251,18 @@ impl Context {
                 session: session.clone(),
                 count: std::mem::take(&mut watcher.missed),
             };
-            self.say(watcher.port, missed);
+            self.send(watcher.port, missed);
         }
-        self.deliver_shown(watcher.port, frame, cost);
+        self.send_queued(watcher.port, frame, cost);
     }
 
     /// A record for one that begins to watch; `false` when there is no room for more.
     pub(crate) fn show_held(&mut self, to: PortId, session: &Name, record: &Record) -> bool {
         let has_room = self.ports.get(&to).is_some_and(Port::has_room);
         if has_room {
-            self.deliver_shown(to, shown(session, record), cost(record));
+            self.send_queued(to, shown(session, record), cost(record));
         }
         has_room
-    }
-
-    fn deliver_shown(&mut self, port: PortId, frame: BrokerFrame, cost: usize) {
-        if let Some(known) = self.ports.get_mut(&port) {
-            known.queue(cost);
-        }
-        self.out.push_back(Output::Deliver { port, frame, cost });
-    }
-
-    /// `ok`, if anybody wants to hear it.
-    pub(crate) fn ok(&mut self, port: PortId, id: Option<Name>) {
-        if let Some(id) = id {
-            self.say(port, BrokerFrame::Ok { id });
-        }
     }
 }
 
@@ -287,4 +328,32 @@ fn shown(session: &Name, record: &Record) -> BrokerFrame {
 /// Shorthand for an error.
 pub(crate) fn error(code: Code, message: impl Into<String>) -> ErrorInfo {
     ErrorInfo::new(code, message)
+}
+
+#[cfg(test)]
+impl Context {
+    /// A context for the units of a session's parts, with two ports of one extension.
+    pub(crate) fn for_tests() -> Self {
+        let port = || {
+            Port::new(Caller::Extension {
+                origin: "chrome-extension://a/".into(),
+            })
+        };
+        Self {
+            now: Now::default(),
+            out: VecDeque::new(),
+            ports: BTreeMap::from([(PortId(1), port()), (PortId(2), port())]),
+            dialer: Dialer::new(1),
+            budget: usize::MAX,
+            others: 0,
+            machine_boot: "boot".to_owned(),
+            watchers: Vec::new(),
+            outlines: Outlines::default(),
+        }
+    }
+
+    /// The outputs so far.
+    pub(crate) fn take_outputs(&mut self) -> Vec<Output> {
+        self.out.drain(..).collect()
+    }
 }

@@ -12,11 +12,14 @@ use crate::wire::rule::Look;
 /// How often an extension is told that what the server says does not pass.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// The state of both directions.
+/// The guard of what is sent.
 #[derive(Debug, Default)]
-pub(crate) struct Guard {
-    send: Vec<Bucket>,
-    receive: Vec<Bucket>,
+pub(crate) struct SendGuard(Vec<Bucket>);
+
+/// The guard of what is received.
+#[derive(Debug, Default)]
+pub(crate) struct ReceiveGuard {
+    buckets: Vec<Bucket>,
     /// Boot time from which the extension may be told again.
     tell_from: Duration,
 }
@@ -29,40 +32,32 @@ struct Bucket {
     as_of: Duration,
 }
 
-impl Guard {
-    /// Whether the extension may send this.
+impl SendGuard {
+    /// Lets a message of the extension's pass; it counts for the rates.
     ///
     /// # Errors
     /// `bad-frame` with the line's reason, `rate-limited`.
-    pub(crate) fn may_send(
-        &mut self,
-        lines: &Lines,
-        message: &Look<'_>,
-        now: Duration,
-    ) -> Result<(), ErrorInfo> {
-        pass(&lines.send, &mut self.send, message, now)
+    pub(crate) fn pass(&mut self, lines: &Lines, message: &Look<'_>, now: Duration) -> Result<(), ErrorInfo> {
+        pass(&lines.send, &mut self.0, message, now)
     }
+}
 
-    /// Whether the extension wants to be told this.
+impl ReceiveGuard {
+    /// Lets a message of the server's pass; it counts for the rates.
     ///
     /// # Errors
-    /// As [`Self::may_send`].
-    pub(crate) fn may_receive(
-        &mut self,
-        lines: &Lines,
-        message: &Look<'_>,
-        now: Duration,
-    ) -> Result<(), ErrorInfo> {
-        pass(&lines.receive, &mut self.receive, message, now)
+    /// As [`SendGuard::pass`].
+    pub(crate) fn pass(&mut self, lines: &Lines, message: &Look<'_>, now: Duration) -> Result<(), ErrorInfo> {
+        pass(&lines.receive, &mut self.buckets, message, now)
     }
 
-    /// Whether it is time to say so; once in a while is enough.
-    pub(crate) fn may_tell(&mut self, now: Duration) -> bool {
-        let may = now >= self.tell_from;
-        if may {
+    /// Takes the right to tell the extension of a refusal; once in a while is enough.
+    pub(crate) fn take_report(&mut self, now: Duration) -> bool {
+        let is_due = now >= self.tell_from;
+        if is_due {
             self.tell_from = now + TELL_EVERY;
         }
-        may
+        is_due
     }
 }
 
@@ -127,10 +122,10 @@ mod tests {
     use super::*;
     use crate::wire::payload::Payload;
 
-    fn passes(guard: &mut Guard, lines: &Lines, text: &str, milliseconds: u64) -> Result<(), Code> {
+    fn passes(guard: &mut SendGuard, lines: &Lines, text: &str, milliseconds: u64) -> Result<(), Code> {
         let payload = Payload::text(text);
         guard
-            .may_send(lines, &Look::at(&payload), Duration::from_millis(milliseconds))
+            .pass(lines, &Look::at(&payload), Duration::from_millis(milliseconds))
             .map_err(|error| error.code)
     }
 
@@ -140,7 +135,7 @@ mod tests {
             r#"{"send":[{"when":{"/type":"ask"},"types":{"/text":"string"}},{"when":{"/type":"admin"},"do":"deny"}]}"#,
         )
         .unwrap();
-        let mut guard = Guard::default();
+        let mut guard = SendGuard::default();
         assert_eq!(
             passes(&mut guard, &lines, r#"{"type":"ask","text":"x"}"#, 0),
             Ok(())
@@ -159,7 +154,7 @@ mod tests {
     #[test]
     fn a_rate_lets_a_burst_through_and_then_so_many_in_its_time() {
         let lines = Lines::from_json(r#"{"send":[{"rate":{"messages":3,"per":1000}}]}"#).unwrap();
-        let mut guard = Guard::default();
+        let mut guard = SendGuard::default();
         let told: Vec<bool> = [0, 0, 0, 0, 300, 334, 600, 2000, 2000, 2000, 2000]
             .into_iter()
             .map(|at| passes(&mut guard, &lines, "x", 5_000 + at).is_ok())

@@ -21,3 +21,19 @@ pub(crate) struct Identity {
     pub(crate) name: Name,
     pub(crate) epoch: Name,
 }
+
+#[cfg(test)]
+impl Identity {
+    /// Some session, for the units of a session's parts.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            key: SessionKey(1),
+            owner: Owner {
+                origin: "chrome-extension://a/".into(),
+                profile: "default".into(),
+            },
+            name: "s".into(),
+            epoch: "e".into(),
+        }
+    }
+}

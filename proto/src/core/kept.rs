@@ -13,7 +13,7 @@ use crate::wire::record::{Body, Gap, Name, Outcome, OutcomeReport, Record, Respo
 
 use super::journal::Kept;
 use super::log::ClientId;
-use super::requests::Wanted;
+use super::requests::{AnswerKind, Wanted};
 
 /// Format of the records below; a newer one is refused.
 pub(crate) const VERSION: u32 = 1;
@@ -139,15 +139,14 @@ impl From<Wanted> for WantedForm {
         let Wanted {
             pointer,
             value,
-            json_rpc,
-            answer,
+            kind,
             ack,
         } = wanted;
         Self {
             pointer,
             value,
-            json_rpc,
-            answer,
+            json_rpc: kind == AnswerKind::JsonRpc,
+            answer: kind != AnswerKind::Confirmation,
             ack,
         }
     }
@@ -162,11 +161,15 @@ impl From<WantedForm> for Wanted {
             answer,
             ack,
         } = form;
+        let kind = match (answer, json_rpc) {
+            (false, _) => AnswerKind::Confirmation,
+            (true, false) => AnswerKind::Answer,
+            (true, true) => AnswerKind::JsonRpc,
+        };
         Self {
             pointer,
             value,
-            json_rpc,
-            answer,
+            kind,
             ack,
         }
     }

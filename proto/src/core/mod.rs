@@ -4,7 +4,6 @@
 
 pub mod address;
 mod backoff;
-mod client;
 mod context;
 pub mod dialect;
 mod filter;

@@ -30,13 +30,17 @@ pub(crate) enum Found {
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     serial: u64,
-    kind: Kind,
+    kind: AnswerKind,
 }
 
+/// What a message waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum AnswerKind {
+    /// The answer to a request.
     Answer,
+    /// The answer to a JSON-RPC call: a call of the server's with the same id is none.
     JsonRpc,
+    /// A message that confirms it, and is delivered as well.
     Confirmation,
 }
 
@@ -45,8 +49,7 @@ enum Kind {
 pub(crate) struct Wanted {
     pub(crate) pointer: String,
     pub(crate) value: String,
-    pub(crate) json_rpc: bool,
-    pub(crate) answer: bool,
+    pub(crate) kind: AnswerKind,
     /// The server's own acknowledgement, found by the dialect.
     pub(crate) ack: bool,
 }
@@ -66,25 +69,24 @@ impl Wanted {
     /// `bad-frame` when the payload is no JSON or lacks the value.
     pub(crate) fn answer(matching: &Match, message: &Look<'_>) -> Result<Self, ErrorInfo> {
         match matching {
-            Match::Pointers(correlation) => Self::find("match", correlation, message, false, true),
+            Match::Pointers(correlation) => Self::find("match", correlation, message, AnswerKind::Answer),
             Match::JsonRpc => {
                 let id = Correlation {
                     out: "/id".to_owned(),
                     incoming: "/id".to_owned(),
                 };
-                Self::find("match", &id, message, true, true)
+                Self::find("match", &id, message, AnswerKind::JsonRpc)
             }
-            Match::Ack => Ok(Self::ack(true)),
+            Match::Ack => Ok(Self::ack(AnswerKind::Answer)),
         }
     }
 
     /// An acknowledgement: it answers a request, or confirms a message.
-    pub(crate) const fn ack(answer: bool) -> Self {
+    pub(crate) const fn ack(kind: AnswerKind) -> Self {
         Self {
             pointer: String::new(),
             value: String::new(),
-            json_rpc: false,
-            answer,
+            kind,
             ack: true,
         }
     }
@@ -94,7 +96,7 @@ impl Wanted {
     /// # Errors
     /// As [`Self::answer`].
     pub(crate) fn confirmation(correlation: &Correlation, message: &Look<'_>) -> Result<Self, ErrorInfo> {
-        Self::find("confirm", correlation, message, false, false)
+        Self::find("confirm", correlation, message, AnswerKind::Confirmation)
     }
 
     /// Bytes that it takes, kept twice.
@@ -106,8 +108,7 @@ impl Wanted {
         field: &str,
         correlation: &Correlation,
         message: &Look<'_>,
-        json_rpc: bool,
-        answer: bool,
+        kind: AnswerKind,
     ) -> Result<Self, ErrorInfo> {
         let out = &correlation.out;
         let refused = |what: String| ErrorInfo::new(Code::BadFrame, format!("field `{field}`: {what}"));
@@ -126,8 +127,7 @@ impl Wanted {
         Ok(Self {
             pointer: correlation.incoming.clone(),
             value,
-            json_rpc,
-            answer,
+            kind,
             ack: false,
         })
     }
@@ -161,11 +161,7 @@ impl Requests {
             self.wanted.insert(serial, wanted);
             return;
         }
-        let kind = match (wanted.answer, wanted.json_rpc) {
-            (false, _) => Kind::Confirmation,
-            (true, false) => Kind::Answer,
-            (true, true) => Kind::JsonRpc,
-        };
+        let kind = wanted.kind;
         self.waiting
             .entry(wanted.pointer.clone())
             .or_default()
@@ -225,12 +221,12 @@ impl Requests {
             values
                 .get(&canonical)?
                 .iter()
-                .find(|waiting| waiting.kind != Kind::JsonRpc || !is_call())
+                .find(|waiting| waiting.kind != AnswerKind::JsonRpc || !is_call())
         });
         let oldest = waiting.min_by_key(|waiting| waiting.serial)?;
         Some(match oldest.kind {
-            Kind::Answer | Kind::JsonRpc => Found::Answer(oldest.serial),
-            Kind::Confirmation => Found::Confirmation(oldest.serial),
+            AnswerKind::Answer | AnswerKind::JsonRpc => Found::Answer(oldest.serial),
+            AnswerKind::Confirmation => Found::Confirmation(oldest.serial),
         })
     }
 }

@@ -107,11 +107,6 @@ impl Subscriptions {
             .collect()
     }
 
-    /// Keys, in order.
-    pub(crate) fn keys(&self) -> Vec<Name> {
-        self.list.iter().map(|known| known.key.clone()).collect()
-    }
-
     /// What to say for this one now, and its state once it is said.
     pub(crate) fn say(&mut self, key: &str, boot: Duration) -> Option<(Vec<Payload>, SubscriptionState)> {
         let known = self.list.iter_mut().find(|known| &*known.key == key)?;
@@ -217,7 +212,7 @@ mod tests {
         let mut subscriptions = Subscriptions::default();
         subscriptions.remember(subscribe("a", None));
         subscriptions.remember(subscribe("a", None));
-        assert_eq!(subscriptions.keys().len(), 1);
+        assert_eq!(subscriptions.states().len(), 1);
         assert_eq!(subscriptions.forget("a"), Some(vec![Payload::text("off")]));
         assert_eq!(subscriptions.forget("a"), None);
     }

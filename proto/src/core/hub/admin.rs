@@ -5,6 +5,7 @@
 use crate::core::context::{Watcher, error};
 use crate::core::identity::SessionKey;
 use crate::core::io::{EndSession, Output, PortId, SessionSelector, Watch};
+use crate::core::session::Unsent;
 use crate::wire::code::Code;
 use crate::wire::message::BrokerFrame;
 use crate::wire::record::{ErrorInfo, Name};
@@ -16,7 +17,7 @@ impl Hub {
     pub(super) fn watch(&mut self, port: PortId, watch: &Watch) {
         match self.select(&watch.session) {
             Ok(key) => {
-                self.ctx.say(port, BrokerFrame::Ok { id: watch.id.clone() });
+                self.ctx.send(port, BrokerFrame::Ok { id: watch.id.clone() });
                 let session = self.sessions.get(&key);
                 let missed = session.map_or(0, |session| session.show_last(&mut self.ctx, port, watch.last));
                 self.ctx.watchers.push(Watcher {
@@ -34,15 +35,17 @@ impl Hub {
     pub(super) fn end_session(&mut self, port: PortId, end: EndSession) {
         match self.select(&end.session) {
             Ok(key) => {
-                self.ctx.say(port, BrokerFrame::Ok { id: end.id });
-                self.with(key, |session, ctx| session.close(ctx, 1000, String::new(), false));
+                self.ctx.send(port, BrokerFrame::Ok { id: end.id });
+                self.with(key, |session, ctx| {
+                    session.close(ctx, 1000, String::new(), Unsent::Write)
+                });
             }
             Err(why) => self.refuse_selection(port, why, &end.id, &end.session),
         }
     }
 
     fn refuse_selection(&mut self, port: PortId, why: ErrorInfo, id: &Name, selector: &SessionSelector) {
-        self.ctx.refuse(port, why, Some(id), Some(&selector.session));
+        self.ctx.send_error(port, why, Some(id), Some(&selector.session));
     }
 
     /// The one session that is meant.
@@ -79,7 +82,7 @@ impl Hub {
             && let Some(session) = self.sessions.get(&key)
         {
             let time = self.ctx.now.wall;
-            self.ctx.show_outgoing(key, session.name(), payload, time);
+            self.ctx.ports().show_outgoing(key, session.name(), payload, time);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::core::io::{Caller, PortId};
 use crate::core::outlines::Unread;
 use crate::core::policy;
 use crate::core::rules::Rule;
-use crate::core::session::{SESSION_COST, Session, over_budget};
+use crate::core::session::{Origin, SESSION_COST, Session, Unsent, over_budget};
 
 use super::{CAPABILITIES, Deferred, Hub, LIMITS, budget};
 
@@ -34,13 +34,13 @@ impl Hub {
             ClientFrame::Status { id } if is_admin => self.status(port, id, None),
             _ if is_admin => {
                 let why = error(Code::Unsupported, "the command line may only ask for `status`");
-                self.ctx.refuse(port, why, frame.id(), None);
+                self.ctx.send_error(port, why, frame.id(), None);
             }
             ClientFrame::Hello(hello) => self.hello(port, hello),
             frame => match known.seat.clone() {
                 None => {
                     let why = error(Code::HelloRequired, "the first frame on a port must be `hello`");
-                    self.ctx.refuse(port, why, frame.id(), frame.session());
+                    self.ctx.send_error(port, why, frame.id(), frame.session());
                 }
                 Some(seat) => self.seated_frame(port, &seat, frame),
             },
@@ -95,7 +95,7 @@ impl Hub {
                 Code::Unsupported,
                 format!("protocol {protocol} is not spoken here; 1 is"),
             );
-            return self.ctx.refuse(port, why, None, None);
+            return self.ctx.send_error(port, why, None, None);
         }
         let unmet: Vec<&str> = needs
             .iter()
@@ -107,7 +107,7 @@ impl Hub {
                 Code::Unsupported,
                 format!("this broker lacks: {}", unmet.join(", ")),
             );
-            return self.ctx.refuse(port, why, None, None);
+            return self.ctx.send_error(port, why, None, None);
         }
         let Some(known) = self.ctx.ports.get_mut(&port) else {
             return;
@@ -115,7 +115,7 @@ impl Hub {
         if let Caller::Extension { origin } = &known.caller
             && let Err(why) = policy::check_enabled(self.ctx.dialer.rules.of(origin))
         {
-            return self.ctx.refuse(port, why, None, None);
+            return self.ctx.send_error(port, why, None, None);
         }
         let instance = instance.as_deref().unwrap_or_default();
         // Which worker of a browser this is: its log has the same word.
@@ -150,7 +150,7 @@ impl Hub {
             sessions,
             takes_messages: accepts.iter().any(|word| word == "messages"),
         };
-        self.ctx.say(port, BrokerFrame::Welcome(Box::new(welcome)));
+        self.ctx.send(port, BrokerFrame::Welcome(Box::new(welcome)));
     }
 
     fn limits(&self, origin: &str) -> Vec<(&'static str, u64)> {
@@ -166,7 +166,7 @@ impl Hub {
                 let owner = self.owner(port, seat);
                 return self.status(port, id, owner);
             }
-            ClientFrame::Ping { id } => return self.ctx.say(port, BrokerFrame::Pong { id }),
+            ClientFrame::Ping { id } => return self.ctx.send(port, BrokerFrame::Pong { id }),
             _ => {}
         }
         let Some(name) = frame.session().cloned() else {
@@ -192,14 +192,14 @@ impl Hub {
                     format!("there is no session `{name}`; send `open` with a `url`"),
                 )
             };
-            return self.ctx.refuse(port, why, frame.id(), Some(&name));
+            return self.ctx.send_error(port, why, frame.id(), Some(&name));
         };
         let takes_no_more = self
             .sessions
             .get(&key)
-            .and_then(|session| session.refused_by_closing());
+            .and_then(|session| session.check_closing().err());
         if let Some(why) = takes_no_more.filter(|_| asks_for_more(&frame)) {
-            return self.ctx.refuse(port, why, frame.id(), Some(&name));
+            return self.ctx.send_error(port, why, frame.id(), Some(&name));
         }
         self.with(key, |session, ctx| match frame {
             ClientFrame::Ack { seq, .. } => session.ack(ctx, port, seq),
@@ -211,15 +211,15 @@ impl Hub {
             ClientFrame::Reply(reply) => session.reply(ctx, port, reply),
             ClientFrame::Authorize(authorize) => session.authorize(ctx, port, *authorize),
             ClientFrame::Window { window, id, .. } => {
-                ctx.ok(port, id);
+                ctx.send_ok(port, id);
                 session.set_window(ctx, port, window);
             }
             ClientFrame::Reconnect { id, .. } => {
-                ctx.ok(port, id);
+                ctx.send_ok(port, id);
                 session.start_over(ctx);
             }
             ClientFrame::Detach { id, .. } => {
-                ctx.ok(port, id);
+                ctx.send_ok(port, id);
                 session.detach(ctx, port);
             }
             ClientFrame::Close {
@@ -229,8 +229,9 @@ impl Hub {
                 discard,
                 ..
             } => {
-                ctx.ok(port, id);
-                session.close(ctx, code.unwrap_or(1000), reason.unwrap_or_default(), discard);
+                ctx.send_ok(port, id);
+                let unsent = if discard { Unsent::Discard } else { Unsent::Write };
+                session.close(ctx, code.unwrap_or(1000), reason.unwrap_or_default(), unsent);
             }
             ClientFrame::Hello(_)
             | ClientFrame::Open(_)
@@ -254,7 +255,7 @@ impl Hub {
         }
         let (id, name) = (open.id.clone(), open.session.clone());
         if let Err(why) = self.try_open(port, seat, owner, open) {
-            self.ctx.refuse(port, why, Some(&id), Some(&name));
+            self.ctx.send_error(port, why, Some(&id), Some(&name));
         }
     }
 
@@ -307,7 +308,7 @@ impl Hub {
                 if update && session.differs(url.as_ref(), options.as_ref()) {
                     session.update(ctx, url, options);
                 }
-                session.attach(ctx, port, &seat.client, open, false);
+                session.attach(ctx, port, &seat.client, open, Origin::Existing);
             });
             return Ok(());
         }
@@ -331,7 +332,7 @@ impl Hub {
         let session = Session::new(key, owner, open.session.clone(), url, options, &mut self.ctx);
         self.add(session);
         self.with(key, |session, ctx| {
-            session.attach(ctx, port, &seat.client, open, true)
+            session.attach(ctx, port, &seat.client, open, Origin::Created)
         });
         Ok(())
     }
@@ -403,7 +404,7 @@ impl Hub {
             total,
             sessions,
         };
-        self.ctx.say(port, BrokerFrame::Status(Box::new(report)));
+        self.ctx.send(port, BrokerFrame::Status(Box::new(report)));
     }
 }
 

@@ -34,7 +34,7 @@ use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, Kept};
 use super::outlines::{Outlines, Unread};
 use super::rules::Rules;
-use super::session::Session;
+use super::session::{Leave, Session};
 
 /// What this broker can do, as `welcome` says and `hello.needs` may ask.
 pub const CAPABILITIES: &[&str] = &[
@@ -387,7 +387,7 @@ impl Hub {
         self.refuse_deferred(None, &why);
         let ports: Vec<PortId> = self.ctx.ports.keys().copied().collect();
         for port in ports {
-            self.ctx.say(
+            self.ctx.send(
                 port,
                 BrokerFrame::Goaway {
                     reason,
@@ -395,7 +395,12 @@ impl Hub {
                 },
             );
         }
-        self.each(|session, ctx| session.leave(ctx, reason == UPGRADE));
+        let leave = if reason == UPGRADE {
+            Leave::HandOver
+        } else {
+            Leave::Stop
+        };
+        self.each(|session, ctx| session.leave(ctx, leave));
         for session in self.sessions.values() {
             if let Some(journal) = session.journal() {
                 self.journals.insert(journal.clone(), session.key());
@@ -533,7 +538,7 @@ impl Hub {
         self.ctx.watchers = on;
         for Watcher { port, .. } in over {
             let session = session.name().clone();
-            self.ctx.say(
+            self.ctx.send(
                 port,
                 BrokerFrame::Detached {
                     session,
@@ -567,7 +572,7 @@ impl Hub {
         self.deferred = others;
         for Deferred { port, open, .. } in refused {
             self.ctx
-                .refuse(port, why.clone(), Some(&open.id), Some(&open.session));
+                .send_error(port, why.clone(), Some(&open.id), Some(&open.session));
         }
     }
 

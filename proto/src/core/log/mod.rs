@@ -158,12 +158,6 @@ impl Log {
             .map(|entry| entry.born)
     }
 
-    /// Whether this number is a message still held.
-    pub(crate) fn is_message(&self, seq: u64) -> bool {
-        let entry = self.get(self.index_after(seq.saturating_sub(1)));
-        entry.is_some_and(|entry| entry.record.seq == seq && entry.record.body.is_message())
-    }
-
     /// The entry at this index.
     pub(crate) fn get(&self, index: usize) -> Option<&Entry> {
         self.entries.get(index)

@@ -22,14 +22,11 @@ pub(crate) struct Item {
     pub(crate) lane: u8,
     pub(crate) resend: bool,
     pub(crate) receipt: bool,
-    /// It waits for a rule to confirm it.
-    pub(crate) confirms: bool,
-    /// It waits for an answer.
-    pub(crate) is_request: bool,
+    pub(crate) awaits: Awaits,
     /// Boot time after which it is not written any more; for a request, after which no answer is awaited.
     pub(crate) deadline: Duration,
     /// An earlier link may have carried it to the far end.
-    pub(super) tried: bool,
+    pub(super) maybe_sent: bool,
     /// Its place among the messages of the current link, once handed over.
     pub(super) place: Option<u64>,
     /// The far endpoint has answered a ping sent after it.
@@ -40,6 +37,16 @@ pub(crate) struct Item {
     pub(super) kept_bytes: usize,
 }
 
+/// What a message waits for besides the proof that it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaits {
+    Nothing,
+    /// Another message, or an acknowledgement, that confirms it.
+    Confirmation,
+    /// An answer: it is a request.
+    Answer,
+}
+
 /// What the extension wants of a message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
@@ -47,8 +54,7 @@ pub(crate) struct Terms {
     pub(crate) lane: u8,
     pub(crate) resend: bool,
     pub(crate) receipt: bool,
-    pub(crate) confirms: bool,
-    pub(crate) is_request: bool,
+    pub(crate) awaits: Awaits,
 }
 
 impl Default for Terms {
@@ -58,8 +64,7 @@ impl Default for Terms {
             lane: USUAL_LANE,
             resend: false,
             receipt: false,
-            confirms: false,
-            is_request: false,
+            awaits: Awaits::Nothing,
         }
     }
 }
@@ -118,15 +123,19 @@ impl Item {
             lane: terms.lane,
             resend: terms.resend,
             receipt: terms.receipt,
-            confirms: terms.confirms,
-            is_request: terms.is_request,
+            awaits: terms.awaits,
             deadline,
-            tried: false,
+            maybe_sent: false,
             place: None,
             proven: false,
             unproven: false,
             kept_bytes: 0,
         }
+    }
+
+    /// Whether it waits for an answer.
+    pub(crate) const fn is_request(&self) -> bool {
+        matches!(self.awaits, Awaits::Answer)
     }
 
     /// Whether anybody wants to know how it ends.
@@ -141,7 +150,7 @@ impl Item {
 
     /// It was not sent on this link; whether it was on another, nobody may be able to say.
     pub(super) fn unsent(&self, outcome: Outcome, error: ErrorInfo) -> Verdict {
-        if self.tried {
+        if self.maybe_sent {
             let error = ErrorInfo::new(
                 Code::LinkLost,
                 "an earlier link was lost after it was written: it may have been processed",
@@ -153,7 +162,7 @@ impl Item {
 
     /// Whether this link or an earlier one may have carried it.
     pub(crate) const fn may_have_gone(&self) -> bool {
-        self.is_handed() || self.tried
+        self.is_handed() || self.maybe_sent
     }
 
     pub(super) fn expired(&self) -> Verdict {
@@ -162,7 +171,7 @@ impl Item {
     }
 
     pub(super) fn end(&self, outcome: Outcome, error: ErrorInfo) -> Verdict {
-        if self.is_request {
+        if self.is_request() {
             Verdict::Response(Err(error))
         } else if outcome.is_good() {
             Verdict::Outcome(outcome, None)

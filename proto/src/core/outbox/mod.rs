@@ -13,24 +13,40 @@ use crate::wire::options::OutboxBounds;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Outcome};
 
-pub(crate) use self::item::{Fate, Item, Next, Settled, Terms, Verdict};
+pub(crate) use self::item::{Awaits, Fate, Item, Next, Settled, Terms, Verdict};
 use super::lanes::Lanes;
 use super::log::ClientId;
 
 /// Messages that may wait while a link takes them as they come.
-const FLOWING_MESSAGES: usize = 65_536;
+const MAX_FLOWING_MESSAGES: usize = 65_536;
 /// Messages written and not yet proven.
-const FLYING_MESSAGES: usize = 65_536;
+const MAX_IN_FLIGHT_MESSAGES: usize = 65_536;
 /// Bytes of written messages that are kept because they may have to be written again.
-const FLYING_BYTES: usize = 64 << 20;
+const MAX_IN_FLIGHT_BYTES: usize = 64 << 20;
 /// What a message takes by itself, and what an id does that is remembered.
 pub(crate) const MESSAGE_COST: usize = 512;
 const ID_COST: usize = 320;
 /// Settled ids remembered, and for how long (awake).
-const REMEMBERED: usize = 4096;
-const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_REMEMBERED: usize = 4096;
+const REMEMBER_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The outgoing direction of one session.
+/// Whether a link takes messages as they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Flowing,
+    Waiting,
+}
+
+/// What proves that a message has reached the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// The answer to a ping sent after it.
+    Pong,
+    /// That it was written: there are no pings.
+    Written,
+}
+
+/// The messages of one session that were accepted and have not ended.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     items: BTreeMap<u64, Item>,
@@ -38,11 +54,11 @@ pub(crate) struct Outbox {
     queue: Lanes,
     queue_bytes: usize,
     /// Handed to the current link, in order.
-    flying: VecDeque<u64>,
-    /// How many of `flying` are written.
-    flying_written: usize,
+    in_flight: VecDeque<u64>,
+    /// How many of `in_flight` are written.
+    in_flight_written: usize,
     /// Bytes of written messages still kept.
-    flying_bytes: usize,
+    in_flight_bytes: usize,
     /// Items that are `unproven`.
     unproven: usize,
     handed: u64,
@@ -58,15 +74,15 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Whether another message of this size fits. One oversize message always fits an empty outbox.
-    pub(crate) fn has_room(&self, bounds: &OutboxBounds, size: usize, flowing: bool) -> bool {
-        let most = if flowing {
-            bounds.messages.max(FLOWING_MESSAGES)
-        } else {
-            bounds.messages
+    pub(crate) fn has_room(&self, bounds: &OutboxBounds, size: usize, flow: Flow) -> bool {
+        let most = match flow {
+            Flow::Flowing => bounds.messages.max(MAX_FLOWING_MESSAGES),
+            Flow::Waiting => bounds.messages,
         };
         let fits = self.queue.is_empty() || self.queue_bytes + size <= bounds.bytes;
-        let flies = self.flying.len() < FLYING_MESSAGES && self.flying_bytes < FLYING_BYTES;
-        self.queue.len() < most && fits && flies
+        let is_taken =
+            self.in_flight.len() < MAX_IN_FLIGHT_MESSAGES && self.in_flight_bytes < MAX_IN_FLIGHT_BYTES;
+        self.queue.len() < most && fits && is_taken
     }
 
     /// What is known of this client's id.
@@ -81,7 +97,7 @@ impl Outbox {
         if let Some(id) = &item.id {
             self.fates.insert((item.client, id.clone()), Fate::Open(serial));
         }
-        if item.id.is_some() || item.is_request {
+        if item.id.is_some() || item.is_request() {
             self.deadlines.insert((item.deadline, serial));
         }
         self.queue_bytes += item.payload.len();
@@ -90,11 +106,15 @@ impl Outbox {
         serial
     }
 
-    /// Takes back a message from the journal; `handed` if it may have been written.
-    pub(crate) fn take_back(&mut self, serial: u64, item: Item, handed: bool) {
+    /// Takes back a message from the journal.
+    pub(crate) fn restore(&mut self, serial: u64, item: Item) {
         self.serial = serial - 1;
         self.accept(item);
-        if handed && let Some(item) = self.items.get_mut(&serial) {
+    }
+
+    /// A message that was taken back may have been written.
+    pub(crate) fn restore_handed(&mut self, serial: u64) {
+        if let Some(item) = self.items.get_mut(&serial) {
             item.place = Some(1);
             self.queue.remove(item.lane, serial);
             self.queue_bytes -= item.payload.len();
@@ -106,7 +126,7 @@ impl Outbox {
         self.fates.insert((client, id.clone()), Fate::Settled(outcome));
         self.remembered.push_back((now, client, id));
         while self.remembered.front().is_some_and(|(when, ..)| {
-            self.remembered.len() > REMEMBERED || now.saturating_sub(*when) > REMEMBERED_FOR
+            self.remembered.len() > MAX_REMEMBERED || now.saturating_sub(*when) > REMEMBER_FOR
         }) {
             if let Some((_, client, id)) = self.remembered.pop_front() {
                 self.fates.remove(&(client, id));
@@ -148,7 +168,7 @@ impl Outbox {
     /// Bytes that the whole outbox takes, with what each message and each remembered id costs by itself.
     pub(crate) fn held(&self) -> usize {
         self.queue_bytes
-            + self.flying_bytes
+            + self.in_flight_bytes
             + self.unwritten_bytes
             + self.items.len() * MESSAGE_COST
             + self.fates.len() * ID_COST
@@ -167,7 +187,7 @@ impl Outbox {
             };
             self.queue_bytes -= item.payload.len();
             if boot >= item.deadline {
-                let verdict = if item.is_request {
+                let verdict = if item.is_request() {
                     Verdict::Response(Err(ErrorInfo::new(
                         Code::Timeout,
                         "no link came up before the deadline",
@@ -184,35 +204,35 @@ impl Outbox {
             item.place = Some(self.handed);
             item.unproven = item.needs_proof();
             self.unproven += usize::from(item.unproven);
-            if !item.is_request && !item.confirms {
+            if item.awaits == Awaits::Nothing {
                 self.deadlines.remove(&(item.deadline, serial));
             }
             let payload = item.payload.clone();
-            self.flying.push_back(serial);
+            self.in_flight.push_back(serial);
             return Some(Next::Transmit { serial, payload });
         }
         None
     }
 
     /// A message of this size that is no item (greeting, subscription, beat) was handed to the link.
-    pub(crate) fn count_foreign(&mut self, size: usize) {
+    pub(crate) fn count_untracked(&mut self, size: usize) {
         self.handed += 1;
         self.unwritten.push_back(size);
         self.unwritten_bytes += size;
     }
 
-    /// The link has written `count` messages since its start; with `final_word`, that is all the proof there is.
-    pub(crate) fn written(&mut self, awake: Duration, count: u64, final_word: bool) -> Vec<Settled> {
+    /// The link has written `count` messages since its start.
+    pub(crate) fn written(&mut self, awake: Duration, count: u64, proof: Proof) -> Vec<Settled> {
         let count = count.clamp(self.written, self.handed);
         while self.written < count {
             self.written += 1;
             self.unwritten_bytes -= self.unwritten.pop_front().unwrap_or(0);
         }
-        if final_word {
+        if proof == Proof::Written {
             return self.proven(awake, self.written);
         }
-        self.let_go();
-        while let Some(serial) = self.flying.front().copied() {
+        self.release_payloads();
+        while let Some(serial) = self.in_flight.front().copied() {
             let gone = match self.items.get(&serial) {
                 None => true,
                 Some(item) => !item.needs_proof() && item.place.is_some_and(|place| place <= self.written),
@@ -221,7 +241,7 @@ impl Outbox {
                 break;
             }
             self.items.remove(&serial);
-            self.pop_flying();
+            self.pop_in_flight();
         }
         Vec::new()
     }
@@ -235,7 +255,7 @@ impl Outbox {
     /// The server has answered the message at this place, and by that every one before it: `error` if it did not take it.
     pub(crate) fn answered(&mut self, awake: Duration, place: u64, error: Option<ErrorInfo>) -> Vec<Settled> {
         let mut settled = Vec::new();
-        let found = self.flying.iter().copied().find(|serial| {
+        let found = self.in_flight.iter().copied().find(|serial| {
             self.items
                 .get(serial)
                 .is_some_and(|item| item.place == Some(place))
@@ -246,7 +266,7 @@ impl Outbox {
             let verdict = match error {
                 Some(error) => Some(item.end(Outcome::Failed, error)),
                 // The answer to a request comes by another way.
-                None if item.is_request => None,
+                None if item.is_request() => None,
                 None => Some(Verdict::Outcome(Outcome::Confirmed, None)),
             };
             match verdict {
@@ -254,31 +274,31 @@ impl Outbox {
                 None => self.unproven -= usize::from(std::mem::take(&mut item.unproven)),
             }
         }
-        self.written(awake, place, false);
+        self.written(awake, place, Proof::Pong);
         settled
     }
 
     /// Forgets the content of written messages that will not be written again.
-    fn let_go(&mut self) {
-        while let Some(serial) = self.flying.get(self.flying_written) {
+    fn release_payloads(&mut self) {
+        while let Some(serial) = self.in_flight.get(self.in_flight_written) {
             if let Some(item) = self.items.get_mut(serial) {
                 if item.place.is_none_or(|place| place > self.written) {
                     break;
                 }
                 if item.resend {
                     item.kept_bytes = item.payload.len();
-                    self.flying_bytes += item.kept_bytes;
+                    self.in_flight_bytes += item.kept_bytes;
                 } else {
                     item.payload = Payload::Binary(bytes::Bytes::new());
                 }
             }
-            self.flying_written += 1;
+            self.in_flight_written += 1;
         }
     }
 
-    fn pop_flying(&mut self) -> Option<u64> {
-        self.flying_written = self.flying_written.saturating_sub(1);
-        self.flying.pop_front()
+    fn pop_in_flight(&mut self) -> Option<u64> {
+        self.in_flight_written = self.in_flight_written.saturating_sub(1);
+        self.in_flight.pop_front()
     }
 
     /// Whether written messages wait for a ping to prove them.
@@ -294,9 +314,9 @@ impl Outbox {
     /// The far endpoint has read everything up to this place.
     pub(crate) fn proven(&mut self, awake: Duration, place: u64) -> Vec<Settled> {
         let mut settled = Vec::new();
-        while let Some(serial) = self.flying.front().copied() {
+        while let Some(serial) = self.in_flight.front().copied() {
             let Some(item) = self.items.get_mut(&serial) else {
-                self.pop_flying();
+                self.pop_in_flight();
                 continue;
             };
             if item.place.is_none_or(|at| at > place) {
@@ -305,12 +325,12 @@ impl Outbox {
             item.proven = true;
             self.unproven -= usize::from(std::mem::take(&mut item.unproven));
             // The far endpoint has read it: it will not be written again.
-            self.flying_bytes -= std::mem::take(&mut item.kept_bytes);
-            self.pop_flying();
+            self.in_flight_bytes -= std::mem::take(&mut item.kept_bytes);
+            self.pop_in_flight();
             let Some(item) = self.items.get(&serial) else {
                 continue;
             };
-            if item.is_request || item.confirms {
+            if item.awaits != Awaits::Nothing {
                 continue;
             }
             settled.extend(self.settle(awake, serial, Verdict::Outcome(Outcome::Sent, None)));
@@ -344,8 +364,8 @@ impl Outbox {
                     again.push(serial);
                     continue;
                 }
-                (true, true) if !item.is_request => Verdict::Outcome(Outcome::Sent, None),
-                (true, proven) if item.resend && (!proven || item.is_request) => {
+                (true, true) if !item.is_request() => Verdict::Outcome(Outcome::Sent, None),
+                (true, proven) if item.resend && (!proven || item.is_request()) => {
                     again.push(serial);
                     continue;
                 }
@@ -361,7 +381,7 @@ impl Outbox {
         }
         for serial in again.into_iter().rev() {
             if let Some(item) = self.items.get_mut(&serial) {
-                item.tried |= item.place.is_some_and(|place| place <= taken);
+                item.maybe_sent |= item.place.is_some_and(|place| place <= taken);
                 item.place = None;
                 item.proven = false;
                 item.unproven = false;
@@ -371,9 +391,9 @@ impl Outbox {
                 self.deadlines.insert((item.deadline, serial));
             }
         }
-        self.flying.clear();
-        self.flying_written = 0;
-        self.flying_bytes = 0;
+        self.in_flight.clear();
+        self.in_flight_written = 0;
+        self.in_flight_bytes = 0;
         self.unproven = 0;
         self.handed = 0;
         self.written = 0;
@@ -386,7 +406,7 @@ impl Outbox {
     pub(crate) fn settle(&mut self, awake: Duration, serial: u64, verdict: Verdict) -> Option<Settled> {
         let item = self.items.remove(&serial)?;
         self.unproven -= usize::from(item.unproven);
-        self.flying_bytes -= item.kept_bytes;
+        self.in_flight_bytes -= item.kept_bytes;
         self.deadlines.remove(&(item.deadline, serial));
         if !item.is_handed() && self.queue.remove(item.lane, serial) {
             self.queue_bytes -= item.payload.len();
@@ -454,7 +474,7 @@ impl Outbox {
                     Outcome::Cancelled,
                     ErrorInfo::new(Code::NotSent, "the session was closed before it was sent"),
                 )
-            } else if item.proven && !item.is_request {
+            } else if item.proven && !item.is_request() {
                 Verdict::Outcome(Outcome::Sent, None)
             } else {
                 item.end(
@@ -480,7 +500,7 @@ impl Outbox {
             let Some(item) = self.items.get_mut(&serial) else {
                 continue;
             };
-            let verdict = if item.is_request {
+            let verdict = if item.is_request() {
                 Verdict::Response(Err(ErrorInfo::new(
                     Code::Timeout,
                     "no answer came before the deadline",
@@ -489,7 +509,7 @@ impl Outbox {
                 Verdict::Outcome(Outcome::Sent, None)
             } else if item.is_handed() {
                 // Not proven and not lost either: a pong or the link's end will tell, no confirmation is awaited any more.
-                item.confirms = false;
+                item.awaits = Awaits::Nothing;
                 continue;
             } else {
                 item.expired()

@@ -41,7 +41,7 @@ fn only_a_pong_proves_what_was_written_before_its_ping() {
     hand(&mut outbox);
     let covered = outbox.handed();
     hand(&mut outbox);
-    assert!(outbox.written(NOW, 2, false).is_empty() && outbox.wants_proof());
+    assert!(outbox.written(NOW, 2, Proof::Pong).is_empty() && outbox.wants_proof());
     assert_eq!(outcomes(&outbox.proven(NOW, covered)), [("a", Outcome::Sent)]);
     assert_eq!(outcomes(&outbox.link_lost(NOW, 2)), [("b", Outcome::Unknown)]);
     assert_eq!(
@@ -71,7 +71,7 @@ fn what_was_written_never_waits_again_without_its_content() {
     let mut outbox = Outbox::default();
     outbox.accept(item("a"));
     hand(&mut outbox);
-    outbox.written(NOW, 1, false);
+    outbox.written(NOW, 1, Proof::Pong);
     assert_eq!(outcomes(&outbox.link_lost(NOW, 0)), [("a", Outcome::Unknown)]);
     assert!(outbox.next(NOW, NOW).is_none());
 }
@@ -117,7 +117,7 @@ fn an_unnamed_message_leaves_no_trace_once_written() {
     outbox.accept(Item { id: None, ..item("") });
     hand(&mut outbox);
     assert!(!outbox.wants_proof());
-    assert!(outbox.written(NOW, 1, false).is_empty());
+    assert!(outbox.written(NOW, 1, Proof::Pong).is_empty());
     assert_eq!(outbox.len(), 0);
 }
 
@@ -160,43 +160,43 @@ fn bounds_hold_and_one_oversize_message_fits_an_empty_outbox() {
         ttl: 0,
     };
     let mut outbox = Outbox::default();
-    assert!(outbox.has_room(&bounds, 1000, false));
+    assert!(outbox.has_room(&bounds, 1000, Flow::Waiting));
     outbox.accept(item("a"));
-    assert!(outbox.has_room(&bounds, 9, false) && !outbox.has_room(&bounds, 10, false));
+    assert!(outbox.has_room(&bounds, 9, Flow::Waiting) && !outbox.has_room(&bounds, 10, Flow::Waiting));
     outbox.accept(item("b"));
-    assert!(!outbox.has_room(&bounds, 0, false) && outbox.has_room(&bounds, 0, true));
+    assert!(!outbox.has_room(&bounds, 0, Flow::Waiting) && outbox.has_room(&bounds, 0, Flow::Flowing));
 }
 
 #[test]
 fn only_so_many_settled_ids_are_remembered() {
     let mut outbox = Outbox::default();
-    for number in 0..=REMEMBERED {
+    for number in 0..=MAX_REMEMBERED {
         let serial = outbox.accept(item(&number.to_string()));
         outbox.cancel(NOW, serial);
     }
     assert_eq!(outbox.fate(CLIENT, &"0".into()), None);
     assert!(outbox.fate(CLIENT, &"1".into()).is_some());
-    outbox.remember(REMEMBERED_FOR * 2, CLIENT, "new".into(), None);
+    outbox.remember(REMEMBER_FOR * 2, CLIENT, "new".into(), None);
     assert_eq!(outbox.fate(CLIENT, &"1".into()), None);
 }
 
 #[test]
 fn what_was_answered_before_its_proof_takes_no_room_any_more() {
     let mut outbox = Outbox::default();
-    let big = FLYING_BYTES / 2;
+    let big = MAX_IN_FLIGHT_BYTES / 2;
     for round in 0..3u32 {
         let id = round.to_string();
         let serial = outbox.accept(Item {
             resend: true,
-            is_request: true,
+            awaits: Awaits::Answer,
             payload: Payload::Binary(vec![0; big].into()),
             ..item(&id)
         });
         hand(&mut outbox);
-        outbox.written(NOW, outbox.handed(), false);
+        outbox.written(NOW, outbox.handed(), Proof::Pong);
         let answer = Verdict::Response(Ok(Payload::text("answer")));
         assert!(outbox.settle(NOW, serial, answer).is_some());
         outbox.proven(NOW, outbox.handed());
     }
-    assert!(outbox.has_room(&OutboxBounds::default(), 1, true));
+    assert!(outbox.has_room(&OutboxBounds::default(), 1, Flow::Flowing));
 }

@@ -22,12 +22,21 @@ pub(super) struct Closing {
     by: Duration,
 }
 
+/// What becomes of messages that wait when a session is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    /// They are written first.
+    Write,
+    /// They are cancelled.
+    Discard,
+}
+
 impl Session {
-    /// Begins to close. With `discard` what still waits is cancelled instead of written.
-    pub(crate) fn close(&mut self, ctx: &mut Context, code: u16, reason: String, discard: bool) {
-        if discard {
-            let cancelled = self.outbox.cancel_queued(ctx.now.awake);
-            self.settle_all(ctx, cancelled);
+    /// Begins to close.
+    pub(crate) fn close(&mut self, ctx: &mut Context, code: u16, reason: String, unsent: Unsent) {
+        if unsent == Unsent::Discard {
+            let cancelled = self.outgoing.cancel_queued(ctx.now);
+            self.settle(ctx, cancelled);
         }
         let within = Duration::from_millis(self.options.close_timeout);
         self.closing.get_or_insert_with(|| {
@@ -45,10 +54,15 @@ impl Session {
         self.closing.is_some()
     }
 
-    /// Why it takes nothing new.
-    pub(crate) fn refused_by_closing(&self) -> Option<ErrorInfo> {
-        self.is_closing()
-            .then(|| error(Code::SessionClosed, "the session is being closed"))
+    /// Whether it takes anything new.
+    ///
+    /// # Errors
+    /// `session-closed` once somebody has closed it.
+    pub(crate) fn check_closing(&self) -> Result<(), ErrorInfo> {
+        if self.is_closing() {
+            return Err(error(Code::SessionClosed, "the session is being closed"));
+        }
+        Ok(())
     }
 
     /// When closing is given up, in boot time.
@@ -68,14 +82,14 @@ impl Session {
         if self.closing.is_none() {
             return;
         }
-        let waits = self.outbox.waits();
+        let waits = self.outgoing.waits();
         if self.uplink.is_open() {
-            if self.outbox.len() == 0 && !self.uplink.abilities(&self.options).pings {
+            if self.outgoing.len() == 0 && !self.uplink.abilities(&self.options).pings {
                 // No close frame and nothing to prove: there is nothing to wait for.
                 let end = LinkEnd::default();
                 self.with_uplink(ctx, |uplink, scope| uplink.hang_up(scope, 1000, ""));
                 self.finish_closing(ctx, Some(end));
-            } else if !self.uplink.awaits_close() && !waits && self.outbox.unwritten().0 == 0 {
+            } else if !self.uplink.awaits_close() && !waits && self.outgoing.is_written() {
                 self.send_close_frame(ctx);
             }
         } else if !(waits && self.uplink.may_come_up()) {
@@ -89,7 +103,7 @@ impl Session {
             return;
         };
         let (code, reason) = (*code, reason.clone());
-        let proves = self.outbox.wants_proof().then(|| self.outbox.handed());
+        let proves = self.outgoing.wants_proof();
         self.with_uplink(ctx, |uplink, scope| {
             uplink.send_close(scope, code, reason, proves)
         });
@@ -113,6 +127,6 @@ impl Session {
                 CloseReport::default()
             }
         };
-        self.end(ctx, report, "closed");
+        self.end(ctx, &report, "closed");
     }
 }

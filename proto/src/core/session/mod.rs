@@ -1,19 +1,19 @@
-//! One persistent connection: its log, its clients, its outbox and its link, held together.
+//! One persistent connection: a link, what is sent on it and what is received, held together.
 //!
-//! The link is `uplink`'s, and what happens on it is handed on in `routing`. Who attaches is in `attach`; the outgoing
-//! direction in `accepting`, `subscribing` and `sending`, the incoming in `taking`; the journal in `journaling` and
-//! `restoring`, what clients do not want in `filtering`. It touches no socket and no file.
+//! The session is the mediator of three parts that know nothing of each other: `uplink` the link, `outgoing` what is sent,
+//! `delivery` what is received. It asks a part, the part returns what happened, and the session hands it on: what ports ask
+//! in `frames`, what happens on the link in `routing`, what is sent in `flow`; what is looked for inside of messages in `inside`; the end in
+//! `closing`, the journal in `journaling` and `restoring`. It touches no socket and no file.
 
-mod accepting;
-mod attach;
 mod closing;
-mod filtering;
+mod delivery;
+mod flow;
+mod frames;
+mod inside;
 mod journaling;
+mod outgoing;
 mod restoring;
 mod routing;
-mod sending;
-mod subscribing;
-mod taking;
 mod uplink;
 
 use std::sync::Arc;
@@ -22,31 +22,26 @@ use std::time::Duration;
 use url::Url;
 
 use crate::wire::code::Code;
-use crate::wire::message::{CloseReport, Filtered, SessionReport, Totals};
+use crate::wire::message::{CloseReport, SessionReport};
 use crate::wire::options::Options;
 use crate::wire::record::{Body, ErrorInfo, Name, State};
 
-use super::client::Client;
 use super::context::{Context, error};
-use super::guard::Guard;
 use super::identity::{Identity, Owner, SessionKey};
 use super::io::{Now, PortId};
 use super::journal::JournalId;
 use super::log::ClientId;
-use super::outbox::Outbox;
-use super::recorded_log::RecordedLog;
-use super::requests::Requests;
-use super::subscriptions::Subscriptions;
 
 use self::closing::Closing;
+use self::delivery::Delivery;
+use self::outgoing::Outgoing;
 use self::uplink::Uplink;
+
+pub(crate) use self::closing::Unsent;
+pub(crate) use self::frames::Origin;
 
 /// What a session takes by itself, and its connection.
 pub(crate) const SESSION_COST: usize = 8 << 10;
-/// What a client takes by itself.
-const CLIENT_COST: usize = 512;
-/// Clients one session remembers; the longest absent one is forgotten for a new one.
-const MOST_CLIENTS: usize = 64;
 /// The close code for a server whose client does not come back.
 const GOING_AWAY: u16 = 1001;
 
@@ -56,19 +51,11 @@ pub(crate) struct Session {
     identity: Identity,
     /// Shared with sessions that were opened alike.
     options: Arc<Options>,
-    log: RecordedLog,
-    clients: Vec<Client>,
-    last_client: u32,
     uplink: Uplink,
-    outbox: Outbox,
-    requests: Requests,
-    subscriptions: Subscriptions,
-    guard: Guard,
+    outgoing: Outgoing,
+    delivery: Delivery,
     /// Somebody has closed it.
     closing: Option<Box<Closing>>,
-    /// Awake time since which no client is attached.
-    idle_since: Option<Duration>,
-    counters: Counters,
     /// Bytes that its options take.
     options_held: usize,
     /// Bytes it took when the hub last looked.
@@ -77,12 +64,13 @@ pub(crate) struct Session {
     pub(crate) over: bool,
 }
 
-/// For `status`.
-#[derive(Debug, Default)]
-struct Counters {
-    received: Totals,
-    sent: Totals,
-    filtered: Filtered,
+/// How the broker leaves a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// What is not on disk is lost.
+    Stop,
+    /// A session in memory gets a journal for the time until the next broker.
+    HandOver,
 }
 
 /// What is said when an extension's budget is spent.
@@ -125,17 +113,10 @@ impl Session {
             identity,
             options_held: options.held(),
             options,
-            log: RecordedLog::default(),
-            clients: Vec::new(),
-            last_client: 0,
             uplink,
-            outbox: Outbox::default(),
-            requests: Requests::default(),
-            subscriptions: Subscriptions::default(),
-            guard: Guard::default(),
+            outgoing: Outgoing::default(),
+            delivery: Delivery::default(),
             closing: None,
-            idle_since: None,
-            counters: Counters::default(),
             held: 0,
             over: false,
         }
@@ -143,18 +124,13 @@ impl Session {
 
     /// Bytes that it takes, fixed costs included: what counts for its extension's budget.
     pub(crate) fn holds(&self) -> usize {
-        let clients = self
-            .clients
-            .iter()
-            .map(|client| CLIENT_COST + client.filter.held());
-        SESSION_COST
-            + self.options_held
-            + self.uplink.held()
-            + self.log.held()
-            + self.outbox.held()
-            + self.requests.held()
-            + self.subscriptions.held()
-            + clients.sum::<usize>()
+        SESSION_COST + self.options_held + self.uplink.held() + self.outgoing.held() + self.delivery.held()
+    }
+
+    /// Bytes that the log may take in all: the extension's budget, less what everything else takes.
+    fn log_room(&self, ctx: &Context) -> usize {
+        let rest = self.holds() - self.delivery.log().held();
+        self.share(ctx).saturating_sub(rest)
     }
 
     /// Bytes it may take beside its extension's other sessions.
@@ -208,86 +184,94 @@ impl Session {
         self.uplink.url().is_some()
     }
 
-    /// The broker leaves: the link is closed, and the journal ends in order. With `hand_over` a session in memory gets
-    /// a journal for the time until the next broker.
-    pub(crate) fn leave(&mut self, ctx: &mut Context, hand_over: bool) {
+    /// The broker leaves: the link is closed, and the journal ends in order.
+    pub(crate) fn leave(&mut self, ctx: &mut Context, leave: Leave) {
         if self.is_closing() {
             return self.finish_closing(ctx, None);
         }
         self.drive(ctx, |uplink, scope| {
             uplink.pause(scope, 1001);
         });
-        if hand_over && !self.log.has_journal() {
-            self.hand_over(ctx);
+        if leave == Leave::HandOver && !self.delivery.log().has_journal() {
+            self.hand_over_to_next_broker(ctx);
         }
         self.journal_clean(ctx);
     }
 
     /// The journal's name, if there is one.
     pub(crate) fn journal(&self) -> Option<&JournalId> {
-        self.log.journal()
+        self.delivery.log().journal()
     }
 
     /// Whether the broker could leave without losing anything of it: it is on disk and wants no link.
     pub(crate) const fn can_wait_on_disk(&self) -> bool {
-        self.log.has_journal() && matches!(self.state(), State::Paused | State::Failed | State::Closed)
+        self.delivery.log().has_journal()
+            && matches!(self.state(), State::Paused | State::Failed | State::Closed)
     }
 
     /// Records waiting for this client.
     pub(crate) fn pending(&self, client: &str) -> usize {
-        self.clients
-            .iter()
-            .find(|known| &*known.name == client)
-            .map_or(0, |known| {
-                let start = self.log.index_after(known.acked);
-                (start..)
-                    .map_while(|index| self.log.get(index))
-                    .filter(|entry| entry.is_for(known.id))
-                    .count()
-            })
+        self.delivery.pending(client)
+    }
+
+    /// What new messages are promised.
+    const fn durability(&self) -> &'static str {
+        if self.delivery.log().has_journal() {
+            "disk"
+        } else {
+            "memory"
+        }
     }
 
     /// Appends a record for everybody, or for one client, and writes it down.
     fn append(&mut self, ctx: &mut Context, body: Body, audience: Option<ClientId>) {
-        self.log.append(&mut ctx.recorder(), body, audience);
-        self.show_newest(ctx);
-        self.release_held(audience);
+        self.with_delivery(ctx, |delivery, scope| delivery.append(scope, body, audience));
     }
 
-    /// Shows the newest record to those who watch.
-    fn show_newest(&self, ctx: &mut Context) {
-        if ctx.watchers.is_empty() {
-            return;
-        }
-        let newest = self.log.index_after(self.log.last() - 1);
-        if let Some(entry) = self.log.get(newest) {
-            ctx.show_newest(self.identity.key, &self.identity.name, &entry.record);
+    /// Hands every client what its window and its port have room for.
+    pub(crate) fn deliver(&mut self, ctx: &mut Context) {
+        self.with_delivery(ctx, Delivery::deliver);
+    }
+
+    /// Forgets what every client has finished.
+    fn trim(&mut self, ctx: &mut Context) {
+        self.with_delivery(ctx, Delivery::trim);
+        self.read_on(ctx);
+    }
+
+    /// Drops what is more than the log may hold now.
+    fn shrink(&mut self, ctx: &Context) {
+        let room = self.log_room(ctx);
+        self.delivery.shrink(&self.options, room);
+    }
+
+    /// The broker as a whole holds too much, and this extension most: drops what does not fit its budget any more.
+    pub(crate) fn give_back(&mut self, ctx: &mut Context) {
+        self.bound_partial(ctx);
+        let room = self.log_room(ctx);
+        self.with_delivery(ctx, |delivery, scope| delivery.give_back(scope, room));
+    }
+
+    /// Drops messages that are older than the log keeps.
+    fn drop_aged(&mut self, ctx: &mut Context) {
+        if self.with_delivery(ctx, Delivery::drop_aged) {
+            self.read_on(ctx);
+            self.deliver(ctx);
         }
     }
 
     /// Shows the last records still held to one who begins to watch; how many had no room.
     pub(crate) fn show_last(&self, ctx: &mut Context, port: PortId, count: usize) -> u64 {
-        let end = self.log.index_after(self.log.last());
-        let held = (end.saturating_sub(count)..end).filter_map(|index| self.log.get(index));
-        let left_out = held.filter(|entry| !ctx.show_held(port, &self.identity.name, &entry.record));
-        left_out.count() as u64
-    }
-
-    /// What filters hold goes out before the newest record, to those who hear that one.
-    fn release_held(&mut self, audience: Option<ClientId>) {
-        for client in &mut self.clients {
-            if audience.is_none_or(|audience| audience == client.id) {
-                client.release(self.log.last());
-            }
-        }
+        self.delivery
+            .show_last(&mut ctx.ports(), &self.identity.name, port, count)
     }
 
     /// Does what is due.
     pub(crate) fn timeout(&mut self, ctx: &mut Context) {
         self.link_timeout(ctx);
-        self.sending_timeout(ctx);
+        self.flow_timeout(ctx);
         self.drop_aged(ctx);
-        self.tell_stalls(ctx);
+        self.with_delivery(ctx, Delivery::tell_stalls);
         self.idle_timeout(ctx);
         self.closing_timeout(ctx);
     }
@@ -296,8 +280,9 @@ impl Session {
     pub(crate) fn boot_deadline(&self) -> Option<(Duration, &'static str)> {
         [
             self.uplink.deadline(),
-            self.sending_deadline(),
-            self.stall_deadline().map(|at| (at, "stall")),
+            self.outgoing.deadline(),
+            self.proof_deadline(),
+            self.delivery.stall_deadline().map(|at| (at, "stall")),
             self.close_deadline().map(|at| (at, "close")),
         ]
         .into_iter()
@@ -307,9 +292,9 @@ impl Session {
 
     /// The next deadline in awake time, and whose it is.
     pub(crate) fn awake_deadline(&self) -> Option<(Duration, &'static str)> {
-        let age = Duration::from_millis(self.options.queue.age);
-        let aged = self.log.oldest_message_born().map(|born| (born + age, "age"));
-        let idle = self.idle_since.filter(|_| !self.is_closing()).map(|since| {
+        let aged = self.delivery.age_deadline(&self.options).map(|at| (at, "age"));
+        let idle = self.delivery.idle_since().filter(|_| !self.is_closing());
+        let idle = idle.map(|since| {
             let linger = since + Duration::from_millis(self.options.linger);
             let expire = since + Duration::from_millis(self.options.expire);
             if self.uplink.is_wanted() {
@@ -323,13 +308,13 @@ impl Session {
 
     /// Gives up the link, and then the session, when nobody has come for long enough.
     fn idle_timeout(&mut self, ctx: &mut Context) {
-        let Some(since) = self.idle_since.filter(|_| !self.is_closing()) else {
+        let Some(since) = self.delivery.idle_since().filter(|_| !self.is_closing()) else {
             return;
         };
         let idle = ctx.now.awake.saturating_sub(since);
         if idle >= Duration::from_millis(self.options.expire) {
             self.with_uplink(ctx, |uplink, scope| uplink.hang_up(scope, GOING_AWAY, ""));
-            self.end(ctx, CloseReport::default(), "expired");
+            self.end(ctx, &CloseReport::default(), "expired");
         } else if self.uplink.is_wanted() && idle >= Duration::from_millis(self.options.linger) {
             self.drive(ctx, |uplink, scope| uplink.rest(scope, None));
         }
@@ -338,6 +323,7 @@ impl Session {
     /// Counters.
     pub(crate) fn report(&self, now: Now) -> SessionReport {
         let (dials, opens) = self.uplink.counters();
+        let delivery = self.delivery.report(now.awake);
         SessionReport {
             session: Some(self.identity.name.to_string()),
             origin: Some(self.identity.owner.origin.to_string()),
@@ -348,78 +334,33 @@ impl Session {
             dials,
             reconnects: opens.saturating_sub(1),
             connected_since: self.uplink.connected_since(),
-            received: self.counters.received,
-            sent: self.counters.sent,
-            queued: self.log.messages() as u64,
-            unacknowledged: self
-                .clients
-                .iter()
-                .map(|client| client.unacknowledged() as u64)
-                .sum(),
-            dropped: self.log.dropped(),
-            outbox: self.outbox.len() as u64,
+            received: delivery.received,
+            sent: self.outgoing.sent(),
+            queued: delivery.queued,
+            unacknowledged: delivery.unacknowledged,
+            dropped: delivery.dropped,
+            outbox: self.outgoing.len() as u64,
             rtt: self.uplink.round_trips(),
-            clients: self
-                .clients
-                .iter()
-                .filter(|client| client.attachment.is_some())
-                .count() as u64,
-            filtered: self.counters.filtered,
+            clients: delivery.attached,
+            filtered: delivery.filtered,
             insecure: false,
             error: self.uplink.last_error().cloned(),
             retry_in: self.uplink.retry_in(now.boot).map(in_millis),
-            oldest: self.oldest_unacknowledged(now.awake).map(in_millis),
+            oldest: delivery.oldest.map(in_millis),
         }
     }
 
-    /// The age of the oldest record that somebody attached has not acknowledged.
-    fn oldest_unacknowledged(&self, awake: Duration) -> Option<Duration> {
-        self.clients
-            .iter()
-            .filter(|client| client.attachment.is_some())
-            .filter_map(|client| self.log.oldest_after(client.acked, client.id))
-            .min()
-            .map(|appended| awake.saturating_sub(appended))
-    }
-
-    fn client_mut(&mut self, id: ClientId) -> Option<&mut Client> {
-        self.clients.iter_mut().find(|client| client.id == id)
-    }
-
-    /// The client with this name, made if there is none.
-    fn client_named(&mut self, ctx: &mut Context, name: &Name, position: u64) -> ClientId {
-        if let Some(known) = self.clients.iter().find(|client| client.name == *name) {
-            return known.id;
+    /// Ends the session for every client: everything is settled and told, then nothing is left.
+    fn end(&mut self, ctx: &mut Context, report: &CloseReport, why: &'static str) {
+        let mut change = self.uplink.close();
+        change.code = report.code;
+        change.reason.clone_from(&report.reason);
+        for settled in self.outgoing.end(ctx.now) {
+            self.record_settled(ctx, settled);
         }
-        if self.clients.len() >= MOST_CLIENTS {
-            let absent = self.clients.iter().filter(|client| client.attachment.is_none());
-            if let Some(longest) = absent
-                .min_by_key(|client| client.absent_since)
-                .map(|client| client.id)
-            {
-                self.clients.retain(|client| client.id != longest);
-                self.journal_forgotten(ctx, longest);
-            }
-        }
-        self.last_client += 1;
-        let id = ClientId(self.last_client);
-        // Most sessions have one; the usual room for four would be a fifth of an idle session.
-        self.clients.reserve_exact(1);
-        self.clients
-            .push(Client::new(id, name.clone(), position, ctx.now.awake));
-        id
-    }
-
-    /// Who holds this session through that port.
-    fn client_at(&self, port: super::io::PortId) -> Option<ClientId> {
-        self.clients
-            .iter()
-            .find(|client| {
-                client
-                    .attachment
-                    .as_ref()
-                    .is_some_and(|attachment| attachment.port == port)
-            })
-            .map(|client| client.id)
+        self.tell_state(ctx, change);
+        self.with_delivery(ctx, |delivery, scope| delivery.end(scope, report, why));
+        self.delivery.remove_journal(&mut ctx.recorder());
+        self.over = true;
     }
 }

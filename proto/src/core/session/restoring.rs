@@ -4,38 +4,43 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::wire::code::GapReason;
 use crate::wire::options::{Durability, Options, Queue};
-use crate::wire::record::{Body, Name, Outcome, State};
+use crate::wire::record::{Body, Name, Outcome, Record, State};
 
-use crate::core::client::Client;
 use crate::core::context::Context;
-use crate::core::io::Output;
+use crate::core::identity::{Identity, Owner, SessionKey};
+use crate::core::io::{Now, Output};
 use crate::core::journal::{Damage, Entry, JournalId, Kept};
-use crate::core::kept::{Accepted, Note, VERSION};
+use crate::core::kept::{Accepted, Meta, Note, VERSION};
 use crate::core::log::ClientId;
-use crate::core::outbox::{Item, Settled, Terms};
+use crate::core::outbox::Settled;
 use crate::core::recorded_log::Durable;
 
-use crate::core::identity::{Identity, Owner, SessionKey};
-
 use super::Session;
+use super::outgoing::Reach;
 use super::uplink::Uplink;
-
-/// Messages accepted and not ended, by serial number, and whether they may have been written.
-type Open = BTreeMap<u64, (Accepted, bool)>;
 
 /// What a journal that is taken back may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doubt {
+enum Trust {
     /// Nothing that anybody has seen: within one boot of the machine the page cache has outlived the broker.
-    None,
+    Complete,
     /// What was not yet on the disk itself when the power failed.
-    Tail,
+    NoTail,
     /// Anything.
-    All,
+    Nothing,
+}
+
+/// What is known while the notes of a journal are gone through.
+#[derive(Debug)]
+struct Replay {
+    /// Messages accepted and not ended, by serial number, and how far they had come.
+    open: BTreeMap<u64, (Accepted, Reach)>,
+    /// Numbers up to here may have been used.
+    reserved: u64,
+    /// Whether the link was open at the end. Without a word of it, messages may have gone out whose intents are lost.
+    was_open: bool,
 }
 
 impl Session {
@@ -51,34 +56,55 @@ impl Session {
         ctx: &mut Context,
     ) -> Result<Self, String> {
         let notes: Vec<Note> = kept.iter().filter_map(Note::decode).collect();
-        let meta = notes.iter().rev().find_map(|note| match note {
-            Note::Meta(meta) => Some(meta.clone()),
-            _ => None,
-        });
-        let meta = meta.ok_or("it does not say whose it is")?;
-        if meta.version > VERSION {
-            return Err(format!(
-                "its version {} is newer than this broker's {VERSION}",
-                meta.version
-            ));
-        }
+        let meta = newest_meta(&notes)?;
         let is_clean = matches!(notes.last(), Some(Note::Clean));
-        let machine_boot = ctx.machine_boot.clone();
-        let doubt = if damage == Some(Damage::Corrupt) {
-            Doubt::All
-        } else if is_clean || meta.machine_boot == machine_boot {
-            Doubt::None
+        let trust = if damage == Some(Damage::Corrupt) {
+            Trust::Nothing
+        } else if is_clean || meta.machine_boot == ctx.machine_boot {
+            Trust::Complete
         } else {
-            Doubt::Tail
+            Trust::NoTail
         };
-        let epoch = match doubt {
+        let in_memory = meta.in_memory;
+        let mut session = Self::from_meta(key, meta, trust, ctx);
+        let replay = session.replay(ctx.now, notes);
+        let reserved = replay.reserved;
+        let lost = session.restore_messages(ctx.now, replay, trust);
+        if in_memory {
+            // Its journal only carried it here.
+            ctx.out.push_back(Output::Journal(id, Entry::Remove));
+        } else {
+            session.delivery.resume_journal(id, reserved);
+        }
+        if trust != Trust::Complete {
+            session.delivery.append_crash_gap(&mut ctx.recorder(), reserved);
+            // What may have gone may have gone for the next broker too.
+            for serial in session.outgoing.maybe_sent() {
+                session.note(ctx, &Note::Intent(serial), Durable::Written);
+            }
+        }
+        session.delivery.finish_restoring(ctx.now.awake);
+        // A clean end must not be the last word any more, should the power fail now.
+        let durable = if is_clean {
+            Durable::OnDisk
+        } else {
+            Durable::Written
+        };
+        session.note_meta(ctx, durable);
+        session.shrink(ctx);
+        session.trim(ctx);
+        for settled in lost {
+            session.record_settled(ctx, settled);
+        }
+        Ok(session)
+    }
+
+    /// A session without records that is what a journal says it was.
+    fn from_meta(key: SessionKey, meta: Meta, trust: Trust, ctx: &mut Context) -> Self {
+        let epoch = match trust {
             // Numbers that were reserved may have been forgotten with the rest: only a new epoch makes them new.
-            Doubt::All => ctx.dialer.random.word().into(),
-            Doubt::None | Doubt::Tail => meta.epoch,
-        };
-        let owner = Owner {
-            origin: meta.origin,
-            profile: meta.profile,
+            Trust::Nothing => ctx.dialer.random.word().into(),
+            Trust::Complete | Trust::NoTail => meta.epoch,
         };
         let options = Options {
             durability: if meta.in_memory {
@@ -97,160 +123,114 @@ impl Session {
         };
         let identity = Identity {
             key,
-            owner,
+            owner: Owner {
+                origin: meta.origin,
+                profile: meta.profile,
+            },
             name: meta.session,
             epoch,
         };
-        let mut session = Self::empty(identity, Uplink::restored(), Arc::new(options));
-        let mut reserved = 0;
-        let lost = session.replay(ctx, notes, &mut reserved, doubt);
-        if !meta.in_memory {
-            session.log.resume_journal(id.clone(), reserved);
-        }
-        if doubt != Doubt::None {
-            let to = reserved.max(session.log.last() + 1);
-            session.log.append_gap(&mut ctx.recorder(), to, GapReason::Crash);
-        }
-        let newest = session.log.last();
-        for client in &mut session.clients {
-            client.seen_up_to(newest);
-        }
-        if meta.in_memory {
-            // Its journal only carried it here.
-            ctx.out.push_back(Output::Journal(id, Entry::Remove));
-        }
-        if doubt != Doubt::None {
-            // What may have gone may have gone for the next broker too.
-            for (serial, item) in session.outbox.iter() {
-                if item.may_have_gone() {
-                    session.note(ctx, &Note::Intent(serial), Durable::Written);
-                }
-            }
-        }
-        session.idle_since = Some(ctx.now.awake);
-        // A clean end must not be the last word any more, should the power fail now.
-        let durable = if is_clean {
-            Durable::OnDisk
-        } else {
-            Durable::Written
-        };
-        session.note(ctx, &Note::Meta(session.meta(machine_boot)), durable);
-        session.shrink(ctx);
-        session.trim(ctx);
-        for settled in lost {
-            session.record_settled(ctx, settled);
-        }
-        Ok(session)
+        Self::empty(identity, Uplink::restored(), Arc::new(options))
     }
 
-    /// Goes through the notes; how the messages ended that were on their way.
-    fn replay(
-        &mut self,
-        ctx: &mut Context,
-        notes: Vec<Note>,
-        reserved: &mut u64,
-        doubt: Doubt,
-    ) -> Vec<Settled> {
-        let mut open = Open::new();
-        // Without a word of the link's, messages may have gone out whose intents are lost.
-        let mut was_open = true;
+    /// Goes through the notes.
+    fn replay(&mut self, now: Now, notes: Vec<Note>) -> Replay {
+        let mut replay = Replay {
+            open: BTreeMap::new(),
+            reserved: 0,
+            was_open: true,
+        };
         for note in notes {
             match note {
-                Note::Record { record, audience } => {
-                    match &record.body {
-                        Body::State(change) => was_open = change.state == State::Open,
-                        Body::Outcome(report) => {
-                            self.put_back_end(ctx, &mut open, audience, &report.id, Some(report.outcome));
-                        }
-                        Body::Response(report) => {
-                            self.put_back_end(ctx, &mut open, audience, &report.id, None);
-                        }
-                        Body::Message { .. } | Body::Gap(_) => {}
-                    }
-                    self.log.restore(ctx.now.awake, record, audience);
-                }
-                Note::Reserved(seq) => *reserved = (*reserved).max(seq),
+                Note::Record { record, audience } => self.replay_record(now, &mut replay, record, audience),
+                Note::Reserved(seq) => replay.reserved = replay.reserved.max(seq),
                 Note::Position {
                     id,
                     name,
                     acked,
                     gone_to,
-                } => self.put_back_client(ctx, id, name, acked, gone_to),
+                } => self
+                    .delivery
+                    .restore_client(now.awake, ClientId(id), name, acked, gone_to),
                 Note::Accepted(accepted) => {
-                    open.insert(accepted.head.serial, (*accepted, false));
+                    replay
+                        .open
+                        .insert(accepted.head.serial, (*accepted, Reach::Unsent));
                 }
                 Note::Intent(serial) => {
-                    if let Some((_, handed)) = open.get_mut(&serial) {
-                        *handed = true;
+                    if let Some((_, reach)) = replay.open.get_mut(&serial) {
+                        *reach = Reach::MaybeSent;
                     }
                 }
                 Note::Settled { client, id, outcome } => {
-                    self.put_back_end(ctx, &mut open, Some(ClientId(client)), &id, outcome);
+                    self.replay_end(now, &mut replay, ClientId(client), &id, outcome);
                 }
-                Note::Last(seq) => self.log.skip_to(seq),
-                Note::Forgotten(id) => self.clients.retain(|client| client.id.0 != id),
+                Note::Last(seq) => self.delivery.skip_to(seq),
+                Note::Forgotten(id) => self.delivery.forget_client(ClientId(id)),
                 Note::Meta(_) | Note::Clean => {}
             }
         }
-        let may_have_gone = match doubt {
-            Doubt::None => false,
-            Doubt::Tail => was_open,
-            Doubt::All => true,
-        };
-        let mut settled = Vec::new();
-        for (serial, (accepted, handed)) in open {
-            let handed = handed || may_have_gone;
-            let Accepted { head, payload } = accepted;
-            let left = head.until.map(|until| until.saturating_sub(ctx.now.wall));
-            // A wall clock that was put back gives nobody more time than there was.
-            let ttl = left.map_or(head.ttl, |left| left.min(head.ttl));
-            let deadline = ctx.now.boot.saturating_add(Duration::from_millis(ttl));
-            let terms = Terms {
-                resend: head.resend,
-                volatile: head.volatile,
-                receipt: head.receipt,
-                lane: head.lane,
-                is_request: head.is_request,
-                confirms: head.wanted.is_some() && !head.is_request,
-            };
-            let item = Item::new(ClientId(head.client), Some(head.id), payload, deadline, terms);
-            self.outbox.take_back(serial, item, handed);
-            if let Some(wanted) = head.wanted {
-                self.requests.wait(serial, wanted.into());
+        replay
+    }
+
+    fn replay_record(&mut self, now: Now, replay: &mut Replay, record: Record, audience: Option<ClientId>) {
+        match (&record.body, audience) {
+            (Body::State(change), _) => replay.was_open = change.state == State::Open,
+            (Body::Outcome(report), Some(client)) => {
+                self.replay_end(now, replay, client, &report.id, Some(report.outcome));
             }
-            if head.volatile && !handed {
-                settled.extend(self.outbox.drop_volatile(ctx.now.awake, serial));
+            (Body::Response(report), Some(client)) => {
+                self.replay_end(now, replay, client, &report.id, None);
             }
+            _ => {}
         }
-        settled.extend(self.outbox.link_lost(ctx.now.awake, u64::MAX));
-        settled.extend(self.outbox.expire(ctx.now.boot, ctx.now.awake));
-        settled
+        self.delivery.restore_record(now.awake, record, audience);
     }
 
     /// A message had ended.
-    fn put_back_end(
+    fn replay_end(
         &mut self,
-        ctx: &Context,
-        open: &mut Open,
-        client: Option<ClientId>,
+        now: Now,
+        replay: &mut Replay,
+        client: ClientId,
         id: &Name,
         outcome: Option<Outcome>,
     ) {
-        let Some(client) = client else { return };
-        open.retain(|_, (accepted, _)| accepted.head.client != client.0 || accepted.head.id != *id);
-        if self.outbox.fate(client, id).is_none() {
-            self.outbox.remember(ctx.now.awake, client, id.clone(), outcome);
-        }
+        replay
+            .open
+            .retain(|_, (accepted, _)| accepted.head.client != client.0 || accepted.head.id != *id);
+        self.outgoing.restore_end(now, client, id, outcome);
     }
 
-    fn put_back_client(&mut self, ctx: &Context, id: u32, name: Name, acked: u64, gone_to: u64) {
-        self.last_client = self.last_client.max(id);
-        self.clients
-            .retain(|client| client.name != name || client.id.0 == id);
-        let client = Client::restored(ClientId(id), name, acked, gone_to, ctx.now.awake);
-        match self.client_mut(ClientId(id)) {
-            Some(known) => *known = client,
-            None => self.clients.push(client),
+    /// Takes back messages that had not ended; how those ended that were on their way.
+    fn restore_messages(&mut self, now: Now, replay: Replay, trust: Trust) -> Vec<Settled> {
+        let may_have_gone = match trust {
+            Trust::Complete => false,
+            Trust::NoTail => replay.was_open,
+            Trust::Nothing => true,
+        };
+        let mut settled = Vec::new();
+        for (serial, (accepted, reach)) in replay.open {
+            let reach = if may_have_gone { Reach::MaybeSent } else { reach };
+            settled.extend(self.outgoing.restore(now, serial, accepted, reach));
         }
+        settled.extend(self.outgoing.link_lost(now, u64::MAX));
+        settled
     }
+}
+
+/// The last word on what the session is.
+fn newest_meta(notes: &[Note]) -> Result<Meta, String> {
+    let meta = notes.iter().rev().find_map(|note| match note {
+        Note::Meta(meta) => Some(meta.clone()),
+        _ => None,
+    });
+    let meta = meta.ok_or("it does not say whose it is")?;
+    if meta.version > VERSION {
+        let theirs = meta.version;
+        return Err(format!(
+            "its version {theirs} is newer than this broker's {VERSION}"
+        ));
+    }
+    Ok(meta)
 }

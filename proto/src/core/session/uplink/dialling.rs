@@ -19,7 +19,7 @@ use crate::core::policy;
 use crate::core::rules::Rule;
 
 use super::fallback::Fallback;
-use super::{Uplink, UplinkContext};
+use super::{Load, Uplink, UplinkContext};
 
 /// Everything that decides where and how a session is dialled: two that differ need two dials.
 #[derive(Debug, PartialEq)]
@@ -108,13 +108,13 @@ impl Uplink {
         }
     }
 
-    /// Looks for a better transport than the one that works, when it is time; `is_busy`: messages are under way, and it
-    /// had better be later.
-    pub(in crate::core::session) fn probe_better(&mut self, ctx: &mut UplinkContext<'_>, is_busy: bool) {
+    /// Looks for a better transport than the one that works, when it is time; while messages are under way it had better
+    /// be later.
+    pub(in crate::core::session) fn probe_better(&mut self, ctx: &mut UplinkContext<'_>, load: Load) {
         if self.fallback.probe_at().is_none_or(|at| ctx.now.boot < at) || self.state.connection().is_none() {
             return;
         }
-        if is_busy {
+        if load == Load::Busy {
             return self.fallback.postpone(ctx.now.boot);
         }
         self.fallback.probe_better();

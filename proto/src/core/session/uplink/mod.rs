@@ -14,6 +14,8 @@ mod login;
 mod loss;
 mod outage;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -110,6 +112,13 @@ pub(super) enum UplinkEvent {
     Redial,
     /// Somebody is to be asked for credentials.
     CredentialsWanted,
+}
+
+/// Whether messages are under way on the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    Idle,
+    Busy,
 }
 
 /// What is answered to a message that may be a beat.

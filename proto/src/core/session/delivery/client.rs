@@ -8,9 +8,10 @@ use std::time::Duration;
 use crate::wire::options::Window;
 use crate::wire::record::Name;
 
-use super::filter::Filter;
-use super::io::PortId;
-use super::log::ClientId;
+use crate::core::filter::Filter;
+use crate::core::io::PortId;
+use crate::core::kept::Note;
+use crate::core::log::ClientId;
 
 /// How long more must wait behind the window than is acknowledged before the client is told.
 const STALL_AFTER: Duration = Duration::from_secs(2);
@@ -25,11 +26,11 @@ pub(crate) struct Client {
     /// Everything up to here is processed.
     pub(crate) acked: u64,
     /// It went behind its own acknowledgement: records up to here are gone, and it has not acknowledged that.
-    pub(crate) gone_to: u64,
+    pub(crate) lost_before: u64,
     /// The highest `seq` ever delivered, over all attachments.
     pub(crate) delivered: u64,
     /// Held records up to here go out.
-    pub(crate) due: u64,
+    pub(crate) release_upto: u64,
     pub(crate) filter: Filter,
     /// The one attachment that counts; an older one is fenced by its absence.
     pub(crate) attachment: Option<Attachment>,
@@ -69,9 +70,9 @@ impl Client {
             id,
             name,
             acked: position,
-            gone_to: 0,
+            lost_before: 0,
             delivered: position,
-            due: position,
+            release_upto: position,
             filter: Filter::default(),
             attachment: None,
             absent_since: now,
@@ -79,18 +80,18 @@ impl Client {
     }
 
     /// A client that was known before the broker started.
-    pub(crate) fn restored(id: ClientId, name: Name, acked: u64, gone_to: u64, now: Duration) -> Self {
+    pub(crate) fn restored(id: ClientId, name: Name, acked: u64, lost_before: u64, now: Duration) -> Self {
         let mut client = Self::new(id, name, acked, now);
-        client.gone_to = gone_to;
+        client.lost_before = lost_before;
         client
     }
 
     /// Holds the session through a port from here on: everything up to `position` counts as processed, and what was lost
-    /// before that up to `gone_to`. Held records wait for the next.
-    pub(crate) fn attach(&mut self, attachment: Attachment, gone_to: u64, last: u64) {
+    /// before that up to `lost_before`. Held records wait for the next.
+    pub(crate) fn attach(&mut self, attachment: Attachment, lost_before: u64, last: u64) {
         self.acked = attachment.cursor;
-        self.gone_to = gone_to;
-        self.due = last;
+        self.lost_before = lost_before;
+        self.release_upto = last;
         self.seen_up_to(attachment.redelivered_to);
         self.attachment = Some(attachment);
     }
@@ -124,12 +125,22 @@ impl Client {
 
     /// Held records up to here go out.
     pub(crate) const fn release(&mut self, seq: u64) {
-        self.due = seq;
+        self.release_upto = seq;
     }
 
     /// Its filter, to change or to ask.
     pub(crate) const fn filter_mut(&mut self) -> &mut Filter {
         &mut self.filter
+    }
+
+    /// What a journal keeps of it.
+    pub(crate) fn position(&self) -> Note {
+        Note::Position {
+            id: self.id.0,
+            name: self.name.clone(),
+            acked: self.acked,
+            gone_to: self.lost_before,
+        }
     }
 
     /// Records delivered and not yet acknowledged.

@@ -1,30 +1,34 @@
-//! What clients do not want: their filters, and the messages that filters keep from them.
+//! What clients do not get: what their filters keep from them, and what the session's guard does not let pass.
 //!
-//! Lines are judged in `core::filter`. What is kept from a client is counted, never told as a gap.
+//! Lines are judged in `core::filter` and `core::guard`. What is kept from a client is counted, never told as a gap.
 
 use crate::wire::code::Code;
 use crate::wire::filter::Line;
-use crate::wire::payload::Payload;
+use crate::wire::json::Pointers;
 use crate::wire::record::{Body, Name};
+use crate::wire::rule::Look;
 
-use crate::core::context::{Context, error};
+use crate::core::context::error;
 use crate::core::filter::{Judgement, View, Why};
-use crate::core::io::PortId;
+use crate::core::io::{Now, PortId};
 use crate::core::log::ClientId;
 
-use super::Session;
+use super::{Delivery, DeliveryContext};
 
 /// How the clients that have filters see a message, in the order of the clients.
-pub(super) type Views = Vec<(ClientId, Judgement)>;
+pub(in crate::core::session) type Views = Vec<(ClientId, Judgement)>;
 
-impl Session {
+impl Delivery {
     /// Sets the filter of a subscription for the client at this port. `false` when it has too many lines.
-    pub(super) fn set_filter(&mut self, port: PortId, key: &Name, lines: Vec<Line>) -> bool {
+    pub(in crate::core::session) fn set_filter(
+        &mut self,
+        port: PortId,
+        key: &Name,
+        lines: Vec<Line>,
+    ) -> bool {
         let last = self.log.last();
-        let Some(id) = self.client_at(port) else {
-            return true;
-        };
-        let Some(client) = self.client_mut(id) else {
+        let client = self.client_at(port).and_then(|id| self.clients.get_mut(id));
+        let Some(client) = client else {
             return true;
         };
         // What was held under other lines is held no more.
@@ -33,53 +37,73 @@ impl Session {
     }
 
     /// Forgets the filters of a subscription, whoever set them.
-    pub(super) fn forget_filter(&mut self, key: &str) {
+    pub(in crate::core::session) fn forget_filter(&mut self, key: &str) {
         let last = self.log.last();
-        for client in &mut self.clients {
+        for client in self.clients.iter_mut() {
             if client.filter_mut().forget(key) {
                 client.release(last);
             }
         }
     }
 
-    /// Whether the session's guard lets a message of the server's pass. If not, it is counted, and told now and then.
-    pub(super) fn passes(&mut self, ctx: &mut Context, payload: &Payload) -> bool {
-        let lines = &self.options.guard;
+    /// Whether anybody's filter looks into messages.
+    pub(in crate::core::session) fn has_filters(&self) -> bool {
+        self.clients.iter().any(|client| !client.filter.is_empty())
+    }
+
+    /// Adds the pointers that filters ask for.
+    pub(in crate::core::session) fn add_pointers(&self, pointers: &mut Pointers) {
+        for client in self.clients.iter() {
+            client.filter.add_pointers(pointers);
+        }
+    }
+
+    /// Judges a message of the server's that has just come: how clients see it, `None` when nobody is to have it.
+    pub(in crate::core::session) fn admit(
+        &mut self,
+        ctx: &mut DeliveryContext<'_>,
+        message: &Look<'_>,
+    ) -> Option<Views> {
+        if !self.pass_guard(ctx, message) {
+            return None;
+        }
+        self.judge(ctx.now, message)
+    }
+
+    /// Lets a message pass the session's guard; `false` when it does not: it is counted, and told now and then.
+    fn pass_guard(&mut self, ctx: &mut DeliveryContext<'_>, message: &Look<'_>) -> bool {
+        let lines = &ctx.options.guard;
         if lines.receive.is_empty() {
             return true;
         }
-        let look = ctx.look(payload).for_pointers(|| self.received_pointers());
-        let Err(why) = self.guard.may_receive(lines, &look, ctx.now.boot) else {
+        let Err(why) = self.guard.pass(lines, message, ctx.now.boot) else {
             return true;
         };
-        self.counters.filtered.refused += 1;
-        if self.guard.may_tell(ctx.now.boot) {
+        self.filtered.refused += 1;
+        if self.guard.take_report(ctx.now.boot) {
             let why = error(Code::ServerProtocol, why.message);
-            for client in &self.clients {
-                if let Some(attachment) = &client.attachment {
-                    ctx.refuse(attachment.port, why.clone(), None, Some(&self.identity.name));
-                }
+            for port in self.clients.iter().filter_map(|client| client.port()) {
+                ctx.ports.send_error(port, why.clone(), None, Some(&ctx.who.name));
             }
         }
         false
     }
 
-    /// How the clients see a message that has just come; `None` when nobody wants it.
-    pub(super) fn view(&mut self, ctx: &Context, payload: &Payload) -> Option<Views> {
+    /// Has every filter judge a message; `None` when nobody wants it.
+    fn judge(&mut self, now: Now, message: &Look<'_>) -> Option<Views> {
         let mut views = Views::new();
-        if self.clients.iter().all(|client| client.filter.is_empty()) {
+        if !self.has_filters() {
             return Some(views);
         }
-        let look = ctx.look(payload).for_pointers(|| self.received_pointers());
         let mut wanted = false;
-        for client in &mut self.clients {
+        for client in self.clients.iter_mut() {
             if client.filter.is_empty() {
                 wanted = true;
                 continue;
             }
-            let mut judgement = client.filter_mut().judge(&look, ctx.now.awake);
+            let mut judgement = client.filter_mut().judge(message, now.awake);
             wanted |= judgement.view != Some(View::Not);
-            let filtered = &mut self.counters.filtered;
+            let filtered = &mut self.filtered;
             match judgement.why {
                 Some(Why::Dropped) => filtered.dropped += 1,
                 Some(Why::Sampled) => filtered.sampled += 1,
@@ -106,19 +130,20 @@ impl Session {
                 .iter()
                 .any(|client| entry.is_for(client.id) && client.acked < seq)
         });
-        self.counters.filtered.conflated += u64::from(withdrawn);
+        self.filtered.conflated += u64::from(withdrawn);
     }
 
-    /// Appends a message that clients see in their own ways.
-    pub(super) fn append_viewed(&mut self, ctx: &mut Context, body: Body, views: Views) {
+    /// Appends a message that clients see in their own ways; its `seq`.
+    pub(super) fn append_viewed(&mut self, ctx: &mut DeliveryContext<'_>, body: Body, views: Views) -> u64 {
         if views.is_empty() {
-            return self.append(ctx, body, None);
+            self.append(ctx, body, None);
+            return self.log.last();
         }
         let seq = self.log.append(&mut ctx.recorder(), body, None);
         self.show_newest(ctx);
         let mut views = views.into_iter().peekable();
         let mut seen = Vec::new();
-        for client in &mut self.clients {
+        for client in self.clients.iter_mut() {
             let view = views
                 .next_if(|(id, _)| *id == client.id)
                 .and_then(|(_, mut judgement)| {
@@ -132,5 +157,6 @@ impl Session {
             seen.extend(view.map(|view| (client.id, view)));
         }
         self.log.set_views(seen);
+        seq
     }
 }

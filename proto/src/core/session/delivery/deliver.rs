@@ -1,0 +1,185 @@
+//! What clients are handed: as much as their windows and their ports' queues have room for, and who is too slow.
+
+use std::time::Duration;
+
+use crate::wire::message::BrokerFrame;
+use crate::wire::record::{Body, Record};
+
+use crate::core::context::RECORD_OVERHEAD;
+use crate::core::filter::{View, part_of};
+use crate::core::io::Output;
+use crate::core::log::{ClientId, Entry};
+use crate::core::recorded_log::Recorder;
+
+use super::super::in_millis;
+use super::client::{Attachment, Client};
+use super::{Delivery, DeliveryContext};
+
+/// Why a client is handed no more for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// It has everything, or what is left is held back by its filter.
+    CaughtUp,
+    /// Its window is full.
+    Window,
+    /// Its port's queue is full.
+    Queue,
+}
+
+impl Delivery {
+    /// Hands every client what its window and its port have room for.
+    pub(in crate::core::session) fn deliver(&mut self, ctx: &mut DeliveryContext<'_>) {
+        self.log.write_losses(&mut ctx.recorder());
+        for index in 0..self.clients.len() {
+            self.deliver_to(ctx, index);
+        }
+    }
+
+    fn deliver_to(&mut self, ctx: &mut DeliveryContext<'_>, index: usize) {
+        let Some(Client {
+            id,
+            attachment: Some(attachment),
+            release_upto,
+            ..
+        }) = self.clients.attached_mut(index)
+        else {
+            return;
+        };
+        let (id, release_upto) = (*id, *release_upto);
+        if !ctx.ports.ports.contains_key(&attachment.port) {
+            return;
+        }
+        let mut newest = 0;
+        let mut at = self.log.index_after(attachment.cursor);
+        let stop = loop {
+            let Some(entry) = self.log.get(at) else {
+                break Stop::CaughtUp;
+            };
+            let seq = entry.record.seq;
+            if attachment.becomes_live(Some(seq)) {
+                send_live(ctx, attachment);
+            }
+            if !entry.is_for(id) {
+                attachment.pass(seq);
+                at += 1;
+                continue;
+            }
+            let Some(record) = as_seen(entry, id, release_upto) else {
+                break Stop::CaughtUp;
+            };
+            let cost = record.body.cost();
+            if !attachment.has_room(cost) {
+                break Stop::Window;
+            }
+            let port = ctx.ports.ports.get_mut(&attachment.port);
+            let Some(port) = port.filter(|port| port.has_room()) else {
+                break Stop::Queue;
+            };
+            port.queue(cost + RECORD_OVERHEAD);
+            // A gap is written down before anybody hears of it: what was told lost stays lost.
+            let mut recorder = Recorder {
+                now: ctx.now.awake,
+                out: ctx.ports.out,
+            };
+            self.log.mark_delivered(&mut recorder, at);
+            hand_over(ctx, attachment, record, cost);
+            newest = seq;
+            at += 1;
+        };
+        match stop {
+            Stop::CaughtUp => {
+                attachment.catches_up();
+                if attachment.becomes_live(None) {
+                    send_live(ctx, attachment);
+                }
+            }
+            Stop::Window => attachment.falls_behind(ctx.now.boot),
+            Stop::Queue => {
+                if let Some(port) = ctx.ports.ports.get_mut(&attachment.port) {
+                    port.starve(ctx.who.key);
+                }
+            }
+        }
+        if let Some(client) = self.clients.attached_mut(index) {
+            client.seen_up_to(newest);
+        }
+    }
+
+    /// Says `stalled` to those that are slower than the stream.
+    pub(in crate::core::session) fn tell_stalls(&mut self, ctx: &mut DeliveryContext<'_>) {
+        for client in self.clients.iter_mut() {
+            let Some(attachment) = client.attachment.as_mut() else {
+                continue;
+            };
+            if attachment.stall_deadline().is_none_or(|at| ctx.now.boot < at) {
+                continue;
+            }
+            let start = self.log.index_after(attachment.cursor);
+            let waiting = (start..)
+                .map_while(|index| self.log.get(index))
+                .filter(|entry| entry.is_for(client.id));
+            let (messages, bytes) = waiting.fold((0, 0), |(messages, bytes), entry| {
+                (messages + 1, bytes + entry.record.body.cost())
+            });
+            if !attachment.judge_backlog(ctx.now.boot, messages) {
+                continue;
+            }
+            let oldest = self.log.oldest_after(client.acked, client.id);
+            let frame = BrokerFrame::Stalled {
+                session: ctx.who.name.clone(),
+                messages,
+                bytes,
+                oldest: oldest.map(|appended| in_millis(ctx.now.awake.saturating_sub(appended))),
+            };
+            ctx.ports.send(attachment.port, frame);
+        }
+    }
+
+    /// When the next `stalled` is due, in boot time.
+    pub(in crate::core::session) fn stall_deadline(&self) -> Option<Duration> {
+        self.clients
+            .iter()
+            .filter_map(|client| client.attachment.as_ref()?.stall_deadline())
+            .min()
+    }
+}
+
+/// The record as this client's filter shows it; `None` while the filter holds it back.
+fn as_seen(entry: &Entry, client: ClientId, release_upto: u64) -> Option<Record> {
+    let view = entry.view(client);
+    if view == Some(&View::Held) && entry.record.seq > release_upto {
+        return None;
+    }
+    let mut record = entry.record.clone();
+    if let (Some(View::Part(keep)), Body::Message { payload, .. }) = (view, &mut record.body) {
+        *payload = part_of(payload, keep);
+    }
+    Some(record)
+}
+
+/// Hands a record to the port of an attachment, whose queue has counted it.
+fn hand_over(ctx: &mut DeliveryContext<'_>, attachment: &mut Attachment, mut record: Record, cost: usize) {
+    if let Body::Gap(gap) = &mut record.body
+        && gap.from <= attachment.cursor
+    {
+        // The client has passed the beginning of this run: it lost only the rest.
+        gap.exact &= gap.count == gap.to - gap.from + 1;
+        gap.from = attachment.cursor + 1;
+        gap.count = gap.count.min(gap.to - attachment.cursor);
+    }
+    let redelivered = record.seq <= attachment.redelivered_to;
+    attachment.delivered(record.seq, cost);
+    ctx.ports.out.push_back(Output::Deliver {
+        port: attachment.port,
+        frame: ctx.frame(record, redelivered),
+        cost: cost + RECORD_OVERHEAD,
+    });
+}
+
+fn send_live(ctx: &mut DeliveryContext<'_>, attachment: &Attachment) {
+    let frame = BrokerFrame::Live {
+        session: ctx.who.name.clone(),
+        seq: attachment.cursor,
+    };
+    ctx.ports.send(attachment.port, frame);
+}

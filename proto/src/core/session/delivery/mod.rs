@@ -1,0 +1,242 @@
+//! What was received: from the server's message to the acknowledgement of the last client.
+//!
+//! Who is attached is in `clients`, and one client in `client`; how it comes and goes in `attach`, what it is handed in
+//! `deliver`. What the log keeps is in `retention`, what filters and the guard keep away in `views`; how all that comes back from
+//! a journal in `restore`. It knows no link and no outbox: what concerns them comes back as a value, and the session hands it
+//! on.
+
+mod attach;
+mod client;
+mod clients;
+mod deliver;
+mod restore;
+mod retention;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use std::time::Duration;
+
+use crate::wire::message::{BrokerFrame, Filtered, Totals};
+use crate::wire::options::Options;
+use crate::wire::record::{Body, Name, Record};
+
+use crate::core::context::PortWriter;
+use crate::core::guard::ReceiveGuard;
+use crate::core::identity::Identity;
+use crate::core::io::{Now, PortId};
+use crate::core::journal::{JournalId, Kept};
+use crate::core::kept::Note;
+use crate::core::log::ClientId;
+use crate::core::recorded_log::{Durable, RecordedLog, Recorder};
+
+use self::clients::Clients;
+
+pub(super) use self::retention::{MIN_ROOM, Pressure};
+
+/// What delivery may touch while it does something.
+#[derive(Debug)]
+pub(super) struct DeliveryContext<'a> {
+    pub(super) now: Now,
+    pub(super) who: &'a Identity,
+    pub(super) options: &'a Options,
+    pub(super) ports: PortWriter<'a>,
+}
+
+impl DeliveryContext<'_> {
+    const fn recorder(&mut self) -> Recorder<'_> {
+        Recorder {
+            now: self.now.awake,
+            out: self.ports.out,
+        }
+    }
+
+    /// A record as its clients hear it.
+    fn frame(&self, record: Record, redelivered: bool) -> BrokerFrame {
+        BrokerFrame::Record {
+            session: self.who.name.clone(),
+            record,
+            redelivered,
+        }
+    }
+
+    /// A session is held through this port no more.
+    fn release(&mut self, port: PortId) {
+        if let Some(port) = self.ports.ports.get_mut(&port) {
+            port.release(&self.who.name, self.who.key);
+        }
+    }
+}
+
+/// The incoming direction of one session.
+#[derive(Debug, Default)]
+pub(super) struct Delivery {
+    log: RecordedLog,
+    clients: Clients,
+    guard: ReceiveGuard,
+    received: Totals,
+    filtered: Filtered,
+}
+
+/// What `status` says of the incoming direction.
+#[derive(Debug)]
+pub(super) struct DeliveryReport {
+    pub(super) received: Totals,
+    pub(super) filtered: Filtered,
+    pub(super) queued: u64,
+    pub(super) dropped: u64,
+    pub(super) unacknowledged: u64,
+    pub(super) attached: u64,
+    /// The age of the oldest record that somebody attached has not acknowledged.
+    pub(super) oldest: Option<Duration>,
+}
+
+impl Delivery {
+    /// The records, to read, and to write notes beside them.
+    pub(super) const fn log(&self) -> &RecordedLog {
+        &self.log
+    }
+
+    /// Bytes that all this takes.
+    pub(super) fn held(&self) -> usize {
+        self.log.held() + self.clients.held()
+    }
+
+    /// Appends a record for everybody, or for one client, and writes it down.
+    pub(super) fn append(&mut self, ctx: &mut DeliveryContext<'_>, body: Body, audience: Option<ClientId>) {
+        self.log.append(&mut ctx.recorder(), body, audience);
+        self.show_newest(ctx);
+        self.clients.release_held(audience, self.log.last());
+    }
+
+    /// Shows the newest record to those who watch.
+    fn show_newest(&self, ctx: &mut DeliveryContext<'_>) {
+        if !ctx.ports.has_watchers() {
+            return;
+        }
+        let newest = self.log.index_after(self.log.last() - 1);
+        if let Some(entry) = self.log.get(newest) {
+            ctx.ports.show_newest(ctx.who.key, &ctx.who.name, &entry.record);
+        }
+    }
+
+    /// Shows the last records still held to one who begins to watch; how many had no room.
+    pub(super) fn show_last(
+        &self,
+        ports: &mut PortWriter<'_>,
+        session: &Name,
+        port: PortId,
+        count: usize,
+    ) -> u64 {
+        let end = self.log.index_after(self.log.last());
+        let held = (end.saturating_sub(count)..end).filter_map(|index| self.log.get(index));
+        let left_out = held.filter(|entry| !ports.show_held(port, session, &entry.record));
+        left_out.count() as u64
+    }
+
+    /// A message of the server's came.
+    pub(super) const fn count(&mut self, bytes: usize) {
+        self.received.messages += 1;
+        self.received.bytes += bytes as u64;
+    }
+
+    /// Records waiting for this client.
+    pub(super) fn pending(&self, client: &str) -> usize {
+        let Some(known) = self.clients.of_name(client) else {
+            return 0;
+        };
+        let start = self.log.index_after(known.acked);
+        (start..)
+            .map_while(|index| self.log.get(index))
+            .filter(|entry| entry.is_for(known.id))
+            .count()
+    }
+
+    /// Counters.
+    pub(super) fn report(&self, awake: Duration) -> DeliveryReport {
+        let attached = self.clients.iter().filter(|client| client.attachment.is_some());
+        let oldest = attached
+            .clone()
+            .filter_map(|client| self.log.oldest_after(client.acked, client.id))
+            .min();
+        DeliveryReport {
+            received: self.received,
+            filtered: self.filtered,
+            queued: self.log.messages() as u64,
+            dropped: self.log.dropped(),
+            unacknowledged: attached
+                .clone()
+                .map(|client| client.unacknowledged() as u64)
+                .sum(),
+            attached: attached.count() as u64,
+            oldest: oldest.map(|appended| awake.saturating_sub(appended)),
+        }
+    }
+
+    /// Who holds the session through that port.
+    pub(super) fn client_at(&self, port: PortId) -> Option<ClientId> {
+        self.clients.at(port)
+    }
+
+    /// The port that came last, of those that hold the session.
+    pub(super) fn newest_port(&self) -> Option<PortId> {
+        self.clients.iter().filter_map(|client| client.port()).max()
+    }
+
+    /// A frame for every port that holds the session.
+    pub(super) fn send_to_all(&self, ports: &mut PortWriter<'_>, frame: impl Fn() -> BrokerFrame) {
+        for port in self.clients.iter().filter_map(|client| client.port()) {
+            ports.send(port, frame());
+        }
+    }
+
+    /// Awake time since which no client is attached.
+    pub(super) const fn idle_since(&self) -> Option<Duration> {
+        self.clients.idle_since()
+    }
+
+    /// The guard's lines are others: its rates count anew.
+    pub(super) fn restart_guard(&mut self) {
+        self.guard = ReceiveGuard::default();
+    }
+
+    /// Begins a journal.
+    pub(super) fn begin_journal(&mut self, id: JournalId) {
+        self.log.begin_journal(id);
+    }
+
+    /// Begins a journal that carries a session in memory to the next broker.
+    pub(super) fn begin_handover(&mut self, id: JournalId) {
+        self.log.begin_handover(id);
+    }
+
+    /// The session is over: nothing of it stays on disk.
+    pub(super) fn remove_journal(&mut self, to: &mut Recorder<'_>) {
+        self.log.remove_journal(to);
+    }
+
+    /// The journal failed: from here on nothing is written down.
+    pub(super) fn lose_journal(&mut self) {
+        self.log.lose_journal();
+    }
+
+    /// Writes down what a client has finished.
+    fn journal_position(&self, ctx: &mut DeliveryContext<'_>, id: ClientId) {
+        if self.log.has_journal()
+            && let Some(client) = self.clients.get(id)
+        {
+            self.log
+                .note(&mut ctx.recorder(), &client.position(), Durable::Written);
+        }
+    }
+
+    /// What each client has finished.
+    pub(super) fn positions(&self) -> impl Iterator<Item = Note> {
+        self.clients.iter().map(|client| client.position())
+    }
+
+    /// Writes down `snapshot` and every record that is held.
+    pub(super) fn hand_over(&self, to: &mut Recorder<'_>, snapshot: Vec<Kept>) {
+        self.log.hand_over(to, snapshot);
+    }
+}

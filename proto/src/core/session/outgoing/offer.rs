@@ -1,0 +1,92 @@
+//! A message that an extension wants to send, and what it waits for.
+
+use std::time::Duration;
+
+use crate::wire::message::{Request, Send};
+use crate::wire::options::Options;
+use crate::wire::record::ErrorInfo;
+
+use crate::core::io::Now;
+use crate::core::log::ClientId;
+use crate::core::outbox::{Awaits, Item, Terms};
+use crate::core::outlines::Outlines;
+use crate::core::requests::{AnswerKind, Wanted};
+
+/// A message that is offered to the outbox.
+#[derive(Debug)]
+pub(in crate::core::session) struct Offer {
+    pub(in crate::core::session) send: Send,
+    /// Boot time after which it is not written any more; for a request, after which no answer is awaited.
+    deadline: Duration,
+    wanted: Option<Wanted>,
+}
+
+impl Offer {
+    /// A message, as `send` has it.
+    ///
+    /// # Errors
+    /// `bad-frame` when the payload lacks the value by which a confirmation is recognised.
+    pub(in crate::core::session) fn of_send(
+        now: Now,
+        options: &Options,
+        outlines: &Outlines,
+        send: Send,
+    ) -> Result<Self, ErrorInfo> {
+        let wanted = match &send.confirm {
+            None => send.ack.then(|| Wanted::ack(AnswerKind::Confirmation)),
+            Some(correlation) => Some(Wanted::confirmation(correlation, &outlines.look(&send.payload))?),
+        };
+        let ttl = Duration::from_millis(send.ttl.unwrap_or(options.outbox.ttl));
+        Ok(Self {
+            deadline: now.boot.saturating_add(ttl),
+            send,
+            wanted,
+        })
+    }
+
+    /// A message that expects an answer, as `request` has it.
+    ///
+    /// # Errors
+    /// `bad-frame` when the payload lacks the value by which the answer is recognised.
+    pub(in crate::core::session) fn of_request(
+        now: Now,
+        outlines: &Outlines,
+        request: Request,
+    ) -> Result<Self, ErrorInfo> {
+        let Request {
+            send,
+            matching,
+            timeout,
+            ..
+        } = request;
+        let wanted = Some(Wanted::answer(&matching, &outlines.look(&send.payload))?);
+        let deadline = now.boot.saturating_add(Duration::from_millis(timeout));
+        Ok(Self {
+            send,
+            deadline,
+            wanted,
+        })
+    }
+
+    pub(super) const fn wanted(&self) -> Option<&Wanted> {
+        self.wanted.as_ref()
+    }
+
+    /// What goes into the outbox, and what is waited for.
+    pub(super) fn into_item(self, client: ClientId) -> (Item, Option<Wanted>) {
+        let awaits = match &self.wanted {
+            None => Awaits::Nothing,
+            Some(wanted) if wanted.kind == AnswerKind::Confirmation => Awaits::Confirmation,
+            Some(_) => Awaits::Answer,
+        };
+        let terms = Terms {
+            volatile: self.send.volatile,
+            resend: self.send.resend,
+            receipt: self.send.receipt,
+            lane: self.send.lane,
+            awaits,
+        };
+        let item = Item::new(client, self.send.id, self.send.payload, self.deadline, terms);
+        (item, self.wanted)
+    }
+}

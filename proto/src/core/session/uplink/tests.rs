@@ -1,0 +1,199 @@
+//! Units of the uplink. Its parts have their own beside them; what comes of it in a whole session is tested in `tests/it`.
+
+use super::*;
+use crate::core::context::Context;
+use crate::core::io::Incoming;
+use crate::wire::code::Code;
+
+/// An uplink with all that it works on.
+struct Bench {
+    uplink: Uplink,
+    ctx: Context,
+    who: Identity,
+    options: Options,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            uplink: Uplink::new(Url::parse("ws://127.0.0.1:9/").expect("a URL")),
+            ctx: Context::for_tests(),
+            who: Identity::for_tests(),
+            options: Options::default(),
+        }
+    }
+
+    fn act<R>(&mut self, act: impl FnOnce(&mut Uplink, &mut UplinkContext<'_>) -> R) -> R {
+        let mut scope = UplinkContext {
+            now: self.ctx.now,
+            who: &self.who,
+            options: &self.options,
+            dialer: &mut self.ctx.dialer,
+            out: &mut self.ctx.out,
+            outlines: &self.ctx.outlines,
+        };
+        act(&mut self.uplink, &mut scope)
+    }
+
+    /// What the session would hear, states by name.
+    fn events(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.act(|uplink, scope| uplink.poll(scope)))
+            .map(|event| match event {
+                UplinkEvent::State(change) => change.state.as_str().to_owned(),
+                UplinkEvent::Message(payload, _) => format!("message {}", payload.as_str().unwrap_or("?")),
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    fn dial(&mut self) -> DialId {
+        self.act(Uplink::dial);
+        assert_eq!(self.events(), ["connecting"]);
+        self.dialled()
+    }
+
+    /// The dial that was started meanwhile.
+    fn dialled(&mut self) -> DialId {
+        let outputs = self.ctx.take_outputs();
+        match outputs.as_slice() {
+            [Output::Dial(dial, _)] => *dial,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn hear(&mut self, dial: DialId, event: LinkEvent) -> Vec<String> {
+        self.act(|uplink, scope| uplink.hear(scope, dial, event));
+        self.events()
+    }
+
+    fn open(&mut self) -> DialId {
+        let dial = self.dial();
+        let events = self.hear(
+            dial,
+            LinkEvent::Opened {
+                subprotocol: None,
+                extensions: None,
+            },
+        );
+        assert_eq!(events, ["open", "Opened"]);
+        dial
+    }
+}
+
+fn message(text: &'static str) -> LinkEvent {
+    LinkEvent::Messages(vec![Incoming::Message(Payload::text(text))])
+}
+
+#[test]
+fn only_the_dial_that_is_alive_is_heard() {
+    let mut bench = Bench::new();
+    let first = bench.open();
+    assert_eq!(bench.hear(first, message("one")), ["message one"]);
+    bench.act(Uplink::reconnect);
+    assert_eq!(
+        bench.events()[..],
+        ["Left { taken: 18446744073709551615 }", "connecting"]
+    );
+    assert_eq!(bench.hear(first, message("late")), [""; 0]);
+    assert!(bench.uplink.state.is_dialing());
+}
+
+#[test]
+fn a_lost_link_is_dialled_again_after_a_while() {
+    let mut bench = Bench::new();
+    let first = bench.open();
+    let end = LinkEnd {
+        code: Some(1006),
+        taken: 3,
+        ..LinkEnd::default()
+    };
+    assert_eq!(
+        bench.hear(first, LinkEvent::Ended(end)),
+        ["waiting", "Left { taken: 3 }"]
+    );
+    let (at, what) = bench.uplink.deadline().expect("a deadline");
+    assert_eq!(what, "backoff");
+    bench.act(Uplink::timeout);
+    assert_eq!(bench.events(), [""; 0], "it is too early");
+    bench.ctx.now.boot = at;
+    bench.act(Uplink::timeout);
+    assert_eq!(bench.events(), ["connecting"]);
+    assert_ne!(bench.dialled(), first);
+}
+
+#[test]
+fn a_close_code_that_stops_leaves_the_link_failed_until_somebody_asks() {
+    let mut bench = Bench::new();
+    let first = bench.open();
+    let end = LinkEnd {
+        code: Some(1008),
+        ..LinkEnd::default()
+    };
+    let events = bench.hear(first, LinkEvent::Ended(end));
+    assert_eq!(events, ["failed", "Left { taken: 0 }"]);
+    assert_eq!(bench.uplink.deadline(), None);
+    bench.act(Uplink::start_over);
+    assert_eq!(bench.events(), ["connecting"]);
+}
+
+#[test]
+fn a_ping_proves_what_was_handed_over_before_it() {
+    let mut bench = Bench::new();
+    let dial = bench.open();
+    let sent = bench.act(|uplink, scope| uplink.transmit(scope, Payload::text("x"), 1, None));
+    assert_eq!(sent, Ok(()));
+    bench.ctx.now.boot = PROOF_INTERVAL;
+    bench.act(|uplink, scope| uplink.prove(scope, 1));
+    let outputs = bench.ctx.take_outputs();
+    let [Output::Transmit(..), Output::Ping(_, token)] = outputs.as_slice() else {
+        panic!("{outputs:?}");
+    };
+    assert_eq!(bench.uplink.proof_due(&bench.options), None, "one is under way");
+    assert_eq!(bench.hear(dial, LinkEvent::Pong(*token)), ["Proven(1)"]);
+}
+
+#[test]
+fn nothing_is_read_while_the_log_is_full() {
+    let mut bench = Bench::new();
+    bench.open();
+    bench.act(Uplink::pause_reading);
+    bench.act(Uplink::pause_reading);
+    assert!(bench.uplink.is_reading_paused());
+    bench.act(Uplink::resume_reading);
+    let outputs = bench.ctx.take_outputs();
+    assert!(
+        matches!(outputs.as_slice(), [Output::Pause(_), Output::Resume(_)]),
+        "{outputs:?}"
+    );
+}
+
+#[test]
+fn a_server_that_is_asked_to_close_is_heard_to_the_end() {
+    let mut bench = Bench::new();
+    let dial = bench.open();
+    bench.act(|uplink, scope| uplink.send_close(scope, 1000, String::new(), Some(1)));
+    assert!(bench.uplink.awaits_close() && !bench.uplink.takes_messages(&bench.options));
+    assert_eq!(bench.hear(dial, message("last")), ["message last"]);
+    let events = bench.hear(dial, LinkEvent::Ended(LinkEnd::default()));
+    assert!(
+        matches!(events.as_slice(), [closed] if closed.starts_with("Closed")),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn what_the_settings_forbid_is_not_dialled() {
+    let mut bench = Bench::new();
+    bench.options.subprotocols = vec!["not a token".to_owned()];
+    bench.act(Uplink::dial);
+    assert_eq!(bench.events(), ["failed"]);
+    assert!(bench.ctx.take_outputs().is_empty());
+}
+
+#[test]
+fn a_reply_is_for_servers_that_await_one() {
+    let mut bench = Bench::new();
+    bench.open();
+    let refused = bench.act(|uplink, scope| uplink.reply(scope, 1, b"[]"));
+    assert_eq!(refused.map_err(|why| why.code), Err(Code::Unsupported));
+}
