@@ -3,6 +3,8 @@
 # It builds and tests nothing itself.
 
 set -euo pipefail
+# Some scripts read what other programs print.
+export LC_ALL=C.UTF-8
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ -d "$HOME/.cargo/bin" ] && PATH="$PATH:$HOME/.cargo/bin"
 # Servers that tests start lie there, and not everybody's PATH names it.

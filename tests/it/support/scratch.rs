@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use longwire::paths::{short_folder, short_name};
+use tempfile::TempDir;
 
 use super::{SOON, eventually, is_alive, kill, program};
 
 /// A scratch `LONGWIRE_HOME`.
 pub(crate) struct Scratch {
-    folder: tempfile::TempDir,
+    folder: TempDir,
     home: PathBuf,
     variables: Vec<(String, String)>,
 }
@@ -25,7 +26,15 @@ impl Scratch {
 
     /// A home of this name, or relative path, in an empty folder.
     pub(crate) fn within(name: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("longwire-it-").tempdir().unwrap();
+        Self::of(scratch_folder(&std::env::temp_dir()), name)
+    }
+
+    /// An empty home with a path that is short wherever temporary files lie.
+    pub(crate) fn short() -> Self {
+        Self::of(scratch_folder(Path::new("/tmp")), "home")
+    }
+
+    fn of(folder: TempDir, name: &str) -> Self {
         let home = folder.path().join(name);
         fs::create_dir_all(&home).unwrap();
         Self {
@@ -142,6 +151,11 @@ impl Scratch {
         let read = |file| fs::read_to_string(file).ok();
         self.logs().into_iter().filter_map(read).collect()
     }
+}
+
+fn scratch_folder(parent: &Path) -> TempDir {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("longwire-it-").tempdir_in(parent).unwrap()
 }
 
 /// Writes a settings file, and its folder, that only this user can read.

@@ -177,11 +177,9 @@ fn a_settings_file_that_somebody_else_may_have_written_is_refused() {
         for command in [["config"], ["broker"]] {
             let (code, _, err) = longwire(&scratch, &command);
             assert_eq!(code, 1, "{err}");
-            let fix = format!("chmod go-w {}", file.display());
-            assert!(
-                err.contains("others may write to it") && err.contains(&fix),
-                "{err}"
-            );
+            for words in ["others may write to it", "chmod go-w ", file.to_str().unwrap()] {
+                assert!(err.contains(words), "{err}");
+            }
         }
     }
     let (code, out, _) = longwire(&scratch, &["config", "--json"]);
@@ -199,10 +197,9 @@ fn a_settings_file_that_somebody_else_may_have_written_is_refused() {
     rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RWXU).unwrap();
     let (code, _, err) = longwire(&scratch, &["config"]);
     assert_eq!(code, 1);
-    assert!(
-        err.contains("named pipe") && err.contains(&format!("mv {}", file.display())),
-        "{err}"
-    );
+    for words in ["named pipe", "mv ", file.to_str().unwrap()] {
+        assert!(err.contains(words), "{err}");
+    }
     let (code, _, err) = longwire(&scratch, &["broker"]);
     assert_eq!(code, 1);
     assert!(err.contains("named pipe"), "{err}");
@@ -276,7 +273,7 @@ fn no_broker_runs_without_what_its_administrator_wants() {
     let (code, _, err) = longwire(&scratch, &["config"]);
     assert_eq!(code, 1);
     assert!(
-        err.contains(&format!("sudo chmod go-w {}", file.display())),
+        err.contains("sudo chmod go-w ") && err.contains(file.to_str().unwrap()),
         "{err}"
     );
 }
