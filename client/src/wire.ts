@@ -617,6 +617,11 @@ export interface SessionCounters {
   /** Age in milliseconds of the oldest record that somebody attached has not acknowledged. */
   oldest?: number;
 }
+/** Bytes that an extension holds in the broker, in all profiles, and may hold at the moment. */
+export interface MemoryReport {
+  held: number;
+  limit: number;
+}
 export interface StatusAnswer {
   type: "status";
   id: string;
@@ -628,6 +633,8 @@ export interface StatusAnswer {
   /** Resident bytes of the broker. */
   rss: number;
   ports: number;
+  /** What this extension holds. Older brokers do not tell. */
+  memory?: MemoryReport;
   /** Hosts whose certificate is not checked, by the user's settings. */
   insecure?: string[];
   total: SessionCounters;

@@ -29,6 +29,7 @@ mod status_table;
 mod tail;
 mod text;
 mod trust;
+mod units;
 
 use std::ffi::OsString;
 use std::future::Future;

@@ -67,7 +67,7 @@ async fn watch(admin: &Admin, json: bool) -> Result<Exit, Failure> {
         let is_seen = if terminal.is_some() {
             screen.get_or_insert_with(render::Screen::enter).paint(&seen)
         } else {
-            render::give((seen + "\n").as_bytes())
+            render::text_line(&seen)
         };
         if !is_seen {
             return Ok(Exit::Done);

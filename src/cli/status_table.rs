@@ -12,6 +12,10 @@ use serde_json::Value;
 
 use super::render::Terminal;
 use super::text::{cut, fold, harmless, pad, width};
+use super::units::{bytes, count, micros, short_span, span};
+
+/// Extensions whose memory is shown on a terminal: those that hold most.
+const MAX_EXTENSIONS: usize = 5;
 
 /// Characters of a name where there is a terminal: a quarter of its width, within these bounds.
 const NAME: (usize, usize) = (12, 40);
@@ -32,13 +36,15 @@ struct Column {
 pub(super) fn picture(report: &Value, before: Before<'_>, terminal: Option<Terminal>) -> String {
     let sessions = report["sessions"].as_array().map_or(&[][..], Vec::as_slice);
     let mut picture = head(report, sessions.len());
+    picture.push_str(&memory(&report["memory"], terminal.is_some()));
     if let Some((earlier, span)) = before {
         picture.push_str(&total_rates(report, earlier, span));
     }
     picture = cut_lines(&picture, terminal);
+    let used = 2 + picture.lines().count();
     let room = terminal
         .filter(|_| before.is_some())
-        .map(|terminal| terminal.rows.saturating_sub(4).max(1));
+        .map(|terminal| terminal.rows.saturating_sub(used).max(1));
     picture + &table(sessions, before, terminal, room)
 }
 
@@ -59,6 +65,36 @@ fn head(report: &Value, sessions: usize) -> String {
         plural(number("ports"), "port"),
         plural(sessions as u64, "session"),
     )
+}
+
+/// What is held in memory of what may be: all together, and the extensions that hold most.
+fn memory(memory: &Value, is_short: bool) -> String {
+    let Some(limit) = memory["limit"].as_u64() else {
+        return String::new();
+    };
+    let held = |value: &Value| value["held"].as_u64().unwrap_or(0);
+    let mut text = format!("memory {} of {}\n", bytes(held(memory)), bytes(limit));
+    let extensions = memory["extensions"].as_array();
+    let mut extensions: Vec<&Value> = extensions.into_iter().flatten().collect();
+    extensions.sort_by_key(|extension| std::cmp::Reverse(held(extension)));
+    let shown = if is_short {
+        MAX_EXTENSIONS
+    } else {
+        extensions.len()
+    };
+    for extension in extensions.iter().take(shown) {
+        let _ = writeln!(
+            text,
+            "  {} of {}: {}",
+            bytes(held(extension)),
+            bytes(extension["limit"].as_u64().unwrap_or(0)),
+            harmless(extension["origin"].as_str().unwrap_or("?")),
+        );
+    }
+    if extensions.len() > shown {
+        let _ = writeln!(text, "  and {} more", extensions.len() - shown);
+    }
+    text
 }
 
 /// A line about all sessions together.
@@ -382,59 +418,6 @@ fn rate(now: &Value, before: &Value, span: Duration) -> u64 {
     more.saturating_mul(1000).saturating_add(millis / 2) / millis
 }
 
-/// A count for people: exact up to 99,999.
-fn count(number: u64) -> String {
-    match number {
-        0..100_000 => number.to_string(),
-        100_000..10_000_000 => format!("{}k", number / 1000),
-        _ => format!("{}M", number / 1_000_000),
-    }
-}
-
-/// Bytes for people.
-pub(super) fn bytes(number: u64) -> String {
-    let units = ["B", "KB", "MB", "GB", "TB"];
-    let mut unit = 0;
-    let mut tenths = u128::from(number) * 10;
-    while tenths >= 10_240 && unit + 1 < units.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    if unit == 0 || tenths >= 100 {
-        format!("{} {}", tenths / 10, units[unit])
-    } else {
-        format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
-    }
-}
-
-/// Microseconds for people.
-fn micros(number: u64) -> String {
-    match number {
-        0..1000 => format!("{number} us"),
-        1000..10_000 => format!("{}.{} ms", number / 1000, number % 1000 / 100),
-        10_000..10_000_000 => format!("{} ms", number / 1000),
-        _ => format!("{} s", number / 1_000_000),
-    }
-}
-
-/// Milliseconds for people, in a column.
-fn short_span(millis: u64) -> String {
-    match millis {
-        0..1000 => format!("{millis} ms"),
-        _ => span(millis),
-    }
-}
-
-/// Milliseconds for people.
-pub(super) fn span(millis: u64) -> String {
-    let seconds = millis / 1000;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -527,6 +510,20 @@ mod tests {
         let mut report = report(1);
         report["sessions"][0]["session"] = json!("\u{9b}2J\u{1b}]0;x");
         assert!(!picture(&report, None, terminal(80, false)).contains(['\u{1b}', '\u{9b}']));
+    }
+
+    #[test]
+    fn memory_is_shown_with_its_limits_the_largest_holder_first() {
+        let mut report = report(1);
+        let extension = |number: u64| json!({"origin": format!("ext-{number}"), "held": number << 20, "limit": 256 << 20});
+        let extensions: Vec<Value> = (1..=8).map(extension).collect();
+        report["memory"] = json!({"held": 36 << 20, "limit": 1 << 30, "extensions": extensions});
+        let seen = picture(&report, None, terminal(80, false));
+        let lines: Vec<&str> = seen.lines().skip(1).take(7).collect();
+        assert_eq!(lines[0], "memory 36 MB of 1.0 GB");
+        assert_eq!(lines[1], "  8.0 MB of 256 MB: ext-8");
+        assert_eq!(lines[6], "  and 3 more");
+        assert!(picture(&report, None, None).contains("  1.0 MB of 256 MB: ext-1\n"));
     }
 
     /// Two extensions, one of them with a session that cannot connect.

@@ -403,6 +403,7 @@ const toExtension: Record<wire.ToExtension["type"], FrameCheck> = {
     pid: count,
     rss: count,
     ports: count,
+    memory: { optional: is<wire.MemoryReport>({ held: count, limit: count }) },
     insecure: { optional: list(text) },
     total: counters,
     sessions: list(counters),

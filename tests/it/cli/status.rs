@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Running, echo, extension, run, stderr, stdout};
+use crate::support::ORIGIN;
 use crate::support::echo::Echo;
 use crate::support::scratch::Scratch;
 
@@ -29,6 +30,21 @@ fn sessions_are_shown_and_a_pipe_gets_no_colour() {
     let document: serde_json::Value =
         serde_json::from_str(&stdout(&run(&scratch, &["status", "--json"], ""))).unwrap();
     assert_eq!(document["sessions"][0]["received"]["messages"], 1);
+    let memory = &document["memory"];
+    assert_eq!(memory["limit"], 1 << 30);
+    let own = &memory["extensions"][0];
+    assert_eq!(
+        (&own["origin"], &own["limit"]),
+        (&json!(ORIGIN), &json!(256 << 20))
+    );
+    assert!(
+        own["held"].as_u64().unwrap() > 0 && own["held"] == memory["held"],
+        "{memory}"
+    );
+    assert!(table.contains(" of 256 MB: "), "{table}");
+    host.send(&json!({"type": "status", "id": "own"}));
+    let own = host.expect("status");
+    assert_eq!(own["memory"], json!({"held": memory["held"], "limit": 256 << 20}));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use longwire::wire::code::{Code, GapReason};
 use longwire::wire::message::{
-    BrokerFrame, CloseReport, ErrorFrame, Opened, OutboxItem, Resumed, Rtt, SessionReport, SessionSummary,
-    StatusReport, SubscriptionState, Totals, Welcome,
+    BrokerFrame, CloseReport, ErrorFrame, MemoryReport, Opened, OutboxItem, Resumed, Rtt, SessionReport,
+    SessionSummary, StatusReport, SubscriptionState, Totals, Welcome,
 };
 use longwire::wire::payload::Payload;
 use longwire::wire::record::{
@@ -448,6 +448,11 @@ fn status_report(origin: &str) -> StatusReport {
         pid: 4711,
         rss: 8_388_608,
         ports: 2,
+        memory: MemoryReport {
+            held: 5120,
+            limit: 268_435_456,
+            extensions: Vec::new(),
+        },
         insecure: Vec::new(),
         total,
         sessions: vec![session, down],

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use crate::wire::code::Code;
 use crate::wire::json::Pointers;
 use crate::wire::message::{
-    BrokerFrame, ClientFrame, Conflict, Hello, Match, Open, SessionReport, SessionSummary, StatusReport,
-    Welcome,
+    BrokerFrame, ClientFrame, Conflict, ExtensionMemory, Hello, Match, MemoryReport, Open, SessionReport,
+    SessionSummary, StatusReport, Welcome,
 };
 use crate::wire::options::Options;
 use crate::wire::payload::Payload;
@@ -364,6 +364,35 @@ impl Hub {
         budget(&self.ctx.dialer.rules, origin, own, self.total_held, extensions)
     }
 
+    /// What this extension holds; without one what all hold together, and each of them.
+    fn memory(&self, owner: Option<&Owner>) -> MemoryReport {
+        let of = |origin: &Name| {
+            let held = self.held.get(origin).copied().unwrap_or(0);
+            (held as u64, self.budget_of(origin) as u64)
+        };
+        if let Some(owner) = owner {
+            let (held, limit) = of(&owner.origin);
+            return MemoryReport {
+                held,
+                limit,
+                extensions: Vec::new(),
+            };
+        }
+        let extension = |origin: &Name| {
+            let (held, limit) = of(origin);
+            ExtensionMemory {
+                origin: origin.to_string(),
+                held,
+                limit,
+            }
+        };
+        MemoryReport {
+            held: self.total_held as u64,
+            limit: self.ctx.dialer.rules.memory.total as u64,
+            extensions: self.held.keys().map(extension).collect(),
+        }
+    }
+
     fn status(&mut self, port: PortId, id: Name, owner: Option<Owner>) {
         let mut total = SessionReport::default();
         let mut sessions = Vec::new();
@@ -386,6 +415,7 @@ impl Hub {
             total.filtered.add(report.filtered);
             sessions.push(report);
         }
+        let memory = self.memory(owner.as_ref());
         let ports = self
             .ctx
             .ports
@@ -401,6 +431,7 @@ impl Hub {
             rss: 0,
             insecure: Vec::new(),
             ports,
+            memory,
             total,
             sessions,
         };

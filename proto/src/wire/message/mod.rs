@@ -17,6 +17,6 @@ pub use from_extension::{
 };
 pub(crate) use run::Run;
 pub use to_extension::{
-    BrokerFrame, CloseReport, ErrorFrame, Filtered, Opened, OutboxItem, Resumed, Rtt, SessionReport,
-    SessionSummary, StatusReport, SubscriptionState, Totals, Welcome,
+    BrokerFrame, CloseReport, ErrorFrame, ExtensionMemory, Filtered, MemoryReport, Opened, OutboxItem,
+    Resumed, Rtt, SessionReport, SessionSummary, StatusReport, SubscriptionState, Totals, Welcome,
 };

@@ -350,6 +350,24 @@ pub struct Rtt {
     pub max: u64,
 }
 
+/// Bytes that are held, and that may be.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct MemoryReport {
+    pub held: u64,
+    pub limit: u64,
+    /// Each extension's part; only for the command line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<ExtensionMemory>,
+}
+
+/// What one extension holds, in all its profiles, and may hold at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExtensionMemory {
+    pub origin: String,
+    pub held: u64,
+    pub limit: u64,
+}
+
 /// Answer to `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StatusReport {
@@ -363,6 +381,8 @@ pub struct StatusReport {
     /// Resident bytes.
     pub rss: u64,
     pub ports: u64,
+    /// The asking extension's; all together for the command line.
+    pub memory: MemoryReport,
     /// Hosts whose certificate the settings do not check; filled in by the shell.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub insecure: Vec<String>,
@@ -483,7 +503,8 @@ impl BrokerFrame {
                     .number("uptime", report.uptime)
                     .number("pid", u64::from(report.pid))
                     .number("rss", report.rss)
-                    .number("ports", report.ports);
+                    .number("ports", report.ports)
+                    .value("memory", &report.memory);
                 if !report.insecure.is_empty() {
                     object.value("insecure", &report.insecure);
                 }

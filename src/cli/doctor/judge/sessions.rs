@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::finding::Finding;
 use super::commands;
-use crate::cli::status_table::span;
+use crate::cli::units::span;
 
 /// One finding for each session, in the order of the report.
 pub(super) fn judge(status: Option<&Value>) -> Vec<Finding> {
