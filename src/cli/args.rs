@@ -402,7 +402,8 @@ longwire connect ws://localhost:8080 --send '{\"ask\":1}' --expect 1 --timeout 5
 longwire connect wss://example.com/feed --json --expect 100 < /dev/null > feed.txt\n  \
 base64 -w0 picture.png | longwire connect wss://example.com/upload --binary\n\n\
 A URL, or the last word of a header or of cookies, may be env:NAME, file:PATH or prompt: and is then read from the \
-environment, a file or the terminal, where no other process sees it. With --ca or --insecure it uses a broker of its own.\n\n\
+environment, a file or the terminal, where no other process sees it. Control and bidirectional characters of messages \
+are printed as escapes, which in JSON mean the same. With --ca or --insecure it uses a broker of its own.\n\n\
 Exit codes: 0 done, 1 refused, lost or not in time, 2 wrong usage, 3 no broker."
 )]
 pub(crate) struct Connect {
@@ -431,7 +432,7 @@ pub(crate) struct Connect {
     /// Print JSON messages indented (on a terminal that is the default; see --raw)
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print messages exactly as received
+    /// Print JSON as received, not indented
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
     /// Exit with 0 after N messages

@@ -12,10 +12,10 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::admin::Admin;
 use super::args::Connect;
-use super::connect_line::{HELP, History, Said, indented};
+use super::connect_line::{HELP, History, Said, indented, is_json};
 use super::error::{Exit, Failure};
 use super::port::Port;
-use super::text::harmless;
+use super::text::{harmless, harmless_json};
 use super::{render, secret};
 use crate::paths::Paths;
 
@@ -296,7 +296,7 @@ impl Talk<'_> {
     /// Shows one frame; the exit code if it was the last.
     async fn hear(&mut self, frame: &Value) -> Result<Option<Exit>, Failure> {
         if self.connect.frames {
-            render::line(&frame.to_string());
+            render::line(&harmless_json(&frame.to_string()));
         }
         let kind = frame["type"].as_str().unwrap_or_default();
         let is_record = matches!(kind, "message" | "gap" | "state" | "outcome" | "response");
@@ -354,11 +354,8 @@ impl Talk<'_> {
             return Ok(None);
         }
         self.received += 1;
-        if !self.connect.frames {
-            let shown = self.shown(frame);
-            if !render::give((shown + "\n").as_bytes()) {
-                return Ok(Some(Exit::Done));
-            }
+        if !self.connect.frames && !render::text_line(&self.shown(frame)) {
+            return Ok(Some(Exit::Done));
         }
         if self.connect.expect == Some(self.received) && !self.closing {
             self.close(None).await?;
@@ -375,16 +372,14 @@ impl Talk<'_> {
             _ => frame["json"].to_string(),
         };
         let is_pretty = self.connect.json || (self.is_shown && !self.connect.raw);
-        let text = if is_pretty {
-            indented(&text).unwrap_or(text)
+        if let Some(indented) = indented(&text).filter(|_| is_pretty) {
+            harmless_json(&indented)
+        } else if is_json(&text) {
+            harmless_json(&text)
         } else {
-            text
-        };
-        if !self.is_shown || self.connect.raw {
-            return text;
+            let lines: Vec<String> = text.split('\n').map(harmless).collect();
+            lines.join("\n")
         }
-        let lines: Vec<String> = text.lines().map(harmless).collect();
-        lines.join("\n")
     }
 
     fn opened(&mut self, frame: &Value) {

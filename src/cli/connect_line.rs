@@ -118,7 +118,8 @@ fn close(rest: &str) -> Said {
     }
 }
 
-fn is_json(text: &str) -> bool {
+/// Whether it is one JSON value.
+pub(super) fn is_json(text: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 

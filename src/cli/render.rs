@@ -10,11 +10,16 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::error::{Exit, Failure};
-use super::text::{fold, harmless, harmless_json};
+use super::text::{fold, harmless, harmless_json, visible};
 
 /// Prints a line that was asked for.
 pub(crate) fn line(text: &str) {
-    give(format!("{text}\n").as_bytes());
+    text_line(text);
+}
+
+/// Prints a line that was asked for; `false` when nobody takes it any more (`longwire tail s | head`).
+pub(crate) fn text_line(text: &str) -> bool {
+    give(format!("{}\n", visible(text)).as_bytes())
 }
 
 /// Prints a line; on a terminal one that is too long goes on below, so far from the left.
@@ -95,7 +100,7 @@ pub(crate) fn closing(exit: Exit) -> Exit {
     }
 }
 
-/// Prints what was asked for as it is; `false` when nobody takes it any more (`longwire tail s | head`).
+/// Prints bytes of our own as they are; `false` when nobody takes them any more.
 pub(crate) fn give(bytes: &[u8]) -> bool {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -186,7 +191,7 @@ impl Screen {
     /// Paints the picture from the top; `false` when the terminal has gone.
     pub(crate) fn paint(&self, picture: &str) -> bool {
         let mut bytes = String::from("\x1b[H");
-        for line in picture.lines() {
+        for line in visible(picture).lines() {
             bytes.push_str(line);
             bytes.push_str("\x1b[K\r\n");
         }

@@ -161,7 +161,7 @@ async fn say(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failure
             tokio::select! {
                 frame = port.next() => match frame.map_err(broken)? {
                     Some(frame) => {
-                        if !render::give((harmless_json(&frame.to_string()) + "\n").as_bytes()) {
+                        if !render::text_line(&harmless_json(&frame.to_string())) {
                             return Ok(Exit::Done);
                         }
                         is_answered |= frame["type"] != "host";

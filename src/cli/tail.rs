@@ -71,7 +71,7 @@ fn show(frame: Value, tail: &Tail) -> Result<Option<Exit>, Failure> {
             frame["count"]
         )),
         _ => {
-            if !render::give((line(frame, tail) + "\n").as_bytes()) {
+            if !render::text_line(&line(frame, tail)) {
                 return Ok(Some(Exit::Done));
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! It prints nothing; `render` does.
 
+use std::borrow::Cow;
+
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Columns that a terminal gives this text; it has no codes for colours.
@@ -47,12 +49,34 @@ pub(crate) fn harmless(text: &str) -> String {
     plain
 }
 
+/// Text that may hold line ends and codes of ours, with escapes for the control characters of C1 and the bidirectional
+/// ones: none of our own text has them.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_hidden(character) {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// A control character of C1 or DEL, or one that changes the direction of text.
+const fn is_hidden(character: char) -> bool {
+    matches!(character, '\u{7f}'..='\u{9f}') || is_bidi(character)
+}
+
 /// JSON text, with escapes for the control characters of C1 and the bidirectional ones. They stand in strings only,
 /// so that it means the same.
 pub(crate) fn harmless_json(json: &str) -> String {
     let mut plain = String::with_capacity(json.len());
     for character in json.chars() {
-        if matches!(character, '\u{7f}'..='\u{9f}') || is_bidi(character) {
+        if is_hidden(character) {
             plain.push_str(&format!("\\u{:04x}", u32::from(character)));
         } else {
             plain.push(character);
@@ -108,6 +132,12 @@ mod tests {
         assert_eq!(harmless("a\x1b[2Jb\n\té"), "a\\u{1b}[2Jb\\n\té");
         assert_eq!(harmless("\u{9b}31m\u{85}"), "\\u{9b}31m\\u{85}");
         assert_eq!(harmless("gpj.\u{202e}exe\u{2066}"), "gpj.\\u{202e}exe\\u{2066}");
+    }
+
+    #[test]
+    fn codes_of_ours_stay_and_hidden_characters_do_not() {
+        assert_eq!(visible("\x1b[1mbold\x1b[0m\n"), "\x1b[1mbold\x1b[0m\n");
+        assert_eq!(visible("a\u{9b}2J\u{202e}b"), "a\\u{9b}2J\\u{202e}b");
     }
 
     #[test]

@@ -83,7 +83,10 @@ fn the_death_of_the_browser_that_started_it_does_not_touch_the_broker() {
 
 #[test]
 fn the_broker_keeps_nothing_of_whoever_started_it() {
-    let scratch = Scratch::new().with("GOOGLE_API_KEY", "secret");
+    // Otherwise only root could look into it.
+    let scratch = Scratch::new()
+        .with("GOOGLE_API_KEY", "secret")
+        .with("LONGWIRE_DEBUGGABLE", "1");
     // Firefox leaks a pipe above stderr; so does this shell.
     let mut shell = std::process::Command::new("/bin/sh");
     scratch.dress(&mut shell);
@@ -107,6 +110,38 @@ fn the_broker_keeps_nothing_of_whoever_started_it() {
         let open = fs::metadata(entry.path());
         let is_pipe = open.is_ok_and(|open| open.file_type().is_fifo());
         assert!(!is_pipe, "{:?} is a pipe", entry.file_name());
+    }
+}
+
+#[test]
+fn no_process_of_the_same_user_reads_the_memory_of_host_and_broker() {
+    use std::os::unix::process::CommandExt as _;
+
+    let scratch = Scratch::new();
+    let mut command = scratch.command();
+    command.arg(crate::support::ORIGIN);
+    let mut user = rustix::process::geteuid().as_raw();
+    if user == 0 {
+        // What a process shows to its own user is seen where that user is not root.
+        user = 65_534;
+        let program = scratch.folder().join("longwire");
+        fs::copy(crate::support::program(), &program).unwrap();
+        command = std::process::Command::new(program);
+        scratch.dress(&mut command);
+        command.arg(crate::support::ORIGIN).uid(user).gid(user);
+        fs::set_permissions(scratch.folder(), fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::chown(scratch.home(), Some(user), Some(user)).unwrap();
+    }
+    let mut host = HostProcess::spawn(command);
+    host.hello();
+    for process in [host.id(), scratch.broker()] {
+        // The system gives these to root when a process is not dumpable, in every build.
+        let memory = fs::metadata(format!("/proc/{process}/mem")).unwrap();
+        assert_eq!(memory.uid(), 0, "{process} can be read by {user}");
+        let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+        let cores = limits.lines().find(|line| line.starts_with("Max core file size"));
+        let cores: Vec<_> = cores.unwrap().split_whitespace().skip(4).take(2).collect();
+        assert_eq!(cores, ["0", "0"]);
     }
 }
 

@@ -3,6 +3,7 @@
 mod completions;
 mod connect;
 mod record;
+mod secrets;
 mod sessions;
 mod status;
 mod tail;

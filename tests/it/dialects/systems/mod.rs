@@ -33,7 +33,9 @@ impl System {
     }
 
     fn on(server: Server, settings: &str) -> Self {
-        Self::within(Scratch::new(), server, settings)
+        // Descriptors of the broker are counted.
+        let scratch = Scratch::new().with("LONGWIRE_DEBUGGABLE", "1");
+        Self::within(scratch, server, settings)
     }
 
     fn within(scratch: Scratch, server: Server, settings: &str) -> Self {
