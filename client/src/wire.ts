@@ -167,6 +167,26 @@ export interface SocketIoOptions {
   transports?: ("polling" | "websocket")[];
   /** Go from polling to a WebSocket. Default true. */
   upgrade?: boolean;
+  /** Parameters beside the URL's own. */
+  query?: Record<string, string | number | boolean | null>;
+  /** End the path with a slash. Default true. */
+  addTrailingSlash?: boolean;
+  /** Begin with the WebSocket once an upgrade has succeeded. Default false. */
+  rememberUpgrade?: boolean;
+  /** Try the next transport when the first fails. By default polling is tried after the WebSocket, not the reverse. */
+  tryAllTransports?: boolean;
+  /** Sent with every request, in place of the session's `headers` of that name. */
+  extraHeaders?: Record<string, string>;
+  /** A parameter that makes each URL another one. Default for polling only. */
+  timestampRequests?: boolean;
+  /** Its name. Default `"t"`. */
+  timestampParam?: string;
+  /** Send bytes as text. Default false. */
+  forceBase64?: boolean;
+  /** Milliseconds that the answer to one request of polling may take. Default 120000. */
+  requestTimeout?: number;
+  /** What differs for one transport: the five options above. */
+  transportOptions?: { [Name in "polling" | "websocket"]?: Partial<SocketIoOptions> };
 }
 
 /** How a server is asked again and again. */
@@ -240,6 +260,8 @@ export interface OpenOptions {
         minDelay?: number;
         maxDelay?: number;
         factor?: number;
+        /** Share of the delay that a wait may differ from it, 0 to 1. Default: from 0 to the delay ("full jitter"). */
+        randomization?: number;
         maxAttempts?: number | null;
         stableAfter?: number;
       };

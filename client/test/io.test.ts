@@ -56,10 +56,28 @@ test("options become the session's", async () => {
     namespaces: ["/"],
     auth: { token: "t" },
     transports: ["websocket"],
+    extraHeaders: { "x-a": "b" },
   });
-  assert.deepEqual([headers, connectTimeout, durability], [{ "x-a": "b" }, 99, "disk"]);
+  assert.deepEqual([headers, connectTimeout, durability], [undefined, 99, "disk"]);
   assert.deepEqual(reconnect, { minDelay: 10, maxDelay: 5000, maxAttempts: 4 });
   assert.deepEqual([protocol, auth], ["socket.io", "none"]);
+});
+
+test("numbers are read as socket.io-client reads them", async () => {
+  const { life } = await made({
+    reconnectionDelay: "2000" as never,
+    reconnectionDelayMax: 1500,
+    reconnectionAttempts: "2.5" as never,
+    randomizationFactor: 0.25,
+    timeout: "700" as never,
+  });
+  const { reconnect, connectTimeout } = life.said("open")[0]?.options ?? {};
+  assert.deepEqual(reconnect, { minDelay: 1500, maxDelay: 1500, maxAttempts: 3, randomization: 0.25 });
+  assert.equal(connectTimeout, 700);
+  const odd = await made({ reconnectionDelay: 0, reconnectionDelayMax: Number.NaN, timeout: false });
+  const { options } = odd.life.said("open")[0] ?? {};
+  assert.deepEqual(options?.reconnect, { minDelay: 1000, maxDelay: 5000, maxAttempts: null });
+  assert.equal(options?.connectTimeout, 1e9);
 });
 
 test("what cannot be had is refused in words", async () => {
@@ -68,9 +86,36 @@ test("what cannot be had is refused in words", async () => {
   const bridge = { longwire: { bridge: life.bridge } };
   assert.throws(() => new Manager(url, { ...bridge, parser: {} }), /`parser` is not supported/);
   assert.throws(() => new Manager(url, { ...bridge, retries: 3 }), /`retries` is not supported/);
+  for (const name of [
+    "agent",
+    "pfx",
+    "key",
+    "passphrase",
+    "cert",
+    "ca",
+    "ciphers",
+    "localAddress",
+    "autoUnref",
+    "closeOnBeforeunload",
+  ]) {
+    assert.throws(
+      () => new Manager(url, { ...bridge, [name]: "x" }),
+      new RegExp(`\`${name}\` is not supported`),
+    );
+  }
+  const insecure = { ...bridge, rejectUnauthorized: false };
+  assert.throws(() => new Manager(url, insecure), /`rejectUnauthorized` is not supported/);
+  const harmless = {
+    agent: false,
+    rejectUnauthorized: true,
+    secure: true,
+    retries: 0,
+    useNativeTimers: true,
+  };
+  assert.ok(new Manager(url, { ...bridge, ...harmless }));
   assert.throws(
     () => new Manager(url, { ...bridge, transports: ["webtransport"] }),
-    /`websocket` or `polling`/,
+    /`transports` is not supported/,
   );
   assert.throws(() => socket.io.engine, /connection is in the broker/);
   assert.throws(() => socket.emit("x", new Blob(["a"])), /a Blob cannot be sent/);

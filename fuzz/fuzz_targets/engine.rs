@@ -3,19 +3,16 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use longwire::core::dialect::engine::{Act, Engine, Roads};
+use longwire::core::dialect::engine::{Act, Engine, Roads, Start};
 use longwire::core::io::{Answer, Incoming};
 
 fuzz_target!(|data: &[u8]| {
     let roads = Roads {
-        path: "/socket.io".to_owned(),
-        polling: true,
         websocket: false,
-        websocket_first: false,
-        upgrade: false,
+        ..Roads::default()
     };
     let url = "ws://localhost/".parse().expect("a URL");
-    let mut engine = Engine::new(url, roads, 1 << 20);
+    let mut engine = Engine::new(url, roads, 1 << 20, Start::default());
     for body in [&br#"0{"sid":"a","upgrades":[],"pingInterval":1000,"pingTimeout":1000}"#[..], data] {
         while engine.poll().is_some() {}
         engine.got(&Answer {

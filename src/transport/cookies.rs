@@ -1,4 +1,5 @@
-//! Cookies of dials over HTTP (RFC 6265): those that the extension gives, and those that servers set meanwhile.
+//! What the dials of a session remember: cookies (RFC 6265), those that the extension gives and those that servers set
+//! meanwhile, and whether Engine.IO came to its WebSocket.
 //!
 //! What a server sets replaces what was given, as in a browser: a balancer's stale cookie must not be sent beside its new
 //! one. They are kept in memory only, for the dials of one session, and their number is bounded.
@@ -71,6 +72,8 @@ struct Jar {
     /// Of what was given, the cookies that no server has replaced.
     given: Vec<String>,
     store: CookieStore,
+    /// A dial by Engine.IO was on its WebSocket, and none has failed since.
+    on_socket: bool,
 }
 
 impl SharedJar {
@@ -80,6 +83,7 @@ impl SharedJar {
             given: cookies.map(str::to_owned).collect(),
             key: (given, host),
             store: CookieStore::default(),
+            on_socket: false,
         })))
     }
 
@@ -108,6 +112,22 @@ impl SharedJar {
             .map(|cookie| format!("{}={}", cookie.name(), cookie.value()));
         let all: Vec<String> = jar.given.iter().cloned().chain(set).collect();
         (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// The same, with cookies that stand among the headers of this request alone.
+    pub(crate) fn header_with(&self, url: &Url, headers: &[(String, String)]) -> Option<String> {
+        let own = Some(given(headers)).filter(|own| !own.is_empty());
+        let all: Vec<String> = self.header(url).into_iter().chain(own).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Whether this session's last dial by Engine.IO was on its WebSocket.
+    pub(crate) fn was_on_socket(&self) -> bool {
+        self.lock().on_socket
+    }
+
+    pub(crate) fn set_on_socket(&self, on_socket: bool) {
+        self.lock().on_socket = on_socket;
     }
 
     /// Takes the `Set-Cookie` headers of an answer to a request.

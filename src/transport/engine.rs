@@ -4,8 +4,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use futures_channel::mpsc as queue;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
@@ -18,7 +19,7 @@ use super::credit::{self, Credit};
 use super::events::{Command, Events};
 use super::exchange::{Ask, Fault, Job, Lane, Lanes, exchange, job, whole, within};
 use super::link;
-use crate::core::dialect::engine::{Act, Engine};
+use crate::core::dialect::engine::{Act, Engine, Roads, Start};
 use crate::core::io::{Answer, DialId, LinkEnd, LinkEvent, Road, Target};
 
 /// How long an answer may take; servers hold one until they have something, or ask whether we live.
@@ -43,8 +44,13 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     let Road::Engine(roads) = target.road.clone() else {
         return;
     };
+    let start = Start {
+        stamp: now(),
+        was_on_socket: jar.was_on_socket(),
+    };
     let dial = Dial {
-        engine: Engine::new(target.url.clone(), roads, target.max_message),
+        engine: Engine::new(target.url.clone(), roads.clone(), target.max_message, start),
+        roads,
         network,
         target: target.into(),
         events,
@@ -59,8 +65,15 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     dial.run(commands).await;
 }
 
+/// Microseconds since the epoch: no other dial of this session begins with the same.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0))
+}
+
 struct Dial<W> {
     engine: Engine,
+    roads: Roads,
     network: Arc<Network>,
     target: Arc<Target>,
     events: Events<W>,
@@ -132,16 +145,19 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     async fn act(&mut self, act: Act) -> bool {
         match act {
             Act::Get(url) => {
-                let ask = Ask::get_once(url, Vec::new());
+                let ask = Ask::get_once(url, self.roads.polling_look.headers.clone());
                 self.getting = Some(self.ask(ask));
             }
             Act::Post(url, body) => {
-                let content = "text/plain;charset=UTF-8";
-                let ask = Ask::post(url, Vec::new(), body, content);
-                self.posting = Some(self.ask(ask));
+                self.posting = Some(self.post(url, body));
             }
             Act::OpenSocket(url) => self.open_socket(url),
-            Act::Send(packet) => self.command(Command::Transmit(packet)),
+            Act::Send(packet) => {
+                if self.engine.is_on_socket() {
+                    self.jar.set_on_socket(true);
+                }
+                self.command(Command::Transmit(packet));
+            }
             Act::DropSocket => self.socket = None,
             Act::Opened => {
                 self.stood = true;
@@ -155,6 +171,9 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             Act::Written(count) => return self.events.tell(LinkEvent::Written(count)).await,
             Act::End(end) => {
                 tracing::debug!(error = ?end.error, "an Engine.IO session is over");
+                if !self.stood {
+                    self.jar.set_on_socket(false);
+                }
                 self.events.tell(LinkEvent::Ended(end)).await;
                 return false;
             }
@@ -162,7 +181,13 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         true
     }
 
+    fn post(&mut self, url: Url, body: Bytes) -> Job<Answered> {
+        let headers = self.roads.polling_look.headers.clone();
+        self.ask(Ask::post(url, headers, body, "text/plain;charset=UTF-8"))
+    }
+
     fn ask(&mut self, ask: Ask) -> Job<Answered> {
+        let time = self.roads.polling_look.timeout.unwrap_or(ANSWER);
         let lane = self.lanes.take(&ask.url);
         let (network, target, jar) = (self.network.clone(), self.target.clone(), self.jar.clone());
         Box::pin(async move {
@@ -171,7 +196,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 let (response, lane) = exchange(&network, &target, &jar, lane, ask).await?;
                 whole(response, lane, target.max_message.saturating_mul(2)).await
             };
-            within(exchange, &target, (url, ANSWER)).await
+            within(exchange, &target, (url, time)).await
         })
     }
 
@@ -200,8 +225,14 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         target.url = url;
         target.road = Road::WebSocket;
         target.json = false;
-        target.headers.retain(|(name, _)| !is_cookie(name));
-        let cookies = self.jar.header(&target.url);
+        let own = &self.roads.websocket_look.headers;
+        let is_own = |name: &str| own.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+        target
+            .headers
+            .retain(|(name, _)| !is_cookie(name) && !is_own(name));
+        let others = own.iter().filter(|(name, _)| !is_cookie(name));
+        target.headers.extend(others.cloned());
+        let cookies = self.jar.header_with(&target.url, own);
         target
             .headers
             .extend(cookies.map(|cookies| ("Cookie".to_owned(), cookies)));
@@ -296,8 +327,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 acts.extend(std::iter::from_fn(|| self.engine.poll()));
                 while let Some(act) = acts.pop_front() {
                     if let Act::Post(url, body) = act {
-                        let ask = Ask::post(url, Vec::new(), body, "text/plain;charset=UTF-8");
-                        self.posting = Some(self.ask(ask));
+                        self.posting = Some(self.post(url, body));
                     }
                 }
                 if self.posting.is_none() {

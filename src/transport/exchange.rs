@@ -288,11 +288,11 @@ fn request(
         let (name, value) = handshake::read_header(name, value)?;
         headers.append(name, value);
     }
-    if let Some(cookies) = jar.header(&ask.url) {
+    if let Some(cookies) = jar.header_with(&ask.url, &ask.headers) {
         let (name, value) = handshake::read_header("Cookie", &cookies)?;
         headers.append(name, value);
     }
-    for (name, value) in &ask.headers {
+    for (name, value) in ask.headers.iter().filter(|(name, _)| !is_cookie(name)) {
         let (name, value) = handshake::read_header(name, value)?;
         let is_wish = matches!(name, header::ACCEPT | header::CACHE_CONTROL);
         if !(is_wish && headers.contains_key(&name)) {

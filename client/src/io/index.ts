@@ -22,7 +22,7 @@ const managers = new Map<string, Manager>();
  */
 export function io(uri: string, opts: ManagerOptions = {}): Socket {
   if (typeof uri !== "string" || /^\/(?!\/)/.test(uri)) {
-    throw new TypeError("longwire: io() needs the server's URL: an extension's own address is no server");
+    throw new TypeError("longwire: io() needs the server's URL");
   }
   const url = new URL(/^(https?|wss?):\/\//.test(uri) ? uri : `https://${uri.replace(/^\/\//, "")}`);
   const nsp = url.pathname;

@@ -3,15 +3,10 @@
 
 import { type Bridge, connect, cookieHeader } from "../index.js";
 import type { SessionOptions } from "../session-types.js";
+import { passed, pathOf, sessionOptions } from "./client-options.js";
 import { Emitter } from "./emitter.js";
 import type { Auth, ManagerEvents, ManagerOptions, SocketManager } from "./options.js";
 import { Socket } from "./socket.js";
-
-const IMPOSSIBLE: Record<string, string> = {
-  parser: "only Socket.IO's default parser is",
-  retries:
-    "the broker keeps waiting messages; use `timeout()` and `emitWithAck` to know that it was received",
-};
 
 /** Names of sessions in this context, so that two sockets to one namespace do not share one. */
 const names = new Set<string>();
@@ -32,12 +27,7 @@ export class Manager extends Emitter<ManagerEvents> implements SocketManager {
     super();
     this.uri = new URL(uri.replace(/^ws/, "http")).origin;
     this.opts = opts;
-    for (const [name, why] of Object.entries(IMPOSSIBLE)) {
-      if (opts[name]) throw new TypeError(`longwire: the option \`${name}\` is not supported: ${why}`);
-    }
-    if (opts.transports && transports(opts).length === 0) {
-      throw new TypeError("longwire: `transports` must have `websocket` or `polling`");
-    }
+    passed(opts);
     const bridge = opts.longwire?.bridge;
     this.bridge = bridge && "open" in bridge ? bridge : connect(bridge);
   }
@@ -57,9 +47,7 @@ export class Manager extends Emitter<ManagerEvents> implements SocketManager {
 
   /** Not to be had: the connection is in the broker. Throws. */
   get engine(): never {
-    throw new Error(
-      "longwire: there is no `engine` here, the connection is in the broker; see `socket.session`",
-    );
+    throw new Error("longwire: no engine, the connection is in the broker");
   }
 
   /** Connects all sockets. */
@@ -103,31 +91,8 @@ export class Manager extends Emitter<ManagerEvents> implements SocketManager {
 
   /** @internal The session's options for a namespace. */
   async sessionOptions(nsp: string, auth: Auth | undefined): Promise<SessionOptions> {
-    const { opts } = this;
-    const { name: _name, bridge: _bridge, ...own } = opts.longwire ?? {};
-    const most = opts.reconnectionAttempts ?? Number.POSITIVE_INFINITY;
-    return {
-      ...own,
-      protocol: "socket.io",
-      socketio: {
-        path: pathOf(opts),
-        namespaces: [nsp],
-        auth: typeof auth === "function" ? undefined : auth,
-        transports: opts.transports && transports(opts),
-        upgrade: opts.upgrade,
-      },
-      auth: typeof auth === "function" ? "provider" : "none",
-      headers: opts.extraHeaders,
-      cookies: opts.withCredentials ? (await cookieHeader(this.url)) || undefined : undefined,
-      connectTimeout: opts.timeout ?? 20_000,
-      reconnect: opts.reconnection !== false && {
-        minDelay: opts.reconnectionDelay ?? 1000,
-        maxDelay: opts.reconnectionDelayMax ?? 5000,
-        maxAttempts: Number.isFinite(most) ? most : null,
-        ...(own.reconnect || {}),
-      },
-      ack: "manual",
-    };
+    const cookies = this.opts.withCredentials && (await cookieHeader(this.url));
+    return { ...sessionOptions(this.opts, nsp, auth), ...(cookies && { cookies }) };
   }
 
   // ---- told by the sockets; the first one speaks for the link ----
@@ -151,12 +116,4 @@ export class Manager extends Emitter<ManagerEvents> implements SocketManager {
       if (what === "error" && again > 0) this.emitReserved("reconnect_error", ...about);
     }
   }
-}
-
-function transports(opts: ManagerOptions): ("polling" | "websocket")[] {
-  return (opts.transports ?? []).filter((one) => one === "polling" || one === "websocket");
-}
-
-function pathOf({ path = "/socket.io" }: ManagerOptions): string {
-  return `/${path.replace(/^\/+|\/+$/g, "")}`;
 }

@@ -8,18 +8,47 @@ import type { Emitter, EventsMap } from "./emitter.js";
 /** Said when the namespace is asked for; a function is called with what takes it. */
 export type Auth = Record<string, unknown> | ((take: (data: Record<string, unknown>) => void) => void);
 
-/** Options of `io` and `Manager`: socket.io-client's, and `longwire`. Others of socket.io-client have no effect. */
+/** What may differ for one transport. */
+export interface TransportOptions {
+  extraHeaders?: Record<string, unknown>;
+  timestampRequests?: boolean;
+  timestampParam?: string;
+  forceBase64?: boolean;
+  requestTimeout?: number;
+}
+
+/** Options of `io` and `Manager`: socket.io-client's, and `longwire`. What cannot be had of socket.io-client's throws. */
 export interface ManagerOptions {
   /** On the server. Default `"/socket.io"`. */
   path?: string;
   /** Added to the URL. */
   query?: Record<string, unknown>;
+  /** End the path with a slash. Default true. */
+  addTrailingSlash?: boolean;
   /** Sent with every request. */
-  extraHeaders?: Record<string, string>;
+  extraHeaders?: Record<string, unknown>;
+  /** What differs for one transport. */
+  transportOptions?: { polling?: TransportOptions; websocket?: TransportOptions; webtransport?: unknown };
+  /** A parameter that makes each URL another one. Default for polling only. */
+  timestampRequests?: boolean;
+  /** Its name. Default `"t"`. */
+  timestampParam?: string;
+  /** Send bytes as text. */
+  forceBase64?: boolean;
+  /** Milliseconds that the answer to one request of polling may take. Default 120000. */
+  requestTimeout?: number;
+  /** Subprotocols that the WebSocket offers. */
+  protocols?: string | string[];
+  /** Offer compression on the WebSocket. Default true. */
+  perMessageDeflate?: boolean | object;
   /** Default polling, then a WebSocket. `"webtransport"` is left out. */
   transports?: string[];
   /** Go from polling to a WebSocket. Default true. */
   upgrade?: boolean;
+  /** Begin with the WebSocket once an upgrade has succeeded. */
+  rememberUpgrade?: boolean;
+  /** Try the next transport when the first fails. By default polling is tried after the WebSocket, not the reverse. */
+  tryAllTransports?: boolean;
   /** Connect at once. Default true. */
   autoConnect?: boolean;
   /** Default true. */
@@ -30,8 +59,10 @@ export interface ManagerOptions {
   reconnectionDelay?: number;
   /** Milliseconds. Default 5000. */
   reconnectionDelayMax?: number;
-  /** Milliseconds until an attempt to connect is given up. Default 20000. */
-  timeout?: number;
+  /** Spread of the delays around their middle, 0 to 1. Default: from all of it ("full jitter"). */
+  randomizationFactor?: number;
+  /** Milliseconds until an attempt to connect is given up; `false`: never. Default 20000. */
+  timeout?: number | false;
   /** Send the browser's cookies for the server. Needs the permission `cookies` and one for the host. */
   withCredentials?: boolean;
   /** Said when the namespace is asked for; a function is called with what takes it. */

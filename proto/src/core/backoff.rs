@@ -45,13 +45,28 @@ impl Backoff {
         )]
         let cap = (grown as u64).clamp(reconnect.min_delay, reconnect.max_delay);
         self.attempts = self.attempts.saturating_add(1);
-        Some(Duration::from_millis(random.up_to(cap)))
+        Some(Duration::from_millis(match reconnect.randomization {
+            None => random.up_to(cap),
+            Some(share) => around(cap, share, random).min(reconnect.max_delay),
+        }))
     }
 
     /// The link was stable, or somebody asked: start over.
     pub(crate) const fn reset(&mut self) {
         self.attempts = 0;
     }
+}
+
+/// A wait at most this share away from `middle`.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "delays are far below 2^52 ms, and the share lies between 0 and 1"
+)]
+fn around(middle: u64, share: f64, random: &mut Random) -> u64 {
+    let deviation = (middle as f64 * share) as u64;
+    middle - deviation + random.up_to(deviation.saturating_mul(2))
 }
 
 #[cfg(test)]
@@ -80,6 +95,30 @@ mod tests {
                 "{longest:?} for a cap of {cap:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_share_that_is_named_is_drawn_from_around_the_delay() {
+        let waits = |share| {
+            let reconnect = Reconnect {
+                min_delay: 100,
+                max_delay: 1000,
+                randomization: Some(share),
+                ..Reconnect::default()
+            };
+            let mut random = Random::new(5);
+            (0..500).map(move |n| {
+                let mut backoff = Backoff { attempts: n % 6 };
+                (n % 6, backoff.next(&reconnect, &mut random).unwrap().as_millis())
+            })
+        };
+        let caps = [100, 200, 400, 800, 1000, 1000];
+        assert!(waits(0.0).all(|(n, wait)| wait == caps[n as usize]));
+        assert!(waits(0.5).all(|(n, wait)| {
+            let cap = caps[n as usize];
+            (cap / 2..=(cap * 3 / 2).min(1000)).contains(&wait)
+        }));
+        assert!(waits(0.5).any(|(n, wait)| n == 0 && wait > 110));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::options::{Options, Protocol};
 use super::payload::Payload;
 use super::rule::Rule;
 use super::servers::{Cursor, CursorFrom, CursorTo};
+use super::socketio::TransportOptions;
 
 /// What a pair of texts takes beside them.
 const PAIR: usize = 64;
@@ -35,8 +36,14 @@ impl Options {
                     .map(|(when, say)| when.held() + say.as_ref().map_or(0, Payload::held))
                     .sum::<usize>()
         });
+        let of_transport = |options: &TransportOptions| {
+            pairs(&options.headers) + options.timestamp_param.as_ref().map_or(0, String::len)
+        };
         let socketio = texts(&self.socketio.namespaces)
             + self.socketio.path.len()
+            + pairs(&self.socketio.query)
+            + of_transport(&self.socketio.polling)
+            + of_transport(&self.socketio.websocket)
             + self
                 .socketio
                 .auth
@@ -111,6 +118,8 @@ mod tests {
             format!(r#"{{"ready":{{"/a":"{large}"}}}}"#),
             format!(r#"{{"guard":{{"receive":[{{"when":{{"/a":"{large}"}}}}]}}}}"#),
             format!(r#"{{"protocol":"socket.io","socketio":{{"auth":{{"a":"{large}"}}}}}}"#),
+            format!(r#"{{"protocol":"socket.io","socketio":{{"query":{{"a":"{large}"}}}}}}"#),
+            format!(r#"{{"protocol":"socket.io","socketio":{{"extraHeaders":{{"a":"{large}"}}}}}}"#),
             format!(r#"{{"protocol":"sse","post":{{"url":"http://localhost/{large}"}}}}"#),
             format!(r#"{{"urls":{{"sse":"http://localhost/{large}"}}}}"#),
             format!(r#"{{"subprotocols":["{large}"]}}"#),

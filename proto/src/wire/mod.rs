@@ -21,4 +21,5 @@ mod presets;
 pub mod record;
 pub mod rule;
 pub mod servers;
+pub mod socketio;
 pub mod version;

@@ -17,7 +17,8 @@ use super::payload::Payload;
 use super::presets::preset;
 use super::record::{ErrorInfo, in_json_words};
 use super::rule::Rule;
-use super::servers::{Poll, Post, SocketIo, strings};
+use super::servers::{Poll, Post, strings};
+use super::socketio::SocketIo;
 
 /// How a session dials, keeps and delivers. Times in milliseconds.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,6 +110,8 @@ pub struct Reconnect {
     pub min_delay: u64,
     pub max_delay: u64,
     pub factor: f64,
+    /// The wait is drawn from this share of it around it; `None`: from all of it ("full jitter").
+    pub randomization: Option<f64>,
     /// Dials after a loss; `None` = without end.
     pub max_attempts: Option<u32>,
     /// A link open this long clears the count of attempts.
@@ -204,6 +207,7 @@ impl Default for Reconnect {
             min_delay: 500,
             max_delay: 30_000,
             factor: 2.0,
+            randomization: None,
             max_attempts: None,
             stable_after: 30_000,
         }
@@ -349,6 +353,12 @@ impl Options {
                 ignored.push(name);
             }
         }
+        for (name, value) in options.socketio.take_common_headers() {
+            options
+                .headers
+                .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+            options.headers.push((name, value));
+        }
         let has_socket =
             options.protocol == Protocol::WebSocket || options.transports.contains(&Protocol::WebSocket);
         if !has_socket && !has_heartbeat {
@@ -465,6 +475,12 @@ impl Options {
         if let Some(reconnect) = &self.reconnect {
             if !(1.0..=100.0).contains(&reconnect.factor) {
                 return Err(bad("reconnect", "`factor` must lie between 1 and 100"));
+            }
+            if !reconnect
+                .randomization
+                .is_none_or(|share| (0.0..=1.0).contains(&share))
+            {
+                return Err(bad("reconnect", "`randomization` must lie between 0 and 1"));
             }
             if reconnect.min_delay == 0 || reconnect.min_delay > reconnect.max_delay {
                 return Err(bad(

@@ -1,5 +1,5 @@
-//! Options for servers that speak something else than WebSocket messages: event streams, polling, where to post,
-//! Socket.IO.
+//! Options for servers that speak something else than WebSocket messages: event streams, polling, where to post. Those of
+//! Socket.IO are `socketio`'s.
 //!
 //! It reads and refuses; what the options do is in `core::dialect`.
 
@@ -10,7 +10,6 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::json::{self, Document, Kind};
-use super::message::is_namespace;
 use super::record::in_json_words;
 use super::rule::check_pointer;
 
@@ -63,89 +62,6 @@ pub enum CursorTo {
     Query(String),
     /// A request header.
     Header(String),
-}
-
-/// How a Socket.IO server is reached: `options.socketio`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SocketIo {
-    /// On the server, without a slash at its end.
-    pub path: String,
-    /// Asked for on every connection; the session stands and falls with the first.
-    pub namespaces: Vec<String>,
-    /// A JSON object, sent when a namespace is asked for.
-    pub auth: Option<String>,
-    /// In the order given, each once: `polling`, `websocket`.
-    pub transports: Vec<String>,
-    /// Go from polling to a WebSocket.
-    pub upgrade: bool,
-}
-
-impl Default for SocketIo {
-    fn default() -> Self {
-        Self {
-            path: "/socket.io".to_owned(),
-            namespaces: vec!["/".to_owned()],
-            auth: None,
-            transports: vec!["polling".to_owned(), "websocket".to_owned()],
-            upgrade: true,
-        }
-    }
-}
-
-/// Namespaces of one session, at most.
-const MOST_NAMESPACES: usize = 64;
-
-#[derive(Deserialize)]
-struct SocketIoForm {
-    path: Option<String>,
-    namespaces: Option<Vec<String>>,
-    auth: Option<Box<RawValue>>,
-    transports: Option<Vec<String>>,
-    upgrade: Option<bool>,
-}
-
-impl SocketIo {
-    /// Reads `options.socketio`; the error says what is wrong.
-    pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: SocketIoForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
-        let mut socketio = Self::default();
-        if let Some(path) = form.path {
-            if !path.starts_with('/') || path.contains(['?', '#']) {
-                return Err("`path` must start with `/` and have no query".to_owned());
-            }
-            path.trim_end_matches('/').clone_into(&mut socketio.path);
-        }
-        if let Some(namespaces) = form.namespaces {
-            if !(1..=MOST_NAMESPACES).contains(&namespaces.len()) {
-                return Err(format!("`namespaces` has 1 to {MOST_NAMESPACES} names"));
-            }
-            if let Some(bad) = namespaces.iter().find(|namespace| !is_namespace(namespace)) {
-                return Err(format!(
-                    "`{bad}` is no namespace: it starts with `/` and has no comma"
-                ));
-            }
-            socketio.namespaces = namespaces;
-        }
-        socketio.auth = form.auth.as_deref().map_or(Ok(None), auth_object)?;
-        if let Some(transports) = form.transports {
-            let known = |transport: &String| matches!(transport.as_str(), "polling" | "websocket");
-            if transports.is_empty() || !transports.iter().all(known) {
-                return Err("`transports` are `polling` and `websocket`".to_owned());
-            }
-            socketio.transports = transports;
-        }
-        socketio.upgrade = form.upgrade.unwrap_or(true);
-        Ok(socketio)
-    }
-}
-
-/// Socket.IO's `auth`: an object, or `null` for none.
-pub(super) fn auth_object(raw: &RawValue) -> Result<Option<String>, String> {
-    match raw.get() {
-        "null" => Ok(None),
-        object if object.starts_with('{') => Ok(Some(object.to_owned())),
-        _ => Err("`auth` is an object".to_owned()),
-    }
 }
 
 impl Default for Poll {

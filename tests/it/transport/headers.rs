@@ -93,11 +93,8 @@ async fn engine_io_says_who_asks() {
         .headers
         .push(("User-Agent".to_owned(), "mine/1".to_owned()));
     target.road = Road::Engine(Roads {
-        path: "/socket.io".to_owned(),
-        polling: true,
         websocket: false,
-        websocket_first: false,
-        upgrade: false,
+        ..Roads::default()
     });
     let _line = Line::dial(target);
     let head = peer.await.unwrap();

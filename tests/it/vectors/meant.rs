@@ -363,6 +363,7 @@ fn every_option() -> Options {
             min_delay: 100,
             max_delay: 2000,
             factor: 1.5,
+            randomization: Some(0.25),
             max_attempts: Some(7),
             stable_after: 10_000,
         }),

@@ -4,6 +4,7 @@
 //! asks and connects as `poll` says.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -34,21 +35,73 @@ const OVERHEAD: u64 = 2;
 /// How an Engine.IO dial may travel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roads {
-    /// The path on the server, as `/socket.io`.
+    /// The path that is requested, as `/socket.io/`.
     pub path: String,
+    /// Parameters beside the URL's own.
+    pub query: Vec<(String, String)>,
     pub polling: bool,
     pub websocket: bool,
     /// The WebSocket is tried before polling.
     pub websocket_first: bool,
     /// Go from polling to a WebSocket.
     pub upgrade: bool,
+    /// Begin with the WebSocket once an upgrade has succeeded.
+    pub remember_upgrade: bool,
+    /// Whether the next transport is tried when the first fails; `None`: from the WebSocket to polling only.
+    pub try_all: Option<bool>,
+    pub polling_look: Look,
+    pub websocket_look: Look,
+}
+
+/// How the requests of one transport look.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Look {
+    /// Sent in place of the target's of the same name.
+    pub headers: Vec<(String, String)>,
+    /// The name of the parameter that makes each URL another one.
+    pub timestamp_param: Option<String>,
+    /// Bytes travel as text.
+    pub base64: bool,
+    /// How long the answer to a request may take.
+    pub timeout: Option<Duration>,
+}
+
+impl Default for Roads {
+    fn default() -> Self {
+        Self {
+            path: "/socket.io/".to_owned(),
+            query: Vec::new(),
+            polling: true,
+            websocket: true,
+            websocket_first: false,
+            upgrade: true,
+            remember_upgrade: false,
+            try_all: None,
+            polling_look: Look::default(),
+            websocket_look: Look::default(),
+        }
+    }
 }
 
 impl Roads {
     /// Whether packets travel by polling to the end.
-    pub(crate) const fn stay_with_polling(&self) -> bool {
+    const fn stay_with_polling(&self) -> bool {
         !self.websocket || (self.polling && !self.websocket_first && !self.upgrade)
     }
+
+    /// Whether bytes travel as text to the end.
+    pub(crate) const fn has_text_only(&self) -> bool {
+        self.stay_with_polling() || self.websocket_look.base64
+    }
+}
+
+/// What a dial knows when it begins, beside its options.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Start {
+    /// Makes the URLs of this dial others than those of the ones before.
+    pub stamp: u64,
+    /// A dial of this session was on the WebSocket before.
+    pub was_on_socket: bool,
 }
 
 /// What the transport is to do.
@@ -97,6 +150,9 @@ pub struct Engine {
     posted: u64,
     paused: bool,
     over: bool,
+    /// A transport has failed, and another one is being tried.
+    tried_other: bool,
+    stamp: u64,
     acts: VecDeque<Act>,
 }
 
@@ -115,8 +171,11 @@ enum Mode {
 
 impl Engine {
     /// A session that is about to be opened. `most`: bytes of one packet.
-    pub fn new(url: Url, roads: Roads, most: usize) -> Self {
-        let direct = roads.websocket && (roads.websocket_first || !roads.polling);
+    pub fn new(url: Url, roads: Roads, most: usize, start: Start) -> Self {
+        let is_first = roads.websocket_first
+            || !roads.polling
+            || (roads.remember_upgrade && roads.upgrade && start.was_on_socket);
+        let direct = roads.websocket && is_first;
         let mut engine = Self {
             url,
             most,
@@ -131,11 +190,12 @@ impl Engine {
             posted: 0,
             paused: false,
             over: false,
+            tried_other: false,
+            stamp: start.stamp,
             acts: VecDeque::new(),
         };
         if direct {
-            let url = engine.address("websocket");
-            engine.acts.push_back(Act::OpenSocket(url));
+            engine.open_socket();
         } else {
             engine.flow();
         }
@@ -278,10 +338,14 @@ impl Engine {
                 self.flow();
                 continue;
             }
-            packets.push(match message {
-                Incoming::Message(packet @ (Payload::Text(_) | Payload::Json(_))) => self.text_packet(packet),
-                other => other,
-            });
+            let Incoming::Message(packet @ (Payload::Text(_) | Payload::Json(_))) = message else {
+                packets.push(message);
+                continue;
+            };
+            match self.socket_packet(packet) {
+                Ok(packet) => packets.push(packet),
+                Err(why) => return self.fault(Code::ServerProtocol, why),
+            }
         }
         self.tell(packets);
         self.flow();
@@ -305,9 +369,8 @@ impl Engine {
             // The server goes on with polling: nothing was said on the socket yet.
             Mode::Polling | Mode::Probing | Mode::Changing => self.stay(),
             // A proxy that knows no WebSockets makes servers answer with 400: polling may do where a socket does not.
-            Mode::Direct
-                if self.sid.is_none() && self.roads.polling && !matches!(end.status, Some(401 | 403)) =>
-            {
+            Mode::Direct if self.may_try_polling(&end) => {
+                self.tried_other = true;
                 self.mode = Mode::Polling;
                 self.flow();
             }
@@ -326,6 +389,31 @@ impl Engine {
         self.end(end);
     }
 
+    /// A server that cannot be reached by one transport may be by the other.
+    const fn may_try_polling(&self, end: &LinkEnd) -> bool {
+        let may = match self.roads.try_all {
+            Some(all) => all || self.roads.remember_upgrade,
+            None => !matches!(end.status, Some(401 | 403)),
+        };
+        may && self.roads.polling && self.sid.is_none() && !self.tried_other
+    }
+
+    fn open_socket(&mut self) {
+        let url = self.address("websocket");
+        self.acts.push_back(Act::OpenSocket(url));
+    }
+
+    /// A text message of the WebSocket: bytes come so as well if the options ask for it.
+    fn socket_packet(&mut self, packet: Payload) -> Result<Incoming, &'static str> {
+        match packet.as_str().and_then(|text| text.strip_prefix('b')) {
+            None => Ok(self.text_packet(packet)),
+            Some(encoded) => match BASE64.decode(encoded) {
+                Ok(bytes) => Ok(self.incoming(Payload::Binary(bytes.into()))),
+                Err(_) => Err("a binary packet is not base64"),
+            },
+        }
+    }
+
     fn text_packet(&mut self, packet: Payload) -> Incoming {
         if self.sid.is_none()
             && packet.len() <= START
@@ -342,8 +430,7 @@ impl Engine {
                 && greeting.upgrades.iter().any(|upgrade| upgrade == "websocket")
             {
                 self.mode = Mode::Probing;
-                let url = self.address("websocket");
-                self.acts.push_back(Act::OpenSocket(url));
+                self.open_socket();
             }
         }
         self.incoming(packet)
@@ -392,7 +479,12 @@ impl Engine {
             Mode::Changing => {}
             Mode::Direct | Mode::Upgraded => {
                 if self.sid.is_some() {
-                    self.acts.extend(self.queue.drain(..).map(Act::Send));
+                    let base64 = self.roads.websocket_look.base64;
+                    let packets = self.queue.drain(..).map(|packet| match packet {
+                        Payload::Binary(bytes) if base64 => Payload::text(in_base64(&bytes)),
+                        other => other,
+                    });
+                    self.acts.extend(packets.map(Act::Send));
                 }
             }
         }
@@ -405,7 +497,7 @@ impl Engine {
         let mut body = String::new();
         while let Some(packet) = self.queue.front() {
             let encoded = match packet {
-                Payload::Binary(bytes) => format!("b{}", BASE64.encode(bytes)),
+                Payload::Binary(bytes) => in_base64(bytes),
                 other => other.as_str().unwrap_or_default().to_owned(),
             };
             if !body.is_empty() {
@@ -466,21 +558,57 @@ impl Engine {
     }
 
     fn end(&mut self, end: LinkEnd) {
+        let was_polling = self.mode == Mode::Polling && self.sid.is_none();
+        if was_polling && self.roads.try_all == Some(true) && self.roads.websocket && !self.tried_other {
+            self.tried_other = true;
+            self.mode = Mode::Direct;
+            return self.open_socket();
+        }
         if !std::mem::replace(&mut self.over, true) {
             self.acts.push_back(Act::End(end));
         }
     }
 
-    fn address(&self, transport: &str) -> Url {
+    /// The URL of the next request: each one another, so that no cache answers.
+    fn address(&mut self, transport: &str) -> Url {
         let mut url = policy::engine_url(self.url.clone(), &self.roads.path);
-        url.query_pairs_mut()
-            .append_pair("EIO", "4")
-            .append_pair("transport", transport);
-        if let Some(sid) = &self.sid {
-            url.query_pairs_mut().append_pair("sid", sid);
+        let look = match transport {
+            "polling" => &self.roads.polling_look,
+            _ => &self.roads.websocket_look,
+        };
+        let mut query = url.query_pairs_mut();
+        for (name, value) in &self.roads.query {
+            query.append_pair(name, value);
         }
+        query.append_pair("EIO", "4").append_pair("transport", transport);
+        if let Some(sid) = &self.sid {
+            query.append_pair("sid", sid);
+        }
+        if let Some(param) = &look.timestamp_param {
+            self.stamp = self.stamp.wrapping_add(1);
+            query.append_pair(param, &in_base36(self.stamp));
+        }
+        if look.base64 {
+            query.append_pair("b64", "1");
+        }
+        drop(query);
         url
     }
+}
+
+/// Bytes as a packet of text.
+fn in_base64(bytes: &[u8]) -> String {
+    format!("b{}", BASE64.encode(bytes))
+}
+
+fn in_base36(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    while number > 0 || digits.is_empty() {
+        digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize]);
+        number /= 36;
+    }
+    digits.reverse();
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -495,13 +623,16 @@ mod tests {
 
     fn engine(polling: bool, websocket: bool) -> Engine {
         let roads = Roads {
-            path: "/socket.io".to_owned(),
             polling,
             websocket,
-            websocket_first: false,
-            upgrade: true,
+            ..Roads::default()
         };
-        Engine::new(Url::parse("http://localhost/?a=1").unwrap(), roads, 1000)
+        start(roads)
+    }
+
+    fn start(roads: Roads) -> Engine {
+        let url = Url::parse("http://localhost/?a=1").unwrap();
+        Engine::new(url, roads, 1000, Start::default())
     }
 
     fn acts(engine: &mut Engine) -> Vec<String> {
@@ -650,6 +781,89 @@ mod tests {
             let now = acts(&mut engine);
             assert_eq!(now[0].starts_with("get"), tried, "{status:?}: {now:?}");
         }
+    }
+
+    #[test]
+    fn the_other_transport_is_tried_once_and_only_if_that_is_wanted() {
+        for (try_all, tried) in [(Some(true), true), (Some(false), false), (None, false)] {
+            let mut engine = start(Roads {
+                try_all,
+                ..Roads::default()
+            });
+            acts(&mut engine);
+            engine.got(&answer(404, "no"));
+            let now = acts(&mut engine);
+            assert_eq!(now[0].starts_with("open"), tried, "{try_all:?}: {now:?}");
+            engine.socket_ended(LinkEnd::default());
+            assert_eq!(acts(&mut engine).len(), usize::from(tried), "it is over");
+        }
+        let mut engine = start(Roads {
+            try_all: Some(false),
+            websocket_first: true,
+            ..Roads::default()
+        });
+        acts(&mut engine);
+        engine.socket_ended(LinkEnd::default());
+        assert_eq!(acts(&mut engine), ["end None 0"]);
+    }
+
+    #[test]
+    fn an_upgrade_is_remembered_if_that_is_wanted() {
+        for (remember_upgrade, was_on_socket, direct) in
+            [(true, true, true), (true, false, false), (false, true, false)]
+        {
+            let roads = Roads {
+                remember_upgrade,
+                ..Roads::default()
+            };
+            let known = Start {
+                was_on_socket,
+                ..Start::default()
+            };
+            let url = Url::parse("http://localhost/").unwrap();
+            let mut engine = Engine::new(url, roads, 1000, known);
+            assert_eq!(acts(&mut engine)[0].starts_with("open"), direct);
+            engine.socket_ended(LinkEnd::default());
+            assert!(
+                !direct || acts(&mut engine)[0].starts_with("get"),
+                "it is polled again"
+            );
+        }
+    }
+
+    #[test]
+    fn urls_are_written_as_the_options_say() {
+        let look = |param: &str| Look {
+            timestamp_param: Some(param.to_owned()),
+            base64: true,
+            ..Look::default()
+        };
+        let mut engine = start(Roads {
+            query: vec![("room".to_owned(), "7".to_owned())],
+            polling_look: look("t"),
+            websocket_look: look("ts"),
+            ..Roads::default()
+        });
+        let first = "get a=1&room=7&EIO=4&transport=polling";
+        assert_eq!(acts(&mut engine), [format!("{first}&t=1&b64=1")]);
+        engine.got(&answer(200, GREETING));
+        let now = acts(&mut engine);
+        let socket = "open a=1&room=7&EIO=4&transport=websocket&sid=abc&ts=2&b64=1";
+        assert!(now.contains(&socket.to_owned()), "{now:?}");
+        assert!(now.contains(&format!("{first}&sid=abc&t=3&b64=1")), "{now:?}");
+        engine.socket_opened();
+        engine.socket_told(text("3probe"));
+        engine.got(&answer(200, "6"));
+        acts(&mut engine);
+        engine.transmit(Payload::Binary(Bytes::from_static(&[1, 2])));
+        assert_eq!(acts(&mut engine), ["send bAQI="]);
+        engine.socket_told(text("bAQI="));
+        assert_eq!(
+            engine.poll(),
+            Some(Act::Tell(vec![Incoming::Message(Payload::Binary(
+                Bytes::from_static(&[1, 2])
+            ))]))
+        );
     }
 
     #[test]

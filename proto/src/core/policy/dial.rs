@@ -47,6 +47,12 @@ pub(crate) fn check_dial(
         urls.push(url);
     }
     check_headers(&options.headers, rule, origin, &urls)?;
+    for headers in [
+        &options.socketio.polling.headers,
+        &options.socketio.websocket.headers,
+    ] {
+        check_headers(headers, rule, origin, &urls).map_err(|error| named("socketio", error))?;
+    }
     check_cookies(options)?;
     check_subprotocols(&options.subprotocols)?;
     if let Some(post) = &options.post {
@@ -149,7 +155,7 @@ fn dialled_urls(options: &Options, url: Option<&Url>) -> Vec<(Result<Url, ErrorI
 
 /// The URL that Engine.IO requests: the server's, with the path of `options.socketio`.
 pub(crate) fn engine_url(mut url: Url, path: &str) -> Url {
-    url.set_path(&format!("{}/", path.trim_end_matches('/')));
+    url.set_path(path);
     url
 }
 

@@ -24,7 +24,7 @@ use crate::wire::options::{Options, Window};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, in_json_words};
 use crate::wire::rule::Rule;
-use crate::wire::servers::auth_object;
+use crate::wire::socketio::auth_object;
 
 /// Every field of every frame, not yet looked into: one pass over the bytes.
 #[derive(Deserialize)]

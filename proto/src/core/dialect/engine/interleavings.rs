@@ -107,15 +107,13 @@ impl Step {
 impl World {
     /// Behind the greeting: the socket is about to be opened.
     fn new() -> Self {
-        let roads = Roads {
-            path: "/socket.io".to_owned(),
-            polling: true,
-            websocket: true,
-            websocket_first: false,
-            upgrade: true,
-        };
         let mut world = Self {
-            engine: Engine::new(Url::parse("http://h/").unwrap(), roads, 1000),
+            engine: Engine::new(
+                Url::parse("http://h/").unwrap(),
+                Roads::default(),
+                1000,
+                Start::default(),
+            ),
             said: 0,
             heard: Vec::new(),
             written: 0,

@@ -15,8 +15,9 @@ use crate::wire::code::Code;
 use crate::wire::options::Options;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
+use crate::wire::socketio::TransportOptions;
 
-use crate::core::dialect::engine::Roads;
+use crate::core::dialect::engine::{Look, Roads};
 use crate::core::dialect::packet::MOST_ATTACHMENTS;
 use crate::core::io::{Incoming, LinkEvent, Output, Road};
 
@@ -57,6 +58,20 @@ fn roads(options: &Options) -> Roads {
             .first()
             .is_some_and(|first| first == "websocket"),
         upgrade: options.upgrade,
+        remember_upgrade: options.remember_upgrade,
+        try_all: options.try_all_transports,
+        query: options.query.clone(),
+        polling_look: look(&options.polling),
+        websocket_look: look(&options.websocket),
+    }
+}
+
+fn look(options: &TransportOptions) -> Look {
+    Look {
+        headers: options.headers.clone(),
+        timestamp_param: options.timestamp_param.clone(),
+        base64: options.base64,
+        timeout: options.request_timeout.map(Duration::from_millis),
     }
 }
 
@@ -157,7 +172,7 @@ impl SocketIo {
         }
         self.ping_timeout = ping_timeout;
         self.connection.max_payload = max_payload;
-        self.connection.base64 = roads(ctx.options).stay_with_polling();
+        self.connection.base64 = roads(ctx.options).has_text_only();
         self.alive_by = Some(ctx.now.boot + ping_timeout);
         self.connect_by = Some(ctx.now.boot + Duration::from_millis(ctx.options.connect_timeout));
         let asked: Vec<Payload> = self

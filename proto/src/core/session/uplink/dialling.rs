@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::wire::options::{Options, Protocol};
 use crate::wire::record::{ErrorInfo, State};
-use crate::wire::servers::SocketIo;
+use crate::wire::socketio::SocketIo;
 
 use crate::core::dialect::{Beginning, Dialect, face};
 use crate::core::identity::Identity;

@@ -1,0 +1,407 @@
+//! `options.socketio`: how a Socket.IO server is reached, in the words of socket.io-client and engine.io-client.
+//!
+//! Every option of theirs is read here, or refused by name with where its meaning is to be had.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::json::{Document, Kind, Value};
+use super::message::is_namespace;
+use super::record::in_json_words;
+
+/// How a Socket.IO server is reached: `options.socketio`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketIo {
+    /// On the server, as it is requested: with a slash at its end unless the options say otherwise.
+    pub path: String,
+    /// Parameters beside the URL's own.
+    pub query: Vec<(String, String)>,
+    /// Asked for on every connection; the session stands and falls with the first.
+    pub namespaces: Vec<String>,
+    /// A JSON object, sent when a namespace is asked for.
+    pub auth: Option<String>,
+    /// In the order given, each once: `polling`, `websocket`.
+    pub transports: Vec<String>,
+    /// Go from polling to a WebSocket.
+    pub upgrade: bool,
+    /// Begin with the WebSocket once an upgrade has succeeded.
+    pub remember_upgrade: bool,
+    /// Whether the next transport is tried when the first fails; `None`: from the WebSocket to polling only.
+    pub try_all_transports: Option<bool>,
+    pub polling: TransportOptions,
+    pub websocket: TransportOptions,
+}
+
+/// How the requests of one transport look: the options, and in `transportOptions` what is different for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransportOptions {
+    /// Sent in place of the session's of the same name.
+    pub headers: Vec<(String, String)>,
+    /// The name of the parameter that makes each URL another one.
+    pub timestamp_param: Option<String>,
+    /// Bytes travel as text.
+    pub base64: bool,
+    /// Milliseconds that the answer to a request may take.
+    pub request_timeout: Option<u64>,
+}
+
+impl Default for SocketIo {
+    fn default() -> Self {
+        Self {
+            path: "/socket.io/".to_owned(),
+            query: Vec::new(),
+            namespaces: vec!["/".to_owned()],
+            auth: None,
+            transports: vec!["polling".to_owned(), "websocket".to_owned()],
+            upgrade: true,
+            remember_upgrade: false,
+            try_all_transports: None,
+            polling: TransportOptions {
+                timestamp_param: Some(TIMESTAMP.to_owned()),
+                ..TransportOptions::NONE
+            },
+            websocket: TransportOptions::NONE,
+        }
+    }
+}
+
+impl TransportOptions {
+    /// Nothing special.
+    pub const NONE: Self = Self {
+        headers: Vec::new(),
+        timestamp_param: None,
+        base64: false,
+        request_timeout: None,
+    };
+}
+
+/// Namespaces of one session, at most.
+const MOST_NAMESPACES: usize = 64;
+/// The parameter that makes a URL another one, unless the options name another.
+const TIMESTAMP: &str = "t";
+
+/// Options of socket.io-client and engine.io-client that cannot be had here, and what to do instead.
+const REFUSED: &[(&[&str], &str)] = &[
+    (
+        &["host", "hostname", "port", "secure", "uri"],
+        "the session's URL says where the server is",
+    ),
+    (
+        &["withCredentials"],
+        "give the browser's cookies in the option `cookies` of the session",
+    ),
+    (&["parser"], "only Socket.IO's own parser is spoken"),
+    (
+        &["retries"],
+        "the broker keeps what waits; `ifLost`, `confirm` and `request` say what became of it",
+    ),
+    (&["ackTimeout"], "`request` has a `timeout` of its own"),
+    (
+        &[
+            "reconnection",
+            "reconnectionAttempts",
+            "reconnectionDelay",
+            "reconnectionDelayMax",
+            "randomizationFactor",
+        ],
+        "the option `reconnect` of the session says when to dial again",
+    ),
+    (
+        &["timeout"],
+        "the option `connectTimeout` of the session says how long an attempt may take",
+    ),
+    (
+        &[
+            "autoConnect",
+            "forceNew",
+            "multiplex",
+            "closeOnBeforeunload",
+            "autoUnref",
+            "useNativeTimers",
+        ],
+        "sessions are opened, shared and closed by name",
+    ),
+    (
+        &["protocols"],
+        "the option `subprotocols` of the session offers them",
+    ),
+    (
+        &["perMessageDeflate"],
+        "the option `compression` of the session offers it",
+    ),
+    (
+        &["agent", "localAddress"],
+        "the option `proxy` of the session and the user's settings say how the server is reached",
+    ),
+    (
+        &["ca", "rejectUnauthorized", "ciphers"],
+        "the user's settings say which certificates are trusted (`ca-files`, `insecure-hosts`)",
+    ),
+    (
+        &["pfx", "key", "passphrase", "cert"],
+        "the user's settings say which certificate is shown to a server (`client-cert`)",
+    ),
+    (
+        &["transportImplementations"],
+        "`transports` are `polling` and `websocket`",
+    ),
+];
+
+impl SocketIo {
+    /// Reads `options.socketio`; the error says what is wrong.
+    pub fn from_json(json: &str) -> Result<Self, String> {
+        let fields: BTreeMap<String, &RawValue> =
+            serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
+        refuse_impossible(&fields)?;
+        let mut socketio = Self::default();
+        if let Some(path) = read::<String>(&fields, "path")? {
+            if !path.starts_with('/') || path.contains(['?', '#']) {
+                return Err("`path` must start with `/` and have no query".to_owned());
+            }
+            socketio.path = path;
+        }
+        socketio.path = requested_path(&socketio.path, read(&fields, "addTrailingSlash")?.unwrap_or(true));
+        if let Some(namespaces) = read(&fields, "namespaces")? {
+            socketio.namespaces = check_namespaces(namespaces)?;
+        }
+        socketio.auth = fields.get("auth").map_or(Ok(None), |raw| auth_object(raw))?;
+        if let Some(transports) = read::<Vec<String>>(&fields, "transports")? {
+            let known = |transport: &String| matches!(transport.as_str(), "polling" | "websocket");
+            if transports.is_empty() || !transports.iter().all(known) {
+                return Err("`transports` are `polling` and `websocket`".to_owned());
+            }
+            socketio.transports = transports;
+        }
+        socketio.query = words(&fields, "query")?.unwrap_or_default();
+        socketio.upgrade = read(&fields, "upgrade")?.unwrap_or(true);
+        socketio.remember_upgrade = read(&fields, "rememberUpgrade")?.unwrap_or(false);
+        socketio.try_all_transports = read(&fields, "tryAllTransports")?;
+        let each: Option<BTreeMap<String, Box<RawValue>>> = read(&fields, "transportOptions")?;
+        let each = each.unwrap_or_default();
+        if let Some(name) = each
+            .keys()
+            .find(|name| !matches!(name.as_str(), "polling" | "websocket" | "webtransport"))
+        {
+            return Err(format!(
+                "`transportOptions` are those of `polling` and `websocket`, not of `{name}`"
+            ));
+        }
+        socketio.polling = TransportOptions::of(&fields, each.get("polling").map(AsRef::as_ref), true)?;
+        socketio.websocket = TransportOptions::of(&fields, each.get("websocket").map(AsRef::as_ref), false)?;
+        Ok(socketio)
+    }
+
+    /// Takes the headers that go with the requests of all transports.
+    pub(super) fn take_common_headers(&mut self) -> Vec<(String, String)> {
+        if self.polling.headers != self.websocket.headers {
+            return Vec::new();
+        }
+        self.polling.headers.clear();
+        std::mem::take(&mut self.websocket.headers)
+    }
+}
+
+impl TransportOptions {
+    /// `stamped`: URLs have a timestamp unless the options say otherwise.
+    fn of(all: &BTreeMap<String, &RawValue>, own: Option<&RawValue>, stamped: bool) -> Result<Self, String> {
+        let own: BTreeMap<String, &RawValue> = own.map_or(Ok(BTreeMap::new()), |own| {
+            serde_json::from_str(own.get())
+                .map_err(|error| format!("`transportOptions`: {}", in_json_words(&error)))
+        })?;
+        refuse_impossible(&own)?;
+        let known = [
+            "extraHeaders",
+            "timestampRequests",
+            "timestampParam",
+            "forceBase64",
+            "requestTimeout",
+        ];
+        if let Some(name) = own.keys().find(|name| !known.contains(&name.as_str())) {
+            return Err(format!(
+                "`{name}` in `transportOptions` is not supported: only {} are",
+                known.map(|name| format!("`{name}`")).join(", ")
+            ));
+        }
+        let mut fields = all.clone();
+        fields.extend(own);
+        let is_stamped = read(&fields, "timestampRequests")?.unwrap_or(stamped);
+        let param = read(&fields, "timestampParam")?.unwrap_or_else(|| TIMESTAMP.to_owned());
+        Ok(Self {
+            headers: words(&fields, "extraHeaders")?.unwrap_or_default(),
+            timestamp_param: is_stamped.then_some(param),
+            base64: read(&fields, "forceBase64")?.unwrap_or(false),
+            request_timeout: number(&fields, "requestTimeout")?.filter(|timeout| *timeout > 0),
+        })
+    }
+}
+
+fn refuse_impossible(fields: &BTreeMap<String, &RawValue>) -> Result<(), String> {
+    for (names, instead) in REFUSED {
+        if let Some(name) = names.iter().find(|name| fields.contains_key(**name)) {
+            return Err(format!("`{name}` is not supported here: {instead}"));
+        }
+    }
+    Ok(())
+}
+
+/// As engine.io-client makes it of `path` and `addTrailingSlash`.
+fn requested_path(path: &str, trailing_slash: bool) -> String {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    format!("{path}{}", if trailing_slash { "/" } else { "" })
+}
+
+fn check_namespaces(namespaces: Vec<String>) -> Result<Vec<String>, String> {
+    if !(1..=MOST_NAMESPACES).contains(&namespaces.len()) {
+        return Err(format!("`namespaces` has 1 to {MOST_NAMESPACES} names"));
+    }
+    match namespaces.iter().find(|namespace| !is_namespace(namespace)) {
+        Some(bad) => Err(format!(
+            "`{bad}` is no namespace: it starts with `/` and has no comma"
+        )),
+        None => Ok(namespaces),
+    }
+}
+
+/// A field that may be absent or null.
+fn read<T: DeserializeOwned>(fields: &BTreeMap<String, &RawValue>, name: &str) -> Result<Option<T>, String> {
+    let Some(raw) = fields.get(name) else {
+        return Ok(None);
+    };
+    serde_json::from_str::<Option<T>>(raw.get())
+        .map_err(|error| format!("`{name}`: {}", in_json_words(&error)))
+}
+
+/// Milliseconds, as JavaScript reads them: `"5000"` and `5000.0` are numbers too.
+fn number(fields: &BTreeMap<String, &RawValue>, name: &str) -> Result<Option<u64>, String> {
+    let Some(raw) = fields.get(name).filter(|raw| raw.get() != "null") else {
+        return Ok(None);
+    };
+    let document = Document::parse(raw.get()).ok();
+    let number = document.and_then(|document| document.root().to_number());
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates"
+    )]
+    match number {
+        Some(number) if number >= 0.0 => Ok(Some(number as u64)),
+        _ => Err(format!("`{name}` is not a number of milliseconds")),
+    }
+}
+
+/// Names and their values as JavaScript writes them into a URL or header, in the order given.
+fn words(fields: &BTreeMap<String, &RawValue>, name: &str) -> Result<Option<Vec<(String, String)>>, String> {
+    let Some(raw) = fields.get(name).filter(|raw| raw.get() != "null") else {
+        return Ok(None);
+    };
+    let document = Document::parse(raw.get()).map_err(|_| format!("`{name}` is not an object"))?;
+    let root = document.root();
+    if root.kind() != Kind::Object {
+        return Err(format!("`{name}` is not an object"));
+    }
+    let pair = |(key, value): (Value<'_>, Value<'_>)| {
+        let key = key.to_text().unwrap_or_default().into_owned();
+        let value = match value.kind() {
+            Kind::String => value.to_text().unwrap_or_default().into_owned(),
+            Kind::Number if value.is_integer() => value.canonical(),
+            Kind::Number => value.to_number().unwrap_or_default().to_string(),
+            Kind::True | Kind::False | Kind::Null => value.raw().to_owned(),
+            Kind::Array | Kind::Object => {
+                return Err(format!(
+                    "`{name}`: the value of `{key}` is neither text nor a number"
+                ));
+            }
+        };
+        Ok((key, value))
+    };
+    root.members().map(pair).collect::<Result<_, _>>().map(Some)
+}
+
+/// Socket.IO's `auth`: an object, or `null` for none.
+pub(super) fn auth_object(raw: &RawValue) -> Result<Option<String>, String> {
+    match raw.get() {
+        "null" => Ok(None),
+        object if object.starts_with('{') => Ok(Some(object.to_owned())),
+        _ => Err("`auth` is an object".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> SocketIo {
+        SocketIo::from_json(json).unwrap()
+    }
+
+    #[test]
+    fn paths_are_requested_as_engine_io_client_does() {
+        for (json, path) in [
+            ("{}", "/socket.io/"),
+            (r#"{"path":"/live"}"#, "/live/"),
+            (r#"{"path":"/live/"}"#, "/live/"),
+            (r#"{"path":"/live","addTrailingSlash":false}"#, "/live"),
+            (r#"{"path":"/live/","addTrailingSlash":false}"#, "/live"),
+            (r#"{"addTrailingSlash":false}"#, "/socket.io"),
+        ] {
+            assert_eq!(read(json).path, path, "{json}");
+        }
+    }
+
+    #[test]
+    fn values_become_text_as_in_javascript() {
+        let given = read(
+            r#"{"query":{"z":"é","a":1.0,"n":null,"t":true},"requestTimeout":"1500","extraHeaders":{"X-N":7}}"#,
+        );
+        let pairs = [("z", "é"), ("a", "1"), ("n", "null"), ("t", "true")];
+        assert_eq!(
+            given.query,
+            pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        assert_eq!(given.polling.request_timeout, Some(1500));
+        assert_eq!(given.websocket.headers, [("X-N".to_owned(), "7".to_owned())]);
+    }
+
+    #[test]
+    fn a_transport_has_options_of_its_own() {
+        let given = read(
+            r#"{"extraHeaders":{"X-A":"all"},"timestampParam":"ts",
+                "transportOptions":{"polling":{"extraHeaders":{"X-P":"p"},"timestampRequests":false},
+                                    "websocket":{"timestampRequests":true,"forceBase64":true}}}"#,
+        );
+        assert_eq!(given.polling.headers, [("X-P".to_owned(), "p".to_owned())]);
+        assert_eq!(given.websocket.headers, [("X-A".to_owned(), "all".to_owned())]);
+        assert_eq!(given.polling.timestamp_param, None);
+        assert_eq!(given.websocket.timestamp_param.as_deref(), Some("ts"));
+        assert!(given.websocket.base64 && !given.polling.base64);
+        assert_eq!(read("{}").polling.timestamp_param.as_deref(), Some("t"));
+        assert_eq!(read("{}").websocket.timestamp_param, None);
+    }
+
+    #[test]
+    fn whatever_cannot_be_had_is_refused_by_name() {
+        for (names, _) in REFUSED {
+            for name in *names {
+                let why = SocketIo::from_json(&format!(r#"{{"{name}":1}}"#)).unwrap_err();
+                assert!(why.contains(&format!("`{name}`")), "{why}");
+                let own = format!(r#"{{"transportOptions":{{"polling":{{"{name}":1}}}}}}"#);
+                let why = SocketIo::from_json(&own).unwrap_err();
+                assert!(why.contains(&format!("`{name}`")), "{why}");
+            }
+        }
+        for (json, name) in [
+            (r#"{"transportOptions":{"polling":{"path":"/x"}}}"#, "path"),
+            (r#"{"transportOptions":{"flash":{}}}"#, "flash"),
+            (r#"{"query":{"a":{}}}"#, "query"),
+            (r#"{"query":"a=b"}"#, "query"),
+            (r#"{"requestTimeout":"soon"}"#, "requestTimeout"),
+            (r#"{"addTrailingSlash":1}"#, "addTrailingSlash"),
+            (r#"{"transports":["webtransport"]}"#, "transports"),
+        ] {
+            let why = SocketIo::from_json(json).unwrap_err();
+            assert!(why.contains(&format!("`{name}`")), "{json}: {why}");
+        }
+    }
+}
