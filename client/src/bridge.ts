@@ -198,6 +198,11 @@ export class Bridge {
     return this.#mode;
   }
 
+  /** Why there is no host, while `mode` is `browser`. */
+  get hostError(): LongwireError | undefined {
+    return this.#port.hostError;
+  }
+
   /** What the broker said last time: its version, capabilities and limits. */
   get welcome(): Welcome | undefined {
     return this.#welcome;

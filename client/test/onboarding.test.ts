@@ -1,6 +1,7 @@
 import "./support/dom.js";
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { LongwireError } from "../src/index.js";
 import { type LongwireOnboarding, type OnboardingOptions, strings } from "../src/onboarding/index.js";
 import { FakeBrowser } from "../src/testing/index.js";
 
@@ -41,6 +42,37 @@ test("a missing host: what to do, and live word when it is installed", async (t)
   await browser.advance(30_000);
   assert.deepEqual(states, ["ready"]);
   assert.match(status() ?? "", /^Found it: Longwire [\d.]+ is installed. Ticker goes on by itself\.$/);
+});
+
+/** What stands in for the host, until it is there. */
+function standIn(hostError: LongwireError | undefined) {
+  let call: (frame: unknown) => void = () => {};
+  const port = {
+    hostError,
+    onMessage: { addListener: (listener: typeof call) => (call = listener) },
+    onDisconnect: { addListener: () => {} },
+    postMessage: () => queueMicrotask(() => port.welcome()),
+    disconnect: () => {},
+    welcome: () =>
+      call({ type: "welcome", protocol: 1, version: "1.2.3", capabilities: [], limits: {}, sessions: [] }),
+  };
+  return port;
+}
+
+test("a bridge that works in the browser meanwhile offers the installation all the same", async (t) => {
+  const browser = new FakeBrowser();
+  t.after(browser.install());
+  const port = standIn(new LongwireError("host-not-found", "longwire: not installed"));
+  const bridge = browser.connect({ client: "fallback", fallback: { attach: () => () => port } });
+  bridge.connect();
+  await browser.advance(1000);
+  assert.equal(bridge.state, "ready");
+  const { element } = await show(t, browser, { bridge });
+  assert.equal(element.state, "missing");
+  port.hostError = undefined;
+  port.welcome();
+  await browser.advance(0);
+  assert.equal(element.state, "ready");
 });
 
 test("an installed host is simply ready", async (t) => {

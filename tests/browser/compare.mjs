@@ -1,6 +1,6 @@
-// What survives what: three ways to hold a WebSocket in an extension, each alone, under the same troubles. The server
+// What survives what: five ways to hold a WebSocket in an extension, each alone, under the same troubles. The server
 // numbers its messages, five a second, whether anybody listens or not; a number that never arrives was lost.
-//   node compare.mjs [--quick]     prints a Markdown table; LONGWIRE=path for another build than target/debug
+//   node compare.mjs [--quick] [rival ...]     prints a Markdown table; LONGWIRE=path for another build than target/debug
 
 import { cp, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -13,11 +13,15 @@ import { World } from "./lib/world.mjs";
 const quick = process.argv.includes("--quick");
 const PATIENCE = 90_000;
 const here = import.meta.dirname;
-const rivals = {
+const all = {
   plain: "WebSocket in the worker, a message every 20 s",
   offscreen: "WebSocket in an offscreen document",
+  fallbackWorker: "Longwire without the host, in the worker",
+  fallback: "Longwire without the host, in an offscreen document",
   longwire: "Longwire",
 };
+const chosen = process.argv.slice(2).filter((name) => name in all);
+const rivals = Object.fromEntries(Object.entries(all).filter(([name]) => !chosen.length || chosen.includes(name)));
 
 /** Numbers messages for ever and tells them to whoever is connected. */
 class Counter {
@@ -83,8 +87,10 @@ async function measure(rival, trouble) {
   try {
     await mkdir(extension);
     await cp(join(here, "rivals"), extension, { recursive: true });
-    await cp(resolve(here, "../../examples/hello/longwire.js"), join(extension, "longwire.js"));
-    await world.longwire("install", "--extension", world.id, "--browser", "chromium");
+    for (const name of ["longwire.js", "fallback.js", "longwire-offscreen.js", "longwire-offscreen.html"]) {
+      await cp(resolve(here, "../../client/dist", name), join(extension, name));
+    }
+    if (!rival.startsWith("fallback")) await world.longwire("install", "--extension", world.id, "--browser", "chromium");
     world.open = async () => {
       world.page = await world.browser.open(world.id, "page.html");
     };
@@ -124,4 +130,4 @@ for (const trouble of Object.keys(troubles)) {
   }
   rows.push(`| ${trouble} | ${cells.join(" | ")} |`);
 }
-console.log(`| | ${Object.values(rivals).join(" | ")} |\n|---|---|---|---|\n${rows.join("\n")}`);
+console.log(`| | ${Object.values(rivals).join(" | ")} |\n|---${"|---".repeat(Object.keys(rivals).length)}|\n${rows.join("\n")}`);

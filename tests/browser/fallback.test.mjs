@@ -43,6 +43,12 @@ async function goesOn(t, { world, page, stopWorker, install, survives }) {
   assert.equal((await ask(page, { text: "from the browser" })).outcome, "sent");
   await eventually(PATIENCE, "it arrived", () => server.received.length === 1);
 
+  // A page is a client of its own of the same connection.
+  assert.equal(await page.evaluate(() => globalThis.attach()), "browser");
+  await arrived(page, server.push(10));
+  assert.deepEqual(await page.evaluate(() => globalThis.seen), upTo(110, 101));
+  assert.equal(server.connections, 1);
+
   await stopWorker();
   const missed = server.push(50);
   // A message wakes the worker, as a click on the popup does.
@@ -52,7 +58,7 @@ async function goesOn(t, { world, page, stopWorker, install, survives }) {
   const { numbers, gaps } = await noted(page);
   if (survives) assert.deepEqual([numbers, gaps], [upTo(beforeHost), []]);
   else {
-    assert.deepEqual(numbers, [...upTo(100), ...upTo(beforeHost, missed + 1)], "what came while nobody lived is missing");
+    assert.deepEqual(numbers, [...upTo(110), ...upTo(beforeHost, missed + 1)], "what came while nobody lived is missing");
     assert.deepEqual(gaps, ["reset"], "and told");
   }
 
@@ -74,6 +80,14 @@ async function goesOn(t, { world, page, stopWorker, install, survives }) {
   assert.deepEqual(after.gaps, [...gaps, "reset"], "that the server's connection was another one is told");
   assert.deepEqual(server.received, ["from the browser", "awake", "meanwhile"]);
   assert.deepEqual(after.errors, []);
+  // The page goes over by itself, perhaps a moment later: then it is told so.
+  await eventually(PATIENCE, "the page went over as well", () => {
+    server.push(1);
+    return page.evaluate((number) => globalThis.seen.at(-1) > number, last + 20);
+  });
+  const [seen, pageGaps] = await page.evaluate(() => [globalThis.seen, globalThis.gaps]);
+  assert.deepEqual(seen, [...new Set(seen)].sort((one, other) => one - other), "in order, each once");
+  assert.equal(pageGaps.at(-1), "reset");
   t.diagnostic(`messages: ${last + 20} sent by the server, ${after.numbers.length} noted, gaps: ${after.gaps.length}`);
 }
 

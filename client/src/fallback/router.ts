@@ -5,7 +5,7 @@ import type { NativePort } from "../browser-api.js";
 import type { ErrorCode, LongwireError } from "../errors.js";
 import type { FallbackRequest } from "../fallback-registry.js";
 import { Joiner } from "../parts.js";
-import type { Batch, Hello, Open, Opened, Part, Request, Send, ToExtension, Welcome } from "../wire.js";
+import type { Batch, Hello, Open, Opened, Part, ToExtension, Welcome } from "../wire.js";
 import type { HostThere, OpenKnown } from "./broker.js";
 import { Notes } from "./notes.js";
 import type { BrokerWay, Place } from "./place.js";
@@ -56,7 +56,7 @@ export class RoutedPort implements NativePort {
   /** Of these the loss of a connection is the end. */
   readonly #ephemeral = new Set<string>();
   /** What goes over to the host with its session, once the session is open there. */
-  readonly #handing = new Map<string, (Send | Request)[]>();
+  readonly #handing = new Map<string, Moved>();
   /** Sessions that are to go over, before this port has a host. */
   readonly #leaving: Moved[] = [];
   /** The parts of a frame that is not complete. */
@@ -237,8 +237,9 @@ export class RoutedPort implements NativePort {
 
   #nativeFrame(frame: Frame): void {
     const { session = "" } = frame;
-    const frames = this.#handing.get(session);
-    if (frames && frame.type === "opened") {
+    const moved = this.#handing.get(session);
+    if (moved && frame.type === "opened") {
+      const { frames } = moved;
       this.#handing.delete(session);
       const opened = frame as unknown as Opened;
       const outbox = [...opened.outbox, ...frames.map(({ id = "" }) => ({ id, state: "waiting" }))];
@@ -246,7 +247,8 @@ export class RoutedPort implements NativePort {
       // Before what the session says now, which leaves at the end of this turn.
       for (const one of frames) this.#native?.postMessage(one);
     } else {
-      if (frames && frame.type === "error") this.#handing.delete(session);
+      const isRefused = frame.type === "error" && /no|action/.test((frame as { retry?: string }).retry ?? "");
+      if (isRefused) this.#handing.delete(session);
       this.#emit(frame);
     }
   }
@@ -300,8 +302,9 @@ export class RoutedPort implements NativePort {
   }
 
   /** A session goes over to the host. */
-  #moved({ session, frames }: Moved): void {
-    if (frames.length > 0) this.#handing.set(session, frames);
+  #moved(moved: Moved): void {
+    const { session } = moved;
+    this.#handing.set(session, moved);
     this.#held.delete(session);
     this.#emit({ type: "moved", session });
     this.#leaveIfEmpty();
@@ -372,10 +375,13 @@ export class RoutedPort implements NativePort {
     } else this.#way?.post(frame);
   }
 
-  /** A session that the browser held may have lost something, whatever its client knows of it. */
+  /** An `open` for the host of a session that the browser held. */
   #offer(open: Open): Open {
-    if (!this.#notes?.has(open.session)) return open;
+    const target = open.url === undefined ? this.#handing.get(open.session)?.target : undefined;
+    const offered: Open = target ? { ...open, ...target, conflict: "keep" } : open;
+    if (!this.#notes?.has(open.session)) return offered;
     this.#notes.delete(open.session);
-    return { ...open, resume: open.resume ?? { epoch: "browser", seq: 0 } };
+    // Something may be lost, whatever its client knows of it.
+    return { ...offered, resume: open.resume ?? { epoch: "browser", seq: 0 } };
   }
 }

@@ -34,6 +34,8 @@ export type ToSession = Exclude<ToBroker, { type: "hello" | "open" | "status" | 
 export interface Moved extends BaseMoved {
   /** What was not written, to be said to the host's broker. */
   frames: (Send | Request)[];
+  /** Where it led, for clients that only know its name: whoever is first makes it anew. */
+  target?: Pick<Open, "url" | "options">;
 }
 
 /** What a session needs from its broker. */
@@ -523,7 +525,8 @@ export class BrowserSession {
       // What a client has left behind that is not here goes with the first.
       const own = items.filter((item) => item.client === client || (at === 0 && !here.has(item.client)));
       const frames = own.map((item) => this.#outbox.rest(item));
-      const moved: Moved = { type: "moved", session: this.name, frames };
+      const target = { url: this.#url, options: this.#options };
+      const moved: Moved = { type: "moved", session: this.name, frames, target };
       return () => port?.post(moved as unknown as ToExtension);
     });
     this.#over();

@@ -88,21 +88,25 @@ export class LongwireOnboarding extends Base {
     const { bridge } = this.options;
     const held = bridge && "welcome" in bridge ? bridge : connect({ client: "onboarding", ...bridge });
     this.#bridge = held;
-    const look = () => document.visibilityState === "visible" && held.state !== "ready" && held.wake();
+    const look = () =>
+      document.visibilityState === "visible" && (held.state !== "ready" || held.hostError) && held.wake();
     const timer = setInterval(look, LOOK_INTERVAL);
     this.#stops = [
       held.on("state", (state, error) => this.#changed(state, error)),
+      held.on("mode", () => this.#changed(held.state, held.hostError)),
       held.on("installed", () => this.#show("ready")),
       held.on("error", (error) => this.#changed(held.state, error)),
       () => clearInterval(timer),
     ];
-    if (held.state === "ready") this.#state = "ready";
+    if (held.hostError) this.#changed(held.state, held.hostError);
+    else if (held.state === "ready") this.#state = "ready";
     else held.wake();
   }
 
   #changed(state: Bridge["state"], error: LongwireError | undefined): void {
     // The bridge knows the welcome, and with it the version, right after its state has changed.
-    if (state === "ready") queueMicrotask(() => this.#show("ready"));
+    const isReady = state === "ready" && !this.#bridge?.hostError;
+    if (isReady) queueMicrotask(() => this.#show("ready"));
     else if (error && (state === "failed" || STATES[error.code])) this.#show(STATES[error.code] ?? "broken");
   }
 

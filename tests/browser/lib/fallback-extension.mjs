@@ -45,6 +45,18 @@ function worker({ connect }) {
   });
 }
 
+/** In a page: attaches to the session that the worker has opened, and collects what comes. */
+async function attach() {
+  const bridge = connect({ client: "page", fallback: "browser" });
+  bridge.on("error", () => {});
+  globalThis.seen = [];
+  globalThis.gaps = [];
+  const session = await bridge.open("ticks");
+  session.onGap(({ reason }) => globalThis.gaps.push(reason));
+  session.on("message", ({ json }) => json.number && globalThis.seen.push(json.number));
+  return bridge.mode;
+}
+
 /** Writes the extension; `offscreen`: with the permission and the page for an offscreen document. Returns its folder. */
 export async function fallbackExtension(folder, { offscreen }) {
   const extension = join(folder, offscreen ? "with-offscreen" : "without-offscreen");
@@ -63,8 +75,12 @@ export async function fallbackExtension(folder, { offscreen }) {
     content_security_policy: { extension_pages: "script-src 'self'" },
   };
   await writeFile(join(extension, "manifest.json"), JSON.stringify(manifest));
-  await writeFile(join(extension, "page.html"), "<!doctype html><title>page</title>");
   const imports = `import { connect } from "./longwire.js";\nimport "./fallback.js";\n`;
+  await writeFile(
+    join(extension, "page.html"),
+    '<!doctype html><title>page</title><script type="module" src="page.js"></script>',
+  );
+  await writeFile(join(extension, "page.js"), `${imports}globalThis.attach = ${attach};\n`);
   await writeFile(join(extension, "worker.js"), `${imports}(${worker})({ connect });\n`);
   return extension;
 }

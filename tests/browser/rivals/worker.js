@@ -1,5 +1,6 @@
-// Three ways to hold a WebSocket in an extension, side by side: in the worker with a message every 20 s, in an offscreen
-// document, and by Longwire. Each notes the numbers it was given; what is missing was lost.
+// Ways to hold a WebSocket in an extension, side by side: in the worker with a message every 20 s, in an offscreen
+// document, by Longwire without its host, and by Longwire. Each notes the numbers it was given; what is missing was lost.
+import { browserFallback } from "./fallback.js";
 import { connect } from "./longwire.js";
 
 const KEEP_ALIVE = 20_000;
@@ -44,15 +45,21 @@ async function offscreen(url) {
   });
 }
 
-const bridge = connect();
+const bridges = {
+  longwire: connect(),
+  fallback: connect({ client: "fallback", fallback: browserFallback() }),
+  fallbackWorker: connect({ client: "fallbackWorker", fallback: browserFallback({ offscreen: false }) }),
+};
 
 async function start() {
   const { url, wanted } = await chrome.storage.local.get({ url: "", wanted: [] });
   if (wanted.includes("plain")) plain(url);
   if (wanted.includes("offscreen")) await offscreen(url);
-  if (wanted.includes("longwire")) {
-    const session = await bridge.open("rival", `${url}longwire`, { format: "json" });
-    session.on("message", ({ json }) => note("longwire", json.number));
+  for (const [name, bridge] of Object.entries(bridges)) {
+    if (!wanted.includes(name)) continue;
+    const session = await bridge.open("rival", `${url}${name}`, { format: "json" });
+    session.on("message", ({ json }) => note(name, json.number));
+    session.onGap(() => {});
   }
 }
 start();
