@@ -124,6 +124,15 @@ node_packages() {
   npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null
 }
 
+# pack_client: builds and packs the npm package, and names the file in LONGWIRE_PACKAGE.
+pack_client() {
+  local folder=$PWD/target/package
+  mkdir -p "$folder"
+  (cd client && npm pack --loglevel=error --pack-destination "$folder" </dev/null >/dev/null)
+  LONGWIRE_PACKAGE=$(ls -t "$folder"/longwire-*.tgz | head -n1)
+  export LONGWIRE_PACKAGE
+}
+
 # vscode: a real VS Code for tests, as the npm package code-server has it, with the packages of the editor itself. None of
 # it is compiled: what needs native code (terminals, rotating logs) is left out.
 vscode() {

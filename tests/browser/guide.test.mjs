@@ -19,12 +19,15 @@ const PATIENCE = 60_000;
 /** The guide says 30 seconds; the rest is for a machine that is busy. */
 const FOUND = 45_000;
 const ADDON = "me@example.org";
+const FIREFOX_SECTION = "The manifest needs an id, and an event page instead of a worker:";
 const missing = spawnSync(process.env.FIREFOX ?? "firefox-esr", ["--version"]).status !== 0;
 
-/** The first code block of a language behind `words`. */
+/** The first code block of a language behind `words`, wherever their lines are broken. */
 function code(language, words) {
-  const rest = guide.slice(guide.indexOf(words));
-  assert.ok(guide.includes(words), `the guide says ${words}`);
+  const pattern = words.split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("\\s+");
+  const at = guide.search(new RegExp(pattern));
+  assert.ok(at >= 0, `the guide says ${words}`);
+  const rest = guide.slice(at);
   return new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, "s").exec(rest)[1];
 }
 
@@ -116,7 +119,7 @@ test("the guide's five minutes in Chromium: the host is found without a reload, 
 
 test("the guide's five minutes in Firefox", { skip: missing && "there is no firefox-esr here" }, async (t) => {
   const world = await made(t);
-  const section = "The manifest needs an id, and event pages instead of";
+  const section = FIREFOX_SECTION;
   const extra = JSON.parse(`{${code("json", section)}}`);
   const extension = await folder(world, { manifest: (value) => ({ ...value, ...extra }) });
   const profile = join(world.folder, "firefox");
@@ -140,8 +143,8 @@ test("the guide's five minutes in Firefox", { skip: missing && "there is no fire
   assert.match(failures[0], /longwire install --extension me@example.org/);
 });
 
-test("the guide's popup attaches to the worker's session and changes nothing of it", async (t) => {
-  const world = await made(t);
+/** The guide's extension with options for its session, and the guide's popup, which keeps what it sees. */
+async function folderWithPopup(world, manifest) {
   await world.server.restart();
   const options = '{ headers: { "x-team": "blue" }, format: "json" }';
   const worker = (text) =>
@@ -149,7 +152,7 @@ test("the guide's popup attaches to the worker's session and changes nothing of 
       .replace("ws://127.0.0.1:8787", world.server.url)
       .replace(`"${world.server.url}"`, `"${world.server.url}", ${options}`)
       .replace("message.data)", "JSON.stringify(message.data))");
-  const extension = await folder(world, { worker });
+  const extension = await folder(world, { worker, manifest });
   await writeFile(join(extension, "popup.html"), '<!doctype html><script type="module" src="popup.js"></script>');
   const popup = [
     'import { connect } from "./longwire.js";',
@@ -158,17 +161,39 @@ test("the guide's popup attaches to the worker's session and changes nothing of 
     'session.on("message", ({ data }) => seen.push(data));',
   ];
   await writeFile(join(extension, "popup.js"), popup.join("\n"));
-  const id = await chromium(world, extension);
-  await install(world, id);
-  await eventually(FOUND, "a connection", () => world.server.clients === 1);
-  const console = await world.browser.console(id);
-  const page = await world.browser.open(id, "popup.html");
+  return extension;
+}
+
+/** The popup and the worker get the same messages over one connection, with the worker's options. */
+async function attaches(world, page, workerLines) {
   await eventually(PATIENCE, "the popup's session", () => page.evaluate(() => Array.isArray(globalThis.seen)));
   world.server.push(3);
   const seen = () => page.evaluate(() => globalThis.seen.flatMap(({ number }) => number ?? []));
   await eventually(PATIENCE, "JSON in the popup", async () => (await seen()).length === 3);
-  await eventually(PATIENCE, "JSON in the worker", () => console.lines.some((line) => line.includes('"number":3')));
+  await eventually(PATIENCE, "JSON in the worker", () => workerLines().some((line) => /number\W*:3/.test(line)));
   assert.deepEqual(await seen(), [1, 2, 3]);
   assert.equal(world.server.connections, 1, "one connection all along");
   assert.equal(world.server.headers["x-team"], "blue");
+}
+
+test("the guide's popup attaches to the worker's session and changes nothing of it", async (t) => {
+  const world = await made(t);
+  const extension = await folderWithPopup(world);
+  const id = await chromium(world, extension);
+  await install(world, id);
+  await eventually(FOUND, "a connection", () => world.server.clients === 1);
+  const console = await world.browser.console(id);
+  await attaches(world, await world.browser.open(id, "popup.html"), () => console.lines);
+});
+
+test("the guide's popup in Firefox", { skip: missing && "there is no firefox-esr here" }, async (t) => {
+  const world = await made(t);
+  const extra = JSON.parse(`{${code("json", FIREFOX_SECTION)}}`);
+  const extension = await folderWithPopup(world, (value) => ({ ...value, ...extra }));
+  await world.longwire("install", "--extension", ADDON, "--browser", "firefox");
+  const profile = join(world.folder, "firefox");
+  const firefox = await Firefox.launch({ profile, extension, addon: ADDON, env: world.env });
+  t.after(() => firefox.close());
+  await eventually(FOUND, "a connection", () => world.server.clients === 1);
+  await attaches(world, await firefox.open("popup.html"), () => firefox.console());
 });

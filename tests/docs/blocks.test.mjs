@@ -12,7 +12,7 @@ import { Project, blocks, root } from "./lib/project.mjs";
 /** Blocks that are not run here: a word of the block, and why. */
 const ELSEWHERE = [
   [/from "(partysocket|socket\.io-client)"/, "other libraries' code, shown before it is changed"],
-  [/defineConfig|defineBackground|launchPersistentContext|esbuild\.build/, "tools: tests/recipes"],
+  [/defineConfig|defineBackground|defineWxtModule|hello from Plasmo|launchPersistentContext|esbuild\.build/, "tools: tests/recipes"],
   [/longwire\/testing|^import "\.\/worker\.js"|import\("\.\/worker\.js"\)/m, "package.test.mjs"],
   [/from "(vue|svelte\/store|longwire\/react)"/, "frameworks.test.mjs"],
   [/longwire\/node/, "tests/browser/node.test.mjs"],

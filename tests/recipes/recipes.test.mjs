@@ -1,13 +1,16 @@
-// The recipes of docs/GUIDE.md, "Development tools", run with the tools: each builds or runs an extension whose worker says
-// hello to a server through the native host. Only what a machine without a screen needs is added.
+// The recipes of docs/GUIDE.md, "Development tools", run with the tools in empty projects in which npm has installed the packed
+// package: each builds or runs an extension whose worker says hello to a server through the native host. Only what a
+// machine without a screen needs is added.
 
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { Chromium } from "../browser/lib/chromium.mjs";
 import { eventually } from "../browser/lib/eventually.mjs";
+import { Firefox } from "../browser/lib/firefox.mjs";
 import { processesOf } from "../browser/lib/processes.mjs";
 import { World } from "../browser/lib/world.mjs";
 
@@ -29,8 +32,10 @@ function block(words, nth = 0) {
   return [...guide.slice(guide.indexOf(words)).matchAll(/```\w*\n(.*?)```/gs)][nth][1];
 }
 
-/** A world and a project folder in it, from which Node.js finds the tools. What a tool leaves running ends with the test. */
-async function project(t) {
+const run = promisify(execFile);
+
+/** A world and a project folder with the packed package, from which Node.js finds the tools. What a tool leaves running ends with the test. */
+async function project(t, settings = {}) {
   const world = await World.make();
   const folder = await mkdtemp(join(import.meta.dirname, ".project-"));
   t.after(async () => {
@@ -43,6 +48,11 @@ async function project(t) {
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     await world.end();
   });
+  assert.ok(process.env.LONGWIRE_PACKAGE, "scripts/recipes packs the package and names it in LONGWIRE_PACKAGE");
+  const all = { name: "recipe", version: "1.0.0", type: "module", private: true, ...settings };
+  await writeFile(join(folder, "package.json"), JSON.stringify(all));
+  const words = ["install", "--offline", "--no-save", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"];
+  await run("npm", [...words, process.env.LONGWIRE_PACKAGE], { cwd: folder });
   return { world, folder };
 }
 
@@ -54,16 +64,17 @@ function end(pid) {
   }
 }
 
-/** A plain extension, its server's address in it. */
-async function extension(folder, world, manifest) {
+/** A plain extension, its server's address in it, with the package's file beside it or for a bundler. */
+async function extension(folder, world, manifest, { bundled = false, project = folder } = {}) {
   await mkdir(folder, { recursive: true });
   await writeFile(
     join(folder, "manifest.json"),
     JSON.stringify({ manifest_version: 3, name: "Recipe", version: "1", permissions: ["nativeMessaging", "storage", "alarms"], ...manifest }),
   );
   const code = block("`entrypoints/background.ts`").replace("export default defineBackground(() => {", "").replace(/}\);\n$/, "");
-  await writeFile(join(folder, "worker.js"), code.replace("ws://127.0.0.1:8787", world.server.url).replace('"longwire"', '"./longwire.js"'));
-  await cp(join(root, "examples/hello/longwire.js"), join(folder, "longwire.js"));
+  const named = bundled ? code : code.replace('"longwire"', '"./longwire.js"');
+  await writeFile(join(folder, "worker.js"), named.replace("ws://127.0.0.1:8787", world.server.url));
+  if (!bundled) await cp(join(project, "node_modules/longwire/dist/longwire.js"), join(folder, "longwire.js"));
 }
 
 /** Runs the guide's `longwire install` line in `folder`. */
@@ -73,6 +84,31 @@ function install(world, line, folder) {
   const at = named.indexOf("--user-data-dir");
   if (at >= 0) named[at + 1] = join(folder, named[at + 1]);
   return world.longwire(...named);
+}
+
+/** Runs one of the tools until it ends. */
+async function build(words, folder, env = process.env) {
+  const [, tool, ...rest] = words;
+  await run(resolve(import.meta.dirname, "node_modules/.bin", tool), rest, { cwd: folder, env, timeout: 2 * PATIENCE });
+}
+
+/** Loads a built extension into Chromium, the host registered as in the guide's first part, and waits for its hello. */
+async function inChromium(t, world, built, hello = HELLO) {
+  await world.longwire("install", "--extension", world.id, "--browser", "chromium");
+  world.browser = await Chromium.launch({ profile: world.profile, extension: built, env: world.env });
+  await said(t, world, hello, () => "");
+}
+
+async function inFirefox(t, world, built, hello = HELLO) {
+  if (noFirefox) return t.diagnostic(noFirefox);
+  await world.longwire("install", "--extension", ADDON, "--browser", "firefox");
+  const options = { profile: join(world.folder, "firefox"), extension: built, addon: ADDON, env: world.env };
+  const firefox = await Firefox.launch(options);
+  try {
+    await said(t, world, hello, () => firefox.output);
+  } finally {
+    await firefox.close();
+  }
 }
 
 /** Starts one of the tools; it ends with the test. */
@@ -101,20 +137,51 @@ async function headless(world) {
   return path;
 }
 
-test("WXT", async (t) => {
-  const { world, folder } = await project(t);
-  await writeFile(join(folder, "package.json"), '{ "name": "recipe", "version": "1.0.0", "type": "module", "private": true }');
-  await writeFile(join(folder, "wxt.config.ts"), block("`wxt.config.ts`").replace("<key>", key));
+/** The files of the WXT recipe. */
+async function wxt(world, folder, change = (config) => config) {
+  await writeFile(join(folder, "wxt.config.ts"), change(block("`wxt.config.ts`").replace("<key>", key)));
   await mkdir(join(folder, "entrypoints"));
   const worker = block("`entrypoints/background.ts`").replace("ws://127.0.0.1:8787", world.server.url);
   await writeFile(join(folder, "entrypoints/background.ts"), worker);
-  const [line, command] = block("`entrypoints/background.ts`", 1).trim().split("\n");
-  await install(world, line, folder);
+}
+
+/** What `npx wxt` needs on a machine without a screen. */
+async function wxtWithoutScreen(world, folder) {
   const env = { ...world.env, CHROME_PATH: await headless(world) };
   await writeFile(join(folder, "web-ext.config.ts"), `export default { binaries: { chrome: ${JSON.stringify(env.CHROME_PATH)} } };`);
+  return env;
+}
+
+test("WXT", async (t) => {
+  const { world, folder } = await project(t);
+  await wxt(world, folder);
+  const [line, command] = block("`entrypoints/background.ts`", 1).trim().split("\n");
+  await install(world, line, folder);
   const [, tool, ...words] = command.split(" ");
-  const output = start(world, tool, words, folder, env);
+  const output = start(world, tool, words, folder, await wxtWithoutScreen(world, folder));
   await said(t, world, HELLO, output);
+});
+
+test("WXT with the module that registers the host", async (t) => {
+  const { world, folder } = await project(t);
+  await wxt(world, folder);
+  await mkdir(join(folder, "modules"));
+  await writeFile(join(folder, "modules/longwire.ts"), block("`modules/longwire.ts`"));
+  const bin = join(world.folder, "bin");
+  await mkdir(bin);
+  await symlink(process.env.LONGWIRE ?? join(root, "target/debug/longwire"), join(bin, "longwire"));
+  const env = await wxtWithoutScreen(world, folder);
+  const output = start(world, "wxt", [], folder, { ...env, PATH: `${bin}:${env.PATH}` });
+  await said(t, world, HELLO, output);
+});
+
+test("WXT for Firefox", async (t) => {
+  const { world, folder } = await project(t);
+  const [, settings] = /add `(browser_specific_settings: .*?)` to\s+`manifest`/.exec(guide);
+  await wxt(world, folder, (config) => config.replace("manifest: {", `manifest: { ${settings},`));
+  const [, command] = /`(npx wxt build -b firefox[^`]*)`/.exec(guide);
+  await build(command.split(" "), folder, world.env);
+  await inFirefox(t, world, join(folder, ".output/firefox-mv3"));
 });
 
 test("web-ext in Firefox", { skip: noFirefox }, async (t) => {
@@ -140,19 +207,40 @@ test("web-ext in Chromium", async (t) => {
 
 test("CRXJS and Vite", async (t) => {
   const { world, folder } = await project(t);
-  await extension(folder, world, { key, background: { service_worker: "worker.js", type: "module" } });
-  await writeFile(join(folder, "package.json"), '{ "type": "module", "private": true }');
+  await extension(folder, world, { key, background: { service_worker: "worker.js", type: "module" } }, { bundled: true });
   await writeFile(join(folder, "vite.config.js"), block("### CRXJS and Vite"));
-  const output = start(world, "vite", ["build"], folder);
-  await eventually(PATIENCE, "a build", () => readFile(join(folder, "dist/manifest.json")).catch(() => undefined));
-  await world.longwire("install", "--extension", world.id, "--browser", "chromium");
-  world.browser = await Chromium.launch({ profile: world.profile, extension: join(folder, "dist"), env: world.env });
-  await said(t, world, HELLO, output);
+  await build(["npx", "vite", "build"], folder, world.env);
+  await inChromium(t, world, join(folder, "dist"));
+});
+
+test("Plasmo", async (t) => {
+  const { manifest } = JSON.parse(`{${block("### Plasmo").replace("<key>", key)}}`);
+  const { world, folder } = await project(t, { displayName: "Recipe", description: "A recipe", author: "me", type: undefined, manifest });
+  await mkdir(join(folder, "assets"));
+  await cp(join(root, "examples/shared/icon-128.png"), join(folder, "assets/icon.png"));
+  await writeFile(join(folder, "background.ts"), block("### Plasmo", 1).replace("ws://127.0.0.1:8787", world.server.url));
+  await writeFile(join(folder, "tsconfig.json"), block("### Plasmo", 2));
+  const commands = block("### Plasmo", 3).trim().split("\n");
+  for (const command of commands) await build(command.split(" "), folder, world.env);
+  await inChromium(t, world, join(folder, "build/chrome-mv3-prod"), "hello from Plasmo");
+  world.server.received.length = 0;
+  await inFirefox(t, world, join(folder, "build/firefox-mv3-prod"), "hello from Plasmo");
+});
+
+test("esbuild", async (t) => {
+  const { world, folder } = await project(t);
+  const background = { service_worker: "dist/worker.js", scripts: ["dist/worker.js"], type: "module" };
+  const manifest = { key, background, browser_specific_settings: { gecko: { id: ADDON } } };
+  await extension(folder, world, manifest, { bundled: true });
+  await build(block("### esbuild").trim().split(" "), folder);
+  await inChromium(t, world, folder);
+  world.server.received.length = 0;
+  await inFirefox(t, world, folder);
 });
 
 test("Playwright", async (t) => {
   const { world, folder } = await project(t);
-  await extension(join(folder, "extension"), world, { key, background: { service_worker: "worker.js", type: "module" } });
+  await extension(join(folder, "extension"), world, { key, background: { service_worker: "worker.js", type: "module" } }, { project: folder });
   const [line] = /longwire install --extension <id> --user-data-dir test-profile/.exec(guide);
   await install(world, line, folder);
   const code = block("### Playwright")
