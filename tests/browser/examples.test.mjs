@@ -193,7 +193,7 @@ test("every example does what its README says, and misses nothing while its work
 
   await part("frappe: nobody without a cookie, events with it, code as data", async () => {
     await eventually(PATIENCE, "told to sign in", async () => /sign in to Desk/.test(await frappe.state()));
-    const [, url, cookie] = frappe.readme.match(/open (http:\S+), and in its console `document.cookie = "([^"]*)"`/);
+    const [, url, cookie] = frappe.readme.match(/open <(http:[^>]+)>, and enter\s+`document\.cookie = "([^"]*)"`/);
     const desk = await world.browser.devtools.open(url);
     await desk.evaluate((text) => {
       document.cookie = text;
