@@ -219,7 +219,7 @@ fn refused_twice_with_fresh_credentials_is_the_end() {
 }
 
 #[test]
-fn one_origin_cannot_name_anothers_sessions() {
+fn one_origin_cannot_name_the_sessions_of_another() {
     let mut stage = Stage::seated();
     stage.opens(json!({}));
     let other = PortId(2);

@@ -240,7 +240,7 @@ async fn no_proxy_is_asked_for_an_address_that_is_never_dialled() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_cannot_be_reached_is_the_proxys_fault() {
+async fn an_unreachable_proxy_is_reported_as_the_fault_of_the_proxy() {
     let (listener, port) = listen().await;
     drop(listener);
     for proxy in [
