@@ -37,7 +37,7 @@ export interface Scope {
   store: (data: unknown) => Promise<void>; show: (...values: any[]) => void; handle: (data: unknown) => void;
   log: (...values: unknown[]) => void; save: (value: unknown) => void; refetch: () => void; badge: (text: string) => void;
   queue: (() => unknown)[]; z: typeof zod; readToken: () => Promise<string>; sign: (...values: unknown[]) => Promise<string>;
-  showInstallPage: (fix?: string) => void; hideInstallPage: () => void; data: unknown;
+  showInstallPage: (fix?: string) => void; hideInstallPage: () => void; offerInstallation: () => void; hideOffer: () => void; data: unknown;
   connect: typeof connect; browser: any; finish: any; longwireContent: typeof import("longwire/content");
 }
 `;
@@ -93,7 +93,7 @@ test("what the blocks call exists, with these options", async (t) => {
   const output = await project.run("typescript/bin/tsc", ...options, ...files).catch((error) => error.message);
   // Values that come from outside have no type in JavaScript.
   const faults = output.split("\n").filter((line) => /error TS/.test(line) && !/on type '(unknown|Event)'/.test(line));
-  assert.deepEqual(faults, []);
+  assert.deepEqual(faults, [], "a function of the reader's own belongs into SCOPE");
 });
 
 test("the blocks run", async (t) => {
@@ -116,7 +116,7 @@ test("the blocks run", async (t) => {
     const later = async () => "value";
     const scope = { connect, bridge, session: await opening, url: "wss://example.org/", token: later, key: "key", store: later, show: ignore, handle: ignore };
     Object.assign(scope, { log: ignore, save: ignore, refetch: ignore, badge: ignore, queue: [], z, readToken: later, sign: later, SITE: "https://site.example" });
-    Object.assign(scope, { showInstallPage: ignore, hideInstallPage: ignore, data: "data" });
+    Object.assign(scope, { showInstallPage: ignore, hideInstallPage: ignore, offerInstallation: ignore, hideOffer: ignore, data: "data" });
     let failure;
     // Not awaited: a loop over messages has no end.
     run(scope).catch((error) => (failure = error));

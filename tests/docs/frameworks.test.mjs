@@ -84,8 +84,10 @@ test("React: the component of the page shows what comes", async (t) => {
   const page = createRoot(place);
   await act(async () => page.render(createElement(Prices)));
   await act(() => browser.advance(100));
-  browser.server("prices").send({ price: 7 });
-  await act(() => browser.advance(100));
+  await act(async () => {
+    browser.server("prices").send({ price: 7 });
+    await browser.advance(100);
+  });
   assert.equal(place.querySelector("ul").getAttribute("aria-label"), "open");
   assert.deepEqual([...place.querySelectorAll("li")].map((item) => item.textContent), ["7"]);
   await act(async () => page.unmount());
@@ -122,36 +124,37 @@ test("examples/react-hooks: useAIWebSocket from sign-in to a finished task, thro
     });
     return null;
   };
+  /** Something happens, and everything that follows from it. */
+  const step = (work) =>
+    act(async () => {
+      work();
+      await browser.advance(100);
+    });
   const page = createRoot(document.createElement("div"));
   await act(async () => page.render(createElement(StrictMode, null, createElement(Probe))));
   await act(() => browser.advance(100));
   const server = browser.server("notifications-u1");
   canvas(server);
-  server.askCredentials();
-  await act(() => browser.advance(100));
+  await step(() => server.askCredentials());
   assert.equal(view.isConnected, true);
 
   let outcome;
-  await act(async () => {
-    view.generate("a cat").then((value) => (outcome = value));
-    await browser.advance(100);
-  });
+  await step(() => view.generate("a cat").then((value) => (outcome = value)));
   assert.equal(outcome, "sent");
   assert.equal(view.isProcessing, true);
   assert.deepEqual([view.task, view.progress, view.text], [{ prompt: "a cat" }, { chunksReceived: 2 }, "xx"]);
 
-  server.drop(1006);
-  await act(() => browser.advance(100));
+  await step(() => server.drop(1006));
   assert.deepEqual([view.isConnected, view.isReconnecting], [false, true]);
-  server.accept();
-  server.gap(2, "overflow");
-  server.send({ type: "ai_complete", result: { contentLength: 250 } });
-  await act(() => browser.advance(100));
+  await step(() => {
+    server.accept();
+    server.gap(2, "overflow");
+    server.send({ type: "ai_complete", result: { contentLength: 250 } });
+  });
   assert.equal(view.isConnected, true);
   assert.deepEqual([view.isProcessing, view.result, view.lost], [false, { contentLength: 250 }, 2]);
   assert.deepEqual(done, [{ contentLength: 250 }]);
-  server.send({ type: "ai_error", error: { type: "rate_limit_error" } });
-  await act(() => browser.advance(100));
+  await step(() => server.send({ type: "ai_error", error: { type: "rate_limit_error" } }));
   assert.deepEqual(view.error, { type: "rate_limit_error" });
   await act(async () => page.unmount());
 
