@@ -37,7 +37,7 @@ export interface Scope {
   store: (data: unknown) => Promise<void>; show: (...values: any[]) => void; handle: (data: unknown) => void;
   log: (...values: unknown[]) => void; save: (value: unknown) => void; refetch: () => void; badge: (text: string) => void;
   queue: (() => unknown)[]; z: typeof zod; readToken: () => Promise<string>; sign: (...values: unknown[]) => Promise<string>;
-  showInstallPage: (fix?: string) => void; hideInstallPage: () => void; offerInstallation: () => void; hideOffer: () => void; data: unknown;
+  showInstallPage: (fix?: string) => void; hideInstallPage: () => void; offerInstallation: (fix?: string) => void; hideOffer: () => void; data: unknown;
   connect: typeof connect; browser: any; finish: any; longwireContent: typeof import("longwire/content");
 }
 `;
