@@ -249,6 +249,25 @@ test("what the browser had taken and not written goes over to the host with its 
   assert.deepEqual((asked.value as Received).json, { id: 7, answer: 1 });
 });
 
+test("reconnect() goes over to the host at once, and what was on its way has its outcome", async () => {
+  hush();
+  const { bridge, network, clock, fake } = alone();
+  const session = await bridge.open("s", "wss://x.example/");
+  listen(session);
+  network.socket.accept();
+  await settle();
+  fake.deadly = undefined;
+  await clock.advance(20_000);
+  network.socket.isStuck = true;
+  const written = watch(session.send("written"));
+  await settle();
+  await session.reconnect();
+  await clock.advance(100);
+  assert.equal((written.value as { outcome: string }).outcome, "unknown");
+  assert.equal(fake.broker?.session("s").url, "wss://x.example/");
+  assert.equal(network.sockets.length, 1);
+});
+
 test("a handler that is at work keeps its session in the browser until it is through", async () => {
   hush();
   const { bridge, network, clock, fake } = alone();

@@ -8,7 +8,6 @@ import type {
   ErrorFrame,
   LinkState,
   Open,
-  Opened,
   OpenOptions,
   Payload,
   Request,
@@ -19,13 +18,14 @@ import type {
   ToExtension,
   WireError,
 } from "../wire.js";
-import { type ClientPort, Consumer } from "./consumer.js";
+import { Arrivals } from "./arrivals.js";
+import type { ClientPort } from "./consumer.js";
 import { Dialer, type StateFields } from "./dialer.js";
 import type { BrowserNetwork, Incoming, LinkEnd } from "./link.js";
-import { SessionLog } from "./log.js";
 import { refuseCredentials, refuseFilter, unknownOptions } from "./options.js";
 import { type Item, Outbox, sizeOf } from "./outbox.js";
-import { matches, type Readable } from "./rules.js";
+import type { Readable } from "./rules.js";
+import { Subscriptions } from "./subscriptions.js";
 
 /** Frames that a session's client may say. */
 export type ToSession = Exclude<ToBroker, { type: "hello" | "open" | "status" | "ping" }>;
@@ -48,13 +48,6 @@ export interface SessionHost {
   over(session: BrowserSession): void;
 }
 
-interface Subscription {
-  readonly frame: Subscribe;
-  readonly client: string;
-  isActive: boolean;
-}
-
-const MAX_MESSAGE = 64 * 1024 * 1024;
 const LINGER = 1_800_000;
 const EXPIRE = 86_400_000;
 const CLOSE_TIMEOUT = 10_000;
@@ -66,17 +59,15 @@ export class BrowserSession {
   readonly name: string;
   readonly #host: SessionHost;
   readonly #clock: Clock;
-  readonly #log: SessionLog;
-  readonly #epoch = `browser/${crypto.randomUUID()}`;
-  readonly #consumers = new Map<string, Consumer>();
-  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #arrivals: Arrivals;
+  readonly #subscriptions: Subscriptions;
   readonly #outbox: Outbox;
   readonly #dialer: Dialer;
   #url: string;
   #options: OpenOptions;
   #subprotocol: string | undefined;
   #nonce = 0;
-  #counts = { received: 0, receivedBytes: 0, sent: 0, sentBytes: 0, dropped: 0 };
+  #counts = { received: 0, receivedBytes: 0, sent: 0, sentBytes: 0 };
   #closing: { code?: number | undefined; reason?: string | undefined } | undefined;
   #closeTimer: unknown;
   #leavesAt: number | undefined;
@@ -92,10 +83,19 @@ export class BrowserSession {
     this.name = name;
     this.#url = url;
     this.#options = options;
-    this.#log = new SessionLog(name);
+    this.#arrivals = new Arrivals(name, host.clock);
+    this.#subscriptions = new Subscriptions({
+      canSend: () => this.#dialer.canSend,
+      send: (payload) => this.#dialer.send(payload, () => undefined),
+      tell: ({ frame: { key }, client, isActive }) => {
+        const state = isActive ? "active" : "pending";
+        this.#arrivals.consumer(client)?.port?.post({ type: "subscription", session: name, key, state });
+      },
+    });
     this.#outbox = new Outbox(host.clock, options.outbox, {
       outcome: (item, outcome, error) => this.#outcome(item, outcome, error),
-      response: ({ client, frame }, answer) => this.#record("response", { id: frame.id, ...answer }, client),
+      response: ({ client, frame }, answer) =>
+        this.#arrivals.record("response", { id: frame.id, ...answer }, client),
     });
     this.#dialer = new Dialer(host.network, host.clock, url, options, {
       state: (state, fields) => this.#linkState(state, fields),
@@ -114,12 +114,12 @@ export class BrowserSession {
 
   /** Messages that somebody has not acknowledged. */
   get pending(): number {
-    return this.#log.pending.messages;
+    return this.#arrivals.pending;
   }
 
   get counters(): SessionCounters {
-    const { received, receivedBytes, sent, sentBytes, dropped } = this.#counts;
-    const consumers = [...this.#consumers.values()];
+    const { received, receivedBytes, sent, sentBytes } = this.#counts;
+    const { consumers, attached, dropped } = this.#arrivals;
     return {
       session: this.name,
       state: this.state,
@@ -132,7 +132,7 @@ export class BrowserSession {
       unacknowledged: consumers.reduce((sum, { unacknowledged }) => sum + unacknowledged, 0),
       dropped,
       outbox: this.#outbox.waiting.length,
-      clients: consumers.filter(({ port }) => port).length,
+      clients: attached.length,
     };
   }
 
@@ -145,34 +145,29 @@ export class BrowserSession {
     if (!isNew && !this.#update(port, frame)) return;
     this.#stopAwayTimers();
     if (isNew || this.state === "closed" || this.state === "paused") this.#dialer.start();
-    const consumer = this.#consumers.get(client);
-    const before = consumer?.port;
-    if (before && before !== port)
-      before.post({ type: "detached", session: this.name, reason: "superseded" });
-    const attached = consumer ?? new Consumer(client, this.name, this.#log, this.#clock);
-    const resume = this.#resume(consumer, frame.resume, known);
-    this.#consumers.set(client, attached);
-    attached.attach(port, this.#options.window, resume);
+    const resume = this.#arrivals.resume(client, frame.resume, known);
+    const consumer = this.#arrivals.consumerFor(client);
+    if (consumer.port && consumer.port !== port) {
+      consumer.port.post({ type: "detached", session: this.name, reason: "superseded" });
+    }
+    consumer.attach(port, this.#options.window, resume);
     port.post({
       type: "opened",
       id: frame.id,
       session: this.name,
       created: isNew,
-      epoch: this.#epoch,
+      epoch: this.#arrivals.epoch,
       resume: resume.answer,
       seq: resume.seq,
-      last: this.#log.last,
+      last: this.#arrivals.last,
       state: this.state,
       ...(this.#subprotocol ? { subprotocol: this.#subprotocol } : {}),
       outbox: this.#outbox.openIds(client),
-      subscriptions: [...this.#subscriptions].map(([key, { isActive }]) => ({
-        key,
-        state: isActive ? "active" : "pending",
-      })),
+      subscriptions: this.#subscriptions.states,
       ignored: unknownOptions(frame.options),
     });
     if (this.state === "unauthorized") this.#askCredentials("start", 1, undefined);
-    this.#deliver();
+    this.#arrivals.deliver();
     if (this.#leavesAt !== undefined) this.#move();
   }
 
@@ -195,25 +190,12 @@ export class BrowserSession {
     return true;
   }
 
-  #resume(
-    consumer: Consumer | undefined,
-    offered: Open["resume"],
-    known: boolean,
-  ): { seq: number; answer: Opened["resume"] } {
-    const { last, start } = this.#log;
-    const from = (seq: number): { seq: number; answer: Opened["resume"] } =>
-      seq < start ? { seq: start, answer: "gap" } : { seq, answer: "exact" };
-    if (offered && offered.epoch === this.#epoch && offered.seq <= last) return from(offered.seq);
-    if (offered || (known && !consumer)) return { seq: start, answer: "reset" };
-    return consumer ? from(consumer.acked) : { seq: last, answer: "fresh" };
-  }
-
   /** A port is gone, or has left. */
   detach(port: ClientPort, client: string): void {
-    const consumer = this.#consumers.get(client);
+    const consumer = this.#arrivals.consumer(client);
     if (consumer?.port !== port) return;
     consumer.detach();
-    if ([...this.#consumers.values()].some(({ port: held }) => held)) return;
+    if (this.#arrivals.attached.length > 0) return;
     const { linger = LINGER, expire = EXPIRE } = this.#options;
     this.#awayTimers = [
       this.#clock.setTimeout(() => this.#dialer.stop("paused"), linger),
@@ -229,13 +211,14 @@ export class BrowserSession {
 
   /** Takes a frame of a client. Returns whether the client holds the session. */
   take(port: ClientPort, client: string, frame: ToSession): boolean {
-    const consumer = this.#consumers.get(client);
+    const consumer = this.#arrivals.consumer(client);
     if (consumer?.port !== port) return false;
     const { id } = frame as { id?: string };
     switch (frame.type) {
       case "ack":
         consumer.ack(frame.seq);
-        this.#acknowledged();
+        this.#arrivals.acknowledged();
+        this.#move();
         return true;
       case "send":
       case "request":
@@ -256,7 +239,7 @@ export class BrowserSession {
         if (!this.#authorize(port, frame)) return true;
         break;
       case "unsubscribe":
-        this.#unsubscribe(frame.key);
+        this.#subscriptions.remove(frame.key);
         break;
       case "window":
         consumer.window = frame;
@@ -277,9 +260,8 @@ export class BrowserSession {
   }
 
   #reconnect(): void {
-    if (this.#leaves()) return;
     this.#dialer.stop("connecting");
-    this.#dialer.start();
+    if (!this.#leaves()) this.#dialer.start();
   }
 
   #refuse(port: ClientPort, error: WireError, id: string | undefined): void {
@@ -341,7 +323,7 @@ export class BrowserSession {
     if (frame.id === undefined) return;
     const isBad = outcome !== "sent" && outcome !== "confirmed";
     if (!isBad && !frame.receipt) return;
-    this.#record("outcome", { id: frame.id, outcome, ...(error ? { error } : {}) }, client);
+    this.#arrivals.record("outcome", { id: frame.id, outcome, ...(error ? { error } : {}) }, client);
   }
 
   // ---- subscriptions ----
@@ -352,34 +334,8 @@ export class BrowserSession {
       this.#refuse(port, error, frame.id);
       return;
     }
-    const before = this.#subscriptions.get(frame.key)?.frame;
-    const isSame =
-      JSON.stringify([before?.send, before?.confirm]) === JSON.stringify([frame.send, frame.confirm]);
-    const isKnown = before !== undefined && isSame;
-    const isActive = isKnown && (this.#subscriptions.get(frame.key)?.isActive ?? false);
-    const held = { frame, client, isActive };
-    this.#subscriptions.set(frame.key, held);
     port.post({ type: "ok", id: frame.id });
-    if (this.#dialer.canSend && !isKnown) this.#say(held);
-    else this.#tell(held);
-  }
-
-  #unsubscribe(key: string): void {
-    const held = this.#subscriptions.get(key);
-    this.#subscriptions.delete(key);
-    if (!this.#dialer.canSend) return;
-    for (const payload of held?.frame.undo ?? []) this.#dialer.send(payload as Payload, () => undefined);
-  }
-
-  #say(held: Subscription): void {
-    for (const payload of held.frame.send ?? []) this.#dialer.send(payload as Payload, () => undefined);
-    held.isActive = !held.frame.confirm;
-    this.#tell(held);
-  }
-
-  #tell({ frame: { key }, client, isActive }: Subscription): void {
-    const state = isActive ? "active" : "pending";
-    this.#consumers.get(client)?.port?.post({ type: "subscription", session: this.name, key, state });
+    this.#subscriptions.add(client, frame);
   }
 
   // ---- in ----
@@ -391,78 +347,34 @@ export class BrowserSession {
     const content =
       this.#options.format === "json" && read.json !== undefined ? withJson(message, read) : message;
     if (this.#outbox.heard(read, content as never)) return;
-    for (const held of this.#subscriptions.values()) {
-      if (held.isActive || !held.frame.confirm || !matches(held.frame.confirm, read)) continue;
-      held.isActive = true;
-      this.#tell(held);
-    }
-    const now = Date.now();
-    if (size > (this.#options.maxMessage ?? MAX_MESSAGE)) this.#log.gap("too-large", now, this.#delivered);
-    else if (this.#makeRoom(size)) this.#log.append({ type: "message", time: now, ...content }, now, size);
-    this.#deliver();
-  }
-
-  /** Whether there is room for a message, after the session's own rule for a full log. */
-  #makeRoom(size: number): boolean {
-    const { queue } = this.#options;
-    this.#log.dropAged(Date.now(), queue, this.#delivered);
-    while (this.#log.isFull(size, queue)) {
-      const overflow = queue?.overflow ?? "drop-oldest";
-      this.#counts.dropped += 1;
-      if (overflow === "drop-oldest" && this.#log.dropOldest("overflow", this.#delivered)) continue;
-      this.#log.gap("overflow", Date.now(), this.#delivered);
-      // A browser's socket cannot be read more slowly.
-      if (overflow !== "drop-newest" && overflow !== "drop-oldest") {
-        const error: WireError = { code: "overflow", message: "the log is full", retry: "later" };
-        this.#dialer.stop(this.#options.reconnect === false ? "closed" : "paused", { error });
-      }
-      return false;
-    }
-    return true;
-  }
-
-  get #delivered(): number {
-    return Math.max(0, ...[...this.#consumers.values()].map(({ cursor }) => cursor));
-  }
-
-  #record(type: "outcome" | "response", fields: Record<string, unknown>, client: string): void {
-    this.#log.append({ type, ...fields }, Date.now(), 0, client);
-    this.#deliver();
-  }
-
-  #deliver(): void {
-    for (const consumer of this.#consumers.values()) consumer.deliver();
-  }
-
-  #acknowledged(): void {
-    const positions = [...this.#consumers.values()].map(({ acked }) => acked);
-    this.#log.release(Math.min(...positions));
-    if (this.#leavesAt !== undefined) this.#move();
+    this.#subscriptions.heard(read);
+    if (this.#arrivals.message(content, size, this.#options)) return;
+    const error: WireError = { code: "overflow", message: "the log is full", retry: "later" };
+    this.#dialer.stop(this.#options.reconnect === false ? "closed" : "paused", { error });
   }
 
   // ---- the link ----
 
   #linkState(state: LinkState, fields: StateFields): void {
     if (state === "open") this.#subprotocol = fields.subprotocol;
-    this.#log.state({ type: "state", state, ...fields }, Date.now(), this.#delivered);
-    this.#deliver();
+    this.#arrivals.state(state, fields);
   }
 
   #ready(): void {
-    for (const held of this.#subscriptions.values()) this.#say(held);
+    this.#subscriptions.sayAll();
     this.#pump();
   }
 
   #lost(end: LinkEnd): void {
     this.#outbox.lost();
-    for (const held of this.#subscriptions.values()) held.isActive = false;
+    this.#subscriptions.lost();
     const goesOn = this.#outbox.waiting.length > 0 && this.#options.reconnect !== false;
     if (this.#closing && !goesOn) this.#closed(end);
   }
 
   #askCredentials(why: string, attempt: number, status: number | undefined): void {
     this.#nonce += 1;
-    for (const { port } of this.#consumers.values()) {
+    for (const { port } of this.#arrivals.consumers) {
       port?.post({
         type: "auth-needed",
         session: this.name,
@@ -514,10 +426,7 @@ export class BrowserSession {
   /** Goes over as soon as its clients have processed everything, or after a while. */
   #move(): void {
     if (this.#isOver || this.#leavesAt === undefined) return;
-    const consumers = [...this.#consumers.values()].filter(({ port }) => port);
-    const isProcessed = consumers.every(
-      ({ unacknowledged, cursor }) => !unacknowledged && cursor >= this.#log.last,
-    );
+    const { attached: consumers, isProcessed } = this.#arrivals;
     if (consumers.length === 0 || !(isProcessed || this.#clock.now() >= this.#leavesAt)) return;
     const items = this.#outbox.handOver();
     const here = new Set(consumers.map(({ client }) => client));
@@ -566,7 +475,7 @@ export class BrowserSession {
   }
 
   #end(reason: "closed" | "expired", how: object = {}): void {
-    for (const { port } of this.#consumers.values()) {
+    for (const { port } of this.#arrivals.consumers) {
       port?.post({ type: "detached", session: this.name, reason, ...how });
     }
     this.#over();
@@ -578,7 +487,7 @@ export class BrowserSession {
     this.#clock.clearTimeout(this.#closeTimer);
     this.#clock.clearTimeout(this.#moveTimer);
     this.#stopAwayTimers();
-    for (const consumer of this.#consumers.values()) consumer.detach();
+    for (const consumer of this.#arrivals.consumers) consumer.detach();
     this.#host.over(this);
   }
 }
