@@ -4,10 +4,11 @@
 //! writing task, and neither ever waits for another port.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::core::io::{Caller, PortId};
@@ -58,7 +59,8 @@ pub(super) async fn serve(port: PortId, stream: Stream, mut place: Place, wake: 
         let _ = wake.send(WakeUp::Rejected).await;
         return;
     }
-    let mut decoder = FrameDecoder::new(&caller, &version, place.incoming(&caller));
+    let turn = place.turn(&caller);
+    let decoder = FrameDecoder::new(&caller, &version, place.incoming(&caller));
     let (writer, buffers) = mpsc::channel(1);
     let (read_mode, mode) = watch::channel(ReadMode::On);
     let connection = NewConnection {
@@ -72,7 +74,7 @@ pub(super) async fn serve(port: PortId, stream: Stream, mut place: Place, wake: 
         return;
     }
     tokio::spawn(write(port, output, buffers, wake.clone()));
-    if let Err(problem) = read(port, &mut input, &mut frames, &mut decoder, mode, &wake).await {
+    if let Err(problem) = read(port, &mut input, &mut frames, (decoder, turn), mode, &wake).await {
         tracing::debug!(port = port.0, %problem, "reading ended");
     }
     let _ = wake.send(WakeUp::PortClosed(port)).await;
@@ -117,18 +119,35 @@ async fn read(
     port: PortId,
     input: &mut ReadHalf,
     frames: &mut Frames,
-    decoder: &mut FrameDecoder,
+    (mut decoder, turn): (FrameDecoder, Arc<Semaphore>),
     mut mode: watch::Receiver<ReadMode>,
     wake: &mpsc::Sender<WakeUp>,
 ) -> io::Result<()> {
     loop {
+        let mut took_long = false;
         while let Some(taken) = frames.take() {
-            decoder.decode(taken);
+            if !decoder.takes_long(&taken) {
+                decoder.decode(taken);
+            } else if decoder.admit(&taken, frames) {
+                took_long = true;
+                decoder = decode_beside(decoder, taken, &turn).await?;
+            }
         }
-        decoder.count(frames);
+        if !took_long || !decoder.has_decoded() {
+            decoder.count(frames);
+        }
         let inputs = decoder.take();
-        if !inputs.is_empty() && wake.send(WakeUp::Received(port, inputs)).await.is_err() {
-            return Ok(());
+        if !inputs.is_empty() {
+            let (handled, all_handled) = oneshot::channel();
+            let handled = took_long.then_some(handled);
+            if wake.send(WakeUp::Received(port, inputs, handled)).await.is_err() {
+                return Ok(());
+            }
+            if took_long {
+                // What comes next waits, and what was decoded counts, until the loop has taken it.
+                let _ = all_handled.await;
+                decoder.count(frames);
+            }
         }
         let is_on = mode.wait_for(|mode| *mode == ReadMode::On).await.is_ok();
         // The loop has forgotten this port: nobody listens any more, and the other side is to hang up.
@@ -146,6 +165,21 @@ async fn read(
             _ = mode.changed() => {}
         }
     }
+}
+
+/// Decodes a frame that takes long, beside the loop.
+async fn decode_beside(
+    mut decoder: FrameDecoder,
+    taken: Taken,
+    turn: &Arc<Semaphore>,
+) -> io::Result<FrameDecoder> {
+    let turn = turn.clone().acquire_owned().await;
+    let decoded = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        decoder.decode(taken);
+        decoder
+    });
+    decoded.await.map_err(io::Error::other)
 }
 
 async fn discard(input: &mut ReadHalf) {
@@ -181,7 +215,7 @@ async fn write(
 
 #[cfg(test)]
 mod tests {
-    use super::super::incoming::IncomingBytes;
+    use crate::transport::incoming::IncomingBytes;
     use super::*;
 
     #[cfg(unix)]
@@ -197,9 +231,10 @@ mod tests {
         theirs.write_all(&ping).await.unwrap();
         drop(theirs);
         let mut frames = Frames::new(FROM_BROWSER);
-        let incoming = IncomingBytes::default().of(&Caller::Admin);
-        let mut decoder = FrameDecoder::new(&Caller::Admin, "0.0.0", incoming);
-        read(PortId(1), &mut input, &mut frames, &mut decoder, mode, &wake)
+        let incoming = IncomingBytes::default().of(&"".into(), 0);
+        let decoder = FrameDecoder::new(&Caller::Admin, "0.0.0", incoming);
+        let turn = Arc::new(Semaphore::new(1));
+        read(PortId(1), &mut input, &mut frames, (decoder, turn), mode, &wake)
             .await
             .unwrap();
         drop(wake);

@@ -6,13 +6,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::core::io::Caller;
 use crate::core::rules::Rules;
+use crate::transport::incoming::{Incoming, IncomingBytes};
 use crate::wire::record::Name;
 
-use super::incoming::{Incoming, IncomingBytes};
+use super::large::Turns;
+
+/// What a port may keep of a frame without being counted: most frames are smaller.
+const FREE: usize = 256 << 10;
 
 /// The bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +37,7 @@ pub(super) struct Limits {
 pub(super) struct Connections {
     counts: Arc<Mutex<Counts>>,
     incoming: IncomingBytes,
+    turns: Turns,
 }
 
 #[derive(Debug)]
@@ -70,12 +76,23 @@ impl Connections {
         Self {
             counts,
             incoming: IncomingBytes::default(),
+            turns: Turns::default(),
         }
     }
 
     /// These rules hold from now on.
     pub(super) fn set_rules(&self, rules: Arc<Rules>) {
         self.incoming.set_rules(rules);
+    }
+
+    /// What is counted of unfinished frames, for the messages of links as well.
+    pub(super) fn incoming(&self) -> IncomingBytes {
+        self.incoming.clone()
+    }
+
+    /// Whose turn it is to have large contents read.
+    pub(super) fn turns(&self) -> Turns {
+        self.turns.clone()
     }
 
     /// A connection has been accepted; `None` when its process has too many that say nothing.
@@ -179,12 +196,24 @@ impl Place {
 
     /// What the port's unfinished frames are counted by.
     pub(super) fn incoming(&self, caller: &Caller) -> Incoming {
-        self.connections.incoming.of(caller)
+        self.connections.incoming.of(&origin_of(caller), FREE)
+    }
+
+    /// Large frames of this caller are read one at a time.
+    pub(super) fn turn(&self, caller: &Caller) -> Arc<Semaphore> {
+        self.connections.turns.of(&origin_of(caller))
     }
 
     /// The loop knows the port.
     pub(super) fn arrived(&self) {
         self.connections.counts().leave_pending(self.number, self.process);
+    }
+}
+
+fn origin_of(caller: &Caller) -> Name {
+    match caller {
+        Caller::Extension { origin } => origin.clone(),
+        Caller::Admin => "".into(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! It reads no socket and decides nothing about sessions. A frame that cannot be read becomes a refusal.
 
 use crate::core::io::Caller;
+use crate::transport::incoming::Incoming;
 use crate::version;
 use crate::wire::batch::Shape;
 use crate::wire::code::Code;
@@ -11,8 +12,10 @@ use crate::wire::message::{BrokerFrame, ClientFrame, ErrorFrame, Refusal};
 use crate::wire::part::Joiner;
 use crate::wire::record::{ErrorInfo, Name};
 
-use super::incoming::Incoming;
 use super::wakeup::PortInput;
+
+/// Bytes of a frame that are decoded at once: others would not be heard meanwhile.
+const DECODED_AT_ONCE: usize = 256 << 10;
 
 /// What an extension is told that sends too much at once.
 const TOO_MUCH: &str = "this extension has too much under way; send it when other frames are whole";
@@ -39,9 +42,28 @@ impl FrameDecoder {
         }
     }
 
+    /// Whether anything was decoded since the last call of `take`.
+    pub(super) const fn has_decoded(&self) -> bool {
+        !self.decoded.is_empty()
+    }
+
     /// What was decoded since the last call.
     pub(super) fn take(&mut self) -> Vec<PortInput> {
         std::mem::take(&mut self.decoded)
+    }
+
+    /// Whether this frame takes long to decode, alone or with the parts that came before it.
+    pub(super) fn takes_long(&self, taken: &Taken) -> bool {
+        taken.len().max(self.joiner.held()) > DECODED_AT_ONCE
+    }
+
+    /// Counts a frame that takes long, and what is decoded of it; refuses it when that is too much.
+    pub(super) fn admit(&mut self, taken: &Taken, frames: &Frames) -> bool {
+        let fits = self.incoming.keep(frames.held() + self.joiner.held() + 2 * taken.len());
+        if !fits {
+            self.refuse(ErrorInfo::new(Code::Overflow, TOO_MUCH));
+        }
+        fits
     }
 
     /// Counts what is held of frames that are not whole; gives up the one that is being read when that is too much.
@@ -161,7 +183,7 @@ pub(super) fn answer(refusal: Refusal) -> BrokerFrame {
 
 #[cfg(test)]
 mod tests {
-    use super::super::incoming::IncomingBytes;
+    use crate::transport::incoming::IncomingBytes;
     use super::*;
 
     fn decoder(is_admin: bool) -> FrameDecoder {
@@ -169,7 +191,7 @@ mod tests {
             is_admin,
             is_newer: false,
             joiner: Joiner::default(),
-            incoming: IncomingBytes::default().of(&Caller::Admin),
+            incoming: IncomingBytes::default().of(&"".into(), 0),
             decoded: Vec::new(),
         }
     }

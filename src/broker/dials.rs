@@ -13,6 +13,7 @@ use crate::core::io::{DialId, Fetch, LinkEnd, LinkEvent, Road, Target};
 use crate::transport::cookies::Jars;
 use crate::transport::credit::Credit;
 use crate::transport::events::{Command, Events};
+use crate::transport::incoming::IncomingBytes;
 use crate::transport::link;
 use crate::transport::{Network, engine, http};
 use crate::wire::code::Code;
@@ -35,6 +36,8 @@ pub struct Dials<W> {
     alive: HashMap<DialId, Dial>,
     tasks: JoinSet<()>,
     jars: Jars,
+    /// What is counted of messages that are not whole.
+    incoming: IncomingBytes,
     /// How many may be alive: each has a descriptor, and others need some too.
     max: usize,
     /// How many may stand in `alive` before those that have ended are swept out.
@@ -57,9 +60,15 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
             alive: HashMap::new(),
             tasks: JoinSet::new(),
             jars: Jars::default(),
+            incoming: IncomingBytes::default(),
             max,
             sweep_above: 16,
         }
+    }
+
+    /// Counts messages that are not whole here, with whatever else is.
+    pub fn count_in(&mut self, incoming: IncomingBytes) {
+        self.incoming = incoming;
     }
 
     /// Uses other settings for dials from now on; open links stay.
@@ -80,7 +89,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
             COMMANDS
         };
         let (commands, inbox) = queue::channel(room);
-        let credit = Credit::default();
+        let origin = target.origin.clone().unwrap_or_else(|| "".into());
+        let credit = Credit::counted(&self.incoming, &origin);
         let events = Events::new(id, self.events.clone(), credit.clone());
         let network = self.network.clone();
         let jar = self.jars.of(target.jar, &target.url, &target.headers);

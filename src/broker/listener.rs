@@ -86,6 +86,11 @@ impl PortListener {
         self.listener.withdraw();
     }
 
+    /// Every connection.
+    pub(super) const fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
     /// These rules hold from now on.
     pub(super) fn set_rules(&self, rules: Arc<Rules>) {
         self.connections.set_rules(rules);

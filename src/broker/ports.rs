@@ -141,10 +141,16 @@ impl Ports {
             port.is_ready = false;
             if port.writing.is_none() {
                 let buffer = port.packer.take();
+                // Of a long frame only a part was taken: room comes back with its last.
+                let is_all = port.packer.is_empty();
                 port.writing = Some(Writing {
                     bytes: buffer.len(),
-                    cost: std::mem::take(&mut port.cost),
-                    answers: std::mem::take(&mut port.answers),
+                    cost: if is_all { std::mem::take(&mut port.cost) } else { 0 },
+                    answers: if is_all {
+                        std::mem::take(&mut port.answers)
+                    } else {
+                        0
+                    },
                 });
                 // The task holds nothing, so its one place is free; if it has ended, word that the port has gone
                 // is on its way.

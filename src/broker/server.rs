@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::core::hub::{Hub, LEAVES_WITHIN, UPGRADE};
-use crate::core::io::{DialId, Input, LinkEvent, Output, PortId};
+use crate::core::io::{Input, Output, PortId};
+use crate::core::outlines::Outlines;
 use crate::crash;
 use crate::local::{Endpoint, LocalError};
 use crate::wire::code::Code;
@@ -21,6 +22,7 @@ use super::dials::Dials;
 use super::effects::Effects;
 use super::instance::Claim;
 use super::journals::{FoundJournals, JournalStore};
+use super::large::{LargeContents, Waiting};
 use super::lifecycle::Lifecycle;
 use super::listener::PortListener;
 use super::live_settings::LiveSettings;
@@ -51,6 +53,7 @@ pub(super) struct Server {
     lifecycle: Lifecycle,
     machine: MachineWatch,
     settings: LiveSettings,
+    large: LargeContents,
     wakes: mpsc::Receiver<WakeUp>,
 }
 
@@ -73,14 +76,18 @@ impl Server {
         tokio::spawn(signals::watch(wake.clone()));
         tokio::spawn(signals::watch_reload(wake.clone()));
         let machine = MachineWatch::new();
+        let mut dials = Dials::new(settings.network.clone(), wake.clone(), descriptors.dials);
+        dials.count_in(listener.connections().incoming());
+        let large = LargeContents::new(wake.clone(), listener.connections().turns());
         Ok(Self {
             hub,
             is_hub_idle: true,
-            journals: journals.start(wake.clone()),
-            effects: Effects::new(Dials::new(settings.network.clone(), wake, descriptors.dials)),
+            journals: journals.start(wake),
+            effects: Effects::new(dials),
             lifecycle: Lifecycle::new(listener, endpoint, claim, settings.idle, machine.awake()),
             machine,
             settings,
+            large,
             wakes,
         })
     }
@@ -186,22 +193,26 @@ impl Server {
                 self.effects.open_port(connection);
                 self.handle_input(Input::Came(port, caller));
             }
-            WakeUp::Received(port, inputs) => {
+            WakeUp::Received(port, inputs, handled) => {
                 for (index, input) in inputs.into_iter().enumerate() {
                     // What many frames ask for at once is not all held at once.
                     if index > 0 && index.is_multiple_of(MAX_FRAMES) {
                         self.flush();
                     }
-                    self.handle_port_input(port, input);
+                    self.handle_in_order(Waiting::Port(port, input));
+                }
+                if let Some(handled) = handled {
+                    self.large.hold(port, handled);
                 }
             }
+            WakeUp::Read(input, outlines) => self.handle_read(*input, outlines),
             WakeUp::PortClosed(port) => self.close_port(port),
             WakeUp::Written(port) => {
                 if let Some(cost) = self.effects.written(port) {
                     self.handle_input(Input::Written(port, cost));
                 }
             }
-            WakeUp::Link(dial, event) => self.handle_link_event(dial, event),
+            WakeUp::Link(dial, event) => self.handle_in_order(Waiting::Link(dial, event)),
             WakeUp::Journal(written) => {
                 let failure = self.journals.written(written);
                 self.effects.release(self.journals.progress(), &self.settings);
@@ -217,11 +228,53 @@ impl Server {
         }
     }
 
-    fn handle_link_event(&mut self, dial: DialId, event: LinkEvent) {
-        crash::point("broker.link");
-        let cost = self.effects.link_event(&event);
-        self.handle_input(Input::Link(dial, event));
-        self.effects.took(dial, cost, self.hub.journal_of(dial).cloned());
+    /// Handles something, unless what came before it from the same port or dial is still being read.
+    fn handle_in_order(&mut self, item: Waiting) {
+        match self.large.pass(item) {
+            Some(Waiting::Port(port, input)) => self.handle_port_input(port, input),
+            Some(Waiting::Link(dial, event)) => {
+                crash::point("broker.link");
+                self.handle_or_read(Input::Link(dial, event));
+            }
+            None => {}
+        }
+    }
+
+    /// Gives an input to the hub, once what is large in it has been read.
+    fn handle_or_read(&mut self, input: Input) {
+        if let Some(input) = self.large.read(&self.hub, input) {
+            self.handle_large(input, Outlines::default());
+        }
+    }
+
+    /// What is large in an input has been read: it is handled, and then what waits behind it.
+    fn handle_read(&mut self, input: Input, outlines: Outlines) {
+        let (waiting, handled) = self.large.release(&input);
+        let port = match &input {
+            Input::Frame(port, _) => Some(*port),
+            _ => None,
+        };
+        self.handle_large(input, outlines);
+        for item in waiting {
+            self.handle_in_order(item);
+        }
+        for handled in handled {
+            if let Some(port) = port {
+                self.large.hold(port, handled);
+            }
+        }
+    }
+
+    fn handle_large(&mut self, input: Input, outlines: Outlines) {
+        let cost = match &input {
+            Input::Link(dial, event) => Some((*dial, self.effects.link_event(event))),
+            _ => None,
+        };
+        self.hub.handle_read(self.machine.now(), input, outlines);
+        self.drain();
+        if let Some((dial, cost)) = cost {
+            self.effects.took(dial, cost, self.hub.journal_of(dial).cloned());
+        }
     }
 
     /// Reads the settings again. Links that are open stay, unless the rules do not allow them any more.
@@ -252,7 +305,7 @@ impl Server {
         crash::point("broker.hear");
         // Answers of the shell's own take their turn among those of the hub.
         let answer = match input {
-            PortInput::Frame(frame) => return self.handle_input(Input::Frame(port, frame)),
+            PortInput::Frame(frame) => return self.handle_or_read(Input::Frame(port, frame)),
             PortInput::Watch(watch) => return self.handle_input(Input::Watch(port, watch)),
             PortInput::EndSession(end) => return self.handle_input(Input::EndSession(port, end)),
             PortInput::Refused(refusal) => decoder::answer(refusal),

@@ -4,12 +4,14 @@
 
 use tokio::sync::{mpsc, watch};
 
-use crate::core::io::{Caller, DialId, EndSession, LinkEvent, PortId, Watch};
+use crate::core::io::{Caller, DialId, EndSession, Input, LinkEvent, PortId, Watch};
+use crate::core::outlines::Outlines;
 use crate::journal::Written;
 use crate::wire::message::{ClientFrame, Refusal};
 use crate::wire::record::Name;
 
 use super::connections::Place;
+use super::large::Handled;
 
 /// What can wake the loop.
 #[derive(Debug)]
@@ -20,8 +22,10 @@ pub(super) enum WakeUp {
     PortOpened(NewConnection),
     /// A connection did not say who it is, and was closed.
     Rejected,
-    /// A port sent this.
-    Received(PortId, Vec<PortInput>),
+    /// A port sent this, and reads on when all of it is handled, if it says so.
+    Received(PortId, Vec<PortInput>, Option<Handled>),
+    /// What is large in an input has been read, and this found in it.
+    Read(Box<Input>, Outlines),
     /// A port is closed.
     PortClosed(PortId),
     /// A port's writing task has written what it held.

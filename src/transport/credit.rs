@@ -1,19 +1,23 @@
 //! How much of one dial may be on its way to the loop: without it one fast server would fill the queue of all.
 //!
-//! It counts; it neither reads sockets nor decides when the log is full.
+//! It counts, also what a link holds of messages that are not whole; it neither reads sockets nor decides when the log is full.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
-use crate::core::io::Incoming;
+use super::incoming::{Incoming, IncomingBytes};
+use crate::core::io;
+use crate::wire::record::Name;
 
 /// A batch may be told while less than this is on its way. What the core allows for when it says `Pause` covers it.
 const MOST: usize = 1024 * 1024;
 /// What a message costs beside its bytes.
 const EACH: usize = 1024;
+/// What a link may keep of messages without being counted: there are many links, and most messages are smaller.
+const FREE: usize = 64 << 10;
 
 /// Shared by a link, which spends, and the loop, which gives back.
 #[derive(Debug, Clone, Default)]
@@ -23,9 +27,62 @@ pub struct Credit(Arc<Account>);
 struct Account {
     spent: AtomicUsize,
     link: AtomicWaker,
+    held: Mutex<Held>,
+}
+
+/// What the link holds, for the extension's budget.
+#[derive(Debug, Default)]
+struct Held {
+    /// `None`: nobody counts.
+    incoming: Option<Incoming>,
+    /// Bytes of a message that is not whole.
+    partial: usize,
 }
 
 impl Credit {
+    /// What is held for it counts for this extension.
+    pub fn counted(all: &IncomingBytes, origin: &Name) -> Self {
+        let credit = Self::default();
+        credit.held().incoming = Some(all.of(origin, FREE));
+        credit
+    }
+
+    /// Another one for the same extension.
+    pub(super) fn another(&self) -> Self {
+        let credit = Self::default();
+        credit.held().incoming = self.held().incoming.as_ref().map(Incoming::another);
+        credit
+    }
+
+    /// The link keeps so many bytes of a message that is not whole; `false` if that is more than it may.
+    pub(super) fn keep_partial(&self, bytes: usize) -> bool {
+        let mut held = self.held();
+        let all = self.0.spent.load(Ordering::Acquire) + bytes;
+        let fits = held.incoming.as_mut().is_none_or(|incoming| incoming.keep(all));
+        if fits {
+            held.partial = bytes;
+        }
+        fits
+    }
+
+    /// Counts what is on its way.
+    fn count(&self, change: usize) {
+        if change < FREE {
+            return;
+        }
+        let mut held = self.held();
+        let all = self.0.spent.load(Ordering::Acquire) + held.partial;
+        if let Some(incoming) = &mut held.incoming {
+            // What is here already is here; what comes next is refused.
+            incoming.keep(all);
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // Nothing in here can panic halfway.
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether another batch may be told now; if not, the task is woken when it may.
     pub(super) fn poll_free(&self, cx: &Context<'_>) -> Poll<()> {
         if self.is_free() {
@@ -41,8 +98,10 @@ impl Credit {
     }
 
     /// These are on their way.
-    pub(super) fn spend(&self, messages: &[Incoming]) {
-        self.0.spent.fetch_add(cost(messages), Ordering::AcqRel);
+    pub(super) fn spend(&self, messages: &[io::Incoming]) {
+        let cost = cost(messages);
+        self.0.spent.fetch_add(cost, Ordering::AcqRel);
+        self.count(cost);
     }
 
     /// A piece of a stream is on its way.
@@ -55,6 +114,7 @@ impl Credit {
         if self.0.spent.fetch_sub(cost, Ordering::AcqRel) >= MOST {
             self.0.link.wake();
         }
+        self.count(cost);
     }
 
     fn is_free(&self) -> bool {
@@ -68,12 +128,12 @@ pub const fn cost_of(piece: &[u8]) -> usize {
 }
 
 /// What these messages cost, in bytes.
-pub fn cost(messages: &[Incoming]) -> usize {
+pub fn cost(messages: &[io::Incoming]) -> usize {
     messages
         .iter()
         .map(|incoming| match incoming {
-            Incoming::Message(payload) => EACH + payload.len(),
-            Incoming::TooLarge { .. } => EACH,
+            io::Incoming::Message(payload) => EACH + payload.len(),
+            io::Incoming::TooLarge { .. } => EACH,
         })
         .sum()
 }
@@ -87,7 +147,7 @@ mod tests {
     fn a_spent_account_opens_again_when_the_loop_has_taken_enough() {
         let credit = Credit::default();
         let cx = Context::from_waker(std::task::Waker::noop());
-        let large = [Incoming::Message(Payload::text("x".repeat(MOST)))];
+        let large = [io::Incoming::Message(Payload::text("x".repeat(MOST)))];
         assert!(credit.poll_free(&cx).is_ready());
         credit.spend(&large);
         assert!(credit.poll_free(&cx).is_pending());

@@ -4,6 +4,8 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
+use super::credit::Credit;
+
 /// What is offered. `client_max_window_bits` lets a server ask for a smaller window; we never fill one.
 pub(crate) const OFFER: &str = "permessage-deflate; client_max_window_bits";
 
@@ -90,6 +92,8 @@ pub(crate) struct Kept<'a> {
     /// Bytes it may have; above them nothing of it is kept.
     pub(crate) limit: usize,
     pub(crate) is_skipped: &'a mut bool,
+    /// What may be kept of it.
+    pub(crate) credit: &'a Credit,
 }
 
 impl Kept<'_> {
@@ -98,12 +102,23 @@ impl Kept<'_> {
         if self.data.len() < self.data.capacity() {
             return;
         }
-        if *self.is_skipped {
-            return self.data.reserve_exact(SKIP);
+        if !*self.is_skipped {
+            // One byte above the limit tells "full" from "too large".
+            let room = (self.limit + 1).saturating_sub(self.data.len());
+            let more = self.data.len().max(512).min(room).max(1);
+            let fits = self.credit.keep_partial(self.data.capacity() + more);
+            if fits && self.data.try_reserve_exact(more).is_ok() {
+                return;
+            }
+            self.skip();
         }
-        // One byte above the limit tells "full" from "too large".
-        let room = (self.limit + 1).saturating_sub(self.data.len());
-        self.data.reserve_exact(self.data.len().max(512).min(room).max(1));
+        self.data.reserve_exact(SKIP);
+    }
+
+    fn skip(&mut self) {
+        *self.is_skipped = true;
+        *self.data = Vec::new();
+        self.credit.keep_partial(0);
     }
 
     /// Forgets a message that has grown too large.
@@ -111,8 +126,7 @@ impl Kept<'_> {
         if *self.is_skipped {
             self.data.clear();
         } else if self.data.len() > self.limit {
-            *self.is_skipped = true;
-            *self.data = Vec::new();
+            self.skip();
         }
     }
 }
@@ -225,6 +239,7 @@ mod tests {
             data: &mut out,
             limit,
             is_skipped: &mut is_skipped,
+            credit: &Credit::default(),
         };
         for piece in pieces {
             inflater.push(piece, &mut kept)?;

@@ -19,8 +19,11 @@ use super::credit::{self, Credit};
 use super::events::{Command, Events};
 use super::exchange::{Ask, Fault, Job, Lane, Lanes, exchange, job, whole, within};
 use super::link;
-use crate::core::dialect::engine::{Act, Engine, Roads, Start};
+use crate::core::dialect::engine::{Act, Engine, Packets, Roads, Start};
 use crate::core::io::{Answer, DialId, LinkEnd, LinkEvent, Road, Target};
+use crate::wire::code::Code;
+use crate::wire::record::ErrorInfo;
+use crate::wire::rule::PARSED_WHOLE;
 
 /// How long an answer may take; servers hold one until they have something, or ask whether we live.
 const ANSWER: Duration = Duration::from_secs(120);
@@ -104,7 +107,7 @@ impl Drop for Socket {
 impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     async fn run(mut self, mut commands: queue::Receiver<Command>) {
         loop {
-            while let Some(act) = self.engine.poll() {
+            while let Some(act) = self.next_act().await {
                 if !self.act(act).await {
                     return;
                 }
@@ -138,6 +141,24 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 answered = job(&mut self.posting) => self.was_posted(answered),
                 event = next_event(&mut self.socket) => self.hear(event),
             }
+        }
+    }
+
+    /// What to do next. A large answer is read beside the loop: that takes long.
+    async fn next_act(&mut self) -> Option<Act> {
+        let Some(body) = self.engine.unread(PARSED_WHOLE) else {
+            return self.engine.poll();
+        };
+        match tokio::task::spawn_blocking(|| Packets::decode(body)).await {
+            Ok(packets) => {
+                self.engine.read(packets);
+                self.engine.poll()
+            }
+            Err(_) => Some(Act::End(LinkEnd {
+                error: Some(ErrorInfo::new(Code::Internal, "an answer could not be read")),
+                taken: u64::MAX,
+                ..LinkEnd::default()
+            })),
         }
     }
 
@@ -190,11 +211,12 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         let time = self.roads.polling_look.timeout.unwrap_or(ANSWER);
         let lane = self.lanes.take(&ask.url);
         let (network, target, jar) = (self.network.clone(), self.target.clone(), self.jar.clone());
+        let credit = self.events.credit.another();
         Box::pin(async move {
             let url = ask.url.clone();
             let exchange = async {
                 let (response, lane) = exchange(&network, &target, &jar, lane, ask).await?;
-                whole(response, lane, target.max_message.saturating_mul(2)).await
+                whole(response, lane, target.max_message.saturating_mul(2), &credit).await
             };
             within(exchange, &target, (url, time)).await
         })
@@ -238,7 +260,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             .extend(cookies.map(|cookies| ("Cookie".to_owned(), cookies)));
         let (commands, inbox) = queue::channel(COMMANDS);
         let (tx, events) = mpsc::channel(EVENTS);
-        let credit = Credit::default();
+        let credit = self.events.credit.another();
         let to_us = Events::new(DialId(0), tx, credit.clone());
         let run = link::run(self.network.clone(), target.into(), inbox, to_us);
         self.socket = Some(Socket {

@@ -5,7 +5,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use url::Url;
 
 use super::cookies::{SharedJar, is_cookie};
+use super::credit::Credit;
 use super::spelling::{Spelled, Spelling};
 use super::{DialError, Network, Place, date, handshake, place};
 use crate::core::io::{Answer, LinkEnd, Target};
@@ -318,29 +319,40 @@ fn request(
     Ok(request)
 }
 
-/// Reads a body of at most `most` bytes; the lane, if it can be used again.
+/// Reads a body of at most `most` bytes, and no more than there is room for; the lane, if it can be used again.
 pub(super) async fn whole(
     response: Response<Incoming>,
     lane: Lane,
     most: usize,
+    credit: &Credit,
 ) -> Result<(Answer, Option<Lane>), Fault> {
     let (head, mut body) = response.into_parts();
     let mut answer = answer_of(&head.headers, head.status.as_u16());
-    let mut read = BytesMut::new();
+    let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Fault {
             error: broken(&lane.place, &error),
             sent: true,
         })?;
         let Ok(data) = frame.into_data() else { continue };
-        if read.len() + data.len() > most {
+        let fits = read.len() + data.len() <= most && reserve(&mut read, data.len(), credit);
+        if !fits {
             answer.too_large = true;
             return Ok((answer, None));
         }
         read.extend_from_slice(&data);
     }
-    answer.body = read.freeze();
+    answer.body = read.into();
     Ok((answer, Some(lane)))
+}
+
+/// Makes room for so many bytes more; `false` if there is none.
+fn reserve(read: &mut Vec<u8>, more: usize, credit: &Credit) -> bool {
+    if read.capacity() - read.len() >= more {
+        return true;
+    }
+    let more = more.max(read.len() / 2);
+    credit.keep_partial(read.len() + more) && read.try_reserve_exact(more).is_ok()
 }
 
 pub(super) fn answer_of(headers: &HeaderMap, status: u16) -> Answer {

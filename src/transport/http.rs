@@ -14,6 +14,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::cookies::SharedJar;
+use super::credit::Credit;
 use super::events::{Command, Events};
 use super::exchange::{Ask, Fault, Headed, Job, Lane, Lanes, answer_of, ended, exchange, job, whole, within};
 use super::{Network, handshake};
@@ -171,6 +172,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         let ask = Ask::get(url, headers);
         let lane = self.lanes.take(&ask.url);
         let (network, target, jar) = (self.network.clone(), self.target.clone(), self.jar.clone());
+        let credit = self.events.credit.another();
         self.asking = Some(Box::pin(async move {
             let fresh = (ask.url.clone(), timeout);
             let exchange = async {
@@ -184,7 +186,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                     let answer = answer_of(&head.headers, head.status.as_u16());
                     return Ok(Asked::Streaming(answer.into(), body, lane));
                 }
-                let (answer, lane) = whole(response, lane, target.max_message).await?;
+                let (answer, lane) = whole(response, lane, target.max_message, &credit).await?;
                 Ok(Asked::Whole(answer.into(), lane))
             };
             let asked = within(exchange, &target, fresh).await;
@@ -217,7 +219,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             let fresh = (ask.url.clone(), POST);
             let exchange = async {
                 let (response, lane) = exchange(&network, &target, &jar, lane, ask).await?;
-                whole(response, lane, POST_BODY).await
+                whole(response, lane, POST_BODY, &Credit::default()).await
             };
             within(exchange, &target, fresh).await
         }));

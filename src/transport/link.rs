@@ -149,14 +149,15 @@ where
             socket: upgraded.stream,
             commands,
             early,
-            events,
             waiting: None,
             place: Box::new(place),
             reader: Reader::new(
                 target.max_message,
                 target.json,
                 upgraded.deflate.map(Inflater::new),
-            ),
+            )
+            .counted_by(events.credit.clone()),
+            events,
             inbox: Inbox::default(),
             unread: !upgraded.early.is_empty(),
             alive: !upgraded.early.is_empty(),
@@ -194,6 +195,11 @@ where
             };
             if asked && self.broken.is_none() {
                 continue;
+            }
+            if std::mem::take(&mut self.inbox.inflated) >= self.room().bytes {
+                // There is more to inflate, and others' turn comes first.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             match read {
                 // The inbox was full and may have room again.

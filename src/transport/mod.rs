@@ -14,6 +14,7 @@ mod exchange;
 mod frame;
 mod handshake;
 pub mod http;
+pub mod incoming;
 pub mod link;
 mod no_proxy;
 pub(crate) mod probe;

@@ -6,10 +6,12 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+use super::credit::Credit;
 use super::deflate::{Corrupt, Inflater, Kept};
 use super::frame::{Header, Opcode, Violation, read_close};
 use crate::core::io::Incoming;
 use crate::wire::payload::Payload;
+use crate::wire::rule::PARSED_WHOLE;
 
 /// Small messages read together share one allocation of at most this many bytes.
 const CHUNK: usize = 16 * 1024;
@@ -17,6 +19,11 @@ const CHUNK: usize = 16 * 1024;
 const ALONE: usize = 4 * 1024;
 /// A frame up to this size waits in the caller's buffer until it is complete.
 const WAIT: u64 = 2 * 1024;
+
+/// Bytes of a compressed frame that are inflated at once: they may become a thousand times as many.
+const INFLATED_AT_ONCE: usize = 4 * 1024;
+/// Text is checked as it comes, in pieces of at least so many bytes.
+const CHECKED_AT_ONCE: usize = 64 * 1024;
 
 /// Pings of one server that are answered at most, if they come faster than answers leave.
 pub(crate) const PINGS: usize = 32;
@@ -32,6 +39,8 @@ pub(crate) struct Inbox {
     pub(crate) pings: VecDeque<Vec<u8>>,
     /// Tokens of our own pings that were answered.
     pub(crate) pongs: VecDeque<u64>,
+    /// Bytes that were inflated since the link looked: others' turn comes when they are many.
+    pub(crate) inflated: usize,
     /// The server's close frame. Whatever follows it is ignored.
     pub(crate) close: Option<(u16, String)>,
 }
@@ -39,7 +48,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     /// Whether this many messages or bytes are waiting.
     pub(crate) fn holds(&self, messages: usize, bytes: usize) -> bool {
-        self.messages.len() >= messages || self.bytes >= bytes
+        self.messages.len() >= messages || self.bytes.max(self.inflated) >= bytes
     }
 
     fn push(&mut self, payload: Payload) {
@@ -68,6 +77,10 @@ pub(crate) struct Reader {
     message: Option<Message>,
     /// What has come of it.
     data: Vec<u8>,
+    /// Bytes of it that are known to be text.
+    text_upto: usize,
+    /// What may be kept of it.
+    credit: Credit,
     /// What small messages are copied into.
     chunk: BytesMut,
 }
@@ -91,8 +104,16 @@ impl Reader {
             frame: None,
             message: None,
             data: Vec::new(),
+            text_upto: 0,
+            credit: Credit::default(),
             chunk: BytesMut::new(),
         }
+    }
+
+    /// What is kept of a message that is not whole counts here.
+    pub(crate) fn counted_by(mut self, credit: Credit) -> Self {
+        self.credit = credit;
+        self
     }
 
     /// Takes what it can use of `input` and says how many bytes that was; the caller offers the rest again, together
@@ -111,13 +132,23 @@ impl Reader {
             }
             let rest = &input[at..];
             if let Some((fin, left)) = self.frame {
-                let take = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                let mut take = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                if self.message.is_some_and(|message| message.compressed) {
+                    take = take.min(INFLATED_AT_ONCE);
+                }
+                let before = self.data.len();
                 self.extend(&rest[..take], left)?;
+                if take == INFLATED_AT_ONCE {
+                    inbox.inflated += self.data.len().saturating_sub(before);
+                }
                 at += take;
                 let left = left - take as u64;
                 if left > 0 {
                     self.frame = Some((fin, left));
-                    return Ok(at);
+                    if at == input.len() {
+                        return Ok(at);
+                    }
+                    continue;
                 }
                 self.frame = None;
                 if fin {
@@ -216,9 +247,18 @@ impl Reader {
         });
         message.announced = message.announced.saturating_add(header.len);
         if !message.compressed && message.announced > self.max_message as u64 {
-            message.is_skipped = true;
-            self.data = Vec::new();
+            self.skip();
         }
+    }
+
+    /// Keeps nothing of the message under way.
+    fn skip(&mut self) {
+        if let Some(message) = &mut self.message {
+            message.is_skipped = true;
+        }
+        self.data = Vec::new();
+        self.text_upto = 0;
+        self.credit.keep_partial(0);
     }
 
     /// Adds a piece of the message under way; `left` is what its frame still holds, this piece included.
@@ -234,9 +274,29 @@ impl Reader {
             // Doubling, but never past the frame's end; and not all at once, for the length is only a promise.
             let promised = usize::try_from(left).unwrap_or(usize::MAX);
             let more = self.data.len().max(64 * 1024).max(piece.len()).min(promised);
-            self.data.reserve_exact(more);
+            let all = self.data.capacity() + more;
+            if !self.credit.keep_partial(all) || self.data.try_reserve_exact(more).is_err() {
+                self.skip();
+                return Ok(());
+            }
         }
         self.data.extend_from_slice(piece);
+        self.check_text(CHECKED_AT_ONCE)
+    }
+
+    /// Checks what has come of a text, once it is as much as this.
+    fn check_text(&mut self, least: usize) -> Result<(), Violation> {
+        let unchecked = self.data.get(self.text_upto..).unwrap_or_default();
+        let is_text = self.message.is_some_and(|message| message.text);
+        if !is_text || unchecked.len() < least {
+            return Ok(());
+        }
+        match std::str::from_utf8(unchecked) {
+            Ok(_) => self.text_upto = self.data.len(),
+            // It ends in the middle of a character.
+            Err(error) if error.error_len().is_none() => self.text_upto += error.valid_up_to(),
+            Err(_) => return Err(Violation::content("a text message that is not UTF-8")),
+        }
         Ok(())
     }
 
@@ -252,9 +312,15 @@ impl Reader {
             data: &mut self.data,
             limit: self.max_message,
             is_skipped: &mut message.is_skipped,
+            credit: &self.credit,
         };
         step(inflater, &mut kept)
-            .map_err(|Corrupt| Violation::content("a compressed message that cannot be inflated"))
+            .map_err(|Corrupt| Violation::content("a compressed message that cannot be inflated"))?;
+        if message.is_skipped {
+            self.text_upto = 0;
+            return Ok(());
+        }
+        self.check_text(CHECKED_AT_ONCE)
     }
 
     /// The last frame of the message under way has been read.
@@ -271,6 +337,14 @@ impl Reader {
             inbox.messages.push(Incoming::TooLarge { bytes });
             return Ok(());
         }
+        if message.text {
+            self.check_text(0)?;
+            if self.text_upto < self.data.len() {
+                return Err(Violation::content("a text message that is not UTF-8"));
+            }
+        }
+        self.text_upto = 0;
+        self.credit.keep_partial(0);
         let mut data = std::mem::take(&mut self.data);
         let payload = if data.len() < ALONE {
             let payload = self.keep(&data, data.len());
@@ -285,7 +359,7 @@ impl Reader {
             }
             Bytes::from(data)
         };
-        inbox.push(self.finished(payload, message.text)?);
+        inbox.push(self.checked(payload, message.text));
         Ok(())
     }
 
@@ -305,17 +379,21 @@ impl Reader {
     }
 
     fn finished(&self, payload: Bytes, text: bool) -> Result<Payload, Violation> {
+        if text && std::str::from_utf8(&payload).is_err() {
+            return Err(Violation::content("a text message that is not UTF-8"));
+        }
+        Ok(self.checked(payload, text))
+    }
+
+    /// A message; whether a large text is JSON is found out beside the loop.
+    fn checked(&self, payload: Bytes, text: bool) -> Payload {
         if !text {
-            return Ok(Payload::Binary(payload));
+            return Payload::Binary(payload);
         }
-        let text =
-            Payload::text_from_utf8(payload).ok_or(Violation::content("a text message that is not UTF-8"))?;
-        if self.json
-            && let Some(json) = Payload::json_from_slice(text.bytes().clone())
-        {
-            return Ok(json);
-        }
-        Ok(text)
+        let json = (self.json && payload.len() <= PARSED_WHOLE)
+            .then(|| Payload::json_from_slice(payload.clone()))
+            .flatten();
+        json.unwrap_or(Payload::Text(payload))
     }
 }
 

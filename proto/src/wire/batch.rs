@@ -3,6 +3,7 @@
 //! It never waits for more to pack; when to flush is the caller's decision.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt;
 
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::code::Code;
 use super::frame::{HEADER, TO_BROWSER, header};
+use super::long_frame::LongFrame;
 use super::message::{BrokerFrame, Run};
 use super::part::{Part, split};
 use super::payload::{Payload, as_text};
@@ -21,6 +23,9 @@ pub const BATCH: usize = 256 << 10;
 
 /// Frames that may come in one batch: each may be answered by an error, so their number is bounded.
 pub const ELEMENTS: usize = 65_536;
+
+/// What a frame takes beside the content it carries, about.
+const ENVELOPE: usize = 256;
 
 /// Room for one frame that is kept between uses.
 const KEEP: usize = 1 << 20;
@@ -44,6 +49,27 @@ pub struct Packer {
     takes_runs: bool,
     /// The run of messages at the end of what is packed; it lacks its tail.
     run: Option<Run>,
+    /// A frame too large for the pipe, and what waits behind it.
+    waiting: VecDeque<Waiting>,
+    /// Bytes of it.
+    held: usize,
+}
+
+/// What is packed when what comes before it has been taken.
+#[derive(Debug)]
+enum Waiting {
+    Long(Box<LongFrame>),
+    Frame(BrokerFrame),
+}
+
+impl Waiting {
+    /// About how many bytes it takes.
+    fn held(&self) -> usize {
+        match self {
+            Self::Long(long) => long.held(),
+            Self::Frame(frame) => ENVELOPE + frame.payload().map_or(0, Payload::len),
+        }
+    }
 }
 
 impl Packer {
@@ -55,6 +81,16 @@ impl Packer {
 
     /// Adds one frame, using `scratch` to write it.
     pub fn add(&mut self, frame: &BrokerFrame, scratch: &mut Vec<u8>) {
+        let long = LongFrame::of(frame).map(|long| Waiting::Long(Box::new(long)));
+        if self.waiting.is_empty() && long.is_none() {
+            return self.pack(frame, scratch);
+        }
+        let waiting = long.unwrap_or_else(|| Waiting::Frame(frame.clone()));
+        self.held += waiting.held();
+        self.waiting.push_back(waiting);
+    }
+
+    fn pack(&mut self, frame: &BrokerFrame, scratch: &mut Vec<u8>) {
         scratch.clear();
         if self.takes_runs
             && let Some((run, payload)) = Run::begun_by(frame)
@@ -122,28 +158,60 @@ impl Packer {
         }
     }
 
-    /// Adds the empty frame that tells the host to end.
+    /// Adds the empty frame that tells the host to end. What waits to be packed is not.
     pub fn add_end(&mut self) {
         self.close();
         self.out.extend_from_slice(&[0; HEADER]);
         self.start = self.out.len();
     }
 
-    /// Bytes packed and not yet taken.
-    pub fn len(&self) -> usize {
-        self.out.len()
+    /// Bytes that have not been taken; of what is not packed yet, about.
+    pub const fn len(&self) -> usize {
+        self.out.len() + self.held
     }
 
-    /// Whether nothing is packed.
+    /// Whether everything has been taken.
     pub fn is_empty(&self) -> bool {
-        self.out.is_empty()
+        self.out.is_empty() && self.waiting.is_empty()
     }
 
-    /// Everything packed, as bytes for the pipe.
+    /// What is packed, as bytes for the pipe; what waits behind it comes with the next calls.
     pub fn take(&mut self) -> Vec<u8> {
+        if self.out.is_empty() {
+            self.pack_waiting();
+        }
         self.close();
         self.start = 0;
         std::mem::take(&mut self.out)
+    }
+
+    /// Packs a part of a long frame, or what waits up to the next.
+    fn pack_waiting(&mut self) {
+        let mut scratch = Vec::new();
+        while self.out.len() < BATCH {
+            match self.waiting.pop_front() {
+                None => return,
+                Some(Waiting::Frame(frame)) => {
+                    self.held = self
+                        .held
+                        .saturating_sub(ENVELOPE + frame.payload().map_or(0, Payload::len));
+                    self.pack(&frame, &mut scratch);
+                }
+                Some(Waiting::Long(mut long)) => {
+                    self.close();
+                    let before = long.held();
+                    let is_last = long.write(self.parts, &mut self.out);
+                    self.start = self.out.len();
+                    if is_last {
+                        self.held = self.held.saturating_sub(before);
+                        self.parts += 1;
+                    } else {
+                        self.held = self.held.saturating_sub(before.saturating_sub(long.held()));
+                        self.waiting.push_front(Waiting::Long(long));
+                    }
+                }
+            }
+        }
     }
 
     fn close(&mut self) {

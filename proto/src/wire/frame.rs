@@ -60,6 +60,21 @@ pub enum Run {
     TooLarge(usize),
 }
 
+impl Taken {
+    /// Bytes of it that were kept.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.len(),
+            Self::TooLarge(_) => 0,
+        }
+    }
+
+    /// Whether nothing of it was kept.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Collects bytes, gives back whole frames.
 ///
 /// Room grows with the bytes that came, never with the length that was announced.

@@ -12,6 +12,7 @@ pub mod guard;
 mod held;
 pub mod json;
 pub mod login;
+mod long_frame;
 pub mod message;
 pub mod options;
 pub mod part;

@@ -12,7 +12,7 @@ use super::close_codes::CloseCodes;
 use super::code::Code;
 use super::guard::Guard;
 use super::login::{LoginStep, ValuePath, read_login};
-use super::message::read_payload;
+use super::message::{check_size, read_payload};
 use super::payload::Payload;
 use super::presets::preset;
 use super::record::{ErrorInfo, in_json_words};
@@ -336,6 +336,7 @@ impl Options {
     /// # Errors
     /// `bad-option`, naming the option, when a value has the wrong type or cannot be used.
     pub fn from_json(json: &RawValue) -> Result<(Self, Vec<String>), ErrorInfo> {
+        check_size(json).map_err(|why| ErrorInfo::new(Code::BadOption, format!("`options`: {why}")))?;
         let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).map_err(|error| {
             ErrorInfo::new(Code::BadOption, format!("`options`: {}", in_json_words(&error)))
         })?;

@@ -12,7 +12,7 @@ use super::frame::{FROM_BROWSER, HEADER, TO_BROWSER, header};
 use super::record::ErrorInfo;
 
 /// Bytes of a slice before escaping. Escaping at most doubles JSON text, so a part always fits the browser.
-const SLICE: usize = TO_BROWSER / 2 - 256;
+pub(super) const SLICE: usize = TO_BROWSER / 2 - 256;
 
 /// Largest frame joined from parts, in bytes: a payload of 64 MiB whose every byte had to be escaped, and its head.
 pub const JOINED: usize = 2 * FROM_BROWSER + (64 << 10);
@@ -40,24 +40,25 @@ pub fn split(frame: &str, number: u64, out: &mut Vec<u8>) {
     while index == 0 || !rest.is_empty() {
         let (slice, tail) = rest.split_at(rest.floor_char_boundary(SLICE));
         rest = tail;
-        let start = out.len();
-        out.extend_from_slice(&[0; HEADER]);
-        out.extend_from_slice(
-            format!(
-                r#"{{"type":"part","part":"p{number}","index":{index},"last":{},"data":"#,
-                rest.is_empty()
-            )
-            .as_bytes(),
-        );
-        if serde_json::to_writer(&mut *out, slice).is_err() {
-            // Writing to memory cannot fail; an empty slice keeps the frame whole if it ever does.
-            out.extend_from_slice(b"\"\"");
-        }
-        out.push(b'}');
-        let prefix = header(out.len() - start - HEADER).unwrap_or_default();
-        out[start..start + HEADER].copy_from_slice(&prefix);
+        write_part(slice, number, index, rest.is_empty(), out);
         index += 1;
     }
+}
+
+/// Appends one part with its length prefix.
+pub(super) fn write_part(slice: &str, number: u64, index: u32, last: bool, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    out.extend_from_slice(
+        format!(r#"{{"type":"part","part":"p{number}","index":{index},"last":{last},"data":"#).as_bytes(),
+    );
+    if serde_json::to_writer(&mut *out, slice).is_err() {
+        // Writing to memory cannot fail; an empty slice keeps the frame whole if it ever does.
+        out.extend_from_slice(b"\"\"");
+    }
+    out.push(b'}');
+    let prefix = header(out.len() - start - HEADER).unwrap_or_default();
+    out[start..start + HEADER].copy_from_slice(&prefix);
 }
 
 /// Frames that have begun to come in parts.
@@ -129,6 +130,11 @@ impl Joiner {
             self.begun.swap_remove(at);
             let why = format!("the parts of a frame exceed {JOINED} bytes together");
             return Err(self.give_up(part, Code::FrameTooLarge, why));
+        }
+        if begun.text.try_reserve(part.data.len()).is_err() {
+            self.begun.swap_remove(at);
+            let why = "this machine has no memory for it".to_owned();
+            return Err(self.give_up(part, Code::Overflow, why));
         }
         begun.text.push_str(&part.data);
         begun.next = part.index + 1;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::json::{self, Document, JsString};
+use super::long_frame::Form;
 
 /// One message's content, shared and never copied once kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,6 +169,39 @@ impl Payload {
         match self {
             Self::Event(event) => Some(event.namespace.as_deref().unwrap_or("/")),
             _ => None,
+        }
+    }
+
+    /// How the content is written in that field.
+    pub(super) fn form(&self) -> Form {
+        match self {
+            Self::Text(_) => Form::Text,
+            Self::Json(_) => Form::Json,
+            Self::Binary(_) => Form::Base64,
+            Self::Event(event) => match event.content {
+                Content::Text(_) => Form::Text,
+                Content::Args(_) | Content::Json(_) => Form::Json,
+            },
+        }
+    }
+
+    /// The same without its content.
+    pub(super) fn hollow(&self) -> Self {
+        match self {
+            Self::Text(_) => Self::Text(Bytes::new()),
+            Self::Json(_) => Self::Json(Bytes::new()),
+            Self::Binary(_) => Self::Binary(Bytes::new()),
+            Self::Event(event) => {
+                let content = match event.content {
+                    Content::Args(_) => Content::Args(Bytes::new()),
+                    Content::Text(_) => Content::Text(Bytes::new()),
+                    Content::Json(_) => Content::Json(Bytes::new()),
+                };
+                Self::Event(Arc::new(Event {
+                    content,
+                    ..Event::clone(event)
+                }))
+            }
         }
     }
 

@@ -128,6 +128,58 @@ pub enum Act {
     End(LinkEnd),
 }
 
+/// Packets from the beginning of an answer: no more at once than others can wait for.
+#[derive(Debug)]
+pub struct Packets {
+    packets: Vec<Payload>,
+    /// What comes behind them.
+    rest: Bytes,
+    /// Why what comes behind them is none.
+    fault: Option<&'static str>,
+}
+
+impl Packets {
+    /// Reads packets.
+    pub fn decode(body: Bytes) -> Self {
+        let whole = body.len();
+        let mut read = Self {
+            packets: Vec::new(),
+            rest: body,
+            fault: None,
+        };
+        let mut bytes = 0;
+        while !read.rest.is_empty() && read.packets.len() < TOLD_PACKETS && bytes < TOLD_BYTES {
+            let end = read.rest.iter().position(|byte| *byte == SEPARATOR_BYTE);
+            let mut packet = read.rest.split_to(end.unwrap_or(read.rest.len()));
+            read.rest.advance(usize::from(end.is_some()));
+            if packet.is_empty() {
+                continue;
+            }
+            bytes += packet.len();
+            // A small part must not keep the whole.
+            if packet.len() <= whole / 2 {
+                packet = Bytes::copy_from_slice(&packet);
+            }
+            match decoded(packet) {
+                Ok(packet) => read.packets.push(packet),
+                Err(why) => {
+                    read.fault = Some(why);
+                    break;
+                }
+            }
+        }
+        read
+    }
+}
+
+fn decoded(packet: Bytes) -> Result<Payload, &'static str> {
+    if let Some(encoded) = packet.strip_prefix(b"b") {
+        let bytes = BASE64.decode(encoded).map_err(|_| "a binary packet is not base64")?;
+        return Ok(Payload::Binary(bytes.into()));
+    }
+    Payload::text_from_utf8(packet).ok_or("a polling answer is not UTF-8")
+}
+
 /// One Engine.IO session on its way.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
@@ -204,15 +256,37 @@ impl Engine {
 
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Act> {
-        if self.acts.is_empty() && !self.body.is_empty() && !self.paused && !self.over {
-            self.read_body();
+        if self.acts.is_empty()
+            && let Some(body) = self.unread(0)
+        {
+            self.read(Packets::decode(body));
         }
         self.acts.pop_front()
     }
 
-    /// Bytes of an answer that have not been read.
-    pub const fn unread(&self) -> usize {
-        self.body.len()
+    /// What has not been read of an answer, if it is more than this and it is time to read it; `read` must follow.
+    pub fn unread(&mut self, bytes: usize) -> Option<Bytes> {
+        let is_due = self.acts.is_empty() && self.body.len() > bytes && !self.paused && !self.over;
+        is_due.then(|| std::mem::take(&mut self.body))
+    }
+
+    /// Some packets of an answer. The next question is asked when all of it has been read.
+    pub fn read(&mut self, packets: Packets) {
+        let Packets { packets, rest, fault } = packets;
+        let packets = packets.into_iter().map(|packet| match packet {
+            Payload::Binary(_) => self.incoming(packet),
+            text => self.text_packet(text),
+        });
+        let packets = packets.collect();
+        self.tell(packets);
+        if let Some(why) = fault {
+            return self.fault(Code::ServerProtocol, why);
+        }
+        self.body = rest;
+        if self.body.is_empty() {
+            self.getting = false;
+            self.flow();
+        }
     }
 
     /// Sends a packet.
@@ -261,50 +335,10 @@ impl Engine {
             return self.fault(Code::ServerProtocol, &why);
         }
         self.body = answer.body.clone();
-        self.read_body();
-    }
-
-    /// Reads some packets of the last answer. The next question is asked when all of it has been read.
-    fn read_body(&mut self) {
-        let (mut packets, mut bytes) = (Vec::new(), 0);
-        let whole = self.body.len();
-        while !self.body.is_empty() && packets.len() < TOLD_PACKETS && bytes < TOLD_BYTES {
-            let end = self.body.iter().position(|byte| *byte == SEPARATOR_BYTE);
-            let mut packet = self.body.split_to(end.unwrap_or(whole.min(self.body.len())));
-            self.body.advance(usize::from(end.is_some()));
-            if packet.is_empty() {
-                continue;
-            }
-            bytes += packet.len();
-            // A small part must not keep the whole.
-            if packet.len() <= whole / 2 {
-                packet = Bytes::copy_from_slice(&packet);
-            }
-            match self.body_packet(packet) {
-                Ok(packet) => packets.push(packet),
-                Err(why) => {
-                    self.tell(packets);
-                    self.body = Bytes::new();
-                    return self.fault(Code::ServerProtocol, why);
-                }
-            }
-        }
-        self.tell(packets);
         if self.body.is_empty() {
             self.getting = false;
             self.flow();
         }
-    }
-
-    fn body_packet(&mut self, packet: Bytes) -> Result<Incoming, &'static str> {
-        if let Some(encoded) = packet.strip_prefix(b"b") {
-            let bytes = BASE64
-                .decode(encoded)
-                .map_err(|_| "a binary packet is not base64")?;
-            return Ok(self.incoming(Payload::Binary(bytes.into())));
-        }
-        let packet = Payload::text_from_utf8(packet).ok_or("a polling answer is not UTF-8")?;
-        Ok(self.text_packet(packet))
     }
 
     /// The answer to `Post`.

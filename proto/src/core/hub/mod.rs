@@ -188,6 +188,21 @@ impl Hub {
         }
     }
 
+    /// The extension that an input is about.
+    pub fn origin(&self, input: &Input) -> Option<Name> {
+        match input {
+            Input::Link(dial, _) => {
+                let session = self.sessions.get(&self.ctx.dialer.session_of(*dial)?)?;
+                Some(session.owner().origin.clone())
+            }
+            Input::Frame(port, _) => match &self.ctx.ports.get(port)?.caller {
+                Caller::Extension { origin } => Some(origin.clone()),
+                Caller::Admin => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Takes one input whose large contents have been read, as `unread` names them.
     pub fn handle_read(&mut self, now: Now, input: Input, outlines: Outlines) {
         self.ctx.outlines = outlines;

@@ -14,13 +14,18 @@ use serde_json::value::RawValue;
 
 use super::from_extension::Match;
 use crate::wire::code::Code;
-use crate::wire::json::{Document, JsString};
+use crate::wire::json::{JsString, element_ranges};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, in_json_words};
 use crate::wire::rule::{Correlation, check_pointer};
 
 /// Bytes of an event's name, at most.
 const MOST_EVENT_NAME: usize = 1024;
+
+/// Bytes of a field that carries no message: its values are read one by one, and each takes more than its text.
+pub const MAX_FIELD_BYTES: usize = 1 << 20;
+/// Messages that one field may list.
+pub const MAX_LISTED: usize = 1024;
 
 /// The fields of a payload.
 #[derive(Deserialize)]
@@ -67,6 +72,7 @@ impl Form<'_> {
     }
 
     fn event_payload(&self, name: &RawValue) -> Result<Payload, ErrorInfo> {
+        check_size(name).map_err(|why| wrong("event", why))?;
         let name = js_string("event", name)?;
         if !(1..=MOST_EVENT_NAME).contains(&name.as_bytes().len()) {
             let why = format!("it must have 1 to {MOST_EVENT_NAME} bytes");
@@ -111,9 +117,10 @@ fn text_of(raw: &RawValue) -> Result<String, ErrorInfo> {
 
 /// A string as `JSON.stringify` writes it: it may hold half of an emoji.
 fn js_string(field: &str, raw: &RawValue) -> Result<JsString, ErrorInfo> {
-    let document = Document::parse(raw.get()).map_err(|error| wrong(field, error))?;
-    let string = document.root().to_js_string();
-    string.ok_or_else(|| wrong(field, "it must be a string"))
+    if !raw.get().starts_with('"') {
+        return Err(wrong(field, "it must be a string"));
+    }
+    Ok(JsString::from_json(raw.get()))
 }
 
 fn no_payload() -> ErrorInfo {
@@ -132,7 +139,8 @@ fn payload_of(
         (Some(raw), None, None) => Ok(Payload::text(text_of(raw)?)),
         (None, Some(raw), None) => Ok(Payload::Json(Bytes::copy_from_slice(raw.get().as_bytes()))),
         (None, None, Some(raw)) => {
-            let text: Cow<'_, str> = required("base64", Some(raw))?;
+            let text: Cow<'_, str> =
+                serde_json::from_str(raw.get()).map_err(|error| wrong("base64", in_json_words(&error)))?;
             let bytes = BASE64
                 .decode(text.as_bytes())
                 .map_err(|error| wrong("base64", error))?;
@@ -208,7 +216,31 @@ pub(super) fn required<T: serde::de::DeserializeOwned>(
     raw: Option<&RawValue>,
 ) -> Result<T, ErrorInfo> {
     let raw = raw.ok_or_else(|| missing(field))?;
+    check_size(raw).map_err(|why| wrong(field, why))?;
     serde_json::from_str(raw.get()).map_err(|error| wrong(field, in_json_words(&error)))
+}
+
+/// Refuses what is too large for a field that carries no message.
+pub fn check_size(raw: &RawValue) -> Result<(), String> {
+    match raw.get().len() {
+        0..=MAX_FIELD_BYTES => Ok(()),
+        bytes => Err(format!(
+            "it has {bytes} bytes; at most {MAX_FIELD_BYTES} are read"
+        )),
+    }
+}
+
+/// Messages that a field lists.
+pub(super) fn payloads(field: &str, raw: Option<&RawValue>) -> Result<Vec<Payload>, ErrorInfo> {
+    let Some(raw) = raw else { return Ok(Vec::new()) };
+    let is_array = raw.get().starts_with('[');
+    if is_array && element_ranges(raw.get().as_bytes()).nth(MAX_LISTED).is_some() {
+        return Err(wrong(field, format!("it lists more than {MAX_LISTED} messages")));
+    }
+    let listed: Vec<&RawValue> =
+        serde_json::from_str(raw.get()).map_err(|error| wrong(field, in_json_words(&error)))?;
+    let read = |raw: &RawValue| read_payload(raw).map_err(|error| wrong(field, error.message));
+    listed.into_iter().map(read).collect()
 }
 
 pub(super) fn optional<T: DeserializeOwned>(

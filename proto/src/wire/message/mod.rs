@@ -10,7 +10,7 @@ mod run;
 mod to_extension;
 mod unfinished;
 
-pub use field::{is_namespace, read_payload};
+pub use field::{MAX_FIELD_BYTES, MAX_LISTED, check_size, is_namespace, read_payload};
 pub use from_extension::{
     Authorize, ClientFrame, Conflict, Hello, Match, Open, Refusal, Reply, Request, Resume, Send, Subscribe,
     USUAL_LANE,

@@ -11,8 +11,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::field::{
-    Form, array, correlation, matching, missing, name, optional, optional_name, present, preset,
-    read_payload, required, required_name, wrong,
+    Form, array, check_size, correlation, matching, missing, name, optional, optional_name, payloads,
+    present, preset, required, required_name, wrong,
 };
 use super::from_extension::{
     Authorize, ClientFrame, Conflict, Hello, Open, Refusal, Reply, Request, Resume, Send, Subscribe,
@@ -335,13 +335,6 @@ impl<'a> Fields<'a> {
                 Line::from_json(raw.get()).map_err(|why| wrong("filter", format!("line {number}: {why}")))
             })
             .collect::<Result<_, _>>()?;
-        let payloads = |field, raw: Option<&RawValue>| -> Result<Vec<Payload>, ErrorInfo> {
-            optional::<Vec<Box<RawValue>>>(field, raw)?
-                .unwrap_or_default()
-                .iter()
-                .map(|raw| read_payload(raw).map_err(|error| wrong(field, error.message)))
-                .collect()
-        };
         Ok(Subscribe {
             session: self.session()?,
             id: self.id()?,
@@ -350,7 +343,10 @@ impl<'a> Fields<'a> {
             undo: payloads("undo", self.undo)?,
             confirm: self
                 .confirm
-                .map(|raw| Rule::from_json(raw.get()).map_err(|why| wrong("confirm", why)))
+                .map(|raw| {
+                    let rule = check_size(raw).and_then(|()| Rule::from_json(raw.get()));
+                    rule.map_err(|why| wrong("confirm", why))
+                })
                 .transpose()?,
             filter,
         })
@@ -379,7 +375,7 @@ impl<'a> Fields<'a> {
             subprotocols: optional("subprotocols", self.subprotocols)?,
             auth: self
                 .auth
-                .map_or(Ok(None), auth_object)
+                .map_or(Ok(None), |raw| check_size(raw).and_then(|()| auth_object(raw)))
                 .map_err(|why| wrong("auth", why))?,
             failed: optional("failed", self.failed)?,
         })
@@ -409,7 +405,8 @@ impl<'a> Fields<'a> {
 }
 
 fn is_empty_object(raw: &RawValue) -> bool {
-    serde_json::from_str::<serde_json::Map<String, Value>>(raw.get()).is_ok_and(|map| map.is_empty())
+    check_size(raw).is_ok()
+        && serde_json::from_str::<serde_json::Map<String, Value>>(raw.get()).is_ok_and(|map| map.is_empty())
 }
 
 #[cfg(test)]

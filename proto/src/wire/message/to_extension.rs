@@ -391,6 +391,35 @@ pub struct StatusReport {
 }
 
 impl BrokerFrame {
+    /// What it carries of a message.
+    pub(crate) fn payload(&self) -> Option<&Payload> {
+        match self {
+            Self::Outgoing { payload, .. } => Some(payload),
+            Self::Record { record, .. } => match &record.body {
+                Body::Message { payload, .. } => Some(payload),
+                Body::Response(report) => report.answer.as_ref(),
+                Body::Gap(_) | Body::State(_) | Body::Outcome(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The same with an empty content; `None` for what carries none.
+    pub(crate) fn hollow(&self) -> Option<Self> {
+        let hollow = self.payload()?.hollow();
+        let mut frame = self.clone();
+        match &mut frame {
+            Self::Outgoing { payload, .. } => *payload = hollow,
+            Self::Record { record, .. } => match &mut record.body {
+                Body::Message { payload, .. } => *payload = hollow,
+                Body::Response(report) => std::sync::Arc::make_mut(report).answer = Some(hollow),
+                Body::Gap(_) | Body::State(_) | Body::Outcome(_) => return None,
+            },
+            _ => return None,
+        }
+        Some(frame)
+    }
+
     /// An error frame.
     pub fn error(code: Code, message: impl Into<String>) -> Self {
         Self::Error(Box::new(ErrorFrame::new(

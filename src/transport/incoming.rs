@@ -1,20 +1,16 @@
-//! Bytes of frames that have begun to come and are not whole: bounded for each extension and in all.
+//! Bytes of frames and messages that have begun to come and are not whole: bounded for each extension and in all.
 //!
-//! It reads nothing; each port's reading task holds an `Incoming` and asks it before it keeps more.
+//! It reads nothing; whoever reads a port or a link holds an `Incoming` and asks it before it keeps more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::core::io::Caller;
 use crate::core::rules::Rules;
 use crate::wire::record::Name;
 
-/// What a port may keep without being counted: most frames are smaller.
-const FREE: usize = 256 << 10;
-
-/// All ports' unfinished frames.
+/// What all ports and links keep.
 #[derive(Debug, Clone, Default)]
-pub(super) struct IncomingBytes(Arc<Mutex<Counts>>);
+pub struct IncomingBytes(Arc<Mutex<Counts>>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -23,28 +19,28 @@ struct Counts {
     extensions: HashMap<Name, usize>,
 }
 
-/// One port's share, until it is dropped.
+/// The share of one port or link, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Incoming {
+pub struct Incoming {
     all: IncomingBytes,
     origin: Name,
+    /// What it may keep without being counted: most of what comes is smaller.
+    free: usize,
     held: usize,
 }
 
 impl IncomingBytes {
     /// These rules hold from now on.
-    pub(super) fn set_rules(&self, rules: Arc<Rules>) {
+    pub fn set_rules(&self, rules: Arc<Rules>) {
         self.with(|counts| counts.rules = rules);
     }
 
-    /// A port's share, nothing yet.
-    pub(super) fn of(&self, caller: &Caller) -> Incoming {
+    /// A share for this extension, nothing yet; so many bytes are not counted.
+    pub fn of(&self, origin: &Name, free: usize) -> Incoming {
         Incoming {
             all: self.clone(),
-            origin: match caller {
-                Caller::Extension { origin } => origin.clone(),
-                Caller::Admin => "".into(),
-            },
+            origin: origin.clone(),
+            free,
             held: 0,
         }
     }
@@ -56,9 +52,14 @@ impl IncomingBytes {
 }
 
 impl Incoming {
-    /// The port keeps this many bytes now; `false`, and nothing changes, if that is more than it may.
-    pub(super) fn keep(&mut self, bytes: usize) -> bool {
-        let wanted = bytes.saturating_sub(FREE);
+    /// One more share for the same extension.
+    pub fn another(&self) -> Self {
+        self.all.of(&self.origin, self.free)
+    }
+
+    /// This many bytes are kept now; `false`, and nothing changes, if that is more than may be.
+    pub fn keep(&mut self, bytes: usize) -> bool {
+        let wanted = bytes.saturating_sub(self.free);
         let held = self.held;
         if wanted == held {
             return true;
@@ -97,6 +98,8 @@ mod tests {
     use super::*;
     use crate::core::rules::{MemoryRule, Rule};
 
+    const FREE: usize = 256 << 10;
+
     #[test]
     fn ports_of_one_extension_share_a_bound_and_all_together_have_one() {
         let all = IncomingBytes::default();
@@ -108,7 +111,7 @@ mod tests {
             memory: MemoryRule { total: 24 << 20 },
             ..Rules::default()
         }));
-        let port = |name: &str| all.of(&Caller::Extension { origin: name.into() });
+        let port = |name: &str| all.of(&name.into(), FREE);
         let (mut first, mut second) = (port("a"), port("a"));
         assert!(first.keep(3 << 20));
         assert!(!second.keep(3 << 20), "the same extension");

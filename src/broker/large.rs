@@ -1,0 +1,138 @@
+//! Large contents are read beside the loop: what the hub will ask about them is found before it gets them.
+//!
+//! Whatever comes from the same port or dial meanwhile waits behind. Of each extension one is read at a time: it cannot
+//! take all processors, and others do not wait for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::core::hub::Hub;
+use crate::core::io::{DialId, Input, LinkEvent, PortId};
+use crate::core::outlines::{Outlines, Unread};
+use crate::wire::record::Name;
+
+use super::wakeup::{PortInput, WakeUp};
+
+/// Where something came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    Port(PortId),
+    Dial(DialId),
+}
+
+/// What waits until something before it has been read.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Port(PortId, PortInput),
+    Link(DialId, LinkEvent),
+}
+
+/// Dropped once everything that a port said at once has been handled: it reads on then.
+pub(super) type Handled = oneshot::Sender<()>;
+
+/// Whose turn it is, for each extension.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Turns(Arc<Mutex<HashMap<Name, Arc<Semaphore>>>>);
+
+impl Turns {
+    /// Gives one permit: for the extension's large contents.
+    pub(super) fn of(&self, origin: &Name) -> Arc<Semaphore> {
+        // Nothing in here can panic halfway.
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        let turn = turns.entry(origin.clone());
+        turn.or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+    }
+}
+
+/// What is being read, and what waits behind it.
+#[derive(Debug)]
+pub(super) struct LargeContents {
+    wake: mpsc::Sender<WakeUp>,
+    turns: Turns,
+    behind: HashMap<Source, Behind>,
+}
+
+#[derive(Debug, Default)]
+struct Behind {
+    waiting: VecDeque<Waiting>,
+    handled: Vec<Handled>,
+}
+
+impl Waiting {
+    const fn source(&self) -> Source {
+        match self {
+            Self::Port(port, _) => Source::Port(*port),
+            Self::Link(dial, _) => Source::Dial(*dial),
+        }
+    }
+}
+
+impl LargeContents {
+    /// Nothing is read yet. What has been read goes to `wake`.
+    pub(super) fn new(wake: mpsc::Sender<WakeUp>, turns: Turns) -> Self {
+        Self {
+            wake,
+            turns,
+            behind: HashMap::new(),
+        }
+    }
+
+    /// Lets something wait if something before it is being read; otherwise gives it back.
+    pub(super) fn pass(&mut self, item: Waiting) -> Option<Waiting> {
+        match self.behind.get_mut(&item.source()) {
+            Some(behind) => {
+                behind.waiting.push_back(item);
+                None
+            }
+            None => Some(item),
+        }
+    }
+
+    /// Reads what is large in an input; gives back one that the hub may have now.
+    pub(super) fn read(&mut self, hub: &Hub, input: Input) -> Option<Input> {
+        let source = match &input {
+            Input::Frame(port, _) => Source::Port(*port),
+            Input::Link(dial, _) => Source::Dial(*dial),
+            _ => return Some(input),
+        };
+        let unread = hub.unread(&input);
+        let Some(origin) = hub.origin(&input).filter(|_| !unread.is_empty()) else {
+            return Some(input);
+        };
+        self.behind.entry(source).or_default();
+        tokio::spawn(read(self.turns.of(&origin), self.wake.clone(), unread, input));
+        None
+    }
+
+    /// A port said something of which some waits: it reads on when all of that has been handled.
+    pub(super) fn hold(&mut self, port: PortId, handled: Handled) {
+        if let Some(behind) = self.behind.get_mut(&Source::Port(port)) {
+            behind.handled.push(handled);
+        }
+    }
+
+    /// Something of this port or dial has been read and handled: what waits behind it, in order.
+    pub(super) fn release(&mut self, input: &Input) -> (VecDeque<Waiting>, Vec<Handled>) {
+        let behind = match input {
+            Input::Frame(port, _) => self.behind.remove(&Source::Port(*port)),
+            Input::Link(dial, _) => self.behind.remove(&Source::Dial(*dial)),
+            _ => None,
+        };
+        behind
+            .map(|behind| (behind.waiting, behind.handled))
+            .unwrap_or_default()
+    }
+}
+
+async fn read(turn: Arc<Semaphore>, wake: mpsc::Sender<WakeUp>, unread: Vec<Unread>, input: Input) {
+    let outlines = {
+        let _turn = turn.acquire_owned().await;
+        tokio::task::spawn_blocking(|| Outlines::read(unread)).await
+    };
+    // Without an outline the hub reads for itself.
+    let outlines = outlines.unwrap_or_default();
+    let _ = wake.send(WakeUp::Read(Box::new(input), outlines)).await;
+}
