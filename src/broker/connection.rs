@@ -215,8 +215,8 @@ async fn write(
 
 #[cfg(test)]
 mod tests {
-    use crate::transport::incoming::IncomingBytes;
     use super::*;
+    use crate::transport::incoming::IncomingBytes;
 
     #[cfg(unix)]
     #[tokio::test]

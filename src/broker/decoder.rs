@@ -59,7 +59,9 @@ impl FrameDecoder {
 
     /// Counts a frame that takes long, and what is decoded of it; refuses it when that is too much.
     pub(super) fn admit(&mut self, taken: &Taken, frames: &Frames) -> bool {
-        let fits = self.incoming.keep(frames.held() + self.joiner.held() + 2 * taken.len());
+        let fits = self
+            .incoming
+            .keep(frames.held() + self.joiner.held() + 2 * taken.len());
         if !fits {
             self.refuse(ErrorInfo::new(Code::Overflow, TOO_MUCH));
         }
@@ -183,8 +185,8 @@ pub(super) fn answer(refusal: Refusal) -> BrokerFrame {
 
 #[cfg(test)]
 mod tests {
-    use crate::transport::incoming::IncomingBytes;
     use super::*;
+    use crate::transport::incoming::IncomingBytes;
 
     fn decoder(is_admin: bool) -> FrameDecoder {
         FrameDecoder {

@@ -2,8 +2,8 @@
 //!
 //! It counts, also what a link holds of messages that are not whole; it neither reads sockets nor decides when the log is full.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;

@@ -385,6 +385,7 @@ mod tests {
                 data: &mut out,
                 limit: 100_000,
                 is_skipped: &mut is_skipped,
+                credit: &Credit::default(),
             };
             Inflater::new(agreement(answer)).push(&bomb, &mut kept).unwrap();
             assert!(is_skipped);

@@ -12,6 +12,8 @@ mod error;
 pub mod events;
 mod exchange;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handshake;
 pub mod http;
 pub mod incoming;

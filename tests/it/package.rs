@@ -187,11 +187,25 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
     install_and_remove(scratch.path(), &unpacked);
 }
 
+/// What others may write to in these folders; of the test's own making are the home and its browser's folder.
+fn writable_by_others(folders: &[&Path]) -> String {
+    let there = folders.iter().filter(|folder| folder.exists());
+    let found = Command::new("find")
+        .args(there)
+        .args(["-perm", "/022", "!", "-type", "l"])
+        .output()
+        .unwrap();
+    String::from_utf8(found.stdout).unwrap()
+}
+
 fn install_and_remove(scratch: &Path, unpacked: &Path) {
     let (home, root) = (scratch.join("a home"), scratch.join("root"));
     fs::create_dir_all(home.join(".config/chromium")).unwrap();
     let script = |args: &[&str]| -> Output {
-        Command::new(unpacked.join("install.sh"))
+        // Whatever the caller lets others do with new files.
+        Command::new("sh")
+            .args(["-c", "umask 000; exec \"$@\"", "sh"])
+            .arg(unpacked.join("install.sh"))
             .args(args)
             .arg("--prefix")
             .arg(home.join("prefix"))
@@ -213,6 +227,7 @@ fn install_and_remove(scratch: &Path, unpacked: &Path) {
         );
         found.lines().count()
     };
+    let made_before = writable_by_others(&[&home, &root]);
     let installed = home.join("prefix/bin/longwire");
     let without_ids = script(&[]);
     assert!(
@@ -233,6 +248,8 @@ fn install_and_remove(scratch: &Path, unpacked: &Path) {
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
     let agreed = script(&["--extension", ID, "--yes"]);
     assert!(agreed.status.success() && manifests() > 0, "{agreed:?}");
+    let theirs = writable_by_others(&[&home, &root]);
+    assert_eq!(theirs, made_before, "others may write to what was installed");
     let removed = script(&["--uninstall"]);
     assert!(removed.status.success() && manifests() == 0, "{removed:?}");
     assert!(!installed.exists());

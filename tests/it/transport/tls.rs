@@ -360,3 +360,50 @@ async fn the_systems_trust_store_subprotocols_headers_and_origin_through_host_an
         (&json!("blue"), &json!("sid=1; theme=dark"))
     );
 }
+
+/// A ticket would prove to whoever is behind a name now that we were there before.
+#[tokio::test]
+async fn no_session_is_resumed_although_the_server_offers_tickets() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.certificate(&["localhost"], |_| {});
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    assert!(config.send_tls13_tickets > 0, "the server offers tickets");
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let settings = NetworkSettings {
+        tls: authority.trusted(),
+        ..NetworkSettings::default()
+    };
+    // One network, as the broker has: a ticket would be kept in it.
+    let mut line = Line::dial_by(settings, target(format!("wss://localhost:{port}/")), 64);
+    for number in 0..3 {
+        if number > 0 {
+            line.dials
+                .dial(DIAL, Box::new(target(format!("wss://localhost:{port}/"))));
+        }
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        let kind = stream.get_ref().1.handshake_kind();
+        assert_eq!(kind, Some(rustls::HandshakeKind::Full), "handshake {number}");
+        // The tickets come behind the handshake: they are read before the next one.
+        let mut request = [0; 1024];
+        assert!(
+            tokio::io::AsyncReadExt::read(&mut stream, &mut request)
+                .await
+                .unwrap()
+                > 0
+        );
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 403 no\r\nContent-Length: 0\r\n\r\n")
+            .await
+            .unwrap();
+        line.ended().await;
+    }
+}

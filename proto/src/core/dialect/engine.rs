@@ -174,7 +174,9 @@ impl Packets {
 
 fn decoded(packet: Bytes) -> Result<Payload, &'static str> {
     if let Some(encoded) = packet.strip_prefix(b"b") {
-        let bytes = BASE64.decode(encoded).map_err(|_| "a binary packet is not base64")?;
+        let bytes = BASE64
+            .decode(encoded)
+            .map_err(|_| "a binary packet is not base64")?;
         return Ok(Payload::Binary(bytes.into()));
     }
     Payload::text_from_utf8(packet).ok_or("a polling answer is not UTF-8")

@@ -1,0 +1,88 @@
+//! Entrances into decoders that are private otherwise. Compiled for the targets in `fuzz/` only.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::credit::Credit;
+use super::deflate::{Agreement, Inflater};
+use super::handshake;
+use super::reader::{Inbox, Reader, Room};
+use super::{Place, place};
+use crate::core::io::{Incoming, Target};
+
+/// What came of some bytes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Came {
+    /// Payload bytes of whole messages.
+    pub bytes: usize,
+    pub messages: usize,
+    /// Calls of the reader.
+    pub steps: usize,
+    /// It ended with a violation of the protocol.
+    pub is_broken: bool,
+}
+
+/// Reads bytes of a WebSocket in pieces, as a link does. `compressed`: permessage-deflate was agreed upon, with or
+/// without a window that is kept.
+pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_message: usize) -> Came {
+    let inflater = compressed.and_then(|keeps| {
+        let answer = if keeps {
+            "permessage-deflate"
+        } else {
+            "permessage-deflate; server_no_context_takeover"
+        };
+        Agreement::read(answer).ok().flatten().map(Inflater::new)
+    });
+    let mut reader = Reader::new(max_message, true, inflater).counted_by(Credit::default());
+    let (mut inbox, mut came, mut kept) = (Inbox::default(), Came::default(), Vec::new());
+    let room = Room {
+        messages: 16,
+        bytes: 64 << 10,
+    };
+    for piece in data.chunks(piece.max(1)) {
+        kept.extend_from_slice(piece);
+        loop {
+            came.steps += 1;
+            let Ok(taken) = reader.read(&kept, &mut inbox, room) else {
+                came.is_broken = true;
+                return came;
+            };
+            kept.drain(..taken);
+            let is_full = inbox.holds(room.messages, room.bytes);
+            for message in inbox.messages.drain(..) {
+                came.messages += 1;
+                if let Incoming::Message(payload) = message {
+                    assert!(payload.len() <= max_message);
+                    came.bytes += payload.len();
+                }
+            }
+            (inbox.bytes, inbox.inflated) = (0, 0);
+            inbox.pings.clear();
+            inbox.pongs.clear();
+            if !is_full || inbox.close.is_some() {
+                break;
+            }
+        }
+        reader.rest();
+    }
+    came
+}
+
+/// Answers a handshake with these bytes; whether it was taken.
+pub async fn handshake(answer: &[u8], target: &Target) -> bool {
+    let (ours, mut theirs) = tokio::io::duplex(64 << 10);
+    let place = place(&target.url).map_or_else(
+        |_| Place {
+            host: String::new(),
+            port: 0,
+        },
+        |(place, _)| place,
+    );
+    let serve = async {
+        let mut request = vec![0; 16 << 10];
+        let _ = theirs.read(&mut request).await;
+        let _ = theirs.write_all(answer).await;
+        drop(theirs);
+    };
+    let (upgraded, ()) = tokio::join!(handshake::upgrade(ours, target, &place), serve);
+    upgraded.is_ok()
+}
