@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use tokio::sync::mpsc;
@@ -39,18 +40,8 @@ pub(super) struct JournalStore {
 impl FoundJournals {
     /// Opens the journals in `dir` and gives the hub what they hold.
     pub(super) fn open(dir: &Path, quota: Quota, hub: &mut Hub, now: Now) -> Self {
-        let (mut journals, recovered) = match Journals::open(dir, quota) {
-            Ok(opened) => opened,
-            Err(problem) => {
-                tracing::warn!(%problem, "no journals: disk sessions are kept in memory only");
-                return Self {
-                    journals: None,
-                    wants_snapshot: HashSet::new(),
-                };
-            }
-        };
         let mut wants_snapshot = HashSet::new();
-        for found in recovered {
+        let opened = Journals::open_each(dir, quota, |journals, found| {
             if let Some(damage) = found.damage {
                 tracing::warn!(journal = found.id.0, ?damage, "a journal is damaged");
             }
@@ -61,13 +52,29 @@ impl FoundJournals {
                     problem,
                     "a journal cannot be used, and is put aside"
                 );
-                put_aside(dir, &found.id);
                 // Nothing may be appended to it under a session of the same name.
-                let _ = journals.apply(&found.id, Entry::Remove);
+                match put_aside(dir, &found.id) {
+                    Ok(()) => drop(journals.apply(&found.id, Entry::Remove)),
+                    // It is not removed for want of room or descriptors.
+                    Err(problem) => {
+                        tracing::warn!(journal = found.id.0, %problem, "cannot put a journal aside: it stays");
+                        journals.refuse(&found.id);
+                    }
+                }
             } else if journals.wants_snapshot(&found.id) {
                 wants_snapshot.insert(found.id);
             }
-        }
+        });
+        let journals = match opened {
+            Ok(opened) => opened,
+            Err(problem) => {
+                tracing::warn!(%problem, "no journals: disk sessions are kept in memory only");
+                return Self {
+                    journals: None,
+                    wants_snapshot: HashSet::new(),
+                };
+            }
+        };
         Self {
             journals: Some(journals),
             wants_snapshot,
@@ -200,11 +207,8 @@ impl JournalFailure {
 }
 
 /// Moves a journal that this version cannot use out of the way; a person may want to look at it.
-fn put_aside(dir: &Path, journal: &JournalId) {
+fn put_aside(dir: &Path, journal: &JournalId) -> io::Result<()> {
     let aside = dir.with_file_name("journal-unusable");
-    let moved =
-        fs::create_dir_all(&aside).and_then(|()| fs::rename(dir.join(&journal.0), aside.join(&journal.0)));
-    if let Err(problem) = moved {
-        tracing::warn!(journal = journal.0, %problem, "cannot put a journal aside: it is removed");
-    }
+    fs::create_dir_all(&aside)?;
+    fs::rename(dir.join(&journal.0), aside.join(&journal.0))
 }

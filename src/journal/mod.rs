@@ -87,6 +87,21 @@ impl Journals {
     /// `WouldBlock` when another broker has them open; anything else when the folder cannot be used at all. A single
     /// journal that cannot be read is left out, with a warning in the log.
     pub fn open(dir: &Path, quota: Quota) -> io::Result<(Self, Vec<Recovered>)> {
+        let mut all = Vec::new();
+        let journals = Self::open_each(dir, quota, |_, recovered| all.push(recovered))?;
+        Ok((journals, all))
+    }
+
+    /// As `open`, and hands over each journal before the next is read: all together may be more than fits into memory.
+    /// What is beyond the quota is left as it is.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_each(
+        dir: &Path,
+        quota: Quota,
+        mut each: impl FnMut(&mut Self, Recovered),
+    ) -> io::Result<Self> {
         disk::make_folder(dir)?;
         let lock = disk::open_lock(&dir.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
@@ -106,23 +121,46 @@ impl Journals {
             open_files: 0,
             _lock: lock,
         };
-        let mut recovered = Vec::new();
+        let mut paths = Vec::new();
         for entry in dir.read_dir()? {
-            let path = entry?.path();
+            paths.push(entry?.path());
+        }
+        paths.sort();
+        for path in paths {
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 continue;
             };
-            if let Some(name) = name.strip_suffix(STALE).filter(|name| is_name(name)) {
-                recovered.extend(journals.recover_stale(JournalId(name.to_owned()), &path));
+            let recovered = if let Some(name) = name.strip_suffix(STALE).filter(|name| is_name(name)) {
+                journals.recover_stale(JournalId(name.to_owned()), &path)
             } else if name.ends_with(".gone") {
                 // Left by a crash in the middle of a removal. Should it fail, the next start tries again.
                 let _ = fs::remove_dir_all(&path);
+                None
             } else if is_name(name) && path.is_dir() {
-                recovered.extend(journals.recover(JournalId(name.to_owned()), path, false));
+                journals.recover(JournalId(name.to_owned()), path, false)
+            } else {
+                None
+            };
+            if let Some(recovered) = recovered {
+                each(&mut journals, recovered);
             }
         }
-        recovered.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok((journals, recovered))
+        let refused = journals
+            .journals
+            .values()
+            .filter(|slot| matches!(slot, Slot::Refused(_)));
+        match refused.count() {
+            0 => {}
+            count => tracing::warn!(count, "some journals are not used; their files stay as they are"),
+        }
+        Ok(journals)
+    }
+
+    /// A journal cannot be used after all; its files are not touched.
+    pub fn refuse(&mut self, id: &JournalId) {
+        if self.take(id).is_some() {
+            self.journals.insert(id.clone(), Slot::Refused(None));
+        }
     }
 
     /// Reads a journal that the last broker could not write any more: what it holds is older than what others have seen.
@@ -135,6 +173,16 @@ impl Journals {
     }
 
     fn recover(&mut self, id: JournalId, path: PathBuf, is_stale: bool) -> Option<Recovered> {
+        if self
+            .counts
+            .get(id.owner())
+            .is_some_and(|count| *count >= self.quota.journals)
+        {
+            let limit = self.quota.journals;
+            self.journals
+                .insert(id, Slot::Refused(Some(JournalError::TooMany { limit })));
+            return None;
+        }
         match Folder::recover(path) {
             Ok((mut folder, kept, mut damage)) => {
                 if is_stale {
@@ -148,8 +196,15 @@ impl Journals {
                     }
                     return None;
                 }
+                let bytes = folder.bytes();
+                let siblings = self.owners.get(id.owner()).copied().unwrap_or(0);
+                if let Err(full) = self.quota.check(0, siblings + bytes, self.total + bytes) {
+                    tracing::debug!(journal = %id.0, %full, "a journal beyond the quota is not used");
+                    self.journals.insert(id, Slot::Refused(Some(full)));
+                    return None;
+                }
                 *self.counts.entry(id.owner().to_owned()).or_default() += 1;
-                self.count(&id, 0, folder.bytes());
+                self.count(&id, 0, bytes);
                 self.journals.insert(id.clone(), Slot::Kept(Box::new(folder)));
                 Some(Recovered { id, kept, damage })
             }

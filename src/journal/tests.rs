@@ -527,6 +527,43 @@ fn an_extension_has_a_number_of_journals() {
 }
 
 #[test]
+fn what_is_beyond_the_quota_at_the_start_is_not_used_and_stays() {
+    let dir = TempDir::new().unwrap();
+    let (mut journals, _) = Journals::open(dir.path(), Quota::default()).unwrap();
+    let own = |random: &str| JournalId::new("chrome-extension://a/", random);
+    let other = JournalId::new("chrome-extension://b/", "4");
+    for id in [&own("1"), &own("2"), &own("3"), &other] {
+        journals.apply(id, append(state(&"x".repeat(600)))).unwrap();
+    }
+    flush(&mut journals);
+    drop(journals);
+    for quota in [
+        Quota {
+            journals: 2,
+            ..Quota::default()
+        },
+        Quota {
+            origin: 1500,
+            ..Quota::default()
+        },
+    ] {
+        let (mut journals, recovered) = Journals::open(dir.path(), quota).unwrap();
+        assert_eq!(recovered.len(), 3, "two of one extension, one of the other");
+        let refused = [own("1"), own("2"), own("3")]
+            .into_iter()
+            .find(|id| recovered.iter().all(|found| found.id != *id))
+            .unwrap();
+        assert!(
+            journals.apply(&refused, append(state("y"))).is_err(),
+            "the session is told that it is in memory"
+        );
+        journals.apply(&refused, Entry::Remove).unwrap();
+    }
+    let (_, recovered) = Journals::open(dir.path(), Quota::default()).unwrap();
+    assert_eq!(recovered.len(), 4, "nothing was removed");
+}
+
+#[test]
 fn many_journals_need_few_descriptors_and_idle_ones_none() {
     let dir = TempDir::new().unwrap();
     let quota = Quota {

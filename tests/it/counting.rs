@@ -11,6 +11,7 @@ struct Counting;
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
     static HELD: Cell<i64> = const { Cell::new(0) };
+    static PEAK: Cell<i64> = const { Cell::new(0) };
 }
 
 #[global_allocator]
@@ -19,7 +20,13 @@ static ALLOCATOR: Counting = Counting;
 fn note(allocations: u64, bytes: i64) {
     // A thread that ends has no counters any more.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + allocations));
-    let _ = HELD.try_with(|held| held.set(held.get() + bytes));
+    let now = HELD.try_with(|held| {
+        held.set(held.get() + bytes);
+        held.get()
+    });
+    if let Ok(now) = now {
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(now)));
+    }
 }
 
 fn bytes(size: usize) -> i64 {
@@ -61,4 +68,12 @@ pub(crate) fn allocations(work: impl FnOnce()) -> u64 {
 /// Bytes this thread has taken and not given back.
 pub(crate) fn held() -> i64 {
     HELD.get()
+}
+
+/// Bytes that this thread holds at most during `work`, beyond what it held before.
+pub(crate) fn peak(work: impl FnOnce()) -> usize {
+    let before = HELD.get();
+    PEAK.set(before);
+    work();
+    usize::try_from(PEAK.get() - before).unwrap_or(0)
 }

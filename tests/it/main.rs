@@ -8,6 +8,7 @@
 mod activation;
 #[cfg(target_os = "linux")]
 mod broker_instance;
+mod budget;
 #[cfg(target_os = "linux")]
 mod cli;
 mod closing;

@@ -198,6 +198,8 @@ pub struct Engine {
     getting: bool,
     /// What has not been read of an answer.
     body: Bytes,
+    /// Nothing of it has been read.
+    is_fresh: bool,
     /// Packets in the POST that is under way.
     posting: u64,
     /// Packets that were posted and taken.
@@ -240,6 +242,7 @@ impl Engine {
             queue: VecDeque::new(),
             getting: false,
             body: Bytes::new(),
+            is_fresh: false,
             posting: 0,
             posted: 0,
             paused: false,
@@ -268,8 +271,13 @@ impl Engine {
 
     /// What has not been read of an answer, if it is more than this and it is time to read it; `read` must follow.
     pub fn unread(&mut self, bytes: usize) -> Option<Bytes> {
-        let is_due = self.acts.is_empty() && self.body.len() > bytes && !self.paused && !self.over;
-        is_due.then(|| std::mem::take(&mut self.body))
+        // What has just come is told also while reading is paused: the server may ask whether we live.
+        let is_wanted = self.is_fresh || !self.paused;
+        let is_due = self.acts.is_empty() && self.body.len() > bytes && is_wanted && !self.over;
+        is_due.then(|| {
+            self.is_fresh = false;
+            std::mem::take(&mut self.body)
+        })
     }
 
     /// Some packets of an answer. The next question is asked when all of it has been read.
@@ -337,6 +345,7 @@ impl Engine {
             return self.fault(Code::ServerProtocol, &why);
         }
         self.body = answer.body.clone();
+        self.is_fresh = true;
         if self.body.is_empty() {
             self.getting = false;
             self.flow();
@@ -782,6 +791,30 @@ mod tests {
         assert!(acts(&mut engine).is_empty());
         engine.socket_told(text(GREETING));
         assert_eq!(acts(&mut engine), ["opened", "tell 1", "send 40"]);
+    }
+
+    #[test]
+    fn a_body_of_very_many_packets_is_told_in_pieces_and_nothing_is_asked_before_its_end() {
+        let mut engine = engine(true, false);
+        engine.got(&answer(200, GREETING));
+        acts(&mut engine);
+        let body = vec!["4x"; 3 * TOLD_PACKETS - 1].join("\u{1e}");
+        engine.got(&answer(200, &body));
+        let Some(Act::Tell(first)) = engine.poll() else {
+            panic!("packets come first")
+        };
+        assert_eq!(first.len(), TOLD_PACKETS);
+        engine.pause(true);
+        assert!(engine.poll().is_none(), "the rest waits while reading rests");
+        engine.pause(false);
+        assert_eq!(
+            acts(&mut engine),
+            [
+                format!("tell {TOLD_PACKETS}"),
+                format!("tell {}", TOLD_PACKETS - 1),
+                "get a=1&EIO=4&transport=polling&sid=abc".to_owned()
+            ]
+        );
     }
 
     #[test]

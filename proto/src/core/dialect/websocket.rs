@@ -1,7 +1,9 @@
 //! WebSocket: messages as they are, pings that prove what was read.
 
+use crate::wire::json::Pointers;
 use crate::wire::options::Options;
 use crate::wire::payload::Payload;
+use crate::wire::rule::PARSED_WHOLE;
 
 use crate::core::io::{Incoming, LinkEvent, Road};
 
@@ -54,8 +56,11 @@ impl Speech for WebSocket {
             return Some(next);
         }
         Some(match self.messages.next()? {
+            // Whether a large text is JSON is not found out where it is received.
             Incoming::Message(Payload::Text(text))
-                if ctx.options.json && ctx.outlines.of(&text).is_some_and(|read| read.is_some()) =>
+                if ctx.options.json
+                    && text.len() > PARSED_WHOLE
+                    && ctx.outlines.of_or_read(&text, || Pointers::NONE).is_some() =>
             {
                 Heard::Message(Payload::Json(text), None)
             }

@@ -226,7 +226,11 @@ impl Hub {
             Input::Woke => self.each(Session::resumed),
             Input::Rules(rules) => {
                 self.ctx.dialer.rules = rules;
-                self.each(Session::rules_changed);
+                self.each(|session, ctx| {
+                    session.rules_changed(ctx);
+                    // Sessions of an earlier broker, or a smaller budget: what does not fit is dropped.
+                    session.give_back(ctx);
+                });
             }
             Input::JournalLost { journal, why } => {
                 if let Some(key) = self.journals.remove(&journal) {

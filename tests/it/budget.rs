@@ -1,0 +1,191 @@
+//! What extensions may hold together: who takes most gives back first, and large contents cost no more than themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use longwire::core::io::{Answer, Caller, DialId, Incoming, Input, LinkEvent, PortId};
+use longwire::core::outlines::Outlines;
+use longwire::core::rules::{MemoryRule, Rules};
+use longwire::wire::payload::Payload;
+use serde_json::{Value, json};
+
+use crate::counting::peak;
+use crate::stage::{PORT, Stage};
+
+const OTHER: PortId = PortId(2);
+
+/// Another extension at a port of its own, with a session that is open.
+fn other_opens(stage: &mut Stage) -> DialId {
+    let origin = "chrome-extension://b/".into();
+    stage.give(Input::Came(OTHER, Caller::Extension { origin }));
+    stage.says(OTHER, json!({"type": "hello", "protocol": 1}));
+    stage.says(
+        OTHER,
+        json!({"type": "open", "id": "o", "session": "s", "url": "ws://127.0.0.1:1",
+               "options": {"window": {"messages": 0, "bytes": 0}}}),
+    );
+    let dial = stage.dials();
+    stage.give(Input::Link(
+        dial,
+        LinkEvent::Opened {
+            subprotocol: None,
+            extensions: None,
+        },
+    ));
+    stage.hears_types(OTHER);
+    dial
+}
+
+fn messages(stage: &mut Stage, dial: DialId, count: usize, bytes: usize) {
+    for _ in 0..count {
+        let message = Incoming::Message(Payload::text("x".repeat(bytes)));
+        stage.give(Input::Link(dial, LinkEvent::Messages(vec![message])));
+    }
+}
+
+/// Everything a client gets that opens its window: the types, and the sum of what gaps count.
+fn drained(stage: &mut Stage, port: PortId) -> (usize, u64) {
+    stage.says(
+        port,
+        json!({"type": "window", "session": "s", "messages": 1_000_000, "bytes": 1_u64 << 40}),
+    );
+    let (mut messages, mut lost) = (0, 0);
+    while stage.told.iter().any(|(to, _)| *to == port) {
+        let frame = stage.hears(port);
+        match frame["type"].as_str() {
+            Some("message") => messages += 1,
+            Some("gap") => lost += frame["count"].as_u64().unwrap(),
+            _ => {}
+        }
+    }
+    (messages, lost)
+}
+
+#[test]
+fn the_largest_holder_loses_its_oldest_first_when_all_together_hold_too_much() {
+    let mut stage = Stage::seated();
+    let total = 8 << 20;
+    stage.give(Input::Rules(Arc::new(Rules {
+        memory: MemoryRule { total },
+        ..Rules::default()
+    })));
+    let large = stage.opens(json!({"window": {"messages": 0, "bytes": 0}}));
+    let small = other_opens(&mut stage);
+    messages(&mut stage, small, 20, 32 << 10);
+    messages(&mut stage, large, 400, 32 << 10);
+    messages(&mut stage, small, 20, 32 << 10);
+    stage.passes(Duration::from_secs(1));
+    assert_eq!(
+        drained(&mut stage, OTHER),
+        (40, 0),
+        "who holds little loses nothing"
+    );
+    let (kept, lost) = drained(&mut stage, PORT);
+    assert_eq!(kept as u64 + lost, 400, "every message is there or counted");
+    assert!(
+        lost > 100 && kept * (32 << 10) <= total,
+        "{kept} kept, {lost} lost"
+    );
+}
+
+/// A large array of very small values: as a document it would take many times its text.
+fn dense(members: &str) -> String {
+    let values = vec!["1"; 2 << 20].join(",");
+    format!("{{{members}\"values\":[{values}]}}")
+}
+
+#[test]
+fn a_large_message_is_looked_into_without_a_document_of_it() {
+    let mut stage = Stage::seated();
+    let options = json!({
+        "format": "json",
+        "guard": {"receive": [{"when": {"/never": 1}, "do": "deny"}]},
+        "queue": {"bytes": 64 << 20},
+    });
+    let dial = stage.opens(options);
+    stage.says(
+        PORT,
+        json!({"type": "request", "session": "s", "id": "r", "json": {"id": 7}, "match": {"jsonrpc": true}}),
+    );
+    stage.asked.clear();
+    stage.hears_types(PORT);
+    let text = Bytes::from(dense("\"id\":7,"));
+    let bytes = text.len();
+    let event = LinkEvent::Messages(vec![Incoming::Message(Payload::Text(text))]);
+    let most = peak(|| {
+        stage.hub.handle(stage.now, Input::Link(dial, event.clone()));
+    });
+    assert!(most < bytes, "{most} bytes for a message of {bytes}");
+    let mut answers = 0;
+    while let Some(output) = stage.hub.poll() {
+        if let longwire::core::io::Output::Deliver { frame, .. } = output {
+            let mut json = Vec::new();
+            frame.encode(&mut json);
+            let frame: Value = serde_json::from_slice(&json).unwrap();
+            answers += usize::from(frame["type"] == "response" && frame["json"]["id"] == 7);
+        }
+    }
+    assert_eq!(answers, 1, "it is the answer all the same");
+}
+
+#[test]
+fn what_the_shell_has_read_beside_is_not_read_again() {
+    let mut stage = Stage::seated();
+    let dial = stage.opens(json!({
+        "format": "json",
+        "guard": {"receive": [{"when": {"/id": 7}, "do": "deny"}]},
+    }));
+    let text = Bytes::from(dense("\"id\":7,"));
+    let input = Input::Link(
+        dial,
+        LinkEvent::Messages(vec![Incoming::Message(Payload::Text(text))]),
+    );
+    let unread = stage.hub.unread(&input);
+    assert_eq!(unread.len(), 1, "a large text is to be read");
+    let outlines = Outlines::read(unread);
+    stage.hub.handle_read(stage.now, input, outlines);
+    while stage.hub.poll().is_some() {}
+    stage.says(PORT, json!({"type": "status", "id": "s"}));
+    let status = stage.hears(PORT);
+    assert_eq!(status["sessions"][0]["filtered"]["refused"], 1, "{status}");
+    let small = LinkEvent::Messages(vec![Incoming::Message(Payload::text(r#"{"id":7}"#))]);
+    assert!(stage.hub.unread(&Input::Link(dial, small)).is_empty());
+}
+
+#[test]
+fn the_elements_of_a_large_answer_come_in_turns_and_take_no_more_than_it() {
+    let mut stage = Stage::seated();
+    stage.says(
+        PORT,
+        json!({"type": "open", "id": "o", "session": "s", "url": "http://127.0.0.1:1",
+               "options": {"protocol": "poll", "poll": {"items": "/values", "interval": 60_000},
+                           "queue": {"messages": 1000}, "window": {"messages": 0, "bytes": 0}}}),
+    );
+    let dial = stage.dials();
+    stage.asked.clear();
+    let body = Bytes::from(dense(""));
+    let bytes = body.len();
+    let answer = Answer {
+        status: 200,
+        body,
+        ..Answer::default()
+    };
+    let event = LinkEvent::Answered(Box::new(answer));
+    let mut turns = 0;
+    let most = peak(|| {
+        stage.give(Input::Link(dial, event.clone()));
+        while stage
+            .hub
+            .deadline(stage.now)
+            .is_some_and(|(_, what)| what == "more of an answer")
+        {
+            turns += 1;
+            stage.passes(Duration::from_millis(1));
+        }
+    });
+    assert!(turns > 1000, "{turns} turns for {} elements", 2 << 20);
+    assert!(most < bytes, "{most} bytes for an answer of {bytes}");
+    let (kept, lost) = drained(&mut stage, PORT);
+    assert_eq!(kept as u64 + lost, 2 << 20, "every element is there or counted");
+}
