@@ -1,5 +1,5 @@
 // The onboarding page of examples/hello in a real Chromium: a user without Longwire is told what to do, installs it while
-// the page is open, and the waiting worker goes on. SCREENSHOTS=folder keeps a picture of each state.
+// the page is open, and the waiting worker goes on. SCREENSHOTS=docs/pictures takes the pictures of docs/PUBLISHING.md.
 
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
