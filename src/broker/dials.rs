@@ -95,7 +95,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         let network = self.network.clone();
         let jar = self.jars.of(target.jar, &target.url, &target.headers);
         let task = match target.road {
-            Road::WebSocket => self.tasks.spawn(link::run(network, target, inbox, events)),
+            Road::WebSocket => self.tasks.spawn(link::run(network, target, jar, inbox, events)),
             Road::Engine(_) => self.tasks.spawn(engine::run(network, target, jar, inbox, events)),
             Road::Http { .. } => self.tasks.spawn(http::run(network, target, jar, inbox, events)),
         };

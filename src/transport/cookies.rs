@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cookie_store::{Cookie, CookieStore};
 use url::Url;
 
+use crate::core::io::Target;
+
 /// Cookies of one domain, at least as many as RFC 6265 wants (6.1).
 const MAX_PER_DOMAIN: usize = 50;
 /// Cookies of all domains.
@@ -119,6 +121,21 @@ impl SharedJar {
         let own = Some(given(headers)).filter(|own| !own.is_empty());
         let all: Vec<String> = self.header(url).into_iter().chain(own).collect();
         (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Puts the cookies for its URL into the headers of a target, in place of those that were given with the session.
+    pub(crate) fn write(&self, target: &mut Target) {
+        let known = self.lock().key.0.clone();
+        target
+            .headers
+            .retain(|(name, value)| !is_cookie(name) || !known.contains(value.as_str()));
+        let own = given(&target.headers);
+        target.headers.retain(|(name, _)| !is_cookie(name));
+        let own = Some(own).filter(|own| !own.is_empty());
+        let all: Vec<String> = self.header(&target.url).into_iter().chain(own).collect();
+        if !all.is_empty() {
+            target.headers.push(("Cookie".to_owned(), all.join("; ")));
+        }
     }
 
     /// Whether this session's last dial by Engine.IO was on its WebSocket.

@@ -251,18 +251,19 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         let is_own = |name: &str| own.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
         target
             .headers
-            .retain(|(name, _)| !is_cookie(name) && !is_own(name));
-        let others = own.iter().filter(|(name, _)| !is_cookie(name));
-        target.headers.extend(others.cloned());
-        let cookies = self.jar.header_with(&target.url, own);
-        target
-            .headers
-            .extend(cookies.map(|cookies| ("Cookie".to_owned(), cookies)));
+            .retain(|(name, _)| is_cookie(name) || !is_own(name));
+        target.headers.extend(own.iter().cloned());
         let (commands, inbox) = queue::channel(COMMANDS);
         let (tx, events) = mpsc::channel(EVENTS);
         let credit = self.events.credit.another();
         let to_us = Events::new(DialId(0), tx, credit.clone());
-        let run = link::run(self.network.clone(), target.into(), inbox, to_us);
+        let run = link::run(
+            self.network.clone(),
+            target.into(),
+            self.jar.clone(),
+            inbox,
+            to_us,
+        );
         self.socket = Some(Socket {
             commands,
             events,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -17,6 +17,7 @@ use url::Url;
 
 use super::cookies::{SharedJar, is_cookie};
 use super::credit::Credit;
+use super::decode::{self, Broken};
 use super::spelling::{Spelled, Spelling};
 use super::{DialError, Network, Place, date, handshake, place};
 use crate::core::io::{Answer, LinkEnd, Target};
@@ -32,7 +33,7 @@ const HEAD: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Lane {
     sender: http1::SendRequest<Full<Bytes>>,
-    place: Place,
+    pub(super) place: Place,
     secure: bool,
     driver: AbortHandle,
     spelling: Spelling,
@@ -309,9 +310,11 @@ fn request(
     if !headers.contains_key(header::ACCEPT) {
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     }
-    // Without this a server may answer in any coding.
     if !headers.contains_key(header::ACCEPT_ENCODING) {
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static(decode::ACCEPTED),
+        );
     }
     if let Some(value) = handshake::credentials(&ask.url, headers)? {
         headers.insert(header::AUTHORIZATION, value);
@@ -326,15 +329,18 @@ pub(super) async fn whole(
     most: usize,
     credit: &Credit,
 ) -> Result<(Answer, Option<Lane>), Fault> {
-    let (head, mut body) = response.into_parts();
+    let (head, body) = response.into_parts();
     let mut answer = answer_of(&head.headers, head.status.as_u16());
+    let mut body = decode::Body::new(body, &head.headers).map_err(|why| undecodable(&lane.place, why))?;
     let mut read = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Fault {
-            error: broken(&lane.place, &error),
-            sent: true,
+    while let Some(data) = body.next().await {
+        let data = data.map_err(|why| match why {
+            Broken::Http(error) => Fault {
+                error: broken(&lane.place, &error),
+                sent: true,
+            },
+            Broken::Coding(why) => undecodable(&lane.place, format!("the answer cannot be read: {why}")),
         })?;
-        let Ok(data) = frame.into_data() else { continue };
         let fits = read.len() + data.len() <= most && reserve(&mut read, data.len(), credit);
         if !fits {
             answer.too_large = true;
@@ -353,6 +359,15 @@ fn reserve(read: &mut Vec<u8>, more: usize, credit: &Credit) -> bool {
     }
     let more = more.max(read.len() / 2);
     credit.keep_partial(read.len() + more) && read.try_reserve_exact(more).is_ok()
+}
+
+/// The answer to a request that was sent cannot be understood.
+pub(super) fn undecodable(place: &Place, why: String) -> Fault {
+    let place = place.clone();
+    Fault {
+        error: DialError::Handshake { place, why },
+        sent: true,
+    }
 }
 
 pub(super) fn answer_of(headers: &HeaderMap, status: u16) -> Answer {

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::cookies::SharedJar;
 use super::date;
 use super::deflate::{self, Agreement};
 use super::error::{DialError, Place};
@@ -54,7 +55,14 @@ pub(crate) struct Upgraded<S> {
 }
 
 /// Asks the server to speak WebSocket.
-pub(crate) async fn upgrade<S>(stream: S, target: &Target, place: &Place) -> Result<Upgraded<S>, DialError>
+///
+/// The cookies of the answer are kept as browsers do, also those of a refusal.
+pub(crate) async fn upgrade<S>(
+    stream: S,
+    target: &Target,
+    place: &Place,
+    jar: &SharedJar,
+) -> Result<Upgraded<S>, DialError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -73,6 +81,8 @@ where
     };
     let names = target.headers.iter().map(|(name, _)| name.as_str());
     let (response, mut connection) = exchange(stream, request, names).await.map_err(broken)?;
+    let set = response.headers().get_all(header::SET_COOKIE).iter();
+    jar.take(set.filter_map(|line| line.to_str().ok()), &target.url);
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refusal(response, &mut connection, place).await);
     }

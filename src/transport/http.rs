@@ -10,13 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_channel::mpsc as queue;
 use futures_util::StreamExt as _;
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::cookies::SharedJar;
 use super::credit::Credit;
+use super::decode::{Body, Broken};
 use super::events::{Command, Events};
-use super::exchange::{Ask, Fault, Headed, Job, Lane, Lanes, answer_of, ended, exchange, job, whole, within};
+use super::exchange::{
+    Ask, Fault, Headed, Job, Lane, Lanes, answer_of, ended, exchange, job, undecodable, whole, within,
+};
 use super::{Network, handshake};
 use crate::core::io::{Answer, DialId, Fetch, LinkEnd, LinkEvent, Road, Target};
 use crate::wire::code::Code;
@@ -33,7 +35,7 @@ const MAX_REDIRECTS: usize = 20;
 /// What came of a question.
 enum Asked {
     Whole(Box<Answer>, Option<Lane>),
-    Streaming(Box<Answer>, Incoming, Lane),
+    Streaming(Box<Answer>, Box<Body>, Lane),
 }
 
 /// Runs a dial over HTTP until it is over.
@@ -76,7 +78,7 @@ struct Dial<W> {
     /// A message was not taken: nothing is posted behind it.
     refused: bool,
     lanes: Lanes,
-    stream: Option<(Incoming, Lane)>,
+    stream: Option<(Box<Body>, Lane)>,
     /// A question was answered.
     stood: bool,
     paused: bool,
@@ -138,19 +140,21 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                         }
                     }
                 }
-                frame = async {
+                piece = async {
                     self.events.room().await;
-                    next_frame(&mut self.stream).await
-                }, if !self.paused && self.stream.is_some() => match frame {
-                    Some(Ok(frame)) => {
-                        if let Ok(bytes) = frame.into_data()
-                            && !self.events.stream(bytes).await
-                        {
+                    next_piece(&mut self.stream).await
+                }, if !self.paused && self.stream.is_some() => match piece {
+                    Some(Ok(bytes)) => {
+                        if !self.events.stream(bytes).await {
                             return;
                         }
                     }
                     Some(Err(error)) => {
-                        let why = format!("the stream broke: {}", handshake::describe(&error));
+                        let why = match error {
+                            Broken::Http(error) => handshake::describe(&error),
+                            Broken::Coding(why) => why.to_owned(),
+                        };
+                        let why = format!("the stream broke: {why}");
                         return self.end(ended(Code::LinkLost, why), false).await;
                     }
                     None => {
@@ -184,7 +188,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 if streaming && response.status() == http::StatusCode::OK && !is_page(&response) {
                     let (head, body) = response.into_parts();
                     let answer = answer_of(&head.headers, head.status.as_u16());
-                    return Ok(Asked::Streaming(answer.into(), body, lane));
+                    let body = Body::new(body, &head.headers).map_err(|why| undecodable(&lane.place, why))?;
+                    return Ok(Asked::Streaming(answer.into(), body.into(), lane));
                 }
                 let (answer, lane) = whole(response, lane, target.max_message, &credit).await?;
                 Ok(Asked::Whole(answer.into(), lane))
@@ -309,11 +314,9 @@ fn is_page(response: &http::Response<Incoming>) -> bool {
     kind.is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html"))
 }
 
-async fn next_frame(
-    stream: &mut Option<(Incoming, Lane)>,
-) -> Option<Result<hyper::body::Frame<Bytes>, hyper::Error>> {
+async fn next_piece(stream: &mut Option<(Box<Body>, Lane)>) -> Option<Result<Bytes, Broken>> {
     match stream {
-        Some((body, _)) => body.frame().await,
+        Some((body, _)) => body.next().await,
         None => None,
     }
 }

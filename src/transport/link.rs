@@ -24,6 +24,7 @@ use futures_util::StreamExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 
+use super::cookies::SharedJar;
 use super::deflate::Inflater;
 use super::events::{Command, Events, Permit};
 use super::handshake::Upgraded;
@@ -55,12 +56,14 @@ const QUEUE: usize = 1024;
 /// Runs a dial until it is over.
 pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     network: Arc<Network>,
-    target: Box<Target>,
+    mut target: Box<Target>,
+    jar: SharedJar,
     mut commands: queue::Receiver<Command>,
     events: Events<W>,
 ) {
+    jar.write(&mut target);
     // Boxed, so that an open link does not carry the room a handshake needs.
-    let mut dialling = Box::pin(async { network.dial(&target).await });
+    let mut dialling = Box::pin(async { network.dial(&target, &jar).await });
     let mut early = VecDeque::new();
     let result = loop {
         tokio::select! {
@@ -74,6 +77,7 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     };
     drop(dialling);
     drop(network);
+    drop(jar);
     let upgraded = match result {
         Ok(upgraded) => upgraded,
         Err(error) => {

@@ -6,6 +6,7 @@ mod connect;
 pub mod cookies;
 pub mod credit;
 mod date;
+mod decode;
 mod deflate;
 pub mod engine;
 mod error;
@@ -41,6 +42,7 @@ use crate::core::io::{ProxyChoice, Target};
 use crate::core::policy;
 use crate::core::rules::{Rule, Rules};
 use connect::Names;
+use cookies::SharedJar;
 use handshake::Upgraded;
 use proxies::Proxies;
 use proxy::Proxy;
@@ -85,11 +87,11 @@ impl Network {
     }
 
     /// Dials a target, within its `connect_timeout`.
-    pub(crate) async fn dial(&self, target: &Target) -> Result<Upgraded<Stream>, DialError> {
+    pub(crate) async fn dial(&self, target: &Target, jar: &SharedJar) -> Result<Upgraded<Stream>, DialError> {
         self.judge(target, &target.url, &[])?;
         let (place, secure) = place(&target.url)?;
         let mut stage = Stage::Waiting("the name's resolution");
-        let attempt = self.attempt(target, &place, secure, &mut stage);
+        let attempt = self.attempt(target, jar, (&place, secure), &mut stage);
         let result = tokio::time::timeout(target.connect_timeout, attempt).await;
         in_time(result, target, place, stage)
     }
@@ -106,13 +108,13 @@ impl Network {
     async fn attempt(
         &self,
         target: &Target,
-        place: &Place,
-        secure: bool,
+        jar: &SharedJar,
+        (place, secure): (&Place, bool),
         stage: &mut Stage,
     ) -> Result<Upgraded<Stream>, DialError> {
         let stream = self.reach(target, &target.url, (place, secure), stage).await?;
         *stage = Stage::Waiting("the WebSocket handshake");
-        handshake::upgrade(stream, target, place).await
+        handshake::upgrade(stream, target, place, jar).await
     }
 
     /// What the settings let this dial's extension do.

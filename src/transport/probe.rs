@@ -114,7 +114,8 @@ impl Network {
         } else {
             Stream::Plain(tcp)
         };
-        let upgrading = handshake::upgrade(stream, target, &place);
+        let jar = super::cookies::SharedJar::empty();
+        let upgrading = handshake::upgrade(stream, target, &place, &jar);
         let told = |link: &Upgraded<Stream>| match &link.subprotocol {
             Some(subprotocol) => format!("subprotocol {subprotocol}"),
             None => "no subprotocol".to_owned(),

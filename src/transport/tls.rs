@@ -133,11 +133,12 @@ fn lock(made: &Made) -> MutexGuard<'_, Option<Arc<ClientConfig>>> {
 /// What rustls said, and for the faults that every developer meets, what to do.
 fn with_advice(said: String) -> String {
     let advice = if said.contains("UnknownIssuer") {
-        "nobody whom this machine trusts has issued it; `ca-files` in the settings adds authorities, and `insecure-hosts` \
-         names hosts that are not checked"
+        "nobody whom this machine trusts has issued it; `ca-files` in the settings adds authorities (`--ca FILE` on the \
+         command line), and `insecure-hosts` names hosts that are not checked (`--insecure`)"
     } else if said.contains("CaUsedAsEndEntity") {
-        "it is self-signed, as an authority's own certificate is; name it in `ca-files` in the settings once it has issued \
-         one for the server, or the host in `insecure-hosts`, which checks nothing"
+        "it is self-signed, as an authority's own certificate is; name it in `ca-files` in the settings (`--ca FILE` on the \
+         command line) once it has issued one for the server, or the host in `insecure-hosts` (`--insecure`), which checks \
+         nothing"
     } else if said.contains("NoApplicationProtocol") {
         return "the server does not speak HTTP/1.1 on this port, perhaps HTTP/2 only; Longwire speaks HTTP/1.1".to_owned();
     } else {

@@ -28,7 +28,7 @@ const skip = skipUnless(missing.length === 0, `not installed: ${missing.join(", 
 /** Headers that a browser sends and Longwire does not, and why. */
 const NOT_SENT = {
   accept: "a WebSocket's answer has no content to choose",
-  "accept-encoding": "a WebSocket's answer has no body; elsewhere Longwire asks for no coding",
+  "accept-encoding": "a WebSocket's answer has no body",
   "accept-language": "the browser's languages are the user's; give the header if the server needs it",
   priority: "a hint of Firefox's scheduler, for HTTP/2",
   "sec-ch-ua": "client hints name a browser, which Longwire is not",
@@ -47,7 +47,6 @@ const NOT_SENT = {
 /** Headers that Longwire sends and a browser does not, and why. */
 const ONLY_OURS = {
   origin: NOT_SENT.origin,
-  "accept-encoding": "says that no coding is wanted; browsers take several",
   "cache-control": "an event stream and a handshake are never to come from a cache",
   pragma: "an event stream and a handshake are never to come from a cache",
 };

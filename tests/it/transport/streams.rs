@@ -1,5 +1,6 @@
 //! Event streams as `EventSource` opens them: behind redirects, and behind proxies that keep the head.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use longwire::core::io::{Fetch, LinkEvent, Road};
@@ -35,6 +36,93 @@ async fn status(line: &mut Line) -> u16 {
         LinkEvent::Answered(answer) => answer.status,
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_compressed_stream_is_heard_event_by_event() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    let mut flushed = |text: &str| {
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.flush().unwrap();
+        std::mem::take(encoder.get_mut())
+    };
+    let (first, second) = (flushed("data: one\n\n"), flushed("data: two\n\n"));
+    let (heard, go_on) = tokio::sync::oneshot::channel();
+    let (port, peer) = scripted(move |mut peer: Peer| async move {
+        let head = peer.head().await;
+        let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n";
+        peer.say([answer.as_bytes(), &first].concat()).await;
+        // The second is not said before the first was heard.
+        go_on.await.unwrap();
+        peer.say(&second).await;
+        peer.until_end().await;
+        head
+    })
+    .await;
+    let mut line = asks(port, super::PATIENCE);
+    assert_eq!(status(&mut line).await, 200);
+    assert_eq!(chunk(&mut line).await, b"data: one\n\n");
+    heard.send(()).unwrap();
+    assert_eq!(chunk(&mut line).await, b"data: two\n\n");
+    drop(line);
+    let head = peer.await.unwrap();
+    assert!(head.contains("Accept-Encoding: gzip, deflate, br\r\n"), "{head}");
+}
+
+async fn chunk(line: &mut Line) -> Vec<u8> {
+    match line.next().await {
+        LinkEvent::Chunk(bytes) => bytes.to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_coding_that_was_not_asked_for_is_an_error_that_says_so() {
+    let (port, _peer) = scripted(|mut peer: Peer| async move {
+        peer.head().await;
+        peer.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: zstd\r\n\r\n")
+            .await;
+        peer.until_end().await;
+    })
+    .await;
+    let mut line = asks(port, super::PATIENCE);
+    let (_, end) = line.ended().await;
+    let error = end.error.unwrap();
+    assert!(error.message.contains("content coding"), "{error:?}");
+}
+
+#[tokio::test]
+async fn cookies_of_a_websockets_answer_come_back_with_the_next_dial() {
+    let (listener, port) = listen().await;
+    let server = tokio::spawn(async move {
+        let mut heads = Vec::new();
+        for more in ["Set-Cookie: LB=b; Path=/\r\nSet-Cookie: gone=; Max-Age=0\r\n", ""] {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut peer = Peer { stream };
+            heads.push(peer.accept(more).await);
+            if more.is_empty() {
+                peer.until_end().await;
+            }
+        }
+        heads
+    });
+    let mut target = target(format!("ws://127.0.0.1:{port}/"));
+    target.jar = Some(1);
+    let cookies = "user=me; LB=stale; gone=x".to_owned();
+    target.headers.push(("Cookie".to_owned(), cookies));
+    let mut line = Line::dial(target.clone());
+    line.opened().await;
+    line.ended().await;
+    line.dials.dial(DIAL, Box::new(target));
+    line.opened().await;
+    drop(line);
+    let heads = server.await.unwrap();
+    assert!(
+        heads[0].contains("\r\nCookie: user=me; LB=stale; gone=x\r\n"),
+        "{}",
+        heads[0]
+    );
+    assert!(heads[1].contains("\r\nCookie: user=me; LB=b\r\n"), "{}", heads[1]);
 }
 
 #[tokio::test]

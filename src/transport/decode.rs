@@ -1,0 +1,276 @@
+//! Content codings of answers (RFC 9110, 8.4): gzip, deflate and brotli, undone as the bytes come, a bounded piece at a time.
+//!
+//! It asks for nothing more than it was given: an event is decoded as soon as the server has flushed it.
+
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
+use bytes::{Buf as _, Bytes};
+use flate2::{Decompress, FlushDecompress, Status};
+use http::header::{self, HeaderMap};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+/// The codings that are asked for, as browsers do.
+pub(super) const ACCEPTED: &str = "gzip, deflate, br";
+/// Bytes decoded at once, however small what they come from.
+const PIECE: usize = 64 * 1024;
+
+/// A body without its coding.
+pub(super) struct Body {
+    incoming: Incoming,
+    decoder: Decoder,
+    /// Of the last frame, what was not decoded yet.
+    coded: Bytes,
+}
+
+/// Why a body cannot be read on.
+#[derive(Debug)]
+pub(super) enum Broken {
+    Http(hyper::Error),
+    Coding(&'static str),
+}
+
+impl Body {
+    /// # Errors
+    /// Names a coding that was not asked for.
+    pub(super) fn new(incoming: Incoming, headers: &HeaderMap) -> Result<Self, String> {
+        Ok(Self {
+            incoming,
+            decoder: Decoder::of(headers)?,
+            coded: Bytes::new(),
+        })
+    }
+
+    /// The next piece; `None` at the end. Nothing is lost if it is not waited for to the end.
+    pub(super) async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+        loop {
+            match self.decoder.decode(&mut self.coded) {
+                Ok(piece) if !piece.is_empty() => return Some(Ok(piece)),
+                Ok(_) => {}
+                Err(why) => return Some(Err(Broken::Coding(why))),
+            }
+            match self.incoming.frame().await? {
+                Ok(frame) => self.coded = frame.into_data().unwrap_or_default(),
+                Err(error) => return Some(Err(Broken::Http(error))),
+            }
+        }
+    }
+}
+
+enum Decoder {
+    Plain,
+    /// Not known before the first byte whether zlib's header is there; servers do both.
+    Deflate,
+    Inflate {
+        state: Box<Decompress>,
+        is_gzip: bool,
+    },
+    Brotli(Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>),
+    /// What follows the end is ignored, as browsers do.
+    Over,
+}
+
+impl Decoder {
+    fn of(headers: &HeaderMap) -> Result<Self, String> {
+        let mut codings = headers
+            .get_all(header::CONTENT_ENCODING)
+            .iter()
+            .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+            .map(|coding| coding.trim().to_ascii_lowercase())
+            .filter(|coding| !matches!(coding.as_str(), "" | "identity" | "none"));
+        let Some(coding) = codings.next() else {
+            return Ok(Self::Plain);
+        };
+        match (coding.as_str(), codings.next()) {
+            ("gzip" | "x-gzip", None) => Ok(Self::Inflate {
+                state: Box::new(Decompress::new_gzip(15)),
+                is_gzip: true,
+            }),
+            ("deflate", None) => Ok(Self::Deflate),
+            ("br", None) => Ok(Self::Brotli(Box::new(BrotliState::new_strict(
+                StandardAlloc::default(),
+                StandardAlloc::default(),
+                StandardAlloc::default(),
+            )))),
+            (_, None) => Err("the answer has a content coding that was not asked for".to_owned()),
+            (_, Some(_)) => Err("the answer has several content codings, one over the other".to_owned()),
+        }
+    }
+
+    /// Decodes a piece of this; empty when there is nothing more without further bytes.
+    fn decode(&mut self, coded: &mut Bytes) -> Result<Bytes, &'static str> {
+        loop {
+            if let Self::Deflate = self {
+                let Some(first) = coded.first() else {
+                    return Ok(Bytes::new());
+                };
+                // The method that zlib's header names.
+                *self = Self::Inflate {
+                    state: Box::new(Decompress::new(first & 0x0f == 8)),
+                    is_gzip: false,
+                };
+            }
+            match self {
+                Self::Plain => return Ok(std::mem::take(coded)),
+                Self::Over => {
+                    coded.clear();
+                    return Ok(Bytes::new());
+                }
+                Self::Deflate => {}
+                Self::Brotli(state) => {
+                    let (piece, is_over) = unbrotli(state, coded)?;
+                    if is_over {
+                        *self = Self::Over;
+                    }
+                    return Ok(piece);
+                }
+                Self::Inflate { state, is_gzip } => {
+                    let (piece, is_over) = inflate(state, coded)?;
+                    let is_next = *is_gzip && is_over && coded.first() == Some(&0x1f);
+                    if is_next {
+                        **state = Decompress::new_gzip(15);
+                    } else if is_over {
+                        *self = Self::Over;
+                    }
+                    if !piece.is_empty() || !is_next {
+                        return Ok(piece);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn inflate(state: &mut Decompress, coded: &mut Bytes) -> Result<(Bytes, bool), &'static str> {
+    let mut piece = Vec::with_capacity(PIECE);
+    let before = state.total_in();
+    let status = state
+        .decompress_vec(coded, &mut piece, FlushDecompress::None)
+        .map_err(|_| "its gzip or deflate coding is broken")?;
+    let used = usize::try_from(state.total_in() - before).unwrap_or(usize::MAX);
+    coded.advance(used.min(coded.len()));
+    Ok((piece.into(), status == Status::StreamEnd))
+}
+
+fn unbrotli(
+    state: &mut BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
+    coded: &mut Bytes,
+) -> Result<(Bytes, bool), &'static str> {
+    let mut piece = vec![0; PIECE];
+    let (mut left, mut used) = (coded.len(), 0);
+    let (mut room, mut written, mut total) = (PIECE, 0, 0);
+    let result = BrotliDecompressStream(
+        &mut left,
+        &mut used,
+        coded,
+        &mut room,
+        &mut written,
+        &mut piece,
+        &mut total,
+        state,
+    );
+    coded.advance(used.min(coded.len()));
+    piece.truncate(written);
+    match result {
+        BrotliResult::ResultFailure => Err("its brotli coding is broken"),
+        BrotliResult::ResultSuccess => Ok((piece.into(), true)),
+        BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => Ok((piece.into(), false)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn decoder(coding: &'static str) -> Result<Decoder, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, coding.parse().unwrap());
+        Decoder::of(&headers)
+    }
+
+    /// Everything of these frames, and the largest piece.
+    fn decoded(coding: &'static str, frames: &[&[u8]]) -> Result<(Vec<u8>, usize), &'static str> {
+        let mut decoder = decoder(coding).unwrap();
+        let (mut all, mut largest) = (Vec::new(), 0);
+        for frame in frames {
+            let mut coded = Bytes::copy_from_slice(frame);
+            loop {
+                let piece = decoder.decode(&mut coded)?;
+                if piece.is_empty() {
+                    break;
+                }
+                largest = largest.max(piece.len());
+                all.extend_from_slice(&piece);
+            }
+            assert!(coded.is_empty(), "{coding} leaves nothing of a frame");
+        }
+        Ok((all, largest))
+    }
+
+    /// Two events, flushed one by one, as a server of events does.
+    fn flushed() -> (Vec<u8>, usize) {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(b"data: one\n\n").unwrap();
+        encoder.flush().unwrap();
+        let first = encoder.get_ref().len();
+        encoder.write_all(b"data: two\n\n").unwrap();
+        encoder.flush().unwrap();
+        (encoder.get_ref().clone(), first)
+    }
+
+    #[test]
+    fn an_event_is_there_as_soon_as_it_was_flushed_and_wherever_it_was_cut() {
+        let (coded, first) = flushed();
+        assert_eq!(decoded("gzip", &[&coded[..first]]).unwrap().0, b"data: one\n\n");
+        for cut in 0..coded.len() {
+            let (all, _) = decoded("x-gzip", &[&coded[..cut], &coded[cut..]]).unwrap();
+            assert_eq!(all, b"data: one\n\ndata: two\n\n", "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn every_coding_that_is_asked_for_is_read() {
+        let zlib = [
+            0x78, 0x9c, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x06, 0x2c, 0x02, 0x15,
+        ];
+        // Metablock of bytes as they are, then the empty last one.
+        let brotli = [0x0b, 0x02, 0x80, b'h', b'e', b'l', b'l', b'o', 0x03];
+        for (coding, bytes) in [
+            ("deflate", &zlib[..]),
+            ("deflate", &zlib[2..9]),
+            ("br", &brotli[..]),
+        ] {
+            assert_eq!(decoded(coding, &[bytes]).unwrap().0, b"hello", "{coding}");
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            assert_eq!(decoded(coding, &single).unwrap().0, b"hello", "{coding}");
+        }
+        let twice = [gzip(b"one "), gzip(b"two")].concat();
+        assert_eq!(decoded("gzip", &[&twice]).unwrap().0, b"one two");
+        assert_eq!(decoded("identity", &[b"as it is"]).unwrap().0, b"as it is");
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_bomb_comes_in_pieces() {
+        let bomb = gzip(&vec![0; 32 << 20]);
+        assert!(bomb.len() < 64 * 1024);
+        let (all, largest) = decoded("gzip", &[&bomb]).unwrap();
+        assert_eq!(all.len(), 32 << 20);
+        assert!(largest <= PIECE, "{largest}");
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_said() {
+        for coding in ["gzip", "br"] {
+            assert!(decoded(coding, &[&[0xff; 64]]).unwrap_err().contains("broken"));
+        }
+        assert!(decoder("zstd").is_err());
+        assert!(decoder("gzip, br").is_err());
+    }
+}
