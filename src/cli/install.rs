@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::args::{Install, Registration, Uninstall};
 use super::error::{Exit, Failure};
+use super::startable::{self, Unstartable};
 use super::{older, render, root_guard};
 use crate::paths::Paths;
 
@@ -36,12 +37,39 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
         plan.notes.push(note.to_owned());
     }
     older::spare_newer(&mut plan);
+    check_place(&plan)?;
     let exit = carry_out("install", &args.registration, &plan)?;
     drop(lock);
     if !args.registration.dry_run {
+        check_start(&plan.program)?;
         renew_broker(&plan.program, &args.registration);
     }
     Ok(exit)
+}
+
+/// Refuses a folder in which the system starts no programs, before anything is written.
+fn check_place(plan: &Plan) -> Result<(), Failure> {
+    if !startable::is_noexec(&plan.program) {
+        return Ok(());
+    }
+    let problem = Unstartable::NoExec;
+    Err(Failure::new(format!(
+        "{}; nothing was changed",
+        problem.describe(&plan.program)
+    ))
+    .hint(problem.hint()))
+}
+
+/// Starts the program where the browsers will: what the system has against it, they would only say as "host has exited".
+fn check_start(program: &Path) -> Result<(), Failure> {
+    // What is installed for another root is not there for this one.
+    if !program.exists() {
+        return Ok(());
+    }
+    startable::try_start(program).map_err(|problem| {
+        let why = format!("it is registered, but {}", problem.describe(program));
+        Failure::new(why).hint(problem.hint())
+    })
 }
 
 /// The ids as they were given: one or several in each argument.

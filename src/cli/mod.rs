@@ -24,6 +24,7 @@ mod root_guard;
 mod scratch;
 mod secret;
 mod sessions;
+mod startable;
 mod status;
 mod status_table;
 mod tail;

@@ -32,7 +32,17 @@ pub(super) struct Facts {
     pub(super) folders: FolderFacts,
     pub(super) receipt: ReceiptFacts,
     pub(super) settings: SettingsFacts,
+    /// Set where the desktop takes its proxies from a script and the settings name none.
+    pub(super) pac: Option<PacFacts>,
     pub(super) dial: Option<DialFacts>,
+}
+
+/// A proxy configuration script that a desktop is set to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PacFacts {
+    pub(super) desktop: &'static str,
+    /// `None`: it is looked for on the network (WPAD).
+    pub(super) url: Option<String>,
 }
 
 /// A browser that is on this machine, or a folder that Longwire was registered in.
@@ -130,6 +140,8 @@ pub(super) struct ProgramFacts {
     pub(super) kind: Result<Kind, String>,
     /// May this user run it?
     pub(super) executable: bool,
+    /// Does it lie on a file system on which nothing may be started?
+    pub(super) noexec: bool,
     /// May everybody change it?
     pub(super) open_to_all: bool,
     /// Does root look, and could another user have written it? Then it is not started.

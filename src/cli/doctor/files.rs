@@ -30,6 +30,7 @@ pub(super) fn program(path: &Path) -> ProgramFacts {
         path: path.to_path_buf(),
         kind,
         executable: is_executable(path),
+        noexec: crate::cli::startable::is_noexec(path),
         open_to_all: is_open_to_all(path),
         foreign: !crate::cli::root_guard::is_trusted(path),
         quarantined: is_quarantined(path),

@@ -25,6 +25,7 @@ pub(super) const IDS: &[&str] = &[
     "state",
     "disk",
     "home",
+    "proxy-script",
     "url",
     "url.dns",
     "url.proxy",

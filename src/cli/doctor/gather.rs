@@ -20,7 +20,7 @@ use super::facts::{
     Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, Found, LaunchFacts, Place,
     ProgramFacts, ReceiptFacts, SettingsFacts,
 };
-use super::{files, launch, processes};
+use super::{files, launch, pac, processes};
 use crate::broker::live_settings;
 use crate::cli::admin::Admin;
 use crate::cli::args::Trust;
@@ -107,6 +107,10 @@ pub(super) async fn gather(what: &Wish, trust: &Trust, paths: &Paths) -> Result<
         folders: folders(paths, settings.as_ref().ok()),
         receipt: receipts,
         settings: settings_facts(&settings, paths),
+        pac: match &settings {
+            Ok(settings) if settings.proxy.url == "system" => pac::script(&env.config).await,
+            _ => None,
+        },
         dial: match &what.url {
             Some(url) => Some(dial(url, what, trusting(settings, trust, url, paths)?).await),
             None => None,

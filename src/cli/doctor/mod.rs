@@ -8,6 +8,7 @@ mod finding;
 mod gather;
 mod judge;
 mod launch;
+mod pac;
 mod processes;
 mod program;
 mod report;

@@ -140,6 +140,21 @@ fn folders_and_the_disk() {
 }
 
 #[test]
+fn a_proxy_script_of_the_desktop_is_not_read() {
+    let ward = Ward::installed();
+    let file = ward.path(".config/kioslaverc");
+    let kde = "[Proxy Settings]\nProxyType=2\nProxy Config Script=http://pac.test/p.pac\n";
+    fs::write(&file, kde).unwrap();
+    ward.expect("proxy-script", "warn", "http://pac.test/p.pac", &[]);
+    ward.0.settings("[proxy]\nurl = \"none\"\n");
+    let report = ward.doctor(&[]);
+    assert!(
+        !report.to_string().contains("proxy-script"),
+        "the settings say what holds"
+    );
+}
+
+#[test]
 fn settings_that_cannot_be_used() {
     let ward = Ward::installed();
     let file = ward.0.settings("[no-such-table]\n");

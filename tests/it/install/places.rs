@@ -62,6 +62,68 @@ fn every_browser_is_served_and_nothing_is_left_behind() {
     assert_eq!(home.tree(), before);
 }
 
+/// A file system of its own in a folder, until it is dropped.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    /// `None`: this process may not mount anything.
+    fn new(folder: PathBuf) -> Option<Self> {
+        fs::create_dir_all(&folder).unwrap();
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "mode=700", "tmpfs"])
+            .arg(&folder);
+        let may = mount.output().is_ok_and(|output| output.status.success());
+        may.then(|| Self(folder))
+    }
+
+    fn forbid_programs(&self) {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", "remount,noexec"]).arg(&self.0);
+        assert!(mount.status().unwrap().success());
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_folder_that_forbids_programs_is_named_as_such() {
+    let home = Home::new().with(&[".config/chromium"]);
+    let Some(mounted) = Mounted::new(home.path(".local/state")) else {
+        return crate::skip::skip("mounting a file system takes root");
+    };
+    home.done(&["install", "--extension", ID]);
+    mounted.forbid_programs();
+    let told = home.run(&["doctor", "--json"]);
+    let report: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let program = findings
+        .iter()
+        .find(|one| one["id"] == "program.chromium")
+        .unwrap();
+    assert_eq!(program["verdict"], "fail", "{program}");
+    assert!(
+        program["detail"].as_str().unwrap().contains("`noexec`"),
+        "{program}"
+    );
+    assert!(!program["fix"].as_str().unwrap().contains("chmod"), "{program}");
+
+    home.done(&["uninstall"]);
+    let before = home.tree();
+    let refused = home.run(&["install", "--extension", ID]);
+    let words = String::from_utf8_lossy(&refused.stderr).replace('\n', " ");
+    assert_eq!(refused.status.code(), Some(1), "{words}");
+    assert!(
+        words.contains("noexec") && words.contains("nothing was changed"),
+        "{words}"
+    );
+    assert_eq!(home.tree(), before);
+}
+
 #[test]
 fn each_browser_has_its_place() {
     let config = "NativeMessagingHosts";

@@ -10,6 +10,8 @@ use installer::policy::Ruling;
 use super::super::facts::{BrowserFacts, Facts, Found, ProgramFacts};
 use super::super::finding::Finding;
 use super::super::program::Kind;
+use crate::cli::startable::Unstartable;
+
 use super::{commands, for_all, install, quoted};
 
 /// Is there any browser, and is the host registered with any?
@@ -336,6 +338,10 @@ fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &Accept
         Ok(kind) => kind,
         Err(why) => return finding.fail(format!("{shown}: {why}")).fix(again()),
     };
+    if program.noexec {
+        let problem = Unstartable::NoExec;
+        return finding.fail(problem.describe(&program.path)).fix(problem.hint());
+    }
     if !program.executable {
         let fix = format!("{sudo}chmod 755 {}", quoted(&program.path));
         return finding.fail(format!("{shown} is not executable")).fix(fix);

@@ -31,6 +31,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     findings.push(running::receipt(&facts.receipt));
     findings.push(running::settings(&facts.settings));
     findings.extend(running::folders(&facts.folders));
+    findings.extend(facts.pac.as_ref().map(server::proxy_script));
     if let Some(dial) = &facts.dial {
         findings.extend(server::judge(dial, &facts.settings));
     }

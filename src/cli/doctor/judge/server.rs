@@ -2,13 +2,30 @@
 //!
 //! What a session would send on top (headers, cookies, subprotocols) doctor does not have, and says so.
 
-use super::super::facts::{DialFacts, SettingsFacts};
+use super::super::facts::{DialFacts, PacFacts, SettingsFacts};
 use super::super::finding::Finding;
 use super::commands;
 use super::running::edit;
 use crate::transport::DialError;
 use crate::transport::probe::{End, Phase, Step};
 use crate::wire::code::Code;
+
+/// A script that says which proxy to take: nobody here runs it.
+pub(super) fn proxy_script(pac: &PacFacts) -> Finding {
+    let place = pac.url.as_deref().map_or_else(
+        || "a script that it looks for on the network (WPAD)".to_owned(),
+        |url| format!("the script {url}"),
+    );
+    let detail = format!(
+        "{} takes its proxies from {place}. Longwire runs no proxy scripts (PAC): it connects directly, or by the proxy of \
+         the settings or the environment",
+        pac.desktop
+    );
+    let fix = "set the proxy that the script returns as `url` in `[proxy]` of the settings, or `url = \"none\"` if there is none";
+    Finding::about("proxy-script", "the desktop's proxy script is not read")
+        .warn(detail)
+        .fix(fix)
+}
 
 /// A phase with its finding: the id, and the title when it passes and when it does not.
 struct PhaseTitles {

@@ -82,6 +82,7 @@ pub(super) fn well() -> Facts {
                 interpreter: "/bin/sh".into(),
             }),
             executable: true,
+            noexec: false,
             open_to_all: false,
             foreign: false,
             quarantined: false,
@@ -129,6 +130,7 @@ pub(super) fn well() -> Facts {
             above: None,
             insecure: Vec::new(),
         },
+        pac: None,
         dial: None,
     }
 }
@@ -287,6 +289,11 @@ fn programs() {
             facts.programs[0].executable = false;
         },
     );
+    only("program.chromium", Verdict::Fail, "findmnt", |facts| {
+        // As the system has it: nothing there may be executed, whatever the mode.
+        facts.programs[0].executable = false;
+        facts.programs[0].noexec = true;
+    });
     only("program.chromium", Verdict::Fail, "install", |facts| {
         facts.programs[0].kind = Ok(Kind::Unknown);
     });
