@@ -8,6 +8,7 @@ use std::os::windows::io::AsRawHandle as _;
 use std::pin::Pin;
 use std::ptr;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::windows::named_pipe::{
@@ -29,6 +30,13 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use super::endpoint::{Endpoint, LocalError};
+
+/// How long a caller waits for an instance of the pipe. None is free for a moment behind another caller, and while the broker
+/// shuts down.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Pause between two attempts.
+const BUSY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// One connection.
 #[derive(Debug)]
@@ -89,20 +97,28 @@ impl AsyncWrite for Stream {
 /// Meets the broker.
 ///
 /// # Errors
-/// `Absent` when nobody listens, `Foreign` when another user's process does.
+/// `Absent` when nobody listens, `Busy` when nobody accepts, `Foreign` when another user's process listens.
 pub async fn connect(endpoint: &Endpoint) -> Result<Stream, LocalError> {
     let code = |error: &io::Error| error.raw_os_error().and_then(|code| u32::try_from(code).ok());
-    let pipe = ClientOptions::new()
-        .open(endpoint.address())
-        .map_err(|source| match code(&source) {
-            Some(ERROR_FILE_NOT_FOUND) => LocalError::Absent(endpoint.clone()),
-            Some(ERROR_PIPE_BUSY) => LocalError::Busy(endpoint.clone()),
-            Some(ERROR_ACCESS_DENIED) => LocalError::Foreign {
-                endpoint: endpoint.clone(),
-                user: "access denied".to_owned(),
-            },
-            _ => io_error("connect to", endpoint, source),
-        })?;
+    let mut waited = Duration::ZERO;
+    let opened = loop {
+        match ClientOptions::new().open(endpoint.address()) {
+            Err(problem) if code(&problem) == Some(ERROR_PIPE_BUSY) && waited < BUSY_TIMEOUT => {
+                tokio::time::sleep(BUSY_INTERVAL).await;
+                waited += BUSY_INTERVAL;
+            }
+            opened => break opened,
+        }
+    };
+    let pipe = opened.map_err(|source| match code(&source) {
+        Some(ERROR_FILE_NOT_FOUND) => LocalError::Absent(endpoint.clone()),
+        Some(ERROR_PIPE_BUSY) => LocalError::Busy(endpoint.clone()),
+        Some(ERROR_ACCESS_DENIED) => LocalError::Foreign {
+            endpoint: endpoint.clone(),
+            user: "access denied".to_owned(),
+        },
+        _ => io_error("connect to", endpoint, source),
+    })?;
     let server = server_user(&pipe).map_err(|source| io_error("ask who is at", endpoint, source))?;
     let me = user_of(None).map_err(|source| io_error("ask who may use", endpoint, source))?;
     if server != me {
