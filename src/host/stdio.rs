@@ -139,19 +139,28 @@ mod unix {
 #[cfg(windows)]
 mod windows {
     use std::fs::File;
-    use std::io;
+    use std::io::{self, Read as _};
     use std::os::windows::io::{AsHandle as _, AsRawHandle as _};
 
-    use tokio::io::{AsyncReadExt as _, Stdin};
+    use tokio::sync::mpsc::{Receiver, Sender, channel};
     use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation};
     use windows_sys::Win32::System::Console::{STD_OUTPUT_HANDLE, SetStdHandle};
-    use windows_sys::Win32::System::Pipes::PeekNamedPipe;
 
     use super::Slow;
 
-    /// Where frames come from.
+    /// The most that is read at once.
+    const CHUNK: usize = 64 << 10;
+
+    /// How many chunks are read ahead, so that the end is seen while nobody takes what came before it.
+    const CHUNKS: usize = 4;
+
+    /// Where frames come from. A thread reads the pipe: while it waits there, asking the pipe anything would wait as well.
     #[derive(Debug)]
-    pub(crate) struct Input(Stdin);
+    pub(crate) struct Input {
+        chunks: Receiver<Vec<u8>>,
+        /// What has come and was not taken yet.
+        rest: Vec<u8>,
+    }
 
     /// Where frames go.
     #[derive(Debug)]
@@ -164,7 +173,29 @@ mod windows {
     pub(crate) fn take() -> io::Result<(Input, Output)> {
         let stdout = io::stdout().as_handle().try_clone_to_owned()?;
         point_stdout_at_stderr();
-        Ok((Input(tokio::io::stdin()), Output(Slow(Some(File::from(stdout))))))
+        let (sender, chunks) = channel(CHUNKS);
+        let stdin = File::from(io::stdin().as_handle().try_clone_to_owned()?);
+        std::thread::Builder::new()
+            .name("stdin".to_owned())
+            .spawn(move || read(stdin, &sender))?;
+        let rest = Vec::new();
+        Ok((Input { chunks, rest }, Output(Slow(Some(File::from(stdout))))))
+    }
+
+    /// Hands over what comes, until the end or until nobody wants it any more.
+    fn read(mut stdin: File, chunks: &Sender<Vec<u8>>) {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match stdin.read(&mut chunk) {
+                Err(problem) if problem.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => return,
+                Ok(count) => {
+                    if chunks.blocking_send(chunk[..count].to_vec()).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
     }
 
     #[expect(unsafe_code, reason = "sets a standard handle of this process")]
@@ -191,17 +222,21 @@ mod windows {
     impl Input {
         /// Reads what is there; 0 when the browser has closed it. Cancelling it loses nothing.
         pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.0.read(buffer).await
+            if self.rest.is_empty() {
+                match self.chunks.recv().await {
+                    Some(chunk) => self.rest = chunk,
+                    None => return Ok(0),
+                }
+            }
+            let count = self.rest.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&self.rest[..count]);
+            self.rest.drain(..count);
+            Ok(count)
         }
 
         /// Whether the browser has closed it, whatever is still unread.
-        #[expect(unsafe_code, reason = "asks a pipe whether it is broken")]
         pub(crate) fn is_hung_up(&self) -> bool {
-            use std::ptr::null_mut;
-
-            let pipe = io::stdin().as_raw_handle().cast();
-            // SAFETY: a standard handle of this process; nothing is written through the null pointers.
-            unsafe { PeekNamedPipe(pipe, null_mut(), 0, null_mut(), null_mut(), null_mut()) == 0 }
+            self.chunks.is_closed()
         }
     }
 
