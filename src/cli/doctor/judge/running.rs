@@ -102,9 +102,9 @@ pub(super) fn broker(facts: &Facts) -> Vec<Finding> {
         findings.push(closed(
             Finding::about(
                 "run-folder",
-                "only this user can enter the folder of the broker's socket",
+                "only this user can enter the broker's runtime folder",
             )
-            .or("the folder of the broker's socket is not private"),
+            .or("the broker's runtime folder is not private"),
             folder,
             FOLDER,
         ));
