@@ -1,6 +1,7 @@
 //! The host on its pipes: arguments, bytes, paths, the command line beside it.
 
 use std::fs;
+use std::process::Stdio;
 
 use serde_json::json;
 
@@ -70,15 +71,6 @@ fn homes_and_programs_may_have_any_name() {
             machine.program = beside.join("longwire.exe");
             fs::copy(&source, &machine.program).unwrap();
         }
-        for entry in fs::read_dir(source.parent().unwrap()).unwrap().flatten() {
-            if entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "dll")
-            {
-                fs::copy(entry.path(), beside.join(entry.file_name())).unwrap();
-            }
-        }
         let mut host = machine.host();
         host.hello();
         let config = machine.prints(&["config", "--path"]);
@@ -105,7 +97,49 @@ fn the_command_line_speaks_to_the_broker() {
     assert!(machine.prints(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
     let unknown = machine.output(&["no-such-command"]);
     assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+    host.close();
+    host.wait(SOON);
     machine.prints(&["stop"]);
     let gone = machine.output(&["status"]);
     assert!(!gone.status.success(), "{gone:?}");
+}
+
+/// Between a caller and the next one the pipe has no instance that is free.
+#[test]
+#[ignore = "needs a build for Windows: scripts/cross"]
+fn callers_at_the_same_time_find_the_broker() {
+    let machine = Machine::new();
+    machine.host().hello();
+    for _ in 0..3 {
+        let callers: Vec<_> = (0..8)
+            .map(|_| {
+                let mut command = machine.command();
+                command.args(["status", "--json"]).stdin(Stdio::null());
+                command.stdout(Stdio::piped()).stderr(Stdio::piped());
+                command.spawn().unwrap()
+            })
+            .collect();
+        for caller in callers {
+            let output = caller.wait_with_output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+    }
+}
+
+/// The browser says nothing meanwhile: that its pipe is open must be found out without waiting for it.
+#[test]
+#[ignore = "needs a build for Windows: scripts/cross"]
+fn a_quiet_port_goes_on_with_the_next_broker() {
+    let machine = Machine::new();
+    let mut host = machine.host();
+    host.hello();
+    let killed = machine.broker();
+    machine.kill(killed);
+    host.find("the next broker", |frame| {
+        frame["type"] == "host" && frame["state"] == "back"
+    });
+    host.hello();
+    assert_ne!(machine.broker(), killed);
+    host.close();
+    assert_eq!(host.wait(SOON).code(), Some(0));
 }

@@ -9,8 +9,10 @@ mod lives;
 mod packed;
 mod registered;
 
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -47,10 +49,17 @@ impl Machine {
         }
     }
 
-    /// Any program of Windows in this home's environment.
+    /// Any program of Windows in this home's environment; wine's own by their names.
     fn run(&self, program: &Path) -> Command {
         let mut command = Command::new(wine());
-        command.arg(program).env_clear().envs(
+        let is_wines = program.components().count() == 1;
+        if is_wines {
+            let system = r"C:\windows\system32";
+            command.arg(format!(r"{system}\{}.exe", program.display()));
+        } else {
+            command.arg(program);
+        }
+        command.env_clear().envs(
             ["HOME", "WINEPREFIX", "WINEDEBUG", "WINEDLLOVERRIDES", "PATH"]
                 .into_iter()
                 .filter_map(|name| Some((name, std::env::var_os(name)?))),
@@ -75,11 +84,7 @@ impl Machine {
 
     /// Runs a command of the program to its end.
     fn output(&self, arguments: &[&str]) -> Output {
-        self.command()
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        finish(self.command().args(arguments))
     }
 
     /// What a command of the program prints; it must succeed.
@@ -87,6 +92,14 @@ impl Machine {
         let output = self.output(arguments);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What another program of Windows prints.
+    fn prints_of(&self, program: &str, arguments: &[&str]) -> String {
+        let mut command = self.run(Path::new(program));
+        let output = finish(command.args(arguments));
+        assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
@@ -101,30 +114,60 @@ impl Machine {
     /// Ends a process of Windows as the task manager does.
     fn kill(&self, process: u64) {
         let mut command = self.run(Path::new("taskkill"));
-        let output = command
-            .args(["/f", "/pid", &process.to_string()])
-            .output()
-            .unwrap();
+        let output = finish(command.args(["/f", "/pid", &process.to_string()]));
         assert!(output.status.success(), "{output:?}");
         eventually(SOON, "the process has ended", || {
             (!self.lives(process)).then_some(())
         });
     }
 
+    /// Wine's `tasklist` prints nothing; its `wmic` lists the processes, in UTF-16.
     fn lives(&self, process: u64) -> bool {
-        let output = self.run(Path::new("tasklist")).output().unwrap();
+        let mut command = self.run(Path::new(r"wbem\wmic"));
+        let output = finish(command.args(["process", "get", "processid"]));
         assert!(output.status.success(), "{output:?}");
-        let listed = String::from_utf8_lossy(&output.stdout).into_owned();
-        listed.lines().any(|line| {
-            let mut words = line.split(|letter: char| !letter.is_ascii_digit());
-            words.any(|word| word == process.to_string())
-        })
+        let listed: String = output
+            .stdout
+            .iter()
+            .filter(|byte| byte.is_ascii() && **byte != 0)
+            .map(|byte| char::from(*byte))
+            .collect();
+        let lives = listed.split_whitespace().any(|word| word == process.to_string());
+        assert!(listed.contains("ProcessID"), "{listed}");
+        lives
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        // Of a test that has failed.
+        if self.home.join("state/installed.json").exists() {
+            let _ = self.output(&["uninstall", "--all"]);
+        }
         let _ = self.output(&["stop"]);
+    }
+}
+
+/// Runs a command to its end. What it prints goes into files: wine's desktop, which any program may start, would keep pipes.
+fn finish(command: &mut Command) -> Output {
+    let mut files = [(); 2].map(|()| tempfile::tempfile().unwrap());
+    let [stdout, stderr] = files.each_ref().map(|file| file.try_clone().unwrap());
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(stderr)
+        .status()
+        .unwrap();
+    let [stdout, stderr] = files.each_mut().map(|file| {
+        let mut bytes = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    Output {
+        status,
+        stdout,
+        stderr,
     }
 }
 
@@ -146,8 +189,11 @@ fn open(host: &mut HostProcess, session: &str, server: &Echo, options: Value) ->
     })
 }
 
+/// Sends a message under an id of its own.
 fn send(host: &mut HostProcess, session: &str, text: &str) {
-    host.send(&json!({"type": "send", "session": session, "id": "m", "text": text}));
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let id = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+    host.send(&json!({"type": "send", "session": session, "id": id, "text": text}));
 }
 
 fn message(host: &mut HostProcess) -> Value {

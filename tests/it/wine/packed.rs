@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::{Machine, on_windows};
+use super::{Machine, finish, on_windows};
 
 const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 
 fn said(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap();
+    let output = finish(command);
     assert!(output.status.success(), "{command:?}: {output:?}");
     String::from_utf8_lossy(&output.stdout).replace('\r', "")
 }

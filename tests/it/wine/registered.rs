@@ -3,21 +3,27 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Machine, on_windows};
+use super::{Machine, finish, on_windows};
 
 const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 const ADD_ON: &str = "hello@longwire.example";
 const BROWSERS: &[&str] = &["--browser", "chrome", "--browser", "edge", "--browser", "firefox"];
 
-/// Everything below a key, as `reg` prints it.
+/// Everything below a key, as `reg` prints it: blocks of a key and its values. Without what wine notes there for itself.
 fn registry(machine: &Machine, key: &str, view: &str) -> String {
-    let output = machine
-        .run(Path::new("reg"))
-        .args(["query", key, "/s", view])
-        .output()
-        .unwrap();
+    let mut query = machine.run(Path::new("reg"));
+    let output = finish(query.args(["query", key, "/s", view]));
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    let text = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    let mut is_wines = false;
+    text.lines()
+        .filter(|line| {
+            if line.starts_with("HKEY_") {
+                is_wines = line.contains(r"\Software\Wine");
+            }
+            !is_wines
+        })
+        .fold(String::new(), |kept, line| kept + line + "\n")
 }
 
 fn keys(machine: &Machine) -> Vec<String> {
@@ -53,11 +59,8 @@ fn prepared() -> Machine {
     let machine = Machine::new();
     for key in [r"HKLM\Software\Google", r"HKLM\Software\Mozilla"] {
         for view in ["/reg:64", "/reg:32"] {
-            let done = machine
-                .run(Path::new("reg"))
-                .args(["add", key, "/f", view])
-                .output()
-                .unwrap();
+            let mut add = machine.run(Path::new("reg"));
+            let done = finish(add.args(["add", key, "/f", view]));
             assert!(done.status.success(), "{done:?}");
         }
     }
@@ -107,23 +110,57 @@ fn installing_writes_keys_and_manifests_and_uninstalling_leaves_nothing() {
     }
 }
 
+/// A profile of Chrome and one of Firefox, below the folders of wine's user.
+fn with_browsers(machine: &Machine) {
+    let user = machine.prints_of("cmd", &["/c", "echo %LOCALAPPDATA%;%APPDATA%"]);
+    let (local, roaming) = user.trim().split_once(';').unwrap();
+    let prefix = PathBuf::from(std::env::var_os("WINEPREFIX").unwrap());
+    for folder in [
+        format!(r"{local}\Google\Chrome\User Data"),
+        format!(r"{roaming}\Mozilla\Firefox"),
+    ] {
+        let below = folder.trim_start_matches(r"C:\").replace('\\', "/");
+        std::fs::create_dir_all(prefix.join("drive_c").join(below)).unwrap();
+    }
+}
+
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
 fn doctor_speaks_of_windows() {
     let machine = prepared();
-    machine.prints(&[&["install", "--extension", ID, "--extension", ADD_ON], BROWSERS].concat());
-    let output = machine.output(&["doctor", "--all"]);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("longwire.exe"), "{said}");
-    for word in ["/dev/null", "sudo", "chmod", "chown", "systemctl"] {
-        assert!(!said.contains(word), "`{word}` is no word of Windows: {said}");
-    }
+    with_browsers(&machine);
+    let before = machine.output(&["doctor"]);
+    let said = String::from_utf8_lossy(&before.stdout).into_owned();
+    assert!(said.contains("longwire install --extension"), "{said}");
+
+    machine.prints(&["install", "--extension", ID, "--extension", ADD_ON]);
+    // The programs that are registered are started as the browsers would.
     let report = machine.json(&["doctor", "--json"]);
     let findings = report["findings"].as_array().unwrap();
-    let registered = findings
-        .iter()
-        .find(|finding| finding["id"] == "manifest.chrome")
-        .unwrap();
-    assert_eq!(registered["verdict"], "pass", "{registered}");
+    for id in [
+        "manifest.chrome",
+        "program.chrome",
+        "launch.chromium",
+        "manifest.firefox",
+        "launch.firefox",
+        "broker",
+    ] {
+        let finding = findings.iter().find(|finding| finding["id"] == id).unwrap();
+        assert_eq!(finding["verdict"], "pass", "{finding}");
+    }
+    let mut words = machine.prints(&["doctor", "--verbose"]);
+    assert!(words.contains("longwire.exe"), "{words}");
+
+    // What is wrong is mended with commands of Windows.
+    let manifest = machine
+        .home
+        .join("state/manifests/chromium/com.longwire.bridge.json");
+    std::fs::write(&manifest, "{").unwrap();
+    let broken = machine.output(&["doctor"]);
+    assert!(!broken.status.success(), "{broken:?}");
+    words += &String::from_utf8_lossy(&broken.stdout);
+    for word in ["/dev/null", "sudo", "chmod", "chown", "systemctl", " rm "] {
+        assert!(!words.contains(word), "`{word}` is no word of Windows: {words}");
+    }
     machine.prints(&["uninstall", "--all"]);
 }
