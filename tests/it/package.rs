@@ -44,6 +44,32 @@ fn every_script_can_be_parsed() {
     said(Command::new("bash").arg("-n").arg(source("scripts/release")));
 }
 
+/// There is no PowerShell here: `scripts/check` installs a parser of its grammar.
+#[test]
+fn the_installer_of_windows_can_be_parsed() {
+    let python = Path::new(env!("CARGO_TARGET_TMPDIR")).join("powershell-venv/bin/python");
+    if !python.exists() {
+        crate::skip::skip("the parser of PowerShell is not installed");
+        return;
+    }
+    let parse = |script: &Path| {
+        let mut command = Command::new(&python);
+        command
+            .arg(source("tests/fixtures/powershell/parse.py"))
+            .arg(script);
+        command.output().unwrap()
+    };
+    let installer = source("installer/package/install.ps1");
+    let parsed = parse(&installer);
+    assert!(parsed.status.success(), "{parsed:?}");
+    // The parser does find what is wrong.
+    let scratch = tempfile::tempdir().unwrap();
+    let broken = scratch.path().join("broken.ps1");
+    let text = fs::read_to_string(&installer).unwrap();
+    fs::write(&broken, text.trim_end().trim_end_matches('}')).unwrap();
+    assert_eq!(parse(&broken).status.code(), Some(1));
+}
+
 /// What cannot be run here must at least agree with the program.
 #[test]
 fn the_other_systems_installers_ask_for_what_the_program_takes() {
