@@ -19,6 +19,7 @@ mod dialects;
 mod doctor;
 #[cfg(target_os = "linux")]
 mod faults;
+mod flatpak;
 mod golden;
 #[cfg(target_os = "linux")]
 mod host;
