@@ -52,7 +52,7 @@ impl Home {
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_longwire"));
+        let mut command = Command::new(crate::support::program());
         command
             .env_clear()
             .env("HOME", &self.home)

@@ -151,7 +151,7 @@ fn under_an_open_umask_nothing_is_writable_by_others() {
         .env_clear()
         .env("HOME", home.path(""))
         .current_dir(home.folder.path());
-    let program = env!("CARGO_BIN_EXE_longwire");
+    let program = crate::support::program().display();
     let line = format!("umask 000; exec {program} install --extension {ID}");
     let output = shell.args(["-c", &line]).output().unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -8,6 +8,8 @@ pub(crate) mod host;
 pub(crate) mod scratch;
 pub(crate) mod server;
 
+use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// The extension of most tests.
@@ -16,9 +18,13 @@ pub(crate) const ORIGIN: &str = "chrome-extension://ifnhjhoikpibpoclbkjnnkmfoaep
 /// Long enough for anything that is going to happen on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// The program under test.
+/// The program under test: the one that was built with the tests, or the build that `LONGWIRE_TEST_PROGRAM` names.
 pub(crate) fn program() -> &'static std::path::Path {
-    std::path::Path::new(env!("CARGO_BIN_EXE_longwire"))
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+        let other = std::env::var_os("LONGWIRE_TEST_PROGRAM");
+        other.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_longwire")), PathBuf::from)
+    });
+    &PROGRAM
 }
 
 /// Puts a program there. Written by a process of its own: a descriptor of this one, open for writing in the moment in
