@@ -164,10 +164,12 @@ go_packages() {
 }
 
 # test_servers: other people's software that the integration tests talk to: npm `ws` and `socket.io`, Python `websockets`,
-# gorilla/websocket, proxies and shells. The tests look in the same places, and count as skipped without them; under CI they fail.
+# gorilla/websocket, proxies, shells, and a parser of PowerShell. The tests look in the same places, and count as skipped
+# without them; under CI they fail.
 test_servers() {
   node_packages tests/fixtures/servers
   python_packages "${CARGO_TARGET_DIR:-target}/tmp/websockets-venv" tests/fixtures/servers/requirements.txt
+  python_packages "${CARGO_TARGET_DIR:-target}/tmp/powershell-venv" tests/fixtures/powershell/requirements.txt
   debian tinyproxy tinyproxy
   debian nginx nginx
   debian haproxy haproxy
@@ -176,6 +178,7 @@ test_servers() {
   debian zsh zsh
   debian unshare util-linux
   debian ip iproute2
+  debian systemd-socket-activate systemd
   (go_packages) || echo "Go cannot be installed here: the tests with gorilla/websocket are skipped"
 }
 
