@@ -18,7 +18,7 @@ export class Firefox {
   #waiting = new Map();
   output = "";
 
-  static async launch({ profile, extension, addon, env, headless = true, capabilities = {} }) {
+  static async launch({ profile, extension, addon, env, headless = true, capabilities = {}, prefs: more = {} }) {
     await mkdir(profile, { recursive: true });
     const prefs = {
       "extensions.webextensions.uuids": JSON.stringify({ [addon]: UUID }),
@@ -28,6 +28,7 @@ export class Firefox {
       "devtools.console.stdout.content": true,
       // Only so that the page of an add-on may be looked into.
       "remote.active-protocols": 1,
+      ...more,
     };
     const lines = Object.entries(prefs).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});`);
     await writeFile(join(profile, "user.js"), lines.join("\n"));
