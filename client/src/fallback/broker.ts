@@ -1,5 +1,5 @@
-// The broker in the browser: it speaks the host's frames, so that bridge and sessions are the same over both. It knows neither
-// ports of the browser nor where it runs.
+// The broker in the browser. It implements the native host's protocol, so the bridge and its sessions work unchanged. It does
+// not depend on browser ports or on where it runs.
 
 import type { Clock } from "../browser-api.js";
 import { Joiner } from "../parts.js";
@@ -21,20 +21,20 @@ import type { BrowserNetwork } from "./link.js";
 import { CAPABILITIES, refuseOpen } from "./options.js";
 import { BrowserSession, type Moved, type ToSession } from "./session.js";
 
-/** What a router says beside the frames of the protocol: there is a host, or none any more. */
-export interface HostThere {
-  type: "host-there";
-  isThere: boolean;
+/** Sent by a router: whether the native host is available. Not part of the protocol. */
+export interface HostAvailability {
+  type: "host-available";
+  isAvailable: boolean;
 }
 
-/** `open` with what the router knows: this client had the session before this broker lived. */
+/** `open`, and whether this client held the session before this broker started. */
 export type OpenKnown = Open & { known?: boolean };
 
-/** One router's end at the broker. */
+/** A router's connection to the broker. */
 export interface BrokerPort {
   /** Takes a frame. */
   take(frame: unknown): void;
-  /** The other side is gone. */
+  /** The other side has disconnected. */
   gone(): void;
 }
 
@@ -50,7 +50,7 @@ export class BrowserBroker {
   readonly #since: number;
   readonly #sessions = new Map<string, BrowserSession>();
   readonly #clients = new Set<ClientConnection>();
-  #isHostThere = false;
+  #isHostAvailable = false;
 
   /** `origin` is the extension's own, which the browser sends. */
   constructor(network: BrowserNetwork, clock: Clock, origin: string) {
@@ -60,14 +60,14 @@ export class BrowserBroker {
     this.#since = clock.now();
   }
 
-  /** Whether it holds anything. */
+  /** Whether there are no sessions. */
   get isIdle(): boolean {
     return this.#sessions.size === 0;
   }
 
   /** Whether a router has found a native host. */
-  get isHostThere(): boolean {
-    return this.#isHostThere;
+  get isHostAvailable(): boolean {
+    return this.#isHostAvailable;
   }
 
   connect(post: (frame: ToExtension) => void): BrokerPort {
@@ -106,13 +106,13 @@ export class BrowserBroker {
     return this.#sessions.get(`${profile}\n${name}`);
   }
 
-  /** The session that `open` asks for, made if need be; or why it cannot be had. */
+  /** Finds or creates the session for an `open` frame; or returns the error. */
   sessionFor(profile: string, frame: Open): BrowserSession | Moved | WireError {
     const held = this.session(profile, frame.session);
     const error = refuseOpen(frame, this.#origin);
     if (error) return error;
     if (held) return held;
-    if (this.#isHostThere) return { type: "moved", session: frame.session, frames: [] };
+    if (this.#isHostAvailable) return { type: "moved", session: frame.session, frames: [] };
     if (frame.url === undefined) {
       return {
         code: "no-session",
@@ -130,7 +130,7 @@ export class BrowserBroker {
     const host = {
       network: this.#network,
       clock: this.#clock,
-      isHostThere: () => this.#isHostThere,
+      isHostAvailable: () => this.#isHostAvailable,
       over: () => void this.#sessions.delete(key),
     };
     const session = new BrowserSession(host, frame.session, url, frame.options ?? {});
@@ -138,9 +138,9 @@ export class BrowserBroker {
     return session;
   }
 
-  hostIsThere(isThere: boolean): void {
-    this.#isHostThere = isThere;
-    if (isThere) for (const session of [...this.#sessions.values()]) session.hostIsThere();
+  hostAvailable(isAvailable: boolean): void {
+    this.#isHostAvailable = isAvailable;
+    if (isAvailable) for (const session of [...this.#sessions.values()]) session.hostAvailable();
   }
 
   status(id: string, profile: string): StatusAnswer {
@@ -168,7 +168,7 @@ class ClientConnection implements ClientPort {
   readonly #joiner = new Joiner();
   #out: ToExtension[] = [];
   #hello: { client: string; profile: string } | undefined;
-  /** Sessions that have gone over to the host: what still comes for them is said there again. */
+  /** Sessions that moved to the host. Late frames for them are ignored: the client sends them again there. */
   readonly #moved = new Set<string>();
 
   constructor(broker: BrowserBroker, post: (frame: ToExtension) => void) {
@@ -176,7 +176,7 @@ class ClientConnection implements ClientPort {
     this.#post = post;
   }
 
-  /** Frames of one turn leave together. */
+  /** Frames of one turn are sent as one batch. */
   post(frame: ToExtension): void {
     if (frame.type === ("moved" as string)) this.#moved.add((frame as unknown as Moved).session);
     this.#out.push(frame);
@@ -195,8 +195,8 @@ class ClientConnection implements ClientPort {
     else if (type === "part") {
       const whole = this.#joiner.take(frame as Part);
       if (whole !== undefined) this.take(whole);
-    } else if (type === "host-there") this.#broker.hostIsThere((frame as HostThere).isThere);
-    else if (type === "hello") this.#greet(frame as Hello);
+    } else if (type === "host-available") this.#broker.hostAvailable((frame as HostAvailability).isAvailable);
+    else if (type === "hello") this.#handleHello(frame as Hello);
     else if (this.#hello) this.#take(frame as ToBroker, this.#hello);
     else this.#refuse({ code: "hello-required", message: "the first frame is `hello`", retry: "now" }, {});
   }
@@ -206,7 +206,7 @@ class ClientConnection implements ClientPort {
     for (const session of this.#broker.of(profile)) session.detach(this, client);
   }
 
-  #greet({ client = "main", profile = "default", needs = [] }: Hello): void {
+  #handleHello({ client = "main", profile = "default", needs = [] }: Hello): void {
     const unmet = needs.filter((need) => !CAPABILITIES.includes(need));
     if (unmet.length > 0) {
       const message = `without the native host there is no: ${unmet.join(", ")}`;

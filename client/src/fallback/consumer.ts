@@ -1,4 +1,4 @@
-// One client of one session: how far it has got and what it may get next. It does not know the connection.
+// One client of one session: its position and its in-flight window. It does not know the connection.
 
 import type { Clock } from "../browser-api.js";
 import type { Opened, OpenOptions, ToExtension } from "../wire.js";
@@ -10,7 +10,7 @@ export interface ClientPort {
 }
 
 const WINDOW = { messages: 4096, bytes: 4 * 1024 * 1024 };
-/** Milliseconds of a full window after which the client is told, and between two such words. */
+/** Milliseconds of a full window before the first `stalled` frame, and between two of them. */
 const STALLED = { first: 2000, again: 30_000 };
 
 /** A client's position and window. */
@@ -25,7 +25,7 @@ export class Consumer {
   #acked: number;
   #flight: Entry[] = [];
   #flightBytes = 0;
-  /** Up to here everything may have been delivered before. */
+  /** Records up to this one may have been delivered before. */
   #redelivered = 0;
   /** Replay ends here. */
   #liveAt: number | undefined;
@@ -44,12 +44,12 @@ export class Consumer {
     return this.#port;
   }
 
-  /** Up to here it has acknowledged. */
+  /** The last acknowledged record. */
   get acked(): number {
     return this.#acked;
   }
 
-  /** Up to here it was given records. */
+  /** The last delivered record. */
   get cursor(): number {
     return this.#cursor;
   }
@@ -59,7 +59,7 @@ export class Consumer {
     return this.#flight.length;
   }
 
-  /** Attaches through a port; returns what `opened` says of the position. */
+  /** Attaches through a port, at the resume position. */
   attach(
     port: ClientPort,
     window: OpenOptions["window"],
@@ -81,7 +81,7 @@ export class Consumer {
     this.#stalledTimer = undefined;
   }
 
-  /** Up to here everything is processed. Returns whether that was delivered at all. */
+  /** Acknowledges all records up to `seq`. Returns false if that record was never delivered. */
   ack(seq: number): boolean {
     if (seq > this.#cursor) return false;
     this.#acked = Math.max(this.#acked, seq);
@@ -97,7 +97,7 @@ export class Consumer {
     this.deliver();
   }
 
-  /** Gives what the window allows. */
+  /** Delivers as much as the window allows. */
   deliver(): void {
     const port = this.#port;
     if (!port) return;

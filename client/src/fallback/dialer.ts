@@ -1,7 +1,8 @@
-// The connection of one session: dials, waits, asks for credentials, gives up. It keeps no message.
+// The connection of one session: dial, backoff, credentials, failure. It stores no messages.
 
 import type { Clock } from "../browser-api.js";
 import type { Credentials, LinkState, OpenOptions, Payload, State } from "../wire.js";
+import { backoff, closeAction } from "./close-action.js";
 import { Heartbeat } from "./heartbeat.js";
 import {
   type BrowserNetwork,
@@ -16,24 +17,23 @@ import {
 import { PollLink } from "./poll-link.js";
 import { matches, type Readable, readable } from "./rules.js";
 import { StreamLink } from "./stream-link.js";
-import { backoff, judge } from "./verdict.js";
 import { WebSocketLink } from "./websocket-link.js";
 
-/** What a state record says beside the state. */
+/** The fields of a state record beside `state`. */
 export type StateFields = Partial<Omit<State, "type" | "session" | "seq" | "state">>;
 
-/** What the dialer tells its session. */
+/** Callbacks of the dialer. */
 export interface DialerHost {
   state(state: LinkState, fields: StateFields): void;
   message(message: Incoming, read: Readable): void;
-  /** Subscriptions and the outbox may flow. */
+  /** Subscriptions and the outbox may be sent. */
   ready(): void;
   room(): void;
-  /** The connection is gone; what was under way on it has no other end. */
+  /** The connection ended; messages in flight on it have no other outcome. */
   lost(end: LinkEnd): void;
   askCredentials(why: string, attempt: number, status: number | undefined): void;
-  /** Whether the session goes over to the host in place of another dial. */
-  leaves(): boolean;
+  /** Whether the session moves to the host instead of dialling again. */
+  movesToHost(): boolean;
 }
 
 const CONNECT_TIMEOUT = 15_000;
@@ -92,7 +92,7 @@ export class Dialer {
     });
   }
 
-  /** Begins, or begins anew with another URL, other options or credentials. */
+  /** Starts dialling, or restarts with another URL or other options. */
   start(url?: string, options?: OpenOptions): void {
     if (url !== undefined || options) {
       this.#options = options ?? this.#options;
@@ -112,19 +112,19 @@ export class Dialer {
     this.#dial();
   }
 
-  /** There are no credentials. */
+  /** The provider has no credentials. */
   noCredentials(why: string): void {
     this.#enter("failed", { error: linkError("cancelled", `no credentials: ${why}`, "auth") });
   }
 
-  /** Ends the connection as its protocol wants; `lost` follows. Returns whether there was one. */
+  /** Closes the connection gracefully; `lost` follows. Returns whether there was one. */
   close(code?: number, reason?: string): boolean {
     if (!this.#isOpen) return false;
     this.#link?.close(code, reason);
     return true;
   }
 
-  /** Ends the connection at once and dials no more. */
+  /** Drops the connection and stops dialling. */
   stop(state: LinkState, fields: StateFields = {}): void {
     const link = this.#link;
     this.#hangUp();
@@ -132,7 +132,7 @@ export class Dialer {
     this.#enter(state, fields);
   }
 
-  /** Ends everything, silently. */
+  /** Stops for good, without a state record. */
   end(): void {
     this.#isOver = true;
     this.#hangUp();
@@ -163,7 +163,7 @@ export class Dialer {
   }
 
   #dial(): void {
-    if (this.#host.leaves()) return;
+    if (this.#host.movesToHost()) return;
     this.#dials += 1;
     this.#enter("connecting", { dial: this.#dials, ...(this.#attempt ? { attempt: this.#attempt } : {}) });
     const timeout = this.#options.connectTimeout ?? CONNECT_TIMEOUT;
@@ -173,7 +173,7 @@ export class Dialer {
     try {
       this.#link = this.#connect();
     } catch (error) {
-      this.#drop({ verdict: "stop", error: linkError("bad-url", String((error as Error)?.message), "no") });
+      this.#drop({ action: "stop", error: linkError("bad-url", String((error as Error)?.message), "no") });
     }
   }
 
@@ -234,7 +234,7 @@ export class Dialer {
 
   #message(message: Incoming): void {
     const read = readable(message);
-    if (this.#heartbeat?.heard(read)) return;
+    if (this.#heartbeat?.onMessage(read)) return;
     this.#host.message(message, read);
     const { ready } = this.#options;
     if (ready && !this.#isReady && this.#isOpen && matches(ready, read)) this.#becomeReady();
@@ -245,7 +245,7 @@ export class Dialer {
     this.#hangUp();
     this.#host.lost(end);
     if (this.#isOver) return;
-    const verdict = judge(end, this.#options);
+    const action = closeAction(end, this.#options);
     const { code, reason, status, error } = end;
     const fields: StateFields = {
       ...(code === undefined ? {} : { code }),
@@ -253,13 +253,13 @@ export class Dialer {
       ...(status === undefined ? {} : { status }),
       ...(error ? { error } : {}),
     };
-    if (this.#options.reconnect === false || verdict === "closed") this.#enter("closed", fields);
-    else if (verdict === "auth") this.#refused(fields);
-    else if (verdict === "stop") this.#giveUp(fields);
+    if (this.#options.reconnect === false || action === "closed") this.#enter("closed", fields);
+    else if (action === "auth") this.#refused(fields);
+    else if (action === "stop") this.#fail(fields);
     else this.#wait(fields, end.retryAfter ?? 0, error?.code === "unreachable");
   }
 
-  #giveUp(fields: StateFields): void {
+  #fail(fields: StateFields): void {
     const error = linkError("closed-by-server", "the server ended the connection", "no");
     this.#enter("failed", { error, ...fields });
   }
@@ -268,7 +268,7 @@ export class Dialer {
     this.#refusals += 1;
     if (this.#options.auth === "provider" && this.#refusals < 2) this.#ask("refused", fields.status);
     else
-      this.#giveUp({
+      this.#fail({
         error: linkError("handshake", "the server refused the credentials", "auth"),
         ...fields,
       });
@@ -279,13 +279,13 @@ export class Dialer {
     const { reconnect } = this.#options;
     const { maxAttempts } = reconnect || {};
     if (this.#wasOpen && this.#attempt > (maxAttempts ?? Number.POSITIVE_INFINITY)) {
-      this.#giveUp(fields);
+      this.#fail(fields);
       return;
     }
     const spread = backoff(reconnect, this.#attempt, this.#clock.random());
     const retryIn = Math.max(spread, least, this.#target.leastDelay ?? 0);
     this.#enter("waiting", { ...fields, attempt: this.#attempt, retryIn });
-    if (this.#host.leaves()) return;
+    if (this.#host.movesToHost()) return;
     this.#timer = this.#clock.setTimeout(() => {
       // The browser does not say whether a handshake was refused: what the provider gave may have expired.
       if (mayBeRefusal && this.#options.auth === "provider") this.#ask("refused", undefined);

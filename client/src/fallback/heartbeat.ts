@@ -32,7 +32,7 @@ export class Heartbeat {
   }
 
   /** Something came. Returns whether it was a beat, which is not delivered. */
-  heard(message: Readable): boolean {
+  onMessage(message: Readable): boolean {
     const { expect, always, answers = [] } = this.#options;
     const answer = answers.find(({ when }) => matches(when, message));
     if (answer?.send) this.#write(answer.send);

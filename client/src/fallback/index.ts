@@ -3,7 +3,7 @@
 
 import { type Fallback, registerFallback } from "../fallback-registry.js";
 import type { BrowserNetwork } from "./link.js";
-import { Place } from "./place.js";
+import { BrokerLocation } from "./location.js";
 import { RoutedPort } from "./router.js";
 
 export type { Fallback } from "../fallback-registry.js";
@@ -24,8 +24,8 @@ export function browserFallback(options: FallbackOptions = {}): Fallback {
   const { offscreen = "longwire-offscreen.html", network = browserNetwork } = options;
   return {
     attach(request) {
-      const place = new Place(request.api, request.clock, network, offscreen);
-      return (host) => new RoutedPort(request, host, place);
+      const location = new BrokerLocation(request.api, request.clock, network, offscreen);
+      return (host) => new RoutedPort(request, host, location);
     },
   };
 }

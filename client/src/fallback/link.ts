@@ -1,18 +1,18 @@
-// What a session needs from a connection, whichever of the browser's own it is.
+// The interface of the browser's transports: WebSocket, event stream, polling.
 
 import type { OpenOptions, Payload, WireError } from "../wire.js";
 
-/** What the browser offers for connections. */
+/** The browser's network functions. */
 export interface BrowserNetwork {
   readonly WebSocket: typeof WebSocket;
   readonly fetch: typeof fetch;
 }
 
-/** What came from the server. */
+/** A message from the server. */
 export type Incoming = Partial<Payload> & { event?: string; lastEventId?: string };
 
-/** What follows the end of a connection, where its kind knows better than `closeCodes`. */
-export type Verdict = "retry" | "auth" | "stop" | "closed";
+/** What follows the end of a connection. */
+export type CloseAction = "retry" | "auth" | "stop" | "closed";
 
 /** How a connection ended. */
 export interface LinkEnd {
@@ -21,23 +21,23 @@ export interface LinkEnd {
   /** The server answered the close. */
   readonly clean?: boolean;
   readonly status?: number;
-  /** Milliseconds that the server wants to be left alone. */
+  /** `Retry-After`, in milliseconds. */
   readonly retryAfter?: number;
   readonly error?: WireError;
-  readonly verdict?: Verdict;
+  readonly action?: CloseAction;
 }
 
-/** What a connection tells. */
+/** Callbacks of a connection. */
 export interface LinkEvents {
   opened(more: { subprotocol?: string; extensions?: string; continuity?: "server" }): void;
   message(message: Incoming): void;
   /** More may be sent. */
   room(): void;
-  /** It is over. Told once, and not after `abort`. */
+  /** The connection ended. Called once, and not after `abort`. */
   ended(end: LinkEnd): void;
 }
 
-/** How a message ended that was given to a connection. It is not told when the connection ends first. */
+/** The result of sending a message. There is none if the connection ends first. */
 export type SentAs = "sent" | "confirmed" | { readonly end: LinkEnd };
 
 /** One connection. */
@@ -45,13 +45,13 @@ export interface Link {
   /** Whether another message may be sent now. */
   readonly hasRoom: boolean;
   send(payload: Payload, done: (how: SentAs) => void): void;
-  /** Ends it as its protocol wants; `ended` follows. */
+  /** Closes gracefully; `ended` follows. */
   close(code?: number, reason?: string): void;
-  /** Ends it at once, silently. */
+  /** Drops the connection, without `ended`. */
   abort(): void;
 }
 
-/** Where a connection leads. It outlives connections, for what the next one must know. */
+/** The target of a session's connections, with the state that the next connection needs. */
 export interface Target {
   url: string;
   subprotocols: string[];
@@ -59,7 +59,7 @@ export interface Target {
   readonly options: OpenOptions;
   /** Streams: the last id. Polling: the cursor. */
   cursor?: string;
-  /** Streams: the least delay that the server wants before it is asked again. */
+  /** Streams: the server's `retry`, the minimum delay before reconnecting. */
   leastDelay?: number;
 }
 
@@ -77,12 +77,12 @@ export function statusEnd(response: Response): LinkEnd {
   const { status } = response;
   const after = response.headers.get("retry-after");
   const seconds = after === null ? Number.NaN : Number(after);
-  const verdict =
+  const action =
     status === 401 || status === 403 ? "auth" : status === 400 || status === 404 ? "stop" : "retry";
-  const retry = verdict === "retry" ? "later" : verdict === "auth" ? "auth" : "no";
+  const retry = action === "retry" ? "later" : action === "auth" ? "auth" : "no";
   return {
     status,
-    verdict,
+    action,
     error: linkError("http-status", `the server answered ${status}`, retry),
     ...(seconds >= 0 ? { retryAfter: Math.min(seconds, 86_400) * 1000 } : {}),
   };

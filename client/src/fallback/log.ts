@@ -1,4 +1,4 @@
-// The incoming records of one session, in memory and bounded: what is lost becomes a gap in its place. It delivers nothing.
+// The log of one session, in memory and bounded: dropped messages become a gap in their place. It does not deliver.
 
 import type { Gap, GapReason, OpenOptions, RecordFrame } from "../wire.js";
 
@@ -14,7 +14,7 @@ export interface Entry {
 const KEPT = { messages: 1024, bytes: 1024 * 1024 };
 const QUEUE = { messages: 65_536, bytes: 16 * 1024 * 1024, age: 86_400_000 };
 
-/** A new record without its place. */
+/** A new record without its sequence number. */
 export type NewRecord = Record<string, unknown> & { type: RecordFrame["type"] };
 
 /** The records of one session. */
@@ -32,12 +32,12 @@ export class SessionLog {
     this.#session = session;
   }
 
-  /** The newest record's place. */
+  /** The newest sequence number. */
   get last(): number {
     return this.#next - 1;
   }
 
-  /** The place before the oldest record that is held. */
+  /** The sequence number before the oldest record that is held. */
   get start(): number {
     const [first] = this.#old.length > 0 ? this.#old : this.#entries;
     return first ? first.frame.seq - 1 : this.last;
@@ -55,14 +55,14 @@ export class SessionLog {
     if (frame.type === "message") this.#count(1, size);
   }
 
-  /** Adds a state. One before it that nobody has got, by `delivered`, is replaced. */
+  /** Appends a state record. It replaces one at the end that was not delivered yet (`delivered`: the last that was). */
   state(record: NewRecord, now: number, delivered: number): void {
     const before = this.#entries.at(-1)?.frame;
     if (before?.type === "state" && before.seq > delivered) this.#entries.pop();
     this.append(record, now);
   }
 
-  /** Adds `count` lost messages, to the gap at the end if nobody has got that. */
+  /** Appends a lost message, to the gap at the end if that was not delivered yet. */
   gap(reason: GapReason, now: number, delivered: number): void {
     const seq = this.#next;
     this.#next += 1;
@@ -88,7 +88,7 @@ export class SessionLog {
     return this.#messages + 1 > messages || this.#bytes + size > bytes;
   }
 
-  /** Puts a gap in the place of the oldest message. Returns whether there was one. */
+  /** Replaces the oldest message with a gap. Returns whether there was one. */
   dropOldest(reason: GapReason, delivered: number): boolean {
     const at = this.#entries.findIndex(({ frame }) => frame.type === "message");
     const entry = this.#entries[at];
@@ -101,7 +101,7 @@ export class SessionLog {
     return true;
   }
 
-  /** Puts gaps in the place of what is too old. */
+  /** Replaces expired messages with gaps. */
   dropAged(now: number, queue: OpenOptions["queue"], delivered: number): void {
     const { age } = { ...QUEUE, ...queue };
     for (;;) {
@@ -111,7 +111,7 @@ export class SessionLog {
     }
   }
 
-  /** Everybody has acknowledged up to here. */
+  /** All clients have acknowledged the records up to `floor`. */
   release(floor: number): void {
     let end = 0;
     for (; end < this.#entries.length; end += 1) {
@@ -128,7 +128,7 @@ export class SessionLog {
     }
   }
 
-  /** The records behind a place. */
+  /** The records after a sequence number. */
   *after(seq: number): Generator<Entry> {
     const begin = (list: Entry[]) => {
       let low = 0;

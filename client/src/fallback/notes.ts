@@ -1,5 +1,5 @@
-// Which sessions a client holds in the browser, for the day the broker there has died with its log: then their loss is told.
-// It keeps no positions; the sessions do.
+// The names of a client's sessions in the browser. If the broker there dies with its log, the next one reports a gap for
+// these. Positions are stored elsewhere.
 
 import type { ExtensionApi } from "../browser-api.js";
 

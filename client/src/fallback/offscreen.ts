@@ -3,26 +3,26 @@
 
 import { type ExtensionApi, extensionApi, type PagePort, systemClock } from "../browser-api.js";
 import { type BrokerPort, BrowserBroker } from "./broker.js";
-import { isOwnPage, OFFSCREEN_PORT } from "./place.js";
+import { isOwnPage, OFFSCREEN_PORT } from "./location.js";
 
-/** Between document and worker: the `port` with this number said `frame`, is new, or is `gone`. */
-interface Word {
+/** A message between document and worker, about the `port` with this number. */
+interface ChannelMessage {
   port: number;
   frame?: unknown;
   gone?: true;
   /** The extension's origin, at first. */
   origin?: string;
-  /** The worker holds nothing, and there is a native host for what comes. */
+  /** The worker has no sessions, and the native host is available. */
   idle?: true;
 }
 
-/** In the document: ports of the extension's contexts are passed on to the worker. */
+/** In the document: forwards the ports of the extension's contexts to the worker. */
 function runDocument(api: ExtensionApi, script: string): void {
   const worker = new Worker(script, { type: "module" });
   const ports = new Map<number, PagePort>();
   let count = 0;
-  const say = (word: Word) => worker.postMessage(word);
-  worker.onmessage = ({ data: { port, frame, idle } }: MessageEvent<Word>) => {
+  const say = (word: ChannelMessage) => worker.postMessage(word);
+  worker.onmessage = ({ data: { port, frame, idle } }: MessageEvent<ChannelMessage>) => {
     if (idle && ports.size === 0) globalThis.close();
     else ports.get(port)?.postMessage(frame);
   };
@@ -45,8 +45,8 @@ function runDocument(api: ExtensionApi, script: string): void {
 
 /** In the worker: the broker. */
 function runWorker(scope: {
-  postMessage(word: Word): void;
-  onmessage: ((event: MessageEvent<Word>) => void) | null;
+  postMessage(word: ChannelMessage): void;
+  onmessage: ((event: MessageEvent<ChannelMessage>) => void) | null;
 }): void {
   const ends = new Map<number, BrokerPort>();
   let broker: BrowserBroker | undefined;
@@ -59,7 +59,7 @@ function runWorker(scope: {
     if (!gone) return;
     end.gone();
     ends.delete(port);
-    if (broker.isHostThere && broker.isIdle && ends.size === 0) scope.postMessage({ port, idle: true });
+    if (broker.isHostAvailable && broker.isIdle && ends.size === 0) scope.postMessage({ port, idle: true });
   };
 }
 

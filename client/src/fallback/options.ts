@@ -1,8 +1,8 @@
-// Which options of a session a browser can keep. What it cannot keep is refused by name: nothing is left out silently.
+// Checks a session's options: those that a browser cannot implement are refused by name, never ignored.
 
 import type { Credentials, Filter, Open, OpenOptions, Protocol, WireError } from "../wire.js";
 
-/** What the broker in the browser can do, as `welcome.capabilities` names it. */
+/** `welcome.capabilities` of the broker in the browser. */
 export const CAPABILITIES = [
   "websocket",
   "sse",
@@ -15,7 +15,7 @@ export const CAPABILITIES = [
   "auth",
 ];
 
-/** Options of the protocol that mean the same here. */
+/** Supported options of the protocol. */
 const KEPT = new Set([
   "protocol",
   "subprotocols",
@@ -41,7 +41,7 @@ const KEPT = new Set([
   "poll",
   "post",
 ]);
-/** Options that only the host can keep, and why. */
+/** Options that need the host, and why. */
 const HOST_ONLY: Record<string, string> = {
   cookies: "the browser sends its own cookies",
   preset: "presets are the host's",
@@ -90,7 +90,7 @@ function refuseHeaders(
 ): WireError | undefined {
   const isFetch = protocol === "sse" || protocol === "poll";
   for (const [name, value] of Object.entries(headers ?? {})) {
-    // It is sent anyway.
+    // The browser sends this header anyway.
     if (/^origin$/i.test(name) && value === ownOrigin) continue;
     if (!isFetch) return unsupported("headers", "a browser's WebSocket sends none of your own");
     if (FORBIDDEN.test(name)) return unsupported("headers", `browsers do not let an extension set ${name}`);

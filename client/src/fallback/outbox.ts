@@ -1,4 +1,4 @@
-// What the clients of one session have handed over, until it has its outcome or answer. It writes nothing itself.
+// The messages and requests of one session until their outcome or answer. It does not send.
 
 import type { Clock } from "../browser-api.js";
 import { utf8Length } from "../payload.js";
@@ -21,16 +21,16 @@ export interface Item {
   readonly frame: Send | Request;
   readonly payload: Payload;
   readonly size: number;
-  /** It may wait for a connection until then. */
+  /** It expires at this time if no connection was made. */
   readonly until: number;
   readonly read: Readable;
   timer: unknown;
   isWritten: boolean;
-  /** It was written, and the connection has it; what would confirm it has not come. */
+  /** It was sent, and waits for its answer or confirmation. */
   isSent: boolean;
 }
 
-/** What the outbox tells its session. */
+/** Callbacks of the outbox. */
 export interface OutboxHost {
   outcome(item: Item, outcome: OutcomeWord, error?: WireError): void;
   response(item: Item, answer: Partial<Response> & { error?: WireError }): void;
@@ -38,7 +38,7 @@ export interface OutboxHost {
 
 const OUTBOX = { messages: 1000, bytes: 8 * 1024 * 1024, ttl: 3_600_000 };
 const REQUEST_TIMEOUT = 30_000;
-/** Ends that are remembered, so that an id is not sent twice. */
+/** Outcomes that are remembered, so that no id is sent twice. */
 const REMEMBERED = 4096;
 const DEFAULT_LANE = 1;
 
@@ -58,37 +58,37 @@ export class Outbox {
     this.options = options;
   }
 
-  /** Messages that are not written. */
+  /** Messages that were not written yet. */
   get waiting(): readonly Item[] {
     return this.#waiting;
   }
 
-  /** Whether everything is written and has its end, but for what waits for an answer. */
+  /** Whether all messages were sent. */
   get isSettled(): boolean {
     return this.#waiting.length === 0 && [...this.#written].every(({ isSent }) => isSent);
   }
 
-  /** The ids of a client that have no end. */
+  /** The ids of a client without an outcome. */
   openIds(client: string): { id: string; state: string }[] {
     return [...this.#waiting, ...this.#written]
       .filter((item) => item.client === client && item.frame.id !== undefined)
       .map(({ frame, isWritten }) => ({ id: frame.id as string, state: isWritten ? "written" : "waiting" }));
   }
 
-  /** What is known of an id that comes again; undefined when it is new. */
+  /** The fields of `accepted` for a repeated id; undefined for a new one. */
   known(client: string, id: string): Partial<Accepted> | undefined {
     const end = this.#ends.get(key(client, id));
     if (end === undefined) return undefined;
     return { duplicate: true, ...(end === "" ? {} : { outcome: end }) };
   }
 
-  /** Whether another message of this size is too much. */
+  /** Whether a message of this size does not fit. */
   isFull(size: number): boolean {
     const { messages, bytes } = { ...OUTBOX, ...this.options };
     return this.#waiting.length + 1 > messages || this.#bytes + size > bytes;
   }
 
-  /** Takes a message over. */
+  /** Adds a message. */
   add(client: string, frame: Send | Request): Item {
     const payload = contentOf(frame);
     const ttl = frame.ttl ?? this.options?.ttl ?? OUTBOX.ttl;
@@ -113,7 +113,7 @@ export class Outbox {
     return item;
   }
 
-  /** The next message to write, which counts as written from now on. */
+  /** Removes the next message to write, and marks it as written. */
   next(): Item | undefined {
     const item = this.#waiting.shift();
     if (!item) return undefined;
@@ -123,7 +123,7 @@ export class Outbox {
     return item;
   }
 
-  /** The connection has taken a message, or has not. */
+  /** The connection reports the result of a message. */
   sent(item: Item, how: SentAs): void {
     if (!this.#written.has(item)) return;
     if (typeof how === "object") this.#back(item);
@@ -132,7 +132,7 @@ export class Outbox {
   }
 
   /** A message of the server. Returns whether a request has used it up. */
-  heard(message: Readable, answer: Partial<Response>): boolean {
+  onMessage(message: Readable, answer: Partial<Response>): boolean {
     for (const item of this.#written) {
       const { frame, read } = item;
       if (frame.type === "request") {
@@ -146,7 +146,7 @@ export class Outbox {
     return false;
   }
 
-  /** The connection was lost: nobody can say what became of what was written. */
+  /** The connection was lost: the outcome of written messages is unknown. */
   lost(): void {
     for (const item of [...this.#written]) {
       if (item.frame.type === "request") {
@@ -157,7 +157,7 @@ export class Outbox {
     }
   }
 
-  /** A message that is not to wait. */
+  /** Ends a volatile message that could not be sent at once. */
   drop(item: Item): void {
     this.#end(item, "dropped");
   }
@@ -183,7 +183,7 @@ export class Outbox {
     }
   }
 
-  /** Gives everything away that is not written, as it is to be said to another broker. */
+  /** Removes all messages that were not written, for another broker to send. */
   handOver(): Item[] {
     const items = this.#waiting;
     this.#waiting = [];
@@ -192,13 +192,13 @@ export class Outbox {
     return items;
   }
 
-  /** What a message that is handed over has left of its time. */
+  /** The frame of such a message, with its remaining time. */
   rest({ frame, until }: Item): Send | Request {
     const left = Math.max(1, until - this.#clock.now());
     return frame.type === "request" ? { ...frame, timeout: left } : { ...frame, ttl: left };
   }
 
-  /** It was not taken, and waits before everything else. */
+  /** The message was refused, and waits in front of its lane again. */
   #back(item: Item): void {
     this.#written.delete(item);
     item.isWritten = false;

@@ -1,4 +1,4 @@
-// A server that is asked again and again, over the browser's own fetch.
+// Polling over the browser's fetch.
 
 import type { Clock } from "../browser-api.js";
 import { toBase64 } from "../payload.js";
@@ -57,7 +57,7 @@ export class PollLink implements Link {
   }
 
   close(): void {
-    this.#poster.whenIdle(() => this.#end({ clean: true, verdict: "closed" }));
+    this.#poster.whenIdle(() => this.#end({ clean: true, action: "closed" }));
   }
 
   abort(): void {
@@ -127,7 +127,7 @@ export class PollLink implements Link {
     const found = pointer === undefined ? undefined : valueAt(value, pointer);
     if (pointer !== undefined && !Array.isArray(found)) {
       const error = linkError("server-protocol", `there is no array at ${pointer} in the answer`, "no");
-      this.#end({ verdict: "stop", error });
+      this.#end({ action: "stop", error });
       return 0;
     }
     if (this.#over) return 0;

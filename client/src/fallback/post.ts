@@ -1,4 +1,4 @@
-// What goes out beside an event stream or a polled server: one POST at a time.
+// The uplink of event streams and polling: one POST at a time.
 
 import { fromBase64 } from "../payload.js";
 import type { OpenOptions, Payload } from "../wire.js";
@@ -25,7 +25,7 @@ export class Poster {
     return this.#post !== undefined && !this.#busy;
   }
 
-  /** Calls when nothing is under way. */
+  /** Calls when nothing is in progress. */
   whenIdle(call: () => void): void {
     if (this.#busy) this.#idle = call;
     else call();
@@ -64,6 +64,6 @@ export class Poster {
     if (response.ok) return undefined;
     const end = statusEnd(response);
     const comesBack = [401, 403, 429, 503].includes(response.status);
-    return comesBack ? end : { ...end, verdict: "stop" };
+    return comesBack ? end : { ...end, action: "stop" };
   }
 }

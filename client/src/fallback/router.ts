@@ -1,27 +1,27 @@
-// The port that a bridge with a fallback has: to the native host where there is one, else to the broker in the browser, and to
-// both while sessions go over. It keeps no message.
+// The port of a bridge with a fallback. It routes frames to the native host, or to the broker in the browser while there is no
+// host, or to both while sessions move. It stores no messages.
 
 import type { NativePort } from "../browser-api.js";
 import type { ErrorCode, LongwireError } from "../errors.js";
 import type { FallbackRequest } from "../fallback-registry.js";
 import { Joiner } from "../parts.js";
 import type { Batch, Hello, Open, Opened, Part, ToExtension, Welcome } from "../wire.js";
-import type { HostThere, OpenKnown } from "./broker.js";
+import type { HostAvailability, OpenKnown } from "./broker.js";
+import { ExtensionEvent } from "./event.js";
+import type { BrokerChannel, BrokerLocation } from "./location.js";
 import { Notes } from "./notes.js";
-import type { BrokerWay, Place } from "./place.js";
 import type { Moved } from "./session.js";
-import { Signal } from "./signal.js";
 
-/** Milliseconds between looks for the host while this context lives. An alarm looks too. */
-const LOOK_INTERVAL = 20_000;
-/** Milliseconds that a host has to answer when it is looked for. */
-const LOOK_TIMEOUT = 20_000;
+/** Milliseconds between probes for the host while this context lives. An alarm probes too. */
+const PROBE_INTERVAL = 20_000;
+/** Milliseconds that a host has to answer a probe. */
+const PROBE_TIMEOUT = 20_000;
 /** Milliseconds that a broker in the browser has to answer. */
 const GREETING_TIMEOUT = 5000;
 /** Milliseconds between calls that keep an idle worker alive. */
 const AWAKE_INTERVAL = 20_000;
-/** What only a person changes. */
-const FOR_GOOD = new Set<ErrorCode>([
+/** Errors that only a user or administrator can fix. */
+const PERMANENT = new Set<ErrorCode>([
   "host-not-found",
   "host-forbidden",
   "host-blocked",
@@ -35,41 +35,41 @@ type Frame = { type: string; session?: string; id?: string };
 
 /** One port of a bridge. */
 export class RoutedPort implements NativePort {
-  readonly onMessage = new Signal<[message: unknown]>();
-  readonly onDisconnect = new Signal<[port: NativePort]>();
+  readonly onMessage = new ExtensionEvent<[message: unknown]>();
+  readonly onDisconnect = new ExtensionEvent<[port: NativePort]>();
   error: { message?: string } | null = null;
   hostError: LongwireError | undefined;
   readonly #request: FallbackRequest;
   readonly #host: string;
-  readonly #place: Place;
+  readonly #location: BrokerLocation;
   #notes: Notes | undefined;
   #hello: Hello | undefined;
   #native: NativePort | undefined;
   #isNativeReady = false;
-  #way: BrokerWay | undefined;
+  #channel: BrokerChannel | undefined;
   #browserSessions: Welcome["sessions"] = [];
-  #wayWelcome: Welcome | undefined;
-  /** Calls that wait for the answer of the broker in the browser. */
-  #greeted: ((welcome: Welcome | undefined) => void) | undefined;
+  #browserWelcome: Welcome | undefined;
+  /** Resolves the handshake with the broker in the browser. */
+  #welcomed: ((welcome: Welcome | undefined) => void) | undefined;
   /** Sessions that the broker in the browser holds. */
   readonly #held = new Set<string>();
-  /** Of these the loss of a connection is the end. */
+  /** Sessions that end with their connection. */
   readonly #ephemeral = new Set<string>();
-  /** What goes over to the host with its session, once the session is open there. */
-  readonly #handing = new Map<string, Moved>();
-  /** Sessions that are to go over, before this port has a host. */
-  readonly #leaving: Moved[] = [];
+  /** Unsent messages to send to the host once their session is open there. */
+  readonly #handover = new Map<string, Moved>();
+  /** Sessions to move as soon as this port has a host. */
+  readonly #pendingMoves: Moved[] = [];
   /** The parts of a frame that is not complete. */
   #parts: unknown[] = [];
   readonly #joiner = new Joiner();
-  #lookTimer: unknown;
+  #probeTimer: unknown;
   #awakeTimer: unknown;
   #isClosed = false;
 
-  constructor(request: FallbackRequest, host: string, place: Place) {
+  constructor(request: FallbackRequest, host: string, location: BrokerLocation) {
     this.#request = request;
     this.#host = host;
-    this.#place = place;
+    this.#location = location;
     // After the caller's greeting.
     queueMicrotask(() => void this.#begin());
   }
@@ -77,24 +77,24 @@ export class RoutedPort implements NativePort {
   postMessage(message: unknown): void {
     if (this.#isClosed) throw new Error("Attempting to use a disconnected port object");
     const { type } = message as Frame;
-    if (type === "hello") this.#greet(message as Hello);
-    else if (!this.#way) this.#native?.postMessage(message);
+    if (type === "hello") this.#handleHello(message as Hello);
+    else if (!this.#channel) this.#native?.postMessage(message);
     else this.#route(message as Frame);
   }
 
   disconnect(): void {
     this.#isClosed = true;
     const { clock } = this.#request;
-    clock.clearTimeout(this.#lookTimer);
+    clock.clearTimeout(this.#probeTimer);
     clock.clearTimeout(this.#awakeTimer);
     this.#native?.disconnect();
     this.#native = undefined;
-    this.#way?.disconnect();
-    this.#way = undefined;
-    this.#greeted?.(undefined);
+    this.#channel?.disconnect();
+    this.#channel = undefined;
+    this.#welcomed?.(undefined);
   }
 
-  /** Looks now whether there is a host. */
+  /** Probes for the host now. */
   look(): void {
     if (this.hostError && !this.#native && !this.#isClosed) this.#dial();
   }
@@ -116,40 +116,40 @@ export class RoutedPort implements NativePort {
     const { profile = "default", client = "main" } = this.#hello ?? {};
     this.#notes = new Notes(this.#request.api, profile, client);
     await this.#notes.load();
-    // What began in the browser goes on there until its connection ends.
-    const way = await this.#place.find(this.#wayEvents()).catch(() => undefined);
-    if (way) await this.#meet(way);
+    // Sessions that are open in the browser stay there until their connection ends.
+    const channel = await this.#location.find(this.#channelEvents()).catch(() => undefined);
+    if (channel) await this.#handshake(channel);
     if (!this.#isClosed) this.#dial();
   }
 
-  #greet(hello: Hello): void {
+  #handleHello(hello: Hello): void {
     const again = this.#hello !== undefined;
     this.#hello = hello;
     if (again) this.#native?.postMessage(hello);
   }
 
-  /** Greets the broker in the browser; resolves with its answer. */
-  async #meet(way: BrokerWay): Promise<Welcome | undefined> {
+  /** Sends `hello` to the broker in the browser; resolves with `welcome`. */
+  async #handshake(channel: BrokerChannel): Promise<Welcome | undefined> {
     if (this.#isClosed) {
-      way.disconnect();
+      channel.disconnect();
       return undefined;
     }
-    this.#way = way;
+    this.#channel = channel;
     const { clock } = this.#request;
     let timer: unknown;
     const welcome = await new Promise<Welcome | undefined>((resolve) => {
-      this.#greeted = resolve;
+      this.#welcomed = resolve;
       timer = clock.setTimeout(() => resolve(undefined), GREETING_TIMEOUT);
-      way.post(this.#hello);
+      channel.post(this.#hello);
     });
     clock.clearTimeout(timer);
-    this.#greeted = undefined;
+    this.#welcomed = undefined;
     if (!welcome) {
-      way.disconnect();
-      this.#way = undefined;
+      channel.disconnect();
+      this.#channel = undefined;
       return undefined;
     }
-    this.#wayWelcome = welcome;
+    this.#browserWelcome = welcome;
     this.#browserSessions = welcome.sessions;
     for (const { session } of welcome.sessions) this.#held.add(session);
     return welcome;
@@ -159,7 +159,7 @@ export class RoutedPort implements NativePort {
 
   #dial(): void {
     const { api, clock } = this.#request;
-    clock.clearTimeout(this.#lookTimer);
+    clock.clearTimeout(this.#probeTimer);
     if (!api.runtime.connectNative) {
       this.#noHost(this.#request.explain(NOT_PERMITTED), undefined);
       return;
@@ -179,20 +179,20 @@ export class RoutedPort implements NativePort {
       this.#nativeLost((error as Error).message);
       return;
     }
-    if (this.hostError) this.#lookTimer = clock.setTimeout(() => this.#stopLooking(), LOOK_TIMEOUT);
+    if (this.hostError) this.#probeTimer = clock.setTimeout(() => this.#stopProbe(), PROBE_TIMEOUT);
   }
 
   #nativeLost(said: string | undefined): void {
     this.#native = undefined;
     const error = this.#request.explain(said);
-    const isForGood =
-      FOR_GOOD.has(error.code) || (error.code === "host-not-started" && error.retry === "action");
-    if (this.#isNativeReady || !(isForGood || this.hostError)) this.#end(said);
-    else this.#noHost(isForGood ? error : (this.hostError as LongwireError), said);
+    const isPermanent =
+      PERMANENT.has(error.code) || (error.code === "host-not-started" && error.retry === "action");
+    if (this.#isNativeReady || !(isPermanent || this.hostError)) this.#end(said);
+    else this.#noHost(isPermanent ? error : (this.hostError as LongwireError), said);
   }
 
-  /** The host that was looked for does not answer. */
-  #stopLooking(): void {
+  /** The probed host did not answer. */
+  #stopProbe(): void {
     this.#native?.disconnect();
     this.#native = undefined;
     this.#noHost(this.hostError as LongwireError, undefined);
@@ -201,11 +201,11 @@ export class RoutedPort implements NativePort {
   #noHost(error: LongwireError, said: string | undefined): void {
     const isFirst = this.hostError === undefined;
     this.hostError = error;
-    this.#lookTimer = this.#request.clock.setTimeout(() => this.#dial(), LOOK_INTERVAL);
+    this.#probeTimer = this.#request.clock.setTimeout(() => this.#dial(), PROBE_INTERVAL);
     if (isFirst) void this.#goToBrowser(said);
-    // Another context has found a host that is not there for this one.
-    for (const moved of this.#leaving.splice(0)) {
-      this.#way?.post({ type: "host-there", isThere: false } satisfies HostThere);
+    // Another context found a host that this one cannot reach.
+    for (const moved of this.#pendingMoves.splice(0)) {
+      this.#channel?.post({ type: "host-available", isAvailable: false } satisfies HostAvailability);
       this.#emit(moved);
     }
   }
@@ -216,39 +216,39 @@ export class RoutedPort implements NativePort {
     } else if (frame.type === "welcome") this.#nativeReady(frame as unknown as Welcome);
     else if (this.#isNativeReady) this.#nativeFrame(frame);
     else if (!this.hostError) this.#emit(frame);
-    else if (frame.type === "error" || (frame as { state?: string }).state === "failed") this.#stopLooking();
+    else if (frame.type === "error" || (frame as { state?: string }).state === "failed") this.#stopProbe();
   }
 
   #nativeReady(welcome: Welcome): void {
     const { clock } = this.#request;
-    clock.clearTimeout(this.#lookTimer);
+    clock.clearTimeout(this.#probeTimer);
     clock.clearTimeout(this.#awakeTimer);
     this.#isNativeReady = true;
     this.hostError = undefined;
-    this.#way?.post({ type: "host-there", isThere: true } satisfies HostThere);
+    this.#channel?.post({ type: "host-available", isAvailable: true } satisfies HostAvailability);
     const sessions = [
       ...welcome.sessions,
       ...this.#browserSessions.filter(({ session }) => this.#held.has(session)),
     ];
     this.#emit({ ...welcome, sessions });
-    for (const moved of this.#leaving.splice(0)) this.#moved(moved);
-    this.#leaveIfEmpty();
+    for (const moved of this.#pendingMoves.splice(0)) this.#moved(moved);
+    this.#closeIfEmpty();
   }
 
   #nativeFrame(frame: Frame): void {
     const { session = "" } = frame;
-    const moved = this.#handing.get(session);
+    const moved = this.#handover.get(session);
     if (moved && frame.type === "opened") {
       const { frames } = moved;
-      this.#handing.delete(session);
+      this.#handover.delete(session);
       const opened = frame as unknown as Opened;
       const outbox = [...opened.outbox, ...frames.map(({ id = "" }) => ({ id, state: "waiting" }))];
       this.#emit({ ...opened, outbox });
-      // Before what the session says now, which leaves at the end of this turn.
+      // Before the session's own frames, which are sent at the end of this turn.
       for (const one of frames) this.#native?.postMessage(one);
     } else {
       const isRefused = frame.type === "error" && /no|action/.test((frame as { retry?: string }).retry ?? "");
-      if (isRefused) this.#handing.delete(session);
+      if (isRefused) this.#handover.delete(session);
       this.#emit(frame);
     }
   }
@@ -257,12 +257,12 @@ export class RoutedPort implements NativePort {
 
   async #goToBrowser(said: string | undefined): Promise<void> {
     try {
-      const welcome = this.#way
-        ? this.#wayWelcome
-        : await this.#meet(await this.#place.open(this.#wayEvents()));
+      const welcome = this.#channel
+        ? this.#browserWelcome
+        : await this.#handshake(await this.#location.open(this.#channelEvents()));
       if (!welcome) throw new Error("no answer");
-      this.#way?.post({ type: "host-there", isThere: false } satisfies HostThere);
-      this.#stayAwake();
+      this.#channel?.post({ type: "host-available", isAvailable: false } satisfies HostAvailability);
+      this.#keepAwake();
       this.#emit(welcome);
     } catch {
       // As if there were no fallback.
@@ -270,7 +270,7 @@ export class RoutedPort implements NativePort {
     }
   }
 
-  #wayEvents() {
+  #channelEvents() {
     return {
       frame: (frame: ToExtension) => this.#fromBrowser(frame as Frame),
       closed: () => this.#browserLost(),
@@ -281,13 +281,13 @@ export class RoutedPort implements NativePort {
     const { type, session = "" } = frame;
     if (type === "batch") {
       for (const one of (frame as unknown as Batch<Frame>).frames) this.#fromBrowser(one);
-    } else if (this.#greeted) {
-      this.#greeted(type === "welcome" ? (frame as unknown as Welcome) : undefined);
+    } else if (this.#welcomed) {
+      this.#welcomed(type === "welcome" ? (frame as unknown as Welcome) : undefined);
     } else if (type === "moved") {
       const moved = frame as unknown as Moved;
       if (this.#isNativeReady) this.#moved(moved);
       else {
-        this.#leaving.push(moved);
+        this.#pendingMoves.push(moved);
         this.look();
       }
     } else {
@@ -301,54 +301,54 @@ export class RoutedPort implements NativePort {
     }
   }
 
-  /** A session goes over to the host. */
+  /** Moves a session to the host. */
   #moved(moved: Moved): void {
     const { session } = moved;
-    this.#handing.set(session, moved);
+    this.#handover.set(session, moved);
     this.#held.delete(session);
     this.#emit({ type: "moved", session });
-    this.#leaveIfEmpty();
+    this.#closeIfEmpty();
   }
 
   #left(session: string): void {
     this.#held.delete(session);
     this.#ephemeral.delete(session);
-    this.#leaveIfEmpty();
+    this.#closeIfEmpty();
   }
 
-  /** With a host, a broker in the browser that holds nothing is not needed. */
-  #leaveIfEmpty(): void {
-    if (!this.#isNativeReady || this.#held.size > 0 || !this.#way) return;
-    this.#way.disconnect();
-    this.#way = undefined;
+  /** Disconnects from the broker in the browser when it has no sessions left and there is a host. */
+  #closeIfEmpty(): void {
+    if (!this.#isNativeReady || this.#held.size > 0 || !this.#channel) return;
+    this.#channel.disconnect();
+    this.#channel = undefined;
   }
 
   #browserLost(): void {
     if (this.#isClosed) return;
-    if (this.#greeted) {
-      this.#greeted(undefined);
+    if (this.#welcomed) {
+      this.#welcomed(undefined);
       return;
     }
-    this.#way = undefined;
+    this.#channel = undefined;
     const held = [...this.#held];
     this.#held.clear();
     if (this.#isNativeReady) for (const session of held) this.#emit({ type: "moved", session });
     else this.#end("the document or worker that held the connections is gone");
   }
 
-  /** Calls of the browser's interface keep an idle worker alive. */
-  #stayAwake(): void {
+  /** Calls of extension APIs keep an idle worker alive. */
+  #keepAwake(): void {
     const { api, clock, keepsAwake } = this.#request;
-    if (!keepsAwake || !this.#place.isBackground) return;
+    if (!keepsAwake || !this.#location.isBackground) return;
     this.#awakeTimer = clock.setTimeout(() => {
       void api.runtime.getPlatformInfo?.().catch(() => undefined);
-      this.#stayAwake();
+      this.#keepAwake();
     }, AWAKE_INTERVAL);
   }
 
   // ---- out ----
 
-  /** Sends a frame where its session is. */
+  /** Sends a frame to the broker that has its session. */
   #route(frame: Frame): void {
     if (frame.type === "batch") {
       for (const one of (frame as unknown as Batch<Frame>).frames) this.#route(one);
@@ -363,7 +363,7 @@ export class RoutedPort implements NativePort {
     const { session } = frame;
     const isHere = session !== undefined && this.#held.has(session);
     if (this.#isNativeReady && !isHere) {
-      if (frame.type === "open") this.#native?.postMessage(this.#offer(frame as unknown as Open));
+      if (frame.type === "open") this.#native?.postMessage(this.#openFrame(frame as unknown as Open));
       else for (const one of raw) this.#native?.postMessage(one);
       return;
     }
@@ -371,17 +371,17 @@ export class RoutedPort implements NativePort {
       const open = frame as unknown as Open;
       this.#held.add(open.session);
       if (open.options?.reconnect === false) this.#ephemeral.add(open.session);
-      this.#way?.post({ ...open, known: this.#notes?.has(open.session) ?? false } satisfies OpenKnown);
-    } else this.#way?.post(frame);
+      this.#channel?.post({ ...open, known: this.#notes?.has(open.session) ?? false } satisfies OpenKnown);
+    } else this.#channel?.post(frame);
   }
 
-  /** An `open` for the host of a session that the browser held. */
-  #offer(open: Open): Open {
-    const target = open.url === undefined ? this.#handing.get(open.session)?.target : undefined;
+  /** The `open` frame for the host of a session that may have been in the browser. */
+  #openFrame(open: Open): Open {
+    const target = open.url === undefined ? this.#handover.get(open.session)?.target : undefined;
     const offered: Open = target ? { ...open, ...target, conflict: "keep" } : open;
     if (!this.#notes?.has(open.session)) return offered;
     this.#notes.delete(open.session);
-    // Something may be lost, whatever its client knows of it.
+    // Messages may be missing: have a gap reported.
     return { ...offered, resume: open.resume ?? { epoch: "browser", seq: 0 } };
   }
 }

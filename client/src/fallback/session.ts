@@ -1,4 +1,4 @@
-// One session of the broker in the browser: the same frames as the host's, over the browser's own connections.
+// One session of the broker in the browser, over the browser's own connections.
 
 import type { Clock } from "../browser-api.js";
 import type { Moved as BaseMoved } from "../fallback-registry.js";
@@ -18,23 +18,23 @@ import type {
   ToExtension,
   WireError,
 } from "../wire.js";
-import { Arrivals } from "./arrivals.js";
 import type { ClientPort } from "./consumer.js";
 import { Dialer, type StateFields } from "./dialer.js";
+import { IncomingLog } from "./incoming.js";
 import type { BrowserNetwork, Incoming, LinkEnd } from "./link.js";
 import { refuseCredentials, refuseFilter, unknownOptions } from "./options.js";
 import { type Item, Outbox, sizeOf } from "./outbox.js";
 import type { Readable } from "./rules.js";
 import { Subscriptions } from "./subscriptions.js";
 
-/** Frames that a session's client may say. */
+/** Frames of a client to its session. */
 export type ToSession = Exclude<ToBroker, { type: "hello" | "open" | "status" | "ping" }>;
 
-/** A session has gone over to the host. */
+/** A session moves to the host. */
 export interface Moved extends BaseMoved {
-  /** What was not written, to be said to the host's broker. */
+  /** Unsent messages, for the host's broker. */
   frames: (Send | Request)[];
-  /** Where it led, for clients that only know its name: whoever is first makes it anew. */
+  /** URL and options, for clients that know only the name: the first one creates the session. */
   target?: Pick<Open, "url" | "options">;
 }
 
@@ -42,24 +42,24 @@ export interface Moved extends BaseMoved {
 export interface SessionHost {
   readonly network: BrowserNetwork;
   readonly clock: Clock;
-  /** Whether there is a native host to go over to. */
-  readonly isHostThere: () => boolean;
-  /** The session is over, or has gone over to the host. */
+  /** Whether the native host is available. */
+  readonly isHostAvailable: () => boolean;
+  /** The session ended, or moved to the host. */
   over(session: BrowserSession): void;
 }
 
 const LINGER = 1_800_000;
 const EXPIRE = 86_400_000;
 const CLOSE_TIMEOUT = 10_000;
-/** Milliseconds that clients have to process what they hold before a session goes over to the host. */
-const MOVE_PATIENCE = 10_000;
+/** Milliseconds that clients have to process their messages before a session moves to the host. */
+const MOVE_TIMEOUT = 10_000;
 
 /** A session. */
 export class BrowserSession {
   readonly name: string;
   readonly #host: SessionHost;
   readonly #clock: Clock;
-  readonly #arrivals: Arrivals;
+  readonly #incoming: IncomingLog;
   readonly #subscriptions: Subscriptions;
   readonly #outbox: Outbox;
   readonly #dialer: Dialer;
@@ -70,7 +70,7 @@ export class BrowserSession {
   #counts = { received: 0, receivedBytes: 0, sent: 0, sentBytes: 0 };
   #closing: { code?: number | undefined; reason?: string | undefined } | undefined;
   #closeTimer: unknown;
-  #leavesAt: number | undefined;
+  #moveDeadline: number | undefined;
   #moveTimer: unknown;
   #awayTimers: unknown[] = [];
   #isNew = true;
@@ -83,19 +83,19 @@ export class BrowserSession {
     this.name = name;
     this.#url = url;
     this.#options = options;
-    this.#arrivals = new Arrivals(name, host.clock);
+    this.#incoming = new IncomingLog(name, host.clock);
     this.#subscriptions = new Subscriptions({
       canSend: () => this.#dialer.canSend,
       send: (payload) => this.#dialer.send(payload, () => undefined),
       tell: ({ frame: { key }, client, isActive }) => {
         const state = isActive ? "active" : "pending";
-        this.#arrivals.consumer(client)?.port?.post({ type: "subscription", session: name, key, state });
+        this.#incoming.consumer(client)?.port?.post({ type: "subscription", session: name, key, state });
       },
     });
     this.#outbox = new Outbox(host.clock, options.outbox, {
       outcome: (item, outcome, error) => this.#outcome(item, outcome, error),
       response: ({ client, frame }, answer) =>
-        this.#arrivals.record("response", { id: frame.id, ...answer }, client),
+        this.#incoming.record("response", { id: frame.id, ...answer }, client),
     });
     this.#dialer = new Dialer(host.network, host.clock, url, options, {
       state: (state, fields) => this.#linkState(state, fields),
@@ -104,7 +104,7 @@ export class BrowserSession {
       room: () => this.#pump(),
       lost: (end) => this.#lost(end),
       askCredentials: (why, attempt, status) => this.#askCredentials(why, attempt, status),
-      leaves: () => this.#leaves(),
+      movesToHost: () => this.#startMove(),
     });
   }
 
@@ -114,12 +114,12 @@ export class BrowserSession {
 
   /** Messages that somebody has not acknowledged. */
   get pending(): number {
-    return this.#arrivals.pending;
+    return this.#incoming.pending;
   }
 
   get counters(): SessionCounters {
     const { received, receivedBytes, sent, sentBytes } = this.#counts;
-    const { consumers, attached, dropped } = this.#arrivals;
+    const { consumers, attached, dropped } = this.#incoming;
     return {
       session: this.name,
       state: this.state,
@@ -138,15 +138,15 @@ export class BrowserSession {
 
   // ---- attachments ----
 
-  /** Attaches a client. `known` says that this client had the session before this broker lived. */
+  /** Attaches a client. `known`: it held the session before this broker started. */
   open(port: ClientPort, client: string, frame: Open, known: boolean): void {
     const isNew = this.#isNew;
     this.#isNew = false;
     if (!isNew && !this.#update(port, frame)) return;
     this.#stopAwayTimers();
     if (isNew || this.state === "closed" || this.state === "paused") this.#dialer.start();
-    const resume = this.#arrivals.resume(client, frame.resume, known);
-    const consumer = this.#arrivals.consumerFor(client);
+    const resume = this.#incoming.resume(client, frame.resume, known);
+    const consumer = this.#incoming.consumerFor(client);
     if (consumer.port && consumer.port !== port) {
       consumer.port.post({ type: "detached", session: this.name, reason: "superseded" });
     }
@@ -156,10 +156,10 @@ export class BrowserSession {
       id: frame.id,
       session: this.name,
       created: isNew,
-      epoch: this.#arrivals.epoch,
+      epoch: this.#incoming.epoch,
       resume: resume.answer,
       seq: resume.seq,
-      last: this.#arrivals.last,
+      last: this.#incoming.last,
       state: this.state,
       ...(this.#subprotocol ? { subprotocol: this.#subprotocol } : {}),
       outbox: this.#outbox.openIds(client),
@@ -167,11 +167,11 @@ export class BrowserSession {
       ignored: unknownOptions(frame.options),
     });
     if (this.state === "unauthorized") this.#askCredentials("start", 1, undefined);
-    this.#arrivals.deliver();
-    if (this.#leavesAt !== undefined) this.#move();
+    this.#incoming.deliver();
+    if (this.#moveDeadline !== undefined) this.#move();
   }
 
-  /** Takes another URL or other options over. Returns whether the client may attach. */
+  /** Applies another URL or other options. Returns whether the client may attach. */
   #update(port: ClientPort, { id, url = this.#url, options = this.#options, conflict }: Open): boolean {
     const dial = (one: OpenOptions) =>
       JSON.stringify([one.protocol, one.subprotocols, one.headers, one.poll]);
@@ -190,12 +190,12 @@ export class BrowserSession {
     return true;
   }
 
-  /** A port is gone, or has left. */
+  /** Detaches a client, or its lost port. */
   detach(port: ClientPort, client: string): void {
-    const consumer = this.#arrivals.consumer(client);
+    const consumer = this.#incoming.consumer(client);
     if (consumer?.port !== port) return;
     consumer.detach();
-    if (this.#arrivals.attached.length > 0) return;
+    if (this.#incoming.attached.length > 0) return;
     const { linger = LINGER, expire = EXPIRE } = this.#options;
     this.#awayTimers = [
       this.#clock.setTimeout(() => this.#dialer.stop("paused"), linger),
@@ -209,15 +209,15 @@ export class BrowserSession {
 
   // ---- frames ----
 
-  /** Takes a frame of a client. Returns whether the client holds the session. */
+  /** Handles a frame of a client. Returns false if the client is not attached. */
   take(port: ClientPort, client: string, frame: ToSession): boolean {
-    const consumer = this.#arrivals.consumer(client);
+    const consumer = this.#incoming.consumer(client);
     if (consumer?.port !== port) return false;
     const { id } = frame as { id?: string };
     switch (frame.type) {
       case "ack":
         consumer.ack(frame.seq);
-        this.#arrivals.acknowledged();
+        this.#incoming.acknowledged();
         this.#move();
         return true;
       case "send":
@@ -261,7 +261,7 @@ export class BrowserSession {
 
   #reconnect(): void {
     this.#dialer.stop("connecting");
-    if (!this.#leaves()) this.#dialer.start();
+    if (!this.#startMove()) this.#dialer.start();
   }
 
   #refuse(port: ClientPort, error: WireError, id: string | undefined): void {
@@ -323,7 +323,7 @@ export class BrowserSession {
     if (frame.id === undefined) return;
     const isBad = outcome !== "sent" && outcome !== "confirmed";
     if (!isBad && !frame.receipt) return;
-    this.#arrivals.record("outcome", { id: frame.id, outcome, ...(error ? { error } : {}) }, client);
+    this.#incoming.record("outcome", { id: frame.id, outcome, ...(error ? { error } : {}) }, client);
   }
 
   // ---- subscriptions ----
@@ -346,9 +346,9 @@ export class BrowserSession {
     this.#counts.receivedBytes += size;
     const content =
       this.#options.format === "json" && read.json !== undefined ? withJson(message, read) : message;
-    if (this.#outbox.heard(read, content as never)) return;
-    this.#subscriptions.heard(read);
-    if (this.#arrivals.message(content, size, this.#options)) return;
+    if (this.#outbox.onMessage(read, content as never)) return;
+    this.#subscriptions.onMessage(read);
+    if (this.#incoming.message(content, size, this.#options)) return;
     const error: WireError = { code: "overflow", message: "the log is full", retry: "later" };
     this.#dialer.stop(this.#options.reconnect === false ? "closed" : "paused", { error });
   }
@@ -357,11 +357,11 @@ export class BrowserSession {
 
   #linkState(state: LinkState, fields: StateFields): void {
     if (state === "open") this.#subprotocol = fields.subprotocol;
-    this.#arrivals.state(state, fields);
+    this.#incoming.state(state, fields);
   }
 
   #ready(): void {
-    this.#subscriptions.sayAll();
+    this.#subscriptions.sendAll();
     this.#pump();
   }
 
@@ -374,7 +374,7 @@ export class BrowserSession {
 
   #askCredentials(why: string, attempt: number, status: number | undefined): void {
     this.#nonce += 1;
-    for (const { port } of this.#arrivals.consumers) {
+    for (const { port } of this.#incoming.consumers) {
       port?.post({
         type: "auth-needed",
         session: this.name,
@@ -389,7 +389,7 @@ export class BrowserSession {
 
   /** Returns whether it is to be answered with `ok`. */
   #authorize(port: ClientPort, { type: _type, nonce, id, failed, ...more }: Authorize): boolean {
-    // The answer to an older question.
+    // The answer to an earlier `auth-needed`.
     if (nonce !== undefined && nonce !== `${this.#nonce}`) return true;
     if (failed !== undefined) {
       this.#dialer.noCredentials(failed);
@@ -406,32 +406,32 @@ export class BrowserSession {
     return true;
   }
 
-  // ---- over to the host ----
+  // ---- move to the host ----
 
-  /** There is a native host: a session without a connection goes over to it. */
-  hostIsThere(): void {
-    if (!this.#dialer.isBusy && this.state !== "closed") this.#leaves();
+  /** The native host is available: a session without a connection moves to it. */
+  hostAvailable(): void {
+    if (!this.#dialer.isBusy && this.state !== "closed") this.#startMove();
   }
 
-  /** Whether the session goes over to the host in place of another connection of the browser's. */
-  #leaves(): boolean {
-    if (!this.#host.isHostThere() || this.#closing) return false;
-    this.#leavesAt ??= this.#clock.now() + MOVE_PATIENCE;
-    this.#moveTimer ??= this.#clock.setTimeout(() => this.#move(), MOVE_PATIENCE);
-    // Whoever asked is to return first.
+  /** Starts to move to the host, if there is one. Returns whether it does. */
+  #startMove(): boolean {
+    if (!this.#host.isHostAvailable() || this.#closing) return false;
+    this.#moveDeadline ??= this.#clock.now() + MOVE_TIMEOUT;
+    this.#moveTimer ??= this.#clock.setTimeout(() => this.#move(), MOVE_TIMEOUT);
+    // After the caller has returned.
     queueMicrotask(() => this.#move());
     return true;
   }
 
-  /** Goes over as soon as its clients have processed everything, or after a while. */
+  /** Moves as soon as all clients have processed their messages, or after the timeout. */
   #move(): void {
-    if (this.#isOver || this.#leavesAt === undefined) return;
-    const { attached: consumers, isProcessed } = this.#arrivals;
-    if (consumers.length === 0 || !(isProcessed || this.#clock.now() >= this.#leavesAt)) return;
+    if (this.#isOver || this.#moveDeadline === undefined) return;
+    const { attached: consumers, isProcessed } = this.#incoming;
+    if (consumers.length === 0 || !(isProcessed || this.#clock.now() >= this.#moveDeadline)) return;
     const items = this.#outbox.handOver();
     const here = new Set(consumers.map(({ client }) => client));
     const words = consumers.map(({ client, port }, at) => {
-      // What a client has left behind that is not here goes with the first.
+      // Messages of clients that are not attached go with the first.
       const own = items.filter((item) => item.client === client || (at === 0 && !here.has(item.client)));
       const frames = own.map((item) => this.#outbox.rest(item));
       const target = { url: this.#url, options: this.#options };
@@ -475,7 +475,7 @@ export class BrowserSession {
   }
 
   #end(reason: "closed" | "expired", how: object = {}): void {
-    for (const { port } of this.#arrivals.consumers) {
+    for (const { port } of this.#incoming.consumers) {
       port?.post({ type: "detached", session: this.name, reason, ...how });
     }
     this.#over();
@@ -487,12 +487,12 @@ export class BrowserSession {
     this.#clock.clearTimeout(this.#closeTimer);
     this.#clock.clearTimeout(this.#moveTimer);
     this.#stopAwayTimers();
-    for (const consumer of this.#arrivals.consumers) consumer.detach();
+    for (const consumer of this.#incoming.consumers) consumer.detach();
     this.#host.over(this);
   }
 }
 
-/** The message with its value in the place of its text. */
+/** The message with its value in place of its text. */
 function withJson({ text: _text, ...rest }: Incoming, { json }: Readable): Incoming {
   return { ...rest, json } as Incoming;
 }

@@ -1,4 +1,4 @@
-// A stream of server-sent events over the browser's own fetch, which shows the status and takes headers.
+// Server-sent events over the browser's fetch, which gives the status and allows headers.
 
 import type { Payload } from "../wire.js";
 import {
@@ -42,7 +42,7 @@ export class StreamLink implements Link {
   }
 
   close(): void {
-    this.#poster.whenIdle(() => this.#end({ clean: true, verdict: "closed" }));
+    this.#poster.whenIdle(() => this.#end({ clean: true, action: "closed" }));
   }
 
   abort(): void {
@@ -68,11 +68,11 @@ export class StreamLink implements Link {
       credentials: "include",
       signal: this.#abort.signal,
     });
-    if (response.status === 204) return { status: 204, verdict: "closed" };
+    if (response.status === 204) return { status: 204, action: "closed" };
     if (!response.ok) return statusEnd(response);
     if (!/^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "")) {
       return {
-        verdict: "stop",
+        action: "stop",
         error: linkError("server-protocol", "the server sends no event stream", "no"),
       };
     }

@@ -1,9 +1,9 @@
-// What the server must hear on every connection, for the clients that want it. It knows no connection.
+// The subscriptions of one session, sent again on every connection. It does not know the connection.
 
 import type { Payload, Subscribe } from "../wire.js";
 import { matches, type Readable } from "./rules.js";
 
-/** A subscription, and whose it is. */
+/** A subscription and its client. */
 export interface Subscription {
   readonly frame: Subscribe;
   readonly client: string;
@@ -12,10 +12,10 @@ export interface Subscription {
 
 /** What the subscriptions need from their session. */
 export interface SubscriptionsHost {
-  /** Whether something may be said now. */
+  /** Whether messages may be sent now. */
   canSend(): boolean;
   send(payload: Payload): void;
-  /** Its client is to hear how it stands. */
+  /** Reports its state to its client. */
   tell(subscription: Subscription): void;
 }
 
@@ -33,14 +33,14 @@ export class Subscriptions {
     return [...this.#held].map(([key, { isActive }]) => ({ key, state: isActive ? "active" : "pending" }));
   }
 
-  /** Takes a subscription. One that is the same as before is not said again. */
+  /** Adds a subscription. An unchanged one is not sent again. */
   add(client: string, frame: Subscribe): void {
     const before = this.#held.get(frame.key);
     const content = (one: Subscribe | undefined) => JSON.stringify([one?.send, one?.confirm]);
     const isKnown = before !== undefined && content(before.frame) === content(frame);
     const held = { frame, client, isActive: isKnown && before.isActive };
     this.#held.set(frame.key, held);
-    if (this.#host.canSend() && !isKnown) this.#say(held);
+    if (this.#host.canSend() && !isKnown) this.#send(held);
     else this.#host.tell(held);
   }
 
@@ -51,18 +51,18 @@ export class Subscriptions {
     for (const payload of held?.frame.undo ?? []) this.#host.send(payload as Payload);
   }
 
-  /** There is a connection. */
-  sayAll(): void {
-    for (const held of this.#held.values()) this.#say(held);
+  /** Sends all subscriptions on a new connection. */
+  sendAll(): void {
+    for (const held of this.#held.values()) this.#send(held);
   }
 
-  /** The connection is gone. */
+  /** The connection ended. */
   lost(): void {
     for (const held of this.#held.values()) held.isActive = false;
   }
 
-  /** The server has said something, perhaps that it agrees. */
-  heard(read: Readable): void {
+  /** Checks whether a message confirms a subscription. */
+  onMessage(read: Readable): void {
     for (const held of this.#held.values()) {
       if (held.isActive || !held.frame.confirm || !matches(held.frame.confirm, read)) continue;
       held.isActive = true;
@@ -70,7 +70,7 @@ export class Subscriptions {
     }
   }
 
-  #say(held: Subscription): void {
+  #send(held: Subscription): void {
     for (const payload of held.frame.send ?? []) this.#host.send(payload as Payload);
     held.isActive = !held.frame.confirm;
     this.#host.tell(held);

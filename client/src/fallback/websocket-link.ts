@@ -14,7 +14,7 @@ import {
 
 /** Bytes that may wait in the browser; what is more waits in the outbox. */
 const MAX_BUFFERED = 1024 * 1024;
-/** Milliseconds between looks at what has left the browser's buffer. */
+/** Milliseconds between checks of the browser's send buffer. */
 const CHECK_INTERVAL = 10;
 
 /** A WebSocket of the browser. */
@@ -44,7 +44,7 @@ export class WebSocketLink implements Link {
     };
     socket.onclose = ({ code, reason, wasClean }) => {
       if (this.#over) return;
-      // What had left the buffer was written.
+      // Messages that had left the buffer were written.
       this.#settle();
       this.#stop();
       const lost = wasOpen

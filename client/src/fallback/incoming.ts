@@ -1,4 +1,4 @@
-// What has come for one session: its log, and the clients that read it. It does not know the connection.
+// The incoming side of one session: its log and the clients that read it. It does not know the connection.
 
 import type { Clock } from "../browser-api.js";
 import type { LinkState, Open, Opened, OpenOptions } from "../wire.js";
@@ -11,14 +11,14 @@ const MAX_MESSAGE = 64 * 1024 * 1024;
 /** Clients that are remembered while they are away. */
 const MAX_CLIENTS = 64;
 
-/** Where a client begins, and how that was found. */
+/** A client's start position, as in `opened`. */
 export interface Resume {
   readonly seq: number;
   readonly answer: Opened["resume"];
 }
 
 /** The incoming side of one session. */
-export class Arrivals {
+export class IncomingLog {
   readonly epoch = `browser/${crypto.randomUUID()}`;
   readonly #name: string;
   readonly #clock: Clock;
@@ -36,7 +36,7 @@ export class Arrivals {
     return [...this.#consumers.values()];
   }
 
-  /** The clients that are there. */
+  /** The attached clients. */
   get attached(): Consumer[] {
     return this.consumers.filter(({ port }) => port);
   }
@@ -55,7 +55,7 @@ export class Arrivals {
     return this.#log.pending.messages;
   }
 
-  /** Whether everybody who is there has processed everything. */
+  /** Whether all attached clients have processed all records. */
   get isProcessed(): boolean {
     return this.attached.every(({ unacknowledged, cursor }) => !unacknowledged && cursor >= this.last);
   }
@@ -64,7 +64,7 @@ export class Arrivals {
     return this.#consumers.get(client);
   }
 
-  /** The client, made if it is new. */
+  /** Finds or creates a client. */
   consumerFor(client: string): Consumer {
     const consumer = this.#consumers.get(client) ?? new Consumer(client, this.#name, this.#log, this.#clock);
     this.#consumers.set(client, consumer);
@@ -73,7 +73,7 @@ export class Arrivals {
     return consumer;
   }
 
-  /** Where a client begins. `known`: it had the session before this log was begun. */
+  /** A client's start position. `known`: it held the session before this log existed. */
   resume(client: string, offered: Open["resume"], known: boolean): Resume {
     const { last, start } = this.#log;
     const from = (seq: number): Resume =>
@@ -84,7 +84,7 @@ export class Arrivals {
     return consumer ? from(consumer.acked) : { seq: last, answer: "fresh" };
   }
 
-  /** Adds a message. Returns false when the log is full and its rule is to hang up. */
+  /** Appends a message. Returns false if the log is full and `queue.overflow` says to disconnect. */
   message(content: Incoming, size: number, { queue, maxMessage = MAX_MESSAGE }: OpenOptions): boolean {
     const now = Date.now();
     this.#log.dropAged(now, queue, this.#delivered);
@@ -116,7 +116,7 @@ export class Arrivals {
     this.deliver();
   }
 
-  /** Adds what is for one client. */
+  /** Appends a record for one client. */
   record(type: "outcome" | "response", fields: Record<string, unknown>, client: string): void {
     this.#log.append({ type, ...fields }, Date.now(), 0, client);
     this.deliver();
@@ -126,7 +126,7 @@ export class Arrivals {
     for (const consumer of this.#consumers.values()) consumer.deliver();
   }
 
-  /** Somebody has acknowledged. */
+  /** Releases what all clients have acknowledged. */
   acknowledged(): void {
     this.#log.release(Math.min(...this.consumers.map(({ acked }) => acked)));
   }

@@ -3,7 +3,7 @@
 import type { Listenable } from "../browser-api.js";
 
 /** Calls its listeners. */
-export class Signal<Args extends unknown[]> implements Listenable<Args> {
+export class ExtensionEvent<Args extends unknown[]> implements Listenable<Args> {
   readonly #listeners: ((...args: Args) => void)[] = [];
 
   addListener(listener: (...args: Args) => void): void {

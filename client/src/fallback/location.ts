@@ -1,5 +1,5 @@
-// Where the broker in the browser runs, and how to reach it: in an offscreen document (Chromium), in the worker, or in
-// Firefox's event page. It reads no frame.
+// Where the broker in the browser runs, and how to connect to it: in an offscreen document (Chromium), in the worker, or in
+// Firefox's event page. It reads no frames.
 
 import { type Clock, type ExtensionApi, inBackground, type PagePort } from "../browser-api.js";
 import type { ToExtension } from "../wire.js";
@@ -10,16 +10,16 @@ import type { BrowserNetwork } from "./link.js";
 export const OFFSCREEN_PORT = "longwire.fallback.offscreen";
 export const WORKER_PORT = "longwire.fallback.worker";
 
-/** An open way to a broker. */
-export interface BrokerWay {
+/** An open channel to a broker. */
+export interface BrokerChannel {
   post(frame: unknown): void;
   disconnect(): void;
 }
 
-/** What comes through it. */
-export interface WayEvents {
+/** Callbacks of a channel. */
+export interface ChannelEvents {
   frame(frame: ToExtension): void;
-  /** The other side is gone. */
+  /** The other side has disconnected. */
   closed(): void;
 }
 
@@ -38,8 +38,8 @@ const JUSTIFICATION =
 
 const workers = new WeakMap<ExtensionApi["runtime"], BrowserBroker>();
 
-/** The place of the broker as one context sees it. */
-export class Place {
+/** The location of the broker as one context sees it. */
+export class BrokerLocation {
   readonly #api: ExtensionApi & OffscreenApi;
   readonly #clock: Clock;
   readonly #network: BrowserNetwork;
@@ -61,19 +61,19 @@ export class Place {
     return this.#isBackground;
   }
 
-  /** A way to the broker, if there is one that may hold sessions. */
-  async find(events: WayEvents): Promise<BrokerWay | undefined> {
+  /** A channel to the broker, if there is one that may hold sessions. */
+  async find(events: ChannelEvents): Promise<BrokerChannel | undefined> {
     if (await this.#hasDocument()) return this.#connect(OFFSCREEN_PORT, events);
     if (!this.#isBackground) return this.#connect(WORKER_PORT, events);
     const broker = workers.get(this.#api.runtime);
-    return broker && !broker.isIdle ? wayTo(broker, events) : undefined;
+    return broker && !broker.isIdle ? channelTo(broker, events) : undefined;
   }
 
-  /** A way to the broker, which is started if there is none. */
-  async open(events: WayEvents): Promise<BrokerWay> {
+  /** A channel to the broker, which is started if necessary. */
+  async open(events: ChannelEvents): Promise<BrokerChannel> {
     if (await this.#createDocument()) return this.#connect(OFFSCREEN_PORT, events);
     if (!this.#isBackground) return this.#connect(WORKER_PORT, events);
-    return wayTo(workers.get(this.#api.runtime) as BrowserBroker, events);
+    return channelTo(workers.get(this.#api.runtime) as BrowserBroker, events);
   }
 
   /** Makes a broker in this worker, for itself and for the extension's pages. */
@@ -87,7 +87,7 @@ export class Place {
     });
   }
 
-  #connect(name: string, events: WayEvents): BrokerWay {
+  #connect(name: string, events: ChannelEvents): BrokerChannel {
     const port = this.#api.runtime.connect?.({ name });
     if (!port) throw new TypeError("longwire: this context cannot reach the extension's worker");
     port.onMessage.addListener((frame) => events.frame(frame as ToExtension));
@@ -131,12 +131,12 @@ export class Place {
   }
 }
 
-function wayTo(broker: BrowserBroker, events: WayEvents): BrokerWay {
+function channelTo(broker: BrowserBroker, events: ChannelEvents): BrokerChannel {
   const port = broker.connect((frame) => events.frame(frame));
   return { post: (frame) => port.take(frame), disconnect: () => port.gone() };
 }
 
-/** Ties a port from another context to a broker. */
+/** Connects a port of another context to a broker. */
 export function serve(broker: BrowserBroker, port: PagePort): void {
   const end = broker.connect((frame) => port.postMessage(frame));
   port.onMessage.addListener((frame) => end.take(frame));
