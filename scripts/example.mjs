@@ -2,7 +2,7 @@
 // target/examples, and everything it starts ends with it.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Firefox } from "../tests/browser/lib/firefox.mjs";
@@ -14,8 +14,12 @@ const { positionals, values } = parseArgs({
   options: { firefox: { type: "boolean" }, seconds: { type: "string" } },
 });
 const [name] = positionals;
-const folder = join(root, "examples", name);
-const readme = readFileSync(join(folder, "README.md"), "utf8");
+const home = join(root, "examples", name);
+// One that has to be built lies in a folder of its own, its page is another one, and its server is another example's.
+const built = existsSync(join(home, "extension"));
+const folder = built ? join(home, "extension") : home;
+const page = built ? "panel.html" : "popup.html?page";
+const readme = readFileSync(join(home, "README.md"), "utf8");
 const target = resolve(root, process.env.CARGO_TARGET_DIR ?? "target");
 const longwire = join(target, "debug/longwire");
 const state = join(target, "examples", name);
@@ -31,6 +35,15 @@ const env = {
 };
 const headless = !process.env.DISPLAY && !process.env.WAYLAND_DISPLAY;
 const endings = [];
+
+/** The build of the README, with the SDK and the packages of client/. */
+function build() {
+  const [, words] = readme.match(/npx esbuild (.*)$/m);
+  const client = join(root, "client");
+  const alias = `--alias:longwire/react=${client}/dist/modules/react/index.js`;
+  const options = { cwd: home, env: { ...env, NODE_PATH: join(client, "node_modules") }, stdio: "inherit" };
+  execFileSync(join(client, "node_modules/.bin/esbuild"), [...words.split(" "), alias], options);
+}
 
 /** The registration of the README, for the browser that is opened. */
 function register() {
@@ -55,7 +68,7 @@ async function serve() {
     return console.log("server: ws://127.0.0.1:8787, one message a second");
   }
   const server = spawn(process.execPath, ["server.cjs"], {
-    cwd: folder,
+    cwd: built ? join(root, "examples/canvas") : folder,
     env: { ...env, END_WITH_STDIN: "1" },
     stdio: ["pipe", "inherit", "inherit"],
   });
@@ -69,7 +82,7 @@ async function browse({ id, addon }) {
   if (values.firefox) {
     const browser = await Firefox.launch({ profile: join(state, "firefox"), extension: folder, addon, env, headless });
     endings.push(() => browser.close());
-    await browser.open("popup.html?page");
+    await browser.open(page);
     return;
   }
   const args = [
@@ -79,7 +92,8 @@ async function browse({ id, addon }) {
     "--no-first-run",
     ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
     ...(headless ? ["--headless=new", "--disable-gpu"] : []),
-    `chrome-extension://${id}/popup.html?page`,
+    // A built one opens its page itself.
+    ...(built ? [] : [`chrome-extension://${id}/${page}`]),
   ];
   const browser = spawn(process.env.CHROMIUM ?? "chromium", args, { env, stdio: "ignore" });
   endings.push(() => browser.kill());
@@ -102,6 +116,7 @@ async function end(code, why) {
 
 process.once("SIGINT", () => end(0));
 process.once("SIGTERM", () => end(0));
+if (built) build();
 const ids = register();
 await serve();
 await browse(ids);
