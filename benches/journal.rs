@@ -10,7 +10,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use longwire::core::journal::{Entry, JournalId, Kept};
+use longwire::core::journal::{Entry, JournalId, RawRecord};
 use longwire::journal::{Journals, Quota};
 
 /// Bytes of one message.
@@ -39,7 +39,7 @@ fn id() -> JournalId {
 }
 
 fn entry(seq: u64, data: &Bytes, sync: bool) -> Entry {
-    let kept = Kept {
+    let kept = RawRecord {
         kind: 1,
         seq,
         data: data.clone(),

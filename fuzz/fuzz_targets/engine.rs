@@ -3,19 +3,19 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use longwire::core::dialect::engine::{Act, Engine, Roads, Start};
+use longwire::core::dialect::engine::{Action, Engine, PostReach, Start};
 use longwire::core::io::{Answer, Incoming};
 
 fuzz_target!(|data: &[u8]| {
-    let roads = Roads {
+    let transports = EngineTransports {
         websocket: false,
-        ..Roads::default()
+        ..EngineTransports::default()
     };
     let url = "ws://localhost/".parse().expect("a URL");
-    let mut engine = Engine::new(url, roads, 1 << 20, Start::default());
+    let mut engine = Engine::new(url, transports, 1 << 20, Start::default());
     for body in [&br#"0{"sid":"a","upgrades":[],"pingInterval":1000,"pingTimeout":1000}"#[..], data] {
         while engine.poll().is_some() {}
-        engine.got(&Answer {
+        engine.get_answered(&Answer {
             status: 200,
             body: Bytes::copy_from_slice(body),
             ..Answer::default()
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let (mut packets, mut bytes) = (0, 0);
     while let Some(act) = engine.poll() {
-        if let Act::Tell(told) = act {
+        if let Action::Tell(told) = act {
             packets += told.len();
             bytes += told
                 .iter()

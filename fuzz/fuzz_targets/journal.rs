@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use longwire::core::journal::{Entry, JournalId, Kept};
+use longwire::core::journal::{Entry, JournalId, RawRecord};
 use longwire::journal::{Journals, Quota};
 
 fuzz_target!(|data: &[u8]| {
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     if !second.is_empty() {
         let _ = std::fs::write(folder.join("00000002.seg"), second);
     }
-    let kept = Kept {
+    let kept = RawRecord {
         kind: 1,
         seq: 0,
         data: "state".into(),

@@ -5,6 +5,7 @@
 
 // The order of a hash map differs from run to run: the same inputs and seed would not give the same outputs.
 #![warn(clippy::iter_over_hash_type)]
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
 
 pub mod core;
 pub mod wire;

@@ -9,7 +9,7 @@ use futures_channel::mpsc as queue;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::core::io::{DialId, Fetch, LinkEnd, LinkEvent, Road, Target};
+use crate::core::io::{DialId, Fetch, LinkEnd, LinkEvent, Target, TransportKind};
 use crate::transport::cookies::Jars;
 use crate::transport::credit::Credit;
 use crate::transport::events::{Command, Events};
@@ -83,7 +83,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
             let why = format!("this machine lets the broker hold {} links; end some", self.max);
             return self.fail(id, Code::Unreachable, why, 0);
         }
-        let room = if matches!(target.road, Road::Engine(_)) {
+        let room = if matches!(target.transport, TransportKind::Engine(_)) {
             PACKETS
         } else {
             COMMANDS
@@ -94,10 +94,10 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         let events = Events::new(id, self.events.clone(), credit.clone());
         let network = self.network.clone();
         let jar = self.jars.of(target.jar, &target.url, &target.headers);
-        let task = match target.road {
-            Road::WebSocket => self.tasks.spawn(link::run(network, target, jar, inbox, events)),
-            Road::Engine(_) => self.tasks.spawn(engine::run(network, target, jar, inbox, events)),
-            Road::Http { .. } => self.tasks.spawn(http::run(network, target, jar, inbox, events)),
+        let task = match target.transport {
+            TransportKind::WebSocket => self.tasks.spawn(link::run(network, target, jar, inbox, events)),
+            TransportKind::Engine(_) => self.tasks.spawn(engine::run(network, target, jar, inbox, events)),
+            TransportKind::Http { .. } => self.tasks.spawn(http::run(network, target, jar, inbox, events)),
         };
         self.alive.insert(
             id,

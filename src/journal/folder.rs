@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
-use crate::core::journal::{Damage, Kept};
+use crate::core::journal::{Damage, RawRecord};
 use crate::crash;
 
 use super::disk;
@@ -72,7 +72,7 @@ impl Folder {
     }
 
     /// A journal that is there already, and what it holds. Changes nothing on the disk.
-    pub(super) fn recover(path: PathBuf) -> Result<(Self, Vec<Kept>, Option<Damage>), JournalError> {
+    pub(super) fn recover(path: PathBuf) -> Result<(Self, Vec<RawRecord>, Option<Damage>), JournalError> {
         let found = recovery::recover(&path)?;
         let mut folder = Self::new(path);
         folder.segments = found.segments;
@@ -129,7 +129,7 @@ impl Folder {
     }
 
     /// Appends in memory.
-    pub(super) fn append(&mut self, kept: &Kept) -> Result<(), JournalError> {
+    pub(super) fn append(&mut self, kept: &RawRecord) -> Result<(), JournalError> {
         self.is_busy = true;
         crash::point("journal.append.before");
         if !record::encode(&mut self.pending, kept) {
@@ -159,7 +159,7 @@ impl Folder {
 
     /// Writes what is pending, in one write; begins a new segment with `snapshot` if it is given and wanted, and removes
     /// those not needed.
-    pub(super) fn flush(&mut self, room: Room, snapshot: Option<&[Kept]>) -> Result<(), JournalError> {
+    pub(super) fn flush(&mut self, room: Room, snapshot: Option<&[RawRecord]>) -> Result<(), JournalError> {
         if self.damage == Some(Damage::Corrupt) {
             let Some(snapshot) = snapshot else { return Ok(()) };
             self.rebuild(room, snapshot)?;
@@ -307,7 +307,7 @@ impl Folder {
     }
 
     /// Begins a new segment with a snapshot, and what is pending behind it.
-    fn roll(&mut self, room: Room, snapshot: &[Kept]) -> Result<(), JournalError> {
+    fn roll(&mut self, room: Room, snapshot: &[RawRecord]) -> Result<(), JournalError> {
         let size: u64 = snapshot.iter().map(|kept| record::size(kept) as u64).sum();
         let mut bytes = Vec::with_capacity(segment::HEADER + usize::try_from(size).unwrap_or(0));
         segment::header(&mut bytes, size);
@@ -345,7 +345,7 @@ impl Folder {
     }
 
     /// After damage that no append left: a new segment with the core's word, then away with what was not given to it.
-    fn rebuild(&mut self, room: Room, snapshot: &[Kept]) -> Result<(), JournalError> {
+    fn rebuild(&mut self, room: Room, snapshot: &[RawRecord]) -> Result<(), JournalError> {
         let flawed = self
             .segments
             .iter()

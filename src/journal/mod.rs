@@ -31,7 +31,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::core::journal::{Damage, Entry, JournalId, Kept};
+use crate::core::journal::{Damage, Entry, JournalId, RawRecord};
 
 use folder::{Folder, Room};
 pub use quota::{JournalError, Quota};
@@ -73,7 +73,7 @@ pub struct Recovered {
     pub id: JournalId,
     /// What it holds, in the order written: log entries up to the first loss, and state from the last whole snapshot
     /// on. Of two entries with one `seq` the later counts. Entries that were trimmed may still be there.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<RawRecord>,
     /// What was lost after these. `None` says only that nothing written is missing: what the process had not written
     /// yet when it was killed leaves no trace.
     pub damage: Option<Damage>,
@@ -261,7 +261,7 @@ impl Journals {
     ///
     /// # Errors
     /// Why the journal has just been given up. Told once.
-    pub fn flush(&mut self, id: &JournalId, snapshot: Option<&[Kept]>) -> Result<(), JournalError> {
+    pub fn flush(&mut self, id: &JournalId, snapshot: Option<&[RawRecord]>) -> Result<(), JournalError> {
         let flushed = self.work(id, |folder, room| folder.flush(room, snapshot));
         if self.open_files > self.quota.open_files {
             self.close_files();

@@ -12,7 +12,7 @@
 
 use bytes::Bytes;
 
-use crate::core::journal::Kept;
+use crate::core::journal::RawRecord;
 
 /// Bytes before the data.
 pub(super) const OVERHEAD: usize = 17;
@@ -20,12 +20,12 @@ pub(super) const OVERHEAD: usize = 17;
 const FIXED: usize = 9;
 
 /// The size of a record in bytes, once written.
-pub(super) const fn size(kept: &Kept) -> usize {
+pub(super) const fn size(kept: &RawRecord) -> usize {
     OVERHEAD + kept.data.len()
 }
 
 /// Appends a record to `out`. `false`, and nothing appended, when its data exceeds what a length can say.
-pub(super) fn encode(out: &mut Vec<u8>, kept: &Kept) -> bool {
+pub(super) fn encode(out: &mut Vec<u8>, kept: &RawRecord) -> bool {
     let Ok(length) = u32::try_from(FIXED + kept.data.len()) else {
         return false;
     };
@@ -47,7 +47,7 @@ pub(super) fn encode(out: &mut Vec<u8>, kept: &Kept) -> bool {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// A good record, and its size in bytes.
-    Record(Kept, usize),
+    Record(RawRecord, usize),
     /// Nothing at all.
     End,
     /// A record that was begun: the bytes end before it does, or are zeros to the end. A crash does this.
@@ -83,7 +83,7 @@ pub(super) fn decode(bytes: &[u8]) -> Found {
     }) else {
         return Found::Bad;
     };
-    let kept = Kept {
+    let kept = RawRecord {
         kind,
         seq: u64::from_le_bytes(seq),
         data: Bytes::copy_from_slice(data),
@@ -106,8 +106,8 @@ fn cut_or_bad(bytes: &[u8], end: usize) -> Found {
 mod tests {
     use super::*;
 
-    fn kept(seq: u64, data: &'static [u8]) -> Kept {
-        Kept {
+    fn kept(seq: u64, data: &'static [u8]) -> RawRecord {
+        RawRecord {
             kind: 3,
             seq,
             data: Bytes::from_static(data),

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::core::journal::{Damage, Kept};
+use crate::core::journal::{Damage, RawRecord};
 
 use super::quota::JournalError;
 use super::segment::{self, Contents, Flaw, Segment};
@@ -17,7 +17,7 @@ pub(super) struct Found {
     /// The segments that stay, in order.
     pub(super) segments: Vec<Segment>,
     /// Log entries up to the first loss, and the state of the last whole snapshot onwards, in the order written.
-    pub(super) kept: Vec<Kept>,
+    pub(super) kept: Vec<RawRecord>,
     pub(super) damage: Option<Damage>,
 }
 

@@ -14,7 +14,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::core::journal::Kept;
+use crate::core::journal::RawRecord;
 
 use super::record::{self, Found};
 
@@ -66,7 +66,7 @@ pub(super) fn header(out: &mut Vec<u8>, snapshot: u64) {
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     /// Its good records, up to the first that is not.
-    pub(super) kept: Vec<Kept>,
+    pub(super) kept: Vec<RawRecord>,
     /// Bytes that are good.
     pub(super) good: u64,
     /// Why reading stopped before the end of the file.

@@ -17,27 +17,27 @@ fn id() -> JournalId {
     JournalId("0a1b".to_owned())
 }
 
-fn entry(seq: u64) -> Kept {
-    Kept {
+fn entry(seq: u64) -> RawRecord {
+    RawRecord {
         kind: LOG,
         seq,
         data: Bytes::from(format!("message {seq}")),
     }
 }
 
-fn state(text: &str) -> Kept {
-    Kept {
+fn state(text: &str) -> RawRecord {
+    RawRecord {
         kind: STATE,
         seq: 0,
         data: Bytes::from(text.to_owned()),
     }
 }
 
-fn append(kept: Kept) -> Entry {
+fn append(kept: RawRecord) -> Entry {
     Entry::Append { kept, sync: false }
 }
 
-fn no_snapshot(_: &JournalId) -> Vec<Kept> {
+fn no_snapshot(_: &JournalId) -> Vec<RawRecord> {
     panic!("no snapshot was expected to be needed")
 }
 
@@ -51,7 +51,7 @@ fn empty() -> (TempDir, Journals) {
 /// Flushes every journal; those that want a snapshot at once with it.
 fn flush_with(
     journals: &mut Journals,
-    mut snapshot: impl FnMut(&JournalId) -> Vec<Kept>,
+    mut snapshot: impl FnMut(&JournalId) -> Vec<RawRecord>,
 ) -> Vec<(JournalId, JournalError)> {
     let mut ids: Vec<JournalId> = journals.journals.keys().cloned().collect();
     ids.sort();
@@ -102,14 +102,14 @@ fn bend(path: &Path, at: usize) {
     fs::write(path, bytes).unwrap();
 }
 
-fn entries(seqs: impl IntoIterator<Item = u64>) -> Vec<Kept> {
+fn entries(seqs: impl IntoIterator<Item = u64>) -> Vec<RawRecord> {
     seqs.into_iter().map(entry).collect()
 }
 
 /// Entries that fill a segment, in flushes of one each.
 fn fill(journals: &mut Journals, seqs: impl IntoIterator<Item = u64>, snapshot: &str) {
     for seq in seqs {
-        let kept = Kept {
+        let kept = RawRecord {
             kind: LOG,
             seq,
             data: Bytes::from(vec![b'x'; 1 << 20]),
@@ -245,7 +245,7 @@ fn a_flipped_bit_ends_the_log_there_and_the_next_flush_repairs() {
     let (mut journals, recovered) = reopen(&dir);
     assert_eq!(recovered.kept, entries(1..=4));
     assert_eq!(recovered.damage, Some(Damage::Corrupt));
-    let gap = Kept {
+    let gap = RawRecord {
         kind: LOG,
         seq: 10,
         data: Bytes::from_static(b"gap 5..10"),
@@ -335,7 +335,7 @@ fn a_large_snapshot_does_not_make_every_flush_a_new_segment() {
     let large = "s".repeat(9 << 20);
     let mut snapshots = 0;
     for seq in 1..=20 {
-        let kept = Kept {
+        let kept = RawRecord {
             kind: LOG,
             seq,
             data: Bytes::from(vec![b'x'; 1 << 20]),
@@ -595,7 +595,7 @@ fn a_full_disk_at_a_new_segment() {
     let (dir, mut journals) = empty();
     fill(&mut journals, 1..=3, "unused");
     faults::fail("create", 1);
-    let kept = Kept {
+    let kept = RawRecord {
         kind: LOG,
         seq: 4,
         data: Bytes::from(vec![b'x'; 1 << 20]),
@@ -633,7 +633,7 @@ fn a_session_has_a_quota_and_trimming_makes_room() {
     journals.apply(&id(), Entry::Trim { seq: 8 }).unwrap();
     fill(&mut journals, 10..=12, "now");
     fill(&mut journals, 13..=16, "now");
-    let kept = Kept {
+    let kept = RawRecord {
         kind: LOG,
         seq: 17,
         data: Bytes::from(vec![b'x'; 4 << 20]),

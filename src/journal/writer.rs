@@ -8,7 +8,7 @@ use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, JoinHandle};
 
-use crate::core::journal::{Entry, JournalId, Kept};
+use crate::core::journal::{Entry, JournalId, RawRecord};
 
 use super::{JournalError, Journals};
 
@@ -20,7 +20,7 @@ pub struct Work {
     pub number: u64,
     pub entries: Vec<Entry>,
     /// The session's state behind the entries, if the journal wants it.
-    pub snapshot: Option<Vec<Kept>>,
+    pub snapshot: Option<Vec<RawRecord>>,
 }
 
 /// Work up to `number` is done: entries that ask for `sync` are on the disk itself, others are with the system.
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     fn work(origin: &str, session: &str, number: u64) -> Work {
-        let kept = Kept {
+        let kept = RawRecord {
             kind: 1,
             seq: 0,
             data: Bytes::from_static(b"state"),

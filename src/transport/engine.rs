@@ -19,8 +19,8 @@ use super::credit::{self, Credit};
 use super::events::{Command, Events};
 use super::exchange::{Ask, Fault, Job, Lane, Lanes, exchange, job, whole, within};
 use super::link;
-use crate::core::dialect::engine::{Act, Engine, Packets, Roads, Start};
-use crate::core::io::{Answer, DialId, LinkEnd, LinkEvent, Road, Target};
+use crate::core::dialect::engine::{Action, Engine, Packets, PostReach, Start};
+use crate::core::io::{Answer, DialId, EngineTransports, LinkEnd, LinkEvent, Target, TransportKind};
 use crate::wire::code::Code;
 use crate::wire::record::ErrorInfo;
 use crate::wire::rule::PARSED_WHOLE;
@@ -44,7 +44,7 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     commands: queue::Receiver<Command>,
     events: Events<W>,
 ) {
-    let Road::Engine(roads) = target.road.clone() else {
+    let TransportKind::Engine(transports) = target.transport.clone() else {
         return;
     };
     let start = Start {
@@ -52,8 +52,8 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
         was_on_socket: jar.was_on_socket(),
     };
     let dial = Dial {
-        engine: Engine::new(target.url.clone(), roads.clone(), target.max_message, start),
-        roads,
+        engine: Engine::new(target.url.clone(), transports.clone(), target.max_message, start),
+        transports,
         network,
         target: target.into(),
         events,
@@ -76,7 +76,7 @@ fn now() -> u64 {
 
 struct Dial<W> {
     engine: Engine,
-    roads: Roads,
+    transports: EngineTransports,
     network: Arc<Network>,
     target: Arc<Target>,
     events: Events<W>,
@@ -133,9 +133,9 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                     match answered {
                         Ok(answered) => {
                             let answer = self.keep(answered);
-                            self.engine.got(&answer);
+                            self.engine.get_answered(&answer);
                         }
-                        Err(fault) => self.engine.failed(fault.into_end(self.stood), false, true),
+                        Err(fault) => self.engine.get_failed(fault.into_end(self.stood)),
                     }
                 }
                 answered = job(&mut self.posting) => self.was_posted(answered),
@@ -145,7 +145,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     }
 
     /// What to do next. A large answer is read beside the loop: that takes long.
-    async fn next_act(&mut self) -> Option<Act> {
+    async fn next_act(&mut self) -> Option<Action> {
         let Some(body) = self.engine.unread(PARSED_WHOLE) else {
             return self.engine.poll();
         };
@@ -154,7 +154,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 self.engine.read(packets);
                 self.engine.poll()
             }
-            Err(_) => Some(Act::End(LinkEnd {
+            Err(_) => Some(Action::End(LinkEnd {
                 error: Some(ErrorInfo::new(Code::Internal, "an answer could not be read")),
                 taken: u64::MAX,
                 ..LinkEnd::default()
@@ -163,24 +163,24 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     }
 
     /// Does what the engine says; `false` when it is over.
-    async fn act(&mut self, act: Act) -> bool {
+    async fn act(&mut self, act: Action) -> bool {
         match act {
-            Act::Get(url) => {
-                let ask = Ask::get_once(url, self.roads.polling_look.headers.clone());
+            Action::Get(url) => {
+                let ask = Ask::get_once(url, self.transports.polling_requests.headers.clone());
                 self.getting = Some(self.ask(ask));
             }
-            Act::Post(url, body) => {
+            Action::Post(url, body) => {
                 self.posting = Some(self.post(url, body));
             }
-            Act::OpenSocket(url) => self.open_socket(url),
-            Act::Send(packet) => {
+            Action::OpenSocket(url) => self.open_socket(url),
+            Action::Send(packet) => {
                 if self.engine.is_on_socket() {
                     self.jar.set_on_socket(true);
                 }
                 self.command(Command::Transmit(packet));
             }
-            Act::DropSocket => self.socket = None,
-            Act::Opened => {
+            Action::DropSocket => self.socket = None,
+            Action::Opened => {
                 self.stood = true;
                 let opened = LinkEvent::Opened {
                     subprotocol: None,
@@ -188,9 +188,9 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 };
                 return self.events.tell(opened).await;
             }
-            Act::Tell(packets) => return self.events.messages(packets).await,
-            Act::Written(count) => return self.events.tell(LinkEvent::Written(count)).await,
-            Act::End(end) => {
+            Action::Tell(packets) => return self.events.messages(packets).await,
+            Action::Written(count) => return self.events.tell(LinkEvent::Written(count)).await,
+            Action::End(end) => {
                 tracing::debug!(error = ?end.error, "an Engine.IO session is over");
                 if !self.stood {
                     self.jar.set_on_socket(false);
@@ -203,12 +203,12 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     }
 
     fn post(&mut self, url: Url, body: Bytes) -> Job<Answered> {
-        let headers = self.roads.polling_look.headers.clone();
+        let headers = self.transports.polling_requests.headers.clone();
         self.ask(Ask::post(url, headers, body, "text/plain;charset=UTF-8"))
     }
 
     fn ask(&mut self, ask: Ask) -> Job<Answered> {
-        let time = self.roads.polling_look.timeout.unwrap_or(ANSWER);
+        let time = self.transports.polling_requests.timeout.unwrap_or(ANSWER);
         let lane = self.lanes.take(&ask.url);
         let (network, target, jar) = (self.network.clone(), self.target.clone(), self.jar.clone());
         let credit = self.events.credit.another();
@@ -227,11 +227,15 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         match answered {
             Ok(answered) => {
                 let answer = self.keep(answered);
-                self.engine.posted(&answer);
+                self.engine.post_answered(&answer);
             }
             Err(fault) => {
-                let sent = fault.sent;
-                self.engine.failed(fault.into_end(self.stood), true, sent);
+                let reach = if fault.sent {
+                    PostReach::MaybeSent
+                } else {
+                    PostReach::Unsent
+                };
+                self.engine.post_failed(fault.into_end(self.stood), reach);
             }
         }
     }
@@ -245,9 +249,9 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     fn open_socket(&mut self, url: Url) {
         let mut target = Target::clone(&self.target);
         target.url = url;
-        target.road = Road::WebSocket;
+        target.transport = TransportKind::WebSocket;
         target.json = false;
-        let own = &self.roads.websocket_look.headers;
+        let own = &self.transports.websocket_requests.headers;
         let is_own = |name: &str| own.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
         target
             .headers
@@ -291,7 +295,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
 
     fn pause(&mut self, paused: bool) {
         self.paused = paused;
-        self.engine.pause(paused);
+        if paused {
+            self.engine.pause();
+        } else {
+            self.engine.resume();
+        }
         self.command(if paused { Command::Pause } else { Command::Resume });
     }
 
@@ -302,7 +310,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 if let Some(socket) = &self.socket {
                     socket.credit.give_back(credit::cost(&messages));
                 }
-                self.engine.socket_told(messages);
+                self.engine.socket_messages(messages);
             }
             Some(LinkEvent::Written(count)) => self.engine.socket_wrote(count),
             Some(LinkEvent::Ended(end)) => {
@@ -349,7 +357,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             loop {
                 acts.extend(std::iter::from_fn(|| self.engine.poll()));
                 while let Some(act) = acts.pop_front() {
-                    if let Act::Post(url, body) = act {
+                    if let Action::Post(url, body) = act {
                         self.posting = Some(self.post(url, body));
                     }
                 }

@@ -426,7 +426,7 @@ mod tests {
             compression: false,
             json: false,
             max_message: 1 << 20,
-            road: crate::core::io::Road::WebSocket,
+            transport: crate::core::io::TransportKind::WebSocket,
         }
     }
 

@@ -20,7 +20,7 @@ use super::exchange::{
     Ask, Fault, Headed, Job, Lane, Lanes, answer_of, ended, exchange, job, undecodable, whole, within,
 };
 use super::{Network, handshake};
-use crate::core::io::{Answer, DialId, Fetch, LinkEnd, LinkEvent, Road, Target};
+use crate::core::io::{Answer, DialId, Fetch, LinkEnd, LinkEvent, Target, TransportKind};
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
 
@@ -203,9 +203,9 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         if self.posting.is_some() || self.refused {
             return;
         }
-        let Road::Http {
+        let TransportKind::Http {
             post: Some((url, headers)),
-        } = &self.target.road
+        } = &self.target.transport
         else {
             return;
         };

@@ -31,7 +31,8 @@ mod tls;
 mod writer;
 
 pub use error::{DialError, Place};
-pub use proxies::{ProxyCredentials, ProxySettings};
+pub use proxies::ProxySettings;
+pub use proxy::ProxyCredentials;
 pub use tls::{ClientCert, TlsSettings};
 
 use std::sync::Arc;

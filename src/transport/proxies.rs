@@ -9,7 +9,7 @@ use url::Url;
 use super::connect;
 use super::error::{DialError, Place};
 use super::no_proxy::NoProxy;
-use super::proxy::{Proxy, Way};
+use super::proxy::{Proxy, ProxyCredentials, Way};
 use crate::core::io::ProxyChoice;
 
 /// Which proxy `ProxyChoice::System` means.
@@ -22,20 +22,6 @@ pub enum ProxySettings {
     None,
     /// This one, for every host that `no_proxy` does not name (its syntax is that of `NO_PROXY`).
     Fixed { url: String, no_proxy: String },
-}
-
-/// A proxy that wants to know who we are: `host:port` in lower case, user, password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ProxyCredentials {
-    pub place: String,
-    pub user: String,
-    pub password: String,
-}
-
-impl std::fmt::Debug for ProxyCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ProxyCredentials({})", self.place)
-    }
 }
 
 /// Knows which dial goes through which proxy.

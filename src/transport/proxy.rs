@@ -12,13 +12,26 @@ use tokio::net::TcpStream;
 use super::connect::{self, Names};
 use super::error::{DialError, Place};
 use super::handshake::{USER_AGENT, describe, exchange, take_back};
-use super::proxies::ProxyCredentials;
 use crate::core::io::Target;
 
 /// A proxy and how to talk to it.
 pub(crate) struct Proxy {
     place: Place,
     way: Way,
+}
+
+/// A proxy that wants to know who we are: `host:port` in lower case, user, password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyCredentials {
+    pub place: String,
+    pub user: String,
+    pub password: String,
+}
+
+impl std::fmt::Debug for ProxyCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ProxyCredentials({})", self.place)
+    }
 }
 
 pub(super) enum Way {

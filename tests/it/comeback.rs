@@ -3,7 +3,7 @@
 //! Files are in `journal.rs`; what happens in any order at all is in `sim`.
 
 use longwire::core::io::{DialId, Incoming, Input, LinkEvent, Output, PortId};
-use longwire::core::journal::{Damage, Entry, JournalId, Kept};
+use longwire::core::journal::{Damage, Entry, JournalId, RawRecord};
 use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::stage::{PORT, Stage};
 struct Before {
     stage: Stage,
     dial: DialId,
-    kept: Vec<Kept>,
+    kept: Vec<RawRecord>,
     journal: JournalId,
     /// Log entries up to here are not needed any more.
     trimmed: u64,
@@ -181,7 +181,7 @@ fn a_journal_does_not_grow_with_what_the_log_has_dropped() {
     assert!(before.trimmed > 8000, "{} of 10,000", before.trimmed);
     // A segment goes when nothing in it is needed; its state is repeated by the next.
     let trimmed = before.trimmed;
-    let needed = |segment: &&[Kept]| segment.iter().any(|kept| kept.seq == 0 || kept.seq > trimmed);
+    let needed = |segment: &&[RawRecord]| segment.iter().any(|kept| kept.seq == 0 || kept.seq > trimmed);
     before.kept = before
         .kept
         .chunks(500)

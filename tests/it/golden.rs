@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use longwire::core::io::{Caller, Input, LinkEvent, Output, PortId};
-use longwire::core::journal::Kept;
+use longwire::core::journal::RawRecord;
 use longwire::journal::{Journals, Quota, Recovered};
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn recovered(name: &str) -> Vec<Recovered> {
 }
 
 /// Which boot of the machine wrote this journal.
-fn machine_boot(kept: &[Kept]) -> String {
+fn machine_boot(kept: &[RawRecord]) -> String {
     let meta = kept
         .iter()
         .find(|kept| kept.kind == 1)

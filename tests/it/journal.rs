@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use longwire::core::journal::{Damage, Entry, JournalId, Kept};
+use longwire::core::journal::{Damage, Entry, JournalId, RawRecord};
 use longwire::journal::{Journals, Quota};
 use tempfile::TempDir;
 
@@ -40,12 +40,12 @@ fn writes_until_it_dies() {
         .unwrap();
     let (mut journals, _) = Journals::open(&dir.join("journal"), Quota::default()).unwrap();
     for seq in 1..=ENTRIES {
-        let state = Kept {
+        let state = RawRecord {
             kind: 2,
             seq: 0,
             data: Bytes::copy_from_slice(&seq.to_le_bytes()),
         };
-        let entry = Kept {
+        let entry = RawRecord {
             kind: 1,
             seq,
             data: Bytes::from(vec![u8::try_from(seq % 251).unwrap(); SIZE]),
@@ -62,7 +62,7 @@ fn writes_until_it_dies() {
         journals.apply(&id(), Entry::Trim { seq: seq_trimmed }).unwrap();
         journals.flush(&id(), None).unwrap();
         if journals.wants_snapshot(&id()) {
-            let snapshot = Kept {
+            let snapshot = RawRecord {
                 kind: 2,
                 seq: 0,
                 data: Bytes::copy_from_slice(&seq.to_le_bytes()),

@@ -10,6 +10,7 @@ mod activation;
 mod broker_instance;
 mod budget;
 #[cfg(target_os = "linux")]
+mod circles;
 mod cli;
 mod closing;
 mod comeback;

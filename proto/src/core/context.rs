@@ -12,10 +12,10 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Record};
 use crate::wire::rule::Look;
 
+use super::dial_limiter::{DialKind, DialLimiter, DialSlot};
 use super::identity::SessionKey;
 use super::io::{Caller, DialId, Now, Output, PortId};
 use super::outlines::Outlines;
-use super::pace::{Lane, Pace};
 use super::random::Random;
 use super::recorded_log::Recorder;
 use super::rules::Rules;
@@ -127,7 +127,7 @@ pub(crate) struct Dialer {
     /// What the settings allow.
     pub(crate) rules: Arc<Rules>,
     /// Whose turn it is to dial.
-    pub(crate) limiter: Pace,
+    pub(crate) limiter: DialLimiter,
 }
 
 impl Context {
@@ -273,7 +273,7 @@ impl Dialer {
             dials: HashMap::new(),
             last_dial: 0,
             rules: Arc::default(),
-            limiter: Pace::default(),
+            limiter: DialLimiter::default(),
         }
     }
 
@@ -297,13 +297,13 @@ impl Dialer {
     }
 
     /// Whether a session may dial at this moment. If so, `begin` must follow.
-    pub(crate) fn may_dial(&self, now: Duration, lane: &Lane, is_redial: bool) -> bool {
-        self.limiter.may(now, &self.rules, lane, is_redial)
+    pub(crate) fn may_dial(&self, now: Duration, slot: &DialSlot, kind: DialKind) -> bool {
+        self.limiter.may(now, &self.rules, slot, kind)
     }
 
     /// A dial begins that takes its turn.
-    pub(crate) fn begin(&mut self, now: Duration, lane: Lane, dial: DialId) {
-        self.limiter.begin(now, &self.rules, lane, dial);
+    pub(crate) fn begin(&mut self, now: Duration, slot: DialSlot, dial: DialId) {
+        self.limiter.begin(now, &self.rules, slot, dial);
     }
 
     /// The next session whose turn it is to dial.

@@ -11,7 +11,6 @@ use crate::wire::message::{BrokerFrame, ClientFrame};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 
-use super::dialect::engine::Roads;
 use super::journal::{Entry, JournalId};
 use super::rules::Rules;
 
@@ -193,7 +192,7 @@ pub enum Output {
     Idle(bool),
 }
 
-/// A question over HTTP: a GET on a dial whose road is `Http`.
+/// A question over HTTP: a GET on a dial whose transport is `Http`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetch {
     pub url: url::Url,
@@ -249,7 +248,7 @@ impl Answer {
 
 /// What a dial is to become.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Road {
+pub enum TransportKind {
     /// A WebSocket: says `Opened`.
     #[default]
     WebSocket,
@@ -259,7 +258,70 @@ pub enum Road {
         post: Option<(url::Url, Vec<(String, String)>)>,
     },
     /// Packets of Engine.IO as messages, whichever way they travel: says `Opened` with the first of them.
-    Engine(Roads),
+    Engine(EngineTransports),
+}
+
+/// How an Engine.IO dial may travel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineTransports {
+    /// The path that is requested, as `/socket.io/`.
+    pub path: String,
+    /// Parameters beside the URL's own.
+    pub query: Vec<(String, String)>,
+    pub polling: bool,
+    pub websocket: bool,
+    /// The WebSocket is tried before polling.
+    pub websocket_first: bool,
+    /// Go from polling to a WebSocket.
+    pub upgrade: bool,
+    /// Begin with the WebSocket once an upgrade has succeeded.
+    pub remember_upgrade: bool,
+    /// Whether the next transport is tried when the first fails; `None`: from the WebSocket to polling only.
+    pub try_all: Option<bool>,
+    pub polling_requests: RequestOptions,
+    pub websocket_requests: RequestOptions,
+}
+
+/// What is special about the requests of one transport.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RequestOptions {
+    /// Sent in place of the target's of the same name.
+    pub headers: Vec<(String, String)>,
+    /// The name of the parameter that makes each URL another one.
+    pub timestamp_param: Option<String>,
+    /// Bytes travel as text.
+    pub base64: bool,
+    /// How long the answer to a request may take.
+    pub timeout: Option<Duration>,
+}
+
+impl Default for EngineTransports {
+    fn default() -> Self {
+        Self {
+            path: "/socket.io/".to_owned(),
+            query: Vec::new(),
+            polling: true,
+            websocket: true,
+            websocket_first: false,
+            upgrade: true,
+            remember_upgrade: false,
+            try_all: None,
+            polling_requests: RequestOptions::default(),
+            websocket_requests: RequestOptions::default(),
+        }
+    }
+}
+
+impl EngineTransports {
+    /// Whether packets travel by polling to the end.
+    const fn stay_with_polling(&self) -> bool {
+        !self.websocket || (self.polling && !self.websocket_first && !self.upgrade)
+    }
+
+    /// Whether bytes travel as text to the end.
+    pub(crate) const fn has_text_only(&self) -> bool {
+        self.stay_with_polling() || self.websocket_requests.base64
+    }
 }
 
 /// Where and how to dial.
@@ -284,7 +346,7 @@ pub struct Target {
     pub json: bool,
     /// Largest message accepted, in bytes.
     pub max_message: usize,
-    pub road: Road,
+    pub transport: TransportKind,
 }
 
 /// Through which proxy a dial goes.

@@ -27,7 +27,7 @@ impl JournalId {
 
 /// One record of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct RawRecord {
     /// What `data` means; the core's own numbering.
     pub kind: u8,
     /// For entries of the session's log their `seq`: the record may go once `Trim` has passed it.
@@ -41,7 +41,7 @@ pub struct Kept {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     /// Append; with `sync`, on the disk itself before anything that follows.
-    Append { kept: Kept, sync: bool },
+    Append { kept: RawRecord, sync: bool },
     /// Log entries with a number up to `seq` are no longer needed.
     Trim { seq: u64 },
     /// The session has ended: remove its journal.

@@ -1,7 +1,7 @@
 //! A log and its journal as one: nothing is appended that is not written down first.
 //!
 //! Order is the point: a block of numbers before any of them, a record before its delivery, an intent before its write.
-//! What the records of a journal look like is in `core::kept`; files belong to the crate's `journal` module.
+//! What the records of a journal look like is in `core::journal_record`; files belong to the crate's `journal` module.
 
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -12,8 +12,8 @@ use crate::wire::record::{Body, Record};
 
 use super::filter::View;
 use super::io::Output;
-use super::journal::{Entry, JournalId, Kept};
-use super::kept::{Note, encode_record};
+use super::journal::{Entry, JournalId, RawRecord};
+use super::journal_record::{JournalRecord, encode_record};
 use super::log::{ClientId, Entry as LogEntry, Log};
 
 /// Numbers reserved at a time.
@@ -113,7 +113,7 @@ impl RecordedLog {
             && next > journal.reserved
         {
             journal.reserved = next + BLOCK - 1;
-            let note = Note::Reserved(journal.reserved);
+            let note = JournalRecord::Reserved(journal.reserved);
             self.note(to, &note, Durable::OnDisk);
         }
     }
@@ -140,7 +140,7 @@ impl RecordedLog {
     }
 
     /// Writes down something else about the session.
-    pub(crate) fn note(&self, to: &mut Recorder<'_>, note: &Note, durable: Durable) {
+    pub(crate) fn note(&self, to: &mut Recorder<'_>, note: &JournalRecord, durable: Durable) {
         if let Some(journal) = &self.journal {
             let kept = note.encode();
             let sync = durable == Durable::OnDisk;
@@ -233,7 +233,7 @@ impl RecordedLog {
     }
 
     /// Writes down `snapshot` and every record that is held: the last thing that is done with a session in memory.
-    pub(crate) fn hand_over(&self, to: &mut Recorder<'_>, snapshot: Vec<Kept>) {
+    pub(crate) fn hand_over(&self, to: &mut Recorder<'_>, snapshot: Vec<RawRecord>) {
         let Some(journal) = &self.journal else { return };
         for kept in snapshot {
             to.write(&journal.id, Entry::Append { kept, sync: false });

@@ -4,7 +4,19 @@
 
 use std::collections::BTreeMap;
 
-use super::options::CloseClass;
+use serde::Deserialize;
+
+/// What a close code or refused handshake means for dialling again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CloseClass {
+    /// Dial again after a while.
+    Retry,
+    /// Fresh credentials first.
+    Auth,
+    /// Do not dial again.
+    Stop,
+}
 
 /// Codes and ranges with what they mean. What was added last wins; of what was added together, the narrower.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

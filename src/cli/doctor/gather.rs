@@ -26,7 +26,7 @@ use crate::cli::admin::Admin;
 use crate::cli::args::Trust;
 use crate::cli::error::Failure;
 use crate::cli::install::state;
-use crate::core::io::{ProxyChoice, Road, Target};
+use crate::core::io::{ProxyChoice, Target, TransportKind};
 use crate::core::policy;
 use crate::journal::Quota;
 use crate::local::{self, Endpoint};
@@ -456,7 +456,7 @@ async fn dial(text: &str, what: &Wish, settings: Option<Settings>) -> DialFacts 
         compression: false,
         json: false,
         max_message: MESSAGE,
-        road: Road::WebSocket,
+        transport: TransportKind::WebSocket,
     };
     let network = settings.map(live_settings::network).unwrap_or_default();
     let steps = match Network::new(network) {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longwire::core::journal::{Entry, JournalId, Kept};
+use longwire::core::journal::{Entry, JournalId, RawRecord};
 
 use super::dice::Dice;
 
@@ -22,7 +22,7 @@ pub(super) struct Disk {
 
 #[derive(Default)]
 struct Journal {
-    segments: Vec<Vec<Kept>>,
+    segments: Vec<Vec<RawRecord>>,
     /// Records of the last segment that are on the disk itself; those of older segments all are.
     synced: usize,
     /// Records at the head of the last segment that are its snapshot.
@@ -41,7 +41,7 @@ impl Journal {
         let trimmed = self.trimmed;
         let Some(last) = self.segments.pop() else { return };
         let before = self.segments.len();
-        let is_needed = |segment: &Vec<Kept>| segment.iter().any(|kept| kept.seq > trimmed);
+        let is_needed = |segment: &Vec<RawRecord>| segment.iter().any(|kept| kept.seq > trimmed);
         self.segments.retain(is_needed);
         let removed = self.segments.len() < before;
         self.segments.push(last);
@@ -91,7 +91,7 @@ impl Disk {
     }
 
     /// Begins new segments where the last is full, and removes those that nobody needs.
-    pub(super) fn flush(&mut self, mut snapshot: impl FnMut(&JournalId) -> Vec<Kept>) {
+    pub(super) fn flush(&mut self, mut snapshot: impl FnMut(&JournalId) -> Vec<RawRecord>) {
         for id in std::mem::take(&mut self.dirty) {
             let Some(journal) = self.journals.get_mut(&id) else {
                 continue;
@@ -162,7 +162,7 @@ impl Disk {
     }
 
     /// What a restarted broker finds, in order of the names. The state before the last snapshot is repeated by it.
-    pub(super) fn recover(&mut self) -> Vec<(JournalId, Vec<Kept>)> {
+    pub(super) fn recover(&mut self) -> Vec<(JournalId, Vec<RawRecord>)> {
         self.lost.clear();
         let damaged = self.journals.iter().filter(|(_, journal)| journal.damaged);
         self.dirty = damaged.map(|(id, _)| id.clone()).collect();

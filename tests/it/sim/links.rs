@@ -87,7 +87,7 @@ impl World {
             Some((slot, address))
         });
         let (slot, address) = led.expect("an address that somebody gave");
-        let speaks = self.speech_of(slot, &target.road);
+        let speaks = self.speech_of(slot, &target.transport);
         let urls = &self.options_for(slot).urls;
         let is_http = |protocol: &Protocol| matches!(protocol, Protocol::EventStream | Protocol::Poll);
         let may_be_own = urls.iter().any(|(protocol, url)| {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use longwire::core::io::{DialId, Output, Target};
-use longwire::core::journal::{Entry, JournalId, Kept};
+use longwire::core::journal::{Entry, JournalId, RawRecord};
 use longwire::wire::options::Protocol;
 use longwire::wire::payload::Payload;
 
@@ -101,7 +101,7 @@ impl World {
     }
 
     /// The slot of the session that a journal is about, as its first record says.
-    fn slot_of_journal(&self, kept: &Kept) -> Option<usize> {
+    fn slot_of_journal(&self, kept: &RawRecord) -> Option<usize> {
         let meta: serde_json::Value = serde_json::from_slice(&kept.data).ok()?;
         self.slots.iter().position(|slot| {
             let owner = &self.owners[slot.owner];
@@ -177,7 +177,7 @@ impl World {
     }
 
     /// How many messages a record of the log adds to those that the journal has, kept or lost.
-    fn takes_down(&mut self, slot: usize, kept: &Kept) -> usize {
+    fn takes_down(&mut self, slot: usize, kept: &RawRecord) -> usize {
         let session = self.slots[slot].lives.last_mut().unwrap();
         let (seq, body) = (kept.seq, kept.data.get(12..).unwrap_or_default());
         match body {
@@ -238,7 +238,7 @@ impl World {
             target.origin.as_ref() == Some(origin) && said.map(|(_, said)| said.as_str()) == is_web,
             "a dial in another's name: {said:?}"
         );
-        let speaks = self.speech_of(slot, &target.road);
+        let speaks = self.speech_of(slot, &target.transport);
         let mut base = target.url.clone();
         base.set_query(None);
         let host = format!("{:?}", target.url.host_str());

@@ -3,7 +3,7 @@
 //! It also judges what only these have: questions, where they lead, and what says where to go on.
 
 use bytes::Bytes;
-use longwire::core::io::{Answer, DialId, Fetch, Incoming, Input, LinkEvent, Road};
+use longwire::core::io::{Answer, DialId, Fetch, Incoming, Input, LinkEvent, TransportKind};
 use longwire::wire::options::{Options, Protocol};
 use longwire::wire::payload::Payload;
 use longwire::wire::record::{Continuity, State, StateChange};
@@ -69,18 +69,18 @@ impl World {
         self.dials[&(self.life, id)].speaks
     }
 
-    /// What a dial is going to speak, as far as its road tells.
-    pub(super) fn speech_of(&self, slot: usize, road: &Road) -> Protocol {
+    /// What a dial is going to speak, as far as its transport tells.
+    pub(super) fn speech_of(&self, slot: usize, transport: &TransportKind) -> Protocol {
         let options = self.options_for(slot);
-        let wanted: &[Protocol] = match road {
-            Road::WebSocket => &[Protocol::WebSocket],
-            Road::Http { .. } => &[Protocol::EventStream, Protocol::Poll],
-            Road::Engine(_) => &[Protocol::SocketIo],
+        let wanted: &[Protocol] = match transport {
+            TransportKind::WebSocket => &[Protocol::WebSocket],
+            TransportKind::Http { .. } => &[Protocol::EventStream, Protocol::Poll],
+            TransportKind::Engine(_) => &[Protocol::SocketIo],
         };
         let found = protocols(options)
             .iter()
             .find(|protocol| wanted.contains(protocol));
-        *found.unwrap_or_else(|| panic!("slot {slot} is dialled by {road:?}, which it may not speak"))
+        *found.unwrap_or_else(|| panic!("slot {slot} is dialled by {transport:?}, which it may not speak"))
     }
 
     /// The options that hold for a slot while an `open` is answered.

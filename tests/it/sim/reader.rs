@@ -64,7 +64,7 @@ impl World {
                 );
                 seat.live = true;
             }
-            BrokerFrame::AuthNeeded { nonce, .. } => seat.nonce = Some(nonce),
+            BrokerFrame::AuthNeeded { question, .. } => seat.nonce = Some(question.nonce),
             _ => {}
         }
     }

@@ -1,8 +1,8 @@
 //! What requests say of themselves: names as RFCs and extensions write them, and who asks.
 
 use bytes::Bytes;
-use longwire::core::dialect::engine::Roads;
-use longwire::core::io::{Fetch, ProxyChoice, Road, Target};
+use longwire::core::io::EngineTransports;
+use longwire::core::io::{Fetch, ProxyChoice, Target, TransportKind};
 use longwire::wire::payload::Payload;
 
 use super::servers::{Peer, listen, scripted};
@@ -63,7 +63,7 @@ async fn questions_posts_and_the_second_on_a_connection_are_spelled_alike() {
     .await;
     let url: url::Url = format!("http://127.0.0.1:{port}/").parse().unwrap();
     let mut target = with_headers(target(&url));
-    target.road = Road::Http {
+    target.transport = TransportKind::Http {
         post: Some((url.clone(), vec![("X-POST".to_owned(), "p".to_owned())])),
     };
     let mut line = Line::dial(target);
@@ -92,9 +92,9 @@ async fn engine_io_says_who_asks() {
     target
         .headers
         .push(("User-Agent".to_owned(), "mine/1".to_owned()));
-    target.road = Road::Engine(Roads {
+    target.transport = TransportKind::Engine(EngineTransports {
         websocket: false,
-        ..Roads::default()
+        ..EngineTransports::default()
     });
     let _line = Line::dial(target);
     let head = peer.await.unwrap();

@@ -167,7 +167,7 @@ fn target(url: impl AsRef<str>) -> Target {
         compression: false,
         json: false,
         max_message: 64 * 1024 * 1024,
-        road: longwire::core::io::Road::WebSocket,
+        transport: longwire::core::io::TransportKind::WebSocket,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use longwire::core::io::{Fetch, LinkEnd, ProxyChoice, Road, Target};
+use longwire::core::io::{Fetch, LinkEnd, ProxyChoice, Target, TransportKind};
 use longwire::core::rules::{Pattern, Rule, Rules};
 use longwire::transport::NetworkSettings;
 use longwire::wire::code::Code;
@@ -90,7 +90,7 @@ async fn a_question_over_http_is_judged_by_itself() {
         ("/feed/a", "Origin", Code::HeaderDenied),
     ] {
         let mut target = of_an_extension(&format!("{base}/feed/a"));
-        target.road = Road::Http { post: None };
+        target.transport = TransportKind::Http { post: None };
         let mut line = Line::dial_by(network(allowing(&["ws://loopback/feed/*"])), target, 64);
         line.dials.fetch(
             DIAL,

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use longwire::core::io::{Fetch, LinkEvent, Road};
+use longwire::core::io::{Fetch, LinkEvent, TransportKind};
 
 use super::servers::{Peer, listen, scripted};
 use super::{DIAL, Line, target};
@@ -19,7 +19,7 @@ fn asks(port: u16, patience: Duration) -> Line {
     target.headers = [("X-Key", "k"), ("Cookie", "a=1"), ("User-Agent", "mine/1")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
-    target.road = Road::Http { post: None };
+    target.transport = TransportKind::Http { post: None };
     let mut line = Line::dial(target);
     let fetch = Fetch {
         url,

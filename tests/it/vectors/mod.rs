@@ -255,7 +255,7 @@ fn the_page_has_every_option_and_capability_and_no_other_option() {
         let ignored = Options::from_json(&options).is_ok_and(|(_, ignored)| !ignored.is_empty());
         assert!(!ignored, "`{name}` is in docs/PROTOCOL.md and is no option");
     }
-    let arms = include_str!("../../../proto/src/wire/options.rs");
+    let arms = include_str!("../../../proto/src/wire/options/parse.rs");
     let known = arms
         .lines()
         .filter_map(|line| line.strip_prefix("            \"")?.split_once("\" => "));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use longwire::wire::code::{Code, GapReason};
 use longwire::wire::message::{
-    BrokerFrame, CloseReport, ErrorFrame, MemoryReport, Opened, OutboxItem, Resumed, Rtt, SessionReport,
-    SessionSummary, StatusReport, SubscriptionState, Totals, Welcome,
+    BrokerFrame, CloseReport, ErrorFrame, MemoryReport, Opened, OutboxItem, Question, Resumed, Rtt,
+    SessionReport, SessionSummary, StatusReport, SubscriptionState, Totals, Welcome,
 };
 use longwire::wire::payload::Payload;
 use longwire::wire::record::{
@@ -306,30 +306,36 @@ pub(super) fn said(vector: &str) -> BrokerFrame {
         "subscription failed" => subscription(SubscriptionState::Failed),
         "auth-needed" => BrokerFrame::AuthNeeded {
             session,
-            nonce: "n1".to_owned(),
-            why: "first",
-            attempt: 1,
-            deadline: 60_000,
-            status: None,
-            values: None,
+            question: Box::new(Question {
+                nonce: "n1".to_owned(),
+                why: "first",
+                attempt: 1,
+                deadline: 60_000,
+                status: None,
+                values: None,
+            }),
         },
         "auth-needed in a login" => BrokerFrame::AuthNeeded {
             session,
-            nonce: "n3".to_owned(),
-            why: "login",
-            attempt: 1,
-            deadline: 10_000,
-            status: None,
-            values: Some(r#"{"socket_id":"1.2"}"#.to_owned()),
+            question: Box::new(Question {
+                nonce: "n3".to_owned(),
+                why: "login",
+                attempt: 1,
+                deadline: 10_000,
+                status: None,
+                values: Some(r#"{"socket_id":"1.2"}"#.to_owned()),
+            }),
         },
         "auth-needed after a refusal" => BrokerFrame::AuthNeeded {
             session,
-            nonce: "n2".to_owned(),
-            why: "refused",
-            attempt: 2,
-            deadline: 60_000,
-            status: Some(401),
-            values: None,
+            question: Box::new(Question {
+                nonce: "n2".to_owned(),
+                why: "refused",
+                attempt: 2,
+                deadline: 60_000,
+                status: Some(401),
+                values: None,
+            }),
         },
         "stalled" => BrokerFrame::Stalled {
             session,

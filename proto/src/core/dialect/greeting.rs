@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::wire::json::{Document, Kind, Value};
 
 /// Longest time that is waited for a server that is silent.
-const LONGEST: f64 = 86_400_000.0;
+const MAX_PING_TIMEOUT_MS: f64 = 86_400_000.0;
 
 /// What a server says of the session that it has opened.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(crate) struct Greeting {
     /// Transports that it can go on to.
     pub(crate) upgrades: Vec<String>,
     /// How long it may be silent: both of its times.
-    pub(crate) patience: Option<Duration>,
+    pub(crate) ping_timeout: Option<Duration>,
     /// Bytes of one packet that it takes.
     pub(crate) max_payload: Option<usize>,
 }
@@ -41,7 +41,7 @@ impl Greeting {
         Ok(Self {
             sid: root.get(b"sid").and_then(text),
             upgrades,
-            patience: match times {
+            ping_timeout: match times {
                 (Some(interval), Some(timeout)) => Some(milliseconds(interval)? + milliseconds(timeout)?),
                 _ => None,
             },
@@ -62,7 +62,7 @@ fn milliseconds(value: Value<'_>) -> Result<Duration, String> {
     value
         .to_number()
         .filter(|number| *number >= 0.0)
-        .map(|number| Duration::from_secs_f64(number.min(LONGEST) / 1000.0))
+        .map(|number| Duration::from_secs_f64(number.min(MAX_PING_TIMEOUT_MS) / 1000.0))
         .ok_or_else(|| format!("`{:.40}` is no time in milliseconds", value.raw()))
 }
 
@@ -89,7 +89,7 @@ mod tests {
         ] {
             let greeting =
                 Greeting::read(&format!(r#"{{"sid":"x","upgrades":["websocket"],{numbers}}}"#)).unwrap();
-            assert_eq!(greeting.patience, Some(Duration::from_secs(20)), "{numbers}");
+            assert_eq!(greeting.ping_timeout, Some(Duration::from_secs(20)), "{numbers}");
             assert_eq!(greeting.max_payload, Some(1_000_000), "{numbers}");
             assert_eq!(greeting.upgrades, ["websocket"]);
         }
@@ -103,6 +103,6 @@ mod tests {
         let half =
             Greeting::read(r#"{"sid":7,"note":"\ud83d","pingInterval":1e999,"pingTimeout":0}"#).unwrap();
         assert_eq!((half.sid.as_deref(), half.max_payload), (Some("7"), None));
-        assert_eq!(half.patience, Some(Duration::from_secs(86_400)));
+        assert_eq!(half.ping_timeout, Some(Duration::from_secs(86_400)));
     }
 }

@@ -5,7 +5,7 @@ use crate::wire::options::Options;
 use crate::wire::record::ErrorInfo;
 
 use crate::core::dialect::html;
-use crate::core::io::{Answer, LinkEnd, Road};
+use crate::core::io::{Answer, LinkEnd, TransportKind};
 use crate::core::policy;
 
 use super::{Abilities, Heard, Over};
@@ -25,8 +25,8 @@ pub(super) const fn abilities(options: &Options) -> Abilities {
 }
 
 /// A dial that asks and posts.
-pub(super) fn road(options: &Options) -> Road {
-    Road::Http {
+pub(super) fn transport(options: &Options) -> TransportKind {
+    TransportKind::Http {
         post: options.post.as_ref().and_then(|post| {
             // It was read when the session was opened, and judged as the options are.
             let url = policy::read_url(&post.url).ok()?;

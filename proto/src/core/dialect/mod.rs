@@ -27,7 +27,7 @@ use crate::wire::options::{Options, Protocol};
 use crate::wire::payload::Payload;
 use crate::wire::record::{Continuity, ErrorInfo, StateChange};
 
-use super::io::{DialId, LinkEnd, LinkEvent, Now, Output, Road};
+use super::io::{DialId, LinkEnd, LinkEvent, Now, Output, TransportKind};
 use super::outlines::Outlines;
 pub(crate) use resume::{ResumeToken, ResumeTokens};
 
@@ -80,7 +80,7 @@ pub(crate) struct Face {
     pub(crate) begin: fn(&mut DialContext<'_>, Beginning) -> Box<dyn Speech>,
     pub(crate) abilities: fn(&Options) -> Abilities,
     /// What the dial is to become.
-    pub(crate) road: fn(&Options) -> Road,
+    pub(crate) transport: fn(&Options) -> TransportKind,
     /// Whether a server of this kind can be sent this at all.
     pub(crate) check: fn(&Options, &Payload) -> Result<(), ErrorInfo>,
 }

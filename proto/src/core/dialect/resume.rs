@@ -8,8 +8,8 @@ use url::Url;
 
 use crate::wire::options::Protocol;
 
-use super::poll::Place;
-use super::socketio::Recovery;
+use super::poll::place::Place;
+use super::socketio::recovery::Recovery;
 
 /// What one server said that outlives the dial. Each protocol uses what is its own.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use crate::wire::options::Options;
 use crate::wire::payload::Payload;
 use crate::wire::rule::PARSED_WHOLE;
 
-use crate::core::io::{Incoming, LinkEvent, Road};
+use crate::core::io::{Incoming, LinkEvent, TransportKind};
 
 use super::{Abilities, Beginning, DialContext, Face, Heard, Speech, check_no_event};
 
@@ -19,7 +19,7 @@ pub(super) const FACE: Face = Face {
         is_http: false,
         has_handshake: true,
     },
-    road: |_| Road::WebSocket,
+    transport: |_| TransportKind::WebSocket,
     check: check_no_event,
 };
 

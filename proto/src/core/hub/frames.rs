@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use url::Url;
+
 use crate::wire::code::Code;
 use crate::wire::json::Pointers;
 use crate::wire::message::{
@@ -14,7 +16,7 @@ use crate::wire::options::Options;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 
-use crate::core::context::{Seat, error};
+use crate::core::context::{Context, Seat, error};
 use crate::core::identity::{Owner, SessionKey};
 use crate::core::io::{Caller, PortId};
 use crate::core::outlines::Unread;
@@ -82,53 +84,52 @@ impl Hub {
     }
 
     fn hello(&mut self, port: PortId, hello: Hello) {
+        if let Err(why) = self.check_hello(port, &hello) {
+            return self.ctx.send_error(port, why, None, None);
+        }
         let Hello {
-            protocol,
             profile,
             client,
-            needs,
             accepts,
             instance,
+            ..
         } = hello;
-        if protocol != 1 {
-            let why = error(
-                Code::Unsupported,
-                format!("protocol {protocol} is not spoken here; 1 is"),
-            );
-            return self.ctx.send_error(port, why, None, None);
-        }
-        let unmet: Vec<&str> = needs
-            .iter()
-            .map(String::as_str)
-            .filter(|need| !CAPABILITIES.contains(need))
-            .collect();
-        if !unmet.is_empty() {
-            let why = error(
-                Code::Unsupported,
-                format!("this broker lacks: {}", unmet.join(", ")),
-            );
-            return self.ctx.send_error(port, why, None, None);
-        }
         let Some(known) = self.ctx.ports.get_mut(&port) else {
             return;
         };
-        if let Caller::Extension { origin } = &known.caller
-            && let Err(why) = policy::check_enabled(self.ctx.dialer.rules.of(origin))
-        {
-            return self.ctx.send_error(port, why, None, None);
-        }
         let instance = instance.as_deref().unwrap_or_default();
         // Which worker of a browser this is: its log has the same word.
         tracing::debug!(port = port.0, client = %client, instance, "hello");
         let seat = Seat { profile, client };
-        let moved = known.seat.as_ref().is_some_and(|before| *before != seat);
-        known.seat = Some(seat.clone());
-        if moved {
+        let before = known.seat.replace(seat.clone());
+        if before.is_some_and(|before| before != seat) {
             self.detach_all(port);
             let why = error(Code::SessionClosed, "the port has said `hello` as somebody else");
             self.refuse_deferred(Some(port), &why);
         }
-        let Some(owner) = self.owner(port, &seat) else {
+        self.welcome(port, &seat, &accepts);
+    }
+
+    /// Whether the broker and the settings let this caller in.
+    fn check_hello(&self, port: PortId, hello: &Hello) -> Result<(), ErrorInfo> {
+        if hello.protocol != 1 {
+            let why = format!("protocol {} is not spoken here; 1 is", hello.protocol);
+            return Err(error(Code::Unsupported, why));
+        }
+        let needs = hello.needs.iter().map(String::as_str);
+        let unmet: Vec<&str> = needs.filter(|need| !CAPABILITIES.contains(need)).collect();
+        if !unmet.is_empty() {
+            let why = format!("this broker lacks: {}", unmet.join(", "));
+            return Err(error(Code::Unsupported, why));
+        }
+        match self.ctx.ports.get(&port).map(|known| &known.caller) {
+            Some(Caller::Extension { origin }) => policy::check_enabled(self.ctx.dialer.rules.of(origin)),
+            _ => Ok(()),
+        }
+    }
+
+    fn welcome(&mut self, port: PortId, seat: &Seat, accepts: &[String]) {
+        let Some(owner) = self.owner(port, seat) else {
             return;
         };
         let sessions = self
@@ -172,72 +173,39 @@ impl Hub {
         let Some(name) = frame.session().cloned() else {
             return;
         };
-        let Some(key) = self
-            .ctx
-            .ports
-            .get(&port)
-            .and_then(|port| port.attached.get(&name).copied())
-        else {
-            let known = self
-                .owner(port, seat)
-                .is_some_and(|owner| self.names.contains_key(&(owner, name.clone())));
-            let why = if known {
-                error(
-                    Code::NotAttached,
-                    format!("this port does not hold session `{name}`; send `open` first"),
-                )
-            } else {
-                error(
-                    Code::NoSession,
-                    format!("there is no session `{name}`; send `open` with a `url`"),
-                )
-            };
-            return self.ctx.send_error(port, why, frame.id(), Some(&name));
-        };
-        let takes_no_more = self
-            .sessions
-            .get(&key)
-            .and_then(|session| session.check_closing().err());
-        if let Some(why) = takes_no_more.filter(|_| asks_for_more(&frame)) {
-            return self.ctx.send_error(port, why, frame.id(), Some(&name));
-        }
-        self.with(key, |session, ctx| match frame {
-            ClientFrame::Ack { seq, .. } => session.ack(ctx, port, seq),
-            ClientFrame::Send(send) => session.send(ctx, port, send),
-            ClientFrame::Request(request) => session.request(ctx, port, request),
-            ClientFrame::Cancel { id, .. } => session.cancel(ctx, port, &id),
-            ClientFrame::Subscribe(subscribe) => session.subscribe(ctx, port, *subscribe),
-            ClientFrame::Unsubscribe { id, key, .. } => session.unsubscribe(ctx, port, id, &key),
-            ClientFrame::Reply(reply) => session.reply(ctx, port, reply),
-            ClientFrame::Authorize(authorize) => session.authorize(ctx, port, *authorize),
-            ClientFrame::Window { window, id, .. } => {
-                ctx.send_ok(port, id);
-                session.set_window(ctx, port, window);
+        let held = self.held_session(port, seat, &name).and_then(|key| {
+            let session = self.sessions.get(&key);
+            if asks_for_more(&frame) {
+                session.map_or(Ok(()), |session| session.check_closing())?;
             }
-            ClientFrame::Reconnect { id, .. } => {
-                ctx.send_ok(port, id);
-                session.start_over(ctx);
-            }
-            ClientFrame::Detach { id, .. } => {
-                ctx.send_ok(port, id);
-                session.detach(ctx, port);
-            }
-            ClientFrame::Close {
-                id,
-                code,
-                reason,
-                discard,
-                ..
-            } => {
-                ctx.send_ok(port, id);
-                let unsent = if discard { Unsent::Discard } else { Unsent::Write };
-                session.close(ctx, code.unwrap_or(1000), reason.unwrap_or_default(), unsent);
-            }
-            ClientFrame::Hello(_)
-            | ClientFrame::Open(_)
-            | ClientFrame::Status { .. }
-            | ClientFrame::Ping { .. } => {}
+            Ok(key)
         });
+        match held {
+            Ok(key) => self.with(key, |session, ctx| session_frame(session, ctx, port, frame)),
+            Err(why) => self.ctx.send_error(port, why, frame.id(), Some(&name)),
+        }
+    }
+
+    /// The session of this name that the port holds.
+    fn held_session(&self, port: PortId, seat: &Seat, name: &Name) -> Result<SessionKey, ErrorInfo> {
+        let known = self.ctx.ports.get(&port);
+        if let Some(key) = known.and_then(|port| port.attached.get(name)) {
+            return Ok(*key);
+        }
+        let exists = self
+            .owner(port, seat)
+            .is_some_and(|owner| self.names.contains_key(&(owner, name.clone())));
+        Err(if exists {
+            error(
+                Code::NotAttached,
+                format!("this port does not hold session `{name}`; send `open` first"),
+            )
+        } else {
+            error(
+                Code::NoSession,
+                format!("there is no session `{name}`; send `open` with a `url`"),
+            )
+        })
     }
 
     pub(super) fn open(&mut self, port: PortId, seat: &Seat, open: Open) {
@@ -270,70 +238,91 @@ impl Hub {
             let why = "the broker leaves; another one takes its place";
             return Err(error(Code::ShuttingDown, why));
         }
-        let rules = self.ctx.dialer.rules.clone();
-        let rule = rules.of(&owner.origin);
-        policy::check_enabled(rule)?;
+        policy::check_enabled(self.ctx.dialer.rules.of(&owner.origin))?;
         let url = open.url.take().map(|url| policy::read_url(&url)).transpose()?;
         let options = open.options.take();
-        let known = self.names.get(&(owner.clone(), open.session.clone()));
-        let known = known.and_then(|key| self.sessions.get(key));
-        match (known, &url, &options) {
-            // It attaches to what is there.
-            (_, None, None) => {}
-            (Some(session), url, options) => {
-                session.may_become(rule, url.as_ref(), options.as_ref())?;
-                let more = options.as_ref().map_or(0, |options| session.grows_by(options));
-                let budget = self.budget_of(&owner.origin);
-                if more > 0 && self.held.get(&owner.origin).copied().unwrap_or(0) + more > budget {
-                    return Err(over_budget(budget));
-                }
-            }
-            (None, url, options) => {
-                let options = options.as_ref().map_or_else(Cow::default, Cow::Borrowed);
-                policy::check_dial(&options, url.as_ref(), rule, &owner.origin)?;
+        match self.names.get(&(owner.clone(), open.session.clone())).copied() {
+            Some(key) => self.reopen(port, seat, key, open, url, options),
+            None => self.create(port, seat, owner, open, url, options),
+        }
+    }
+
+    /// Attaches to a session that is there, and changes it if it is to be other than it is.
+    fn reopen(
+        &mut self,
+        port: PortId,
+        seat: &Seat,
+        key: SessionKey,
+        open: Open,
+        url: Option<Url>,
+        options: Option<Options>,
+    ) -> Result<(), ErrorInfo> {
+        let Some(session) = self.sessions.get(&key) else {
+            return Ok(());
+        };
+        let origin = &session.owner().origin;
+        if url.is_some() || options.is_some() {
+            let rules = &self.ctx.dialer.rules;
+            session.may_become(rules.of(origin), url.as_ref(), options.as_ref())?;
+            let more = options.as_ref().map_or(0, |options| session.grows_by(options));
+            if more > 0 {
+                self.check_budget(origin, more)?;
             }
         }
-        if let Some(key) = self.names.get(&(owner.clone(), open.session.clone())).copied() {
-            let differs = self
-                .sessions
-                .get(&key)
-                .is_some_and(|session| session.has_url() && session.differs(url.as_ref(), options.as_ref()));
-            if differs && open.conflict == Conflict::Error {
-                let why = "the session exists with another URL or other options";
-                return Err(error(Code::SessionConflict, why));
+        let differs = session.differs(url.as_ref(), options.as_ref());
+        if differs && session.has_url() && open.conflict == Conflict::Error {
+            let why = "the session exists with another URL or other options";
+            return Err(error(Code::SessionConflict, why));
+        }
+        let updates = differs && (open.conflict == Conflict::Update || !session.has_url());
+        self.with(key, |session, ctx| {
+            if updates {
+                session.update(ctx, url, options);
             }
-            let update = open.conflict == Conflict::Update
-                || !self.sessions.get(&key).is_some_and(|session| session.has_url());
-            self.with(key, |session, ctx| {
-                if update && session.differs(url.as_ref(), options.as_ref()) {
-                    session.update(ctx, url, options);
-                }
-                session.attach(ctx, port, &seat.client, open, Origin::Existing);
-            });
-            return Ok(());
+            session.attach(ctx, port, &seat.client, open, Origin::Existing);
+        });
+        Ok(())
+    }
+
+    fn create(
+        &mut self,
+        port: PortId,
+        seat: &Seat,
+        owner: Owner,
+        open: Open,
+        url: Option<Url>,
+        options: Option<Options>,
+    ) -> Result<(), ErrorInfo> {
+        let rules = self.ctx.dialer.rules.clone();
+        let rule = rules.of(&owner.origin);
+        if url.is_some() || options.is_some() {
+            let options = options.as_ref().map_or_else(Cow::default, Cow::Borrowed);
+            policy::check_dial(&options, url.as_ref(), rule, &owner.origin)?;
         }
         let url = url.ok_or_else(|| {
-            error(
-                Code::NoSession,
-                format!(
-                    "there is no session `{}`; a `url` is needed to create it",
-                    open.session
-                ),
-            )
+            let name = &open.session;
+            let why = format!("there is no session `{name}`; a `url` is needed to create it");
+            error(Code::NoSession, why)
         })?;
         self.check_counts(rule, &owner)?;
-        let budget = self.budget_of(&owner.origin);
         let more = SESSION_COST + options.as_ref().map_or(0, Options::held);
-        if self.held.get(&owner.origin).copied().unwrap_or(0) + more > budget {
-            return Err(over_budget(budget));
-        }
+        self.check_budget(&owner.origin, more)?;
         let key = self.new_key();
         let options = self.shared(options.unwrap_or_default());
         let session = Session::new(key, owner, open.session.clone(), url, options, &mut self.ctx);
         self.add(session);
         self.with(key, |session, ctx| {
-            session.attach(ctx, port, &seat.client, open, Origin::Created)
+            session.attach(ctx, port, &seat.client, open, Origin::Created);
         });
+        Ok(())
+    }
+
+    /// Whether an extension may hold so many bytes more.
+    fn check_budget(&self, origin: &Name, more: usize) -> Result<(), ErrorInfo> {
+        let budget = self.budget_of(origin);
+        if self.held.get(origin).copied().unwrap_or(0) + more > budget {
+            return Err(over_budget(budget));
+        }
         Ok(())
     }
 
@@ -436,6 +425,47 @@ impl Hub {
             sessions,
         };
         self.ctx.send(port, BrokerFrame::Status(Box::new(report)));
+    }
+}
+
+/// Hands a session a frame of a port that holds it.
+fn session_frame(session: &mut Session, ctx: &mut Context, port: PortId, frame: ClientFrame) {
+    match frame {
+        ClientFrame::Ack { seq, .. } => session.ack(ctx, port, seq),
+        ClientFrame::Send(send) => session.send(ctx, port, send),
+        ClientFrame::Request(request) => session.request(ctx, port, request),
+        ClientFrame::Cancel { id, .. } => session.cancel(ctx, port, &id),
+        ClientFrame::Subscribe(subscribe) => session.subscribe(ctx, port, *subscribe),
+        ClientFrame::Unsubscribe { id, key, .. } => session.unsubscribe(ctx, port, id, &key),
+        ClientFrame::Reply(reply) => session.reply(ctx, port, reply),
+        ClientFrame::Authorize(authorize) => session.authorize(ctx, port, *authorize),
+        ClientFrame::Window { window, id, .. } => {
+            ctx.send_ok(port, id);
+            session.set_window(ctx, port, window);
+        }
+        ClientFrame::Reconnect { id, .. } => {
+            ctx.send_ok(port, id);
+            session.start_over(ctx);
+        }
+        ClientFrame::Detach { id, .. } => {
+            ctx.send_ok(port, id);
+            session.detach(ctx, port);
+        }
+        ClientFrame::Close {
+            id,
+            code,
+            reason,
+            discard,
+            ..
+        } => {
+            ctx.send_ok(port, id);
+            let unsent = if discard { Unsent::Discard } else { Unsent::Write };
+            session.close(ctx, code.unwrap_or(1000), reason.unwrap_or_default(), unsent);
+        }
+        ClientFrame::Hello(_)
+        | ClientFrame::Open(_)
+        | ClientFrame::Status { .. }
+        | ClientFrame::Ping { .. } => {}
     }
 }
 

@@ -31,7 +31,7 @@ use self::timers::Timers;
 use super::context::{Context, Dialer, Port, Seat, Watcher, error};
 use super::identity::{Owner, SessionKey};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
-use super::journal::{Damage, JournalId, Kept};
+use super::journal::{Damage, JournalId, RawRecord};
 use super::outlines::{Outlines, Unread};
 use super::rules::Rules;
 use super::session::{Leave, Session};
@@ -310,7 +310,7 @@ impl Hub {
     }
 
     /// The state a journal's new segment must begin with; empty for an unknown journal.
-    pub fn snapshot(&self, journal: &JournalId) -> Vec<Kept> {
+    pub fn snapshot(&self, journal: &JournalId) -> Vec<RawRecord> {
         let session = self.journals.get(journal).and_then(|key| self.sessions.get(key));
         session.map_or_else(Vec::new, |session| {
             session.snapshot(self.ctx.now, &self.config.machine_boot)
@@ -325,7 +325,7 @@ impl Hub {
         &mut self,
         now: Now,
         journal: JournalId,
-        kept: &[Kept],
+        kept: &[RawRecord],
         damage: Option<Damage>,
     ) -> Result<(), String> {
         self.ctx.now = now;

@@ -380,16 +380,7 @@ impl Outbox {
             settled.extend(self.settle(awake, serial, verdict));
         }
         for serial in again.into_iter().rev() {
-            if let Some(item) = self.items.get_mut(&serial) {
-                item.maybe_sent |= item.place.is_some_and(|place| place <= taken);
-                item.place = None;
-                item.proven = false;
-                item.unproven = false;
-                item.kept_bytes = 0;
-                self.queue_bytes += item.payload.len();
-                self.queue.push_front(item.lane, serial);
-                self.deadlines.insert((item.deadline, serial));
-            }
+            self.queue_again(serial, taken);
         }
         self.in_flight.clear();
         self.in_flight_written = 0;
@@ -400,6 +391,20 @@ impl Outbox {
         self.unwritten.clear();
         self.unwritten_bytes = 0;
         settled
+    }
+
+    /// A message waits again, before all others of its lane; `taken`: how many the link had begun to hand over.
+    fn queue_again(&mut self, serial: u64, taken: u64) {
+        if let Some(item) = self.items.get_mut(&serial) {
+            item.maybe_sent |= item.place.is_some_and(|place| place <= taken);
+            item.place = None;
+            item.proven = false;
+            item.unproven = false;
+            item.kept_bytes = 0;
+            self.queue_bytes += item.payload.len();
+            self.queue.push_front(item.lane, serial);
+            self.deadlines.insert((item.deadline, serial));
+        }
     }
 
     /// Ends a message. Removal, verdict and memory of it are one step; `None` if it has ended before.

@@ -319,12 +319,7 @@ impl Session {
         };
         let frame = BrokerFrame::AuthNeeded {
             session: self.identity.name.clone(),
-            nonce: question.nonce,
-            why: question.why,
-            attempt: question.attempt,
-            deadline: question.deadline,
-            status: question.status,
-            values: question.values,
+            question: Box::new(question),
         };
         ctx.send(port, frame);
     }

@@ -8,8 +8,8 @@ use crate::wire::record::{Name, Outcome, StateChange};
 
 use crate::core::context::{Context, error};
 use crate::core::io::Now;
-use crate::core::journal::{JournalId, Kept};
-use crate::core::kept::{Meta, Note, VERSION};
+use crate::core::journal::{JournalId, RawRecord};
+use crate::core::journal_record::{JournalRecord, Meta, VERSION};
 use crate::core::log::ClientId;
 use crate::core::recorded_log::Durable;
 
@@ -51,7 +51,7 @@ impl Session {
         self.delivery.hand_over(&mut ctx.recorder(), snapshot);
     }
 
-    pub(super) fn note(&self, ctx: &mut Context, note: &Note, durable: Durable) {
+    pub(super) fn note(&self, ctx: &mut Context, note: &JournalRecord, durable: Durable) {
         self.delivery.log().note(&mut ctx.recorder(), note, durable);
     }
 
@@ -76,12 +76,12 @@ impl Session {
         } else {
             Durable::Written
         };
-        self.note(ctx, &Note::Intent(serial), durable);
+        self.note(ctx, &JournalRecord::Intent(serial), durable);
     }
 
     /// Writes down how a message ended of which no record tells.
     pub(super) fn journal_settled(&self, ctx: &mut Context, client: ClientId, id: Name, outcome: Outcome) {
-        let note = Note::Settled {
+        let note = JournalRecord::Settled {
             client: client.0,
             id,
             outcome: Some(outcome),
@@ -96,12 +96,12 @@ impl Session {
 
     pub(super) fn note_meta(&self, ctx: &mut Context, durable: Durable) {
         let meta = self.meta(ctx.machine_boot.clone());
-        self.note(ctx, &Note::Meta(meta), durable);
+        self.note(ctx, &JournalRecord::Meta(meta), durable);
     }
 
     /// The broker leaves in order.
     pub(super) fn journal_clean(&self, ctx: &mut Context) {
-        self.note(ctx, &Note::Clean, Durable::OnDisk);
+        self.note(ctx, &JournalRecord::Clean, Durable::OnDisk);
     }
 
     /// The journal failed: the session lives on in memory, and says so in place.
@@ -116,18 +116,18 @@ impl Session {
     }
 
     /// The state that a new segment of the journal begins with.
-    pub(crate) fn snapshot(&self, now: Now, machine_boot: &str) -> Vec<Kept> {
+    pub(crate) fn snapshot(&self, now: Now, machine_boot: &str) -> Vec<RawRecord> {
         let log = self.delivery.log();
         if !log.has_journal() {
             return Vec::new();
         }
         let mut notes = vec![
-            Note::Meta(self.meta(machine_boot.to_owned())),
-            Note::Reserved(log.reserved()),
-            Note::Last(log.last()),
+            JournalRecord::Meta(self.meta(machine_boot.to_owned())),
+            JournalRecord::Reserved(log.reserved()),
+            JournalRecord::Last(log.last()),
         ];
         notes.extend(self.delivery.positions());
         notes.extend(self.outgoing.snapshot(now));
-        notes.iter().map(Note::encode).collect()
+        notes.iter().map(JournalRecord::encode).collect()
     }
 }

@@ -11,8 +11,8 @@ use crate::wire::record::{Body, Name, Outcome, Record, State};
 use crate::core::context::Context;
 use crate::core::identity::{Identity, Owner, SessionKey};
 use crate::core::io::{Now, Output};
-use crate::core::journal::{Damage, Entry, JournalId, Kept};
-use crate::core::kept::{Accepted, Meta, Note, VERSION};
+use crate::core::journal::{Damage, Entry, JournalId, RawRecord};
+use crate::core::journal_record::{Accepted, JournalRecord, Meta, VERSION};
 use crate::core::log::ClientId;
 use crate::core::outbox::Settled;
 use crate::core::recorded_log::Durable;
@@ -51,13 +51,13 @@ impl Session {
     pub(crate) fn restore(
         key: SessionKey,
         id: JournalId,
-        kept: &[Kept],
+        kept: &[RawRecord],
         damage: Option<Damage>,
         ctx: &mut Context,
     ) -> Result<Self, String> {
-        let notes: Vec<Note> = kept.iter().filter_map(Note::decode).collect();
+        let notes: Vec<JournalRecord> = kept.iter().filter_map(JournalRecord::decode).collect();
         let meta = newest_meta(&notes)?;
-        let is_clean = matches!(notes.last(), Some(Note::Clean));
+        let is_clean = matches!(notes.last(), Some(JournalRecord::Clean));
         let trust = if damage == Some(Damage::Corrupt) {
             Trust::Nothing
         } else if is_clean || meta.machine_boot == ctx.machine_boot {
@@ -80,7 +80,7 @@ impl Session {
             session.delivery.append_crash_gap(&mut ctx.recorder(), reserved);
             // What may have gone may have gone for the next broker too.
             for serial in session.outgoing.maybe_sent() {
-                session.note(ctx, &Note::Intent(serial), Durable::Written);
+                session.note(ctx, &JournalRecord::Intent(serial), Durable::Written);
             }
         }
         session.delivery.finish_restoring(ctx.now.awake);
@@ -134,7 +134,7 @@ impl Session {
     }
 
     /// Goes through the notes.
-    fn replay(&mut self, now: Now, notes: Vec<Note>) -> Replay {
+    fn replay(&mut self, now: Now, notes: Vec<JournalRecord>) -> Replay {
         let mut replay = Replay {
             open: BTreeMap::new(),
             reserved: 0,
@@ -142,9 +142,11 @@ impl Session {
         };
         for note in notes {
             match note {
-                Note::Record { record, audience } => self.replay_record(now, &mut replay, record, audience),
-                Note::Reserved(seq) => replay.reserved = replay.reserved.max(seq),
-                Note::Position {
+                JournalRecord::Record { record, audience } => {
+                    self.replay_record(now, &mut replay, record, audience)
+                }
+                JournalRecord::Reserved(seq) => replay.reserved = replay.reserved.max(seq),
+                JournalRecord::Position {
                     id,
                     name,
                     acked,
@@ -152,22 +154,22 @@ impl Session {
                 } => self
                     .delivery
                     .restore_client(now.awake, ClientId(id), name, acked, gone_to),
-                Note::Accepted(accepted) => {
+                JournalRecord::Accepted(accepted) => {
                     replay
                         .open
                         .insert(accepted.head.serial, (*accepted, Reach::Unsent));
                 }
-                Note::Intent(serial) => {
+                JournalRecord::Intent(serial) => {
                     if let Some((_, reach)) = replay.open.get_mut(&serial) {
                         *reach = Reach::MaybeSent;
                     }
                 }
-                Note::Settled { client, id, outcome } => {
+                JournalRecord::Settled { client, id, outcome } => {
                     self.replay_end(now, &mut replay, ClientId(client), &id, outcome);
                 }
-                Note::Last(seq) => self.delivery.skip_to(seq),
-                Note::Forgotten(id) => self.delivery.forget_client(ClientId(id)),
-                Note::Meta(_) | Note::Clean => {}
+                JournalRecord::Last(seq) => self.delivery.skip_to(seq),
+                JournalRecord::Forgotten(id) => self.delivery.forget_client(ClientId(id)),
+                JournalRecord::Meta(_) | JournalRecord::Clean => {}
             }
         }
         replay
@@ -220,9 +222,9 @@ impl Session {
 }
 
 /// The last word on what the session is.
-fn newest_meta(notes: &[Note]) -> Result<Meta, String> {
+fn newest_meta(notes: &[JournalRecord]) -> Result<Meta, String> {
     let meta = notes.iter().rev().find_map(|note| match note {
-        Note::Meta(meta) => Some(meta.clone()),
+        JournalRecord::Meta(meta) => Some(meta.clone()),
         _ => None,
     });
     let meta = meta.ok_or("it does not say whose it is")?;

@@ -2,6 +2,7 @@
 //!
 //! Length prefixes, batches and parts are not here: see `frame`, `batch` and `part`.
 
+mod encode;
 mod field;
 mod from_extension;
 mod object;
@@ -18,5 +19,5 @@ pub use from_extension::{
 pub(crate) use run::Run;
 pub use to_extension::{
     BrokerFrame, CloseReport, ErrorFrame, ExtensionMemory, Filtered, MemoryReport, Opened, OutboxItem,
-    Resumed, Rtt, SessionReport, SessionSummary, StatusReport, SubscriptionState, Totals, Welcome,
+    Question, Resumed, Rtt, SessionReport, SessionSummary, StatusReport, SubscriptionState, Totals, Welcome,
 };

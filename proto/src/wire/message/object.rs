@@ -48,6 +48,20 @@ impl<'a> Object<'a> {
         self
     }
 
+    pub(super) fn text_if(&mut self, key: &str, value: Option<&str>) -> &mut Self {
+        if let Some(value) = value {
+            self.text(key, value);
+        }
+        self
+    }
+
+    pub(super) fn number_if(&mut self, key: &str, value: Option<u64>) -> &mut Self {
+        if let Some(value) = value {
+            self.number(key, value);
+        }
+        self
+    }
+
     pub(super) fn flag(&mut self, key: &str, flag: bool) -> &mut Self {
         self.key(key);
         self.0.extend_from_slice(if flag { b"true" } else { b"false" });

@@ -1,11 +1,8 @@
-//! Frames to the extension: their types, and their compact JSON.
-//!
-//! `type` comes first. Hot frames are written by hand into the caller's buffer; nothing is built up first.
+//! Frames to the extension, as types. Their JSON is in `encode`.
 
 use serde::Serialize;
 
-use super::object::Object;
-use crate::wire::code::{Code, Retry};
+use crate::wire::code::Code;
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, ErrorInfo, Name, Outcome, Record, State};
 
@@ -38,14 +35,7 @@ pub enum BrokerFrame {
     },
     AuthNeeded {
         session: Name,
-        nonce: String,
-        why: &'static str,
-        attempt: u32,
-        /// Milliseconds from now.
-        deadline: u64,
-        status: Option<u16>,
-        /// In the middle of a login: what the server has said, a JSON object.
-        values: Option<String>,
+        question: Box<Question>,
     },
     Stalled {
         session: Name,
@@ -97,18 +87,6 @@ pub struct CloseReport {
     pub clean: bool,
 }
 
-impl CloseReport {
-    fn encode(&self, object: &mut Object<'_>) {
-        if let Some(code) = self.code {
-            object.number("code", u64::from(code));
-        }
-        if let Some(reason) = &self.reason {
-            object.text("closeReason", reason);
-        }
-        object.flag("clean", self.clean);
-    }
-}
-
 /// Answer to `hello`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Welcome {
@@ -147,6 +125,20 @@ pub struct Opened {
     pub outbox: Vec<OutboxItem>,
     pub subscriptions: Vec<(Name, SubscriptionState)>,
     pub ignored: Vec<String>,
+}
+
+/// What somebody is asked who may have credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    pub nonce: String,
+    pub why: &'static str,
+    pub attempt: u32,
+    /// Milliseconds.
+    pub deadline: u64,
+    /// The status of the handshake that was refused.
+    pub status: Option<u16>,
+    /// In the middle of a login: what the server has said, a JSON object.
+    pub values: Option<String>,
 }
 
 /// The broker's verdict on a resume.
@@ -428,335 +420,4 @@ impl BrokerFrame {
             None,
         )))
     }
-
-    /// Appends the frame's JSON to `out`.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Record {
-                session,
-                record,
-                redelivered,
-            } => encode_record(out, session, record, *redelivered),
-            Self::Welcome(welcome) => encode_welcome(out, welcome),
-            Self::Opened(opened) => encode_opened(out, opened),
-            Self::Live { session, seq } => {
-                Object::new(out, "live")
-                    .text("session", session)
-                    .number("seq", *seq)
-                    .end();
-            }
-            Self::Accepted {
-                session,
-                id,
-                durability,
-                duplicate,
-                outcome,
-            } => {
-                let mut object = Object::new(out, "accepted");
-                object
-                    .text("session", session)
-                    .text("id", id)
-                    .text("durability", durability);
-                if *duplicate {
-                    object.flag("duplicate", true);
-                }
-                if let Some(outcome) = outcome {
-                    object.text("outcome", outcome.as_str());
-                }
-                object.end();
-            }
-            Self::Subscription { session, key, state } => {
-                Object::new(out, "subscription")
-                    .text("session", session)
-                    .text("key", key)
-                    .text("state", state.as_str())
-                    .end();
-            }
-            Self::AuthNeeded {
-                session,
-                nonce,
-                why,
-                attempt,
-                deadline,
-                status,
-                values,
-            } => {
-                let mut object = Object::new(out, "auth-needed");
-                object
-                    .text("session", session)
-                    .text("nonce", nonce)
-                    .text("why", why);
-                object
-                    .number("attempt", u64::from(*attempt))
-                    .number("deadline", *deadline);
-                if let Some(status) = status {
-                    object.number("status", u64::from(*status));
-                }
-                if let Some(values) = values {
-                    object.raw("values", values);
-                }
-                object.end();
-            }
-            Self::Stalled {
-                session,
-                messages,
-                bytes,
-                oldest,
-            } => {
-                let mut object = Object::new(out, "stalled");
-                object
-                    .text("session", session)
-                    .number("messages", *messages as u64)
-                    .number("bytes", *bytes as u64);
-                if let Some(oldest) = oldest {
-                    object.number("oldest", *oldest);
-                }
-                object.end();
-            }
-            Self::Detached {
-                session,
-                reason,
-                farewell,
-            } => {
-                let mut object = Object::new(out, "detached");
-                object.text("session", session).text("reason", reason);
-                if let Some(report) = farewell {
-                    report.encode(&mut object);
-                }
-                object.end();
-            }
-            Self::Status(report) => {
-                let mut object = Object::new(out, "status");
-                object.text("id", &report.id).text("version", report.version);
-                object
-                    .number("uptime", report.uptime)
-                    .number("pid", u64::from(report.pid))
-                    .number("rss", report.rss)
-                    .number("ports", report.ports)
-                    .value("memory", &report.memory);
-                if !report.insecure.is_empty() {
-                    object.value("insecure", &report.insecure);
-                }
-                object
-                    .value("total", &report.total)
-                    .value("sessions", &report.sessions)
-                    .end();
-            }
-            Self::Pong { id } => Object::new(out, "pong").text("id", id).end(),
-            Self::Ok { id } => Object::new(out, "ok").text("id", id).end(),
-            Self::Error(error) => encode_error(out, error),
-            Self::Goaway { reason, after } => {
-                Object::new(out, "goaway")
-                    .text("reason", reason)
-                    .number("after", *after)
-                    .end();
-            }
-            Self::Outgoing {
-                session,
-                time,
-                payload,
-            } => {
-                Object::new(out, "outgoing")
-                    .text("session", session)
-                    .number("time", *time)
-                    .payload(payload)
-                    .end();
-            }
-            Self::Missed { session, count } => {
-                Object::new(out, "missed")
-                    .text("session", session)
-                    .number("count", *count)
-                    .end();
-            }
-        }
-    }
-}
-
-fn encode_record(out: &mut Vec<u8>, session: &str, record: &Record, redelivered: bool) {
-    let kind = match record.body {
-        Body::Message { .. } => "message",
-        Body::Gap(_) => "gap",
-        Body::State(_) => "state",
-        Body::Outcome(_) => "outcome",
-        Body::Response(_) => "response",
-    };
-    let mut object = Object::new(out, kind);
-    object.text("session", session).number("seq", record.seq);
-    match &record.body {
-        Body::Message { payload, time } => {
-            object.payload(payload).number("time", *time);
-        }
-        Body::Gap(gap) => {
-            object
-                .number("from", gap.from)
-                .number("to", gap.to)
-                .number("count", gap.count);
-            object
-                .text("reason", gap.reason.as_str())
-                .flag("exact", gap.exact);
-        }
-        Body::State(change) => {
-            object.text("state", change.state.as_str());
-            if let Some(dial) = change.dial {
-                object.number("dial", dial);
-            }
-            if let Some(attempt) = change.attempt {
-                object.number("attempt", u64::from(attempt));
-            }
-            if let Some(retry_in) = change.retry_in {
-                object.number("retryIn", retry_in);
-            }
-            if let Some(code) = change.code {
-                object.number("code", u64::from(code));
-            }
-            if let Some(status) = change.status {
-                object.number("status", u64::from(status));
-            }
-            if let Some(reason) = &change.reason {
-                object.text("reason", reason);
-            }
-            if let Some(error) = &change.error {
-                object.error(error);
-            }
-            if let Some(continuity) = change.continuity {
-                object.text("continuity", continuity.as_str());
-            }
-            if let Some(subprotocol) = &change.subprotocol {
-                object.text("subprotocol", subprotocol);
-            }
-            if let Some(extensions) = &change.extensions {
-                object.text("extensions", extensions);
-            }
-            if let Some(namespace) = &change.namespace {
-                object.text("namespace", namespace);
-            }
-            if let Some(transport) = &change.transport {
-                object.text("transport", transport);
-            }
-            if let Some(data) = &change.data {
-                object.raw("data", data);
-            }
-        }
-        Body::Outcome(report) => {
-            object
-                .text("id", &report.id)
-                .text("outcome", report.outcome.as_str());
-            if let Some(error) = &report.error {
-                object.error(error);
-            }
-        }
-        Body::Response(report) => {
-            object.text("id", &report.id);
-            if let Some(answer) = &report.answer {
-                object.payload(answer);
-            }
-            if let Some(error) = &report.error {
-                object.error(error);
-            }
-        }
-    }
-    if redelivered {
-        object.flag("redelivered", true);
-    }
-    object.end();
-}
-
-fn encode_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
-    #[derive(Serialize)]
-    struct Summary<'a> {
-        session: &'a str,
-        state: &'static str,
-        pending: usize,
-    }
-    let limits: serde_json::Map<_, _> = welcome
-        .limits
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
-        .collect();
-    let sessions: Vec<_> = welcome
-        .sessions
-        .iter()
-        .map(|summary| Summary {
-            session: &summary.session,
-            state: summary.state.as_str(),
-            pending: summary.pending,
-        })
-        .collect();
-    let mut object = Object::new(out, "welcome");
-    object
-        .number("protocol", 1)
-        .text("version", welcome.version)
-        .text("broker", &welcome.broker);
-    object
-        .text("origin", &welcome.origin)
-        .value("capabilities", &welcome.capabilities);
-    object.value("limits", &limits).value("sessions", &sessions).end();
-}
-
-fn encode_opened(out: &mut Vec<u8>, opened: &Opened) {
-    #[derive(Serialize)]
-    struct Item<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        key: Option<&'a str>,
-        state: &'static str,
-    }
-    let outbox: Vec<_> = opened
-        .outbox
-        .iter()
-        .map(|item| Item {
-            id: Some(&item.id),
-            key: None,
-            state: item.state,
-        })
-        .collect();
-    let subscriptions: Vec<_> = opened
-        .subscriptions
-        .iter()
-        .map(|(key, state)| Item {
-            id: None,
-            key: Some(key),
-            state: state.as_str(),
-        })
-        .collect();
-    let mut object = Object::new(out, "opened");
-    object
-        .text("id", &opened.id)
-        .text("session", &opened.session)
-        .flag("created", opened.created);
-    object
-        .text("epoch", &opened.epoch)
-        .text("resume", opened.resume.as_str());
-    object
-        .number("seq", opened.seq)
-        .number("last", opened.last)
-        .text("state", opened.state.as_str());
-    if let Some(subprotocol) = &opened.subprotocol {
-        object.text("subprotocol", subprotocol);
-    }
-    object
-        .value("outbox", &outbox)
-        .value("subscriptions", &subscriptions)
-        .value("ignored", &opened.ignored)
-        .end();
-}
-
-fn encode_error(out: &mut Vec<u8>, error: &ErrorFrame) {
-    let mut object = Object::new(out, "error");
-    let retry: Retry = error.error.code.retry();
-    object
-        .text("code", error.error.code.as_str())
-        .text("message", &error.error.message);
-    object.text("retry", retry.as_str());
-    if let Some(id) = &error.id {
-        object.text("id", id);
-    }
-    if let Some(session) = &error.session {
-        object.text("session", session);
-    }
-    if let Some(detail) = &error.detail {
-        object.text("detail", detail);
-    }
-    object.end();
 }

@@ -110,7 +110,7 @@ impl World {
         let mut world = Self {
             engine: Engine::new(
                 Url::parse("http://h/").unwrap(),
-                Roads::default(),
+                EngineTransports::default(),
                 1000,
                 Start::default(),
             ),
@@ -126,7 +126,7 @@ impl World {
             server: Server::default(),
         };
         world.act();
-        world.engine.got(&good(GREETING));
+        world.engine.get_answered(&good(GREETING));
         world.get = Question::None;
         world.act();
         world.heard.clear();
@@ -137,16 +137,16 @@ impl World {
     fn act(&mut self) {
         while let Some(act) = self.engine.poll() {
             match act {
-                Act::Get(_) => {
+                Action::Get(_) => {
                     assert_eq!(self.get, Question::None, "two questions at once");
                     self.get = Question::Sent(String::new());
                 }
-                Act::Post(_, body) => {
+                Action::Post(_, body) => {
                     assert_eq!(self.post, Question::None, "two POSTs at once");
                     self.post = Question::Sent(String::from_utf8(body.to_vec()).unwrap());
                 }
-                Act::OpenSocket(_) => self.socket = Some(Socket::default()),
-                Act::Send(packet) => {
+                Action::OpenSocket(_) => self.socket = Some(Socket::default()),
+                Action::Send(packet) => {
                     let packet = packet.as_str().unwrap().to_owned();
                     if packet == "5" {
                         assert_eq!(self.get, Question::None, "an answer to this would be lost");
@@ -157,19 +157,19 @@ impl World {
                         socket.up.push_back(packet);
                     }
                 }
-                Act::DropSocket => self.drop_socket(),
-                Act::Opened => {}
-                Act::Tell(packets) => self.heard.extend(packets.into_iter().filter_map(|packet| {
+                Action::DropSocket => self.drop_socket(),
+                Action::Opened => {}
+                Action::Tell(packets) => self.heard.extend(packets.into_iter().filter_map(|packet| {
                     let Incoming::Message(packet) = packet else {
                         panic!("{packet:?}")
                     };
                     packet.as_str().filter(|text| *text != "6").map(str::to_owned)
                 })),
-                Act::Written(count) => {
+                Action::Written(count) => {
                     assert!(count >= self.written, "fewer than before are written");
                     self.written = count;
                 }
-                Act::End(end) => self.end = Some(end),
+                Action::End(end) => self.end = Some(end),
             }
         }
     }
@@ -222,7 +222,7 @@ impl World {
             }
             Step::GetAnswered => {
                 let answer = take(&mut self.get);
-                self.engine.got(&good(&answer));
+                self.engine.get_answered(&good(&answer));
             }
             Step::PostArrives => {
                 let body = take(&mut self.post);
@@ -231,7 +231,7 @@ impl World {
             }
             Step::PostAnswered => {
                 let answer = take(&mut self.post);
-                self.engine.posted(&good(&answer));
+                self.engine.post_answered(&good(&answer));
             }
             Step::SocketOpens => {
                 self.socket.as_mut().unwrap().is_open = true;
@@ -244,7 +244,7 @@ impl World {
                 let told = down
                     .drain(..count)
                     .map(|text| Incoming::Message(Payload::text(text)));
-                self.engine.socket_told(told.collect());
+                self.engine.socket_messages(told.collect());
             }
             Step::SocketEnds | Step::SocketRefused => {
                 let taken = self.socket.as_ref().map_or(0, |socket| socket.sent);
@@ -262,11 +262,11 @@ impl World {
             Step::Noop => self.get = Question::Answered("6".to_owned()),
             Step::Pause => {
                 (self.paused, self.rested) = (true, true);
-                self.engine.pause(true);
+                self.engine.pause();
             }
             Step::Resume => {
                 self.paused = false;
-                self.engine.pause(false);
+                self.engine.resume();
             }
             Step::Cut => {
                 self.server.upgrading = false;
@@ -295,7 +295,7 @@ impl World {
         }
     }
 
-    /// The server says what it has to say, if a road is free.
+    /// The server says what it has to say, if a transport is free.
     fn flush(&mut self) {
         let waiting = &mut self.server.waiting;
         if waiting.is_empty() {

@@ -30,7 +30,7 @@ pub(super) const FACE: Face = Face {
         has_handshake: false,
         ..http::abilities(options)
     },
-    road: http::road,
+    transport: http::transport,
     check: check_no_event,
 };
 

@@ -2,7 +2,7 @@
 //!
 //! What to ask, and which messages stand in an answer, is in `place`.
 
-mod place;
+pub(super) mod place;
 
 use std::time::Duration;
 
@@ -16,8 +16,7 @@ use crate::wire::record::Continuity;
 use crate::core::backoff::MAX_RETRY_AFTER;
 use crate::core::io::{Answer, Fetch, LinkEvent, Output};
 
-use self::place::Messages;
-pub(super) use self::place::Place;
+use self::place::{Messages, Place};
 use super::{
     Abilities, Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech, check_no_event, http,
 };
@@ -39,7 +38,7 @@ pub(super) const FACE: Face = Face {
         has_handshake: false,
         ..http::abilities(options)
     },
-    road: http::road,
+    transport: http::transport,
     check: check_no_event,
 };
 

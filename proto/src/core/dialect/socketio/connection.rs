@@ -1,23 +1,20 @@
 //! One Socket.IO connection: its namespaces, acknowledgements and recovery, and what it writes.
 //!
-//! What the server says is understood in `hearing`; how a packet is written is in `packet`. When to do something is for
+//! What the server says is decoded in `decode`; how a packet is written is in `packet`. When to do something is for
 //! the dialect to know.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde_json::json;
 
-use super::hearing::Partial;
+use super::partial::Partial;
+use super::recovery::Recovery;
 use crate::core::dialect::packet::{bare, packets, prefix, taken_apart};
 use crate::wire::json::JsString;
 use crate::wire::payload::{Event, Payload};
 
 /// Events that may still be answered; the oldest is forgotten for a new one.
 const MAX_REPLIES: usize = 65_536;
-
-/// What a server that remembers connections needs to know to go on; by namespace.
-#[derive(Debug, Default)]
-pub(crate) struct Recovery(pub(super) HashMap<String, (String, Option<String>)>);
 
 /// One connection.
 #[derive(Debug)]
@@ -222,15 +219,15 @@ impl Connection {
 mod tests {
     use bytes::Bytes;
 
-    use super::super::hearing::Heard;
+    use super::super::decode::ServerEvent;
     use super::*;
 
     fn socketio() -> Connection {
         Connection::new(vec!["/".to_owned()], usize::MAX)
     }
 
-    fn hear(packet: &str) -> Option<Heard> {
-        socketio().hear(&Payload::text(packet), &mut Recovery::default())
+    fn hear(packet: &str) -> Option<ServerEvent> {
+        socketio().decode(&Payload::text(packet), &mut Recovery::default())
     }
 
     fn event(name: &str, namespace: Option<&str>, args: &str) -> Event {
@@ -258,16 +255,16 @@ mod tests {
             texts(&socketio.emit(&event("a", Some("/n"), r#"[1,{"b":2.0}]"#), Some(9))),
             [r#"42/n,1["a",1,{"b":2.0}]"#]
         );
-        let answered = socketio.hear(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
+        let answered = socketio.decode(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
         assert_eq!(
             answered,
-            Some(Heard::Acknowledged(
+            Some(ServerEvent::Acknowledged(
                 9,
                 Payload::args(None, Some("/n"), r#"["ok"]"#)
             ))
         );
-        let again = socketio.hear(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
-        assert!(matches!(again, Some(Heard::Acknowledged(0, _))));
+        let again = socketio.decode(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
+        assert!(matches!(again, Some(ServerEvent::Acknowledged(0, _))));
     }
 
     #[test]
@@ -281,11 +278,11 @@ mod tests {
         );
         assert_eq!(packets[2], Payload::Binary(Bytes::from_static(&[3])));
         let mut recovery = Recovery::default();
-        let heard: Vec<Heard> = packets
+        let heard: Vec<ServerEvent> = packets
             .iter()
-            .filter_map(|packet| socketio.hear(packet, &mut recovery))
+            .filter_map(|packet| socketio.decode(packet, &mut recovery))
             .collect();
-        let Some(Heard::Event(payload, None)) = heard.first() else {
+        let Some(ServerEvent::Event(payload, None)) = heard.first() else {
             panic!("{heard:?}")
         };
         assert_eq!(
@@ -297,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_server_cannot_make_it_keep_without_end() {
-        assert!(matches!(hear(r#"451025-["a"]"#), Some(Heard::Nonsense(_))));
+        assert!(matches!(hear(r#"451025-["a"]"#), Some(ServerEvent::Malformed(_))));
         assert_eq!(hear(r#"451024-["a"]"#), None, "it waits for these");
         let mut socketio = socketio();
         for seq in 0..=MAX_REPLIES as u64 {
@@ -344,17 +341,17 @@ mod tests {
             Payload::text(r#"40/n,{"token":"t"}"#)
         );
         let connected = |socketio: &mut Connection, text: &str, recovery: &mut Recovery| match socketio
-            .hear(&Payload::text(text), recovery)
+            .decode(&Payload::text(text), recovery)
         {
-            Some(Heard::Connected { recovered, .. }) => recovered,
+            Some(ServerEvent::Connected { recovered, .. }) => recovered,
             other => panic!("{other:?}"),
         };
         assert_eq!(
             connected(&mut first, r#"40{"sid":"a","pid":"p1"}"#, &mut recovery),
             None
         );
-        first.hear(&Payload::text(r#"42["e",1,"o1"]"#), &mut recovery);
-        first.hear(&Payload::text(r#"427["awaited","no offset"]"#), &mut recovery);
+        first.decode(&Payload::text(r#"42["e",1,"o1"]"#), &mut recovery);
+        first.decode(&Payload::text(r#"427["awaited","no offset"]"#), &mut recovery);
         let mut second = socketio();
         assert_eq!(
             second.connect("/", None, &recovery),

@@ -1,9 +1,11 @@
 //! Socket.IO 5 on Engine.IO 4: the greeting, namespaces, events, acknowledgements, and the server's silence.
 //!
-//! Packets are understood in `hearing`, written by `connection` and `packet`.
+//! Packets are understood in `decode`, written by `connection` and `packet`.
 
 mod connection;
-mod hearing;
+mod decode;
+mod partial;
+pub(super) mod recovery;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,13 +19,13 @@ use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
 use crate::wire::socketio::TransportOptions;
 
-use crate::core::dialect::engine::{Look, Roads};
 use crate::core::dialect::packet::MOST_ATTACHMENTS;
-use crate::core::io::{Incoming, LinkEvent, Output, Road};
+use crate::core::io::{EngineTransports, Incoming, LinkEvent, Output, RequestOptions, TransportKind};
 
 use self::connection::Connection;
-pub(crate) use self::connection::Recovery;
-use self::hearing::{Heard as Said, Partial};
+use self::decode::ServerEvent;
+use self::partial::Partial;
+use self::recovery::Recovery;
 use super::{Abilities, AwaitedReply, Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech};
 
 /// Events that may come before every namespace was answered.
@@ -41,15 +43,15 @@ pub(super) const FACE: Face = Face {
         is_http: true,
         has_handshake: true,
     },
-    road: |options| Road::Engine(roads(options)),
+    transport: |options| TransportKind::Engine(transports(options)),
     check,
 };
 
 /// Which ways Engine.IO may travel.
-fn roads(options: &Options) -> Roads {
+fn transports(options: &Options) -> EngineTransports {
     let options = &options.socketio;
     let has = |wanted: &str| options.transports.iter().any(|transport| transport == wanted);
-    Roads {
+    EngineTransports {
         path: options.path.clone(),
         polling: has("polling"),
         websocket: has("websocket"),
@@ -61,13 +63,13 @@ fn roads(options: &Options) -> Roads {
         remember_upgrade: options.remember_upgrade,
         try_all: options.try_all_transports,
         query: options.query.clone(),
-        polling_look: look(&options.polling),
-        websocket_look: look(&options.websocket),
+        polling_requests: requests(&options.polling),
+        websocket_requests: requests(&options.websocket),
     }
 }
 
-fn look(options: &TransportOptions) -> Look {
-    Look {
+fn requests(options: &TransportOptions) -> RequestOptions {
+    RequestOptions {
         headers: options.headers.clone(),
         timestamp_param: options.timestamp_param.clone(),
         base64: options.base64,
@@ -129,36 +131,38 @@ impl SocketIo {
     }
 
     /// What a packet of the server's comes to.
-    fn act(&mut self, ctx: &mut DialContext<'_>, said: Said) -> Option<Heard> {
+    fn act(&mut self, ctx: &mut DialContext<'_>, said: ServerEvent) -> Option<Heard> {
         match said {
-            Said::Greeting(ping_timeout, max_payload) => self.greet(ctx, ping_timeout, max_payload),
-            Said::Ping => {
+            ServerEvent::Greeting(ping_timeout, max_payload) => self.greet(ctx, ping_timeout, max_payload),
+            ServerEvent::Ping => {
                 self.alive_by = Some(ctx.now.boot + self.ping_timeout);
                 self.connection.handed(1, None);
                 ctx.transmit(Payload::text("3"));
             }
-            Said::Connected { namespace, recovered } => {
+            ServerEvent::Connected { namespace, recovered } => {
                 self.connection.connected(&namespace);
                 if self.connection.is_main(&namespace) {
                     self.recovered = recovered;
                 }
             }
-            Said::Refused { namespace, why, data } => return Some(self.refused(namespace, &why, data)),
-            Said::Dropped { namespace } => return Some(self.dropped(namespace)),
-            Said::Event(payload, id) => return self.event(payload, id),
-            Said::TooLarge => return Some(Heard::TooLarge),
-            Said::Acknowledged(serial, args) => return Some(Heard::Acknowledged(serial, args)),
-            Said::Goodbye => {
+            ServerEvent::Refused { namespace, why, data } => {
+                return Some(self.refused(namespace, &why, data));
+            }
+            ServerEvent::Dropped { namespace } => return Some(self.dropped(namespace)),
+            ServerEvent::Event(payload, id) => return self.event(payload, id),
+            ServerEvent::TooLarge => return Some(Heard::TooLarge),
+            ServerEvent::Acknowledged(serial, args) => return Some(Heard::Acknowledged(serial, args)),
+            ServerEvent::Close => {
                 return Some(Over::given_up(
                     Code::ClosedByServer,
                     "the server closed the connection",
                 ));
             }
-            Said::Old => {
+            ServerEvent::UnsupportedVersion => {
                 let why = "the server speaks Socket.IO 2 (Engine.IO 3), this is 3 and 4: update the server's `socket.io`";
                 return Some(Over::failed(Code::ServerProtocol, why));
             }
-            Said::Nonsense(why) => {
+            ServerEvent::Malformed(why) => {
                 let why = format!("what the server said cannot be understood: {why}");
                 return Some(Over::given_up(Code::ServerProtocol, why));
             }
@@ -172,7 +176,7 @@ impl SocketIo {
         }
         self.ping_timeout = ping_timeout;
         self.connection.max_payload = max_payload;
-        self.connection.base64 = roads(ctx.options).has_text_only();
+        self.connection.base64 = transports(ctx.options).has_text_only();
         self.alive_by = Some(ctx.now.boot + ping_timeout);
         self.connect_by = Some(ctx.now.boot + Duration::from_millis(ctx.options.connect_timeout));
         let asked: Vec<Payload> = self
@@ -312,7 +316,7 @@ impl Speech for SocketIo {
             let heard = match self.packets.next()? {
                 Incoming::TooLarge { .. } => Some(Heard::TooLarge),
                 Incoming::Message(packet) => {
-                    let said = self.connection.hear(&packet, &mut self.token.recovery);
+                    let said = self.connection.decode(&packet, &mut self.token.recovery);
                     said.and_then(|said| self.act(ctx, said))
                 }
             };

@@ -9,7 +9,7 @@ use crate::wire::record::{Body, Gap, Name, Record};
 
 use crate::core::context::{RECORD_OVERHEAD, error};
 use crate::core::io::PortId;
-use crate::core::kept::Note;
+use crate::core::journal_record::JournalRecord;
 use crate::core::log::ClientId;
 use crate::core::recorded_log::Durable;
 
@@ -47,7 +47,7 @@ impl Delivery {
         let (id, forgotten) = self.clients.named(client, start.position, ctx.now.awake);
         if let Some(forgotten) = forgotten {
             // The next broker would take it for one that misses nothing.
-            let note = Note::Forgotten(forgotten.0);
+            let note = JournalRecord::Forgotten(forgotten.0);
             self.log.note(&mut ctx.recorder(), &note, Durable::Written);
         }
         self.fence(ctx, id, port);

@@ -10,7 +10,7 @@ use crate::wire::record::Name;
 
 use crate::core::filter::Filter;
 use crate::core::io::PortId;
-use crate::core::kept::Note;
+use crate::core::journal_record::JournalRecord;
 use crate::core::log::ClientId;
 
 /// How long more must wait behind the window than is acknowledged before the client is told.
@@ -134,8 +134,8 @@ impl Client {
     }
 
     /// What a journal keeps of it.
-    pub(crate) fn position(&self) -> Note {
-        Note::Position {
+    pub(crate) fn position(&self) -> JournalRecord {
+        JournalRecord::Position {
             id: self.id.0,
             name: self.name.clone(),
             acked: self.acked,

@@ -9,10 +9,10 @@ use crate::core::context::RECORD_OVERHEAD;
 use crate::core::filter::{View, part_of};
 use crate::core::io::Output;
 use crate::core::log::{ClientId, Entry};
-use crate::core::recorded_log::Recorder;
+use crate::core::recorded_log::RecordedLog;
 
 use super::super::in_millis;
-use super::client::{Attachment, Client};
+use super::client::Attachment;
 use super::{Delivery, DeliveryContext};
 
 /// Why a client is handed no more for now.
@@ -36,16 +36,13 @@ impl Delivery {
     }
 
     fn deliver_to(&mut self, ctx: &mut DeliveryContext<'_>, index: usize) {
-        let Some(Client {
-            id,
-            attachment: Some(attachment),
-            release_upto,
-            ..
-        }) = self.clients.attached_mut(index)
-        else {
+        let Some(client) = self.clients.attached_mut(index) else {
             return;
         };
-        let (id, release_upto) = (*id, *release_upto);
+        let (id, release_upto) = (client.id, client.release_upto);
+        let Some(attachment) = &mut client.attachment else {
+            return;
+        };
         if !ctx.ports.ports.contains_key(&attachment.port) {
             return;
         }
@@ -59,31 +56,17 @@ impl Delivery {
             if attachment.becomes_live(Some(seq)) {
                 send_live(ctx, attachment);
             }
-            if !entry.is_for(id) {
+            if entry.is_for(id) {
+                let Some(record) = as_seen(entry, id, release_upto) else {
+                    break Stop::CaughtUp;
+                };
+                if let Err(stop) = hand_over(ctx, &mut self.log, attachment, record, at) {
+                    break stop;
+                }
+                newest = seq;
+            } else {
                 attachment.pass(seq);
-                at += 1;
-                continue;
             }
-            let Some(record) = as_seen(entry, id, release_upto) else {
-                break Stop::CaughtUp;
-            };
-            let cost = record.body.cost();
-            if !attachment.has_room(cost) {
-                break Stop::Window;
-            }
-            let port = ctx.ports.ports.get_mut(&attachment.port);
-            let Some(port) = port.filter(|port| port.has_room()) else {
-                break Stop::Queue;
-            };
-            port.queue(cost + RECORD_OVERHEAD);
-            // A gap is written down before anybody hears of it: what was told lost stays lost.
-            let mut recorder = Recorder {
-                now: ctx.now.awake,
-                out: ctx.ports.out,
-            };
-            self.log.mark_delivered(&mut recorder, at);
-            hand_over(ctx, attachment, record, cost);
-            newest = seq;
             at += 1;
         };
         match stop {
@@ -100,9 +83,7 @@ impl Delivery {
                 }
             }
         }
-        if let Some(client) = self.clients.attached_mut(index) {
-            client.seen_up_to(newest);
-        }
+        client.seen_up_to(newest);
     }
 
     /// Says `stalled` to those that are slower than the stream.
@@ -157,8 +138,26 @@ fn as_seen(entry: &Entry, client: ClientId, release_upto: u64) -> Option<Record>
     Some(record)
 }
 
-/// Hands a record to the port of an attachment, whose queue has counted it.
-fn hand_over(ctx: &mut DeliveryContext<'_>, attachment: &mut Attachment, mut record: Record, cost: usize) {
+/// Hands the record at this index of the log to the port of an attachment, as its client sees it.
+///
+/// # Errors
+/// The window or the port's queue is full.
+fn hand_over(
+    ctx: &mut DeliveryContext<'_>,
+    log: &mut RecordedLog,
+    attachment: &mut Attachment,
+    mut record: Record,
+    at: usize,
+) -> Result<(), Stop> {
+    let cost = record.body.cost();
+    if !attachment.has_room(cost) {
+        return Err(Stop::Window);
+    }
+    let port = ctx.ports.ports.get_mut(&attachment.port);
+    let Some(port) = port.filter(|port| port.has_room()) else {
+        return Err(Stop::Queue);
+    };
+    port.queue(cost + RECORD_OVERHEAD);
     if let Body::Gap(gap) = &mut record.body
         && gap.from <= attachment.cursor
     {
@@ -167,13 +166,17 @@ fn hand_over(ctx: &mut DeliveryContext<'_>, attachment: &mut Attachment, mut rec
         gap.from = attachment.cursor + 1;
         gap.count = gap.count.min(gap.to - attachment.cursor);
     }
+    // A gap is written down before anybody hears of it: what was told lost stays lost.
+    log.mark_delivered(&mut ctx.recorder(), at);
     let redelivered = record.seq <= attachment.redelivered_to;
     attachment.delivered(record.seq, cost);
+    let frame = ctx.frame(record, redelivered);
     ctx.ports.out.push_back(Output::Deliver {
         port: attachment.port,
-        frame: ctx.frame(record, redelivered),
+        frame,
         cost: cost + RECORD_OVERHEAD,
     });
+    Ok(())
 }
 
 fn send_live(ctx: &mut DeliveryContext<'_>, attachment: &Attachment) {

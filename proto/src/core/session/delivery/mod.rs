@@ -25,8 +25,8 @@ use crate::core::context::PortWriter;
 use crate::core::guard::ReceiveGuard;
 use crate::core::identity::Identity;
 use crate::core::io::{Now, PortId};
-use crate::core::journal::{JournalId, Kept};
-use crate::core::kept::Note;
+use crate::core::journal::{JournalId, RawRecord};
+use crate::core::journal_record::JournalRecord;
 use crate::core::log::ClientId;
 use crate::core::recorded_log::{Durable, RecordedLog, Recorder};
 
@@ -231,12 +231,12 @@ impl Delivery {
     }
 
     /// What each client has finished.
-    pub(super) fn positions(&self) -> impl Iterator<Item = Note> {
+    pub(super) fn positions(&self) -> impl Iterator<Item = JournalRecord> {
         self.clients.iter().map(|client| client.position())
     }
 
     /// Writes down `snapshot` and every record that is held.
-    pub(super) fn hand_over(&self, to: &mut Recorder<'_>, snapshot: Vec<Kept>) {
+    pub(super) fn hand_over(&self, to: &mut Recorder<'_>, snapshot: Vec<RawRecord>) {
         self.log.hand_over(to, snapshot);
     }
 }

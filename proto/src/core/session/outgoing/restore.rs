@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::wire::record::{Name, Outcome};
 
 use crate::core::io::Now;
-use crate::core::kept::{Accepted, AcceptedHead, Note};
+use crate::core::journal_record::{Accepted, AcceptedHead, JournalRecord};
 use crate::core::log::ClientId;
 use crate::core::outbox::{Awaits, Item, Settled, Terms};
 
@@ -13,7 +13,7 @@ use super::Outgoing;
 
 impl Outgoing {
     /// What a journal keeps of a message that was accepted, if it has an id.
-    pub(in crate::core::session) fn accepted(&self, now: Now, serial: u64) -> Option<Note> {
+    pub(in crate::core::session) fn accepted(&self, now: Now, serial: u64) -> Option<JournalRecord> {
         let item = self.outbox.get(serial)?;
         let left = item.deadline.saturating_sub(now.boot).as_millis();
         let ttl = u64::try_from(left).unwrap_or(u64::MAX);
@@ -30,7 +30,7 @@ impl Outgoing {
             until: Some(now.wall.saturating_add(ttl)),
             wanted: self.requests.wanted(serial).map(Into::into),
         };
-        Some(Note::Accepted(Box::new(Accepted {
+        Some(JournalRecord::Accepted(Box::new(Accepted {
             head,
             payload: item.payload.clone(),
         })))
@@ -42,10 +42,10 @@ impl Outgoing {
     }
 
     /// All that a journal keeps of it: how messages ended, those that have not, and which of them may have gone out.
-    pub(in crate::core::session) fn snapshot(&self, now: Now) -> Vec<Note> {
+    pub(in crate::core::session) fn snapshot(&self, now: Now) -> Vec<JournalRecord> {
         let remembered = self.outbox.remembered();
-        let mut notes: Vec<Note> = remembered
-            .map(|(client, id, outcome)| Note::Settled {
+        let mut notes: Vec<JournalRecord> = remembered
+            .map(|(client, id, outcome)| JournalRecord::Settled {
                 client: client.0,
                 id: id.clone(),
                 outcome,
@@ -54,7 +54,7 @@ impl Outgoing {
         for (serial, item) in self.outbox.iter() {
             notes.extend(self.accepted(now, serial));
             if item.may_have_gone() && item.id.is_some() {
-                notes.push(Note::Intent(serial));
+                notes.push(JournalRecord::Intent(serial));
             }
         }
         notes

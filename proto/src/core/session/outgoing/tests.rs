@@ -1,7 +1,7 @@
 //! Units of the outgoing direction. What comes of it in a whole session is tested in `tests/it`.
 
 use super::*;
-use crate::core::kept::Note;
+use crate::core::journal_record::JournalRecord;
 use crate::core::outlines::Outlines;
 use crate::core::subscriptions::MOST as MAX_SUBSCRIPTIONS;
 use crate::wire::message::{Match, Request, Send, Subscribe, SubscriptionState};
@@ -213,7 +213,7 @@ fn messages_come_back_from_what_a_journal_keeps_of_them() {
     );
     let mut after = Outgoing::default();
     for note in notes {
-        if let Note::Accepted(accepted) = note {
+        if let JournalRecord::Accepted(accepted) = note {
             let serial = accepted.head.serial;
             let reach = if serial == 1 {
                 Reach::MaybeSent

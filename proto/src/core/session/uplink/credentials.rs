@@ -7,7 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::wire::code::Code;
-use crate::wire::message::Authorize;
+use crate::wire::message::{Authorize, Question};
 use crate::wire::options::Options;
 use crate::wire::record::{ErrorInfo, StateChange};
 
@@ -42,18 +42,6 @@ struct Given {
     subprotocols: Option<Vec<String>>,
     /// A JSON object.
     auth: Option<String>,
-}
-
-/// What somebody is asked who may have credentials.
-#[derive(Debug, Clone)]
-pub(in crate::core::session) struct Question {
-    pub(in crate::core::session) nonce: String,
-    pub(in crate::core::session) why: &'static str,
-    pub(in crate::core::session) attempt: u32,
-    pub(in crate::core::session) deadline: u64,
-    pub(in crate::core::session) status: Option<u16>,
-    /// In the middle of a login: what the server has said, a JSON object.
-    pub(in crate::core::session) values: Option<String>,
 }
 
 /// Why credentials are wanted.

@@ -1,6 +1,6 @@
 //! Where a dial leads, what it brings, and whether it may begin now.
 //!
-//! It waits for nothing: what becomes of a dial is in `loss`, whose turn it is in `core::pace`.
+//! It waits for nothing: what becomes of a dial is in `loss`, whose turn it is in `core::dial_limiter`.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::wire::options::{Options, Protocol};
 use crate::wire::record::{ErrorInfo, State};
 use crate::wire::socketio::SocketIo;
 
+use crate::core::dial_limiter::{DialKind, DialSlot};
 use crate::core::dialect::{Beginning, Dialect, face};
 use crate::core::identity::Identity;
 use crate::core::io::{Output, ProxyChoice, Target};
-use crate::core::pace::Lane;
 use crate::core::pattern::is_loopback;
 use crate::core::policy;
 use crate::core::rules::Rule;
@@ -34,12 +34,12 @@ impl Uplink {
     /// Dials because somebody asks for it, unless credentials, a URL or patience are wanted first. Any dial alive must
     /// have been ended before.
     pub(in crate::core::session) fn dial(&mut self, ctx: &mut UplinkContext<'_>) {
-        self.dial_in_turn(ctx, Asked::JustNow);
+        self.dial_in_turn(ctx, DialKind::First);
     }
 
     /// Dials because the link was lost: nobody has asked just now.
     pub(in crate::core::session) fn redial(&mut self, ctx: &mut UplinkContext<'_>) {
-        self.dial_in_turn(ctx, Asked::Before);
+        self.dial_in_turn(ctx, DialKind::Redial);
     }
 
     /// Dials now because the extension asks for it: refusals of credentials count from the beginning again.
@@ -55,7 +55,7 @@ impl Uplink {
         self.dial(ctx);
     }
 
-    fn dial_in_turn(&mut self, ctx: &mut UplinkContext<'_>, asked: Asked) {
+    fn dial_in_turn(&mut self, ctx: &mut UplinkContext<'_>, kind: DialKind) {
         if let Some((why, status)) = self.wanted_credentials(ctx.options) {
             return self.need_credentials(ctx, why, status);
         }
@@ -66,11 +66,10 @@ impl Uplink {
         if let Err(why) = self.check_rules(ctx, &url) {
             return self.deny(why);
         }
-        let is_redial = asked == Asked::Before;
-        if let Some(lane) = lane(ctx, &url)
-            && !ctx.dialer.may_dial(ctx.now.boot, &lane, is_redial)
+        if let Some(slot) = slot(ctx, &url)
+            && !ctx.dialer.may_dial(ctx.now.boot, &slot, kind)
         {
-            ctx.dialer.limiter.wait(ctx.who.key, lane, is_redial);
+            ctx.dialer.limiter.wait(ctx.who.key, slot, kind);
             if let Some(change) = self.state.queue() {
                 self.tell(change);
             }
@@ -90,8 +89,8 @@ impl Uplink {
         if self.check_rules(ctx, &url).is_err() {
             return State::Failed;
         }
-        match lane(ctx, &url) {
-            Some(lane) if !ctx.dialer.may_dial(ctx.now.boot, &lane, false) => State::Waiting,
+        match slot(ctx, &url) {
+            Some(slot) if !ctx.dialer.may_dial(ctx.now.boot, &slot, DialKind::First) => State::Waiting,
             _ => State::Connecting,
         }
     }
@@ -188,8 +187,8 @@ impl Uplink {
     fn dial_now(&mut self, ctx: &mut UplinkContext<'_>, url: Url) {
         let dial = ctx.dialer.new_dial(ctx.who.key);
         let protocol = self.next_protocol(ctx.options);
-        if let Some(lane) = lane(ctx, &url) {
-            ctx.dialer.begin(ctx.now.boot, lane, dial);
+        if let Some(slot) = slot(ctx, &url) {
+            ctx.dialer.begin(ctx.now.boot, slot, dial);
             if !(face(protocol).abilities)(ctx.options).has_handshake {
                 ctx.dialer.limiter.end(dial);
             }
@@ -252,7 +251,7 @@ impl Uplink {
             json: options.json,
             max_message: options.max_message,
             jar: Some(who.key.0),
-            road: (face(protocol).road)(options),
+            transport: (face(protocol).transport)(options),
         }
     }
 
@@ -301,13 +300,6 @@ impl Uplink {
     }
 }
 
-/// Whether somebody asks for a dial just now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    JustNow,
-    Before,
-}
-
 /// Where the options lead for this protocol alone.
 fn own_url(options: &Options, protocol: Protocol) -> Option<Url> {
     let own = options.urls.get(&protocol)?;
@@ -315,7 +307,7 @@ fn own_url(options: &Options, protocol: Protocol) -> Option<Url> {
 }
 
 /// Where a dial takes its turn.
-fn lane(ctx: &UplinkContext<'_>, url: &Url) -> Option<Lane> {
+fn slot(ctx: &UplinkContext<'_>, url: &Url) -> Option<DialSlot> {
     let (host, port) = (url.host_str()?, url.port_or_known_default().unwrap_or_default());
     let proxy = policy::proxy_place(&ctx.options.proxy);
     let post = ctx.options.post.as_ref();
@@ -327,7 +319,7 @@ fn lane(ctx: &UplinkContext<'_>, url: &Url) -> Option<Lane> {
         .collect();
     local_ports.sort_unstable();
     local_ports.dedup();
-    Some(Lane {
+    Some(DialSlot {
         origin: ctx.who.owner.origin.clone(),
         host: (!is_loopback(url)).then(|| format!("{host}:{port}")),
         local_ports,

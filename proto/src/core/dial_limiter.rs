@@ -1,4 +1,4 @@
-//! Whose turn it is to dial: one dial at a time for an extension and a host, and only so many a second.
+//! The rate limiter for dials: one dial at a time for an extension and a host, and only so many a second.
 //!
 //! It holds who waits and counts; it dials nothing. On this machine first dials are free, redials have a rate, and an
 //! extension reaches only so many ports a minute that are new to it: users' own servers live there, and so does much else.
@@ -14,7 +14,7 @@ use super::rules::Rules;
 
 /// Where a dial leads, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Lane {
+pub(crate) struct DialSlot {
     pub(crate) origin: Name,
     /// A host with its port, with which one handshake goes on at a time; `None`: this machine.
     pub(crate) host: Option<String>,
@@ -59,9 +59,9 @@ impl Local {
     }
 
     /// When it may reach these ports, if so many new ones are allowed a minute.
-    fn free_at(&self, ports: &[u16], limit: usize, is_redial: bool) -> Duration {
+    fn free_at(&self, ports: &[u16], limit: usize, kind: DialKind) -> Duration {
         let mut at = Duration::ZERO;
-        if is_redial {
+        if kind == DialKind::Redial {
             at = self.next.saturating_sub(LOCAL_STEP * (LOCAL_BURST - 1));
         }
         let fresh = ports.iter().filter(|port| !self.known.contains_key(port)).count();
@@ -81,9 +81,18 @@ impl Local {
     }
 }
 
-/// Everybody's turn.
+/// Why a session dials. Those that dial for the first time go before the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum DialKind {
+    /// Somebody has just asked for it.
+    First,
+    /// The link was lost.
+    Redial,
+}
+
+/// Who may dial, and when.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct DialLimiter {
     /// When the next dial is due if dials came evenly, in boot time: of the broker, and of each extension.
     broker: Duration,
     extensions: HashMap<Name, Duration>,
@@ -93,71 +102,71 @@ pub(crate) struct Pace {
     waiting_locally: HashMap<Name, usize>,
     /// Handshakes under way.
     under_way: HashMap<(Name, String), DialId>,
-    lanes: HashMap<DialId, (Name, String)>,
+    slots: HashMap<DialId, (Name, String)>,
     /// First those that somebody has just asked for, then redials; each in the order they came.
-    waiting: BTreeMap<(bool, u64), (SessionKey, Lane)>,
-    places: HashMap<SessionKey, (bool, u64)>,
+    waiting: BTreeMap<(DialKind, u64), (SessionKey, DialSlot)>,
+    places: HashMap<SessionKey, (DialKind, u64)>,
     last_place: u64,
     /// When to look again; `None` while only a handshake's end can change anything.
     due: Option<Duration>,
     changed: bool,
 }
 
-impl Pace {
+impl DialLimiter {
     /// Whether a session may dial at this moment. If so, `begin` must follow.
-    pub(crate) fn may(&self, now: Duration, rules: &Rules, lane: &Lane, again: bool) -> bool {
+    pub(crate) fn may(&self, now: Duration, rules: &Rules, slot: &DialSlot, kind: DialKind) -> bool {
         // Nobody overtakes those of the same kind who wait already.
-        let first_in_line = match lane.host {
+        let first_in_line = match slot.host {
             Some(_) => self
                 .waiting
                 .iter()
                 .find(|(_, (_, waiting))| waiting.host.is_some())
-                .is_none_or(|((redials, _), _)| *redials && !again),
-            None => !self.waiting_locally.contains_key(&lane.origin),
+                .is_none_or(|((waiting, _), _)| *waiting == DialKind::Redial && kind == DialKind::First),
+            None => !self.waiting_locally.contains_key(&slot.origin),
         };
-        first_in_line && !self.is_under_way(lane) && self.free_at(rules, lane, again) <= now
+        first_in_line && !self.is_under_way(slot) && self.free_at(rules, slot, kind) <= now
     }
 
     /// A dial begins.
-    pub(crate) fn begin(&mut self, now: Duration, rules: &Rules, lane: Lane, dial: DialId) {
-        if lane.host.is_none() || !lane.local_ports.is_empty() {
-            let local = self.local.entry(lane.origin.clone()).or_default();
-            local.begin(now, &lane.local_ports);
+    pub(crate) fn begin(&mut self, now: Duration, rules: &Rules, slot: DialSlot, dial: DialId) {
+        if slot.host.is_none() || !slot.local_ports.is_empty() {
+            let local = self.local.entry(slot.origin.clone()).or_default();
+            local.begin(now, &slot.local_ports);
         }
         self.changed = true;
-        let Some(host) = lane.host else { return };
-        let (step, extension_step) = steps(rules, &lane.origin);
+        let Some(host) = slot.host else { return };
+        let (step, extension_step) = steps(rules, &slot.origin);
         self.broker = self.broker.max(now) + step;
-        let extension = self.extensions.entry(lane.origin.clone()).or_default();
+        let extension = self.extensions.entry(slot.origin.clone()).or_default();
         *extension = (*extension).max(now) + extension_step;
-        let key = (lane.origin, host);
-        self.lanes.insert(dial, key.clone());
+        let key = (slot.origin, host);
+        self.slots.insert(dial, key.clone());
         self.under_way.insert(key, dial);
     }
 
     /// A handshake is over, well or not; any other dial means nothing here.
     pub(crate) fn end(&mut self, dial: DialId) {
-        if let Some(lane) = self.lanes.remove(&dial) {
-            self.under_way.remove(&lane);
+        if let Some(slot) = self.slots.remove(&dial) {
+            self.under_way.remove(&slot);
             self.changed = true;
         }
     }
 
     /// A session waits for its turn. One that waits already keeps its place.
-    pub(crate) fn wait(&mut self, session: SessionKey, lane: Lane, again: bool) {
+    pub(crate) fn wait(&mut self, session: SessionKey, slot: DialSlot, kind: DialKind) {
         if let Some(place) = self.places.remove(&session) {
-            if place.0 <= again && self.waiting.get(&place).is_some_and(|(_, known)| *known == lane) {
+            if place.0 <= kind && self.waiting.get(&place).is_some_and(|(_, known)| *known == slot) {
                 self.places.insert(session, place);
                 return;
             }
             self.remove(place);
         }
         self.last_place += 1;
-        let place = (again, self.last_place);
-        if lane.host.is_none() {
-            *self.waiting_locally.entry(lane.origin.clone()).or_default() += 1;
+        let place = (kind, self.last_place);
+        if slot.host.is_none() {
+            *self.waiting_locally.entry(slot.origin.clone()).or_default() += 1;
         }
-        self.waiting.insert(place, (session, lane));
+        self.waiting.insert(place, (session, slot));
         self.places.insert(session, place);
         self.changed = true;
     }
@@ -170,22 +179,22 @@ impl Pace {
         }
     }
 
-    fn remove(&mut self, place: (bool, u64)) {
-        let Some((_, lane)) = self.waiting.remove(&place) else {
+    fn remove(&mut self, place: (DialKind, u64)) {
+        let Some((_, slot)) = self.waiting.remove(&place) else {
             return;
         };
-        if lane.host.is_none()
-            && let Some(count) = self.waiting_locally.get_mut(&lane.origin)
+        if slot.host.is_none()
+            && let Some(count) = self.waiting_locally.get_mut(&slot.origin)
         {
             *count -= 1;
             if *count == 0 {
-                self.waiting_locally.remove(&lane.origin);
+                self.waiting_locally.remove(&slot.origin);
             }
         }
     }
 
-    fn is_under_way(&self, lane: &Lane) -> bool {
-        let key = lane.host.as_ref().map(|host| (lane.origin.clone(), host.clone()));
+    fn is_under_way(&self, slot: &DialSlot) -> bool {
+        let key = slot.host.as_ref().map(|host| (slot.origin.clone(), host.clone()));
         key.is_some_and(|key| self.under_way.contains_key(&key))
     }
 
@@ -196,11 +205,11 @@ impl Pace {
         }
         let mut due: Option<Duration> = None;
         let mut found = None;
-        for (place, (session, lane)) in &self.waiting {
-            if self.is_under_way(lane) {
+        for (place, (session, slot)) in &self.waiting {
+            if self.is_under_way(slot) {
                 continue;
             }
-            let at = self.free_at(rules, lane, place.0);
+            let at = self.free_at(rules, slot, place.0);
             if at <= now {
                 found = Some(*session);
                 break;
@@ -224,19 +233,30 @@ impl Pace {
         self.due
     }
 
-    /// When the rates let this lane dial.
-    fn free_at(&self, rules: &Rules, lane: &Lane, again: bool) -> Duration {
-        let limit = rules.of(&lane.origin).loopback_ports_per_minute.max(1) as usize;
-        let local = self.local.get(&lane.origin).map_or(Duration::ZERO, |local| {
-            local.free_at(&lane.local_ports, limit, again && lane.host.is_none())
+    /// When the rates let this slot dial.
+    fn free_at(&self, rules: &Rules, slot: &DialSlot, kind: DialKind) -> Duration {
+        let limit = rules.of(&slot.origin).loopback_ports_per_minute.max(1) as usize;
+        let local = self.local.get(&slot.origin).map_or(Duration::ZERO, |local| {
+            local.free_at(
+                &slot.local_ports,
+                limit,
+                if slot.host.is_none() {
+                    kind
+                } else {
+                    DialKind::First
+                },
+            )
         });
-        if lane.host.is_none() {
+        if slot.host.is_none() {
             return local;
         }
-        let (step, extension_step) = steps(rules, &lane.origin);
-        let burst = if again { 1 } else { rules.pace.burst.max(1) };
+        let (step, extension_step) = steps(rules, &slot.origin);
+        let burst = match kind {
+            DialKind::First => rules.pace.burst.max(1),
+            DialKind::Redial => 1,
+        };
         let broker = self.broker.saturating_sub(step * (burst - 1));
-        let extension = self.extensions.get(&lane.origin).copied().unwrap_or_default();
+        let extension = self.extensions.get(&slot.origin).copied().unwrap_or_default();
         let extension = extension.saturating_sub(extension_step * (EXTENSION_BURST - 1));
         local.max(broker).max(extension)
     }
@@ -255,16 +275,16 @@ mod tests {
 
     const START: Duration = Duration::from_secs(100);
 
-    fn lane(origin: &str, host: &str) -> Lane {
-        Lane {
+    fn slot(origin: &str, host: &str) -> DialSlot {
+        DialSlot {
             origin: origin.into(),
             host: Some(host.to_owned()),
             local_ports: Vec::new(),
         }
     }
 
-    fn here(origin: &str, port: u16) -> Lane {
-        Lane {
+    fn here(origin: &str, port: u16) -> DialSlot {
+        DialSlot {
             origin: origin.into(),
             host: None,
             local_ports: vec![port],
@@ -272,21 +292,21 @@ mod tests {
     }
 
     /// Sessions that all want to dial at the same time; when each of them does. Handshakes take no time.
-    fn times(again: bool, sessions: u64) -> Vec<Duration> {
+    fn times(kind: DialKind, sessions: u64) -> Vec<Duration> {
         let rules = Rules::default();
-        let mut pace = Pace::default();
+        let mut limiter = DialLimiter::default();
         for key in 0..sessions {
-            pace.wait(SessionKey(key), lane("a", &format!("host{key}")), again);
+            limiter.wait(SessionKey(key), slot("a", &format!("host{key}")), kind);
         }
         let (mut now, mut times, mut dial) = (START, Vec::new(), 0);
         loop {
-            while let Some(key) = pace.next(now, &rules) {
+            while let Some(key) = limiter.next(now, &rules) {
                 dial += 1;
-                pace.begin(now, &rules, lane("a", &format!("host{}", key.0)), DialId(dial));
-                pace.end(DialId(dial));
+                limiter.begin(now, &rules, slot("a", &format!("host{}", key.0)), DialId(dial));
+                limiter.end(DialId(dial));
                 times.push(now - START);
             }
-            let Some(due) = pace.due() else { return times };
+            let Some(due) = limiter.due() else { return times };
             assert!(due > now, "a deadline in the past");
             now = due;
         }
@@ -294,21 +314,21 @@ mod tests {
 
     #[test]
     fn redials_keep_their_distance_and_first_dials_may_come_in_a_burst() {
-        let again = times(true, 9);
+        let again = times(DialKind::Redial, 9);
         assert_eq!(again.last(), Some(&Duration::from_secs(2)));
         assert!(
             again
                 .windows(2)
                 .all(|pair| pair[1] - pair[0] == Duration::from_millis(250))
         );
-        let first = times(false, 20);
+        let first = times(DialKind::First, 20);
         assert_eq!(first.iter().filter(|at| at.is_zero()).count(), 16);
         assert_eq!(first.last(), Some(&Duration::from_secs(1)));
     }
 
     #[test]
     fn an_extension_has_a_rate_of_its_own() {
-        let times = times(true, 200);
+        let times = times(DialKind::Redial, 200);
         // 32 ahead of its rate of 2/s while the broker gives 4/s; then 2/s.
         let late: Vec<_> = times.windows(2).skip(100).map(|pair| pair[1] - pair[0]).collect();
         assert!(
@@ -320,56 +340,62 @@ mod tests {
     #[test]
     fn one_handshake_at_a_time_for_an_extension_and_a_host() {
         let rules = Rules::default();
-        let mut pace = Pace::default();
-        let (mine, other) = (lane("a", "host:443"), lane("b", "host:443"));
-        assert!(pace.may(START, &rules, &mine, false));
-        pace.begin(START, &rules, mine.clone(), DialId(1));
-        assert!(!pace.may(START, &rules, &mine, false));
-        assert!(pace.may(START, &rules, &other, false), "another extension's");
-        pace.wait(SessionKey(2), mine.clone(), false);
-        pace.wait(SessionKey(3), mine.clone(), false);
-        pace.wait(SessionKey(3), mine.clone(), false);
-        assert_eq!(pace.next(START, &rules), None);
-        assert_eq!(pace.due(), None, "only the end of the handshake helps");
-        pace.end(DialId(9));
-        assert_eq!(pace.next(START, &rules), None, "somebody else's word");
-        pace.end(DialId(1));
-        assert!(!pace.may(START, &rules, &mine, false), "others wait already");
-        assert_eq!(pace.next(START, &rules), Some(SessionKey(2)));
-        pace.leave(SessionKey(3));
-        assert_eq!(pace.next(START, &rules), None);
+        let mut limiter = DialLimiter::default();
+        let (mine, other) = (slot("a", "host:443"), slot("b", "host:443"));
+        assert!(limiter.may(START, &rules, &mine, DialKind::First));
+        limiter.begin(START, &rules, mine.clone(), DialId(1));
+        assert!(!limiter.may(START, &rules, &mine, DialKind::First));
+        assert!(
+            limiter.may(START, &rules, &other, DialKind::First),
+            "another extension's"
+        );
+        limiter.wait(SessionKey(2), mine.clone(), DialKind::First);
+        limiter.wait(SessionKey(3), mine.clone(), DialKind::First);
+        limiter.wait(SessionKey(3), mine.clone(), DialKind::First);
+        assert_eq!(limiter.next(START, &rules), None);
+        assert_eq!(limiter.due(), None, "only the end of the handshake helps");
+        limiter.end(DialId(9));
+        assert_eq!(limiter.next(START, &rules), None, "somebody else's word");
+        limiter.end(DialId(1));
+        assert!(
+            !limiter.may(START, &rules, &mine, DialKind::First),
+            "others wait already"
+        );
+        assert_eq!(limiter.next(START, &rules), Some(SessionKey(2)));
+        limiter.leave(SessionKey(3));
+        assert_eq!(limiter.next(START, &rules), None);
     }
 
     #[test]
     fn only_so_many_new_ports_of_this_machine_are_reached_in_a_minute() {
         let rules = Rules::default();
-        let mut pace = Pace::default();
+        let mut limiter = DialLimiter::default();
         let mut reached = Vec::new();
         for port in 1..=40 {
-            let lane = here("a", port);
-            if pace.may(START, &rules, &lane, false) {
-                pace.begin(START, &rules, lane, DialId(u64::from(port)));
+            let slot = here("a", port);
+            if limiter.may(START, &rules, &slot, DialKind::First) {
+                limiter.begin(START, &rules, slot, DialId(u64::from(port)));
                 reached.push(port);
             } else {
-                pace.wait(SessionKey(u64::from(port)), lane, false);
+                limiter.wait(SessionKey(u64::from(port)), slot, DialKind::First);
             }
         }
         assert_eq!(reached.len(), 16);
         assert!(
-            pace.may(START, &rules, &here("b", 99), false),
+            limiter.may(START, &rules, &here("b", 99), DialKind::First),
             "another extension"
         );
         // One that is known does not count again, though others wait.
-        pace.wait(SessionKey(1), here("a", 1), false);
-        assert_eq!(pace.next(START, &rules), Some(SessionKey(1)));
-        pace.begin(START, &rules, here("a", 1), DialId(100));
-        assert_eq!(pace.next(START, &rules), None);
-        assert_eq!(pace.due(), Some(START + NEW_PORTS));
+        limiter.wait(SessionKey(1), here("a", 1), DialKind::First);
+        assert_eq!(limiter.next(START, &rules), Some(SessionKey(1)));
+        limiter.begin(START, &rules, here("a", 1), DialId(100));
+        assert_eq!(limiter.next(START, &rules), None);
+        assert_eq!(limiter.due(), Some(START + NEW_PORTS));
         let later = START + NEW_PORTS;
         let mut more = 0;
-        while let Some(SessionKey(port)) = pace.next(later, &rules) {
+        while let Some(SessionKey(port)) = limiter.next(later, &rules) {
             more += 1;
-            pace.begin(
+            limiter.begin(
                 later,
                 &rules,
                 here("a", u16::try_from(port).unwrap()),
@@ -378,31 +404,31 @@ mod tests {
         }
         assert_eq!(more, 16);
         // A dial elsewhere that posts to this machine reaches a port as well.
-        let mut elsewhere = lane("a", "host:443");
+        let mut elsewhere = slot("a", "host:443");
         elsewhere.local_ports.push(7777);
-        assert!(!pace.may(later, &rules, &elsewhere, false));
+        assert!(!limiter.may(later, &rules, &elsewhere, DialKind::First));
     }
 
     #[test]
     fn redials_to_this_machine_take_turns_and_first_dials_do_not() {
         let rules = Rules::default();
-        let mut pace = Pace::default();
-        let lane = here("a", 1);
+        let mut limiter = DialLimiter::default();
+        let slot = here("a", 1);
         for dial in 0..1000 {
-            assert!(pace.may(START, &rules, &lane, false));
-            pace.begin(START, &rules, lane.clone(), DialId(dial));
+            assert!(limiter.may(START, &rules, &slot, DialKind::First));
+            limiter.begin(START, &rules, slot.clone(), DialId(dial));
         }
         let mut now = START;
         for key in 0..500 {
-            pace.wait(SessionKey(key), lane.clone(), true);
+            limiter.wait(SessionKey(key), slot.clone(), DialKind::Redial);
         }
         let mut dials = 0;
         while dials < 500 {
-            while pace.next(now, &rules).is_some() {
-                pace.begin(now, &rules, lane.clone(), DialId(dials + 1000));
+            while limiter.next(now, &rules).is_some() {
+                limiter.begin(now, &rules, slot.clone(), DialId(dials + 1000));
                 dials += 1;
             }
-            now = pace.due().unwrap_or(now);
+            now = limiter.due().unwrap_or(now);
         }
         let took = now - START;
         assert!((LOCAL_STEP * 400..=LOCAL_STEP * 600).contains(&took), "{took:?}");
@@ -411,14 +437,14 @@ mod tests {
     #[test]
     fn who_has_just_asked_goes_before_redials() {
         let rules = Rules::default();
-        let mut pace = Pace::default();
+        let mut limiter = DialLimiter::default();
         for key in 0..3 {
-            pace.wait(SessionKey(key), lane("a", &format!("{key}")), true);
+            limiter.wait(SessionKey(key), slot("a", &format!("{key}")), DialKind::Redial);
         }
-        assert_eq!(pace.next(START, &rules), Some(SessionKey(0)));
-        pace.begin(START, &rules, lane("a", "0"), DialId(1));
-        assert!(pace.may(START, &rules, &lane("a", "new"), false));
-        assert_eq!(pace.next(START, &rules), None);
-        assert_eq!(pace.due(), Some(START + Duration::from_millis(250)));
+        assert_eq!(limiter.next(START, &rules), Some(SessionKey(0)));
+        limiter.begin(START, &rules, slot("a", "0"), DialId(1));
+        assert!(limiter.may(START, &rules, &slot("a", "new"), DialKind::First));
+        assert_eq!(limiter.next(START, &rules), None);
+        assert_eq!(limiter.due(), Some(START + Duration::from_millis(250)));
     }
 }

@@ -11,7 +11,7 @@ use crate::wire::options::Overflow;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Body, Gap, Name, Outcome, OutcomeReport, Record, ResponseReport, StateChange};
 
-use super::journal::Kept;
+use super::journal::RawRecord;
 use super::log::ClientId;
 use super::requests::{AnswerKind, Wanted};
 
@@ -40,7 +40,7 @@ const RESPONSE: u8 = 13;
 
 /// One journal record of a session.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Note {
+pub(crate) enum JournalRecord {
     /// What the session is.
     Meta(Meta),
     /// An entry of its log.
@@ -179,9 +179,9 @@ const fn usual_lane() -> u8 {
     USUAL_LANE
 }
 
-impl Note {
+impl JournalRecord {
     /// The record's bytes.
-    pub(crate) fn encode(&self) -> Kept {
+    pub(crate) fn encode(&self) -> RawRecord {
         let (kind, seq, data) = match self {
             Self::Meta(meta) => (META, 0, json(meta)),
             Self::Record { record, audience } => return encode_record(record, *audience),
@@ -209,11 +209,11 @@ impl Note {
                 (FORGOTTEN, 0, Bytes::copy_from_slice(&client.to_le_bytes()))
             }
         };
-        Kept { kind, seq, data }
+        RawRecord { kind, seq, data }
     }
 
     /// Reads a record; `None` when it makes no sense. Kinds of a later version are skipped by the caller.
-    pub(crate) fn decode(kept: &Kept) -> Option<Self> {
+    pub(crate) fn decode(kept: &RawRecord) -> Option<Self> {
         let data = &kept.data;
         Some(match kept.kind {
             META => Self::Meta(serde_json::from_slice(data).ok()?),
@@ -248,7 +248,7 @@ impl Note {
 }
 
 /// The bytes of a log entry.
-pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> Kept {
+pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> RawRecord {
     let mut data = BytesMut::with_capacity(32 + record.body.cost());
     data.put_u32_le(audience.map_or(0, |client| client.0));
     match &record.body {
@@ -270,14 +270,14 @@ pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> Kept
             }
         }
     }
-    Kept {
+    RawRecord {
         kind: RECORD,
         seq: record.seq,
         data: data.freeze(),
     }
 }
 
-fn decode_record(kept: &Kept) -> Option<Note> {
+fn decode_record(kept: &RawRecord) -> Option<JournalRecord> {
     let data = &kept.data;
     let audience = u32::from_le_bytes(data.get(..4)?.try_into().ok()?);
     let time = number(data.get(4..12)?)?;
@@ -302,7 +302,7 @@ fn decode_record(kept: &Kept) -> Option<Note> {
         },
     };
     let audience = (audience != 0).then_some(ClientId(audience));
-    Some(Note::Record {
+    Some(JournalRecord::Record {
         record: Record { seq: kept.seq, body },
         audience,
     })
@@ -405,14 +405,14 @@ mod tests {
                 panic!("four words: {line}");
             };
             let bytes = (0..hex.len()).step_by(2);
-            let kept = Kept {
+            let kept = RawRecord {
                 kind: kind.parse().unwrap(),
                 seq: seq.parse().unwrap(),
                 data: bytes
                     .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
                     .collect(),
             };
-            let note = Note::decode(&kept).unwrap_or_else(|| panic!("it cannot be read: {line}"));
+            let note = JournalRecord::decode(&kept).unwrap_or_else(|| panic!("it cannot be read: {line}"));
             assert_eq!(note.encode(), kept, "{note:?}");
             kinds.insert(kept.kind);
         }
@@ -451,34 +451,34 @@ mod tests {
             Body::Outcome(report.into()),
             Body::Response(answer.into()),
         ];
-        let mut notes: Vec<Note> = bodies
+        let mut notes: Vec<JournalRecord> = bodies
             .into_iter()
             .zip(1..)
-            .map(|(body, seq)| Note::Record {
+            .map(|(body, seq)| JournalRecord::Record {
                 record: Record { seq, body },
                 audience: Some(ClientId(7)),
             })
             .collect();
         notes.extend([
-            Note::Reserved(4096),
-            Note::Position {
+            JournalRecord::Reserved(4096),
+            JournalRecord::Position {
                 id: 1,
                 name: "main".into(),
                 acked: 9,
                 gone_to: 3,
             },
-            Note::Intent(5),
-            Note::Settled {
+            JournalRecord::Intent(5),
+            JournalRecord::Settled {
                 client: 1,
                 id: "a".into(),
                 outcome: Some(Outcome::Sent),
             },
-            Note::Clean,
-            Note::Last(9),
-            Note::Forgotten(1),
+            JournalRecord::Clean,
+            JournalRecord::Last(9),
+            JournalRecord::Forgotten(1),
         ]);
         for note in notes {
-            assert_eq!(Note::decode(&note.encode()), Some(note));
+            assert_eq!(JournalRecord::decode(&note.encode()), Some(note));
         }
     }
 
@@ -494,7 +494,7 @@ mod tests {
         let whole = encode_record(&record, None);
         for length in 0..whole.data.len() {
             for kind in 0..=10 {
-                let _ = Note::decode(&Kept {
+                let _ = JournalRecord::decode(&RawRecord {
                     kind,
                     seq: 1,
                     data: whole.data.slice(..length),

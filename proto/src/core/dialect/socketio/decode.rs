@@ -1,14 +1,16 @@
-//! What a Socket.IO server says: packets become events, answers and ends.
+//! Decodes what a Socket.IO server sends: packets become events, answers and ends.
 //!
-//! It keeps an event until its attachments are there, and how far a server that remembers has come. What becomes of what
-//! was heard is up to the dialect.
+//! It keeps an event until its attachments are there, and how far a server that remembers has come. What becomes of it is up to
+//! the dialect.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::connection::{Connection, Recovery};
+use super::connection::Connection;
+use super::partial::Partial;
+use super::recovery::Recovery;
 use crate::core::dialect::greeting::Greeting;
 use crate::core::dialect::packet::{Args, Head, bare, restored};
 use crate::wire::json::{Document, JsString, is_valid};
@@ -18,11 +20,11 @@ use crate::wire::rule::PARSED_WHOLE;
 /// Bytes of what a server that remembers connections wants to be told again.
 const MAX_OFFSET_BYTES: usize = 4096;
 /// Bytes of JSON that are kept of a refusal; what is larger is left out.
-const MOST_REFUSAL: usize = 4096;
+const MAX_REFUSAL_BYTES: usize = 4096;
 
 /// What the server says.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum ServerEvent {
     /// Its greeting: how long it may be silent, and how many bytes of one packet it takes.
     Greeting(Duration, usize),
     /// Asks whether we live.
@@ -47,42 +49,16 @@ pub(crate) enum Heard {
     /// An event for which there was no room.
     TooLarge,
     /// It hangs up.
-    Goodbye,
+    Close,
     /// It speaks Engine.IO 3.
-    Old,
+    UnsupportedVersion,
     /// It makes no sense.
-    Nonsense(String),
-}
-
-#[derive(Debug)]
-pub(super) struct Partial {
-    head: Head,
-    data: Bytes,
-    attachments: Vec<Bytes>,
-    /// Attachments that are still to come.
-    missing: usize,
-    /// There was no room for it: what comes of it is thrown away.
-    is_given_up: bool,
-}
-
-impl Partial {
-    /// Bytes that it takes.
-    pub(super) fn held(&self) -> usize {
-        let attachments = self.attachments.iter().map(|bytes| 64 + bytes.len());
-        self.data.len() + attachments.sum::<usize>()
-    }
-
-    /// Keeps nothing of it.
-    pub(super) fn give_up(&mut self) {
-        self.is_given_up = true;
-        self.data = Bytes::new();
-        self.attachments = Vec::new();
-    }
+    Malformed(String),
 }
 
 impl Connection {
-    /// Understands one Engine.IO packet. Most mean something, parts of an event nothing yet.
-    pub(crate) fn hear(&mut self, packet: &Payload, recovery: &mut Recovery) -> Option<Heard> {
+    /// Decodes one Engine.IO packet. Most mean something, parts of an event nothing yet.
+    pub(crate) fn decode(&mut self, packet: &Payload, recovery: &mut Recovery) -> Option<ServerEvent> {
         if let Payload::Binary(bytes) = packet {
             return self.attach(bytes, recovery);
         }
@@ -91,31 +67,33 @@ impl Connection {
         match kind {
             "0" => Some(match Greeting::read(rest) {
                 Ok(Greeting {
-                    patience: Some(patience),
+                    ping_timeout: Some(ping_timeout),
                     max_payload,
                     ..
-                }) => Heard::Greeting(patience, max_payload.unwrap_or(usize::MAX)),
-                Ok(_) => Heard::Nonsense(
+                }) => ServerEvent::Greeting(ping_timeout, max_payload.unwrap_or(usize::MAX)),
+                Ok(_) => ServerEvent::Malformed(
                     "its greeting cannot be read: `pingInterval` or `pingTimeout` is missing".to_owned(),
                 ),
-                Err(error) => Heard::Nonsense(format!("its greeting cannot be read: {error}")),
+                Err(error) => ServerEvent::Malformed(format!("its greeting cannot be read: {error}")),
             }),
-            "1" => Some(Heard::Goodbye),
-            "2" => Some(Heard::Ping),
+            "1" => Some(ServerEvent::Close),
+            "2" => Some(ServerEvent::Ping),
             // A pong, the end of an upgrade, nothing: no word for us.
             "3" | "5" | "6" => None,
             "4" => self.packet(rest, packet.bytes(), recovery),
-            _ if is_old(text) => Some(Heard::Old),
-            _ => Some(Heard::Nonsense("it is no Engine.IO packet".to_owned())),
+            _ if is_old(text) => Some(ServerEvent::UnsupportedVersion),
+            _ => Some(ServerEvent::Malformed("it is no Engine.IO packet".to_owned())),
         }
     }
 
-    fn packet(&mut self, text: &str, whole: &Bytes, recovery: &mut Recovery) -> Option<Heard> {
+    fn packet(&mut self, text: &str, whole: &Bytes, recovery: &mut Recovery) -> Option<ServerEvent> {
         if self.partial.is_some() {
-            return Some(Heard::Nonsense("attachments of an event are missing".to_owned()));
+            return Some(ServerEvent::Malformed(
+                "attachments of an event are missing".to_owned(),
+            ));
         }
         let Some((head, data)) = Head::read(text) else {
-            return Some(Heard::Nonsense("it is no Socket.IO packet".to_owned()));
+            return Some(ServerEvent::Malformed("it is no Socket.IO packet".to_owned()));
         };
         if head.attachments > 0 && matches!(head.kind, b'5' | b'6') {
             self.partial = Some(Partial {
@@ -127,12 +105,12 @@ impl Connection {
             });
             return None;
         }
-        Some(self.understand(head, data, &[], recovery))
+        Some(self.decode_packet(head, data, &[], recovery))
     }
 
-    fn attach(&mut self, bytes: &Bytes, recovery: &mut Recovery) -> Option<Heard> {
+    fn attach(&mut self, bytes: &Bytes, recovery: &mut Recovery) -> Option<ServerEvent> {
         let Some(partial) = &mut self.partial else {
-            return Some(Heard::Nonsense("bytes that belong to no event".to_owned()));
+            return Some(ServerEvent::Malformed("bytes that belong to no event".to_owned()));
         };
         partial.missing = partial.missing.saturating_sub(1);
         if !partial.is_given_up {
@@ -146,17 +124,23 @@ impl Connection {
         }
         let partial = self.partial.take()?;
         if partial.is_given_up {
-            return Some(Heard::TooLarge);
+            return Some(ServerEvent::TooLarge);
         }
         let data = std::str::from_utf8(&partial.data).unwrap_or_default();
-        Some(self.understand(partial.head, data, &partial.attachments, recovery))
+        Some(self.decode_packet(partial.head, data, &partial.attachments, recovery))
     }
 
-    fn understand(&mut self, head: Head, data: &str, bytes: &[Bytes], recovery: &mut Recovery) -> Heard {
+    fn decode_packet(
+        &mut self,
+        head: Head,
+        data: &str,
+        bytes: &[Bytes],
+        recovery: &mut Recovery,
+    ) -> ServerEvent {
         let namespace = head.namespace.clone().unwrap_or_else(|| "/".to_owned());
         match head.kind {
             // A server of version 2 opens the main namespace by itself and says nothing about it.
-            b'0' if data.is_empty() => Heard::Old,
+            b'0' if data.is_empty() => ServerEvent::UnsupportedVersion,
             b'0' => {
                 let data = small(data).and_then(|data| Document::parse(data).ok());
                 let pid = data.and_then(|data| Some(data.root().get(b"pid")?.to_text()?.into_owned()));
@@ -171,24 +155,27 @@ impl Connection {
                         .and_then(|(_, offset)| offset);
                     recovery.0.insert(namespace.clone(), (pid, offset));
                 }
-                Heard::Connected { namespace, recovered }
+                ServerEvent::Connected { namespace, recovered }
             }
-            b'1' => Heard::Dropped { namespace },
+            b'1' => ServerEvent::Dropped { namespace },
             b'2' | b'5' => match self.event(&head, data, bytes, recovery) {
-                Some((payload, id)) => Heard::Event(payload, id),
-                None => Heard::Nonsense("an event without a name".to_owned()),
+                Some((payload, id)) => ServerEvent::Event(payload, id),
+                None => ServerEvent::Malformed("an event without a name".to_owned()),
             },
             b'3' | b'6' => {
                 let serial = head.id.and_then(|id| self.acks.remove(&id));
                 let args = data.trim();
                 let args = (args.starts_with('[') && is_valid(args.as_bytes())).then_some(args);
                 match (serial, args) {
-                    (_, None) => Heard::Nonsense("an acknowledgement without arguments".to_owned()),
+                    (_, None) => ServerEvent::Malformed("an acknowledgement without arguments".to_owned()),
                     // It came too late, or was never asked for.
-                    (None, _) => Heard::Acknowledged(0, Payload::args(None, None, "[]")),
+                    (None, _) => ServerEvent::Acknowledged(0, Payload::args(None, None, "[]")),
                     (Some(serial), Some(args)) => {
                         let args = restored(args, bytes);
-                        Heard::Acknowledged(serial, Payload::args(None, head.namespace.as_deref(), args))
+                        ServerEvent::Acknowledged(
+                            serial,
+                            Payload::args(None, head.namespace.as_deref(), args),
+                        )
                     }
                 }
             }
@@ -201,10 +188,10 @@ impl Connection {
                 let data = root
                     .and_then(|root| root.get(b"data"))
                     .map(|data| data.raw().to_owned())
-                    .filter(|data| data.len() <= MOST_REFUSAL);
-                Heard::Refused { namespace, why, data }
+                    .filter(|data| data.len() <= MAX_REFUSAL_BYTES);
+                ServerEvent::Refused { namespace, why, data }
             }
-            _ => Heard::Nonsense("an unknown kind of packet".to_owned()),
+            _ => ServerEvent::Malformed("an unknown kind of packet".to_owned()),
         }
     }
 
@@ -263,8 +250,8 @@ mod tests {
         Connection::new(vec!["/".to_owned()], usize::MAX)
     }
 
-    fn hear(packet: &str) -> Option<Heard> {
-        socketio().hear(&Payload::text(packet), &mut Recovery::default())
+    fn hear(packet: &str) -> Option<ServerEvent> {
+        socketio().decode(&Payload::text(packet), &mut Recovery::default())
     }
 
     #[test]
@@ -272,36 +259,42 @@ mod tests {
         let plain = |name, namespace, args: &'static str| Payload::args(Some(name), namespace, args);
         assert_eq!(
             hear(r#"42["foo"]"#),
-            Some(Heard::Event(plain("foo", None, "[]"), None))
+            Some(ServerEvent::Event(plain("foo", None, "[]"), None))
         );
         assert_eq!(
             hear(r#"42/admin,["bar", {"a": 1.0}]"#),
-            Some(Heard::Event(
+            Some(ServerEvent::Event(
                 plain("bar", Some("/admin"), r#"[{"a": 1.0}]"#),
                 None
             ))
         );
-        let Some(Heard::Event(awaited, Some(12))) = hear(r#"4212["foo",1]"#) else {
+        let Some(ServerEvent::Event(awaited, Some(12))) = hear(r#"4212["foo",1]"#) else {
             panic!("no event")
         };
         assert!(matches!(awaited, Payload::Event(event) if event.reply));
         assert_eq!(
             hear(r#"44/admin,{"message":"Not authorized","data":{"a": 1}}"#),
-            Some(Heard::Refused {
+            Some(ServerEvent::Refused {
                 namespace: "/admin".to_owned(),
                 why: "Not authorized".to_owned(),
                 data: Some(r#"{"a": 1}"#.to_owned())
             })
         );
-        let large = format!(r#"44{{"message":"no","data":"{}"}}"#, "x".repeat(MOST_REFUSAL));
-        assert!(matches!(hear(&large), Some(Heard::Refused { data: None, .. })));
+        let large = format!(
+            r#"44{{"message":"no","data":"{}"}}"#,
+            "x".repeat(MAX_REFUSAL_BYTES)
+        );
+        assert!(matches!(
+            hear(&large),
+            Some(ServerEvent::Refused { data: None, .. })
+        ));
         assert_eq!(
             hear("41/admin,"),
-            Some(Heard::Dropped {
+            Some(ServerEvent::Dropped {
                 namespace: "/admin".to_owned()
             })
         );
-        assert_eq!(hear("2"), Some(Heard::Ping));
+        assert_eq!(hear("2"), Some(ServerEvent::Ping));
         assert_eq!(hear("6"), None);
     }
 
@@ -330,10 +323,10 @@ mod tests {
         ] {
             let _ = hear(packet);
         }
-        assert!(matches!(hear("42[]"), Some(Heard::Nonsense(_))));
+        assert!(matches!(hear("42[]"), Some(ServerEvent::Malformed(_))));
         assert!(matches!(
-            socketio().hear(&Payload::Binary(Bytes::new()), &mut Recovery::default()),
-            Some(Heard::Nonsense(_))
+            socketio().decode(&Payload::Binary(Bytes::new()), &mut Recovery::default()),
+            Some(ServerEvent::Malformed(_))
         ));
     }
 
@@ -341,7 +334,7 @@ mod tests {
     fn an_old_server_is_recognised() {
         let polling =
             r#"96:0{"sid":"x","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":5000}2:40"#;
-        assert_eq!(hear(polling), Some(Heard::Old));
-        assert_eq!(hear("40"), Some(Heard::Old));
+        assert_eq!(hear(polling), Some(ServerEvent::UnsupportedVersion));
+        assert_eq!(hear("40"), Some(ServerEvent::UnsupportedVersion));
     }
 }

@@ -1,0 +1,294 @@
+//! Units of the transport of Engine.IO's packets, step by step.
+
+use super::*;
+use crate::core::io::RequestOptions;
+
+const GREETING: &str =
+    r#"0{"sid":"abc","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":20}"#;
+
+fn engine(polling: bool, websocket: bool) -> Engine {
+    let transports = EngineTransports {
+        polling,
+        websocket,
+        ..EngineTransports::default()
+    };
+    start(transports)
+}
+
+fn start(transports: EngineTransports) -> Engine {
+    let url = Url::parse("http://localhost/?a=1").unwrap();
+    Engine::new(url, transports, 1000, Start::default())
+}
+
+fn acts(engine: &mut Engine) -> Vec<String> {
+    std::iter::from_fn(|| engine.poll())
+        .map(|act| match act {
+            Action::Get(url) => format!("get {}", url.query().unwrap()),
+            Action::Post(_, body) => format!("post {}", String::from_utf8_lossy(&body)),
+            Action::OpenSocket(url) => format!("open {}", url.query().unwrap()),
+            Action::Send(packet) => format!("send {}", packet.as_str().unwrap_or("bytes")),
+            Action::Tell(packets) => format!("tell {}", packets.len()),
+            Action::End(end) => format!("end {:?} {}", end.status, end.taken),
+            Action::Written(count) => format!("written {count}"),
+            Action::Opened => "opened".to_owned(),
+            Action::DropSocket => "drop".to_owned(),
+        })
+        .collect()
+}
+
+fn answer(status: u16, body: &str) -> Answer {
+    Answer {
+        status,
+        body: Bytes::from(body.to_owned()),
+        ..Answer::default()
+    }
+}
+
+fn text(text: &str) -> Vec<Incoming> {
+    vec![Incoming::Message(Payload::text(text))]
+}
+
+#[test]
+fn polling_is_opened_and_posts_what_fits() {
+    let mut engine = engine(true, false);
+    assert_eq!(acts(&mut engine), ["get a=1&EIO=4&transport=polling"]);
+    engine.transmit(Payload::text("40"));
+    assert!(
+        acts(&mut engine).is_empty(),
+        "nothing is said before the greeting"
+    );
+    engine.get_answered(&answer(200, GREETING));
+    assert_eq!(
+        acts(&mut engine),
+        [
+            "opened",
+            "tell 1",
+            "post 40",
+            "get a=1&EIO=4&transport=polling&sid=abc"
+        ]
+    );
+    for packet in ["4aaaaaaaa", "4bbbbbbbb", "4cccc"] {
+        engine.transmit(Payload::text(packet));
+    }
+    engine.post_answered(&answer(200, "ok"));
+    assert_eq!(acts(&mut engine), ["written 1", "post 4aaaaaaaa\u{1e}4bbbbbbbb"]);
+    engine.transmit(Payload::Binary(Bytes::from_static(&[1, 2])));
+    engine.post_answered(&answer(200, "ok"));
+    assert_eq!(acts(&mut engine), ["written 3", "post 4cccc\u{1e}bAQI="]);
+    engine.get_answered(&answer(200, "4x\u{1e}bAQI=\u{1e}2"));
+    assert_eq!(acts(&mut engine)[0], "tell 3");
+}
+
+#[test]
+fn an_upgrade_ends_polling_before_it_says_so() {
+    let mut engine = engine(true, true);
+    engine.get_answered(&answer(200, GREETING));
+    assert!(acts(&mut engine).contains(&"open a=1&EIO=4&transport=websocket&sid=abc".to_owned()));
+    engine.transmit(Payload::text("40"));
+    assert_eq!(acts(&mut engine), ["post 40"], "polling goes on meanwhile");
+    engine.socket_opened();
+    assert_eq!(acts(&mut engine), ["send 2probe"]);
+    engine.socket_messages(text("3probe"));
+    engine.transmit(Payload::text("4later"));
+    assert!(acts(&mut engine).is_empty());
+    engine.post_answered(&answer(200, "ok"));
+    assert_eq!(acts(&mut engine), ["written 1"]);
+    engine.get_answered(&answer(200, "6"));
+    assert_eq!(acts(&mut engine), ["tell 1", "send 5", "send 4later"]);
+    engine.socket_wrote(3);
+    assert_eq!(acts(&mut engine), ["written 2"]);
+    engine.socket_ended(LinkEnd {
+        taken: 3,
+        ..LinkEnd::default()
+    });
+    assert_eq!(acts(&mut engine), ["end None 2"]);
+}
+
+#[test]
+fn a_socket_that_does_not_come_leaves_polling_as_it_is() {
+    let mut engine = engine(true, true);
+    engine.get_answered(&answer(200, GREETING));
+    acts(&mut engine);
+    engine.socket_ended(LinkEnd {
+        status: Some(502),
+        ..LinkEnd::default()
+    });
+    assert_eq!(acts(&mut engine), ["drop"]);
+    engine.transmit(Payload::text("4x"));
+    engine.get_answered(&answer(200, "4y"));
+    assert_eq!(
+        acts(&mut engine),
+        ["post 4x", "tell 1", "get a=1&EIO=4&transport=polling&sid=abc"]
+    );
+}
+
+#[test]
+fn a_socket_alone_says_nothing_before_the_greeting() {
+    let mut engine = engine(false, true);
+    assert_eq!(acts(&mut engine), ["open a=1&EIO=4&transport=websocket"]);
+    engine.transmit(Payload::text("40"));
+    engine.socket_opened();
+    assert!(acts(&mut engine).is_empty());
+    engine.socket_messages(text(GREETING));
+    assert_eq!(acts(&mut engine), ["opened", "tell 1", "send 40"]);
+}
+
+#[test]
+fn a_body_of_very_many_packets_is_told_in_pieces_and_nothing_is_asked_before_its_end() {
+    let mut engine = engine(true, false);
+    engine.get_answered(&answer(200, GREETING));
+    acts(&mut engine);
+    let body = vec!["4x"; 3 * TOLD_PACKETS - 1].join("\u{1e}");
+    engine.get_answered(&answer(200, &body));
+    let Some(Action::Tell(first)) = engine.poll() else {
+        panic!("packets come first")
+    };
+    assert_eq!(first.len(), TOLD_PACKETS);
+    engine.pause();
+    assert!(engine.poll().is_none(), "the rest waits while reading rests");
+    engine.resume();
+    assert_eq!(
+        acts(&mut engine),
+        [
+            format!("tell {TOLD_PACKETS}"),
+            format!("tell {}", TOLD_PACKETS - 1),
+            "get a=1&EIO=4&transport=polling&sid=abc".to_owned()
+        ]
+    );
+}
+
+#[test]
+fn nothing_is_asked_while_reading_rests() {
+    let mut engine = engine(true, false);
+    engine.get_answered(&answer(200, GREETING));
+    acts(&mut engine);
+    engine.pause();
+    engine.get_answered(&answer(200, "4x"));
+    assert_eq!(acts(&mut engine), ["tell 1"]);
+    engine.transmit(Payload::text("4y"));
+    assert_eq!(acts(&mut engine), ["post 4y"], "saying goes on");
+    engine.resume();
+    assert_eq!(acts(&mut engine), ["get a=1&EIO=4&transport=polling&sid=abc"]);
+}
+
+#[test]
+fn polling_is_tried_where_a_socket_does_not_come_unless_nobody_is_let_in() {
+    for (status, tried) in [
+        (None, true),
+        (Some(400), true),
+        (Some(502), true),
+        (Some(401), false),
+    ] {
+        let mut engine = engine(false, true);
+        engine.transports.polling = true;
+        engine.transports.websocket_first = true;
+        acts(&mut engine);
+        engine.socket_ended(LinkEnd {
+            status,
+            ..LinkEnd::default()
+        });
+        let now = acts(&mut engine);
+        assert_eq!(now[0].starts_with("get"), tried, "{status:?}: {now:?}");
+    }
+}
+
+#[test]
+fn the_other_transport_is_tried_once_and_only_if_that_is_wanted() {
+    for (try_all, tried) in [(Some(true), true), (Some(false), false), (None, false)] {
+        let mut engine = start(EngineTransports {
+            try_all,
+            ..EngineTransports::default()
+        });
+        acts(&mut engine);
+        engine.get_answered(&answer(404, "no"));
+        let now = acts(&mut engine);
+        assert_eq!(now[0].starts_with("open"), tried, "{try_all:?}: {now:?}");
+        engine.socket_ended(LinkEnd::default());
+        assert_eq!(acts(&mut engine).len(), usize::from(tried), "it is over");
+    }
+    let mut engine = start(EngineTransports {
+        try_all: Some(false),
+        websocket_first: true,
+        ..EngineTransports::default()
+    });
+    acts(&mut engine);
+    engine.socket_ended(LinkEnd::default());
+    assert_eq!(acts(&mut engine), ["end None 0"]);
+}
+
+#[test]
+fn an_upgrade_is_remembered_if_that_is_wanted() {
+    for (remember_upgrade, was_on_socket, direct) in
+        [(true, true, true), (true, false, false), (false, true, false)]
+    {
+        let transports = EngineTransports {
+            remember_upgrade,
+            ..EngineTransports::default()
+        };
+        let known = Start {
+            was_on_socket,
+            ..Start::default()
+        };
+        let url = Url::parse("http://localhost/").unwrap();
+        let mut engine = Engine::new(url, transports, 1000, known);
+        assert_eq!(acts(&mut engine)[0].starts_with("open"), direct);
+        engine.socket_ended(LinkEnd::default());
+        assert!(
+            !direct || acts(&mut engine)[0].starts_with("get"),
+            "it is polled again"
+        );
+    }
+}
+
+#[test]
+fn urls_are_written_as_the_options_say() {
+    let look = |param: &str| RequestOptions {
+        timestamp_param: Some(param.to_owned()),
+        base64: true,
+        ..RequestOptions::default()
+    };
+    let mut engine = start(EngineTransports {
+        query: vec![("room".to_owned(), "7".to_owned())],
+        polling_requests: look("t"),
+        websocket_requests: look("ts"),
+        ..EngineTransports::default()
+    });
+    let first = "get a=1&room=7&EIO=4&transport=polling";
+    assert_eq!(acts(&mut engine), [format!("{first}&t=1&b64=1")]);
+    engine.get_answered(&answer(200, GREETING));
+    let now = acts(&mut engine);
+    let socket = "open a=1&room=7&EIO=4&transport=websocket&sid=abc&ts=2&b64=1";
+    assert!(now.contains(&socket.to_owned()), "{now:?}");
+    assert!(now.contains(&format!("{first}&sid=abc&t=3&b64=1")), "{now:?}");
+    engine.socket_opened();
+    engine.socket_messages(text("3probe"));
+    engine.get_answered(&answer(200, "6"));
+    acts(&mut engine);
+    engine.transmit(Payload::Binary(Bytes::from_static(&[1, 2])));
+    assert_eq!(acts(&mut engine), ["send bAQI="]);
+    engine.socket_messages(text("bAQI="));
+    assert_eq!(
+        engine.poll(),
+        Some(Action::Tell(vec![Incoming::Message(Payload::Binary(
+            Bytes::from_static(&[1, 2])
+        ))]))
+    );
+}
+
+#[test]
+fn a_status_is_the_servers_word_only_before_the_session() {
+    let mut refused = engine(true, false);
+    acts(&mut refused);
+    refused.get_answered(&answer(403, "no"));
+    assert_eq!(acts(&mut refused), ["end Some(403) 0"]);
+    let mut forgotten = engine(true, false);
+    forgotten.get_answered(&answer(200, GREETING));
+    forgotten.transmit(Payload::text("4x"));
+    acts(&mut forgotten);
+    forgotten.get_answered(&answer(400, r#"{"code":1,"message":"Session ID unknown"}"#));
+    assert_eq!(
+        acts(&mut forgotten),
+        ["end None 1"],
+        "what was being posted is in doubt"
+    );
+}

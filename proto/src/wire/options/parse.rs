@@ -1,0 +1,380 @@
+//! How options are read from JSON. It refuses values that cannot be used; whether a URL or header is allowed is policy,
+//! decided in `core`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::{Heartbeat, Options, Protocol};
+use crate::wire::code::Code;
+use crate::wire::guard::Guard;
+use crate::wire::login::{ValuePath, read_login};
+use crate::wire::message::{check_size, read_payload};
+use crate::wire::payload::Payload;
+use crate::wire::presets::preset;
+use crate::wire::record::{ErrorInfo, in_json_words};
+use crate::wire::rule::Rule;
+use crate::wire::servers::{Poll, Post, strings};
+use crate::wire::socketio::SocketIo;
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct HeartbeatForm {
+    interval: u64,
+    timeout: u64,
+    message: Option<Box<RawValue>>,
+    expect: Option<Box<RawValue>>,
+    always: bool,
+    answers: Vec<AnswerForm>,
+    #[serde(rename = "intervalFrom")]
+    interval_from: Option<ValuePath>,
+}
+
+#[derive(Deserialize)]
+struct AnswerForm {
+    when: Box<RawValue>,
+    send: Option<Box<RawValue>>,
+}
+
+impl Default for HeartbeatForm {
+    fn default() -> Self {
+        let Heartbeat {
+            interval, timeout, ..
+        } = Heartbeat::default();
+        Self {
+            interval,
+            timeout,
+            message: None,
+            expect: None,
+            always: false,
+            answers: Vec::new(),
+            interval_from: None,
+        }
+    }
+}
+
+impl Options {
+    /// Reads the options object. Unknown options are not an error; their names are returned.
+    ///
+    /// # Errors
+    /// `bad-option`, naming the option, when a value has the wrong type or cannot be used.
+    pub fn from_json(json: &RawValue) -> Result<(Self, Vec<String>), ErrorInfo> {
+        check_size(json).map_err(|why| ErrorInfo::new(Code::BadOption, format!("`options`: {why}")))?;
+        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).map_err(|error| {
+            ErrorInfo::new(Code::BadOption, format!("`options`: {}", in_json_words(&error)))
+        })?;
+        let mut options = Self::default();
+        let mut ignored = Vec::new();
+        let has_heartbeat = fields.contains_key("heartbeat");
+        if let Some(value) = fields.get("preset") {
+            let fields = preset(&read::<String>("preset", value)?).map_err(|why| bad("preset", why))?;
+            for (name, value) in fields {
+                options.set(&name, &value)?;
+            }
+        }
+        for (name, value) in fields.into_iter().filter(|(name, _)| name != "preset") {
+            if !options.set(&name, value)? {
+                ignored.push(name);
+            }
+        }
+        for (name, value) in options.socketio.take_common_headers() {
+            options
+                .headers
+                .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+            options.headers.push((name, value));
+        }
+        let has_socket =
+            options.protocol == Protocol::WebSocket || options.transports.contains(&Protocol::WebSocket);
+        if !has_socket && !has_heartbeat {
+            // There are no pings over HTTP: silence is judged only if the extension says for how long.
+            options.heartbeat = None;
+        }
+        options.check()?;
+        Ok((options, ignored))
+    }
+
+    /// Sets one option; `false` when there is none of that name.
+    fn set(&mut self, name: &str, value: &RawValue) -> Result<bool, ErrorInfo> {
+        let json = value.get();
+        let why = |why: String| bad(name, why);
+        match name {
+            "protocol" => self.protocol = protocol(name, &read::<String>(name, value)?)?,
+            "transports" => self.transports = transports(name, value)?,
+            "urls" => self.urls = urls(name, value)?,
+            "subprotocols" => self.subprotocols = read(name, value)?,
+            "headers" => self.headers = strings(read(name, value)?).map_err(why)?,
+            "cookies" => self.cookies = read(name, value)?,
+            "format" => self.json = choice(name, value, ["text", "json"])? == 1,
+            "connectTimeout" => self.connect_timeout = read(name, value)?,
+            "proxy" => self.proxy = read(name, value)?,
+            "compression" => self.compression = read(name, value)?,
+            "reconnect" => self.reconnect = switch(json, || read(name, value))?,
+            "heartbeat" => self.heartbeat = switch(json, || heartbeat(name, value))?,
+            "greeting" => {
+                let messages = read::<Vec<Box<RawValue>>>(name, value)?;
+                self.greeting = messages
+                    .iter()
+                    .map(|raw| payload(name, raw))
+                    .collect::<Result<_, _>>()?;
+            }
+            "ready" => self.ready = Some(rule(name, value)?),
+            "login" => self.login = read_login(json).map_err(why)?,
+            "queue" => self.queue = read(name, value)?,
+            "outbox" => self.outbox = read(name, value)?,
+            "window" => self.window = read(name, value)?,
+            "linger" => self.linger = read(name, value)?,
+            "expire" => self.expire = read(name, value)?,
+            "durability" => self.durability = read(name, value)?,
+            "auth" => self.auth_provider = choice(name, value, ["none", "provider"])? == 1,
+            "post" => self.post = Some(Post::from_json(json).map_err(why)?),
+            "guard" => self.guard = Guard::from_json(json).map_err(why)?,
+            "socketio" => self.socketio = SocketIo::from_json(json).map_err(why)?,
+            "poll" => self.poll = Poll::from_json(json).map_err(why)?,
+            "closeTimeout" => self.close_timeout = read(name, value)?,
+            "closeCodes" => self.close_codes.add(read(name, value)?).map_err(why)?,
+            "maxMessage" => self.max_message = read(name, value)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Refuses values that parse but cannot work.
+    fn check(&self) -> Result<(), ErrorInfo> {
+        self.check_numbers()?;
+        let speaks = |protocol: &Protocol| match self.transports.as_slice() {
+            [] => self.protocol == *protocol,
+            some => some.contains(protocol),
+        };
+        if (1..self.transports.len()).any(|index| self.transports[..index].contains(&self.transports[index]))
+        {
+            return Err(bad("transports", "each may stand once"));
+        }
+        let is_http = [Protocol::EventStream, Protocol::Poll].iter().any(speaks);
+        if !is_http && self.post.is_some() {
+            return Err(bad("post", "this session sends on its own connection"));
+        }
+        if is_http && self.post.is_none() && !self.greeting.is_empty() {
+            return Err(bad("greeting", "it needs `post`, which says where to"));
+        }
+        let has_event = self
+            .greeting
+            .iter()
+            .any(|payload| matches!(payload, Payload::Event(_)));
+        if has_event && !speaks(&Protocol::SocketIo) {
+            return Err(bad("greeting", "an `event` is for Socket.IO servers"));
+        }
+        if !self.login.is_empty() && self.ready.is_none() {
+            return Err(bad("login", "it needs `ready`, which says when it has succeeded"));
+        }
+        if self.max_message == 0 || self.max_message > 67_108_864 {
+            return Err(bad("maxMessage", "it must lie between 1 and 67108864 bytes"));
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<(), ErrorInfo> {
+        if let Some(reconnect) = &self.reconnect {
+            if !(1.0..=100.0).contains(&reconnect.factor) {
+                return Err(bad("reconnect", "`factor` must lie between 1 and 100"));
+            }
+            if !reconnect
+                .randomization
+                .is_none_or(|share| (0.0..=1.0).contains(&share))
+            {
+                return Err(bad("reconnect", "`randomization` must lie between 0 and 1"));
+            }
+            if reconnect.min_delay == 0 || reconnect.min_delay > reconnect.max_delay {
+                return Err(bad(
+                    "reconnect",
+                    "`minDelay` must be at least 1 and at most `maxDelay`",
+                ));
+            }
+        }
+        if self
+            .heartbeat
+            .as_ref()
+            .is_some_and(|beat| beat.interval == 0 || beat.timeout == 0)
+        {
+            return Err(bad("heartbeat", "`interval` and `timeout` must be at least 1 ms"));
+        }
+        if self.connect_timeout == 0 {
+            return Err(bad("connectTimeout", "it must be at least 1 ms"));
+        }
+        if self.queue.messages == 0 || self.queue.bytes == 0 || self.queue.age == 0 {
+            return Err(bad("queue", "`messages`, `bytes` and `age` must be at least 1"));
+        }
+        Ok(())
+    }
+}
+
+fn bad(name: &str, why: impl std::fmt::Display) -> ErrorInfo {
+    ErrorInfo::new(Code::BadOption, format!("option `{name}`: {why}"))
+}
+
+fn read<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, ErrorInfo> {
+    serde_json::from_str(value.get()).map_err(|error| bad(name, in_json_words(&error)))
+}
+
+/// An option that may be switched off, or on as it is by default.
+fn switch<T: Default>(
+    json: &str,
+    read: impl FnOnce() -> Result<T, ErrorInfo>,
+) -> Result<Option<T>, ErrorInfo> {
+    match json {
+        "false" => Ok(None),
+        "true" => Ok(Some(T::default())),
+        _ => read().map(Some),
+    }
+}
+
+/// Which of two words it is.
+fn choice(name: &str, value: &RawValue, words: [&str; 2]) -> Result<usize, ErrorInfo> {
+    let word: String = read(name, value)?;
+    let found = words.iter().position(|known| **known == word);
+    let [one, other] = words;
+    found.ok_or_else(|| bad(name, format!("`{word}` is neither `{one}` nor `{other}`")))
+}
+
+fn protocol(name: &str, word: &str) -> Result<Protocol, ErrorInfo> {
+    let all = [
+        Protocol::WebSocket,
+        Protocol::EventStream,
+        Protocol::Poll,
+        Protocol::SocketIo,
+    ];
+    let named = all.into_iter().find(|protocol| protocol.as_str() == word);
+    named.ok_or_else(|| {
+        let words = all.map(Protocol::as_str).join(", ");
+        bad(name, format!("`{word}` is no protocol; there are: {words}"))
+    })
+}
+
+fn transports(name: &str, value: &RawValue) -> Result<Vec<Protocol>, ErrorInfo> {
+    let words: Vec<String> = read(name, value)?;
+    words.iter().map(|word| protocol(name, word)).collect()
+}
+
+fn urls(name: &str, value: &RawValue) -> Result<BTreeMap<Protocol, String>, ErrorInfo> {
+    let urls: BTreeMap<String, String> = read(name, value)?;
+    urls.into_iter()
+        .map(|(word, url)| Ok((protocol(name, &word)?, url)))
+        .collect()
+}
+
+fn heartbeat(name: &str, value: &RawValue) -> Result<Heartbeat, ErrorInfo> {
+    let form: HeartbeatForm = read(name, value)?;
+    let answers = form.answers.into_iter().map(|answer| {
+        let send = answer.send.map(|raw| payload(name, &raw)).transpose()?;
+        Ok((rule(name, &answer.when)?, send))
+    });
+    Ok(Heartbeat {
+        interval: form.interval,
+        timeout: form.timeout,
+        message: form.message.map(|raw| payload(name, &raw)).transpose()?,
+        expect: form.expect.map(|json| rule(name, &json)).transpose()?,
+        interval_from: form.interval_from,
+        always: form.always,
+        answers: answers.collect::<Result<_, _>>()?,
+    })
+}
+
+fn rule(name: &str, json: &RawValue) -> Result<Rule, ErrorInfo> {
+    Rule::from_json(json.get()).map_err(|why| bad(name, why))
+}
+
+fn payload(name: &str, raw: &RawValue) -> Result<Payload, ErrorInfo> {
+    read_payload(raw).map_err(|error| bad(name, error.message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<(Options, Vec<String>), ErrorInfo> {
+        Options::from_json(&RawValue::from_string(json.to_owned()).unwrap())
+    }
+
+    #[test]
+    fn a_login_needs_to_say_when_it_has_succeeded() {
+        let login = r#""login":[{"when":{"/type":"hello"},"send":[{"text":"me"}]}]"#;
+        let alone = parse(&format!("{{{login}}}")).unwrap_err();
+        assert!(alone.message.contains("option `login`") && alone.message.contains("`ready`"));
+        let (options, _) = parse(&format!(r#"{{{login},"ready":{{"/ok":true}}}}"#)).unwrap();
+        assert_eq!(options.login.len(), 1);
+    }
+
+    #[test]
+    fn unknown_options_are_named_and_the_rest_applies() {
+        let (options, ignored) =
+            parse(r#"{"future":1,"format":"json","reconnect":{"minDelay":100}}"#).unwrap();
+        assert_eq!(ignored, ["future"]);
+        assert!(options.json);
+        assert_eq!(options.reconnect.unwrap().min_delay, 100);
+    }
+
+    #[test]
+    fn false_switches_off() {
+        let (options, _) = parse(r#"{"reconnect":false,"heartbeat":false}"#).unwrap();
+        assert_eq!((options.reconnect, options.heartbeat), (None, None));
+    }
+
+    #[test]
+    fn a_bad_value_names_its_option() {
+        for json in [
+            r#"{"queue":{"messages":"many"}}"#,
+            r#"{"reconnect":{"factor":0}}"#,
+            r#"{"format":"xml"}"#,
+            r#"{"ready":{"type":1}}"#,
+            r#"{"greeting":[{"text":"a","json":1}]}"#,
+            r#"{"headers":{"A":1}}"#,
+        ] {
+            let error = parse(json).unwrap_err();
+            assert_eq!(error.code, Code::BadOption, "{json}");
+            assert!(
+                error.message.contains(json.split('"').nth(1).unwrap()),
+                "{}",
+                error.message
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_value_is_said_in_words_of_json() {
+        for (json, words) in [
+            (
+                r#"{"reconnect":5}"#,
+                "invalid type: integer `5`, expected an object",
+            ),
+            (
+                r#"{"linger":"5s"}"#,
+                "invalid type: string \"5s\", expected a whole number, 0 or more",
+            ),
+            (
+                r#"{"subprotocols":"v1"}"#,
+                "invalid type: string \"v1\", expected an array",
+            ),
+            (
+                r#"{"post":"https://x"}"#,
+                "invalid type: string \"https://x\", expected an object",
+            ),
+            (r#"{"closeCodes":[]}"#, "invalid type: array, expected an object"),
+            (
+                r#"{"protocol":"socketio"}"#,
+                "`socketio` is no protocol; there are: websocket, sse, poll, socket.io",
+            ),
+            (
+                r#"{"durability":"hard"}"#,
+                "unknown variant `hard`, expected `memory` or `disk`",
+            ),
+        ] {
+            let (_, said) = json.split_once('"').unwrap();
+            let (name, _) = said.split_once('"').unwrap();
+            assert_eq!(
+                parse(json).unwrap_err().message,
+                format!("option `{name}`: {words}")
+            );
+        }
+    }
+}
