@@ -1,9 +1,9 @@
-// Where `longwire/fallback` leaves what runs sessions without the native host, for `connect` to find. It runs nothing itself.
+// The registry in which `connect` finds the fallback that `longwire/fallback` registers. It imports no fallback itself.
 
 import type { Clock, ExtensionApi, NativePort } from "./browser-api.js";
 import type { LongwireError } from "./errors.js";
 
-/** Whose ports a fallback opens. @internal */
+/** The bridge that a fallback opens ports for. @internal */
 export interface FallbackRequest {
   readonly api: ExtensionApi;
   readonly clock: Clock;
@@ -19,7 +19,7 @@ export interface Fallback {
   attach(request: FallbackRequest): (host: string) => NativePort;
 }
 
-/** The session has another broker now: attach there. Only a fallback says this. @internal */
+/** Sent by a fallback: the session has another broker now, attach there. @internal */
 export interface Moved {
   type: "moved";
   session: string;
