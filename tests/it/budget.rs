@@ -102,6 +102,7 @@ fn a_large_message_is_looked_into_without_a_document_of_it() {
         "format": "json",
         "guard": {"receive": [{"when": {"/never": 1}, "do": "deny"}]},
         "queue": {"bytes": 64 << 20},
+        "window": {"messages": 100, "bytes": 64 << 20},
     });
     let dial = stage.opens(options);
     stage.says(
