@@ -1,6 +1,6 @@
 // The part of scripts/example that starts things: registration, server, browser. Everything it writes is below
 // target/examples, and everything it starts ends with it.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -123,6 +123,7 @@ await browse(ids);
 console.log(`${name} runs in ${values.firefox ? "Firefox" : "Chromium"}${headless ? " (headless)" : ""}. Ctrl-C ends it.`);
 if (values.seconds) {
   await new Promise((done) => setTimeout(done, Number(values.seconds) * 1000));
-  execFileSync(longwire, ["status"], { env, stdio: ["ignore", "inherit", "inherit"] });
-  await end(0);
+  // It fails if nothing has connected yet; everything ends all the same.
+  const { status } = spawnSync(longwire, ["status"], { env, stdio: ["ignore", "inherit", "inherit"] });
+  await end(status ?? 1);
 }
