@@ -300,6 +300,26 @@ mod tests {
         }
     }
 
+    /// The next address is tried beside one from which nothing comes, and not after it.
+    #[tokio::test]
+    async fn a_dead_address_does_not_keep_a_live_one_waiting() {
+        let dead = tokio::net::TcpSocket::new_v4().unwrap();
+        dead.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let dead = dead.listen(1).unwrap();
+        let silent = dead.local_addr().unwrap();
+        // Its queue is full: whoever comes now hears nothing.
+        let try_once = || std::net::TcpStream::connect_timeout(&silent, Duration::from_millis(300));
+        let mut queue = Vec::new();
+        while let Ok(stream) = try_once() {
+            queue.push(stream);
+            assert!(queue.len() < 64, "this system takes whoever comes");
+        }
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let live = server.local_addr().unwrap();
+        let stream = connect(&place("x", 1), vec![silent, live]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live);
+    }
+
     #[tokio::test]
     async fn a_name_that_does_not_exist_is_a_dns_error() {
         let error = resolve(&place("no-such-host.invalid", 1), NONE)

@@ -155,7 +155,7 @@ where
 pub(crate) fn tls_fault(error: &hyper::Error) -> Option<String> {
     let source = std::error::Error::source(error)?.downcast_ref::<std::io::Error>()?;
     let fault = source.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(fault.to_string())
+    Some(super::tls::explained(&fault.to_string()))
 }
 
 /// hyper's words without the addresses and values that may stand in a source's.

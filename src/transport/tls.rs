@@ -91,7 +91,7 @@ impl Tls {
             .await
             .map_err(|error| {
                 *lock(made) = None;
-                fail(with_advice(error.to_string()))
+                fail(explained(&error.to_string()))
             })?;
         Ok(Stream::Tls(Box::new(stream)))
     }
@@ -130,21 +130,50 @@ fn lock(made: &Made) -> MutexGuard<'_, Option<Arc<ClientConfig>>> {
     made.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What rustls said, and for the faults that every developer meets, what to do.
-fn with_advice(said: String) -> String {
-    let advice = if said.contains("UnknownIssuer") {
-        "nobody whom this machine trusts has issued it; `ca-files` in the settings adds authorities (`--ca FILE` on the \
-         command line), and `insecure-hosts` names hosts that are not checked (`--insecure`)"
-    } else if said.contains("CaUsedAsEndEntity") {
-        "it is self-signed, as an authority's own certificate is; name it in `ca-files` in the settings (`--ca FILE` on the \
+/// The faults that every developer meets, by what is said of them inside, and what to do.
+const ADVICE: &[(&str, &str)] = &[
+    (
+        "UnknownIssuer",
+        "its certificate is issued by nobody whom this machine trusts; `ca-files` in the settings adds authorities (`--ca FILE` \
+         on the command line), and `insecure-hosts` names hosts that are not checked (`--insecure`)",
+    ),
+    (
+        "CaUsedAsEndEntity",
+        "its certificate is self-signed, as an authority's own is; name it in `ca-files` in the settings (`--ca FILE` on the \
          command line) once it has issued one for the server, or the host in `insecure-hosts` (`--insecure`), which checks \
-         nothing"
-    } else if said.contains("NoApplicationProtocol") {
-        return "the server does not speak HTTP/1.1 on this port, perhaps HTTP/2 only; Longwire speaks HTTP/1.1".to_owned();
-    } else {
-        return said;
-    };
-    format!("{said}: {advice}")
+         nothing",
+    ),
+    (
+        "NoApplicationProtocol",
+        "the server does not speak HTTP/1.1 on this port, perhaps HTTP/2 only; Longwire speaks HTTP/1.1",
+    ),
+    (
+        "InvalidContentType",
+        "the server does not speak TLS on this port; without it the URL begins with `ws:` or `http:`",
+    ),
+];
+
+/// What went wrong, in words for people.
+pub(super) fn explained(said: &str) -> String {
+    let known = ADVICE.iter().find(|(inside, _)| said.contains(inside));
+    known.map_or_else(|| in_plain_words(said), |(_, advice)| (*advice).to_owned())
+}
+
+/// Without names of the library's own: `BadSignature` becomes `bad signature`.
+fn in_plain_words(said: &str) -> String {
+    let mut plain = String::with_capacity(said.len() + 8);
+    let (mut in_word, mut is_quoted) = (false, false);
+    for letter in said.chars() {
+        is_quoted ^= letter == '"';
+        if in_word && letter.is_ascii_uppercase() && !is_quoted {
+            plain.push(' ');
+            plain.push(letter.to_ascii_lowercase());
+        } else {
+            plain.push(letter);
+        }
+        in_word = letter.is_ascii_lowercase();
+    }
+    plain
 }
 
 fn is_among(hosts: &[String], host: &str) -> bool {
@@ -203,5 +232,36 @@ impl ServerCertVerifier for AnyCertificate {
             Scheme::RSA_PKCS1_SHA1,
             Scheme::ECDSA_SHA1_Legacy,
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_library_become_words() {
+        for (said, plain) in [
+            (
+                "received fatal alert: HandshakeFailure",
+                "received fatal alert: Handshake failure",
+            ),
+            (
+                "invalid peer certificate: BadSignature",
+                "invalid peer certificate: Bad signature",
+            ),
+            (
+                "for name \"anExample.test\"; HTTP/1.1",
+                "for name \"anExample.test\"; HTTP/1.1",
+            ),
+        ] {
+            assert_eq!(explained(said), plain);
+        }
+        let own = explained("invalid peer certificate: Other(CaUsedAsEndEntity)");
+        assert!(
+            ["self-signed", "`--ca FILE`", "`--insecure`", "`insecure-hosts`"]
+                .iter()
+                .all(|word| own.contains(word))
+        );
     }
 }

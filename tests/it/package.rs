@@ -217,18 +217,34 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
 /// CycloneDX: the program, each crate with its checksum, and edges between components that are there.
 fn is_a_bill_of_materials(path: &Path) {
     let bill: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
+    assert_eq!(
+        (&bill["bomFormat"], &bill["specVersion"]),
+        (&"CycloneDX".into(), &"1.5".into())
+    );
     assert_eq!(bill["metadata"]["component"]["name"], "longwire");
     let components = bill["components"].as_array().unwrap();
     for crates in ["rustls", "tokio", "longwire-proto"] {
         assert!(components.iter().any(|each| each["name"] == crates), "{crates}");
     }
-    assert!(components.iter().all(|each| each["name"] != "proptest"), "tests are not in the program");
-    for each in components.iter().filter(|each| !each["name"].as_str().unwrap().starts_with("longwire")) {
-        assert_eq!(each["hashes"][0]["content"].as_str().map(str::len), Some(64), "{each}");
+    assert!(
+        components.iter().all(|each| each["name"] != "proptest"),
+        "tests are not in the program"
+    );
+    for each in components
+        .iter()
+        .filter(|each| !each["name"].as_str().unwrap().starts_with("longwire"))
+    {
+        assert_eq!(
+            each["hashes"][0]["content"].as_str().map(str::len),
+            Some(64),
+            "{each}"
+        );
         assert!(each["licenses"][0]["expression"].is_string(), "{each}");
     }
-    let mut known: Vec<&str> = components.iter().map(|each| each["bom-ref"].as_str().unwrap()).collect();
+    let mut known: Vec<&str> = components
+        .iter()
+        .map(|each| each["bom-ref"].as_str().unwrap())
+        .collect();
     known.push(bill["metadata"]["component"]["bom-ref"].as_str().unwrap());
     for edge in bill["dependencies"].as_array().unwrap() {
         let ends = edge["dependsOn"].as_array().unwrap().iter().chain([&edge["ref"]]);

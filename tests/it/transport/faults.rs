@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use longwire::core::io::{Incoming, LinkEnd, LinkEvent};
+use longwire::core::io::{EngineTransports, Fetch, Incoming, LinkEnd, LinkEvent, ProxyChoice, TransportKind};
 use longwire::wire::code::Code;
 use longwire::wire::payload::Payload;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::servers::{close, frame, listen, scripted, switching, upgraded};
-use super::{Line, PATIENCE, target, text};
+use super::{DIAL, Line, PATIENCE, target, text};
 
 /// A URL whose secrets must not be repeated.
 fn secret_url(port: u16) -> String {
@@ -50,6 +50,121 @@ async fn answering(answer: &'static str) -> u16 {
     })
     .await;
     port
+}
+
+/// What a person must not have to know: names of our own parts, and of the libraries inside.
+const INTERNAL: &[&str] = &[
+    "channel closed",
+    "hyper",
+    "rustls",
+    "tungstenite",
+    "tokio",
+    "Elapsed",
+    "::",
+    "Some(",
+    "Err(",
+    "{ ",
+    "InvalidContentType",
+    "IncompleteMessage",
+    "UnknownIssuer",
+    "HandshakeFailure",
+];
+
+#[tokio::test]
+async fn no_failure_speaks_of_what_is_inside() {
+    let answers = [
+        "",
+        "HTTP/1.1 101 Switch",
+        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<html><title>502 Bad Gateway</title></html>",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html><title>Log in to the hotel</title></html>",
+        "HTTP/1.1 302 Found\r\nLocation: https://login.test/\r\n\r\n",
+        "HTTP/1.1 407 Proxy\r\nProxy-Authenticate: NTLM\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnot gzip at all",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64",
+        "\x15\x03\x01\0\x02\x02\x28",
+        "220 mail.test ESMTP\r\n",
+    ];
+    let mut told = Vec::new();
+    for answer in answers {
+        for (scheme, kind) in [
+            ("ws", TransportKind::WebSocket),
+            ("wss", TransportKind::WebSocket),
+            ("http", TransportKind::Http { post: None }),
+            ("http", TransportKind::Engine(EngineTransports::default())),
+            ("proxied", TransportKind::WebSocket),
+        ] {
+            let (listener, port) = listen().await;
+            // It answers whatever it is asked, as often as it is.
+            let server = tokio::spawn(async move {
+                loop {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    let mut heard = [0; 1024];
+                    let _ = stream.read(&mut heard).await;
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                }
+            });
+            let here = format!("127.0.0.1:{port}");
+            let mut target = match scheme {
+                "proxied" => target("ws://server.test/"),
+                scheme => target(format!("{scheme}://{here}/")),
+            };
+            if scheme == "proxied" {
+                target.proxy = ProxyChoice::Url(format!("http://{here}"));
+            }
+            target.transport = kind;
+            let url = target.url.clone();
+            let is_http = matches!(target.transport, TransportKind::Http { .. });
+            let mut line = Line::dial(target);
+            if is_http {
+                let fetch = Fetch {
+                    url,
+                    headers: Vec::new(),
+                    timeout: PATIENCE,
+                    streaming: true,
+                };
+                line.dials.fetch(DIAL, Box::new(fetch));
+            }
+            loop {
+                match line.next().await {
+                    LinkEvent::Ended(end) => {
+                        let error = end.error.map(|error| error.message).unwrap_or_default();
+                        told.push(format!("{error} {}", end.reason.unwrap_or_default()));
+                        break;
+                    }
+                    LinkEvent::Answered(answer) if answer.status != 200 || !answer.body.is_empty() => break,
+                    _ => {}
+                }
+            }
+            server.abort();
+        }
+    }
+    assert!(told.len() > 30, "{}", told.len());
+    for message in &told {
+        let found = INTERNAL.iter().find(|word| message.contains(**word));
+        assert_eq!(found, None, "{message}");
+        assert!(!message.contains('<'), "no markup: {message}");
+    }
+    for title in ["502 Bad Gateway", "Log in to the hotel"] {
+        assert!(
+            told.iter()
+                .any(|message| message.contains(&format!("HTML page titled `{title}`"))),
+            "{told:#?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn international_names_are_dialled_as_browsers_do() {
+    let (port, server) = scripted(|mut peer| async move { peer.accept("").await }).await;
+    let mut line = Line::dial(target(format!("ws://bücher.localhost:{port}/")));
+    line.opened().await;
+    let head = server.await.unwrap();
+    assert!(
+        head.contains(&format!("Host: xn--bcher-kva.localhost:{port}\r\n")),
+        "{head}"
+    );
 }
 
 #[tokio::test]

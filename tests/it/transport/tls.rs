@@ -1,6 +1,6 @@
 //! TLS against npm `ws` on Node's OpenSSL, with a certificate authority of our own.
 
-use longwire::core::io::{LinkEnd, Target};
+use longwire::core::io::{Fetch, LinkEnd, LinkEvent, Target, TransportKind};
 use longwire::transport::{ClientCert, NetworkSettings, TlsSettings};
 use longwire::wire::code::Code;
 use longwire::wire::payload::Payload;
@@ -10,9 +10,12 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
+use tokio::io::AsyncBufReadExt as _;
 
 use super::servers::{Server, payload};
 use super::{DIAL, Line, expected_message, target, text};
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
 
 /// An authority, and a folder that holds what servers need.
 struct Authority {
@@ -207,6 +210,122 @@ async fn insecure_takes_certificates_that_cannot_be_judged() {
     let mut named = line(insecure, at("localhost", &server, "/echo"));
     named.opened().await;
     failed(line(authority.trusted(), at("localhost", &server, "/echo"))).await;
+}
+
+/// What no library of today takes: X.509 of version 1, signed with a short key.
+#[tokio::test]
+async fn insecure_takes_certificates_of_another_time() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let openssl = |arguments: &[&str]| {
+        let made = std::process::Command::new("openssl").args(arguments).output();
+        made.is_ok_and(|output| output.status.success())
+    };
+    let (key, request, old) = (path("key.pem"), path("old.csr"), path("old.pem"));
+    let is_made = openssl(&[
+        "req",
+        "-new",
+        "-newkey",
+        "rsa:1024",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        &key,
+        "-out",
+        &request,
+    ]) && openssl(&[
+        "x509", "-req", "-in", &request, "-signkey", &key, "-days", "30", "-out", &old,
+    ]);
+    if !is_made {
+        return crate::skip::skip("it takes openssl to make such a certificate");
+    }
+    let shown = std::process::Command::new("openssl")
+        .args(["x509", "-in", &old, "-noout", "-text"])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(
+        shown.contains("Version: 1 (0x0)") && shown.contains("1024 bit"),
+        "{shown}"
+    );
+    let (listener, port) = super::servers::listen().await;
+    drop(listener);
+    let mut server = tokio::process::Command::new("openssl")
+        .args([
+            "s_server",
+            "-www",
+            "-accept",
+            &format!("127.0.0.1:{port}"),
+            "-cert",
+            &old,
+            "-key",
+            &key,
+        ])
+        .args(["-cipher", "DEFAULT@SECLEVEL=0"])
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut said = tokio::io::BufReader::new(server.stdout.take().unwrap());
+    let mut line_said = String::new();
+    while !line_said.starts_with("ACCEPT") {
+        line_said.clear();
+        let read = said.read_line(&mut line_said).await.unwrap();
+        assert!(read > 0, "openssl has ended");
+    }
+    let url: url::Url = format!("https://localhost:{port}/").parse().unwrap();
+    let mut target = target(&url);
+    target.transport = TransportKind::Http { post: None };
+    let asks = |insecure_hosts: Vec<String>| {
+        let settings = TlsSettings {
+            insecure_hosts,
+            ..TlsSettings::default()
+        };
+        let mut line = line(settings, target.clone());
+        let fetch = Fetch {
+            url: url.clone(),
+            headers: Vec::new(),
+            timeout: super::PATIENCE,
+            streaming: false,
+        };
+        line.dials.fetch(DIAL, Box::new(fetch));
+        line
+    };
+    match asks(vec!["localhost".to_owned()]).next().await {
+        LinkEvent::Answered(answer) => assert_eq!(answer.status, 200),
+        other => panic!("{other:?}"),
+    }
+    failed(asks(Vec::new())).await;
+}
+
+#[tokio::test]
+async fn a_root_that_is_added_to_the_system_is_trusted_by_the_next_dial() {
+    let authority = Authority::new();
+    let Some(server) = authority.server(&["localhost"], false, |_| {}).await else {
+        return;
+    };
+    let store = TempDir::new().unwrap();
+    let roots = store.path().join("roots.pem");
+    let stranger = Authority::new();
+    std::fs::copy(stranger.folder.path().join("ca.pem"), &roots).unwrap();
+    let scratch = Scratch::new().with("SSL_CERT_FILE", roots.display().to_string());
+    let mut host = HostProcess::chromium(&scratch);
+    host.hello();
+    let url = format!("wss://localhost:{}/echo", server.port);
+    host.send(
+        &serde_json::json!({"type": "open", "id": "o", "session": "s", "url": url,
+        "options": {"reconnect": {"minDelay": 10, "maxDelay": 50}}}),
+    );
+    host.find("a refusal", |frame| {
+        frame["type"] == "state" && frame["error"]["code"] == "tls"
+    });
+    std::fs::copy(authority.folder.path().join("ca.pem"), &roots).unwrap();
+    host.find("open", |frame| {
+        frame["type"] == "state" && frame["state"] == "open"
+    });
 }
 
 #[tokio::test]
