@@ -26,6 +26,8 @@ use crate::wire::record::ErrorInfo;
 
 /// What is waited for once a request is sent.
 const ANSWER: &str = "the answer";
+/// Bytes of a body that are read before others' turn comes.
+const READ_AT_ONCE: usize = 1 << 20;
 /// Bytes of an answer's head that are accepted.
 const HEAD: usize = 64 * 1024;
 
@@ -332,7 +334,7 @@ pub(super) async fn whole(
     let (head, body) = response.into_parts();
     let mut answer = answer_of(&head.headers, head.status.as_u16());
     let mut body = decode::Body::new(body, &head.headers).map_err(|why| undecodable(&lane.place, why))?;
-    let mut read = Vec::new();
+    let (mut read, mut at_once) = (Vec::new(), 0);
     while let Some(data) = body.next().await {
         let data = data.map_err(|why| match why {
             Broken::Http(error) => Fault {
@@ -347,6 +349,12 @@ pub(super) async fn whole(
             return Ok((answer, None));
         }
         read.extend_from_slice(&data);
+        at_once += data.len();
+        if at_once >= READ_AT_ONCE {
+            // A few coded bytes may become very many: others' turn comes in between.
+            at_once = 0;
+            tokio::task::yield_now().await;
+        }
     }
     answer.body = read.into();
     Ok((answer, Some(lane)))

@@ -397,8 +397,12 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::deflate::Agreement;
+    use super::super::incoming::IncomingBytes;
     use super::*;
+    use crate::core::rules::{Rule, Rules};
     use proptest::prelude::*;
 
     const ALL: Room = Room {
@@ -481,6 +485,39 @@ mod tests {
                 Incoming::TooLarge { .. } => "<too large>",
             })
             .collect()
+    }
+
+    #[test]
+    fn a_message_that_the_budget_has_no_room_for_is_skipped_and_the_next_is_read() {
+        let all = IncomingBytes::default();
+        all.set_rules(Arc::new(Rules {
+            default: Rule {
+                bytes: 1 << 20,
+                ..Rule::default()
+            },
+            ..Rules::default()
+        }));
+        let origin = "chrome-extension://a/".into();
+        let credit = || Credit::counted(&all, &origin);
+        let large = frame(0x82, &vec![b'x'; 900 << 10]);
+        let mut first = reader(64 << 20).counted_by(credit());
+        let half = &large[..600 << 10];
+        let (inbox, result) = feed(&mut first, half, &[4096], ALL);
+        assert!(result.is_ok() && inbox.messages.is_empty(), "it is not whole");
+        let mut second = reader(64 << 20).counted_by(credit());
+        let mut input = large.clone();
+        input.extend(frame(0x81, b"small"));
+        let (inbox, _) = feed(&mut second, &input, &[4096], ALL);
+        assert_eq!(
+            texts(&inbox),
+            ["<too large>", "small"],
+            "the first holds the budget"
+        );
+        // The extension's other links have room again when that one ends.
+        drop(first);
+        let mut third = reader(64 << 20).counted_by(credit());
+        let (inbox, _) = feed(&mut third, &large, &[4096], ALL);
+        assert_eq!(texts(&inbox), ["<binary>"]);
     }
 
     #[test]
