@@ -89,9 +89,12 @@ fn the_largest_holder_loses_its_oldest_first_when_all_together_hold_too_much() {
     );
 }
 
+/// Values in a large array.
+const VALUES: usize = 1 << 19;
+
 /// A large array of very small values: as a document it would take many times its text.
 fn dense(members: &str) -> String {
-    let values = vec!["1"; 2 << 20].join(",");
+    let values = vec!["1"; VALUES].join(",");
     format!("{{{members}\"values\":[{values}]}}")
 }
 
@@ -185,8 +188,12 @@ fn the_elements_of_a_large_answer_come_in_turns_and_take_no_more_than_it() {
             stage.passes(Duration::from_millis(1));
         }
     });
-    assert!(turns > 1000, "{turns} turns for {} elements", 2 << 20);
+    assert!(turns > 1000, "{turns} turns for {VALUES} elements");
     assert!(most < bytes, "{most} bytes for an answer of {bytes}");
     let (kept, lost) = drained(&mut stage, PORT);
-    assert_eq!(kept as u64 + lost, 2 << 20, "every element is there or counted");
+    assert_eq!(
+        kept as u64 + lost,
+        VALUES as u64,
+        "every element is there or counted"
+    );
 }
