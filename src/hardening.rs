@@ -13,7 +13,7 @@ pub fn apply() {
         maximum: Some(0),
     };
     if let Err(problem) = setrlimit(Resource::Core, none) {
-        tracing::debug!(%problem, "core files stay as they are");
+        tracing::debug!(%problem, "core dumps stay enabled");
     }
     if !(cfg!(debug_assertions) && std::env::var_os("LONGWIRE_DEBUGGABLE").is_some()) {
         deny_attaching();
@@ -26,7 +26,7 @@ pub fn deny_attaching() {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
     if let Err(problem) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::debug!(%problem, "other processes may attach");
+        tracing::debug!(%problem, "other processes may attach to this one");
     }
 }
 

@@ -59,10 +59,10 @@ pub fn to_folder(folder: &Path, stderr: bool) {
         .with(to_stderr)
         .try_init();
     if let Some(problem) = problem {
-        tracing::warn!(folder = %folder.display(), %problem, "no log file: logging to stderr only");
+        tracing::warn!(folder = %folder.display(), %problem, "cannot write a log file: logging to stderr only");
     }
     if let Some(problem) = unread {
-        tracing::warn!(%problem, "{LEVEL} is not a level, nor MODULE=LEVEL,...: logging at info");
+        tracing::warn!(%problem, "{LEVEL} is not a level or MODULE=LEVEL,...: logging at info");
     }
 }
 

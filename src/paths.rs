@@ -13,7 +13,7 @@ pub const HOME: &str = "LONGWIRE_HOME";
 #[derive(Debug, thiserror::Error)]
 pub enum PathsError {
     /// Neither `LONGWIRE_HOME` nor a home folder is known.
-    #[error("no home folder is known; set HOME or LONGWIRE_HOME")]
+    #[error("the home folder is unknown; set HOME or LONGWIRE_HOME")]
     NoHome,
     /// `LONGWIRE_HOME` is relative and the current folder is unknown.
     #[error("the folder in LONGWIRE_HOME cannot be resolved")]
@@ -26,7 +26,7 @@ pub enum PathsError {
         source: io::Error,
     },
     /// The run folder belongs to somebody else, or is no folder.
-    #[error("the run folder {} is not a folder of this user's own", folder.display())]
+    #[error("the run folder {} is not a folder that belongs to this user", folder.display())]
     Foreign { folder: PathBuf },
 }
 
@@ -45,7 +45,7 @@ impl Paths {
     /// The folders as the environment says.
     ///
     /// # Errors
-    /// When no home folder is known, or `LONGWIRE_HOME` cannot be made absolute.
+    /// When the home folder is unknown, or `LONGWIRE_HOME` cannot be made absolute.
     pub fn from_env() -> Result<Self, PathsError> {
         match env::var_os(HOME).filter(|home| !home.is_empty()) {
             Some(home) => std::path::absolute(home)

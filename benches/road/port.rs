@@ -275,7 +275,7 @@ impl Port {
     }
 
     fn read(&mut self) {
-        assert!(self.try_read(), "the host has ended");
+        assert!(self.try_read(), "the host has exited");
     }
 
     fn try_read(&mut self) -> bool {

@@ -38,16 +38,16 @@ import { PROTOCOL } from "./wire.js";
 export interface ConnectOptions {
   /** The native host's name. Default `com.longwire.bridge`. */
   host?: string;
-  /** Who this is: `main` (default), `popup`, ... Each client has its own position in every session. */
+  /** The client's name: `main` (default), `popup`, ... Each client has its own position in every session. */
   client?: string;
-  /** Tells browser profiles apart. Default: a random id kept in `chrome.storage.local`. */
+  /** Identifies the browser profile. Default: a random id stored in `chrome.storage.local`. */
   profile?: string;
-  /** Capabilities without which this extension cannot work. */
+  /** Capabilities that this extension requires. */
   needs?: string[];
   /**
-   * `true` (default): the port stays open, which keeps the worker alive. `"alarms"`: the port is closed when nothing
-   * happens, the worker may sleep, and an alarm fetches what has come every 30 s. In a popup or another page, and
-   * without the permission `alarms`, the port stays open all the same.
+   * `true` (default): the port stays open, which keeps the worker alive. `"alarms"`: the port closes when idle, the
+   * worker may sleep, and an alarm fetches new messages every 30 s. In a popup or another page, and without the
+   * permission `alarms`, the port always stays open.
    */
   keepAlive?: true | "alarms";
   /**
@@ -56,7 +56,10 @@ export interface ConnectOptions {
    * Needs `import "longwire/fallback"`.
    */
   fallback?: "browser" | Fallback;
-  /** On an update of the extension: finish, then `runtime.reload()`. Default true in a background context. */
+  /**
+   * On an update of the extension: finish pending work, then call `runtime.reload()`. Default true in a background
+   * context.
+   */
   updates?: boolean;
   /** @internal */
   api?: ExtensionApi;
@@ -64,23 +67,23 @@ export interface ConnectOptions {
   clock?: Clock;
 }
 
-/** Who makes connections: the native host's broker, or the browser itself. */
+/** Where connections are made: in the native host's broker, or in the browser itself. */
 export type BridgeMode = "host" | "browser";
 
 /** The events of a bridge. */
 export interface BridgeEvents {
   state: [state: PortState, error: LongwireError | undefined];
   /**
-   * The port is lost (another follows) or given up (`bridge.state` is `failed`), or the broker reports a fault. Once
-   * per failure, however often it is tried again. Without a listener the error goes to those who wait for `open`, or
-   * to the console.
+   * The port is lost (the SDK opens another) or has failed permanently (`bridge.state` is `failed`), or the broker
+   * reports an error. Fires once per failure, not for each retry. Without a listener, pending `open` calls reject
+   * with the error, or it is logged to the console.
    */
   error: [error: AnyLongwireError];
-  /** A host that was missing is there now. Sessions that wait go on by themselves. */
+  /** A missing host has been installed. Waiting sessions continue automatically. */
   installed: [welcome: Welcome];
-  /** Only with `fallback`: where new connections are made from now on. `error` says why it is not the host. */
+  /** Only with `fallback`: where new connections are made from now on. `error` is the reason if it is not the host. */
   mode: [mode: BridgeMode, error: LongwireError | undefined];
-  /** The broker will be replaced; nothing needs to be done. */
+  /** The broker will be replaced; no action is needed. */
   goaway: [goaway: GoAway];
 }
 
@@ -100,8 +103,9 @@ export const SDK = "longwire-js/0.1.0";
 const bridges = new WeakMap<ExtensionApi["runtime"], Map<string, Bridge>>();
 
 /**
- * The bridge to the native host. Call it at the top level of the worker: it registers the listeners that start the
- * worker again. The same host, client and profile give the same bridge. The port opens with the first session.
+ * Returns the bridge to the native host. Call it at the top level of the worker: it registers the listeners that
+ * restart the worker. The same host, client and profile return the same bridge. The port opens with the first
+ * session.
  */
 export function connect(options: ConnectOptions = {}): Bridge {
   const { api = extensionApi(), host = DEFAULT_HOST, client = "main", profile } = options;
@@ -193,7 +197,7 @@ export class Bridge {
     return this.#port.state;
   }
 
-  /** Who makes new connections. `browser` only with `fallback`, while there is no native host. */
+  /** Where new connections are made. `browser` only with `fallback`, while there is no native host. */
   get mode(): BridgeMode {
     return this.#mode;
   }
@@ -203,12 +207,12 @@ export class Bridge {
     return this.#port.hostError;
   }
 
-  /** What the broker said last time: its version, capabilities and limits. */
+  /** The broker's last `welcome`: its version, capabilities and limits. */
   get welcome(): Welcome | undefined {
     return this.#welcome;
   }
 
-  /** The sessions this bridge holds. */
+  /** The open sessions of this bridge. */
   get sessions(): readonly Session[] {
     return [...this.#sessions.values()];
   }
@@ -223,7 +227,7 @@ export class Bridge {
     return { api: this.#api, options: this.#options, clock: this.#clock };
   }
 
-  /** Adds a callback; returns what removes it. */
+  /** Adds a callback; returns a function that removes it. */
   on<Name extends keyof BridgeEvents>(
     name: Name,
     call: (...args: BridgeEvents[Name]) => unknown,
@@ -232,8 +236,9 @@ export class Bridge {
   }
 
   /**
-   * Opens a session, or continues the one of this name: after the worker has died, call it again with the same
-   * name. Without URL and options it attaches to the session that another context has opened and changes nothing.
+   * Opens a session, or continues the existing one of this name: after the worker has died, call it again with the
+   * same name. Without URL and options it attaches to the session that another context has opened and changes
+   * nothing.
    *
    * Rejects when the broker refuses. When the native host cannot be reached, the bridge's `error` event reports why and
    * `open` waits for the host, which the SDK looks for at least every 30 s; without a listener for that event it
@@ -272,14 +277,14 @@ export class Bridge {
     return (await this.#question({ type: "status", id: this.#nextId() })) as StatusAnswer;
   }
 
-  /** Milliseconds to the broker and back. */
+  /** Round-trip time to the broker in milliseconds. */
   async ping(): Promise<number> {
     const since = this.#clock.now();
     await this.#question({ type: "ping", id: this.#nextId() });
     return this.#clock.now() - since;
   }
 
-  /** Opens the port if there is none. Needed only to try again after `failed`. */
+  /** Opens the port if there is none. Needed only for a retry after `failed`. */
   connect(): void {
     this.#touch();
     if (this.#starting) return;
@@ -289,7 +294,7 @@ export class Bridge {
     });
   }
 
-  /** Closes the port and keeps it closed until something is asked for. The sessions live on in the broker. */
+  /** Closes the port and keeps it closed until the next request. The sessions continue in the broker. */
   async disconnect(): Promise<void> {
     await Promise.all(this.sessions.map((session) => session.flush()));
     this.#clock.clearTimeout(this.#idleTimer);
@@ -315,7 +320,10 @@ export class Bridge {
     this.#sessions.clear();
   }
 
-  /** Lets handlers end, acknowledges, and hands over what was sent; waits 5 s at most. For the end of this worker. */
+  /**
+   * Waits until handlers have finished, acknowledges, and passes sent messages to the broker; 5 s at most. Call it
+   * before this worker ends.
+   */
   async drain(): Promise<void> {
     const done = Promise.all(this.sessions.map((session) => session.drain())).then(async () => {
       while (!this.sessions.every((session) => session.handedOver)) {
@@ -337,7 +345,7 @@ export class Bridge {
         const profile = await this.#memory.profile(this.#options.profile);
         this.#identity = { profile, instance: await this.#memory.instance() };
       } catch {
-        const text = "there is no storage to keep the profile's id in";
+        const text = "there is no storage for the profile's id";
         this.#failed(local("storage-missing", text, "action", this.#context));
         return;
       }

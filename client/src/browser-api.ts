@@ -22,7 +22,7 @@ export interface NativePort {
   look?(): void;
 }
 
-/** Who opened a port, as the browser says it. */
+/** The sender of a port, as the browser reports it. */
 export interface PortSender {
   /** The extension's id. */
   readonly id?: string;

@@ -3,47 +3,56 @@
 import type { SchemaIssue } from "./standard-schema.js";
 import type { ErrorFrame, Retry, WireCode, WireError } from "./wire.js";
 
-/** Failures between the extension and the host, as the browser tells them, and those the SDK finds itself. */
+/** Failures between the extension and the host, as the browser reports them, and those that the SDK detects itself. */
 export type LocalCode =
   /** The manifest lacks the permission `nativeMessaging`, or this page may not connect (content script). */
   | "permission-missing"
-  /** No host manifest is registered where this browser looks, or it is broken. Run `longwire install`. */
+  /** No host manifest is registered for this browser, or it is broken. Run `longwire install`. */
   | "host-not-found"
   /** The host's name is not a legal one: a-z, 0-9, `_` and single dots between them. */
   | "host-name-invalid"
   /** The host is installed, but not for this extension's id. `longwire install` adds it. */
   | "host-forbidden"
-  /** The administrator's policy forbids the host. */
+  /** The administrator's policy blocks the host. */
   | "host-blocked"
-  /** The host was started and ended: it crashed, was killed, or cannot be run. Tried again automatically. */
+  /** The host was started and exited: it crashed, was killed, or cannot be run. The SDK retries automatically. */
   | "host-exited"
-  /** The operating system could not start the host. Tried again automatically; run `longwire doctor`. */
+  /** The operating system could not start the host. The SDK retries automatically; run `longwire doctor`. */
   | "host-not-started"
-  /** The host wrote an invalid or too large frame, or ended during a write. Tried again; another program may write to its output. */
+  /**
+   * The host wrote an invalid or too large frame, or exited during a write. The SDK retries; another program may
+   * write to its output.
+   */
   | "host-garbled"
-  /** The host did not answer in time. Tried again automatically; run `longwire doctor`. */
+  /** The host did not answer in time. The SDK retries automatically; run `longwire doctor`. */
   | "host-silent"
-  /** The port closed and the browser gave no reason. The SDK opens another. */
+  /** The port closed without a reason from the browser. The SDK opens another. */
   | "port-lost"
   /** A message is too large for the browser. */
   | "message-too-large"
   /** A value cannot be sent as JSON. */
   | "not-serializable"
-  /** Three hosts in a row died within two seconds each. `longwire doctor` says why; `bridge.connect()` tries again. */
+  /**
+   * Three hosts in a row exited within two seconds. Run `longwire doctor` for the reason; `bridge.connect()`
+   * retries.
+   */
   | "host-keeps-dying"
   /** Neither `chrome.storage` (permission `storage`) nor a `profile` of your own. */
   | "storage-missing"
-  /** `chrome.storage` is full or broken. The bridge goes on with what it has in memory, until the worker ends. */
+  /** `chrome.storage` is full or broken. The bridge continues with its state in memory, until the worker ends. */
   | "storage-failed"
-  /** A message handler failed as often as allowed; the message waits for `done()`. */
+  /** A message handler failed in all attempts; the message waits for `done()`. */
   | "handler-failed"
-  /** The session's `schema` refuses a message. `detail` says what is wrong and holds the message. */
+  /** The session's `schema` rejects a message. `detail` has the issues and the message. */
   | "invalid-message"
-  /** Another port of the same client took the session over. */
+  /** Another port of the same client took over the session. */
   | "superseded"
-  /** `relay` does not let this page connect, or open this session. */
+  /** `relay` does not allow this page to connect, or to open this session. */
   | "relay-refused"
-  /** No worker of the extension answers this content script: it does not call `relay`. Tried again by itself. */
+  /**
+   * The worker of the extension does not answer this content script: it does not call `relay`. The SDK retries
+   * automatically.
+   */
   | "relay-missing"
   /** The extension was reloaded, updated or removed, and this content script with it. Reload the page. */
   | "extension-gone";
@@ -62,20 +71,20 @@ export interface ErrorDetails {
 /** All errors, as a union over their codes: `if (error.code === "invalid-message")` narrows `error.detail`. */
 export type AnyLongwireError = { [Code in ErrorCode]: LongwireError<Code> }[ErrorCode];
 
-/** Every error the SDK rejects with or reports. What a call cannot take, it throws as a `TypeError`. */
+/** Every error that the SDK rejects with or reports. Invalid arguments throw a `TypeError`. */
 export class LongwireError<Code extends ErrorCode = ErrorCode> extends Error {
   override readonly name = "LongwireError";
-  /** The stable word to test for. */
+  /** The stable code to test for. */
   declare readonly code: Code;
-  /** What may be done: `no`, `now`, `later`, `auth`, or `action` (a person has to change something). */
+  /** Whether to retry: `no`, `now`, `later`, `auth`, or `action` (a person has to change something). */
   declare readonly retry: Retry;
   /** The message of the browser or the broker, word for word. */
   declare readonly originalMessage: string | undefined;
-  /** The command that finds out more, to be pasted in a terminal. */
+  /** The command for further diagnosis, to be pasted into a terminal. */
   declare readonly doctor: string;
-  /** The fix, when it is known: a command or a line for the manifest. */
+  /** The fix, if known: a command or a line for the manifest. */
   declare readonly fix: string | undefined;
-  /** More from the broker. */
+  /** Further details from the broker. */
   declare readonly detail: Code extends keyof ErrorDetails ? ErrorDetails[Code] : unknown;
 
   constructor(
@@ -119,7 +128,7 @@ const TEXTS: Row[] = [
     /disabled by the system administrator/,
     "host-blocked",
     "action",
-    "the administrator's policy forbids the native host",
+    "the administrator's policy blocks the native host",
   ],
   [
     /is forbidden/,
@@ -137,7 +146,7 @@ const TEXTS: Row[] = [
     /Invalid native messaging host name|Type error for parameter application/,
     "host-name-invalid",
     "no",
-    "not a legal host name",
+    "not a valid host name",
   ],
   [
     /nativeMessaging permission|Invalid native messaging target|requires a valid 'application'/,
@@ -149,21 +158,21 @@ const TEXTS: Row[] = [
     /Native messaging portal/,
     "host-not-started",
     "action",
-    "the browser's sandbox lets no native host start",
+    "the browser's sandbox does not allow it to start a native host",
   ],
   [/Failed to start/, "host-not-started", "later", "the operating system could not start the native host"],
-  [/has exited/, "host-exited", "later", "the native host ended"],
+  [/has exited/, "host-exited", "later", "the native host exited"],
   [
     /tried to send a message of|Error when communicating/,
     "host-garbled",
     "later",
-    "the native host ended, or wrote what the browser does not accept",
+    "the native host exited, or wrote invalid data",
   ],
   [
     /An unexpected error occurred/,
     "host-exited",
     "later",
-    "the native host cannot be run, or wrote what the browser does not accept",
+    "the native host cannot be run, or wrote invalid data",
   ],
   [
     /exceeded maximum allowed size|Write too big/,
@@ -182,7 +191,7 @@ export function fromBrowser(originalMessage: string | undefined, context: HostCo
     }
   }
   // Firefox says nothing at all when a host has exited.
-  if (!originalMessage) return local("host-exited", "the native host ended", "later", context);
+  if (!originalMessage) return local("host-exited", "the native host exited", "later", context);
   return local("port-lost", "the port to the native host closed", "later", context, originalMessage);
 }
 
@@ -211,7 +220,7 @@ function fixFor(code: LocalCode, { host, caller }: HostContext, name: string): s
       return `longwire install ${caller}${name}`;
     case "permission-missing":
       if ("DedicatedWorkerGlobalScope" in globalThis) {
-        return "connect in the service worker or in an extension page: a dedicated worker may not";
+        return "call connect in the service worker or in an extension page, not in a dedicated worker";
       }
       return 'add "nativeMessaging" to "permissions" in manifest.json, and do not connect from a content script';
     case "host-name-invalid":
@@ -219,9 +228,9 @@ function fixFor(code: LocalCode, { host, caller }: HostContext, name: string): s
     case "storage-missing":
       return 'add "storage" to "permissions" in manifest.json, or give connect() a profile';
     case "storage-failed":
-      return "remove what is not needed from chrome.storage";
+      return "remove unneeded data from chrome.storage";
     case "host-blocked":
-      return `the policy NativeMessagingAllowlist must name ${host}`;
+      return `add ${host} to the policy NativeMessagingAllowlist`;
     default:
       return undefined;
   }

@@ -12,7 +12,7 @@ import type { Gap } from "./wire.js";
 export const ATTEMPTS = 3;
 const FIRST_RETRY = 100;
 
-/** A loss, told in its place. `reason` is the protocol's, or `reset`: continuity could not be proven. */
+/** Lost messages, reported in their place. `reason` is the protocol's, or `reset`: continuity could not be proven. */
 export type GapEvent = Omit<Gap, "type" | "seq" | "redelivered" | "reason"> & {
   reason: Gap["reason"] | "reset";
 };
@@ -108,7 +108,7 @@ export class Inbox {
 
   /** Calls a handler for every message that `wants` accepts. */
   onMessage(call: MessageHandler<never>, wants?: (message: Received) => boolean): Unsubscribe {
-    if (this.#reading) throw new TypeError("longwire: a `for await` loop reads this session already");
+    if (this.#reading) throw new TypeError("longwire: a `for await` loop already reads this session");
     return this.#add({ kind: "message", call, wants });
   }
 
@@ -125,7 +125,7 @@ export class Inbox {
   /** Reads messages one by one. A message is finished when the next one is asked for. */
   async *read(): AsyncGenerator<Received, void, undefined> {
     if (this.#reading || this.#listens("message")) {
-      throw new TypeError("longwire: this session has a message handler or a loop already");
+      throw new TypeError("longwire: this session already has a message handler or a loop");
     }
     this.#reading = true;
     try {

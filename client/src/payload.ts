@@ -2,7 +2,7 @@
 
 import type { Payload } from "./wire.js";
 
-/** What can be sent: text, bytes, or any value that JSON can hold. */
+/** Data that can be sent: text, bytes, or any JSON value. */
 export type Sendable = string | ArrayBuffer | ArrayBufferView | Json;
 type Json = null | boolean | number | object;
 

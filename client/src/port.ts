@@ -18,8 +18,8 @@ import type {
 } from "./wire.js";
 
 /**
- * `resting`: no port, and none wanted. `connecting`: a port is open, the broker has not answered. `ready`: frames flow.
- * `waiting`: the port died, another follows. `failed`: no further port is opened until `connect()` is called.
+ * `resting`: no port, and none needed. `connecting`: a port is open, the broker has not answered. `ready`: connected.
+ * `waiting`: the port closed, the SDK opens another. `failed`: the SDK opens no port until `connect()` is called.
  */
 export type PortState = "resting" | "connecting" | "ready" | "waiting" | "failed";
 

@@ -12,23 +12,23 @@ export interface ReceivedHost {
 
 /** A message from the server, or the answer to a request. */
 export class Received<Json = unknown> {
-  /** The session it came through. */
+  /** The session that received it. */
   declare readonly session: string;
-  /** Its place in the session's log. Increases, may skip, never repeats within an epoch. */
+  /** Its number in the session's log. Increases, may skip numbers, never repeats within an epoch. */
   declare readonly seq: number;
-  /** Names the log that `seq` counts in: the two together name this message for ever. */
+  /** Identifies the log that `seq` belongs to: both together identify this message permanently. */
   declare readonly epoch: string;
-  /** When it reached the broker, milliseconds since 1970. 0 for answers. */
+  /** Time of arrival at the broker, in milliseconds since 1970. 0 for answers. */
   declare readonly time: number;
-  /** It may have been delivered before: the worker died before it was acknowledged, or its handler failed. */
+  /** Whether it may have been delivered before: the worker died before the acknowledgement, or the handler failed. */
   declare redelivered: boolean;
   /** The subscriptions it belongs to. */
   declare readonly tags: readonly string[];
-  /** Text, if it came as text. */
+  /** The text, if it was received as text. */
   declare readonly text: string | undefined;
-  /** The value, if it came as JSON. */
+  /** The value, if it was received as JSON. */
   declare readonly json: Json;
-  /** Bytes in base64, if it came as bytes. `data` decodes them. */
+  /** The bytes in base64, if it was received as bytes. `data` decodes them. */
   declare readonly base64: string | undefined;
   /** The event's name, on Socket.IO and SSE. */
   declare readonly event: string | undefined;
@@ -38,7 +38,7 @@ export class Received<Json = unknown> {
   declare readonly namespace: string | undefined;
   /** The server's own id of the event, on SSE. */
   declare readonly lastEventId: string | undefined;
-  /** The server awaits `reply()`, on Socket.IO. */
+  /** Whether the server expects `reply()`, on Socket.IO. */
   declare readonly wantsReply: boolean;
   readonly #host: ReceivedHost | undefined;
   readonly #token: Token | undefined;
@@ -71,13 +71,16 @@ export class Received<Json = unknown> {
     return this.args ?? this.json;
   }
 
-  /** The message has been processed and need not come again. Needed in manual mode only; twice is harmless. */
+  /**
+   * Marks the message as processed, so that it is not redelivered. Needed in manual mode only; a second call has no
+   * effect.
+   */
   done(): void {
     this.#token?.finish();
     this.#host?.done(this);
   }
 
-  /** Answers a Socket.IO event that asked for it. */
+  /** Acknowledges a Socket.IO event, if the server expects it. */
   reply(...args: unknown[]): void {
     this.#host?.reply(this, args);
   }

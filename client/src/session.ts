@@ -65,7 +65,7 @@ const CLOSE_GRACE = 5000;
 /** The events of a session, and `link`: a change of the link for those who are part of the SDK. */
 type Events = Omit<SessionEvents, "message" | "gap" | "invalid"> & { link: [state: StateEvent] };
 
-/** A lasting connection. Get one with `bridge.open`. */
+/** A persistent connection. Get one with `bridge.open`. */
 export class Session<Incoming = unknown, Said extends Sendable = Sendable>
   implements AsyncIterable<Received<Incoming>>
 {
@@ -138,7 +138,7 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
 
   // ---- what is known ----
 
-  /** The state of the link: `opening` before the broker has answered, `detached` when this worker has left. */
+  /** The state of the link: `opening` before the broker has answered, `detached` after this worker has detached. */
   get state(): LinkState | "opening" | "detached" {
     return this.#uplink.state;
   }
@@ -148,12 +148,12 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
     return this.#uplink.link;
   }
 
-  /** What the broker said when it attached this worker last: how it resumed, unknown options, and more. */
+  /** The broker's last `opened` for this worker: how it resumed, unknown options, and more. */
   get opened(): Opened | undefined {
     return this.#opened;
   }
 
-  /** Bytes handed to `send` that the broker has not taken yet. */
+  /** Bytes passed to `send` that the broker has not received yet. */
   get bufferedAmount(): number {
     return this.#outgoing.bytes;
   }
@@ -161,8 +161,8 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
   // ---- in ----
 
   /**
-   * Adds a callback; returns what removes it. A `message` or `gap` callback may return a promise: the next message
-   * waits for it, and the message is acknowledged when it is fulfilled.
+   * Adds a callback; returns a function that removes it. A `message` or `gap` callback may return a promise: the next
+   * message waits for it, and the message is acknowledged when it is fulfilled.
    */
   on<Name extends keyof SessionEvents>(
     name: Name,
@@ -175,17 +175,20 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
     return this.#callbacks.on(name as "state", call as (state: StateEvent) => unknown);
   }
 
-  /** Adds a callback for messages with this event name (Socket.IO, SSE). Several per name are fine. */
+  /** Adds a callback for messages with this event name (Socket.IO, SSE). A name may have several. */
   onEvent(event: string, call: MessageHandler<Incoming>): Unsubscribe {
     return this.#delivery.inbox.onMessage(call, (message) => message.event === event);
   }
 
-  /** Adds a callback for losses. Without one, losses are warned of on the console. */
+  /** Adds a callback for lost messages. Without one, the SDK logs a warning to the console. */
   onGap(call: GapHandler): Unsubscribe {
     return this.#delivery.inbox.onGap(call);
   }
 
-  /** Adds a callback for changes of the link. Without one, a link that cannot be made is warned of on the console. */
+  /**
+   * Adds a callback for changes of the link. Without one, the SDK logs a warning to the console when the connection
+   * fails.
+   */
   onState(call: (state: StateEvent) => unknown): Unsubscribe {
     return this.#callbacks.on("state", call);
   }
@@ -195,19 +198,22 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
     return this.#callbacks.on("link", call);
   }
 
-  /** Gives credentials when the broker asks, which needs `auth: "provider"`. One at a time; the last one counts. */
+  /** Sets the credentials provider; requires `auth: "provider"`. A second call replaces the first. */
   onAuth(call: AuthHandler): Unsubscribe {
     return this.#uplink.onAuth(call);
   }
 
-  /** Messages one by one. A message is acknowledged when the next is asked for; one in hand at `break` comes again. */
+  /**
+   * Iterates over messages. A message is acknowledged when the next one is requested; the current one at `break` is
+   * redelivered.
+   */
   [Symbol.asyncIterator](): AsyncGenerator<Received<Incoming>, void, undefined> {
     return this.#delivery.inbox.read() as AsyncGenerator<Received<Incoming>, void, undefined>;
   }
 
   // ---- out ----
 
-  /** Sends, and resolves with what became of it. Rejects when the broker refuses it. */
+  /** Sends a message, and resolves with its outcome. Rejects when the broker refuses it. */
   send(data: Said, options: SendOptions = {}): Promise<SendOutcome> {
     return this.#send(toPayload(data), options);
   }
@@ -222,7 +228,10 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
     return this.#send({ event, args, namespace }, rest);
   }
 
-  /** Sends, and resolves with the answer. Rejects with `timeout`, `link-lost`, `not-sent` and the like. */
+  /**
+   * Sends a request, and resolves with the answer. Rejects with `timeout`, `link-lost`, `not-sent` and similar
+   * codes.
+   */
   async request(data: Said | EventPayload, options: RequestOptions): Promise<Received<Incoming>> {
     const answer = this.#answer(await this.#outgoing.request(data, options));
     if (answer instanceof LongwireError) throw answer;
@@ -230,8 +239,9 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
   }
 
   /**
-   * Subscribes: `spec.send` is said on every connection. With a callback, calls it for the messages of the key.
-   * Returns what ends it. Several holders of one key share it; the last to leave ends it.
+   * Subscribes: the broker sends `spec.send` on every connection. Calls the callback, if any, for the messages of the
+   * key. Returns a function that unsubscribes. Several subscribers of one key share the subscription; it ends with
+   * the last one.
    */
   subscribe(key: string, spec: SubscribeSpec = {}, call?: MessageHandler<Incoming>): Unsubscribe {
     const { match = ({ tags }) => tags.includes(key) || !tags[0] } = spec;
@@ -244,7 +254,7 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
     };
   }
 
-  /** Gives fresh credentials without being asked; the broker redials with them. */
+  /** Provides new credentials without a request; the broker redials with them. */
   authorize(credentials: Credentials): Promise<void> {
     return this.#outgoing.command({ type: "authorize", ...this.#ids(), ...credentials });
   }
@@ -255,7 +265,7 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
     return this.#outgoing.command({ type: "window", ...this.#ids(), messages, bytes });
   }
 
-  /** Dials now: drops the link if there is one, clears the backoff and a `failed` state. */
+  /** Reconnects now: drops the link if there is one, clears the backoff and a `failed` state. */
   reconnect(): Promise<void> {
     return this.#outgoing.command({ type: "reconnect", ...this.#ids() });
   }
@@ -266,8 +276,8 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
   }
 
   /**
-   * Ends the session for all its clients. Messages sent before are written first, for at most `closeTimeout`. Resolves
-   * when the server has answered or that time is over. Messages that were not written fail.
+   * Ends the session for all its clients. The broker first writes messages sent before, for at most `closeTimeout`.
+   * Resolves when the server has answered or after that timeout. Unwritten messages fail.
    */
   async close(code?: number, reason?: string): Promise<void> {
     await this.#part({ type: "close", ...this.#ids(), code, reason });
@@ -531,8 +541,8 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
 
   #overBecause(reason: EndReason): LongwireError {
     return reason === "superseded"
-      ? new LongwireError(reason, `longwire: another port of this client took session ${this.name} over`)
-      : new LongwireError("session-closed", `longwire: session ${this.name} is over (${reason})`);
+      ? new LongwireError(reason, `longwire: another port of this client took over session ${this.name}`)
+      : new LongwireError("session-closed", `longwire: session ${this.name} has ended (${reason})`);
   }
 
   // ---- records ----

@@ -117,7 +117,7 @@ test("what cannot be had is refused in words", async () => {
     () => new Manager(url, { ...bridge, transports: ["webtransport"] }),
     /`transports` is not supported/,
   );
-  assert.throws(() => socket.io.engine, /connection is in the broker/);
+  assert.throws(() => socket.io.engine, /connection belongs to the broker/);
   assert.throws(() => socket.emit("x", new Blob(["a"])), /a Blob cannot be sent/);
   assert.equal(socket.id, undefined);
 });

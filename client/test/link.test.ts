@@ -35,15 +35,15 @@ const ends: [state: LinkState, error: WireError | undefined, status: number | un
     "failed",
     { code: "http-status", message: "404", retry: "action" },
     404,
-    /Not tried again before session.reconnect/,
+    /No retry until session.reconnect/,
   ],
   [
     "unauthorized",
     { code: "http-status", message: "401", retry: "auth" },
     401,
-    /Give credentials with session.onAuth/,
+    /Provide credentials with session.onAuth/,
   ],
-  ["unauthorized", undefined, undefined, /the server wants credentials.*onAuth/],
+  ["unauthorized", undefined, undefined, /the server requires credentials.*onAuth/],
   [
     "closed",
     { code: "tls", message: "unknown issuer", retry: "action" },

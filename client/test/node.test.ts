@@ -116,7 +116,7 @@ test("a missing host is told with the command for apps, and a bad id at once", a
   mkdirSync(join(folder, "state"), { recursive: true });
   process.env.LONGWIRE_HOME = folder;
   t.after(() => delete process.env.LONGWIRE_HOME);
-  assert.throws(() => connect({ app: "no app" }), /is no app id/);
+  assert.throws(() => connect({ app: "no app" }), /is not an app id/);
   const bridge = connect({ app: "com.example.test" });
   await assert.rejects(bridge.open("s", "wss://x"), (error: { code: string; fix: string }) => {
     assert.equal(error.code, "host-not-found");

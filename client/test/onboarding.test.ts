@@ -41,7 +41,7 @@ test("a missing host: what to do, and live word when it is installed", async (t)
   browser.installHost();
   await browser.advance(30_000);
   assert.deepEqual(states, ["ready"]);
-  assert.match(status() ?? "", /^Found it: Longwire [\d.]+ is installed. Ticker goes on by itself\.$/);
+  assert.match(status() ?? "", /^Found Longwire [\d.]+\. Ticker continues automatically\.$/);
 });
 
 /** What stands in for the host, until it is there. */

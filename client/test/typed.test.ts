@@ -105,7 +105,7 @@ test("what a schema refuses is told with its place and its message, and is ackno
   broker.append("s", { type: "message", time: 1, json: { n: "one" } });
   broker.append("s", { type: "message", time: 1, json: { n: 2 } });
   await clock.advance(100);
-  const why = "longwire: message 1 is not as the schema says: n: Expected number";
+  const why = "longwire: the schema rejects message 1: n: Expected number";
   assert.deepEqual(seen, [[{ n: "one" }, "invalid-message", "Expected number", why]]);
   assert.equal(broker.session("s").acked.get("main"), 0);
   free?.();

@@ -4,7 +4,7 @@ const http = require("node:http");
 const { Server } = require("socket.io");
 
 const server = http.createServer();
-// What a client that missed a restart has to know: it is told on every join.
+// The state for clients that missed a restart: sent on every join.
 const state = { version: 0, round: 0, hp: { hero: 20, dragon: 60 } };
 let io;
 
@@ -46,7 +46,7 @@ function fight() {
   io.emit("suggestion", { text: "Drink a potion?" });
 }
 
-// As a crash would: every connection ends, nothing is remembered, and the state has moved on when they come back.
+// Like a crash: every connection ends, all state is lost, and the state has changed when they reconnect.
 function restart() {
   io.engine.close();
   server.removeAllListeners("request").removeAllListeners("upgrade");

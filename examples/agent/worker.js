@@ -4,7 +4,7 @@ import { connect } from "./longwire.js";
 
 const KEEP = 40;
 const bridge = connect();
-// What this module may say, how often, and which shape it expects: everything else is refused with a clear error.
+// The allowed messages, their rates and their types: everything else is refused with a clear error.
 const guard = {
   send: [
     { when: { event: "fight" }, rate: { messages: 5, per: 1000 } },

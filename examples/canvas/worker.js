@@ -1,4 +1,4 @@
-// Notifications of a canvas: a token in the URL, a subscription that the server confirms, a beat of the application's.
+// Notifications of a canvas: a token in the URL, a subscription that the server confirms, an application heartbeat.
 import { connect } from "./longwire.js";
 
 const KEEP = 40;

@@ -25,7 +25,7 @@ class Gateway extends EventEmitter {
     this.#opening = this.#bridge.open("gateway", url, {
       format: "json",
       maxMessage: 512 * 1024,
-      // Sent on every connection; the answer says whether it is still the same server.
+      // Sent on every connection; the answer identifies the server process.
       greeting: [{ json: { type: "hello", payload: "app" } }],
       ready: { "/type": "welcome" },
     });

@@ -1,4 +1,4 @@
-// What the page may do: see the view, be told that it changed, ask for ticks. Nothing else of Node.js reaches it.
+// The API of the page: read the view, listen for changes, request ticks. The page has no other access to Node.js.
 const { contextBridge, ipcRenderer } = require("electron");
 
 contextBridge.exposeInMainWorld("gateway", {

@@ -1,5 +1,5 @@
 // Frappe's realtime server as its documents describe it: the Origin's host must be the Host, each site is a namespace, and
-// the `sid` cookie says who comes. Beside it the one whitelisted method that a poll may ask.
+// the `sid` cookie identifies the user. It also has the one whitelisted method that a client may poll.
 //   node server.cjs [port]
 const http = require("node:http");
 const { Server } = require("socket.io");

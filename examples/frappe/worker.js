@@ -26,7 +26,7 @@ const opening = bridge
       await note(`${task}: ${percent} %`);
     });
     session.onEvent("msgprint", ({ args: [{ message }] }) => note(message));
-    // Data, never code: nobody evaluates it.
+    // This is data and is never evaluated.
     session.onEvent("eval_js", ({ args: [code] }) => note(`the server wanted to run: ${code}`));
     return session;
   });
@@ -34,7 +34,7 @@ opening.catch((error) => chrome.storage.local.set({ state: error.message }));
 
 const credentials = ({ value }) => ({ headers: { Cookie: `sid=${value}` } });
 
-// Somebody has signed in: that is not asked for again, so it is told.
+// The user has signed in: the broker does not request credentials again, so provide them.
 chrome.cookies.onChanged.addListener(async ({ cookie, removed }) => {
   if (removed || cookie.name !== "sid" || cookie.domain !== new URL(SITE).hostname) return;
   const session = await opening;

@@ -8,7 +8,7 @@ const opening = bridge
   .open("gateway", "ws://127.0.0.1:8790/ws", {
     format: "json",
     maxMessage: 512 * 1024,
-    // Said on every connection; the answer says whether it is still the same server.
+    // Sent on every connection; the answer identifies the server process.
     greeting: [{ json: { type: "hello", payload: "worker" } }],
     ready: { "/type": "welcome" },
   })

@@ -56,6 +56,6 @@ chrome.storage.onChanged.addListener((changes, area) => {
   if (area === "local" && changes.url) dial().catch(show);
 });
 
-// Last: a URL that changes while the worker starts is either read here or told to the listener.
+// Last: a URL that changes while the worker starts is either read here or passed to the listener.
 let opening = open();
 opening.catch(show);

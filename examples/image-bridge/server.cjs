@@ -3,7 +3,7 @@
 const http = require("node:http");
 const { WebSocketServer } = require("ws");
 
-// Every event of every batch, numbered: what a client missed can be told again.
+// Every event of every batch, numbered, so that missed events can be sent again.
 const events = [];
 const batches = new Map();
 const listeners = new Set();
@@ -62,7 +62,7 @@ const server = http.createServer(async (request, response) => {
   if (url.pathname === "/events") {
     if (!isOpen("sse", response)) return response.writeHead(503).end();
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
-    // Open from now on, though there may be nothing to say yet.
+    // Open from now on, although there may be no events yet.
     response.flushHeaders();
     const write = (event) => response.write(`id: ${event.n}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
     events.slice(Number(request.headers["last-event-id"] ?? 0)).forEach(write);
@@ -73,7 +73,7 @@ const server = http.createServer(async (request, response) => {
     request.resume();
     return response.writeHead(201).end();
   }
-  // What a client without a socket says.
+  // Messages of clients without a WebSocket.
   if (url.pathname === "/tasks" && request.method === "POST") {
     let body = "";
     for await (const chunk of request) body += chunk;

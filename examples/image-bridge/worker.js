@@ -27,7 +27,7 @@ opening.catch((error) => chrome.storage.local.set({ state: error.message }));
 async function keep(event) {
   const { lines = [], batches = {} } = await chrome.storage.local.get(["lines", "batches"]);
   if (event.type === "progress") {
-    // A panel that is told twice is one panel.
+    // A panel that is reported twice counts once.
     const batch = { done: Math.max(event.panel, batches[event.batchId]?.done ?? 0), of: event.of };
     batches[event.batchId] = batch;
     return chrome.storage.local.set({ batches, progress: { ...batch, label: "panels" } });
@@ -44,7 +44,7 @@ chrome.runtime.onMessage.addListener((request) => {
 async function generate(panels) {
   const session = await opening;
   const batchId = crypto.randomUUID();
-  // Said again on every connection: what happened meanwhile is told then.
+  // Sent again on every connection: the server then reports what happened meanwhile.
   session.subscribe(batchId, {
     send: [{ type: "watch", batchId }],
     confirm: { "/type": "watching", "/batchId": batchId },

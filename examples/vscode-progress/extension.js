@@ -71,7 +71,7 @@ function listen(session, context, view) {
     return view.progress(task, percent, idOf(message));
   });
   session.onEvent("msgprint", (message) => view.note(message.args[0].message, idOf(message)));
-  // Data, never code: nobody evaluates it.
+  // This is data and is never evaluated.
   session.onEvent("eval_js", (message) => view.note(`the server wanted to run: ${message.args[0]}`, idOf(message)));
 }
 

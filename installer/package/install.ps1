@@ -19,7 +19,7 @@ $ErrorActionPreference = 'Stop'
 $program = Join-Path $Prefix 'longwire.exe'
 $source = Join-Path $PSScriptRoot 'longwire.exe'
 
-# Yes only if somebody says so.
+# Yes only after an explicit answer.
 function Confirm-Step([string] $Question) {
     if ($Yes) { return $true }
     # Nobody is there to be asked.
@@ -47,7 +47,7 @@ function Set-UserPath([string[]] $Parts) {
 }
 
 if ($Uninstall) {
-    if (-not (Test-Path -LiteralPath $program)) { throw "there is no $program; say where with -Prefix" }
+    if (-not (Test-Path -LiteralPath $program)) { throw "there is no $program; set its folder with -Prefix" }
     & $program stop
     Invoke-Longwire @('uninstall', '--all')
     Remove-Item -LiteralPath $program -Force
@@ -63,7 +63,7 @@ if (-not (Test-Path -LiteralPath $source)) { throw "there is no longwire.exe bes
 New-Item -ItemType Directory -Force -Path $Prefix | Out-Null
 $new = "$program.new"
 Copy-Item -LiteralPath $source -Destination $new -Force
-# What was unpacked from a download is marked; the user has just said that it is wanted.
+# Files from a downloaded archive are marked; the user has just confirmed the installation.
 Unblock-File -LiteralPath $new
 $old = $null
 if (Test-Path -LiteralPath $program) {
@@ -86,7 +86,7 @@ if (@(Get-UserPath) -notcontains $Prefix -and (Confirm-Step "Add $Prefix to your
 }
 
 if ($Extension.Count -eq 0) {
-    Write-Output "No extension was named: registrations stay as they are. To add one: & '$program' install --extension ID"
+    Write-Output "No extension was specified: registrations are unchanged. To add one: & '$program' install --extension ID"
     return
 }
 $arguments = @('install')

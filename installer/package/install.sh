@@ -1,13 +1,13 @@
 #!/bin/sh
-# Installs Longwire from the unpacked archive that this file lies in. It uses no network.
+# Installs Longwire from the unpacked archive that contains this file. It uses no network.
 #
-#   ./install.sh                        the program to ~/.local/bin, as root to /usr/local/bin
-#   ./install.sh --prefix DIR           the program to DIR/bin
+#   ./install.sh                        installs the program to ~/.local/bin, as root to /usr/local/bin
+#   ./install.sh --prefix DIR           installs the program to DIR/bin
 #   ./install.sh --extension ID         registers this extension, too, after asking; repeatable
 #   ./install.sh --yes                  does not ask
-#   ./install.sh --uninstall            takes back the registrations and removes the program
+#   ./install.sh --uninstall            removes the registrations and the program
 set -eu
-# What it makes is not for others to change, whatever the caller's umask.
+# Other users must not be able to change the files, with any umask of the caller.
 umask 022
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -30,7 +30,7 @@ while [ $# -gt 0 ]; do
     --prefix) prefix=$2; shift ;;
     --extension)
       case $2 in
-        *[!A-Za-z0-9@._{}-]* | '') die "\`$2\` is no extension id" "" 2 ;;
+        *[!A-Za-z0-9@._{}-]* | '') die "\`$2\` is not an extension id" "" 2 ;;
       esac
       extensions="$extensions --extension $2"
       shift
@@ -51,7 +51,7 @@ program=$prefix/bin/longwire
 # Manual pages and completions of the archive. Their names hold no blanks.
 extras() { (cd -- "$here" && find share -type f 2>/dev/null) || true; }
 
-# ask QUESTION: yes only if somebody says so.
+# ask QUESTION: yes only after an explicit answer.
 ask() {
   [ -z "$yes" ] || return 0
   [ -t 0 ] || return 1
@@ -61,7 +61,7 @@ ask() {
 }
 
 if [ "$action" = uninstall ]; then
-  [ -x "$program" ] || die "there is no $program" "say where with --prefix"
+  [ -x "$program" ] || die "there is no $program" "set its folder with --prefix"
   "$program" stop || true
   if [ "$(id -u)" = 0 ]; then "$program" uninstall --all --system; else "$program" uninstall --all; fi
   rm -f -- "$program"
@@ -78,7 +78,7 @@ fi
 [ -x "$here/longwire" ] || die "there is no program beside $0" "unpack the whole archive"
 "$here/longwire" --version >/dev/null || die "the program does not run on this machine" "fetch the archive for $(uname -m)"
 
-# One step: nobody ever finds half a program.
+# Atomic: the program is never incomplete.
 mkdir -p -- "$prefix/bin"
 trap 'rm -f -- "$program.new.$$"' EXIT
 cp -- "$here/longwire" "$program.new.$$"
@@ -100,7 +100,7 @@ esac
 scope=
 [ "$(id -u)" != 0 ] || scope=' --system'
 if [ -z "$extensions" ]; then
-  echo "No extension was named: registrations stay as they are. To add one: $program install$scope --extension ID"
+  echo "No extension was specified: registrations are unchanged. To add one: $program install$scope --extension ID"
   exit 0
 fi
 # The ids hold no blanks and no wildcards: each word is one argument.

@@ -142,7 +142,7 @@ fn put(path: &Path, before: &Previous) -> Result<(), InstallError> {
         Previous::Link(target) => {
             let beside = beside(path, "new");
             link(target, &beside).map_err(InstallError::disk("link", path))?;
-            fs::rename(&beside, path).map_err(InstallError::disk("put back", path))
+            fs::rename(&beside, path).map_err(InstallError::disk("restore", path))
         }
     }
 }

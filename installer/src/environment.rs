@@ -41,7 +41,7 @@ impl Environment {
     /// As this process's environment says.
     ///
     /// # Errors
-    /// When no home folder is known.
+    /// When the home folder is unknown.
     pub fn from_env() -> Result<Self, InstallError> {
         let dirs = directories::BaseDirs::new().ok_or(InstallError::NoHome)?;
         let programs = env::var_os("PATH")

@@ -9,22 +9,24 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     /// A host name that a browser would refuse.
-    #[error("{name:?} is no host name: lower case letters, digits, `_` and single dots between them")]
+    #[error("{name:?} is not a host name: lower case letters, digits, `_` and single dots between them")]
     BadName { name: String },
     /// An extension id that a browser would refuse.
-    #[error("{id:?} is no extension id: 32 letters a-p (Chromium), `name@domain` or `{{uuid}}` (Firefox)")]
+    #[error(
+        "{id:?} is not an extension id: 32 letters a-p (Chromium), `name@domain` or `{{uuid}}` (Firefox)"
+    )]
     BadExtension { id: String },
     /// An app id that the host would refuse.
-    #[error("{id:?} is no app id: 1 to 128 letters, digits, `.`, `_` or `-`, such as com.example.editor")]
+    #[error("{id:?} is not an app id: 1 to 128 letters, digits, `.`, `_` or `-`, such as com.example.editor")]
     BadApp { id: String },
     /// A browser name that is not in the table.
-    #[error("{name:?} is no browser that Longwire knows")]
+    #[error("Longwire does not know the browser {name:?}")]
     UnknownBrowser { name: String },
     /// The browser does not exist on this system.
-    #[error("{browser} does not exist on this system, or takes no such registration")]
+    #[error("{browser} does not exist on this system, or does not support this registration")]
     NotHere { browser: &'static str },
     /// A browser was asked for and no id of its family was given.
-    #[error("no {family} extension id was given for {browser}")]
+    #[error("no {family} extension id was specified for {browser}")]
     NoIds {
         browser: &'static str,
         family: &'static str,
@@ -33,20 +35,20 @@ pub enum InstallError {
     #[error("no browser was found that could use these extensions")]
     NoBrowser,
     /// No home folder is known.
-    #[error("no home folder is known")]
+    #[error("the home folder is unknown")]
     NoHome,
     /// JSON cannot carry the path.
-    #[error("the path {} is not valid Unicode and cannot stand in a manifest", path.display())]
+    #[error("the path {} is not valid Unicode and cannot be written to a manifest", path.display())]
     NotUnicode { path: PathBuf },
     /// The receipt cannot be understood.
-    #[error("the receipt {} cannot be understood", path.display())]
+    #[error("the install record {} cannot be read", path.display())]
     Receipt {
         path: PathBuf,
         #[source]
         source: serde_json::Error,
     },
     /// What stands in a manifest's place is neither a text file nor a link.
-    #[error("what stands at {} is neither a text file nor a link", path.display())]
+    #[error("{} is neither a text file nor a link", path.display())]
     Odd { path: PathBuf },
     /// Somebody else was changing registrations all the time.
     #[error("another longwire has been changing registrations in {} for {seconds} s", folder.display())]
@@ -68,7 +70,7 @@ pub enum InstallError {
         source: io::Error,
     },
     /// A step failed and some of what had been done could not be undone.
-    #[error("a step failed, and these could not be undone: {}", left.join(", "))]
+    #[error("a step failed, and these could not be rolled back: {}", left.join(", "))]
     HalfUndone {
         left: Vec<String>,
         #[source]

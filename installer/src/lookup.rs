@@ -200,7 +200,7 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     let found = fs::metadata(path).map_err(|error| error.to_string())?;
     if !found.is_file() && !found.is_dir() {
-        return Err("it is no file".to_owned());
+        return Err("it is not a file".to_owned());
     }
     File::open(path)
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
@@ -295,7 +295,7 @@ mod tests {
         assert!(made.success());
         assert_eq!(
             see(&pipe, Scope::User).unwrap().text,
-            Err("it is no file".to_owned())
+            Err("it is not a file".to_owned())
         );
     }
 

@@ -278,11 +278,11 @@ pub fn judge(
             .get(key)
             .and_then(Value::as_str)
             .filter(|value| !value.is_empty())
-            .ok_or_else(|| format!("`{key}` is missing, empty or no text"))
+            .ok_or_else(|| format!("`{key}` is missing, empty or not a string"))
     };
     let said = field("name")?;
     if said != name {
-        return Err(format!("`name` is {said:?}, not {name:?} as the file is called"));
+        return Err(format!("`name` is {said:?}, not {name:?} like the file name"));
     }
     field("description")?;
     let kind = field("type")?;
@@ -305,18 +305,18 @@ pub fn judge(
     let list = object
         .get(family.list())
         .and_then(Value::as_array)
-        .ok_or_else(|| format!("`{}` is missing or no list", family.list()))?;
+        .ok_or_else(|| format!("`{}` is missing or not a list", family.list()))?;
     let mut entries = Vec::new();
     for entry in list {
         let entry = entry
             .as_str()
-            .ok_or_else(|| format!("`{}` holds {entry}, which is no text", family.list()))?;
+            .ok_or_else(|| format!("`{}` contains {entry}, which is not a string", family.list()))?;
         match family {
             Family::Chromium => origin(entry)?,
             Family::Firefox if is_firefox_id(entry) => {}
-            Family::Firefox => return Err(format!("{entry:?} is no add-on id")),
+            Family::Firefox => return Err(format!("{entry:?} is not an add-on id")),
             Family::App if is_app_id(entry) => {}
-            Family::App => return Err(format!("{entry:?} is no app id")),
+            Family::App => return Err(format!("{entry:?} is not an app id")),
         }
         entries.push(entry.to_owned());
     }
@@ -340,18 +340,18 @@ fn is_absolute(system: System, path: &Path) -> bool {
 /// Would Chromium accept this in `allowed_origins`?
 fn origin(entry: &str) -> Result<(), String> {
     let Some(rest) = entry.strip_prefix("chrome-extension://") else {
-        return Err(format!("{entry:?} is no `chrome-extension://` origin"));
+        return Err(format!("{entry:?} is not a `chrome-extension://` origin"));
     };
     let Some(id) = rest.strip_suffix('/') else {
-        return Err(format!("{entry:?} lacks the slash at its end"));
+        return Err(format!("{entry:?} lacks the trailing slash"));
     };
     if id.contains('*') {
-        return Err(format!("{entry:?} holds a wildcard, which is not allowed"));
+        return Err(format!("{entry:?} contains a wildcard, which is not allowed"));
     }
     if is_chromium_id(id) {
         Ok(())
     } else {
-        Err(format!("{entry:?} names no extension id (32 letters a-p)"))
+        Err(format!("{entry:?} contains no extension id (32 letters a-p)"))
     }
 }
 
@@ -366,8 +366,8 @@ pub(crate) fn object(family: Family, text: &str) -> Result<Map<String, Value>, S
     };
     match value {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err("it is no JSON object".to_owned()),
-        Err(error) => Err(format!("it is no valid JSON: {error}")),
+        Ok(_) => Err("it is not a JSON object".to_owned()),
+        Err(error) => Err(format!("it is not valid JSON: {error}")),
     }
 }
 

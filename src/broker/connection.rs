@@ -40,7 +40,7 @@ pub(super) async fn serve(port: PortId, stream: Stream, mut place: Place, wake: 
     let (caller, version) = match timeout(PREAMBLE_TIMEOUT, read_preamble(&mut input, &mut frames)).await {
         Ok(Ok(said)) => said,
         Ok(Err(problem)) => {
-            tracing::warn!(port = port.0, problem, "a caller did not say who it is");
+            tracing::warn!(port = port.0, problem, "a connection sent no preamble in time");
             reject(&mut output, Code::BadFrame, problem).await;
             drop(place);
             let _ = wake.send(WakeUp::Rejected).await;
@@ -93,16 +93,16 @@ async fn read_preamble(input: &mut ReadHalf, frames: &mut Frames) -> Result<(Cal
         }
         match input.read_buf(frames.room(4096)).await {
             Ok(count) if count > 0 => {}
-            Ok(_) | Err(_) => return Err("it hung up"),
+            Ok(_) | Err(_) => return Err("it closed the connection"),
         }
     };
-    let preamble = Preamble::parse(&first).map_err(|_| "the first frame is no preamble")?;
+    let preamble = Preamble::parse(&first).map_err(|_| "the first frame is not a preamble")?;
     match (preamble.kind, preamble.origin) {
         (Kind::Host, Some(origin)) => {
             let origin = origin.into();
             Ok((Caller::Extension { origin }, preamble.version))
         }
-        (Kind::Host, None) => Err("a host that serves nobody"),
+        (Kind::Host, None) => Err("a host without an extension"),
         (Kind::Admin, _) => Ok((Caller::Admin, preamble.version)),
     }
 }

@@ -282,7 +282,7 @@ pub(super) mod tests {
         assert!(connections.accepted(Some(1)).is_none());
         assert!(connections.accepted(Some(2)).is_some(), "another process");
         drop(first);
-        assert!(connections.accepted(Some(1)).is_some(), "it has closed one");
+        assert!(connections.accepted(Some(1)).is_some(), "it has closed a port");
     }
 
     #[tokio::test]
@@ -303,7 +303,7 @@ pub(super) mod tests {
         for task in tasks.drain(..2) {
             assert!(task.await.unwrap_err().is_cancelled());
         }
-        assert_eq!(connections.pending(), 4, "those that were closed have left once");
+        assert_eq!(connections.pending(), 4, "the closed ports have been released");
         assert!(!tasks.iter().any(tokio::task::JoinHandle::is_finished));
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
     }

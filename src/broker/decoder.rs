@@ -18,7 +18,7 @@ use super::wakeup::PortInput;
 const DECODED_AT_ONCE: usize = 256 << 10;
 
 /// What an extension is told that sends too much at once.
-const TOO_MUCH: &str = "this extension has too much under way; send it when other frames are whole";
+const TOO_MUCH: &str = "this extension has too many incomplete frames; send it when others are complete";
 
 /// Turns native frames into inputs: unpacks batches, joins parts.
 pub(super) struct FrameDecoder {
@@ -120,7 +120,7 @@ impl FrameDecoder {
                 Err(error) => self.refuse(error),
             },
             Ok(Shape::Batch(_)) => {
-                self.refuse(ErrorInfo::new(Code::BadFrame, "a batch must not lie in a batch"));
+                self.refuse(ErrorInfo::new(Code::BadFrame, "a batch must not contain a batch"));
             }
             Err(error) => self.refuse(error),
         }

@@ -80,7 +80,10 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
     pub fn dial(&mut self, id: DialId, target: Box<Target>) {
         self.sweep();
         if self.tasks.len() >= self.max {
-            let why = format!("this machine lets the broker hold {} links; end some", self.max);
+            let why = format!(
+                "the limit of {} links on this machine is reached; close some",
+                self.max
+            );
             return self.fail(id, Code::Unreachable, why, 0);
         }
         let room = if matches!(target.transport, TransportKind::Engine(_)) {
@@ -170,10 +173,10 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
             && refused.is_full()
         {
             // The core breaks its own bound. The link cannot be kept whole: end it, and say so.
-            tracing::warn!(dial = id.0, "more was handed to a dial than it may hold");
+            tracing::warn!(dial = id.0, "the send buffer of the dial is full");
             dial.task.abort();
             self.alive.remove(&id);
-            let why = "more was handed to the link than it may hold".to_owned();
+            let why = "the send buffer of the link is full".to_owned();
             self.fail(id, Code::Internal, why, u64::MAX);
         }
     }

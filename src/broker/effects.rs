@@ -187,7 +187,7 @@ impl Effects {
     /// Waits for the dials to end, until then.
     pub(super) async fn end_dials(&mut self, deadline: Instant) {
         if timeout_at(deadline, self.dials.settle()).await.is_err() {
-            tracing::info!("some servers did not take their last frames");
+            tracing::info!("some servers did not accept their last frames in time");
         }
     }
 }

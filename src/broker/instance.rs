@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
     /// Another process is.
-    #[error("this user has a broker already, at {0}")]
+    #[error("this user's broker is already running at {0}")]
     Taken(Endpoint),
     /// The lock file cannot be used.
     #[error("cannot lock {}", file.display())]
@@ -83,7 +83,7 @@ fn state_version(endpoint: &Endpoint) {
     let fresh = path.with_extension("version.new");
     let written = fs::write(&fresh, version::own()).and_then(|()| fs::rename(&fresh, &path));
     if let Err(problem) = written {
-        tracing::warn!(%problem, path = %path.display(), "cannot write down the broker's version");
+        tracing::warn!(%problem, path = %path.display(), "cannot write the broker's version file");
         let _ = fs::remove_file(&path);
     }
 }

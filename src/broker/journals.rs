@@ -50,7 +50,7 @@ impl FoundJournals {
                 tracing::warn!(
                     journal = found.id.0,
                     problem,
-                    "a journal cannot be used, and is put aside"
+                    "a journal cannot be used, and is set aside"
                 );
                 // Nothing may be appended to it under a session of the same name.
                 match put_aside(dir, &found.id) {
@@ -68,7 +68,7 @@ impl FoundJournals {
         let journals = match opened {
             Ok(opened) => opened,
             Err(problem) => {
-                tracing::warn!(%problem, "no journals: disk sessions are kept in memory only");
+                tracing::warn!(%problem, "cannot use journals: disk sessions stay in memory only");
                 return Self {
                     journals: None,
                     wants_snapshot: HashSet::new(),
@@ -92,7 +92,7 @@ impl FoundJournals {
             .and_then(|journals| match JournalWriter::start(journals, written) {
                 Ok(writer) => Some(writer),
                 Err(problem) => {
-                    tracing::warn!(%problem, "no thread for the journals: disk sessions are kept in memory only");
+                    tracing::warn!(%problem, "cannot start the journal thread: disk sessions stay in memory only");
                     None
                 }
             });
@@ -197,7 +197,7 @@ impl JournalFailure {
         tracing::warn!(
             journal = self.journal.0,
             why = self.why,
-            "a session is kept in memory only from here on"
+            "a session continues in memory only"
         );
         Input::JournalLost {
             journal: self.journal,

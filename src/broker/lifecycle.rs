@@ -117,9 +117,9 @@ impl Lifecycle {
     }
 
     async fn reopen(&mut self) {
-        tracing::info!("opening the socket again");
+        tracing::info!("reopening the socket");
         if let Err(problem) = self.listener.reopen().await {
-            tracing::warn!(%problem, "cannot open the socket again");
+            tracing::warn!(%problem, "cannot reopen the socket");
             self.leaving = Some("removed");
         }
     }

@@ -37,9 +37,9 @@ pub use instance::{Claim, ClaimError, READY, detach, report};
 /// Why the broker could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    #[error("no folder for the broker's files")]
+    #[error("cannot find a folder for the broker's files")]
     Paths(#[from] PathsError),
-    #[error("cannot become the broker")]
+    #[error("cannot start as the broker")]
     Claim(#[from] ClaimError),
     #[error("cannot listen")]
     Listen(#[from] LocalError),
@@ -49,7 +49,7 @@ pub enum BrokerError {
     Settings(#[from] SettingsError),
     #[error("cannot use the proxy settings")]
     Network(#[from] DialError),
-    #[error("the system gives no random numbers")]
+    #[error("the system provides no random numbers")]
     Random(#[source] getrandom::Error),
 }
 

@@ -95,7 +95,7 @@ impl Server {
     /// Works until nothing needs the broker any more, or it is asked to leave.
     pub(super) async fn run(mut self) {
         let endpoint = self.lifecycle.endpoint();
-        tracing::info!(version = crate::version::own(), %endpoint, "broker is up");
+        tracing::info!(version = crate::version::own(), %endpoint, "broker started");
         self.handle_input(Input::Rules(self.settings.rules.clone()));
         self.flush();
         let mut taken = Vec::with_capacity(MAX_WAKEUPS);
@@ -280,10 +280,13 @@ impl Server {
     /// Reads the settings again. Links that are open stay, unless the rules do not allow them any more.
     fn reload(&mut self) -> Result<(), String> {
         if let Err(problem) = self.settings.reload() {
-            tracing::warn!(problem, "the new settings cannot be used; the old ones stay");
+            tracing::warn!(
+                problem,
+                "the new settings cannot be used; the old ones stay in effect"
+            );
             return Err(problem);
         }
-        tracing::info!("the settings were read again");
+        tracing::info!("settings reloaded");
         self.lifecycle
             .set(self.settings.rules.clone(), self.settings.idle);
         self.effects.set_network(self.settings.network.clone());
@@ -332,7 +335,7 @@ impl Server {
     /// Sends the last frames: to every port what the hub says, to every server a close frame. Journals are written
     /// however long that takes.
     async fn leave(mut self, reason: &'static str, taken: &mut Vec<WakeUp>) {
-        tracing::info!(reason, "broker leaves");
+        tracing::info!(reason, "broker shutting down");
         self.lifecycle.close();
         self.handle_input(Input::Leave { reason });
         self.flush();
@@ -351,7 +354,7 @@ impl Server {
             }
         };
         if timeout_at(deadline, last_frames).await.is_err() {
-            tracing::info!("some ports did not take their last frames");
+            tracing::info!("some ports did not accept their last frames in time");
         }
         // What links still report is not listened to, and must not keep them waiting.
         self.wakes.close();

@@ -56,7 +56,9 @@ impl Admin {
         let answer = answer.map_err(|_| unanswered())?;
         match answer {
             Ok(answer) => Ok(Some(answer)),
-            Err(error) => Err(Failure::because("cannot talk to the broker", &error).exit(Exit::Unreachable)),
+            Err(error) => {
+                Err(Failure::because("cannot communicate with the broker", &error).exit(Exit::Unreachable))
+            }
         }
     }
 
@@ -81,7 +83,7 @@ impl Admin {
         };
         timeout(LEAVE_WITHIN, gone).await.map_err(|_| {
             Failure::new(format!(
-                "the broker did not leave within {} s",
+                "the broker did not exit within {} s",
                 LEAVE_WITHIN.as_secs()
             ))
             .hint("longwire status")
@@ -121,14 +123,15 @@ impl Admin {
             .as_u64()
             .and_then(|pid| i32::try_from(pid).ok())
             .filter(|pid| *pid > 0);
-        let pid = pid.ok_or_else(|| Failure::new("the broker does not say which process it is"))?;
+        let pid = pid.ok_or_else(|| Failure::new("the broker does not report its process id"))?;
         kill(pid).map_err(|error| Failure::because(format!("cannot kill the broker (process {pid})"), &error))
     }
 
     /// Watches a session: its last `last` records, then each as it comes. `None` when no broker runs.
     pub(crate) async fn watch(&self, request: &Value) -> Result<Option<Wire>, Failure> {
-        let broken =
-            |error: io::Error| Failure::because("cannot talk to the broker", &error).exit(Exit::Unreachable);
+        let broken = |error: io::Error| {
+            Failure::because("cannot communicate with the broker", &error).exit(Exit::Unreachable)
+        };
         match self.connect().await {
             Ok(stream) => Wire::open(stream, request).await.map(Some).map_err(broken),
             Err(LocalError::Absent(_)) => Ok(None),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Sockets that outlive a browser extension's service worker.
+/// WebSockets for browser extensions that survive the service worker
 #[derive(Debug, Parser)]
 #[command(
     name = "longwire",
@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 )]
 #[command(
     after_help = "Browsers start `longwire` themselves, with an extension's origin or a manifest's path.\n\
-Exit codes: 0 done, 1 failed or doctor found a fault, 2 wrong usage, 3 broker not reachable, 70 our bug."
+Exit codes: 0 done, 1 failed or doctor found a problem, 2 wrong usage, 3 broker not reachable, 70 internal error."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -55,7 +55,7 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Stop the broker
     #[command(
-        after_help = "Example:\n  longwire stop && longwire status\n\nOpen ports stay: their hosts start another broker."
+        after_help = "Example:\n  longwire stop && longwire status\n\nOpen ports stay open: their hosts start a new broker."
     )]
     Stop,
     /// Print completions for a shell
@@ -85,7 +85,7 @@ pub(crate) struct Registration {
     /// For every user of the machine (needs administrator rights)
     #[arg(long)]
     pub(crate) system: bool,
-    /// For a Chromium started with `--user-data-dir DIR`, which looks nowhere else
+    /// For a Chromium started with `--user-data-dir DIR`, which reads manifests only there
     #[arg(long, value_name = "DIR", conflicts_with_all = ["system", "browsers"])]
     pub(crate) user_data_dir: Option<PathBuf>,
     /// Show what would be done, without doing it
@@ -110,7 +110,7 @@ pub(crate) struct Install {
     /// The id of an app that uses the SDK for Node.js, such as com.example.editor; repeatable
     #[arg(long = "app", value_name = "ID", num_args = 1..)]
     pub(crate) apps: Vec<String>,
-    /// Browsers inside Flatpak and Snap, too; host and broker then run inside, and end with the browser
+    /// Browsers inside Flatpak and Snap, too; host and broker then run inside, and exit with the browser
     #[arg(long, conflicts_with_all = ["system", "user_data_dir"])]
     pub(crate) sandboxed: bool,
     #[command(flatten)]
@@ -123,7 +123,7 @@ pub(crate) struct Install {
 longwire uninstall --all"
 )]
 pub(crate) struct Uninstall {
-    /// Every host name that was registered, whatever it is
+    /// Every registered host name
     #[arg(long, conflicts_with_all = ["name", "browsers", "user_data_dir"])]
     pub(crate) all: bool,
     #[command(flatten)]
@@ -167,7 +167,7 @@ pub(crate) struct Doctor {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  LONGWIRE_LOG=debug longwire broker\n\nHosts start it by themselves; in the foreground its log can be read."
+    after_help = "Example:\n  LONGWIRE_LOG=debug longwire broker\n\nHosts start it automatically; in the foreground it prints its log."
 )]
 pub(crate) struct Broker {
     /// Leave whoever started it, and report on stdout; for hosts
@@ -197,7 +197,7 @@ pub(crate) struct Trust {
     /// Trust this certificate authority as well (PEM file); repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,
-    /// Do not check the server's certificate: anybody on the way can read along
+    /// Do not check the server's certificate: anyone on the network path can read the traffic
     #[arg(long)]
     pub(crate) insecure: bool,
 }
@@ -255,7 +255,7 @@ pub(crate) struct EndSession {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  longwire config --sample > settings.toml   (to be put where `longwire config --path` says)"
+    after_help = "Example:\n  longwire config --sample > settings.toml   (save it at the path that `longwire config --path` prints)"
 )]
 pub(crate) struct Config {
     /// Print one JSON document
@@ -275,7 +275,7 @@ pub(crate) struct Config {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  longwire tail prices\n  longwire tail prices --payloads --lines 100\n  \
-longwire tail prices --json | jq .seq\n  longwire tail prices --both\n\nTimes are local. It holds no session and acknowledges nothing: no extension notices."
+longwire tail prices --json | jq .seq\n  longwire tail prices --both\n\nTimes are local. The command acknowledges nothing and does not affect the session."
 )]
 pub(crate) struct Tail {
     /// The session's name, as `longwire status` shows it
@@ -299,7 +299,7 @@ pub(crate) struct Tail {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  longwire logs\n  longwire logs --follow --level debug\n  ls \"$(longwire logs --path)\"\n\n\
-A broker logs `info` and above unless LONGWIRE_LOG says otherwise when it starts."
+The broker logs `info` and above unless LONGWIRE_LOG is set when it starts."
 )]
 pub(crate) struct Logs {
     /// Print the folder of the log files
@@ -328,7 +328,7 @@ pub(crate) struct Completions {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example: a script in the place of the program that the browser's host manifest names\n  \
+    after_help = "Example: a script that replaces the program in the browser's host manifest\n  \
 #!/bin/sh\n  exec longwire record /tmp/port.jsonl \"$@\"\n\n\
 The file has a line of JSON for each frame. Message contents, headers and URLs are removed; names, ids and the shape \
 of JSON stay. Read the file before you share it."
@@ -352,13 +352,13 @@ pub(crate) struct Record {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  longwire replay port.jsonl --url ws://localhost:8080/\n\n\
-It acts as the recorded extension. Where a broker runs it asks first, since that extension's sessions are changed: \
+It acts as the recorded extension. If a broker is running it asks first, since it changes that extension's sessions: \
 set LONGWIRE_HOME to an empty folder to replay apart from them."
 )]
 pub(crate) struct Replay {
     /// A file written by `longwire record`
     pub(crate) file: PathBuf,
-    /// The server for every session; a redacted file names none
+    /// The server for every session; a redacted file contains no URLs
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// Skip the pauses of the recording
@@ -404,7 +404,7 @@ base64 -w0 picture.png | longwire connect wss://example.com/upload --binary\n\n\
 A URL, or the last word of a header or of cookies, may be env:NAME, file:PATH or prompt: and is then read from the \
 environment, a file or the terminal, where no other process sees it. Control and bidirectional characters of messages \
 are printed as escapes, which in JSON mean the same. With --ca or --insecure it uses a broker of its own.\n\n\
-Exit codes: 0 done, 1 refused, lost or not in time, 2 wrong usage, 3 no broker."
+Exit codes: 0 done, 1 refused, lost or timed out, 2 wrong usage, 3 no broker."
 )]
 pub(crate) struct Connect {
     /// The server's `ws:` or `wss:` URL

@@ -49,9 +49,9 @@ fn reload() -> Result<Exit, Failure> {
     super::block_on(async {
         match Admin::new(super::paths()?).reload().await? {
             None => render::line("the broker is not running; it reads the file when it starts"),
-            Some(answer) if answer["type"] == "ok" => render::line("the broker has read the settings again"),
+            Some(answer) if answer["type"] == "ok" => render::line("the broker has reloaded the settings"),
             Some(answer) => {
-                let why = answer["message"].as_str().unwrap_or("it does not say why");
+                let why = answer["message"].as_str().unwrap_or("it gives no reason");
                 return Err(Failure::new(format!("the broker keeps its old settings: {why}")));
             }
         }
@@ -123,12 +123,12 @@ fn picture(path: &Path, above: &Path, settings: &Settings) -> String {
     let there = if path.exists() {
         ""
     } else {
-        " (not there: defaults)"
+        " (not found: using defaults)"
     };
     let mut text = format!("{}{there}\n", path.display());
     if above.exists() {
         text.push_str(&format!(
-            "{} (the administrator's; users cannot overrule it)\n",
+            "{} (the administrator's; users cannot override it)\n",
             above.display()
         ));
     }

@@ -36,7 +36,7 @@ pub(super) fn run(connect: &Connect) -> Result<Exit, Failure> {
 async fn talk(connect: &Connect) -> Result<Exit, Failure> {
     let options = options(connect)?;
     let program = std::env::current_exe()
-        .map_err(|error| Failure::because("cannot find the program that is running", &error))?;
+        .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
     let url = secret::resolve(&connect.url, "the URL")?;
     let home = match connect.trust.is_asked() {
         true => Some(connect.trust.home(&super::paths()?, &url)?),
@@ -112,7 +112,7 @@ fn options(connect: &Connect) -> Result<Value, Failure> {
 }
 
 fn broken(error: io::Error) -> Failure {
-    Failure::because("the host has gone", &error).hint("longwire doctor")
+    Failure::because("the host has exited", &error).hint("longwire doctor")
 }
 
 fn unreadable(error: &io::Error) -> Failure {
@@ -188,7 +188,7 @@ impl Talk<'_> {
                     Err(error) => return Err(unreadable(&error)),
                 },
                 frame = self.port.next() => match frame.map_err(broken)? {
-                    None => return Err(Failure::new("the host has ended by itself").hint("longwire doctor")),
+                    None => return Err(Failure::new("the host exited unexpectedly").hint("longwire doctor")),
                     Some(frame) => {
                         if let Some(exit) = self.hear(&frame).await? {
                             return Ok(exit);
@@ -214,7 +214,7 @@ impl Talk<'_> {
         let seconds = self.connect.timeout.unwrap_or_default();
         match self.connect.expect {
             Some(expected) => Err(Failure::new(format!(
-                "{} of {expected} messages came within {seconds} s",
+                "received {} of {expected} messages within {seconds} s",
                 self.received
             ))),
             None if !self.linked => Err(Failure::new(format!("no connection within {seconds} s"))),
@@ -337,7 +337,7 @@ impl Talk<'_> {
                 }
                 "back" if self.closing => return Ok(Some(self.verdict())),
                 "back" => self.begin().await?,
-                "lost" => render::note("the broker has gone; another is being found"),
+                "lost" => render::note("the broker has exited; reconnecting"),
                 _ => {}
             },
             _ => {}
@@ -385,7 +385,7 @@ impl Talk<'_> {
     fn opened(&mut self, frame: &Value) {
         let is_new = self.epoch.as_ref() != Some(&frame["epoch"]);
         if self.epoch.is_some() && is_new {
-            render::note("the session was lost with the broker, and begins anew");
+            render::note("the session was lost with the broker, and starts anew");
             self.acked = 0;
             for id in std::mem::take(&mut self.unsettled).into_keys() {
                 render::note(&format!("message {id} is unknown"));
@@ -393,7 +393,7 @@ impl Talk<'_> {
         }
         self.epoch = Some(frame["epoch"].clone());
         for option in frame["ignored"].as_array().into_iter().flatten() {
-            render::note(&format!("the broker knows no option {option}"));
+            render::note(&format!("the broker does not know the option {option}"));
         }
     }
 

@@ -8,13 +8,13 @@ const MOST: usize = 1000;
 /// What `/help` shows.
 pub(super) const HELP: &str = "\
 /binary BASE64      send bytes
-/json TEXT          send JSON, refused unless it is valid
-/ping               ask broker and server how far away they are
+/json TEXT          send JSON, after checking that it is valid
+/ping               measure the round trips to broker and server
 /status             show the session's counters
-/reconnect          dial again, now
-/close [CODE WHY]   close the connection, and end
-/history            show what was typed; !! and !N say it again
-/quit               end (so does the end of input)
+/reconnect          reconnect now
+/close [CODE WHY]   close the connection and exit
+/history            show entered lines; !! and !N send one again
+/quit               exit (as at the end of input)
 //...               send a line that begins with a slash";
 
 /// What a line means.

@@ -33,7 +33,7 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
     let lock = lock(&env, &choice, &args.registration)?;
     let mut plan = plan::install(&env, &paths, &choice, &extensions).map_err(|problem| advise(&problem))?;
     if choice.scope == Scope::User && cfg!(unix) && std::env::var_os("SUDO_USER").is_some() {
-        let note = "this is for root's own browsers; for yours leave out sudo, for everybody's add --system";
+        let note = "this registers root's own browsers; for yours omit sudo, for all users add --system";
         plan.notes.push(note.to_owned());
     }
     older::spare_newer(&mut plan);
@@ -104,7 +104,7 @@ fn renew_broker(program: &Path, args: &Registration) {
     });
     match renewed {
         Ok(true) if !args.json => {
-            render::line("The older broker that was running has made room; its sessions live on.");
+            render::line("The older broker has been replaced; its sessions continue.");
         }
         Ok(_) => {}
         Err(failure) => render::note(&format!(
@@ -182,7 +182,8 @@ fn uninstall_plan(env: &Environment, paths: &InstallPaths, choice: &Choice) -> R
     let kept = ["logs", "journal"].map(|folder| paths.state.join(folder));
     if is_last && kept.iter().any(|folder| folder.exists()) {
         let state = paths.state.display();
-        plan.notes.push(format!("logs and kept sessions stay in {state}"));
+        plan.notes
+            .push(format!("logs and stored sessions stay in {state}"));
     }
     Ok(plan)
 }
@@ -205,7 +206,7 @@ fn prepare(action: &str, args: &Registration) -> Result<(Environment, InstallPat
     let env = Environment::from_env().map_err(|problem| advise(&problem))?;
     let paths = InstallPaths {
         program: std::env::current_exe()
-            .map_err(|error| Failure::because("cannot find this program's own file", &error))?,
+            .map_err(|error| Failure::because("cannot find the path of this program", &error))?,
         state: state(scope, &env.root)?,
     };
     let choice = Choice {
@@ -345,10 +346,10 @@ fn closing(action: &str, args: &Registration, plan: &Plan) -> &'static str {
     let is_changed = !plan.steps.is_empty();
     match (action, args.dry_run, is_changed) {
         ("uninstall", _, false) => "Nothing is registered.",
-        (_, _, false) => "Everything is in place already.",
-        (_, true, true) => "Nothing was done: this was a dry run.",
-        ("uninstall", false, true) => "Done. This registration is taken back.",
-        (_, false, true) => "Done. No browser needs a restart. To be sure: longwire doctor",
+        (_, _, false) => "Everything is already registered.",
+        (_, true, true) => "Nothing was changed: this was a dry run.",
+        ("uninstall", false, true) => "Done. This registration is removed.",
+        (_, false, true) => "Done. No browser needs a restart. To check: longwire doctor",
     }
 }
 
@@ -425,17 +426,19 @@ fn refused(action: &str, args: &Registration, problem: &InstallError) -> Failure
         InstallError::Disk { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => failure
             .hint(match (args.system, cfg!(unix)) {
                 (true, true) => {
-                    format!("for all users it takes the rights of root: sudo longwire {action} --system ...")
+                    format!("--system requires root: sudo longwire {action} --system ...")
                 }
                 (true, false) => {
-                    "for all users it takes an administrator's rights: do it in a terminal of one's"
+                    "--system requires an administrator's rights: use a terminal of an administrator"
                         .to_owned()
                 }
-                (false, _) => "this folder must be yours and open to you; nothing was changed".to_owned(),
+                (false, _) => {
+                    "this folder must belong to you and be accessible; nothing was changed".to_owned()
+                }
             }),
         InstallError::Disk { source, path, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
             failure.hint(format!(
-                "nothing was changed; make room: df -h '{}'",
+                "nothing was changed; free some disk space: df -h '{}'",
                 nearest(path).display()
             ))
         }
@@ -459,7 +462,7 @@ pub(super) fn advise(problem: &InstallError) -> Failure {
         names.join(", ")
     };
     failure = match problem {
-        InstallError::BadName { .. } => failure.hint("leave --name out for com.longwire.bridge"),
+        InstallError::BadName { .. } => failure.hint("omit --name for com.longwire.bridge"),
         InstallError::BadExtension { .. } => {
             failure.hint("copy the id from chrome://extensions or about:debugging")
         }
@@ -467,13 +470,13 @@ pub(super) fn advise(problem: &InstallError) -> Failure {
         InstallError::NoIds { family, .. } => {
             failure.hint(format!("add --extension with the {family} id of the extension"))
         }
-        InstallError::NoBrowser => failure.hint(format!("say which with --browser, one of {}", names())),
+        InstallError::NoBrowser => failure.hint(format!("choose one with --browser: {}", names())),
         InstallError::Receipt { path, .. } => failure.hint(format!(
             "move it away: mv '{}' '{}.broken'",
             path.display(),
             path.display()
         )),
-        InstallError::Busy { .. } => failure.hint("try again when the other one has ended"),
+        InstallError::Busy { .. } => failure.hint("try again when the other one has finished"),
         InstallError::Odd { path } => failure.hint(format!(
             "move it away: mv '{}' '{}.aside'",
             path.display(),

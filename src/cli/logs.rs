@@ -23,10 +23,8 @@ pub(super) fn run(logs: &Logs) -> Result<Exit, Failure> {
     }
     let files = files(&folder);
     if files.is_empty() && !logs.follow {
-        return Err(
-            Failure::new(format!("nothing was logged in {}", folder.display()))
-                .hint("a broker logs once it runs; see `longwire status`"),
-        );
+        return Err(Failure::new(format!("no log in {}", folder.display()))
+            .hint("the broker writes it when it runs; see `longwire status`"));
     }
     let mut sieve = Sieve::new(logs.level.as_deref());
     let mut lines = Vec::new();

@@ -24,7 +24,7 @@ pub(super) fn spare_newer(plan: &mut Plan) {
         let newer = version_of(path).filter(|theirs| version::is_newer(theirs, version::own()));
         if let Some(theirs) = &newer {
             plan.notes.push(format!(
-                "{} is newer ({theirs}) than this program ({}) and stays; for this one, uninstall first",
+                "{} is newer ({theirs}) than this program ({}) and is kept; to downgrade, uninstall first",
                 path.display(),
                 version::own()
             ));

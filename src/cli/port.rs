@@ -73,7 +73,7 @@ impl Port {
     /// Sends one frame.
     ///
     /// # Errors
-    /// When the host has gone.
+    /// When the host has exited.
     pub(crate) async fn send(&mut self, frame: &Value) -> io::Result<()> {
         self.stdin
             .write_all(&framed(frame.to_string().as_bytes()))
@@ -94,7 +94,7 @@ impl Port {
                 match taken {
                     Taken::Frame(bytes) => self.unpack(&bytes)?,
                     Taken::TooLarge(_) => {
-                        return Err(io::Error::other("the host sent a frame above any limit"));
+                        return Err(io::Error::other("the host sent a frame above the size limit"));
                     }
                 }
             }

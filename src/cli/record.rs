@@ -51,16 +51,16 @@ pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
         .collect();
     if !matches!(Caller::from_args(&all), Some(Ok(_))) {
         let said = record.host.join(" ");
-        return Err(
-            Failure::new(format!("`{said}` is not what a browser gives a host"))
-                .hint("longwire record --help")
-                .exit(Exit::Usage),
-        );
+        return Err(Failure::new(format!(
+            "`{said}` is not an argument that browsers pass to a host"
+        ))
+        .hint("longwire record --help")
+        .exit(Exit::Usage));
     }
     let (path, mut file) = create(&record.file).map_err(cannot_write)?;
     if path != record.file {
         render::note(&format!(
-            "{} is being written by another port: this one goes to {}",
+            "another port writes {}: this one writes {}",
             record.file.display(),
             path.display()
         ));
@@ -87,7 +87,7 @@ pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
     while noted.is_err() && matches!(events.recv(), Ok(Event::Frame { .. })) {}
     let ended = host
         .wait()
-        .map_err(|error| Failure::because("the host has gone", &error))?;
+        .map_err(|error| Failure::because("the host has exited", &error))?;
     noted.map_err(cannot_write)?;
     Ok(if ended.success() { Exit::Done } else { Exit::Failed })
 }
@@ -125,7 +125,7 @@ fn create(wanted: &Path) -> io::Result<(PathBuf, BufWriter<File>)> {
         }
     }
     Err(io::Error::other(format!(
-        "{MAX_FILES} ports are being recorded there"
+        "{MAX_FILES} ports are already being recorded there"
     )))
 }
 
@@ -144,7 +144,7 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
 
 fn start(record: &Record) -> Result<Child, Failure> {
     let program = std::env::current_exe()
-        .map_err(|error| Failure::because("cannot find the program that is running", &error))?;
+        .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
     Command::new(program)
         .args(&record.host)
         .stdin(Stdio::piped())

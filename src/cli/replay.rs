@@ -34,13 +34,15 @@ pub(super) fn run(replay: &Replay) -> Result<Exit, Failure> {
     let first = text.lines().next().unwrap_or_default();
     let head = serde_json::from_str::<Value>(first).unwrap_or_default();
     if head["longwire"] != "record" {
-        return Err(Failure::new(format!("{name} is no record of a port")).hint("longwire record --help"));
+        return Err(
+            Failure::new(format!("{name} is not a recording of a port")).hint("longwire record --help")
+        );
     }
     let lines = parse(&text).map_err(|damage| {
         Failure::new(format!("{name} is damaged: {damage}")).hint("longwire record --help")
     })?;
     let caller = caller(&head)
-        .ok_or_else(|| Failure::new(format!("{name} does not say whose port it was")))?
+        .ok_or_else(|| Failure::new(format!("{name} does not contain the port's origin")))?
         .origin()
         .to_owned();
     let mut said: Vec<Value> = lines
@@ -95,7 +97,7 @@ async fn confirm(origin: &str) -> Result<(), Failure> {
         "your own broker"
     };
     let warning = format!(
-        "this sends the recorded frames to {where_to} as {origin}: that extension's sessions are changed and closed"
+        "this sends the recorded frames to {where_to} as {origin}, and changes and closes that extension's sessions"
     );
     if io::stdin().is_terminal() {
         render::note(&warning);
@@ -132,8 +134,8 @@ fn lead_to(frame: &mut Value, url: &str) {
 
 async fn say(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failure> {
     let program = std::env::current_exe()
-        .map_err(|error| Failure::because("cannot find the program that is running", &error))?;
-    let broken = |error| Failure::because("the host has gone", &error).hint("longwire doctor");
+        .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
+    let broken = |error| Failure::because("the host has exited", &error).hint("longwire doctor");
     // Firefox names a manifest before the add-on.
     let caller = if origin.starts_with("chrome-extension://") {
         vec![origin]
@@ -169,7 +171,7 @@ async fn say(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failure
                             due = Instant::now() + QUIET;
                         }
                     }
-                    None => return Err(Failure::new("the host has ended by itself").hint("longwire doctor")),
+                    None => return Err(Failure::new("the host exited unexpectedly").hint("longwire doctor")),
                 },
                 () = sleep_until(due) => break,
             }

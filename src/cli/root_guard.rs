@@ -18,10 +18,10 @@ pub(super) fn check(folders: &[&Path], again: &str) -> Result<(), Failure> {
         Some((path, owner)) => {
             let shown = path.display();
             Err(Failure::new(format!(
-                "{shown} belongs to user {owner}, and root does not act on what another user wrote"
+                "{shown} belongs to user {owner}, and root does not use files of other users"
             ))
             .hint(format!("sudo -H -u '#{owner}' {again}"))
-            .hint("or leave out sudo; for every user of the machine add --system"))
+            .hint("or omit sudo; for all users add --system"))
         }
     }
 }

@@ -40,7 +40,7 @@ fn read(path: &str, what: &str) -> Result<String, Failure> {
 fn ask(what: &str) -> Result<String, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(
-            Failure::new(format!("cannot ask for {what}: stdin is no terminal"))
+            Failure::new(format!("cannot ask for {what}: stdin is not a terminal"))
                 .hint("use file:PATH or env:NAME instead of prompt:")
                 .exit(Exit::Usage),
         );

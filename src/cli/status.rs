@@ -36,7 +36,7 @@ pub(super) fn run(status: &Status) -> Result<Exit, Failure> {
 /// No broker runs.
 pub(super) fn not_running() -> Failure {
     Failure::new("the broker is not running")
-        .hint("the first extension that connects starts it; `longwire demo` shows it at work")
+        .hint("the first extension that connects starts it; `longwire demo` demonstrates it")
         .exit(Exit::Unreachable)
 }
 

@@ -41,7 +41,9 @@ async fn follow(tail: &Tail) -> Result<Exit, Failure> {
             _ = &mut interrupted => return Ok(Exit::Done),
         };
         let frame = frame
-            .map_err(|error| Failure::because("cannot talk to the broker", &error).exit(Exit::Unreachable))?
+            .map_err(|error| {
+                Failure::because("cannot communicate with the broker", &error).exit(Exit::Unreachable)
+            })?
             .ok_or_else(stopped)?;
         is_answered = true;
         if let Some(exit) = show(frame, tail)? {

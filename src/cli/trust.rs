@@ -32,7 +32,7 @@ impl Trust {
     /// A home of its own whose settings are the user's and this.
     pub(super) fn home(&self, paths: &Paths, url: &str) -> Result<Scratch, Failure> {
         let scratch =
-            Scratch::new().map_err(|error| Failure::because("cannot make a temporary folder", &error))?;
+            Scratch::new().map_err(|error| Failure::because("cannot create a temporary folder", &error))?;
         for path in &self.ca {
             certificates(path)?;
         }
@@ -44,7 +44,7 @@ impl Trust {
             make_absolute(tls, paths.config());
             for path in &self.ca {
                 let path = std::path::absolute(path)
-                    .map_err(|error| Failure::because("cannot resolve the file of --ca", &error))?;
+                    .map_err(|error| Failure::because("cannot find the file of --ca", &error))?;
                 append(tls, "ca-files", path.to_string_lossy().into_owned());
             }
             if let Some(host) = self.insecure_host(url) {
@@ -74,7 +74,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| wrong(&error))?;
     if found.is_empty() {
-        return Err(wrong(&"it holds none in PEM form"));
+        return Err(wrong(&"it contains none in PEM format"));
     }
     Ok(found)
 }

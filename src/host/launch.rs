@@ -86,9 +86,9 @@ const KEPT_FAMILIES: &[&str] = &["LC_", "XDG_", "LONGWIRE_"];
 /// Why no broker was met.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LaunchError {
-    #[error("no folder for the broker's socket")]
+    #[error("cannot find a folder for the broker's socket")]
     Paths(#[from] PathsError),
-    #[error("cannot meet the broker")]
+    #[error("cannot connect to the broker")]
     Local(#[from] LocalError),
     #[error("cannot lock {}", file.display())]
     Lock {
@@ -102,9 +102,9 @@ pub(super) enum LaunchError {
         #[source]
         source: io::Error,
     },
-    #[error("the broker that was started did not come up: {0}")]
+    #[error("the broker did not start: {0}")]
     Report(String),
-    #[error("another process has been starting a broker for {} s", TURNS.as_secs())]
+    #[error("another process has been starting a broker for {} s, without success", TURNS.as_secs())]
     Turn,
 }
 
@@ -208,16 +208,16 @@ async fn ask_to_leave(endpoint: &Endpoint) -> bool {
     match &left {
         // One that is cut off in the middle of its word has left as well.
         Ok(Ok(true) | Err(_)) => {
-            tracing::info!("an older broker has made room");
+            tracing::info!("an older broker has been replaced");
             true
         }
         Ok(Ok(false)) => {
-            tracing::warn!("an older broker stays: it does not make room");
+            tracing::warn!("an older broker keeps running: it refuses to retire");
             false
         }
         Err(_) => {
             tracing::warn!(
-                "an older broker stays: it did not leave within {} s",
+                "an older broker keeps running: it did not exit within {} s",
                 LEAVE.as_secs()
             );
             false
@@ -257,11 +257,11 @@ async fn start(paths: &Paths, program: PathBuf) -> Result<(), LaunchError> {
     match said {
         // Another broker took the place: it is the one to meet.
         Ok(Ok(_)) if matches!(word.trim_end(), "ready" | "taken") => Ok(()),
-        Ok(Ok(0)) => Err(LaunchError::Report("it ended without a word".to_owned())),
+        Ok(Ok(0)) => Err(LaunchError::Report("it exited without output".to_owned())),
         Ok(Ok(_)) => Err(LaunchError::Report(word.trim_end().to_owned())),
         Ok(Err(error)) => Err(LaunchError::Report(error.to_string())),
         Err(_) => Err(LaunchError::Report(format!(
-            "no word within {} s",
+            "no output within {} s",
             START.as_secs()
         ))),
     }

@@ -39,7 +39,7 @@ pub fn run(caller: Result<Caller, CallerError>) -> ExitCode {
     let caller = match caller {
         Ok(caller) => caller,
         Err(problem) => {
-            tracing::error!(%problem, "cannot serve whoever started this");
+            tracing::error!(%problem, "unknown caller");
             return USAGE.into();
         }
     };
@@ -88,7 +88,7 @@ async fn serve(caller: &Caller) -> ExitCode {
         end = &mut served => Some(end),
         () = parent::gone() => timeout(PARTING, served).await.ok(),
     };
-    tracing::debug!(?end, "the port is over");
+    tracing::debug!(?end, "port closed");
     match end {
         Some(relay::End::Unreachable) => UNREACHABLE.into(),
         Some(relay::End::Browser | relay::End::Dropped) | None => ExitCode::SUCCESS,

@@ -131,7 +131,7 @@ impl Relay {
                 Stretch::Dropped => return End::Dropped,
                 Stretch::Lost => {}
             }
-            tracing::debug!("the broker has gone");
+            tracing::debug!("the broker has exited");
             failures = if since.elapsed() < SERVED { failures + 1 } else { 0 };
             is_back = true;
             self.up.gate.cut();
@@ -257,7 +257,10 @@ impl Down {
                     }
                     Run::Empty => return Stretch::Dropped,
                     Run::TooLarge(length) => {
-                        tracing::warn!(length, "the broker sent a frame no browser takes; left out");
+                        tracing::warn!(
+                            length,
+                            "the broker sent a frame that browsers do not accept; dropped"
+                        );
                     }
                 }
             }

@@ -23,20 +23,16 @@ impl Standing {
     pub(super) fn frame(self) -> Vec<u8> {
         let (state, code, message) = match self {
             Self::Starting => ("starting", Code::BrokerStarting, "the broker is being started"),
-            Self::Lost => (
-                "lost",
-                Code::BrokerLost,
-                "the broker has ended; another is being found",
-            ),
+            Self::Lost => ("lost", Code::BrokerLost, "the broker has exited; reconnecting"),
             Self::Back => (
                 "back",
                 Code::BrokerLost,
-                "another broker is there: say hello again",
+                "reconnected to a broker: send hello again",
             ),
             Self::Failed => (
                 "failed",
                 Code::BrokerUnreachable,
-                "no broker can be reached or started; `longwire doctor` says why",
+                "the broker cannot be reached or started; run `longwire doctor` for the reason",
             ),
         };
         let json = format!(r#"{{"type":"host","state":"{state}","code":"{code}","message":"{message}"}}"#);

@@ -107,7 +107,7 @@ impl Journals {
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::new(
                 io::ErrorKind::WouldBlock,
-                format!("another broker has the journals in {} open", dir.display()),
+                format!("another broker uses the journals in {}", dir.display()),
             ),
             TryLockError::Error(error) => error,
         })?;
@@ -209,7 +209,7 @@ impl Journals {
                 Some(Recovered { id, kept, damage })
             }
             Err(error) => {
-                tracing::warn!(journal = %id.0, %error, "cannot use a journal; its files stay as they are");
+                tracing::warn!(journal = %id.0, %error, "cannot use a journal; its files are not changed");
                 self.journals.insert(id, Slot::Refused(Some(error)));
                 None
             }
@@ -342,7 +342,7 @@ impl Journals {
             None => Ok(()),
         };
         if let Err(error) = done {
-            tracing::warn!(journal = %id.0, %error, "cannot put away a journal that was given up");
+            tracing::warn!(journal = %id.0, %error, "cannot set a failed journal aside");
         }
         self.journals.insert(id.clone(), Slot::Lost);
     }

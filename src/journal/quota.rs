@@ -66,7 +66,7 @@ pub enum JournalError {
         limit: u64,
     },
     /// The number of one extension's journals.
-    #[error("this extension has {limit} journals already")]
+    #[error("this extension already has {limit} journals")]
     TooMany {
         /// How many.
         limit: usize,
@@ -100,7 +100,7 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// The name cannot be a folder's.
-    #[error("`{0}` cannot name a journal")]
+    #[error("`{0}` is not a valid journal name")]
     BadName(String),
 }
 

@@ -16,7 +16,7 @@ const LONGEST: usize = 103;
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     /// Nobody listens: no socket, or one that was left behind.
-    #[error("no broker listens at {0}")]
+    #[error("no broker is listening at {0}")]
     Absent(Endpoint),
     /// Somebody listens and has no room just now.
     #[error("the broker at {0} is busy")]
@@ -25,10 +25,10 @@ pub enum LocalError {
     #[error("{endpoint} belongs to another user ({user})")]
     Foreign { endpoint: Endpoint, user: String },
     /// Somebody listens already.
-    #[error("a broker listens at {0} already")]
+    #[error("a broker is already listening at {0}")]
     Taken(Endpoint),
     /// The folder of the socket cannot be used.
-    #[error("no folder for the broker's socket")]
+    #[error("cannot find a folder for the broker's socket")]
     Folder(#[from] PathsError),
     /// The system refused.
     #[error("cannot {what} {endpoint}")]

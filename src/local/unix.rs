@@ -150,7 +150,7 @@ impl Listener {
             let (stream, _) = self.inner.accept().await?;
             match check(&self.endpoint, &stream) {
                 Ok(()) => return Ok(stream),
-                Err(problem) => tracing::warn!(%problem, "turned a caller away"),
+                Err(problem) => tracing::warn!(%problem, "rejected a connection of another user"),
             }
         }
     }

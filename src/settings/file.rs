@@ -165,12 +165,12 @@ fn check_writers(path: &Path, who: Who, found: &Metadata) -> Result<(), Settings
         );
         return Err(refused(
             path,
-            format!("it belongs to user {owner}; read it before you take it over"),
+            format!("it belongs to user {owner}; check its contents before you take it over"),
             fix,
         ));
     }
     if found.mode() & 0o022 != 0 {
-        let problem = format!("others may write to it (mode {:04o})", found.mode() & 0o7777);
+        let problem = format!("other users may write to it (mode {:04o})", found.mode() & 0o7777);
         return Err(refused(path, problem, sudo(who, "chmod go-w", path)));
     }
     Ok(())

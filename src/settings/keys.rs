@@ -1,4 +1,4 @@
-//! Every key of the settings file: its kind, its default, what it says to people, and where its value goes.
+//! Every key of the settings file: its kind, its default, its description, and where its value goes.
 //!
 //! It reads no file. The sample is made of this table, so that neither can know a key that the other does not.
 
@@ -78,25 +78,22 @@ macro_rules! into {
     };
 }
 
-/// Sections in their order, with what is said about each.
+/// Sections in their order, with their descriptions.
 pub(super) const SECTIONS: &[(&str, &str)] = &[
-    ("broker", "The background process that holds the connections."),
-    ("memory", "What the broker may hold in memory."),
+    ("broker", "The background process that keeps the connections."),
+    ("memory", "Memory limits of the broker."),
     (
         "journal",
         "Sessions with `durability: \"disk\"`. Read when the broker starts.",
     ),
     (
         "tls",
-        "Whom to trust beyond the operating system's certificates. Paths are relative to this file.",
+        "Certificates in addition to those of the operating system. Paths are relative to this file.",
     ),
-    (
-        "proxy",
-        "How the internet is reached, unless a session names a proxy of its own.",
-    ),
+    ("proxy", "The proxy for sessions that do not set their own."),
     (
         DEFAULT,
-        "What every extension may do that has no section of its own.",
+        "Permissions and limits of every extension without a section of its own.",
     ),
 ];
 
@@ -110,72 +107,72 @@ pub(super) const KEYS: &[Key] = &[
         name: "broker.idle-minutes",
         kind: Kind::Number(1, 10_080),
         default: "10",
-        about: "Minutes the broker stays when no browser is connected and no session is held.\n\
-                LONGWIRE_IDLE_SECONDS overrules it.",
+        about: "Minutes until the broker exits while no browser is connected and no session is held.\n\
+                LONGWIRE_IDLE_SECONDS overrides it.",
         set: into!(Number, idle_minutes),
     },
     Key {
         name: "broker.dials-per-second",
         kind: Kind::Number(1, 1000),
         default: "4",
-        about: "Dials a second to other machines, of all extensions together.",
+        about: "Rate limit: dials a second to other machines, for all extensions together.",
         set: into!(Number, per_second),
     },
     Key {
         name: "broker.dial-burst",
         kind: Kind::Number(1, 1000),
         default: "16",
-        about: "Sessions that were just opened may dial this often at once; redials after a loss never do.",
+        about: "Burst size for sessions that were just opened; redials after a loss have no burst.",
         set: into!(Number, burst),
     },
     Key {
         name: "memory.total",
         kind: Kind::Number(64, 1_048_576),
         default: "1024",
-        about: "Megabytes that the broker may hold for all extensions together. When there is no more, the extension that holds most\n\
-                loses its oldest messages first, with a gap.",
+        about: "Megabytes of memory for all extensions together. When they are used up, the extension that uses most\n\
+                loses its oldest messages first, reported as a gap.",
         set: into!(Number, memory_total),
     },
     Key {
         name: "journal.session-megabytes",
         kind: Kind::Number(1, 65_536),
         default: "128",
-        about: "The most one session may take on disk. A session that needs more goes on in memory, and says so.",
+        about: "Maximum disk space of one session. A session that needs more continues in memory and reports it.",
         set: into!(Number, session_megabytes),
     },
     Key {
         name: "journal.extension-megabytes",
         kind: Kind::Number(1, 1_048_576),
         default: "512",
-        about: "The most all sessions of one extension may take on disk together.",
+        about: "Maximum disk space of all sessions of one extension.",
         set: into!(Number, extension_megabytes),
     },
     Key {
         name: "journal.extension-journals",
         kind: Kind::Number(1, 1_000_000),
         default: "1000",
-        about: "Sessions that one extension may have on disk. Further ones go on in memory, and say so.",
+        about: "Maximum number of sessions on disk for one extension. Further ones continue in memory and report it.",
         set: into!(Number, extension_journals),
     },
     Key {
         name: "journal.total-megabytes",
         kind: Kind::Number(1, 1_048_576),
         default: "1024",
-        about: "The most all sessions may take on disk together.",
+        about: "Maximum disk space of all sessions.",
         set: into!(Number, total_megabytes),
     },
     Key {
         name: "tls.ca-files",
         kind: Kind::List,
         default: "[]",
-        about: "PEM files with certificate authorities to trust as well.",
+        about: "PEM files with additional certificate authorities.",
         set: into!(List, ca_files),
     },
     Key {
         name: "tls.client-certificate",
         kind: Kind::Text,
         default: "\"\"",
-        about: "A PEM file with our own certificate and its chain, for servers that ask.",
+        about: "A PEM file with a client certificate and its chain, for servers that request one.",
         set: into!(Text, client_certificate),
     },
     Key {
@@ -189,15 +186,15 @@ pub(super) const KEYS: &[Key] = &[
         name: "tls.client-hosts",
         kind: Kind::List,
         default: "[]",
-        about: "The hosts that are shown this certificate, without port; nobody else is.",
+        about: "Hosts, without port, that receive this certificate. No other host does.",
         set: into!(List, client_hosts),
     },
     Key {
         name: "tls.insecure-hosts",
         kind: Kind::List,
         default: "[]",
-        about: "Hosts, without port, whose certificate is not checked at all. Anybody on the way can read and change\n\
-                what is said to them. `longwire status` shows such sessions.",
+        about: "Hosts, without port, whose certificates are not checked. Anyone on the network path can read and change\n\
+                their traffic. `longwire status` marks such sessions.",
         set: into!(List, insecure_hosts),
     },
     Key {
@@ -205,7 +202,7 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Text,
         default: "\"system\"",
         about: "\"system\": HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; without them the settings of macOS or\n\
-                Windows. Proxy scripts (PAC) and GNOME's and KDE's settings are not read: name the proxy here.\n\
+                Windows. Proxy scripts (PAC) and the settings of GNOME and KDE are not supported: set the proxy here.\n\
                 \"none\": no proxy. Or a proxy: \"http://user:password@proxy.example:3128\", \"socks5://proxy.example\".",
         set: |draft, value| {
             let Value::Text(url) = value else { return Ok(()) };
@@ -223,16 +220,16 @@ pub(super) const KEYS: &[Key] = &[
         name: "proxy.except",
         kind: Kind::List,
         default: "[]",
-        about: "With a proxy named in `url`: hosts that are dialled directly, as NO_PROXY has them: [\"intranet.example\",\n\
-                \"*.corp.example\", \"10.0.0.0/8\", \"10.*\", \"host.example:8443\", \"[fd00::1]\"]. A name stands for\n\
-                what is below it too. This machine is always dialled directly.",
+        about: "With a proxy set in `url`: hosts to dial directly, in the form of NO_PROXY: [\"intranet.example\",\n\
+                \"*.corp.example\", \"10.0.0.0/8\", \"10.*\", \"host.example:8443\", \"[fd00::1]\"]. A name includes its\n\
+                subdomains. This machine is always dialled directly.",
         set: into!(List, proxy.except),
     },
     Key {
         name: "proxy.credentials",
         kind: Kind::List,
         default: "[]",
-        about: "For proxies whose URL holds none: \"user:password@proxy.example:3128\".",
+        about: "For proxies whose URL has no credentials: \"user:password@proxy.example:3128\".",
         set: |draft, value| {
             let Value::List(list) = value else { return Ok(()) };
             for (index, text) in list.iter().enumerate() {
@@ -255,17 +252,17 @@ pub(super) const RULES: &[RuleKey] = &[
         name: "enabled",
         kind: Kind::Switch,
         default: "true",
-        about: "Whether it may use Longwire at all.",
+        about: "Whether the extension may use Longwire.",
         set: into!(Switch, enabled),
     },
     RuleKey {
         name: "allow",
         kind: Kind::List,
         default: "[\"wss://*\", \"ws://loopback\"]",
-        about: "The URLs it may dial: scheme://host[:port][/path]. scheme: ws, wss or *; http and https mean the same.\n\
-                host: a name or address, *.name (it and what is below it), *, or loopback (this machine). port: any if it\n\
-                is missing. path: exact, or with /* at its end all below; any if it is missing. Link-local addresses and\n\
-                clouds' metadata services are never dialled, whatever name leads there.",
+        about: "The URLs it may dial: scheme://host[:port][/path]. scheme: ws, wss or *; http and https are equivalent.\n\
+                host: a name or address, *.name (the name and its subdomains), *, or loopback (this machine). port: any if\n\
+                missing. path: exact, or with a trailing /* everything below; any if missing. Link-local addresses and the\n\
+                metadata services of clouds are never dialled, under any host name.",
         set: |rule, value| {
             if let Value::List(list) = value {
                 let read = |text: &String| Pattern::parse(text).map_err(|why| format!("`{text}`: {why}"));
@@ -278,22 +275,22 @@ pub(super) const RULES: &[RuleKey] = &[
         name: "any-origin",
         kind: Kind::Switch,
         default: "false",
-        about: "Whether it may send an Origin header other than its own, and so pass for a web page.",
+        about: "Whether it may send an Origin header other than its own, and so impersonate a web page.",
         set: into!(Switch, any_origin),
     },
     RuleKey {
         name: "own-proxy",
         kind: Kind::Switch,
         default: "false",
-        about: "Whether its sessions may name a proxy of their own. `allow` must cover the proxy's host and port too.\n\
-                Where it is not set, only a list in `allow` other than the default lets them.",
+        about: "Whether its sessions may use a proxy of their own. `allow` must cover the proxy's host and port too.\n\
+                If this key is not set, sessions may do so only with an `allow` list other than the default.",
         set: into!(Switch, own_proxy),
     },
     RuleKey {
         name: "local-names",
         kind: Kind::List,
         default: "[]",
-        about: "Names beside localhost that may lead to this machine or to a link-local address, as in\n\
+        about: "Names other than localhost that may resolve to this machine or to a link-local address, such as\n\
                 [\"myapp.test\", \"*.dev.example\"]. Any other name that does is not dialled.",
         set: |rule, value| {
             if let Value::List(list) = value {
@@ -307,22 +304,22 @@ pub(super) const RULES: &[RuleKey] = &[
         name: "profiles",
         kind: Kind::Number(1, 100_000),
         default: "32",
-        about: "Browser profiles it may hold sessions in.",
+        about: "Maximum number of browser profiles with sessions.",
         set: into!(Number, profiles),
     },
     RuleKey {
         name: "sessions",
         kind: Kind::Number(1, 100_000),
         default: "256",
-        about: "Sessions it may hold in one browser profile.",
+        about: "Maximum number of sessions in one browser profile.",
         set: into!(Number, sessions),
     },
     RuleKey {
         name: "megabytes",
         kind: Kind::Number(1, 1_048_576),
         default: "256",
-        about: "Memory that all its sessions in all profiles may take together: messages that wait for it and for its servers,\n\
-                requests, subscriptions, rules, names, and the sessions themselves. Beyond that messages are lost with a gap, and\n\
+        about: "Memory for all its sessions in all profiles: messages that wait for it and for its servers, requests,\n\
+                subscriptions, rules, names, and the sessions themselves. Beyond that, messages are dropped with a gap and\n\
                 requests for more are refused.",
         set: |rule, value| {
             if let Value::Number(megabytes) = value {
@@ -335,14 +332,15 @@ pub(super) const RULES: &[RuleKey] = &[
         name: "dials-per-minute",
         kind: Kind::Number(1, 60_000),
         default: "120",
-        about: "Dials to other machines in the long run; some thirty may come at once.",
+        about: "Rate limit: dials to other machines a minute, with a burst of about thirty.",
         set: into!(Number, dials_per_minute),
     },
     RuleKey {
         name: "loopback-ports-per-minute",
         kind: Kind::Number(1, 65_535),
         default: "16",
-        about: "Ports of this machine it may dial in a minute that it has not dialled within the last hour; further dials wait.",
+        about: "Rate limit: new ports of this machine a minute. A port is new if it was not dialled within the last hour.\n\
+                Further dials wait.",
         set: into!(Number, loopback_ports_per_minute),
     },
 ];
@@ -350,9 +348,9 @@ pub(super) const RULES: &[RuleKey] = &[
 /// A file with every key, commented out, at its default.
 pub fn sample() -> String {
     let mut out = String::from(
-        "# Longwire's settings. Every key is here with its default; remove the `#` before those you change.\n\
-         # `longwire config` shows what holds and where it came from; `longwire config --reload` makes a running\n\
-         # broker read this file again.\n",
+        "# Longwire's settings. Lists every key with its default; remove the `#` before those you change.\n\
+         # `longwire config` shows the effective settings and where each value comes from; `longwire config --reload`\n\
+         # makes a running broker read this file again.\n",
     );
     let comment = |out: &mut String, text: &str| {
         for line in text.lines() {
@@ -378,7 +376,7 @@ pub fn sample() -> String {
         }
     }
     out.push_str(
-        "\n# One extension, by its Chromium id or its Firefox add-on id. Keys that are missing are those of [default].\n\
+        "\n# One extension, by its Chromium id or its Firefox add-on id. Missing keys are those of [default].\n\
          #[extension.\"cfgjijgalloanpinpjgfgakgkbhlgcka\"]\n\
          #allow = [\"wss://*.example.com\"]\n",
     );

@@ -174,7 +174,7 @@ impl Reader<'_> {
                     };
                     self.fault(
                         &place,
-                        format!("`{}` is a section: write `[{0}]`", name.get_ref()),
+                        format!("`{}` is a section; write `[{0}]`", name.get_ref()),
                     );
                 }
             }
@@ -223,7 +223,7 @@ impl Reader<'_> {
                 let one = found.entry(origin(name.get_ref()));
                 let (_, tables) = one.or_insert_with(|| (name.get_ref().to_string(), Section::new()));
                 if tables.iter().any(|(other, _)| *other == layer) {
-                    self.fault(&place(name.span()), "this extension has a section already");
+                    self.fault(&place(name.span()), "this extension already has a section");
                 } else {
                     tables.push((layer, table));
                 }
@@ -305,11 +305,7 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, layer: usize, name: &Spanned<Cow<'_, str>>, what: &str, known: &[&str]) {
-        let message = format!(
-            "there is no {what} `{}`; there are: {}",
-            name.get_ref(),
-            known.join(", ")
-        );
+        let message = format!("unknown {what} `{}`; known: {}", name.get_ref(), known.join(", "));
         let span = name.span();
         self.fault(&Place { layer, span }, message);
     }
@@ -384,7 +380,7 @@ impl Reader<'_> {
                 } else {
                     "client-certificate"
                 };
-                let message = "`client-certificate`, `client-key` and `client-hosts` go together";
+                let message = "`client-certificate`, `client-key` and `client-hosts` must be set together";
                 self.fault(&place(given), message);
                 None
             }
@@ -446,7 +442,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         .map_err(|error| fail(error.to_string()))?
         .collect();
     match found {
-        Ok(found) if found.is_empty() => Err(fail("it holds none in PEM form".to_owned())),
+        Ok(found) if found.is_empty() => Err(fail("it contains none in PEM format".to_owned())),
         Ok(found) => Ok(found),
         Err(error) => Err(fail(error.to_string())),
     }
@@ -466,16 +462,16 @@ fn taken(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> {
         (Kind::Switch, DeValue::Boolean(switch)) => Ok(Value::Switch(*switch)),
         (Kind::Switch, _) => Err("it must be `true` or `false`".to_owned()),
         (Kind::Text, DeValue::String(text)) => Ok(Value::Text(text.clone().into_owned())),
-        (Kind::Text, _) => Err("it must be a text in quotes".to_owned()),
+        (Kind::Text, _) => Err("it must be a string in quotes".to_owned()),
         (Kind::List, DeValue::Array(list)) => list
             .iter()
             .map(|element| match element.get_ref() {
                 DeValue::String(text) => Ok(text.clone().into_owned()),
-                _ => Err("it must be a list of texts: `[\"a\", \"b\"]`".to_owned()),
+                _ => Err("it must be a list of strings: `[\"a\", \"b\"]`".to_owned()),
             })
             .collect::<Result<_, _>>()
             .map(Value::List),
-        (Kind::List, _) => Err("it must be a list of texts: `[\"a\", \"b\"]`".to_owned()),
+        (Kind::List, _) => Err("it must be a list of strings: `[\"a\", \"b\"]`".to_owned()),
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) fn allowed(
     let local = is_local_name(host);
     let is_literal = host.parse::<IpAddr>().is_ok();
     let is_listed = !is_literal && names.fits(host);
-    let mut why = "no address of its own";
+    let mut why = "no address";
     let mut refuse = |what| {
         why = what;
         false

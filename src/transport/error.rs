@@ -51,16 +51,16 @@ pub enum DialError {
     #[error("{}", .0.message)]
     Policy(ErrorInfo),
     /// The server's name leads where nobody may go.
-    #[error("{place} is not dialled: its name leads to {what}{}", local_hint(.what))]
+    #[error("{place} is not dialled: its name resolves to {what}{}", local_hint(.what))]
     Denied { place: Place, what: &'static str },
     /// No address of the server could be reached.
     #[error("cannot connect to {place}")]
     Connect { place: Place, source: io::Error },
     /// The TLS handshake failed.
-    #[error("no TLS with {place}: {why}")]
+    #[error("cannot establish TLS with {place}: {why}")]
     Tls { place: Place, why: String },
     /// The proxy refused or could not be reached.
-    #[error("no way through the proxy {proxy}: {why}")]
+    #[error("cannot connect through the proxy {proxy}: {why}")]
     Proxy { proxy: String, why: String },
     /// The proxy says that the server cannot be reached.
     #[error("the proxy {proxy} cannot reach {place}: {why}")]
@@ -94,7 +94,9 @@ pub enum DialError {
 /// Which setting lets a name lead there.
 fn local_hint(what: &str) -> &'static str {
     match what {
-        address::LOOPBACK | address::LINK_LOCAL => " (`local-names` in the settings allows that for a name)",
+        address::LOOPBACK | address::LINK_LOCAL => {
+            " (add the name to `local-names` in the settings to allow it)"
+        }
         _ => "",
     }
 }

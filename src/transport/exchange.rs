@@ -65,7 +65,7 @@ impl Fault {
         if let DialError::Timeout { stage, .. } = &mut self.error
             && *stage == ANSWER
         {
-            *stage = "the head of the event stream; a proxy that buffers keeps it until there are events (nginx: \
+            *stage = "the response head of the event stream; a buffering proxy may hold it back until the first event (nginx: \
                       `proxy_buffering off`, or the response header `X-Accel-Buffering: no`)";
         }
         self
@@ -283,9 +283,11 @@ fn request(
     };
     let mut request = Request::new(Full::new(ask.body.clone()));
     *request.method_mut() = ask.method.clone();
-    *request.uri_mut() = path
-        .parse()
-        .map_err(|_| DialError::Request("the URL's path or query cannot stand in a request".to_owned()))?;
+    *request.uri_mut() = path.parse().map_err(|_| {
+        DialError::Request(
+            "the URL's path or query contains characters that are not allowed in a request".to_owned(),
+        )
+    })?;
     let headers = request.headers_mut();
     headers.insert(header::HOST, handshake::host(&ask.url, place)?);
     for (name, value) in target.headers.iter().filter(|(name, _)| !is_cookie(name)) {

@@ -104,7 +104,7 @@ impl Header {
             short => (u64::from(short), 2),
         };
         if len > i64::MAX as u64 {
-            return Err(Violation::protocol("a frame length with its top bit set"));
+            return Err(Violation::protocol("an invalid frame length"));
         }
         Ok(Some(Self {
             fin,

@@ -163,11 +163,11 @@ pub(crate) fn describe(error: &hyper::Error) -> String {
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         "the connection ended before there was an answer".to_owned()
     } else if error.is_parse() {
-        "the answer is not HTTP/1.1, which Longwire speaks; a server of HTTP/2 only answers so".to_owned()
+        "the answer is not HTTP/1.1; the server may support HTTP/2 only, which Longwire does not".to_owned()
     } else {
         match std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>()) {
             Some(source) => format!("the connection broke: {source}"),
-            None => "the connection broke in the middle of the exchange".to_owned(),
+            None => "the connection broke during the exchange".to_owned(),
         }
     }
 }
@@ -181,9 +181,9 @@ fn request(target: &Target, place: &Place, key: &str) -> Result<Request<Empty<By
     };
     let mut request = Request::new(Empty::new());
     *request.method_mut() = Method::GET;
-    *request.uri_mut() = path
-        .parse()
-        .map_err(|_| refuse("the URL's path or query cannot stand in a request".to_owned()))?;
+    *request.uri_mut() = path.parse().map_err(|_| {
+        refuse("the URL's path or query contains characters that are not allowed in a request".to_owned())
+    })?;
     let headers = request.headers_mut();
     headers.insert(header::HOST, host(url, place)?);
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -206,7 +206,7 @@ fn request(target: &Target, place: &Place, key: &str) -> Result<Request<Empty<By
     for (name, value) in &target.headers {
         let (header, value) = read_header(name, value)?;
         if headers.contains_key(&header) && is_ours(&header) {
-            return Err(refuse(format!("the header `{header}` is Longwire's own")));
+            return Err(refuse(format!("Longwire sets the header `{header}` itself")));
         }
         if matches!(header, header::PRAGMA | header::CACHE_CONTROL) {
             headers.insert(header, value);
@@ -307,13 +307,13 @@ fn check(headers: &HeaderMap, target: &Target, key: &str) -> Result<Agreed, Stri
         return Err("the answer does not upgrade to `websocket`".to_owned());
     }
     if !has_token(headers, &header::CONNECTION, "upgrade") {
-        return Err("the answer's `Connection` does not say `Upgrade`".to_owned());
+        return Err("the answer's `Connection` header lacks `Upgrade`".to_owned());
     }
     let accept = headers
         .get(header::SEC_WEBSOCKET_ACCEPT)
         .map(HeaderValue::as_bytes);
     if accept.map(<[u8]>::trim_ascii) != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
-        return Err("the answer's `Sec-WebSocket-Accept` does not fit the key".to_owned());
+        return Err("the answer's `Sec-WebSocket-Accept` does not match the key".to_owned());
     }
     let mut chosen = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     let subprotocol = match (chosen.next(), chosen.next()) {
@@ -331,7 +331,7 @@ fn check(headers: &HeaderMap, target: &Target, key: &str) -> Result<Agreed, Stri
         named.push(
             value
                 .to_str()
-                .map_err(|_| "the answer's extensions cannot be read".to_owned())?,
+                .map_err(|_| "the answer's `Sec-WebSocket-Extensions` header is invalid".to_owned())?,
         );
     }
     let extensions = named.join(", ");

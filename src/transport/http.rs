@@ -158,7 +158,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                         return self.end(ended(Code::LinkLost, why), false).await;
                     }
                     None => {
-                        let why = "the server ended the stream".to_owned();
+                        let why = "the server closed the stream".to_owned();
                         return self.end(ended(Code::ClosedByServer, why), false).await;
                     }
                 },

@@ -91,7 +91,7 @@ impl Network {
     pub(crate) async fn dial(&self, target: &Target, jar: &SharedJar) -> Result<Upgraded<Stream>, DialError> {
         self.judge(target, &target.url, &[])?;
         let (place, secure) = place(&target.url)?;
-        let mut stage = Stage::Waiting("the name's resolution");
+        let mut stage = Stage::Waiting("name resolution");
         let attempt = self.attempt(target, jar, (&place, secure), &mut stage);
         let result = tokio::time::timeout(target.connect_timeout, attempt).await;
         in_time(result, target, place, stage)
@@ -100,7 +100,7 @@ impl Network {
     /// Connects to the host of a URL, within the target's `connect_timeout` and through its proxy.
     pub(crate) async fn connect(&self, target: &Target, url: &url::Url) -> Result<Stream, DialError> {
         let (place, secure) = place(url)?;
-        let mut stage = Stage::Waiting("the name's resolution");
+        let mut stage = Stage::Waiting("name resolution");
         let reach = self.reach(target, url, (&place, secure), &mut stage);
         let result = tokio::time::timeout(target.connect_timeout, reach).await;
         in_time(result, target, place, stage)
@@ -145,7 +145,7 @@ impl Network {
         if let (Some(proxy), ProxyChoice::Url(_), Some(_)) = (&proxy, &target.proxy, &target.origin) {
             let at = proxy.place();
             let at = policy::place_url(&at.host, at.port)
-                .ok_or(DialError::Address("the proxy's host cannot be read"))?;
+                .ok_or(DialError::Address("the proxy's host is invalid"))?;
             policy::check_own_proxy(&at, Some(url), self.rule(target)).map_err(DialError::Policy)?;
         }
         Ok(proxy)
@@ -191,7 +191,7 @@ impl Network {
         Ok(if secure {
             *stage = Stage::Waiting("TLS");
             if self.tls.is_insecure(place.bare_host()) {
-                tracing::warn!(%place, "the certificate is not checked, as the settings say");
+                tracing::warn!(%place, "the certificate is not checked, because of `insecure-hosts` in the settings");
             }
             self.tls.wrap(tcp, place).await?
         } else {
@@ -217,7 +217,7 @@ fn in_time<T>(
         (Err(_), Stage::Proxy(proxy)) => Err(DialError::Proxy {
             proxy: proxy.to_string(),
             why: format!(
-                "it opened no way to {place} within {} ms",
+                "it did not connect to {place} within {} ms",
                 target.connect_timeout.as_millis()
             ),
         }),

@@ -96,7 +96,7 @@ impl Network {
                 shown.join(", ")
             };
             let addresses = walk
-                .step(Phase::Dns, &place, "the name's resolution", resolving, told)
+                .step(Phase::Dns, &place, "name resolution", resolving, told)
                 .await?;
             let connecting = connect::connect(&place, addresses);
             let told = |tcp: &tokio::net::TcpStream| {
@@ -185,7 +185,7 @@ fn secrecy(stream: &Stream, unchecked: bool) -> String {
     };
     let version = version.map_or_else(|| "TLS".to_owned(), |version| format!("{version:?}"));
     if unchecked {
-        format!("{version}; the certificate is not checked, as the settings say")
+        format!("{version}; the certificate is not checked, because of `insecure-hosts` in the settings")
     } else {
         version
     }
@@ -207,13 +207,13 @@ async fn first_message(link: Upgraded<Stream>) -> End {
                 // Its words are the server's business.
                 Some(Ok(message)) => return End::Done(format!("{} bytes", message.len())),
                 Some(Err(error)) => return End::Closed(error.to_string()),
-                None => return End::Closed("without a word".to_owned()),
+                None => return End::Closed("without a close frame".to_owned()),
             }
         }
     };
     let end = timeout(FIRST_MESSAGE, first).await.unwrap_or_else(|_| {
         End::Nothing(format!(
-            "the server said nothing within {} s; many wait to be spoken to",
+            "the server sent no message within {} s; many servers wait for the client",
             FIRST_MESSAGE.as_secs()
         ))
     });

@@ -147,7 +147,7 @@ impl Proxy {
             why,
         };
         let unreadable = || {
-            let why = "its URL cannot be read; `http://host:port` and `socks5://host:port` can";
+            let why = "its URL is invalid; use `http://host:port` or `socks5://host:port`";
             fail("given", why.to_owned())
         };
         let text = text.trim();

@@ -130,11 +130,12 @@ impl Proxy {
         let authority = place.to_string();
         let mut request = Request::new(Empty::new());
         *request.method_mut() = Method::CONNECT;
-        *request.uri_mut() = authority
-            .parse()
-            .map_err(|_| self.fail("the server's name cannot stand in a CONNECT request"))?;
-        let host = HeaderValue::from_str(&authority)
-            .map_err(|_| self.fail("the server's name cannot stand in a CONNECT request"))?;
+        *request.uri_mut() = authority.parse().map_err(|_| {
+            self.fail("the server's name contains characters that are not allowed in a CONNECT request")
+        })?;
+        let host = HeaderValue::from_str(&authority).map_err(|_| {
+            self.fail("the server's name contains characters that are not allowed in a CONNECT request")
+        })?;
         request.headers_mut().insert(header::HOST, host);
         request
             .headers_mut()
@@ -152,7 +153,10 @@ impl Proxy {
         if !status.is_success() {
             let hint = match (status, had_credentials) {
                 (StatusCode::PROXY_AUTHENTICATION_REQUIRED, false) => {
-                    format!(": it wants a user and a password{}", wanted(response.headers()))
+                    format!(
+                        ": it requires a user and a password{}",
+                        wanted(response.headers())
+                    )
                 }
                 (StatusCode::PROXY_AUTHENTICATION_REQUIRED, true) => {
                     format!(
@@ -169,7 +173,7 @@ impl Proxy {
             .await
             .map_err(|error| self.fail(describe(&error)))?;
         if !early.is_empty() {
-            return Err(self.fail("it spoke out of turn behind its answer to CONNECT"));
+            return Err(self.fail("it sent unexpected data after its CONNECT response"));
         }
         Ok(stream)
     }
@@ -182,9 +186,11 @@ impl Proxy {
     ) -> Result<TcpStream, DialError> {
         let broke = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => {
-                self.fail("it hung up in the middle of the SOCKS5 conversation")
+                self.fail("it closed the connection during the SOCKS5 handshake")
             }
-            _ => self.fail(format!("the SOCKS5 conversation broke: {error}")),
+            _ => self.fail(format!(
+                "the connection broke during the SOCKS5 handshake: {error}"
+            )),
         };
         // No authentication, and user and password if we have them.
         let greeting: &[u8] = if credentials.is_some() {
@@ -199,7 +205,8 @@ impl Proxy {
             ([5, 0], _) => {}
             ([5, 2], Some((user, password))) => {
                 let length = |text: &str| {
-                    u8::try_from(text.len()).map_err(|_| self.fail("its user or password is above 255 bytes"))
+                    u8::try_from(text.len())
+                        .map_err(|_| self.fail("its user or password is longer than 255 bytes"))
                 };
                 let mut request = vec![1, length(user)?];
                 request.extend_from_slice(user.as_bytes());
@@ -211,9 +218,9 @@ impl Proxy {
                     return Err(self.fail("it does not accept this user and password"));
                 }
             }
-            ([5, _], None) => return Err(self.fail("it wants a user and a password")),
-            ([5, _], Some(_)) => return Err(self.fail("it accepts no user and password")),
-            _ => return Err(self.fail("it does not speak SOCKS5")),
+            ([5, _], None) => return Err(self.fail("it requires a user and a password")),
+            ([5, _], Some(_)) => return Err(self.fail("it does not accept a user and a password")),
+            _ => return Err(self.fail("it does not support SOCKS5")),
         }
         let mut request = vec![5, 1, 0];
         match place.bare_host().parse() {
@@ -228,7 +235,7 @@ impl Proxy {
             Err(_) => {
                 let name = place.bare_host().as_bytes();
                 let length = u8::try_from(name.len())
-                    .map_err(|_| self.fail("the server's name is above 255 bytes"))?;
+                    .map_err(|_| self.fail("the server's name is longer than 255 bytes"))?;
                 request.extend_from_slice(&[3, length]);
                 request.extend_from_slice(name);
             }
@@ -238,14 +245,14 @@ impl Proxy {
         let mut head = [0; 4];
         stream.read_exact(&mut head).await.map_err(broke)?;
         if head[0] != 5 {
-            return Err(self.fail("it does not speak SOCKS5"));
+            return Err(self.fail("it does not support SOCKS5"));
         }
         self.reply(head[1], place)?;
         let rest = match head[3] {
             1 => 4,
             4 => 16,
             3 => usize::from(stream.read_u8().await.map_err(broke)?),
-            _ => return Err(self.fail("its SOCKS5 answer cannot be read")),
+            _ => return Err(self.fail("its SOCKS5 answer is invalid")),
         };
         // The address it dials from, and a port: of no use to us.
         let mut bound = vec![0; rest + 2];
@@ -263,15 +270,15 @@ impl Proxy {
         };
         Err(match reply {
             0 => return Ok(()),
-            1 => self.fail("it says: general failure"),
+            1 => self.fail("it reports a general failure"),
             2 => self.fail("its rules do not allow this server"),
             3 => behind(false, "network unreachable"),
             4 => behind(false, "host unreachable"),
             5 => behind(true, "connection refused"),
             6 => behind(false, "time to live expired"),
             7 => self.fail("it cannot open connections"),
-            8 => self.fail("it does not know this kind of address"),
-            other => self.fail(format!("it says: failure {other}")),
+            8 => self.fail("it does not support this type of address"),
+            other => self.fail(format!("it reports failure {other}")),
         })
     }
 }
@@ -302,7 +309,7 @@ fn wanted(headers: &header::HeaderMap) -> String {
     let advice = if spoken {
         ""
     } else {
-        "; Longwire speaks `Basic` only: a proxy of your own such as px or cntlm can stand between"
+        "; Longwire supports `Basic` only: run a local proxy such as px or cntlm in between"
     };
     format!(" by {}{advice}", schemes.join(", "))
 }

@@ -224,14 +224,20 @@ impl Reader {
     /// Refuses a data frame that must not come now.
     fn check(&self, header: &Header) -> Result<(), Violation> {
         match (self.message, header.opcode) {
-            (None, Opcode::Continuation) => return Err(Violation::protocol("a continuation of nothing")),
+            (None, Opcode::Continuation) => {
+                return Err(Violation::protocol("a continuation frame without a message"));
+            }
             (Some(_), Opcode::Text | Opcode::Binary) => {
-                return Err(Violation::protocol("a new message inside another"));
+                return Err(Violation::protocol(
+                    "a new message before the end of the previous one",
+                ));
             }
             _ => {}
         }
         if header.rsv1 && (self.inflater.is_none() || self.message.is_some()) {
-            return Err(Violation::protocol("a compressed frame that was not agreed upon"));
+            return Err(Violation::protocol(
+                "a compressed frame without negotiated compression",
+            ));
         }
         Ok(())
     }
@@ -306,7 +312,9 @@ impl Reader {
         step: impl FnOnce(&mut Inflater, &mut Kept<'_>) -> Result<(), Corrupt>,
     ) -> Result<(), Violation> {
         let (Some(inflater), Some(message)) = (&mut self.inflater, &mut self.message) else {
-            return Err(Violation::protocol("a compressed frame that was not agreed upon"));
+            return Err(Violation::protocol(
+                "a compressed frame without negotiated compression",
+            ));
         };
         let mut kept = Kept {
             data: &mut self.data,

@@ -73,7 +73,7 @@ impl Tls {
         };
         let host = place.bare_host();
         let name = ServerName::try_from(host.trim_end_matches('.').to_owned())
-            .map_err(|_| fail("its name cannot stand in a certificate".to_owned()))?;
+            .map_err(|_| fail("its name is not valid in a certificate".to_owned()))?;
         let check = !self.is_insecure(host);
         let show = is_among(&self.settings.client_hosts, host);
         let made = &self.configs[usize::from(check)][usize::from(show)];
@@ -117,7 +117,7 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some(cert) => builder
                 .with_client_auth_cert(cert.chain.clone(), cert.key.clone_key())
-                .map_err(|error| format!("our own certificate cannot be used: {error}"))?,
+                .map_err(|error| format!("the client certificate cannot be used: {error}"))?,
         };
         // A ticket would prove to whoever is behind a name now that we were there before, also in another's session.
         config.resumption = Resumption::disabled();
@@ -134,8 +134,8 @@ fn lock(made: &Made) -> MutexGuard<'_, Option<Arc<ClientConfig>>> {
 const ADVICE: &[(&str, &str)] = &[
     (
         "UnknownIssuer",
-        "its certificate is issued by nobody whom this machine trusts; `ca-files` in the settings adds authorities (`--ca FILE` \
-         on the command line), and `insecure-hosts` names hosts that are not checked (`--insecure`)",
+        "the issuer of its certificate is not trusted on this machine; add the authority to `ca-files` in the settings (`--ca \
+         FILE` on the command line), or the host to `insecure-hosts` (`--insecure`) to skip the check",
     ),
     (
         "CaUsedAsEndEntity",
@@ -145,11 +145,11 @@ const ADVICE: &[(&str, &str)] = &[
     ),
     (
         "NoApplicationProtocol",
-        "the server does not speak HTTP/1.1 on this port, perhaps HTTP/2 only; Longwire speaks HTTP/1.1",
+        "the server does not support HTTP/1.1 on this port, perhaps HTTP/2 only; Longwire requires HTTP/1.1",
     ),
     (
         "InvalidContentType",
-        "the server does not speak TLS on this port; without it the URL begins with `ws:` or `http:`",
+        "the server does not use TLS on this port; URLs without TLS begin with `ws:` or `http:`",
     ),
 ];
 

@@ -44,7 +44,7 @@ test("a user without Longwire is led to it, and everything goes on without a rel
 
   await world.longwire("install", "--extension", world.id, "--browser", "chromium");
   await eventually(PATIENCE, "the page notices", async () => (await shown(page)).state === "ready");
-  assert.match((await shown(page)).text, /Found it: Longwire \d/);
+  assert.match((await shown(page)).text, /^Found Longwire \d/);
   await picture(page, "ready");
 
   await eventually(PATIENCE, "the worker goes on by itself", () => world.server.clients === 1);

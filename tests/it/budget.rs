@@ -182,7 +182,7 @@ fn the_elements_of_a_large_answer_come_in_turns_and_take_no_more_than_it() {
         while stage
             .hub
             .deadline(stage.now)
-            .is_some_and(|(_, what)| what == "more of an answer")
+            .is_some_and(|(_, what)| what == "more of a response")
         {
             turns += 1;
             stage.passes(Duration::from_millis(1));

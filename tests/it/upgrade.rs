@@ -184,10 +184,10 @@ fn installing_a_newer_program_replaces_the_broker_that_runs() {
         String::from_utf8(output.stdout).unwrap()
     };
     let told = install(NEWER);
-    assert!(told.contains("has made room"), "{told}");
+    assert!(told.contains("has been replaced"), "{told}");
     old.find("back", |frame| frame["state"] == "back");
     assert_eq!(old.hello()["version"], NEWER);
     let told = install(OLDER);
-    assert!(!told.contains("has made room"), "{told}");
+    assert!(!told.contains("has been replaced"), "{told}");
     old.ping("still here");
 }

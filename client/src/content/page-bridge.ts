@@ -8,13 +8,16 @@ import { type FromPage, PORT_NAME, type ToPage } from "../relay/messages.js";
 import { fromPlain } from "./errors.js";
 import { type PageOpenOptions, PageSession } from "./page-session.js";
 
-/** The state of the page's port to the worker. `failed` is for good. */
+/** The state of the page's port to the worker. `failed` is permanent. */
 export type PageState = "idle" | "connecting" | "ready" | "failed";
 
 /** The events of a page's bridge. */
 export interface PageBridgeEvents {
   state: [state: PageState];
-  /** The worker cannot be reached, refuses this page, or reports a fault. Without a listener: the console. */
+  /**
+   * The worker cannot be reached, refuses this page, or reports an error. Without a listener it is logged to the
+   * console.
+   */
   error: [error: AnyLongwireError];
 }
 
@@ -59,7 +62,7 @@ export class PageBridge {
     return [...this.#sessions.values()];
   }
 
-  /** Adds a callback; returns what removes it. */
+  /** Adds a callback; returns a function that removes it. */
   on<Name extends keyof PageBridgeEvents>(
     name: Name,
     call: (...args: PageBridgeEvents[Name]) => unknown,
@@ -69,7 +72,7 @@ export class PageBridge {
 
   /**
    * Opens a session that the worker has opened and that `relay` allows. It waits while the worker or the native host
-   * cannot be reached; rejects with `relay-refused`, `no-session`, or what the broker refuses.
+   * cannot be reached; rejects with `relay-refused`, `no-session`, or the broker's error.
    */
   open<Incoming = unknown, Said extends Sendable = Sendable>(
     name: string,
@@ -92,7 +95,7 @@ export class PageBridge {
     return session.whenOpen() as Promise<PageSession<Incoming, Said>>;
   }
 
-  /** Closes the port and ends the page's sessions here; in the worker and the broker they go on. */
+  /** Closes the port and detaches the page's sessions; they continue in the worker and the broker. */
   disconnect(): void {
     this.#clock.clearTimeout(this.#timer);
     this.#drop()?.disconnect();
@@ -138,7 +141,7 @@ export class PageBridge {
     this.#enter("connecting");
     this.#attempts += 1;
     if (this.#attempts === REPORT_AFTER) {
-      const text = "longwire: no worker of this extension answers: it has to call relay() in its first turn";
+      const text = "longwire: the worker does not answer: it must call relay() at its top level";
       this.#report(new LongwireError("relay-missing", text, { retry: "later" }));
     }
     const wait = Math.min(BACKOFF.first * 2 ** (this.#attempts - 1), BACKOFF.longest);

@@ -22,9 +22,9 @@ import { fromPlain } from "./errors.js";
 
 /** Options of `open` in a content script. */
 export interface PageOpenOptions {
-  /** Where this page begins, as in `bridge.open` of the worker. Default: what comes from now on. */
+  /** Where this page begins, as in `bridge.open` of the worker. Default: new messages only. */
   from?: SessionOptions["from"];
-  /** How often a message is handed to a handler that throws, all in all. Default 3. */
+  /** Maximum number of calls of a handler that throws, per message. Default 3. */
   attempts?: number;
 }
 
@@ -33,11 +33,11 @@ export interface PageSessionEvents<Incoming = unknown> {
   message: [message: Received<Incoming>];
   gap: [gap: GapEvent];
   state: [state: StateEvent];
-  /** Replay is over; what follows is new. */
+  /** The backlog has been replayed; the messages that follow are new. */
   live: [];
-  /** Something failed that nobody waits for. `message` is there when a handler gave up on it. */
+  /** A failure that no promise reports. `message` is set if its handler failed. */
   error: [error: AnyLongwireError, message?: Received];
-  /** This page does not hold the session any more. */
+  /** This page is no longer attached to the session. */
   detached: [reason: EndReason, error: LongwireError];
 }
 
@@ -120,7 +120,7 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
     };
   }
 
-  /** The state of the link: `opening` before the worker has answered, `detached` when this page has left. */
+  /** The state of the link: `opening` before the worker has answered, `detached` after this page has detached. */
   get state(): LinkState | "opening" | "detached" {
     return this.#over ? "detached" : (this.#link?.state ?? "opening");
   }
@@ -131,8 +131,8 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
   }
 
   /**
-   * Adds a callback; returns what removes it. A `message` or `gap` callback may return a promise: the next message
-   * waits for it, and the message is acknowledged when it is fulfilled.
+   * Adds a callback; returns a function that removes it. A `message` or `gap` callback may return a promise: the next
+   * message waits for it, and the message is acknowledged when it is fulfilled.
    */
   on<Name extends keyof PageSessionEvents>(
     name: Name,
@@ -143,12 +143,12 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
     return this.#callbacks.on(name as "state", call as (state: StateEvent) => unknown);
   }
 
-  /** Messages one by one. A message is acknowledged when the next is asked for. */
+  /** Iterates over messages. A message is acknowledged when the next one is requested. */
   [Symbol.asyncIterator](): AsyncGenerator<Received<Incoming>, void, undefined> {
     return this.#inbox.read() as AsyncGenerator<Received<Incoming>, void, undefined>;
   }
 
-  /** Sends, and resolves with what became of it. Rejects when the worker or the broker refuses it. */
+  /** Sends a message, and resolves with its outcome. Rejects when the worker or the broker refuses it. */
   send(data: Said, options: SendOptions = {}): Promise<SendOutcome> {
     return this.#ask("send", toPayload(data), options) as Promise<SendOutcome>;
   }
@@ -167,19 +167,19 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
     ) as Promise<SendOutcome>;
   }
 
-  /** Sends, and resolves with the answer. */
+  /** Sends a request, and resolves with the answer. */
   request(data: Said | EventPayload, options: RequestOptions): Promise<Received<Incoming>> {
     const isEvent = typeof data === "object" && data !== null && "event" in data && "args" in data;
     const body = isEvent ? (data as EventPayload) : toPayload(data as Sendable);
     return this.#ask("request", body, options) as Promise<Received<Incoming>>;
   }
 
-  /** Leaves. The session goes on in the worker and in other pages. */
+  /** Detaches. The session continues in the worker and in other pages. */
   detach(): void {
     this.#host.post({ type: "detach", session: this.name });
     this.end(
       "left",
-      new LongwireError("session-closed", `longwire: this page has left session ${this.name}`),
+      new LongwireError("session-closed", `longwire: this page has detached from session ${this.name}`),
     );
   }
 

@@ -121,7 +121,11 @@ export class BrowserBroker {
       };
     }
     if (this.of(profile).length >= MAX_SESSIONS) {
-      return { code: "too-many-sessions", message: `there are ${MAX_SESSIONS} sessions`, retry: "no" };
+      return {
+        code: "too-many-sessions",
+        message: `the limit of ${MAX_SESSIONS} sessions is reached`,
+        retry: "no",
+      };
     }
     return this.#make(`${profile}\n${frame.session}`, frame, frame.url);
   }
@@ -209,7 +213,7 @@ class ClientConnection implements ClientPort {
   #handleHello({ client = "main", profile = "default", needs = [] }: Hello): void {
     const unmet = needs.filter((need) => !CAPABILITIES.includes(need));
     if (unmet.length > 0) {
-      const message = `without the native host there is no: ${unmet.join(", ")}`;
+      const message = `not available without the native host: ${unmet.join(", ")}`;
       this.#refuse({ code: "unsupported", message, retry: "action" }, {});
       return;
     }
@@ -228,7 +232,7 @@ class ClientConnection implements ClientPort {
       const session = this.#broker.session(profile, name);
       if (session?.take(this, client, frame as ToSession) || this.#moved.has(name)) return;
       this.#refuse(
-        { code: "not-attached", message: `this port does not hold ${name}`, retry: "now" },
+        { code: "not-attached", message: `this port is not attached to ${name}`, retry: "now" },
         frame as ToSession,
       );
     }

@@ -11,15 +11,16 @@ export type { Fallback } from "../fallback-registry.js";
 /** Options of `browserFallback`. */
 export interface FallbackOptions {
   /**
-   * The packaged page that is made an offscreen document in Chromium, where the extension has the permission `offscreen`. It
-   * loads `longwire-offscreen.js`. Default `"longwire-offscreen.html"`. `false`: connections are in the worker.
+   * The packaged page that is used as an offscreen document in Chromium, if the extension has the permission
+   * `offscreen`. It loads `longwire-offscreen.js`. Default `"longwire-offscreen.html"`. `false`: connections are in
+   * the worker.
    */
   offscreen?: string | false;
   /** @internal */
   network?: BrowserNetwork;
 }
 
-/** What `fallback: "browser"` means, with options: `connect({ fallback: browserFallback({ offscreen: false }) })`. */
+/** Like `fallback: "browser"`, with options: `connect({ fallback: browserFallback({ offscreen: false }) })`. */
 export function browserFallback(options: FallbackOptions = {}): Fallback {
   const { offscreen = "longwire-offscreen.html", network = browserNetwork } = options;
   return {

@@ -34,7 +34,7 @@ interface OffscreenApi {
 }
 
 const JUSTIFICATION =
-  "A worker in this document holds the extension's connections while the service worker is stopped.";
+  "A worker in this document keeps the extension's connections open while the service worker is stopped.";
 
 const workers = new WeakMap<ExtensionApi["runtime"], BrowserBroker>();
 

@@ -44,12 +44,12 @@ const KEPT = new Set([
 /** Options that need the host, and why. */
 const HOST_ONLY: Record<string, string> = {
   cookies: "the browser sends its own cookies",
-  preset: "presets are the host's",
-  login: "login steps are the host's",
-  guard: "guards are the host's",
+  preset: "presets need the host",
+  login: "login steps need the host",
+  guard: "guards need the host",
   socketio: "Socket.IO needs the host",
-  transports: "only one transport is tried; give `protocol`",
-  urls: "only one transport is tried; give `protocol`",
+  transports: "only one transport is supported; set `protocol`",
+  urls: "only one transport is supported; set `protocol`",
 };
 const PROTOCOLS: Protocol[] = ["websocket", "sse", "poll"];
 /** Headers that Fetch does not let scripts set. */
@@ -69,8 +69,8 @@ export function refuseOpen({ url, options = {} }: Open, ownOrigin: string): Wire
   for (const [option, why] of Object.entries(HOST_ONLY)) {
     if (options[option] !== undefined) return unsupported(option, why);
   }
-  if (!PROTOCOLS.includes(protocol)) return unsupported("protocol", `a browser speaks no "${protocol}"`);
-  if (options.durability === "disk") return unsupported("durability", "the log is kept in memory");
+  if (!PROTOCOLS.includes(protocol)) return unsupported("protocol", `browsers do not support "${protocol}"`);
+  if (options.durability === "disk") return unsupported("durability", "the log is in memory");
   if (options.proxy !== undefined && options.proxy !== "system") {
     return unsupported("proxy", "the browser uses its own proxy settings");
   }
@@ -81,7 +81,7 @@ function refuseUrl(url: string | undefined, protocol: Protocol): WireError | und
   if (url === undefined) return undefined;
   const schemes = protocol === "websocket" ? /^wss?:$/ : /^https?:$/;
   const isGood = URL.canParse(url) && schemes.test(new URL(url).protocol);
-  return isGood ? undefined : refusal("bad-url", `${url} is no URL for the protocol "${protocol}"`);
+  return isGood ? undefined : refusal("bad-url", `${url} is not a URL for the protocol "${protocol}"`);
 }
 
 function refuseHeaders(
@@ -92,7 +92,7 @@ function refuseHeaders(
   for (const [name, value] of Object.entries(headers ?? {})) {
     // The browser sends this header anyway.
     if (/^origin$/i.test(name) && value === ownOrigin) continue;
-    if (!isFetch) return unsupported("headers", "a browser's WebSocket sends none of your own");
+    if (!isFetch) return unsupported("headers", "browsers do not send custom headers with a WebSocket");
     if (FORBIDDEN.test(name)) return unsupported("headers", `browsers do not let an extension set ${name}`);
   }
   for (const name of [...Object.keys(post?.headers ?? {}), poll?.cursor?.requestHeader ?? ""]) {
@@ -106,13 +106,13 @@ export function refuseCredentials(
   { headers, auth }: Credentials,
   options: OpenOptions,
 ): WireError | undefined {
-  if (auth !== undefined) return unsupported("auth", "login steps are the host's");
+  if (auth !== undefined) return unsupported("auth", "login steps need the host");
   return headers && refuseHeaders({ ...options, headers }, "");
 }
 
 /** Why a subscription's filters cannot be kept; undefined when they can. */
 export function refuseFilter(filter: Filter[] | undefined): WireError | undefined {
-  return filter?.length ? unsupported("filter", "filters are the host's") : undefined;
+  return filter?.length ? unsupported("filter", "filters need the host") : undefined;
 }
 
 /** The names of options that nobody knows. */

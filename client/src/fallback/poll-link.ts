@@ -92,7 +92,7 @@ export class PollLink implements Link {
       const { retryAfter = 0 } = statusEnd(response);
       this.#timer = this.#clock.setTimeout(() => void this.#ask(), Math.max(pause, retryAfter));
     } catch {
-      this.#end({ error: linkError("link-lost", "a request broke off") });
+      this.#end({ error: linkError("link-lost", "a request was interrupted") });
     } finally {
       this.#clock.clearTimeout(late);
     }
@@ -126,7 +126,7 @@ export class PollLink implements Link {
     const { items: pointer } = this.#options;
     const found = pointer === undefined ? undefined : valueAt(value, pointer);
     if (pointer !== undefined && !Array.isArray(found)) {
-      const error = linkError("server-protocol", `there is no array at ${pointer} in the answer`, "no");
+      const error = linkError("server-protocol", `there is no array at ${pointer} in the response`, "no");
       this.#end({ action: "stop", error });
       return 0;
     }

@@ -41,7 +41,7 @@ export class Poster {
         this.#room();
       },
       () => {
-        if (!this.#signal.aborted) lost({ error: linkError("link-lost", "a POST broke off") });
+        if (!this.#signal.aborted) lost({ error: linkError("link-lost", "a POST was interrupted") });
       },
     );
   }

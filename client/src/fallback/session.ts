@@ -233,7 +233,11 @@ export class BrowserSession {
         this.#subscribe(port, client, frame);
         return true;
       case "reply":
-        this.#refuse(port, { code: "unsupported", message: "only Socket.IO has replies", retry: "no" }, id);
+        this.#refuse(
+          port,
+          { code: "unsupported", message: "only Socket.IO supports replies", retry: "no" },
+          id,
+        );
         return true;
       case "authorize":
         if (!this.#authorize(port, frame)) return true;

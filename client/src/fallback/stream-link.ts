@@ -29,7 +29,7 @@ export class StreamLink implements Link {
     this.#poster = new Poster(network, target.options.post, signal, () => events.room());
     this.#run(network).then(
       (end) => this.#end(end),
-      () => this.#end({ error: linkError("link-lost", "the stream broke off") }),
+      () => this.#end({ error: linkError("link-lost", "the stream was interrupted") }),
     );
   }
 
@@ -73,7 +73,7 @@ export class StreamLink implements Link {
     if (!/^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "")) {
       return {
         action: "stop",
-        error: linkError("server-protocol", "the server sends no event stream", "no"),
+        error: linkError("server-protocol", "the response is not an event stream", "no"),
       };
     }
     this.#events.opened(cursor ? { continuity: "server" } : {});
@@ -84,7 +84,7 @@ export class StreamLink implements Link {
     const decoder = new TextDecoder();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return { error: linkError("closed-by-server", "the server ended the stream") };
+      if (done) return { error: linkError("closed-by-server", "the server closed the stream") };
       parser.take(decoder.decode(value, { stream: true }));
     }
   }

@@ -49,7 +49,7 @@ export class WebSocketLink implements Link {
       this.#stop();
       const lost = wasOpen
         ? linkError("link-lost", "the connection was lost")
-        : linkError("unreachable", "the browser could not connect; it does not say why");
+        : linkError("unreachable", "the browser could not connect and gives no reason");
       events.ended({ code, reason, clean: wasClean, ...(code === 1006 || !wasOpen ? { error: lost } : {}) });
     };
   }

@@ -17,8 +17,8 @@ export const protocol = 5;
 const managers = new Map<string, Manager>();
 
 /**
- * The socket of a server's namespace, as socket.io-client's `io`. Call it at the top level of the worker. A second one of
- * the same namespace is a connection of its own.
+ * Returns the socket of a server's namespace, like `io` of socket.io-client. Call it at the top level of the worker.
+ * A second socket of the same namespace has its own connection.
  */
 export function io(uri: string, opts: ManagerOptions = {}): Socket {
   if (typeof uri !== "string" || /^\/(?!\/)/.test(uri)) {

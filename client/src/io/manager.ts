@@ -15,7 +15,7 @@ const names = new Set<string>();
 export class Manager extends Emitter<ManagerEvents> implements SocketManager {
   /** The server. */
   readonly uri: string;
-  /** The options; what is changed here counts from the next `disconnect()` and `connect()` on. */
+  /** The options; changes take effect at the next `disconnect()` and `connect()`. */
   readonly opts: ManagerOptions;
   /** @internal */
   readonly bridge: Bridge;
@@ -45,9 +45,9 @@ export class Manager extends Emitter<ManagerEvents> implements SocketManager {
     return socket;
   }
 
-  /** Not to be had: the connection is in the broker. Throws. */
+  /** Throws: the connection belongs to the broker. */
   get engine(): never {
-    throw new Error("longwire: no engine, the connection is in the broker");
+    throw new Error("longwire: no engine, the connection belongs to the broker");
   }
 
   /** Connects all sockets. */

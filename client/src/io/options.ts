@@ -5,7 +5,7 @@ import type { SessionOptions } from "../session-types.js";
 import type { OpenOptions } from "../wire.js";
 import type { Emitter, EventsMap } from "./emitter.js";
 
-/** Said when the namespace is asked for; a function is called with what takes it. */
+/** Sent when joining the namespace; a function is called with a callback that receives the value. */
 export type Auth = Record<string, unknown> | ((take: (data: Record<string, unknown>) => void) => void);
 
 /** What may differ for one transport. */
@@ -41,9 +41,9 @@ export interface ManagerOptions {
   protocols?: string | string[];
   /** Offer compression on the WebSocket. Default true. */
   perMessageDeflate?: boolean | object;
-  /** Default polling, then a WebSocket. `"webtransport"` is left out. */
+  /** Default polling, then a WebSocket. `"webtransport"` is ignored. */
   transports?: string[];
-  /** Go from polling to a WebSocket. Default true. */
+  /** Upgrade from polling to a WebSocket. Default true. */
   upgrade?: boolean;
   /** Begin with the WebSocket once an upgrade has succeeded. */
   rememberUpgrade?: boolean;
@@ -65,20 +65,20 @@ export interface ManagerOptions {
   timeout?: number | false;
   /** Send the browser's cookies for the server. Needs the permission `cookies` and one for the host. */
   withCredentials?: boolean;
-  /** Said when the namespace is asked for; a function is called with what takes it. */
+  /** Sent when joining the namespace; a function is called with a callback that receives the value. */
   auth?: Auth;
-  /** Milliseconds until an acknowledgement that was asked for without `timeout()` fails. Default never. */
+  /** Timeout in milliseconds of an acknowledgement requested without `timeout()`. Default none. */
   ackTimeout?: number;
-  /** A manager of its own. Socket and session are of their own in any case. */
+  /** Create a separate manager. Socket and session are always separate. */
   forceNew?: boolean;
   /** `false`: as `forceNew`. */
   multiplex?: boolean;
-  /** What Longwire adds: the session's name and options, the bridge to use or how to connect. */
+  /** Options of Longwire: the session's name and options, the bridge or how to connect. */
   longwire?: OpenOptions & { name?: string; bridge?: Bridge | ConnectOptions };
   [more: string]: unknown;
 }
 
-/** The events of a manager. `packet` and `ping` never come: the broker answers the server's pings. */
+/** The events of a manager. `packet` and `ping` never fire: the broker answers the server's pings. */
 export interface ManagerEvents extends EventsMap {
   open: () => void;
   close: (reason: string, details?: unknown) => void;
@@ -87,7 +87,7 @@ export interface ManagerEvents extends EventsMap {
   reconnect_attempt: (attempt: number) => void;
   reconnect_error: (error: Error) => void;
   reconnect_failed: () => void;
-  /** Longwire's own: events were lost, and how many. */
+  /** Longwire's own: events were lost; has their number. */
   gap: (gap: GapEvent) => void;
 }
 
@@ -95,7 +95,7 @@ export interface ManagerEvents extends EventsMap {
 export interface SocketManager extends Emitter<ManagerEvents> {
   /** The server. */
   readonly uri: string;
-  /** The options; what is changed here counts from the next `disconnect()` and `connect()` on. */
+  /** The options; changes take effect at the next `disconnect()` and `connect()`. */
   readonly opts: ManagerOptions;
   /** Connects all sockets. */
   connect(call?: (error?: Error) => void): this;
@@ -103,7 +103,7 @@ export interface SocketManager extends Emitter<ManagerEvents> {
   open(call?: (error?: Error) => void): this;
   /** Disconnects all sockets. */
   disconnect(): void;
-  /** Not to be had: the connection is in the broker. Throws. */
+  /** Throws: the connection belongs to the broker. */
   readonly engine: never;
   /** @internal */
   readonly bridge: Bridge;

@@ -14,10 +14,10 @@ import { EventQueue } from "./event-queue.js";
 import type { Auth, ManagerOptions, SocketManager } from "./options.js";
 import { reasonOf, refusal, toAckError } from "./socketio-reasons.js";
 
-/** The events that the socket itself has. */
+/** The events of the socket itself. */
 export interface ReservedEvents {
   connect: () => void;
-  /** `data` is what the server's middleware gave its error. */
+  /** `data` is the `data` of the error in the server's middleware. */
   connect_error: (error: Error & { data?: unknown }) => void;
   disconnect: (reason: string, details?: { description: string; context: unknown }) => void;
 }
@@ -49,15 +49,15 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   readonly io: SocketManager;
   /** The namespace. */
   readonly nsp: string;
-  /** Said when the namespace is asked for. A change counts from the next `connect()` on. */
+  /** Sent when joining the namespace. A change takes effect at the next `connect()`. */
   auth: Auth | undefined;
   /** Whether the namespace is open. */
   connected = false;
   /** After `connect`: whether nothing was missed since the last connection, or while the worker slept. */
   recovered = false;
-  /** What was emitted before `connect()`. Later it waits in the broker. */
+  /** Events emitted before `connect()`. Later ones wait in the broker. */
   sendBuffer: unknown[][] = [];
-  /** Always empty: what comes is delivered. */
+  /** Always empty: received events are delivered at once. */
   receiveBuffer: unknown[][] = [];
   readonly #opts: ManagerOptions;
   readonly #name: string;
@@ -96,11 +96,11 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   get disconnected(): boolean {
     return !this.connected;
   }
-  /** Whether it is open, or will be tried again without a call of `connect()`. */
+  /** Whether it is open, or will reconnect without a call of `connect()`. */
   get active(): boolean {
     return this.#active;
   }
-  /** Always undefined: the id is between broker and server, and another one after every loss of the link. */
+  /** Always undefined: the id belongs to the broker's connection, and changes after every loss of the link. */
   get id(): string | undefined {
     return undefined;
   }
@@ -111,7 +111,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
 
   // ---- connecting ----
 
-  /** Connects. After a refusal, tries again with the present `auth`. */
+  /** Connects. After a refusal, retries with the current `auth`. */
   connect(): this {
     if (this.#active) return this;
     this.#active = true;
@@ -124,7 +124,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     return this.connect();
   }
 
-  /** Ends the session. Events that come until the next `connect()` are missed. */
+  /** Ends the session. Events until the next `connect()` are missed. */
   disconnect(): this {
     const session = this.#session;
     this.#turn += 1;
@@ -326,7 +326,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
 
   // ---- emitting ----
 
-  /** Emits an event. A function as the last argument takes the server's acknowledgement. */
+  /** Emits an event. A function as the last argument receives the server's acknowledgement. */
   emit<Name extends keyof Emit & string>(event: Name, ...args: Parameters<Emit[Name]>): this {
     const given: unknown[] = [...args];
     const call = typeof given.at(-1) === "function" ? (given.pop() as Listener) : undefined;
@@ -364,7 +364,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   compress(_compress?: boolean): this {
     return this;
   }
-  /** The next event's acknowledgement is waited for so long, and its callback takes an error first. */
+  /** Sets the timeout of the next event's acknowledgement; its callback receives an error as first argument. */
   timeout(milliseconds: number): this {
     this.#flags.timeout = milliseconds;
     return this;
@@ -415,7 +415,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
 
   // ---- listeners of everything ----
 
-  /** Adds a listener of every event that comes. */
+  /** Adds a listener for all received events. */
   onAny(listener: Listener): this {
     this.#incoming = [...this.#incoming, listener];
     return this;
@@ -430,11 +430,11 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     this.#incoming = without(this.#incoming, listener);
     return this;
   }
-  /** The listeners of everything. */
+  /** The listeners for all received events. */
   listenersAny(): Listener[] {
     return this.#incoming;
   }
-  /** Adds a listener of every event that is emitted. */
+  /** Adds a listener for all emitted events. */
   onAnyOutgoing(listener: Listener): this {
     this.#outgoing = [...this.#outgoing, listener];
     return this;
@@ -449,7 +449,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     this.#outgoing = without(this.#outgoing, listener);
     return this;
   }
-  /** The listeners of everything that is emitted. */
+  /** The listeners for all emitted events. */
   listenersAnyOutgoing(): Listener[] {
     return this.#outgoing;
   }

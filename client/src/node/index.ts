@@ -13,9 +13,9 @@ export * from "../index.js";
 export interface NodeConnectOptions extends Omit<ConnectOptions, "keepAlive" | "updates"> {
   /** The app's id, in the form `com.example.editor`. Allow it once with `longwire install --app <id>`. */
   app: string;
-  /** The file that keeps the profile's id and the positions. Default: one for each app in Longwire's state folder. */
+  /** The file for the profile's id and the positions. Default: one for each app in Longwire's state folder. */
   storage?: string;
-  /** The host program, for an app that ships its own. Default: the installed one. */
+  /** The host program, for an app that includes its own. Default: the installed one. */
   program?: string;
 }
 
@@ -31,7 +31,7 @@ export function connect(options: NodeConnectOptions): Bridge {
   const { app, storage, program, ...rest } = options;
   if (!APP_ID.test(app)) {
     throw new TypeError(
-      `longwire: "${app}" is no app id: letters, digits, dots, _ and - in the form com.example.editor`,
+      `longwire: "${app}" is not an app id: use letters, digits, dots, _ and - in the form com.example.editor`,
     );
   }
   const file = storage ?? join(manifestFolders()[0] ?? ".", "storage", `${app}.json`);

@@ -17,7 +17,7 @@ export type OnboardingState =
   | "broken"
   | "unsupported";
 
-/** What an author may set. Everything has a default. */
+/** Options of the element. Each has a default. */
 export interface OnboardingOptions {
   /** The extension's name. Default: `name` in its manifest. */
   product?: string;
@@ -51,7 +51,7 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
  * `download`. Fires `longwire-state` with the new state in `detail`.
  */
 export class LongwireOnboarding extends Base {
-  /** What the author sets. */
+  /** The options of the author. */
   options: OnboardingOptions = {};
   #state: OnboardingState = "checking";
   #bridge: Bridge | undefined;
@@ -59,7 +59,7 @@ export class LongwireOnboarding extends Base {
   #stops: (() => void)[] = [];
   #text: Strings = stringsFor([]).strings;
 
-  /** What it shows. */
+  /** The current state. */
   get state(): OnboardingState {
     return this.#state;
   }

@@ -24,13 +24,13 @@ import { type SessionView, sessionStore } from "./session-store.js";
 
 const BridgeContext = createContext<Bridge | undefined>(undefined);
 
-/** `<LongwireProvider value={bridge}>`: the bridge of all hooks below it. Without one, each page has its own. */
+/** `<LongwireProvider value={bridge}>` sets the bridge of all hooks below it. Without it, each page has its own. */
 export const LongwireProvider = BridgeContext.Provider;
 
 // A page is a client of its own, so that two tabs never take a session over from each other.
 let pageClient: string | undefined;
 
-/** The bridge of this page: the provider's, or one that belongs to this page only. */
+/** Returns the bridge of this page: the provider's, or a separate one for this page. */
 export function useBridge(options?: ConnectOptions): Bridge {
   const given = useContext(BridgeContext);
   const key = JSON.stringify(options ?? {});
@@ -46,12 +46,12 @@ export function useBridge(options?: ConnectOptions): Bridge {
 
 /** Options of `useSession`. */
 export interface UseSessionOptions extends SessionOptions {
-  /** Where to connect. Without it the session of that name must exist already, opened by the worker for example. */
+  /** The server's URL. Without it the session must exist already, for example opened by the worker. */
   url?: string;
 }
 
 /**
- * Opens a session while the component is mounted. Components that name the same session share it; it is detached when
+ * Opens a session while the component is mounted. Components with the same session name share it; it is detached when
  * the last of them unmounts. Changed options update it.
  */
 export function useSession(name: string, options: UseSessionOptions = {}): SessionView {
@@ -73,11 +73,11 @@ export function useSession(name: string, options: UseSessionOptions = {}): Sessi
 
 /** Options of `useMessages`. */
 export interface UseMessagesOptions {
-  /** How many messages the list holds at most; older ones leave it. Default 100. */
+  /** Maximum number of messages in the list; older ones are removed. Default 100. */
   last?: number;
 }
 
-/** The messages that have come since the component was mounted, oldest first. */
+/** The messages received since the component was mounted, oldest first. */
 export function useMessages(
   session: Session | undefined,
   { last = 100 }: UseMessagesOptions = {},
@@ -86,7 +86,10 @@ export function useMessages(
   return useSyncExternalStore(store.listen, store.messages, store.messages);
 }
 
-/** Calls the handler for a Socket.IO or SSE event of that name. The newest handler counts; it need not be memoised. */
+/**
+ * Calls the handler for a Socket.IO or SSE event of that name. Always calls the newest handler; it need not be
+ * memoised.
+ */
 export function useEvent(session: Session | undefined, event: string, handler: MessageHandler): void {
   const latest = useLatest(handler);
   useEffect(() => session?.onEvent(event, (message) => latest.current(message)), [session, event, latest]);

@@ -8,7 +8,7 @@ export interface SessionView {
   readonly session: Session | undefined;
   /** The state of its link; `opening` until the broker has answered, `detached` when it was closed or taken over. */
   readonly state: Session["state"];
-  /** Why it could not be opened, or why its link is down. */
+  /** The reason why it could not be opened, or why its link is down. */
   readonly error: LongwireError | undefined;
 }
 

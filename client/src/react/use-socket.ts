@@ -23,22 +23,22 @@ export interface UseSocketOptions extends SocketOptions {
   onClose?: (event: CloseEvent) => void;
   /** Which messages become `lastMessage`. Default: all. */
   filter?: (event: MessageEvent) => boolean;
-  /** Whether to connect again after a close. Default: never; one with `session` reconnects by itself. */
+  /** Whether to reconnect after a close. Default: never; a socket with `session` reconnects by itself. */
   shouldReconnect?: (event: CloseEvent) => boolean;
-  /** How often to connect again in a row. Default 20. */
+  /** Maximum number of consecutive reconnects. Default 20. */
   reconnectAttempts?: number;
-  /** Milliseconds before connecting again, or a function of the attempt. Default 5000. */
+  /** Delay before reconnecting in milliseconds, or a function of the attempt. Default 5000. */
   reconnectInterval?: number | ((attempt: number) => number);
 }
 
 /** What `useSocket` returns. */
 export interface UseSocket<Json = unknown> {
-  /** Sends a message, or keeps it until the socket opens unless `keep` is false. */
+  /** Sends a message; queues it until the socket opens unless `keep` is false. */
   sendMessage(data: string | ArrayBuffer | ArrayBufferView | Blob, keep?: boolean): void;
   /** Sends a value as JSON text. */
   sendJsonMessage(value: unknown, keep?: boolean): void;
   lastMessage: MessageEvent | null;
-  /** The last message as JSON, `null` where it is none. */
+  /** The last message as JSON, `null` if it is not JSON. */
   lastJsonMessage: Json | null;
   readyState: ReadyState;
   getWebSocket(): LongwireSocket | null;
@@ -46,7 +46,7 @@ export interface UseSocket<Json = unknown> {
 
 type Data = string | ArrayBuffer | ArrayBufferView | Blob;
 
-/** A socket while the component is mounted. `url: null` or `connect: false` means none yet. */
+/** Opens a socket while the component is mounted. With `url: null` or `connect: false` it does not connect yet. */
 export function useSocket<Json = unknown>(
   url: string | null,
   options: UseSocketOptions = {},

@@ -10,11 +10,11 @@ export type { PortSender } from "../browser-api.js";
 
 /** Options of `relay`. */
 export interface RelayOptions {
-  /** The sessions that pages may open, receive from and send to. No others. */
+  /** The only sessions that pages may open, receive from and send to. */
   sessions: readonly string[];
   /**
-   * Asked for every page that connects, and for every session that it opens. Default: every content script of this
-   * extension. Other extensions and web pages are refused without asking.
+   * Called for every page that connects, and for every session that it opens. Default: allows every content script of
+   * this extension. Other extensions and web pages are always refused.
    */
   allow?: (sender: PortSender, session?: string) => boolean;
 }
@@ -27,13 +27,13 @@ const relaying = new WeakSet<ExtensionApi["runtime"]>();
  * Lets content scripts that call `connect` of `longwire/content` use sessions of this worker. Call it once, at the top
  * level of the worker: it registers the listener that starts the worker for a page.
  *
- * Each page is a client of its own, with its own position and its own native port, until it is closed.
+ * Each page is a separate client, with its own position and its own native port, until it is closed.
  */
 export function relay(bridge: Bridge, options: RelayOptions): void {
   const { runtime } = bridge.context.api;
   if (!runtime.onConnect)
     throw new TypeError("longwire: relay() needs runtime.onConnect: call it in the worker");
-  if (relaying.has(runtime)) throw new TypeError("longwire: relay() was called before; call it once");
+  if (relaying.has(runtime)) throw new TypeError("longwire: relay() was already called; call it only once");
   relaying.add(runtime);
   const { allow = () => true } = options;
   const sessions = new Set(options.sessions);
@@ -85,7 +85,7 @@ function clientName({ context }: Bridge, { name, sender }: PagePort): string | u
 }
 
 function refuse(port: PagePort): void {
-  const text = "longwire: relay() does not let this page connect";
+  const text = "longwire: relay() does not allow this page to connect";
   port.postMessage({ type: "refused", error: toPlain(new LongwireError("relay-refused", text)) });
   port.disconnect();
 }

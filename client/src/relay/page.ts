@@ -100,7 +100,7 @@ export class RelayedPage {
   #open(name: string, from: Extract<FromPage, { type: "open" }>["from"]): void {
     if (this.#sessions.has(name)) return;
     if (typeof name !== "string" || !this.#host.allows(name)) {
-      const text = `longwire: relay() does not let this page open session ${name}`;
+      const text = `longwire: relay() does not allow this page to open session ${name}`;
       this.#post({ type: "failed", session: name, error: toPlain(new LongwireError("relay-refused", text)) });
       return;
     }
@@ -200,7 +200,8 @@ export class RelayedPage {
     this.#sending.set(id, abort);
     try {
       const session = await this.#sessions.get(name);
-      if (!session) throw new LongwireError("not-attached", `longwire: session ${name} is not open here`);
+      if (!session)
+        throw new LongwireError("not-attached", `longwire: this page has not opened session ${name}`);
       const options = { ...allowedOptions(said.options), id, signal: abort.signal };
       if (said.type === "request") {
         const body = "event" in said.body ? said.body : toSendable(said.body);

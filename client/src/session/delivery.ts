@@ -240,6 +240,6 @@ function contentOf(frame: Message): unknown {
 }
 
 function invalidMessage(message: Received, issues: readonly SchemaIssue[]): LongwireError<"invalid-message"> {
-  const text = `longwire: message ${message.seq} is not as the schema says: ${describeIssues(issues)}`;
+  const text = `longwire: the schema rejects message ${message.seq}: ${describeIssues(issues)}`;
   return new LongwireError("invalid-message", text, { detail: { issues, message } });
 }

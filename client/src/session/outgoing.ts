@@ -264,7 +264,7 @@ export class Outgoing {
     for (const { frame } of this.#queue.inBroker) this.outcome({ id: frame.id, outcome: "unknown" });
   }
 
-  /** This worker does not hold the session any more. */
+  /** This worker is no longer attached to the session. */
   end(error: LongwireError): void {
     this.#over = error;
     this.#queue.failUntaken(error);

@@ -58,7 +58,7 @@ export class Uplink {
     } else this.#enter(event);
   }
 
-  /** This worker does not hold the session any more. */
+  /** This worker is no longer attached to the session. */
   left(): void {
     this.#state = "detached";
   }
@@ -89,11 +89,11 @@ export class Uplink {
     const { name, url } = this.#host;
     const next: Partial<Record<LinkState, string>> = {
       waiting: `Next attempt in ${(retryIn ?? 0) / 1000} s`,
-      unauthorized: "Give credentials with session.onAuth()",
-      failed: "Not tried again before session.reconnect()",
+      unauthorized: "Provide credentials with session.onAuth()",
+      failed: "No retry until session.reconnect()",
     };
     const to = url ? ` to ${withoutSecrets(url)}` : "";
-    const why = error ? `${error.originalMessage} (${error.code})` : "the server wants credentials";
+    const why = error ? `${error.originalMessage} (${error.code})` : "the server requires credentials";
     const what = `longwire: session "${name}" has no connection${to}: ${why}`;
     return `${what}. ${next[state] ?? state}. Run: ${error?.doctor ?? "longwire status"}`;
   }

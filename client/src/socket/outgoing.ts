@@ -170,7 +170,7 @@ export class Outgoing {
     item.taken = true;
     this.#inFlight -= 1;
     this.#waiting -= item.size;
-    if (item.seq > this.#refused) this.#fail(new Error("longwire: a message overtook one that was refused"));
+    if (item.seq > this.#refused) this.#fail(new Error("longwire: an earlier message was refused"));
     this.#pump();
     if (!this.#isEmpty) return;
     for (const resolve of this.#drained.splice(0)) resolve();

@@ -21,12 +21,12 @@ import { Warnings } from "./warnings.js";
 /** The options that have a name: an index signature would hide them. */
 type Named<Options> = { [Key in keyof Options as string extends Key ? never : Key]: Options[Key] };
 
-/** Options of `LongwireSocket`: those of a session, and where to find one. */
+/** Options of `LongwireSocket`: those of a session, its name and the bridge. */
 export interface SocketOptions extends Omit<Named<OpenOptions>, "subprotocols" | "format"> {
   /**
-   * Makes the socket a lasting one, by this name: its connection, its log and its position outlive the worker and are
-   * restored after a drop, which fires `reconnecting`, `resumed` and `gap` in place of `close`. Without it the
-   * socket behaves as the standard one.
+   * Uses the persistent session of this name: its connection, its log and its position survive the worker. A lost
+   * link is re-established, and fires `reconnecting`, `resumed` and `gap` instead of `close`. Without this option the
+   * socket behaves as the standard defines.
    */
   session?: string;
   /** The bridge to use, or how to connect. Default: `connect()`. */
@@ -40,17 +40,17 @@ const CLOSED = 3;
 
 type Handler<Event_> = ((this: LongwireSocket, event: Event_) => unknown) | null;
 
-/** The events of a `LongwireSocket`. The last three come with the option `session` only. */
+/** The events of a `LongwireSocket`. The last three fire only with the option `session`. */
 export interface SocketEventMap {
   open: Event;
   message: MessageEvent;
   error: Event;
   close: CloseEvent;
-  /** The link was lost; `detail` says when it is tried again. */
+  /** The link was lost; `detail` has the time of the next attempt. */
   reconnecting: CustomEvent<StateEvent>;
-  /** The link is back; `detail.continuity` says whether the server may have sent something meanwhile. */
+  /** The link is open again; `detail.continuity` tells whether the server may have sent messages meanwhile. */
   resumed: CustomEvent<StateEvent>;
-  /** Messages were lost, in this place; `detail` says how many and why. */
+  /** Messages were lost at this point; `detail` has their number and the reason. */
   gap: CustomEvent<GapEvent>;
 }
 
@@ -70,8 +70,8 @@ const STANDARD: SessionOptions = {
 };
 
 /**
- * A `WebSocket` whose connection is held by the broker. With the option `session` it is a lasting one: see
- * `SocketOptions`.
+ * A `WebSocket` whose connection belongs to the broker. With the option `session` it survives lost links and stopped
+ * workers: see `SocketOptions`.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface below adds what is defined on the prototype.
 export class LongwireSocket extends EventTarget {
@@ -120,7 +120,7 @@ export class LongwireSocket extends EventTarget {
     this.#lasting = name !== undefined;
     if (!this.#lasting && (rest.reconnect || "name" in rest)) {
       throw new TypeError(
-        "longwire: only a socket with the option `session` reconnects; give it a name there",
+        "longwire: only a socket with the option `session` reconnects; set `session` to a name",
       );
     }
     this.#offered = subprotocols.length > 0;
@@ -146,7 +146,8 @@ export class LongwireSocket extends EventTarget {
   }
 
   /**
-   * A class that makes sockets with these options, for libraries that take a class: `LongwireSocket.with({ headers })`.
+   * Returns a class that creates sockets with these options, for libraries that accept a class:
+   * `LongwireSocket.with({ headers })`.
    */
   static with(options: SocketOptions): typeof LongwireSocket {
     // biome-ignore lint/complexity/noThisInStatic: a subclass makes sockets of its own.
@@ -179,7 +180,7 @@ export class LongwireSocket extends EventTarget {
   get readyState(): number {
     return this.#readyState;
   }
-  /** Bytes given to `send` that the broker has not taken yet. Does not go back to zero after `close`. */
+  /** Bytes passed to `send` that the broker has not received yet. Is not reset to zero after `close`. */
   get bufferedAmount(): number {
     return this.#unsent + (this.#outgoing?.bytes ?? 0);
   }
@@ -191,7 +192,7 @@ export class LongwireSocket extends EventTarget {
   get protocol(): string {
     return this.#protocol;
   }
-  /** `blob` (default) or `arraybuffer`: how bytes arrive. Other values are ignored. */
+  /** `blob` (default) or `arraybuffer`: the type of received bytes. Other values are ignored. */
   get binaryType(): BinaryType {
     return this.#binaryType;
   }
@@ -201,14 +202,14 @@ export class LongwireSocket extends EventTarget {
     const type = `${value}`;
     if (type === "blob" || type === "arraybuffer") this.#binaryType = type;
   }
-  /** The session behind the socket, for what the standard does not offer. */
+  /** The session behind the socket, for features that the standard does not have. */
   get session(): Promise<Session> {
     return this.#session;
   }
 
   // ---- methods ----
 
-  /** Sends text or bytes. Throws while connecting; says nothing when closed, as the standard has it. */
+  /** Sends text or bytes. Throws while connecting; has no effect when closed, as the standard defines. */
   send(data: string | Blob | ArrayBufferLike | ArrayBufferView): void {
     // biome-ignore lint/complexity/noArguments: tells no argument from `undefined`, as WebIDL does.
     if (arguments.length === 0) throw new TypeError("1 argument required, but only 0 present");
@@ -223,7 +224,10 @@ export class LongwireSocket extends EventTarget {
     else this.#queue(utf8Length(text), () => ({ text }));
   }
 
-  /** Closes, after what was sent. With the option `session`, ends the session for everybody. */
+  /**
+   * Closes the connection after sent messages are written. With the option `session`, ends the session for all
+   * clients.
+   */
   close(code: number | undefined = undefined, reason: string | undefined = undefined): void {
     const readyState = this.#readyState;
     // 1005: the frame has no code.
@@ -438,7 +442,7 @@ async function read(blob: Blob): Promise<Payload> {
   return { base64: toBase64(new Uint8Array(await Blob.prototype.arrayBuffer.call(blob))) };
 }
 
-/** The event handler attributes, and typed listeners beside the plain ones of `EventTarget`. */
+/** The event handler attributes, and typed listeners in addition to those of `EventTarget`. */
 export interface LongwireSocket {
   onopen: Handler<Event>;
   onmessage: Handler<MessageEvent>;

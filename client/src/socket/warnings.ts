@@ -43,7 +43,7 @@ export class Warnings {
     this.#resumed = 0;
     if (this.#short < SHORT_LINKS) return;
     warn(
-      `The server ended the connections of session "${this.#session}" ${SHORT_LINKS} times right after they were resumed: perhaps it expects to be greeted on each`,
+      `The server ended the connections of session "${this.#session}" ${SHORT_LINKS} times right after they were resumed: it may expect a login message on each`,
     );
   }
 }
@@ -52,6 +52,6 @@ function warn(problem: string): void {
   if (warned.has(problem)) return;
   warned.add(problem);
   console.warn(
-    `longwire: ${problem}. Leave \`session\` out, or let the broker log in with \`greeting\`, \`login\` or \`preset\`: docs/LIBRARIES.md`,
+    `longwire: ${problem}. Remove \`session\`, or let the broker log in with \`greeting\`, \`login\` or \`preset\`: docs/LIBRARIES.md`,
   );
 }

@@ -22,7 +22,7 @@ export async function settle(): Promise<void> {
 export class FakeClock implements Clock {
   #now = 1_000_000;
   #timers = new Set<Timer>();
-  /** What `random` says. */
+  /** The value that `random` returns. */
   chance = 0.5;
 
   now = (): number => this.#now;
@@ -36,7 +36,7 @@ export class FakeClock implements Clock {
     this.#timers.delete(timer as Timer);
   };
 
-  /** Spans until each timer, nearest first. */
+  /** Delays until each timer, shortest first. */
   get due(): number[] {
     return [...this.#timers].map(({ at }) => at - this.#now).sort((a, b) => a - b);
   }

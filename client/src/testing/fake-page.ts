@@ -4,7 +4,7 @@ import type { ExtensionApi, PagePort, PortSender } from "../browser-api.js";
 import type { FakeClock } from "./fake-clock.js";
 import { FakeEvent } from "./fake-storage.js";
 
-/** Where a page is. */
+/** The location of a page. */
 export interface FakePageOptions {
   /** The tab's id. Default: another one for each page. */
   tab?: number;
@@ -12,7 +12,7 @@ export interface FakePageOptions {
   frame?: number;
   /** The page's address. Default `https://page.example/`. */
   url?: string;
-  /** What the browser says of it instead, to test what `relay` refuses. */
+  /** Overrides what the browser reports about it, to test refusals of `relay`. */
   sender?: Partial<PortSender>;
 }
 
@@ -71,7 +71,10 @@ export class FakePage {
     };
   }
 
-  /** Puts the page in place of `globalThis.chrome`, so that the content script's `connect()` finds it. Returns what undoes it. */
+  /**
+   * Replaces `globalThis.chrome` with this page, so that the content script's `connect()` uses it. Returns a
+   * function that restores it.
+   */
   install(): () => void {
     const scope = globalThis as { chrome?: unknown };
     const before = Object.getOwnPropertyDescriptor(scope, "chrome");
@@ -82,7 +85,7 @@ export class FakePage {
     };
   }
 
-  /** The page is closed, or another is loaded in its place. */
+  /** Closes the page, or navigates it to another one. */
   close(): void {
     for (const port of this.#ports.splice(0)) {
       port.open = false;

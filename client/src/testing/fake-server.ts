@@ -14,7 +14,7 @@ export interface ServerMessage {
   reply(data: unknown): void;
 }
 
-/** The far server of one session. Get one with `browser.server(name)`. */
+/** The server of one session. Get one with `browser.server(name)`. */
 export class FakeServer {
   /** Everything that reached it, in order. */
   readonly messages: ServerMessage[] = [];
@@ -34,7 +34,7 @@ export class FakeServer {
     return this.messages.map(({ data }) => data);
   }
 
-  /** Adds a script: called with every message. Returns what removes it. */
+  /** Adds a script that is called with every message. Returns a function that removes it. */
   onMessage(handler: (message: ServerMessage, server: FakeServer) => void): () => void {
     this.#handlers.add(handler);
     return () => this.#handlers.delete(handler);
@@ -50,17 +50,17 @@ export class FakeServer {
     this.#broker().append(this.session, { type: "message", time: Date.now(), event, args });
   }
 
-  /** Breaks the link: the session is `waiting` until `accept`. */
+  /** Drops the link: the session is `waiting` until `accept`. */
   drop(code = 1006, reason = ""): void {
     this.#broker().link(this.session, "waiting", { code, reason, retryIn: 1000, attempt: 1 });
   }
 
-  /** Opens the link again. `continuity` says whether the server resumed where the last link ended. */
+  /** Opens the link again. `continuity` tells whether the server resumed where the last link ended. */
   accept(continuity: "none" | "server" | "unknown" = "none"): void {
     this.#broker().link(this.session, "open", { continuity });
   }
 
-  /** The link cannot be made: an HTTP status instead of a WebSocket. */
+  /** Refuses the connection: an HTTP status instead of a WebSocket. */
   refuse(status: number): void {
     const error = { code: "http-status", message: `the server answered ${status}`, retry: "later" };
     this.#broker().link(this.session, "waiting", { status, error, retryIn: 1000, attempt: 1 });
@@ -72,7 +72,7 @@ export class FakeServer {
     this.#broker().append(this.session, { type: "gap", from: next, to: next, count, reason, exact: true });
   }
 
-  /** Asks the extension for fresh credentials. */
+  /** Requests new credentials from the extension. */
   askCredentials(why: "start" | "refused" | "expired" = "refused", status = 401): void {
     this.#broker().authNeeded(this.session, { why, status });
   }

@@ -18,7 +18,10 @@ export interface FakeBrowserOptions {
   time?: "virtual" | "real";
 }
 
-/** A browser that knows one extension, with everything behind `chrome.runtime.connectNative` in memory. */
+/**
+ * A fake browser with one extension, and an in-memory native host, broker and servers behind
+ * `chrome.runtime.connectNative`.
+ */
 export class FakeBrowser {
   /** Virtual time; stands still until `advance`. */
   readonly clock = new FakeClock();
@@ -39,12 +42,15 @@ export class FakeBrowser {
     this.#start();
   }
 
-  /** The bridge of the worker that runs now, as `connect` gives it. */
+  /** The bridge of the current worker, as `connect` returns it. */
   connect(options: ConnectOptions = {}): Bridge {
     return connect({ ...options, api: this.#api });
   }
 
-  /** Puts the browser in place of `globalThis.chrome`, so that the extension's own `connect()` finds it. Returns what undoes it. */
+  /**
+   * Replaces `globalThis.chrome` with this browser, so that the extension's own `connect()` uses it. Returns a
+   * function that restores it.
+   */
   install(): () => void {
     const scope = globalThis as { chrome?: unknown };
     const before = Object.getOwnPropertyDescriptor(scope, "chrome");
@@ -57,7 +63,7 @@ export class FakeBrowser {
     };
   }
 
-  /** The far server of a session, whether or not the session is open already. */
+  /** The server of a session, whether or not the session is open already. */
   server(session: string): FakeServer {
     const server = this.#servers.get(session) ?? new FakeServer(() => this.#broker, session);
     this.#servers.set(session, server);
@@ -73,36 +79,36 @@ export class FakeBrowser {
     return new FakePage(this.#world, id, sender, this.#virtual ? this.clock : undefined);
   }
 
-  /** The service worker dies without a word. Storage and broker stay: call `connect` again, as the next worker does. */
+  /** Kills the service worker. Storage and broker remain: call `connect` again, as the next worker does. */
   killWorker(): void {
     this.#start();
   }
 
-  /** The native host's process dies; the SDK starts another. */
+  /** Kills the native host's process; the SDK starts another. */
   async killHost(): Promise<void> {
     this.#world.port.die();
     await settle();
   }
 
-  /** The broker dies with all it held in memory, and another takes its place. */
+  /** Kills the broker with all its state, and starts another. */
   async replaceBroker(): Promise<void> {
     await this.#world.replaceBroker();
     await settle();
   }
 
-  /** Longwire is not installed on this machine. Open ports end. */
+  /** Uninstalls Longwire. Open ports close. */
   removeHost(): void {
     const { port } = { port: this.#world.ports.at(-1) };
     this.#world.deadly = "Specified native messaging host not found.";
     port?.die(this.#world.deadly);
   }
 
-  /** Longwire is installed (again). */
+  /** Installs Longwire (again). */
   installHost(): void {
     this.#world.deadly = undefined;
   }
 
-  /** Lets everything that is ready happen; with virtual time, `milliseconds` pass and timers fire in order. */
+  /** Runs everything that is ready; with virtual time, `milliseconds` pass and timers fire in order. */
   async advance(milliseconds = 0): Promise<void> {
     if (this.#virtual) await this.clock.advance(milliseconds);
     else await settle();
@@ -118,12 +124,12 @@ export class FakeBrowser {
     return this.#world.ports.filter(({ open }) => open).length;
   }
 
-  /** The browser has fetched an update of the extension. */
+  /** Simulates a fetched update of the extension. */
   offerUpdate(version: string): void {
     this.#world.onUpdateAvailable.fire({ version });
   }
 
-  /** The alarm that wakes a sleeping worker goes off. */
+  /** Fires the alarm that wakes a sleeping worker. */
   fireAlarm(name = "longwire"): void {
     this.#world.onAlarm.fire({ name });
   }

@@ -2,89 +2,110 @@
 
 import type { Retry } from "./values.js";
 
-/** The stable error codes of the protocol, and what to do about each. The list only grows. */
+/** The stable error codes of the protocol, and what to do about each. Later versions only add codes. */
 export type WireCode =
   /** A field is missing, has the wrong type, or makes no sense here; the message names it. Correct the call. */
   | "bad-frame"
-  /** What came is not one JSON object. Longwire's fault, unless the frames are your own. */
+  /** The frame is not a JSON object. This is a bug in Longwire, unless you write the frames yourself. */
   | "bad-json"
-  /** The broker does not know this kind of frame: it is older than the SDK. Install a newer one. */
+  /** The broker does not know this type of frame: it is older than the SDK. Install a newer version. */
   | "unknown-type"
-  /** The broker lacks a capability of `needs`, or this kind of server cannot do it. Install a newer one, or do without. */
+  /**
+   * The broker lacks a capability of `needs`, or this protocol does not support the operation. Install a newer
+   * version, or do not use it.
+   */
   | "unsupported"
-  /** The first frame on a port must be `hello`. The SDK says it. */
+  /** The first frame on a port must be `hello`. The SDK sends it. */
   | "hello-required"
-  /** A frame to the host exceeded 64 MiB. Send less at once. */
+  /** A frame to the host exceeded 64 MiB. Send smaller messages. */
   | "frame-too-large"
-  /** Parts of a large frame came out of order. The SDK sends them in order. */
+  /** Parts of a large frame are out of order. The SDK sends them in order. */
   | "bad-part"
-  /** There is no session of this name, and no URL to make one. Give `open` a URL. */
+  /** There is no session of this name, and no URL to create one. Pass a URL to `open`. */
   | "no-session"
-  /** The session's name is empty, above 128 characters, or has control characters. Choose another. */
+  /** The session's name is empty, longer than 128 characters, or has control characters. Choose another. */
   | "bad-session-name"
-  /** The URL cannot be dialled; the message says why. Correct it. */
+  /** The URL is invalid; the message has the reason. Correct it. */
   | "bad-url"
-  /** An option has a value that cannot be used; the message names it. Correct it. */
+  /** An option has an invalid value; the message names it. Correct it. */
   | "bad-option"
-  /** The session exists with another URL or other options, and `conflict` is `error`. Take another name, or `update`. */
+  /** The session exists with another URL or other options, and `conflict` is `error`. Use another name, or `update`. */
   | "session-conflict"
-  /** This port does not hold the session. Open it again. */
+  /** This port is not attached to the session. Open it again. */
   | "not-attached"
-  /** The session has ended. Open it again to begin a new one. */
+  /** The session has ended. Open it again to create a new one. */
   | "session-closed"
-  /** As many messages wait as may. Wait for outcomes before you send more, or raise `outbox`. */
+  /** The outbox is full. Wait for outcomes before you send more, or raise `outbox`. */
   | "outbox-full"
-  /** The message is larger than `maxMessage`, or than the server takes. Send less at once. */
+  /** The message is larger than `maxMessage`, or than the server's limit. Send smaller messages. */
   | "too-large"
-  /** The extension holds as many sessions as it may. Close some, or raise `sessions` in the settings. */
+  /** The extension has reached its limit of sessions. Close some, or raise `sessions` in the settings. */
   | "too-many-sessions"
-  /** A `rate` of the `guard` is used up, or a session holds as many subscriptions as it may. Later, or fewer. */
+  /**
+   * A `rate` of the `guard` is exceeded, or a session has reached its limit of subscriptions. Retry later, or use
+   * fewer.
+   */
   | "rate-limited"
-  /** The log had no room: it hung up as `queue.overflow` says, or an answer was lost. Acknowledge faster, or raise `queue`. */
+  /**
+   * The log was full: the broker disconnected because of `queue.overflow`, or dropped an answer. Acknowledge faster,
+   * or raise `queue`.
+   */
   | "overflow"
-  /** The user's settings do not let this extension use Longwire: `enabled`. See SETTINGS.md. */
+  /** The user's settings do not allow this extension to use Longwire: `enabled`. See SETTINGS.md. */
   | "origin-denied"
-  /** The user's settings do not let this extension dial this URL: `allow`; or the address is never dialled. See SETTINGS.md. */
+  /**
+   * The user's settings do not allow this extension to dial this URL (`allow`), or the address is always blocked.
+   * See SETTINGS.md.
+   */
   | "url-denied"
-  /** A header that only the broker may set, or an `Origin` that the settings do not allow. Leave it out. */
+  /** A header that only the broker may set, or an `Origin` that the settings do not allow. Remove it. */
   | "header-denied"
-  /** The server's name could not be resolved. Tried again by itself; check the name and the network. */
+  /** The server's name could not be resolved. The broker retries; check the name and the network. */
   | "dns"
-  /** Nobody listens at the server's address. Tried again by itself; start the server. */
+  /** No server is listening at the address. The broker retries; start the server. */
   | "refused"
-  /** No way leads to the server's address. Tried again by itself; check the network. */
+  /** The network has no route to the server's address. The broker retries; check the network. */
   | "unreachable"
-  /** The TLS handshake failed. Mend the server's certificate, or add its authority to `ca-files` in the settings. */
+  /** The TLS handshake failed. Fix the server's certificate, or add its authority to `ca-files` in the settings. */
   | "tls"
-  /** The proxy refused, or could not be reached. Check `proxy` in options and settings, and the environment. */
+  /**
+   * The proxy refused the connection, or could not be reached. Check `proxy` in options and settings, and the
+   * environment.
+   */
   | "proxy"
-  /** The server answered with a status that is no link; `status` has it. What follows depends on it: `closeCodes`. */
+  /** The server refused the connection with an HTTP status, see `status`. The reaction depends on it: `closeCodes`. */
   | "http-status"
-  /** The server's answer breaks the rules, or it hung up before. Does it speak this protocol at this URL? */
+  /**
+   * The server's response is invalid, or it closed the connection first. Check that it supports this protocol at
+   * this URL.
+   */
   | "handshake"
-  /** The server ended it. A stream is asked for anew by itself; after a Socket.IO server's farewell call `reconnect()`. */
+  /**
+   * The server closed the connection. The broker requests a stream again; after a disconnect by a Socket.IO server
+   * call `reconnect()`.
+   */
   | "closed-by-server"
-  /** The server was silent for too long. Dialled again by itself. */
+  /** The server was silent for too long (heartbeat timeout). The broker reconnects. */
   | "heartbeat"
-  /** A deadline passed: of a dial, or of a request's answer. Ask again, or allow more time. */
+  /** A timeout expired: of a dial, or of a request. Retry, or raise the timeout. */
   | "timeout"
-  /** The link was lost. What was written before may have been processed: ask the server before you repeat it. */
+  /** The link was lost. Written messages may have been processed: check with the server before you send them again. */
   | "link-lost"
   /** It was certainly not sent. Send it again. */
   | "not-sent"
-  /** You have withdrawn it. */
+  /** You have cancelled it. */
   | "cancelled"
-  /** The server broke its own protocol, or the `guard`. The message says how; correct the server. */
+  /** The server violated its protocol, or the `guard`. The message has the details; correct the server. */
   | "server-protocol"
   /** The broker is being started. Wait. */
   | "broker-starting"
-  /** The host could not meet or start a broker. Tried again by itself; `longwire doctor` says why. */
+  /** The host could not connect to or start a broker. It retries; run `longwire doctor` for the reason. */
   | "broker-unreachable"
-  /** The broker ended; another is sought by itself. A request that it held has an unknown end. */
+  /** The broker exited; the host starts another. The outcome of pending requests is unknown. */
   | "broker-lost"
-  /** The broker is leaving and opens nothing new. Another one takes its place: open again after `host back`. */
+  /** The broker is shutting down and opens no sessions. Another one replaces it: open again after `host back`. */
   | "shutting-down"
-  /** A fault of Longwire's own. Please report it, with `longwire doctor --report`. */
+  /** An internal error of Longwire. Please report it, with `longwire doctor --report`. */
   | "internal";
 
 /** An error inside a record. */

@@ -2,36 +2,36 @@
 
 import type { EventPayload, Json, Payload, Rule } from "./values.js";
 
-/** What to do with a message that fits `when`; the first line that fits decides. */
+/** What to do with a message that matches `when`; the first line that matches decides. */
 export interface Filter {
-  /** A rule, which may also have `kind` and `size`; every message if it is missing. */
+  /** A rule, which may also have `kind` and `size`; matches every message if missing. */
   when?: Rule;
   do: "deliver" | "hold" | "drop" | "conflate" | "sample" | "project";
   /** A JSON pointer, for `conflate` and `sample`. */
   key?: string;
-  /** For `sample`: the first of every so many. */
+  /** For `sample`: deliver the first of every N messages. */
   every?: number;
-  /** For `sample`: the first in so many milliseconds. */
+  /** For `sample`: deliver the first message in N milliseconds. */
   interval?: number;
   /** JSON pointers, for `project`. */
   keep?: string[];
   [more: string]: unknown;
 }
 
-/** What a server may speak. */
+/** The protocols of servers. */
 export type Protocol = "websocket" | "socket.io" | "sse" | "poll";
 
-/** How a Socket.IO server is reached. */
+/** Connection options of a Socket.IO server. */
 export interface SocketIoOptions {
   /** On the server. Default `"/socket.io"`. */
   path?: string;
-  /** Asked for on every connection; the session stands and falls with the first. Default `["/"]`. */
+  /** Joined on every connection; the state of the session follows the first. Default `["/"]`. */
   namespaces?: string[];
-  /** Said with each namespace. */
+  /** Sent with each namespace. */
   auth?: Record<string, unknown>;
   /** Default both, in this order. */
   transports?: ("polling" | "websocket")[];
-  /** Go from polling to a WebSocket. Default true. */
+  /** Upgrade from polling to a WebSocket. Default true. */
   upgrade?: boolean;
   /** Parameters beside the URL's own. */
   query?: Record<string, string | number | boolean | null>;
@@ -55,17 +55,17 @@ export interface SocketIoOptions {
   transportOptions?: { [Name in "polling" | "websocket"]?: Partial<SocketIoOptions> };
 }
 
-/** How a server is asked again and again. */
+/** Options for polling a server. */
 export interface PollOptions {
-  /** Milliseconds from an answer to the next question. Default 5000. */
+  /** Milliseconds from a response to the next request. Default 5000. */
   interval?: number;
-  /** The server answers when it has something. Default false. */
+  /** Long polling: the server responds when it has data. Default false. */
   long?: boolean;
-  /** Milliseconds an answer may take. Default 60000. */
+  /** Timeout of a response in milliseconds. Default 60000. */
   timeout?: number;
-  /** Pointer to an array in the answer, whose elements are the messages. */
+  /** Pointer to an array in the response, whose elements are the messages. */
   items?: string;
-  /** Where to continue: the value is read from one of the first three and sent in one of the next two. */
+  /** Resume position: the value is read from one of the first three and sent in one of the next two. */
   cursor?: {
     pointer?: string;
     item?: string;
@@ -78,48 +78,54 @@ export interface PollOptions {
 
 /** One line of a guard. */
 export interface GuardLine {
-  /** As in a filter; every message if it is missing. */
+  /** As in a filter; matches every message if missing. */
   when?: Rule;
   /** Default `"allow"`. */
   do?: "allow" | "deny";
-  /** Pointers and what must stand there: `string`, `number`, `integer`, ...; with a `?` behind it may be missing. */
+  /**
+   * Pointers and their required types: `string`, `number`, `integer`, ...; with a trailing `?` the value may be
+   * missing.
+   */
   types?: Record<string, string>;
-  /** So many messages in so many milliseconds. */
+  /** Rate limit: at most `messages` in `per` milliseconds. */
   rate?: { messages: number; per: number };
 }
 
 /** One step of a login. */
 export interface LoginStep {
-  /** The words that it answers. */
+  /** Matches the message that it answers. */
   when: Rule;
-  /** Values to keep: by name, a pointer or several, each applied to the JSON text that the one before leads to. */
+  /** Values to store: by name, a pointer or several, each applied to the JSON text that the previous one selects. */
   take?: Record<string, string | string[]>;
-  /** Ask `session.onAuth` first; it gets the values, and what it returns as `auth` is sent. */
+  /** Call `session.onAuth` first; it receives the values, and its `auth` is available to `send`. */
   ask?: boolean;
-  /** The words are a refusal: other credentials are asked for. */
+  /** The message is a refusal: the broker requests other credentials. */
   refused?: boolean;
   /** `{"$value": name}` and `{"$auth": pointer}` in JSON, `${name}` and `${/pointer}` in text, stand for values. */
   send?: ({ json: Json } | { text: string })[];
 }
 
-/** Options of a session. All spans are in milliseconds. Unknown ones are sent as they are and named in `ignored`. */
+/**
+ * Options of a session. All durations are in milliseconds. Unknown options are sent unchanged and listed in
+ * `ignored`.
+ */
 export interface OpenOptions {
-  /** What the server speaks. Default `"websocket"`. */
+  /** The server's protocol. Default `"websocket"`. */
   protocol?: Protocol;
   subprotocols?: string[];
   /** Sent with the handshake. Hop-by-hop headers, `Host` and `Sec-*` are refused. */
   headers?: Record<string, string>;
   /** Sent as the `Cookie` header. */
   cookies?: string;
-  /** `"json"`: valid JSON text arrives parsed. Default `"text"`. */
+  /** `"json"`: valid JSON text is delivered as a parsed value. Default `"text"`. */
   format?: "text" | "json";
-  /** DNS, proxy, TLS and upgrade together. Default 15000. */
+  /** Timeout for DNS, proxy, TLS and upgrade together. Default 15000. */
   connectTimeout?: number;
   /** `"system"` (default), `"none"`, or an `http://` or `socks5://` URL. */
   proxy?: string;
   /** Offer permessage-deflate. Default true. */
   compression?: boolean;
-  /** `false`: never redial, a drop is `closed`. */
+  /** `false`: never reconnect; a lost link is `closed`. */
   reconnect?:
     | false
     | {
@@ -131,7 +137,7 @@ export interface OpenOptions {
         maxAttempts?: number | null;
         stableAfter?: number;
       };
-  /** Options for a well-known server; those given beside it win. */
+  /** Options for a well-known server; explicit options override them. */
   preset?: "ably" | "centrifugo" | "discord" | "graphql-transport-ws" | "phoenix" | "pusher" | "signalr";
   heartbeat?:
     | false
@@ -140,18 +146,21 @@ export interface OpenOptions {
         timeout?: number;
         message?: Payload | EventPayload;
         expect?: Rule;
-        /** A beat every `interval`, whatever is heard. */
+        /** Send a heartbeat every `interval`, even when data arrives. */
         always?: boolean;
-        /** The server's own beats and what they are answered with. */
+        /** The server's own heartbeats and the answers to them. */
         answers?: { when: Rule; send?: Payload | EventPayload }[];
-        /** Where the server says in seconds how long it bears silence: pointers, each into the text found by the last. */
+        /**
+         * Where a message of the server has its idle timeout in seconds: pointers, each into the text selected by
+         * the previous one.
+         */
         intervalFrom?: string | string[];
       };
   /** Payloads sent on every connection. */
   greeting?: (Payload | EventPayload)[];
-  /** Must match before subscriptions and the outbox flow. */
+  /** Must match before subscriptions and the outbox are sent. */
   ready?: Rule;
-  /** What the server's words are answered with before the connection is ready. Needs `ready`. */
+  /** Answers to the server's messages before the connection is ready. Requires `ready`. */
   login?: LoginStep[];
   queue?: {
     messages?: number;
@@ -160,19 +169,19 @@ export interface OpenOptions {
     overflow?: "drop-oldest" | "drop-newest" | "pause" | "close";
   };
   outbox?: { messages?: number; bytes?: number; ttl?: number };
-  /** Records and bytes that may be in flight without acknowledgement. Default 4096 and 4 MiB. */
+  /** Maximum of unacknowledged records and bytes in flight. Default 4096 and 4 MiB. */
   window?: { messages?: number; bytes?: number };
-  /** How long `close` may take to write what was accepted before and to hear the server's answer. Default 10 s. */
+  /** Timeout of `close` for writing accepted messages and receiving the server's answer. Default 10 s. */
   closeTimeout?: number;
   /** How long the link is kept without clients. Default 30 minutes. */
   linger?: number;
   /** How long the session is kept without clients. Default 24 hours. */
   expire?: number;
-  /** `"disk"` survives the broker's death and a reboot. Default `"memory"`. */
+  /** `"disk"` survives a broker crash and a reboot. Default `"memory"`. */
   durability?: "memory" | "disk";
-  /** `"provider"`: the extension is asked for credentials, see `session.onAuth`. Default `"none"`. */
+  /** `"provider"`: the broker requests credentials, see `session.onAuth`. Default `"none"`. */
   auth?: "none" | "provider";
-  /** By code, status or range of them: `{"4000-4099": "stop"}`. */
+  /** Reaction by code, status or range: `{"4000-4099": "stop"}`. */
   closeCodes?: Record<string, "retry" | "auth" | "stop">;
   /** Bytes; a larger message becomes a gap. Default 64 MiB. */
   maxMessage?: number;
@@ -180,18 +189,21 @@ export interface OpenOptions {
   socketio?: SocketIoOptions;
   /** For `"poll"`. */
   poll?: PollOptions;
-  /** Where messages go of an event stream or a polled server. */
+  /** Where messages to an event stream or a polled server are posted. */
   post?: { url: string; headers?: Record<string, string> };
   /** Several protocols in order of preference, in place of `protocol`. */
   transports?: Protocol[];
-  /** A URL for each transport that is not at the session's own. */
+  /** A URL for each transport that does not use the session's own. */
   urls?: { [Name in Protocol]?: string };
-  /** What may be sent, and what shape is delivered. The first line that fits a message decides; what none fits passes. */
+  /**
+   * Which messages may be sent and received, with which types. The first line that matches a message decides; a
+   * message without a match passes.
+   */
   guard?: { send?: GuardLine[]; receive?: GuardLine[] };
   [more: string]: unknown;
 }
 
-/** Fresh credentials, the answer to `auth-needed`. */
+/** New credentials, the answer to `auth-needed`. */
 export interface Credentials {
   headers?: Record<string, string>;
   url?: string;

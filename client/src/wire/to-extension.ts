@@ -15,7 +15,7 @@ export interface Welcome {
   type: "welcome";
   protocol: number;
   version: string;
-  /** Boot id of the broker: another one means another broker process. */
+  /** Id of the broker process; changes with every start. */
   broker: string;
   origin: string;
   capabilities: string[];
@@ -158,7 +158,7 @@ export interface SessionCounters {
   url?: string;
   state?: LinkState;
   durability?: "memory" | "disk";
-  /** Nobody checks this server's certificate, by the user's settings. */
+  /** The certificate of this server is not checked, by the user's settings. */
   insecure?: boolean;
   dials: number;
   reconnects: number;
@@ -173,7 +173,7 @@ export interface SessionCounters {
   /** Round trips, in microseconds. */
   rtt?: { p50: number; p99: number; max: number };
   clients: number;
-  /** Messages that filters kept from clients. */
+  /** Messages that filters withheld from clients. */
   filtered?: {
     dropped: number;
     conflated: number;
@@ -186,7 +186,7 @@ export interface SessionCounters {
   error?: WireError;
   /** Milliseconds until the next dial, if one is scheduled. */
   retryIn?: number;
-  /** Age in milliseconds of the oldest record that somebody attached has not acknowledged. */
+  /** Age in milliseconds of the oldest record that an attached client has not acknowledged. */
   oldest?: number;
 }
 /** Bytes that an extension holds in the broker, in all profiles, and may hold at the moment. */
@@ -207,7 +207,7 @@ export interface StatusAnswer {
   ports: number;
   /** What this extension holds. Older brokers do not tell. */
   memory?: MemoryReport;
-  /** Hosts whose certificate is not checked, by the user's settings. */
+  /** Hosts without certificate checks, by the user's settings. */
   insecure?: string[];
   total: SessionCounters;
   sessions: SessionCounters[];

@@ -16,13 +16,13 @@ export interface EventPayload {
   namespace?: string;
 }
 
-/** JSON pointers and the values they must have; an array means any of. */
+/** JSON pointers and the required values; an array means any of them. */
 export type Rule = Record<string, unknown>;
 
-/** How a request finds its answer. */
+/** How the answer to a request is recognised. */
 export type Match = { out: string; in: string } | { jsonrpc: true } | { ack: true };
 
-/** What proves a message `confirmed`: pointers into it and into an answer, or the acknowledgement of Socket.IO. */
+/** What makes a message `confirmed`: pointers into it and into an answer, or the acknowledgement of Socket.IO. */
 export type Confirm = { out: string; in: string } | { ack: true };
 
 /** The state of the link between broker and server. */
@@ -31,10 +31,10 @@ export type LinkState = "connecting" | "open" | "waiting" | "unauthorized" | "pa
 /** What to do about an error. */
 export type Retry = "no" | "now" | "later" | "auth" | "action";
 
-/** How a `send` ended. */
+/** The outcome of a `send`. */
 export type OutcomeWord = "sent" | "confirmed" | "unknown" | "failed" | "expired" | "dropped" | "cancelled";
 
-/** Why records were lost. `acknowledged`: a position before one's own acknowledgement was offered. */
+/** Why records were lost. `acknowledged`: the client resumed from before its own acknowledgement. */
 export type GapReason = "overflow" | "age" | "too-large" | "crash" | "journal" | "acknowledged";
 
 /** What the broker could do with the offered position. */

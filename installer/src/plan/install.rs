@@ -71,7 +71,7 @@ fn ids_without_browser(extensions: &[ExtensionId], targets: &[Target]) -> Vec<St
         let given = extensions.iter().filter(|id| id.family() == family).count();
         if given > 0 && !targets.iter().any(|target| target.family == family) {
             notes.push(format!(
-                "{given} {} id(s) went nowhere: there is no such browser here",
+                "{given} {} id(s) were not registered: no such browser was found",
                 family.title()
             ));
         }
@@ -119,7 +119,7 @@ impl Planner<'_> {
             && foreign.is_some()
         {
             self.notes.push(format!(
-                "{} named {}; uninstall puts it back",
+                "{} pointed to {}; `uninstall` restores it",
                 target.path.display(),
                 other.display()
             ));

@@ -197,19 +197,19 @@ fn merge(targets: &mut Vec<Target>, new: Target) {
 fn without_id(browser: &Browser) -> Skipped {
     Skipped {
         browser: browser.name,
-        why: format!("no {} extension id was given", browser.family.title()),
+        why: format!("no {} extension id was specified", browser.family.title()),
     }
 }
 
 fn passed_over(browser: &Browser, sandboxed: &Sandboxed) -> Skipped {
     let advice = match &sandboxed.serving {
-        Some(_) => "--sandboxed serves it there",
-        None => "take a copy that is a package of the system",
+        Some(_) => "use --sandboxed to register it there",
+        None => "install it as a system package",
     };
     Skipped {
         browser: browser.name,
         why: format!(
-            "it runs inside {} and keeps to {}; {advice}",
+            "it runs inside {} and uses only {}; {advice}",
             sandboxed.by,
             sandboxed.folder.display()
         ),

@@ -93,7 +93,7 @@ impl Planner<'_> {
         if !kept.is_empty() {
             if !taken.is_empty() && self.receipt.keys.is_empty() {
                 let (path, others) = (registration.path.display(), kept.join(", "));
-                self.notes.push(format!("{path} stays: it is for {others}, too"));
+                self.notes.push(format!("{path} is kept: also used by {others}"));
             }
             registration.browsers = kept;
             self.left.manifests.push(registration);

@@ -77,13 +77,13 @@ fn pass(
     let what = called(message);
     if !line.allow {
         let why = format!(
-            "{what} does not pass the session's `guard`: line {} denies it",
+            "{what} is refused by the session's `guard`: line {} denies it",
             index + 1
         );
         return Err(ErrorInfo::new(Code::BadFrame, why));
     }
     if let Some(why) = line.misshapen(message) {
-        let why = format!("{what} does not pass the session's `guard`: {why}");
+        let why = format!("{what} is refused by the session's `guard`: {why}");
         return Err(ErrorInfo::new(Code::BadFrame, why));
     }
     if let Some(rate) = line.rate {
@@ -106,7 +106,7 @@ fn pass(
             }
             if bucket.left < 1000 {
                 let why = format!(
-                    "{what} comes too often: {} in {} ms may pass",
+                    "{what} exceeds the rate limit: {} in {} ms",
                     rate.messages, rate.per
                 );
                 return Err(ErrorInfo::new(Code::RateLimited, why));

@@ -69,15 +69,15 @@ impl Pattern {
     pub fn parse(text: &str) -> Result<Self, String> {
         let (scheme, rest) = text
             .split_once("://")
-            .ok_or("it has no scheme: write `wss://example.com`")?;
+            .ok_or("it has no scheme; write `wss://example.com`")?;
         let secure = match scheme {
             "wss" | "https" => Some(true),
             "ws" | "http" => Some(false),
             "*" => None,
-            other => return Err(format!("its scheme `{other}` is none of `ws`, `wss` and `*`")),
+            other => return Err(format!("its scheme `{other}` is not one of `ws`, `wss` and `*`")),
         };
         if rest.contains(['?', '#', '@']) {
-            return Err("it may have neither a user nor a query nor a fragment".to_owned());
+            return Err("it must not have a user, a query or a fragment".to_owned());
         }
         let (place, path) = match rest.find('/') {
             Some(at) => (&rest[..at], Some(&rest[at..])),
@@ -88,7 +88,7 @@ impl Pattern {
             Some((host, port)) if !port.ends_with(']') => {
                 let port = port
                     .parse()
-                    .map_err(|_| format!("`{port}` is no port between 1 and 65535"))?;
+                    .map_err(|_| format!("`{port}` is not a port between 1 and 65535"))?;
                 if port == 0 {
                     return Err("port 0 cannot be dialled".to_owned());
                 }
@@ -151,14 +151,14 @@ impl Hosts {
         };
         if name.contains('*') {
             return Err(format!(
-                "`*` may stand alone or at the beginning, as in `*.example.com`, not as in `{text}`"
+                "`*` is allowed alone or at the beginning, as in `*.example.com`, not as in `{text}`"
             ));
         }
         match (Host::parse(name), below) {
             (Ok(Host::Domain(name)), true) => Ok(Self::Below(name)),
-            (Ok(_), true) => Err(format!("`{text}`: nothing lies below an address")),
+            (Ok(_), true) => Err(format!("`{text}`: an address has no subdomains")),
             (Ok(host), false) => Ok(Self::Exact(host)),
-            (Err(error), _) => Err(format!("`{text}` is no host: {error}")),
+            (Err(error), _) => Err(format!("`{text}` is not a host: {error}")),
         }
     }
 
@@ -195,7 +195,7 @@ impl Path {
             None => (false, text),
         };
         if path.contains('*') {
-            return Err(format!("in the path `{text}`, `*` may stand at the end only"));
+            return Err(format!("in the path `{text}`, `*` is allowed only at the end"));
         }
         if below && path == "/" {
             return Ok(None);

@@ -114,11 +114,13 @@ impl Wanted {
         let refused = |what: String| ErrorInfo::new(Code::BadFrame, format!("field `{field}`: {what}"));
         let too_long = |bytes: usize| {
             refused(format!(
-                "the value at `{out}` has {bytes} bytes; {MAX_VALUE_BYTES} can be looked for"
+                "the value at `{out}` has {bytes} bytes; the limit is {MAX_VALUE_BYTES}"
             ))
         };
         let value = message.pointer(out.as_bytes(), |found| match found {
-            None => Err(refused(format!("the payload is no JSON with a value at `{out}`"))),
+            None => Err(refused(format!(
+                "the payload is not JSON with a value at `{out}`"
+            ))),
             Some(found) => match found.value.map(Value::canonical) {
                 Some(value) if value.len() <= MAX_VALUE_BYTES => Ok(value),
                 value => Err(too_long(value.map_or(found.raw.len(), |value| value.len()))),

@@ -122,14 +122,14 @@ impl Line {
                     (Some(every @ 1..), None) => Rate::Every(every),
                     (None, Some(interval @ 1..)) => Rate::Interval(interval),
                     (None, None) => Rate::Interval(1000),
-                    _ => return Err("`sample` takes `every` or `interval`, at least 1".to_owned()),
+                    _ => return Err("`sample` requires `every` or `interval`, at least 1".to_owned()),
                 },
             },
             "project" => match form.keep {
                 Some(keep) if (1..=MOST_KEPT).contains(&keep.len()) => Act::Project { keep },
                 _ => return Err(format!("`project` needs `keep`, 1 to {MOST_KEPT} JSON pointers")),
             },
-            other => return Err(format!("`{other}` is nothing that a filter does")),
+            other => return Err(format!("`{other}` is not a filter action")),
         };
         Ok(Self { when, act })
     }
@@ -198,7 +198,7 @@ fn kinds(value: Value<'_>) -> Result<Vec<String>, String> {
     let is_known = |kind: &String| matches!(kind.as_str(), "text" | "json" | "base64" | "args");
     match kinds.iter().find(|kind| !is_known(kind)) {
         Some(kind) => Err(format!(
-            "`{kind}` is no kind: `text`, `json`, `base64`, `args` are"
+            "`{kind}` is not a kind; use `text`, `json`, `base64` or `args`"
         )),
         None => Ok(kinds),
     }

@@ -124,7 +124,7 @@ impl LineForm {
                 Some(name) => (name, true),
                 None => (word.as_str(), false),
             };
-            let kind = Type::named(name).ok_or_else(|| format!("`{word}` is no type"))?;
+            let kind = Type::named(name).ok_or_else(|| format!("`{word}` is not a type"))?;
             types.push((pointer, kind, optional));
         }
         if self.rate.is_some_and(|rate| rate.messages == 0 || rate.per == 0) {

@@ -102,7 +102,7 @@ enum TemplateForm {
 pub(super) fn read_login(json: &str) -> Result<Vec<LoginStep>, String> {
     let forms: Vec<StepForm<'_>> = serde_json::from_str(json).map_err(|error| error.to_string())?;
     if forms.len() > MAX_STEPS || forms.iter().any(|form| form.take.len() > MAX_STEPS) {
-        return Err(format!("at most {MAX_STEPS} steps, which take as many values"));
+        return Err(format!("at most {MAX_STEPS} steps and as many values"));
     }
     forms.into_iter().map(LoginStep::from_form).collect()
 }
@@ -132,7 +132,7 @@ impl Template {
             Self::Json(value) => {
                 let mut out = String::new();
                 source.fill_json(value, &mut out)?;
-                Payload::json_from_slice(out.into()).ok_or_else(|| "a value that is no JSON".to_owned())
+                Payload::json_from_slice(out.into()).ok_or_else(|| "a value that is not JSON".to_owned())
             }
         }
     }
@@ -147,7 +147,7 @@ struct Source<'a> {
 impl Source<'_> {
     fn value(&self, name: &str) -> Result<String, String> {
         let found = self.values.get(name).cloned();
-        found.ok_or_else(|| format!("the server gave no `{name}`"))
+        found.ok_or_else(|| format!("the server sent no `{name}`"))
     }
 
     fn credential(&self, pointer: &str) -> Result<String, String> {
@@ -156,7 +156,7 @@ impl Source<'_> {
             .as_ref()
             .and_then(|document| document.root().pointer(pointer));
         let found = value.map(|value| value.raw().to_owned());
-        found.ok_or_else(|| format!("the provider gave no `{pointer}`"))
+        found.ok_or_else(|| format!("the provider returned no `{pointer}`"))
     }
 
     fn fill_text(&self, template: &str) -> Result<String, String> {

@@ -101,11 +101,11 @@ impl Joiner {
             Some(at) if part.index == self.begun[at].next => at,
             Some(at) => {
                 let begun = self.begun.swap_remove(at);
-                let why = format!("part {} came where {} was due", part.index, begun.next);
+                let why = format!("received part {}, expected part {}", part.index, begun.next);
                 return Err(self.give_up(part, Code::BadPart, why));
             }
             None if part.index > 0 => {
-                let why = format!("part {} came without those before it", part.index);
+                let why = format!("received part {} without the previous ones", part.index);
                 return Err(self.give_up(part, Code::BadPart, why));
             }
             None if part.part.chars().count() > 128 => {
@@ -113,7 +113,7 @@ impl Joiner {
                 return Err(ErrorInfo::new(Code::BadPart, why));
             }
             None if self.begun.len() >= CONCURRENT => {
-                let why = format!("more than {CONCURRENT} frames came in parts at once");
+                let why = format!("more than {CONCURRENT} frames are in parts at once");
                 return Err(self.give_up(part, Code::BadPart, why));
             }
             None => {

@@ -38,11 +38,11 @@ pub enum Kind {
 /// Why a first frame is no preamble.
 #[derive(Debug, thiserror::Error)]
 pub enum PreambleError {
-    #[error("the first frame is no preamble")]
+    #[error("the first frame is not a preamble")]
     Json(#[from] serde_json::Error),
-    #[error("preamble of form {0} is not understood")]
+    #[error("preamble version {0} is not supported")]
     Form(u32),
-    #[error("the preamble of a host names no origin of 1 to 512 characters")]
+    #[error("the preamble of a host must have an origin of 1 to 512 characters")]
     Origin,
 }
 

@@ -18,7 +18,7 @@ pub(super) fn preset(name: &str) -> Result<Fields, String> {
         serde_json::from_str(PRESETS).map_err(|error| error.to_string())?;
     presets.remove(name).ok_or_else(|| {
         let names: Vec<String> = presets.into_keys().collect();
-        format!("there is none for `{name}`; there are: {}", names.join(", "))
+        format!("there is none named `{name}`; known: {}", names.join(", "))
     })
 }
 

@@ -194,7 +194,7 @@ impl Rule {
             _ => vec![wanted],
         };
         if self.values() + wanted.len() > MAX_VALUES {
-            return Err(format!("a rule names at most {MAX_VALUES} values"));
+            return Err(format!("a rule has at most {MAX_VALUES} values"));
         }
         if wanted.iter().map(|value| value.raw().len()).sum::<usize>() > MAX_VALUE_BYTES {
             return Err(format!(
@@ -280,7 +280,7 @@ fn one_of(wanted: &[JsString], found: Option<&[u8]>) -> bool {
 
 fn strings(term: &str, wanted: &[Value<'_>]) -> Result<Vec<JsString>, String> {
     if wanted.is_empty() {
-        return Err(format!("`{term}` names nothing"));
+        return Err(format!("`{term}` is empty"));
     }
     let strings = wanted.iter().map(|value| value.to_js_string());
     strings

@@ -175,7 +175,7 @@ impl CursorForm {
         let to = match (self.query, self.request_header) {
             (Some(query), None) => CursorTo::Query(query),
             (None, Some(header)) => CursorTo::Header(header),
-            _ => return Err("`cursor` is said in one of `query` and `requestHeader`".to_owned()),
+            _ => return Err("`cursor` is sent in one of `query` and `requestHeader`".to_owned()),
         };
         Ok(Cursor {
             from,

@@ -258,7 +258,7 @@ fn check_namespaces(namespaces: Vec<String>) -> Result<Vec<String>, String> {
     }
     match namespaces.iter().find(|namespace| !is_namespace(namespace)) {
         Some(bad) => Err(format!(
-            "`{bad}` is no namespace: it starts with `/` and has no comma"
+            "`{bad}` is not a namespace: it must start with `/` and have no comma"
         )),
         None => Ok(namespaces),
     }

@@ -26,7 +26,8 @@ const WAKE: &str = "chrome.runtime.sendMessage({type: 'state'}).then(() => true)
 
 /// Plays it.
 pub(super) async fn tell(bar: &ProgressBar) -> Result<Report, Failure> {
-    let scratch = Scratch::new().map_err(|error| Failure::because("cannot make a scratch folder", &error))?;
+    let scratch =
+        Scratch::new().map_err(|error| Failure::because("cannot create a temporary folder", &error))?;
     let mut server = Server::start(PANELS, PACE, true)
         .await
         .map_err(|error| Failure::because("cannot listen on 127.0.0.1", &error))?;
@@ -45,16 +46,16 @@ async fn work(chromium: &mut Chromium, server: &mut Server, bar: &ProgressBar) -
     let begun = Instant::now();
     let asleep_at = PANELS / 4;
     let awake_at = PANELS * 3 / 4;
-    bar.set_message("the batch job runs");
+    bar.set_message("the batch job is running");
     server.go_on_to(asleep_at);
     watch(chromium, asleep_at, bar).await?;
 
-    bar.set_message("the worker sleeps: the browser stopped it");
+    bar.set_message("the browser has stopped the worker");
     let slept = Instant::now();
     chromium.stop_workers().await?;
     server.go_on_to(awake_at);
     server.has_told(awake_at).await;
-    bar.set_message("the worker wakes and attaches again");
+    bar.set_message("the worker restarts and attaches again");
     chromium.evaluate(WAKE).await?;
     watch(chromium, asleep_at + 1, bar).await?;
     let gap = slept.elapsed();
@@ -70,7 +71,7 @@ async fn work(chromium: &mut Chromium, server: &mut Server, bar: &ProgressBar) -
         replay,
     };
 
-    bar.set_message("the job goes on to its end");
+    bar.set_message("the job continues to the end");
     server.go_on_to(PANELS);
     let tally = watch(chromium, PANELS, bar).await?;
     let received = tally.panels.len();

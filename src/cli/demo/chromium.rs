@@ -55,13 +55,13 @@ impl Chromium {
     /// Starts it in `folder`, with the host's manifest and the extension talking to `url`.
     pub(super) async fn start(folder: &Path, url: &str) -> Result<Self, Failure> {
         let program = find().ok_or_else(|| {
-            Failure::new("no Chromium is found on PATH")
+            Failure::new("cannot find Chromium in PATH")
                 .hint("apt-get install chromium, then longwire demo --browser")
         })?;
         let profile = folder.join("profile");
         let extension = folder.join("extension");
         lay_out(&profile, &extension, url)
-            .map_err(|error| Failure::because("cannot lay out the profile and the extension", &error))?;
+            .map_err(|error| Failure::because("cannot write the profile and the extension", &error))?;
         let browser = launch(&program, &profile, &extension, folder)
             .map_err(|error| Failure::because(format!("cannot start {}", program.display()), &error))?;
         let devtools = connect(&profile).await?;
@@ -112,7 +112,7 @@ impl Chromium {
         if !self.page.is_empty() {
             call["sessionId"] = Value::from(self.page.as_str());
         }
-        let lost = |error: &dyn std::error::Error| Failure::because("DevTools went away", error);
+        let lost = |error: &dyn std::error::Error| Failure::because("lost the connection to DevTools", error);
         self.devtools
             .send(Message::text(call.to_string()))
             .await
@@ -122,7 +122,7 @@ impl Chromium {
                 .devtools
                 .next()
                 .await
-                .ok_or_else(|| Failure::new("DevTools went away"))?;
+                .ok_or_else(|| Failure::new("lost the connection to DevTools"))?;
             let Message::Text(text) = message.map_err(|error| lost(&error))? else {
                 continue;
             };
@@ -156,7 +156,7 @@ fn find() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// Writes the extension, told where to dial and to keep the whole job, and the manifest that names this program.
+/// Writes the extension, with the server's URL and the number of panels, and the manifest that names this program.
 fn lay_out(profile: &Path, extension: &Path, url: &str) -> io::Result<()> {
     std::fs::create_dir_all(extension)?;
     for (name, content) in FILES {

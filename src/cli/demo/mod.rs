@@ -41,7 +41,7 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     cold_start: Option<f64>,
     sleeps: Vec<Sleep>,
-    /// Milliseconds for the whole job.
+    /// Milliseconds for total.
     took: f64,
 }
 
@@ -103,11 +103,11 @@ fn progress(quiet: bool) -> ProgressBar {
 fn table(report: &Report) -> String {
     let row = |name: &str, value: String| vec![name.to_owned(), value];
     let mut rows = vec![
-        row("panels told by the server", report.panels.to_string()),
+        row("panels sent by the server", report.panels.to_string()),
         row("panels received", report.received.to_string()),
         row("lost", report.lost.to_string()),
-        row("received twice without a mark", report.duplicates.to_string()),
-        row("redelivered, and marked so", report.redelivered.to_string()),
+        row("received twice, unmarked", report.duplicates.to_string()),
+        row("redelivered, marked", report.redelivered.to_string()),
     ];
     if let Some(cold_start) = report.cold_start {
         rows.push(row(
@@ -117,18 +117,18 @@ fn table(report: &Report) -> String {
     }
     for sleep in &report.sleeps {
         rows.push(row(&format!("{}: resume", sleep.what), sleep.resume.clone()));
-        rows.push(row("  panels that came meanwhile", sleep.missed.to_string()));
+        rows.push(row("  panels that arrived meanwhile", sleep.missed.to_string()));
         rows.push(row(
             "  from the kill to the first panel",
             format!("{:.1} ms", sleep.gap),
         ));
         rows.push(row("  replay", format!("{:.1} ms", sleep.replay)));
     }
-    rows.push(row("the whole job", format!("{:.0} ms", report.took)));
+    rows.push(row("total", format!("{:.0} ms", report.took)));
     let verdict = if report.lost == 0 && report.duplicates == 0 {
         "Nothing was lost."
     } else {
-        "Something was lost or came twice: please report this."
+        "Messages were lost or duplicated: please report this."
     };
     format!("{}\n{verdict}", text::table(&rows).trim_end())
 }

@@ -29,9 +29,10 @@ const SECOND_WAKE: u32 = PANELS * 4 / 5;
 
 /// Plays it.
 pub(super) async fn tell(bar: &ProgressBar) -> Result<Report, Failure> {
-    let scratch = Scratch::new().map_err(|error| Failure::because("cannot make a scratch folder", &error))?;
+    let scratch =
+        Scratch::new().map_err(|error| Failure::because("cannot create a temporary folder", &error))?;
     let program = std::env::current_exe()
-        .map_err(|error| Failure::because("cannot find the program that is running", &error))?;
+        .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
     let paths = Paths::within(scratch.path().to_path_buf());
     let server = Server::start(PANELS, PACE, false)
         .await
@@ -72,16 +73,16 @@ impl Worker {
             ..Report::default()
         };
         let begun = Instant::now();
-        bar.set_message("the worker wakes, nothing runs yet");
+        bar.set_message("the worker starts, no broker is running yet");
         self.attach().await?;
         report.cold_start = Some(millis(begun.elapsed()));
         let start = json!({"type": "send", "session": "panels", "id": "start", "json": {"type": "start"}});
         self.send(&start).await?;
-        bar.set_message("the batch job runs");
+        bar.set_message("the batch job is running");
         self.server.go_on_to(FIRST_SLEEP);
         self.receive_to(FIRST_SLEEP, bar).await?;
 
-        bar.set_message("the worker sleeps: its host is killed");
+        bar.set_message("the worker is stopped: its host is killed");
         let slept = Instant::now();
         self.kill_host().await?;
         self.server.go_on_to(FIRST_WAKE);
@@ -92,7 +93,7 @@ impl Worker {
         self.server.go_on_to(SECOND_SLEEP);
         self.receive_to(SECOND_SLEEP, bar).await?;
 
-        bar.set_message("asleep again, and the broker is killed");
+        bar.set_message("stopped again, and the broker is killed");
         let slept = Instant::now();
         self.kill_host().await?;
         self.server.go_on_to(SECOND_WAKE);
@@ -100,10 +101,10 @@ impl Worker {
         admin.wait_for_received(u64::from(SECOND_WAKE)).await?;
         admin.kill().await?;
         report.sleeps.push(
-            self.wake("worker and broker gone", slept, SECOND_WAKE, bar)
+            self.wake("worker and broker killed", slept, SECOND_WAKE, bar)
                 .await?,
         );
-        bar.set_message("the job goes on to its end");
+        bar.set_message("the job continues to the end");
         self.server.go_on_to(PANELS);
         self.receive_to(PANELS, bar).await?;
 
@@ -124,7 +125,7 @@ impl Worker {
         bar: &ProgressBar,
     ) -> Result<Sleep, Failure> {
         let missed = u64::from(to) - self.tally.newest;
-        bar.set_message("the worker wakes and attaches again");
+        bar.set_message("the worker restarts and attaches again");
         let resume = self.attach().await?;
         self.receive_to(u32::try_from(self.tally.newest + 1).unwrap_or(to), bar)
             .await?;
@@ -207,9 +208,7 @@ impl Worker {
                 continue;
             }
             if frame["type"] == "gap" {
-                return Err(Failure::new(format!(
-                    "the broker says that messages were lost: {frame}"
-                )));
+                return Err(Failure::new(format!("the broker reports lost messages: {frame}")));
             }
             let Some(seq) = frame["seq"].as_u64().filter(|_| frame["type"] != "live") else {
                 continue;
@@ -239,27 +238,31 @@ impl Worker {
             }
             if frame["type"] == "error" || (frame["type"] == "host" && frame["state"] == "failed") {
                 let hint = "longwire doctor";
-                return Err(
-                    Failure::new(format!("waiting for `{kind}`, the demo was told {frame}")).hint(hint),
-                );
+                return Err(Failure::new(format!("expected `{kind}`, received {frame}")).hint(hint));
             }
         }
     }
 
     async fn send(&mut self, frame: &Value) -> Result<(), Failure> {
-        let port = self.port.as_mut().ok_or_else(|| Failure::new("no host runs"))?;
+        let port = self
+            .port
+            .as_mut()
+            .ok_or_else(|| Failure::new("no host is running"))?;
         port.send(frame)
             .await
             .map_err(|error| Failure::because("cannot write to the host", &error))
     }
 
     async fn next(&mut self) -> Result<Value, Failure> {
-        let port = self.port.as_mut().ok_or_else(|| Failure::new("no host runs"))?;
+        let port = self
+            .port
+            .as_mut()
+            .ok_or_else(|| Failure::new("no host is running"))?;
         let frame = port
             .next()
             .await
             .map_err(|error| Failure::because("cannot read from the host", &error))?;
-        frame.ok_or_else(|| Failure::new("the host has ended by itself").hint("longwire doctor"))
+        frame.ok_or_else(|| Failure::new("the host exited unexpectedly").hint("longwire doctor"))
     }
 }
 

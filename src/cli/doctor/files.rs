@@ -21,7 +21,7 @@ pub(super) fn program(path: &Path) -> ProgramFacts {
                 File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
                 Ok(())
             } else {
-                Err(std::io::Error::other("it is no file"))
+                Err(std::io::Error::other("it is not a file"))
             }
         })
         .map(|()| Kind::of(&head))

@@ -105,7 +105,7 @@ async fn greet(host: &mut Child) -> Result<String, Launched> {
                         let _ = stdin.flush().await;
                     }
                     (Some("host"), Some("failed")) | (Some("error"), _) => {
-                        let message = frame["message"].as_str().unwrap_or("without a word");
+                        let message = frame["message"].as_str().unwrap_or("without output");
                         // A host advises to ask doctor, which is what is being done.
                         let message = message.split(';').next().unwrap_or_default();
                         return Err(Launched::NoBroker(message.to_owned()));
@@ -132,7 +132,7 @@ fn garbled(length: usize) -> Launched {
         .iter()
         .map(|byte| char::from(*byte).escape_default().to_string())
         .collect();
-    Launched::Garbled(format!("it wrote `{text}` where the length of a frame should be"))
+    Launched::Garbled(format!("it wrote `{text}` instead of a frame length"))
 }
 
 fn unpack(bytes: &[u8]) -> Result<Vec<Value>, Launched> {
@@ -150,7 +150,7 @@ async fn ended(host: &mut Child) -> Launched {
     let exit = match timeout(GRACE, host.wait()).await {
         Ok(Ok(status)) => status.to_string(),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => "it closed its output and went on".to_owned(),
+        Err(_) => "it closed its output and kept running".to_owned(),
     };
     Launched::Ended {
         exit,

@@ -72,7 +72,7 @@ impl Kind {
         match self {
             Self::Binary { system, machines } => format!("a {system} program for {}", machines.join(", ")),
             Self::Script { interpreter } => format!("a script for {interpreter}"),
-            Self::Unknown => "no program at all".to_owned(),
+            Self::Unknown => "not a program".to_owned(),
         }
     }
 }

@@ -14,7 +14,10 @@ pub(super) const FIX: &str = "fix: ";
 pub(super) fn lines(document: &Document, all: bool, colour: bool) -> Vec<String> {
     let count = |verdict| document.count(verdict);
     if document.verdict == Verdict::Pass && !all {
-        return vec![format!("All is well: {} checks passed.", count(Verdict::Pass))];
+        return vec![format!(
+            "No problems found: {} checks passed.",
+            count(Verdict::Pass)
+        )];
     }
     let mut lines = Vec::new();
     let shown = document
@@ -55,7 +58,7 @@ pub(super) fn lines(document: &Document, all: bool, colour: bool) -> Vec<String>
     }
     let mut sums = Vec::new();
     for (verdict, one, more) in [
-        (Verdict::Fail, "fault", "faults"),
+        (Verdict::Fail, "failure", "failures"),
         (Verdict::Warn, "warning", "warnings"),
         (Verdict::Pass, "passed", "passed"),
         (Verdict::Skip, "skipped", "skipped"),
@@ -109,7 +112,10 @@ mod tests {
         let pass = Finding::about("logs", "A works").pass("yes");
         let skip = Finding::about("state", "B works").skip("not here");
         let well = Document::of(vec![pass.clone(), skip.clone()]);
-        assert_eq!(lines(&well, false, false), ["All is well: 1 checks passed."]);
+        assert_eq!(
+            lines(&well, false, false),
+            ["No problems found: 1 checks passed."]
+        );
         let fail = Finding::about("disk", "C works")
             .fail("it does not")
             .fix("mend c");
@@ -120,7 +126,7 @@ mod tests {
                 "FAIL  disk: C works",
                 "      it does not",
                 "      fix: mend c",
-                "1 fault, 1 passed, 1 skipped."
+                "1 failure, 1 passed, 1 skipped."
             ]
         );
         assert_eq!(lines(&ill, true, false).len(), 8);
@@ -144,7 +150,7 @@ mod tests {
                 "      fix: chmod",
                 "FAIL  program.firefox: it can be run",
                 "      it is \\u{1b}[2Jgone",
-                "3 faults."
+                "3 failures."
             ]
         );
     }

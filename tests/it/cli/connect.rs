@@ -56,7 +56,7 @@ fn an_expectation_that_is_not_met_in_time_fails() {
     let output = run(&scratch, &arguments, "");
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stderr(&output).contains("of 2 messages came within 2 s"),
+        stderr(&output).contains("of 2 messages within 2 s"),
         "{}",
         stderr(&output)
     );

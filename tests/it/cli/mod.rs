@@ -123,12 +123,12 @@ fn logs_are_found_and_sieved() {
     HostProcess::chromium(&scratch).hello();
     let path = stdout(&run(&scratch, &["logs", "--path"], ""));
     assert_eq!(std::path::Path::new(path.trim()), scratch.home().join("logs"));
-    assert!(stdout(&run(&scratch, &["logs"], "")).contains("broker is up"));
+    assert!(stdout(&run(&scratch, &["logs"], "")).contains("broker started"));
     assert_eq!(stdout(&run(&scratch, &["logs", "--level", "error"], "")), "");
     let following = Running::start(&scratch, &["logs", "--follow"]);
-    following.line("broker is up");
+    following.line("broker started");
     assert!(run(&scratch, &["stop"], "").status.success());
-    following.line("broker leaves");
+    following.line("broker shutting down");
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn all_well_is_one_line_and_nothing_is_left_running() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{said}");
     assert!(
-        said.starts_with("All is well: ") && said.lines().count() == 1,
+        said.starts_with("No problems found: ") && said.lines().count() == 1,
         "{said}"
     );
     ward.0.wait_for_no_broker();
@@ -193,7 +193,7 @@ fn the_report_hides_what_is_private() {
         "### Status",
         "### End of the log",
         "url.upgrade",
-        "broker is up",
+        "broker started",
     ] {
         assert!(said.contains(part), "{part} in {said}");
     }

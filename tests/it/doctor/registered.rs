@@ -47,7 +47,7 @@ fn a_broken_manifest() {
         &["--extension", ID],
     );
     set_mode(&ward.manifest(), 0o666);
-    ward.mends("manifest.chromium", "warn", "changed by everybody", &[]);
+    ward.mends("manifest.chromium", "warn", "other users can change", &[]);
 }
 
 #[test]
@@ -105,9 +105,9 @@ fn the_program_cannot_be_run() {
     write_program(&ward.copy(), &foreign);
     ward.mends("program.chromium", "fail", "a linux program for", &[]);
     ward.replace_program("just text");
-    ward.mends("program.chromium", "fail", "no program at all", &[]);
+    ward.mends("program.chromium", "fail", "not a program", &[]);
     set_mode(&ward.copy(), 0o777);
-    ward.mends("program.chromium", "warn", "changed by everybody", &[]);
+    ward.mends("program.chromium", "warn", "other users can change", &[]);
     ward.replace_program("#!/bin/sh\necho longwire 0.0.1\n");
     ward.mends("program.chromium", "warn", "version 0.0.1", &[]);
 }

@@ -37,7 +37,7 @@ fn a_host_that_does_not_do_its_duty() {
         ("#!/no/such/interpreter\n".to_owned(), "cannot be started"),
         (
             "#!/bin/sh\nexit 3\n".to_owned(),
-            "ended without a word (exit status: 3)",
+            "exited without output (exit status: 3)",
         ),
         (
             "#!/bin/sh\necho lost my library >&2; exit 1\n".to_owned(),
@@ -181,7 +181,7 @@ fn settings_that_others_wrote_or_can_read() {
     ward.mends(
         "settings",
         "warn",
-        "holds passwords, and other users can read it",
+        "contains passwords, and other users can read it",
         &[],
     );
 

@@ -154,7 +154,7 @@ fn a_broker_that_is_stopped_on_a_stalled_disk_leaves_with_everything_written() {
     admin.send(&json!({"type": "stop", "id": "stop"}));
     eventually(SOON, "it waits for ports no more", || {
         log(&scratch)
-            .contains("did not take their last frames")
+            .contains("did not accept their last frames")
             .then_some(())
     });
     assert!(is_alive(pid), "it waits for the disk");

@@ -19,7 +19,7 @@ fn more_ids_are_added_and_none_is_lost() {
     assert_eq!(json(&path)["allowed_origins"], Value::from(both.to_vec()));
     let settled = home.tree();
     let said = home.done(&["install", "--extension", OTHER]);
-    assert!(said.contains("in place already"), "{said}");
+    assert!(said.contains("already registered"), "{said}");
     assert_eq!(home.tree(), settled);
     home.done(&["uninstall"]);
     assert_eq!(home.tree(), before);

@@ -212,7 +212,7 @@ fn browsers_in_sandboxes_are_passed_over_unless_they_are_asked_for() {
     let ids = ["install", "--extension", ID, "--extension", "a@b"];
     let said = home.done(&ids);
     assert!(
-        said.contains("inside Flatpak") && said.contains("--sandboxed serves it"),
+        said.contains("inside Flatpak") && said.contains("use --sandboxed"),
         "{said}"
     );
     assert!(said.contains("inside Snap"), "{said}");

@@ -32,7 +32,7 @@ fn assert_refused(home: &Home, arguments: &[&str], variables: &[(&str, &Path)]) 
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
     assert!(told.contains("belongs to user 65534"), "{arguments:?}: {told}");
     let again = format!("sudo -H -u '#65534' longwire {}", arguments[0]);
-    assert!(told.contains(&again) && told.contains("leave out sudo"), "{told}");
+    assert!(told.contains(&again) && told.contains("omit sudo"), "{told}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn what_the_broker_has_kept_is_named_and_stays() {
     let logs = home.path(".local/state/longwire/logs");
     fs::create_dir(&logs).unwrap();
     let said = home.done(&["uninstall"]);
-    assert!(said.contains("note: logs and kept sessions stay in "), "{said}");
+    assert!(said.contains("note: logs and stored sessions stay in "), "{said}");
     assert!(logs.exists());
 }
 
@@ -161,7 +161,7 @@ fn what_has_taken_the_place_of_a_manifest_is_left_or_put_back() {
     fs::write(&path, foreign("/opt/other/bridge")).unwrap();
     let said = home.done(&["install", "--extension", ID]);
     assert!(
-        said.contains("/opt/other/bridge; uninstall puts it back"),
+        said.contains("/opt/other/bridge; `uninstall` restores it"),
         "{said}"
     );
     home.done(&["uninstall"]);
@@ -213,7 +213,7 @@ fn what_stays_is_told() {
     let home = Home::new().with(&[".mozilla", ".zen"]);
     home.done(&["install", "--extension", "a@b"]);
     let said = home.done(&["uninstall", "--browser", "firefox"]);
-    assert!(said.contains("stays: it is for zen, too"), "{said}");
+    assert!(said.contains("is kept: also used by zen"), "{said}");
     let said = home.done(&["uninstall", "--browser", "zen"]);
     assert!(!said.contains("stays"), "{said}");
     assert!(!home.path(".mozilla/native-messaging-hosts").exists());

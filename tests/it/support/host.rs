@@ -165,7 +165,7 @@ impl HostProcess {
         self.find("pong", |frame| frame["type"] == "pong" && frame["id"] == id);
     }
 
-    /// Waits until the host has ended by itself.
+    /// Waits until the host has exited.
     pub(crate) fn wait(&mut self, within: Duration) -> ExitStatus {
         eventually(within, "the host ends", || self.child.try_wait().unwrap())
     }

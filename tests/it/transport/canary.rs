@@ -192,7 +192,7 @@ fn secrets_are_written_nowhere() {
         files(scratch.folder(), &mut found);
         // Any file may be the broker's: the order of a folder means nothing, and the host has a log of its own.
         let ended = found.iter().any(|(path, bytes)| {
-            path.contains("/logs/") && bytes.windows(13).any(|window| window == b"broker leaves")
+            path.contains("/logs/") && bytes.windows(20).any(|window| window == b"broker shutting down")
         });
         ended.then_some(())
     });

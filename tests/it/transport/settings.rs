@@ -111,7 +111,7 @@ fn settings_are_read_again_under_open_sessions() {
     write(&scratch, "[default]\nsessions = 1\n");
     let (code, out, err) = longwire(&scratch, &["config", "--reload"]);
     assert_eq!(code, 0, "{err}");
-    assert!(out.contains("read the settings again"), "{out}");
+    assert!(out.contains("reloaded the settings"), "{out}");
     host.send(&json!({"type": "open", "id": "2", "session": "t", "url": server.url()}));
     let refused = host.expect("error");
     assert_eq!(refused["code"], "too-many-sessions", "{refused}");

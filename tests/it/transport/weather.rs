@@ -1,4 +1,4 @@
-//! Bad weather between broker and server: how soon it is noticed, how soon the link is back, what is lost.
+//! Bad weather between broker and server: how soon it is noticed, how soon the link is restored, what is lost.
 //!
 //! Real host, real broker, a relay that misbehaves on demand. `--no-capture` prints the table of `docs/LINKS.md`.
 

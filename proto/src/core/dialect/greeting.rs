@@ -30,7 +30,7 @@ impl Greeting {
         let document = Document::parse(json).map_err(|error| error.to_string())?;
         let root = document.root();
         if root.kind() != Kind::Object {
-            return Err("it is no object".to_owned());
+            return Err("it is not an object".to_owned());
         }
         let upgrades = root.get(b"upgrades").map_or_else(Vec::new, |list| {
             list.elements()
@@ -63,7 +63,7 @@ fn milliseconds(value: Value<'_>) -> Result<Duration, String> {
         .to_number()
         .filter(|number| *number >= 0.0)
         .map(|number| Duration::from_secs_f64(number.min(MAX_PING_TIMEOUT_MS) / 1000.0))
-        .ok_or_else(|| format!("`{:.40}` is no time in milliseconds", value.raw()))
+        .ok_or_else(|| format!("`{:.40}` is not a time in milliseconds", value.raw()))
 }
 
 /// Nothing for what is no size: no limit, then.

@@ -77,7 +77,7 @@ pub(super) fn compressed(answer: &Answer) -> Option<String> {
     let plain = coding.is_empty() || coding.eq_ignore_ascii_case("identity");
     (!plain).then(|| {
         let shown: String = coding.chars().take(64).collect();
-        format!("the server compressed its answer (`{shown}`), though nobody asked for that")
+        format!("the server compressed its response (`{shown}`), although the request did not allow it")
     })
 }
 

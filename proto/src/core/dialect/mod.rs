@@ -289,7 +289,7 @@ fn check_no_event(_: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
     match payload {
         Payload::Event(_) => Err(ErrorInfo::new(
             Code::BadFrame,
-            "field `event`: this session's server knows no events; use `text`, `json` or `base64`",
+            "field `event`: this session's protocol has no events; use `text`, `json` or `base64`",
         )),
         _ => Ok(()),
     }

@@ -104,7 +104,7 @@ impl Hub {
         let before = known.seat.replace(seat.clone());
         if before.is_some_and(|before| before != seat) {
             self.detach_all(port);
-            let why = error(Code::SessionClosed, "the port has said `hello` as somebody else");
+            let why = error(Code::SessionClosed, "the port has sent `hello` as another client");
             self.refuse_deferred(Some(port), &why);
         }
         self.welcome(port, &seat, &accepts);
@@ -198,7 +198,7 @@ impl Hub {
         Err(if exists {
             error(
                 Code::NotAttached,
-                format!("this port does not hold session `{name}`; send `open` first"),
+                format!("this port is not attached to session `{name}`; send `open` first"),
             )
         } else {
             error(
@@ -235,7 +235,7 @@ impl Hub {
 
     fn try_open(&mut self, port: PortId, seat: &Seat, owner: Owner, mut open: Open) -> Result<(), ErrorInfo> {
         if self.is_leaving {
-            let why = "the broker leaves; another one takes its place";
+            let why = "the broker is shutting down; another one will replace it";
             return Err(error(Code::ShuttingDown, why));
         }
         policy::check_enabled(self.ctx.dialer.rules.of(&owner.origin))?;
@@ -331,7 +331,7 @@ impl Hub {
         let sessions = self.counts.get(owner).copied().unwrap_or(0);
         if sessions >= rule.sessions {
             let why = format!(
-                "this extension holds {} sessions in this profile; close some",
+                "this extension has {} sessions in this profile; close some",
                 rule.sessions
             );
             return Err(error(Code::TooManySessions, why));
@@ -339,7 +339,7 @@ impl Hub {
         let profiles = self.profiles.get(&owner.origin).copied().unwrap_or(0);
         if sessions == 0 && profiles >= rule.profiles {
             let why = format!(
-                "this extension holds sessions in {} profiles; close those of some (`profiles` in the settings)",
+                "this extension has sessions in {} profiles; close some (`profiles` in the settings)",
                 rule.profiles
             );
             return Err(error(Code::TooManySessions, why));

@@ -401,7 +401,7 @@ impl Hub {
         self.is_leaving = true;
         let why = error(
             Code::ShuttingDown,
-            "the broker leaves; another one takes its place",
+            "the broker is shutting down; another one will replace it",
         );
         self.refuse_deferred(None, &why);
         let ports: Vec<PortId> = self.ctx.ports.keys().copied().collect();

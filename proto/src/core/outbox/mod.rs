@@ -190,7 +190,7 @@ impl Outbox {
                 let verdict = if item.is_request() {
                     Verdict::Response(Err(ErrorInfo::new(
                         Code::Timeout,
-                        "no link came up before the deadline",
+                        "the link did not open before the timeout",
                     )))
                 } else {
                     item.expired()
@@ -508,7 +508,7 @@ impl Outbox {
             let verdict = if item.is_request() {
                 Verdict::Response(Err(ErrorInfo::new(
                     Code::Timeout,
-                    "no answer came before the deadline",
+                    "no answer arrived before the timeout",
                 )))
             } else if item.proven {
                 Verdict::Outcome(Outcome::Sent, None)

@@ -98,7 +98,7 @@ pub fn check_own_proxy(place: &Url, target: Option<&Url>, rule: &Rule) -> Result
     let denied = |why: String| Err(ErrorInfo::new(Code::UrlDenied, format!("option `proxy`: {why}")));
     if !rule.own_proxy {
         return denied(
-            "the settings do not let this extension name one (`own-proxy`; `longwire config` shows them)"
+            "the settings do not allow this extension to set one (`own-proxy`; see `longwire config`)"
                 .to_owned(),
         );
     }
@@ -108,17 +108,19 @@ pub fn check_own_proxy(place: &Url, target: Option<&Url>, rule: &Rule) -> Result
         _ => None,
     };
     if let Some(what) = literal {
-        return denied(format!("it leads to {what}, which is never dialled"));
+        return denied(format!("it resolves to {what}, which is never dialled"));
     }
     if !rule.allow.iter().any(|pattern| pattern.covers_place(place)) {
         return denied(format!(
-            "the settings do not let this extension dial `{}` (`allow` covers proxies too; `longwire config` shows them)",
+            "the settings do not allow this extension to dial `{}` (`allow` covers proxies too; see `longwire config`)",
             place.host_str().unwrap_or_default(),
         ));
     }
     let is_clear = |url: &&Url| matches!(url.scheme(), "ws" | "http") && is_loopback(url);
     if target.filter(is_clear).is_some() && !is_loopback(place) {
-        return denied("an unencrypted URL of this machine does not go through a proxy elsewhere".to_owned());
+        return denied(
+            "an unencrypted URL of this machine is not sent to a proxy on another machine".to_owned(),
+        );
     }
     Ok(())
 }
@@ -204,7 +206,7 @@ fn check_cookies(options: &Options) -> Result<(), ErrorInfo> {
     if options.cookies.as_deref().is_none_or(is_header_value) {
         return Ok(());
     }
-    let message = "option `cookies`: it has characters that HTTP does not allow";
+    let message = "option `cookies`: it contains characters that HTTP does not allow";
     Err(ErrorInfo::new(Code::BadOption, message))
 }
 
@@ -221,8 +223,9 @@ pub(crate) fn check_headers(
     for (name, value) in headers {
         check_header(name, value, rule, origin, urls)?;
         if !is_token(name) || !is_header_value(value) {
-            let message =
-                format!("option `headers`: `{name}` or its value has characters that HTTP does not allow");
+            let message = format!(
+                "option `headers`: `{name}` or its value contains characters that HTTP does not allow"
+            );
             return Err(ErrorInfo::new(Code::BadOption, message));
         }
     }
@@ -232,11 +235,11 @@ pub(crate) fn check_headers(
 fn check_header(name: &str, value: &str, rule: &Rule, origin: &str, urls: &[Url]) -> Result<(), ErrorInfo> {
     let lower = name.to_ascii_lowercase();
     if DENIED_HEADERS.contains(&lower.as_str()) || lower.starts_with("sec-") || lower.starts_with("proxy-") {
-        let message = format!("the header `{name}` may not be set by an extension");
+        let message = format!("extensions may not set the header `{name}`");
         return Err(ErrorInfo::new(Code::HeaderDenied, message));
     }
     if lower == "origin" && !rule.any_origin && !may_be_origin(value, origin, urls) {
-        let message = "the settings do not let this extension send an `Origin` other than its own or the server's (`any-origin`; `longwire config` shows them)";
+        let message = "the settings do not allow this extension to send an `Origin` other than its own or the server's (`any-origin`; see `longwire config`)";
         return Err(ErrorInfo::new(Code::HeaderDenied, message));
     }
     Ok(())
@@ -287,7 +290,7 @@ fn web_origin(url: &Url) -> Option<String> {
 pub(crate) fn check_subprotocols(subprotocols: &[String]) -> Result<(), ErrorInfo> {
     for (index, subprotocol) in subprotocols.iter().enumerate() {
         if !is_token(subprotocol) || subprotocols[..index].contains(subprotocol) {
-            let message = "option `subprotocols`: each must be a token of HTTP, and stand once";
+            let message = "option `subprotocols`: each must be an HTTP token, listed once";
             return Err(ErrorInfo::new(Code::BadOption, message));
         }
     }

@@ -54,7 +54,7 @@ pub(crate) fn read_url(text: &str) -> Result<Url, ErrorInfo> {
     if url.scheme() != scheme && url.set_scheme(scheme).is_err() {
         return Err(ErrorInfo::new(
             Code::BadUrl,
-            "the URL's scheme cannot be changed to a WebSocket's",
+            "the URL's scheme cannot be changed to `ws` or `wss`",
         ));
     }
     if url.fragment().is_some() {
@@ -78,7 +78,7 @@ pub(crate) fn check_enabled(rule: &Rule) -> Result<(), ErrorInfo> {
         return Ok(());
     }
     let message =
-        "the settings do not let this extension use Longwire (`enabled`; `longwire config` shows them)";
+        "the settings do not allow this extension to use Longwire (`enabled`; see `longwire config`)";
     Err(ErrorInfo::new(Code::OriginDenied, message))
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn check_url(url: &Url, rule: &Rule) -> Result<(), ErrorInfo> {
         _ => None,
     };
     if let Some(what) = literal {
-        let message = format!("the URL leads to {what}, which is never dialled");
+        let message = format!("the URL resolves to {what}, which is never dialled");
         return Err(ErrorInfo::new(Code::UrlDenied, message));
     }
     if rule.allow.iter().any(|pattern| pattern.fits(url)) {
@@ -101,7 +101,7 @@ pub(crate) fn check_url(url: &Url, rule: &Rule) -> Result<(), ErrorInfo> {
     }
     let allowed: Vec<String> = rule.allow.iter().map(|pattern| format!("`{pattern}`")).collect();
     let message = format!(
-        "the settings do not let this extension dial `{}://{}`; allowed: {} (`allow`; `longwire config` shows them)",
+        "the settings do not allow this extension to dial `{}://{}`; allowed: {} (`allow`; see `longwire config`)",
         url.scheme(),
         url.host_str().unwrap_or_default(),
         if allowed.is_empty() {

@@ -29,7 +29,7 @@ impl Session {
         let handover = self.outgoing.hand_untracked(payload);
         if let Err(why) = self.hand_over(ctx, handover) {
             // One for a namespace that is not open goes nowhere, as it would on the server.
-            tracing::debug!(session = %self.identity.name, why = why.message, "not said");
+            tracing::debug!(session = %self.identity.name, why = why.message, "message dropped: its namespace is not open");
         }
     }
 
@@ -238,7 +238,7 @@ impl Session {
             return Ok(answer);
         }
         let why = format!(
-            "the server answered with {} bytes, and {held} bytes of answers are not acknowledged yet: it is lost",
+            "the server answered with {} bytes, and {held} bytes of answers are unacknowledged: the answer was dropped",
             answer.len()
         );
         Err(error(Code::Overflow, why))

@@ -188,7 +188,7 @@ impl Session {
         if let Some(flow) = room {
             self.outgoing.check_room(&self.options, payload.len(), flow)?;
             if self.check_budget(ctx, MESSAGE_COST + payload.len()).is_err() {
-                let why = "all sessions of this extension together hold as much as the settings allow";
+                let why = "the sessions of this extension use all memory that the settings allow";
                 return Err(error(Code::OutboxFull, why));
             }
         }
@@ -252,7 +252,7 @@ impl Session {
         {
             let why = error(
                 Code::RateLimited,
-                "the session holds as many subscriptions, or as many lines of filters, as it may",
+                "the session has reached the limit of subscriptions or filter lines",
             );
             return self.send_error(ctx, port, why, Some(&id));
         }

@@ -76,7 +76,7 @@ pub(crate) enum Leave {
 /// What is said when an extension's budget is spent.
 pub(crate) fn over_budget(budget: usize) -> ErrorInfo {
     let why = format!(
-        "this extension holds as much as it may ({} MB; `megabytes` and `memory.total` in the settings): acknowledge records, \
+        "this extension has reached its memory limit ({} MB; `megabytes` and `memory.total` in the settings): acknowledge records, \
          or close sessions and subscriptions",
         budget >> 20
     );

@@ -227,7 +227,7 @@ fn newest_meta(notes: &[JournalRecord]) -> Result<Meta, String> {
         JournalRecord::Meta(meta) => Some(meta.clone()),
         _ => None,
     });
-    let meta = meta.ok_or("it does not say whose it is")?;
+    let meta = meta.ok_or("it does not name its owner")?;
     if meta.version > VERSION {
         let theirs = meta.version;
         return Err(format!(

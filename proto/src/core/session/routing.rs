@@ -122,7 +122,7 @@ impl Session {
             Pressure::Close if !self.is_closing() => {
                 let why = error(
                     Code::Overflow,
-                    "the log is full: the link rests until a client attaches",
+                    "the log is full: the link is paused until a client attaches",
                 );
                 self.with_uplink(ctx, |uplink, scope| uplink.rest(scope, Some(why)));
             }

@@ -80,7 +80,7 @@ impl<'de> Deserialize<'de> for JsString {
         match Form::deserialize(deserializer)? {
             Form::Text(text) => Ok(Self(text.into_bytes().into())),
             Form::Bytes(bytes) if is_wtf8(&bytes) => Ok(Self(bytes.into())),
-            Form::Bytes(_) => Err(D::Error::custom("these bytes are no string")),
+            Form::Bytes(_) => Err(D::Error::custom("these bytes are not a string")),
         }
     }
 }

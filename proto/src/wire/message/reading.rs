@@ -286,7 +286,7 @@ impl<'a> Fields<'a> {
             lane: match optional::<u8>("lane", self.lane)? {
                 None => USUAL_LANE,
                 Some(lane @ 0..=3) => lane,
-                Some(_) => return Err(wrong("lane", "it must lie between 0 and 3")),
+                Some(_) => return Err(wrong("lane", "it must be between 0 and 3")),
             },
             ttl: optional("ttl", self.ttl)?,
             volatile: optional("volatile", self.volatile)?.unwrap_or(false),
@@ -387,7 +387,7 @@ impl<'a> Fields<'a> {
         if code.is_some_and(|code| !matches!(code, 1000 | 1001 | 1005 | 3000..=4999)) {
             return Err(wrong(
                 "code",
-                "it must be 1000, 1001, 1005 or lie between 3000 and 4999",
+                "it must be 1000, 1001, 1005 or between 3000 and 4999",
             ));
         }
         let reason: Option<String> = optional("reason", self.reason)?;

@@ -149,14 +149,17 @@ impl Options {
         };
         if (1..self.transports.len()).any(|index| self.transports[..index].contains(&self.transports[index]))
         {
-            return Err(bad("transports", "each may stand once"));
+            return Err(bad("transports", "each is allowed once"));
         }
         let is_http = [Protocol::EventStream, Protocol::Poll].iter().any(speaks);
         if !is_http && self.post.is_some() {
-            return Err(bad("post", "this session sends on its own connection"));
+            return Err(bad(
+                "post",
+                "this session sends on its connection and needs no `post`",
+            ));
         }
         if is_http && self.post.is_none() && !self.greeting.is_empty() {
-            return Err(bad("greeting", "it needs `post`, which says where to"));
+            return Err(bad("greeting", "it needs `post`, the URL for messages"));
         }
         let has_event = self
             .greeting
@@ -166,10 +169,10 @@ impl Options {
             return Err(bad("greeting", "an `event` is for Socket.IO servers"));
         }
         if !self.login.is_empty() && self.ready.is_none() {
-            return Err(bad("login", "it needs `ready`, which says when it has succeeded"));
+            return Err(bad("login", "it needs `ready`, the rule that ends the login"));
         }
         if self.max_message == 0 || self.max_message > 67_108_864 {
-            return Err(bad("maxMessage", "it must lie between 1 and 67108864 bytes"));
+            return Err(bad("maxMessage", "it must be between 1 and 67108864 bytes"));
         }
         Ok(())
     }
@@ -177,7 +180,7 @@ impl Options {
     fn check_numbers(&self) -> Result<(), ErrorInfo> {
         if let Some(reconnect) = &self.reconnect {
             if !(1.0..=100.0).contains(&reconnect.factor) {
-                return Err(bad("reconnect", "`factor` must lie between 1 and 100"));
+                return Err(bad("reconnect", "`factor` must be between 1 and 100"));
             }
             if !reconnect
                 .randomization
@@ -247,7 +250,7 @@ fn protocol(name: &str, word: &str) -> Result<Protocol, ErrorInfo> {
     let named = all.into_iter().find(|protocol| protocol.as_str() == word);
     named.ok_or_else(|| {
         let words = all.map(Protocol::as_str).join(", ");
-        bad(name, format!("`{word}` is no protocol; there are: {words}"))
+        bad(name, format!("`{word}` is not a protocol; known: {words}"))
     })
 }
 

@@ -149,18 +149,18 @@ fn sandboxed(facts: &Facts, browser: &BrowserFacts, sandboxed: &Sandboxed) -> Fi
         format!("{} may start native hosts", browser.title),
     )
     .or(format!(
-        "{} starts no programs outside its sandbox",
+        "{} cannot start programs outside its sandbox",
         browser.title
     ));
     if let Some(inside) = &browser.inside {
         let inside = inside.path.display();
         return finding.pass(format!(
-            "inside {}, by {inside}; host and broker end with it",
+            "inside {}, by {inside}; host and broker exit with it",
             sandboxed.by
         ));
     }
     let detail = format!(
-        "it runs inside {} ({}) and starts no program outside of it by itself",
+        "it runs inside {} ({}) and cannot start programs outside",
         sandboxed.by,
         sandboxed.folder.display()
     );
@@ -170,7 +170,7 @@ fn sandboxed(facts: &Facts, browser: &BrowserFacts, sandboxed: &Sandboxed) -> Fi
         return finding.warn(detail).fix(fix);
     }
     finding.warn(detail).fix(format!(
-        "install {} as a package of the system instead of the {}",
+        "install {} as a system package instead of the {}",
         browser.title, sandboxed.by
     ))
 }
@@ -185,7 +185,7 @@ fn absent(facts: &Facts, browser: &BrowserFacts) -> Finding {
     .or(format!("{} does not find the host's manifest", browser.title));
     let finding = match &browser.folder {
         Some(folder) => finding.warn(format!(
-            "the one that install wrote into {} is gone",
+            "the manifest that `install` wrote to {} is missing",
             folder.display()
         )),
         None => finding.skip("not registered with this browser"),
@@ -196,9 +196,9 @@ fn absent(facts: &Facts, browser: &BrowserFacts) -> Finding {
 fn policy(facts: &Facts, browser: &BrowserFacts) -> Finding {
     let finding = Finding::about(
         format!("policy.{}", browser.name),
-        format!("no policy keeps {} from the host", browser.title),
+        format!("no policy blocks the host in {}", browser.title),
     )
-    .or(format!("a policy keeps {} from the host", browser.title));
+    .or(format!("a policy blocks the host in {}", browser.title));
     let policy = &browser.policy;
     let sources: Vec<_> = policy
         .sources
@@ -212,14 +212,14 @@ fn policy(facts: &Facts, browser: &BrowserFacts) -> Finding {
         .flatten()
         .any(|seen| seen.scope == Scope::System);
     match policy.ruling(&facts.name) {
-        Ruling::Free if policy.sources.is_empty() => finding.pass("there are none about native messaging"),
-        Ruling::Free => finding.pass(format!("{sources} lets it through")),
+        Ruling::Free if policy.sources.is_empty() => finding.pass("no policies about native messaging"),
+        Ruling::Free => finding.pass(format!("{sources} allows it")),
         Ruling::SystemOnly if has_system => {
-            finding.pass(format!("{sources} lets registrations for all users through"))
+            finding.pass(format!("{sources} allows registrations for all users"))
         }
         Ruling::SystemOnly => finding
             .fail(format!(
-                "NativeMessagingUserLevelHosts is false in {sources}: registrations of one user do not count"
+                "NativeMessagingUserLevelHosts is false in {sources}: user-level registrations are ignored"
             ))
             .fix(install(facts, &ids(facts, browser.family), Some(browser), true)),
         Ruling::Blocked => finding
@@ -228,7 +228,7 @@ fn policy(facts: &Facts, browser: &BrowserFacts) -> Finding {
                 facts.name
             ))
             .fix(format!(
-                "have the administrator add \"{}\" to NativeMessagingAllowlist in {sources}",
+                "ask the administrator to add \"{}\" to NativeMessagingAllowlist in {sources}",
                 facts.name
             )),
     }
@@ -244,9 +244,12 @@ fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding
         browser.title
     ));
     match found {
-        Found::Nothing => finding
-            .fail("the one that is there does not count under the policy")
-            .fix(install(facts, &ids(facts, browser.family), Some(browser), true)),
+        Found::Nothing => finding.fail("the policy excludes the existing one").fix(install(
+            facts,
+            &ids(facts, browser.family),
+            Some(browser),
+            true,
+        )),
         Found::Bad(seen, why) => {
             let is_system = seen.scope == Scope::System;
             let again = install(facts, &ids(facts, browser.family), Some(browser), is_system);
@@ -261,7 +264,7 @@ fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding
             finding.fail(format!("{}: {why}", seen.path.display())).fix(fix)
         }
         Found::Good(seen, _) if seen.open_to_all => finding
-            .warn(format!("{} can be changed by everybody", seen.path.display()))
+            .warn(format!("other users can change {}", seen.path.display()))
             .fix(format!(
                 "{}chmod o-w {}",
                 for_all(seen.scope == Scope::System),
@@ -282,7 +285,7 @@ fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding
             match shadowed.first() {
                 Some(other) => finding
                     .warn(format!(
-                        "{} is read; {} names another program and is not",
+                        "{} is used; {} names another program and is ignored",
                         seen.path.display(),
                         other.path.display()
                     ))
@@ -332,7 +335,7 @@ fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &Accept
     let sudo = for_all(is_system);
     let shown = accepted.program.display();
     let Some(program) = facts.programs.iter().find(|one| one.path == accepted.program) else {
-        return finding.skip(format!("{shown} was not looked at"));
+        return finding.skip(format!("{shown} was not checked"));
     };
     let kind = match &program.kind {
         Ok(kind) => kind,
@@ -358,20 +361,18 @@ fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &Accept
     if program.quarantined {
         return finding
             .fail(format!(
-                "{shown} is marked as downloaded, and the system refuses it"
+                "{shown} is marked as downloaded, and the system blocks it"
             ))
             .fix(release(program));
     }
     if program.foreign {
         return finding
-            .fail(format!(
-                "{shown} is in the hands of another user; root does not start it"
-            ))
+            .fail(format!("{shown} belongs to another user; root does not start it"))
             .fix(again());
     }
     if program.open_to_all {
         return finding
-            .warn(format!("{shown} can be changed by everybody"))
+            .warn(format!("other users can change {shown}"))
             .fix(format!("{sudo}chmod o-w {}", quoted(&program.path)));
     }
     match &program.version {
@@ -404,10 +405,10 @@ fn origin(facts: &Facts, browser: &BrowserFacts, chain: &[Seen]) -> Option<Findi
         .collect();
     let finding = Finding::about(
         format!("origin.{}", browser.name),
-        format!("{} lets the extension reach the host", browser.title),
+        format!("{} allows the extension to start the host", browser.title),
     )
     .or(format!(
-        "{} does not let the extension reach the host",
+        "{} does not allow the extension to start the host",
         browser.title
     ));
     if asked.is_empty() {
@@ -444,7 +445,7 @@ fn rivals(facts: &Facts, browser: &BrowserFacts) -> Finding {
         .filter(|other| other.entries.iter().any(|entry| ids.contains(entry)))
         .collect();
     if rivals.is_empty() {
-        return finding.pass("none of its neighbours");
+        return finding.pass("no other manifest");
     }
     let told: Vec<_> = rivals
         .iter()

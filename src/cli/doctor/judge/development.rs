@@ -32,7 +32,7 @@ fn one(facts: &Facts, running: &RunningBrowser) -> Finding {
             let fix = install(facts, &ids, None, false);
             finding
                 .warn(format!(
-                    "it was started with --user-data-dir, and looks only in {folder}"
+                    "it was started with --user-data-dir, and reads manifests only from {folder}"
                 ))
                 .fix(format!("{fix} --user-data-dir {}", quoted(&running.folder)))
         }

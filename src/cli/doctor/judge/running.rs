@@ -20,7 +20,7 @@ const LITTLE: u64 = 64 << 20;
 pub(super) fn launches(facts: &Facts) -> Vec<Finding> {
     if facts.launches.is_empty() {
         let finding = Finding::about("launch", "a browser can start the host and reach the broker");
-        return vec![finding.skip("there is no program that a browser would start")];
+        return vec![finding.skip("no browser has a program to start")];
     }
     let several = facts.launches.len() > 1;
     let mut seen: Vec<String> = Vec::new();
@@ -59,7 +59,7 @@ fn one_launch(id: String, launch: &LaunchFacts, broker: &BrokerFacts) -> Finding
     );
     match &launch.end {
         Launched::Welcomed { lingers: true, .. } => finding
-            .warn(format!("{program} does not end when its pipes are closed"))
+            .warn(format!("{program} does not exit when its pipes are closed"))
             .fix("longwire stop"),
         Launched::Welcomed { version, .. } => finding.pass(format!(
             "{program}: welcomed by broker {version} after {} ms",
@@ -69,13 +69,13 @@ fn one_launch(id: String, launch: &LaunchFacts, broker: &BrokerFacts) -> Finding
             .fail(format!("{program} cannot be started: {why}"))
             .fix(by_hand),
         Launched::Ended { exit, stderr } if stderr.is_empty() => finding
-            .fail(format!("{program} ended without a word ({exit})"))
+            .fail(format!("{program} exited without output ({exit})"))
             .fix(by_hand),
         Launched::Ended { exit, stderr } => finding
-            .fail(format!("{program} ended ({exit}): {stderr}"))
+            .fail(format!("{program} exited ({exit}): {stderr}"))
             .fix(by_hand),
         Launched::Garbled(why) => finding
-            .fail(format!("{program} speaks no native messaging: {why}"))
+            .fail(format!("{program} does not use native messaging: {why}"))
             .fix(by_hand),
         Launched::NoBroker(why) => finding
             .fail(format!("{program} runs, but: {why}"))
@@ -88,7 +88,9 @@ fn one_launch(id: String, launch: &LaunchFacts, broker: &BrokerFacts) -> Finding
             };
             let waited = launch.took.as_millis();
             finding
-                .fail(format!("{program} said nothing of use within {waited} ms{words}"))
+                .fail(format!(
+                    "{program} sent no valid message within {waited} ms{words}"
+                ))
                 .fix(end(broker))
         }
     }
@@ -121,15 +123,15 @@ pub(super) fn broker(facts: &Facts) -> Vec<Finding> {
 }
 
 fn answers(facts: &Facts, broker: &BrokerFacts) -> Finding {
-    let finding = Finding::about("broker", "the broker answers and is of this version")
-        .or("the broker does not answer, or is of another version");
+    let finding = Finding::about("broker", "the broker answers and has this version")
+        .or("the broker does not answer, or has another version");
     match &broker.answer {
         Err(why) => finding.fail(why.clone()).fix(end(broker)),
         Ok(None) if facts.launches.is_empty() => finding.skip("not running; the first host starts it"),
         Ok(None) => finding.skip("not running, although a host was started"),
         Ok(Some(answer)) if answer.version != facts.version => finding
             .warn(format!(
-                "it is version {} (process {}); this is {}",
+                "it has version {} (process {}); this is {}",
                 answer.version, answer.pid, facts.version
             ))
             .fix("longwire stop"),
@@ -164,7 +166,9 @@ fn closed(finding: Finding, place: &Place, wanted: u32) -> Finding {
     }
     match place.mode {
         Some(mode) if mode & 0o077 != 0 => finding
-            .warn(format!("{shown} has mode {mode:o}, which lets others in"))
+            .warn(format!(
+                "{shown} has mode {mode:o}, which allows access for others"
+            ))
             .fix(format!("chmod {wanted:o} {}", quoted(&place.path))),
         Some(mode) => finding.pass(format!("{shown}, mode {mode:o}")),
         None => finding.pass(shown.to_string()),
@@ -195,7 +199,7 @@ pub(super) fn settings(settings: &SettingsFacts) -> Finding {
     let finding = match (&settings.problem, exposed) {
         (Some(_), _) => finding.or("the settings file cannot be used"),
         (None, Some(_)) => finding.or("others can read passwords in the settings"),
-        (None, None) => finding.or("the settings turn certificate checks off"),
+        (None, None) => finding.or("the settings disable certificate checks"),
     };
     let edit = edit(settings);
     match (&settings.problem, exposed) {
@@ -216,14 +220,14 @@ pub(super) fn settings(settings: &SettingsFacts) -> Finding {
             };
             finding
                 .warn(format!(
-                    "{} holds passwords, and other users can read it",
+                    "{} contains passwords, and other users can read it",
                     file.display()
                 ))
                 .fix(fix)
         }
         _ if !settings.insecure.is_empty() => finding
             .warn(format!(
-                "certificates of {} are not checked (`insecure-hosts`): anybody on the way can read along",
+                "certificates of {} are not checked (`insecure-hosts`): anyone on the network path can read the traffic",
                 settings.insecure.join(", ")
             ))
             .fix(edit),
@@ -236,7 +240,7 @@ fn used(settings: &SettingsFacts) -> String {
     let above = settings.above.as_ref().map(|path| path.display().to_string());
     let own = settings.there.then(|| settings.path.display().to_string());
     match (above, own) {
-        (None, None) => "there is none; the defaults hold".to_owned(),
+        (None, None) => "there is none; using defaults".to_owned(),
         (Some(above), Some(own)) => format!("{above} of the administrator, then {own}"),
         (Some(above), None) => format!("{above} of the administrator"),
         (None, Some(own)) => own,
@@ -279,14 +283,14 @@ pub(super) fn folders(folders: &FolderFacts) -> Vec<Finding> {
                 .or("the folder of stored sessions cannot be written"),
             &folders.state,
             folders.state_problem.as_ref(),
-            "; durable sessions live in memory only",
+            "; durable sessions stay in memory only",
         ),
         disk(folders),
     ];
     if let Some(moved) = &folders.moved {
-        let finding = Finding::about("home", "Longwire's folders are where browsers' hosts look, too");
+        let finding = Finding::about("home", "browsers' hosts use the same folders as this command");
         findings.push(finding.pass(format!(
-            "LONGWIRE_HOME moves them to {}; a browser must have the same variable",
+            "LONGWIRE_HOME moves them to {}; start the browser with the same variable",
             moved.display()
         )));
     }
@@ -322,15 +326,15 @@ fn writable(finding: Finding, folder: &Path, problem: Option<&Unwritable>, then:
                 format!("sudo install -d -m 700 -o \"$(id -u)\" {quoted}")
             };
             finding
-                .warn(format!("it cannot be made in {shown} ({why}){then}"))
+                .warn(format!("it cannot be created in {shown} ({why}){then}"))
                 .fix(fix)
         }
     }
 }
 
 fn disk(folders: &FolderFacts) -> Finding {
-    let finding = Finding::about("disk", "there is room for what sessions store")
-        .or("there is little room for what sessions store");
+    let finding = Finding::about("disk", "there is enough disk space for sessions")
+        .or("there is little disk space for sessions");
     let state = folders.state.display();
     let used = format!(
         "journals take {} of {}",
@@ -344,9 +348,7 @@ fn disk(folders: &FolderFacts) -> Finding {
     }
     if folders.journals >= folders.quota / 10 * 9 {
         return finding
-            .warn(format!(
-                "{used}: durable sessions beyond that live in memory only"
-            ))
+            .warn(format!("{used}: further durable sessions stay in memory only"))
             .fix("longwire status");
     }
     match folders.free {

@@ -64,7 +64,7 @@ const PHASES: [PhaseTitles; 6] = [
     PhaseTitles {
         phase: Phase::Upgrade,
         id: "url.upgrade",
-        passed: "the server speaks WebSocket",
+        passed: "the server accepts the WebSocket",
         failed: "the server does not accept the WebSocket",
     },
     PhaseTitles {
@@ -127,7 +127,9 @@ fn one(finding: Finding, step: &Step, shown: &str) -> Finding {
         End::Done(told) => finding.pass(format!("{took}: {told}")),
         End::Nothing(told) => finding.skip(told.clone()),
         End::Closed(told) => finding
-            .warn(format!("{took}: the server closed the link at once, {told}"))
+            .warn(format!(
+                "{took}: the server closed the connection at once, {told}"
+            ))
             .fix(format!("longwire connect {shown}")),
         End::Failed(error) => failed(finding, &took, error, shown),
     }
@@ -140,14 +142,16 @@ fn failed(finding: Finding, took: &str, error: &DialError, shown: &str) -> Findi
     };
     match error {
         DialError::Status { status, .. } if [401, 403, 407].contains(&status.as_u16()) => finding
-            .warn(format!("{said}; doctor sends no credentials, the extension may"))
+            .warn(format!(
+                "{said}; the doctor sends no credentials, the extension may"
+            ))
             .fix(format!(
                 "longwire connect {shown} --header 'Authorization: Bearer <token>'"
             )),
         DialError::Status { .. } => finding.fail(said).fix(commands::curl("-i", shown)),
         DialError::Dns { host, .. } => finding.fail(said).fix(commands::resolve(host)),
         DialError::Connect { place, .. } => finding.fail(said).fix(format!(
-            "start the server, or open the port: nothing answers at {place}"
+            "start the server, or open the port: no answer from {place}"
         )),
         DialError::Tls { place, .. } => {
             let place = place.to_string();

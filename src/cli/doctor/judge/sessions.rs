@@ -43,7 +43,7 @@ fn one(id: String, session: &Value) -> Finding {
         "open" => finding.pass(text(session, "url")),
         // It is not wanted now, or has not been tried yet.
         "paused" | "connecting" | "waiting" if code.is_empty() => finding.skip(resting(state)),
-        "closed" if code.is_empty() => finding.skip("the extension does not want it back"),
+        "closed" if code.is_empty() => finding.skip("the extension has not opened it again"),
         "unauthorized" if code.is_empty() => finding
             .warn("it waits for the extension to answer `auth-needed` with credentials")
             .fix("open a page of the extension, so that its credentials provider runs"),
@@ -55,8 +55,8 @@ fn one(id: String, session: &Value) -> Finding {
 fn resting(state: &str) -> &'static str {
     match state {
         "paused" => "no client is attached; it connects when the extension opens it",
-        "waiting" => "it waits for its turn to connect",
-        _ => "the first attempt is under way",
+        "waiting" => "it waits for the dial rate limit",
+        _ => "the first attempt is in progress",
     }
 }
 
@@ -85,29 +85,29 @@ fn remedy(session: &Value, code: &str) -> String {
     let is_plain = url.starts_with("ws:") || url.starts_with("http:");
     let status = status_in(text(&session["error"], "message"));
     match code {
-        "refused" => format!("start the server: nothing listens at {place}"),
+        "refused" => format!("start the server: no server is listening at {place}"),
         "dns" => commands::resolve(&host),
         "proxy" => commands::PROXY_VARIABLES.to_owned(),
         "tls" => format!(
-            "have the server use a certificate that this machine trusts, or check with: longwire doctor --url {url}"
+            "configure a certificate that this machine trusts on the server, or check with: longwire doctor --url {url}"
         ),
         "http-status" if matches!(status, Some(401 | 403)) => {
-            "have the extension give valid credentials (`headers`, `cookies` or a provider)".to_owned()
+            "set valid credentials in the extension (`headers`, `cookies` or a provider)".to_owned()
         }
         "http-status" if status == Some(404) => {
             format!("correct the path of the URL: the server has nothing at {url}")
         }
         "http-status" if status == Some(407) => commands::PROXY_VARIABLES.to_owned(),
         "handshake" | "server-protocol" | "link-lost" if is_plain => format!(
-            "check that the server speaks WebSocket there; if it expects TLS, use {}",
+            "check that the server accepts WebSockets there; if it expects TLS, use {}",
             url.replacen("ws:", "wss:", 1).replacen("http:", "https:", 1)
         ),
         "http-status" | "handshake" | "server-protocol" => format!(
-            "check that the server speaks WebSocket there: {}",
+            "check that the server accepts WebSockets there: {}",
             commands::curl("-i", url)
         ),
         "url-denied" | "header-denied" | "origin-denied" => "longwire config".to_owned(),
-        "overflow" => "open a page of the extension, so that it takes what waits".to_owned(),
+        "overflow" => "open a page of the extension, so that it processes the waiting messages".to_owned(),
         _ if url.is_empty() => "longwire logs".to_owned(),
         _ => format!("longwire doctor --url {url}"),
     }

@@ -115,7 +115,7 @@ fn decoded(packet: Bytes) -> Result<Payload, &'static str> {
             .map_err(|_| "a binary packet is not base64")?;
         return Ok(Payload::Binary(bytes.into()));
     }
-    Payload::text_from_utf8(packet).ok_or("a polling answer is not UTF-8")
+    Payload::text_from_utf8(packet).ok_or("a polling response is not UTF-8")
 }
 
 /// One Engine.IO session on its way.
@@ -282,7 +282,7 @@ impl Engine {
         if answer.too_large {
             self.getting = false;
             if self.sid.is_none() {
-                return self.fault(Code::TooLarge, "the server's greeting exceeds `maxMessage`");
+                return self.fault(Code::TooLarge, "the server's handshake exceeds `maxMessage`");
             }
             // The server has forgotten these packets: polling goes on behind them.
             self.tell(vec![Incoming::TooLarge { bytes: None }]);
@@ -291,7 +291,7 @@ impl Engine {
         // The beginning tells a page from packets.
         let start = String::from_utf8_lossy(&answer.body[..answer.body.len().min(START)]);
         if let Some(page) = html::described(&start) {
-            let why = format!("the server answered with {page}, which is no Engine.IO");
+            let why = format!("the server answered with {page} instead of Engine.IO");
             return self.fault(Code::ServerProtocol, &why);
         }
         self.body = answer.body.clone();

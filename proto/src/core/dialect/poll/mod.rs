@@ -222,7 +222,7 @@ impl Speech for Polling {
         if self.is_paused {
             return None;
         }
-        let go_on = self.go_on.map(|at| (at, "more of an answer"));
+        let go_on = self.go_on.map(|at| (at, "more of a response"));
         go_on.or_else(|| self.asks_at().map(|at| (at, "poll")))
     }
 

@@ -136,7 +136,7 @@ impl Place {
     fn go_on_from(&mut self, found: Option<String>) -> Result<(), String> {
         if let Some(found) = found.as_ref().filter(|found| found.len() > MAX_CURSOR_BYTES) {
             return Err(format!(
-                "the cursor has {} bytes; {MAX_CURSOR_BYTES} can be sent back",
+                "the cursor has {} bytes; the limit is {MAX_CURSOR_BYTES}",
                 found.len()
             ));
         }
@@ -199,12 +199,12 @@ fn no_json(body: &[u8]) -> String {
     // The beginning tells a page from others.
     let start = String::from_utf8_lossy(&body[..body.len().min(PARSED_WHOLE)]);
     if let Some(page) = html::described(&start) {
-        return format!("the answer is not JSON: it is {page}");
+        return format!("the response is not JSON: it is {page}");
     }
     match std::str::from_utf8(body).map(Document::parse) {
-        Err(_) => "the answer is not JSON: it is not UTF-8".to_owned(),
-        Ok(Err(error)) => format!("the answer is not JSON: {error}"),
-        Ok(Ok(_)) => "the answer is not JSON".to_owned(),
+        Err(_) => "the response is not JSON: it is not UTF-8".to_owned(),
+        Ok(Err(error)) => format!("the response is not JSON: {error}"),
+        Ok(Ok(_)) => "the response is not JSON".to_owned(),
     }
 }
 

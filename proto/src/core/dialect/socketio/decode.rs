@@ -72,9 +72,9 @@ impl Connection {
                     ..
                 }) => ServerEvent::Greeting(ping_timeout, max_payload.unwrap_or(usize::MAX)),
                 Ok(_) => ServerEvent::Malformed(
-                    "its greeting cannot be read: `pingInterval` or `pingTimeout` is missing".to_owned(),
+                    "its handshake cannot be parsed: `pingInterval` or `pingTimeout` is missing".to_owned(),
                 ),
-                Err(error) => ServerEvent::Malformed(format!("its greeting cannot be read: {error}")),
+                Err(error) => ServerEvent::Malformed(format!("its handshake cannot be parsed: {error}")),
             }),
             "1" => Some(ServerEvent::Close),
             "2" => Some(ServerEvent::Ping),
@@ -82,7 +82,7 @@ impl Connection {
             "3" | "5" | "6" => None,
             "4" => self.packet(rest, packet.bytes(), recovery),
             _ if is_old(text) => Some(ServerEvent::UnsupportedVersion),
-            _ => Some(ServerEvent::Malformed("it is no Engine.IO packet".to_owned())),
+            _ => Some(ServerEvent::Malformed("it is not an Engine.IO packet".to_owned())),
         }
     }
 
@@ -93,7 +93,7 @@ impl Connection {
             ));
         }
         let Some((head, data)) = Head::read(text) else {
-            return Some(ServerEvent::Malformed("it is no Socket.IO packet".to_owned()));
+            return Some(ServerEvent::Malformed("it is not a Socket.IO packet".to_owned()));
         };
         if head.attachments > 0 && matches!(head.kind, b'5' | b'6') {
             self.partial = Some(Partial {
@@ -110,7 +110,9 @@ impl Connection {
 
     fn attach(&mut self, bytes: &Bytes, recovery: &mut Recovery) -> Option<ServerEvent> {
         let Some(partial) = &mut self.partial else {
-            return Some(ServerEvent::Malformed("bytes that belong to no event".to_owned()));
+            return Some(ServerEvent::Malformed(
+                "bytes that do not belong to an event".to_owned(),
+            ));
         };
         partial.missing = partial.missing.saturating_sub(1);
         if !partial.is_given_up {
@@ -191,7 +193,7 @@ impl Connection {
                     .filter(|data| data.len() <= MAX_REFUSAL_BYTES);
                 ServerEvent::Refused { namespace, why, data }
             }
-            _ => ServerEvent::Malformed("an unknown kind of packet".to_owned()),
+            _ => ServerEvent::Malformed("an unknown type of packet".to_owned()),
         }
     }
 

@@ -159,11 +159,11 @@ impl SocketIo {
                 ));
             }
             ServerEvent::UnsupportedVersion => {
-                let why = "the server speaks Socket.IO 2 (Engine.IO 3), this is 3 and 4: update the server's `socket.io`";
+                let why = "the server uses Socket.IO 2 (Engine.IO 3); Longwire supports 3 and 4: update the server's `socket.io`";
                 return Some(Over::failed(Code::ServerProtocol, why));
             }
             ServerEvent::Malformed(why) => {
-                let why = format!("what the server said cannot be understood: {why}");
+                let why = format!("the server's message is invalid: {why}");
                 return Some(Over::given_up(Code::ServerProtocol, why));
             }
         }
@@ -243,7 +243,7 @@ impl SocketIo {
         }
         self.early.push_back(Some((payload, id)));
         (self.early.len() > MAX_EARLY).then(|| {
-            let why = "the server sends events and does not answer for every namespace";
+            let why = "the server sends events but has not answered for every namespace";
             Over::given_up(Code::ServerProtocol, why)
         })
     }
@@ -258,9 +258,8 @@ impl SocketIo {
             return Ok(());
         };
         let max = self.connection.max_payload;
-        let why = format!(
-            "a packet of {bytes} bytes is more than the server takes: {max} (its `maxHttpBufferSize`)"
-        );
+        let why =
+            format!("a packet of {bytes} bytes exceeds the server's limit: {max} (its `maxHttpBufferSize`)");
         Err(ErrorInfo::new(Code::TooLarge, why))
     }
 
@@ -374,7 +373,7 @@ impl Speech for SocketIo {
 
     fn reply(&mut self, ctx: &mut DialContext<'_>, seq: u64, args: &[u8]) -> Result<(), ErrorInfo> {
         let Some(packets) = self.connection.reply(seq, args) else {
-            let why = format!("record {seq} awaits no reply on this connection, or has had one");
+            let why = format!("record {seq} does not expect a reply on this connection, or has had one");
             return Err(ErrorInfo::new(Code::NotSent, why));
         };
         self.check_size(&packets)?;

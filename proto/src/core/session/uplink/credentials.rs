@@ -227,12 +227,13 @@ impl Uplink {
             own.is_none_or(|own| own.origin() != url.origin())
         };
         if url.as_ref().is_some_and(is_elsewhere) {
-            let why = "field `url`: credentials may not lead to another scheme, host or port than the session's own URL";
+            let why =
+                "field `url`: credentials must not change the scheme, host or port of the session's URL";
             return Err(ErrorInfo::new(Code::BadUrl, why));
         }
         let open = self.credentials.question.as_ref().map(|question| &question.nonce);
         if authorize.nonce.is_some() && authorize.nonce.as_ref() != open {
-            let why = "field `nonce`: it answers a question that is not open any more";
+            let why = "field `nonce`: the request that it answers has ended";
             return Err(ErrorInfo::new(Code::BadFrame, why));
         }
         Ok(url)

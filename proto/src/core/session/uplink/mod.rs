@@ -359,7 +359,7 @@ impl Uplink {
         match (self.state.dial_id(), &mut self.dialect) {
             (Some(dial), Some(dialect)) => dialect.speech().reply(&mut ctx.dial(dial), seq, args),
             _ => {
-                let why = format!("record {seq} awaits no reply on this connection, or has had one");
+                let why = format!("record {seq} does not expect a reply on this connection, or has had one");
                 Err(ErrorInfo::new(Code::NotSent, why))
             }
         }

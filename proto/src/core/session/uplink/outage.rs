@@ -73,8 +73,8 @@ impl Outage {
         let error = self.error().map_or("", |error| error.message.as_str());
         match news {
             News::Lost => tracing::info!(origin, profile, session, code, error, "link lost"),
-            News::GaveUp => tracing::info!(origin, profile, session, code, error, "link given up"),
-            News::Back => tracing::info!(origin, profile, session, "link is back"),
+            News::GaveUp => tracing::info!(origin, profile, session, code, error, "link failed permanently"),
+            News::Back => tracing::info!(origin, profile, session, "link restored"),
         }
     }
 }
