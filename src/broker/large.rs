@@ -4,16 +4,16 @@
 //! take all processors, and others do not wait for it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::core::hub::Hub;
 use crate::core::io::{DialId, Input, LinkEvent, PortId};
 use crate::core::outlines::{Outlines, Unread};
-use crate::wire::record::Name;
 
-use super::wakeup::{PortInput, WakeUp};
+use super::turns::Turns;
+use super::wakeup::{Handled, PortInput, WakeUp};
 
 /// Where something came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,24 +27,6 @@ pub(super) enum Source {
 pub(super) enum Waiting {
     Port(PortId, PortInput),
     Link(DialId, LinkEvent),
-}
-
-/// Dropped once everything that a port said at once has been handled: it reads on then.
-pub(super) type Handled = oneshot::Sender<()>;
-
-/// Whose turn it is, for each extension.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Turns(Arc<Mutex<HashMap<Name, Arc<Semaphore>>>>);
-
-impl Turns {
-    /// Gives one permit: for the extension's large contents.
-    pub(super) fn of(&self, origin: &Name) -> Arc<Semaphore> {
-        // Nothing in here can panic halfway.
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        let turn = turns.entry(origin.clone());
-        turn.or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
-    }
 }
 
 /// What is being read, and what waits behind it.

@@ -21,6 +21,7 @@ mod memory;
 mod ports;
 mod server;
 mod signals;
+mod turns;
 mod wakeup;
 
 use crate::clock;

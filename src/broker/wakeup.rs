@@ -2,7 +2,7 @@
 //!
 //! It does nothing.
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::core::io::{Caller, DialId, EndSession, Input, LinkEvent, PortId, Watch};
 use crate::core::outlines::Outlines;
@@ -11,7 +11,9 @@ use crate::wire::message::{ClientFrame, Refusal};
 use crate::wire::record::Name;
 
 use super::connections::Place;
-use super::large::Handled;
+
+/// Dropped once everything that a port said at once has been handled: it reads on then.
+pub(super) type Handled = oneshot::Sender<()>;
 
 /// What can wake the loop.
 #[derive(Debug)]

@@ -9,21 +9,10 @@ use bytes::Bytes;
 use super::frame::TO_BROWSER;
 use super::message::BrokerFrame;
 use super::part::{SLICE, write_part};
-use super::payload::as_text;
+use super::payload::{Form, as_text};
 
 /// Bytes of content that one step writes: escaped once they fill less than a part.
 const STEP: usize = SLICE / 8;
-
-/// How content is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// A string.
-    Text,
-    /// As it is.
-    Json,
-    /// A string of base64.
-    Base64,
-}
 
 /// A frame on its way.
 #[derive(Debug)]

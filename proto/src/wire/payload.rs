@@ -8,7 +8,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::json::{self, Document, JsString};
-use super::long_frame::Form;
+
+/// How content is written in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A string.
+    Text,
+    /// As it is.
+    Json,
+    /// A string of base64.
+    Base64,
+}
 
 /// One message's content, shared and never copied once kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

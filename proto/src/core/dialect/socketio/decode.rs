@@ -143,22 +143,7 @@ impl Connection {
         match head.kind {
             // A server of version 2 opens the main namespace by itself and says nothing about it.
             b'0' if data.is_empty() => ServerEvent::UnsupportedVersion,
-            b'0' => {
-                let data = small(data).and_then(|data| Document::parse(data).ok());
-                let pid = data.and_then(|data| Some(data.root().get(b"pid")?.to_text()?.into_owned()));
-                // What nobody asked for is not remembered.
-                let is_asked = self.namespaces.iter().any(|asked| bare(asked) == namespace);
-                let pid = pid.filter(|pid| is_asked && pid.len() <= MAX_OFFSET_BYTES);
-                let before = recovery.0.remove(&namespace);
-                let recovered = before.as_ref().map(|(known, _)| Some(known) == pid.as_ref());
-                if let Some(pid) = pid {
-                    let offset = before
-                        .filter(|_| recovered == Some(true))
-                        .and_then(|(_, offset)| offset);
-                    recovery.0.insert(namespace.clone(), (pid, offset));
-                }
-                ServerEvent::Connected { namespace, recovered }
-            }
+            b'0' => self.connect_answered(namespace, data, recovery),
             b'1' => ServerEvent::Dropped { namespace },
             b'2' | b'5' => match self.event(&head, data, bytes, recovery) {
                 Some((payload, id)) => ServerEvent::Event(payload, id),
@@ -195,6 +180,24 @@ impl Connection {
             }
             _ => ServerEvent::Malformed("an unknown type of packet".to_owned()),
         }
+    }
+
+    /// A namespace is open; whether the server goes on with the connection before.
+    fn connect_answered(&self, namespace: String, data: &str, recovery: &mut Recovery) -> ServerEvent {
+        let data = small(data).and_then(|data| Document::parse(data).ok());
+        let pid = data.and_then(|data| Some(data.root().get(b"pid")?.to_text()?.into_owned()));
+        // What nobody asked for is not remembered.
+        let is_asked = self.namespaces.iter().any(|asked| bare(asked) == namespace);
+        let pid = pid.filter(|pid| is_asked && pid.len() <= MAX_OFFSET_BYTES);
+        let before = recovery.0.remove(&namespace);
+        let recovered = before.as_ref().map(|(known, _)| Some(known) == pid.as_ref());
+        if let Some(pid) = pid {
+            let offset = before
+                .filter(|_| recovered == Some(true))
+                .and_then(|(_, offset)| offset);
+            recovery.0.insert(namespace.clone(), (pid, offset));
+        }
+        ServerEvent::Connected { namespace, recovered }
     }
 
     fn event(

@@ -1,0 +1,23 @@
+//! Of each extension one large content is read at a time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use crate::wire::record::Name;
+
+/// Whose turn it is, for each extension.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Turns(Arc<Mutex<HashMap<Name, Arc<Semaphore>>>>);
+
+impl Turns {
+    /// Gives one permit: for the extension's large contents.
+    pub(super) fn of(&self, origin: &Name) -> Arc<Semaphore> {
+        // Nothing in here can panic halfway.
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        let turn = turns.entry(origin.clone());
+        turn.or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+    }
+}
