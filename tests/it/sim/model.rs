@@ -395,6 +395,8 @@ pub(super) struct Dial {
     pub(super) question: bool,
     /// The server was told where to go on.
     pub(super) resumes: bool,
+    /// The id of an earlier connection that a Socket.IO server was told, to recover it.
+    pub(super) recovers: Option<String>,
     /// A Socket.IO server has said its greeting.
     pub(super) greeted: bool,
     /// The options and subscriptions changed while it was open: their order cannot be judged.

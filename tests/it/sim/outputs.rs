@@ -274,6 +274,7 @@ impl World {
             refused: false,
             question: false,
             resumes: false,
+            recovers: None,
             greeted: false,
             disturbed: false,
         };
@@ -285,6 +286,7 @@ impl World {
     }
 
     fn transmit(&mut self, id: DialId, payload: &Payload) {
+        self.connects(id, payload);
         let payload = &unpacked(self.speaks(id), payload);
         let bytes = payload.bytes();
         let far = self.sending_dial(id);

@@ -195,7 +195,40 @@ impl World {
                 return;
             }
         }
-        self.packet(id, r#"40{"sid":"y"}"#);
+        self.answers_connect(id);
+    }
+
+    /// The namespace is open. A server that remembers connections gives an id, and the same again when it goes on with one.
+    fn answers_connect(&mut self, id: DialId) {
+        let told = self.dials[&(self.life, id)].recovers.clone();
+        if !self.dice.percent(60) {
+            return self.packet(id, r#"40{"sid":"y"}"#);
+        }
+        let recovered = told.filter(|_| self.dice.percent(50));
+        self.dials.get_mut(&(self.life, id)).unwrap().resumes = recovered.is_some();
+        let pid = recovered.unwrap_or_else(|| format!("p{}", self.dice.below(1_000_000_000)));
+        self.marks(id, pid.clone());
+        self.packet(id, &format!(r#"40{}"#, json!({ "sid": "y", "pid": pid })));
+    }
+
+    /// A namespace is asked for: the id of an earlier connection that is said with it, this server gave.
+    pub(super) fn connects(&mut self, id: DialId, packet: &Payload) {
+        let data = packet.as_str().and_then(|text| text.strip_prefix("40"));
+        if self.speaks(id) != Protocol::SocketIo || data.is_none() {
+            return;
+        }
+        let data = data.and_then(|data| serde_json::from_str::<Value>(data).ok());
+        let pid = data.and_then(|data| Some(data.get("pid")?.as_str()?.to_owned()));
+        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        dial.recovers.clone_from(&pid);
+        let (slot, base) = (dial.slot, dial.base.clone());
+        if let Some(pid) = pid {
+            assert_eq!(
+                self.session(slot).unwrap().marks.get(&pid),
+                Some(&(Protocol::SocketIo, base)),
+                "slot {slot} says the connection `{pid}`, which this server never gave"
+            );
+        }
     }
 
     pub(super) fn packet(&mut self, id: DialId, packet: &str) {
