@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Record(Record),
     /// Replay a recording and print the broker's responses
     Replay(Replay),
+    /// Check for a newer version; installs nothing
+    Update(Update),
     /// Stop the broker
     #[command(
         after_help = "Example:\n  longwire stop && longwire status\n\nOpen ports stay open: their hosts start a new broker."
@@ -379,6 +381,19 @@ pub(crate) struct Man {
     /// Write every page into this folder
     #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
     pub(crate) folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  longwire update --check\n\n\
+It reads a signed index at the URL that the package was built with, or that [update] in the settings names, and compares \
+versions. Nothing checks for updates by itself; package managers install them.")]
+pub(crate) struct Update {
+    /// Say whether there is a newer version
+    #[arg(long, required = true)]
+    pub(crate) check: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -50,6 +50,13 @@ impl Failure {
         failure
     }
 
+    /// Adds what caused it.
+    #[must_use]
+    pub(crate) fn cause(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
     /// Adds something that can be pasted.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

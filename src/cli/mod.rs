@@ -31,6 +31,7 @@ mod tail;
 mod text;
 mod trust;
 mod units;
+mod update;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -67,6 +68,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Logs(logs) => logs::run(&logs),
         Command::Record(record) => record::run(&record),
         Command::Replay(replay) => replay::run(&replay),
+        Command::Update(update) => update::run(&update),
         Command::Stop => status::stop(),
         Command::Completions(wanted) => completions::completions(&wanted),
         Command::Man(man) => completions::man(&man),

@@ -64,6 +64,7 @@ pub(super) struct Draft {
     pub(super) client_hosts: Vec<String>,
     pub(super) insecure_hosts: Vec<String>,
     pub(super) proxy: super::Proxy,
+    pub(super) update: super::Update,
 }
 
 /// Puts a value into a field of the same kind. The reader has checked the kind.
@@ -91,6 +92,10 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "Certificates in addition to those of the operating system. Paths are relative to this file.",
     ),
     ("proxy", "The proxy for sessions that do not set their own."),
+    (
+        "update",
+        "Where `longwire update --check` looks for newer versions. Nothing is ever asked or installed by itself.",
+    ),
     (
         DEFAULT,
         "Permissions and limits of every extension without a section of its own.",
@@ -241,6 +246,33 @@ pub(super) const KEYS: &[Key] = &[
                 // The text may be a password: it is not repeated.
                 let why = || format!("element {}: it must be `user:password@host:port`", index + 1);
                 draft.proxy.credentials.push(parts.ok_or_else(why)?);
+            }
+            Ok(())
+        },
+    },
+    Key {
+        name: "update.index",
+        kind: Kind::Text,
+        default: "\"\"",
+        about: "The URL of the signed index; its signature is at the same URL with `.minisig` behind it. Without one, that of\n\
+                the package, if it has one.",
+        set: |draft, value| {
+            let Value::Text(url) = value else { return Ok(()) };
+            if !url.is_empty() && !super::is_index_url(&url) {
+                return Err("it is no https: URL (http: is for this machine only)".to_owned());
+            }
+            draft.update.index = url;
+            Ok(())
+        },
+    },
+    Key {
+        name: "update.key",
+        kind: Kind::Text,
+        default: "\"\"",
+        about: "The minisign public key that signs the index, in base64: the second line of a `.pub` file.",
+        set: |draft, value| {
+            if let Value::Text(key) = value {
+                draft.update.key = key;
             }
             Ok(())
         },

@@ -35,6 +35,7 @@ pub struct Settings {
     pub journal: Journal,
     pub tls: Tls,
     pub proxy: Proxy,
+    pub update: Update,
     /// What extensions may do, and how fast the broker dials.
     pub rules: Rules,
     /// Each key as it stands now, in the sample's order, for people.
@@ -84,6 +85,31 @@ impl fmt::Debug for Client {
             self.chain.len(),
             self.hosts
         )
+    }
+}
+
+/// Where newer versions are announced; empty where nobody has said so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Update {
+    pub index: String,
+    pub key: String,
+}
+
+/// Whether an index may be at this URL: what is asked for there is seen by nobody else.
+pub fn is_index_url(url: &str) -> bool {
+    let Ok(url) = url::Url::parse(url) else {
+        return false;
+    };
+    let is_here = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => true,
+        "http" => is_here,
+        _ => false,
     }
 }
 

@@ -153,6 +153,7 @@ impl Reader<'_> {
             },
             tls,
             proxy: draft.proxy,
+            update: draft.update,
             rules,
             entries: Vec::new(),
             exposed: Vec::new(),

@@ -12,6 +12,7 @@ pub mod engine;
 mod error;
 pub mod events;
 mod exchange;
+mod fetch;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;

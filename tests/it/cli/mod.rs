@@ -7,6 +7,7 @@ mod secrets;
 mod sessions;
 mod status;
 mod tail;
+mod update;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Output, Stdio};
