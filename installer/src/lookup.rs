@@ -45,6 +45,24 @@ pub struct Neighbour {
     pub entries: Vec<String>,
 }
 
+/// Where the SDK for Node.js finds the manifest of apps; `state` is Longwire's own folder.
+pub fn apps_folder(env: &Environment, state: &Path, scope: Scope) -> PathBuf {
+    match (scope, env.system) {
+        (Scope::User, _) => state.join("apps"),
+        (Scope::System, System::Linux) => env.root.join("etc/longwire/apps"),
+        (Scope::System, System::MacOs) => env.root.join("Library/Application Support/longwire/apps"),
+        (Scope::System, System::Windows) => PathBuf::from(r"C:\ProgramData\longwire\apps"),
+    }
+}
+
+/// The manifests that the SDK for Node.js reads, in the order it reads them.
+pub fn apps(env: &Environment, state: &Path, name: &HostName) -> Vec<Seen> {
+    [Scope::User, Scope::System]
+        .into_iter()
+        .filter_map(|scope| see(&apps_folder(env, state, scope).join(name.file()), scope))
+        .collect()
+}
+
 /// The manifests of a host that this browser would read. One chain for each profile folder the browser keeps (channels
 /// have their own); in a chain, the order in which they are read.
 pub fn chains(env: &Environment, browser: &Browser, name: &HostName) -> Vec<Vec<Seen>> {

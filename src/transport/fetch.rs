@@ -7,9 +7,10 @@ use std::time::Duration;
 use url::Url;
 
 use super::cookies::Jars;
+use super::credit::Credit;
 use super::exchange::{Ask, exchange, whole, within};
 use super::{DialError, Network};
-use crate::core::io::{Answer, ProxyChoice, Road, Target};
+use crate::core::io::{Answer, ProxyChoice, Target, TransportKind};
 
 impl Network {
     /// Asks for a file; the answer may have any status.
@@ -29,12 +30,12 @@ impl Network {
             compression: false,
             json: false,
             max_message: max,
-            road: Road::Http { post: None },
+            transport: TransportKind::Http { post: None },
         };
         let asking = async {
             let ask = Ask::get(url.clone(), Vec::new());
             let (response, lane) = exchange(self, &target, &jar, None, ask).await?;
-            whole(response, lane, max).await
+            whole(response, lane, max, &Credit::default()).await
         };
         let answered = within(asking, &target, (url.clone(), Duration::ZERO)).await;
         answered.map(|(answer, _)| answer).map_err(|fault| fault.error)

@@ -8,9 +8,10 @@ use super::model::{Choice, FOLDER, InstallPaths, Skipped, USER_DATA_DIR};
 use crate::browsers::{BROWSERS, Browser, Hosts, Sandboxed, Serving};
 use crate::environment::Environment;
 use crate::error::InstallError;
+use crate::lookup;
 use crate::manifest::ExtensionId;
 use crate::registry;
-use crate::types::{Family, Scope, System};
+use crate::types::{Family, Scope};
 
 /// A manifest to write, and for whom.
 pub(super) struct Target {
@@ -48,14 +49,8 @@ pub(super) fn targets(
 
 /// The manifest that the SDK for Node.js reads, in Longwire's own folder or the system's.
 fn for_apps(env: &Environment, paths: &InstallPaths, choice: &Choice) -> Target {
-    let folder = match (choice.scope, env.system) {
-        (Scope::User, _) => paths.state.join("apps"),
-        (Scope::System, System::Linux) => env.root.join("etc/longwire/apps"),
-        (Scope::System, System::MacOs) => env.root.join("Library/Application Support/longwire/apps"),
-        (Scope::System, System::Windows) => PathBuf::from(r"C:\ProgramData\longwire\apps"),
-    };
     Target {
-        path: folder.join(choice.name.file()),
+        path: lookup::apps_folder(env, &paths.state, choice.scope).join(choice.name.file()),
         family: Family::App,
         browsers: vec!["apps".to_owned()],
         keys: Vec::new(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 /// Every id there is; `docs/DOCTOR.md` has a row for each, and a test provokes each.
 pub(super) const IDS: &[&str] = &[
     "registered",
+    "capabilities",
     "manifest.<browser>",
     "program.<browser>",
     "origin.<browser>",

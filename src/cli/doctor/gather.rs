@@ -62,7 +62,8 @@ pub(super) async fn gather(what: &Wish, trust: &Trust, paths: &Paths) -> Result<
     let receipt = Receipt::read(paths.state());
     let shared = state(Scope::System, &env.root)?;
     let receipts = receipts(&receipt, paths.state(), &shared);
-    let browsers = browsers(&env, &what.name, &receipt.unwrap_or_default());
+    let mut browsers = browsers(&env, &what.name, &receipt.unwrap_or_default());
+    browsers.extend(apps(&env, &what.name, paths.state()));
     let wanted = programs(&name, &browsers);
     let named = wanted.iter().map(|wanted| wanted.program.clone());
     let mut programs = Vec::new();
@@ -227,6 +228,26 @@ fn browsers(env: &Environment, name: &HostName, receipt: &Receipt) -> Vec<Browse
         });
     }
     found
+}
+
+/// What apps find that use the SDK for Node.js, if any is registered.
+fn apps(env: &Environment, name: &HostName, state: &Path) -> Option<BrowserFacts> {
+    let chain = lookup::apps(env, state, name);
+    if chain.is_empty() {
+        return None;
+    }
+    Some(BrowserFacts {
+        name: "apps".to_owned(),
+        title: "apps".to_owned(),
+        family: Family::App,
+        system: env.system,
+        folder: None,
+        sandboxed: None,
+        inside: None,
+        chains: vec![chain],
+        policy: Policy::default(),
+        neighbours: Vec::new(),
+    })
 }
 
 /// A program as a browser would start it.

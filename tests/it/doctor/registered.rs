@@ -77,6 +77,21 @@ fn firefox_rejects_what_chromium_takes() {
 }
 
 #[test]
+fn an_app_alone_is_a_registration() {
+    let ward = Ward::new();
+    fs::remove_dir_all(ward.path(".config/chromium")).unwrap();
+    ward.expect("registered", "warn", "no browser was found", &[]);
+    let output = ward.run(&["install", "--app", "com.example.editor"]);
+    assert!(output.status.success(), "{output:?}");
+    ward.expect("registered", "pass", "apps", &[]);
+    ward.expect("manifest.apps", "pass", "com.longwire.bridge.json", &[]);
+    ward.expect("launch", "pass", "welcomed", &[]);
+    fs::remove_file(ward.copy()).unwrap();
+    let found = ward.expect("program.apps", "fail", "No such file", &[]);
+    assert_eq!(found["fix"], "longwire install --app com.example.editor");
+}
+
+#[test]
 fn a_registration_for_all_is_shadowed() {
     let ward = Ward::installed();
     let folder = ward.path("root/etc/chromium/native-messaging-hosts");

@@ -128,6 +128,21 @@ fn a_broker_that_hangs() {
 }
 
 #[test]
+fn an_extension_asks_for_more_than_the_broker_has() {
+    let ward = Ward::installed();
+    let mut host = HostProcess::chromium(&ward.0);
+    host.send(&json!({"type": "hello", "protocol": 1, "needs": ["websocket", "teleport"]}));
+    host.expect("error");
+    let said = format!("{} needs teleport", crate::support::ORIGIN);
+    ward.expect("capabilities", "fail", &said, &[]);
+    host.hello();
+    assert!(
+        !ward.doctor(&[]).to_string().contains("teleport"),
+        "it takes what there is"
+    );
+}
+
+#[test]
 fn folders_and_the_disk() {
     let ward = Ward::installed();
     fs::write(ward.0.home().join("logs"), "a file").unwrap();

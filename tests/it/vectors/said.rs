@@ -459,6 +459,7 @@ fn status_report(origin: &str) -> StatusReport {
             limit: 268_435_456,
             extensions: Vec::new(),
         },
+        unmet: Vec::new(),
         insecure: Vec::new(),
         total,
         sessions: vec![session, down],

@@ -10,7 +10,7 @@ use crate::wire::code::Code;
 use crate::wire::json::Pointers;
 use crate::wire::message::{
     BrokerFrame, ClientFrame, Conflict, ExtensionMemory, Hello, Match, MemoryReport, Open, SessionReport,
-    SessionSummary, StatusReport, Welcome,
+    SessionSummary, StatusReport, UnmetNeeds, Welcome,
 };
 use crate::wire::options::Options;
 use crate::wire::payload::Payload;
@@ -25,6 +25,9 @@ use crate::core::rules::Rule;
 use crate::core::session::{Origin, SESSION_COST, Session, Unsent, over_budget};
 
 use super::{CAPABILITIES, Deferred, Hub, LIMITS, budget};
+
+/// Extensions whose unmet needs are remembered, needs of each, and characters of each need.
+const MAX_UNMET: usize = 64;
 
 impl Hub {
     pub(super) fn frame(&mut self, port: PortId, frame: ClientFrame) {
@@ -111,13 +114,14 @@ impl Hub {
     }
 
     /// Whether the broker and the settings let this caller in.
-    fn check_hello(&self, port: PortId, hello: &Hello) -> Result<(), ErrorInfo> {
+    fn check_hello(&mut self, port: PortId, hello: &Hello) -> Result<(), ErrorInfo> {
         if hello.protocol != 1 {
             let why = format!("protocol {} is not spoken here; 1 is", hello.protocol);
             return Err(error(Code::Unsupported, why));
         }
         let needs = hello.needs.iter().map(String::as_str);
         let unmet: Vec<&str> = needs.filter(|need| !CAPABILITIES.contains(need)).collect();
+        self.note_unmet(port, &unmet);
         if !unmet.is_empty() {
             let why = format!("this broker lacks: {}", unmet.join(", "));
             return Err(error(Code::Unsupported, why));
@@ -353,6 +357,20 @@ impl Hub {
         budget(&self.ctx.dialer.rules, origin, own, self.total_held, extensions)
     }
 
+    /// Remembers for the command line what an extension needs and this broker lacks.
+    fn note_unmet(&mut self, port: PortId, unmet: &[&str]) {
+        let Some(Caller::Extension { origin }) = self.ctx.ports.get(&port).map(|known| &known.caller) else {
+            return;
+        };
+        if unmet.is_empty() {
+            self.unmet.remove(origin);
+        } else if self.unmet.len() < MAX_UNMET || self.unmet.contains_key(origin) {
+            let shown = unmet.iter().take(MAX_UNMET);
+            let needs = shown.map(|need| need.chars().take(MAX_UNMET).collect()).collect();
+            self.unmet.insert(origin.clone(), needs);
+        }
+    }
+
     /// What this extension holds; without one what all hold together, and each of them.
     fn memory(&self, owner: Option<&Owner>) -> MemoryReport {
         let of = |origin: &Name| {
@@ -421,6 +439,10 @@ impl Hub {
             insecure: Vec::new(),
             ports,
             memory,
+            unmet: match owner {
+                Some(_) => Vec::new(),
+                None => self.unmet.iter().map(unmet_needs).collect(),
+            },
             total,
             sessions,
         };
@@ -466,6 +488,13 @@ fn session_frame(session: &mut Session, ctx: &mut Context, port: PortId, frame: 
         | ClientFrame::Open(_)
         | ClientFrame::Status { .. }
         | ClientFrame::Ping { .. } => {}
+    }
+}
+
+fn unmet_needs((origin, needs): (&Name, &Vec<String>)) -> UnmetNeeds {
+    UnmetNeeds {
+        origin: origin.to_string(),
+        needs: needs.clone(),
     }
 }
 

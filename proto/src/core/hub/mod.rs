@@ -114,6 +114,8 @@ pub struct Hub {
     was_idle: Option<bool>,
     /// What asks for a name whose session is still being closed.
     deferred: Vec<Deferred>,
+    /// What extensions needed last that this broker lacks.
+    unmet: BTreeMap<Name, Vec<String>>,
     /// It leaves: nothing new is begun.
     is_leaving: bool,
     /// Outputs taken by `poll` so far.
@@ -169,6 +171,7 @@ impl Hub {
             timers: Timers::default(),
             was_idle: None,
             deferred: Vec::new(),
+            unmet: BTreeMap::new(),
             is_leaving: false,
             polled: 0,
             journaled: VecDeque::new(),

@@ -302,6 +302,9 @@ fn encode_status(out: &mut Vec<u8>, report: &StatusReport) {
         .number("rss", report.rss)
         .number("ports", report.ports)
         .value("memory", &report.memory);
+    if !report.unmet.is_empty() {
+        object.value("unmet", &report.unmet);
+    }
     if !report.insecure.is_empty() {
         object.value("insecure", &report.insecure);
     }

@@ -19,5 +19,6 @@ pub use from_extension::{
 pub(crate) use run::Run;
 pub use to_extension::{
     BrokerFrame, CloseReport, ErrorFrame, ExtensionMemory, Filtered, MemoryReport, Opened, OutboxItem,
-    Question, Resumed, Rtt, SessionReport, SessionSummary, StatusReport, SubscriptionState, Totals, Welcome,
+    Question, Resumed, Rtt, SessionReport, SessionSummary, StatusReport, SubscriptionState, Totals,
+    UnmetNeeds, Welcome,
 };

@@ -360,6 +360,13 @@ pub struct ExtensionMemory {
     pub limit: u64,
 }
 
+/// What an extension needed last in `hello` that this broker lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnmetNeeds {
+    pub origin: String,
+    pub needs: Vec<String>,
+}
+
 /// Answer to `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StatusReport {
@@ -375,6 +382,9 @@ pub struct StatusReport {
     pub ports: u64,
     /// The asking extension's; all together for the command line.
     pub memory: MemoryReport,
+    /// Only for the command line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<UnmetNeeds>,
     /// Hosts whose certificate the settings do not check; filled in by the shell.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub insecure: Vec<String>,

@@ -113,7 +113,9 @@ pub(super) fn judge(facts: &Facts, browser: &BrowserFacts) -> Vec<Finding> {
         }
     }
     findings.extend(worst);
-    findings.push(rivals(facts, browser));
+    if browser.family != Family::App {
+        findings.push(rivals(facts, browser));
+    }
     findings
 }
 

@@ -11,6 +11,9 @@ mod sessions;
 
 use std::path::Path;
 
+use installer::browsers::Family;
+use installer::manifest::ExtensionId;
+
 use super::facts::{BrowserFacts, Facts};
 use super::finding::Finding;
 use crate::paths::quoted;
@@ -27,6 +30,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     findings.extend(development::judge(facts));
     findings.extend(running::launches(facts));
     findings.extend(running::broker(facts));
+    findings.extend(sessions::needs(facts.broker.status.as_ref()));
     findings.extend(sessions::judge(facts.broker.status.as_ref()));
     findings.push(running::receipt(&facts.receipt));
     findings.push(running::settings(&facts.settings));
@@ -41,19 +45,26 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 /// `longwire install` with these ids, for this browser.
 fn install(facts: &Facts, ids: &[String], browser: Option<&BrowserFacts>, system: bool) -> String {
     let mut line = for_all(system).to_owned() + "longwire install";
+    let is_app = browser.is_some_and(|browser| browser.family == Family::App);
     if ids.is_empty() {
-        line.push_str(" --extension <id>");
+        line.push_str(if is_app {
+            " --app <id>"
+        } else {
+            " --extension <id>"
+        });
     }
     for id in ids {
         let id = id
             .strip_prefix("chrome-extension://")
             .map_or(id.as_str(), |id| id.trim_end_matches('/'));
-        line.push_str(&format!(" --extension {}", quoted(Path::new(id))));
+        let is_app = ExtensionId::parse(id).is_err() && ExtensionId::parse_app(id).is_ok();
+        let flag = if is_app { "--app" } else { "--extension" };
+        line.push_str(&format!(" {flag} {}", quoted(Path::new(id))));
     }
     match browser.map(|browser| (browser, &browser.folder)) {
         Some((_, Some(folder))) => line.push_str(&format!(" --user-data-dir {}", quoted(folder))),
-        Some((browser, None)) => line.push_str(&format!(" --browser {}", browser.name)),
-        None => {}
+        Some((browser, None)) if !is_app => line.push_str(&format!(" --browser {}", browser.name)),
+        Some(_) | None => {}
     }
     if facts.name != DEFAULT_NAME {
         line.push_str(&format!(" --name {}", facts.name));

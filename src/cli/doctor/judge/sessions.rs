@@ -8,6 +8,20 @@ use super::super::finding::Finding;
 use super::commands;
 use crate::cli::units::span;
 
+/// Extensions that need what this broker lacks: it is older than their SDK asks for.
+pub(super) fn needs(status: Option<&Value>) -> Option<Finding> {
+    let unmet = status?["unmet"].as_array().filter(|unmet| !unmet.is_empty())?;
+    let told = unmet.iter().map(|unmet| {
+        let needs = unmet["needs"].as_array().into_iter().flatten();
+        let needs: Vec<&str> = needs.filter_map(Value::as_str).collect();
+        format!("{} needs {}", text(unmet, "origin"), needs.join(", "))
+    });
+    let finding = Finding::about("capabilities", "the broker has what extensions need")
+        .or("the broker is older than an extension's SDK asks for");
+    let told: Vec<String> = told.collect();
+    Some(finding.fail(told.join("; ")).fix("longwire update --check"))
+}
+
 /// One finding for each session, in the order of the report.
 pub(super) fn judge(status: Option<&Value>) -> Vec<Finding> {
     let sessions = status.and_then(|status| status["sessions"].as_array());

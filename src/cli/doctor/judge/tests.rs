@@ -171,6 +171,53 @@ fn nothing_is_found_where_nothing_is_wrong() {
 }
 
 #[test]
+fn apps_are_registrations_too() {
+    let mut facts = well();
+    facts.browsers.clear();
+    let text = format!(
+        r#"{{"name":"{}","description":"d","path":"/usr/bin/longwire","type":"stdio","allowed_apps":["com.example.editor"]}}"#,
+        facts.name
+    );
+    let mut app = seen(Family::Chromium, Scope::User, &[ID]);
+    app.text = Ok(text);
+    let mut apps = well().browsers.remove(0);
+    apps.name = "apps".to_owned();
+    apps.title = "apps".to_owned();
+    apps.family = Family::App;
+    apps.chains = vec![vec![app]];
+    facts.browsers.push(apps);
+    let registered = finding(&facts, "registered");
+    assert_eq!(
+        (registered.verdict, registered.detail.as_str()),
+        (Verdict::Pass, "apps")
+    );
+    facts.browsers[0].chains[0][0].text = Ok("{".into());
+    let broken = finding(&facts, "manifest.apps");
+    assert_eq!(broken.verdict, Verdict::Fail);
+    let fix = broken.fix.unwrap();
+    assert!(
+        fix.starts_with("longwire install --app ") && !fix.contains("--browser"),
+        "{fix}"
+    );
+}
+
+#[test]
+fn an_extension_that_needs_a_newer_program_is_named() {
+    only(
+        "capabilities",
+        Verdict::Fail,
+        "longwire update --check",
+        |facts| {
+            let status = facts
+                .broker
+                .status
+                .get_or_insert_with(|| serde_json::json!({"sessions": []}));
+            status["unmet"] = serde_json::json!([{"origin": ID, "needs": ["teleport"]}]);
+        },
+    );
+}
+
+#[test]
 fn registrations() {
     only("registered", Verdict::Warn, "install --extension <id>", |facts| {
         facts.browsers.clear();
