@@ -525,7 +525,7 @@ mod tests {
             ("bridge", "other", "not \"com.longwire.bridge\""),
             ("\"/p\"", "\"p\"", "not absolute"),
             ("stdio", "tcp", "type"),
-            ("]}", "],}", "no valid JSON"),
+            ("]}", "],}", "not valid JSON"),
             (&origin, &origin[..origin.len() - 1], "slash"),
             (ID, "*", "wildcard"),
             (ID, "abc", "32 letters"),

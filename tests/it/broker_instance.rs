@@ -309,7 +309,7 @@ fn a_second_broker_is_refused() {
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(
-        told.contains("has a broker already") && told.contains("hint: longwire stop"),
+        told.contains("is already running") && told.contains("hint: longwire stop"),
         "{told}"
     );
     host.ping("still here");

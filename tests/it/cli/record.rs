@@ -85,7 +85,7 @@ fn what_is_no_record_is_refused() {
     std::fs::write(&file, "hello").unwrap();
     let refused = run(&scratch, &["replay", file.to_str().unwrap()], "");
     assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("is no record"));
+    assert!(stderr(&refused).contains("is not a recording"));
 }
 
 #[test]

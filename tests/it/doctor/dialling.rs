@@ -73,12 +73,12 @@ fn servers_that_are_ill() {
             "no-such-host.invalid",
         ),
         (&gone, "url.tcp", "fail", "refused"),
-        (&plain, "url.tls", "fail", "no TLS"),
+        (&plain, "url.tls", "fail", "does not use TLS"),
         (&missing, "url.upgrade", "fail", "404"),
         (&closed, "url.upgrade", "warn", "no credentials"),
         (&odd, "url.upgrade", "fail", "not HTTP"),
         (&closing, "url.message", "warn", "4401 who are you"),
-        (&silent, "url.message", "skip", "said nothing"),
+        (&silent, "url.message", "skip", "sent no message"),
     ] {
         ward.expect(id, verdict, words, &["--url", url]);
     }

@@ -29,7 +29,7 @@ fn a_broken_manifest() {
     let ward = Ward::installed();
     let good = fs::read_to_string(ward.manifest()).unwrap();
     for (from, to, words) in [
-        ("{", "", "no valid JSON"),
+        ("{", "", "not valid JSON"),
         (NAME, "com.other", "not \"com.longwire.bridge\""),
         ("stdio", "pipe", "`type`"),
         (&format!("{ID}/"), ID, "slash"),
@@ -224,7 +224,7 @@ fn the_administrator_forbids_it() {
             .contains("NativeMessagingAllowlist")
     );
     fs::write(&policy, r#"{"NativeMessagingUserLevelHosts": false}"#).unwrap();
-    ward.expect("manifest.chromium", "fail", "does not count", &[]);
+    ward.expect("manifest.chromium", "fail", "excludes the existing one", &[]);
     ward.mends("policy.chromium", "fail", "NativeMessagingUserLevelHosts", &[]);
     ward.expect("manifest.chromium", "pass", "root/etc/chromium", &[]);
 }
@@ -242,10 +242,10 @@ fn browsers_in_sandboxes() {
     ward.mends("program.brave", "fail", "No such file", &[]);
     let inside = "config/BraveSoftware/Brave-Browser/NativeMessagingHosts/com.longwire.bridge.json";
     fs::write(app.join(inside), "{").unwrap();
-    ward.mends("manifest.brave", "fail", "no valid JSON", &["--extension", ID]);
+    ward.mends("manifest.brave", "fail", "not valid JSON", &["--extension", ID]);
     fs::create_dir_all(ward.path("snap/vivaldi")).unwrap();
     let found = ward.expect("sandbox.vivaldi", "warn", "Snap", &[]);
-    assert!(found["fix"].as_str().unwrap().contains("package of the system"));
+    assert!(found["fix"].as_str().unwrap().contains("system package"));
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_receipt_that_cannot_be_read() {
     let ward = Ward::installed();
     fs::write(ward.0.home().join("state/installed.json"), "{").unwrap();
     assert_eq!(ward.run(&["uninstall"]).status.code(), Some(1));
-    ward.mends("receipt", "fail", "cannot be understood", &[]);
+    ward.mends("receipt", "fail", "cannot be read", &[]);
     assert!(ward.run(&["uninstall"]).status.success());
     assert!(!ward.manifest().exists());
 }
@@ -268,7 +268,7 @@ fn a_products_own_name_stands_in_every_fix() {
     ward.expect("registered", "fail", "none of", &[]);
     let path = ward.manifest().with_file_name("com.semantest.bridge.json");
     fs::write(&path, "{").unwrap();
-    ward.mends("manifest.chromium", "fail", "no valid JSON", &name);
+    ward.mends("manifest.chromium", "fail", "not valid JSON", &name);
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_user_data_folder_is_looked_at_too() {
     ward.mends(
         "manifest.user-data-dir",
         "fail",
-        "no valid JSON",
+        "not valid JSON",
         &["--extension", ID],
     );
 }

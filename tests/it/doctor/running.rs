@@ -47,7 +47,7 @@ fn a_host_that_does_not_do_its_duty() {
             "#!/bin/sh\necho hello, world\ncat > /dev/null\n".to_owned(),
             "`hell`",
         ),
-        ("#!/bin/sh\nread line\n".to_owned(), "said nothing"),
+        ("#!/bin/sh\nread line\n".to_owned(), "sent no valid message"),
     ] {
         ward.replace_program(&script);
         let found = ward.expect("launch", "fail", words, &[]);
@@ -58,7 +58,7 @@ fn a_host_that_does_not_do_its_duty() {
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let fifo = fifo.display();
     ward.replace_program(&format!("#!/bin/sh\n{real} \"$@\"\nread line < '{fifo}'\n"));
-    ward.expect("launch", "warn", "does not end", &[]);
+    ward.expect("launch", "warn", "does not exit", &[]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn no_broker_can_be_had() {
     // Installing has looked for a broker there.
     let _ = fs::remove_dir_all(ward.0.home().join("run"));
     fs::write(ward.0.home().join("run"), "a file in the folder's place").unwrap();
-    ward.expect("launch", "fail", "no broker", &[]);
+    ward.expect("launch", "fail", "broker cannot be reached", &[]);
     ward.mends("run-folder", "fail", "is not a folder", &[]);
 }
 
@@ -190,7 +190,7 @@ fn settings_that_others_wrote_or_can_read() {
         .0
         .settings("[proxy]\nurl = \"http://me:secret@127.0.0.1:1\"\n");
     set_mode(&file, 0o664);
-    ward.expect("settings", "fail", "others may write to it (mode 0664)", &[]);
+    ward.expect("settings", "fail", "other users may write to it (mode 0664)", &[]);
     let found = ward.finding("settings", &[]);
     ward.paste(found["fix"].as_str().unwrap());
     ward.mends(
@@ -222,7 +222,7 @@ fn settings_of_the_administrator_are_found() {
     let found = ward.expect("settings", "pass", "of the administrator", &[]);
     assert!(found["fix"].is_null(), "{found:#}");
     set_mode(&above, 0o666);
-    ward.mends("settings", "fail", "others may write to it (mode 0666)", &[]);
+    ward.mends("settings", "fail", "other users may write to it (mode 0666)", &[]);
 }
 
 #[test]

@@ -206,7 +206,7 @@ fn a_path_that_is_not_there() {
 fn a_server_that_speaks_http_only() {
     let url = format!("ws://{}/", answering_always("200 OK"));
     let codes = ["http-status", "handshake"];
-    assert_seen(Ward::installed(), &url, &codes, "200", "speaks WebSocket");
+    assert_seen(Ward::installed(), &url, &codes, "200", "accepts WebSockets");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn what_cannot_be_used_is_told_with_its_place_and_no_broker_runs_by_it() {
     assert_eq!((code, out.as_str()), (1, ""));
     for place in [
         "settings.toml:2:9: ",
-        "settings.toml:4:2: there is no section `brokr`",
+        "settings.toml:4:2: unknown section `brokr`",
     ] {
         assert!(err.contains(place), "{err}");
     }
@@ -177,7 +177,11 @@ fn a_settings_file_that_somebody_else_may_have_written_is_refused() {
         for command in [["config"], ["broker"]] {
             let (code, _, err) = longwire(&scratch, &command);
             assert_eq!(code, 1, "{err}");
-            for words in ["others may write to it", "chmod go-w ", file.to_str().unwrap()] {
+            for words in [
+                "other users may write to it",
+                "chmod go-w ",
+                file.to_str().unwrap(),
+            ] {
                 assert!(err.contains(words), "{err}");
             }
         }

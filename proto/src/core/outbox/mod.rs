@@ -508,7 +508,7 @@ impl Outbox {
             let verdict = if item.is_request() {
                 Verdict::Response(Err(ErrorInfo::new(
                     Code::Timeout,
-                    "no answer arrived before the timeout",
+                    "no answer came before the deadline",
                 )))
             } else if item.proven {
                 Verdict::Outcome(Outcome::Sent, None)

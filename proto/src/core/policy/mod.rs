@@ -198,7 +198,7 @@ mod tests {
             refused("localhost:8787"),
             "the URL must begin with `ws://` or `wss://`, and not with `localhost:`"
         );
-        assert!(refused("ws://example.org").contains("`allow`; `longwire config`"));
+        assert!(refused("ws://example.org").contains("`allow`; see `longwire config`"));
     }
 
     #[test]

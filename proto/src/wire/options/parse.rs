@@ -365,7 +365,7 @@ mod tests {
             (r#"{"closeCodes":[]}"#, "invalid type: array, expected an object"),
             (
                 r#"{"protocol":"socketio"}"#,
-                "`socketio` is no protocol; there are: websocket, sse, poll, socket.io",
+                "`socketio` is not a protocol; known: websocket, sse, poll, socket.io",
             ),
             (
                 r#"{"durability":"hard"}"#,

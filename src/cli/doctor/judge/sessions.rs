@@ -192,7 +192,7 @@ mod tests {
                 "http-status",
                 "the server answered with 200",
                 "wss://a.example/x",
-                "speaks WebSocket",
+                "accepts WebSockets",
             ),
             (
                 "handshake",

@@ -408,7 +408,7 @@ fn sandboxes() {
             copy: None,
         }),
     };
-    only("sandbox.brave", Verdict::Warn, "package of the system", |facts| {
+    only("sandbox.brave", Verdict::Warn, "system package", |facts| {
         let mut brave = browser("brave", Family::Chromium, Vec::new());
         brave.sandboxed = Some(sandboxed("Snap", false));
         facts.browsers.push(brave);
