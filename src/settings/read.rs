@@ -623,7 +623,7 @@ mod tests {
             ("[default]\nenabled = 1", 2, 11, "`true` or `false`"),
             ("[extension]\na = 1", 2, 5, "[extension.\"a\"]"),
             ("[tls]\nca-files = [\"no.pem\"]", 2, 12, "/nowhere/no.pem"),
-            ("[tls]\nclient-key = \"a\"", 2, 14, "go together"),
+            ("[tls]\nclient-key = \"a\"", 2, 14, "must be set together"),
             ("[proxy]\nurl = \"ftp://a\"", 2, 7, "`http://` or `socks5://`"),
         ] {
             let faults = faults(text);
