@@ -58,7 +58,7 @@ test("every link that cannot be made is on the console, once, with what to do", 
     "proxy down": [local(down), { proxy }, /\(proxy\).*Next attempt/],
     "status 401": [local(await answers(t, 401)), {}, /401.*\(http-status\)/],
     "status 403": [local(await answers(t, 403)), {}, /403.*\(http-status\)/],
-    "status 404": [local(await answers(t, 404)), {}, /404.*\(http-status\).*Not tried again/],
+    "status 404": [local(await answers(t, 404)), {}, /404.*\(http-status\).*No retry until/],
     "plain HTTP server": [local(await answers(t, 200)), {}, /200.*\((http-status|handshake)\)/],
   };
   const { key } = JSON.parse(await readFile(join(root, "examples/hello/manifest.json"), "utf8"));
