@@ -35,6 +35,8 @@ export class World {
       HOME: world.folder,
       XDG_CONFIG_HOME: join(world.folder, "config"),
       LONGWIRE_HOME: world.home,
+      // Processes are found by their environment, which they otherwise show to nobody but root.
+      LONGWIRE_DEBUGGABLE: "1",
     };
     world.server = await Server.start();
     return world;

@@ -86,7 +86,7 @@ export class Stage {
   /** A worker with the library's client. */
   async worker(options) {
     const child = fork(join(import.meta.dirname, "worker.mjs"), [this.library, this.url, JSON.stringify(options)], {
-      env: { ...process.env, LONGWIRE_HOME: this.home },
+      env: { ...process.env, LONGWIRE_HOME: this.home, LONGWIRE_DEBUGGABLE: "1" },
       execArgv: ["--conditions=browser"],
       stdio: ["ignore", "ignore", process.env.VERBOSE ? "inherit" : "ignore", "ipc"],
     });

@@ -33,9 +33,7 @@ impl System {
     }
 
     fn on(server: Server, settings: &str) -> Self {
-        // Descriptors of the broker are counted.
-        let scratch = Scratch::new().with("LONGWIRE_DEBUGGABLE", "1");
-        Self::within(scratch, server, settings)
+        Self::within(Scratch::new(), server, settings)
     }
 
     fn within(scratch: Scratch, server: Server, settings: &str) -> Self {
