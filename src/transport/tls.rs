@@ -140,8 +140,8 @@ const ADVICE: &[(&str, &str)] = &[
     (
         "CaUsedAsEndEntity",
         "its certificate is self-signed, as an authority's own is; name it in `ca-files` in the settings (`--ca FILE` on the \
-         command line) once it has issued one for the server, or the host in `insecure-hosts` (`--insecure`), which checks \
-         nothing",
+         command line) once it has issued one for the server, or the host in `insecure-hosts` (`--insecure`), which \
+         disables the check",
     ),
     (
         "NoApplicationProtocol",
