@@ -174,6 +174,7 @@ test_servers() {
   debian nginx nginx
   debian haproxy haproxy
   debian microsocks microsocks
+  debian openssl openssl
   debian fish fish
   debian zsh zsh
   debian unshare util-linux
