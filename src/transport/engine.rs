@@ -17,7 +17,7 @@ use super::Network;
 use super::cookies::{SharedJar, is_cookie};
 use super::credit::{self, Credit};
 use super::events::{Command, Events};
-use super::exchange::{Ask, Fault, Job, Lane, Lanes, exchange, job, whole, within};
+use super::exchange::{Ask, Fault, HttpConnection, IdleConnections, Job, exchange, job, whole, within};
 use super::link;
 use crate::core::dialect::engine::{Action, Engine, Packets, PostReach, Start};
 use crate::core::io::{Answer, DialId, EngineTransports, LinkEnd, LinkEvent, Target, TransportKind};
@@ -26,15 +26,15 @@ use crate::wire::record::ErrorInfo;
 use crate::wire::rule::PARSED_WHOLE;
 
 /// How long an answer may take; servers hold one until they have something, or ask whether we live.
-const ANSWER: Duration = Duration::from_secs(120);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long packets may be written after the core hung up.
-const FAREWELL: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Events of the WebSocket that may wait here.
-const EVENTS: usize = 64;
+const MAX_EVENTS: usize = 64;
 /// Commands that may wait for the WebSocket: more than the core hands out.
-const COMMANDS: usize = 65_536;
+const MAX_COMMANDS: usize = 65_536;
 
-type Answered = (Answer, Option<Lane>);
+type Answered = (Answer, Option<HttpConnection>);
 
 /// Runs a dial by Engine.IO until it is over.
 pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
@@ -59,10 +59,10 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
         events,
         getting: None,
         posting: None,
-        lanes: Lanes::default(),
+        idle: IdleConnections::default(),
         jar,
         socket: None,
-        stood: false,
+        was_opened: false,
         paused: false,
     };
     dial.run(commands).await;
@@ -82,11 +82,11 @@ struct Dial<W> {
     events: Events<W>,
     getting: Option<Job<Answered>>,
     posting: Option<Job<Answered>>,
-    lanes: Lanes,
+    idle: IdleConnections,
     jar: SharedJar,
     socket: Option<Socket>,
     /// The server has opened the session.
-    stood: bool,
+    was_opened: bool,
     paused: bool,
 }
 
@@ -107,8 +107,8 @@ impl Drop for Socket {
 impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     async fn run(mut self, mut commands: queue::Receiver<Command>) {
         loop {
-            while let Some(act) = self.next_act().await {
-                if !self.act(act).await {
+            while let Some(action) = self.next_action().await {
+                if !self.perform(action).await {
                     return;
                 }
             }
@@ -125,7 +125,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                         // Its end is this dial's.
                         self.command(close);
                     }
-                    Some(Command::HangUp { .. }) => return self.farewell().await,
+                    Some(Command::HangUp { .. }) => return self.hang_up().await,
                     None => return,
                 },
                 answered = job(&mut self.getting) => {
@@ -135,7 +135,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                             let answer = self.keep(answered);
                             self.engine.get_answered(&answer);
                         }
-                        Err(fault) => self.engine.get_failed(fault.into_end(self.stood)),
+                        Err(fault) => self.engine.get_failed(fault.into_end(self.was_opened)),
                     }
                 }
                 answered = job(&mut self.posting) => self.was_posted(answered),
@@ -145,7 +145,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     }
 
     /// What to do next. A large answer is read beside the loop: that takes long.
-    async fn next_act(&mut self) -> Option<Action> {
+    async fn next_action(&mut self) -> Option<Action> {
         let Some(body) = self.engine.unread(PARSED_WHOLE) else {
             return self.engine.poll();
         };
@@ -163,8 +163,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     }
 
     /// Does what the engine says; `false` when it is over.
-    async fn act(&mut self, act: Action) -> bool {
-        match act {
+    async fn perform(&mut self, action: Action) -> bool {
+        match action {
             Action::Get(url) => {
                 let ask = Ask::get_once(url, self.transports.polling_requests.headers.clone());
                 self.getting = Some(self.ask(ask));
@@ -181,7 +181,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             }
             Action::DropSocket => self.socket = None,
             Action::Opened => {
-                self.stood = true;
+                self.was_opened = true;
                 let opened = LinkEvent::Opened {
                     subprotocol: None,
                     extensions: None,
@@ -192,7 +192,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             Action::Written(count) => return self.events.tell(LinkEvent::Written(count)).await,
             Action::End(end) => {
                 tracing::debug!(error = ?end.error, "an Engine.IO session is over");
-                if !self.stood {
+                if !self.was_opened {
                     self.jar.set_on_socket(false);
                 }
                 self.events.tell(LinkEvent::Ended(end)).await;
@@ -208,15 +208,21 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     }
 
     fn ask(&mut self, ask: Ask) -> Job<Answered> {
-        let time = self.transports.polling_requests.timeout.unwrap_or(ANSWER);
-        let lane = self.lanes.take(&ask.url);
+        let time = self.transports.polling_requests.timeout.unwrap_or(ANSWER_TIMEOUT);
+        let connection = self.idle.take(&ask.url);
         let (network, target, jar) = (self.network.clone(), self.target.clone(), self.jar.clone());
         let credit = self.events.credit.another();
         Box::pin(async move {
             let url = ask.url.clone();
             let exchange = async {
-                let (response, lane) = exchange(&network, &target, &jar, lane, ask).await?;
-                whole(response, lane, target.max_message.saturating_mul(2), &credit).await
+                let (response, connection) = exchange(&network, &target, &jar, connection, ask).await?;
+                whole(
+                    response,
+                    connection,
+                    target.max_message.saturating_mul(2),
+                    &credit,
+                )
+                .await
             };
             within(exchange, &target, (url, time)).await
         })
@@ -235,14 +241,14 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 } else {
                     PostReach::Unsent
                 };
-                self.engine.post_failed(fault.into_end(self.stood), reach);
+                self.engine.post_failed(fault.into_end(self.was_opened), reach);
             }
         }
     }
 
     /// Keeps the connection of an answer.
-    fn keep(&mut self, (answer, lane): Answered) -> Answer {
-        self.lanes.put(lane);
+    fn keep(&mut self, (answer, connection): Answered) -> Answer {
+        self.idle.put(connection);
         answer
     }
 
@@ -257,8 +263,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             .headers
             .retain(|(name, _)| is_cookie(name) || !is_own(name));
         target.headers.extend(own.iter().cloned());
-        let (commands, inbox) = queue::channel(COMMANDS);
-        let (tx, events) = mpsc::channel(EVENTS);
+        let (commands, inbox) = queue::channel(MAX_COMMANDS);
+        let (tx, events) = mpsc::channel(MAX_EVENTS);
         let credit = self.events.credit.another();
         let to_us = Events::new(DialId(0), tx, credit.clone());
         let run = link::run(
@@ -332,7 +338,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     }
 
     /// Writes what was handed over, for a while; the server notices the end by itself.
-    async fn farewell(mut self) {
+    async fn hang_up(mut self) {
         let socket = self.socket.take().filter(|_| self.engine.is_on_socket());
         if let Some(mut socket) = socket {
             let hang_up = Command::HangUp {
@@ -341,7 +347,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             };
             if socket.commands.try_send(hang_up).is_ok() {
                 let rest = async { while socket.events.recv().await.is_some() {} };
-                let _ = tokio::time::timeout(FAREWELL, rest).await;
+                let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await;
             }
             return;
         }
@@ -351,13 +357,13 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     /// Posts what was handed over, and that the session is over.
     async fn write_rest(&mut self) {
         let rest = async {
-            let mut acts = VecDeque::new();
+            let mut actions = VecDeque::new();
             // The question that is open meanwhile stays open: a server takes its end for a fault.
             self.engine.leave();
             loop {
-                acts.extend(std::iter::from_fn(|| self.engine.poll()));
-                while let Some(act) = acts.pop_front() {
-                    if let Action::Post(url, body) = act {
+                actions.extend(std::iter::from_fn(|| self.engine.poll()));
+                while let Some(action) = actions.pop_front() {
+                    if let Action::Post(url, body) = action {
                         self.posting = Some(self.post(url, body));
                     }
                 }
@@ -368,7 +374,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 self.was_posted(answered);
             }
         };
-        let _ = tokio::time::timeout(FAREWELL, rest).await;
+        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await;
     }
 }
 

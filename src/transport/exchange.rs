@@ -1,6 +1,6 @@
-//! One question and its answer over HTTP, on a connection that may have carried others.
+//! One request and its answer over HTTP, on a connection that may have carried others.
 //!
-//! It follows no redirect. Cookies are `cookies`'. What to ask when is `http`'s and `engine`'s.
+//! It follows no redirect. Cookies are `cookies`'. What to request when is decided by `http` and `engine`.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -29,11 +29,11 @@ const ANSWER: &str = "the answer";
 /// Bytes of a body that are read before others' turn comes.
 const READ_AT_ONCE: usize = 1 << 20;
 /// Bytes of an answer's head that are accepted.
-const HEAD: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// A connection that can carry one exchange after the other. Dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct HttpConnection {
     sender: http1::SendRequest<Full<Bytes>>,
     pub(super) place: Place,
     secure: bool,
@@ -41,7 +41,7 @@ pub(super) struct Lane {
     spelling: Spelling,
 }
 
-impl Drop for Lane {
+impl Drop for HttpConnection {
     fn drop(&mut self) {
         self.driver.abort();
     }
@@ -71,10 +71,10 @@ impl Fault {
         self
     }
 
-    /// The end of the link. `stood`: there was an answer before, so that a connection that breaks is no handshake.
-    pub(super) fn into_end(self, stood: bool) -> LinkEnd {
+    /// The end of the link. `was_answered`: there was an answer before, so that a connection that breaks is no failed handshake.
+    pub(super) fn into_end(self, was_answered: bool) -> LinkEnd {
         match self.error {
-            DialError::Handshake { place, why } if stood => {
+            DialError::Handshake { place, why } if was_answered => {
                 ended(Code::LinkLost, format!("the link with {place} was lost: {why}"))
             }
             error => error.into_end(),
@@ -131,27 +131,27 @@ impl Ask {
     }
 }
 
-/// Connections that may be used again: one for questions, one for posts.
+/// Connections that may be used again: one for requests, one for posts.
 #[derive(Debug, Default)]
-pub(super) struct Lanes(Vec<Lane>);
+pub(super) struct IdleConnections(Vec<HttpConnection>);
 
-impl Lanes {
-    /// One that leads to this URL's host, if there is any; the one used last, as servers end those that rest.
-    pub(super) fn take(&mut self, url: &Url) -> Option<Lane> {
+impl IdleConnections {
+    /// One that leads to this URL's host, if there is any; the one used last, as servers close idle ones.
+    pub(super) fn take(&mut self, url: &Url) -> Option<HttpConnection> {
         let (place, secure) = place(url).ok()?;
-        self.0.retain(|lane| !lane.sender.is_closed());
-        let fits = |lane: &Lane| lane.place == place && lane.secure == secure;
+        self.0.retain(|connection| !connection.sender.is_closed());
+        let fits = |connection: &HttpConnection| connection.place == place && connection.secure == secure;
         let index = self.0.iter().rposition(fits)?;
         Some(self.0.remove(index))
     }
 
-    pub(super) fn put(&mut self, lane: Option<Lane>) {
-        self.0.extend(lane);
+    pub(super) fn put(&mut self, connection: Option<HttpConnection>) {
+        self.0.extend(connection);
     }
 }
 
 /// An answer's head, its body unread.
-pub(super) type Headed = (Response<Incoming>, Lane);
+pub(super) type Headed = (Response<Incoming>, HttpConnection);
 /// An exchange that goes on.
 pub(super) type Job<T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>;
 
@@ -186,39 +186,39 @@ pub(super) async fn within<T>(
     }
 }
 
-/// Sends a request, on this lane if it still lives, and waits for the answer's head.
+/// Sends a request, on this connection if it is still open, and waits for the answer's head.
 pub(super) async fn exchange(
     network: &Network,
     target: &Target,
     jar: &SharedJar,
-    lane: Option<Lane>,
+    connection: Option<HttpConnection>,
     ask: Ask,
 ) -> Result<Headed, Fault> {
     network
         .judge(target, &ask.url, &ask.headers)
         .map_err(Fault::unsent)?;
-    let mut used = lane;
+    let mut used = connection;
     loop {
         let was_used = used.is_some();
-        let mut lane = match used.take() {
-            Some(lane) => lane,
+        let mut connection = match used.take() {
+            Some(connection) => connection,
             None => open(network, target, &ask.url).await.map_err(Fault::unsent)?,
         };
-        let request = request(target, jar, &lane.place, &ask).map_err(Fault::unsent)?;
-        let result = match lane.sender.ready().await {
+        let request = request(target, jar, &connection.place, &ask).map_err(Fault::unsent)?;
+        let result = match connection.sender.ready().await {
             Ok(()) => {
                 let names = ask.headers.iter().chain(&target.headers);
-                lane.spelling.announce(names.map(|(name, _)| name.as_str()));
-                lane.sender.try_send_request(request).await
+                connection.spelling.announce(names.map(|(name, _)| name.as_str()));
+                connection.sender.try_send_request(request).await
             }
             Err(_) if was_used => continue,
-            Err(error) => return Err(Fault::unsent(broken(&lane.place, &error))),
+            Err(error) => return Err(Fault::unsent(broken(&connection.place, &error))),
         };
         match result {
             Ok(response) => {
                 let set = response.headers().get_all(header::SET_COOKIE).iter();
                 jar.take(set.filter_map(|line| line.to_str().ok()), &ask.url);
-                return Ok((response, lane));
+                return Ok((response, connection));
             }
             Err(mut failed) => {
                 let unsent = failed.take_message().is_some();
@@ -227,7 +227,7 @@ pub(super) async fn exchange(
                     continue;
                 }
                 return Err(Fault {
-                    error: broken(&lane.place, failed.error()),
+                    error: broken(&connection.place, failed.error()),
                     sent: !unsent,
                 });
             }
@@ -235,23 +235,23 @@ pub(super) async fn exchange(
     }
 }
 
-async fn open(network: &Network, target: &Target, url: &Url) -> Result<Lane, DialError> {
+async fn open(network: &Network, target: &Target, url: &Url) -> Result<HttpConnection, DialError> {
     let (place, secure) = place(url)?;
     let stream = network.connect(target, url).await?;
     let spelling = Spelling::default();
-    let (sender, connection) = http1::Builder::new()
+    let (sender, driver) = http1::Builder::new()
         .title_case_headers(true)
         .max_headers(256)
-        .max_buf_size(HEAD)
+        .max_buf_size(MAX_HEAD_BYTES)
         .handshake(TokioIo::new(Spelled::new(stream, spelling.clone())))
         .await
         .map_err(|error| broken(&place, &error))?;
-    // Its faults reach whoever waits for an answer.
+    // Its errors reach whoever waits for an answer.
     let driver = tokio::spawn(async move {
-        let _ = connection.await;
+        let _ = driver.await;
     })
     .abort_handle();
-    Ok(Lane {
+    Ok(HttpConnection {
         sender,
         place,
         secure,
@@ -326,24 +326,27 @@ fn request(
     Ok(request)
 }
 
-/// Reads a body of at most `most` bytes, and no more than there is room for; the lane, if it can be used again.
+/// Reads a body of at most `most` bytes, and no more than there is room for; the connection, if it can be used again.
 pub(super) async fn whole(
     response: Response<Incoming>,
-    lane: Lane,
+    connection: HttpConnection,
     most: usize,
     credit: &Credit,
-) -> Result<(Answer, Option<Lane>), Fault> {
+) -> Result<(Answer, Option<HttpConnection>), Fault> {
     let (head, body) = response.into_parts();
     let mut answer = answer_of(&head.headers, head.status.as_u16());
-    let mut body = decode::Body::new(body, &head.headers).map_err(|why| undecodable(&lane.place, why))?;
+    let mut body =
+        decode::Body::new(body, &head.headers).map_err(|why| undecodable(&connection.place, why))?;
     let (mut read, mut at_once) = (Vec::new(), 0);
     while let Some(data) = body.next().await {
         let data = data.map_err(|why| match why {
             Broken::Http(error) => Fault {
-                error: broken(&lane.place, &error),
+                error: broken(&connection.place, &error),
                 sent: true,
             },
-            Broken::Coding(why) => undecodable(&lane.place, format!("the answer cannot be read: {why}")),
+            Broken::Coding(why) => {
+                undecodable(&connection.place, format!("the answer cannot be read: {why}"))
+            }
         })?;
         let fits = read.len() + data.len() <= most && reserve(&mut read, data.len(), credit);
         if !fits {
@@ -359,7 +362,7 @@ pub(super) async fn whole(
         }
     }
     answer.body = read.into();
-    Ok((answer, Some(lane)))
+    Ok((answer, Some(connection)))
 }
 
 /// Makes room for so many bytes more; `false` if there is none.

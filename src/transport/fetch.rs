@@ -34,8 +34,8 @@ impl Network {
         };
         let asking = async {
             let ask = Ask::get(url.clone(), Vec::new());
-            let (response, lane) = exchange(self, &target, &jar, None, ask).await?;
-            whole(response, lane, max, &Credit::default()).await
+            let (response, connection) = exchange(self, &target, &jar, None, ask).await?;
+            whole(response, connection, max, &Credit::default()).await
         };
         let answered = within(asking, &target, (url.clone(), Duration::ZERO)).await;
         answered.map(|(answer, _)| answer).map_err(|fault| fault.error)

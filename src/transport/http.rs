@@ -1,6 +1,6 @@
-//! One dial over HTTP: questions are asked one at a time, messages are posted one at a time, a body may stream without end.
+//! One dial over HTTP: one request for messages at a time, one POST at a time, and a body that may stream without end.
 //!
-//! It decides nothing: when to ask, what an answer means and whether to come back is the core's. Redirects are
+//! It decides nothing: when to send a request, what an answer means and whether to reconnect is the core's. Redirects are
 //! followed by event streams only.
 
 use std::collections::VecDeque;
@@ -17,7 +17,8 @@ use super::credit::Credit;
 use super::decode::{Body, Broken};
 use super::events::{Command, Events};
 use super::exchange::{
-    Ask, Fault, Headed, Job, Lane, Lanes, answer_of, ended, exchange, job, undecodable, whole, within,
+    Ask, Fault, Headed, HttpConnection, IdleConnections, Job, answer_of, ended, exchange, job, undecodable,
+    whole, within,
 };
 use super::{Network, handshake};
 use crate::core::io::{Answer, DialId, Fetch, LinkEnd, LinkEvent, Target, TransportKind};
@@ -25,17 +26,38 @@ use crate::wire::code::Code;
 use crate::wire::payload::Payload;
 
 /// How long the answer to a POST may take.
-const POST: Duration = Duration::from_secs(60);
+const POST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of a POST's answer that are kept.
-const POST_BODY: usize = 64 * 1024;
+const MAX_POST_ANSWER_BYTES: usize = 64 * 1024;
 /// How long posts may go on after the core hung up.
-const FAREWELL: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Redirects that are followed, as in browsers.
 const MAX_REDIRECTS: usize = 20;
-/// What came of a question.
-enum Asked {
-    Whole(Box<Answer>, Option<Lane>),
-    Streaming(Box<Answer>, Box<Body>, Lane),
+
+/// What came of a `Fetch`.
+enum Fetched {
+    Whole(Box<Answer>, Option<HttpConnection>),
+    Streaming(Box<Answer>, Box<Body>, HttpConnection),
+}
+
+/// What came of a POST.
+type Posted = (Answer, Option<HttpConnection>);
+
+/// Why a dial stops.
+enum Stop {
+    /// The core is told this end.
+    Ended(LinkEnd, Reach),
+    /// The core hung up: what waits is still posted.
+    HungUp,
+    /// Nobody listens any more.
+    Dropped,
+}
+
+/// How far the message whose POST failed may have come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Unsent,
+    MaybeSent,
 }
 
 /// Runs a dial over HTTP until it is over.
@@ -51,14 +73,14 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
         target: target.into(),
         jar,
         events,
-        asking: None,
+        fetching: None,
         posting: None,
         waiting: VecDeque::new(),
         posted: 0,
         refused: false,
-        lanes: Lanes::default(),
+        idle: IdleConnections::default(),
         stream: None,
-        stood: false,
+        was_answered: false,
         paused: false,
     };
     dial.run(commands).await;
@@ -69,104 +91,130 @@ struct Dial<W> {
     target: Arc<Target>,
     jar: SharedJar,
     events: Events<W>,
-    asking: Option<Job<Asked>>,
-    posting: Option<Job<(Answer, Option<Lane>)>>,
+    fetching: Option<Job<Fetched>>,
+    posting: Option<Job<Posted>>,
     /// Messages that wait for their POST.
     waiting: VecDeque<Payload>,
     /// Messages that were posted and answered.
     posted: u64,
     /// A message was not taken: nothing is posted behind it.
     refused: bool,
-    lanes: Lanes,
-    stream: Option<(Box<Body>, Lane)>,
-    /// A question was answered.
-    stood: bool,
+    idle: IdleConnections,
+    stream: Option<(Box<Body>, HttpConnection)>,
+    /// A request was answered.
+    was_answered: bool,
     paused: bool,
 }
 
 impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
-    async fn run(mut self, mut commands: queue::Receiver<Command>) {
+    async fn run(mut self, commands: queue::Receiver<Command>) {
+        match self.serve(commands).await {
+            Stop::Ended(end, reach) => self.end(end, reach).await,
+            Stop::HungUp => self.finish_posts().await,
+            Stop::Dropped => {}
+        }
+    }
+
+    /// Runs until there is a reason to stop.
+    async fn serve(&mut self, mut commands: queue::Receiver<Command>) -> Stop {
         loop {
             self.post_next();
-            tokio::select! {
-                command = commands.next() => match command {
-                    Some(Command::Fetch(fetch)) => self.ask(*fetch),
-                    Some(Command::Transmit(payload)) => self.waiting.push_back(payload),
-                    Some(Command::Pause) => self.paused = true,
-                    Some(Command::Resume) => self.paused = false,
-                    Some(Command::Ping(_)) => {}
-                    // Posts are answered one by one, so there is nothing left to wait for.
-                    Some(Command::Close { .. }) => return self.end(LinkEnd::default(), false).await,
-                    Some(Command::HangUp { .. }) => return self.farewell().await,
-                    None => return,
-                },
-                asked = job(&mut self.asking) => {
-                    self.asking = None;
-                    let event = match asked {
-                        Ok(Asked::Whole(answer, lane)) => {
-                            self.lanes.put(lane);
-                            LinkEvent::Answered(answer)
-                        }
-                        Ok(Asked::Streaming(answer, body, lane)) => {
-                            self.stream = Some((body, lane));
-                            LinkEvent::Answered(answer)
-                        }
-                        Err(fault) => {
-                            let end = fault.into_end(self.stood);
-                            return self.end(end, false).await;
-                        }
-                    };
-                    self.stood = true;
-                    if !self.events.tell(event).await {
-                        return;
-                    }
-                }
-                posted = job(&mut self.posting) => {
-                    self.posting = None;
-                    match posted {
-                        Ok((answer, lane)) => {
-                            // The core ends this dial, and what follows goes by the next.
-                            self.refused |= answer.is_not_now();
-                            self.posted += 1;
-                            self.lanes.put(lane);
-                            if !self.events.tell(LinkEvent::Posted(self.posted, answer.into())).await {
-                                return;
-                            }
-                        }
-                        Err(fault) => {
-                            let sent = fault.sent;
-                            let end = fault.into_end(self.stood);
-                            return self.end(end, sent).await;
-                        }
-                    }
-                }
+            let step = tokio::select! {
+                command = commands.next() => self.command(command),
+                fetched = job(&mut self.fetching) => self.fetched(fetched).await,
+                posted = job(&mut self.posting) => self.posted(posted).await,
                 piece = async {
                     self.events.room().await;
                     next_piece(&mut self.stream).await
-                }, if !self.paused && self.stream.is_some() => match piece {
-                    Some(Ok(bytes)) => {
-                        if !self.events.stream(bytes).await {
-                            return;
-                        }
-                    }
-                    Some(Err(error)) => {
-                        let why = match error {
-                            Broken::Http(error) => handshake::describe(&error),
-                            Broken::Coding(why) => why.to_owned(),
-                        };
-                        let why = format!("the stream broke: {why}");
-                        return self.end(ended(Code::LinkLost, why), false).await;
-                    }
-                    None => {
-                        let why = "the server closed the stream".to_owned();
-                        return self.end(ended(Code::ClosedByServer, why), false).await;
-                    }
-                },
+                }, if !self.paused && self.stream.is_some() => self.streamed(piece).await,
+            };
+            if let Err(stop) = step {
+                return stop;
             }
         }
     }
 
-    fn ask(&mut self, fetch: Fetch) {
+    fn command(&mut self, command: Option<Command>) -> Result<(), Stop> {
+        match command {
+            Some(Command::Fetch(fetch)) => self.fetch(*fetch),
+            Some(Command::Transmit(payload)) => self.waiting.push_back(payload),
+            Some(Command::Pause) => self.paused = true,
+            Some(Command::Resume) => self.paused = false,
+            Some(Command::Ping(_)) => {}
+            // Posts are answered one by one, so there is nothing left to wait for.
+            Some(Command::Close { .. }) => return Err(Stop::Ended(LinkEnd::default(), Reach::Unsent)),
+            Some(Command::HangUp { .. }) => return Err(Stop::HungUp),
+            None => return Err(Stop::Dropped),
+        }
+        Ok(())
+    }
+
+    async fn fetched(&mut self, fetched: Result<Fetched, Fault>) -> Result<(), Stop> {
+        self.fetching = None;
+        let event = match fetched {
+            Ok(Fetched::Whole(answer, connection)) => {
+                self.idle.put(connection);
+                LinkEvent::Answered(answer)
+            }
+            Ok(Fetched::Streaming(answer, body, connection)) => {
+                self.stream = Some((body, connection));
+                LinkEvent::Answered(answer)
+            }
+            Err(fault) => return Err(Stop::Ended(fault.into_end(self.was_answered), Reach::Unsent)),
+        };
+        self.was_answered = true;
+        self.report(event).await
+    }
+
+    async fn posted(&mut self, posted: Result<Posted, Fault>) -> Result<(), Stop> {
+        self.posting = None;
+        match posted {
+            Ok((answer, connection)) => {
+                // The core ends this dial, and what follows goes by the next.
+                self.refused |= answer.is_not_now();
+                self.posted += 1;
+                self.idle.put(connection);
+                self.report(LinkEvent::Posted(self.posted, answer.into())).await
+            }
+            Err(fault) => {
+                let reach = if fault.sent {
+                    Reach::MaybeSent
+                } else {
+                    Reach::Unsent
+                };
+                Err(Stop::Ended(fault.into_end(self.was_answered), reach))
+            }
+        }
+    }
+
+    async fn streamed(&mut self, piece: Option<Result<Bytes, Broken>>) -> Result<(), Stop> {
+        let (code, why) = match piece {
+            Some(Ok(bytes)) => {
+                return if self.events.stream(bytes).await {
+                    Ok(())
+                } else {
+                    Err(Stop::Dropped)
+                };
+            }
+            Some(Err(Broken::Http(error))) => {
+                let why = handshake::describe(&error);
+                (Code::LinkLost, format!("the stream broke: {why}"))
+            }
+            Some(Err(Broken::Coding(why))) => (Code::LinkLost, format!("the stream broke: {why}")),
+            None => (Code::ClosedByServer, "the server closed the stream".to_owned()),
+        };
+        Err(Stop::Ended(ended(code, why), Reach::Unsent))
+    }
+
+    async fn report(&mut self, event: LinkEvent) -> Result<(), Stop> {
+        if self.events.tell(event).await {
+            Ok(())
+        } else {
+            Err(Stop::Dropped)
+        }
+    }
+
+    fn fetch(&mut self, fetch: Fetch) {
         let Fetch {
             url,
             headers,
@@ -174,28 +222,29 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             streaming,
         } = fetch;
         let ask = Ask::get(url, headers);
-        let lane = self.lanes.take(&ask.url);
+        let connection = self.idle.take(&ask.url);
         let (network, target, jar) = (self.network.clone(), self.target.clone(), self.jar.clone());
         let credit = self.events.credit.another();
-        self.asking = Some(Box::pin(async move {
+        self.fetching = Some(Box::pin(async move {
             let fresh = (ask.url.clone(), timeout);
             let exchange = async {
-                let (response, lane) = if streaming {
-                    followed(&network, &target, &jar, lane, ask).await?
+                let (response, connection) = if streaming {
+                    followed(&network, &target, &jar, connection, ask).await?
                 } else {
-                    exchange(&network, &target, &jar, lane, ask).await?
+                    exchange(&network, &target, &jar, connection, ask).await?
                 };
                 if streaming && response.status() == http::StatusCode::OK && !is_page(&response) {
                     let (head, body) = response.into_parts();
                     let answer = answer_of(&head.headers, head.status.as_u16());
-                    let body = Body::new(body, &head.headers).map_err(|why| undecodable(&lane.place, why))?;
-                    return Ok(Asked::Streaming(answer.into(), body.into(), lane));
+                    let body =
+                        Body::new(body, &head.headers).map_err(|why| undecodable(&connection.place, why))?;
+                    return Ok(Fetched::Streaming(answer.into(), body.into(), connection));
                 }
-                let (answer, lane) = whole(response, lane, target.max_message, &credit).await?;
-                Ok(Asked::Whole(answer.into(), lane))
+                let (answer, connection) = whole(response, connection, target.max_message, &credit).await?;
+                Ok(Fetched::Whole(answer.into(), connection))
             };
-            let asked = within(exchange, &target, fresh).await;
-            asked.map_err(|fault| if streaming { fault.of_stream() } else { fault })
+            let fetched = within(exchange, &target, fresh).await;
+            fetched.map_err(|fault| if streaming { fault.of_stream() } else { fault })
         }));
     }
 
@@ -218,28 +267,29 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             Payload::Json(_) | Payload::Event(_) => "application/json",
         };
         let ask = Ask::post(url.clone(), headers.clone(), payload.bytes().clone(), content);
-        let lane = self.lanes.take(&ask.url);
+        let connection = self.idle.take(&ask.url);
         let (network, target, jar) = (self.network.clone(), self.target.clone(), self.jar.clone());
         self.posting = Some(Box::pin(async move {
-            let fresh = (ask.url.clone(), POST);
+            let fresh = (ask.url.clone(), POST_TIMEOUT);
             let exchange = async {
-                let (response, lane) = exchange(&network, &target, &jar, lane, ask).await?;
-                whole(response, lane, POST_BODY, &Credit::default()).await
+                let (response, connection) = exchange(&network, &target, &jar, connection, ask).await?;
+                whole(response, connection, MAX_POST_ANSWER_BYTES, &Credit::default()).await
             };
             within(exchange, &target, fresh).await
         }));
     }
 
-    /// Says the last word. `sent`: the message whose POST failed may have been read.
-    async fn end(self, mut end: LinkEnd, sent: bool) {
-        end.taken = self.posted + u64::from(sent || self.posting.is_some());
+    /// Reports the end.
+    async fn end(self, mut end: LinkEnd, reach: Reach) {
+        let may_be_read = reach == Reach::MaybeSent || self.posting.is_some();
+        end.taken = self.posted + u64::from(may_be_read);
         tracing::debug!(error = ?end.error, "a link over HTTP is over");
         self.events.tell(LinkEvent::Ended(end)).await;
     }
 
-    /// Posts what was handed over, for a while.
-    async fn farewell(mut self) {
-        self.asking = None;
+    /// Posts what was handed over, for a limited time.
+    async fn finish_posts(mut self) {
+        self.fetching = None;
         self.stream = None;
         let rest = async {
             loop {
@@ -250,12 +300,12 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 let posted = job(&mut self.posting).await;
                 self.posting = None;
                 match posted {
-                    Ok((_, lane)) => self.lanes.put(lane),
+                    Ok((_, connection)) => self.idle.put(connection),
                     Err(_) => return,
                 }
             }
         };
-        let _ = tokio::time::timeout(FAREWELL, rest).await;
+        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await;
     }
 }
 
@@ -265,15 +315,15 @@ async fn followed(
     network: &Network,
     target: &Target,
     jar: &SharedJar,
-    lane: Option<Lane>,
+    connection: Option<HttpConnection>,
     mut ask: Ask,
 ) -> Result<Headed, Fault> {
     let first = ask.url.clone();
-    let mut lane = lane;
+    let mut connection = connection;
     for _ in 0..MAX_REDIRECTS {
         let is_home = same_origin(&ask.url, &first);
         let (response, used) = if is_home {
-            exchange(network, target, jar, lane.take(), ask.clone()).await?
+            exchange(network, target, jar, connection.take(), ask.clone()).await?
         } else {
             let mut foreign = target.clone();
             foreign
@@ -314,7 +364,7 @@ fn is_page(response: &http::Response<Incoming>) -> bool {
     kind.is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html"))
 }
 
-async fn next_piece(stream: &mut Option<(Box<Body>, Lane)>) -> Option<Result<Bytes, Broken>> {
+async fn next_piece(stream: &mut Option<(Box<Body>, HttpConnection)>) -> Option<Result<Bytes, Broken>> {
     match stream {
         Some((body, _)) => body.next().await,
         None => None,

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -75,53 +76,38 @@ impl Network {
                 return walk.fail(Phase::Dns, error);
             }
         }
-        let proxy = match self.proxies.choose(&target.proxy, &place, secure) {
-            Ok(proxy) => proxy,
+        let tcp = match self.proxies.choose(&target.proxy, &place, secure) {
+            Ok(Some(proxy)) => {
+                let way = format!("through {}", proxy.place());
+                let tunnelling = proxy.tunnel(&place, self.proxy_names(target), target);
+                walk.step(Phase::Proxy, &place, "the proxy", tunnelling, |_| way)
+                    .await?
+            }
+            Ok(None) => self.walk_to_server(target, &place, walk).await?,
             Err(error) => return walk.fail(Phase::Proxy, error),
-        };
-        let tcp = if let Some(proxy) = proxy {
-            let way = format!("through {}", proxy.place());
-            walk.step(
-                Phase::Proxy,
-                &place,
-                "the proxy",
-                proxy.tunnel(&place, self.proxy_names(target), target),
-                |_| way,
-            )
-            .await?
-        } else {
-            let resolving = connect::resolve(&place, self.names(target));
-            let told = |addresses: &Vec<std::net::SocketAddr>| {
-                let shown: Vec<_> = addresses.iter().take(4).map(|one| one.ip().to_string()).collect();
-                shown.join(", ")
-            };
-            let addresses = walk
-                .step(Phase::Dns, &place, "name resolution", resolving, told)
-                .await?;
-            let connecting = connect::connect(&place, addresses);
-            let told = |tcp: &tokio::net::TcpStream| {
-                tcp.peer_addr()
-                    .map_or_else(|_| String::new(), |peer| peer.to_string())
-            };
-            walk.step(Phase::Tcp, &place, "the connection", connecting, told)
-                .await?
         };
         let stream = if secure {
             let unchecked = self.tls.is_insecure(place.bare_host());
-            let told = |stream: &Stream| secrecy(stream, unchecked);
-            walk.step(Phase::Tls, &place, "TLS", self.tls.wrap(tcp, &place), told)
+            let shown = |stream: &Stream| secrecy(stream, unchecked);
+            walk.step(Phase::Tls, &place, "TLS", self.tls.wrap(tcp, &place), shown)
                 .await?
         } else {
             Stream::Plain(tcp)
         };
         let jar = super::cookies::SharedJar::empty();
         let upgrading = handshake::upgrade(stream, target, &place, &jar);
-        let told = |link: &Upgraded<Stream>| match &link.subprotocol {
+        let shown = |link: &Upgraded<Stream>| match &link.subprotocol {
             Some(subprotocol) => format!("subprotocol {subprotocol}"),
             None => "no subprotocol".to_owned(),
         };
         let link = walk
-            .step(Phase::Upgrade, &place, "the WebSocket handshake", upgrading, told)
+            .step(
+                Phase::Upgrade,
+                &place,
+                "the WebSocket handshake",
+                upgrading,
+                shown,
+            )
             .await?;
         let started = Instant::now();
         let end = first_message(link).await;
@@ -131,6 +117,25 @@ impl Network {
             end,
         });
         Some(())
+    }
+
+    /// Connects without a proxy.
+    async fn walk_to_server(&self, target: &Target, place: &Place, walk: &mut Walk) -> Option<TcpStream> {
+        let resolving = connect::resolve(place, self.names(target));
+        let shown = |addresses: &Vec<std::net::SocketAddr>| {
+            let shown: Vec<_> = addresses.iter().take(4).map(|one| one.ip().to_string()).collect();
+            shown.join(", ")
+        };
+        let addresses = walk
+            .step(Phase::Dns, place, "name resolution", resolving, shown)
+            .await?;
+        let connecting = connect::connect(place, addresses);
+        let shown = |tcp: &TcpStream| {
+            tcp.peer_addr()
+                .map_or_else(|_| String::new(), |peer| peer.to_string())
+        };
+        walk.step(Phase::Tcp, place, "the connection", connecting, shown)
+            .await
     }
 }
 

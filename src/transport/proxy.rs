@@ -3,6 +3,7 @@
 //! Names are always resolved by the proxy.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::Empty;
@@ -128,43 +129,23 @@ impl Proxy {
     ) -> Result<TcpStream, DialError> {
         let had_credentials = authorization.is_some();
         let authority = place.to_string();
-        let mut request = Request::new(Empty::new());
-        *request.method_mut() = Method::CONNECT;
-        *request.uri_mut() = authority.parse().map_err(|_| {
+        let request = connect_request(&authority, authorization, user_agent).ok_or_else(|| {
             self.fail("the server's name contains characters that are not allowed in a CONNECT request")
         })?;
-        let host = HeaderValue::from_str(&authority).map_err(|_| {
-            self.fail("the server's name contains characters that are not allowed in a CONNECT request")
-        })?;
-        request.headers_mut().insert(header::HOST, host);
-        request
-            .headers_mut()
-            .insert("proxy-connection", HeaderValue::from_static("keep-alive"));
-        request.headers_mut().insert(header::USER_AGENT, user_agent);
-        if let Some(authorization) = authorization {
-            request
-                .headers_mut()
-                .insert(header::PROXY_AUTHORIZATION, authorization);
-        }
         let (response, connection) = exchange(stream, request, std::iter::empty())
             .await
             .map_err(|error| self.fail(describe(&error)))?;
         let status = response.status();
         if !status.is_success() {
-            let hint = match (status, had_credentials) {
-                (StatusCode::PROXY_AUTHENTICATION_REQUIRED, false) => {
-                    format!(
-                        ": it requires a user and a password{}",
-                        wanted(response.headers())
-                    )
-                }
-                (StatusCode::PROXY_AUTHENTICATION_REQUIRED, true) => {
-                    format!(
-                        ": it does not accept this user and password{}",
-                        wanted(response.headers())
-                    )
-                }
-                _ => String::new(),
+            let hint = if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+                let problem = if had_credentials {
+                    "does not accept this user and password"
+                } else {
+                    "requires a user and a password"
+                };
+                format!(": it {problem}{}", wanted(response.headers()))
+            } else {
+                String::new()
             };
             return Err(self.fail(format!("it answered CONNECT {authority} with {status}{hint}")));
         }
@@ -184,63 +165,10 @@ impl Proxy {
         place: &Place,
         credentials: Option<(&str, &str)>,
     ) -> Result<TcpStream, DialError> {
-        let broke = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
-                self.fail("it closed the connection during the SOCKS5 handshake")
-            }
-            _ => self.fail(format!(
-                "the connection broke during the SOCKS5 handshake: {error}"
-            )),
-        };
-        // No authentication, and user and password if we have them.
-        let greeting: &[u8] = if credentials.is_some() {
-            &[5, 2, 0, 2]
-        } else {
-            &[5, 1, 0]
-        };
-        stream.write_all(greeting).await.map_err(broke)?;
-        let mut answer = [0; 2];
-        stream.read_exact(&mut answer).await.map_err(broke)?;
-        match (answer, credentials) {
-            ([5, 0], _) => {}
-            ([5, 2], Some((user, password))) => {
-                let length = |text: &str| {
-                    u8::try_from(text.len())
-                        .map_err(|_| self.fail("its user or password is longer than 255 bytes"))
-                };
-                let mut request = vec![1, length(user)?];
-                request.extend_from_slice(user.as_bytes());
-                request.push(length(password)?);
-                request.extend_from_slice(password.as_bytes());
-                stream.write_all(&request).await.map_err(broke)?;
-                stream.read_exact(&mut answer).await.map_err(broke)?;
-                if answer[1] != 0 {
-                    return Err(self.fail("it does not accept this user and password"));
-                }
-            }
-            ([5, _], None) => return Err(self.fail("it requires a user and a password")),
-            ([5, _], Some(_)) => return Err(self.fail("it does not accept a user and a password")),
-            _ => return Err(self.fail("it does not support SOCKS5")),
-        }
-        let mut request = vec![5, 1, 0];
-        match place.bare_host().parse() {
-            Ok(std::net::IpAddr::V4(address)) => {
-                request.push(1);
-                request.extend_from_slice(&address.octets());
-            }
-            Ok(std::net::IpAddr::V6(address)) => {
-                request.push(4);
-                request.extend_from_slice(&address.octets());
-            }
-            Err(_) => {
-                let name = place.bare_host().as_bytes();
-                let length = u8::try_from(name.len())
-                    .map_err(|_| self.fail("the server's name is longer than 255 bytes"))?;
-                request.extend_from_slice(&[3, length]);
-                request.extend_from_slice(name);
-            }
-        }
-        request.extend_from_slice(&place.port.to_be_bytes());
+        self.socks5_log_in(&mut stream, credentials).await?;
+        let request =
+            socks5_request(place).ok_or_else(|| self.fail("the server's name is longer than 255 bytes"))?;
+        let broke = |error| self.socks5_broke(&error);
         stream.write_all(&request).await.map_err(broke)?;
         let mut head = [0; 4];
         stream.read_exact(&mut head).await.map_err(broke)?;
@@ -258,6 +186,51 @@ impl Proxy {
         let mut bound = vec![0; rest + 2];
         stream.read_exact(&mut bound).await.map_err(broke)?;
         Ok(stream)
+    }
+
+    /// Negotiates the authentication: none, or user and password if we have them.
+    async fn socks5_log_in(
+        &self,
+        stream: &mut TcpStream,
+        credentials: Option<(&str, &str)>,
+    ) -> Result<(), DialError> {
+        let broke = |error| self.socks5_broke(&error);
+        let greeting: &[u8] = if credentials.is_some() {
+            &[5, 2, 0, 2]
+        } else {
+            &[5, 1, 0]
+        };
+        stream.write_all(greeting).await.map_err(broke)?;
+        let mut answer = [0; 2];
+        stream.read_exact(&mut answer).await.map_err(broke)?;
+        match (answer, credentials) {
+            ([5, 0], _) => Ok(()),
+            ([5, 2], Some((user, password))) => {
+                let request = socks5_password(user, password)
+                    .ok_or_else(|| self.fail("its user or password is longer than 255 bytes"))?;
+                stream.write_all(&request).await.map_err(broke)?;
+                stream.read_exact(&mut answer).await.map_err(broke)?;
+                if answer[1] == 0 {
+                    Ok(())
+                } else {
+                    Err(self.fail("it does not accept this user and password"))
+                }
+            }
+            ([5, _], None) => Err(self.fail("it requires a user and a password")),
+            ([5, _], Some(_)) => Err(self.fail("it does not accept a user and a password")),
+            _ => Err(self.fail("it does not support SOCKS5")),
+        }
+    }
+
+    fn socks5_broke(&self, error: &std::io::Error) -> DialError {
+        match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                self.fail("it closed the connection during the SOCKS5 handshake")
+            }
+            _ => self.fail(format!(
+                "the connection broke during the SOCKS5 handshake: {error}"
+            )),
+        }
     }
 
     /// What a SOCKS5 reply says, and about whom.
@@ -281,6 +254,56 @@ impl Proxy {
             other => self.fail(format!("it reports failure {other}")),
         })
     }
+}
+
+/// A CONNECT request, unless the server's name cannot stand in one.
+fn connect_request(
+    authority: &str,
+    authorization: Option<HeaderValue>,
+    user_agent: HeaderValue,
+) -> Option<Request<Empty<Bytes>>> {
+    let mut request = Request::new(Empty::new());
+    *request.method_mut() = Method::CONNECT;
+    *request.uri_mut() = authority.parse().ok()?;
+    let headers = request.headers_mut();
+    headers.insert(header::HOST, HeaderValue::from_str(authority).ok()?);
+    headers.insert("proxy-connection", HeaderValue::from_static("keep-alive"));
+    headers.insert(header::USER_AGENT, user_agent);
+    if let Some(authorization) = authorization {
+        headers.insert(header::PROXY_AUTHORIZATION, authorization);
+    }
+    Some(request)
+}
+
+/// The SOCKS5 request to connect, unless the name is too long for one.
+fn socks5_request(place: &Place) -> Option<Vec<u8>> {
+    let mut request = vec![5, 1, 0];
+    match place.bare_host().parse() {
+        Ok(std::net::IpAddr::V4(address)) => {
+            request.push(1);
+            request.extend_from_slice(&address.octets());
+        }
+        Ok(std::net::IpAddr::V6(address)) => {
+            request.push(4);
+            request.extend_from_slice(&address.octets());
+        }
+        Err(_) => {
+            let name = place.bare_host().as_bytes();
+            request.extend_from_slice(&[3, u8::try_from(name.len()).ok()?]);
+            request.extend_from_slice(name);
+        }
+    }
+    request.extend_from_slice(&place.port.to_be_bytes());
+    Some(request)
+}
+
+/// User and password as RFC 1929 has them, unless one is longer than 255 bytes.
+fn socks5_password(user: &str, password: &str) -> Option<Vec<u8>> {
+    let mut request = vec![1, u8::try_from(user.len()).ok()?];
+    request.extend_from_slice(user.as_bytes());
+    request.push(u8::try_from(password.len()).ok()?);
+    request.extend_from_slice(password.as_bytes());
+    Some(request)
 }
 
 /// The schemes by which a proxy lets somebody in, if `Basic`, the only one spoken here, is not among them.

@@ -131,62 +131,77 @@ impl Reader {
                 return Ok(at);
             }
             let rest = &input[at..];
-            if let Some((fin, left)) = self.frame {
-                let mut take = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-                if self.message.is_some_and(|message| message.compressed) {
-                    take = take.min(INFLATED_AT_ONCE);
-                }
-                let before = self.data.len();
-                self.extend(&rest[..take], left)?;
-                if take == INFLATED_AT_ONCE {
-                    inbox.inflated += self.data.len().saturating_sub(before);
-                }
-                at += take;
-                let left = left - take as u64;
-                if left > 0 {
-                    self.frame = Some((fin, left));
-                    if at == input.len() {
-                        return Ok(at);
-                    }
-                    continue;
-                }
-                self.frame = None;
-                if fin {
-                    self.complete(inbox)?;
-                }
-                continue;
-            }
-            let Some(header) = Header::parse(rest)? else {
-                return Ok(at);
+            let taken = match self.frame {
+                Some(frame) => Some(self.read_payload(frame, rest, inbox)?),
+                None => self.read_header(rest, inbox)?,
             };
-            let body = &rest[header.size..];
-            let whole = usize::try_from(header.len).ok().and_then(|len| body.get(..len));
-            if header.opcode.is_control() {
-                let Some(payload) = whole else { return Ok(at) };
-                Self::control(header.opcode, payload, inbox)?;
-                at += header.size + payload.len();
-                continue;
+            match taken {
+                Some(taken) => at += taken,
+                None => return Ok(at),
             }
-            self.check(&header)?;
-            match whole {
-                // The common case: a whole message in one frame.
-                Some(payload)
-                    if header.fin
-                        && self.message.is_none()
-                        && !header.rsv1
-                        && payload.len() <= self.max_message =>
-                {
-                    let text = header.opcode == Opcode::Text;
-                    let payload = self.keep(payload, rest.len());
-                    inbox.push(self.finished(payload, text)?);
-                    at += header.size + header.len as usize;
-                }
-                None if header.len <= WAIT => return Ok(at),
-                _ => {
-                    self.announce(&header);
-                    self.frame = Some((header.fin, header.len));
-                    at += header.size;
-                }
+            if at == input.len() && self.frame.is_some_and(|(_, left)| left > 0) {
+                return Ok(at);
+            }
+        }
+    }
+
+    /// Reads on in a data frame of which `left` bytes are missing; how many bytes that took.
+    fn read_payload(
+        &mut self,
+        (fin, left): (bool, u64),
+        input: &[u8],
+        inbox: &mut Inbox,
+    ) -> Result<usize, Violation> {
+        let mut take = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
+        if self.message.is_some_and(|message| message.compressed) {
+            take = take.min(INFLATED_AT_ONCE);
+        }
+        let before = self.data.len();
+        self.extend(&input[..take], left)?;
+        if take == INFLATED_AT_ONCE {
+            inbox.inflated += self.data.len().saturating_sub(before);
+        }
+        let left = left - take as u64;
+        self.frame = (left > 0).then_some((fin, left));
+        if fin && left == 0 {
+            self.complete(inbox)?;
+        }
+        Ok(take)
+    }
+
+    /// Reads the header of a frame, and the whole frame if it is there; how many bytes that took, or nothing as long
+    /// as more of it has to come.
+    fn read_header(&mut self, input: &[u8], inbox: &mut Inbox) -> Result<Option<usize>, Violation> {
+        let Some(header) = Header::parse(input)? else {
+            return Ok(None);
+        };
+        let body = &input[header.size..];
+        let whole = usize::try_from(header.len).ok().and_then(|len| body.get(..len));
+        if header.opcode.is_control() {
+            let Some(payload) = whole else { return Ok(None) };
+            Self::control(header.opcode, payload, inbox)?;
+            return Ok(Some(header.size + payload.len()));
+        }
+        self.check(&header)?;
+        match whole {
+            // The common case: a whole message in one frame.
+            Some(payload)
+                if header.fin
+                    && self.message.is_none()
+                    && !header.rsv1
+                    && payload.len() <= self.max_message =>
+            {
+                let taken = header.size + payload.len();
+                let text = header.opcode == Opcode::Text;
+                let payload = self.keep(payload, input.len());
+                inbox.push(self.finished(payload, text)?);
+                Ok(Some(taken))
+            }
+            None if header.len <= WAIT => Ok(None),
+            _ => {
+                self.announce(&header);
+                self.frame = Some((header.fin, header.len));
+                Ok(Some(header.size))
             }
         }
     }

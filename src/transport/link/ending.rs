@@ -17,7 +17,7 @@ use crate::wire::code::Code;
 use crate::wire::record::ErrorInfo;
 
 /// How long the far end may take to hang up after a close frame.
-const FAREWELL: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why an open link is over.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ where
             poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx)).await
         };
         // Whether it worked or not: the link is over.
-        let _: Result<io::Result<()>, _> = tokio::time::timeout(FAREWELL, parting).await;
+        let _: Result<io::Result<()>, _> = tokio::time::timeout(SHUTDOWN_TIMEOUT, parting).await;
     }
 }
 
