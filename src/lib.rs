@@ -12,6 +12,9 @@
 //!
 //! `wire` and `core` are the crate `longwire-proto`, which has no I/O.
 
+// The threshold is in clippy.toml.
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 pub mod broker;
 pub mod cli;
 pub mod clock;

@@ -2,6 +2,9 @@
 //!
 //! A manifest cannot carry arguments of ours, so the browser's tell: an origin or a manifest's path makes a host.
 
+// The threshold is in clippy.toml.
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

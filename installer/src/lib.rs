@@ -16,6 +16,9 @@
 //! | `lock` | one installer at a time |
 //! | `registry` | Windows keys |
 
+// The threshold is in clippy.toml.
+#![cfg_attr(not(test), warn(clippy::too_many_lines))]
+
 pub mod apply;
 pub mod browsers;
 pub mod environment;

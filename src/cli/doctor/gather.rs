@@ -64,38 +64,9 @@ pub(super) async fn gather(what: &Wish, trust: &Trust, paths: &Paths) -> Result<
     let receipts = receipts(&receipt, paths.state(), &shared);
     let mut browsers = browsers(&env, &what.name, &receipt.unwrap_or_default());
     browsers.extend(apps(&env, &what.name, paths.state()));
-    let wanted = programs(&name, &browsers);
-    let named = wanted.iter().map(|wanted| wanted.program.clone());
-    let mut programs = Vec::new();
-    for path in unique(named.chain(inside(&name, &browsers))) {
-        let facts = files::program(&path);
-        programs.push(ProgramFacts {
-            version: version(&facts).await,
-            ..facts
-        });
-    }
-    let runnable = |path: &Path| {
-        let found = programs.iter().find(|program| program.path == path);
-        found.is_some_and(|program| program.kind.is_ok() && program.executable && !program.foreign)
-    };
-    let admin = Admin::new(paths.clone());
-    let before = broker(&admin, paths).await;
-    let launches = launches(&wanted, runnable).await;
-    let broker = if before.answer.is_err() {
-        before
-    } else {
-        let after = broker(&admin, paths).await;
-        if !before.ran && after.ran {
-            leave_as_found(&admin).await;
-        }
-        // What stood there before says more than what a host has mended in passing.
-        BrokerFacts {
-            folder: before.folder.or(after.folder),
-            socket: before.socket.or(after.socket),
-            ran: before.ran,
-            ..after
-        }
-    };
+    let wanted = wanted_programs(&name, &browsers);
+    let programs = programs(&name, &wanted, &browsers).await;
+    let (launches, broker) = launches_and_broker(&wanted, &programs, paths).await;
     Ok(Facts {
         name,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -117,6 +88,36 @@ pub(super) async fn gather(what: &Wish, trust: &Trust, paths: &Paths) -> Result<
             None => None,
         },
     })
+}
+
+/// Starts the programs as browsers do, and looks at the broker before and after.
+async fn launches_and_broker(
+    wanted: &[Wanted],
+    programs: &[ProgramFacts],
+    paths: &Paths,
+) -> (Vec<LaunchFacts>, BrokerFacts) {
+    let runnable = |path: &Path| {
+        let found = programs.iter().find(|program| program.path == path);
+        found.is_some_and(|program| program.kind.is_ok() && program.executable && !program.foreign)
+    };
+    let admin = Admin::new(paths.clone());
+    let before = broker(&admin, paths).await;
+    let launches = launches(wanted, runnable).await;
+    if before.answer.is_err() {
+        return (launches, before);
+    }
+    let after = broker(&admin, paths).await;
+    if !before.ran && after.ran {
+        leave_as_found(&admin).await;
+    }
+    // What was there before says more than what a host has repaired in passing.
+    let broker = BrokerFacts {
+        folder: before.folder.or(after.folder),
+        socket: before.socket.or(after.socket),
+        ran: before.ran,
+        ..after
+    };
+    (launches, broker)
 }
 
 fn settings_facts(settings: &Result<Settings, SettingsError>, paths: &Paths) -> SettingsFacts {
@@ -258,7 +259,7 @@ struct Wanted {
     entry: String,
 }
 
-fn programs(name: &str, browsers: &[BrowserFacts]) -> Vec<Wanted> {
+fn wanted_programs(name: &str, browsers: &[BrowserFacts]) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     for browser in browsers {
         for chain in &browser.chains {
@@ -273,6 +274,19 @@ fn programs(name: &str, browsers: &[BrowserFacts]) -> Vec<Wanted> {
         }
     }
     wanted
+}
+
+async fn programs(name: &str, wanted: &[Wanted], browsers: &[BrowserFacts]) -> Vec<ProgramFacts> {
+    let named = wanted.iter().map(|wanted| wanted.program.clone());
+    let mut programs = Vec::new();
+    for path in unique(named.chain(inside(name, browsers))) {
+        let facts = files::program(&path);
+        programs.push(ProgramFacts {
+            version: version(&facts).await,
+            ..facts
+        });
+    }
+    programs
 }
 
 /// The programs that manifests inside sandboxes name. They are looked at, and not started outside.

@@ -272,38 +272,46 @@ fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding
                 for_all(seen.scope == Scope::System),
                 quoted(&seen.path)
             )),
-        Found::Good(seen, accepted) => {
-            let key = seen
-                .key
-                .as_ref()
-                .map_or_else(String::new, |key| format!("{key} -> "));
-            let shadowed: Vec<_> = browser
-                .chains
-                .iter()
-                .flatten()
-                .filter(|other| other.path != seen.path && seen.scope == Scope::User)
-                .filter(|other| other.scope == Scope::System && differs(&other.text, accepted))
-                .collect();
-            match shadowed.first() {
-                Some(other) => finding
-                    .warn(format!(
-                        "{} is used; {} names another program and is ignored",
-                        seen.path.display(),
-                        other.path.display()
-                    ))
-                    .fix(format!(
-                        "longwire uninstall --browser {}{}",
-                        browser.name,
-                        named(facts)
-                    )),
-                None => finding.pass(format!(
-                    "{key}{} ({} extension{})",
-                    seen.path.display(),
-                    accepted.entries.len(),
-                    if accepted.entries.len() == 1 { "" } else { "s" }
-                )),
-            }
-        }
+        Found::Good(seen, accepted) => used_manifest(finding, facts, browser, seen, accepted),
+    }
+}
+
+/// A manifest that is used: whether it hides one of all users that names another program.
+fn used_manifest(
+    finding: Finding,
+    facts: &Facts,
+    browser: &BrowserFacts,
+    seen: &Seen,
+    accepted: &Accepted,
+) -> Finding {
+    let key = seen
+        .key
+        .as_ref()
+        .map_or_else(String::new, |key| format!("{key} -> "));
+    let shadowed = browser
+        .chains
+        .iter()
+        .flatten()
+        .filter(|other| other.path != seen.path && seen.scope == Scope::User)
+        .find(|other| other.scope == Scope::System && differs(&other.text, accepted));
+    match shadowed {
+        Some(other) => finding
+            .warn(format!(
+                "{} is used; {} names another program and is ignored",
+                seen.path.display(),
+                other.path.display()
+            ))
+            .fix(format!(
+                "longwire uninstall --browser {}{}",
+                browser.name,
+                named(facts)
+            )),
+        None => finding.pass(format!(
+            "{key}{} ({} extension{})",
+            seen.path.display(),
+            accepted.entries.len(),
+            if accepted.entries.len() == 1 { "" } else { "s" }
+        )),
     }
 }
 
@@ -353,19 +361,12 @@ fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &Accept
     }
     let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
     if !kind.runs_on(system, machine) {
-        return finding
-            .fail(format!(
-                "{shown} is {}; this is {system} on {machine}",
-                kind.describe()
-            ))
-            .fix(again());
+        let problem = format!("{shown} is {}; this is {system} on {machine}", kind.describe());
+        return finding.fail(problem).fix(again());
     }
     if program.quarantined {
-        return finding
-            .fail(format!(
-                "{shown} is marked as downloaded, and the system blocks it"
-            ))
-            .fix(release(program));
+        let problem = format!("{shown} is marked as downloaded, and the system blocks it");
+        return finding.fail(problem).fix(release(program));
     }
     if program.foreign {
         return finding
@@ -377,14 +378,18 @@ fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &Accept
             .warn(format!("other users can change {shown}"))
             .fix(format!("{sudo}chmod o-w {}", quoted(&program.path)));
     }
-    match &program.version {
-        Some(version) if *version != facts.version => finding
-            .warn(format!("{shown} is version {version}; this is {}", facts.version))
+    match (&program.version, kind) {
+        (Some(version), _) if *version != facts.version => finding
+            .warn(other_version(program, version, &facts.version))
             .fix(again()),
-        Some(version) => finding.pass(format!("{shown} (version {version})")),
-        None if matches!(kind, Kind::Script { .. }) => finding.pass(format!("{shown}, {}", kind.describe())),
-        None => finding.pass(shown.to_string()),
+        (Some(version), _) => finding.pass(format!("{shown} (version {version})")),
+        (None, Kind::Script { .. }) => finding.pass(format!("{shown}, {}", kind.describe())),
+        (None, _) => finding.pass(shown.to_string()),
     }
+}
+
+fn other_version(program: &ProgramFacts, version: &str, ours: &str) -> String {
+    format!("{} is version {version}; this is {ours}", program.path.display())
 }
 
 fn release(program: &ProgramFacts) -> String {
