@@ -49,6 +49,7 @@ elsewhere() {
       dnf:gcc-aarch64-linux-gnu) echo gcc-aarch64-linux-gnu ;;
       dnf:wine64) echo wine ;;
       dnf:fuse3 | pacman:fuse3) echo fuse3 ;;
+      pacman:dbus-daemon) echo dbus ;;
       pacman:build-essential) echo base-devel ;;
       pacman:golang-go | pacman:golang-github-gorilla-websocket-dev) echo go ;;
       pacman:python3 | pacman:python3-venv) echo python ;;
