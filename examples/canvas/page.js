@@ -21,7 +21,7 @@ async function show() {
 }
 
 chrome.storage.onChanged.addListener(show);
-element("go").addEventListener("click", () => chrome.runtime.sendMessage({ type: "go" }));
+element("go")?.addEventListener("click", () => chrome.runtime.sendMessage({ type: "go" }));
 // Wakes the worker, if it sleeps: what arrived meanwhile is shown now.
 chrome.runtime.sendMessage({ type: "look" }).catch(() => {});
 show();
