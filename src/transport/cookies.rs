@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cookie_store::{Cookie, CookieStore};
+use http::header::{self, HeaderMap};
 use url::Url;
 
 use crate::core::io::Target;
@@ -16,8 +17,10 @@ use crate::core::io::Target;
 const MAX_PER_DOMAIN: usize = 50;
 /// Cookies of all domains.
 const MAX_IN_ALL: usize = 3000;
-/// Bytes of one cookie: its name, value and attributes.
+/// Bytes of a cookie's name and value, as in browsers.
 const MAX_BYTES: usize = 4096;
+/// Bytes of a `Set-Cookie` header.
+const MAX_LINE_BYTES: usize = 4 * MAX_BYTES;
 /// Sessions whose cookies are kept between dials.
 const MAX_JARS: usize = 1024;
 
@@ -147,13 +150,25 @@ impl SharedJar {
         self.lock().on_socket = on_socket;
     }
 
-    /// Takes the `Set-Cookie` headers of an answer to a request.
-    pub(crate) fn take<'a>(&self, lines: impl Iterator<Item = &'a str>, url: &Url) {
+    /// Takes the cookies of an answer to a request.
+    pub(crate) fn take_from(&self, headers: &HeaderMap, url: &Url) {
+        let lines = headers.get_all(header::SET_COOKIE).iter();
+        let lines: Vec<_> = lines
+            .map(|line| String::from_utf8_lossy(line.as_bytes()))
+            .collect();
+        self.take(lines.iter().map(|line| &**line), url);
+    }
+
+    /// Takes `Set-Cookie` headers.
+    fn take<'a>(&self, lines: impl Iterator<Item = &'a str>, url: &Url) {
         let url = over_http(url);
         let mut jar = self.lock();
-        for line in lines.filter(|line| line.len() <= MAX_BYTES) {
-            if let Ok(cookie) = Cookie::parse(line, &url) {
-                jar.set(&cookie.into_owned(), &url);
+        for line in lines.filter(|line| line.len() <= MAX_LINE_BYTES) {
+            match Cookie::parse(line, &url) {
+                Ok(cookie) if cookie.name().len() + cookie.value().len() <= MAX_BYTES => {
+                    jar.set(&cookie.into_owned(), &url);
+                }
+                _ => {}
             }
         }
     }
@@ -278,6 +293,28 @@ mod tests {
         );
         let sent = sent(&jar, "http://a.example/");
         assert!(sent.contains("k0=again") && !sent.contains("long="), "{sent}");
+    }
+
+    #[test]
+    fn the_size_of_a_cookie_is_that_of_its_name_and_value() {
+        let jar = jar("");
+        let here = url("http://a.example/");
+        let long = "x".repeat(MAX_BYTES - 1);
+        let mut headers = HeaderMap::new();
+        let attributes = "; Path=/; HttpOnly; SameSite=Lax; Expires=Fri, 31 Dec 9999 23:59:59 GMT";
+        headers.append(
+            header::SET_COOKIE,
+            format!("a={long}{attributes}").parse().unwrap(),
+        );
+        headers.append(header::SET_COOKIE, format!("bb={long}").parse().unwrap());
+        headers.append(header::SET_COOKIE, "c=\u{4e2d}".parse().unwrap());
+        jar.take_from(&headers, &here);
+        let sent = sent(&jar, "http://a.example/");
+        assert!(
+            sent.contains(&format!("a={long}")) && sent.contains("c=\u{4e2d}"),
+            "{sent}"
+        );
+        assert!(!sent.contains("bb="), "{sent}");
     }
 
     #[test]

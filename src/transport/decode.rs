@@ -11,14 +11,21 @@ use hyper::body::Incoming;
 
 /// The codings that are asked for, as browsers do.
 pub(super) const ACCEPTED: &str = "gzip, deflate, br";
+/// Codings one over the other that are undone.
+const MAX_CODINGS: usize = 3;
 /// Bytes decoded at once, however small what they come from.
 const PIECE: usize = 64 * 1024;
 
-/// A body without its coding.
+/// A body without its codings.
 pub(super) struct Body {
     incoming: Incoming,
+    /// In the order in which they are undone.
+    stages: Vec<Stage>,
+}
+
+/// One coding, and of what came to it, what is not decoded yet.
+struct Stage {
     decoder: Decoder,
-    /// Of the last frame, what was not decoded yet.
     coded: Bytes,
 }
 
@@ -33,25 +40,88 @@ impl Body {
     /// # Errors
     /// Names a coding that was not asked for.
     pub(super) fn new(incoming: Incoming, headers: &HeaderMap) -> Result<Self, String> {
-        Ok(Self {
-            incoming,
-            decoder: Decoder::of(headers)?,
-            coded: Bytes::new(),
-        })
+        let stages = stages(headers)?;
+        Ok(Self { incoming, stages })
     }
 
     /// The next piece; `None` at the end. Nothing is lost if it is not waited for to the end.
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
         loop {
-            match self.decoder.decode(&mut self.coded) {
+            match decode(&mut self.stages) {
                 Ok(piece) if !piece.is_empty() => return Some(Ok(piece)),
                 Ok(_) => {}
                 Err(why) => return Some(Err(Broken::Coding(why))),
             }
             match self.incoming.frame().await? {
-                Ok(frame) => self.coded = frame.into_data().unwrap_or_default(),
+                Ok(frame) => {
+                    if let Some(first) = self.stages.first_mut() {
+                        first.coded = frame.into_data().unwrap_or_default();
+                    }
+                }
                 Err(error) => return Some(Err(Broken::Http(error))),
             }
+        }
+    }
+}
+
+/// The codings of a body. As in browsers, a body with a coding that nobody knows (`utf-8`, `none`) is taken as it is.
+fn stages(headers: &HeaderMap) -> Result<Vec<Stage>, String> {
+    let lines = headers.get_all(header::CONTENT_ENCODING).iter();
+    let lines: Vec<_> = lines
+        .map(|line| String::from_utf8_lossy(line.as_bytes()))
+        .collect();
+    let codings = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
+    let mut decoders = Vec::new();
+    for coding in codings.filter(|coding| !coding.is_empty()) {
+        match coding.to_ascii_lowercase().as_str() {
+            "identity" => {}
+            "zstd" | "compress" | "x-compress" | "dcb" | "dcz" => {
+                let why = format!("the response has the content coding `{coding}`, which was not asked for");
+                return Err(why);
+            }
+            coding => match Decoder::of(coding) {
+                Some(decoder) => decoders.push(decoder),
+                None => {
+                    decoders.clear();
+                    break;
+                }
+            },
+        }
+    }
+    if decoders.len() > MAX_CODINGS {
+        return Err("the response has too many content codings".to_owned());
+    }
+    // The last one named was applied last.
+    let mut stages: Vec<_> = decoders.into_iter().rev().map(Stage::new).collect();
+    if stages.is_empty() {
+        stages.push(Stage::new(Decoder::Plain));
+    }
+    Ok(stages)
+}
+
+/// The next piece behind all stages; empty when there is nothing more without further bytes.
+fn decode(stages: &mut [Stage]) -> Result<Bytes, &'static str> {
+    let last = stages.len() - 1;
+    let mut at = last;
+    loop {
+        let stage = &mut stages[at];
+        let piece = stage.decoder.decode(&mut stage.coded)?;
+        if !piece.is_empty() && at < last {
+            at += 1;
+            stages[at].coded = piece;
+        } else if piece.is_empty() && at > 0 {
+            at -= 1;
+        } else {
+            return Ok(piece);
+        }
+    }
+}
+
+impl Stage {
+    const fn new(decoder: Decoder) -> Self {
+        Self {
+            decoder,
+            coded: Bytes::new(),
         }
     }
 }
@@ -70,29 +140,20 @@ enum Decoder {
 }
 
 impl Decoder {
-    fn of(headers: &HeaderMap) -> Result<Self, String> {
-        let mut codings = headers
-            .get_all(header::CONTENT_ENCODING)
-            .iter()
-            .flat_map(|value| value.to_str().unwrap_or("?").split(','))
-            .map(|coding| coding.trim().to_ascii_lowercase())
-            .filter(|coding| !matches!(coding.as_str(), "" | "identity" | "none"));
-        let Some(coding) = codings.next() else {
-            return Ok(Self::Plain);
-        };
-        match (coding.as_str(), codings.next()) {
-            ("gzip" | "x-gzip", None) => Ok(Self::Inflate {
+    /// What undoes a coding; `None` for one that is not known.
+    fn of(coding: &str) -> Option<Self> {
+        match coding {
+            "gzip" | "x-gzip" => Some(Self::Inflate {
                 state: Box::new(Decompress::new_gzip(15)),
                 is_gzip: true,
             }),
-            ("deflate", None) => Ok(Self::Deflate),
-            ("br", None) => Ok(Self::Brotli(Box::new(BrotliState::new_strict(
+            "deflate" => Some(Self::Deflate),
+            "br" => Some(Self::Brotli(Box::new(BrotliState::new_strict(
                 StandardAlloc::default(),
                 StandardAlloc::default(),
                 StandardAlloc::default(),
             )))),
-            (_, None) => Err("the answer has a content coding that was not asked for".to_owned()),
-            (_, Some(_)) => Err("the answer has several content codings, one over the other".to_owned()),
+            _ => None,
         }
     }
 
@@ -183,27 +244,28 @@ mod tests {
 
     use super::*;
 
-    fn decoder(coding: &'static str) -> Result<Decoder, String> {
+    fn of(coding: &'static str) -> Result<Vec<Stage>, String> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, coding.parse().unwrap());
-        Decoder::of(&headers)
+        stages(&headers)
     }
 
     /// Everything of these frames, and the largest piece.
     fn decoded(coding: &'static str, frames: &[&[u8]]) -> Result<(Vec<u8>, usize), &'static str> {
-        let mut decoder = decoder(coding).unwrap();
+        let mut stages = of(coding).unwrap();
         let (mut all, mut largest) = (Vec::new(), 0);
         for frame in frames {
-            let mut coded = Bytes::copy_from_slice(frame);
+            stages[0].coded = Bytes::copy_from_slice(frame);
             loop {
-                let piece = decoder.decode(&mut coded)?;
+                let piece = decode(&mut stages)?;
                 if piece.is_empty() {
                     break;
                 }
                 largest = largest.max(piece.len());
                 all.extend_from_slice(&piece);
             }
-            assert!(coded.is_empty(), "{coding} leaves nothing of a frame");
+            let is_decoded = stages.iter().all(|stage| stage.coded.is_empty());
+            assert!(is_decoded, "{coding} leaves nothing of a frame");
         }
         Ok((all, largest))
     }
@@ -247,7 +309,18 @@ mod tests {
         }
         let twice = [gzip(b"one "), gzip(b"two")].concat();
         assert_eq!(decoded("gzip", &[&twice]).unwrap().0, b"one two");
-        assert_eq!(decoded("identity", &[b"as it is"]).unwrap().0, b"as it is");
+        for coding in ["identity", "none", "utf-8", "gzip, utf-8", " , "] {
+            assert_eq!(
+                decoded(coding, &[b"as it is"]).unwrap().0,
+                b"as it is",
+                "{coding}"
+            );
+        }
+        let over = [0x0b, 0x02, 0x80, b'h', b'e', b'l', b'l', b'o', 0x03];
+        assert_eq!(
+            decoded("BR, identity, gzip", &[&gzip(&over)]).unwrap().0,
+            b"hello"
+        );
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -270,7 +343,7 @@ mod tests {
         for coding in ["gzip", "br"] {
             assert!(decoded(coding, &[&[0xff; 64]]).unwrap_err().contains("broken"));
         }
-        assert!(decoder("zstd").is_err());
-        assert!(decoder("gzip, br").is_err());
+        assert!(of("zstd").is_err_and(|why| why.contains("`zstd`")));
+        assert!(of("br, br, br, br").is_err());
     }
 }

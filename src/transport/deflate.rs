@@ -2,6 +2,8 @@
 //!
 //! It compresses nothing: a client may send every message as it is, and a compressor would cost 300 KB a link.
 
+use std::borrow::Cow;
+
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::credit::Credit;
@@ -44,11 +46,11 @@ impl Agreement {
             let mut seen = Vec::new();
             for part in parts {
                 let (name, value) = match part.split_once('=') {
-                    Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
+                    Some((name, value)) => (name.trim(), Some(unquoted(value.trim()))),
                     None => (part, None),
                 };
                 let name = name.to_ascii_lowercase();
-                match (name.as_str(), value) {
+                match (name.as_str(), value.as_deref()) {
                     ("server_no_context_takeover", None) => this.server_no_context_takeover = true,
                     ("client_no_context_takeover", None) => {}
                     ("server_max_window_bits", Some(value)) => this.server_window_bits = window_bits(value)?,
@@ -71,6 +73,14 @@ impl Agreement {
             }
         }
         Ok(agreed)
+    }
+}
+
+/// A parameter's value without its quotes and their escapes.
+fn unquoted(value: &str) -> Cow<'_, str> {
+    match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) => inner.replace('\\', "").into(),
+        None => value.into(),
     }
 }
 
@@ -261,7 +271,7 @@ mod tests {
             }
         );
         assert_eq!(
-            agreement("Permessage-Deflate; client_max_window_bits=\"12\"").server_window_bits,
+            agreement("Permessage-Deflate; client_max_window_bits=\"1\\2\"").server_window_bits,
             15
         );
         for answer in [

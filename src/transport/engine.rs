@@ -17,8 +17,9 @@ use super::Network;
 use super::cookies::{SharedJar, is_cookie};
 use super::credit::{self, Credit};
 use super::events::{Command, Events};
-use super::exchange::{Ask, Fault, HttpConnection, IdleConnections, Job, exchange, job, whole, within};
+use super::exchange::{Ask, Fault, HttpConnection, IdleConnections, Job, job, whole, within};
 use super::link;
+use super::redirects::followed;
 use crate::core::dialect::engine::{Action, Engine, Packets, PostReach, Start};
 use crate::core::io::{Answer, DialId, EngineTransports, LinkEnd, LinkEvent, Target, TransportKind};
 use crate::wire::code::Code;
@@ -215,7 +216,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         Box::pin(async move {
             let url = ask.url.clone();
             let exchange = async {
-                let (response, connection) = exchange(&network, &target, &jar, connection, ask).await?;
+                let (response, connection) = followed(&network, &target, &jar, connection, ask).await?;
                 whole(
                     response,
                     connection,

@@ -1,12 +1,13 @@
 //! One request and its answer over HTTP, on a connection that may have carried others.
 //!
-//! It follows no redirect. Cookies are `cookies`'. What to request when is decided by `http` and `engine`.
+//! It follows no redirect; `redirects` does. Cookies are `cookies`'. What to request when is decided by `http` and `engine`.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -28,8 +29,6 @@ use crate::wire::record::ErrorInfo;
 const ANSWER: &str = "the answer";
 /// Bytes of a body that are read before others' turn comes.
 const READ_AT_ONCE: usize = 1 << 20;
-/// Bytes of an answer's head that are accepted.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// A connection that can carry one exchange after the other. Dropping it ends it.
 #[derive(Debug)]
@@ -39,6 +38,13 @@ pub(super) struct HttpConnection {
     secure: bool,
     driver: AbortHandle,
     spelling: Spelling,
+}
+
+impl HttpConnection {
+    /// Whether it can carry a request for this URL.
+    pub(super) fn leads_to(&self, url: &Url) -> bool {
+        place(url).is_ok_and(|(place, secure)| self.place == place && self.secure == secure)
+    }
 }
 
 impl Drop for HttpConnection {
@@ -69,6 +75,18 @@ impl Fault {
                       `proxy_buffering off`, or the response header `X-Accel-Buffering: no`)";
         }
         self
+    }
+
+    /// Redirects that lead from one to the next without end.
+    pub(super) fn too_many_redirects(url: &Url, followed: usize) -> Self {
+        let error = match place(url) {
+            Ok((place, _)) => DialError::Handshake {
+                place,
+                why: format!("it redirects again and again; {followed} redirects were followed"),
+            },
+            Err(error) => error,
+        };
+        Self { error, sent: true }
     }
 
     /// The end of the link. `was_answered`: there was an answer before, so that a connection that breaks is no failed handshake.
@@ -138,10 +156,8 @@ pub(super) struct IdleConnections(Vec<HttpConnection>);
 impl IdleConnections {
     /// One that leads to this URL's host, if there is any; the one used last, as servers close idle ones.
     pub(super) fn take(&mut self, url: &Url) -> Option<HttpConnection> {
-        let (place, secure) = place(url).ok()?;
         self.0.retain(|connection| !connection.sender.is_closed());
-        let fits = |connection: &HttpConnection| connection.place == place && connection.secure == secure;
-        let index = self.0.iter().rposition(fits)?;
+        let index = self.0.iter().rposition(|connection| connection.leads_to(url))?;
         Some(self.0.remove(index))
     }
 
@@ -216,8 +232,7 @@ pub(super) async fn exchange(
         };
         match result {
             Ok(response) => {
-                let set = response.headers().get_all(header::SET_COOKIE).iter();
-                jar.take(set.filter_map(|line| line.to_str().ok()), &ask.url);
+                jar.take_from(response.headers(), &ask.url);
                 return Ok((response, connection));
             }
             Err(mut failed) => {
@@ -239,10 +254,7 @@ async fn open(network: &Network, target: &Target, url: &Url) -> Result<HttpConne
     let (place, secure) = place(url)?;
     let stream = network.connect(target, url).await?;
     let spelling = Spelling::default();
-    let (sender, driver) = http1::Builder::new()
-        .title_case_headers(true)
-        .max_headers(256)
-        .max_buf_size(MAX_HEAD_BYTES)
+    let (sender, driver) = handshake::client()
         .handshake(TokioIo::new(Spelled::new(stream, spelling.clone())))
         .await
         .map_err(|error| broken(&place, &error))?;
@@ -383,15 +395,21 @@ pub(super) fn undecodable(place: &Place, why: String) -> Fault {
     }
 }
 
+/// A header's value as text. Servers write them in UTF-8, whatever the standard says.
+pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
+}
+
 pub(super) fn answer_of(headers: &HeaderMap, status: u16) -> Answer {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let retry_after = headers.get(header::RETRY_AFTER).map(text);
+    let date = headers.get(header::DATE).map(text);
     Answer {
         status,
         headers: headers
             .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .map(|(name, value)| (name.as_str().to_owned(), text(value).into_owned()))
             .collect(),
-        retry_after: text(header::RETRY_AFTER).and_then(|value| date::retry_after(value, text(header::DATE))),
+        retry_after: retry_after.and_then(|value| date::retry_after(&value, date.as_deref())),
         body: Bytes::new(),
         too_large: false,
     }

@@ -33,8 +33,10 @@ const BODY: usize = 4 * 1024;
 const BODY_TOLD: usize = 500;
 /// How long a refusal's body may take.
 const BODY_TIME: Duration = Duration::from_secs(2);
-/// Bytes of an answer's head that are accepted.
-const HEAD: usize = 64 * 1024;
+/// Bytes of a response's head that are accepted, as in Chromium.
+const MAX_HEAD_BYTES: usize = 256 * 1024;
+/// Header lines of a response that are accepted.
+const MAX_HEADERS: usize = 1024;
 
 /// `User-Agent` where the extension gives none.
 pub(crate) const USER_AGENT: &str = concat!("longwire/", env!("CARGO_PKG_VERSION"));
@@ -81,8 +83,7 @@ where
     };
     let names = target.headers.iter().map(|(name, _)| name.as_str());
     let (response, mut connection) = exchange(stream, request, names).await.map_err(broken)?;
-    let set = response.headers().get_all(header::SET_COOKIE).iter();
-    jar.take(set.filter_map(|line| line.to_str().ok()), &target.url);
+    jar.take_from(response.headers(), &target.url);
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refusal(response, &mut connection, place).await);
     }
@@ -100,6 +101,20 @@ where
     })
 }
 
+/// An HTTP/1.1 client that reads responses as leniently as browsers do: folded lines, blanks before the colon, and
+/// header lines that are invalid, which are ignored.
+pub(super) fn client() -> http1::Builder {
+    let mut client = http1::Builder::new();
+    client
+        .title_case_headers(true)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true);
+    client
+}
+
 /// Sends a request without a body and waits for the answer's head. `names`: of headers, as they are to be written.
 pub(crate) async fn exchange<'a, S>(
     stream: S,
@@ -111,10 +126,7 @@ where
 {
     let spelling = Spelling::default();
     spelling.announce(names);
-    let (mut sender, mut connection) = http1::Builder::new()
-        .title_case_headers(true)
-        .max_headers(256)
-        .max_buf_size(HEAD)
+    let (mut sender, mut connection) = client()
         .handshake(TokioIo::new(Spelled::new(stream, spelling)))
         .await?;
     let response = drive(&mut connection, sender.send_request(request)).await?;
@@ -162,8 +174,13 @@ pub(crate) fn tls_fault(error: &hyper::Error) -> Option<String> {
 pub(crate) fn describe(error: &hyper::Error) -> String {
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         "the connection ended before there was an answer".to_owned()
+    } else if error.is_parse() && error.to_string().contains("too large") {
+        "the response head is larger than 256 KB, or has more than 1024 header lines".to_owned()
+    } else if error.is_parse() && error.to_string().contains("header") {
+        "the response head has an invalid header".to_owned()
     } else if error.is_parse() {
-        "the answer is not HTTP/1.1; the server may support HTTP/2 only, which Longwire does not".to_owned()
+        "the response is not HTTP/1.1; Longwire speaks HTTP/1.1, and the server may support HTTP/2 only"
+            .to_owned()
     } else {
         match std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>()) {
             Some(source) => format!("the connection broke: {source}"),

@@ -1,7 +1,6 @@
 //! One dial over HTTP: one request for messages at a time, one POST at a time, and a body that may stream without end.
 //!
-//! It decides nothing: when to send a request, what an answer means and whether to reconnect is the core's. Redirects are
-//! followed by event streams only.
+//! It decides nothing: when to send a request, what an answer means and whether to reconnect is the core's.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,9 +16,9 @@ use super::credit::Credit;
 use super::decode::{Body, Broken};
 use super::events::{Command, Events};
 use super::exchange::{
-    Ask, Fault, Headed, HttpConnection, IdleConnections, Job, answer_of, ended, exchange, job, undecodable,
-    whole, within,
+    Ask, Fault, HttpConnection, IdleConnections, Job, answer_of, ended, job, undecodable, whole, within,
 };
+use super::redirects::followed;
 use super::{Network, handshake};
 use crate::core::io::{Answer, DialId, Fetch, LinkEnd, LinkEvent, Target, TransportKind};
 use crate::wire::code::Code;
@@ -31,8 +30,6 @@ const POST_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_POST_ANSWER_BYTES: usize = 64 * 1024;
 /// How long posts may go on after the core hung up.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-/// Redirects that are followed, as in browsers.
-const MAX_REDIRECTS: usize = 20;
 
 /// What came of a `Fetch`.
 enum Fetched {
@@ -228,11 +225,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         self.fetching = Some(Box::pin(async move {
             let fresh = (ask.url.clone(), timeout);
             let exchange = async {
-                let (response, connection) = if streaming {
-                    followed(&network, &target, &jar, connection, ask).await?
-                } else {
-                    exchange(&network, &target, &jar, connection, ask).await?
-                };
+                let (response, connection) = followed(&network, &target, &jar, connection, ask).await?;
                 if streaming && response.status() == http::StatusCode::OK && !is_page(&response) {
                     let (head, body) = response.into_parts();
                     let answer = answer_of(&head.headers, head.status.as_u16());
@@ -272,7 +265,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         self.posting = Some(Box::pin(async move {
             let fresh = (ask.url.clone(), POST_TIMEOUT);
             let exchange = async {
-                let (response, connection) = exchange(&network, &target, &jar, connection, ask).await?;
+                let (response, connection) = followed(&network, &target, &jar, connection, ask).await?;
                 whole(response, connection, MAX_POST_ANSWER_BYTES, &Credit::default()).await
             };
             within(exchange, &target, fresh).await
@@ -307,55 +300,6 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         };
         let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await;
     }
-}
-
-/// The answer behind redirects, followed as `EventSource` does. Each URL is judged like the first; another origin is not
-/// sent what the extension gave for this one.
-async fn followed(
-    network: &Network,
-    target: &Target,
-    jar: &SharedJar,
-    connection: Option<HttpConnection>,
-    mut ask: Ask,
-) -> Result<Headed, Fault> {
-    let first = ask.url.clone();
-    let mut connection = connection;
-    for _ in 0..MAX_REDIRECTS {
-        let is_home = same_origin(&ask.url, &first);
-        let (response, used) = if is_home {
-            exchange(network, target, jar, connection.take(), ask.clone()).await?
-        } else {
-            let mut foreign = target.clone();
-            foreign
-                .headers
-                .retain(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
-            exchange(network, &foreign, &SharedJar::empty(), None, ask.clone()).await?
-        };
-        let Some(next) = redirected(&response, &ask.url) else {
-            return Ok((response, used));
-        };
-        ask.url = next;
-    }
-    exchange(network, target, jar, None, ask).await
-}
-
-/// Browsers compare origins as of HTTP: `ws` is `http`.
-fn same_origin(one: &url::Url, other: &url::Url) -> bool {
-    let secure = |url: &url::Url| matches!(url.scheme(), "wss" | "https");
-    secure(one) == secure(other)
-        && one.host_str() == other.host_str()
-        && one.port_or_known_default() == other.port_or_known_default()
-}
-
-/// Where an answer sends its reader; nothing for what is no redirect.
-fn redirected(response: &http::Response<Incoming>, from: &url::Url) -> Option<url::Url> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let location = response.headers().get(http::header::LOCATION)?.to_str().ok()?;
-    let mut next = from.join(location).ok()?;
-    next.set_fragment(None);
-    matches!(next.scheme(), "ws" | "wss" | "http" | "https").then_some(next)
 }
 
 /// Whether the answer is a page, which ends, and whose title is told.

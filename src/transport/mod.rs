@@ -25,6 +25,7 @@ pub(crate) mod probe;
 mod proxies;
 mod proxy;
 mod reader;
+mod redirects;
 pub mod route;
 mod spelling;
 mod stream;

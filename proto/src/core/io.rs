@@ -228,11 +228,16 @@ impl Answer {
 
     /// The first header of this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
+        self.header_lines(name).next()
+    }
+
+    /// All header lines of this name, in any case.
+    pub fn header_lines(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
+        let is_named = move |line: &&(String, String)| line.0.eq_ignore_ascii_case(name);
+        self.headers
             .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
+            .filter(is_named)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Whether the status says of a POST that it was not taken, and may be later.

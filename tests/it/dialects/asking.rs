@@ -309,30 +309,14 @@ fn an_id_that_was_taken_back_or_cannot_be_said_promises_nothing() {
 }
 
 #[test]
-fn an_answer_that_is_compressed_is_told_and_not_delivered() {
-    let coded = &[
-        ("content-type", "text/event-stream"),
-        ("content-encoding", "gzip"),
-    ];
-    let (mut stage, dial) = opened(json!({"protocol":"sse"}));
-    stage.is_answered(dial, 200, coded, "");
-    let failed = stage.hears_state();
-    assert_eq!(failed["state"], "failed");
-    assert!(
-        failed["error"]["message"].as_str().unwrap().contains("`gzip`"),
-        "{failed}"
-    );
-    let (mut stage, dial) = opened(json!({"protocol":"poll"}));
-    stage.is_answered(dial, 200, coded, "no text");
-    let waiting = stage.hears_state();
-    assert_eq!(
-        (&waiting["state"], &waiting["error"]["code"]),
-        (&json!("waiting"), &json!("server-protocol"))
-    );
-    assert!(stage.told.is_empty(), "{:?}", stage.told);
-    let (mut stage, dial) = opened(json!({"protocol":"poll"}));
-    stage.is_answered(dial, 200, &[("content-encoding", "identity")], "text");
-    assert_eq!(stage.hears_state()["state"], "open");
+fn of_several_content_types_the_last_one_counts() {
+    let html = ("content-type", "text/html");
+    let events = ("content-type", "Text/Event-Stream; charset=utf-8");
+    for (types, state) in [([html, events], "open"), ([events, html], "failed")] {
+        let (mut stage, dial) = opened(json!({"protocol":"sse"}));
+        stage.is_answered(dial, 200, &types, "");
+        assert_eq!(stage.hears_state()["state"], state, "{types:?}");
+    }
 }
 
 #[test]

@@ -288,6 +288,51 @@ async fn answers_that_are_no_handshake() {
     }
 }
 
+/// Each is a response that Chromium and Firefox read (`tests/browser/edges.test.mjs` asks Chromium).
+#[tokio::test]
+async fn heads_that_browsers_read_are_read() {
+    let many = "X-Many: 1\r\n".repeat(600);
+    let long = format!("X-Long: {}\r\n", "a".repeat(200_000));
+    for lines in [
+        "X-Folded: a\r\n\tb\r\n",
+        "X-Blank : a\r\n",
+        "Nonsense\r\n",
+        ": without a name\r\n",
+        "A name with blanks: a\r\n",
+        "X-Control: a\u{1}b\r\n",
+        "X-Latin: \u{fc}\r\n",
+        "Set-Cookie: \u{4e2d}=\u{fc}\r\n",
+        &many,
+        &long,
+    ] {
+        let lines = lines.to_owned();
+        let shown: String = lines.chars().take(40).collect();
+        let (port, server) = scripted(move |mut peer| async move { peer.accept(&lines).await }).await;
+        let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}/")));
+        match line.next().await {
+            LinkEvent::Opened { .. } => {}
+            other => panic!("{shown}: {other:?}"),
+        }
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_told_as_one() {
+    let (port, _server) = scripted(|mut peer| async move {
+        peer.head().await;
+        peer.say("HTTP/1.1 101 Switching Protocols\r\n").await;
+        for _ in 0..5000 {
+            peer.say(format!("X-Long: {}\r\n", "a".repeat(100))).await;
+        }
+        peer.until_end().await;
+    })
+    .await;
+    let end = refused(port).await;
+    let message = end.error.unwrap().message;
+    assert!(message.contains("256 KB"), "{message}");
+}
+
 #[tokio::test]
 async fn extensions_and_subprotocols_that_were_not_asked_for_are_refused() {
     for line in [

@@ -1,4 +1,4 @@
-//! Event streams as `EventSource` opens them: behind redirects, and behind proxies that keep the head.
+//! Event streams and polls as browsers make them: behind redirects, and behind proxies that keep the head.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -13,6 +13,10 @@ const STREAM: &str =
 
 /// Asks for a stream with a key and a cookie of this server's.
 fn asks(port: u16, patience: Duration) -> Line {
+    questions(port, true, patience)
+}
+
+fn questions(port: u16, streaming: bool, patience: Duration) -> Line {
     let url: url::Url = format!("http://127.0.0.1:{port}/first").parse().unwrap();
     let mut target = target(&url);
     target.connect_timeout = patience;
@@ -25,7 +29,7 @@ fn asks(port: u16, patience: Duration) -> Line {
         url,
         headers: vec![("Last-Event-ID".to_owned(), "5".to_owned())],
         timeout: patience,
-        streaming: true,
+        streaming,
     };
     line.dials.fetch(DIAL, Box::new(fetch));
     line
@@ -142,6 +146,107 @@ async fn a_redirect_on_the_same_server_is_followed_with_everything() {
     assert!(end.error.is_some() && end.status.is_none(), "{end:?}");
 }
 
+/// Serves one connection for each of these responses; gives the requests' heads.
+async fn answering(responses: Vec<String>) -> (u16, tokio::task::JoinHandle<Vec<String>>) {
+    let (listener, port) = listen().await;
+    let server = tokio::spawn(async move {
+        let mut heads = Vec::new();
+        for response in responses {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut peer = Peer { stream };
+            heads.push(peer.head().await);
+            peer.say(response).await;
+        }
+        heads
+    });
+    (port, server)
+}
+
+fn redirect(status: u16, location: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn locations_are_read_as_browsers_read_them() {
+    let locations = [
+        "second?\u{fc}#part",
+        "  /a b  ",
+        "//HOST/c",
+        "http://HOST/d",
+        "?e",
+    ];
+    let (listener, port) = listen().await;
+    let host = format!("127.0.0.1:{port}");
+    let server = tokio::spawn(async move {
+        let mut asked = Vec::new();
+        for location in locations.iter().map(Some).chain([None]) {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut peer = Peer { stream };
+            let head = peer.head().await;
+            asked.push(head.split(' ').nth(1).unwrap().to_owned());
+            match location {
+                Some(location) => peer.say(redirect(302, &location.replace("HOST", &host))).await,
+                None => peer.say(STREAM).await,
+            }
+        }
+        asked
+    });
+    let mut line = asks(port, super::PATIENCE);
+    assert_eq!(status(&mut line).await, 200);
+    let asked = server.await.unwrap();
+    assert_eq!(asked, ["/first", "/second?%C3%BC", "/a%20b", "/c", "/d", "/d?e"]);
+}
+
+#[tokio::test]
+async fn a_poll_is_redirected_like_fetch() {
+    let body = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    for moved in [301, 302, 303, 307, 308] {
+        let (port, server) = answering(vec![redirect(moved, "/second"), body.to_owned()]).await;
+        let mut line = questions(port, false, super::PATIENCE);
+        assert_eq!(status(&mut line).await, 200, "{moved}");
+        let heads = server.await.unwrap();
+        assert!(
+            heads[1].starts_with("GET /second ") && heads[1].contains("X-Key: k"),
+            "{heads:?}"
+        );
+    }
+    for other in [
+        redirect(304, "/x"),
+        redirect(300, "/x"),
+        redirect(302, ""),
+        redirect(302, "ftp://a/"),
+    ] {
+        let (port, server) = answering(vec![other.clone()]).await;
+        let mut line = questions(port, false, super::PATIENCE);
+        assert!((300..305).contains(&status(&mut line).await), "{other}");
+        server.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_post_is_repeated_only_where_the_status_says_so() {
+    for (moved, posted) in [(307, 200), (308, 200), (301, 301), (302, 302), (303, 303)] {
+        let mut responses = vec![redirect(moved, "/second")];
+        if posted == 200 {
+            responses.push("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned());
+        }
+        let (port, server) = answering(responses).await;
+        let mut target = target(format!("http://127.0.0.1:{port}/"));
+        target.transport = TransportKind::Http {
+            post: Some((target.url.clone(), Vec::new())),
+        };
+        let mut line = Line::dial(target);
+        line.transmit(longwire::wire::payload::Payload::Text("word".into()));
+        let LinkEvent::Posted(1, answer) = line.next().await else {
+            panic!("not posted");
+        };
+        assert_eq!(answer.status, posted, "{moved}");
+        assert!(server.await.unwrap().iter().all(|head| head.starts_with("POST ")));
+    }
+}
+
 #[tokio::test]
 async fn a_redirect_to_another_server_takes_no_secrets_along() {
     let (listener, there) = listen().await;
@@ -187,7 +292,9 @@ async fn a_redirect_without_end_is_told_as_one() {
         }
     });
     let mut line = asks(port, super::PATIENCE);
-    assert_eq!(status(&mut line).await, 301);
+    let (_, end) = line.ended().await;
+    let message = end.error.unwrap().message;
+    assert!(message.contains("redirect"), "{message}");
     server.abort();
 }
 

@@ -53,7 +53,7 @@ pub(super) fn posted(count: u64, answer: &Answer) -> Heard {
 /// The server does not want to talk, now or at all: its status says which.
 pub(super) fn refused(answer: &Answer, taken: u64) -> Heard {
     let hint = if (300..400).contains(&answer.status) {
-        " (redirects are not followed)"
+        " (a redirect that cannot be followed)"
     } else {
         ""
     };
@@ -69,16 +69,6 @@ pub(super) fn refused(answer: &Answer, taken: u64) -> Heard {
         ..LinkEnd::default()
     };
     Heard::Over(Box::new(Over::Lost(end)))
-}
-
-/// What is wrong with an answer that cannot be read as it is.
-pub(super) fn compressed(answer: &Answer) -> Option<String> {
-    let coding = answer.header("content-encoding")?.trim();
-    let plain = coding.is_empty() || coding.eq_ignore_ascii_case("identity");
-    (!plain).then(|| {
-        let shown: String = coding.chars().take(64).collect();
-        format!("the server compressed its response (`{shown}`), although the request did not allow it")
-    })
 }
 
 /// The beginning of a body that is text, on one line.

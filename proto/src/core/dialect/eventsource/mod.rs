@@ -105,7 +105,8 @@ impl EventSource {
         if answer.status != 200 {
             return Some(http::refused(answer, u64::MAX));
         }
-        let kind = answer.header("content-type").unwrap_or_default();
+        // As browsers do: of several, the last one counts.
+        let kind = answer.header_lines("content-type").last().unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("text/event-stream") {
             let shown: String = essence.chars().take(64).collect();
@@ -113,9 +114,6 @@ impl EventSource {
             let page = page.map(|page| format!(" ({page})")).unwrap_or_default();
             let why =
                 format!("the server answered with `{shown}`{page}; an event stream is `text/event-stream`");
-            return Some(Over::failed(Code::ServerProtocol, why));
-        }
-        if let Some(why) = http::compressed(answer) {
             return Some(Over::failed(Code::ServerProtocol, why));
         }
         self.is_open = true;

@@ -118,8 +118,6 @@ impl Polling {
         let mut place = self.token.place.clone();
         let heard = if answer.status == 304 || answer.too_large {
             Ok(Messages::default())
-        } else if let Some(why) = http::compressed(answer).filter(|_| !answer.body.is_empty()) {
-            Err(why)
         } else {
             place.read(&options.poll, answer, options.json, ctx.outlines)
         };
