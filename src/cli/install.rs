@@ -39,9 +39,12 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
     older::spare_newer(&mut plan);
     check_place(&plan)?;
     let exit = carry_out("install", &args.registration, &plan)?;
-    drop(lock);
     if !args.registration.dry_run {
         check_start(&plan.program)?;
+    }
+    // From here on another `uninstall` may take the program away.
+    drop(lock);
+    if !args.registration.dry_run {
         renew_broker(&plan.program, &args.registration);
     }
     Ok(exit)
