@@ -348,8 +348,7 @@ fn another_user(variable: &str, socket: &Path) -> std::process::Command {
 
 #[test]
 fn another_users_process_is_turned_away() {
-    if !rustix::process::geteuid().is_root() {
-        // Only root may become somebody else.
+    if !crate::skip::is_root("only root may become another user") {
         return;
     }
     let scratch = Scratch::new();
@@ -379,7 +378,7 @@ fn another_users_process_is_turned_away() {
 
 #[tokio::test]
 async fn another_users_socket_is_not_trusted() {
-    if !rustix::process::geteuid().is_root() {
+    if !crate::skip::is_root("only root may become another user") {
         return;
     }
     let scratch = Scratch::new();

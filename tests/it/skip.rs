@@ -18,12 +18,35 @@ pub(crate) fn skip(why: &str) {
         "this test cannot run, and CI skips nothing: {why}"
     );
     let thread = std::thread::current();
-    let line = format!("{}: {why}\n", thread.name().unwrap_or("a test"));
-    eprint!("SKIPPED: {line}");
+    let line = format!("{}: {why}", thread.name().unwrap_or("a test"));
+    eprintln!("SKIPPED: {line}");
     if let Some(list) = std::env::var_os(LIST) {
-        let opened = std::fs::OpenOptions::new().append(true).create(true).open(list);
-        opened.unwrap().write_all(line.as_bytes()).unwrap();
+        append(&list, &line);
     }
+}
+
+/// Names the file in which `scripts/check` collects the tests that it then runs by `sudo`.
+#[cfg(unix)]
+const FOR_ROOT: &str = "LONGWIRE_TESTS_FOR_ROOT";
+
+/// Whether root runs this test. If not, `scripts/check` runs it again by `sudo` where it may, and it is skipped elsewhere.
+#[cfg(unix)]
+pub(crate) fn is_root(why: &str) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    match std::env::var_os(FOR_ROOT) {
+        Some(list) if !is_root => {
+            let thread = std::thread::current();
+            append(&list, thread.name().expect("a test has a name"));
+        }
+        _ if !is_root => skip(why),
+        _ => {}
+    }
+    is_root
+}
+
+fn append(list: &std::ffi::OsStr, line: &str) {
+    let opened = std::fs::OpenOptions::new().append(true).create(true).open(list);
+    opened.unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 /// Whether `scripts/check` was told to install nothing, which binds tests as well.

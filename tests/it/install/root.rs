@@ -1,22 +1,16 @@
 //! Root acts on nothing that another user wrote, and what it makes is for nobody else to change.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
 
 use super::{Home, ID};
-use crate::skip::skip;
 
 /// Somebody who is not root.
 const OTHER_USER: u32 = 65_534;
 
-/// Whether this test is run by root; if not it is skipped.
 fn is_root() -> bool {
-    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
-    if !is_root {
-        skip("only root can make files of another user");
-    }
-    is_root
+    crate::skip::is_root("only root can make files of another user")
 }
 
 fn give_away(path: &Path) {
