@@ -1,33 +1,32 @@
-//! The command line's own way to the broker: its status, what a session records, and the request to leave.
+//! The command line's connection to the broker: its status, what a session records, and the request to exit.
 //!
 //! It starts no broker and holds no session.
 
-use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
 use crate::local::{self, Endpoint, LocalError, ReadHalf, Stream, WriteHalf};
 use crate::paths::Paths;
-use crate::wire::batch::Shape;
-use crate::wire::frame::{FROM_BROWSER, Frames, Taken, framed};
-use crate::wire::part::Joiner;
+use crate::wire::frame::FROM_BROWSER;
 use crate::wire::preamble::{Kind, Preamble};
-use crate::wire::record::ErrorInfo;
 
 use super::error::{Exit, Failure};
+use super::protocol_client::ProtocolClient;
 
 /// How long the broker may take to answer.
-pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// How long a broker that was asked to leave may take.
-const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a broker that was asked to exit may take.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a condition is looked at again.
-const GLANCE: Duration = Duration::from_millis(5);
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// A connection to the broker on which frames go on coming.
+pub(crate) type AdminClient = ProtocolClient<ReadHalf, WriteHalf>;
 
 /// Where the broker is asked.
 #[derive(Debug)]
@@ -52,7 +51,7 @@ impl Admin {
             Err(LocalError::Absent(_)) => return Ok(None),
             Err(error) => return Err(unreachable(&error)),
         };
-        let answer = timeout(ANSWER_WITHIN, exchange(stream, request)).await;
+        let answer = timeout(ANSWER_TIMEOUT, exchange(stream, request)).await;
         let answer = answer.map_err(|_| unanswered())?;
         match answer {
             Ok(answer) => Ok(Some(answer)),
@@ -67,7 +66,7 @@ impl Admin {
         self.ask("reload").await
     }
 
-    /// Asks the broker to leave and waits until it has; `false` when none ran.
+    /// Asks the broker to exit and waits until it has; `false` when none ran.
     pub(crate) async fn stop(&self) -> Result<bool, Failure> {
         if self.ask("stop").await?.is_none() {
             return Ok(false);
@@ -78,13 +77,13 @@ impl Admin {
                 return;
             };
             while is_locked(&endpoint.broker_lock()) {
-                sleep(GLANCE).await;
+                sleep(CHECK_INTERVAL).await;
             }
         };
-        timeout(LEAVE_WITHIN, gone).await.map_err(|_| {
+        timeout(EXIT_TIMEOUT, gone).await.map_err(|_| {
             Failure::new(format!(
                 "the broker did not exit within {} s",
-                LEAVE_WITHIN.as_secs()
+                EXIT_TIMEOUT.as_secs()
             ))
             .hint("longwire status")
         })?;
@@ -105,10 +104,10 @@ impl Admin {
                 {
                     return Ok(());
                 }
-                sleep(GLANCE).await;
+                sleep(CHECK_INTERVAL).await;
             }
         };
-        timeout(ANSWER_WITHIN, received)
+        timeout(ANSWER_TIMEOUT, received)
             .await
             .map_err(|_| Failure::new(format!("the broker has not received {messages} messages")))?
     }
@@ -128,12 +127,12 @@ impl Admin {
     }
 
     /// Watches a session: its last `last` records, then each as it comes. `None` when no broker runs.
-    pub(crate) async fn watch(&self, request: &Value) -> Result<Option<Wire>, Failure> {
+    pub(crate) async fn watch(&self, request: &Value) -> Result<Option<AdminClient>, Failure> {
         let broken = |error: io::Error| {
             Failure::because("cannot communicate with the broker", &error).exit(Exit::Unreachable)
         };
         match self.connect().await {
-            Ok(stream) => Wire::open(stream, request).await.map(Some).map_err(broken),
+            Ok(stream) => open(stream, request).await.map(Some).map_err(broken),
             Err(LocalError::Absent(_)) => Ok(None),
             Err(error) => Err(unreachable(&error)),
         }
@@ -158,7 +157,7 @@ fn unreachable(error: &LocalError) -> Failure {
 pub(crate) fn unanswered() -> Failure {
     Failure::new(format!(
         "the broker did not answer within {} s",
-        ANSWER_WITHIN.as_secs()
+        ANSWER_TIMEOUT.as_secs()
     ))
     .hint("longwire doctor")
     .exit(Exit::Unreachable)
@@ -170,9 +169,9 @@ fn is_locked(path: &Path) -> bool {
 }
 
 async fn exchange(stream: Stream, request: &Value) -> io::Result<Value> {
-    let mut wire = Wire::open(stream, request).await?;
+    let mut client = open(stream, request).await?;
     loop {
-        match wire.next().await? {
+        match next(&mut client).await? {
             Some(frame) if frame["id"] == "1" => return Ok(frame),
             Some(_) => {}
             None => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -180,72 +179,22 @@ async fn exchange(stream: Stream, request: &Value) -> io::Result<Value> {
     }
 }
 
-/// A connection to the broker on which it goes on talking.
-#[derive(Debug)]
-pub(crate) struct Wire {
-    reader: ReadHalf,
-    /// Kept: the broker takes a closed half for the end.
-    _writer: WriteHalf,
-    frames: Frames,
-    joiner: Joiner,
-    ready: VecDeque<Value>,
+/// Introduces itself and sends a request.
+async fn open(stream: Stream, request: &Value) -> io::Result<AdminClient> {
+    let (reader, writer) = local::split(stream);
+    let mut client = ProtocolClient::new(reader, writer, FROM_BROWSER);
+    let preamble = Preamble::new(Kind::Admin, None, crate::version::own()).to_json();
+    client.send_bytes(&preamble).await?;
+    client.send(request).await?;
+    Ok(client)
 }
 
-impl Wire {
-    async fn open(stream: Stream, request: &Value) -> io::Result<Self> {
-        let (reader, mut writer) = local::split(stream);
-        let preamble = Preamble::new(Kind::Admin, None, crate::version::own()).to_json();
-        writer.write_all(&framed(&preamble)).await?;
-        writer.write_all(&framed(request.to_string().as_bytes())).await?;
-        writer.flush().await?;
-        Ok(Self {
-            reader,
-            _writer: writer,
-            frames: Frames::new(FROM_BROWSER),
-            joiner: Joiner::default(),
-            ready: VecDeque::new(),
-        })
-    }
-
-    /// The next frame; `None` when the broker has hung up. Cancelling it loses nothing.
-    ///
-    /// # Errors
-    /// When the connection fails or what came is no frame.
-    pub(crate) async fn next(&mut self) -> io::Result<Option<Value>> {
-        loop {
-            if let Some(frame) = self.ready.pop_front() {
-                return Ok(Some(frame));
-            }
-            while let Some(taken) = self.frames.take() {
-                if let Taken::Frame(bytes) = taken
-                    && !bytes.is_empty()
-                {
-                    self.unpack(&bytes)?;
-                }
-            }
-            if self.ready.is_empty() && self.reader.read_buf(self.frames.room(8 << 10)).await? == 0 {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn unpack(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let broken = |error: ErrorInfo| io::Error::other(error.message);
-        match Shape::of(bytes).map_err(broken)? {
-            Shape::Single => self.ready.push_back(serde_json::from_slice(bytes)?),
-            Shape::Batch(all) => {
-                for frame in all {
-                    self.ready.push_back(serde_json::from_str(frame.get())?);
-                }
-            }
-            Shape::Part(part) => {
-                if let Some(whole) = self.joiner.join(&part).map_err(broken)? {
-                    self.ready.push_back(serde_json::from_str(&whole)?);
-                }
-            }
-        }
-        Ok(())
-    }
+/// The broker's next frame; `None` when it has hung up. Cancelling it loses nothing.
+///
+/// # Errors
+/// When the connection fails or what came is no frame.
+pub(crate) async fn next(client: &mut AdminClient) -> io::Result<Option<Value>> {
+    client.next().await.map_err(|error| error.of("the broker"))
 }
 
 #[cfg(unix)]

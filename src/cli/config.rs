@@ -117,7 +117,7 @@ fn document(path: &Path, above: &Path, settings: &Settings) -> Value {
 }
 
 /// Where the sources stand at most; longer values push theirs away.
-const COLUMN: usize = 60;
+const MAX_KEY_COLUMNS: usize = 60;
 
 fn picture(path: &Path, above: &Path, settings: &Settings) -> String {
     let there = if path.exists() {
@@ -140,7 +140,7 @@ fn picture(path: &Path, above: &Path, settings: &Settings) -> String {
         .map(|entry| format!("{:width$} = {}", entry.name, entry.value))
         .collect();
     let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
-    let column = longest.min(COLUMN);
+    let column = longest.min(MAX_KEY_COLUMNS);
     for (line, entry) in lines.iter().zip(&settings.entries) {
         text.push_str(&format!("{line:<column$}  # {}\n", entry.source));
     }

@@ -1,7 +1,7 @@
 //! `longwire connect URL`: be an extension from a terminal, through a real host and broker.
 //!
 //! Lines from stdin are sent, messages are printed one a line. It keeps nothing: when it ends, the session is closed.
-//! What a typed line means is in `connect_line`.
+//! What a typed line means is in `connect_input`.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
@@ -12,9 +12,9 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::admin::Admin;
 use super::args::Connect;
-use super::connect_line::{HELP, History, Said, indented, is_json};
+use super::connect_input::{HELP, History, Line, indented, is_json};
 use super::error::{Exit, Failure};
-use super::port::Port;
+use super::host_process::HostProcess;
 use super::text::{harmless, harmless_json};
 use super::{render, secret};
 use crate::paths::Paths;
@@ -23,17 +23,17 @@ use crate::paths::Paths;
 const ORIGIN: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
 
 /// Messages on their way above which no more of stdin is read.
-const MOST_UNSETTLED: usize = 256;
+const MAX_UNSETTLED: usize = 256;
 
 /// Bytes of theirs above which none is read either: half of what the outbox holds, so that a long line fits behind them.
-const MOST_BYTES: usize = 4 << 20;
+const MAX_UNSETTLED_BYTES: usize = 4 << 20;
 
-/// Talks until stdin ends, the server is done, or what was expected has come.
+/// Converses until stdin ends, the server is done, or what was expected has come.
 pub(super) fn run(connect: &Connect) -> Result<Exit, Failure> {
-    super::block_on(talk(connect))
+    super::block_on(converse(connect))
 }
 
-async fn talk(connect: &Connect) -> Result<Exit, Failure> {
+async fn converse(connect: &Connect) -> Result<Exit, Failure> {
     let options = options(connect)?;
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
@@ -43,9 +43,9 @@ async fn talk(connect: &Connect) -> Result<Exit, Failure> {
         false => None,
     };
     let path = home.as_ref().map(|home| home.path().as_os_str());
-    let port = Port::start(&program, &[ORIGIN], path)
+    let port = HostProcess::start(&program, &[ORIGIN], path)
         .map_err(|error| Failure::because("cannot start a host", &error))?;
-    let mut talk = Talk {
+    let mut client = ConnectClient {
         connect,
         url,
         port,
@@ -63,11 +63,11 @@ async fn talk(connect: &Connect) -> Result<Exit, Failure> {
         linked: false,
         closing: false,
     };
-    let ended = match talk.begin().await {
-        Ok(()) => talk.run().await,
+    let ended = match client.begin().await {
+        Ok(()) => client.run().await,
         Err(failure) => Err(failure),
     };
-    drop(talk);
+    drop(client);
     if let Some(home) = home {
         // A broker of its own has nothing left to do.
         let _ = Admin::new(Paths::within(home.path().to_path_buf())).stop().await;
@@ -125,10 +125,10 @@ fn unreadable(error: &io::Error) -> Failure {
 }
 
 /// One conversation.
-struct Talk<'a> {
+struct ConnectClient<'a> {
     connect: &'a Connect,
     url: String,
-    port: Port,
+    port: HostProcess,
     options: Value,
     /// Messages handed over whose outcome has not come, and their bytes.
     unsettled: BTreeMap<u64, usize>,
@@ -148,12 +148,11 @@ struct Talk<'a> {
     closing: bool,
 }
 
-impl Talk<'_> {
+impl ConnectClient<'_> {
     /// Says who we are, and opens the session, from where we are if we were here before.
     async fn begin(&mut self) -> Result<(), Failure> {
         let client = format!("terminal-{}", std::process::id());
-        let hello = json!({"type": "hello", "protocol": 1, "profile": client, "client": client});
-        self.port.send(&hello).await.map_err(broken)?;
+        self.port.hello(&client, Some(&client)).await.map_err(broken)?;
         let mut open = json!({
             "type": "open", "id": "open", "session": self.connect.session, "url": self.url,
             "options": self.options,
@@ -166,7 +165,7 @@ impl Talk<'_> {
 
     async fn run(&mut self) -> Result<Exit, Failure> {
         for text in &self.connect.first {
-            self.say(if self.connect.binary { "base64" } else { "text" }, text)
+            self.send(if self.connect.binary { "base64" } else { "text" }, text)
                 .await?;
         }
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -182,7 +181,7 @@ impl Talk<'_> {
                 self.close(None).await?;
             }
             tokio::select! {
-                line = lines.next_line(), if self.typing && !self.is_full() => match line {
+                line = lines.next_line(), if self.typing && !self.has_enough_unsettled() => match line {
                     Ok(Some(text)) => self.typed(&text).await?,
                     Ok(None) => self.typing = false,
                     Err(error) => return Err(unreadable(&error)),
@@ -227,24 +226,24 @@ impl Talk<'_> {
     }
 
     /// Has enough been handed over until outcomes come?
-    fn is_full(&self) -> bool {
-        self.unsettled.len() >= MOST_UNSETTLED || self.unsettled.values().sum::<usize>() >= MOST_BYTES
+    fn has_enough_unsettled(&self) -> bool {
+        self.unsettled.len() >= MAX_UNSETTLED || self.unsettled.values().sum::<usize>() >= MAX_UNSETTLED_BYTES
     }
 
     async fn typed(&mut self, line: &str) -> Result<(), Failure> {
         if !self.is_typed {
             return self
-                .say(if self.connect.binary { "base64" } else { "text" }, line)
+                .send(if self.connect.binary { "base64" } else { "text" }, line)
                 .await;
         }
         match self.history.read(line) {
-            Said::Nothing => {}
-            Said::Text(text) => {
-                self.say(if self.connect.binary { "base64" } else { "text" }, &text)
+            Line::Nothing => {}
+            Line::Text(text) => {
+                self.send(if self.connect.binary { "base64" } else { "text" }, &text)
                     .await?
             }
-            Said::Binary(bytes) => self.say("base64", &bytes).await?,
-            Said::Ping => {
+            Line::Binary(bytes) => self.send("base64", &bytes).await?,
+            Line::Ping => {
                 self.pinged = Some(Instant::now());
                 self.port
                     .send(&json!({"type": "ping", "id": "ping"}))
@@ -255,25 +254,25 @@ impl Talk<'_> {
                     .await
                     .map_err(broken)?;
             }
-            Said::Status => {
+            Line::Status => {
                 self.port
                     .send(&json!({"type": "status", "id": "status"}))
                     .await
                     .map_err(broken)?;
             }
-            Said::Reconnect => {
+            Line::Reconnect => {
                 let frame = json!({"type": "reconnect", "session": self.connect.session});
                 self.port.send(&frame).await.map_err(broken)?;
             }
-            Said::Close(how) => self.close(how).await?,
-            Said::Help => render::note(HELP),
-            Said::History(lines) => render::note(&lines),
-            Said::Wrong(why) => render::note(&why),
+            Line::Close(how) => self.close(how).await?,
+            Line::Help => render::note(HELP),
+            Line::History(lines) => render::note(&lines),
+            Line::Wrong(why) => render::note(&why),
         }
         Ok(())
     }
 
-    async fn say(&mut self, form: &str, text: &str) -> Result<(), Failure> {
+    async fn send(&mut self, form: &str, text: &str) -> Result<(), Failure> {
         self.sent += 1;
         self.unsettled.insert(self.sent, text.len());
         let id = self.sent.to_string();
@@ -320,7 +319,7 @@ impl Talk<'_> {
                 }
             }
             "opened" => self.opened(frame),
-            "ok" if frame["id"] == "close" => return Ok(Some(self.verdict())),
+            "ok" if frame["id"] == "close" => return Ok(Some(self.exit_code())),
             "pong" => {
                 if let Some(since) = self.pinged.take() {
                     render::note(&format!("broker: {} us", since.elapsed().as_micros()));
@@ -335,7 +334,7 @@ impl Talk<'_> {
                         .hint("longwire doctor")
                         .exit(Exit::Unreachable));
                 }
-                "back" if self.closing => return Ok(Some(self.verdict())),
+                "back" if self.closing => return Ok(Some(self.exit_code())),
                 "back" => self.begin().await?,
                 "lost" => render::note("the broker has exited; reconnecting"),
                 _ => {}
@@ -421,10 +420,10 @@ impl Talk<'_> {
         }
     }
 
-    /// An error about the session ends the talk, one about a message does not.
+    /// An error about the session ends the conversation, one about a message does not.
     fn error(&mut self, frame: &Value) -> Result<Option<Exit>, Failure> {
         if self.closing && frame["id"] == "close" {
-            return Ok(Some(self.verdict()));
+            return Ok(Some(self.exit_code()));
         }
         let message = frame["message"].as_str().unwrap_or("the broker refused");
         let code = frame["code"].as_str().unwrap_or_default();
@@ -443,7 +442,7 @@ impl Talk<'_> {
     }
 
     /// How it ends when we end it.
-    fn verdict(&self) -> Exit {
+    fn exit_code(&self) -> Exit {
         match self.connect.expect {
             Some(expected) if self.received < expected => Exit::Failed,
             _ => Exit::Done,

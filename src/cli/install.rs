@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::args::{Install, Registration, Uninstall};
 use super::error::{Exit, Failure};
 use super::startable::{self, Unstartable};
-use super::{older, render, root_guard};
+use super::{render, root_guard, version_guard};
 use crate::paths::Paths;
 
 /// Where the paths stand; what does not fit into a line goes on there.
@@ -36,7 +36,7 @@ pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
         let note = "this registers root's own browsers; for yours omit sudo, for all users add --system";
         plan.notes.push(note.to_owned());
     }
-    older::spare_newer(&mut plan);
+    version_guard::spare_newer(&mut plan);
     check_place(&plan)?;
     let exit = carry_out("install", &args.registration, &plan)?;
     if !args.registration.dry_run {

@@ -73,7 +73,7 @@ fn follow(folder: &Path, mut reading: Option<Reading>, sieve: &mut Sieve) -> Res
         } else if render::is_abandoned() {
             return Ok(Exit::Done);
         } else {
-            std::thread::sleep(render::GLANCE);
+            std::thread::sleep(render::STDOUT_CHECK_INTERVAL);
         }
     }
 }

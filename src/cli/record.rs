@@ -23,10 +23,10 @@ use super::redact::Redactor;
 use super::render;
 
 /// Bytes read at once.
-const CHUNK: usize = 64 << 10;
+const READ_BYTES: usize = 64 << 10;
 
 /// Frames that may wait to be written down.
-const WAITING: usize = 256;
+const MAX_WAITING_FRAMES: usize = 256;
 
 /// Ports recorded at once under one name.
 const MAX_FILES: usize = 1000;
@@ -73,7 +73,7 @@ pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
         .and_then(|()| file.flush())
         .map_err(cannot_write)?;
     let mut host = start(record)?;
-    let (sender, events) = sync_channel(WAITING);
+    let (sender, events) = sync_channel(MAX_WAITING_FRAMES);
     if let (Some(up), Some(down)) = (host.stdin.take(), host.stdout.take()) {
         let said = sender.clone();
         std::thread::spawn(move || forward("extension", io::stdin(), up, &said));
@@ -156,7 +156,7 @@ fn start(record: &Record) -> Result<Child, Failure> {
 /// Passes on what comes, and tells of every whole frame. Ends when either side has gone.
 fn forward(from: &'static str, mut source: impl Read, mut target: impl Write, tell: &SyncSender<Event>) {
     let mut frames = Frames::new(FROM_BROWSER);
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0; READ_BYTES];
     while let Ok(count @ 1..) = source.read(&mut chunk) {
         let passed = target.write_all(&chunk[..count]).and_then(|()| target.flush());
         frames.push(&chunk[..count]);

@@ -113,7 +113,7 @@ pub(crate) fn give(bytes: &[u8]) -> bool {
 }
 
 /// How often whoever waits for something to print asks whether anybody still reads: [`is_abandoned`].
-pub(crate) const GLANCE: Duration = Duration::from_millis(250);
+pub(crate) const STDOUT_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Whether whoever read stdout has gone, asked without printing. A terminal or a file never goes.
 #[cfg(unix)]

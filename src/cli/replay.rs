@@ -1,4 +1,4 @@
-//! `longwire replay FILE`: says again what an extension said, through a real host and broker, and prints the answers.
+//! `longwire replay FILE`: sends recorded frames again, through a real host and broker, and prints the answers.
 //!
 //! It acknowledges and answers nothing of its own.
 
@@ -12,21 +12,21 @@ use tokio::time::{Instant, sleep_until};
 use super::admin::Admin;
 use super::args::Replay;
 use super::error::{Exit, Failure};
-use super::port::Port;
+use super::host_process::HostProcess;
 use super::render;
 use super::text::harmless_json;
 use crate::host::Caller;
 
 /// Longest pause between two frames; longer ones were somebody thinking.
-const PAUSE: u64 = 2000;
+const MAX_PAUSE_MS: u64 = 2000;
 
 /// How long nothing may come after the last frame until it is taken for the end.
-const QUIET: Duration = Duration::from_secs(3);
+const QUIET_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long the first answer may take: a broker may have to be started.
-const FIRST: Duration = Duration::from_secs(20);
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Says it again.
+/// Replays it.
 pub(super) fn run(replay: &Replay) -> Result<Exit, Failure> {
     let name = replay.file.display();
     let text = std::fs::read_to_string(&replay.file)
@@ -56,7 +56,7 @@ pub(super) fn run(replay: &Replay) -> Result<Exit, Failure> {
         if !replay.yes {
             confirm(&caller).await?;
         }
-        say(&caller, said, replay.fast).await
+        send(&caller, said, replay.fast).await
     })
 }
 
@@ -132,7 +132,7 @@ fn lead_to(frame: &mut Value, url: &str) {
     }
 }
 
-async fn say(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failure> {
+async fn send(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
     let broken = |error| Failure::because("the host has exited", &error).hint("longwire doctor");
@@ -142,7 +142,7 @@ async fn say(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failure
     } else {
         vec!["manifest.json", origin]
     };
-    let mut port = Port::start(&program, &caller, None)
+    let mut port = HostProcess::start(&program, &caller, None)
         .map_err(|error| Failure::because("cannot start a host", &error))?;
     let mut due = Instant::now();
     let mut before = 0;
@@ -153,11 +153,16 @@ async fn say(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failure
         if let Some(line) = &next {
             let at = line["at"].as_u64().unwrap_or(0);
             if !fast {
-                due += Duration::from_millis(at.saturating_sub(before).min(PAUSE));
+                due += Duration::from_millis(at.saturating_sub(before).min(MAX_PAUSE_MS));
             }
             before = at;
         } else {
-            due = Instant::now() + if is_answered { QUIET } else { FIRST };
+            due = Instant::now()
+                + if is_answered {
+                    QUIET_TIMEOUT
+                } else {
+                    FIRST_ANSWER_TIMEOUT
+                };
         }
         loop {
             tokio::select! {
@@ -168,7 +173,7 @@ async fn say(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failure
                         }
                         is_answered |= frame["type"] != "host";
                         if next.is_none() && is_answered {
-                            due = Instant::now() + QUIET;
+                            due = Instant::now() + QUIET_TIMEOUT;
                         }
                     }
                     None => return Err(Failure::new("the host exited unexpectedly").hint("longwire doctor")),

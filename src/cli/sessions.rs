@@ -16,7 +16,7 @@ use super::status_table::sessions_table;
 use super::text::harmless;
 
 /// How long a session may take to write what it accepted and to close: the default of `closeTimeout`, and a little.
-const CLOSE_WITHIN: Duration = Duration::from_secs(12);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(12);
 /// How often the broker is asked whether a session is gone.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -59,7 +59,7 @@ async fn end_session(admin: &Admin, end: &EndSession) -> Result<Exit, Failure> {
     if answer["type"] == "error" {
         return Err(refused(&answer));
     }
-    let is_gone = timeout(CLOSE_WITHIN, wait_until_gone(admin, end)).await;
+    let is_gone = timeout(CLOSE_TIMEOUT, wait_until_gone(admin, end)).await;
     let state = if is_gone.is_ok_and(|gone| gone.is_ok()) {
         "ended"
     } else {

@@ -14,7 +14,7 @@ use super::status_table::picture;
 use super::text::harmless_json;
 
 /// How often `--watch` looks again.
-const WATCH: Duration = Duration::from_secs(1);
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Shows the broker, its ports, sessions and counters.
 pub(super) fn run(status: &Status) -> Result<Exit, Failure> {
@@ -74,7 +74,7 @@ async fn watch(admin: &Admin, json: bool) -> Result<Exit, Failure> {
         }
         before = report.map(|report| (report, at));
         tokio::select! {
-            () = tokio::time::sleep(WATCH) => {}
+            () = tokio::time::sleep(WATCH_INTERVAL) => {}
             _ = &mut interrupted => return Ok(Exit::Done),
         }
     }

@@ -18,7 +18,7 @@ use super::units::{bytes, count, micros, short_span, span};
 const MAX_EXTENSIONS: usize = 5;
 
 /// Characters of a name where there is a terminal: a quarter of its width, within these bounds.
-const NAME: (usize, usize) = (12, 40);
+const NAME_COLUMNS: (usize, usize) = (12, 40);
 
 /// A report some time ago, to count rates from.
 pub(super) type Before<'a> = Option<(&'a Value, Duration)>;
@@ -208,7 +208,7 @@ fn columns(sessions: &[&Value], before: Before<'_>, terminal: Option<Terminal>) 
         left,
         cells: sessions.iter().map(|session| cell(session)).collect(),
     };
-    let room = terminal.map(|terminal| (terminal.columns / 4).clamp(NAME.0, NAME.1));
+    let room = terminal.map(|terminal| (terminal.columns / 4).clamp(NAME_COLUMNS.0, NAME_COLUMNS.1));
     let number = |value: &Value| count(value.as_u64().unwrap_or(0));
     let name = |text: &Value| {
         let text = harmless(text.as_str().unwrap_or("?"));

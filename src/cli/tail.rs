@@ -5,7 +5,7 @@
 use chrono::{Local, TimeZone};
 use serde_json::{Map, Value, json};
 
-use super::admin::{ANSWER_WITHIN, Admin, unanswered};
+use super::admin::{ANSWER_TIMEOUT, Admin, next, unanswered};
 use super::args::Tail;
 use super::error::{Exit, Failure};
 use super::render;
@@ -27,15 +27,15 @@ async fn follow(tail: &Tail) -> Result<Exit, Failure> {
     request["last"] = tail.lines.into();
     request["both"] = tail.both.into();
     let admin = Admin::new(super::paths()?);
-    let mut wire = admin.watch(&request).await?.ok_or_else(not_running)?;
+    let mut client = admin.watch(&request).await?.ok_or_else(not_running)?;
     let mut is_answered = false;
     let interrupted = tokio::signal::ctrl_c();
-    let late = tokio::time::sleep(ANSWER_WITHIN);
+    let late = tokio::time::sleep(ANSWER_TIMEOUT);
     let abandoned = abandoned();
     tokio::pin!(interrupted, late, abandoned);
     loop {
         let frame = tokio::select! {
-            frame = wire.next() => frame,
+            frame = next(&mut client) => frame,
             () = &mut abandoned => return Ok(Exit::Done),
             () = &mut late, if !is_answered => return Err(unanswered()),
             _ = &mut interrupted => return Ok(Exit::Done),
@@ -84,7 +84,7 @@ fn show(frame: Value, tail: &Tail) -> Result<Option<Exit>, Failure> {
 /// Waits until nobody reads stdout any more.
 async fn abandoned() {
     while !render::is_abandoned() {
-        tokio::time::sleep(render::GLANCE).await;
+        tokio::time::sleep(render::STDOUT_CHECK_INTERVAL).await;
     }
 }
 

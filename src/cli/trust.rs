@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use super::args::Trust;
 use super::error::{Exit, Failure};
-use super::scratch::Scratch;
+use super::temp_home::TempHome;
 use crate::paths::Paths;
 use crate::settings::{self, Settings};
 
@@ -30,9 +30,9 @@ impl Trust {
     }
 
     /// A home of its own whose settings are the user's and this.
-    pub(super) fn home(&self, paths: &Paths, url: &str) -> Result<Scratch, Failure> {
+    pub(super) fn home(&self, paths: &Paths, url: &str) -> Result<TempHome, Failure> {
         let scratch =
-            Scratch::new().map_err(|error| Failure::because("cannot create a temporary folder", &error))?;
+            TempHome::new().map_err(|error| Failure::because("cannot create a temporary folder", &error))?;
         for path in &self.ca {
             certificates(path)?;
         }

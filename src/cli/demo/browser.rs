@@ -1,4 +1,4 @@
-//! The demo's story in a real Chromium: the service worker is stopped in the middle of the job and woken again.
+//! The demo's scenario in a real Chromium: the service worker is stopped in the middle of the job and woken again.
 //!
 //! The example extension does the work as it lies in `examples/hello`; this only watches its storage.
 
@@ -10,13 +10,13 @@ use tokio::time::sleep;
 
 use crate::cli::admin::Admin;
 use crate::cli::error::Failure;
-use crate::cli::scratch::Scratch;
+use crate::cli::temp_home::TempHome;
 use crate::paths::Paths;
 
 use super::chromium::Chromium;
+use super::scenario::millis;
 use super::server::Server;
-use super::story::millis;
-use super::{PACE, PANELS, Report, Sleep, Tally};
+use super::{PANEL_INTERVAL, PANELS, Report, Sleep, Tally};
 
 /// Panel and mark of every message the extension has stored.
 const STORED: &str = "chrome.storage.local.get({messages: []}).then(({messages}) => \
@@ -25,20 +25,18 @@ const STORED: &str = "chrome.storage.local.get({messages: []}).then(({messages})
 const WAKE: &str = "chrome.runtime.sendMessage({type: 'state'}).then(() => true)";
 
 /// Plays it.
-pub(super) async fn tell(bar: &ProgressBar) -> Result<Report, Failure> {
-    let scratch =
-        Scratch::new().map_err(|error| Failure::because("cannot create a temporary folder", &error))?;
-    let mut server = Server::start(PANELS, PACE, true)
+pub(super) async fn run(bar: &ProgressBar) -> Result<Report, Failure> {
+    let home =
+        TempHome::new().map_err(|error| Failure::because("cannot create a temporary folder", &error))?;
+    let mut server = Server::start(PANELS, PANEL_INTERVAL, true)
         .await
         .map_err(|error| Failure::because("cannot listen on 127.0.0.1", &error))?;
     bar.set_message("Chromium starts");
-    let mut chromium = Chromium::start(scratch.path(), server.url()).await?;
+    let mut chromium = Chromium::start(home.path(), server.url()).await?;
     let told = super::within(work(&mut chromium, &mut server, bar)).await;
     // Whatever happened: no process and no folder stays behind.
     chromium.close().await;
-    let _ = Admin::new(Paths::within(scratch.path().to_path_buf()))
-        .stop()
-        .await;
+    let _ = Admin::new(Paths::within(home.path().to_path_buf())).stop().await;
     told
 }
 
@@ -99,6 +97,6 @@ async fn watch(chromium: &mut Chromium, panel: u32, bar: &ProgressBar) -> Result
         if tally.newest >= u64::from(panel) {
             return Ok(tally);
         }
-        sleep(super::chromium::GLANCE).await;
+        sleep(super::chromium::CHECK_INTERVAL).await;
     }
 }

@@ -25,7 +25,7 @@ const NAMES: [&str; 3] = ["chromium", "chromium-browser", "ungoogled-chromium"];
 /// A page of the extension's with nothing on it: the popup would draw every message.
 const PAGE: &str = "watch.html";
 /// How often a condition is looked at again.
-pub(super) const GLANCE: Duration = Duration::from_millis(50);
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Whether the page is the extension's and has loaded.
 const LOADED: &str = "document.readyState === 'complete' && typeof chrome?.storage === 'object'";
@@ -82,7 +82,7 @@ impl Chromium {
             .unwrap_or_default()
             .clone_into(&mut chromium.page);
         while chromium.evaluate(LOADED).await? != Value::Bool(true) {
-            sleep(GLANCE).await;
+            sleep(CHECK_INTERVAL).await;
         }
         Ok(chromium)
     }
@@ -214,7 +214,7 @@ async fn connect(profile: &Path) -> Result<WebSocketStream<TcpStream>, Failure> 
     let text = loop {
         match std::fs::read_to_string(&told) {
             Ok(text) if text.lines().count() >= 2 => break text,
-            _ => sleep(GLANCE).await,
+            _ => sleep(CHECK_INTERVAL).await,
         }
     };
     let mut lines = text.lines();

@@ -5,8 +5,8 @@
 
 mod browser;
 mod chromium;
+mod scenario;
 mod server;
-mod story;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,9 +22,9 @@ use crate::cli::text;
 /// Panels of the batch job.
 const PANELS: u32 = 500;
 /// Time the server takes for one.
-const PACE: Duration = Duration::from_millis(4);
+const PANEL_INTERVAL: Duration = Duration::from_millis(4);
 /// The whole demo must end within this.
-const WITHIN: Duration = Duration::from_secs(60);
+const DEMO_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the demo has seen.
 #[derive(Debug, Default, Serialize)]
@@ -64,9 +64,9 @@ pub(super) fn run(demo: &Demo) -> Result<Exit, Failure> {
     let bar = progress(demo.json);
     let report = super::block_on(async {
         if demo.browser {
-            browser::tell(&bar).await
+            browser::run(&bar).await
         } else {
-            story::tell(&bar).await
+            scenario::run(&bar).await
         }
     });
     bar.finish_and_clear();
@@ -80,11 +80,11 @@ pub(super) fn run(demo: &Demo) -> Result<Exit, Failure> {
     Ok(if is_good { Exit::Done } else { Exit::Failed })
 }
 
-/// The story, unless it takes too long or somebody interrupts: whoever tells it clears up all the same.
-async fn within(story: impl Future<Output = Result<Report, Failure>>) -> Result<Report, Failure> {
+/// Runs the scenario, unless it takes too long or is interrupted; it cleans up in any case.
+async fn within(scenario: impl Future<Output = Result<Report, Failure>>) -> Result<Report, Failure> {
     tokio::select! {
-        told = tokio::time::timeout(WITHIN, story) => told
-            .map_err(|_| Failure::new(format!("the demo did not end within {} s", WITHIN.as_secs())))?,
+        report = tokio::time::timeout(DEMO_TIMEOUT, scenario) => report
+            .map_err(|_| Failure::new(format!("the demo did not end within {} s", DEMO_TIMEOUT.as_secs())))?,
         _ = tokio::signal::ctrl_c() => Err(Failure::new("the demo was interrupted")),
     }
 }

@@ -7,10 +7,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::facts::{Place, ProgramFacts, Unwritable};
-use super::program::{HEAD, Kind};
+use super::program::{HEAD_BYTES, Kind};
 
 /// Folders deep that sizes are counted.
-const DEEPEST: usize = 8;
+const MAX_DEPTH: usize = 8;
 
 /// Looks at a program; its version is asked elsewhere.
 pub(super) fn program(path: &Path) -> ProgramFacts {
@@ -18,7 +18,7 @@ pub(super) fn program(path: &Path) -> ProgramFacts {
     let kind = fs::metadata(path)
         .and_then(|found| {
             if found.is_file() {
-                File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
+                File::open(path)?.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
                 Ok(())
             } else {
                 Err(std::io::Error::other("it is not a file"))
@@ -71,7 +71,7 @@ pub(super) fn size(folder: &Path) -> u64 {
     while let Some((folder, depth)) = waiting.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.metadata() {
-                Ok(found) if found.is_dir() && depth < DEEPEST => waiting.push((entry.path(), depth + 1)),
+                Ok(found) if found.is_dir() && depth < MAX_DEPTH => waiting.push((entry.path(), depth + 1)),
                 Ok(found) if found.is_file() => sum += found.len(),
                 _ => {}
             }

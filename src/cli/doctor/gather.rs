@@ -37,15 +37,15 @@ use crate::wire::code::Code;
 use crate::wire::record::ErrorInfo;
 
 /// The longest that any one check may take.
-const CHECK: Duration = Duration::from_secs(5);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Hosts started at most: one a program and family is enough, and there are seldom more than two.
-const LAUNCHES: usize = 6;
+const MAX_LAUNCHES: usize = 6;
 /// Largest message accepted from a dialled server, in bytes.
-const MESSAGE: usize = 1 << 20;
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
 /// What is to be looked at.
 #[derive(Debug)]
-pub(super) struct Wish {
+pub(super) struct Request {
     pub(super) name: HostName,
     pub(super) asked: Vec<ExtensionId>,
     pub(super) url: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct Wish {
 }
 
 /// Looks at all of it.
-pub(super) async fn gather(what: &Wish, trust: &Trust, paths: &Paths) -> Result<Facts, Failure> {
+pub(super) async fn gather(what: &Request, trust: &Trust, paths: &Paths) -> Result<Facts, Failure> {
     let env = Environment::from_env()
         .map_err(|error| Failure::because("cannot find the browsers' folders", &error))?;
     let name = what.name.to_string();
@@ -320,7 +320,7 @@ async fn version(program: &ProgramFacts) -> Option<String> {
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true)
         .output();
-    let said = tokio::time::timeout(CHECK, asked).await.ok()?.ok()?;
+    let said = tokio::time::timeout(CHECK_TIMEOUT, asked).await.ok()?.ok()?;
     let said = String::from_utf8(said.stdout).ok()?;
     said.trim().strip_prefix("longwire ").map(str::to_owned)
 }
@@ -331,13 +331,13 @@ async fn launches(wanted: &[Wanted], runnable: impl Fn(&Path) -> bool) -> Vec<La
         let again = once
             .iter()
             .any(|other| (&other.program, other.family) == (&one.program, one.family));
-        if !again && once.len() < LAUNCHES {
+        if !again && once.len() < MAX_LAUNCHES {
             once.push(one);
         }
     }
     let all = once
         .iter()
-        .map(|one| launch::launch(&one.program, one.family, &one.manifest, &one.entry, CHECK));
+        .map(|one| launch::launch(&one.program, one.family, &one.manifest, &one.entry, CHECK_TIMEOUT));
     join_all(all).await
 }
 
@@ -450,7 +450,7 @@ fn trusting(
 }
 
 /// Dials a server as a session would, with the time of each step.
-async fn dial(text: &str, what: &Wish, settings: Option<Settings>) -> DialFacts {
+async fn dial(text: &str, what: &Request, settings: Option<Settings>) -> DialFacts {
     let rules = settings
         .as_ref()
         .map(|settings| settings.rules.clone())
@@ -486,16 +486,16 @@ async fn dial(text: &str, what: &Wish, settings: Option<Settings>) -> DialFacts 
         url,
         subprotocols: Vec::new(),
         headers: what.headers.clone(),
-        connect_timeout: CHECK,
+        connect_timeout: CHECK_TIMEOUT,
         proxy: ProxyChoice::System,
         compression: false,
         json: false,
-        max_message: MESSAGE,
+        max_message: MAX_MESSAGE_BYTES,
         transport: TransportKind::WebSocket,
     };
     let network = settings.map(live_settings::network).unwrap_or_default();
     let steps = match Network::new(network) {
-        Ok(network) => Ok(network.probe(&target, CHECK).await),
+        Ok(network) => Ok(network.probe(&target, CHECK_TIMEOUT).await),
         Err(error) => Err(ErrorInfo::new(Code::Proxy, error.to_string())),
     };
     DialFacts { shown, steps }

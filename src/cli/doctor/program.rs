@@ -3,7 +3,7 @@
 //! It is pure; it reads no file and runs nothing.
 
 /// The bytes that tell.
-pub(super) const HEAD: usize = 512;
+pub(super) const HEAD_BYTES: usize = 512;
 
 /// A kind of program file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use super::show;
 use crate::paths::Paths;
 
 /// Lines of the log that are shown.
-const LOG_LINES: usize = 60;
+const MAX_LOG_LINES: usize = 60;
 /// Bytes of the log's end that are read.
-const LOG_BYTES: u64 = 64 << 10;
+const MAX_LOG_BYTES: u64 = 64 << 10;
 /// Texts of the status that say nothing about the user.
 const PLAIN: &[&str] = &["type", "state", "version", "durability", "protocol", "code"];
 /// What stands in the place of what is hidden.
@@ -173,15 +173,15 @@ fn log(folder: &Path) -> Vec<String> {
     let mut bytes = Vec::new();
     let read = fs::File::open(newest.path()).and_then(|mut file| {
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
-        file.take(LOG_BYTES).read_to_end(&mut bytes)
+        file.seek(SeekFrom::Start(length.saturating_sub(MAX_LOG_BYTES)))?;
+        file.take(MAX_LOG_BYTES).read_to_end(&mut bytes)
     });
     if let Err(error) = read {
         return vec![error.to_string()];
     }
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<_> = text.lines().map(str::to_owned).collect();
-    let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
+    let last = &lines[lines.len().saturating_sub(MAX_LOG_LINES)..];
     last.iter().map(|line| without_log_names(line)).collect()
 }
 

@@ -12,9 +12,9 @@ use super::super::finding::Finding;
 use super::{commands, for_all, quoted};
 
 /// The mode of a folder that only its owner may enter.
-const FOLDER: u32 = 0o700;
+const FOLDER_MODE: u32 = 0o700;
 /// Below this the disk counts as full, in bytes.
-const LITTLE: u64 = 64 << 20;
+const MIN_FREE_BYTES: u64 = 64 << 20;
 
 /// One finding for each host that was started.
 pub(super) fn launches(facts: &Facts) -> Vec<Finding> {
@@ -108,7 +108,7 @@ pub(super) fn broker(facts: &Facts) -> Vec<Finding> {
             )
             .or("the broker's runtime folder is not private"),
             folder,
-            FOLDER,
+            FOLDER_MODE,
         ));
     }
     if let Some(socket) = &broker.socket {
@@ -158,7 +158,7 @@ fn closed(finding: Finding, place: &Place, wanted: u32) -> Finding {
             .fail(format!("{shown} belongs to another user"))
             .fix(format!("{}{}", for_all(true), commands::remove_all(&place.path)));
     }
-    if wanted == FOLDER && !place.folder {
+    if wanted == FOLDER_MODE && !place.folder {
         let aside = place.path.with_added_extension("aside");
         return finding
             .fail(format!("{shown} is not a folder"))
@@ -341,7 +341,7 @@ fn disk(folders: &FolderFacts) -> Finding {
         size(folders.journals),
         size(folders.quota)
     );
-    if let Some(free) = folders.free.filter(|free| *free < LITTLE) {
+    if let Some(free) = folders.free.filter(|free| *free < MIN_FREE_BYTES) {
         return finding
             .warn(format!("{} free on the disk of {state}; {used}", size(free)))
             .fix(commands::disk_space(&folders.state));

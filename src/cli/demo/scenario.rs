@@ -1,4 +1,4 @@
-//! The demo's story: work, sleep, wake, lose the broker too, and finish.
+//! The demo's scenario: work, sleep, wake, lose the broker too, and finish.
 //!
 //! It plays the extension by the protocol. What it saw is judged in the parent module.
 
@@ -11,48 +11,48 @@ use serde_json::{Value, json};
 
 use crate::cli::admin::Admin;
 use crate::cli::error::Failure;
-use crate::cli::port::Port;
-use crate::cli::scratch::Scratch;
+use crate::cli::host_process::HostProcess;
+use crate::cli::temp_home::TempHome;
 use crate::paths::Paths;
 
 use super::server::Server;
-use super::{PACE, PANELS, Report, Sleep, Tally};
+use super::{PANEL_INTERVAL, PANELS, Report, Sleep, Tally};
 
 /// The example extension's origin; any would do.
 const ORIGIN: &str = "chrome-extension://cfgjijgalloanpinpjgfgakgkbhlgcka/";
 
-/// Where the job stands when something happens.
+/// The panel at which something happens.
 const FIRST_SLEEP: u32 = PANELS / 4;
 const FIRST_WAKE: u32 = PANELS / 2;
 const SECOND_SLEEP: u32 = PANELS * 3 / 5;
 const SECOND_WAKE: u32 = PANELS * 4 / 5;
 
-/// Plays it.
-pub(super) async fn tell(bar: &ProgressBar) -> Result<Report, Failure> {
-    let scratch =
-        Scratch::new().map_err(|error| Failure::because("cannot create a temporary folder", &error))?;
+/// Runs it.
+pub(super) async fn run(bar: &ProgressBar) -> Result<Report, Failure> {
+    let temp_home =
+        TempHome::new().map_err(|error| Failure::because("cannot create a temporary folder", &error))?;
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
-    let paths = Paths::within(scratch.path().to_path_buf());
-    let server = Server::start(PANELS, PACE, false)
+    let paths = Paths::within(temp_home.path().to_path_buf());
+    let server = Server::start(PANELS, PANEL_INTERVAL, false)
         .await
         .map_err(|error| Failure::because("cannot listen on 127.0.0.1", &error))?;
     let mut worker = Worker {
         program,
-        home: scratch.path().to_path_buf(),
+        home: temp_home.path().to_path_buf(),
         server,
         port: None,
-        seat: None,
+        position: None,
         tally: Tally::default(),
     };
     let mut admin = Admin::new(paths);
-    let told = super::within(worker.work(&mut admin, bar)).await;
+    let report = super::within(worker.work(&mut admin, bar)).await;
     // Whatever happened: no process and no folder stays behind.
     if let Some(port) = worker.port.take() {
         let _ = port.kill().await;
     }
     let _ = admin.stop().await;
-    told
+    report
 }
 
 /// The extension's side.
@@ -60,9 +60,9 @@ struct Worker {
     program: PathBuf,
     home: PathBuf,
     server: Server,
-    port: Option<Port>,
+    port: Option<HostProcess>,
     /// Epoch and the last record finished.
-    seat: Option<(String, u64)>,
+    position: Option<(String, u64)>,
     tally: Tally,
 }
 
@@ -141,10 +141,10 @@ impl Worker {
         })
     }
 
-    /// Starts a host, says hello and opens the session; the broker's verdict on the resume.
+    /// Starts a host, says hello and opens the session; how the broker resumed it.
     async fn attach(&mut self) -> Result<String, Failure> {
         let home: &OsStr = self.home.as_os_str();
-        let port = Port::start(&self.program, &[ORIGIN], Some(home))
+        let port = HostProcess::start(&self.program, &[ORIGIN], Some(home))
             .map_err(|error| Failure::because("cannot start a host", &error))?;
         self.port = Some(port);
         self.begin().await
@@ -161,13 +161,15 @@ impl Worker {
 
     /// `None` when the broker went meanwhile and another has come.
     async fn try_begin(&mut self) -> Result<Option<String>, Failure> {
-        self.send(&json!({"type": "hello", "protocol": 1, "client": "main"}))
-            .await?;
+        self.port()?
+            .hello("main", None)
+            .await
+            .map_err(|error| Failure::because("cannot write to the host", &error))?;
         if self.expect("welcome").await?.is_none() {
             return Ok(None);
         }
         let resume = self
-            .seat
+            .position
             .as_ref()
             .map(|(epoch, seq)| json!({"epoch": epoch, "seq": seq}));
         let mut open = json!({
@@ -185,7 +187,7 @@ impl Worker {
             return Ok(None);
         };
         let epoch = opened["epoch"].as_str().unwrap_or_default().to_owned();
-        self.seat = Some((epoch, opened["seq"].as_u64().unwrap_or(0)));
+        self.position = Some((epoch, opened["seq"].as_u64().unwrap_or(0)));
         Ok(Some(opened["resume"].as_str().unwrap_or("?").to_owned()))
     }
 
@@ -219,7 +221,7 @@ impl Worker {
             }
             self.send(&json!({"type": "ack", "session": "panels", "seq": seq}))
                 .await?;
-            if let Some((_, finished)) = &mut self.seat {
+            if let Some((_, finished)) = &mut self.position {
                 *finished = seq;
             }
         }
@@ -243,22 +245,22 @@ impl Worker {
         }
     }
 
-    async fn send(&mut self, frame: &Value) -> Result<(), Failure> {
-        let port = self
-            .port
+    fn port(&mut self) -> Result<&mut HostProcess, Failure> {
+        self.port
             .as_mut()
-            .ok_or_else(|| Failure::new("no host is running"))?;
-        port.send(frame)
+            .ok_or_else(|| Failure::new("no host is running"))
+    }
+
+    async fn send(&mut self, frame: &Value) -> Result<(), Failure> {
+        self.port()?
+            .send(frame)
             .await
             .map_err(|error| Failure::because("cannot write to the host", &error))
     }
 
     async fn next(&mut self) -> Result<Value, Failure> {
-        let port = self
-            .port
-            .as_mut()
-            .ok_or_else(|| Failure::new("no host is running"))?;
-        let frame = port
+        let frame = self
+            .port()?
             .next()
             .await
             .map_err(|error| Failure::because("cannot read from the host", &error))?;

@@ -3,7 +3,7 @@
 //! It sends and prints nothing. The history lives in memory only: what is typed may be secret.
 
 /// Lines remembered.
-const MOST: usize = 1000;
+const MAX_HISTORY: usize = 1000;
 
 /// What `/help` shows.
 pub(super) const HELP: &str = "\
@@ -19,7 +19,7 @@ pub(super) const HELP: &str = "\
 
 /// What a line means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Line {
     Nothing,
     Text(String),
     Binary(String),
@@ -40,12 +40,12 @@ pub(super) struct History(Vec<String>);
 
 impl History {
     /// Reads a line, and remembers it.
-    pub(super) fn read(&mut self, line: &str) -> Said {
+    pub(super) fn read(&mut self, line: &str) -> Line {
         let line = match line.strip_prefix('!') {
             Some(which) => match self.recall(which) {
                 Some(recalled) => recalled,
                 None => {
-                    return Said::Wrong(format!(
+                    return Line::Wrong(format!(
                         "nothing like !{which} was typed; /history shows what was"
                     ));
                 }
@@ -53,10 +53,10 @@ impl History {
             None => line.to_owned(),
         };
         if line.is_empty() {
-            return Said::Nothing;
+            return Line::Nothing;
         }
         if self.0.last() != Some(&line) {
-            if self.0.len() == MOST {
+            if self.0.len() == MAX_HISTORY {
                 self.0.remove(0);
             }
             self.0.push(line.clone());
@@ -72,49 +72,49 @@ impl History {
         self.0.get(number.checked_sub(1)?).cloned()
     }
 
-    fn meaning(&self, line: &str) -> Said {
+    fn meaning(&self, line: &str) -> Line {
         let Some(command) = line.strip_prefix('/') else {
-            return Said::Text(line.to_owned());
+            return Line::Text(line.to_owned());
         };
         if command.starts_with('/') {
-            return Said::Text(command.to_owned());
+            return Line::Text(command.to_owned());
         }
         let (word, rest) = command.split_once(' ').unwrap_or((command, ""));
         let rest = rest.trim();
         match word {
-            "binary" if !rest.is_empty() => Said::Binary(rest.to_owned()),
+            "binary" if !rest.is_empty() => Line::Binary(rest.to_owned()),
             "json" => match is_json(rest) {
-                true => Said::Text(rest.to_owned()),
-                false => Said::Wrong("that is not valid JSON; nothing was sent".to_owned()),
+                true => Line::Text(rest.to_owned()),
+                false => Line::Wrong("that is not valid JSON; nothing was sent".to_owned()),
             },
-            "ping" => Said::Ping,
-            "status" => Said::Status,
-            "reconnect" => Said::Reconnect,
+            "ping" => Line::Ping,
+            "status" => Line::Status,
+            "reconnect" => Line::Reconnect,
             "close" | "quit" => close(rest),
-            "help" | "?" => Said::Help,
+            "help" | "?" => Line::Help,
             "history" => {
                 let lines = self
                     .0
                     .iter()
                     .zip(1..)
                     .map(|(line, number)| format!("{number:>5}  {line}"));
-                Said::History(lines.collect::<Vec<_>>().join("\n"))
+                Line::History(lines.collect::<Vec<_>>().join("\n"))
             }
-            _ => Said::Wrong(format!(
+            _ => Line::Wrong(format!(
                 "there is no command /{word}; /help lists them, // sends a slash"
             )),
         }
     }
 }
 
-fn close(rest: &str) -> Said {
+fn close(rest: &str) -> Line {
     if rest.is_empty() {
-        return Said::Close(None);
+        return Line::Close(None);
     }
     let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
     match code.parse() {
-        Ok(code) => Said::Close(Some((code, reason.to_owned()))),
-        Err(_) => Said::Wrong("write it as /close 1000 why".to_owned()),
+        Ok(code) => Line::Close(Some((code, reason.to_owned()))),
+        Err(_) => Line::Wrong("write it as /close 1000 why".to_owned()),
     }
 }
 
@@ -184,19 +184,19 @@ mod tests {
     fn lines_are_messages_and_slashes_are_commands() {
         let mut history = History::default();
         let mut read = |line: &str| history.read(line);
-        assert_eq!(read("hello"), Said::Text("hello".to_owned()));
-        assert_eq!(read(""), Said::Nothing);
-        assert_eq!(read("//etc"), Said::Text("/etc".to_owned()));
-        assert_eq!(read("/binary AAE="), Said::Binary("AAE=".to_owned()));
-        assert_eq!(read("/json {\"a\": 1}"), Said::Text("{\"a\": 1}".to_owned()));
-        assert!(matches!(read("/json {a"), Said::Wrong(_)));
-        assert!(matches!(read("/nonsense"), Said::Wrong(_)));
+        assert_eq!(read("hello"), Line::Text("hello".to_owned()));
+        assert_eq!(read(""), Line::Nothing);
+        assert_eq!(read("//etc"), Line::Text("/etc".to_owned()));
+        assert_eq!(read("/binary AAE="), Line::Binary("AAE=".to_owned()));
+        assert_eq!(read("/json {\"a\": 1}"), Line::Text("{\"a\": 1}".to_owned()));
+        assert!(matches!(read("/json {a"), Line::Wrong(_)));
+        assert!(matches!(read("/nonsense"), Line::Wrong(_)));
         assert_eq!(
             read("/close 4000 enough of it"),
-            Said::Close(Some((4000, "enough of it".to_owned())))
+            Line::Close(Some((4000, "enough of it".to_owned())))
         );
-        assert_eq!(read("/quit"), Said::Close(None));
-        assert!(matches!(read("/close now"), Said::Wrong(_)));
+        assert_eq!(read("/quit"), Line::Close(None));
+        assert!(matches!(read("/close now"), Line::Wrong(_)));
     }
 
     #[test]
@@ -204,11 +204,11 @@ mod tests {
         let mut history = History::default();
         history.read("one");
         history.read("two");
-        assert_eq!(history.read("!1"), Said::Text("one".to_owned()));
-        assert_eq!(history.read("!!"), Said::Text("one".to_owned()));
-        assert!(matches!(history.read("!9"), Said::Wrong(_)));
-        assert!(matches!(history.read("!0"), Said::Wrong(_)));
-        let Said::History(shown) = history.read("/history") else {
+        assert_eq!(history.read("!1"), Line::Text("one".to_owned()));
+        assert_eq!(history.read("!!"), Line::Text("one".to_owned()));
+        assert!(matches!(history.read("!9"), Line::Wrong(_)));
+        assert!(matches!(history.read("!0"), Line::Wrong(_)));
+        let Line::History(shown) = history.read("/history") else {
             panic!()
         };
         assert!(

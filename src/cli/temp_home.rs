@@ -5,11 +5,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A scratch folder in the system's place for them.
+/// A folder of its own among the system's temporary ones.
 #[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
+pub(crate) struct TempHome(PathBuf);
 
-impl Scratch {
+impl TempHome {
     /// A new folder, open to this user only.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TempHome {
     fn drop(&mut self) {
         // A process that is just ending may still hold a file; the system's cleaner takes the rest.
         let _ = std::fs::remove_dir_all(&self.0);

@@ -13,7 +13,7 @@ use super::error::Failure;
 use crate::version;
 
 /// How long a program may take to say its version.
-const PATIENCE: Duration = Duration::from_secs(2);
+const VERSION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Leaves programs in their places that say they are newer than this one, and notes it.
 pub(super) fn spare_newer(plan: &mut Plan) {
@@ -58,7 +58,7 @@ fn version_of(program: &Path) -> Option<String> {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .output();
-        let said = tokio::time::timeout(PATIENCE, output).await;
+        let said = tokio::time::timeout(VERSION_TIMEOUT, output).await;
         Ok::<_, Failure>(said.ok().and_then(Result::ok))
     };
     let output = block_on(asking).ok()??;
