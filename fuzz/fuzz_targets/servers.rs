@@ -78,7 +78,7 @@ fuzz_target!(|data: &[u8]| {
         out: 0,
     };
     let origin = "chrome-extension://a/".into();
-    broker.give(Input::Came(PORT, Caller::Extension { origin }));
+    broker.give(Input::PortOpened(PORT, Caller::Extension { origin }));
     broker.says(r#"{"type":"hello","protocol":1}"#);
     broker.says(&format!(
         r#"{{"type":"open","id":"1","session":"s","url":"ws://localhost/","options":{{"protocol":"{protocol}","format":"json","maxMessage":65536}}}}"#

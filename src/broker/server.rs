@@ -106,7 +106,7 @@ impl Server {
             // An elapsed time is no event of its own: what is due is asked for below, by the clock.
             let _ = timeout(self.next_wakeup(), self.wakes.recv_many(&mut taken, MAX_WAKEUPS)).await;
             if self.machine.check() {
-                self.handle_input(Input::Woke);
+                self.handle_input(Input::Resumed);
             }
             for wake in taken.drain(..) {
                 self.handle_wakeup(wake);
@@ -191,7 +191,7 @@ impl Server {
                 tracing::debug!(port = connection.port.0, caller = ?connection.caller, "port opened");
                 let (port, caller) = (connection.port, connection.caller.clone());
                 self.effects.open_port(connection);
-                self.handle_input(Input::Came(port, caller));
+                self.handle_input(Input::PortOpened(port, caller));
             }
             WakeUp::Received(port, inputs, handled) => {
                 for (index, input) in inputs.into_iter().enumerate() {
@@ -297,7 +297,7 @@ impl Server {
     fn close_port(&mut self, port: PortId) {
         if self.effects.close_port(port) {
             tracing::debug!(port = port.0, "port closed");
-            self.handle_input(Input::Gone(port));
+            self.handle_input(Input::PortClosed(port));
         }
     }
 

@@ -18,7 +18,7 @@ const OTHER: PortId = PortId(2);
 /// Another extension at a port of its own, with a session that is open.
 fn other_opens(stage: &mut Stage) -> DialId {
     let origin = "chrome-extension://b/".into();
-    stage.give(Input::Came(OTHER, Caller::Extension { origin }));
+    stage.give(Input::PortOpened(OTHER, Caller::Extension { origin }));
     stage.says(OTHER, json!({"type": "hello", "protocol": 1}));
     stage.says(
         OTHER,

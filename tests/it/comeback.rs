@@ -129,7 +129,7 @@ fn a_damaged_journal_begins_a_new_epoch() {
 #[test]
 fn a_loss_that_nobody_had_heard_of_is_told_by_the_next_broker() {
     let mut before = Before::opened();
-    before.stage.give(Input::Gone(PORT));
+    before.stage.give(Input::PortClosed(PORT));
     before.link(LinkEvent::Messages(vec![Incoming::TooLarge { bytes: None }; 3]));
     let (_, told) = before.reborn(None, "machine");
     assert_eq!(find(&told, "gap")["count"], 3);
@@ -173,7 +173,7 @@ fn an_outcome_is_told_although_the_broker_died_before_anybody_could_hear_it() {
 #[test]
 fn a_journal_does_not_grow_with_what_the_log_has_dropped() {
     let mut before = Before::with(json!({"durability": "disk", "queue": {"messages": 100}}));
-    before.stage.give(Input::Gone(PORT));
+    before.stage.give(Input::PortClosed(PORT));
     for batch in 0..200 {
         let texts = (0..50).map(|number| Incoming::Message(Payload::text((batch * 50 + number).to_string())));
         before.link(LinkEvent::Messages(texts.collect()));
@@ -206,7 +206,7 @@ fn a_journal_does_not_grow_with_what_the_log_has_dropped() {
 fn losses_that_come_together_are_one_record_of_the_journal() {
     let mut before =
         Before::with(json!({"durability": "disk", "queue": {"messages": 1, "overflow": "drop-newest"}}));
-    before.stage.give(Input::Gone(PORT));
+    before.stage.give(Input::PortClosed(PORT));
     let said = before.kept.len();
     for _ in 0..10 {
         before.link(LinkEvent::Messages(vec![
@@ -248,14 +248,14 @@ fn a_client_that_was_forgotten_is_not_told_that_it_misses_nothing() {
         Incoming::Message(Payload::text("x"));
         3
     ]));
-    before.stage.give(Input::Gone(PORT));
+    before.stage.give(Input::PortClosed(PORT));
     // More clients than a session knows come and go; nobody needs the messages any more.
     for number in 2..=66 {
         let port = PortId(number);
         before.stage.comes(port, &number.to_string());
         let open = json!({"type":"open","id":"o","session":"s"});
         before.stage.says(port, open);
-        before.stage.give(Input::Gone(port));
+        before.stage.give(Input::PortClosed(port));
         before.listen();
     }
     let (_, told) = before.reborn(None, "machine");

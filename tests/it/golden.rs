@@ -68,7 +68,7 @@ fn told(name: &str, same_boot: bool) -> Value {
         let caller = Caller::Extension {
             origin: ORIGIN.into(),
         };
-        stage.give(Input::Came(port, caller));
+        stage.give(Input::PortOpened(port, caller));
         stage.says(port, json!({"type": "hello", "protocol": 1, "client": client}));
         let welcome = stage.hears(port);
         for session in welcome["sessions"].as_array().unwrap() {
@@ -142,7 +142,7 @@ fn what_waited_is_written_in_its_order_and_answered() {
     let caller = Caller::Extension {
         origin: ORIGIN.into(),
     };
-    stage.give(Input::Came(PORT, caller));
+    stage.give(Input::PortOpened(PORT, caller));
     stage.says(PORT, json!({"type": "hello", "protocol": 1}));
     stage.asked.clear();
     stage.says(

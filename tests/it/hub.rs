@@ -11,7 +11,7 @@ use crate::stage::{PORT, Stage};
 #[test]
 fn nothing_is_answered_before_hello() {
     let mut stage = Stage::new();
-    stage.give(Input::Came(PORT, Caller::Extension { origin: "x".into() }));
+    stage.give(Input::PortOpened(PORT, Caller::Extension { origin: "x".into() }));
     stage.says(PORT, json!({"type": "ping", "id": "1"}));
     let error = stage.hears(PORT);
     assert_eq!(
@@ -66,7 +66,7 @@ fn a_new_port_gets_what_was_not_acknowledged_and_the_old_one_is_fenced() {
 fn overflow_while_away_is_one_gap_with_an_exact_count() {
     let mut stage = Stage::seated();
     let dial = stage.opens(json!({"queue": {"messages": 10}}));
-    stage.give(Input::Gone(PORT));
+    stage.give(Input::PortClosed(PORT));
     for number in 0..25 {
         stage.server_says(dial, &[&number.to_string()]);
     }
@@ -169,7 +169,7 @@ fn a_request_is_answered_once_and_its_answer_outlives_the_worker() {
     let request =
         json!({"type": "request", "session": "s", "id": "r", "json": {"id": 7}, "match": {"jsonrpc": true}});
     stage.says(PORT, request);
-    stage.give(Input::Gone(PORT));
+    stage.give(Input::PortClosed(PORT));
     stage.told.clear();
     stage.server_says(dial, &[r#"{"id":7,"result":1}"#, r#"{"id":7,"result":2}"#]);
     stage.passes(Duration::from_secs(60));
@@ -223,7 +223,7 @@ fn one_origin_cannot_name_the_sessions_of_another() {
     let mut stage = Stage::seated();
     stage.opens(json!({}));
     let other = PortId(2);
-    stage.give(Input::Came(
+    stage.give(Input::PortOpened(
         other,
         Caller::Extension {
             origin: "chrome-extension://b/".into(),
@@ -350,7 +350,7 @@ fn pauses(stage: &mut Stage, number: usize) -> u64 {
     let away = PortId(2);
     stage.comes(away, "away");
     stage.says(away, json!({"type": "open", "id": "o", "session": "s"}));
-    stage.give(Input::Gone(away));
+    stage.give(Input::PortClosed(away));
     stage.hears_types(PORT);
     stage.server_says(dial, &vec!["x"; number]);
     assert!(matches!(stage.asked.pop_front(), Some(Output::Pause(_))));
@@ -461,7 +461,7 @@ fn one_that_watches_and_does_not_keep_up_is_told_how_much_it_missed() {
     let mut stage = Stage::seated();
     let dial = stage.opens(json!({}));
     let terminal = PortId(9);
-    stage.give(Input::Came(terminal, Caller::Admin));
+    stage.give(Input::PortOpened(terminal, Caller::Admin));
     let watch = Watch {
         id: "w".into(),
         session: SessionSelector {

@@ -54,7 +54,7 @@ impl Stage {
     }
 
     pub(crate) fn comes(&mut self, port: PortId, client: &str) {
-        self.give(Input::Came(
+        self.give(Input::PortOpened(
             port,
             Caller::Extension {
                 origin: "chrome-extension://a/".into(),

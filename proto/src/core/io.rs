@@ -46,11 +46,11 @@ pub enum Caller {
 #[derive(Debug, Clone)]
 pub enum Input {
     /// A port has come.
-    Came(PortId, Caller),
+    PortOpened(PortId, Caller),
     /// A frame from a port, already parsed. Frames that cannot be parsed are answered by the shell.
     Frame(PortId, ClientFrame),
     /// A port has gone. Nothing is delivered to it any more.
-    Gone(PortId),
+    PortClosed(PortId),
     /// Frames handed out by `Deliver` with this total cost have left the port's queue.
     Written(PortId, usize),
     /// The command line wants to see what a session records from now on. It holds nothing and acknowledges nothing.
@@ -60,7 +60,7 @@ pub enum Input {
     /// Word from a dial.
     Link(DialId, LinkEvent),
     /// The machine slept, or its network changed: links are to be probed, and waits for a dial to end, at once.
-    Woke,
+    Resumed,
     /// The settings allow this from now on.
     Rules(Arc<Rules>),
     /// A journal can be written no more (disk full, quota, damage): its session lives on in memory.

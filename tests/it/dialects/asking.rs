@@ -265,7 +265,7 @@ fn what_a_full_log_hangs_up_on_is_said_again_by_a_server_that_can() {
     let comes_back = |stage: &mut Stage| {
         stage.told.clear();
         stage.asked.clear();
-        stage.give(Input::Gone(PORT));
+        stage.give(Input::PortClosed(PORT));
         stage.comes(PORT, "main");
         stage.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
         stage.dials();
@@ -380,7 +380,7 @@ fn a_machine_that_slept_asks_anew() {
     stage.fetches();
     stage.is_answered(dial, 200, STREAM, "");
     stage.is_streamed(dial, "id: 9\ndata: x\n\n");
-    stage.hub.handle(stage.now, Input::Woke);
+    stage.hub.handle(stage.now, Input::Resumed);
     stage.give(Input::Timeout);
     assert!(matches!(stage.asked.pop_front(), Some(Output::HangUp { .. })));
     stage.dials();

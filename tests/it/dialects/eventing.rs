@@ -254,7 +254,7 @@ fn rules_and_filters_know_events() {
     assert_eq!(stage.hears_types(PORT), ["message"]);
     stage.server_says(dial, &[r#"42["joined","a"]"#]);
     assert_eq!(stage.hears_types(PORT), ["subscription", "message"]);
-    stage.give(Input::Gone(PORT));
+    stage.give(Input::PortClosed(PORT));
     stage.server_says(
         dial,
         &[

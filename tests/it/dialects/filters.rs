@@ -54,7 +54,7 @@ fn report(stage: &mut Stage) -> Value {
 }
 
 fn sleeps_and_comes_back(stage: &mut Stage, meanwhile: impl FnOnce(&mut Stage)) {
-    stage.give(Input::Gone(PORT));
+    stage.give(Input::PortClosed(PORT));
     meanwhile(stage);
     stage.comes(PORT, "main");
     stage.says(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
@@ -212,7 +212,7 @@ fn what_a_filter_keeps_back_is_not_waited_for() {
     let (mut stage, dial) = filtered(options, json!([{"when":{"/type":"noise"},"do":"drop"}]));
     stage.comes(POPUP, "popup");
     stage.says(POPUP, json!({"type": "open", "id": "o", "session": "s"}));
-    stage.give(Input::Gone(POPUP));
+    stage.give(Input::PortClosed(POPUP));
     stage.server_says(dial, &[r#"{"type":"noise"}"#; 5]);
     assert!(
         stage.asked.is_empty(),

@@ -104,7 +104,7 @@ fn the_provider_is_asked_with_what_the_server_said() {
     );
     assert!(written(&mut stage).is_empty());
     // A worker that comes meanwhile is asked as well.
-    stage.give(Input::Gone(PORT));
+    stage.give(Input::PortClosed(PORT));
     stage.comes(PORT, "main");
     stage.told.clear();
     stage.says(PORT, json!({"type":"open","id":"o2","session":"s"}));

@@ -131,7 +131,7 @@ fn a_rule_confirms_them_anew_on_every_connection_or_they_have_failed() {
     stage.server_says(dial, &[r#"{"ok":"a"}"#, r#"{"ok":"b"}"#]);
     assert_eq!(told(&mut stage), ["a active", "b active"]);
     // A worker that comes back is told how they stand.
-    stage.give(Input::Gone(PORT));
+    stage.give(Input::PortClosed(PORT));
     stage.comes(PORT, "main");
     stage.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
     assert_eq!(
@@ -152,7 +152,7 @@ fn a_worker_that_comes_back_says_nothing_twice_on_one_connection() {
     link_opens(&mut stage, dial);
     assert_eq!(written(&mut stage).len(), 2);
     stage.told.clear();
-    stage.give(Input::Gone(PORT));
+    stage.give(Input::PortClosed(PORT));
     stage.comes(PORT, "main");
     stage.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
     stage.told.clear();

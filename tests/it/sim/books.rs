@@ -14,7 +14,7 @@ impl World {
     /// What the world knows before the hub says anything.
     pub(super) fn before(&mut self, input: &Input) {
         match input {
-            Input::Gone(port) => {
+            Input::PortClosed(port) => {
                 self.release_all(*port);
                 self.deferred.retain(|(asked, ..)| asked != port);
                 self.ports.remove(port);
@@ -93,7 +93,7 @@ impl World {
                 }
             }
             Input::Frame(_, ClientFrame::Open(open)) => self.asks_by_opening(open),
-            Input::Woke => {
+            Input::Resumed => {
                 for slot in &mut self.slots {
                     if let Some(session) = slot.lives.last_mut() {
                         session.reach.not_before = Duration::ZERO;

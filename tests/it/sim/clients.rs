@@ -82,7 +82,7 @@ impl World {
                 queue: std::collections::VecDeque::new(),
             },
         );
-        self.give(Input::Came(port, Caller::Extension { origin }));
+        self.give(Input::PortOpened(port, Caller::Extension { origin }));
         port
     }
 

@@ -140,7 +140,7 @@ impl World {
         }
         let hub = &self.hub;
         self.disk.flush(|id| hub.snapshot(id));
-        self.give(Input::Came(ADMIN, Caller::Admin));
+        self.give(Input::PortOpened(ADMIN, Caller::Admin));
         let reports = self.status();
         for (slot, report) in reports.iter().enumerate() {
             let must = self

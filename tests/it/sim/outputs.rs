@@ -56,7 +56,7 @@ impl World {
                     "a ping where there are none"
                 );
                 self.has_to_ask(dial);
-                let is_proof = !matches!(self.cause.kind, Kind::Timeout | Kind::Woke);
+                let is_proof = !matches!(self.cause.kind, Kind::Timeout | Kind::Resumed);
                 let dial = self.open_dial(dial);
                 if is_proof {
                     dial.last_proof = token;
@@ -223,7 +223,7 @@ impl World {
         let slot = self.leads(target);
         let is_asked =
             matches!(self.cause.kind, Kind::Open | Kind::Dialling) && self.cause.slot == Some(slot);
-        let is_due = self.remote || matches!(self.cause.kind, Kind::Timeout | Kind::Woke);
+        let is_due = self.remote || matches!(self.cause.kind, Kind::Timeout | Kind::Resumed);
         let may = is_asked
             || (is_due && self.cause.waiting.contains(&slot))
             || self.cause.opened_late.contains(&slot)
@@ -372,7 +372,7 @@ impl World {
             _ => false,
         };
         assert!(
-            matches!(self.cause.kind, Kind::Timeout | Kind::Woke)
+            matches!(self.cause.kind, Kind::Timeout | Kind::Resumed)
                 || dial.items[dial.proven..].iter().any(is_wanted),
             "a ping that proves nothing on {id:?}"
         );

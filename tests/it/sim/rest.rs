@@ -20,7 +20,7 @@ impl World {
         self.tell(|| "--- everything comes to rest".to_owned());
         let ports: Vec<PortId> = self.ports.keys().copied().collect();
         for port in ports {
-            self.give(Input::Gone(port));
+            self.give(Input::PortClosed(port));
         }
         self.give(Input::Rules(std::sync::Arc::default()));
         // What is being closed ends, and its name is free.

@@ -137,7 +137,7 @@ impl World {
             Step::Comes => self.comes(),
             Step::Gone => {
                 if let Some(port) = self.some_port() {
-                    self.give(Input::Gone(port));
+                    self.give(Input::PortClosed(port));
                 }
             }
             Step::Hello => {
@@ -215,7 +215,7 @@ impl World {
                 self.now.boot += Duration::from_millis(millis);
                 self.now.wall += millis;
                 if self.dice.percent(80) {
-                    self.give_time(Input::Woke);
+                    self.give_time(Input::Resumed);
                 }
                 if self.dice.percent(50) {
                     self.timeout();

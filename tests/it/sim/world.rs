@@ -113,7 +113,7 @@ pub(super) enum Kind {
     Dialling,
     Close,
     Link,
-    Woke,
+    Resumed,
     Timeout,
     Leave,
 }
@@ -225,7 +225,7 @@ impl World {
             patience: None,
             deferred: Vec::new(),
         };
-        world.give(Input::Came(ADMIN, Caller::Admin));
+        world.give(Input::PortOpened(ADMIN, Caller::Admin));
         world
     }
 
@@ -245,7 +245,7 @@ impl World {
         self.hung_up = false;
         self.fresh = None;
         self.tell_input(&input);
-        if self.remote && !matches!(input, Input::Came(ADMIN, _)) {
+        if self.remote && !matches!(input, Input::PortOpened(ADMIN, _)) {
             // Their turn may come with any input.
             self.note_waiting();
         }
@@ -280,7 +280,7 @@ impl World {
         }
     }
 
-    /// Gives `Timeout` or `Woke`. Only sessions that waited for it may dial.
+    /// Gives `Timeout` or `Resumed`. Only sessions that waited for it may dial.
     pub(super) fn give_time(&mut self, input: Input) {
         self.note_waiting();
         self.give(input);
@@ -437,7 +437,7 @@ impl World {
                 | LinkEvent::Answered(_)
                 | LinkEvent::Posted(..),
             ) => cause.kind = Kind::Link,
-            Input::Woke => cause.kind = Kind::Woke,
+            Input::Resumed => cause.kind = Kind::Resumed,
             Input::Timeout => cause.kind = Kind::Timeout,
             Input::Leave { .. } => cause.kind = Kind::Leave,
             _ => {}

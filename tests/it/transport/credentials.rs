@@ -42,7 +42,7 @@ fn asking() -> (Stage, Value) {
 fn nothing_is_dialled_before_somebody_answers() {
     let (mut stage, asked) = asking();
     stage.pass(HOUR);
-    stage.give(Input::Woke);
+    stage.give(Input::Resumed);
     assert!(stage.dials.is_empty());
     authorize(&mut stage, &asked, "t1");
     assert_eq!(token(&stage.dial().1), Some("t1"));

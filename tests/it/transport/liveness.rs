@@ -57,7 +57,7 @@ fn a_half_open_link_is_found_within_interval_and_timeout() {
 #[test]
 fn a_machine_that_slept_asks_at_once_and_waits_three_seconds() {
     let (mut stage, dial) = open(json!({}));
-    stage.give(Input::Woke);
+    stage.give(Input::Resumed);
     let Some(Output::Ping(to, token)) = stage.asked.pop_front() else {
         panic!("no ping");
     };
@@ -66,7 +66,7 @@ fn a_machine_that_slept_asks_at_once_and_waits_three_seconds() {
     stage.link(dial, LinkEvent::Pong(token));
     stage.pass(5 * SECOND);
     assert!(stage.asked.is_empty(), "the link is good");
-    stage.give(Input::Woke);
+    stage.give(Input::Resumed);
     stage.pass(3 * SECOND);
     assert_eq!(stage.hears_state("waiting")["error"]["code"], "heartbeat");
 }

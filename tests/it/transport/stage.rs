@@ -48,7 +48,7 @@ impl Stage {
             asked: VecDeque::new(),
         };
         let origin = "chrome-extension://a/".into();
-        stage.give(Input::Came(PORT, Caller::Extension { origin }));
+        stage.give(Input::PortOpened(PORT, Caller::Extension { origin }));
         stage.says(json!({"type": "hello", "protocol": 1}));
         stage
     }

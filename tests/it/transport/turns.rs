@@ -325,7 +325,7 @@ fn waking_up_or_another_network_ends_the_wait() {
     stage.link_ends(dial, end);
     stage.pass(Duration::from_secs(5));
     assert!(stage.dials.is_empty());
-    stage.give(Input::Woke);
+    stage.give(Input::Resumed);
     stage.dial();
 }
 

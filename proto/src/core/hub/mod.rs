@@ -217,16 +217,16 @@ impl Hub {
     pub fn handle(&mut self, now: Now, input: Input) {
         self.ctx.now = now;
         match input {
-            Input::Came(port, caller) => {
+            Input::PortOpened(port, caller) => {
                 self.ctx.ports.insert(port, Port::new(caller));
             }
             Input::Frame(port, frame) => self.frame(port, frame),
-            Input::Gone(port) => self.gone(port),
+            Input::PortClosed(port) => self.gone(port),
             Input::Written(port, cost) => self.written(port, cost),
             Input::Watch(port, watch) => self.watch(port, &watch),
             Input::EndSession(port, end) => self.end_session(port, end),
             Input::Link(dial, event) => self.link(dial, event),
-            Input::Woke => self.each(Session::resumed),
+            Input::Resumed => self.each(Session::resumed),
             Input::Rules(rules) => {
                 self.ctx.dialer.rules = rules;
                 self.each(|session, ctx| {
