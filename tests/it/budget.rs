@@ -64,7 +64,7 @@ fn drained(stage: &mut Stage, port: PortId) -> (usize, u64) {
 
 #[test]
 fn the_largest_holder_loses_its_oldest_first_when_all_together_hold_too_much() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let total = 8 << 20;
     stage.give(Input::Rules(Arc::new(Rules {
         memory: MemoryRule { total },
@@ -100,7 +100,7 @@ fn dense(members: &str) -> String {
 
 #[test]
 fn a_large_message_is_looked_into_without_a_document_of_it() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let options = json!({
         "format": "json",
         "guard": {"receive": [{"when": {"/never": 1}, "do": "deny"}]},
@@ -135,7 +135,7 @@ fn a_large_message_is_looked_into_without_a_document_of_it() {
 
 #[test]
 fn what_the_shell_has_read_beside_is_not_read_again() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({
         "format": "json",
         "guard": {"receive": [{"when": {"/id": 7}, "do": "deny"}]},
@@ -159,7 +159,7 @@ fn what_the_shell_has_read_beside_is_not_read_again() {
 
 #[test]
 fn the_elements_of_a_large_answer_come_in_turns_and_take_no_more_than_it() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.says(
         PORT,
         json!({"type": "open", "id": "o", "session": "s", "url": "http://127.0.0.1:1",

@@ -56,7 +56,7 @@ fn answered(code: u16, reason: &str) -> LinkEnd {
 
 #[test]
 fn the_close_frame_waits_for_everything_accepted_and_the_end_for_the_servers_answer() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     for number in 0..1000 {
         sends(&mut stage, &format!("m{number}"));
@@ -90,7 +90,7 @@ fn the_close_frame_waits_for_everything_accepted_and_the_end_for_the_servers_ans
 
 #[test]
 fn what_cannot_be_written_in_time_is_told_and_so_is_what_may_have_been() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({"closeTimeout": 3000}));
     for number in 0..300 {
         sends(&mut stage, &format!("m{number}"));
@@ -121,7 +121,7 @@ fn what_cannot_be_written_in_time_is_told_and_so_is_what_may_have_been() {
 
 #[test]
 fn a_link_that_is_lost_meanwhile_is_dialled_again_for_what_still_waits() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({"heartbeat": false}));
     for number in 0..300 {
         sends(&mut stage, &format!("m{number}"));
@@ -161,7 +161,7 @@ fn a_link_that_is_lost_meanwhile_is_dialled_again_for_what_still_waits() {
 
 #[test]
 fn nothing_to_write_and_no_link_is_the_end_at_once() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.says(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1"}),
@@ -173,7 +173,7 @@ fn nothing_to_write_and_no_link_is_the_end_at_once() {
 
 #[test]
 fn with_discard_only_what_a_link_has_is_written() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     for number in 0..300 {
         sends(&mut stage, &format!("m{number}"));
@@ -190,7 +190,7 @@ fn with_discard_only_what_a_link_has_is_written() {
 
 #[test]
 fn a_session_that_is_being_closed_takes_nothing_new_and_its_name_is_free_afterwards() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     sends(&mut stage, "m");
     closes(&mut stage);
@@ -235,7 +235,7 @@ fn a_session_that_is_being_closed_takes_nothing_new_and_its_name_is_free_afterwa
 
 #[test]
 fn a_broker_that_leaves_begins_nothing_new() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     sends(&mut stage, "m");
     written(&mut stage, dial, 1);

@@ -26,7 +26,7 @@ impl Before {
 
     fn with(options: Value) -> Self {
         let mut before = Self {
-            stage: Stage::seated(),
+            stage: Stage::with_client(),
             dial: DialId(0),
             kept: Vec::new(),
             journal: JournalId(String::new()),

@@ -22,7 +22,7 @@ fn nothing_is_answered_before_hello() {
 
 #[test]
 fn a_message_arrives_is_acknowledged_and_forgotten() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     stage.server_says(dial, &["one", "two"]);
     let one = stage.hears(PORT);
@@ -41,7 +41,7 @@ fn a_message_arrives_is_acknowledged_and_forgotten() {
 
 #[test]
 fn a_new_port_gets_what_was_not_acknowledged_and_the_old_one_is_fenced() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     stage.server_says(dial, &["one", "two", "three"]);
     let first = stage.hears(PORT)["seq"].as_u64().unwrap();
@@ -64,7 +64,7 @@ fn a_new_port_gets_what_was_not_acknowledged_and_the_old_one_is_fenced() {
 
 #[test]
 fn overflow_while_away_is_one_gap_with_an_exact_count() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({"queue": {"messages": 10}}));
     stage.give(Input::PortClosed(PORT));
     for number in 0..25 {
@@ -96,7 +96,7 @@ fn overflow_while_away_is_one_gap_with_an_exact_count() {
 
 #[test]
 fn a_message_is_sent_once_a_pong_proves_it() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     stage.says(
         PORT,
@@ -123,7 +123,7 @@ fn a_message_is_sent_once_a_pong_proves_it() {
 
 #[test]
 fn a_lost_link_leaves_unknown_outcomes_and_comes_back() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     stage.says(
         PORT,
@@ -164,7 +164,7 @@ fn a_lost_link_leaves_unknown_outcomes_and_comes_back() {
 
 #[test]
 fn a_request_is_answered_once_and_its_answer_outlives_the_worker() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     let request =
         json!({"type": "request", "session": "s", "id": "r", "json": {"id": 7}, "match": {"jsonrpc": true}});
@@ -185,7 +185,7 @@ fn a_request_is_answered_once_and_its_answer_outlives_the_worker() {
 
 #[test]
 fn refused_twice_with_fresh_credentials_is_the_end() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.says(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"auth":"provider"}}),
@@ -220,7 +220,7 @@ fn refused_twice_with_fresh_credentials_is_the_end() {
 
 #[test]
 fn one_origin_cannot_name_the_sessions_of_another() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.opens(json!({}));
     let other = PortId(2);
     stage.give(Input::PortOpened(
@@ -237,7 +237,7 @@ fn one_origin_cannot_name_the_sessions_of_another() {
 
 #[test]
 fn a_silent_server_is_given_up_and_a_paused_log_is_not_judged() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.opens(json!({}));
     stage.passes(Duration::from_secs(20));
     stage.pings();
@@ -252,7 +252,7 @@ fn a_silent_server_is_given_up_and_a_paused_log_is_not_judged() {
 
 #[test]
 fn a_client_that_went_behind_its_own_acknowledgement_is_told_again_until_it_acknowledges_that() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     stage.server_says(dial, &["one", "two"]);
     stage.hears(PORT);
@@ -278,7 +278,7 @@ fn a_client_that_went_behind_its_own_acknowledgement_is_told_again_until_it_ackn
 
 #[test]
 fn a_volatile_message_needs_no_room_where_nothing_can_be_sent() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({"outbox": {"messages": 1}}));
     stage.link_ends(dial, LinkEnd::default());
     stage.hears_types(PORT);
@@ -296,7 +296,7 @@ fn a_volatile_message_needs_no_room_where_nothing_can_be_sent() {
 
 #[test]
 fn a_server_that_asks_for_eternity_is_waited_for_and_harms_nobody() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({"reconnect": {"minDelay": u64::MAX, "maxDelay": u64::MAX}}));
     stage.link_ends(
         dial,
@@ -315,7 +315,7 @@ fn a_server_that_asks_for_eternity_is_waited_for_and_harms_nobody() {
 
 #[test]
 fn answers_that_nobody_takes_do_not_fill_the_memory() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     stage.says(
         PORT,
@@ -360,7 +360,7 @@ fn pauses(stage: &mut Stage, number: usize) -> u64 {
 
 #[test]
 fn a_client_that_is_away_does_not_keep_the_socket_from_being_read() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let last = pauses(&mut stage, 4);
     stage.says(PORT, json!({"type": "ack", "session": "s", "seq": last}));
     assert!(
@@ -371,7 +371,7 @@ fn a_client_that_is_away_does_not_keep_the_socket_from_being_read() {
 
 #[test]
 fn who_leaves_a_full_log_does_not_keep_others_waiting() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     pauses(&mut stage, 4);
     let quick = PortId(3);
     stage.comes(quick, "quick");
@@ -383,7 +383,7 @@ fn who_leaves_a_full_log_does_not_keep_others_waiting() {
 
 #[test]
 fn a_link_that_is_not_read_is_not_judged_by_other_options_either_and_is_read_if_they_make_room() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     pauses(&mut stage, 4);
     let open =
         |options| json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options});
@@ -399,7 +399,7 @@ fn a_link_that_is_not_read_is_not_judged_by_other_options_either_and_is_read_if_
 
 #[test]
 fn a_heartbeat_that_is_turned_off_ends_at_once_and_so_does_the_wait_for_its_proof() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     for id in ["pinged", "not yet pinged"] {
         stage.says(
@@ -426,7 +426,7 @@ fn a_heartbeat_that_is_turned_off_ends_at_once_and_so_does_the_wait_for_its_proo
 
 #[test]
 fn status_reports_the_last_failure_the_next_dial_and_the_oldest_record() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     let status = |stage: &mut Stage| {
         stage.hears_types(PORT);
@@ -458,7 +458,7 @@ fn status_reports_the_last_failure_the_next_dial_and_the_oldest_record() {
 fn one_that_watches_and_does_not_keep_up_is_told_how_much_it_missed() {
     use longwire::core::io::{SessionSelector, Watch};
 
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({}));
     let terminal = PortId(9);
     stage.give(Input::PortOpened(terminal, Caller::Admin));

@@ -43,7 +43,7 @@ fn open(stage: &mut Stage, durability: &str, sessions: std::ops::Range<usize>) {
 #[test]
 fn an_empty_session_costs_less_than_twelve_kilobytes() {
     for durability in ["memory", "disk"] {
-        let mut stage = Stage::seated();
+        let mut stage = Stage::with_client();
         open(&mut stage, durability, 0..64);
         let before = held();
         open(&mut stage, durability, 64..128);

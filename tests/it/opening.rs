@@ -16,7 +16,7 @@ fn opened(stage: &mut Stage) -> DialId {
 #[test]
 fn an_open_without_url_and_options_attaches_and_changes_nothing() {
     for options in [None, Some(json!({}))] {
-        let mut stage = Stage::seated();
+        let mut stage = Stage::with_client();
         let dial = opened(&mut stage);
         let popup = longwire::core::io::PortId(2);
         stage.comes(popup, "popup");
@@ -49,7 +49,7 @@ fn an_open_without_url_and_options_attaches_and_changes_nothing() {
 
 #[test]
 fn nothing_to_attach_to_is_no_session() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.says(
         PORT,
         json!({"type": "open", "id": "p", "session": "s", "options": {}}),
@@ -72,7 +72,7 @@ fn a_new_session_says_what_it_is_about_to_be() {
         stage.told.clear();
         state
     };
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     assert_eq!(open(&mut stage, "wss://a.example", json!({})), "connecting");
     // A handshake with this server is under way already.
     assert_eq!(open(&mut stage, "wss://a.example/second", json!({})), "waiting");
@@ -107,7 +107,7 @@ fn refuses(stage: &mut Stage, dial: DialId) {
 
 #[test]
 fn reconnect_asks_the_provider_instead_of_bringing_what_was_refused() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.says(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"auth":"provider"}}),
@@ -147,7 +147,7 @@ fn reconnect_asks_the_provider_instead_of_bringing_what_was_refused() {
 
 #[test]
 fn a_client_that_acknowledges_steadily_and_too_slowly_is_stalled() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({"window": {"messages": 100, "bytes": 1_000_000}}));
     let mut seq = 1;
     let mut stalls = Vec::new();
@@ -179,7 +179,7 @@ fn a_client_that_acknowledges_steadily_and_too_slowly_is_stalled() {
 
 #[test]
 fn a_client_that_keeps_up_or_has_paused_is_not_stalled() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({"window": {"messages": 10, "bytes": 1_000_000}}));
     let mut seq = 0;
     for _ in 0..100 {
@@ -201,7 +201,7 @@ fn a_client_that_keeps_up_or_has_paused_is_not_stalled() {
 
 #[test]
 fn a_plain_text_beat_is_answered_by_a_rule_on_text() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(json!({"heartbeat": {
         "interval": 1000, "timeout": 500, "message": {"text": "ping"}, "expect": {"text": "pong"},
         "answers": [{"when": {"text": ["hello?", "{\"json\":1}"]}, "send": {"text": "here"}}],
@@ -229,7 +229,7 @@ fn a_plain_text_beat_is_answered_by_a_rule_on_text() {
 
 #[test]
 fn null_is_a_payload_like_any_other() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.opens(json!({"greeting": [{"json": null}]}));
     assert_eq!(stage.transmits(), "null");
     stage.says(

@@ -47,7 +47,7 @@ impl Stage {
     }
 
     /// A stage with an extension at a port that has said `hello`.
-    pub(crate) fn seated() -> Self {
+    pub(crate) fn with_client() -> Self {
         let mut stage = Self::new();
         stage.comes(PORT, "main");
         stage

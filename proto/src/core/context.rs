@@ -30,7 +30,7 @@ pub(crate) const RECORD_OVERHEAD: usize = 128;
 pub(crate) struct Port {
     pub(crate) caller: Caller,
     /// Profile and client, once `hello` has been said.
-    pub(crate) seat: Option<Seat>,
+    pub(crate) identity: Option<ClientIdentity>,
     /// Sessions attached through this port.
     pub(crate) attached: BTreeMap<Name, SessionKey>,
     /// Sessions with records for this port that its queue had no room for.
@@ -39,9 +39,9 @@ pub(crate) struct Port {
     queued: usize,
 }
 
-/// Who sits at a port.
+/// Who uses a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Seat {
+pub(crate) struct ClientIdentity {
     pub(crate) profile: Name,
     pub(crate) client: Name,
 }
@@ -50,7 +50,7 @@ impl Port {
     pub(crate) const fn new(caller: Caller) -> Self {
         Self {
             caller,
-            seat: None,
+            identity: None,
             attached: BTreeMap::new(),
             starved: BTreeSet::new(),
             queued: 0,

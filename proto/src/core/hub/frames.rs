@@ -16,7 +16,7 @@ use crate::wire::options::Options;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 
-use crate::core::context::{Context, Seat, error};
+use crate::core::context::{Context, ClientIdentity, error};
 use crate::core::identity::{Owner, SessionKey};
 use crate::core::io::{Caller, PortId};
 use crate::core::outlines::Unread;
@@ -42,12 +42,12 @@ impl Hub {
                 self.ctx.send_error(port, why, frame.id(), None);
             }
             ClientFrame::Hello(hello) => self.hello(port, hello),
-            frame => match known.seat.clone() {
+            frame => match known.identity.clone() {
                 None => {
                     let why = error(Code::HelloRequired, "the first frame on a port must be `hello`");
                     self.ctx.send_error(port, why, frame.id(), frame.session());
                 }
-                Some(seat) => self.seated_frame(port, &seat, frame),
+                Some(identity) => self.client_frame(port, &identity, frame),
             },
         }
     }
@@ -103,14 +103,14 @@ impl Hub {
         let instance = instance.as_deref().unwrap_or_default();
         // Which worker of a browser this is: its log has the same word.
         tracing::debug!(port = port.0, client = %client, instance, "hello");
-        let seat = Seat { profile, client };
-        let before = known.seat.replace(seat.clone());
-        if before.is_some_and(|before| before != seat) {
+        let identity = ClientIdentity { profile, client };
+        let before = known.identity.replace(identity.clone());
+        if before.is_some_and(|before| before != identity) {
             self.detach_all(port);
             let why = error(Code::SessionClosed, "the port has sent `hello` as another client");
             self.refuse_deferred(Some(port), &why);
         }
-        self.welcome(port, &seat, &accepts);
+        self.welcome(port, &identity, &accepts);
     }
 
     /// Whether the broker and the settings let this caller in.
@@ -132,8 +132,8 @@ impl Hub {
         }
     }
 
-    fn welcome(&mut self, port: PortId, seat: &Seat, accepts: &[String]) {
-        let Some(owner) = self.owner(port, seat) else {
+    fn welcome(&mut self, port: PortId, identity: &ClientIdentity, accepts: &[String]) {
+        let Some(owner) = self.owner(port, identity) else {
             return;
         };
         let sessions = self
@@ -143,7 +143,7 @@ impl Hub {
             .map(|session| SessionSummary {
                 session: session.name().clone(),
                 state: session.state(),
-                pending: session.pending(&seat.client),
+                pending: session.pending(&identity.client),
             })
             .collect();
         let welcome = Welcome {
@@ -164,11 +164,11 @@ impl Hub {
         LIMITS.iter().map(stated).collect()
     }
 
-    fn seated_frame(&mut self, port: PortId, seat: &Seat, frame: ClientFrame) {
+    fn client_frame(&mut self, port: PortId, identity: &ClientIdentity, frame: ClientFrame) {
         match frame {
-            ClientFrame::Open(open) => return self.open(port, seat, *open),
+            ClientFrame::Open(open) => return self.open(port, identity, *open),
             ClientFrame::Status { id } => {
-                let owner = self.owner(port, seat);
+                let owner = self.owner(port, identity);
                 return self.status(port, id, owner);
             }
             ClientFrame::Ping { id } => return self.ctx.send(port, BrokerFrame::Pong { id }),
@@ -177,7 +177,7 @@ impl Hub {
         let Some(name) = frame.session().cloned() else {
             return;
         };
-        let held = self.held_session(port, seat, &name).and_then(|key| {
+        let held = self.held_session(port, identity, &name).and_then(|key| {
             let session = self.sessions.get(&key);
             if asks_for_more(&frame) {
                 session.map_or(Ok(()), |session| session.check_closing())?;
@@ -191,13 +191,13 @@ impl Hub {
     }
 
     /// The session of this name that the port holds.
-    fn held_session(&self, port: PortId, seat: &Seat, name: &Name) -> Result<SessionKey, ErrorInfo> {
+    fn held_session(&self, port: PortId, identity: &ClientIdentity, name: &Name) -> Result<SessionKey, ErrorInfo> {
         let known = self.ctx.ports.get(&port);
         if let Some(key) = known.and_then(|port| port.attached.get(name)) {
             return Ok(*key);
         }
         let exists = self
-            .owner(port, seat)
+            .owner(port, identity)
             .is_some_and(|owner| self.names.contains_key(&(owner, name.clone())));
         Err(if exists {
             error(
@@ -212,21 +212,21 @@ impl Hub {
         })
     }
 
-    pub(super) fn open(&mut self, port: PortId, seat: &Seat, open: Open) {
-        let Some(owner) = self.owner(port, seat) else {
+    pub(super) fn open(&mut self, port: PortId, identity: &ClientIdentity, open: Open) {
+        let Some(owner) = self.owner(port, identity) else {
             return;
         };
         if let Some(closing) = self.closing(&owner, &open.session) {
-            let seat = seat.clone();
+            let identity = identity.clone();
             return self.deferred.push(Deferred {
                 closing,
                 port,
-                seat,
+                identity,
                 open,
             });
         }
         let (id, name) = (open.id.clone(), open.session.clone());
-        if let Err(why) = self.try_open(port, seat, owner, open) {
+        if let Err(why) = self.try_open(port, identity, owner, open) {
             self.ctx.send_error(port, why, Some(&id), Some(&name));
         }
     }
@@ -237,7 +237,7 @@ impl Hub {
         self.sessions.get(&key)?.is_closing().then_some(key)
     }
 
-    fn try_open(&mut self, port: PortId, seat: &Seat, owner: Owner, mut open: Open) -> Result<(), ErrorInfo> {
+    fn try_open(&mut self, port: PortId, identity: &ClientIdentity, owner: Owner, mut open: Open) -> Result<(), ErrorInfo> {
         if self.is_leaving {
             let why = "the broker is shutting down; another one will replace it";
             return Err(error(Code::ShuttingDown, why));
@@ -246,8 +246,8 @@ impl Hub {
         let url = open.url.take().map(|url| policy::read_url(&url)).transpose()?;
         let options = open.options.take();
         match self.names.get(&(owner.clone(), open.session.clone())).copied() {
-            Some(key) => self.reopen(port, seat, key, open, url, options),
-            None => self.create(port, seat, owner, open, url, options),
+            Some(key) => self.reopen(port, identity, key, open, url, options),
+            None => self.create(port, identity, owner, open, url, options),
         }
     }
 
@@ -255,7 +255,7 @@ impl Hub {
     fn reopen(
         &mut self,
         port: PortId,
-        seat: &Seat,
+        identity: &ClientIdentity,
         key: SessionKey,
         open: Open,
         url: Option<Url>,
@@ -283,7 +283,7 @@ impl Hub {
             if updates {
                 session.update(ctx, url, options);
             }
-            session.attach(ctx, port, &seat.client, open, Origin::Existing);
+            session.attach(ctx, port, &identity.client, open, Origin::Existing);
         });
         Ok(())
     }
@@ -291,7 +291,7 @@ impl Hub {
     fn create(
         &mut self,
         port: PortId,
-        seat: &Seat,
+        identity: &ClientIdentity,
         owner: Owner,
         open: Open,
         url: Option<Url>,
@@ -316,7 +316,7 @@ impl Hub {
         let session = Session::new(key, owner, open.session.clone(), url, options, &mut self.ctx);
         self.add(session);
         self.with(key, |session, ctx| {
-            session.attach(ctx, port, &seat.client, open, Origin::Created);
+            session.attach(ctx, port, &identity.client, open, Origin::Created);
         });
         Ok(())
     }

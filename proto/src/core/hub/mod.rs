@@ -28,7 +28,7 @@ use crate::wire::options::Options;
 use crate::wire::record::{ErrorInfo, Name};
 
 use self::timers::Timers;
-use super::context::{Context, Dialer, Port, Seat, Watcher, error};
+use super::context::{Context, Dialer, Port, ClientIdentity, Watcher, error};
 use super::identity::{Owner, SessionKey};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, RawRecord};
@@ -136,7 +136,7 @@ struct Journaled {
 struct Deferred {
     closing: SessionKey,
     port: PortId,
-    seat: Seat,
+    identity: ClientIdentity,
     open: Open,
 }
 
@@ -581,8 +581,8 @@ impl Hub {
             .into_iter()
             .partition(|deferred| deferred.closing == ended);
         self.deferred = later;
-        for Deferred { port, seat, open, .. } in now {
-            self.open(port, &seat, open);
+        for Deferred { port, identity, open, .. } in now {
+            self.open(port, &identity, open);
         }
     }
 
@@ -607,11 +607,11 @@ impl Hub {
         self.timers.set(key, boot, awake);
     }
 
-    fn owner(&self, port: PortId, seat: &Seat) -> Option<Owner> {
+    fn owner(&self, port: PortId, identity: &ClientIdentity) -> Option<Owner> {
         match &self.ctx.ports.get(&port)?.caller {
             Caller::Extension { origin } => Some(Owner {
                 origin: origin.clone(),
-                profile: seat.profile.clone(),
+                profile: identity.profile.clone(),
             }),
             Caller::Admin => None,
         }

@@ -56,8 +56,8 @@ impl Delivery {
         let attachment = Attachment::new(port, start.position, start.redelivered_to, last, window);
         self.clients
             .attach(id, attachment, start.rolled_back_to.unwrap_or(0), last);
-        if let Some(seat) = ctx.ports.ports.get_mut(&port) {
-            seat.hold(ctx.who.name.clone(), ctx.who.key);
+        if let Some(port) = ctx.ports.ports.get_mut(&port) {
+            port.hold(ctx.who.name.clone(), ctx.who.key);
         }
         Placed { client: id, start }
     }
