@@ -50,7 +50,7 @@ impl Stage {
 }
 
 pub(super) fn opened(options: Value) -> (Stage, DialId) {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.says(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1/x?a=1","options":options}),
@@ -131,7 +131,7 @@ fn a_204_stops_and_another_content_type_fails() {
 
 #[test]
 fn an_expired_session_asks_for_credentials() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.says(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1",

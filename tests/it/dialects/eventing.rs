@@ -14,7 +14,7 @@ const GREETING: &str =
 
 /// A session that dials, and its dial.
 fn dialling(options: Value) -> (Stage, DialId) {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let mut all = json!({"protocol":"socket.io"});
     for (name, value) in options.as_object().unwrap() {
         all[name] = value.clone();

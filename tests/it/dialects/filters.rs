@@ -11,7 +11,7 @@ const POPUP: PortId = PortId(2);
 
 /// An open session whose client `main` has this filter.
 fn filtered(options: Value, filter: Value) -> (Stage, DialId) {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial = stage.opens(options);
     subscribe(&mut stage, PORT, filter);
     (stage, dial)
@@ -197,7 +197,7 @@ fn a_sample_thins_a_stream_out() {
 
 #[test]
 fn a_bad_line_is_refused_by_number() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.opens(json!({}));
     let frame = json!({"type":"subscribe","session":"s","id":"u","key":"k",
         "filter":[{"do":"drop"},{"do":"explode"}]});

@@ -13,7 +13,7 @@ fn send(stage: &mut Stage, id: &str, json: Value) -> Value {
 
 #[test]
 fn only_what_the_guard_knows_is_sent_and_not_too_often() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.opens(json!({"guard":{"send":[
         {"when":{"/type":"typing"},"rate":{"messages":2,"per":1000}},
         {"when":{"/type":"ask"},"types":{"/text":"string"}},
@@ -47,7 +47,7 @@ fn only_what_the_guard_knows_is_sent_and_not_too_often() {
 
 #[test]
 fn what_the_server_says_out_of_shape_is_counted_and_told_now_and_then() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     let dial =
         stage.opens(json!({"guard":{"receive":[{"when":{"/type":"combat"},"types":{"/round":"integer"}}]}}));
     let (good, bad) = (
@@ -81,7 +81,7 @@ fn what_the_server_says_out_of_shape_is_counted_and_told_now_and_then() {
 
 #[test]
 fn urgent_messages_overtake_while_they_wait() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.says(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1"}),

@@ -9,7 +9,7 @@ use crate::stage::{PORT, Stage};
 
 /// Opens a session with these options and does not let its link come yet.
 fn dialling(options: Value) -> (Stage, DialId) {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.says(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}),

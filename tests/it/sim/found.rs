@@ -41,7 +41,7 @@ fn refused(stage: &mut Stage, dial: longwire::core::io::DialId) -> Value {
 #[test]
 fn a_server_is_obeyed_for_a_day_at_most() {
     for asked_for in [Duration::MAX, Duration::from_secs(u64::MAX)] {
-        let mut stage = Stage::seated();
+        let mut stage = Stage::with_client();
         let dial = stage.opens(json!({}));
         let end = LinkEnd {
             retry_after: Some(asked_for),
@@ -56,7 +56,7 @@ fn a_server_is_obeyed_for_a_day_at_most() {
 
 #[test]
 fn a_link_that_stood_shows_that_its_credentials_were_good_however_it_ends() {
-    let mut stage = Stage::seated();
+    let mut stage = Stage::with_client();
     stage.says(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"auth":"provider"}}),
