@@ -10,7 +10,7 @@ use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, ErrorFrame};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Record};
-use crate::wire::rule::Look;
+use crate::wire::rule::ParsedMessage;
 
 use super::dial_limiter::{DialKind, DialLimiter, DialSlot};
 use super::identity::SessionKey;
@@ -140,8 +140,8 @@ impl Context {
     }
 
     /// A look at a message of the input at hand.
-    pub(crate) fn look<'a>(&self, payload: &'a Payload) -> Look<'a> {
-        self.outlines.look(payload)
+    pub(crate) fn parsed<'a>(&self, payload: &'a Payload) -> ParsedMessage<'a> {
+        self.outlines.parsed(payload)
     }
 
     /// For what goes to ports.

@@ -13,7 +13,7 @@ use crate::wire::filter::{Act, Line, Rate};
 use crate::wire::json::Pointers;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::Name;
-use crate::wire::rule::{Found, Look};
+use crate::wire::rule::{Found, ParsedMessage};
 
 /// Lines one client may have in one session, over all its subscriptions.
 const MOST_LINES: usize = 1024;
@@ -151,7 +151,7 @@ impl Filter {
     }
 
     /// What becomes of this message.
-    pub(crate) fn judge(&mut self, message: &Look<'_>, awake: Duration) -> Judgement {
+    pub(crate) fn judge(&mut self, message: &ParsedMessage<'_>, awake: Duration) -> Judgement {
         let mut judgement = Judgement::default();
         let Some((index, kept)) = self
             .lines
@@ -229,7 +229,7 @@ impl Kept {
 }
 
 /// The value at a pointer as text; messages without one share the empty text.
-fn value_at(message: &Look<'_>, key: Option<&str>) -> String {
+fn value_at(message: &ParsedMessage<'_>, key: Option<&str>) -> String {
     let Some(key) = key else { return String::new() };
     message.pointer(key.as_bytes(), |found| match found {
         None => String::new(),
@@ -283,7 +283,7 @@ mod tests {
 
     fn judge(filter: &mut Filter, text: &str, second: u64) -> Judgement {
         let payload = Payload::text(text);
-        filter.judge(&Look::at(&payload), Duration::from_secs(second))
+        filter.judge(&ParsedMessage::at(&payload), Duration::from_secs(second))
     }
 
     #[test]

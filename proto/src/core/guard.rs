@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::wire::code::Code;
 use crate::wire::guard::{Guard as Lines, Line, called};
 use crate::wire::record::ErrorInfo;
-use crate::wire::rule::Look;
+use crate::wire::rule::ParsedMessage;
 
 /// How often an extension is told that what the server says does not pass.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ impl SendGuard {
     ///
     /// # Errors
     /// `bad-frame` with the line's reason, `rate-limited`.
-    pub(crate) fn pass(&mut self, lines: &Lines, message: &Look<'_>, now: Duration) -> Result<(), ErrorInfo> {
+    pub(crate) fn pass(&mut self, lines: &Lines, message: &ParsedMessage<'_>, now: Duration) -> Result<(), ErrorInfo> {
         pass(&lines.send, &mut self.0, message, now)
     }
 }
@@ -47,7 +47,7 @@ impl ReceiveGuard {
     ///
     /// # Errors
     /// As [`SendGuard::pass`].
-    pub(crate) fn pass(&mut self, lines: &Lines, message: &Look<'_>, now: Duration) -> Result<(), ErrorInfo> {
+    pub(crate) fn pass(&mut self, lines: &Lines, message: &ParsedMessage<'_>, now: Duration) -> Result<(), ErrorInfo> {
         pass(&lines.receive, &mut self.buckets, message, now)
     }
 
@@ -64,7 +64,7 @@ impl ReceiveGuard {
 fn pass(
     lines: &[Line],
     buckets: &mut Vec<Bucket>,
-    message: &Look<'_>,
+    message: &ParsedMessage<'_>,
     now: Duration,
 ) -> Result<(), ErrorInfo> {
     let Some((index, line)) = lines
@@ -125,7 +125,7 @@ mod tests {
     fn passes(guard: &mut SendGuard, lines: &Lines, text: &str, milliseconds: u64) -> Result<(), Code> {
         let payload = Payload::text(text);
         guard
-            .pass(lines, &Look::at(&payload), Duration::from_millis(milliseconds))
+            .pass(lines, &ParsedMessage::at(&payload), Duration::from_millis(milliseconds))
             .map_err(|error| error.code)
     }
 

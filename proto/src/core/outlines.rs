@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::wire::json::{Outline, Pointers};
 use crate::wire::payload::Payload;
-use crate::wire::rule::{Look, PARSED_WHOLE};
+use crate::wire::rule::{ParsedMessage, PARSED_WHOLE};
 
 /// A large content that will be asked about, and what for.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ impl Outlines {
     }
 
     /// A look at a message, which knows what was found in it before.
-    pub(crate) fn look<'a>(&self, payload: &'a Payload) -> Look<'a> {
-        Look::at(payload).known(self.of(payload.bytes()))
+    pub(crate) fn look<'a>(&self, payload: &'a Payload) -> ParsedMessage<'a> {
+        ParsedMessage::at(payload).known(self.of(payload.bytes()))
     }
 
     /// What was found in this content, if it was read; nothing in what is no JSON.

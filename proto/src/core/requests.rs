@@ -8,7 +8,7 @@ use crate::wire::code::Code;
 use crate::wire::json::{Pointers, Value};
 use crate::wire::message::Match;
 use crate::wire::record::ErrorInfo;
-use crate::wire::rule::{Correlation, Look};
+use crate::wire::rule::{Correlation, ParsedMessage};
 
 /// Bytes of a value that is looked for.
 const MAX_VALUE_BYTES: usize = 4096;
@@ -67,7 +67,7 @@ impl Wanted {
     ///
     /// # Errors
     /// `bad-frame` when the payload is no JSON or lacks the value.
-    pub(crate) fn answer(matching: &Match, message: &Look<'_>) -> Result<Self, ErrorInfo> {
+    pub(crate) fn answer(matching: &Match, message: &ParsedMessage<'_>) -> Result<Self, ErrorInfo> {
         match matching {
             Match::Pointers(correlation) => Self::find("match", correlation, message, AnswerKind::Answer),
             Match::JsonRpc => {
@@ -95,7 +95,7 @@ impl Wanted {
     ///
     /// # Errors
     /// As [`Self::answer`].
-    pub(crate) fn confirmation(correlation: &Correlation, message: &Look<'_>) -> Result<Self, ErrorInfo> {
+    pub(crate) fn confirmation(correlation: &Correlation, message: &ParsedMessage<'_>) -> Result<Self, ErrorInfo> {
         Self::find("confirm", correlation, message, AnswerKind::Confirmation)
     }
 
@@ -107,7 +107,7 @@ impl Wanted {
     fn find(
         field: &str,
         correlation: &Correlation,
-        message: &Look<'_>,
+        message: &ParsedMessage<'_>,
         kind: AnswerKind,
     ) -> Result<Self, ErrorInfo> {
         let out = &correlation.out;
@@ -210,7 +210,7 @@ impl Requests {
     }
 
     /// The oldest message that this incoming one answers or confirms.
-    pub(crate) fn find(&self, message: &Look<'_>) -> Option<Found> {
+    pub(crate) fn find(&self, message: &ParsedMessage<'_>) -> Option<Found> {
         let waiting = self.waiting.iter().filter_map(|(pointer, values)| {
             // An escaped character takes six bytes: what is longer is none of those looked for.
             let canonical = message.pointer(pointer.as_bytes(), |found| {
@@ -239,7 +239,7 @@ mod tests {
     use crate::wire::payload::Payload;
 
     fn found(requests: &Requests, message: &str) -> Option<Found> {
-        requests.find(&Look::at(&Payload::text(message)))
+        requests.find(&ParsedMessage::at(&Payload::text(message)))
     }
 
     fn pointers(out: &str, incoming: &str) -> Match {
@@ -253,7 +253,7 @@ mod tests {
     fn an_answer_is_found_by_its_value_and_type() {
         let mut requests = Requests::default();
         let wanted =
-            Wanted::answer(&pointers("/id", "/re"), &Look::at(&Payload::text(r#"{"id":7}"#))).unwrap();
+            Wanted::answer(&pointers("/id", "/re"), &ParsedMessage::at(&Payload::text(r#"{"id":7}"#))).unwrap();
         requests.wait(1, wanted);
         assert_eq!(found(&requests, r#"{"re": "7"}"#), None);
         assert_eq!(found(&requests, r#"{"id": 7}"#), None);
@@ -272,7 +272,7 @@ mod tests {
         let mut requests = Requests::default();
         requests.wait(
             1,
-            Wanted::answer(&Match::JsonRpc, &Look::at(&Payload::text(r#"{"id":1}"#))).unwrap(),
+            Wanted::answer(&Match::JsonRpc, &ParsedMessage::at(&Payload::text(r#"{"id":1}"#))).unwrap(),
         );
         assert_eq!(found(&requests, r#"{"id": 1, "method": "x"}"#), None);
         assert_eq!(
@@ -287,7 +287,7 @@ mod tests {
         for serial in [1, 2] {
             requests.wait(
                 serial,
-                Wanted::answer(&pointers("", ""), &Look::at(&Payload::text("5"))).unwrap(),
+                Wanted::answer(&pointers("", ""), &ParsedMessage::at(&Payload::text("5"))).unwrap(),
             );
         }
         assert_eq!(found(&requests, r#"5"#), Some(Found::Answer(1)));
@@ -303,7 +303,7 @@ mod tests {
             Payload::Binary(b"{\"id\":1}"[..].into()),
         ] {
             assert_eq!(
-                Wanted::answer(&Match::JsonRpc, &Look::at(&payload))
+                Wanted::answer(&Match::JsonRpc, &ParsedMessage::at(&payload))
                     .unwrap_err()
                     .code,
                 Code::BadFrame

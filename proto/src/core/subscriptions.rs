@@ -8,7 +8,7 @@ use crate::wire::json::Pointers;
 use crate::wire::message::{Subscribe, SubscriptionState};
 use crate::wire::payload::Payload;
 use crate::wire::record::Name;
-use crate::wire::rule::{Look, Rule};
+use crate::wire::rule::{ParsedMessage, Rule};
 
 /// Subscriptions one session may hold.
 pub(crate) const MOST: usize = 1024;
@@ -141,7 +141,7 @@ impl Subscriptions {
     }
 
     /// Those that this message confirms.
-    pub(crate) fn confirm(&mut self, message: &Look<'_>) -> Vec<Name> {
+    pub(crate) fn confirm(&mut self, message: &ParsedMessage<'_>) -> Vec<Name> {
         self.list
             .iter_mut()
             .filter(|known| {
@@ -197,7 +197,7 @@ mod tests {
         subscriptions.remember(subscribe("a", Some(json!({"/ok": "a"}))));
         let (_, state) = subscriptions.say("a", Duration::ZERO).unwrap();
         assert_eq!(state, SubscriptionState::Pending);
-        let mut confirm = |text: &str| subscriptions.confirm(&Look::at(&Payload::text(text)));
+        let mut confirm = |text: &str| subscriptions.confirm(&ParsedMessage::at(&Payload::text(text)));
         assert!(confirm(r#"{"ok":"b"}"#).is_empty());
         assert_eq!(confirm(r#"{"ok":"a"}"#), ["a".into()]);
         subscriptions.link_lost();

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::json::{Document, Kind, Pointers, Value};
 use super::record::in_json_words;
-use super::rule::{Look, Rule, check_pointer};
+use super::rule::{ParsedMessage, Rule, check_pointer};
 
 /// Lines of one filter, at most.
 pub const MOST_LINES: usize = 64;
@@ -174,7 +174,7 @@ impl When {
     }
 
     /// Whether this message is meant. What costs least is looked at first.
-    pub fn matches(&self, message: &Look<'_>) -> bool {
+    pub fn matches(&self, message: &ParsedMessage<'_>) -> bool {
         let payload = message.payload();
         let size = payload.len();
         size >= self.least
@@ -215,14 +215,14 @@ mod tests {
             r#"{"when":{"/type":"tick","kind":["text","json"],"size":{"max":30}},"do":"drop"}"#,
         )
         .unwrap();
-        let meant = |text: &str| line.when.matches(&Look::at(&Payload::text(text)));
+        let meant = |text: &str| line.when.matches(&ParsedMessage::at(&Payload::text(text)));
         assert!(meant(r#"{"type":"tick"}"#));
         assert!(!meant(r#"{"type":"tock"}"#));
         assert!(!meant(r#"{"type":"tick","more":"xxxxxxxxxxxxxxxxxxxx"}"#));
         assert!(
             !line
                 .when
-                .matches(&Look::at(&Payload::Binary(r#"{"type":"tick"}"#.into())))
+                .matches(&ParsedMessage::at(&Payload::Binary(r#"{"type":"tick"}"#.into())))
         );
     }
 
@@ -230,7 +230,7 @@ mod tests {
     fn an_empty_when_means_all() {
         for json in [r#"{"do":"drop"}"#, r#"{"when":{},"do":"drop"}"#] {
             let line = Line::from_json(json).unwrap();
-            assert!(line.when.matches(&Look::at(&Payload::text("no JSON"))));
+            assert!(line.when.matches(&ParsedMessage::at(&Payload::text("no JSON"))));
         }
     }
 

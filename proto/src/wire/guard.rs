@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::filter::When;
 use super::json::{Kind, Pointers, Value};
 use super::record::in_json_words;
-use super::rule::{Found, Look, check_pointer};
+use super::rule::{Found, ParsedMessage, check_pointer};
 
 /// Lines of one direction, at most.
 const MOST_LINES: usize = 64;
@@ -144,7 +144,7 @@ impl LineForm {
 
 impl Line {
     /// What is wrong with the shape of a message: the first pointer, what was wanted and what stands there.
-    pub fn misshapen(&self, message: &Look<'_>) -> Option<String> {
+    pub fn misshapen(&self, message: &ParsedMessage<'_>) -> Option<String> {
         self.types.iter().find_map(|(pointer, wanted, optional)| {
             message.pointer(pointer.as_bytes(), |found| match found {
                 None if *optional => None,
@@ -218,7 +218,7 @@ impl Type {
 }
 
 /// What a message is called where it is refused: its event, or its kind.
-pub fn called(message: &Look<'_>) -> Cow<'static, str> {
+pub fn called(message: &ParsedMessage<'_>) -> Cow<'static, str> {
     match message.payload().event() {
         Some(event) => {
             let name: String = event.to_string_lossy().chars().take(64).collect();
@@ -239,7 +239,7 @@ mod tests {
             r#"{"receive":[{"types":{"/id":"integer","/name":"string?","/list":"array"}}]}"#,
         )
         .unwrap();
-        let wrong = |text: &str| guard.receive[0].misshapen(&Look::at(&Payload::text(text)));
+        let wrong = |text: &str| guard.receive[0].misshapen(&ParsedMessage::at(&Payload::text(text)));
         assert_eq!(wrong(r#"{"id":1,"list":[]}"#), None);
         assert_eq!(wrong(r#"{"id":7.0,"list":[]}"#), None);
         assert_eq!(

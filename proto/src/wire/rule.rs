@@ -54,8 +54,8 @@ pub struct Correlation {
 /// Content up to this size is parsed whole; of what is larger only the values at pointers are kept.
 pub const PARSED_WHOLE: usize = 256 << 10;
 
-/// A message under a rule's eyes: parsed once, and only if a pointer asks.
-pub struct Look<'a> {
+/// A message as rules see it: parsed once, and only if a pointer is looked up.
+pub struct ParsedMessage<'a> {
     payload: &'a Payload,
     document: OnceCell<Option<Document<'a>>>,
     /// All that will be asked for, of a large message.
@@ -73,13 +73,13 @@ pub struct Found<'d> {
     pub value: Option<Value<'d>>,
 }
 
-impl fmt::Debug for Look<'_> {
+impl fmt::Debug for ParsedMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Look({} bytes)", self.payload.len())
+        write!(f, "ParsedMessage({} bytes)", self.payload.len())
     }
 }
 
-impl<'a> Look<'a> {
+impl<'a> ParsedMessage<'a> {
     /// A look at this message.
     pub const fn at(payload: &'a Payload) -> Self {
         Self {
@@ -118,16 +118,16 @@ impl<'a> Look<'a> {
     }
 
     /// Looks at what stands at a pointer of its content, if that is JSON.
-    pub fn pointer<R>(&self, pointer: &[u8], look: impl FnOnce(Option<Found<'_>>) -> R) -> R {
+    pub fn pointer<R>(&self, pointer: &[u8], read: impl FnOnce(Option<Found<'_>>) -> R) -> R {
         if !self.is_large() {
             let document = self.document.get_or_init(|| self.payload.document());
             let value = document
                 .as_ref()
                 .and_then(|document| document.root().pointer(pointer));
-            return look(value.map(Found::of));
+            return read(value.map(Found::of));
         }
         if matches!(self.payload, Payload::Binary(_)) {
-            return look(None);
+            return read(None);
         }
         let content = self.payload.bytes();
         let outline = self
@@ -141,7 +141,7 @@ impl<'a> Look<'a> {
                 .cloned(),
         });
         let Some(place) = place else {
-            return look(None);
+            return read(None);
         };
         let raw = &content[place.range];
         let document = if raw.len() > PARSED_WHOLE {
@@ -151,7 +151,7 @@ impl<'a> Look<'a> {
                 .ok()
                 .and_then(|raw| Document::parse(raw).ok())
         };
-        look(Some(Found {
+        read(Some(Found {
             kind: place.kind,
             raw,
             value: document.as_ref().map(Document::root),
@@ -247,7 +247,7 @@ impl Rule {
     }
 
     /// Whether the message satisfies every term.
-    pub fn matches(&self, message: &Look<'_>) -> bool {
+    pub fn matches(&self, message: &ParsedMessage<'_>) -> bool {
         let named = (self.event.is_empty() && self.namespace.is_empty())
             || (one_of(&self.event, message.payload.event().map(JsString::as_bytes))
                 && one_of(&self.namespace, message.payload.namespace().map(str::as_bytes)));
@@ -265,7 +265,7 @@ impl Rule {
 }
 
 impl Term {
-    fn holds(&self, message: &Look<'_>) -> bool {
+    fn holds(&self, message: &ParsedMessage<'_>) -> bool {
         message.pointer(self.pointer.as_bytes(), |found| {
             found
                 .and_then(|found| found.value)
@@ -310,7 +310,7 @@ mod tests {
     use super::*;
 
     fn matches(rule: &Rule, message: &Value) -> bool {
-        rule.matches(&Look::at(&Payload::text(message.to_string())))
+        rule.matches(&ParsedMessage::at(&Payload::text(message.to_string())))
     }
 
     #[test]
@@ -354,7 +354,7 @@ mod tests {
     fn a_number_is_itself_however_it_is_written() {
         let matches = |rule: Value, text: &str| {
             let rule = Rule::from_json(&rule.to_string()).unwrap();
-            rule.matches(&Look::at(&Payload::text(text)))
+            rule.matches(&ParsedMessage::at(&Payload::text(text)))
         };
         assert!(matches(json!({"/id": 7}), r#"{"id":7.0}"#));
         assert!(matches(json!({"/id": [1, 0]}), r#"{"id":-0.0}"#));
@@ -374,16 +374,16 @@ mod tests {
         let event = |name: &str, namespace: Option<&str>, args: Value| {
             Payload::args(Some(name), namespace, args.to_string())
         };
-        assert!(rule.matches(&Look::at(&event("tock", Some("/prices"), json!([{"id": 7}])))));
-        assert!(!rule.matches(&Look::at(&event("tock", Some("/prices"), json!([{"id": 8}])))));
-        assert!(!rule.matches(&Look::at(&event("tock", None, json!([{"id": 7}])))));
-        assert!(!rule.matches(&Look::at(&event("other", Some("/prices"), json!([{"id": 7}])))));
+        assert!(rule.matches(&ParsedMessage::at(&event("tock", Some("/prices"), json!([{"id": 7}])))));
+        assert!(!rule.matches(&ParsedMessage::at(&event("tock", Some("/prices"), json!([{"id": 8}])))));
+        assert!(!rule.matches(&ParsedMessage::at(&event("tock", None, json!([{"id": 7}])))));
+        assert!(!rule.matches(&ParsedMessage::at(&event("other", Some("/prices"), json!([{"id": 7}])))));
         assert!(
             !matches(&rule, &json!([{"id": 7}])),
             "a plain message has no name"
         );
         let main = Rule::from_json(&json!({"namespace": "/"}).to_string()).unwrap();
-        assert!(main.matches(&Look::at(&event("any", None, json!([])))));
+        assert!(main.matches(&ParsedMessage::at(&event("any", None, json!([])))));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, SubscriptionState};
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, ErrorInfo, Name, OutcomeReport, ResponseReport};
-use crate::wire::rule::Look;
+use crate::wire::rule::ParsedMessage;
 
 use crate::core::context::{Context, error};
 use crate::core::outbox::{Proof, Settled, Verdict};
@@ -110,7 +110,7 @@ impl Session {
             return Some(payload);
         }
         let is_used_up = {
-            let message = ctx.look(&payload).for_pointers(|| self.received_pointers());
+            let message = ctx.parsed(&payload).for_pointers(|| self.received_pointers());
             self.uplink.adjust_beat(&self.options, &message);
             self.log_in(ctx, &message);
             if self.uplink.make_ready(&self.options, &message) {
@@ -122,7 +122,7 @@ impl Session {
     }
 
     /// Takes the answer to our beat, and answers the server's; `false` when the message is neither.
-    fn answer_beat(&mut self, ctx: &mut Context, message: &Look<'_>) -> bool {
+    fn answer_beat(&mut self, ctx: &mut Context, message: &ParsedMessage<'_>) -> bool {
         let reply = self.with_uplink(ctx, |uplink, scope| uplink.take_beat(scope, message));
         if let BeatReply::Send(answer) = reply {
             if self.outgoing.has_room_for_beats() {
@@ -134,7 +134,7 @@ impl Session {
     }
 
     /// Settles what the message answers or confirms; `true` when it is an answer, which clients get as such.
-    fn answer_messages(&mut self, ctx: &mut Context, message: &Look<'_>) -> bool {
+    fn answer_messages(&mut self, ctx: &mut Context, message: &ParsedMessage<'_>) -> bool {
         for key in self.outgoing.confirm_subscriptions(message) {
             self.tell_subscription(ctx, &key, SubscriptionState::Active);
         }
@@ -151,7 +151,7 @@ impl Session {
         }
     }
 
-    fn log_in(&mut self, ctx: &mut Context, message: &Look<'_>) {
+    fn log_in(&mut self, ctx: &mut Context, message: &ParsedMessage<'_>) {
         if self.options.login.is_empty() {
             return;
         }

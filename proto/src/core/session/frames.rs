@@ -174,7 +174,7 @@ impl Session {
         if let Some(why) = self.uplink.cannot_carry(&self.options, payload) {
             return Err(why);
         }
-        let message = ctx.look(payload).for_pointers(|| self.sent_pointers());
+        let message = ctx.parsed(payload).for_pointers(|| self.sent_pointers());
         self.outgoing.pass_guard(ctx.now, &self.options, &message)?;
         if self.state() == State::Closed {
             let why = "the session's link has ended; send `reconnect` to dial again";

@@ -109,7 +109,7 @@ impl Session {
         let Some(payload) = self.use_message(ctx, payload) else {
             return;
         };
-        let message = ctx.look(&payload).for_pointers(|| self.received_pointers());
+        let message = ctx.parsed(&payload).for_pointers(|| self.received_pointers());
         let views = self.with_delivery(ctx, |delivery, scope| delivery.admit(scope, &message));
         let Some(views) = views else { return };
         self.drop_aged(ctx);

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::wire::json::{Document, Elements, Kind, Pointers};
 use crate::wire::payload::Payload;
-use crate::wire::rule::{Look, PARSED_WHOLE};
+use crate::wire::rule::{ParsedMessage, PARSED_WHOLE};
 use crate::wire::servers::{CursorFrom, CursorTo, Poll, cursor_text};
 
 use crate::core::dialect::html;
@@ -128,7 +128,7 @@ impl Place {
         let Some(CursorFrom::Item(pointer)) = poll.cursor.as_ref().map(|cursor| &cursor.from) else {
             return Ok(());
         };
-        let found = Look::at(last).pointer(pointer.as_bytes(), |found| text_of(found?.raw));
+        let found = ParsedMessage::at(last).pointer(pointer.as_bytes(), |found| text_of(found?.raw));
         self.go_on_from(found)
     }
 

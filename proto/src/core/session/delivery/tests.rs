@@ -8,7 +8,7 @@ use crate::wire::message::{CloseReport, Opened, Resumed};
 use crate::wire::options::{Overflow, Window};
 use crate::wire::payload::Payload;
 use crate::wire::record::State;
-use crate::wire::rule::Look;
+use crate::wire::rule::ParsedMessage;
 
 const ROOM: usize = usize::MAX;
 
@@ -71,7 +71,7 @@ impl Bench {
     fn message(&mut self, text: &'static str) -> (Option<u64>, Pressure) {
         let payload = Payload::text(text);
         let taken = self.act(|delivery, scope| {
-            let views = delivery.admit(scope, &Look::at(&payload))?;
+            let views = delivery.admit(scope, &ParsedMessage::at(&payload))?;
             Some(delivery.keep(scope, payload, views, ROOM))
         });
         self.act(Delivery::deliver);

@@ -6,7 +6,7 @@ use crate::wire::code::Code;
 use crate::wire::filter::Line;
 use crate::wire::json::Pointers;
 use crate::wire::record::{Body, Name};
-use crate::wire::rule::Look;
+use crate::wire::rule::ParsedMessage;
 
 use crate::core::context::error;
 use crate::core::filter::{Judgement, View, Why};
@@ -62,7 +62,7 @@ impl Delivery {
     pub(in crate::core::session) fn admit(
         &mut self,
         ctx: &mut DeliveryContext<'_>,
-        message: &Look<'_>,
+        message: &ParsedMessage<'_>,
     ) -> Option<Views> {
         if !self.pass_guard(ctx, message) {
             return None;
@@ -71,7 +71,7 @@ impl Delivery {
     }
 
     /// Lets a message pass the session's guard; `false` when it does not: it is counted, and told now and then.
-    fn pass_guard(&mut self, ctx: &mut DeliveryContext<'_>, message: &Look<'_>) -> bool {
+    fn pass_guard(&mut self, ctx: &mut DeliveryContext<'_>, message: &ParsedMessage<'_>) -> bool {
         let lines = &ctx.options.guard;
         if lines.receive.is_empty() {
             return true;
@@ -90,7 +90,7 @@ impl Delivery {
     }
 
     /// Has every filter judge a message; `None` when nobody wants it.
-    fn judge(&mut self, now: Now, message: &Look<'_>) -> Option<Views> {
+    fn judge(&mut self, now: Now, message: &ParsedMessage<'_>) -> Option<Views> {
         let mut views = Views::new();
         if !self.has_filters() {
             return Some(views);

@@ -18,7 +18,7 @@ use crate::wire::message::{OutboxItem, Totals};
 use crate::wire::options::Options;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Outcome};
-use crate::wire::rule::Look;
+use crate::wire::rule::ParsedMessage;
 
 use crate::core::context::error;
 use crate::core::guard::SendGuard;
@@ -132,7 +132,7 @@ impl Outgoing {
         &mut self,
         now: Now,
         options: &Options,
-        message: &Look<'_>,
+        message: &ParsedMessage<'_>,
     ) -> Result<(), ErrorInfo> {
         self.guard.pass(&options.guard, message, now.boot)
     }
@@ -291,7 +291,7 @@ impl Outgoing {
     }
 
     /// Lets an incoming message answer or confirm what it can.
-    pub(super) fn answer(&mut self, now: Now, message: &Look<'_>) -> Answered {
+    pub(super) fn answer(&mut self, now: Now, message: &ParsedMessage<'_>) -> Answered {
         match self.requests.find(message) {
             None => Answered::Nothing,
             Some(Found::Answer(serial)) => {

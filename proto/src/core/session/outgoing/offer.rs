@@ -34,7 +34,7 @@ impl Offer {
     ) -> Result<Self, ErrorInfo> {
         let wanted = match &send.confirm {
             None => send.ack.then(|| Wanted::ack(AnswerKind::Confirmation)),
-            Some(correlation) => Some(Wanted::confirmation(correlation, &outlines.look(&send.payload))?),
+            Some(correlation) => Some(Wanted::confirmation(correlation, &outlines.parsed(&send.payload))?),
         };
         let ttl = Duration::from_millis(send.ttl.unwrap_or(options.outbox.ttl));
         Ok(Self {
@@ -59,7 +59,7 @@ impl Offer {
             timeout,
             ..
         } = request;
-        let wanted = Some(Wanted::answer(&matching, &outlines.look(&send.payload))?);
+        let wanted = Some(Wanted::answer(&matching, &outlines.parsed(&send.payload))?);
         let deadline = now.boot.saturating_add(Duration::from_millis(timeout));
         Ok(Self {
             send,

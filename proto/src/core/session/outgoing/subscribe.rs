@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::wire::message::{Subscribe, SubscriptionState};
 use crate::wire::payload::Payload;
 use crate::wire::record::Name;
-use crate::wire::rule::Look;
+use crate::wire::rule::ParsedMessage;
 
 use super::Outgoing;
 
@@ -40,7 +40,7 @@ impl Outgoing {
     }
 
     /// Those that this message confirms.
-    pub(in crate::core::session) fn confirm_subscriptions(&mut self, message: &Look<'_>) -> Vec<Name> {
+    pub(in crate::core::session) fn confirm_subscriptions(&mut self, message: &ParsedMessage<'_>) -> Vec<Name> {
         self.subscriptions.confirm(message)
     }
 

@@ -9,7 +9,7 @@ use crate::wire::login::{LoginStep, Values};
 use crate::wire::message::Authorize;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, State, StateChange};
-use crate::wire::rule::Look;
+use crate::wire::rule::ParsedMessage;
 
 use crate::core::dialect::Over;
 
@@ -30,7 +30,7 @@ impl Uplink {
     pub(in crate::core::session) fn log_in(
         &mut self,
         ctx: &mut UplinkContext<'_>,
-        message: &Look<'_>,
+        message: &ParsedMessage<'_>,
     ) -> Vec<Payload> {
         let steps = &ctx.options.login;
         let Some(connection) = self.state.connection_mut().filter(|up| !up.ready) else {

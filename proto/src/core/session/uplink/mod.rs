@@ -28,7 +28,7 @@ use crate::wire::message::Rtt;
 use crate::wire::options::{Options, Protocol};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, State, StateChange};
-use crate::wire::rule::Look;
+use crate::wire::rule::ParsedMessage;
 
 use crate::core::backoff::Backoff;
 use crate::core::context::Dialer;
@@ -310,7 +310,7 @@ impl Uplink {
     }
 
     /// Takes the answer to our beat, or a beat of the server's: they are not the extension's.
-    pub(super) fn take_beat(&mut self, ctx: &UplinkContext<'_>, message: &Look<'_>) -> BeatReply {
+    pub(super) fn take_beat(&mut self, ctx: &UplinkContext<'_>, message: &ParsedMessage<'_>) -> BeatReply {
         let Some(settings) = &ctx.options.heartbeat else {
             return BeatReply::NoBeat;
         };
@@ -331,7 +331,7 @@ impl Uplink {
     }
 
     /// Beats as often as the server wants, where it says so.
-    pub(super) fn adjust_beat(&mut self, options: &Options, message: &Look<'_>) {
+    pub(super) fn adjust_beat(&mut self, options: &Options, message: &ParsedMessage<'_>) {
         let settings = options.heartbeat.as_ref();
         let Some(path) = settings.and_then(|settings| settings.interval_from.as_ref()) else {
             return;
@@ -345,7 +345,7 @@ impl Uplink {
     }
 
     /// Lets a message make the link ready; whether it did.
-    pub(super) fn make_ready(&mut self, options: &Options, message: &Look<'_>) -> bool {
+    pub(super) fn make_ready(&mut self, options: &Options, message: &ParsedMessage<'_>) -> bool {
         let (Some(rule), Some(connection)) = (&options.ready, self.state.connection_mut()) else {
             return false;
         };
