@@ -39,7 +39,7 @@ pub(crate) enum View {
 
 /// What a filter says about a message that has just come.
 #[derive(Debug, Default)]
-pub(crate) struct Judgement {
+pub(crate) struct FilterDecision {
     pub(crate) view: Option<View>,
     pub(crate) why: Option<Why>,
     /// Where to note its number.
@@ -48,7 +48,7 @@ pub(crate) struct Judgement {
     pub(crate) replaces: Option<u64>,
 }
 
-impl Judgement {
+impl FilterDecision {
     /// What the client has seen up to here cannot be taken back.
     pub(crate) fn spare_up_to(&mut self, delivered: u64) {
         self.replaces = self.replaces.filter(|seq| *seq > delivered);
@@ -151,28 +151,28 @@ impl Filter {
     }
 
     /// What becomes of this message.
-    pub(crate) fn judge(&mut self, message: &ParsedMessage<'_>, awake: Duration) -> Judgement {
-        let mut judgement = Judgement::default();
+    pub(crate) fn judge(&mut self, message: &ParsedMessage<'_>, awake: Duration) -> FilterDecision {
+        let mut decision = FilterDecision::default();
         let Some((index, kept)) = self
             .lines
             .iter_mut()
             .enumerate()
             .find(|(_, kept)| kept.line.when.matches(message))
         else {
-            return judgement;
+            return decision;
         };
         match &kept.line.act {
             Act::Deliver => {}
-            Act::Hold => (judgement.view, judgement.why) = (Some(View::Held), Some(Why::Held)),
-            Act::Drop => (judgement.view, judgement.why) = (Some(View::Not), Some(Why::Dropped)),
+            Act::Hold => (decision.view, decision.why) = (Some(View::Held), Some(Why::Held)),
+            Act::Drop => (decision.view, decision.why) = (Some(View::Not), Some(Why::Dropped)),
             Act::Project { keep } => {
-                judgement.view = Some(View::Part(keep.as_slice().into()));
-                judgement.why = Some(Why::Projected);
+                decision.view = Some(View::Part(keep.as_slice().into()));
+                decision.why = Some(Why::Projected);
             }
             Act::Conflate { key } => {
                 let value = value_at(message, key.as_deref());
-                judgement.replaces = kept.values.get(&value).copied();
-                judgement.slot = Some((index, value));
+                decision.replaces = kept.values.get(&value).copied();
+                decision.slot = Some((index, value));
             }
             Act::Sample { key, rate } => {
                 let value = value_at(message, key.as_deref());
@@ -180,16 +180,16 @@ impl Filter {
                 let passes = kept.samples(value, rate, awake);
                 self.values = self.values - before + kept.values.len();
                 if !passes {
-                    (judgement.view, judgement.why) = (Some(View::Not), Some(Why::Sampled));
+                    (decision.view, decision.why) = (Some(View::Not), Some(Why::Sampled));
                 }
             }
         }
-        judgement
+        decision
     }
 
     /// The message that was judged got this number.
-    pub(crate) fn numbered(&mut self, judgement: Judgement, seq: u64) {
-        if let Some((index, value)) = judgement.slot
+    pub(crate) fn numbered(&mut self, decision: FilterDecision, seq: u64) {
+        if let Some((index, value)) = decision.slot
             && let Some(kept) = self.lines.get_mut(index)
         {
             let before = kept.values.len();
@@ -281,7 +281,7 @@ mod tests {
         filter
     }
 
-    fn judge(filter: &mut Filter, text: &str, second: u64) -> Judgement {
+    fn judge(filter: &mut Filter, text: &str, second: u64) -> FilterDecision {
         let payload = Payload::text(text);
         filter.judge(&ParsedMessage::at(&payload), Duration::from_secs(second))
     }
@@ -308,9 +308,9 @@ mod tests {
             (r#"{"t":"x","s":"eur"}"#, 4, None),
             (r#"{"t":"p","s":"eur"}"#, 5, Some(3)),
         ] {
-            let judgement = judge(&mut filter, text, 0);
-            assert_eq!(judgement.replaces, replaces, "{seq}");
-            filter.numbered(judgement, seq);
+            let decision = judge(&mut filter, text, 0);
+            assert_eq!(decision.replaces, replaces, "{seq}");
+            filter.numbered(decision, seq);
         }
     }
 

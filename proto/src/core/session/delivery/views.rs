@@ -9,14 +9,14 @@ use crate::wire::record::{Body, Name};
 use crate::wire::rule::ParsedMessage;
 
 use crate::core::context::error;
-use crate::core::filter::{Judgement, View, Why};
+use crate::core::filter::{FilterDecision, View, Why};
 use crate::core::io::{Now, PortId};
 use crate::core::log::ClientId;
 
 use super::{Delivery, DeliveryContext};
 
 /// How the clients that have filters see a message, in the order of the clients.
-pub(in crate::core::session) type Views = Vec<(ClientId, Judgement)>;
+pub(in crate::core::session) type Views = Vec<(ClientId, FilterDecision)>;
 
 impl Delivery {
     /// Sets the filter of a subscription for the client at this port. `false` when it has too many lines.
@@ -101,10 +101,10 @@ impl Delivery {
                 wanted = true;
                 continue;
             }
-            let mut judgement = client.filter_mut().judge(message, now.awake);
-            wanted |= judgement.view != Some(View::Not);
+            let mut decision = client.filter_mut().judge(message, now.awake);
+            wanted |= decision.view != Some(View::Not);
             let filtered = &mut self.filtered;
-            match judgement.why {
+            match decision.why {
                 Some(Why::Dropped) => filtered.dropped += 1,
                 Some(Why::Sampled) => filtered.sampled += 1,
                 Some(Why::Held) => filtered.held += 1,
@@ -112,11 +112,11 @@ impl Delivery {
                 None => {}
             }
             // What the client has seen cannot be taken back.
-            judgement.spare_up_to(client.delivered);
-            views.push((client.id, judgement));
+            decision.spare_up_to(client.delivered);
+            views.push((client.id, decision));
         }
-        for (client, judgement) in &views {
-            if let Some(seq) = judgement.replaces {
+        for (client, decision) in &views {
+            if let Some(seq) = decision.replaces {
                 self.withdraw(seq, *client);
             }
         }
@@ -146,9 +146,9 @@ impl Delivery {
         for client in self.clients.iter_mut() {
             let view = views
                 .next_if(|(id, _)| *id == client.id)
-                .and_then(|(_, mut judgement)| {
-                    let view = judgement.take_view();
-                    client.filter_mut().numbered(judgement, seq);
+                .and_then(|(_, mut decision)| {
+                    let view = decision.take_view();
+                    client.filter_mut().numbered(decision, seq);
                     view
                 });
             if !matches!(view, Some(View::Held | View::Not)) {
