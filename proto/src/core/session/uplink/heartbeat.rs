@@ -35,7 +35,7 @@ struct Awaited {
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pulse {
+pub(crate) enum HeartbeatAction {
     /// Nothing yet.
     Fine,
     /// Ask now.
@@ -106,22 +106,22 @@ impl Heartbeat {
     }
 
     /// What is due; `Beat` is said once per silence.
-    pub(crate) fn check(&mut self, now: Duration) -> Pulse {
+    pub(crate) fn check(&mut self, now: Duration) -> HeartbeatAction {
         if self.resting {
-            return Pulse::Fine;
+            return HeartbeatAction::Fine;
         }
         match self.awaited {
-            Some(awaited) if now >= awaited.until => Pulse::Dead,
-            Some(_) => Pulse::Fine,
+            Some(awaited) if now >= awaited.until => HeartbeatAction::Dead,
+            Some(_) => HeartbeatAction::Fine,
             None if now >= self.due() => {
                 self.beaten = now;
                 self.awaited = Some(Awaited {
                     until: now + self.timeout,
                     any: !self.strict,
                 });
-                Pulse::Beat
+                HeartbeatAction::Beat
             }
-            None => Pulse::Fine,
+            None => HeartbeatAction::Fine,
         }
     }
 
@@ -146,11 +146,11 @@ mod tests {
     #[test]
     fn silence_is_asked_about_once_and_then_believed() {
         let mut heartbeat = Heartbeat::new(&Settings::default(), SECOND);
-        assert_eq!(heartbeat.check(20 * SECOND), Pulse::Fine);
-        assert_eq!(heartbeat.check(21 * SECOND), Pulse::Beat);
-        assert_eq!(heartbeat.check(21 * SECOND), Pulse::Fine);
+        assert_eq!(heartbeat.check(20 * SECOND), HeartbeatAction::Fine);
+        assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Beat);
+        assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Fine);
         assert_eq!(heartbeat.deadline(), Some(31 * SECOND));
-        assert_eq!(heartbeat.check(31 * SECOND), Pulse::Dead);
+        assert_eq!(heartbeat.check(31 * SECOND), HeartbeatAction::Dead);
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         let mut heartbeat = Heartbeat::new(&settings, SECOND);
         heartbeat.heard(20 * SECOND);
         assert_eq!(heartbeat.deadline(), Some(21 * SECOND));
-        assert_eq!(heartbeat.check(21 * SECOND), Pulse::Beat);
+        assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Beat);
         heartbeat.heard(22 * SECOND);
         assert_eq!(heartbeat.deadline(), Some(41 * SECOND));
     }
@@ -178,25 +178,25 @@ mod tests {
         };
         let mut heartbeat = Heartbeat::new(&settings, SECOND);
         assert!(!heartbeat.answered(SECOND), "nobody has asked");
-        assert_eq!(heartbeat.check(21 * SECOND), Pulse::Beat);
+        assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Beat);
         heartbeat.heard(22 * SECOND);
         assert!(heartbeat.awaits());
-        assert_eq!(heartbeat.check(31 * SECOND), Pulse::Dead);
+        assert_eq!(heartbeat.check(31 * SECOND), HeartbeatAction::Dead);
         assert!(heartbeat.answered(31 * SECOND));
-        assert_eq!(heartbeat.check(31 * SECOND), Pulse::Fine);
+        assert_eq!(heartbeat.check(31 * SECOND), HeartbeatAction::Fine);
         // After a suspend a ping is sent, and its pong is no message.
         heartbeat.probe(32 * SECOND);
         heartbeat.heard(33 * SECOND);
-        assert_eq!(heartbeat.check(36 * SECOND), Pulse::Fine);
+        assert_eq!(heartbeat.check(36 * SECOND), HeartbeatAction::Fine);
     }
 
     #[test]
     fn any_byte_clears_the_debt() {
         let mut heartbeat = Heartbeat::new(&Settings::default(), SECOND);
-        assert_eq!(heartbeat.check(21 * SECOND), Pulse::Beat);
+        assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Beat);
         heartbeat.heard(30 * SECOND);
-        assert_eq!(heartbeat.check(49 * SECOND), Pulse::Fine);
-        assert_eq!(heartbeat.check(50 * SECOND), Pulse::Beat);
+        assert_eq!(heartbeat.check(49 * SECOND), HeartbeatAction::Fine);
+        assert_eq!(heartbeat.check(50 * SECOND), HeartbeatAction::Beat);
     }
 
     #[test]
@@ -205,13 +205,13 @@ mod tests {
         heartbeat.rest();
         assert_eq!(
             (heartbeat.check(500 * SECOND), heartbeat.deadline()),
-            (Pulse::Fine, None)
+            (HeartbeatAction::Fine, None)
         );
         heartbeat.probe(100 * SECOND);
         heartbeat.wake(500 * SECOND);
         assert_eq!(
             heartbeat.check(501 * SECOND),
-            Pulse::Fine,
+            HeartbeatAction::Fine,
             "nobody could read the answer"
         );
     }

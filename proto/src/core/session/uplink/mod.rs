@@ -40,7 +40,7 @@ use crate::core::outlines::Outlines;
 use self::connection::{Connection, RoundTrips};
 use self::credentials::Credentials;
 use self::fallback::Fallback;
-use self::heartbeat::{Heartbeat, Pulse};
+use self::heartbeat::{Heartbeat, HeartbeatAction};
 use self::outage::Outage;
 use self::state::LinkState;
 
@@ -392,17 +392,17 @@ impl Uplink {
             let pulse = connection
                 .heartbeat
                 .as_mut()
-                .map_or(Pulse::Fine, |beat| beat.check(boot));
+                .map_or(HeartbeatAction::Fine, |beat| beat.check(boot));
             if is_late {
                 let why = "the server did not satisfy the `ready` rule in time";
                 return self.give_up(ctx, Code::Timeout, why);
             }
             match pulse {
-                Pulse::Dead => {
+                HeartbeatAction::Dead => {
                     return self.give_up(ctx, Code::Heartbeat, "the server was silent for too long");
                 }
-                Pulse::Beat => return self.beat(ctx),
-                Pulse::Fine => {}
+                HeartbeatAction::Beat => return self.beat(ctx),
+                HeartbeatAction::Fine => {}
             }
         }
         if let (Some(dial), Some(dialect)) = (self.state.dial_id(), &mut self.dialect) {
