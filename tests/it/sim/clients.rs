@@ -324,7 +324,7 @@ impl World {
             confirmed: false,
             answer: None,
             cancelled: false,
-            verdict: None,
+            result: None,
             remembered: None,
             rolled_back: false,
         };

@@ -82,7 +82,7 @@ impl World {
         if self.dice.percent(20) {
             end.retry_after = Some(self.some_patience());
         }
-        let allowed = self.verdict_of(dial, &end);
+        let allowed = self.expected_states(dial, &end);
         let was_closing = self.is_closing(slot);
         self.give(Input::Link(dial, LinkEvent::Ended(end.clone())));
         if !self.dead {
@@ -265,7 +265,7 @@ impl World {
         // Whether the hub uses the answer up or delivers it shows in its counters. It may do so once.
         let had = self.sent[token].answer;
         let before = self.messages_of(slot);
-        if had.is_none() && self.sent[token].verdict.is_none() {
+        if had.is_none() && self.sent[token].result.is_none() {
             self.sent[token].answer = Some(number);
         }
         self.emitted[number].length = self.counted(dial, &payload);

@@ -187,7 +187,7 @@ impl World {
     }
 
     /// What the end of a link must lead to, by the tables of the protocol: any of these states.
-    pub(super) fn verdict_of(&mut self, id: DialId, end: &LinkEnd) -> &'static [&'static str] {
+    pub(super) fn expected_states(&mut self, id: DialId, end: &LinkEnd) -> &'static [&'static str] {
         let slot = self.dials[&(self.life, id)].slot;
         let boot = self.now.boot;
         let stood = self.has_stood(slot, ACCEPTED);

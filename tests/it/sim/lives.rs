@@ -233,7 +233,7 @@ impl World {
                 if sent.slot == slot && sent.life + 1 == life {
                     sent.rolled_back = true;
                     // How it ended was told, and may be forgotten.
-                    sent.verdict = None;
+                    sent.result = None;
                     sent.answer = None;
                 }
             }

@@ -301,7 +301,7 @@ pub(super) enum Asks {
 
 /// How a message ended, as the hub told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum MessageResult {
     Outcome(Outcome),
     Answer(usize),
     Error(Code),
@@ -340,7 +340,7 @@ pub(super) struct Sent {
     /// The message that answered it, once the hub has used that up.
     pub(super) answer: Option<usize>,
     pub(super) cancelled: bool,
-    pub(super) verdict: Option<(u64, Verdict)>,
+    pub(super) result: Option<(u64, MessageResult)>,
     /// The outcome that came with the answer to its repetition.
     pub(super) remembered: Option<Outcome>,
     /// What the broker knows of it may have been rolled back.

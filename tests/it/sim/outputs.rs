@@ -140,7 +140,7 @@ impl World {
                 && !sent.cancelled
                 && sent.waits.is_some_and(still_waits)
                 && sent.transmitted == 0
-                && sent.verdict.is_none()
+                && sent.result.is_none()
         });
         assert_eq!(
             left, None,
@@ -318,9 +318,9 @@ impl World {
             "message {token} is sent, and was never accepted"
         );
         assert!(
-            sent.verdict.is_none() || (sent.rolled_back && sent.resend),
+            sent.result.is_none() || (sent.rolled_back && sent.resend),
             "message {token} is sent after it ended: {:?}",
-            sent.verdict
+            sent.result
         );
         let lane = usize::from(sent.lane);
         assert!(
@@ -389,7 +389,7 @@ impl World {
                 && (other.slot, other.life) == (sent.slot, sent.life)
                 && waits
                 && other.transmitted == 0
-                && other.verdict.is_none()
+                && other.result.is_none()
                 && !other.cancelled
         });
         assert!(

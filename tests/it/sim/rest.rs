@@ -160,7 +160,7 @@ impl World {
             let sent = &self.sent[token];
             // What a server has confirmed and reads again is confirmed again: a power cut may have taken that back.
             let is_confirmed = sent.confirms && sent.confirmed && !sent.has_id;
-            let waits = sent.verdict.is_none() && !is_confirmed && sent.answer.is_none();
+            let waits = sent.result.is_none() && !is_confirmed && sent.answer.is_none();
             if waits {
                 self.answers_token(id, slot, token);
             }
@@ -212,7 +212,7 @@ impl World {
                 && sent.has_id
                 && sent.accepted
                 && !sent.rolled_back
-                && sent.verdict.is_none();
+                && sent.result.is_none();
             if !is_owed {
                 continue;
             }

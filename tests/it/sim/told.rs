@@ -10,7 +10,7 @@ use longwire::wire::message::{BrokerFrame, Opened, Resumed};
 use longwire::wire::options::Options;
 use longwire::wire::record::{Body, Name, Outcome, Record};
 
-use super::model::{About, Account, Alive, Asks, Content, Queued, Seat, Session, Verdict, number_in};
+use super::model::{About, Account, Alive, Asks, Content, Queued, Seat, Session, MessageResult, number_in};
 use super::protocols::{is_another_dial, leads_to_its_address};
 use super::world::{ADMIN, Kind, Opening, World, token_of};
 
@@ -219,10 +219,10 @@ impl World {
                     opened.seq, seat.position
                 );
             }
-            (Some(resume), verdict) => {
+            (Some(resume), result) => {
                 let is_known = resume.epoch == *opened.epoch && resume.seq <= opened.last;
-                assert_eq!(is_known, verdict != Resumed::Reset, "{resume:?} and {opened:?}");
-                assert_ne!(verdict, Resumed::Fresh);
+                assert_eq!(is_known, result != Resumed::Reset, "{resume:?} and {opened:?}");
+                assert_ne!(result, Resumed::Fresh);
                 assert!(!is_known || opened.seq == resume.seq, "{resume:?} and {opened:?}");
             }
             (None, Resumed::Reset) => panic!("reset, and nothing was offered"),
@@ -380,10 +380,10 @@ impl World {
                 "message {token} is called a duplicate, and is none"
             );
             sent.remembered = outcome;
-            if let (Some((_, verdict)), false) = (&sent.verdict, sent.rolled_back) {
-                let known = match verdict {
-                    Verdict::Outcome(outcome) => Some(*outcome),
-                    Verdict::Answer(_) | Verdict::Error(_) => None,
+            if let (Some((_, result)), false) = (&sent.result, sent.rolled_back) {
+                let known = match result {
+                    MessageResult::Outcome(outcome) => Some(*outcome),
+                    MessageResult::Answer(_) | MessageResult::Error(_) => None,
                 };
                 assert_eq!(outcome, known, "message {token} ended in two ways");
             }
@@ -473,16 +473,16 @@ impl World {
         match &record.body {
             Body::Outcome(report) => {
                 let token = token_of(&report.id);
-                self.ended(person, slot, token, record.seq, Verdict::Outcome(report.outcome));
+                self.ended(person, slot, token, record.seq, MessageResult::Outcome(report.outcome));
             }
             Body::Response(report) => {
                 let token = token_of(&report.id);
-                let verdict = match (&report.answer, &report.error) {
-                    (Some(answer), None) => Verdict::Answer(number_in(answer).unwrap()),
-                    (None, Some(error)) => Verdict::Error(error.code),
+                let result = match (&report.answer, &report.error) {
+                    (Some(answer), None) => MessageResult::Answer(number_in(answer).unwrap()),
+                    (None, Some(error)) => MessageResult::Error(error.code),
                     _ => panic!("a response says both or neither"),
                 };
-                self.ended(person, slot, token, record.seq, verdict);
+                self.ended(person, slot, token, record.seq, result);
             }
             Body::State(change) => {
                 self.is_continuous(slot, change);
@@ -571,32 +571,32 @@ impl World {
     }
 
     /// The hub says how a message ended.
-    fn ended(&mut self, person: usize, slot: usize, token: usize, seq: u64, verdict: Verdict) {
+    fn ended(&mut self, person: usize, slot: usize, token: usize, seq: u64, result: MessageResult) {
         let life = self.slots[slot].lives.len() - 1;
         let sent = &mut self.sent[token];
         assert_eq!(
             (sent.person, sent.slot, sent.life),
             (person, slot, life),
-            "the verdict of another's message"
+            "the result of another's message"
         );
         assert!(sent.accepted && sent.has_id);
-        let is_response = !matches!(verdict, Verdict::Outcome(_));
-        assert_eq!(is_response, sent.asks.is_some(), "{verdict:?} of message {token}");
-        if let Some((known, before)) = &sent.verdict {
+        let is_response = !matches!(result, MessageResult::Outcome(_));
+        assert_eq!(is_response, sent.asks.is_some(), "{result:?} of message {token}");
+        if let Some((known, before)) = &sent.result {
             assert!(
                 sent.rolled_back || *known == seq,
-                "message {token} ended twice: {before:?} in {known}, {verdict:?} in {seq}"
+                "message {token} ended twice: {before:?} in {known}, {result:?} in {seq}"
             );
             assert!(
-                sent.rolled_back || *before == verdict,
+                sent.rolled_back || *before == result,
                 "message {token} ended in two ways"
             );
         }
         assert!(
-            sent.receipt || !matches!(verdict, Verdict::Outcome(Outcome::Sent | Outcome::Confirmed)),
+            sent.receipt || !matches!(result, MessageResult::Outcome(Outcome::Sent | Outcome::Confirmed)),
             "a receipt that nobody wants"
         );
-        sent.verdict = Some((seq, verdict));
+        sent.result = Some((seq, result));
         self.check_truth(token);
     }
 
@@ -617,20 +617,20 @@ impl World {
     /// Whether what was told of a message is so.
     pub(super) fn check_truth(&self, token: usize) {
         let sent = &self.sent[token];
-        let Some((_, verdict)) = &sent.verdict else { return };
+        let Some((_, result)) = &sent.result else { return };
         let session = &self.slots[sent.slot].lives[sent.life];
-        let is_true = match verdict {
-            Verdict::Outcome(Outcome::Sent) => {
+        let is_true = match result {
+            MessageResult::Outcome(Outcome::Sent) => {
                 let trusts_writes = session.trusts_writes || self.ends_beats(sent.slot);
                 sent.reads > 0 || (trusts_writes && sent.written)
             }
-            Verdict::Outcome(Outcome::Confirmed) => sent.confirmed,
-            Verdict::Outcome(Outcome::Unknown) => true,
-            Verdict::Outcome(Outcome::Cancelled) => sent.cancelled || sent.reads == 0,
-            Verdict::Outcome(Outcome::Failed | Outcome::Expired | Outcome::Dropped)
-            | Verdict::Error(Code::NotSent) => sent.reads == 0,
-            Verdict::Answer(number) => sent.answer == Some(*number) || sent.rolled_back,
-            Verdict::Error(_) => true,
+            MessageResult::Outcome(Outcome::Confirmed) => sent.confirmed,
+            MessageResult::Outcome(Outcome::Unknown) => true,
+            MessageResult::Outcome(Outcome::Cancelled) => sent.cancelled || sent.reads == 0,
+            MessageResult::Outcome(Outcome::Failed | Outcome::Expired | Outcome::Dropped)
+            | MessageResult::Error(Code::NotSent) => sent.reads == 0,
+            MessageResult::Answer(number) => sent.answer == Some(*number) || sent.rolled_back,
+            MessageResult::Error(_) => true,
         };
         let asks = sent.asks.map_or("", |asks| match asks {
             Asks::Pointers => "pointers",
@@ -638,7 +638,7 @@ impl World {
         });
         assert!(
             is_true,
-            "message {token} ended as {verdict:?}, and that is not so: read {} times, written: {}, confirmed: {}, {asks}",
+            "message {token} ended as {result:?}, and that is not so: read {} times, written: {}, confirmed: {}, {asks}",
             sent.reads, sent.written, sent.confirmed
         );
     }

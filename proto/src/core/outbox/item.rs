@@ -71,7 +71,7 @@ impl Default for Terms {
 
 /// How a message ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum MessageResult {
     /// For a `send`.
     Outcome(Outcome, Option<ErrorInfo>),
     /// For a `request`.
@@ -85,12 +85,12 @@ pub(crate) struct Settled {
     pub(crate) client: ClientId,
     pub(crate) id: Option<Name>,
     pub(crate) receipt: bool,
-    pub(crate) verdict: Verdict,
+    pub(crate) result: MessageResult,
 }
 
 /// What is known of an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum MessageStatus {
     /// Accepted, not settled.
     Open(u64),
     /// Settled; requests have no outcome.
@@ -149,7 +149,7 @@ impl Item {
     }
 
     /// It was not sent on this link; whether it was on another, nobody may be able to say.
-    pub(super) fn unsent(&self, outcome: Outcome, error: ErrorInfo) -> Verdict {
+    pub(super) fn unsent(&self, outcome: Outcome, error: ErrorInfo) -> MessageResult {
         if self.maybe_sent {
             let error = ErrorInfo::new(
                 Code::LinkLost,
@@ -165,18 +165,18 @@ impl Item {
         self.is_handed() || self.maybe_sent
     }
 
-    pub(super) fn expired(&self) -> Verdict {
+    pub(super) fn expired(&self) -> MessageResult {
         let error = ErrorInfo::new(Code::Timeout, "it waited longer than its `ttl`");
         self.unsent(Outcome::Expired, error)
     }
 
-    pub(super) fn end(&self, outcome: Outcome, error: ErrorInfo) -> Verdict {
+    pub(super) fn end(&self, outcome: Outcome, error: ErrorInfo) -> MessageResult {
         if self.is_request() {
-            Verdict::Response(Err(error))
+            MessageResult::Response(Err(error))
         } else if outcome.is_good() {
-            Verdict::Outcome(outcome, None)
+            MessageResult::Outcome(outcome, None)
         } else {
-            Verdict::Outcome(outcome, Some(error))
+            MessageResult::Outcome(outcome, Some(error))
         }
     }
 }

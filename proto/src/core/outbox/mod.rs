@@ -1,4 +1,4 @@
-//! Messages accepted and not yet settled: bounded, in order, exactly one verdict each.
+//! Messages accepted and not yet settled: bounded, in order, exactly one result each.
 //!
 //! It keeps and settles; it does not write to a link, and it appends no record: the session does both. What one message is
 //! and how it may end is in `item`.
@@ -13,7 +13,7 @@ use crate::wire::options::OutboxBounds;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Outcome};
 
-pub(crate) use self::item::{Awaits, Fate, Item, Next, Settled, Terms, Verdict};
+pub(crate) use self::item::{Awaits, MessageStatus, Item, Next, Settled, Terms, MessageResult};
 use super::lanes::Lanes;
 use super::log::ClientId;
 
@@ -67,7 +67,7 @@ pub(crate) struct Outbox {
     unwritten: VecDeque<usize>,
     unwritten_bytes: usize,
     deadlines: BTreeSet<(Duration, u64)>,
-    fates: HashMap<(ClientId, Name), Fate>,
+    fates: HashMap<(ClientId, Name), MessageStatus>,
     remembered: VecDeque<(Duration, ClientId, Name)>,
     serial: u64,
 }
@@ -86,7 +86,7 @@ impl Outbox {
     }
 
     /// What is known of this client's id.
-    pub(crate) fn fate(&self, client: ClientId, id: &Name) -> Option<Fate> {
+    pub(crate) fn status(&self, client: ClientId, id: &Name) -> Option<MessageStatus> {
         self.fates.get(&(client, id.clone())).copied()
     }
 
@@ -95,7 +95,7 @@ impl Outbox {
         self.serial += 1;
         let serial = self.serial;
         if let Some(id) = &item.id {
-            self.fates.insert((item.client, id.clone()), Fate::Open(serial));
+            self.fates.insert((item.client, id.clone()), MessageStatus::Open(serial));
         }
         if item.id.is_some() || item.is_request() {
             self.deadlines.insert((item.deadline, serial));
@@ -123,7 +123,7 @@ impl Outbox {
 
     /// Remembers how an id ended.
     pub(crate) fn remember(&mut self, now: Duration, client: ClientId, id: Name, outcome: Option<Outcome>) {
-        self.fates.insert((client, id.clone()), Fate::Settled(outcome));
+        self.fates.insert((client, id.clone()), MessageStatus::Settled(outcome));
         self.remembered.push_back((now, client, id));
         while self.remembered.front().is_some_and(|(when, ..)| {
             self.remembered.len() > MAX_REMEMBERED || now.saturating_sub(*when) > REMEMBER_FOR
@@ -138,7 +138,7 @@ impl Outbox {
     pub(crate) fn remembered(&self) -> impl Iterator<Item = (ClientId, &Name, Option<Outcome>)> {
         self.remembered.iter().map(|(_, client, id)| {
             let outcome = match self.fates.get(&(*client, id.clone())) {
-                Some(Fate::Settled(outcome)) => *outcome,
+                Some(MessageStatus::Settled(outcome)) => *outcome,
                 _ => None,
             };
             (*client, id, outcome)
@@ -187,15 +187,15 @@ impl Outbox {
             };
             self.queue_bytes -= item.payload.len();
             if boot >= item.deadline {
-                let verdict = if item.is_request() {
-                    Verdict::Response(Err(ErrorInfo::new(
+                let result = if item.is_request() {
+                    MessageResult::Response(Err(ErrorInfo::new(
                         Code::Timeout,
                         "the link did not open before the timeout",
                     )))
                 } else {
                     item.expired()
                 };
-                return self.settle(awake, serial, verdict).map(Next::Settled);
+                return self.settle(awake, serial, result).map(Next::Settled);
             }
             let size = item.payload.len();
             self.handed += 1;
@@ -248,8 +248,8 @@ impl Outbox {
 
     /// The link could not take this message.
     pub(crate) fn refuse(&mut self, awake: Duration, serial: u64, error: ErrorInfo) -> Option<Settled> {
-        let verdict = self.items.get(&serial)?.end(Outcome::Failed, error);
-        self.settle(awake, serial, verdict)
+        let result = self.items.get(&serial)?.end(Outcome::Failed, error);
+        self.settle(awake, serial, result)
     }
 
     /// The server has answered the message at this place, and by that every one before it: `error` if it did not take it.
@@ -263,14 +263,14 @@ impl Outbox {
         if let Some(serial) = found
             && let Some(item) = self.items.get_mut(&serial)
         {
-            let verdict = match error {
+            let result = match error {
                 Some(error) => Some(item.end(Outcome::Failed, error)),
                 // The answer to a request comes by another way.
                 None if item.is_request() => None,
-                None => Some(Verdict::Outcome(Outcome::Confirmed, None)),
+                None => Some(MessageResult::Outcome(Outcome::Confirmed, None)),
             };
-            match verdict {
-                Some(verdict) => settled.extend(self.settle(awake, serial, verdict)),
+            match result {
+                Some(result) => settled.extend(self.settle(awake, serial, result)),
                 None => self.unproven -= usize::from(std::mem::take(&mut item.unproven)),
             }
         }
@@ -333,7 +333,7 @@ impl Outbox {
             if item.awaits != Awaits::Nothing {
                 continue;
             }
-            settled.extend(self.settle(awake, serial, Verdict::Outcome(Outcome::Sent, None)));
+            settled.extend(self.settle(awake, serial, MessageResult::Outcome(Outcome::Sent, None)));
         }
         settled
     }
@@ -355,7 +355,7 @@ impl Outbox {
                 continue;
             };
             let was_taken = item.place.is_some_and(|place| place <= taken);
-            let verdict = match (was_taken, item.proven) {
+            let result = match (was_taken, item.proven) {
                 (false, _) if item.volatile => item.unsent(
                     Outcome::Dropped,
                     ErrorInfo::new(Code::NotSent, "the link was lost before it was written"),
@@ -364,7 +364,7 @@ impl Outbox {
                     again.push(serial);
                     continue;
                 }
-                (true, true) if !item.is_request() => Verdict::Outcome(Outcome::Sent, None),
+                (true, true) if !item.is_request() => MessageResult::Outcome(Outcome::Sent, None),
                 (true, proven) if item.resend && (!proven || item.is_request()) => {
                     again.push(serial);
                     continue;
@@ -377,7 +377,7 @@ impl Outbox {
                     ),
                 ),
             };
-            settled.extend(self.settle(awake, serial, verdict));
+            settled.extend(self.settle(awake, serial, result));
         }
         for serial in again.into_iter().rev() {
             self.queue_again(serial, taken);
@@ -407,8 +407,8 @@ impl Outbox {
         }
     }
 
-    /// Ends a message. Removal, verdict and memory of it are one step; `None` if it has ended before.
-    pub(crate) fn settle(&mut self, awake: Duration, serial: u64, verdict: Verdict) -> Option<Settled> {
+    /// Ends a message. Removal, result and memory of it are one step; `None` if it has ended before.
+    pub(crate) fn settle(&mut self, awake: Duration, serial: u64, result: MessageResult) -> Option<Settled> {
         let item = self.items.remove(&serial)?;
         self.unproven -= usize::from(item.unproven);
         self.in_flight_bytes -= item.kept_bytes;
@@ -417,9 +417,9 @@ impl Outbox {
             self.queue_bytes -= item.payload.len();
         }
         if let Some(id) = &item.id {
-            let outcome = match &verdict {
-                Verdict::Outcome(outcome, _) => Some(*outcome),
-                Verdict::Response(_) => None,
+            let outcome = match &result {
+                MessageResult::Outcome(outcome, _) => Some(*outcome),
+                MessageResult::Response(_) => None,
             };
             self.remember(awake, item.client, id.clone(), outcome);
         }
@@ -428,7 +428,7 @@ impl Outbox {
             client: item.client,
             id: item.id,
             receipt: item.receipt,
-            verdict,
+            result,
         })
     }
 
@@ -440,8 +440,8 @@ impl Outbox {
         } else {
             "the extension withdrew it before it was written"
         };
-        let verdict = item.end(Outcome::Cancelled, ErrorInfo::new(Code::Cancelled, why));
-        self.settle(awake, serial, verdict)
+        let result = item.end(Outcome::Cancelled, ErrorInfo::new(Code::Cancelled, why));
+        self.settle(awake, serial, result)
     }
 
     /// Withdraws everything that no link has been given.
@@ -453,8 +453,8 @@ impl Outbox {
             .filter_map(|serial| {
                 let item = self.items.get(&serial)?;
                 let why = "the session was closed before it was sent";
-                let verdict = item.unsent(Outcome::Cancelled, ErrorInfo::new(Code::NotSent, why));
-                self.settle(awake, serial, verdict)
+                let result = item.unsent(Outcome::Cancelled, ErrorInfo::new(Code::NotSent, why));
+                self.settle(awake, serial, result)
             })
             .collect()
     }
@@ -462,8 +462,8 @@ impl Outbox {
     /// A volatile message found no open link.
     pub(crate) fn drop_volatile(&mut self, awake: Duration, serial: u64) -> Option<Settled> {
         let error = ErrorInfo::new(Code::NotSent, "the link is not open");
-        let verdict = self.items.get(&serial)?.end(Outcome::Dropped, error);
-        self.settle(awake, serial, verdict)
+        let result = self.items.get(&serial)?.end(Outcome::Dropped, error);
+        self.settle(awake, serial, result)
     }
 
     /// The session ends: everything is settled, truthfully.
@@ -474,20 +474,20 @@ impl Outbox {
             let Some(item) = self.items.get(&serial) else {
                 continue;
             };
-            let verdict = if !item.is_handed() {
+            let result = if !item.is_handed() {
                 item.unsent(
                     Outcome::Cancelled,
                     ErrorInfo::new(Code::NotSent, "the session was closed before it was sent"),
                 )
             } else if item.proven && !item.is_request() {
-                Verdict::Outcome(Outcome::Sent, None)
+                MessageResult::Outcome(Outcome::Sent, None)
             } else {
                 item.end(
                     Outcome::Unknown,
                     ErrorInfo::new(Code::LinkLost, "the session was closed before any proof"),
                 )
             };
-            settled.extend(self.settle(awake, serial, verdict));
+            settled.extend(self.settle(awake, serial, result));
         }
         settled
     }
@@ -505,13 +505,13 @@ impl Outbox {
             let Some(item) = self.items.get_mut(&serial) else {
                 continue;
             };
-            let verdict = if item.is_request() {
-                Verdict::Response(Err(ErrorInfo::new(
+            let result = if item.is_request() {
+                MessageResult::Response(Err(ErrorInfo::new(
                     Code::Timeout,
                     "no answer came before the deadline",
                 )))
             } else if item.proven {
-                Verdict::Outcome(Outcome::Sent, None)
+                MessageResult::Outcome(Outcome::Sent, None)
             } else if item.is_handed() {
                 // Not proven and not lost either: a pong or the link's end will tell, no confirmation is awaited any more.
                 item.awaits = Awaits::Nothing;
@@ -519,7 +519,7 @@ impl Outbox {
             } else {
                 item.expired()
             };
-            settled.extend(self.settle(awake, serial, verdict));
+            settled.extend(self.settle(awake, serial, result));
         }
         settled
     }

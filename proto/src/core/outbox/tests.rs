@@ -26,9 +26,9 @@ fn hand(outbox: &mut Outbox) -> u64 {
 fn outcomes(settled: &[Settled]) -> Vec<(&str, Outcome)> {
     settled
         .iter()
-        .map(|settled| match &settled.verdict {
-            Verdict::Outcome(outcome, _) => (settled.id.as_deref().unwrap_or("-"), *outcome),
-            Verdict::Response(_) => panic!("{settled:?}"),
+        .map(|settled| match &settled.result {
+            MessageResult::Outcome(outcome, _) => (settled.id.as_deref().unwrap_or("-"), *outcome),
+            MessageResult::Response(_) => panic!("{settled:?}"),
         })
         .collect()
 }
@@ -45,8 +45,8 @@ fn only_a_pong_proves_what_was_written_before_its_ping() {
     assert_eq!(outcomes(&outbox.proven(NOW, covered)), [("a", Outcome::Sent)]);
     assert_eq!(outcomes(&outbox.link_lost(NOW, 2)), [("b", Outcome::Unknown)]);
     assert_eq!(
-        outbox.fate(CLIENT, &"b".into()),
-        Some(Fate::Settled(Some(Outcome::Unknown)))
+        outbox.status(CLIENT, &"b".into()),
+        Some(MessageStatus::Settled(Some(Outcome::Unknown)))
     );
 }
 
@@ -136,8 +136,8 @@ fn waiting_ends_with_its_time_and_only_once() {
 fn a_cancelled_message_says_whether_it_may_have_gone() {
     let mut outbox = Outbox::default();
     let waits = outbox.accept(item("a"));
-    let words = |settled: Option<Settled>| match settled.map(|settled| settled.verdict) {
-        Some(Verdict::Outcome(Outcome::Cancelled, Some(error))) => error.message.to_string(),
+    let words = |settled: Option<Settled>| match settled.map(|settled| settled.result) {
+        Some(MessageResult::Outcome(Outcome::Cancelled, Some(error))) => error.message.to_string(),
         other => format!("{other:?}"),
     };
     assert_eq!(
@@ -174,10 +174,10 @@ fn only_so_many_settled_ids_are_remembered() {
         let serial = outbox.accept(item(&number.to_string()));
         outbox.cancel(NOW, serial);
     }
-    assert_eq!(outbox.fate(CLIENT, &"0".into()), None);
-    assert!(outbox.fate(CLIENT, &"1".into()).is_some());
+    assert_eq!(outbox.status(CLIENT, &"0".into()), None);
+    assert!(outbox.status(CLIENT, &"1".into()).is_some());
     outbox.remember(REMEMBER_FOR * 2, CLIENT, "new".into(), None);
-    assert_eq!(outbox.fate(CLIENT, &"1".into()), None);
+    assert_eq!(outbox.status(CLIENT, &"1".into()), None);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn what_was_answered_before_its_proof_takes_no_room_any_more() {
         });
         hand(&mut outbox);
         outbox.written(NOW, outbox.handed(), Proof::Pong);
-        let answer = Verdict::Response(Ok(Payload::text("answer")));
+        let answer = MessageResult::Response(Ok(Payload::text("answer")));
         assert!(outbox.settle(NOW, serial, answer).is_some());
         outbox.proven(NOW, outbox.handed());
     }

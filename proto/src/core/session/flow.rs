@@ -11,7 +11,7 @@ use crate::wire::record::{Body, ErrorInfo, Name, OutcomeReport, ResponseReport};
 use crate::wire::rule::ParsedMessage;
 
 use crate::core::context::{Context, error};
-use crate::core::outbox::{Proof, Settled, Verdict};
+use crate::core::outbox::{Proof, Settled, MessageResult};
 
 use super::Session;
 use super::outgoing::{Answered, Handover, Step};
@@ -210,16 +210,16 @@ impl Session {
             client,
             id,
             receipt,
-            verdict,
+            result,
         } = settled;
         self.uplink.forget(serial);
         let Some(id) = id else { return };
-        let body = match verdict {
-            Verdict::Outcome(outcome, _) if outcome.is_good() && !receipt => {
+        let body = match result {
+            MessageResult::Outcome(outcome, _) if outcome.is_good() && !receipt => {
                 return self.journal_settled(ctx, client, id, outcome);
             }
-            Verdict::Outcome(outcome, error) => Body::Outcome(OutcomeReport { id, outcome, error }.into()),
-            Verdict::Response(answer) => {
+            MessageResult::Outcome(outcome, error) => Body::Outcome(OutcomeReport { id, outcome, error }.into()),
+            MessageResult::Response(answer) => {
                 let (answer, error) = match answer.and_then(|answer| self.room_for(ctx, answer)) {
                     Ok(answer) => (Some(answer), None),
                     Err(why) => (None, Some(why)),

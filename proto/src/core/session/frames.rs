@@ -14,7 +14,7 @@ use crate::wire::record::{ErrorInfo, Name, Outcome, State};
 
 use crate::core::context::{Context, error};
 use crate::core::io::PortId;
-use crate::core::outbox::{Fate, Flow, MESSAGE_COST};
+use crate::core::outbox::{MessageStatus, Flow, MESSAGE_COST};
 use crate::core::rules::Rule;
 use crate::core::subscriptions::held_by;
 
@@ -135,11 +135,11 @@ impl Session {
             return;
         };
         if let Some(id) = &id
-            && let Some(fate) = self.outgoing.fate(client, id)
+            && let Some(status) = self.outgoing.status(client, id)
         {
-            let outcome = match fate {
-                Fate::Open(_) => None,
-                Fate::Settled(outcome) => outcome,
+            let outcome = match status {
+                MessageStatus::Open(_) => None,
+                MessageStatus::Settled(outcome) => outcome,
             };
             return self.say_accepted(ctx, port, id, Acceptance::Duplicate(outcome));
         }
@@ -219,12 +219,12 @@ impl Session {
         let Some(client) = self.delivery.client_at(port) else {
             return;
         };
-        match self.outgoing.fate(client, id) {
-            Some(Fate::Open(serial)) => {
+        match self.outgoing.status(client, id) {
+            Some(MessageStatus::Open(serial)) => {
                 let settled = self.outgoing.cancel(ctx.now, serial);
                 self.settle(ctx, settled);
             }
-            Some(Fate::Settled(outcome)) => {
+            Some(MessageStatus::Settled(outcome)) => {
                 self.say_accepted(ctx, port, id, Acceptance::Duplicate(outcome));
             }
             None => {

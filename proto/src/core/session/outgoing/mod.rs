@@ -1,4 +1,4 @@
-//! What is sent: from an accepted message to its one verdict.
+//! What is sent: from an accepted message to its one result.
 //!
 //! Messages are in `core::outbox`, what they wait for in `core::requests`, what is said on every connection in
 //! `core::subscriptions`. It knows no link, no log and no port: what concerns them comes back as a value, and the session
@@ -24,7 +24,7 @@ use crate::core::context::error;
 use crate::core::guard::SendGuard;
 use crate::core::io::Now;
 use crate::core::log::ClientId;
-use crate::core::outbox::{Fate, Flow, Next, Outbox, Proof, Settled, Verdict};
+use crate::core::outbox::{MessageStatus, Flow, Next, Outbox, Proof, Settled, MessageResult};
 use crate::core::requests::{Found, Requests};
 use crate::core::subscriptions::Subscriptions;
 
@@ -165,8 +165,8 @@ impl Outgoing {
     }
 
     /// What is known of this client's id.
-    pub(super) fn fate(&self, client: ClientId, id: &Name) -> Option<Fate> {
-        self.outbox.fate(client, id)
+    pub(super) fn status(&self, client: ClientId, id: &Name) -> Option<MessageStatus> {
+        self.outbox.status(client, id)
     }
 
     /// Takes responsibility for a message; its serial number.
@@ -277,16 +277,16 @@ impl Outgoing {
 
     /// The server's own acknowledgement of a message.
     pub(super) fn acknowledged(&mut self, now: Now, serial: u64, answer: Payload) -> Option<Settled> {
-        let verdict = if self.outbox.get(serial)?.is_request() {
-            Verdict::Response(Ok(answer))
+        let result = if self.outbox.get(serial)?.is_request() {
+            MessageResult::Response(Ok(answer))
         } else {
-            Verdict::Outcome(Outcome::Confirmed, None)
+            MessageResult::Outcome(Outcome::Confirmed, None)
         };
-        self.settle(now, serial, verdict)
+        self.settle(now, serial, result)
     }
 
-    fn settle(&mut self, now: Now, serial: u64, verdict: Verdict) -> Option<Settled> {
-        let settled = self.outbox.settle(now.awake, serial, verdict)?;
+    fn settle(&mut self, now: Now, serial: u64, result: MessageResult) -> Option<Settled> {
+        let settled = self.outbox.settle(now.awake, serial, result)?;
         Some(self.ended(settled))
     }
 
@@ -295,12 +295,12 @@ impl Outgoing {
         match self.requests.find(message) {
             None => Answered::Nothing,
             Some(Found::Answer(serial)) => {
-                let verdict = Verdict::Response(Ok(message.payload().clone()));
-                Answered::Request(self.settle(now, serial, verdict))
+                let result = MessageResult::Response(Ok(message.payload().clone()));
+                Answered::Request(self.settle(now, serial, result))
             }
             Some(Found::Confirmation(serial)) => {
-                let verdict = Verdict::Outcome(Outcome::Confirmed, None);
-                Answered::Confirmation(self.settle(now, serial, verdict))
+                let result = MessageResult::Outcome(Outcome::Confirmed, None);
+                Answered::Confirmation(self.settle(now, serial, result))
             }
         }
     }

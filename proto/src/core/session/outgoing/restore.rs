@@ -113,7 +113,7 @@ impl Outgoing {
         id: &Name,
         outcome: Option<Outcome>,
     ) {
-        if self.outbox.fate(client, id).is_none() {
+        if self.outbox.status(client, id).is_none() {
             self.outbox.remember(now.awake, client, id.clone(), outcome);
         }
     }

@@ -61,9 +61,9 @@ fn hand_over(outgoing: &mut Outgoing, at: Now) -> Vec<Handover> {
 }
 
 fn outcomes(settled: &[Settled]) -> Vec<(&str, Option<Outcome>)> {
-    let outcome = |settled: &Settled| match settled.verdict {
-        Verdict::Outcome(outcome, _) => Some(outcome),
-        Verdict::Response(_) => None,
+    let outcome = |settled: &Settled| match settled.result {
+        MessageResult::Outcome(outcome, _) => Some(outcome),
+        MessageResult::Response(_) => None,
     };
     settled
         .iter()
