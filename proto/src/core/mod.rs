@@ -14,7 +14,7 @@ mod identity;
 pub mod io;
 pub mod journal;
 mod journal_record;
-mod lanes;
+mod lane_queues;
 mod log;
 mod outbox;
 pub mod outlines;

@@ -14,7 +14,7 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Outcome};
 
 pub(crate) use self::item::{Awaits, MessageStatus, Item, Next, Settled, Terms, MessageResult};
-use super::lanes::Lanes;
+use super::lane_queues::LaneQueues;
 use super::log::ClientId;
 
 /// Messages that may wait while a link takes them as they come.
@@ -51,7 +51,7 @@ pub(crate) enum Proof {
 pub(crate) struct Outbox {
     items: BTreeMap<u64, Item>,
     /// Not handed over yet, in order.
-    queue: Lanes,
+    queue: LaneQueues,
     queue_bytes: usize,
     /// Handed to the current link, in order.
     in_flight: VecDeque<u64>,

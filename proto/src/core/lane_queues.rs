@@ -4,13 +4,13 @@
 
 use std::collections::VecDeque;
 
-/// Lanes there are.
+/// LaneQueues there are.
 pub(crate) const LANES: usize = 4;
 /// Serial numbers in lanes. Lane 0 goes first.
 #[derive(Debug, Default)]
-pub(crate) struct Lanes([VecDeque<u64>; LANES]);
+pub(crate) struct LaneQueues([VecDeque<u64>; LANES]);
 
-impl Lanes {
+impl LaneQueues {
     /// Behind the others of its lane. A lane that does not exist is the last.
     pub(crate) fn push_back(&mut self, lane: u8, serial: u64) {
         self.lane(lane).push_back(serial);
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn urgent_ones_overtake_and_each_lane_keeps_its_order() {
-        let mut lanes = Lanes::default();
+        let mut lanes = LaneQueues::default();
         for (lane, serial) in [(1, 1), (3, 2), (1, 3), (0, 4), (9, 5)] {
             lanes.push_back(lane, serial);
         }
