@@ -139,7 +139,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                         Err(fault) => self.engine.get_failed(fault.into_end(self.was_opened)),
                     }
                 }
-                answered = job(&mut self.posting) => self.was_posted(answered),
+                answered = job(&mut self.posting) => self.posted(answered),
                 event = next_event(&mut self.socket) => self.hear(event),
             }
         }
@@ -229,7 +229,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         })
     }
 
-    fn was_posted(&mut self, answered: Result<Answered, Fault>) {
+    fn posted(&mut self, answered: Result<Answered, Fault>) {
         self.posting = None;
         match answered {
             Ok(answered) => {
@@ -372,7 +372,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                     return;
                 }
                 let answered = job(&mut self.posting).await;
-                self.was_posted(answered);
+                self.posted(answered);
             }
         };
         let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await;

@@ -107,7 +107,7 @@ impl Packer {
 
     fn add_message(&mut self, run: Run, payload: &Payload, scratch: &mut Vec<u8>) {
         Run::write(payload, scratch);
-        let goes_on = self.has_room(scratch.len()) && self.run.as_mut().is_some_and(|now| now.takes(&run));
+        let goes_on = self.has_room(scratch.len()) && self.run.as_mut().is_some_and(|now| now.absorb(&run));
         if goes_on {
             self.out.push(b',');
         } else {

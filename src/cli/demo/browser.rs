@@ -52,7 +52,7 @@ async fn work(chromium: &mut Chromium, server: &mut Server, bar: &ProgressBar) -
     let slept = Instant::now();
     chromium.stop_workers().await?;
     server.go_on_to(awake_at);
-    server.has_told(awake_at).await;
+    server.wait_for_panel(awake_at).await;
     bar.set_message("the worker restarts and attaches again");
     chromium.evaluate(WAKE).await?;
     watch(chromium, asleep_at + 1, bar).await?;

@@ -86,7 +86,7 @@ impl Worker {
         let slept = Instant::now();
         self.kill_host().await?;
         self.server.go_on_to(FIRST_WAKE);
-        self.server.has_told(FIRST_WAKE).await;
+        self.server.wait_for_panel(FIRST_WAKE).await;
         report
             .sleeps
             .push(self.wake("worker asleep", slept, FIRST_WAKE, bar).await?);
@@ -97,7 +97,7 @@ impl Worker {
         let slept = Instant::now();
         self.kill_host().await?;
         self.server.go_on_to(SECOND_WAKE);
-        self.server.has_told(SECOND_WAKE).await;
+        self.server.wait_for_panel(SECOND_WAKE).await;
         admin.wait_for_received(u64::from(SECOND_WAKE)).await?;
         admin.kill().await?;
         report.sleeps.push(

@@ -67,7 +67,7 @@ impl Server {
     }
 
     /// Waits until the job has told of this panel.
-    pub(super) async fn has_told(&mut self, panel: u32) {
+    pub(super) async fn wait_for_panel(&mut self, panel: u32) {
         // The sender lives as long as the task, which this holds.
         let _ = self.told.wait_for(|told| *told >= panel).await;
     }

@@ -461,13 +461,13 @@ impl Hub {
         session.held = session.holds();
         if session.held != held {
             let (origin, now) = (session.owner().origin.clone(), session.held);
-            self.holds(&origin, held, now);
+            self.set_held(&origin, held, now);
         }
         self.retime(key);
     }
 
     /// A session of this extension holds another number of bytes than before.
-    fn holds(&mut self, origin: &Name, before: usize, now: usize) {
+    fn set_held(&mut self, origin: &Name, before: usize, now: usize) {
         self.total_held = self.total_held + now - before;
         let total = self.held.get(origin).copied().unwrap_or(0) + now - before;
         if total == 0 {
@@ -571,7 +571,7 @@ impl Hub {
         }
         self.timers.set(key, None, None);
         self.ctx.dialer.limiter.leave(key);
-        self.holds(&session.owner().origin, session.held, 0);
+        self.set_held(&session.owner().origin, session.held, 0);
         self.open_deferred(key);
     }
 

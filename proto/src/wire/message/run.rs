@@ -59,7 +59,7 @@ impl Run {
     }
 
     /// Takes in the one message that `other` holds, if it comes next; `false` if it does not belong here.
-    pub(crate) fn takes(&mut self, other: &Self) -> bool {
+    pub(crate) fn absorb(&mut self, other: &Self) -> bool {
         let fits = other.next == self.next + 1
             && other.time == self.time
             && other.redelivered == self.redelivered

@@ -276,7 +276,8 @@ impl Engine {
 
     /// The answer to `Get`.
     pub fn get_answered(&mut self, answer: &Answer) {
-        if !self.is_answer(answer) {
+        if let Some(end) = self.refusal(answer) {
+            self.end(end);
             return;
         }
         if answer.too_large {
@@ -304,7 +305,8 @@ impl Engine {
 
     /// The answer to `Post`.
     pub fn post_answered(&mut self, answer: &Answer) {
-        if !self.is_answer(answer) {
+        if let Some(end) = self.refusal(answer) {
+            self.end(end);
             return;
         }
         self.posted += std::mem::take(&mut self.posting);
@@ -527,9 +529,9 @@ impl Engine {
         self.flow();
     }
 
-    fn is_answer(&mut self, answer: &Answer) -> bool {
+    fn refusal(&self, answer: &Answer) -> Option<LinkEnd> {
         if answer.is_good() {
-            return true;
+            return None;
         }
         let text = String::from_utf8_lossy(&answer.body);
         let told: String = html::described(&text).unwrap_or_else(|| {
@@ -548,8 +550,7 @@ impl Engine {
         };
         // In the middle a status means that the server has forgotten this session: another one may be had.
         end.status = self.sid.is_none().then_some(answer.status);
-        self.end(end);
-        false
+        Some(end)
     }
 
     fn fault(&mut self, code: Code, why: &str) {

@@ -160,7 +160,7 @@ impl Connection {
     }
 
     /// This record is awaited an answer to.
-    pub(crate) fn awaits_reply(&mut self, seq: u64, namespace: Option<String>, id: u64) {
+    pub(crate) fn keep_reply_id(&mut self, seq: u64, namespace: Option<String>, id: u64) {
         self.replies.insert(seq, (namespace, id));
         if self.replies.len() > MAX_REPLIES {
             self.replies.pop_first();
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(hear(r#"451024-["a"]"#), None, "it waits for these");
         let mut socketio = socketio();
         for seq in 0..=MAX_REPLIES as u64 {
-            socketio.awaits_reply(seq, None, seq);
+            socketio.keep_reply_id(seq, None, seq);
         }
         assert_eq!(socketio.reply(0, b"[]"), None, "the oldest is forgotten");
         assert!(socketio.reply(1, b"[]").is_some());
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn a_reply_goes_out_once_in_its_namespace() {
         let mut socketio = socketio();
-        socketio.awaits_reply(5, Some("/n".to_owned()), 7);
+        socketio.keep_reply_id(5, Some("/n".to_owned()), 7);
         assert_eq!(
             texts(&socketio.reply(5, br#"["yes"]"#).unwrap()),
             [r#"43/n,7["yes"]"#]

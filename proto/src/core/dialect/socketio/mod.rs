@@ -368,7 +368,7 @@ impl Speech for SocketIo {
     }
 
     fn kept(&mut self, seq: u64, (namespace, id): AwaitedReply) {
-        self.connection.awaits_reply(seq, namespace, id);
+        self.connection.keep_reply_id(seq, namespace, id);
     }
 
     fn reply(&mut self, ctx: &mut DialContext<'_>, seq: u64, args: &[u8]) -> Result<(), ErrorInfo> {
