@@ -84,9 +84,9 @@ pub(super) async fn serve(port: PortId, stream: Stream, mut place: Place, wake: 
 async fn read_preamble(input: &mut ReadHalf, frames: &mut Frames) -> Result<(Caller, String), &'static str> {
     let first = loop {
         match frames.take() {
-            Some(Taken::Frame(frame)) if frame.len() <= preamble::LIMIT => break frame,
+            Some(Taken::Frame(frame)) if frame.len() <= preamble::MAX_BYTES => break frame,
             Some(_) => return Err("the first frame is too large to be a preamble"),
-            None if frames.room(0).len() > preamble::LIMIT => {
+            None if frames.room(0).len() > preamble::MAX_BYTES => {
                 return Err("the first frame is too large to be a preamble");
             }
             None => {}

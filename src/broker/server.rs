@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::core::hub::{Hub, LEAVES_WITHIN, UPGRADE};
+use crate::core::hub::{Hub, SHUTDOWN_MS, UPGRADE};
 use crate::core::io::{Input, Output, PortId};
 use crate::core::outlines::Outlines;
 use crate::crash;
@@ -40,7 +40,7 @@ const MAX_WAKEUPS: usize = 256;
 const MAX_FRAMES: usize = 256;
 
 /// How long leaving may take: the last frames to ports, close frames to servers.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(LEAVES_WITHIN);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(SHUTDOWN_MS);
 
 /// The broker at work.
 #[derive(Debug)]

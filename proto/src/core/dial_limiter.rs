@@ -29,7 +29,7 @@ const LOCAL_STEP: Duration = Duration::from_millis(10);
 /// Redials it may make at once.
 const LOCAL_BURST: u32 = 100;
 /// The time in which ports that are new to an extension are counted.
-const NEW_PORTS: Duration = Duration::from_secs(60);
+const NEW_PORT_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a port stays known after it was dialled.
 const PORT_KNOWN: Duration = Duration::from_secs(3600);
 
@@ -53,7 +53,7 @@ impl Local {
                 self.new.push_back(now);
             }
         }
-        while self.new.front().is_some_and(|at| *at + NEW_PORTS <= now) {
+        while self.new.front().is_some_and(|at| *at + NEW_PORT_INTERVAL <= now) {
             self.new.pop_front();
         }
     }
@@ -69,7 +69,7 @@ impl Local {
             && let Some(last) = (self.new.len() + fresh.min(limit)).checked_sub(limit + 1)
             && let Some(oldest) = self.new.get(last)
         {
-            at = at.max(*oldest + NEW_PORTS);
+            at = at.max(*oldest + NEW_PORT_INTERVAL);
         }
         at
     }
@@ -390,8 +390,8 @@ mod tests {
         assert_eq!(limiter.next(START, &rules), Some(SessionKey(1)));
         limiter.begin(START, &rules, here("a", 1), DialId(100));
         assert_eq!(limiter.next(START, &rules), None);
-        assert_eq!(limiter.due(), Some(START + NEW_PORTS));
-        let later = START + NEW_PORTS;
+        assert_eq!(limiter.due(), Some(START + NEW_PORT_INTERVAL));
+        let later = START + NEW_PORT_INTERVAL;
         let mut more = 0;
         while let Some(SessionKey(port)) = limiter.next(later, &rules) {
             more += 1;

@@ -16,13 +16,13 @@ use crate::wire::record::Name;
 use crate::wire::rule::{Found, ParsedMessage};
 
 /// Lines one client may have in one session, over all its subscriptions.
-const MOST_LINES: usize = 1024;
+const MAX_LINES: usize = 1024;
 /// Terms of these lines: each message is held against them.
 const MAX_TERMS: usize = 1024;
 /// Bytes of a value of `key` that is remembered.
 const MAX_KEY_BYTES: usize = 128;
 /// Values of `key` one line remembers. Beyond that it forgets: more is delivered than was asked for, never less.
-const MOST_VALUES: usize = 4096;
+const MAX_VALUES: usize = 4096;
 /// What a value that is remembered takes.
 const VALUE_COST: usize = 256;
 
@@ -90,7 +90,7 @@ impl Filter {
     /// Sets the lines of one subscription, in place of those it had. `false` when there are too many.
     pub(crate) fn set(&mut self, key: &Name, lines: Vec<Line>) -> bool {
         let others = self.lines.iter().filter(|kept| kept.key != *key).count();
-        if others + lines.len() > MOST_LINES {
+        if others + lines.len() > MAX_LINES {
             return false;
         }
         let terms = self
@@ -201,7 +201,7 @@ impl Filter {
 
 impl Kept {
     fn note(&mut self, value: String, number: u64) {
-        if self.values.len() >= MOST_VALUES && !self.values.contains_key(&value) {
+        if self.values.len() >= MAX_VALUES && !self.values.contains_key(&value) {
             self.values.clear();
         }
         self.values.insert(value, number);

@@ -10,7 +10,7 @@ use crate::wire::record::ErrorInfo;
 use crate::wire::rule::ParsedMessage;
 
 /// How often an extension is told that what the server says does not pass.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The guard of what is sent.
 #[derive(Debug, Default)]
@@ -37,7 +37,12 @@ impl SendGuard {
     ///
     /// # Errors
     /// `bad-frame` with the line's reason, `rate-limited`.
-    pub(crate) fn pass(&mut self, lines: &Lines, message: &ParsedMessage<'_>, now: Duration) -> Result<(), ErrorInfo> {
+    pub(crate) fn pass(
+        &mut self,
+        lines: &Lines,
+        message: &ParsedMessage<'_>,
+        now: Duration,
+    ) -> Result<(), ErrorInfo> {
         pass(&lines.send, &mut self.0, message, now)
     }
 }
@@ -47,7 +52,12 @@ impl ReceiveGuard {
     ///
     /// # Errors
     /// As [`SendGuard::pass`].
-    pub(crate) fn pass(&mut self, lines: &Lines, message: &ParsedMessage<'_>, now: Duration) -> Result<(), ErrorInfo> {
+    pub(crate) fn pass(
+        &mut self,
+        lines: &Lines,
+        message: &ParsedMessage<'_>,
+        now: Duration,
+    ) -> Result<(), ErrorInfo> {
         pass(&lines.receive, &mut self.buckets, message, now)
     }
 
@@ -55,7 +65,7 @@ impl ReceiveGuard {
     pub(crate) fn take_report(&mut self, now: Duration) -> bool {
         let is_due = now >= self.tell_from;
         if is_due {
-            self.tell_from = now + TELL_EVERY;
+            self.tell_from = now + REPORT_INTERVAL;
         }
         is_due
     }
@@ -125,7 +135,11 @@ mod tests {
     fn passes(guard: &mut SendGuard, lines: &Lines, text: &str, milliseconds: u64) -> Result<(), Code> {
         let payload = Payload::text(text);
         guard
-            .pass(lines, &ParsedMessage::at(&payload), Duration::from_millis(milliseconds))
+            .pass(
+                lines,
+                &ParsedMessage::at(&payload),
+                Duration::from_millis(milliseconds),
+            )
             .map_err(|error| error.code)
     }
 

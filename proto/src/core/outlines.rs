@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::wire::json::{Outline, Pointers};
 use crate::wire::payload::Payload;
-use crate::wire::rule::{ParsedMessage, PARSED_WHOLE};
+use crate::wire::rule::{PARSED_WHOLE, ParsedMessage};
 
 /// A large content that will be asked about, and what for.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use super::log::{ClientId, Entry as LogEntry, Log};
 /// Numbers reserved at a time.
 const BLOCK: u64 = 4096;
 /// Records finished before the journal hears of it.
-const TRIM_EVERY: u64 = 1024;
+const TRIM_INTERVAL: u64 = 1024;
 
 /// What writing down needs: the awake time, and where outputs go.
 #[derive(Debug)]
@@ -178,7 +178,7 @@ impl RecordedLog {
         let Some(seq) = self.log.trim(done) else { return };
         let last = self.log.last();
         if let Some(journal) = &mut self.journal
-            && (seq >= journal.trimmed + TRIM_EVERY || seq == last)
+            && (seq >= journal.trimmed + TRIM_INTERVAL || seq == last)
         {
             journal.trimmed = seq;
             to.write(&journal.id, Entry::Trim { seq });
@@ -193,7 +193,7 @@ impl RecordedLog {
             return;
         };
         let before = self.log.index_after(oldest - 1);
-        if oldest <= journal.trimmed + TRIM_EVERY.max(2 * before as u64) {
+        if oldest <= journal.trimmed + TRIM_INTERVAL.max(2 * before as u64) {
             return;
         }
         journal.trimmed = oldest - 1;

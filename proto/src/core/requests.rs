@@ -95,7 +95,10 @@ impl Wanted {
     ///
     /// # Errors
     /// As [`Self::answer`].
-    pub(crate) fn confirmation(correlation: &Correlation, message: &ParsedMessage<'_>) -> Result<Self, ErrorInfo> {
+    pub(crate) fn confirmation(
+        correlation: &Correlation,
+        message: &ParsedMessage<'_>,
+    ) -> Result<Self, ErrorInfo> {
         Self::find("confirm", correlation, message, AnswerKind::Confirmation)
     }
 
@@ -252,8 +255,11 @@ mod tests {
     #[test]
     fn an_answer_is_found_by_its_value_and_type() {
         let mut requests = Requests::default();
-        let wanted =
-            Wanted::answer(&pointers("/id", "/re"), &ParsedMessage::at(&Payload::text(r#"{"id":7}"#))).unwrap();
+        let wanted = Wanted::answer(
+            &pointers("/id", "/re"),
+            &ParsedMessage::at(&Payload::text(r#"{"id":7}"#)),
+        )
+        .unwrap();
         requests.wait(1, wanted);
         assert_eq!(found(&requests, r#"{"re": "7"}"#), None);
         assert_eq!(found(&requests, r#"{"id": 7}"#), None);

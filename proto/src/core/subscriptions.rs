@@ -11,9 +11,9 @@ use crate::wire::record::Name;
 use crate::wire::rule::{ParsedMessage, Rule};
 
 /// Subscriptions one session may hold.
-pub(crate) const MOST: usize = 1024;
+pub(crate) const MAX_SUBSCRIPTIONS: usize = 1024;
 /// How long a `confirm` rule may wait on a connection before the subscription has failed there.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One remembered subscription.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Subscriptions {
         if let Some(known) = self.list.iter_mut().find(|known| known.key == new.key) {
             self.held = self.held - known.held() + new.held();
             *known = new;
-        } else if self.list.len() < MOST {
+        } else if self.list.len() < MAX_SUBSCRIPTIONS {
             self.held += new.held();
             self.list.push(new);
         } else {
@@ -112,7 +112,7 @@ impl Subscriptions {
         let known = self.list.iter_mut().find(|known| &*known.key == key)?;
         if known.confirm.is_some() {
             known.state = SubscriptionState::Pending;
-            known.until = Some(boot + CONFIRM_WITHIN);
+            known.until = Some(boot + CONFIRM_TIMEOUT);
         } else {
             known.state = SubscriptionState::Active;
         }
@@ -203,7 +203,7 @@ mod tests {
         subscriptions.link_lost();
         assert_eq!(subscriptions.states(), [("a".into(), SubscriptionState::Pending)]);
         subscriptions.say("a", Duration::ZERO);
-        assert_eq!(subscriptions.expire(CONFIRM_WITHIN), ["a".into()]);
+        assert_eq!(subscriptions.expire(CONFIRM_TIMEOUT), ["a".into()]);
         assert_eq!(subscriptions.states(), [("a".into(), SubscriptionState::Failed)]);
     }
 

@@ -25,10 +25,10 @@ pub const BATCH: usize = 256 << 10;
 pub const ELEMENTS: usize = 65_536;
 
 /// What a frame takes beside the content it carries, about.
-const ENVELOPE: usize = 256;
+const ENVELOPE_BYTES: usize = 256;
 
 /// Room for one frame that is kept between uses.
-const KEEP: usize = 1 << 20;
+const MAX_KEPT_BYTES: usize = 1 << 20;
 
 const OPENING: &[u8] = br#"{"type":"batch","frames":["#;
 const CLOSING: &[u8] = b"]}";
@@ -67,7 +67,7 @@ impl Waiting {
     fn held(&self) -> usize {
         match self {
             Self::Long(long) => long.held(),
-            Self::Frame(frame) => ENVELOPE + frame.payload().map_or(0, Payload::len),
+            Self::Frame(frame) => ENVELOPE_BYTES + frame.payload().map_or(0, Payload::len),
         }
     }
 }
@@ -100,7 +100,7 @@ impl Packer {
             frame.encode(scratch);
             self.add_encoded(scratch);
         }
-        if scratch.capacity() > KEEP {
+        if scratch.capacity() > MAX_KEPT_BYTES {
             *scratch = Vec::new();
         }
     }
@@ -194,7 +194,7 @@ impl Packer {
                 Some(Waiting::Frame(frame)) => {
                     self.held = self
                         .held
-                        .saturating_sub(ENVELOPE + frame.payload().map_or(0, Payload::len));
+                        .saturating_sub(ENVELOPE_BYTES + frame.payload().map_or(0, Payload::len));
                     self.pack(&frame, &mut scratch);
                 }
                 Some(Waiting::Long(mut long)) => {

@@ -12,9 +12,9 @@ use super::record::in_json_words;
 use super::rule::{ParsedMessage, Rule, check_pointer};
 
 /// Lines of one filter, at most.
-pub const MOST_LINES: usize = 64;
+pub const MAX_LINES: usize = 64;
 /// Pointers a `project` may keep, at most.
-const MOST_KEPT: usize = 64;
+const MAX_KEPT: usize = 64;
 
 /// One line: the first whose `when` fits a message decides about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,8 +126,8 @@ impl Line {
                 },
             },
             "project" => match form.keep {
-                Some(keep) if (1..=MOST_KEPT).contains(&keep.len()) => Act::Project { keep },
-                _ => return Err(format!("`project` needs `keep`, 1 to {MOST_KEPT} JSON pointers")),
+                Some(keep) if (1..=MAX_KEPT).contains(&keep.len()) => Act::Project { keep },
+                _ => return Err(format!("`project` needs `keep`, 1 to {MAX_KEPT} JSON pointers")),
             },
             other => return Err(format!("`{other}` is not a filter action")),
         };

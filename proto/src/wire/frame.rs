@@ -88,7 +88,7 @@ pub struct Frames {
 }
 
 /// A buffer above this size is given back when it is empty.
-const KEEP: usize = 1 << 20;
+const MAX_KEPT_BYTES: usize = 1 << 20;
 
 impl Frames {
     /// Frames of at most `limit` bytes.
@@ -148,7 +148,7 @@ impl Frames {
             return Some(Taken::TooLarge(length));
         }
         if self.buffer.len() < HEADER + length {
-            self.grown |= length > KEEP;
+            self.grown |= length > MAX_KEPT_BYTES;
             return None;
         }
         self.buffer.advance(HEADER);
@@ -174,7 +174,7 @@ impl Frames {
                 return Some(Run::TooLarge(length));
             }
             if self.buffer.len() < at + HEADER + length {
-                self.grown |= length > KEEP;
+                self.grown |= length > MAX_KEPT_BYTES;
                 break;
             }
             at += HEADER + length;

@@ -14,11 +14,11 @@ use super::record::in_json_words;
 use super::rule::{Found, ParsedMessage, check_pointer};
 
 /// Lines of one direction, at most.
-const MOST_LINES: usize = 64;
+const MAX_LINES: usize = 64;
 /// Terms of all lines of one direction: each message is held against them.
 const MAX_TERMS: usize = 256;
 /// Pointers of one line, at most.
-const MOST_TYPES: usize = 64;
+const MAX_TYPES: usize = 64;
 
 /// Both directions. No line: everything passes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -95,8 +95,8 @@ impl Guard {
 }
 
 fn lines(forms: Vec<LineForm>) -> Result<Vec<Line>, String> {
-    if forms.len() > MOST_LINES {
-        return Err(format!("it has more than {MOST_LINES} lines for one direction"));
+    if forms.len() > MAX_LINES {
+        return Err(format!("it has more than {MAX_LINES} lines for one direction"));
     }
     let lines: Vec<Line> = forms.into_iter().map(LineForm::read).collect::<Result<_, _>>()?;
     if lines.iter().map(|line| line.when.terms()).sum::<usize>() > MAX_TERMS {
@@ -114,8 +114,8 @@ impl LineForm {
             Some("deny") => false,
             Some(other) => return Err(format!("`{other}` is neither `allow` nor `deny`")),
         };
-        if self.types.len() > MOST_TYPES {
-            return Err(format!("`types` has more than {MOST_TYPES} pointers"));
+        if self.types.len() > MAX_TYPES {
+            return Err(format!("`types` has more than {MAX_TYPES} pointers"));
         }
         let mut types = Vec::with_capacity(self.types.len());
         for (pointer, word) in self.types {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Largest preamble accepted, in bytes.
-pub const LIMIT: usize = 64 << 10;
+pub const MAX_BYTES: usize = 64 << 10;
 
 /// The form of the preamble; it changes only if nothing can be understood any more.
 pub const FORM: u32 = 1;

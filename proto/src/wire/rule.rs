@@ -374,10 +374,22 @@ mod tests {
         let event = |name: &str, namespace: Option<&str>, args: Value| {
             Payload::args(Some(name), namespace, args.to_string())
         };
-        assert!(rule.matches(&ParsedMessage::at(&event("tock", Some("/prices"), json!([{"id": 7}])))));
-        assert!(!rule.matches(&ParsedMessage::at(&event("tock", Some("/prices"), json!([{"id": 8}])))));
+        assert!(rule.matches(&ParsedMessage::at(&event(
+            "tock",
+            Some("/prices"),
+            json!([{"id": 7}])
+        ))));
+        assert!(!rule.matches(&ParsedMessage::at(&event(
+            "tock",
+            Some("/prices"),
+            json!([{"id": 8}])
+        ))));
         assert!(!rule.matches(&ParsedMessage::at(&event("tock", None, json!([{"id": 7}])))));
-        assert!(!rule.matches(&ParsedMessage::at(&event("other", Some("/prices"), json!([{"id": 7}])))));
+        assert!(!rule.matches(&ParsedMessage::at(&event(
+            "other",
+            Some("/prices"),
+            json!([{"id": 7}])
+        ))));
         assert!(
             !matches(&rule, &json!([{"id": 7}])),
             "a plain message has no name"

@@ -78,7 +78,7 @@ impl TransportOptions {
 }
 
 /// Namespaces of one session, at most.
-const MOST_NAMESPACES: usize = 64;
+const MAX_NAMESPACES: usize = 64;
 /// The parameter that makes a URL another one, unless the options name another.
 const TIMESTAMP: &str = "t";
 
@@ -253,8 +253,8 @@ fn requested_path(path: &str, trailing_slash: bool) -> String {
 }
 
 fn check_namespaces(namespaces: Vec<String>) -> Result<Vec<String>, String> {
-    if !(1..=MOST_NAMESPACES).contains(&namespaces.len()) {
-        return Err(format!("`namespaces` has 1 to {MOST_NAMESPACES} names"));
+    if !(1..=MAX_NAMESPACES).contains(&namespaces.len()) {
+        return Err(format!("`namespaces` has 1 to {MAX_NAMESPACES} names"));
     }
     match namespaces.iter().find(|namespace| !is_namespace(namespace)) {
         Some(bad) => Err(format!(

@@ -10,7 +10,7 @@ use longwire::wire::message::{BrokerFrame, Opened, Resumed};
 use longwire::wire::options::Options;
 use longwire::wire::record::{Body, Name, Outcome, Record};
 
-use super::model::{About, Account, Alive, Asks, Content, Queued, Seat, Session, MessageResult, number_in};
+use super::model::{About, Account, Alive, Asks, Content, MessageResult, Queued, Seat, Session, number_in};
 use super::protocols::{is_another_dial, leads_to_its_address};
 use super::world::{ADMIN, Kind, Opening, World, token_of};
 
@@ -473,7 +473,13 @@ impl World {
         match &record.body {
             Body::Outcome(report) => {
                 let token = token_of(&report.id);
-                self.ended(person, slot, token, record.seq, MessageResult::Outcome(report.outcome));
+                self.ended(
+                    person,
+                    slot,
+                    token,
+                    record.seq,
+                    MessageResult::Outcome(report.outcome),
+                );
             }
             Body::Response(report) => {
                 let token = token_of(&report.id);

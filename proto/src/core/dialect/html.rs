@@ -1,7 +1,7 @@
 //! A page where something else was expected: a captive portal, or the words of a proxy. It is told by its title.
 
 /// Characters of a title that are told.
-const TITLE: usize = 120;
+const MAX_TITLE_CHARS: usize = 120;
 
 /// What to say of a body that is a page; `None` for what is none.
 pub fn described(text: &str) -> Option<String> {
@@ -41,7 +41,11 @@ fn title(text: &str) -> Option<String> {
     let title = entities
         .iter()
         .fold(title, |title, (entity, char)| title.replace(entity, char));
-    let title: String = title.chars().filter(|c| !c.is_control()).take(TITLE).collect();
+    let title: String = title
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_TITLE_CHARS)
+        .collect();
     (!title.is_empty()).then_some(title)
 }
 
@@ -53,7 +57,7 @@ mod tests {
     fn a_page_is_told_by_its_title() {
         for (text, told) in [
             (
-                "<html>\r\n<head><TITLE lang=en>\n 502  Bad &amp; Gateway\n</TITLE></head>",
+                "<html>\r\n<head><MAX_TITLE_CHARS lang=en>\n 502  Bad &amp; Gateway\n</MAX_TITLE_CHARS></head>",
                 Some("an HTML page titled `502 Bad & Gateway`"),
             ),
             (

@@ -13,7 +13,7 @@ use crate::wire::json::{self, Document, Kind, Object, objects};
 use crate::wire::payload::{Payload, as_text};
 
 /// Attachments one packet may have.
-pub(super) const MOST_ATTACHMENTS: usize = 1024;
+pub(super) const MAX_ATTACHMENTS: usize = 1024;
 /// Bytes of an object that stands for an attachment, and of a key that marks bytes: a server or an extension that means
 /// them writes few.
 const MAX_PLACEHOLDER_BYTES: usize = 256;
@@ -40,7 +40,7 @@ impl Head {
         let mut attachments = 0;
         if matches!(kind, b'5' | b'6') {
             let (count, more) = rest.split_once('-')?;
-            attachments = count.parse().ok().filter(|count| *count <= MOST_ATTACHMENTS)?;
+            attachments = count.parse().ok().filter(|count| *count <= MAX_ATTACHMENTS)?;
             rest = more;
         }
         let mut namespace = None;
@@ -125,7 +125,7 @@ pub(super) fn taken_apart(args: &[u8]) -> (Cow<'_, str>, Vec<Bytes>) {
     let rewritten = rewrite(&text, &[], |object| {
         let dollars = mark(object)?;
         // One more than there may be says that there are too many.
-        if dollars == 1 && attachments.len() <= MOST_ATTACHMENTS {
+        if dollars == 1 && attachments.len() <= MAX_ATTACHMENTS {
             let inner = Document::parse(object.value).ok()?;
             let bytes = BASE64.decode(inner.root().to_text()?.as_bytes()).ok()?;
             attachments.push(bytes.into());

@@ -16,7 +16,7 @@ use crate::wire::options::Options;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 
-use crate::core::context::{Context, ClientIdentity, error};
+use crate::core::context::{ClientIdentity, Context, error};
 use crate::core::identity::{Owner, SessionKey};
 use crate::core::io::{Caller, PortId};
 use crate::core::outlines::Unread;
@@ -191,7 +191,12 @@ impl Hub {
     }
 
     /// The session of this name that the port holds.
-    fn held_session(&self, port: PortId, identity: &ClientIdentity, name: &Name) -> Result<SessionKey, ErrorInfo> {
+    fn held_session(
+        &self,
+        port: PortId,
+        identity: &ClientIdentity,
+        name: &Name,
+    ) -> Result<SessionKey, ErrorInfo> {
         let known = self.ctx.ports.get(&port);
         if let Some(key) = known.and_then(|port| port.attached.get(name)) {
             return Ok(*key);
@@ -237,7 +242,13 @@ impl Hub {
         self.sessions.get(&key)?.is_closing().then_some(key)
     }
 
-    fn try_open(&mut self, port: PortId, identity: &ClientIdentity, owner: Owner, mut open: Open) -> Result<(), ErrorInfo> {
+    fn try_open(
+        &mut self,
+        port: PortId,
+        identity: &ClientIdentity,
+        owner: Owner,
+        mut open: Open,
+    ) -> Result<(), ErrorInfo> {
         if self.is_leaving {
             let why = "the broker is shutting down; another one will replace it";
             return Err(error(Code::ShuttingDown, why));

@@ -28,7 +28,7 @@ use crate::wire::options::Options;
 use crate::wire::record::{ErrorInfo, Name};
 
 use self::timers::Timers;
-use super::context::{Context, Dialer, Port, ClientIdentity, Watcher, error};
+use super::context::{ClientIdentity, Context, Dialer, Port, Watcher, error};
 use super::identity::{Owner, SessionKey};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, RawRecord};
@@ -68,13 +68,13 @@ pub const LIMITS: &[(&str, u64)] = &[
 ];
 
 /// How long a broker that leaves may take to say farewell to its servers, milliseconds.
-pub const LEAVES_WITHIN: u64 = 2000;
+pub const SHUTDOWN_MS: u64 = 2000;
 
 /// The reason for leaving with which every session is handed over to the broker that comes after.
 pub const UPGRADE: &str = "upgrade";
 
 /// How often memory is taken back from the largest holder.
-const RELIEVE_EVERY: Duration = Duration::from_millis(100);
+const RELIEF_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the hub is told once, at its birth.
 #[derive(Debug, Clone)]
@@ -413,7 +413,7 @@ impl Hub {
                 port,
                 BrokerFrame::Goaway {
                     reason,
-                    after: LEAVES_WITHIN,
+                    after: SHUTDOWN_MS,
                 },
             );
         }
@@ -485,7 +485,7 @@ impl Hub {
         if self.total_held <= self.ctx.dialer.rules.memory.sessions() || now < self.relieve_from {
             return;
         }
-        self.relieve_from = now + RELIEVE_EVERY;
+        self.relieve_from = now + RELIEF_INTERVAL;
         let Some((largest, _)) = self.held.iter().max_by_key(|(_, held)| **held) else {
             return;
         };
@@ -581,7 +581,10 @@ impl Hub {
             .into_iter()
             .partition(|deferred| deferred.closing == ended);
         self.deferred = later;
-        for Deferred { port, identity, open, .. } in now {
+        for Deferred {
+            port, identity, open, ..
+        } in now
+        {
             self.open(port, &identity, open);
         }
     }

@@ -13,7 +13,7 @@ use crate::wire::options::OutboxBounds;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Outcome};
 
-pub(crate) use self::item::{Awaits, MessageStatus, Item, Next, Settled, Terms, MessageResult};
+pub(crate) use self::item::{Awaits, Item, MessageResult, MessageStatus, Next, Settled, Terms};
 use super::lane_queues::LaneQueues;
 use super::log::ClientId;
 
@@ -95,7 +95,8 @@ impl Outbox {
         self.serial += 1;
         let serial = self.serial;
         if let Some(id) = &item.id {
-            self.fates.insert((item.client, id.clone()), MessageStatus::Open(serial));
+            self.fates
+                .insert((item.client, id.clone()), MessageStatus::Open(serial));
         }
         if item.id.is_some() || item.is_request() {
             self.deadlines.insert((item.deadline, serial));
@@ -123,7 +124,8 @@ impl Outbox {
 
     /// Remembers how an id ended.
     pub(crate) fn remember(&mut self, now: Duration, client: ClientId, id: Name, outcome: Option<Outcome>) {
-        self.fates.insert((client, id.clone()), MessageStatus::Settled(outcome));
+        self.fates
+            .insert((client, id.clone()), MessageStatus::Settled(outcome));
         self.remembered.push_back((now, client, id));
         while self.remembered.front().is_some_and(|(when, ..)| {
             self.remembered.len() > MAX_REMEMBERED || now.saturating_sub(*when) > REMEMBER_FOR

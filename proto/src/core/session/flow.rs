@@ -11,7 +11,7 @@ use crate::wire::record::{Body, ErrorInfo, Name, OutcomeReport, ResponseReport};
 use crate::wire::rule::ParsedMessage;
 
 use crate::core::context::{Context, error};
-use crate::core::outbox::{Proof, Settled, MessageResult};
+use crate::core::outbox::{MessageResult, Proof, Settled};
 
 use super::Session;
 use super::outgoing::{Answered, Handover, Step};
@@ -218,7 +218,9 @@ impl Session {
             MessageResult::Outcome(outcome, _) if outcome.is_good() && !receipt => {
                 return self.journal_settled(ctx, client, id, outcome);
             }
-            MessageResult::Outcome(outcome, error) => Body::Outcome(OutcomeReport { id, outcome, error }.into()),
+            MessageResult::Outcome(outcome, error) => {
+                Body::Outcome(OutcomeReport { id, outcome, error }.into())
+            }
             MessageResult::Response(answer) => {
                 let (answer, error) = match answer.and_then(|answer| self.room_for(ctx, answer)) {
                     Ok(answer) => (Some(answer), None),

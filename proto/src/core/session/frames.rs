@@ -14,7 +14,7 @@ use crate::wire::record::{ErrorInfo, Name, Outcome, State};
 
 use crate::core::context::{Context, error};
 use crate::core::io::PortId;
-use crate::core::outbox::{MessageStatus, Flow, MESSAGE_COST};
+use crate::core::outbox::{Flow, MESSAGE_COST, MessageStatus};
 use crate::core::rules::Rule;
 use crate::core::subscriptions::held_by;
 

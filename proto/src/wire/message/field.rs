@@ -20,7 +20,7 @@ use crate::wire::record::{ErrorInfo, Name, in_json_words};
 use crate::wire::rule::{Correlation, check_pointer};
 
 /// Bytes of an event's name, at most.
-const MOST_EVENT_NAME: usize = 1024;
+const MAX_EVENT_NAME_BYTES: usize = 1024;
 
 /// Bytes of a field that carries no message: its values are read one by one, and each takes more than its text.
 pub const MAX_FIELD_BYTES: usize = 1 << 20;
@@ -74,8 +74,8 @@ impl Form<'_> {
     fn event_payload(&self, name: &RawValue) -> Result<Payload, ErrorInfo> {
         check_size(name).map_err(|why| wrong("event", why))?;
         let name = js_string("event", name)?;
-        if !(1..=MOST_EVENT_NAME).contains(&name.as_bytes().len()) {
-            let why = format!("it must have 1 to {MOST_EVENT_NAME} bytes");
+        if !(1..=MAX_EVENT_NAME_BYTES).contains(&name.as_bytes().len()) {
+            let why = format!("it must have 1 to {MAX_EVENT_NAME_BYTES} bytes");
             return Err(wrong("event", why));
         }
         let namespace: Option<String> = optional("namespace", self.namespace)?;

@@ -324,8 +324,8 @@ impl<'a> Fields<'a> {
 
     fn subscribe(&self) -> Result<Subscribe, ErrorInfo> {
         let lines = optional::<Vec<Box<RawValue>>>("filter", self.filter)?.unwrap_or_default();
-        if lines.len() > filter::MOST_LINES {
-            let most = filter::MOST_LINES;
+        if lines.len() > filter::MAX_LINES {
+            let most = filter::MAX_LINES;
             return Err(wrong("filter", format!("it has more than {most} lines")));
         }
         let filter = lines

@@ -9,7 +9,7 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{Body, Name, Record};
 
 /// Content beyond which a message travels in a frame of its own, in bytes: its envelope is nothing.
-const LARGE: usize = 16 << 10;
+const MAX_RUN_BYTES: usize = 16 << 10;
 
 /// Messages that came one after the other, in the same millisecond, alike in all but their content.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Run {
             redelivered: *redelivered,
             is_json,
         };
-        (payload.len() <= LARGE).then_some((run, payload))
+        (payload.len() <= MAX_RUN_BYTES).then_some((run, payload))
     }
 
     /// Takes in the one message that `other` holds, if it comes next; `false` if it does not belong here.

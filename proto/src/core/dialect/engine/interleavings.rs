@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use super::*;
 
 /// Packets that each side says.
-const EACH: usize = 3;
+const MESSAGES_EACH: usize = 3;
 const GREETING: &str = r#"0{"sid":"s","upgrades":["websocket"],"maxPayload":8}"#;
 
 #[derive(Debug, Clone)]
@@ -183,8 +183,8 @@ impl World {
         let socket = self.socket.as_ref();
         let is_open = socket.is_some_and(|socket| socket.is_open);
         match step {
-            Step::Emit => self.server.emitted < EACH,
-            Step::Say => self.said < EACH,
+            Step::Emit => self.server.emitted < MESSAGES_EACH,
+            Step::Say => self.said < MESSAGES_EACH,
             Step::GetArrives => matches!(self.get, Question::Sent(_)),
             Step::GetAnswered => matches!(self.get, Question::Answered(_)),
             Step::PostArrives => matches!(self.post, Question::Sent(_)),
@@ -325,9 +325,9 @@ impl World {
     /// Nothing is on its way any more.
     fn check_rest(&self) {
         if self.end.is_none() {
-            assert_eq!(self.heard, numbered('e', EACH));
-            assert_eq!(self.server.got, numbered('c', EACH));
-            assert_eq!(self.written, EACH as u64);
+            assert_eq!(self.heard, numbered('e', MESSAGES_EACH));
+            assert_eq!(self.server.got, numbered('c', MESSAGES_EACH));
+            assert_eq!(self.written, MESSAGES_EACH as u64);
         }
     }
 

@@ -22,12 +22,12 @@ use crate::wire::record::ErrorInfo;
 const SEPARATOR: char = '\u{1e}';
 const SEPARATOR_BYTE: u8 = 0x1e;
 /// Packets told at once, and bytes of them: more of a body is read when these have been taken.
-const TOLD_PACKETS: usize = 256;
-const TOLD_BYTES: usize = 1 << 20;
+const MAX_REPORTED_PACKETS: usize = 256;
+const MAX_REPORTED_BYTES: usize = 1 << 20;
 /// Bytes of a body that tell what it is; no greeting is longer.
-const START: usize = 64 << 10;
+const MAX_GREETING_BYTES: usize = 64 << 10;
 /// A body the server surely takes, until it has said its own limit.
-const BODY: usize = 100_000;
+const MAX_BODY_BYTES: usize = 100_000;
 /// What is written on a socket before any packet of the core's: the probe and the word to upgrade.
 const OVERHEAD: u64 = 2;
 
@@ -84,7 +84,8 @@ impl Packets {
             fault: None,
         };
         let mut bytes = 0;
-        while !read.rest.is_empty() && read.packets.len() < TOLD_PACKETS && bytes < TOLD_BYTES {
+        while !read.rest.is_empty() && read.packets.len() < MAX_REPORTED_PACKETS && bytes < MAX_REPORTED_BYTES
+        {
             let end = read.rest.iter().position(|byte| *byte == SEPARATOR_BYTE);
             let mut packet = read.rest.split_to(end.unwrap_or(read.rest.len()));
             read.rest.advance(usize::from(end.is_some()));
@@ -180,7 +181,7 @@ impl Engine {
             url,
             most,
             sid: None,
-            max_body: BODY,
+            max_body: MAX_BODY_BYTES,
             mode: if direct { Mode::Direct } else { Mode::Polling },
             transports,
             queue: VecDeque::new(),
@@ -290,7 +291,7 @@ impl Engine {
             return self.flow();
         }
         // The beginning tells a page from packets.
-        let start = String::from_utf8_lossy(&answer.body[..answer.body.len().min(START)]);
+        let start = String::from_utf8_lossy(&answer.body[..answer.body.len().min(MAX_GREETING_BYTES)]);
         if let Some(page) = html::described(&start) {
             let why = format!("the server answered with {page} instead of Engine.IO");
             return self.fault(Code::ServerProtocol, &why);
@@ -422,14 +423,14 @@ impl Engine {
 
     fn text_packet(&mut self, packet: Payload) -> Incoming {
         if self.sid.is_none()
-            && packet.len() <= START
+            && packet.len() <= MAX_GREETING_BYTES
             && let Some(json) = packet.as_str().and_then(|text| text.strip_prefix('0'))
             && let Ok(greeting) = Greeting::read(json)
             && greeting.sid.is_some()
         {
             self.actions.push_back(Action::Opened);
             self.sid = greeting.sid;
-            self.max_body = greeting.max_payload.unwrap_or(BODY);
+            self.max_body = greeting.max_payload.unwrap_or(MAX_BODY_BYTES);
             if self.mode == Mode::Polling
                 && self.transports.websocket
                 && self.transports.upgrade

@@ -138,20 +138,20 @@ fn a_body_of_very_many_packets_is_told_in_pieces_and_nothing_is_asked_before_its
     let mut engine = engine(true, false);
     engine.get_answered(&answer(200, GREETING));
     acts(&mut engine);
-    let body = vec!["4x"; 3 * TOLD_PACKETS - 1].join("\u{1e}");
+    let body = vec!["4x"; 3 * MAX_REPORTED_PACKETS - 1].join("\u{1e}");
     engine.get_answered(&answer(200, &body));
     let Some(Action::Tell(first)) = engine.poll() else {
         panic!("packets come first")
     };
-    assert_eq!(first.len(), TOLD_PACKETS);
+    assert_eq!(first.len(), MAX_REPORTED_PACKETS);
     engine.pause();
     assert!(engine.poll().is_none(), "the rest waits while reading rests");
     engine.resume();
     assert_eq!(
         acts(&mut engine),
         [
-            format!("tell {TOLD_PACKETS}"),
-            format!("tell {}", TOLD_PACKETS - 1),
+            format!("tell {MAX_REPORTED_PACKETS}"),
+            format!("tell {}", MAX_REPORTED_PACKETS - 1),
             "get a=1&EIO=4&transport=polling&sid=abc".to_owned()
         ]
     );

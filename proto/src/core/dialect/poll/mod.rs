@@ -25,10 +25,10 @@ use super::{
 const EMPTY_ANSWER_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Messages of an answer that are taken at once, and bytes of them: others' turn comes first then.
-const TURN: (usize, usize) = (512, 1 << 20);
+const TURN_BUDGET: (usize, usize) = (512, 1 << 20);
 
 /// How soon the next ones are taken.
-const SHORTLY: Duration = Duration::from_millis(1);
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The protocol.
 pub(super) const FACE: Face = Face {
@@ -80,7 +80,7 @@ impl Polling {
             messages: Messages::default(),
             last: None,
             heard_to: None,
-            turn: TURN,
+            turn: TURN_BUDGET,
             go_on: None,
         };
         polling.ask(ctx);
@@ -148,7 +148,7 @@ impl Polling {
             return None;
         }
         if self.turn.0 == 0 || self.turn.1 == 0 {
-            self.go_on = Some(now + SHORTLY);
+            self.go_on = Some(now + MIN_POLL_INTERVAL);
             return None;
         }
         let message = self.messages.next()?;
@@ -175,7 +175,7 @@ impl Speech for Polling {
     fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
         self.next = match event {
             LinkEvent::Answered(answer) => {
-                (self.turn, self.go_on) = (TURN, None);
+                (self.turn, self.go_on) = (TURN_BUDGET, None);
                 self.answered(ctx, &answer)
             }
             LinkEvent::Posted(count, answer) => Some(http::posted(count, &answer)),
@@ -212,7 +212,7 @@ impl Speech for Polling {
 
     fn timeout(&mut self, ctx: &mut DialContext<'_>) {
         if self.go_on.is_some_and(|at| ctx.now.boot >= at) {
-            (self.turn, self.go_on) = (TURN, None);
+            (self.turn, self.go_on) = (TURN_BUDGET, None);
         }
     }
 
@@ -231,7 +231,7 @@ impl Speech for Polling {
     fn resume(&mut self, ctx: &mut DialContext<'_>) {
         self.is_paused = false;
         if self.heard_to.is_some() {
-            self.go_on = Some(ctx.now.boot + SHORTLY);
+            self.go_on = Some(ctx.now.boot + MIN_POLL_INTERVAL);
         } else {
             self.ask_when_due(ctx);
         }

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::wire::json::{Document, Elements, Kind, Pointers};
 use crate::wire::payload::Payload;
-use crate::wire::rule::{ParsedMessage, PARSED_WHOLE};
+use crate::wire::rule::{PARSED_WHOLE, ParsedMessage};
 use crate::wire::servers::{CursorFrom, CursorTo, Poll, cursor_text};
 
 use crate::core::dialect::html;

@@ -19,7 +19,7 @@ use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
 use crate::wire::socketio::TransportOptions;
 
-use crate::core::dialect::packet::MOST_ATTACHMENTS;
+use crate::core::dialect::packet::MAX_ATTACHMENTS;
 use crate::core::io::{EngineTransports, Incoming, LinkEvent, Output, RequestOptions, TransportKind};
 
 use self::connection::Connection;
@@ -250,8 +250,8 @@ impl SocketIo {
 
     /// Why these packets are not for this server: it would end the connection, and another one at the same message again.
     fn check_size(&self, packets: &[Payload]) -> Result<(), ErrorInfo> {
-        if packets.len() > MOST_ATTACHMENTS + 1 {
-            let why = format!("a message has at most {MOST_ATTACHMENTS} attachments");
+        if packets.len() > MAX_ATTACHMENTS + 1 {
+            let why = format!("a message has at most {MAX_ATTACHMENTS} attachments");
             return Err(ErrorInfo::new(Code::TooLarge, why));
         }
         let Some(bytes) = self.connection.too_large(packets) else {

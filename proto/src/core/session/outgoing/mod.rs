@@ -24,7 +24,7 @@ use crate::core::context::error;
 use crate::core::guard::SendGuard;
 use crate::core::io::Now;
 use crate::core::log::ClientId;
-use crate::core::outbox::{MessageStatus, Flow, Next, Outbox, Proof, Settled, MessageResult};
+use crate::core::outbox::{Flow, MessageResult, MessageStatus, Next, Outbox, Proof, Settled};
 use crate::core::requests::{Found, Requests};
 use crate::core::subscriptions::Subscriptions;
 

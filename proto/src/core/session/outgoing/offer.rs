@@ -34,7 +34,10 @@ impl Offer {
     ) -> Result<Self, ErrorInfo> {
         let wanted = match &send.confirm {
             None => send.ack.then(|| Wanted::ack(AnswerKind::Confirmation)),
-            Some(correlation) => Some(Wanted::confirmation(correlation, &outlines.parsed(&send.payload))?),
+            Some(correlation) => Some(Wanted::confirmation(
+                correlation,
+                &outlines.parsed(&send.payload),
+            )?),
         };
         let ttl = Duration::from_millis(send.ttl.unwrap_or(options.outbox.ttl));
         Ok(Self {

@@ -40,7 +40,10 @@ impl Outgoing {
     }
 
     /// Those that this message confirms.
-    pub(in crate::core::session) fn confirm_subscriptions(&mut self, message: &ParsedMessage<'_>) -> Vec<Name> {
+    pub(in crate::core::session) fn confirm_subscriptions(
+        &mut self,
+        message: &ParsedMessage<'_>,
+    ) -> Vec<Name> {
         self.subscriptions.confirm(message)
     }
 

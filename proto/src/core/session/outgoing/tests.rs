@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::journal_record::JournalRecord;
 use crate::core::outlines::Outlines;
-use crate::core::subscriptions::MOST as MAX_SUBSCRIPTIONS;
+use crate::core::subscriptions::MAX_SUBSCRIPTIONS;
 use crate::wire::message::{Match, Request, Send, Subscribe, SubscriptionState};
 use crate::wire::options::Options;
 

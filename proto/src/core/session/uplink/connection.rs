@@ -13,7 +13,7 @@ use super::heartbeat::Heartbeat;
 use super::login::Login;
 
 /// Round trips remembered for the percentiles.
-const ROUND_TRIPS: usize = 128;
+const MAX_ROUND_TRIPS: usize = 128;
 
 /// One connection. Made when it opens, gone when it ends: nothing of it can leak into the next.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl RoundTrips {
     pub(super) fn add(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.max = self.max.max(micros);
-        if self.recent.len() == ROUND_TRIPS {
+        if self.recent.len() == MAX_ROUND_TRIPS {
             self.recent.pop_front();
         }
         self.recent.push_back(micros);

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 /// Dials that may come to nothing before the next transport is tried.
-const FAILURES: u32 = 2;
+const MAX_FAILURES: u32 = 2;
 /// How often a better transport is looked for while a worse one works.
 const PROBE_INTERVAL: Duration = Duration::from_secs(300);
 /// How soon it is looked for again when messages are under way just then.
@@ -37,7 +37,7 @@ impl Fallback {
             return true;
         }
         self.failures += 1;
-        if self.proven || self.failures < FAILURES {
+        if self.proven || self.failures < MAX_FAILURES {
             return false;
         }
         self.failures = 0;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::wire::options::Heartbeat as Settings;
 
 /// How long a probe after a suspend may stay unanswered.
-const PROBE: Duration = Duration::from_secs(3);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The liveness of one connection, in boot time.
 #[derive(Debug, Clone)]
@@ -100,7 +100,7 @@ impl Heartbeat {
     /// The machine slept: an answer is due soon. The caller sends the ping.
     pub(crate) fn probe(&mut self, now: Duration) {
         self.awaited = Some(Awaited {
-            until: now + PROBE,
+            until: now + PROBE_TIMEOUT,
             any: true,
         });
     }
