@@ -19,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub const LEVEL: &str = "LONGWIRE_LOG";
 
 /// Days of log files kept.
-const KEPT: usize = 7;
+const MAX_LOG_FILES: usize = 7;
 
 /// Logs to stderr only; for the host and the command line. Without `LONGWIRE_LOG` warnings and errors show.
 ///
@@ -94,7 +94,7 @@ fn open(folder: &Path) -> io::Result<RollingFileAppender> {
         .rotation(Rotation::DAILY)
         .filename_prefix("broker")
         .filename_suffix("log")
-        .max_log_files(KEPT)
+        .max_log_files(MAX_LOG_FILES)
         .build(folder)
         .map_err(io::Error::other)
 }

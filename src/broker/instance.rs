@@ -14,7 +14,7 @@ use crate::version;
 pub const READY: &str = "ready";
 
 /// How long a claim waits for a broker that is about to leave.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why this process cannot be the broker.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ impl Claim {
                 Err(TryLockError::WouldBlock) => {}
             }
             let answers = !matches!(connect(endpoint).await, Err(LocalError::Absent(_)));
-            if answers || waited >= PATIENCE {
+            if answers || waited >= PROBE_TIMEOUT {
                 return Err(ClaimError::Taken(endpoint.clone()));
             }
             let pause = jitter(Duration::from_millis(10), Duration::from_millis(40));

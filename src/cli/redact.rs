@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 /// Fields whose text stays, wherever they stand outside of payloads.
-const KEPT: &[&str] = &[
+const KEPT_FIELDS: &[&str] = &[
     "type",
     "id",
     "session",
@@ -130,7 +130,7 @@ impl Redactor {
             *text = format!("{scheme}://redacted.invalid/");
         } else if key == "url" {
             "wss://redacted.invalid/".clone_into(text);
-        } else if !KEPT.contains(&key) && !is_word(text) {
+        } else if !KEPT_FIELDS.contains(&key) && !is_word(text) {
             *text = blank(text);
         }
     }

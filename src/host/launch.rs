@@ -21,22 +21,22 @@ use crate::wire::frame::{HEADER, framed};
 use crate::wire::preamble::{Kind, Preamble};
 
 /// How long a broker may take from its start to its report.
-const START: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pause of a host that waits for another one to start the broker.
-const TURN: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(20));
+const LOCK_RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(20));
 
 /// How long an older broker may take to leave: it hands its sessions over, and says good-bye.
-const LEAVE: Duration = Duration::from_secs(8);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a host waits for another one to start the broker.
-const TURNS: Duration = Duration::from_secs(20);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The size above which the file of a broker's last words is begun anew.
-const LAST_WORDS: u64 = 256 << 10;
+const MAX_STDERR_BYTES: u64 = 256 << 10;
 
 /// What a broker keeps of the environment of the browser that happened to start it.
-const KEPT: &[&str] = &[
+const KEPT_VARIABLES: &[&str] = &[
     "HOME",
     "PATH",
     "USER",
@@ -104,7 +104,7 @@ pub(super) enum LaunchError {
     },
     #[error("the broker did not start: {0}")]
     Report(String),
-    #[error("another process has been starting a broker for {} s, without success", TURNS.as_secs())]
+    #[error("another process has been starting a broker for {} s, without success", LOCK_TIMEOUT.as_secs())]
     Turn,
 }
 
@@ -129,10 +129,10 @@ pub(super) async fn find(paths: &Paths, starting: impl AsyncFnOnce()) -> Result<
         if wants_lock && let Some(lock) = try_lock(&endpoint)? {
             break lock;
         }
-        if waited >= TURNS {
+        if waited >= LOCK_TIMEOUT {
             return Err(LaunchError::Turn);
         }
-        let pause = jitter(TURN.0, TURN.1);
+        let pause = jitter(LOCK_RETRY_DELAY.0, LOCK_RETRY_DELAY.1);
         sleep(pause).await;
         waited += pause;
     };
@@ -166,10 +166,10 @@ pub(super) async fn renew(paths: &Paths, program: PathBuf) -> Result<bool, Launc
             start(paths, program).await?;
             return Ok(true);
         }
-        if waited >= TURNS {
+        if waited >= LOCK_TIMEOUT {
             return Err(LaunchError::Turn);
         }
-        let pause = jitter(TURN.0, TURN.1);
+        let pause = jitter(LOCK_RETRY_DELAY.0, LOCK_RETRY_DELAY.1);
         sleep(pause).await;
         waited += pause;
     }
@@ -204,7 +204,7 @@ async fn ask_to_leave(endpoint: &Endpoint) -> bool {
         }
         Ok::<_, io::Error>(true)
     };
-    let left = timeout(LEAVE, gone).await;
+    let left = timeout(EXIT_TIMEOUT, gone).await;
     match &left {
         // One that is cut off in the middle of its word has left as well.
         Ok(Ok(true) | Err(_)) => {
@@ -218,7 +218,7 @@ async fn ask_to_leave(endpoint: &Endpoint) -> bool {
         Err(_) => {
             tracing::warn!(
                 "an older broker keeps running: it did not exit within {} s",
-                LEAVE.as_secs()
+                EXIT_TIMEOUT.as_secs()
             );
             false
         }
@@ -249,7 +249,7 @@ async fn start(paths: &Paths, program: PathBuf) -> Result<(), LaunchError> {
     let mut child = spawn(&program, paths).map_err(|source| LaunchError::Start { program, source })?;
     let mut word = String::new();
     let said = match child.stdout.take() {
-        Some(stdout) => timeout(START, BufReader::with_capacity(256, stdout).read_line(&mut word)).await,
+        Some(stdout) => timeout(START_TIMEOUT, BufReader::with_capacity(256, stdout).read_line(&mut word)).await,
         None => Ok(Ok(0)),
     };
     // It outlives this process; while this one lives, it takes note of the other's end.
@@ -262,7 +262,7 @@ async fn start(paths: &Paths, program: PathBuf) -> Result<(), LaunchError> {
         Ok(Err(error)) => Err(LaunchError::Report(error.to_string())),
         Err(_) => Err(LaunchError::Report(format!(
             "no output within {} s",
-            START.as_secs()
+            START_TIMEOUT.as_secs()
         ))),
     }
 }
@@ -282,7 +282,7 @@ fn spawn(program: &Path, paths: &Paths) -> io::Result<Child> {
         .args(["broker", "--detached"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(last_words(paths.logs()))
+        .stderr(stderr_file(paths.logs()))
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_kept)))
         .kill_on_drop(false);
@@ -294,10 +294,10 @@ fn spawn(program: &Path, paths: &Paths) -> io::Result<Child> {
 }
 
 fn is_kept(name: &str) -> bool {
-    KEPT.contains(&name)
+    KEPT_VARIABLES.contains(&name)
         || KEPT_FAMILIES.iter().any(|family| name.starts_with(family))
         || (cfg!(windows) && KEPT_ON_WINDOWS.iter().any(|kept| kept.eq_ignore_ascii_case(name)))
-        || (cfg!(windows) && KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name)))
+        || (cfg!(windows) && KEPT_VARIABLES.iter().any(|kept| kept.eq_ignore_ascii_case(name)))
 }
 
 /// The broker leaves our session by itself, first of all.
@@ -322,9 +322,9 @@ fn detached(mut command: Command) -> io::Result<Child> {
 }
 
 /// Where a broker's stderr goes: the log takes everything but what is said by a process that is just dying.
-fn last_words(logs: &Path) -> Stdio {
+fn stderr_file(logs: &Path) -> Stdio {
     let path = logs.join("broker-stderr.txt");
-    let is_long = path.metadata().is_ok_and(|found| found.len() > LAST_WORDS);
+    let is_long = path.metadata().is_ok_and(|found| found.len() > MAX_STDERR_BYTES);
     let mut options = OpenOptions::new();
     options.create(true).write(true);
     if is_long {

@@ -5,11 +5,11 @@
 
 mod caller;
 mod launch;
-mod lean;
+mod memory;
 mod parent;
 mod relay;
 mod stdio;
-mod words;
+mod host_frames;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -30,7 +30,7 @@ const UNREACHABLE: u8 = 3;
 const BUG: u8 = 70;
 
 /// How long a host whose parent has gone may take to hand over what it has read.
-const PARTING: Duration = Duration::from_millis(300);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Serves one port to its end.
 pub fn run(caller: Result<Caller, CallerError>) -> ExitCode {
@@ -86,7 +86,7 @@ async fn serve(caller: &Caller) -> ExitCode {
     tokio::pin!(served);
     let end = tokio::select! {
         end = &mut served => Some(end),
-        () = parent::gone() => timeout(PARTING, served).await.ok(),
+        () = parent::gone() => timeout(CLOSE_TIMEOUT, served).await.ok(),
     };
     tracing::debug!(?end, "port closed");
     match end {

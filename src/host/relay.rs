@@ -16,25 +16,25 @@ use crate::wire::preamble::{Kind, Preamble};
 
 use super::caller::Caller;
 use super::launch::{find, jitter};
-use super::lean;
+use super::memory;
 use super::stdio::{Input, Output};
-use super::words::{self, Standing};
+use super::host_frames::{self, BrokerStatus};
 
 /// Bytes read at once, either way.
-const CHUNK: usize = 64 << 10;
+const READ_BYTES: usize = 64 << 10;
 
 /// How long the broker may take to read what was handed to it, when the browser has closed the port.
-const PARTING: Duration = Duration::from_millis(500);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long a broker is looked for after the browser has closed the port: frames may be waiting for it.
-const LAST_LOOK: Duration = Duration::from_millis(700);
+const DISCONNECT_GRACE: Duration = Duration::from_millis(700);
 
-/// Tries to meet a broker before the port is given up, and the pauses between them.
-const TRIES: u32 = 8;
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// Tries to meet a broker before the port is given to_broker, and the pauses between them.
+const MAX_ATTEMPTS: u32 = 8;
+const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// A broker that ends sooner than this has not served: it counts as a failed try.
-const SERVED: Duration = Duration::from_secs(5);
+const STABLE_AFTER: Duration = Duration::from_secs(5);
 
 /// How a port ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +47,13 @@ pub(super) enum End {
     Unreachable,
 }
 
-/// How one stretch with one broker ended.
+/// How forwarding to one broker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stretch {
+enum RelayEnd {
     /// The browser closed the port.
     Browser,
     /// The browser takes no more frames.
-    Deaf,
+    OutputClosed,
     /// The broker told this host to end.
     Dropped,
     /// The broker ended.
@@ -65,13 +65,13 @@ enum Stretch {
 pub(super) struct Relay {
     preamble: Vec<u8>,
     paths: Paths,
-    up: Up,
-    down: Down,
+    to_broker: ToBroker,
+    to_browser: ToBrowser,
 }
 
 /// From the browser to the broker.
 #[derive(Debug)]
-struct Up {
+struct ToBroker {
     input: Input,
     gate: Gate,
     chunk: Box<[u8]>,
@@ -82,30 +82,30 @@ struct Up {
 
 /// From the broker to the browser. The only one who writes to the browser.
 #[derive(Debug)]
-struct Down {
+struct ToBrowser {
     output: Output,
-    /// Words of the host's own, written between frames.
-    words: mpsc::Receiver<Vec<u8>>,
-    say: mpsc::Sender<Vec<u8>>,
+    /// Frames of the host itself, written between those of the broker.
+    host_frames: mpsc::Receiver<Vec<u8>>,
+    send_frame: mpsc::Sender<Vec<u8>>,
 }
 
 impl Relay {
     /// A port for this caller.
     pub(super) fn new(caller: &Caller, paths: Paths, input: Input, output: Output) -> Self {
-        let (say, words) = mpsc::channel(4);
+        let (send_frame, host_frames) = mpsc::channel(4);
         Self {
             preamble: framed(
                 &Preamble::new(Kind::Host, Some(caller.origin()), crate::version::own()).to_json(),
             ),
             paths,
-            up: Up {
+            to_broker: ToBroker {
                 input,
                 gate: Gate::new(FROM_BROWSER),
-                chunk: vec![0; CHUNK].into_boxed_slice(),
+                chunk: vec![0; READ_BYTES].into_boxed_slice(),
                 from: 0,
                 to: 0,
             },
-            down: Down { output, words, say },
+            to_browser: ToBrowser { output, host_frames, send_frame },
         }
     }
 
@@ -115,27 +115,27 @@ impl Relay {
         let mut is_back = false;
         loop {
             let Some(stream) = self.meet(&mut failures).await else {
-                if self.up.input.is_hung_up() {
+                if self.to_broker.input.is_hung_up() {
                     return End::Browser;
                 }
-                let _ = self.down.output.write(&Standing::Failed.frame()).await;
+                let _ = self.to_browser.output.write(&BrokerStatus::Failed.frame()).await;
                 return End::Unreachable;
             };
-            if is_back && self.down.output.write(&Standing::Back.frame()).await.is_err() {
+            if is_back && self.to_browser.output.write(&BrokerStatus::Back.frame()).await.is_err() {
                 return End::Browser;
             }
-            lean::drop_what_starting_needed();
+            memory::release_startup_pages();
             let since = Instant::now();
             match self.serve(stream).await {
-                Stretch::Browser | Stretch::Deaf => return End::Browser,
-                Stretch::Dropped => return End::Dropped,
-                Stretch::Lost => {}
+                RelayEnd::Browser | RelayEnd::OutputClosed => return End::Browser,
+                RelayEnd::Dropped => return End::Dropped,
+                RelayEnd::Lost => {}
             }
             tracing::debug!("the broker has exited");
-            failures = if since.elapsed() < SERVED { failures + 1 } else { 0 };
+            failures = if since.elapsed() < STABLE_AFTER { failures + 1 } else { 0 };
             is_back = true;
-            self.up.gate.cut();
-            if self.down.output.write(&Standing::Lost.frame()).await.is_err() {
+            self.to_broker.gate.cut();
+            if self.to_browser.output.write(&BrokerStatus::Lost.frame()).await.is_err() {
                 return End::Browser;
             }
         }
@@ -143,18 +143,18 @@ impl Relay {
 
     /// Meets a broker; `None` when there is none, or when the browser has closed the port meanwhile.
     async fn meet(&mut self, failures: &mut u32) -> Option<Stream> {
-        let Self { paths, up, down, .. } = self;
-        let is_told = std::cell::Cell::new(false);
-        let output = tokio::sync::Mutex::new(&mut down.output);
+        let Self { paths, to_broker, to_browser, .. } = self;
+        let is_reported = std::cell::Cell::new(false);
+        let output = tokio::sync::Mutex::new(&mut to_browser.output);
         let search = async {
-            while *failures < TRIES {
+            while *failures < MAX_ATTEMPTS {
                 if *failures > 0 {
-                    let most = (PAUSE.0 * 2u32.pow(*failures - 1)).min(PAUSE.1);
+                    let most = (RETRY_DELAY.0 * 2u32.pow(*failures - 1)).min(RETRY_DELAY.1);
                     sleep(jitter(most / 2, most)).await;
                 }
                 let starting = async || {
-                    if !is_told.replace(true) {
-                        let _ = output.lock().await.write(&Standing::Starting.frame()).await;
+                    if !is_reported.replace(true) {
+                        let _ = output.lock().await.write(&BrokerStatus::Starting.frame()).await;
                     }
                 };
                 match find(paths, starting).await {
@@ -168,10 +168,10 @@ impl Relay {
             None
         };
         let closed = async {
-            while !up.input.is_hung_up() {
+            while !to_broker.input.is_hung_up() {
                 sleep(Duration::from_millis(100)).await;
             }
-            sleep(LAST_LOOK).await;
+            sleep(DISCONNECT_GRACE).await;
         };
         tokio::select! {
             met = search => met,
@@ -180,38 +180,38 @@ impl Relay {
     }
 
     /// Forwards until one side has gone.
-    async fn serve(&mut self, stream: Stream) -> Stretch {
+    async fn serve(&mut self, stream: Stream) -> RelayEnd {
         let (from, mut to) = split(stream);
         if to.write_all(&self.preamble).await.is_err() {
-            return Stretch::Lost;
+            return RelayEnd::Lost;
         }
-        let say = self.down.say.clone();
-        let up = self.up.forward(&mut to, say);
-        let down = self.down.forward(from);
-        tokio::pin!(up, down);
-        let stretch = tokio::select! {
-            () = &mut up => Stretch::Browser,
-            stretch = &mut down => stretch,
+        let send_frame = self.to_browser.send_frame.clone();
+        let to_broker = self.to_broker.forward(&mut to, send_frame);
+        let to_browser = self.to_browser.forward(from);
+        tokio::pin!(to_broker, to_browser);
+        let end = tokio::select! {
+            () = &mut to_broker => RelayEnd::Browser,
+            end = &mut to_browser => end,
         };
-        match stretch {
-            // What was read must reach the broker: it hangs up when it has taken everything.
-            Stretch::Browser => {
-                let _ = timeout(PARTING, down).await;
+        match end {
+            // What was read must reach the broker: it hangs to_broker when it has taken everything.
+            RelayEnd::Browser => {
+                let _ = timeout(CLOSE_TIMEOUT, to_browser).await;
             }
             // It may still have said something before it went.
-            Stretch::Deaf => {
-                let _ = timeout(PARTING, up).await;
+            RelayEnd::OutputClosed => {
+                let _ = timeout(CLOSE_TIMEOUT, to_broker).await;
             }
-            Stretch::Dropped | Stretch::Lost => {}
+            RelayEnd::Dropped | RelayEnd::Lost => {}
         }
-        stretch
+        end
     }
 }
 
-impl Up {
+impl ToBroker {
     /// Ends when the browser has closed the port and everything before that has been handed over. When the broker has
     /// gone it waits for ever: whatever the broker said last is still to be forwarded.
-    async fn forward(&mut self, broker: &mut WriteHalf, say: mpsc::Sender<Vec<u8>>) {
+    async fn forward(&mut self, broker: &mut WriteHalf, send_frame: mpsc::Sender<Vec<u8>>) {
         loop {
             let bytes = &self.chunk[self.from..self.to];
             match self.gate.pass(bytes) {
@@ -225,7 +225,7 @@ impl Up {
                 Pass::Leave(count) => self.from += count,
                 Pass::TooLarge(length) => {
                     self.from += HEADER;
-                    let _ = say.send(words::too_large(length)).await;
+                    let _ = send_frame.send(host_frames::too_large(length)).await;
                 }
                 Pass::More => {
                     self.chunk.copy_within(self.from..self.to, 0);
@@ -244,18 +244,18 @@ impl Up {
     }
 }
 
-impl Down {
-    async fn forward(&mut self, mut broker: ReadHalf) -> Stretch {
+impl ToBrowser {
+    async fn forward(&mut self, mut broker: ReadHalf) -> RelayEnd {
         let mut frames = Frames::new(TO_BROWSER);
         loop {
             while let Some(run) = frames.run() {
                 match run {
                     Run::Whole(bytes) => {
                         if self.output.write(&bytes).await.is_err() {
-                            return Stretch::Deaf;
+                            return RelayEnd::OutputClosed;
                         }
                     }
-                    Run::Empty => return Stretch::Dropped,
+                    Run::Empty => return RelayEnd::Dropped,
                     Run::TooLarge(length) => {
                         tracing::warn!(
                             length,
@@ -265,11 +265,11 @@ impl Down {
                 }
             }
             tokio::select! {
-                count = broker.read_buf(frames.room(CHUNK)) => if !matches!(count, Ok(1..)) {
-                    return Stretch::Lost;
+                count = broker.read_buf(frames.room(READ_BYTES)) => if !matches!(count, Ok(1..)) {
+                    return RelayEnd::Lost;
                 },
-                Some(word) = self.words.recv() => if self.output.write(&word).await.is_err() {
-                    return Stretch::Deaf;
+                Some(frame) = self.host_frames.recv() => if self.output.write(&frame).await.is_err() {
+                    return RelayEnd::OutputClosed;
                 },
             }
         }

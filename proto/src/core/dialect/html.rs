@@ -57,7 +57,7 @@ mod tests {
     fn a_page_is_told_by_its_title() {
         for (text, told) in [
             (
-                "<html>\r\n<head><MAX_TITLE_CHARS lang=en>\n 502  Bad &amp; Gateway\n</MAX_TITLE_CHARS></head>",
+                "<html>\r\n<head><TITLE lang=en>\n 502  Bad &amp; Gateway\n</TITLE></head>",
                 Some("an HTML page titled `502 Bad & Gateway`"),
             ),
             (

@@ -5,21 +5,21 @@
 use crate::wire::code::Code;
 use crate::wire::frame::{FROM_BROWSER, framed};
 
-/// How it stands with the broker.
+/// The state of the connection to the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum BrokerStatus {
     /// None was found; one is being started.
     Starting,
-    /// It has ended under an open port.
+    /// It has exited while the port was open.
     Lost,
-    /// Another one has been met: the extension is to say `hello` again.
+    /// Another one was found: the extension is to say `hello` again.
     Back,
-    /// None can be met; the port ends.
+    /// None can be reached; the port ends.
     Failed,
 }
 
-impl Standing {
-    /// The frame that tells it.
+impl BrokerStatus {
+    /// The frame that reports it.
     pub(super) fn frame(self) -> Vec<u8> {
         let (state, code, message) = match self {
             Self::Starting => ("starting", Code::BrokerStarting, "the broker is being started"),
@@ -56,14 +56,14 @@ mod tests {
     use crate::wire::frame::HEADER;
 
     #[test]
-    fn every_word_is_a_frame() {
-        let standings = [
-            Standing::Starting,
-            Standing::Lost,
-            Standing::Back,
-            Standing::Failed,
+    fn every_status_is_a_frame() {
+        let statuses = [
+            BrokerStatus::Starting,
+            BrokerStatus::Lost,
+            BrokerStatus::Back,
+            BrokerStatus::Failed,
         ];
-        let frames = standings.map(Standing::frame);
+        let frames = statuses.map(BrokerStatus::frame);
         for frame in frames.iter().chain([&too_large(70_000_000)]) {
             let json: serde_json::Value = serde_json::from_slice(&frame[HEADER..]).unwrap();
             assert!(json["code"].is_string() && json["message"].is_string());

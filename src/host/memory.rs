@@ -6,7 +6,7 @@
 
 /// To be called when the host begins to wait for frames.
 #[cfg(target_os = "linux")]
-pub(super) fn drop_what_starting_needed() {
+pub(super) fn release_startup_pages() {
     let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else {
         return;
     };
@@ -16,7 +16,7 @@ pub(super) fn drop_what_starting_needed() {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn drop_what_starting_needed() {}
+pub(super) fn release_startup_pages() {}
 
 /// First and last address of a mapping that shows a file and was never written to.
 #[cfg(target_os = "linux")]
