@@ -18,7 +18,7 @@ use crate::wire::batch::Packer;
 use crate::wire::code::Code;
 use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
 use crate::wire::message::BrokerFrame;
-use crate::wire::preamble::{self, Kind, Preamble};
+use crate::wire::preamble::{self, PeerKind, Preamble};
 
 use super::connections::Place;
 use super::decoder::FrameDecoder;
@@ -98,12 +98,12 @@ async fn read_preamble(input: &mut ReadHalf, frames: &mut Frames) -> Result<(Cal
     };
     let preamble = Preamble::parse(&first).map_err(|_| "the first frame is not a preamble")?;
     match (preamble.kind, preamble.origin) {
-        (Kind::Host, Some(origin)) => {
+        (PeerKind::Host, Some(origin)) => {
             let origin = origin.into();
             Ok((Caller::Extension { origin }, preamble.version))
         }
-        (Kind::Host, None) => Err("a host without an extension"),
-        (Kind::Admin, _) => Ok((Caller::Admin, preamble.version)),
+        (PeerKind::Host, None) => Err("a host without an extension"),
+        (PeerKind::Admin, _) => Ok((Caller::Admin, preamble.version)),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::local::{self, Endpoint, LocalError, ReadHalf, Stream, WriteHalf};
 use crate::paths::Paths;
 use crate::wire::frame::FROM_BROWSER;
-use crate::wire::preamble::{Kind, Preamble};
+use crate::wire::preamble::{PeerKind, Preamble};
 
 use super::error::{Exit, Failure};
 use super::protocol_client::ProtocolClient;
@@ -183,7 +183,7 @@ async fn exchange(stream: Stream, request: &Value) -> io::Result<Value> {
 async fn open(stream: Stream, request: &Value) -> io::Result<AdminClient> {
     let (reader, writer) = local::split(stream);
     let mut client = ProtocolClient::new(reader, writer, FROM_BROWSER);
-    let preamble = Preamble::new(Kind::Admin, None, crate::version::own()).to_json();
+    let preamble = Preamble::new(PeerKind::Admin, None, crate::version::own()).to_json();
     client.send_bytes(&preamble).await?;
     client.send(request).await?;
     Ok(client)

@@ -18,7 +18,7 @@ use crate::local::{Endpoint, LocalError, Stream, connect, split};
 use crate::paths::{self, Paths, PathsError};
 use crate::version;
 use crate::wire::frame::{HEADER, framed};
-use crate::wire::preamble::{Kind, Preamble};
+use crate::wire::preamble::{PeerKind, Preamble};
 
 /// How long a broker may take from its start to its report.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -188,7 +188,7 @@ async fn ask_to_leave(endpoint: &Endpoint) -> bool {
         return false;
     };
     let (mut from, mut to) = split(stream);
-    let mut request = framed(&Preamble::new(Kind::Admin, None, version::own()).to_json());
+    let mut request = framed(&Preamble::new(PeerKind::Admin, None, version::own()).to_json());
     request.extend(framed(br#"{"type":"retire","id":"1"}"#));
     let gone = async {
         to.write_all(&request).await?;
@@ -249,7 +249,13 @@ async fn start(paths: &Paths, program: PathBuf) -> Result<(), LaunchError> {
     let mut child = spawn(&program, paths).map_err(|source| LaunchError::Start { program, source })?;
     let mut word = String::new();
     let said = match child.stdout.take() {
-        Some(stdout) => timeout(START_TIMEOUT, BufReader::with_capacity(256, stdout).read_line(&mut word)).await,
+        Some(stdout) => {
+            timeout(
+                START_TIMEOUT,
+                BufReader::with_capacity(256, stdout).read_line(&mut word),
+            )
+            .await
+        }
         None => Ok(Ok(0)),
     };
     // It outlives this process; while this one lives, it takes note of the other's end.

@@ -4,12 +4,12 @@
 //! the broker drops it.
 
 mod caller;
+mod host_frames;
 mod launch;
 mod memory;
 mod parent;
 mod relay;
 mod stdio;
-mod host_frames;
 
 use std::process::ExitCode;
 use std::time::Duration;

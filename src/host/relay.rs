@@ -12,13 +12,13 @@ use tokio::time::{sleep, timeout};
 use crate::local::{ReadHalf, Stream, WriteHalf, split};
 use crate::paths::Paths;
 use crate::wire::frame::{FROM_BROWSER, Frames, Gate, HEADER, Pass, Run, TO_BROWSER, framed};
-use crate::wire::preamble::{Kind, Preamble};
+use crate::wire::preamble::{PeerKind, Preamble};
 
 use super::caller::Caller;
+use super::host_frames::{self, BrokerStatus};
 use super::launch::{find, jitter};
 use super::memory;
 use super::stdio::{Input, Output};
-use super::host_frames::{self, BrokerStatus};
 
 /// Bytes read at once, either way.
 const READ_BYTES: usize = 64 << 10;
@@ -95,7 +95,7 @@ impl Relay {
         let (send_frame, host_frames) = mpsc::channel(4);
         Self {
             preamble: framed(
-                &Preamble::new(Kind::Host, Some(caller.origin()), crate::version::own()).to_json(),
+                &Preamble::new(PeerKind::Host, Some(caller.origin()), crate::version::own()).to_json(),
             ),
             paths,
             to_broker: ToBroker {
@@ -105,7 +105,11 @@ impl Relay {
                 from: 0,
                 to: 0,
             },
-            to_browser: ToBrowser { output, host_frames, send_frame },
+            to_browser: ToBrowser {
+                output,
+                host_frames,
+                send_frame,
+            },
         }
     }
 
@@ -121,7 +125,14 @@ impl Relay {
                 let _ = self.to_browser.output.write(&BrokerStatus::Failed.frame()).await;
                 return End::Unreachable;
             };
-            if is_back && self.to_browser.output.write(&BrokerStatus::Back.frame()).await.is_err() {
+            if is_back
+                && self
+                    .to_browser
+                    .output
+                    .write(&BrokerStatus::Back.frame())
+                    .await
+                    .is_err()
+            {
                 return End::Browser;
             }
             memory::release_startup_pages();
@@ -132,10 +143,20 @@ impl Relay {
                 RelayEnd::Lost => {}
             }
             tracing::debug!("the broker has exited");
-            failures = if since.elapsed() < STABLE_AFTER { failures + 1 } else { 0 };
+            failures = if since.elapsed() < STABLE_AFTER {
+                failures + 1
+            } else {
+                0
+            };
             is_back = true;
             self.to_broker.gate.cut();
-            if self.to_browser.output.write(&BrokerStatus::Lost.frame()).await.is_err() {
+            if self
+                .to_browser
+                .output
+                .write(&BrokerStatus::Lost.frame())
+                .await
+                .is_err()
+            {
                 return End::Browser;
             }
         }
@@ -143,7 +164,12 @@ impl Relay {
 
     /// Meets a broker; `None` when there is none, or when the browser has closed the port meanwhile.
     async fn meet(&mut self, failures: &mut u32) -> Option<Stream> {
-        let Self { paths, to_broker, to_browser, .. } = self;
+        let Self {
+            paths,
+            to_broker,
+            to_browser,
+            ..
+        } = self;
         let is_reported = std::cell::Cell::new(false);
         let output = tokio::sync::Mutex::new(&mut to_browser.output);
         let search = async {

@@ -20,7 +20,7 @@ pub(super) enum Value {
 
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SettingKind {
     /// From, to.
     Number(u64, u64),
     Switch,
@@ -31,7 +31,7 @@ pub(super) enum Kind {
 /// A key of the whole broker.
 pub(super) struct Key {
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: SettingKind,
     /// As TOML.
     pub(super) default: &'static str,
     pub(super) about: &'static str,
@@ -41,7 +41,7 @@ pub(super) struct Key {
 /// A key of `[default]` and of each `[extension."..."]`.
 pub(super) struct RuleKey {
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: SettingKind,
     pub(super) default: &'static str,
     pub(super) about: &'static str,
     pub(super) set: fn(&mut Rule, Value) -> Result<(), String>,
@@ -110,7 +110,7 @@ pub(super) const EXTENSION: &str = "extension";
 pub(super) const KEYS: &[Key] = &[
     Key {
         name: "broker.idle-minutes",
-        kind: Kind::Number(1, 10_080),
+        kind: SettingKind::Number(1, 10_080),
         default: "10",
         about: "Minutes until the broker exits while no browser is connected and no session is held.\n\
                 LONGWIRE_IDLE_SECONDS overrides it.",
@@ -118,21 +118,21 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "broker.dials-per-second",
-        kind: Kind::Number(1, 1000),
+        kind: SettingKind::Number(1, 1000),
         default: "4",
         about: "Rate limit: dials a second to other machines, for all extensions together.",
         set: into!(Number, per_second),
     },
     Key {
         name: "broker.dial-burst",
-        kind: Kind::Number(1, 1000),
+        kind: SettingKind::Number(1, 1000),
         default: "16",
         about: "Burst size for sessions that were just opened; redials after a loss have no burst.",
         set: into!(Number, burst),
     },
     Key {
         name: "memory.total",
-        kind: Kind::Number(64, 1_048_576),
+        kind: SettingKind::Number(64, 1_048_576),
         default: "1024",
         about: "Megabytes of memory for all extensions together. When they are used up, the extension that uses most\n\
                 loses its oldest messages first, reported as a gap.",
@@ -140,63 +140,63 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "journal.session-megabytes",
-        kind: Kind::Number(1, 65_536),
+        kind: SettingKind::Number(1, 65_536),
         default: "128",
         about: "Maximum disk space of one session. A session that needs more continues in memory and reports it.",
         set: into!(Number, session_megabytes),
     },
     Key {
         name: "journal.extension-megabytes",
-        kind: Kind::Number(1, 1_048_576),
+        kind: SettingKind::Number(1, 1_048_576),
         default: "512",
         about: "Maximum disk space of all sessions of one extension.",
         set: into!(Number, extension_megabytes),
     },
     Key {
         name: "journal.extension-journals",
-        kind: Kind::Number(1, 1_000_000),
+        kind: SettingKind::Number(1, 1_000_000),
         default: "1000",
         about: "Maximum number of sessions on disk for one extension. Further ones continue in memory and report it.",
         set: into!(Number, extension_journals),
     },
     Key {
         name: "journal.total-megabytes",
-        kind: Kind::Number(1, 1_048_576),
+        kind: SettingKind::Number(1, 1_048_576),
         default: "1024",
         about: "Maximum disk space of all sessions.",
         set: into!(Number, total_megabytes),
     },
     Key {
         name: "tls.ca-files",
-        kind: Kind::List,
+        kind: SettingKind::List,
         default: "[]",
         about: "PEM files with additional certificate authorities.",
         set: into!(List, ca_files),
     },
     Key {
         name: "tls.client-certificate",
-        kind: Kind::Text,
+        kind: SettingKind::Text,
         default: "\"\"",
         about: "A PEM file with a client certificate and its chain, for servers that request one.",
         set: into!(Text, client_certificate),
     },
     Key {
         name: "tls.client-key",
-        kind: Kind::Text,
+        kind: SettingKind::Text,
         default: "\"\"",
         about: "The PEM file with its private key.",
         set: into!(Text, client_key),
     },
     Key {
         name: "tls.client-hosts",
-        kind: Kind::List,
+        kind: SettingKind::List,
         default: "[]",
         about: "Hosts, without port, that receive this certificate. No other host does.",
         set: into!(List, client_hosts),
     },
     Key {
         name: "tls.insecure-hosts",
-        kind: Kind::List,
+        kind: SettingKind::List,
         default: "[]",
         about: "Hosts, without port, whose certificates are not checked. Anyone on the network path can read and change\n\
                 their traffic. `longwire status` marks such sessions.",
@@ -204,7 +204,7 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "proxy.url",
-        kind: Kind::Text,
+        kind: SettingKind::Text,
         default: "\"system\"",
         about: "\"system\": HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY; without them the settings of macOS or\n\
                 Windows. Proxy scripts (PAC) and the settings of GNOME and KDE are not supported: set the proxy here.\n\
@@ -223,7 +223,7 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "proxy.except",
-        kind: Kind::List,
+        kind: SettingKind::List,
         default: "[]",
         about: "With a proxy set in `url`: hosts to dial directly, in the form of NO_PROXY: [\"intranet.example\",\n\
                 \"*.corp.example\", \"10.0.0.0/8\", \"10.*\", \"host.example:8443\", \"[fd00::1]\"]. A name includes its\n\
@@ -232,7 +232,7 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "proxy.credentials",
-        kind: Kind::List,
+        kind: SettingKind::List,
         default: "[]",
         about: "For proxies whose URL has no credentials: \"user:password@proxy.example:3128\".",
         set: |draft, value| {
@@ -252,7 +252,7 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "update.index",
-        kind: Kind::Text,
+        kind: SettingKind::Text,
         default: "\"\"",
         about: "The URL of the signed index; its signature is at the same URL with `.minisig` behind it. Without one, that of\n\
                 the package, if it has one.",
@@ -267,7 +267,7 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "update.key",
-        kind: Kind::Text,
+        kind: SettingKind::Text,
         default: "\"\"",
         about: "The minisign public key that signs the index, in base64: the second line of a `.pub` file.",
         set: |draft, value| {
@@ -282,14 +282,14 @@ pub(super) const KEYS: &[Key] = &[
 pub(super) const RULES: &[RuleKey] = &[
     RuleKey {
         name: "enabled",
-        kind: Kind::Switch,
+        kind: SettingKind::Switch,
         default: "true",
         about: "Whether the extension may use Longwire.",
         set: into!(Switch, enabled),
     },
     RuleKey {
         name: "allow",
-        kind: Kind::List,
+        kind: SettingKind::List,
         default: "[\"wss://*\", \"ws://loopback\"]",
         about: "The URLs it may dial: scheme://host[:port][/path]. scheme: ws, wss or *; http and https are equivalent.\n\
                 host: a name or address, *.name (the name and its subdomains), *, or loopback (this machine). port: any if\n\
@@ -305,14 +305,14 @@ pub(super) const RULES: &[RuleKey] = &[
     },
     RuleKey {
         name: "any-origin",
-        kind: Kind::Switch,
+        kind: SettingKind::Switch,
         default: "false",
         about: "Whether it may send an Origin header other than its own, and so impersonate a web page.",
         set: into!(Switch, any_origin),
     },
     RuleKey {
         name: "own-proxy",
-        kind: Kind::Switch,
+        kind: SettingKind::Switch,
         default: "false",
         about: "Whether its sessions may use a proxy of their own. `allow` must cover the proxy's host and port too.\n\
                 If this key is not set, sessions may do so only with an `allow` list other than the default.",
@@ -320,7 +320,7 @@ pub(super) const RULES: &[RuleKey] = &[
     },
     RuleKey {
         name: "local-names",
-        kind: Kind::List,
+        kind: SettingKind::List,
         default: "[]",
         about: "Names other than localhost that may resolve to this machine or to a link-local address, such as\n\
                 [\"myapp.test\", \"*.dev.example\"]. Any other name that does is not dialled.",
@@ -334,21 +334,21 @@ pub(super) const RULES: &[RuleKey] = &[
     },
     RuleKey {
         name: "profiles",
-        kind: Kind::Number(1, 100_000),
+        kind: SettingKind::Number(1, 100_000),
         default: "32",
         about: "Maximum number of browser profiles with sessions.",
         set: into!(Number, profiles),
     },
     RuleKey {
         name: "sessions",
-        kind: Kind::Number(1, 100_000),
+        kind: SettingKind::Number(1, 100_000),
         default: "256",
         about: "Maximum number of sessions in one browser profile.",
         set: into!(Number, sessions),
     },
     RuleKey {
         name: "megabytes",
-        kind: Kind::Number(1, 1_048_576),
+        kind: SettingKind::Number(1, 1_048_576),
         default: "256",
         about: "Memory for all its sessions in all profiles: messages that wait for it and for its servers, requests,\n\
                 subscriptions, rules, names, and the sessions themselves. Beyond that, messages are dropped with a gap and\n\
@@ -362,14 +362,14 @@ pub(super) const RULES: &[RuleKey] = &[
     },
     RuleKey {
         name: "dials-per-minute",
-        kind: Kind::Number(1, 60_000),
+        kind: SettingKind::Number(1, 60_000),
         default: "120",
         about: "Rate limit: dials to other machines a minute, with a burst of about thirty.",
         set: into!(Number, dials_per_minute),
     },
     RuleKey {
         name: "loopback-ports-per-minute",
-        kind: Kind::Number(1, 65_535),
+        kind: SettingKind::Number(1, 65_535),
         default: "16",
         about: "Rate limit: new ports of this machine a minute. A port is new if it was not dialled within the last hour.\n\
                 Further dials wait.",

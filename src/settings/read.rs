@@ -14,13 +14,13 @@ use toml::de::{DeTable, DeValue};
 
 use crate::core::rules::{MemoryRule, PaceRule, Rule, Rules};
 
-use super::keys::{DEFAULT, Draft, EXTENSION, KEYS, Kind, RULES, RuleKey, SECTIONS, Value};
+use super::keys::{DEFAULT, Draft, EXTENSION, KEYS, RULES, RuleKey, SECTIONS, SettingKind, Value};
 use super::{Broker, Client, Entry, Fault, Journal, Settings, Source, Tls, Who};
 
 type Table<'a> = &'a DeTable<'a>;
 /// The tables of one section, with the number of the layer that each is from.
 type Section<'a> = Vec<(usize, Table<'a>)>;
-type Given<'a> = (usize, &'a Spanned<DeValue<'a>>);
+type GivenValue<'a> = (usize, &'a Spanned<DeValue<'a>>);
 
 /// Stands for a password.
 pub(super) const MASK: &str = ":***@";
@@ -63,7 +63,7 @@ pub(super) fn parse_layers(layers: &[Layer<'_>]) -> Result<Settings, (usize, Vec
             Ok(table) => files.push((layer, table)),
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
-                reader.fault(&Place { layer, span }, error.message());
+                reader.fault(&TextPosition { layer, span }, error.message());
             }
         }
     }
@@ -85,7 +85,7 @@ pub(super) fn parse_layers(layers: &[Layer<'_>]) -> Result<Settings, (usize, Vec
 
 /// A piece of one of the files.
 #[derive(Debug, Clone, Default)]
-struct Place {
+struct TextPosition {
     layer: usize,
     span: Range<usize>,
 }
@@ -108,14 +108,14 @@ fn section<'a>(files: &Section<'a>, name: &str) -> Section<'a> {
 }
 
 /// The value of a key in the first of these tables that has it.
-fn given<'a>(tables: &Section<'a>, key: &str) -> Option<Given<'a>> {
+fn given<'a>(tables: &Section<'a>, key: &str) -> Option<GivenValue<'a>> {
     tables
         .iter()
         .find_map(|(layer, table)| Some((*layer, table.get(key)?)))
 }
 
 /// The same for a key of the whole broker, with regard to those that are taken together.
-fn given_whole<'a>(tables: &Section<'a>, section: &str, key: &str) -> Option<Given<'a>> {
+fn given_whole<'a>(tables: &Section<'a>, section: &str, key: &str) -> Option<GivenValue<'a>> {
     let full = format!("{section}.{key}");
     let Some(group) = TOGETHER.iter().find(|group| group.contains(&full.as_str())) else {
         return given(tables, key);
@@ -169,7 +169,7 @@ impl Reader<'_> {
                 if !known.contains(&name.get_ref().as_ref()) {
                     self.unknown(*layer, name, "section", &known);
                 } else if !matches!(value.get_ref(), DeValue::Table(_)) {
-                    let place = Place {
+                    let place = TextPosition {
                         layer: *layer,
                         span: value.span(),
                     };
@@ -215,7 +215,7 @@ impl Reader<'_> {
         let mut found: BTreeMap<String, (String, Section<'a>)> = BTreeMap::new();
         for (layer, all) in section(files, EXTENSION) {
             for (name, value) in all {
-                let place = |span| Place { layer, span };
+                let place = |span| TextPosition { layer, span };
                 let DeValue::Table(table) = value.get_ref() else {
                     let message = format!("write `[{EXTENSION}.\"{}\"]`", name.get_ref());
                     self.fault(&place(value.span()), message);
@@ -280,7 +280,7 @@ impl Reader<'_> {
         self.entry(name, &Value::Switch(rule.own_proxy), source);
     }
 
-    fn rule_key(&mut self, rule: &mut Rule, key: &RuleKey, section: &str, given: Option<Given<'_>>) {
+    fn rule_key(&mut self, rule: &mut Rule, key: &RuleKey, section: &str, given: Option<GivenValue<'_>>) {
         let Some((value, source, place)) = self.value(given, key.kind, key.default) else {
             return;
         };
@@ -308,19 +308,19 @@ impl Reader<'_> {
     fn unknown(&mut self, layer: usize, name: &Spanned<Cow<'_, str>>, what: &str, known: &[&str]) {
         let message = format!("unknown {what} `{}`; known: {}", name.get_ref(), known.join(", "));
         let span = name.span();
-        self.fault(&Place { layer, span }, message);
+        self.fault(&TextPosition { layer, span }, message);
     }
 
     /// The value given, or the default. A value of the wrong kind is a fault, and the default stands in for it.
     fn value(
         &mut self,
-        given: Option<Given<'_>>,
-        kind: Kind,
+        given: Option<GivenValue<'_>>,
+        kind: SettingKind,
         default: &str,
-    ) -> Option<(Value, Source, Place)> {
+    ) -> Option<(Value, Source, TextPosition)> {
         if let Some((layer, given)) = given {
             let span = given.span();
-            let place = Place { layer, span };
+            let place = TextPosition { layer, span };
             match taken(given.get_ref(), kind) {
                 Ok(value) => {
                     let source = self.source(&place);
@@ -331,7 +331,7 @@ impl Reader<'_> {
         }
         let default = DeValue::parse(default).ok()?;
         let value = taken(default.get_ref(), kind).ok()?;
-        Some((value, Source::Default, Place::default()))
+        Some((value, Source::Default, TextPosition::default()))
     }
 
     fn entry(&mut self, name: String, value: &Value, source: Source) {
@@ -354,12 +354,12 @@ impl Reader<'_> {
         let layers = self.layers;
         let place = |name: &str| {
             let given = given_whole(tables, "tls", name);
-            given.map_or_else(Place::default, |(layer, value)| Place {
+            given.map_or_else(TextPosition::default, |(layer, value)| TextPosition {
                 layer,
                 span: value.span(),
             })
         };
-        let file_of = |place: &Place, file: &str| match layers.get(place.layer) {
+        let file_of = |place: &TextPosition, file: &str| match layers.get(place.layer) {
             Some(layer) => layer.folder.join(file),
             None => PathBuf::from(file),
         };
@@ -409,7 +409,7 @@ impl Reader<'_> {
         }
     }
 
-    fn fault(&mut self, place: &Place, message: impl Into<String>) {
+    fn fault(&mut self, place: &TextPosition, message: impl Into<String>) {
         let (line, column) = self.line(place);
         let fault = Fault {
             line,
@@ -419,7 +419,7 @@ impl Reader<'_> {
         self.faults.push((place.layer, fault));
     }
 
-    fn source(&self, place: &Place) -> Source {
+    fn source(&self, place: &TextPosition) -> Source {
         let line = self.line(place).0;
         match self.layers.get(place.layer).map(|layer| layer.who) {
             Some(Who::Administrator) => Source::Administrator(line),
@@ -428,7 +428,7 @@ impl Reader<'_> {
     }
 
     /// Line and column of a piece's first byte.
-    fn line(&self, place: &Place) -> (usize, usize) {
+    fn line(&self, place: &TextPosition) -> (usize, usize) {
         let text = self.layers.get(place.layer).map_or("", |layer| layer.text);
         let before = text.get(..place.span.start).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
@@ -450,21 +450,23 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 /// A value as its key takes it.
-fn taken(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> {
+fn taken(value: &DeValue<'_>, kind: SettingKind) -> Result<Value, String> {
     match (kind, value) {
-        (Kind::Number(least, most), DeValue::Integer(number)) => {
+        (SettingKind::Number(least, most), DeValue::Integer(number)) => {
             u64::from_str_radix(number.as_str(), number.radix())
                 .ok()
                 .filter(|number| (least..=most).contains(number))
                 .map(Value::Number)
                 .ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
         }
-        (Kind::Number(least, most), _) => Err(format!("it must be a whole number from {least} to {most}")),
-        (Kind::Switch, DeValue::Boolean(switch)) => Ok(Value::Switch(*switch)),
-        (Kind::Switch, _) => Err("it must be `true` or `false`".to_owned()),
-        (Kind::Text, DeValue::String(text)) => Ok(Value::Text(text.clone().into_owned())),
-        (Kind::Text, _) => Err("it must be a string in quotes".to_owned()),
-        (Kind::List, DeValue::Array(list)) => list
+        (SettingKind::Number(least, most), _) => {
+            Err(format!("it must be a whole number from {least} to {most}"))
+        }
+        (SettingKind::Switch, DeValue::Boolean(switch)) => Ok(Value::Switch(*switch)),
+        (SettingKind::Switch, _) => Err("it must be `true` or `false`".to_owned()),
+        (SettingKind::Text, DeValue::String(text)) => Ok(Value::Text(text.clone().into_owned())),
+        (SettingKind::Text, _) => Err("it must be a string in quotes".to_owned()),
+        (SettingKind::List, DeValue::Array(list)) => list
             .iter()
             .map(|element| match element.get_ref() {
                 DeValue::String(text) => Ok(text.clone().into_owned()),
@@ -472,7 +474,7 @@ fn taken(value: &DeValue<'_>, kind: Kind) -> Result<Value, String> {
             })
             .collect::<Result<_, _>>()
             .map(Value::List),
-        (Kind::List, _) => Err("it must be a list of strings: `[\"a\", \"b\"]`".to_owned()),
+        (SettingKind::List, _) => Err("it must be a list of strings: `[\"a\", \"b\"]`".to_owned()),
     }
 }
 

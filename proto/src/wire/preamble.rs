@@ -15,8 +15,8 @@ pub const FORM: u32 = 1;
 pub struct Preamble {
     /// Always `FORM`.
     pub longwire: u32,
-    pub kind: Kind,
-    /// Whom the host serves: an extension's origin or add-on id. Only with `Kind::Host`.
+    pub kind: PeerKind,
+    /// Whom the host serves: an extension's origin or add-on id. Only with `PeerKind::Host`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// The caller's process, for the log.
@@ -28,7 +28,7 @@ pub struct Preamble {
 /// What the caller is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum PeerKind {
     /// A host process: frames of an extension follow.
     Host,
     /// The command line, or a host that is to replace the broker: `status`, `stop`, `retire` and the like follow.
@@ -48,7 +48,7 @@ pub enum PreambleError {
 
 impl Preamble {
     /// What this process of a program of `version` says.
-    pub fn new(kind: Kind, origin: Option<&str>, version: &str) -> Self {
+    pub fn new(kind: PeerKind, origin: Option<&str>, version: &str) -> Self {
         Self {
             longwire: FORM,
             kind,
@@ -76,7 +76,7 @@ impl Preamble {
         let sound = |origin: &String| {
             (1..=512).contains(&origin.chars().count()) && !origin.chars().any(char::is_control)
         };
-        if preamble.kind == Kind::Host && !preamble.origin.as_ref().is_some_and(sound) {
+        if preamble.kind == PeerKind::Host && !preamble.origin.as_ref().is_some_and(sound) {
             return Err(PreambleError::Origin);
         }
         Ok(preamble)
@@ -93,7 +93,7 @@ mod tests {
         let preamble = Preamble::parse(json).unwrap();
         assert_eq!(
             (preamble.kind, preamble.origin.as_deref()),
-            (Kind::Host, Some("a@b"))
+            (PeerKind::Host, Some("a@b"))
         );
         assert_eq!(Preamble::parse(&preamble.to_json()).unwrap(), preamble);
     }

@@ -10,7 +10,7 @@ use installer::lookup::{Neighbour, Seen};
 use installer::manifest::{self, Accepted, ExtensionId};
 use installer::policy::{Policy, Ruling};
 
-use super::program::Kind;
+use super::program::ProgramKind;
 use crate::transport::probe::Step;
 use crate::wire::record::ErrorInfo;
 
@@ -137,7 +137,7 @@ impl BrowserFacts {
 pub(super) struct ProgramFacts {
     pub(super) path: PathBuf,
     /// What kind of file it is, or why it cannot be read.
-    pub(super) kind: Result<Kind, String>,
+    pub(super) kind: Result<ProgramKind, String>,
     /// May this user run it?
     pub(super) executable: bool,
     /// Does it lie on a file system on which nothing may be started?
@@ -182,9 +182,9 @@ pub(super) enum Launched {
 #[derive(Debug, Clone)]
 pub(super) struct BrokerFacts {
     /// The folder of its socket, if there is one.
-    pub(super) folder: Option<Place>,
+    pub(super) folder: Option<PathFacts>,
     /// Its socket, if there is one.
-    pub(super) socket: Option<Place>,
+    pub(super) socket: Option<PathFacts>,
     /// The process that listens at the socket, if the system tells.
     pub(super) process: Option<i32>,
     /// Whether it ran before doctor came.
@@ -204,7 +204,7 @@ pub(super) struct Answer {
 
 /// A file or folder, and who may use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct PathFacts {
     pub(super) path: PathBuf,
     /// Is it this user's own?
     pub(super) own: bool,

@@ -6,8 +6,8 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::facts::{Place, ProgramFacts, Unwritable};
-use super::program::{HEAD_BYTES, Kind};
+use super::facts::{PathFacts, ProgramFacts, Unwritable};
+use super::program::{HEAD_BYTES, ProgramKind};
 
 /// Folders deep that sizes are counted.
 const MAX_DEPTH: usize = 8;
@@ -24,7 +24,7 @@ pub(super) fn program(path: &Path) -> ProgramFacts {
                 Err(std::io::Error::other("it is not a file"))
             }
         })
-        .map(|()| Kind::of(&head))
+        .map(|()| ProgramKind::of(&head))
         .map_err(|error| error.to_string());
     ProgramFacts {
         path: path.to_path_buf(),
@@ -39,9 +39,9 @@ pub(super) fn program(path: &Path) -> ProgramFacts {
 }
 
 /// A file or folder, links not followed; nothing there is `None`.
-pub(super) fn place(path: &Path) -> Option<Place> {
+pub(super) fn place(path: &Path) -> Option<PathFacts> {
     let found = path.symlink_metadata().ok()?;
-    Some(Place {
+    Some(PathFacts {
         path: path.to_path_buf(),
         own: is_own(&found),
         folder: found.is_dir(),

@@ -17,7 +17,7 @@ use installer::policy::Policy;
 use installer::receipt::Receipt;
 
 use super::facts::{
-    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, Found, LaunchFacts, Place,
+    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, Found, LaunchFacts, PathFacts,
     ProgramFacts, ReceiptFacts, SettingsFacts,
 };
 use super::{files, launch, pac, processes};
@@ -386,7 +386,7 @@ async fn broker(admin: &Admin, paths: &Paths) -> BrokerFacts {
 }
 
 /// The folder that hosts use, if it is there already.
-fn run_folder(paths: &Paths) -> Option<Place> {
+fn run_folder(paths: &Paths) -> Option<PathFacts> {
     for folder in paths.run_candidates() {
         let there = files::place(folder);
         let could_be_made = folder

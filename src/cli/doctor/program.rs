@@ -7,7 +7,7 @@ pub(super) const HEAD_BYTES: usize = 512;
 
 /// A kind of program file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ProgramKind {
     /// A binary for these machines, as Rust calls them; `?` for one not known here.
     Binary {
         system: &'static str,
@@ -19,7 +19,7 @@ pub(super) enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl ProgramKind {
     /// Reads the first bytes of a file.
     pub(super) fn of(head: &[u8]) -> Self {
         if let Some(rest) = head.strip_prefix(b"#!") {
@@ -77,15 +77,15 @@ impl Kind {
     }
 }
 
-fn binary(system: &'static str, machines: &[&'static str]) -> Kind {
-    Kind::Binary {
+fn binary(system: &'static str, machines: &[&'static str]) -> ProgramKind {
+    ProgramKind::Binary {
         system,
         machines: machines.to_vec(),
     }
 }
 
 /// A Windows program says at byte 60 where its machine stands.
-fn portable(head: &[u8]) -> Kind {
+fn portable(head: &[u8]) -> ProgramKind {
     let machine = head.get(60..64).and_then(|at| {
         let at = number(at, true) as usize;
         head.get(at..at + 6)
@@ -141,12 +141,12 @@ mod tests {
 
     #[test]
     fn a_binary_runs_on_its_own_machine() {
-        let kind = Kind::of(&elf_head(0xb7));
+        let kind = ProgramKind::of(&elf_head(0xb7));
         assert!(kind.runs_on("linux", "aarch64"));
         assert!(!kind.runs_on("linux", "x86_64"), "{}", kind.describe());
         assert!(!kind.runs_on("macos", "aarch64"));
-        assert!(Kind::of(&elf_head(0x03)).runs_on("linux", "x86_64"));
-        assert!(!Kind::of(&elf_head(0x3e)).runs_on("linux", "aarch64"));
+        assert!(ProgramKind::of(&elf_head(0x03)).runs_on("linux", "x86_64"));
+        assert!(!ProgramKind::of(&elf_head(0x3e)).runs_on("linux", "aarch64"));
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
             head.extend(machine);
             head.extend([0; 16]);
         }
-        let kind = Kind::of(&head);
+        let kind = ProgramKind::of(&head);
         assert_eq!(kind, binary("macos", &["x86_64", "aarch64"]));
         assert!(kind.runs_on("macos", "aarch64") && !kind.runs_on("linux", "aarch64"));
     }
@@ -167,21 +167,21 @@ mod tests {
         head.resize(128, 0);
         head[60] = 96;
         head[96..102].copy_from_slice(b"PE\0\0\x64\xaa");
-        assert_eq!(Kind::of(&head), binary("windows", &["aarch64"]));
-        assert_eq!(Kind::of(b"MZ"), binary("windows", &["?"]));
+        assert_eq!(ProgramKind::of(&head), binary("windows", &["aarch64"]));
+        assert_eq!(ProgramKind::of(b"MZ"), binary("windows", &["?"]));
     }
 
     #[test]
     fn scripts_name_their_interpreter_and_text_is_nothing() {
-        let kind = Kind::of(b"#! /usr/bin/env python3\nprint()");
+        let kind = ProgramKind::of(b"#! /usr/bin/env python3\nprint()");
         assert_eq!(
             kind,
-            Kind::Script {
+            ProgramKind::Script {
                 interpreter: "/usr/bin/env".into()
             }
         );
         for nothing in [&b""[..], b"hello", b"\x7fELF"] {
-            assert_eq!(Kind::of(nothing), Kind::Unknown);
+            assert_eq!(ProgramKind::of(nothing), ProgramKind::Unknown);
         }
     }
 }

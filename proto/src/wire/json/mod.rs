@@ -20,7 +20,7 @@ use std::rc::Rc;
 pub use elements::{Elements, element_ranges};
 pub use objects::{Object, objects};
 pub use outline::{Outline, Place, Pointers};
-pub use scan::{Kind, SyntaxError};
+pub use scan::{SyntaxError, ValueKind};
 pub use string::JsString;
 
 use scan::{Nothing, Sink, scan};
@@ -47,7 +47,7 @@ struct Node {
     end: u32,
     /// The node after this value and all in it.
     next: u32,
-    kind: Kind,
+    kind: ValueKind,
 }
 
 /// Where to find what is in a large array or object.
@@ -75,7 +75,7 @@ fn small(number: usize) -> u32 {
 }
 
 impl Sink for Builder {
-    fn scalar(&mut self, kind: Kind, start: usize, end: usize) {
+    fn scalar(&mut self, kind: ValueKind, start: usize, end: usize) {
         let next = small(self.nodes.len() + 1);
         let (start, end) = (small(start), small(end));
         self.nodes.push(Node {
@@ -86,7 +86,7 @@ impl Sink for Builder {
         });
     }
 
-    fn open(&mut self, kind: Kind, start: usize) {
+    fn open(&mut self, kind: ValueKind, start: usize) {
         self.open.push(small(self.nodes.len()));
         let start = small(start);
         self.nodes.push(Node {
@@ -150,7 +150,7 @@ impl<'a> Document<'a> {
             node: container,
         };
         let index = Rc::new(match value.kind() {
-            Kind::Object => Index::Members(
+            ValueKind::Object => Index::Members(
                 value
                     .members()
                     .map(|(key, value)| (key.decoded().into_owned(), value.node))
@@ -178,7 +178,7 @@ impl fmt::Debug for Value<'_> {
 
 impl<'d> Value<'d> {
     /// What it is.
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> ValueKind {
         self.document.node(self.node).kind
     }
 
@@ -196,24 +196,24 @@ impl<'d> Value<'d> {
 
     /// The string that it is.
     pub fn to_js_string(self) -> Option<JsString> {
-        (self.kind() == Kind::String).then(|| JsString::from_json(self.raw()))
+        (self.kind() == ValueKind::String).then(|| JsString::from_json(self.raw()))
     }
 
     /// The string that it is, with U+FFFD for each half of a surrogate pair.
     pub fn to_text(self) -> Option<Cow<'d, str>> {
-        (self.kind() == Kind::String).then(|| string::lossy(self.decoded()))
+        (self.kind() == ValueKind::String).then(|| string::lossy(self.decoded()))
     }
 
     /// Whether it is a number without a fraction.
     pub fn is_integer(self) -> bool {
-        self.kind() == Kind::Number && number::is_integer(self.raw())
+        self.kind() == ValueKind::Number && number::is_integer(self.raw())
     }
 
     /// The number that JavaScript makes of it: of a string as well, if it is one.
     pub fn to_number(self) -> Option<f64> {
         match self.kind() {
-            Kind::Number => self.raw().parse().ok(),
-            Kind::String => {
+            ValueKind::Number => self.raw().parse().ok(),
+            ValueKind::String => {
                 let text = self.to_text()?;
                 let text = text.trim();
                 // Rust reads `inf` and `nan` as well.
@@ -233,7 +233,7 @@ impl<'d> Value<'d> {
     /// The elements of an array; of what is none, nothing.
     pub fn elements(self) -> impl Iterator<Item = Value<'d>> {
         let end = match self.kind() {
-            Kind::Array => self.document.node(self.node).next,
+            ValueKind::Array => self.document.node(self.node).next,
             _ => 0,
         };
         let mut node = self.node + 1;
@@ -249,7 +249,7 @@ impl<'d> Value<'d> {
     /// The keys and values of an object as they were written; of what is none, nothing.
     pub fn members(self) -> impl Iterator<Item = (Value<'d>, Value<'d>)> {
         let end = match self.kind() {
-            Kind::Object => self.document.node(self.node).next,
+            ValueKind::Object => self.document.node(self.node).next,
             _ => 0,
         };
         let mut node = self.node + 1;
@@ -270,7 +270,7 @@ impl<'d> Value<'d> {
 
     /// The member of an object with this key, in WTF-8: the last one, as for JavaScript.
     pub fn get(self, key: &[u8]) -> Option<Value<'d>> {
-        if self.kind() != Kind::Object {
+        if self.kind() != ValueKind::Object {
             return None;
         }
         if !self.is_large() {
@@ -290,7 +290,7 @@ impl<'d> Value<'d> {
 
     /// An element of an array.
     pub fn at(self, index: usize) -> Option<Value<'d>> {
-        if self.kind() != Kind::Array || index < INDEX_ABOVE {
+        if self.kind() != ValueKind::Array || index < INDEX_ABOVE {
             return self.elements().nth(index);
         }
         match &*self.document.index(self.node) {
@@ -310,8 +310,8 @@ impl<'d> Value<'d> {
             return None;
         }
         steps.try_fold(self, |value, step| match value.kind() {
-            Kind::Object => value.get(&unescaped(step)),
-            Kind::Array => value.at(array_index(step)?),
+            ValueKind::Object => value.get(&unescaped(step)),
+            ValueKind::Array => value.at(array_index(step)?),
             _ => None,
         })
     }
@@ -351,10 +351,12 @@ impl<'d> Value<'d> {
                     out.push(b':');
                 }
                 Todo::Value(value) => match value.kind() {
-                    Kind::Number => number::canonical(value.raw(), out),
-                    Kind::String => string::encode(&value.decoded(), out),
-                    Kind::Null | Kind::True | Kind::False => out.extend_from_slice(value.raw().as_bytes()),
-                    Kind::Array => {
+                    ValueKind::Number => number::canonical(value.raw(), out),
+                    ValueKind::String => string::encode(&value.decoded(), out),
+                    ValueKind::Null | ValueKind::True | ValueKind::False => {
+                        out.extend_from_slice(value.raw().as_bytes())
+                    }
+                    ValueKind::Array => {
                         out.push(b'[');
                         let begin = todo.len();
                         for element in value.elements() {
@@ -369,7 +371,7 @@ impl<'d> Value<'d> {
                         todo[begin..].reverse();
                         todo.insert(begin, Todo::Byte(b']'));
                     }
-                    Kind::Object => {
+                    ValueKind::Object => {
                         out.push(b'{');
                         let members: BTreeMap<_, _> = value
                             .members()

@@ -1,6 +1,6 @@
 //! The objects of a text, each told when it ends: what rewrites some of them needs no document of them all.
 
-use super::scan::{Kind, Sink, scan};
+use super::scan::{Sink, ValueKind, scan};
 
 /// Objects nested deeper are not told.
 const MAX_DEPTH: usize = 4096;
@@ -33,7 +33,7 @@ pub fn objects<'a>(text: &'a str, mut tell: impl FnMut(Object<'a>)) -> Option<()
 /// An array or object that is open.
 #[derive(Debug)]
 struct Open {
-    kind: Kind,
+    kind: ValueKind,
     start: usize,
     /// Keys and values so far; elements of an array are not counted.
     nodes: usize,
@@ -53,7 +53,7 @@ impl Teller<'_, '_> {
         if self.deeper > 0 {
             return;
         }
-        if let Some(open) = self.open.last_mut().filter(|open| open.kind == Kind::Object) {
+        if let Some(open) = self.open.last_mut().filter(|open| open.kind == ValueKind::Object) {
             match open.nodes {
                 0 => open.key = (start, end),
                 1 => open.value = (start, end),
@@ -65,11 +65,11 @@ impl Teller<'_, '_> {
 }
 
 impl Sink for Teller<'_, '_> {
-    fn scalar(&mut self, _: Kind, start: usize, end: usize) {
+    fn scalar(&mut self, _: ValueKind, start: usize, end: usize) {
         self.node(start, end);
     }
 
-    fn open(&mut self, kind: Kind, start: usize) {
+    fn open(&mut self, kind: ValueKind, start: usize) {
         if self.deeper > 0 || self.open.len() == MAX_DEPTH {
             self.deeper += 1;
             return;
@@ -89,7 +89,7 @@ impl Sink for Teller<'_, '_> {
             return;
         }
         let Some(open) = self.open.pop() else { return };
-        if open.kind == Kind::Object {
+        if open.kind == ValueKind::Object {
             let slice = |(start, end): (usize, usize)| self.text.get(start..end).unwrap_or_default();
             (self.tell)(Object {
                 raw: slice((open.start, end)),

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use super::scan::{Kind, Sink, scan};
+use super::scan::{Sink, ValueKind, scan};
 use super::{array_index, string, unescaped};
 
 /// JSON pointers (RFC 6901) to look for, sorted by their steps.
@@ -28,7 +28,7 @@ struct Node {
 /// Where a value stands in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    pub kind: Kind,
+    pub kind: ValueKind,
     pub range: Range<usize>,
 }
 
@@ -173,7 +173,7 @@ impl Finder<'_> {
         }
     }
 
-    fn note(&mut self, node: usize, kind: Kind, range: Range<usize>) {
+    fn note(&mut self, node: usize, kind: ValueKind, range: Range<usize>) {
         self.entered += 1;
         self.found[node] = Some(Found {
             place: Place { kind, range },
@@ -196,7 +196,7 @@ impl Finder<'_> {
 }
 
 impl Sink for Finder<'_> {
-    fn scalar(&mut self, kind: Kind, start: usize, end: usize) {
+    fn scalar(&mut self, kind: ValueKind, start: usize, end: usize) {
         if self.skipped > 0 {
             return;
         }
@@ -223,14 +223,14 @@ impl Sink for Finder<'_> {
         }
     }
 
-    fn open(&mut self, kind: Kind, start: usize) {
+    fn open(&mut self, kind: ValueKind, start: usize) {
         let Some(node) = self.enter() else {
             self.skipped += 1;
             return;
         };
         self.note(node, kind, start..start);
         let inside = match kind {
-            Kind::Object => Inside::Object { wants_key: true },
+            ValueKind::Object => Inside::Object { wants_key: true },
             _ => Inside::Array { next: 0 },
         };
         self.open.push(Open { node, inside });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kind, Value, array_index, unescaped};
+use super::{Value, ValueKind, array_index, unescaped};
 
 /// What is kept of a value: all of it, or some of what is in it, by node and so in order.
 #[derive(Default)]
@@ -44,7 +44,7 @@ pub(super) fn project(root: Value<'_>, pointers: &[String]) -> String {
             out.push_str(value.raw());
             continue;
         }
-        let (begin, end) = if value.kind() == Kind::Array {
+        let (begin, end) = if value.kind() == ValueKind::Array {
             ("[", "]")
         } else {
             ("{", "}")
@@ -102,7 +102,7 @@ fn select<'d>(root: Value<'d>, pointers: &[String]) -> Vec<Kept<'d>> {
 
 fn enter<'d>(value: Value<'d>, step: &[u8]) -> Option<(Place<'d>, Value<'d>)> {
     match value.kind() {
-        Kind::Object => {
+        ValueKind::Object => {
             let found = value.get(&unescaped(step))?;
             // A key stands right before its value.
             let key = Value {
@@ -111,7 +111,7 @@ fn enter<'d>(value: Value<'d>, step: &[u8]) -> Option<(Place<'d>, Value<'d>)> {
             };
             Some((Place::Key(key), found))
         }
-        Kind::Array => {
+        ValueKind::Array => {
             let index = array_index(step)?;
             Some((Place::Index(index), value.at(index)?))
         }

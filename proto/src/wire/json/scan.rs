@@ -6,7 +6,7 @@ use std::fmt;
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     Null,
     True,
     False,
@@ -40,9 +40,9 @@ impl fmt::Display for SyntaxError {
 /// Receives the tokens of a text in order. Of an object, keys and values alternate.
 pub(super) trait Sink {
     /// A scalar or a key, from its first byte to the one after its last.
-    fn scalar(&mut self, kind: Kind, start: usize, end: usize);
+    fn scalar(&mut self, kind: ValueKind, start: usize, end: usize);
     /// An array or object begins.
-    fn open(&mut self, kind: Kind, start: usize);
+    fn open(&mut self, kind: ValueKind, start: usize);
     /// The innermost array or object ends before this byte.
     fn close(&mut self, end: usize);
 }
@@ -51,8 +51,8 @@ pub(super) trait Sink {
 pub(super) struct Nothing;
 
 impl Sink for Nothing {
-    fn scalar(&mut self, _: Kind, _: usize, _: usize) {}
-    fn open(&mut self, _: Kind, _: usize) {}
+    fn scalar(&mut self, _: ValueKind, _: usize, _: usize) {}
+    fn open(&mut self, _: ValueKind, _: usize) {}
     fn close(&mut self, _: usize) {}
 }
 
@@ -68,7 +68,11 @@ pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> Result<(), SyntaxError>
         scanner.blanks();
         match scanner.peek()? {
             byte @ (b'[' | b'{') => {
-                let kind = if byte == b'[' { Kind::Array } else { Kind::Object };
+                let kind = if byte == b'[' {
+                    ValueKind::Array
+                } else {
+                    ValueKind::Object
+                };
                 sink.open(kind, scanner.at);
                 scanner.at += 1;
                 scanner.blanks();
@@ -175,7 +179,7 @@ impl Scanner<'_> {
             return self.unexpected();
         }
         self.string()?;
-        sink.scalar(Kind::String, start, self.at);
+        sink.scalar(ValueKind::String, start, self.at);
         self.blanks();
         if self.peek()? != b':' {
             return self.unexpected();
@@ -184,13 +188,13 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn scalar(&mut self) -> Result<Kind, SyntaxError> {
+    fn scalar(&mut self) -> Result<ValueKind, SyntaxError> {
         match self.peek()? {
-            b'"' => self.string().map(|()| Kind::String),
-            b'-' | b'0'..=b'9' => self.number().map(|()| Kind::Number),
-            b'n' => self.word(b"null").map(|()| Kind::Null),
-            b't' => self.word(b"true").map(|()| Kind::True),
-            b'f' => self.word(b"false").map(|()| Kind::False),
+            b'"' => self.string().map(|()| ValueKind::String),
+            b'-' | b'0'..=b'9' => self.number().map(|()| ValueKind::Number),
+            b'n' => self.word(b"null").map(|()| ValueKind::Null),
+            b't' => self.word(b"true").map(|()| ValueKind::True),
+            b'f' => self.word(b"false").map(|()| ValueKind::False),
             _ => self.unexpected(),
         }
     }

@@ -9,7 +9,7 @@ use installer::policy::Ruling;
 
 use super::super::facts::{BrowserFacts, Facts, Found, ProgramFacts};
 use super::super::finding::Finding;
-use super::super::program::Kind;
+use super::super::program::ProgramKind;
 use crate::cli::startable::Unstartable;
 
 use super::{commands, for_all, install, quoted};
@@ -383,7 +383,7 @@ fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &Accept
             .warn(other_version(program, version, &facts.version))
             .fix(again()),
         (Some(version), _) => finding.pass(format!("{shown} (version {version})")),
-        (None, Kind::Script { .. }) => finding.pass(format!("{shown}, {}", kind.describe())),
+        (None, ProgramKind::Script { .. }) => finding.pass(format!("{shown}, {}", kind.describe())),
         (None, _) => finding.pass(shown.to_string()),
     }
 }

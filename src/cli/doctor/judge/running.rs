@@ -6,7 +6,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::super::facts::{
-    BrokerFacts, Facts, FolderFacts, LaunchFacts, Launched, Place, ReceiptFacts, SettingsFacts, Unwritable,
+    BrokerFacts, Facts, FolderFacts, LaunchFacts, Launched, PathFacts, ReceiptFacts, SettingsFacts,
+    Unwritable,
 };
 use super::super::finding::Finding;
 use super::{commands, for_all, quoted};
@@ -151,7 +152,7 @@ fn end(broker: &BrokerFacts) -> String {
 }
 
 /// Is it this user's own, and closed to others?
-fn closed(finding: Finding, place: &Place, wanted: u32) -> Finding {
+fn closed(finding: Finding, place: &PathFacts, wanted: u32) -> Finding {
     let shown = place.path.display();
     if !place.own {
         return finding

@@ -9,11 +9,11 @@ use installer::manifest::{ExtensionId, HostName, Manifest};
 use installer::policy::Policy;
 
 use super::super::facts::{
-    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, LaunchFacts, Launched, Place,
+    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, LaunchFacts, Launched, PathFacts,
     ProgramFacts, ReceiptFacts, SettingsFacts, Unwritable,
 };
 use super::super::finding::{Document, Finding, Verdict};
-use super::super::program::Kind;
+use super::super::program::ProgramKind;
 use super::judge;
 use crate::transport::DialError;
 use crate::transport::probe::{End, Phase, Step};
@@ -59,7 +59,7 @@ fn browser(name: &str, family: Family, chain: Vec<Seen>) -> BrowserFacts {
 pub(super) fn well() -> Facts {
     let version = "1.2.3".to_owned();
     let place = |path: &str, mode| {
-        Some(Place {
+        Some(PathFacts {
             path: path.into(),
             own: true,
             folder: mode == 0o700,
@@ -78,7 +78,7 @@ pub(super) fn well() -> Facts {
         running: Vec::new(),
         programs: vec![ProgramFacts {
             path: PROGRAM.into(),
-            kind: Ok(Kind::Script {
+            kind: Ok(ProgramKind::Script {
                 interpreter: "/bin/sh".into(),
             }),
             executable: true,
@@ -342,7 +342,7 @@ fn programs() {
         facts.programs[0].noexec = true;
     });
     only("program.chromium", Verdict::Fail, "install", |facts| {
-        facts.programs[0].kind = Ok(Kind::Unknown);
+        facts.programs[0].kind = Ok(ProgramKind::Unknown);
     });
     only("program.chromium", Verdict::Fail, "quarantine", |facts| {
         facts.programs[0].quarantined = true;
@@ -562,7 +562,7 @@ fn a_dial_is_told_phase_by_phase() {
         took: Duration::from_millis(3),
         end,
     };
-    let place = crate::transport::Place {
+    let place = crate::transport::PathFacts {
         host: "example.org".into(),
         port: 443,
     };
