@@ -20,7 +20,7 @@ use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
 use crate::wire::message::BrokerFrame;
 use crate::wire::preamble::{self, PeerKind, Preamble};
 
-use super::connections::Place;
+use super::connections::ConnectionSlot;
 use super::decoder::FrameDecoder;
 use super::wakeup::{NewConnection, ReadMode, WakeUp};
 
@@ -34,7 +34,12 @@ const HANG_UP_TIMEOUT: Duration = Duration::from_secs(2);
 const READ_BYTES: usize = 64 << 10;
 
 /// Serves one connection to its end.
-pub(super) async fn serve(port: PortId, stream: Stream, mut place: Place, wake: mpsc::Sender<WakeUp>) {
+pub(super) async fn serve(
+    port: PortId,
+    stream: Stream,
+    mut slot: ConnectionSlot,
+    wake: mpsc::Sender<WakeUp>,
+) {
     let (mut input, mut output) = split(stream);
     let mut frames = Frames::new(FROM_BROWSER);
     let (caller, version) = match timeout(PREAMBLE_TIMEOUT, read_preamble(&mut input, &mut frames)).await {
@@ -42,25 +47,25 @@ pub(super) async fn serve(port: PortId, stream: Stream, mut place: Place, wake: 
         Ok(Err(problem)) => {
             tracing::warn!(port = port.0, problem, "a connection sent no preamble in time");
             reject(&mut output, Code::BadFrame, problem).await;
-            drop(place);
+            drop(slot);
             let _ = wake.send(WakeUp::Rejected).await;
             return;
         }
         Err(_) => {
-            drop(place);
+            drop(slot);
             let _ = wake.send(WakeUp::Rejected).await;
             return;
         }
     };
-    if let Err(problem) = place.admit(&caller) {
+    if let Err(problem) = slot.admit(&caller) {
         tracing::warn!(port = port.0, ?caller, problem, "rejected a connection");
         reject(&mut output, Code::RateLimited, problem).await;
-        drop(place);
+        drop(slot);
         let _ = wake.send(WakeUp::Rejected).await;
         return;
     }
-    let turn = place.turn(&caller);
-    let decoder = FrameDecoder::new(&caller, &version, place.incoming(&caller));
+    let turn = slot.turn(&caller);
+    let decoder = FrameDecoder::new(&caller, &version, slot.incoming(&caller));
     let (writer, buffers) = mpsc::channel(1);
     let (read_mode, mode) = watch::channel(ReadMode::On);
     let connection = NewConnection {
@@ -68,7 +73,7 @@ pub(super) async fn serve(port: PortId, stream: Stream, mut place: Place, wake: 
         caller,
         writer,
         read_mode,
-        place,
+        slot,
     };
     if wake.send(WakeUp::PortOpened(connection)).await.is_err() {
         return;

@@ -1,6 +1,6 @@
 //! How many connections there are: of the user, of one process, of one extension.
 //!
-//! It accepts and closes nothing itself; the listener and each connection's task hold a `Place` and ask it.
+//! It accepts and closes nothing itself; the listener and each connection's task hold a `ConnectionSlot` and ask it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -54,7 +54,7 @@ struct Counts {
 
 /// One connection among them, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     connections: Connections,
     number: u64,
     process: Option<u32>,
@@ -96,7 +96,7 @@ impl Connections {
     }
 
     /// A connection has been accepted; `None` when its process has too many that say nothing.
-    pub(super) fn accepted(&self, process: Option<u32>) -> Option<Place> {
+    pub(super) fn accepted(&self, process: Option<u32>) -> Option<ConnectionSlot> {
         let mut counts = self.counts();
         if process
             .is_some_and(|process| of(&counts.pending_of, &process) >= counts.limits.pending_per_process)
@@ -121,7 +121,7 @@ impl Connections {
             *counts.pending_of.entry(process).or_default() += 1;
         }
         drop(counts);
-        Some(Place {
+        Some(ConnectionSlot {
             connections: self.clone(),
             number,
             process,
@@ -147,7 +147,7 @@ impl Connections {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// The connection's number, for `served_by`.
     pub(super) const fn number(&self) -> u64 {
         self.number
@@ -226,7 +226,7 @@ impl Counts {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut counts = self.connections.counts();
         let Some(origin) = self.port.take() else {
@@ -290,10 +290,10 @@ pub(super) mod tests {
         let connections = Connections::new(LIMITS);
         let mut tasks = Vec::new();
         for process in 0..6 {
-            let place = connections.accepted(Some(process)).unwrap();
-            let number = place.number();
+            let slot = connections.accepted(Some(process)).unwrap();
+            let number = slot.number();
             let task = tokio::spawn(async move {
-                let _place = place;
+                let _slot = slot;
                 std::future::pending::<()>().await;
             });
             connections.served_by(number, task.abort_handle());
@@ -312,10 +312,10 @@ pub(super) mod tests {
     fn ports_are_counted_until_they_are_gone() {
         let connections = Connections::new(LIMITS);
         let port = |process, name: &str| {
-            let mut place = connections.accepted(Some(process)).unwrap();
-            let admitted = place.admit(&extension(name));
-            place.arrived();
-            admitted.map(|()| place)
+            let mut slot = connections.accepted(Some(process)).unwrap();
+            let admitted = slot.admit(&extension(name));
+            slot.arrived();
+            admitted.map(|()| slot)
         };
         let first = port(1, "a").unwrap();
         let _second = port(2, "a").unwrap();

@@ -118,7 +118,7 @@ async fn accept(listener: Arc<Listener>, wake: mpsc::Sender<WakeUp>, connections
     for number in first.. {
         match listener.accept().await {
             Ok(stream) => {
-                let Some(place) = connections.accepted(local::peer_process(&stream)) else {
+                let Some(slot) = connections.accepted(local::peer_process(&stream)) else {
                     drop(stream);
                     // A process that connects as fast as it can takes turns with everything else.
                     tokio::task::yield_now().await;
@@ -127,8 +127,8 @@ async fn accept(listener: Arc<Listener>, wake: mpsc::Sender<WakeUp>, connections
                 if wake.send(WakeUp::Accepted).await.is_err() {
                     return;
                 }
-                let pending = place.number();
-                let task = tokio::spawn(connection::serve(PortId(number), stream, place, wake.clone()));
+                let pending = slot.number();
+                let task = tokio::spawn(connection::serve(PortId(number), stream, slot, wake.clone()));
                 connections.served_by(pending, task.abort_handle());
             }
             Err(problem) => {

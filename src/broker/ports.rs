@@ -10,7 +10,7 @@ use crate::core::io::PortId;
 use crate::wire::batch::Packer;
 use crate::wire::message::BrokerFrame;
 
-use super::connections::Place;
+use super::connections::ConnectionSlot;
 use super::wakeup::{NewConnection, ReadMode};
 
 /// Bytes waiting for a port above which it is not listened to: answers would only pile up.
@@ -51,7 +51,7 @@ struct Port {
     is_ready: bool,
     writer: mpsc::Sender<Vec<u8>>,
     read_mode: watch::Sender<ReadMode>,
-    _place: Place,
+    _slot: ConnectionSlot,
 }
 
 /// What the writing task holds.
@@ -74,7 +74,7 @@ impl Ports {
             is_ready: false,
             writer: connection.writer,
             read_mode: connection.read_mode,
-            _place: connection.place,
+            _slot: connection.slot,
         };
         self.ports.insert(connection.port, port);
     }
@@ -152,7 +152,7 @@ impl Ports {
                         0
                     },
                 });
-                // The task holds nothing, so its one place is free; if it has ended, word that the port has gone
+                // The task holds nothing, so its one slot is free; if it has ended, word that the port has gone
                 // is on its way.
                 let _ = port.writer.try_send(buffer);
             }
@@ -226,7 +226,7 @@ mod tests {
             caller: Caller::Admin,
             writer,
             read_mode,
-            place: Connections::new(LIMITS).accepted(None).unwrap(),
+            slot: Connections::new(LIMITS).accepted(None).unwrap(),
         });
         (buffers, mode)
     }

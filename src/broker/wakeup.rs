@@ -10,7 +10,7 @@ use crate::journal::Written;
 use crate::wire::message::{ClientFrame, Refusal};
 use crate::wire::record::Name;
 
-use super::connections::Place;
+use super::connections::ConnectionSlot;
 
 /// Dropped once everything that a port said at once has been handled: it reads on then.
 pub(super) type Handled = oneshot::Sender<()>;
@@ -58,7 +58,7 @@ pub(super) struct NewConnection {
     pub(super) writer: mpsc::Sender<Vec<u8>>,
     pub(super) read_mode: watch::Sender<ReadMode>,
     /// Counts it until it is closed.
-    pub(super) place: Place,
+    pub(super) slot: ConnectionSlot,
 }
 
 /// What a port's reading task is to do.
