@@ -20,7 +20,7 @@ const METHOD: &str = "/method";
 
 /// What an incoming message did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum FoundRequest {
     /// It answers this request and is not delivered as a message.
     Answer(u64),
     /// It confirms this message and is delivered as well.
@@ -28,7 +28,7 @@ pub(crate) enum Found {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Waiting {
+struct PendingAnswer {
     serial: u64,
     kind: AnswerKind,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Wanted {
 /// Everything that waits for a word from the server.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    waiting: BTreeMap<String, HashMap<String, Vec<Waiting>>>,
+    waiting: BTreeMap<String, HashMap<String, Vec<PendingAnswer>>>,
     wanted: HashMap<u64, Wanted>,
     held: usize,
 }
@@ -172,7 +172,7 @@ impl Requests {
             .or_default()
             .entry(wanted.value.clone())
             .or_default()
-            .push(Waiting { serial, kind });
+            .push(PendingAnswer { serial, kind });
         self.wanted.insert(serial, wanted);
     }
 
@@ -213,7 +213,7 @@ impl Requests {
     }
 
     /// The oldest message that this incoming one answers or confirms.
-    pub(crate) fn find(&self, message: &ParsedMessage<'_>) -> Option<Found> {
+    pub(crate) fn find(&self, message: &ParsedMessage<'_>) -> Option<FoundRequest> {
         let waiting = self.waiting.iter().filter_map(|(pointer, values)| {
             // An escaped character takes six bytes: what is longer is none of those looked for.
             let canonical = message.pointer(pointer.as_bytes(), |found| {
@@ -230,8 +230,8 @@ impl Requests {
         });
         let oldest = waiting.min_by_key(|waiting| waiting.serial)?;
         Some(match oldest.kind {
-            AnswerKind::Answer | AnswerKind::JsonRpc => Found::Answer(oldest.serial),
-            AnswerKind::Confirmation => Found::Confirmation(oldest.serial),
+            AnswerKind::Answer | AnswerKind::JsonRpc => FoundRequest::Answer(oldest.serial),
+            AnswerKind::Confirmation => FoundRequest::Confirmation(oldest.serial),
         })
     }
 }
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
     use crate::wire::payload::Payload;
 
-    fn found(requests: &Requests, message: &str) -> Option<Found> {
+    fn found(requests: &Requests, message: &str) -> Option<FoundRequest> {
         requests.find(&ParsedMessage::at(&Payload::text(message)))
     }
 
@@ -263,9 +263,9 @@ mod tests {
         requests.wait(1, wanted);
         assert_eq!(found(&requests, r#"{"re": "7"}"#), None);
         assert_eq!(found(&requests, r#"{"id": 7}"#), None);
-        assert_eq!(found(&requests, r#"{"re": 7}"#), Some(Found::Answer(1)));
+        assert_eq!(found(&requests, r#"{"re": 7}"#), Some(FoundRequest::Answer(1)));
         // As servers answer that keep every number as a float.
-        assert_eq!(found(&requests, r#"{"re": 7.0}"#), Some(Found::Answer(1)));
+        assert_eq!(found(&requests, r#"{"re": 7.0}"#), Some(FoundRequest::Answer(1)));
         requests.forget(1);
         assert_eq!(
             (found(&requests, r#"{"re": 7}"#), requests.is_empty()),
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(found(&requests, r#"{"id": 1, "method": "x"}"#), None);
         assert_eq!(
             found(&requests, r#"{"id": 1, "result": null}"#),
-            Some(Found::Answer(1))
+            Some(FoundRequest::Answer(1))
         );
     }
 
@@ -296,9 +296,9 @@ mod tests {
                 Wanted::answer(&pointers("", ""), &ParsedMessage::at(&Payload::text("5"))).unwrap(),
             );
         }
-        assert_eq!(found(&requests, r#"5"#), Some(Found::Answer(1)));
+        assert_eq!(found(&requests, r#"5"#), Some(FoundRequest::Answer(1)));
         requests.forget(1);
-        assert_eq!(found(&requests, r#"5"#), Some(Found::Answer(2)));
+        assert_eq!(found(&requests, r#"5"#), Some(FoundRequest::Answer(2)));
     }
 
     #[test]

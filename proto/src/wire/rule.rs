@@ -65,7 +65,7 @@ pub struct ParsedMessage<'a> {
 
 /// What stands at a pointer of a message.
 #[derive(Debug, Clone, Copy)]
-pub struct Found<'d> {
+pub struct PointedValue<'d> {
     pub kind: Kind,
     /// As received.
     pub raw: &'d [u8],
@@ -118,13 +118,13 @@ impl<'a> ParsedMessage<'a> {
     }
 
     /// Looks at what stands at a pointer of its content, if that is JSON.
-    pub fn pointer<R>(&self, pointer: &[u8], read: impl FnOnce(Option<Found<'_>>) -> R) -> R {
+    pub fn pointer<R>(&self, pointer: &[u8], read: impl FnOnce(Option<PointedValue<'_>>) -> R) -> R {
         if !self.is_large() {
             let document = self.document.get_or_init(|| self.payload.document());
             let value = document
                 .as_ref()
                 .and_then(|document| document.root().pointer(pointer));
-            return read(value.map(Found::of));
+            return read(value.map(PointedValue::of));
         }
         if matches!(self.payload, Payload::Binary(_)) {
             return read(None);
@@ -151,7 +151,7 @@ impl<'a> ParsedMessage<'a> {
                 .ok()
                 .and_then(|raw| Document::parse(raw).ok())
         };
-        read(Some(Found {
+        read(Some(PointedValue {
             kind: place.kind,
             raw,
             value: document.as_ref().map(Document::root),
@@ -159,7 +159,7 @@ impl<'a> ParsedMessage<'a> {
     }
 }
 
-impl<'d> Found<'d> {
+impl<'d> PointedValue<'d> {
     fn of(value: Value<'d>) -> Self {
         Self {
             kind: value.kind(),

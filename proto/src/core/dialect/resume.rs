@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::wire::options::Protocol;
 
-use super::poll::place::Place;
+use super::poll::position::PollPosition;
 use super::socketio::recovery::Recovery;
 
 /// What one server said that outlives the dial. Each protocol uses what is its own.
@@ -19,7 +19,7 @@ pub(crate) struct ResumeToken {
     /// The server wants to be left alone for so long after a loss.
     pub(super) retry: Duration,
     /// How far a polled server has been heard.
-    pub(super) place: Place,
+    pub(super) place: PollPosition,
     /// What a Socket.IO server needs to know to go on.
     pub(super) recovery: Recovery,
 }

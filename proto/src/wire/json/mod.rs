@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 pub use elements::{Elements, element_ranges};
 pub use objects::{Object, objects};
-pub use outline::{Outline, Place, Pointers};
+pub use outline::{Outline, Pointers, ValueLocation};
 pub use scan::{SyntaxError, ValueKind};
 pub use string::JsString;
 

@@ -27,14 +27,14 @@ struct Node {
 
 /// Where a value stands in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ValueLocation {
     pub kind: ValueKind,
     pub range: Range<usize>,
 }
 
 /// What was found in one text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Outline(BTreeMap<Vec<u8>, Option<Place>>);
+pub struct Outline(BTreeMap<Vec<u8>, Option<ValueLocation>>);
 
 impl<P: AsRef<[u8]>, const N: usize> From<[P; N]> for Pointers {
     fn from(all: [P; N]) -> Self {
@@ -112,15 +112,15 @@ impl Outline {
     }
 
     /// Where the value at this pointer stands; `None` for a pointer that was not looked for.
-    pub fn at(&self, pointer: &[u8]) -> Option<Option<&Place>> {
+    pub fn at(&self, pointer: &[u8]) -> Option<Option<&ValueLocation>> {
         self.0.get(pointer).map(Option::as_ref)
     }
 }
 
 /// What was found at a node: the last of equal keys, as for JavaScript.
 #[derive(Debug, Clone)]
-struct Found {
-    place: Place,
+struct LocatedNode {
+    place: ValueLocation,
     /// How many nodes had been entered before.
     order: u64,
 }
@@ -141,7 +141,7 @@ enum Inside {
 struct Finder<'a> {
     text: &'a [u8],
     nodes: &'a [Node],
-    found: Vec<Option<Found>>,
+    found: Vec<Option<LocatedNode>>,
     entered: u64,
     /// No deeper than the pointers.
     open: Vec<Open>,
@@ -175,14 +175,14 @@ impl Finder<'_> {
 
     fn note(&mut self, node: usize, kind: ValueKind, range: Range<usize>) {
         self.entered += 1;
-        self.found[node] = Some(Found {
-            place: Place { kind, range },
+        self.found[node] = Some(LocatedNode {
+            place: ValueLocation { kind, range },
             order: self.entered,
         });
     }
 
     /// What stands at a node, unless a later one of equal keys above it has taken its place.
-    fn place(&self, node: usize) -> Option<Place> {
+    fn place(&self, node: usize) -> Option<ValueLocation> {
         let found = self.found[node].as_ref()?;
         let mut above = node;
         while above != 0 {

@@ -13,11 +13,11 @@ struct Kept<'d> {
 
 struct Inside<'d> {
     value: Value<'d>,
-    place: Place<'d>,
+    place: PathSegment<'d>,
     kept: usize,
 }
 
-enum Place<'d> {
+enum PathSegment<'d> {
     Key(Value<'d>),
     Index(usize),
 }
@@ -57,8 +57,8 @@ pub(super) fn project(root: Value<'_>, pointers: &[String]) -> String {
                 todo.push(Todo::Text(","));
             }
             match inside.place {
-                Place::Key(key) => todo.extend([Todo::Text(key.raw()), Todo::Text(":")]),
-                Place::Index(index) => {
+                PathSegment::Key(key) => todo.extend([Todo::Text(key.raw()), Todo::Text(":")]),
+                PathSegment::Index(index) => {
                     todo.extend((written..index).map(|_| Todo::Text("null,")));
                     written = index + 1;
                 }
@@ -100,7 +100,7 @@ fn select<'d>(root: Value<'d>, pointers: &[String]) -> Vec<Kept<'d>> {
     all
 }
 
-fn enter<'d>(value: Value<'d>, step: &[u8]) -> Option<(Place<'d>, Value<'d>)> {
+fn enter<'d>(value: Value<'d>, step: &[u8]) -> Option<(PathSegment<'d>, Value<'d>)> {
     match value.kind() {
         ValueKind::Object => {
             let found = value.get(&unescaped(step))?;
@@ -109,11 +109,11 @@ fn enter<'d>(value: Value<'d>, step: &[u8]) -> Option<(Place<'d>, Value<'d>)> {
                 node: found.node - 1,
                 ..found
             };
-            Some((Place::Key(key), found))
+            Some((PathSegment::Key(key), found))
         }
         ValueKind::Array => {
             let index = array_index(step)?;
-            Some((Place::Index(index), value.at(index)?))
+            Some((PathSegment::Index(index), value.at(index)?))
         }
         _ => None,
     }

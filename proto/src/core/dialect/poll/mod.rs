@@ -2,7 +2,7 @@
 //!
 //! What to ask, and which messages stand in an answer, is in `place`.
 
-pub(super) mod place;
+pub(super) mod position;
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::wire::record::Continuity;
 use crate::core::backoff::MAX_RETRY_AFTER;
 use crate::core::io::{Answer, Fetch, LinkEvent, Output};
 
-use self::place::{Messages, Place};
+use self::position::{Messages, PollPosition};
 use super::{
     Abilities, Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech, check_no_event, http,
 };
@@ -60,7 +60,7 @@ struct Polling {
     messages: Messages,
     last: Option<Payload>,
     /// How far the server has been heard once all of it is taken.
-    heard_to: Option<Place>,
+    heard_to: Option<PollPosition>,
     /// Messages and bytes that may be taken now; the next ones at `go_on`, in boot time.
     turn: (usize, usize),
     go_on: Option<Duration>,

@@ -25,7 +25,7 @@ use crate::core::guard::SendGuard;
 use crate::core::io::Now;
 use crate::core::log::ClientId;
 use crate::core::outbox::{Flow, MessageResult, MessageStatus, Next, Outbox, Proof, Settled};
-use crate::core::requests::{Found, Requests};
+use crate::core::requests::{FoundRequest, Requests};
 use crate::core::subscriptions::Subscriptions;
 
 pub(super) use self::offer::Offer;
@@ -294,11 +294,11 @@ impl Outgoing {
     pub(super) fn answer(&mut self, now: Now, message: &ParsedMessage<'_>) -> Answered {
         match self.requests.find(message) {
             None => Answered::Nothing,
-            Some(Found::Answer(serial)) => {
+            Some(FoundRequest::Answer(serial)) => {
                 let result = MessageResult::Response(Ok(message.payload().clone()));
                 Answered::Request(self.settle(now, serial, result))
             }
-            Some(Found::Confirmation(serial)) => {
+            Some(FoundRequest::Confirmation(serial)) => {
                 let result = MessageResult::Outcome(Outcome::Confirmed, None);
                 Answered::Confirmation(self.settle(now, serial, result))
             }

@@ -22,12 +22,12 @@ const MAX_CURSOR_BYTES: usize = 8 << 10;
 
 /// What outlives a connection: where the server is to go on.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Place {
+pub(crate) struct PollPosition {
     cursor: Option<String>,
     etag: Option<String>,
 }
 
-impl Place {
+impl PollPosition {
     /// Whether the server will be told what was heard already.
     pub(crate) const fn is_known(&self) -> bool {
         self.cursor.is_some()
@@ -88,15 +88,17 @@ impl Place {
         if wants_json && !body.is_empty() && outline.is_none() {
             return Err(no_json(&body));
         }
-        let place = |pointer: &str| {
+        let position = |pointer: &str| {
             let outline = outline.as_ref()?;
             outline.at(pointer.as_bytes()).flatten()
         };
         let messages = match &poll.items {
-            Some(items) => place(items).map_or_else(Messages::default, |place| match place.kind {
+            Some(items) => position(items).map_or_else(Messages::default, |position| match position.kind {
                 Kind::Null => Messages::default(),
-                Kind::Array => Messages::Elements(Elements::of_checked(body.slice(place.range.clone()))),
-                _ => Messages::one(Payload::Json(Bytes::copy_from_slice(&body[place.range.clone()]))),
+                Kind::Array => Messages::Elements(Elements::of_checked(body.slice(position.range.clone()))),
+                _ => Messages::one(Payload::Json(Bytes::copy_from_slice(
+                    &body[position.range.clone()],
+                ))),
             }),
             None if body.is_empty() => Messages::default(),
             None if json && outline.is_some() => Messages::one(Payload::Json(body.clone())),
@@ -111,7 +113,7 @@ impl Place {
             let found = match &cursor.from {
                 CursorFrom::Header(name) => answer.header(name).map(str::to_owned),
                 CursorFrom::Pointer(pointer) => {
-                    place(pointer).and_then(|place| text_of(&body[place.range.clone()]))
+                    position(pointer).and_then(|position| text_of(&body[position.range.clone()]))
                 }
                 CursorFrom::Item(_) => None,
             };
@@ -239,7 +241,7 @@ fn text_of(json: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    impl Place {
+    impl PollPosition {
         /// All messages of an answer at once.
         fn hear(&mut self, poll: &Poll, answer: &Answer, json: bool) -> Result<Vec<Payload>, String> {
             let all: Vec<Payload> = self.read(poll, answer, json, &Outlines::default())?.collect();
@@ -266,30 +268,34 @@ mod tests {
         }
     }
 
-    fn asked(place: &Place, poll: &Poll) -> (String, Vec<(String, String)>) {
-        let (url, headers) = place.ask(poll, Url::parse("http://localhost/tasks?a=1&since=7").unwrap());
+    fn asked(position: &PollPosition, poll: &Poll) -> (String, Vec<(String, String)>) {
+        let (url, headers) = position.ask(poll, Url::parse("http://localhost/tasks?a=1&since=7").unwrap());
         (url.query().unwrap().to_owned(), headers)
     }
 
     #[test]
     fn a_cursor_goes_where_it_belongs() {
         let poll = poll(r#"{"items":"/tasks","cursor":{"item":"/id","query":"since","start":"0"}}"#);
-        let mut place = Place::default();
-        assert_eq!(asked(&place, &poll).0, "a=1&since=0");
-        let heard = place
+        let mut position = PollPosition::default();
+        assert_eq!(asked(&position, &poll).0, "a=1&since=0");
+        let heard = position
             .hear(&poll, &answer(&[], r#"{"tasks":[{"id":3},{"id":4}]}"#), false)
             .unwrap();
         assert_eq!(heard.len(), 2);
-        assert_eq!(asked(&place, &poll).0, "a=1&since=4");
+        assert_eq!(asked(&position, &poll).0, "a=1&since=4");
         assert!(
-            place
+            position
                 .hear(&poll, &answer(&[], r#"{"tasks":[]}"#), false)
                 .unwrap()
                 .is_empty()
         );
-        assert_eq!(asked(&place, &poll).0, "a=1&since=4", "nothing new moves nothing");
+        assert_eq!(
+            asked(&position, &poll).0,
+            "a=1&since=4",
+            "nothing new moves nothing"
+        );
         let signed = Url::parse("http://localhost/?flag&sig=a%20b%2B").unwrap();
-        let (url, _) = place.ask(&poll, signed);
+        let (url, _) = position.ask(&poll, signed);
         assert_eq!(
             url.query(),
             Some("flag&sig=a%20b%2B&since=4"),
@@ -300,19 +306,22 @@ mod tests {
     #[test]
     fn a_header_carries_the_cursor_both_ways_and_a_tag_is_said_again() {
         let poll = poll(r#"{"cursor":{"header":"X-Next","requestHeader":"X-From"}}"#);
-        let mut place = Place::default();
-        assert!(!place.is_known() && asked(&place, &poll).1.is_empty());
+        let mut position = PollPosition::default();
+        assert!(!position.is_known() && asked(&position, &poll).1.is_empty());
         let tagged = answer(&[("x-next", "n1"), ("etag", "\"e\"")], "text");
-        assert_eq!(place.hear(&poll, &tagged, false), Ok(vec![Payload::text("text")]));
         assert_eq!(
-            asked(&place, &poll).1,
+            position.hear(&poll, &tagged, false),
+            Ok(vec![Payload::text("text")])
+        );
+        assert_eq!(
+            asked(&position, &poll).1,
             [("X-From".to_owned(), "n1".to_owned())],
             "another question has no tag yet"
         );
-        place.hear(&poll, &tagged, false).unwrap();
+        position.hear(&poll, &tagged, false).unwrap();
         // The newest tag counts, and none if there is none any more.
         let newer = answer(&[("x-next", "n1"), ("etag", "\"f\"")], "text");
-        let mut later = Place::default();
+        let mut later = PollPosition::default();
         later.hear(&poll, &tagged, false).unwrap();
         for (tagged, tags) in [(&tagged, 1), (&newer, 1), (&answer(&[], "text"), 0)] {
             later.hear(&poll, tagged, false).unwrap();
@@ -325,10 +334,10 @@ mod tests {
             assert_eq!(said.len(), tags);
             assert_eq!(said.first().copied(), tagged.header("etag"));
         }
-        let said = asked(&place, &poll).1;
+        let said = asked(&position, &poll).1;
         let said: Vec<(&str, &str)> = said.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(said, [("If-None-Match", "\"e\""), ("X-From", "n1")]);
-        assert!(place.is_known());
+        assert!(position.is_known());
     }
 
     #[test]
@@ -339,20 +348,23 @@ mod tests {
             (r"50%\u0000\u007f", "50%25%00%7F"),
             (r"50%\té", "50%\té"),
         ] {
-            let mut place = Place::default();
+            let mut position = PollPosition::default();
             let body = format!(r#"{{"next":"{cursor}"}}"#);
-            place.hear(&poll, &answer(&[], body.leak()), false).unwrap();
-            assert_eq!(asked(&place, &poll).1, [("X-From".to_owned(), header.to_owned())]);
+            position.hear(&poll, &answer(&[], body.leak()), false).unwrap();
+            assert_eq!(
+                asked(&position, &poll).1,
+                [("X-From".to_owned(), header.to_owned())]
+            );
         }
-        let mut place = Place::default();
+        let mut position = PollPosition::default();
         let body = format!(r#"{{"next":"{}"}}"#, "a".repeat(MAX_CURSOR_BYTES + 1));
-        assert!(place.hear(&poll, &answer(&[], body.leak()), false).is_err());
-        assert!(!place.is_known());
+        assert!(position.hear(&poll, &answer(&[], body.leak()), false).is_err());
+        assert!(!position.is_known());
     }
 
     #[test]
     fn elements_stay_as_they_were_received() {
-        let heard = Place::default()
+        let heard = PollPosition::default()
             .hear(
                 &poll(r#"{"items":"/x/1"}"#),
                 &answer(&[], r#"{"x":[0, [{"a": 1.0}, 2]]}"#),
@@ -368,24 +380,28 @@ mod tests {
         let poll = poll(r#"{"items":"/x","cursor":{"item":"/id","query":"since"}}"#);
         let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
         let body = format!("\u{feff}{{\"x\":[{{\"id\":1}},{{\"id\":2,\"deep\":{deep}}}]}}");
-        let mut place = Place::default();
-        let heard = place.hear(&poll, &answer(&[], body.leak()), false).unwrap();
+        let mut position = PollPosition::default();
+        let heard = position.hear(&poll, &answer(&[], body.leak()), false).unwrap();
         assert_eq!(heard.len(), 2);
-        assert_eq!(asked(&place, &poll).0, "a=1&since=2");
+        assert_eq!(asked(&position, &poll).0, "a=1&since=2");
         let plain = answer(&[], "\u{feff}text");
-        let heard = Place::default().hear(&Poll::default(), &plain, false);
+        let heard = PollPosition::default().hear(&Poll::default(), &plain, false);
         assert_eq!(heard, Ok(vec![Payload::text("text")]));
     }
 
     #[test]
     fn what_is_no_json_is_an_error_only_where_json_is_needed() {
         let html = answer(&[], "<html>");
-        let mut place = Place::default();
-        assert!(place.hear(&poll(r#"{"items":"/tasks"}"#), &html, false).is_err());
+        let mut position = PollPosition::default();
+        assert!(
+            position
+                .hear(&poll(r#"{"items":"/tasks"}"#), &html, false)
+                .is_err()
+        );
         assert_eq!(
-            place.hear(&poll("{}"), &html, true),
+            position.hear(&poll("{}"), &html, true),
             Ok(vec![Payload::text("<html>")])
         );
-        assert_eq!(place.hear(&poll("{}"), &answer(&[], ""), true), Ok(Vec::new()));
+        assert_eq!(position.hear(&poll("{}"), &answer(&[], ""), true), Ok(Vec::new()));
     }
 }
