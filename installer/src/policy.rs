@@ -18,7 +18,7 @@ const ALLOWLIST: &str = "NativeMessagingAllowlist";
 const USER_LEVEL: &str = "NativeMessagingUserLevelHosts";
 
 /// Where a browser's policies lie on each system.
-struct Home {
+struct PolicyLocation {
     browsers: &'static [&'static str],
     /// A folder of JSON files.
     linux: &'static str,
@@ -28,44 +28,44 @@ struct Home {
     windows: &'static str,
 }
 
-const HOMES: &[Home] = &[
-    Home {
+const POLICY_LOCATIONS: &[PolicyLocation] = &[
+    PolicyLocation {
         browsers: &["chrome", "chrome-beta", "chrome-dev", "chrome-canary"],
         linux: "etc/opt/chrome/policies/managed",
         macos: "com.google.Chrome",
         windows: r"Google\Chrome",
     },
-    Home {
+    PolicyLocation {
         browsers: &["chrome-for-testing"],
         linux: "etc/opt/chrome_for_testing/policies/managed",
         macos: "com.google.chrome.for.testing",
         windows: r"Google\Chrome for Testing",
     },
-    Home {
+    PolicyLocation {
         browsers: &["chromium"],
         linux: "etc/chromium/policies/managed",
         macos: "org.chromium.Chromium",
         windows: "Chromium",
     },
-    Home {
+    PolicyLocation {
         browsers: &["edge", "edge-beta", "edge-dev", "edge-canary"],
         linux: "etc/opt/edge/policies/managed",
         macos: "com.microsoft.Edge",
         windows: r"Microsoft\Edge",
     },
-    Home {
+    PolicyLocation {
         browsers: &["brave"],
         linux: "etc/brave/policies/managed",
         macos: "com.brave.Browser",
         windows: r"BraveSoftware\Brave",
     },
-    Home {
+    PolicyLocation {
         browsers: &["vivaldi"],
         linux: "etc/chromium/policies/managed",
         macos: "com.vivaldi.Vivaldi",
         windows: "Vivaldi",
     },
-    Home {
+    PolicyLocation {
         browsers: &["yandex"],
         linux: "etc/opt/yandex/browser/policies/managed",
         macos: "ru.yandex.desktop.yandex-browser",
@@ -101,7 +101,9 @@ impl Policy {
     /// The policies of this browser on this machine.
     pub fn of(env: &Environment, browser: &Browser) -> Self {
         let mut policy = Self::default();
-        let home = HOMES.iter().find(|home| home.browsers.contains(&browser.name));
+        let home = POLICY_LOCATIONS
+            .iter()
+            .find(|home| home.browsers.contains(&browser.name));
         let (Some(home), Family::Chromium) = (home, browser.family) else {
             return policy;
         };
@@ -239,7 +241,7 @@ mod tests {
 
     #[test]
     fn every_home_belongs_to_browsers_of_the_table() {
-        for name in HOMES.iter().flat_map(|home| home.browsers) {
+        for name in POLICY_LOCATIONS.iter().flat_map(|home| home.browsers) {
             let browser = BROWSERS.iter().find(|browser| browser.name == *name);
             assert_eq!(
                 browser.map(|browser| browser.family),

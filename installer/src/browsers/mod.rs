@@ -12,7 +12,7 @@ use crate::environment::Environment;
 use crate::error::InstallError;
 
 pub use crate::types::{Base, BaseFolder, Family, Scope, System};
-pub use model::{Browser, Hosts, Place, Rooms, Sandboxed, Serving};
+pub use model::{Browser, Hosts, Location, Locations, Sandboxed, Serving};
 pub use table::BROWSERS;
 
 impl Browser {
@@ -31,21 +31,21 @@ impl Browser {
 
     /// What shows that the browser is on this machine: a folder of its own, or its program.
     pub fn found(&self, env: &Environment) -> Option<PathBuf> {
-        let rooms = self.on(env.system);
-        rooms
+        let locations = self.on(env.system);
+        locations
             .user
             .iter()
             .map(|place| env.resolve(place.sign))
             .find(|sign| sign.is_dir())
-            .or_else(|| env.program(rooms.programs))
+            .or_else(|| env.program(locations.programs))
     }
 
     /// Where it would look: every place of which there is a sign, or else its own. Each once.
     pub fn places(&self, env: &Environment, scope: Scope) -> Vec<Hosts> {
-        let rooms = self.on(env.system);
+        let locations = self.on(env.system);
         let all = match scope {
-            Scope::User => rooms.user,
-            Scope::System => rooms.system,
+            Scope::User => locations.user,
+            Scope::System => locations.system,
         };
         let mut hosts: Vec<Hosts> = Vec::new();
         let signed = all.iter().filter(|place| env.resolve(place.sign).is_dir());
@@ -157,11 +157,21 @@ mod tests {
     fn the_table_is_complete_and_uses_each_systems_own_bases() {
         for browser in BROWSERS {
             for system in [System::Linux, System::MacOs, System::Windows] {
-                let rooms = browser.on(system);
+                let locations = browser.on(system);
                 let missing = system == System::Linux && ["arc", "edge-canary"].contains(&browser.name);
-                assert_eq!(rooms.user.is_empty(), missing, "{} on {system:?}", browser.name);
-                assert_eq!(rooms.system.is_empty(), missing, "{} on {system:?}", browser.name);
-                for place in rooms.user.iter().chain(rooms.system) {
+                assert_eq!(
+                    locations.user.is_empty(),
+                    missing,
+                    "{} on {system:?}",
+                    browser.name
+                );
+                assert_eq!(
+                    locations.system.is_empty(),
+                    missing,
+                    "{} on {system:?}",
+                    browser.name
+                );
+                for place in locations.user.iter().chain(locations.system) {
                     let (Hosts::Folder(BaseFolder { base, .. }), System::Linux | System::MacOs) =
                         (place.hosts, system)
                     else {

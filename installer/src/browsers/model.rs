@@ -15,21 +15,21 @@ pub enum Hosts {
 
 /// One place a browser reads, and the folder that shows that it does.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct Location {
     pub sign: BaseFolder,
     pub hosts: Hosts,
 }
 
 /// A browser on one system.
 #[derive(Debug, Clone, Copy)]
-pub struct Rooms {
+pub struct Locations {
     /// Programs in `PATH`; on macOS the application's name; on Windows what it is called below `App Paths`, if no other
     /// browser is called that.
     pub programs: &'static [&'static str],
     /// For one user; the first is the browser's own.
-    pub user: &'static [Place],
+    pub user: &'static [Location],
     /// For all; the first is the browser's own.
-    pub system: &'static [Place],
+    pub system: &'static [Location],
 }
 
 /// A row of the table.
@@ -40,9 +40,9 @@ pub struct Browser {
     /// As people call it.
     pub title: &'static str,
     pub family: Family,
-    pub linux: Rooms,
-    pub macos: Rooms,
-    pub windows: Rooms,
+    pub linux: Locations,
+    pub macos: Locations,
+    pub windows: Locations,
     /// How Flatpak calls it, if it is there.
     pub flatpak: Option<&'static str>,
     /// How Snap calls it, if it is there.
@@ -71,7 +71,7 @@ pub struct Serving {
 
 impl Browser {
     /// This browser on a system.
-    pub const fn on(&self, system: System) -> &Rooms {
+    pub const fn on(&self, system: System) -> &Locations {
         match system {
             System::Linux => &self.linux,
             System::MacOs => &self.macos,

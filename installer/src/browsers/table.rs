@@ -2,10 +2,10 @@
 //!
 //! It is data only.
 
-use super::model::{Browser, Hosts, Place, Rooms};
+use super::model::{Browser, Hosts, Location, Locations};
 use crate::types::{Base, BaseFolder, Family};
 
-const NONE: Rooms = Rooms {
+const NONE: Locations = Locations {
     programs: &[],
     user: &[],
     system: &[],
@@ -16,16 +16,16 @@ const fn base_folder(base: Base, path: &'static str) -> BaseFolder {
 }
 
 /// A folder of manifests that counts if `sign` exists.
-const fn folder(base: Base, sign: &'static str, hosts: &'static str) -> Place {
-    Place {
+const fn folder(base: Base, sign: &'static str, hosts: &'static str) -> Location {
+    Location {
         sign: base_folder(base, sign),
         hosts: Hosts::Folder(base_folder(base, hosts)),
     }
 }
 
 /// Registry keys that count if a folder in the user's profile exists.
-const fn key(base: Base, sign: &'static str, key: &'static str) -> Place {
-    Place {
+const fn key(base: Base, sign: &'static str, key: &'static str) -> Location {
+    Location {
         sign: base_folder(base, sign),
         hosts: Hosts::Key(key),
     }
@@ -45,8 +45,12 @@ macro_rules! dashed {
     };
 }
 
-const fn rooms(programs: &'static [&'static str], user: &'static [Place], system: &'static [Place]) -> Rooms {
-    Rooms {
+const fn locations(
+    programs: &'static [&'static str],
+    user: &'static [Location],
+    system: &'static [Location],
+) -> Locations {
+    Locations {
         programs,
         user,
         system,
@@ -54,20 +58,20 @@ const fn rooms(programs: &'static [&'static str], user: &'static [Place], system
 }
 
 /// On Windows the same keys serve the user (HKCU) and everybody (HKLM).
-const fn keys(programs: &'static [&'static str], keys: &'static [Place]) -> Rooms {
-    rooms(programs, keys, keys)
+const fn keys(programs: &'static [&'static str], keys: &'static [Location]) -> Locations {
+    locations(programs, keys, keys)
 }
 
 // Folders that several browsers share.
-const CHROME_FOR_ALL: &[Place] = &[dashed!(Root, "etc/opt/chrome")];
-const CHROME_FOR_ALL_MAC: &[Place] = &[own!(Root, "Library/Google/Chrome")];
-const EDGE_FOR_ALL: &[Place] = &[dashed!(Root, "etc/opt/edge")];
-const EDGE_FOR_ALL_MAC: &[Place] = &[own!(Root, "Library/Microsoft/Edge")];
-const MOZILLA_FOR_ALL: &[Place] = &[
+const CHROME_FOR_ALL: &[Location] = &[dashed!(Root, "etc/opt/chrome")];
+const CHROME_FOR_ALL_MAC: &[Location] = &[own!(Root, "Library/Google/Chrome")];
+const EDGE_FOR_ALL: &[Location] = &[dashed!(Root, "etc/opt/edge")];
+const EDGE_FOR_ALL_MAC: &[Location] = &[own!(Root, "Library/Microsoft/Edge")];
+const MOZILLA_FOR_ALL: &[Location] = &[
     dashed!(Root, "usr/lib/mozilla"),
     dashed!(Root, "usr/lib64/mozilla"),
 ];
-const MOZILLA_FOR_ALL_MAC: &[Place] = &[own!(Root, "Library/Application Support/Mozilla")];
+const MOZILLA_FOR_ALL_MAC: &[Location] = &[own!(Root, "Library/Application Support/Mozilla")];
 
 const MOZILLA_HOSTS: &str = ".mozilla/native-messaging-hosts";
 
@@ -77,12 +81,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "chrome",
         title: "Google Chrome",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &["google-chrome", "google-chrome-stable"],
             &[own!(Config, "google-chrome")],
             CHROME_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Google Chrome"],
             &[own!(Support, "Google/Chrome")],
             CHROME_FOR_ALL_MAC,
@@ -98,12 +102,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "chrome-beta",
         title: "Google Chrome Beta",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &["google-chrome-beta"],
             &[own!(Config, "google-chrome-beta")],
             CHROME_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Google Chrome Beta"],
             &[own!(Support, "Google/Chrome Beta")],
             CHROME_FOR_ALL_MAC,
@@ -123,12 +127,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "chrome-dev",
         title: "Google Chrome Dev",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &["google-chrome-unstable"],
             &[own!(Config, "google-chrome-unstable")],
             CHROME_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Google Chrome Dev"],
             &[own!(Support, "Google/Chrome Dev")],
             CHROME_FOR_ALL_MAC,
@@ -144,12 +148,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "chrome-canary",
         title: "Google Chrome Canary",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &["google-chrome-canary"],
             &[own!(Config, "google-chrome-canary")],
             CHROME_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Google Chrome Canary"],
             &[own!(Support, "Google/Chrome Canary")],
             CHROME_FOR_ALL_MAC,
@@ -165,12 +169,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "chrome-for-testing",
         title: "Chrome for Testing",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &["google-chrome-for-testing"],
             &[own!(Config, "google-chrome-for-testing")],
             &[dashed!(Root, "etc/opt/chrome_for_testing")],
         ),
-        macos: rooms(
+        macos: locations(
             &["Google Chrome for Testing"],
             &[own!(Support, "Google/ChromeForTesting")],
             &[own!(Root, "Library/Google/ChromeForTesting")],
@@ -190,12 +194,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "chromium",
         title: "Chromium",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &["chromium", "chromium-browser"],
             &[own!(Config, "chromium")],
             &[dashed!(Root, "etc/chromium")],
         ),
-        macos: rooms(
+        macos: locations(
             &["Chromium"],
             &[own!(Support, "Chromium")],
             &[own!(Root, "Library/Application Support/Chromium")],
@@ -208,12 +212,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "edge",
         title: "Microsoft Edge",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &["microsoft-edge", "microsoft-edge-stable"],
             &[own!(Config, "microsoft-edge")],
             EDGE_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Microsoft Edge"],
             &[own!(Support, "Microsoft Edge")],
             EDGE_FOR_ALL_MAC,
@@ -229,12 +233,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "edge-beta",
         title: "Microsoft Edge Beta",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &["microsoft-edge-beta"],
             &[own!(Config, "microsoft-edge-beta")],
             EDGE_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Microsoft Edge Beta"],
             &[own!(Support, "Microsoft Edge Beta")],
             EDGE_FOR_ALL_MAC,
@@ -254,12 +258,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "edge-dev",
         title: "Microsoft Edge Dev",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &["microsoft-edge-dev"],
             &[own!(Config, "microsoft-edge-dev")],
             EDGE_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Microsoft Edge Dev"],
             &[own!(Support, "Microsoft Edge Dev")],
             EDGE_FOR_ALL_MAC,
@@ -281,7 +285,7 @@ pub const BROWSERS: &[Browser] = &[
         title: "Microsoft Edge Canary",
         family: Family::Chromium,
         linux: NONE,
-        macos: rooms(
+        macos: locations(
             &["Microsoft Edge Canary"],
             &[own!(Support, "Microsoft Edge Canary")],
             EDGE_FOR_ALL_MAC,
@@ -302,7 +306,7 @@ pub const BROWSERS: &[Browser] = &[
         name: "brave",
         title: "Brave",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &[
                 "brave-browser",
                 "brave",
@@ -317,7 +321,7 @@ pub const BROWSERS: &[Browser] = &[
             ],
             CHROME_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Brave Browser", "Brave Browser Beta", "Brave Browser Nightly"],
             &[
                 own!(Support, "BraveSoftware/Brave-Browser"),
@@ -348,12 +352,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "vivaldi",
         title: "Vivaldi",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &["vivaldi", "vivaldi-stable", "vivaldi-snapshot"],
             &[own!(Config, "vivaldi"), own!(Config, "vivaldi-snapshot")],
             CHROME_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Vivaldi", "Vivaldi Snapshot"],
             &[own!(Support, "Vivaldi"), own!(Support, "Vivaldi Snapshot")],
             CHROME_FOR_ALL_MAC,
@@ -373,7 +377,7 @@ pub const BROWSERS: &[Browser] = &[
         name: "opera",
         title: "Opera",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &[
                 "opera",
                 "opera-stable",
@@ -393,7 +397,7 @@ pub const BROWSERS: &[Browser] = &[
             ],
             CHROME_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Opera", "Opera Beta", "Opera Developer", "Opera GX"],
             &[
                 folder(
@@ -430,7 +434,7 @@ pub const BROWSERS: &[Browser] = &[
         title: "Arc",
         family: Family::Chromium,
         linux: NONE,
-        macos: rooms(
+        macos: locations(
             &["Arc"],
             &[folder(Base::Support, "Arc", "Arc/User Data/NativeMessagingHosts")],
             CHROME_FOR_ALL_MAC,
@@ -450,7 +454,7 @@ pub const BROWSERS: &[Browser] = &[
         name: "yandex",
         title: "Yandex Browser",
         family: Family::Chromium,
-        linux: rooms(
+        linux: locations(
             &["yandex-browser", "yandex-browser-stable", "yandex-browser-beta"],
             &[
                 own!(Config, "yandex-browser"),
@@ -458,7 +462,7 @@ pub const BROWSERS: &[Browser] = &[
             ],
             CHROME_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Yandex"],
             &[own!(Support, "Yandex/YandexBrowser")],
             CHROME_FOR_ALL_MAC,
@@ -477,19 +481,19 @@ pub const BROWSERS: &[Browser] = &[
         name: "firefox",
         title: "Firefox",
         family: Family::Firefox,
-        linux: rooms(
+        linux: locations(
             &["firefox", "firefox-esr", "firefox-developer-edition"],
             &[
                 folder(Base::Home, ".mozilla", MOZILLA_HOSTS),
                 // Newer profiles lie under XDG; manifests are still read here.
-                Place {
+                Location {
                     sign: base_folder(Base::Config, "mozilla/firefox"),
                     hosts: Hosts::Folder(base_folder(Base::Home, MOZILLA_HOSTS)),
                 },
             ],
             MOZILLA_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Firefox", "Firefox Developer Edition", "Firefox Nightly"],
             &[
                 folder(Base::Support, "Firefox", "Mozilla/NativeMessagingHosts"),
@@ -508,12 +512,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "librewolf",
         title: "LibreWolf",
         family: Family::Firefox,
-        linux: rooms(
+        linux: locations(
             &["librewolf"],
             &[dashed!(Home, ".librewolf")],
             &[dashed!(Root, "usr/lib/librewolf")],
         ),
-        macos: rooms(&["LibreWolf"], &[own!(Support, "LibreWolf")], MOZILLA_FOR_ALL_MAC),
+        macos: locations(&["LibreWolf"], &[own!(Support, "LibreWolf")], MOZILLA_FOR_ALL_MAC),
         windows: keys(&["librewolf.exe"], &[key(Base::Roaming, "librewolf", "Mozilla")]),
         flatpak: Some("io.gitlab.librewolf-community"),
         snap: None,
@@ -522,8 +526,8 @@ pub const BROWSERS: &[Browser] = &[
         name: "waterfox",
         title: "Waterfox",
         family: Family::Firefox,
-        linux: rooms(&["waterfox"], &[dashed!(Home, ".waterfox")], MOZILLA_FOR_ALL),
-        macos: rooms(&["Waterfox"], &[own!(Support, "Waterfox")], MOZILLA_FOR_ALL_MAC),
+        linux: locations(&["waterfox"], &[dashed!(Home, ".waterfox")], MOZILLA_FOR_ALL),
+        macos: locations(&["Waterfox"], &[own!(Support, "Waterfox")], MOZILLA_FOR_ALL_MAC),
         windows: keys(
             &["waterfox.exe"],
             &[
@@ -539,12 +543,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "floorp",
         title: "Floorp",
         family: Family::Firefox,
-        linux: rooms(
+        linux: locations(
             &["floorp"],
             &[folder(Base::Home, ".floorp", MOZILLA_HOSTS)],
             MOZILLA_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Floorp"],
             &[folder(Base::Support, "Floorp", "Mozilla/NativeMessagingHosts")],
             MOZILLA_FOR_ALL_MAC,
@@ -557,12 +561,12 @@ pub const BROWSERS: &[Browser] = &[
         name: "zen",
         title: "Zen",
         family: Family::Firefox,
-        linux: rooms(
+        linux: locations(
             &["zen", "zen-browser"],
             &[folder(Base::Home, ".zen", MOZILLA_HOSTS)],
             MOZILLA_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Zen", "Zen Browser"],
             &[folder(Base::Support, "zen", "Mozilla/NativeMessagingHosts")],
             MOZILLA_FOR_ALL_MAC,
@@ -575,7 +579,7 @@ pub const BROWSERS: &[Browser] = &[
         name: "thunderbird",
         title: "Thunderbird",
         family: Family::Firefox,
-        linux: rooms(
+        linux: locations(
             &["thunderbird"],
             &[
                 dashed!(Home, ".thunderbird"),
@@ -583,7 +587,7 @@ pub const BROWSERS: &[Browser] = &[
             ],
             MOZILLA_FOR_ALL,
         ),
-        macos: rooms(
+        macos: locations(
             &["Thunderbird"],
             &[
                 own!(Support, "Thunderbird"),
