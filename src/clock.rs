@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// One look at the clocks. The two spans start at an arbitrary moment and never go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Reading {
+pub struct ClockReading {
     /// Time the machine was awake.
     pub awake: Duration,
     /// Time since boot, sleep included.
@@ -15,7 +15,7 @@ pub struct Reading {
     pub wall: u64,
 }
 
-impl Reading {
+impl ClockReading {
     /// The time now.
     pub fn now() -> Self {
         let (awake, boot) = spans();
@@ -143,7 +143,7 @@ pub fn machine_boot() -> String {
 pub fn machine_boot() -> String {
     // No id is known here. The moment of the boot, to the minute, serves: a clock that is set makes it look like
     // another boot, which is the safe mistake.
-    let now = Reading::now();
+    let now = ClockReading::now();
     let booted = now.wall / 1000 - now.boot.as_secs().min(now.wall / 1000);
     format!("booted-{}", (booted + 30) / 60)
 }
@@ -154,12 +154,12 @@ mod tests {
 
     #[test]
     fn sleep_is_what_boot_time_has_and_awake_time_lacks() {
-        let before = Reading {
+        let before = ClockReading {
             awake: Duration::from_secs(10),
             boot: Duration::from_secs(100),
             wall: 0,
         };
-        let after = Reading {
+        let after = ClockReading {
             awake: Duration::from_secs(11),
             boot: Duration::from_secs(161),
             wall: 0,
@@ -176,8 +176,8 @@ mod tests {
 
     #[test]
     fn clocks_do_not_go_back() {
-        let first = Reading::now();
-        let second = Reading::now();
+        let first = ClockReading::now();
+        let second = ClockReading::now();
         assert!(second.awake >= first.awake && second.boot >= first.boot);
         assert!(second.wall > 1_600_000_000_000);
     }

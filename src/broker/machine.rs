@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Reading;
+use crate::clock::ClockReading;
 use crate::core::io::Now;
 use crate::transport::route::Route;
 
@@ -17,10 +17,10 @@ const NETWORK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The time, as the core wants it.
 pub(super) fn now() -> Now {
-    core_time(Reading::now())
+    core_time(ClockReading::now())
 }
 
-const fn core_time(reading: Reading) -> Now {
+const fn core_time(reading: ClockReading) -> Now {
     Now {
         awake: reading.awake,
         boot: reading.boot,
@@ -31,7 +31,7 @@ const fn core_time(reading: Reading) -> Now {
 /// The clocks and routes as they were last.
 #[derive(Debug)]
 pub(super) struct MachineWatch {
-    clock: Reading,
+    clock: ClockReading,
     route: Route,
     /// When to look at the routes, awake time.
     next_network_check: Duration,
@@ -39,7 +39,7 @@ pub(super) struct MachineWatch {
 
 impl MachineWatch {
     pub(super) fn new() -> Self {
-        let clock = Reading::now();
+        let clock = ClockReading::now();
         Self {
             clock,
             route: Route::now(),
@@ -60,7 +60,7 @@ impl MachineWatch {
     /// Looks at the clocks, and at the routes when it is time. `true` if links have to be tried: the machine slept, or
     /// the network is another.
     pub(super) fn check(&mut self) -> bool {
-        let before = std::mem::replace(&mut self.clock, Reading::now());
+        let before = std::mem::replace(&mut self.clock, ClockReading::now());
         let slept = self.clock.slept_since(&before);
         let mut has_changed = slept > MIN_SLEEP;
         if has_changed {

@@ -26,12 +26,12 @@ pub(super) fn run(logs: &Logs) -> Result<Exit, Failure> {
         return Err(Failure::new(format!("no log in {}", folder.display()))
             .hint("the broker writes it when it runs; see `longwire status`"));
     }
-    let mut sieve = Sieve::new(logs.level.as_deref());
+    let mut filter = LineFilter::new(logs.level.as_deref());
     let mut lines = Vec::new();
     let mut reading = None;
     for file in &files {
-        let mut open = Reading::open(file).map_err(|error| cannot_read(file, &error))?;
-        open.lines(|line| lines.extend(sieve.take(line)))
+        let mut open = OpenLog::open(file).map_err(|error| cannot_read(file, &error))?;
+        open.lines(|line| lines.extend(filter.take(line)))
             .map_err(|error| cannot_read(file, &error))?;
         reading = Some(open);
         let surplus = lines.len().saturating_sub(logs.lines);
@@ -41,7 +41,7 @@ pub(super) fn run(logs: &Logs) -> Result<Exit, Failure> {
     if !render::give(lines.join("\n").as_bytes()) || !logs.follow {
         return Ok(Exit::Done);
     }
-    follow(&folder, reading, &mut sieve)
+    follow(&folder, reading, &mut filter)
 }
 
 fn cannot_read(file: &Path, error: &io::Error) -> Failure {
@@ -49,12 +49,12 @@ fn cannot_read(file: &Path, error: &io::Error) -> Failure {
 }
 
 /// Goes on with what is logged from now on, from day to day, until nobody reads it any more.
-fn follow(folder: &Path, mut reading: Option<Reading>, sieve: &mut Sieve) -> Result<Exit, Failure> {
+fn follow(folder: &Path, mut reading: Option<OpenLog>, filter: &mut LineFilter) -> Result<Exit, Failure> {
     loop {
         if let Some(open) = &mut reading {
             let mut fresh = String::new();
             open.lines(|line| {
-                if let Some(line) = sieve.take(line) {
+                if let Some(line) = filter.take(line) {
                     fresh.push_str(&line);
                     fresh.push('\n');
                 }
@@ -69,7 +69,7 @@ fn follow(folder: &Path, mut reading: Option<Reading>, sieve: &mut Sieve) -> Res
             .into_iter()
             .find(|file| current.is_none_or(|current| file > current))
         {
-            reading = Some(Reading::open(&next).map_err(|error| cannot_read(&next, &error))?);
+            reading = Some(OpenLog::open(&next).map_err(|error| cannot_read(&next, &error))?);
         } else if render::is_abandoned() {
             return Ok(Exit::Done);
         } else {
@@ -100,14 +100,14 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A log file, read line by line as it grows.
-struct Reading {
+struct OpenLog {
     path: PathBuf,
     file: BufReader<File>,
     /// A line whose end is not written yet.
     begun: Vec<u8>,
 }
 
-impl Reading {
+impl OpenLog {
     fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             path: path.to_path_buf(),
@@ -129,13 +129,13 @@ impl Reading {
 }
 
 /// Lets through what is grave enough.
-struct Sieve {
+struct LineFilter {
     least: Option<usize>,
     /// Lines without a level belong to the one before.
     passing: bool,
 }
 
-impl Sieve {
+impl LineFilter {
     fn new(level: Option<&str>) -> Self {
         let least = level.and_then(|level| LEVELS.iter().position(|known| known.eq_ignore_ascii_case(level)));
         Self {
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn only_what_is_grave_enough_passes() {
-        let mut sieve = Sieve::new(Some("warn"));
+        let mut filter = LineFilter::new(Some("warn"));
         let lines = [
             "2026-01-01T00:00:00Z  INFO longwire: up",
             "2026-01-01T00:00:01Z  WARN longwire: odd",
@@ -168,9 +168,9 @@ mod tests {
             "2026-01-01T00:00:02Z DEBUG longwire: detail",
             "2026-01-01T00:00:03Z ERROR longwire: broken",
         ];
-        let passed: Vec<_> = lines.iter().filter(|line| sieve.take(line).is_some()).collect();
+        let passed: Vec<_> = lines.iter().filter(|line| filter.take(line).is_some()).collect();
         assert_eq!(passed, [&lines[1], &lines[2], &lines[4]]);
-        let mut all = Sieve::new(None);
+        let mut all = LineFilter::new(None);
         assert!(lines.iter().all(|line| all.take(line).is_some()));
     }
 
@@ -179,8 +179,8 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("broker.2026-01-01.log");
         let mut writing = File::create(&path).unwrap();
-        let mut reading = Reading::open(&path).unwrap();
-        let seen = |reading: &mut Reading| {
+        let mut reading = OpenLog::open(&path).unwrap();
+        let seen = |reading: &mut OpenLog| {
             let mut lines = Vec::new();
             reading.lines(|line| lines.push(line.to_owned())).unwrap();
             lines

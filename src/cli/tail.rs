@@ -12,7 +12,7 @@ use super::render;
 use super::sessions::refused;
 use super::status::not_running;
 use super::text::{harmless, harmless_json};
-use crate::clock::Reading;
+use crate::clock::ClockReading;
 
 /// The fields that hold what was said.
 const PAYLOADS: [&str; 4] = ["text", "json", "base64", "args"];
@@ -117,7 +117,7 @@ fn hide(frame: &mut Value) {
 
 /// One record as a line for people.
 fn picture(frame: &Value, payloads: bool) -> String {
-    let millis = frame["time"].as_u64().unwrap_or_else(|| Reading::now().wall);
+    let millis = frame["time"].as_u64().unwrap_or_else(|| ClockReading::now().wall);
     let kind = frame["type"].as_str().unwrap_or("?");
     let seq = frame["seq"]
         .as_u64()

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use longwire::wire::json::{Document, Kind, Value, is_valid};
+use longwire::wire::json::{Document, Value, ValueKind, is_valid};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
@@ -60,15 +60,15 @@ fn ours(text: &str, pointers: &[String]) -> String {
 
 fn told(value: Value<'_>, depth: usize) -> String {
     match value.kind() {
-        Kind::Null | Kind::True | Kind::False => value.raw().to_owned(),
-        Kind::String => format!("\"{}", units(value)),
-        Kind::Number => format!("{:016x}", value.to_number().unwrap().to_bits()),
+        ValueKind::Null | ValueKind::True | ValueKind::False => value.raw().to_owned(),
+        ValueKind::String => format!("\"{}", units(value)),
+        ValueKind::Number => format!("{:016x}", value.to_number().unwrap().to_bits()),
         _ if depth > 20 => "...".to_owned(),
-        Kind::Array => {
+        ValueKind::Array => {
             let all: Vec<String> = value.elements().map(|one| told(one, depth + 1)).collect();
             format!("[{}]", all.join(","))
         }
-        Kind::Object => {
+        ValueKind::Object => {
             let mut all: Vec<String> = value
                 .members()
                 .map(|(key, _)| {

@@ -13,7 +13,7 @@ use crate::wire::filter::{Act, Line, Rate};
 use crate::wire::json::Pointers;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::Name;
-use crate::wire::rule::{Found, ParsedMessage};
+use crate::wire::rule::{ParsedMessage, PointedValue};
 
 /// Lines one client may have in one session, over all its subscriptions.
 const MAX_LINES: usize = 1024;
@@ -233,12 +233,12 @@ fn value_at(message: &ParsedMessage<'_>, key: Option<&str>) -> String {
     let Some(key) = key else { return String::new() };
     message.pointer(key.as_bytes(), |found| match found {
         None => String::new(),
-        Some(Found {
+        Some(PointedValue {
             raw,
             value: Some(value),
             ..
         }) if raw.len() <= MAX_KEY_BYTES => value.canonical(),
-        Some(Found { raw, .. }) => told_apart(raw),
+        Some(PointedValue { raw, .. }) => told_apart(raw),
     })
 }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{Document, Kind, Pointers, Value};
+use super::json::{Document, Pointers, Value, ValueKind};
 use super::record::in_json_words;
 use super::rule::{ParsedMessage, Rule, check_pointer};
 
@@ -139,7 +139,7 @@ impl When {
     pub(super) fn from_json(json: &RawValue) -> Result<Self, String> {
         let document = Document::parse(json.get()).map_err(|error| error.to_string())?;
         let root = document.root();
-        if root.kind() != Kind::Object {
+        if root.kind() != ValueKind::Object {
             return Err("`when` is an object of conditions".to_owned());
         }
         let mut when = Self::default();
@@ -186,13 +186,13 @@ impl When {
 
 fn kinds(value: Value<'_>) -> Result<Vec<String>, String> {
     let kinds: Vec<String> = match value.kind() {
-        Kind::Array => value
+        ValueKind::Array => value
             .elements()
             .filter_map(|kind| Some(kind.to_text()?.into_owned()))
             .collect(),
         _ => value.to_text().into_iter().map(Cow::into_owned).collect(),
     };
-    if value.kind() != Kind::Array && kinds.is_empty() || value.elements().count() > kinds.len() {
+    if value.kind() != ValueKind::Array && kinds.is_empty() || value.elements().count() > kinds.len() {
         return Err("`kind` is a string or an array of strings".to_owned());
     }
     let is_known = |kind: &String| matches!(kind.as_str(), "text" | "json" | "base64" | "args");

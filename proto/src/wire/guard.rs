@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::filter::When;
-use super::json::{Kind, Pointers, Value};
+use super::json::{Pointers, Value, ValueKind};
 use super::record::in_json_words;
-use super::rule::{Found, ParsedMessage, check_pointer};
+use super::rule::{ParsedMessage, PointedValue, check_pointer};
 
 /// Lines of one direction, at most.
 const MAX_LINES: usize = 64;
@@ -197,7 +197,7 @@ impl Type {
         }
     }
 
-    fn fits(self, found: Found<'_>) -> bool {
+    fn fits(self, found: PointedValue<'_>) -> bool {
         match self {
             // `7.0` as well: some servers keep every number as a float.
             Self::Integer => found.value.is_some_and(Value::is_integer),
@@ -205,14 +205,14 @@ impl Type {
         }
     }
 
-    const fn of(kind: Kind) -> Self {
+    const fn of(kind: ValueKind) -> Self {
         match kind {
-            Kind::Null => Self::Null,
-            Kind::True | Kind::False => Self::Boolean,
-            Kind::Number => Self::Number,
-            Kind::String => Self::String,
-            Kind::Array => Self::Array,
-            Kind::Object => Self::Object,
+            ValueKind::Null => Self::Null,
+            ValueKind::True | ValueKind::False => Self::Boolean,
+            ValueKind::Number => Self::Number,
+            ValueKind::String => Self::String,
+            ValueKind::Array => Self::Array,
+            ValueKind::Object => Self::Object,
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::json::{Document, Kind};
+use super::json::{Document, ValueKind};
 use super::payload::Payload;
 use super::rule::{PARSED_WHOLE, Rule};
 
@@ -174,7 +174,7 @@ impl Source<'_> {
             };
             let document = Document::parse(&json).map_err(|error| error.to_string())?;
             match document.root().kind() {
-                Kind::String => out.push_str(&document.root().to_text().unwrap_or_default()),
+                ValueKind::String => out.push_str(&document.root().to_text().unwrap_or_default()),
                 _ => out.push_str(&json),
             }
             rest = behind;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::json::{Document, JsString, Kind, Outline, Pointers, Value};
+use super::json::{Document, JsString, Outline, Pointers, Value, ValueKind};
 use super::payload::Payload;
 
 /// Terms of one rule, at most.
@@ -66,7 +66,7 @@ pub struct ParsedMessage<'a> {
 /// What stands at a pointer of a message.
 #[derive(Debug, Clone, Copy)]
 pub struct PointedValue<'d> {
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// As received.
     pub raw: &'d [u8],
     /// `None` for what is too large to be parsed: it equals nothing.
@@ -174,7 +174,7 @@ impl Rule {
     pub fn from_json(json: &str) -> Result<Self, String> {
         let document = Document::parse(json).map_err(|error| error.to_string())?;
         let root = document.root();
-        if root.kind() != Kind::Object {
+        if root.kind() != ValueKind::Object {
             return Err("a rule is an object of JSON pointers and values".to_owned());
         }
         let mut rule = Self::default();
@@ -190,7 +190,7 @@ impl Rule {
     /// Adds a term.
     pub(super) fn add(&mut self, term: &JsString, wanted: Value<'_>) -> Result<(), String> {
         let wanted: Vec<Value<'_>> = match wanted.kind() {
-            Kind::Array => wanted.elements().collect(),
+            ValueKind::Array => wanted.elements().collect(),
             _ => vec![wanted],
         };
         if self.values() + wanted.len() > MAX_VALUES {

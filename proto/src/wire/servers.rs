@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::json::{self, Document, Kind};
+use super::json::{self, Document, ValueKind};
 use super::record::in_json_words;
 use super::rule::check_pointer;
 
@@ -191,9 +191,9 @@ impl CursorForm {
 /// A cursor's value as it is sent to the server: strings without their quotes. Nothing for null and structures.
 pub fn cursor_text(value: json::Value<'_>) -> Option<String> {
     match value.kind() {
-        Kind::String => value.to_text().map(Cow::into_owned),
-        Kind::Number | Kind::True | Kind::False => Some(value.raw().to_owned()),
-        Kind::Null | Kind::Array | Kind::Object => None,
+        ValueKind::String => value.to_text().map(Cow::into_owned),
+        ValueKind::Number | ValueKind::True | ValueKind::False => Some(value.raw().to_owned()),
+        ValueKind::Null | ValueKind::Array | ValueKind::Object => None,
     }
 }
 

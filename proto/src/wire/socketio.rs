@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::json::{Document, Kind, Value};
+use super::json::{Document, Value, ValueKind};
 use super::message::is_namespace;
 use super::record::in_json_words;
 
@@ -298,17 +298,17 @@ fn words(fields: &BTreeMap<String, &RawValue>, name: &str) -> Result<Option<Vec<
     };
     let document = Document::parse(raw.get()).map_err(|_| format!("`{name}` is not an object"))?;
     let root = document.root();
-    if root.kind() != Kind::Object {
+    if root.kind() != ValueKind::Object {
         return Err(format!("`{name}` is not an object"));
     }
     let pair = |(key, value): (Value<'_>, Value<'_>)| {
         let key = key.to_text().unwrap_or_default().into_owned();
         let value = match value.kind() {
-            Kind::String => value.to_text().unwrap_or_default().into_owned(),
-            Kind::Number if value.is_integer() => value.canonical(),
-            Kind::Number => value.to_number().unwrap_or_default().to_string(),
-            Kind::True | Kind::False | Kind::Null => value.raw().to_owned(),
-            Kind::Array | Kind::Object => {
+            ValueKind::String => value.to_text().unwrap_or_default().into_owned(),
+            ValueKind::Number if value.is_integer() => value.canonical(),
+            ValueKind::Number => value.to_number().unwrap_or_default().to_string(),
+            ValueKind::True | ValueKind::False | ValueKind::Null => value.raw().to_owned(),
+            ValueKind::Array | ValueKind::Object => {
                 return Err(format!(
                     "`{name}`: the value of `{key}` is neither text nor a number"
                 ));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::wire::json::{Document, Kind, Value};
+use crate::wire::json::{Document, Value, ValueKind};
 
 /// Longest time that is waited for a server that is silent.
 const MAX_PING_TIMEOUT_MS: f64 = 86_400_000.0;
@@ -29,7 +29,7 @@ impl Greeting {
     pub(crate) fn read(json: &str) -> Result<Self, String> {
         let document = Document::parse(json).map_err(|error| error.to_string())?;
         let root = document.root();
-        if root.kind() != Kind::Object {
+        if root.kind() != ValueKind::Object {
             return Err("it is not an object".to_owned());
         }
         let upgrades = root.get(b"upgrades").map_or_else(Vec::new, |list| {
@@ -52,8 +52,8 @@ impl Greeting {
 
 fn text(value: Value<'_>) -> Option<String> {
     match value.kind() {
-        Kind::String => value.to_text().map(std::borrow::Cow::into_owned),
-        Kind::Number => Some(value.raw().to_owned()),
+        ValueKind::String => value.to_text().map(std::borrow::Cow::into_owned),
+        ValueKind::Number => Some(value.raw().to_owned()),
         _ => None,
     }
 }

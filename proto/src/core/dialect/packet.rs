@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
-use crate::wire::json::{self, Document, Kind, Object, objects};
+use crate::wire::json::{self, Document, Object, ValueKind, objects};
 use crate::wire::payload::{Payload, as_text};
 
 /// Attachments one packet may have.
@@ -227,7 +227,7 @@ fn placeholder(object: Object<'_>) -> Option<usize> {
     }
     let document = Document::parse(object.raw).ok()?;
     let value = document.root();
-    (value.get(b"_placeholder")?.kind() == Kind::True)
+    (value.get(b"_placeholder")?.kind() == ValueKind::True)
         .then(|| value.get(b"num")?.raw().parse().ok())
         .flatten()
 }

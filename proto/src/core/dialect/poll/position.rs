@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use url::Url;
 
-use crate::wire::json::{Document, Elements, Kind, Pointers};
+use crate::wire::json::{Document, Elements, Pointers, ValueKind};
 use crate::wire::payload::Payload;
 use crate::wire::rule::{PARSED_WHOLE, ParsedMessage};
 use crate::wire::servers::{CursorFrom, CursorTo, Poll, cursor_text};
@@ -94,8 +94,10 @@ impl PollPosition {
         };
         let messages = match &poll.items {
             Some(items) => position(items).map_or_else(Messages::default, |position| match position.kind {
-                Kind::Null => Messages::default(),
-                Kind::Array => Messages::Elements(Elements::of_checked(body.slice(position.range.clone()))),
+                ValueKind::Null => Messages::default(),
+                ValueKind::Array => {
+                    Messages::Elements(Elements::of_checked(body.slice(position.range.clone())))
+                }
                 _ => Messages::one(Payload::Json(Bytes::copy_from_slice(
                     &body[position.range.clone()],
                 ))),
