@@ -8,7 +8,7 @@ use crate::core::dialect::html;
 use crate::core::io::{Answer, LinkEnd, TransportKind};
 use crate::core::policy;
 
-use super::{Abilities, Heard, Over};
+use super::{Abilities, DialectEnd, DialectEvent};
 
 /// What may be told of a body that says why.
 const MAX_REASON_CHARS: usize = 200;
@@ -36,7 +36,7 @@ pub(super) fn transport(options: &Options) -> TransportKind {
 }
 
 /// A message was posted and answered.
-pub(super) fn posted(count: u64, answer: &Answer) -> Heard {
+pub(super) fn posted(count: u64, answer: &Answer) -> DialectEvent {
     if answer.is_not_now() {
         // Not taken, and it may be later: it waits again.
         return refused(answer, count - 1);
@@ -47,11 +47,11 @@ pub(super) fn posted(count: u64, answer: &Answer) -> Heard {
         let why = format!("the server answered the POST with {}{colon}{told}", answer.status);
         ErrorInfo::new(Code::HttpStatus, why)
     });
-    Heard::Posted(count, failure)
+    DialectEvent::Posted(count, failure)
 }
 
 /// The server does not want to talk, now or at all: its status says which.
-pub(super) fn refused(answer: &Answer, taken: u64) -> Heard {
+pub(super) fn refused(answer: &Answer, taken: u64) -> DialectEvent {
     let hint = if (300..400).contains(&answer.status) {
         " (a redirect that cannot be followed)"
     } else {
@@ -68,7 +68,7 @@ pub(super) fn refused(answer: &Answer, taken: u64) -> Heard {
         taken,
         ..LinkEnd::default()
     };
-    Heard::Over(Box::new(Over::Lost(end)))
+    DialectEvent::DialectEnd(Box::new(DialectEnd::Lost(end)))
 }
 
 /// The beginning of a body that is text, on one line.

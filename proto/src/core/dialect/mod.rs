@@ -4,7 +4,7 @@
 //! dial; options that change meanwhile change nothing of that. Bytes and answers go in (`hear`), what they mean comes out
 //! (`poll`). It decides nothing about the link: `session::uplink` does.
 //!
-//! A further protocol is a module with a `Face`, a variant of `Protocol` with its word, and a line in `face`.
+//! A further protocol is a module with a `DialectFace`, a variant of `Protocol` with its word, and a line in `face`.
 
 pub mod engine;
 mod eventsource;
@@ -76,7 +76,7 @@ pub(crate) struct Abilities {
 
 /// A protocol, before anything is dialled.
 #[derive(Debug)]
-pub(crate) struct Face {
+pub(crate) struct DialectFace {
     pub(crate) begin: fn(&mut DialContext<'_>, Beginning) -> Box<dyn Speech>,
     pub(crate) abilities: fn(&Options) -> Abilities,
     /// What the dial is to become.
@@ -86,7 +86,7 @@ pub(crate) struct Face {
 }
 
 /// The module of each protocol.
-pub(crate) const fn face(protocol: Protocol) -> &'static Face {
+pub(crate) const fn face(protocol: Protocol) -> &'static DialectFace {
     match protocol {
         Protocol::WebSocket => &websocket::FACE,
         Protocol::EventStream => &eventsource::FACE,
@@ -100,7 +100,7 @@ pub(crate) type AwaitedReply = (Option<String>, u64);
 
 /// What a dialect has heard.
 #[derive(Debug)]
-pub(crate) enum Heard {
+pub(crate) enum DialectEvent {
     /// The server is there: messages may go both ways.
     Opened {
         subprotocol: Option<String>,
@@ -119,16 +119,16 @@ pub(crate) enum Heard {
     /// The message at this place was posted and answered; with why it was not taken, if so.
     Posted(u64, Option<ErrorInfo>),
     /// Something is to be told that changes nothing about the link.
-    Told(Box<StateChange>),
+    ParsedEvent(Box<StateChange>),
     /// The dial has ended.
     Ended(Box<LinkEnd>),
     /// The link is of no use any more.
-    Over(Box<Over>),
+    DialectEnd(Box<DialectEnd>),
 }
 
 /// Why a dialect wants its link to end, and what is to come of that.
 #[derive(Debug)]
-pub(crate) enum Over {
+pub(crate) enum DialectEnd {
     /// As if it had been lost: its status or code says whether it is dialled again.
     Lost(LinkEnd),
     /// It would end the same way the next time.
@@ -139,19 +139,19 @@ pub(crate) enum Over {
     Refused(StateChange),
 }
 
-impl Over {
+impl DialectEnd {
     /// The link is given up: dialling again may help.
-    fn given_up(code: Code, message: impl Into<String>) -> Heard {
+    fn given_up(code: Code, message: impl Into<String>) -> DialectEvent {
         let end = LinkEnd {
             error: Some(ErrorInfo::new(code, message)),
             taken: u64::MAX,
             ..LinkEnd::default()
         };
-        Heard::Over(Box::new(Self::Lost(end)))
+        DialectEvent::DialectEnd(Box::new(Self::Lost(end)))
     }
 
-    fn failed(code: Code, message: impl Into<String>) -> Heard {
-        Heard::Over(Box::new(Self::Failed(ErrorInfo::new(code, message))))
+    fn failed(code: Code, message: impl Into<String>) -> DialectEvent {
+        DialectEvent::DialectEnd(Box::new(Self::Failed(ErrorInfo::new(code, message))))
     }
 }
 
@@ -164,7 +164,7 @@ pub(crate) trait Speech: std::fmt::Debug + Send {
     fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent);
 
     /// The next thing that was heard.
-    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<Heard>;
+    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<DialectEvent>;
 
     /// Hands a message to the link. `place` is its place in the outbox; `serial` names it if it awaits an acknowledgement.
     ///

@@ -7,10 +7,10 @@ use crate::wire::rule::PARSED_WHOLE;
 
 use crate::core::io::{Incoming, LinkEvent, TransportKind};
 
-use super::{Abilities, Beginning, DialContext, Face, Heard, Speech, check_no_event};
+use super::{Abilities, Beginning, DialContext, DialectEvent, DialectFace, Speech, check_no_event};
 
 /// The protocol.
-pub(super) const FACE: Face = Face {
+pub(super) const FACE: DialectFace = DialectFace {
     begin: |_, _: Beginning| Box::new(WebSocket::default()),
     abilities: |_: &Options| Abilities {
         pings: true,
@@ -27,7 +27,7 @@ pub(super) const FACE: Face = Face {
 #[derive(Debug, Default)]
 struct WebSocket {
     messages: std::vec::IntoIter<Incoming>,
-    next: Option<Heard>,
+    next: Option<DialectEvent>,
 }
 
 impl Speech for WebSocket {
@@ -40,18 +40,18 @@ impl Speech for WebSocket {
             LinkEvent::Opened {
                 subprotocol,
                 extensions,
-            } => Some(Heard::Opened {
+            } => Some(DialectEvent::Opened {
                 subprotocol,
                 extensions,
             }),
-            LinkEvent::Written(count) => Some(Heard::Written(count)),
-            LinkEvent::Pong(token) => Some(Heard::Pong(token)),
-            LinkEvent::Ended(end) => Some(Heard::Ended(Box::new(end))),
+            LinkEvent::Written(count) => Some(DialectEvent::Written(count)),
+            LinkEvent::Pong(token) => Some(DialectEvent::Pong(token)),
+            LinkEvent::Ended(end) => Some(DialectEvent::Ended(Box::new(end))),
             LinkEvent::Alive | LinkEvent::Chunk(_) | LinkEvent::Answered(_) | LinkEvent::Posted(..) => None,
         };
     }
 
-    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<Heard> {
+    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<DialectEvent> {
         if let Some(next) = self.next.take() {
             return Some(next);
         }
@@ -62,10 +62,10 @@ impl Speech for WebSocket {
                     && text.len() > PARSED_WHOLE
                     && ctx.outlines.of_or_read(&text, || Pointers::NONE).is_some() =>
             {
-                Heard::Message(Payload::Json(text), None)
+                DialectEvent::Message(Payload::Json(text), None)
             }
-            Incoming::Message(payload) => Heard::Message(payload, None),
-            Incoming::TooLarge { .. } => Heard::TooLarge,
+            Incoming::Message(payload) => DialectEvent::Message(payload, None),
+            Incoming::TooLarge { .. } => DialectEvent::TooLarge,
         })
     }
 }

@@ -17,13 +17,14 @@ use crate::wire::record::Continuity;
 use crate::core::dialect::html;
 use crate::core::io::{Answer, Fetch, LinkEvent, Output};
 
-use self::parser::{Parser, Told};
+use self::parser::{ParsedEvent, Parser};
 use super::{
-    Abilities, Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech, check_no_event, http,
+    Abilities, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, ResumeToken, Speech,
+    check_no_event, http,
 };
 
 /// The protocol.
-pub(super) const FACE: Face = Face {
+pub(super) const FACE: DialectFace = DialectFace {
     begin: |ctx, beginning| Box::new(EventSource::begin(ctx, beginning)),
     abilities: |options: &Options| Abilities {
         // The head may be kept back until the first event: nobody should wait for that.
@@ -40,8 +41,8 @@ struct EventSource {
     parser: Parser,
     token: ResumeToken,
     is_open: bool,
-    told: std::vec::IntoIter<Told>,
-    next: Option<Heard>,
+    told: std::vec::IntoIter<ParsedEvent>,
+    next: Option<DialectEvent>,
 }
 
 /// Without `connectTimeout`.
@@ -95,12 +96,14 @@ impl EventSource {
         self.last_event_id().filter(is_sayable)
     }
 
-    fn answered(&mut self, answer: &Answer) -> Option<Heard> {
+    fn answered(&mut self, answer: &Answer) -> Option<DialectEvent> {
         if self.is_open {
             return None;
         }
         if answer.status == 204 {
-            return Some(Heard::Over(Box::new(Over::Closed(answer.status))));
+            return Some(DialectEvent::DialectEnd(Box::new(DialectEnd::Closed(
+                answer.status,
+            ))));
         }
         if answer.status != 200 {
             return Some(http::refused(answer, u64::MAX));
@@ -114,10 +117,10 @@ impl EventSource {
             let page = page.map(|page| format!(" ({page})")).unwrap_or_default();
             let why =
                 format!("the server answered with `{shown}`{page}; an event stream is `text/event-stream`");
-            return Some(Over::failed(Code::ServerProtocol, why));
+            return Some(DialectEnd::failed(Code::ServerProtocol, why));
         }
         self.is_open = true;
-        Some(Heard::Opened {
+        Some(DialectEvent::Opened {
             subprotocol: None,
             extensions: None,
         })
@@ -154,8 +157,8 @@ impl Speech for EventSource {
                 None
             }
             LinkEvent::Posted(count, answer) => Some(http::posted(count, &answer)),
-            LinkEvent::Written(count) => Some(Heard::Written(count)),
-            LinkEvent::Ended(end) => Some(Heard::Ended(Box::new(end))),
+            LinkEvent::Written(count) => Some(DialectEvent::Written(count)),
+            LinkEvent::Ended(end) => Some(DialectEvent::Ended(Box::new(end))),
             LinkEvent::Opened { .. }
             | LinkEvent::Messages(_)
             | LinkEvent::Alive
@@ -164,17 +167,17 @@ impl Speech for EventSource {
         };
     }
 
-    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<Heard> {
+    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<DialectEvent> {
         if let Some(next) = self.next.take() {
             return Some(next);
         }
         loop {
             match self.told.next()? {
-                Told::Id(id) => self.token.last_event_id = Some(id),
-                Told::Retry(milliseconds) => self.token.retry = Duration::from_millis(milliseconds),
-                Told::TooLarge => return Some(Heard::TooLarge),
-                Told::Event { name, data } => {
-                    return Some(Heard::Message(self.event(ctx.options, name, data), None));
+                ParsedEvent::Id(id) => self.token.last_event_id = Some(id),
+                ParsedEvent::Retry(milliseconds) => self.token.retry = Duration::from_millis(milliseconds),
+                ParsedEvent::TooLarge => return Some(DialectEvent::TooLarge),
+                ParsedEvent::Event { name, data } => {
+                    return Some(DialectEvent::Message(self.event(ctx.options, name, data), None));
                 }
             }
         }
@@ -248,10 +251,10 @@ mod tests {
             ..Answer::default()
         };
         stream.hear(&mut ctx, LinkEvent::Answered(answer.into()));
-        assert!(matches!(stream.poll(&mut ctx), Some(Heard::Opened { .. })));
+        assert!(matches!(stream.poll(&mut ctx), Some(DialectEvent::Opened { .. })));
         let bytes = Bytes::from_static(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n");
         stream.hear(&mut ctx, LinkEvent::Chunk(bytes));
-        assert!(matches!(stream.poll(&mut ctx), Some(Heard::Message(..))));
+        assert!(matches!(stream.poll(&mut ctx), Some(DialectEvent::Message(..))));
         let token = Box::new(stream).end();
         assert_eq!(
             token.last_event_id.as_deref(),

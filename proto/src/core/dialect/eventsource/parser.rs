@@ -11,7 +11,7 @@ const MAX_NAME_BYTES: usize = 1024;
 
 /// What the stream says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum ParsedEvent {
     /// An event.
     Event {
         /// `None` for the default type, `message`.
@@ -62,7 +62,7 @@ impl Parser {
     }
 
     /// Takes bytes, and tells what they complete. An event that the stream's end cuts off is never told.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], told: &mut Vec<Told>) {
+    pub(crate) fn push(&mut self, mut bytes: &[u8], told: &mut Vec<ParsedEvent>) {
         if std::mem::take(&mut self.after_cr) && bytes.first() == Some(&b'\n') {
             bytes = &bytes[1..];
         }
@@ -116,7 +116,7 @@ impl Parser {
         }
     }
 
-    fn end_line(&mut self, told: &mut Vec<Told>) {
+    fn end_line(&mut self, told: &mut Vec<ParsedEvent>) {
         let raw = std::mem::take(&mut self.line);
         let cut = std::mem::take(&mut self.line_cut);
         let text = String::from_utf8_lossy(&raw);
@@ -157,24 +157,24 @@ impl Parser {
             "id" if value.len() > MAX_ID_BYTES => self.id = Some(String::new()),
             "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                told.extend(value.parse().ok().map(Told::Retry));
+                told.extend(value.parse().ok().map(ParsedEvent::Retry));
             }
             // Comments begin with a colon, so their field has no name; others are of no meaning.
             _ => {}
         }
     }
 
-    fn dispatch(&mut self, told: &mut Vec<Told>) {
-        told.extend(self.id.take().map(Told::Id));
+    fn dispatch(&mut self, told: &mut Vec<ParsedEvent>) {
+        told.extend(self.id.take().map(ParsedEvent::Id));
         let name = std::mem::take(&mut self.name);
         let mut data = std::mem::take(&mut self.data);
         let has_data = std::mem::take(&mut self.has_data);
         if std::mem::take(&mut self.too_large) {
-            told.push(Told::TooLarge);
+            told.push(ParsedEvent::TooLarge);
         } else if has_data {
             data.pop();
             let name = (!name.is_empty() && name != "message").then_some(name);
-            told.push(Told::Event { name, data });
+            told.push(ParsedEvent::Event { name, data });
         }
     }
 }
@@ -183,7 +183,7 @@ impl Parser {
 mod tests {
     use super::*;
 
-    fn told(stream: &str) -> Vec<Told> {
+    fn told(stream: &str) -> Vec<ParsedEvent> {
         let mut whole = Vec::new();
         Parser::new(1 << 20).push(stream.as_bytes(), &mut whole);
         let mut bytewise = Vec::new();
@@ -203,18 +203,18 @@ mod tests {
         assert_eq!(
             told(&stream),
             [
-                Told::Id("7".to_owned()),
+                ParsedEvent::Id("7".to_owned()),
                 event(None, "1"),
-                Told::Id(String::new()),
+                ParsedEvent::Id(String::new()),
                 event(None, "2"),
-                Told::TooLarge,
+                ParsedEvent::TooLarge,
                 event(None, "4"),
             ]
         );
     }
 
-    fn event(name: Option<&str>, data: &str) -> Told {
-        Told::Event {
+    fn event(name: Option<&str>, data: &str) -> ParsedEvent {
+        ParsedEvent::Event {
             name: name.map(str::to_owned),
             data: data.to_owned(),
         }
@@ -231,9 +231,9 @@ mod tests {
                 ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n"
             ),
             [
-                Told::Id("1".to_owned()),
+                ParsedEvent::Id("1".to_owned()),
                 event(None, "first event"),
-                Told::Id(String::new()),
+                ParsedEvent::Id(String::new()),
                 event(None, "second event"),
                 event(None, " third event"),
             ]
@@ -260,7 +260,7 @@ mod tests {
     fn what_makes_no_sense_is_left_out() {
         assert_eq!(
             told("retry: 1000\nretry: x\nretry\nid: a\0b\nfoo: bar\nevent: message\ndata: x\n\n"),
-            [Told::Retry(1000), event(None, "x")]
+            [ParsedEvent::Retry(1000), event(None, "x")]
         );
         assert_eq!(told("event: a\n\ndata: x\n\n"), [event(None, "x")]);
         assert_eq!(told("data: cut off"), []);
@@ -279,9 +279,9 @@ mod tests {
             told,
             [
                 event(None, "0123456789"),
-                Told::TooLarge,
-                Told::TooLarge,
-                Told::Id("7".to_owned()),
+                ParsedEvent::TooLarge,
+                ParsedEvent::TooLarge,
+                ParsedEvent::Id("7".to_owned()),
                 event(None, "fine"),
             ]
         );

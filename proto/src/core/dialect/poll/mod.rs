@@ -18,7 +18,8 @@ use crate::core::io::{Answer, Fetch, LinkEvent, Output};
 
 use self::position::{Messages, PollPosition};
 use super::{
-    Abilities, Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech, check_no_event, http,
+    Abilities, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, ResumeToken, Speech,
+    check_no_event, http,
 };
 
 /// How soon a server is asked again that answers a long poll with nothing.
@@ -31,7 +32,7 @@ const TURN_BUDGET: (usize, usize) = (512, 1 << 20);
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The protocol.
-pub(super) const FACE: Face = Face {
+pub(super) const FACE: DialectFace = DialectFace {
     begin: |ctx, beginning| Box::new(Polling::begin(ctx, beginning)),
     abilities: |options: &Options| Abilities {
         // A long poll may be answered late: nobody should wait for that.
@@ -55,7 +56,7 @@ struct Polling {
     is_paused: bool,
     /// Some of an answer was lost.
     is_cut: bool,
-    next: Option<Heard>,
+    next: Option<DialectEvent>,
     /// What the last answer brought and has not been taken, and the last of what was.
     messages: Messages,
     last: Option<Payload>,
@@ -110,7 +111,7 @@ impl Polling {
         }
     }
 
-    fn answered(&mut self, ctx: &DialContext<'_>, answer: &Answer) -> Option<Heard> {
+    fn answered(&mut self, ctx: &DialContext<'_>, answer: &Answer) -> Option<DialectEvent> {
         if !answer.is_good() && answer.status != 304 {
             return Some(http::refused(answer, u64::MAX));
         }
@@ -123,7 +124,7 @@ impl Polling {
         };
         let messages = match heard {
             Ok(messages) => messages,
-            Err(why) => return Some(Over::given_up(Code::ServerProtocol, why)),
+            Err(why) => return Some(DialectEnd::given_up(Code::ServerProtocol, why)),
         };
         let pause = match (options.poll.long, messages.is_empty()) {
             (false, _) => Duration::from_millis(options.poll.interval),
@@ -136,14 +137,14 @@ impl Polling {
         self.heard_to = Some(place);
         self.is_cut |= answer.too_large;
         let was_open = std::mem::replace(&mut self.is_open, true);
-        (!was_open).then_some(Heard::Opened {
+        (!was_open).then_some(DialectEvent::Opened {
             subprotocol: None,
             extensions: None,
         })
     }
 
     /// The next message, unless it is others' turn first.
-    fn message(&mut self, now: Duration) -> Option<Heard> {
+    fn message(&mut self, now: Duration) -> Option<DialectEvent> {
         if self.messages.is_empty() {
             return None;
         }
@@ -154,17 +155,17 @@ impl Polling {
         let message = self.messages.next()?;
         self.turn = (self.turn.0 - 1, self.turn.1.saturating_sub(message.len()));
         self.last = Some(message.clone());
-        Some(Heard::Message(message, None))
+        Some(DialectEvent::Message(message, None))
     }
 
     /// All of an answer was taken. Only now the server goes on behind it: had the link ended in the middle, the answer
     /// would be asked for again.
-    fn finish_answer(&mut self, ctx: &DialContext<'_>) -> Option<Heard> {
+    fn finish_answer(&mut self, ctx: &DialContext<'_>) -> Option<DialectEvent> {
         let mut place = self.heard_to.take()?;
         if let Some(last) = self.last.take()
             && let Err(why) = place.ended_with(&ctx.options.poll, &last)
         {
-            return Some(Over::given_up(Code::ServerProtocol, why));
+            return Some(DialectEnd::given_up(Code::ServerProtocol, why));
         }
         self.token.place = place;
         None
@@ -179,8 +180,8 @@ impl Speech for Polling {
                 self.answered(ctx, &answer)
             }
             LinkEvent::Posted(count, answer) => Some(http::posted(count, &answer)),
-            LinkEvent::Written(count) => Some(Heard::Written(count)),
-            LinkEvent::Ended(end) => Some(Heard::Ended(Box::new(end))),
+            LinkEvent::Written(count) => Some(DialectEvent::Written(count)),
+            LinkEvent::Ended(end) => Some(DialectEvent::Ended(Box::new(end))),
             LinkEvent::Opened { .. }
             | LinkEvent::Messages(_)
             | LinkEvent::Alive
@@ -189,12 +190,12 @@ impl Speech for Polling {
         };
     }
 
-    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<Heard> {
+    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<DialectEvent> {
         if let Some(next) = self.next.take() {
             return Some(next);
         }
         if std::mem::take(&mut self.is_cut) {
-            return Some(Heard::TooLarge);
+            return Some(DialectEvent::TooLarge);
         }
         if !self.is_paused
             && let Some(heard) = self.message(ctx.now.boot)

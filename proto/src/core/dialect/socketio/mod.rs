@@ -26,7 +26,10 @@ use self::connection::Connection;
 use self::decode::ServerEvent;
 use self::partial::Partial;
 use self::recovery::Recovery;
-use super::{Abilities, AwaitedReply, Beginning, DialContext, Face, Heard, Over, ResumeToken, Speech};
+use super::{
+    Abilities, AwaitedReply, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, ResumeToken,
+    Speech,
+};
 
 /// Events that may come before every namespace was answered.
 const MAX_EARLY: usize = 4096;
@@ -34,7 +37,7 @@ const MAX_EARLY: usize = 4096;
 const MAX_REFUSAL_CHARS: usize = 200;
 
 /// The protocol.
-pub(super) const FACE: Face = Face {
+pub(super) const FACE: DialectFace = DialectFace {
     begin: |ctx, beginning| Box::new(SocketIo::begin(ctx.options, beginning)),
     abilities: |_: &Options| Abilities {
         pings: false,
@@ -106,7 +109,7 @@ struct SocketIo {
     packets: std::vec::IntoIter<Incoming>,
     /// Events that came before every namespace was answered; nothing for those that had no room.
     early: VecDeque<Option<(Payload, Option<u64>)>>,
-    next: Option<Heard>,
+    next: Option<DialectEvent>,
 }
 
 impl SocketIo {
@@ -131,7 +134,7 @@ impl SocketIo {
     }
 
     /// What a packet of the server's comes to.
-    fn act(&mut self, ctx: &mut DialContext<'_>, said: ServerEvent) -> Option<Heard> {
+    fn act(&mut self, ctx: &mut DialContext<'_>, said: ServerEvent) -> Option<DialectEvent> {
         match said {
             ServerEvent::Greeting(ping_timeout, max_payload) => self.greet(ctx, ping_timeout, max_payload),
             ServerEvent::Ping => {
@@ -150,21 +153,21 @@ impl SocketIo {
             }
             ServerEvent::Dropped { namespace } => return Some(self.dropped(namespace)),
             ServerEvent::Event(payload, id) => return self.event(payload, id),
-            ServerEvent::TooLarge => return Some(Heard::TooLarge),
-            ServerEvent::Acknowledged(serial, args) => return Some(Heard::Acknowledged(serial, args)),
+            ServerEvent::TooLarge => return Some(DialectEvent::TooLarge),
+            ServerEvent::Acknowledged(serial, args) => return Some(DialectEvent::Acknowledged(serial, args)),
             ServerEvent::Close => {
-                return Some(Over::given_up(
+                return Some(DialectEnd::given_up(
                     Code::ClosedByServer,
                     "the server closed the connection",
                 ));
             }
             ServerEvent::UnsupportedVersion => {
                 let why = "the server uses Socket.IO 2 (Engine.IO 3); Longwire supports 3 and 4: update the server's `socket.io`";
-                return Some(Over::failed(Code::ServerProtocol, why));
+                return Some(DialectEnd::failed(Code::ServerProtocol, why));
             }
             ServerEvent::Malformed(why) => {
                 let why = format!("the server's message is invalid: {why}");
-                return Some(Over::given_up(Code::ServerProtocol, why));
+                return Some(DialectEnd::given_up(Code::ServerProtocol, why));
             }
         }
         None
@@ -192,19 +195,19 @@ impl SocketIo {
     }
 
     /// The session is open once every namespace was answered: a packet for one that is not open ends the connection.
-    fn opened(&mut self) -> Option<Heard> {
+    fn opened(&mut self) -> Option<DialectEvent> {
         if self.is_open || !self.connection.all_answered() {
             return None;
         }
         self.is_open = true;
         self.connect_by = None;
-        Some(Heard::Opened {
+        Some(DialectEvent::Opened {
             subprotocol: None,
             extensions: None,
         })
     }
 
-    fn refused(&mut self, namespace: String, why: &str, data: Option<String>) -> Heard {
+    fn refused(&mut self, namespace: String, why: &str, data: Option<String>) -> DialectEvent {
         self.connection.answered(&namespace);
         let shown: String = why.chars().take(MAX_REFUSAL_CHARS).collect();
         let refusal = ErrorInfo::new(
@@ -216,35 +219,35 @@ impl SocketIo {
         if self.connection.is_main(&namespace) {
             change.reason = Some(shown);
             change.data = data;
-            return Heard::Over(Box::new(Over::Refused(change)));
+            return DialectEvent::DialectEnd(Box::new(DialectEnd::Refused(change)));
         }
         change.namespace = Some(namespace);
-        Heard::Told(Box::new(change))
+        DialectEvent::ParsedEvent(Box::new(change))
     }
 
-    fn dropped(&mut self, namespace: String) -> Heard {
+    fn dropped(&mut self, namespace: String) -> DialectEvent {
         self.connection.disconnected(&namespace);
         let dropped = ErrorInfo::new(
             Code::ClosedByServer,
             format!("the server disconnected the namespace `{namespace}`"),
         );
         if self.connection.is_main(&namespace) {
-            return Heard::Over(Box::new(Over::Failed(dropped)));
+            return DialectEvent::DialectEnd(Box::new(DialectEnd::Failed(dropped)));
         }
         let mut change = StateChange::new(State::Closed);
         change.namespace = Some(namespace);
         change.error = Some(dropped);
-        Heard::Told(Box::new(change))
+        DialectEvent::ParsedEvent(Box::new(change))
     }
 
-    fn event(&mut self, payload: Payload, id: Option<u64>) -> Option<Heard> {
+    fn event(&mut self, payload: Payload, id: Option<u64>) -> Option<DialectEvent> {
         if self.is_open {
             return Some(message(payload, id));
         }
         self.early.push_back(Some((payload, id)));
         (self.early.len() > MAX_EARLY).then(|| {
             let why = "the server sends events but has not answered for every namespace";
-            Over::given_up(Code::ServerProtocol, why)
+            DialectEnd::given_up(Code::ServerProtocol, why)
         })
     }
 
@@ -284,10 +287,10 @@ impl Speech for SocketIo {
                 self.packets = packets.into_iter();
                 None
             }
-            LinkEvent::Written(packets) => self.connection.written(packets).map(Heard::Written),
+            LinkEvent::Written(packets) => self.connection.written(packets).map(DialectEvent::Written),
             LinkEvent::Ended(mut end) => {
                 end.taken = self.connection.taken(end.taken);
-                Some(Heard::Ended(Box::new(end)))
+                Some(DialectEvent::Ended(Box::new(end)))
             }
             // The way is open; the server has not said anything yet.
             LinkEvent::Opened { .. }
@@ -299,7 +302,7 @@ impl Speech for SocketIo {
         };
     }
 
-    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<Heard> {
+    fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<DialectEvent> {
         if let Some(next) = self.next.take() {
             return Some(next);
         }
@@ -310,10 +313,10 @@ impl Speech for SocketIo {
             if self.is_open
                 && let Some(early) = self.early.pop_front()
             {
-                return Some(early.map_or(Heard::TooLarge, |(payload, id)| message(payload, id)));
+                return Some(early.map_or(DialectEvent::TooLarge, |(payload, id)| message(payload, id)));
             }
             let heard = match self.packets.next()? {
-                Incoming::TooLarge { .. } => Some(Heard::TooLarge),
+                Incoming::TooLarge { .. } => Some(DialectEvent::TooLarge),
                 Incoming::Message(packet) => {
                     let said = self.connection.decode(&packet, &mut self.token.recovery);
                     said.and_then(|said| self.act(ctx, said))
@@ -384,7 +387,7 @@ impl Speech for SocketIo {
 
     fn timeout(&mut self, ctx: &mut DialContext<'_>) {
         if self.silence_ends().is_some_and(|until| ctx.now.boot >= until) {
-            self.next = Some(Over::given_up(
+            self.next = Some(DialectEnd::given_up(
                 Code::Heartbeat,
                 "the server was silent for too long",
             ));
@@ -424,12 +427,12 @@ impl Speech for SocketIo {
     }
 }
 
-fn message(payload: Payload, id: Option<u64>) -> Heard {
+fn message(payload: Payload, id: Option<u64>) -> DialectEvent {
     let namespace = match &payload {
         Payload::Event(event) => event.namespace.clone(),
         _ => None,
     };
-    Heard::Message(payload, id.map(|id| (namespace, id)))
+    DialectEvent::Message(payload, id.map(|id| (namespace, id)))
 }
 
 /// A message as an event: what has no name is called `message`, as `socket.send()` does.

@@ -11,7 +11,7 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, State, StateChange};
 use crate::wire::rule::ParsedMessage;
 
-use crate::core::dialect::Over;
+use crate::core::dialect::DialectEnd;
 
 use super::credentials::{AUTHORIZE_TIMEOUT_MS, Why};
 use super::{READY_TIMEOUT, Uplink, UplinkContext, UplinkEvent};
@@ -110,11 +110,11 @@ impl Uplink {
     fn login_refused(&mut self, ctx: &mut UplinkContext<'_>) {
         let mut change = StateChange::new(State::Unauthorized);
         change.error = Some(ErrorInfo::new(Code::Handshake, "the server refused the login"));
-        self.over(ctx, Over::Refused(change));
+        self.over(ctx, DialectEnd::Refused(change));
     }
 
     fn login_failed(&mut self, ctx: &mut UplinkContext<'_>, why: &str) {
         let error = ErrorInfo::new(Code::Handshake, format!("the login failed: {why}"));
-        self.over(ctx, Over::Failed(error));
+        self.over(ctx, DialectEnd::Failed(error));
     }
 }

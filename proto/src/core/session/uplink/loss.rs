@@ -7,7 +7,7 @@ use crate::wire::options::CloseClass;
 use crate::wire::record::{ErrorInfo, State, StateChange};
 
 use crate::core::backoff::{self, MAX_RETRY_AFTER};
-use crate::core::dialect::Over;
+use crate::core::dialect::DialectEnd;
 use crate::core::io::LinkEnd;
 use crate::core::policy;
 
@@ -103,24 +103,24 @@ impl Uplink {
     }
 
     /// A dialect wants its link to end.
-    pub(super) fn over(&mut self, ctx: &mut UplinkContext<'_>, over: Over) {
+    pub(super) fn over(&mut self, ctx: &mut UplinkContext<'_>, over: DialectEnd) {
         if let Some(dial) = self.state.dial_id() {
             ctx.hang_up(dial, 1000, "");
         }
         let mut change = match over {
-            Over::Lost(end) => return self.lost(ctx, end),
-            Over::Refused(mut change) => {
+            DialectEnd::Lost(end) => return self.lost(ctx, end),
+            DialectEnd::Refused(mut change) => {
                 self.leave(ctx);
                 change.dial = Some(self.dials);
                 return self.refused(ctx, change, u64::MAX);
             }
-            Over::Failed(why) => {
+            DialectEnd::Failed(why) => {
                 self.leave(ctx);
                 let mut change = self.state.fail();
                 change.error = Some(why);
                 change
             }
-            Over::Closed(status) => {
+            DialectEnd::Closed(status) => {
                 self.leave(ctx);
                 let mut change = self.state.close();
                 change.status = Some(status);
@@ -139,7 +139,7 @@ impl Uplink {
             taken: u64::MAX,
             ..LinkEnd::default()
         };
-        self.over(ctx, Over::Lost(end));
+        self.over(ctx, DialectEnd::Lost(end));
     }
 
     /// Whether the connection has stood for long enough that the backoff may begin anew.

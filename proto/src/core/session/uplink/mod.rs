@@ -32,7 +32,7 @@ use crate::wire::rule::ParsedMessage;
 
 use crate::core::backoff::Backoff;
 use crate::core::context::Dialer;
-use crate::core::dialect::{Abilities, AwaitedReply, DialContext, Dialect, Heard, ResumeTokens, face};
+use crate::core::dialect::{Abilities, AwaitedReply, DialContext, Dialect, DialectEvent, ResumeTokens, face};
 use crate::core::identity::Identity;
 use crate::core::io::{DialId, LinkEnd, LinkEvent, Now, Output};
 use crate::core::outlines::Outlines;
@@ -209,27 +209,34 @@ impl Uplink {
         }
     }
 
-    fn heard(&mut self, ctx: &mut UplinkContext<'_>, dial: DialId, heard: Heard) -> Option<UplinkEvent> {
+    fn heard(
+        &mut self,
+        ctx: &mut UplinkContext<'_>,
+        dial: DialId,
+        heard: DialectEvent,
+    ) -> Option<UplinkEvent> {
         match heard {
-            Heard::Opened {
+            DialectEvent::Opened {
                 subprotocol,
                 extensions,
             } => self.opened(ctx, dial, subprotocol, extensions),
-            Heard::Told(change) => self.events.push_back(UplinkEvent::State(change)),
-            Heard::Ended(end) if self.awaits_close() => {
+            DialectEvent::State(change) => self.events.push_back(UplinkEvent::State(change)),
+            DialectEvent::Ended(end) if self.awaits_close() => {
                 self.leave(ctx);
                 return Some(UplinkEvent::Closed(end));
             }
-            Heard::Ended(end) => self.lost(ctx, *end),
-            Heard::Over(over) => self.over(ctx, *over),
+            DialectEvent::Ended(end) => self.lost(ctx, *end),
+            DialectEvent::DialectEnd(over) => self.over(ctx, *over),
             // What else is heard belongs to a connection.
             _ if self.state.connection().is_none() => {}
-            Heard::Message(payload, reply) => return Some(UplinkEvent::Message(payload, reply)),
-            Heard::TooLarge => return Some(UplinkEvent::TooLarge),
-            Heard::Written(place) => return Some(UplinkEvent::Written(place)),
-            Heard::Pong(token) => return self.ponged(ctx, token),
-            Heard::Acknowledged(serial, answer) => return Some(UplinkEvent::Acknowledged(serial, answer)),
-            Heard::Posted(place, failure) => return Some(UplinkEvent::Posted(place, failure)),
+            DialectEvent::Message(payload, reply) => return Some(UplinkEvent::Message(payload, reply)),
+            DialectEvent::TooLarge => return Some(UplinkEvent::TooLarge),
+            DialectEvent::Written(place) => return Some(UplinkEvent::Written(place)),
+            DialectEvent::Pong(token) => return self.ponged(ctx, token),
+            DialectEvent::Acknowledged(serial, answer) => {
+                return Some(UplinkEvent::Acknowledged(serial, answer));
+            }
+            DialectEvent::Posted(place, failure) => return Some(UplinkEvent::Posted(place, failure)),
         }
         None
     }
