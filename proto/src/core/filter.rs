@@ -41,7 +41,7 @@ pub(crate) enum View {
 #[derive(Debug, Default)]
 pub(crate) struct FilterDecision {
     pub(crate) view: Option<View>,
-    pub(crate) why: Option<Why>,
+    pub(crate) why: Option<FilterReason>,
     /// Where to note its number.
     slot: Option<(usize, String)>,
     /// The number of the message it replaces, if that one still waits.
@@ -62,7 +62,7 @@ impl FilterDecision {
 
 /// What to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum FilterReason {
     Dropped,
     Sampled,
     Held,
@@ -163,11 +163,11 @@ impl Filter {
         };
         match &kept.line.act {
             Act::Deliver => {}
-            Act::Hold => (decision.view, decision.why) = (Some(View::Held), Some(Why::Held)),
-            Act::Drop => (decision.view, decision.why) = (Some(View::Not), Some(Why::Dropped)),
+            Act::Hold => (decision.view, decision.why) = (Some(View::Held), Some(FilterReason::Held)),
+            Act::Drop => (decision.view, decision.why) = (Some(View::Not), Some(FilterReason::Dropped)),
             Act::Project { keep } => {
                 decision.view = Some(View::Part(keep.as_slice().into()));
-                decision.why = Some(Why::Projected);
+                decision.why = Some(FilterReason::Projected);
             }
             Act::Conflate { key } => {
                 let value = value_at(message, key.as_deref());
@@ -180,7 +180,7 @@ impl Filter {
                 let passes = kept.samples(value, rate, awake);
                 self.values = self.values - before + kept.values.len();
                 if !passes {
-                    (decision.view, decision.why) = (Some(View::Not), Some(Why::Sampled));
+                    (decision.view, decision.why) = (Some(View::Not), Some(FilterReason::Sampled));
                 }
             }
         }

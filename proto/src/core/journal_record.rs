@@ -13,7 +13,7 @@ use crate::wire::record::{Body, Gap, Name, Outcome, OutcomeReport, Record, Respo
 
 use super::journal::RawRecord;
 use super::log::ClientId;
-use super::requests::{AnswerKind, Wanted};
+use super::requests::{AnswerKind, AwaitedAnswer};
 
 /// Format of the records below; a newer one is refused.
 pub(crate) const VERSION: u32 = 1;
@@ -134,9 +134,9 @@ pub(crate) struct WantedForm {
     ack: bool,
 }
 
-impl From<Wanted> for WantedForm {
-    fn from(wanted: Wanted) -> Self {
-        let Wanted {
+impl From<AwaitedAnswer> for WantedForm {
+    fn from(wanted: AwaitedAnswer) -> Self {
+        let AwaitedAnswer {
             pointer,
             value,
             kind,
@@ -152,7 +152,7 @@ impl From<Wanted> for WantedForm {
     }
 }
 
-impl From<WantedForm> for Wanted {
+impl From<WantedForm> for AwaitedAnswer {
     fn from(form: WantedForm) -> Self {
         let WantedForm {
             pointer,

@@ -46,7 +46,7 @@ pub(crate) enum AnswerKind {
 
 /// A correlation made ready: where to look, and for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct AwaitedAnswer {
     pub(crate) pointer: String,
     pub(crate) value: String,
     pub(crate) kind: AnswerKind,
@@ -58,11 +58,11 @@ pub(crate) struct Wanted {
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     waiting: BTreeMap<String, HashMap<String, Vec<PendingAnswer>>>,
-    wanted: HashMap<u64, Wanted>,
+    wanted: HashMap<u64, AwaitedAnswer>,
     held: usize,
 }
 
-impl Wanted {
+impl AwaitedAnswer {
     /// What answers a request with this payload.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl Requests {
     }
 
     /// Whether one more may be awaited: messages are looked at in only so many places.
-    pub(crate) fn has_room_for(&self, wanted: &Wanted) -> bool {
+    pub(crate) fn has_room_for(&self, wanted: &AwaitedAnswer) -> bool {
         wanted.ack || self.waiting.len() < MAX_POINTERS || self.waiting.contains_key(&wanted.pointer)
     }
 
@@ -160,7 +160,7 @@ impl Requests {
     }
 
     /// Waits for `wanted` on behalf of this message.
-    pub(crate) fn wait(&mut self, serial: u64, wanted: Wanted) {
+    pub(crate) fn wait(&mut self, serial: u64, wanted: AwaitedAnswer) {
         self.held += wanted.held();
         if wanted.ack {
             self.wanted.insert(serial, wanted);
@@ -182,7 +182,7 @@ impl Requests {
             return;
         };
         self.held -= wanted.held();
-        let Wanted { pointer, value, .. } = wanted;
+        let AwaitedAnswer { pointer, value, .. } = wanted;
         let Some(values) = self.waiting.get_mut(&pointer) else {
             return;
         };
@@ -198,7 +198,7 @@ impl Requests {
     }
 
     /// What is awaited for this message.
-    pub(crate) fn wanted(&self, serial: u64) -> Option<Wanted> {
+    pub(crate) fn wanted(&self, serial: u64) -> Option<AwaitedAnswer> {
         self.wanted.get(&serial).cloned()
     }
 
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn an_answer_is_found_by_its_value_and_type() {
         let mut requests = Requests::default();
-        let wanted = Wanted::answer(
+        let wanted = AwaitedAnswer::answer(
             &pointers("/id", "/re"),
             &ParsedMessage::at(&Payload::text(r#"{"id":7}"#)),
         )
@@ -278,7 +278,8 @@ mod tests {
         let mut requests = Requests::default();
         requests.wait(
             1,
-            Wanted::answer(&Match::JsonRpc, &ParsedMessage::at(&Payload::text(r#"{"id":1}"#))).unwrap(),
+            AwaitedAnswer::answer(&Match::JsonRpc, &ParsedMessage::at(&Payload::text(r#"{"id":1}"#)))
+                .unwrap(),
         );
         assert_eq!(found(&requests, r#"{"id": 1, "method": "x"}"#), None);
         assert_eq!(
@@ -293,7 +294,7 @@ mod tests {
         for serial in [1, 2] {
             requests.wait(
                 serial,
-                Wanted::answer(&pointers("", ""), &ParsedMessage::at(&Payload::text("5"))).unwrap(),
+                AwaitedAnswer::answer(&pointers("", ""), &ParsedMessage::at(&Payload::text("5"))).unwrap(),
             );
         }
         assert_eq!(found(&requests, r#"5"#), Some(FoundRequest::Answer(1)));
@@ -309,7 +310,7 @@ mod tests {
             Payload::Binary(b"{\"id\":1}"[..].into()),
         ] {
             assert_eq!(
-                Wanted::answer(&Match::JsonRpc, &ParsedMessage::at(&payload))
+                AwaitedAnswer::answer(&Match::JsonRpc, &ParsedMessage::at(&payload))
                     .unwrap_err()
                     .code,
                 Code::BadFrame

@@ -22,7 +22,7 @@ pub(crate) struct Item {
     pub(crate) lane: u8,
     pub(crate) resend: bool,
     pub(crate) receipt: bool,
-    pub(crate) awaits: Awaits,
+    pub(crate) awaits: Awaiting,
     /// Boot time after which it is not written any more; for a request, after which no answer is awaited.
     pub(crate) deadline: Duration,
     /// An earlier link may have carried it to the far end.
@@ -39,7 +39,7 @@ pub(crate) struct Item {
 
 /// What a message waits for besides the proof that it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Awaits {
+pub(crate) enum Awaiting {
     Nothing,
     /// Another message, or an acknowledgement, that confirms it.
     Confirmation,
@@ -54,7 +54,7 @@ pub(crate) struct Terms {
     pub(crate) lane: u8,
     pub(crate) resend: bool,
     pub(crate) receipt: bool,
-    pub(crate) awaits: Awaits,
+    pub(crate) awaits: Awaiting,
 }
 
 impl Default for Terms {
@@ -64,7 +64,7 @@ impl Default for Terms {
             lane: USUAL_LANE,
             resend: false,
             receipt: false,
-            awaits: Awaits::Nothing,
+            awaits: Awaiting::Nothing,
         }
     }
 }
@@ -99,7 +99,7 @@ pub(crate) enum MessageStatus {
 
 /// The next step of the outgoing direction.
 #[derive(Debug)]
-pub(crate) enum Next {
+pub(crate) enum NextMessage {
     /// Transmit this; it is counted as handed over.
     Transmit { serial: u64, payload: Payload },
     /// It waited too long.
@@ -135,7 +135,7 @@ impl Item {
 
     /// Whether it waits for an answer.
     pub(crate) const fn is_request(&self) -> bool {
-        matches!(self.awaits, Awaits::Answer)
+        matches!(self.awaits, Awaiting::Answer)
     }
 
     /// Whether anybody wants to know how it ends.

@@ -13,7 +13,7 @@ use crate::wire::options::OutboxBounds;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Outcome};
 
-pub(crate) use self::item::{Awaits, Item, MessageResult, MessageStatus, Next, Settled, Terms};
+pub(crate) use self::item::{Awaiting, Item, MessageResult, MessageStatus, NextMessage, Settled, Terms};
 use super::lane_queues::LaneQueues;
 use super::log::ClientId;
 
@@ -182,7 +182,7 @@ impl Outbox {
     }
 
     /// Hands over the next message of the queue, or settles it if it waited too long.
-    pub(crate) fn next(&mut self, boot: Duration, awake: Duration) -> Option<Next> {
+    pub(crate) fn next(&mut self, boot: Duration, awake: Duration) -> Option<NextMessage> {
         while let Some(serial) = self.queue.pop_front() {
             let Some(item) = self.items.get_mut(&serial) else {
                 continue;
@@ -197,7 +197,7 @@ impl Outbox {
                 } else {
                     item.expired()
                 };
-                return self.settle(awake, serial, result).map(Next::Settled);
+                return self.settle(awake, serial, result).map(NextMessage::Settled);
             }
             let size = item.payload.len();
             self.handed += 1;
@@ -206,12 +206,12 @@ impl Outbox {
             item.place = Some(self.handed);
             item.unproven = item.needs_proof();
             self.unproven += usize::from(item.unproven);
-            if item.awaits == Awaits::Nothing {
+            if item.awaits == Awaiting::Nothing {
                 self.deadlines.remove(&(item.deadline, serial));
             }
             let payload = item.payload.clone();
             self.in_flight.push_back(serial);
-            return Some(Next::Transmit { serial, payload });
+            return Some(NextMessage::Transmit { serial, payload });
         }
         None
     }
@@ -332,7 +332,7 @@ impl Outbox {
             let Some(item) = self.items.get(&serial) else {
                 continue;
             };
-            if item.awaits != Awaits::Nothing {
+            if item.awaits != Awaiting::Nothing {
                 continue;
             }
             settled.extend(self.settle(awake, serial, MessageResult::Outcome(Outcome::Sent, None)));
@@ -516,7 +516,7 @@ impl Outbox {
                 MessageResult::Outcome(Outcome::Sent, None)
             } else if item.is_handed() {
                 // Not proven and not lost either: a pong or the link's end will tell, no confirmation is awaited any more.
-                item.awaits = Awaits::Nothing;
+                item.awaits = Awaiting::Nothing;
                 continue;
             } else {
                 item.expired()

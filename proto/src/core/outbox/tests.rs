@@ -18,7 +18,7 @@ fn item(id: &str) -> Item {
 
 fn hand(outbox: &mut Outbox) -> u64 {
     match outbox.next(NOW, NOW) {
-        Some(Next::Transmit { serial, .. }) => serial,
+        Some(NextMessage::Transmit { serial, .. }) => serial,
         other => panic!("{other:?}"),
     }
 }
@@ -188,7 +188,7 @@ fn what_was_answered_before_its_proof_takes_no_room_any_more() {
         let id = round.to_string();
         let serial = outbox.accept(Item {
             resend: true,
-            awaits: Awaits::Answer,
+            awaits: Awaiting::Answer,
             payload: Payload::Binary(vec![0; big].into()),
             ..item(&id)
         });

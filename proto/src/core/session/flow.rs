@@ -14,7 +14,7 @@ use crate::core::context::{Context, error};
 use crate::core::outbox::{MessageResult, Proof, Settled};
 
 use super::Session;
-use super::outgoing::{Answered, Handover, Step};
+use super::outgoing::{Answered, Handover, OutgoingStep};
 use super::uplink::BeatReply;
 
 /// Bytes of answers that nobody has acknowledged, at most; one answer may be larger.
@@ -65,8 +65,8 @@ impl Session {
         }
         while let Some(step) = self.outgoing.next(ctx.now) {
             match step {
-                Step::Settled(settled) => self.settle(ctx, [settled]),
-                Step::Transmit(handover) => {
+                OutgoingStep::Settled(settled) => self.settle(ctx, [settled]),
+                OutgoingStep::Transmit(handover) => {
                     if let Some(serial) = handover.serial {
                         self.journal_intent(ctx, serial);
                     }

@@ -29,7 +29,7 @@ struct Start {
 
 /// A client that has just been attached.
 #[derive(Debug)]
-pub(in crate::core::session) struct Placed {
+pub(in crate::core::session) struct AttachedClient {
     pub(in crate::core::session) client: ClientId,
     start: Start,
 }
@@ -42,7 +42,7 @@ impl Delivery {
         port: PortId,
         client: &Name,
         resume: Option<&Resume>,
-    ) -> Placed {
+    ) -> AttachedClient {
         let start = self.start(ctx, client, resume);
         let (id, forgotten) = self.clients.named(client, start.position, ctx.now.awake);
         if let Some(forgotten) = forgotten {
@@ -59,7 +59,7 @@ impl Delivery {
         if let Some(port) = ctx.ports.ports.get_mut(&port) {
             port.hold(ctx.who.name.clone(), ctx.who.key);
         }
-        Placed { client: id, start }
+        AttachedClient { client: id, start }
     }
 
     /// Answers `opened`, which says where the client goes on, and what is gone that it had acknowledged once.
@@ -67,10 +67,10 @@ impl Delivery {
         &mut self,
         ctx: &mut DeliveryContext<'_>,
         port: PortId,
-        placed: &Placed,
+        placed: &AttachedClient,
         mut opened: Opened,
     ) {
-        let Placed { client, start } = placed;
+        let AttachedClient { client, start } = placed;
         opened.resume = start.verdict;
         opened.seq = start.position;
         opened.last = self.log.last();

@@ -9,7 +9,7 @@ use crate::wire::record::{Body, Name};
 use crate::wire::rule::ParsedMessage;
 
 use crate::core::context::error;
-use crate::core::filter::{FilterDecision, View, Why};
+use crate::core::filter::{FilterDecision, FilterReason, View};
 use crate::core::io::{Now, PortId};
 use crate::core::log::ClientId;
 
@@ -105,10 +105,10 @@ impl Delivery {
             wanted |= decision.view != Some(View::Not);
             let filtered = &mut self.filtered;
             match decision.why {
-                Some(Why::Dropped) => filtered.dropped += 1,
-                Some(Why::Sampled) => filtered.sampled += 1,
-                Some(Why::Held) => filtered.held += 1,
-                Some(Why::Projected) => filtered.projected += 1,
+                Some(FilterReason::Dropped) => filtered.dropped += 1,
+                Some(FilterReason::Sampled) => filtered.sampled += 1,
+                Some(FilterReason::Held) => filtered.held += 1,
+                Some(FilterReason::Projected) => filtered.projected += 1,
                 None => {}
             }
             // What the client has seen cannot be taken back.

@@ -24,7 +24,7 @@ use crate::core::context::error;
 use crate::core::guard::SendGuard;
 use crate::core::io::Now;
 use crate::core::log::ClientId;
-use crate::core::outbox::{Flow, MessageResult, MessageStatus, Next, Outbox, Proof, Settled};
+use crate::core::outbox::{Flow, MessageResult, MessageStatus, NextMessage, Outbox, Proof, Settled};
 use crate::core::requests::{FoundRequest, Requests};
 use crate::core::subscriptions::Subscriptions;
 
@@ -58,7 +58,7 @@ pub(super) enum Answered {
 
 /// The next step of a flowing outbox.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum OutgoingStep {
     /// It ended before it was handed over.
     Settled(Settled),
     /// This is to be handed to the link.
@@ -192,17 +192,17 @@ impl Outgoing {
     }
 
     /// The next step of an outbox that a link takes; `None` when nothing waits, or enough is under way.
-    pub(super) fn next(&mut self, now: Now) -> Option<Step> {
+    pub(super) fn next(&mut self, now: Now) -> Option<OutgoingStep> {
         let (messages, bytes) = self.outbox.unwritten();
         if messages >= MAX_UNWRITTEN || bytes >= MAX_UNWRITTEN_BYTES {
             return None;
         }
         match self.outbox.next(now.boot, now.awake)? {
-            Next::Settled(settled) => Some(Step::Settled(self.ended(settled))),
-            Next::Transmit { serial, payload } => {
+            NextMessage::Settled(settled) => Some(OutgoingStep::Settled(self.ended(settled))),
+            NextMessage::Transmit { serial, payload } => {
                 self.sent.messages += 1;
                 self.sent.bytes += payload.len() as u64;
-                Some(Step::Transmit(Handover {
+                Some(OutgoingStep::Transmit(Handover {
                     payload,
                     place: self.outbox.handed(),
                     serial: Some(serial),

@@ -8,9 +8,9 @@ use crate::wire::record::ErrorInfo;
 
 use crate::core::io::Now;
 use crate::core::log::ClientId;
-use crate::core::outbox::{Awaits, Item, Terms};
+use crate::core::outbox::{Awaiting, Item, Terms};
 use crate::core::outlines::Outlines;
-use crate::core::requests::{AnswerKind, Wanted};
+use crate::core::requests::{AnswerKind, AwaitedAnswer};
 
 /// A message that is offered to the outbox.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(in crate::core::session) struct Offer {
     pub(in crate::core::session) send: Send,
     /// Boot time after which it is not written any more; for a request, after which no answer is awaited.
     deadline: Duration,
-    wanted: Option<Wanted>,
+    wanted: Option<AwaitedAnswer>,
 }
 
 impl Offer {
@@ -33,8 +33,8 @@ impl Offer {
         send: Send,
     ) -> Result<Self, ErrorInfo> {
         let wanted = match &send.confirm {
-            None => send.ack.then(|| Wanted::ack(AnswerKind::Confirmation)),
-            Some(correlation) => Some(Wanted::confirmation(
+            None => send.ack.then(|| AwaitedAnswer::ack(AnswerKind::Confirmation)),
+            Some(correlation) => Some(AwaitedAnswer::confirmation(
                 correlation,
                 &outlines.parsed(&send.payload),
             )?),
@@ -62,7 +62,7 @@ impl Offer {
             timeout,
             ..
         } = request;
-        let wanted = Some(Wanted::answer(&matching, &outlines.parsed(&send.payload))?);
+        let wanted = Some(AwaitedAnswer::answer(&matching, &outlines.parsed(&send.payload))?);
         let deadline = now.boot.saturating_add(Duration::from_millis(timeout));
         Ok(Self {
             send,
@@ -71,16 +71,16 @@ impl Offer {
         })
     }
 
-    pub(super) const fn wanted(&self) -> Option<&Wanted> {
+    pub(super) const fn wanted(&self) -> Option<&AwaitedAnswer> {
         self.wanted.as_ref()
     }
 
     /// What goes into the outbox, and what is waited for.
-    pub(super) fn into_item(self, client: ClientId) -> (Item, Option<Wanted>) {
+    pub(super) fn into_item(self, client: ClientId) -> (Item, Option<AwaitedAnswer>) {
         let awaits = match &self.wanted {
-            None => Awaits::Nothing,
-            Some(wanted) if wanted.kind == AnswerKind::Confirmation => Awaits::Confirmation,
-            Some(_) => Awaits::Answer,
+            None => Awaiting::Nothing,
+            Some(wanted) if wanted.kind == AnswerKind::Confirmation => Awaiting::Confirmation,
+            Some(_) => Awaiting::Answer,
         };
         let terms = Terms {
             volatile: self.send.volatile,

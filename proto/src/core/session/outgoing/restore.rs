@@ -7,7 +7,7 @@ use crate::wire::record::{Name, Outcome};
 use crate::core::io::Now;
 use crate::core::journal_record::{Accepted, AcceptedHead, JournalRecord};
 use crate::core::log::ClientId;
-use crate::core::outbox::{Awaits, Item, Settled, Terms};
+use crate::core::outbox::{Awaiting, Item, Settled, Terms};
 
 use super::Outgoing;
 
@@ -80,9 +80,9 @@ impl Outgoing {
         let ttl = left.map_or(head.ttl, |left| left.min(head.ttl));
         let deadline = now.boot.saturating_add(Duration::from_millis(ttl));
         let awaits = match (&head.wanted, head.is_request) {
-            (_, true) => Awaits::Answer,
-            (Some(_), false) => Awaits::Confirmation,
-            (None, false) => Awaits::Nothing,
+            (_, true) => Awaiting::Answer,
+            (Some(_), false) => Awaiting::Confirmation,
+            (None, false) => Awaiting::Nothing,
         };
         let terms = Terms {
             resend: head.resend,

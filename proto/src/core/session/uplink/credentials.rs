@@ -25,8 +25,8 @@ const ACCEPTED_AFTER: Duration = Duration::from_secs(10);
 /// What the provider gave, in memory only.
 #[derive(Default)]
 pub(super) struct Credentials {
-    given: Option<Box<Given>>,
-    /// Given since the server last accepted or refused some.
+    given: Option<Box<GivenCredentials>>,
+    /// GivenCredentials since the server last accepted or refused some.
     is_fresh: bool,
     fresh_refusals: u32,
     /// The server refused those that were given last, with this status.
@@ -36,7 +36,7 @@ pub(super) struct Credentials {
 }
 
 #[derive(Default)]
-struct Given {
+struct GivenCredentials {
     url: Option<Url>,
     headers: Option<Vec<(String, String)>>,
     subprotocols: Option<Vec<String>>,
@@ -44,9 +44,9 @@ struct Given {
     auth: Option<String>,
 }
 
-/// Why credentials are wanted.
+/// AuthorizeReason credentials are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum AuthorizeReason {
     First,
     Refused,
     /// The server has asked for something that only the provider knows.
@@ -147,7 +147,7 @@ impl Uplink {
             let _ = self.state.refuse();
             change.state = self.state.name();
             self.tell(change);
-            self.need_credentials(ctx, Why::Refused, status);
+            self.need_credentials(ctx, AuthorizeReason::Refused, status);
         } else {
             change.state = self.state.fail().state;
             self.tell(change);
@@ -155,20 +155,28 @@ impl Uplink {
         self.events.push_back(UplinkEvent::Left { taken });
     }
 
-    /// Why the provider must be asked before the next dial, and the HTTP status that says so; `None`: there is no need.
-    pub(super) fn wanted_credentials(&self, options: &Options) -> Option<(Why, Option<u16>)> {
+    /// AuthorizeReason the provider must be asked before the next dial, and the HTTP status that says so; `None`: there is no need.
+    pub(super) fn wanted_credentials(&self, options: &Options) -> Option<(AuthorizeReason, Option<u16>)> {
         if !options.auth_provider {
             return None;
         }
         if let Some(status) = self.credentials.refused {
             // They would be refused again.
-            return Some((Why::Refused, status));
+            return Some((AuthorizeReason::Refused, status));
         }
-        self.credentials.given.is_none().then_some((Why::First, None))
+        self.credentials
+            .given
+            .is_none()
+            .then_some((AuthorizeReason::First, None))
     }
 
     /// No dialling until somebody brings credentials.
-    pub(super) fn need_credentials(&mut self, ctx: &mut UplinkContext<'_>, why: Why, status: Option<u16>) {
+    pub(super) fn need_credentials(
+        &mut self,
+        ctx: &mut UplinkContext<'_>,
+        why: AuthorizeReason,
+        status: Option<u16>,
+    ) {
         if let Some(change) = self.state.refuse() {
             self.tell(change);
         }
@@ -176,14 +184,14 @@ impl Uplink {
     }
 
     /// Asks those who may have credentials.
-    pub(super) fn ask(&mut self, ctx: &mut UplinkContext<'_>, why: Why, status: Option<u16>) {
+    pub(super) fn ask(&mut self, ctx: &mut UplinkContext<'_>, why: AuthorizeReason, status: Option<u16>) {
         self.credentials.asked += 1;
         self.credentials.question = Some(Box::new(Question {
             nonce: ctx.dialer.random.word(),
             why: match why {
-                Why::First => "first",
-                Why::Refused => "refused",
-                Why::Login => "login",
+                AuthorizeReason::First => "first",
+                AuthorizeReason::Refused => "refused",
+                AuthorizeReason::Login => "login",
             },
             attempt: self.credentials.asked,
             deadline: AUTHORIZE_TIMEOUT_MS,

@@ -13,7 +13,7 @@ use crate::wire::rule::ParsedMessage;
 
 use crate::core::dialect::DialectEnd;
 
-use super::credentials::{AUTHORIZE_TIMEOUT_MS, Why};
+use super::credentials::{AUTHORIZE_TIMEOUT_MS, AuthorizeReason};
 use super::{READY_TIMEOUT, Uplink, UplinkContext, UplinkEvent};
 
 /// How far logging in has come on one connection.
@@ -52,7 +52,7 @@ impl Uplink {
             connection.login.asking = Some(index);
             let asking = Duration::from_millis(AUTHORIZE_TIMEOUT_MS);
             connection.ready_by = Some(ctx.now.boot + asking + READY_TIMEOUT);
-            self.ask(ctx, Why::Login, None);
+            self.ask(ctx, AuthorizeReason::Login, None);
         } else {
             return self.login_messages(ctx, step);
         }

@@ -20,7 +20,7 @@ enum Logged {
 
 /// What the log is to say now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum OutageEvent {
     Lost,
     GaveUp,
     Back,
@@ -41,7 +41,7 @@ impl Outage {
     }
 
     /// Takes a change of the link's state; what the log is to say of it.
-    pub(super) fn changed(&mut self, change: &StateChange) -> Option<News> {
+    pub(super) fn changed(&mut self, change: &StateChange) -> Option<OutageEvent> {
         if change.namespace.is_some() {
             return None;
         }
@@ -51,14 +51,14 @@ impl Outage {
             self.error = Some(Box::new(failure));
         }
         let (logged, news) = match change.state {
-            State::Open if self.logged != Logged::Nothing => (Logged::Nothing, News::Back),
+            State::Open if self.logged != Logged::Nothing => (Logged::Nothing, OutageEvent::Back),
             State::Failed | State::Closed if is_failure && self.logged != Logged::GaveUp => {
-                (Logged::GaveUp, News::GaveUp)
+                (Logged::GaveUp, OutageEvent::GaveUp)
             }
             State::Waiting | State::Unauthorized | State::Paused
                 if is_failure && self.logged == Logged::Nothing =>
             {
-                (Logged::Lost, News::Lost)
+                (Logged::Lost, OutageEvent::Lost)
             }
             _ => return None,
         };
@@ -67,14 +67,16 @@ impl Outage {
     }
 
     /// Writes the line.
-    pub(super) fn log(&self, news: News, owner: &Owner, session: &str) {
+    pub(super) fn log(&self, news: OutageEvent, owner: &Owner, session: &str) {
         let (origin, profile) = (&*owner.origin, &*owner.profile);
         let code = self.error().map_or("none", |error| error.code.as_str());
         let error = self.error().map_or("", |error| error.message.as_str());
         match news {
-            News::Lost => tracing::info!(origin, profile, session, code, error, "link lost"),
-            News::GaveUp => tracing::info!(origin, profile, session, code, error, "link failed permanently"),
-            News::Back => tracing::info!(origin, profile, session, "link restored"),
+            OutageEvent::Lost => tracing::info!(origin, profile, session, code, error, "link lost"),
+            OutageEvent::GaveUp => {
+                tracing::info!(origin, profile, session, code, error, "link failed permanently")
+            }
+            OutageEvent::Back => tracing::info!(origin, profile, session, "link restored"),
         }
     }
 }
@@ -115,17 +117,20 @@ mod tests {
         let mut outage = Outage::default();
         let refused = || change(State::Waiting, Some(Code::Refused));
         assert_eq!(outage.changed(&change(State::Connecting, None)), None);
-        assert_eq!(outage.changed(&refused()), Some(News::Lost));
+        assert_eq!(outage.changed(&refused()), Some(OutageEvent::Lost));
         assert_eq!(outage.changed(&change(State::Connecting, None)), None);
         assert_eq!(outage.changed(&refused()), None);
         assert_eq!(
             outage.changed(&change(State::Failed, Some(Code::HttpStatus))),
-            Some(News::GaveUp)
+            Some(OutageEvent::GaveUp)
         );
         assert_eq!(outage.error().map(|error| error.code), Some(Code::HttpStatus));
-        assert_eq!(outage.changed(&change(State::Open, None)), Some(News::Back));
+        assert_eq!(
+            outage.changed(&change(State::Open, None)),
+            Some(OutageEvent::Back)
+        );
         assert_eq!(outage.changed(&change(State::Open, None)), None);
-        assert_eq!(outage.changed(&refused()), Some(News::Lost));
+        assert_eq!(outage.changed(&refused()), Some(OutageEvent::Lost));
     }
 
     #[test]
@@ -133,7 +138,7 @@ mod tests {
         let mut outage = Outage::default();
         let mut closed = change(State::Waiting, None);
         (closed.code, closed.dial) = (Some(1001), Some(1));
-        assert_eq!(outage.changed(&closed), Some(News::Lost));
+        assert_eq!(outage.changed(&closed), Some(OutageEvent::Lost));
         let error = outage.error().unwrap();
         assert_eq!(error.code, Code::ClosedByServer);
         assert!(error.message.contains("1001"), "{}", error.message);
