@@ -14,7 +14,7 @@ use crate::core::rules::Rules;
 use crate::transport::incoming::{Incoming, IncomingBytes};
 use crate::wire::record::Name;
 
-use super::turns::Turns;
+use super::turns::ReadPermits;
 
 /// What a port may keep of a frame without being counted: most frames are smaller.
 const FREE: usize = 256 << 10;
@@ -37,7 +37,7 @@ pub(super) struct Limits {
 pub(super) struct Connections {
     counts: Arc<Mutex<Counts>>,
     incoming: IncomingBytes,
-    turns: Turns,
+    turns: ReadPermits,
 }
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Connections {
         Self {
             counts,
             incoming: IncomingBytes::default(),
-            turns: Turns::default(),
+            turns: ReadPermits::default(),
         }
     }
 
@@ -91,7 +91,7 @@ impl Connections {
     }
 
     /// Whose turn it is to have large contents read.
-    pub(super) fn turns(&self) -> Turns {
+    pub(super) fn turns(&self) -> ReadPermits {
         self.turns.clone()
     }
 

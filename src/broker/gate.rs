@@ -46,10 +46,10 @@ impl Effect {
 
 /// How far the work on each journal is: only of those with work that is not done.
 #[derive(Debug, Default)]
-pub(super) struct Progress(HashMap<JournalId, Numbers>);
+pub(super) struct Progress(HashMap<JournalId, WorkNumbers>);
 
 #[derive(Debug, Clone, Copy)]
-struct Numbers {
+struct WorkNumbers {
     sent: u64,
     done: u64,
 }
@@ -60,7 +60,7 @@ impl Progress {
         if let Some(numbers) = self.0.get_mut(journal) {
             numbers.sent = number;
         } else {
-            let numbers = Numbers {
+            let numbers = WorkNumbers {
                 sent: number,
                 done: 0,
             };

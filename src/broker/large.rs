@@ -12,7 +12,7 @@ use crate::core::hub::Hub;
 use crate::core::io::{DialId, Input, LinkEvent, PortId};
 use crate::core::outlines::{Outlines, Unread};
 
-use super::turns::Turns;
+use super::turns::ReadPermits;
 use super::wakeup::{Handled, PortInput, WakeUp};
 
 /// Where something came from.
@@ -24,7 +24,7 @@ pub(super) enum Source {
 
 /// What waits until something before it has been read.
 #[derive(Debug)]
-pub(super) enum Waiting {
+pub(super) enum WaitingInput {
     Port(PortId, PortInput),
     Link(DialId, LinkEvent),
 }
@@ -33,17 +33,17 @@ pub(super) enum Waiting {
 #[derive(Debug)]
 pub(super) struct LargeContents {
     wake: mpsc::Sender<WakeUp>,
-    turns: Turns,
+    turns: ReadPermits,
     behind: HashMap<Source, Behind>,
 }
 
 #[derive(Debug, Default)]
 struct Behind {
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingInput>,
     handled: Vec<Handled>,
 }
 
-impl Waiting {
+impl WaitingInput {
     const fn source(&self) -> Source {
         match self {
             Self::Port(port, _) => Source::Port(*port),
@@ -54,7 +54,7 @@ impl Waiting {
 
 impl LargeContents {
     /// Nothing is read yet. What has been read goes to `wake`.
-    pub(super) fn new(wake: mpsc::Sender<WakeUp>, turns: Turns) -> Self {
+    pub(super) fn new(wake: mpsc::Sender<WakeUp>, turns: ReadPermits) -> Self {
         Self {
             wake,
             turns,
@@ -63,7 +63,7 @@ impl LargeContents {
     }
 
     /// Lets something wait if something before it is being read; otherwise gives it back.
-    pub(super) fn pass(&mut self, item: Waiting) -> Option<Waiting> {
+    pub(super) fn pass(&mut self, item: WaitingInput) -> Option<WaitingInput> {
         match self.behind.get_mut(&item.source()) {
             Some(behind) => {
                 behind.waiting.push_back(item);
@@ -97,7 +97,7 @@ impl LargeContents {
     }
 
     /// Something of this port or dial has been read and handled: what waits behind it, in order.
-    pub(super) fn release(&mut self, input: &Input) -> (VecDeque<Waiting>, Vec<Handled>) {
+    pub(super) fn release(&mut self, input: &Input) -> (VecDeque<WaitingInput>, Vec<Handled>) {
         let behind = match input {
             Input::Frame(port, _) => self.behind.remove(&Source::Port(*port)),
             Input::Link(dial, _) => self.behind.remove(&Source::Dial(*dial)),

@@ -9,9 +9,9 @@ use crate::wire::record::Name;
 
 /// Whose turn it is, for each extension.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Turns(Arc<Mutex<HashMap<Name, Arc<Semaphore>>>>);
+pub(super) struct ReadPermits(Arc<Mutex<HashMap<Name, Arc<Semaphore>>>>);
 
-impl Turns {
+impl ReadPermits {
     /// Gives one permit: for the extension's large contents.
     pub(super) fn of(&self, origin: &Name) -> Arc<Semaphore> {
         // Nothing in here can panic halfway.

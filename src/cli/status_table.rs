@@ -21,7 +21,7 @@ const MAX_EXTENSIONS: usize = 5;
 const NAME_COLUMNS: (usize, usize) = (12, 40);
 
 /// A report some time ago, to count rates from.
-pub(super) type Before<'a> = Option<(&'a Value, Duration)>;
+pub(super) type PreviousStatus<'a> = Option<(&'a Value, Duration)>;
 
 /// One column of the table.
 struct Column {
@@ -33,7 +33,7 @@ struct Column {
 }
 
 /// The picture of a report. Without a terminal it has every column and no colour.
-pub(super) fn picture(report: &Value, before: Before<'_>, terminal: Option<Terminal>) -> String {
+pub(super) fn picture(report: &Value, before: PreviousStatus<'_>, terminal: Option<Terminal>) -> String {
     let sessions = report["sessions"].as_array().map_or(&[][..], Vec::as_slice);
     let mut picture = head(report, sessions.len());
     picture.push_str(&memory(&report["memory"], terminal.is_some()));
@@ -110,7 +110,12 @@ fn total_rates(report: &Value, earlier: &Value, span: Duration) -> String {
 }
 
 /// The table, in at most `room` lines.
-fn table(sessions: &[Value], before: Before<'_>, terminal: Option<Terminal>, room: Option<usize>) -> String {
+fn table(
+    sessions: &[Value],
+    before: PreviousStatus<'_>,
+    terminal: Option<Terminal>,
+    room: Option<usize>,
+) -> String {
     if sessions.is_empty() {
         return String::new();
     }
@@ -201,7 +206,7 @@ fn reason_lines(session: &Value, columns: usize, is_short: bool) -> Vec<String> 
     }
 }
 
-fn columns(sessions: &[&Value], before: Before<'_>, terminal: Option<Terminal>) -> Vec<Column> {
+fn columns(sessions: &[&Value], before: PreviousStatus<'_>, terminal: Option<Terminal>) -> Vec<Column> {
     let column = |head, rank, left, cell: &dyn Fn(&Value) -> String| Column {
         head,
         rank,
@@ -265,7 +270,7 @@ fn columns(sessions: &[&Value], before: Before<'_>, terminal: Option<Terminal>) 
 }
 
 /// Messages in each direction, and their rates if there is something to count from.
-fn traffic_columns(sessions: &[&Value], before: Before<'_>) -> Vec<Column> {
+fn traffic_columns(sessions: &[&Value], before: PreviousStatus<'_>) -> Vec<Column> {
     let earlier: HashMap<_, _> = before
         .and_then(|(report, _)| report["sessions"].as_array())
         .into_iter()

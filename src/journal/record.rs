@@ -45,7 +45,7 @@ pub(super) fn encode(out: &mut Vec<u8>, kept: &RawRecord) -> bool {
 
 /// What stands at the head of some bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum ScannedRecord {
     /// A good record, and its size in bytes.
     Record(RawRecord, usize),
     /// Nothing at all.
@@ -57,22 +57,22 @@ pub(super) enum Found {
 }
 
 /// Reads the record at the head of `bytes`. Zeros are not a record.
-pub(super) fn decode(bytes: &[u8]) -> Found {
+pub(super) fn decode(bytes: &[u8]) -> ScannedRecord {
     if bytes.is_empty() {
-        return Found::End;
+        return ScannedRecord::End;
     }
     let Some((length, rest)) = bytes.split_first_chunk::<4>() else {
-        return Found::Cut;
+        return ScannedRecord::Cut;
     };
     let Some((sum, rest)) = rest.split_first_chunk::<4>() else {
-        return Found::Cut;
+        return ScannedRecord::Cut;
     };
     let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
     if length < FIXED {
         return cut_or_bad(bytes, 1);
     }
     let Some(body) = rest.get(..length) else {
-        return Found::Cut;
+        return ScannedRecord::Cut;
     };
     if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
         return cut_or_bad(bytes, 8 + length);
@@ -81,24 +81,24 @@ pub(super) fn decode(bytes: &[u8]) -> Found {
         rest.split_first_chunk::<8>()
             .map(|(seq, data)| ((*kind, *seq), data))
     }) else {
-        return Found::Bad;
+        return ScannedRecord::Bad;
     };
     let kept = RawRecord {
         kind,
         seq: u64::from_le_bytes(seq),
         data: Bytes::copy_from_slice(data),
     };
-    Found::Record(kept, 8 + length)
+    ScannedRecord::Record(kept, 8 + length)
 }
 
 /// After a power cut a file may have its length but not yet its content: zeros from within this record, which
 /// ends at `end`, up to the end of all.
-fn cut_or_bad(bytes: &[u8], end: usize) -> Found {
+fn cut_or_bad(bytes: &[u8], end: usize) -> ScannedRecord {
     let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
     if zeros > bytes.len() - end {
-        Found::Cut
+        ScannedRecord::Cut
     } else {
-        Found::Bad
+        ScannedRecord::Bad
     }
 }
 
@@ -119,12 +119,15 @@ mod tests {
         let mut bytes = Vec::new();
         assert!(encode(&mut bytes, &kept(7, b"hello")));
         assert!(encode(&mut bytes, &kept(8, b"")));
-        let Found::Record(first, size) = decode(&bytes) else {
+        let ScannedRecord::Record(first, size) = decode(&bytes) else {
             panic!("no record")
         };
         assert_eq!((first, size), (kept(7, b"hello"), OVERHEAD + 5));
-        assert_eq!(decode(&bytes[size..]), Found::Record(kept(8, b""), OVERHEAD));
-        assert_eq!(decode(&[]), Found::End);
+        assert_eq!(
+            decode(&bytes[size..]),
+            ScannedRecord::Record(kept(8, b""), OVERHEAD)
+        );
+        assert_eq!(decode(&[]), ScannedRecord::End);
     }
 
     #[test]
@@ -132,7 +135,7 @@ mod tests {
         let mut bytes = Vec::new();
         encode(&mut bytes, &kept(7, b"hello"));
         for end in 1..bytes.len() {
-            assert_eq!(decode(&bytes[..end]), Found::Cut, "cut at {end}");
+            assert_eq!(decode(&bytes[..end]), ScannedRecord::Cut, "cut at {end}");
         }
     }
 
@@ -144,7 +147,7 @@ mod tests {
             let mut bytes = good.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(
-                matches!(decode(&bytes), Found::Bad | Found::Cut),
+                matches!(decode(&bytes), ScannedRecord::Bad | ScannedRecord::Cut),
                 "bit {bit} went unnoticed"
             );
         }
@@ -152,17 +155,17 @@ mod tests {
 
     #[test]
     fn zeros_are_no_record() {
-        assert_eq!(decode(&[0; 64]), Found::Cut);
+        assert_eq!(decode(&[0; 64]), ScannedRecord::Cut);
         let mut half = Vec::new();
         encode(&mut half, &kept(7, b"hello"));
         half.truncate(12);
         half.resize(4096, 0);
         assert_eq!(
             decode(&half),
-            Found::Cut,
+            ScannedRecord::Cut,
             "the rest of the file never reached the disk"
         );
         half.push(1);
-        assert_eq!(decode(&half), Found::Bad);
+        assert_eq!(decode(&half), ScannedRecord::Bad);
     }
 }

@@ -9,11 +9,11 @@ use std::path::Path;
 use crate::core::journal::{Damage, RawRecord};
 
 use super::quota::JournalError;
-use super::segment::{self, Contents, Flaw, Segment};
+use super::segment::{self, Contents, Segment, SegmentFault};
 
 /// What a folder held.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct RecoveredFolder {
     /// The segments that stay, in order.
     pub(super) segments: Vec<Segment>,
     /// Log entries up to the first loss, and the state of the last whole snapshot onwards, in the order written.
@@ -25,7 +25,7 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// `Newer` when a later version wrote any of them; `Io` when the disk fails.
-pub(super) fn recover(folder: &Path) -> Result<Found, JournalError> {
+pub(super) fn recover(folder: &Path) -> Result<RecoveredFolder, JournalError> {
     let (numbers, leftovers) =
         segment::list(folder).map_err(JournalError::io("list the segments in", folder))?;
     for path in leftovers {
@@ -37,7 +37,7 @@ pub(super) fn recover(folder: &Path) -> Result<Found, JournalError> {
         let path = segment::path(folder, number);
         let bytes = fs::read(&path).map_err(JournalError::io("read", &path))?;
         let contents = segment::read(&bytes);
-        if contents.flaw == Some(Flaw::Newer) {
+        if contents.flaw == Some(SegmentFault::Newer) {
             return Err(JournalError::Newer {
                 path: folder.to_owned(),
             });
@@ -47,7 +47,7 @@ pub(super) fn recover(folder: &Path) -> Result<Found, JournalError> {
     Ok(put_together(read, last))
 }
 
-fn put_together(read: Vec<(u32, u64, Contents)>, last: Option<u32>) -> Found {
+fn put_together(read: Vec<(u32, u64, Contents)>, last: Option<u32>) -> RecoveredFolder {
     // State before this segment is repeated by its snapshot.
     let state_from = read
         .iter()
@@ -69,7 +69,7 @@ fn put_together(read: Vec<(u32, u64, Contents)>, last: Option<u32>) -> Found {
         match contents.flaw {
             None => {}
             // A later segment gets its name only once its snapshot is on the disk.
-            Some(Flaw::Cut) if in_last && (contents.whole_snapshot || segments.is_empty()) => {
+            Some(SegmentFault::Cut) if in_last && (contents.whole_snapshot || segments.is_empty()) => {
                 damage = damage.or(Some(Damage::Torn));
             }
             Some(_) => {
@@ -84,7 +84,7 @@ fn put_together(read: Vec<(u32, u64, Contents)>, last: Option<u32>) -> Found {
             top,
         });
     }
-    Found {
+    RecoveredFolder {
         segments,
         kept,
         damage,

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::core::journal::RawRecord;
 
-use super::record::{self, Found};
+use super::record::{self, ScannedRecord};
 
 /// The format this version writes, and the newest it reads.
 pub(super) const VERSION: u16 = 1;
@@ -70,14 +70,14 @@ pub(super) struct Contents {
     /// Bytes that are good.
     pub(super) good: u64,
     /// Why reading stopped before the end of the file.
-    pub(super) flaw: Option<Flaw>,
+    pub(super) flaw: Option<SegmentFault>,
     /// Whether the snapshot at its head is whole.
     pub(super) whole_snapshot: bool,
 }
 
 /// Why a segment could not be read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(super) enum SegmentFault {
     /// An append was interrupted.
     Cut,
     /// Bytes changed after they were written.
@@ -99,17 +99,17 @@ pub(super) fn read(bytes: &[u8]) -> Contents {
     let mut at = HEADER;
     loop {
         match record::decode(&bytes[at..]) {
-            Found::Record(kept, size) => {
+            ScannedRecord::Record(kept, size) => {
                 contents.kept.push(kept);
                 at += size;
             }
-            Found::End => break,
-            Found::Cut => {
-                contents.flaw = Some(Flaw::Cut);
+            ScannedRecord::End => break,
+            ScannedRecord::Cut => {
+                contents.flaw = Some(SegmentFault::Cut);
                 break;
             }
-            Found::Bad => {
-                contents.flaw = Some(Flaw::Bad);
+            ScannedRecord::Bad => {
+                contents.flaw = Some(SegmentFault::Bad);
                 break;
             }
         }
@@ -120,27 +120,27 @@ pub(super) fn read(bytes: &[u8]) -> Contents {
 }
 
 /// The snapshot's size in bytes.
-fn read_header(bytes: &[u8]) -> Result<u64, Flaw> {
+fn read_header(bytes: &[u8]) -> Result<u64, SegmentFault> {
     let Some((header, _)) = bytes.split_first_chunk::<HEADER>() else {
-        return Err(Flaw::Cut);
+        return Err(SegmentFault::Cut);
     };
     if header.iter().all(|byte| *byte == 0) {
-        return Err(Flaw::Cut);
+        return Err(SegmentFault::Cut);
     }
     let Some(rest) = header.strip_prefix(MAGIC) else {
-        return Err(Flaw::Bad);
+        return Err(SegmentFault::Bad);
     };
     // The version stands outside the checksum's judgement: a later one may check differently.
     if let [low, high, ..] = rest
         && u16::from_le_bytes([*low, *high]) > VERSION
     {
-        return Err(Flaw::Newer);
+        return Err(SegmentFault::Newer);
     }
     let (Some(sum), Some(snapshot)) = (header.last_chunk::<4>(), rest[4..].first_chunk::<8>()) else {
-        return Err(Flaw::Bad);
+        return Err(SegmentFault::Bad);
     };
     if crc32fast::hash(&header[..HEADER - 4]) != u32::from_le_bytes(*sum) {
-        return Err(Flaw::Bad);
+        return Err(SegmentFault::Bad);
     }
     Ok(u64::from_le_bytes(*snapshot))
 }

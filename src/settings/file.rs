@@ -21,7 +21,7 @@ const ADMINISTRATORS: &str = if cfg!(windows) {
     "etc/longwire/settings.toml"
 };
 /// The largest file that is read, in bytes.
-const MOST: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A settings file as it was read.
 pub(super) struct Opened {
@@ -77,9 +77,11 @@ pub(super) fn read(path: &Path, who: Who) -> Result<Option<Opened>, SettingsErro
     check_type(path, who, &found)?;
     check_writers(path, who, &found)?;
     let mut text = String::new();
-    file.take(MOST + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > MOST {
-        let problem = format!("it is larger than {MOST} bytes");
+    file.take(MAX_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    if text.len() as u64 > MAX_BYTES {
+        let problem = format!("it is larger than {MAX_BYTES} bytes");
         return Err(refused(path, problem, move_aside(path, who)));
     }
     Ok(Some(Opened {

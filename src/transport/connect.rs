@@ -17,7 +17,7 @@ use crate::core::rules::HostPattern;
 /// How long an address has before the next one is tried beside it.
 const STAGGER: Duration = Duration::from_millis(250);
 /// Addresses tried at most.
-const MOST: usize = 16;
+const MAX_ADDRESSES: usize = 16;
 
 /// Resolves a place.
 pub(crate) async fn resolve(place: &Place, names: Names<'_>) -> Result<Vec<SocketAddr>, DialError> {
@@ -106,7 +106,7 @@ fn alternate(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     loop {
         let pair = [six.next(), four.next()];
         if pair == [None, None] {
-            ordered.truncate(MOST);
+            ordered.truncate(MAX_ADDRESSES);
             return ordered;
         }
         ordered.extend(pair.into_iter().flatten());

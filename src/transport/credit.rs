@@ -13,9 +13,9 @@ use crate::core::io;
 use crate::wire::record::Name;
 
 /// A batch may be told while less than this is on its way. What the core allows for when it says `Pause` covers it.
-const MOST: usize = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 /// What a message costs beside its bytes.
-const EACH: usize = 1024;
+const MESSAGE_COST: usize = 1024;
 /// What a link may keep of messages without being counted: there are many links, and most messages are smaller.
 const FREE: usize = 64 << 10;
 
@@ -111,20 +111,20 @@ impl Credit {
 
     /// The loop has taken messages that cost this much.
     pub fn give_back(&self, cost: usize) {
-        if self.0.spent.fetch_sub(cost, Ordering::AcqRel) >= MOST {
+        if self.0.spent.fetch_sub(cost, Ordering::AcqRel) >= MAX_BYTES {
             self.0.link.wake();
         }
         self.count(cost);
     }
 
     fn is_free(&self) -> bool {
-        self.0.spent.load(Ordering::Acquire) < MOST
+        self.0.spent.load(Ordering::Acquire) < MAX_BYTES
     }
 }
 
 /// What a piece of a stream costs, in bytes.
 pub const fn cost_of(piece: &[u8]) -> usize {
-    EACH + piece.len()
+    MESSAGE_COST + piece.len()
 }
 
 /// What these messages cost, in bytes.
@@ -132,8 +132,8 @@ pub fn cost(messages: &[io::Incoming]) -> usize {
     messages
         .iter()
         .map(|incoming| match incoming {
-            io::Incoming::Message(payload) => EACH + payload.len(),
-            io::Incoming::TooLarge { .. } => EACH,
+            io::Incoming::Message(payload) => MESSAGE_COST + payload.len(),
+            io::Incoming::TooLarge { .. } => MESSAGE_COST,
         })
         .sum()
 }
@@ -147,7 +147,7 @@ mod tests {
     fn a_spent_account_opens_again_when_the_loop_has_taken_enough() {
         let credit = Credit::default();
         let cx = Context::from_waker(std::task::Waker::noop());
-        let large = [io::Incoming::Message(Payload::text("x".repeat(MOST)))];
+        let large = [io::Incoming::Message(Payload::text("x".repeat(MAX_BYTES)))];
         assert!(credit.poll_free(&cx).is_ready());
         credit.spend(&large);
         assert!(credit.poll_free(&cx).is_pending());

@@ -5,16 +5,16 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The longest a server is obeyed. One that asks for more is mistaken, or not to be trusted.
-const MOST: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_DELAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long to stay away; `None` when the header makes no sense or its date cannot be placed.
 pub(crate) fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds).min(MOST));
+        return Some(Duration::from_secs(seconds).min(MAX_DELAY));
     }
     let until = seconds(value)?.saturating_sub(seconds(date?.trim())?);
-    Some(Duration::from_secs(until).min(MOST))
+    Some(Duration::from_secs(until).min(MAX_DELAY))
 }
 
 /// Seconds since 1970 of a date in any of the three forms that HTTP knows (RFC 9110, 5.6.7).
@@ -56,7 +56,7 @@ mod tests {
         );
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:07 GMT", None), None);
         for longer in ["18446744073709551615", "Sun, 06 Nov 9994 08:49:37 GMT"] {
-            assert_eq!(retry_after(longer, now), Some(MOST), "{longer}");
+            assert_eq!(retry_after(longer, now), Some(MAX_DELAY), "{longer}");
         }
         for rubbish in ["soon", "-1", "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, ", ""] {
             assert_eq!(retry_after(rubbish, now), None, "{rubbish}");

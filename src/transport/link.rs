@@ -45,11 +45,11 @@ const AHEAD: Room = Room {
     bytes: 64 * 1024,
 };
 /// Bytes read in one system call.
-const READ: usize = 64 * 1024;
+const READ_BYTES: usize = 64 * 1024;
 /// Bytes an incomplete header or small frame may leave over; more than any of them.
 const LEFT_OVER: usize = 4 * 1024;
 /// Bytes read before other tasks get their turn.
-const TURN: usize = 1024 * 1024;
+const TURN_BYTES: usize = 1024 * 1024;
 /// Messages and pings taken from the commands and not yet encoded.
 const QUEUE: usize = 1024;
 
@@ -177,7 +177,7 @@ where
 
     /// Does everything that can be done without waiting.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
-        let mut turn = TURN;
+        let mut turn = TURN_BYTES;
         loop {
             if let Poll::Ready(over) = self.poll_commands(cx) {
                 return Poll::Ready(over);
@@ -261,7 +261,7 @@ where
     fn poll_read(&mut self, cx: &mut Context<'_>, turn: &mut usize) -> Poll<Result<(), Over>> {
         thread_local! {
             /// One for all links of a thread: nothing stays in it between two reads.
-            static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; LEFT_OVER + READ].into());
+            static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; LEFT_OVER + READ_BYTES].into());
         }
         let room = self.room();
         while !self.inbox.holds(room.messages, room.bytes) {

@@ -50,19 +50,19 @@ pub struct Packer {
     /// The run of messages at the end of what is packed; it lacks its tail.
     run: Option<Run>,
     /// A frame too large for the pipe, and what waits behind it.
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingFrame>,
     /// Bytes of it.
     held: usize,
 }
 
 /// What is packed when what comes before it has been taken.
 #[derive(Debug)]
-enum Waiting {
+enum WaitingFrame {
     Long(Box<LongFrame>),
     Frame(BrokerFrame),
 }
 
-impl Waiting {
+impl WaitingFrame {
     /// About how many bytes it takes.
     fn held(&self) -> usize {
         match self {
@@ -81,11 +81,11 @@ impl Packer {
 
     /// Adds one frame, using `scratch` to write it.
     pub fn add(&mut self, frame: &BrokerFrame, scratch: &mut Vec<u8>) {
-        let long = LongFrame::of(frame).map(|long| Waiting::Long(Box::new(long)));
+        let long = LongFrame::of(frame).map(|long| WaitingFrame::Long(Box::new(long)));
         if self.waiting.is_empty() && long.is_none() {
             return self.pack(frame, scratch);
         }
-        let waiting = long.unwrap_or_else(|| Waiting::Frame(frame.clone()));
+        let waiting = long.unwrap_or_else(|| WaitingFrame::Frame(frame.clone()));
         self.held += waiting.held();
         self.waiting.push_back(waiting);
     }
@@ -191,13 +191,13 @@ impl Packer {
         while self.out.len() < BATCH {
             match self.waiting.pop_front() {
                 None => return,
-                Some(Waiting::Frame(frame)) => {
+                Some(WaitingFrame::Frame(frame)) => {
                     self.held = self
                         .held
                         .saturating_sub(ENVELOPE_BYTES + frame.payload().map_or(0, Payload::len));
                     self.pack(&frame, &mut scratch);
                 }
-                Some(Waiting::Long(mut long)) => {
+                Some(WaitingFrame::Long(mut long)) => {
                     self.close();
                     let before = long.held();
                     let is_last = long.write(self.parts, &mut self.out);
@@ -207,7 +207,7 @@ impl Packer {
                         self.parts += 1;
                     } else {
                         self.held = self.held.saturating_sub(before.saturating_sub(long.held()));
-                        self.waiting.push_front(Waiting::Long(long));
+                        self.waiting.push_front(WaitingFrame::Long(long));
                     }
                 }
             }
