@@ -22,7 +22,7 @@ use super::dials::Dials;
 use super::effects::Effects;
 use super::instance::Claim;
 use super::journals::{FoundJournals, JournalStore};
-use super::large::{LargeContents, Waiting};
+use super::large::{LargeContents, WaitingInput};
 use super::lifecycle::Lifecycle;
 use super::listener::PortListener;
 use super::live_settings::LiveSettings;
@@ -187,7 +187,7 @@ impl Server {
             // The listener counts them; the loop looks whether it is needed.
             WakeUp::Accepted | WakeUp::Rejected => {}
             WakeUp::PortOpened(connection) => {
-                connection.place.arrived();
+                connection.slot.arrived();
                 tracing::debug!(port = connection.port.0, caller = ?connection.caller, "port opened");
                 let (port, caller) = (connection.port, connection.caller.clone());
                 self.effects.open_port(connection);
@@ -199,7 +199,7 @@ impl Server {
                     if index > 0 && index.is_multiple_of(MAX_FRAMES) {
                         self.flush();
                     }
-                    self.handle_in_order(Waiting::Port(port, input));
+                    self.handle_in_order(WaitingInput::Port(port, input));
                 }
                 if let Some(handled) = handled {
                     self.large.hold(port, handled);
@@ -212,7 +212,7 @@ impl Server {
                     self.handle_input(Input::Written(port, cost));
                 }
             }
-            WakeUp::Link(dial, event) => self.handle_in_order(Waiting::Link(dial, event)),
+            WakeUp::Link(dial, event) => self.handle_in_order(WaitingInput::Link(dial, event)),
             WakeUp::Journal(written) => {
                 let failure = self.journals.written(written);
                 self.effects.release(self.journals.progress(), &self.settings);
@@ -229,10 +229,10 @@ impl Server {
     }
 
     /// Handles something, unless what came before it from the same port or dial is still being read.
-    fn handle_in_order(&mut self, item: Waiting) {
+    fn handle_in_order(&mut self, item: WaitingInput) {
         match self.large.pass(item) {
-            Some(Waiting::Port(port, input)) => self.handle_port_input(port, input),
-            Some(Waiting::Link(dial, event)) => {
+            Some(WaitingInput::Port(port, input)) => self.handle_port_input(port, input),
+            Some(WaitingInput::Link(dial, event)) => {
                 crash::point("broker.link");
                 self.handle_or_read(Input::Link(dial, event));
             }

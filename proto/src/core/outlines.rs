@@ -42,7 +42,7 @@ impl Outlines {
     }
 
     /// A look at a message, which knows what was found in it before.
-    pub(crate) fn look<'a>(&self, payload: &'a Payload) -> ParsedMessage<'a> {
+    pub(crate) fn parsed<'a>(&self, payload: &'a Payload) -> ParsedMessage<'a> {
         ParsedMessage::at(payload).known(self.of(payload.bytes()))
     }
 

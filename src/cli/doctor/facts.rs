@@ -77,7 +77,7 @@ pub(super) struct RunningBrowser {
 
 /// What a browser makes of the manifests it reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found<'a> {
+pub(super) enum ManifestLookup<'a> {
     Nothing,
     /// A manifest that it takes.
     Good(&'a Seen, Accepted),
@@ -97,7 +97,7 @@ impl BrowserFacts {
 
     /// What the browser makes of one of its chains. Chromium takes the first manifest there is, good or bad; Firefox
     /// goes on to the next one after a bad one.
-    pub(super) fn found<'a>(&self, name: &str, chain: &'a [Seen]) -> Found<'a> {
+    pub(super) fn found<'a>(&self, name: &str, chain: &'a [Seen]) -> ManifestLookup<'a> {
         let user_counts = self.policy.ruling(name) != Ruling::SystemOnly;
         let mut first_bad = None;
         for seen in chain
@@ -109,20 +109,22 @@ impl BrowserFacts {
                 manifest::judge(self.family, self.system, name, folder, &text)
             });
             match (judged, self.family) {
-                (Ok(accepted), _) => return Found::Good(seen, accepted),
-                (Err(why), Family::Chromium) => return Found::Bad(seen, why),
+                (Ok(accepted), _) => return ManifestLookup::Good(seen, accepted),
+                (Err(why), Family::Chromium) => return ManifestLookup::Bad(seen, why),
                 (Err(why), Family::Firefox | Family::App) => {
                     first_bad.get_or_insert((seen, why));
                 }
             }
         }
-        first_bad.map_or(Found::Nothing, |(seen, why)| Found::Bad(seen, why))
+        first_bad.map_or(ManifestLookup::Nothing, |(seen, why)| {
+            ManifestLookup::Bad(seen, why)
+        })
     }
 
     /// Who may call by one of its chains: where a manifest does not name an extension, Firefox goes on to the next.
     pub(super) fn callers(&self, name: &str, chain: &[Seen]) -> Vec<String> {
         let entries = |chain| match self.found(name, chain) {
-            Found::Good(_, accepted) => accepted.entries,
+            ManifestLookup::Good(_, accepted) => accepted.entries,
             _ => Vec::new(),
         };
         match self.family {

@@ -17,7 +17,7 @@ use installer::policy::Policy;
 use installer::receipt::Receipt;
 
 use super::facts::{
-    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, Found, LaunchFacts, PathFacts,
+    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, LaunchFacts, ManifestLookup, PathFacts,
     ProgramFacts, ReceiptFacts, SettingsFacts,
 };
 use super::{files, launch, pac, processes};
@@ -263,7 +263,7 @@ fn wanted_programs(name: &str, browsers: &[BrowserFacts]) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     for browser in browsers {
         for chain in &browser.chains {
-            if let Found::Good(seen, accepted) = browser.found(name, chain) {
+            if let ManifestLookup::Good(seen, accepted) = browser.found(name, chain) {
                 wanted.push(Wanted {
                     program: accepted.program,
                     family: browser.family,
@@ -294,7 +294,7 @@ fn inside(name: &str, browsers: &[BrowserFacts]) -> Vec<PathBuf> {
     let all = browsers
         .iter()
         .filter_map(|browser| match browser.found(name, browser.inside.as_slice()) {
-            Found::Good(_, accepted) => Some(accepted.program),
+            ManifestLookup::Good(_, accepted) => Some(accepted.program),
             _ => None,
         });
     all.collect()

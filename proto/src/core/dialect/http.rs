@@ -68,7 +68,7 @@ pub(super) fn refused(answer: &Answer, taken: u64) -> DialectEvent {
         taken,
         ..LinkEnd::default()
     };
-    DialectEvent::DialectEnd(Box::new(DialectEnd::Lost(end)))
+    DialectEvent::End(Box::new(DialectEnd::Lost(end)))
 }
 
 /// The beginning of a body that is text, on one line.

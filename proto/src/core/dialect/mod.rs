@@ -119,11 +119,11 @@ pub(crate) enum DialectEvent {
     /// The message at this place was posted and answered; with why it was not taken, if so.
     Posted(u64, Option<ErrorInfo>),
     /// Something is to be told that changes nothing about the link.
-    ParsedEvent(Box<StateChange>),
+    State(Box<StateChange>),
     /// The dial has ended.
     Ended(Box<LinkEnd>),
     /// The link is of no use any more.
-    DialectEnd(Box<DialectEnd>),
+    End(Box<DialectEnd>),
 }
 
 /// Why a dialect wants its link to end, and what is to come of that.
@@ -147,11 +147,11 @@ impl DialectEnd {
             taken: u64::MAX,
             ..LinkEnd::default()
         };
-        DialectEvent::DialectEnd(Box::new(Self::Lost(end)))
+        DialectEvent::End(Box::new(Self::Lost(end)))
     }
 
     fn failed(code: Code, message: impl Into<String>) -> DialectEvent {
-        DialectEvent::DialectEnd(Box::new(Self::Failed(ErrorInfo::new(code, message))))
+        DialectEvent::End(Box::new(Self::Failed(ErrorInfo::new(code, message))))
     }
 }
 

@@ -7,7 +7,7 @@ use installer::lookup::Seen;
 use installer::manifest::{self, Accepted, ExtensionId};
 use installer::policy::Ruling;
 
-use super::super::facts::{BrowserFacts, Facts, Found, ProgramFacts};
+use super::super::facts::{BrowserFacts, Facts, ManifestLookup, ProgramFacts};
 use super::super::finding::Finding;
 use super::super::program::ProgramKind;
 use crate::cli::startable::Unstartable;
@@ -85,7 +85,7 @@ pub(super) fn judge(facts: &Facts, browser: &BrowserFacts) -> Vec<Finding> {
         } else if browser.is_served_inside() {
             let found = browser.found(&facts.name, browser.inside.as_slice());
             findings.push(manifest(facts, browser, &found));
-            if let Found::Good(seen, accepted) = &found {
+            if let ManifestLookup::Good(seen, accepted) = &found {
                 findings.push(program(facts, browser, seen, accepted));
                 findings.extend(origin(facts, browser, browser.inside.as_slice()));
             }
@@ -100,7 +100,7 @@ pub(super) fn judge(facts: &Facts, browser: &BrowserFacts) -> Vec<Finding> {
     for chain in browser.chains.iter().filter(|chain| !chain.is_empty()) {
         let found = browser.found(&facts.name, chain);
         let mut of_chain = vec![manifest(facts, browser, &found)];
-        if let Found::Good(seen, accepted) = &found {
+        if let ManifestLookup::Good(seen, accepted) = &found {
             of_chain.push(program(facts, browser, seen, accepted));
             of_chain.extend(origin(facts, browser, chain));
         }
@@ -236,7 +236,7 @@ fn policy(facts: &Facts, browser: &BrowserFacts) -> Finding {
     }
 }
 
-fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding {
+fn manifest(facts: &Facts, browser: &BrowserFacts, found: &ManifestLookup<'_>) -> Finding {
     let finding = Finding::about(
         format!("manifest.{}", browser.name),
         format!("{} finds the host's manifest", browser.title),
@@ -246,13 +246,13 @@ fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding
         browser.title
     ));
     match found {
-        Found::Nothing => finding.fail("the policy excludes the existing one").fix(install(
+        ManifestLookup::Nothing => finding.fail("the policy excludes the existing one").fix(install(
             facts,
             &ids(facts, browser.family),
             Some(browser),
             true,
         )),
-        Found::Bad(seen, why) => {
+        ManifestLookup::Bad(seen, why) => {
             let is_system = seen.scope == Scope::System;
             let again = install(facts, &ids(facts, browser.family), Some(browser), is_system);
             // What is no text, such as a folder, `install` does not write over.
@@ -265,14 +265,14 @@ fn manifest(facts: &Facts, browser: &BrowserFacts, found: &Found<'_>) -> Finding
             };
             finding.fail(format!("{}: {why}", seen.path.display())).fix(fix)
         }
-        Found::Good(seen, _) if seen.open_to_all => finding
+        ManifestLookup::Good(seen, _) if seen.open_to_all => finding
             .warn(format!("other users can change {}", seen.path.display()))
             .fix(format!(
                 "{}chmod o-w {}",
                 for_all(seen.scope == Scope::System),
                 quoted(&seen.path)
             )),
-        Found::Good(seen, accepted) => used_manifest(finding, facts, browser, seen, accepted),
+        ManifestLookup::Good(seen, accepted) => used_manifest(finding, facts, browser, seen, accepted),
     }
 }
 

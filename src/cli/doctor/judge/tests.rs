@@ -562,7 +562,7 @@ fn a_dial_is_told_phase_by_phase() {
         took: Duration::from_millis(3),
         end,
     };
-    let place = crate::transport::PathFacts {
+    let place = crate::transport::Place {
         host: "example.org".into(),
         port: 443,
     };

@@ -101,9 +101,7 @@ impl EventSource {
             return None;
         }
         if answer.status == 204 {
-            return Some(DialectEvent::DialectEnd(Box::new(DialectEnd::Closed(
-                answer.status,
-            ))));
+            return Some(DialectEvent::End(Box::new(DialectEnd::Closed(answer.status))));
         }
         if answer.status != 200 {
             return Some(http::refused(answer, u64::MAX));

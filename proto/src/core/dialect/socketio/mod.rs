@@ -219,10 +219,10 @@ impl SocketIo {
         if self.connection.is_main(&namespace) {
             change.reason = Some(shown);
             change.data = data;
-            return DialectEvent::DialectEnd(Box::new(DialectEnd::Refused(change)));
+            return DialectEvent::End(Box::new(DialectEnd::Refused(change)));
         }
         change.namespace = Some(namespace);
-        DialectEvent::ParsedEvent(Box::new(change))
+        DialectEvent::State(Box::new(change))
     }
 
     fn dropped(&mut self, namespace: String) -> DialectEvent {
@@ -232,12 +232,12 @@ impl SocketIo {
             format!("the server disconnected the namespace `{namespace}`"),
         );
         if self.connection.is_main(&namespace) {
-            return DialectEvent::DialectEnd(Box::new(DialectEnd::Failed(dropped)));
+            return DialectEvent::End(Box::new(DialectEnd::Failed(dropped)));
         }
         let mut change = StateChange::new(State::Closed);
         change.namespace = Some(namespace);
         change.error = Some(dropped);
-        DialectEvent::ParsedEvent(Box::new(change))
+        DialectEvent::State(Box::new(change))
     }
 
     fn event(&mut self, payload: Payload, id: Option<u64>) -> Option<DialectEvent> {

@@ -54,8 +54,8 @@ fn request(outgoing: &mut Outgoing, id: &str, timeout: u64) -> u64 {
 fn hand_over(outgoing: &mut Outgoing, at: Now) -> Vec<Handover> {
     std::iter::from_fn(|| outgoing.next(at))
         .map(|step| match step {
-            Step::Transmit(handover) => handover,
-            Step::Settled(settled) => panic!("{settled:?}"),
+            OutgoingStep::Transmit(handover) => handover,
+            OutgoingStep::Settled(settled) => panic!("{settled:?}"),
         })
         .collect()
 }

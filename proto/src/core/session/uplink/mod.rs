@@ -226,7 +226,7 @@ impl Uplink {
                 return Some(UplinkEvent::Closed(end));
             }
             DialectEvent::Ended(end) => self.lost(ctx, *end),
-            DialectEvent::DialectEnd(over) => self.over(ctx, *over),
+            DialectEvent::End(over) => self.over(ctx, *over),
             // What else is heard belongs to a connection.
             _ if self.state.connection().is_none() => {}
             DialectEvent::Message(payload, reply) => return Some(UplinkEvent::Message(payload, reply)),
