@@ -20,7 +20,7 @@ const DECODED_AT_ONCE: usize = 256 << 10;
 /// What an extension is told that sends too much at once.
 const TOO_MUCH: &str = "this extension has too many incomplete frames; send it when others are complete";
 
-/// ReadPermits native frames into inputs: unpacks batches, joins parts.
+/// Turns native frames into inputs: unpacks batches, joins parts.
 pub(super) struct FrameDecoder {
     is_admin: bool,
     /// The caller is of a newer version than this broker.

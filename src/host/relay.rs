@@ -29,7 +29,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a broker is looked for after the browser has closed the port: frames may be waiting for it.
 const DISCONNECT_GRACE: Duration = Duration::from_millis(700);
 
-/// Tries to meet a broker before the port is given to_broker, and the pauses between them.
+/// Tries to meet a broker before the port is given up, and the pauses between them.
 const MAX_ATTEMPTS: u32 = 8;
 const RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
@@ -220,7 +220,7 @@ impl Relay {
             end = &mut to_browser => end,
         };
         match end {
-            // What was read must reach the broker: it hangs to_broker when it has taken everything.
+            // What was read must reach the broker: it hangs up when it has taken everything.
             RelayEnd::Browser => {
                 let _ = timeout(CLOSE_TIMEOUT, to_browser).await;
             }

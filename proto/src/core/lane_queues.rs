@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-/// LaneQueues there are.
+/// How many lanes there are.
 pub(crate) const LANES: usize = 4;
 /// Serial numbers in lanes. Lane 0 goes first.
 #[derive(Debug, Default)]

@@ -26,7 +26,7 @@ const ACCEPTED_AFTER: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(super) struct Credentials {
     given: Option<Box<GivenCredentials>>,
-    /// GivenCredentials since the server last accepted or refused some.
+    /// Given since the server last accepted or refused some.
     is_fresh: bool,
     fresh_refusals: u32,
     /// The server refused those that were given last, with this status.
@@ -44,7 +44,7 @@ struct GivenCredentials {
     auth: Option<String>,
 }
 
-/// AuthorizeReason credentials are wanted.
+/// Why credentials are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AuthorizeReason {
     First,
@@ -155,7 +155,7 @@ impl Uplink {
         self.events.push_back(UplinkEvent::Left { taken });
     }
 
-    /// AuthorizeReason the provider must be asked before the next dial, and the HTTP status that says so; `None`: there is no need.
+    /// Why the provider must be asked before the next dial, and the HTTP status that says so; `None`: it need not.
     pub(super) fn wanted_credentials(&self, options: &Options) -> Option<(AuthorizeReason, Option<u16>)> {
         if !options.auth_provider {
             return None;

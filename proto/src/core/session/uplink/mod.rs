@@ -514,7 +514,7 @@ impl Uplink {
         (face(self.protocol(options)).abilities)(options)
     }
 
-    /// AuthorizeReason a message cannot be sent to this server at all.
+    /// Why a message cannot be sent to this server at all.
     pub(super) fn cannot_carry(&self, options: &Options, payload: &Payload) -> Option<ErrorInfo> {
         let protocol = face(self.protocol(options));
         if let Err(why) = (protocol.check)(options, payload) {
