@@ -14,7 +14,7 @@ use crate::core::rules::Rules;
 use crate::transport::incoming::{Incoming, IncomingBytes};
 use crate::wire::record::Name;
 
-use super::turns::ReadPermits;
+use super::read_permits::ReadPermits;
 
 /// What a port may keep of a frame without being counted: most frames are smaller.
 const FREE: usize = 256 << 10;

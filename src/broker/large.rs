@@ -12,7 +12,7 @@ use crate::core::hub::Hub;
 use crate::core::io::{DialId, Input, LinkEvent, PortId};
 use crate::core::outlines::{Outlines, Unread};
 
-use super::turns::ReadPermits;
+use super::read_permits::ReadPermits;
 use super::wakeup::{Handled, PortInput, WakeUp};
 
 /// Where something came from.

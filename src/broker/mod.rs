@@ -19,9 +19,9 @@ pub(crate) mod live_settings;
 mod machine;
 mod memory;
 mod ports;
+mod read_permits;
 mod server;
 mod signals;
-mod turns;
 mod wakeup;
 
 use crate::clock;

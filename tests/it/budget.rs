@@ -11,48 +11,48 @@ use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
 
 use crate::counting::peak;
-use crate::stage::{PORT, Stage};
+use crate::harness::{Harness, PORT};
 
 const OTHER: PortId = PortId(2);
 
 /// Another extension at a port of its own, with a session that is open.
-fn other_opens(stage: &mut Stage) -> DialId {
+fn other_opens(harness: &mut Harness) -> DialId {
     let origin = "chrome-extension://b/".into();
-    stage.give(Input::PortOpened(OTHER, Caller::Extension { origin }));
-    stage.says(OTHER, json!({"type": "hello", "protocol": 1}));
-    stage.says(
+    harness.give(Input::PortOpened(OTHER, Caller::Extension { origin }));
+    harness.says(OTHER, json!({"type": "hello", "protocol": 1}));
+    harness.says(
         OTHER,
         json!({"type": "open", "id": "o", "session": "s", "url": "ws://127.0.0.1:1",
                "options": {"window": {"messages": 0, "bytes": 0}}}),
     );
-    let dial = stage.dials();
-    stage.give(Input::Link(
+    let dial = harness.dials();
+    harness.give(Input::Link(
         dial,
         LinkEvent::Opened {
             subprotocol: None,
             extensions: None,
         },
     ));
-    stage.hears_types(OTHER);
+    harness.hears_types(OTHER);
     dial
 }
 
-fn messages(stage: &mut Stage, dial: DialId, count: usize, bytes: usize) {
+fn messages(harness: &mut Harness, dial: DialId, count: usize, bytes: usize) {
     for _ in 0..count {
         let message = Incoming::Message(Payload::text("x".repeat(bytes)));
-        stage.give(Input::Link(dial, LinkEvent::Messages(vec![message])));
+        harness.give(Input::Link(dial, LinkEvent::Messages(vec![message])));
     }
 }
 
 /// Everything a client gets that opens its window: the types, and the sum of what gaps count.
-fn drained(stage: &mut Stage, port: PortId) -> (usize, u64) {
-    stage.says(
+fn drained(harness: &mut Harness, port: PortId) -> (usize, u64) {
+    harness.says(
         port,
         json!({"type": "window", "session": "s", "messages": 1_000_000, "bytes": 1_u64 << 40}),
     );
     let (mut messages, mut lost) = (0, 0);
-    while stage.told.iter().any(|(to, _)| *to == port) {
-        let frame = stage.hears(port);
+    while harness.told.iter().any(|(to, _)| *to == port) {
+        let frame = harness.hears(port);
         match frame["type"].as_str() {
             Some("message") => messages += 1,
             Some("gap") => lost += frame["count"].as_u64().unwrap(),
@@ -64,24 +64,24 @@ fn drained(stage: &mut Stage, port: PortId) -> (usize, u64) {
 
 #[test]
 fn the_largest_holder_loses_its_oldest_first_when_all_together_hold_too_much() {
-    let mut stage = Stage::with_client();
+    let mut harness = Harness::with_client();
     let total = 8 << 20;
-    stage.give(Input::Rules(Arc::new(Rules {
+    harness.give(Input::Rules(Arc::new(Rules {
         memory: MemoryRule { total },
         ..Rules::default()
     })));
-    let large = stage.opens(json!({"window": {"messages": 0, "bytes": 0}}));
-    let small = other_opens(&mut stage);
-    messages(&mut stage, small, 20, 32 << 10);
-    messages(&mut stage, large, 400, 32 << 10);
-    messages(&mut stage, small, 20, 32 << 10);
-    stage.passes(Duration::from_secs(1));
+    let large = harness.opens(json!({"window": {"messages": 0, "bytes": 0}}));
+    let small = other_opens(&mut harness);
+    messages(&mut harness, small, 20, 32 << 10);
+    messages(&mut harness, large, 400, 32 << 10);
+    messages(&mut harness, small, 20, 32 << 10);
+    harness.passes(Duration::from_secs(1));
     assert_eq!(
-        drained(&mut stage, OTHER),
+        drained(&mut harness, OTHER),
         (40, 0),
         "who holds little loses nothing"
     );
-    let (kept, lost) = drained(&mut stage, PORT);
+    let (kept, lost) = drained(&mut harness, PORT);
     assert_eq!(kept as u64 + lost, 400, "every message is there or counted");
     assert!(
         lost > 100 && kept * (32 << 10) <= total,
@@ -100,29 +100,29 @@ fn dense(members: &str) -> String {
 
 #[test]
 fn a_large_message_is_looked_into_without_a_document_of_it() {
-    let mut stage = Stage::with_client();
+    let mut harness = Harness::with_client();
     let options = json!({
         "format": "json",
         "guard": {"receive": [{"when": {"/never": 1}, "do": "deny"}]},
         "queue": {"bytes": 64 << 20},
         "window": {"messages": 100, "bytes": 64 << 20},
     });
-    let dial = stage.opens(options);
-    stage.says(
+    let dial = harness.opens(options);
+    harness.says(
         PORT,
         json!({"type": "request", "session": "s", "id": "r", "json": {"id": 7}, "match": {"jsonrpc": true}}),
     );
-    stage.asked.clear();
-    stage.hears_types(PORT);
+    harness.asked.clear();
+    harness.hears_types(PORT);
     let text = Bytes::from(dense("\"id\":7,"));
     let bytes = text.len();
     let event = LinkEvent::Messages(vec![Incoming::Message(Payload::Text(text))]);
     let most = peak(|| {
-        stage.hub.handle(stage.now, Input::Link(dial, event.clone()));
+        harness.hub.handle(harness.now, Input::Link(dial, event.clone()));
     });
     assert!(most < bytes, "{most} bytes for a message of {bytes}");
     let mut answers = 0;
-    while let Some(output) = stage.hub.poll() {
+    while let Some(output) = harness.hub.poll() {
         if let longwire::core::io::Output::Deliver { frame, .. } = output {
             let mut json = Vec::new();
             frame.encode(&mut json);
@@ -135,8 +135,8 @@ fn a_large_message_is_looked_into_without_a_document_of_it() {
 
 #[test]
 fn what_the_shell_has_read_beside_is_not_read_again() {
-    let mut stage = Stage::with_client();
-    let dial = stage.opens(json!({
+    let mut harness = Harness::with_client();
+    let dial = harness.opens(json!({
         "format": "json",
         "guard": {"receive": [{"when": {"/id": 7}, "do": "deny"}]},
     }));
@@ -145,29 +145,29 @@ fn what_the_shell_has_read_beside_is_not_read_again() {
         dial,
         LinkEvent::Messages(vec![Incoming::Message(Payload::Text(text))]),
     );
-    let unread = stage.hub.unread(&input);
+    let unread = harness.hub.unread(&input);
     assert_eq!(unread.len(), 1, "a large text is to be read");
     let outlines = Outlines::read(unread);
-    stage.hub.handle_read(stage.now, input, outlines);
-    while stage.hub.poll().is_some() {}
-    stage.says(PORT, json!({"type": "status", "id": "s"}));
-    let status = stage.hears(PORT);
+    harness.hub.handle_read(harness.now, input, outlines);
+    while harness.hub.poll().is_some() {}
+    harness.says(PORT, json!({"type": "status", "id": "s"}));
+    let status = harness.hears(PORT);
     assert_eq!(status["sessions"][0]["filtered"]["refused"], 1, "{status}");
     let small = LinkEvent::Messages(vec![Incoming::Message(Payload::text(r#"{"id":7}"#))]);
-    assert!(stage.hub.unread(&Input::Link(dial, small)).is_empty());
+    assert!(harness.hub.unread(&Input::Link(dial, small)).is_empty());
 }
 
 #[test]
 fn the_elements_of_a_large_answer_come_in_turns_and_take_no_more_than_it() {
-    let mut stage = Stage::with_client();
-    stage.says(
+    let mut harness = Harness::with_client();
+    harness.says(
         PORT,
         json!({"type": "open", "id": "o", "session": "s", "url": "http://127.0.0.1:1",
                "options": {"protocol": "poll", "poll": {"items": "/values", "interval": 60_000},
                            "queue": {"messages": 1000}, "window": {"messages": 0, "bytes": 0}}}),
     );
-    let dial = stage.dials();
-    stage.asked.clear();
+    let dial = harness.dials();
+    harness.asked.clear();
     let body = Bytes::from(dense(""));
     let bytes = body.len();
     let answer = Answer {
@@ -178,19 +178,19 @@ fn the_elements_of_a_large_answer_come_in_turns_and_take_no_more_than_it() {
     let event = LinkEvent::Answered(Box::new(answer));
     let mut turns = 0;
     let most = peak(|| {
-        stage.give(Input::Link(dial, event.clone()));
-        while stage
+        harness.give(Input::Link(dial, event.clone()));
+        while harness
             .hub
-            .deadline(stage.now)
+            .deadline(harness.now)
             .is_some_and(|(_, what)| what == "more of a response")
         {
             turns += 1;
-            stage.passes(Duration::from_millis(1));
+            harness.passes(Duration::from_millis(1));
         }
     });
     assert!(turns > 1000, "{turns} turns for {VALUES} elements");
     assert!(most < bytes, "{most} bytes for an answer of {bytes}");
-    let (kept, lost) = drained(&mut stage, PORT);
+    let (kept, lost) = drained(&mut harness, PORT);
     assert_eq!(
         kept as u64 + lost,
         VALUES as u64,

@@ -5,29 +5,29 @@ use std::time::Duration;
 use longwire::core::io::{DialId, Input, LinkEnd, LinkEvent, Output, PortId};
 use serde_json::{Value, json};
 
-use crate::stage::{PORT, Stage};
+use crate::harness::{Harness, PORT};
 
-fn sends(stage: &mut Stage, id: &str) {
-    stage.says(
+fn sends(harness: &mut Harness, id: &str) {
+    harness.says(
         PORT,
         json!({"type": "send", "session": "s", "id": id, "text": id, "receipt": true}),
     );
 }
 
-fn closes(stage: &mut Stage) {
-    stage.says(
+fn closes(harness: &mut Harness) {
+    harness.says(
         PORT,
         json!({"type": "close", "session": "s", "id": "c", "code": 4000, "reason": "done"}),
     );
 }
 
-fn written(stage: &mut Stage, dial: DialId, count: u64) {
-    stage.give(Input::Link(dial, LinkEvent::Written(count)));
+fn written(harness: &mut Harness, dial: DialId, count: u64) {
+    harness.give(Input::Link(dial, LinkEvent::Written(count)));
 }
 
 /// Everything said up to now.
-fn told(stage: &mut Stage) -> Vec<Value> {
-    stage.told.drain(..).map(|(_, frame)| frame).collect()
+fn told(harness: &mut Harness) -> Vec<Value> {
+    harness.told.drain(..).map(|(_, frame)| frame).collect()
 }
 
 fn outcomes(frames: &[Value]) -> Vec<(&str, &str)> {
@@ -39,8 +39,8 @@ fn outcomes(frames: &[Value]) -> Vec<(&str, &str)> {
 }
 
 /// The code and reason of the close frame that the link is told to write now.
-fn close_frame(stage: &mut Stage) -> Option<(u16, String)> {
-    stage.asked.drain(..).find_map(|output| match output {
+fn close_frame(harness: &mut Harness) -> Option<(u16, String)> {
+    harness.asked.drain(..).find_map(|output| match output {
         Output::Close { code, reason, .. } => Some((code, reason)),
         _ => None,
     })
@@ -56,54 +56,54 @@ fn answered(code: u16, reason: &str) -> LinkEnd {
 
 #[test]
 fn the_close_frame_waits_for_everything_accepted_and_the_end_for_the_servers_answer() {
-    let mut stage = Stage::with_client();
-    let dial = stage.opens(json!({}));
+    let mut harness = Harness::with_client();
+    let dial = harness.opens(json!({}));
     for number in 0..1000 {
-        sends(&mut stage, &format!("m{number}"));
+        sends(&mut harness, &format!("m{number}"));
     }
-    closes(&mut stage);
-    let first = told(&mut stage);
+    closes(&mut harness);
+    let first = told(&mut harness);
     assert_eq!(first.last().unwrap(), &json!({"type": "ok", "id": "c"}));
     for count in (256..1000).step_by(31) {
-        written(&mut stage, dial, count);
-        assert_eq!(close_frame(&mut stage), None, "after {count} messages");
+        written(&mut harness, dial, count);
+        assert_eq!(close_frame(&mut harness), None, "after {count} messages");
     }
-    written(&mut stage, dial, 1000);
-    let token = stage.asked.iter().rev().find_map(|output| match output {
+    written(&mut harness, dial, 1000);
+    let token = harness.asked.iter().rev().find_map(|output| match output {
         Output::Ping(_, token) => Some(*token),
         _ => None,
     });
-    assert_eq!(close_frame(&mut stage), Some((4000, "done".to_owned())));
-    assert_eq!(outcomes(&told(&mut stage)), [], "nothing is proven yet");
-    stage.give(Input::Link(dial, LinkEvent::Pong(token.unwrap())));
-    stage.link_ends(dial, answered(4000, "bye"));
-    let last = told(&mut stage);
+    assert_eq!(close_frame(&mut harness), Some((4000, "done".to_owned())));
+    assert_eq!(outcomes(&told(&mut harness)), [], "nothing is proven yet");
+    harness.give(Input::Link(dial, LinkEvent::Pong(token.unwrap())));
+    harness.link_ends(dial, answered(4000, "bye"));
+    let last = told(&mut harness);
     assert_eq!(outcomes(&last).len(), 1000);
     assert!(outcomes(&last).iter().all(|(_, outcome)| *outcome == "sent"));
     assert_eq!(
         last.last().unwrap(),
         &json!({"type": "detached", "session": "s", "reason": "closed", "code": 4000, "closeReason": "bye", "clean": true})
     );
-    stage.passes(Duration::from_secs(60));
-    assert_eq!(stage.hub.deadline(stage.now), None, "nothing is left");
+    harness.passes(Duration::from_secs(60));
+    assert_eq!(harness.hub.deadline(harness.now), None, "nothing is left");
 }
 
 #[test]
 fn what_cannot_be_written_in_time_is_told_and_so_is_what_may_have_been() {
-    let mut stage = Stage::with_client();
-    let dial = stage.opens(json!({"closeTimeout": 3000}));
+    let mut harness = Harness::with_client();
+    let dial = harness.opens(json!({"closeTimeout": 3000}));
     for number in 0..300 {
-        sends(&mut stage, &format!("m{number}"));
+        sends(&mut harness, &format!("m{number}"));
     }
-    closes(&mut stage);
-    stage.told.clear();
-    written(&mut stage, dial, 10);
-    stage.asked.clear();
-    stage.passes(Duration::from_millis(2999));
-    assert!(told(&mut stage).is_empty());
-    stage.passes(Duration::from_millis(1));
-    assert!(matches!(stage.asked.back(), Some(Output::HangUp { .. })));
-    let frames = told(&mut stage);
+    closes(&mut harness);
+    harness.told.clear();
+    written(&mut harness, dial, 10);
+    harness.asked.clear();
+    harness.passes(Duration::from_millis(2999));
+    assert!(told(&mut harness).is_empty());
+    harness.passes(Duration::from_millis(1));
+    assert!(matches!(harness.asked.back(), Some(Output::HangUp { .. })));
+    let frames = told(&mut harness);
     let unknown = outcomes(&frames)
         .iter()
         .filter(|(_, word)| *word == "unknown")
@@ -121,14 +121,14 @@ fn what_cannot_be_written_in_time_is_told_and_so_is_what_may_have_been() {
 
 #[test]
 fn a_link_that_is_lost_meanwhile_is_dialled_again_for_what_still_waits() {
-    let mut stage = Stage::with_client();
-    let dial = stage.opens(json!({"heartbeat": false}));
+    let mut harness = Harness::with_client();
+    let dial = harness.opens(json!({"heartbeat": false}));
     for number in 0..300 {
-        sends(&mut stage, &format!("m{number}"));
+        sends(&mut harness, &format!("m{number}"));
     }
-    closes(&mut stage);
-    written(&mut stage, dial, 100);
-    stage.link_ends(
+    closes(&mut harness);
+    written(&mut harness, dial, 100);
+    harness.link_ends(
         dial,
         LinkEnd {
             code: Some(1006),
@@ -136,21 +136,21 @@ fn a_link_that_is_lost_meanwhile_is_dialled_again_for_what_still_waits() {
             ..LinkEnd::default()
         },
     );
-    stage.asked.clear();
-    stage.passes(Duration::from_secs(1));
-    let dial = stage.dials();
-    stage.give(Input::Link(
+    harness.asked.clear();
+    harness.passes(Duration::from_secs(1));
+    let dial = harness.dials();
+    harness.give(Input::Link(
         dial,
         LinkEvent::Opened {
             subprotocol: None,
             extensions: None,
         },
     ));
-    assert_eq!(stage.asked.len(), 180);
-    written(&mut stage, dial, 180);
-    assert!(close_frame(&mut stage).is_some());
-    stage.link_ends(dial, answered(1000, ""));
-    let frames = told(&mut stage);
+    assert_eq!(harness.asked.len(), 180);
+    written(&mut harness, dial, 180);
+    assert!(close_frame(&mut harness).is_some());
+    harness.link_ends(dial, answered(1000, ""));
+    let frames = told(&mut harness);
     let sent = outcomes(&frames)
         .iter()
         .filter(|(_, word)| *word == "sent")
@@ -161,64 +161,64 @@ fn a_link_that_is_lost_meanwhile_is_dialled_again_for_what_still_waits() {
 
 #[test]
 fn nothing_to_write_and_no_link_is_the_end_at_once() {
-    let mut stage = Stage::with_client();
-    stage.says(
+    let mut harness = Harness::with_client();
+    harness.says(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1"}),
     );
-    closes(&mut stage);
-    assert!(matches!(stage.asked.back(), Some(Output::HangUp { .. })));
-    assert_eq!(told(&mut stage).last().unwrap()["type"], "detached");
+    closes(&mut harness);
+    assert!(matches!(harness.asked.back(), Some(Output::HangUp { .. })));
+    assert_eq!(told(&mut harness).last().unwrap()["type"], "detached");
 }
 
 #[test]
 fn with_discard_only_what_a_link_has_is_written() {
-    let mut stage = Stage::with_client();
-    let dial = stage.opens(json!({}));
+    let mut harness = Harness::with_client();
+    let dial = harness.opens(json!({}));
     for number in 0..300 {
-        sends(&mut stage, &format!("m{number}"));
+        sends(&mut harness, &format!("m{number}"));
     }
-    stage.told.clear();
-    stage.says(PORT, json!({"type": "close", "session": "s", "discard": true}));
-    let frames = told(&mut stage);
+    harness.told.clear();
+    harness.says(PORT, json!({"type": "close", "session": "s", "discard": true}));
+    let frames = told(&mut harness);
     assert_eq!(outcomes(&frames).len(), 44);
     assert!(outcomes(&frames).iter().all(|(_, word)| *word == "cancelled"));
-    assert_eq!(close_frame(&mut stage), None);
-    written(&mut stage, dial, 256);
-    assert_eq!(close_frame(&mut stage), Some((1000, String::new())));
+    assert_eq!(close_frame(&mut harness), None);
+    written(&mut harness, dial, 256);
+    assert_eq!(close_frame(&mut harness), Some((1000, String::new())));
 }
 
 #[test]
 fn a_session_that_is_being_closed_takes_nothing_new_and_its_name_is_free_afterwards() {
-    let mut stage = Stage::with_client();
-    let dial = stage.opens(json!({}));
-    sends(&mut stage, "m");
-    closes(&mut stage);
-    stage.told.clear();
-    sends(&mut stage, "late");
-    assert_eq!(stage.hears(PORT)["code"], "session-closed");
-    sends(&mut stage, "m");
-    assert_eq!(stage.hears(PORT)["duplicate"], true);
-    stage.says(
+    let mut harness = Harness::with_client();
+    let dial = harness.opens(json!({}));
+    sends(&mut harness, "m");
+    closes(&mut harness);
+    harness.told.clear();
+    sends(&mut harness, "late");
+    assert_eq!(harness.hears(PORT)["code"], "session-closed");
+    sends(&mut harness, "m");
+    assert_eq!(harness.hears(PORT)["duplicate"], true);
+    harness.says(
         PORT,
         json!({"type":"subscribe","session":"s","id":"k","key":"k","send":[{"text":"more"}]}),
     );
-    assert_eq!(stage.hears(PORT)["code"], "session-closed");
-    stage.says(
+    assert_eq!(harness.hears(PORT)["code"], "session-closed");
+    harness.says(
         PORT,
         json!({"type":"open","id":"again","session":"s","url":"ws://127.0.0.1:2"}),
     );
     let other = PortId(2);
-    stage.comes(other, "popup");
-    stage.says(other, json!({"type":"open","id":"mine","session":"s"}));
+    harness.comes(other, "popup");
+    harness.says(other, json!({"type":"open","id":"mine","session":"s"}));
     assert!(
-        stage.told.is_empty(),
+        harness.told.is_empty(),
         "the name is not free yet: {:?}",
-        stage.told
+        harness.told
     );
-    written(&mut stage, dial, 1);
-    stage.link_ends(dial, answered(1000, ""));
-    let frames = told(&mut stage);
+    written(&mut harness, dial, 1);
+    harness.link_ends(dial, answered(1000, ""));
+    let frames = told(&mut harness);
     let of_type = |kind: &str| frames.iter().position(|frame| frame["type"] == kind).unwrap();
     assert!(of_type("detached") < of_type("opened"), "{frames:?}");
     let opened: Vec<&Value> = frames.iter().filter(|frame| frame["type"] == "opened").collect();
@@ -235,24 +235,24 @@ fn a_session_that_is_being_closed_takes_nothing_new_and_its_name_is_free_afterwa
 
 #[test]
 fn a_broker_that_leaves_begins_nothing_new() {
-    let mut stage = Stage::with_client();
-    let dial = stage.opens(json!({}));
-    sends(&mut stage, "m");
-    written(&mut stage, dial, 1);
-    closes(&mut stage);
-    stage.says(
+    let mut harness = Harness::with_client();
+    let dial = harness.opens(json!({}));
+    sends(&mut harness, "m");
+    written(&mut harness, dial, 1);
+    closes(&mut harness);
+    harness.says(
         PORT,
         json!({"type":"open","id":"again","session":"s","url":"ws://127.0.0.1:2"}),
     );
-    stage.told.clear();
-    stage.give(Input::Leave { reason: "stop" });
-    let frames = told(&mut stage);
+    harness.told.clear();
+    harness.give(Input::Leave { reason: "stop" });
+    let frames = told(&mut harness);
     let find = |kind: &str| frames.iter().find(|frame| frame["type"] == kind).unwrap();
     assert_eq!(find("error")["code"], "shutting-down");
     assert_eq!(find("detached")["reason"], "closed");
-    stage.says(
+    harness.says(
         PORT,
         json!({"type":"open","id":"more","session":"t","url":"ws://127.0.0.1:2"}),
     );
-    assert_eq!(stage.hears(PORT)["code"], "shutting-down");
+    assert_eq!(harness.hears(PORT)["code"], "shutting-down");
 }

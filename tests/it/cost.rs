@@ -9,7 +9,7 @@ use longwire::wire::payload::Payload;
 use serde_json::json;
 
 use crate::counting::{allocations, held};
-use crate::stage::{PORT, Stage};
+use crate::harness::{Harness, PORT};
 
 /// A hub with this many open sessions of one client, each with a link.
 struct Many {
@@ -23,14 +23,14 @@ struct Many {
 
 impl Many {
     fn sessions(count: usize) -> Self {
-        let mut stage = Stage::new();
+        let mut harness = Harness::new();
         for profile in 0..count.div_ceil(250) {
             let port = PortId(1000 + profile as u64);
-            stage.comes(port, &format!("client {profile}"));
+            harness.comes(port, &format!("client {profile}"));
         }
         let mut many = Self {
-            hub: stage.hub,
-            now: stage.now,
+            hub: harness.hub,
+            now: harness.now,
             links: Vec::new(),
             last: 0,
             buffer: Vec::with_capacity(4096),

@@ -11,7 +11,7 @@ use longwire::core::journal::RawRecord;
 use longwire::journal::{Journals, Quota, Recovered};
 use serde_json::{Value, json};
 
-use crate::stage::{PORT, Stage};
+use crate::harness::{Harness, PORT};
 
 const ORIGIN: &str = "chrome-extension://abcdefghijklmnopabcdefghijklmnop/";
 
@@ -55,12 +55,12 @@ fn machine_boot(kept: &[RawRecord]) -> String {
 fn told(name: &str, same_boot: bool) -> Value {
     let recovered = recovered(name);
     let boot = machine_boot(&recovered[0].kept);
-    let mut stage = Stage::on(if same_boot { &boot } else { "another boot" }, 1);
+    let mut harness = Harness::on(if same_boot { &boot } else { "another boot" }, 1);
     for journal in &recovered {
         assert_eq!(journal.damage, None);
-        stage
+        harness
             .hub
-            .restore(stage.now, journal.id.clone(), &journal.kept, journal.damage)
+            .restore(harness.now, journal.id.clone(), &journal.kept, journal.damage)
             .expect("it can be used");
     }
     let mut told = serde_json::Map::new();
@@ -68,16 +68,16 @@ fn told(name: &str, same_boot: bool) -> Value {
         let caller = Caller::Extension {
             origin: ORIGIN.into(),
         };
-        stage.give(Input::PortOpened(port, caller));
-        stage.says(port, json!({"type": "hello", "protocol": 1, "client": client}));
-        let welcome = stage.hears(port);
+        harness.give(Input::PortOpened(port, caller));
+        harness.says(port, json!({"type": "hello", "protocol": 1, "client": client}));
+        let welcome = harness.hears(port);
         for session in welcome["sessions"].as_array().unwrap() {
-            stage.says(
+            harness.says(
                 port,
                 json!({"type": "open", "id": "o", "session": session["session"]}),
             );
         }
-        let frames: Vec<Value> = std::iter::from_fn(|| stage.told.pop_front())
+        let frames: Vec<Value> = std::iter::from_fn(|| harness.told.pop_front())
             .map(|(_, frame)| frame)
             .collect();
         told.insert(
@@ -86,8 +86,8 @@ fn told(name: &str, same_boot: bool) -> Value {
         );
     }
     // Requests end when their time is over: what they waited for was kept as well.
-    stage.passes(Duration::from_secs(3600));
-    let frames: Vec<Value> = std::iter::from_fn(|| stage.told.pop_front())
+    harness.passes(Duration::from_secs(3600));
+    let frames: Vec<Value> = std::iter::from_fn(|| harness.told.pop_front())
         .map(|(_, frame)| frame)
         .collect();
     told.insert("an hour later".to_owned(), frames.into());
@@ -133,36 +133,36 @@ fn every_kind_of_record_is_among_them() {
 #[test]
 fn what_waited_is_written_in_its_order_and_answered() {
     let recovered = recovered("outbox");
-    let mut stage = Stage::on(&machine_boot(&recovered[0].kept), 1);
+    let mut harness = Harness::on(&machine_boot(&recovered[0].kept), 1);
     let journal = &recovered[0];
-    stage
+    harness
         .hub
-        .restore(stage.now, journal.id.clone(), &journal.kept, None)
+        .restore(harness.now, journal.id.clone(), &journal.kept, None)
         .unwrap();
     let caller = Caller::Extension {
         origin: ORIGIN.into(),
     };
-    stage.give(Input::PortOpened(PORT, caller));
-    stage.says(PORT, json!({"type": "hello", "protocol": 1}));
-    stage.asked.clear();
-    stage.says(
+    harness.give(Input::PortOpened(PORT, caller));
+    harness.says(PORT, json!({"type": "hello", "protocol": 1}));
+    harness.asked.clear();
+    harness.says(
         PORT,
         json!({"type":"open","id":"o","session":"out","url":"ws://127.0.0.1:1"}),
     );
-    let dials = stage.asked.iter().find_map(|output| match output {
+    let dials = harness.asked.iter().find_map(|output| match output {
         Output::Dial(dial, _) => Some(*dial),
         _ => None,
     });
     let dial = dials.expect("it dials");
-    stage.asked.clear();
-    stage.give(Input::Link(
+    harness.asked.clear();
+    harness.give(Input::Link(
         dial,
         LinkEvent::Opened {
             subprotocol: None,
             extensions: None,
         },
     ));
-    let written: Vec<String> = stage
+    let written: Vec<String> = harness
         .asked
         .iter()
         .filter_map(|output| match output {
@@ -182,9 +182,9 @@ fn what_waited_is_written_in_its_order_and_answered() {
             "\0\u{1}\u{2}\u{3}\u{4}\u{fffd}",
         ]
     );
-    stage.told.clear();
-    stage.server_says(dial, &[r#"{"re":3.0}"#, r#"{"id":4,"result":1}"#, r#"{"ok":9}"#]);
-    let ends: Vec<Value> = std::iter::from_fn(|| stage.told.pop_front())
+    harness.told.clear();
+    harness.server_says(dial, &[r#"{"re":3.0}"#, r#"{"id":4,"result":1}"#, r#"{"ok":9}"#]);
+    let ends: Vec<Value> = std::iter::from_fn(|| harness.told.pop_front())
         .map(|(_, frame)| json!([frame["type"], frame["id"], frame["outcome"]]))
         .collect();
     assert_eq!(

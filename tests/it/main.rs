@@ -13,15 +13,17 @@ mod budget;
 mod circles;
 mod cli;
 mod closing;
-mod comeback;
 mod cost;
 mod counting;
 mod dialects;
 mod doctor;
 #[cfg(target_os = "linux")]
+mod end_to_end;
+#[cfg(target_os = "linux")]
 mod faults;
 mod flatpak;
 mod golden;
+mod harness;
 #[cfg(target_os = "linux")]
 mod host;
 #[cfg(target_os = "linux")]
@@ -35,13 +37,11 @@ mod memory;
 mod opening;
 mod package;
 mod properties;
-#[cfg(target_os = "linux")]
-mod road;
+mod restore;
 #[cfg(target_os = "linux")]
 mod scripts;
 mod sim;
 mod skip;
-mod stage;
 #[cfg(target_os = "linux")]
 mod support;
 mod transport;

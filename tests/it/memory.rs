@@ -6,21 +6,21 @@ use longwire::core::io::{Input, LinkEvent, Output};
 use serde_json::json;
 
 use crate::counting::held;
-use crate::stage::{PORT, Stage};
+use crate::harness::{Harness, PORT};
 
 /// Bytes that a session with an empty log may cost.
 const MOST: i64 = 12 * 1024;
 
 /// Opens sessions with open links, acknowledges everything, and forgets what was said.
-fn open(stage: &mut Stage, durability: &str, sessions: std::ops::Range<usize>) {
+fn open(harness: &mut Harness, durability: &str, sessions: std::ops::Range<usize>) {
     for number in sessions {
         let session = format!("session-{number}");
-        stage.says(
+        harness.says(
             PORT,
             json!({"type": "open", "id": "o", "session": session, "url": "wss://127.0.0.1:1/prices",
                 "options": {"durability": durability}}),
         );
-        let dial = stage.asked.iter().find_map(|output| match output {
+        let dial = harness.asked.iter().find_map(|output| match output {
             Output::Dial(dial, _) => Some(*dial),
             _ => None,
         });
@@ -28,25 +28,25 @@ fn open(stage: &mut Stage, durability: &str, sessions: std::ops::Range<usize>) {
             subprotocol: None,
             extensions: None,
         };
-        stage.give(Input::Link(dial.expect("it dials"), opened));
-        let newest = stage
+        harness.give(Input::Link(dial.expect("it dials"), opened));
+        let newest = harness
             .told
             .iter()
             .filter_map(|(_, frame)| frame["seq"].as_u64())
             .max();
-        stage.says(PORT, json!({"type": "ack", "session": session, "seq": newest}));
-        stage.told.clear();
-        stage.asked.clear();
+        harness.says(PORT, json!({"type": "ack", "session": session, "seq": newest}));
+        harness.told.clear();
+        harness.asked.clear();
     }
 }
 
 #[test]
 fn an_empty_session_costs_less_than_twelve_kilobytes() {
     for durability in ["memory", "disk"] {
-        let mut stage = Stage::with_client();
-        open(&mut stage, durability, 0..64);
+        let mut harness = Harness::with_client();
+        open(&mut harness, durability, 0..64);
         let before = held();
-        open(&mut stage, durability, 64..128);
+        open(&mut harness, durability, 64..128);
         let each = (held() - before) / 64;
         assert!(each < MOST, "a session in `{durability}` costs {each} bytes");
         assert!(each > 100, "nothing was counted");

@@ -1,4 +1,4 @@
-//! What a session may touch while it handles one input: the time, the ports, the outputs, the dice.
+//! What a session may touch while it handles one input: the time, the ports, the outputs, the random numbers.
 //!
 //! It holds no session; the hub makes one for every input.
 

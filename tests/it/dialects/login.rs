@@ -5,39 +5,39 @@ use std::time::Duration;
 use longwire::core::io::{DialId, Input, LinkEvent, Output};
 use serde_json::{Value, json};
 
-use crate::stage::{PORT, Stage};
+use crate::harness::{Harness, PORT};
 
 /// Opens a session with these options; its link stands.
-fn opened(options: Value) -> (Stage, DialId) {
-    let mut stage = Stage::with_client();
-    stage.says(
+fn opened(options: Value) -> (Harness, DialId) {
+    let mut harness = Harness::with_client();
+    harness.says(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}),
     );
     if options["auth"] == "provider" {
-        let asked = stage
+        let asked = harness
             .told
             .iter()
             .find(|(_, frame)| frame["type"] == "auth-needed");
         let nonce = asked.unwrap().1["nonce"].clone();
         let first = json!({"type":"authorize","session":"s","nonce":nonce,"auth":{"token":"first"}});
-        stage.says(PORT, first);
+        harness.says(PORT, first);
     }
-    let dial = stage.dials();
-    stage.give(Input::Link(
+    let dial = harness.dials();
+    harness.give(Input::Link(
         dial,
         LinkEvent::Opened {
             subprotocol: None,
             extensions: None,
         },
     ));
-    stage.told.clear();
-    (stage, dial)
+    harness.told.clear();
+    (harness, dial)
 }
 
 /// Everything written up to now.
-fn written(stage: &mut Stage) -> Vec<String> {
-    std::iter::from_fn(|| stage.asked.pop_front())
+fn written(harness: &mut Harness) -> Vec<String> {
+    std::iter::from_fn(|| harness.asked.pop_front())
         .filter_map(|output| match output {
             Output::Transmit(_, payload) => Some(payload.as_str().unwrap().to_owned()),
             _ => None,
@@ -45,14 +45,14 @@ fn written(stage: &mut Stage) -> Vec<String> {
         .collect()
 }
 
-fn frames(stage: &mut Stage, kind: &str) -> Vec<Value> {
-    let all = stage.told.drain(..).map(|(_, frame)| frame);
+fn frames(harness: &mut Harness, kind: &str) -> Vec<Value> {
+    let all = harness.told.drain(..).map(|(_, frame)| frame);
     all.filter(|frame| frame["type"] == kind).collect()
 }
 
 #[test]
 fn the_servers_words_are_answered_with_the_credentials_there_are() {
-    let (mut stage, dial) = opened(json!({
+    let (mut harness, dial) = opened(json!({
         "auth": "provider",
         "login": [
             {"when":{"/type":"auth_required"},"send":[{"json":{"type":"auth","token":{"$auth":"/token"}}}]},
@@ -60,31 +60,31 @@ fn the_servers_words_are_answered_with_the_credentials_there_are() {
         ],
         "ready": {"/type":"auth_ok"},
     }));
-    stage.says(PORT, json!({"type":"send","session":"s","text":"waits"}));
-    stage.server_says(dial, &[r#"{"type":"auth_required"}"#]);
-    assert_eq!(written(&mut stage), [r#"{"token":"first","type":"auth"}"#]);
-    stage.server_says(dial, &[r#"{"type":"auth_ok"}"#]);
-    assert_eq!(written(&mut stage), ["waits"]);
+    harness.says(PORT, json!({"type":"send","session":"s","text":"waits"}));
+    harness.server_says(dial, &[r#"{"type":"auth_required"}"#]);
+    assert_eq!(written(&mut harness), [r#"{"token":"first","type":"auth"}"#]);
+    harness.server_says(dial, &[r#"{"type":"auth_ok"}"#]);
+    assert_eq!(written(&mut harness), ["waits"]);
     // Nothing is answered once it is ready.
-    stage.server_says(dial, &[r#"{"type":"auth_required"}"#]);
-    assert!(written(&mut stage).is_empty());
+    harness.server_says(dial, &[r#"{"type":"auth_required"}"#]);
+    assert!(written(&mut harness).is_empty());
 }
 
 #[test]
 fn a_refusal_asks_for_other_credentials() {
-    let (mut stage, dial) = opened(json!({
+    let (mut harness, dial) = opened(json!({
         "auth": "provider",
         "login": [{"when":{"/type":"auth_invalid"},"refused":true}],
         "ready": {"/type":"auth_ok"},
     }));
-    stage.server_says(dial, &[r#"{"type":"auth_invalid"}"#]);
-    let asked = frames(&mut stage, "auth-needed");
+    harness.server_says(dial, &[r#"{"type":"auth_invalid"}"#]);
+    let asked = frames(&mut harness, "auth-needed");
     assert_eq!((asked.len(), &asked[0]["why"]), (1, &json!("refused")));
 }
 
 #[test]
 fn the_provider_is_asked_with_what_the_server_said() {
-    let (mut stage, dial) = opened(json!({
+    let (mut harness, dial) = opened(json!({
         "login": [{
             "when": {"/event":"established"},
             "take": {"socket_id":["/data","/socket_id"]},
@@ -93,45 +93,45 @@ fn the_provider_is_asked_with_what_the_server_said() {
         }],
         "ready": {"/event":"subscribed"},
     }));
-    stage.server_says(
+    harness.server_says(
         dial,
         &[r#"{"event":"established","data":"{\"socket_id\":\"1.2\"}"}"#],
     );
-    let asked = frames(&mut stage, "auth-needed");
+    let asked = frames(&mut harness, "auth-needed");
     assert_eq!(
         (&asked[0]["why"], &asked[0]["values"]),
         (&json!("login"), &json!({"socket_id":"1.2"}))
     );
-    assert!(written(&mut stage).is_empty());
+    assert!(written(&mut harness).is_empty());
     // A worker that comes meanwhile is asked as well.
-    stage.give(Input::PortClosed(PORT));
-    stage.comes(PORT, "main");
-    stage.told.clear();
-    stage.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
-    let again = frames(&mut stage, "auth-needed");
+    harness.give(Input::PortClosed(PORT));
+    harness.comes(PORT, "main");
+    harness.told.clear();
+    harness.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
+    let again = frames(&mut harness, "auth-needed");
     assert_eq!(again[0]["values"], json!({"socket_id":"1.2"}));
     let answer =
         json!({"type":"authorize","session":"s","nonce":again[0]["nonce"],"auth":{"signature":"sig"}});
-    stage.says(PORT, answer);
+    harness.says(PORT, answer);
     assert_eq!(
-        written(&mut stage),
+        written(&mut harness),
         [r#"{"data":{"auth":"sig","id":"1.2"},"event":"subscribe"}"#]
     );
 }
 
 #[test]
 fn a_provider_that_has_nothing_ends_it() {
-    let (mut stage, dial) = opened(json!({
+    let (mut harness, dial) = opened(json!({
         "login": [{"when":{"/challenge":[1,2]},"ask":true}],
         "ready": {"/ok":true},
     }));
-    stage.server_says(dial, &[r#"{"challenge":1}"#]);
-    let asked = frames(&mut stage, "auth-needed");
-    stage.says(
+    harness.server_says(dial, &[r#"{"challenge":1}"#]);
+    let asked = frames(&mut harness, "auth-needed");
+    harness.says(
         PORT,
         json!({"type":"authorize","session":"s","nonce":asked[0]["nonce"],"failed":"no password"}),
     );
-    let states = frames(&mut stage, "state");
+    let states = frames(&mut harness, "state");
     assert_eq!(states.last().unwrap()["state"], "failed");
     assert!(
         states.last().unwrap()["error"]["message"]
@@ -143,12 +143,12 @@ fn a_provider_that_has_nothing_ends_it() {
 
 #[test]
 fn beats_come_as_often_as_the_server_says() {
-    let (mut stage, dial) = opened(json!({"preset":"pusher"}));
+    let (mut harness, dial) = opened(json!({"preset":"pusher"}));
     let hello = r#"{"event":"pusher:connection_established","data":"{\"activity_timeout\":10}"}"#;
-    stage.server_says(dial, &[hello]);
-    written(&mut stage);
-    stage.passes(Duration::from_millis(7_999));
-    assert!(written(&mut stage).is_empty());
-    stage.passes(Duration::from_millis(1));
-    assert_eq!(written(&mut stage), [r#"{"event": "pusher:ping", "data": {}}"#]);
+    harness.server_says(dial, &[hello]);
+    written(&mut harness);
+    harness.passes(Duration::from_millis(7_999));
+    assert!(written(&mut harness).is_empty());
+    harness.passes(Duration::from_millis(1));
+    assert_eq!(written(&mut harness), [r#"{"event": "pusher:ping", "data": {}}"#]);
 }

@@ -1,16 +1,16 @@
 //! What servers speak beside plain WebSocket messages, and what clients want of it.
 
-mod asking;
-mod eventing;
 mod filters;
 mod guards;
 #[cfg(target_os = "linux")]
 mod http;
+mod http_sessions;
 mod login;
 #[cfg(target_os = "linux")]
 mod protocol;
 #[cfg(target_os = "linux")]
 mod socketio;
+mod socketio_sessions;
 mod subscriptions;
 #[cfg(target_os = "linux")]
 mod systems;

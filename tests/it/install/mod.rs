@@ -4,10 +4,10 @@
 
 mod apps;
 mod ids;
-mod places;
+mod locations;
+mod messages;
 mod root;
-mod telling;
-mod undoing;
+mod uninstall;
 
 use std::collections::BTreeMap;
 use std::fs;

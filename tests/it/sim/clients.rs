@@ -15,7 +15,7 @@ use longwire::wire::rule::Correlation;
 
 use super::model::{Alive, Asks, Port, Sent};
 use super::options::{READY, mixed_options, random_options, random_window};
-use super::steps::Mood;
+use super::steps::StepWeights;
 use super::world::World;
 
 /// A number that no record bears.
@@ -25,7 +25,7 @@ impl World {
     /// Any port, dead attachments included.
     pub(super) fn some_port(&mut self) -> Option<PortId> {
         let ports: Vec<PortId> = self.ports.keys().copied().collect();
-        (!ports.is_empty()).then(|| *self.dice.pick(&ports))
+        (!ports.is_empty()).then(|| *self.rng.pick(&ports))
     }
 
     /// A port and one of the sessions it may name, mostly one it holds.
@@ -33,15 +33,15 @@ impl World {
         let port = self.some_port()?;
         let known = &self.ports[&port];
         let person = known.person?;
-        if !known.holds.is_empty() && self.dice.percent(92) {
+        if !known.holds.is_empty() && self.rng.percent(92) {
             let holds = self.ports[&port].holds.clone();
-            return Some((port, *self.dice.pick(&holds)));
+            return Some((port, *self.rng.pick(&holds)));
         }
         let owner = self.people[person].owner;
         let slots: Vec<usize> = (0..self.slots.len())
             .filter(|slot| self.slots[*slot].owner == owner)
             .collect();
-        (!slots.is_empty()).then(|| (port, *self.dice.pick(&slots)))
+        (!slots.is_empty()).then(|| (port, *self.rng.pick(&slots)))
     }
 
     pub(super) fn frame(&mut self, make: impl FnOnce(Name) -> ClientFrame) {
@@ -55,14 +55,14 @@ impl World {
         if self.ports.len() >= 6 {
             return;
         }
-        let slot = self.dice.below(self.slots.len());
+        let slot = self.rng.below(self.slots.len());
         let owner = self.slots[slot].owner;
         let people: Vec<usize> = (0..self.people.len())
             .filter(|person| self.people[*person].owner == owner)
             .collect();
-        let person = *self.dice.pick(&people);
+        let person = *self.rng.pick(&people);
         let port = self.port_for(person);
-        if self.dice.percent(95) {
+        if self.rng.percent(95) {
             self.hello_as(port, person);
         }
     }
@@ -104,12 +104,12 @@ impl World {
         let people: Vec<usize> = (0..self.people.len())
             .filter(|person| self.owners[self.people[*person].owner].origin == *origin)
             .collect();
-        let person = *self.dice.pick(&people);
-        if self.dice.percent(90) {
+        let person = *self.rng.pick(&people);
+        if self.rng.percent(90) {
             return self.hello_as(port, person);
         }
         let hello = Hello {
-            protocol: if self.dice.percent(50) { 2 } else { 1 },
+            protocol: if self.rng.percent(50) { 2 } else { 1 },
             profile: "default".into(),
             client: "main".into(),
             instance: None,
@@ -119,7 +119,7 @@ impl World {
         self.give(Input::Frame(port, ClientFrame::Hello(hello)));
     }
 
-    pub(super) fn opens(&mut self, mood: &Mood) {
+    pub(super) fn opens(&mut self, weights: &StepWeights) {
         let Some(port) = self.some_port() else { return };
         let Some(person) = self.ports[&port].person else {
             return;
@@ -131,7 +131,7 @@ impl World {
         if slots.is_empty() {
             return;
         }
-        let slot = *self.dice.pick(&slots);
+        let slot = *self.rng.pick(&slots);
         if self.deferred.iter().any(|(_, of, _)| *of == slot) {
             return;
         }
@@ -146,11 +146,11 @@ impl World {
             .copied()
             .filter(|seq| *seq <= seat.processed)
             .collect();
-        let resume = match self.dice.below(20) {
+        let resume = match self.rng.below(20) {
             0..=7 => None,
             8..=14 => right,
             15 | 16 if !history.is_empty() => right.map(|right| Resume {
-                seq: *self.dice.pick(&history),
+                seq: *self.rng.pick(&history),
                 ..right
             }),
             17 => right.map(|right| Resume {
@@ -159,7 +159,7 @@ impl World {
             }),
             18 => Some(Resume {
                 epoch: "another".to_owned(),
-                seq: self.dice.between(0, 10_000),
+                seq: self.rng.between(0, 10_000),
             }),
             _ => right.map(|right| Resume { seq: 0, ..right }),
         };
@@ -167,18 +167,18 @@ impl World {
             .lives
             .last()
             .is_none_or(|session| session.alive == Alive::No || session.closing.is_some());
-        let options = if is_new || self.dice.percent(15) {
+        let options = if is_new || self.rng.percent(15) {
             let disk = self.slots[slot].disk;
             if self.mixed {
                 let own = self.slots[slot].addresses[0].clone();
-                Some(mixed_options(&mut self.dice, disk, &own))
-            } else if self.dice.percent(mood.plain) {
+                Some(mixed_options(&mut self.rng, disk, &own))
+            } else if self.rng.percent(weights.plain) {
                 disk.then(|| Options {
                     durability: Durability::Disk,
                     ..Options::default()
                 })
             } else {
-                Some(random_options(&mut self.dice, disk))
+                Some(random_options(&mut self.rng, disk))
             }
         } else {
             None
@@ -192,14 +192,14 @@ impl World {
         } else {
             options
         };
-        let moves = is_new || self.dice.percent(10);
+        let moves = is_new || self.rng.percent(10);
         let address = if moves {
-            self.dice.below(2)
+            self.rng.below(2)
         } else {
             self.slots[slot].lives.last().unwrap().reach.address
         };
         let url = self
-            .dice
+            .rng
             .percent(85)
             .then(|| self.slots[slot].addresses[address].clone());
         let open = Open {
@@ -209,7 +209,7 @@ impl World {
             options,
             ignored: Vec::new(),
             resume,
-            conflict: *self.dice.pick(&[
+            conflict: *self.rng.pick(&[
                 Conflict::Update,
                 Conflict::Update,
                 Conflict::Keep,
@@ -232,10 +232,10 @@ impl World {
         }
         let processed = seat.processed;
         // Mostly the last one; sometimes one before it, which changes nothing or less.
-        let back = if self.dice.percent(70) {
+        let back = if self.rng.percent(70) {
             0
         } else {
-            self.dice.below(4)
+            self.rng.below(4)
         };
         let before = seat.history.range(..=processed).nth_back(back);
         let seq = before.map_or(processed, |(seq, _)| *seq);
@@ -250,25 +250,25 @@ impl World {
             return;
         };
         let owner = self.people[person].owner;
-        let slot = self.dice.below(self.slots.len());
+        let slot = self.rng.below(self.slots.len());
         if self.slots[slot].owner != owner {
             return;
         }
         let seat = &self.seats[self.seat(person, slot)];
         let is_fenced = seat.port != Some(port);
-        let seq = if is_fenced && self.dice.percent(80) {
+        let seq = if is_fenced && self.rng.percent(80) {
             // A worker that was replaced may have processed what its successor has not.
             seat.delivered
         } else {
-            NEVER + self.dice.between(0, 100)
+            NEVER + self.rng.between(0, 100)
         };
         let session = self.slots[slot].name.clone();
         self.give(Input::Frame(port, ClientFrame::Ack { session, seq }));
     }
 
     pub(super) fn changes_window(&mut self) {
-        let window = random_window(&mut self.dice);
-        let id = self.dice.percent(30).then(|| "w".into());
+        let window = random_window(&mut self.rng);
+        let id = self.rng.percent(30).then(|| "w".into());
         self.frame(|session| ClientFrame::Window { session, window, id });
     }
 
@@ -280,11 +280,11 @@ impl World {
             return;
         }
         let token = self.sent.len();
-        let dice = &mut self.dice;
-        let asks = request.then(|| *dice.pick(&[Asks::Pointers, Asks::JsonRpc]));
-        let confirms = !request && dice.percent(10);
-        let padding = if dice.percent(10) { dice.below(400) } else { 0 };
-        let rude = dice.percent(10);
+        let rng = &mut self.rng;
+        let asks = request.then(|| *rng.pick(&[Asks::Pointers, Asks::JsonRpc]));
+        let confirms = !request && rng.percent(10);
+        let padding = if rng.percent(10) { rng.below(400) } else { 0 };
+        let rude = rng.percent(10);
         let text = format!(
             "{{\"t\":{token},\"id\":{token},\"rude\":{rude},\"pad\":\"{}\"}}",
             "p".repeat(padding)
@@ -293,22 +293,22 @@ impl World {
             slot,
             life: self.slots[slot].lives.len() - 1,
             person: self.ports[&port].person.unwrap(),
-            has_id: request || dice.percent(85),
-            resend: dice.percent(20),
-            volatile: !request && dice.percent(10),
-            lane: if dice.percent(70) {
+            has_id: request || rng.percent(85),
+            resend: rng.percent(20),
+            volatile: !request && rng.percent(10),
+            lane: if rng.percent(70) {
                 longwire::wire::message::USUAL_LANE
             } else {
-                u8::try_from(dice.below(4)).unwrap()
+                u8::try_from(rng.below(4)).unwrap()
             },
-            receipt: dice.percent(50),
+            receipt: rng.percent(50),
             confirms,
             asks,
-            ttl: dice.percent(30).then(|| {
-                if dice.percent(10) {
+            ttl: rng.percent(30).then(|| {
+                if rng.percent(10) {
                     0
                 } else {
-                    dice.between(1, 20_000)
+                    rng.between(1, 20_000)
                 }
             }),
             payload: Payload::text(text),
@@ -392,7 +392,7 @@ impl World {
         if self.sent.is_empty() {
             return None;
         }
-        let back = 1 + self.dice.below(self.sent.len().min(12));
+        let back = 1 + self.rng.below(self.sent.len().min(12));
         let token = self.sent.len() - back;
         let sent = &self.sent[token];
         let fits = sent.person == person
@@ -434,9 +434,9 @@ impl World {
             return;
         }
         let name = self.slots[slot].name.clone();
-        let key: Name = format!("k{}", self.dice.below(3)).into();
-        let number = self.dice.below(1_000_000);
-        let forgets = self.dice.percent(30);
+        let key: Name = format!("k{}", self.rng.below(3)).into();
+        let number = self.rng.below(1_000_000);
+        let forgets = self.rng.percent(30);
         let life = self.life;
         let session = self.slots[slot].lives.last_mut().unwrap();
         if let Some(dial) = session.dial
@@ -459,7 +459,7 @@ impl World {
                 key,
                 send: vec![Payload::text(format!("sub{number}"))],
                 undo: vec![Payload::text("undo")],
-                confirm: self.dice.percent(30).then(|| READY.clone()),
+                confirm: self.rng.percent(30).then(|| READY.clone()),
                 filter: Vec::new(),
             }))
         };
@@ -482,7 +482,7 @@ impl World {
         let known = self.slots[slot].lives.last();
         let address = known.map_or(0, |session| session.reach.address);
         let addresses = &self.slots[slot].addresses;
-        let url = match self.dice.below(10) {
+        let url = match self.rng.below(10) {
             0 => Some(format!("{}?ticket={number}", addresses[1 - address])),
             1 => Some(format!(
                 "{}?ticket={number}",
@@ -494,7 +494,7 @@ impl World {
         let frame = Authorize {
             session: Some(self.slots[slot].name.clone()),
             id: Some(format!("c{number}").into()),
-            nonce: match self.dice.below(10) {
+            nonce: match self.rng.below(10) {
                 0 => Some("another".to_owned()),
                 1 | 2 => None,
                 _ => nonce,
@@ -503,7 +503,7 @@ impl World {
             url,
             subprotocols: None,
             auth: None,
-            failed: self.dice.percent(10).then(|| "nobody is here".to_owned()),
+            failed: self.rng.percent(10).then(|| "nobody is here".to_owned()),
         };
         self.give(Input::Frame(port, ClientFrame::Authorize(Box::new(frame))));
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use longwire::core::journal::{Entry, JournalId, RawRecord};
 
-use super::dice::Dice;
+use super::rng::Rng;
 
 /// Every journal of one broker after another.
 #[derive(Default)]
@@ -115,16 +115,16 @@ impl Disk {
     }
 
     /// The power fails: of what was not synced, a part in order may have reached the disk.
-    pub(super) fn power_fails(&mut self, dice: &mut Dice) {
+    pub(super) fn power_fails(&mut self, rng: &mut Rng) {
         for journal in self.journals.values_mut() {
             let Some(last) = journal.segments.last_mut() else {
                 continue;
             };
             let unsynced = last.len() - journal.synced;
-            let survives = match dice.below(3) {
+            let survives = match rng.below(3) {
                 0 => 0,
                 1 => unsynced,
-                _ => dice.below(unsynced + 1),
+                _ => rng.below(unsynced + 1),
             };
             last.truncate(journal.synced + survives);
             journal.synced = last.len();
@@ -134,19 +134,19 @@ impl Disk {
     }
 
     /// Bytes change in the middle of a journal, anywhere behind the last snapshot: what follows is gone.
-    pub(super) fn rots(&mut self, dice: &mut Dice) -> Option<JournalId> {
+    pub(super) fn rots(&mut self, rng: &mut Rng) -> Option<JournalId> {
         let ids: Vec<JournalId> = self.journals.keys().cloned().collect();
         if ids.is_empty() {
             return None;
         }
-        let id = dice.pick(&ids);
+        let id = rng.pick(&ids);
         let journal = self.journals.get_mut(id)?;
         let snapshot = journal.snapshot.max(1);
         let last = journal.segments.last_mut()?;
         if last.len() <= snapshot {
             return None;
         }
-        let stays = snapshot + dice.below(last.len() - snapshot);
+        let stays = snapshot + rng.below(last.len() - snapshot);
         last.truncate(stays);
         journal.synced = journal.synced.min(stays);
         journal.damaged = true;

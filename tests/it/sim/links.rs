@@ -1,6 +1,6 @@
 //! What must become of links: where a dial leads and what it brings, whose turn it is, what an end means.
 //!
-//! How links end is chosen in `far`; that only one is alive is judged in `outputs`.
+//! How links end is chosen in `servers`; that only one is alive is judged in `outputs`.
 
 use std::time::Duration;
 

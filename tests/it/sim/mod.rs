@@ -12,27 +12,27 @@
 //! protocols  event streams, polling, Socket.IO: how servers speak, where questions lead
 //! ```
 
-mod books;
+mod bookkeeping;
 mod clients;
-mod dice;
 mod disk;
-mod far;
-mod found;
+mod final_checks;
+mod frames;
 mod links;
-mod lives;
 mod model;
 mod options;
 mod outputs;
 mod protocols;
 mod reader;
-mod rest;
+mod regressions;
+mod restarts;
+mod rng;
+mod servers;
 mod steps;
-mod told;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use self::steps::Mood;
+use self::steps::StepWeights;
 use self::world::World;
 
 /// Steps of one run: short, so that many worlds are seen, and long enough for sessions to come and go in them.
@@ -52,11 +52,11 @@ fn from_environment(name: &str) -> Option<u64> {
 fn run(seed: u64, story: bool) -> u64 {
     let mut world = World::new(seed, story);
     let ended = catch_unwind(AssertUnwindSafe(|| {
-        let mood = Mood::new(&mut world.dice, world.strict);
+        let weights = StepWeights::new(&mut world.rng, world.strict);
         for _ in 0..RUN {
-            world.step(&mood);
+            world.step(&weights);
         }
-        world.comes_to_rest();
+        world.check_the_end();
         world.digest
     }));
     ended.unwrap_or_else(|_| {

@@ -10,23 +10,23 @@ use longwire::wire::payload::Payload;
 use longwire::wire::rule::Rule;
 use longwire::wire::servers::{Cursor, CursorFrom, CursorTo, Poll, Post};
 
-use super::dice::Dice;
 use super::protocols::CURSOR;
+use super::rng::Rng;
 
 /// What the server says when it is ready.
 pub(super) static READY: LazyLock<Rule> =
     LazyLock::new(|| Rule::from_json(&serde_json::json!({"/type": "ready"}).to_string()).unwrap());
 
-pub(super) fn random_window(dice: &mut Dice) -> Window {
+pub(super) fn random_window(rng: &mut Rng) -> Window {
     Window {
-        messages: match dice.below(10) {
+        messages: match rng.below(10) {
             0 => 0,
-            1..=5 => dice.below(6),
+            1..=5 => rng.below(6),
             _ => 4096,
         },
-        bytes: match dice.below(10) {
+        bytes: match rng.below(10) {
             0 => 0,
-            1..=3 => dice.below(100),
+            1..=3 => rng.below(100),
             _ => 4_194_304,
         },
     }
@@ -48,8 +48,8 @@ const GUARD: &str = r#"{"send": [{"when": {"/rude": true}, "do": "deny"}, {"rate
     "receive": [{"when": {"/rude": true}, "do": "deny"}]}"#;
 
 /// The options of a well-known server.
-fn preset(dice: &mut Dice, disk: bool) -> Options {
-    let json = format!(r#"{{"preset": "{}"}}"#, dice.pick(PRESETS));
+fn preset(rng: &mut Rng, disk: bool) -> Options {
+    let json = format!(r#"{{"preset": "{}"}}"#, rng.pick(PRESETS));
     let raw: Box<serde_json::value::RawValue> = serde_json::from_str(&json).unwrap();
     let (options, _) = Options::from_json(&raw).unwrap();
     Options {
@@ -58,7 +58,7 @@ fn preset(dice: &mut Dice, disk: bool) -> Options {
         } else {
             Durability::Memory
         },
-        auth_provider: dice.percent(50),
+        auth_provider: rng.percent(50),
         ..options
     }
 }
@@ -105,7 +105,7 @@ fn for_ever(disk: bool) -> Options {
 }
 
 /// Options of a session that speaks something else than WebSocket alone. `own` is where its transports have URLs.
-fn other_protocols(dice: &mut Dice, own: &str, options: Options) -> Options {
+fn other_protocols(rng: &mut Rng, own: &str, options: Options) -> Options {
     let all = [
         Protocol::WebSocket,
         Protocol::EventStream,
@@ -113,10 +113,10 @@ fn other_protocols(dice: &mut Dice, own: &str, options: Options) -> Options {
         Protocol::SocketIo,
     ];
     let mut transports = Vec::new();
-    let protocol = *dice.pick(&all[1..]);
-    if dice.percent(40) {
+    let protocol = *rng.pick(&all[1..]);
+    if rng.percent(40) {
         for _ in 0..3 {
-            let next = *dice.pick(&all);
+            let next = *rng.pick(&all);
             if !transports.contains(&next) {
                 transports.push(next);
             }
@@ -127,11 +127,11 @@ fn other_protocols(dice: &mut Dice, own: &str, options: Options) -> Options {
     } else {
         transports.clone()
     };
-    let urls = spoken.iter().filter(|_| dice.percent(30));
+    let urls = spoken.iter().filter(|_| rng.percent(30));
     let urls = urls.map(|protocol| (*protocol, format!("{own}/own-{}", protocol.as_str())));
     let urls = urls.collect();
     let has_events = spoken.contains(&Protocol::SocketIo);
-    let is_deaf = dice.percent(30);
+    let is_deaf = rng.percent(30);
     let post = Post {
         url: format!("{own}/post"),
         headers: Vec::new(),
@@ -158,9 +158,9 @@ fn other_protocols(dice: &mut Dice, own: &str, options: Options) -> Options {
             options.guard
         },
         poll: Poll {
-            interval: dice.between(1, 5000),
-            long: dice.percent(30),
-            cursor: dice.percent(60).then(|| Cursor {
+            interval: rng.between(1, 5000),
+            long: rng.percent(30),
+            cursor: rng.percent(60).then(|| Cursor {
                 from: CursorFrom::Header(CURSOR.0.to_owned()),
                 to: CursorTo::Query(CURSOR.1.to_owned()),
                 start: None,
@@ -172,30 +172,30 @@ fn other_protocols(dice: &mut Dice, own: &str, options: Options) -> Options {
 }
 
 /// `own` is an address of the session's, for transports that have URLs of their own.
-pub(super) fn mixed_options(dice: &mut Dice, disk: bool, own: &str) -> Options {
-    let options = random_options(dice, disk);
-    if dice.percent(90) {
-        other_protocols(dice, own, options)
+pub(super) fn mixed_options(rng: &mut Rng, disk: bool, own: &str) -> Options {
+    let options = random_options(rng, disk);
+    if rng.percent(90) {
+        other_protocols(rng, own, options)
     } else {
         options
     }
 }
 
-pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
-    match dice.below(100) {
-        0..=7 => return preset(dice, disk),
+pub(super) fn random_options(rng: &mut Rng, disk: bool) -> Options {
+    match rng.below(100) {
+        0..=7 => return preset(rng, disk),
         8..=9 => return for_ever(disk),
         _ => {}
     }
     let plain = Options::default();
-    let some = |dice: &mut Dice| dice.percent(35);
+    let some = |rng: &mut Rng| rng.percent(35);
     Options {
-        headers: if dice.percent(10) {
-            vec![("X".to_owned(), dice.below(3).to_string())]
+        headers: if rng.percent(10) {
+            vec![("X".to_owned(), rng.below(3).to_string())]
         } else {
             Vec::new()
         },
-        reconnect: match dice.below(8) {
+        reconnect: match rng.below(8) {
             0 => None,
             1 => Some(Reconnect {
                 max_attempts: Some(2),
@@ -209,7 +209,7 @@ pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
             }),
             _ => Some(Reconnect::default()),
         },
-        heartbeat: match dice.below(8) {
+        heartbeat: match rng.below(8) {
             0 => None,
             1 => Some(Heartbeat {
                 message: Some(Payload::text("beat")),
@@ -222,23 +222,19 @@ pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
             }),
             _ => Some(Heartbeat::default()),
         },
-        greeting: (0..dice.below(8).saturating_sub(5))
+        greeting: (0..rng.below(8).saturating_sub(5))
             .map(|_| Payload::text("greet"))
             .collect(),
-        ready: dice.percent(12).then(|| READY.clone()),
+        ready: rng.percent(12).then(|| READY.clone()),
         queue: Queue {
-            messages: if some(dice) { 1 + dice.below(20) } else { 65_536 },
-            bytes: if some(dice) {
-                1 + dice.below(300)
-            } else {
-                16_777_216
-            },
-            age: if some(dice) {
-                dice.between(1, 20_000)
+            messages: if some(rng) { 1 + rng.below(20) } else { 65_536 },
+            bytes: if some(rng) { 1 + rng.below(300) } else { 16_777_216 },
+            age: if some(rng) {
+                rng.between(1, 20_000)
             } else {
                 86_400_000
             },
-            overflow: *dice.pick(&[
+            overflow: *rng.pick(&[
                 Overflow::DropOldest,
                 Overflow::DropOldest,
                 Overflow::DropNewest,
@@ -247,27 +243,27 @@ pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
             ]),
         },
         outbox: OutboxBounds {
-            messages: if some(dice) { dice.below(6) } else { 1000 },
-            bytes: if some(dice) { dice.below(500) } else { 8_388_608 },
-            ttl: if some(dice) {
-                dice.between(0, 20_000)
+            messages: if some(rng) { rng.below(6) } else { 1000 },
+            bytes: if some(rng) { rng.below(500) } else { 8_388_608 },
+            ttl: if some(rng) {
+                rng.between(0, 20_000)
             } else {
                 3_600_000
             },
         },
-        window: if some(dice) {
-            random_window(dice)
+        window: if some(rng) {
+            random_window(rng)
         } else {
             plain.window
         },
-        linger: if some(dice) {
+        linger: if some(rng) {
             // At once would be a deadline in the past.
-            dice.between(1, 20_000)
+            rng.between(1, 20_000)
         } else {
             plain.linger
         },
-        expire: if dice.percent(15) {
-            dice.between(1000, 100_000)
+        expire: if rng.percent(15) {
+            rng.between(1000, 100_000)
         } else {
             plain.expire
         },
@@ -276,22 +272,22 @@ pub(super) fn random_options(dice: &mut Dice, disk: bool) -> Options {
         } else {
             Durability::Memory
         },
-        auth_provider: dice.percent(20),
-        compression: dice.percent(80),
-        guard: if dice.percent(12) {
+        auth_provider: rng.percent(20),
+        compression: rng.percent(80),
+        guard: if rng.percent(12) {
             Guard::from_json(GUARD).unwrap()
         } else {
             Guard::default()
         },
-        close_codes: if dice.percent(10) {
+        close_codes: if rng.percent(10) {
             [(4000, CloseClass::Stop), (1012, CloseClass::Auth)]
                 .into_iter()
                 .collect()
         } else {
             plain.close_codes.clone()
         },
-        close_timeout: *dice.pick(&[0, 700, plain.close_timeout, 60_000]),
-        max_message: if dice.percent(5) { 200 } else { plain.max_message },
+        close_timeout: *rng.pick(&[0, 700, plain.close_timeout, 60_000]),
+        max_message: if rng.percent(5) { 200 } else { plain.max_message },
         ..plain
     }
 }

@@ -1,6 +1,6 @@
 //! Does what the hub asks for, and judges what is not said to a client: dials, messages on links, pings, journals.
 //!
-//! What clients are told is judged in `told`.
+//! What clients are told is judged in `frames`.
 
 use std::time::Duration;
 
@@ -405,15 +405,15 @@ impl World {
             return 0;
         };
         let (read, taken, all) = (dial.read, dial.taken, dial.items.len());
-        let taken = taken + self.dice.below(all - taken + 1);
-        let reads = read + self.dice.below(taken - read + 1);
+        let taken = taken + self.rng.below(all - taken + 1);
+        let reads = read + self.rng.below(taken - read + 1);
         let dial = self.dials.get_mut(&(self.life, id)).unwrap();
         dial.taken = taken;
         self.server_reads(id, reads);
         if by_us {
             all
         } else {
-            taken + self.dice.below(all - taken + 1)
+            taken + self.rng.below(all - taken + 1)
         }
     }
 

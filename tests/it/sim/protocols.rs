@@ -191,7 +191,7 @@ impl World {
                 r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
             self.dials.get_mut(&(self.life, id)).unwrap().greeted = true;
             self.packet(id, greeting);
-            if self.dice.percent(20) {
+            if self.rng.percent(20) {
                 return;
             }
         }
@@ -201,12 +201,12 @@ impl World {
     /// The namespace is open. A server that remembers connections gives an id, and the same again when it goes on with one.
     fn answers_connect(&mut self, id: DialId) {
         let told = self.dials[&(self.life, id)].recovers.clone();
-        if !self.dice.percent(60) {
+        if !self.rng.percent(60) {
             return self.packet(id, r#"40{"sid":"y"}"#);
         }
-        let recovered = told.filter(|_| self.dice.percent(50));
+        let recovered = told.filter(|_| self.rng.percent(50));
         self.dials.get_mut(&(self.life, id)).unwrap().resumes = recovered.is_some();
-        let pid = recovered.unwrap_or_else(|| format!("p{}", self.dice.below(1_000_000_000)));
+        let pid = recovered.unwrap_or_else(|| format!("p{}", self.rng.below(1_000_000_000)));
         self.marks(id, pid.clone());
         self.packet(id, &format!(r#"40{}"#, json!({ "sid": "y", "pid": pid })));
     }
@@ -242,7 +242,7 @@ impl World {
             Protocol::WebSocket => Some(LinkEvent::Messages(batch)),
             Protocol::EventStream => {
                 let text: String = batch.iter().map(|message| self.as_event(id, message)).collect();
-                let cut = self.dice.below(text.find('\n').unwrap_or(0) + 1);
+                let cut = self.rng.below(text.find('\n').unwrap_or(0) + 1);
                 if cut > 0 {
                     let piece = Bytes::copy_from_slice(&text.as_bytes()[..cut]);
                     self.give(Input::Link(id, LinkEvent::Chunk(piece)));
@@ -260,7 +260,7 @@ impl World {
                     body: message.bytes().clone(),
                     ..Answer::default()
                 };
-                if self.dice.percent(70) {
+                if self.rng.percent(70) {
                     answer.headers.push((CURSOR.0.to_owned(), mark.clone()));
                     self.marks(id, mark);
                 }
@@ -285,10 +285,10 @@ impl World {
             return String::new();
         };
         let data = payload.as_str().unwrap_or_default();
-        if self.dice.percent(30) {
+        if self.rng.percent(30) {
             return format!("data: {data}\n\n");
         }
-        let mark = format!("e{}-{}", self.emitted.len(), self.dice.below(1_000_000));
+        let mark = format!("e{}-{}", self.emitted.len(), self.rng.below(1_000_000));
         self.marks(id, mark.clone());
         format!("id: {mark}\ndata: {data}\n\n")
     }
@@ -315,7 +315,7 @@ impl World {
         let Some(item) = dial.items.get(at).copied() else {
             return;
         };
-        let status = *self.dice.pick(&[200, 200, 204, 200, 200, 201, 400, 503, 401]);
+        let status = *self.rng.pick(&[200, 200, 204, 200, 200, 201, 400, 503, 401]);
         let is_taken = status < 300;
         let dial = self.dials.get_mut(&(self.life, id)).unwrap();
         if is_taken {

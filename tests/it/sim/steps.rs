@@ -8,7 +8,7 @@ use longwire::core::io::{Input, PortId};
 use longwire::wire::message::ClientFrame;
 use longwire::wire::record::Name;
 
-use super::dice::Dice;
+use super::rng::Rng;
 use super::world::World;
 
 /// Everything that can happen, and how often by default.
@@ -94,7 +94,7 @@ pub(super) enum Step {
 }
 
 /// How often what happens in one run.
-pub(super) struct Mood {
+pub(super) struct StepWeights {
     weights: Vec<u32>,
     /// How often in a hundred a port's queue is emptied at once.
     prompt: u64,
@@ -102,29 +102,29 @@ pub(super) struct Mood {
     pub(super) plain: u64,
 }
 
-impl Mood {
+impl StepWeights {
     /// `strict`: servers want credentials, and refuse most of them.
-    pub(super) fn new(dice: &mut Dice, strict: bool) -> Self {
+    pub(super) fn new(rng: &mut Rng, strict: bool) -> Self {
         let weights = STEPS.iter().map(|(step, weight)| match step {
             Step::Comes | Step::Open | Step::Accept | Step::Time => *weight,
             Step::Authorize | Step::Ends | Step::Reconnect if strict => *weight * 8,
-            _ => *weight * *dice.pick(&[0, 1, 1, 1, 1, 2, 4]),
+            _ => *weight * *rng.pick(&[0, 1, 1, 1, 1, 2, 4]),
         });
         Self {
             weights: weights.collect(),
-            prompt: *dice.pick(&[0, 30, 90, 100]),
-            plain: *dice.pick(&[0, 30, 70, 100]),
+            prompt: *rng.pick(&[0, 30, 90, 100]),
+            plain: *rng.pick(&[0, 30, 70, 100]),
         }
     }
 }
 
 impl World {
     /// One step, chosen by chance.
-    pub(super) fn step(&mut self, mood: &Mood) {
-        let step = STEPS[self.dice.weighted(&mood.weights)].0;
+    pub(super) fn step(&mut self, weights: &StepWeights) {
+        let step = STEPS[self.rng.weighted(&weights.weights)].0;
         self.tell(|| format!("{step:?}"));
-        self.does(step, mood);
-        if self.dice.percent(mood.prompt) {
+        self.does(step, weights);
+        if self.rng.percent(weights.prompt) {
             let ports: Vec<PortId> = self.ports.keys().copied().collect();
             for port in ports {
                 self.reads(port, usize::MAX);
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    pub(super) fn does(&mut self, step: Step, mood: &Mood) {
+    pub(super) fn does(&mut self, step: Step, weights: &StepWeights) {
         match step {
             Step::Comes => self.comes(),
             Step::Gone => {
@@ -145,10 +145,10 @@ impl World {
                     self.says_hello(port);
                 }
             }
-            Step::Open => self.opens(mood),
+            Step::Open => self.opens(weights),
             Step::Read => {
                 if let Some(port) = self.some_port() {
-                    let most = 1 + self.dice.below(20);
+                    let most = 1 + self.rng.below(20);
                     self.reads(port, most);
                 }
             }
@@ -164,7 +164,7 @@ impl World {
             Step::Reconnect => self.frame(|session| ClientFrame::Reconnect { session, id: None }),
             Step::Detach => self.frame(|session| ClientFrame::Detach { session, id: None }),
             Step::Close => {
-                let discard = self.dice.percent(20);
+                let discard = self.rng.percent(20);
                 self.frame(|session| ClientFrame::Close {
                     session,
                     id: None,
@@ -176,7 +176,7 @@ impl World {
             Step::Ask => {
                 if let Some(port) = self.some_port() {
                     let id: Name = "q".into();
-                    let frame = if self.dice.percent(50) {
+                    let frame = if self.rng.percent(50) {
                         ClientFrame::Ping { id }
                     } else {
                         ClientFrame::Status { id }
@@ -194,14 +194,14 @@ impl World {
             | Step::Alive => self.far_end(step),
             Step::Lies => self.lies(),
             Step::Time => {
-                let millis = match self.dice.below(100) {
-                    0 => self.dice.between(0, 40_000_000),
-                    1..=4 => self.dice.between(0, 60_000),
-                    5..=24 => self.dice.between(0, 2000),
-                    _ => self.dice.between(0, 20),
+                let millis = match self.rng.below(100) {
+                    0 => self.rng.between(0, 40_000_000),
+                    1..=4 => self.rng.between(0, 60_000),
+                    5..=24 => self.rng.between(0, 2000),
+                    _ => self.rng.between(0, 20),
                 };
                 self.passes(Duration::from_millis(millis));
-                if self.dice.percent(80) {
+                if self.rng.percent(80) {
                     self.timeout();
                 }
             }
@@ -211,18 +211,18 @@ impl World {
                 self.timeout();
             }
             Step::Sleep => {
-                let millis = self.dice.between(0, 30_000_000);
+                let millis = self.rng.between(0, 30_000_000);
                 self.now.boot += Duration::from_millis(millis);
                 self.now.wall += millis;
-                if self.dice.percent(80) {
+                if self.rng.percent(80) {
                     self.give_time(Input::Resumed);
                 }
-                if self.dice.percent(50) {
+                if self.rng.percent(50) {
                     self.timeout();
                 }
             }
-            Step::Wall => self.now.wall = self.dice.next() % 4_000_000_000_000,
-            Step::Kill => self.is_killed(mood),
+            Step::Wall => self.now.wall = self.rng.next() % 4_000_000_000_000,
+            Step::Kill => self.is_killed(weights),
             Step::Power => self.loses_power(),
             Step::Leave => self.leaves(),
             Step::Rot => self.rots(),
@@ -246,22 +246,22 @@ impl World {
         if alive.is_empty() {
             return;
         }
-        let dial = *self.dice.pick(&alive);
+        let dial = *self.rng.pick(&alive);
         let far = &self.dials[&(self.life, dial)];
         let (open, paused) = (far.open, far.paused);
         match step {
             Step::Accept if !open => {
-                if self.dice.percent(75) {
+                if self.rng.percent(75) {
                     self.accepts(dial);
                 } else {
                     self.ends(dial);
                 }
             }
-            Step::Says if open && (!paused || self.dice.percent(5)) => {
-                let count = if self.dice.percent(80) {
+            Step::Says if open && (!paused || self.rng.percent(5)) => {
+                let count = if self.rng.percent(80) {
                     1
                 } else {
-                    self.dice.below(12)
+                    self.rng.below(12)
                 };
                 self.says(dial, count, false);
             }

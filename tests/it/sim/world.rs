@@ -14,16 +14,16 @@ use longwire::wire::message::{BrokerFrame, ClientFrame, Conflict, Resume, Sessio
 use longwire::wire::options::{Options, Overflow};
 use longwire::wire::record::{Name, State};
 
-use super::dice::Dice;
 use super::disk::Disk;
 use super::model::{Alive, Dial, Emitted, Link, Owner, Person, Port, Seat, Sent, Session, Slot};
+use super::rng::Rng;
 
 /// The command line, which may ask for everybody's counters.
 pub(super) const ADMIN: PortId = PortId(0);
 
 /// Everything outside the hub, and the hub.
 pub(super) struct World {
-    pub(super) dice: Dice,
+    pub(super) rng: Rng,
     pub(super) hub: Hub,
     pub(super) now: Now,
     /// Awake time over all boots of the machine.
@@ -135,13 +135,13 @@ pub(super) struct Bearer {
 
 impl World {
     pub(super) fn new(seed: u64, trace: bool) -> Self {
-        let mut dice = Dice::new(seed);
+        let mut rng = Rng::new(seed);
         let origins = ["chrome-extension://a/", "b@example"];
         let owners = [(0, "default"), (0, "second"), (1, "default")];
         let people = [(0, "main"), (0, "popup"), (1, "main"), (2, "main"), (2, "popup")];
-        let (remote, strict, mixed) = (dice.percent(25), dice.percent(15), dice.percent(35));
+        let (remote, strict, mixed) = (rng.percent(25), rng.percent(15), rng.percent(35));
         // In some runs a few sessions are handled by many hands, in others many by few.
-        let wanted = match dice.below(3) {
+        let wanted = match rng.below(3) {
             0 => vec![(0, "s", false)],
             1 => vec![(0, "s", true)],
             _ => vec![
@@ -174,10 +174,10 @@ impl World {
             boot: Duration::from_secs(2000),
             wall: 1_700_000_000_000,
         };
-        let segment = dice.between(8, 300) as usize;
+        let segment = rng.between(8, 300) as usize;
         let mut world = Self {
-            hub: hub(&mut dice, 0, 0, now),
-            dice,
+            hub: hub(&mut rng, 0, 0, now),
+            rng,
             now,
             elapsed: Duration::ZERO,
             life: 0,
@@ -466,12 +466,12 @@ pub(super) fn token_of(id: &str) -> usize {
 }
 
 /// A broker of this life.
-pub(super) fn hub(dice: &mut Dice, life: u32, boot: u32, now: Now) -> Hub {
+pub(super) fn hub(rng: &mut Rng, life: u32, boot: u32, now: Now) -> Hub {
     let config = HubConfig {
         version: "0.0.0",
         boot: format!("life{life}"),
         machine_boot: format!("boot{boot}"),
-        seed: dice.next(),
+        seed: rng.next(),
     };
     Hub::new(config, now)
 }

@@ -5,17 +5,17 @@ use std::time::Duration;
 use longwire::core::io::{Input, Output};
 use serde_json::{Value, json};
 
-use super::stage::{Stage, closed, refused};
+use super::harness::{Harness, closed, refused};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Answers the open question with a token.
-fn authorize(stage: &mut Stage, asked: &Value, token: &str) {
-    stage.says(json!({
+fn authorize(harness: &mut Harness, asked: &Value, token: &str) {
+    harness.says(json!({
         "type": "authorize", "id": "a", "session": "s", "nonce": asked["nonce"],
         "headers": {"Authorization": token},
     }));
-    assert_eq!(stage.hears("ok")["id"], "a");
+    assert_eq!(harness.hears("ok")["id"], "a");
 }
 
 fn token(target: &longwire::core::io::Target) -> Option<&str> {
@@ -26,54 +26,57 @@ fn token(target: &longwire::core::io::Target) -> Option<&str> {
 }
 
 /// A session that asks its extension, and the first question.
-fn asking() -> (Stage, Value) {
-    let mut stage = Stage::new(1);
-    stage.opens(
+fn asking() -> (Harness, Value) {
+    let mut harness = Harness::new(1);
+    harness.opens(
         "s",
         "wss://one.example/",
         json!({"auth": "provider", "heartbeat": false}),
     );
-    let asked = stage.hears("auth-needed");
+    let asked = harness.hears("auth-needed");
     assert_eq!((&asked["why"], &asked["attempt"]), (&json!("first"), &json!(1)));
-    (stage, asked)
+    (harness, asked)
 }
 
 #[test]
 fn nothing_is_dialled_before_somebody_answers() {
-    let (mut stage, asked) = asking();
-    stage.pass(HOUR);
-    stage.give(Input::Resumed);
-    assert!(stage.dials.is_empty());
-    authorize(&mut stage, &asked, "t1");
-    assert_eq!(token(&stage.dial().1), Some("t1"));
+    let (mut harness, asked) = asking();
+    harness.pass(HOUR);
+    harness.give(Input::Resumed);
+    assert!(harness.dials.is_empty());
+    authorize(&mut harness, &asked, "t1");
+    assert_eq!(token(&harness.dial().1), Some("t1"));
 }
 
 #[test]
 fn an_answer_to_an_old_question_is_refused() {
-    let (mut stage, asked) = asking();
-    authorize(&mut stage, &asked, "t1");
-    let (dial, _) = stage.dial();
-    stage.link_ends(dial, refused(401));
-    let again = stage.hears("auth-needed");
+    let (mut harness, asked) = asking();
+    authorize(&mut harness, &asked, "t1");
+    let (dial, _) = harness.dial();
+    harness.link_ends(dial, refused(401));
+    let again = harness.hears("auth-needed");
     assert_ne!(again["nonce"], asked["nonce"]);
-    stage.says(
+    harness.says(
         json!({"type": "authorize", "id": "x", "session": "s", "nonce": asked["nonce"], "headers": {}}),
     );
-    assert_eq!(stage.hears("error")["code"], "bad-frame");
-    assert!(stage.dials.is_empty());
+    assert_eq!(harness.hears("error")["code"], "bad-frame");
+    assert!(harness.dials.is_empty());
 }
 
 #[test]
 fn a_refusal_asks_once_and_two_of_fresh_credentials_are_enough() {
-    let (mut stage, mut asked) = asking();
+    let (mut harness, mut asked) = asking();
     for attempt in 1..=2 {
-        authorize(&mut stage, &asked, &format!("t{attempt}"));
-        let (dial, target) = stage.dial();
+        authorize(&mut harness, &asked, &format!("t{attempt}"));
+        let (dial, target) = harness.dial();
         assert_eq!(token(&target), Some(format!("t{attempt}").as_str()));
-        stage.link_ends(dial, refused(401));
-        stage.pass(HOUR);
-        assert!(stage.dials.is_empty(), "refused credentials are not tried again");
-        let heard = stage.hears_all();
+        harness.link_ends(dial, refused(401));
+        harness.pass(HOUR);
+        assert!(
+            harness.dials.is_empty(),
+            "refused credentials are not tried again"
+        );
+        let heard = harness.hears_all();
         let questions: Vec<&Value> = heard
             .iter()
             .filter(|frame| frame["type"] == "auth-needed")
@@ -91,124 +94,126 @@ fn a_refusal_asks_once_and_two_of_fresh_credentials_are_enough() {
         }
     }
     // Somebody who has better ones may say so.
-    stage.says(json!({"type": "authorize", "session": "s", "headers": {"Authorization": "t3"}}));
-    let (dial, target) = stage.dial();
+    harness.says(json!({"type": "authorize", "session": "s", "headers": {"Authorization": "t3"}}));
+    let (dial, target) = harness.dial();
     assert_eq!(token(&target), Some("t3"));
-    stage.link_opens(dial);
-    stage.hears_state("open");
+    harness.link_opens(dial);
+    harness.hears_state("open");
 }
 
 #[test]
 fn credentials_that_were_good_once_expire_and_are_refreshed() {
-    let (mut stage, asked) = asking();
-    authorize(&mut stage, &asked, "t1");
-    let (mut live, _) = stage.dial();
-    stage.link_opens(live);
+    let (mut harness, asked) = asking();
+    authorize(&mut harness, &asked, "t1");
+    let (mut live, _) = harness.dial();
+    harness.link_opens(live);
     for n in 2..10 {
         // Each of them worked for a while: there is no reason to give up.
-        stage.pass(Duration::from_secs(10));
-        stage.link_ends(live, closed(4401));
-        let asked = stage.hears("auth-needed");
+        harness.pass(Duration::from_secs(10));
+        harness.link_ends(live, closed(4401));
+        let asked = harness.hears("auth-needed");
         assert_eq!(asked["attempt"], 1, "asked anew");
-        authorize(&mut stage, &asked, &format!("t{n}"));
-        let (dial, target) = stage.dial();
+        authorize(&mut harness, &asked, &format!("t{n}"));
+        let (dial, target) = harness.dial();
         assert_eq!(token(&target), Some(format!("t{n}").as_str()));
-        stage.link_opens(dial);
+        harness.link_opens(dial);
         live = dial;
     }
 }
 
 #[test]
 fn a_server_that_opens_and_then_refuses_is_given_up_like_any_other() {
-    let (mut stage, asked) = asking();
-    authorize(&mut stage, &asked, "t1");
-    let (dial, _) = stage.dial();
-    stage.link_opens(dial);
-    stage.link_ends(dial, closed(4401));
-    let asked = stage.hears("auth-needed");
-    authorize(&mut stage, &asked, "t2");
-    let (dial, _) = stage.dial();
-    stage.link_opens(dial);
-    stage.link_ends(dial, closed(4401));
-    stage.hears_state("failed");
-    stage.pass(HOUR);
-    assert!(stage.dials.is_empty());
+    let (mut harness, asked) = asking();
+    authorize(&mut harness, &asked, "t1");
+    let (dial, _) = harness.dial();
+    harness.link_opens(dial);
+    harness.link_ends(dial, closed(4401));
+    let asked = harness.hears("auth-needed");
+    authorize(&mut harness, &asked, "t2");
+    let (dial, _) = harness.dial();
+    harness.link_opens(dial);
+    harness.link_ends(dial, closed(4401));
+    harness.hears_state("failed");
+    harness.pass(HOUR);
+    assert!(harness.dials.is_empty());
 }
 
 #[test]
 fn credentials_are_not_taken_to_another_server() {
-    let (mut stage, asked) = asking();
-    authorize(&mut stage, &asked, "t1");
-    let (dial, _) = stage.dial();
-    stage.link_opens(dial);
+    let (mut harness, asked) = asking();
+    authorize(&mut harness, &asked, "t1");
+    let (dial, _) = harness.dial();
+    harness.link_opens(dial);
     // Nobody is there any more; after the linger the session rests.
-    stage.says(json!({"type": "detach", "session": "s", "id": "d"}));
-    stage.pass(HOUR);
-    stage.dials.clear();
-    stage.opens(
+    harness.says(json!({"type": "detach", "session": "s", "id": "d"}));
+    harness.pass(HOUR);
+    harness.dials.clear();
+    harness.opens(
         "s",
         "wss://two.example/",
         json!({"auth": "provider", "heartbeat": false}),
     );
-    stage.hears("auth-needed");
-    assert!(stage.dials.is_empty(), "the old credentials were used");
+    harness.hears("auth-needed");
+    assert!(harness.dials.is_empty(), "the old credentials were used");
 }
 
 #[test]
 fn credentials_given_ahead_of_time_dial_anew_at_once() {
-    let (mut stage, asked) = asking();
-    authorize(&mut stage, &asked, "t1");
-    let (dial, _) = stage.dial();
-    stage.link_opens(dial);
-    stage.says(json!({"type": "authorize", "session": "s", "headers": {"Authorization": "t2"}}));
-    assert!(matches!(stage.asked.pop_back(), Some(Output::HangUp { .. })));
-    let (next, target) = stage.dial();
+    let (mut harness, asked) = asking();
+    authorize(&mut harness, &asked, "t1");
+    let (dial, _) = harness.dial();
+    harness.link_opens(dial);
+    harness.says(json!({"type": "authorize", "session": "s", "headers": {"Authorization": "t2"}}));
+    assert!(matches!(harness.asked.pop_back(), Some(Output::HangUp { .. })));
+    let (next, target) = harness.dial();
     assert_eq!(token(&target), Some("t2"));
-    stage.link_ends(dial, closed(4401));
+    harness.link_ends(dial, closed(4401));
     assert!(
-        stage
+        harness
             .hears_all()
             .iter()
             .all(|frame| frame["type"] != "auth-needed"),
         "word of the old link"
     );
-    stage.link_opens(next);
-    stage.hears_state("open");
+    harness.link_opens(next);
+    harness.hears_state("open");
 }
 
 #[test]
 fn an_extension_without_credentials_says_so_and_nothing_is_dialled() {
-    let (mut stage, asked) = asking();
-    stage.says(json!({"type": "authorize", "session": "s", "nonce": asked["nonce"], "failed": "signed out"}));
-    assert_eq!(stage.hears_state("failed")["reason"], "signed out");
-    stage.pass(HOUR);
-    assert!(stage.dials.is_empty());
+    let (mut harness, asked) = asking();
+    harness
+        .says(json!({"type": "authorize", "session": "s", "nonce": asked["nonce"], "failed": "signed out"}));
+    assert_eq!(harness.hears_state("failed")["reason"], "signed out");
+    harness.pass(HOUR);
+    assert!(harness.dials.is_empty());
 }
 
 #[test]
 fn without_a_provider_a_refusal_is_final() {
-    let mut stage = Stage::new(1);
-    stage.opens("s", "wss://one.example/", json!({}));
-    let (dial, _) = stage.dial();
-    stage.link_ends(dial, refused(403));
-    let failed = stage.hears_state("failed");
+    let mut harness = Harness::new(1);
+    harness.opens("s", "wss://one.example/", json!({}));
+    let (dial, _) = harness.dial();
+    harness.link_ends(dial, refused(403));
+    let failed = harness.hears_state("failed");
     assert_eq!(failed["status"], 403);
-    stage.pass(HOUR);
-    assert!(stage.dials.is_empty());
+    harness.pass(HOUR);
+    assert!(harness.dials.is_empty());
 }
 
 #[test]
 fn a_url_with_a_fresh_token_takes_the_place_of_the_first_but_leads_to_the_same_host() {
-    let (mut stage, asked) = asking();
-    stage.says(json!({"type": "authorize", "id": "b", "session": "s", "url": "wss://two.example/?token=1"}));
-    assert_eq!(stage.hears("error")["code"], "bad-url");
-    stage.says(json!({
+    let (mut harness, asked) = asking();
+    harness
+        .says(json!({"type": "authorize", "id": "b", "session": "s", "url": "wss://two.example/?token=1"}));
+    assert_eq!(harness.hears("error")["code"], "bad-url");
+    harness.says(json!({
         "type": "authorize", "session": "s", "nonce": asked["nonce"], "url": "wss://one.example/?token=1",
         "subprotocols": ["token.1"],
     }));
-    let (_, target) = stage.dial();
+    let (_, target) = harness.dial();
     assert_eq!(target.url.query(), Some("token=1"));
     assert_eq!(target.subprotocols, ["token.1"]);
-    stage.says(json!({"type": "status", "id": "q"}));
-    assert!(!stage.hears("status").to_string().contains("token=1"));
+    harness.says(json!({"type": "status", "id": "q"}));
+    assert!(!harness.hears("status").to_string().contains("token=1"));
 }

@@ -264,13 +264,13 @@ async fn a_redirect_is_told_and_not_followed() {
 
 #[tokio::test]
 async fn a_server_that_never_answers_times_out_and_the_stage_is_named() {
-    for (scheme, stage) in [("ws", "the WebSocket handshake"), ("wss", "TLS")] {
+    for (scheme, harness) in [("ws", "the WebSocket handshake"), ("wss", "TLS")] {
         let (port, _server) = scripted(|mut peer| async move { peer.until_end().await }).await;
         let mut target = target(format!("{scheme}://127.0.0.1:{port}/?token=canary"));
         target.connect_timeout = Duration::from_millis(200);
         let end = failing(target, port).await;
         assert_eq!(code(&end), Code::Timeout);
-        assert!(end.error.unwrap().message.contains(stage), "{scheme}");
+        assert!(end.error.unwrap().message.contains(harness), "{scheme}");
     }
 }
 

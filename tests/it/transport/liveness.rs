@@ -6,28 +6,28 @@ use longwire::core::io::{DialId, Incoming, Input, LinkEvent, Output};
 use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
 
-use super::stage::{Stage, closed, refused};
+use super::harness::{Harness, closed, refused};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A session that is open.
-fn open(options: Value) -> (Stage, DialId) {
-    let mut stage = Stage::new(1);
-    stage.opens("s", "wss://one.example/", options);
-    let (dial, _) = stage.dial();
-    stage.link_opens(dial);
-    stage.hears_state("open");
-    (stage, dial)
+fn open(options: Value) -> (Harness, DialId) {
+    let mut harness = Harness::new(1);
+    harness.opens("s", "wss://one.example/", options);
+    let (dial, _) = harness.dial();
+    harness.link_opens(dial);
+    harness.hears_state("open");
+    (harness, dial)
 }
 
-fn says(stage: &mut Stage, dial: DialId, message: Value) {
+fn says(harness: &mut Harness, dial: DialId, message: Value) {
     let message = Incoming::Message(Payload::text(message.to_string()));
-    stage.link(dial, LinkEvent::Messages(vec![message]));
+    harness.link(dial, LinkEvent::Messages(vec![message]));
 }
 
 /// What was transmitted since the last look.
-fn transmitted(stage: &mut Stage) -> Vec<Value> {
-    let asked = stage.asked.drain(..);
+fn transmitted(harness: &mut Harness) -> Vec<Value> {
+    let asked = harness.asked.drain(..);
     asked
         .filter_map(|output| match output {
             Output::Transmit(_, payload) => Some(serde_json::from_str(payload.as_str().unwrap()).unwrap()),
@@ -36,63 +36,63 @@ fn transmitted(stage: &mut Stage) -> Vec<Value> {
         .collect()
 }
 
-fn messages(stage: &mut Stage) -> Vec<Value> {
-    let heard = stage.hears_all().into_iter();
+fn messages(harness: &mut Harness) -> Vec<Value> {
+    let heard = harness.hears_all().into_iter();
     heard.filter(|frame| frame["type"] == "message").collect()
 }
 
 #[test]
 fn a_half_open_link_is_found_within_interval_and_timeout() {
-    let (mut stage, dial) = open(json!({"heartbeat": {"interval": 5000, "timeout": 2000}}));
-    stage.link(dial, LinkEvent::Alive);
-    stage.pass(5 * SECOND);
-    assert!(matches!(stage.asked.pop_front(), Some(Output::Ping(to, _)) if to == dial));
-    stage.pass(2 * SECOND);
-    assert!(matches!(stage.asked.pop_front(), Some(Output::HangUp { dial: gone, .. }) if gone == dial));
-    assert_eq!(stage.hears_state("waiting")["error"]["code"], "heartbeat");
-    stage.pass(SECOND);
-    stage.dial();
+    let (mut harness, dial) = open(json!({"heartbeat": {"interval": 5000, "timeout": 2000}}));
+    harness.link(dial, LinkEvent::Alive);
+    harness.pass(5 * SECOND);
+    assert!(matches!(harness.asked.pop_front(), Some(Output::Ping(to, _)) if to == dial));
+    harness.pass(2 * SECOND);
+    assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { dial: gone, .. }) if gone == dial));
+    assert_eq!(harness.hears_state("waiting")["error"]["code"], "heartbeat");
+    harness.pass(SECOND);
+    harness.dial();
 }
 
 #[test]
 fn a_machine_that_slept_asks_at_once_and_waits_three_seconds() {
-    let (mut stage, dial) = open(json!({}));
-    stage.give(Input::Resumed);
-    let Some(Output::Ping(to, token)) = stage.asked.pop_front() else {
+    let (mut harness, dial) = open(json!({}));
+    harness.give(Input::Resumed);
+    let Some(Output::Ping(to, token)) = harness.asked.pop_front() else {
         panic!("no ping");
     };
     assert_eq!(to, dial);
-    stage.pass(2 * SECOND);
-    stage.link(dial, LinkEvent::Pong(token));
-    stage.pass(5 * SECOND);
-    assert!(stage.asked.is_empty(), "the link is good");
-    stage.give(Input::Resumed);
-    stage.pass(3 * SECOND);
-    assert_eq!(stage.hears_state("waiting")["error"]["code"], "heartbeat");
+    harness.pass(2 * SECOND);
+    harness.link(dial, LinkEvent::Pong(token));
+    harness.pass(5 * SECOND);
+    assert!(harness.asked.is_empty(), "the link is good");
+    harness.give(Input::Resumed);
+    harness.pass(3 * SECOND);
+    assert_eq!(harness.hears_state("waiting")["error"]["code"], "heartbeat");
 }
 
 #[test]
 fn a_beat_of_the_applications_own_wants_its_own_answer() {
     let beat = json!({"interval": 5000, "timeout": 2000, "message": {"json": {"op": "ping"}}, "expect": {"/op": "pong"}});
-    let (mut stage, dial) = open(json!({"heartbeat": beat}));
-    says(&mut stage, dial, json!({"op": "pong"}));
+    let (mut harness, dial) = open(json!({"heartbeat": beat}));
+    says(&mut harness, dial, json!({"op": "pong"}));
     assert_eq!(
-        messages(&mut stage).len(),
+        messages(&mut harness).len(),
         1,
         "nobody had asked: a message like any other"
     );
-    stage.pass(5 * SECOND);
-    assert_eq!(transmitted(&mut stage), [json!({"op": "ping"})]);
-    says(&mut stage, dial, json!({"op": "news"}));
-    says(&mut stage, dial, json!({"op": "pong"}));
-    let told = messages(&mut stage);
+    harness.pass(5 * SECOND);
+    assert_eq!(transmitted(&mut harness), [json!({"op": "ping"})]);
+    says(&mut harness, dial, json!({"op": "news"}));
+    says(&mut harness, dial, json!({"op": "pong"}));
+    let told = messages(&mut harness);
     assert_eq!(told.len(), 1, "the answer is used up: {told:?}");
-    stage.pass(5 * SECOND);
-    assert_eq!(transmitted(&mut stage), [json!({"op": "ping"})]);
-    says(&mut stage, dial, json!({"op": "news"}));
-    stage.pass(2 * SECOND);
+    harness.pass(5 * SECOND);
+    assert_eq!(transmitted(&mut harness), [json!({"op": "ping"})]);
+    says(&mut harness, dial, json!({"op": "news"}));
+    harness.pass(2 * SECOND);
     assert_eq!(
-        stage.hears_state("waiting")["error"]["code"],
+        harness.hears_state("waiting")["error"]["code"],
         "heartbeat",
         "news are no answer"
     );
@@ -118,22 +118,22 @@ fn a_servers_own_beats_are_answered_and_kept_from_the_extension() {
             json!({"op": 1, "d": null}),
         ),
     ] {
-        let (mut stage, dial) = open(json!({"preset": preset}));
-        transmitted(&mut stage);
-        says(&mut stage, dial, ping);
-        assert_eq!(transmitted(&mut stage), [pong], "{preset}");
-        says(&mut stage, dial, json!({"news": 1}));
-        assert_eq!(messages(&mut stage).len(), 1, "{preset}");
+        let (mut harness, dial) = open(json!({"preset": preset}));
+        transmitted(&mut harness);
+        says(&mut harness, dial, ping);
+        assert_eq!(transmitted(&mut harness), [pong], "{preset}");
+        says(&mut harness, dial, json!({"news": 1}));
+        assert_eq!(messages(&mut harness).len(), 1, "{preset}");
     }
 }
 
 #[test]
 fn a_server_that_asks_without_reading_does_not_fill_the_link() {
-    let (mut stage, dial) = open(json!({"preset": "centrifugo"}));
+    let (mut harness, dial) = open(json!({"preset": "centrifugo"}));
     for _ in 0..2000 {
-        says(&mut stage, dial, json!({}));
+        says(&mut harness, dial, json!({}));
     }
-    assert!(transmitted(&mut stage).len() <= 256);
+    assert!(transmitted(&mut harness).len() <= 256);
 }
 
 #[test]
@@ -146,26 +146,26 @@ fn servers_that_want_to_hear_us_hear_us_however_much_they_say() {
         ),
         ("discord", 41_250, json!({"op": 1, "d": null})),
     ] {
-        let (mut stage, dial) = open(json!({"preset": preset}));
+        let (mut harness, dial) = open(json!({"preset": preset}));
         let mut passed = 0;
         while passed < interval {
-            stage.pass(250 * Duration::from_millis(1));
+            harness.pass(250 * Duration::from_millis(1));
             passed += 250;
-            stage.link(dial, LinkEvent::Alive);
+            harness.link(dial, LinkEvent::Alive);
         }
-        assert_eq!(transmitted(&mut stage), [beat], "{preset}");
-        assert!(stage.due().is_some());
+        assert_eq!(transmitted(&mut harness), [beat], "{preset}");
+        assert!(harness.due().is_some());
     }
 }
 
 #[test]
 fn a_preset_waits_until_the_server_is_ready() {
-    let (mut stage, dial) = open(json!({"preset": "graphql-transport-ws"}));
-    assert_eq!(transmitted(&mut stage), [json!({"type": "connection_init"})]);
-    stage.says(json!({"type": "send", "session": "s", "id": "1", "json": {"type": "subscribe"}}));
-    assert_eq!(transmitted(&mut stage), Vec::<Value>::new());
-    says(&mut stage, dial, json!({"type": "connection_ack"}));
-    assert_eq!(transmitted(&mut stage), [json!({"type": "subscribe"})]);
+    let (mut harness, dial) = open(json!({"preset": "graphql-transport-ws"}));
+    assert_eq!(transmitted(&mut harness), [json!({"type": "connection_init"})]);
+    harness.says(json!({"type": "send", "session": "s", "id": "1", "json": {"type": "subscribe"}}));
+    assert_eq!(transmitted(&mut harness), Vec::<Value>::new());
+    says(&mut harness, dial, json!({"type": "connection_ack"}));
+    assert_eq!(transmitted(&mut harness), [json!({"type": "subscribe"})]);
 }
 
 #[test]
@@ -194,9 +194,9 @@ fn close_codes_of_presets_and_sessions_decide_what_follows() {
         (json!({"closeCodes": {"1008": "retry"}}), 1008, "waiting"),
         (json!({"reconnect": false}), 1006, "closed"),
     ] {
-        let (mut stage, dial) = open(options.clone());
-        stage.link_ends(dial, closed(code));
-        let mut states = stage
+        let (mut harness, dial) = open(options.clone());
+        harness.link_ends(dial, closed(code));
+        let mut states = harness
             .hears_all()
             .into_iter()
             .filter(|frame| frame["type"] == "state");
@@ -218,11 +218,11 @@ fn close_codes_of_presets_and_sessions_decide_what_follows() {
             "failed",
         ),
     ] {
-        let mut stage = Stage::new(1);
-        stage.opens("s", "wss://one.example/", options.clone());
-        let (dial, _) = stage.dial();
-        stage.link_ends(dial, refused(status));
-        let last = stage.hears_all().pop().unwrap();
+        let mut harness = Harness::new(1);
+        harness.opens("s", "wss://one.example/", options.clone());
+        let (dial, _) = harness.dial();
+        harness.link_ends(dial, refused(status));
+        let last = harness.hears_all().pop().unwrap();
         assert_eq!(last["state"], state, "{options} {status}");
     }
 }

@@ -7,27 +7,27 @@ mod compressed;
 #[cfg(target_os = "linux")]
 mod cost;
 mod credentials;
-mod crowd;
+mod dial_limits;
 mod faults;
 mod flow;
+mod harness;
 mod headers;
 mod liveness;
 #[cfg(target_os = "linux")]
 mod netns;
+#[cfg(target_os = "linux")]
+mod network_faults;
 mod policy;
 mod proxies;
 mod real;
 mod servers;
 #[cfg(target_os = "linux")]
 mod settings;
-mod stage;
 mod streams;
 #[cfg(target_os = "linux")]
 mod system_proxy;
+mod thundering_herd;
 mod tls;
-mod turns;
-#[cfg(target_os = "linux")]
-mod weather;
 
 use std::sync::Arc;
 use std::time::Duration;

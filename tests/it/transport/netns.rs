@@ -2,7 +2,7 @@
 //!
 //! It needs user namespaces, `ip` and Node; where the machine does not allow that, the test says so and is skipped.
 //! The home's path is short: a broker behind a long one would need a folder in /tmp that belongs to the namespace's root.
-//! `weather` tries the same with a relay that stops, everywhere.
+//! `network_faults` tries the same with a relay that stops, everywhere.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};

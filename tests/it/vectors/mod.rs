@@ -1,10 +1,10 @@
 //! Every message of the protocol once, as the files in `tests/vectors` have it: what is read must be what is meant,
 //! and what is written must be these very bytes. The SDK's tests read the same files.
 //!
-//! It does not ask what the broker does about a frame. What each vector means stands in `meant` and `said`.
+//! It does not ask what the broker does about a frame. What each vector means stands in `incoming` and `outgoing`.
 
-mod meant;
-mod said;
+mod incoming;
+mod outgoing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use meant::meant;
-use said::{in_a_row, said};
+use incoming::expected;
+use outgoing::{frame_of, messages_in_sequence};
 
 /// One line of a file.
 #[derive(Deserialize)]
@@ -90,7 +90,7 @@ fn what_the_extension_says_is_read_as_meant() {
         let parsed = ClientFrame::parse(bytes);
         match (&vector.refused, parsed) {
             (Some(code), Err(refusal)) => assert_eq!(refusal.error.code.as_str(), code, "{}", vector.name),
-            (None, Ok(frame)) => assert_eq!(frame, meant(&vector.name), "{}", vector.name),
+            (None, Ok(frame)) => assert_eq!(frame, expected(&vector.name), "{}", vector.name),
             (_, parsed) => panic!("{}: {parsed:?}", vector.name),
         }
     }
@@ -192,14 +192,14 @@ fn what_is_written_is_these_bytes() {
             "batch" => {
                 let mut packer = Packer::default();
                 for name in ["live", "pong"] {
-                    packer.add(&said(name), &mut Vec::new());
+                    packer.add(&frame_of(name), &mut Vec::new());
                 }
                 written.extend_from_slice(&packer.take()[HEADER..]);
             }
             "messages" => {
                 let mut packer = Packer::default();
                 packer.take_runs(true);
-                for frame in in_a_row(&vector.name) {
+                for frame in messages_in_sequence(&vector.name) {
                     packer.add(&frame, &mut Vec::new());
                 }
                 written.extend_from_slice(&packer.take()[HEADER..]);
@@ -209,7 +209,7 @@ fn what_is_written_is_these_bytes() {
                 part::split(r#"{"type":"pong","id":"p3"}"#, 0, &mut native);
                 written.extend_from_slice(&native[HEADER..]);
             }
-            _ => said(&vector.name).encode(&mut written),
+            _ => frame_of(&vector.name).encode(&mut written),
         }
         assert_eq!(String::from_utf8(written).unwrap(), expected, "{}", vector.name);
     }

@@ -5,7 +5,7 @@
 
 mod host;
 mod job;
-mod lives;
+mod lifetimes;
 mod packed;
 mod registered;
 

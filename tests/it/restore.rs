@@ -7,11 +7,11 @@ use longwire::core::journal::{Damage, Entry, JournalId, RawRecord};
 use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
 
-use crate::stage::{PORT, Stage};
+use crate::harness::{Harness, PORT};
 
 /// A broker with a disk session whose link is open, and everything it has written down.
 struct Before {
-    stage: Stage,
+    harness: Harness,
     dial: DialId,
     kept: Vec<RawRecord>,
     journal: JournalId,
@@ -26,7 +26,7 @@ impl Before {
 
     fn with(options: Value) -> Self {
         let mut before = Self {
-            stage: Stage::with_client(),
+            harness: Harness::with_client(),
             dial: DialId(0),
             kept: Vec::new(),
             journal: JournalId(String::new()),
@@ -42,17 +42,17 @@ impl Before {
     }
 
     fn says(&mut self, frame: Value) {
-        self.stage.says(PORT, frame);
+        self.harness.says(PORT, frame);
         self.listen();
     }
 
     fn link(&mut self, event: LinkEvent) {
-        self.stage.give(Input::Link(self.dial, event));
+        self.harness.give(Input::Link(self.dial, event));
         self.listen();
     }
 
     fn listen(&mut self) {
-        for output in std::mem::take(&mut self.stage.asked) {
+        for output in std::mem::take(&mut self.harness.asked) {
             match output {
                 Output::Dial(dial, _) => self.dial = dial,
                 Output::Journal(journal, Entry::Append { kept, .. }) => {
@@ -66,28 +66,28 @@ impl Before {
     }
 
     /// Another broker, which opens the session for the same client; what it says.
-    fn reborn(self, damage: Option<Damage>, machine: &str) -> (Stage, Vec<Value>) {
+    fn reborn(self, damage: Option<Damage>, machine: &str) -> (Harness, Vec<Value>) {
         self.reborn_after(0, damage, machine)
     }
 
     /// As `reborn`, when there was no broker for so many milliseconds.
-    fn reborn_after(self, away: u64, damage: Option<Damage>, machine: &str) -> (Stage, Vec<Value>) {
-        let mut stage = Stage::on(machine, 2);
-        stage.now.wall = self.stage.now.wall + away;
-        stage
+    fn reborn_after(self, away: u64, damage: Option<Damage>, machine: &str) -> (Harness, Vec<Value>) {
+        let mut harness = Harness::on(machine, 2);
+        harness.now.wall = self.harness.now.wall + away;
+        harness
             .hub
-            .restore(stage.now, self.journal, &self.kept, damage)
+            .restore(harness.now, self.journal, &self.kept, damage)
             .expect("a journal that can be used");
-        stage.comes(PORT, "main");
-        stage.says(
+        harness.comes(PORT, "main");
+        harness.says(
             PORT,
             json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1"}),
         );
-        let told = std::mem::take(&mut stage.told)
+        let told = std::mem::take(&mut harness.told)
             .into_iter()
             .map(|(_, frame)| frame)
             .collect();
-        (stage, told)
+        (harness, told)
     }
 }
 
@@ -101,10 +101,10 @@ fn find<'a>(told: &'a [Value], kind: &str) -> &'a Value {
 fn numbers_are_not_given_again_although_their_records_are_finished_and_gone() {
     let mut before = Before::opened();
     before.link(LinkEvent::Messages(vec![Incoming::TooLarge { bytes: None }; 3]));
-    let last = before.stage.told.back().unwrap().1["seq"].as_u64().unwrap();
+    let last = before.harness.told.back().unwrap().1["seq"].as_u64().unwrap();
     before.says(json!({"type":"ack","session":"s","seq":last}));
     // The journal has begun another segment and removed those that nobody needs.
-    before.kept = before.stage.hub.snapshot(&before.journal);
+    before.kept = before.harness.hub.snapshot(&before.journal);
     let (_, told) = before.reborn(None, "machine");
     assert!(told[0]["last"].as_u64().unwrap() > last, "{told:?} after {last}");
 }
@@ -114,7 +114,7 @@ fn a_damaged_journal_begins_a_new_epoch() {
     let before = Before::opened();
     let epoch = find(
         &before
-            .stage
+            .harness
             .told
             .iter()
             .map(|(_, frame)| frame.clone())
@@ -129,7 +129,7 @@ fn a_damaged_journal_begins_a_new_epoch() {
 #[test]
 fn a_loss_that_nobody_had_heard_of_is_told_by_the_next_broker() {
     let mut before = Before::opened();
-    before.stage.give(Input::PortClosed(PORT));
+    before.harness.give(Input::PortClosed(PORT));
     before.link(LinkEvent::Messages(vec![Incoming::TooLarge { bytes: None }; 3]));
     let (_, told) = before.reborn(None, "machine");
     assert_eq!(find(&told, "gap")["count"], 3);
@@ -142,12 +142,12 @@ fn after_a_power_cut_what_may_have_gone_out_is_unknown_and_not_sent_again() {
     // The intent to write it had not reached the disk.
     let intent = before.kept.pop().unwrap();
     assert!(intent.data.len() == 8, "the last word is the intent");
-    let (mut stage, told) = before.reborn(None, "another boot");
+    let (mut harness, told) = before.reborn(None, "another boot");
     assert_eq!(find(&told, "outcome")["outcome"], "unknown");
-    stage
+    harness
         .asked
         .retain(|output| matches!(output, Output::Transmit(..)));
-    assert!(stage.asked.is_empty());
+    assert!(harness.asked.is_empty());
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn an_outcome_is_told_although_the_broker_died_before_anybody_could_hear_it() {
 #[test]
 fn a_journal_does_not_grow_with_what_the_log_has_dropped() {
     let mut before = Before::with(json!({"durability": "disk", "queue": {"messages": 100}}));
-    before.stage.give(Input::PortClosed(PORT));
+    before.harness.give(Input::PortClosed(PORT));
     for batch in 0..200 {
         let texts = (0..50).map(|number| Incoming::Message(Payload::text((batch * 50 + number).to_string())));
         before.link(LinkEvent::Messages(texts.collect()));
@@ -206,7 +206,7 @@ fn a_journal_does_not_grow_with_what_the_log_has_dropped() {
 fn losses_that_come_together_are_one_record_of_the_journal() {
     let mut before =
         Before::with(json!({"durability": "disk", "queue": {"messages": 1, "overflow": "drop-newest"}}));
-    before.stage.give(Input::PortClosed(PORT));
+    before.harness.give(Input::PortClosed(PORT));
     let said = before.kept.len();
     for _ in 0..10 {
         before.link(LinkEvent::Messages(vec![
@@ -248,14 +248,14 @@ fn a_client_that_was_forgotten_is_not_told_that_it_misses_nothing() {
         Incoming::Message(Payload::text("x"));
         3
     ]));
-    before.stage.give(Input::PortClosed(PORT));
+    before.harness.give(Input::PortClosed(PORT));
     // More clients than a session knows come and go; nobody needs the messages any more.
     for number in 2..=66 {
         let port = PortId(number);
-        before.stage.comes(port, &number.to_string());
+        before.harness.comes(port, &number.to_string());
         let open = json!({"type":"open","id":"o","session":"s"});
-        before.stage.says(port, open);
-        before.stage.give(Input::PortClosed(port));
+        before.harness.says(port, open);
+        before.harness.give(Input::PortClosed(port));
         before.listen();
     }
     let (_, told) = before.reborn(None, "machine");
@@ -288,39 +288,39 @@ fn what_waits_for_a_link_grows_old_while_there_is_no_broker() {
 #[test]
 fn credentials_lead_nowhere_before_the_next_broker_knows_the_address() {
     let before = Before::opened();
-    let mut stage = Stage::on("machine", 2);
-    stage
+    let mut harness = Harness::on("machine", 2);
+    harness
         .hub
-        .restore(stage.now, before.journal, &before.kept, None)
+        .restore(harness.now, before.journal, &before.kept, None)
         .expect("a journal that can be used");
-    stage.comes(PORT, "main");
-    stage.says(PORT, json!({"type":"open","id":"o","session":"s"}));
-    stage.told.clear();
-    stage.says(
+    harness.comes(PORT, "main");
+    harness.says(PORT, json!({"type":"open","id":"o","session":"s"}));
+    harness.told.clear();
+    harness.says(
         PORT,
         json!({"type":"authorize","id":"a","session":"s","url":"wss://elsewhere.example/?ticket=1"}),
     );
-    assert_eq!(stage.hears(PORT)["code"], "bad-url");
+    assert_eq!(harness.hears(PORT)["code"], "bad-url");
     assert!(
-        !stage
+        !harness
             .asked
             .iter()
             .any(|output| matches!(output, Output::Dial(..))),
         "{:?}",
-        stage.asked
+        harness.asked
     );
 }
 
 #[test]
 fn a_clean_end_is_used_up_before_anything_else_happens() {
     let mut before = Before::opened();
-    before.stage.give(Input::Leave { reason: "stop" });
+    before.harness.give(Input::Leave { reason: "stop" });
     before.listen();
-    let (stage, _) = before.reborn(None, "machine");
-    let first = stage.asked.iter().find_map(|output| match output {
+    let (harness, _) = before.reborn(None, "machine");
+    let first = harness.asked.iter().find_map(|output| match output {
         Output::Journal(_, Entry::Append { sync, .. }) => Some(*sync),
         _ => None,
     });
     // Otherwise a power cut leaves a journal that claims to be complete, and numbers are given twice.
-    assert_eq!(first, Some(true), "{:?}", stage.asked);
+    assert_eq!(first, Some(true), "{:?}", harness.asked);
 }

@@ -21,7 +21,7 @@ use crate::support::{SOON, eventually};
 /// What the relay does with connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-enum Sky {
+enum RelayMode {
     /// Passes everything on.
     Clear,
     /// Keeps connections open and passes nothing on: a half-open link, a server that hangs.
@@ -35,15 +35,15 @@ enum Sky {
 /// The relay.
 struct Weather {
     port: u16,
-    sky: Arc<AtomicU8>,
+    mode: Arc<AtomicU8>,
 }
 
 impl Weather {
     fn before(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let sky = Arc::new(AtomicU8::new(Sky::Clear as u8));
-        let shared = sky.clone();
+        let mode = Arc::new(AtomicU8::new(RelayMode::Clear as u8));
+        let shared = mode.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else {
@@ -51,31 +51,31 @@ impl Weather {
                 };
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    let sky = shared.clone();
-                    std::thread::spawn(move || pass(from, to, &sky));
+                    let mode = shared.clone();
+                    std::thread::spawn(move || pass(from, to, &mode));
                 }
             }
         });
-        Self { port, sky }
+        Self { port, mode }
     }
 
-    fn turns(&self, sky: Sky) {
-        self.sky.store(sky as u8, Ordering::SeqCst);
+    fn turns(&self, mode: RelayMode) {
+        self.mode.store(mode as u8, Ordering::SeqCst);
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, sky: &AtomicU8) {
+fn pass(mut from: TcpStream, mut to: TcpStream, mode: &AtomicU8) {
     let mut chunk = [0; 16 << 10];
     from.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
     loop {
-        let now = sky.load(Ordering::SeqCst);
-        if now == Sky::Frozen as u8 {
+        let now = mode.load(Ordering::SeqCst);
+        if now == RelayMode::Frozen as u8 {
             // Not read either: what the kernels take is all that moves.
             std::thread::sleep(Duration::from_millis(10));
             continue;
         }
-        if now == Sky::Stormy as u8 || now == Sky::Ending as u8 {
-            if now == Sky::Stormy as u8 {
+        if now == RelayMode::Stormy as u8 || now == RelayMode::Ending as u8 {
+            if now == RelayMode::Stormy as u8 {
                 let _ = rustix::net::sockopt::set_socket_linger(&from, Some(Duration::ZERO));
                 let _ = rustix::net::sockopt::set_socket_linger(&to, Some(Duration::ZERO));
             } else {
@@ -188,7 +188,7 @@ fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Weather, 
     let noticed = begun.elapsed();
     // Not a wait for something to happen: this is how long the fault lasts.
     std::thread::sleep(lasts.saturating_sub(begun.elapsed()));
-    weather.turns(Sky::Clear);
+    weather.turns(RelayMode::Clear);
     let healed = Instant::now();
     let back = host.find("open again", |frame| is_state(frame, "open"));
     let took = healed.elapsed();
@@ -256,7 +256,7 @@ fn a_server_that_ends_the_connection() {
         Duration::ZERO,
         "report",
         |weather, _| {
-            weather.turns(Sky::Ending);
+            weather.turns(RelayMode::Ending);
         },
     );
 }
@@ -268,7 +268,7 @@ fn a_connection_that_is_reset() {
         Duration::ZERO,
         "report",
         |weather, _| {
-            weather.turns(Sky::Stormy);
+            weather.turns(RelayMode::Stormy);
         },
     );
 }
@@ -280,7 +280,7 @@ fn a_server_that_is_away_for_a_while() {
         Duration::from_secs(3),
         "report",
         |weather, _| {
-            weather.turns(Sky::Stormy);
+            weather.turns(RelayMode::Stormy);
         },
     );
 }
@@ -292,7 +292,7 @@ fn a_link_that_is_half_open() {
         Duration::ZERO,
         "report",
         |weather, _| {
-            weather.turns(Sky::Frozen);
+            weather.turns(RelayMode::Frozen);
         },
     );
 }
@@ -304,7 +304,7 @@ fn a_server_that_hangs_in_the_handshake_too() {
         Duration::from_secs(4),
         "report",
         |weather, _| {
-            weather.turns(Sky::Frozen);
+            weather.turns(RelayMode::Frozen);
         },
     );
 }
@@ -316,7 +316,7 @@ fn messages_that_are_to_be_sent_again_all_arrive() {
         Duration::ZERO,
         "resend",
         |weather, _| {
-            weather.turns(Sky::Frozen);
+            weather.turns(RelayMode::Frozen);
         },
     );
 }

@@ -7,7 +7,7 @@ use longwire::core::journal::{Damage, JournalId};
 use longwire::wire::options::{Options, Queue};
 
 use super::model::{Account, Alive, Content, Reach, Seat, Session};
-use super::steps::{Mood, Step};
+use super::steps::{Step, StepWeights};
 use super::world::{ADMIN, Cause, World, hub};
 
 /// In the middle of which the broker may be killed: each gives the hub one input, and looks at nothing afterwards.
@@ -30,12 +30,12 @@ const LAST_STEPS: &[Step] = &[
 
 impl World {
     /// The broker is killed: between two inputs, or in the middle of doing what the hub said.
-    pub(super) fn is_killed(&mut self, mood: &Mood) {
-        if self.dice.percent(60) {
-            self.mortal = Some(self.dice.below(10));
+    pub(super) fn is_killed(&mut self, weights: &StepWeights) {
+        if self.rng.percent(60) {
+            self.mortal = Some(self.rng.below(10));
             self.handed = None;
-            let last = *self.dice.pick(LAST_STEPS);
-            self.does(last, mood);
+            let last = *self.rng.pick(LAST_STEPS);
+            self.does(last, weights);
             self.mortal = None;
         }
         if std::mem::take(&mut self.dead) {
@@ -67,7 +67,7 @@ impl World {
 
     /// The machine stops at once: what was not synced may be gone.
     pub(super) fn loses_power(&mut self) {
-        self.disk.power_fails(&mut self.dice);
+        self.disk.power_fails(&mut self.rng);
         self.rolls_back(None);
         self.restart(true, None);
     }
@@ -75,13 +75,13 @@ impl World {
     /// The broker leaves in order; another comes, perhaps after a reboot.
     pub(super) fn leaves(&mut self) {
         self.give(Input::Leave { reason: "test" });
-        let reboot = self.dice.percent(50);
+        let reboot = self.rng.percent(50);
         self.restart(reboot, None);
     }
 
     /// Bytes of a journal change while no broker runs.
     pub(super) fn rots(&mut self) {
-        if let Some(id) = self.disk.rots(&mut self.dice) {
+        if let Some(id) = self.disk.rots(&mut self.rng) {
             self.rolls_back(Some(&id));
             self.restart(false, Some(&id));
         }
@@ -89,7 +89,7 @@ impl World {
 
     /// A journal can be written no more.
     pub(super) fn loses_journal(&mut self) {
-        let slot = self.dice.below(self.slots.len());
+        let slot = self.rng.below(self.slots.len());
         let Some(journal) = self.session(slot).and_then(|session| session.journal.clone()) else {
             return;
         };
@@ -103,9 +103,9 @@ impl World {
         self.life += 1;
         if reboot {
             self.boot += 1;
-            let millis = self.dice.between(1, 100_000);
+            let millis = self.rng.between(1, 100_000);
             self.now.awake = Duration::from_millis(millis);
-            self.now.boot = self.now.awake + Duration::from_millis(self.dice.below(1000) as u64);
+            self.now.boot = self.now.awake + Duration::from_millis(self.rng.below(1000) as u64);
         }
         let life = self.life;
         self.tell(|| format!("--- life {life}, reboot: {reboot}, damaged: {damaged:?}"));
@@ -122,10 +122,10 @@ impl World {
         for seat in &mut self.seats {
             seat.leave();
         }
-        self.hub = hub(&mut self.dice, self.life, self.boot, self.now);
+        self.hub = hub(&mut self.rng, self.life, self.boot, self.now);
         self.cause = Cause::default();
         for (id, kept) in self.disk.recover() {
-            let torn = self.dice.percent(30).then_some(Damage::Torn);
+            let torn = self.rng.percent(30).then_some(Damage::Torn);
             let damage = if damaged == Some(&id) {
                 Some(Damage::Corrupt)
             } else {

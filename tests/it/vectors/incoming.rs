@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{binary, json_payload, name, some};
 
 /// What a frame to the broker must be read as; `None` for one that is to be passed over.
-pub(super) fn meant(vector: &str) -> Option<ClientFrame> {
+pub(super) fn expected(vector: &str) -> Option<ClientFrame> {
     let session = name("prices");
     let open = |id: &str| Open {
         id: name(id),

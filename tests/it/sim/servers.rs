@@ -36,7 +36,7 @@ impl World {
             return self.lets_in(dial);
         }
         let event = LinkEvent::Opened {
-            subprotocol: self.dice.percent(10).then(|| "chat".to_owned()),
+            subprotocol: self.rng.percent(10).then(|| "chat".to_owned()),
             extensions: None,
         };
         self.give(Input::Link(dial, event));
@@ -53,33 +53,33 @@ impl World {
             self.dials[&(self.life, dial)].open,
         );
         // A server that lies closes before it has opened, and refuses with statuses and codes that nobody has defined.
-        if self.strict && self.dice.percent(70) {
+        if self.strict && self.rng.percent(70) {
             if open {
-                end.code = Some(*self.dice.pick(&[4401, 4403]));
+                end.code = Some(*self.rng.pick(&[4401, 4403]));
             } else {
-                end.status = Some(*self.dice.pick(&[401, 403]));
+                end.status = Some(*self.rng.pick(&[401, 403]));
             }
-        } else if open || self.dice.percent(10) {
-            match self.dice.below(4) {
+        } else if open || self.rng.percent(10) {
+            match self.rng.below(4) {
                 0 => {}
                 1 => end.error = Some(ErrorInfo::new(Code::LinkLost, "reset")),
                 _ => end.code = Some(self.some_code()),
             }
-        } else if self.dice.percent(70) {
-            end.status = Some(if self.dice.percent(10) {
-                u16::try_from(self.dice.below(1000)).unwrap()
+        } else if self.rng.percent(70) {
+            end.status = Some(if self.rng.percent(10) {
+                u16::try_from(self.rng.below(1000)).unwrap()
             } else {
                 *self
-                    .dice
+                    .rng
                     .pick(&[200, 302, 400, 401, 401, 403, 404, 429, 500, 502, 503, 503])
             });
         } else {
             let code = *self
-                .dice
+                .rng
                 .pick(&[Code::Refused, Code::Refused, Code::Dns, Code::UrlDenied]);
             end.error = Some(ErrorInfo::new(code, "nobody there"));
         }
-        if self.dice.percent(20) {
+        if self.rng.percent(20) {
             end.retry_after = Some(self.some_patience());
         }
         let allowed = self.expected_states(dial, &end);
@@ -92,24 +92,24 @@ impl World {
 
     /// A close code of any range, defined or not.
     fn some_code(&mut self) -> u16 {
-        match self.dice.below(8) {
-            0 => u16::try_from(self.dice.below(65_536)).unwrap(),
-            1 => u16::try_from(self.dice.between(999, 1016)).unwrap(),
-            2 => *self.dice.pick(&[4401, 4403]),
+        match self.rng.below(8) {
+            0 => u16::try_from(self.rng.below(65_536)).unwrap(),
+            1 => u16::try_from(self.rng.between(999, 1016)).unwrap(),
+            2 => *self.rng.pick(&[4401, 4403]),
             _ => *self
-                .dice
+                .rng
                 .pick(&[1000, 1001, 1005, 1006, 1006, 1008, 1012, 1013, 4000, 3999]),
         }
     }
 
     /// What a server may ask for with `Retry-After`.
     fn some_patience(&mut self) -> Duration {
-        match self.dice.below(6) {
+        match self.rng.below(6) {
             0 => Duration::MAX,
             1 => Duration::from_secs(u64::MAX),
-            2 => Duration::from_secs(self.dice.between(0, 1_000_000)),
+            2 => Duration::from_secs(self.rng.between(0, 1_000_000)),
             3 => Duration::ZERO,
-            _ => Duration::from_millis(self.dice.between(0, 5000)),
+            _ => Duration::from_millis(self.rng.between(0, 5000)),
         }
     }
 
@@ -128,10 +128,10 @@ impl World {
     }
 
     fn says_something(&mut self, slot: usize, ready: bool) -> (usize, Payload) {
-        let length = match self.dice.below(100) {
+        let length = match self.rng.below(100) {
             0 => 60_000,
-            1..=4 => self.dice.below(2000),
-            _ => self.dice.below(20),
+            1..=4 => self.rng.below(2000),
+            _ => self.rng.below(20),
         };
         self.emits(slot, |number| {
             if ready {
@@ -159,12 +159,12 @@ impl World {
             .session(slot)
             .is_some_and(|session| !session.options.guard.receive.is_empty());
         for _ in 0..count {
-            if !ready && guarded && self.dice.percent(20) {
+            if !ready && guarded && self.rng.percent(20) {
                 // It does not pass, and so bears no number of the session's.
                 let (_, payload) = self.emits(slot, |number| format!("{{\"g\":{number},\"rude\":true}}"));
                 batch.push(Incoming::Message(payload));
             } else if !ready
-                && self.dice.percent(2)
+                && self.rng.percent(2)
                 && matches!(speaks, Protocol::WebSocket | Protocol::SocketIo)
             {
                 batch.push(Incoming::TooLarge { bytes: None });
@@ -234,7 +234,7 @@ impl World {
         }
         let slot = far.slot;
         let (from, to) = (far.read.saturating_sub(8), far.read);
-        let at = from + self.dice.below(to - from);
+        let at = from + self.rng.below(to - from);
         let Item::Token(token) = self.dials[&(self.life, dial)].items[at] else {
             return false;
         };
@@ -309,18 +309,18 @@ impl World {
         if all {
             (taken, written, read) = (items, items, items);
         } else {
-            taken += self.dice.below(items - taken + 1);
-            written += self.dice.below(taken - written + 1);
-            read += self.dice.below(written - read + 1);
+            taken += self.rng.below(items - taken + 1);
+            written += self.rng.below(taken - written + 1);
+            read += self.rng.below(written - read + 1);
         }
         self.dials.get_mut(&(self.life, id)).unwrap().taken = taken;
         self.transport_writes(id, written);
         self.server_reads(id, read);
         let told = self.dials[&(self.life, id)].told;
-        if written > told || self.dice.percent(5) {
+        if written > told || self.rng.percent(5) {
             // In season or not: a number may come twice, or a smaller one after a greater.
-            let says = if self.dice.percent(5) && !all {
-                self.dice.below(written + 1)
+            let says = if self.rng.percent(5) && !all {
+                self.rng.below(written + 1)
             } else {
                 written
             };
@@ -338,7 +338,7 @@ impl World {
         let which = if all {
             dial.pings.len() - 1
         } else {
-            self.dice.below(dial.pings.len())
+            self.rng.below(dial.pings.len())
         };
         let dial = self.dials.get_mut(&(self.life, id)).unwrap();
         let (token, at) = dial.pings[which];
@@ -354,9 +354,9 @@ impl World {
     /// The settings change: nothing may be dialled for a while, or little may be kept.
     pub(super) fn changes_rules(&mut self) {
         let mut rules = Rules::default();
-        match self.dice.below(4) {
+        match self.rng.below(4) {
             0 => rules.default.allow.clear(),
-            1 => rules.default.bytes = 60_000 + self.dice.below(30_000),
+            1 => rules.default.bytes = 60_000 + self.rng.below(30_000),
             2 => rules.pace.burst = 1,
             _ => {}
         }
@@ -374,26 +374,26 @@ impl World {
             .copied()
             .collect();
         let alive = self.dials_alive();
-        match self.dice.below(6) {
+        match self.rng.below(6) {
             4 if !alive.is_empty() => {
-                let dial = *self.dice.pick(&alive);
+                let dial = *self.rng.pick(&alive);
                 self.lies_in_season(dial);
             }
             0 if !alive.is_empty() => {
-                let dial = *self.dice.pick(&alive);
+                let dial = *self.rng.pick(&alive);
                 let newest = self.dials[&(self.life, dial)]
                     .pings
                     .back()
                     .map_or(0, |(token, _)| *token);
-                let token = newest + 1 + self.dice.next() % 5000;
+                let token = newest + 1 + self.rng.next() % 5000;
                 self.give(Input::Link(dial, LinkEvent::Pong(1_000_000 + token)));
             }
             1 => {
-                let never = self.dialled.last().map_or(0, |dial| dial.0) + self.dice.between(1, 3);
+                let never = self.dialled.last().map_or(0, |dial| dial.0) + self.rng.between(1, 3);
                 self.lies_as(DialId(never));
             }
             _ if !stale.is_empty() => {
-                let dial = *self.dice.pick(&stale);
+                let dial = *self.rng.pick(&stale);
                 self.lies_as(dial);
             }
             _ => {}
@@ -409,9 +409,9 @@ impl World {
             return self.accepts(dial);
         }
         let slot = self.dials[&(self.life, dial)].slot;
-        let event = match self.dice.below(4) {
-            0 => LinkEvent::Written(self.dice.below(10) as u64),
-            1 => LinkEvent::Pong(self.dice.between(1, 4)),
+        let event = match self.rng.below(4) {
+            0 => LinkEvent::Written(self.rng.below(10) as u64),
+            1 => LinkEvent::Pong(self.rng.between(1, 4)),
             2 => LinkEvent::Alive,
             _ => {
                 let (_, payload) = self.emits(slot, |number| format!("g{number}:early"));
@@ -422,7 +422,7 @@ impl World {
     }
 
     fn lies_as(&mut self, dial: DialId) {
-        let event = match self.dice.below(6) {
+        let event = match self.rng.below(6) {
             0 => LinkEvent::Opened {
                 subprotocol: None,
                 extensions: None,
@@ -432,8 +432,8 @@ impl World {
                 let (_, payload) = self.emits(slot, |number| format!("g{number}:never"));
                 LinkEvent::Messages(vec![Incoming::Message(payload)])
             }
-            3 => LinkEvent::Written(self.dice.below(10) as u64),
-            4 => LinkEvent::Pong(self.dice.between(1, 4)),
+            3 => LinkEvent::Written(self.rng.below(10) as u64),
+            4 => LinkEvent::Pong(self.rng.between(1, 4)),
             _ => LinkEvent::Ended(LinkEnd {
                 code: Some(1006),
                 taken: 0,

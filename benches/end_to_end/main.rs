@@ -1,7 +1,7 @@
 //! The whole road, as a browser would use it: server, broker, host, and a reader at the host's pipe.
 //!
 //! Prints a line per measure and subject; it judges nothing. The server and the reader are in this process, brokers and
-//! hosts are real processes. `cargo bench --bench road`, optionally with a part of a measure's name; `scripts/bench`
+//! hosts are real processes. `cargo bench --bench end_to_end`, optionally with a part of a measure's name; `scripts/bench`
 //! measures what people would otherwise write in the same run.
 #![allow(
     clippy::unwrap_used,
@@ -10,8 +10,8 @@
 )]
 
 mod broker;
-mod crowd;
 mod idle;
+mod many_sessions;
 mod measure;
 mod port;
 mod server;
@@ -97,7 +97,7 @@ fn main() {
         idle::print(&downs()[0]);
     }
     if is_wanted("crowd") {
-        crowd::print();
+        many_sessions::print();
     }
 }
 

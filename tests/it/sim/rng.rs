@@ -1,11 +1,11 @@
-//! The simulation's own source of chance: SplitMix64, so that a seed means the same on every machine.
+//! The simulation's own random number generator: SplitMix64, so that a seed means the same on every machine.
 //!
 //! It is no source of secrets and shares nothing with the hub's generator.
 
-/// Dice with a seed.
-pub(super) struct Dice(u64);
+/// A generator with a seed.
+pub(super) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     pub(super) const fn new(seed: u64) -> Self {
         Self(seed ^ 0x5eed_0f10_9713_3e01)
     }

@@ -17,7 +17,7 @@ use longwire::wire::record::{
 use super::{binary, json_payload, name, some};
 
 /// The messages that stand in one frame.
-pub(super) fn in_a_row(vector: &str) -> Vec<BrokerFrame> {
+pub(super) fn messages_in_sequence(vector: &str) -> Vec<BrokerFrame> {
     let (payloads, redelivered) = match vector {
         "messages with text" => ([Payload::text("héllo 😀 \"quoted\"\n"), Payload::text("")], false),
         "messages with json, again" => ([json_payload(r#"{"b": 1.0}"#), json_payload("null")], true),
@@ -38,7 +38,7 @@ pub(super) fn in_a_row(vector: &str) -> Vec<BrokerFrame> {
 }
 
 /// The frame that a vector to the extension is written from.
-pub(super) fn said(vector: &str) -> BrokerFrame {
+pub(super) fn frame_of(vector: &str) -> BrokerFrame {
     let session = name("prices");
     let record = |seq, body, redelivered| BrokerFrame::Record {
         session: name("prices"),

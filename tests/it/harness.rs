@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 pub(crate) const PORT: PortId = PortId(1);
 
 /// A hub, and everything it has said and not yet been asked about.
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     pub(crate) hub: Hub,
     pub(crate) now: Now,
     pub(crate) told: VecDeque<(PortId, Value)>,
     pub(crate) asked: VecDeque<Output>,
 }
 
-impl Stage {
+impl Harness {
     pub(crate) fn new() -> Self {
         Self::on("machine", 1)
     }
@@ -46,11 +46,11 @@ impl Stage {
         }
     }
 
-    /// A stage with an extension at a port that has said `hello`.
+    /// A harness with an extension at a port that has said `hello`.
     pub(crate) fn with_client() -> Self {
-        let mut stage = Self::new();
-        stage.comes(PORT, "main");
-        stage
+        let mut harness = Self::new();
+        harness.comes(PORT, "main");
+        harness
     }
 
     pub(crate) fn comes(&mut self, port: PortId, client: &str) {

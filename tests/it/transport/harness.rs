@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const PORT: PortId = PortId(1);
 
 /// A hub with one port, seated.
-pub(super) struct Stage {
+pub(super) struct Harness {
     hub: Hub,
     now: Now,
     /// What the extension was told and has not looked at.
@@ -26,7 +26,7 @@ pub(super) struct Stage {
     pub(super) asked: VecDeque<Output>,
 }
 
-impl Stage {
+impl Harness {
     pub(super) fn new(seed: u64) -> Self {
         let config = HubConfig {
             version: "0.0.0",
@@ -40,7 +40,7 @@ impl Stage {
             boot: start,
             wall: 1_000_000,
         };
-        let mut stage = Self {
+        let mut harness = Self {
             hub: Hub::new(config, now),
             now,
             told: VecDeque::new(),
@@ -48,9 +48,9 @@ impl Stage {
             asked: VecDeque::new(),
         };
         let origin = "chrome-extension://a/".into();
-        stage.give(Input::PortOpened(PORT, Caller::Extension { origin }));
-        stage.says(json!({"type": "hello", "protocol": 1}));
-        stage
+        harness.give(Input::PortOpened(PORT, Caller::Extension { origin }));
+        harness.says(json!({"type": "hello", "protocol": 1}));
+        harness
     }
 
     /// Time since the machine started.

@@ -11,7 +11,7 @@ use longwire::wire::code::Code;
 use longwire::wire::record::ErrorInfo;
 use serde_json::json;
 
-use super::stage::{Stage, closed};
+use super::harness::{Harness, closed};
 
 const CLIENTS: u64 = 10_000;
 
@@ -21,7 +21,7 @@ type Dials = BTreeMap<u128, u64>;
 /// Everybody's links end with `code`; the server is back after `down`. What it gets.
 fn ours(code: u16, down: Duration) -> Dials {
     let mut dials = Dials::new();
-    let mut clients: Vec<Stage> = (0..CLIENTS).map(Stage::new).collect();
+    let mut clients: Vec<Harness> = (0..CLIENTS).map(Harness::new).collect();
     let mut due = BinaryHeap::new();
     let begun = clients[0].now();
     for (index, client) in clients.iter_mut().enumerate() {

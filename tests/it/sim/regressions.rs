@@ -1,39 +1,39 @@
-//! What the simulation has found, told again step by step: a seed means something else when the dice fall differently.
+//! What the simulation has found, told again step by step: a seed means something else when the rng fall differently.
 //!
-//! What it found in journals is in `comeback.rs`.
+//! What it found in journals is in `restore.rs`.
 
 use std::time::Duration;
 
 use longwire::core::io::{LinkEnd, LinkEvent, Output};
 use serde_json::{Value, json};
 
-use crate::stage::{PORT, Stage};
+use crate::harness::{Harness, PORT};
 
 /// Everything told up to now, the newest last.
-fn told(stage: &mut Stage) -> Vec<Value> {
-    stage.told.drain(..).map(|(_, frame)| frame).collect()
+fn told(harness: &mut Harness) -> Vec<Value> {
+    harness.told.drain(..).map(|(_, frame)| frame).collect()
 }
 
 /// Brings credentials, lets the server take them, and gives the dial.
-fn authorized(stage: &mut Stage) -> longwire::core::io::DialId {
-    stage.says(
+fn authorized(harness: &mut Harness) -> longwire::core::io::DialId {
+    harness.says(
         PORT,
         json!({"type":"authorize","session":"s","headers":{"Authorization":"Bearer x"}}),
     );
-    let dial = stage.asked.iter().rev().find_map(|output| match output {
+    let dial = harness.asked.iter().rev().find_map(|output| match output {
         Output::Dial(dial, _) => Some(*dial),
         _ => None,
     });
     dial.expect("a dial with these credentials")
 }
 
-fn refused(stage: &mut Stage, dial: longwire::core::io::DialId) -> Value {
+fn refused(harness: &mut Harness, dial: longwire::core::io::DialId) -> Value {
     let end = LinkEnd {
         status: Some(401),
         ..LinkEnd::default()
     };
-    stage.link_ends(dial, end);
-    let told = told(stage);
+    harness.link_ends(dial, end);
+    let told = told(harness);
     let states = told.iter().rfind(|frame| frame["type"] == "state");
     states.expect("a state")["state"].clone()
 }
@@ -41,14 +41,14 @@ fn refused(stage: &mut Stage, dial: longwire::core::io::DialId) -> Value {
 #[test]
 fn a_server_is_obeyed_for_a_day_at_most() {
     for asked_for in [Duration::MAX, Duration::from_secs(u64::MAX)] {
-        let mut stage = Stage::with_client();
-        let dial = stage.opens(json!({}));
+        let mut harness = Harness::with_client();
+        let dial = harness.opens(json!({}));
         let end = LinkEnd {
             retry_after: Some(asked_for),
             ..LinkEnd::default()
         };
-        stage.link_ends(dial, end);
-        let wait = told(&mut stage)[0]["retryIn"].as_u64().unwrap();
+        harness.link_ends(dial, end);
+        let wait = told(&mut harness)[0]["retryIn"].as_u64().unwrap();
         let day = 86_400_000;
         assert!((day..day + 35_000).contains(&wait), "{wait} ms");
     }
@@ -56,29 +56,29 @@ fn a_server_is_obeyed_for_a_day_at_most() {
 
 #[test]
 fn a_link_that_stood_shows_that_its_credentials_were_good_however_it_ends() {
-    let mut stage = Stage::with_client();
-    stage.says(
+    let mut harness = Harness::with_client();
+    harness.says(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"auth":"provider"}}),
     );
-    let dial = authorized(&mut stage);
+    let dial = authorized(&mut harness);
     let opened = LinkEvent::Opened {
         subprotocol: None,
         extensions: None,
     };
-    stage.give(longwire::core::io::Input::Link(dial, opened));
-    stage.passes(Duration::from_secs(11));
+    harness.give(longwire::core::io::Input::Link(dial, opened));
+    harness.passes(Duration::from_secs(11));
     // Nobody has refused them: the extension wanted another link.
-    stage.asked.clear();
-    stage.says(PORT, json!({"type":"reconnect","session":"s"}));
-    let dial = stage.asked.iter().find_map(|output| match output {
+    harness.asked.clear();
+    harness.says(PORT, json!({"type":"reconnect","session":"s"}));
+    let dial = harness.asked.iter().find_map(|output| match output {
         Output::Dial(dial, _) => Some(*dial),
         _ => None,
     });
     // They have expired since; then two are refused that were never good for anything.
-    assert_eq!(refused(&mut stage, dial.unwrap()), "unauthorized");
+    assert_eq!(refused(&mut harness, dial.unwrap()), "unauthorized");
     for state in ["unauthorized", "failed"] {
-        let dial = authorized(&mut stage);
-        assert_eq!(refused(&mut stage, dial), state);
+        let dial = authorized(&mut harness);
+        assert_eq!(refused(&mut harness, dial), state);
     }
 }

@@ -16,7 +16,7 @@ const ROUNDS: usize = 200;
 
 impl World {
     /// Brings everybody back, lets everything flow, and checks that nothing is owed.
-    pub(super) fn comes_to_rest(&mut self) {
+    pub(super) fn check_the_end(&mut self) {
         self.tell(|| "--- everything comes to rest".to_owned());
         let ports: Vec<PortId> = self.ports.keys().copied().collect();
         for port in ports {
@@ -68,7 +68,7 @@ impl World {
     /// Half of the servers answer the close frame; the others are given up in time.
     fn everything_closes(&mut self) {
         for dial in self.dials_alive() {
-            if self.dials[&(self.life, dial)].closing && self.dice.percent(50) {
+            if self.dials[&(self.life, dial)].closing && self.rng.percent(50) {
                 self.ends(dial);
             }
         }

@@ -1,0 +1,467 @@
+//! Event streams and polling as the hub decides about them, in virtual time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use longwire::core::io::{Answer, DialId, Fetch, Input, LinkEnd, LinkEvent, Output};
+use serde_json::{Value, json};
+
+use crate::harness::{Harness, PORT};
+
+impl Harness {
+    #[track_caller]
+    pub(super) fn fetches(&mut self) -> Fetch {
+        match self.asked.pop_front() {
+            Some(Output::Fetch(_, fetch)) => *fetch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn is_answered(
+        &mut self,
+        dial: DialId,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &'static str,
+    ) {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let answer = Answer {
+            status,
+            headers,
+            body: Bytes::from_static(body.as_bytes()),
+            ..Answer::default()
+        };
+        self.give(Input::Link(dial, LinkEvent::Answered(answer.into())));
+    }
+
+    pub(super) fn is_streamed(&mut self, dial: DialId, text: &'static str) {
+        let bytes = Bytes::from_static(text.as_bytes());
+        self.give(Input::Link(dial, LinkEvent::Chunk(bytes)));
+    }
+
+    #[track_caller]
+    pub(super) fn hears_state(&mut self) -> Value {
+        let index = self.told.iter().position(|(_, frame)| frame["type"] == "state");
+        self.told.remove(index.expect("a state")).unwrap().1
+    }
+}
+
+pub(super) fn opened(options: Value) -> (Harness, DialId) {
+    let mut harness = Harness::with_client();
+    harness.says(
+        PORT,
+        json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1/x?a=1","options":options}),
+    );
+    let dial = harness.dials();
+    let opened = harness.hears(PORT);
+    assert_eq!(opened["type"], "opened", "{opened}");
+    assert_eq!(harness.hears_state()["state"], "connecting");
+    harness.told.clear();
+    (harness, dial)
+}
+
+pub(super) const STREAM: &[(&str, &str)] = &[("content-type", "text/event-stream;charset=utf-8")];
+
+#[test]
+fn events_come_with_their_names_and_a_lost_stream_goes_on_where_it_was() {
+    let (mut harness, dial) = opened(json!({"protocol":"sse","format":"json"}));
+    let asked = harness.fetches();
+    assert!(asked.streaming && !asked.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
+    harness.is_answered(dial, 200, STREAM, "");
+    assert_eq!(harness.hears_state()["state"], "open");
+    harness.is_streamed(
+        dial,
+        "retry: 7000\nid: 41\nevent: tick\ndata: {\"a\":1}\n\ndata: pl",
+    );
+    harness.is_streamed(dial, "ain\n\n");
+    let (tick, plain) = (harness.hears(PORT), harness.hears(PORT));
+    assert_eq!(
+        (&tick["event"], &tick["json"], &tick["lastEventId"]),
+        (&json!("tick"), &json!({"a": 1}), &json!("41"))
+    );
+    assert_eq!(
+        (&plain["event"], &plain["text"], &plain["lastEventId"]),
+        (&Value::Null, &json!("plain"), &json!("41"))
+    );
+    harness.link_ends(dial, LinkEnd::default());
+    let waiting = harness.hears_state();
+    assert!(waiting["retryIn"].as_u64().unwrap() >= 7000, "{waiting}");
+    harness.passes(Duration::from_secs(8));
+    let dial = harness.dials();
+    let asked = harness.fetches();
+    assert!(
+        asked
+            .headers
+            .contains(&("Last-Event-ID".to_owned(), "41".to_owned()))
+    );
+    harness.hears_state();
+    harness.is_answered(dial, 200, STREAM, "");
+    assert_eq!(harness.hears_state()["continuity"], "server");
+}
+
+#[test]
+fn a_204_stops_and_another_content_type_fails() {
+    let (mut harness, dial) = opened(json!({"protocol":"sse"}));
+    harness.fetches();
+    harness.is_answered(dial, 204, &[], "");
+    let closed = harness.hears_state();
+    assert_eq!(
+        (&closed["state"], &closed["status"]),
+        (&json!("closed"), &json!(204))
+    );
+    let (mut harness, dial) = opened(json!({"protocol":"sse"}));
+    harness.is_answered(dial, 200, &[("content-type", "text/html")], "");
+    let failed = harness.hears_state();
+    assert_eq!(
+        (&failed["state"], &failed["error"]["code"]),
+        (&json!("failed"), &json!("server-protocol"))
+    );
+    assert!(failed["error"]["message"].as_str().unwrap().contains("text/html"));
+    harness.passes(Duration::from_secs(3600));
+    assert!(
+        !harness
+            .asked
+            .iter()
+            .any(|output| matches!(output, Output::Dial(..)))
+    );
+}
+
+#[test]
+fn an_expired_session_asks_for_credentials() {
+    let mut harness = Harness::with_client();
+    harness.says(
+        PORT,
+        json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1",
+            "options":{"protocol":"poll","auth":"provider"}}),
+    );
+    harness.told.clear();
+    let credentials = json!({"type":"authorize","session":"s","headers":{"Cookie":"sid=1"}});
+    harness.says(PORT, credentials);
+    let dial = harness.dials();
+    harness.is_answered(dial, 401, &[], "who are you");
+    let asked = std::iter::from_fn(|| Some(harness.hears(PORT)))
+        .find(|frame| frame["type"] == "auth-needed")
+        .unwrap();
+    assert_eq!(
+        (&asked["why"], &asked["status"]),
+        (&json!("refused"), &json!(401))
+    );
+}
+
+#[test]
+fn a_polled_server_is_asked_at_its_interval_from_where_it_was() {
+    let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{
+        "interval":5000,"items":"/tasks","cursor":{"item":"/id","query":"since"}}}));
+    assert_eq!(harness.fetches().url.query(), Some("a=1"));
+    harness.is_answered(
+        dial,
+        200,
+        &[("etag", "\"e1\"")],
+        r#"{"tasks":[{"id": 1},{"id": 2}]}"#,
+    );
+    assert_eq!(harness.hears_state()["state"], "open");
+    assert_eq!(harness.hears(PORT)["json"], json!({"id": 1}));
+    assert_eq!(harness.hears(PORT)["json"], json!({"id": 2}));
+    harness.passes(Duration::from_millis(4999));
+    assert!(harness.asked.is_empty());
+    harness.passes(Duration::from_millis(1));
+    let asked = harness.fetches();
+    assert_eq!(asked.url.query(), Some("a=1&since=2"));
+    assert_eq!(asked.headers, [], "the tag was another question's");
+    harness.passes(Duration::from_secs(30));
+    assert!(harness.asked.is_empty(), "one question at a time");
+    harness.is_answered(dial, 200, &[("etag", "\"e2\"")], r#"{"tasks":[]}"#);
+    harness.passes(Duration::from_secs(5));
+    let asked = harness.fetches();
+    assert_eq!(asked.headers, [("If-None-Match".to_owned(), "\"e2\"".to_owned())]);
+    harness.is_answered(dial, 304, &[], "");
+    assert!(harness.told.is_empty());
+    harness.passes(Duration::from_secs(5));
+    harness.fetches();
+    harness.is_answered(dial, 503, &[], "");
+    assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
+    let waiting = harness.hears_state();
+    assert_eq!(
+        (&waiting["state"], &waiting["status"]),
+        (&json!("waiting"), &json!(503))
+    );
+    harness.passes(Duration::from_secs(1));
+    let dial = harness.dials();
+    assert_eq!(harness.fetches().url.query(), Some("a=1&since=2"));
+    harness.is_answered(dial, 200, &[], r#"{"tasks":[]}"#);
+    harness.hears_state();
+    assert_eq!(harness.hears_state()["continuity"], "server");
+}
+
+#[test]
+fn a_polled_server_that_wants_to_be_left_alone_is() {
+    let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"interval":1000}}));
+    harness.fetches();
+    let wait = |seconds: u64| Some(Duration::from_secs(seconds));
+    let answer = |status, retry_after| Answer {
+        status,
+        retry_after,
+        ..Answer::default()
+    };
+    // With a good answer the next question waits, with a bad one the next dial.
+    harness.give(Input::Link(
+        dial,
+        LinkEvent::Answered(answer(204, wait(60)).into()),
+    ));
+    harness.passes(Duration::from_millis(59_999));
+    assert!(harness.asked.is_empty());
+    harness.passes(Duration::from_millis(1));
+    harness.fetches();
+    harness.told.clear();
+    harness.give(Input::Link(
+        dial,
+        LinkEvent::Answered(answer(429, wait(90)).into()),
+    ));
+    assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
+    let waiting = harness.hears_state();
+    assert_eq!(
+        (&waiting["state"], &waiting["status"]),
+        (&json!("waiting"), &json!(429))
+    );
+    assert!(waiting["retryIn"].as_u64().unwrap() >= 90_000, "{waiting}");
+    harness.passes(Duration::from_millis(89_999));
+    assert!(harness.asked.is_empty());
+}
+
+#[test]
+fn a_long_poll_is_asked_again_at_once_but_never_in_a_frenzy() {
+    let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"long":true}}));
+    harness.fetches();
+    harness.is_answered(dial, 200, &[], "one");
+    harness.fetches();
+    harness.is_answered(dial, 204, &[], "");
+    assert!(harness.asked.is_empty(), "an empty answer is worth a breath");
+    harness.passes(Duration::from_millis(500));
+    harness.fetches();
+}
+
+#[test]
+fn a_full_log_asks_no_more_until_there_is_room() {
+    let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"long":true},
+        "queue":{"messages":1,"overflow":"pause"}}));
+    harness.fetches();
+    harness.is_answered(dial, 200, &[], "one");
+    assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
+    assert!(harness.asked.is_empty());
+    let message = std::iter::from_fn(|| Some(harness.hears(PORT)))
+        .find(|frame| frame["type"] == "message")
+        .unwrap();
+    harness.says(PORT, json!({"type":"ack","session":"s","seq":message["seq"]}));
+    assert!(matches!(harness.asked.pop_front(), Some(Output::Resume(_))));
+    harness.fetches();
+}
+
+#[test]
+fn what_a_full_log_hangs_up_on_is_said_again_by_a_server_that_can() {
+    let full = json!({"messages":2,"overflow":"close"});
+    let comes_back = |harness: &mut Harness| {
+        harness.told.clear();
+        harness.asked.clear();
+        harness.give(Input::PortClosed(PORT));
+        harness.comes(PORT, "main");
+        harness.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
+        harness.dials();
+        harness.fetches()
+    };
+    let (mut harness, dial) = opened(json!({"protocol":"sse","queue":full}));
+    harness.is_answered(dial, 200, STREAM, "");
+    harness.is_streamed(dial, "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n");
+    let asked = comes_back(&mut harness);
+    assert!(
+        asked
+            .headers
+            .contains(&("Last-Event-ID".to_owned(), "2".to_owned())),
+        "{asked:?}"
+    );
+    let (mut harness, dial) = opened(json!({"protocol":"poll","queue":full,"poll":{
+        "items":"/tasks","cursor":{"item":"/id","query":"since","start":0}}}));
+    harness.is_answered(dial, 200, &[], r#"{"tasks":[{"id":1},{"id":2},{"id":3}]}"#);
+    assert_eq!(comes_back(&mut harness).url.query(), Some("a=1&since=0"));
+}
+
+#[test]
+fn an_id_that_was_taken_back_or_cannot_be_said_promises_nothing() {
+    // A header with a control character cannot be written.
+    for last in ["id\ndata: b\n\n", "id: \u{7f}\u{1}\ndata: b\n\n"] {
+        let (mut harness, dial) = opened(json!({"protocol":"sse"}));
+        harness.is_answered(dial, 200, STREAM, "");
+        harness.is_streamed(dial, "id: 1\ndata: a\n\n");
+        harness.is_streamed(dial, last);
+        harness.told.clear();
+        harness.asked.clear();
+        harness.link_ends(dial, LinkEnd::default());
+        harness.passes(Duration::from_secs(1));
+        let dial = harness.dials();
+        let asked = harness.fetches();
+        assert!(!asked.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
+        harness.told.clear();
+        harness.is_answered(dial, 200, STREAM, "");
+        assert_eq!(harness.hears_state()["continuity"], "unknown");
+    }
+}
+
+#[test]
+fn of_several_content_types_the_last_one_counts() {
+    let html = ("content-type", "text/html");
+    let events = ("content-type", "Text/Event-Stream; charset=utf-8");
+    for (types, state) in [([html, events], "open"), ([events, html], "failed")] {
+        let (mut harness, dial) = opened(json!({"protocol":"sse"}));
+        harness.is_answered(dial, 200, &types, "");
+        assert_eq!(harness.hears_state()["state"], state, "{types:?}");
+    }
+}
+
+#[test]
+fn a_post_is_confirmed_by_its_status_or_waits_again() {
+    let (mut harness, dial) = opened(json!({"protocol":"sse","post":{"url":"http://127.0.0.1:1/in"}}));
+    harness.fetches();
+    harness.is_answered(dial, 200, STREAM, "");
+    harness.hears_state();
+    for id in ["a", "b", "c"] {
+        harness.says(
+            PORT,
+            json!({"type":"send","session":"s","id":id,"json":{"id":id},"receipt":true}),
+        );
+        assert_eq!(harness.hears(PORT)["type"], "accepted");
+        assert_eq!(harness.transmits(), format!(r#"{{"id":"{id}"}}"#));
+    }
+    let answer = |status| Answer {
+        status,
+        ..Answer::default()
+    };
+    harness.give(Input::Link(dial, LinkEvent::Posted(1, answer(201).into())));
+    assert_eq!(harness.hears(PORT)["outcome"], "confirmed");
+    harness.give(Input::Link(dial, LinkEvent::Posted(2, answer(422).into())));
+    let failed = harness.hears(PORT);
+    assert_eq!(
+        (&failed["outcome"], &failed["error"]["code"]),
+        (&json!("failed"), &json!("http-status"))
+    );
+    let (mut dial, mut count) = (dial, 3);
+    for status in [503, 429] {
+        harness.give(Input::Link(dial, LinkEvent::Posted(count, answer(status).into())));
+        assert_eq!(harness.hears_state()["state"], "waiting");
+        harness.asked.clear();
+        harness.passes(Duration::from_secs(2));
+        dial = harness.dials();
+        harness.fetches();
+        harness.told.clear();
+        harness.is_answered(dial, 200, STREAM, "");
+        assert_eq!(
+            harness.transmits(),
+            r#"{"id":"c"}"#,
+            "what was not taken waits again"
+        );
+        harness.told.clear();
+        count = 1;
+    }
+}
+
+#[test]
+fn a_session_that_only_listens_says_so() {
+    let (mut harness, _) = opened(json!({"protocol":"sse"}));
+    harness.says(PORT, json!({"type":"send","session":"s","id":"a","text":"x"}));
+    let error = harness.hears(PORT);
+    assert_eq!(error["code"], "unsupported");
+    assert!(error["message"].as_str().unwrap().contains("`post`"));
+}
+
+#[test]
+fn a_machine_that_slept_asks_anew() {
+    let (mut harness, dial) = opened(json!({"protocol":"sse"}));
+    harness.fetches();
+    harness.is_answered(dial, 200, STREAM, "");
+    harness.is_streamed(dial, "id: 9\ndata: x\n\n");
+    harness.hub.handle(harness.now, Input::Resumed);
+    harness.give(Input::Timeout);
+    assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
+    harness.dials();
+    let asked = harness.fetches();
+    assert!(
+        asked
+            .headers
+            .contains(&("Last-Event-ID".to_owned(), "9".to_owned()))
+    );
+}
+
+#[test]
+fn the_next_transport_is_tried_after_two_failures_and_the_best_again_after_a_while() {
+    let (mut harness, dial) = opened(json!({"transports":["websocket","sse"],
+        "urls":{"sse":"http://127.0.0.1:2/events"},"heartbeat":false}));
+    harness.says(
+        PORT,
+        json!({"type":"send","session":"s","id":"m","text":"for a better day"}),
+    );
+    harness.hears(PORT);
+    harness.link_ends(
+        dial,
+        LinkEnd {
+            status: Some(404),
+            ..LinkEnd::default()
+        },
+    );
+    assert_eq!(
+        harness.hears_state()["state"],
+        "waiting",
+        "no status of one transport is final"
+    );
+    harness.passes(Duration::from_secs(1));
+    let dial = harness.dials();
+    harness.link_ends(dial, LinkEnd::default());
+    let dial = harness.dials();
+    assert_eq!(harness.fetches().url.path(), "/events");
+    harness.is_answered(dial, 200, STREAM, "");
+    let open = std::iter::from_fn(|| Some(harness.hears_state()))
+        .find(|state| state["state"] == "open")
+        .unwrap();
+    assert_eq!(open["transport"], "sse");
+    assert!(harness.asked.is_empty(), "what cannot be posted waits");
+    harness.says(PORT, json!({"type":"cancel","session":"s","id":"m"}));
+    harness.passes(Duration::from_secs(300));
+    assert!(
+        matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })),
+        "never two at once"
+    );
+    let dial = harness.dials();
+    assert!(harness.asked.is_empty());
+    harness.link_ends(dial, LinkEnd::default());
+    harness.dials();
+    assert_eq!(
+        harness.fetches().url.path(),
+        "/events",
+        "what worked comes back at once"
+    );
+}
+
+#[test]
+fn a_cursor_in_the_first_answer_proves_nothing_about_what_came_before() {
+    let poll = json!({"protocol": "poll", "poll": {"cursor": {"header": "x-next", "query": "after"}}});
+    let (mut harness, dial) = opened(poll);
+    harness.fetches();
+    harness.told.clear();
+    harness.is_answered(dial, 200, &[], "first");
+    assert_eq!(harness.hears_state()["continuity"], Value::Null);
+    // The server has not said where to go on, so that the next dial cannot tell it.
+    harness.says(PORT, json!({"type": "reconnect", "session": "s"}));
+    harness.asked.pop_front();
+    let dial = harness.dials();
+    harness.fetches();
+    harness.told.clear();
+    harness.is_answered(dial, 200, &[("x-next", "7")], "second");
+    assert_eq!(harness.hears_state()["continuity"], "unknown");
+    harness.says(PORT, json!({"type": "reconnect", "session": "s"}));
+    harness.asked.pop_front();
+    let dial = harness.dials();
+    assert!(harness.fetches().url.query().unwrap().contains("after=7"));
+    harness.told.clear();
+    harness.is_answered(dial, 200, &[], "third");
+    assert_eq!(harness.hears_state()["continuity"], "server");
+}
