@@ -178,7 +178,7 @@ mod tests {
         let (_, error) = read(b"usage: something else").await;
         let expected = u32::from_ne_bytes(*b"usag") as usize;
         assert!(matches!(error, Some(ReadError::TooLarge(length)) if length == expected));
-        let (_, error) = read(&framed(b"[1]")).await;
+        let (_, error) = read(&framed(b"{")).await;
         assert!(error.is_some_and(|error| {
             error
                 .of("the host")

@@ -6,6 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::*;
+use crate::core::io::Answer;
 
 /// Packets that each side says.
 const MESSAGES_EACH: usize = 3;

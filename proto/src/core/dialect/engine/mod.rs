@@ -3,6 +3,13 @@
 //! Pure: answers and socket messages in, questions and packets out. What packets mean is `socketio`'s; the transport
 //! asks and connects as `poll` says.
 
+#[cfg(test)]
+mod interleavings;
+mod polling;
+mod socket;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use base64::Engine as _;
@@ -10,13 +17,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Buf as _, Bytes};
 use url::Url;
 
-use crate::core::dialect::greeting::Greeting;
-use crate::core::dialect::html;
-use crate::core::io::{Answer, EngineTransports, Incoming, LinkEnd};
-use crate::core::policy;
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
+
+use crate::core::dialect::greeting::Greeting;
+use crate::core::io::{EngineTransports, Incoming, LinkEnd};
+use crate::core::policy;
 
 /// Between packets of one body.
 const SEPARATOR: char = '\u{1e}';
@@ -275,152 +282,6 @@ impl Engine {
         matches!(self.mode, Mode::Direct | Mode::Upgraded)
     }
 
-    /// The answer to `Get`.
-    pub fn get_answered(&mut self, answer: &Answer) {
-        if let Some(end) = self.refusal(answer) {
-            self.end(end);
-            return;
-        }
-        if answer.too_large {
-            self.getting = false;
-            if self.sid.is_none() {
-                return self.fault(Code::TooLarge, "the server's handshake exceeds `maxMessage`");
-            }
-            // The server has forgotten these packets: polling goes on behind them.
-            self.tell(vec![Incoming::TooLarge { bytes: None }]);
-            return self.flow();
-        }
-        // The beginning tells a page from packets.
-        let start = String::from_utf8_lossy(&answer.body[..answer.body.len().min(MAX_GREETING_BYTES)]);
-        if let Some(page) = html::described(&start) {
-            let why = format!("the server answered with {page} instead of Engine.IO");
-            return self.fault(Code::ServerProtocol, &why);
-        }
-        self.body = answer.body.clone();
-        self.is_fresh = true;
-        if self.body.is_empty() {
-            self.getting = false;
-            self.flow();
-        }
-    }
-
-    /// The answer to `Post`.
-    pub fn post_answered(&mut self, answer: &Answer) {
-        if let Some(end) = self.refusal(answer) {
-            self.end(end);
-            return;
-        }
-        self.posted += std::mem::take(&mut self.posting);
-        self.actions.push_back(Action::Written(self.posted));
-        self.flow();
-    }
-
-    /// The WebSocket is open.
-    pub fn socket_opened(&mut self) {
-        if self.mode == Mode::Probing {
-            self.actions.push_back(Action::Send(Payload::text("2probe")));
-        }
-    }
-
-    /// Messages on the WebSocket.
-    pub fn socket_messages(&mut self, messages: Vec<Incoming>) {
-        let mut packets = Vec::new();
-        for message in messages {
-            if self.mode == Mode::Probing {
-                let is_answer =
-                    matches!(&message, Incoming::Message(payload) if payload.as_str() == Some("3probe"));
-                if !is_answer {
-                    return self.abort_upgrade();
-                }
-                self.mode = Mode::Upgrading;
-                self.flow();
-                continue;
-            }
-            let Incoming::Message(packet @ (Payload::Text(_) | Payload::Json(_))) = message else {
-                packets.push(message);
-                continue;
-            };
-            match self.socket_packet(packet) {
-                Ok(packet) => packets.push(packet),
-                Err(why) => return self.fault(Code::ServerProtocol, why),
-            }
-        }
-        self.tell(packets);
-        self.flow();
-    }
-
-    /// So many messages have been written on the WebSocket.
-    pub fn socket_wrote(&mut self, count: u64) {
-        match self.mode {
-            Mode::Direct => self.actions.push_back(Action::Written(count)),
-            Mode::Upgraded => {
-                let written = self.posted + count.saturating_sub(OVERHEAD);
-                self.actions.push_back(Action::Written(written));
-            }
-            Mode::Polling | Mode::Probing | Mode::Upgrading => {}
-        }
-    }
-
-    /// The WebSocket has ended, or never came to be.
-    pub fn socket_ended(&mut self, mut end: LinkEnd) {
-        match self.mode {
-            // The server goes on with polling: nothing was said on the socket yet.
-            Mode::Polling | Mode::Probing | Mode::Upgrading => self.abort_upgrade(),
-            // A proxy that knows no WebSockets makes servers answer with 400: polling may do where a socket does not.
-            Mode::Direct if self.may_try_polling(&end) => {
-                self.tried_other = true;
-                self.mode = Mode::Polling;
-                self.flow();
-            }
-            Mode::Direct => self.end(end),
-            Mode::Upgraded => {
-                end.taken = self.posted.saturating_add(end.taken.saturating_sub(OVERHEAD));
-                self.end(end);
-            }
-        }
-    }
-
-    /// `Get` has no answer.
-    pub fn get_failed(&mut self, mut end: LinkEnd) {
-        end.taken = self.posted + self.posting;
-        self.end(end);
-    }
-
-    /// `Post` has no answer.
-    pub fn post_failed(&mut self, mut end: LinkEnd, reach: PostReach) {
-        let doubtful = match reach {
-            PostReach::Unsent => 0,
-            PostReach::MaybeSent => self.posting,
-        };
-        end.taken = self.posted + doubtful;
-        self.end(end);
-    }
-
-    /// A server that cannot be reached by one transport may be by the other.
-    const fn may_try_polling(&self, end: &LinkEnd) -> bool {
-        let may = match self.transports.try_all {
-            Some(all) => all || self.transports.remember_upgrade,
-            None => !matches!(end.status, Some(401 | 403)),
-        };
-        may && self.transports.polling && self.sid.is_none() && !self.tried_other
-    }
-
-    fn open_socket(&mut self) {
-        let url = self.address("websocket");
-        self.actions.push_back(Action::OpenSocket(url));
-    }
-
-    /// A text message of the WebSocket: bytes come so as well if the options ask for it.
-    fn socket_packet(&mut self, packet: Payload) -> Result<Incoming, &'static str> {
-        match packet.as_str().and_then(|text| text.strip_prefix('b')) {
-            None => Ok(self.text_packet(packet)),
-            Some(encoded) => match BASE64.decode(encoded) {
-                Ok(bytes) => Ok(self.incoming(Payload::Binary(bytes.into()))),
-                Err(_) => Err("a binary packet is not base64"),
-            },
-        }
-    }
-
     fn text_packet(&mut self, packet: Payload) -> Incoming {
         if self.sid.is_none()
             && packet.len() <= MAX_GREETING_BYTES
@@ -497,63 +358,6 @@ impl Engine {
         }
     }
 
-    fn post(&mut self) {
-        if self.posting > 0 || self.sid.is_none() || self.queue.is_empty() {
-            return;
-        }
-        let mut body = String::new();
-        while let Some(packet) = self.queue.front() {
-            let encoded = match packet {
-                Payload::Binary(bytes) => in_base64(bytes),
-                other => other.as_str().unwrap_or_default().to_owned(),
-            };
-            if !body.is_empty() {
-                if body.len() + 1 + encoded.len() > self.max_body {
-                    break;
-                }
-                body.push(SEPARATOR);
-            }
-            body.push_str(&encoded);
-            self.queue.pop_front();
-            self.posting += 1;
-        }
-        let url = self.address("polling");
-        self.actions.push_back(Action::Post(url, body.into()));
-    }
-
-    /// The socket is of no use: polling goes on.
-    fn abort_upgrade(&mut self) {
-        if matches!(self.mode, Mode::Probing | Mode::Upgrading) {
-            self.mode = Mode::Polling;
-            self.actions.push_back(Action::DropSocket);
-        }
-        self.flow();
-    }
-
-    fn refusal(&self, answer: &Answer) -> Option<LinkEnd> {
-        if answer.is_good() {
-            return None;
-        }
-        let text = String::from_utf8_lossy(&answer.body);
-        let told: String = html::described(&text).unwrap_or_else(|| {
-            let chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-            chars.take(200).collect()
-        });
-        let mut end = LinkEnd {
-            error: Some(ErrorInfo::new(
-                Code::HttpStatus,
-                format!("the server answered with {}: {told}", answer.status),
-            )),
-            retry_after: answer.retry_after,
-            reason: Some(told),
-            taken: self.posted + self.posting,
-            ..LinkEnd::default()
-        };
-        // In the middle a status means that the server has forgotten this session: another one may be had.
-        end.status = self.sid.is_none().then_some(answer.status);
-        Some(end)
-    }
-
     fn fault(&mut self, code: Code, why: &str) {
         let end = LinkEnd {
             error: Some(ErrorInfo::new(code, why)),
@@ -620,9 +424,3 @@ fn in_base36(mut number: u64) -> String {
     digits.reverse();
     String::from_utf8(digits).unwrap_or_default()
 }
-
-#[cfg(test)]
-mod interleavings;
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,7 @@
 //! Units of the transport of Engine.IO's packets, step by step.
 
 use super::*;
+use crate::core::io::Answer;
 use crate::core::io::RequestOptions;
 
 const GREETING: &str =

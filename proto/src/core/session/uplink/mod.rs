@@ -4,6 +4,7 @@
 //! in `dialling`, with which credentials in `credentials`. What protocols say is `core::dialect`'s. It knows no log, no
 //! client and no outbox: what concerns them comes out of `poll`.
 
+mod beats;
 mod closing;
 mod connection;
 mod credentials;
@@ -13,6 +14,7 @@ mod heartbeat;
 mod login;
 mod loss;
 mod outage;
+mod queries;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -24,15 +26,14 @@ use std::time::Duration;
 use url::Url;
 
 use crate::wire::code::Code;
-use crate::wire::message::Rtt;
-use crate::wire::options::{Options, Protocol};
+use crate::wire::options::Options;
 use crate::wire::payload::Payload;
-use crate::wire::record::{ErrorInfo, State, StateChange};
+use crate::wire::record::{ErrorInfo, StateChange};
 use crate::wire::rule::ParsedMessage;
 
 use crate::core::backoff::Backoff;
 use crate::core::context::Dialer;
-use crate::core::dialect::{Abilities, AwaitedReply, DialContext, Dialect, DialectEvent, ResumeTokens, face};
+use crate::core::dialect::{AwaitedReply, DialContext, Dialect, DialectEvent, ResumeTokens};
 use crate::core::identity::Identity;
 use crate::core::io::{DialId, LinkEnd, LinkEvent, Now, Output};
 use crate::core::outlines::Outlines;
@@ -277,35 +278,6 @@ impl Uplink {
         self.events.push_back(UplinkEvent::State(Box::new(change)));
     }
 
-    fn ponged(&mut self, ctx: &UplinkContext<'_>, token: u64) -> Option<UplinkEvent> {
-        let (proves, took) = self.state.connection_mut()?.pong(ctx.now.boot, token)?;
-        self.round_trips.add(took);
-        proves.map(UplinkEvent::Proven)
-    }
-
-    /// The heartbeat of a link on the present transport, if it is to have one.
-    fn new_heartbeat(&self, ctx: &UplinkContext<'_>) -> Option<Heartbeat> {
-        let settings = ctx.options.heartbeat.as_ref()?;
-        let beats = ctx.options.transports.is_empty() || self.abilities(ctx.options).pings;
-        beats.then(|| Heartbeat::new(settings, ctx.now.boot))
-    }
-
-    /// The options have changed and the dial has not: the heartbeat begins anew.
-    pub(super) fn renew_heartbeat(&mut self, ctx: &UplinkContext<'_>) {
-        let mut heartbeat = self.new_heartbeat(ctx);
-        if let Some(connection) = self.state.connection_mut() {
-            if let Some(heartbeat) = heartbeat.as_mut().filter(|_| connection.paused) {
-                // What is not read cannot answer.
-                heartbeat.rest();
-            }
-            connection.heartbeat = heartbeat;
-        }
-    }
-
-    fn heartbeat_mut(&mut self) -> Option<&mut Heartbeat> {
-        self.state.connection_mut()?.heartbeat.as_mut()
-    }
-
     /// Whether incoming messages may be beats, or make the link ready.
     pub(super) fn looks_inside(&self, options: &Options) -> bool {
         let up = self.state.connection();
@@ -314,41 +286,6 @@ impl Uplink {
             !settings.answers.is_empty() || beat.is_some_and(Heartbeat::awaits)
         });
         awaits_beat || up.is_some_and(|up| up.ready_by.is_some())
-    }
-
-    /// Takes the answer to our beat, or a beat of the server's: they are not the extension's.
-    pub(super) fn take_beat(&mut self, ctx: &UplinkContext<'_>, message: &ParsedMessage<'_>) -> BeatReply {
-        let Some(settings) = &ctx.options.heartbeat else {
-            return BeatReply::NoBeat;
-        };
-        if let Some(beat) = self.heartbeat_mut()
-            && beat.awaits()
-            && settings.expect.as_ref().is_some_and(|rule| rule.matches(message))
-        {
-            return match beat.answered(ctx.now.boot) {
-                true => BeatReply::Nothing,
-                false => BeatReply::NoBeat,
-            };
-        }
-        match settings.answers.iter().find(|(when, _)| when.matches(message)) {
-            None => BeatReply::NoBeat,
-            Some((_, None)) => BeatReply::Nothing,
-            Some((_, Some(answer))) => BeatReply::Send(answer.clone()),
-        }
-    }
-
-    /// Beats as often as the server wants, where it says so.
-    pub(super) fn adjust_beat(&mut self, options: &Options, message: &ParsedMessage<'_>) {
-        let settings = options.heartbeat.as_ref();
-        let Some(path) = settings.and_then(|settings| settings.interval_from.as_ref()) else {
-            return;
-        };
-        let text = message.payload().as_str();
-        let seconds = text.and_then(|text| path.find(text)?.parse::<u32>().ok());
-        if let (Some(seconds), Some(beat)) = (seconds, self.heartbeat_mut()) {
-            // Well before the server's patience is over.
-            beat.beat_within(Duration::from_secs(u64::from(seconds.max(1))) * 4 / 5);
-        }
     }
 
     /// Lets a message make the link ready; whether it did.
@@ -362,30 +299,6 @@ impl Uplink {
             connection.ready = true;
         }
         is_ready_now
-    }
-
-    /// The machine slept, or its network changed: ask at once, trust nothing.
-    pub(super) fn resumed(&mut self, ctx: &mut UplinkContext<'_>) {
-        let has_pings = self.abilities(ctx.options).pings;
-        if self.state.waits_until().is_some() {
-            self.redial(ctx);
-        } else if self.state.dial_id().is_some() && !has_pings {
-            // Nothing can be asked on a stream that only the other side writes.
-            self.give_up(ctx, Code::LinkLost, "the machine slept");
-            self.state.hasten(ctx.now.boot);
-        } else if let Some(connection) = self.state.connection_mut()
-            && let Some(heartbeat) = &mut connection.heartbeat
-        {
-            heartbeat.probe(ctx.now.boot);
-            self.ping(ctx);
-        }
-    }
-
-    fn ping(&mut self, ctx: &mut UplinkContext<'_>) {
-        if let Some(connection) = self.state.connection_mut() {
-            let token = connection.ping(ctx.now.boot, None);
-            ctx.out.push_back(Output::Ping(connection.dial, token));
-        }
     }
 
     /// Does what is due.
@@ -414,15 +327,6 @@ impl Uplink {
         }
         if let (Some(dial), Some(dialect)) = (self.state.dial_id(), &mut self.dialect) {
             dialect.speech().timeout(&mut ctx.dial(dial));
-        }
-    }
-
-    fn beat(&mut self, ctx: &mut UplinkContext<'_>) {
-        let settings = ctx.options.heartbeat.as_ref();
-        if let Some(message) = settings.and_then(|settings| settings.message.clone()) {
-            self.events.push_back(UplinkEvent::Beat(message));
-        } else if self.abilities(ctx.options).pings {
-            self.ping(ctx);
         }
     }
 
@@ -479,21 +383,11 @@ impl Uplink {
         }
     }
 
-    /// Bytes of messages that have come in part.
-    pub(super) fn partial_held(&self) -> usize {
-        self.dialect.as_ref().map_or(0, |dialect| dialect.said().held())
-    }
-
     /// There is no room for what has come in part.
     pub(super) fn give_up_partial(&mut self) {
         if let Some(dialect) = &mut self.dialect {
             dialect.speech().give_up_partial();
         }
-    }
-
-    /// Whether it was the log that kept it from reading.
-    pub(super) fn is_reading_paused(&self) -> bool {
-        self.state.connection().is_some_and(|up| up.paused)
     }
 
     /// A message is about to be written: whether it is the first on this connection.
@@ -507,76 +401,5 @@ impl Uplink {
         if let Some(news) = self.outage.changed(change) {
             self.outage.log(news, &who.owner, &who.name);
         }
-    }
-
-    /// What can be done on this link: the one that is alive, otherwise the one that would come next.
-    pub(super) fn abilities(&self, options: &Options) -> Abilities {
-        (face(self.protocol(options)).abilities)(options)
-    }
-
-    /// Why a message cannot be sent to this server at all.
-    pub(super) fn cannot_carry(&self, options: &Options, payload: &Payload) -> Option<ErrorInfo> {
-        let protocol = face(self.protocol(options));
-        if let Err(why) = (protocol.check)(options, payload) {
-            return Some(why);
-        }
-        let only_listens = !(protocol.abilities)(options).sends && options.transports.is_empty();
-        only_listens.then(|| {
-            let why = "this session only listens; to send, open it with option `post`";
-            ErrorInfo::new(Code::Unsupported, why)
-        })
-    }
-
-    /// What is spoken: on the dial that is alive, otherwise on the one that would come next.
-    pub(super) fn protocol(&self, options: &Options) -> Protocol {
-        match &self.dialect {
-            Some(dialect) => dialect.protocol(),
-            None => self.next_protocol(options),
-        }
-    }
-
-    /// The link's state.
-    pub(super) const fn state(&self) -> State {
-        self.state.name()
-    }
-
-    /// Whether a connection is open.
-    pub(super) fn is_open(&self) -> bool {
-        self.state.connection().is_some()
-    }
-
-    /// Whether a link is up or sought.
-    pub(super) const fn is_wanted(&self) -> bool {
-        self.state.is_wanted()
-    }
-
-    /// What was negotiated.
-    pub(super) fn subprotocol(&self) -> Option<String> {
-        self.state.connection()?.subprotocol.clone()
-    }
-
-    /// Wall clock of the connection's opening.
-    pub(super) fn connected_since(&self) -> Option<u64> {
-        self.state.connection().map(|connection| connection.since)
-    }
-
-    /// Dials, and those of them that opened.
-    pub(super) const fn counters(&self) -> (u64, u64) {
-        (self.dials, self.opens)
-    }
-
-    /// Recent round trips.
-    pub(super) fn round_trips(&self) -> Option<Rtt> {
-        self.round_trips.report()
-    }
-
-    /// The last failure.
-    pub(super) fn last_error(&self) -> Option<&ErrorInfo> {
-        self.outage.error()
-    }
-
-    /// How long until the next dial, while it waits for a known time.
-    pub(super) fn retry_in(&self, boot: Duration) -> Option<Duration> {
-        self.state.waits_until().map(|until| until.saturating_sub(boot))
     }
 }

@@ -1,0 +1,167 @@
+//! Tests of `position`.
+
+use super::*;
+
+impl PollPosition {
+    /// All messages of an answer at once.
+    fn hear(&mut self, poll: &Poll, answer: &Answer, json: bool) -> Result<Vec<Payload>, String> {
+        let all: Vec<Payload> = self.read(poll, answer, json, &Outlines::default())?.collect();
+        if let Some(last) = all.last() {
+            self.ended_with(poll, last)?;
+        }
+        Ok(all)
+    }
+}
+
+fn poll(json: &str) -> Poll {
+    Poll::from_json(json).unwrap()
+}
+
+fn answer(headers: &[(&str, &str)], body: &'static str) -> Answer {
+    Answer {
+        status: 200,
+        headers: headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        body: Bytes::from_static(body.as_bytes()),
+        ..Answer::default()
+    }
+}
+
+fn asked(position: &PollPosition, poll: &Poll) -> (String, Vec<(String, String)>) {
+    let (url, headers) = position.ask(poll, Url::parse("http://localhost/tasks?a=1&since=7").unwrap());
+    (url.query().unwrap().to_owned(), headers)
+}
+
+#[test]
+fn a_cursor_goes_where_it_belongs() {
+    let poll = poll(r#"{"items":"/tasks","cursor":{"item":"/id","query":"since","start":"0"}}"#);
+    let mut position = PollPosition::default();
+    assert_eq!(asked(&position, &poll).0, "a=1&since=0");
+    let heard = position
+        .hear(&poll, &answer(&[], r#"{"tasks":[{"id":3},{"id":4}]}"#), false)
+        .unwrap();
+    assert_eq!(heard.len(), 2);
+    assert_eq!(asked(&position, &poll).0, "a=1&since=4");
+    assert!(
+        position
+            .hear(&poll, &answer(&[], r#"{"tasks":[]}"#), false)
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        asked(&position, &poll).0,
+        "a=1&since=4",
+        "nothing new moves nothing"
+    );
+    let signed = Url::parse("http://localhost/?flag&sig=a%20b%2B").unwrap();
+    let (url, _) = position.ask(&poll, signed);
+    assert_eq!(
+        url.query(),
+        Some("flag&sig=a%20b%2B&since=4"),
+        "a signature stays one"
+    );
+}
+
+#[test]
+fn a_header_carries_the_cursor_both_ways_and_a_tag_is_said_again() {
+    let poll = poll(r#"{"cursor":{"header":"X-Next","requestHeader":"X-From"}}"#);
+    let mut position = PollPosition::default();
+    assert!(!position.is_known() && asked(&position, &poll).1.is_empty());
+    let tagged = answer(&[("x-next", "n1"), ("etag", "\"e\"")], "text");
+    assert_eq!(
+        position.hear(&poll, &tagged, false),
+        Ok(vec![Payload::text("text")])
+    );
+    assert_eq!(
+        asked(&position, &poll).1,
+        [("X-From".to_owned(), "n1".to_owned())],
+        "another question has no tag yet"
+    );
+    position.hear(&poll, &tagged, false).unwrap();
+    // The newest tag counts, and none if there is none any more.
+    let newer = answer(&[("x-next", "n1"), ("etag", "\"f\"")], "text");
+    let mut later = PollPosition::default();
+    later.hear(&poll, &tagged, false).unwrap();
+    for (tagged, tags) in [(&tagged, 1), (&newer, 1), (&answer(&[], "text"), 0)] {
+        later.hear(&poll, tagged, false).unwrap();
+        let said = asked(&later, &poll).1;
+        let said: Vec<&str> = said
+            .iter()
+            .filter(|(name, _)| name == "If-None-Match")
+            .map(|(_, value)| value.as_str())
+            .collect();
+        assert_eq!(said.len(), tags);
+        assert_eq!(said.first().copied(), tagged.header("etag"));
+    }
+    let said = asked(&position, &poll).1;
+    let said: Vec<(&str, &str)> = said.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(said, [("If-None-Match", "\"e\""), ("X-From", "n1")]);
+    assert!(position.is_known());
+}
+
+#[test]
+fn a_cursor_that_no_header_can_hold_is_encoded_or_refused() {
+    let poll = poll(r#"{"cursor":{"pointer":"/next","requestHeader":"X-From"}}"#);
+    for (cursor, header) in [
+        (r"a\r\nHost: b", "a%0D%0AHost: b"),
+        (r"50%\u0000\u007f", "50%25%00%7F"),
+        (r"50%\té", "50%\té"),
+    ] {
+        let mut position = PollPosition::default();
+        let body = format!(r#"{{"next":"{cursor}"}}"#);
+        position.hear(&poll, &answer(&[], body.leak()), false).unwrap();
+        assert_eq!(
+            asked(&position, &poll).1,
+            [("X-From".to_owned(), header.to_owned())]
+        );
+    }
+    let mut position = PollPosition::default();
+    let body = format!(r#"{{"next":"{}"}}"#, "a".repeat(MAX_CURSOR_BYTES + 1));
+    assert!(position.hear(&poll, &answer(&[], body.leak()), false).is_err());
+    assert!(!position.is_known());
+}
+
+#[test]
+fn elements_stay_as_they_were_received() {
+    let heard = PollPosition::default()
+        .hear(
+            &poll(r#"{"items":"/x/1"}"#),
+            &answer(&[], r#"{"x":[0, [{"a": 1.0}, 2]]}"#),
+            false,
+        )
+        .unwrap();
+    assert_eq!(heard.len(), 2);
+    assert_eq!(heard[0], Payload::Json(Bytes::from_static(b"{\"a\": 1.0}")));
+}
+
+#[test]
+fn a_mark_before_json_and_deep_values_are_nothing_special() {
+    let poll = poll(r#"{"items":"/x","cursor":{"item":"/id","query":"since"}}"#);
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    let body = format!("\u{feff}{{\"x\":[{{\"id\":1}},{{\"id\":2,\"deep\":{deep}}}]}}");
+    let mut position = PollPosition::default();
+    let heard = position.hear(&poll, &answer(&[], body.leak()), false).unwrap();
+    assert_eq!(heard.len(), 2);
+    assert_eq!(asked(&position, &poll).0, "a=1&since=2");
+    let plain = answer(&[], "\u{feff}text");
+    let heard = PollPosition::default().hear(&Poll::default(), &plain, false);
+    assert_eq!(heard, Ok(vec![Payload::text("text")]));
+}
+
+#[test]
+fn what_is_no_json_is_an_error_only_where_json_is_needed() {
+    let html = answer(&[], "<html>");
+    let mut position = PollPosition::default();
+    assert!(
+        position
+            .hear(&poll(r#"{"items":"/tasks"}"#), &html, false)
+            .is_err()
+    );
+    assert_eq!(
+        position.hear(&poll("{}"), &html, true),
+        Ok(vec![Payload::text("<html>")])
+    );
+    assert_eq!(position.hear(&poll("{}"), &answer(&[], ""), true), Ok(Vec::new()));
+}

@@ -1,0 +1,169 @@
+//! The sessions of the hub: adding and removing them, letting one act, and the memory that all take.
+
+use std::sync::Arc;
+
+use crate::wire::message::BrokerFrame;
+use crate::wire::options::Options;
+use crate::wire::record::Name;
+
+use crate::core::context::{Context, Watcher};
+use crate::core::identity::SessionKey;
+use crate::core::session::Session;
+
+use super::{Hub, Journaled, RELIEF_INTERVAL, budget};
+
+impl Hub {
+    /// Lets `act` work on a session, then does what follows for the hub.
+    pub(super) fn with(&mut self, key: SessionKey, act: impl FnOnce(&mut Session, &mut Context)) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let held = session.held;
+        let total = self.held.get(&session.owner().origin).copied().unwrap_or(0);
+        self.ctx.others = total.saturating_sub(held);
+        self.ctx.budget = budget(
+            &self.ctx.dialer.rules,
+            &session.owner().origin,
+            total,
+            self.total_held,
+            self.held.len(),
+        );
+        let journal = session.journal().cloned();
+        let first = self.polled + self.ctx.out.len() as u64;
+        act(session, &mut self.ctx);
+        session.advance_closing(&mut self.ctx);
+        let outputs = first..self.polled + self.ctx.out.len() as u64;
+        if !outputs.is_empty()
+            && let Some(journal) = session.journal().cloned().or(journal)
+        {
+            self.journaled.push_back(Journaled { outputs, journal });
+        }
+        if session.over {
+            return self.remove(key);
+        }
+        session.held = session.holds();
+        if session.held != held {
+            let (origin, now) = (session.owner().origin.clone(), session.held);
+            self.set_held(&origin, held, now);
+        }
+        self.retime(key);
+    }
+
+    /// A session of this extension holds another number of bytes than before.
+    pub(super) fn set_held(&mut self, origin: &Name, before: usize, now: usize) {
+        self.total_held = self.total_held + now - before;
+        let total = self.held.get(origin).copied().unwrap_or(0) + now - before;
+        if total == 0 {
+            self.held.remove(origin);
+        } else if let Some(held) = self.held.get_mut(origin) {
+            *held = total;
+        } else {
+            self.held.insert(origin.clone(), total);
+        }
+    }
+
+    /// Takes memory back from the largest holder when all together hold more than the broker may.
+    pub(super) fn relieve(&mut self) {
+        let now = self.ctx.now.boot;
+        if self.total_held <= self.ctx.dialer.rules.memory.sessions() || now < self.relieve_from {
+            return;
+        }
+        self.relieve_from = now + RELIEF_INTERVAL;
+        let Some((largest, _)) = self.held.iter().max_by_key(|(_, held)| **held) else {
+            return;
+        };
+        let largest = largest.clone();
+        let theirs = self
+            .sessions
+            .values()
+            .filter(|session| session.owner().origin == largest);
+        let keys: Vec<SessionKey> = theirs.map(|session| session.key()).collect();
+        for key in keys {
+            self.with(key, Session::give_back);
+        }
+    }
+
+    pub(super) fn each(&mut self, mut act: impl FnMut(&mut Session, &mut Context)) {
+        let keys: Vec<SessionKey> = self.sessions.keys().copied().collect();
+        for key in keys {
+            self.with(key, &mut act);
+        }
+    }
+
+    /// One copy of options for sessions opened one after the other with the same, as extensions do.
+    pub(super) fn shared(&mut self, options: Options) -> Arc<Options> {
+        let known = self.options.upgrade().filter(|known| **known == options);
+        known.unwrap_or_else(|| {
+            let options = Arc::new(options);
+            self.options = Arc::downgrade(&options);
+            options
+        })
+    }
+
+    pub(super) const fn new_key(&mut self) -> SessionKey {
+        self.last_session += 1;
+        SessionKey(self.last_session)
+    }
+
+    pub(super) fn add(&mut self, session: Session) {
+        self.names
+            .insert((session.owner().clone(), session.name().clone()), session.key());
+        let count = self.counts.entry(session.owner().clone()).or_default();
+        *count += 1;
+        if *count == 1 {
+            *self.profiles.entry(session.owner().origin.clone()).or_default() += 1;
+        }
+        if let Some(journal) = session.journal() {
+            self.journals.insert(journal.clone(), session.key());
+        }
+        self.sessions.insert(session.key(), Box::new(session));
+    }
+
+    pub(super) fn remove(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.remove(&key) else {
+            return;
+        };
+        self.names
+            .remove(&(session.owner().clone(), session.name().clone()));
+        if let Some(count) = self.counts.get_mut(session.owner()) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(session.owner());
+                if let Some(profiles) = self.profiles.get_mut(&session.owner().origin) {
+                    *profiles -= 1;
+                    if *profiles == 0 {
+                        self.profiles.remove(&session.owner().origin);
+                    }
+                }
+            }
+        }
+        self.journals.retain(|_, held| *held != key);
+        let watchers = std::mem::take(&mut self.ctx.watchers);
+        let (over, on): (Vec<_>, Vec<_>) = watchers.into_iter().partition(|watcher| watcher.session == key);
+        self.ctx.watchers = on;
+        for Watcher { port, .. } in over {
+            let session = session.name().clone();
+            self.ctx.send(
+                port,
+                BrokerFrame::Detached {
+                    session,
+                    reason: "closed",
+                    farewell: None,
+                },
+            );
+        }
+        self.timers.set(key, None, None);
+        self.ctx.dialer.limiter.leave(key);
+        self.set_held(&session.owner().origin, session.held, 0);
+        self.open_deferred(key);
+    }
+
+    pub(super) fn retime(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get(&key) else {
+            return;
+        };
+        let boot = session.boot_deadline().map(|(at, _)| at);
+        let awake = session.awake_deadline().map(|(at, _)| at);
+        self.timers.set(key, boot, awake);
+    }
+}

@@ -1,0 +1,112 @@
+//! Tests of `journal_record`.
+
+use super::*;
+use crate::wire::code::{Code, GapReason};
+use crate::wire::record::{ErrorInfo, State};
+
+#[test]
+fn records_of_version_1_are_read_and_would_be_written_the_same() {
+    let lines = include_str!("../../../../tests/fixtures/journal-v1/records.txt").lines();
+    let mut kinds = std::collections::BTreeSet::new();
+    for line in lines {
+        let [_, kind, seq, hex] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("four words: {line}");
+        };
+        let bytes = (0..hex.len()).step_by(2);
+        let kept = RawRecord {
+            kind: kind.parse().unwrap(),
+            seq: seq.parse().unwrap(),
+            data: bytes
+                .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+                .collect(),
+        };
+        let note = JournalRecord::decode(&kept).unwrap_or_else(|| panic!("it cannot be read: {line}"));
+        assert_eq!(note.encode(), kept, "{note:?}");
+        kinds.insert(kept.kind);
+    }
+    assert_eq!(kinds, (META..=FORGOTTEN).collect());
+}
+
+#[test]
+fn every_note_comes_back_as_it_was() {
+    let message = |payload| Body::Message { payload, time: 1234 };
+    let mut change = StateChange::new(State::Waiting);
+    change.error = Some(ErrorInfo::new(Code::Refused, "nobody"));
+    let gap = Gap {
+        from: 1,
+        to: 3,
+        count: 2,
+        reason: GapReason::TooLarge,
+        exact: true,
+    };
+    let report = OutcomeReport {
+        id: "1".into(),
+        outcome: Outcome::Unknown,
+        error: None,
+    };
+    let answer = ResponseReport {
+        id: "2".into(),
+        answer: Some(Payload::text("é")),
+        error: None,
+    };
+    let bodies = [
+        message(Payload::text("text")),
+        message(Payload::Json(Bytes::from_static(b"[1]"))),
+        message(Payload::Binary(Bytes::new())),
+        message(Payload::args(Some("tick"), Some("/prices"), "[1]")),
+        Body::State(change.into()),
+        Body::Gap(gap),
+        Body::Outcome(report.into()),
+        Body::Response(answer.into()),
+    ];
+    let mut notes: Vec<JournalRecord> = bodies
+        .into_iter()
+        .zip(1..)
+        .map(|(body, seq)| JournalRecord::Record {
+            record: Record { seq, body },
+            audience: Some(ClientId(7)),
+        })
+        .collect();
+    notes.extend([
+        JournalRecord::Reserved(4096),
+        JournalRecord::Position {
+            id: 1,
+            name: "main".into(),
+            acked: 9,
+            gone_to: 3,
+        },
+        JournalRecord::Intent(5),
+        JournalRecord::Settled {
+            client: 1,
+            id: "a".into(),
+            outcome: Some(Outcome::Sent),
+        },
+        JournalRecord::Clean,
+        JournalRecord::Last(9),
+        JournalRecord::Forgotten(1),
+    ]);
+    for note in notes {
+        assert_eq!(JournalRecord::decode(&note.encode()), Some(note));
+    }
+}
+
+#[test]
+fn cut_records_make_no_sense_and_no_panic() {
+    let record = Record {
+        seq: 1,
+        body: Body::Message {
+            payload: Payload::text("text"),
+            time: 1,
+        },
+    };
+    let whole = encode_record(&record, None);
+    for length in 0..whole.data.len() {
+        for kind in 0..=10 {
+            let _ = JournalRecord::decode(&RawRecord {
+                kind,
+                seq: 1,
+                data: whole.data.slice(..length),
+            });
+        }
+    }
+}

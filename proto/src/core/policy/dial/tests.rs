@@ -1,0 +1,226 @@
+//! Tests of `dial`.
+
+use super::*;
+use crate::core::rules::Pattern;
+use crate::wire::servers::Poll;
+use serde_json::json;
+
+const ORIGIN: &str = "chrome-extension://a/";
+
+fn rule(allow: &[&str]) -> Rule {
+    Rule {
+        allow: allow.iter().map(|text| Pattern::parse(text).unwrap()).collect(),
+        ..Rule::default()
+    }
+}
+
+fn options(json: serde_json::Value) -> Options {
+    let raw = serde_json::value::to_raw_value(&json).unwrap();
+    Options::from_json(&raw).unwrap().0
+}
+
+fn refused(json: serde_json::Value, url: &str, rule: &Rule) -> Option<Code> {
+    let url = read_url(url).unwrap();
+    check_dial(&options(json), Some(&url), rule, ORIGIN)
+        .err()
+        .map(|error| error.code)
+}
+
+#[test]
+fn a_header_is_refused_by_whichever_option_it_comes() {
+    let rule = Rule::default();
+    for name in [
+        "Host",
+        "SEC-WebSocket-Key",
+        "connection",
+        "Transfer-Encoding",
+        "Proxy-Any",
+        "Content-Length",
+    ] {
+        for options in [
+            json!({"headers": {name: "x"}}),
+            json!({"protocol": "sse", "post": {"url": "http://localhost/", "headers": {name: "x"}}}),
+            json!({"protocol": "poll", "poll": {"cursor": {"header": "x", "requestHeader": name, "start": "1"}}}),
+        ] {
+            let shown = options.to_string();
+            assert_eq!(
+                refused(options, "http://localhost/", &rule),
+                Some(Code::HeaderDenied),
+                "{shown}"
+            );
+        }
+    }
+    for (name, value) in [("A", "a\r\nB: c"), ("a b", "c"), ("", "c")] {
+        for options in [
+            json!({"headers": {name: value}}),
+            json!({"protocol": "poll", "poll": {"cursor": {"header": "x", "requestHeader": name, "start": value}}}),
+        ] {
+            assert_eq!(
+                refused(options, "http://localhost/", &rule),
+                Some(Code::BadOption),
+                "{name}: {value}"
+            );
+        }
+    }
+    let fine = Poll::from_json(r#"{"cursor":{"header":"x","requestHeader":"X-Since"}}"#);
+    assert!(fine.is_ok());
+    assert_eq!(
+        refused(
+            json!({"headers": {"Origin": "chrome-extension://a"}}),
+            "wss://a.b",
+            &rule
+        ),
+        None
+    );
+}
+
+#[test]
+fn the_servers_own_origin_is_allowed_and_others_need_the_settings() {
+    let mut rule = Rule::default();
+    let origin = |value: &str| json!({"headers": {"origin": value}});
+    for (url, value, fine) in [
+        ("wss://app.example/socket", "https://app.example", true),
+        ("wss://app.example:8443/socket", "https://app.example:8443", true),
+        ("ws://localhost:8000/", "http://localhost:8000", true),
+        ("wss://app.example/", "http://app.example", false),
+        ("wss://app.example/", "https://app.example:8443", false),
+        ("wss://app.example/", "https://app.example.evil", false),
+        ("wss://app.example/", "https://bank.example", false),
+        ("wss://app.example/", "null", false),
+    ] {
+        let code = refused(origin(value), url, &rule);
+        assert_eq!(code, (!fine).then_some(Code::HeaderDenied), "{url} {value}");
+    }
+    let two = json!({"protocol": "sse", "headers": {"Origin": "https://a.example"},
+        "post": {"url": "https://b.example/"}});
+    assert_eq!(
+        refused(two, "https://a.example/", &rule),
+        Some(Code::HeaderDenied)
+    );
+    rule.any_origin = true;
+    assert_eq!(
+        refused(origin("https://bank.example"), "wss://app.example/", &rule),
+        None
+    );
+}
+
+#[test]
+fn an_add_on_may_name_its_pages_and_its_id_is_no_origin() {
+    let may = |value: &str, own: &str| may_be_origin(value, own, &[]);
+    let page = "moz-extension://12345678-9abc-def0-1234-56789abcdef0";
+    assert!(may(page, "addon@example"));
+    assert!(!may(page, ORIGIN));
+    assert!(!may("moz-extension://x", "addon@example"));
+    assert_eq!(default_origin("addon@example"), None);
+    assert_eq!(default_origin(ORIGIN), Some("chrome-extension://a"));
+}
+
+#[test]
+fn every_path_that_is_requested_must_be_allowed() {
+    let rule = rule(&["ws://loopback/feed/*"]);
+    let socketio = |path: &str| json!({"protocol": "socket.io", "socketio": {"path": path}});
+    for path in ["/admin", "/feed/../admin", "/feed/%2e%2e/admin", "/", "/feedx"] {
+        assert_eq!(
+            refused(socketio(path), "ws://localhost/feed/x", &rule),
+            Some(Code::UrlDenied),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        refused(socketio("/feed/io"), "ws://localhost/", &rule),
+        None,
+        "only this path is requested"
+    );
+    for options in [
+        json!({"urls": {"sse": "http://localhost/admin"}}),
+        json!({"transports": ["sse"], "urls": {"sse": "http://localhost/admin"}}),
+        json!({"protocol": "sse", "post": {"url": "http://localhost/admin"}}),
+        json!({"transports": ["websocket", "socket.io"], "socketio": {"path": "/admin"}}),
+    ] {
+        let shown = options.to_string();
+        assert_eq!(
+            refused(options, "ws://localhost/feed/x", &rule),
+            Some(Code::UrlDenied),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_proxy_needs_leave_and_must_be_allowed_itself() {
+    let proxy = |url: &str| json!({"proxy": url});
+    let target = "wss://only.example/";
+    let mut only = rule(&["wss://only.example", "wss://proxy.example:3128"]);
+    let listed = proxy("http://proxy.example:3128");
+    assert_eq!(
+        refused(listed.clone(), target, &Rule::default()),
+        Some(Code::UrlDenied),
+        "off by default"
+    );
+    only.own_proxy = false;
+    assert_eq!(
+        refused(listed.clone(), target, &only),
+        Some(Code::UrlDenied),
+        "switched off"
+    );
+    only.own_proxy = true;
+    assert_eq!(refused(listed, target, &only), None);
+    for other in [
+        "http://127.0.0.1:22",
+        "socks5://user:pw@[::1]:25",
+        "http://proxy.example",
+        "http://proxy.example:3129",
+        "socks5://10.0.0.1:3128",
+    ] {
+        assert_eq!(
+            refused(proxy(other), target, &only),
+            Some(Code::UrlDenied),
+            "{other}"
+        );
+    }
+    let all = Rule {
+        own_proxy: true,
+        ..Rule::default()
+    };
+    for (target, proxy_url, fine) in [
+        ("wss://a.example/", "socks5://proxy.example", true),
+        ("ws://localhost/", "http://127.0.0.1:3128", true),
+        ("ws://localhost/", "http://192.0.2.7:3128", false),
+        ("ws://a.example/", "http://127.0.0.1:3128", false),
+        ("wss://a.example/", "http://169.254.169.254:80", false),
+    ] {
+        let code = refused(proxy(proxy_url), target, &all);
+        assert_eq!(code, (!fine).then_some(Code::UrlDenied), "{target} {proxy_url}");
+    }
+    assert_eq!(refused(proxy("ftp://a"), target, &all), Some(Code::BadOption));
+}
+
+#[test]
+fn what_is_requested_is_judged_by_itself() {
+    let rule = rule(&["ws://loopback/feed/*"]);
+    let ask = |url: &str, name: &str, value: &str| {
+        let header = (name.to_owned(), value.to_owned());
+        check_request(&Url::parse(url).unwrap(), [&header], &rule, ORIGIN)
+            .err()
+            .map(|error| error.code)
+    };
+    assert_eq!(ask("ws://localhost/feed/a?b=c", "Last-Event-ID", "7"), None);
+    assert_eq!(ask("ws://localhost/admin", "A", "b"), Some(Code::UrlDenied));
+    assert_eq!(
+        ask("ws://localhost/feed/a", "Host", "b"),
+        Some(Code::HeaderDenied)
+    );
+    assert_eq!(
+        ask("ws://localhost/feed/a", "Origin", "https://b"),
+        Some(Code::HeaderDenied)
+    );
+    let off = Rule {
+        enabled: false,
+        ..rule.clone()
+    };
+    let url = Url::parse("ws://localhost/feed/a").unwrap();
+    assert_eq!(
+        check_request(&url, [], &off, ORIGIN).unwrap_err().code,
+        Code::OriginDenied
+    );
+}

@@ -1,0 +1,101 @@
+//! Tests of `reading`.
+
+use bytes::Bytes;
+
+use super::*;
+
+fn refused(json: &str) -> Refusal {
+    ClientFrame::parse(json.as_bytes()).expect_err(json)
+}
+
+#[test]
+fn close_takes_the_codes_of_an_application_and_none_at_all() {
+    for code in [1000, 1001, 1005, 3000, 4999] {
+        let json = format!(r#"{{"type":"close","session":"s","code":{code}}}"#);
+        assert!(ClientFrame::parse(json.as_bytes()).is_ok(), "{code}");
+    }
+    for code in [0, 999, 1002, 1004, 1006, 2999, 5000] {
+        let refusal = refused(&format!(r#"{{"type":"close","session":"s","code":{code}}}"#));
+        assert!(refusal.error.message.contains("`code`"), "{code}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_ids_that_are_there() {
+    let refusal = refused(r#"{"type":"send","session":"s","id":"1"}"#);
+    assert_eq!(refusal.error.code, Code::BadFrame);
+    assert_eq!(
+        (refusal.id.as_deref(), refusal.session.as_deref()),
+        (Some("1"), Some("s"))
+    );
+    assert!(
+        refused(r#"{"type":"ack","session":"s"}"#)
+            .error
+            .message
+            .contains("`seq`")
+    );
+    assert!(
+        refused(r#"{"type":"hello"}"#)
+            .error
+            .message
+            .contains("`protocol`")
+    );
+    assert!(refused(r#"{"session":"s"}"#).error.message.contains("`type`"));
+}
+
+#[test]
+fn what_is_not_an_object_is_bad() {
+    assert_eq!(refused("{not json").error.code, Code::BadJson);
+    assert_eq!(refused("42").error.code, Code::BadFrame);
+    assert_eq!(refused("").error.code, Code::BadJson);
+    assert_eq!(refused(&"[".repeat(100_000)).error.code, Code::BadFrame);
+    let deep = format!(
+        r#"{{"type":"ping","id":"1","x":{}{}}}"#,
+        "[".repeat(50_000),
+        "]".repeat(50_000)
+    );
+    let _ = ClientFrame::parse(deep.as_bytes());
+}
+
+#[test]
+fn an_unknown_type_is_refused_unless_optional() {
+    assert_eq!(
+        refused(r#"{"type":"new","id":"1"}"#).error.code,
+        Code::UnknownType
+    );
+    assert_eq!(ClientFrame::parse(br#"{"type":"new","optional":true}"#), Ok(None));
+}
+
+#[test]
+fn exactly_one_payload() {
+    for json in [
+        r#"{"type":"send","session":"s","text":"a","json":1}"#,
+        r#"{"type":"send","session":"s","base64":"*"}"#,
+        r#"{"type":"send","session":"s","text":1}"#,
+    ] {
+        assert_eq!(refused(json).error.code, Code::BadFrame, "{json}");
+    }
+    let frame = ClientFrame::parse(br#"{"type":"send","session":"s","json":{"a": 1.0}}"#)
+        .unwrap()
+        .unwrap();
+    let ClientFrame::Send(send) = frame else {
+        panic!("{frame:?}")
+    };
+    assert_eq!(
+        send.payload,
+        Payload::Json(Bytes::from_static(br#"{"a": 1.0}"#)),
+        "kept as received"
+    );
+}
+
+#[test]
+fn names_have_bounds() {
+    let long = "x".repeat(129);
+    for bad in ["", "a\\u0000b", long.as_str()] {
+        let refusal = refused(&format!(r#"{{"type":"ack","session":"{bad}","seq":1}}"#));
+        assert_eq!(refusal.error.code, Code::BadSessionName);
+    }
+    assert!(
+        ClientFrame::parse(format!(r#"{{"type":"ping","id":"{}"}}"#, "é".repeat(128)).as_bytes()).is_ok()
+    );
+}

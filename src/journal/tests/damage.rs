@@ -1,0 +1,251 @@
+//! What is read back of journals that were cut or changed.
+
+use std::fs::{self, OpenOptions};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+#[test]
+fn a_tail_torn_at_any_byte_is_told_and_the_rest_is_kept() {
+    let dir = ten();
+    let path = segment_path(&dir, 1);
+    let whole = fs::read(&path).unwrap();
+    let last = record::size(&entry(10));
+    for cut in 1..last {
+        fs::write(&path, &whole[..whole.len() - cut]).unwrap();
+        let (_, recovered) = reopen(&dir);
+        assert_eq!(recovered.kept, entries(1..=9), "{cut} bytes missing");
+        assert_eq!(recovered.damage, Some(Damage::Torn), "{cut} bytes missing");
+    }
+}
+
+#[test]
+fn a_loss_is_found_again_until_something_is_written_in_its_place() {
+    let dir = ten();
+    let path = segment_path(&dir, 1);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 3]).unwrap();
+    let (mut journals, recovered) = reopen(&dir);
+    assert_eq!(recovered.damage, Some(Damage::Torn));
+    flush(&mut journals);
+    drop(journals);
+    let (mut journals, recovered) = reopen(&dir);
+    assert_eq!(
+        recovered.damage,
+        Some(Damage::Torn),
+        "nobody has answered for it yet"
+    );
+    journals.apply(&id(), append(state("gap"))).unwrap();
+    flush(&mut journals);
+    drop(journals);
+    let (_, recovered) = reopen(&dir);
+    assert_eq!(recovered.damage, None);
+    let mut expected = entries(1..=9);
+    expected.push(state("gap"));
+    assert_eq!(recovered.kept, expected);
+}
+
+#[test]
+fn a_tail_of_zeros_is_no_record() {
+    let dir = ten();
+    let path = segment_path(&dir, 1);
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(&[0; 10_000]).unwrap();
+    let (mut journals, recovered) = reopen(&dir);
+    assert_eq!(recovered.kept, entries(1..=10));
+    assert_eq!(recovered.damage, Some(Damage::Torn));
+    journals.apply(&id(), append(entry(11))).unwrap();
+    flush(&mut journals);
+    drop(journals);
+    let (_, recovered) = reopen(&dir);
+    assert_eq!((recovered.kept, recovered.damage), (entries(1..=11), None));
+}
+
+#[test]
+fn a_flipped_bit_ends_the_log_there_and_the_next_flush_repairs() {
+    let dir = ten();
+    let path = segment_path(&dir, 1);
+    bend(&path, segment::HEADER + 4 * record::size(&entry(1)) + 20);
+    let (mut journals, recovered) = reopen(&dir);
+    assert_eq!(recovered.kept, entries(1..=4));
+    assert_eq!(recovered.damage, Some(Damage::Corrupt));
+    let gap = RawRecord {
+        kind: LOG,
+        seq: 10,
+        data: Bytes::from_static(b"gap 5..10"),
+    };
+    let kept = gap.clone();
+    journals.apply(&id(), Entry::Append { kept, sync: true }).unwrap();
+    assert!(flush_with(&mut journals, |_| vec![state("new epoch")]).is_empty());
+    drop(journals);
+    let (_, recovered) = reopen(&dir);
+    let mut expected = entries(1..=4);
+    expected.extend([state("new epoch"), gap]);
+    assert_eq!((recovered.kept, recovered.damage), (expected, None));
+}
+
+#[test]
+fn a_bad_middle_segment_ends_the_log_but_not_the_state() {
+    let (dir, mut journals) = empty();
+    journals.apply(&id(), append(state("first"))).unwrap();
+    fill(&mut journals, 1..=9, "third");
+    assert_eq!(segments(&dir), [1, 2, 3]);
+    journals.apply(&id(), append(state("newest"))).unwrap();
+    flush(&mut journals);
+    drop(journals);
+    // Entries 5 to 8 are in the second segment; 6 is bent.
+    bend(&segment_path(&dir, 2), 2 << 20);
+    let (mut journals, recovered) = reopen(&dir);
+    let seqs: Vec<_> = recovered
+        .kept
+        .iter()
+        .map(|kept| kept.seq)
+        .filter(|seq| *seq > 0)
+        .collect();
+    assert_eq!(seqs, [1, 2, 3, 4, 5]);
+    let states: Vec<_> = recovered
+        .kept
+        .iter()
+        .filter(|kept| kept.seq == 0)
+        .cloned()
+        .collect();
+    assert_eq!(states, [state("third"), state("newest")]);
+    assert_eq!(recovered.damage, Some(Damage::Corrupt));
+
+    assert!(flush_with(&mut journals, |_| vec![state("new epoch")]).is_empty());
+    assert_eq!(segments(&dir), [1, 2, 4]);
+    drop(journals);
+    let (_, again) = reopen(&dir);
+    let seqs: Vec<_> = again.kept.iter().map(|kept| kept.seq).collect();
+    assert_eq!(
+        (seqs.as_slice(), again.damage),
+        ([1, 2, 3, 4, 5, 0].as_slice(), None)
+    );
+}
+
+#[test]
+fn a_bent_snapshot_falls_back_to_the_state_before_it() {
+    let (dir, mut journals) = empty();
+    journals.apply(&id(), append(state("first"))).unwrap();
+    fill(&mut journals, 1..=4, "second");
+    assert_eq!(segments(&dir), [1, 2]);
+    drop(journals);
+    bend(&segment_path(&dir, 2), segment::HEADER + 18);
+    let (_, recovered) = reopen(&dir);
+    assert_eq!(recovered.kept[0], state("first"));
+    assert_eq!(recovered.damage, Some(Damage::Corrupt));
+}
+
+#[test]
+fn a_removal_cut_short_is_finished_at_the_next_start() {
+    let dir = ten();
+    let folder = dir.path().join(&id().0);
+    fs::rename(&folder, folder.with_extension("gone")).unwrap();
+    let (_journals, recovered) = Journals::open(dir.path(), Quota::default()).unwrap();
+    assert!(recovered.is_empty());
+    assert!(!folder.with_extension("gone").exists());
+}
+
+#[test]
+fn a_segment_cut_short_in_its_making_does_not_count() {
+    let dir = ten();
+    let new = segment_path(&dir, 2).with_extension("new");
+    fs::write(&new, b"longwire half").unwrap();
+    let (_, recovered) = reopen(&dir);
+    assert_eq!((recovered.kept, recovered.damage), (entries(1..=10), None));
+    assert!(!new.exists());
+}
+
+#[test]
+fn a_journal_of_a_later_version_is_refused_and_kept() {
+    let dir = ten();
+    let path = segment_path(&dir, 1);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[8] = 2;
+    fs::write(&path, &bytes).unwrap();
+    let (mut journals, recovered) = Journals::open(dir.path(), Quota::default()).unwrap();
+    assert!(recovered.is_empty());
+    let refused = journals.apply(&id(), append(entry(1)));
+    assert!(matches!(refused, Err(JournalError::Newer { .. })), "{refused:?}");
+    journals.apply(&id(), append(entry(2))).expect("told once");
+    journals.apply(&id(), Entry::Remove).unwrap();
+    flush(&mut journals);
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    /// Any bytes in place of a segment: no panic, and every record given back is one whose checksum holds.
+    #[test]
+    fn any_bytes_are_read_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+        let contents = segment::read(&bytes);
+        prop_assert!(contents.good <= bytes.len() as u64);
+    }
+
+    /// Any change to a good segment: what comes back is a beginning of what was written.
+    #[test]
+    fn a_changed_segment_gives_back_a_beginning(
+        at in 0usize..400,
+        to in any::<u8>(),
+        cut in 0usize..400,
+    ) {
+        let written = entries(1..=10);
+        let mut bytes = Vec::new();
+        segment::header(&mut bytes, 0);
+        for kept in &written {
+            record::encode(&mut bytes, kept);
+        }
+        let changed = at < bytes.len() && bytes[at] != to;
+        if at < bytes.len() {
+            bytes[at] = to;
+        }
+        bytes.truncate(bytes.len().saturating_sub(cut));
+        let contents = segment::read(&bytes);
+        prop_assert!(written.starts_with(&contents.kept));
+        if changed && at < bytes.len() {
+            prop_assert!(contents.flaw.is_some() || contents.kept.len() < written.len());
+        }
+    }
+
+    /// Any two segments, bent and cut: recovered, written to, and from then on undamaged, with what was written last.
+    #[test]
+    fn any_folder_can_be_written_to_again(
+        flips in proptest::collection::vec((0usize..700, any::<u8>()), 0..4),
+        (first, second) in (0usize..400, 0usize..400),
+        sync in any::<bool>(),
+    ) {
+        let dir = TempDir::new().unwrap();
+        let folder = dir.path().join(&id().0);
+        fs::create_dir(&folder).unwrap();
+        let mut bytes = Vec::new();
+        for (number, length) in [(1u32, first), (2, second)] {
+            let start = bytes.len();
+            segment::header(&mut bytes, if number == 1 { 0 } else { record::size(&state("s")) as u64 });
+            record::encode(&mut bytes, &state("s"));
+            for seq in 1..=10 {
+                record::encode(&mut bytes, &entry(u64::from(number) * 10 + seq));
+            }
+            for (at, to) in &flips {
+                if let Some(byte) = bytes[start..].get_mut(at - (at / 350) * 350) {
+                    *byte = if at / 350 == number as usize - 1 { *to } else { *byte };
+                }
+            }
+            bytes.truncate(start + length.max(1));
+            fs::write(segment::path(&folder, number), &bytes[start..]).unwrap();
+        }
+        let (mut journals, found) = Journals::open(dir.path(), Quota::default()).unwrap();
+        let refused = found.is_empty() && !journals.journals.is_empty();
+        let done = journals.apply(&id(), Entry::Append { kept: state("last"), sync });
+        prop_assert_eq!(done.is_err(), refused);
+        if !refused {
+            prop_assert!(flush_with(&mut journals, |_| vec![state("snapshot")]).is_empty());
+            drop(journals);
+            let (_, recovered) = reopen(&dir);
+            prop_assert_eq!(recovered.damage, None);
+            prop_assert_eq!(recovered.kept.last(), Some(&state("last")));
+        }
+    }
+}

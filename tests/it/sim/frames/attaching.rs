@@ -1,0 +1,207 @@
+//! Judges how a session is opened: where it resumes, what it may miss, what it says of its messages.
+
+use std::time::Duration;
+
+use longwire::core::io::PortId;
+use longwire::wire::message::{Opened, Resumed};
+use longwire::wire::options::Options;
+
+use crate::sim::model::{About, Account, Alive, Seat, Session};
+use crate::sim::protocols::{is_another_dial, leads_to_its_address};
+use crate::sim::world::{Opening, World, token_of};
+
+impl World {
+    pub(super) fn opened(&mut self, port: PortId, opened: &Opened) -> About {
+        let slot = self
+            .slot_named(port, &opened.session)
+            .expect("a session of the port's owner");
+        let asked_now = self.cause.opening.take_if(|_| self.cause.slot == Some(slot));
+        let opening = asked_now.unwrap_or_else(|| self.opened_late(port, slot));
+        let person = self.ports[&port].person.unwrap();
+        let index = self.seat(person, slot);
+        assert!(
+            self.seats[index].port.is_none_or(|held| held == port),
+            "two attachments of one client"
+        );
+        if opened.created {
+            self.created(slot, &opening);
+        } else {
+            self.found(slot, &opening);
+        }
+        let session = self.slots[slot].lives.last_mut().unwrap();
+        let mut has_new_epoch = false;
+        if session.epoch.as_ref() != Some(&opened.epoch) {
+            assert!(
+                session.epoch.is_none() || session.may_change_epoch,
+                "the epoch changed without need"
+            );
+            if session.epoch.is_some() {
+                session.contents.clear();
+                session.gaps.clear();
+                session.rolled_back = true;
+                has_new_epoch = true;
+            }
+            session.epoch = Some(opened.epoch.clone());
+        }
+        session.may_change_epoch = false;
+        if has_new_epoch {
+            for person in 0..self.people.len() {
+                let seat = self.seat(person, slot);
+                self.seats[seat].placed.clear();
+            }
+        }
+        let session = self.slots[slot].lives.last_mut().unwrap();
+        session.idle_since = None;
+        let window = session.options.window;
+        let taken = session.taken.len();
+        let seat = &mut self.seats[index];
+        match (&opening.resume, opened.resume) {
+            (None, Resumed::Fresh) => {
+                assert!(!seat.certain, "a client that was here is taken for a new one");
+                assert_eq!(opened.seq, opened.last, "a new client begins at the end");
+            }
+            (None, Resumed::Exact | Resumed::Gap) => {
+                assert!(
+                    seat.was_here,
+                    "a client that never was here is taken for a known one"
+                );
+                let fits = if seat.certain {
+                    opened.seq == seat.position
+                } else {
+                    opened.seq <= seat.highest.max(seat.position)
+                };
+                assert!(
+                    fits,
+                    "goes on after {}, and has acknowledged {}",
+                    opened.seq, seat.position
+                );
+            }
+            (Some(resume), result) => {
+                let is_known = resume.epoch == *opened.epoch && resume.seq <= opened.last;
+                assert_eq!(is_known, result != Resumed::Reset, "{resume:?} and {opened:?}");
+                assert_ne!(result, Resumed::Fresh);
+                assert!(!is_known || opened.seq == resume.seq, "{resume:?} and {opened:?}");
+            }
+            (None, Resumed::Reset) => panic!("reset, and nothing was offered"),
+        }
+        assert!(opened.seq <= opened.last);
+        seat.leave();
+        seat.port = Some(port);
+        seat.generation += 1;
+        seat.exact = opened.resume == Resumed::Exact;
+        seat.window = window;
+        seat.delivered = opened.seq;
+        seat.position = opened.seq;
+        seat.highest = seat.highest.max(opened.seq);
+        match opened.resume {
+            Resumed::Fresh => {
+                seat.placed.insert(opened.seq, Account::at(taken));
+            }
+            Resumed::Reset => {
+                seat.placed.entry(opened.seq).or_insert(Account::UNKNOWN);
+            }
+            Resumed::Exact | Resumed::Gap => {}
+        }
+        seat.certain = true;
+        seat.was_here = true;
+        let holds = &mut self.ports.get_mut(&port).unwrap().holds;
+        if !holds.contains(&slot) {
+            holds.push(slot);
+        }
+        for item in &opened.outbox {
+            let token = token_of(&item.id);
+            let sent = &self.sent[token];
+            assert!(
+                (sent.slot, sent.person) == (slot, person) && sent.accepted,
+                "`{}` is not in this outbox",
+                item.id
+            );
+        }
+        self.mix(opened.seq + opened.last + opened.outbox.len() as u64);
+        self.about(port, slot)
+    }
+
+    /// What was asked for while another session of that name was being closed.
+    pub(super) fn opened_late(&mut self, port: PortId, slot: usize) -> Opening {
+        let at = self
+            .deferred
+            .iter()
+            .position(|(asked, of, _)| (*asked, *of) == (port, slot));
+        let (_, _, opening) = self.deferred.remove(at.expect("nobody asked to open this"));
+        self.cause.opened_late.push(slot);
+        opening
+    }
+
+    pub(super) fn created(&mut self, slot: usize, opening: &Opening) {
+        let awake = self.now.awake;
+        if let Some(before) = self.session(slot) {
+            let expired = before.idle_since.is_some_and(|since| {
+                awake.saturating_sub(since) >= Duration::from_millis(before.options.expire)
+            });
+            assert!(
+                before.alive != Alive::Yes || expired || before.closing.is_some(),
+                "slot {slot} had a session, and it is gone"
+            );
+            assert!(before.dial.is_none(), "its last dial is still alive");
+            before.alive = Alive::No;
+        }
+        let journal = self.fresh.take().map(|(id, _)| id);
+        let mut session = Session::new(opening.options.clone().unwrap_or_default(), journal);
+        let address = opening.address.expect("a session without an address");
+        session.reach.moves(address, self.credentials.len());
+        session.reach.asks();
+        self.slots[slot].lives.push(session);
+        for person in 0..self.people.len() {
+            let seat = self.seat(person, slot);
+            let generation = self.seats[seat].generation + 1;
+            self.seats[seat] = Seat {
+                generation,
+                ..Seat::new()
+            };
+        }
+    }
+
+    pub(super) fn found(&mut self, slot: usize, opening: &Opening) {
+        let credentials = self.credentials.len();
+        let session = self.session(slot).expect("a session that nobody has created");
+        assert!(session.alive != Alive::No, "a session that had ended is back");
+        session.alive = Alive::Yes;
+        let updates = session.obeys(opening.conflict);
+        if let Some(address) = opening.address.filter(|_| updates)
+            && (!session.has_url || address != session.reach.address)
+        {
+            let after = opening.options.as_ref().unwrap_or(&session.options);
+            if !session.has_url || leads_to_its_address(&session.options) || leads_to_its_address(after) {
+                session.reach.moves(address, credentials);
+            } else {
+                session.reach.address = address;
+            }
+        }
+        session.has_url |= opening.address.is_some();
+        if let Some(options) = opening.options.clone().filter(|_| updates) {
+            let is_another = is_another_dial(&session.options, &options);
+            (session.reach.uncertain, session.reach.doubted) = (true, true);
+            session.passed.clear();
+            let durability = session.options.durability;
+            session.options = Options {
+                durability,
+                ..options
+            };
+            session.trusts_writes |= session.options.heartbeat.is_none();
+            if let Some(dial) = session.dial
+                && let Some(dial) = self.dials.get_mut(&(self.life, dial))
+            {
+                dial.disturbed = true;
+            }
+            let before = self
+                .cause
+                .dial
+                .filter(|_| is_another && self.cause.slot == Some(slot));
+            let goes_on = before.is_some_and(|dial| !self.dials[&(self.life, dial)].over);
+            assert!(
+                !goes_on,
+                "slot {slot} was opened for another dial, and the old one goes on"
+            );
+        }
+    }
+}

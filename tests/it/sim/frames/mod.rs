@@ -1,0 +1,185 @@
+//! Judges every frame the hub has for a client, at the moment the hub says it.
+//!
+//! What the client makes of it once it has read it is `reader`.
+
+mod attaching;
+mod outcomes;
+mod records;
+
+use longwire::core::io::PortId;
+use longwire::wire::code::Code;
+use longwire::wire::message::BrokerFrame;
+use longwire::wire::record::{Name, Outcome};
+
+use super::model::{About, Alive, Asks, MessageResult, Queued};
+use super::world::{ADMIN, World, token_of};
+
+impl World {
+    pub(super) fn deliver(&mut self, port: PortId, frame: BrokerFrame, cost: usize) {
+        if port == ADMIN {
+            assert!(
+                matches!(frame, BrokerFrame::Goaway { .. }),
+                "{frame:?} for the command line"
+            );
+            return;
+        }
+        assert!(
+            self.ports.contains_key(&port),
+            "{port:?} is gone, and is told something"
+        );
+        let about = match &frame {
+            BrokerFrame::Opened(opened) => Some(self.opened(port, opened)),
+            BrokerFrame::Record {
+                session,
+                record,
+                redelivered: _,
+            } => {
+                let slot = self.must_hold(port, session);
+                self.mix(record.seq);
+                self.record(port, slot, record, cost);
+                Some(self.about(port, slot))
+            }
+            BrokerFrame::Detached {
+                session,
+                reason,
+                farewell,
+            } => {
+                assert_eq!(*reason == "closed", farewell.is_some());
+                let slot = self.must_hold(port, session);
+                let about = self.about(port, slot);
+                self.release(port, slot);
+                if *reason != "superseded"
+                    && let Some(session) = self.session(slot)
+                {
+                    // As long as its journal is there it may come back, should the broker die now.
+                    session.alive = match session.journal {
+                        Some(_) => Alive::Perhaps,
+                        None => Alive::No,
+                    };
+                }
+                Some(about)
+            }
+            BrokerFrame::Live { session, .. }
+            | BrokerFrame::Stalled { session, .. }
+            | BrokerFrame::Subscription { session, .. }
+            | BrokerFrame::AuthNeeded { session, .. } => {
+                let slot = self.must_hold(port, session);
+                Some(self.about(port, slot))
+            }
+            BrokerFrame::Accepted {
+                session,
+                id,
+                durability,
+                duplicate,
+                outcome,
+            } => {
+                let slot = self.must_hold(port, session);
+                self.accepted(port, slot, id, durability, *duplicate, *outcome);
+                Some(self.about(port, slot))
+            }
+            BrokerFrame::Error(refusal)
+                if refusal.id.as_deref() == Some("o")
+                    && self.cause.opening.is_none()
+                    && self.has_deferred(port) =>
+            {
+                // What it was to attach to has ended, and it cannot be made anew.
+                let slot = refusal
+                    .session
+                    .as_ref()
+                    .and_then(|name| self.slot_named(port, name));
+                self.deferred
+                    .retain(|(asked, of, _)| (*asked, Some(*of)) != (port, slot));
+                None
+            }
+            BrokerFrame::Error(refusal) if refusal.error.code == Code::OutboxFull => {
+                let token = token_of(refusal.id.as_ref().unwrap_or(&"i0".into()));
+                let slot = self.cause.slot.unwrap();
+                let session = self.slots[slot].lives.last();
+                let connected = session.is_some_and(|session| session.dial.is_some());
+                assert!(
+                    connected || !self.sent[token].volatile || refusal.id.is_none(),
+                    "message {token} does not wait, and there is no room for it"
+                );
+                None
+            }
+            BrokerFrame::Ok { id } if id.starts_with('c') => {
+                self.brought();
+                None
+            }
+            BrokerFrame::Welcome(welcome) => {
+                let known = &self.ports[&port];
+                assert_eq!(
+                    welcome.origin, self.owners[known.origin].origin,
+                    "welcomed as another"
+                );
+                for summary in &welcome.sessions {
+                    let slot = self.slot_named(port, &summary.session);
+                    assert!(
+                        slot.is_some_and(|slot| !self.slots[slot].lives.is_empty()),
+                        "is told of a session of others"
+                    );
+                }
+                None
+            }
+            _ => None,
+        };
+        let known = self.ports.get_mut(&port).unwrap();
+        known.queue.push_back(Queued { frame, cost, about });
+    }
+
+    fn has_deferred(&self, port: PortId) -> bool {
+        self.deferred.iter().any(|(asked, ..)| *asked == port)
+    }
+
+    /// The slot of a session that this port must hold to be told about it.
+    pub(super) fn must_hold(&self, port: PortId, name: &Name) -> usize {
+        let slot = self
+            .slot_named(port, name)
+            .expect("a session of the port's owner");
+        assert!(
+            self.ports[&port].holds.contains(&slot),
+            "{port:?} does not hold `{name}` and is told about it"
+        );
+        slot
+    }
+
+    fn about(&self, port: PortId, slot: usize) -> About {
+        let person = self.ports[&port].person.unwrap();
+        About {
+            generation: self.seats[self.seat(person, slot)].generation,
+            person,
+            slot,
+            life: self.slots[slot].lives.len() - 1,
+            taken: self.slots[slot].lives.last().unwrap().taken.len(),
+        }
+    }
+
+    /// Whether what was told of a message is so.
+    pub(super) fn check_truth(&self, token: usize) {
+        let sent = &self.sent[token];
+        let Some((_, result)) = &sent.result else { return };
+        let session = &self.slots[sent.slot].lives[sent.life];
+        let is_true = match result {
+            MessageResult::Outcome(Outcome::Sent) => {
+                let trusts_writes = session.trusts_writes || self.ends_beats(sent.slot);
+                sent.reads > 0 || (trusts_writes && sent.written)
+            }
+            MessageResult::Outcome(Outcome::Confirmed) => sent.confirmed,
+            MessageResult::Outcome(Outcome::Unknown) => true,
+            MessageResult::Outcome(Outcome::Cancelled) => sent.cancelled || sent.reads == 0,
+            MessageResult::Outcome(Outcome::Failed | Outcome::Expired | Outcome::Dropped)
+            | MessageResult::Error(Code::NotSent) => sent.reads == 0,
+            MessageResult::Answer(number) => sent.answer == Some(*number) || sent.rolled_back,
+            MessageResult::Error(_) => true,
+        };
+        let asks = sent.asks.map_or("", |asks| match asks {
+            Asks::Pointers => "pointers",
+            Asks::JsonRpc => "jsonrpc",
+        });
+        assert!(
+            is_true,
+            "message {token} ended as {result:?}, and that is not so: read {} times, written: {}, confirmed: {}, {asks}",
+            sent.reads, sent.written, sent.confirmed
+        );
+    }
+}

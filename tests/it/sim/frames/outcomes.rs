@@ -1,0 +1,143 @@
+//! Judges how messages are accepted and how they end.
+
+use std::time::Duration;
+
+use longwire::core::io::PortId;
+use longwire::wire::record::{Name, Outcome};
+
+use crate::sim::model::MessageResult;
+use crate::sim::world::{World, token_of};
+
+impl World {
+    pub(super) fn accepted(
+        &mut self,
+        port: PortId,
+        slot: usize,
+        id: &Name,
+        durability: &str,
+        duplicate: bool,
+        outcome: Option<Outcome>,
+    ) {
+        let token = token_of(id);
+        let person = self.ports[&port].person;
+        let session = self.slots[slot].lives.last().unwrap();
+        let promised = if session.journal.is_some() {
+            "disk"
+        } else {
+            "memory"
+        };
+        let connected = session
+            .dial
+            .is_some_and(|dial| self.dials[&(self.life, dial)].open);
+        let most = session.options.outbox.messages;
+        let patience = Duration::from_millis(session.options.outbox.ttl);
+        let waits = (self.life, self.now.boot + patience);
+        assert_eq!(durability, promised);
+        let sent = &mut self.sent[token];
+        assert_eq!((sent.slot, Some(sent.person)), (slot, person));
+        if duplicate {
+            assert!(
+                sent.accepted || sent.rolled_back,
+                "message {token} is called a duplicate, and is none"
+            );
+            sent.remembered = outcome;
+            if let (Some((_, result)), false) = (&sent.result, sent.rolled_back) {
+                let known = match result {
+                    MessageResult::Outcome(outcome) => Some(*outcome),
+                    MessageResult::Answer(_) | MessageResult::Error(_) => None,
+                };
+                assert_eq!(outcome, known, "message {token} ended in two ways");
+            }
+        } else {
+            assert!(
+                !sent.accepted || sent.rolled_back,
+                "message {token} is accepted twice"
+            );
+            assert!(
+                !sent.banned,
+                "message {token} does not pass the guard, and is accepted"
+            );
+            sent.accepted = true;
+            let is_plain = sent.asks.is_none() && sent.ttl.is_none() && !sent.volatile;
+            sent.waits = is_plain.then_some(waits);
+            // What is volatile does not wait, and so needs no room.
+            if !connected && !sent.volatile {
+                self.crowded = Some((slot, most));
+            }
+            self.passes_guard(slot);
+        }
+    }
+
+    /// One more message has passed a session's guard: no more than its rate allows.
+    pub(super) fn passes_guard(&mut self, slot: usize) {
+        let boot = self.now.boot;
+        let Some(session) = self.session(slot) else { return };
+        let Some(rate) = session.options.guard.send.iter().find_map(|line| line.rate) else {
+            return;
+        };
+        session.passed.push_back(boot);
+        let most = rate.messages as usize;
+        if session.passed.len() > 2 * most
+            && let Some(first) = session.passed.pop_front()
+        {
+            // The first of them came from a full bucket at best; the rest had to wait for it to fill again.
+            assert!(
+                boot.saturating_sub(first) >= Duration::from_millis(rate.per),
+                "slot {slot} takes {} messages within {:?}",
+                2 * most + 1,
+                boot.saturating_sub(first)
+            );
+        }
+    }
+
+    /// The hub says how a message ended.
+    pub(super) fn ended(
+        &mut self,
+        person: usize,
+        slot: usize,
+        token: usize,
+        seq: u64,
+        result: MessageResult,
+    ) {
+        let life = self.slots[slot].lives.len() - 1;
+        let sent = &mut self.sent[token];
+        assert_eq!(
+            (sent.person, sent.slot, sent.life),
+            (person, slot, life),
+            "the result of another's message"
+        );
+        assert!(sent.accepted && sent.has_id);
+        let is_response = !matches!(result, MessageResult::Outcome(_));
+        assert_eq!(is_response, sent.asks.is_some(), "{result:?} of message {token}");
+        if let Some((known, before)) = &sent.result {
+            assert!(
+                sent.rolled_back || *known == seq,
+                "message {token} ended twice: {before:?} in {known}, {result:?} in {seq}"
+            );
+            assert!(
+                sent.rolled_back || *before == result,
+                "message {token} ended in two ways"
+            );
+        }
+        assert!(
+            sent.receipt || !matches!(result, MessageResult::Outcome(Outcome::Sent | Outcome::Confirmed)),
+            "a receipt that nobody wants"
+        );
+        sent.result = Some((seq, result));
+        self.check_truth(token);
+    }
+
+    /// Whether the heartbeat ends by what is being answered: what was written may be told before `opened` is.
+    pub(super) fn ends_beats(&self, slot: usize) -> bool {
+        let session = self.slots[slot].lives.last();
+        let opening = self
+            .cause
+            .opening
+            .as_ref()
+            .filter(|_| self.cause.slot == Some(slot));
+        session.zip(opening).is_some_and(|(session, opening)| {
+            let options = opening.options.as_ref();
+            session.obeys(opening.conflict) && options.is_some_and(|options| options.heartbeat.is_none())
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! Judges records: each number once, each loss in its place.
+
+use std::time::Duration;
+
+use longwire::core::io::PortId;
+use longwire::wire::code::GapReason;
+use longwire::wire::record::{Body, Record};
+
+use crate::sim::model::{Content, MessageResult, number_in};
+use crate::sim::world::{Kind, World, token_of};
+
+impl World {
+    pub(super) fn record(&mut self, port: PortId, slot: usize, record: &Record, cost: usize) {
+        let person = self.ports[&port].person.unwrap();
+        let index = self.seat(person, slot);
+        let seat = &mut self.seats[index];
+        assert_eq!(seat.port, Some(port), "a fenced port is told a record");
+        assert!(
+            record.seq > seat.delivered,
+            "record {} after {}",
+            record.seq,
+            seat.delivered
+        );
+        seat.delivered = record.seq;
+        let size = record.body.cost();
+        let is_rollback = matches!(record.body, Body::Gap(gap) if gap.reason == GapReason::Acknowledged);
+        if cost > 0 {
+            let fits = seat.in_flight.is_empty()
+                || (seat.in_flight.len() < seat.window.messages
+                    && seat.in_flight_bytes + size <= seat.window.bytes);
+            assert!(
+                is_rollback || (fits && seat.window.messages > 0 && seat.window.bytes > 0),
+                "{} records and {} bytes in flight, and {size} more: the window is {:?}",
+                seat.in_flight.len(),
+                seat.in_flight_bytes,
+                seat.window
+            );
+            seat.in_flight.push_back((record.seq, size));
+            seat.in_flight_bytes += size;
+        } else {
+            let is_ending = self.cause.kind == Kind::Timeout
+                || self.slots[slot]
+                    .lives
+                    .last()
+                    .is_some_and(|session| session.closing.is_some());
+            assert!(is_ending, "a record bypasses the window");
+        }
+        if let Body::Gap(gap) = &record.body
+            && self.cause.kind == Kind::Open
+            && self.cause.port == Some(port)
+        {
+            assert!(!self.seats[index].exact, "an exact resume, and then {gap:?}");
+        }
+        match &record.body {
+            Body::Outcome(report) => {
+                let token = token_of(&report.id);
+                self.ended(
+                    person,
+                    slot,
+                    token,
+                    record.seq,
+                    MessageResult::Outcome(report.outcome),
+                );
+            }
+            Body::Response(report) => {
+                let token = token_of(&report.id);
+                let result = match (&report.answer, &report.error) {
+                    (Some(answer), None) => MessageResult::Answer(number_in(answer).unwrap()),
+                    (None, Some(error)) => MessageResult::Error(error.code),
+                    _ => panic!("a response says both or neither"),
+                };
+                self.ended(person, slot, token, record.seq, result);
+            }
+            Body::State(change) => {
+                self.is_continuous(slot, change);
+                if let (Some((waits, most)), Some(millis)) = (self.patience, change.retry_in)
+                    && waits == slot
+                    && self.cause.kind == Kind::Link
+                {
+                    assert!(
+                        Duration::from_millis(millis) <= most,
+                        "slot {slot} waits {millis} ms; at most {most:?}"
+                    );
+                }
+            }
+            Body::Message { .. } | Body::Gap(_) => {}
+        }
+        if !is_rollback {
+            self.names(slot, record);
+        }
+    }
+
+    /// A number names one thing for ever, except that a message may later be told as lost.
+    pub(super) fn names(&mut self, slot: usize, record: &Record) {
+        let seq = record.seq;
+        let life = self.slots[slot].lives.len() - 1;
+        let content = match &record.body {
+            Body::Message { payload, .. } => {
+                let number = number_in(payload).expect("a message that a server said");
+                let emitted = &self.emitted[number];
+                assert_eq!(
+                    (emitted.slot, emitted.life, emitted.length),
+                    (slot, life, payload.len()),
+                    "message {number} is told where it does not belong"
+                );
+                Content::Message(number)
+            }
+            Body::Gap(gap) => Content::Gap(*gap),
+            Body::State(change) => Content::State(change.clone()),
+            Body::Outcome(report) => Content::Outcome(report.clone()),
+            Body::Response(report) => Content::Response(report.clone()),
+        };
+        let session = self.slots[slot].lives.last_mut().unwrap();
+        let told_lost = session.gaps.range(seq..).next().filter(|(_, from)| **from <= seq);
+        match &content {
+            Content::Gap(gap) => {
+                assert_eq!(gap.to, seq);
+                assert!(
+                    gap.from <= gap.to && gap.count <= gap.to - gap.from + 1,
+                    "{gap:?}"
+                );
+                let is_crash = matches!(gap.reason, GapReason::Crash | GapReason::Journal);
+                let overlaps = session
+                    .gaps
+                    .range(gap.from..)
+                    .next()
+                    .filter(|(_, from)| **from <= seq);
+                assert!(
+                    is_crash || overlaps.is_none_or(|(to, _)| *to == seq),
+                    "{gap:?} changes the gap that was told before: {overlaps:?}"
+                );
+                match session.contents.get(&seq) {
+                    Some(Content::Gap(before)) => {
+                        assert_eq!(before.reason, gap.reason);
+                        if before.from == gap.from {
+                            assert_eq!(before, gap, "a gap changed after it was told");
+                        }
+                        if before.from < gap.from {
+                            return;
+                        }
+                    }
+                    None | Some(Content::Message(_)) => {}
+                    Some(other) => assert!(is_crash, "{other:?} became {gap:?}"),
+                }
+                session.gaps.insert(seq, gap.from);
+            }
+            _ => {
+                assert!(
+                    told_lost.is_none(),
+                    "record {seq} was told as lost: {told_lost:?}"
+                );
+                if let Some(before) = session.contents.get(&seq) {
+                    assert_eq!(*before, content, "record {seq} named something else before");
+                }
+            }
+        }
+        session.contents.insert(seq, content);
+    }
+}
