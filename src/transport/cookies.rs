@@ -11,10 +11,11 @@ use cookie_store::{Cookie, CookieStore};
 use http::header::{self, HeaderMap};
 use url::Url;
 
+use super::date;
 use crate::core::io::Target;
 
-/// Cookies of one domain, at least as many as RFC 6265 wants (6.1).
-const MAX_PER_DOMAIN: usize = 50;
+/// Cookies of one domain, as in Chromium.
+const MAX_PER_DOMAIN: usize = 180;
 /// Cookies of all domains.
 const MAX_IN_ALL: usize = 3000;
 /// Bytes of a cookie's name and value, as in browsers.
@@ -164,7 +165,7 @@ impl SharedJar {
         let url = over_http(url);
         let mut jar = self.lock();
         for line in lines.filter(|line| line.len() <= MAX_LINE_BYTES) {
-            match Cookie::parse(line, &url) {
+            match Cookie::parse(with_standard_date(line), &url) {
                 Ok(cookie) if cookie.name().len() + cookie.value().len() <= MAX_BYTES => {
                     jar.set(&cookie.into_owned(), &url);
                 }
@@ -199,6 +200,21 @@ impl Jar {
         // Refused is what RFC 6265 refuses, such as a domain of somebody else's.
         let _ = self.store.insert(cookie.clone(), url);
     }
+}
+
+/// A `Set-Cookie` header whose date is written as the standard writes it. Browsers read many more forms.
+fn with_standard_date(line: &str) -> String {
+    let standard = |attribute: &str| {
+        let (name, value) = attribute.split_once('=')?;
+        let is_date = name.trim().eq_ignore_ascii_case("expires");
+        let time = is_date.then(|| date::cookie_time(value)).flatten()?;
+        Some(format!("{name}={}", httpdate::fmt_http_date(time)))
+    };
+    let parts = line.split(';').enumerate().map(|(index, part)| {
+        let changed = (index > 0).then(|| standard(part)).flatten();
+        changed.unwrap_or_else(|| part.to_owned())
+    });
+    parts.collect::<Vec<_>>().join(";")
 }
 
 /// The URL as cookies know it: a WebSocket's belong to the same server.

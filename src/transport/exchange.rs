@@ -289,13 +289,9 @@ fn request(
     place: &Place,
     ask: &Ask,
 ) -> Result<Request<Full<Bytes>>, DialError> {
-    let path = match ask.url.query() {
-        Some(query) => format!("{}?{query}", ask.url.path()),
-        None => ask.url.path().to_owned(),
-    };
     let mut request = Request::new(Full::new(ask.body.clone()));
     *request.method_mut() = ask.method.clone();
-    *request.uri_mut() = path.parse().map_err(|_| {
+    *request.uri_mut() = handshake::request_target(&ask.url).parse().map_err(|_| {
         DialError::Request(
             "the URL's path or query contains characters that are not allowed in a request".to_owned(),
         )

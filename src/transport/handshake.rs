@@ -192,13 +192,9 @@ pub(crate) fn describe(error: &hyper::Error) -> String {
 fn request(target: &Target, place: &Place, key: &str) -> Result<Request<Empty<Bytes>>, DialError> {
     let refuse = |why: String| DialError::Request(why);
     let url = &target.url;
-    let path = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
     let mut request = Request::new(Empty::new());
     *request.method_mut() = Method::GET;
-    *request.uri_mut() = path.parse().map_err(|_| {
+    *request.uri_mut() = request_target(url).parse().map_err(|_| {
         refuse("the URL's path or query contains characters that are not allowed in a request".to_owned())
     })?;
     let headers = request.headers_mut();
@@ -236,6 +232,15 @@ fn request(target: &Target, place: &Place, key: &str) -> Result<Request<Empty<By
         headers.insert(header::AUTHORIZATION, value);
     }
     Ok(request)
+}
+
+/// Path and query as Chromium writes them, which also escapes `^` and `|` of a path.
+pub(super) fn request_target(url: &url::Url) -> String {
+    let path = url.path().replace('^', "%5E").replace('|', "%7C");
+    match url.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    }
 }
 
 /// Says who asks, unless the extension has said it: servers and firewalls refuse those who do not.

@@ -309,6 +309,24 @@ fn an_id_that_was_taken_back_or_cannot_be_said_promises_nothing() {
 }
 
 #[test]
+fn a_page_is_no_answer_to_a_poll_unless_pages_are_wanted() {
+    let html = &[("content-type", "Text/HTML; charset=utf-8")];
+    let page = "<!DOCTYPE html><title>Log in</title>";
+    let (mut harness, dial) = opened(json!({"protocol":"poll"}));
+    harness.is_answered(dial, 200, html, page);
+    let waiting = harness.hears_state();
+    assert_eq!(waiting["error"]["code"], "server-protocol", "{waiting}");
+    let message = waiting["error"]["message"].as_str().unwrap();
+    assert!(message.contains("HTML page titled `Log in`"), "{message}");
+    let wanted = json!({"protocol":"poll","headers":{"Accept":"text/html"}});
+    for (options, body) in [(wanted, page), (json!({"protocol":"poll"}), "no page at all")] {
+        let (mut harness, dial) = opened(options);
+        harness.is_answered(dial, 200, html, body);
+        assert_eq!(harness.hears_state()["state"], "open");
+    }
+}
+
+#[test]
 fn of_several_content_types_the_last_one_counts() {
     let html = ("content-type", "text/html");
     let events = ("content-type", "Text/Event-Stream; charset=utf-8");

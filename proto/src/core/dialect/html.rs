@@ -21,10 +21,16 @@ pub fn described(text: &str) -> Option<String> {
     })
 }
 
+/// The title; HAProxy's pages have a heading only.
 fn title(text: &str) -> Option<String> {
+    element(text, "<title").or_else(|| element(text, "<h1"))
+}
+
+/// The words of the first element of this kind.
+fn element(text: &str, tag: &str) -> Option<String> {
     // Only letters of ASCII change, so that places stay what they are.
     let lower = text.to_ascii_lowercase();
-    let open = lower.find("<title")?;
+    let open = lower.find(tag)?;
     let start = open + lower[open..].find('>')? + 1;
     let end = lower[start..]
         .find("</")
@@ -63,6 +69,10 @@ mod tests {
             (
                 "\u{feff} <!DOCTYPE HTML><p>",
                 Some("an HTML page without a title"),
+            ),
+            (
+                "<html><body><h1>503 Service Unavailable</h1>\nNo server is available",
+                Some("an HTML page titled `503 Service Unavailable`"),
             ),
             ("<html><title>cut of", Some("an HTML page titled `cut of`")),
             ("{\"html\":\"<html>\"}", None),

@@ -13,6 +13,9 @@ use super::{Abilities, DialectEnd, DialectEvent};
 /// What may be told of a body that says why.
 const MAX_REASON_CHARS: usize = 200;
 
+/// Bytes of a page in which its title is looked for.
+const MAX_PAGE_BYTES: usize = 64 * 1024;
+
 /// What a protocol over HTTP can do: it sends where the options say where to.
 pub(super) const fn abilities(options: &Options) -> Abilities {
     Abilities {
@@ -69,6 +72,27 @@ pub(super) fn refused(answer: &Answer, taken: u64) -> DialectEvent {
         ..LinkEnd::default()
     };
     DialectEvent::End(Box::new(DialectEnd::Lost(end)))
+}
+
+/// What to say of an HTML page that answers a request for data: a captive portal's, or a proxy's. An extension that wants
+/// pages says so in `Accept`.
+pub(super) fn unwanted_page(answer: &Answer, options: &Options) -> Option<String> {
+    let kind = answer.header_lines("content-type").last()?;
+    let is_page = kind
+        .get(..9)
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"));
+    let mut accepts = options
+        .headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("accept"));
+    if !is_page || accepts.any(|(_, kinds)| kinds.contains("text/html")) {
+        return None;
+    }
+    let start = &answer.body[..answer.body.len().min(MAX_PAGE_BYTES)];
+    let page = html::described(&String::from_utf8_lossy(start))?;
+    Some(format!(
+        "the server answered with {page}; a header `Accept` with `text/html` would allow pages"
+    ))
 }
 
 /// The beginning of a body that is text, on one line.

@@ -51,16 +51,16 @@ pub(crate) fn read_url(text: &str) -> Result<Url, ErrorInfo> {
             return Err(ErrorInfo::new(Code::BadUrl, message));
         }
     };
+    if url.scheme() == scheme && url.fragment().is_some() {
+        let message = "a `ws:` URL must not have a fragment (`#`)";
+        return Err(ErrorInfo::new(Code::BadUrl, message));
+    }
+    // `EventSource` and `fetch` take one and do not send it.
+    url.set_fragment(None);
     if url.scheme() != scheme && url.set_scheme(scheme).is_err() {
         return Err(ErrorInfo::new(
             Code::BadUrl,
             "the URL's scheme cannot be changed to `ws` or `wss`",
-        ));
-    }
-    if url.fragment().is_some() {
-        return Err(ErrorInfo::new(
-            Code::BadUrl,
-            "the URL must not have a fragment (`#`)",
         ));
     }
     if url.port() == Some(0) {
@@ -172,6 +172,7 @@ mod tests {
             ("ws://127.0.0.1.example.com", Code::UrlDenied),
             ("ftp://localhost", Code::BadUrl),
             ("ws://localhost/#a", Code::BadUrl),
+            ("wss://localhost/#", Code::BadUrl),
             ("localhost", Code::BadUrl),
             ("ws://localhost:0", Code::BadUrl),
             ("", Code::BadUrl),
@@ -185,6 +186,8 @@ mod tests {
                 "{denied}"
             );
         }
+        let streamed = parse_url("http://localhost/a?b#c", &Rule::default()).unwrap();
+        assert_eq!(streamed.as_str(), "ws://localhost/a?b");
     }
 
     #[test]

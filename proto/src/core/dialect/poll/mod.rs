@@ -119,6 +119,8 @@ impl Polling {
         let mut place = self.token.place.clone();
         let heard = if answer.status == 304 || answer.too_large {
             Ok(Messages::default())
+        } else if let Some(why) = http::unwanted_page(answer, options) {
+            Err(why)
         } else {
             place.read(&options.poll, answer, options.json, ctx.outlines)
         };
