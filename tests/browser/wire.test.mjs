@@ -2,12 +2,10 @@
 // and tinyproxy. Every difference is printed and must have a reason here; docs/LINKS.md has them as a table.
 
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
-import net from "node:net";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { haproxy, missing, nginx, tinyproxy } from "./lib/balancers.mjs";
 import { Chromium } from "./lib/chromium.mjs";
 import { eventually } from "./lib/eventually.mjs";
 import { Firefox } from "./lib/firefox.mjs";
@@ -20,10 +18,8 @@ const PATIENCE = 60_000;
 const KINDS = ["ws", "sse", "poll"];
 const ORIGIN = `chrome-extension://cfgjijgalloanpinpjgfgakgkbhlgcka/`;
 const PROGRAM = process.env.LONGWIRE ?? resolve(import.meta.dirname, "../../target/debug/longwire");
-const has = (program, flag = "--version") => spawnSync(program, [flag]).error === undefined;
-const needed = [["chromium"], ["firefox-esr"], ["nginx", "-v"], ["haproxy", "-v"], ["tinyproxy", "-v"], ["openssl", "version"]];
-const missing = needed.filter(([program, flag]) => !has(program, flag)).map(([program]) => program);
-const skip = skipUnless(missing.length === 0, `not installed: ${missing.join(", ")}`);
+const absent = missing("chromium", "firefox-esr", "nginx", "haproxy", "tinyproxy", "openssl");
+const skip = skipUnless(absent.length === 0, `not installed: ${absent.join(", ")}`);
 
 /** Headers that a browser sends and Longwire does not, and why. */
 const NOT_SENT = {
@@ -81,80 +77,6 @@ function urlOf(ways, client, way, kind) {
   const { port, secure, host = "localhost" } = ways[way];
   const scheme = (kind === "ws" ? "ws" : "http") + (secure ? "s" : "");
   return `${scheme}://${host}:${port}/${client}/${way}/${kind}`;
-}
-
-async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-/** Starts a program that listens on `port` and ends it with the test. */
-async function started(t, port, program, ...flags) {
-  const child = spawn(program, flags, { stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  child.stderr.on("data", (data) => {
-    said += data;
-  });
-  t.after(async () => {
-    if (child.exitCode !== null || child.signalCode) return;
-    const gone = once(child, "exit");
-    child.kill("SIGTERM");
-    await gone;
-  });
-  await eventually(PATIENCE, `${program} listening`, async () => {
-    if (child.exitCode !== null) throw new Error(`${program} ended: ${said}`);
-    const socket = net.connect(port, "127.0.0.1");
-    const is = await new Promise((settle) => socket.once("connect", () => settle(true)).once("error", () => settle(false)));
-    socket.destroy();
-    return is;
-  });
-  return port;
-}
-
-async function nginx(t, folder, server) {
-  const port = await freePort();
-  const config = join(folder, "nginx.conf");
-  const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/${name};`);
-  await writeFile(
-    config,
-    `pid ${folder}/nginx.pid; daemon off; master_process off; error_log stderr; events {}
-http { access_log off; ${temp.join(" ")}
-  map $http_upgrade $connection_upgrade { default upgrade; '' close; }
-  server { listen 127.0.0.1:${port}; location / { proxy_pass http://127.0.0.1:${server}; proxy_http_version 1.1;
-    proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade;
-    proxy_set_header Connection $connection_upgrade; } } }`,
-  );
-  return started(t, port, "nginx", "-c", config);
-}
-
-async function haproxy(t, folder, server) {
-  const port = await freePort();
-  const config = join(folder, "haproxy.cfg");
-  await writeFile(
-    config,
-    `defaults
-  mode http
-  timeout connect 5s
-  timeout client 30s
-  timeout server 30s
-frontend in
-  bind 127.0.0.1:${port}
-  default_backend out
-backend out
-  server one 127.0.0.1:${server}\n`,
-  );
-  return started(t, port, "haproxy", "-db", "-f", config);
-}
-
-async function tinyproxy(t, folder) {
-  const port = await freePort();
-  const config = join(folder, "tinyproxy.conf");
-  await writeFile(config, `Port ${port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\nLogLevel Critical\n`);
-  return started(t, port, "tinyproxy", "-d", "-c", config);
 }
 
 /** The head that a client sent on one way. */
