@@ -83,7 +83,9 @@ test("what a stream's statuses mean", async () => {
     await settle();
     assert.equal(session.state, state, `${status}`);
     assert.equal(session.link?.status, status);
-    if (status === 503) assert.equal(session.link?.retryIn, 7000);
+    // Others were told the same: it is spread over five seconds.
+    const { retryIn = 0 } = session.link ?? {};
+    if (status === 503) assert(retryIn >= 7000 && retryIn <= 12_000, `${retryIn}`);
   }
 });
 
@@ -156,7 +158,7 @@ test("greeting, `ready`, subscriptions, outbox: in this order on each connection
     network.socket.say({ op: "ok" });
     await clock.advance(100);
     assert.equal(states.at(-1), "active");
-    network.socket.end(1001);
+    network.socket.end(1006);
     await clock.advance(1000);
   }
 });
@@ -224,7 +226,7 @@ test("credentials from a provider: a URL and subprotocols; headers are refused b
   network.socket.end();
   await clock.advance(1000);
   assert.equal(network.socket.url, "wss://x.example/?token=3");
-  assert.deepEqual(asked, ["start", "refused", "refused"]);
+  assert.deepEqual(asked, ["first", "refused", "refused"]);
   const other = await bridge.open("t", "wss://x.example/", { auth: "provider" });
   other.onState(() => {});
   other.on("error", () => {});

@@ -10,11 +10,13 @@ import { test } from "node:test";
 import { Server } from "socket.io";
 import { Chromium } from "./lib/chromium.mjs";
 import { eventually } from "./lib/eventually.mjs";
+import { fallbackExtension } from "./lib/fallback-extension.mjs";
 import { program } from "./lib/io-program.mjs";
 import { World } from "./lib/world.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
 const PATIENCE = 60_000;
+const THEIRS = join(import.meta.dirname, "node_modules/socket.io-client/dist/socket.io.esm.min.js");
 
 /** The server of the program. */
 async function serve() {
@@ -80,8 +82,7 @@ async function extension(world, url) {
   await writeFile(join(folder, "manifest.json"), JSON.stringify(manifest));
   await writeFile(join(folder, "popup.html"), "<!doctype html>");
   for (const name of ["longwire.js", "io.js"]) await copyFile(join(root, "client/dist", name), join(folder, name));
-  const theirs = join(import.meta.dirname, "node_modules/socket.io-client/dist/socket.io.esm.min.js");
-  await copyFile(theirs, join(folder, "socket.io.js"));
+  await copyFile(THEIRS, join(folder, "socket.io.js"));
   await writeFile(
     join(folder, "worker.js"),
     `import { io } from "./io.js";
@@ -154,4 +155,28 @@ test("io() does what socket.io-client does, and outlives the worker", async (t) 
     assert.equal(server.feed.sockets.size, connections, "one connection all along");
     assert.equal(connections, 1);
   });
+});
+
+test("io() does what socket.io-client does where the host is not installed", async (t) => {
+  const world = await World.make();
+  const server = await serve();
+  t.after(async () => {
+    await world.end();
+    await server.stop();
+  });
+  const serveSockets = ({ connect }) => connect({ fallback: "browser" });
+  const folder = await fallbackExtension(world.folder, { offscreen: false, program: serveSockets });
+  await copyFile(THEIRS, join(folder, "socket.io.js"));
+  const ours = `import { connect } from "./longwire.js";
+import "./fallback.js";
+connect({ fallback: "browser" });
+export * from "./io.js";
+`;
+  await writeFile(join(folder, "io-fallback.js"), ours);
+  world.browser = await Chromium.launch({ profile: world.profile, extension: folder, env: world.env });
+  world.page = await world.browser.open(world.id, "page.html");
+  const run = (module) => world.page.evaluateFor(PATIENCE, program, server.url, module);
+  const expected = await run("./socket.io.js");
+  assert.deepEqual(await run("./io-fallback.js"), expected);
+  assert.ok(expected.length > 40, `${expected.length} lines`);
 });

@@ -1,8 +1,10 @@
 // One client of one session: its position and its in-flight window. It does not know the connection.
 
 import type { Clock } from "../browser-api.js";
-import type { Opened, OpenOptions, ToExtension } from "../wire.js";
+import type { Opened, OpenOptions, RecordFrame, ToExtension } from "../wire.js";
+import { ClientFilter, project, type View } from "./filter.js";
 import type { Entry, SessionLog } from "./log.js";
+import { type Content, Readable } from "./rules.js";
 
 /** Where frames for a client go. */
 export interface ClientPort {
@@ -16,13 +18,15 @@ const STALLED = { first: 2000, again: 30_000 };
 /** A client's position and window. */
 export class Consumer {
   readonly client: string;
+  readonly filter = new ClientFilter();
   readonly #session: string;
   readonly #log: SessionLog;
   readonly #clock: Clock;
   #port: ClientPort | undefined;
   #window = WINDOW;
   #cursor: number;
-  #acked: number;
+  /** Messages that the filter holds are delivered up to this one. */
+  #releasedUpTo = 0;
   #flight: Entry[] = [];
   #flightBytes = 0;
   /** Records up to this one may have been delivered before. */
@@ -37,16 +41,16 @@ export class Consumer {
     this.#log = log;
     this.#clock = clock;
     this.#cursor = log.last;
-    this.#acked = log.last;
   }
 
   get port(): ClientPort | undefined {
     return this.#port;
   }
 
-  /** The last acknowledged record. */
+  /** The last record that it has acknowledged, or that was not for it. */
   get acked(): number {
-    return this.#acked;
+    const [oldest] = this.#flight;
+    return oldest ? oldest.frame.seq - 1 : this.#cursor;
   }
 
   /** The last delivered record. */
@@ -68,11 +72,11 @@ export class Consumer {
     this.#port = port;
     this.#window = { ...WINDOW, ...window };
     this.#cursor = resume.seq;
-    this.#acked = resume.answer === "reset" ? resume.seq : Math.max(this.#acked, resume.seq);
     this.#flight = [];
     this.#flightBytes = 0;
     this.#redelivered = resume.answer === "reset" ? this.#log.last : 0;
     this.#liveAt = this.#log.last;
+    this.release();
   }
 
   detach(): void {
@@ -84,7 +88,6 @@ export class Consumer {
   /** Acknowledges all records up to `seq`. Returns false if that record was never delivered. */
   ack(seq: number): boolean {
     if (seq > this.#cursor) return false;
-    this.#acked = Math.max(this.#acked, seq);
     while (this.#flight[0] && this.#flight[0].frame.seq <= seq) {
       this.#flightBytes -= this.#flight.shift()?.size ?? 0;
     }
@@ -97,28 +100,41 @@ export class Consumer {
     this.deliver();
   }
 
+  /** What the filter has held up to now is delivered. */
+  release(): void {
+    this.#releasedUpTo = this.#log.last;
+  }
+
   /** Delivers as much as the window allows. */
   deliver(): void {
     const port = this.#port;
     if (!port) return;
     let isBlocked = false;
+    let isHeld = false;
     for (const entry of this.#log.after(this.#cursor)) {
-      const isOwn = entry.to === undefined || entry.to === this.client;
-      isBlocked = isOwn && !this.#hasRoom(entry);
-      if (isBlocked) break;
+      const view = entry.views?.get(this.client);
+      const isOwn = this.isFor(entry);
+      isHeld = view === "held" && entry.frame.seq > this.#releasedUpTo;
+      isBlocked = isOwn && !isHeld && !this.#hasRoom(entry);
+      if (isBlocked || isHeld) break;
       this.#cursor = entry.frame.seq;
       if (!isOwn) continue;
       this.#flight.push(entry);
       this.#flightBytes += entry.size;
-      const { frame } = entry;
+      const frame = seenAs(entry.frame, view);
       port.post(frame.seq <= this.#redelivered ? { ...frame, redelivered: true } : frame);
     }
-    if (!isBlocked) this.#cursor = Math.max(this.#cursor, this.#log.last);
+    if (!isBlocked && !isHeld) this.#cursor = Math.max(this.#cursor, this.#log.last);
     if (this.#liveAt !== undefined && this.#cursor >= this.#liveAt) {
       port.post({ type: "live", session: this.#session, seq: this.#liveAt });
       this.#liveAt = undefined;
     }
     this.#watch(isBlocked, STALLED.first);
+  }
+
+  /** Whether a record is for this client. */
+  isFor({ to, views }: Entry): boolean {
+    return (to === undefined || to === this.client) && views?.get(this.client) !== "not";
   }
 
   #hasRoom({ size }: Entry): boolean {
@@ -140,4 +156,14 @@ export class Consumer {
       this.#watch(true, STALLED.again);
     }, delay);
   }
+}
+
+/** The record as a filter shows it: only what is at its pointers, if it is JSON. */
+function seenAs(frame: RecordFrame, view: View | undefined): RecordFrame {
+  if (frame.type !== "message" || !Array.isArray(view)) return frame;
+  const { text: _text, json: _json, base64, ...rest } = frame as typeof frame & Content;
+  const { json } = new Readable(frame);
+  if (base64 !== undefined || json === undefined) return frame;
+  const part = project(json, view);
+  return { ...rest, ...(frame.args ? { args: part } : { json: part }) } as RecordFrame;
 }

@@ -1,8 +1,8 @@
-// The connection of one session: dial, backoff, credentials, failure. It stores no messages.
+// The connection of one session: dial, backoff, credentials, login, failure. It stores no messages.
 
 import type { Clock } from "../browser-api.js";
-import type { Credentials, LinkState, OpenOptions, Payload, State } from "../wire.js";
-import { backoff, closeAction } from "./close-action.js";
+import type { Credentials, Json, LinkState, OpenOptions, State } from "../wire.js";
+import { backoff, closeAction, spread } from "./close-action.js";
 import { Heartbeat } from "./heartbeat.js";
 import {
   type BrowserNetwork,
@@ -11,27 +11,45 @@ import {
   type LinkEnd,
   type LinkEvents,
   linkError,
+  type NamespaceChange,
+  type Reply,
   type SentAs,
   type Target,
 } from "./link.js";
+import { Login, type LoginAction } from "./login.js";
+import { protocolsOf } from "./options.js";
 import { PollLink } from "./poll-link.js";
-import { matches, type Readable, readable } from "./rules.js";
+import { type Content, matches, Readable } from "./rules.js";
+import { SocketIoLink } from "./socketio-link.js";
 import { StreamLink } from "./stream-link.js";
+import { TransportChoice } from "./transports.js";
 import { WebSocketLink } from "./websocket-link.js";
 
 /** The fields of a state record beside `state`. */
 export type StateFields = Partial<Omit<State, "type" | "session" | "seq" | "state">>;
 
+/** What the provider of credentials is asked. */
+export interface Question {
+  readonly why: "first" | "refused" | "login";
+  readonly attempt: number;
+  readonly status?: number;
+  /** With `login`: what the server has said. */
+  readonly values?: Record<string, Json>;
+}
+
 /** Callbacks of the dialer. */
 export interface DialerHost {
   state(state: LinkState, fields: StateFields): void;
-  message(message: Incoming, read: Readable): void;
+  namespace(change: NamespaceChange): void;
+  message(message: Incoming, read: Readable, reply: Reply | undefined): void;
   /** Subscriptions and the outbox may be sent. */
   ready(): void;
   room(): void;
   /** The connection ended; messages in flight on it have no other outcome. */
   lost(end: LinkEnd): void;
-  askCredentials(why: string, attempt: number, status: number | undefined): void;
+  askCredentials(question: Question): void;
+  /** Whether nothing is in flight. */
+  isIdle(): boolean;
   /** Whether the session moves to the host instead of dialling again. */
   movesToHost(): boolean;
 }
@@ -39,32 +57,46 @@ export interface DialerHost {
 const CONNECT_TIMEOUT = 15_000;
 const READY_TIMEOUT = 10_000;
 const STABLE_AFTER = 30_000;
+/** Milliseconds that a connection must have been open to prove that its credentials were valid. */
+const PROVEN_AFTER = 10_000;
+/** Milliseconds that the provider has to answer. */
+export const AUTHORIZE_TIMEOUT = 60_000;
+/** Milliseconds between attempts with the best transport while another one is in use, and after one that had to wait. */
+const PROBE = { interval: 300_000, again: 10_000 };
 
 /** The connection of one session. */
 export class Dialer {
   readonly #network: BrowserNetwork;
   readonly #clock: Clock;
   readonly #host: DialerHost;
-  #target: Target;
+  #url: string;
   #options: OpenOptions;
+  /** By the index of their transport. */
+  #targets: Target[] = [];
+  #choice = new TransportChoice();
   #state: LinkState = "connecting";
   #link: Link | undefined;
   #heartbeat: Heartbeat | undefined;
+  #login = new Login();
+  #question: Question | undefined;
   #isReady = false;
   #dials = 0;
   #attempt = 0;
   #refusals = 0;
   #wasOpen = false;
+  #openedAt = 0;
   #isOver = false;
   #timer: unknown;
   #stableTimer: unknown;
+  #probeTimer: unknown;
 
+  /** `options` has what a preset stands for. */
   constructor(network: BrowserNetwork, clock: Clock, url: string, options: OpenOptions, host: DialerHost) {
     this.#network = network;
     this.#clock = clock;
     this.#host = host;
+    this.#url = url;
     this.#options = options;
-    this.#target = target(url, options);
   }
 
   get state(): LinkState {
@@ -73,6 +105,16 @@ export class Dialer {
 
   get dials(): number {
     return this.#dials;
+  }
+
+  /** What the provider was asked and has not answered. */
+  get question(): Question | undefined {
+    return this.#question;
+  }
+
+  /** Whether the connection is ready for messages. */
+  get isReady(): boolean {
+    return this.#isReady;
   }
 
   /** Whether messages may be sent now. */
@@ -85,36 +127,61 @@ export class Dialer {
     return this.#link !== undefined;
   }
 
-  send(payload: Payload, done: (how: SentAs) => void): void {
-    this.#link?.send(payload, (how) => {
-      done(how);
-      if (typeof how === "object") this.#drop(how.end);
-    });
+  /** `acknowledge`: the server shall acknowledge it. */
+  send(content: Content, done: (how: SentAs) => void = () => undefined, acknowledge = false): void {
+    this.#link?.send(
+      content,
+      (how) => {
+        done(how);
+        if (typeof how === "object" && "end" in how) this.#drop(how.end);
+      },
+      acknowledge,
+    );
   }
 
   /** Starts dialling, or restarts with another URL or other options. */
   start(url?: string, options?: OpenOptions): void {
     if (url !== undefined || options) {
+      this.#url = url ?? this.#url;
       this.#options = options ?? this.#options;
-      this.#target = target(url ?? this.#target.url, this.#options);
+      this.#choice = new TransportChoice();
+      this.#targets = [];
     }
     this.#attempt = 0;
     this.#refusals = 0;
     this.#hangUp();
-    if (this.#options.auth === "provider") this.#ask("start", undefined);
+    if (this.#options.auth === "provider") this.#ask({ why: "first", attempt: 1 });
     else this.#dial();
   }
 
+  /** Other options that do not change the dial. */
+  set options(options: OpenOptions) {
+    this.#options = options;
+  }
+
   authorize(credentials: Credentials): void {
-    const { url, subprotocols, headers } = credentials;
+    const { url, subprotocols, headers, auth } = credentials;
+    const wasAsked = this.#question !== undefined;
+    this.#question = undefined;
+    if (auth !== undefined) this.#target.auth = auth;
+    if (this.#login.isAsking) {
+      this.#act(this.#login.answered(this.#target.auth));
+      return;
+    }
     Object.assign(this.#target, url && { url }, subprotocols && { subprotocols }, headers && { headers });
+    // What the server remembers of the connection belongs to other credentials.
+    if (!wasAsked) this.#target.recovery = new Map();
     this.#hangUp();
     this.#dial();
   }
 
   /** The provider has no credentials. */
   noCredentials(why: string): void {
-    this.#enter("failed", { error: linkError("cancelled", `no credentials: ${why}`, "auth") });
+    if (this.#login.isAsking) this.#act({ fault: why });
+    else {
+      this.#question = undefined;
+      this.#enter("failed", { error: linkError("cancelled", `no credentials: ${why}`, "auth") });
+    }
   }
 
   /** Closes the connection gracefully; `lost` follows. Returns whether there was one. */
@@ -138,6 +205,14 @@ export class Dialer {
     this.#hangUp();
   }
 
+  /** Where the transport that is chosen leads. */
+  get #target(): Target {
+    const { index } = this.#choice;
+    const held = this.#targets[index] ?? target(this.#url, this.#options, index);
+    this.#targets[index] = held;
+    return held;
+  }
+
   get #isOpen(): boolean {
     return this.#state === "open";
   }
@@ -150,17 +225,24 @@ export class Dialer {
   #hangUp(): void {
     this.#clock.clearTimeout(this.#timer);
     this.#clock.clearTimeout(this.#stableTimer);
+    this.#clock.clearTimeout(this.#probeTimer);
     this.#heartbeat?.stop();
     this.#heartbeat = undefined;
+    this.#login = new Login();
+    this.#question = undefined;
     this.#isReady = false;
     this.#link?.abort();
     this.#link = undefined;
   }
 
-  #ask(why: string, status: number | undefined): void {
-    this.#enter("unauthorized", status === undefined ? {} : { status });
-    this.#host.askCredentials(why, this.#refusals + 1, status);
+  #ask(question: Question): void {
+    const { why, status } = question;
+    this.#question = question;
+    if (why !== "login") this.#enter("unauthorized", status === undefined ? {} : { status });
+    this.#host.askCredentials(question);
   }
+
+  // ---- dialling ----
 
   #dial(): void {
     if (this.#host.movesToHost()) return;
@@ -181,17 +263,19 @@ export class Dialer {
     const own = (): boolean => this.#link === link;
     const events: LinkEvents = {
       opened: (more) => this.#opened(more),
-      message: (message) => this.#message(message),
+      message: (message, reply) => this.#message(message, reply),
       room: () => own() && this.#isReady && this.#host.room(),
+      alive: () => this.#heartbeat?.alive(),
+      namespace: (change) => this.#host.namespace(change),
       ended: (end) => own() && this.#drop(end),
     };
-    const { protocol } = this.#options;
-    const link: Link =
-      protocol === "sse"
-        ? new StreamLink(this.#network, this.#target, events)
-        : protocol === "poll"
-          ? new PollLink(this.#network, this.#clock, this.#target, events)
-          : new WebSocketLink(this.#network, this.#clock, this.#target, events);
+    const { protocol } = this.#target;
+    const make = { websocket: WebSocketLink, "socket.io": SocketIoLink, poll: PollLink, sse: undefined }[
+      protocol
+    ];
+    const link: Link = make
+      ? new make(this.#network, this.#clock, this.#target, events)
+      : new StreamLink(this.#network, this.#target, events);
     return link;
   }
 
@@ -199,31 +283,39 @@ export class Dialer {
     this.#clock.clearTimeout(this.#timer);
     const again = this.#wasOpen;
     this.#wasOpen = true;
-    this.#refusals = 0;
-    const { stableAfter = STABLE_AFTER } = this.#options.reconnect || {};
+    const { transports, reconnect, heartbeat, ready, login, greeting = [] } = this.#options;
+    this.#choice.opened();
+    this.#watchForBetter(PROBE.interval);
+    const { stableAfter = STABLE_AFTER } = reconnect || {};
+    this.#openedAt = this.#clock.now();
     this.#stableTimer = this.#clock.setTimeout(() => {
       this.#attempt = 0;
     }, stableAfter);
+    this.#heartbeat = new Heartbeat(
+      heartbeat,
+      this.#target.protocol,
+      this.#clock,
+      (content) => this.send(content),
+      () => this.#drop({ error: linkError("heartbeat", "the server was silent for too long") }),
+    );
+    this.#login = new Login(login);
+    if (ready) this.#expectReady(READY_TIMEOUT);
     this.#enter("open", {
       dial: this.#dials,
       ...(again ? { continuity: continuity ?? "none" } : {}),
       ...(subprotocol ? { subprotocol } : {}),
       ...(extensions ? { extensions } : {}),
+      ...(transports?.length ? { transport: this.#target.protocol } : {}),
     });
-    const link = this.#link;
-    this.#heartbeat = new Heartbeat(
-      this.#options.heartbeat,
-      this.#clock,
-      (payload) => this.#link?.send(payload, () => undefined),
-      () => this.#drop({ error: linkError("heartbeat", "the server was silent for too long") }),
-    );
-    for (const payload of this.#options.greeting ?? []) link?.send(payload as Payload, () => undefined);
-    if (!this.#options.ready) this.#becomeReady();
-    else {
-      this.#timer = this.#clock.setTimeout(() => {
-        this.#drop({ error: linkError("handshake", "the server did not satisfy `ready` in time") });
-      }, READY_TIMEOUT);
-    }
+    for (const content of greeting) this.send(content);
+    if (!ready) this.#becomeReady();
+  }
+
+  #expectReady(timeout: number): void {
+    this.#clock.clearTimeout(this.#timer);
+    this.#timer = this.#clock.setTimeout(() => {
+      this.#drop({ error: linkError("timeout", "the server did not satisfy the `ready` rule in time") });
+    }, timeout);
   }
 
   #becomeReady(): void {
@@ -232,31 +324,77 @@ export class Dialer {
     this.#host.ready();
   }
 
-  #message(message: Incoming): void {
-    const read = readable(message);
-    if (this.#heartbeat?.onMessage(read)) return;
-    this.#host.message(message, read);
-    const { ready } = this.#options;
-    if (ready && !this.#isReady && this.#isOpen && matches(ready, read)) this.#becomeReady();
+  /** Tries the best transport again in a while, if another one is in use. */
+  #watchForBetter(delay: number): void {
+    if (this.#choice.index === 0) return;
+    this.#probeTimer = this.#clock.setTimeout(() => {
+      if (!this.#host.isIdle()) this.#watchForBetter(PROBE.again);
+      else {
+        this.#choice.probeBest();
+        this.#hangUp();
+        this.#host.lost({});
+        this.#dial();
+      }
+    }, delay);
   }
+
+  // ---- the server's messages ----
+
+  #message(message: Incoming, reply: Reply | undefined): void {
+    const read = new Readable(message, this.#options.format);
+    this.#heartbeat?.alive();
+    this.#heartbeat?.adjust(read);
+    const { ready } = this.#options;
+    const awaits = ready !== undefined && !this.#isReady && this.#isOpen;
+    const action = awaits ? this.#login.onMessage(read, this.#target.auth) : undefined;
+    const isFatal = action !== undefined && ("refused" in action || "fault" in action);
+    if (!isFatal) this.#act(action);
+    if (awaits && !isFatal && matches(ready, read)) this.#becomeReady();
+    if (!this.#heartbeat?.onMessage(read)) this.#host.message(message, read, reply);
+    if (isFatal) this.#act(action);
+  }
+
+  /** Does what a step of the login asks for. */
+  #act(action: LoginAction | undefined): void {
+    if (!action) return;
+    if ("send" in action) for (const content of action.send) this.send(content);
+    else if ("ask" in action) {
+      this.#expectReady(AUTHORIZE_TIMEOUT + READY_TIMEOUT);
+      this.#ask({ why: "login", attempt: this.#refusals + 1, values: action.ask });
+    } else if ("refused" in action) {
+      this.#drop({ action: "auth", error: linkError("handshake", "the server refused the login") });
+    } else {
+      this.#drop({ action: "stop", error: linkError("handshake", `the login failed: ${action.fault}`) });
+    }
+  }
+
+  // ---- the end of a connection ----
 
   /** The connection is over, or could not be made. */
   #drop(end: LinkEnd): void {
+    const wasOpen = this.#isOpen;
+    if (wasOpen && this.#clock.now() - this.#openedAt >= PROVEN_AFTER) this.#refusals = 0;
     this.#hangUp();
     this.#host.lost(end);
     if (this.#isOver) return;
     const action = closeAction(end, this.#options);
-    const { code, reason, status, error } = end;
+    const { code, reason, status, error, data } = end;
     const fields: StateFields = {
       ...(code === undefined ? {} : { code }),
       ...(reason ? { reason } : {}),
       ...(status === undefined ? {} : { status }),
       ...(error ? { error } : {}),
+      ...(data === undefined ? {} : { data }),
     };
-    if (this.#options.reconnect === false || action === "closed") this.#enter("closed", fields);
+    const count = this.#options.transports?.length ?? 0;
+    const mayChange = !wasOpen && count > 1 && action !== "auth";
+    if (mayChange && this.#choice.failed(count)) {
+      this.#enter("waiting", fields);
+      this.#dial();
+    } else if (this.#options.reconnect === false || action === "closed") this.#enter("closed", fields);
     else if (action === "auth") this.#refused(fields);
-    else if (action === "stop") this.#fail(fields);
-    else this.#wait(fields, end.retryAfter ?? 0, error?.code === "unreachable");
+    else if (action === "stop" && !mayChange) this.#fail(fields);
+    else this.#wait(fields, end);
   }
 
   #fail(fields: StateFields): void {
@@ -266,35 +404,45 @@ export class Dialer {
 
   #refused(fields: StateFields): void {
     this.#refusals += 1;
-    if (this.#options.auth === "provider" && this.#refusals < 2) this.#ask("refused", fields.status);
-    else
-      this.#fail({
-        error: linkError("handshake", "the server refused the credentials", "auth"),
-        ...fields,
-      });
+    const { status, ...rest } = fields;
+    if (this.#options.auth === "provider" && this.#refusals < 2) {
+      this.#question = {
+        why: "refused",
+        attempt: this.#refusals + 1,
+        ...(status === undefined ? {} : { status }),
+      };
+      this.#enter("unauthorized", fields);
+      this.#host.askCredentials(this.#question);
+    } else {
+      const error = linkError("handshake", "the server refused the credentials", "auth");
+      this.#enter("failed", { error, ...rest, ...(status === undefined ? {} : { status }) });
+    }
   }
 
-  #wait(fields: StateFields, least: number, mayBeRefusal: boolean): void {
+  #wait(fields: StateFields, end: LinkEnd): void {
     this.#attempt += 1;
-    const { reconnect } = this.#options;
+    const { reconnect, auth } = this.#options;
     const { maxAttempts } = reconnect || {};
     if (this.#wasOpen && this.#attempt > (maxAttempts ?? Number.POSITIVE_INFINITY)) {
       this.#fail(fields);
       return;
     }
-    const spread = backoff(reconnect, this.#attempt, this.#clock.random());
-    const retryIn = Math.max(spread, least, this.#target.leastDelay ?? 0);
+    const least = Math.max(end.retryAfter ?? 0, this.#target.leastDelay ?? 0);
+    const delay = backoff(reconnect, this.#attempt, this.#clock.random());
+    const retryIn = Math.max(delay, least) + spread(end, this.#clock.random());
     this.#enter("waiting", { ...fields, attempt: this.#attempt, retryIn });
     if (this.#host.movesToHost()) return;
     this.#timer = this.#clock.setTimeout(() => {
       // The browser does not say whether a handshake was refused: what the provider gave may have expired.
-      if (mayBeRefusal && this.#options.auth === "provider") this.#ask("refused", undefined);
+      const mayBeRefusal = auth === "provider" && fields.error?.code === "unreachable";
+      if (mayBeRefusal) this.#ask({ why: "refused", attempt: this.#refusals + 1 });
       else this.#dial();
     }, retryIn);
   }
 }
 
-function target(url: string, options: OpenOptions): Target {
-  const { subprotocols = [], headers = {} } = options;
-  return { url, subprotocols: [...subprotocols], headers, options };
+function target(url: string, options: OpenOptions, index: number): Target {
+  const { subprotocols = [], headers = {}, urls } = options;
+  const protocol = protocolsOf(options)[index] ?? "websocket";
+  return { protocol, url: urls?.[protocol] ?? url, subprotocols: [...subprotocols], headers, options };
 }

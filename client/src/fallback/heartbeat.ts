@@ -1,9 +1,10 @@
 // An application's own beats on one connection. A browser's WebSocket has no pings for scripts, so without a `message` there
-// are none.
+// are none; a stream or polled server that is silent for too long is noticed without.
 
 import type { Clock } from "../browser-api.js";
-import type { EventPayload, OpenOptions, Payload } from "../wire.js";
-import { matches, type Readable } from "./rules.js";
+import type { OpenOptions, Protocol } from "../wire.js";
+import { valueOnPath } from "./login.js";
+import { type Content, matches, type Readable } from "./rules.js";
 
 const INTERVAL = 20_000;
 const TIMEOUT = 10_000;
@@ -12,38 +13,61 @@ const TIMEOUT = 10_000;
 export class Heartbeat {
   readonly #options: Exclude<OpenOptions["heartbeat"], false | undefined>;
   readonly #clock: Clock;
-  readonly #send: (payload: Payload) => void;
+  readonly #send: (content: Content) => void;
   readonly #late: () => void;
+  /** There is nothing to ask with: silence for both times means that the server is gone. */
+  readonly #onlyListens: boolean;
+  #interval: number;
   #beat: unknown;
   #deadline: unknown;
 
   /** `late` is called when the server was silent for too long. */
   constructor(
     options: OpenOptions["heartbeat"],
+    protocol: Protocol,
     clock: Clock,
-    send: (payload: Payload) => void,
+    send: (content: Content) => void,
     late: () => void,
   ) {
     this.#options = options || {};
+    this.#interval = this.#options.interval ?? INTERVAL;
+    this.#onlyListens = !!options && !options.message && (protocol === "sse" || protocol === "poll");
     this.#clock = clock;
     this.#send = send;
     this.#late = late;
     this.#rest();
   }
 
-  /** Something came. Returns whether it was a beat, which is not delivered. */
-  onMessage(message: Readable): boolean {
-    const { expect, always, answers = [] } = this.#options;
-    const answer = answers.find(({ when }) => matches(when, message));
-    if (answer?.send) this.#write(answer.send);
-    const waits = this.#deadline !== undefined;
-    const isExpected = waits && !!expect && matches(expect, message);
-    if (isExpected || (waits && !expect)) {
-      this.#clock.clearTimeout(this.#deadline);
-      this.#deadline = undefined;
-    }
+  /** Something came. */
+  alive(): void {
+    const { expect, message, always } = this.#options;
+    if (this.#deadline !== undefined && !(expect && message)) this.#answered();
     if (!always && this.#deadline === undefined) this.#rest();
-    return isExpected || answer !== undefined;
+  }
+
+  /** Sends beats as often as the server wants, where a message of it says so. */
+  adjust(message: Readable): void {
+    const { intervalFrom, always } = this.#options;
+    if (intervalFrom === undefined) return;
+    const seconds = Number(valueOnPath(message.json, intervalFrom) ?? Number.NaN);
+    if (!Number.isInteger(seconds) || seconds < 0) return;
+    const most = Math.max(1, seconds) * 800;
+    if (most >= this.#interval) return;
+    this.#interval = most;
+    if (always || this.#deadline === undefined) this.#rest();
+  }
+
+  /** Returns whether a message is a beat, which is not delivered. */
+  onMessage(message: Readable): boolean {
+    const { expect, answers = [] } = this.#options;
+    if (this.#deadline !== undefined && expect && matches(expect, message)) {
+      this.#answered();
+      if (!this.#options.always) this.#rest();
+      return true;
+    }
+    const answer = answers.find(({ when }) => matches(when, message));
+    if (answer?.send) this.#send(answer.send);
+    return answer !== undefined;
   }
 
   stop(): void {
@@ -51,20 +75,24 @@ export class Heartbeat {
     this.#clock.clearTimeout(this.#deadline);
   }
 
-  #rest(): void {
-    if (!this.#options.message) return;
-    this.#clock.clearTimeout(this.#beat);
-    this.#beat = this.#clock.setTimeout(() => this.#ask(), this.#options.interval ?? INTERVAL);
+  #answered(): void {
+    this.#clock.clearTimeout(this.#deadline);
+    this.#deadline = undefined;
   }
 
-  #ask(): void {
-    if (this.#options.message) this.#write(this.#options.message);
+  #rest(): void {
+    const { message, timeout = TIMEOUT } = this.#options;
+    if (!message && !this.#onlyListens) return;
+    this.#clock.clearTimeout(this.#beat);
+    const [call, delay] = message
+      ? [() => this.#ask(message), this.#interval]
+      : [this.#late, this.#interval + timeout];
+    this.#beat = this.#clock.setTimeout(call, delay);
+  }
+
+  #ask(message: Content): void {
+    this.#send(message);
     this.#deadline ??= this.#clock.setTimeout(this.#late, this.#options.timeout ?? TIMEOUT);
     if (this.#options.always) this.#rest();
-  }
-
-  #write(payload: Payload | EventPayload): void {
-    // Events are of Socket.IO, which is refused.
-    this.#send(payload as Payload);
   }
 }

@@ -1,20 +1,33 @@
-// The incoming side of one session: its log and the clients that read it. It does not know the connection.
+// The incoming side of one session: its guard, its log and the clients that read it. It does not know the connection.
 
 import type { Clock } from "../browser-api.js";
-import type { LinkState, Open, Opened, OpenOptions } from "../wire.js";
+import type { Filter, LinkState, Open, Opened, OpenOptions, SessionCounters, WireError } from "../wire.js";
 import { Consumer } from "./consumer.js";
 import type { StateFields } from "./dialer.js";
+import type { FilterDecision } from "./filter.js";
+import { Guard } from "./guard.js";
 import type { Incoming } from "./link.js";
-import { SessionLog } from "./log.js";
+import { SessionLog, type Views } from "./log.js";
+import type { Readable } from "./rules.js";
 
 const MAX_MESSAGE = 64 * 1024 * 1024;
 /** Clients that are remembered while they are away. */
 const MAX_CLIENTS = 64;
+/** Milliseconds between reports of messages that the guard refuses. */
+const REPORT_INTERVAL = 1000;
 
 /** A client's start position, as in `opened`. */
 export interface Resume {
   readonly seq: number;
   readonly answer: Opened["resume"];
+}
+
+/** What became of a message. */
+export interface Received {
+  /** Its number in the log, if it was stored. */
+  readonly seq?: number;
+  /** The log is full, and `queue.overflow` says to disconnect. */
+  readonly isFull?: boolean;
 }
 
 /** The incoming side of one session. */
@@ -23,13 +36,17 @@ export class IncomingLog {
   readonly #name: string;
   readonly #clock: Clock;
   readonly #log: SessionLog;
+  readonly #guard: Guard;
   readonly #consumers = new Map<string, Consumer>();
+  readonly #filtered = { dropped: 0, conflated: 0, sampled: 0, held: 0, projected: 0, refused: 0 };
   #dropped = 0;
+  #reportFrom = 0;
 
   constructor(name: string, clock: Clock) {
     this.#name = name;
     this.#clock = clock;
     this.#log = new SessionLog(name);
+    this.#guard = new Guard(clock);
   }
 
   get consumers(): Consumer[] {
@@ -48,6 +65,11 @@ export class IncomingLog {
   /** Messages that were dropped. */
   get dropped(): number {
     return this.#dropped;
+  }
+
+  /** Messages that filters and the guard withheld; undefined while there are none. */
+  get filtered(): SessionCounters["filtered"] {
+    return Object.values(this.#filtered).some(Boolean) ? { ...this.#filtered } : undefined;
   }
 
   /** Messages that somebody has not acknowledged. */
@@ -84,25 +106,118 @@ export class IncomingLog {
     return consumer ? from(consumer.acked) : { seq: last, answer: "fresh" };
   }
 
-  /** Appends a message. Returns false if the log is full and `queue.overflow` says to disconnect. */
-  message(content: Incoming, size: number, { queue, maxMessage = MAX_MESSAGE }: OpenOptions): boolean {
-    const now = Date.now();
-    this.#log.dropAged(now, queue, this.#delivered);
-    let goesOn = true;
-    if (size > maxMessage) this.#log.gap("too-large", now, this.#delivered);
-    else if (this.#makeRoom(size, queue))
-      this.#log.append({ type: "message", time: now, ...content }, now, size);
-    else {
-      this.#dropped += 1;
-      this.#log.gap("overflow", now, this.#delivered);
-      // A browser's socket cannot be read more slowly.
-      goesOn = queue?.overflow !== "pause" && queue?.overflow !== "close";
-    }
+  // ---- filters and guard ----
+
+  /** Sets the filter of a client's subscription. Returns false if it has too many lines. */
+  setFilter(client: string, key: string, lines: Filter[]): boolean {
+    const consumer = this.consumerFor(client);
+    // What was held under other lines is held no more.
+    consumer.release();
+    return consumer.filter.set(key, lines);
+  }
+
+  /** Removes the filters of a subscription, whoever set them. */
+  deleteFilter(key: string): void {
+    for (const consumer of this.#consumers.values()) if (consumer.filter.delete(key)) consumer.release();
+  }
+
+  /** The options have changed: the rates of the guard count anew. */
+  resetGuard(): void {
+    this.#guard.reset();
+  }
+
+  /** Delivers what filters hold. */
+  releaseHeld(): void {
+    for (const consumer of this.#consumers.values()) consumer.release();
     this.deliver();
-    return goesOn;
+  }
+
+  #passesGuard(read: Readable, guard: OpenOptions["guard"]): boolean {
+    const error = this.#guard.check(guard?.receive, read);
+    if (!error) return true;
+    this.#filtered.refused += 1;
+    const now = this.#clock.now();
+    if (now < this.#reportFrom) return false;
+    this.#reportFrom = now + REPORT_INTERVAL;
+    const report: WireError = { code: "server-protocol", message: error.message, retry: "no" };
+    for (const { port } of this.attached) port?.post({ type: "error", ...report, session: this.#name });
+    return false;
+  }
+
+  /** Has every filter judge a message; undefined if nobody wants it. */
+  #judge(read: Readable): Map<Consumer, FilterDecision> | undefined {
+    const decisions = new Map<Consumer, FilterDecision>();
+    let isWanted = false;
+    let hasFilters = false;
+    for (const consumer of this.#consumers.values()) {
+      if (consumer.filter.isEmpty) {
+        isWanted = true;
+        continue;
+      }
+      hasFilters = true;
+      const decision = consumer.filter.judge(read, this.#clock.now());
+      isWanted ||= decision.view !== "not";
+      if (decision.counts) this.#filtered[decision.counts] += 1;
+      decisions.set(consumer, decision);
+    }
+    for (const [consumer, { replaces }] of decisions) {
+      if (replaces !== undefined && replaces > consumer.cursor) this.#withdraw(replaces, consumer);
+    }
+    return isWanted || !hasFilters ? decisions : undefined;
+  }
+
+  #withdraw(seq: number, { client }: Consumer): void {
+    const isWanted = (entry: Parameters<Consumer["isFor"]>[0]) =>
+      this.consumers.some((other) => other.isFor(entry) && other.acked < seq);
+    if (this.#log.withdraw(seq, client, isWanted)) this.#filtered.conflated += 1;
+  }
+
+  // ---- records ----
+
+  /** Appends a message, unless the guard refuses it or nobody wants it. */
+  message(
+    content: Incoming,
+    read: Readable,
+    { queue, guard, maxMessage = MAX_MESSAGE }: OpenOptions,
+  ): Received {
+    const now = Date.now();
+    if (read.size > maxMessage) {
+      this.#log.gap("too-large", now, this.#delivered);
+      this.deliver();
+      return {};
+    }
+    const decisions = this.#passesGuard(read, guard) ? this.#judge(read) : undefined;
+    if (!decisions) return {};
+    this.#log.dropAged(now, queue, this.#delivered);
+    const result = this.#makeRoom(read.size, queue)
+      ? { seq: this.#append(content, read.size, now, decisions) }
+      : this.#lose(now, queue);
+    this.deliver();
+    return result;
+  }
+
+  #append(content: Incoming, size: number, now: number, decisions: Map<Consumer, FilterDecision>): number {
+    const views: Views = new Map();
+    for (const [{ client }, { view }] of decisions) if (view) views.set(client, view);
+    const record = { type: "message" as const, time: now, ...content };
+    const seq = this.#log.append(record, now, size, undefined, views.size > 0 ? views : undefined);
+    for (const { numbered } of decisions.values()) numbered?.(seq);
+    for (const consumer of this.#consumers.values()) {
+      const view = views.get(consumer.client);
+      if (view !== "held" && view !== "not") consumer.release();
+    }
+    return seq;
+  }
+
+  #lose(now: number, queue: OpenOptions["queue"]): Received {
+    this.#dropped += 1;
+    this.#log.gap("overflow", now, this.#delivered);
+    // A browser's socket cannot be read more slowly.
+    return { isFull: queue?.overflow === "pause" || queue?.overflow === "close" };
   }
 
   #makeRoom(size: number, queue: OpenOptions["queue"]): boolean {
+    if (this.#log.isFull(size, queue)) this.acknowledged();
     while (this.#log.isFull(size, queue)) {
       const drops = (queue?.overflow ?? "drop-oldest") === "drop-oldest";
       if (!drops || !this.#log.dropOldest("overflow", this.#delivered)) return false;
@@ -111,14 +226,16 @@ export class IncomingLog {
     return true;
   }
 
+  /** Appends a change of the link, or of a namespace on it. */
   state(state: LinkState, fields: StateFields): void {
     this.#log.state({ type: "state", state, ...fields }, Date.now(), this.#delivered);
-    this.deliver();
+    this.releaseHeld();
   }
 
   /** Appends a record for one client. */
   record(type: "outcome" | "response", fields: Record<string, unknown>, client: string): void {
     this.#log.append({ type, ...fields }, Date.now(), 0, client);
+    this.#consumers.get(client)?.release();
     this.deliver();
   }
 

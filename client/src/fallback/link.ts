@@ -1,6 +1,7 @@
-// The interface of the browser's transports: WebSocket, event stream, polling.
+// The interface of the browser's transports: WebSocket, Socket.IO, event stream, polling.
 
-import type { OpenOptions, Payload, WireError } from "../wire.js";
+import type { OpenOptions, Protocol, WireError } from "../wire.js";
+import type { Content } from "./rules.js";
 
 /** The browser's network functions. */
 export interface BrowserNetwork {
@@ -9,7 +10,21 @@ export interface BrowserNetwork {
 }
 
 /** A message from the server. */
-export type Incoming = Partial<Payload> & { event?: string; lastEventId?: string };
+export interface Incoming extends Content {
+  lastEventId?: string;
+  /** The server awaits an acknowledgement. */
+  reply?: true;
+}
+
+/** Acknowledges an event, on the connection that it came from. Returns why it cannot be. */
+export type Reply = (args: unknown[]) => WireError | undefined;
+
+/** What happened to a namespace of Socket.IO other than the first. */
+export interface NamespaceChange {
+  readonly state: "failed" | "closed";
+  readonly namespace: string;
+  readonly error: WireError;
+}
 
 /** What follows the end of a connection. */
 export type CloseAction = "retry" | "auth" | "stop" | "closed";
@@ -25,26 +40,40 @@ export interface LinkEnd {
   readonly retryAfter?: number;
   readonly error?: WireError;
   readonly action?: CloseAction;
+  /** What a Socket.IO server sent with its refusal. */
+  readonly data?: unknown;
 }
 
 /** Callbacks of a connection. */
 export interface LinkEvents {
   opened(more: { subprotocol?: string; extensions?: string; continuity?: "server" }): void;
-  message(message: Incoming): void;
+  message(message: Incoming, reply?: Reply): void;
+  /** Bytes came that are no message yet. */
+  alive?(): void;
+  namespace?(change: NamespaceChange): void;
   /** More may be sent. */
   room(): void;
   /** The connection ended. Called once, and not after `abort`. */
   ended(end: LinkEnd): void;
 }
 
-/** The result of sending a message. There is none if the connection ends first. */
-export type SentAs = "sent" | "confirmed" | { readonly end: LinkEnd };
+/**
+ * The result of sending a message. There is none if the connection ends first. `answer`: the server's acknowledgement.
+ * `failed`: this message cannot be sent. `end`: neither it nor others can be sent on this connection.
+ */
+export type SentAs =
+  | "sent"
+  | "confirmed"
+  | { readonly answer: Content }
+  | { readonly failed: WireError }
+  | { readonly end: LinkEnd };
 
 /** One connection. */
 export interface Link {
   /** Whether another message may be sent now. */
   readonly hasRoom: boolean;
-  send(payload: Payload, done: (how: SentAs) => void): void;
+  /** `acknowledge`: the server shall acknowledge it, which is a second result. */
+  send(content: Content, done: (how: SentAs) => void, acknowledge?: boolean): void;
   /** Closes gracefully; `ended` follows. */
   close(code?: number, reason?: string): void;
   /** Drops the connection, without `ended`. */
@@ -53,14 +82,21 @@ export interface Link {
 
 /** The target of a session's connections, with the state that the next connection needs. */
 export interface Target {
+  readonly protocol: Protocol;
   url: string;
   subprotocols: string[];
   headers: Record<string, string>;
+  /** Credentials for a namespace of Socket.IO, or for `login`. */
+  auth?: unknown;
   readonly options: OpenOptions;
   /** Streams: the last id. Polling: the cursor. */
   cursor?: string;
   /** Streams: the server's `retry`, the minimum delay before reconnecting. */
   leastDelay?: number;
+  /** Socket.IO: what a server with connection state recovery wants to be told, by namespace. */
+  recovery?: Map<string, { pid: string; offset?: string }>;
+  /** Socket.IO: a connection was on the WebSocket. */
+  wasOnSocket?: boolean;
 }
 
 /** An error of the link. */

@@ -1,6 +1,10 @@
 // The log of one session, in memory and bounded: dropped messages become a gap in their place. It does not deliver.
 
 import type { Gap, GapReason, OpenOptions, RecordFrame } from "../wire.js";
+import type { View } from "./filter.js";
+
+/** How clients see a message that they do not simply get. */
+export type Views = Map<string, View>;
 
 /** One record, its size in bytes, and the one client it is for, if it is not for all. */
 export interface Entry {
@@ -8,6 +12,7 @@ export interface Entry {
   readonly size: number;
   readonly at: number;
   readonly to: string | undefined;
+  readonly views?: Views | undefined;
 }
 
 /** Messages and bytes that are kept though everybody has acknowledged them, for `from: "last:50"`. */
@@ -48,17 +53,35 @@ export class SessionLog {
     return { messages: this.#messages, bytes: this.#bytes };
   }
 
-  append(record: NewRecord, now: number, size = 0, to?: string): void {
+  /** Returns the sequence number. */
+  append(record: NewRecord, now: number, size = 0, to?: string, views?: Views): number {
     const frame = { session: this.#session, seq: this.#next, ...record } as unknown as RecordFrame;
     this.#next += 1;
-    this.#entries.push({ frame, size, at: now, to });
+    this.#entries.push({ frame, size, at: now, to, views });
     if (frame.type === "message") this.#count(1, size);
+    return frame.seq;
+  }
+
+  /** A client shall not get a message any more. It is removed unless somebody else wants it. Returns whether it is there. */
+  withdraw(seq: number, client: string, isWanted: (entry: Entry) => boolean): boolean {
+    const at = this.#entries.findIndex(({ frame }) => frame.seq === seq);
+    const entry = this.#entries[at];
+    if (entry?.frame.type !== "message") return false;
+    const kept = { ...entry, views: new Map(entry.views).set(client, "not") };
+    if (isWanted(kept)) this.#entries[at] = kept;
+    else {
+      this.#entries.splice(at, 1);
+      this.#count(-1, -entry.size);
+    }
+    return true;
   }
 
   /** Appends a state record. It replaces one at the end that was not delivered yet (`delivered`: the last that was). */
   state(record: NewRecord, now: number, delivered: number): void {
     const before = this.#entries.at(-1)?.frame;
-    if (before?.type === "state" && before.seq > delivered) this.#entries.pop();
+    const isOfLink =
+      before?.type === "state" && before.namespace === undefined && record.namespace === undefined;
+    if (isOfLink && before.seq > delivered) this.#entries.pop();
     this.append(record, now);
   }
 
@@ -96,7 +119,12 @@ export class SessionLog {
     const before = this.#entries[at - 1]?.frame;
     const gap = this.#gapAt(entry.frame.seq, reason, before, delivered);
     const goesOn = gap.count > 1;
-    this.#entries.splice(goesOn ? at - 1 : at, goesOn ? 2 : 1, { ...entry, size: 0, frame: gap });
+    this.#entries.splice(goesOn ? at - 1 : at, goesOn ? 2 : 1, {
+      ...entry,
+      size: 0,
+      frame: gap,
+      views: undefined,
+    });
     this.#count(-1, -entry.size);
     return true;
   }

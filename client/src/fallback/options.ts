@@ -1,33 +1,51 @@
 // Checks a session's options: those that a browser cannot implement are refused by name, never ignored.
 
 import type { Credentials, Filter, Open, OpenOptions, Protocol, WireError } from "../wire.js";
+import { filterFault } from "./filter.js";
+import { guardFault } from "./guard.js";
+import { loginFault } from "./login.js";
+import { PRESETS, withPreset } from "./presets.js";
+import { ruleFault } from "./rules.js";
+import { engineOptions, socketIoFault } from "./socketio-options.js";
 
 /** `welcome.capabilities` of the broker in the browser. */
 export const CAPABILITIES = [
   "websocket",
+  "socket.io",
   "sse",
   "poll",
+  "ack",
   "json",
   "binary",
   "batch",
   "request",
   "subscribe",
+  "filter",
+  "guard",
+  "lane",
   "auth",
+  "window",
+  "presets",
 ];
 
-/** Supported options of the protocol. */
-const KEPT = new Set([
+/** Options of the protocol. */
+const KNOWN = new Set([
   "protocol",
+  "transports",
+  "urls",
   "subprotocols",
   "headers",
+  "cookies",
   "format",
   "connectTimeout",
   "proxy",
   "compression",
   "reconnect",
+  "preset",
   "heartbeat",
   "greeting",
   "ready",
+  "login",
   "queue",
   "outbox",
   "window",
@@ -38,20 +56,17 @@ const KEPT = new Set([
   "auth",
   "closeCodes",
   "maxMessage",
+  "socketio",
   "poll",
   "post",
+  "guard",
 ]);
-/** Options that need the host, and why. */
-const HOST_ONLY: Record<string, string> = {
-  cookies: "the browser sends its own cookies",
-  preset: "presets need the host",
-  login: "login steps need the host",
-  guard: "guards need the host",
-  socketio: "Socket.IO needs the host",
-  transports: "only one transport is supported; set `protocol`",
-  urls: "only one transport is supported; set `protocol`",
+const SCHEMES: Record<Protocol, RegExp> = {
+  websocket: /^wss?:$/,
+  "socket.io": /^(https?|wss?):$/,
+  sse: /^https?:$/,
+  poll: /^https?:$/,
 };
-const PROTOCOLS: Protocol[] = ["websocket", "sse", "poll"];
 /** Headers that Fetch does not let scripts set. */
 const FORBIDDEN =
   /^(accept-(charset|encoding)|access-control-.*|connection|content-length|cookie2?|date|dnt|expect|host|keep-alive|origin|referer|set-cookie|te|trailer|transfer-encoding|upgrade|user-agent|via|proxy-.*|sec-.*)$/i;
@@ -63,61 +78,110 @@ function unsupported(option: string, why: string): WireError {
   return refusal("unsupported", `the option \`${option}\` needs the native host: ${why}`);
 }
 
+function bad(option: string, why: string | undefined): WireError | undefined {
+  return why === undefined ? undefined : refusal("bad-option", `option \`${option}\`: ${why}`);
+}
+
+/** The protocols of a session, in order of preference. */
+export function protocolsOf({ transports, protocol = "websocket" }: OpenOptions): Protocol[] {
+  return transports?.length ? transports : [protocol];
+}
+
 /** Why a session cannot be opened like this; undefined when it can. `ownOrigin` is what the browser sends as `Origin`. */
-export function refuseOpen({ url, options = {} }: Open, ownOrigin: string): WireError | undefined {
-  const { protocol = "websocket" } = options;
-  for (const [option, why] of Object.entries(HOST_ONLY)) {
-    if (options[option] !== undefined) return unsupported(option, why);
+export function refuseOpen({ url, options: given = {} }: Open, ownOrigin: string): WireError | undefined {
+  const { preset } = given;
+  if (preset !== undefined && !Object.hasOwn(PRESETS, preset)) {
+    return bad("preset", `there is none named \`${preset}\`; known: ${Object.keys(PRESETS).join(", ")}`);
   }
-  if (!PROTOCOLS.includes(protocol)) return unsupported("protocol", `browsers do not support "${protocol}"`);
+  const options = withPreset(given);
+  if (options.cookies !== undefined) return unsupported("cookies", "the browser sends its own cookies");
   if (options.durability === "disk") return unsupported("durability", "the log is in memory");
   if (options.proxy !== undefined && options.proxy !== "system") {
     return unsupported("proxy", "the browser uses its own proxy settings");
   }
-  return refuseUrl(url, protocol) ?? refuseHeaders(options, ownOrigin);
+  return optionFault(options) ?? refuseHeaders(options, ownOrigin) ?? refuseUrls(url, options);
 }
 
-function refuseUrl(url: string | undefined, protocol: Protocol): WireError | undefined {
-  if (url === undefined) return undefined;
-  const schemes = protocol === "websocket" ? /^wss?:$/ : /^https?:$/;
-  const isGood = URL.canParse(url) && schemes.test(new URL(url).protocol);
-  return isGood ? undefined : refusal("bad-url", `${url} is not a URL for the protocol "${protocol}"`);
-}
-
-function refuseHeaders(
-  { headers, post, protocol, poll }: OpenOptions,
-  ownOrigin: string,
-): WireError | undefined {
-  const isFetch = protocol === "sse" || protocol === "poll";
-  for (const [name, value] of Object.entries(headers ?? {})) {
-    // The browser sends this header anyway.
-    if (/^origin$/i.test(name) && value === ownOrigin) continue;
-    if (!isFetch) return unsupported("headers", "browsers do not send custom headers with a WebSocket");
-    if (FORBIDDEN.test(name)) return unsupported("headers", `browsers do not let an extension set ${name}`);
+/** What is wrong with the value of an option, as the host would say. */
+function optionFault(options: OpenOptions): WireError | undefined {
+  const { ready, heartbeat, transports = [], greeting = [], reconnect, post } = options;
+  const protocols = protocolsOf(options);
+  const odd = protocols.find((protocol) => !Object.hasOwn(SCHEMES, protocol));
+  if (odd !== undefined) {
+    const name = transports.length > 0 ? "transports" : "protocol";
+    return bad(name, `\`${odd}\` is not a protocol; known: ${Object.keys(SCHEMES).join(", ")}`);
   }
-  for (const name of [...Object.keys(post?.headers ?? {}), poll?.cursor?.requestHeader ?? ""]) {
-    if (FORBIDDEN.test(name)) return unsupported("headers", `browsers do not let an extension set ${name}`);
+  const { message: _message, expect, answers = [] } = heartbeat || {};
+  const rules = [...(expect ? [expect] : []), ...answers.map(({ when }) => when)];
+  const { minDelay = 500, maxDelay = 30_000 } = reconnect || {};
+  const sends = protocols.some((protocol) => protocol === "websocket" || protocol === "socket.io") || post;
+  const hasEvent = greeting.some((message) => "event" in message) && !protocols.includes("socket.io");
+  return (
+    bad("transports", new Set(transports).size < transports.length ? "each is allowed once" : undefined) ??
+    bad("reconnect", minDelay > maxDelay ? "`minDelay` must be at most `maxDelay`" : undefined) ??
+    bad("ready", ready && ruleFault(ready)) ??
+    bad("heartbeat", rules.map(ruleFault).find(Boolean)) ??
+    bad("greeting", hasEvent ? "an `event` is for Socket.IO servers" : undefined) ??
+    bad("greeting", greeting.length > 0 && !sends ? "it needs `post`, the URL for messages" : undefined) ??
+    bad("login", loginFault(options)) ??
+    bad("guard", guardFault(options.guard)) ??
+    bad("socketio", socketIoFault(options))
+  );
+}
+
+function refuseUrls(url: string | undefined, options: OpenOptions): WireError | undefined {
+  for (const protocol of protocolsOf(options)) {
+    const own = options.urls?.[protocol] ?? url;
+    if (own === undefined) continue;
+    const isGood = URL.canParse(own) && SCHEMES[protocol].test(new URL(own).protocol);
+    if (!isGood) return refusal("bad-url", `${own} is not a URL for the protocol "${protocol}"`);
   }
   return undefined;
 }
 
+function refuseHeaders(options: OpenOptions, ownOrigin: string): WireError | undefined {
+  const { headers, post, poll } = options;
+  // The browser sends this header anyway.
+  const isOwn = (name: string, value: string) => /^origin$/i.test(name) && value === ownOrigin;
+  const named = Object.entries(headers ?? {}).filter(([name, value]) => !isOwn(name, value));
+  const { polling, websocket, transports } = engineOptions({ socketio: options.socketio });
+  const protocols = protocolsOf(options);
+  const usesSocket =
+    protocols.includes("websocket") || (protocols.includes("socket.io") && transports.includes("websocket"));
+  if (usesSocket && named.length + Object.keys(websocket.headers).length > 0) {
+    const isEngine = protocols.includes("socket.io");
+    const instead = isEngine ? "; use polling only, or `transportOptions.polling`" : "";
+    return unsupported("headers", `browsers do not send custom headers with a WebSocket${instead}`);
+  }
+  const names = [
+    ...named.map(([name]) => name),
+    ...Object.keys(polling.headers),
+    ...Object.keys(post?.headers ?? {}),
+    poll?.cursor?.requestHeader ?? "",
+  ];
+  const forbidden = names.find((name) => FORBIDDEN.test(name));
+  if (forbidden === undefined) return undefined;
+  return unsupported("headers", `browsers do not let an extension set ${forbidden}`);
+}
+
 /** Why these credentials cannot be used; undefined when they can. */
 export function refuseCredentials(
-  { headers, auth }: Credentials,
+  { headers, url }: Credentials,
   options: OpenOptions,
 ): WireError | undefined {
-  if (auth !== undefined) return unsupported("auth", "login steps need the host");
-  return headers && refuseHeaders({ ...options, headers }, "");
+  const own = withPreset(options);
+  return refuseUrls(url, { ...own, urls: {} }) ?? (headers && refuseHeaders({ ...own, headers }, ""));
 }
 
 /** Why a subscription's filters cannot be kept; undefined when they can. */
 export function refuseFilter(filter: Filter[] | undefined): WireError | undefined {
-  return filter?.length ? unsupported("filter", "filters need the host") : undefined;
+  const fault = filterFault(filter);
+  return fault === undefined ? undefined : refusal("bad-frame", `field \`filter\`: ${fault}`);
 }
 
 /** The names of options that nobody knows. */
 export function unknownOptions(options: OpenOptions = {}): string[] {
-  return Object.keys(options).filter((name) => !KEPT.has(name) && !(name in HOST_ONLY));
+  return Object.keys(options).filter((name) => !KNOWN.has(name));
 }
 
 /** The headers that a request is given. */

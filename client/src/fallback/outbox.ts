@@ -1,25 +1,15 @@
 // The messages and requests of one session until their outcome or answer. It does not send.
 
 import type { Clock } from "../browser-api.js";
-import { utf8Length } from "../payload.js";
-import type {
-  Accepted,
-  OpenOptions,
-  OutcomeWord,
-  Payload,
-  Request,
-  Response,
-  Send,
-  WireError,
-} from "../wire.js";
+import type { Accepted, OpenOptions, OutcomeWord, Request, Response, Send, WireError } from "../wire.js";
 import { linkError, type SentAs } from "./link.js";
-import { isAnswer, type Readable, readable } from "./rules.js";
+import { type Content, isAnswer, Readable, sizeOf } from "./rules.js";
 
 /** A message or a request of a client. */
 export interface Item {
   readonly client: string;
   readonly frame: Send | Request;
-  readonly payload: Payload;
+  readonly content: Content;
   readonly size: number;
   /** It expires at this time if no connection was made. */
   readonly until: number;
@@ -90,16 +80,16 @@ export class Outbox {
 
   /** Adds a message. */
   add(client: string, frame: Send | Request): Item {
-    const payload = contentOf(frame);
+    const content = contentOf(frame);
     const ttl = frame.ttl ?? this.options?.ttl ?? OUTBOX.ttl;
     const timeout = frame.type === "request" ? (frame.timeout ?? REQUEST_TIMEOUT) : ttl;
     const item: Item = {
       client,
       frame,
-      payload,
-      size: sizeOf(payload),
+      content,
+      size: sizeOf(content),
       until: this.#clock.now() + Math.min(ttl, timeout),
-      read: readable(payload),
+      read: new Readable(content),
       timer: undefined,
       isWritten: false,
       isSent: false,
@@ -126,22 +116,22 @@ export class Outbox {
   /** The connection reports the result of a message. */
   sent(item: Item, how: SentAs): void {
     if (!this.#written.has(item)) return;
-    if (typeof how === "object") this.#back(item);
-    else if (item.frame.type === "request" || (item.frame.confirm && how === "sent")) item.isSent = true;
+    if (typeof how === "object") {
+      if ("end" in how) this.#back(item);
+      else if ("failed" in how) this.#failed(item, how.failed);
+      else this.#acknowledged(item, how.answer);
+    } else if (item.frame.type === "request" || (item.frame.confirm && how === "sent")) item.isSent = true;
     else this.#end(item, how);
   }
 
-  /** A message of the server. Returns whether a request has used it up. */
-  onMessage(message: Readable, answer: Partial<Response>): boolean {
+  /** A message of the server answers or confirms the oldest that it fits. Returns whether it is used up. */
+  onMessage(message: Readable, answer: Content): boolean {
     for (const item of this.#written) {
       const { frame, read } = item;
-      if (frame.type === "request") {
-        if (!isAnswer(frame.match, read, message)) continue;
-        this.#forget(item);
-        this.#host.response(item, answer);
-        return true;
-      }
-      if (frame.confirm && isAnswer(frame.confirm, read, message)) this.#end(item, "confirmed");
+      const match = frame.type === "request" ? frame.match : frame.confirm;
+      if (!match || !isAnswer(match, read, message)) continue;
+      this.#acknowledged(item, answer);
+      return frame.type === "request";
     }
     return false;
   }
@@ -198,6 +188,16 @@ export class Outbox {
     return frame.type === "request" ? { ...frame, timeout: left } : { ...frame, ttl: left };
   }
 
+  #acknowledged(item: Item, answer: Content): void {
+    if (item.frame.type === "request") this.#answer(item, answer as Partial<Response>);
+    else this.#end(item, "confirmed");
+  }
+
+  #failed(item: Item, error: WireError): void {
+    if (item.frame.type === "request") this.#answer(item, { error });
+    else this.#end(item, "failed", error);
+  }
+
   /** The message was refused, and waits in front of its lane again. */
   #back(item: Item): void {
     this.#written.delete(item);
@@ -223,10 +223,10 @@ export class Outbox {
     this.#host.response(item, answer);
   }
 
-  #end(item: Item, outcome: OutcomeWord): void {
+  #end(item: Item, outcome: OutcomeWord, error?: WireError): void {
     this.#forget(item);
     if (item.frame.id !== undefined) this.#remember(item.client, item.frame.id, outcome);
-    this.#host.outcome(item, outcome);
+    this.#host.outcome(item, outcome, error);
   }
 
   #forget(item: Item): void {
@@ -252,14 +252,10 @@ function key(client: string, id: string): string {
   return `${client}\n${id}`;
 }
 
-function contentOf(frame: Send | Request): Payload {
-  const { text, base64, json } = frame as { text?: string; base64?: string; json?: unknown };
+/** What a message of a client has to say. */
+export function contentOf(frame: Content): Content {
+  const { text, base64, json, event, args, namespace } = frame;
+  if (event !== undefined) return { event, args: args ?? [], ...(namespace ? { namespace } : {}) };
   if (text !== undefined) return { text };
   return base64 === undefined ? { json } : { base64 };
-}
-
-/** The bytes of a payload. */
-export function sizeOf({ text, json, base64 }: Partial<Payload>): number {
-  if (base64 !== undefined) return (base64.length * 3) / 4;
-  return utf8Length(text ?? JSON.stringify(json) ?? "");
 }

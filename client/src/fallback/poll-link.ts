@@ -2,7 +2,7 @@
 
 import type { Clock } from "../browser-api.js";
 import { toBase64 } from "../payload.js";
-import type { Payload, PollOptions } from "../wire.js";
+import type { PollOptions } from "../wire.js";
 import {
   type BrowserNetwork,
   type Link,
@@ -15,7 +15,7 @@ import {
 } from "./link.js";
 import { ownHeaders } from "./options.js";
 import { Poster } from "./post.js";
-import { valueAt } from "./rules.js";
+import { type Content, valueAt } from "./rules.js";
 
 const INTERVAL = 5000;
 const TIMEOUT = 60_000;
@@ -52,8 +52,8 @@ export class PollLink implements Link {
     return this.#poster.hasRoom;
   }
 
-  send(payload: Payload, done: (how: SentAs) => void): void {
-    this.#poster.send(payload, done, (end) => this.#end(end));
+  send(content: Content, done: (how: SentAs) => void): void {
+    this.#poster.send(content, done, (end) => this.#end(end));
   }
 
   close(): void {
@@ -88,6 +88,7 @@ export class PollLink implements Link {
       const came = isEmpty ? 0 : await this.#take(response);
       if (this.#over) return;
       this.#opened();
+      this.#events.alive?.();
       const pause = long ? (came > 0 ? 0 : AFTER_EMPTY) : interval;
       const { retryAfter = 0 } = statusEnd(response);
       this.#timer = this.#clock.setTimeout(() => void this.#ask(), Math.max(pause, retryAfter));
@@ -135,7 +136,7 @@ export class PollLink implements Link {
     const items = found as unknown[] | undefined;
     const whole = text === undefined ? { base64: toBase64(bytes) } : { text };
     const messages = items ? items.map((json) => ({ json })) : bytes.length > 0 ? [whole] : [];
-    for (const message of messages) if (!this.#over) this.#events.message(message as Payload);
+    for (const message of messages) if (!this.#over) this.#events.message(message);
     this.#moveCursor(response, value, items);
     return messages.length;
   }

@@ -1,8 +1,9 @@
 // The uplink of event streams and polling: one POST at a time.
 
 import { fromBase64 } from "../payload.js";
-import type { OpenOptions, Payload } from "../wire.js";
+import type { OpenOptions, WireError } from "../wire.js";
 import { type BrowserNetwork, type LinkEnd, linkError, type SentAs, statusEnd } from "./link.js";
+import type { Content } from "./rules.js";
 
 /** Posts the messages of one connection. */
 export class Poster {
@@ -31,12 +32,12 @@ export class Poster {
     else call();
   }
 
-  send(payload: Payload, done: (how: SentAs) => void, lost: (end: LinkEnd) => void): void {
+  send(content: Content, done: (how: SentAs) => void, lost: (end: LinkEnd) => void): void {
     this.#busy = true;
-    this.#request(payload).then(
-      (end) => {
+    this.#request(content).then(
+      (how) => {
         this.#busy = false;
-        done(end ? { end } : "confirmed");
+        done(how);
         this.#idle?.();
         this.#room();
       },
@@ -46,7 +47,7 @@ export class Poster {
     );
   }
 
-  async #request(payload: Payload): Promise<LinkEnd | undefined> {
+  async #request(payload: Content): Promise<SentAs> {
     const { url, headers } = this.#post as { url: string; headers?: Record<string, string> };
     const [type, body] =
       payload.base64 !== undefined
@@ -61,9 +62,10 @@ export class Poster {
       credentials: "include",
       signal: this.#signal,
     });
-    if (response.ok) return undefined;
+    if (response.ok) return "confirmed";
     const end = statusEnd(response);
-    const comesBack = [401, 403, 429, 503].includes(response.status);
-    return comesBack ? end : { ...end, action: "stop" };
+    // The message waits for another connection; with any other status it would be refused there, too.
+    if ([401, 403, 429, 503].includes(response.status)) return { end };
+    return { failed: end.error as WireError };
   }
 }

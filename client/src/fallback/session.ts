@@ -9,23 +9,21 @@ import type {
   LinkState,
   Open,
   OpenOptions,
-  Payload,
   Request,
   Send,
   SessionCounters,
-  Subscribe,
   ToBroker,
   ToExtension,
   WireError,
 } from "../wire.js";
 import type { ClientPort } from "./consumer.js";
-import { Dialer, type StateFields } from "./dialer.js";
+import { AUTHORIZE_TIMEOUT, Dialer, type Question, type StateFields } from "./dialer.js";
 import { IncomingLog } from "./incoming.js";
-import type { BrowserNetwork, Incoming, LinkEnd } from "./link.js";
-import { refuseCredentials, refuseFilter, unknownOptions } from "./options.js";
-import { type Item, Outbox, sizeOf } from "./outbox.js";
+import type { BrowserNetwork, Incoming, LinkEnd, NamespaceChange, Reply } from "./link.js";
+import { refuseCredentials, unknownOptions } from "./options.js";
+import { Outgoing } from "./outgoing.js";
+import { withPreset } from "./presets.js";
 import type { Readable } from "./rules.js";
-import { Subscriptions } from "./subscriptions.js";
 
 /** Frames of a client to its session. */
 export type ToSession = Exclude<ToBroker, { type: "hello" | "open" | "status" | "ping" }>;
@@ -60,14 +58,16 @@ export class BrowserSession {
   readonly #host: SessionHost;
   readonly #clock: Clock;
   readonly #incoming: IncomingLog;
-  readonly #subscriptions: Subscriptions;
-  readonly #outbox: Outbox;
+  readonly #outgoing: Outgoing;
   readonly #dialer: Dialer;
   #url: string;
+  /** As they were given. */
+  #given: OpenOptions;
+  /** With what a preset stands for. */
   #options: OpenOptions;
   #subprotocol: string | undefined;
   #nonce = 0;
-  #counts = { received: 0, receivedBytes: 0, sent: 0, sentBytes: 0 };
+  #received = { messages: 0, bytes: 0 };
   #closing: { code?: number | undefined; reason?: string | undefined } | undefined;
   #closeTimer: unknown;
   #moveDeadline: number | undefined;
@@ -82,28 +82,25 @@ export class BrowserSession {
     this.#clock = host.clock;
     this.name = name;
     this.#url = url;
-    this.#options = options;
+    this.#given = options;
+    this.#options = withPreset(options);
     this.#incoming = new IncomingLog(name, host.clock);
-    this.#subscriptions = new Subscriptions({
-      canSend: () => this.#dialer.canSend,
-      send: (payload) => this.#dialer.send(payload, () => undefined),
-      tell: ({ frame: { key }, client, isActive }) => {
-        const state = isActive ? "active" : "pending";
-        this.#incoming.consumer(client)?.port?.post({ type: "subscription", session: name, key, state });
-      },
+    this.#outgoing = new Outgoing(name, host.clock, () => this.#options, {
+      dialer: () => this.#dialer,
+      incoming: this.#incoming,
+      isClosing: () => this.#closing !== undefined,
+      refuse: (port, error, id) => this.#refuse(port, error, id),
+      settled: () => this.#hangUpIfDone(),
     });
-    this.#outbox = new Outbox(host.clock, options.outbox, {
-      outcome: (item, outcome, error) => this.#outcome(item, outcome, error),
-      response: ({ client, frame }, answer) =>
-        this.#incoming.record("response", { id: frame.id, ...answer }, client),
-    });
-    this.#dialer = new Dialer(host.network, host.clock, url, options, {
+    this.#dialer = new Dialer(host.network, host.clock, url, this.#options, {
       state: (state, fields) => this.#linkState(state, fields),
-      message: (message, read) => this.#message(message, read),
-      ready: () => this.#ready(),
-      room: () => this.#pump(),
+      namespace: (change) => this.#namespace(change),
+      message: (message, read, reply) => this.#message(message, read, reply),
+      ready: () => this.#outgoing.begin(),
+      room: () => this.#outgoing.pump(),
       lost: (end) => this.#lost(end),
-      askCredentials: (why, attempt, status) => this.#askCredentials(why, attempt, status),
+      askCredentials: (question) => this.#askCredentials(question),
+      isIdle: () => this.#outgoing.outbox.isSettled,
       movesToHost: () => this.#startMove(),
     });
   }
@@ -118,21 +115,21 @@ export class BrowserSession {
   }
 
   get counters(): SessionCounters {
-    const { received, receivedBytes, sent, sentBytes } = this.#counts;
-    const { consumers, attached, dropped } = this.#incoming;
+    const { consumers, attached, dropped, filtered } = this.#incoming;
     return {
       session: this.name,
       state: this.state,
       durability: "memory",
       dials: this.#dialer.dials,
       reconnects: Math.max(0, this.#dialer.dials - 1),
-      received: { messages: received, bytes: receivedBytes },
-      sent: { messages: sent, bytes: sentBytes },
+      received: { ...this.#received },
+      sent: { ...this.#outgoing.sent },
       queued: this.pending,
       unacknowledged: consumers.reduce((sum, { unacknowledged }) => sum + unacknowledged, 0),
       dropped,
-      outbox: this.#outbox.waiting.length,
+      outbox: this.#outgoing.outbox.waiting.length,
       clients: attached.length,
+      ...(filtered ? { filtered } : {}),
     };
   }
 
@@ -162,31 +159,37 @@ export class BrowserSession {
       last: this.#incoming.last,
       state: this.state,
       ...(this.#subprotocol ? { subprotocol: this.#subprotocol } : {}),
-      outbox: this.#outbox.openIds(client),
-      subscriptions: this.#subscriptions.states,
+      outbox: this.#outgoing.outbox.openIds(client),
+      subscriptions: this.#outgoing.subscriptions,
       ignored: unknownOptions(frame.options),
     });
-    if (this.state === "unauthorized") this.#askCredentials("start", 1, undefined);
+    const { question } = this.#dialer;
+    if (question) this.#askCredentials(question);
     this.#incoming.deliver();
     if (this.#moveDeadline !== undefined) this.#move();
   }
 
   /** Applies another URL or other options. Returns whether the client may attach. */
-  #update(port: ClientPort, { id, url = this.#url, options = this.#options, conflict }: Open): boolean {
-    const dial = (one: OpenOptions) =>
-      JSON.stringify([one.protocol, one.subprotocols, one.headers, one.poll]);
-    const isSame = url === this.#url && JSON.stringify(options) === JSON.stringify(this.#options);
+  #update(port: ClientPort, { id, url = this.#url, options = this.#given, conflict }: Open): boolean {
+    const dial = (one: OpenOptions) => {
+      const { protocol, transports, urls, subprotocols, headers, socketio, poll, cookies } = withPreset(one);
+      return JSON.stringify([protocol, transports, urls, subprotocols, headers, socketio, poll, cookies]);
+    };
+    const isSame = url === this.#url && JSON.stringify(options) === JSON.stringify(this.#given);
     if (isSame || conflict === "keep") return true;
     if (conflict === "error") {
       const why = `the session ${this.name} exists with another URL or other options`;
       this.#refuse(port, { code: "session-conflict", message: why, retry: "no" }, id);
       return false;
     }
-    const redials = url !== this.#url || dial(options) !== dial(this.#options);
+    const redials = url !== this.#url || dial(options) !== dial(this.#given);
     this.#url = url;
-    this.#options = options;
-    this.#outbox.options = options.outbox;
-    if (redials) this.#dialer.start(url, options);
+    this.#given = options;
+    this.#options = withPreset(options);
+    this.#outgoing.optionsChanged();
+    this.#incoming.resetGuard();
+    if (redials) this.#dialer.start(url, this.#options);
+    else this.#dialer.options = this.#options;
     return true;
   }
 
@@ -222,28 +225,27 @@ export class BrowserSession {
         return true;
       case "send":
       case "request":
-        this.#send(port, client, frame);
+        this.#outgoing.send(port, client, frame);
         return true;
       case "cancel":
-        if (!this.#outbox.cancel(client, frame.id)) {
+        if (!this.#outgoing.outbox.cancel(client, frame.id)) {
           this.#refuse(port, { code: "not-sent", message: "this id is not known", retry: "no" }, frame.id);
         }
         return true;
       case "subscribe":
-        this.#subscribe(port, client, frame);
+        this.#outgoing.subscribe(port, client, frame);
         return true;
-      case "reply":
-        this.#refuse(
-          port,
-          { code: "unsupported", message: "only Socket.IO supports replies", retry: "no" },
-          id,
-        );
+      case "reply": {
+        const error = this.#outgoing.reply(frame.seq, frame.args);
+        if (!error) break;
+        this.#refuse(port, error, id);
         return true;
+      }
       case "authorize":
         if (!this.#authorize(port, frame)) return true;
         break;
       case "unsubscribe":
-        this.#subscriptions.remove(frame.key);
+        this.#outgoing.unsubscribe(frame.key);
         break;
       case "window":
         consumer.window = frame;
@@ -268,91 +270,26 @@ export class BrowserSession {
     if (!this.#startMove()) this.#dialer.start();
   }
 
+  #tellAll(frame: ToExtension): void {
+    for (const { port } of this.#incoming.attached) port?.post(frame);
+  }
+
   #refuse(port: ClientPort, error: WireError, id: string | undefined): void {
     const frame: ErrorFrame = { type: "error", ...error, session: this.name };
     port.post(id === undefined ? frame : { ...frame, id });
   }
 
-  // ---- out ----
-
-  #send(port: ClientPort, client: string, frame: Send | Request): void {
-    const { id } = frame;
-    const known = id === undefined ? undefined : this.#outbox.known(client, id);
-    const error = known ? undefined : this.#refuseSend(frame);
-    if (error) {
-      this.#refuse(port, error, id);
-      return;
-    }
-    if (id !== undefined) {
-      port.post({ type: "accepted", session: this.name, id, durability: "memory", ...known });
-    }
-    if (known) return;
-    const item = this.#outbox.add(client, frame);
-    if (frame.volatile && this.state !== "open") this.#outbox.drop(item);
-    else this.#pump();
-  }
-
-  #refuseSend(frame: Send | Request): WireError | undefined {
-    const { protocol = "websocket", post } = this.#options;
-    const confirm = frame.type === "request" ? frame.match : frame.confirm;
-    if (this.#closing) {
-      return { code: "session-closed", message: `the session ${this.name} is being closed`, retry: "no" };
-    }
-    if ("event" in frame || (confirm && "ack" in confirm)) {
-      return { code: "unsupported", message: "Socket.IO needs the native host", retry: "no" };
-    }
-    if (protocol !== "websocket" && !post) {
-      return { code: "unsupported", message: "there is no `post` to send with", retry: "no" };
-    }
-    const isDropped = frame.volatile && this.state !== "open";
-    if (isDropped || !this.#outbox.isFull(sizeOf(frame as Partial<Payload>))) return undefined;
-    return { code: "outbox-full", message: "the outbox is full", retry: "later" };
-  }
-
-  #pump(): void {
-    while (this.#dialer.canSend) {
-      const item = this.#outbox.next();
-      if (!item) break;
-      this.#counts.sent += 1;
-      this.#counts.sentBytes += item.size;
-      this.#dialer.send(item.payload, (how) => {
-        this.#outbox.sent(item, how);
-        this.#hangUpIfDone();
-      });
-    }
-    this.#hangUpIfDone();
-  }
-
-  #outcome({ client, frame }: Item, outcome: string, error?: WireError): void {
-    if (frame.id === undefined) return;
-    const isBad = outcome !== "sent" && outcome !== "confirmed";
-    if (!isBad && !frame.receipt) return;
-    this.#incoming.record("outcome", { id: frame.id, outcome, ...(error ? { error } : {}) }, client);
-  }
-
-  // ---- subscriptions ----
-
-  #subscribe(port: ClientPort, client: string, frame: Subscribe): void {
-    const error = refuseFilter(frame.filter);
-    if (error) {
-      this.#refuse(port, error, frame.id);
-      return;
-    }
-    port.post({ type: "ok", id: frame.id });
-    this.#subscriptions.add(client, frame);
-  }
-
   // ---- in ----
 
-  #message(message: Incoming, read: Readable): void {
-    const size = sizeOf(message);
-    this.#counts.received += 1;
-    this.#counts.receivedBytes += size;
-    const content =
-      this.#options.format === "json" && read.json !== undefined ? withJson(message, read) : message;
-    if (this.#outbox.onMessage(read, content as never)) return;
-    this.#subscriptions.onMessage(read);
-    if (this.#incoming.message(content, size, this.#options)) return;
+  #message(message: Incoming, read: Readable, reply: Reply | undefined): void {
+    this.#received.messages += 1;
+    this.#received.bytes += read.size;
+    const isValue = this.#options.format === "json" && message.text !== undefined && read.json !== undefined;
+    const content = isValue ? withJson(message, read) : message;
+    if (this.#outgoing.onMessage(read, content)) return;
+    const { seq, isFull } = this.#incoming.message(content, read, this.#options);
+    if (seq !== undefined && reply) this.#outgoing.awaitReply(seq, reply);
+    if (!isFull) return;
     const error: WireError = { code: "overflow", message: "the log is full", retry: "later" };
     this.#dialer.stop(this.#options.reconnect === false ? "closed" : "paused", { error });
   }
@@ -364,31 +301,25 @@ export class BrowserSession {
     this.#incoming.state(state, fields);
   }
 
-  #ready(): void {
-    this.#subscriptions.sendAll();
-    this.#pump();
+  #namespace({ state, namespace, error }: NamespaceChange): void {
+    this.#incoming.state(state, { namespace, error });
   }
 
   #lost(end: LinkEnd): void {
-    this.#outbox.lost();
-    this.#subscriptions.lost();
-    const goesOn = this.#outbox.waiting.length > 0 && this.#options.reconnect !== false;
+    this.#outgoing.lost();
+    const goesOn = this.#outgoing.outbox.waiting.length > 0 && this.#options.reconnect !== false;
     if (this.#closing && !goesOn) this.#closed(end);
   }
 
-  #askCredentials(why: string, attempt: number, status: number | undefined): void {
+  #askCredentials(question: Question): void {
     this.#nonce += 1;
-    for (const { port } of this.#incoming.consumers) {
-      port?.post({
-        type: "auth-needed",
-        session: this.name,
-        nonce: `${this.#nonce}`,
-        why,
-        attempt,
-        deadline: 60_000,
-        ...(status === undefined ? {} : { status }),
-      });
-    }
+    this.#tellAll({
+      type: "auth-needed",
+      session: this.name,
+      nonce: `${this.#nonce}`,
+      deadline: AUTHORIZE_TIMEOUT,
+      ...question,
+    });
   }
 
   /** Returns whether it is to be answered with `ok`. */
@@ -422,6 +353,7 @@ export class BrowserSession {
     if (!this.#host.isHostAvailable() || this.#closing) return false;
     this.#moveDeadline ??= this.#clock.now() + MOVE_TIMEOUT;
     this.#moveTimer ??= this.#clock.setTimeout(() => this.#move(), MOVE_TIMEOUT);
+    this.#incoming.releaseHeld();
     // After the caller has returned.
     queueMicrotask(() => this.#move());
     return true;
@@ -432,13 +364,14 @@ export class BrowserSession {
     if (this.#isOver || this.#moveDeadline === undefined) return;
     const { attached: consumers, isProcessed } = this.#incoming;
     if (consumers.length === 0 || !(isProcessed || this.#clock.now() >= this.#moveDeadline)) return;
-    const items = this.#outbox.handOver();
+    const { outbox } = this.#outgoing;
+    const items = outbox.handOver();
     const here = new Set(consumers.map(({ client }) => client));
     const words = consumers.map(({ client, port }, at) => {
       // Messages of clients that are not attached go with the first.
       const own = items.filter((item) => item.client === client || (at === 0 && !here.has(item.client)));
-      const frames = own.map((item) => this.#outbox.rest(item));
-      const target = { url: this.#url, options: this.#options };
+      const frames = own.map((item) => outbox.rest(item));
+      const target = { url: this.#url, options: this.#given };
       const moved: Moved = { type: "moved", session: this.name, frames, target };
       return () => port?.post(moved as unknown as ToExtension);
     });
@@ -452,7 +385,8 @@ export class BrowserSession {
     if (this.#closing) return;
     this.#closing = { code, reason };
     if (discard)
-      for (const { client, frame } of [...this.#outbox.waiting]) this.#outbox.cancel(client, frame.id ?? "");
+      for (const { client, frame } of [...this.#outgoing.outbox.waiting])
+        this.#outgoing.outbox.cancel(client, frame.id ?? "");
     const { closeTimeout = CLOSE_TIMEOUT } = this.#options;
     this.#closeTimer = this.#clock.setTimeout(() => this.#closed({ clean: false }), closeTimeout);
     this.#hangUpIfDone();
@@ -460,7 +394,7 @@ export class BrowserSession {
 
   /** Sends the close frame when everything is written. */
   #hangUpIfDone(): void {
-    if (!this.#closing || this.#isOver || !this.#outbox.isSettled) return;
+    if (!this.#closing || this.#isOver || !this.#outgoing.outbox.isSettled) return;
     const { code, reason } = this.#closing;
     if (this.state !== "open") this.#closed({ clean: true });
     else this.#dialer.close(code, reason);
@@ -469,7 +403,7 @@ export class BrowserSession {
   #closed({ code, reason, clean = false }: LinkEnd): void {
     if (this.#isEnding || this.#isOver) return;
     this.#isEnding = true;
-    this.#outbox.close();
+    this.#outgoing.outbox.close();
     this.#dialer.stop("closed", { ...(code === undefined ? {} : { code }), ...(reason ? { reason } : {}) });
     this.#end("closed", {
       clean,
@@ -498,5 +432,5 @@ export class BrowserSession {
 
 /** The message with its value in place of its text. */
 function withJson({ text: _text, ...rest }: Incoming, { json }: Readable): Incoming {
-  return { ...rest, json } as Incoming;
+  return { ...rest, json };
 }

@@ -1,6 +1,5 @@
 // Server-sent events over the browser's fetch, which gives the status and allows headers.
 
-import type { Payload } from "../wire.js";
 import {
   type BrowserNetwork,
   type Link,
@@ -13,6 +12,7 @@ import {
 } from "./link.js";
 import { ownHeaders } from "./options.js";
 import { Poster } from "./post.js";
+import type { Content } from "./rules.js";
 
 /** An event stream. */
 export class StreamLink implements Link {
@@ -37,8 +37,8 @@ export class StreamLink implements Link {
     return this.#poster.hasRoom;
   }
 
-  send(payload: Payload, done: (how: SentAs) => void): void {
-    this.#poster.send(payload, done, (end) => this.#end(end));
+  send(content: Content, done: (how: SentAs) => void): void {
+    this.#poster.send(content, done, (end) => this.#end(end));
   }
 
   close(): void {
@@ -85,6 +85,7 @@ export class StreamLink implements Link {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return { error: linkError("closed-by-server", "the server closed the stream") };
+      this.#events.alive?.();
       parser.take(decoder.decode(value, { stream: true }));
     }
   }

@@ -1,54 +1,78 @@
 // The subscriptions of one session, sent again on every connection. It does not know the connection.
 
-import type { Payload, Subscribe } from "../wire.js";
-import { matches, type Readable } from "./rules.js";
+import type { Clock } from "../browser-api.js";
+import type { Subscribe, Subscription as SubscriptionFrame } from "../wire.js";
+import { type Content, matches, type Readable } from "./rules.js";
 
-/** A subscription and its client. */
-export interface Subscription {
+/** A subscription and its state on the current connection. */
+interface Held {
   readonly frame: Subscribe;
-  readonly client: string;
-  isActive: boolean;
+  state: SubscriptionFrame["state"];
+  /** Waits for the confirmation. */
+  timer: unknown;
 }
 
 /** What the subscriptions need from their session. */
 export interface SubscriptionsHost {
-  /** Whether messages may be sent now. */
-  canSend(): boolean;
-  send(payload: Payload): void;
-  /** Reports its state to its client. */
-  tell(subscription: Subscription): void;
+  /** Whether the connection is ready. */
+  isReady(): boolean;
+  send(content: Content): void;
+  /** Reports a state to the clients. */
+  tell(key: string, state: SubscriptionFrame["state"]): void;
 }
+
+/** Subscriptions of one session, at most. */
+const MAX = 1024;
+/** Milliseconds that a confirmation may take. */
+const CONFIRM_TIMEOUT = 10_000;
 
 /** The subscriptions of one session. */
 export class Subscriptions {
+  readonly #clock: Clock;
   readonly #host: SubscriptionsHost;
-  readonly #held = new Map<string, Subscription>();
+  readonly #held = new Map<string, Held>();
 
-  constructor(host: SubscriptionsHost) {
+  constructor(clock: Clock, host: SubscriptionsHost) {
+    this.#clock = clock;
     this.#host = host;
   }
 
-  /** Keys and states, as `opened` says them. */
-  get states(): { key: string; state: "active" | "pending" }[] {
-    return [...this.#held].map(([key, { isActive }]) => ({ key, state: isActive ? "active" : "pending" }));
+  /** Keys and states, as `opened` has them. */
+  get states(): { key: string; state: SubscriptionFrame["state"] }[] {
+    return [...this.#held].map(([key, { state }]) => ({ key, state }));
   }
 
-  /** Adds a subscription. An unchanged one is not sent again. */
-  add(client: string, frame: Subscribe): void {
-    const before = this.#held.get(frame.key);
-    const content = (one: Subscribe | undefined) => JSON.stringify([one?.send, one?.confirm]);
-    const isKnown = before !== undefined && content(before.frame) === content(frame);
-    const held = { frame, client, isActive: isKnown && before.isActive };
-    this.#held.set(frame.key, held);
-    if (this.#host.canSend() && !isKnown) this.#send(held);
-    else this.#host.tell(held);
+  /** Whether there is room for a subscription with this key. */
+  hasRoomFor(key: string): boolean {
+    return this.#held.has(key) || this.#held.size < MAX;
   }
 
-  remove(key: string): void {
+  /** Adds a subscription. One that stands unchanged is not sent again. */
+  add(frame: Subscribe): void {
+    const { key } = frame;
+    const before = this.#held.get(key);
+    const isReady = this.#host.isReady();
+    const content = (one: Subscribe | undefined) => JSON.stringify([one?.send, one?.undo, one?.confirm]);
+    const stands = isReady && before?.state !== "failed" && content(before?.frame) === content(frame);
+    if (before && stands) {
+      this.#host.tell(key, before.state);
+      return;
+    }
+    if (before) this.#stopTimer(before);
+    const held: Held = { frame, state: "pending", timer: undefined };
+    this.#held.set(key, held);
+    if (isReady) this.#send(held);
+    else this.#host.tell(key, "pending");
+  }
+
+  /** Removes a subscription. Returns whether there was one. */
+  remove(key: string): boolean {
     const held = this.#held.get(key);
+    if (!held) return false;
     this.#held.delete(key);
-    if (!this.#host.canSend()) return;
-    for (const payload of held?.frame.undo ?? []) this.#host.send(payload as Payload);
+    this.#stopTimer(held);
+    if (this.#host.isReady()) for (const content of held.frame.undo ?? []) this.#host.send(content);
+    return true;
   }
 
   /** Sends all subscriptions on a new connection. */
@@ -58,21 +82,36 @@ export class Subscriptions {
 
   /** The connection ended. */
   lost(): void {
-    for (const held of this.#held.values()) held.isActive = false;
+    for (const held of this.#held.values()) {
+      held.state = "pending";
+      this.#stopTimer(held);
+    }
   }
 
   /** Checks whether a message confirms a subscription. */
   onMessage(read: Readable): void {
     for (const held of this.#held.values()) {
-      if (held.isActive || !held.frame.confirm || !matches(held.frame.confirm, read)) continue;
-      held.isActive = true;
-      this.#host.tell(held);
+      const { confirm } = held.frame;
+      if (held.timer !== undefined && confirm && matches(confirm, read)) this.#enter(held, "active");
     }
   }
 
-  #send(held: Subscription): void {
-    for (const payload of held.frame.send ?? []) this.#host.send(payload as Payload);
-    held.isActive = !held.frame.confirm;
-    this.#host.tell(held);
+  #send(held: Held): void {
+    const { send = [], confirm } = held.frame;
+    for (const content of send) this.#host.send(content);
+    this.#enter(held, confirm ? "pending" : "active");
+    if (!confirm) return;
+    held.timer = this.#clock.setTimeout(() => this.#enter(held, "failed"), CONFIRM_TIMEOUT);
+  }
+
+  #enter(held: Held, state: Held["state"]): void {
+    this.#stopTimer(held);
+    held.state = state;
+    this.#host.tell(held.frame.key, state);
+  }
+
+  #stopTimer(held: Held): void {
+    this.#clock.clearTimeout(held.timer);
+    held.timer = undefined;
   }
 }

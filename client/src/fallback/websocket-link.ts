@@ -1,8 +1,7 @@
 // A connection over the browser's own WebSocket.
 
 import type { Clock } from "../browser-api.js";
-import { fromBase64, toBase64, utf8Length } from "../payload.js";
-import type { Payload } from "../wire.js";
+import { fromBase64, toBase64 } from "../payload.js";
 import {
   type BrowserNetwork,
   type Link,
@@ -11,27 +10,19 @@ import {
   type SentAs,
   type Target,
 } from "./link.js";
-
-/** Bytes that may wait in the browser; what is more waits in the outbox. */
-const MAX_BUFFERED = 1024 * 1024;
-/** Milliseconds between checks of the browser's send buffer. */
-const CHECK_INTERVAL = 10;
+import type { Content } from "./rules.js";
+import { SocketWriter } from "./socket-writer.js";
 
 /** A WebSocket of the browser. */
 export class WebSocketLink implements Link {
   readonly #socket: WebSocket;
-  readonly #clock: Clock;
-  readonly #events: LinkEvents;
+  readonly #writer: SocketWriter;
   #over = false;
-  #given = 0;
-  #pending: { upTo: number; done: (how: SentAs) => void }[] = [];
-  #timer: unknown;
 
   constructor(network: BrowserNetwork, clock: Clock, target: Target, events: LinkEvents) {
-    this.#clock = clock;
-    this.#events = events;
     const socket = new network.WebSocket(target.url, target.subprotocols);
     this.#socket = socket;
+    this.#writer = new SocketWriter(socket, clock, () => events.room());
     socket.binaryType = "arraybuffer";
     let wasOpen = false;
     socket.onopen = () => {
@@ -45,7 +36,7 @@ export class WebSocketLink implements Link {
     socket.onclose = ({ code, reason, wasClean }) => {
       if (this.#over) return;
       // Messages that had left the buffer were written.
-      this.#settle();
+      this.#writer.settle();
       this.#stop();
       const lost = wasOpen
         ? linkError("link-lost", "the connection was lost")
@@ -55,16 +46,11 @@ export class WebSocketLink implements Link {
   }
 
   get hasRoom(): boolean {
-    return this.#socket.bufferedAmount < MAX_BUFFERED;
+    return this.#writer.hasRoom;
   }
 
-  send(payload: Payload, done: (how: SentAs) => void): void {
-    const { base64, text = JSON.stringify(payload.json) } = payload;
-    const data = base64 === undefined ? text : fromBase64(base64);
-    this.#socket.send(data);
-    this.#given += typeof data === "string" ? utf8Length(data) : data.length;
-    this.#pending.push({ upTo: this.#given, done });
-    this.#timer ??= this.#clock.setTimeout(() => this.#check(), 0);
+  send({ base64, json, text = JSON.stringify(json) }: Content, done: (how: SentAs) => void): void {
+    this.#writer.send(base64 === undefined ? text : fromBase64(base64), () => done("sent"));
   }
 
   close(code?: number, reason?: string): void {
@@ -76,21 +62,8 @@ export class WebSocketLink implements Link {
     this.#socket.close();
   }
 
-  #check(): void {
-    this.#timer = undefined;
-    this.#settle();
-    if (this.#pending.length > 0) this.#timer = this.#clock.setTimeout(() => this.#check(), CHECK_INTERVAL);
-    if (this.hasRoom) this.#events.room();
-  }
-
-  #settle(): void {
-    const left = this.#given - this.#socket.bufferedAmount;
-    while (this.#pending[0] && this.#pending[0].upTo <= left) this.#pending.shift()?.done("sent");
-  }
-
   #stop(): void {
     this.#over = true;
-    this.#pending = [];
-    this.#clock.clearTimeout(this.#timer);
+    this.#writer.stop();
   }
 }

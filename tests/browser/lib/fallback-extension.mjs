@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { World } from "./world.mjs";
 
 const DIST = join(import.meta.dirname, "../../../client/dist");
-const FILES = ["longwire.js", "fallback.js", "longwire-offscreen.js", "longwire-offscreen.html"];
+const FILES = ["longwire.js", "io.js", "fallback.js", "longwire-offscreen.js", "longwire-offscreen.html"];
 
 /** The worker, as its own source. */
 function worker({ connect }) {
@@ -57,8 +57,11 @@ async function attach() {
   return bridge.mode;
 }
 
-/** Writes the extension; `offscreen`: with the permission and the page for an offscreen document. Returns its folder. */
-export async function fallbackExtension(folder, { offscreen }) {
+/**
+ * Writes the extension; `offscreen`: with the permission and the page for an offscreen document; `program`: in place of
+ * its worker. Returns its folder.
+ */
+export async function fallbackExtension(folder, { offscreen, program = worker }) {
   const extension = join(folder, offscreen ? "with-offscreen" : "without-offscreen");
   await mkdir(extension, { recursive: true });
   for (const name of FILES) await cp(join(DIST, name), join(extension, name));
@@ -75,12 +78,15 @@ export async function fallbackExtension(folder, { offscreen }) {
     content_security_policy: { extension_pages: "script-src 'self'" },
   };
   await writeFile(join(extension, "manifest.json"), JSON.stringify(manifest));
-  const imports = `import { connect } from "./longwire.js";\nimport "./fallback.js";\n`;
+  const imports = `import { connect } from "./longwire.js";
+import { io } from "./io.js";
+import "./fallback.js";
+`;
   await writeFile(
     join(extension, "page.html"),
     '<!doctype html><title>page</title><script type="module" src="page.js"></script>',
   );
   await writeFile(join(extension, "page.js"), `${imports}globalThis.attach = ${attach};\n`);
-  await writeFile(join(extension, "worker.js"), `${imports}(${worker})({ connect });\n`);
+  await writeFile(join(extension, "worker.js"), `${imports}(${program})({ connect, io });\n`);
   return extension;
 }

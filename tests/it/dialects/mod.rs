@@ -1,5 +1,6 @@
 //! What servers speak beside plain WebSocket messages, and what clients want of it.
 
+mod behaviour;
 mod filters;
 mod guards;
 #[cfg(target_os = "linux")]

@@ -278,12 +278,13 @@ impl Uplink {
         self.events.push_back(UplinkEvent::State(Box::new(change)));
     }
 
-    /// Whether incoming messages may be beats, or make the link ready.
+    /// Whether incoming messages may be beats, say how often to beat, or make the link ready.
     pub(super) fn looks_inside(&self, options: &Options) -> bool {
         let up = self.state.connection();
         let awaits_beat = options.heartbeat.as_ref().is_some_and(|settings| {
             let beat = up.and_then(|up| up.heartbeat.as_ref());
-            !settings.answers.is_empty() || beat.is_some_and(Heartbeat::awaits)
+            let has_rules = !settings.answers.is_empty() || settings.interval_from.is_some();
+            has_rules || beat.is_some_and(Heartbeat::awaits)
         });
         awaits_beat || up.is_some_and(|up| up.ready_by.is_some())
     }
