@@ -1,6 +1,7 @@
-// The browser's cookies for a server, as a header. It stores nothing and sends nothing.
+// The browser's cookies for a server, as a header. It sends nothing.
 
 import { type ExtensionApi, extensionApi } from "./browser-api.js";
+import { browserCookies } from "./fallback-registry.js";
 
 /**
  * The `Cookie` header this browser would send to a URL: `{ headers: { cookie: await cookieHeader(url) } }`.
@@ -9,5 +10,7 @@ import { type ExtensionApi, extensionApi } from "./browser-api.js";
 export async function cookieHeader(url: string, api: ExtensionApi = extensionApi()): Promise<string> {
   if (!api.cookies) throw new TypeError('longwire: add "cookies" to "permissions" in manifest.json');
   const cookies = await api.cookies.getAll({ url: url.replace(/^ws/, "http") });
-  return cookies.map(({ name, value }) => `${name}=${value}`).join("; ");
+  const header = cookies.map(({ name, value }) => `${name}=${value}`).join("; ");
+  browserCookies().add(header);
+  return header;
 }

@@ -26,7 +26,14 @@ export interface Moved {
 }
 
 const KEY = /* @__PURE__ */ Symbol.for("longwire.fallback");
-const scope = globalThis as { [KEY]?: Fallback };
+const COOKIES = /* @__PURE__ */ Symbol.for("longwire.cookies");
+const scope = globalThis as { [KEY]?: Fallback; [COOKIES]?: Set<string> };
+
+/** `Cookie` headers as this browser sends them by itself: a fallback needs not set them. */
+export function browserCookies(): Set<string> {
+  scope[COOKIES] ??= new Set();
+  return scope[COOKIES];
+}
 
 /** Makes a fallback the one that `fallback: "browser"` means. */
 export function registerFallback(fallback: Fallback): void {

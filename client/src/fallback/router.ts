@@ -5,11 +5,12 @@ import type { NativePort } from "../browser-api.js";
 import type { ErrorCode, LongwireError } from "../errors.js";
 import type { FallbackRequest } from "../fallback-registry.js";
 import { Joiner } from "../parts.js";
-import type { Batch, Hello, Open, Opened, Part, ToExtension, Welcome } from "../wire.js";
+import type { Batch, Credentials, Hello, Open, Opened, Part, ToExtension, Welcome } from "../wire.js";
 import type { HostAvailability, OpenKnown } from "./broker.js";
 import { ExtensionEvent } from "./event.js";
 import type { BrokerChannel, BrokerLocation } from "./location.js";
 import { Notes } from "./notes.js";
+import { withoutOwnCookies } from "./own-cookies.js";
 import type { Moved } from "./session.js";
 
 /** Milliseconds between probes for the host while this context lives. An alarm probes too. */
@@ -371,7 +372,11 @@ export class RoutedPort implements NativePort {
       const open = frame as unknown as Open;
       this.#held.add(open.session);
       if (open.options?.reconnect === false) this.#ephemeral.add(open.session);
-      this.#channel?.post({ ...open, known: this.#notes?.has(open.session) ?? false } satisfies OpenKnown);
+      const options = open.options && withoutOwnCookies(open.options);
+      const known = this.#notes?.has(open.session) ?? false;
+      this.#channel?.post({ ...open, ...(options ? { options } : {}), known } satisfies OpenKnown);
+    } else if (frame.type === "authorize") {
+      this.#channel?.post(withoutOwnCookies(frame as Credentials));
     } else this.#channel?.post(frame);
   }
 

@@ -1,0 +1,263 @@
+// Socket.IO and lists of transports on the browser's own connections: how packets travel, and what follows when they cannot.
+// What packets mean is in behaviour.test.ts.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { browserFallback } from "../src/fallback/index.js";
+import { cookieHeader, type SendOutcome, type SessionOptions } from "../src/index.js";
+import { settle } from "../src/testing/fake-clock.js";
+import { FakeWorld } from "../src/testing/fake-world.js";
+import { FakeNetwork } from "./support/network.js";
+import { hush, watch, worker } from "./support/worker.js";
+
+/** A worker without a host. */
+function alone() {
+  const world = new FakeWorld();
+  world.deadly = "Specified native messaging host not found.";
+  const network = new FakeNetwork();
+  return { ...worker({ fallback: browserFallback({ offscreen: false, network }) }, world), network };
+}
+
+const HELLO = `0${JSON.stringify({
+  sid: "S",
+  upgrades: ["websocket"],
+  pingInterval: 25_000,
+  pingTimeout: 20_000,
+  maxPayload: 100,
+})}`;
+
+/** A server that is polled: what it says next, and what was posted to it. */
+class Polled {
+  readonly posted: string[] = [];
+  readonly urls: URL[] = [];
+  readonly credentials: unknown[] = [];
+  #waiting: ((body: string) => void) | undefined;
+  #said: string[] = [];
+
+  constructor(network: FakeNetwork) {
+    network.answer = (url, { method, body, credentials }) => {
+      this.urls.push(new URL(url));
+      this.credentials.push(credentials);
+      if (method !== "POST") return this.#next().then((text) => new Response(text));
+      this.posted.push(String(body));
+      return new Response("ok");
+    };
+  }
+
+  async say(...packets: string[]): Promise<void> {
+    this.#said.push(packets.join("\u001e"));
+    this.#flush();
+    await settle();
+  }
+
+  #next(): Promise<string> {
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const [first] = this.#said;
+    if (!this.#waiting || first === undefined) return;
+    this.#said.shift();
+    this.#waiting(first);
+    this.#waiting = undefined;
+  }
+}
+
+async function opened(more: SessionOptions = {}) {
+  const life = alone();
+  const server = new Polled(life.network);
+  const session = await life.bridge.open("s", "https://x.example/ignored?a=1", {
+    protocol: "socket.io",
+    ...more,
+  });
+  session.onState(() => {});
+  const got: unknown[] = [];
+  session.on("message", ({ event, args }) => {
+    got.push([event, ...(args ?? [])]);
+  });
+  await settle();
+  return { ...life, server, session, got };
+}
+
+test("polling first, then a WebSocket: nothing is lost or doubled by the change", async () => {
+  const { server, session, network, got, clock } = await opened({ socketio: { query: { room: 7 } } });
+  assert.equal(`${server.urls[0]?.origin}${server.urls[0]?.pathname}`, "https://x.example/socket.io/");
+  const asked = Object.fromEntries(server.urls[0]?.searchParams ?? []);
+  assert.deepEqual({ ...asked, t: "" }, { a: "1", room: "7", EIO: "4", transport: "polling", t: "" });
+  await server.say(HELLO);
+  assert.deepEqual(server.posted, ["40"]);
+  assert.equal(server.urls.at(-1)?.searchParams.get("sid"), "S");
+  await server.say('40{"sid":"x"}', '42["one"]');
+  assert.equal(session.state, "open");
+  const { socket } = network;
+  assert.match(socket.url, /^wss:\/\/x\.example\/socket\.io\/\?a=1&room=7&EIO=4&transport=websocket&sid=S$/);
+  socket.accept();
+  assert.deepEqual(socket.received, ["2probe"]);
+  socket.say("3probe");
+  // The request that is open has to end before the WebSocket is used.
+  session.emit("late", [1]).catch(() => {});
+  await settle();
+  assert.deepEqual(socket.received, ["2probe"]);
+  await server.say("6", '42["two"]');
+  assert.deepEqual(socket.received, ["2probe", "5", '42["late",1]']);
+  socket.say('42["three"]');
+  socket.say("2");
+  await clock.advance(10);
+  assert.equal(socket.received.at(-1), "3");
+  assert.deepEqual(got, [["one"], ["two"], ["three"]]);
+  assert.deepEqual(server.posted, ["40"]);
+});
+
+test("a WebSocket that cannot be had: polling goes on", async () => {
+  const { server, session, network, got } = await opened();
+  await server.say(HELLO, '40{"sid":"x"}');
+  network.socket.end(1006);
+  await session.emit("a", ["x".repeat(60)]);
+  await server.say('42["one"]');
+  assert.deepEqual(got, [["one"]]);
+  const first = session.emit("b", ["y".repeat(60)], { receipt: true });
+  const second = session.emit("c", ["z".repeat(60)], { receipt: true });
+  assert.deepEqual([(await first).outcome, (await second).outcome], ["sent", "sent"]);
+  // A body holds no more than the server takes.
+  assert(server.posted.every((body) => body.length <= 100));
+  const large = await session.emit("d", ["z".repeat(100)]);
+  assert.deepEqual([large.outcome, large.error?.code], ["failed", "too-large"]);
+  const closed = watch(session.close());
+  await settle();
+  assert.equal(server.posted.at(-1), "1");
+  assert.equal(closed.done, true);
+});
+
+test("without permission for the host: without cookies, then by the WebSocket alone", async () => {
+  const { bridge, network } = alone();
+  const credentials: unknown[] = [];
+  network.answer = (_url, init) => {
+    credentials.push(init.credentials);
+    throw new TypeError("Failed to fetch");
+  };
+  const session = await bridge.open("s", "https://x.example", { protocol: "socket.io" });
+  session.onState(() => {});
+  await settle();
+  assert.deepEqual(credentials, ["include", "omit"]);
+  network.socket.accept();
+  network.socket.say(HELLO);
+  network.socket.say('40{"sid":"x"}');
+  await settle();
+  assert.equal(session.state, "open");
+  assert.equal(network.sockets.length, 1);
+  assert.deepEqual(network.socket.received, ["40"]);
+});
+
+test("statuses of the handshake, pages and old servers", async () => {
+  hush();
+  for (const [response, state, code] of [
+    [() => new Response("", { status: 401 }), "failed", "http-status"],
+    [() => new Response("no such path", { status: 404 }), "failed", "http-status"],
+    [() => new Response("", { status: 502 }), "waiting", "http-status"],
+    [() => new Response("<!doctype html>"), "waiting", "server-protocol"],
+    [() => new Response('96:0{"sid":"x","pingInterval":1,"pingTimeout":1}2:40'), "failed", "server-protocol"],
+  ] as const) {
+    const { bridge, network } = alone();
+    network.answer = response;
+    const session = await bridge.open("s", "https://x.example", { protocol: "socket.io" });
+    session.onState(() => {});
+    session.on("error", () => {});
+    await settle();
+    assert.deepEqual([session.state, session.link?.error?.code], [state, code]);
+  }
+});
+
+test("the next of several transports after two failures, and the best one again", async () => {
+  const { bridge, network, clock } = alone();
+  const streams: string[] = [];
+  network.answer = (url) => {
+    streams.push(url);
+    const body = new ReadableStream({
+      start: (sink) => sink.enqueue(new TextEncoder().encode("data: hi\n\n")),
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+  const session = await bridge.open("s", "wss://x.example/socket", {
+    transports: ["websocket", "sse"],
+    urls: { sse: "https://x.example/events" },
+  });
+  const used: unknown[] = [];
+  session.onState(({ state, transport }) => {
+    if (state === "open") used.push(transport);
+  });
+  const got: unknown[] = [];
+  session.on("message", ({ text }) => {
+    got.push(text);
+  });
+  for (let failures = 0; failures < 2; failures += 1) {
+    network.socket.end(1006);
+    await clock.advance(2000);
+  }
+  assert.deepEqual([used, streams, got], [["sse"], ["https://x.example/events"], ["hi"]]);
+  assert.equal(network.sockets.length, 2);
+  await clock.advance(300_000);
+  assert.equal(network.sockets.length, 3);
+  network.socket.accept();
+  await settle();
+  assert.deepEqual(used, ["sse", "websocket"]);
+});
+
+test("a message that the server refuses by a status has failed, and the others go on", async () => {
+  const { bridge, network } = alone();
+  const statuses = [413, 200];
+  network.answer = (_url, { method }) =>
+    method === "POST" ? new Response(null, { status: statuses.shift() ?? 200 }) : new Response("x");
+  const session = await bridge.open("s", "https://x.example/", {
+    protocol: "poll",
+    post: { url: "https://x.example/send" },
+  });
+  session.on("message", () => {});
+  await settle();
+  const [first, second] = [watch(session.send("large")), watch(session.send("small"))];
+  await settle();
+  await settle();
+  const { outcome, error } = first.value as SendOutcome;
+  assert.deepEqual([outcome, error?.code], ["failed", "http-status"]);
+  assert.equal((second.value as { outcome: string }).outcome, "confirmed");
+  assert.equal(session.state, "open");
+});
+
+test("cookies that the browser sends by itself are no reason to refuse", async () => {
+  const { bridge, network } = alone();
+  const api = { runtime: {}, cookies: { getAll: async () => [{ name: "sid", value: "7" }] } };
+  const cookies = await cookieHeader("wss://x.example/", api);
+  assert.equal(cookies, "sid=7");
+  await bridge.open("a", "wss://x.example/", { cookies });
+  await bridge.open("b", "wss://x.example/", { headers: { Cookie: cookies } });
+  assert.equal(network.sockets.length, 2);
+  await assert.rejects(bridge.open("c", "wss://x.example/", { cookies: "sid=8" }), { code: "unsupported" });
+});
+
+test("a silent event stream is left when `heartbeat` says for how long", async () => {
+  const { bridge, network, clock } = alone();
+  let sink: ReadableStreamDefaultController<Uint8Array> | undefined;
+  network.answer = () => {
+    const body = new ReadableStream<Uint8Array>({
+      start: (made) => {
+        sink = made;
+      },
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+  const session = await bridge.open("s", "https://x.example/", {
+    protocol: "sse",
+    heartbeat: { interval: 3000, timeout: 1000 },
+  });
+  session.onState(() => {});
+  await settle();
+  await clock.advance(3999);
+  sink?.enqueue(new TextEncoder().encode(": alive\n"));
+  await settle();
+  await clock.advance(3999);
+  assert.equal(session.state, "open");
+  await clock.advance(1);
+  assert.equal(session.link?.error?.code, "heartbeat");
+});
