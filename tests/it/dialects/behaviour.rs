@@ -75,7 +75,7 @@ fn says(stage: &mut Stage, frame: &Value) {
 
 impl Play {
     fn begin(options: &Value) -> Self {
-        let mut stage = Stage::seated();
+        let mut stage = Stage::with_client();
         says(&mut stage, &open_frame(options));
         let dial = stage.dials();
         let opened = LinkEvent::Opened {
@@ -229,7 +229,7 @@ fn play(scenario: &Value) {
     let name = scenario["name"].as_str().unwrap();
     let options = scenario.get("options").cloned().unwrap_or_else(|| json!({}));
     if let Some(code) = scenario["refused"].as_str() {
-        let mut stage = Stage::seated();
+        let mut stage = Stage::with_client();
         says(&mut stage, &open_frame(&options));
         assert_eq!(stage.hears(PORT)["code"], code, "{name}");
         return;
