@@ -12,7 +12,7 @@ use longwire::wire::payload::Payload;
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
-use crate::stage::{PORT, Stage};
+use crate::harness::{Harness, PORT};
 
 /// Frames that are compared.
 const COMPARED: [&str; 7] = [
@@ -40,7 +40,7 @@ const TELLING: [&str; 10] = [
 
 /// A session with an open link, and what a scenario needs to know of what was said.
 struct Play {
-    stage: Stage,
+    harness: Harness,
     dial: DialId,
     /// The link marks texts that are JSON.
     marks_json: bool,
@@ -60,13 +60,13 @@ fn open_frame(options: &Value) -> Value {
 }
 
 /// Hands a frame to the hub, or says why it is none, as a port does.
-fn says(stage: &mut Stage, frame: &Value) {
+fn says(harness: &mut Harness, frame: &Value) {
     match ClientFrame::parse(frame.to_string().as_bytes()) {
-        Ok(frame) => stage.give(Input::Frame(PORT, frame.expect("a known type"))),
+        Ok(frame) => harness.give(Input::Frame(PORT, frame.expect("a known type"))),
         Err(refusal) => {
             let code = refusal.error.code.as_str();
             let id = refusal.id.expect("an id").to_string();
-            stage
+            harness
                 .told
                 .push_back((PORT, json!({"type":"error","code":code,"id":id})));
         }
@@ -75,18 +75,18 @@ fn says(stage: &mut Stage, frame: &Value) {
 
 impl Play {
     fn begin(options: &Value) -> Self {
-        let mut stage = Stage::with_client();
-        says(&mut stage, &open_frame(options));
-        let dial = stage.dials();
+        let mut harness = Harness::with_client();
+        says(&mut harness, &open_frame(options));
+        let dial = harness.dials();
         let opened = LinkEvent::Opened {
             subprotocol: None,
             extensions: None,
         };
-        stage.give(Input::Link(dial, opened));
-        stage.told.clear();
+        harness.give(Input::Link(dial, opened));
+        harness.told.clear();
         let (read, _) = Options::from_json(&to_raw_value(options).unwrap()).unwrap();
         Self {
-            stage,
+            harness,
             dial,
             marks_json: read.json,
             transmitted: 0,
@@ -99,7 +99,7 @@ impl Play {
     fn says(&mut self, frame: &Value) {
         let mut frame = frame.clone();
         frame["session"] = json!("s");
-        says(&mut self.stage, &frame);
+        says(&mut self.harness, &frame);
     }
 
     fn step(&mut self, step: &Value, about: &str) {
@@ -118,11 +118,11 @@ impl Play {
         }
         for message in step["server"].as_array().into_iter().flatten() {
             let message = Incoming::Message(self.payload(message));
-            self.stage
+            self.harness
                 .give(Input::Link(self.dial, LinkEvent::Messages(vec![message])));
         }
         if let Some(milliseconds) = step["passes"].as_u64() {
-            self.stage.passes(Duration::from_millis(milliseconds));
+            self.harness.passes(Duration::from_millis(milliseconds));
         }
         if let Some(wanted) = step["hears"].as_array() {
             assert_eq!(&self.hears(wanted), wanted, "{about}: {step}");
@@ -145,7 +145,7 @@ impl Play {
 
     /// What was told since the last time, with the fields that are compared.
     fn hears(&mut self, wanted: &[Value]) -> Vec<Value> {
-        let told: Vec<Value> = self.stage.told.drain(..).map(|(_, frame)| frame).collect();
+        let told: Vec<Value> = self.harness.told.drain(..).map(|(_, frame)| frame).collect();
         let is_compared = |frame: &&Value| {
             frame["type"]
                 .as_str()
@@ -170,7 +170,7 @@ impl Play {
     /// Notes what is to be written, which the link then reports as written.
     fn write(&mut self) {
         let before = self.written.len();
-        while let Some(output) = self.stage.asked.pop_front() {
+        while let Some(output) = self.harness.asked.pop_front() {
             if let Output::Transmit(_, payload) = output {
                 self.transmitted += 1;
                 self.written.push(comparable(&match &payload {
@@ -181,7 +181,7 @@ impl Play {
         }
         if self.written.len() > before {
             let event = LinkEvent::Written(self.transmitted);
-            self.stage.give(Input::Link(self.dial, event));
+            self.harness.give(Input::Link(self.dial, event));
         }
     }
 }
@@ -229,9 +229,9 @@ fn play(scenario: &Value) {
     let name = scenario["name"].as_str().unwrap();
     let options = scenario.get("options").cloned().unwrap_or_else(|| json!({}));
     if let Some(code) = scenario["refused"].as_str() {
-        let mut stage = Stage::with_client();
-        says(&mut stage, &open_frame(&options));
-        assert_eq!(stage.hears(PORT)["code"], code, "{name}");
+        let mut harness = Harness::with_client();
+        says(&mut harness, &open_frame(&options));
+        assert_eq!(harness.hears(PORT)["code"], code, "{name}");
         return;
     }
     let mut play = Play::begin(&options);
