@@ -60,6 +60,15 @@ pub struct Sandboxed {
     pub serving: Option<Serving>,
 }
 
+impl Sandboxed {
+    /// Whether a portal outside reads the usual manifest for it and starts the usual program.
+    pub fn is_served_outside(&self) -> bool {
+        self.serving
+            .as_ref()
+            .is_some_and(|serving| serving.copy.is_none())
+    }
+}
+
 /// How a browser inside a sandbox can be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Serving {

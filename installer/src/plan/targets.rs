@@ -103,7 +103,8 @@ fn in_browsers(
         let is_here = browser.found(env).is_some();
         let sandboxed = browser.sandboxed(env).filter(|_| choice.scope == Scope::User);
         if !choice.sandboxed {
-            if !asked && !is_here {
+            let is_served_outside = sandboxed.as_ref().is_some_and(Sandboxed::is_served_outside);
+            if !asked && !is_here && !is_served_outside {
                 skipped.extend(sandboxed.map(|sandboxed| passed_over(browser, &sandboxed)));
                 continue;
             }

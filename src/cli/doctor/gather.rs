@@ -181,13 +181,8 @@ fn browsers(env: &Environment, name: &HostName, receipt: &Receipt) -> Vec<Browse
         }
         // The manifest of one that is served through a portal lies where that of an ordinary copy would.
         let has_program = env.program(browser.on(env.system).programs).is_some();
-        let sandboxed = sandboxed.filter(|sandboxed| {
-            let by_portal = sandboxed
-                .serving
-                .as_ref()
-                .is_some_and(|serving| serving.copy.is_none());
-            !is_here || (by_portal && !has_program)
-        });
+        let sandboxed =
+            sandboxed.filter(|sandboxed| !is_here || (sandboxed.is_served_outside() && !has_program));
         let inside = sandboxed.as_ref().and_then(|sandboxed| {
             let serving = sandboxed.serving.as_ref()?;
             lookup::see(&serving.hosts.join(name.file()), Scope::User)

@@ -246,6 +246,24 @@ fn browsers_in_sandboxes_are_passed_over_unless_they_are_asked_for() {
     assert_eq!(home.tree(), before);
 }
 
+/// What a portal serves needs nothing inside the sandbox.
+#[test]
+fn firefox_in_a_snap_is_registered_where_its_portal_looks() {
+    let home = Home::new().with(&["snap/firefox"]);
+    let before = home.tree();
+    home.done(&["install", "--extension", "a@b"]);
+    let manifest = home.path(".mozilla/native-messaging-hosts").join(NAME);
+    assert_eq!(manifests(&home), std::slice::from_ref(&manifest));
+    let program = PathBuf::from(json(&manifest)["path"].as_str().unwrap());
+    assert!(
+        !program.starts_with(home.path("snap")),
+        "{} is outside",
+        program.display()
+    );
+    home.done(&["uninstall"]);
+    assert_eq!(home.tree(), before);
+}
+
 #[test]
 fn browsers_that_are_not_there_are_left_alone_unless_asked_for() {
     let home = Home::new().with(&[".config/chromium"]);

@@ -154,22 +154,24 @@ fn sandboxed(facts: &Facts, browser: &BrowserFacts, sandboxed: &Sandboxed) -> Fi
         "{} cannot start programs outside its sandbox",
         browser.title
     ));
+    let by = sandboxed.by;
     if let Some(inside) = &browser.inside {
         let inside = inside.path.display();
-        return finding.pass(format!(
-            "inside {}, by {inside}; host and broker exit with it",
-            sandboxed.by
-        ));
+        return finding.pass(if sandboxed.is_served_outside() {
+            format!("it runs inside {by}, and its portal starts the host outside, by {inside}")
+        } else {
+            format!("inside {by}, by {inside}; host and broker run in the sandbox")
+        });
     }
-    let detail = format!(
-        "it runs inside {} ({}) and cannot start programs outside",
-        sandboxed.by,
-        sandboxed.folder.display()
-    );
+    let folder = sandboxed.folder.display();
+    let fix = |more: &str| install(facts, &ids(facts, browser.family), Some(browser), false) + more;
+    if sandboxed.is_served_outside() {
+        let detail = format!("it runs inside {by} ({folder}), whose portal starts only registered hosts");
+        return finding.warn(detail).fix(fix(""));
+    }
+    let detail = format!("it runs inside {by} ({folder}) and cannot start programs outside");
     if sandboxed.serving.is_some() {
-        let ids = ids(facts, browser.family);
-        let fix = install(facts, &ids, Some(browser), false) + " --sandboxed";
-        return finding.warn(detail).fix(fix);
+        return finding.warn(detail).fix(fix(" --sandboxed"));
     }
     finding.warn(detail).fix(format!(
         "install {} as a system package instead of the {}",
