@@ -143,7 +143,8 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
         control.contains(&format!("Version: {}\n", env!("CARGO_PKG_VERSION"))),
         "{control}"
     );
-    assert!(control.contains("Depends: libc6 (>= "));
+    let depends = format!("Depends: libc6 (>= {}), ", newest_glibc(program()));
+    assert!(control.contains(&depends), "{depends} in {control}");
     let listed = said(Command::new("dpkg-deb").arg("-c").arg(deb));
     for line in listed.lines() {
         assert!(line.contains(" root/root "), "{line}");
@@ -212,6 +213,18 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
         .find(|path| path.join("install.sh").exists())
         .unwrap();
     install_and_remove(scratch.path(), &unpacked);
+}
+
+/// The newest version of glibc whose symbols a program asks for.
+fn newest_glibc(program: &Path) -> String {
+    let symbols = said(Command::new("objdump").arg("-T").arg(program));
+    let versions = symbols.split(['(', ')', ' ']).filter_map(|word| {
+        let version = word.strip_prefix("GLIBC_")?;
+        let numbers: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
+        Some((numbers, version))
+    });
+    let (_, newest) = versions.max().expect("a program of glibc");
+    newest.to_owned()
 }
 
 /// CycloneDX: the program, each crate with its checksum, and edges between components that are there.
