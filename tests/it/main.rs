@@ -37,6 +37,7 @@ mod memory;
 mod opening;
 mod package;
 mod properties;
+mod proxied;
 mod restore;
 #[cfg(target_os = "linux")]
 mod scripts;
