@@ -1,8 +1,9 @@
 // The connection of one session: dial, backoff, credentials, login, failure. It stores no messages.
 
 import type { Clock } from "../browser-api.js";
-import type { Credentials, Json, LinkState, OpenOptions, State } from "../wire.js";
+import type { Credentials, LinkState, OpenOptions } from "../wire.js";
 import { backoff, closeAction, spread } from "./close-action.js";
+import type { DialerHost, Question, StateFields } from "./dialer-host.js";
 import { Heartbeat } from "./heartbeat.js";
 import {
   type BrowserNetwork,
@@ -11,48 +12,15 @@ import {
   type LinkEnd,
   type LinkEvents,
   linkError,
-  type NamespaceChange,
   type Reply,
   type SentAs,
   type Target,
 } from "./link.js";
 import { Login, type LoginAction } from "./login.js";
+import { openLink } from "./open-link.js";
 import { protocolsOf } from "./options.js";
-import { PollLink } from "./poll-link.js";
 import { type Content, matches, Readable } from "./rules.js";
-import { SocketIoLink } from "./socketio-link.js";
-import { StreamLink } from "./stream-link.js";
 import { TransportChoice } from "./transports.js";
-import { WebSocketLink } from "./websocket-link.js";
-
-/** The fields of a state record beside `state`. */
-export type StateFields = Partial<Omit<State, "type" | "session" | "seq" | "state">>;
-
-/** What the provider of credentials is asked. */
-export interface Question {
-  readonly why: "first" | "refused" | "login";
-  readonly attempt: number;
-  readonly status?: number;
-  /** With `login`: what the server has said. */
-  readonly values?: Record<string, Json>;
-}
-
-/** Callbacks of the dialer. */
-export interface DialerHost {
-  state(state: LinkState, fields: StateFields): void;
-  namespace(change: NamespaceChange): void;
-  message(message: Incoming, read: Readable, reply: Reply | undefined): void;
-  /** Subscriptions and the outbox may be sent. */
-  ready(): void;
-  room(): void;
-  /** The connection ended; messages in flight on it have no other outcome. */
-  lost(end: LinkEnd): void;
-  askCredentials(question: Question): void;
-  /** Whether nothing is in flight. */
-  isIdle(): boolean;
-  /** Whether the session moves to the host instead of dialling again. */
-  movesToHost(): boolean;
-}
 
 const CONNECT_TIMEOUT = 15_000;
 const READY_TIMEOUT = 10_000;
@@ -269,13 +237,7 @@ export class Dialer {
       namespace: (change) => this.#host.namespace(change),
       ended: (end) => own() && this.#drop(end),
     };
-    const { protocol } = this.#target;
-    const make = { websocket: WebSocketLink, "socket.io": SocketIoLink, poll: PollLink, sse: undefined }[
-      protocol
-    ];
-    const link: Link = make
-      ? new make(this.#network, this.#clock, this.#target, events)
-      : new StreamLink(this.#network, this.#target, events);
+    const link = openLink(this.#network, this.#clock, this.#target, events);
     return link;
   }
 

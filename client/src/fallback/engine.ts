@@ -6,7 +6,7 @@ import { fromBase64, toBase64, utf8Length } from "../payload.js";
 import { type BrowserNetwork, type LinkEnd, linkError, statusEnd, type Target } from "./link.js";
 import { isObject } from "./rules.js";
 import { SocketWriter } from "./socket-writer.js";
-import type { EngineOptions } from "./socketio-options.js";
+import { type EngineOptions, engineUrl } from "./socketio-options.js";
 import type { Packet } from "./socketio-packet.js";
 
 /** Callbacks of an engine. */
@@ -373,21 +373,8 @@ export class Engine {
 
   /** The URL of the next request. */
   #address(transport: "polling" | "websocket"): string {
-    const { path, query, [transport]: look } = this.#options;
-    const url = new URL(this.#target.url);
-    const isSecure = /^(https|wss):/.test(url.protocol);
-    const scheme = transport === "polling" ? "http" : "ws";
-    const said = new URLSearchParams(url.search);
-    for (const [name, value] of Object.entries(query)) said.append(name, `${value}`);
-    said.append("EIO", "4");
-    said.append("transport", transport);
-    if (this.#sid !== undefined) said.append("sid", this.#sid);
-    if (look.stamp) {
-      this.#stamp += 1;
-      said.append(look.stamp, `${Date.now().toString(36)}.${this.#stamp}`);
-    }
-    if (look.base64) said.append("b64", "1");
-    return `${scheme}${isSecure ? "s" : ""}://${url.host}${path}?${said}`;
+    this.#stamp += 1;
+    return engineUrl(this.#target.url, this.#options, transport, this.#sid, this.#stamp);
   }
 }
 

@@ -3,7 +3,7 @@
 import type { Clock } from "../browser-api.js";
 import type { Filter, LinkState, Open, Opened, OpenOptions, SessionCounters, WireError } from "../wire.js";
 import { Consumer } from "./consumer.js";
-import type { StateFields } from "./dialer.js";
+import type { StateFields } from "./dialer-host.js";
 import type { FilterDecision } from "./filter.js";
 import { Guard } from "./guard.js";
 import type { Incoming } from "./link.js";

@@ -3,7 +3,6 @@
 import type { Clock } from "../browser-api.js";
 import type { Moved as BaseMoved } from "../fallback-registry.js";
 import type {
-  Authorize,
   Close,
   ErrorFrame,
   LinkState,
@@ -17,10 +16,12 @@ import type {
   WireError,
 } from "../wire.js";
 import type { ClientPort } from "./consumer.js";
-import { AUTHORIZE_TIMEOUT, Dialer, type Question, type StateFields } from "./dialer.js";
+import { CredentialRequests } from "./credential-requests.js";
+import { Dialer } from "./dialer.js";
+import type { StateFields } from "./dialer-host.js";
 import { IncomingLog } from "./incoming.js";
 import type { BrowserNetwork, Incoming, LinkEnd, NamespaceChange, Reply } from "./link.js";
-import { refuseCredentials, unknownOptions } from "./options.js";
+import { unknownOptions } from "./options.js";
 import { Outgoing } from "./outgoing.js";
 import { withPreset } from "./presets.js";
 import type { Readable } from "./rules.js";
@@ -59,6 +60,7 @@ export class BrowserSession {
   readonly #clock: Clock;
   readonly #incoming: IncomingLog;
   readonly #outgoing: Outgoing;
+  readonly #credentials: CredentialRequests;
   readonly #dialer: Dialer;
   #url: string;
   /** As they were given. */
@@ -66,7 +68,6 @@ export class BrowserSession {
   /** With what a preset stands for. */
   #options: OpenOptions;
   #subprotocol: string | undefined;
-  #nonce = 0;
   #received = { messages: 0, bytes: 0 };
   #closing: { code?: number | undefined; reason?: string | undefined } | undefined;
   #closeTimer: unknown;
@@ -92,6 +93,12 @@ export class BrowserSession {
       refuse: (port, error, id) => this.#refuse(port, error, id),
       settled: () => this.#hangUpIfDone(),
     });
+    this.#credentials = new CredentialRequests({
+      dialer: () => this.#dialer,
+      options: () => this.#options,
+      tell: (question) => this.#tellAll({ type: "auth-needed", session: name, ...question }),
+      refuse: (port, error, id) => this.#refuse(port, error, id),
+    });
     this.#dialer = new Dialer(host.network, host.clock, url, this.#options, {
       state: (state, fields) => this.#linkState(state, fields),
       namespace: (change) => this.#namespace(change),
@@ -99,7 +106,7 @@ export class BrowserSession {
       ready: () => this.#outgoing.begin(),
       room: () => this.#outgoing.pump(),
       lost: (end) => this.#lost(end),
-      askCredentials: (question) => this.#askCredentials(question),
+      askCredentials: (question) => this.#credentials.ask(question),
       isIdle: () => this.#outgoing.outbox.isSettled,
       movesToHost: () => this.#startMove(),
     });
@@ -164,7 +171,7 @@ export class BrowserSession {
       ignored: unknownOptions(frame.options),
     });
     const { question } = this.#dialer;
-    if (question) this.#askCredentials(question);
+    if (question) this.#credentials.ask(question);
     this.#incoming.deliver();
     if (this.#moveDeadline !== undefined) this.#move();
   }
@@ -242,7 +249,7 @@ export class BrowserSession {
         return true;
       }
       case "authorize":
-        if (!this.#authorize(port, frame)) return true;
+        if (!this.#credentials.authorize(port, frame)) return true;
         break;
       case "unsubscribe":
         this.#outgoing.unsubscribe(frame.key);
@@ -309,36 +316,6 @@ export class BrowserSession {
     this.#outgoing.lost();
     const goesOn = this.#outgoing.outbox.waiting.length > 0 && this.#options.reconnect !== false;
     if (this.#closing && !goesOn) this.#closed(end);
-  }
-
-  #askCredentials(question: Question): void {
-    this.#nonce += 1;
-    this.#tellAll({
-      type: "auth-needed",
-      session: this.name,
-      nonce: `${this.#nonce}`,
-      deadline: AUTHORIZE_TIMEOUT,
-      ...question,
-    });
-  }
-
-  /** Returns whether it is to be answered with `ok`. */
-  #authorize(port: ClientPort, { type: _type, nonce, id, failed, ...more }: Authorize): boolean {
-    // The answer to an earlier `auth-needed`.
-    if (nonce !== undefined && nonce !== `${this.#nonce}`) return true;
-    if (failed !== undefined) {
-      this.#dialer.noCredentials(failed);
-      return true;
-    }
-    const { session: _session, ...credentials } = more;
-    const error = refuseCredentials(credentials, this.#options);
-    if (error) {
-      this.#refuse(port, error, id);
-      this.#dialer.noCredentials(error.message);
-      return false;
-    }
-    this.#dialer.authorize(credentials);
-    return true;
   }
 
   // ---- move to the host ----

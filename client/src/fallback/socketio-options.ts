@@ -78,6 +78,27 @@ function look(
   };
 }
 
+/** The URL of a request. `count` makes it unique, if the options say so. */
+export function engineUrl(
+  base: string,
+  options: EngineOptions,
+  transport: "polling" | "websocket",
+  sid: string | undefined,
+  count: number,
+): string {
+  const { path, query, [transport]: look } = options;
+  const url = new URL(base);
+  const scheme = transport === "polling" ? "http" : "ws";
+  const said = new URLSearchParams(url.search);
+  for (const [name, value] of Object.entries(query)) said.append(name, `${value}`);
+  said.append("EIO", "4");
+  said.append("transport", transport);
+  if (sid !== undefined) said.append("sid", sid);
+  if (look.stamp) said.append(look.stamp, `${Date.now().toString(36)}.${count}`);
+  if (look.base64) said.append("b64", "1");
+  return `${scheme}${/^(https|wss):/.test(url.protocol) ? "s" : ""}://${url.host}${path}?${said}`;
+}
+
 /** What is wrong with the option. */
 export function socketIoFault({ socketio = {} }: OpenOptions): string | undefined {
   const { path = "/", namespaces = ["/"], transports = ["polling"], auth = {} } = socketio;
