@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::core::hub::Hub;
 use crate::core::io::{DialId, Input, LinkEvent, PortId};
 use crate::core::outlines::{Outlines, Unread};
+use crate::crash;
 
 use super::read_permits::ReadPermits;
 use super::wakeup::{Handled, PortInput, WakeUp};
@@ -74,7 +75,7 @@ impl LargeContents {
     }
 
     /// Reads what is large in an input; gives back one that the hub may have now.
-    pub(super) fn read(&mut self, hub: &Hub, input: Input) -> Option<Input> {
+    pub(super) fn read(&mut self, hub: &mut Hub, input: Input) -> Option<Input> {
         let source = match &input {
             Input::Frame(port, _) => Source::Port(*port),
             Input::Link(dial, _) => Source::Dial(*dial),
@@ -112,7 +113,11 @@ impl LargeContents {
 async fn read(turn: Arc<Semaphore>, wake: mpsc::Sender<WakeUp>, unread: Vec<Unread>, input: Input) {
     let outlines = {
         let _turn = turn.acquire_owned().await;
-        tokio::task::spawn_blocking(|| Outlines::read(unread)).await
+        let read = || {
+            crash::point("broker.examine");
+            Outlines::read(unread)
+        };
+        tokio::task::spawn_blocking(read).await
     };
     // Without an outline the hub reads for itself.
     let outlines = outlines.unwrap_or_default();

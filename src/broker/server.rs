@@ -242,7 +242,7 @@ impl Server {
 
     /// Gives an input to the hub, once what is large in it has been read.
     fn handle_or_read(&mut self, input: Input) {
-        if let Some(input) = self.large.read(&self.hub, input) {
+        if let Some(input) = self.large.read(&mut self.hub, input) {
             self.handle_large(input, Outlines::default());
         }
     }

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use longwire::core::hub::{Hub, HubConfig};
 use longwire::core::io::{Caller, DialId, Incoming, Input, LinkEnd, LinkEvent, Now, Output, PortId};
+use longwire::core::outlines::Outlines;
+use longwire::wire::json::scanned;
 use longwire::wire::message::ClientFrame;
 use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
+
+use crate::counting::peak;
 
 /// The port of most tests.
 pub(crate) const PORT: PortId = PortId(1);
@@ -66,6 +70,25 @@ impl Harness {
 
     pub(crate) fn give(&mut self, input: Input) {
         self.hub.handle(self.now, input);
+        self.drain();
+    }
+
+    /// Gives an input of which the broker reads something beside its loop; what that is, is read meanwhile. Gives the bytes that
+    /// the hub takes for the input at most, and those of JSON that it scans.
+    #[track_caller]
+    pub(crate) fn gives_large(&mut self, input: Input, meanwhile: impl FnOnce(&mut Self)) -> (usize, usize) {
+        let unread = self.hub.unread(&input);
+        assert!(!unread.is_empty(), "it is to be read beside the loop");
+        meanwhile(self);
+        let outlines = Outlines::read(unread);
+        let before = scanned();
+        let taken = peak(|| self.hub.handle_read(self.now, input, outlines));
+        let read = scanned() - before;
+        self.drain();
+        (taken, read)
+    }
+
+    fn drain(&mut self) {
         let mut written = Vec::new();
         while let Some(output) = self.hub.poll() {
             match output {

@@ -32,6 +32,7 @@ mod hub;
 mod install;
 mod journal;
 mod json;
+mod large;
 mod layers;
 mod memory;
 mod opening;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::wire::filter::{Act, Line, Rate};
-use crate::wire::json::Pointers;
+use crate::wire::json::{Outline, Pointers, projected};
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::Name;
 use crate::wire::rule::{ParsedMessage, PointedValue};
@@ -21,6 +21,10 @@ const MAX_LINES: usize = 1024;
 const MAX_TERMS: usize = 1024;
 /// Bytes of a value of `key` that is remembered.
 const MAX_KEY_BYTES: usize = 128;
+/// Bytes of a value of `key` that is told apart from others.
+const MAX_TOLD_APART: usize = 64 << 10;
+/// Bytes of what a client gets of a large message, at most; if it is more, it gets all of it.
+const MAX_PART_OF_LARGE: usize = 1 << 20;
 /// Values of `key` one line remembers. Beyond that it forgets: more is delivered than was asked for, never less.
 const MAX_VALUES: usize = 4096;
 /// What a value that is remembered takes.
@@ -35,6 +39,8 @@ pub(crate) enum View {
     Held,
     /// Only what stands at these pointers.
     Part(Arc<[String]>),
+    /// The same of a large message, in which it was found before.
+    PartOfLarge(Arc<[String]>, Arc<Outline>),
 }
 
 /// What a filter says about a message that has just come.
@@ -166,18 +172,19 @@ impl Filter {
             Act::Hold => (decision.view, decision.why) = (Some(View::Held), Some(FilterReason::Held)),
             Act::Drop => (decision.view, decision.why) = (Some(View::Not), Some(FilterReason::Dropped)),
             Act::Project { keep } => {
-                decision.view = Some(View::Part(keep.as_slice().into()));
-                decision.why = Some(FilterReason::Projected);
+                decision.view = part(message, keep.as_slice().into());
+                decision.why = decision.view.is_some().then_some(FilterReason::Projected);
             }
             Act::Conflate { key } => {
-                let value = value_at(message, key.as_deref());
-                decision.replaces = kept.values.get(&value).copied();
-                decision.slot = Some((index, value));
+                if let Some(value) = value_at(message, key.as_deref()) {
+                    decision.replaces = kept.values.get(&value).copied();
+                    decision.slot = Some((index, value));
+                }
             }
             Act::Sample { key, rate } => {
                 let value = value_at(message, key.as_deref());
                 let (rate, before) = (*rate, kept.values.len());
-                let passes = kept.samples(value, rate, awake);
+                let passes = value.is_none_or(|value| kept.samples(value, rate, awake));
                 self.values = self.values - before + kept.values.len();
                 if !passes {
                     (decision.view, decision.why) = (Some(View::Not), Some(FilterReason::Sampled));
@@ -228,18 +235,33 @@ impl Kept {
     }
 }
 
-/// The value at a pointer as text; messages without one share the empty text.
-fn value_at(message: &ParsedMessage<'_>, key: Option<&str>) -> String {
-    let Some(key) = key else { return String::new() };
+/// The value at a pointer as text; messages without one share the empty text. `None` for one that is too large to be
+/// told apart from others: it equals none of them.
+fn value_at(message: &ParsedMessage<'_>, key: Option<&str>) -> Option<String> {
+    let Some(key) = key else {
+        return Some(String::new());
+    };
     message.pointer(key.as_bytes(), |found| match found {
-        None => String::new(),
+        None => Some(String::new()),
         Some(PointedValue {
             raw,
             value: Some(value),
             ..
-        }) if raw.len() <= MAX_KEY_BYTES => value.canonical(),
-        Some(PointedValue { raw, .. }) => told_apart(raw),
+        }) if raw.len() <= MAX_KEY_BYTES => Some(value.canonical()),
+        Some(PointedValue { raw, .. }) if raw.len() > MAX_TOLD_APART => None,
+        Some(PointedValue { raw, .. }) => Some(told_apart(raw)),
     })
+}
+
+/// How a client sees a message of which it wants only what stands at these pointers; nothing if it gets it whole.
+fn part(message: &ParsedMessage<'_>, keep: Arc<[String]>) -> Option<View> {
+    if !message.is_large() {
+        return Some(View::Part(keep));
+    }
+    let outline = message.outline()?;
+    let content = message.payload().bytes();
+    projected(content, &outline, &keep, MAX_PART_OF_LARGE)?;
+    Some(View::PartOfLarge(keep, outline))
 }
 
 /// Long values are told apart by their text alone, and not remembered whole.
@@ -252,12 +274,29 @@ fn told_apart(raw: &[u8]) -> String {
     format!("{}:{:x}:{:x}", raw.len(), hash(0), hash(1))
 }
 
+/// The part of a message that a client sees.
+pub(crate) fn seen(payload: &Payload, view: &View) -> Payload {
+    match view {
+        View::Part(keep) => part_of(payload, keep),
+        View::PartOfLarge(keep, outline) => {
+            match projected(payload.bytes(), outline, keep, MAX_PART_OF_LARGE) {
+                Some(part) => with_json(payload, part.into()),
+                None => payload.clone(),
+            }
+        }
+        View::Not | View::Held => payload.clone(),
+    }
+}
+
 /// What stands at these pointers, in its place; what is no JSON stays whole.
-pub(crate) fn part_of(payload: &Payload, keep: &[String]) -> Payload {
-    let Some(whole) = payload.document() else {
-        return payload.clone();
-    };
-    let bytes = Bytes::from(whole.root().project(keep));
+fn part_of(payload: &Payload, keep: &[String]) -> Payload {
+    match payload.document() {
+        Some(whole) => with_json(payload, whole.root().project(keep).into()),
+        None => payload.clone(),
+    }
+}
+
+fn with_json(payload: &Payload, bytes: Bytes) -> Payload {
     match payload {
         Payload::Event(event) => Payload::Event(Arc::new(Event {
             content: match event.content {

@@ -217,6 +217,9 @@ pub struct Answer {
     pub too_large: bool,
 }
 
+/// Bytes of a body that tell what it is.
+const MAX_BEGINNING: usize = 64 << 10;
+
 impl Answer {
     /// The body without the mark that servers on Windows begin with; that is no part of JSON or text.
     pub fn content(&self) -> Bytes {
@@ -224,6 +227,11 @@ impl Answer {
             Some(rest) => self.body.slice_ref(rest),
             None => self.body.clone(),
         }
+    }
+
+    /// The beginning of the body as text: what is no message is told by it.
+    pub fn beginning(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body[..self.body.len().min(MAX_BEGINNING)])
     }
 
     /// The first header of this name, in any case.

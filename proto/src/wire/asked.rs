@@ -19,6 +19,14 @@ impl Options {
 }
 
 impl Poll {
+    /// The pointer into the last of the items at which the cursor stands.
+    pub fn item_cursor(&self) -> Option<&str> {
+        match &self.cursor.as_ref()?.from {
+            CursorFrom::Item(pointer) => Some(pointer),
+            CursorFrom::Pointer(_) | CursorFrom::Header(_) => None,
+        }
+    }
+
     /// Adds the pointers into an answer.
     pub fn add_pointers(&self, pointers: &mut Pointers) {
         if let Some(items) = &self.items {

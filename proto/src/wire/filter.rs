@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{Document, Pointers, Value, ValueKind};
+use super::json::{Document, MAX_STEPS, Pointers, Value, ValueKind};
 use super::record::in_json_words;
 use super::rule::{ParsedMessage, Rule, check_pointer};
 
@@ -85,6 +85,16 @@ struct Size {
     max: Option<usize>,
 }
 
+/// A pointer, and those that lead to it: what is kept of a message stands in all of them.
+fn add_with_steps(pointer: &str, pointers: &mut Pointers) {
+    if pointer.split('/').count() <= MAX_STEPS {
+        pointers.add(pointer);
+        for (at, _) in pointer.match_indices('/') {
+            pointers.add(&pointer[..at]);
+        }
+    }
+}
+
 impl Line {
     /// Bytes that it takes.
     pub fn held(&self) -> usize {
@@ -101,6 +111,11 @@ impl Line {
         self.when.rule().add_pointers(pointers);
         if let Act::Conflate { key: Some(key) } | Act::Sample { key: Some(key), .. } = &self.act {
             pointers.add(key);
+        }
+        if let Act::Project { keep } = &self.act {
+            for pointer in keep {
+                add_with_steps(pointer, pointers);
+            }
         }
     }
 

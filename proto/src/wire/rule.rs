@@ -19,6 +19,10 @@ const MAX_VALUES: usize = 4096;
 const MAX_VALUE_BYTES: usize = 256 << 10;
 /// Bytes of a pointer.
 const MAX_POINTER_BYTES: usize = 1024;
+/// How many times longer than its canonical form a value may be written, with escapes and white space, and how many bytes
+/// beyond that. Many terms may ask for one value.
+const MAX_SPELLING: usize = 16;
+const SPELLING_ROOM: usize = 4096;
 
 /// Every pointer must equal one of its values; an event's name and namespace, if they are named, one of theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,6 +65,8 @@ pub struct ParsedMessage<'a> {
     /// All that will be asked for, of a large message.
     pointers: Pointers,
     outline: OnceCell<Option<Arc<Outline>>>,
+    /// The outline was made before the message came in.
+    is_read: bool,
 }
 
 /// What stands at a pointer of a message.
@@ -87,6 +93,7 @@ impl<'a> ParsedMessage<'a> {
             document: OnceCell::new(),
             pointers: Pointers::NONE,
             outline: OnceCell::new(),
+            is_read: false,
         }
     }
 
@@ -104,11 +111,13 @@ impl<'a> ParsedMessage<'a> {
     pub fn known(mut self, outline: Option<Option<Arc<Outline>>>) -> Self {
         if let Some(outline) = outline {
             self.outline = OnceCell::from(outline);
+            self.is_read = true;
         }
         self
     }
 
-    fn is_large(&self) -> bool {
+    /// Whether only the values at some pointers are kept of it.
+    pub fn is_large(&self) -> bool {
         self.payload.len() > PARSED_WHOLE
     }
 
@@ -117,14 +126,35 @@ impl<'a> ParsedMessage<'a> {
         self.payload
     }
 
+    /// Its text, unless it is large or bytes.
+    pub fn small_text(&self) -> Option<&'a str> {
+        let payload = (!self.is_large()).then_some(self.payload)?;
+        payload.as_str()
+    }
+
+    /// What was found in a large message; nothing in what is no JSON.
+    pub fn outline(&self) -> Option<Arc<Outline>> {
+        self.outline.get().cloned().flatten()
+    }
+
     /// Looks at what stands at a pointer of its content, if that is JSON.
     pub fn pointer<R>(&self, pointer: &[u8], read: impl FnOnce(Option<PointedValue<'_>>) -> R) -> R {
+        self.pointer_within(pointer, PARSED_WHOLE, read)
+    }
+
+    /// As `pointer`; a value of more bytes than `most` is not parsed.
+    fn pointer_within<R>(
+        &self,
+        pointer: &[u8],
+        most: usize,
+        read: impl FnOnce(Option<PointedValue<'_>>) -> R,
+    ) -> R {
         if !self.is_large() {
             let document = self.document.get_or_init(|| self.payload.document());
             let value = document
                 .as_ref()
                 .and_then(|document| document.root().pointer(pointer));
-            return read(value.map(PointedValue::of));
+            return read(value.map(|value| PointedValue::of(value, most)));
         }
         if matches!(self.payload, Payload::Binary(_)) {
             return read(None);
@@ -135,7 +165,8 @@ impl<'a> ParsedMessage<'a> {
             .get_or_init(|| Outline::of(content, &self.pointers).map(Arc::new));
         let place = outline.as_ref().and_then(|outline| match outline.at(pointer) {
             Some(known) => known.cloned(),
-            // Asked for since it was looked at.
+            // Asked for after the message came in: it cannot be about that.
+            None if self.is_read => None,
             None => Outline::of(content, &Pointers::from([pointer]))?
                 .at(pointer)?
                 .cloned(),
@@ -144,7 +175,7 @@ impl<'a> ParsedMessage<'a> {
             return read(None);
         };
         let raw = &content[place.range];
-        let document = if raw.len() > PARSED_WHOLE {
+        let document = if raw.len() > most.min(PARSED_WHOLE) {
             None
         } else {
             std::str::from_utf8(raw)
@@ -160,11 +191,12 @@ impl<'a> ParsedMessage<'a> {
 }
 
 impl<'d> PointedValue<'d> {
-    fn of(value: Value<'d>) -> Self {
+    fn of(value: Value<'d>, most: usize) -> Self {
+        let raw = value.raw().as_bytes();
         Self {
             kind: value.kind(),
-            raw: value.raw().as_bytes(),
-            value: Some(value),
+            raw,
+            value: (raw.len() <= most).then_some(value),
         }
     }
 }
@@ -266,7 +298,9 @@ impl Rule {
 
 impl Term {
     fn holds(&self, message: &ParsedMessage<'_>) -> bool {
-        message.pointer(self.pointer.as_bytes(), |found| {
+        // However it is written, what is much longer than all that is wanted is none of it.
+        let most = self.longest.saturating_mul(MAX_SPELLING) + SPELLING_ROOM;
+        message.pointer_within(self.pointer.as_bytes(), most, |found| {
             found
                 .and_then(|found| found.value)
                 .is_some_and(|value| value.is_among(|text| self.wanted.contains(text), self.longest))

@@ -5,6 +5,7 @@
 
 mod closing;
 mod crashing;
+mod examining;
 mod machine;
 mod observer;
 mod reading;

@@ -35,7 +35,8 @@ fn element(text: &str, tag: &str) -> Option<String> {
     let end = lower[start..]
         .find("</")
         .map_or(text.len(), |length| start + length);
-    let title = text[start..end].split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = text[start..end].split_whitespace().take(MAX_TITLE_CHARS);
+    let title = words.collect::<Vec<_>>().join(" ");
     let entities = [
         ("&lt;", "<"),
         ("&gt;", ">"),

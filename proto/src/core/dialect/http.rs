@@ -97,10 +97,10 @@ pub(super) fn unwanted_page(answer: &Answer, options: &Options) -> Option<String
 
 /// The beginning of a body that is text, on one line.
 fn body_told(answer: &Answer) -> String {
-    if let Some(page) = html::described(&String::from_utf8_lossy(&answer.body)) {
+    let text = answer.beginning();
+    if let Some(page) = html::described(&text) {
         return page;
     }
-    let text = String::from_utf8_lossy(&answer.body);
     let line: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -13,6 +13,7 @@ pub mod html;
 mod http;
 mod packet;
 mod poll;
+mod received;
 mod resume;
 mod socketio;
 mod websocket;
@@ -28,8 +29,12 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{Continuity, ErrorInfo, StateChange};
 
 use super::io::{DialId, LinkEnd, LinkEvent, Now, Output, TransportKind};
-use super::outlines::Outlines;
+use super::outlines::{Outlines, Unparsed};
+pub(crate) use eventsource::{EventStreamChunk, ReadChunk};
+pub(crate) use poll::{LargeAnswer, ReadAnswer};
+pub(crate) use received::{AwaitedReply, Received};
 pub(crate) use resume::{ResumeToken, ResumeTokens};
+pub(crate) use socketio::{ReadPacket, SocketIoPacket};
 
 /// What a dialect may touch while it does something.
 #[derive(Debug)]
@@ -39,7 +44,7 @@ pub(crate) struct DialContext<'a> {
     pub(crate) options: &'a Options,
     pub(crate) out: &'a mut VecDeque<Output>,
     /// Of large contents in the event at hand.
-    pub(crate) outlines: &'a Outlines,
+    pub(crate) outlines: &'a mut Outlines,
 }
 
 impl DialContext<'_> {
@@ -95,9 +100,6 @@ pub(crate) const fn face(protocol: Protocol) -> &'static DialectFace {
     }
 }
 
-/// What a message of the server's awaits from us: the namespace and id of its acknowledgement.
-pub(crate) type AwaitedReply = (Option<String>, u64);
-
 /// What a dialect has heard.
 #[derive(Debug)]
 pub(crate) enum DialectEvent {
@@ -106,8 +108,8 @@ pub(crate) enum DialectEvent {
         subprotocol: Option<String>,
         extensions: Option<String>,
     },
-    /// A message, and what it awaits.
-    Message(Payload, Option<AwaitedReply>),
+    /// A message.
+    Message(Received),
     /// A message that was too large to be kept.
     TooLarge,
     /// Everything up to this place of the outbox has been written.
@@ -160,6 +162,12 @@ impl DialectEnd {
 /// `hear` takes one event; then `poll` must be called until `None`, or the dialect dropped. What lies unpolled when it is
 /// dropped counts as not heard: the resume token stands before it.
 pub(crate) trait Speech: std::fmt::Debug + Send {
+    /// What of an event takes so long to understand that it is done before `hear` gets the event, outside of the core.
+    /// No other event of the dial may be heard in between.
+    fn unread(&mut self, _options: &Options, _event: &LinkEvent) -> Vec<Unparsed> {
+        Vec::new()
+    }
+
     /// Takes word from the dial.
     fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent);
 

@@ -140,13 +140,12 @@ pub(super) fn taken_apart(args: &[u8]) -> (Cow<'_, str>, Vec<Bytes>) {
 }
 
 /// Arguments as the extension gets them: each attachment stands where its placeholder stood.
-pub(super) fn restored(json: &str, attachments: &[Bytes]) -> Bytes {
-    let as_received = || Bytes::copy_from_slice(json.as_bytes());
-    if attachments.is_empty() && !may_have_marks(json) {
-        return as_received();
+pub(super) fn restored(json: String, attachments: &[Bytes]) -> Bytes {
+    if attachments.is_empty() && !may_have_marks(&json) {
+        return json.into();
     }
     let mut is_free = vec![true; attachments.len()];
-    let rewritten = rewrite(json, attachments, |object| {
+    let rewritten = rewrite(&json, attachments, |object| {
         // A server that names one attachment many times would have it copied as often.
         if let Some(number) = placeholder(object)
             && let Some(is_free) = is_free.get_mut(number)
@@ -156,7 +155,7 @@ pub(super) fn restored(json: &str, attachments: &[Bytes]) -> Bytes {
         }
         Some(Change::Mark(mark(object)? * 2))
     });
-    rewritten.map_or_else(as_received, Bytes::from)
+    rewritten.map_or_else(|| json.into(), Bytes::from)
 }
 
 /// What an object becomes, or its key.

@@ -1,13 +1,15 @@
 //! WebSocket: messages as they are, pings that prove what was read.
 
-use crate::wire::json::Pointers;
+use bytes::Bytes;
+
+use crate::wire::json::is_valid;
 use crate::wire::options::Options;
 use crate::wire::payload::Payload;
 use crate::wire::rule::PARSED_WHOLE;
 
 use crate::core::io::{Incoming, LinkEvent, TransportKind};
 
-use super::{Abilities, Beginning, DialContext, DialectEvent, DialectFace, Speech, check_no_event};
+use super::{Abilities, Beginning, DialContext, DialectEvent, DialectFace, Received, Speech, check_no_event};
 
 /// The protocol.
 pub(super) const FACE: DialectFace = DialectFace {
@@ -58,14 +60,20 @@ impl Speech for WebSocket {
         Some(match self.messages.next()? {
             // Whether a large text is JSON is not found out where it is received.
             Incoming::Message(Payload::Text(text))
-                if ctx.options.json
-                    && text.len() > PARSED_WHOLE
-                    && ctx.outlines.of_or_read(&text, || Pointers::NONE).is_some() =>
+                if ctx.options.json && text.len() > PARSED_WHOLE && is_json(ctx, &text) =>
             {
-                DialectEvent::Message(Payload::Json(text), None)
+                DialectEvent::Message(Received::new(Payload::Json(text), ctx.outlines))
             }
-            Incoming::Message(payload) => DialectEvent::Message(payload, None),
+            Incoming::Message(payload) => DialectEvent::Message(Received::new(payload, ctx.outlines)),
             Incoming::TooLarge { .. } => DialectEvent::TooLarge,
         })
+    }
+}
+
+/// Whether a large text is JSON, as was found out before it came in.
+fn is_json(ctx: &DialContext<'_>, text: &Bytes) -> bool {
+    match ctx.outlines.of(text) {
+        Some(outline) => outline.is_some(),
+        None => is_valid(text),
     }
 }

@@ -179,12 +179,13 @@ impl Hub {
         }
     }
 
-    /// What the next input holds that is large and will be asked about.
-    pub fn unread(&self, input: &Input) -> Vec<Unread> {
+    /// What the next input holds that is large, and takes long to understand. Until `handle_read` has got that input, no
+    /// other of the same port or dial may come.
+    pub fn unread(&mut self, input: &Input) -> Vec<Unread> {
         match input {
             Input::Link(dial, event) => {
                 let key = self.ctx.dialer.session_of(*dial);
-                let session = key.and_then(|key| self.sessions.get(&key));
+                let session = key.and_then(|key| self.sessions.get_mut(&key));
                 session.map_or_else(Vec::new, |session| session.unread(event))
             }
             Input::Frame(port, frame) => self.unread_frame(*port, frame),

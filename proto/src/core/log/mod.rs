@@ -17,6 +17,9 @@ pub(crate) const RECORD_COST: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ClientId(pub(crate) u32);
 
+/// Entries that are moved for one that leaves.
+const MAX_MOVED: usize = 4096;
+
 /// One record and what the log knows of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
@@ -235,6 +238,7 @@ impl Log {
         wanted: impl FnOnce(&Entry) -> bool,
     ) -> bool {
         let index = self.index_after(seq - 1);
+        let len = self.entries.len();
         let Some(entry) = self
             .entries
             .get_mut(index)
@@ -244,7 +248,10 @@ impl Log {
         };
         entry.views.retain(|(id, _)| *id != client);
         entry.views.push((client, View::Not));
+        // Others move up when one leaves; in the middle of very many it stays until its turn to be forgotten comes.
+        let moved = index.min(len - index);
         if !wanted(entry)
+            && moved <= MAX_MOVED
             && let Some(entry) = self.entries.remove(index)
         {
             self.forget(&entry);

@@ -11,6 +11,7 @@ use crate::wire::record::{Body, ErrorInfo, Name, OutcomeReport, ResponseReport};
 use crate::wire::rule::ParsedMessage;
 
 use crate::core::context::{Context, error};
+use crate::core::dialect::Received;
 use crate::core::outbox::{MessageResult, Proof, Settled};
 
 use super::Session;
@@ -104,21 +105,18 @@ impl Session {
         self.prove(ctx);
     }
 
-    /// Lets an incoming message answer, confirm and make ready what it can; what is left of it for the clients.
-    pub(super) fn use_message(&mut self, ctx: &mut Context, payload: Payload) -> Option<Payload> {
+    /// Lets an incoming message answer, confirm and make ready what it can; whether nothing of it is left for the clients.
+    pub(super) fn use_message(&mut self, ctx: &mut Context, received: &Received) -> bool {
         if !self.looks_inside() {
-            return Some(payload);
+            return false;
         }
-        let is_used_up = {
-            let message = ctx.parsed(&payload).for_pointers(|| self.received_pointers());
-            self.uplink.adjust_beat(&self.options, &message);
-            self.log_in(ctx, &message);
-            if self.uplink.make_ready(&self.options, &message) {
-                self.begin_flow(ctx);
-            }
-            self.answer_beat(ctx, &message) || self.answer_messages(ctx, &message)
-        };
-        (!is_used_up).then_some(payload)
+        let message = received.look(|| self.received_pointers());
+        self.uplink.adjust_beat(&self.options, &message);
+        self.log_in(ctx, &message);
+        if self.uplink.make_ready(&self.options, &message) {
+            self.begin_flow(ctx);
+        }
+        self.answer_beat(ctx, &message) || self.answer_messages(ctx, &message)
     }
 
     /// Takes the answer to our beat, and answers the server's; `false` when the message is neither.

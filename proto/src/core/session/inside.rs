@@ -3,7 +3,7 @@
 use crate::wire::json::Pointers;
 
 use crate::core::io::{Incoming, LinkEvent};
-use crate::core::outlines::Unread;
+use crate::core::outlines::{Unparsed, Unread};
 
 use super::Session;
 
@@ -35,7 +35,16 @@ impl Session {
     }
 
     /// What an event of the dial holds that is large and will be asked about.
-    pub(crate) fn unread(&self, event: &LinkEvent) -> Vec<Unread> {
+    pub(crate) fn unread(&mut self, event: &LinkEvent) -> Vec<Unread> {
+        let unparsed = self.uplink.unread(&self.options, event);
+        if !unparsed.is_empty() {
+            let pointers = self.received_pointers();
+            let unread = |content: Unparsed| Unread {
+                content,
+                pointers: pointers.clone(),
+            };
+            return unparsed.into_iter().map(unread).collect();
+        }
         let is_asked = self.options.json
             || self.looks_inside()
             || !self.options.guard.receive.is_empty()
@@ -49,15 +58,6 @@ impl Session {
                     _ => None,
                 });
                 contents.collect()
-            }
-            LinkEvent::Answered(answer) => {
-                let content = answer.content();
-                let pointers = || {
-                    let mut pointers = self.received_pointers();
-                    self.options.poll.add_pointers(&mut pointers);
-                    pointers
-                };
-                Unread::new(&content, pointers).into_iter().collect()
             }
             _ => Vec::new(),
         }

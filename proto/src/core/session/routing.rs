@@ -4,11 +4,10 @@
 use std::sync::Arc;
 
 use crate::wire::code::{Code, GapReason};
-use crate::wire::payload::Payload;
 use crate::wire::record::{Body, StateChange};
 
 use crate::core::context::{Context, error};
-use crate::core::dialect::AwaitedReply;
+use crate::core::dialect::Received;
 use crate::core::io::{DialId, LinkEvent};
 
 use super::Session;
@@ -28,7 +27,7 @@ impl Session {
             options: &self.options,
             dialer: &mut ctx.dialer,
             out: &mut ctx.out,
-            outlines: &ctx.outlines,
+            outlines: &mut ctx.outlines,
         };
         act(&mut self.uplink, &mut scope)
     }
@@ -70,7 +69,7 @@ impl Session {
         match event {
             UplinkEvent::State(change) => self.tell_state(ctx, *change),
             UplinkEvent::Opened => self.begin_connection(ctx),
-            UplinkEvent::Message(payload, reply) => self.receive(ctx, payload, reply),
+            UplinkEvent::Message(message) => self.receive(ctx, message),
             UplinkEvent::TooLarge => self.with_delivery(ctx, |delivery, scope| {
                 delivery.lose_message(scope, GapReason::TooLarge);
             }),
@@ -104,14 +103,15 @@ impl Session {
         self.begin_flow(ctx);
     }
 
-    fn receive(&mut self, ctx: &mut Context, payload: Payload, reply: Option<AwaitedReply>) {
-        self.delivery.count(payload.len());
-        let Some(payload) = self.use_message(ctx, payload) else {
+    fn receive(&mut self, ctx: &mut Context, received: Received) {
+        self.delivery.count(received.payload.len());
+        if self.use_message(ctx, &received) {
             return;
-        };
-        let message = ctx.parsed(&payload).for_pointers(|| self.received_pointers());
+        }
+        let message = received.look(|| self.received_pointers());
         let views = self.with_delivery(ctx, |delivery, scope| delivery.admit(scope, &message));
         let Some(views) = views else { return };
+        let Received { payload, reply, .. } = received;
         self.drop_aged(ctx);
         let room = self.log_room(ctx);
         let (kept, pressure) =

@@ -1,10 +1,15 @@
 //! The elements of an array, one after the other: however many there are, they are not all held at once.
 
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::is_valid;
+use super::{Outline, Pointers, is_valid};
+
+/// Bytes of an element from which on it takes long to find its end.
+const LARGE: usize = 256 << 10;
 
 /// The elements that have not been taken. It holds the text until then.
 #[derive(Debug, Clone, Default)]
@@ -12,32 +17,84 @@ pub struct Elements {
     /// An array, checked to be one.
     text: Bytes,
     at: usize,
+    /// Those that are large, as far as it is known.
+    large: VecDeque<LargeElement>,
+}
+
+/// An element that is large, and what was found in it.
+#[derive(Debug, Clone)]
+pub struct LargeElement {
+    range: Range<usize>,
+    content: Bytes,
+    outline: Option<Arc<Outline>>,
+}
+
+/// The large elements of a text that is a JSON array.
+pub fn large_elements(array: &Bytes, pointers: &Pointers) -> VecDeque<LargeElement> {
+    let large = element_ranges(array).filter(|range| range.len() > LARGE);
+    let large = large.map(|range| {
+        let content = part(array, range.clone());
+        LargeElement {
+            outline: Outline::of(&content, pointers).map(Arc::new),
+            content,
+            range,
+        }
+    });
+    large.collect()
+}
+
+/// A part of a text. A small one must not keep the whole.
+pub(crate) fn part(text: &Bytes, range: Range<usize>) -> Bytes {
+    let part = text.slice(range);
+    if part.len() > text.len() / 2 {
+        part
+    } else {
+        Bytes::copy_from_slice(&part)
+    }
 }
 
 impl Elements {
     /// Those of an array; of anything else, none.
     pub fn of(array: Bytes) -> Self {
         if is_valid(&array) {
-            Self::of_checked(array)
+            Self::of_checked(array, VecDeque::new())
         } else {
             Self::default()
         }
     }
 
-    /// Those of an array that stands in a text which was read before.
-    pub(crate) fn of_checked(array: Bytes) -> Self {
+    /// Those of an array that stands in a text which was read before, and in which these were found to be large.
+    pub(crate) fn of_checked(array: Bytes, large: VecDeque<LargeElement>) -> Self {
         let is_array = array.first() == Some(&b'[');
         let mut elements = Self {
             text: if is_array { array } else { Bytes::new() },
             at: 1,
+            large,
         };
         elements.step();
         elements
     }
 
     /// Bytes of the text.
-    pub const fn held(&self) -> usize {
-        self.text.len()
+    pub fn held(&self) -> usize {
+        self.text.len() + self.large.iter().map(|large| large.content.len()).sum::<usize>()
+    }
+
+    /// The next element, and what was found in it if that was done before.
+    pub(crate) fn next_read(&mut self) -> Option<(Bytes, Option<Option<Arc<Outline>>>)> {
+        if self.is_empty() {
+            return None;
+        }
+        if let Some(large) = self.large.pop_front_if(|large| large.range.start == self.at) {
+            self.at = large.range.end;
+            self.step();
+            return Some((large.content, Some(large.outline)));
+        }
+        let end = end_of_value(&self.text, self.at);
+        let element = part(&self.text, self.at..end);
+        self.at = end;
+        self.step();
+        Some((element, None))
     }
 
     /// Whether all have been taken.
@@ -58,20 +115,7 @@ impl Iterator for Elements {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        if self.is_empty() {
-            return None;
-        }
-        let end = end_of_value(&self.text, self.at);
-        let whole = self.text.slice(self.at..end);
-        self.at = end;
-        // A small part must not keep the whole.
-        let is_most = whole.len() > self.text.len() / 2;
-        self.step();
-        Some(if is_most {
-            whole
-        } else {
-            Bytes::copy_from_slice(&whole)
-        })
+        self.next_read().map(|(element, _)| element)
     }
 }
 

@@ -17,9 +17,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::rc::Rc;
 
-pub use elements::{Elements, element_ranges};
+pub(crate) use elements::part;
+pub use elements::{Elements, LargeElement, element_ranges, large_elements};
 pub use objects::{Object, objects};
 pub use outline::{Outline, Pointers, ValueLocation};
+pub use project::{MAX_STEPS, projected};
+#[cfg(debug_assertions)]
+pub use scan::scanned;
 pub use scan::{SyntaxError, ValueKind};
 pub use string::JsString;
 

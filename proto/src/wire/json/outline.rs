@@ -69,6 +69,13 @@ impl Pointers {
         self.ends.insert(pointer.to_vec(), at);
     }
 
+    /// Looks for all of these as well.
+    pub fn add_all(&mut self, others: &Self) {
+        for pointer in others.ends.keys() {
+            self.add(pointer);
+        }
+    }
+
     /// Whether it looks for nothing.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Value, ValueKind, array_index, unescaped};
+use super::outline::{self, Outline};
+use super::{Value, ValueKind, array_index, string, unescaped};
+
+/// Steps of a pointer into a large text that is followed.
+pub const MAX_STEPS: usize = 32;
 
 /// What is kept of a value: all of it, or some of what is in it, by node and so in order.
 #[derive(Default)]
@@ -116,5 +120,112 @@ fn enter<'d>(value: Value<'d>, step: &[u8]) -> Option<(PathSegment<'d>, Value<'d
             Some((PathSegment::Index(index), value.at(index)?))
         }
         _ => None,
+    }
+}
+
+/// A value of a large text that is kept, or in which something is kept.
+#[derive(Default)]
+struct Branch<'o> {
+    place: Option<&'o outline::ValueLocation>,
+    /// The step that leads to it.
+    step: &'o str,
+    whole: bool,
+    /// By where they begin.
+    inside: BTreeMap<usize, Self>,
+}
+
+/// As a projection of a document, of a text that is too large for one. `outline` has been asked for the pointers and those
+/// that lead to them. `None` if it was not, or if the result has more bytes than `most`.
+pub fn projected(text: &[u8], outline: &Outline, pointers: &[String], most: usize) -> Option<String> {
+    let mut root = Branch {
+        place: outline.at(b"")?,
+        ..Branch::default()
+    };
+    for pointer in pointers {
+        if outline.at(pointer.as_bytes())?.is_none() {
+            continue;
+        }
+        let ends = pointer.match_indices('/').map(|(at, _)| at).skip(1);
+        let mut branch = &mut root;
+        let mut begin = 1;
+        for end in ends.chain([pointer.len()]).filter(|_| !pointer.is_empty()) {
+            let place = outline.at(&pointer.as_bytes()[..end])??;
+            branch = branch.inside.entry(place.range.start).or_insert(Branch {
+                place: Some(place),
+                step: &pointer[begin..end],
+                ..Branch::default()
+            });
+            begin = end + 1;
+        }
+        branch.whole = true;
+    }
+    let mut out = Vec::new();
+    root.write(text, &mut out, most)?;
+    String::from_utf8(out).ok()
+}
+
+impl Branch<'_> {
+    fn write(&self, text: &[u8], out: &mut Vec<u8>, most: usize) -> Option<()> {
+        let place = self.place?;
+        if self.whole {
+            let raw = text.get(place.range.clone())?;
+            out.extend_from_slice((out.len() + raw.len() <= most).then_some(raw)?);
+            return Some(());
+        }
+        let is_array = place.kind == ValueKind::Array;
+        out.push(if is_array { b'[' } else { b'{' });
+        let mut written = 0;
+        for (number, inside) in self.inside.values().enumerate() {
+            if number > 0 {
+                out.push(b',');
+            }
+            if is_array {
+                let index = array_index(inside.step.as_bytes())?;
+                for _ in written..index {
+                    out.extend_from_slice((out.len() < most).then_some(b"null,")?);
+                }
+                written = index + 1;
+            } else {
+                string::encode(&unescaped(inside.step.as_bytes()), out);
+                out.push(b':');
+            }
+            inside.write(text, out, most)?;
+        }
+        out.push(if is_array { b']' } else { b'}' });
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Document, Pointers};
+    use super::*;
+
+    #[test]
+    fn a_large_text_is_projected_as_a_document_is() {
+        let text = r#"{"id":1,"a":{"b":{"c":2},"d":3},"list":[{"x":1,"y":2},{"x":3}],"a/b":4,"big":"..."}"#;
+        for keep in [
+            &["/id", "/a/b", "/list/1/x", "/none", "/big/none"][..],
+            &["/list/1", "/list/0/y", "/a~1b"],
+            &["/a", "/a/b"],
+            &["/list"],
+            &[""],
+            &["/none"],
+        ] {
+            let keep: Vec<String> = keep.iter().map(|&pointer| pointer.to_owned()).collect();
+            let mut pointers = Pointers::from([""]);
+            for pointer in &keep {
+                pointers.add(pointer);
+                for (at, _) in pointer.match_indices('/') {
+                    pointers.add(&pointer[..at]);
+                }
+            }
+            let outline = Outline::of(text.as_bytes(), &pointers).unwrap();
+            let whole = project(Document::parse(text).unwrap().root(), &keep);
+            let most = whole.len();
+            assert_eq!(projected(text.as_bytes(), &outline, &keep, most), Some(whole));
+            let nothing = projected(text.as_bytes(), &outline, &keep, 0);
+            assert_eq!(nothing.is_some(), most == 2, "{keep:?}");
+        }
     }
 }

@@ -56,8 +56,25 @@ impl Sink for Nothing {
     fn close(&mut self, _: usize) {}
 }
 
+#[cfg(debug_assertions)]
+std::thread_local! {
+    static SCANNED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Bytes that this thread has scanned so far: tests ask who does it. Debug builds only.
+#[cfg(debug_assertions)]
+pub fn scanned() -> usize {
+    SCANNED.get()
+}
+
 /// Reads a whole text, which is one value with white space around it.
 pub(super) fn scan(text: &[u8], sink: &mut impl Sink) -> Result<(), SyntaxError> {
+    #[cfg(debug_assertions)]
+    SCANNED.set(SCANNED.get() + text.len());
+    scan_value(text, sink)
+}
+
+fn scan_value(text: &[u8], sink: &mut impl Sink) -> Result<(), SyntaxError> {
     if u32::try_from(text.len()).is_err() {
         return Err(SyntaxError::TooLong);
     }

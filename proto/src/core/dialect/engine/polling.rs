@@ -103,7 +103,7 @@ impl Engine {
         if answer.is_good() {
             return None;
         }
-        let text = String::from_utf8_lossy(&answer.body);
+        let text = answer.beginning();
         let told: String = html::described(&text).unwrap_or_else(|| {
             let chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
             chars.take(200).collect()

@@ -2,6 +2,7 @@
 //!
 //! Lines are understood in `parser`.
 
+mod chunk;
 mod parser;
 
 use std::time::Duration;
@@ -16,10 +17,13 @@ use crate::wire::record::Continuity;
 
 use crate::core::dialect::html;
 use crate::core::io::{Answer, Fetch, LinkEvent, Output};
+use crate::core::outlines::Unparsed;
 
-use self::parser::{ParsedEvent, Parser};
+use self::chunk::Reader;
+pub(crate) use self::chunk::{EventStreamChunk, ReadChunk};
+use self::parser::ParsedEvent;
 use super::{
-    Abilities, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, ResumeToken, Speech,
+    Abilities, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, Received, ResumeToken, Speech,
     check_no_event, http,
 };
 
@@ -38,7 +42,7 @@ pub(super) const FACE: DialectFace = DialectFace {
 /// One stream.
 #[derive(Debug)]
 struct EventSource {
-    parser: Parser,
+    reader: Reader,
     token: ResumeToken,
     is_open: bool,
     told: std::vec::IntoIter<ParsedEvent>,
@@ -61,7 +65,7 @@ fn head_timeout(connect_timeout: u64) -> Duration {
 impl EventSource {
     fn begin(ctx: &mut DialContext<'_>, Beginning { url, token, .. }: Beginning) -> Self {
         let stream = Self {
-            parser: Parser::new(ctx.options.max_message),
+            reader: Reader::new(ctx.options.max_message),
             token,
             is_open: false,
             told: Vec::new().into_iter(),
@@ -111,7 +115,7 @@ impl EventSource {
         let essence = kind.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("text/event-stream") {
             let shown: String = essence.chars().take(64).collect();
-            let page = html::described(&String::from_utf8_lossy(&answer.body));
+            let page = html::described(&answer.beginning());
             let page = page.map(|page| format!(" ({page})")).unwrap_or_default();
             let why =
                 format!("the server answered with `{shown}`{page}; an event stream is `text/event-stream`");
@@ -124,10 +128,14 @@ impl EventSource {
         })
     }
 
-    fn event(&self, options: &Options, name: Option<String>, data: String) -> Payload {
-        let data = Bytes::from(data);
-        let json = options.json && is_valid(&data);
-        Payload::Event(
+    fn event(&self, ctx: &DialContext<'_>, name: Option<String>, data: Bytes) -> Received {
+        // What is large was read before it came in.
+        let is_json = || match ctx.outlines.of(&data) {
+            Some(outline) => outline.is_some(),
+            None => is_valid(&data),
+        };
+        let json = ctx.options.json && is_json();
+        let event = Payload::Event(
             Event {
                 name: name.as_deref().map(Into::into),
                 namespace: None,
@@ -140,18 +148,27 @@ impl EventSource {
                 },
             }
             .into(),
-        )
+        );
+        Received::new(event, ctx.outlines)
     }
 }
 
 impl Speech for EventSource {
-    fn hear(&mut self, _: &mut DialContext<'_>, event: LinkEvent) {
+    fn unread(&mut self, _: &Options, event: &LinkEvent) -> Vec<Unparsed> {
+        let chunk = match event {
+            LinkEvent::Chunk(bytes) if self.is_open => self.reader.give_away(bytes),
+            _ => None,
+        };
+        let chunk = chunk.map(|chunk| Unparsed::Chunk(Box::new(chunk)));
+        chunk.into_iter().collect()
+    }
+
+    fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
         self.next = match event {
             LinkEvent::Answered(answer) => self.answered(&answer),
             LinkEvent::Chunk(bytes) if self.is_open => {
-                let mut told = Vec::new();
-                self.parser.push(&bytes, &mut told);
-                self.told = told.into_iter();
+                let read = ctx.outlines.take_chunk();
+                self.told = self.reader.push(&bytes, read).into_iter();
                 None
             }
             LinkEvent::Posted(count, answer) => Some(http::posted(count, &answer)),
@@ -175,18 +192,18 @@ impl Speech for EventSource {
                 ParsedEvent::Retry(milliseconds) => self.token.retry = Duration::from_millis(milliseconds),
                 ParsedEvent::TooLarge => return Some(DialectEvent::TooLarge),
                 ParsedEvent::Event { name, data } => {
-                    return Some(DialectEvent::Message(self.event(ctx.options, name, data), None));
+                    return Some(DialectEvent::Message(self.event(ctx, name, data)));
                 }
             }
         }
     }
 
     fn held(&self) -> usize {
-        self.parser.held()
+        self.reader.held()
     }
 
     fn give_up_partial(&mut self) {
-        self.parser.give_up();
+        self.reader.give_up();
     }
 
     fn continuity(&self) -> Continuity {
@@ -214,7 +231,7 @@ mod tests {
     fn context<'a>(
         options: &'a Options,
         out: &'a mut VecDeque<Output>,
-        outlines: &'a Outlines,
+        outlines: &'a mut Outlines,
     ) -> DialContext<'a> {
         DialContext {
             now: Now::default(),
@@ -239,8 +256,8 @@ mod tests {
 
     #[test]
     fn an_event_that_was_not_polled_is_asked_for_again() {
-        let (options, mut out, outlines) = (Options::default(), VecDeque::new(), Outlines::default());
-        let mut ctx = context(&options, &mut out, &outlines);
+        let (options, mut out, mut outlines) = (Options::default(), VecDeque::new(), Outlines::default());
+        let mut ctx = context(&options, &mut out, &mut outlines);
         let mut stream = begin(&mut ctx, ResumeToken::default());
         let headers = vec![("content-type".to_owned(), "text/event-stream".to_owned())];
         let answer = Answer {

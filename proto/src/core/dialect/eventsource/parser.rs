@@ -2,6 +2,8 @@
 //!
 //! It sends nothing and judges no HTTP status; the dialect does.
 
+use bytes::Bytes;
+
 /// Bytes of an event's id; servers and proxies take no longer headers.
 const MAX_ID_BYTES: usize = 4096;
 /// Bytes of a line beyond the limit that are kept: the field's name, a colon and a space.
@@ -16,7 +18,7 @@ pub(crate) enum ParsedEvent {
     Event {
         /// `None` for the default type, `message`.
         name: Option<String>,
-        data: String,
+        data: Bytes,
     },
     /// The newest event id: what to say after a loss. Comes before the event it belongs to.
     Id(String),
@@ -80,6 +82,11 @@ impl Parser {
             self.end_line(told);
         }
         self.extend(bytes);
+    }
+
+    /// Bytes of one event's data, at most.
+    pub(crate) const fn most(&self) -> usize {
+        self.most
     }
 
     /// Bytes of the event that has come in part.
@@ -174,7 +181,10 @@ impl Parser {
         } else if has_data {
             data.pop();
             let name = (!name.is_empty() && name != "message").then_some(name);
-            told.push(ParsedEvent::Event { name, data });
+            told.push(ParsedEvent::Event {
+                name,
+                data: data.into(),
+            });
         }
     }
 }
@@ -216,7 +226,7 @@ mod tests {
     fn event(name: Option<&str>, data: &str) -> ParsedEvent {
         ParsedEvent::Event {
             name: name.map(str::to_owned),
-            data: data.to_owned(),
+            data: Bytes::copy_from_slice(data.as_bytes()),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! What to ask, and which messages stand in an answer, is in `place`.
 
+mod answer;
 pub(super) mod position;
 
 use std::time::Duration;
@@ -10,15 +11,17 @@ use url::Url;
 
 use crate::wire::code::Code;
 use crate::wire::options::Options;
-use crate::wire::payload::Payload;
 use crate::wire::record::Continuity;
+use crate::wire::rule::PARSED_WHOLE;
 
 use crate::core::backoff::MAX_RETRY_AFTER;
 use crate::core::io::{Answer, Fetch, LinkEvent, Output};
+use crate::core::outlines::Unparsed;
 
-use self::position::{Messages, PollPosition};
+pub(crate) use self::answer::{LargeAnswer, ReadAnswer};
+use self::position::{Message, Messages, PollPosition};
 use super::{
-    Abilities, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, ResumeToken, Speech,
+    Abilities, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, Received, ResumeToken, Speech,
     check_no_event, http,
 };
 
@@ -59,7 +62,7 @@ struct Polling {
     next: Option<DialectEvent>,
     /// What the last answer brought and has not been taken, and the last of what was.
     messages: Messages,
-    last: Option<Payload>,
+    last: Option<Message>,
     /// How far the server has been heard once all of it is taken.
     heard_to: Option<PollPosition>,
     /// Messages and bytes that may be taken now; the next ones at `go_on`, in boot time.
@@ -111,7 +114,8 @@ impl Polling {
         }
     }
 
-    fn answered(&mut self, ctx: &DialContext<'_>, answer: &Answer) -> Option<DialectEvent> {
+    fn answered(&mut self, ctx: &mut DialContext<'_>, answer: &Answer) -> Option<DialectEvent> {
+        let read = ctx.outlines.take_answer();
         if !answer.is_good() && answer.status != 304 {
             return Some(http::refused(answer, u64::MAX));
         }
@@ -122,7 +126,7 @@ impl Polling {
         } else if let Some(why) = http::unwanted_page(answer, options) {
             Err(why)
         } else {
-            place.read(&options.poll, answer, options.json, ctx.outlines)
+            place.read(&options.poll, answer, options.json, read)
         };
         let messages = match heard {
             Ok(messages) => messages,
@@ -155,9 +159,10 @@ impl Polling {
             return None;
         }
         let message = self.messages.next()?;
-        self.turn = (self.turn.0 - 1, self.turn.1.saturating_sub(message.len()));
+        self.turn = (self.turn.0 - 1, self.turn.1.saturating_sub(message.0.len()));
         self.last = Some(message.clone());
-        Some(DialectEvent::Message(message, None))
+        let (payload, outline) = message;
+        Some(DialectEvent::Message(Received::with(payload, outline)))
     }
 
     /// All of an answer was taken. Only now the server goes on behind it: had the link ended in the middle, the answer
@@ -175,6 +180,16 @@ impl Polling {
 }
 
 impl Speech for Polling {
+    fn unread(&mut self, options: &Options, event: &LinkEvent) -> Vec<Unparsed> {
+        let LinkEvent::Answered(answer) = event else {
+            return Vec::new();
+        };
+        let body = answer.content();
+        let is_large = body.len() > PARSED_WHOLE && answer.is_good();
+        let large = is_large.then(|| Unparsed::Answer(LargeAnswer::new(&options.poll, body).into()));
+        large.into_iter().collect()
+    }
+
     fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
         self.next = match event {
             LinkEvent::Answered(answer) => {

@@ -3,20 +3,23 @@
 //! It keeps no time; when to ask is for the dialect to know.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use url::Url;
 
-use crate::wire::json::{Document, Elements, Pointers, ValueKind};
+use crate::wire::json::{Document, Elements, Outline, Pointers, ValueKind, part};
 use crate::wire::payload::Payload;
 use crate::wire::rule::{PARSED_WHOLE, ParsedMessage};
 use crate::wire::servers::{CursorFrom, CursorTo, Poll, cursor_text};
 
 use crate::core::dialect::html;
 use crate::core::io::Answer;
-use crate::core::outlines::Outlines;
 use crate::core::policy;
 
+use super::answer::{LargeAnswer, ReadAnswer};
+
+/// Bytes of a body in which the title of a page is looked for.
+const MAX_PAGE: usize = 64 << 10;
 /// Bytes of a cursor, which is sent back in a header or the URL.
 const MAX_CURSOR_BYTES: usize = 8 << 10;
 
@@ -70,23 +73,23 @@ impl PollPosition {
         poll: &Poll,
         answer: &Answer,
         json: bool,
-        outlines: &Outlines,
+        read: Option<Box<ReadAnswer>>,
     ) -> Result<Messages, String> {
         let body = answer.content();
+        let was_read = read.is_some();
+        let read = read.map_or_else(
+            || LargeAnswer::new(poll, body.clone()).read(&Pointers::NONE),
+            |read| *read,
+        );
         let wants_json = poll.items.is_some()
             || matches!(&poll.cursor, Some(cursor) if !matches!(cursor.from, CursorFrom::Header(_)));
-        let outline = if (wants_json || json) && !body.is_empty() {
-            let pointers = || {
-                let mut pointers = Pointers::NONE;
-                poll.add_pointers(&mut pointers);
-                pointers
-            };
-            outlines.of_or_read(&body, pointers)
-        } else {
-            None
-        };
+        let ReadAnswer {
+            is_text,
+            outline,
+            large,
+        } = read;
         if wants_json && !body.is_empty() && outline.is_none() {
-            return Err(no_json(&body));
+            return Err(no_json(&body, is_text));
         }
         let position = |pointer: &str| {
             let outline = outline.as_ref()?;
@@ -96,18 +99,16 @@ impl PollPosition {
             Some(items) => position(items).map_or_else(Messages::default, |position| match position.kind {
                 ValueKind::Null => Messages::default(),
                 ValueKind::Array => {
-                    Messages::Elements(Elements::of_checked(body.slice(position.range.clone())))
+                    Messages::Elements(Elements::of_checked(body.slice(position.range.clone()), large))
                 }
-                _ => Messages::one(Payload::Json(Bytes::copy_from_slice(
-                    &body[position.range.clone()],
-                ))),
+                _ => Messages::one(Payload::Json(part(&body, position.range.clone())), None),
             }),
             None if body.is_empty() => Messages::default(),
-            None if json && outline.is_some() => Messages::one(Payload::Json(body.clone())),
-            None => {
-                let text = Payload::text_from_utf8(body.clone());
-                Messages::one(text.unwrap_or_else(|| Payload::Binary(body.clone())))
+            None if json && outline.is_some() => {
+                Messages::one(Payload::Json(body.clone()), was_read.then(|| outline.clone()))
             }
+            None if is_text => Messages::one(Payload::Text(body.clone()), was_read.then(|| outline.clone())),
+            None => Messages::one(Payload::Binary(body.clone()), None),
         };
         // A tag is of what was asked: it says nothing about the answer to another question.
         self.etag = answer.header("etag").map(str::to_owned);
@@ -128,11 +129,12 @@ impl PollPosition {
     ///
     /// # Errors
     /// A sentence when its cursor cannot be sent back.
-    pub(crate) fn ended_with(&mut self, poll: &Poll, last: &Payload) -> Result<(), String> {
-        let Some(CursorFrom::Item(pointer)) = poll.cursor.as_ref().map(|cursor| &cursor.from) else {
+    pub(crate) fn ended_with(&mut self, poll: &Poll, last: &Message) -> Result<(), String> {
+        let Some(pointer) = poll.item_cursor() else {
             return Ok(());
         };
-        let found = ParsedMessage::at(last).pointer(pointer.as_bytes(), |found| text_of(found?.raw));
+        let message = ParsedMessage::at(&last.0).known(last.1.clone());
+        let found = message.pointer(pointer.as_bytes(), |found| text_of(found?.raw));
         self.go_on_from(found)
     }
 
@@ -152,10 +154,13 @@ impl PollPosition {
     }
 }
 
+/// A message, and what was found in it if that was done before.
+pub(crate) type Message = (Payload, Option<Option<Arc<Outline>>>);
+
 /// The messages of an answer, one after the other: however many there are, they are not all held at once.
 #[derive(Debug)]
 pub(crate) enum Messages {
-    One(Option<Payload>),
+    One(Option<Message>),
     Elements(Elements),
 }
 
@@ -166,8 +171,8 @@ impl Default for Messages {
 }
 
 impl Messages {
-    const fn one(message: Payload) -> Self {
-        Self::One(Some(message))
+    const fn one(message: Payload, outline: Option<Option<Arc<Outline>>>) -> Self {
+        Self::One(Some((message, outline)))
     }
 
     /// Whether all have been taken.
@@ -181,34 +186,42 @@ impl Messages {
     /// Bytes of what has not been taken.
     pub(crate) fn held(&self) -> usize {
         match self {
-            Self::One(message) => message.as_ref().map_or(0, Payload::len),
+            Self::One(message) => message.as_ref().map_or(0, |(message, _)| message.len()),
             Self::Elements(elements) => elements.held(),
         }
     }
 }
 
 impl Iterator for Messages {
-    type Item = Payload;
+    type Item = Message;
 
-    fn next(&mut self) -> Option<Payload> {
+    fn next(&mut self) -> Option<Message> {
         match self {
             Self::One(message) => message.take(),
-            Self::Elements(elements) => elements.next().map(Payload::Json),
+            Self::Elements(elements) => {
+                let (element, outline) = elements.next_read()?;
+                Some((Payload::Json(element), outline))
+            }
         }
     }
 }
 
 /// Why an answer is not the JSON that it must be.
-fn no_json(body: &[u8]) -> String {
+fn no_json(body: &[u8], is_text: bool) -> String {
     // The beginning tells a page from others.
-    let start = String::from_utf8_lossy(&body[..body.len().min(PARSED_WHOLE)]);
+    let start = String::from_utf8_lossy(&body[..body.len().min(MAX_PAGE)]);
     if let Some(page) = html::described(&start) {
         return format!("the response is not JSON: it is {page}");
     }
-    match std::str::from_utf8(body).map(Document::parse) {
-        Err(_) => "the response is not JSON: it is not UTF-8".to_owned(),
-        Ok(Err(error)) => format!("the response is not JSON: {error}"),
-        Ok(Ok(_)) => "the response is not JSON".to_owned(),
+    if !is_text {
+        return "the response is not JSON: it is not UTF-8".to_owned();
+    }
+    let small = std::str::from_utf8(body)
+        .ok()
+        .filter(|body| body.len() <= PARSED_WHOLE);
+    match small.map(Document::parse) {
+        Some(Err(error)) => format!("the response is not JSON: {error}"),
+        Some(Ok(_)) | None => "the response is not JSON".to_owned(),
     }
 }
 

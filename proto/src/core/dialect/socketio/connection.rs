@@ -221,13 +221,20 @@ mod tests {
 
     use super::super::decode::ServerEvent;
     use super::*;
+    use crate::core::outlines::Outlines;
+
+    impl Connection {
+        fn hear(&mut self, packet: &Payload, recovery: &mut Recovery) -> Option<ServerEvent> {
+            self.decode(packet, recovery, &mut Outlines::default())
+        }
+    }
 
     fn socketio() -> Connection {
         Connection::new(vec!["/".to_owned()], usize::MAX)
     }
 
     fn hear(packet: &str) -> Option<ServerEvent> {
-        socketio().decode(&Payload::text(packet), &mut Recovery::default())
+        socketio().hear(&Payload::text(packet), &mut Recovery::default())
     }
 
     fn event(name: &str, namespace: Option<&str>, args: &str) -> Event {
@@ -255,7 +262,7 @@ mod tests {
             texts(&socketio.emit(&event("a", Some("/n"), r#"[1,{"b":2.0}]"#), Some(9))),
             [r#"42/n,1["a",1,{"b":2.0}]"#]
         );
-        let answered = socketio.decode(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
+        let answered = socketio.hear(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
         assert_eq!(
             answered,
             Some(ServerEvent::Acknowledged(
@@ -263,7 +270,7 @@ mod tests {
                 Payload::args(None, Some("/n"), r#"["ok"]"#)
             ))
         );
-        let again = socketio.decode(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
+        let again = socketio.hear(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
         assert!(matches!(again, Some(ServerEvent::Acknowledged(0, _))));
     }
 
@@ -280,7 +287,7 @@ mod tests {
         let mut recovery = Recovery::default();
         let heard: Vec<ServerEvent> = packets
             .iter()
-            .filter_map(|packet| socketio.decode(packet, &mut recovery))
+            .filter_map(|packet| socketio.hear(packet, &mut recovery))
             .collect();
         let Some(ServerEvent::Event(payload, None)) = heard.first() else {
             panic!("{heard:?}")
@@ -341,7 +348,7 @@ mod tests {
             Payload::text(r#"40/n,{"token":"t"}"#)
         );
         let connected = |socketio: &mut Connection, text: &str, recovery: &mut Recovery| match socketio
-            .decode(&Payload::text(text), recovery)
+            .hear(&Payload::text(text), recovery)
         {
             Some(ServerEvent::Connected { recovered, .. }) => recovered,
             other => panic!("{other:?}"),
@@ -350,8 +357,8 @@ mod tests {
             connected(&mut first, r#"40{"sid":"a","pid":"p1"}"#, &mut recovery),
             None
         );
-        first.decode(&Payload::text(r#"42["e",1,"o1"]"#), &mut recovery);
-        first.decode(&Payload::text(r#"427["awaited","no offset"]"#), &mut recovery);
+        first.hear(&Payload::text(r#"42["e",1,"o1"]"#), &mut recovery);
+        first.hear(&Payload::text(r#"427["awaited","no offset"]"#), &mut recovery);
         let mut second = socketio();
         assert_eq!(
             second.connect("/", None, &recovery),

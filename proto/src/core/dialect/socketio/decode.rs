@@ -9,16 +9,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::connection::Connection;
-use super::partial::Partial;
+use super::packet::{EventData, MAX_OFFSET_BYTES, Said, SocketIoPacket};
+use super::partial::{Partial, beginning, taken_apart};
 use super::recovery::Recovery;
 use crate::core::dialect::greeting::Greeting;
-use crate::core::dialect::packet::{Args, Head, bare, restored};
-use crate::wire::json::{Document, JsString, is_valid};
+use crate::core::dialect::packet::{Head, bare};
+use crate::core::outlines::Outlines;
+use crate::wire::json::Document;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::rule::PARSED_WHOLE;
 
-/// Bytes of what a server that remembers connections wants to be told again.
-const MAX_OFFSET_BYTES: usize = 4096;
 /// Bytes of JSON that are kept of a refusal; what is larger is left out.
 const MAX_REFUSAL_BYTES: usize = 4096;
 
@@ -58,133 +58,120 @@ pub(crate) enum ServerEvent {
 
 impl Connection {
     /// Decodes one Engine.IO packet. Most mean something, parts of an event nothing yet.
-    pub(crate) fn decode(&mut self, packet: &Payload, recovery: &mut Recovery) -> Option<ServerEvent> {
+    pub(crate) fn decode(
+        &mut self,
+        packet: &Payload,
+        recovery: &mut Recovery,
+        outlines: &mut Outlines,
+    ) -> Option<ServerEvent> {
         if let Payload::Binary(bytes) = packet {
-            return self.attach(bytes, recovery);
+            return self.attach(bytes, recovery, outlines);
         }
-        let text = packet.as_str().unwrap_or_default();
-        let (kind, rest) = text.split_at_checked(1)?;
+        let start = beginning(packet.bytes());
+        let (kind, _) = start.split_at_checked(1)?;
         match kind {
-            "0" => Some(match Greeting::read(rest) {
-                Ok(Greeting {
-                    ping_timeout: Some(ping_timeout),
-                    max_payload,
-                    ..
-                }) => ServerEvent::Greeting(ping_timeout, max_payload.unwrap_or(usize::MAX)),
-                Ok(_) => ServerEvent::Malformed(
-                    "its handshake cannot be parsed: `pingInterval` or `pingTimeout` is missing".to_owned(),
-                ),
-                Err(error) => ServerEvent::Malformed(format!("its handshake cannot be parsed: {error}")),
-            }),
+            "0" => Some(greeting(packet)),
             "1" => Some(ServerEvent::Close),
             "2" => Some(ServerEvent::Ping),
             // A pong, the end of an upgrade, nothing: no word for us.
             "3" | "5" | "6" => None,
-            "4" => self.packet(rest, packet.bytes(), recovery),
-            _ if is_old(text) => Some(ServerEvent::UnsupportedVersion),
+            "4" => self.packet(packet.bytes(), recovery, outlines),
+            _ if is_old(start) => Some(ServerEvent::UnsupportedVersion),
             _ => Some(ServerEvent::Malformed("it is not an Engine.IO packet".to_owned())),
         }
     }
 
-    fn packet(&mut self, text: &str, whole: &Bytes, recovery: &mut Recovery) -> Option<ServerEvent> {
+    fn packet(
+        &mut self,
+        packet: &Bytes,
+        recovery: &mut Recovery,
+        outlines: &mut Outlines,
+    ) -> Option<ServerEvent> {
         if self.partial.is_some() {
             return Some(ServerEvent::Malformed(
                 "attachments of an event are missing".to_owned(),
             ));
         }
-        let Some((head, data)) = Head::read(text) else {
+        let Some((head, data)) = taken_apart(packet) else {
             return Some(ServerEvent::Malformed("it is not a Socket.IO packet".to_owned()));
         };
-        if head.attachments > 0 && matches!(head.kind, b'5' | b'6') {
-            self.partial = Some(Partial {
-                data: whole.slice_ref(data.as_bytes()),
-                attachments: Vec::new(),
-                missing: head.attachments,
-                head,
-                is_given_up: false,
-            });
+        let begun = Partial::new(head, data);
+        if begun.head.attachments > 0 {
+            self.partial = Some(begun);
             return None;
         }
-        Some(self.decode_packet(head, data, &[], recovery))
+        Some(self.decode_packet(begun, recovery, outlines))
     }
 
-    fn attach(&mut self, bytes: &Bytes, recovery: &mut Recovery) -> Option<ServerEvent> {
+    fn attach(
+        &mut self,
+        bytes: &Bytes,
+        recovery: &mut Recovery,
+        outlines: &mut Outlines,
+    ) -> Option<ServerEvent> {
         let Some(partial) = &mut self.partial else {
             return Some(ServerEvent::Malformed(
                 "bytes that do not belong to an event".to_owned(),
             ));
         };
-        partial.missing = partial.missing.saturating_sub(1);
-        if !partial.is_given_up {
-            partial.attachments.push(bytes.clone());
-        }
-        if partial.held() > self.max_event {
-            partial.give_up();
-        }
-        if partial.missing > 0 {
+        if !partial.attach(bytes, self.max_event) {
             return None;
         }
-        let partial = self.partial.take()?;
-        if partial.is_given_up {
+        let whole = self.partial.take()?;
+        if whole.is_given_up {
             return Some(ServerEvent::TooLarge);
         }
-        let data = std::str::from_utf8(&partial.data).unwrap_or_default();
-        Some(self.decode_packet(partial.head, data, &partial.attachments, recovery))
+        Some(self.decode_packet(whole, recovery, outlines))
     }
 
     fn decode_packet(
         &mut self,
-        head: Head,
-        data: &str,
-        bytes: &[Bytes],
+        packet: Partial,
         recovery: &mut Recovery,
+        outlines: &mut Outlines,
     ) -> ServerEvent {
-        let namespace = head.namespace.clone().unwrap_or_else(|| "/".to_owned());
-        match head.kind {
+        let Head {
+            kind, id, namespace, ..
+        } = packet.head.clone();
+        let named = namespace.clone().unwrap_or_else(|| "/".to_owned());
+        match kind {
             // A server of version 2 opens the main namespace by itself and says nothing about it.
-            b'0' if data.is_empty() => ServerEvent::UnsupportedVersion,
-            b'0' => self.connect_answered(namespace, data, recovery),
-            b'1' => ServerEvent::Dropped { namespace },
-            b'2' | b'5' => match self.event(&head, data, bytes, recovery) {
-                Some((payload, id)) => ServerEvent::Event(payload, id),
-                None => ServerEvent::Malformed("an event without a name".to_owned()),
-            },
-            b'3' | b'6' => {
-                let serial = head.id.and_then(|id| self.acks.remove(&id));
-                let args = data.trim();
-                let args = (args.starts_with('[') && is_valid(args.as_bytes())).then_some(args);
+            b'0' if packet.data.is_empty() => return ServerEvent::UnsupportedVersion,
+            b'0' => return self.connect_answered(named, small(&packet.data), recovery),
+            b'1' => return ServerEvent::Dropped { namespace: named },
+            b'4' => return refused(named, small(&packet.data)),
+            _ => {}
+        }
+        // What is large was read before it came in.
+        let read = outlines
+            .take_packet(&packet.data)
+            .or_else(|| Some(SocketIoPacket::of(packet)?.read()));
+        match read.map(|read| read.said) {
+            None => ServerEvent::Malformed("an unknown type of packet".to_owned()),
+            Some(Said::Event(None)) => ServerEvent::Malformed("an event without a name".to_owned()),
+            Some(Said::Event(Some(event))) => event_of(event, namespace, id, recovery),
+            Some(Said::Answer(args)) => {
+                let serial = id.and_then(|id| self.acks.remove(&id));
                 match (serial, args) {
                     (_, None) => ServerEvent::Malformed("an acknowledgement without arguments".to_owned()),
                     // It came too late, or was never asked for.
                     (None, _) => ServerEvent::Acknowledged(0, Payload::args(None, None, "[]")),
                     (Some(serial), Some(args)) => {
-                        let args = restored(args, bytes);
-                        ServerEvent::Acknowledged(
-                            serial,
-                            Payload::args(None, head.namespace.as_deref(), args),
-                        )
+                        ServerEvent::Acknowledged(serial, Payload::args(None, namespace.as_deref(), args))
                     }
                 }
             }
-            b'4' => {
-                let refusal = small(data).and_then(|data| Document::parse(data).ok());
-                let root = refusal.as_ref().map(Document::root);
-                // A server of version 2 says a mere text.
-                let why = root.and_then(|root| root.get(b"message").unwrap_or(root).to_text());
-                let why = why.map_or_else(|| "no reason given".to_owned(), std::borrow::Cow::into_owned);
-                let data = root
-                    .and_then(|root| root.get(b"data"))
-                    .map(|data| data.raw().to_owned())
-                    .filter(|data| data.len() <= MAX_REFUSAL_BYTES);
-                ServerEvent::Refused { namespace, why, data }
-            }
-            _ => ServerEvent::Malformed("an unknown type of packet".to_owned()),
         }
     }
 
     /// A namespace is open; whether the server goes on with the connection before.
-    fn connect_answered(&self, namespace: String, data: &str, recovery: &mut Recovery) -> ServerEvent {
-        let data = small(data).and_then(|data| Document::parse(data).ok());
+    fn connect_answered(
+        &self,
+        namespace: String,
+        data: Option<&str>,
+        recovery: &mut Recovery,
+    ) -> ServerEvent {
+        let data = data.and_then(|data| Document::parse(data).ok());
         let pid = data.and_then(|data| Some(data.root().get(b"pid")?.to_text()?.into_owned()));
         // What nobody asked for is not remembered.
         let is_asked = self.namespaces.iter().any(|asked| bare(asked) == namespace);
@@ -199,45 +186,68 @@ impl Connection {
         }
         ServerEvent::Connected { namespace, recovered }
     }
+}
 
-    fn event(
-        &self,
-        head: &Head,
-        data: &str,
-        bytes: &[Bytes],
-        recovery: &mut Recovery,
-    ) -> Option<(Payload, Option<u64>)> {
-        let Args { name, args, last } = Args::read(data)?;
-        let name = match name.starts_with('"') {
-            true => JsString::from_json(name),
-            // The parser of JavaScript takes a number as well.
-            false => name
-                .starts_with(|first: char| first == '-' || first.is_ascii_digit())
-                .then(|| name.into())?,
-        };
-        let namespace = head.namespace.as_deref().unwrap_or("/");
-        // An event that awaits an answer carries no offset: its last argument is the application's.
-        if head.id.is_none()
-            && let Some((_, offset)) = recovery.0.get_mut(namespace)
-            && let Some(last) = last.filter(|last| last.starts_with('"') && last.len() <= MAX_OFFSET_BYTES)
-            && let Some(last) = JsString::from_json(last).as_str()
-        {
-            *offset = Some(last.to_owned());
-        }
-        let event = Event {
-            name: Some(name),
-            namespace: head.namespace.clone(),
-            last_event_id: None,
-            reply: head.id.is_some(),
-            content: Content::Args(restored(&args, bytes)),
-        };
-        Some((Payload::Event(Arc::new(event)), head.id))
+fn greeting(packet: &Payload) -> ServerEvent {
+    let said = small(packet.bytes()).and_then(|text| text.get(1..));
+    match said
+        .ok_or_else(|| "it is too large".to_owned())
+        .and_then(Greeting::read)
+    {
+        Ok(Greeting {
+            ping_timeout: Some(ping_timeout),
+            max_payload,
+            ..
+        }) => ServerEvent::Greeting(ping_timeout, max_payload.unwrap_or(usize::MAX)),
+        Ok(_) => ServerEvent::Malformed(
+            "its handshake cannot be parsed: `pingInterval` or `pingTimeout` is missing".to_owned(),
+        ),
+        Err(error) => ServerEvent::Malformed(format!("its handshake cannot be parsed: {error}")),
     }
 }
 
+fn refused(namespace: String, data: Option<&str>) -> ServerEvent {
+    let refusal = data.and_then(|data| Document::parse(data).ok());
+    let root = refusal.as_ref().map(Document::root);
+    // A server of version 2 says a mere text.
+    let why = root.and_then(|root| root.get(b"message").unwrap_or(root).to_text());
+    let why = why.map_or_else(|| "no reason given".to_owned(), std::borrow::Cow::into_owned);
+    let data = root
+        .and_then(|root| root.get(b"data"))
+        .map(|data| data.raw().to_owned())
+        .filter(|data| data.len() <= MAX_REFUSAL_BYTES);
+    ServerEvent::Refused { namespace, why, data }
+}
+
+fn event_of(
+    data: EventData,
+    namespace: Option<String>,
+    id: Option<u64>,
+    recovery: &mut Recovery,
+) -> ServerEvent {
+    let EventData { name, args, last } = data;
+    // An event that awaits an answer carries no offset: its last argument is the application's.
+    if id.is_none()
+        && let Some((_, offset)) = recovery.0.get_mut(namespace.as_deref().unwrap_or("/"))
+        && last.is_some()
+    {
+        *offset = last;
+    }
+    let event = Event {
+        name: Some(name),
+        namespace,
+        last_event_id: None,
+        reply: id.is_some(),
+        content: Content::Args(args),
+    };
+    ServerEvent::Event(Payload::Event(Arc::new(event)), id)
+}
+
 /// Data of a packet that is no event, unless it is larger than any server's.
-fn small(data: &str) -> Option<&str> {
-    (data.len() <= PARSED_WHOLE).then_some(data)
+fn small(data: &Bytes) -> Option<&str> {
+    std::str::from_utf8(data)
+        .ok()
+        .filter(|data| data.len() <= PARSED_WHOLE)
 }
 
 /// How Engine.IO 3 begins a body: the length of a packet, a colon, the packet.
@@ -256,7 +266,11 @@ mod tests {
     }
 
     fn hear(packet: &str) -> Option<ServerEvent> {
-        socketio().decode(&Payload::text(packet), &mut Recovery::default())
+        socketio().decode(
+            &Payload::text(packet),
+            &mut Recovery::default(),
+            &mut Outlines::default(),
+        )
     }
 
     #[test]
@@ -330,7 +344,11 @@ mod tests {
         }
         assert!(matches!(hear("42[]"), Some(ServerEvent::Malformed(_))));
         assert!(matches!(
-            socketio().decode(&Payload::Binary(Bytes::new()), &mut Recovery::default()),
+            socketio().decode(
+                &Payload::Binary(Bytes::new()),
+                &mut Recovery::default(),
+                &mut Outlines::default()
+            ),
             Some(ServerEvent::Malformed(_))
         ));
     }

@@ -4,6 +4,7 @@
 
 mod connection;
 mod decode;
+mod packet;
 mod partial;
 pub(super) mod recovery;
 
@@ -17,18 +18,21 @@ use crate::wire::code::Code;
 use crate::wire::options::Options;
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
+use crate::wire::rule::PARSED_WHOLE;
 use crate::wire::socketio::TransportOptions;
 
 use crate::core::dialect::packet::MAX_ATTACHMENTS;
 use crate::core::io::{EngineTransports, Incoming, LinkEvent, Output, RequestOptions, TransportKind};
+use crate::core::outlines::{Outlines, Unparsed};
 
 use self::connection::Connection;
 use self::decode::ServerEvent;
-use self::partial::Partial;
+pub(crate) use self::packet::{ReadPacket, SocketIoPacket};
+use self::partial::{Partial, large_packets};
 use self::recovery::Recovery;
 use super::{
-    Abilities, AwaitedReply, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, ResumeToken,
-    Speech,
+    Abilities, AwaitedReply, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, Received,
+    ResumeToken, Speech,
 };
 
 /// Events that may come before every namespace was answered.
@@ -108,7 +112,7 @@ struct SocketIo {
     recovered: Option<bool>,
     packets: std::vec::IntoIter<Incoming>,
     /// Events that came before every namespace was answered; nothing for those that had no room.
-    early: VecDeque<Option<(Payload, Option<u64>)>>,
+    early: VecDeque<Option<Received>>,
     next: Option<DialectEvent>,
 }
 
@@ -152,7 +156,7 @@ impl SocketIo {
                 return Some(self.refused(namespace, &why, data));
             }
             ServerEvent::Dropped { namespace } => return Some(self.dropped(namespace)),
-            ServerEvent::Event(payload, id) => return self.event(payload, id),
+            ServerEvent::Event(payload, id) => return self.event(message(payload, id, ctx.outlines)),
             ServerEvent::TooLarge => return Some(DialectEvent::TooLarge),
             ServerEvent::Acknowledged(serial, args) => return Some(DialectEvent::Acknowledged(serial, args)),
             ServerEvent::Close => {
@@ -240,11 +244,11 @@ impl SocketIo {
         DialectEvent::State(Box::new(change))
     }
 
-    fn event(&mut self, payload: Payload, id: Option<u64>) -> Option<DialectEvent> {
+    fn event(&mut self, event: Received) -> Option<DialectEvent> {
         if self.is_open {
-            return Some(message(payload, id));
+            return Some(DialectEvent::Message(event));
         }
-        self.early.push_back(Some((payload, id)));
+        self.early.push_back(Some(event));
         (self.early.len() > MAX_EARLY).then(|| {
             let why = "the server sends events but has not answered for every namespace";
             DialectEnd::given_up(Code::ServerProtocol, why)
@@ -281,6 +285,22 @@ impl SocketIo {
 }
 
 impl Speech for SocketIo {
+    fn unread(&mut self, _: &Options, event: &LinkEvent) -> Vec<Unparsed> {
+        let LinkEvent::Messages(packets) = event else {
+            return Vec::new();
+        };
+        let come = packets.iter().map(|packet| match packet {
+            Incoming::Message(packet) => packet.len(),
+            Incoming::TooLarge { .. } => 0,
+        });
+        let partial = &self.connection.partial;
+        if come.sum::<usize>() + partial.as_ref().map_or(0, Partial::held) <= PARSED_WHOLE {
+            return Vec::new();
+        }
+        let large = large_packets(partial.clone(), packets, self.connection.max_event);
+        large.into_iter().map(Unparsed::Packet).collect()
+    }
+
     fn hear(&mut self, _: &mut DialContext<'_>, event: LinkEvent) {
         self.next = match event {
             LinkEvent::Messages(packets) => {
@@ -313,12 +333,14 @@ impl Speech for SocketIo {
             if self.is_open
                 && let Some(early) = self.early.pop_front()
             {
-                return Some(early.map_or(DialectEvent::TooLarge, |(payload, id)| message(payload, id)));
+                return Some(early.map_or(DialectEvent::TooLarge, DialectEvent::Message));
             }
             let heard = match self.packets.next()? {
                 Incoming::TooLarge { .. } => Some(DialectEvent::TooLarge),
                 Incoming::Message(packet) => {
-                    let said = self.connection.decode(&packet, &mut self.token.recovery);
+                    let said = self
+                        .connection
+                        .decode(&packet, &mut self.token.recovery, ctx.outlines);
                     said.and_then(|said| self.act(ctx, said))
                 }
             };
@@ -355,7 +377,7 @@ impl Speech for SocketIo {
     }
 
     fn held(&self) -> usize {
-        let early = self.early.iter().flatten().map(|(payload, _)| payload.held());
+        let early = self.early.iter().flatten().map(|event| event.payload.held());
         self.connection.partial.as_ref().map_or(0, Partial::held) + early.sum::<usize>()
     }
 
@@ -427,12 +449,12 @@ impl Speech for SocketIo {
     }
 }
 
-fn message(payload: Payload, id: Option<u64>) -> DialectEvent {
+fn message(payload: Payload, id: Option<u64>, outlines: &Outlines) -> Received {
     let namespace = match &payload {
         Payload::Event(event) => event.namespace.clone(),
         _ => None,
     };
-    DialectEvent::Message(payload, id.map(|id| (namespace, id)))
+    Received::new(payload, outlines).awaiting(id.map(|id| (namespace, id)))
 }
 
 /// A message as an event: what has no name is called `message`, as `socket.send()` does.

@@ -6,7 +6,7 @@ use crate::wire::message::BrokerFrame;
 use crate::wire::record::{Body, Record};
 
 use crate::core::context::RECORD_OVERHEAD;
-use crate::core::filter::{View, part_of};
+use crate::core::filter::{View, seen};
 use crate::core::io::Output;
 use crate::core::log::{ClientId, Entry};
 use crate::core::recorded_log::RecordedLog;
@@ -57,9 +57,14 @@ impl Delivery {
                 send_live(ctx, attachment);
             }
             if entry.is_for(id) {
-                let Some(record) = as_seen(entry, id, release_upto) else {
+                if is_held_back(entry, id, release_upto) {
                     break Stop::CaughtUp;
-                };
+                }
+                // What a client sees of a message is not found out again and again while there is no room.
+                if !attachment.has_room(0) {
+                    break Stop::Window;
+                }
+                let record = as_seen(entry, id);
                 if let Err(stop) = hand_over(ctx, &mut self.log, attachment, record, at) {
                     break stop;
                 }
@@ -125,17 +130,18 @@ impl Delivery {
     }
 }
 
-/// The record as this client's filter shows it; `None` while the filter holds it back.
-fn as_seen(entry: &Entry, client: ClientId, release_upto: u64) -> Option<Record> {
-    let view = entry.view(client);
-    if view == Some(&View::Held) && entry.record.seq > release_upto {
-        return None;
-    }
+/// Whether this client's filter holds the record back.
+fn is_held_back(entry: &Entry, client: ClientId, release_upto: u64) -> bool {
+    entry.view(client) == Some(&View::Held) && entry.record.seq > release_upto
+}
+
+/// The record as this client's filter shows it.
+fn as_seen(entry: &Entry, client: ClientId) -> Record {
     let mut record = entry.record.clone();
-    if let (Some(View::Part(keep)), Body::Message { payload, .. }) = (view, &mut record.body) {
-        *payload = part_of(payload, keep);
+    if let (Some(view), Body::Message { payload, .. }) = (entry.view(client), &mut record.body) {
+        *payload = seen(payload, view);
     }
-    Some(record)
+    record
 }
 
 /// Hands the record at this index of the log to the port of an attachment, as its client sees it.

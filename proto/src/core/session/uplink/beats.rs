@@ -72,7 +72,7 @@ impl Uplink {
         let Some(path) = settings.and_then(|settings| settings.interval_from.as_ref()) else {
             return;
         };
-        let text = message.payload().as_str();
+        let text = message.small_text();
         let seconds = text.and_then(|text| path.find(text)?.parse::<u32>().ok());
         if let (Some(seconds), Some(beat)) = (seconds, self.heartbeat_mut()) {
             // Well before the server's patience is over.

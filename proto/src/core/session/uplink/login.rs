@@ -40,7 +40,7 @@ impl Uplink {
         let Some((index, step)) = steps.iter().enumerate().find(matches) else {
             return Vec::new();
         };
-        let text = message.payload().as_str().unwrap_or_default();
+        let text = message.small_text().unwrap_or_default();
         let taken = step
             .take
             .iter()

@@ -33,10 +33,10 @@ use crate::wire::rule::ParsedMessage;
 
 use crate::core::backoff::Backoff;
 use crate::core::context::Dialer;
-use crate::core::dialect::{AwaitedReply, DialContext, Dialect, DialectEvent, ResumeTokens};
+use crate::core::dialect::{DialContext, Dialect, DialectEvent, Received, ResumeTokens};
 use crate::core::identity::Identity;
 use crate::core::io::{DialId, LinkEnd, LinkEvent, Now, Output};
-use crate::core::outlines::Outlines;
+use crate::core::outlines::{Outlines, Unparsed};
 
 use self::connection::{Connection, RoundTrips};
 use self::credentials::Credentials;
@@ -58,7 +58,7 @@ pub(super) struct UplinkContext<'a> {
     pub(super) options: &'a Options,
     pub(super) dialer: &'a mut Dialer,
     pub(super) out: &'a mut VecDeque<Output>,
-    pub(super) outlines: &'a Outlines,
+    pub(super) outlines: &'a mut Outlines,
 }
 
 impl UplinkContext<'_> {
@@ -90,8 +90,8 @@ pub(super) enum UplinkEvent {
     State(Box<StateChange>),
     /// A connection is open.
     Opened,
-    /// A message, and what it awaits.
-    Message(Payload, Option<AwaitedReply>),
+    /// A message.
+    Message(Received),
     /// A message that was too large to be kept.
     TooLarge,
     /// Everything up to this place of the outbox has been written.
@@ -172,6 +172,14 @@ impl Uplink {
         }
     }
 
+    /// What of an event of the present dial is to be read before the dial is heard.
+    pub(super) fn unread(&mut self, options: &Options, event: &LinkEvent) -> Vec<Unparsed> {
+        match &mut self.dialect {
+            Some(dialect) => dialect.speech().unread(options, event),
+            None => Vec::new(),
+        }
+    }
+
     /// Takes word from a dial. Anything but the present one is ignored. `poll` must follow.
     pub(super) fn hear(&mut self, ctx: &mut UplinkContext<'_>, dial: DialId, event: LinkEvent) {
         if self.state.dial_id() != Some(dial) {
@@ -230,7 +238,7 @@ impl Uplink {
             DialectEvent::End(over) => self.over(ctx, *over),
             // What else is heard belongs to a connection.
             _ if self.state.connection().is_none() => {}
-            DialectEvent::Message(payload, reply) => return Some(UplinkEvent::Message(payload, reply)),
+            DialectEvent::Message(message) => return Some(UplinkEvent::Message(message)),
             DialectEvent::TooLarge => return Some(UplinkEvent::TooLarge),
             DialectEvent::Written(place) => return Some(UplinkEvent::Written(place)),
             DialectEvent::Pong(token) => return self.ponged(ctx, token),

@@ -30,7 +30,7 @@ impl Bench {
             options: &self.options,
             dialer: &mut self.ctx.dialer,
             out: &mut self.ctx.out,
-            outlines: &self.ctx.outlines,
+            outlines: &mut self.ctx.outlines,
         };
         act(&mut self.uplink, &mut scope)
     }
@@ -40,7 +40,9 @@ impl Bench {
         std::iter::from_fn(|| self.act(|uplink, scope| uplink.poll(scope)))
             .map(|event| match event {
                 UplinkEvent::State(change) => change.state.as_str().to_owned(),
-                UplinkEvent::Message(payload, _) => format!("message {}", payload.as_str().unwrap_or("?")),
+                UplinkEvent::Message(message) => {
+                    format!("message {}", message.payload.as_str().unwrap_or("?"))
+                }
                 other => format!("{other:?}"),
             })
             .collect()

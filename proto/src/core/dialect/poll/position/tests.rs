@@ -1,15 +1,17 @@
 //! Tests of `position`.
 
+use bytes::Bytes;
+
 use super::*;
 
 impl PollPosition {
     /// All messages of an answer at once.
     fn hear(&mut self, poll: &Poll, answer: &Answer, json: bool) -> Result<Vec<Payload>, String> {
-        let all: Vec<Payload> = self.read(poll, answer, json, &Outlines::default())?.collect();
+        let all: Vec<Message> = self.read(poll, answer, json, None)?.collect();
         if let Some(last) = all.last() {
             self.ended_with(poll, last)?;
         }
-        Ok(all)
+        Ok(all.into_iter().map(|(message, _)| message).collect())
     }
 }
 

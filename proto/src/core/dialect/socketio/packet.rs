@@ -1,0 +1,112 @@
+//! The data of a whole Socket.IO packet, and what it says: it takes long to read when there is much of it.
+
+use bytes::Bytes;
+
+use crate::core::dialect::packet::{Args, restored};
+use crate::wire::json::{JsString, is_valid};
+
+use super::partial::Partial;
+
+/// Bytes of what a server that remembers connections wants to be told again.
+pub(super) const MAX_OFFSET_BYTES: usize = 4096;
+
+/// The data of a packet, with its attachments.
+#[derive(Debug)]
+pub(crate) struct SocketIoPacket {
+    is_event: bool,
+    data: Bytes,
+    attachments: Vec<Bytes>,
+}
+
+/// What a packet says.
+#[derive(Debug)]
+pub(crate) struct ReadPacket {
+    data: Bytes,
+    pub(super) said: Said,
+}
+
+/// An event or an acknowledgement; nothing where it makes no sense.
+#[derive(Debug)]
+pub(super) enum Said {
+    Event(Option<EventData>),
+    /// Arguments, each attachment in its place.
+    Answer(Option<Bytes>),
+}
+
+/// What an event says.
+#[derive(Debug)]
+pub(super) struct EventData {
+    pub(super) name: JsString,
+    /// As those of an acknowledgement.
+    pub(super) args: Bytes,
+    /// Its last argument, if that is a short text.
+    pub(super) last: Option<String>,
+}
+
+impl SocketIoPacket {
+    /// A whole packet; `None` if it is neither an event nor an acknowledgement.
+    pub(super) fn of(packet: Partial) -> Option<Self> {
+        let is_event = match packet.head.kind {
+            b'2' | b'5' => true,
+            b'3' | b'6' => false,
+            _ => return None,
+        };
+        Some(Self {
+            is_event,
+            data: packet.data,
+            attachments: packet.attachments,
+        })
+    }
+
+    /// Reads it.
+    pub(crate) fn read(self) -> ReadPacket {
+        let data = std::str::from_utf8(&self.data).unwrap_or_default();
+        let said = match self.is_event {
+            true => Said::Event(read_event(data, &self.attachments)),
+            false => Said::Answer(read_answer(data, &self.attachments)),
+        };
+        ReadPacket {
+            data: self.data,
+            said,
+        }
+    }
+}
+
+impl ReadPacket {
+    /// The data that was read.
+    pub(crate) const fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// The content of the message that it becomes.
+    pub(crate) fn content(&self) -> Option<Bytes> {
+        match &self.said {
+            Said::Event(event) => event.as_ref().map(|event| event.args.clone()),
+            Said::Answer(args) => args.clone(),
+        }
+    }
+}
+
+fn read_event(data: &str, attachments: &[Bytes]) -> Option<EventData> {
+    let Args { name, args, last } = Args::read(data)?;
+    let name = match name.starts_with('"') {
+        true => JsString::from_json(name),
+        // The parser of JavaScript takes a number as well.
+        false => name
+            .starts_with(|first: char| first == '-' || first.is_ascii_digit())
+            .then(|| name.into())?,
+    };
+    let last = last.filter(|last| last.starts_with('"') && last.len() <= MAX_OFFSET_BYTES);
+    let last = last.and_then(|last| JsString::from_json(last).as_str().map(str::to_owned));
+    Some(EventData {
+        name,
+        args: restored(args, attachments),
+        last,
+    })
+}
+
+fn read_answer(data: &str, attachments: &[Bytes]) -> Option<Bytes> {
+    let args = data.trim();
+    let is_array = args.starts_with('[') && is_valid(args.as_bytes());
+    is_array.then(|| restored(args.to_owned(), attachments))
+}

@@ -1,0 +1,149 @@
+//! Large contents whose examination takes long: nobody else waits for it, and a session keeps its order.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use crate::support::echo::Echo;
+use crate::support::host::HostProcess;
+use crate::support::scratch::Scratch;
+
+/// Bytes of a large content.
+const SIZE: usize = 512 << 10;
+
+const OTHER: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
+
+/// A server for one connection on a free port.
+fn serve(serve: impl FnOnce(TcpStream) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || serve(listener.accept().unwrap().0));
+    port
+}
+
+/// Reads the head of a request.
+fn head(stream: &TcpStream) {
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.is_empty()), "the request ends");
+}
+
+/// A WebSocket server that says this, and then listens until it is left.
+fn socket(said: Vec<Message>) -> u16 {
+    serve(|stream| {
+        let mut socket = tungstenite::accept(stream).unwrap();
+        for message in said {
+            socket.send(message).unwrap();
+        }
+        while socket.read().is_ok() {}
+    })
+}
+
+fn stream(kind: &'static str, body: String) -> u16 {
+    serve(move |mut stream| {
+        head(&stream);
+        let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n{body}");
+        let _ = stream.flush();
+        // It is open until the broker leaves it.
+        let _ = BufReader::new(&stream).lines().count();
+    })
+}
+
+fn large() -> String {
+    format!("[{}]", vec!["1"; SIZE / 2].join(","))
+}
+
+fn greeting() -> Vec<Message> {
+    let greeting =
+        r#"0{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
+    vec![Message::text(greeting), Message::text(r#"40{"sid":"x"}"#)]
+}
+
+fn socketio(packets: Vec<Message>) -> (u16, Value) {
+    let mut said = greeting();
+    said.extend(packets);
+    let options = json!({"protocol": "socket.io", "socketio": {"transports": ["websocket"]}});
+    (socket(said), options)
+}
+
+fn host(scratch: &Scratch, origin: &str) -> HostProcess {
+    let mut command = scratch.command();
+    command.arg(origin);
+    let mut host = HostProcess::spawn(command);
+    host.send(&json!({"type": "hello", "protocol": 1}));
+    host.expect("welcome");
+    host
+}
+
+/// Lets a server say something large and then something small, while examining takes as long as the test wants.
+fn keeps_nobody_waiting(port: u16, mut options: Value) {
+    let scratch = Scratch::new();
+    let fifo = scratch.folder().join("stall");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let scratch = scratch.with("LONGWIRE_STALL_AT", format!("broker.examine:{}", fifo.display()));
+    let echo = Echo::start();
+    let mut other = host(&scratch, OTHER);
+    other.send(&json!({"type": "open", "id": "o", "session": "echo", "url": echo.url(), "options": {"proxy": "none"}}));
+    other.find("the link", |frame| frame["state"] == "open");
+    let mut busy = host(&scratch, crate::support::ORIGIN);
+    options["proxy"] = json!("none");
+    options["queue"] = json!({"bytes": 64 << 20});
+    let scheme = if options.get("protocol").is_some() {
+        "http"
+    } else {
+        "ws"
+    };
+    let url = format!("{scheme}://127.0.0.1:{port}/");
+    busy.send(&json!({"type": "open", "id": "o", "session": "s", "url": url, "options": options}));
+    busy.find("the link", |frame| frame["state"] == "open");
+    for number in 0..100 {
+        let text = number.to_string();
+        other.send(&json!({"type": "send", "session": "echo", "id": text, "text": text}));
+        other.find("the echo", |frame| frame["text"] == text.as_str());
+    }
+    busy.ping("its port is not kept waiting either");
+    assert!(
+        busy.passed().all(|frame| frame["type"] != "message"),
+        "nothing was examined yet"
+    );
+    // Examining goes on as long as somebody has it open.
+    let _on = OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+    let first = busy.expect("message").to_string();
+    assert!(first.len() > SIZE, "{first}");
+    let second = busy.expect("message").to_string();
+    assert!(second.contains("small"), "{second}");
+}
+
+#[test]
+fn a_large_message_of_a_websocket() {
+    let said = vec![Message::text(large()), Message::text("\"small\"")];
+    keeps_nobody_waiting(socket(said), json!({"format": "json"}));
+}
+
+#[test]
+fn a_large_event_of_socketio() {
+    let event = format!(r#"42["e",{}]"#, large());
+    let (port, options) = socketio(vec![Message::text(event), Message::text(r#"42["small"]"#)]);
+    keeps_nobody_waiting(port, options);
+}
+
+#[test]
+fn a_large_attachment_of_socketio() {
+    let packets = vec![
+        Message::text(r#"451-["e",{"_placeholder":true,"num":0}]"#),
+        Message::binary(vec![0; SIZE]),
+        Message::text(r#"42["small"]"#),
+    ];
+    let (port, options) = socketio(packets);
+    keeps_nobody_waiting(port, options);
+}
+
+#[test]
+fn a_large_event_of_a_stream() {
+    let body = format!("data: {}\n\ndata: small\n\n", large());
+    let options = json!({"protocol": "sse", "format": "json"});
+    keeps_nobody_waiting(stream("text/event-stream", body), options);
+}

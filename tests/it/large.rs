@@ -1,0 +1,361 @@
+//! Large contents are read beside the broker's loop: what the hub does with them then does not grow with their size.
+
+use bytes::Bytes;
+use longwire::core::io::{Answer, DialId, Incoming, Input, LinkEvent, Output};
+use longwire::core::outlines::Outlines;
+use longwire::wire::payload::Payload;
+use serde_json::{Value, json};
+
+use crate::harness::{Harness, PORT};
+
+/// Bytes of the large contents.
+const SIZE: usize = 1 << 20;
+
+/// Bytes that the hub may take for a large content, and may scan of it.
+const LITTLE: usize = 64 << 10;
+
+/// Values without end, as JSON.
+fn values() -> String {
+    vec!["1"; SIZE / 2].join(",")
+}
+
+fn messages(dial: DialId, packets: &[&str]) -> Input {
+    let message = |packet: &&str| Incoming::Message(Payload::text(*packet));
+    Input::Link(dial, LinkEvent::Messages(packets.iter().map(message).collect()))
+}
+
+fn bytes(dial: DialId, bytes: Bytes) -> Input {
+    let message = Incoming::Message(Payload::Binary(bytes));
+    Input::Link(dial, LinkEvent::Messages(vec![message]))
+}
+
+#[track_caller]
+fn is_little((taken, scanned): (usize, usize)) {
+    assert!(taken < LITTLE, "the hub takes {taken} bytes");
+    assert!(scanned < LITTLE, "the hub scans {scanned} bytes");
+}
+
+/// A session of this protocol that dials.
+fn dialling(protocol: &str, options: Value) -> (Harness, DialId) {
+    let mut harness = Harness::with_client();
+    let mut all = json!({"protocol": protocol, "queue": {"bytes": 64 << 20}, "window": {"messages": 100, "bytes": 64 << 20}});
+    for (name, value) in options.as_object().unwrap() {
+        all[name] = value.clone();
+    }
+    harness.says(
+        PORT,
+        json!({"type": "open", "id": "o", "session": "s", "url": "http://127.0.0.1:1", "options": all}),
+    );
+    let dial = harness.dials();
+    (harness, dial)
+}
+
+/// A Socket.IO session that is open.
+fn socketio(options: Value) -> (Harness, DialId) {
+    let (mut harness, dial) = dialling("socket.io", options);
+    let greeting = r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
+    harness.server_says(dial, &[greeting, r#"40{"sid":"x"}"#]);
+    harness.asked.clear();
+    harness.hears_types(PORT);
+    (harness, dial)
+}
+
+/// An event stream that is open.
+fn stream(options: Value) -> (Harness, DialId) {
+    let (mut harness, dial) = dialling("sse", options);
+    let answer = Answer {
+        status: 200,
+        headers: vec![("content-type".to_owned(), "text/event-stream".to_owned())],
+        ..Answer::default()
+    };
+    harness.give(Input::Link(dial, LinkEvent::Answered(answer.into())));
+    harness.asked.clear();
+    harness.hears_types(PORT);
+    (harness, dial)
+}
+
+fn chunk(dial: DialId, text: &str) -> Input {
+    Input::Link(dial, LinkEvent::Chunk(Bytes::copy_from_slice(text.as_bytes())))
+}
+
+/// The types of what the extension is told, and of messages a part of their content.
+fn told(harness: &mut Harness) -> Vec<String> {
+    let mut told = Vec::new();
+    while harness.told.iter().any(|(to, _)| *to == PORT) {
+        let frame = harness.hears(PORT);
+        let content = ["text", "json", "args"].iter().find_map(|form| frame.get(form));
+        let content = content.map(|content| {
+            content
+                .as_str()
+                .map_or_else(|| content.to_string(), str::to_owned)
+        });
+        let content: String = content.unwrap_or_default().chars().take(12).collect();
+        told.push(format!("{} {content}", frame["type"].as_str().unwrap()));
+    }
+    told
+}
+
+#[test]
+fn an_event_of_socketio_and_what_the_guard_asks_of_it() {
+    let guard = json!({"guard": {"receive": [{"when": {"/0/id": 7}, "do": "deny"}]}});
+    let (mut harness, dial) = socketio(guard);
+    let event = |id: u32| format!(r#"42["e",{{"id":{id},"\u007a":[{}]}}]"#, values());
+    is_little(harness.gives_large(messages(dial, &[&event(7), &event(8)]), |_| {}));
+    let told = told(&mut harness);
+    assert_eq!(told.last().unwrap(), r#"message [{"id":8,"z""#);
+    assert_eq!(
+        told.iter().filter(|told| told.starts_with("message")).count(),
+        1,
+        "{told:?}"
+    );
+}
+
+#[test]
+fn an_event_of_socketio_whose_attachments_come_later() {
+    let (mut harness, dial) = socketio(json!({}));
+    harness.give(messages(
+        dial,
+        &[r#"452-["e",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]"#],
+    ));
+    let first = bytes(dial, Bytes::from(vec![0; SIZE]));
+    assert!(harness.hub.unread(&first).is_empty(), "the event is not whole");
+    harness.give(first);
+    is_little(harness.gives_large(bytes(dial, Bytes::from(vec![255; SIZE])), |_| {}));
+    assert_eq!(told(&mut harness), [r#"message [{"$base64":"#]);
+}
+
+#[test]
+fn an_acknowledgement_of_socketio() {
+    let (mut harness, dial) = socketio(json!({}));
+    harness.says(
+        PORT,
+        json!({"type": "request", "session": "s", "id": "r", "event": "e", "args": [], "match": {"ack": true}}),
+    );
+    harness.hears_types(PORT);
+    let answer = format!("431[{}]", values());
+    is_little(harness.gives_large(messages(dial, &[&answer]), |_| {}));
+    assert_eq!(told(&mut harness), ["response [1,1,1,1,1,1"]);
+}
+
+#[test]
+fn packets_that_are_no_events_are_refused_without_reading_them() {
+    for packet in ["0", "44", "40", "4/", "45-", "49", "x", "77"] {
+        let (mut harness, dial) = socketio(json!({}));
+        let input = messages(dial, &[&format!("{packet}{}", values())]);
+        assert!(harness.hub.unread(&input).is_empty());
+        let before = longwire::wire::json::scanned();
+        let taken = crate::counting::peak(|| harness.hub.handle(harness.now, input));
+        is_little((taken, longwire::wire::json::scanned() - before));
+    }
+}
+
+#[test]
+fn events_of_a_stream_and_what_comes_behind_them() {
+    for (options, expected) in [
+        (json!({}), "message [1,1,1,1,1,1"),
+        (json!({"format": "json"}), "message [1,1,1,1,1,1"),
+        (
+            json!({"guard": {"receive": [{"when": {"/0": 2}, "do": "deny"}]}}),
+            "message [1,1,1,1,1,1",
+        ),
+    ] {
+        let (mut harness, dial) = stream(options);
+        let text = format!("data: [{}]", values());
+        let (begin, rest) = text.split_at(SIZE / 3);
+        harness.give(chunk(dial, begin));
+        harness.give(chunk(dial, rest));
+        assert!(told(&mut harness).is_empty(), "the event is not whole");
+        is_little(harness.gives_large(chunk(dial, "\n"), |_| {}));
+        is_little(harness.gives_large(chunk(dial, "\ndata: next\n\ndata: be"), |_| {}));
+        harness.give(chunk(dial, "hind\n\n"));
+        assert_eq!(told(&mut harness), [expected, "message next", "message behind"]);
+    }
+}
+
+#[test]
+fn an_event_for_which_there_is_no_room_while_it_is_parsed_is_lost_alone() {
+    let (mut harness, dial) = stream(json!({}));
+    harness.give(chunk(dial, &format!("data: {}", values())));
+    is_little(harness.gives_large(chunk(dial, "\ndata: 2\n"), |harness| {
+        let rules = longwire::core::rules::Rules {
+            memory: longwire::core::rules::MemoryRule { total: 1 },
+            ..longwire::core::rules::Rules::default()
+        };
+        harness.give(Input::Rules(rules.into()));
+        harness.give(Input::Rules(std::sync::Arc::default()));
+    }));
+    harness.give(chunk(dial, "data: 3\n\ndata: next\n\n"));
+    assert_eq!(told(&mut harness), ["gap ", "message next"]);
+}
+
+#[test]
+fn what_is_asked_for_while_a_message_is_read_is_not_looked_for_in_it() {
+    let (mut harness, dial) = socketio(json!({}));
+    let event = format!(r#"42["e",{{"id":7,"a":[{}]}}]"#, values());
+    is_little(harness.gives_large(messages(dial, &[&event]), |harness| {
+        harness.says(
+            PORT,
+            json!({"type": "request", "session": "s", "id": "r", "event": "e", "args": [7], "match": {"out": "/0", "in": "/0/id"}}),
+        );
+    }));
+    let told = told(&mut harness);
+    assert_eq!(told, ["accepted ", r#"message [{"a":[1,1,1"#]);
+}
+
+/// A poll whose items are these, and what the extension asks of it.
+fn answer(dial: DialId, status: u16, body: String) -> Input {
+    let answer = Answer {
+        status,
+        body: body.into(),
+        ..Answer::default()
+    };
+    Input::Link(dial, LinkEvent::Answered(answer.into()))
+}
+
+#[test]
+fn an_answer_to_a_poll_and_large_items_in_it() {
+    let poll = json!({"items": "/items", "cursor": {"item": "/id", "query": "after"}, "interval": 1});
+    for (options, messages) in [
+        (json!({"poll": poll}), 3),
+        (
+            json!({"poll": poll, "guard": {"receive": [{"when": {"/id": 2}, "do": "deny"}]}}),
+            2,
+        ),
+    ] {
+        let (mut harness, dial) = dialling("poll", options);
+        harness.asked.clear();
+        let item = |id: u32| format!(r#"{{"id":{id},"values":[{}]}}"#, values());
+        let body = format!(r#"{{"items":[{{"id":1}}, {} ,{}]}}"#, item(2), item(3));
+        is_little(harness.gives_large(answer(dial, 200, body), |_| {}));
+        for _ in 0..5 {
+            let before = longwire::wire::json::scanned();
+            harness.passes(std::time::Duration::from_millis(1));
+            let scanned = longwire::wire::json::scanned() - before;
+            assert!(scanned < LITTLE, "{scanned} bytes in a later turn");
+        }
+        let told = told(&mut harness);
+        let count = told.iter().filter(|told| told.starts_with("message")).count();
+        assert_eq!(count, messages, "{told:?}");
+        let Some(Output::Fetch(_, fetch)) = harness.asked.pop_front() else {
+            panic!("{:?}", harness.asked)
+        };
+        assert_eq!(fetch.url.query(), Some("after=3"), "the last item has the cursor");
+    }
+}
+
+#[test]
+fn an_answer_to_a_poll_that_is_no_json_or_a_single_message() {
+    for (options, body, told_last) in [
+        (json!({"poll": {"items": "/items"}}), "x".repeat(SIZE), "state "),
+        (json!({}), "é".repeat(SIZE), "message éééééééééééé"),
+        (
+            json!({"format": "json"}),
+            format!("[{}]", values()),
+            "message [1,1,1,1,1,1",
+        ),
+        (
+            json!({"poll": {"items": "/a"}}),
+            format!(r#"{{"a":"{}"}}"#, "x".repeat(SIZE)),
+            "message xxxxxxxxxxxx",
+        ),
+    ] {
+        let (mut harness, dial) = dialling("poll", options);
+        is_little(harness.gives_large(answer(dial, 200, body), |_| {}));
+        assert_eq!(told(&mut harness).last().unwrap(), told_last);
+    }
+}
+
+#[test]
+fn a_refusal_is_told_by_its_beginning_however_large_its_body_is() {
+    let page = format!("<html><title>{}", "a ".repeat(SIZE));
+    for protocol in ["poll", "sse"] {
+        for status in [200, 500] {
+            let (mut harness, dial) = dialling(protocol, json!({"poll": {"items": "/items"}}));
+            let input = answer(dial, status, page.clone());
+            let outlines = Outlines::read(harness.hub.unread(&input));
+            let taken = crate::counting::peak(|| harness.hub.handle_read(harness.now, input, outlines));
+            assert!(taken < SIZE, "{protocol}, {status}: {taken} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_part_of_a_large_message_for_a_client_that_wants_no_more() {
+    let (mut harness, dial) = socketio(json!({"window": {"messages": 0, "bytes": 0}}));
+    harness.says(
+        PORT,
+        json!({"type": "subscribe", "session": "s", "id": "f", "key": "k",
+               "filter": [{"do": "project", "keep": ["/0/id", "/0/none"]}]}),
+    );
+    harness.hears_types(PORT);
+    let event = |id: u32| format!(r#"42["e",{{"id":{id},"a":[{}]}}]"#, values());
+    is_little(harness.gives_large(messages(dial, &[&event(7), &event(8)]), |_| {}));
+    // What waits behind the window is not read with everything that comes.
+    let before = longwire::wire::json::scanned();
+    harness.server_says(dial, &[r#"42["e",1]"#]);
+    assert!(longwire::wire::json::scanned() - before < LITTLE);
+    harness.says(
+        PORT,
+        json!({"type": "window", "session": "s", "messages": 10, "bytes": 1000}),
+    );
+    let told = told(&mut harness);
+    assert_eq!(
+        told[told.len() - 3..],
+        [r#"message [{"id":7}]"#, r#"message [{"id":8}]"#, "message []"]
+    );
+}
+
+#[test]
+fn a_part_that_is_large_itself_comes_with_the_whole_message() {
+    let (mut harness, dial) = socketio(json!({}));
+    harness.says(
+        PORT,
+        json!({"type": "subscribe", "session": "s", "id": "f", "key": "k",
+               "filter": [{"do": "project", "keep": ["/0/values"]}]}),
+    );
+    harness.hears_types(PORT);
+    let event = format!(r#"42["e",{{"id":7,"values":[{},{}]}}]"#, values(), values());
+    let (taken, scanned) = harness.gives_large(messages(dial, &[&event]), |_| {});
+    assert!(
+        taken < 2 * SIZE && scanned < LITTLE,
+        "{taken} bytes, {scanned} scanned"
+    );
+    assert_eq!(told(&mut harness), [r#"message [{"id":7,"va"#]);
+}
+
+#[test]
+fn a_large_value_that_conflates_is_not_read_and_replaces_nothing() {
+    let (mut harness, dial) = socketio(json!({"window": {"messages": 0, "bytes": 0}}));
+    harness.says(
+        PORT,
+        json!({"type": "subscribe", "session": "s", "id": "f", "key": "k",
+               "filter": [{"do": "conflate", "key": "/0"}]}),
+    );
+    let event = format!(r#"42["e",[{}]]"#, values());
+    is_little(harness.gives_large(
+        messages(dial, &[&event, &event, r#"42["e",1]"#, r#"42["e",1]"#]),
+        |_| {},
+    ));
+    harness.says(PORT, json!({"type": "status", "id": "status"}));
+    let status = harness.told.pop_back().unwrap().1;
+    assert_eq!(status["sessions"][0]["queued"], 3, "{status}");
+}
+
+#[test]
+fn many_terms_that_look_at_one_long_value_do_not_read_it() {
+    let lines: Vec<Value> = (0..500)
+        .map(|id| json!({"when": {"/0/v": id}, "do": "drop"}))
+        .collect();
+    let (mut harness, dial) = socketio(json!({}));
+    for (key, lines) in lines.chunks(50).enumerate() {
+        harness.says(
+            PORT,
+            json!({"type": "subscribe", "session": "s", "id": "f", "key": key.to_string(), "filter": lines}),
+        );
+    }
+    assert!(!harness.hears_types(PORT).contains(&"error".to_owned()));
+    let value = vec!["1"; 100 << 10].join(",");
+    let event = format!(r#"42["e",{{"v":[{value}],"a":[{}]}}]"#, values());
+    is_little(harness.gives_large(messages(dial, &[&event]), |_| {}));
+    assert_eq!(told(&mut harness), [r#"message [{"a":[1,1,1"#]);
+}
