@@ -439,6 +439,15 @@ fn refused(action: &str, args: &Registration, problem: &InstallError) -> Failure
                     "this folder must belong to you and be accessible; nothing was changed".to_owned()
                 }
             }),
+        InstallError::Disk { source, path, .. }
+            if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem =>
+        {
+            failure.hint(format!(
+                "nothing was changed; `findmnt -T '{}'` shows how the file system is mounted. LONGWIRE_HOME moves \
+                 Longwire's own folders to another one, and `sudo longwire install --system` writes nothing in a home",
+                nearest(path).display()
+            ))
+        }
         InstallError::Disk { source, path, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
             failure.hint(format!(
                 "nothing was changed; free some disk space: df -h '{}'",

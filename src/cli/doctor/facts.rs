@@ -241,6 +241,8 @@ pub(super) enum Unwritable {
     NoFolder(PathBuf),
     /// This folder, or the one in which it would be made, is closed to this user.
     Closed(PathBuf, String),
+    /// The file system of this folder is mounted so that nothing on it can be written.
+    ReadOnly(PathBuf),
     /// It does not exist, and this folder, another's or the system's, is where it would be made.
     Foreign(PathBuf, String),
 }

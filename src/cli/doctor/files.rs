@@ -55,7 +55,11 @@ pub(super) fn writing_problem(folder: &Path) -> Option<Unwritable> {
     if !there.is_dir() {
         return Some(Unwritable::NoFolder(there.to_path_buf()));
     }
-    let why = may_write(there).err()?.to_string();
+    let error = may_write(there).err()?;
+    if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem {
+        return Some(Unwritable::ReadOnly(there.to_path_buf()));
+    }
+    let why = error.to_string();
     let is_foreign = there != folder && !fs::metadata(there).is_ok_and(|found| is_own(&found));
     Some(if is_foreign {
         Unwritable::Foreign(there.to_path_buf(), why)

@@ -77,9 +77,9 @@ impl Mounted {
         may.then(|| Self(folder))
     }
 
-    fn forbid_programs(&self) {
+    fn remount(&self, option: &str) {
         let mut mount = Command::new("mount");
-        mount.args(["-o", "remount,noexec"]).arg(&self.0);
+        mount.args(["-o", &format!("remount,{option}")]).arg(&self.0);
         assert!(mount.status().unwrap().success());
     }
 }
@@ -100,7 +100,7 @@ fn a_folder_that_forbids_programs_is_named_as_such() {
         return crate::skip::skip("this system allows no mounts, not even by root");
     };
     home.done(&["install", "--extension", ID]);
-    mounted.forbid_programs();
+    mounted.remount("noexec");
     let told = home.run(&["doctor", "--json"]);
     let report: Value = serde_json::from_slice(&told.stdout).unwrap();
     let findings = report["findings"].as_array().unwrap();
@@ -125,6 +125,44 @@ fn a_folder_that_forbids_programs_is_named_as_such() {
         "{words}"
     );
     assert_eq!(home.tree(), before);
+}
+
+#[test]
+fn a_read_only_home_is_named_as_such() {
+    if !crate::skip::is_root("mounting a file system takes root") {
+        return;
+    }
+    // Once for Longwire's own folders, and once for the browser's.
+    for folder in [".local/state", ".config/chromium"] {
+        let home = Home::new().with(&[".config/chromium"]);
+        let Some(mounted) = Mounted::new(home.path(folder)) else {
+            return crate::skip::skip("this system allows no mounts, not even by root");
+        };
+        mounted.remount("ro");
+        let before = home.tree();
+        let refused = home.run(&["install", "--extension", ID, "--browser", "chromium"]);
+        let words = String::from_utf8_lossy(&refused.stderr)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert_eq!(refused.status.code(), Some(1), "{words}");
+        for part in ["Read-only file system", "findmnt", "nothing was changed"] {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+        assert!(!words.contains("noexec") && !words.contains("chmod"), "{words}");
+        assert_eq!(home.tree(), before, "{folder}");
+        if folder == ".local/state" {
+            let told = home.run(&["doctor", "--json"]);
+            let report: Value = serde_json::from_slice(&told.stdout).unwrap();
+            let findings = report["findings"].as_array().unwrap();
+            let state = findings.iter().find(|one| one["id"] == "state").unwrap();
+            assert!(
+                state["detail"].as_str().unwrap().contains("mounted read-only"),
+                "{state}"
+            );
+            assert!(!state["fix"].as_str().unwrap().contains("chmod"), "{state}");
+        }
+    }
 }
 
 #[test]

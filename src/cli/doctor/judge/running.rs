@@ -318,6 +318,15 @@ fn writable(finding: Finding, folder: &Path, problem: Option<&Unwritable>, then:
                 .warn(format!("{} cannot be written ({why}){then}", path.display()))
                 .fix(fix)
         }
+        Some(Unwritable::ReadOnly(path)) => finding
+            .warn(format!(
+                "the file system of {} is mounted read-only{then}",
+                path.display()
+            ))
+            .fix(format!(
+                "set LONGWIRE_HOME to a folder that can be written, for the browser too; `findmnt -T {}` shows how it is mounted",
+                quoted(path)
+            )),
         // Never a folder of the system's: only what is Longwire's own is made over to the user.
         Some(Unwritable::Foreign(path, why)) => {
             let (shown, quoted) = (path.display(), quoted(folder));

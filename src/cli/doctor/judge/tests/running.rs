@@ -118,6 +118,9 @@ fn folders_and_the_disk() {
     only("state", Verdict::Warn, "chmod u+rwx /state", |facts| {
         facts.folders.state_problem = Some(Unwritable::Closed("/state".into(), "read-only".into()));
     });
+    only("state", Verdict::Warn, "LONGWIRE_HOME", |facts| {
+        facts.folders.state_problem = Some(Unwritable::ReadOnly("/state".into()));
+    });
     // The folder of somebody else, or the system's, stays theirs.
     only("logs", Verdict::Warn, "-o \"$(id -u)\" /logs", |facts| {
         facts.folders.logs_problem = Some(Unwritable::Foreign("/".into(), "closed".into()));
