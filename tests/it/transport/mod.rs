@@ -10,6 +10,8 @@ mod credentials;
 mod dial_limits;
 mod faults;
 mod flow;
+#[cfg(target_os = "linux")]
+mod happy_eyeballs;
 mod harness;
 mod headers;
 mod liveness;
