@@ -158,6 +158,76 @@ fn servers_that_want_to_hear_us_hear_us_however_much_they_say() {
     }
 }
 
+/// What a server of the preset says when it is ready.
+fn greeting(preset: &str) -> Option<&'static str> {
+    match preset {
+        "ably" => Some(r#"{"action":4}"#),
+        "graphql-transport-ws" => Some(r#"{"type":"connection_ack"}"#),
+        "pusher" => Some(r#"{"event":"pusher:connection_established","data":"{\"activity_timeout\":120}"}"#),
+        "signalr" => Some("{}\u{1e}"),
+        _ => None,
+    }
+}
+
+/// What a server answers to a heartbeat of the preset.
+fn answer(preset: &str, beat: &str) -> Option<Value> {
+    match preset {
+        "phoenix" if beat.contains("heartbeat") => Some(json!([null, "beat", "phoenix", "phx_reply", {}])),
+        "pusher" if beat.contains("ping") => Some(json!({"event": "pusher:pong", "data": {}})),
+        "graphql-transport-ws" if beat.contains("ping") => Some(json!({"type": "pong"})),
+        "ably" => Some(json!({"action": 0})),
+        "discord" => Some(json!({"op": 11})),
+        _ => None,
+    }
+}
+
+#[test]
+fn no_preset_loses_an_idle_link_or_leaves_it_as_long_as_proxies_cut_it() {
+    // SignalR answers no heartbeat: it sends its own once 15 s have passed, and looks once a second.
+    let own = Incoming::Message(Payload::text("{\"type\":6}\u{1e}"));
+    let step = Duration::from_millis(250);
+    for preset in [
+        "ably",
+        "centrifugo",
+        "discord",
+        "graphql-transport-ws",
+        "phoenix",
+        "pusher",
+        "signalr",
+    ] {
+        let (mut stage, dial) = open(json!({"preset": preset}));
+        if let Some(greeting) = greeting(preset) {
+            let greeting = Incoming::Message(Payload::text(greeting));
+            stage.link(dial, LinkEvent::Messages(vec![greeting]));
+        }
+        stage.asked.clear();
+        let (mut idle, mut since_own) = (Duration::ZERO, Duration::ZERO);
+        for _ in 0..800 {
+            stage.pass(step);
+            idle += step;
+            since_own += step;
+            assert!(idle < 50 * SECOND, "{preset}: nothing for 50 s");
+            if preset == "signalr" && since_own == 16 * SECOND {
+                since_own = Duration::ZERO;
+                stage.link(dial, LinkEvent::Messages(vec![own.clone()]));
+            }
+            for output in std::mem::take(&mut stage.asked) {
+                match output {
+                    Output::Ping(..) => stage.link(dial, LinkEvent::Alive),
+                    Output::Transmit(_, payload) => {
+                        if let Some(answer) = answer(preset, payload.as_str().unwrap()) {
+                            says(&mut stage, dial, answer);
+                        }
+                    }
+                    Output::HangUp { .. } => panic!("{preset}: hung up"),
+                    _ => continue,
+                }
+                idle = Duration::ZERO;
+            }
+        }
+    }
+}
+
 #[test]
 fn a_preset_waits_until_the_server_is_ready() {
     let (mut harness, dial) = open(json!({"preset": "graphql-transport-ws"}));
