@@ -156,7 +156,7 @@ class Worker {
 }
 
 /** Processes with this home, which are brokers once the workers are gone. */
-async function brokersOf(home) {
+export async function brokersOf(home) {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const found = [];
   for (const pid of pids) {
