@@ -16,8 +16,9 @@ import { Callbacks, isNew, report, type Unsubscribe } from "./events.js";
 import { type Fallback, findFallback } from "./fallback-registry.js";
 import { followLifecycle, leaveLifecycle } from "./lifecycle.js";
 import type { Sendable } from "./payload.js";
-import { HostPort, type PortHost, type PortState } from "./port.js";
-import { Session, type SessionHost } from "./session.js";
+import { HostPort, type PortState } from "./port.js";
+import type { SessionHost } from "./session/context.js";
+import { Session } from "./session.js";
 import type { SessionOptions } from "./session-types.js";
 import type { SchemaOutput, StandardSchema } from "./standard-schema.js";
 import { Memory } from "./storage.js";
@@ -169,8 +170,8 @@ export class Bridge {
       nextId: () => this.#nextId(),
       post: (frame) => this.#post(frame),
       connect: () => this.connect(),
-      left: (session) => {
-        if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name);
+      left: (core) => {
+        if (this.#sessions.get(core.name)?.core === core) this.#sessions.delete(core.name);
       },
     };
     const { fallback } = options;
@@ -180,15 +181,18 @@ export class Bridge {
       explain: (said: string | undefined) => fromBrowser(said, this.#context),
       keepsAwake: options.keepAlive !== "alarms",
     };
-    const events: PortHost = {
+    this.#port = new HostPort({
+      api,
+      clock: this.#clock,
+      context: this.#context,
+      open: fallback && findFallback(fallback).attach(request),
+      hello: () => this.#hello(),
       ready: (welcome) => this.#ready(welcome),
       frame: (frame) => this.#take(frame),
       lost: (error) => this.#lost(error),
       failed: (error) => this.#failed(error),
       state: (state, error) => this.#callbacks.emit("state", state, error),
-    };
-    const open = fallback && findFallback(fallback).attach(request);
-    this.#port = new HostPort(api, this.#clock, this.#context, () => this.#hello(), events, open);
+    });
     this.#closesWhenIdle = followLifecycle(api, this, options.updates) && options.keepAlive === "alarms";
   }
 
@@ -261,14 +265,14 @@ export class Bridge {
   ): Promise<Session<Incoming, Said>>;
   open(name: string, target?: string | SessionOptions, more?: SessionOptions): Promise<Session> {
     const [url, options] = typeof target === "object" ? [undefined, target] : [target, more];
-    const held = this.#sessions.get(name);
-    const again = () => this.open(name, url, options);
-    if (held?.parting) return held.parting.then(again, again);
-    if (held?.opened && url === undefined && options === undefined) return Promise.resolve(held);
-    const session = held ?? new Session(this.#sessionHost, name, url, options ?? {});
+    const session = this.#sessions.get(name) ?? new Session(this.#sessionHost, name, url, options);
     this.#sessions.set(name, session);
-    const opened = session.open(url, options);
-    if (this.#port.state === "ready") void session.attach();
+    const { core } = session;
+    const again = () => this.open(name, url, options);
+    if (core.parting) return core.parting.then(again, again);
+    if (core.opened && url === undefined && options === undefined) return Promise.resolve(session);
+    const opened = core.open(url, options).then(() => session);
+    if (this.#port.state === "ready") void core.attach();
     return opened;
   }
 
@@ -296,9 +300,9 @@ export class Bridge {
 
   /** Closes the port and keeps it closed until the next request. The sessions continue in the broker. */
   async disconnect(): Promise<void> {
-    await Promise.all(this.sessions.map((session) => session.flush()));
+    await Promise.all(this.sessions.map(({ core }) => core.delivery.flush()));
     this.#clock.clearTimeout(this.#idleTimer);
-    for (const session of this.sessions) session.lost();
+    for (const { core } of this.sessions) core.lost();
     this.#port.rest();
   }
 
@@ -325,8 +329,8 @@ export class Bridge {
    * before this worker ends.
    */
   async drain(): Promise<void> {
-    const done = Promise.all(this.sessions.map((session) => session.drain())).then(async () => {
-      while (!this.sessions.every((session) => session.handedOver)) {
+    const done = Promise.all(this.sessions.map(({ core }) => core.delivery.drain())).then(async () => {
+      while (!this.sessions.every(({ core }) => core.outgoing.queue.handedOver)) {
         await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, 50));
       }
     });
@@ -376,7 +380,7 @@ export class Bridge {
     if (changes) this.#callbacks.emit("mode", mode, hostError);
     if (!hostError && failure && NOT_INSTALLED.has(failure.code)) this.#callbacks.emit("installed", welcome);
     for (const { frame } of this.#questions.values()) this.#port.post(frame);
-    for (const session of this.sessions) void session.attach();
+    for (const { core } of this.sessions) void core.attach();
     this.#touch();
   }
 
@@ -397,7 +401,7 @@ export class Bridge {
     } else if (frame.type === "goaway") {
       this.#callbacks.emit("goaway", frame);
     } else if (session !== undefined) {
-      this.#sessions.get(session)?.take(frame);
+      this.#sessions.get(session)?.core.take(frame);
     } else if (frame.type === "error" || frame.type === "ok") {
       this.#unaddressed(frame);
     }
@@ -406,13 +410,13 @@ export class Bridge {
   /** An answer that names its id only. */
   #unaddressed(frame: ErrorFrame | ToExtension): void {
     const { id } = frame as { id: string };
-    const session = this.sessions.find((one) => one.awaits(id));
-    if (session) session.take(frame as ToExtension);
+    const session = this.sessions.find(({ core }) => core.awaits(id));
+    if (session) session.core.take(frame as ToExtension);
     else if (frame.type === "error") this.#report(fromWire(frame as ErrorFrame));
   }
 
   #lost(error: LongwireError): void {
-    for (const session of this.sessions) session.lost();
+    for (const { core } of this.sessions) core.lost();
     // The host could not start a broker. Who waits for a first answer is told; the others have time.
     const waiting = error.code === "broker-unreachable" ? this.sessions.filter(({ opened }) => !opened) : [];
     this.#unreachable(error, waiting, 0);
@@ -431,8 +435,8 @@ export class Bridge {
     const heard = !final && this.#callbacks.has("error");
     let rejected = questions;
     for (const session of sessions) {
-      const waits = !final && !session.opened && (session.waitsForHost ?? heard);
-      if (!waits) rejected += session.unreachable(error);
+      const waits = !final && !session.opened && (session.core.waitsForHost ?? heard);
+      if (!waits) rejected += session.core.unreachable(error);
     }
     if (this.#port.missing) {
       this.#clock.clearTimeout(this.#searchTimer);
@@ -454,7 +458,7 @@ export class Bridge {
   #storageFailed(cause: unknown): void {
     const said = String((cause as Error)?.message ?? cause);
     const what = /quota/i.test(said) ? "chrome.storage is full (QUOTA_BYTES)" : "chrome.storage failed";
-    const text = `${what}: ids and positions are in memory only, and the next worker may not find its sessions`;
+    const text = `${what}: the next worker may not find its sessions`;
     this.#report(local("storage-failed", text, "action", this.#context, said));
   }
 
@@ -471,7 +475,7 @@ export class Bridge {
     if (!this.#closesWhenIdle) return;
     this.#clock.clearTimeout(this.#idleTimer);
     this.#idleTimer = this.#clock.setTimeout(() => {
-      const quiet = this.#questions.size === 0 && this.sessions.every((session) => session.quiet);
+      const quiet = this.#questions.size === 0 && this.sessions.every(({ core }) => core.quiet);
       if (quiet && this.#port.state === "ready") void this.disconnect();
       else this.#touch();
     }, IDLE);

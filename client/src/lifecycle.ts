@@ -66,5 +66,4 @@ function register(api: ExtensionApi, group: LifecycleGroup): void {
 }
 
 const NO_ALARMS =
-  'longwire: add "alarms" to "permissions" in manifest.json: without it nothing restarts a worker that was killed, ' +
-  'and keepAlive: "alarms" keeps the port open';
+  'longwire: add "alarms" to "permissions" in manifest.json: without it nothing restarts a worker that was killed';

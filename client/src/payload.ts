@@ -1,17 +1,20 @@
 // Turns what a developer hands over into a payload on the wire, and back. It neither sends nor stores.
 
-import type { Payload } from "./wire.js";
+import type { EventPayload, Payload } from "./wire.js";
 
 /** Data that can be sent: text, bytes, or any JSON value. */
 export type Sendable = string | ArrayBuffer | ArrayBufferView | Json;
 type Json = null | boolean | number | object;
+
+/** What a message can hold: a Blob becomes its bytes when it is sent. */
+export type Content = Payload | EventPayload | Blob;
 
 /** The payload of a value: strings as text, buffers and views as bytes, everything else as JSON. */
 export function toPayload(data: Sendable): Payload {
   if (typeof data === "string") return { text: wellFormed(data) };
   const bytes = toBytes(data);
   if (bytes) return { base64: toBase64(bytes) };
-  // A Blob gives its bytes later, and would be `{}` as JSON.
+  // A Blob gives its bytes later, and would be `{}` as JSON. Only `send` can wait for them.
   const encoded = isBlob(data) ? undefined : JSON.stringify(data);
   if (encoded === undefined) throw new TypeError("longwire: this value cannot be sent as JSON");
   return { json: JSON.parse(encoded) };
@@ -32,6 +35,11 @@ export function isArrayBuffer(value: unknown): value is ArrayBuffer {
 /** Whether it is a `Blob`, also one of a frame. */
 export function isBlob(value: unknown): value is Blob {
   return hasBrand(value, Blob, "size");
+}
+
+/** The bytes of a Blob as a payload. */
+export async function blobPayload(blob: Blob): Promise<Payload> {
+  return { base64: toBase64(new Uint8Array(await Blob.prototype.arrayBuffer.call(blob))) };
 }
 
 /** Whether a getter of a built-in class accepts the value, which it does for objects of every realm. */

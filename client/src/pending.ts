@@ -9,7 +9,7 @@ import type { Cancel, ToBroker } from "./wire.js";
 export type Asked = Extract<ToBroker, { id?: string; session: string }> & { id: string };
 
 /** A frame on its way to the broker. */
-export interface Queued {
+export interface Pending {
   readonly frame: Asked;
   /** Size of the payload, roughly, in bytes. */
   readonly bytes: number;
@@ -19,18 +19,16 @@ export interface Queued {
   accepted: boolean;
   /** It has left on the present attachment. */
   posted: boolean;
+  /** Its content is not there yet. It keeps its place. */
+  unread: boolean;
   /** What withdraws it, once that is wanted. */
   cancel?: Cancel;
   /** The broker takes responsibility. */
   taken?: (() => void) | undefined;
   /** It ends without having been sent: its time was over, or it was withdrawn. */
   withdrawn(outcome: "expired" | "cancelled"): void;
+  settle(answer: unknown): void;
   fail(error: LongwireError): void;
-}
-
-/** A frame that waits for an `Answer`. */
-export interface Pending<Answer> extends Queued {
-  settle(answer: Answer): void;
 }
 
 /** Entries and bytes that may wait here for a port. More is refused with `outbox-full`. */
@@ -42,8 +40,8 @@ export const FLIGHT = { entries: 512, bytes: 4 * 1024 * 1024 };
 export class PendingQueue {
   readonly #clock: Clock;
   readonly #post: (frame: Asked | Cancel) => void;
-  readonly #entries = new Map<string, Queued>();
-  #waiting: Queued[] = [];
+  readonly #entries = new Map<string, Pending>();
+  #waiting: Pending[] = [];
   #attached = false;
   #bytes = 0;
   #flight = { entries: 0, bytes: 0 };
@@ -68,14 +66,20 @@ export class PendingQueue {
     return this.inBroker.length === this.#entries.size;
   }
 
+  /** The content of an entry is there. */
+  read(entry: Pending): void {
+    entry.unread = false;
+    this.#pump();
+  }
+
   /** Says something now, or as soon as there is an attachment. */
-  add(entry: Queued): void {
+  add(entry: Pending): void {
     if (
       this.#waiting.length >= BOUND.entries ||
       (this.#bytes > 0 && this.#bytes + entry.bytes > BOUND.bytes)
     ) {
       entry.fail(
-        new LongwireError("outbox-full", "longwire: the outbox is full: too many messages wait to be sent", {
+        new LongwireError("outbox-full", "longwire: the outbox is full", {
           retry: "later",
         }),
       );
@@ -88,12 +92,12 @@ export class PendingQueue {
   }
 
   /** The entry of an id, if it is not settled. */
-  find(id: string): Queued | undefined {
+  find(id: string): Pending | undefined {
     return this.#entries.get(id);
   }
 
   /** The broker has taken responsibility; it will not be said again. */
-  accepted(id: string): Queued | undefined {
+  accepted(id: string): Pending | undefined {
     const entry = this.#entries.get(id);
     if (entry) {
       this.#taken(entry);
@@ -104,12 +108,13 @@ export class PendingQueue {
 
   /** Forgets an entry that has been answered. */
   settled(id: string): void {
-    this.accepted(id);
-    this.#entries.delete(id);
+    const entry = this.#entries.get(id);
+    if (entry) this.#remove(entry);
+    this.#pump();
   }
 
   /** Withdraws what has not left; asks the broker to withdraw what has. */
-  cancel(entry: Queued): void {
+  cancel(entry: Pending): void {
     const { id, session } = entry.frame;
     if (this.#entries.get(id) !== entry) return;
     if (entry.posted || entry.accepted) {
@@ -140,7 +145,7 @@ export class PendingQueue {
   }
 
   /** Accepted entries, for the day their broker is gone. */
-  get inBroker(): Queued[] {
+  get inBroker(): Pending[] {
     return [...this.#entries.values()].filter(({ accepted }) => accepted);
   }
 
@@ -154,13 +159,13 @@ export class PendingQueue {
     return failing.length;
   }
 
-  #remove(entry: Queued): void {
-    this.#waiting = this.#waiting.filter((other) => other !== entry);
+  #remove(entry: Pending): void {
+    if (!entry.posted) this.#waiting = this.#waiting.filter((other) => other !== entry);
     this.#taken(entry);
     this.#entries.delete(entry.frame.id);
   }
 
-  #taken(entry: Queued): void {
+  #taken(entry: Pending): void {
     if (entry.accepted) return;
     entry.accepted = true;
     this.#bytes -= entry.bytes;
@@ -173,7 +178,8 @@ export class PendingQueue {
   #pump(): void {
     while (this.#attached && this.#waiting.length > 0) {
       const { entries, bytes } = this.#flight;
-      const next = this.#waiting[0] as Queued;
+      const next = this.#waiting[0] as Pending;
+      if (next.unread) return;
       if (entries >= FLIGHT.entries || (entries > 0 && bytes + next.bytes > FLIGHT.bytes)) return;
       this.#waiting.shift();
       const frame = this.#withRestOfTtl(next);
@@ -190,7 +196,7 @@ export class PendingQueue {
   }
 
   /** The frame with the time it has already waited taken off; undefined when its time is over. */
-  #withRestOfTtl(entry: Queued): Asked | undefined {
+  #withRestOfTtl(entry: Pending): Asked | undefined {
     const { frame } = entry;
     // What is no number the broker refuses, and says so.
     if (frame.type !== "send" || typeof frame.ttl !== "number") return frame;

@@ -23,8 +23,15 @@ import type {
  */
 export type PortState = "resting" | "connecting" | "ready" | "waiting" | "failed";
 
-/** What the pipe tells. */
+/** What the pipe needs, and what it tells. */
 export interface PortHost {
+  readonly api: ExtensionApi;
+  readonly clock: Clock;
+  readonly context: HostContext;
+  /** Opens ports in place of the browser: to a host, or to what stands in for it. */
+  readonly open?: ((host: string) => NativePort) | undefined;
+  /** The greeting. */
+  hello(): Hello;
   /** The broker has answered: say again what must be said. */
   ready(welcome: Welcome): void;
   /** A frame, out of its parts and batch. */
@@ -51,10 +58,6 @@ const MAX_BATCH_LENGTH = 128 * 1024;
 
 /** The connection to the native host: at most one port at a time. */
 export class HostPort {
-  readonly #api: ExtensionApi;
-  readonly #clock: Clock;
-  readonly #context: HostContext;
-  readonly #hello: () => Hello;
   readonly #host: PortHost;
   readonly #open: ((host: string) => NativePort) | undefined;
   #state: PortState = "resting";
@@ -72,20 +75,9 @@ export class HostPort {
   /** What the host said before it went. */
   #lastError: LongwireError | undefined;
 
-  /** `open` opens ports in place of the browser: to a host, or to what stands in for it. */
-  constructor(
-    api: ExtensionApi,
-    clock: Clock,
-    context: HostContext,
-    hello: () => Hello,
-    host: PortHost,
-    open?: (host: string) => NativePort,
-  ) {
-    this.#open = open ?? api.runtime.connectNative?.bind(api.runtime);
-    this.#api = api;
-    this.#clock = clock;
-    this.#context = context;
-    this.#hello = hello;
+  constructor(host: PortHost) {
+    const { runtime } = host.api;
+    this.#open = host.open ?? runtime.connectNative?.bind(runtime);
     this.#host = host;
   }
 
@@ -107,7 +99,7 @@ export class HostPort {
   start(): void {
     this.#port?.look?.();
     if (this.#port || (this.#state !== "resting" && this.#state !== "failed")) return;
-    this.#clock.clearTimeout(this.#timer);
+    this.#host.clock.clearTimeout(this.#timer);
     this.#shortLives = 0;
     this.#failures = 0;
     if (!this.#missing) this.#enter("connecting");
@@ -141,28 +133,33 @@ export class HostPort {
   }
 
   #dial(): void {
-    this.#openedAt = this.#clock.now();
+    this.#openedAt = this.#host.clock.now();
     if (!this.#open) {
       this.#giveUp(
-        local("permission-missing", "this context may not use native messaging", "action", this.#context),
+        local(
+          "permission-missing",
+          "this context may not use native messaging",
+          "action",
+          this.#host.context,
+        ),
       );
       return;
     }
     let port: NativePort;
     try {
       // The listeners must be there in the same turn: the browser throws away what comes earlier.
-      port = this.#open(this.#context.host);
+      port = this.#open(this.#host.context.host);
       port.onMessage.addListener((frame) => {
         if (port === this.#port) this.#take(frame);
       });
       port.onDisconnect.addListener((closed) => {
         // Reading lastError also keeps Chromium from complaining that nobody did.
-        const said = this.#api.runtime.lastError?.message ?? (closed ?? port).error?.message;
+        const said = this.#host.api.runtime.lastError?.message ?? (closed ?? port).error?.message;
         if (port === this.#port)
-          this.#portLost(this.#lastError ?? fromBrowser(said ?? undefined, this.#context));
+          this.#portLost(this.#lastError ?? fromBrowser(said ?? undefined, this.#host.context));
       });
     } catch (error) {
-      this.#portLost(fromBrowser((error as Error).message, this.#context));
+      this.#portLost(fromBrowser((error as Error).message, this.#host.context));
       return;
     }
     this.#port = port;
@@ -171,13 +168,13 @@ export class HostPort {
 
   #greet(): void {
     this.#wait();
-    this.#write([this.#hello()]);
+    this.#write([this.#host.hello()]);
   }
 
   #wait(): void {
-    this.#clock.clearTimeout(this.#timer);
-    this.#timer = this.#clock.setTimeout(() => {
-      const error = local("host-silent", "the native host did not answer", "later", this.#context);
+    this.#host.clock.clearTimeout(this.#timer);
+    this.#timer = this.#host.clock.setTimeout(() => {
+      const error = local("host-silent", "the native host did not answer", "later", this.#host.context);
       this.#port?.disconnect();
       this.#portLost(this.#lastError ?? error);
     }, GREETING_TIMEOUT);
@@ -209,7 +206,7 @@ export class HostPort {
   }
 
   #welcome(welcome: Welcome): void {
-    this.#clock.clearTimeout(this.#timer);
+    this.#host.clock.clearTimeout(this.#timer);
     this.#failures = 0;
     this.#missing = false;
     this.#lastError = undefined;
@@ -281,7 +278,7 @@ export class HostPort {
     try {
       this.#port?.postMessage(message);
     } catch (error) {
-      this.#portLost(fromBrowser((error as Error).message, this.#context));
+      this.#portLost(fromBrowser((error as Error).message, this.#host.context));
     }
   }
 
@@ -292,7 +289,7 @@ export class HostPort {
     const port = this.#port;
     this.#port = undefined;
     this.#lastError = undefined;
-    this.#clock.clearTimeout(this.#timer);
+    this.#host.clock.clearTimeout(this.#timer);
     this.#forget();
     return port;
   }
@@ -303,7 +300,7 @@ export class HostPort {
   }
 
   #portLost(error: LongwireError): void {
-    const lived = this.#clock.now() - this.#openedAt;
+    const lived = this.#host.clock.now() - this.#openedAt;
     this.#drop();
     this.#shortLives = lived < SHORT_LIFE ? this.#shortLives + 1 : 0;
     if (error.retry === "no" || error.retry === "action") {
@@ -323,10 +320,10 @@ export class HostPort {
     }
     const cap = Math.min(MAX_RETRY_DELAY, MIN_RETRY_DELAY * 2 ** this.#failures);
     this.#failures += 1;
-    this.#timer = this.#clock.setTimeout(() => {
+    this.#timer = this.#host.clock.setTimeout(() => {
       this.#enter("connecting");
       this.#dial();
-    }, this.#clock.random() * cap);
+    }, this.#host.clock.random() * cap);
     this.#missing = false;
     this.#enter("waiting", error);
     this.#host.lost(error);

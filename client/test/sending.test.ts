@@ -213,16 +213,63 @@ test("buffers of another realm, such as a frame's, are sent as bytes", async () 
     ["AQID", "AQID", "AgM="],
   );
   const blob = Object.setPrototypeOf(new Blob(["x"]), null);
-  assert.throws(() => void session.send(blob), TypeError);
+  await session.send(blob);
+  assert.equal((said("send")[3] as { base64?: string }).base64, "eA==");
+});
+
+test("the bytes of a Blob are sent in its place, before what is sent later", async () => {
+  const { bridge, broker } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const sent = [session.send("a"), session.send(new Blob(["blob"])), session.send("b"), session.send("c")];
+  assert.equal(session.bufferedAmount, 7);
+  const outcomes = await Promise.all(sent);
+  assert.deepEqual(
+    outcomes.map(({ outcome }) => outcome),
+    ["sent", "sent", "sent", "sent"],
+  );
+  const received = broker.session("s").server as { text?: string; base64?: string }[];
+  assert.deepEqual(
+    received.map(({ text, base64 }) => text ?? base64),
+    ["a", "YmxvYg==", "b", "c"],
+  );
+  assert.equal(session.bufferedAmount, 0);
+});
+
+test("a Blob that cannot be read is rejected, and what was sent later goes out", async () => {
+  const { bridge, broker } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const { arrayBuffer } = Blob.prototype;
+  Blob.prototype.arrayBuffer = () => Promise.reject(new DOMException("gone", "NotReadableError"));
+  const unreadable = session.send(new Blob(["x"]));
+  const after = session.send("after");
+  await assert.rejects(unreadable, { name: "NotReadableError" });
+  Blob.prototype.arrayBuffer = arrayBuffer;
+  await after;
+  assert.deepEqual(texts(broker.session("s").server), ["after"]);
+  assert.equal(session.bufferedAmount, 0);
+});
+
+test("a Blob that is cancelled while it is read is not sent", async () => {
+  const { bridge, broker } = worker();
+  const session = await bridge.open("s", "ws://x");
+  const gone = new AbortController();
+  const cancelled = session.send(new Blob(["x"]), { signal: gone.signal });
+  const after = session.send("after");
+  gone.abort();
+  assert.equal((await cancelled).outcome, "cancelled");
+  await after;
+  assert.deepEqual(texts(broker.session("s").server), ["after"]);
 });
 
 test("what cannot be sent is a TypeError and says nothing", async () => {
   const { bridge, said } = worker();
   const session = await bridge.open("s", "ws://x");
-  // A Blob would be `{}` as JSON.
-  for (const bad of [undefined, () => 1, 1n, new Blob(["x"])]) {
+  for (const bad of [undefined, () => 1, 1n]) {
     assert.throws(() => void session.send(bad as never), TypeError);
   }
+  // It would be `{}` as JSON, and nothing could correlate an answer with its bytes.
+  await assert.rejects(session.request(new Blob(["x"]), { match: { jsonrpc: true } }), TypeError);
+  assert.throws(() => session.subscribe("k", { send: [new Blob(["x"])] }), TypeError);
   await settle();
   assert.deepEqual(said("send"), []);
 });

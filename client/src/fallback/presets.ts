@@ -171,8 +171,8 @@ export const PRESETS: Record<Preset, OpenOptions> = {
       text: "{}\u001e",
     },
     heartbeat: {
-      interval: 15000,
-      timeout: 15000,
+      interval: 10000,
+      timeout: 20000,
       always: true,
       message: {
         text: '{"type":6}\u001e',

@@ -2,7 +2,6 @@
 // everything is finished. It does not know what was sent, nor the state of the link.
 
 import { Acks, type AckToken } from "../acks.js";
-import type { Clock } from "../browser-api.js";
 import { LongwireError } from "../errors.js";
 import { report } from "../events.js";
 import { ATTEMPTS, Inbox } from "../inbox.js";
@@ -14,19 +13,9 @@ import {
   type SchemaResult,
   type StandardSchema,
 } from "../standard-schema.js";
-import type { Memory, Position } from "../storage.js";
-import type { Ack, Gap, Message, Opened, RecordFrame, Response } from "../wire.js";
-
-/** What the delivery needs from its session. */
-export interface DeliveryHost {
-  readonly name: string;
-  readonly clock: Clock;
-  readonly memory: Memory;
-  post(frame: Ack): void;
-  /** A handler failed as often as allowed. */
-  failed(error: LongwireError, message: Received): void;
-  reply(message: Received, args: unknown[]): void;
-}
+import type { Position } from "../storage.js";
+import type { Gap, Message, Opened, RecordFrame, Response } from "../wire.js";
+import type { SessionContext } from "./context.js";
 
 /** Records and bytes in flight, unless the options say otherwise. */
 const WINDOW = { messages: 4096, bytes: 4 * 1024 * 1024 };
@@ -38,16 +27,18 @@ const MAX_TAIL = 1024;
 export class Delivery {
   /** The messages and gaps that are not finished, with their handlers. */
   readonly inbox: Inbox;
-  readonly #host: DeliveryHost;
+  readonly #session: SessionContext;
   readonly #received: ReceivedHost;
   #acks: Acks | undefined;
   #epoch = "";
-  /** The last record that arrived. */
+  /** The last record that arrived, and the one before it. */
   #arrived = 0;
+  #before = 0;
   /** The newest record there was when this worker attached: what is not above it was before. */
   #last = 0;
   #resumed: Opened["resume"] | undefined;
-  #window = WINDOW;
+  /** The window in records and bytes. */
+  window = WINDOW;
   readonly #schema: StandardSchema | undefined;
   /** Messages that are being validated, so that others do not pass them. */
   #validating: Promise<void> | undefined;
@@ -57,15 +48,17 @@ export class Delivery {
   /** Positions are not stored. */
   readonly #transient: boolean;
 
-  constructor(host: DeliveryHost, { ack, attempts = ATTEMPTS, schema, transient = false }: SessionOptions) {
+  constructor(
+    session: SessionContext,
+    { ack, attempts = ATTEMPTS, schema, transient = false }: SessionOptions,
+  ) {
     this.#schema = schema;
-    this.#host = host;
+    this.#session = session;
     this.#transient = transient;
-    const failed = (error: LongwireError, message: Received) => host.failed(error, message);
-    this.inbox = new Inbox(host.clock, ack === "manual", attempts, failed);
+    this.inbox = new Inbox(session.clock, ack === "manual", attempts, session.failed);
     this.#received = {
       done: (message) => this.inbox.done(message),
-      reply: (message, args) => host.reply(message, args),
+      reply: ({ seq }, args) => session.post({ type: "reply", session: session.name, seq, args }),
     };
   }
 
@@ -75,7 +68,7 @@ export class Delivery {
     if (from !== undefined) return from === "now" ? undefined : { epoch: "from", seq: 0 };
     if (this.#acks) return { epoch: this.#epoch, seq: this.#acks.position };
     if (this.#transient) return undefined;
-    return this.#host.memory.position(this.#host.name).catch(() => undefined);
+    return this.#session.memory.position(this.#session.name).catch(() => undefined);
   }
 
   /** Whether nothing waits for a handler or for its acknowledgement. */
@@ -83,21 +76,12 @@ export class Delivery {
     return this.inbox.quiet && !this.#acks?.busy;
   }
 
-  /** The window in records and bytes. */
-  get window(): { messages: number; bytes: number } {
-    return this.#window;
-  }
-
-  set window(window: { messages: number; bytes: number }) {
-    this.#window = window;
-  }
-
   /** There is an attachment. Returns whether counting begins anew though it had begun before. */
   attached(opened: Opened, window: SessionOptions["window"], from?: SessionOptions["from"]): boolean {
     const before = this.#acks;
     const goesOn = this.#epoch === opened.epoch && opened.resume !== "reset";
     this.#resumed = opened.resume;
-    this.#window = { ...WINDOW, ...window };
+    this.window = { ...WINDOW, ...window };
     this.#last = opened.last;
     if (goesOn && before) {
       this.#arrived = Math.max(this.#arrived, opened.seq);
@@ -114,16 +98,16 @@ export class Delivery {
     this.#acks?.close();
     this.#epoch = epoch;
     this.#arrived = seq;
-    const { memory, clock } = this.#host;
+    const { memory, clock, post } = this.#session;
     this.#acks = new Acks(
       clock,
       {
         keep: async (finished) => {
           if (!this.#transient) await memory.keep(session, { epoch, seq: finished });
         },
-        ack: (finished) => this.#host.post({ type: "ack", session, seq: finished }),
+        ack: (finished) => post({ type: "ack", session, seq: finished }),
       },
-      this.#window.messages,
+      this.window.messages,
       seq,
     );
     this.#acks.reattached();
@@ -140,6 +124,7 @@ export class Delivery {
   /** Notes a record. Returns the token that acknowledges it; undefined when it has arrived before. */
   arrived({ seq }: RecordFrame): AckToken | undefined {
     if (!this.#acks || seq <= this.#arrived) return undefined;
+    this.#before = this.#arrived;
     this.#arrived = seq;
     return this.#acks.arrived(seq);
   }
@@ -184,23 +169,18 @@ export class Delivery {
     this.#validating = validating;
   }
 
-  /** Hands a loss to its handlers. `before` is the last record that had arrived then. */
-  gap(frame: Gap, token: AckToken, before: number): void {
+  /** Hands a loss that has just arrived to its handlers. */
+  gap(frame: Gap, token: AckToken): void {
     if (this.#tail && this.isPast(frame)) {
       token.finish();
       return;
     }
     const { type: _type, seq: _seq, redelivered: _redelivered, ...gap } = frame;
     // What is still in our hands is not lost.
-    const held = gap.from <= before && this.#resumed === "gap";
-    const item = { token, gap: held ? { ...gap, from: before + 1, exact: false } : gap };
+    const held = gap.from <= this.#before && this.#resumed === "gap";
+    const item = { token, gap: held ? { ...gap, from: this.#before + 1, exact: false } : gap };
     if (this.#validating) this.#enqueue(() => this.inbox.push(item));
     else this.inbox.push(item);
-  }
-
-  /** The last record that has arrived. */
-  get newest(): number {
-    return this.#arrived;
   }
 
   /** The answer to a request as the developer sees it. */

@@ -1,12 +1,19 @@
 // What a session says, from the call to its end: messages, requests, commands and subscriptions. It keeps no received
 // message and does not know the state of the link.
 
-import type { Clock } from "../browser-api.js";
-import { LongwireError } from "../errors.js";
-import { type Sendable, toPayload } from "../payload.js";
-import { type Asked, type Pending, PendingQueue, type Queued } from "../pending.js";
-import type { RequestOptions, SendOptions, SubscribeSpec } from "../session-types.js";
-import type { Cancel, EventPayload, Outcome, OutcomeWord, Payload, Response } from "../wire.js";
+import { fromWire, LongwireError } from "../errors.js";
+import { blobPayload, type Content, isBlob, type Sendable, toPayload } from "../payload.js";
+import { type Asked, type Pending, PendingQueue } from "../pending.js";
+import type { RequestOptions, SendOptions, SendOutcome, SubscribeSpec } from "../session-types.js";
+import type { EventPayload, Outcome, OutcomeWord, Payload, Response } from "../wire.js";
+import type { SessionContext } from "./context.js";
+
+/** What may come with a frame: `taken` as in `Pending`, and a Blob that becomes its payload. */
+interface Extra {
+  signal?: AbortSignal | undefined;
+  taken?: (() => void) | undefined;
+  blob?: Blob | undefined;
+}
 
 /** How a message ended, as the broker says it. */
 export interface SendEnd {
@@ -15,91 +22,51 @@ export interface SendEnd {
   error?: Outcome["error"];
 }
 
-/** What the outgoing part needs from its session. */
-export interface OutgoingHost {
-  readonly name: string;
-  readonly clock: Clock;
-  nextId(): string;
-  post(frame: Asked | Cancel): void;
-  /** Something waits for the broker. */
-  asked(): void;
-  /** A command failed that nobody waits for. */
-  failed(error: LongwireError): void;
-}
-
-/** How a question can end. */
-type Ends<Answer> = Pick<Pending<Answer>, "settle" | "fail" | "withdrawn" | "taken">;
-
 /** Milliseconds beyond a request's own deadline after which a broker that cannot be reached is not waited for. */
 const GRACE = 5000;
 
 /** The outgoing part of one session. */
 export class Outgoing {
-  readonly #host: OutgoingHost;
-  readonly #queue: PendingQueue;
-  readonly #sends = new Map<string, Pending<SendEnd>>();
-  readonly #requests = new Map<string, Pending<Response>>();
-  readonly #commands = new Map<string, Pending<void>>();
+  readonly #session: SessionContext;
+  /** What is not settled. */
+  readonly queue: PendingQueue;
   readonly #subscriptions = new Map<string, { frame: Asked; holders: number }>();
+  readonly #asked: () => void;
   #over: LongwireError | undefined;
 
-  constructor(host: OutgoingHost) {
-    this.#host = host;
-    this.#queue = new PendingQueue(host.clock, (frame) => host.post(frame));
-  }
-
-  /** Bytes that the broker has not taken yet. */
-  get bytes(): number {
-    return this.#queue.bytes;
-  }
-
-  /** Whether everything said has been settled. */
-  get quiet(): boolean {
-    return this.#queue.quiet;
-  }
-
-  /** Whether the broker has taken responsibility for everything. */
-  get handedOver(): boolean {
-    return this.#queue.handedOver;
+  /** `asked` is called when something waits for the broker. */
+  constructor(session: SessionContext, asked: () => void) {
+    this.#session = session;
+    this.#asked = asked;
+    this.queue = new PendingQueue(session.clock, session.post);
   }
 
   /** Whether an answer with this id is awaited. */
   awaits(id: string): boolean {
-    return this.#queue.find(id) !== undefined;
+    return this.queue.find(id) !== undefined;
   }
 
   // ---- asking ----
 
   /** Sends. `taken` is called when the broker has it. */
-  send(body: Payload | EventPayload, options: SendOptions, taken?: () => void): Promise<SendEnd> {
-    const { signal, receipt = true, id = this.#host.nextId(), ...fields } = options;
-    const frame = { type: "send", session: this.#host.name, id, ...body, ...fields, receipt } as Asked;
-    return new Promise((resolve, reject) => {
-      const withdrawn = (outcome: OutcomeWord) => resolve({ id, outcome });
-      this.#ask(this.#sends, frame, { settle: resolve, fail: reject, withdrawn, taken }, signal);
-    });
+  async send(content: Content, options: SendOptions, taken?: () => void): Promise<SendOutcome> {
+    const { signal, receipt = true, id = this.#session.nextId(), ...fields } = options;
+    const blob = isBlob(content) ? content : undefined;
+    const body = blob ? {} : content;
+    const frame = { type: "send", session: this.#session.name, id, ...body, ...fields, receipt } as Asked;
+    return this.toOutcome(await this.ask<SendEnd>(frame, { signal, taken, blob }));
   }
 
   request(data: Sendable | EventPayload, options: RequestOptions): Promise<Response> {
-    const { signal, match, timeout = 30_000, id = this.#host.nextId(), ...fields } = options;
-    const body = isEvent(data) && "ack" in match ? data : toPayload(data as Sendable);
-    const session = this.#host.name;
+    const { clock, name: session, nextId } = this.#session;
+    const { signal, match, timeout = 30_000, id = nextId(), ...fields } = options;
+    const body = "ack" in match ? toBody(data) : toPayload(data as Sendable);
     const frame = { type: "request", session, id, ...body, ...fields, match, timeout } as Asked;
-    const { clock } = this.#host;
-    let timer: unknown;
-    return new Promise<Response>((resolve, reject) => {
-      timer = clock.setTimeout(() => {
-        const text = "longwire: the broker did not answer in time";
-        this.#take(this.#requests, id)?.fail(new LongwireError("timeout", text, { retry: "later" }));
-      }, timeout + GRACE);
-      this.#ask(this.#requests, frame, { settle: resolve, fail: reject, withdrawn: cancels(reject) }, signal);
-    }).finally(() => clock.clearTimeout(timer));
-  }
-
-  command(frame: Asked): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#ask(this.#commands, frame, { settle: resolve, fail: reject, withdrawn: cancels(reject) });
-    });
+    const timer = clock.setTimeout(() => {
+      const text = "longwire: the broker did not answer in time";
+      this.refused(id, new LongwireError("timeout", text, { retry: "later" }));
+    }, timeout + GRACE);
+    return this.ask<Response>(frame, { signal }).finally(() => clock.clearTimeout(timer));
   }
 
   /** Subscribes, or shares the subscription there is. Returns what ends it; the last holder to leave does. */
@@ -115,87 +82,101 @@ export class Outgoing {
       held.holders -= 1;
       if (held.holders > 0) return;
       this.#subscriptions.delete(key);
-      this.#tell({ type: "unsubscribe", session: this.#host.name, id: this.#host.nextId(), key });
+      this.#tell({ type: "unsubscribe", session: this.#session.name, id: this.#session.nextId(), key });
     };
   }
 
   /** A command whose failure nobody waits for. */
   #tell(frame: Asked): void {
-    this.command(frame).catch((error: LongwireError) => this.#host.failed(error));
+    this.ask(frame).catch((error: LongwireError) => this.#session.failed(error));
   }
 
   #subscription(key: string, { send, undo, confirm, filter }: SubscribeSpec): Asked {
-    const say = (list?: (Sendable | EventPayload)[]) =>
-      list?.map((one) => (isEvent(one) ? one : toPayload(one as Sendable)));
-    const { name: session } = this.#host;
-    const id = this.#host.nextId();
-    return { type: "subscribe", session, id, key, send: say(send), undo: say(undo), confirm, filter };
+    const { name: session, nextId } = this.#session;
+    const id = nextId();
+    return {
+      type: "subscribe",
+      session,
+      id,
+      key,
+      send: send?.map(toBody),
+      undo: undo?.map(toBody),
+      confirm,
+      filter,
+    };
   }
 
-  #ask<Answer>(
-    waiting: Map<string, Pending<Answer>>,
-    frame: Asked,
-    ends: Ends<Answer>,
-    signal?: AbortSignal,
-  ): void {
-    if (this.#over) {
-      ends.fail(this.#over);
-      return;
-    }
-    if (signal?.aborted) {
-      ends.withdrawn("cancelled");
-      return;
-    }
-    const forget = () => waiting.delete(frame.id);
-    const entry: Pending<Answer> = {
-      frame,
-      bytes: weigh(frame),
-      since: this.#host.clock.now(),
-      accepted: false,
-      posted: false,
-      taken: ends.taken,
-      settle: ends.settle,
-      withdrawn: (outcome) => {
-        forget();
-        ends.withdrawn(outcome);
-      },
-      fail: (error) => {
-        forget();
+  /** Says something that the broker answers. */
+  ask<Answer = void>(frame: Asked, { signal, taken, blob }: Extra = {}): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const withdrawn = (outcome: OutcomeWord) => {
+        if (frame.type === "send") resolve({ id: frame.id, outcome } as Answer);
+        else reject(new LongwireError("cancelled", "longwire: cancelled"));
+      };
+      if (this.#over) return reject(this.#over);
+      if (signal?.aborted) return withdrawn("cancelled");
+      const entry: Pending = {
+        frame,
+        bytes: blob?.size ?? weigh(frame),
+        since: this.#session.clock.now(),
+        accepted: false,
+        posted: false,
+        unread: blob !== undefined,
+        taken,
+        withdrawn,
+        settle: resolve as (answer: unknown) => void,
         // What was withdrawn and not heard of again has ended as wanted.
-        if (signal?.aborted) ends.withdrawn("cancelled");
-        else ends.fail(error);
-      },
-    };
-    signal?.addEventListener("abort", () => this.#queue.cancel(entry), { once: true });
-    waiting.set(frame.id, entry);
-    this.#queue.add(entry);
-    this.#host.asked();
+        fail: (error) => (signal?.aborted ? withdrawn("cancelled") : reject(error)),
+      };
+      signal?.addEventListener("abort", () => this.queue.cancel(entry), { once: true });
+      this.queue.add(entry);
+      if (blob) void this.#read(blob, entry);
+      this.#asked();
+    });
+  }
+
+  async #read(blob: Blob, entry: Pending): Promise<void> {
+    try {
+      Object.assign(entry.frame, await blobPayload(blob));
+      this.queue.read(entry);
+    } catch (error) {
+      this.#fail(entry, error as LongwireError);
+    }
   }
 
   // ---- answers ----
 
   /** Takes the outcome of a message; returns whether somebody here waits for it. */
   outcome(end: SendEnd): boolean {
-    const pending = this.#take(this.#sends, end.id);
-    pending?.settle(end);
-    return pending !== undefined;
+    return this.#settle("send", end.id, end);
+  }
+
+  /** An outcome as the developer sees it. */
+  toOutcome({ id, outcome, error }: SendEnd): SendOutcome {
+    return { id, outcome, error: error && fromWire(error, this.#session.url) };
   }
 
   /** Takes the response to a request; returns whether somebody here waits for it. */
   response(frame: Response): boolean {
-    const pending = this.#take(this.#requests, frame.id);
-    pending?.settle(frame);
-    return pending !== undefined;
+    return this.#settle("request", frame.id, frame);
   }
 
   /** The broker has done what it was told. */
   ok(id: string): void {
-    this.#take(this.#commands, id)?.settle();
+    this.#settle("command", id);
+  }
+
+  #settle(kind: "send" | "request" | "command", id: string, answer?: unknown): boolean {
+    const entry = this.queue.find(id);
+    if (!entry || kindOf(entry.frame) !== kind) return false;
+    this.queue.settled(id);
+    entry.settle(answer);
+    return true;
   }
 
   /** The broker has taken responsibility. */
   accepted(id: string, outcome: OutcomeWord | undefined): void {
-    const entry = this.#queue.accepted(id);
+    const entry = this.queue.accepted(id);
     if (entry?.frame.type !== "send") return;
     entry.taken?.();
     if (outcome) this.outcome({ id, outcome });
@@ -204,21 +185,13 @@ export class Outgoing {
 
   /** The broker refuses; returns whether somebody here waits for this id. */
   refused(id: string, error: LongwireError): boolean {
-    const entry = this.#queue.find(id);
+    const entry = this.queue.find(id);
     if (entry) this.#fail(entry, error);
     return entry !== undefined;
   }
 
-  #take<Answer>(waiting: Map<string, Pending<Answer>>, id: string): Pending<Answer> | undefined {
-    const pending = waiting.get(id);
-    if (!pending) return undefined;
-    waiting.delete(id);
-    this.#queue.settled(id);
-    return pending;
-  }
-
-  #fail(entry: Queued, error: LongwireError): void {
-    this.#queue.settled(entry.frame.id);
+  #fail(entry: Pending, error: LongwireError): void {
+    this.queue.settled(entry.frame.id);
     entry.fail(error);
   }
 
@@ -229,29 +202,29 @@ export class Outgoing {
     for (const [key, { frame }] of this.#subscriptions) {
       if (!known.has(key) && !this.awaits(frame.id)) this.#tell(frame);
     }
-    this.#queue.attached();
+    this.queue.attached();
   }
 
   /** The attachment is gone. */
   lost(): void {
-    this.#queue.lost();
+    this.queue.lost();
   }
 
   /** Fails what the broker has not taken. Returns how many that were. */
   unreachable(error: LongwireError): number {
-    return this.#queue.failUntaken(error);
+    return this.queue.failUntaken(error);
   }
 
   /** A new broker knows only these ids: what the old one had accepted beside them has an unknown end. */
   orphan(known: ReadonlySet<string>): void {
-    for (const entry of this.#queue.inBroker) {
+    for (const entry of this.queue.inBroker) {
       const { frame } = entry;
       if (known.has(frame.id)) continue;
       if (frame.type === "send" && frame.ifLost === "resend") {
-        this.#queue.settled(frame.id);
+        this.queue.settled(frame.id);
         entry.accepted = false;
         entry.posted = false;
-        this.#queue.add(entry);
+        this.queue.add(entry);
       } else if (!this.outcome({ id: frame.id, outcome: "unknown" })) {
         const text = "longwire: the broker was lost before the answer";
         this.#fail(entry, new LongwireError("broker-lost", text, { retry: "later" }));
@@ -261,35 +234,32 @@ export class Outgoing {
 
   /** The session has ended in the broker. Of messages it had accepted and not settled nobody can say more. */
   closed(): void {
-    for (const { frame } of this.#queue.inBroker) this.outcome({ id: frame.id, outcome: "unknown" });
+    for (const { frame } of this.queue.inBroker) this.outcome({ id: frame.id, outcome: "unknown" });
   }
 
   /** This worker is no longer attached to the session. */
   end(error: LongwireError): void {
     this.#over = error;
-    this.#queue.failUntaken(error);
-    for (const entry of this.#queue.inBroker) this.#fail(entry, error);
+    this.queue.failUntaken(error);
+    for (const entry of this.queue.inBroker) this.#fail(entry, error);
   }
 }
 
-function cancels(reject: (error: LongwireError) => void): () => void {
-  return () => reject(new LongwireError("cancelled", "longwire: cancelled"));
+function kindOf({ type }: Asked): "send" | "request" | "command" {
+  return type === "send" || type === "request" ? type : "command";
 }
 
-function isEvent(data: unknown): data is EventPayload {
-  return (
-    typeof (data as EventPayload | null)?.event === "string" && Array.isArray((data as EventPayload).args)
-  );
+/** An event as it is, everything else as a payload. */
+function toBody(data: Sendable | EventPayload): Payload | EventPayload {
+  const { event, args } = Object(data) as EventPayload;
+  return typeof event === "string" && Array.isArray(args)
+    ? (data as EventPayload)
+    : toPayload(data as Sendable);
 }
 
 /** Roughly the bytes of a frame's content. */
 function weigh(frame: Asked): number {
-  const { text, base64, json, args } = frame as {
-    text?: string;
-    base64?: string;
-    json?: unknown;
-    args?: unknown;
-  };
+  const { text, base64, json, args } = frame as Payload & { args?: unknown };
   if (base64) return (base64.length * 3) / 4;
   return (text ?? JSON.stringify(json ?? args))?.length ?? 0;
 }

@@ -4,71 +4,52 @@
 import { fromWire, withoutSecrets } from "../errors.js";
 import type { AuthHandler, StateEvent } from "../session-types.js";
 import { queueTask } from "../task.js";
-import type { AuthNeeded, Authorize, LinkState, Opened, State } from "../wire.js";
-
-/** What the uplink needs from its session. */
-export interface UplinkHost {
-  readonly name: string;
-  /** The server's address, if this worker has given one. */
-  readonly url: string | undefined;
-  post(frame: Authorize): void;
-  /** Whether the extension listens for changes of the link. */
-  listens(): boolean;
-  /** The link has changed. */
-  changed(event: StateEvent): void;
-}
+import type { AuthNeeded, LinkState, Opened, State } from "../wire.js";
+import type { SessionContext } from "./context.js";
 
 /** The link of one session. */
 export class Uplink {
-  readonly #host: UplinkHost;
-  #state: LinkState | "opening" | "detached" = "opening";
-  #link: StateEvent | undefined;
+  readonly #session: SessionContext;
+  readonly #listens: () => boolean;
+  readonly #changed: (event: StateEvent) => void;
+  state: LinkState | "opening" | "detached" = "opening";
+  /** The last change, with its details. */
+  link: StateEvent | undefined;
   #auth: AuthHandler | undefined;
   #authNeeded: AuthNeeded | undefined;
   /** This outage has been warned of, or somebody listened. */
   #warned = false;
 
-  constructor(host: UplinkHost) {
-    this.#host = host;
-  }
-
-  get state(): LinkState | "opening" | "detached" {
-    return this.#state;
-  }
-
-  /** The last change, with its details. */
-  get link(): StateEvent | undefined {
-    return this.#link;
+  /** `listens`: whether the extension listens for changes of the link. `changed` is called with each. */
+  constructor(session: SessionContext, listens: () => boolean, changed: (event: StateEvent) => void) {
+    this.#session = session;
+    this.#listens = listens;
+    this.#changed = changed;
   }
 
   /** There is an attachment. */
   attached({ state, subprotocol }: Opened): void {
-    if (this.#state !== state) this.#enter({ state, subprotocol });
+    if (this.state !== state) this.#enter({ state, subprotocol });
   }
 
   /** Takes a record. What is `past` was over before this worker came. */
   changed(frame: State, past: boolean): void {
     const { type: _type, error, ...fields } = frame;
-    const event: StateEvent = { ...fields, error: error && fromWire(error, this.#host.url) };
+    const event: StateEvent = { ...fields, error: error && fromWire(error, this.#session.url) };
     // A namespace's state is not the link's.
-    if (frame.namespace !== undefined) this.#host.changed(event);
+    if (frame.namespace !== undefined) this.#changed(event);
     else if (past) {
-      if (event.state === this.#state) this.#warn(event);
-      this.#host.changed({ ...event, past: true });
+      if (event.state === this.state) this.#warn(event);
+      this.#changed({ ...event, past: true });
     } else this.#enter(event);
   }
 
-  /** This worker is no longer attached to the session. */
-  left(): void {
-    this.#state = "detached";
-  }
-
   #enter(event: StateEvent): void {
-    this.#state = event.state;
-    this.#link = event;
+    this.state = event.state;
+    this.link = event;
     if (event.state === "open") this.#warned = false;
     else this.#warn(event);
-    this.#host.changed(event);
+    this.#changed(event);
   }
 
   // ---- a link that cannot be made ----
@@ -81,12 +62,12 @@ export class Uplink {
     queueTask(() => {
       // Who gives credentials knows that they are wanted.
       if (asks && this.#auth) this.#warned = false;
-      else if (this.#warned && !this.#host.listens()) console.warn(this.#describe(event));
+      else if (this.#warned && !this.#listens()) console.warn(this.#describe(event));
     });
   }
 
   #describe({ state, error, retryIn }: StateEvent): string {
-    const { name, url } = this.#host;
+    const { name, url } = this.#session;
     const next: Partial<Record<LinkState, string>> = {
       waiting: `Next attempt in ${(retryIn ?? 0) / 1000} s`,
       unauthorized: "Provide credentials with session.onAuth()",
@@ -120,11 +101,11 @@ export class Uplink {
     if (!call) return;
     this.#authNeeded = undefined;
     const { type: _type, nonce, ...request } = needed;
-    const base = { type: "authorize", session: this.#host.name, nonce } as const;
+    const base = { type: "authorize", session: this.#session.name, nonce } as const;
     try {
-      this.#host.post({ ...base, ...(await call(request)) });
+      this.#session.post({ ...base, ...(await call(request)) });
     } catch (error) {
-      this.#host.post({ ...base, failed: String((error as Error)?.message ?? error) });
+      this.#session.post({ ...base, failed: String((error as Error)?.message ?? error) });
     }
   }
 }

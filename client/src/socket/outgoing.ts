@@ -1,11 +1,15 @@
 // What a socket was given to send, in order, until the broker has it. What does not fit the broker's outbox waits here:
 // nothing is refused. It does not know the socket's state.
 
+import type { Content } from "../payload.js";
 import type { SendOutcome } from "../session-types.js";
-import type { Payload } from "../wire.js";
 
-/** Hands a payload to the broker. `taken` is called when it is accepted; resolves with the outcome if one is wanted. */
-export type Hand = (payload: Payload, wanted: { receipt: boolean; taken(): void }) => Promise<SendOutcome>;
+/** Hands a message to the broker. `taken` is called when it is accepted; resolves with the outcome if one is wanted. */
+export type Hand = (
+  content: Content,
+  options: { receipt: boolean },
+  taken: () => void,
+) => Promise<SendOutcome>;
 
 /** Milliseconds after which a broker whose outbox was full is asked again. */
 const RETRY_DELAY = 250;
@@ -15,7 +19,7 @@ const SEGMENTS = 8;
 interface Item {
   readonly seq: number;
   readonly size: number;
-  payload: Payload | Promise<Payload>;
+  readonly content: Content;
   taken: boolean;
 }
 
@@ -41,7 +45,6 @@ export class Outgoing {
   #segment: Segment = { messages: 0, bytes: 0 };
   /** Receipts that were asked for and have not come. */
   #receipts = 0;
-  #reading = false;
   /** The outbox may hold more than was sent here: one message at a time, each with a receipt. */
   #careful: boolean;
   #retryTimer: unknown;
@@ -72,12 +75,12 @@ export class Outgoing {
     return this.#waiting;
   }
 
-  /** Adds a message. One whose payload is read first keeps its place. */
-  add(size: number, payload: Payload | Promise<Payload>): void {
+  /** Adds a message. */
+  add(size: number, content: Content): void {
     if (this.#stopped) return;
     this.#seq += 1;
     this.#waiting += size;
-    this.#queue.push({ seq: this.#seq, size, payload, taken: false });
+    this.#queue.push({ seq: this.#seq, size, content, taken: false });
     this.#pump();
   }
 
@@ -99,15 +102,11 @@ export class Outgoing {
   }
 
   #pump(): void {
-    while (!this.#stopped && !this.#reading && this.#retryTimer === undefined) {
+    while (!this.#stopped && this.#retryTimer === undefined) {
       const next = this.#queue[0];
       if (!next || !this.#hasRoom(next.size)) return;
-      if (next.payload instanceof Promise) {
-        void this.#read(next, next.payload);
-        return;
-      }
       this.#queue.shift();
-      this.#send(next, next.payload);
+      this.#send(next);
     }
   }
 
@@ -118,19 +117,7 @@ export class Outgoing {
     return !this.#careful && messages < this.#limit.messages && bytes + size <= this.#limit.bytes;
   }
 
-  /** Everything behind it waits until its bytes are there. */
-  async #read(item: Item, payload: Promise<Payload>): Promise<void> {
-    this.#reading = true;
-    try {
-      item.payload = await payload;
-      this.#reading = false;
-      this.#pump();
-    } catch (error) {
-      this.#fail(error);
-    }
-  }
-
-  #send(item: Item, payload: Payload): void {
+  #send(item: Item): void {
     const careful = this.#careful;
     const segment = this.#segment;
     add(segment, 1, item.size);
@@ -145,7 +132,7 @@ export class Outgoing {
     const settled = () => {
       if (receipt) this.#settled(segment, careful);
     };
-    this.#hand(payload, { receipt, taken: () => this.#taken(item) }).then(
+    this.#hand(item.content, { receipt }, () => this.#taken(item)).then(
       () => {
         // The outcome may be told without the acceptance, after a port was lost.
         this.#taken(item);

@@ -4,12 +4,12 @@
 import { type Bridge, type ConnectOptions, connect } from "../bridge.js";
 import { report, type Unsubscribe } from "../events.js";
 import type { GapEvent } from "../inbox.js";
-import { fromBase64, isBlob, toBase64, utf8Length } from "../payload.js";
+import { type Content, fromBase64, isBlob, toBase64, utf8Length } from "../payload.js";
 import type { Received } from "../received.js";
 import type { Session } from "../session.js";
 import type { CloseReport, SessionOptions, StateEvent } from "../session-types.js";
 import { queueTask } from "../task.js";
-import type { OpenOptions, Payload } from "../wire.js";
+import type { OpenOptions } from "../wire.js";
 import { closeEvent } from "./close-event.js";
 import { bytesOf, clampedShort, stringOrSequence, usvString } from "./conversions.js";
 import { defineHandlers } from "./handlers.js";
@@ -220,7 +220,7 @@ export class LongwireSocket extends EventTarget {
       throw new DOMException("Still in CONNECTING state", "InvalidStateError");
     }
     if (bytes) this.#queue(bytes.length, () => ({ base64: toBase64(bytes) }));
-    else if (blob) this.#queue(blob.size, () => read(blob));
+    else if (blob) this.#queue(blob.size, () => blob);
     else this.#queue(utf8Length(text), () => ({ text }));
   }
 
@@ -260,7 +260,7 @@ export class LongwireSocket extends EventTarget {
     this.#held = session;
     const careful = (session.opened?.outbox.length ?? 0) > 0;
     this.#outgoing = new Outgoing(
-      (payload, wanted) => session.hand(payload, wanted),
+      (...args) => session.core.outgoing.send(...args),
       this.#outbox,
       careful,
       (error) => {
@@ -270,7 +270,7 @@ export class LongwireSocket extends EventTarget {
     );
     const changed = (state: StateEvent) => this.#soon(() => this.#state(state));
     this.#offs = [
-      session.onLink(changed),
+      session.core.callbacks.on("link", changed),
       session.on("live", () => this.#soon(() => this.#end && this.#ended(this.#end))),
       session.on("detached", (reason, error, how) =>
         this.#soon(() => {
@@ -364,8 +364,8 @@ export class LongwireSocket extends EventTarget {
     return this.#binaryType === "blob" ? new Blob([bytes]) : bytes.buffer;
   }
 
-  #queue(size: number, payload: () => Payload | Promise<Payload>): void {
-    if (this.#readyState === OPEN && this.#outgoing) this.#outgoing.add(size, payload());
+  #queue(size: number, content: () => Content): void {
+    if (this.#readyState === OPEN && this.#outgoing) this.#outgoing.add(size, content());
     else this.#unsent += size;
   }
 
@@ -414,17 +414,10 @@ export class LongwireSocket extends EventTarget {
 
   static {
     const { prototype } = LongwireSocket;
-    const shown = [
-      "url",
-      "readyState",
-      "bufferedAmount",
-      "extensions",
-      "protocol",
-      "binaryType",
-      "send",
-      "close",
-    ];
-    for (const name of shown) Object.defineProperty(prototype, name, { enumerable: true });
+    for (const name of Object.keys(Object.getOwnPropertyDescriptors(prototype))) {
+      const isStandard = name !== "constructor" && name !== "session";
+      if (isStandard) Object.defineProperty(prototype, name, { enumerable: true });
+    }
     for (const [name, value] of Object.entries({ CONNECTING, OPEN, CLOSING, CLOSED })) {
       Object.defineProperty(LongwireSocket, name, { value, enumerable: true });
       Object.defineProperty(prototype, name, { value, enumerable: true });
@@ -436,10 +429,6 @@ export class LongwireSocket extends EventTarget {
       (target as LongwireSocket).#url;
     });
   }
-}
-
-async function read(blob: Blob): Promise<Payload> {
-  return { base64: toBase64(new Uint8Array(await Blob.prototype.arrayBuffer.call(blob))) };
 }
 
 /** The event handler attributes, and typed listeners in addition to those of `EventTarget`. */

@@ -31,7 +31,7 @@ export class Warnings {
     if (again) this.#resumed = Date.now();
     if (!this.#covered && LOGS_IN.test(subprotocol)) {
       warn(
-        `The subprotocol "${subprotocol}" logs in on every connection, and a socket with a \`session\` (here "${this.#session}") hides new connections from the code that does`,
+        `"${subprotocol}" logs in on every connection, and session "${this.#session}" hides new connections from the code that does`,
       );
     }
   }
@@ -43,7 +43,7 @@ export class Warnings {
     this.#resumed = 0;
     if (this.#short < SHORT_LINKS) return;
     warn(
-      `The server ended the connections of session "${this.#session}" ${SHORT_LINKS} times right after they were resumed: it may expect a login message on each`,
+      `session "${this.#session}" lost its connection ${SHORT_LINKS} times right after it was resumed: the server may expect a login on each`,
     );
   }
 }

@@ -1,0 +1,363 @@
+// A session behind its public face in session.ts: attaches to the broker, routes frames between its three parts, which do
+// not know each other, and ends. The parts are uplink.ts (the link to the server), outgoing.ts (what is sent) and delivery.ts
+// (what is received).
+
+import { type AnyLongwireError, fromWire, type LongwireError } from "../errors.js";
+import { Callbacks, report } from "../events.js";
+import type { Moved } from "../fallback-registry.js";
+import type { Received } from "../received.js";
+import type { CloseReport, EndReason, SessionOptions, StateEvent } from "../session-types.js";
+import type { Close, Detach, ErrorFrame, Open, Opened, RecordFrame, Response, ToExtension } from "../wire.js";
+import type { Events, SessionContext, SessionHost } from "./context.js";
+import { Delivery } from "./delivery.js";
+import { closeReport, endError } from "./ending.js";
+import { Outgoing } from "./outgoing.js";
+import { terms } from "./terms.js";
+import { Uplink } from "./uplink.js";
+
+/** Milliseconds, at least, after which an attachment that was refused for now is asked for again. */
+const RETRY = 1000;
+/** Milliseconds that the broker lets a close take, unless `closeTimeout` says otherwise. */
+const CLOSE_TIMEOUT = 10_000;
+/** Milliseconds beyond that after which a broker that does not tell of the end is not waited for. */
+const CLOSE_GRACE = 5000;
+
+/** One session of this context. */
+export class SessionCore {
+  readonly uplink: Uplink;
+  readonly outgoing: Outgoing;
+  readonly delivery: Delivery;
+  readonly callbacks = new Callbacks<Events>();
+  /** The broker's last `opened` for this worker. */
+  opened: Opened | undefined;
+  /** Under way while this worker leaves the session. */
+  parting: Promise<void> | undefined;
+  readonly #host: SessionHost;
+  /** What its parts know of it. */
+  readonly #context: SessionContext;
+  #options: SessionOptions;
+  /** Why this worker does not hold it any more. */
+  #over: LongwireError | undefined;
+  /** Another broker has taken over: what the one before had accepted is settled when replay is over. */
+  #orphaned = false;
+  /** The window has been full for a while. */
+  #stalled = false;
+  /** The attachment that is asked for, or was. */
+  #openId = "";
+  #opening: { resolve(): void; reject(error: LongwireError): void }[] = [];
+  /** The end of the session: wanted, or under way in the broker, which then says when it is over. */
+  #closing: "asked" | "begun" | undefined;
+  #ended: (() => void) | undefined;
+
+  constructor(host: SessionHost, name: string, url?: string, options: SessionOptions = {}) {
+    this.#host = host;
+    this.#options = options;
+    const failed = (error: LongwireError, message?: Received) => this.#failed(error, message);
+    this.#context = { ...host, name, url, failed };
+    this.delivery = new Delivery(this.#context, options);
+    this.outgoing = new Outgoing(this.#context, () => {
+      this.#widen();
+      host.connect();
+    });
+    this.uplink = new Uplink(
+      this.#context,
+      () => this.callbacks.has("state"),
+      (event) => this.#linkChanged(event),
+    );
+  }
+
+  get name(): string {
+    return this.#context.name;
+  }
+
+  // ---- asking ----
+
+  /** The fields that name this session and a new question. */
+  ids(): { session: string; id: string } {
+    return { session: this.name, id: this.#host.nextId() };
+  }
+
+  /** Changes the in-flight window. */
+  window(messages: number, bytes: number): Promise<void> {
+    this.delivery.window = { messages, bytes };
+    return this.outgoing.ask({ type: "window", ...this.ids(), messages, bytes });
+  }
+
+  // ---- for the bridge ----
+
+  /** Asks for the session, with another URL or other options if there are. */
+  open(url: string | undefined, options: SessionOptions | undefined): Promise<void> {
+    if (url !== undefined) this.#context.url = url;
+    if (options) this.#options = options;
+    return new Promise((resolve, reject) => {
+      this.#opening.push({ resolve, reject });
+      this.#host.connect();
+    });
+  }
+
+  /** The broker has answered on a port: attach. */
+  async attach(): Promise<void> {
+    const id = this.#host.nextId();
+    this.#openId = id;
+    const resume = await this.delivery.position(this.opened ? undefined : this.#options.from);
+    // Another attachment may have begun meanwhile.
+    if (this.#openId !== id) return;
+    const frame: Open = { type: "open", id, session: this.name, resume };
+    // What is to be closed is not made anew, nor what belongs to its first attachment.
+    const isNew = !this.#closing && !(this.#options.transient && this.opened);
+    if (isNew) Object.assign(frame, terms(this.#context.url, this.#options, this.#host.pageOrigin));
+    this.#host.post(frame);
+  }
+
+  /** The attachment is gone, for a while. */
+  lost(): void {
+    this.#openId = "";
+    this.outgoing.lost();
+    if (this.#closing === "begun") this.#leave("closed");
+  }
+
+  /** Whether `open` shall wait for a host that is missing, if the developer has said so. */
+  get waitsForHost(): boolean | undefined {
+    return this.#options.waitForHost;
+  }
+
+  /**
+   * There will be no attachment until somebody asks, or for long. A session never opened is given up.
+   * Returns how many calls are rejected.
+   */
+  unreachable(error: LongwireError): number {
+    this.lost();
+    const calls = this.#opening.length;
+    if (!this.opened) {
+      this.#leave("refused", error);
+      return calls;
+    }
+    for (const { reject } of this.#opening.splice(0)) reject(error);
+    return calls + this.outgoing.unreachable(error);
+  }
+
+  /** Whether nothing is under way, so that the port can be closed. */
+  get quiet(): boolean {
+    return this.#opening.length === 0 && this.outgoing.queue.quiet && this.delivery.quiet;
+  }
+
+  /** Whether an answer with this id is for this session. */
+  awaits(id: string): boolean {
+    return id === this.#openId || this.outgoing.awaits(id);
+  }
+
+  /** Takes a frame of this session. */
+  take(frame: ToExtension | Moved): void {
+    switch (frame.type) {
+      case "moved":
+        this.lost();
+        void this.attach();
+        break;
+      case "opened":
+        this.#attached(frame);
+        break;
+      case "message":
+      case "gap":
+      case "state":
+      case "outcome":
+      case "response":
+        this.#record(frame);
+        break;
+      case "accepted":
+        this.outgoing.accepted(frame.id, frame.outcome);
+        break;
+      case "ok":
+        this.outgoing.ok(frame.id);
+        break;
+      case "error":
+        this.#error(frame);
+        break;
+      case "live":
+        this.#live();
+        break;
+      case "auth-needed":
+        this.uplink.authNeeded(frame);
+        break;
+      case "detached":
+        // While an attachment is asked for, this is about the one before.
+        if (this.opened?.id === this.#openId) this.#leave(frame.reason, undefined, closeReport(frame));
+        break;
+      case "stalled":
+        this.#stalled = true;
+        this.#widen();
+        this.callbacks.emit("stalled", frame);
+        break;
+      case "subscription":
+        this.callbacks.emit("subscription", frame);
+        break;
+    }
+  }
+
+  // ---- attachment ----
+
+  #attached(opened: Opened): void {
+    if (opened.id !== this.#openId) return;
+    const first = this.opened === undefined;
+    this.opened = opened;
+    if (opened.ignored[0]) report(`unknown options: ${opened.ignored}`);
+    const { window, from } = this.#options;
+    if (this.delivery.attached(opened, window, first ? from : undefined)) this.#orphaned = true;
+    this.outgoing.attached(new Set(opened.subscriptions.map(({ key }) => key)));
+    this.uplink.attached(opened);
+    if (opened.state !== "closed") this.delivery.inbox.revive();
+    for (const { resolve } of this.#opening.splice(0)) resolve();
+  }
+
+  #live(): void {
+    this.delivery.live();
+    if (this.#orphaned) {
+      this.#orphaned = false;
+      this.outgoing.orphan(new Set(this.opened?.outbox.map(({ id }) => id)));
+    }
+    this.callbacks.emit("live");
+  }
+
+  /** The broker did not attach this worker. */
+  #refused(error: LongwireError): void {
+    const asked = this.#opening.length > 0;
+    for (const { reject } of this.#opening.splice(0)) reject(error);
+    // Another worker makes the session again after a restart of the broker.
+    const mayComeBack = this.opened && !this.#closing && !this.#options.transient;
+    const comesBack = error.code === "no-session" && mayComeBack;
+    if (!comesBack && (!this.opened || error.retry === "no" || error.retry === "action")) {
+      // Other options were refused: the attachment of before goes on.
+      if (!(asked && this.opened)) this.#leave(this.#closing ? "closed" : "refused", error);
+      return;
+    }
+    const id = this.#openId;
+    this.#host.clock.setTimeout(
+      () => {
+        if (id === this.#openId) void this.attach();
+      },
+      RETRY * (1 + this.#host.clock.random()),
+    );
+  }
+
+  // ---- the end ----
+
+  /** Leaves: detaches, or ends the session. */
+  part(frame: (Detach | Close) & { id: string }): Promise<void> {
+    this.parting ??= this.#goodbye(frame).finally(() => {
+      this.parting = undefined;
+    });
+    return this.parting;
+  }
+
+  async #goodbye(frame: (Detach | Close) & { id: string }): Promise<void> {
+    if (frame.type === "close") this.#closing = "asked";
+    try {
+      await this.delivery.flush();
+      await this.outgoing.ask(frame);
+      if (frame.type === "close") await this.#closed();
+    } catch (error) {
+      // Being told of the end is as good as an answer.
+      if (!this.#over) throw error;
+    } finally {
+      this.#closing = undefined;
+    }
+    this.#leave(frame.type === "close" ? "closed" : "left");
+  }
+
+  /** Resolves when the broker has told of the end; what could not be written has its outcome by then. */
+  async #closed(): Promise<void> {
+    if (this.#over) return;
+    this.#closing = "begun";
+    const { closeTimeout } = this.#options;
+    const longest = (typeof closeTimeout === "number" ? closeTimeout : CLOSE_TIMEOUT) + CLOSE_GRACE;
+    let timer: unknown;
+    await new Promise<void>((resolve) => {
+      this.#ended = resolve;
+      timer = this.#host.clock.setTimeout(resolve, longest);
+    });
+    this.#host.clock.clearTimeout(timer);
+  }
+
+  #leave(reason: EndReason, error = endError(this.name, reason), how?: CloseReport): void {
+    if (this.#over) return;
+    this.#openId = "";
+    this.outgoing.lost();
+    this.delivery.close();
+    const over = reason === "closed" || reason === "expired";
+    if (over) {
+      void this.#host.memory.forget(this.name).catch(() => undefined);
+      this.outgoing.closed();
+    }
+    this.outgoing.end(error);
+    for (const { reject } of this.#opening.splice(0)) reject(error);
+    // What the session still holds comes again to whoever attaches next.
+    this.delivery.inbox.end(reason === "closed" || reason === "left" ? undefined : error, !over);
+    this.#host.left(this);
+    this.uplink.state = "detached";
+    this.#over = error;
+    this.#ended?.();
+    this.callbacks.emit("detached", reason, error, how);
+  }
+
+  // ---- records ----
+
+  #record(frame: RecordFrame): void {
+    const token = this.delivery.arrived(frame);
+    if (!token) return;
+    switch (frame.type) {
+      case "message":
+        this.delivery.message(frame, token);
+        return;
+      case "gap":
+        this.delivery.gap(frame, token);
+        return;
+      case "state":
+        this.uplink.changed(frame, this.delivery.isPast(frame));
+        break;
+      case "outcome":
+        if (!this.outgoing.outcome(frame)) this.callbacks.emit("outcome", this.outgoing.toOutcome(frame));
+        break;
+      case "response":
+        if (!this.outgoing.response(frame)) this.callbacks.emit("response", frame.id, this.answer(frame));
+        break;
+    }
+    token.finish();
+  }
+
+  #linkChanged(event: StateEvent): void {
+    // A namespace's state is not the link's, nor is what is past.
+    const present = event.namespace === undefined && !event.past;
+    this.callbacks.emit("link", event);
+    this.callbacks.emit("state", event);
+    if (!present) return;
+    if (event.state === "closed") this.delivery.inbox.end();
+    else this.delivery.inbox.revive();
+  }
+
+  #error(frame: ErrorFrame): void {
+    const isAboutOpen = frame.id !== undefined && frame.id === this.#openId;
+    // The broker leaves; the next one is asked as soon as the host says that it is there.
+    if (isAboutOpen && frame.code === "shutting-down") return;
+    const error = fromWire(frame, this.#context.url);
+    if (isAboutOpen) this.#refused(error);
+    else if (frame.id === undefined || !this.outgoing.refused(frame.id, error)) this.#failed(error);
+  }
+
+  #failed(error: LongwireError, message?: Received): void {
+    if (this.callbacks.emit("error", error as AnyLongwireError, message) === 0) report(error);
+  }
+
+  // ---- answers ----
+
+  /** The answer to a request, or why there is none. */
+  answer(frame: Response): Received | LongwireError {
+    return frame.error ? fromWire(frame.error, this.#context.url) : this.delivery.answer(frame);
+  }
+
+  /** A handler may wait for what lies behind the messages that wait for the handler: make room for it. */
+  #widen(): void {
+    if (!this.#stalled || this.outgoing.queue.quiet) return;
+    this.#stalled = false;
+    const { messages, bytes } = this.delivery.window;
+    this.window(2 * messages, 2 * bytes).catch(() => undefined);
+  }
+}

@@ -1,0 +1,32 @@
+// What `open` tells the broker about the connection that is wanted: the URL and the options, without those of the SDK.
+
+import type { SessionOptions } from "../session-types.js";
+import type { Open } from "../wire.js";
+
+/**
+ * The URL and the options for the broker. Without both, it attaches to what is there and changes nothing. `pageOrigin` is
+ * the `Origin` of connections whose options name none.
+ */
+export function terms(
+  url: string | undefined,
+  all: SessionOptions,
+  pageOrigin: string | undefined,
+): Partial<Open> {
+  const {
+    ack: _ack,
+    attempts: _attempts,
+    waitForHost: _wait,
+    from: _from,
+    schema: _schema,
+    transient: _transient,
+    conflict,
+    ...options
+  } = all;
+  const isGiven = Object.values(options).some((option) => option !== undefined);
+  const { headers } = options;
+  const namesOrigin = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === "origin");
+  if (pageOrigin && !namesOrigin && (url !== undefined || isGiven)) {
+    return { url, conflict, options: { ...options, headers: { ...headers, Origin: pageOrigin } } };
+  }
+  return { url, conflict, options: isGiven ? options : undefined };
+}
