@@ -12,6 +12,9 @@ use longwire::host::Caller;
 use longwire::{cli, host};
 
 fn main() -> ExitCode {
+    // Before anything is started or redirected.
+    #[cfg(windows)]
+    host::keep_from_children();
     let args: Vec<OsString> = std::env::args_os().collect();
     match Caller::from_args(&args) {
         Some(caller) => host::run(caller),

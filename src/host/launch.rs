@@ -318,7 +318,6 @@ fn detached(mut command: Command) -> io::Result<Child> {
     use windows_sys::Win32::System::Threading::{
         CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS,
     };
-    super::stdio::keep_from_children();
     let flags = DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP;
     command.creation_flags(flags | CREATE_BREAKAWAY_FROM_JOB);
     command.spawn().or_else(|_| {

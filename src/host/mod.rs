@@ -21,6 +21,8 @@ use crate::log;
 use crate::paths::Paths;
 
 pub use caller::{Caller, CallerError};
+#[cfg(windows)]
+pub use stdio::keep_from_children;
 
 /// The exit code when the arguments make no sense.
 const USAGE: u8 = 2;

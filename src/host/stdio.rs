@@ -9,7 +9,9 @@ use std::io::{self, Write as _};
 #[cfg(unix)]
 pub(super) use unix::{Input, Output, take};
 #[cfg(windows)]
-pub(super) use windows::{Input, Output, keep_from_children, take};
+pub use windows::keep_from_children;
+#[cfg(windows)]
+pub(super) use windows::{Input, Output, take};
 
 /// A file written to from another thread: what is no pipe cannot be waited for.
 #[derive(Debug)]
@@ -204,9 +206,10 @@ mod windows {
         unsafe { SetStdHandle(STD_OUTPUT_HANDLE, io::stderr().as_raw_handle().cast()) };
     }
 
-    /// The browser's pipes are not for a broker that is started from here.
+    /// Keeps the standard handles out of processes that are started from here, unless one is passed on by name. Otherwise
+    /// they would inherit all three, and a broker would hold the pipes of a browser or a shell open that wait for their end.
     #[expect(unsafe_code, reason = "clears a flag of the standard handles")]
-    pub(crate) fn keep_from_children() {
+    pub fn keep_from_children() {
         for handle in [
             io::stdin().as_raw_handle(),
             io::stdout().as_raw_handle(),

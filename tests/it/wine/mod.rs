@@ -3,15 +3,16 @@
 //!
 //! Wine enforces no descriptors of pipes and shows no consoles: nothing here is about those. See docs/PLATFORMS.md.
 
+mod commands;
 mod host;
 mod job;
 mod lifetimes;
 mod packed;
 mod registered;
 
-use std::io::{Read as _, Seek as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
@@ -148,12 +149,20 @@ impl Drop for Machine {
     }
 }
 
-/// Runs a command to its end. What it prints goes into files: wine's desktop, which any program may start, would keep pipes.
+/// Runs a command to its end, without input.
 fn finish(command: &mut Command) -> Output {
+    finish_with(command, b"")
+}
+
+/// Runs a command to its end. What it prints goes into files: wine's desktop, which any program may start, would keep pipes.
+fn finish_with(command: &mut Command, input: &[u8]) -> Output {
     let mut files = [(); 2].map(|()| tempfile::tempfile().unwrap());
     let [stdout, stderr] = files.each_ref().map(|file| file.try_clone().unwrap());
+    let mut stdin = tempfile::tempfile().unwrap();
+    stdin.write_all(input).unwrap();
+    stdin.rewind().unwrap();
     let status = command
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(stdout)
         .stderr(stderr)
         .status()

@@ -164,3 +164,27 @@ fn doctor_speaks_of_windows() {
     }
     machine.prints(&["uninstall", "--all"]);
 }
+
+/// Browsers read the manifest's path from the registry and the program's from the manifest: both have characters that the
+/// system's old character sets do not.
+#[test]
+#[ignore = "needs a build for Windows: scripts/cross"]
+fn hosts_are_found_and_started_in_folders_of_any_name() {
+    for name in ["with blanks", "größe-数据-ж", "a&b (c)^%TEMP%"] {
+        let machine = Machine::within(&format!("{name}/home"));
+        with_browsers(&machine);
+        machine.prints(&[&["install", "--extension", ID, "--extension", ADD_ON], BROWSERS].concat());
+        let report = machine.json(&["doctor", "--json"]);
+        let findings = report["findings"].as_array().unwrap();
+        for id in [
+            "manifest.chrome",
+            "launch.chromium",
+            "manifest.firefox",
+            "launch.firefox",
+        ] {
+            let finding = findings.iter().find(|finding| finding["id"] == id).unwrap();
+            assert_eq!(finding["verdict"], "pass", "{name}: {finding}");
+        }
+        machine.prints(&["uninstall", "--all"]);
+    }
+}
