@@ -24,7 +24,7 @@ use windows_sys::Win32::Security::Authorization::{
 use windows_sys::Win32::Security::{
     GetTokenInformation, PSECURITY_DESCRIPTOR, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
 };
-use windows_sys::Win32::System::Pipes::GetNamedPipeServerProcessId;
+use windows_sys::Win32::System::Pipes::{GetNamedPipeClientProcessId, GetNamedPipeServerProcessId};
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, OpenProcess, OpenProcessToken, PROCESS_QUERY_LIMITED_INFORMATION,
 };
@@ -52,9 +52,18 @@ pub type ReadHalf = tokio::io::ReadHalf<Stream>;
 /// Its writing half.
 pub type WriteHalf = tokio::io::WriteHalf<Stream>;
 
-/// The process that made this connection: not asked here, so that bounds a process do not hold on Windows.
-pub const fn peer_process(_: &Stream) -> Option<u32> {
-    None
+/// The process at the other end, if the system says so.
+#[expect(unsafe_code, reason = "two system calls on handles")]
+pub fn peer_process(stream: &Stream) -> Option<u32> {
+    let mut process = 0u32;
+    // SAFETY: the handle belongs to a live pipe; the id is written to a live local variable.
+    let answered = unsafe {
+        match stream {
+            Stream::Server(pipe) => GetNamedPipeClientProcessId(pipe.as_raw_handle().cast(), &mut process),
+            Stream::Client(pipe) => GetNamedPipeServerProcessId(pipe.as_raw_handle().cast(), &mut process),
+        }
+    };
+    (answered != 0).then_some(process)
 }
 
 /// Both halves of a connection.
@@ -119,7 +128,8 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Stream, LocalError> {
         },
         _ => io_error("connect to", endpoint, source),
     })?;
-    let server = server_user(&pipe).map_err(|source| io_error("ask who is at", endpoint, source))?;
+    let stream = Stream::Client(pipe);
+    let server = peer_user(&stream).map_err(|source| io_error("ask who is at", endpoint, source))?;
     let me = user_of(None).map_err(|source| io_error("ask who may use", endpoint, source))?;
     if server != me {
         return Err(LocalError::Foreign {
@@ -127,7 +137,7 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Stream, LocalError> {
             user: server,
         });
     }
-    Ok(Stream::Client(pipe))
+    Ok(stream)
 }
 
 fn io_error(what: &'static str, endpoint: &Endpoint, source: io::Error) -> LocalError {
@@ -233,16 +243,12 @@ fn instance(endpoint: &Endpoint, user: &str, first: bool) -> io::Result<NamedPip
     pipe
 }
 
-/// The user whose process serves the pipe, as a SID.
-#[expect(unsafe_code, reason = "two system calls on handles")]
-fn server_user(pipe: &NamedPipeClient) -> io::Result<String> {
-    let mut server = 0u32;
-    // SAFETY: the handle belongs to a live pipe; the id is written to a live local variable.
-    if unsafe { GetNamedPipeServerProcessId(pipe.as_raw_handle().cast(), &mut server) } == 0 {
-        return Err(io::Error::last_os_error());
-    }
+/// The user whose process is at the other end, as a SID.
+#[expect(unsafe_code, reason = "opens a process")]
+fn peer_user(stream: &Stream) -> io::Result<String> {
+    let peer = peer_process(stream).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: no pointers; the handle is closed by `Owned`.
-    let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, server) };
+    let process = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, peer) };
     if process.is_null() {
         return Err(io::Error::last_os_error());
     }
@@ -302,4 +308,22 @@ fn user_of(process: Option<&Owned>) -> io::Result<String> {
         sid
     };
     Ok(sid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paths::Paths;
+
+    #[tokio::test]
+    async fn each_end_names_the_process_at_the_other() {
+        let scratch = tempfile::tempdir().unwrap();
+        let endpoint = Endpoint::of(&Paths::within(scratch.path().to_path_buf())).unwrap();
+        assert!(matches!(connect(&endpoint).await, Err(LocalError::Absent(_))));
+        let listener = Listener::bind(&endpoint).await.unwrap();
+        let (client, server) = tokio::join!(connect(&endpoint), listener.accept());
+        let (client, server) = (client.unwrap(), server.unwrap());
+        assert_eq!(peer_process(&server), Some(std::process::id()));
+        assert_eq!(peer_process(&client), Some(std::process::id()));
+    }
 }

@@ -8,6 +8,7 @@ mod host;
 mod job;
 mod lifetimes;
 mod packed;
+mod pipe;
 mod registered;
 
 use std::io::{Read as _, Seek as _, Write as _};
