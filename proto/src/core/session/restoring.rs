@@ -18,7 +18,8 @@ use crate::core::outbox::Settled;
 use crate::core::recorded_log::Durable;
 
 use super::Session;
-use super::outgoing::Reach;
+use super::delivery::Delivery;
+use super::outgoing::{Outgoing, Reach};
 use super::uplink::Uplink;
 
 /// What a journal that is taken back may lack.
@@ -32,9 +33,13 @@ enum Trust {
     Nothing,
 }
 
-/// What is known while the notes of a journal are gone through.
+/// The notes of a journal, gone through in the order written: records and positions are restored at once, messages when
+/// it is known which had not ended.
 #[derive(Debug)]
-struct Replay {
+struct Replay<'a> {
+    now: Now,
+    delivery: &'a mut Delivery,
+    outgoing: &'a mut Outgoing,
     /// Messages accepted and not ended, by serial number, and how far they had come.
     open: BTreeMap<u64, (Accepted, Reach)>,
     /// Numbers up to here may have been used.
@@ -67,9 +72,10 @@ impl Session {
         };
         let in_memory = meta.in_memory;
         let mut session = Self::from_meta(key, meta, trust, ctx);
-        let replay = session.replay(ctx.now, notes);
+        let mut replay = Replay::new(ctx.now, &mut session.delivery, &mut session.outgoing);
+        replay.run(notes);
         let reserved = replay.reserved;
-        let lost = session.restore_messages(ctx.now, replay, trust);
+        let lost = replay.restore_messages(trust);
         if in_memory {
             // Its journal only carried it here.
             ctx.out.push_back(Output::Journal(id, Entry::Remove));
@@ -132,20 +138,26 @@ impl Session {
         };
         Self::empty(identity, Uplink::restored(), Arc::new(options))
     }
+}
 
-    /// Goes through the notes.
-    fn replay(&mut self, now: Now, notes: Vec<JournalRecord>) -> Replay {
-        let mut replay = Replay {
+impl<'a> Replay<'a> {
+    fn new(now: Now, delivery: &'a mut Delivery, outgoing: &'a mut Outgoing) -> Self {
+        Self {
+            now,
+            delivery,
+            outgoing,
             open: BTreeMap::new(),
             reserved: 0,
             was_open: true,
-        };
+        }
+    }
+
+    /// Goes through the notes.
+    fn run(&mut self, notes: Vec<JournalRecord>) {
         for note in notes {
             match note {
-                JournalRecord::Record { record, audience } => {
-                    self.replay_record(now, &mut replay, record, audience)
-                }
-                JournalRecord::Reserved(seq) => replay.reserved = replay.reserved.max(seq),
+                JournalRecord::Record { record, audience } => self.record(record, audience),
+                JournalRecord::Reserved(seq) => self.reserved = self.reserved.max(seq),
                 JournalRecord::Position {
                     id,
                     name,
@@ -153,70 +165,53 @@ impl Session {
                     gone_to,
                 } => self
                     .delivery
-                    .restore_client(now.awake, ClientId(id), name, acked, gone_to),
+                    .restore_client(self.now.awake, ClientId(id), name, acked, gone_to),
                 JournalRecord::Accepted(accepted) => {
-                    replay
-                        .open
-                        .insert(accepted.head.serial, (*accepted, Reach::Unsent));
+                    self.open.insert(accepted.head.serial, (*accepted, Reach::Unsent));
                 }
                 JournalRecord::Intent(serial) => {
-                    if let Some((_, reach)) = replay.open.get_mut(&serial) {
+                    if let Some((_, reach)) = self.open.get_mut(&serial) {
                         *reach = Reach::MaybeSent;
                     }
                 }
-                JournalRecord::Settled { client, id, outcome } => {
-                    self.replay_end(now, &mut replay, ClientId(client), &id, outcome);
-                }
+                JournalRecord::Settled { client, id, outcome } => self.end(ClientId(client), &id, outcome),
                 JournalRecord::Last(seq) => self.delivery.skip_to(seq),
                 JournalRecord::Forgotten(id) => self.delivery.forget_client(ClientId(id)),
                 JournalRecord::Meta(_) | JournalRecord::Clean => {}
             }
         }
-        replay
     }
 
-    fn replay_record(&mut self, now: Now, replay: &mut Replay, record: Record, audience: Option<ClientId>) {
+    fn record(&mut self, record: Record, audience: Option<ClientId>) {
         match (&record.body, audience) {
-            (Body::State(change), _) => replay.was_open = change.state == State::Open,
-            (Body::Outcome(report), Some(client)) => {
-                self.replay_end(now, replay, client, &report.id, Some(report.outcome));
-            }
-            (Body::Response(report), Some(client)) => {
-                self.replay_end(now, replay, client, &report.id, None);
-            }
+            (Body::State(change), _) => self.was_open = change.state == State::Open,
+            (Body::Outcome(report), Some(client)) => self.end(client, &report.id, Some(report.outcome)),
+            (Body::Response(report), Some(client)) => self.end(client, &report.id, None),
             _ => {}
         }
-        self.delivery.restore_record(now.awake, record, audience);
+        self.delivery.restore_record(self.now.awake, record, audience);
     }
 
     /// A message had ended.
-    fn replay_end(
-        &mut self,
-        now: Now,
-        replay: &mut Replay,
-        client: ClientId,
-        id: &Name,
-        outcome: Option<Outcome>,
-    ) {
-        replay
-            .open
+    fn end(&mut self, client: ClientId, id: &Name, outcome: Option<Outcome>) {
+        self.open
             .retain(|_, (accepted, _)| accepted.head.client != client.0 || accepted.head.id != *id);
-        self.outgoing.restore_end(now, client, id, outcome);
+        self.outgoing.restore_end(self.now, client, id, outcome);
     }
 
     /// Takes back messages that had not ended; how those ended that were on their way.
-    fn restore_messages(&mut self, now: Now, replay: Replay, trust: Trust) -> Vec<Settled> {
+    fn restore_messages(self, trust: Trust) -> Vec<Settled> {
         let may_have_gone = match trust {
             Trust::Complete => false,
-            Trust::NoTail => replay.was_open,
+            Trust::NoTail => self.was_open,
             Trust::Nothing => true,
         };
         let mut settled = Vec::new();
-        for (serial, (accepted, reach)) in replay.open {
+        for (serial, (accepted, reach)) in self.open {
             let reach = if may_have_gone { Reach::MaybeSent } else { reach };
-            settled.extend(self.outgoing.restore(now, serial, accepted, reach));
+            settled.extend(self.outgoing.restore(self.now, serial, accepted, reach));
         }
-        settled.extend(self.outgoing.link_lost(now, u64::MAX));
+        settled.extend(self.outgoing.link_lost(self.now, u64::MAX));
         settled
     }
 }
