@@ -240,7 +240,7 @@ impl Answer {
     }
 
     /// All header lines of this name, in any case.
-    pub fn header_lines(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
+    pub(crate) fn header_lines(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
         let is_named = move |line: &&(String, String)| line.0.eq_ignore_ascii_case(name);
         self.headers
             .iter()

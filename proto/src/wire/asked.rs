@@ -6,7 +6,7 @@ use super::servers::{CursorFrom, Poll};
 
 impl Options {
     /// Adds the pointers that they ask for; those of the guard are the guard's own.
-    pub fn add_pointers(&self, pointers: &mut Pointers) {
+    pub(crate) fn add_pointers(&self, pointers: &mut Pointers) {
         let beat = self.heartbeat.iter().flat_map(|beat| {
             let answers = beat.answers.iter().map(|(when, _)| when);
             beat.expect.iter().chain(answers)
@@ -28,7 +28,7 @@ impl Poll {
     }
 
     /// Adds the pointers into an answer.
-    pub fn add_pointers(&self, pointers: &mut Pointers) {
+    pub(crate) fn add_pointers(&self, pointers: &mut Pointers) {
         if let Some(items) = &self.items {
             pointers.add(items);
         }

@@ -22,7 +22,7 @@ use super::record::{ErrorInfo, in_json_words};
 pub const BATCH: usize = 256 << 10;
 
 /// Frames that may come in one batch: each may be answered by an error, so their number is bounded.
-pub const ELEMENTS: usize = 65_536;
+pub(crate) const ELEMENTS: usize = 65_536;
 
 /// What a frame takes beside the content it carries, about.
 const ENVELOPE_BYTES: usize = 256;

@@ -12,7 +12,7 @@ use super::record::in_json_words;
 use super::rule::{ParsedMessage, Rule, check_pointer};
 
 /// Lines of one filter, at most.
-pub const MAX_LINES: usize = 64;
+pub(crate) const MAX_LINES: usize = 64;
 /// Pointers a `project` may keep, at most.
 const MAX_KEPT: usize = 64;
 
@@ -107,7 +107,7 @@ impl Line {
     }
 
     /// Adds the pointers that it asks for when a message comes.
-    pub fn add_pointers(&self, pointers: &mut Pointers) {
+    pub(crate) fn add_pointers(&self, pointers: &mut Pointers) {
         self.when.rule().add_pointers(pointers);
         if let Act::Conflate { key: Some(key) } | Act::Sample { key: Some(key), .. } = &self.act {
             pointers.add(key);
@@ -184,7 +184,7 @@ impl When {
     }
 
     /// What it costs to hold a message against it.
-    pub const fn terms(&self) -> usize {
+    pub(crate) const fn terms(&self) -> usize {
         self.rule.terms()
     }
 

@@ -144,7 +144,7 @@ impl LineForm {
 
 impl Line {
     /// What is wrong with the shape of a message: the first pointer, what was wanted and what stands there.
-    pub fn misshapen(&self, message: &ParsedMessage<'_>) -> Option<String> {
+    pub(crate) fn misshapen(&self, message: &ParsedMessage<'_>) -> Option<String> {
         self.types.iter().find_map(|(pointer, wanted, optional)| {
             message.pointer(pointer.as_bytes(), |found| match found {
                 None if *optional => None,
@@ -159,7 +159,7 @@ impl Line {
     }
 
     /// Adds the pointers that it asks for.
-    pub fn add_pointers(&self, pointers: &mut Pointers) {
+    pub(crate) fn add_pointers(&self, pointers: &mut Pointers) {
         self.when.rule().add_pointers(pointers);
         for (pointer, ..) in &self.types {
             pointers.add(pointer);

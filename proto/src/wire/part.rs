@@ -15,10 +15,10 @@ use super::record::ErrorInfo;
 pub(super) const SLICE: usize = TO_BROWSER / 2 - 256;
 
 /// Largest frame joined from parts, in bytes: a payload of 64 MiB whose every byte had to be escaped, and its head.
-pub const JOINED: usize = 2 * FROM_BROWSER + (64 << 10);
+pub(crate) const JOINED: usize = 2 * FROM_BROWSER + (64 << 10);
 
 /// Frames that may be in parts at once on one port.
-pub const CONCURRENT: usize = 8;
+pub(crate) const CONCURRENT: usize = 8;
 
 /// One part, not yet joined.
 #[derive(Debug, Deserialize)]

@@ -111,7 +111,7 @@ impl Payload {
     }
 
     /// Bytes of what it carries beside its content: an event, its name and its ids.
-    pub fn extras(&self) -> usize {
+    pub(crate) fn extras(&self) -> usize {
         match self {
             Self::Event(event) => {
                 size_of::<Event>()

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_BYTES: usize = 64 << 10;
 
 /// The form of the preamble; it changes only if nothing can be understood any more.
-pub const FORM: u32 = 1;
+pub(crate) const FORM: u32 = 1;
 
 /// What a caller says first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -52,7 +52,7 @@ impl Body {
     }
 
     /// Bytes of what a message carries beside its payload.
-    pub fn extras(&self) -> usize {
+    pub(crate) fn extras(&self) -> usize {
         match self {
             Self::Message { payload, .. } => payload.extras(),
             _ => 0,

@@ -99,7 +99,7 @@ impl<'a> ParsedMessage<'a> {
 
     /// A large message is read once for all of these.
     #[must_use]
-    pub fn for_pointers(mut self, pointers: impl FnOnce() -> Pointers) -> Self {
+    pub(crate) fn for_pointers(mut self, pointers: impl FnOnce() -> Pointers) -> Self {
         if self.is_large() && self.outline.get().is_none() {
             self.pointers = pointers();
         }
@@ -269,7 +269,7 @@ impl Rule {
     }
 
     /// How many terms it has: what it costs to hold a message against it.
-    pub const fn terms(&self) -> usize {
+    pub(crate) const fn terms(&self) -> usize {
         self.terms.len()
     }
 
@@ -289,7 +289,7 @@ impl Rule {
     }
 
     /// Adds the pointers that it asks for.
-    pub fn add_pointers(&self, pointers: &mut Pointers) {
+    pub(crate) fn add_pointers(&self, pointers: &mut Pointers) {
         for term in &self.terms {
             pointers.add(term.pointer.as_bytes());
         }
@@ -323,7 +323,7 @@ fn strings(term: &str, wanted: &[Value<'_>]) -> Result<Vec<JsString>, String> {
 }
 
 /// Refuses what is not a JSON pointer (RFC 6901).
-pub fn check_pointer(pointer: &str) -> Result<(), String> {
+pub(crate) fn check_pointer(pointer: &str) -> Result<(), String> {
     if pointer.len() > MAX_POINTER_BYTES {
         Err(format!("a JSON pointer has at most {MAX_POINTER_BYTES} bytes"))
     } else if pointer.is_empty() || pointer.starts_with('/') {

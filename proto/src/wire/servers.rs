@@ -189,7 +189,7 @@ impl CursorForm {
 }
 
 /// A cursor's value as it is sent to the server: strings without their quotes. Nothing for null and structures.
-pub fn cursor_text(value: json::Value<'_>) -> Option<String> {
+pub(crate) fn cursor_text(value: json::Value<'_>) -> Option<String> {
     match value.kind() {
         ValueKind::String => value.to_text().map(Cow::into_owned),
         ValueKind::Number | ValueKind::True | ValueKind::False => Some(value.raw().to_owned()),

@@ -120,7 +120,7 @@ impl Iterator for Elements {
 }
 
 /// Where the elements stand of a text that is a JSON array and nothing else.
-pub fn element_ranges(array: &[u8]) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn element_ranges(array: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut at = next_element(array, 1);
     std::iter::from_fn(move || {
         let start = at?;

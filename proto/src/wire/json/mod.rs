@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::rc::Rc;
 
-pub(crate) use elements::part;
-pub use elements::{Elements, LargeElement, element_ranges, large_elements};
+pub use elements::{Elements, LargeElement, large_elements};
+pub(crate) use elements::{element_ranges, part};
 pub use objects::{Object, objects};
 pub use outline::{Outline, Pointers, ValueLocation};
 pub use project::{MAX_STEPS, projected};
@@ -209,7 +209,7 @@ impl<'d> Value<'d> {
     }
 
     /// Whether it is a number without a fraction.
-    pub fn is_integer(self) -> bool {
+    pub(crate) fn is_integer(self) -> bool {
         self.kind() == ValueKind::Number && number::is_integer(self.raw())
     }
 

@@ -23,9 +23,9 @@ use crate::wire::rule::{Correlation, check_pointer};
 const MAX_EVENT_NAME_BYTES: usize = 1024;
 
 /// Bytes of a field that carries no message: its values are read one by one, and each takes more than its text.
-pub const MAX_FIELD_BYTES: usize = 1 << 20;
+pub(crate) const MAX_FIELD_BYTES: usize = 1 << 20;
 /// Messages that one field may list.
-pub const MAX_LISTED: usize = 1024;
+pub(crate) const MAX_LISTED: usize = 1024;
 
 /// The fields of a payload.
 #[derive(Deserialize)]
@@ -94,7 +94,7 @@ impl Form<'_> {
 }
 
 /// Whether this can be a namespace of Socket.IO.
-pub fn is_namespace(text: &str) -> bool {
+pub(crate) fn is_namespace(text: &str) -> bool {
     text.starts_with('/') && text.len() <= 256 && !text.contains(',') && !text.chars().any(char::is_control)
 }
 
@@ -221,7 +221,7 @@ pub(super) fn required<T: serde::de::DeserializeOwned>(
 }
 
 /// Refuses what is too large for a field that carries no message.
-pub fn check_size(raw: &RawValue) -> Result<(), String> {
+pub(crate) fn check_size(raw: &RawValue) -> Result<(), String> {
     match raw.get().len() {
         0..=MAX_FIELD_BYTES => Ok(()),
         bytes => Err(format!(

@@ -11,7 +11,8 @@ mod run;
 mod to_extension;
 mod unfinished;
 
-pub use field::{MAX_FIELD_BYTES, MAX_LISTED, check_size, is_namespace, read_payload};
+pub use field::read_payload;
+pub(crate) use field::{check_size, is_namespace};
 pub use from_extension::{
     Authorize, ClientFrame, Conflict, Hello, Match, Open, Refusal, Reply, Request, Resume, Send, Subscribe,
     USUAL_LANE,

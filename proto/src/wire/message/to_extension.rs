@@ -309,7 +309,7 @@ pub struct Filtered {
 
 impl Filtered {
     /// Whether no filter has done anything.
-    pub const fn is_nothing(&self) -> bool {
+    pub(crate) const fn is_nothing(&self) -> bool {
         matches!(
             self,
             Self {
