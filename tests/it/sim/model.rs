@@ -55,6 +55,8 @@ pub(super) struct Session {
     /// Its journal was damaged: it may come back with another epoch.
     pub(super) may_change_epoch: bool,
     pub(super) options: Options,
+    /// The shortest `expire` it ever had: what a journal may say that was rolled back.
+    pub(super) shortest_expire: u64,
     pub(super) has_url: bool,
     /// Heartbeats were off at some time: `sent` may mean written.
     pub(super) trusts_writes: bool,
@@ -83,6 +85,18 @@ pub(super) struct Session {
     pub(super) marks: HashMap<String, (Protocol, String)>,
     /// When messages were taken since the guard was set, in boot time.
     pub(super) passed: VecDeque<Duration>,
+    /// The messages that filters drop, by their index among those taken.
+    pub(super) noise: HashMap<usize, Vec<Unwanted>>,
+}
+
+/// Somebody whose filter drops a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unwanted {
+    pub(super) person: usize,
+    /// The broker that judged it: the next one does not know.
+    pub(super) life: u32,
+    /// `Seat::beginnings` at that time; `None` if the hub may have known of no filter.
+    pub(super) beginnings: Option<u64>,
 }
 
 /// Where a session leads, what it offers there, and what is owed to the server before the next dial.
@@ -117,6 +131,7 @@ impl Session {
             epoch: None,
             may_change_epoch: false,
             trusts_writes: options.heartbeat.is_none(),
+            shortest_expire: options.expire,
             options,
             has_url: true,
             journal,
@@ -133,7 +148,14 @@ impl Session {
             closing: None,
             marks: HashMap::new(),
             passed: VecDeque::new(),
+            noise: HashMap::new(),
         }
+    }
+
+    /// Whether this person may be without the message at this index although nobody says so.
+    pub(super) fn may_be_filtered(&self, index: usize, person: usize) -> bool {
+        let unwanted = self.noise.get(&index);
+        unwanted.is_some_and(|unwanted| unwanted.iter().any(|unwanted| unwanted.person == person))
     }
 }
 
@@ -200,6 +222,11 @@ pub(super) struct Seat {
     /// Whether it was ever let in, and where, nobody can say.
     pub(super) doubtful: bool,
 
+    /// Subscriptions whose filter drops noise for this client, and the `beginnings` at which it was set.
+    pub(super) filters: BTreeMap<Name, u64>,
+    /// How often the hub may have taken it for somebody else than before.
+    pub(super) beginnings: u64,
+
     /// The session life and epoch that the rest is about.
     pub(super) life: usize,
     pub(super) epoch: Option<Name>,
@@ -233,6 +260,8 @@ impl Seat {
             certain: false,
             was_here: false,
             doubtful: false,
+            filters: BTreeMap::new(),
+            beginnings: 0,
             life: usize::MAX,
             epoch: None,
             account: Account::UNKNOWN,

@@ -120,13 +120,17 @@ impl World {
                 let number = number_in(payload).unwrap();
                 let emitted = self.emitted[number];
                 let at = emitted.index.expect("a message that must not have been taken");
+                let session = &self.slots[about.slot].lives[about.life];
+                while account.hi < at && session.may_be_filtered(account.hi, about.person) {
+                    account.hi += 1;
+                }
                 assert!(
                     account.lo <= at && at <= account.hi,
                     "message {at} (number {number}, record {seq}) after all up to {}..{}: nobody said what is lost",
                     account.lo,
                     account.hi
                 );
-                let link = self.slots[about.slot].lives[about.life].taken[at];
+                let link = session.taken[at];
                 assert!(
                     account.link.is_none_or(|before| before == link) || account.told,
                     "record {seq} came through {link:?}, the last through {:?}, and nobody said so",
@@ -139,6 +143,10 @@ impl World {
             }
             Body::Gap(gap) => {
                 let count = usize::try_from(gap.count).unwrap();
+                let session = &self.slots[about.slot].lives[about.life];
+                while session.may_be_filtered(account.hi, about.person) {
+                    account.hi += 1;
+                }
                 account.hi = account.hi.saturating_add(count);
                 if gap.exact && account.hi < usize::MAX {
                     account.lo += count;

@@ -121,6 +121,8 @@ impl World {
         self.deferred.clear();
         for seat in &mut self.seats {
             seat.leave();
+            seat.filters.clear();
+            seat.beginnings += 1;
         }
         self.hub = hub(&mut self.rng, self.life, self.boot, self.now);
         self.cause = Cause::default();
@@ -200,7 +202,11 @@ impl World {
         let before = &session.options;
         let options = Options {
             durability: before.durability,
-            expire: before.expire,
+            expire: if session.rolled_back {
+                session.shortest_expire
+            } else {
+                before.expire
+            },
             queue: if session.rolled_back {
                 Queue::default()
             } else {

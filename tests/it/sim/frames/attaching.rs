@@ -85,6 +85,10 @@ impl World {
             (None, Resumed::Reset) => panic!("reset, and nothing was offered"),
         }
         assert!(opened.seq <= opened.last);
+        if !seat.certain || matches!(opened.resume, Resumed::Fresh | Resumed::Reset) {
+            // It may be new to the hub, and then has no filters.
+            seat.beginnings += 1;
+        }
         seat.leave();
         seat.port = Some(port);
         seat.generation += 1;
@@ -140,7 +144,9 @@ impl World {
             });
             assert!(
                 before.alive != Alive::Yes || expired || before.closing.is_some(),
-                "slot {slot} had a session, and it is gone"
+                "slot {slot} had a session, and it is gone: idle since {:?} of {awake:?}, expires after {} ms",
+                before.idle_since,
+                before.options.expire
             );
             assert!(before.dial.is_none(), "its last dial is still alive");
             before.alive = Alive::No;
@@ -180,6 +186,7 @@ impl World {
         session.has_url |= opening.address.is_some();
         if let Some(options) = opening.options.clone().filter(|_| updates) {
             let is_another = is_another_dial(&session.options, &options);
+            session.shortest_expire = session.shortest_expire.min(options.expire);
             (session.reach.uncertain, session.reach.doubted) = (true, true);
             session.passed.clear();
             let durability = session.options.durability;
