@@ -37,7 +37,7 @@ async function goesOn(t, { world, page, stopWorker, install, survives }) {
   await eventually(PATIENCE, "a connection of the browser's", () => server.clients === 1);
   const { mode, capabilities } = await ask(page, { state: true });
   assert.equal(mode, "browser");
-  assert(capabilities.includes("websocket") && !capabilities.includes("socket.io"));
+  assert(capabilities.includes("websocket") && !capabilities.includes("disk"));
   assert.notEqual(server.headers["user-agent"], undefined, "a browser's handshake");
   await arrived(page, server.push(100));
   assert.equal((await ask(page, { text: "from the browser" })).outcome, "sent");
@@ -69,6 +69,8 @@ async function goesOn(t, { world, page, stopWorker, install, survives }) {
   await arrived(page, last);
   assert.equal((await world.longwire("status", "--json")).includes('"ticks"'), false, "the connection stays where it is");
   await server.stop();
+  // What is written before the browser notices counts as sent.
+  await eventually(PATIENCE, "the loss noticed", async () => (await ask(page, { state: true })).state !== "open");
   const waits = ask(page, { text: "meanwhile" });
   await server.restart();
   await eventually(PATIENCE, "a connection of the broker's", () => /longwire/.test(server.headers["user-agent"]) && server.clients === 1);
