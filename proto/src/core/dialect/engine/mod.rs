@@ -13,7 +13,9 @@ mod tests;
 use std::collections::VecDeque;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::alphabet;
+use base64::engine::general_purpose::GeneralPurpose;
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use bytes::{Buf as _, Bytes};
 use url::Url;
 
@@ -115,6 +117,14 @@ impl Packets {
         read
     }
 }
+
+/// Base64 that is read without padding as well, as JavaScript clients read it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 fn decoded(packet: Bytes) -> Result<Payload, &'static str> {
     if let Some(encoded) = packet.strip_prefix(b"b") {

@@ -26,12 +26,13 @@ impl Engine {
             return self.flow();
         }
         // The beginning tells a page from packets.
-        let start = String::from_utf8_lossy(&answer.body[..answer.body.len().min(MAX_GREETING_BYTES)]);
+        let body = answer.content();
+        let start = String::from_utf8_lossy(&body[..body.len().min(MAX_GREETING_BYTES)]);
         if let Some(page) = html::described(&start) {
             let why = format!("the server answered with {page} instead of Engine.IO");
             return self.fault(Code::ServerProtocol, &why);
         }
-        self.body = answer.body.clone();
+        self.body = body;
         self.is_fresh = true;
         if self.body.is_empty() {
             self.getting = false;

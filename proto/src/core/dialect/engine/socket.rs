@@ -1,14 +1,13 @@
 //! The WebSocket of an Engine.IO session: upgrading to it, and packets on it.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
 
 use crate::core::io::{Incoming, LinkEnd};
 
-use super::{Action, Engine, Mode, OVERHEAD};
+use super::{Action, BASE64, Engine, Mode, OVERHEAD};
 
 impl Engine {
     /// The WebSocket is open.

@@ -135,6 +135,21 @@ fn a_socket_alone_says_nothing_before_the_greeting() {
 }
 
 #[test]
+fn a_mark_first_and_base64_without_padding_are_read_as_browsers_read_them() {
+    let mut engine = engine(true, false);
+    acts(&mut engine);
+    engine.get_answered(&answer(200, &format!("\u{feff}{GREETING}")));
+    assert_eq!(
+        acts(&mut engine),
+        ["opened", "tell 1", "get a=1&EIO=4&transport=polling&sid=abc"]
+    );
+    engine.get_answered(&answer(200, "bAQI\u{1e}bAQ\u{1e}bAR=="));
+    assert_eq!(acts(&mut engine)[0], "tell 3");
+    engine.get_answered(&answer(200, "b!"));
+    assert!(acts(&mut engine)[0].starts_with("end "));
+}
+
+#[test]
 fn a_body_of_very_many_packets_is_told_in_pieces_and_nothing_is_asked_before_its_end() {
     let mut engine = engine(true, false);
     engine.get_answered(&answer(200, GREETING));
