@@ -5,7 +5,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use longwire::core::io::{LinkEnd, ProxyChoice, Target};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use longwire::core::io::{LinkEnd, LinkEvent, ProxyChoice, Target};
 use longwire::transport::{NetworkSettings, ProxyCredentials, ProxySettings};
 use longwire::wire::code::Code;
 use longwire::wire::payload::Payload;
@@ -168,6 +169,64 @@ async fn connect_with_and_without_credentials() {
         "{}",
         asked[1]
     );
+}
+
+#[tokio::test]
+async fn replies_to_connect_are_read_as_browsers_read_them() {
+    let long = format!("HTTP/1.1 200 {}\r\n\r\n", "established ".repeat(500));
+    for reply in [
+        "HTTP/1.0 200 Connection established\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 200\r\n\r\n",
+        "HTTP/1.1 200 \r\n\r\n",
+        "HTTP/1.1 200 \u{fc}\r\n\r\n",
+        "HTTP/1.1 200 OK\nVia: x\n\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nProxy-Agent : x\r\nNonsense\r\nX-Folded: a\r\n b\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        &long,
+    ] {
+        let shown: String = reply.chars().take(60).collect();
+        let reply = reply.to_owned();
+        let (port, proxy) = scripted(move |mut peer: Peer| async move {
+            peer.head().await;
+            peer.say(reply).await;
+            peer.accept("").await;
+        })
+        .await;
+        let target = through(format!("http://127.0.0.1:{port}"), "ws://server.invalid/");
+        match Line::dial(target).next().await {
+            LinkEvent::Opened { .. } => {}
+            other => panic!("{shown:?}: {other:?}"),
+        }
+        proxy.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn credentials_of_any_letters_are_sent_as_they_are_meant() {
+    for (given, meant) in [
+        ("us@er:p@ss", "us@er:p@ss"),
+        ("us%40er:p%3Aa%25ss", "us@er:p:a%ss"),
+        ("user:100%", "user:100%"),
+        ("user:%zz%4", "user:%zz%4"),
+        ("user", "user:"),
+        ("\u{fc}ser:\u{4e2d}", "\u{fc}ser:\u{4e2d}"),
+        ("user:a:b", "user:a:b"),
+    ] {
+        let (port, proxy) = scripted(|mut peer: Peer| async move { peer.head().await }).await;
+        failure(through(
+            format!("http://{given}@127.0.0.1:{port}"),
+            "ws://server.invalid/",
+        ))
+        .await;
+        let head = proxy.await.unwrap();
+        let encoded = BASE64_STANDARD.encode(meant);
+        let line = format!("Proxy-Authorization: Basic {encoded}\r\n");
+        assert!(head.contains(&line), "{given}: {head}");
+    }
 }
 
 #[tokio::test]
