@@ -218,12 +218,11 @@ async fn write(
     let _ = output.shutdown().await;
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::transport::incoming::IncomingBytes;
 
-    #[cfg(unix)]
     #[tokio::test]
     async fn what_a_forgotten_port_says_is_heard_by_nobody() {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();

@@ -152,13 +152,6 @@ pub(crate) fn write_masked(out: &mut Vec<u8>, payload: &[u8], mut mask: [u8; 4],
 ///
 /// # Errors
 /// When the system gives no randomness.
-#[cfg_attr(
-    windows,
-    allow(
-        clippy::missing_const_for_thread_local,
-        reason = "clippy misses the `const` there"
-    )
-)]
 pub(crate) fn fresh_mask() -> io::Result<[u8; 4]> {
     /// Randomness taken in one go, so that a mask does not cost a system call.
     struct Pool {

@@ -11,6 +11,7 @@ mod broker_instance;
 mod budget;
 #[cfg(target_os = "linux")]
 mod circles;
+#[cfg(target_os = "linux")]
 mod cli;
 mod closing;
 mod cost;

@@ -1,7 +1,5 @@
 //! Full disks, failed writes, quotas and limits of files.
 
-use std::fs;
-
 use bytes::Bytes;
 use tempfile::TempDir;
 
@@ -194,7 +192,7 @@ fn a_folder_removed_behind_our_back_is_noticed_at_the_next_sync() {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);
-    fs::remove_dir_all(dir.path().join(&id().0)).unwrap();
+    std::fs::remove_dir_all(dir.path().join(&id().0)).unwrap();
     let kept = entry(2);
     let done = journals.apply(&id(), Entry::Append { kept, sync: true });
     assert!(matches!(done, Err(JournalError::Io { .. })), "{done:?}");

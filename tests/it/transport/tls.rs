@@ -14,8 +14,6 @@ use tokio::io::AsyncBufReadExt as _;
 
 use super::servers::{Server, payload};
 use super::{DIAL, Line, expected_message, target, text};
-use crate::support::host::HostProcess;
-use crate::support::scratch::Scratch;
 
 /// An authority, and a folder that holds what servers need.
 struct Authority {
@@ -301,8 +299,12 @@ async fn insecure_takes_certificates_of_another_time() {
     failed(asks(Vec::new())).await;
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_root_that_is_added_to_the_system_is_trusted_by_the_next_dial() {
+    use crate::support::host::HostProcess;
+    use crate::support::scratch::Scratch;
+
     let authority = Authority::new();
     let Some(server) = authority.server(&["localhost"], false, |_| {}).await else {
         return;
