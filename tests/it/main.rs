@@ -35,6 +35,8 @@ mod journal;
 mod json;
 mod large;
 mod layers;
+#[cfg(target_os = "linux")]
+mod limits;
 mod memory;
 mod opening;
 mod package;

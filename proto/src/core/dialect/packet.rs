@@ -3,6 +3,7 @@
 //! It keeps nothing and knows no connection; what packets mean is `socketio`'s.
 
 use std::borrow::Cow;
+use std::collections::TryReserveError;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -122,6 +123,7 @@ pub(super) fn taken_apart(args: &[u8]) -> (Cow<'_, str>, Vec<Bytes>) {
     if !may_have_marks(&text) {
         return (text, attachments);
     }
+    // Without memory for another text it stays as it is, and the server gets the marks.
     let rewritten = rewrite(&text, &[], |object| {
         let dollars = mark(object)?;
         // One more than there may be says that there are too many.
@@ -134,15 +136,18 @@ pub(super) fn taken_apart(args: &[u8]) -> (Cow<'_, str>, Vec<Bytes>) {
         dollars.is_multiple_of(2).then_some(Change::Mark(dollars / 2))
     });
     match rewritten {
-        Some(rewritten) => (Cow::Owned(rewritten), attachments),
-        None => (text, attachments),
+        Ok(Some(rewritten)) => (Cow::Owned(rewritten), attachments),
+        Ok(None) | Err(NoMemory) => (text, Vec::new()),
     }
 }
 
 /// Arguments as the extension gets them: each attachment stands where its placeholder stood.
-pub(super) fn restored(json: String, attachments: &[Bytes]) -> Bytes {
+///
+/// # Errors
+/// There is no memory for them.
+pub(super) fn restored(json: String, attachments: &[Bytes]) -> Result<Bytes, NoMemory> {
     if attachments.is_empty() && !may_have_marks(&json) {
-        return json.into();
+        return Ok(json.into());
     }
     let mut is_free = vec![true; attachments.len()];
     let rewritten = rewrite(&json, attachments, |object| {
@@ -155,7 +160,17 @@ pub(super) fn restored(json: String, attachments: &[Bytes]) -> Bytes {
         }
         Some(Change::Mark(mark(object)? * 2))
     });
-    rewritten.map_or_else(|| json.into(), Bytes::from)
+    Ok(rewritten?.map_or_else(|| json.into(), Bytes::from))
+}
+
+/// There is no memory for a text of this size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoMemory;
+
+impl From<TryReserveError> for NoMemory {
+    fn from(_: TryReserveError) -> Self {
+        Self
+    }
 }
 
 /// What an object becomes, or its key.
@@ -171,14 +186,21 @@ enum Change {
 
 /// A JSON text in which some objects are changed; `None` if it is no JSON. An object that is replaced takes what is in it
 /// along.
+///
+/// # Errors
+/// There is no memory for it.
 fn rewrite<'a>(
     json: &'a str,
     attachments: &[Bytes],
     mut change: impl FnMut(Object<'a>) -> Option<Change>,
-) -> Option<String> {
+) -> Result<Option<String>, NoMemory> {
     let mut changes: Vec<(usize, usize, Change)> = Vec::new();
-    objects(json, |object| {
-        let Some(what) = change(object) else { return };
+    let mut has_memory = true;
+    let is_json = objects(json, |object| {
+        has_memory = has_memory && changes.try_reserve(1).is_ok();
+        let Some(what) = change(object).filter(|_| has_memory) else {
+            return;
+        };
         let (start, text) = match what {
             Change::Mark(_) => (object.key_start, object.key),
             Change::Attachment(_) | Change::Placeholder(_) => {
@@ -189,34 +211,60 @@ fn rewrite<'a>(
             }
         };
         changes.push((start, start + text.len(), what));
-    })?;
+    });
+    if is_json.is_none() {
+        return Ok(None);
+    }
+    if !has_memory {
+        return Err(NoMemory);
+    }
     changes.sort_unstable_by_key(|(start, ..)| *start);
-    let encoded: usize = attachments
+    let mut more: usize = attachments
         .iter()
         .map(|bytes| 32 + bytes.len().div_ceil(3) * 4)
         .sum();
+    more += changes.iter().map(|(.., what)| what.len()).sum::<usize>();
     let mut out = String::new();
-    out.try_reserve(json.len() + encoded).ok()?;
+    out.try_reserve_exact(json.len() + more)?;
+    Ok(write_changed(json, changes, attachments, &mut out).map(|()| out))
+}
+
+fn write_changed(
+    json: &str,
+    changes: Vec<(usize, usize, Change)>,
+    attachments: &[Bytes],
+    out: &mut String,
+) -> Option<()> {
     let mut copied = 0;
     for (start, end, what) in changes {
         out.push_str(json.get(copied..start)?);
         match what {
-            Change::Mark(dollars) => push_mark(&mut out, dollars),
+            Change::Mark(dollars) => push_mark(out, dollars),
             Change::Placeholder(number) => {
                 let _ = write!(out, r#"{{"_placeholder":true,"num":{number}}}"#);
             }
             Change::Attachment(number) => {
                 out.push('{');
-                push_mark(&mut out, 1);
+                push_mark(out, 1);
                 out.push_str(":\"");
-                BASE64.encode_string(attachments.get(number)?, &mut out);
+                BASE64.encode_string(attachments.get(number)?, out);
                 out.push_str("\"}");
             }
         }
         copied = end;
     }
     out.push_str(json.get(copied..)?);
-    Some(out)
+    Some(())
+}
+
+impl Change {
+    /// Bytes that it writes, but for an attachment itself.
+    const fn len(self) -> usize {
+        match self {
+            Self::Attachment(_) | Self::Placeholder(_) => 64,
+            Self::Mark(dollars) => dollars + MARK.len() + 2,
+        }
+    }
 }
 
 /// Which attachment an object stands for.
@@ -256,24 +304,38 @@ pub(super) struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// Takes apart the array that an event's data is.
-    pub(super) fn read(data: &'a str) -> Option<Self> {
+    /// Takes apart the array that an event's data is; `None` if it is none.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(super) fn read(data: &'a str) -> Result<Option<Self>, NoMemory> {
         let data = data.trim();
         if !data.starts_with('[') || !json::is_valid(data.as_bytes()) {
-            return None;
+            return Ok(None);
         }
         let mut ranges = json::element_ranges(data.as_bytes());
-        let name = data.get(ranges.next()?)?;
-        let first = ranges.next();
-        let rest = match &first {
-            None => "]",
-            Some(first) => data.get(first.start..)?,
+        let Some(name) = ranges.next().and_then(|name| data.get(name)) else {
+            return Ok(None);
         };
+        let first = ranges.next();
+        let rest = first.as_ref().and_then(|first| data.get(first.start..));
         let last = ranges.last().or(first);
-        Some(Self {
+        Ok(Some(Self {
             name,
-            args: format!("[{rest}"),
+            args: copied("[", rest.unwrap_or("]"))?,
             last: last.and_then(|last| data.get(last)),
-        })
+        }))
     }
+}
+
+/// A copy of two texts, one behind the other.
+///
+/// # Errors
+/// There is no memory for it.
+pub(super) fn copied(first: &str, second: &str) -> Result<String, NoMemory> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(first.len() + second.len())?;
+    copy.push_str(first);
+    copy.push_str(second);
+    Ok(copy)
 }

@@ -46,11 +46,12 @@ pub fn large_elements(array: &Bytes, pointers: &Pointers) -> VecDeque<LargeEleme
 /// A part of a text. A small one must not keep the whole.
 pub(crate) fn part(text: &Bytes, range: Range<usize>) -> Bytes {
     let part = text.slice(range);
-    if part.len() > text.len() / 2 {
-        part
-    } else {
-        Bytes::copy_from_slice(&part)
+    let mut copy = Vec::new();
+    if part.len() > text.len() / 2 || copy.try_reserve_exact(part.len()).is_err() {
+        return part;
     }
+    copy.extend_from_slice(&part);
+    copy.into()
 }
 
 impl Elements {

@@ -148,6 +148,7 @@ impl Connection {
             .or_else(|| Some(SocketIoPacket::of(packet)?.read()));
         match read.map(|read| read.said) {
             None => ServerEvent::Malformed("an unknown type of packet".to_owned()),
+            Some(Said::NoMemory) => ServerEvent::TooLarge,
             Some(Said::Event(None)) => ServerEvent::Malformed("an event without a name".to_owned()),
             Some(Said::Event(Some(event))) => event_of(event, namespace, id, recovery),
             Some(Said::Answer(args)) => {

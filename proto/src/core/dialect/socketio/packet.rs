@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::core::dialect::packet::{Args, restored};
+use crate::core::dialect::packet::{Args, NoMemory, copied, restored};
 use crate::wire::json::{JsString, is_valid};
 
 use super::partial::Partial;
@@ -31,6 +31,8 @@ pub(super) enum Said {
     Event(Option<EventData>),
     /// Arguments, each attachment in its place.
     Answer(Option<Bytes>),
+    /// There is no memory for what it says.
+    NoMemory,
 }
 
 /// What an event says.
@@ -62,12 +64,12 @@ impl SocketIoPacket {
     pub(crate) fn read(self) -> ReadPacket {
         let data = std::str::from_utf8(&self.data).unwrap_or_default();
         let said = match self.is_event {
-            true => Said::Event(read_event(data, &self.attachments)),
-            false => Said::Answer(read_answer(data, &self.attachments)),
+            true => read_event(data, &self.attachments).map(Said::Event),
+            false => read_answer(data, &self.attachments).map(Said::Answer),
         };
         ReadPacket {
             data: self.data,
-            said,
+            said: said.unwrap_or(Said::NoMemory),
         }
     }
 }
@@ -83,30 +85,35 @@ impl ReadPacket {
         match &self.said {
             Said::Event(event) => event.as_ref().map(|event| event.args.clone()),
             Said::Answer(args) => args.clone(),
+            Said::NoMemory => None,
         }
     }
 }
 
-fn read_event(data: &str, attachments: &[Bytes]) -> Option<EventData> {
-    let Args { name, args, last } = Args::read(data)?;
+fn read_event(data: &str, attachments: &[Bytes]) -> Result<Option<EventData>, NoMemory> {
+    let Some(Args { name, args, last }) = Args::read(data)? else {
+        return Ok(None);
+    };
+    // The parser of JavaScript takes a number as well.
+    let is_number = name.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     let name = match name.starts_with('"') {
         true => JsString::from_json(name),
-        // The parser of JavaScript takes a number as well.
-        false => name
-            .starts_with(|first: char| first == '-' || first.is_ascii_digit())
-            .then(|| name.into())?,
+        false if is_number => name.into(),
+        false => return Ok(None),
     };
     let last = last.filter(|last| last.starts_with('"') && last.len() <= MAX_OFFSET_BYTES);
     let last = last.and_then(|last| JsString::from_json(last).as_str().map(str::to_owned));
-    Some(EventData {
+    Ok(Some(EventData {
         name,
-        args: restored(args, attachments),
+        args: restored(args, attachments)?,
         last,
-    })
+    }))
 }
 
-fn read_answer(data: &str, attachments: &[Bytes]) -> Option<Bytes> {
+fn read_answer(data: &str, attachments: &[Bytes]) -> Result<Option<Bytes>, NoMemory> {
     let args = data.trim();
-    let is_array = args.starts_with('[') && is_valid(args.as_bytes());
-    is_array.then(|| restored(args.to_owned(), attachments))
+    if !args.starts_with('[') || !is_valid(args.as_bytes()) {
+        return Ok(None);
+    }
+    restored(copied("", args)?, attachments).map(Some)
 }
