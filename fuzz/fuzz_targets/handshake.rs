@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use longwire::core::io::{ProxyChoice, Road, Target};
+use longwire::core::io::{ProxyChoice, Target, TransportKind};
 use longwire::transport::fuzzing::handshake;
 
 fuzz_target!(|answer: &[u8]| {
@@ -19,7 +19,7 @@ fuzz_target!(|answer: &[u8]| {
         compression: true,
         json: false,
         max_message: 1 << 20,
-        road: Road::WebSocket,
+        transport: TransportKind::WebSocket,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let is_taken = runtime.block_on(handshake(answer, &target));

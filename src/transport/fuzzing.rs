@@ -2,6 +2,7 @@
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::cookies::Jars;
 use super::credit::Credit;
 use super::deflate::{Agreement, Inflater};
 use super::handshake;
@@ -83,6 +84,7 @@ pub async fn handshake(answer: &[u8], target: &Target) -> bool {
         let _ = theirs.write_all(answer).await;
         drop(theirs);
     };
-    let (upgraded, ()) = tokio::join!(handshake::upgrade(ours, target, &place), serve);
+    let jar = Jars::default().of(None, &target.url, &target.headers);
+    let (upgraded, ()) = tokio::join!(handshake::upgrade(ours, target, &place, &jar), serve);
     upgraded.is_ok()
 }
