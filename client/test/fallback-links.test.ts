@@ -330,3 +330,21 @@ test("other options and another URL redial, `conflict: error` refuses", async ()
     ["wss://x.example/a", "wss://x.example/b"],
   );
 });
+
+test("a page in place of data is a loss, unless it was asked for", async () => {
+  for (const [headers, state, count] of [
+    [{}, "waiting", 0],
+    [{ Accept: "text/html" }, "open", 1],
+  ] as const) {
+    const { bridge, network } = alone();
+    network.answer = () => new Response("<p>log in</p>", { headers: { "content-type": "text/html" } });
+    const session = await bridge.open("s", "https://x.example/", { protocol: "poll", headers });
+    session.onState(() => {});
+    const got: unknown[] = [];
+    session.on("message", ({ text }) => {
+      got.push(text);
+    });
+    await settle();
+    assert.deepEqual([session.state, got.length], [state, count]);
+  }
+});

@@ -121,6 +121,10 @@ export class PollLink implements Link {
 
   /** Hands an answer's messages on; returns how many there were. */
   async #take(response: Response): Promise<number> {
+    if (this.#isPage(response)) {
+      this.#end({ error: linkError("server-protocol", "the server answered with a page instead of data") });
+      return 0;
+    }
     const bytes = new Uint8Array(await response.arrayBuffer());
     const text = utf8(bytes);
     const value = text === undefined ? undefined : parsed(text);
@@ -139,6 +143,13 @@ export class PollLink implements Link {
     for (const message of messages) if (!this.#over) this.#events.message(message);
     this.#moveCursor(response, value, items);
     return messages.length;
+  }
+
+  /** Whether it is an HTML page that was not asked for, such as a captive portal's. */
+  #isPage({ headers }: Response): boolean {
+    const asked = Object.entries(this.#target.headers).find(([name]) => /^accept$/i.test(name));
+    const isHtml = /^text\/html\b/i.test(headers.get("content-type") ?? "");
+    return isHtml && !asked?.[1].includes("text/html");
   }
 
   #moveCursor({ headers }: Response, value: unknown, items: unknown[] | undefined): void {
