@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use longwire::core::dialect::engine::{Action, Engine, PostReach, Start};
-use longwire::core::io::{Answer, Incoming};
+use longwire::core::dialect::engine::{Action, Engine, Start};
+use longwire::core::io::{Answer, EngineTransports, Incoming};
 
 fuzz_target!(|data: &[u8]| {
     let transports = EngineTransports {

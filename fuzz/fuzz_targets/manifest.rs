@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use longwire_installer::manifest::{self, ExtensionId, HostName};
-use longwire_installer::types::Family;
+use installer::manifest::{self, ExtensionId, HostName};
+use installer::types::Family;
 
 fuzz_target!(|text: &str| {
     for family in [Family::Chromium, Family::Firefox] {
