@@ -413,16 +413,11 @@ fn sandboxes() {
         brave.sandboxed = Some(sandboxed("Snap", false));
         facts.browsers.push(brave);
     });
-    only(
-        "sandbox.brave",
-        Verdict::Warn,
-        "--browser brave --sandboxed",
-        |facts| {
-            let mut brave = browser("brave", Family::Chromium, Vec::new());
-            brave.sandboxed = Some(sandboxed("Flatpak", true));
-            facts.browsers.push(brave);
-        },
-    );
+    only("sandbox.brave", Verdict::Warn, "--browser brave", |facts| {
+        let mut brave = browser("brave", Family::Chromium, Vec::new());
+        brave.sandboxed = Some(sandboxed("Flatpak", true));
+        facts.browsers.push(brave);
+    });
     let mut facts = well();
     facts.browsers[0].sandboxed = Some(sandboxed("Flatpak", true));
     facts.browsers[0].inside = facts.browsers[0].chains[0].pop();
