@@ -43,7 +43,7 @@ impl Unstartable {
 }
 
 /// Whether the file system of this path, or of the folder in which it would be made, forbids programs.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(crate) fn is_noexec(path: &Path) -> bool {
     let there = path.ancestors().find(|path| path.exists());
     there
@@ -51,7 +51,8 @@ pub(crate) fn is_noexec(path: &Path) -> bool {
         .is_some_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC))
 }
 
-#[cfg(windows)]
+/// macOS does not say so in `statvfs`; starting the program shows it.
+#[cfg(not(target_os = "linux"))]
 pub(crate) fn is_noexec(_: &Path) -> bool {
     false
 }

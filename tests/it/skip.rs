@@ -26,11 +26,11 @@ pub(crate) fn skip(why: &str) {
 }
 
 /// Names the file in which `scripts/check` collects the tests that it then runs by `sudo`.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 const FOR_ROOT: &str = "LONGWIRE_TESTS_FOR_ROOT";
 
 /// Whether root runs this test. If not, `scripts/check` runs it again by `sudo` where it may, and it is skipped elsewhere.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(crate) fn is_root(why: &str) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     match std::env::var_os(FOR_ROOT) {
