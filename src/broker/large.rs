@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::core::dialect::outlines::{Outlines, Unread};
 use crate::core::hub::Hub;
 use crate::core::io::{DialId, Input, LinkEvent, PortId};
-use crate::core::outlines::{Outlines, Unread};
 use crate::crash;
 
 use super::read_permits::ReadPermits;

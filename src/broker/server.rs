@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::core::dialect::outlines::Outlines;
 use crate::core::hub::{Hub, SHUTDOWN_MS, UPGRADE};
 use crate::core::io::{Input, Output, PortId};
-use crate::core::outlines::Outlines;
 use crate::crash;
 use crate::local::{Endpoint, LocalError};
 use crate::wire::code::Code;

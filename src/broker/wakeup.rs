@@ -4,8 +4,8 @@
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::core::dialect::outlines::Outlines;
 use crate::core::io::{Caller, DialId, EndSession, Input, LinkEvent, PortId, Watch};
-use crate::core::outlines::Outlines;
 use crate::journal::Written;
 use crate::wire::message::{ClientFrame, Refusal};
 use crate::wire::record::Name;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use longwire::core::dialect::outlines::Outlines;
 use longwire::core::io::{Answer, Caller, DialId, Incoming, Input, LinkEvent, PortId};
-use longwire::core::outlines::Outlines;
 use longwire::core::rules::{MemoryRule, Rules};
 use longwire::wire::payload::Payload;
 use serde_json::{Value, json};

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use longwire::core::dialect::outlines::Outlines;
 use longwire::core::hub::{Hub, HubConfig};
 use longwire::core::io::{Caller, DialId, Incoming, Input, LinkEnd, LinkEvent, Now, Output, PortId};
-use longwire::core::outlines::Outlines;
 use longwire::wire::json::scanned;
 use longwire::wire::message::ClientFrame;
 use longwire::wire::payload::Payload;

@@ -1,8 +1,8 @@
 //! Large contents are read beside the broker's loop: what the hub does with them then does not grow with their size.
 
 use bytes::Bytes;
+use longwire::core::dialect::outlines::Outlines;
 use longwire::core::io::{Answer, DialId, Incoming, Input, LinkEvent, Output};
-use longwire::core::outlines::Outlines;
 use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
 

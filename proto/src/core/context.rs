@@ -13,9 +13,9 @@ use crate::wire::record::{ErrorInfo, Name, Record};
 use crate::wire::rule::ParsedMessage;
 
 use super::dial_limiter::{DialKind, DialLimiter, DialSlot};
+use super::dialect::outlines::Outlines;
 use super::identity::SessionKey;
 use super::io::{Caller, DialId, Now, Output, PortId};
-use super::outlines::Outlines;
 use super::random::Random;
 use super::recorded_log::Recorder;
 use super::rules::Rules;

@@ -17,7 +17,6 @@ mod journal_record;
 mod lane_queues;
 mod log;
 mod outbox;
-pub mod outlines;
 mod pattern;
 pub mod policy;
 mod random;

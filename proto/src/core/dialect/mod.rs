@@ -11,6 +11,7 @@ mod eventsource;
 mod greeting;
 pub mod html;
 mod http;
+pub mod outlines;
 mod packet;
 mod poll;
 mod received;
@@ -29,8 +30,8 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{Continuity, ErrorInfo, StateChange};
 
 use super::io::{DialId, LinkEnd, LinkEvent, Now, Output, TransportKind};
-use super::outlines::{Outlines, Unparsed};
 pub(crate) use eventsource::{EventStreamChunk, ReadChunk};
+use outlines::{Outlines, Unparsed};
 pub(crate) use poll::{LargeAnswer, ReadAnswer};
 pub(crate) use received::{AwaitedReply, Received};
 pub(crate) use resume::{ResumeToken, ResumeTokens};

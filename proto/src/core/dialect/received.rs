@@ -6,7 +6,7 @@ use crate::wire::json::{Outline, Pointers};
 use crate::wire::payload::Payload;
 use crate::wire::rule::ParsedMessage;
 
-use crate::core::outlines::Outlines;
+use crate::core::dialect::outlines::Outlines;
 
 /// What a message of the server's awaits from us: the namespace and id of its acknowledgement.
 pub(crate) type AwaitedReply = (Option<String>, u64);

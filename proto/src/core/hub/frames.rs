@@ -17,9 +17,9 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 
 use crate::core::context::{ClientIdentity, Context, error};
+use crate::core::dialect::outlines::Unread;
 use crate::core::identity::{Owner, SessionKey};
 use crate::core::io::{Caller, PortId};
-use crate::core::outlines::Unread;
 use crate::core::policy;
 use crate::core::rules::Rule;
 use crate::core::session::{Origin, SESSION_COST, Session, Unsent, over_budget};

@@ -30,10 +30,10 @@ use crate::wire::record::Name;
 
 use self::timers::Timers;
 use super::context::{ClientIdentity, Context, Dialer, Port};
+use super::dialect::outlines::{Outlines, Unread};
 use super::identity::{Owner, SessionKey};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, RawRecord};
-use super::outlines::{Outlines, Unread};
 use super::rules::Rules;
 use super::session::Session;
 

@@ -2,8 +2,8 @@
 
 use crate::wire::json::Pointers;
 
+use crate::core::dialect::outlines::{Unparsed, Unread};
 use crate::core::io::{Incoming, LinkEvent};
-use crate::core::outlines::{Unparsed, Unread};
 
 use super::Session;
 

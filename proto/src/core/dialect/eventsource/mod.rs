@@ -16,8 +16,8 @@ use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::Continuity;
 
 use crate::core::dialect::html;
+use crate::core::dialect::outlines::Unparsed;
 use crate::core::io::{Answer, Fetch, LinkEvent, Output};
-use crate::core::outlines::Unparsed;
 
 use self::chunk::Reader;
 pub(crate) use self::chunk::{EventStreamChunk, ReadChunk};
@@ -225,8 +225,8 @@ mod tests {
     use url::Url;
 
     use super::*;
+    use crate::core::dialect::outlines::Outlines;
     use crate::core::io::{DialId, Now};
-    use crate::core::outlines::Outlines;
 
     fn context<'a>(
         options: &'a Options,

@@ -15,8 +15,8 @@ use crate::wire::record::Continuity;
 use crate::wire::rule::PARSED_WHOLE;
 
 use crate::core::backoff::MAX_RETRY_AFTER;
+use crate::core::dialect::outlines::Unparsed;
 use crate::core::io::{Answer, Fetch, LinkEvent, Output};
-use crate::core::outlines::Unparsed;
 
 pub(crate) use self::answer::{LargeAnswer, ReadAnswer};
 use self::position::{Message, Messages, PollPosition};

@@ -221,7 +221,7 @@ mod tests {
 
     use super::super::decode::ServerEvent;
     use super::*;
-    use crate::core::outlines::Outlines;
+    use crate::core::dialect::outlines::Outlines;
 
     impl Connection {
         fn hear(&mut self, packet: &Payload, recovery: &mut Recovery) -> Option<ServerEvent> {

@@ -21,14 +21,15 @@ use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
 use crate::wire::rule::PARSED_WHOLE;
 use crate::wire::socketio::TransportOptions;
 
+use crate::core::dialect::outlines::{Outlines, Unparsed};
 use crate::core::dialect::packet::MAX_ATTACHMENTS;
 use crate::core::io::{EngineTransports, Incoming, LinkEvent, Output, RequestOptions, TransportKind};
-use crate::core::outlines::{Outlines, Unparsed};
 
 use self::connection::Connection;
 use self::decode::ServerEvent;
+use self::packet::large_packets;
 pub(crate) use self::packet::{ReadPacket, SocketIoPacket};
-use self::partial::{Partial, large_packets};
+use self::partial::Partial;
 use self::recovery::Recovery;
 use super::{
     Abilities, AwaitedReply, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, Received,

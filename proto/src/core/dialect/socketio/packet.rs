@@ -3,9 +3,12 @@
 use bytes::Bytes;
 
 use crate::core::dialect::packet::{Args, NoMemory, copied, restored};
+use crate::core::io::Incoming;
 use crate::wire::json::{JsString, is_valid};
+use crate::wire::payload::Payload;
+use crate::wire::rule::PARSED_WHOLE;
 
-use super::partial::Partial;
+use super::partial::{Partial, taken_apart};
 
 /// Bytes of what a server that remembers connections wants to be told again.
 pub(super) const MAX_OFFSET_BYTES: usize = 4096;
@@ -116,4 +119,44 @@ fn read_answer(data: &str, attachments: &[Bytes]) -> Result<Option<Bytes>, NoMem
         return Ok(None);
     }
     restored(copied("", args)?, attachments).map(Some)
+}
+
+/// The packets that become whole with these messages, and are so large that it takes long to understand them. `partial`: what
+/// came before; `most`: bytes of one.
+pub(super) fn large_packets(
+    mut partial: Option<Partial>,
+    messages: &[Incoming],
+    most: usize,
+) -> Vec<SocketIoPacket> {
+    let mut large = Vec::new();
+    for message in messages {
+        let whole = match message {
+            Incoming::Message(Payload::Binary(bytes)) => {
+                let Some(known) = &mut partial else { break };
+                if !known.attach(bytes, most) {
+                    continue;
+                }
+                partial.take()
+            }
+            Incoming::Message(text) if text.bytes().first() == Some(&b'4') => {
+                // Attachments are missing, or it is no packet: the connection ends here.
+                if partial.is_some() {
+                    break;
+                }
+                let Some((head, data)) = taken_apart(text.bytes()) else {
+                    break;
+                };
+                let begun = Partial::new(head, data);
+                if begun.head.attachments > 0 {
+                    partial = Some(begun);
+                    continue;
+                }
+                Some(begun)
+            }
+            Incoming::Message(_) | Incoming::TooLarge { .. } => continue,
+        };
+        let whole = whole.filter(|whole| !whole.is_given_up && whole.held() > PARSED_WHOLE);
+        large.extend(whole.and_then(SocketIoPacket::of));
+    }
+    large
 }

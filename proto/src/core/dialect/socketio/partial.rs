@@ -3,11 +3,6 @@
 use bytes::Bytes;
 
 use crate::core::dialect::packet::Head;
-use crate::core::io::Incoming;
-use crate::wire::payload::Payload;
-use crate::wire::rule::PARSED_WHOLE;
-
-use super::packet::SocketIoPacket;
 
 /// Bytes of a packet in which its head lies: kind, count, namespace and id are much shorter together.
 const MAX_HEAD_BYTES: usize = 4096;
@@ -79,44 +74,4 @@ pub(super) fn taken_apart(packet: &Bytes) -> Option<(Head, Bytes)> {
     let (head, data) = Head::read(start)?;
     let at = 1 + start.len() - data.len();
     Some((head, packet.slice(at..)))
-}
-
-/// The packets that become whole with these messages, and are so large that it takes long to understand them. `partial`: what
-/// came before; `most`: bytes of one.
-pub(super) fn large_packets(
-    mut partial: Option<Partial>,
-    messages: &[Incoming],
-    most: usize,
-) -> Vec<SocketIoPacket> {
-    let mut large = Vec::new();
-    for message in messages {
-        let whole = match message {
-            Incoming::Message(Payload::Binary(bytes)) => {
-                let Some(known) = &mut partial else { break };
-                if !known.attach(bytes, most) {
-                    continue;
-                }
-                partial.take()
-            }
-            Incoming::Message(text) if text.bytes().first() == Some(&b'4') => {
-                // Attachments are missing, or it is no packet: the connection ends here.
-                if partial.is_some() {
-                    break;
-                }
-                let Some((head, data)) = taken_apart(text.bytes()) else {
-                    break;
-                };
-                let begun = Partial::new(head, data);
-                if begun.head.attachments > 0 {
-                    partial = Some(begun);
-                    continue;
-                }
-                Some(begun)
-            }
-            Incoming::Message(_) | Incoming::TooLarge { .. } => continue,
-        };
-        let whole = whole.filter(|whole| !whole.is_given_up && whole.held() > PARSED_WHOLE);
-        large.extend(whole.and_then(SocketIoPacket::of));
-    }
-    large
 }

@@ -6,10 +6,10 @@ use crate::wire::message::{Request, Send};
 use crate::wire::options::Options;
 use crate::wire::record::ErrorInfo;
 
+use crate::core::dialect::outlines::Outlines;
 use crate::core::io::Now;
 use crate::core::log::ClientId;
 use crate::core::outbox::{Awaiting, Item, Terms};
-use crate::core::outlines::Outlines;
 use crate::core::requests::{AnswerKind, AwaitedAnswer};
 
 /// A message that is offered to the outbox.

@@ -1,8 +1,8 @@
 //! Units of the outgoing direction. What comes of it in a whole session is tested in `tests/it`.
 
 use super::*;
+use crate::core::dialect::outlines::Outlines;
 use crate::core::journal_record::JournalRecord;
-use crate::core::outlines::Outlines;
 use crate::core::subscriptions::MAX_SUBSCRIPTIONS;
 use crate::wire::message::{Match, Request, Send, Subscribe, SubscriptionState};
 use crate::wire::options::Options;

@@ -33,10 +33,10 @@ use crate::wire::rule::ParsedMessage;
 
 use crate::core::backoff::Backoff;
 use crate::core::context::Dialer;
+use crate::core::dialect::outlines::{Outlines, Unparsed};
 use crate::core::dialect::{DialContext, Dialect, DialectEvent, Received, ResumeTokens};
 use crate::core::identity::Identity;
 use crate::core::io::{DialId, LinkEnd, LinkEvent, Now, Output};
-use crate::core::outlines::{Outlines, Unparsed};
 
 use self::connection::{Connection, RoundTrips};
 use self::credentials::Credentials;

@@ -11,7 +11,7 @@ use crate::wire::json::{Outline, Pointers};
 use crate::wire::payload::Payload;
 use crate::wire::rule::{PARSED_WHOLE, ParsedMessage};
 
-use super::dialect::{EventStreamChunk, LargeAnswer, ReadAnswer, ReadChunk, ReadPacket, SocketIoPacket};
+use super::{EventStreamChunk, LargeAnswer, ReadAnswer, ReadChunk, ReadPacket, SocketIoPacket};
 
 /// Something large in an input, and what has to be found in it.
 #[derive(Debug)]
