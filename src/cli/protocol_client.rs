@@ -175,8 +175,8 @@ mod tests {
 
     #[tokio::test]
     async fn text_in_the_place_of_a_frame_is_an_error_with_its_bytes() {
-        let (_, error) = read(b"usage: something else").await;
-        let expected = u32::from_ne_bytes(*b"usag") as usize;
+        let (_, error) = read(b"text: something else").await;
+        let expected = u32::from_ne_bytes(*b"text") as usize;
         assert!(matches!(error, Some(ReadError::TooLarge(length)) if length == expected));
         let (_, error) = read(&framed(b"{")).await;
         assert!(error.is_some_and(|error| {
