@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -116,6 +116,8 @@ fn systemd_accepts_the_units() {
         // Where the packages put it there is none now.
         let here = text.replace("/usr/bin/longwire", program().to_str().unwrap());
         fs::write(&path, here).unwrap();
+        // systemd warns of files that others may write to, as a umask would have it.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         path
     });
     let mut command = Command::new("systemd-analyze");
