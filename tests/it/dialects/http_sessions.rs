@@ -442,6 +442,15 @@ fn the_next_transport_is_tried_after_two_failures_and_the_best_again_after_a_whi
         .unwrap();
     assert_eq!(open["transport"], "sse");
     assert!(harness.asked.is_empty(), "what cannot be posted waits");
+    let volatile = json!({"type":"send","session":"s","id":"v","text":"now or never","volatile":true});
+    harness.says(PORT, volatile);
+    let outcome = std::iter::from_fn(|| Some(harness.hears(PORT)))
+        .find(|frame| frame["type"] == "outcome" || frame["type"] == "error");
+    assert_eq!(
+        outcome.unwrap()["outcome"],
+        "dropped",
+        "this transport only listens"
+    );
     harness.says(PORT, json!({"type":"cancel","session":"s","id":"m"}));
     harness.passes(Duration::from_secs(300));
     assert!(

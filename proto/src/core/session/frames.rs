@@ -143,7 +143,7 @@ impl Session {
             };
             return self.say_accepted(ctx, port, id, Acceptance::Duplicate(outcome));
         }
-        let flow = if self.uplink.is_ready() {
+        let flow = if self.uplink.takes_messages(&self.options) {
             Flow::Flowing
         } else {
             Flow::Waiting
