@@ -40,14 +40,11 @@ impl World {
                     known.person = Some(person);
                 }
             }
-            Input::Frame(port, ClientFrame::Close { .. }) => {
-                let boot = self.now.boot;
+            Input::Frame(port, ClientFrame::Close { discard, .. }) => {
                 if let Some(slot) = self.cause.slot
                     && self.held(*port).is_some()
-                    && let Some(session) = self.session(slot)
                 {
-                    let within = Duration::from_millis(session.options.close_timeout);
-                    session.closing.get_or_insert(boot + within);
+                    self.begins_to_close(slot, *discard);
                 }
             }
             Input::Frame(port, ClientFrame::Detach { .. }) => {
@@ -111,6 +108,24 @@ impl World {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Somebody closes a session; `discards`: what waits is cancelled.
+    fn begins_to_close(&mut self, slot: usize, discards: bool) {
+        let boot = self.now.boot;
+        let Some(session) = self.session(slot) else { return };
+        let within = Duration::from_millis(session.options.close_timeout);
+        session.closing.get_or_insert(boot + within);
+        if !discards {
+            return;
+        }
+        let life = self.slots[slot].lives.len() - 1;
+        // Their outcomes may wait behind a window.
+        for sent in &mut self.sent {
+            if (sent.slot, sent.life) == (slot, life) {
+                sent.waits = None;
+            }
         }
     }
 

@@ -191,9 +191,9 @@ impl World {
     fn gives_messages(&mut self, id: DialId, batch: Vec<Incoming>, numbers: &[Option<usize>]) {
         let dial = &self.dials[&(self.life, id)];
         let (slot, listens) = (dial.slot, dial.open && !dial.over);
-        let closes = self
-            .session(slot)
-            .is_some_and(|session| session.options.queue.overflow == Overflow::Close || session.rolled_back);
+        let session = self.session(slot).unwrap();
+        let closes = session.options.queue.overflow == Overflow::Close || session.rolled_back;
+        let has_journal = session.journal.is_some();
         let Some(event) = self.told_by(id, batch) else {
             return;
         };
@@ -206,10 +206,13 @@ impl World {
         }
         let taken = if self.dead {
             self.appended
-        } else if self.hung_up {
-            self.messages_of(slot) - before.expect("hangs up on a server that did nothing wrong")
-        } else {
+        } else if !self.hung_up {
             numbers.len()
+        } else if self.status()[slot].is_none() {
+            // It was being closed, and is over. Only its journal, should it come back, has a use for the exact number.
+            if has_journal { self.appended } else { numbers.len() }
+        } else {
+            self.messages_of(slot) - before.expect("hangs up on a server that did nothing wrong")
         };
         let link = (self.life, id);
         let session = self.session(slot).unwrap();
@@ -227,6 +230,9 @@ impl World {
         let dial = &self.dials[&(self.life, id)];
         let (slot, listens) = (dial.slot, dial.open && !dial.over);
         let is_known = self.status()[slot].is_some();
+        let has_journal = self
+            .session(slot)
+            .is_some_and(|session| session.journal.is_some());
         let (number, payload) = self.emits(slot, |number| format!("{{\"g\":{number},\"noise\":true}}"));
         let Some(event) = self.told_by(id, vec![Incoming::Message(payload)]) else {
             return;
@@ -243,7 +249,7 @@ impl World {
             self.messages_of(slot) > before
         } else {
             // It was being closed, and is over.
-            return;
+            self.appended > 0 || !has_journal
         };
         let listens = listens || self.speaks(id) == Protocol::Poll;
         assert!(listens || !is_taken, "a message of a dial that is over was taken");
