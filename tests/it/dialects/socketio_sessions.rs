@@ -316,3 +316,34 @@ fn what_servers_may_do_wrong_ends_the_link_and_nothing_else() {
         (&json!("waiting"), &json!("closed-by-server"))
     );
 }
+
+#[test]
+fn an_event_with_a_packet_above_the_limit_is_one_gap_and_the_next_one_is_delivered() {
+    let text = |text: &str| Incoming::Message(Payload::text(text));
+    let bytes = || Incoming::Message(Payload::Binary(Bytes::from_static(&[1, 2, 3])));
+    let too_large = || Incoming::TooLarge { bytes: Some(1 << 30) };
+    let two = r#"452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
+    for (what, packets) in [
+        ("its text", vec![too_large(), bytes(), bytes()]),
+        ("its first attachment", vec![text(two), too_large(), bytes()]),
+        ("its last attachment", vec![text(two), bytes(), too_large()]),
+        ("both", vec![text(two), too_large(), too_large()]),
+        ("an answer that held both", vec![text(two), too_large()]),
+    ] {
+        let (mut harness, dial) = open(json!({}));
+        harness.give(Input::Link(dial, LinkEvent::Messages(packets)));
+        let one = r#"451-["next",{"_placeholder":true,"num":0}]"#;
+        let next = vec![text(one), bytes()];
+        harness.give(Input::Link(dial, LinkEvent::Messages(next)));
+        let gap = harness.hears(PORT);
+        assert_eq!(
+            (&gap["type"], &gap["reason"]),
+            (&json!("gap"), &json!("too-large")),
+            "{what}"
+        );
+        assert_eq!(gap["count"], 1, "{what}");
+        let next = harness.hears(PORT);
+        assert_eq!(next["event"], "next", "{what}: {next}");
+        assert!(harness.asked.is_empty(), "the link stays open: {what}");
+    }
+}

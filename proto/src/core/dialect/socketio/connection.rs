@@ -42,6 +42,9 @@ pub(super) struct Connection {
     pub(super) max_event: usize,
     /// An event whose attachments are still to come.
     pub(super) partial: Option<Partial>,
+    /// A packet was too large to be read, and no text has come since: attachments are those of its event. So many are known to
+    /// be still to come.
+    pub(super) skipping: Option<usize>,
 }
 
 impl Connection {
@@ -60,6 +63,7 @@ impl Connection {
             acks: HashMap::new(),
             replies: BTreeMap::new(),
             partial: None,
+            skipping: None,
         }
     }
 

@@ -81,6 +81,17 @@ impl Connection {
         }
     }
 
+    /// A packet came that was too large to be read: an event, or an attachment of one. An event is told once.
+    pub(crate) fn skip_packet(&mut self) -> Option<ServerEvent> {
+        if let Some(left @ 1..) = self.skipping {
+            self.skipping = Some(left - 1);
+            return None;
+        }
+        let missing = self.partial.take().map_or(0, |partial| partial.missing);
+        self.skipping = Some(missing.saturating_sub(1));
+        Some(ServerEvent::TooLarge)
+    }
+
     fn packet(
         &mut self,
         packet: &Bytes,
@@ -92,6 +103,7 @@ impl Connection {
                 "attachments of an event are missing".to_owned(),
             ));
         }
+        self.skipping = None;
         let Some((head, data)) = taken_apart(packet) else {
             return Some(ServerEvent::Malformed("it is not a Socket.IO packet".to_owned()));
         };
@@ -110,6 +122,10 @@ impl Connection {
         outlines: &mut Outlines,
     ) -> Option<ServerEvent> {
         let Some(partial) = &mut self.partial else {
+            if let Some(left) = &mut self.skipping {
+                *left = left.saturating_sub(1);
+                return None;
+            }
             return Some(ServerEvent::Malformed(
                 "bytes that do not belong to an event".to_owned(),
             ));

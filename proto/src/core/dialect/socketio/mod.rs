@@ -336,15 +336,14 @@ impl Speech for SocketIo {
             {
                 return Some(early.map_or(DialectEvent::TooLarge, DialectEvent::Message));
             }
-            let heard = match self.packets.next()? {
-                Incoming::TooLarge { .. } => Some(DialectEvent::TooLarge),
+            let said = match self.packets.next()? {
+                Incoming::TooLarge { .. } => self.connection.skip_packet(),
                 Incoming::Message(packet) => {
-                    let said = self
-                        .connection
-                        .decode(&packet, &mut self.token.recovery, ctx.outlines);
-                    said.and_then(|said| self.act(ctx, said))
+                    self.connection
+                        .decode(&packet, &mut self.token.recovery, ctx.outlines)
                 }
             };
+            let heard = said.and_then(|said| self.act(ctx, said));
             if heard.is_some() {
                 return heard;
             }

@@ -132,7 +132,8 @@ pub(super) fn large_packets(
     for message in messages {
         let whole = match message {
             Incoming::Message(Payload::Binary(bytes)) => {
-                let Some(known) = &mut partial else { break };
+                // Behind a packet that was too large to be read; otherwise the connection ends here.
+                let Some(known) = &mut partial else { continue };
                 if !known.attach(bytes, most) {
                     continue;
                 }
@@ -153,7 +154,11 @@ pub(super) fn large_packets(
                 }
                 Some(begun)
             }
-            Incoming::Message(_) | Incoming::TooLarge { .. } => continue,
+            Incoming::TooLarge { .. } => {
+                partial = None;
+                continue;
+            }
+            Incoming::Message(_) => continue,
         };
         let whole = whole.filter(|whole| !whole.is_given_up && whole.held() > PARSED_WHOLE);
         large.extend(whole.and_then(SocketIoPacket::of));

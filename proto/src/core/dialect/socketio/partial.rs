@@ -14,7 +14,7 @@ pub(super) struct Partial {
     pub(super) data: Bytes,
     pub(super) attachments: Vec<Bytes>,
     /// Attachments that are still to come.
-    missing: usize,
+    pub(super) missing: usize,
     /// There was no room for it: what comes of it is thrown away.
     pub(super) is_given_up: bool,
 }
