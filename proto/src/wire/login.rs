@@ -6,14 +6,13 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::json::{Document, ValueKind};
+use super::json::{Document, Value, ValueKind};
 use super::payload::Payload;
-use super::rule::{PARSED_WHOLE, Rule};
+use super::rule::{ParsedMessage, Rule};
 
-/// Steps a login may have, and values a step may take.
+/// Steps a login may have, values a step may take, and pointers that lead to one.
 const MAX_STEPS: usize = 16;
 
 /// JSON texts by name.
@@ -21,34 +20,92 @@ pub type Values = BTreeMap<String, String>;
 
 /// Where a value stands in a message: JSON pointers, each applied to the JSON text that the one before leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "PathForm")]
 pub enum ValuePath {
     One(String),
     Many(Vec<String>),
 }
 
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PathForm {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl TryFrom<PathForm> for ValuePath {
+    type Error = String;
+
+    fn try_from(form: PathForm) -> Result<Self, String> {
+        match form {
+            PathForm::One(pointer) => Ok(Self::One(pointer)),
+            PathForm::Many(pointers) if pointers.len() <= MAX_STEPS => Ok(Self::Many(pointers)),
+            PathForm::Many(_) => Err(format!("at most {MAX_STEPS} pointers lead to a value")),
+        }
+    }
+}
+
 impl ValuePath {
     /// The value as JSON text; `None` where there is none.
-    pub fn find(&self, message: &str) -> Option<String> {
-        let pointers = match self {
+    pub fn find(&self, message: &ParsedMessage<'_>) -> Option<String> {
+        let mut found = None;
+        find_all(message, vec![((), self.pointers())], |(), value| {
+            found = Some(value)
+        });
+        found
+    }
+
+    fn pointers(&self) -> &[String] {
+        match self {
             Self::One(pointer) => std::slice::from_ref(pointer),
             Self::Many(pointers) => pointers,
+        }
+    }
+}
+
+/// Finds values in a message, which is parsed once for all of them.
+fn find_all<N: Copy>(
+    message: &ParsedMessage<'_>,
+    paths: Vec<(N, &[String])>,
+    mut found: impl FnMut(N, String),
+) {
+    // Nobody logs in with a message that large.
+    if message.small_text().is_some() {
+        message.pointer(b"", |root| {
+            if let Some(root) = root.and_then(|root| root.value) {
+                find_within(root, paths, &mut found);
+            }
+        });
+    }
+}
+
+/// Finds values within one. A text that several paths lead through is parsed once.
+fn find_within<N: Copy>(value: Value<'_>, paths: Vec<(N, &[String])>, found: &mut impl FnMut(N, String)) {
+    let mut further: BTreeMap<&str, Vec<(N, &[String])>> = BTreeMap::new();
+    for (name, path) in paths {
+        match path {
+            [] => found(name, value.raw().to_owned()),
+            [pointer, rest @ ..] => further.entry(pointer).or_default().push((name, rest)),
+        }
+    }
+    for (pointer, paths) in further {
+        let Some(value) = value.pointer(pointer) else {
+            continue;
         };
-        // Nobody logs in with a message that large.
-        if message.len() > PARSED_WHOLE {
-            return None;
+        let (ending, leading): (Vec<_>, Vec<_>) = paths.into_iter().partition(|(_, rest)| rest.is_empty());
+        for (name, _) in ending {
+            found(name, value.raw().to_owned());
         }
-        let mut text = message.to_owned();
-        for (index, pointer) in pointers.iter().enumerate() {
-            let document = Document::parse(&text).ok()?;
-            let value = document.root().pointer(pointer)?;
-            let is_last = index + 1 == pointers.len();
-            text = match value.to_text() {
-                Some(inner) if !is_last => inner.into_owned(),
-                _ => value.raw().to_owned(),
-            };
+        if leading.is_empty() {
+            continue;
         }
-        Some(text)
+        let Some(text) = value.to_text() else {
+            find_within(value, leading, found);
+            continue;
+        };
+        if let Ok(document) = Document::parse(&text) {
+            find_within(document.root(), leading, found);
+        }
     }
 }
 
@@ -58,7 +115,7 @@ pub enum Template {
     /// `${name}` and `${/pointer}` stand for texts.
     Text(String),
     /// `{"$value": name}` and `{"$auth": pointer}` stand for values.
-    Json(Value),
+    Json(serde_json::Value),
 }
 
 /// One step.
@@ -95,7 +152,7 @@ struct StepForm<'a> {
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 enum TemplateForm {
     Text(String),
-    Json(Value),
+    Json(serde_json::Value),
 }
 
 /// Reads the option; the error says what is wrong.
@@ -108,6 +165,19 @@ pub(super) fn read_login(json: &str) -> Result<Vec<LoginStep>, String> {
 }
 
 impl LoginStep {
+    /// The values that it takes from a message.
+    pub fn values(&self, message: &ParsedMessage<'_>) -> Values {
+        let paths = self
+            .take
+            .iter()
+            .map(|(name, path)| (name.as_str(), path.pointers()));
+        let mut values = Values::new();
+        find_all(message, paths.collect(), |name, value| {
+            values.insert(name.to_owned(), value);
+        });
+        values
+    }
+
     fn from_form(form: StepForm<'_>) -> Result<Self, String> {
         let send = form.send.into_iter().map(|template| match template {
             TemplateForm::Text(text) => Template::Text(text),
@@ -183,10 +253,12 @@ impl Source<'_> {
         Ok(out)
     }
 
-    fn fill_json(&self, template: &Value, out: &mut String) -> Result<(), String> {
+    fn fill_json(&self, template: &serde_json::Value, out: &mut String) -> Result<(), String> {
         match template {
-            Value::Object(members) => {
-                if let (1, Some((key, Value::String(name)))) = (members.len(), members.iter().next()) {
+            serde_json::Value::Object(members) => {
+                if let (1, Some((key, serde_json::Value::String(name)))) =
+                    (members.len(), members.iter().next())
+                {
                     let value = match key.as_str() {
                         "$value" => Some(self.value(name)?),
                         "$auth" => Some(self.credential(name)?),
@@ -200,13 +272,13 @@ impl Source<'_> {
                 out.push('{');
                 for (index, (key, value)) in members.iter().enumerate() {
                     out.push_str(if index == 0 { "" } else { "," });
-                    out.push_str(&Value::from(key.as_str()).to_string());
+                    out.push_str(&serde_json::Value::from(key.as_str()).to_string());
                     out.push(':');
                     self.fill_json(value, out)?;
                 }
                 out.push('}');
             }
-            Value::Array(elements) => {
+            serde_json::Value::Array(elements) => {
                 out.push('[');
                 for (index, value) in elements.iter().enumerate() {
                     out.push_str(if index == 0 { "" } else { "," });
@@ -222,6 +294,8 @@ impl Source<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const HELLO: &str = r#"{"event":"hello","data":"{\"socket_id\":\"1.2\",\"limit\":30}"}"#;
@@ -232,11 +306,30 @@ mod tests {
 
     #[test]
     fn a_path_leads_through_json_in_text() {
-        assert_eq!(path(r#"["/data","/socket_id"]"#).find(HELLO).unwrap(), r#""1.2""#);
-        assert_eq!(path(r#"["/data","/limit"]"#).find(HELLO).unwrap(), "30");
-        assert_eq!(path(r#""/event""#).find(HELLO).unwrap(), r#""hello""#);
-        assert_eq!(path(r#""/nothing""#).find(HELLO), None);
-        assert_eq!(path(r#"["/event","/x"]"#).find(HELLO), None);
+        let hello = Payload::text(HELLO);
+        let find = |json: &str| path(json).find(&ParsedMessage::at(&hello));
+        assert_eq!(find(r#"["/data","/socket_id"]"#).unwrap(), r#""1.2""#);
+        assert_eq!(find(r#"["/data","/limit"]"#).unwrap(), "30");
+        assert_eq!(find(r#""/event""#).unwrap(), r#""hello""#);
+        assert_eq!(find("[]").unwrap(), HELLO);
+        assert_eq!(find(r#"["","","/event"]"#).unwrap(), r#""hello""#);
+        assert_eq!(find(r#""/nothing""#), None);
+        assert_eq!(find(r#"["/event","/x"]"#), None);
+    }
+
+    #[test]
+    fn a_message_and_a_text_within_it_are_parsed_once_for_all_values() {
+        let paths = (0..MAX_STEPS).map(|at| (format!("v{at}"), json!(["/data", format!("/{at}")])));
+        let take: serde_json::Map<_, _> = paths.collect();
+        let steps = read_login(&json!([{"when":{"/event":"hello"},"take":take}]).to_string()).unwrap();
+        let within = json!((0..1000).collect::<Vec<_>>()).to_string();
+        let hello = Payload::text(json!({"event":"hello","data":within}).to_string());
+        let before = crate::wire::json::scanned();
+        let message = ParsedMessage::at(&hello);
+        assert!(steps[0].when.matches(&message));
+        let values = steps[0].values(&message);
+        assert_eq!((values.len(), values["v15"].as_str()), (MAX_STEPS, "15"));
+        assert!(crate::wire::json::scanned() - before <= hello.len() + within.len());
     }
 
     #[test]
@@ -263,11 +356,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
+        let too_long = json!([{"when":{"/a":1},"take":{"v":vec![""; 17]}}]).to_string();
         for (bad, why) in [
             (r#"{}"#, "sequence"),
             (r#"[{}]"#, "when"),
             (r#"[{"when":{"/a":1},"colour":1}]"#, "colour"),
             (r#"[{"when":5}]"#, "rule"),
+            (too_long.as_str(), "16 pointers"),
         ] {
             let error = read_login(bad).unwrap_err();
             assert!(error.contains(why), "{bad}: {error}");

@@ -72,8 +72,7 @@ impl Uplink {
         let Some(path) = settings.and_then(|settings| settings.interval_from.as_ref()) else {
             return;
         };
-        let text = message.small_text();
-        let seconds = text.and_then(|text| path.find(text)?.parse::<u32>().ok());
+        let seconds = path.find(message).and_then(|found| found.parse::<u32>().ok());
         if let (Some(seconds), Some(beat)) = (seconds, self.heartbeat_mut()) {
             // Well before the server's patience is over.
             beat.beat_within(Duration::from_secs(u64::from(seconds.max(1))) * 4 / 5);

@@ -40,12 +40,7 @@ impl Uplink {
         let Some((index, step)) = steps.iter().enumerate().find(matches) else {
             return Vec::new();
         };
-        let text = message.small_text().unwrap_or_default();
-        let taken = step
-            .take
-            .iter()
-            .filter_map(|(name, path)| Some((name.clone(), path.find(text)?)));
-        connection.login.values.extend(taken);
+        connection.login.values.extend(step.values(message));
         if step.refused {
             self.login_refused(ctx);
         } else if step.ask {
