@@ -122,7 +122,7 @@ fn no_process_of_the_same_user_reads_the_memory_of_host_and_broker() {
         // What a process shows to its own user is seen where that user is not root.
         user = 65_534;
         let program = scratch.folder().join("longwire");
-        fs::copy(crate::support::program(), &program).unwrap();
+        crate::support::write_program(&program, &fs::read(crate::support::program()).unwrap());
         command = std::process::Command::new(program);
         scratch.dress(&mut command);
         command.arg(crate::support::ORIGIN).uid(user).gid(user);
