@@ -59,6 +59,9 @@ impl World {
                         // What is not for this client needs no delivery; how far that reaches only the hub knows.
                         seat.certain = false;
                         seat.highest = seat.highest.max(*seq);
+                        // If it does, everything that was delivered is acknowledged.
+                        seat.in_flight.clear();
+                        seat.in_flight_bytes = 0;
                     }
                     if *seq <= seat.delivered && *seq > seat.position {
                         seat.position = *seq;

@@ -181,7 +181,7 @@ impl World {
         let session = self.slots[slot].lives.last_mut().unwrap();
         let (seq, body) = (kept.seq, kept.data.get(12..).unwrap_or_default());
         match body {
-            [0..=2, ..] => {
+            [0..=3, ..] => {
                 session.kept_to = seq;
                 1
             }

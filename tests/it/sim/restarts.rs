@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use longwire::core::io::{Caller, Input};
 use longwire::core::journal::{Damage, JournalId};
-use longwire::wire::options::{Options, Queue};
+use longwire::wire::options::{Options, Overflow, Queue};
 
 use super::model::{Account, Alive, Content, Reach, Seat, Session};
 use super::steps::{Step, StepWeights};
@@ -176,6 +176,13 @@ impl World {
             }
             self.doubt(at);
         }
+        // An update that nobody was told of may be in the journal.
+        let torn = self
+            .cause
+            .opening
+            .as_ref()
+            .filter(|_| self.cause.slot == Some(slot));
+        let torn = torn.and_then(|opening| Some(opening.options.as_ref()?.queue.clone()));
         let disk = &self.disk;
         let credentials = self.credentials.len();
         let Some(session) = self.slots[slot].lives.last_mut() else {
@@ -207,10 +214,10 @@ impl World {
             } else {
                 before.expire
             },
-            queue: if session.rolled_back {
-                Queue::default()
-            } else {
-                before.queue.clone()
+            queue: match torn {
+                _ if session.rolled_back => Queue::default(),
+                Some(torn) => either_queue(&before.queue, torn),
+                None => before.queue.clone(),
             },
             ..Options::default()
         };
@@ -259,5 +266,19 @@ impl World {
                 seat.position = u64::MAX;
             }
         }
+    }
+}
+
+/// What holds for a log with either of two bounds.
+fn either_queue(before: &Queue, after: Queue) -> Queue {
+    Queue {
+        messages: before.messages.max(after.messages),
+        bytes: before.bytes.max(after.bytes),
+        overflow: if before.overflow == after.overflow {
+            after.overflow
+        } else {
+            Overflow::Close
+        },
+        ..after
     }
 }
