@@ -3,6 +3,7 @@
 //! The data stands in `table`, its types in `model`. Whether a browser is here it reads off folders and programs; it
 //! writes nothing.
 
+mod entries;
 mod model;
 mod table;
 

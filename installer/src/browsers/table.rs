@@ -1,66 +1,10 @@
 //! The table: which browser looks where for host manifests, on which system, for one user or for all.
 //!
-//! It is data only.
+//! It is data only; `entries` has the words for it.
 
-use super::model::{Browser, Hosts, Location, Locations};
-use crate::types::{Base, BaseFolder, Family};
-
-const NONE: Locations = Locations {
-    programs: &[],
-    user: &[],
-    system: &[],
-};
-
-const fn base_folder(base: Base, path: &'static str) -> BaseFolder {
-    BaseFolder { base, path }
-}
-
-/// A folder of manifests that counts if `sign` exists.
-const fn folder(base: Base, sign: &'static str, hosts: &'static str) -> Location {
-    Location {
-        sign: base_folder(base, sign),
-        hosts: Hosts::Folder(base_folder(base, hosts)),
-    }
-}
-
-/// Registry keys that count if a folder in the user's profile exists.
-const fn key(base: Base, sign: &'static str, key: &'static str) -> Location {
-    Location {
-        sign: base_folder(base, sign),
-        hosts: Hosts::Key(key),
-    }
-}
-
-/// `~/.config/<dir>/NativeMessagingHosts`, `~/Library/Application Support/<dir>/NativeMessagingHosts`.
-macro_rules! own {
-    ($base:ident, $dir:literal) => {
-        folder(Base::$base, $dir, concat!($dir, "/NativeMessagingHosts"))
-    };
-}
-
-/// `~/<dir>/native-messaging-hosts`, and the like in `/etc` and `/usr/lib`.
-macro_rules! dashed {
-    ($base:ident, $dir:literal) => {
-        folder(Base::$base, $dir, concat!($dir, "/native-messaging-hosts"))
-    };
-}
-
-const fn locations(
-    programs: &'static [&'static str],
-    user: &'static [Location],
-    system: &'static [Location],
-) -> Locations {
-    Locations {
-        programs,
-        user,
-        system,
-    }
-}
-
-/// On Windows the same keys serve the user (HKCU) and everybody (HKLM).
-const fn keys(programs: &'static [&'static str], keys: &'static [Location]) -> Locations {
-    locations(programs, keys, keys)
-}
+use super::entries::{NONE, base_folder, dashed, folder, key, keys, locations, own};
+use super::model::{Browser, Hosts, Location};
+use crate::types::{Base, Family};
 
 // Folders that several browsers share.
 const CHROME_FOR_ALL: &[Location] = &[dashed!(Root, "etc/opt/chrome")];
