@@ -16,6 +16,8 @@ mod harness;
 mod headers;
 mod liveness;
 #[cfg(target_os = "linux")]
+mod namespace;
+#[cfg(target_os = "linux")]
 mod netns;
 #[cfg(target_os = "linux")]
 mod network_faults;

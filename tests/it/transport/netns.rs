@@ -1,26 +1,25 @@
 //! A real half-open link: two network namespaces, and a route that swallows whatever the server says.
 //!
-//! It needs user namespaces, `ip` and Node; where the machine does not allow that, the test says so and is skipped.
 //! The home's path is short: a broker behind a long one would need a folder in /tmp that belongs to the namespace's root.
 //! `network_faults` tries the same with a relay that stops, everywhere.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::namespace::{Namespace, Server, enter};
 use crate::skip::skip;
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
-use crate::support::{ORIGIN, SOON, eventually, program};
+use crate::support::{ORIGIN, program};
 
 /// The server's address, in a network kept for measurements.
 const SERVER: &str = "198.18.0.2";
 
 /// Two namespaces: in the inner one the server, in the outer one whoever is run by `enter`. Gone when dropped.
 struct Net {
-    outer: Child,
+    outer: Namespace,
     inner: u32,
 }
 
@@ -41,23 +40,7 @@ exec sleep 600
 impl Net {
     /// `None` where the machine does not allow it.
     fn new(folder: &std::path::Path) -> Option<Self> {
-        let mut outer = Command::new("unshare")
-            .args(["-rn", "sh", "-c", SET_UP, "sh"])
-            .arg(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let until = Instant::now() + SOON;
-        while !folder.join("ready").exists() {
-            if outer.try_wait().unwrap().is_some() || Instant::now() > until {
-                let _ = outer.kill();
-                let _ = outer.wait();
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let outer = Namespace::new("-rnm", SET_UP, folder)?;
         let inner = fs::read_to_string(folder.join("inner"))
             .unwrap()
             .trim()
@@ -66,15 +49,8 @@ impl Net {
         Some(Self { outer, inner })
     }
 
-    /// A command in the namespaces of that process.
-    fn enter(process: u32) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args(["--preserve-credentials", "-U", "-n", "-t", &process.to_string()]);
-        command
-    }
-
     fn server_side(&self, arguments: &[&str]) {
-        let done = Self::enter(self.inner).args(arguments).status().unwrap();
+        let done = enter(self.inner).args(arguments).status().unwrap();
         assert!(done.success(), "{arguments:?}");
     }
 }
@@ -87,8 +63,6 @@ impl Drop for Net {
         if let Some(inner) = inner {
             let _ = rustix::process::kill_process(inner, rustix::process::Signal::KILL);
         }
-        let _ = self.outer.kill();
-        let _ = self.outer.wait();
     }
 }
 
@@ -99,7 +73,7 @@ fn allow(scratch: &Scratch) {
 
 /// A host in the outer namespace.
 fn host(net: &Net, scratch: &Scratch) -> HostProcess {
-    let mut command = Net::enter(net.outer.id());
+    let mut command = net.outer.enter();
     scratch.dress(&mut command);
     command.arg(program()).arg(ORIGIN);
     HostProcess::spawn(command)
@@ -127,7 +101,7 @@ fn another_network_ends_the_wait() {
     let waiting = host.find("waiting", |frame| is_state(frame, "waiting"));
     assert_eq!(waiting["error"]["code"], "refused", "{waiting}");
     let route = ["ip", "route", "add", "default", "via", SERVER];
-    assert!(Net::enter(net.outer.id()).args(route).status().unwrap().success());
+    assert!(net.outer.enter().args(route).status().unwrap().success());
     let begun = Instant::now();
     host.find("a second dial", |frame| {
         is_state(frame, "connecting") && frame["dial"] == 2
@@ -142,28 +116,14 @@ fn a_server_whose_words_are_swallowed_on_the_way() {
         skip("this machine allows no network namespaces");
         return;
     };
-    let servers = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/servers");
-    let mut command = Net::enter(net.inner);
-    command
-        .args(["node", "ws.mjs", &json!({"host": SERVER}).to_string()])
-        .current_dir(servers);
-    let Ok(mut server) = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
-        skip("there is no nsenter here");
-        return;
-    };
-    let mut port = String::new();
-    let stdout = server.stdout.take().unwrap();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut port).unwrap();
-    let Ok(port) = port.trim().parse::<u16>() else {
-        let _ = server.kill();
-        let _ = server.wait();
-        skip("npm `ws` does not run here");
+    let Some(server) = Server::start(enter(net.inner), SERVER) else {
+        skip("npm `ws` does not run in a namespace here");
         return;
     };
     allow(&scratch);
     let mut host = host(&net, &scratch);
     host.hello();
-    host.send(&json!({"type": "open", "id": "o", "session": "s", "url": format!("ws://{SERVER}:{port}/echo"), "options": {
+    host.send(&json!({"type": "open", "id": "o", "session": "s", "url": format!("ws://{SERVER}:{}/echo", server.port), "options": {
         "heartbeat": {"interval": 1000, "timeout": 500}, "connectTimeout": 1000,
     }}));
     host.find("open", |frame| is_state(frame, "open"));
@@ -187,9 +147,4 @@ fn a_server_whose_words_are_swallowed_on_the_way() {
         noticed.as_secs_f64(),
         healed.elapsed().as_secs_f64()
     );
-    let _ = server.kill();
-    let _ = server.wait();
-    eventually(SOON, "the server has ended", || {
-        server.try_wait().unwrap().map(|_| ())
-    });
 }
