@@ -17,21 +17,11 @@ use crate::skip::skip;
 use crate::support::echo::Echo;
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
-use crate::support::{ORIGIN, SOON, eventually, kilobytes};
-
-const OTHER: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
+use crate::support::{ORIGIN, OTHER_ORIGIN, SOON, eventually, kilobytes};
 
 /// Journals that are there at the start, unless `JOURNALS` says how many; and how many sessions each extension has.
 const JOURNALS: usize = 3000;
 const OF_ONE_EXTENSION: usize = 100;
-
-fn host(scratch: &Scratch, origin: &str) -> HostProcess {
-    let mut command = scratch.command();
-    command.arg(origin);
-    let mut host = HostProcess::spawn(command);
-    host.hello();
-    host
-}
 
 fn open(host: &mut HostProcess, session: &str, url: &str, mut options: Value) {
     options["proxy"] = json!("none");
@@ -68,7 +58,7 @@ fn say(stream: TcpStream, said: Vec<Message>) {
 fn a_broker_without_memory_for_large_messages_loses_them_and_nothing_else() {
     const LARGE: usize = 48 << 20;
     let scratch = Scratch::new();
-    let mut other = host(&scratch, OTHER);
+    let mut other = HostProcess::of(&scratch, OTHER_ORIGIN);
     let echo = Echo::start();
     open(&mut other, "echo", &echo.url(), json!({}));
     echoes(&mut other, "before");
@@ -88,7 +78,7 @@ fn a_broker_without_memory_for_large_messages_loses_them_and_nothing_else() {
         open.into_iter().chain(packets).collect::<Vec<_>>()
     };
     let event = json!({"protocol": "socket.io", "socketio": {"transports": ["websocket"]}});
-    let mut busy = host(&scratch, ORIGIN);
+    let mut busy = HostProcess::of(&scratch, ORIGIN);
     for (session, scheme, options, said) in [
         (
             "text",

@@ -1,21 +1,18 @@
 //! Large contents whose examination takes long: nobody else waits for it, and a session keeps its order.
 
-use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use super::stall::Stall;
 use crate::support::echo::Echo;
 use crate::support::host::HostProcess;
-use crate::support::scratch::Scratch;
+use crate::support::{ORIGIN, OTHER_ORIGIN};
 
 /// Bytes of a large content.
 const SIZE: usize = 512 << 10;
-
-const OTHER: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
 
 /// A server for one connection on a free port.
 fn serve(serve: impl FnOnce(TcpStream) + Send + 'static) -> u16 {
@@ -69,26 +66,14 @@ fn socketio(packets: Vec<Message>) -> (u16, Value) {
     (socket(said), options)
 }
 
-fn host(scratch: &Scratch, origin: &str) -> HostProcess {
-    let mut command = scratch.command();
-    command.arg(origin);
-    let mut host = HostProcess::spawn(command);
-    host.send(&json!({"type": "hello", "protocol": 1}));
-    host.expect("welcome");
-    host
-}
-
 /// Lets a server say something large and then something small, while examining takes as long as the test wants.
 fn keeps_nobody_waiting(port: u16, mut options: Value) {
-    let scratch = Scratch::new();
-    let fifo = scratch.folder().join("stall");
-    mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
-    let scratch = scratch.with("LONGWIRE_STALL_AT", format!("broker.examine:{}", fifo.display()));
+    let (stall, scratch) = Stall::at("broker.examine");
     let echo = Echo::start();
-    let mut other = host(&scratch, OTHER);
+    let mut other = HostProcess::of(&scratch, OTHER_ORIGIN);
     other.send(&json!({"type": "open", "id": "o", "session": "echo", "url": echo.url(), "options": {"proxy": "none"}}));
     other.find("the link", |frame| frame["state"] == "open");
-    let mut busy = host(&scratch, crate::support::ORIGIN);
+    let mut busy = HostProcess::of(&scratch, ORIGIN);
     options["proxy"] = json!("none");
     options["queue"] = json!({"bytes": 64 << 20});
     let scheme = if options.get("protocol").is_some() {
@@ -109,8 +94,7 @@ fn keeps_nobody_waiting(port: u16, mut options: Value) {
         busy.passed().all(|frame| frame["type"] != "message"),
         "nothing was examined yet"
     );
-    // Examining goes on as long as somebody has it open.
-    let _on = OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+    let _on = stall.go_on();
     let first = busy.expect("message").to_string();
     assert!(first.len() > SIZE, "{first}");
     let second = busy.expect("message").to_string();

@@ -11,6 +11,7 @@ mod observer;
 mod reading;
 mod sending;
 mod server;
+mod stall;
 mod stalling;
 mod streaming;
 

@@ -1,51 +1,15 @@
 //! A disk that stalls: nobody is told that something is kept before it is, and nobody else waits.
 
-use std::fs::{File, OpenOptions};
-use std::path::PathBuf;
-
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
+use super::stall::Stall;
 use crate::support::broker::Wire;
 use crate::support::echo::Echo;
 use crate::support::host::HostProcess;
-use crate::support::scratch::Scratch;
-use crate::support::{ORIGIN, SOON, eventually, is_alive};
+use crate::support::{ORIGIN, OTHER_ORIGIN, SOON, eventually, is_alive};
 
 /// Sessions on disk that one extension opens: as many as it may in one profile, but for a few.
 const SESSIONS: usize = 250;
-
-const OTHER: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
-
-/// A disk that takes no sync until it is told to.
-struct StalledDisk(PathBuf);
-
-impl StalledDisk {
-    fn new() -> (Self, Scratch) {
-        let scratch = Scratch::new();
-        let fifo = scratch.folder().join("stall");
-        mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
-        let scratch = scratch.with(
-            "LONGWIRE_STALL_AT",
-            format!("journal.sync.before:{}", fifo.display()),
-        );
-        (Self(fifo), scratch)
-    }
-
-    /// Syncs are taken as long as this lives.
-    fn go_on(&self) -> File {
-        OpenOptions::new().read(true).write(true).open(&self.0).unwrap()
-    }
-}
-
-fn host(scratch: &Scratch, origin: &str) -> HostProcess {
-    let mut command = scratch.command();
-    command.arg(origin);
-    let mut host = HostProcess::spawn(command);
-    host.send(&json!({"type": "hello", "protocol": 1}));
-    host.expect("welcome");
-    host
-}
 
 fn open(url: &str, session: &str, durability: &str) -> Value {
     let options = json!({"durability": durability, "proxy": "none"});
@@ -74,22 +38,14 @@ fn status(admin: &mut Wire) -> Value {
     }
 }
 
-fn log(scratch: &Scratch) -> String {
-    let logs = scratch.home().join("logs");
-    let files = std::fs::read_dir(logs).into_iter().flatten();
-    files
-        .filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok())
-        .collect()
-}
-
 #[test]
 fn an_extension_with_hundreds_of_sessions_on_a_stalled_disk_holds_nobody_else() {
-    let (disk, scratch) = StalledDisk::new();
+    let (disk, scratch) = Stall::at("journal.sync.before");
     let echo = Echo::start();
-    let mut other = host(&scratch, OTHER);
+    let mut other = HostProcess::of(&scratch, OTHER_ORIGIN);
     other.send(&open(&echo.url(), "echo", "memory"));
     other.find("the link", |frame| frame["state"] == "open");
-    let mut busy = host(&scratch, ORIGIN);
+    let mut busy = HostProcess::of(&scratch, ORIGIN);
     for number in 0..SESSIONS {
         busy.send(&open(&echo.url(), &format!("d{number}"), "disk"));
     }
@@ -114,9 +70,9 @@ fn an_extension_with_hundreds_of_sessions_on_a_stalled_disk_holds_nobody_else() 
 
 #[test]
 fn a_message_is_neither_accepted_nor_sent_before_it_is_on_the_disk() {
-    let (disk, scratch) = StalledDisk::new();
+    let (disk, scratch) = Stall::at("journal.sync.before");
     let echo = Echo::start();
-    let mut extension = host(&scratch, ORIGIN);
+    let mut extension = HostProcess::of(&scratch, ORIGIN);
     extension.send(&open(&echo.url(), "d", "disk"));
     extension.send(&json!({"type": "send", "session": "d", "id": "1", "text": "kept", "receipt": true}));
     extension.send(&json!({"type": "ping", "id": "behind"}));
@@ -141,9 +97,9 @@ fn a_message_is_neither_accepted_nor_sent_before_it_is_on_the_disk() {
 
 #[test]
 fn a_broker_that_is_stopped_on_a_stalled_disk_leaves_with_everything_written() {
-    let (disk, scratch) = StalledDisk::new();
+    let (disk, scratch) = Stall::at("journal.sync.before");
     let echo = Echo::start();
-    let mut extension = host(&scratch, ORIGIN);
+    let mut extension = HostProcess::of(&scratch, ORIGIN);
     extension.send(&open(&echo.url(), "d", "disk"));
     let mut admin = Wire::admin(&scratch);
     let pid = eventually(SOON, "the session is there", || {
@@ -153,14 +109,15 @@ fn a_broker_that_is_stopped_on_a_stalled_disk_leaves_with_everything_written() {
     let pid = u32::try_from(pid).unwrap();
     admin.send(&json!({"type": "stop", "id": "stop"}));
     eventually(SOON, "it waits for ports no more", || {
-        log(&scratch)
+        scratch
+            .log()
             .contains("did not accept their last frames")
             .then_some(())
     });
     assert!(is_alive(pid), "it waits for the disk");
     let _on = disk.go_on();
     eventually(SOON, "the broker has left", || (!is_alive(pid)).then_some(()));
-    let mut next = host(&scratch, ORIGIN);
+    let mut next = HostProcess::of(&scratch, ORIGIN);
     next.send(&open(&echo.url(), "d", "disk"));
     let opened = next.expect("opened");
     assert_ne!(opened["resume"], "new", "{opened}");

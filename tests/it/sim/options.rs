@@ -32,24 +32,13 @@ pub(super) fn random_window(rng: &mut Rng) -> Window {
     }
 }
 
-/// Names of presets; their values are data that may say anything.
-const PRESETS: &[&str] = &[
-    "ably",
-    "centrifugo",
-    "discord",
-    "graphql-transport-ws",
-    "phoenix",
-    "pusher",
-    "signalr",
-];
-
 /// What is rude does not pass, in either direction; the rest no faster than this.
 const GUARD: &str = r#"{"send": [{"when": {"/rude": true}, "do": "deny"}, {"rate": {"messages": 4, "per": 1000}}],
     "receive": [{"when": {"/rude": true}, "do": "deny"}]}"#;
 
 /// The options of a well-known server.
 fn preset(rng: &mut Rng, disk: bool) -> Options {
-    let json = format!(r#"{{"preset": "{}"}}"#, rng.pick(PRESETS));
+    let json = format!(r#"{{"preset": "{}"}}"#, rng.pick(crate::support::PRESETS));
     let raw: Box<serde_json::value::RawValue> = serde_json::from_str(&json).unwrap();
     let (options, _) = Options::from_json(&raw).unwrap();
     Options {

@@ -32,6 +32,15 @@ impl HostProcess {
         Self::spawn(command)
     }
 
+    /// For this extension, after hello and welcome.
+    pub(crate) fn of(scratch: &Scratch, origin: &str) -> Self {
+        let mut command = scratch.command();
+        command.arg(origin);
+        let mut host = Self::spawn(command);
+        host.hello();
+        host
+    }
+
     /// As Firefox starts it.
     pub(crate) fn firefox(scratch: &Scratch, manifest: &str, add_on: &str) -> Self {
         let mut command = scratch.command();
