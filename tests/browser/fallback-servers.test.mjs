@@ -2,35 +2,16 @@
 // The worker is killed meanwhile. What the servers sent is counted against what the extension noted.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { join } from "node:path";
-import { test } from "node:test";
-import { Chromium } from "./lib/chromium.mjs";
 import { eventually } from "./lib/eventually.mjs";
-import { fallbackExtension } from "./lib/fallback-extension.mjs";
+import { inEachBrowser } from "./lib/fallback-browsers.mjs";
 import { FeedServer, GraphServer } from "./lib/feed-servers.mjs";
-import { Firefox } from "./lib/firefox.mjs";
-import { skipUnless } from "./lib/skip.mjs";
-import { World } from "./lib/world.mjs";
 
 const PATIENCE = 60_000;
-const ADDON = "hello@longwire.example";
-const hasFirefox = spawnSync(process.env.FIREFOX ?? "firefox-esr", ["--version"]).status === 0;
 
 const upTo = (last, first = 1) => Array.from({ length: last - first + 1 }, (_, at) => first + at);
 
 /** The worker, as its own source: a socket of `io`, and a session with a preset, a filter and a guard. */
-function program({ connect, io }) {
-  const api = globalThis.browser ?? chrome;
-  const log = { ticks: [], nexts: [], noise: [], feedGaps: [], graphGaps: [], errors: [], refused: [] };
-  let turn = api.storage.local.get("log").then(({ log: kept }) => Object.assign(log, kept));
-  const note = (name, value) => {
-    turn = turn.then(() => {
-      log[name].push(value);
-      return api.storage.local.set({ log });
-    });
-    return turn;
-  };
+function program({ connect, io, api, note }) {
   const bridge = connect({ fallback: "browser" });
   bridge.on("error", ({ code }) => note("errors", code));
   const addresses = new Promise((resolve) => {
@@ -154,40 +135,4 @@ async function goesOn(t, { world, page, stopWorker, install, survives }) {
   t.diagnostic(`numbers: ${last} sent, ${after.ticks.length} by io(), ${after.nexts.length} by the preset`);
 }
 
-for (const offscreen of [true, false]) {
-  const where = offscreen ? "an offscreen document" : "the worker";
-  test(`Chromium, io() and a preset in ${where}: without the host, then with it`, async (t) => {
-    const world = await World.make();
-    t.after(() => world.end());
-    const extension = await fallbackExtension(world.folder, { offscreen, program });
-    world.browser = await Chromium.launch({ profile: world.profile, extension, env: world.env });
-    const page = await world.browser.open(world.id, "page.html");
-    world.page = page;
-    await goesOn(t, {
-      world,
-      page,
-      survives: offscreen,
-      stopWorker: () => world.browser.stopWorker(world.id, page),
-      install: () => world.longwire("install", "--extension", world.id, "--browser", "chromium"),
-    });
-  });
-}
-
-test("Firefox, io() and a preset in the event page: without the host, then with it", {
-  skip: skipUnless(hasFirefox, "there is no firefox-esr here"),
-}, async (t) => {
-  const world = await World.make();
-  t.after(() => world.end());
-  const extension = await fallbackExtension(world.folder, { offscreen: false, program });
-  const profile = join(world.folder, "firefox");
-  const firefox = await Firefox.launch({ profile, extension, addon: ADDON, env: world.env });
-  t.after(() => firefox.close());
-  const page = await firefox.open("page.html");
-  await goesOn(t, {
-    world,
-    page,
-    survives: false,
-    stopWorker: () => firefox.stopEventPage(ADDON),
-    install: () => world.longwire("install", "--extension", ADDON, "--browser", "firefox"),
-  });
-});
+inEachBrowser("io() and a preset", { program, run: goesOn });

@@ -2,19 +2,10 @@
 // an offscreen document and without one, and in Firefox. What the server sent is counted against what the extension noted.
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { join } from "node:path";
-import { test } from "node:test";
-import { Chromium } from "./lib/chromium.mjs";
 import { eventually } from "./lib/eventually.mjs";
-import { fallbackExtension } from "./lib/fallback-extension.mjs";
-import { Firefox } from "./lib/firefox.mjs";
-import { skipUnless } from "./lib/skip.mjs";
-import { World } from "./lib/world.mjs";
+import { inEachBrowser } from "./lib/fallback-browsers.mjs";
 
 const PATIENCE = 60_000;
-const ADDON = "hello@longwire.example";
-const hasFirefox = spawnSync(process.env.FIREFOX ?? "firefox-esr", ["--version"]).status === 0;
 
 const upTo = (last, first = 1) => Array.from({ length: last - first + 1 }, (_, at) => first + at);
 
@@ -94,40 +85,4 @@ async function goesOn(t, { world, page, stopWorker, install, survives }) {
   t.diagnostic(`messages: ${last + 20} sent by the server, ${after.numbers.length} noted, gaps: ${after.gaps.length}`);
 }
 
-for (const offscreen of [true, false]) {
-  const where = offscreen ? "an offscreen document" : "the worker";
-  test(`Chromium, connections in ${where}: without the host, then with it`, async (t) => {
-    const world = await World.make();
-    t.after(() => world.end());
-    const extension = await fallbackExtension(world.folder, { offscreen });
-    world.browser = await Chromium.launch({ profile: world.profile, extension, env: world.env });
-    const page = await world.browser.open(world.id, "page.html");
-    world.page = page;
-    await goesOn(t, {
-      world,
-      page,
-      survives: offscreen,
-      stopWorker: () => world.browser.stopWorker(world.id, page),
-      install: () => world.longwire("install", "--extension", world.id, "--browser", "chromium"),
-    });
-  });
-}
-
-test("Firefox, connections in the event page: without the host, then with it", {
-  skip: skipUnless(hasFirefox, "there is no firefox-esr here"),
-}, async (t) => {
-  const world = await World.make();
-  t.after(() => world.end());
-  const extension = await fallbackExtension(world.folder, { offscreen: false });
-  const profile = join(world.folder, "firefox");
-  const firefox = await Firefox.launch({ profile, extension, addon: ADDON, env: world.env });
-  t.after(() => firefox.close());
-  const page = await firefox.open("page.html");
-  await goesOn(t, {
-    world,
-    page,
-    survives: false,
-    stopWorker: () => firefox.stopEventPage(ADDON),
-    install: () => world.longwire("install", "--extension", ADDON, "--browser", "firefox"),
-  });
-});
+inEachBrowser("connections", { run: goesOn });

@@ -7,18 +7,21 @@ import { World } from "./world.mjs";
 const DIST = join(import.meta.dirname, "../../../client/dist");
 const FILES = ["longwire.js", "io.js", "fallback.js", "longwire-offscreen.js", "longwire-offscreen.html"];
 
-/** The worker, as its own source. */
-function worker({ connect }) {
-  const api = globalThis.browser ?? chrome;
-  const log = { numbers: [], gaps: [], states: [], modes: [], errors: [] };
+/** In a worker: writes what it is told to the storage, one value after the other, and returns how. */
+function notebook(api) {
+  const log = {};
   let turn = api.storage.local.get("log").then(({ log: kept }) => Object.assign(log, kept));
-  const note = (name, value) => {
+  return (name, value) => {
     turn = turn.then(() => {
-      log[name].push(value);
+      log[name] = [...(log[name] ?? []), value];
       return api.storage.local.set({ log });
     });
     return turn;
   };
+}
+
+/** The worker, as its own source. */
+function worker({ connect, api, note }) {
   const bridge = connect({ fallback: "browser" });
   bridge.on("error", ({ code }) => note("errors", code));
   bridge.on("mode", (mode) => note("modes", mode));
@@ -87,6 +90,9 @@ import "./fallback.js";
     '<!doctype html><title>page</title><script type="module" src="page.js"></script>',
   );
   await writeFile(join(extension, "page.js"), `${imports}globalThis.attach = ${attach};\n`);
-  await writeFile(join(extension, "worker.js"), `${imports}(${program})({ connect, io });\n`);
+  await writeFile(join(extension, "worker.js"), `${imports}const api = globalThis.browser ?? chrome;
+const note = (${notebook})(api);
+(${program})({ connect, io, api, note });
+`);
   return extension;
 }
