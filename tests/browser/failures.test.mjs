@@ -6,11 +6,11 @@ import { once } from "node:events";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer as createHttp } from "node:http";
 import { createServer as createHttps } from "node:https";
-import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
 import { Chromium } from "./lib/chromium.mjs";
 import { eventually } from "./lib/eventually.mjs";
+import { freePort } from "./lib/free-port.mjs";
 import { World } from "./lib/world.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -26,16 +26,6 @@ async function listening(t, server) {
 /** A server that answers every request with a status. */
 const answers = (t, status) => listening(t, createHttp((_, response) => response.writeHead(status).end("no WebSocket here")));
 
-/** A port where nobody listens. */
-async function closedPort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 /** A TLS server with a certificate that nobody vouches for. */
 async function untrusted(t) {
   const pem = await readFile(join(import.meta.dirname, "lib/untrusted.pem"));
@@ -46,8 +36,8 @@ test("every link that cannot be made is on the console, once, with what to do", 
   const world = await World.make();
   t.after(() => world.end());
   const tls = await untrusted(t);
-  const down = await closedPort();
-  const proxy = `http://127.0.0.1:${await closedPort()}`;
+  const down = await freePort();
+  const proxy = `http://127.0.0.1:${await freePort()}`;
   const local = (port) => `ws://127.0.0.1:${port}/live`;
   // name: [url, options, what the console must say]
   const links = {

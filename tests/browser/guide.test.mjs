@@ -3,14 +3,13 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { Chromium } from "./lib/chromium.mjs";
 import { eventually } from "./lib/eventually.mjs";
 import { Firefox } from "./lib/firefox.mjs";
+import { freePort } from "./lib/free-port.mjs";
 import { World } from "./lib/world.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -29,15 +28,6 @@ function code(language, words) {
   assert.ok(at >= 0, `the guide says ${words}`);
   const rest = guide.slice(at);
   return new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, "s").exec(rest)[1];
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** The guide's folder with its three files. */

@@ -7,9 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { connect } from "../../client/dist/modules/index.js";
+import { haproxy, nginx } from "../browser/lib/balancers.mjs";
 import { extension } from "./lib/extension.mjs";
 import { presets, servePresets } from "./lib/preset-servers.mjs";
-import { startProxies } from "./lib/proxies.mjs";
 import { brokersOf } from "./lib/stage.mjs";
 
 const SECONDS = Number(process.env.SECONDS_IDLE ?? 200);
@@ -21,7 +21,7 @@ test(`no preset loses its link within ${SECONDS} idle seconds behind a proxy`, a
   process.env.LONGWIRE_DEBUGGABLE = "1";
   const hosts = [];
   const servers = await servePresets();
-  const proxies = await startProxies(home, servers.port);
+  const proxies = { nginx: await nginx(t, home, servers.port), haproxy: await haproxy(t, home, servers.port) };
   const bridge = connect({ api: extension((host) => hosts.push(host)), profile: "presets" });
   bridge.on("error", () => {});
   t.after(async () => {
@@ -29,11 +29,10 @@ test(`no preset loses its link within ${SECONDS} idle seconds behind a proxy`, a
     for (const host of hosts) host.kill();
     for (const pid of await brokersOf(home)) process.kill(pid, "SIGKILL");
     servers.stop();
-    await proxies.stop();
     await rm(home, { recursive: true, force: true, maxRetries: 5 });
   });
   const links = [];
-  for (const [proxy, port] of Object.entries(proxies.ports)) {
+  for (const [proxy, port] of Object.entries(proxies)) {
     for (const preset of Object.keys(presets)) {
       links.push(await openLink(bridge, `${preset} through ${proxy}`, `ws://127.0.0.1:${port}/${preset}`, { preset }));
     }

@@ -7,6 +7,7 @@ import { writeFile } from "node:fs/promises";
 import net from "node:net";
 import { join } from "node:path";
 import { eventually } from "./eventually.mjs";
+import { freePort } from "./free-port.mjs";
 
 const PATIENCE = 60_000;
 
@@ -14,15 +15,6 @@ const PATIENCE = 60_000;
 export function missing(...programs) {
   const flags = { nginx: "-v", haproxy: "-v", tinyproxy: "-v", openssl: "version" };
   return programs.filter((program) => spawnSync(program, [flags[program] ?? "--version"]).error !== undefined);
-}
-
-export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** Starts a program that listens on `port` and ends it with the test. */
@@ -66,6 +58,7 @@ http { ${access} ${temp.join(" ")}
   return started(t, port, "nginx", "-c", config);
 }
 
+/** HAProxy before `server`, with the timeouts of Debian's haproxy.cfg. Without a `timeout tunnel` they hold for WebSockets too. */
 export async function haproxy(t, folder, server) {
   const port = await freePort();
   const config = join(folder, `haproxy-${port}.cfg`);
@@ -74,8 +67,8 @@ export async function haproxy(t, folder, server) {
     `defaults
   mode http
   timeout connect 5s
-  timeout client 30s
-  timeout server 30s
+  timeout client 50s
+  timeout server 50s
 frontend in
   bind 127.0.0.1:${port}
   default_backend out
