@@ -10,7 +10,6 @@ use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, ErrorFrame};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Record};
-use crate::wire::rule::ParsedMessage;
 
 use super::dial_limiter::{DialKind, DialLimiter, DialSlot};
 use super::dialect::outlines::Outlines;
@@ -139,11 +138,6 @@ impl Context {
         }
     }
 
-    /// A look at a message of the input at hand.
-    pub(crate) fn parsed<'a>(&self, payload: &'a Payload) -> ParsedMessage<'a> {
-        self.outlines.parsed(payload)
-    }
-
     /// For what goes to ports.
     pub(crate) const fn ports(&mut self) -> PortWriter<'_> {
         PortWriter {
@@ -171,9 +165,7 @@ impl Context {
 
     /// `ok`, if anybody wants to hear it.
     pub(crate) fn send_ok(&mut self, port: PortId, id: Option<Name>) {
-        if let Some(id) = id {
-            self.send(port, BrokerFrame::Ok { id });
-        }
+        self.ports().send_ok(port, id);
     }
 }
 
@@ -201,6 +193,13 @@ impl PortWriter<'_> {
     ) {
         let frame = ErrorFrame::new(error, id.cloned(), session.cloned());
         self.send(port, BrokerFrame::Error(Box::new(frame)));
+    }
+
+    /// `ok`, if anybody wants to hear it.
+    pub(crate) fn send_ok(&mut self, port: PortId, id: Option<Name>) {
+        if let Some(id) = id {
+            self.send(port, BrokerFrame::Ok { id });
+        }
     }
 
     /// A frame that takes room in its port's queue.

@@ -54,15 +54,15 @@ impl Hub {
         let fits =
             |wanted: &Option<Name>, actual: &Name| wanted.as_ref().is_none_or(|wanted| wanted == actual);
         let mut meant = self.sessions.values().filter(|session| {
-            *session.name() == *name
-                && fits(&selector.origin, &session.owner().origin)
-                && fits(&selector.profile, &session.owner().profile)
+            session.identity().name == *name
+                && fits(&selector.origin, &session.identity().owner.origin)
+                && fits(&selector.profile, &session.identity().owner.profile)
         });
         match (meant.next(), meant.next()) {
-            (Some(session), None) => Ok(session.key()),
+            (Some(session), None) => Ok(session.identity().key),
             (None, _) => Err(error(Code::NoSession, format!("there is no session `{name}`"))),
             (Some(first), Some(second)) => {
-                let flag = if first.owner().origin == second.owner().origin {
+                let flag = if first.identity().owner.origin == second.identity().owner.origin {
                     "--profile"
                 } else {
                     "--origin"
@@ -82,7 +82,9 @@ impl Hub {
             && let Some(session) = self.sessions.get(&key)
         {
             let time = self.ctx.now.wall;
-            self.ctx.ports().show_outgoing(key, session.name(), payload, time);
+            self.ctx
+                .ports()
+                .show_outgoing(key, &session.identity().name, payload, time);
         }
     }
 }

@@ -16,13 +16,13 @@ use crate::wire::options::Options;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 
-use crate::core::context::{ClientIdentity, Context, error};
+use crate::core::context::{ClientIdentity, error};
 use crate::core::dialect::outlines::Unread;
-use crate::core::identity::{Owner, SessionKey};
+use crate::core::identity::{Identity, Owner, SessionKey};
 use crate::core::io::{Caller, PortId};
 use crate::core::policy;
 use crate::core::rules::Rule;
-use crate::core::session::{Origin, SESSION_COST, Session, Unsent, over_budget};
+use crate::core::session::{Origin, SESSION_COST, Session, over_budget};
 
 use super::{CAPABILITIES, Deferred, Hub, LIMITS, budget};
 
@@ -139,9 +139,9 @@ impl Hub {
         let sessions = self
             .sessions
             .values()
-            .filter(|session| *session.owner() == owner)
+            .filter(|session| session.identity().owner == owner)
             .map(|session| SessionSummary {
-                session: session.name().clone(),
+                session: session.identity().name.clone(),
                 state: session.state(),
                 pending: session.pending(&identity.client),
             })
@@ -180,12 +180,12 @@ impl Hub {
         let held = self.held_session(port, identity, &name).and_then(|key| {
             let session = self.sessions.get(&key);
             if asks_for_more(&frame) {
-                session.map_or(Ok(()), |session| session.check_closing())?;
+                session.map_or(Ok(()), |session| session.lifecycle().check())?;
             }
             Ok(key)
         });
         match held {
-            Ok(key) => self.with(key, |session, ctx| session_frame(session, ctx, port, frame)),
+            Ok(key) => self.with(key, |session, ctx| session.frame(ctx, port, frame)),
             Err(why) => self.ctx.send_error(port, why, frame.id(), Some(&name)),
         }
     }
@@ -239,7 +239,7 @@ impl Hub {
     /// The session of this name, if it is being closed.
     fn closing(&self, owner: &Owner, name: &Name) -> Option<SessionKey> {
         let key = *self.names.get(&(owner.clone(), name.clone()))?;
-        self.sessions.get(&key)?.is_closing().then_some(key)
+        self.sessions.get(&key)?.lifecycle().is_closing().then_some(key)
     }
 
     fn try_open(
@@ -275,7 +275,7 @@ impl Hub {
         let Some(session) = self.sessions.get(&key) else {
             return Ok(());
         };
-        let origin = &session.owner().origin;
+        let origin = &session.identity().owner.origin;
         if url.is_some() || options.is_some() {
             let rules = &self.ctx.dialer.rules;
             session.may_become(rules.of(origin), url.as_ref(), options.as_ref())?;
@@ -324,7 +324,13 @@ impl Hub {
         self.check_budget(&owner.origin, more)?;
         let key = self.new_key();
         let options = self.shared(options.unwrap_or_default());
-        let session = Session::new(key, owner, open.session.clone(), url, options, &mut self.ctx);
+        let session = Identity {
+            key,
+            owner,
+            name: open.session.clone(),
+            epoch: self.ctx.dialer.random.word().into(),
+        };
+        let session = Session::new(session, url, options, &mut self.ctx);
         self.add(session);
         self.with(key, |session, ctx| {
             session.attach(ctx, port, &identity.client, open, Origin::Created);
@@ -415,7 +421,10 @@ impl Hub {
         let mut total = SessionReport::default();
         let mut sessions = Vec::new();
         for session in self.sessions.values() {
-            if owner.as_ref().is_some_and(|owner| session.owner() != owner) {
+            if owner
+                .as_ref()
+                .is_some_and(|owner| session.identity().owner != *owner)
+            {
                 continue;
             }
             let report = session.report(self.ctx.now);
@@ -458,47 +467,6 @@ impl Hub {
             sessions,
         };
         self.ctx.send(port, BrokerFrame::Status(Box::new(report)));
-    }
-}
-
-/// Hands a session a frame of a port that holds it.
-fn session_frame(session: &mut Session, ctx: &mut Context, port: PortId, frame: ClientFrame) {
-    match frame {
-        ClientFrame::Ack { seq, .. } => session.ack(ctx, port, seq),
-        ClientFrame::Send(send) => session.send(ctx, port, send),
-        ClientFrame::Request(request) => session.request(ctx, port, request),
-        ClientFrame::Cancel { id, .. } => session.cancel(ctx, port, &id),
-        ClientFrame::Subscribe(subscribe) => session.subscribe(ctx, port, *subscribe),
-        ClientFrame::Unsubscribe { id, key, .. } => session.unsubscribe(ctx, port, id, &key),
-        ClientFrame::Reply(reply) => session.reply(ctx, port, reply),
-        ClientFrame::Authorize(authorize) => session.authorize(ctx, port, *authorize),
-        ClientFrame::Window { window, id, .. } => {
-            ctx.send_ok(port, id);
-            session.set_window(ctx, port, window);
-        }
-        ClientFrame::Reconnect { id, .. } => {
-            ctx.send_ok(port, id);
-            session.start_over(ctx);
-        }
-        ClientFrame::Detach { id, .. } => {
-            ctx.send_ok(port, id);
-            session.detach(ctx, port);
-        }
-        ClientFrame::Close {
-            id,
-            code,
-            reason,
-            discard,
-            ..
-        } => {
-            ctx.send_ok(port, id);
-            let unsent = if discard { Unsent::Discard } else { Unsent::Write };
-            session.close(ctx, code.unwrap_or(1000), reason.unwrap_or_default(), unsent);
-        }
-        ClientFrame::Hello(_)
-        | ClientFrame::Open(_)
-        | ClientFrame::Status { .. }
-        | ClientFrame::Ping { .. } => {}
     }
 }
 

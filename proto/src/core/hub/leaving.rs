@@ -37,7 +37,7 @@ impl Hub {
         self.each(|session, ctx| session.leave(ctx, leave));
         for session in self.sessions.values() {
             if let Some(journal) = session.journal() {
-                self.journals.insert(journal.clone(), session.key());
+                self.journals.insert(journal.clone(), session.identity().key);
             }
         }
     }

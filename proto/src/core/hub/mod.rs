@@ -31,7 +31,7 @@ use crate::wire::record::Name;
 use self::timers::Timers;
 use super::context::{ClientIdentity, Context, Dialer, Port};
 use super::dialect::outlines::{Outlines, Unread};
-use super::identity::{Owner, SessionKey};
+use super::identity::{Identity, Owner, SessionKey};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, RawRecord};
 use super::rules::Rules;
@@ -198,7 +198,7 @@ impl Hub {
         match input {
             Input::Link(dial, _) => {
                 let session = self.sessions.get(&self.ctx.dialer.session_of(*dial)?)?;
-                Some(session.owner().origin.clone())
+                Some(session.identity().owner.origin.clone())
             }
             Input::Frame(port, _) => match &self.ctx.ports.get(port)?.caller {
                 Caller::Extension { origin } => Some(origin.clone()),
@@ -336,10 +336,8 @@ impl Hub {
         self.ctx.now = now;
         let key = self.new_key();
         let session = Session::restore(key, journal, kept, damage, &mut self.ctx)?;
-        if self
-            .names
-            .contains_key(&(session.owner().clone(), session.name().clone()))
-        {
+        let Identity { owner, name, .. } = session.identity();
+        if self.names.contains_key(&(owner.clone(), name.clone())) {
             return Err("another journal holds the same session".to_owned());
         }
         self.add(session);

@@ -7,7 +7,7 @@ use crate::wire::options::Options;
 use crate::wire::record::Name;
 
 use crate::core::context::{Context, Watcher};
-use crate::core::identity::SessionKey;
+use crate::core::identity::{Identity, SessionKey};
 use crate::core::session::Session;
 
 use super::{Hub, Journaled, RELIEF_INTERVAL, budget};
@@ -19,11 +19,15 @@ impl Hub {
             return;
         };
         let held = session.held;
-        let total = self.held.get(&session.owner().origin).copied().unwrap_or(0);
+        let total = self
+            .held
+            .get(&session.identity().owner.origin)
+            .copied()
+            .unwrap_or(0);
         self.ctx.others = total.saturating_sub(held);
         self.ctx.budget = budget(
             &self.ctx.dialer.rules,
-            &session.owner().origin,
+            &session.identity().owner.origin,
             total,
             self.total_held,
             self.held.len(),
@@ -38,12 +42,12 @@ impl Hub {
         {
             self.journaled.push_back(Journaled { outputs, journal });
         }
-        if session.over {
+        if session.lifecycle().is_over() {
             return self.remove(key);
         }
         session.held = session.holds();
         if session.held != held {
-            let (origin, now) = (session.owner().origin.clone(), session.held);
+            let (origin, now) = (session.identity().owner.origin.clone(), session.held);
             self.set_held(&origin, held, now);
         }
         self.retime(key);
@@ -76,8 +80,8 @@ impl Hub {
         let theirs = self
             .sessions
             .values()
-            .filter(|session| session.owner().origin == largest);
-        let keys: Vec<SessionKey> = theirs.map(|session| session.key()).collect();
+            .filter(|session| session.identity().owner.origin == largest);
+        let keys: Vec<SessionKey> = theirs.map(|session| session.identity().key).collect();
         for key in keys {
             self.with(key, Session::give_back);
         }
@@ -106,33 +110,34 @@ impl Hub {
     }
 
     pub(super) fn add(&mut self, session: Session) {
-        self.names
-            .insert((session.owner().clone(), session.name().clone()), session.key());
-        let count = self.counts.entry(session.owner().clone()).or_default();
+        let Identity { key, owner, name, .. } = session.identity();
+        let key = *key;
+        self.names.insert((owner.clone(), name.clone()), key);
+        let count = self.counts.entry(owner.clone()).or_default();
         *count += 1;
         if *count == 1 {
-            *self.profiles.entry(session.owner().origin.clone()).or_default() += 1;
+            *self.profiles.entry(owner.origin.clone()).or_default() += 1;
         }
         if let Some(journal) = session.journal() {
-            self.journals.insert(journal.clone(), session.key());
+            self.journals.insert(journal.clone(), key);
         }
-        self.sessions.insert(session.key(), Box::new(session));
+        self.sessions.insert(key, Box::new(session));
     }
 
     pub(super) fn remove(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.remove(&key) else {
             return;
         };
-        self.names
-            .remove(&(session.owner().clone(), session.name().clone()));
-        if let Some(count) = self.counts.get_mut(session.owner()) {
+        let Identity { owner, name, .. } = session.identity();
+        self.names.remove(&(owner.clone(), name.clone()));
+        if let Some(count) = self.counts.get_mut(owner) {
             *count -= 1;
             if *count == 0 {
-                self.counts.remove(session.owner());
-                if let Some(profiles) = self.profiles.get_mut(&session.owner().origin) {
+                self.counts.remove(owner);
+                if let Some(profiles) = self.profiles.get_mut(&owner.origin) {
                     *profiles -= 1;
                     if *profiles == 0 {
-                        self.profiles.remove(&session.owner().origin);
+                        self.profiles.remove(&owner.origin);
                     }
                 }
             }
@@ -142,7 +147,7 @@ impl Hub {
         let (over, on): (Vec<_>, Vec<_>) = watchers.into_iter().partition(|watcher| watcher.session == key);
         self.ctx.watchers = on;
         for Watcher { port, .. } in over {
-            let session = session.name().clone();
+            let session = name.clone();
             self.ctx.send(
                 port,
                 BrokerFrame::Detached {
@@ -154,7 +159,7 @@ impl Hub {
         }
         self.timers.set(key, None, None);
         self.ctx.dialer.limiter.leave(key);
-        self.set_held(&session.owner().origin, session.held, 0);
+        self.set_held(&owner.origin, session.held, 0);
         self.open_deferred(key);
     }
 

@@ -174,12 +174,7 @@ impl Delivery {
 
     /// Everything up to `seq` has been processed; `true` when that makes room. Only what was delivered to this attachment
     /// can be acknowledged.
-    pub(in crate::core::session) fn acknowledge(
-        &mut self,
-        ctx: &mut DeliveryContext<'_>,
-        port: PortId,
-        seq: u64,
-    ) -> bool {
+    pub(super) fn acknowledge(&mut self, ctx: &mut DeliveryContext<'_>, port: PortId, seq: u64) -> bool {
         let Some(id) = self.client_at(port) else {
             return false;
         };
@@ -205,14 +200,15 @@ impl Delivery {
     }
 
     /// Changes the in-flight window.
-    pub(in crate::core::session) fn set_window(&mut self, port: PortId, window: Window) {
+    pub(super) fn set_window(&mut self, port: PortId, window: Window) {
         let client = self.client_at(port).and_then(|id| self.clients.get_mut(id));
         if let Some(attachment) = client.and_then(|client| client.attachment.as_mut()) {
             attachment.set_window(window);
         }
     }
 
-    /// Ends the session for every client: what ended last is told although windows are full, then nobody is attached.
+    /// Ends the session for every client: what ended last is delivered although windows are full, then nobody is attached,
+    /// and nothing stays on disk.
     pub(in crate::core::session) fn end(
         &mut self,
         ctx: &mut DeliveryContext<'_>,
@@ -246,5 +242,6 @@ impl Delivery {
             };
             ctx.ports.send(port, frame);
         }
+        self.log.remove_journal(&mut ctx.recorder());
     }
 }

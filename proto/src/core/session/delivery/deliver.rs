@@ -92,7 +92,7 @@ impl Delivery {
     }
 
     /// Says `stalled` to those that are slower than the stream.
-    pub(in crate::core::session) fn tell_stalls(&mut self, ctx: &mut DeliveryContext<'_>) {
+    pub(in crate::core::session) fn report_stalls(&mut self, ctx: &mut DeliveryContext<'_>) {
         for client in self.clients.iter_mut() {
             let Some(attachment) = client.attachment.as_mut() else {
                 continue;

@@ -2,22 +2,24 @@
 //!
 //! Who is attached is in `clients`, and one client in `client`; how it comes and goes in `attach`, what it is handed in
 //! `deliver`. What the log keeps is in `retention`, what filters and the guard keep away in `views`; how all that comes back from
-//! a journal in `restore`. It knows no link and no outbox: what concerns them comes back as a value, and the session hands it
+//! a journal in `restore`; how the ends of messages sent are recorded in `settled`. It knows no link and no outbox: what concerns them comes back as a value, and the session hands it
 //! on.
 
 mod attach;
 mod client;
 mod clients;
 mod deliver;
+mod frames;
 mod restore;
 mod retention;
+mod settled;
 #[cfg(test)]
 mod tests;
 mod views;
 
 use std::time::Duration;
 
-use crate::wire::message::{BrokerFrame, Filtered, Totals};
+use crate::wire::message::{BrokerFrame, Filtered, SessionReport, Totals};
 use crate::wire::options::Options;
 use crate::wire::record::{Body, Name, Record};
 
@@ -29,6 +31,8 @@ use crate::core::journal::{JournalId, RawRecord};
 use crate::core::journal_record::JournalRecord;
 use crate::core::log::ClientId;
 use crate::core::recorded_log::{Durable, RecordedLog, Recorder};
+
+use super::in_millis;
 
 use self::clients::Clients;
 
@@ -76,19 +80,6 @@ pub(super) struct Delivery {
     guard: ReceiveGuard,
     received: Totals,
     filtered: Filtered,
-}
-
-/// What `status` says of the incoming direction.
-#[derive(Debug)]
-pub(super) struct DeliveryReport {
-    pub(super) received: Totals,
-    pub(super) filtered: Filtered,
-    pub(super) queued: u64,
-    pub(super) dropped: u64,
-    pub(super) unacknowledged: u64,
-    pub(super) attached: u64,
-    /// The age of the oldest record that somebody attached has not acknowledged.
-    pub(super) oldest: Option<Duration>,
 }
 
 impl Delivery {
@@ -152,25 +143,27 @@ impl Delivery {
             .count()
     }
 
-    /// Counters.
-    pub(super) fn report(&self, awake: Duration) -> DeliveryReport {
+    /// Counters, for `status`.
+    pub(super) fn report(&self, report: &mut SessionReport, awake: Duration) {
         let attached = self.clients.iter().filter(|client| client.attachment.is_some());
         let oldest = attached
             .clone()
             .filter_map(|client| self.log.oldest_after(client.acked, client.id))
             .min();
-        DeliveryReport {
-            received: self.received,
-            filtered: self.filtered,
-            queued: self.log.messages() as u64,
-            dropped: self.log.dropped(),
-            unacknowledged: attached
-                .clone()
-                .map(|client| client.unacknowledged() as u64)
-                .sum(),
-            attached: attached.count() as u64,
-            oldest: oldest.map(|appended| awake.saturating_sub(appended)),
-        }
+        let unacknowledged = attached.clone().map(|client| client.unacknowledged() as u64);
+        report.unacknowledged = unacknowledged.sum();
+        report.clients = attached.count() as u64;
+        report.oldest = oldest.map(|appended| in_millis(awake.saturating_sub(appended)));
+        report.durability = Some(self.durability());
+        report.received = self.received;
+        report.filtered = self.filtered;
+        report.queued = self.log.messages() as u64;
+        report.dropped = self.log.dropped();
+    }
+
+    /// What new messages are promised.
+    pub(super) const fn durability(&self) -> &'static str {
+        if self.log.has_journal() { "disk" } else { "memory" }
     }
 
     /// Who holds the session through that port.
@@ -178,26 +171,16 @@ impl Delivery {
         self.clients.at(port)
     }
 
-    /// The port that came last, of those that hold the session.
-    pub(super) fn newest_port(&self) -> Option<PortId> {
-        self.clients.iter().filter_map(|client| client.port()).max()
-    }
-
-    /// A frame for every port that holds the session.
-    pub(super) fn send_to_all(&self, ports: &mut PortWriter<'_>, frame: impl Fn() -> BrokerFrame) {
-        for port in self.clients.iter().filter_map(|client| client.port()) {
-            ports.send(port, frame());
-        }
-    }
-
     /// Awake time since which no client is attached.
     pub(super) const fn idle_since(&self) -> Option<Duration> {
         self.clients.idle_since()
     }
 
-    /// The guard's lines are others: its rates count anew.
-    pub(super) fn restart_guard(&mut self) {
-        self.guard = ReceiveGuard::default();
+    /// Other options: a guard with other lines counts its rates anew.
+    pub(super) fn options_changed(&mut self, before: &Options, after: &Options) {
+        if after.guard != before.guard {
+            self.guard = ReceiveGuard::default();
+        }
     }
 
     /// Begins a journal.
@@ -208,11 +191,6 @@ impl Delivery {
     /// Begins a journal that carries a session in memory to the next broker.
     pub(super) fn begin_handover(&mut self, id: JournalId) {
         self.log.begin_handover(id);
-    }
-
-    /// The session is over: nothing of it stays on disk.
-    pub(super) fn remove_journal(&mut self, to: &mut Recorder<'_>) {
-        self.log.remove_journal(to);
     }
 
     /// The journal failed: from here on nothing is written down.
@@ -230,8 +208,17 @@ impl Delivery {
         }
     }
 
+    /// What a new segment of the journal begins with: the numbers, and what each client has finished.
+    pub(super) fn snapshot(&self) -> impl Iterator<Item = JournalRecord> {
+        let numbers = [
+            JournalRecord::Reserved(self.log.reserved()),
+            JournalRecord::Last(self.log.last()),
+        ];
+        numbers.into_iter().chain(self.positions())
+    }
+
     /// What each client has finished.
-    pub(super) fn positions(&self) -> impl Iterator<Item = JournalRecord> {
+    fn positions(&self) -> impl Iterator<Item = JournalRecord> {
         self.clients.iter().map(|client| client.position())
     }
 

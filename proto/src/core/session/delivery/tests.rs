@@ -201,7 +201,8 @@ fn a_full_log_drops_or_asks_the_link_to_wait() {
     let none = |seq| (Some(seq), Pressure::None);
     let (kept, bench) = full(Overflow::DropOldest);
     assert_eq!(kept, [none(1), none(2), none(3)]);
-    let report = bench.delivery.report(Duration::ZERO);
+    let mut report = SessionReport::default();
+    bench.delivery.report(&mut report, Duration::ZERO);
     assert_eq!((report.queued, report.dropped), (2, 1));
     let (kept, _) = full(Overflow::DropNewest);
     assert_eq!(kept, [none(1), none(2), (None, Pressure::None)]);
@@ -259,7 +260,7 @@ fn a_client_that_is_told_the_end_hears_how_messages_ended_although_its_window_is
         ),
         "{told:?}"
     );
-    assert_eq!(bench.delivery.newest_port(), None);
+    assert_eq!(bench.delivery.client_at(PortId(1)), None);
 }
 
 #[test]

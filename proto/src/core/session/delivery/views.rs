@@ -5,7 +5,7 @@
 use crate::wire::code::Code;
 use crate::wire::filter::Line;
 use crate::wire::json::Pointers;
-use crate::wire::record::{Body, Name};
+use crate::wire::record::{Body, ErrorInfo, Name};
 use crate::wire::rule::ParsedMessage;
 
 use crate::core::context::error;
@@ -13,27 +13,34 @@ use crate::core::filter::{FilterDecision, FilterReason, View};
 use crate::core::io::{Now, PortId};
 use crate::core::log::ClientId;
 
+use super::super::budget::too_many_subscriptions;
 use super::{Delivery, DeliveryContext};
 
 /// How the clients that have filters see a message, in the order of the clients.
 pub(in crate::core::session) type Views = Vec<(ClientId, FilterDecision)>;
 
 impl Delivery {
-    /// Sets the filter of a subscription for the client at this port. `false` when it has too many lines.
+    /// Sets the filter of a subscription for the client at this port.
+    ///
+    /// # Errors
+    /// `rate-limited` when it has too many lines.
     pub(in crate::core::session) fn set_filter(
         &mut self,
         port: PortId,
         key: &Name,
         lines: Vec<Line>,
-    ) -> bool {
+    ) -> Result<(), ErrorInfo> {
         let last = self.log.last();
         let client = self.client_at(port).and_then(|id| self.clients.get_mut(id));
         let Some(client) = client else {
-            return true;
+            return Ok(());
         };
         // What was held under other lines is held no more.
         client.release(last);
-        client.filter_mut().set(key, lines)
+        if client.filter_mut().set(key, lines) {
+            return Ok(());
+        }
+        Err(too_many_subscriptions())
     }
 
     /// Forgets the filters of a subscription, whoever set them.

@@ -1,39 +1,65 @@
 //! What is sent: from an accepted message to its one result.
 //!
-//! Messages are in `core::outbox`, what they wait for in `core::requests`, what is said on every connection in
-//! `core::subscriptions`. It knows no link, no log and no port: what concerns them comes back as a value, and the session
-//! hands it on.
+//! Messages are in `core::outbox`, what they wait for in `core::requests`, what is sent on every connection in
+//! `core::subscriptions`. How a message is accepted is in `accept`, how it ends in `settle`. It knows no link, no log and no
+//! port: what concerns them comes out of `poll`, and the session passes it on.
 
+mod accept;
 mod offer;
 mod restore;
+mod settle;
 mod subscribe;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::collections::VecDeque;
 
-use crate::wire::code::Code;
 use crate::wire::json::Pointers;
-use crate::wire::message::{OutboxItem, Totals};
+use crate::wire::message::{BrokerFrame, ErrorFrame, OutboxItem, SessionReport, SubscriptionState, Totals};
 use crate::wire::options::Options;
 use crate::wire::payload::Payload;
-use crate::wire::record::{ErrorInfo, Name, Outcome};
-use crate::wire::rule::ParsedMessage;
+use crate::wire::record::{ErrorInfo, Name};
 
-use crate::core::context::error;
+use crate::core::dialect::outlines::Outlines;
 use crate::core::guard::SendGuard;
-use crate::core::io::Now;
+use crate::core::io::{Now, PortId};
+use crate::core::journal_record::JournalRecord;
 use crate::core::log::ClientId;
-use crate::core::outbox::{Flow, MessageResult, MessageStatus, NextMessage, Outbox, Proof, Settled};
-use crate::core::requests::{FoundRequest, Requests};
+use crate::core::outbox::{NextMessage, Outbox, Settled};
+use crate::core::requests::Requests;
 use crate::core::subscriptions::Subscriptions;
 
-pub(super) use self::offer::Offer;
+use super::budget::Budget;
+use super::lifecycle::{Lifecycle, Unfinished};
+use super::link_view::{LinkView, Load};
+
+use self::offer::Offer;
 pub(super) use self::restore::Reach;
 
 /// Messages and bytes handed to a link and not yet written, at most; one oversize message may exceed the bytes.
 const MAX_UNWRITTEN: usize = 256;
 const MAX_UNWRITTEN_BYTES: usize = 1 << 20;
+
+/// What the outgoing direction may know while it handles a frame.
+#[derive(Debug)]
+pub(super) struct OutgoingContext<'a> {
+    pub(super) now: Now,
+    pub(super) session: &'a Name,
+    pub(super) options: &'a Options,
+    pub(super) outlines: &'a Outlines,
+    pub(super) lifecycle: &'a Lifecycle,
+    pub(super) link: LinkView,
+    pub(super) budget: Budget,
+    /// What new messages are promised.
+    pub(super) durability: &'static str,
+    /// There is a journal to write messages to.
+    pub(super) has_journal: bool,
+    /// Outcomes and responses that nobody has acknowledged.
+    pub(super) unacknowledged_outcomes: usize,
+    /// Who has sent the frame, through which port.
+    pub(super) client: ClientId,
+    pub(super) port: PortId,
+}
 
 /// The outgoing direction of one session.
 #[derive(Debug, Default)]
@@ -43,26 +69,46 @@ pub(super) struct Outgoing {
     subscriptions: Subscriptions,
     guard: SendGuard,
     sent: Totals,
+    queue: VecDeque<Queued>,
+    next: Next,
 }
 
-/// What an incoming message was for messages on their way out.
+/// What the rest of the session has to do with.
 #[derive(Debug)]
-pub(super) enum Answered {
-    /// Nothing: it is delivered.
-    Nothing,
-    /// The answer to a request: it is used up.
-    Request(Option<Settled>),
-    /// It confirms a message, and is delivered as well.
-    Confirmation(Option<Settled>),
-}
-
-/// The next step of a flowing outbox.
-#[derive(Debug)]
-pub(super) enum OutgoingStep {
-    /// It ended before it was handed over.
-    Settled(Settled),
+pub(super) enum OutgoingEvent {
+    /// This is to be written down before anything else is done.
+    Journal(Box<JournalRecord>),
+    /// This is for a port.
+    Frame(PortId, BrokerFrame),
     /// This is to be handed to the link.
     Transmit(Handover),
+    /// Messages have ended.
+    Settled(Vec<Settled>),
+    /// The state of a subscription, for every client.
+    Subscription(Name, SubscriptionState),
+    /// A subscription was forgotten.
+    Unsubscribed(Name),
+    /// A ping is wanted that proves everything up to this place.
+    Prove(u64),
+}
+
+/// What waits to be polled.
+#[derive(Debug)]
+enum Queued {
+    Event(OutgoingEvent),
+    /// What is no message of the outbox: greeting, subscription, beat. Without a link it is dropped.
+    Untracked(Payload),
+}
+
+/// What follows once nothing is queued.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    #[default]
+    Nothing,
+    /// A proving ping, if one is wanted.
+    Prove,
+    /// The outbox flows as far as the link takes it; then as `Prove`.
+    Flow,
 }
 
 /// A message that is to be handed to the link.
@@ -75,37 +121,186 @@ pub(super) struct Handover {
     pub(super) serial: Option<u64>,
     /// It awaits the server's own acknowledgement.
     pub(super) awaits_ack: bool,
+    /// A journal tells of it.
+    pub(super) is_named: bool,
 }
 
 impl Outgoing {
+    /// The next thing that concerns others, with this link; after every call until `None`.
+    pub(super) fn poll(&mut self, now: Now, link: &LinkView) -> Option<OutgoingEvent> {
+        while let Some(queued) = self.queue.pop_front() {
+            match queued {
+                Queued::Event(event) => return Some(event),
+                Queued::Untracked(payload) if link.takes_anything() => {
+                    return Some(OutgoingEvent::Transmit(self.hand_untracked(payload)));
+                }
+                Queued::Untracked(_) => {}
+            }
+        }
+        if self.next == Next::Flow {
+            if !link.takes_messages() {
+                self.next = Next::Nothing;
+            } else if let Some(event) = self.hand_next(now) {
+                return Some(event);
+            }
+        }
+        let wants_proof = std::mem::take(&mut self.next) != Next::Nothing;
+        if wants_proof && let Some(place) = self.wants_proof() {
+            return Some(OutgoingEvent::Prove(place));
+        }
+        // An idle session needs no room for it.
+        self.queue = VecDeque::new();
+        None
+    }
+
+    /// Whether `poll` may have something.
+    pub(super) fn has_events(&self) -> bool {
+        !self.queue.is_empty() || self.next != Next::Nothing
+    }
+
+    fn push(&mut self, event: OutgoingEvent) {
+        self.queue.push_back(Queued::Event(event));
+    }
+
+    /// Answers a frame with an error.
+    fn refuse_frame(&mut self, ctx: &OutgoingContext<'_>, why: ErrorInfo, id: Option<Name>) {
+        let frame = ErrorFrame::new(why, id, Some(ctx.session.clone()));
+        self.push(OutgoingEvent::Frame(
+            ctx.port,
+            BrokerFrame::Error(Box::new(frame)),
+        ));
+    }
+
+    fn send_ok(&mut self, ctx: &OutgoingContext<'_>, id: Name) {
+        self.push(OutgoingEvent::Frame(ctx.port, BrokerFrame::Ok { id }));
+    }
+
+    /// A connection is open: the greeting goes out first, and unless the server must be ready first, what waits.
+    pub(super) fn begin_connection(&mut self, now: Now, greeting: &[Payload], link: &LinkView) {
+        self.send_untracked(greeting.iter().cloned());
+        if link.is_ready {
+            self.begin_ready(now);
+        }
+    }
+
+    /// The connection is ready: every subscription goes out, then the outbox flows.
+    pub(super) fn begin_ready(&mut self, now: Now) {
+        for (key, _) in self.subscriptions.states() {
+            self.send_subscription(now.boot, &key);
+        }
+        self.begin_flow();
+    }
+
+    /// Lets the outbox flow as far as the link takes it.
+    const fn begin_flow(&mut self) {
+        self.next = Next::Flow;
+    }
+
+    /// Sends what is no message of the outbox: greeting, subscription, beat.
+    pub(super) fn send_untracked(&mut self, payloads: impl IntoIterator<Item = Payload>) {
+        self.queue.extend(payloads.into_iter().map(Queued::Untracked));
+    }
+
+    /// Answers a beat, unless the link is full: a server that asks faster than it reads is not answered.
+    pub(super) fn answer_beat(&mut self, answer: Payload) {
+        if self.outbox.unwritten().0 < MAX_UNWRITTEN {
+            self.send_untracked([answer]);
+        }
+    }
+
+    /// Hands over the next message of the outbox; `None` when nothing waits, or enough is under way.
+    fn hand_next(&mut self, now: Now) -> Option<OutgoingEvent> {
+        let (messages, bytes) = self.outbox.unwritten();
+        if messages >= MAX_UNWRITTEN || bytes >= MAX_UNWRITTEN_BYTES {
+            return None;
+        }
+        match self.outbox.next(now.boot, now.awake)? {
+            NextMessage::Settled(settled) => Some(OutgoingEvent::Settled(self.all_ended([settled]))),
+            NextMessage::Transmit { serial, payload } => {
+                self.sent.messages += 1;
+                self.sent.bytes += payload.len() as u64;
+                Some(OutgoingEvent::Transmit(Handover {
+                    payload,
+                    place: self.outbox.handed(),
+                    serial: Some(serial),
+                    awaits_ack: self.requests.wants_ack(serial),
+                    is_named: self.is_named(serial),
+                }))
+            }
+        }
+    }
+
+    fn hand_untracked(&mut self, payload: Payload) -> Handover {
+        self.outbox.count_untracked(payload.len());
+        Handover {
+            payload,
+            place: self.outbox.handed(),
+            serial: None,
+            awaits_ack: false,
+            is_named: false,
+        }
+    }
+
+    /// Takes responsibility for a message; its serial number.
+    fn accept(&mut self, client: ClientId, offer: Offer) -> u64 {
+        let (item, wanted) = offer.into_item(client);
+        let serial = self.outbox.accept(item);
+        if let Some(wanted) = wanted {
+            self.requests.wait(serial, wanted);
+        }
+        serial
+    }
+
+    /// Other options: a guard with other lines counts its rates anew.
+    pub(super) fn options_changed(&mut self, before: &Options, after: &Options) {
+        if after.guard != before.guard {
+            self.guard = SendGuard::default();
+        }
+    }
+
+    /// Everything handed over up to now, if a ping is wanted that proves it.
+    pub(super) fn wants_proof(&self) -> Option<u64> {
+        self.outbox.wants_proof().then(|| self.outbox.handed())
+    }
+
     /// Bytes that all this takes.
     pub(super) fn held(&self) -> usize {
         self.outbox.held() + self.requests.held() + self.subscriptions.held()
     }
 
-    /// Messages accepted and not ended.
-    pub(super) fn len(&self) -> usize {
-        self.outbox.len()
-    }
-
-    /// Whether messages wait that no link has been given.
-    pub(super) fn waits(&self) -> bool {
-        self.outbox.waits()
-    }
-
-    /// Whether everything that was handed over is written.
-    pub(super) fn is_written(&self) -> bool {
-        self.outbox.unwritten().0 == 0
+    /// Messages that have not ended.
+    pub(super) fn unfinished(&self) -> Unfinished {
+        Unfinished {
+            total: self.outbox.len(),
+            waits: self.outbox.waits(),
+            is_written: self.outbox.unwritten().0 == 0,
+        }
     }
 
     /// Whether messages are under way, or answers awaited.
-    pub(super) fn is_idle(&self) -> bool {
-        self.outbox.len() == 0 && self.requests.is_empty()
+    pub(super) fn load(&self) -> Load {
+        if self.outbox.len() == 0 && self.requests.is_empty() {
+            Load::Idle
+        } else {
+            Load::Busy
+        }
     }
 
-    /// Messages that were handed over, with those that were not taken.
-    pub(super) const fn sent(&self) -> Totals {
-        self.sent
+    /// Counters, for `status`.
+    pub(super) fn report(&self, report: &mut SessionReport) {
+        report.sent = self.sent;
+        report.outbox = self.outbox.len() as u64;
+    }
+
+    /// A client's messages that have not ended, for `opened`.
+    pub(super) fn items_of(&self, client: ClientId) -> Vec<OutboxItem> {
+        let items = self.outbox.iter().filter(|(_, item)| item.client == client);
+        items
+            .filter_map(|(_, item)| {
+                let state = if item.is_handed() { "written" } else { "queued" };
+                item.id.clone().map(|id| OutboxItem { id, state })
+            })
+            .collect()
     }
 
     /// Whether incoming messages have to be looked into.
@@ -118,236 +313,13 @@ impl Outgoing {
         self.requests.add_pointers(pointers);
         self.subscriptions.add_pointers(pointers);
     }
+}
 
-    /// The guard's lines are others: its rates count anew.
-    pub(super) fn restart_guard(&mut self) {
-        self.guard = SendGuard::default();
+/// All pointers that are asked for when a message is sent.
+pub(super) fn sent_pointers(options: &Options) -> Pointers {
+    let mut pointers = Pointers::NONE;
+    for line in &options.guard.send {
+        line.add_pointers(&mut pointers);
     }
-
-    /// Lets a message pass the session's guard; it counts for the rates.
-    ///
-    /// # Errors
-    /// `bad-frame` with the line's reason, `rate-limited`.
-    pub(super) fn pass_guard(
-        &mut self,
-        now: Now,
-        options: &Options,
-        message: &ParsedMessage<'_>,
-    ) -> Result<(), ErrorInfo> {
-        self.guard.pass(&options.guard, message, now.boot)
-    }
-
-    /// Whether a message of this size may wait.
-    ///
-    /// # Errors
-    /// `outbox-full`.
-    pub(super) fn check_room(&self, options: &Options, size: usize, flow: Flow) -> Result<(), ErrorInfo> {
-        if self.outbox.has_room(&options.outbox, size, flow) {
-            return Ok(());
-        }
-        let why = "the outbox is full; send again when outcomes have come";
-        Err(error(Code::OutboxFull, why))
-    }
-
-    /// Whether what this message waits for can be looked for.
-    ///
-    /// # Errors
-    /// `bad-frame` when answers are awaited in too many places already.
-    pub(super) fn check_answers(&self, offer: &Offer) -> Result<(), ErrorInfo> {
-        if offer
-            .wanted()
-            .is_none_or(|wanted| self.requests.has_room_for(wanted))
-        {
-            return Ok(());
-        }
-        let why = "answers are awaited at too many different pointers; use one for all requests";
-        Err(error(Code::BadFrame, why))
-    }
-
-    /// What is known of this client's id.
-    pub(super) fn status(&self, client: ClientId, id: &Name) -> Option<MessageStatus> {
-        self.outbox.status(client, id)
-    }
-
-    /// Takes responsibility for a message; its serial number.
-    pub(super) fn accept(&mut self, client: ClientId, offer: Offer) -> u64 {
-        let (item, wanted) = offer.into_item(client);
-        let serial = self.outbox.accept(item);
-        if let Some(wanted) = wanted {
-            self.requests.wait(serial, wanted);
-        }
-        serial
-    }
-
-    /// A client's messages that have not ended, for `opened`.
-    pub(super) fn items_of(&self, client: ClientId) -> Vec<OutboxItem> {
-        self.outbox
-            .iter()
-            .filter(|(_, item)| item.client == client)
-            .filter_map(|(_, item)| {
-                let state = if item.is_handed() { "written" } else { "queued" };
-                item.id.clone().map(|id| OutboxItem { id, state })
-            })
-            .collect()
-    }
-
-    /// The next step of an outbox that a link takes; `None` when nothing waits, or enough is under way.
-    pub(super) fn next(&mut self, now: Now) -> Option<OutgoingStep> {
-        let (messages, bytes) = self.outbox.unwritten();
-        if messages >= MAX_UNWRITTEN || bytes >= MAX_UNWRITTEN_BYTES {
-            return None;
-        }
-        match self.outbox.next(now.boot, now.awake)? {
-            NextMessage::Settled(settled) => Some(OutgoingStep::Settled(self.ended(settled))),
-            NextMessage::Transmit { serial, payload } => {
-                self.sent.messages += 1;
-                self.sent.bytes += payload.len() as u64;
-                Some(OutgoingStep::Transmit(Handover {
-                    payload,
-                    place: self.outbox.handed(),
-                    serial: Some(serial),
-                    awaits_ack: self.requests.wants_ack(serial),
-                }))
-            }
-        }
-    }
-
-    /// What is no message of the outbox goes to the link: greeting, subscription, beat.
-    pub(super) fn hand_untracked(&mut self, payload: Payload) -> Handover {
-        self.outbox.count_untracked(payload.len());
-        Handover {
-            payload,
-            place: self.outbox.handed(),
-            serial: None,
-            awaits_ack: false,
-        }
-    }
-
-    /// Whether the link has room for what can be left out: a server that asks faster than it reads is not answered.
-    pub(super) fn has_room_for_beats(&self) -> bool {
-        self.outbox.unwritten().0 < MAX_UNWRITTEN
-    }
-
-    /// Everything handed over up to now, if a ping is wanted that proves it.
-    pub(super) fn wants_proof(&self) -> Option<u64> {
-        self.outbox.wants_proof().then(|| self.outbox.handed())
-    }
-
-    /// Everything handed over up to now.
-    pub(super) const fn handed(&self) -> u64 {
-        self.outbox.handed()
-    }
-
-    /// Nothing is awaited any more for a message that has ended.
-    fn ended(&mut self, settled: Settled) -> Settled {
-        self.requests.forget(settled.serial);
-        settled
-    }
-
-    fn all_ended(&mut self, settled: Vec<Settled>) -> Vec<Settled> {
-        for settled in &settled {
-            self.requests.forget(settled.serial);
-        }
-        settled
-    }
-
-    /// The link could not take this message.
-    pub(super) fn refuse(&mut self, now: Now, serial: u64, why: ErrorInfo) -> Option<Settled> {
-        let settled = self.outbox.refuse(now.awake, serial, why)?;
-        Some(self.ended(settled))
-    }
-
-    /// The link has written so many messages.
-    pub(super) fn written(&mut self, now: Now, count: u64, proof: Proof) -> Vec<Settled> {
-        let settled = self.outbox.written(now.awake, count, proof);
-        self.all_ended(settled)
-    }
-
-    /// The far endpoint has read everything up to this place.
-    pub(super) fn proven(&mut self, now: Now, place: u64) -> Vec<Settled> {
-        let settled = self.outbox.proven(now.awake, place);
-        self.all_ended(settled)
-    }
-
-    /// The message at this place was posted and answered; `failure` if it was not taken.
-    pub(super) fn posted(&mut self, now: Now, place: u64, failure: Option<ErrorInfo>) -> Vec<Settled> {
-        let settled = self.outbox.answered(now.awake, place, failure);
-        self.all_ended(settled)
-    }
-
-    /// The server's own acknowledgement of a message.
-    pub(super) fn acknowledged(&mut self, now: Now, serial: u64, answer: Payload) -> Option<Settled> {
-        let result = if self.outbox.get(serial)?.is_request() {
-            MessageResult::Response(Ok(answer))
-        } else {
-            MessageResult::Outcome(Outcome::Confirmed, None)
-        };
-        self.settle(now, serial, result)
-    }
-
-    fn settle(&mut self, now: Now, serial: u64, result: MessageResult) -> Option<Settled> {
-        let settled = self.outbox.settle(now.awake, serial, result)?;
-        Some(self.ended(settled))
-    }
-
-    /// Lets an incoming message answer or confirm what it can.
-    pub(super) fn answer(&mut self, now: Now, message: &ParsedMessage<'_>) -> Answered {
-        match self.requests.find(message) {
-            None => Answered::Nothing,
-            Some(FoundRequest::Answer(serial)) => {
-                let result = MessageResult::Response(Ok(message.payload().clone()));
-                Answered::Request(self.settle(now, serial, result))
-            }
-            Some(FoundRequest::Confirmation(serial)) => {
-                let result = MessageResult::Outcome(Outcome::Confirmed, None);
-                Answered::Confirmation(self.settle(now, serial, result))
-            }
-        }
-    }
-
-    /// The link is gone, and had begun to hand over so many messages: unproven ones end or wait again, and what waits
-    /// again may have waited too long.
-    pub(super) fn link_lost(&mut self, now: Now, taken: u64) -> Vec<Settled> {
-        self.subscriptions.link_lost();
-        let mut settled = self.outbox.link_lost(now.awake, taken);
-        settled.extend(self.outbox.expire(now.boot, now.awake));
-        self.all_ended(settled)
-    }
-
-    /// Messages that are overdue.
-    pub(super) fn expire(&mut self, now: Now) -> Vec<Settled> {
-        let settled = self.outbox.expire(now.boot, now.awake);
-        self.all_ended(settled)
-    }
-
-    /// Withdraws a message, or stops waiting for what becomes of it.
-    pub(super) fn cancel(&mut self, now: Now, serial: u64) -> Option<Settled> {
-        let settled = self.outbox.cancel(now.awake, serial)?;
-        Some(self.ended(settled))
-    }
-
-    /// Withdraws everything that no link has been given.
-    pub(super) fn cancel_queued(&mut self, now: Now) -> Vec<Settled> {
-        let settled = self.outbox.cancel_queued(now.awake);
-        self.all_ended(settled)
-    }
-
-    /// A volatile message found no open link.
-    pub(super) fn drop_volatile(&mut self, now: Now, serial: u64) -> Option<Settled> {
-        let settled = self.outbox.drop_volatile(now.awake, serial)?;
-        Some(self.ended(settled))
-    }
-
-    /// The session ends: everything is settled, truthfully.
-    pub(super) fn end(&mut self, now: Now) -> Vec<Settled> {
-        let settled = self.outbox.end(now.awake);
-        self.all_ended(settled)
-    }
-
-    /// When messages or subscriptions are overdue next, in boot time, and what.
-    pub(super) fn deadline(&self) -> Option<(Duration, &'static str)> {
-        let overdue = self.outbox.deadline().map(|at| (at, "outbox"));
-        let confirm = self.subscriptions.deadline().map(|at| (at, "subscription"));
-        [overdue, confirm].into_iter().flatten().min_by_key(|(at, _)| *at)
-    }
+    pointers
 }

@@ -14,8 +14,8 @@ use crate::core::requests::{AnswerKind, AwaitedAnswer};
 
 /// A message that is offered to the outbox.
 #[derive(Debug)]
-pub(in crate::core::session) struct Offer {
-    pub(in crate::core::session) send: Send,
+pub(super) struct Offer {
+    pub(super) send: Send,
     /// Boot time after which it is not written any more; for a request, after which no answer is awaited.
     deadline: Duration,
     wanted: Option<AwaitedAnswer>,
@@ -26,7 +26,7 @@ impl Offer {
     ///
     /// # Errors
     /// `bad-frame` when the payload lacks the value by which a confirmation is recognised.
-    pub(in crate::core::session) fn of_send(
+    pub(super) fn of_send(
         now: Now,
         options: &Options,
         outlines: &Outlines,
@@ -51,11 +51,7 @@ impl Offer {
     ///
     /// # Errors
     /// `bad-frame` when the payload lacks the value by which the answer is recognised.
-    pub(in crate::core::session) fn of_request(
-        now: Now,
-        outlines: &Outlines,
-        request: Request,
-    ) -> Result<Self, ErrorInfo> {
+    pub(super) fn of_request(now: Now, outlines: &Outlines, request: Request) -> Result<Self, ErrorInfo> {
         let Request {
             send,
             matching,

@@ -7,13 +7,13 @@ use crate::wire::record::{Name, Outcome};
 use crate::core::io::Now;
 use crate::core::journal_record::{Accepted, AcceptedHead, JournalRecord};
 use crate::core::log::ClientId;
-use crate::core::outbox::{Awaiting, Item, Settled, Terms};
+use crate::core::outbox::{Awaiting, Item, Terms};
 
 use super::Outgoing;
 
 impl Outgoing {
     /// What a journal keeps of a message that was accepted, if it has an id.
-    pub(in crate::core::session) fn accepted(&self, now: Now, serial: u64) -> Option<JournalRecord> {
+    pub(super) fn accepted(&self, now: Now, serial: u64) -> Option<JournalRecord> {
         let item = self.outbox.get(serial)?;
         let left = item.deadline.saturating_sub(now.boot).as_millis();
         let ttl = u64::try_from(left).unwrap_or(u64::MAX);
@@ -37,7 +37,7 @@ impl Outgoing {
     }
 
     /// Whether a journal tells of this message.
-    pub(in crate::core::session) fn is_named(&self, serial: u64) -> bool {
+    pub(super) fn is_named(&self, serial: u64) -> bool {
         self.outbox.get(serial).is_some_and(|item| item.id.is_some())
     }
 
@@ -66,14 +66,14 @@ impl Outgoing {
         gone.map(|(serial, _)| serial)
     }
 
-    /// A message that had been accepted, which `maybe_sent` says may have gone out; how it ended, if it ends with that.
+    /// A message that had been accepted, and how far it had come. A volatile one that no link was given ends with that.
     pub(in crate::core::session) fn restore(
         &mut self,
         now: Now,
         serial: u64,
         accepted: Accepted,
         reach: Reach,
-    ) -> Option<Settled> {
+    ) {
         let Accepted { head, payload } = accepted;
         let left = head.until.map(|until| until.saturating_sub(now.wall));
         // A wall clock that was put back gives nobody more time than there was.
@@ -100,9 +100,9 @@ impl Outgoing {
             self.requests.wait(serial, wanted.into());
         }
         if head.volatile && reach == Reach::Unsent {
-            return self.drop_volatile(now, serial);
+            let dropped = self.outbox.drop_volatile(now.awake, serial);
+            self.settled(dropped);
         }
-        None
     }
 
     /// A message of this id had ended.

@@ -1,12 +1,15 @@
 //! Units of the outgoing direction. What comes of it in a whole session is tested in `tests/it`.
 
-use super::*;
-use crate::core::dialect::outlines::Outlines;
-use crate::core::journal_record::JournalRecord;
-use crate::core::subscriptions::MAX_SUBSCRIPTIONS;
-use crate::wire::message::{Match, Request, Send, Subscribe, SubscriptionState};
-use crate::wire::options::Options;
+use std::time::Duration;
 
+use super::*;
+use crate::core::journal_record::JournalRecord;
+use crate::core::outbox::{MessageResult, Proof};
+use crate::core::subscriptions::MAX_SUBSCRIPTIONS;
+use crate::wire::code::Code;
+use crate::wire::message::{ClientFrame, Match, Request, Send, Subscribe};
+
+const PORT: PortId = PortId(1);
 const CLIENT: ClientId = ClientId(1);
 
 fn now(milliseconds: u64) -> Now {
@@ -33,198 +36,434 @@ fn message(id: &str) -> Send {
     }
 }
 
-fn accept(outgoing: &mut Outgoing, send: Send) -> u64 {
-    let offer = Offer::of_send(now(0), &Options::default(), &Outlines::default(), send).expect("an offer");
-    outgoing.check_answers(&offer).expect("room");
-    outgoing.accept(CLIENT, offer)
-}
-
-fn request(outgoing: &mut Outgoing, id: &str, timeout: u64) -> u64 {
-    let request = Request {
+fn request(id: &str, timeout: u64) -> ClientFrame {
+    ClientFrame::Request(Request {
         id: id.into(),
         send: message(id),
         matching: Match::Ack,
         timeout,
-    };
-    let offer = Offer::of_request(now(0), &Outlines::default(), request).expect("an offer");
-    outgoing.accept(CLIENT, offer)
+    })
 }
 
-/// Hands over everything that waits, as the link would.
-fn hand_over(outgoing: &mut Outgoing, at: Now) -> Vec<Handover> {
-    std::iter::from_fn(|| outgoing.next(at))
-        .map(|step| match step {
-            OutgoingStep::Transmit(handover) => handover,
-            OutgoingStep::Settled(settled) => panic!("{settled:?}"),
-        })
-        .collect()
+fn subscribe(key: &str) -> Subscribe {
+    Subscribe {
+        session: "s".into(),
+        id: "1".into(),
+        key: key.into(),
+        send: vec![Payload::text("on")],
+        undo: Vec::new(),
+        confirm: None,
+        filter: Vec::new(),
+    }
 }
 
-fn outcomes(settled: &[Settled]) -> Vec<(&str, Option<Outcome>)> {
-    let outcome = |settled: &Settled| match settled.result {
-        MessageResult::Outcome(outcome, _) => Some(outcome),
-        MessageResult::Response(_) => None,
+/// An outgoing direction with all that it works on.
+struct Bench {
+    outgoing: Outgoing,
+    options: Options,
+    lifecycle: Lifecycle,
+    link: LinkView,
+    budget: Budget,
+}
+
+impl Bench {
+    /// With an open link whose server acknowledges.
+    fn new() -> Self {
+        let mut link = LinkView::for_tests();
+        link.abilities.acknowledges = true;
+        Self {
+            outgoing: Outgoing::default(),
+            options: Options::default(),
+            lifecycle: Lifecycle::default(),
+            link,
+            budget: Budget::new(usize::MAX, 0, 0),
+        }
+    }
+
+    fn act<R>(&mut self, act: impl FnOnce(&mut Outgoing, &OutgoingContext<'_>) -> R) -> R {
+        let scope = OutgoingContext {
+            now: now(0),
+            session: &"s".into(),
+            options: &self.options,
+            outlines: &Outlines::default(),
+            lifecycle: &self.lifecycle,
+            link: self.link,
+            budget: self.budget,
+            durability: "disk",
+            has_journal: true,
+            unacknowledged_outcomes: 0,
+            client: CLIENT,
+            port: PORT,
+        };
+        act(&mut self.outgoing, &scope)
+    }
+
+    /// What a frame leads to, in short words.
+    fn frame(&mut self, frame: ClientFrame) -> Vec<String> {
+        self.act(|outgoing, scope| outgoing.frame(scope, frame));
+        self.events(now(0))
+    }
+
+    fn send(&mut self, send: Send) -> Vec<String> {
+        self.frame(ClientFrame::Send(send))
+    }
+
+    fn subscribe(&mut self, key: &str) -> Vec<String> {
+        let subscribe = subscribe(key);
+        let accepts = self.act(|outgoing, scope| outgoing.accepts_subscription(scope, &subscribe));
+        if accepts {
+            self.act(|outgoing, scope| outgoing.subscribe(scope, subscribe, Ok(())));
+        }
+        self.events(now(0))
+    }
+
+    fn events(&mut self, at: Now) -> Vec<String> {
+        std::iter::from_fn(|| self.outgoing.poll(at, &self.link))
+            .map(|event| describe(&event))
+            .collect()
+    }
+
+    /// What an act leads to, in short words.
+    fn after(&mut self, at: Now, act: impl FnOnce(&mut Outgoing, Now)) -> Vec<String> {
+        act(&mut self.outgoing, at);
+        self.events(at)
+    }
+}
+
+fn describe(event: &OutgoingEvent) -> String {
+    match event {
+        OutgoingEvent::Journal(record) => match &**record {
+            JournalRecord::Accepted(accepted) => format!("journal {}", accepted.head.serial),
+            other => format!("{other:?}"),
+        },
+        OutgoingEvent::Frame(_, BrokerFrame::Error(frame)) => format!("error {}", frame.error.code.as_str()),
+        OutgoingEvent::Frame(_, BrokerFrame::Accepted { id, duplicate, .. }) => {
+            format!("{} {id}", if *duplicate { "duplicate" } else { "accepted" })
+        }
+        OutgoingEvent::Frame(_, BrokerFrame::Ok { .. }) => "ok".to_owned(),
+        OutgoingEvent::Frame(_, other) => format!("{other:?}"),
+        OutgoingEvent::Transmit(handover) => {
+            let awaits = if handover.awaits_ack { " awaiting" } else { "" };
+            format!("transmit {}{awaits}", handover.place)
+        }
+        OutgoingEvent::Settled(settled) => {
+            let ends = settled.iter().map(|settled| {
+                let id = settled.id.as_deref().unwrap_or("-");
+                match &settled.result {
+                    MessageResult::Outcome(outcome, _) => format!("{id}: {}", outcome.as_str()),
+                    MessageResult::Response(Ok(_)) => format!("{id}: answered"),
+                    MessageResult::Response(Err(why)) => format!("{id}: {}", why.code.as_str()),
+                }
+            });
+            ends.collect::<Vec<_>>().join(", ")
+        }
+        OutgoingEvent::Subscription(key, state) => format!("{key} {state:?}"),
+        OutgoingEvent::Unsubscribed(key) => format!("{key} forgotten"),
+        OutgoingEvent::Prove(place) => format!("prove {place}"),
+    }
+}
+
+#[test]
+fn a_message_is_journaled_before_it_is_accepted_and_then_handed_over() {
+    let mut bench = Bench::new();
+    assert_eq!(
+        bench.send(message("a")),
+        ["journal 1", "accepted a", "transmit 1", "prove 1"]
+    );
+    assert_eq!(
+        bench.send(message("a")),
+        ["duplicate a"],
+        "it is in its care already"
+    );
+    assert_eq!(
+        bench.after(now(1), |outgoing, at| outgoing.proven(at, 1)),
+        ["a: sent"]
+    );
+    let without_id = Send {
+        id: None,
+        ..message("")
     };
-    settled
-        .iter()
-        .map(|settled| (settled.id.as_deref().unwrap_or("-"), outcome(settled)))
-        .collect()
+    assert_eq!(bench.send(without_id), ["transmit 2"], "nobody asks for it");
+}
+
+#[test]
+fn a_message_that_cannot_be_accepted_is_refused_with_the_first_reason() {
+    let refused = |change: fn(&mut Bench)| {
+        let mut bench = Bench::new();
+        bench.options.outbox.messages = 1;
+        change(&mut bench);
+        let events = bench.send(message("a"));
+        assert_eq!(bench.outgoing.unfinished().total, 0, "{events:?}");
+        events
+    };
+    let close = |bench: &mut Bench| {
+        bench.lifecycle.begin_closing(1000, String::new(), Duration::ZERO);
+    };
+    assert_eq!(refused(close), ["error session-closed"]);
+    assert_eq!(
+        refused(|bench| bench.link.state = crate::wire::record::State::Closed),
+        ["error session-closed"]
+    );
+    assert_eq!(
+        refused(|bench| bench.link.abilities.sends = false),
+        ["error unsupported"]
+    );
+    assert_eq!(
+        refused(|bench| bench.options.max_message = 0),
+        ["error too-large"]
+    );
+    assert_eq!(
+        refused(|bench| bench.budget = Budget::new(100, 0, 0)),
+        ["error outbox-full"]
+    );
+    let dialling = |bench: &mut Bench| bench.link = LinkView::dialling_for_tests();
+    let mut bench = Bench::new();
+    bench.options.outbox.messages = 1;
+    dialling(&mut bench);
+    assert_eq!(bench.send(message("a")), ["journal 1", "accepted a"]);
+    assert_eq!(bench.send(message("b")), ["error outbox-full"]);
+}
+
+#[test]
+fn a_volatile_message_without_a_link_is_dropped_and_needs_no_room() {
+    let mut bench = Bench::new();
+    bench.link = LinkView::dialling_for_tests();
+    bench.options.outbox.messages = 0;
+    let volatile = Send {
+        volatile: true,
+        ..message("v")
+    };
+    assert_eq!(bench.send(volatile), ["journal 1", "accepted v", "v: dropped"]);
+}
+
+#[test]
+fn what_waits_can_be_cancelled_and_what_is_unknown_cannot() {
+    let mut bench = Bench::new();
+    bench.link = LinkView::dialling_for_tests();
+    bench.send(message("a"));
+    let cancel = |id: &str| ClientFrame::Cancel {
+        session: "s".into(),
+        id: id.into(),
+    };
+    assert_eq!(bench.frame(cancel("a")), ["a: cancelled"]);
+    assert_eq!(bench.frame(cancel("a")), ["duplicate a"]);
+    assert_eq!(bench.frame(cancel("b")), ["error not-sent"]);
 }
 
 #[test]
 fn only_so_much_is_handed_over_before_it_is_written() {
-    let mut outgoing = Outgoing::default();
+    let mut bench = Bench::new();
     for number in 0..=MAX_UNWRITTEN {
-        accept(&mut outgoing, message(&number.to_string()));
+        bench.send(message(&number.to_string()));
     }
-    assert_eq!(hand_over(&mut outgoing, now(0)).len(), MAX_UNWRITTEN);
-    assert!(!outgoing.is_written() && !outgoing.has_room_for_beats());
-    assert!(outgoing.written(now(0), 10, Proof::Pong).is_empty());
-    assert!(outgoing.has_room_for_beats());
-    assert_eq!(hand_over(&mut outgoing, now(0)).len(), 1);
-    assert_eq!(outgoing.sent().messages, MAX_UNWRITTEN as u64 + 1);
+    assert_eq!(bench.outgoing.sent.messages, MAX_UNWRITTEN as u64);
+    assert!(!bench.outgoing.unfinished().is_written);
+    bench.outgoing.answer_beat(Payload::text("beat"));
+    assert_eq!(bench.events(now(0)), [""; 0], "the link is full");
+    let last = MAX_UNWRITTEN + 1;
+    assert_eq!(
+        bench.after(now(0), |outgoing, at| outgoing.written(at, 10, Proof::Pong)),
+        [format!("transmit {last}"), format!("prove {last}")]
+    );
+    bench.outgoing.answer_beat(Payload::text("beat"));
+    assert_eq!(bench.events(now(0)), [format!("transmit {}", last + 1)]);
 }
 
 #[test]
 fn what_is_no_message_takes_a_place_on_the_link_but_is_not_proven() {
-    let mut outgoing = Outgoing::default();
-    let greeting = outgoing.hand_untracked(Payload::text("hello"));
-    assert_eq!((greeting.place, greeting.serial), (1, None));
-    assert_eq!(outgoing.wants_proof(), None);
-    accept(&mut outgoing, message("a"));
-    assert_eq!(hand_over(&mut outgoing, now(0))[0].place, 2);
-    assert_eq!(outgoing.wants_proof(), Some(2));
-    assert!(outgoing.proven(now(0), 1).is_empty());
+    let mut bench = Bench::new();
+    bench.outgoing.send_untracked([Payload::text("hello")]);
+    assert_eq!(bench.events(now(0)), ["transmit 1"]);
     assert_eq!(
-        outcomes(&outgoing.proven(now(0), 2)),
-        [("a", Some(Outcome::Sent))]
+        bench.send(message("a"))[2..],
+        ["transmit 2", "prove 2"],
+        "behind the greeting"
+    );
+    assert_eq!(
+        bench.after(now(0), |outgoing, at| outgoing.proven(at, 1)),
+        ["prove 2"]
+    );
+    assert_eq!(
+        bench.after(now(0), |outgoing, at| outgoing.proven(at, 2)),
+        ["a: sent"]
+    );
+    bench.link = LinkView::dialling_for_tests();
+    bench.outgoing.send_untracked([Payload::text("hello")]);
+    assert_eq!(bench.events(now(0)), [""; 0], "there is no link");
+}
+
+#[test]
+fn a_connection_begins_with_the_greeting_subscriptions_and_what_waits() {
+    let mut bench = Bench::new();
+    bench.link = LinkView::dialling_for_tests();
+    assert_eq!(bench.subscribe("k"), ["ok", "k Pending"]);
+    bench.send(message("a"));
+    bench.link = LinkView {
+        is_ready: false,
+        ..LinkView::for_tests()
+    };
+    let link = bench.link;
+    let greeting = [Payload::text("hello")];
+    bench.outgoing.begin_connection(now(0), &greeting, &link);
+    assert_eq!(
+        bench.events(now(0)),
+        ["transmit 1"],
+        "the server must be ready first"
+    );
+    bench.link = LinkView::for_tests();
+    assert_eq!(
+        bench.after(now(0), Outgoing::begin_ready),
+        ["transmit 2", "k Active", "transmit 3", "prove 3"]
+    );
+}
+
+#[test]
+fn a_refused_message_ends_before_the_next_is_handed_over() {
+    let mut bench = Bench::new();
+    bench.link = LinkView::dialling_for_tests();
+    bench.send(message("a"));
+    bench.send(message("b"));
+    bench.link = LinkView::for_tests();
+    bench.outgoing.begin_ready(now(0));
+    let first = bench.outgoing.poll(now(0), &bench.link);
+    assert_eq!(first.as_ref().map(describe).as_deref(), Some("transmit 1"));
+    let refusal = crate::core::session::link_view::Refusal {
+        why: ErrorInfo::new(Code::NotSent, "no"),
+        written: Some(1),
+    };
+    bench.outgoing.refused(now(0), Some(1), refusal);
+    let events = bench.events(now(0));
+    assert!(
+        events[0].starts_with("a: ") && events[1] == "transmit 2",
+        "{events:?}"
     );
 }
 
 #[test]
 fn without_pings_what_is_written_is_proven() {
-    let mut outgoing = Outgoing::default();
-    accept(&mut outgoing, message("a"));
-    hand_over(&mut outgoing, now(0));
-    let settled = outgoing.written(now(0), 1, Proof::Written);
-    assert_eq!(outcomes(&settled), [("a", Some(Outcome::Sent))]);
-    assert!(outgoing.is_idle());
+    let mut bench = Bench::new();
+    bench.send(message("a"));
+    assert_eq!(
+        bench.after(now(0), |outgoing, at| outgoing.written(at, 1, Proof::Written)),
+        ["a: sent"]
+    );
+    assert_eq!(bench.outgoing.load(), Load::Idle);
 }
 
 #[test]
 fn an_acknowledgement_answers_a_request_and_confirms_a_message() {
-    let mut outgoing = Outgoing::default();
-    let answered = request(&mut outgoing, "r", 1000);
-    let confirmed = accept(
-        &mut outgoing,
-        Send {
-            ack: true,
-            ..message("m")
-        },
-    );
+    let mut bench = Bench::new();
     assert!(
-        hand_over(&mut outgoing, now(0))
-            .iter()
-            .all(|handed| handed.awaits_ack)
+        bench
+            .frame(request("r", 1000))
+            .contains(&"transmit 1 awaiting".to_owned())
     );
-    let answer = outgoing.acknowledged(now(1), answered, Payload::text("[]"));
-    assert_eq!(outcomes(answer.as_slice()), [("r", None)]);
-    let confirmation = outgoing.acknowledged(now(1), confirmed, Payload::text("[]"));
-    assert_eq!(
-        outcomes(confirmation.as_slice()),
-        [("m", Some(Outcome::Confirmed))]
-    );
-    assert!(
-        outgoing
-            .acknowledged(now(1), confirmed, Payload::text("[]"))
-            .is_none(),
-        "it has ended"
-    );
-    assert!(outgoing.is_idle() && !outgoing.looks_inside());
+    let confirmed = Send {
+        ack: true,
+        ..message("m")
+    };
+    assert!(bench.send(confirmed).contains(&"transmit 2 awaiting".to_owned()));
+    let mut acknowledge = |serial| {
+        bench.after(now(1), |outgoing, at| {
+            outgoing.acknowledged(at, serial, Payload::text("[]"));
+        })
+    };
+    assert_eq!(acknowledge(1), ["r: answered"]);
+    assert_eq!(acknowledge(2), ["m: confirmed"]);
+    assert_eq!(acknowledge(2), [""; 0], "it has ended");
+    assert_eq!(bench.outgoing.load(), Load::Idle);
+    assert!(!bench.outgoing.looks_inside());
+    bench.link.abilities.acknowledges = false;
+    assert_eq!(bench.frame(request("s", 1000)), ["error unsupported"]);
 }
 
 #[test]
 fn a_request_ends_at_its_deadline_and_awaits_nothing_any_more() {
-    let mut outgoing = Outgoing::default();
-    request(&mut outgoing, "r", 1000);
-    hand_over(&mut outgoing, now(0));
-    assert_eq!(outgoing.deadline(), Some((Duration::from_secs(1), "outbox")));
-    assert!(outgoing.expire(now(999)).is_empty());
-    assert_eq!(outcomes(&outgoing.expire(now(1000))), [("r", None)]);
-    assert!(outgoing.is_idle());
-    assert_eq!(outgoing.requests.held(), 0);
+    let mut bench = Bench::new();
+    bench.frame(request("r", 1000));
+    assert_eq!(
+        bench.outgoing.deadline(),
+        Some((Duration::from_secs(1), "outbox"))
+    );
+    bench.outgoing.proven(now(0), 1);
+    bench.events(now(0));
+    assert_eq!(bench.after(now(999), Outgoing::timeout), [""; 0]);
+    assert_eq!(bench.after(now(1000), Outgoing::timeout), ["r: timeout"]);
+    assert_eq!(bench.outgoing.load(), Load::Idle);
+    assert_eq!(bench.outgoing.requests.held(), 0);
 }
 
 #[test]
-fn a_lost_link_leaves_nothing_proven_and_no_subscription_standing() {
-    let mut outgoing = Outgoing::default();
-    let subscribe = || Subscribe {
-        session: "s".into(),
-        id: "1".into(),
-        key: "k".into(),
-        send: vec![Payload::text("on")],
-        undo: Vec::new(),
-        confirm: None,
-        filter: Vec::new(),
-    };
-    assert!(outgoing.subscribe(subscribe()));
-    let (said, state) = outgoing.say_subscription("k", Duration::ZERO).expect("one");
-    assert_eq!((said.len(), state), (1, SubscriptionState::Active));
-    accept(&mut outgoing, message("written"));
-    accept(&mut outgoing, message("waiting"));
-    hand_over(&mut outgoing, now(0));
-    let settled = outgoing.link_lost(now(0), 1);
-    assert_eq!(outcomes(&settled), [("written", Some(Outcome::Unknown))]);
+fn a_lost_link_leaves_nothing_proven_and_no_active_subscription() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.subscribe("k"), ["ok", "transmit 1", "k Active"]);
+    bench.send(message("written"));
+    bench.send(message("waiting"));
+    bench.link = LinkView::dialling_for_tests();
+    assert_eq!(
+        bench.after(now(0), |outgoing, at| outgoing.link_lost(at, 2)),
+        ["written: unknown"]
+    );
     assert!(
-        outgoing.waits(),
+        bench.outgoing.unfinished().waits,
         "what the link had not begun goes out on the next"
     );
-    assert_eq!(outgoing.standing(&subscribe()), Some(SubscriptionState::Pending));
+    assert_eq!(bench.subscribe("k"), ["ok", "k Pending"]);
 }
 
 #[test]
-fn there_is_a_bound_for_subscriptions() {
-    let mut outgoing = Outgoing::default();
-    let subscribe = |key: usize| Subscribe {
+fn a_subscription_of_the_worker_before_is_not_sent_again() {
+    let mut bench = Bench::new();
+    bench.subscribe("k");
+    assert_eq!(bench.subscribe("k"), ["ok", "k Active"]);
+    let unsubscribe = || ClientFrame::Unsubscribe {
         session: "s".into(),
-        id: "1".into(),
-        key: key.to_string().as_str().into(),
-        send: Vec::new(),
-        undo: Vec::new(),
-        confirm: None,
-        filter: Vec::new(),
+        id: "2".into(),
+        key: "k".into(),
     };
-    assert!((0..MAX_SUBSCRIPTIONS).all(|key| outgoing.subscribe(subscribe(key))));
-    assert!(!outgoing.subscribe(subscribe(MAX_SUBSCRIPTIONS)));
-    assert!(outgoing.subscribe(subscribe(0)), "it replaces one");
+    assert_eq!(bench.frame(unsubscribe()), ["ok", "k forgotten"]);
+    assert_eq!(bench.frame(unsubscribe()), ["error bad-frame"]);
+}
+
+#[test]
+fn there_is_a_limit_for_subscriptions() {
+    let mut bench = Bench::new();
+    for key in 0..MAX_SUBSCRIPTIONS {
+        assert_eq!(bench.subscribe(&key.to_string())[0], "ok");
+    }
+    assert_eq!(bench.subscribe("more"), ["error rate-limited"]);
+    assert_eq!(bench.subscribe("0")[0], "ok", "it replaces one");
+    bench.budget = Budget::new(100, 0, 0);
+    assert_eq!(bench.subscribe("0"), ["error overflow"]);
 }
 
 #[test]
 fn messages_come_back_from_what_a_journal_keeps_of_them() {
-    let mut before = Outgoing::default();
-    accept(&mut before, message("gone"));
-    hand_over(&mut before, now(0));
-    accept(&mut before, message("waiting"));
-    let notes = before.snapshot(now(0));
+    let mut before = Bench::new();
+    before.send(message("gone"));
+    before.link = LinkView::dialling_for_tests();
+    before.send(message("waiting"));
+    let records = before.outgoing.snapshot(now(0));
     assert_eq!(
-        notes.len(),
+        records.len(),
         3,
-        "two messages, and that one may have gone: {notes:?}"
+        "two messages, and that one may have gone: {records:?}"
     );
-    let mut after = Outgoing::default();
-    for note in notes {
-        if let JournalRecord::Accepted(accepted) = note {
+    let mut after = Bench::new();
+    after.link = LinkView::dialling_for_tests();
+    for record in records {
+        if let JournalRecord::Accepted(accepted) = record {
             let serial = accepted.head.serial;
             let reach = if serial == 1 {
                 Reach::MaybeSent
             } else {
                 Reach::Unsent
             };
-            assert!(after.restore(now(5), serial, *accepted, reach).is_none());
+            after.outgoing.restore(now(5), serial, *accepted, reach);
         }
     }
-    let settled = after.link_lost(now(5), u64::MAX);
-    assert_eq!(outcomes(&settled), [("gone", Some(Outcome::Unknown))]);
-    assert_eq!(after.len(), 1);
-    assert_eq!(accept(&mut after, message("new")), 3, "numbers go on");
+    let ended = after.after(now(5), |outgoing, at| outgoing.link_lost(at, u64::MAX));
+    assert_eq!(ended, ["gone: unknown"]);
+    assert_eq!(after.outgoing.unfinished().total, 1);
+    assert_eq!(after.send(message("new"))[0], "journal 3", "numbers go on");
 }

@@ -26,7 +26,7 @@ impl Uplink {
     }
 
     /// The options have changed and the dial has not: the heartbeat begins anew.
-    pub(in crate::core::session) fn renew_heartbeat(&mut self, ctx: &UplinkContext<'_>) {
+    pub(super) fn renew_heartbeat(&mut self, ctx: &UplinkContext<'_>) {
         let mut heartbeat = self.new_heartbeat(ctx);
         if let Some(connection) = self.state.connection_mut() {
             if let Some(heartbeat) = heartbeat.as_mut().filter(|_| connection.paused) {
@@ -42,11 +42,7 @@ impl Uplink {
     }
 
     /// Takes the answer to our beat, or a beat of the server's: they are not the extension's.
-    pub(in crate::core::session) fn take_beat(
-        &mut self,
-        ctx: &UplinkContext<'_>,
-        message: &ParsedMessage<'_>,
-    ) -> BeatReply {
+    pub(super) fn take_beat(&mut self, ctx: &UplinkContext<'_>, message: &ParsedMessage<'_>) -> BeatReply {
         let Some(settings) = &ctx.options.heartbeat else {
             return BeatReply::NoBeat;
         };
@@ -67,7 +63,7 @@ impl Uplink {
     }
 
     /// Beats as often as the server wants, where it says so.
-    pub(in crate::core::session) fn adjust_beat(&mut self, options: &Options, message: &ParsedMessage<'_>) {
+    pub(super) fn adjust_beat(&mut self, options: &Options, message: &ParsedMessage<'_>) {
         let settings = options.heartbeat.as_ref();
         let Some(path) = settings.and_then(|settings| settings.interval_from.as_ref()) else {
             return;

@@ -1,6 +1,7 @@
 //! Closing a link because the session is closed: the close frame goes behind everything else, and the answer is awaited.
 
-use crate::wire::record::{State, StateChange};
+use crate::wire::message::CloseReport;
+use crate::wire::record::StateChange;
 
 use crate::core::io::Output;
 
@@ -32,16 +33,8 @@ impl Uplink {
     }
 
     /// Whether the server has been asked to close, and only its answer is awaited.
-    pub(in crate::core::session) fn awaits_close(&self) -> bool {
+    pub(super) fn awaits_close(&self) -> bool {
         self.state.connection().is_some_and(|up| up.is_closing)
-    }
-
-    /// Whether no link is up, and one may come up without anybody asking for it.
-    pub(in crate::core::session) const fn may_come_up(&self) -> bool {
-        matches!(
-            self.state.name(),
-            State::Connecting | State::Waiting | State::Unauthorized
-        )
     }
 
     /// Ends the dial that is alive, if there is one; nothing more is heard of it.
@@ -52,8 +45,11 @@ impl Uplink {
         }
     }
 
-    /// The session ends.
-    pub(in crate::core::session) fn close(&mut self) -> StateChange {
-        self.state.close()
+    /// The session ends in this way.
+    pub(in crate::core::session) fn close(&mut self, report: &CloseReport) -> StateChange {
+        let mut change = self.state.close();
+        change.code = report.code;
+        change.reason.clone_from(&report.reason);
+        change
     }
 }

@@ -215,7 +215,7 @@ impl Uplink {
     ///
     /// # Errors
     /// They are not allowed, lead to another server, or answer a question that is not open.
-    pub(in crate::core::session) fn check_credentials(
+    pub(super) fn check_credentials(
         &self,
         ctx: &UplinkContext<'_>,
         authorize: &Authorize,
@@ -248,12 +248,7 @@ impl Uplink {
     }
 
     /// Credentials came that were judged before, asked for or not.
-    pub(in crate::core::session) fn authorize(
-        &mut self,
-        ctx: &mut UplinkContext<'_>,
-        url: Option<Url>,
-        authorize: Authorize,
-    ) {
+    pub(super) fn authorize(&mut self, ctx: &mut UplinkContext<'_>, url: Option<Url>, authorize: Authorize) {
         if authorize.nonce.is_some() && self.asks_to_log_in() {
             return self.go_on_logging_in(ctx, authorize);
         }
@@ -276,7 +271,7 @@ impl Uplink {
     }
 
     /// The dial is another: credentials were for what was dialled before.
-    pub(in crate::core::session) fn forget_credentials(&mut self) {
+    pub(super) fn forget_credentials(&mut self) {
         self.credentials = Credentials::default();
         self.forget_recovery();
     }

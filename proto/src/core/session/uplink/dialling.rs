@@ -18,8 +18,9 @@ use crate::core::pattern::is_loopback;
 use crate::core::policy;
 use crate::core::rules::Rule;
 
+use super::super::link_view::Load;
 use super::fallback::Fallback;
-use super::{Load, Uplink, UplinkContext};
+use super::{Uplink, UplinkContext, UplinkEvent};
 
 /// Everything that decides where and how a session is dialled: two that differ need two dials.
 #[derive(Debug, PartialEq)]
@@ -33,7 +34,7 @@ pub(in crate::core::session) struct Address {
 impl Uplink {
     /// Dials because somebody asks for it, unless credentials, a URL or patience are wanted first. Any dial alive must
     /// have been ended before.
-    pub(in crate::core::session) fn dial(&mut self, ctx: &mut UplinkContext<'_>) {
+    pub(super) fn dial(&mut self, ctx: &mut UplinkContext<'_>) {
         self.dial_in_turn(ctx, DialKind::First);
     }
 
@@ -43,13 +44,13 @@ impl Uplink {
     }
 
     /// Dials now because the extension asks for it: refusals of credentials count from the beginning again.
-    pub(in crate::core::session) fn start_over(&mut self, ctx: &mut UplinkContext<'_>) {
+    pub(super) fn start_over(&mut self, ctx: &mut UplinkContext<'_>) {
         self.credentials.start_over();
         self.reconnect(ctx);
     }
 
     /// Dials now: drops the link if there is one, clears the backoff and any failure.
-    pub(in crate::core::session) fn reconnect(&mut self, ctx: &mut UplinkContext<'_>) {
+    pub(super) fn reconnect(&mut self, ctx: &mut UplinkContext<'_>) {
         self.backoff.reset();
         let _ = self.pause(ctx, 1000);
         self.dial(ctx);
@@ -78,8 +79,16 @@ impl Uplink {
         self.dial_now(ctx, url);
     }
 
+    /// What the link is about to be once a client has attached.
+    pub(in crate::core::session) fn state_for_client(&self, ctx: &UplinkContext<'_>) -> State {
+        match self.state.name() {
+            State::Paused => self.state_of_next_dial(ctx),
+            other => other,
+        }
+    }
+
     /// What the link is about to be when a dial is asked for now.
-    pub(in crate::core::session) fn state_of_next_dial(&self, ctx: &UplinkContext<'_>) -> State {
+    fn state_of_next_dial(&self, ctx: &UplinkContext<'_>) -> State {
         if self.wanted_credentials(ctx.options).is_some() {
             return State::Unauthorized;
         }
@@ -277,18 +286,51 @@ impl Uplink {
         self.url.as_ref()
     }
 
-    /// Leads elsewhere from the next dial on.
-    pub(in crate::core::session) fn set_url(&mut self, url: Url) {
-        self.url = Some(url);
+    /// Other options: other transports are tried from the best on.
+    pub(in crate::core::session) fn options_changed(&mut self, before: &Options, after: &Options) {
+        if after.transports != before.transports {
+            self.fallback = Fallback::default();
+        }
     }
 
-    /// The transports are others: they are tried from the best on.
-    pub(in crate::core::session) fn restart_fallback(&mut self) {
-        self.fallback = Fallback::default();
+    /// The session leads elsewhere, or has other options than with this address `before`: dials anew if that changes the
+    /// dial. `url`: its new URL, if it has another.
+    pub(in crate::core::session) fn retarget(
+        &mut self,
+        ctx: &mut UplinkContext<'_>,
+        url: Option<Url>,
+        before: &Address,
+    ) {
+        let had_no_url = self.url.is_none();
+        if let Some(url) = url {
+            self.url = Some(url);
+        }
+        let is_another = had_no_url || *before != self.dial_address(ctx.who, ctx.options);
+        if is_another {
+            self.forget_credentials();
+        }
+        if had_no_url || (is_another && self.state.name() != State::Paused) {
+            self.reconnect(ctx);
+        } else if self.state.connection().is_some() {
+            self.renew_heartbeat(ctx);
+            // Without pings what is written waits for no proof any more.
+            let proof = self.view(ctx.options).proof();
+            self.events.push_back(UplinkEvent::Written(0, proof));
+        }
+    }
+
+    /// A client holds the session: it dials if it rests, and the client is asked for the credentials that are wanted.
+    pub(in crate::core::session) fn client_attached(&mut self, ctx: &mut UplinkContext<'_>) {
+        match self.state.name() {
+            State::Paused => self.dial(ctx),
+            State::Unauthorized => self.events.push_back(UplinkEvent::CredentialsWanted),
+            State::Open if self.asks_to_log_in() => self.events.push_back(UplinkEvent::CredentialsWanted),
+            _ => {}
+        }
     }
 
     /// The URL as status and people see it, with the scheme it was given with.
-    pub(in crate::core::session) fn shown_url(&self, options: &Options) -> Option<String> {
+    pub(super) fn shown_url(&self, options: &Options) -> Option<String> {
         let shown = policy::shown_url(self.url.as_ref()?);
         let rest = shown
             .strip_prefix("ws")

@@ -27,7 +27,7 @@ pub(super) struct Login {
 
 impl Uplink {
     /// Takes the step that answers this message, if there is one; what it sends.
-    pub(in crate::core::session) fn log_in(
+    pub(super) fn log_in(
         &mut self,
         ctx: &mut UplinkContext<'_>,
         message: &ParsedMessage<'_>,
@@ -55,7 +55,7 @@ impl Uplink {
     }
 
     /// Whether the provider was asked in the middle of a login.
-    pub(in crate::core::session) fn asks_to_log_in(&self) -> bool {
+    pub(super) fn asks_to_log_in(&self) -> bool {
         let connection = self.state.connection();
         connection.is_some_and(|connection| connection.login.asking.is_some())
     }

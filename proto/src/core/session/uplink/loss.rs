@@ -182,6 +182,12 @@ impl Uplink {
         self.state.pause()
     }
 
+    /// The log is full: gives up the link until a client attaches.
+    pub(in crate::core::session) fn rest_full(&mut self, ctx: &mut UplinkContext<'_>) {
+        let why = "the log is full: the link is paused until a client attaches";
+        self.rest(ctx, Some(ErrorInfo::new(Code::Overflow, why)));
+    }
+
     /// As `pause`, and tells it, with the reason if there is one.
     pub(in crate::core::session) fn rest(&mut self, ctx: &mut UplinkContext<'_>, why: Option<ErrorInfo>) {
         let mut change = self.pause(ctx, 1000);

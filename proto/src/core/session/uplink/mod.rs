@@ -10,6 +10,7 @@ mod connection;
 mod credentials;
 mod dialling;
 mod fallback;
+mod frames;
 mod heartbeat;
 mod login;
 mod loss;
@@ -37,6 +38,10 @@ use crate::core::dialect::outlines::{Outlines, Unparsed};
 use crate::core::dialect::{DialContext, Dialect, DialectEvent, Received, ResumeTokens};
 use crate::core::identity::Identity;
 use crate::core::io::{DialId, LinkEnd, LinkEvent, Now, Output};
+use crate::core::outbox::Proof;
+use crate::core::recorded_log::Durable;
+
+use super::link_view::LinkView;
 
 use self::connection::{Connection, RoundTrips};
 use self::credentials::Credentials;
@@ -88,14 +93,14 @@ impl UplinkContext<'_> {
 pub(super) enum UplinkEvent {
     /// The link's state changed, or something else is to be told as a state.
     State(Box<StateChange>),
-    /// A connection is open.
-    Opened,
+    /// A connection is open; the link as it is then.
+    Opened(LinkView),
     /// A message.
     Message(Received),
     /// A message that was too large to be kept.
     TooLarge,
-    /// Everything up to this place of the outbox has been written.
-    Written(u64),
+    /// Everything up to this place of the outbox has been written, which may prove that it has been read.
+    Written(u64, Proof),
     /// The far endpoint has read everything up to this place.
     Proven(u64),
     /// The server's acknowledgement of a message, by its serial number.
@@ -116,11 +121,14 @@ pub(super) enum UplinkEvent {
     CredentialsWanted,
 }
 
-/// Whether messages are under way on the link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Load {
-    Idle,
-    Busy,
+/// What the link has made of an incoming message.
+#[derive(Debug)]
+pub(super) struct UsedMessage {
+    /// This is to be sent to log in.
+    pub(super) login: Vec<Payload>,
+    /// It has made the link ready.
+    pub(super) makes_ready: bool,
+    pub(super) beat: BeatReply,
 }
 
 /// What is answered to a message that may be a beat.
@@ -240,7 +248,9 @@ impl Uplink {
             _ if self.state.connection().is_none() => {}
             DialectEvent::Message(message) => return Some(UplinkEvent::Message(message)),
             DialectEvent::TooLarge => return Some(UplinkEvent::TooLarge),
-            DialectEvent::Written(place) => return Some(UplinkEvent::Written(place)),
+            DialectEvent::Written(place) => {
+                return Some(UplinkEvent::Written(place, self.view(ctx.options).proof()));
+            }
             DialectEvent::Pong(token) => return self.ponged(ctx, token),
             DialectEvent::Acknowledged(serial, answer) => {
                 return Some(UplinkEvent::Acknowledged(serial, answer));
@@ -279,7 +289,8 @@ impl Uplink {
             self.fallback.opened(ctx.now.boot);
         }
         self.tell(change);
-        self.events.push_back(UplinkEvent::Opened);
+        let link = self.view(ctx.options);
+        self.events.push_back(UplinkEvent::Opened(link));
     }
 
     fn tell(&mut self, change: StateChange) {
@@ -297,8 +308,22 @@ impl Uplink {
         awaits_beat || up.is_some_and(|up| up.ready_by.is_some())
     }
 
+    /// Lets the link use an incoming message: as a beat, for logging in, to become ready.
+    pub(super) fn use_message(
+        &mut self,
+        ctx: &mut UplinkContext<'_>,
+        message: &ParsedMessage<'_>,
+    ) -> UsedMessage {
+        self.adjust_beat(ctx.options, message);
+        UsedMessage {
+            login: self.log_in(ctx, message),
+            makes_ready: self.make_ready(ctx.options, message),
+            beat: self.take_beat(ctx, message),
+        }
+    }
+
     /// Lets a message make the link ready; whether it did.
-    pub(super) fn make_ready(&mut self, options: &Options, message: &ParsedMessage<'_>) -> bool {
+    fn make_ready(&mut self, options: &Options, message: &ParsedMessage<'_>) -> bool {
         let (Some(rule), Some(connection)) = (&options.ready, self.state.connection_mut()) else {
             return false;
         };
@@ -399,14 +424,18 @@ impl Uplink {
         }
     }
 
-    /// A message is about to be written: whether it is the first on this connection.
-    pub(super) fn mark_journaled(&mut self) -> bool {
+    /// A message is about to be written: how sure the journal must be of that. The first on a connection goes to the disk
+    /// itself, so that even after a power cut it is known that this link was open.
+    pub(super) fn durability_of_intent(&mut self) -> Durable {
         let up = self.state.connection_mut();
-        up.is_some_and(|up| !std::mem::replace(&mut up.is_journaled, true))
+        match up.is_some_and(|up| !std::mem::replace(&mut up.is_journaled, true)) {
+            true => Durable::OnDisk,
+            false => Durable::Written,
+        }
     }
 
-    /// Takes a change that is told: what `status` and the log say of failures.
-    pub(super) fn told(&mut self, who: &Identity, change: &StateChange) {
+    /// Takes a change that is reported to clients: what `status` and the log say of failures.
+    pub(super) fn reported(&mut self, who: &Identity, change: &StateChange) {
         if let Some(news) = self.outage.changed(change) {
             self.outage.log(news, &who.owner, &who.name);
         }

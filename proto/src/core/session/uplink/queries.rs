@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::wire::code::Code;
-use crate::wire::message::Rtt;
+use crate::wire::message::SessionReport;
 use crate::wire::options::{Options, Protocol};
-use crate::wire::payload::Payload;
-use crate::wire::record::{ErrorInfo, State};
+use crate::wire::record::State;
 
 use crate::core::dialect::{Abilities, face};
 
+use super::super::in_millis;
+use super::super::link_view::LinkView;
 use super::Uplink;
 
 impl Uplink {
@@ -24,29 +24,12 @@ impl Uplink {
     }
 
     /// What can be done on this link: the one that is alive, otherwise the one that would come next.
-    pub(in crate::core::session) fn abilities(&self, options: &Options) -> Abilities {
+    pub(super) fn abilities(&self, options: &Options) -> Abilities {
         (face(self.protocol(options)).abilities)(options)
     }
 
-    /// Why a message cannot be sent to this server at all.
-    pub(in crate::core::session) fn cannot_carry(
-        &self,
-        options: &Options,
-        payload: &Payload,
-    ) -> Option<ErrorInfo> {
-        let protocol = face(self.protocol(options));
-        if let Err(why) = (protocol.check)(options, payload) {
-            return Some(why);
-        }
-        let only_listens = !(protocol.abilities)(options).sends && options.transports.is_empty();
-        only_listens.then(|| {
-            let why = "this session only listens; to send, open it with option `post`";
-            ErrorInfo::new(Code::Unsupported, why)
-        })
-    }
-
     /// What is spoken: on the dial that is alive, otherwise on the one that would come next.
-    pub(in crate::core::session) fn protocol(&self, options: &Options) -> Protocol {
+    pub(super) fn protocol(&self, options: &Options) -> Protocol {
         match &self.dialect {
             Some(dialect) => dialect.protocol(),
             None => self.next_protocol(options),
@@ -56,11 +39,6 @@ impl Uplink {
     /// The link's state.
     pub(in crate::core::session) const fn state(&self) -> State {
         self.state.name()
-    }
-
-    /// Whether a connection is open.
-    pub(in crate::core::session) fn is_open(&self) -> bool {
-        self.state.connection().is_some()
     }
 
     /// Whether a link is up or sought.
@@ -73,28 +51,37 @@ impl Uplink {
         self.state.connection()?.subprotocol.clone()
     }
 
-    /// Wall clock of the connection's opening.
-    pub(in crate::core::session) fn connected_since(&self) -> Option<u64> {
-        self.state.connection().map(|connection| connection.since)
+    /// Counters and the last failure, for `status`.
+    pub(in crate::core::session) fn report(
+        &self,
+        report: &mut SessionReport,
+        options: &Options,
+        boot: Duration,
+    ) {
+        let retry_in = self.state.waits_until();
+        report.url = self.shown_url(options);
+        report.state = Some(self.state.name().as_str());
+        report.dials = self.dials;
+        report.reconnects = self.opens.saturating_sub(1);
+        report.connected_since = self.state.connection().map(|connection| connection.since);
+        report.rtt = self.round_trips.report();
+        report.error = self.outage.error().cloned();
+        report.retry_in = retry_in.map(|until| in_millis(until.saturating_sub(boot)));
     }
 
-    /// Dials, and those of them that opened.
-    pub(in crate::core::session) const fn counters(&self) -> (u64, u64) {
-        (self.dials, self.opens)
-    }
-
-    /// Recent round trips.
-    pub(in crate::core::session) fn round_trips(&self) -> Option<Rtt> {
-        self.round_trips.report()
-    }
-
-    /// The last failure.
-    pub(in crate::core::session) fn last_error(&self) -> Option<&ErrorInfo> {
-        self.outage.error()
-    }
-
-    /// How long until the next dial, while it waits for a known time.
-    pub(in crate::core::session) fn retry_in(&self, boot: Duration) -> Option<Duration> {
-        self.state.waits_until().map(|until| until.saturating_sub(boot))
+    /// The link at this moment.
+    pub(in crate::core::session) fn view(&self, options: &Options) -> LinkView {
+        let connection = self.state.connection();
+        let protocol = self.protocol(options);
+        let abilities = (face(protocol).abilities)(options);
+        LinkView {
+            state: self.state.name(),
+            protocol,
+            abilities,
+            is_open: connection.is_some(),
+            is_ready: connection.is_some_and(|up| up.ready),
+            awaits_close: connection.is_some_and(|up| up.is_closing),
+            has_pings: options.heartbeat.is_some() && abilities.pings,
+        }
     }
 }

@@ -10,33 +10,32 @@ use crate::wire::record::ErrorInfo;
 use crate::core::dialect::AwaitedReply;
 use crate::core::io::Output;
 
+use super::super::link_view::Refusal;
 use super::{PROOF_INTERVAL, Uplink, UplinkContext};
 
 impl Uplink {
     /// Hands a message to the link; a serial number names one that awaits an acknowledgement.
     ///
     /// # Errors
-    /// The server does not take it on this connection.
+    /// The server does not take it on this connection: it has no place on the link.
     pub(in crate::core::session) fn transmit(
         &mut self,
         ctx: &mut UplinkContext<'_>,
         payload: Payload,
         place: u64,
         serial: Option<u64>,
-    ) -> Result<(), ErrorInfo> {
-        match (self.state.dial_id(), &mut self.dialect) {
-            (Some(dial), Some(dialect)) => {
-                dialect
-                    .speech()
-                    .encode(&mut ctx.dial(dial), payload, place, serial)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Nothing was handed over for this place: everything up to the place that comes out counts as written.
-    pub(in crate::core::session) fn skip(&mut self, place: u64) -> Option<u64> {
-        self.dialect.as_mut()?.speech().skip(place)
+    ) -> Result<(), Refusal> {
+        let (Some(dial), Some(dialect)) = (self.state.dial_id(), &mut self.dialect) else {
+            return Ok(());
+        };
+        let speech = dialect.speech();
+        let Err(why) = speech.encode(&mut ctx.dial(dial), payload, place, serial) else {
+            return Ok(());
+        };
+        // One for a namespace that is not open goes nowhere, as it would on the server.
+        tracing::debug!(session = %ctx.who.name, why = why.message, "message not sent");
+        let written = speech.skip(place);
+        Err(Refusal { why, written })
     }
 
     /// No acknowledgement is awaited for this message any more.
@@ -61,7 +60,7 @@ impl Uplink {
     ///
     /// # Errors
     /// The server awaits nothing; it does not take it.
-    pub(in crate::core::session) fn reply(
+    pub(super) fn reply(
         &mut self,
         ctx: &mut UplinkContext<'_>,
         seq: u64,
@@ -104,22 +103,7 @@ impl Uplink {
     }
 
     /// Whether a ping can prove what was written before it.
-    pub(in crate::core::session) fn has_pings(&self, options: &Options) -> bool {
+    pub(super) fn has_pings(&self, options: &Options) -> bool {
         options.heartbeat.is_some() && self.abilities(options).pings
-    }
-
-    /// Whether a connection is open and has met the `ready` rule.
-    pub(in crate::core::session) fn is_ready(&self) -> bool {
-        self.state.connection().is_some_and(|up| up.ready)
-    }
-
-    /// Whether messages of the outbox may be handed over now.
-    pub(in crate::core::session) fn takes_messages(&self, options: &Options) -> bool {
-        self.is_ready() && !self.awaits_close() && self.abilities(options).sends
-    }
-
-    /// Whether anything may be handed over now.
-    pub(in crate::core::session) fn takes_anything(&self, options: &Options) -> bool {
-        self.is_open() && !self.awaits_close() && self.abilities(options).sends
     }
 }

@@ -1,0 +1,66 @@
+//! What ports ask of delivery: to acknowledge, to change the window, to leave.
+
+use crate::wire::message::{BrokerFrame, ClientFrame, Question, SubscriptionState};
+use crate::wire::record::Name;
+
+use crate::core::io::PortId;
+
+use super::{Delivery, DeliveryContext};
+
+impl Delivery {
+    /// Does what this frame asks of delivery. `deliver` must follow.
+    pub(in crate::core::session) fn frame(
+        &mut self,
+        ctx: &mut DeliveryContext<'_>,
+        port: PortId,
+        frame: ClientFrame,
+    ) {
+        match frame {
+            ClientFrame::Ack { seq, .. } => {
+                self.acknowledge(ctx, port, seq);
+            }
+            ClientFrame::Window { window, id, .. } => {
+                ctx.ports.send_ok(port, id);
+                self.set_window(port, window);
+            }
+            ClientFrame::Detach { id, .. } => {
+                ctx.ports.send_ok(port, id);
+                self.detach(ctx, port);
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells every client the state of a subscription.
+    pub(in crate::core::session) fn report_subscription(
+        &self,
+        ctx: &mut DeliveryContext<'_>,
+        key: &Name,
+        state: SubscriptionState,
+    ) {
+        for port in self.clients.iter().filter_map(|client| client.port()) {
+            let frame = BrokerFrame::Subscription {
+                session: ctx.who.name.clone(),
+                key: key.clone(),
+                state,
+            };
+            ctx.ports.send(port, frame);
+        }
+    }
+
+    /// Asks the client that came last for credentials; one that comes later is asked when it attaches.
+    pub(in crate::core::session) fn ask_for_credentials(
+        &self,
+        ctx: &mut DeliveryContext<'_>,
+        question: Question,
+    ) {
+        let newest = self.clients.iter().filter_map(|client| client.port()).max();
+        if let Some(port) = newest {
+            let frame = BrokerFrame::AuthNeeded {
+                session: ctx.who.name.clone(),
+                question: Box::new(question),
+            };
+            ctx.ports.send(port, frame);
+        }
+    }
+}

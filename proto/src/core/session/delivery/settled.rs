@@ -1,0 +1,73 @@
+//! How the end of a message that was sent reaches the client that sent it: as a record, or in the journal only.
+
+use crate::wire::code::Code;
+use crate::wire::payload::Payload;
+use crate::wire::record::{Body, ErrorInfo, OutcomeReport, ResponseReport};
+
+use crate::core::context::error;
+use crate::core::journal_record::JournalRecord;
+use crate::core::outbox::{MessageResult, Settled};
+use crate::core::recorded_log::Durable;
+
+use super::super::budget::Budget;
+use super::{Delivery, DeliveryContext};
+
+/// Bytes of answers that nobody has acknowledged, at most; one answer may be larger.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+
+impl Delivery {
+    /// Records how a message ended, for the client that sent it. Nobody hears of one without an id, and the journal alone
+    /// of one that ended well and whose client wants no receipt.
+    pub(in crate::core::session) fn record_settled(
+        &mut self,
+        ctx: &mut DeliveryContext<'_>,
+        settled: Settled,
+        budget: Budget,
+    ) {
+        let Settled {
+            client,
+            id: Some(id),
+            receipt,
+            result,
+            ..
+        } = settled
+        else {
+            return;
+        };
+        let body = match result {
+            MessageResult::Outcome(outcome, _) if outcome.is_good() && !receipt => {
+                let record = JournalRecord::Settled {
+                    client: client.0,
+                    id,
+                    outcome: Some(outcome),
+                };
+                return self.log.note(&mut ctx.recorder(), &record, Durable::Written);
+            }
+            MessageResult::Outcome(outcome, error) => {
+                Body::Outcome(OutcomeReport { id, outcome, error }.into())
+            }
+            MessageResult::Response(answer) => {
+                let (answer, error) = match answer.and_then(|answer| self.room_for(budget, answer)) {
+                    Ok(answer) => (Some(answer), None),
+                    Err(why) => (None, Some(why)),
+                };
+                Body::Response(ResponseReport { id, answer, error }.into())
+            }
+        };
+        self.append(ctx, body, Some(client));
+    }
+
+    /// The answer, if the log has room for it. A server cannot fill the memory with answers that nobody takes.
+    fn room_for(&self, budget: Budget, answer: Payload) -> Result<Payload, ErrorInfo> {
+        let held = self.log.answers();
+        let fits = held == 0 || held + answer.len() <= MAX_ANSWER_BYTES;
+        if fits && budget.check(answer.len()).is_ok() {
+            return Ok(answer);
+        }
+        let why = format!(
+            "the server answered with {} bytes, and {held} bytes of answers are unacknowledged: the answer was dropped",
+            answer.len()
+        );
+        Err(error(Code::Overflow, why))
+    }
+}

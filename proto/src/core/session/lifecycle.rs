@@ -1,0 +1,261 @@
+//! Whether a session is in use, being closed, or over, and the next step of closing.
+//!
+//! What was accepted is written first, then the close frame, then the server answers it; all of that within option
+//! `closeTimeout`. Until it is over the session keeps its name, and takes no new messages.
+
+use std::time::Duration;
+
+use crate::wire::code::Code;
+use crate::wire::message::CloseReport;
+use crate::wire::record::ErrorInfo;
+
+use crate::core::context::error;
+use crate::core::io::LinkEnd;
+
+use super::link_view::LinkView;
+
+/// The life of a session, from its first `open` on.
+#[derive(Debug, Default)]
+pub(crate) enum Lifecycle {
+    #[default]
+    InUse,
+    /// Somebody has closed it. Boxed: most sessions are in use.
+    Closing(Box<Closing>),
+    /// It has ended and is to be removed.
+    Over,
+}
+
+/// How a session that was closed is to end.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    pub(super) code: u16,
+    pub(super) reason: String,
+    /// Boot time at which waiting ends.
+    by: Duration,
+}
+
+/// What becomes of messages that wait when a session is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    /// They are written first.
+    Write,
+    /// They are cancelled.
+    Discard,
+}
+
+/// Messages on their way out while a session is being closed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unfinished {
+    /// Messages accepted and not ended.
+    pub(super) total: usize,
+    /// Some wait that no link has been given.
+    pub(super) waits: bool,
+    /// Everything that was handed over is written.
+    pub(super) is_written: bool,
+}
+
+/// The next step towards the end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ClosingStep {
+    Wait,
+    /// No close frame and nothing to prove: there is nothing to wait for.
+    HangUp,
+    /// Everything is written: one more ping to prove it, and the close frame behind that.
+    SendClose {
+        code: u16,
+        reason: String,
+    },
+    /// Nothing is worth waiting for any more.
+    GiveUp,
+}
+
+impl Lifecycle {
+    /// Somebody closes it; whoever did so first says how.
+    pub(super) fn begin_closing(&mut self, code: u16, reason: String, by: Duration) {
+        if matches!(self, Self::InUse) {
+            *self = Self::Closing(Box::new(Closing { code, reason, by }));
+        }
+    }
+
+    /// Closing comes to its end; how it was asked for, `None` if nobody did.
+    pub(super) fn end_closing(&mut self) -> Option<Box<Closing>> {
+        match std::mem::take(self) {
+            Self::Closing(closing) => Some(closing),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Nothing is left of it.
+    pub(super) fn end(&mut self) {
+        *self = Self::Over;
+    }
+
+    /// Whether it is to be removed.
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
+
+    /// Whether somebody has closed it.
+    pub(crate) const fn is_closing(&self) -> bool {
+        matches!(self, Self::Closing(_))
+    }
+
+    /// Whether it takes anything new.
+    ///
+    /// # Errors
+    /// `session-closed` once somebody has closed it.
+    pub(crate) fn check(&self) -> Result<(), ErrorInfo> {
+        if self.is_closing() {
+            return Err(error(Code::SessionClosed, "the session is being closed"));
+        }
+        Ok(())
+    }
+
+    /// When closing is given up, in boot time.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match self {
+            Self::Closing(closing) => Some(closing.by),
+            Self::InUse | Self::Over => None,
+        }
+    }
+
+    /// The next step towards the end at this boot time, with this link and these messages.
+    pub(super) fn next_step(&self, boot: Duration, link: &LinkView, unfinished: Unfinished) -> ClosingStep {
+        let Self::Closing(closing) = self else {
+            return ClosingStep::Wait;
+        };
+        if boot >= closing.by {
+            return ClosingStep::GiveUp;
+        }
+        let Unfinished {
+            total,
+            waits,
+            is_written,
+        } = unfinished;
+        if !link.is_open {
+            return if waits && link.may_come_up() {
+                ClosingStep::Wait
+            } else {
+                ClosingStep::GiveUp
+            };
+        }
+        if total == 0 && !link.abilities.pings {
+            ClosingStep::HangUp
+        } else if !link.awaits_close && !waits && is_written {
+            ClosingStep::SendClose {
+                code: closing.code,
+                reason: closing.reason.clone(),
+            }
+        } else {
+            ClosingStep::Wait
+        }
+    }
+}
+
+/// How a closed session ended, for its clients.
+pub(super) fn close_report(end: LinkEnd) -> CloseReport {
+    CloseReport {
+        clean: end.error.is_none() && end.code != Some(1006),
+        code: end.code,
+        reason: end.reason.filter(|reason| !reason.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(4);
+    const NOTHING: Unfinished = Unfinished {
+        total: 0,
+        waits: false,
+        is_written: true,
+    };
+
+    fn closing() -> Lifecycle {
+        let mut lifecycle = Lifecycle::default();
+        lifecycle.begin_closing(1000, String::new(), Duration::from_secs(5));
+        lifecycle
+    }
+
+    fn send_close() -> ClosingStep {
+        ClosingStep::SendClose {
+            code: 1000,
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_close_frame_waits_until_everything_is_written() {
+        let link = LinkView::for_tests();
+        let waits = Unfinished {
+            total: 1,
+            waits: true,
+            ..NOTHING
+        };
+        let unwritten = Unfinished {
+            total: 1,
+            is_written: false,
+            ..NOTHING
+        };
+        assert_eq!(Lifecycle::InUse.next_step(NOW, &link, NOTHING), ClosingStep::Wait);
+        assert_eq!(closing().next_step(NOW, &link, waits), ClosingStep::Wait);
+        assert_eq!(closing().next_step(NOW, &link, unwritten), ClosingStep::Wait);
+        assert_eq!(closing().next_step(NOW, &link, NOTHING), send_close());
+        let by = Duration::from_secs(5);
+        assert_eq!(closing().next_step(by, &link, waits), ClosingStep::GiveUp);
+        let asked = LinkView {
+            awaits_close: true,
+            ..link
+        };
+        assert_eq!(closing().next_step(NOW, &asked, NOTHING), ClosingStep::Wait);
+    }
+
+    #[test]
+    fn waiting_messages_need_a_link_that_may_come_up() {
+        let waits = Unfinished {
+            total: 1,
+            waits: true,
+            ..NOTHING
+        };
+        let dialling = LinkView::dialling_for_tests();
+        assert_eq!(closing().next_step(NOW, &dialling, waits), ClosingStep::Wait);
+        assert_eq!(closing().next_step(NOW, &dialling, NOTHING), ClosingStep::GiveUp);
+    }
+
+    #[test]
+    fn a_protocol_without_close_frames_ends_when_every_message_has() {
+        let mut link = LinkView::for_tests();
+        link.abilities.pings = false;
+        assert_eq!(closing().next_step(NOW, &link, NOTHING), ClosingStep::HangUp);
+        let written = Unfinished { total: 1, ..NOTHING };
+        assert_eq!(closing().next_step(NOW, &link, written), send_close());
+    }
+
+    #[test]
+    fn who_closes_first_says_how_and_it_ends_once() {
+        let mut lifecycle = closing();
+        lifecycle.begin_closing(4000, "late".to_owned(), Duration::ZERO);
+        assert_eq!(lifecycle.deadline(), Some(Duration::from_secs(5)));
+        assert_eq!(
+            lifecycle.check().map_err(|why| why.code),
+            Err(Code::SessionClosed)
+        );
+        assert_eq!(lifecycle.end_closing().map(|closing| closing.code), Some(1000));
+        lifecycle.end();
+        assert!(lifecycle.is_over() && lifecycle.end_closing().is_none() && lifecycle.is_over());
+    }
+
+    #[test]
+    fn a_close_without_an_answer_is_not_clean() {
+        let end = |code| LinkEnd {
+            code,
+            ..LinkEnd::default()
+        };
+        assert!(close_report(end(Some(1000))).clean);
+        assert!(!close_report(end(Some(1006))).clean);
+    }
+}

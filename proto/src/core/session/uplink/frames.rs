@@ -1,0 +1,58 @@
+//! What ports ask of the link: to answer the server, to take credentials, to dial anew.
+
+use crate::wire::message::{Authorize, BrokerFrame, ClientFrame, ErrorFrame};
+use crate::wire::record::{ErrorInfo, Name};
+
+use crate::core::io::{Output, PortId};
+
+use super::{Uplink, UplinkContext};
+
+impl Uplink {
+    /// Does what this frame asks of the link, and answers it. `poll` must follow.
+    pub(in crate::core::session) fn frame(
+        &mut self,
+        ctx: &mut UplinkContext<'_>,
+        port: PortId,
+        frame: ClientFrame,
+    ) {
+        match frame {
+            ClientFrame::Reply(reply) => {
+                let replied = self.reply(ctx, reply.seq, &reply.args);
+                ctx.answer(port, reply.id, replied);
+            }
+            ClientFrame::Authorize(authorize) => self.take_credentials(ctx, port, *authorize),
+            ClientFrame::Reconnect { id, .. } => {
+                ctx.answer(port, id, Ok(()));
+                self.start_over(ctx);
+            }
+            _ => {}
+        }
+    }
+
+    /// Credentials came, asked for or not.
+    fn take_credentials(&mut self, ctx: &mut UplinkContext<'_>, port: PortId, authorize: Authorize) {
+        let id = authorize.id.clone();
+        match self.check_credentials(ctx, &authorize) {
+            Err(why) => ctx.answer(port, id, Err(why)),
+            Ok(url) => {
+                ctx.answer(port, id, Ok(()));
+                self.authorize(ctx, url, authorize);
+            }
+        }
+    }
+}
+
+impl UplinkContext<'_> {
+    /// Answers a frame: `ok` if somebody wants to know, or why it was not done.
+    fn answer(&mut self, port: PortId, id: Option<Name>, done: Result<(), ErrorInfo>) {
+        let frame = match (done, id) {
+            (Ok(()), Some(id)) => BrokerFrame::Ok { id },
+            (Ok(()), None) => return,
+            (Err(why), id) => {
+                let session = self.who.name.clone();
+                BrokerFrame::Error(Box::new(ErrorFrame::new(why, id, Some(session))))
+            }
+        };
+        self.out.push_back(Output::Deliver { port, frame, cost: 0 });
+    }
+}
