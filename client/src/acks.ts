@@ -9,28 +9,10 @@ export const ACK_DELAY = 50;
 /** What is given when a message or a gap has been processed. */
 export interface Token {
   readonly seq: number;
-  readonly finished: boolean;
-  finish(): void;
-}
-
-/** One record in flight. */
-export class AckToken implements Token {
-  readonly seq: number;
   /** Whether the record has been processed. */
-  finished = false;
-  readonly #acks: Acks;
-
-  constructor(acks: Acks, seq: number) {
-    this.#acks = acks;
-    this.seq = seq;
-  }
-
+  readonly finished: boolean;
   /** The record has been processed. Order does not matter; a second time is ignored. */
-  finish(): void {
-    if (this.finished) return;
-    this.finished = true;
-    this.#acks.trim();
-  }
+  finish(): void;
 }
 
 /** What the acknowledgements need from outside. */
@@ -46,7 +28,7 @@ export class Acks {
   readonly #clock: Clock;
   readonly #host: AckHost;
   readonly #quarter: number;
-  #flight: AckToken[] = [];
+  #flight: Token[] = [];
   #position: number;
   #acknowledged: number;
   #fresh = 0;
@@ -73,17 +55,25 @@ export class Acks {
   }
 
   /** Notes a record that has arrived. Records arrive in order of `seq`. */
-  arrived(seq: number): AckToken {
-    const token = new AckToken(this, seq);
+  arrived(seq: number): Token {
+    const token = {
+      seq,
+      finished: false,
+      finish: () => {
+        if (token.finished) return;
+        token.finished = true;
+        this.#trim();
+      },
+    };
     this.#flight.push(token);
     return token;
   }
 
   /** Moves the position over everything that is finished. */
-  trim(): void {
+  #trim(): void {
     const before = this.#fresh;
     while (this.#flight[0]?.finished) {
-      this.#position = (this.#flight.shift() as AckToken).seq;
+      this.#position = (this.#flight.shift() as Token).seq;
       this.#fresh += 1;
     }
     if (this.#fresh === before) return;

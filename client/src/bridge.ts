@@ -1,11 +1,10 @@
 // One port and the sessions on it: attaches them whenever the broker answers and brings each its frames. It keeps
 // no messages.
 
-import { type Clock, type ExtensionApi, extensionApi, systemClock } from "./browser-api.js";
+import { type Clock, type ExtensionApi, extensionApi, sleep, systemClock } from "./browser-api.js";
 import {
   type AnyLongwireError,
   DEFAULT_HOST,
-  type ErrorCode,
   fromBrowser,
   fromWire,
   type HostContext,
@@ -22,17 +21,7 @@ import { Session } from "./session.js";
 import type { SessionOptions } from "./session-types.js";
 import type { SchemaOutput, StandardSchema } from "./standard-schema.js";
 import { Memory } from "./storage.js";
-import type {
-  ErrorFrame,
-  GoAway,
-  Hello,
-  Ping,
-  Status,
-  StatusAnswer,
-  ToBroker,
-  ToExtension,
-  Welcome,
-} from "./wire.js";
+import type { GoAway, Hello, Ping, Status, StatusAnswer, ToBroker, ToExtension, Welcome } from "./wire.js";
 import { PROTOCOL } from "./wire.js";
 
 /** Options of `connect`. */
@@ -95,9 +84,9 @@ export const RETRY_MISSING = 20_000;
 /** Milliseconds an update waits at most for handlers and hand-overs. */
 export const DRAIN = 5000;
 /** What cannot change while this extension runs as it is: nobody waits for it. */
-const UNTIL_RELOAD = new Set<ErrorCode>(["permission-missing", "storage-missing"]);
+const UNTIL_RELOAD = /^(permission|storage)-missing$/;
 /** What an installation mends. */
-const NOT_INSTALLED = new Set<ErrorCode>(["host-not-found", "host-forbidden"]);
+const NOT_INSTALLED = /^host-(not-found|forbidden)$/;
 /** Sent in `hello`. */
 export const SDK = "longwire-js/0.1.0";
 
@@ -144,7 +133,7 @@ export class Bridge {
   readonly #prefix = crypto.randomUUID().slice(0, 13);
   #count = 0;
   #identity: { profile: string; instance: string } | undefined;
-  #starting = false;
+  #starting: Promise<void> | undefined;
   #ended = false;
   #welcome: Welcome | undefined;
   #mode: BridgeMode = "host";
@@ -161,7 +150,6 @@ export class Bridge {
     this.#context = { host: options.host, caller };
     this.#api = api;
     this.#memory = new Memory(api, options.client, (error) => this.#storageFailed(error));
-    this.#memory.watch();
     const page = api.runtime.getURL?.("") ?? "";
     this.#sessionHost = {
       pageOrigin: /^moz-extension:\/\/[^/]+/.exec(page)?.[0],
@@ -291,10 +279,8 @@ export class Bridge {
   /** Opens the port if there is none. Needed only for a retry after `failed`. */
   connect(): void {
     this.#touch();
-    if (this.#starting) return;
-    this.#starting = true;
-    void this.#start().finally(() => {
-      this.#starting = false;
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined;
     });
   }
 
@@ -331,10 +317,10 @@ export class Bridge {
   async drain(): Promise<void> {
     const done = Promise.all(this.sessions.map(({ core }) => core.delivery.drain())).then(async () => {
       while (!this.sessions.every(({ core }) => core.outgoing.queue.handedOver)) {
-        await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, 50));
+        await sleep(this.#clock, 50);
       }
     });
-    await Promise.race([done, new Promise<void>((resolve) => this.#clock.setTimeout(resolve, DRAIN))]);
+    await Promise.race([done, sleep(this.#clock, DRAIN)]);
   }
 
   #nextId(): string {
@@ -374,11 +360,10 @@ export class Bridge {
     const { hostError } = this.#port;
     const failure = this.#failure;
     this.#failure = hostError;
-    const mode = hostError ? "browser" : "host";
-    const changes = mode !== this.#mode;
-    this.#mode = mode;
-    if (changes) this.#callbacks.emit("mode", mode, hostError);
-    if (!hostError && failure && NOT_INSTALLED.has(failure.code)) this.#callbacks.emit("installed", welcome);
+    const before = this.#mode;
+    this.#mode = hostError ? "browser" : "host";
+    if (this.#mode !== before) this.#callbacks.emit("mode", this.#mode, hostError);
+    if (!hostError && failure && NOT_INSTALLED.test(failure.code)) this.#callbacks.emit("installed", welcome);
     for (const { frame } of this.#questions.values()) this.#port.post(frame);
     for (const { core } of this.sessions) void core.attach();
     this.#touch();
@@ -402,17 +387,12 @@ export class Bridge {
       this.#callbacks.emit("goaway", frame);
     } else if (session !== undefined) {
       this.#sessions.get(session)?.core.take(frame);
-    } else if (frame.type === "error" || frame.type === "ok") {
-      this.#unaddressed(frame);
+    } else {
+      // An answer that names its id only.
+      const owner = this.sessions.find(({ core }) => core.awaits(id));
+      if (owner) owner.core.take(frame);
+      else if (frame.type === "error") this.#report(fromWire(frame));
     }
-  }
-
-  /** An answer that names its id only. */
-  #unaddressed(frame: ErrorFrame | ToExtension): void {
-    const { id } = frame as { id: string };
-    const session = this.sessions.find(({ core }) => core.awaits(id));
-    if (session) session.core.take(frame as ToExtension);
-    else if (frame.type === "error") this.#report(fromWire(frame as ErrorFrame));
   }
 
   #lost(error: LongwireError): void {
@@ -431,7 +411,7 @@ export class Bridge {
 
   /** Reports once that there is no broker: to the listener, else to the calls that are rejected, else on the console. */
   #unreachable(error: LongwireError, sessions: readonly Session[], questions: number): void {
-    const final = error.retry === "no" || UNTIL_RELOAD.has(error.code);
+    const final = error.retry === "no" || UNTIL_RELOAD.test(error.code);
     const heard = !final && this.#callbacks.has("error");
     let rejected = questions;
     for (const session of sessions) {
@@ -457,8 +437,8 @@ export class Bridge {
 
   #storageFailed(cause: unknown): void {
     const said = String((cause as Error)?.message ?? cause);
-    const what = /quota/i.test(said) ? "chrome.storage is full (QUOTA_BYTES)" : "chrome.storage failed";
-    const text = `${what}: the next worker may not find its sessions`;
+    const what = /quota/i.test(said) ? "is full (QUOTA_BYTES)" : "failed";
+    const text = `chrome.storage ${what}: the next worker may not find its sessions`;
     this.#report(local("storage-failed", text, "action", this.#context, said));
   }
 

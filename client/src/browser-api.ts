@@ -121,10 +121,17 @@ export const systemClock: Clock = {
   random: () => Math.random(),
 };
 
-/** Whether this is a worker or a background page: popups and other pages come and go with their windows. */
+/** Resolves after so many milliseconds. */
+export function sleep(clock: Clock, milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.setTimeout(resolve, milliseconds);
+  });
+}
+
+/** Whether this is a service worker or a background page: popups and other pages come and go with their windows. */
 export function inBackground({ runtime }: ExtensionApi): boolean {
   const { document, location } = globalThis as { document?: unknown; location?: { pathname: string } };
-  if (document === undefined) return true;
+  if (document === undefined) return !("DedicatedWorkerGlobalScope" in globalThis);
   const page = runtime.getManifest?.().background?.page ?? "_generated_background_page.html";
   return location?.pathname === `/${page.replace(/^\/|[?#].*/g, "")}`;
 }

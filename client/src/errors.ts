@@ -93,12 +93,7 @@ export class LongwireError<Code extends ErrorCode = ErrorCode> extends Error {
     more: { retry?: Retry; originalMessage?: string; doctor?: string; fix?: string; detail?: unknown } = {},
   ) {
     super(message);
-    this.code = code;
-    this.retry = more.retry ?? "no";
-    this.originalMessage = more.originalMessage;
-    this.doctor = more.doctor ?? "longwire doctor";
-    this.fix = more.fix;
-    this.detail = more.detail as this["detail"];
+    Object.assign(this, { code, retry: "no", doctor: "longwire doctor" }, more);
   }
 
   /** Whether this is an error of the SDK, with this code if one is given. For `catch`, whose errors have no type. */
@@ -161,7 +156,8 @@ const TEXTS: Row[] = [
     "the browser's sandbox does not allow it to start a native host",
   ],
   [/Failed to start/, "host-not-started", "later", "the operating system could not start the native host"],
-  [/has exited/, "host-exited", "later", "the native host exited"],
+  // Firefox says nothing at all when a host has exited.
+  [/has exited|^$/, "host-exited", "later", "the native host exited"],
   [
     /tried to send a message of|Error when communicating/,
     "host-garbled",
@@ -181,18 +177,13 @@ const TEXTS: Row[] = [
     "the message is too large for the browser",
   ],
   [/Could not serialize/, "not-serializable", "no", "the message cannot be sent as JSON"],
+  [/^/, "port-lost", "later", "the port to the native host closed"],
 ];
 
 /** The typed error for what a browser said when a port closed or did not open. */
 export function fromBrowser(originalMessage: string | undefined, context: HostContext): LongwireError {
-  for (const [text, code, retry, message] of TEXTS) {
-    if (originalMessage && text.test(originalMessage)) {
-      return local(code, message, retry, context, originalMessage);
-    }
-  }
-  // Firefox says nothing at all when a host has exited.
-  if (!originalMessage) return local("host-exited", "the native host exited", "later", context);
-  return local("port-lost", "the port to the native host closed", "later", context, originalMessage);
+  const [, code, retry, message] = TEXTS.find(([text]) => text.test(originalMessage ?? "")) as Row;
+  return local(code, message, retry, context, originalMessage || undefined);
 }
 
 /** An error of the SDK's own, with the commands for this host and extension. */
@@ -200,61 +191,42 @@ export function local(
   code: LocalCode,
   message: string,
   retry: Retry,
-  context: HostContext,
+  { host, caller }: HostContext,
   originalMessage?: string,
 ): LongwireError {
-  const name = context.host === DEFAULT_HOST ? "" : ` --name ${context.host}`;
-  const fix = fixFor(code, context, name);
+  const name = host === DEFAULT_HOST ? "" : ` --name ${host}`;
+  const install = `longwire install ${caller}${name}`;
+  const fixes: Partial<Record<LocalCode, string>> = {
+    "host-not-found": install,
+    "host-forbidden": install,
+    "permission-missing":
+      "DedicatedWorkerGlobalScope" in globalThis
+        ? "call connect in the service worker or in an extension page, not in a dedicated worker"
+        : 'add "nativeMessaging" to "permissions" in manifest.json, and do not connect from a content script',
+    "host-name-invalid": "a-z, 0-9, _ and dots",
+    "storage-missing": 'add "storage" to "permissions" in manifest.json, or give connect() a profile',
+    "storage-failed": "remove unneeded data from chrome.storage",
+    "host-blocked": `add ${host} to the policy NativeMessagingAllowlist`,
+  };
+  const fix = fixes[code];
+  const checked = code === "host-forbidden" && !caller.startsWith("--app") ? ` ${caller}` : "";
   return new LongwireError(code, `longwire: ${message}${fix ? ` (${fix})` : ""}`, {
     retry,
     originalMessage,
-    doctor: `longwire doctor${code === "host-forbidden" && !context.caller.startsWith("--app") ? ` ${context.caller}` : ""}${name}`,
+    doctor: `longwire doctor${checked}${name}`,
     fix,
   });
-}
-
-function fixFor(code: LocalCode, { host, caller }: HostContext, name: string): string | undefined {
-  switch (code) {
-    case "host-not-found":
-    case "host-forbidden":
-      return `longwire install ${caller}${name}`;
-    case "permission-missing":
-      if ("DedicatedWorkerGlobalScope" in globalThis) {
-        return "call connect in the service worker or in an extension page, not in a dedicated worker";
-      }
-      return 'add "nativeMessaging" to "permissions" in manifest.json, and do not connect from a content script';
-    case "host-name-invalid":
-      return "a-z, 0-9, _ and dots";
-    case "storage-missing":
-      return 'add "storage" to "permissions" in manifest.json, or give connect() a profile';
-    case "storage-failed":
-      return "remove unneeded data from chrome.storage";
-    case "host-blocked":
-      return `add ${host} to the policy NativeMessagingAllowlist`;
-    default:
-      return undefined;
-  }
 }
 
 /** The name the installer registers unless told otherwise. */
 export const DEFAULT_HOST = "com.longwire.bridge";
 
-const OF_THE_LINK = new Set<ErrorCode>([
-  "dns",
-  "refused",
-  "unreachable",
-  "tls",
-  "proxy",
-  "http-status",
-  "handshake",
-  "timeout",
-  "heartbeat",
-]);
+const OF_THE_LINK = /^(dns|refused|unreachable|tls|proxy|http-status|handshake|timeout|heartbeat)$/;
 
 /** The typed error for an error of the broker. `url` names the server for errors of the link. */
 export function fromWire(error: WireError | ErrorFrame, url?: string): LongwireError {
   const doctor =
-    url && OF_THE_LINK.has(error.code) ? `longwire doctor --url ${withoutSecrets(url)}` : "longwire doctor";
+    url && OF_THE_LINK.test(error.code) ? `longwire doctor --url ${withoutSecrets(url)}` : "longwire doctor";
   const { detail } = error as Partial<ErrorFrame>;
   return new LongwireError(error.code, `longwire: ${error.message}`, {
     retry: error.retry,

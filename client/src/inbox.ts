@@ -2,7 +2,7 @@
 // acks.ts counts, session.ts sends.
 
 import type { Token } from "./acks.js";
-import type { Clock } from "./browser-api.js";
+import { type Clock, sleep } from "./browser-api.js";
 import { LongwireError } from "./errors.js";
 import { report, type Unsubscribe } from "./events.js";
 import type { Received } from "./received.js";
@@ -41,7 +41,8 @@ export type Item =
       readonly invalid?: never;
     };
 
-type Kind = "message" | "gap" | "invalid";
+/** What an inbox hands out. */
+export type Kind = "message" | "gap" | "invalid";
 
 interface Handler {
   readonly kind: Kind;
@@ -53,6 +54,8 @@ interface Failure {
   readonly handler: Handler;
   readonly error: unknown;
 }
+
+type Work = Promise<Failure | undefined> | undefined;
 
 /** The messages of one session that are not finished. The window bounds it: nothing else fills it. */
 export class Inbox {
@@ -70,7 +73,8 @@ export class Inbox {
   #stuck = false;
   #paused = false;
   #end: { readonly error?: LongwireError } | undefined;
-  #readers: (() => void)[] = [];
+  /** Lets the loop look again. */
+  #look: (() => void) | undefined;
   #idle: (() => void)[] = [];
 
   /** In manual mode nothing is finished but by `done()`, and nobody is waited for. */
@@ -106,20 +110,18 @@ export class Inbox {
     }
   }
 
-  /** Calls a handler for every message that `wants` accepts. */
-  onMessage(call: MessageHandler<never>, wants?: (message: Received) => boolean): Unsubscribe {
-    if (this.#reading) throw new TypeError("longwire: a `for await` loop already reads this session");
-    return this.#add({ kind: "message", call, wants });
-  }
-
-  /** Calls a handler for every gap. */
-  onGap(call: GapHandler): Unsubscribe {
-    return this.#add({ kind: "gap", call });
-  }
-
-  /** Calls a handler for every message that the schema refuses. */
-  onInvalid(call: InvalidHandler): Unsubscribe {
-    return this.#add({ kind: "invalid", call });
+  /** Adds a handler: for messages that `wants` accepts, for gaps, or for messages that the schema refuses. */
+  on(kind: Kind, call: Handler["call"], wants?: Handler["wants"]): Unsubscribe {
+    if (kind === "message" && this.#reading) {
+      throw new TypeError("longwire: a `for await` loop already reads this session");
+    }
+    const handler = { kind, call, wants };
+    this.#handlers = [...this.#handlers, handler];
+    // Not at once: the code that adds a message handler may be about to add one for gaps.
+    queueMicrotask(() => this.#wake());
+    return () => {
+      this.#handlers = this.#handlers.filter((other) => other !== handler);
+    };
   }
 
   /** Reads messages one by one. A message is finished when the next one is asked for. */
@@ -160,21 +162,12 @@ export class Inbox {
     if (this.#current && !this.#stuck) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  #add(handler: Handler): Unsubscribe {
-    this.#handlers = [...this.#handlers, handler];
-    // Not at once: the code that adds a message handler may be about to add one for gaps.
-    queueMicrotask(() => this.#wake());
-    return () => {
-      this.#handlers = this.#handlers.filter((other) => other !== handler);
-    };
-  }
-
   #listens(kind: Kind): boolean {
     return this.#handlers.some((handler) => handler.kind === kind);
   }
 
   #wake(): void {
-    release(this.#readers);
+    this.#look?.();
     if (!this.#reading) this.#run();
   }
 
@@ -183,7 +176,7 @@ export class Inbox {
     if (!(this.#manual && item.message)) item.token?.finish();
     this.#current = undefined;
     this.#stuck = false;
-    release(this.#idle);
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   // ---- read by a loop ----
@@ -203,7 +196,9 @@ export class Inbox {
         if (this.#end.error) throw this.#end.error;
         return undefined;
       } else {
-        await new Promise<void>((resolve) => this.#readers.push(resolve));
+        await new Promise<void>((resolve) => {
+          this.#look = resolve;
+        });
       }
     }
   }
@@ -241,7 +236,6 @@ export class Inbox {
 
   /** Calls the handlers; undefined when all were done at once. Never rejects. */
   #offer(item: Item): Promise<void> | undefined {
-    const handlers = this.#handlers;
     if (item.invalid && !this.#listens("invalid")) {
       this.#stuck = this.#current === item;
       this.#failed(item.invalid, item.message);
@@ -250,40 +244,18 @@ export class Inbox {
     if (item.gap && !this.#listens("gap")) {
       console.warn(`longwire: messages of session ${item.gap.session} were lost`, item.gap);
     }
-    const results = this.#call(handlers, item);
-    return results && this.#persist(item, results);
-  }
-
-  #call(handlers: readonly Handler[], item: Item): Promise<Failure | undefined>[] | undefined {
-    let results: Promise<Failure | undefined>[] | undefined;
-    const subject = (item.message ?? item.gap) as never;
     const kind = kindOf(item);
-    for (const handler of handlers) {
-      if (handler.kind !== kind) continue;
-      try {
-        if (item.message && handler.wants && !handler.wants(item.message)) continue;
-        const result = handler.call(subject, item.invalid as never);
-        if (!isThenable(result)) continue;
-        results ??= [];
-        results.push(
-          Promise.resolve(result).then(
-            () => undefined,
-            (error: unknown) => ({ handler, error }),
-          ),
-        );
-      } catch (error) {
-        results ??= [];
-        results.push(Promise.resolve({ handler, error }));
-      }
-    }
-    return results;
+    const work = this.#handlers
+      .filter((handler) => handler.kind === kind)
+      .map((handler) => call(handler, item));
+    return work.some(Boolean) ? this.#persist(item, work) : undefined;
   }
 
   /** Waits for the handlers, and calls those again that failed, a bounded number of times. */
-  async #persist(item: Item, first: Promise<Failure | undefined>[]): Promise<void> {
-    let results: Promise<Failure | undefined>[] | undefined = first;
-    for (let tries = 1; results; tries += 1) {
-      const failures = (await Promise.all(results)).filter((failure) => failure !== undefined);
+  async #persist(item: Item, first: Work[]): Promise<void> {
+    let work = first;
+    for (let tries = 1; ; tries += 1) {
+      const failures = (await Promise.all(work)).filter((failure) => failure !== undefined);
       const [failure] = failures;
       if (!failure) return;
       report(failure.error);
@@ -295,14 +267,9 @@ export class Inbox {
         return;
       }
       const cap = FIRST_RETRY * 4 ** (tries - 1);
-      await new Promise<void>((resolve) => {
-        this.#clock.setTimeout(resolve, (cap / 2) * (1 + this.#clock.random()));
-      });
+      await sleep(this.#clock, (cap / 2) * (1 + this.#clock.random()));
       item.message.redelivered = true;
-      results = this.#call(
-        failures.map(({ handler }) => handler),
-        item,
-      );
+      work = failures.map(({ handler }) => call(handler, item));
     }
   }
 }
@@ -312,11 +279,17 @@ function kindOf(item: Item): Kind {
   return item.invalid ? "invalid" : "message";
 }
 
-/** Lets everybody go who waits. */
-function release(waiting: (() => void)[]): void {
-  for (let resolve = waiting.pop(); resolve; resolve = waiting.pop()) resolve();
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | undefined)?.then === "function";
+/** Calls a handler; undefined when it was done at once. Never rejects. */
+function call(handler: Handler, { message, gap, invalid }: Item): Work {
+  const failed = (error: unknown) => ({ handler, error });
+  try {
+    if (message && handler.wants && !handler.wants(message)) return undefined;
+    const result = handler.call((message ?? gap) as never, invalid as never) as
+      | PromiseLike<unknown>
+      | undefined;
+    if (typeof result?.then === "function") return Promise.resolve(result).then(() => undefined, failed);
+  } catch (error) {
+    return Promise.resolve(failed(error));
+  }
+  return undefined;
 }

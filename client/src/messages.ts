@@ -3,13 +3,11 @@
 import type { MessageFields, Messages } from "./wire.js";
 
 /** The messages of a run, as if each had come by itself. */
-export function unroll({ session, seq, time, redelivered, text, json }: Messages): MessageFields[] {
+export function unroll({ text, json, ...fields }: Messages): MessageFields[] {
   return (text ?? json ?? []).map((_, index) => ({
+    ...fields,
     type: "message",
-    session,
-    seq: seq + index,
-    time,
-    redelivered,
+    seq: fields.seq + index,
     text: text?.[index],
     json: json?.[index],
   }));

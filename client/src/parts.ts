@@ -12,17 +12,11 @@ export const SLICE = 320 * 1024;
 export function split(encoded: string, part: string, slice: number = SLICE): Part[] {
   const parts: Part[] = [];
   for (let at = 0; at < encoded.length; ) {
-    let end = Math.min(at + slice, encoded.length);
-    if (end < encoded.length && isHighSurrogate(encoded.charCodeAt(end - 1))) end -= 1;
-    const last = end === encoded.length;
-    parts.push({ type: "part", part, index: parts.length, last, data: encoded.slice(at, end) });
-    at = end;
+    const data = encoded.slice(at, at + slice).replace(/[\ud800-\udbff]$/, "");
+    at += data.length;
+    parts.push({ type: "part", part, index: parts.length, last: at === encoded.length, data });
   }
   return parts;
-}
-
-function isHighSurrogate(unit: number): boolean {
-  return unit >= 0xd800 && unit <= 0xdbff;
 }
 
 /** Joins the parts that arrive on one port. Make a new one for every port. */
@@ -30,22 +24,13 @@ export class Joiner {
   #open = new Map<string, string[]>();
 
   /** Takes a part; returns the whole frame with its last one. A part out of order drops its frame, which is sent again. */
-  take(part: Part): unknown {
-    const slices = part.index === 0 ? [] : this.#open.get(part.part);
-    if (slices?.length !== part.index) {
-      this.#open.delete(part.part);
-      return undefined;
-    }
-    slices.push(part.data);
-    if (!part.last) {
-      this.#open.set(part.part, slices);
-      return undefined;
-    }
-    this.#open.delete(part.part);
-    try {
-      return JSON.parse(slices.join(""));
-    } catch {
-      return undefined;
-    }
+  take({ part, index, last, data }: Part): unknown {
+    const slices = index === 0 ? [] : this.#open.get(part);
+    this.#open.delete(part);
+    if (slices?.length !== index) return undefined;
+    slices.push(data);
+    if (last) return JSON.parse(slices.join(""));
+    this.#open.set(part, slices);
+    return undefined;
   }
 }

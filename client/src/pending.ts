@@ -63,7 +63,12 @@ export class PendingQueue {
 
   /** Whether the broker has taken responsibility for everything. */
   get handedOver(): boolean {
-    return this.inBroker.length === this.#entries.size;
+    return !this.where(false)[0];
+  }
+
+  /** The entries that the broker has accepted, or those that it has not. */
+  where(accepted: boolean): Pending[] {
+    return [...this.#entries.values()].filter((entry) => entry.accepted === accepted);
   }
 
   /** The content of an entry is there. */
@@ -74,15 +79,10 @@ export class PendingQueue {
 
   /** Says something now, or as soon as there is an attachment. */
   add(entry: Pending): void {
-    if (
-      this.#waiting.length >= BOUND.entries ||
-      (this.#bytes > 0 && this.#bytes + entry.bytes > BOUND.bytes)
-    ) {
-      entry.fail(
-        new LongwireError("outbox-full", "longwire: the outbox is full", {
-          retry: "later",
-        }),
-      );
+    const isTooMuch = this.#bytes > 0 && this.#bytes + entry.bytes > BOUND.bytes;
+    if (isTooMuch || this.#waiting.length >= BOUND.entries) {
+      const text = "longwire: the outbox is full";
+      entry.fail(new LongwireError("outbox-full", text, { retry: "later" }));
       return;
     }
     this.#entries.set(entry.frame.id, entry);
@@ -97,19 +97,14 @@ export class PendingQueue {
   }
 
   /** The broker has taken responsibility; it will not be said again. */
-  accepted(id: string): Pending | undefined {
-    const entry = this.#entries.get(id);
-    if (entry) {
-      this.#taken(entry);
-      this.#pump();
-    }
-    return entry;
+  accepted(entry: Pending): void {
+    this.#taken(entry);
+    this.#pump();
   }
 
   /** Forgets an entry that has been answered. */
-  settled(id: string): void {
-    const entry = this.#entries.get(id);
-    if (entry) this.#remove(entry);
+  settled(entry: Pending): void {
+    this.#remove(entry);
     this.#pump();
   }
 
@@ -142,21 +137,6 @@ export class PendingQueue {
   /** The attachment is gone. */
   lost(): void {
     this.#attached = false;
-  }
-
-  /** Accepted entries, for the day their broker is gone. */
-  get inBroker(): Pending[] {
-    return [...this.#entries.values()].filter(({ accepted }) => accepted);
-  }
-
-  /** Fails everything the broker has not taken. Returns how many that were. */
-  failUntaken(error: LongwireError): number {
-    const failing = [...this.#entries.values()].filter(({ accepted }) => !accepted);
-    for (const entry of failing) {
-      this.#remove(entry);
-      entry.fail(error);
-    }
-    return failing.length;
   }
 
   #remove(entry: Pending): void {

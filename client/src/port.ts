@@ -2,7 +2,7 @@
 // read them, but for the few that concern the pipe itself.
 
 import type { Clock, ExtensionApi, NativePort } from "./browser-api.js";
-import { type ErrorCode, fromBrowser, fromWire, type HostContext, LongwireError, local } from "./errors.js";
+import { fromBrowser, fromWire, type HostContext, LongwireError, local } from "./errors.js";
 import { unroll } from "./messages.js";
 import { Joiner, SLICE, split } from "./parts.js";
 import type {
@@ -46,7 +46,7 @@ export interface PortHost {
 /** A port that lived shorter than this, in milliseconds, counts towards giving up. */
 export const SHORT_LIFE = 2000;
 /** What an installation or a policy mends, so that it is worth looking again. No process is started by looking. */
-const MISSING = new Set<ErrorCode>(["host-not-found", "host-forbidden", "host-blocked"]);
+const MISSING = /^host-(not-found|forbidden|blocked)$/;
 /** So many short lives in a row, and no further host is started. */
 export const MAX_SHORT_LIVES = 3;
 /** Milliseconds the broker has to answer the greeting. A `host starting` begins them anew. */
@@ -133,33 +133,27 @@ export class HostPort {
   }
 
   #dial(): void {
-    this.#openedAt = this.#host.clock.now();
+    const { clock, context, api } = this.#host;
+    this.#openedAt = clock.now();
     if (!this.#open) {
-      this.#giveUp(
-        local(
-          "permission-missing",
-          "this context may not use native messaging",
-          "action",
-          this.#host.context,
-        ),
-      );
+      const text = "this context may not use native messaging";
+      this.#giveUp(local("permission-missing", text, "action", context));
       return;
     }
     let port: NativePort;
     try {
       // The listeners must be there in the same turn: the browser throws away what comes earlier.
-      port = this.#open(this.#host.context.host);
+      port = this.#open(context.host);
       port.onMessage.addListener((frame) => {
         if (port === this.#port) this.#take(frame);
       });
       port.onDisconnect.addListener((closed) => {
         // Reading lastError also keeps Chromium from complaining that nobody did.
-        const said = this.#host.api.runtime.lastError?.message ?? (closed ?? port).error?.message;
-        if (port === this.#port)
-          this.#portLost(this.#lastError ?? fromBrowser(said ?? undefined, this.#host.context));
+        const said = api.runtime.lastError?.message ?? (closed ?? port).error?.message;
+        if (port === this.#port) this.#portLost(this.#lastError ?? fromBrowser(said, context));
       });
     } catch (error) {
-      this.#portLost(fromBrowser((error as Error).message, this.#host.context));
+      this.#portLost(fromBrowser((error as Error).message, context));
       return;
     }
     this.#port = port;
@@ -261,15 +255,14 @@ export class HostPort {
     };
     for (const frame of frames) {
       const encoded = JSON.stringify(frame);
+      if (size + encoded.length > MAX_BATCH_LENGTH) close();
       if (encoded.length > SLICE) {
-        close();
         this.#parts += 1;
         for (const part of split(encoded, `p${this.#parts}`)) this.#postMessage(part);
-        continue;
+      } else {
+        batch.push(frame);
+        size += encoded.length;
       }
-      if (size + encoded.length > MAX_BATCH_LENGTH) close();
-      batch.push(frame);
-      size += encoded.length;
     }
     close();
   }
@@ -303,19 +296,15 @@ export class HostPort {
     const lived = this.#host.clock.now() - this.#openedAt;
     this.#drop();
     this.#shortLives = lived < SHORT_LIFE ? this.#shortLives + 1 : 0;
-    if (error.retry === "no" || error.retry === "action") {
+    const { retry, message, originalMessage } = error;
+    if (retry === "no" || retry === "action") {
       this.#giveUp(error);
       return;
     }
     if (this.#shortLives >= MAX_SHORT_LIVES) {
-      const text = `longwire: ${MAX_SHORT_LIVES} native hosts in a row died within ${SHORT_LIFE / 1000} s; the last: ${error.message}`;
-      this.#giveUp(
-        new LongwireError("host-keeps-dying", text, {
-          retry: "action",
-          originalMessage: error.originalMessage,
-          detail: error,
-        }),
-      );
+      const text = `longwire: ${MAX_SHORT_LIVES} native hosts in a row died within ${SHORT_LIFE / 1000} s; the last: ${message}`;
+      const more = { retry: "action", originalMessage, detail: error } as const;
+      this.#giveUp(new LongwireError("host-keeps-dying", text, more));
       return;
     }
     const cap = Math.min(MAX_RETRY_DELAY, MIN_RETRY_DELAY * 2 ** this.#failures);
@@ -331,7 +320,7 @@ export class HostPort {
 
   #giveUp(error: LongwireError): void {
     this.#drop();
-    this.#missing = MISSING.has(error.code);
+    this.#missing = MISSING.test(error.code);
     this.#enter("failed", error);
     this.#host.failed(error);
   }

@@ -45,21 +45,8 @@ export class Received<Json = unknown> {
 
   /** @internal */
   constructor(frame: Message | Response, epoch: string, host?: ReceivedHost, token?: Token) {
-    const fields = frame as Partial<MessageFields> & { base64?: string; text?: string; json?: unknown };
-    this.session = frame.session;
-    this.seq = frame.seq;
-    this.epoch = epoch;
-    this.time = fields.time ?? 0;
-    this.redelivered = frame.redelivered ?? false;
-    this.tags = fields.tags ?? [];
-    this.text = fields.text;
-    this.json = fields.json as Json;
-    this.base64 = fields.base64;
-    this.event = fields.event;
-    this.args = fields.args;
-    this.namespace = fields.namespace;
-    this.lastEventId = fields.lastEventId;
-    this.wantsReply = fields.reply ?? false;
+    const { type: _, reply = false, ...fields } = frame as Partial<MessageFields>;
+    Object.assign(this, { epoch, time: 0, redelivered: false, tags: [], wantsReply: reply }, fields);
     this.#host = host;
     this.#token = token;
   }

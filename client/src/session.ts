@@ -2,7 +2,7 @@
 
 import { LongwireError } from "./errors.js";
 import type { Unsubscribe } from "./events.js";
-import type { GapHandler, InvalidHandler, MessageHandler } from "./inbox.js";
+import type { GapHandler, MessageHandler } from "./inbox.js";
 import { isBlob, type Sendable, toPayload } from "./payload.js";
 import type { Received } from "./received.js";
 import type { SessionHost } from "./session/context.js";
@@ -66,21 +66,19 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
     name: Name,
     call: (...args: SessionEvents<Incoming>[Name]) => unknown,
   ): Unsubscribe {
-    const { inbox } = this.core.delivery;
-    if (name === "message") return inbox.onMessage(call as MessageHandler);
-    if (name === "gap") return inbox.onGap(call as GapHandler);
-    if (name === "invalid") return inbox.onInvalid(call as InvalidHandler);
-    return this.core.callbacks.on(name as "state", call as (state: StateEvent) => unknown);
+    return name === "message" || name === "gap" || name === "invalid"
+      ? this.core.delivery.inbox.on(name, call as MessageHandler)
+      : this.core.callbacks.on(name as "state", call as (state: StateEvent) => unknown);
   }
 
   /** Adds a callback for messages with this event name (Socket.IO, SSE). A name may have several. */
   onEvent(event: string, call: MessageHandler<Incoming>): Unsubscribe {
-    return this.core.delivery.inbox.onMessage(call, (message) => message.event === event);
+    return this.core.delivery.inbox.on("message", call, (message) => message.event === event);
   }
 
   /** Adds a callback for lost messages. Without one, the SDK logs a warning to the console. */
   onGap(call: GapHandler): Unsubscribe {
-    return this.core.delivery.inbox.onGap(call);
+    return this.core.delivery.inbox.on("gap", call);
   }
 
   /**
@@ -142,7 +140,7 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
   subscribe(key: string, spec: SubscribeSpec = {}, call?: MessageHandler<Incoming>): Unsubscribe {
     const { match = ({ tags }) => tags.includes(key) || !tags[0] } = spec;
     const removes = [
-      call && this.core.delivery.inbox.onMessage(call, match),
+      call && this.core.delivery.inbox.on("message", call, match),
       this.core.outgoing.subscribe(key, spec),
     ];
     return () => {
@@ -152,7 +150,7 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
 
   /** Provides new credentials without a request; the broker redials with them. */
   authorize(credentials: Credentials): Promise<void> {
-    return this.core.outgoing.ask({ type: "authorize", ...this.core.ids(), ...credentials });
+    return this.core.ask({ type: "authorize", ...credentials });
   }
 
   /** Changes the in-flight window; 0 pauses the stream. */
@@ -162,12 +160,12 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
 
   /** Reconnects now: drops the link if there is one, clears the backoff and a `failed` state. */
   reconnect(): Promise<void> {
-    return this.core.outgoing.ask({ type: "reconnect", ...this.core.ids() });
+    return this.core.ask({ type: "reconnect" });
   }
 
   /** Detaches. The session stays in the broker; opening it again continues from here. */
   async detach(): Promise<void> {
-    await this.core.part({ type: "detach", ...this.core.ids() });
+    await this.core.part({ type: "detach" });
   }
 
   /**
@@ -175,6 +173,6 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
    * Resolves when the server has answered or after that timeout. Unwritten messages fail.
    */
   async close(code?: number, reason?: string): Promise<void> {
-    await this.core.part({ type: "close", ...this.core.ids(), code, reason });
+    await this.core.part({ type: "close", code, reason });
   }
 }

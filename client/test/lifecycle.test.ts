@@ -224,6 +224,21 @@ test("without the permission for alarms a background says once what that costs",
   assert.match(String(said[0]), /"alarms".*manifest\.json.*killed/);
 });
 
+test("a dedicated worker is no background: it registers nothing and is not told of alarms", () => {
+  const said = hush();
+  const scope = globalThis as { DedicatedWorkerGlobalScope?: unknown };
+  scope.DedicatedWorkerGlobalScope = Object;
+  try {
+    const fake = new FakeWorld();
+    const { alarms: _none, ...api } = fake.api();
+    connect({ api });
+    assert.equal(fake.onUpdateAvailable.listeners.length, 0);
+    assert.deepEqual(said, []);
+  } finally {
+    delete scope.DedicatedWorkerGlobalScope;
+  }
+});
+
 test("a page that the manifest names as the background is one, and other pages are none", async () => {
   const place = globalThis as { document?: unknown; location?: { pathname: string } };
   for (const [page, pathname, alarms] of [

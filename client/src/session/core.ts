@@ -6,14 +6,32 @@ import { type AnyLongwireError, fromWire, type LongwireError } from "../errors.j
 import { Callbacks, report } from "../events.js";
 import type { Moved } from "../fallback-registry.js";
 import type { Received } from "../received.js";
-import type { CloseReport, EndReason, SessionOptions, StateEvent } from "../session-types.js";
-import type { Close, Detach, ErrorFrame, Open, Opened, RecordFrame, Response, ToExtension } from "../wire.js";
+import type { CloseReport, EndReason, SessionOptions } from "../session-types.js";
+import type {
+  Authorize,
+  Close,
+  Detach,
+  ErrorFrame,
+  Open,
+  Opened,
+  Reconnect,
+  RecordFrame,
+  Response,
+  ToExtension,
+  Window,
+} from "../wire.js";
 import type { Events, SessionContext, SessionHost } from "./context.js";
 import { Delivery } from "./delivery.js";
 import { closeReport, endError } from "./ending.js";
 import { Outgoing } from "./outgoing.js";
 import { terms } from "./terms.js";
 import { Uplink } from "./uplink.js";
+
+/** A frame without the fields that name the session and the question. */
+type Unaddressed<Frame> = Frame extends unknown ? Omit<Frame, "session" | "id"> : never;
+/** What the broker does for a session when it is told. */
+export type Command = Unaddressed<Authorize | Window | Reconnect | Detach | Close>;
+type Parting = Extract<Command, { type: "detach" | "close" }>;
 
 /** Milliseconds, at least, after which an attachment that was refused for now is asked for again. */
 const RETRY = 1000;
@@ -59,10 +77,9 @@ export class SessionCore {
       this.#widen();
       host.connect();
     });
-    this.uplink = new Uplink(
-      this.#context,
-      () => this.callbacks.has("state"),
-      (event) => this.#linkChanged(event),
+    const { inbox } = this.delivery;
+    this.uplink = new Uplink(this.#context, this.callbacks, (state) =>
+      state === "closed" ? inbox.end() : inbox.revive(),
     );
   }
 
@@ -72,15 +89,15 @@ export class SessionCore {
 
   // ---- asking ----
 
-  /** The fields that name this session and a new question. */
-  ids(): { session: string; id: string } {
-    return { session: this.name, id: this.#host.nextId() };
+  /** Says something about this session that the broker answers. */
+  ask(command: Command): Promise<void> {
+    return this.outgoing.ask({ ...command, session: this.name, id: this.#host.nextId() });
   }
 
   /** Changes the in-flight window. */
   window(messages: number, bytes: number): Promise<void> {
     this.delivery.window = { messages, bytes };
-    return this.outgoing.ask({ type: "window", ...this.ids(), messages, bytes });
+    return this.ask({ type: "window", messages, bytes });
   }
 
   // ---- for the bridge ----
@@ -112,7 +129,7 @@ export class SessionCore {
   /** The attachment is gone, for a while. */
   lost(): void {
     this.#openId = "";
-    this.outgoing.lost();
+    this.outgoing.queue.lost();
     if (this.#closing === "begun") this.#leave("closed");
   }
 
@@ -127,13 +144,9 @@ export class SessionCore {
    */
   unreachable(error: LongwireError): number {
     this.lost();
-    const calls = this.#opening.length;
-    if (!this.opened) {
-      this.#leave("refused", error);
-      return calls;
-    }
-    for (const { reject } of this.#opening.splice(0)) reject(error);
-    return calls + this.outgoing.unreachable(error);
+    const calls = this.#answerOpening(error) + this.outgoing.unreachable(error);
+    if (!this.opened) this.#leave("refused", error);
+    return calls;
   }
 
   /** Whether nothing is under way, so that the port can be closed. */
@@ -143,7 +156,7 @@ export class SessionCore {
 
   /** Whether an answer with this id is for this session. */
   awaits(id: string): boolean {
-    return id === this.#openId || this.outgoing.awaits(id);
+    return id === this.#openId || this.outgoing.queue.find(id) !== undefined;
   }
 
   /** Takes a frame of this session. */
@@ -167,7 +180,7 @@ export class SessionCore {
         this.outgoing.accepted(frame.id, frame.outcome);
         break;
       case "ok":
-        this.outgoing.ok(frame.id);
+        this.outgoing.answered(frame.id, undefined);
         break;
       case "error":
         this.#error(frame);
@@ -204,8 +217,7 @@ export class SessionCore {
     if (this.delivery.attached(opened, window, first ? from : undefined)) this.#orphaned = true;
     this.outgoing.attached(new Set(opened.subscriptions.map(({ key }) => key)));
     this.uplink.attached(opened);
-    if (opened.state !== "closed") this.delivery.inbox.revive();
-    for (const { resolve } of this.#opening.splice(0)) resolve();
+    this.#answerOpening();
   }
 
   #live(): void {
@@ -217,10 +229,16 @@ export class SessionCore {
     this.callbacks.emit("live");
   }
 
+  /** Answers the calls of `open`. Returns how many there were. */
+  #answerOpening(error?: LongwireError): number {
+    const calls = this.#opening.splice(0);
+    for (const { resolve, reject } of calls) error ? reject(error) : resolve();
+    return calls.length;
+  }
+
   /** The broker did not attach this worker. */
   #refused(error: LongwireError): void {
-    const asked = this.#opening.length > 0;
-    for (const { reject } of this.#opening.splice(0)) reject(error);
+    const asked = this.#answerOpening(error) > 0;
     // Another worker makes the session again after a restart of the broker.
     const mayComeBack = this.opened && !this.#closing && !this.#options.transient;
     const comesBack = error.code === "no-session" && mayComeBack;
@@ -241,26 +259,27 @@ export class SessionCore {
   // ---- the end ----
 
   /** Leaves: detaches, or ends the session. */
-  part(frame: (Detach | Close) & { id: string }): Promise<void> {
-    this.parting ??= this.#goodbye(frame).finally(() => {
+  part(command: Parting): Promise<void> {
+    this.parting ??= this.#goodbye(command).finally(() => {
       this.parting = undefined;
     });
     return this.parting;
   }
 
-  async #goodbye(frame: (Detach | Close) & { id: string }): Promise<void> {
-    if (frame.type === "close") this.#closing = "asked";
+  async #goodbye(command: Parting): Promise<void> {
+    const closes = command.type === "close";
+    if (closes) this.#closing = "asked";
     try {
       await this.delivery.flush();
-      await this.outgoing.ask(frame);
-      if (frame.type === "close") await this.#closed();
+      await this.ask(command);
+      if (closes) await this.#closed();
     } catch (error) {
       // Being told of the end is as good as an answer.
       if (!this.#over) throw error;
     } finally {
       this.#closing = undefined;
     }
-    this.#leave(frame.type === "close" ? "closed" : "left");
+    this.#leave(closes ? "closed" : "left");
   }
 
   /** Resolves when the broker has told of the end; what could not be written has its outcome by then. */
@@ -280,7 +299,7 @@ export class SessionCore {
   #leave(reason: EndReason, error = endError(this.name, reason), how?: CloseReport): void {
     if (this.#over) return;
     this.#openId = "";
-    this.outgoing.lost();
+    this.outgoing.queue.lost();
     this.delivery.close();
     const over = reason === "closed" || reason === "expired";
     if (over) {
@@ -288,7 +307,7 @@ export class SessionCore {
       this.outgoing.closed();
     }
     this.outgoing.end(error);
-    for (const { reject } of this.#opening.splice(0)) reject(error);
+    this.#answerOpening(error);
     // What the session still holds comes again to whoever attaches next.
     this.delivery.inbox.end(reason === "closed" || reason === "left" ? undefined : error, !over);
     this.#host.left(this);
@@ -314,23 +333,15 @@ export class SessionCore {
         this.uplink.changed(frame, this.delivery.isPast(frame));
         break;
       case "outcome":
-        if (!this.outgoing.outcome(frame)) this.callbacks.emit("outcome", this.outgoing.toOutcome(frame));
+        if (!this.outgoing.answered(frame.id, frame))
+          this.callbacks.emit("outcome", this.outgoing.toOutcome(frame));
         break;
       case "response":
-        if (!this.outgoing.response(frame)) this.callbacks.emit("response", frame.id, this.answer(frame));
+        if (!this.outgoing.answered(frame.id, frame))
+          this.callbacks.emit("response", frame.id, this.answer(frame));
         break;
     }
     token.finish();
-  }
-
-  #linkChanged(event: StateEvent): void {
-    // A namespace's state is not the link's, nor is what is past.
-    const present = event.namespace === undefined && !event.past;
-    this.callbacks.emit("link", event);
-    this.callbacks.emit("state", event);
-    if (!present) return;
-    if (event.state === "closed") this.delivery.inbox.end();
-    else this.delivery.inbox.revive();
   }
 
   #error(frame: ErrorFrame): void {

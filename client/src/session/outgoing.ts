@@ -15,6 +15,12 @@ interface Extra {
   blob?: Blob | undefined;
 }
 
+/** A subscription, and how many share it. */
+interface Held {
+  readonly frame: Asked;
+  holders: number;
+}
+
 /** How a message ended, as the broker says it. */
 export interface SendEnd {
   id: string;
@@ -30,7 +36,7 @@ export class Outgoing {
   readonly #session: SessionContext;
   /** What is not settled. */
   readonly queue: PendingQueue;
-  readonly #subscriptions = new Map<string, { frame: Asked; holders: number }>();
+  readonly #subscriptions = new Map<string, Held>();
   readonly #asked: () => void;
   #over: LongwireError | undefined;
 
@@ -39,11 +45,6 @@ export class Outgoing {
     this.#session = session;
     this.#asked = asked;
     this.queue = new PendingQueue(session.clock, session.post);
-  }
-
-  /** Whether an answer with this id is awaited. */
-  awaits(id: string): boolean {
-    return this.queue.find(id) !== undefined;
   }
 
   // ---- asking ----
@@ -71,13 +72,8 @@ export class Outgoing {
 
   /** Subscribes, or shares the subscription there is. Returns what ends it; the last holder to leave does. */
   subscribe(key: string, spec: SubscribeSpec): () => void {
-    const known = this.#subscriptions.get(key);
-    const held = known ?? { frame: this.#subscription(key, spec), holders: 0 };
+    const held = this.#subscriptions.get(key) ?? this.#subscription(key, spec);
     held.holders += 1;
-    if (!known) {
-      this.#subscriptions.set(key, held);
-      this.#tell(held.frame);
-    }
     return () => {
       held.holders -= 1;
       if (held.holders > 0) return;
@@ -86,24 +82,27 @@ export class Outgoing {
     };
   }
 
-  /** A command whose failure nobody waits for. */
-  #tell(frame: Asked): void {
-    this.ask(frame).catch((error: LongwireError) => this.#session.failed(error));
-  }
-
-  #subscription(key: string, { send, undo, confirm, filter }: SubscribeSpec): Asked {
+  #subscription(key: string, { send, undo, confirm, filter }: SubscribeSpec): Held {
     const { name: session, nextId } = this.#session;
-    const id = nextId();
-    return {
+    const frame: Asked = {
       type: "subscribe",
       session,
-      id,
+      id: nextId(),
       key,
       send: send?.map(toBody),
       undo: undo?.map(toBody),
       confirm,
       filter,
     };
+    const held = { frame, holders: 0 };
+    this.#subscriptions.set(key, held);
+    this.#tell(frame);
+    return held;
+  }
+
+  /** A command whose failure nobody waits for. */
+  #tell(frame: Asked): void {
+    this.ask(frame).catch((error: LongwireError) => this.#session.failed(error));
   }
 
   /** Says something that the broker answers. */
@@ -140,59 +139,49 @@ export class Outgoing {
       Object.assign(entry.frame, await blobPayload(blob));
       this.queue.read(entry);
     } catch (error) {
-      this.#fail(entry, error as LongwireError);
+      this.refused(entry.frame.id, error as LongwireError);
     }
   }
 
   // ---- answers ----
-
-  /** Takes the outcome of a message; returns whether somebody here waits for it. */
-  outcome(end: SendEnd): boolean {
-    return this.#settle("send", end.id, end);
-  }
 
   /** An outcome as the developer sees it. */
   toOutcome({ id, outcome, error }: SendEnd): SendOutcome {
     return { id, outcome, error: error && fromWire(error, this.#session.url) };
   }
 
-  /** Takes the response to a request; returns whether somebody here waits for it. */
-  response(frame: Response): boolean {
-    return this.#settle("request", frame.id, frame);
-  }
-
-  /** The broker has done what it was told. */
-  ok(id: string): void {
-    this.#settle("command", id);
-  }
-
-  #settle(kind: "send" | "request" | "command", id: string, answer?: unknown): boolean {
-    const entry = this.queue.find(id);
-    if (!entry || kindOf(entry.frame) !== kind) return false;
-    this.queue.settled(id);
-    entry.settle(answer);
-    return true;
-  }
-
   /** The broker has taken responsibility. */
   accepted(id: string, outcome: OutcomeWord | undefined): void {
-    const entry = this.queue.accepted(id);
-    if (entry?.frame.type !== "send") return;
+    const entry = this.queue.find(id);
+    if (!entry) return;
+    this.queue.accepted(entry);
+    if (entry.frame.type !== "send") return;
     entry.taken?.();
-    if (outcome) this.outcome({ id, outcome });
-    else if (!entry.frame.receipt) this.outcome({ id, outcome: "accepted" });
+    if (outcome || !entry.frame.receipt) this.#outcome(id, outcome ?? "accepted");
+  }
+
+  #outcome(id: string, outcome: SendEnd["outcome"]): void {
+    this.answered(id, { id, outcome });
+  }
+
+  /** Takes an answer; returns whether somebody here waits for it. */
+  answered(id: string, answer: unknown): boolean {
+    const entry = this.#end(id);
+    entry?.settle(answer);
+    return entry !== undefined;
   }
 
   /** The broker refuses; returns whether somebody here waits for this id. */
   refused(id: string, error: LongwireError): boolean {
-    const entry = this.queue.find(id);
-    if (entry) this.#fail(entry, error);
+    const entry = this.#end(id);
+    entry?.fail(error);
     return entry !== undefined;
   }
 
-  #fail(entry: Pending, error: LongwireError): void {
-    this.queue.settled(entry.frame.id);
-    entry.fail(error);
+  #end(id: string): Pending | undefined {
+    const entry = this.queue.find(id);
+    if (entry) this.queue.settled(entry);
+    return entry;
   }
 
   // ---- attachments ----
@@ -200,53 +189,48 @@ export class Outgoing {
   /** There is an attachment. `known` are the subscriptions that the broker remembers. */
   attached(known: ReadonlySet<string>): void {
     for (const [key, { frame }] of this.#subscriptions) {
-      if (!known.has(key) && !this.awaits(frame.id)) this.#tell(frame);
+      if (!known.has(key) && !this.queue.find(frame.id)) this.#tell(frame);
     }
     this.queue.attached();
   }
 
-  /** The attachment is gone. */
-  lost(): void {
-    this.queue.lost();
-  }
-
   /** Fails what the broker has not taken. Returns how many that were. */
   unreachable(error: LongwireError): number {
-    return this.queue.failUntaken(error);
+    const untaken = this.queue.where(false);
+    for (const { frame } of untaken) this.refused(frame.id, error);
+    return untaken.length;
   }
 
   /** A new broker knows only these ids: what the old one had accepted beside them has an unknown end. */
   orphan(known: ReadonlySet<string>): void {
-    for (const entry of this.queue.inBroker) {
+    for (const entry of this.queue.where(true)) {
       const { frame } = entry;
       if (known.has(frame.id)) continue;
-      if (frame.type === "send" && frame.ifLost === "resend") {
-        this.queue.settled(frame.id);
+      if (frame.type !== "send") {
+        const text = "longwire: the broker was lost before the answer";
+        this.refused(frame.id, new LongwireError("broker-lost", text, { retry: "later" }));
+      } else if (frame.ifLost === "resend") {
+        this.queue.settled(entry);
         entry.accepted = false;
         entry.posted = false;
         this.queue.add(entry);
-      } else if (!this.outcome({ id: frame.id, outcome: "unknown" })) {
-        const text = "longwire: the broker was lost before the answer";
-        this.#fail(entry, new LongwireError("broker-lost", text, { retry: "later" }));
-      }
+      } else this.#outcome(frame.id, "unknown");
     }
   }
 
   /** The session has ended in the broker. Of messages it had accepted and not settled nobody can say more. */
   closed(): void {
-    for (const { frame } of this.queue.inBroker) this.outcome({ id: frame.id, outcome: "unknown" });
+    for (const { frame } of this.queue.where(true)) {
+      if (frame.type === "send") this.#outcome(frame.id, "unknown");
+    }
   }
 
   /** This worker is no longer attached to the session. */
   end(error: LongwireError): void {
     this.#over = error;
-    this.queue.failUntaken(error);
-    for (const entry of this.queue.inBroker) this.#fail(entry, error);
+    this.unreachable(error);
+    for (const { frame } of this.queue.where(true)) this.refused(frame.id, error);
   }
-}
-
-function kindOf({ type }: Asked): "send" | "request" | "command" {
-  return type === "send" || type === "request" ? type : "command";
 }
 
 /** An event as it is, everything else as a payload. */

@@ -23,10 +23,9 @@ export function terms(
     ...options
   } = all;
   const isGiven = Object.values(options).some((option) => option !== undefined);
-  const { headers } = options;
-  const namesOrigin = Object.keys(headers ?? {}).some((name) => name.toLowerCase() === "origin");
-  if (pageOrigin && !namesOrigin && (url !== undefined || isGiven)) {
-    return { url, conflict, options: { ...options, headers: { ...headers, Origin: pageOrigin } } };
-  }
-  return { url, conflict, options: isGiven ? options : undefined };
+  const { headers = {} } = options;
+  const namesOrigin = Object.keys(headers).some((name) => /^origin$/i.test(name));
+  const needsOrigin = pageOrigin && !namesOrigin && (url !== undefined || isGiven);
+  if (needsOrigin) options.headers = { ...headers, Origin: pageOrigin };
+  return { url, conflict, options: isGiven || needsOrigin ? options : undefined };
 }

@@ -2,16 +2,17 @@
 // down and nobody listens. It holds no message.
 
 import { fromWire, withoutSecrets } from "../errors.js";
+import type { Callbacks } from "../events.js";
 import type { AuthHandler, StateEvent } from "../session-types.js";
 import { queueTask } from "../task.js";
 import type { AuthNeeded, LinkState, Opened, State } from "../wire.js";
-import type { SessionContext } from "./context.js";
+import type { Events, SessionContext } from "./context.js";
 
 /** The link of one session. */
 export class Uplink {
   readonly #session: SessionContext;
-  readonly #listens: () => boolean;
-  readonly #changed: (event: StateEvent) => void;
+  readonly #callbacks: Callbacks<Events>;
+  readonly #entered: (state: LinkState) => void;
   state: LinkState | "opening" | "detached" = "opening";
   /** The last change, with its details. */
   link: StateEvent | undefined;
@@ -20,11 +21,11 @@ export class Uplink {
   /** This outage has been warned of, or somebody listened. */
   #warned = false;
 
-  /** `listens`: whether the extension listens for changes of the link. `changed` is called with each. */
-  constructor(session: SessionContext, listens: () => boolean, changed: (event: StateEvent) => void) {
+  /** `entered` is called with each new state. */
+  constructor(session: SessionContext, callbacks: Callbacks<Events>, entered: (state: LinkState) => void) {
     this.#session = session;
-    this.#listens = listens;
-    this.#changed = changed;
+    this.#callbacks = callbacks;
+    this.#entered = entered;
   }
 
   /** There is an attachment. */
@@ -37,10 +38,10 @@ export class Uplink {
     const { type: _type, error, ...fields } = frame;
     const event: StateEvent = { ...fields, error: error && fromWire(error, this.#session.url) };
     // A namespace's state is not the link's.
-    if (frame.namespace !== undefined) this.#changed(event);
+    if (frame.namespace !== undefined) this.#tell(event);
     else if (past) {
       if (event.state === this.state) this.#warn(event);
-      this.#changed({ ...event, past: true });
+      this.#tell({ ...event, past: true });
     } else this.#enter(event);
   }
 
@@ -49,7 +50,13 @@ export class Uplink {
     this.link = event;
     if (event.state === "open") this.#warned = false;
     else this.#warn(event);
-    this.#changed(event);
+    this.#tell(event);
+    this.#entered(event.state);
+  }
+
+  #tell(event: StateEvent): void {
+    this.#callbacks.emit("link", event);
+    this.#callbacks.emit("state", event);
   }
 
   // ---- a link that cannot be made ----
@@ -62,7 +69,7 @@ export class Uplink {
     queueTask(() => {
       // Who gives credentials knows that they are wanted.
       if (asks && this.#auth) this.#warned = false;
-      else if (this.#warned && !this.#listens()) console.warn(this.#describe(event));
+      else if (this.#warned && !this.#callbacks.has("state")) console.warn(this.#describe(event));
     });
   }
 

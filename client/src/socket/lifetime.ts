@@ -2,6 +2,7 @@
 // those of the worker before it. It opens no connection.
 
 import type { Bridge } from "../bridge.js";
+import { inBackground } from "../browser-api.js";
 import type { Unsubscribe } from "../events.js";
 import type { Session } from "../session.js";
 
@@ -11,35 +12,37 @@ const GOING_AWAY = 1001;
 const BACKGROUND = "socket background ";
 
 const swept = /* @__PURE__ */ new WeakSet<Bridge>();
-const open = /* @__PURE__ */ new Set<Session>();
+const life = /* @__PURE__ */ Symbol.for("longwire.life");
 let count = 0;
-let listening = false;
 
-/** A name that no other context uses. The first call with a bridge ends what a dead worker has left. */
+/** A name that no other context uses. */
 export function sessionName(bridge: Bridge): string {
-  const life = lifeOfContext();
   count += 1;
-  if (!isBackground()) return `socket page ${life} ${count}`;
-  if (!swept.has(bridge)) {
-    swept.add(bridge);
-    sweep(bridge, `${BACKGROUND}${life} `);
-  }
-  return `${BACKGROUND}${life} ${count}`;
+  return `${isBackground(bridge) ? BACKGROUND : "socket page "}${lifeOfContext()} ${count}`;
 }
 
 /** Closes the session when the page is left; returns what ends that. */
 export function closeOnLeaving(session: Session): Unsubscribe {
-  open.add(session);
   const page = globalThis.document?.defaultView;
-  if (!listening && page) {
-    listening = true;
-    page.addEventListener("pagehide", () => {
-      for (const one of open) one.close(GOING_AWAY).catch(() => undefined);
-    });
+  const leave = () => leaveServer(session);
+  page?.addEventListener("pagehide", leave);
+  return () => page?.removeEventListener("pagehide", leave);
+}
+
+/** Ends what a dead worker has left, once for each bridge that has had an answer of the broker. */
+export function sweep(bridge: Bridge): void {
+  const { welcome } = bridge;
+  if (!welcome || !isBackground(bridge) || swept.has(bridge)) return;
+  swept.add(bridge);
+  for (const { session } of welcome.sessions) {
+    const isLeft = session.startsWith(BACKGROUND) && !session.includes(` ${lifeOfContext()} `);
+    if (isLeft) bridge.open(session).then(leaveServer, () => undefined);
   }
-  return () => {
-    open.delete(session);
-  };
+}
+
+/** If it is not over already. */
+function leaveServer(session: Session): void {
+  session.close(GOING_AWAY).catch(() => undefined);
 }
 
 /** Tells this context from those before it, also for another copy of this module. */
@@ -48,37 +51,9 @@ function lifeOfContext(): string {
   scope[life] ??= crypto.randomUUID();
   return scope[life];
 }
-const life = /* @__PURE__ */ Symbol.for("longwire.life");
 
 /** A service worker, or an event page: the one context of its kind in an extension. */
-function isBackground(): boolean {
-  const { ServiceWorkerGlobalScope: Worker, location } = globalThis as {
-    ServiceWorkerGlobalScope?: new () => object;
-    location?: { pathname: string };
-  };
-  return Worker ? globalThis instanceof Worker : location?.pathname === "/_generated_background_page.html";
-}
-
-/** Ends the sessions of earlier workers, as soon as the broker has told which there are. */
-function sweep(bridge: Bridge, mine: string): void {
-  const end = () => {
-    for (const { session } of bridge.welcome?.sessions ?? []) {
-      if (!session.startsWith(BACKGROUND) || session.startsWith(mine)) continue;
-      bridge
-        .open(session)
-        .then((left) => left.close(GOING_AWAY))
-        // It was over already.
-        .catch(() => undefined);
-    }
-  };
-  if (bridge.welcome) {
-    end();
-    return;
-  }
-  const off = bridge.on("state", (state) => {
-    if (state !== "ready") return;
-    off();
-    // The welcome is noted right after this.
-    queueMicrotask(end);
-  });
+function isBackground(bridge: Bridge): boolean {
+  const { api } = bridge.context;
+  return !api.app && inBackground(api);
 }

@@ -13,26 +13,24 @@ export type Hand = (
 
 /** Milliseconds after which a broker whose outbox was full is asked again. */
 const RETRY_DELAY = 250;
+/** The part of the outbox that is used: other clients may share it, and what is written but not proven counts as well. */
+const LIMIT = 0.75;
 /** A receipt is asked for once per this part of the limit: its outcome tells that everything before it was written. */
-const SEGMENTS = 8;
+const SEGMENT = 1 / 8;
 
 interface Item {
   readonly seq: number;
   readonly size: number;
+  /** The part of the limit that it takes. */
+  readonly share: number;
   readonly content: Content;
   taken: boolean;
-}
-
-/** Messages up to one that has a receipt. */
-interface Segment {
-  messages: number;
-  bytes: number;
 }
 
 /** The messages on their way to the broker. */
 export class Outgoing {
   readonly #hand: Hand;
-  readonly #limit: { messages: number; bytes: number };
+  readonly #outbox: { messages: number; bytes: number };
   readonly #failed: (error: unknown) => void;
   readonly #queue: Item[] = [];
   #seq = 0;
@@ -40,18 +38,17 @@ export class Outgoing {
   #waiting = 0;
   /** Messages handed over and not accepted yet. */
   #inFlight = 0;
-  /** What the broker holds, as far as is known, and the part of it since the last receipt was asked for. */
-  #held: Segment = { messages: 0, bytes: 0 };
-  #segment: Segment = { messages: 0, bytes: 0 };
-  /** Receipts that were asked for and have not come. */
-  #receipts = 0;
+  /** Shares handed over, up to the last message whose receipt was asked for, and up to the last whose receipt came. */
+  #handed = 0;
+  #asked = 0;
+  #written = 0;
   /** The outbox may hold more than was sent here: one message at a time, each with a receipt. */
   #careful: boolean;
   #retryTimer: unknown;
   /** The first message that was refused and waits again. */
   #refused = Number.POSITIVE_INFINITY;
   #stopped = false;
-  #drained: (() => void)[] = [];
+  #drained: (() => void) | undefined;
 
   /** `careful`: the broker's outbox is not empty. `failed`: the order cannot be kept, or a message was refused. */
   constructor(
@@ -61,11 +58,7 @@ export class Outgoing {
     failed: (error: unknown) => void,
   ) {
     this.#hand = hand;
-    // Other clients may share the outbox, and messages that are written but not proven count as well.
-    this.#limit = {
-      messages: Math.max(1, Math.floor(outbox.messages * 0.75)),
-      bytes: Math.max(1, Math.floor(outbox.bytes * 0.75)),
-    };
+    this.#outbox = outbox;
     this.#careful = careful;
     this.#failed = failed;
   }
@@ -77,79 +70,71 @@ export class Outgoing {
 
   /** Adds a message. */
   add(size: number, content: Content): void {
-    if (this.#stopped) return;
+    const { messages, bytes } = this.#outbox;
     this.#seq += 1;
     this.#waiting += size;
-    this.#queue.push({ seq: this.#seq, size, content, taken: false });
+    const share = Math.max(1 / messages, size / bytes) / LIMIT;
+    this.#queue.push({ seq: this.#seq, size, share, content, taken: false });
     this.#pump();
   }
 
   /** Resolves when the broker has accepted everything. */
   drained(): Promise<void> {
-    if (this.#isEmpty) return Promise.resolve();
-    return new Promise((resolve) => this.#drained.push(resolve));
+    return new Promise((resolve) => {
+      this.#drained = resolve;
+      this.#pump();
+    });
   }
 
   /** Hands over nothing more. */
   stop(): void {
     this.#stopped = true;
-    this.#queue.length = 0;
     clearTimeout(this.#retryTimer as number);
   }
 
-  get #isEmpty(): boolean {
-    return this.#queue.length === 0 && this.#inFlight === 0;
-  }
-
   #pump(): void {
-    while (!this.#stopped && this.#retryTimer === undefined) {
-      const next = this.#queue[0];
-      if (!next || !this.#hasRoom(next.size)) return;
+    if (this.#stopped || this.#retryTimer !== undefined) return;
+    for (let next = this.#queue[0]; next && this.#hasRoom(next); next = this.#queue[0]) {
       this.#queue.shift();
       this.#send(next);
     }
+    if (this.#queue.length + this.#inFlight === 0) this.#drained?.();
   }
 
-  #hasRoom(size: number): boolean {
+  #hasRoom({ share }: Item): boolean {
     // Without a receipt under way nothing would ever make room.
-    if (this.#receipts === 0) return !this.#careful || this.#inFlight === 0;
-    const { messages, bytes } = this.#held;
-    return !this.#careful && messages < this.#limit.messages && bytes + size <= this.#limit.bytes;
+    const noReceipt = this.#asked <= this.#written;
+    if (this.#careful) return noReceipt && this.#inFlight === 0;
+    return noReceipt || this.#handed - this.#written + share <= 1;
   }
 
   #send(item: Item): void {
-    const careful = this.#careful;
-    const segment = this.#segment;
-    add(segment, 1, item.size);
-    add(this.#held, 1, item.size);
     this.#inFlight += 1;
+    this.#handed += item.share;
     this.#refused = Number.POSITIVE_INFINITY;
-    const receipt = careful || this.#isFull(segment);
-    if (receipt) {
-      this.#segment = { messages: 0, bytes: 0 };
-      this.#receipts += 1;
-    }
+    const upTo = this.#handed;
+    const careful = this.#careful;
+    const receipt = careful || upTo - this.#asked >= SEGMENT;
+    if (receipt) this.#asked = upTo;
+    // The messages up to here were written, or lost with the link.
     const settled = () => {
-      if (receipt) this.#settled(segment, careful);
+      if (!receipt) return;
+      if (careful) this.#careful = false;
+      this.#written = upTo;
     };
     this.#hand(item.content, { receipt }, () => this.#taken(item)).then(
       () => {
+        settled();
         // The outcome may be told without the acceptance, after a port was lost.
         this.#taken(item);
-        settled();
+        this.#pump();
       },
       (error: { code?: string }) => {
-        add(segment, -1, -item.size);
-        add(this.#held, -1, -item.size);
         settled();
         if (error.code === "outbox-full") this.#again(item);
         else this.#fail(error);
       },
     );
-  }
-
-  #isFull({ messages, bytes }: Segment): boolean {
-    return messages * SEGMENTS >= this.#limit.messages || bytes * SEGMENTS >= this.#limit.bytes;
   }
 
   #taken(item: Item): void {
@@ -159,23 +144,14 @@ export class Outgoing {
     this.#waiting -= item.size;
     if (item.seq > this.#refused) this.#fail(new Error("longwire: an earlier message was refused"));
     this.#pump();
-    if (!this.#isEmpty) return;
-    for (const resolve of this.#drained.splice(0)) resolve();
-  }
-
-  /** The messages of a segment were written, or lost with the link. */
-  #settled(segment: Segment, careful: boolean): void {
-    this.#receipts -= 1;
-    add(this.#held, -segment.messages, -segment.bytes);
-    if (careful) this.#careful = false;
-    this.#pump();
   }
 
   /** The outbox was full: it waits again, before what was given later. */
   #again(item: Item): void {
     this.#inFlight -= 1;
-    const at = this.#queue.findIndex(({ seq }) => seq > item.seq);
-    this.#queue.splice(at < 0 ? this.#queue.length : at, 0, item);
+    this.#handed -= item.share;
+    this.#queue.push(item);
+    this.#queue.sort((one, other) => one.seq - other.seq);
     this.#refused = this.#queue[0]?.seq as number;
     this.#careful = true;
     this.#retryTimer ??= setTimeout(() => {
@@ -189,9 +165,4 @@ export class Outgoing {
     this.stop();
     this.#failed(error);
   }
-}
-
-function add(segment: Segment, messages: number, bytes: number): void {
-  segment.messages += messages;
-  segment.bytes += bytes;
 }

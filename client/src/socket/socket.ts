@@ -12,8 +12,8 @@ import { queueTask } from "../task.js";
 import type { OpenOptions } from "../wire.js";
 import { closeEvent } from "./close-event.js";
 import { bytesOf, clampedShort, stringOrSequence, usvString } from "./conversions.js";
-import { defineHandlers } from "./handlers.js";
-import { closeOnLeaving, sessionName } from "./lifetime.js";
+import { Handlers } from "./handlers.js";
+import { closeOnLeaving, sessionName, sweep } from "./lifetime.js";
 import { Outgoing } from "./outgoing.js";
 import { checkSubprotocols, isBlocked, socketUrl } from "./url.js";
 import { Warnings } from "./warnings.js";
@@ -90,6 +90,7 @@ export class LongwireSocket extends EventTarget {
   readonly #offered: boolean;
   readonly #outbox: { messages: number; bytes: number };
   readonly #warnings: Warnings | undefined;
+  readonly #handlers = new Handlers(this);
   #held: Session | undefined;
   #outgoing: Outgoing | undefined;
   #offs: Unsubscribe[] = [];
@@ -103,10 +104,10 @@ export class LongwireSocket extends EventTarget {
   /** How the link ended, before anybody said how the session did. */
   #end: Partial<StateEvent> | undefined;
   #dropped = false;
-  #opened = false;
   /** What is to be told, each in a task of its own. */
   readonly #events: (() => void)[] = [];
   #telling = false;
+  #opened = false;
 
   constructor(url: string | URL, protocols: string | string[] = [], options: SocketOptions = {}) {
     super();
@@ -137,11 +138,7 @@ export class LongwireSocket extends EventTarget {
     });
     this.#session.then(
       (opened) => this.#attach(opened),
-      (error: unknown) => {
-        // The standard's events do not say why; browsers tell the console.
-        report(error);
-        this.#soon(() => this.#fail());
-      },
+      (error) => this.#failFor(error),
     );
   }
 
@@ -167,7 +164,11 @@ export class LongwireSocket extends EventTarget {
     if (isBlocked(this.#url))
       throw new Error(`longwire: browsers do not connect to the port of ${this.#url}`);
     const opener = bridge && "open" in bridge ? bridge : connect(bridge);
-    return opener.open(name ?? sessionName(opener), this.#url, options);
+    try {
+      return await opener.open(name ?? sessionName(opener), this.#url, options);
+    } finally {
+      if (!this.#lasting) sweep(opener);
+    }
   }
 
   // ---- attributes ----
@@ -201,6 +202,30 @@ export class LongwireSocket extends EventTarget {
     this.#binaryType = this.#binaryType;
     const type = `${value}`;
     if (type === "blob" || type === "arraybuffer") this.#binaryType = type;
+  }
+  get onopen(): Handler<Event> {
+    return this.#handlers.get("open");
+  }
+  set onopen(call) {
+    this.#handlers.set("open", call);
+  }
+  get onmessage(): Handler<MessageEvent> {
+    return this.#handlers.get("message");
+  }
+  set onmessage(call) {
+    this.#handlers.set("message", call);
+  }
+  get onerror(): Handler<Event> {
+    return this.#handlers.get("error");
+  }
+  set onerror(call) {
+    this.#handlers.set("error", call);
+  }
+  get onclose(): Handler<CloseEvent> {
+    return this.#handlers.get("close");
+  }
+  set onclose(call) {
+    this.#handlers.set("close", call);
   }
   /** The session behind the socket, for features that the standard does not have. */
   get session(): Promise<Session> {
@@ -263,21 +288,16 @@ export class LongwireSocket extends EventTarget {
       (...args) => session.core.outgoing.send(...args),
       this.#outbox,
       careful,
-      (error) => {
-        report(error);
-        this.#soon(() => this.#fail());
-      },
+      (error) => this.#failFor(error),
     );
     const changed = (state: StateEvent) => this.#soon(() => this.#state(state));
     this.#offs = [
       session.core.callbacks.on("link", changed),
       session.on("live", () => this.#soon(() => this.#end && this.#ended(this.#end))),
-      session.on("detached", (reason, error, how) =>
-        this.#soon(() => {
-          if (reason === "superseded") report(error);
-          this.#detached(how);
-        }),
-      ),
+      session.on("detached", (reason, error, how) => {
+        if (reason === "superseded") report(error);
+        this.#soon(() => this.#detached(how));
+      }),
       session.onGap((gap) => this.#soon(() => this.#gap(gap))),
       session.on("message", (message) =>
         this.#soon(() => {
@@ -311,7 +331,7 @@ export class LongwireSocket extends EventTarget {
     else if (state.state === "waiting" && this.#lasting && this.#readyState < CLOSING) {
       this.#warnings?.lost();
       this.#dropped = this.#readyState === OPEN;
-      this.#fire(new CustomEvent("reconnecting", { detail: state }));
+      this.dispatchEvent(new CustomEvent("reconnecting", { detail: state }));
     }
   }
 
@@ -319,7 +339,7 @@ export class LongwireSocket extends EventTarget {
     this.#protocol = state.subprotocol ?? this.#protocol;
     this.#extensions = state.extensions ?? this.#extensions;
     this.#warnings?.opened(this.#protocol, this.#dropped);
-    if (this.#dropped) this.#fire(new CustomEvent("resumed", { detail: state }));
+    if (this.#dropped) this.dispatchEvent(new CustomEvent("resumed", { detail: state }));
     this.#dropped = false;
     // The server must choose one of those that were offered.
     if (this.#offered && !this.#protocol) this.#fail();
@@ -338,12 +358,12 @@ export class LongwireSocket extends EventTarget {
     if (this.#readyState !== CONNECTING) return;
     this.#readyState = OPEN;
     this.#opened = true;
-    this.#fire(new Event("open"));
+    this.dispatchEvent(new Event("open"));
   }
 
   #gap(gap: GapEvent): void {
     // A standard socket has no word for a loss but its end.
-    if (this.#lasting) this.#fire(new CustomEvent("gap", { detail: gap }));
+    if (this.#lasting) this.dispatchEvent(new CustomEvent("gap", { detail: gap }));
     else this.#fail(gap.reason === "reset");
   }
 
@@ -355,7 +375,7 @@ export class LongwireSocket extends EventTarget {
     }
     if (this.#readyState !== OPEN) return;
     const { origin } = new URL(this.#url);
-    this.#fire(new MessageEvent("message", { data: this.#content(message), origin }));
+    this.dispatchEvent(new MessageEvent("message", { data: this.#content(message), origin }));
   }
 
   #content(message: Received): unknown {
@@ -378,22 +398,23 @@ export class LongwireSocket extends EventTarget {
 
   /** The connection is over, well or not. */
   #ended({ code = 1006, reason = "", error }: Partial<StateEvent>): void {
-    if (this.#readyState === CLOSED) return;
-    if (code !== 1006 && this.#opened) {
-      this.#finish(closeEvent({ wasClean: true, code, reason }));
-      return;
-    }
+    if (code !== 1006 && this.#opened) this.#finish(code, reason);
     // Browsers fire an error when they fail the connection, but not when an open one just breaks.
-    this.#fail(this.#opened && !this.#lasting && error?.code !== "server-protocol");
+    else this.#fail(this.#opened && !this.#lasting && error?.code !== "server-protocol");
+  }
+
+  /** The standard's events do not say why; browsers tell the console. */
+  #failFor(error: unknown): void {
+    report(error);
+    this.#soon(() => this.#fail());
   }
 
   #fail(quietly = false): void {
-    if (this.#readyState === CLOSED) return;
-    const close = closeEvent({ wasClean: false, code: 1006, reason: "" });
-    this.#finish(close, quietly ? undefined : new Event("error"));
+    this.#finish(1006, "", quietly ? undefined : new Event("error"));
   }
 
-  #finish(close: CloseEvent, error?: Event): void {
+  #finish(code: number, reason: string, error?: Event): void {
+    if (this.#readyState === CLOSED) return;
     this.#readyState = CLOSED;
     this.#events.length = 0;
     for (const off of this.#offs.splice(0)) off();
@@ -404,39 +425,30 @@ export class LongwireSocket extends EventTarget {
     const end = (session: Session) => session.close().catch(() => undefined);
     if (this.#held) void end(this.#held);
     else this.#session.then(end, () => undefined);
-    if (error) this.#soon(() => this.#fire(error));
-    this.#soon(() => this.#fire(close));
-  }
-
-  #fire(event: Event): void {
-    this.dispatchEvent(event);
+    if (error) this.#soon(() => this.dispatchEvent(error));
+    this.#soon(() => this.dispatchEvent(closeEvent({ wasClean: code !== 1006, code, reason })));
   }
 
   static {
     const { prototype } = LongwireSocket;
-    for (const name of Object.keys(Object.getOwnPropertyDescriptors(prototype))) {
+    for (const name of Object.getOwnPropertyNames(prototype)) {
       const isStandard = name !== "constructor" && name !== "session";
       if (isStandard) Object.defineProperty(prototype, name, { enumerable: true });
     }
     for (const [name, value] of Object.entries({ CONNECTING, OPEN, CLOSING, CLOSED })) {
-      Object.defineProperty(LongwireSocket, name, { value, enumerable: true });
-      Object.defineProperty(prototype, name, { value, enumerable: true });
+      for (const target of [LongwireSocket, prototype]) {
+        Object.defineProperty(target, name, { value, enumerable: true });
+      }
     }
     // As minified code has it, too.
-    Object.defineProperty(LongwireSocket, "name", { value: "LongwireSocket", configurable: true });
-    Object.defineProperty(prototype, Symbol.toStringTag, { value: "LongwireSocket", configurable: true });
-    defineHandlers(prototype, ["open", "error", "close", "message"], (target) => {
-      (target as LongwireSocket).#url;
-    });
+    const value = "LongwireSocket";
+    Object.defineProperty(LongwireSocket, "name", { value });
+    Object.defineProperty(prototype, Symbol.toStringTag, { value, configurable: true });
   }
 }
 
-/** The event handler attributes, and typed listeners in addition to those of `EventTarget`. */
+/** Typed listeners in addition to those of `EventTarget`. */
 export interface LongwireSocket {
-  onopen: Handler<Event>;
-  onmessage: Handler<MessageEvent>;
-  onerror: Handler<Event>;
-  onclose: Handler<CloseEvent>;
   addEventListener<Name extends keyof SocketEventMap>(
     type: Name,
     listener: (this: LongwireSocket, event: SocketEventMap[Name]) => unknown,

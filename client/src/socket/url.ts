@@ -33,12 +33,8 @@ export function isBlocked(url: string): boolean {
 
 /** Throws `SyntaxError` unless each is a token and no two are equal. */
 export function checkSubprotocols(list: readonly string[]): void {
-  const seen = new Set<string>();
-  for (const one of list) {
-    const isToken = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(one);
-    if (!isToken || seen.has(one)) {
-      throw new DOMException(`Subprotocol invalid or repeated: ${one}`, "SyntaxError");
-    }
-    seen.add(one);
+  const areTokens = list.every((one) => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(one));
+  if (!areTokens || new Set(list).size < list.length) {
+    throw new DOMException(`Subprotocol invalid or repeated: ${list}`, "SyntaxError");
   }
 }
