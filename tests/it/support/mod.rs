@@ -5,6 +5,7 @@
 pub(crate) mod broker;
 pub(crate) mod echo;
 pub(crate) mod host;
+mod presets;
 pub(crate) mod scratch;
 pub(crate) mod server;
 
@@ -12,22 +13,13 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+pub(crate) use self::presets::PRESETS;
+
 /// The extension of most tests.
 pub(crate) const ORIGIN: &str = "chrome-extension://ifnhjhoikpibpoclbkjnnkmfoaepmfnb/";
 
 /// Another extension.
 pub(crate) const OTHER_ORIGIN: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
-
-/// Names of presets; their values are data that may say anything.
-pub(crate) const PRESETS: &[&str] = &[
-    "ably",
-    "centrifugo",
-    "discord",
-    "graphql-transport-ws",
-    "phoenix",
-    "pusher",
-    "signalr",
-];
 
 /// Long enough for anything that is going to happen on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);

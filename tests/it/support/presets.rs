@@ -1,0 +1,12 @@
+//! The names of presets. The simulation uses them too, where nothing else of `support` is built.
+
+/// Names of presets; their values are data that may say anything.
+pub(crate) const PRESETS: &[&str] = &[
+    "ably",
+    "centrifugo",
+    "discord",
+    "graphql-transport-ws",
+    "phoenix",
+    "pusher",
+    "signalr",
+];
