@@ -461,7 +461,9 @@ impl Log {
         let Some(entry) = self.entries.back().filter(|entry| entry.is_old_news()) else {
             return false;
         };
-        matches!(&entry.record.body, Body::State(newest) if newest.state != next.state)
+        // What is told of a namespace says nothing about the link.
+        is_of_the_link(next)
+            && matches!(&entry.record.body, Body::State(newest) if newest.state != next.state)
     }
 
     /// Lets the entry before `index` grow over `lost`, if it is a gap of the same kind that nobody has seen.

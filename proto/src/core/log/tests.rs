@@ -194,6 +194,18 @@ fn a_state_goes_only_if_the_next_says_as_much() {
 }
 
 #[test]
+fn a_state_of_a_namespace_leaves_that_of_the_link() {
+    let namespace = StateChange {
+        namespace: Some("/n".to_owned()),
+        ..StateChange::new(State::Closed)
+    };
+    let mut log = Log::default();
+    log.append(Duration::ZERO, again(), None);
+    log.append(Duration::ZERO, Body::State(Arc::new(namespace)), None);
+    assert_eq!(log.others(), 2);
+}
+
+#[test]
 fn a_server_that_comes_and_goes_does_not_fill_the_log_with_states() {
     let mut log = Log::default();
     for _ in 0..100 {
