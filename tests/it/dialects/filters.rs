@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use longwire::core::io::{DialId, Input, PortId};
+use longwire::core::io::{DialId, Input, Output, PortId};
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, PORT};
@@ -147,6 +147,15 @@ fn held_messages_go_out_in_order_before_the_next_that_is_not() {
         "who attaches is awake"
     );
     assert_eq!(report(&mut harness)["filtered"]["held"], 3);
+}
+
+#[test]
+fn held_messages_go_out_when_a_full_log_pauses_the_server() {
+    let queue = json!({"queue":{"messages":2,"overflow":"pause"}});
+    let (mut harness, dial) = filtered(queue, json!([{"do":"hold"}]));
+    harness.server_says(dial, &["one", "two"]);
+    assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
+    assert_eq!(texts(&mut harness, PORT), ["one", "two"]);
 }
 
 #[test]

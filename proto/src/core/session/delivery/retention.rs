@@ -97,6 +97,8 @@ impl Delivery {
             || self.log.bytes() >= queue.bytes
             || self.log.held() + PAUSE_SLACK_BYTES / 2 >= room;
         if is_full && !self.only_absent_clients_need_the_oldest() {
+            // No next message comes with which those that filters hold back would go out.
+            self.clients.release_held(None, self.log.last());
             return pressure;
         }
         Pressure::None
