@@ -205,6 +205,29 @@ test("the next of several transports after two failures, and the best one again"
   assert.deepEqual(used, ["sse", "websocket"]);
 });
 
+test("an event that a WebSocket cannot carry has failed, and plain messages go on", async () => {
+  const { bridge, network } = alone();
+  const session = await bridge.open("s", "wss://x.example/socket", {
+    transports: ["websocket", "socket.io"],
+  });
+  session.onState(() => {});
+  const event = watch(session.emit("e", [1]));
+  session.send("text").catch(() => {});
+  network.socket.accept();
+  await settle();
+  const { outcome, error } = event.value as SendOutcome;
+  assert.deepEqual([outcome, error?.code, network.socket.received], ["failed", "not-sent", ["text"]]);
+});
+
+test("events name a namespace without the query that it was asked for with", async () => {
+  const { server, session } = await opened({
+    socketio: { namespaces: ["/n?a=1"], transports: ["polling"] },
+  });
+  await server.say(HELLO, '40/n,{"sid":"x"}');
+  await session.emit("e", [], { namespace: "/n" });
+  assert.deepEqual(server.posted, ["40/n?a=1,", '42/n,["e"]']);
+});
+
 test("a message that the server refuses by a status has failed, and the others go on", async () => {
   const { bridge, network } = alone();
   const statuses = [413, 200];

@@ -97,6 +97,11 @@ export class Dialer {
 
   /** `acknowledge`: the server shall acknowledge it. */
   send(content: Content, done: (how: SentAs) => void = () => undefined, acknowledge = false): void {
+    if (content.event !== undefined && this.#target.protocol !== "socket.io") {
+      // It was accepted when the options, or the transport, were others.
+      done({ failed: linkError("not-sent", "this connection's protocol has no events", "no") });
+      return;
+    }
     this.#link?.send(
       content,
       (how) => {

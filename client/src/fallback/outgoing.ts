@@ -10,6 +10,7 @@ import { linkError, type Reply, type SentAs } from "./link.js";
 import { protocolsOf, refuseFilter } from "./options.js";
 import { contentOf, type Item, Outbox } from "./outbox.js";
 import { type Content, matchFault, Readable } from "./rules.js";
+import { bare } from "./socketio-packet.js";
 import { Subscriptions } from "./subscriptions.js";
 
 /** What it needs from its session. */
@@ -160,7 +161,7 @@ export class Outgoing {
       const why = "field `event`: this session's protocol has no events; use `text`, `json` or `base64`";
       return linkError("bad-frame", why, "no");
     }
-    if (event !== undefined && !namespaces.includes(namespace)) {
+    if (event !== undefined && !namespaces.some((known) => bare(known) === namespace)) {
       const why = `field \`namespace\`: \`${namespace}\` is not among the session's \`namespaces\``;
       return linkError("bad-frame", why, "no");
     }

@@ -347,3 +347,52 @@ fn an_event_with_a_packet_above_the_limit_is_one_gap_and_the_next_one_is_deliver
         assert!(harness.asked.is_empty(), "the link stays open: {what}");
     }
 }
+
+#[test]
+fn an_event_that_the_next_connection_cannot_carry_fails() {
+    let (mut harness, _) = dialling(json!({}));
+    harness.says(
+        PORT,
+        json!({"type":"send","session":"s","id":"event","event":"e"}),
+    );
+    harness.says(PORT, json!({"type":"send","session":"s","id":"text","text":"t"}));
+    harness.says(
+        PORT,
+        json!({"type":"open","id":"o2","session":"s","url":"ws://127.0.0.1:1","options":{}}),
+    );
+    hangs_up(&mut harness);
+    harness.says(PORT, json!({"type":"reconnect","session":"s"}));
+    let dial = std::iter::from_fn(|| harness.asked.pop_front()).find_map(|output| match output {
+        Output::Dial(dial, _) => Some(dial),
+        _ => None,
+    });
+    harness.told.clear();
+    let opened = LinkEvent::Opened {
+        subprotocol: None,
+        extensions: None,
+    };
+    harness.give(Input::Link(dial.unwrap(), opened));
+    assert_eq!(harness.transmits(), "t", "an event is no message of a WebSocket");
+    let told: Vec<Value> = harness.told.iter().map(|(_, frame)| frame.clone()).collect();
+    let outcome = told
+        .iter()
+        .find(|frame| frame["type"] == "outcome")
+        .expect("an outcome");
+    assert_eq!(
+        (&outcome["id"], &outcome["outcome"], &outcome["error"]["code"]),
+        (&json!("event"), &json!("failed"), &json!("not-sent"))
+    );
+}
+
+#[test]
+fn events_name_a_namespace_without_the_query_that_it_was_asked_for_with() {
+    let (mut harness, dial) = dialling(json!({"socketio":{"namespaces":["/n?a=1"]}}));
+    harness.server_says(dial, &[GREETING]);
+    assert_eq!(harness.transmits(), "40/n?a=1,");
+    harness.server_says(dial, &[r#"40/n,{"sid":"x"}"#]);
+    harness.says(
+        PORT,
+        json!({"type":"send","session":"s","event":"e","namespace":"/n"}),
+    );
+    assert_eq!(harness.transmits(), r#"42/n,["e"]"#);
+}

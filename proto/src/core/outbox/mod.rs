@@ -181,8 +181,13 @@ impl Outbox {
         (self.unwritten.len(), self.unwritten_bytes)
     }
 
-    /// Hands over the next message of the queue, or settles it if it waited too long.
-    pub(crate) fn next(&mut self, boot: Duration, awake: Duration) -> Option<NextMessage> {
+    /// Hands over the next message of the queue, or settles it if it waited too long, or the link cannot carry it.
+    pub(crate) fn next(
+        &mut self,
+        boot: Duration,
+        awake: Duration,
+        check: impl Fn(&Payload) -> Result<(), ErrorInfo>,
+    ) -> Option<NextMessage> {
         while let Some(serial) = self.queue.pop_front() {
             let Some(item) = self.items.get_mut(&serial) else {
                 continue;
@@ -197,6 +202,10 @@ impl Outbox {
                 } else {
                     item.expired()
                 };
+                return self.settle(awake, serial, result).map(NextMessage::Settled);
+            }
+            if let Err(why) = check(&item.payload) {
+                let result = item.unsent(Outcome::Failed, why);
                 return self.settle(awake, serial, result).map(NextMessage::Settled);
             }
             let size = item.payload.len();
@@ -250,7 +259,7 @@ impl Outbox {
 
     /// The link could not take this message.
     pub(crate) fn refuse(&mut self, awake: Duration, serial: u64, error: ErrorInfo) -> Option<Settled> {
-        let result = self.items.get(&serial)?.end(Outcome::Failed, error);
+        let result = self.items.get(&serial)?.unsent(Outcome::Failed, error);
         self.settle(awake, serial, result)
     }
 

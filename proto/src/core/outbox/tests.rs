@@ -17,7 +17,7 @@ fn item(id: &str) -> Item {
 }
 
 fn hand(outbox: &mut Outbox) -> u64 {
-    match outbox.next(NOW, NOW) {
+    match outbox.next(NOW, NOW, |_| Ok(())) {
         Some(NextMessage::Transmit { serial, .. }) => serial,
         other => panic!("{other:?}"),
     }
@@ -73,7 +73,7 @@ fn what_was_written_never_waits_again_without_its_content() {
     hand(&mut outbox);
     outbox.written(NOW, 1, Proof::Pong);
     assert_eq!(outcomes(&outbox.link_lost(NOW, 0)), [("a", Outcome::Unknown)]);
-    assert!(outbox.next(NOW, NOW).is_none());
+    assert!(outbox.next(NOW, NOW, |_| Ok(())).is_none());
 }
 
 #[test]
@@ -112,6 +112,41 @@ fn what_an_earlier_link_may_have_carried_is_never_called_unsent() {
 }
 
 #[test]
+fn what_the_next_link_cannot_carry_has_no_place_on_it_and_is_unsent_only_if_no_other_had_it() {
+    let mut outbox = Outbox::default();
+    let not_sent = || ErrorInfo::new(Code::NotSent, "no events here");
+    for id in ["checked", "refused"] {
+        outbox.accept(Item {
+            resend: true,
+            ..item(id)
+        });
+        hand(&mut outbox);
+    }
+    assert!(outbox.link_lost(NOW, 2).is_empty());
+    outbox.accept(item("new"));
+    let mut ended = Vec::new();
+    match outbox.next(NOW, NOW, |_| Err(not_sent())) {
+        Some(NextMessage::Settled(settled)) => ended.push(settled),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(outbox.handed(), 0);
+    let serial = hand(&mut outbox);
+    ended.extend(outbox.refuse(NOW, serial, not_sent()));
+    match outbox.next(NOW, NOW, |_| Err(not_sent())) {
+        Some(NextMessage::Settled(settled)) => ended.push(settled),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        outcomes(&ended),
+        [
+            ("checked", Outcome::Unknown),
+            ("refused", Outcome::Unknown),
+            ("new", Outcome::Failed)
+        ]
+    );
+}
+
+#[test]
 fn an_unnamed_message_leaves_no_trace_once_written() {
     let mut outbox = Outbox::default();
     outbox.accept(Item { id: None, ..item("") });
@@ -128,7 +163,7 @@ fn waiting_ends_with_its_time_and_only_once() {
     assert_eq!(outbox.deadline(), Some(LATER));
     assert_eq!(outcomes(&outbox.expire(LATER, NOW)), [("a", Outcome::Expired)]);
     assert!(outbox.cancel(NOW, serial).is_none());
-    assert!(outbox.next(LATER, NOW).is_none());
+    assert!(outbox.next(LATER, NOW, |_| Ok(())).is_none());
     assert!(outbox.queue.is_empty());
 }
 

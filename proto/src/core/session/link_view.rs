@@ -89,6 +89,15 @@ impl LinkView {
         let why = "this session only listens; to send, open it with option `post`";
         Err(ErrorInfo::new(Code::Unsupported, why))
     }
+
+    /// Whether the link can carry a message that was accepted when the options, or the transport, were others.
+    ///
+    /// # Errors
+    /// `not-sent`, with the reason.
+    pub(super) fn check_carried(&self, options: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
+        (face(self.protocol).check)(options, payload)
+            .map_err(|why| ErrorInfo::new(Code::NotSent, why.message))
+    }
 }
 
 #[cfg(test)]

@@ -387,7 +387,7 @@ impl Session {
             return;
         }
         let link = self.uplink.view(&self.spec.options);
-        while let Some(event) = self.outgoing.poll(ctx.now, &link) {
+        while let Some(event) = self.outgoing.poll(ctx.now, &self.spec.options, &link) {
             match event {
                 OutgoingEvent::Journal(record) => self.note(ctx, &record, Durable::Written),
                 OutgoingEvent::Frame(port, frame) => ctx.send(port, frame),

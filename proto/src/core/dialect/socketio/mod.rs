@@ -22,7 +22,7 @@ use crate::wire::rule::PARSED_WHOLE;
 use crate::wire::socketio::TransportOptions;
 
 use crate::core::dialect::outlines::{Outlines, Unparsed};
-use crate::core::dialect::packet::MAX_ATTACHMENTS;
+use crate::core::dialect::packet::{MAX_ATTACHMENTS, bare};
 use crate::core::io::{EngineTransports, Incoming, LinkEvent, Output, RequestOptions, TransportKind};
 
 use self::connection::Connection;
@@ -89,7 +89,13 @@ fn requests(options: &TransportOptions) -> RequestOptions {
 fn check(options: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
     let Payload::Event(_) = payload else { return Ok(()) };
     let namespace = payload.namespace().unwrap_or("/");
-    if options.socketio.namespaces.iter().any(|known| known == namespace) {
+    // A namespace may be asked for with a query; events name it without.
+    if options
+        .socketio
+        .namespaces
+        .iter()
+        .any(|known| bare(known) == namespace)
+    {
         return Ok(());
     }
     let why = format!("field `namespace`: `{namespace}` is not among the session's `namespaces`");

@@ -96,7 +96,7 @@ pub(super) enum OutgoingEvent {
 #[derive(Debug)]
 enum Queued {
     Event(OutgoingEvent),
-    /// What is no message of the outbox: greeting, subscription, beat. Without a link it is dropped.
+    /// What is no message of the outbox: greeting, subscription, beat. Without a link that carries it, it is dropped.
     Untracked(Payload),
 }
 
@@ -127,11 +127,13 @@ pub(super) struct Handover {
 
 impl Outgoing {
     /// The next thing that concerns others, with this link; after every call until `None`.
-    pub(super) fn poll(&mut self, now: Now, link: &LinkView) -> Option<OutgoingEvent> {
+    pub(super) fn poll(&mut self, now: Now, options: &Options, link: &LinkView) -> Option<OutgoingEvent> {
         while let Some(queued) = self.queue.pop_front() {
             match queued {
                 Queued::Event(event) => return Some(event),
-                Queued::Untracked(payload) if link.takes_anything() => {
+                Queued::Untracked(payload)
+                    if link.takes_anything() && link.check_carried(options, &payload).is_ok() =>
+                {
                     return Some(OutgoingEvent::Transmit(self.hand_untracked(payload)));
                 }
                 Queued::Untracked(_) => {}
@@ -140,7 +142,7 @@ impl Outgoing {
         if self.next == Next::Flow {
             if !link.takes_messages() {
                 self.next = Next::Nothing;
-            } else if let Some(event) = self.hand_next(now) {
+            } else if let Some(event) = self.hand_next(now, options, link) {
                 return Some(event);
             }
         }
@@ -209,12 +211,13 @@ impl Outgoing {
     }
 
     /// Hands over the next message of the outbox; `None` when nothing waits, or enough is under way.
-    fn hand_next(&mut self, now: Now) -> Option<OutgoingEvent> {
+    fn hand_next(&mut self, now: Now, options: &Options, link: &LinkView) -> Option<OutgoingEvent> {
         let (messages, bytes) = self.outbox.unwritten();
         if messages >= MAX_UNWRITTEN || bytes >= MAX_UNWRITTEN_BYTES {
             return None;
         }
-        match self.outbox.next(now.boot, now.awake)? {
+        let check = |payload: &Payload| link.check_carried(options, payload);
+        match self.outbox.next(now.boot, now.awake, check)? {
             NextMessage::Settled(settled) => Some(OutgoingEvent::Settled(self.all_ended([settled]))),
             NextMessage::Transmit { serial, payload } => {
                 self.sent.messages += 1;

@@ -118,7 +118,7 @@ impl Bench {
     }
 
     fn events(&mut self, at: Now) -> Vec<String> {
-        std::iter::from_fn(|| self.outgoing.poll(at, &self.link))
+        std::iter::from_fn(|| self.outgoing.poll(at, &self.options, &self.link))
             .map(|event| describe(&event))
             .collect()
     }
@@ -325,7 +325,7 @@ fn a_refused_message_ends_before_the_next_is_handed_over() {
     bench.send(message("b"));
     bench.link = LinkView::for_tests();
     bench.outgoing.begin_ready(now(0));
-    let first = bench.outgoing.poll(now(0), &bench.link);
+    let first = bench.outgoing.poll(now(0), &bench.options, &bench.link);
     assert_eq!(first.as_ref().map(describe).as_deref(), Some("transmit 1"));
     let refusal = crate::core::session::link_view::Refusal {
         why: ErrorInfo::new(Code::NotSent, "no"),
