@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use longwire::core::io::{DialId, Incoming, Input, LinkEvent, PortId};
+use longwire::core::io::{DialId, Input, LinkEvent, PortId};
 use longwire::wire::message::{ClientFrame, Open};
 use longwire::wire::options::Protocol;
 
@@ -144,10 +144,7 @@ impl World {
                 dial.question = false;
                 answer.is_good()
             }
-            (Protocol::SocketIo, LinkEvent::Messages(packets)) => {
-                let is_answer = |packet: &Incoming| matches!(packet, Incoming::Message(packet) if packet.as_str().is_some_and(|text| text.starts_with("40")));
-                dial.greeted && packets.iter().any(is_answer)
-            }
+            (Protocol::SocketIo, LinkEvent::Messages(_)) => Self::has_namespaces(&dial.namespaces),
             _ => false,
         };
         if opens && !dial.open {

@@ -5,25 +5,19 @@
 use std::time::Duration;
 
 use longwire::core::io::{Caller, Input, PortId};
-use longwire::wire::filter::Line;
-use longwire::wire::message::{
-    Authorize, BrokerFrame, ClientFrame, Conflict, Hello, Match, Open, Request, Resume, Send, Subscribe,
-};
+use longwire::wire::message::{Authorize, ClientFrame, Conflict, Hello, Match, Open, Request, Resume, Send};
 use longwire::wire::options::{Durability, Options};
 use longwire::wire::payload::Payload;
 use longwire::wire::record::Name;
 use longwire::wire::rule::Correlation;
 
-use super::model::{Alive, Asks, Port, Queued, Sent};
-use super::options::{READY, mixed_options, random_options, random_window};
+use super::model::{Alive, Asks, Port, Sent};
+use super::options::{mixed_options, random_options, random_window};
 use super::steps::StepWeights;
 use super::world::World;
 
 /// A number that no record bears.
 pub(super) const NEVER: u64 = 1 << 50;
-
-/// A line of a filter that drops noise.
-const NO_NOISE: &str = r#"{"when": {"/noise": true}, "do": "drop"}"#;
 
 impl World {
     /// Any port, dead attachments included.
@@ -293,6 +287,15 @@ impl World {
             "{{\"t\":{token},\"id\":{token},\"rude\":{rude},\"pad\":\"{}\"}}",
             "p".repeat(padding)
         );
+        let event = match asks.is_none() && !confirms {
+            true => self.some_event(slot, &text),
+            false => None,
+        };
+        let payload = match &event {
+            Some(event) => event.payload(token),
+            None => Payload::text(text),
+        };
+        let rng = &mut self.rng;
         let sent = Sent {
             slot,
             life: self.slots[slot].lives.len() - 1,
@@ -315,7 +318,8 @@ impl World {
                     rng.between(1, 20_000)
                 }
             }),
-            payload: Payload::text(text),
+            payload,
+            event,
             rude,
             banned: false,
             given: self.elapsed,
@@ -428,83 +432,6 @@ impl World {
             id: format!("i{token}").into(),
         };
         self.give(Input::Frame(port, frame));
-    }
-
-    pub(super) fn subscribes(&mut self) {
-        let Some((port, slot)) = self.some_session() else {
-            return;
-        };
-        if !self.ports[&port].holds.contains(&slot) {
-            return;
-        }
-        let name = self.slots[slot].name.clone();
-        let key: Name = format!("k{}", self.rng.below(3)).into();
-        let number = self.rng.below(1_000_000);
-        let forgets = self.rng.percent(30);
-        let life = self.life;
-        let session = self.slots[slot].lives.last_mut().unwrap();
-        if let Some(dial) = session.dial
-            && let Some(dial) = self.dials.get_mut(&(life, dial))
-        {
-            dial.disturbed = true;
-        }
-        let earlier = session.subscriptions.clone();
-        session.subscriptions.retain(|(known, _)| *known != key);
-        let filters = !forgets && self.rng.percent(40);
-        let of_filters = key.clone();
-        let frame = if forgets {
-            ClientFrame::Unsubscribe {
-                session: name,
-                id: "u".into(),
-                key,
-            }
-        } else {
-            session.subscriptions.push((key.clone(), number));
-            ClientFrame::Subscribe(Box::new(Subscribe {
-                session: name,
-                id: "u".into(),
-                key,
-                send: vec![Payload::text(format!("sub{number}"))],
-                undo: vec![Payload::text("undo")],
-                confirm: self.rng.percent(30).then(|| READY.clone()),
-                filter: if filters {
-                    vec![Line::from_json(NO_NOISE).unwrap()]
-                } else {
-                    Vec::new()
-                },
-            }))
-        };
-        let before = self.confirmations(port);
-        self.give(Input::Frame(port, frame));
-        if self.confirmations(port) > before {
-            self.filter_changes(port, slot, &of_filters, forgets, filters);
-        } else if let Some(session) = self.slots[slot].lives.last_mut().filter(|_| !self.dead) {
-            // Refused: what there was before goes on.
-            session.subscriptions = earlier;
-        }
-    }
-
-    /// Subscriptions that were accepted at a port, of those whose answers it has not read.
-    fn confirmations(&self, port: PortId) -> usize {
-        let queue = self.ports.get(&port).map(|port| port.queue.iter());
-        let is_confirmation =
-            |queued: &&Queued| matches!(&queued.frame, BrokerFrame::Ok { id } if &**id == "u");
-        queue.map_or(0, |queue| queue.filter(is_confirmation).count())
-    }
-
-    /// Whose filters there are, once a subscription has changed: its own are replaced, and forgotten for everybody.
-    fn filter_changes(&mut self, port: PortId, slot: usize, key: &Name, forgets: bool, filters: bool) {
-        for person in 0..self.people.len() {
-            let is_own = self.ports[&port].person == Some(person);
-            let seat = self.seat(person, slot);
-            let seat = &mut self.seats[seat];
-            if forgets || is_own {
-                seat.filters.remove(key);
-            }
-            if is_own && filters {
-                seat.filters.insert(key.clone(), seat.beginnings);
-            }
-        }
     }
 
     pub(super) fn authorizes(&mut self) {

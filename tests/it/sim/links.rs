@@ -54,6 +54,8 @@ impl World {
         let stood = self.has_stood(slot, ACCEPTED);
         self.cause.brought = true;
         let Some(session) = self.session(slot) else { return };
+        // What servers remember may be somebody else's.
+        session.recoverable.clear();
         let reach = &mut session.reach;
         if stood {
             reach.accepts();

@@ -2,19 +2,13 @@
 //!
 //! `SEED=n` replays one run and tells its story; `STEPS=n` says how many steps all runs have together.
 //!
-//! ```text
-//! steps    which step comes next        world    hands the hub an input, drains it, judges all it says
-//! clients  what browsers do             told     what the hub tells a client
-//! far      what servers do, and lies    outputs  what the hub does to links and journals
-//! links    where dials lead, what ends mean  found    what it has found, step by step
-//! lives    how brokers die              reader   what a client makes of what it has read
-//! rest     the end: nothing is owed     model    what is known for certain      disk  what survives
-//! protocols  event streams, polling, Socket.IO: how servers speak, where questions lead
-//! ```
+//! docs/SIMULATION.md says what is where, and how to add a rule.
 
 mod bookkeeping;
 mod clients;
 mod disk;
+mod events;
+mod filters;
 mod final_checks;
 mod frames;
 mod links;
@@ -27,7 +21,9 @@ mod regressions;
 mod restarts;
 mod rng;
 mod servers;
+mod socketio;
 mod steps;
+mod subscribing;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

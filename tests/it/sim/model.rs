@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use longwire::core::io::{DialId, PortId};
 use longwire::core::journal::JournalId;
 use longwire::wire::code::Code;
@@ -13,6 +14,10 @@ use longwire::wire::message::BrokerFrame;
 use longwire::wire::options::{Options, Protocol, Window};
 use longwire::wire::payload::Payload;
 use longwire::wire::record::{Gap, Name, Outcome, OutcomeReport, ResponseReport, StateChange};
+
+use super::events::{Event, Unfinished};
+use super::filters::{Filter, View};
+use super::socketio::{Namespace, Remembered};
 
 /// A dial, over all lives of the broker: dials are numbered anew by each.
 pub(super) type Link = (u32, DialId);
@@ -83,20 +88,15 @@ pub(super) struct Session {
     pub(super) closing: Option<Duration>,
     /// What servers said that says where to go on: by which protocol, and at which URL.
     pub(super) marks: HashMap<String, (Protocol, String)>,
+    /// Connections that Socket.IO servers remember, by their ids; by namespace, at which URL one is certain to be gone on
+    /// with; and the namespaces that servers ever refused or dropped.
+    pub(super) remembered: HashMap<String, Remembered>,
+    pub(super) recoverable: HashMap<String, (String, String)>,
+    pub(super) lost_namespaces: HashSet<String>,
     /// When messages were taken since the guard was set, in boot time.
     pub(super) passed: VecDeque<Duration>,
-    /// The messages that filters drop, by their index among those taken.
-    pub(super) noise: HashMap<usize, Vec<Unwanted>>,
-}
-
-/// Somebody whose filter drops a message.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Unwanted {
-    pub(super) person: usize,
-    /// The broker that judged it: the next one does not know.
-    pub(super) life: u32,
-    /// `Seat::beginnings` at that time; `None` if the hub may have known of no filter.
-    pub(super) beginnings: Option<u64>,
+    /// How filters show messages, by the index among those taken.
+    pub(super) views: HashMap<usize, Vec<View>>,
 }
 
 /// Where a session leads, what it offers there, and what is owed to the server before the next dial.
@@ -147,15 +147,12 @@ impl Session {
             kept_gap: None,
             closing: None,
             marks: HashMap::new(),
+            remembered: HashMap::new(),
+            recoverable: HashMap::new(),
+            lost_namespaces: HashSet::new(),
             passed: VecDeque::new(),
-            noise: HashMap::new(),
+            views: HashMap::new(),
         }
-    }
-
-    /// Whether this person may be without the message at this index although nobody says so.
-    pub(super) fn may_be_filtered(&self, index: usize, person: usize) -> bool {
-        let unwanted = self.noise.get(&index);
-        unwanted.is_some_and(|unwanted| unwanted.iter().any(|unwanted| unwanted.person == person))
     }
 }
 
@@ -222,8 +219,10 @@ pub(super) struct Seat {
     /// Whether it was ever let in, and where, nobody can say.
     pub(super) doubtful: bool,
 
-    /// Subscriptions whose filter drops noise for this client, and the `beginnings` at which it was set.
-    pub(super) filters: BTreeMap<Name, u64>,
+    /// The filters of this client, by the keys of their subscriptions.
+    pub(super) filters: BTreeMap<Name, Filter>,
+    /// The number of the newest message that any attachment was told.
+    pub(super) told: Option<usize>,
     /// How often the hub may have taken it for somebody else than before.
     pub(super) beginnings: u64,
 
@@ -261,6 +260,7 @@ impl Seat {
             was_here: false,
             doubtful: false,
             filters: BTreeMap::new(),
+            told: None,
             beginnings: 0,
             life: usize::MAX,
             epoch: None,
@@ -312,13 +312,15 @@ pub(super) struct About {
 }
 
 /// A message a server said. Whoever reads it reads its number in `World::emitted`.
-#[derive(Clone, Copy)]
 pub(super) struct Emitted {
     pub(super) slot: usize,
     pub(super) life: usize,
     /// Its index among the messages the session took; `None` for what it must not take.
     pub(super) index: Option<usize>,
-    pub(super) length: usize,
+    /// What clients get of it, as bytes of a payload.
+    pub(super) content: Bytes,
+    /// Where it came as an event.
+    pub(super) namespace: Option<String>,
 }
 
 /// How a request is to be answered.
@@ -350,6 +352,8 @@ pub(super) struct Sent {
     pub(super) asks: Option<Asks>,
     pub(super) ttl: Option<u64>,
     pub(super) payload: Payload,
+    /// How it is sent to a Socket.IO server, if not as a plain message.
+    pub(super) event: Option<Event>,
     /// What the session's guard does not let pass, if it has one.
     pub(super) rude: bool,
     /// It was handed over last while the guard forbade it.
@@ -424,8 +428,11 @@ pub(super) struct Dial {
     pub(super) question: bool,
     /// The server was told where to go on.
     pub(super) resumes: bool,
-    /// The id of an earlier connection that a Socket.IO server was told, to recover it.
-    pub(super) recovers: Option<String>,
+    /// The namespaces that a Socket.IO server was asked for, in order; the bytes of a packet that it takes; and an event
+    /// of which attachments are to follow.
+    pub(super) namespaces: Vec<Namespace>,
+    pub(super) max_payload: usize,
+    pub(super) unfinished: Option<Unfinished>,
     /// A Socket.IO server has said its greeting.
     pub(super) greeted: bool,
     /// The options and subscriptions changed while it was open: their order cannot be judged.

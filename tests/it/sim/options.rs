@@ -9,9 +9,11 @@ use longwire::wire::options::{
 use longwire::wire::payload::Payload;
 use longwire::wire::rule::Rule;
 use longwire::wire::servers::{Cursor, CursorFrom, CursorTo, Poll, Post};
+use longwire::wire::socketio::SocketIo;
 
 use super::protocols::CURSOR;
 use super::rng::Rng;
+use super::socketio::NAMESPACES;
 
 /// What the server says when it is ready.
 pub(super) static READY: LazyLock<Rule> =
@@ -33,8 +35,10 @@ pub(super) fn random_window(rng: &mut Rng) -> Window {
 }
 
 /// What is rude does not pass, in either direction; the rest no faster than this.
-const GUARD: &str = r#"{"send": [{"when": {"/rude": true}, "do": "deny"}, {"rate": {"messages": 4, "per": 1000}}],
-    "receive": [{"when": {"/rude": true}, "do": "deny"}]}"#;
+const GUARD: &str = r#"{
+    "send": [{"when": {"/rude": true}, "do": "deny"}, {"when": {"/0/rude": true}, "do": "deny"},
+        {"rate": {"messages": 4, "per": 1000}}],
+    "receive": [{"when": {"/rude": true}, "do": "deny"}, {"when": {"/0/rude": true}, "do": "deny"}]}"#;
 
 /// The options of a well-known server.
 fn preset(rng: &mut Rng, disk: bool) -> Options {
@@ -141,10 +145,13 @@ fn other_protocols(rng: &mut Rng, own: &str, options: Options) -> Options {
             .filter(|_| spoken.contains(&Protocol::WebSocket)),
         // Rules look into an event's arguments, and these are for plain messages.
         ready: options.ready.filter(|_| !has_events),
-        guard: if has_events {
-            Guard::default()
-        } else {
-            options.guard
+        socketio: SocketIo {
+            namespaces: rng
+                .pick(&NAMESPACES)
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
+            ..SocketIo::default()
         },
         poll: Poll {
             interval: rng.between(1, 5000),

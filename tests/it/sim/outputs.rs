@@ -10,7 +10,6 @@ use longwire::wire::options::Protocol;
 use longwire::wire::payload::Payload;
 
 use super::model::{Alive, Dial, Item, number_in};
-use super::protocols::unpacked;
 use super::world::{Kind, World};
 
 /// The record of a journal that says what its session is.
@@ -65,6 +64,7 @@ impl World {
                 dial.pings.push_back((token, at));
             }
             Output::Pause(dial) => {
+                self.paused = true;
                 let dial = self.open_dial(dial);
                 assert!(!dial.paused, "paused twice");
                 dial.paused = true;
@@ -141,6 +141,7 @@ impl World {
                 && sent.waits.is_some_and(still_waits)
                 && sent.transmitted == 0
                 && sent.result.is_none()
+                && self.is_carried(id, sent)
         });
         assert_eq!(
             left, None,
@@ -274,7 +275,9 @@ impl World {
             refused: false,
             question: false,
             resumes: false,
-            recovers: None,
+            namespaces: Vec::new(),
+            max_payload: usize::MAX,
+            unfinished: None,
             greeted: false,
             disturbed: false,
         };
@@ -285,14 +288,13 @@ impl World {
         self.dialled.push(id);
     }
 
-    fn transmit(&mut self, id: DialId, payload: &Payload) {
-        self.connects(id, payload);
-        let payload = &unpacked(self.speaks(id), payload);
+    /// What a message is that goes out.
+    pub(super) fn item_of(&mut self, id: DialId, payload: &Payload) -> Item {
         let bytes = payload.bytes();
         let far = self.sending_dial(id);
         let (slot, is_first) = (far.slot, far.last_order == [0; 4]);
         let greetings = &self.slots[slot].lives.last().unwrap().options.greeting;
-        let item = if is_first && greetings.contains(payload) {
+        if is_first && greetings.contains(payload) {
             Item::Greeting
         } else if bytes.starts_with(b"sub") {
             Item::Subscription(number_in(payload).unwrap())
@@ -300,6 +302,13 @@ impl World {
             Item::Token(number_in(payload).unwrap())
         } else {
             Item::Other
+        }
+    }
+
+    fn transmit(&mut self, id: DialId, payload: &Payload) {
+        let item = match self.speaks(id) {
+            Protocol::SocketIo => self.writes_packet(id, payload),
+            _ => self.item_of(id, payload),
         };
         let dial = self.sending_dial(id);
         assert!(!dial.closing, "something is sent behind the close frame");
@@ -340,7 +349,7 @@ impl World {
         if let Some(dial) = self.dials.get_mut(&(self.life, id)) {
             dial.last_order[lane] = order;
         }
-        self.goes_first(token);
+        self.goes_first(id, token);
         let session = self.slots[slot].lives.last().unwrap();
         if !disturbed && last_order == [0; 4] {
             assert!(
@@ -379,7 +388,7 @@ impl World {
     }
 
     /// Nothing more urgent waits that was accepted by this broker, was never sent and cannot have ended.
-    fn goes_first(&self, token: usize) {
+    fn goes_first(&self, id: DialId, token: usize) {
         let sent = &self.sent[token];
         let urgent = self.sent.iter().enumerate().rev().take(64).find(|(_, other)| {
             let waits = other
@@ -391,6 +400,7 @@ impl World {
                 && other.transmitted == 0
                 && other.result.is_none()
                 && !other.cancelled
+                && self.is_carried(id, other)
         });
         assert!(
             urgent.is_none(),

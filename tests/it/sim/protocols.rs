@@ -1,16 +1,14 @@
-//! The far ends that are no plain WebSocket: event streams, polled servers and Socket.IO, as their transports tell them.
+//! The far ends that are no plain WebSocket: event streams and polled servers, as their transports tell them. Socket.IO is
+//! in `socketio`.
 //!
 //! It also judges what only these have: questions, where they lead, and what says where to go on.
 
+use super::model::Item;
+use super::world::{Kind, World};
 use bytes::Bytes;
 use longwire::core::io::{Answer, DialId, Fetch, Incoming, Input, LinkEvent, TransportKind};
 use longwire::wire::options::{Options, Protocol};
-use longwire::wire::payload::Payload;
 use longwire::wire::record::{Continuity, State, StateChange};
-use serde_json::{Value, json};
-
-use super::model::Item;
-use super::world::{Kind, World};
 
 /// The response header that says where a polled server goes on, and the parameter that says it back.
 pub(super) const CURSOR: (&str, &str) = ("x-next", "after");
@@ -37,6 +35,7 @@ pub(super) fn is_another_dial(one: &Options, other: &Options) -> bool {
             options.subprotocols.clone(),
             options.proxy.clone(),
             options.compression,
+            options.socketio.clone(),
         )
     };
     key(one) != key(other)
@@ -47,21 +46,6 @@ pub(super) fn leads_to_its_address(options: &Options) -> bool {
     protocols(options)
         .iter()
         .any(|protocol| !options.urls.contains_key(protocol))
-}
-
-/// What Socket.IO carries as a message's only argument; any other packet as it is.
-pub(super) fn unpacked(protocol: Protocol, payload: &Payload) -> Payload {
-    if protocol != Protocol::SocketIo {
-        return payload.clone();
-    }
-    let text = payload.as_str().unwrap_or_default();
-    let args = text
-        .strip_prefix("42")
-        .and_then(|args| serde_json::from_str::<Value>(args).ok());
-    match args.as_ref().map(|args| &args[1]) {
-        Some(Value::String(text)) => Payload::text(text.clone()),
-        _ => Payload::text(format!("packet {text}")),
-    }
 }
 
 impl World {
@@ -180,62 +164,6 @@ impl World {
         }
     }
 
-    fn greets(&mut self, id: DialId) {
-        if !self.dials[&(self.life, id)].greeted {
-            let opened = LinkEvent::Opened {
-                subprotocol: None,
-                extensions: None,
-            };
-            self.give(Input::Link(id, opened));
-            let greeting =
-                r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
-            self.dials.get_mut(&(self.life, id)).unwrap().greeted = true;
-            self.packet(id, greeting);
-            if self.rng.percent(20) {
-                return;
-            }
-        }
-        self.answers_connect(id);
-    }
-
-    /// The namespace is open. A server that remembers connections gives an id, and the same again when it goes on with one.
-    fn answers_connect(&mut self, id: DialId) {
-        let told = self.dials[&(self.life, id)].recovers.clone();
-        if !self.rng.percent(60) {
-            return self.packet(id, r#"40{"sid":"y"}"#);
-        }
-        let recovered = told.filter(|_| self.rng.percent(50));
-        self.dials.get_mut(&(self.life, id)).unwrap().resumes = recovered.is_some();
-        let pid = recovered.unwrap_or_else(|| format!("p{}", self.rng.below(1_000_000_000)));
-        self.marks(id, pid.clone());
-        self.packet(id, &format!(r#"40{}"#, json!({ "sid": "y", "pid": pid })));
-    }
-
-    /// A namespace is asked for: the id of an earlier connection that is said with it, this server gave.
-    pub(super) fn connects(&mut self, id: DialId, packet: &Payload) {
-        let data = packet.as_str().and_then(|text| text.strip_prefix("40"));
-        if self.speaks(id) != Protocol::SocketIo || data.is_none() {
-            return;
-        }
-        let data = data.and_then(|data| serde_json::from_str::<Value>(data).ok());
-        let pid = data.and_then(|data| Some(data.get("pid")?.as_str()?.to_owned()));
-        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
-        dial.recovers.clone_from(&pid);
-        let (slot, base) = (dial.slot, dial.base.clone());
-        if let Some(pid) = pid {
-            assert_eq!(
-                self.session(slot).unwrap().marks.get(&pid),
-                Some(&(Protocol::SocketIo, base)),
-                "slot {slot} says the connection `{pid}`, which this server never gave"
-            );
-        }
-    }
-
-    pub(super) fn packet(&mut self, id: DialId, packet: &str) {
-        let packet = Incoming::Message(Payload::text(packet));
-        self.give(Input::Link(id, LinkEvent::Messages(vec![packet])));
-    }
-
     /// Messages as the transport of this dial tells them; `None`: the server cannot say anything now.
     pub(super) fn told_by(&mut self, id: DialId, batch: Vec<Incoming>) -> Option<LinkEvent> {
         match self.speaks(id) {
@@ -266,16 +194,7 @@ impl World {
                 }
                 question.then(|| LinkEvent::Answered(answer.into()))
             }
-            Protocol::SocketIo => {
-                let packets = batch.iter().map(|message| match message {
-                    Incoming::Message(payload) => {
-                        let args = json!(["message", payload.as_str().unwrap_or_default()]);
-                        Incoming::Message(Payload::text(format!("42{args}")))
-                    }
-                    other => other.clone(),
-                });
-                Some(LinkEvent::Messages(packets.collect()))
-            }
+            Protocol::SocketIo => Some(LinkEvent::Messages(self.as_events(id, batch))),
         }
     }
 
@@ -298,14 +217,6 @@ impl World {
         let dial = &self.dials[&(self.life, id)];
         let (slot, key) = (dial.slot, (dial.speaks, dial.base.clone()));
         self.session(slot).unwrap().marks.insert(mark, key);
-    }
-
-    /// Bytes of a message as the log counts them.
-    pub(super) fn counted(&self, id: DialId, payload: &Payload) -> usize {
-        match self.speaks(id) {
-            Protocol::SocketIo => json!([payload.as_str().unwrap_or_default()]).to_string().len(),
-            _ => payload.len(),
-        }
     }
 
     /// The next message is posted: the server takes it, refuses it for good, or says that it may be taken later.

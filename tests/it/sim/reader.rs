@@ -118,12 +118,11 @@ impl World {
         match &record.body {
             Body::Message { payload, .. } => {
                 let number = number_in(payload).unwrap();
-                let emitted = self.emitted[number];
-                let at = emitted.index.expect("a message that must not have been taken");
+                let at = self.emitted[number]
+                    .index
+                    .expect("a message that must not have been taken");
                 let session = &self.slots[about.slot].lives[about.life];
-                while account.hi < at && session.may_be_filtered(account.hi, about.person) {
-                    account.hi += 1;
-                }
+                account.hi = session.after_withheld(account.hi, about.person);
                 assert!(
                     account.lo <= at && at <= account.hi,
                     "message {at} (number {number}, record {seq}) after all up to {}..{}: nobody said what is lost",
@@ -144,10 +143,7 @@ impl World {
             Body::Gap(gap) => {
                 let count = usize::try_from(gap.count).unwrap();
                 let session = &self.slots[about.slot].lives[about.life];
-                while session.may_be_filtered(account.hi, about.person) {
-                    account.hi += 1;
-                }
-                account.hi = account.hi.saturating_add(count);
+                account.hi = session.after_messages(account.hi, count, about.person);
                 if gap.exact && account.hi < usize::MAX {
                     account.lo += count;
                 }

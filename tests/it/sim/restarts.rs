@@ -194,6 +194,8 @@ impl World {
         session.kept_gap = None;
         session.closing = None;
         session.marks.clear();
+        session.remembered.clear();
+        session.recoverable.clear();
         session.has_url = false;
         session.subscriptions.clear();
         let kept = session.journal.as_ref().filter(|id| disk.holds(id));

@@ -11,7 +11,7 @@ use longwire::wire::options::{Overflow, Protocol};
 use longwire::wire::payload::Payload;
 use longwire::wire::record::ErrorInfo;
 
-use super::model::{Asks, Emitted, Item, Unwanted};
+use super::model::{Asks, Emitted, Item};
 use super::world::World;
 
 impl World {
@@ -122,7 +122,8 @@ impl World {
             slot,
             life,
             index: None,
-            length: payload.len(),
+            content: payload.bytes().clone(),
+            namespace: None,
         });
         (number, payload)
     }
@@ -151,8 +152,8 @@ impl World {
         if speaks == Protocol::Poll && !self.dials[&(self.life, dial)].question {
             return;
         }
-        if !ready && self.rng.percent(8) && speaks != Protocol::SocketIo {
-            return self.says_noise(dial);
+        if !ready && self.rng.percent(15) {
+            return self.says_filtered(dial);
         }
         let count = if speaks == Protocol::Poll { 1 } else { count };
         let most = self
@@ -174,7 +175,6 @@ impl World {
                 numbers.push(None);
             } else {
                 let (number, payload) = self.says_something(slot, ready);
-                self.emitted[number].length = self.counted(dial, &payload);
                 // A stream's parser skips what is too large, and tells the place.
                 let is_skipped = speaks == Protocol::EventStream && payload.len() > most;
                 batch.push(Incoming::Message(payload));
@@ -198,7 +198,7 @@ impl World {
             return;
         };
         let before = closes.then(|| self.messages_of(slot));
-        self.give(Input::Link(id, event));
+        self.tells(id, event);
         // A poll's first answer opens the link that carries it.
         let listens = listens || self.speaks(id) == Protocol::Poll;
         if !listens {
@@ -225,82 +225,8 @@ impl World {
         }
     }
 
-    /// A message that filters drop: whether anybody wants it, and so whether the session takes it, shows in its counters.
-    fn says_noise(&mut self, id: DialId) {
-        let dial = &self.dials[&(self.life, id)];
-        let (slot, listens) = (dial.slot, dial.open && !dial.over);
-        let is_known = self.status()[slot].is_some();
-        let has_journal = self
-            .session(slot)
-            .is_some_and(|session| session.journal.is_some());
-        let (number, payload) = self.emits(slot, |number| format!("{{\"g\":{number},\"noise\":true}}"));
-        let Some(event) = self.told_by(id, vec![Incoming::Message(payload)]) else {
-            return;
-        };
-        if !is_known {
-            return self.give(Input::Link(id, event));
-        }
-        let before = self.messages_of(slot);
-        let judged = self.who_filters(slot);
-        self.give(Input::Link(id, event));
-        let is_taken = if self.dead {
-            self.appended > 0
-        } else if self.status()[slot].is_some() {
-            self.messages_of(slot) > before
-        } else {
-            // It was being closed, and is over.
-            self.appended > 0 || !has_journal
-        };
-        let listens = listens || self.speaks(id) == Protocol::Poll;
-        assert!(listens || !is_taken, "a message of a dial that is over was taken");
-        let is_wanted = listens && !self.dead && !self.hung_up && self.somebody_hears_all(slot);
-        assert!(
-            is_taken || !is_wanted,
-            "a message was dropped for a client without filters"
-        );
-        if !is_taken {
-            return;
-        }
-        let link = (self.life, id);
-        let session = self.session(slot).unwrap();
-        let index = session.taken.len();
-        session.taken.push(link);
-        session.noise.insert(index, judged);
-        self.emitted[number].index = Some(index);
-    }
-
-    /// Whether a client without filters is attached.
-    fn somebody_hears_all(&mut self, slot: usize) -> bool {
-        (0..self.people.len()).any(|person| {
-            let seat = self.seat(person, slot);
-            let seat = &self.seats[seat];
-            seat.port.is_some() && seat.filters.is_empty()
-        })
-    }
-
-    /// Whose filters drop noise of a session.
-    fn who_filters(&mut self, slot: usize) -> Vec<Unwanted> {
-        let mut unwanted = Vec::new();
-        for person in 0..self.people.len() {
-            let seat = self.seat(person, slot);
-            let seat = &self.seats[seat];
-            if !seat.filters.is_empty() {
-                unwanted.push(Unwanted {
-                    person,
-                    life: self.life,
-                    beginnings: seat
-                        .filters
-                        .values()
-                        .any(|set_at| *set_at == seat.beginnings)
-                        .then_some(seat.beginnings),
-                });
-            }
-        }
-        unwanted
-    }
-
     /// Messages a session has ever kept or dropped: how many it takes shows in the difference.
-    fn messages_of(&mut self, slot: usize) -> usize {
+    pub(super) fn messages_of(&mut self, slot: usize) -> usize {
         let reports = self.status();
         let report = reports[slot].as_ref().expect("a session with a link");
         usize::try_from(report.queued + report.dropped).unwrap()
@@ -337,7 +263,6 @@ impl World {
             None => format!("{{\"g\":{number},\"ok\":{token}}}"),
         });
         if confirms {
-            self.emitted[number].length = self.counted(dial, &payload);
             self.sent[token].confirmed = true;
             self.gives_messages(dial, vec![Incoming::Message(payload)], &[Some(number)]);
             return;
@@ -348,11 +273,10 @@ impl World {
         if had.is_none() && self.sent[token].result.is_none() {
             self.sent[token].answer = Some(number);
         }
-        self.emitted[number].length = self.counted(dial, &payload);
         let Some(event) = self.told_by(dial, vec![Incoming::Message(payload)]) else {
             return;
         };
-        self.give(Input::Link(dial, event));
+        self.tells(dial, event);
         let is_message = self.messages_of(slot) > before;
         if is_message {
             let link = (self.life, dial);

@@ -274,7 +274,7 @@ impl World {
                 self.pongs(dial, false);
             }
             Step::Ends => self.ends(dial),
-            Step::Alive if self.dials[&(self.life, dial)].greeted => self.packet(dial, "2"),
+            Step::Alive if self.dials[&(self.life, dial)].greeted => self.pings(dial),
             Step::Alive => {
                 let event = longwire::core::io::LinkEvent::Alive;
                 self.give(Input::Link(dial, event));

@@ -15,8 +15,10 @@ use longwire::wire::options::{Options, Overflow};
 use longwire::wire::record::{Name, State};
 
 use super::disk::Disk;
+use super::filters::View;
 use super::model::{Alive, Dial, Emitted, Link, Owner, Person, Port, Seat, Sent, Session, Slot};
 use super::rng::Rng;
+use super::socketio::Offsets;
 
 /// The command line, which may ask for everybody's counters.
 pub(super) const ADMIN: PortId = PortId(0);
@@ -69,8 +71,13 @@ pub(super) struct World {
     pub(super) handed: Option<usize>,
     /// Messages written to journals since the last input.
     pub(super) appended: usize,
-    /// The hub hung up since the last input.
+    /// The hub hung up, or paused reading, since the last input.
     pub(super) hung_up: bool,
+    pub(super) paused: bool,
+    /// The message that is just said, if filters know it, and how they show it.
+    pub(super) judged: Option<(usize, Vec<View>)>,
+    /// Offsets that the hub is about to hear from a Socket.IO server.
+    pub(super) offsets: Offsets,
     /// A message was accepted without a link, by an outbox with this bound.
     pub(super) crowded: Option<(usize, usize)>,
     pub(super) inputs: u64,
@@ -219,6 +226,9 @@ impl World {
             handed: None,
             appended: 0,
             hung_up: false,
+            paused: false,
+            judged: None,
+            offsets: Offsets::new(),
             crowded: None,
             inputs: 0,
             given_at: now,
@@ -242,7 +252,7 @@ impl World {
         let limit = self.mortal.take().unwrap_or(usize::MAX);
         self.inputs += 1;
         self.appended = 0;
-        self.hung_up = false;
+        (self.hung_up, self.paused) = (false, false);
         self.fresh = None;
         self.tell_input(&input);
         if self.remote && !matches!(input, Input::PortOpened(ADMIN, _)) {

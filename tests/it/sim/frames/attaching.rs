@@ -173,6 +173,9 @@ impl World {
         assert!(session.alive != Alive::No, "a session that had ended is back");
         session.alive = Alive::Yes;
         let updates = session.obeys(opening.conflict);
+        if updates && (opening.options.is_some() || opening.address.is_some()) {
+            session.recoverable.clear();
+        }
         if let Some(address) = opening.address.filter(|_| updates)
             && (!session.has_url || address != session.reach.address)
         {

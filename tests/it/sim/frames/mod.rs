@@ -91,6 +91,13 @@ impl World {
                     .retain(|(asked, of, _)| (*asked, Some(*of)) != (port, slot));
                 None
             }
+            BrokerFrame::Error(refusal)
+                if refusal.error.code == Code::BadFrame
+                    && refusal.id.as_ref().is_some_and(|id| id.starts_with('i')) =>
+            {
+                self.may_refuse(token_of(refusal.id.as_ref().unwrap()));
+                None
+            }
             BrokerFrame::Error(refusal) if refusal.error.code == Code::OutboxFull => {
                 let token = token_of(refusal.id.as_ref().unwrap_or(&"i0".into()));
                 let slot = self.cause.slot.unwrap();

@@ -1,0 +1,359 @@
+//! Filters: what subscriptions withhold from their client, hold back, or shorten; and what must be so then.
+//!
+//! A message is made for one action, and its field `f` names it: lines look at nothing else, and so the model needs to
+//! know no rules. Its field `k` is the key by which messages are conflated and sampled.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use longwire::core::io::{DialId, Incoming};
+use longwire::wire::filter::Line;
+use longwire::wire::options::Protocol;
+use longwire::wire::payload::Payload;
+
+use super::model::number_in;
+use super::world::World;
+
+/// What a line does. `deliver` is what no line does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Drop,
+    Hold,
+    Conflate,
+    Sample,
+    Project,
+}
+
+pub(super) const ACTIONS: [Action; 5] = [
+    Action::Drop,
+    Action::Hold,
+    Action::Conflate,
+    Action::Sample,
+    Action::Project,
+];
+
+/// One in so many is among a sample.
+const EVERY: usize = 3;
+
+impl Action {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Hold => "hold",
+            Self::Conflate => "conflate",
+            Self::Sample => "sample",
+            Self::Project => "project",
+        }
+    }
+
+    /// Its lines: one for messages that are JSON, one for events, of which the first argument is.
+    pub(super) fn lines(self) -> [Line; 2] {
+        let name = self.name();
+        ["", "/0"].map(|place| {
+            let more = match self {
+                Self::Drop | Self::Hold => String::new(),
+                Self::Conflate => format!(r#","key":"{place}/k""#),
+                Self::Sample => format!(r#","key":"{place}/k","every":{EVERY}"#),
+                Self::Project => format!(r#","keep":["{place}/g"]"#),
+            };
+            Line::from_json(&format!(
+                r#"{{"when":{{"{place}/f":"{name}"}},"do":"{name}"{more}}}"#
+            ))
+            .unwrap()
+        })
+    }
+}
+
+/// A message that filters know.
+#[derive(Debug, Clone, Copy)]
+struct Made {
+    action: Action,
+    /// The line that sees it, and the key that it finds: a line for each way in which messages may come.
+    key: (bool, usize),
+}
+
+/// The filter of one subscription of a client.
+#[derive(Debug)]
+pub(super) struct Filter {
+    actions: Vec<Action>,
+    /// `Seat::beginnings` when it was set: the hub may take the client for another since, who has none.
+    set_at: u64,
+    /// Another with the same action may have been asked instead: what it has counted is not known.
+    is_muddled: bool,
+    /// Messages of a sample, and the number of the last that may be conflated, by their keys.
+    sampled: HashMap<(bool, usize), usize>,
+    newest: HashMap<(bool, usize), usize>,
+}
+
+/// How a filter shows a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// Not at all.
+    Not,
+    /// Not before the next.
+    Held,
+    /// Only its number.
+    Part,
+}
+
+/// How a client's filter shows a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View {
+    pub(super) person: usize,
+    pub(super) sight: Sight,
+    /// The broker that has judged it: the next one does not know.
+    life: u32,
+    /// `Seat::beginnings` at that time; `None` if the hub may have known of no filter.
+    beginnings: Option<u64>,
+}
+
+impl Filter {
+    pub(super) fn new(actions: Vec<Action>, set_at: u64) -> Self {
+        Self {
+            actions,
+            set_at,
+            is_muddled: false,
+            sampled: HashMap::new(),
+            newest: HashMap::new(),
+        }
+    }
+}
+
+impl World {
+    /// The server says a message that filters know.
+    pub(super) fn says_filtered(&mut self, id: DialId) {
+        let action = *self.rng.pick(&ACTIONS);
+        self.says_for(id, action);
+    }
+
+    /// The server says a message for an action of filters. Whether anybody wants it, and so whether the session takes
+    /// it, shows in its counters.
+    pub(super) fn says_for(&mut self, id: DialId, action: Action) {
+        let dial = &self.dials[&(self.life, id)];
+        let (slot, listens) = (dial.slot, dial.open && !dial.over);
+        let is_known = self.status()[slot].is_some();
+        let has_journal = self
+            .session(slot)
+            .is_some_and(|session| session.journal.is_some());
+        let (key, name) = (self.rng.below(2), action.name());
+        let (number, payload) = self.emits(slot, |number| {
+            format!(r#"{{"g":{number},"f":"{name}","k":{key}}}"#)
+        });
+        let Some(event) = self.told_by(id, vec![Incoming::Message(payload)]) else {
+            return;
+        };
+        if !is_known {
+            return self.tells(id, event);
+        }
+        let made = Made {
+            action,
+            key: (self.speaks(id) == Protocol::SocketIo, key),
+        };
+        let before = self.messages_of(slot);
+        let (views, replaced) = self.judges(slot, made);
+        self.judged = Some((number, views));
+        self.tells(id, event);
+        let (_, views) = self.judged.take().unwrap();
+        // A poll's first answer opens the link that carries it.
+        let listens = listens || self.speaks(id) == Protocol::Poll;
+        let is_taken = if self.dead {
+            self.appended > 0
+        } else if self.status()[slot].is_none() {
+            // It was being closed, and is over.
+            self.appended > 0 || !has_journal
+        } else if matches!(action, Action::Drop | Action::Sample) {
+            self.messages_of(slot) > before
+        } else {
+            listens
+        };
+        assert!(listens || !is_taken, "a message of a dial that is over was taken");
+        let is_wanted = listens && !self.dead && !self.hung_up && self.somebody_wants(slot, &views);
+        assert!(
+            is_taken || !is_wanted,
+            "message {number} was dropped, and a client's filter does not say so"
+        );
+        if listens && !self.dead {
+            self.counts(slot, made, number);
+        }
+        if is_taken {
+            let link = (self.life, id);
+            let session = self.session(slot).unwrap();
+            let index = session.taken.len();
+            session.taken.push(link);
+            session.views.insert(index, views);
+            self.emitted[number].index = Some(index);
+        }
+        if listens {
+            self.withdraws(slot, &replaced);
+        }
+    }
+
+    /// How everybody's filters show a message, and which messages it replaces, by their numbers.
+    fn judges(&mut self, slot: usize, made: Made) -> (Vec<View>, Vec<(usize, View)>) {
+        let (mut views, mut replaced) = (Vec::new(), Vec::new());
+        for person in 0..self.people.len() {
+            let seat = self.seat(person, slot);
+            let seat = &self.seats[seat];
+            let filters: Vec<&Filter> = seat.filters_for(made.action).collect();
+            let is_set = filters.iter().any(|filter| filter.set_at == seat.beginnings);
+            // Where filters count it must be known which of them does.
+            let has_counted = filters.len() == 1 && !filters[0].is_muddled;
+            let view = |sight, is_certain: bool| View {
+                person,
+                sight,
+                life: self.life,
+                beginnings: is_certain.then_some(seat.beginnings),
+            };
+            for filter in filters {
+                match made.action {
+                    Action::Drop => views.push(view(Sight::Not, is_set)),
+                    Action::Hold => views.push(view(Sight::Held, is_set)),
+                    Action::Project => views.push(view(Sight::Part, is_set)),
+                    Action::Sample => {
+                        let count = filter.sampled.get(&made.key).copied().unwrap_or(0);
+                        let is_certain = is_set && has_counted;
+                        if !is_certain || count % EVERY != 0 {
+                            views.push(view(Sight::Not, is_certain));
+                        }
+                    }
+                    // What the client was told cannot be taken back.
+                    Action::Conflate => replaced.extend(
+                        filter
+                            .newest
+                            .get(&made.key)
+                            .filter(|newest| seat.told.is_none_or(|told| told < **newest))
+                            .map(|newest| (*newest, view(Sight::Not, is_set && has_counted))),
+                    ),
+                }
+            }
+        }
+        (views, replaced)
+    }
+
+    /// Filters have seen a message.
+    fn counts(&mut self, slot: usize, made: Made, number: usize) {
+        for person in 0..self.people.len() {
+            let seat = self.seat(person, slot);
+            let seat = &mut self.seats[seat];
+            let are_many = seat.filters_for(made.action).count() > 1;
+            let filters = seat.filters.values_mut();
+            for filter in filters.filter(|filter| filter.actions.contains(&made.action)) {
+                filter.is_muddled |= are_many;
+                if made.action == Action::Sample {
+                    *filter.sampled.entry(made.key).or_default() += 1;
+                }
+                if made.action == Action::Conflate {
+                    filter.newest.insert(made.key, number);
+                }
+            }
+        }
+    }
+
+    /// Messages that waited for a client were replaced by a newer one.
+    fn withdraws(&mut self, slot: usize, replaced: &[(usize, View)]) {
+        for (number, view) in replaced {
+            if let Some(index) = self.emitted[*number].index {
+                let session = self.slots[slot].lives.last_mut().unwrap();
+                session.views.entry(index).or_default().push(*view);
+            }
+        }
+    }
+
+    /// Whether a client is attached from whom no filter may withhold a message.
+    fn somebody_wants(&self, slot: usize, views: &[View]) -> bool {
+        (0..self.people.len()).any(|person| {
+            let is_withheld = |view: &View| view.person == person && view.sight == Sight::Not;
+            self.seats[self.seat(person, slot)].port.is_some() && !views.iter().any(is_withheld)
+        })
+    }
+
+    /// A client is told a message: as its filter shows it, and not if it does not.
+    pub(super) fn is_shown(&mut self, person: usize, slot: usize, payload: &Payload) {
+        let number = number_in(payload).expect("a message that a server said");
+        let seat = self.seat(person, slot);
+        let beginnings = self.seats[seat].beginnings;
+        self.seats[seat].told = self.seats[seat].told.max(Some(number));
+        let emitted = &self.emitted[number];
+        let is_new = self.judged.as_ref().filter(|(judged, _)| *judged == number);
+        let session = self.slots[slot].lives.last().unwrap();
+        let known = emitted.index.and_then(|index| session.views.get(&index));
+        let views = is_new.map(|(_, views)| views).or(known);
+        let mut views = views.into_iter().flatten().filter(|view| view.person == person);
+        let is_certain = |view: &View, sight| {
+            (view.sight, view.life, view.beginnings) == (sight, self.life, Some(beginnings))
+        };
+        let (mut may_be_part, mut must_be_part) = (false, false);
+        for view in &mut views {
+            assert!(
+                !is_certain(view, Sight::Not),
+                "person {person} is told message {number}, which its filter withholds"
+            );
+            assert!(
+                !is_certain(view, Sight::Held) || is_new.is_none() || self.hung_up || self.paused,
+                "person {person} is told message {number} at once, which its filter holds back"
+            );
+            may_be_part |= view.sight == Sight::Part && view.life == self.life;
+            must_be_part |= is_certain(view, Sight::Part);
+        }
+        assert!(
+            emitted.namespace.is_none() || payload.namespace() == emitted.namespace.as_deref(),
+            "message {number} came in the namespace {:?}: {payload:?}",
+            emitted.namespace
+        );
+        let is_whole = *payload.bytes() == emitted.content;
+        let is_part = *payload.bytes() == part_of(number, &emitted.content);
+        assert!(
+            (is_whole && !must_be_part) || (is_part && may_be_part),
+            "person {person} is told message {number} as {payload:?}; it came as {:?}, and its part must be shown: {must_be_part}",
+            emitted.content
+        );
+    }
+}
+
+/// What a `project` line keeps of a message.
+fn part_of(number: usize, content: &Bytes) -> Bytes {
+    if content.starts_with(b"[") {
+        format!(r#"[{{"g":{number}}}]"#).into()
+    } else {
+        format!(r#"{{"g":{number}}}"#).into()
+    }
+}
+
+impl super::model::Seat {
+    /// Its filters that do this.
+    fn filters_for(&self, action: Action) -> impl Iterator<Item = &Filter> {
+        let filters = self.filters.values();
+        filters.filter(move |filter| filter.actions.contains(&action))
+    }
+}
+
+impl super::model::Session {
+    /// Whether this person may be without the message at this index although nobody says so.
+    pub(super) fn may_be_withheld(&self, index: usize, person: usize) -> bool {
+        let views = self.views.get(&index);
+        views.is_some_and(|views| {
+            views
+                .iter()
+                .any(|view| (view.person, view.sight) == (person, Sight::Not))
+        })
+    }
+
+    /// The indices of so many messages after `index` that this person gets: where the last of them ends, at most.
+    pub(super) fn after_messages(&self, mut index: usize, count: usize, person: usize) -> usize {
+        if index == usize::MAX {
+            return index;
+        }
+        for _ in 0..count {
+            index = self.after_withheld(index, person) + 1;
+        }
+        self.after_withheld(index, person)
+    }
+
+    /// The next message, of which this person must hear.
+    pub(super) fn after_withheld(&self, mut index: usize, person: usize) -> usize {
+        while self.may_be_withheld(index, person) {
+            index += 1;
+        }
+        index
+    }
+}
