@@ -228,6 +228,16 @@ fn nothing_is_held_of_a_message_that_never_ends() {
 }
 
 #[test]
+fn nothing_is_kept_of_the_fragments_before_the_one_that_is_too_much() {
+    let mut reader = reader(100 << 10);
+    let mut bytes = frame(0x02, &vec![b'x'; 90 << 10]);
+    bytes.extend(frame(0x00, &vec![b'x'; 20 << 10]));
+    let (inbox, result) = feed(&mut reader, &bytes, &[4096], ALL);
+    assert!(result.is_ok() && inbox.messages.is_empty(), "it is not whole");
+    assert_eq!(reader.data.capacity(), 0);
+}
+
+#[test]
 fn a_compressed_bomb_is_skipped_and_what_follows_is_understood() {
     for (answer, keeps_window) in [
         ("permessage-deflate", true),

@@ -134,7 +134,7 @@ impl World {
 
     /// Whether this word opens a link that was not open: each protocol has its own.
     fn opens_link(&mut self, id: DialId, event: &LinkEvent) {
-        let boot = self.now.boot;
+        let (boot, input) = (self.now.boot, self.inputs);
         let Some(dial) = self.dials.get_mut(&(self.life, id)).filter(|dial| !dial.over) else {
             return;
         };
@@ -149,7 +149,7 @@ impl World {
         };
         if opens && !dial.open {
             dial.open = true;
-            dial.opened_at = boot;
+            (dial.opened_at, dial.opened_by) = (boot, input);
         }
     }
 

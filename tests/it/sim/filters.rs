@@ -152,8 +152,13 @@ impl World {
         let before = self.messages_of(slot);
         let (views, replaced) = self.judges(slot, made);
         self.judged = Some((number, views));
+        let lives = self.slots[slot].lives.len();
         self.tells(id, event);
         let (_, views) = self.judged.take().unwrap();
+        if self.slots[slot].lives.len() > lives {
+            // It was being closed, and another has its name.
+            return;
+        }
         // A poll's first answer opens the link that carries it.
         let listens = listens || self.speaks(id) == Protocol::Poll;
         let is_taken = if self.dead {

@@ -415,6 +415,8 @@ pub(super) struct Dial {
     pub(super) lane: (Name, String),
     /// Boot time at which it opened.
     pub(super) opened_at: Duration,
+    /// The input that opened it.
+    pub(super) opened_by: u64,
     /// A message that satisfies the `ready` rule was said.
     pub(super) ready: bool,
     /// A close frame is on its way, or written.

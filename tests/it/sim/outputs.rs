@@ -117,6 +117,10 @@ impl World {
     fn closes(&mut self, id: DialId) {
         let dial = self.open_dial(id);
         assert!(!dial.closing, "closed twice");
+        assert!(
+            !dial.paused,
+            "closes a link that is not read: the answer would not be heard"
+        );
         // A message that is not written yet; what Socket.IO says of its own is none.
         let unwritten = dial
             .items
@@ -268,6 +272,7 @@ impl World {
             last_order: [0; 4],
             lane,
             opened_at: Duration::ZERO,
+            opened_by: 0,
             ready: false,
             closing: false,
             speaks,

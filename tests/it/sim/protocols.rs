@@ -4,7 +4,7 @@
 //! It also judges what only these have: questions, where they lead, and what says where to go on.
 
 use super::model::Item;
-use super::world::{Kind, World};
+use super::world::World;
 use bytes::Bytes;
 use longwire::core::io::{Answer, DialId, Fetch, Incoming, Input, LinkEvent, TransportKind};
 use longwire::wire::options::{Options, Protocol};
@@ -135,11 +135,7 @@ impl World {
         let (Some(dial), State::Open, None) = (dial, change.state, &change.namespace) else {
             return;
         };
-        if self.cause.kind == Kind::Link
-            && dial.open
-            && dial.opened_at == self.now.boot
-            && change.continuity == Some(Continuity::Server)
-        {
+        if dial.open && dial.opened_by == self.inputs && change.continuity == Some(Continuity::Server) {
             assert!(
                 dial.resumes,
                 "slot {slot} claims that the server went on, and it was not told where"

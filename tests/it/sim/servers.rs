@@ -192,13 +192,23 @@ impl World {
         let dial = &self.dials[&(self.life, id)];
         let (slot, listens) = (dial.slot, dial.open && !dial.over);
         let session = self.session(slot).unwrap();
-        let closes = session.options.queue.overflow == Overflow::Close || session.rolled_back;
+        let options = &session.options;
+        // It may hang up since the log is full, to try a better transport, or since the session ends.
+        let closes = options.queue.overflow == Overflow::Close
+            || options.transports.len() > 1
+            || session.closing.is_some()
+            || session.rolled_back;
         let has_journal = session.journal.is_some();
         let Some(event) = self.told_by(id, batch) else {
             return;
         };
         let before = closes.then(|| self.messages_of(slot));
+        let lives = self.slots[slot].lives.len();
         self.tells(id, event);
+        if self.slots[slot].lives.len() > lives {
+            // It was being closed, and another has its name.
+            return;
+        }
         // A poll's first answer opens the link that carries it.
         let listens = listens || self.speaks(id) == Protocol::Poll;
         if !listens {
@@ -276,7 +286,12 @@ impl World {
         let Some(event) = self.told_by(dial, vec![Incoming::Message(payload)]) else {
             return;
         };
+        let lives = self.slots[slot].lives.len();
         self.tells(dial, event);
+        if self.slots[slot].lives.len() > lives || self.status()[slot].is_none() {
+            // It was being closed, and is over.
+            return;
+        }
         let is_message = self.messages_of(slot) > before;
         if is_message {
             let link = (self.life, dial);

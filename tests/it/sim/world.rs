@@ -100,6 +100,8 @@ pub(super) struct Cause {
     pub(super) bearer: Option<Bearer>,
     /// The hub has taken them.
     pub(super) brought: bool,
+    /// A link ends as both sides wanted it.
+    pub(super) ends_cleanly: bool,
     /// Slots that were opened now, and asked for earlier: another session had to be closed first.
     pub(super) opened_late: Vec<usize>,
     /// The dial that the cause's session had before.
@@ -405,6 +407,9 @@ impl World {
             waiting,
             ..Cause::default()
         };
+        if let Input::Link(_, LinkEvent::Ended(end)) = input {
+            cause.ends_cleanly = end.error.is_none() && end.code != Some(1006);
+        }
         match input {
             Input::Frame(port, frame) => {
                 cause.port = Some(*port);

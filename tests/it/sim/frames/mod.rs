@@ -9,6 +9,7 @@ mod records;
 use longwire::core::io::PortId;
 use longwire::wire::code::Code;
 use longwire::wire::message::BrokerFrame;
+use longwire::wire::options::Protocol;
 use longwire::wire::record::{Name, Outcome};
 
 use super::model::{About, Alive, Asks, MessageResult, Queued};
@@ -46,6 +47,12 @@ impl World {
             } => {
                 assert_eq!(*reason == "closed", farewell.is_some());
                 let slot = self.must_hold(port, session);
+                assert!(
+                    self.cause.ends_cleanly
+                        || !self.awaits_close(slot)
+                        || farewell.as_ref().is_none_or(|farewell| !farewell.clean),
+                    "a close without the server's answer is called clean"
+                );
                 let about = self.about(port, slot);
                 self.release(port, slot);
                 if *reason != "superseded"
@@ -132,6 +139,15 @@ impl World {
         };
         let known = self.ports.get_mut(&port).unwrap();
         known.queue.push_back(Queued { frame, cost, about });
+    }
+
+    /// Whether the last dial of a slot was asked to close; only a WebSocket answers that.
+    fn awaits_close(&self, slot: usize) -> bool {
+        let dials = self.dialled.iter().rev().map(|id| &self.dials[&(self.life, *id)]);
+        let mut dials = dials.filter(|dial| dial.slot == slot);
+        dials
+            .next()
+            .is_some_and(|dial| dial.closing && dial.speaks == Protocol::WebSocket)
     }
 
     fn has_deferred(&self, port: PortId) -> bool {

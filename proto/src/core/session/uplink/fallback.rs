@@ -119,4 +119,14 @@ mod tests {
         assert!(fallback.failed(2));
         assert_eq!(fallback.index(), 1);
     }
+
+    #[test]
+    fn a_better_one_is_not_looked_for_while_there_is_no_link() {
+        let mut fallback = Fallback::default();
+        fallback.failed(2);
+        fallback.failed(2);
+        fallback.opened(NOW);
+        fallback.left();
+        assert_eq!(fallback.probe_at(), None);
+    }
 }
