@@ -256,3 +256,28 @@ fn a_broker_that_leaves_begins_nothing_new() {
     );
     assert_eq!(harness.hears(PORT)["code"], "shutting-down");
 }
+
+#[test]
+fn nothing_is_written_behind_the_close_frame() {
+    let mut harness = Harness::with_client();
+    let beats = json!({"answers":[{"when":{"text":"hello?"},"send":{"text":"here"}}]});
+    let dial = harness.opens(json!({ "heartbeat": beats }));
+    harness.server_says(dial, &["hello?"]);
+    assert_eq!(harness.transmits(), "here");
+    written(&mut harness, dial, 1);
+    closes(&mut harness);
+    assert_eq!(close_frame(&mut harness), Some((4000, "done".to_owned())));
+    harness.server_says(dial, &["hello?"]);
+    assert!(harness.asked.is_empty(), "{:?}", harness.asked);
+}
+
+#[test]
+fn a_link_that_is_not_read_is_read_again_for_the_answer_to_the_close_frame() {
+    let mut harness = Harness::with_client();
+    let dial = harness.opens(json!({"queue":{"messages":1,"overflow":"pause"}}));
+    harness.server_says(dial, &["one"]);
+    assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
+    closes(&mut harness);
+    assert!(matches!(harness.asked.pop_front(), Some(Output::Resume(_))));
+    assert_eq!(close_frame(&mut harness), Some((4000, "done".to_owned())));
+}
