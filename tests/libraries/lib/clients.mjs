@@ -2,6 +2,7 @@
 // with what the server made of a text: the same text. `binary` does so with bytes, where the protocol has them.
 
 import { createRequire } from "node:module";
+import { signature } from "./soketi.mjs";
 
 /** The build for browsers, which the package hides from Node. */
 const BROWSER_SOCKET_IO = "../node_modules/socket.io-client/dist/socket.io.min.js";
@@ -116,13 +117,17 @@ export const clients = {
   async "pusher-js"(_, url) {
     const { default: Pusher } = await import("pusher-js/worker/index.js");
     const { hostname, port } = new URL(url);
-    const pusher = new Pusher("key", { cluster: "", wsHost: hostname, wsPort: Number(port), forceTLS: false, enabledTransports: ["ws"], activityTimeout: 5000, pongTimeout: 2000 });
+    const channelAuthorization = {
+      customHandler: ({ socketId, channelName }, done) => done(null, { auth: signature(socketId, channelName) }),
+    };
+    const pusher = new Pusher("key", { cluster: "", wsHost: hostname, wsPort: Number(port), forceTLS: false, enabledTransports: ["ws"], activityTimeout: 5000, pongTimeout: 2000, channelAuthorization });
     const heard = answers();
-    pusher.bind_global((event, data) => event === "echo" && heard.take(data.text));
+    const channel = pusher.subscribe("private-echo");
+    channel.bind("client-back", ({ text }) => heard.take(text));
     return {
       echo: async (text) => {
-        if (pusher.connection.state !== "connected") throw new Error(pusher.connection.state);
-        return heard.of(text, () => pusher.send_event("client-echo", { text }));
+        if (!channel.subscribed) throw new Error(pusher.connection.state);
+        return heard.of(text, () => channel.trigger("client-there", { text }));
       },
     };
   },

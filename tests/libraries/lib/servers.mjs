@@ -1,8 +1,9 @@
-// Each library's server: the real one where it runs in Node, and for Phoenix, Pusher, SignalR and Ethereum as much of the
+// Each library's server: the real one where it runs in Node, and for Phoenix, SignalR and Ethereum as much of the
 // protocol as an echo needs. Each gets an HTTP server that is not listening yet.
 
 import { createRequire } from "node:module";
 import { WebSocketServer, createWebSocketStream } from "ws";
+import { soketi } from "./soketi.mjs";
 
 const require = createRequire(import.meta.url);
 
@@ -52,18 +53,7 @@ export const servers = {
     );
   },
 
-  "pusher-js"(http) {
-    let ids = 0;
-    sockets(http, (socket) => {
-      const say = (event, data) => socket.send(JSON.stringify({ event, data: JSON.stringify(data) }));
-      ids += 1;
-      say("pusher:connection_established", { socket_id: `${ids}.1`, activity_timeout: 30 });
-      text(socket, ({ event, data }) => {
-        if (event === "pusher:ping") say("pusher:pong", {});
-        else if (event === "client-echo") say("echo", data);
-      });
-    });
-  },
+  "pusher-js": soketi,
 
   "@microsoft/signalr"(http) {
     sockets(http, (socket) => {
