@@ -278,8 +278,12 @@ impl World {
             return;
         }
         let token = self.sent.len();
+        let has_acks = self.is_socketio(slot);
         let rng = &mut self.rng;
-        let asks = request.then(|| *rng.pick(&[Asks::Pointers, Asks::JsonRpc]));
+        let asks = request.then(|| match has_acks && rng.percent(50) {
+            true => Asks::Ack,
+            false => *rng.pick(&[Asks::Pointers, Asks::JsonRpc]),
+        });
         let confirms = !request && rng.percent(10);
         let padding = if rng.percent(10) { rng.below(400) } else { 0 };
         let rude = rng.percent(10);
@@ -287,7 +291,7 @@ impl World {
             "{{\"t\":{token},\"id\":{token},\"rude\":{rude},\"pad\":\"{}\"}}",
             "p".repeat(padding)
         );
-        let event = match asks.is_none() && !confirms {
+        let event = match matches!(asks, None | Some(Asks::Ack)) && !confirms {
             true => self.some_event(slot, &text),
             false => None,
         };
@@ -320,6 +324,7 @@ impl World {
             }),
             payload,
             event,
+            ack: None,
             rude,
             banned: false,
             given: self.elapsed,
@@ -369,6 +374,7 @@ impl World {
             matching: match asks {
                 Asks::Pointers => Match::Pointers(pointers("/re")),
                 Asks::JsonRpc => Match::JsonRpc,
+                Asks::Ack => Match::Ack,
             },
             timeout: sent.ttl.unwrap_or(30_000),
         })

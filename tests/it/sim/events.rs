@@ -11,7 +11,7 @@ use longwire::wire::options::Protocol;
 use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
 
-use super::model::{Item, Sent, number_in};
+use super::model::{Asks, Item, Sent, number_in};
 use super::protocols::protocols;
 use super::socketio::{Namespace, NamespaceState, PLAIN, in_namespace, taken_apart};
 use super::world::World;
@@ -55,14 +55,14 @@ impl Event {
         Payload::args(Some("message"), Some(self.namespace), format!("[{args}]"))
     }
 
-    /// As the server must get it: a packet, and the attachments that it announces.
-    fn packets(&self, token: usize) -> Unfinished {
+    /// As the server must get it: a packet, and the attachments that it announces. `ack`: the id of its acknowledgement.
+    fn packets(&self, token: usize, ack: &str) -> Unfinished {
         let args = list(self.text.clone(), placeholders(self.attachments));
         let kind = match self.attachments {
             0 => "2".to_owned(),
             count => format!("5{count}-"),
         };
-        let packet = in_namespace(&kind, self.namespace, &format!(r#"["message",{args}]"#));
+        let packet = in_namespace(&kind, self.namespace, &format!(r#"{ack}["message",{args}]"#));
         let attachments = (0..self.attachments).map(|at| Payload::Binary(attachment(token, at).into()));
         (
             token,
@@ -74,6 +74,43 @@ impl Event {
 }
 
 impl World {
+    /// Whether a session speaks Socket.IO and nothing else.
+    pub(super) fn is_socketio(&self, slot: usize) -> bool {
+        let session = self.slots[slot].lives.last();
+        session.is_some_and(|session| protocols(&session.options) == [Protocol::SocketIo])
+    }
+
+    /// The server acknowledges a request, if its namespace is still open on that connection. It may do so twice.
+    pub(super) fn acknowledges_event(&mut self, id: DialId, token: usize) {
+        let Some((on, name, ack)) = self.sent[token].ack.clone() else {
+            return;
+        };
+        let is_open = |known: &Namespace| known.name == name && known.state == NamespaceState::Open;
+        if on != id || !self.dials[&(self.life, id)].namespaces.iter().any(is_open) {
+            return;
+        }
+        let slot = self.sent[token].slot;
+        let attachments = self.rng.below(4).saturating_sub(2);
+        let (number, payload) = self.emits(slot, |number| format!("{{\"g\":{number}}}"));
+        let first = payload.as_str().unwrap_or_default().to_owned();
+        let args = list(first.clone(), marked(number, attachments));
+        self.emitted[number].content = format!("[{args}]").into();
+        if self.sent[token].answer.is_none() && self.sent[token].result.is_none() {
+            self.sent[token].answer = Some(number);
+        }
+        let kind = match attachments {
+            0 => "3".to_owned(),
+            count => format!("6{count}-"),
+        };
+        let args = list(first, placeholders(attachments));
+        let packet = in_namespace(&kind, &name, &format!("{ack}[{args}]"));
+        let mut packets = vec![Incoming::Message(Payload::text(packet))];
+        packets.extend(
+            (0..attachments).map(|at| Incoming::Message(Payload::Binary(attachment(number, at).into()))),
+        );
+        self.give(Input::Link(id, LinkEvent::Messages(packets)));
+    }
+
     /// How a message of this text is sent to a session that may speak Socket.IO: mostly as an event.
     pub(super) fn some_event(&mut self, slot: usize, text: &str) -> Option<Event> {
         let session = self.slots[slot].lives.last()?;
@@ -188,19 +225,23 @@ impl World {
             "`{text}` goes to `{name}`, which is not open: {:?}",
             dial.namespaces
         );
+        let (ack, data) = data.split_at(data.find('[').expect("an event's data"));
         if let Some(object) = data.strip_prefix(r#"["message",{"t":"#) {
             let token = number_in(&Payload::text(object.to_owned())).unwrap();
-            let sent = &self.sent[token];
-            let event = sent.event.as_ref().expect("a message that was sent as an event");
-            let (_, mut rest) = event.packets(token);
+            let event = self.sent[token].event.clone();
+            let event = event.expect("a message that was sent as an event");
+            let (_, mut rest) = event.packets(token, ack);
             assert_eq!(rest.pop_front().as_ref(), Some(packet), "message {token}");
+            self.awaits_ack(id, token, name, ack);
             return self.goes_on(id, token, rest);
         }
         let args: Value = serde_json::from_str(data).expect("an event's data");
-        self.item_of(
-            id,
-            &Payload::text(args[1].as_str().unwrap_or_default().to_owned()),
-        )
+        let text = args[1].as_str().unwrap_or_default().to_owned();
+        let item = self.item_of(id, &Payload::text(text));
+        if let Item::Token(token) = item {
+            self.awaits_ack(id, token, name, ack);
+        }
+        item
     }
 
     /// Whether a dial can carry a message: events go to namespaces that are open, in packets of the size that the server
@@ -215,6 +256,17 @@ impl World {
             }
             _ => sent.event.is_none(),
         }
+    }
+
+    /// An event that goes out asks for an acknowledgement if its sender does.
+    fn awaits_ack(&mut self, id: DialId, token: usize, name: String, ack: &str) {
+        let sent = &mut self.sent[token];
+        assert_eq!(
+            sent.asks == Some(Asks::Ack),
+            !ack.is_empty(),
+            "message {token} goes out with the id `{ack}`"
+        );
+        sent.ack = (!ack.is_empty()).then(|| (id, name, ack.to_owned()));
     }
 
     /// An event is refused only if its namespace is none of the session's, or the session may speak something else.

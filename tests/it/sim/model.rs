@@ -328,6 +328,8 @@ pub(super) struct Emitted {
 pub(super) enum Asks {
     Pointers,
     JsonRpc,
+    /// By the acknowledgement of a Socket.IO server.
+    Ack,
 }
 
 /// How a message ended, as the hub told.
@@ -354,6 +356,8 @@ pub(super) struct Sent {
     pub(super) payload: Payload,
     /// How it is sent to a Socket.IO server, if not as a plain message.
     pub(super) event: Option<Event>,
+    /// What its acknowledgement must say: on which dial, in which namespace, with which id.
+    pub(super) ack: Option<(DialId, String, String)>,
     /// What the session's guard does not let pass, if it has one.
     pub(super) rude: bool,
     /// It was handed over last while the guard forbade it.

@@ -264,13 +264,16 @@ impl World {
         if asks.is_none() && !confirms {
             return;
         }
+        if asks == Some(Asks::Ack) {
+            return self.acknowledges_event(dial, token);
+        }
         if self.speaks(dial) == Protocol::Poll && !self.dials[&(self.life, dial)].question {
             return;
         }
         let (number, payload) = self.emits(slot, |number| match asks {
             Some(Asks::Pointers) => format!("{{\"g\":{number},\"re\":{token}}}"),
             Some(Asks::JsonRpc) => format!("{{\"g\":{number},\"id\":{token},\"result\":1}}"),
-            None => format!("{{\"g\":{number},\"ok\":{token}}}"),
+            Some(Asks::Ack) | None => format!("{{\"g\":{number},\"ok\":{token}}}"),
         });
         if confirms {
             self.sent[token].confirmed = true;

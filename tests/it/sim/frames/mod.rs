@@ -198,6 +198,7 @@ impl World {
         let asks = sent.asks.map_or("", |asks| match asks {
             Asks::Pointers => "pointers",
             Asks::JsonRpc => "jsonrpc",
+            Asks::Ack => "ack",
         });
         assert!(
             is_true,

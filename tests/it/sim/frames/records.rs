@@ -65,7 +65,15 @@ impl World {
             Body::Response(report) => {
                 let token = token_of(&report.id);
                 let result = match (&report.answer, &report.error) {
-                    (Some(answer), None) => MessageResult::Answer(number_in(answer).unwrap()),
+                    (Some(answer), None) => {
+                        let number = number_in(answer).unwrap();
+                        assert_eq!(
+                            *answer.bytes(),
+                            self.emitted[number].content,
+                            "the answer {number}"
+                        );
+                        MessageResult::Answer(number)
+                    }
                     (None, Some(error)) => MessageResult::Error(error.code),
                     _ => panic!("a response says both or neither"),
                 };
