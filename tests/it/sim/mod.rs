@@ -12,6 +12,7 @@ mod filters;
 mod final_checks;
 mod frames;
 mod links;
+mod logins;
 mod model;
 mod options;
 mod outputs;

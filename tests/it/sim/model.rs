@@ -390,6 +390,7 @@ pub(super) enum Item {
     Token(usize),
     Greeting,
     Subscription(usize),
+    Login(usize),
     Other,
 }
 
@@ -421,8 +422,9 @@ pub(super) struct Dial {
     pub(super) opened_at: Duration,
     /// The input that opened it.
     pub(super) opened_by: u64,
-    /// A message that satisfies the `ready` rule was said.
+    /// A message that satisfies the `ready` rule was said; the word of the server that a login must answer.
     pub(super) ready: bool,
+    pub(super) wants: Option<usize>,
     /// A close frame is on its way, or written.
     pub(super) closing: bool,
     /// What is spoken, and the URL without its query.

@@ -11,6 +11,7 @@ use longwire::wire::rule::Rule;
 use longwire::wire::servers::{Cursor, CursorFrom, CursorTo, Poll, Post};
 use longwire::wire::socketio::SocketIo;
 
+use super::logins::LOGIN;
 use super::protocols::CURSOR;
 use super::rng::Rng;
 use super::socketio::NAMESPACES;
@@ -145,6 +146,7 @@ fn other_protocols(rng: &mut Rng, own: &str, options: Options) -> Options {
             .filter(|_| spoken.contains(&Protocol::WebSocket)),
         // Rules look into an event's arguments, and these are for plain messages.
         ready: options.ready.filter(|_| !has_events),
+        login: if has_events { Vec::new() } else { options.login },
         socketio: SocketIo {
             namespaces: rng
                 .pick(&NAMESPACES)
@@ -185,6 +187,7 @@ pub(super) fn random_options(rng: &mut Rng, disk: bool) -> Options {
     }
     let plain = Options::default();
     let some = |rng: &mut Rng| rng.percent(35);
+    let logs_in = rng.percent(12);
     Options {
         headers: if rng.percent(10) {
             vec![("X".to_owned(), rng.below(3).to_string())]
@@ -221,7 +224,8 @@ pub(super) fn random_options(rng: &mut Rng, disk: bool) -> Options {
         greeting: (0..rng.below(8).saturating_sub(5))
             .map(|_| Payload::text("greet"))
             .collect(),
-        ready: rng.percent(12).then(|| READY.clone()),
+        ready: (rng.percent(12) || logs_in).then(|| READY.clone()),
+        login: if logs_in { LOGIN.clone() } else { Vec::new() },
         queue: Queue {
             messages: if some(rng) { 1 + rng.below(20) } else { 65_536 },
             bytes: if some(rng) { 1 + rng.below(300) } else { 16_777_216 },

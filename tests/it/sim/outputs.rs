@@ -274,6 +274,7 @@ impl World {
             opened_at: Duration::ZERO,
             opened_by: 0,
             ready: false,
+            wants: None,
             closing: false,
             speaks,
             base: base.into(),
@@ -305,6 +306,8 @@ impl World {
             Item::Subscription(number_in(payload).unwrap())
         } else if bytes.starts_with(b"{\"t\":") {
             Item::Token(number_in(payload).unwrap())
+        } else if bytes.starts_with(b"{\"login\":") {
+            Item::Login(number_in(payload).unwrap())
         } else {
             Item::Other
         }
@@ -320,6 +323,9 @@ impl World {
         dial.items.push(item);
         let (slot, life) = (dial.slot, dial.life);
         let (disturbed, ready, last_order) = (dial.disturbed, dial.ready, dial.last_order);
+        if let Item::Login(number) = item {
+            self.logs_in(id, number);
+        }
         let Item::Token(token) = item else { return };
         let sent = &mut self.sent[token];
         assert_eq!(

@@ -188,7 +188,7 @@ impl World {
     }
 
     /// Hands messages to the hub, and finds out which of them it took.
-    fn gives_messages(&mut self, id: DialId, batch: Vec<Incoming>, numbers: &[Option<usize>]) {
+    pub(super) fn gives_messages(&mut self, id: DialId, batch: Vec<Incoming>, numbers: &[Option<usize>]) {
         let dial = &self.dials[&(self.life, id)];
         let (slot, listens) = (dial.slot, dial.open && !dial.over);
         let session = self.session(slot).unwrap();

@@ -265,6 +265,7 @@ impl World {
                 };
                 self.says(dial, count, false);
             }
+            Step::SaysReady if open && self.rng.percent(40) => self.wants_login(dial),
             Step::SaysReady if open => self.says(dial, 1, true),
             Step::Answers => {
                 self.answers(dial);

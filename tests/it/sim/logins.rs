@@ -1,0 +1,50 @@
+//! Logins: before a server is ready it says a word with a value, and must be answered with that value, once.
+
+use std::sync::LazyLock;
+
+use longwire::core::io::{DialId, Incoming};
+use longwire::wire::login::LoginStep;
+use longwire::wire::options::{Options, Protocol};
+use serde_json::value::RawValue;
+
+use super::world::World;
+
+/// One step: the number of the server's word comes back.
+pub(super) static LOGIN: LazyLock<Vec<LoginStep>> = LazyLock::new(|| {
+    let json = r#"{"ready": {"/type": "ready"}, "login": [{"when": {"/type": "hello"}, "take": {"number": "/g"},
+        "send": [{"json": {"login": {"$value": "number"}}}]}]}"#;
+    let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
+    Options::from_json(&raw).unwrap().0.login
+});
+
+impl World {
+    /// The server of a dial wants a login.
+    pub(super) fn wants_login(&mut self, id: DialId) {
+        let dial = &self.dials[&(self.life, id)];
+        let (slot, speaks) = (dial.slot, dial.speaks);
+        let (number, payload) = self.emits(slot, |number| format!(r#"{{"g":{number},"type":"hello"}}"#));
+        let session = self.slots[slot].lives.last().unwrap();
+        let has_login = !session.options.login.is_empty() && speaks == Protocol::WebSocket;
+        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        if has_login && !dial.ready && !dial.closing {
+            dial.wants = Some(number);
+        }
+        self.gives_messages(id, vec![Incoming::Message(payload)], &[Some(number)]);
+        let dial = &self.dials[&(self.life, id)];
+        assert!(
+            dial.wants.is_none() || dial.over || dial.disturbed || self.dead,
+            "the server's word {number} is not answered"
+        );
+    }
+
+    /// A login is sent: it answers the server's last word, before the server is ready.
+    pub(super) fn logs_in(&mut self, id: DialId, number: usize) {
+        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        assert!(!dial.ready, "a login for a server that is ready");
+        assert_eq!(
+            dial.wants.take(),
+            Some(number),
+            "a login that this server does not want"
+        );
+    }
+}
