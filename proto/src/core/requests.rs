@@ -58,7 +58,7 @@ pub(crate) struct AwaitedAnswer {
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     waiting: BTreeMap<String, HashMap<String, Vec<PendingAnswer>>>,
-    wanted: HashMap<u64, AwaitedAnswer>,
+    wanted: BTreeMap<u64, AwaitedAnswer>,
     held: usize,
 }
 

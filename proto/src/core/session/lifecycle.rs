@@ -14,13 +14,15 @@ use crate::core::io::LinkEnd;
 
 use super::link_view::LinkView;
 
-/// The life of a session, from its first `open` on.
+/// The life of a session, from its first `open` on. Boxed: most sessions are in use.
 #[derive(Debug, Default)]
-pub(crate) enum Lifecycle {
-    #[default]
-    InUse,
-    /// Somebody has closed it. Boxed: most sessions are in use.
-    Closing(Box<Closing>),
+pub(crate) struct Lifecycle(Option<Box<Stage>>);
+
+/// What comes after a session was in use.
+#[derive(Debug)]
+enum Stage {
+    /// Somebody has closed it.
+    Closing(Closing),
     /// It has ended and is to be removed.
     Over,
 }
@@ -72,35 +74,38 @@ pub(super) enum ClosingStep {
 impl Lifecycle {
     /// Somebody closes it; whoever did so first says how.
     pub(super) fn begin_closing(&mut self, code: u16, reason: String, by: Duration) {
-        if matches!(self, Self::InUse) {
-            *self = Self::Closing(Box::new(Closing { code, reason, by }));
-        }
+        self.0
+            .get_or_insert_with(|| Box::new(Stage::Closing(Closing { code, reason, by })));
     }
 
     /// Closing comes to its end; how it was asked for, `None` if nobody did.
-    pub(super) fn end_closing(&mut self) -> Option<Box<Closing>> {
-        match std::mem::take(self) {
-            Self::Closing(closing) => Some(closing),
-            other => {
-                *self = other;
-                None
-            }
+    pub(super) fn end_closing(&mut self) -> Option<Closing> {
+        match *self.0.take_if(|stage| matches!(**stage, Stage::Closing(_)))? {
+            Stage::Closing(closing) => Some(closing),
+            Stage::Over => None,
         }
     }
 
     /// Nothing is left of it.
     pub(super) fn end(&mut self) {
-        *self = Self::Over;
+        self.0 = Some(Box::new(Stage::Over));
     }
 
     /// Whether it is to be removed.
-    pub(crate) const fn is_over(&self) -> bool {
-        matches!(self, Self::Over)
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.0.as_deref(), Some(Stage::Over))
     }
 
     /// Whether somebody has closed it.
-    pub(crate) const fn is_closing(&self) -> bool {
-        matches!(self, Self::Closing(_))
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing().is_some()
+    }
+
+    fn closing(&self) -> Option<&Closing> {
+        match self.0.as_deref() {
+            Some(Stage::Closing(closing)) => Some(closing),
+            Some(Stage::Over) | None => None,
+        }
     }
 
     /// Whether it takes anything new.
@@ -116,15 +121,12 @@ impl Lifecycle {
 
     /// When closing is given up, in boot time.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        match self {
-            Self::Closing(closing) => Some(closing.by),
-            Self::InUse | Self::Over => None,
-        }
+        self.closing().map(|closing| closing.by)
     }
 
     /// The next step towards the end at this boot time, with this link and these messages.
     pub(super) fn next_step(&self, boot: Duration, link: &LinkView, unfinished: Unfinished) -> ClosingStep {
-        let Self::Closing(closing) = self else {
+        let Some(closing) = self.closing() else {
             return ClosingStep::Wait;
         };
         if boot >= closing.by {
@@ -201,7 +203,10 @@ mod tests {
             is_written: false,
             ..NOTHING
         };
-        assert_eq!(Lifecycle::InUse.next_step(NOW, &link, NOTHING), ClosingStep::Wait);
+        assert_eq!(
+            Lifecycle::default().next_step(NOW, &link, NOTHING),
+            ClosingStep::Wait
+        );
         assert_eq!(closing().next_step(NOW, &link, waits), ClosingStep::Wait);
         assert_eq!(closing().next_step(NOW, &link, unwritten), ClosingStep::Wait);
         assert_eq!(closing().next_step(NOW, &link, NOTHING), send_close());

@@ -436,7 +436,7 @@ impl Session {
     /// Records how a message ended, for the client that sent it.
     fn record_settled(&mut self, ctx: &mut Context, settled: Settled) {
         self.uplink.forget(settled.serial);
-        let budget = self.budget(ctx);
+        let budget = settled.is_answered().then(|| self.budget(ctx));
         let scope = &mut self.spec.for_delivery(ctx);
         self.delivery.record_settled(scope, settled, budget);
     }

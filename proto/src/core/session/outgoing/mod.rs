@@ -150,8 +150,10 @@ impl Outgoing {
         if wants_proof && let Some(place) = self.wants_proof() {
             return Some(OutgoingEvent::Prove(place));
         }
-        // An idle session needs no room for it.
-        self.queue = VecDeque::new();
+        if self.outbox.len() == 0 {
+            // An idle session needs no room for it.
+            self.queue = VecDeque::new();
+        }
         None
     }
 
