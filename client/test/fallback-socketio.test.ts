@@ -248,6 +248,29 @@ test("a message that the server refuses by a status has failed, and the others g
   assert.equal(session.state, "open");
 });
 
+test("a message that an earlier connection may have carried is `unknown` if the next one refuses it", async () => {
+  const { bridge, network, clock } = alone();
+  network.answer = (_url, { method }) =>
+    method === "POST" ? new Response(null, { status: 413 }) : new Response("x");
+  const session = await bridge.open("s", "wss://x.example/", {
+    transports: ["websocket", "poll"],
+    urls: { poll: "https://x.example/poll" },
+    post: { url: "https://x.example/send" },
+  });
+  session.onState(() => {});
+  const sent = watch(session.send("text", { ifLost: "resend", receipt: true }));
+  network.socket.accept();
+  await settle();
+  assert.deepEqual(network.socket.received, ["text"]);
+  await bridge.open("s", "wss://x.example/", {
+    protocol: "poll",
+    urls: { poll: "https://x.example/poll" },
+    post: { url: "https://x.example/send" },
+  });
+  await clock.advance(2000);
+  assert.equal((sent.value as SendOutcome | undefined)?.outcome, "unknown");
+});
+
 test("cookies that the browser sends by itself are no reason to refuse", async () => {
   const { bridge, network } = alone();
   const api = { runtime: {}, cookies: { getAll: async () => [{ name: "sid", value: "7" }] } };

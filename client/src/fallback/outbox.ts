@@ -16,6 +16,8 @@ export interface Item {
   readonly read: Readable;
   timer: unknown;
   isWritten: boolean;
+  /** An earlier connection was lost after it was written. */
+  mayHaveGone: boolean;
   /** It was sent, and waits for its answer or confirmation. */
   isSent: boolean;
 }
@@ -92,6 +94,7 @@ export class Outbox {
       read: new Readable(content),
       timer: undefined,
       isWritten: false,
+      mayHaveGone: false,
       isSent: false,
     };
     item.timer = this.#clock.setTimeout(() => this.#late(item), timeout);
@@ -142,8 +145,10 @@ export class Outbox {
       if (item.frame.type === "request") {
         const error = linkError("link-lost", "the connection was lost before the answer");
         this.#answer(item, { error });
-      } else if (item.frame.ifLost === "resend") this.#back(item);
-      else this.#end(item, item.isSent ? "sent" : "unknown");
+      } else if (item.frame.ifLost === "resend") {
+        item.mayHaveGone = true;
+        this.#back(item);
+      } else this.#end(item, item.isSent ? "sent" : "unknown");
     }
   }
 
@@ -166,10 +171,10 @@ export class Outbox {
   /** The session ends. */
   close(): void {
     for (const item of [...this.#waiting, ...this.#written]) {
-      const { frame, isWritten, isSent } = item;
+      const { frame, isWritten, mayHaveGone, isSent } = item;
       if (frame.type === "request")
         this.#answer(item, { error: linkError("not-sent", "the session was closed", "no") });
-      else this.#end(item, isSent ? "sent" : isWritten ? "unknown" : "cancelled");
+      else this.#end(item, isSent ? "sent" : isWritten || mayHaveGone ? "unknown" : "cancelled");
     }
   }
 
@@ -195,7 +200,13 @@ export class Outbox {
 
   #failed(item: Item, error: WireError): void {
     if (item.frame.type === "request") this.#answer(item, { error });
-    else this.#end(item, "failed", error);
+    else this.#unsent(item, "failed", error);
+  }
+
+  /** It was not sent on this connection; whether on another, nobody may be able to say. */
+  #unsent(item: Item, outcome: OutcomeWord, error?: WireError): void {
+    if (item.mayHaveGone) this.#end(item, "unknown");
+    else this.#end(item, outcome, error);
   }
 
   /** The message was refused, and waits in front of its lane again. */
@@ -214,7 +225,7 @@ export class Outbox {
     const { frame, isWritten, isSent } = item;
     if (frame.type === "request") {
       this.#answer(item, { error: linkError("timeout", "no answer in time") });
-    } else if (!isWritten) this.#end(item, "expired");
+    } else if (!isWritten) this.#unsent(item, "expired");
     else if (isSent) this.#end(item, "sent");
   }
 

@@ -275,7 +275,7 @@ impl Outbox {
             && let Some(item) = self.items.get_mut(&serial)
         {
             let result = match error {
-                Some(error) => Some(item.end(Outcome::Failed, error)),
+                Some(error) => Some(item.unsent(Outcome::Failed, error)),
                 // The answer to a request comes by another way.
                 None if item.is_request() => None,
                 None => Some(MessageResult::Outcome(Outcome::Confirmed, None)),

@@ -115,14 +115,14 @@ fn what_an_earlier_link_may_have_carried_is_never_called_unsent() {
 fn what_the_next_link_cannot_carry_has_no_place_on_it_and_is_unsent_only_if_no_other_had_it() {
     let mut outbox = Outbox::default();
     let not_sent = || ErrorInfo::new(Code::NotSent, "no events here");
-    for id in ["checked", "refused"] {
+    for id in ["checked", "refused", "answered"] {
         outbox.accept(Item {
             resend: true,
             ..item(id)
         });
         hand(&mut outbox);
     }
-    assert!(outbox.link_lost(NOW, 2).is_empty());
+    assert!(outbox.link_lost(NOW, 3).is_empty());
     outbox.accept(item("new"));
     let mut ended = Vec::new();
     match outbox.next(NOW, NOW, |_| Err(not_sent())) {
@@ -132,6 +132,8 @@ fn what_the_next_link_cannot_carry_has_no_place_on_it_and_is_unsent_only_if_no_o
     assert_eq!(outbox.handed(), 0);
     let serial = hand(&mut outbox);
     ended.extend(outbox.refuse(NOW, serial, not_sent()));
+    hand(&mut outbox);
+    ended.extend(outbox.answered(NOW, 2, Some(not_sent())));
     match outbox.next(NOW, NOW, |_| Err(not_sent())) {
         Some(NextMessage::Settled(settled)) => ended.push(settled),
         other => panic!("{other:?}"),
@@ -141,6 +143,7 @@ fn what_the_next_link_cannot_carry_has_no_place_on_it_and_is_unsent_only_if_no_o
         [
             ("checked", Outcome::Unknown),
             ("refused", Outcome::Unknown),
+            ("answered", Outcome::Unknown),
             ("new", Outcome::Failed)
         ]
     );
