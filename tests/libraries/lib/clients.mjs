@@ -168,9 +168,11 @@ export const clients = {
   },
 
   async "viem"(_, url) {
-    const { createPublicClient, webSocket } = await import("viem");
+    const { createPublicClient, hexToString, stringToHex, webSocket } = await import("viem");
     const client = createPublicClient({ transport: webSocket(url, { reconnect: { delay: 300, attempts: 1000 }, retryCount: 0, timeout: 3000 }) });
-    return { echo: (text) => client.request({ method: "echo", params: [text] }) };
+    // The contract at address 4 returns what it is called with.
+    const to = `0x${"4".padStart(40, "0")}`;
+    return { echo: async (text) => hexToString((await client.call({ to, data: stringToHex(text) })).data) };
   },
 };
 

@@ -1,8 +1,9 @@
-// Each library's server: the real one where it runs in Node, and for Phoenix, SignalR and Ethereum as much of the
-// protocol as an echo needs. Each gets an HTTP server that is not listening yet.
+// Each library's server: the real one where it runs in Node, and for Phoenix and SignalR as much of the protocol as
+// an echo needs. Each gets an HTTP server that is not listening yet.
 
 import { createRequire } from "node:module";
 import { WebSocketServer, createWebSocketStream } from "ws";
+import { behind } from "./program.mjs";
 import { soketi } from "./soketi.mjs";
 
 const require = createRequire(import.meta.url);
@@ -88,10 +89,12 @@ export const servers = {
     new Server(http).on("connection", (socket) => socket.on("echo", (given, done) => done(given)));
   },
 
-  "viem"(http) {
-    sockets(http, (socket) =>
-      text(socket, ({ id, params }) => socket.send(JSON.stringify({ jsonrpc: "2.0", id, result: params[0] }))),
-    );
+  async "viem"(http) {
+    const platform = `${process.platform}-${process.arch === "x64" ? "amd64" : process.arch}`;
+    const program = require.resolve(`@foundry-rs/anvil-${platform}/bin/anvil`);
+    const command = (port) => ({ program, args: ["--host", "127.0.0.1", "--port", String(port)] });
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "eth_chainId", params: [] });
+    await behind(http, command, (url) => fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body }));
   },
 };
 servers.partysocket = servers.plain;
