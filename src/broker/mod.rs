@@ -54,6 +54,10 @@ pub enum BrokerError {
     Random(#[source] getrandom::Error),
 }
 
+/// Tasks that run before the system is asked for new data: each may take a few milliseconds, and what came for others
+/// must not wait for many of them.
+const TASKS_BEFORE_IO: u32 = 4;
+
 /// Runs the broker to its end. `ready` is called once it can be met. With `stderr` the log goes there too.
 ///
 /// # Errors
@@ -67,6 +71,7 @@ pub fn run(stderr: bool, ready: impl FnOnce()) -> Result<(), BrokerError> {
     let endpoint = Endpoint::of(&paths)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .event_interval(TASKS_BEFORE_IO)
         .build()
         .map_err(BrokerError::Runtime)?
         .block_on(serve(&paths, endpoint, ready))

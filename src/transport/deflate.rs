@@ -3,16 +3,18 @@
 //! It compresses nothing: a client may send every message as it is, and a compressor would cost 300 KB a link.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::credit::Credit;
+use super::large_buffer;
 
 /// What is offered. `client_max_window_bits` lets a server ask for a smaller window; we never fill one.
 pub(crate) const OFFER: &str = "permessage-deflate; client_max_window_bits";
 
-/// Bytes inflated at once of a message that is thrown away.
-const SKIP: usize = 16 * 1024;
+/// Bytes inflated in one step.
+const STEP: usize = 16 * 1024;
 
 /// What every compressed message's end was cut off by the sender.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
@@ -104,40 +106,34 @@ pub(crate) struct Kept<'a> {
     pub(crate) is_skipped: &'a mut bool,
     /// What may be kept of it.
     pub(crate) credit: &'a Credit,
+    /// Bytes inflated, kept or not.
+    pub(crate) inflated: &'a mut usize,
 }
 
 impl Kept<'_> {
-    /// Makes room for at least one more byte.
-    fn reserve(&mut self) {
-        if self.data.len() < self.data.capacity() {
+    /// Adds what was inflated; a message that grows too large is forgotten.
+    fn extend(&mut self, piece: &[u8]) {
+        *self.inflated += piece.len();
+        if *self.is_skipped {
             return;
         }
-        if !*self.is_skipped {
-            // One byte above the limit tells "full" from "too large".
-            let room = (self.limit + 1).saturating_sub(self.data.len());
-            let more = self.data.len().max(512).min(room).max(1);
-            let fits = self.credit.keep_partial(self.data.capacity() + more);
-            if fits && self.data.try_reserve_exact(more).is_ok() {
-                return;
-            }
-            self.skip();
+        if piece.len() > self.limit.saturating_sub(self.data.len()) || !self.reserve(piece.len()) {
+            *self.is_skipped = true;
+            large_buffer::discard(std::mem::take(self.data));
+            self.credit.keep_partial(0);
+            return;
         }
-        self.data.reserve_exact(SKIP);
+        self.data.extend_from_slice(piece);
     }
 
-    fn skip(&mut self) {
-        *self.is_skipped = true;
-        *self.data = Vec::new();
-        self.credit.keep_partial(0);
-    }
-
-    /// Forgets a message that has grown too large.
-    fn bound(&mut self) {
-        if *self.is_skipped {
-            self.data.clear();
-        } else if self.data.len() > self.limit {
-            self.skip();
+    /// Makes room for so many bytes, within the limit; `false` if there is none.
+    fn reserve(&mut self, bytes: usize) -> bool {
+        if bytes <= self.data.capacity() - self.data.len() {
+            return true;
         }
+        let room = self.limit - self.data.len();
+        let more = self.data.len().max(512).max(bytes).min(room);
+        self.credit.keep_partial(self.data.len() + more) && self.data.try_reserve_exact(more).is_ok()
     }
 }
 
@@ -180,9 +176,6 @@ impl Inflater {
     /// Ends a message: whatever was held back comes out.
     pub(crate) fn finish(&mut self, kept: &mut Kept<'_>) -> Result<(), Corrupt> {
         self.push(&TAIL, kept)?;
-        if *kept.is_skipped {
-            *kept.data = Vec::new();
-        }
         if self.agreement.server_no_context_takeover
             && let Some(state) = &mut self.state
         {
@@ -192,18 +185,30 @@ impl Inflater {
     }
 }
 
-fn inflate(state: &mut Decompress, mut input: &[u8], kept: &mut Kept<'_>) -> Result<(), Corrupt> {
+fn inflate(state: &mut Decompress, input: &[u8], kept: &mut Kept<'_>) -> Result<(), Corrupt> {
+    thread_local! {
+        /// Not the spare room of `kept`: all of that would be cleared at each step.
+        static INFLATED: RefCell<Box<[u8]>> = RefCell::new(vec![0; STEP].into());
+    }
+    INFLATED.with_borrow_mut(|step| inflate_by(step, state, input, kept))
+}
+
+/// Inflates all of it, through a buffer.
+fn inflate_by(
+    step: &mut [u8],
+    state: &mut Decompress,
+    mut input: &[u8],
+    kept: &mut Kept<'_>,
+) -> Result<(), Corrupt> {
     loop {
-        kept.reserve();
         let (read_before, written_before) = (state.total_in(), state.total_out());
         let status = state
-            .decompress_vec(input, kept.data, FlushDecompress::Sync)
+            .decompress(input, step, FlushDecompress::Sync)
             .map_err(|_| Corrupt)?;
         let read = usize::try_from(state.total_in() - read_before).map_err(|_| Corrupt)?;
+        let written = usize::try_from(state.total_out() - written_before).map_err(|_| Corrupt)?;
         input = input.get(read..).ok_or(Corrupt)?;
-        let is_full = kept.data.len() == kept.data.capacity();
-        let has_written = state.total_out() > written_before;
-        kept.bound();
+        kept.extend(step.get(..written).ok_or(Corrupt)?);
         match status {
             // A final block: what follows in this message begins a stream of its own.
             Status::StreamEnd => {
@@ -213,10 +218,10 @@ fn inflate(state: &mut Decompress, mut input: &[u8], kept: &mut Kept<'_>) -> Res
                 }
             }
             Status::Ok | Status::BufError => {
-                if input.is_empty() && !is_full {
+                if input.is_empty() && written < step.len() {
                     return Ok(());
                 }
-                if read == 0 && !has_written && !is_full {
+                if read == 0 && written == 0 {
                     return Err(Corrupt);
                 }
             }

@@ -56,7 +56,7 @@ pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_messag
                     came.bytes += payload.len();
                 }
             }
-            (inbox.bytes, inbox.inflated) = (0, 0);
+            (inbox.bytes, inbox.work) = (0, 0);
             inbox.pings.clear();
             inbox.pongs.clear();
             if !is_full || inbox.close.is_some() {

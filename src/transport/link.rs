@@ -49,7 +49,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// Bytes an incomplete header or small frame may leave over; more than any of them.
 const LEFT_OVER: usize = 4 * 1024;
 /// Bytes read before other tasks get their turn.
-const TURN_BYTES: usize = 1024 * 1024;
+const TURN_BYTES: usize = 64 * 1024;
 /// Messages and pings taken from the commands and not yet encoded.
 const QUEUE: usize = 1024;
 
@@ -197,13 +197,13 @@ where
                 Poll::Ready(false) => return Poll::Ready(Over::Abandoned),
                 Poll::Pending => false,
             };
-            if asked && self.broken.is_none() {
-                continue;
-            }
-            if std::mem::take(&mut self.inbox.inflated) >= self.room().bytes {
-                // There is more to inflate, and others' turn comes first.
+            if std::mem::take(&mut self.inbox.work) >= self.room().bytes {
+                // There is more to do, and others' turn comes first.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
+            }
+            if asked && self.broken.is_none() {
+                continue;
             }
             match read {
                 // The inbox was full and may have room again.

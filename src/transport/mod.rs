@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod handshake;
 pub mod http;
 pub mod incoming;
+mod large_buffer;
 pub mod link;
 mod no_proxy;
 pub(crate) mod probe;

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::credit::Credit;
 use super::deflate::{Corrupt, Inflater, Kept};
 use super::frame::{Header, Opcode, Violation, read_close};
+use super::large_buffer;
 use crate::core::io::Incoming;
 use crate::wire::payload::Payload;
 use crate::wire::rule::PARSED_WHOLE;
@@ -21,7 +22,9 @@ const ALONE: usize = 4 * 1024;
 const WAIT: u64 = 2 * 1024;
 
 /// Bytes of a compressed frame that are inflated at once: they may become a thousand times as many.
-const INFLATED_AT_ONCE: usize = 4 * 1024;
+const INFLATED_AT_ONCE: usize = 512;
+/// What reading a frame's header costs beside the frame's bytes, in bytes. A message that is one frame counts by itself.
+const FRAME_WORK: usize = 256;
 /// Text is checked as it comes, in pieces of at least so many bytes.
 const CHECKED_AT_ONCE: usize = 64 * 1024;
 
@@ -39,8 +42,9 @@ pub(crate) struct Inbox {
     pub(crate) pings: VecDeque<Vec<u8>>,
     /// Tokens of our own pings that were answered.
     pub(crate) pongs: VecDeque<u64>,
-    /// Bytes that were inflated since the link looked: others' turn comes when they are many.
-    pub(crate) inflated: usize,
+    /// Work done since the link looked, in bytes: others' turn comes when it is much. What was inflated, and what reading
+    /// a frame costs beside its bytes.
+    pub(crate) work: usize,
     /// The server's close frame. Whatever follows it is ignored.
     pub(crate) close: Option<(u16, String)>,
 }
@@ -48,7 +52,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     /// Whether this many messages or bytes are waiting.
     pub(crate) fn holds(&self, messages: usize, bytes: usize) -> bool {
-        self.messages.len() >= messages || self.bytes.max(self.inflated) >= bytes
+        self.messages.len() >= messages || self.bytes.max(self.work) >= bytes
     }
 
     fn push(&mut self, payload: Payload) {
@@ -156,11 +160,8 @@ impl Reader {
         if self.message.is_some_and(|message| message.compressed) {
             take = take.min(INFLATED_AT_ONCE);
         }
-        let before = self.data.len();
-        self.extend(&input[..take], left)?;
-        if take == INFLATED_AT_ONCE {
-            inbox.inflated += self.data.len().saturating_sub(before);
-        }
+        let promised = if fin { left } else { u64::MAX };
+        self.extend(&input[..take], promised, inbox)?;
         let left = left - take as u64;
         self.frame = (left > 0).then_some((fin, left));
         if fin && left == 0 {
@@ -178,6 +179,7 @@ impl Reader {
         let body = &input[header.size..];
         let whole = usize::try_from(header.len).ok().and_then(|len| body.get(..len));
         if header.opcode.is_control() {
+            inbox.work += FRAME_WORK;
             let Some(payload) = whole else { return Ok(None) };
             Self::control(header.opcode, payload, inbox)?;
             return Ok(Some(header.size + payload.len()));
@@ -199,6 +201,7 @@ impl Reader {
             }
             None if header.len <= WAIT => Ok(None),
             _ => {
+                inbox.work += FRAME_WORK;
                 self.announce(&header);
                 self.frame = Some((header.fin, header.len));
                 Ok(Some(header.size))
@@ -277,24 +280,25 @@ impl Reader {
         if let Some(message) = &mut self.message {
             message.is_skipped = true;
         }
-        self.data = Vec::new();
+        large_buffer::discard(std::mem::take(&mut self.data));
         self.text_upto = 0;
         self.credit.keep_partial(0);
     }
 
-    /// Adds a piece of the message under way; `left` is what its frame still holds, this piece included.
-    fn extend(&mut self, piece: &[u8], left: u64) -> Result<(), Violation> {
+    /// Adds a piece of the message under way, which ends within `promised` bytes, this piece included.
+    fn extend(&mut self, piece: &[u8], promised: u64, inbox: &mut Inbox) -> Result<(), Violation> {
         if self.message.is_some_and(|message| message.compressed) {
-            return self.inflate(|inflater, kept| inflater.push(piece, kept));
+            return self.inflate(inbox, |inflater, kept| inflater.push(piece, kept));
         }
         if self.message.is_some_and(|message| message.is_skipped) {
             return Ok(());
         }
         let free = self.data.capacity() - self.data.len();
         if free < piece.len() {
-            // Doubling, but never past the frame's end; and not all at once, for the length is only a promise.
-            let promised = usize::try_from(left).unwrap_or(usize::MAX);
-            let more = self.data.len().max(64 * 1024).max(piece.len()).min(promised);
+            // Doubling, but never past the message's end; and not all at once, for the length is only a promise.
+            let promised = usize::try_from(promised).unwrap_or(usize::MAX);
+            let least = if promised == usize::MAX { 512 } else { 64 * 1024 };
+            let more = self.data.len().max(least).max(piece.len()).min(promised);
             let all = self.data.capacity() + more;
             if !self.credit.keep_partial(all) || self.data.try_reserve_exact(more).is_err() {
                 self.skip();
@@ -324,6 +328,7 @@ impl Reader {
     /// Inflates into the message under way, or past it when it has grown too large.
     fn inflate(
         &mut self,
+        inbox: &mut Inbox,
         step: impl FnOnce(&mut Inflater, &mut Kept<'_>) -> Result<(), Corrupt>,
     ) -> Result<(), Violation> {
         let (Some(inflater), Some(message)) = (&mut self.inflater, &mut self.message) else {
@@ -336,6 +341,7 @@ impl Reader {
             limit: self.max_message,
             is_skipped: &mut message.is_skipped,
             credit: &self.credit,
+            inflated: &mut inbox.work,
         };
         step(inflater, &mut kept)
             .map_err(|Corrupt| Violation::content("a compressed message that cannot be inflated"))?;
@@ -349,7 +355,7 @@ impl Reader {
     /// The last frame of the message under way has been read.
     fn complete(&mut self, inbox: &mut Inbox) -> Result<(), Violation> {
         if self.message.is_some_and(|message| message.compressed) {
-            self.inflate(Inflater::finish)?;
+            self.inflate(inbox, Inflater::finish)?;
         }
         self.check_text(0)?;
         let Some(message) = self.message.take() else {
@@ -378,7 +384,7 @@ impl Reader {
             if data.capacity() - data.len() > data.len() / 8 {
                 data.shrink_to_fit();
             }
-            Bytes::from(data)
+            large_buffer::freeze(data)
         };
         inbox.push(self.checked(payload, message.text));
         Ok(())

@@ -53,7 +53,7 @@ fn feed(reader: &mut Reader, input: &[u8], sizes: &[usize], room: Room) -> (Inbo
             kept.drain(..taken);
             let full = inbox.holds(room.messages, room.bytes);
             told.messages.append(&mut inbox.messages);
-            (inbox.bytes, inbox.inflated) = (0, 0);
+            (inbox.bytes, inbox.work) = (0, 0);
             if !full {
                 break;
             }
@@ -269,6 +269,49 @@ fn a_compressed_bomb_is_skipped_and_what_follows_is_understood() {
             assert_eq!(texts(&inbox), ["one and two", "<too large>", "one and two, aaaa"]);
             assert!(reader.data.capacity() <= 64 * 1024, "{}", reader.data.capacity());
         }
+    }
+}
+
+#[test]
+fn frames_that_bring_no_message_leave_others_their_turn() {
+    let room = Room {
+        messages: 256,
+        bytes: 256 << 10,
+    };
+    let pings = frame(0x89, b"p").repeat(100_000);
+    let fragments = frame(0x00, b"x").repeat(100_000);
+    for (begin, flood) in [(&b""[..], pings), (&frame(0x01, b"x"), fragments)] {
+        let mut reader = reader(1 << 20);
+        let mut inbox = Inbox::default();
+        reader.read(begin, &mut inbox, room).unwrap();
+        let taken = reader.read(&flood, &mut inbox, room).unwrap();
+        assert!((1..5000).contains(&taken), "{taken}");
+    }
+}
+
+#[test]
+fn inflating_leaves_others_their_turn_also_when_nothing_is_kept() {
+    let room = Room {
+        messages: 256,
+        bytes: 256 << 10,
+    };
+    let mut state = flate2::Compress::new(flate2::Compression::best(), false);
+    let mut bomb = Vec::with_capacity(1 << 20);
+    state
+        .compress_vec(&vec![0; 50_000_000], &mut bomb, flate2::FlushCompress::Sync)
+        .unwrap();
+    let input = frame(0xc2, &bomb);
+    for limit in [64 << 20, 1000] {
+        let agreement = Agreement::read("permessage-deflate").unwrap().unwrap();
+        let mut reader = Reader::new(limit, false, Some(Inflater::new(agreement)));
+        let (mut at, mut turns) = (0, 0);
+        while at < input.len() {
+            let mut inbox = Inbox::default();
+            at += reader.read(&input[at..], &mut inbox, room).unwrap();
+            assert!(inbox.work < 1 << 20, "{limit}: {}", inbox.work);
+            turns += 1;
+        }
+        assert!(turns > 50, "{limit}: {turns}");
     }
 }
 
