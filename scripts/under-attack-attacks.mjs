@@ -134,6 +134,19 @@ export const attacks = {
     const timer = setInterval(() => host.say({ type: "send", session: "s", json }), 1000);
     stop.push(() => clearInterval(timer));
   },
+  "events of 60 MB from the extension to Socket.IO": async ({ host, serve, stop }) => {
+    const port = await serve((socket, head) => {
+      upgrade(socket, head);
+      socket.write(frame(1, '0{"sid":"a","upgrades":[],"pingInterval":250000,"pingTimeout":200000,"maxPayload":1000000000}'));
+      socket.write(frame(1, '40{"sid":"x"}'));
+      socket.resume();
+    });
+    host.open("s", `http://127.0.0.1:${port}/`, { protocol: "socket.io", socketio: { transports: ["websocket"] } });
+    const args = Array(8 << 20).fill(1);
+    args.push({ $base64: "QUJD".repeat(4 << 20) });
+    const timer = setInterval(() => host.say({ type: "send", session: "s", event: "e", args }), 1000);
+    stop.push(() => clearInterval(timer));
+  },
   "control frames, fragments of one byte, a head without end": async ({ host, serve }) => {
     const pings = Buffer.concat(Array(10_000).fill(frame(9, "p")));
     const pinging = await serve((socket, head) => (upgrade(socket, head), flood(socket, pings)));
@@ -188,6 +201,7 @@ if (workerData?.attack) {
   parentPort.once("message", () => {
     for (const each of stop) each();
     host.end();
+    process.exit();
   });
   parentPort.postMessage("started");
 }

@@ -142,8 +142,8 @@ impl Effects {
                 self.links = self.links.saturating_sub(1);
                 self.dials.hang_up(dial, code, reason);
             }
-            // Done while draining: both count before anything else does.
-            Output::Journal(..) | Output::Idle(_) => {}
+            // Done while draining.
+            Output::Journal(..) | Output::Encode(..) | Output::Idle(_) => {}
         }
     }
 

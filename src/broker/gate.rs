@@ -37,7 +37,7 @@ impl Effect {
                 | Output::Resume(dial)
                 | Output::Close { dial, .. }
                 | Output::HangUp { dial, .. } => Some(Destination::Dial(*dial)),
-                Output::Journal(..) | Output::Idle(_) => None,
+                Output::Journal(..) | Output::Encode(..) | Output::Idle(_) => None,
             },
             Self::Took(dial, _) => Some(Destination::Dial(*dial)),
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::core::dialect::outlines::{Outlines, Unread};
+use crate::core::dialect::unencoded::UnencodedMessage;
 use crate::core::hub::Hub;
 use crate::core::io::{DialId, Input, LinkEvent, PortId};
 use crate::crash;
@@ -88,6 +89,22 @@ impl LargeContents {
         self.behind.entry(source).or_default();
         tokio::spawn(read(self.turns.of(&origin), self.wake.clone(), unread, input));
         None
+    }
+
+    /// Writes a large message of a dial as packets; the dial hears of them.
+    pub(super) fn encode(&self, hub: &Hub, dial: DialId, message: UnencodedMessage) {
+        let Some(origin) = hub.origin_of(dial) else { return };
+        let (turn, wake) = (self.turns.of(&origin), self.wake.clone());
+        tokio::spawn(async move {
+            let _turn = turn.acquire_owned().await;
+            let encode = || {
+                crash::point("broker.encode");
+                message.encode()
+            };
+            if let Ok(packets) = tokio::task::spawn_blocking(encode).await {
+                let _ = wake.send(WakeUp::Link(dial, LinkEvent::Encoded(packets))).await;
+            }
+        });
     }
 
     /// A port said something of which some waits: it reads on when all of that has been handled.

@@ -153,6 +153,7 @@ impl Server {
                 match output {
                     Output::Journal(journal, entry) => lost.extend(self.journals.apply(journal, entry)),
                     Output::Idle(idle) => self.is_hub_idle = idle,
+                    Output::Encode(dial, message) => self.large.encode(&self.hub, dial, message),
                     output => self.effects.push(output, self.hub.polled_journal().cloned()),
                 }
             }

@@ -34,6 +34,7 @@ mod install;
 mod journal;
 mod json;
 mod large;
+mod large_events;
 mod layers;
 #[cfg(target_os = "linux")]
 mod limits;

@@ -11,6 +11,7 @@ use crate::wire::message::{BrokerFrame, ClientFrame};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 
+use super::dialect::unencoded::UnencodedMessage;
 use super::journal::{Entry, JournalId};
 use super::rules::Rules;
 
@@ -130,6 +131,8 @@ pub enum LinkEvent {
     Chunk(Bytes),
     /// The message of `Transmit` with this number, counted from the dial's start, was posted and answered.
     Posted(u64, Box<Answer>),
+    /// The answer to `Encode`.
+    Encoded(Result<Vec<Payload>, ErrorInfo>),
     /// The dial is over; the last word it says.
     Ended(LinkEnd),
 }
@@ -173,6 +176,8 @@ pub enum Output {
     Dial(DialId, Box<Target>),
     /// Send a message on an open dial. Over HTTP they are posted one at a time.
     Transmit(DialId, Payload),
+    /// Write a large message as packets, which takes long; they come back as `LinkEvent::Encoded`.
+    Encode(DialId, UnencodedMessage),
     /// Ask a question on a dial over HTTP; there is one at a time.
     Fetch(DialId, Box<Fetch>),
     /// Send a ping after everything transmitted so far; the answer is `LinkEvent::Pong` with the token.

@@ -17,11 +17,13 @@ mod poll;
 mod received;
 mod resume;
 mod socketio;
+pub mod unencoded;
 mod websocket;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use url::Url;
 
 use crate::wire::code::Code;
@@ -121,6 +123,10 @@ pub(crate) enum DialectEvent {
     Acknowledged(u64, Payload),
     /// The message at this place was posted and answered; with why it was not taken, if so.
     Posted(u64, Option<ErrorInfo>),
+    /// The message at this place was handed over, and this server does not take it.
+    Refused(u64, ErrorInfo),
+    /// So it is with a reply.
+    ReplyRefused(ErrorInfo),
     /// Something is to be told that changes nothing about the link.
     State(Box<StateChange>),
     /// The dial has ended.
@@ -205,7 +211,7 @@ pub(crate) trait Speech: std::fmt::Debug + Send {
     ///
     /// # Errors
     /// It awaits nothing; the server does not take it.
-    fn reply(&mut self, _ctx: &mut DialContext<'_>, _seq: u64, _args: &[u8]) -> Result<(), ErrorInfo> {
+    fn reply(&mut self, _ctx: &mut DialContext<'_>, _seq: u64, _args: Bytes) -> Result<(), ErrorInfo> {
         let why = "`reply` needs a server with acknowledgements (Socket.IO)";
         Err(ErrorInfo::new(Code::Unsupported, why))
     }

@@ -88,27 +88,30 @@ pub(super) fn prefix(namespace: &str) -> String {
     }
 }
 
-/// A packet of this kind, and behind it the attachments that it counts.
+/// A packet of this kind, and behind it the attachments that it counts. Its data comes in two pieces.
+///
+/// # Errors
+/// There is no memory for it.
 pub(super) fn packets(
     kind: u8,
     namespace: Option<&str>,
     id: Option<u64>,
-    data: &str,
+    (begin, rest): (&str, &str),
     bytes: Vec<Bytes>,
-) -> Vec<Payload> {
+) -> Result<Vec<Payload>, NoMemory> {
     let kind = if bytes.is_empty() { kind } else { kind + 3 };
-    let mut text = format!("4{}", char::from(kind));
+    let mut head = format!("4{}", char::from(kind));
     if !bytes.is_empty() {
-        text += &format!("{}-", bytes.len());
+        head += &format!("{}-", bytes.len());
     }
-    text += &prefix(namespace.unwrap_or("/"));
+    head += &prefix(namespace.unwrap_or("/"));
     if let Some(id) = id {
-        text += &id.to_string();
+        head += &id.to_string();
     }
-    text += data;
-    let mut packets = vec![Payload::text(text)];
+    head += begin;
+    let mut packets = vec![Payload::text(copied(&head, rest)?)];
     packets.extend(bytes.into_iter().map(Payload::Binary));
-    packets
+    Ok(packets)
 }
 
 /// Whether JSON may hold marks: then it has to be looked through, else it passes as received.

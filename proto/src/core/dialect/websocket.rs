@@ -49,7 +49,11 @@ impl Speech for WebSocket {
             LinkEvent::Written(count) => Some(DialectEvent::Written(count)),
             LinkEvent::Pong(token) => Some(DialectEvent::Pong(token)),
             LinkEvent::Ended(end) => Some(DialectEvent::Ended(Box::new(end))),
-            LinkEvent::Alive | LinkEvent::Chunk(_) | LinkEvent::Answered(_) | LinkEvent::Posted(..) => None,
+            LinkEvent::Alive
+            | LinkEvent::Encoded(_)
+            | LinkEvent::Chunk(_)
+            | LinkEvent::Answered(_)
+            | LinkEvent::Posted(..) => None,
         };
     }
 

@@ -193,13 +193,16 @@ impl Hub {
         }
     }
 
+    /// The extension whose dial it is.
+    pub fn origin_of(&self, dial: DialId) -> Option<Name> {
+        let session = self.sessions.get(&self.ctx.dialer.session_of(dial)?)?;
+        Some(session.identity().owner.origin.clone())
+    }
+
     /// The extension that an input is about.
     pub fn origin(&self, input: &Input) -> Option<Name> {
         match input {
-            Input::Link(dial, _) => {
-                let session = self.sessions.get(&self.ctx.dialer.session_of(*dial)?)?;
-                Some(session.identity().owner.origin.clone())
-            }
+            Input::Link(dial, _) => self.origin_of(*dial),
             Input::Frame(port, _) => match &self.ctx.ports.get(port)?.caller {
                 Caller::Extension { origin } => Some(origin.clone()),
                 Caller::Admin => None,

@@ -263,14 +263,19 @@ impl Outbox {
         self.settle(awake, serial, result)
     }
 
-    /// The server has answered the message at this place, and by that every one before it: `error` if it did not take it.
-    pub(crate) fn answered(&mut self, awake: Duration, place: u64, error: Option<ErrorInfo>) -> Vec<Settled> {
-        let mut settled = Vec::new();
-        let found = self.in_flight.iter().copied().find(|serial| {
+    /// The message handed to the current link at this place, if it has not ended.
+    pub(crate) fn serial_at(&self, place: u64) -> Option<u64> {
+        self.in_flight.iter().copied().find(|serial| {
             self.items
                 .get(serial)
                 .is_some_and(|item| item.place == Some(place))
-        });
+        })
+    }
+
+    /// The server has answered the message at this place, and by that every one before it: `error` if it did not take it.
+    pub(crate) fn answered(&mut self, awake: Duration, place: u64, error: Option<ErrorInfo>) -> Vec<Settled> {
+        let mut settled = Vec::new();
+        let found = self.serial_at(place);
         if let Some(serial) = found
             && let Some(item) = self.items.get_mut(&serial)
         {

@@ -267,6 +267,10 @@ impl Session {
             UplinkEvent::Proven(place) => self.outgoing.proven(now, place),
             UplinkEvent::Acknowledged(serial, answer) => self.outgoing.acknowledged(now, serial, answer),
             UplinkEvent::Posted(place, failure) => self.outgoing.posted(now, place, failure),
+            UplinkEvent::Refused(place, why) => self.outgoing.refused_at(now, place, why),
+            UplinkEvent::ReplyRefused(why) => {
+                self.delivery.report_error(&mut self.spec.for_delivery(ctx), &why)
+            }
             UplinkEvent::Beat(payload) | UplinkEvent::Login(payload) => {
                 self.outgoing.send_untracked([payload]);
             }

@@ -177,6 +177,7 @@ impl Speech for EventSource {
             LinkEvent::Opened { .. }
             | LinkEvent::Messages(_)
             | LinkEvent::Alive
+            | LinkEvent::Encoded(_)
             | LinkEvent::Pong(_)
             | LinkEvent::Chunk(_) => None,
         };

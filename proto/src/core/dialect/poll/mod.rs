@@ -202,6 +202,7 @@ impl Speech for Polling {
             LinkEvent::Opened { .. }
             | LinkEvent::Messages(_)
             | LinkEvent::Alive
+            | LinkEvent::Encoded(_)
             | LinkEvent::Pong(_)
             | LinkEvent::Chunk(_) => None,
         };

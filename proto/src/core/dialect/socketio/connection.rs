@@ -9,9 +9,8 @@ use serde_json::json;
 
 use super::partial::Partial;
 use super::recovery::Recovery;
-use crate::core::dialect::packet::{bare, packets, prefix, taken_apart};
-use crate::wire::json::JsString;
-use crate::wire::payload::{Event, Payload};
+use crate::core::dialect::packet::{bare, prefix};
+use crate::wire::payload::Payload;
 
 /// Events that may still be answered; the oldest is forgotten for a new one.
 const MAX_REPLIES: usize = 65_536;
@@ -123,22 +122,11 @@ impl Connection {
         Payload::text(format!("40{}{data}", prefix(namespace)))
     }
 
-    /// The packets of an event. `serial`: of a message that awaits its acknowledgement.
-    pub(crate) fn emit(&mut self, event: &Event, serial: Option<u64>) -> Vec<Payload> {
-        let id = serial.map(|serial| {
-            self.last_ack += 1;
-            self.acks.insert(self.last_ack, serial);
-            self.last_ack
-        });
-        let (args, attachments) = taken_apart(event.content.bytes());
-        let name = event
-            .name
-            .as_ref()
-            .map_or_else(|| "\"\"".to_owned(), JsString::to_json);
-        let inner = args.trim().trim_start_matches('[').trim_start();
-        let comma = if inner.starts_with(']') { "" } else { "," };
-        let data = format!("[{name}{comma}{inner}");
-        packets(b'2', event.namespace.as_deref(), id, &data, attachments)
+    /// The id by which the server acknowledges the message with this serial number.
+    pub(crate) fn ack_id(&mut self, serial: u64) -> u64 {
+        self.last_ack += 1;
+        self.acks.insert(self.last_ack, serial);
+        self.last_ack
     }
 
     /// The packet among these that is too large for the server: its bytes.
@@ -151,16 +139,9 @@ impl Connection {
         packets.iter().map(length).find(|bytes| *bytes > self.max_payload)
     }
 
-    /// The packets that acknowledge a record; `None` if it cannot be any more.
-    pub(crate) fn reply(&self, seq: u64, args: &[u8]) -> Option<Vec<Payload>> {
-        let (namespace, id) = self.replies.get(&seq)?;
-        let (args, attachments) = taken_apart(args);
-        Some(packets(b'3', namespace.as_deref(), Some(*id), &args, attachments))
-    }
-
-    /// This record has been acknowledged: once is enough.
-    pub(crate) fn replied(&mut self, seq: u64) {
-        self.replies.remove(&seq);
+    /// Namespace and id of a record that awaits an answer; once is enough.
+    pub(crate) fn take_reply_id(&mut self, seq: u64) -> Option<(Option<String>, u64)> {
+        self.replies.remove(&seq)
     }
 
     /// This record is awaited an answer to.
@@ -226,6 +207,8 @@ mod tests {
     use super::super::decode::ServerEvent;
     use super::*;
     use crate::core::dialect::outlines::Outlines;
+    use crate::core::dialect::unencoded::{UnencodedMessage, encode_event};
+    use crate::wire::payload::Event;
 
     impl Connection {
         fn hear(&mut self, packet: &Payload, recovery: &mut Recovery) -> Option<ServerEvent> {
@@ -248,6 +231,11 @@ mod tests {
         }
     }
 
+    fn emit(socketio: &mut Connection, event: &Event, serial: Option<u64>) -> Vec<Payload> {
+        let id = serial.map(|serial| socketio.ack_id(serial));
+        encode_event(event, id).unwrap()
+    }
+
     fn texts(packets: &[Payload]) -> Vec<&str> {
         packets
             .iter()
@@ -259,11 +247,15 @@ mod tests {
     fn events_are_written_as_servers_expect_them() {
         let mut socketio = socketio();
         assert_eq!(
-            texts(&socketio.emit(&event("a", None, "[]"), None)),
+            texts(&emit(&mut socketio, &event("a", None, "[]"), None)),
             [r#"42["a"]"#]
         );
         assert_eq!(
-            texts(&socketio.emit(&event("a", Some("/n"), r#"[1,{"b":2.0}]"#), Some(9))),
+            texts(&emit(
+                &mut socketio,
+                &event("a", Some("/n"), r#"[1,{"b":2.0}]"#),
+                Some(9)
+            )),
             [r#"42/n,1["a",1,{"b":2.0}]"#]
         );
         let answered = socketio.hear(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
@@ -282,7 +274,7 @@ mod tests {
     fn bytes_travel_as_attachments_and_user_keys_survive() {
         let mut socketio = socketio();
         let sent = r#"[{"x":{"$base64":"AQI="},"y":{"$$base64":"me"}},{"$base64":"Aw=="}]"#;
-        let packets = socketio.emit(&event("up", None, sent), None);
+        let packets = emit(&mut socketio, &event("up", None, sent), None);
         assert_eq!(
             packets[0].as_str().unwrap(),
             r#"452-["up",{"x":{"_placeholder":true,"num":0},"y":{"$base64":"me"}},{"_placeholder":true,"num":1}]"#
@@ -311,8 +303,8 @@ mod tests {
         for seq in 0..=MAX_REPLIES as u64 {
             socketio.keep_reply_id(seq, None, seq);
         }
-        assert_eq!(socketio.reply(0, b"[]"), None, "the oldest is forgotten");
-        assert!(socketio.reply(1, b"[]").is_some());
+        assert_eq!(socketio.take_reply_id(0), None, "the oldest is forgotten");
+        assert_eq!(socketio.take_reply_id(1), Some((None, 1)));
     }
 
     #[test]
@@ -333,12 +325,10 @@ mod tests {
     fn a_reply_goes_out_once_in_its_namespace() {
         let mut socketio = socketio();
         socketio.keep_reply_id(5, Some("/n".to_owned()), 7);
-        assert_eq!(
-            texts(&socketio.reply(5, br#"["yes"]"#).unwrap()),
-            [r#"43/n,7["yes"]"#]
-        );
-        socketio.replied(5);
-        assert_eq!(socketio.reply(5, b"[]"), None);
+        let (namespace, id) = socketio.take_reply_id(5).unwrap();
+        let reply = UnencodedMessage::reply(namespace, id, Bytes::from_static(br#"["yes"]"#));
+        assert_eq!(texts(&reply.encode().unwrap()), [r#"43/n,7["yes"]"#]);
+        assert_eq!(socketio.take_reply_id(5), None);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 mod connection;
 mod decode;
+mod encoder;
+mod outgoing;
 mod packet;
 mod partial;
 pub(super) mod recovery;
@@ -11,22 +13,21 @@ pub(super) mod recovery;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde_json::json;
-
 use crate::wire::code::Code;
 use crate::wire::options::Options;
-use crate::wire::payload::{Content, Event, Payload};
+use crate::wire::payload::Payload;
 use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
 use crate::wire::rule::PARSED_WHOLE;
 use crate::wire::socketio::TransportOptions;
+use bytes::Bytes;
 
 use crate::core::dialect::outlines::{Outlines, Unparsed};
-use crate::core::dialect::packet::{MAX_ATTACHMENTS, bare};
+use crate::core::dialect::packet::bare;
 use crate::core::io::{EngineTransports, Incoming, LinkEvent, Output, RequestOptions, TransportKind};
 
 use self::connection::Connection;
 use self::decode::ServerEvent;
+use self::encoder::{Encoder, Handed};
 use self::packet::large_packets;
 pub(crate) use self::packet::{ReadPacket, SocketIoPacket};
 use self::partial::Partial;
@@ -120,7 +121,8 @@ struct SocketIo {
     packets: std::vec::IntoIter<Incoming>,
     /// Events that came before every namespace was answered; nothing for those that had no room.
     early: VecDeque<Option<Received>>,
-    next: Option<DialectEvent>,
+    encoder: Encoder,
+    events: VecDeque<DialectEvent>,
 }
 
 impl SocketIo {
@@ -140,7 +142,8 @@ impl SocketIo {
             recovered: None,
             packets: Vec::new().into_iter(),
             early: VecDeque::new(),
-            next: None,
+            encoder: Encoder::default(),
+            events: VecDeque::new(),
         }
     }
 
@@ -262,21 +265,6 @@ impl SocketIo {
         })
     }
 
-    /// Why these packets are not for this server: it would end the connection, and another one at the same message again.
-    fn check_size(&self, packets: &[Payload]) -> Result<(), ErrorInfo> {
-        if packets.len() > MAX_ATTACHMENTS + 1 {
-            let why = format!("a message has at most {MAX_ATTACHMENTS} attachments");
-            return Err(ErrorInfo::new(Code::TooLarge, why));
-        }
-        let Some(bytes) = self.connection.too_large(packets) else {
-            return Ok(());
-        };
-        let max = self.connection.max_payload;
-        let why =
-            format!("a packet of {bytes} bytes exceeds the server's limit: {max} (its `maxHttpBufferSize`)");
-        Err(ErrorInfo::new(Code::TooLarge, why))
-    }
-
     fn hand(&mut self, ctx: &mut DialContext<'_>, packets: Vec<Payload>, place: Option<u64>) {
         self.connection.handed(packets.len() as u64, place);
         let dial = ctx.dial;
@@ -308,16 +296,20 @@ impl Speech for SocketIo {
         large.into_iter().map(Unparsed::Packet).collect()
     }
 
-    fn hear(&mut self, _: &mut DialContext<'_>, event: LinkEvent) {
-        self.next = match event {
-            LinkEvent::Messages(packets) => {
-                self.packets = packets.into_iter();
-                None
+    fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
+        match event {
+            LinkEvent::Messages(packets) => self.packets = packets.into_iter(),
+            LinkEvent::Written(packets) => {
+                let place = self.connection.written(packets);
+                self.events.extend(place.map(DialectEvent::Written));
             }
-            LinkEvent::Written(packets) => self.connection.written(packets).map(DialectEvent::Written),
+            LinkEvent::Encoded(packets) => self.encoded(ctx, packets),
             LinkEvent::Ended(mut end) => {
                 end.taken = self.connection.taken(end.taken);
-                Some(DialectEvent::Ended(Box::new(end)))
+                if let Some(place) = self.encoder.first_place() {
+                    end.taken = end.taken.min(place - 1);
+                }
+                self.events.push_back(DialectEvent::Ended(Box::new(end)));
             }
             // The way is open; the server has not said anything yet.
             LinkEvent::Opened { .. }
@@ -325,13 +317,13 @@ impl Speech for SocketIo {
             | LinkEvent::Pong(_)
             | LinkEvent::Chunk(_)
             | LinkEvent::Answered(_)
-            | LinkEvent::Posted(..) => None,
-        };
+            | LinkEvent::Posted(..) => {}
+        }
     }
 
     fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<DialectEvent> {
-        if let Some(next) = self.next.take() {
-            return Some(next);
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
         }
         loop {
             if let Some(opened) = self.opened() {
@@ -363,19 +355,15 @@ impl Speech for SocketIo {
         place: u64,
         serial: Option<u64>,
     ) -> Result<(), ErrorInfo> {
-        let event = as_event(&payload);
-        let namespace = event.namespace.as_deref().unwrap_or("/");
-        if !self.connection.is_connected(namespace) {
-            let why = format!("the namespace `{namespace}` is not open on this connection");
-            return Err(ErrorInfo::new(Code::NotSent, why));
+        if self.encoder.is_busy() {
+            self.encoder.wait(Handed::Event {
+                payload,
+                place,
+                serial,
+            });
+            return Ok(());
         }
-        let packets = self.connection.emit(&event, serial);
-        if let Err(refusal) = self.check_size(&packets) {
-            serial.inspect(|serial| self.connection.forget(*serial));
-            return Err(refusal);
-        }
-        self.hand(ctx, packets, Some(place));
-        Ok(())
+        self.begin_event(ctx, payload, place, serial)
     }
 
     fn skip(&mut self, place: u64) -> Option<u64> {
@@ -384,7 +372,7 @@ impl Speech for SocketIo {
 
     fn held(&self) -> usize {
         let early = self.early.iter().flatten().map(|event| event.payload.held());
-        self.connection.partial.as_ref().map_or(0, Partial::held) + early.sum::<usize>()
+        self.connection.partial.as_ref().map_or(0, Partial::held) + early.sum::<usize>() + self.encoder.held()
     }
 
     fn give_up_partial(&mut self) {
@@ -402,20 +390,17 @@ impl Speech for SocketIo {
         self.connection.keep_reply_id(seq, namespace, id);
     }
 
-    fn reply(&mut self, ctx: &mut DialContext<'_>, seq: u64, args: &[u8]) -> Result<(), ErrorInfo> {
-        let Some(packets) = self.connection.reply(seq, args) else {
-            let why = format!("record {seq} does not expect a reply on this connection, or has had one");
-            return Err(ErrorInfo::new(Code::NotSent, why));
-        };
-        self.check_size(&packets)?;
-        self.hand(ctx, packets, None);
-        self.connection.replied(seq);
-        Ok(())
+    fn reply(&mut self, ctx: &mut DialContext<'_>, seq: u64, args: Bytes) -> Result<(), ErrorInfo> {
+        if self.encoder.is_busy() {
+            self.encoder.wait(Handed::Reply { seq, args });
+            return Ok(());
+        }
+        self.begin_reply(ctx, seq, args)
     }
 
     fn timeout(&mut self, ctx: &mut DialContext<'_>) {
         if self.silence_ends().is_some_and(|until| ctx.now.boot >= until) {
-            self.next = Some(DialectEnd::given_up(
+            self.events.push_back(DialectEnd::given_up(
                 Code::Heartbeat,
                 "the server was silent for too long",
             ));
@@ -461,25 +446,4 @@ fn message(payload: Payload, id: Option<u64>, outlines: &Outlines) -> Received {
         _ => None,
     };
     Received::new(payload, outlines).awaiting(id.map(|id| (namespace, id)))
-}
-
-/// A message as an event: what has no name is called `message`, as `socket.send()` does.
-fn as_event(payload: &Payload) -> Event {
-    let args = match payload {
-        Payload::Event(event) => return Event::clone(event),
-        Payload::Text(_) => json!([payload.as_str().unwrap_or_default()]).to_string(),
-        Payload::Json(bytes) => format!("[{}]", String::from_utf8_lossy(bytes)),
-        Payload::Binary(bytes) => {
-            use base64::Engine as _;
-            let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
-            json!([{"$base64": encoded}]).to_string()
-        }
-    };
-    Event {
-        name: Some("message".into()),
-        namespace: None,
-        last_event_id: None,
-        reply: false,
-        content: Content::Args(Bytes::from(args)),
-    }
 }

@@ -1,7 +1,7 @@
 //! What ports ask of delivery: to acknowledge, to change the window, to leave.
 
-use crate::wire::message::{BrokerFrame, ClientFrame, Question, SubscriptionState};
-use crate::wire::record::Name;
+use crate::wire::message::{BrokerFrame, ClientFrame, ErrorFrame, Question, SubscriptionState};
+use crate::wire::record::{ErrorInfo, Name};
 
 use crate::core::io::PortId;
 
@@ -61,6 +61,14 @@ impl Delivery {
                 question: Box::new(question),
             };
             ctx.ports.send(port, frame);
+        }
+    }
+
+    /// An error that answers no frame, for every port that holds the session.
+    pub(in crate::core::session) fn report_error(&self, ctx: &mut DeliveryContext<'_>, why: &ErrorInfo) {
+        for port in self.clients.iter().filter_map(|client| client.port()) {
+            let error = ErrorFrame::new(why.clone(), None, Some(ctx.who.name.clone()));
+            ctx.ports.send(port, BrokerFrame::Error(Box::new(error)));
         }
     }
 }

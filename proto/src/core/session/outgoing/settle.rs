@@ -43,6 +43,14 @@ impl Outgoing {
         }
     }
 
+    /// The server does not take the message that was handed over at this place.
+    pub(in crate::core::session) fn refused_at(&mut self, now: Now, place: u64, why: ErrorInfo) {
+        if let Some(serial) = self.outbox.serial_at(place) {
+            let settled = self.outbox.refuse(now.awake, serial, why);
+            self.settled(settled);
+        }
+    }
+
     /// The link has written so many messages.
     pub(in crate::core::session) fn written(&mut self, now: Now, count: u64, proof: Proof) {
         let settled = self.outbox.written(now.awake, count, proof);

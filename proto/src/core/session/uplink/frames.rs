@@ -17,7 +17,7 @@ impl Uplink {
     ) {
         match frame {
             ClientFrame::Reply(reply) => {
-                let replied = self.reply(ctx, reply.seq, &reply.args);
+                let replied = self.reply(ctx, reply.seq, reply.args);
                 ctx.answer(port, reply.id, replied);
             }
             ClientFrame::Authorize(authorize) => self.take_credentials(ctx, port, *authorize),

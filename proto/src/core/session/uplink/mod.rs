@@ -107,6 +107,10 @@ pub(super) enum UplinkEvent {
     Acknowledged(u64, Payload),
     /// The message at this place was posted and answered; with why it was not taken, if so.
     Posted(u64, Option<ErrorInfo>),
+    /// The server does not take the message at this place.
+    Refused(u64, ErrorInfo),
+    /// The server does not take a reply.
+    ReplyRefused(ErrorInfo),
     /// This is to be sent as a beat.
     Beat(Payload),
     /// This is to be sent to log in.
@@ -195,7 +199,7 @@ impl Uplink {
         }
         let is_sign_of_life = !matches!(
             event,
-            LinkEvent::Written(_) | LinkEvent::Opened { .. } | LinkEvent::Ended(_)
+            LinkEvent::Written(_) | LinkEvent::Encoded(_) | LinkEvent::Opened { .. } | LinkEvent::Ended(_)
         );
         if is_sign_of_life && let Some(heartbeat) = self.heartbeat_mut() {
             heartbeat.heard(ctx.now.boot);
@@ -255,6 +259,8 @@ impl Uplink {
             DialectEvent::Acknowledged(serial, answer) => {
                 return Some(UplinkEvent::Acknowledged(serial, answer));
             }
+            DialectEvent::Refused(place, why) => return Some(UplinkEvent::Refused(place, why)),
+            DialectEvent::ReplyRefused(why) => return Some(UplinkEvent::ReplyRefused(why)),
             DialectEvent::Posted(place, failure) => return Some(UplinkEvent::Posted(place, failure)),
         }
         None

@@ -1,5 +1,7 @@
 //! Units of the uplink. Its parts have their own beside them; what comes of it in a whole session is tested in `tests/it`.
 
+use bytes::Bytes;
+
 use super::*;
 use crate::core::context::Context;
 use crate::core::io::Incoming;
@@ -198,6 +200,6 @@ fn what_the_settings_forbid_is_not_dialled() {
 fn a_reply_is_for_servers_that_await_one() {
     let mut bench = Bench::new();
     bench.open();
-    let refused = bench.act(|uplink, scope| uplink.reply(scope, 1, b"[]"));
+    let refused = bench.act(|uplink, scope| uplink.reply(scope, 1, Bytes::from_static(b"[]")));
     assert_eq!(refused.map_err(|why| why.code), Err(Code::Unsupported));
 }

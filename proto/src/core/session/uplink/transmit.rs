@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::wire::code::Code;
 use crate::wire::options::Options;
 use crate::wire::payload::Payload;
@@ -64,7 +66,7 @@ impl Uplink {
         &mut self,
         ctx: &mut UplinkContext<'_>,
         seq: u64,
-        args: &[u8],
+        args: Bytes,
     ) -> Result<(), ErrorInfo> {
         if !self.abilities(ctx.options).acknowledges {
             let why = "`reply` needs a server with acknowledgements (Socket.IO)";

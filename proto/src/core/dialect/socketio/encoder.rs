@@ -1,0 +1,99 @@
+//! Messages of an extension on their way to becoming packets. A large one becomes packets outside of the core, for that
+//! takes long; what comes after it on the same connection waits behind it.
+//!
+//! It neither writes packets (`unencoded` does) nor knows who may send: `socketio` asks it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::wire::payload::Payload;
+use crate::wire::rule::PARSED_WHOLE;
+
+/// What is handed to the link when its turn comes.
+#[derive(Debug)]
+pub(super) enum Handed {
+    /// A message of the outbox, at this place; `serial` names it if it awaits an acknowledgement.
+    Event {
+        payload: Payload,
+        place: u64,
+        serial: Option<u64>,
+    },
+    /// The acknowledgement of this record.
+    Reply { seq: u64, args: Bytes },
+}
+
+/// Whose packets are being written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Event { place: u64, serial: Option<u64> },
+    Reply { seq: u64 },
+}
+
+/// The large message that becomes packets, and what waits behind it.
+#[derive(Debug, Default)]
+pub(super) struct Encoder {
+    /// With the bytes of its content.
+    under_way: Option<(Owner, usize)>,
+    behind: VecDeque<Handed>,
+}
+
+impl Encoder {
+    /// Whether what comes now has to wait.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    pub(super) fn wait(&mut self, handed: Handed) {
+        self.behind.push_back(handed);
+    }
+
+    /// Takes on a message that is large; `false` for others: they are written at once.
+    pub(super) const fn takes(&mut self, owner: Owner, bytes: usize) -> bool {
+        if bytes <= PARSED_WHOLE {
+            return false;
+        }
+        self.under_way = Some((owner, bytes));
+        true
+    }
+
+    /// The packets have come: whose they are.
+    pub(super) fn finish(&mut self) -> Option<Owner> {
+        self.under_way.take().map(|(owner, _)| owner)
+    }
+
+    /// What is to be handed over next.
+    pub(super) fn next(&mut self) -> Option<Handed> {
+        if self.is_busy() {
+            return None;
+        }
+        let next = self.behind.pop_front();
+        if self.behind.is_empty() {
+            self.behind = VecDeque::new();
+        }
+        next
+    }
+
+    /// The first place of the outbox of which the link has nothing yet.
+    pub(super) fn first_place(&self) -> Option<u64> {
+        let under_way = self.under_way.and_then(|(owner, _)| match owner {
+            Owner::Event { place, .. } => Some(place),
+            Owner::Reply { .. } => None,
+        });
+        under_way.or_else(|| {
+            self.behind.iter().find_map(|handed| match handed {
+                Handed::Event { place, .. } => Some(*place),
+                Handed::Reply { .. } => None,
+            })
+        })
+    }
+
+    /// Bytes that it takes: contents, and the packets that are being written.
+    pub(super) fn held(&self) -> usize {
+        let behind = self.behind.iter().map(|handed| match handed {
+            Handed::Event { payload, .. } => payload.len(),
+            Handed::Reply { args, .. } => args.len(),
+        });
+        behind.sum::<usize>() + self.under_way.map_or(0, |(_, bytes)| bytes.saturating_mul(2))
+    }
+}

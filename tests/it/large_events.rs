@@ -1,0 +1,252 @@
+//! Large messages of an extension to a Socket.IO server: the core has them written as packets outside, and what comes
+//! after them waits.
+
+use longwire::core::io::{DialId, Incoming, Input, LinkEnd, LinkEvent, Output};
+use longwire::wire::payload::Payload;
+use serde_json::{Value, json};
+
+use crate::harness::{Harness, PORT};
+
+const LARGE: usize = 300 << 10;
+
+/// A session that is open, with a server that takes packets of this size.
+fn open(max_payload: usize) -> (Harness, DialId) {
+    let mut harness = Harness::with_client();
+    let url = "http://127.0.0.1:1/";
+    let options = json!({"protocol":"socket.io","outbox":{"bytes":64 << 20}});
+    harness.says(
+        PORT,
+        json!({"type":"open","id":"o","session":"s","url":url,"options":options}),
+    );
+    harness.hears_types(PORT);
+    let dial = harness.dials();
+    let greeting =
+        json!({"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":max_payload});
+    harness.server_says(dial, &[&format!("0{greeting}"), r#"40{"sid":"s"}"#]);
+    assert_eq!(harness.transmits(), "40");
+    harness.hears_types(PORT);
+    (harness, dial)
+}
+
+fn send(harness: &mut Harness, id: &str, args: Value) {
+    harness.says(
+        PORT,
+        json!({"type":"send","id":id,"session":"s","event":"e","args":args,"receipt":true}),
+    );
+}
+
+/// What the next large message has become, which its dial hears of.
+#[track_caller]
+fn encode(harness: &mut Harness) {
+    let Some(Output::Encode(dial, message)) = harness.asked.pop_front() else {
+        panic!("nothing is to be encoded");
+    };
+    harness.give(Input::Link(dial, LinkEvent::Encoded(message.encode())));
+}
+
+#[track_caller]
+fn packet(harness: &mut Harness) -> Payload {
+    match harness.asked.pop_front() {
+        Some(Output::Transmit(_, payload)) => payload,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The outcomes that the extension is told of, by id.
+fn outcomes(harness: &mut Harness) -> Vec<(String, String)> {
+    let mut outcomes = Vec::new();
+    while harness.told.iter().any(|(port, _)| *port == PORT) {
+        let frame = harness.hears(PORT);
+        if frame["type"] == "outcome" {
+            let text = |field: &str| frame[field].as_str().unwrap().to_owned();
+            outcomes.push((text("id"), text("outcome")));
+        }
+    }
+    outcomes
+}
+
+#[test]
+fn what_comes_after_a_large_event_waits_and_goes_in_order() {
+    let (mut harness, dial) = open(64 << 20);
+    send(&mut harness, "1", json!(["x".repeat(LARGE), {"$base64": "AQID"}]));
+    send(&mut harness, "2", json!([2]));
+    send(&mut harness, "3", json!(["y".repeat(LARGE)]));
+    send(&mut harness, "4", json!([4]));
+    assert_eq!(
+        harness.asked.len(),
+        1,
+        "the first is being encoded, nothing else goes"
+    );
+    encode(&mut harness);
+    let first = packet(&mut harness);
+    assert!(first.as_str().unwrap().starts_with(r#"451-["e","xxx"#));
+    assert_eq!(packet(&mut harness).bytes().as_ref(), [1, 2, 3]);
+    assert_eq!(packet(&mut harness).as_str(), Some(r#"42["e",2]"#));
+    encode(&mut harness);
+    assert!(
+        packet(&mut harness)
+            .as_str()
+            .unwrap()
+            .starts_with(r#"42["e","yyy"#)
+    );
+    assert_eq!(packet(&mut harness).as_str(), Some(r#"42["e",4]"#));
+    assert!(harness.asked.is_empty());
+    // The server's packet counts first: `40` was the first that the link has written.
+    harness.give(Input::Link(dial, LinkEvent::Written(4)));
+    let ended: Vec<_> = outcomes(&mut harness).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ended, ["1", "2"]);
+}
+
+#[test]
+fn pings_are_answered_while_a_large_event_is_encoded() {
+    let (mut harness, dial) = open(64 << 20);
+    send(&mut harness, "1", json!(["x".repeat(LARGE)]));
+    let encoding = harness.asked.pop_front().unwrap();
+    harness.server_says(dial, &["2"]);
+    assert_eq!(harness.transmits(), "3");
+    harness.asked.push_front(encoding);
+    encode(&mut harness);
+    assert!(packet(&mut harness).len() > LARGE);
+}
+
+#[test]
+fn a_large_event_that_the_server_does_not_take_fails_alone() {
+    let (mut harness, dial) = open(LARGE);
+    send(&mut harness, "1", json!(["x".repeat(LARGE)]));
+    send(&mut harness, "2", json!([2]));
+    // Above the limit as text, and below it as attachments.
+    let bytes = "A".repeat(LARGE);
+    send(&mut harness, "3", json!([{"$base64": bytes}, {"$base64": bytes}]));
+    encode(&mut harness);
+    assert_eq!(outcomes(&mut harness), [("1".to_owned(), "failed".to_owned())]);
+    assert_eq!(packet(&mut harness).as_str(), Some(r#"42["e",2]"#));
+    encode(&mut harness);
+    assert!(packet(&mut harness).as_str().unwrap().starts_with("452-"));
+    assert_eq!(packet(&mut harness).len(), LARGE / 4 * 3);
+    assert_eq!(packet(&mut harness).len(), LARGE / 4 * 3);
+    harness.give(Input::Link(dial, LinkEvent::Written(5)));
+    let ended = outcomes(&mut harness);
+    assert_eq!(
+        ended.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(),
+        ["2", "3"]
+    );
+    assert!(ended.iter().all(|(_, outcome)| outcome == "sent"), "{ended:?}");
+}
+
+#[test]
+fn what_was_not_encoded_when_the_link_is_lost_was_not_sent() {
+    let (mut harness, dial) = open(64 << 20);
+    send(&mut harness, "1", json!([1]));
+    assert_eq!(packet(&mut harness).as_str(), Some(r#"42["e",1]"#));
+    harness.give(Input::Link(dial, LinkEvent::Written(2)));
+    send(&mut harness, "2", json!(["x".repeat(LARGE)]));
+    send(&mut harness, "3", json!([3]));
+    let Some(Output::Encode(_, message)) = harness.asked.pop_front() else {
+        panic!("nothing is to be encoded");
+    };
+    let end = LinkEnd {
+        code: Some(1006),
+        taken: 2,
+        ..LinkEnd::default()
+    };
+    harness.give(Input::Link(dial, LinkEvent::Ended(end)));
+    // Too late, and nobody minds.
+    harness.give(Input::Link(dial, LinkEvent::Encoded(message.encode())));
+    let ended: Vec<_> = outcomes(&mut harness).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(ended, ["1"], "the others go on the next connection");
+    harness.passes(std::time::Duration::from_secs(60));
+    let again = harness
+        .asked
+        .iter()
+        .find_map(|output| match output {
+            Output::Dial(dial, _) => Some(*dial),
+            _ => None,
+        })
+        .expect("a new dial");
+    harness.asked.clear();
+    harness.server_says(
+        again,
+        &[
+            r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#,
+            r#"40{"sid":"t"}"#,
+        ],
+    );
+    assert_eq!(harness.transmits(), "40");
+    encode(&mut harness);
+    assert!(
+        packet(&mut harness)
+            .as_str()
+            .unwrap()
+            .starts_with(r#"42["e","xxx"#)
+    );
+    assert_eq!(packet(&mut harness).as_str(), Some(r#"42["e",3]"#));
+}
+
+#[test]
+fn a_large_reply_waits_its_turn_and_is_refused_when_it_is_too_large() {
+    let (mut harness, dial) = open(2 * LARGE);
+    harness.server_says(dial, &[r#"421["a"]"#, r#"422["b"]"#]);
+    let seqs: Vec<u64> = std::iter::from_fn(|| harness.told.pop_front())
+        .filter(|(_, frame)| frame["type"] == "message")
+        .map(|(_, frame)| frame["seq"].as_u64().unwrap())
+        .collect();
+    let reply = |harness: &mut Harness, seq: u64, size: usize| {
+        harness.says(
+            PORT,
+            json!({"type":"reply","id":format!("r{seq}"),"session":"s","seq":seq,"args":["z".repeat(size)]}),
+        );
+    };
+    reply(&mut harness, seqs[0], LARGE);
+    reply(&mut harness, seqs[1], 3 * LARGE);
+    send(&mut harness, "1", json!([1]));
+    assert_eq!(harness.asked.len(), 1);
+    encode(&mut harness);
+    assert!(packet(&mut harness).as_str().unwrap().starts_with(r#"431["zzz"#));
+    harness.hears_types(PORT);
+    encode(&mut harness);
+    let error = harness.hears(PORT);
+    assert_eq!(
+        (&error["type"], &error["code"]),
+        (&json!("error"), &json!("too-large"))
+    );
+    assert_eq!(packet(&mut harness).as_str(), Some(r#"42["e",1]"#));
+}
+
+#[test]
+fn messages_without_a_name_are_events_however_large() {
+    let (mut harness, _) = open(64 << 20);
+    for payload in [
+        json!({"text": "x".repeat(LARGE)}),
+        json!({"json": ["x".repeat(LARGE)]}),
+        json!({"base64": "AAAA".repeat(LARGE / 3)}),
+    ] {
+        let mut frame = json!({"type":"send","session":"s"});
+        frame
+            .as_object_mut()
+            .unwrap()
+            .extend(payload.as_object().unwrap().clone());
+        harness.says(PORT, frame);
+        encode(&mut harness);
+        let text = packet(&mut harness);
+        let text = text.as_str().unwrap();
+        if payload["base64"].is_null() {
+            assert!(text.starts_with(r#"42["message","#), "{}", &text[..40]);
+        } else {
+            assert!(text.starts_with(r#"451-["message","#));
+            assert_eq!(packet(&mut harness).len(), LARGE / 3 * 3);
+        }
+    }
+}
+
+#[test]
+fn an_attachment_of_the_server_is_heard_while_a_large_event_is_encoded() {
+    let (mut harness, dial) = open(64 << 20);
+    send(&mut harness, "1", json!(["x".repeat(LARGE)]));
+    harness.server_says(dial, &[r#"451-["a",{"_placeholder":true,"num":0}]"#]);
+    let attachment = Incoming::Message(Payload::Binary(vec![1, 2, 3].into()));
+    harness.give(Input::Link(dial, LinkEvent::Messages(vec![attachment])));
+    let types = harness.hears_types(PORT);
+    assert!(types.contains(&"message".to_owned()), "{types:?}");
+    encode(&mut harness);
+    assert!(packet(&mut harness).len() > LARGE);
+}
