@@ -323,8 +323,12 @@ test("other options and another URL redial, `conflict: error` refuses", async ()
   await assert.rejects(bridge.open("s", "wss://x.example/b", { conflict: "error" }), {
     code: "session-conflict",
   });
+  network.socket.isStuck = true;
+  const written = watch(session.send("text", { receipt: true }));
+  await settle();
   await bridge.open("s", "wss://x.example/b", {});
   await settle();
+  assert.equal((written.value as { outcome: string } | undefined)?.outcome, "unknown");
   assert.deepEqual(
     network.sockets.map(({ url }) => url),
     ["wss://x.example/a", "wss://x.example/b"],

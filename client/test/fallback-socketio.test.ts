@@ -267,7 +267,9 @@ test("a message that an earlier connection may have carried is `unknown` if the 
     urls: { poll: "https://x.example/poll" },
     post: { url: "https://x.example/send" },
   });
+  await settle();
   await clock.advance(2000);
+  await settle();
   assert.equal((sent.value as SendOutcome | undefined)?.outcome, "unknown");
 });
 

@@ -122,7 +122,7 @@ export class Dialer {
     }
     this.#attempt = 0;
     this.#refusals = 0;
-    this.#hangUp();
+    this.#leave();
     if (this.#options.auth === "provider") this.#ask({ why: "first", attempt: 1 });
     else this.#dial();
   }
@@ -144,7 +144,7 @@ export class Dialer {
     Object.assign(this.#target, url && { url }, subprotocols && { subprotocols }, headers && { headers });
     // What the server remembers of the connection belongs to other credentials.
     if (!wasAsked) this.#target.recovery = new Map();
-    this.#hangUp();
+    this.#leave();
     this.#dial();
   }
 
@@ -166,9 +166,7 @@ export class Dialer {
 
   /** Drops the connection and stops dialling. */
   stop(state: LinkState, fields: StateFields = {}): void {
-    const link = this.#link;
-    this.#hangUp();
-    if (link) this.#host.lost({});
+    this.#leave();
     this.#enter(state, fields);
   }
 
@@ -193,6 +191,13 @@ export class Dialer {
   #enter(state: LinkState, fields: StateFields = {}): void {
     this.#state = state;
     this.#host.state(state, fields);
+  }
+
+  /** Drops the connection for another one: what was written on it and is not proven has ended, or waits again. */
+  #leave(): void {
+    const link = this.#link;
+    this.#hangUp();
+    if (link) this.#host.lost({});
   }
 
   #hangUp(): void {
@@ -298,8 +303,7 @@ export class Dialer {
       if (!this.#host.isIdle()) this.#watchForBetter(PROBE.again);
       else {
         this.#choice.probeBest();
-        this.#hangUp();
-        this.#host.lost({});
+        this.#leave();
         this.#dial();
       }
     }, delay);
