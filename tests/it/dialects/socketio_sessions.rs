@@ -396,3 +396,20 @@ fn events_name_a_namespace_without_the_query_that_it_was_asked_for_with() {
     );
     assert_eq!(harness.transmits(), r#"42/n,["e"]"#);
 }
+
+#[test]
+fn a_servers_event_is_acknowledged_once() {
+    let (mut harness, dial) = open(json!({}));
+    harness.server_says(dial, &[r#"427["question"]"#]);
+    let seq = harness
+        .told
+        .iter()
+        .find_map(|(_, frame)| frame["seq"].as_u64().filter(|_| frame["reply"] == true));
+    let reply = json!({"type":"reply","session":"s","id":"r","seq":seq.unwrap(),"args":["yes"]});
+    harness.says(PORT, reply.clone());
+    assert_eq!(harness.transmits(), r#"437["yes"]"#);
+    harness.told.clear();
+    harness.says(PORT, reply);
+    assert_eq!(harness.hears(PORT)["code"], "not-sent");
+    assert!(harness.asked.is_empty(), "{:?}", harness.asked);
+}

@@ -182,7 +182,12 @@ impl World {
     fn as_too_large(&mut self, too_large: Incoming, packets: &mut Vec<Incoming>) {
         let bytes = || Incoming::Message(Payload::Binary("rest".into()));
         let begins = r#"452-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
-        match self.rng.below(4) {
+        match self.rng.below(5) {
+            4 => packets.extend([
+                Incoming::Message(Payload::text(begins)),
+                too_large.clone(),
+                too_large,
+            ]),
             0 => packets.extend([too_large, bytes(), bytes()]),
             1 => packets.extend([Incoming::Message(Payload::text(begins)), too_large, bytes()]),
             2 => packets.extend([Incoming::Message(Payload::text(begins)), bytes(), too_large]),

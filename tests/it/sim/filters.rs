@@ -122,7 +122,14 @@ impl Filter {
 impl World {
     /// The server says a message that filters know.
     pub(super) fn says_filtered(&mut self, id: DialId) {
-        let action = *self.rng.pick(&ACTIONS);
+        let slot = self.dials[&(self.life, id)].slot;
+        let seats = (0..self.people.len()).map(|person| &self.seats[self.seat(person, slot)]);
+        let filters = seats.flat_map(|seat| seat.filters.values());
+        let wanted: Vec<Action> = filters.flat_map(|filter| filter.actions.clone()).collect();
+        let action = match wanted.is_empty() || self.rng.percent(20) {
+            true => *self.rng.pick(&ACTIONS),
+            false => *self.rng.pick(&wanted),
+        };
         self.says_for(id, action);
     }
 
