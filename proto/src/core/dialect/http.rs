@@ -45,7 +45,7 @@ pub(super) fn posted(count: u64, answer: &Answer) -> DialectEvent {
         return refused(answer, count - 1);
     }
     let failure = (!answer.is_good()).then(|| {
-        let told = body_told(answer);
+        let told = body_excerpt(answer);
         let colon = if told.is_empty() { "" } else { ": " };
         let why = format!("the server answered the POST with {}{colon}{told}", answer.status);
         ErrorInfo::new(Code::HttpStatus, why)
@@ -63,7 +63,7 @@ pub(super) fn refused(answer: &Answer, taken: u64) -> DialectEvent {
     let end = LinkEnd {
         status: Some(answer.status),
         retry_after: answer.retry_after,
-        reason: Some(body_told(answer)),
+        reason: Some(body_excerpt(answer)),
         error: Some(ErrorInfo::new(
             Code::HttpStatus,
             format!("the server answered with {}{hint}", answer.status),
@@ -96,7 +96,7 @@ pub(super) fn unwanted_page(answer: &Answer, options: &Options) -> Option<String
 }
 
 /// The beginning of a body that is text, on one line.
-fn body_told(answer: &Answer) -> String {
+fn body_excerpt(answer: &Answer) -> String {
     let text = answer.beginning();
     if let Some(page) = html::described(&text) {
         return page;

@@ -1,10 +1,10 @@
-//! What servers speak: one module a protocol, all behind one face, `Speech`.
+//! The protocols of servers: one module each, all behind one interface, `ProtocolHandler`.
 //!
 //! A dialect is made with its dial. It holds its protocol, its URL and where the server is to go on, and dies with the
-//! dial; options that change meanwhile change nothing of that. Bytes and answers go in (`hear`), what they mean comes out
+//! dial; options that change meanwhile change nothing of that. Bytes and answers go in (`handle_event`), what they mean comes out
 //! (`poll`). It decides nothing about the link: `session::uplink` does.
 //!
-//! A further protocol is a module with a `DialectFace`, a variant of `Protocol` with its word, and a line in `face`.
+//! A further protocol is a module with a `ProtocolDescriptor`, a variant of `Protocol` with its word, and a line in `descriptor`.
 
 pub mod engine;
 mod eventsource;
@@ -84,8 +84,8 @@ pub(crate) struct Abilities {
 
 /// A protocol, before anything is dialled.
 #[derive(Debug)]
-pub(crate) struct DialectFace {
-    pub(crate) begin: fn(&mut DialContext<'_>, Beginning) -> Box<dyn Speech>,
+pub(crate) struct ProtocolDescriptor {
+    pub(crate) begin: fn(&mut DialContext<'_>, Beginning) -> Box<dyn ProtocolHandler>,
     pub(crate) abilities: fn(&Options) -> Abilities,
     /// What the dial is to become.
     pub(crate) transport: fn(&Options) -> TransportKind,
@@ -94,16 +94,16 @@ pub(crate) struct DialectFace {
 }
 
 /// The module of each protocol.
-pub(crate) const fn face(protocol: Protocol) -> &'static DialectFace {
+pub(crate) const fn descriptor(protocol: Protocol) -> &'static ProtocolDescriptor {
     match protocol {
-        Protocol::WebSocket => &websocket::FACE,
-        Protocol::EventStream => &eventsource::FACE,
-        Protocol::Poll => &poll::FACE,
-        Protocol::SocketIo => &socketio::FACE,
+        Protocol::WebSocket => &websocket::DESCRIPTOR,
+        Protocol::EventStream => &eventsource::DESCRIPTOR,
+        Protocol::Poll => &poll::DESCRIPTOR,
+        Protocol::SocketIo => &socketio::DESCRIPTOR,
     }
 }
 
-/// What a dialect has heard.
+/// What an event of the dial meant.
 #[derive(Debug)]
 pub(crate) enum DialectEvent {
     /// The server is there: messages may go both ways.
@@ -166,9 +166,9 @@ impl DialectEnd {
 
 /// One protocol on one dial.
 ///
-/// `hear` takes one event; then `poll` must be called until `None`, or the dialect dropped. What lies unpolled when it is
+/// `handle_event` takes one event; then `poll` must be called until `None`, or the dialect dropped. What lies unpolled when it is
 /// dropped counts as not heard: the resume token stands before it.
-pub(crate) trait Speech: std::fmt::Debug + Send {
+pub(crate) trait ProtocolHandler: std::fmt::Debug + Send {
     /// What of an event takes so long to understand that it is done before `hear` gets the event, outside of the core.
     /// No other event of the dial may be heard in between.
     fn unread(&mut self, _options: &Options, _event: &LinkEvent) -> Vec<Unparsed> {
@@ -176,9 +176,9 @@ pub(crate) trait Speech: std::fmt::Debug + Send {
     }
 
     /// Takes word from the dial.
-    fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent);
+    fn handle_event(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent);
 
-    /// The next thing that was heard.
+    /// The next event, in order.
     fn poll(&mut self, ctx: &mut DialContext<'_>) -> Option<DialectEvent>;
 
     /// Hands a message to the link. `place` is its place in the outbox; `serial` names it if it awaits an acknowledgement.
@@ -259,7 +259,7 @@ pub(crate) struct Dialect {
     /// Where the session's options lead for this protocol, which is whom the resume token belongs to. Credentials may
     /// lead the dial itself to another URL of the same server.
     address: Url,
-    speech: Box<dyn Speech>,
+    handler: Box<dyn ProtocolHandler>,
 }
 
 impl Dialect {
@@ -270,11 +270,11 @@ impl Dialect {
         address: Url,
         beginning: Beginning,
     ) -> Self {
-        let speech = (face(protocol).begin)(ctx, beginning);
+        let handler = (descriptor(protocol).begin)(ctx, beginning);
         Self {
             protocol,
             address,
-            speech,
+            handler,
         }
     }
 
@@ -284,18 +284,18 @@ impl Dialect {
     }
 
     /// What is said on it.
-    pub(crate) fn speech(&mut self) -> &mut dyn Speech {
-        self.speech.as_mut()
+    pub(crate) fn handler_mut(&mut self) -> &mut dyn ProtocolHandler {
+        self.handler.as_mut()
     }
 
     /// What is said on it, to look at.
-    pub(crate) fn said(&self) -> &dyn Speech {
-        self.speech.as_ref()
+    pub(crate) fn handler(&self) -> &dyn ProtocolHandler {
+        self.handler.as_ref()
     }
 
     /// Its dial is over.
     pub(crate) fn end(self, tokens: &mut ResumeTokens) {
-        tokens.keep(self.protocol, self.address, self.speech.end());
+        tokens.keep(self.protocol, self.address, self.handler.end());
     }
 }
 

@@ -9,10 +9,13 @@ use crate::wire::rule::PARSED_WHOLE;
 
 use crate::core::io::{Incoming, LinkEvent, TransportKind};
 
-use super::{Abilities, Beginning, DialContext, DialectEvent, DialectFace, Received, Speech, check_no_event};
+use super::{
+    Abilities, Beginning, DialContext, DialectEvent, ProtocolDescriptor, ProtocolHandler, Received,
+    check_no_event,
+};
 
 /// The protocol.
-pub(super) const FACE: DialectFace = DialectFace {
+pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
     begin: |_, _: Beginning| Box::new(WebSocket::default()),
     abilities: |_: &Options| Abilities {
         pings: true,
@@ -32,8 +35,8 @@ struct WebSocket {
     next: Option<DialectEvent>,
 }
 
-impl Speech for WebSocket {
-    fn hear(&mut self, _: &mut DialContext<'_>, event: LinkEvent) {
+impl ProtocolHandler for WebSocket {
+    fn handle_event(&mut self, _: &mut DialContext<'_>, event: LinkEvent) {
         self.next = match event {
             LinkEvent::Messages(messages) => {
                 self.messages = messages.into_iter();

@@ -5,7 +5,7 @@ use crate::wire::options::{Options, Protocol};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, State};
 
-use crate::core::dialect::{Abilities, face};
+use crate::core::dialect::{Abilities, descriptor};
 use crate::core::outbox::{Flow, Proof};
 
 /// The link at this moment.
@@ -82,7 +82,7 @@ impl LinkView {
     /// # Errors
     /// `bad-frame`, `unsupported`: the protocol cannot carry it, or the session only listens.
     pub(super) fn check_payload(&self, options: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
-        (face(self.protocol).check)(options, payload)?;
+        (descriptor(self.protocol).check)(options, payload)?;
         if self.abilities.sends || !options.transports.is_empty() {
             return Ok(());
         }
@@ -95,7 +95,7 @@ impl LinkView {
     /// # Errors
     /// `not-sent`, with the reason.
     pub(super) fn check_carried(&self, options: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
-        (face(self.protocol).check)(options, payload)
+        (descriptor(self.protocol).check)(options, payload)
             .map_err(|why| ErrorInfo::new(Code::NotSent, why.message))
     }
 }
@@ -107,7 +107,7 @@ impl LinkView {
         Self {
             state: State::Open,
             protocol: Protocol::WebSocket,
-            abilities: (face(Protocol::WebSocket).abilities)(&Options::default()),
+            abilities: (descriptor(Protocol::WebSocket).abilities)(&Options::default()),
             is_open: true,
             is_ready: true,
             awaits_close: false,

@@ -294,7 +294,7 @@ impl Session {
 
     /// Takes an event of a dial. Anything but the current one is ignored.
     pub(crate) fn link_event(&mut self, ctx: &mut Context, dial: DialId, event: LinkEvent) {
-        self.drive(ctx, |uplink, scope| uplink.hear(scope, dial, event));
+        self.drive(ctx, |uplink, scope| uplink.handle_event(scope, dial, event));
         self.bound_partial(ctx);
     }
 

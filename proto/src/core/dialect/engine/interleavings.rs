@@ -16,7 +16,7 @@ const GREETING: &str = r#"0{"sid":"s","upgrades":["websocket"],"maxPayload":8}"#
 struct World {
     engine: Engine,
     said: usize,
-    heard: Vec<String>,
+    received: Vec<String>,
     written: u64,
     end: Option<LinkEnd>,
     paused: bool,
@@ -116,7 +116,7 @@ impl World {
                 Start::default(),
             ),
             said: 0,
-            heard: Vec::new(),
+            received: Vec::new(),
             written: 0,
             end: None,
             paused: false,
@@ -130,7 +130,7 @@ impl World {
         world.engine.get_answered(&good(GREETING));
         world.get = Question::None;
         world.act();
-        world.heard.clear();
+        world.received.clear();
         world
     }
 
@@ -160,7 +160,7 @@ impl World {
                 }
                 Action::DropSocket => self.drop_socket(),
                 Action::Opened => {}
-                Action::Tell(packets) => self.heard.extend(packets.into_iter().filter_map(|packet| {
+                Action::Packets(packets) => self.received.extend(packets.into_iter().filter_map(|packet| {
                     let Incoming::Message(packet) = packet else {
                         panic!("{packet:?}")
                     };
@@ -313,7 +313,7 @@ impl World {
 
     /// Holds always: in order, nothing twice, nothing left out.
     fn check(&self) {
-        assert_eq!(self.heard, numbered('e', self.heard.len()));
+        assert_eq!(self.received, numbered('e', self.received.len()));
         assert_eq!(self.server.got, numbered('c', self.server.got.len()));
         if let Some(end) = &self.end {
             assert!(
@@ -326,7 +326,7 @@ impl World {
     /// Nothing is on its way any more.
     fn check_rest(&self) {
         if self.end.is_none() {
-            assert_eq!(self.heard, numbered('e', MESSAGES_EACH));
+            assert_eq!(self.received, numbered('e', MESSAGES_EACH));
             assert_eq!(self.server.got, numbered('c', MESSAGES_EACH));
             assert_eq!(self.written, MESSAGES_EACH as u64);
         }

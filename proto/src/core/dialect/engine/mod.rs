@@ -66,7 +66,7 @@ pub enum Action {
     /// The way is open: the first packet is the server's greeting.
     Opened,
     /// Packets of the server's.
-    Tell(Vec<Incoming>),
+    Packets(Vec<Incoming>),
     /// So many packets of the core's have been written since the start.
     Written(u64),
     /// It is over.
@@ -250,7 +250,7 @@ impl Engine {
             text => self.text_packet(text),
         });
         let packets = packets.collect();
-        self.tell(packets);
+        self.report_packets(packets);
         if let Some(why) = fault {
             return self.fault(Code::ServerProtocol, why);
         }
@@ -324,14 +324,14 @@ impl Engine {
         }
     }
 
-    fn tell(&mut self, packets: Vec<Incoming>) {
+    fn report_packets(&mut self, packets: Vec<Incoming>) {
         let is_old = self.sid.is_none() && !packets.is_empty();
         if is_old {
             // Whatever this is, the core looks at it and says so.
             self.actions.push_back(Action::Opened);
         }
         if !packets.is_empty() {
-            self.actions.push_back(Action::Tell(packets));
+            self.actions.push_back(Action::Packets(packets));
         }
     }
 

@@ -22,7 +22,7 @@ impl Engine {
                 return self.fault(Code::TooLarge, "the server's handshake exceeds `maxMessage`");
             }
             // The server has forgotten these packets: polling goes on behind them.
-            self.tell(vec![Incoming::TooLarge { bytes: None }]);
+            self.report_packets(vec![Incoming::TooLarge { bytes: None }]);
             return self.flow();
         }
         // The beginning tells a page from packets.

@@ -40,7 +40,7 @@ impl Engine {
                 Err(why) => return self.fault(Code::ServerProtocol, why),
             }
         }
-        self.tell(packets);
+        self.report_packets(packets);
         self.flow();
     }
 

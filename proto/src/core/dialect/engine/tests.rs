@@ -28,7 +28,7 @@ fn acts(engine: &mut Engine) -> Vec<String> {
             Action::Post(_, body) => format!("post {}", String::from_utf8_lossy(&body)),
             Action::OpenSocket(url) => format!("open {}", url.query().unwrap()),
             Action::Send(packet) => format!("send {}", packet.as_str().unwrap_or("bytes")),
-            Action::Tell(packets) => format!("tell {}", packets.len()),
+            Action::Packets(packets) => format!("packets {}", packets.len()),
             Action::End(end) => format!("end {:?} {}", end.status, end.taken),
             Action::Written(count) => format!("written {count}"),
             Action::Opened => "opened".to_owned(),
@@ -63,7 +63,7 @@ fn polling_is_opened_and_posts_what_fits() {
         acts(&mut engine),
         [
             "opened",
-            "tell 1",
+            "packets 1",
             "post 40",
             "get a=1&EIO=4&transport=polling&sid=abc"
         ]
@@ -77,7 +77,7 @@ fn polling_is_opened_and_posts_what_fits() {
     engine.post_answered(&answer(200, "ok"));
     assert_eq!(acts(&mut engine), ["written 3", "post 4cccc\u{1e}bAQI="]);
     engine.get_answered(&answer(200, "4x\u{1e}bAQI=\u{1e}2"));
-    assert_eq!(acts(&mut engine)[0], "tell 3");
+    assert_eq!(acts(&mut engine)[0], "packets 3");
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn an_upgrade_ends_polling_before_it_says_so() {
     engine.post_answered(&answer(200, "ok"));
     assert_eq!(acts(&mut engine), ["written 1"]);
     engine.get_answered(&answer(200, "6"));
-    assert_eq!(acts(&mut engine), ["tell 1", "send 5", "send 4later"]);
+    assert_eq!(acts(&mut engine), ["packets 1", "send 5", "send 4later"]);
     engine.socket_wrote(3);
     assert_eq!(acts(&mut engine), ["written 2"]);
     engine.socket_ended(LinkEnd {
@@ -119,7 +119,7 @@ fn a_socket_that_does_not_come_leaves_polling_as_it_is() {
     engine.get_answered(&answer(200, "4y"));
     assert_eq!(
         acts(&mut engine),
-        ["post 4x", "tell 1", "get a=1&EIO=4&transport=polling&sid=abc"]
+        ["post 4x", "packets 1", "get a=1&EIO=4&transport=polling&sid=abc"]
     );
 }
 
@@ -131,7 +131,7 @@ fn a_socket_alone_says_nothing_before_the_greeting() {
     engine.socket_opened();
     assert!(acts(&mut engine).is_empty());
     engine.socket_messages(text(GREETING));
-    assert_eq!(acts(&mut engine), ["opened", "tell 1", "send 40"]);
+    assert_eq!(acts(&mut engine), ["opened", "packets 1", "send 40"]);
 }
 
 #[test]
@@ -141,10 +141,10 @@ fn a_mark_first_and_base64_without_padding_are_read_as_browsers_read_them() {
     engine.get_answered(&answer(200, &format!("\u{feff}{GREETING}")));
     assert_eq!(
         acts(&mut engine),
-        ["opened", "tell 1", "get a=1&EIO=4&transport=polling&sid=abc"]
+        ["opened", "packets 1", "get a=1&EIO=4&transport=polling&sid=abc"]
     );
     engine.get_answered(&answer(200, "bAQI\u{1e}bAQ\u{1e}bAR=="));
-    assert_eq!(acts(&mut engine)[0], "tell 3");
+    assert_eq!(acts(&mut engine)[0], "packets 3");
     engine.get_answered(&answer(200, "b!"));
     assert!(acts(&mut engine)[0].starts_with("end "));
 }
@@ -156,7 +156,7 @@ fn a_body_of_very_many_packets_is_told_in_pieces_and_nothing_is_asked_before_its
     acts(&mut engine);
     let body = vec!["4x"; 3 * MAX_REPORTED_PACKETS - 1].join("\u{1e}");
     engine.get_answered(&answer(200, &body));
-    let Some(Action::Tell(first)) = engine.poll() else {
+    let Some(Action::Packets(first)) = engine.poll() else {
         panic!("packets come first")
     };
     assert_eq!(first.len(), MAX_REPORTED_PACKETS);
@@ -166,8 +166,8 @@ fn a_body_of_very_many_packets_is_told_in_pieces_and_nothing_is_asked_before_its
     assert_eq!(
         acts(&mut engine),
         [
-            format!("tell {MAX_REPORTED_PACKETS}"),
-            format!("tell {}", MAX_REPORTED_PACKETS - 1),
+            format!("packets {MAX_REPORTED_PACKETS}"),
+            format!("packets {}", MAX_REPORTED_PACKETS - 1),
             "get a=1&EIO=4&transport=polling&sid=abc".to_owned()
         ]
     );
@@ -180,7 +180,7 @@ fn nothing_is_asked_while_reading_rests() {
     acts(&mut engine);
     engine.pause();
     engine.get_answered(&answer(200, "4x"));
-    assert_eq!(acts(&mut engine), ["tell 1"]);
+    assert_eq!(acts(&mut engine), ["packets 1"]);
     engine.transmit(Payload::text("4y"));
     assert_eq!(acts(&mut engine), ["post 4y"], "saying goes on");
     engine.resume();
@@ -285,7 +285,7 @@ fn urls_are_written_as_the_options_say() {
     engine.socket_messages(text("bAQI="));
     assert_eq!(
         engine.poll(),
-        Some(Action::Tell(vec![Incoming::Message(Payload::Binary(
+        Some(Action::Packets(vec![Incoming::Message(Payload::Binary(
             Bytes::from_static(&[1, 2])
         ))]))
     );

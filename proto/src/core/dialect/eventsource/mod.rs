@@ -23,12 +23,12 @@ use self::chunk::Reader;
 pub(crate) use self::chunk::{EventStreamChunk, ReadChunk};
 use self::parser::ParsedEvent;
 use super::{
-    Abilities, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, Received, ResumeToken, Speech,
-    check_no_event, http,
+    Abilities, Beginning, DialContext, DialectEnd, DialectEvent, ProtocolDescriptor, ProtocolHandler,
+    Received, ResumeToken, check_no_event, http,
 };
 
 /// The protocol.
-pub(super) const FACE: DialectFace = DialectFace {
+pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
     begin: |ctx, beginning| Box::new(EventSource::begin(ctx, beginning)),
     abilities: |options: &Options| Abilities {
         // The head may be kept back until the first event: nobody should wait for that.
@@ -76,7 +76,7 @@ impl EventSource {
             ("Cache-Control".to_owned(), "no-cache".to_owned()),
             ("Pragma".to_owned(), "no-cache".to_owned()),
         ];
-        if let Some(id) = stream.id_to_say() {
+        if let Some(id) = stream.sendable_id() {
             headers.push(("Last-Event-ID".to_owned(), id.to_owned()));
         }
         let fetch = Fetch {
@@ -95,9 +95,9 @@ impl EventSource {
     }
 
     /// What to say after a loss. A header that has control characters cannot be written, and would end every dial.
-    fn id_to_say(&self) -> Option<&str> {
-        let is_sayable = |id: &&str| !id.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t');
-        self.last_event_id().filter(is_sayable)
+    fn sendable_id(&self) -> Option<&str> {
+        let is_sendable = |id: &&str| !id.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t');
+        self.last_event_id().filter(is_sendable)
     }
 
     fn answered(&mut self, answer: &Answer) -> Option<DialectEvent> {
@@ -153,7 +153,7 @@ impl EventSource {
     }
 }
 
-impl Speech for EventSource {
+impl ProtocolHandler for EventSource {
     fn unread(&mut self, _: &Options, event: &LinkEvent) -> Vec<Unparsed> {
         let chunk = match event {
             LinkEvent::Chunk(bytes) if self.is_open => self.reader.give_away(bytes),
@@ -163,7 +163,7 @@ impl Speech for EventSource {
         chunk.into_iter().collect()
     }
 
-    fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
+    fn handle_event(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
         self.next = match event {
             LinkEvent::Answered(answer) => self.answered(&answer),
             LinkEvent::Chunk(bytes) if self.is_open => {
@@ -208,7 +208,7 @@ impl Speech for EventSource {
     }
 
     fn continuity(&self) -> Continuity {
-        match self.id_to_say() {
+        match self.sendable_id() {
             Some(_) => Continuity::Server,
             None => Continuity::Unknown,
         }
@@ -266,10 +266,10 @@ mod tests {
             headers,
             ..Answer::default()
         };
-        stream.hear(&mut ctx, LinkEvent::Answered(answer.into()));
+        stream.handle_event(&mut ctx, LinkEvent::Answered(answer.into()));
         assert!(matches!(stream.poll(&mut ctx), Some(DialectEvent::Opened { .. })));
         let bytes = Bytes::from_static(b"id: 1\ndata: a\n\nid: 2\ndata: b\n\n");
-        stream.hear(&mut ctx, LinkEvent::Chunk(bytes));
+        stream.handle_event(&mut ctx, LinkEvent::Chunk(bytes));
         assert!(matches!(stream.poll(&mut ctx), Some(DialectEvent::Message(..))));
         let token = Box::new(stream).end();
         assert_eq!(

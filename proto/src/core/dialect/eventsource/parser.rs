@@ -63,8 +63,8 @@ impl Parser {
         }
     }
 
-    /// Takes bytes, and tells what they complete. An event that the stream's end cuts off is never told.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], told: &mut Vec<ParsedEvent>) {
+    /// Takes bytes, and reports what they complete. An event that the stream's end cuts off is never reported.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], events: &mut Vec<ParsedEvent>) {
         if std::mem::take(&mut self.after_cr) && bytes.first() == Some(&b'\n') {
             bytes = &bytes[1..];
         }
@@ -79,7 +79,7 @@ impl Parser {
                     None => self.after_cr = true,
                 }
             }
-            self.end_line(told);
+            self.end_line(events);
         }
         self.extend(bytes);
     }
@@ -123,7 +123,7 @@ impl Parser {
         }
     }
 
-    fn end_line(&mut self, told: &mut Vec<ParsedEvent>) {
+    fn end_line(&mut self, events: &mut Vec<ParsedEvent>) {
         let raw = std::mem::take(&mut self.line);
         let cut = std::mem::take(&mut self.line_cut);
         let text = String::from_utf8_lossy(&raw);
@@ -132,7 +132,7 @@ impl Parser {
             line = line.strip_prefix('\u{feff}').unwrap_or(line);
         }
         if line.is_empty() && !cut {
-            return self.dispatch(told);
+            return self.dispatch(events);
         }
         let (field, value) = match line.split_once(':') {
             Some((field, value)) => (field, value.strip_prefix(' ').unwrap_or(value)),
@@ -164,24 +164,24 @@ impl Parser {
             "id" if value.len() > MAX_ID_BYTES => self.id = Some(String::new()),
             "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                told.extend(value.parse().ok().map(ParsedEvent::Retry));
+                events.extend(value.parse().ok().map(ParsedEvent::Retry));
             }
             // Comments begin with a colon, so their field has no name; others are of no meaning.
             _ => {}
         }
     }
 
-    fn dispatch(&mut self, told: &mut Vec<ParsedEvent>) {
-        told.extend(self.id.take().map(ParsedEvent::Id));
+    fn dispatch(&mut self, events: &mut Vec<ParsedEvent>) {
+        events.extend(self.id.take().map(ParsedEvent::Id));
         let name = std::mem::take(&mut self.name);
         let mut data = std::mem::take(&mut self.data);
         let has_data = std::mem::take(&mut self.has_data);
         if std::mem::take(&mut self.too_large) {
-            told.push(ParsedEvent::TooLarge);
+            events.push(ParsedEvent::TooLarge);
         } else if has_data {
             data.pop();
             let name = (!name.is_empty() && name != "message").then_some(name);
-            told.push(ParsedEvent::Event {
+            events.push(ParsedEvent::Event {
                 name,
                 data: data.into(),
             });
@@ -193,7 +193,7 @@ impl Parser {
 mod tests {
     use super::*;
 
-    fn told(stream: &str) -> Vec<ParsedEvent> {
+    fn parsed(stream: &str) -> Vec<ParsedEvent> {
         let mut whole = Vec::new();
         Parser::new(1 << 20).push(stream.as_bytes(), &mut whole);
         let mut bytewise = Vec::new();
@@ -211,7 +211,7 @@ mod tests {
         let stream =
             format!("id: 7\ndata: 1\n\nid: {long}\ndata: 2\n\nevent: {long}\ndata: 3\n\ndata: 4\n\n");
         assert_eq!(
-            told(&stream),
+            parsed(&stream),
             [
                 ParsedEvent::Id("7".to_owned()),
                 event(None, "1"),
@@ -233,11 +233,11 @@ mod tests {
     #[test]
     fn the_examples_of_the_standard() {
         assert_eq!(
-            told("data: YHOO\ndata: +2\ndata: 10\n\n"),
+            parsed("data: YHOO\ndata: +2\ndata: 10\n\n"),
             [event(None, "YHOO\n+2\n10")]
         );
         assert_eq!(
-            told(
+            parsed(
                 ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n"
             ),
             [
@@ -249,11 +249,11 @@ mod tests {
             ]
         );
         assert_eq!(
-            told("data\n\ndata\ndata\n\ndata:"),
+            parsed("data\n\ndata\ndata\n\ndata:"),
             [event(None, ""), event(None, "\n")]
         );
         assert_eq!(
-            told("data:test\n\ndata: test\n\n"),
+            parsed("data:test\n\ndata: test\n\n"),
             [event(None, "test"), event(None, "test")]
         );
     }
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn lines_end_in_three_ways_and_a_mark_may_come_first() {
         assert_eq!(
-            told("\u{feff}event: a\r\ndata: 1\r\rdata: 2\n\r\n"),
+            parsed("\u{feff}event: a\r\ndata: 1\r\rdata: 2\n\r\n"),
             [event(Some("a"), "1"), event(None, "2")]
         );
     }
@@ -269,24 +269,24 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_left_out() {
         assert_eq!(
-            told("retry: 1000\nretry: x\nretry\nid: a\0b\nfoo: bar\nevent: message\ndata: x\n\n"),
+            parsed("retry: 1000\nretry: x\nretry\nid: a\0b\nfoo: bar\nevent: message\ndata: x\n\n"),
             [ParsedEvent::Retry(1000), event(None, "x")]
         );
-        assert_eq!(told("event: a\n\ndata: x\n\n"), [event(None, "x")]);
-        assert_eq!(told("data: cut off"), []);
+        assert_eq!(parsed("event: a\n\ndata: x\n\n"), [event(None, "x")]);
+        assert_eq!(parsed("data: cut off"), []);
     }
 
     #[test]
     fn an_event_beyond_the_limit_is_told_and_the_next_one_comes() {
         let mut parser = Parser::new(10);
-        let mut told = Vec::new();
+        let mut events = Vec::new();
         parser.push(
             b"data: 0123456789\n\ndata: 012345678901234567890123456789\n\n",
-            &mut told,
+            &mut events,
         );
-        parser.push(b"data: 01234\ndata: 56789\n\nid: 7\ndata: fine\n\n", &mut told);
+        parser.push(b"data: 01234\ndata: 56789\n\nid: 7\ndata: fine\n\n", &mut events);
         assert_eq!(
-            told,
+            events,
             [
                 event(None, "0123456789"),
                 ParsedEvent::TooLarge,

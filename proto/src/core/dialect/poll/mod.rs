@@ -21,8 +21,8 @@ use crate::core::io::{Answer, Fetch, LinkEvent, Output};
 pub(crate) use self::answer::{LargeAnswer, ReadAnswer};
 use self::position::{Message, Messages, PollPosition};
 use super::{
-    Abilities, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, Received, ResumeToken, Speech,
-    check_no_event, http,
+    Abilities, Beginning, DialContext, DialectEnd, DialectEvent, ProtocolDescriptor, ProtocolHandler,
+    Received, ResumeToken, check_no_event, http,
 };
 
 /// How soon a server is asked again that answers a long poll with nothing.
@@ -35,7 +35,7 @@ const TURN_BUDGET: (usize, usize) = (512, 1 << 20);
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The protocol.
-pub(super) const FACE: DialectFace = DialectFace {
+pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
     begin: |ctx, beginning| Box::new(Polling::begin(ctx, beginning)),
     abilities: |options: &Options| Abilities {
         // A long poll may be answered late: nobody should wait for that.
@@ -121,14 +121,14 @@ impl Polling {
         }
         let options = ctx.options;
         let mut place = self.token.place.clone();
-        let heard = if answer.status == 304 || answer.too_large {
+        let event = if answer.status == 304 || answer.too_large {
             Ok(Messages::default())
         } else if let Some(why) = http::unwanted_page(answer, options) {
             Err(why)
         } else {
             place.read(&options.poll, answer, options.json, read)
         };
-        let messages = match heard {
+        let messages = match event {
             Ok(messages) => messages,
             Err(why) => return Some(DialectEnd::given_up(Code::ServerProtocol, why)),
         };
@@ -179,7 +179,7 @@ impl Polling {
     }
 }
 
-impl Speech for Polling {
+impl ProtocolHandler for Polling {
     fn unread(&mut self, options: &Options, event: &LinkEvent) -> Vec<Unparsed> {
         let LinkEvent::Answered(answer) = event else {
             return Vec::new();
@@ -190,7 +190,7 @@ impl Speech for Polling {
         large.into_iter().collect()
     }
 
-    fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
+    fn handle_event(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
         self.next = match event {
             LinkEvent::Answered(answer) => {
                 (self.turn, self.go_on) = (TURN_BUDGET, None);
@@ -216,9 +216,9 @@ impl Speech for Polling {
             return Some(DialectEvent::TooLarge);
         }
         if !self.is_paused
-            && let Some(heard) = self.message(ctx.now.boot)
+            && let Some(event) = self.message(ctx.now.boot)
         {
-            return Some(heard);
+            return Some(event);
         }
         if self.messages.is_empty() {
             if let Some(over) = self.finish_answer(ctx) {

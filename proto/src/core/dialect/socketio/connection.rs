@@ -211,7 +211,7 @@ mod tests {
     use crate::wire::payload::Event;
 
     impl Connection {
-        fn hear(&mut self, packet: &Payload, recovery: &mut Recovery) -> Option<ServerEvent> {
+        fn decode_plain(&mut self, packet: &Payload, recovery: &mut Recovery) -> Option<ServerEvent> {
             self.decode(packet, recovery, &mut Outlines::default())
         }
     }
@@ -220,8 +220,8 @@ mod tests {
         Connection::new(vec!["/".to_owned()], usize::MAX)
     }
 
-    fn hear(packet: &str) -> Option<ServerEvent> {
-        socketio().hear(&Payload::text(packet), &mut Recovery::default())
+    fn decoded(packet: &str) -> Option<ServerEvent> {
+        socketio().decode_plain(&Payload::text(packet), &mut Recovery::default())
     }
 
     fn event(name: &str, namespace: Option<&str>, args: &str) -> Event {
@@ -258,7 +258,7 @@ mod tests {
             )),
             [r#"42/n,1["a",1,{"b":2.0}]"#]
         );
-        let answered = socketio.hear(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
+        let answered = socketio.decode_plain(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
         assert_eq!(
             answered,
             Some(ServerEvent::Acknowledged(
@@ -266,7 +266,7 @@ mod tests {
                 Payload::args(None, Some("/n"), r#"["ok"]"#)
             ))
         );
-        let again = socketio.hear(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
+        let again = socketio.decode_plain(&Payload::text(r#"43/n,1["ok"]"#), &mut Recovery::default());
         assert!(matches!(again, Some(ServerEvent::Acknowledged(0, _))));
     }
 
@@ -281,12 +281,12 @@ mod tests {
         );
         assert_eq!(packets[2], Payload::Binary(Bytes::from_static(&[3])));
         let mut recovery = Recovery::default();
-        let heard: Vec<ServerEvent> = packets
+        let events: Vec<ServerEvent> = packets
             .iter()
-            .filter_map(|packet| socketio.hear(packet, &mut recovery))
+            .filter_map(|packet| socketio.decode_plain(packet, &mut recovery))
             .collect();
-        let Some(ServerEvent::Event(payload, None)) = heard.first() else {
-            panic!("{heard:?}")
+        let Some(ServerEvent::Event(payload, None)) = events.first() else {
+            panic!("{events:?}")
         };
         assert_eq!(
             payload.as_str(),
@@ -297,8 +297,11 @@ mod tests {
 
     #[test]
     fn a_server_cannot_make_it_keep_without_end() {
-        assert!(matches!(hear(r#"451025-["a"]"#), Some(ServerEvent::Malformed(_))));
-        assert_eq!(hear(r#"451024-["a"]"#), None, "it waits for these");
+        assert!(matches!(
+            decoded(r#"451025-["a"]"#),
+            Some(ServerEvent::Malformed(_))
+        ));
+        assert_eq!(decoded(r#"451024-["a"]"#), None, "it waits for these");
         let mut socketio = socketio();
         for seq in 0..=MAX_REPLIES as u64 {
             socketio.keep_reply_id(seq, None, seq);
@@ -342,7 +345,7 @@ mod tests {
             Payload::text(r#"40/n,{"token":"t"}"#)
         );
         let connected = |socketio: &mut Connection, text: &str, recovery: &mut Recovery| match socketio
-            .hear(&Payload::text(text), recovery)
+            .decode_plain(&Payload::text(text), recovery)
         {
             Some(ServerEvent::Connected { recovered, .. }) => recovered,
             other => panic!("{other:?}"),
@@ -351,8 +354,8 @@ mod tests {
             connected(&mut first, r#"40{"sid":"a","pid":"p1"}"#, &mut recovery),
             None
         );
-        first.hear(&Payload::text(r#"42["e",1,"o1"]"#), &mut recovery);
-        first.hear(&Payload::text(r#"427["awaited","no offset"]"#), &mut recovery);
+        first.decode_plain(&Payload::text(r#"42["e",1,"o1"]"#), &mut recovery);
+        first.decode_plain(&Payload::text(r#"427["awaited","no offset"]"#), &mut recovery);
         let mut second = socketio();
         assert_eq!(
             second.connect("/", None, &recovery),

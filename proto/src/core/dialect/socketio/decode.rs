@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::connection::Connection;
-use super::packet::{EventData, MAX_OFFSET_BYTES, Said, SocketIoPacket};
+use super::packet::{EventData, EventPacket, MAX_OFFSET_BYTES, SocketIoPacket};
 use super::partial::{Partial, beginning, taken_apart};
 use super::recovery::Recovery;
 use crate::core::dialect::greeting::Greeting;
@@ -164,10 +164,10 @@ impl Connection {
             .or_else(|| Some(SocketIoPacket::of(packet)?.read()));
         match read.map(|read| read.said) {
             None => ServerEvent::Malformed("an unknown type of packet".to_owned()),
-            Some(Said::NoMemory) => ServerEvent::TooLarge,
-            Some(Said::Event(None)) => ServerEvent::Malformed("an event without a name".to_owned()),
-            Some(Said::Event(Some(event))) => event_of(event, namespace, id, recovery),
-            Some(Said::Answer(args)) => {
+            Some(EventPacket::NoMemory) => ServerEvent::TooLarge,
+            Some(EventPacket::Event(None)) => ServerEvent::Malformed("an event without a name".to_owned()),
+            Some(EventPacket::Event(Some(event))) => event_of(event, namespace, id, recovery),
+            Some(EventPacket::Answer(args)) => {
                 let serial = id.and_then(|id| self.acks.remove(&id));
                 match (serial, args) {
                     (_, None) => ServerEvent::Malformed("an acknowledgement without arguments".to_owned()),
@@ -282,7 +282,7 @@ mod tests {
         Connection::new(vec!["/".to_owned()], usize::MAX)
     }
 
-    fn hear(packet: &str) -> Option<ServerEvent> {
+    fn decoded(packet: &str) -> Option<ServerEvent> {
         socketio().decode(
             &Payload::text(packet),
             &mut Recovery::default(),
@@ -294,22 +294,22 @@ mod tests {
     fn the_examples_of_the_protocol() {
         let plain = |name, namespace, args: &'static str| Payload::args(Some(name), namespace, args);
         assert_eq!(
-            hear(r#"42["foo"]"#),
+            decoded(r#"42["foo"]"#),
             Some(ServerEvent::Event(plain("foo", None, "[]"), None))
         );
         assert_eq!(
-            hear(r#"42/admin,["bar", {"a": 1.0}]"#),
+            decoded(r#"42/admin,["bar", {"a": 1.0}]"#),
             Some(ServerEvent::Event(
                 plain("bar", Some("/admin"), r#"[{"a": 1.0}]"#),
                 None
             ))
         );
-        let Some(ServerEvent::Event(awaited, Some(12))) = hear(r#"4212["foo",1]"#) else {
+        let Some(ServerEvent::Event(awaited, Some(12))) = decoded(r#"4212["foo",1]"#) else {
             panic!("no event")
         };
         assert!(matches!(awaited, Payload::Event(event) if event.reply));
         assert_eq!(
-            hear(r#"44/admin,{"message":"Not authorized","data":{"a": 1}}"#),
+            decoded(r#"44/admin,{"message":"Not authorized","data":{"a": 1}}"#),
             Some(ServerEvent::Refused {
                 namespace: "/admin".to_owned(),
                 why: "Not authorized".to_owned(),
@@ -321,17 +321,17 @@ mod tests {
             "x".repeat(MAX_REFUSAL_BYTES)
         );
         assert!(matches!(
-            hear(&large),
+            decoded(&large),
             Some(ServerEvent::Refused { data: None, .. })
         ));
         assert_eq!(
-            hear("41/admin,"),
+            decoded("41/admin,"),
             Some(ServerEvent::Dropped {
                 namespace: "/admin".to_owned()
             })
         );
-        assert_eq!(hear("2"), Some(ServerEvent::Ping));
-        assert_eq!(hear("6"), None);
+        assert_eq!(decoded("2"), Some(ServerEvent::Ping));
+        assert_eq!(decoded("6"), None);
     }
 
     #[test]
@@ -357,9 +357,9 @@ mod tests {
             "9",
             "451-[\"a\"]",
         ] {
-            let _ = hear(packet);
+            let _ = decoded(packet);
         }
-        assert!(matches!(hear("42[]"), Some(ServerEvent::Malformed(_))));
+        assert!(matches!(decoded("42[]"), Some(ServerEvent::Malformed(_))));
         assert!(matches!(
             socketio().decode(
                 &Payload::Binary(Bytes::new()),
@@ -374,7 +374,7 @@ mod tests {
     fn an_old_server_is_recognised() {
         let polling =
             r#"96:0{"sid":"x","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":5000}2:40"#;
-        assert_eq!(hear(polling), Some(ServerEvent::UnsupportedVersion));
-        assert_eq!(hear("40"), Some(ServerEvent::UnsupportedVersion));
+        assert_eq!(decoded(polling), Some(ServerEvent::UnsupportedVersion));
+        assert_eq!(decoded("40"), Some(ServerEvent::UnsupportedVersion));
     }
 }

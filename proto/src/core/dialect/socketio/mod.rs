@@ -33,8 +33,8 @@ pub(crate) use self::packet::{ReadPacket, SocketIoPacket};
 use self::partial::Partial;
 use self::recovery::Recovery;
 use super::{
-    Abilities, AwaitedReply, Beginning, DialContext, DialectEnd, DialectEvent, DialectFace, Received,
-    ResumeToken, Speech,
+    Abilities, AwaitedReply, Beginning, DialContext, DialectEnd, DialectEvent, ProtocolDescriptor,
+    ProtocolHandler, Received, ResumeToken,
 };
 
 /// Events that may come before every namespace was answered.
@@ -43,7 +43,7 @@ const MAX_EARLY: usize = 4096;
 const MAX_REFUSAL_CHARS: usize = 200;
 
 /// The protocol.
-pub(super) const FACE: DialectFace = DialectFace {
+pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
     begin: |ctx, beginning| Box::new(SocketIo::begin(ctx.options, beginning)),
     abilities: |_: &Options| Abilities {
         pings: false,
@@ -150,7 +150,7 @@ impl SocketIo {
     /// What a packet of the server's comes to.
     fn act(&mut self, ctx: &mut DialContext<'_>, said: ServerEvent) -> Option<DialectEvent> {
         match said {
-            ServerEvent::Greeting(ping_timeout, max_payload) => self.greet(ctx, ping_timeout, max_payload),
+            ServerEvent::Greeting(ping_timeout, max_payload) => self.start(ctx, ping_timeout, max_payload),
             ServerEvent::Ping => {
                 self.alive_by = Some(ctx.now.boot + self.ping_timeout);
                 self.connection.handed(1, None);
@@ -187,7 +187,7 @@ impl SocketIo {
         None
     }
 
-    fn greet(&mut self, ctx: &mut DialContext<'_>, ping_timeout: Duration, max_payload: usize) {
+    fn start(&mut self, ctx: &mut DialContext<'_>, ping_timeout: Duration, max_payload: usize) {
         if self.alive_by.is_some() {
             return;
         }
@@ -279,7 +279,7 @@ impl SocketIo {
     }
 }
 
-impl Speech for SocketIo {
+impl ProtocolHandler for SocketIo {
     fn unread(&mut self, _: &Options, event: &LinkEvent) -> Vec<Unparsed> {
         let LinkEvent::Messages(packets) = event else {
             return Vec::new();
@@ -296,7 +296,7 @@ impl Speech for SocketIo {
         large.into_iter().map(Unparsed::Packet).collect()
     }
 
-    fn hear(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
+    fn handle_event(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
         match event {
             LinkEvent::Messages(packets) => self.packets = packets.into_iter(),
             LinkEvent::Written(packets) => {
@@ -341,9 +341,9 @@ impl Speech for SocketIo {
                         .decode(&packet, &mut self.token.recovery, ctx.outlines)
                 }
             };
-            let heard = said.and_then(|said| self.act(ctx, said));
-            if heard.is_some() {
-                return heard;
+            let event = said.and_then(|said| self.act(ctx, said));
+            if event.is_some() {
+                return event;
             }
         }
     }

@@ -25,12 +25,12 @@ pub(crate) struct SocketIoPacket {
 #[derive(Debug)]
 pub(crate) struct ReadPacket {
     data: Bytes,
-    pub(super) said: Said,
+    pub(super) said: EventPacket,
 }
 
 /// An event or an acknowledgement; nothing where it makes no sense.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum EventPacket {
     Event(Option<EventData>),
     /// Arguments, each attachment in its place.
     Answer(Option<Bytes>),
@@ -67,12 +67,12 @@ impl SocketIoPacket {
     pub(crate) fn read(self) -> ReadPacket {
         let data = std::str::from_utf8(&self.data).unwrap_or_default();
         let said = match self.is_event {
-            true => read_event(data, &self.attachments).map(Said::Event),
-            false => read_answer(data, &self.attachments).map(Said::Answer),
+            true => read_event(data, &self.attachments).map(EventPacket::Event),
+            false => read_answer(data, &self.attachments).map(EventPacket::Answer),
         };
         ReadPacket {
             data: self.data,
-            said: said.unwrap_or(Said::NoMemory),
+            said: said.unwrap_or(EventPacket::NoMemory),
         }
     }
 }
@@ -86,9 +86,9 @@ impl ReadPacket {
     /// The content of the message that it becomes.
     pub(crate) fn content(&self) -> Option<Bytes> {
         match &self.said {
-            Said::Event(event) => event.as_ref().map(|event| event.args.clone()),
-            Said::Answer(args) => args.clone(),
-            Said::NoMemory => None,
+            EventPacket::Event(event) => event.as_ref().map(|event| event.args.clone()),
+            EventPacket::Answer(args) => args.clone(),
+            EventPacket::NoMemory => None,
         }
     }
 }

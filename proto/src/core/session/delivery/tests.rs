@@ -61,7 +61,7 @@ impl Bench {
             delivery.welcome(scope, PortId(port), &placed, opened);
             delivery.deliver(scope);
         });
-        let verdict = self.told().into_iter().find_map(|(_, frame)| match frame {
+        let verdict = self.frames().into_iter().find_map(|(_, frame)| match frame {
             BrokerFrame::Opened(opened) => Some(opened.resume),
             _ => None,
         });
@@ -79,7 +79,7 @@ impl Bench {
     }
 
     /// What ports were told meanwhile, but records.
-    fn told(&mut self) -> Vec<(u64, BrokerFrame)> {
+    fn frames(&mut self) -> Vec<(u64, BrokerFrame)> {
         let frames = self.ctx.take_outputs().into_iter().map(|output| match output {
             Output::Deliver { port, frame, .. } => (port.0, frame),
             other => panic!("{other:?}"),
@@ -89,14 +89,15 @@ impl Bench {
 
     /// The records that ports were handed meanwhile, by number, and whether they come again.
     fn records(&mut self) -> Vec<(u64, u64, bool)> {
-        let told = self.told().into_iter();
-        told.filter_map(|(port, frame)| match frame {
-            BrokerFrame::Record {
-                record, redelivered, ..
-            } => Some((port, record.seq, redelivered)),
-            _ => None,
-        })
-        .collect()
+        let frames = self.frames().into_iter();
+        frames
+            .filter_map(|(port, frame)| match frame {
+                BrokerFrame::Record {
+                    record, redelivered, ..
+                } => Some((port, record.seq, redelivered)),
+                _ => None,
+            })
+            .collect()
     }
 
     fn acknowledge(&mut self, port: u64, seq: u64) -> bool {
@@ -133,10 +134,10 @@ fn a_newer_attachment_fences_the_one_before() {
     bench.act(|delivery, scope| {
         delivery.attach(scope, PortId(2), &"a".into(), None);
     });
-    let told = bench.told();
+    let frames = bench.frames();
     assert!(
         matches!(
-            told.as_slice(),
+            frames.as_slice(),
             [(
                 1,
                 BrokerFrame::Detached {
@@ -145,7 +146,7 @@ fn a_newer_attachment_fences_the_one_before() {
                 }
             )]
         ),
-        "{told:?}"
+        "{frames:?}"
     );
     bench.message("one");
     assert!(!bench.acknowledge(1, 1), "the old port holds nothing");
@@ -157,12 +158,12 @@ fn only_what_was_delivered_can_be_acknowledged() {
     let mut bench = Bench::new(Options::default());
     bench.attach("a", 1);
     bench.message("one");
-    bench.told();
+    bench.frames();
     assert!(!bench.acknowledge(1, 2));
-    let told = bench.told();
+    let frames = bench.frames();
     assert!(
-        matches!(told.as_slice(), [(1, BrokerFrame::Error(_))]),
-        "{told:?}"
+        matches!(frames.as_slice(), [(1, BrokerFrame::Error(_))]),
+        "{frames:?}"
     );
     assert_eq!(bench.delivery.log().messages(), 1);
 }
@@ -252,13 +253,13 @@ fn a_client_that_is_told_the_end_hears_how_messages_ended_although_its_window_is
         delivery.append(scope, Body::State(change.into()), None);
         delivery.end(scope, &CloseReport::default(), "closed");
     });
-    let told = bench.told();
+    let frames = bench.frames();
     assert!(
         matches!(
-            told.as_slice(),
+            frames.as_slice(),
             [(1, BrokerFrame::Record { record, .. }), (1, BrokerFrame::Detached { .. })] if record.seq == 2
         ),
-        "{told:?}"
+        "{frames:?}"
     );
     assert_eq!(bench.delivery.client_at(PortId(1)), None);
 }

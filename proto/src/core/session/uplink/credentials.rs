@@ -146,11 +146,11 @@ impl Uplink {
             let status = change.status;
             let _ = self.state.refuse();
             change.state = self.state.name();
-            self.tell(change);
+            self.report_change(change);
             self.need_credentials(ctx, AuthorizeReason::Refused, status);
         } else {
             change.state = self.state.fail().state;
-            self.tell(change);
+            self.report_change(change);
         }
         self.events.push_back(UplinkEvent::Left { taken });
     }
@@ -178,7 +178,7 @@ impl Uplink {
         status: Option<u16>,
     ) {
         if let Some(change) = self.state.refuse() {
-            self.tell(change);
+            self.report_change(change);
         }
         self.ask(ctx, why, status);
     }
@@ -264,7 +264,7 @@ impl Uplink {
             let error = "the extension has no credentials for this server";
             change.error = Some(ErrorInfo::new(Code::HttpStatus, error));
             change.reason = Some(why);
-            return self.tell(change);
+            return self.report_change(change);
         }
         self.credentials.give(url, authorize);
         self.reconnect(ctx);
@@ -279,7 +279,7 @@ impl Uplink {
     fn forget_recovery(&mut self) {
         self.tokens.forget_recovery();
         if let Some(dialect) = &mut self.dialect {
-            dialect.speech().forget_recovery();
+            dialect.handler_mut().forget_recovery();
         }
     }
 }

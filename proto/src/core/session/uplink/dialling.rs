@@ -11,7 +11,7 @@ use crate::wire::record::{ErrorInfo, State};
 use crate::wire::socketio::SocketIo;
 
 use crate::core::dial_limiter::{DialKind, DialSlot};
-use crate::core::dialect::{Beginning, Dialect, face};
+use crate::core::dialect::{Beginning, Dialect, descriptor};
 use crate::core::identity::Identity;
 use crate::core::io::{Output, ProxyChoice, Target};
 use crate::core::pattern::is_loopback;
@@ -72,7 +72,7 @@ impl Uplink {
         {
             ctx.dialer.limiter.wait(ctx.who.key, slot, kind);
             if let Some(change) = self.state.queue() {
-                self.tell(change);
+                self.report_change(change);
             }
             return;
         }
@@ -190,7 +190,7 @@ impl Uplink {
     fn deny(&mut self, why: ErrorInfo) {
         let mut change = self.state.fail();
         change.error = Some(why);
-        self.tell(change);
+        self.report_change(change);
     }
 
     fn dial_now(&mut self, ctx: &mut UplinkContext<'_>, url: Url) {
@@ -198,7 +198,7 @@ impl Uplink {
         let protocol = self.next_protocol(ctx.options);
         if let Some(slot) = slot(ctx, &url) {
             ctx.dialer.begin(ctx.now.boot, slot, dial);
-            if !(face(protocol).abilities)(ctx.options).has_handshake {
+            if !(descriptor(protocol).abilities)(ctx.options).has_handshake {
                 ctx.dialer.limiter.end(dial);
             }
         }
@@ -219,7 +219,7 @@ impl Uplink {
         self.dialect = Some(Dialect::begin(&mut ctx.dial(dial), protocol, address, beginning));
         change.dial = Some(self.dials);
         change.attempt = Some(self.backoff.attempts());
-        self.tell(change);
+        self.report_change(change);
     }
 
     fn target(&self, who: &Identity, options: &Options, protocol: Protocol, url: Url) -> Target {
@@ -260,7 +260,7 @@ impl Uplink {
             json: options.json,
             max_message: options.max_message,
             jar: Some(who.key.0),
-            transport: (face(protocol).transport)(options),
+            transport: (descriptor(protocol).transport)(options),
         }
     }
 

@@ -14,7 +14,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) struct Heartbeat {
     interval: Duration,
     timeout: Duration,
-    heard: Duration,
+    last_traffic: Duration,
     /// When the last beat went out.
     beaten: Duration,
     awaited: Option<Awaited>,
@@ -49,7 +49,7 @@ impl Heartbeat {
         Self {
             interval: Duration::from_millis(settings.interval),
             timeout: Duration::from_millis(settings.timeout),
-            heard: now,
+            last_traffic: now,
             beaten: now,
             awaited: None,
             resting: false,
@@ -64,8 +64,8 @@ impl Heartbeat {
     }
 
     /// Any byte came.
-    pub(crate) const fn heard(&mut self, now: Duration) {
-        self.heard = now;
+    pub(crate) const fn saw_traffic(&mut self, now: Duration) {
+        self.last_traffic = now;
         if let Some(Awaited { any: true, .. }) = self.awaited {
             self.awaited = None;
         }
@@ -73,7 +73,7 @@ impl Heartbeat {
 
     /// The expected message came; whether it was awaited.
     pub(crate) const fn answered(&mut self, now: Duration) -> bool {
-        self.heard = now;
+        self.last_traffic = now;
         self.strict && self.awaited.take().is_some()
     }
 
@@ -91,7 +91,7 @@ impl Heartbeat {
     /// Reading goes on.
     pub(crate) const fn wake(&mut self, now: Duration) {
         self.resting = false;
-        self.heard = now;
+        self.last_traffic = now;
         self.beaten = now;
         // What was asked while nobody read cannot have been answered.
         self.awaited = None;
@@ -132,7 +132,11 @@ impl Heartbeat {
 
     /// When the next beat is due.
     fn due(&self) -> Duration {
-        let since = if self.always { self.beaten } else { self.heard };
+        let since = if self.always {
+            self.beaten
+        } else {
+            self.last_traffic
+        };
         since + self.interval
     }
 }
@@ -160,10 +164,10 @@ mod tests {
             ..Settings::default()
         };
         let mut heartbeat = Heartbeat::new(&settings, SECOND);
-        heartbeat.heard(20 * SECOND);
+        heartbeat.saw_traffic(20 * SECOND);
         assert_eq!(heartbeat.deadline(), Some(21 * SECOND));
         assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Beat);
-        heartbeat.heard(22 * SECOND);
+        heartbeat.saw_traffic(22 * SECOND);
         assert_eq!(heartbeat.deadline(), Some(41 * SECOND));
     }
 
@@ -179,14 +183,14 @@ mod tests {
         let mut heartbeat = Heartbeat::new(&settings, SECOND);
         assert!(!heartbeat.answered(SECOND), "nobody has asked");
         assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Beat);
-        heartbeat.heard(22 * SECOND);
+        heartbeat.saw_traffic(22 * SECOND);
         assert!(heartbeat.awaits());
         assert_eq!(heartbeat.check(31 * SECOND), HeartbeatAction::Dead);
         assert!(heartbeat.answered(31 * SECOND));
         assert_eq!(heartbeat.check(31 * SECOND), HeartbeatAction::Fine);
         // After a suspend a ping is sent, and its pong is no message.
         heartbeat.probe(32 * SECOND);
-        heartbeat.heard(33 * SECOND);
+        heartbeat.saw_traffic(33 * SECOND);
         assert_eq!(heartbeat.check(36 * SECOND), HeartbeatAction::Fine);
     }
 
@@ -194,7 +198,7 @@ mod tests {
     fn any_byte_clears_the_debt() {
         let mut heartbeat = Heartbeat::new(&Settings::default(), SECOND);
         assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Beat);
-        heartbeat.heard(30 * SECOND);
+        heartbeat.saw_traffic(30 * SECOND);
         assert_eq!(heartbeat.check(49 * SECOND), HeartbeatAction::Fine);
         assert_eq!(heartbeat.check(50 * SECOND), HeartbeatAction::Beat);
     }

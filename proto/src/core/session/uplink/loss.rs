@@ -33,7 +33,7 @@ impl Uplink {
             if self.fallback.failed(transports) {
                 let mut change = StateChange::new(State::Waiting);
                 self.explain(&mut change, end);
-                self.tell(change);
+                self.report_change(change);
                 self.events.push_back(UplinkEvent::Left { taken });
                 return self.events.push_back(UplinkEvent::Redial);
             }
@@ -50,7 +50,7 @@ impl Uplink {
             CloseClass::Retry => self.wait(ctx, &end),
         };
         self.explain(&mut change, end);
-        self.tell(change);
+        self.report_change(change);
         self.events.push_back(UplinkEvent::Left { taken });
     }
 
@@ -128,7 +128,7 @@ impl Uplink {
             }
         };
         change.dial = Some(self.dials);
-        self.tell(change);
+        self.report_change(change);
         self.events.push_back(UplinkEvent::Left { taken: u64::MAX });
     }
 
@@ -192,7 +192,7 @@ impl Uplink {
     pub(in crate::core::session) fn rest(&mut self, ctx: &mut UplinkContext<'_>, why: Option<ErrorInfo>) {
         let mut change = self.pause(ctx, 1000);
         change.error = why;
-        self.tell(change);
+        self.report_change(change);
     }
 }
 

@@ -187,13 +187,13 @@ impl Uplink {
     /// What of an event of the present dial is to be read before the dial is heard.
     pub(super) fn unread(&mut self, options: &Options, event: &LinkEvent) -> Vec<Unparsed> {
         match &mut self.dialect {
-            Some(dialect) => dialect.speech().unread(options, event),
+            Some(dialect) => dialect.handler_mut().unread(options, event),
             None => Vec::new(),
         }
     }
 
     /// Takes word from a dial. Anything but the present one is ignored. `poll` must follow.
-    pub(super) fn hear(&mut self, ctx: &mut UplinkContext<'_>, dial: DialId, event: LinkEvent) {
+    pub(super) fn handle_event(&mut self, ctx: &mut UplinkContext<'_>, dial: DialId, event: LinkEvent) {
         if self.state.dial_id() != Some(dial) {
             return;
         }
@@ -202,10 +202,10 @@ impl Uplink {
             LinkEvent::Written(_) | LinkEvent::Encoded(_) | LinkEvent::Opened { .. } | LinkEvent::Ended(_)
         );
         if is_sign_of_life && let Some(heartbeat) = self.heartbeat_mut() {
-            heartbeat.heard(ctx.now.boot);
+            heartbeat.saw_traffic(ctx.now.boot);
         }
         if let Some(dialect) = &mut self.dialect {
-            dialect.speech().hear(&mut ctx.dial(dial), event);
+            dialect.handler_mut().handle_event(&mut ctx.dial(dial), event);
         }
     }
 
@@ -215,28 +215,28 @@ impl Uplink {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            let heard = self.state.dial_id().and_then(|dial| {
+            let event = self.state.dial_id().and_then(|dial| {
                 let dialect = self.dialect.as_mut()?;
-                Some((dial, dialect.speech().poll(&mut ctx.dial(dial))?))
+                Some((dial, dialect.handler_mut().poll(&mut ctx.dial(dial))?))
             });
-            let Some((dial, heard)) = heard else {
+            let Some((dial, event)) = event else {
                 // Links change their state seldom: an idle session needs no room for it.
                 self.events = VecDeque::new();
                 return None;
             };
-            if let Some(event) = self.heard(ctx, dial, heard) {
+            if let Some(event) = self.handle_dialect_event(ctx, dial, event) {
                 return Some(event);
             }
         }
     }
 
-    fn heard(
+    fn handle_dialect_event(
         &mut self,
         ctx: &mut UplinkContext<'_>,
         dial: DialId,
-        heard: DialectEvent,
+        event: DialectEvent,
     ) -> Option<UplinkEvent> {
-        match heard {
+        match event {
             DialectEvent::Opened {
                 subprotocol,
                 extensions,
@@ -286,7 +286,10 @@ impl Uplink {
         self.opens += 1;
         change.dial = Some(self.dials);
         change.attempt = Some(self.backoff.attempts());
-        let continuity = self.dialect.as_ref().map(|dialect| dialect.said().continuity());
+        let continuity = self
+            .dialect
+            .as_ref()
+            .map(|dialect| dialect.handler().continuity());
         change.continuity = continuity.filter(|_| self.opens > 1 || self.is_restored);
         change.subprotocol = subprotocol;
         change.extensions = extensions;
@@ -294,12 +297,12 @@ impl Uplink {
             change.transport = Some(self.protocol(ctx.options).as_str().to_owned());
             self.fallback.opened(ctx.now.boot);
         }
-        self.tell(change);
+        self.report_change(change);
         let link = self.view(ctx.options);
         self.events.push_back(UplinkEvent::Opened(link));
     }
 
-    fn tell(&mut self, change: StateChange) {
+    fn report_change(&mut self, change: StateChange) {
         self.events.push_back(UplinkEvent::State(Box::new(change)));
     }
 
@@ -366,7 +369,7 @@ impl Uplink {
             }
         }
         if let (Some(dial), Some(dialect)) = (self.state.dial_id(), &mut self.dialect) {
-            dialect.speech().timeout(&mut ctx.dial(dial));
+            dialect.handler_mut().timeout(&mut ctx.dial(dial));
         }
     }
 
@@ -376,7 +379,7 @@ impl Uplink {
             return Some((until, "backoff"));
         }
         let dialect = self.dialect.as_ref().filter(|_| self.state.dial_id().is_some());
-        let dialect = dialect.and_then(|dialect| dialect.said().deadline());
+        let dialect = dialect.and_then(|dialect| dialect.handler().deadline());
         let Some(connection) = self.state.connection() else {
             return dialect;
         };
@@ -403,7 +406,7 @@ impl Uplink {
         }
         ctx.out.push_back(Output::Pause(connection.dial));
         if let Some(dialect) = &mut self.dialect {
-            dialect.speech().pause();
+            dialect.handler_mut().pause();
         }
     }
 
@@ -419,14 +422,14 @@ impl Uplink {
         let dial = connection.dial;
         ctx.out.push_back(Output::Resume(dial));
         if let Some(dialect) = &mut self.dialect {
-            dialect.speech().resume(&mut ctx.dial(dial));
+            dialect.handler_mut().resume(&mut ctx.dial(dial));
         }
     }
 
     /// There is no room for what has come in part.
     pub(super) fn give_up_partial(&mut self) {
         if let Some(dialect) = &mut self.dialect {
-            dialect.speech().give_up_partial();
+            dialect.handler_mut().give_up_partial();
         }
     }
 

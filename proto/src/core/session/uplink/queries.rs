@@ -6,7 +6,7 @@ use crate::wire::message::SessionReport;
 use crate::wire::options::{Options, Protocol};
 use crate::wire::record::State;
 
-use crate::core::dialect::{Abilities, face};
+use crate::core::dialect::{Abilities, descriptor};
 
 use super::super::in_millis;
 use super::super::link_view::LinkView;
@@ -15,7 +15,9 @@ use super::Uplink;
 impl Uplink {
     /// Bytes of messages that have come in part.
     pub(in crate::core::session) fn partial_held(&self) -> usize {
-        self.dialect.as_ref().map_or(0, |dialect| dialect.said().held())
+        self.dialect
+            .as_ref()
+            .map_or(0, |dialect| dialect.handler().held())
     }
 
     /// Whether it was the log that kept it from reading.
@@ -25,7 +27,7 @@ impl Uplink {
 
     /// What can be done on this link: the one that is alive, otherwise the one that would come next.
     pub(super) fn abilities(&self, options: &Options) -> Abilities {
-        (face(self.protocol(options)).abilities)(options)
+        (descriptor(self.protocol(options)).abilities)(options)
     }
 
     /// What is spoken: on the dial that is alive, otherwise on the one that would come next.
@@ -73,7 +75,7 @@ impl Uplink {
     pub(in crate::core::session) fn view(&self, options: &Options) -> LinkView {
         let connection = self.state.connection();
         let protocol = self.protocol(options);
-        let abilities = (face(protocol).abilities)(options);
+        let abilities = (descriptor(protocol).abilities)(options);
         LinkView {
             state: self.state.name(),
             protocol,

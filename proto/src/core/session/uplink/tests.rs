@@ -66,14 +66,14 @@ impl Bench {
         }
     }
 
-    fn hear(&mut self, dial: DialId, event: LinkEvent) -> Vec<String> {
-        self.act(|uplink, scope| uplink.hear(scope, dial, event));
+    fn event(&mut self, dial: DialId, event: LinkEvent) -> Vec<String> {
+        self.act(|uplink, scope| uplink.handle_event(scope, dial, event));
         self.events()
     }
 
     fn open(&mut self) -> DialId {
         let dial = self.dial();
-        let events = self.hear(
+        let events = self.event(
             dial,
             LinkEvent::Opened {
                 subprotocol: None,
@@ -93,13 +93,13 @@ fn message(text: &'static str) -> LinkEvent {
 fn only_the_dial_that_is_alive_is_heard() {
     let mut bench = Bench::new();
     let first = bench.open();
-    assert_eq!(bench.hear(first, message("one")), ["message one"]);
+    assert_eq!(bench.event(first, message("one")), ["message one"]);
     bench.act(Uplink::reconnect);
     assert_eq!(
         bench.events()[..],
         ["Left { taken: 18446744073709551615 }", "connecting"]
     );
-    assert_eq!(bench.hear(first, message("late")), [""; 0]);
+    assert_eq!(bench.event(first, message("late")), [""; 0]);
     assert!(bench.uplink.state.is_dialing());
 }
 
@@ -113,7 +113,7 @@ fn a_lost_link_is_dialled_again_after_a_while() {
         ..LinkEnd::default()
     };
     assert_eq!(
-        bench.hear(first, LinkEvent::Ended(end)),
+        bench.event(first, LinkEvent::Ended(end)),
         ["waiting", "Left { taken: 3 }"]
     );
     let (at, what) = bench.uplink.deadline().expect("a deadline");
@@ -134,7 +134,7 @@ fn a_close_code_that_stops_leaves_the_link_failed_until_somebody_asks() {
         code: Some(1008),
         ..LinkEnd::default()
     };
-    let events = bench.hear(first, LinkEvent::Ended(end));
+    let events = bench.event(first, LinkEvent::Ended(end));
     assert_eq!(events, ["failed", "Left { taken: 0 }"]);
     assert_eq!(bench.uplink.deadline(), None);
     bench.act(Uplink::start_over);
@@ -154,7 +154,7 @@ fn a_ping_proves_what_was_handed_over_before_it() {
         panic!("{outputs:?}");
     };
     assert_eq!(bench.uplink.proof_due(&bench.options), None, "one is under way");
-    assert_eq!(bench.hear(dial, LinkEvent::Pong(*token)), ["Proven(1)"]);
+    assert_eq!(bench.event(dial, LinkEvent::Pong(*token)), ["Proven(1)"]);
 }
 
 #[test]
@@ -179,8 +179,8 @@ fn a_server_that_is_asked_to_close_is_heard_to_the_end() {
     bench.act(|uplink, scope| uplink.send_close(scope, 1000, String::new(), Some(1)));
     let link = bench.uplink.view(&bench.options);
     assert!(link.awaits_close && !link.takes_messages());
-    assert_eq!(bench.hear(dial, message("last")), ["message last"]);
-    let events = bench.hear(dial, LinkEvent::Ended(LinkEnd::default()));
+    assert_eq!(bench.event(dial, message("last")), ["message last"]);
+    let events = bench.event(dial, LinkEvent::Ended(LinkEnd::default()));
     assert!(
         matches!(events.as_slice(), [closed] if closed.starts_with("Closed")),
         "{events:?}"

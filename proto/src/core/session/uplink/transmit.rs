@@ -30,20 +30,20 @@ impl Uplink {
         let (Some(dial), Some(dialect)) = (self.state.dial_id(), &mut self.dialect) else {
             return Ok(());
         };
-        let speech = dialect.speech();
-        let Err(why) = speech.encode(&mut ctx.dial(dial), payload, place, serial) else {
+        let handler = dialect.handler_mut();
+        let Err(why) = handler.encode(&mut ctx.dial(dial), payload, place, serial) else {
             return Ok(());
         };
         // One for a namespace that is not open goes nowhere, as it would on the server.
         tracing::debug!(session = %ctx.who.name, why = why.message, "message not sent");
-        let written = speech.skip(place);
+        let written = handler.skip(place);
         Err(Refusal { why, written })
     }
 
     /// No acknowledgement is awaited for this message any more.
     pub(in crate::core::session) fn forget(&mut self, serial: u64) {
         if let Some(dialect) = &mut self.dialect {
-            dialect.speech().forget(serial);
+            dialect.handler_mut().forget(serial);
         }
     }
 
@@ -54,7 +54,7 @@ impl Uplink {
             .as_mut()
             .filter(|_| self.state.connection().is_some())
         {
-            dialect.speech().kept(seq, reply);
+            dialect.handler_mut().kept(seq, reply);
         }
     }
 
@@ -73,7 +73,7 @@ impl Uplink {
             return Err(ErrorInfo::new(Code::Unsupported, why));
         }
         match (self.state.dial_id(), &mut self.dialect) {
-            (Some(dial), Some(dialect)) => dialect.speech().reply(&mut ctx.dial(dial), seq, args),
+            (Some(dial), Some(dialect)) => dialect.handler_mut().reply(&mut ctx.dial(dial), seq, args),
             _ => {
                 let why = format!("record {seq} does not expect a reply on this connection, or has had one");
                 Err(ErrorInfo::new(Code::NotSent, why))

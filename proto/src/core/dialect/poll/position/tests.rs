@@ -6,7 +6,7 @@ use super::*;
 
 impl PollPosition {
     /// All messages of an answer at once.
-    fn hear(&mut self, poll: &Poll, answer: &Answer, json: bool) -> Result<Vec<Payload>, String> {
+    fn read_all(&mut self, poll: &Poll, answer: &Answer, json: bool) -> Result<Vec<Payload>, String> {
         let all: Vec<Message> = self.read(poll, answer, json, None)?.collect();
         if let Some(last) = all.last() {
             self.ended_with(poll, last)?;
@@ -41,14 +41,14 @@ fn a_cursor_goes_where_it_belongs() {
     let poll = poll(r#"{"items":"/tasks","cursor":{"item":"/id","query":"since","start":"0"}}"#);
     let mut position = PollPosition::default();
     assert_eq!(asked(&position, &poll).0, "a=1&since=0");
-    let heard = position
-        .hear(&poll, &answer(&[], r#"{"tasks":[{"id":3},{"id":4}]}"#), false)
+    let messages = position
+        .read_all(&poll, &answer(&[], r#"{"tasks":[{"id":3},{"id":4}]}"#), false)
         .unwrap();
-    assert_eq!(heard.len(), 2);
+    assert_eq!(messages.len(), 2);
     assert_eq!(asked(&position, &poll).0, "a=1&since=4");
     assert!(
         position
-            .hear(&poll, &answer(&[], r#"{"tasks":[]}"#), false)
+            .read_all(&poll, &answer(&[], r#"{"tasks":[]}"#), false)
             .unwrap()
             .is_empty()
     );
@@ -73,7 +73,7 @@ fn a_header_carries_the_cursor_both_ways_and_a_tag_is_said_again() {
     assert!(!position.is_known() && asked(&position, &poll).1.is_empty());
     let tagged = answer(&[("x-next", "n1"), ("etag", "\"e\"")], "text");
     assert_eq!(
-        position.hear(&poll, &tagged, false),
+        position.read_all(&poll, &tagged, false),
         Ok(vec![Payload::text("text")])
     );
     assert_eq!(
@@ -81,13 +81,13 @@ fn a_header_carries_the_cursor_both_ways_and_a_tag_is_said_again() {
         [("X-From".to_owned(), "n1".to_owned())],
         "another question has no tag yet"
     );
-    position.hear(&poll, &tagged, false).unwrap();
+    position.read_all(&poll, &tagged, false).unwrap();
     // The newest tag counts, and none if there is none any more.
     let newer = answer(&[("x-next", "n1"), ("etag", "\"f\"")], "text");
     let mut later = PollPosition::default();
-    later.hear(&poll, &tagged, false).unwrap();
+    later.read_all(&poll, &tagged, false).unwrap();
     for (tagged, tags) in [(&tagged, 1), (&newer, 1), (&answer(&[], "text"), 0)] {
-        later.hear(&poll, tagged, false).unwrap();
+        later.read_all(&poll, tagged, false).unwrap();
         let said = asked(&later, &poll).1;
         let said: Vec<&str> = said
             .iter()
@@ -113,7 +113,9 @@ fn a_cursor_that_no_header_can_hold_is_encoded_or_refused() {
     ] {
         let mut position = PollPosition::default();
         let body = format!(r#"{{"next":"{cursor}"}}"#);
-        position.hear(&poll, &answer(&[], body.leak()), false).unwrap();
+        position
+            .read_all(&poll, &answer(&[], body.leak()), false)
+            .unwrap();
         assert_eq!(
             asked(&position, &poll).1,
             [("X-From".to_owned(), header.to_owned())]
@@ -121,21 +123,25 @@ fn a_cursor_that_no_header_can_hold_is_encoded_or_refused() {
     }
     let mut position = PollPosition::default();
     let body = format!(r#"{{"next":"{}"}}"#, "a".repeat(MAX_CURSOR_BYTES + 1));
-    assert!(position.hear(&poll, &answer(&[], body.leak()), false).is_err());
+    assert!(
+        position
+            .read_all(&poll, &answer(&[], body.leak()), false)
+            .is_err()
+    );
     assert!(!position.is_known());
 }
 
 #[test]
 fn elements_stay_as_they_were_received() {
-    let heard = PollPosition::default()
-        .hear(
+    let messages = PollPosition::default()
+        .read_all(
             &poll(r#"{"items":"/x/1"}"#),
             &answer(&[], r#"{"x":[0, [{"a": 1.0}, 2]]}"#),
             false,
         )
         .unwrap();
-    assert_eq!(heard.len(), 2);
-    assert_eq!(heard[0], Payload::Json(Bytes::from_static(b"{\"a\": 1.0}")));
+    assert_eq!(messages.len(), 2);
+    assert_eq!(messages[0], Payload::Json(Bytes::from_static(b"{\"a\": 1.0}")));
 }
 
 #[test]
@@ -144,12 +150,14 @@ fn a_mark_before_json_and_deep_values_are_nothing_special() {
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
     let body = format!("\u{feff}{{\"x\":[{{\"id\":1}},{{\"id\":2,\"deep\":{deep}}}]}}");
     let mut position = PollPosition::default();
-    let heard = position.hear(&poll, &answer(&[], body.leak()), false).unwrap();
-    assert_eq!(heard.len(), 2);
+    let messages = position
+        .read_all(&poll, &answer(&[], body.leak()), false)
+        .unwrap();
+    assert_eq!(messages.len(), 2);
     assert_eq!(asked(&position, &poll).0, "a=1&since=2");
     let plain = answer(&[], "\u{feff}text");
-    let heard = PollPosition::default().hear(&Poll::default(), &plain, false);
-    assert_eq!(heard, Ok(vec![Payload::text("text")]));
+    let messages = PollPosition::default().read_all(&Poll::default(), &plain, false);
+    assert_eq!(messages, Ok(vec![Payload::text("text")]));
 }
 
 #[test]
@@ -158,12 +166,15 @@ fn what_is_no_json_is_an_error_only_where_json_is_needed() {
     let mut position = PollPosition::default();
     assert!(
         position
-            .hear(&poll(r#"{"items":"/tasks"}"#), &html, false)
+            .read_all(&poll(r#"{"items":"/tasks"}"#), &html, false)
             .is_err()
     );
     assert_eq!(
-        position.hear(&poll("{}"), &html, true),
+        position.read_all(&poll("{}"), &html, true),
         Ok(vec![Payload::text("<html>")])
     );
-    assert_eq!(position.hear(&poll("{}"), &answer(&[], ""), true), Ok(Vec::new()));
+    assert_eq!(
+        position.read_all(&poll("{}"), &answer(&[], ""), true),
+        Ok(Vec::new())
+    );
 }
