@@ -68,7 +68,7 @@ fn failure(error: &SettingsError) -> Failure {
             failure.hint(fix)
         }
         SettingsError::Faults { path, faults } => {
-            failure.causes = faults.iter().map(|fault| fault.told(path)).collect();
+            failure.causes = faults.iter().map(|fault| fault.located(path)).collect();
             failure.hint("longwire config --sample")
         }
     }

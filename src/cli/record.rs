@@ -65,7 +65,11 @@ pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
             path.display()
         ));
     }
-    let arguments: Vec<_> = record.host.iter().map(|argument| told(argument)).collect();
+    let arguments: Vec<_> = record
+        .host
+        .iter()
+        .map(|argument| without_folder(argument))
+        .collect();
     let head = json!({
         "longwire": "record", "version": version::own(), "arguments": arguments, "redacted": !record.payloads,
     });
@@ -93,7 +97,7 @@ pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
 }
 
 /// An argument as it is written down: where a manifest lies is nobody's business.
-fn told(argument: &str) -> &str {
+fn without_folder(argument: &str) -> &str {
     let path = Path::new(argument);
     let file = path.file_name().and_then(|file| file.to_str());
     match file {
@@ -154,7 +158,7 @@ fn start(record: &Record) -> Result<Child, Failure> {
 }
 
 /// Passes on what comes, and tells of every whole frame. Ends when either side has gone.
-fn forward(from: &'static str, mut source: impl Read, mut target: impl Write, tell: &SyncSender<Event>) {
+fn forward(from: &'static str, mut source: impl Read, mut target: impl Write, events: &SyncSender<Event>) {
     let mut frames = Frames::new(FROM_BROWSER);
     let mut chunk = vec![0; READ_BYTES];
     while let Ok(count @ 1..) = source.read(&mut chunk) {
@@ -163,7 +167,7 @@ fn forward(from: &'static str, mut source: impl Read, mut target: impl Write, te
         while let Some(taken) = frames.take() {
             let Taken::Frame(json) = taken else { continue };
             let json = json.to_vec();
-            if tell.send(Event::Frame { from, json }).is_err() {
+            if events.send(Event::Frame { from, json }).is_err() {
                 return;
             }
         }

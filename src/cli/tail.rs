@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_and_ends_are_told() {
+    fn losses_and_ends_are_reported() {
         let gap = json!({"type": "gap", "seq": 9, "from": 5, "to": 9, "count": 5, "reason": "overflow"});
         assert!(picture(&gap, false).ends_with("gap      lost 5 (5..9) reason overflow"));
         let error = json!({"code": "refused", "message": "nobody\u{1b} listens"});

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handed_over_is_on_the_disk_when_it_is_told() {
+    fn what_was_handed_over_is_on_the_disk_when_it_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let (journals, _) = Journals::open(dir.path(), Quota::default()).unwrap();
         let (done, told) = mpsc::channel();

@@ -184,7 +184,7 @@ pub struct Fault {
 
 impl Fault {
     /// Where it is in this file, and what it is.
-    pub fn told(&self, path: &Path) -> String {
+    pub fn located(&self, path: &Path) -> String {
         format!(
             "{}:{}:{}: {}",
             path.display(),
@@ -228,7 +228,7 @@ impl SettingsError {
 }
 
 fn shown(path: &Path, faults: &[Fault]) -> String {
-    let lines: Vec<String> = faults.iter().map(|fault| fault.told(path)).collect();
+    let lines: Vec<String> = faults.iter().map(|fault| fault.located(path)).collect();
     lines.join("; ")
 }
 

@@ -189,7 +189,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 };
                 return self.events.tell(opened).await;
             }
-            Action::Tell(packets) => return self.events.messages(packets).await,
+            Action::Packets(packets) => return self.events.messages(packets).await,
             Action::Written(count) => return self.events.tell(LinkEvent::Written(count)).await,
             Action::End(end) => {
                 tracing::debug!(error = ?end.error, "an Engine.IO session is over");

@@ -51,7 +51,7 @@ fn drained(harness: &mut Harness, port: PortId) -> (usize, u64) {
         json!({"type": "window", "session": "s", "messages": 1_000_000, "bytes": 1_u64 << 40}),
     );
     let (mut messages, mut lost) = (0, 0);
-    while harness.told.iter().any(|(to, _)| *to == port) {
+    while harness.delivered.iter().any(|(to, _)| *to == port) {
         let frame = harness.hears(port);
         match frame["type"].as_str() {
             Some("message") => messages += 1,

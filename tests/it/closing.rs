@@ -26,8 +26,8 @@ fn written(harness: &mut Harness, dial: DialId, count: u64) {
 }
 
 /// Everything said up to now.
-fn told(harness: &mut Harness) -> Vec<Value> {
-    harness.told.drain(..).map(|(_, frame)| frame).collect()
+fn delivered(harness: &mut Harness) -> Vec<Value> {
+    harness.delivered.drain(..).map(|(_, frame)| frame).collect()
 }
 
 fn outcomes(frames: &[Value]) -> Vec<(&str, &str)> {
@@ -38,7 +38,7 @@ fn outcomes(frames: &[Value]) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// The code and reason of the close frame that the link is told to write now.
+/// The code and reason of the close frame that the link is delivered to write now.
 fn close_frame(harness: &mut Harness) -> Option<(u16, String)> {
     harness.asked.drain(..).find_map(|output| match output {
         Output::Close { code, reason, .. } => Some((code, reason)),
@@ -62,7 +62,7 @@ fn the_close_frame_waits_for_everything_accepted_and_the_end_for_the_servers_ans
         sends(&mut harness, &format!("m{number}"));
     }
     closes(&mut harness);
-    let first = told(&mut harness);
+    let first = delivered(&mut harness);
     assert_eq!(first.last().unwrap(), &json!({"type": "ok", "id": "c"}));
     for count in (256..1000).step_by(31) {
         written(&mut harness, dial, count);
@@ -74,10 +74,10 @@ fn the_close_frame_waits_for_everything_accepted_and_the_end_for_the_servers_ans
         _ => None,
     });
     assert_eq!(close_frame(&mut harness), Some((4000, "done".to_owned())));
-    assert_eq!(outcomes(&told(&mut harness)), [], "nothing is proven yet");
+    assert_eq!(outcomes(&delivered(&mut harness)), [], "nothing is proven yet");
     harness.give(Input::Link(dial, LinkEvent::Pong(token.unwrap())));
     harness.link_ends(dial, answered(4000, "bye"));
-    let last = told(&mut harness);
+    let last = delivered(&mut harness);
     assert_eq!(outcomes(&last).len(), 1000);
     assert!(outcomes(&last).iter().all(|(_, outcome)| *outcome == "sent"));
     assert_eq!(
@@ -89,21 +89,21 @@ fn the_close_frame_waits_for_everything_accepted_and_the_end_for_the_servers_ans
 }
 
 #[test]
-fn what_cannot_be_written_in_time_is_told_and_so_is_what_may_have_been() {
+fn what_cannot_be_written_in_time_is_reported_and_so_is_what_may_have_been() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({"closeTimeout": 3000}));
     for number in 0..300 {
         sends(&mut harness, &format!("m{number}"));
     }
     closes(&mut harness);
-    harness.told.clear();
+    harness.delivered.clear();
     written(&mut harness, dial, 10);
     harness.asked.clear();
     harness.passes(Duration::from_millis(2999));
-    assert!(told(&mut harness).is_empty());
+    assert!(delivered(&mut harness).is_empty());
     harness.passes(Duration::from_millis(1));
     assert!(matches!(harness.asked.back(), Some(Output::HangUp { .. })));
-    let frames = told(&mut harness);
+    let frames = delivered(&mut harness);
     let unknown = outcomes(&frames)
         .iter()
         .filter(|(_, word)| *word == "unknown")
@@ -150,7 +150,7 @@ fn a_link_that_is_lost_meanwhile_is_dialled_again_for_what_still_waits() {
     written(&mut harness, dial, 180);
     assert!(close_frame(&mut harness).is_some());
     harness.link_ends(dial, answered(1000, ""));
-    let frames = told(&mut harness);
+    let frames = delivered(&mut harness);
     let sent = outcomes(&frames)
         .iter()
         .filter(|(_, word)| *word == "sent")
@@ -168,7 +168,7 @@ fn nothing_to_write_and_no_link_is_the_end_at_once() {
     );
     closes(&mut harness);
     assert!(matches!(harness.asked.back(), Some(Output::HangUp { .. })));
-    assert_eq!(told(&mut harness).last().unwrap()["type"], "detached");
+    assert_eq!(delivered(&mut harness).last().unwrap()["type"], "detached");
 }
 
 #[test]
@@ -178,9 +178,9 @@ fn with_discard_only_what_a_link_has_is_written() {
     for number in 0..300 {
         sends(&mut harness, &format!("m{number}"));
     }
-    harness.told.clear();
+    harness.delivered.clear();
     harness.says(PORT, json!({"type": "close", "session": "s", "discard": true}));
-    let frames = told(&mut harness);
+    let frames = delivered(&mut harness);
     assert_eq!(outcomes(&frames).len(), 44);
     assert!(outcomes(&frames).iter().all(|(_, word)| *word == "cancelled"));
     assert_eq!(close_frame(&mut harness), None);
@@ -194,7 +194,7 @@ fn a_session_that_is_being_closed_takes_nothing_new_and_its_name_is_free_afterwa
     let dial = harness.opens(json!({}));
     sends(&mut harness, "m");
     closes(&mut harness);
-    harness.told.clear();
+    harness.delivered.clear();
     sends(&mut harness, "late");
     assert_eq!(harness.hears(PORT)["code"], "session-closed");
     sends(&mut harness, "m");
@@ -212,13 +212,13 @@ fn a_session_that_is_being_closed_takes_nothing_new_and_its_name_is_free_afterwa
     harness.comes(other, "popup");
     harness.says(other, json!({"type":"open","id":"mine","session":"s"}));
     assert!(
-        harness.told.is_empty(),
+        harness.delivered.is_empty(),
         "the name is not free yet: {:?}",
-        harness.told
+        harness.delivered
     );
     written(&mut harness, dial, 1);
     harness.link_ends(dial, answered(1000, ""));
-    let frames = told(&mut harness);
+    let frames = delivered(&mut harness);
     let of_type = |kind: &str| frames.iter().position(|frame| frame["type"] == kind).unwrap();
     assert!(of_type("detached") < of_type("opened"), "{frames:?}");
     let opened: Vec<&Value> = frames.iter().filter(|frame| frame["type"] == "opened").collect();
@@ -244,9 +244,9 @@ fn a_broker_that_leaves_begins_nothing_new() {
         PORT,
         json!({"type":"open","id":"again","session":"s","url":"ws://127.0.0.1:2"}),
     );
-    harness.told.clear();
+    harness.delivered.clear();
     harness.give(Input::Leave { reason: "stop" });
-    let frames = told(&mut harness);
+    let frames = delivered(&mut harness);
     let find = |kind: &str| frames.iter().find(|frame| frame["type"] == kind).unwrap();
     assert_eq!(find("error")["code"], "shutting-down");
     assert_eq!(find("detached")["reason"], "closed");

@@ -52,7 +52,7 @@ fn machine_boot(kept: &[RawRecord]) -> String {
 }
 
 /// What a hub tells each client of the sessions that it takes back, on the same boot of the machine or on another.
-fn told(name: &str, same_boot: bool) -> Value {
+fn restored(name: &str, same_boot: bool) -> Value {
     let recovered = recovered(name);
     let boot = machine_boot(&recovered[0].kept);
     let mut harness = Harness::on(if same_boot { &boot } else { "another boot" }, 1);
@@ -77,7 +77,7 @@ fn told(name: &str, same_boot: bool) -> Value {
                 json!({"type": "open", "id": "o", "session": session["session"]}),
             );
         }
-        let frames: Vec<Value> = std::iter::from_fn(|| harness.told.pop_front())
+        let frames: Vec<Value> = std::iter::from_fn(|| harness.delivered.pop_front())
             .map(|(_, frame)| frame)
             .collect();
         told.insert(
@@ -87,7 +87,7 @@ fn told(name: &str, same_boot: bool) -> Value {
     }
     // Requests end when their time is over: what they waited for was kept as well.
     harness.passes(Duration::from_secs(3600));
-    let frames: Vec<Value> = std::iter::from_fn(|| harness.told.pop_front())
+    let frames: Vec<Value> = std::iter::from_fn(|| harness.delivered.pop_front())
         .map(|(_, frame)| frame)
         .collect();
     told.insert("an hour later".to_owned(), frames.into());
@@ -111,7 +111,7 @@ fn journals_of_version_1_mean_what_they_meant() {
     assert_eq!(names().len(), 8);
     for name in names() {
         for (boot, same) in [("same boot", true), ("another boot", false)] {
-            let told = told(&name, same);
+            let told = restored(&name, same);
             assert_eq!(told, expected[&name][boot], "{name}, {boot}: {told}");
         }
     }
@@ -182,9 +182,9 @@ fn what_waited_is_written_in_its_order_and_answered() {
             "\0\u{1}\u{2}\u{3}\u{4}\u{fffd}",
         ]
     );
-    harness.told.clear();
+    harness.delivered.clear();
     harness.server_says(dial, &[r#"{"re":3.0}"#, r#"{"id":4,"result":1}"#, r#"{"ok":9}"#]);
-    let ends: Vec<Value> = std::iter::from_fn(|| harness.told.pop_front())
+    let ends: Vec<Value> = std::iter::from_fn(|| harness.delivered.pop_front())
         .map(|(_, frame)| json!([frame["type"], frame["id"], frame["outcome"]]))
         .collect();
     assert_eq!(

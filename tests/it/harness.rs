@@ -20,7 +20,7 @@ pub(crate) const PORT: PortId = PortId(1);
 pub(crate) struct Harness {
     pub(crate) hub: Hub,
     pub(crate) now: Now,
-    pub(crate) told: VecDeque<(PortId, Value)>,
+    pub(crate) delivered: VecDeque<(PortId, Value)>,
     pub(crate) asked: VecDeque<Output>,
 }
 
@@ -45,7 +45,7 @@ impl Harness {
         Self {
             hub: Hub::new(config, now),
             now,
-            told: VecDeque::new(),
+            delivered: VecDeque::new(),
             asked: VecDeque::new(),
         }
     }
@@ -95,7 +95,7 @@ impl Harness {
                 Output::Deliver { port, frame, cost } => {
                     let mut bytes = Vec::new();
                     frame.encode(&mut bytes);
-                    self.told
+                    self.delivered
                         .push_back((port, serde_json::from_slice(&bytes).expect("valid JSON")));
                     written.push((port, cost));
                 }
@@ -120,21 +120,21 @@ impl Harness {
         self.give(Input::Frame(port, frame));
     }
 
-    /// The next thing this port is told.
+    /// The next thing this port gets.
     #[track_caller]
     pub(crate) fn hears(&mut self, port: PortId) -> Value {
         let index = self
-            .told
+            .delivered
             .iter()
             .position(|(to, _)| *to == port)
             .expect("something was said");
-        self.told.remove(index).expect("it is there").1
+        self.delivered.remove(index).expect("it is there").1
     }
 
-    /// Everything this port is told up to now, as its types.
+    /// Everything this port got up to now, as its types.
     pub(crate) fn hears_types(&mut self, port: PortId) -> Vec<String> {
         let mut types = Vec::new();
-        while self.told.iter().any(|(to, _)| *to == port) {
+        while self.delivered.iter().any(|(to, _)| *to == port) {
             types.push(self.hears(port)["type"].as_str().unwrap().to_owned());
         }
         types

@@ -265,7 +265,7 @@ fn a_broker_killed_under_an_open_port_is_replaced() {
 }
 
 #[test]
-fn a_port_without_any_broker_is_told_and_ends() {
+fn a_port_without_any_broker_is_reported_and_ends() {
     let scratch = Scratch::new();
     // No folder can be made in the place of a file.
     std::fs::write(scratch.home().join("run"), "in the way").unwrap();

@@ -74,12 +74,12 @@ fn overflow_while_away_is_one_gap_with_an_exact_count() {
     harness.says(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
     assert_eq!(harness.hears(PORT)["resume"], "gap");
     let types = harness
-        .told
+        .delivered
         .iter()
         .map(|(_, frame)| frame["type"].clone())
         .collect::<Vec<_>>();
     let gap = harness
-        .told
+        .delivered
         .iter()
         .map(|(_, frame)| frame)
         .find(|frame| frame["type"] == "gap")
@@ -106,7 +106,7 @@ fn a_message_is_sent_once_a_pong_proves_it() {
     assert_eq!(harness.transmits(), "hi");
     let token = harness.pings();
     harness.give(Input::Link(dial, LinkEvent::Written(1)));
-    assert!(harness.told.is_empty());
+    assert!(harness.delivered.is_empty());
     harness.give(Input::Link(dial, LinkEvent::Pong(token)));
     assert_eq!(harness.hears(PORT)["outcome"], "sent");
     harness.says(
@@ -159,7 +159,7 @@ fn a_lost_link_leaves_unknown_outcomes_and_comes_back() {
     assert_eq!(harness.hears(PORT)["state"], "connecting");
     assert_eq!(harness.hears(PORT)["continuity"], "unknown");
     assert_eq!(harness.transmits(), "later");
-    assert!(harness.told.is_empty(), "{:?}", harness.told);
+    assert!(harness.delivered.is_empty(), "{:?}", harness.delivered);
 }
 
 #[test]
@@ -170,13 +170,13 @@ fn a_request_is_answered_once_and_its_answer_outlives_the_worker() {
         json!({"type": "request", "session": "s", "id": "r", "json": {"id": 7}, "match": {"jsonrpc": true}});
     harness.says(PORT, request);
     harness.give(Input::PortClosed(PORT));
-    harness.told.clear();
+    harness.delivered.clear();
     harness.server_says(dial, &[r#"{"id":7,"result":1}"#, r#"{"id":7,"result":2}"#]);
     harness.passes(Duration::from_secs(60));
     harness.comes(PORT, "main");
     harness.says(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
     harness.hears(PORT);
-    let all: Vec<Value> = harness.told.drain(..).map(|(_, frame)| frame).collect();
+    let all: Vec<Value> = harness.delivered.drain(..).map(|(_, frame)| frame).collect();
     let responses: Vec<&Value> = all.iter().filter(|frame| frame["type"] == "response").collect();
     assert_eq!(responses.len(), 1, "{all:?}");
     assert_eq!(responses[0]["text"], r#"{"id":7,"result":1}"#);
@@ -209,7 +209,10 @@ fn refused_twice_with_fresh_credentials_is_the_end() {
             },
         );
     }
-    let last = std::iter::from_fn(|| harness.told.pop_front()).last().unwrap().1;
+    let last = std::iter::from_fn(|| harness.delivered.pop_front())
+        .last()
+        .unwrap()
+        .1;
     assert_eq!(
         (&last["type"], &last["state"]),
         (&json!("state"), &json!("failed"))
@@ -251,7 +254,7 @@ fn a_silent_server_is_given_up_and_a_paused_log_is_not_judged() {
 }
 
 #[test]
-fn a_client_that_went_behind_its_own_acknowledgement_is_told_again_until_it_acknowledges_that() {
+fn a_client_that_went_behind_its_own_acknowledgement_gets_that_gap_until_it_acknowledges_it() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     harness.server_says(dial, &["one", "two"]);
@@ -329,12 +332,12 @@ fn answers_that_nobody_takes_do_not_fill_the_memory() {
         );
         harness.server_says(dial, &[&json!({"id": id, "long": long}).to_string()]);
     }
-    harness.told.clear();
+    harness.delivered.clear();
     harness.says(
         PORT,
         json!({"type":"window","session":"s","messages":10,"bytes":100_000_000}),
     );
-    let responses: Vec<_> = std::iter::from_fn(|| harness.told.pop_front())
+    let responses: Vec<_> = std::iter::from_fn(|| harness.delivered.pop_front())
         .map(|(_, frame)| frame)
         .filter(|frame| frame["type"] == "response")
         .collect();
@@ -415,7 +418,7 @@ fn a_heartbeat_that_is_turned_off_ends_at_once_and_so_does_the_wait_for_its_proo
         PORT,
         json!({"type":"open","id":"o2","session":"s","url":"ws://127.0.0.1:1","options":options}),
     );
-    let told = std::iter::from_fn(|| harness.told.pop_front()).map(|(_, frame)| frame);
+    let told = std::iter::from_fn(|| harness.delivered.pop_front()).map(|(_, frame)| frame);
     let outcomes: Vec<_> = told
         .filter(|frame| frame["type"] == "outcome" && frame["redelivered"] != true)
         .collect();
@@ -455,7 +458,7 @@ fn status_reports_the_last_failure_the_next_dial_and_the_oldest_record() {
 }
 
 #[test]
-fn one_that_watches_and_does_not_keep_up_is_told_how_much_it_missed() {
+fn a_watcher_that_does_not_keep_up_gets_the_number_of_missed_records() {
     use longwire::core::io::{SessionSelector, Watch};
 
     let mut harness = Harness::with_client();

@@ -87,7 +87,7 @@ fn child(dir: &Path, crash_at: Option<&str>) -> Child {
 }
 
 /// The last number the child wrote down.
-fn told(dir: &Path) -> u64 {
+fn reported(dir: &Path) -> u64 {
     let bytes = fs::read(dir.join("told")).unwrap_or_default();
     bytes
         .as_chunks::<8>()
@@ -98,7 +98,7 @@ fn told(dir: &Path) -> u64 {
 
 /// Everything told and not trimmed is there, once, in order, unchanged; and the state is as new as what was told.
 fn check(dir: &Path, what: &str) -> u64 {
-    let told = told(dir);
+    let told = reported(dir);
     let (_journals, recovered) = Journals::open(&dir.join("journal"), Quota::default()).unwrap();
     let Some(recovered) = recovered.into_iter().next() else {
         assert_eq!(told, 0, "{what}: nothing recovered");
@@ -138,7 +138,7 @@ fn check(dir: &Path, what: &str) -> u64 {
 
 #[cfg(any(debug_assertions, feature = "crash-points"))]
 #[test]
-fn a_process_that_dies_at_any_point_loses_nothing_it_told() {
+fn a_process_that_dies_at_any_point_loses_nothing_it_reported() {
     for point in [
         "journal.append.before",
         "journal.append.after",
@@ -165,13 +165,13 @@ fn a_process_that_dies_at_any_point_loses_nothing_it_told() {
 }
 
 #[test]
-fn a_process_killed_at_any_moment_loses_nothing_it_told() {
+fn a_process_killed_at_any_moment_loses_nothing_it_reported() {
     let mut most = 0;
     for round in 1..=8u64 {
         let dir = TempDir::new().unwrap();
         let mut child = child(dir.path(), None);
         let deadline = Instant::now() + Duration::from_secs(30);
-        while told(dir.path()) < round * 60 {
+        while reported(dir.path()) < round * 60 {
             assert!(Instant::now() < deadline, "the child does not get on");
             assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
             std::thread::yield_now();

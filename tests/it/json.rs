@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, TestRunner};
 /// Reads `[text, [pointer, ...]]` a line and answers with what `JSON.parse` makes of it.
 const PARSE: &str = r#"
 const units = (text) => [...Array(text.length).keys()].map((at) => text.charCodeAt(at).toString(16)).join(".");
-const told = (value, depth) => {
+const described = (value, depth) => {
   if (value === undefined) return "-";
   if (value === null || typeof value === "boolean") return String(value);
   if (typeof value === "string") return `"${units(value)}`;
@@ -22,8 +22,8 @@ const told = (value, depth) => {
     return bytes.toString("hex");
   }
   if (depth > 20) return "...";
-  if (Array.isArray(value)) return `[${value.map((one) => told(one, depth + 1)).join()}]`;
-  return `{${Object.keys(value).map((key) => `${units(key)}:${told(value[key], depth + 1)}`).sort().join()}}`;
+  if (Array.isArray(value)) return `[${value.map((one) => described(one, depth + 1)).join()}]`;
+  return `{${Object.keys(value).map((key) => `${units(key)}:${described(value[key], depth + 1)}`).sort().join()}}`;
 };
 const step = (value, step) => {
   if (value === null || typeof value !== "object") return undefined;
@@ -37,7 +37,7 @@ for (const line of lines) {
   const [text, pointers] = JSON.parse(line);
   let value;
   try { value = JSON.parse(text); } catch { console.log("no"); continue; }
-  console.log(pointers.map((pointer) => told(at(value, pointer), 0)).join(" "));
+  console.log(pointers.map((pointer) => described(at(value, pointer), 0)).join(" "));
 }
 "#;
 
@@ -52,20 +52,20 @@ fn ours(text: &str, pointers: &[String]) -> String {
         .iter()
         .map(|pointer| {
             let value = document.root().pointer(pointer);
-            value.map_or_else(|| "-".to_owned(), |value| told(value, 0))
+            value.map_or_else(|| "-".to_owned(), |value| described(value, 0))
         })
         .collect();
     found.join(" ")
 }
 
-fn told(value: Value<'_>, depth: usize) -> String {
+fn described(value: Value<'_>, depth: usize) -> String {
     match value.kind() {
         ValueKind::Null | ValueKind::True | ValueKind::False => value.raw().to_owned(),
         ValueKind::String => format!("\"{}", units(value)),
         ValueKind::Number => format!("{:016x}", value.to_number().unwrap().to_bits()),
         _ if depth > 20 => "...".to_owned(),
         ValueKind::Array => {
-            let all: Vec<String> = value.elements().map(|one| told(one, depth + 1)).collect();
+            let all: Vec<String> = value.elements().map(|one| described(one, depth + 1)).collect();
             format!("[{}]", all.join(","))
         }
         ValueKind::Object => {
@@ -73,7 +73,7 @@ fn told(value: Value<'_>, depth: usize) -> String {
                 .members()
                 .map(|(key, _)| {
                     let found = value.get(key.to_js_string().unwrap().as_bytes()).unwrap();
-                    format!("{}:{}", units(key), told(found, depth + 1))
+                    format!("{}:{}", units(key), described(found, depth + 1))
                 })
                 .collect();
             all.sort();

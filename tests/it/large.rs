@@ -78,10 +78,10 @@ fn chunk(dial: DialId, text: &str) -> Input {
     Input::Link(dial, LinkEvent::Chunk(Bytes::copy_from_slice(text.as_bytes())))
 }
 
-/// The types of what the extension is told, and of messages a part of their content.
-fn told(harness: &mut Harness) -> Vec<String> {
-    let mut told = Vec::new();
-    while harness.told.iter().any(|(to, _)| *to == PORT) {
+/// The types of what the extension is delivered, and of messages a part of their content.
+fn delivered(harness: &mut Harness) -> Vec<String> {
+    let mut delivered = Vec::new();
+    while harness.delivered.iter().any(|(to, _)| *to == PORT) {
         let frame = harness.hears(PORT);
         let content = ["text", "json", "args"].iter().find_map(|form| frame.get(form));
         let content = content.map(|content| {
@@ -90,9 +90,9 @@ fn told(harness: &mut Harness) -> Vec<String> {
                 .map_or_else(|| content.to_string(), str::to_owned)
         });
         let content: String = content.unwrap_or_default().chars().take(12).collect();
-        told.push(format!("{} {content}", frame["type"].as_str().unwrap()));
+        delivered.push(format!("{} {content}", frame["type"].as_str().unwrap()));
     }
-    told
+    delivered
 }
 
 #[test]
@@ -101,12 +101,15 @@ fn an_event_of_socketio_and_what_the_guard_asks_of_it() {
     let (mut harness, dial) = socketio(guard);
     let event = |id: u32| format!(r#"42["e",{{"id":{id},"\u007a":[{}]}}]"#, values());
     is_little(harness.gives_large(messages(dial, &[&event(7), &event(8)]), |_| {}));
-    let told = told(&mut harness);
-    assert_eq!(told.last().unwrap(), r#"message [{"id":8,"z""#);
+    let delivered = delivered(&mut harness);
+    assert_eq!(delivered.last().unwrap(), r#"message [{"id":8,"z""#);
     assert_eq!(
-        told.iter().filter(|told| told.starts_with("message")).count(),
+        delivered
+            .iter()
+            .filter(|delivered| delivered.starts_with("message"))
+            .count(),
         1,
-        "{told:?}"
+        "{delivered:?}"
     );
 }
 
@@ -121,7 +124,7 @@ fn an_event_of_socketio_whose_attachments_come_later() {
     assert!(harness.hub.unread(&first).is_empty(), "the event is not whole");
     harness.give(first);
     is_little(harness.gives_large(bytes(dial, Bytes::from(vec![255; SIZE])), |_| {}));
-    assert_eq!(told(&mut harness), [r#"message [{"$base64":"#]);
+    assert_eq!(delivered(&mut harness), [r#"message [{"$base64":"#]);
 }
 
 #[test]
@@ -134,7 +137,7 @@ fn an_acknowledgement_of_socketio() {
     harness.hears_types(PORT);
     let answer = format!("431[{}]", values());
     is_little(harness.gives_large(messages(dial, &[&answer]), |_| {}));
-    assert_eq!(told(&mut harness), ["response [1,1,1,1,1,1"]);
+    assert_eq!(delivered(&mut harness), ["response [1,1,1,1,1,1"]);
 }
 
 #[test]
@@ -164,11 +167,14 @@ fn events_of_a_stream_and_what_comes_behind_them() {
         let (begin, rest) = text.split_at(SIZE / 3);
         harness.give(chunk(dial, begin));
         harness.give(chunk(dial, rest));
-        assert!(told(&mut harness).is_empty(), "the event is not whole");
+        assert!(delivered(&mut harness).is_empty(), "the event is not whole");
         is_little(harness.gives_large(chunk(dial, "\n"), |_| {}));
         is_little(harness.gives_large(chunk(dial, "\ndata: next\n\ndata: be"), |_| {}));
         harness.give(chunk(dial, "hind\n\n"));
-        assert_eq!(told(&mut harness), [expected, "message next", "message behind"]);
+        assert_eq!(
+            delivered(&mut harness),
+            [expected, "message next", "message behind"]
+        );
     }
 }
 
@@ -185,7 +191,7 @@ fn an_event_for_which_there_is_no_room_while_it_is_parsed_is_lost_alone() {
         harness.give(Input::Rules(std::sync::Arc::default()));
     }));
     harness.give(chunk(dial, "data: 3\n\ndata: next\n\n"));
-    assert_eq!(told(&mut harness), ["gap ", "message next"]);
+    assert_eq!(delivered(&mut harness), ["gap ", "message next"]);
 }
 
 #[test]
@@ -198,8 +204,8 @@ fn what_is_asked_for_while_a_message_is_read_is_not_looked_for_in_it() {
             json!({"type": "request", "session": "s", "id": "r", "event": "e", "args": [7], "match": {"out": "/0", "in": "/0/id"}}),
         );
     }));
-    let told = told(&mut harness);
-    assert_eq!(told, ["accepted ", r#"message [{"a":[1,1,1"#]);
+    let delivered = delivered(&mut harness);
+    assert_eq!(delivered, ["accepted ", r#"message [{"a":[1,1,1"#]);
 }
 
 /// A poll whose items are these, and what the extension asks of it.
@@ -233,9 +239,12 @@ fn an_answer_to_a_poll_and_large_items_in_it() {
             let scanned = longwire::wire::json::scanned() - before;
             assert!(scanned < LITTLE, "{scanned} bytes in a later turn");
         }
-        let told = told(&mut harness);
-        let count = told.iter().filter(|told| told.starts_with("message")).count();
-        assert_eq!(count, messages, "{told:?}");
+        let delivered = delivered(&mut harness);
+        let count = delivered
+            .iter()
+            .filter(|delivered| delivered.starts_with("message"))
+            .count();
+        assert_eq!(count, messages, "{delivered:?}");
         let Some(Output::Fetch(_, fetch)) = harness.asked.pop_front() else {
             panic!("{:?}", harness.asked)
         };
@@ -261,12 +270,12 @@ fn an_answer_to_a_poll_that_is_no_json_or_a_single_message() {
     ] {
         let (mut harness, dial) = dialling("poll", options);
         is_little(harness.gives_large(answer(dial, 200, body), |_| {}));
-        assert_eq!(told(&mut harness).last().unwrap(), told_last);
+        assert_eq!(delivered(&mut harness).last().unwrap(), told_last);
     }
 }
 
 #[test]
-fn a_refusal_is_told_by_its_beginning_however_large_its_body_is() {
+fn a_refusal_is_reported_by_its_beginning_however_large_its_body_is() {
     let page = format!("<html><title>{}", "a ".repeat(SIZE));
     for protocol in ["poll", "sse"] {
         for status in [200, 500] {
@@ -298,9 +307,9 @@ fn a_part_of_a_large_message_for_a_client_that_wants_no_more() {
         PORT,
         json!({"type": "window", "session": "s", "messages": 10, "bytes": 1000}),
     );
-    let told = told(&mut harness);
+    let delivered = delivered(&mut harness);
     assert_eq!(
-        told[told.len() - 3..],
+        delivered[delivered.len() - 3..],
         [r#"message [{"id":7}]"#, r#"message [{"id":8}]"#, "message []"]
     );
 }
@@ -320,7 +329,7 @@ fn a_part_that_is_large_itself_comes_with_the_whole_message() {
         taken < 2 * SIZE && scanned < LITTLE,
         "{taken} bytes, {scanned} scanned"
     );
-    assert_eq!(told(&mut harness), [r#"message [{"id":7,"va"#]);
+    assert_eq!(delivered(&mut harness), [r#"message [{"id":7,"va"#]);
 }
 
 #[test]
@@ -337,7 +346,7 @@ fn a_large_value_that_conflates_is_not_read_and_replaces_nothing() {
         |_| {},
     ));
     harness.says(PORT, json!({"type": "status", "id": "status"}));
-    let status = harness.told.pop_back().unwrap().1;
+    let status = harness.delivered.pop_back().unwrap().1;
     assert_eq!(status["sessions"][0]["queued"], 3, "{status}");
 }
 
@@ -357,5 +366,5 @@ fn many_terms_that_look_at_one_long_value_do_not_read_it() {
     let value = vec!["1"; 100 << 10].join(",");
     let event = format!(r#"42["e",{{"v":[{value}],"a":[{}]}}]"#, values());
     is_little(harness.gives_large(messages(dial, &[&event]), |_| {}));
-    assert_eq!(told(&mut harness), [r#"message [{"a":[1,1,1"#]);
+    assert_eq!(delivered(&mut harness), [r#"message [{"a":[1,1,1"#]);
 }

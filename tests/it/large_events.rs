@@ -55,7 +55,7 @@ fn packet(harness: &mut Harness) -> Payload {
 /// The outcomes that the extension is told of, by id.
 fn outcomes(harness: &mut Harness) -> Vec<(String, String)> {
     let mut outcomes = Vec::new();
-    while harness.told.iter().any(|(port, _)| *port == PORT) {
+    while harness.delivered.iter().any(|(port, _)| *port == PORT) {
         let frame = harness.hears(PORT);
         if frame["type"] == "outcome" {
             let text = |field: &str| frame[field].as_str().unwrap().to_owned();
@@ -186,7 +186,7 @@ fn what_was_not_encoded_when_the_link_is_lost_was_not_sent() {
 fn a_large_reply_waits_its_turn_and_is_refused_when_it_is_too_large() {
     let (mut harness, dial) = open(2 * LARGE);
     harness.server_says(dial, &[r#"421["a"]"#, r#"422["b"]"#]);
-    let seqs: Vec<u64> = std::iter::from_fn(|| harness.told.pop_front())
+    let seqs: Vec<u64> = std::iter::from_fn(|| harness.delivered.pop_front())
         .filter(|(_, frame)| frame["type"] == "message")
         .map(|(_, frame)| frame["seq"].as_u64().unwrap())
         .collect();

@@ -30,12 +30,12 @@ fn open(harness: &mut Harness, durability: &str, sessions: std::ops::Range<usize
         };
         harness.give(Input::Link(dial.expect("it dials"), opened));
         let newest = harness
-            .told
+            .delivered
             .iter()
             .filter_map(|(_, frame)| frame["seq"].as_u64())
             .max();
         harness.says(PORT, json!({"type": "ack", "session": session, "seq": newest}));
-        harness.told.clear();
+        harness.delivered.clear();
         harness.asked.clear();
     }
 }

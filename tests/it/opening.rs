@@ -69,7 +69,7 @@ fn a_new_session_says_what_it_is_about_to_be() {
             json!({"type":"open","id":"o","session":url,"url":url,"options":options}),
         );
         let state = harness.hears(PORT)["state"].clone();
-        harness.told.clear();
+        harness.delivered.clear();
         state
     };
     let mut harness = Harness::with_client();
@@ -92,8 +92,8 @@ fn authorizes(harness: &mut Harness, asked: &Value, bearer: &str) -> DialId {
 }
 
 fn asked(harness: &mut Harness) -> Value {
-    let found =
-        std::iter::from_fn(|| harness.told.pop_front()).find(|(_, frame)| frame["type"] == "auth-needed");
+    let found = std::iter::from_fn(|| harness.delivered.pop_front())
+        .find(|(_, frame)| frame["type"] == "auth-needed");
     found.expect("the provider is asked").1
 }
 
@@ -117,7 +117,7 @@ fn reconnect_asks_the_provider_instead_of_bringing_what_was_refused() {
         let dial = authorizes(&mut harness, &question, bearer);
         refuses(&mut harness, dial);
     }
-    assert_eq!(harness.told.back().unwrap().1["state"], "failed");
+    assert_eq!(harness.delivered.back().unwrap().1["state"], "failed");
     harness.says(PORT, json!({"type": "reconnect", "session": "s"}));
     assert!(
         harness.asked.is_empty(),
@@ -141,7 +141,10 @@ fn reconnect_asks_the_provider_instead_of_bringing_what_was_refused() {
         },
     ));
     harness.says(PORT, json!({"type": "status", "id": "q"}));
-    let status = std::iter::from_fn(|| harness.told.pop_front()).last().unwrap().1;
+    let status = std::iter::from_fn(|| harness.delivered.pop_front())
+        .last()
+        .unwrap()
+        .1;
     assert_eq!(status["sessions"][0]["state"], "open");
 }
 
@@ -159,7 +162,7 @@ fn a_client_that_acknowledges_steadily_and_too_slowly_is_stalled() {
         seq += 1;
         harness.says(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
         harness.passes(Duration::from_millis(250));
-        let told = std::iter::from_fn(|| harness.told.pop_front());
+        let told = std::iter::from_fn(|| harness.delivered.pop_front());
         stalls.extend(
             told.filter(|(_, frame)| frame["type"] == "stalled")
                 .map(|(_, frame)| (tick / 4, frame)),
@@ -196,7 +199,12 @@ fn a_client_that_keeps_up_or_has_paused_is_not_stalled() {
     );
     harness.server_says(dial, &["a"; 500]);
     harness.passes(Duration::from_secs(60));
-    assert!(harness.told.iter().all(|(_, frame)| frame["type"] != "stalled"));
+    assert!(
+        harness
+            .delivered
+            .iter()
+            .all(|(_, frame)| frame["type"] != "stalled")
+    );
 }
 
 #[test]
@@ -210,7 +218,11 @@ fn a_plain_text_beat_is_answered_by_a_rule_on_text() {
         harness.passes(Duration::from_secs(1));
         assert_eq!(harness.transmits(), "ping");
         harness.server_says(dial, &["pong"]);
-        assert!(harness.told.is_empty(), "it is used up: {:?}", harness.told);
+        assert!(
+            harness.delivered.is_empty(),
+            "it is used up: {:?}",
+            harness.delivered
+        );
     }
     harness.server_says(dial, &["hello?", "{\"json\":1}", "pong!", "\"pong\""]);
     assert_eq!(

@@ -83,7 +83,7 @@ impl Before {
             PORT,
             json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1"}),
         );
-        let told = std::mem::take(&mut harness.told)
+        let told = std::mem::take(&mut harness.delivered)
             .into_iter()
             .map(|(_, frame)| frame)
             .collect();
@@ -101,7 +101,9 @@ fn find<'a>(told: &'a [Value], kind: &str) -> &'a Value {
 fn numbers_are_not_given_again_although_their_records_are_finished_and_gone() {
     let mut before = Before::opened();
     before.link(LinkEvent::Messages(vec![Incoming::TooLarge { bytes: None }; 3]));
-    let last = before.harness.told.back().unwrap().1["seq"].as_u64().unwrap();
+    let last = before.harness.delivered.back().unwrap().1["seq"]
+        .as_u64()
+        .unwrap();
     before.says(json!({"type":"ack","session":"s","seq":last}));
     // The journal has begun another segment and removed those that nobody needs.
     before.kept = before.harness.hub.snapshot(&before.journal);
@@ -115,7 +117,7 @@ fn a_damaged_journal_begins_a_new_epoch() {
     let epoch = find(
         &before
             .harness
-            .told
+            .delivered
             .iter()
             .map(|(_, frame)| frame.clone())
             .collect::<Vec<_>>(),
@@ -127,7 +129,7 @@ fn a_damaged_journal_begins_a_new_epoch() {
 }
 
 #[test]
-fn a_loss_that_nobody_had_heard_of_is_told_by_the_next_broker() {
+fn a_loss_that_nobody_had_heard_of_is_reported_by_the_next_broker() {
     let mut before = Before::opened();
     before.harness.give(Input::PortClosed(PORT));
     before.link(LinkEvent::Messages(vec![Incoming::TooLarge { bytes: None }; 3]));
@@ -151,7 +153,7 @@ fn after_a_power_cut_what_may_have_gone_out_is_unknown_and_not_sent_again() {
 }
 
 #[test]
-fn an_outcome_is_told_although_the_broker_died_before_anybody_could_hear_it() {
+fn an_outcome_is_reported_although_the_broker_died_before_delivering_it() {
     let mut before = Before::opened();
     before.says(json!({"type":"send","session":"s","id":"a","text":"x","volatile":true,"receipt":true}));
     before.link(LinkEvent::Ended(longwire::core::io::LinkEnd {
@@ -242,7 +244,7 @@ fn a_volatile_message_is_dropped_by_the_next_broker() {
 }
 
 #[test]
-fn a_client_that_was_forgotten_is_not_told_that_it_misses_nothing() {
+fn a_client_that_was_forgotten_does_not_resume_exactly() {
     let mut before = Before::opened();
     before.link(LinkEvent::Messages(vec![
         Incoming::Message(Payload::text("x"));
@@ -295,7 +297,7 @@ fn credentials_lead_nowhere_before_the_next_broker_knows_the_address() {
         .expect("a journal that can be used");
     harness.comes(PORT, "main");
     harness.says(PORT, json!({"type":"open","id":"o","session":"s"}));
-    harness.told.clear();
+    harness.delivered.clear();
     harness.says(
         PORT,
         json!({"type":"authorize","id":"a","session":"s","url":"wss://elsewhere.example/?ticket=1"}),

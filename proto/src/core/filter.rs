@@ -22,7 +22,7 @@ const MAX_TERMS: usize = 1024;
 /// Bytes of a value of `key` that is remembered.
 const MAX_KEY_BYTES: usize = 128;
 /// Bytes of a value of `key` that is told apart from others.
-const MAX_TOLD_APART: usize = 64 << 10;
+const MAX_HASHED_VALUE: usize = 64 << 10;
 /// Bytes of what a client gets of a large message, at most; if it is more, it gets all of it.
 const MAX_PART_OF_LARGE: usize = 1 << 20;
 /// Values of `key` one line remembers. Beyond that it forgets: more is delivered than was asked for, never less.
@@ -248,8 +248,8 @@ fn value_at(message: &ParsedMessage<'_>, key: Option<&str>) -> Option<String> {
             value: Some(value),
             ..
         }) if raw.len() <= MAX_KEY_BYTES => Some(value.canonical()),
-        Some(PointedValue { raw, .. }) if raw.len() > MAX_TOLD_APART => None,
-        Some(PointedValue { raw, .. }) => Some(told_apart(raw)),
+        Some(PointedValue { raw, .. }) if raw.len() > MAX_HASHED_VALUE => None,
+        Some(PointedValue { raw, .. }) => Some(hashed(raw)),
     })
 }
 
@@ -264,8 +264,8 @@ fn part(message: &ParsedMessage<'_>, keep: Arc<[String]>) -> Option<View> {
     Some(View::PartOfLarge(keep, outline))
 }
 
-/// Long values are told apart by their text alone, and not remembered whole.
-fn told_apart(raw: &[u8]) -> String {
+/// Long values are distinguished by their text alone, and not remembered whole.
+fn hashed(raw: &[u8]) -> String {
     let hash = |salt: u8| {
         let mut hasher = DefaultHasher::new();
         (salt, raw).hash(&mut hasher);
@@ -357,12 +357,12 @@ mod tests {
     fn a_sample_counts_or_times_each_key_apart() {
         let mut by_count = filter(&[r#"{"do":"sample","every":3,"key":"/s"}"#]);
         let mut passed = |text: &str| judge(&mut by_count, text, 0).view.is_none();
-        let told: Vec<bool> = (0..5).map(|_| passed(r#"{"s":1}"#)).collect();
-        assert_eq!(told, [true, false, false, true, false]);
+        let seen: Vec<bool> = (0..5).map(|_| passed(r#"{"s":1}"#)).collect();
+        assert_eq!(seen, [true, false, false, true, false]);
         assert!(passed(r#"{"s":2}"#));
         let mut by_time = filter(&[r#"{"do":"sample","interval":2000}"#]);
-        let told = [0, 1, 2, 3, 5].map(|second| judge(&mut by_time, "x", second).view.is_none());
-        assert_eq!(told, [true, false, true, false, true]);
+        let seen = [0, 1, 2, 3, 5].map(|second| judge(&mut by_time, "x", second).view.is_none());
+        assert_eq!(seen, [true, false, true, false, true]);
     }
 
     #[test]

@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_told() {
+    fn what_is_no_pattern_is_reported() {
         for text in [
             "",
             "*",

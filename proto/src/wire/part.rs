@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_part_is_told_once_and_the_name_works_again() {
+    fn a_missing_part_is_reported_once_and_the_name_works_again() {
         let mut joiner = Joiner::default();
         joiner.join(&part("a", 0, false, "1")).unwrap();
         assert_eq!(

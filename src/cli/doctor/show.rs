@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ails_several_browsers_is_told_once() {
+    fn what_ails_several_browsers_is_reported_once() {
         let of = |browser: &str| {
             let id = format!("program.{browser}");
             Finding::about(id, "it can be run").fail("it cannot").fix("chmod")

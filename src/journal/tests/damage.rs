@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 
 #[test]
-fn a_tail_torn_at_any_byte_is_told_and_the_rest_is_kept() {
+fn a_tail_torn_at_any_byte_is_reported_and_the_rest_is_kept() {
     let dir = ten();
     let path = segment_path(&dir, 1);
     let whole = fs::read(&path).unwrap();

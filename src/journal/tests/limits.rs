@@ -54,7 +54,7 @@ fn a_failed_sync_is_final() {
 }
 
 #[test]
-fn what_a_full_disk_kept_from_being_written_is_told_as_lost_and_the_rest_is_there() {
+fn what_a_full_disk_kept_from_being_written_is_reported_as_lost_and_the_rest_is_there() {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);

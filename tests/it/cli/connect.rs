@@ -88,7 +88,7 @@ fn bytes_travel_as_base64() {
 }
 
 #[test]
-fn a_server_that_is_not_there_and_wrong_usage_are_told_apart() {
+fn a_server_that_is_not_there_and_wrong_usage_are_distinguished() {
     let scratch = Scratch::new();
     let refused = run(
         &scratch,
@@ -110,7 +110,7 @@ fn a_server_that_is_not_there_and_wrong_usage_are_told_apart() {
 }
 
 #[test]
-fn whoever_only_asks_whether_the_server_is_there_is_told() {
+fn who_only_asks_whether_the_server_is_there_gets_an_answer() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let there = run(&scratch, &["connect", &server.url()], "");
     assert_eq!(there.status.code(), Some(0), "{}", stderr(&there));

@@ -89,7 +89,7 @@ fn what_is_no_record_is_refused() {
 }
 
 #[test]
-fn a_firefox_port_is_replayed_too_and_its_folders_are_not_told() {
+fn a_firefox_port_is_replayed_too_and_its_folders_are_not_reported() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let file = scratch.folder().join("port.jsonl");
     let mut command = scratch.command();

@@ -46,7 +46,7 @@ fn records_are_shown_as_they_come_and_what_they_say_is_hidden() {
 }
 
 #[test]
-fn a_session_that_is_not_there_is_told() {
+fn a_session_that_does_not_exist_is_reported() {
     let scratch = Scratch::new();
     assert_eq!(run(&scratch, &["tail", "s"], "").status.code(), Some(3));
     let mut host = HostProcess::chromium(&scratch);

@@ -67,7 +67,7 @@ fn says(harness: &mut Harness, frame: &Value) {
             let code = refusal.error.code.as_str();
             let id = refusal.id.expect("an id").to_string();
             harness
-                .told
+                .delivered
                 .push_back((PORT, json!({"type":"error","code":code,"id":id})));
         }
     }
@@ -83,7 +83,7 @@ impl Play {
             extensions: None,
         };
         harness.give(Input::Link(dial, opened));
-        harness.told.clear();
+        harness.delivered.clear();
         let (read, _) = Options::from_json(&to_raw_value(options).unwrap()).unwrap();
         Self {
             harness,
@@ -145,7 +145,7 @@ impl Play {
 
     /// What was told since the last time, with the fields that are compared.
     fn hears(&mut self, wanted: &[Value]) -> Vec<Value> {
-        let told: Vec<Value> = self.harness.told.drain(..).map(|(_, frame)| frame).collect();
+        let told: Vec<Value> = self.harness.delivered.drain(..).map(|(_, frame)| frame).collect();
         let is_compared = |frame: &&Value| {
             frame["type"]
                 .as_str()

@@ -29,7 +29,7 @@ fn subscribe(harness: &mut Harness, port: PortId, filter: Value) {
 /// What this port is told of messages, and nothing else.
 fn messages(harness: &mut Harness, port: PortId) -> Vec<Value> {
     let mut messages = Vec::new();
-    while harness.told.iter().any(|(to, _)| *to == port) {
+    while harness.delivered.iter().any(|(to, _)| *to == port) {
         let frame = harness.hears(port);
         assert_ne!(frame["type"], "gap", "what a filter keeps back is no loss");
         if frame["type"] == "message" {
@@ -49,7 +49,7 @@ fn texts(harness: &mut Harness, port: PortId) -> Vec<String> {
 fn report(harness: &mut Harness) -> Value {
     harness.says(PORT, json!({"type": "status", "id": "q"}));
     let total = harness.hears(PORT)["total"].clone();
-    assert_eq!(harness.told.len(), 0);
+    assert_eq!(harness.delivered.len(), 0);
     total
 }
 

@@ -36,7 +36,7 @@ fn only_what_the_guard_knows_is_sent_and_not_too_often() {
         assert_eq!(send(&mut harness, id, typing())["type"], answer, "{id}");
     }
     harness.passes(Duration::from_millis(500));
-    harness.told.clear();
+    harness.delivered.clear();
     assert_eq!(send(&mut harness, "4", typing())["type"], "accepted");
     let limited = send(&mut harness, "5", typing());
     assert_eq!(
@@ -46,7 +46,7 @@ fn only_what_the_guard_knows_is_sent_and_not_too_often() {
 }
 
 #[test]
-fn what_the_server_says_out_of_shape_is_counted_and_told_now_and_then() {
+fn what_the_server_says_out_of_shape_is_counted_and_reported_now_and_then() {
     let mut harness = Harness::with_client();
     let dial = harness
         .opens(json!({"guard":{"receive":[{"when":{"/type":"combat"},"types":{"/round":"integer"}}]}}));

@@ -37,13 +37,13 @@ fn an_event_stream_outlives_the_worker_and_a_lost_connection() {
     let Some((scratch, mut host, mut server)) = world() else {
         return;
     };
-    server.tell(
+    server.command(
         json!({"on":"/events","stream":true,"headers":{"content-type":"text/event-stream"},
         "body":": hello\n\nretry: 1\nid: 1\nevent: task\ndata: {\"n\":1}\n\n"}),
     );
     let options = json!({"protocol":"sse","format":"json","cookies":"sid=7","headers":{"X-Key":"k"}});
     open(&mut host, server.url("/events?x=1"), options);
-    let asked = server.tells("the question", |line| line["url"] == "/events?x=1");
+    let asked = server.wait_for("the question", |line| line["url"] == "/events?x=1");
     assert_eq!(asked["headers"]["accept"], "text/event-stream");
     assert_eq!(asked["headers"]["cookie"], "sid=7");
     assert_eq!(asked["headers"]["x-key"], "k");
@@ -57,17 +57,17 @@ fn an_event_stream_outlives_the_worker_and_a_lost_connection() {
     host.ping("acknowledged");
     // The worker dies; the stream goes on.
     drop(host);
-    server.tell(json!({"say":"/events","text":"id: 2\ndata: while away\n\n"}));
+    server.command(json!({"say":"/events","text":"id: 2\ndata: while away\n\n"}));
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
     open(&mut host, server.url("/events?x=1"), json!(null));
     assert_eq!(host.expect("message")["text"], "while away");
-    server.tell(
+    server.command(
         json!({"on":"/events","stream":true,"headers":{"content-type":"text/event-stream"},
         "body":"id: 3\ndata: again\n\n"}),
     );
-    server.tell(json!({"end":"/events"}));
-    let asked = server.tells("the next question", |line| {
+    server.command(json!({"end":"/events"}));
+    let asked = server.wait_for("the next question", |line| {
         line["headers"]["last-event-id"].is_string()
     });
     assert_eq!(asked["headers"]["last-event-id"], "2");
@@ -81,30 +81,30 @@ fn a_polled_server_is_asked_on_and_posted_to() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };
-    server.tell(
+    server.command(
         json!({"on":"/tasks/pending","headers":{"etag":"\"one\""},"body":r#"{"tasks":[{"id":1},{"id":2}]}"#}),
     );
     let rest = "/tasks/pending?after=2";
-    server.tell(json!({"on":rest,"headers":{"etag":"\"two\""},"body":r#"{"tasks":[]}"#}));
-    server.tell(json!({"on":"/results","status":201}));
+    server.command(json!({"on":rest,"headers":{"etag":"\"two\""},"body":r#"{"tasks":[]}"#}));
+    server.command(json!({"on":"/results","status":201}));
     let options = json!({"protocol":"poll","poll":{"interval":20,"items":"/tasks","cursor":{"item":"/id","query":"after"}},
         "post":{"url":server.url("/results"),"headers":{"X-Post":"1"}}});
     open(&mut host, server.url("/tasks/pending"), options);
     assert_eq!(host.expect("message")["json"], json!({"id": 1}));
     assert_eq!(host.expect("message")["json"], json!({"id": 2}));
-    let asked = server.tells("a question from where it was", |line| line["url"] == rest);
+    let asked = server.wait_for("a question from where it was", |line| line["url"] == rest);
     assert_eq!(
         asked["headers"]["if-none-match"],
         Value::Null,
         "the tag was another's"
     );
-    let asked = server.tells("the same question", |line| line["url"] == rest);
+    let asked = server.wait_for("the same question", |line| line["url"] == rest);
     assert_eq!(asked["headers"]["if-none-match"], "\"two\"");
     host.send(&json!({"type":"send","session":"s","id":"r1","json":{"done":1},"receipt":true}));
     host.send(&json!({"type":"send","session":"s","id":"r2","text":"two","receipt":true}));
     assert_eq!(host.expect("outcome")["outcome"], "confirmed");
     assert_eq!(host.expect("outcome")["id"], "r2");
-    let post = server.tells("a post", |line| line["method"] == "POST");
+    let post = server.wait_for("a post", |line| line["method"] == "POST");
     assert_eq!(
         (
             &post["body"],
@@ -114,12 +114,12 @@ fn a_polled_server_is_asked_on_and_posted_to() {
         (&json!(r#"{"done":1}"#), &json!("application/json"), &json!("1"))
     );
     assert_eq!(
-        server.tells("a second", |line| line["method"] == "POST")["body"],
+        server.wait_for("a second", |line| line["method"] == "POST")["body"],
         "two"
     );
-    server.tell(json!({"on":rest,"status":500}));
+    server.command(json!({"on":rest,"status":500}));
     assert_eq!(state(&mut host, "waiting")["status"], 500);
-    server.tell(json!({"on":rest,"body":r#"{"tasks":[{"id":3}]}"#}));
+    server.command(json!({"on":rest,"body":r#"{"tasks":[{"id":3}]}"#}));
     assert_eq!(
         host.expect("message")["json"],
         json!({"id": 3}),
@@ -132,8 +132,8 @@ fn what_waits_behind_a_post_that_was_not_taken_is_posted_once_and_in_its_order()
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };
-    server.tell(json!({"on":"/events","stream":true,"headers":{"content-type":"text/event-stream"}}));
-    server.tell(json!({"on":"/results","status":503}));
+    server.command(json!({"on":"/events","stream":true,"headers":{"content-type":"text/event-stream"}}));
+    server.command(json!({"on":"/results","status":503}));
     let options = json!({"protocol":"sse","post":{"url":server.url("/results")},"reconnect":{"minDelay":10}});
     open(&mut host, server.url("/events"), options);
     state(&mut host, "open");
@@ -141,7 +141,7 @@ fn what_waits_behind_a_post_that_was_not_taken_is_posted_once_and_in_its_order()
     let frames: Vec<Value> = ["1", "2", "3"].into_iter().map(&mut send).collect();
     host.send(&json!({"type":"batch","frames":frames}));
     assert_eq!(state(&mut host, "waiting")["status"], 503);
-    server.tell(json!({"on":"/results","status":201}));
+    server.command(json!({"on":"/results","status":201}));
     for id in ["1", "2", "3", "4"] {
         if id == "4" {
             host.send(&send(id));
@@ -154,7 +154,7 @@ fn what_waits_behind_a_post_that_was_not_taken_is_posted_once_and_in_its_order()
     }
     let mut posts = vec![String::new()];
     while posts.last().is_none_or(|last| last != "4") {
-        let post = server.tells("a post", |line| line["method"] == "POST");
+        let post = server.wait_for("a post", |line| line["method"] == "POST");
         posts.push(post["body"].as_str().unwrap().to_owned());
     }
     posts.dedup();
@@ -166,11 +166,11 @@ fn a_question_that_breaks_is_a_lost_link_and_the_first_one_a_dial_that_failed() 
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };
-    server.tell(json!({"on":"/tasks","body":"{}"}));
+    server.command(json!({"on":"/tasks","body":"{}"}));
     let options = json!({"protocol":"poll","poll":{"interval":20},"reconnect":{"minDelay":5}});
     open(&mut host, server.url("/tasks"), options);
     state(&mut host, "open");
-    server.tell(json!({"on":"/tasks","cut":true}));
+    server.command(json!({"on":"/tasks","cut":true}));
     let lost = state(&mut host, "waiting");
     assert_eq!(lost["error"]["code"], "link-lost", "{lost}");
     let failed = state(&mut host, "waiting");
@@ -182,10 +182,10 @@ fn a_post_that_breaks_is_a_lost_link_and_nobody_knows_what_became_of_it() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };
-    server.tell(
+    server.command(
         json!({"on":"/events","stream":true,"headers":{"content-type":"text/event-stream"},"body":": hello\n\n"}),
     );
-    server.tell(json!({"on":"/results","cut":true}));
+    server.command(json!({"on":"/results","cut":true}));
     let options = json!({"protocol":"sse","post":{"url":server.url("/results")}});
     open(&mut host, server.url("/events"), options);
     state(&mut host, "open");
@@ -197,16 +197,16 @@ fn a_post_that_breaks_is_a_lost_link_and_nobody_knows_what_became_of_it() {
 }
 
 #[test]
-fn what_is_no_event_stream_is_told_clearly() {
+fn what_is_no_event_stream_is_reported_clearly() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };
-    server.tell(json!({"on":"/page","headers":{"content-type":"text/html"},"body":"<html>"}));
+    server.command(json!({"on":"/page","headers":{"content-type":"text/html"},"body":"<html>"}));
     open(&mut host, server.url("/page"), json!({"protocol":"sse"}));
     let failed = state(&mut host, "failed");
     assert_eq!(failed["error"]["code"], "server-protocol");
     assert!(failed["error"]["message"].as_str().unwrap().contains("text/html"));
-    server.tell(json!({"on":"/page","status":204}));
+    server.command(json!({"on":"/page","status":204}));
     host.send(&json!({"type":"reconnect","session":"s"}));
     assert_eq!(state(&mut host, "closed")["status"], 204);
 }
@@ -216,7 +216,7 @@ fn a_server_without_a_websocket_is_heard_by_its_stream() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };
-    server.tell(
+    server.command(
         json!({"on":"/events","stream":true,"headers":{"content-type":"text/event-stream"},
         "body":"data: heard\n\n"}),
     );

@@ -44,8 +44,11 @@ impl Harness {
 
     #[track_caller]
     pub(super) fn hears_state(&mut self) -> Value {
-        let index = self.told.iter().position(|(_, frame)| frame["type"] == "state");
-        self.told.remove(index.expect("a state")).unwrap().1
+        let index = self
+            .delivered
+            .iter()
+            .position(|(_, frame)| frame["type"] == "state");
+        self.delivered.remove(index.expect("a state")).unwrap().1
     }
 }
 
@@ -59,7 +62,7 @@ pub(super) fn opened(options: Value) -> (Harness, DialId) {
     let opened = harness.hears(PORT);
     assert_eq!(opened["type"], "opened", "{opened}");
     assert_eq!(harness.hears_state()["state"], "connecting");
-    harness.told.clear();
+    harness.delivered.clear();
     (harness, dial)
 }
 
@@ -137,7 +140,7 @@ fn an_expired_session_asks_for_credentials() {
         json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1",
             "options":{"protocol":"poll","auth":"provider"}}),
     );
-    harness.told.clear();
+    harness.delivered.clear();
     let credentials = json!({"type":"authorize","session":"s","headers":{"Cookie":"sid=1"}});
     harness.says(PORT, credentials);
     let dial = harness.dials();
@@ -178,7 +181,7 @@ fn a_polled_server_is_asked_at_its_interval_from_where_it_was() {
     let asked = harness.fetches();
     assert_eq!(asked.headers, [("If-None-Match".to_owned(), "\"e2\"".to_owned())]);
     harness.is_answered(dial, 304, &[], "");
-    assert!(harness.told.is_empty());
+    assert!(harness.delivered.is_empty());
     harness.passes(Duration::from_secs(5));
     harness.fetches();
     harness.is_answered(dial, 503, &[], "");
@@ -215,7 +218,7 @@ fn a_polled_server_that_wants_to_be_left_alone_is() {
     assert!(harness.asked.is_empty());
     harness.passes(Duration::from_millis(1));
     harness.fetches();
-    harness.told.clear();
+    harness.delivered.clear();
     harness.give(Input::Link(
         dial,
         LinkEvent::Answered(answer(429, wait(90)).into()),
@@ -263,7 +266,7 @@ fn a_full_log_asks_no_more_until_there_is_room() {
 fn what_a_full_log_hangs_up_on_is_said_again_by_a_server_that_can() {
     let full = json!({"messages":2,"overflow":"close"});
     let comes_back = |harness: &mut Harness| {
-        harness.told.clear();
+        harness.delivered.clear();
         harness.asked.clear();
         harness.give(Input::PortClosed(PORT));
         harness.comes(PORT, "main");
@@ -295,14 +298,14 @@ fn an_id_that_was_taken_back_or_cannot_be_said_promises_nothing() {
         harness.is_answered(dial, 200, STREAM, "");
         harness.is_streamed(dial, "id: 1\ndata: a\n\n");
         harness.is_streamed(dial, last);
-        harness.told.clear();
+        harness.delivered.clear();
         harness.asked.clear();
         harness.link_ends(dial, LinkEnd::default());
         harness.passes(Duration::from_secs(1));
         let dial = harness.dials();
         let asked = harness.fetches();
         assert!(!asked.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
-        harness.told.clear();
+        harness.delivered.clear();
         harness.is_answered(dial, 200, STREAM, "");
         assert_eq!(harness.hears_state()["continuity"], "unknown");
     }
@@ -371,14 +374,14 @@ fn a_post_is_confirmed_by_its_status_or_waits_again() {
         harness.passes(Duration::from_secs(2));
         dial = harness.dials();
         harness.fetches();
-        harness.told.clear();
+        harness.delivered.clear();
         harness.is_answered(dial, 200, STREAM, "");
         assert_eq!(
             harness.transmits(),
             r#"{"id":"c"}"#,
             "what was not taken waits again"
         );
-        harness.told.clear();
+        harness.delivered.clear();
         count = 1;
     }
 }
@@ -473,7 +476,7 @@ fn a_cursor_in_the_first_answer_proves_nothing_about_what_came_before() {
     let poll = json!({"protocol": "poll", "poll": {"cursor": {"header": "x-next", "query": "after"}}});
     let (mut harness, dial) = opened(poll);
     harness.fetches();
-    harness.told.clear();
+    harness.delivered.clear();
     harness.is_answered(dial, 200, &[], "first");
     assert_eq!(harness.hears_state()["continuity"], Value::Null);
     // The server has not said where to go on, so that the next dial cannot tell it.
@@ -481,14 +484,14 @@ fn a_cursor_in_the_first_answer_proves_nothing_about_what_came_before() {
     harness.asked.pop_front();
     let dial = harness.dials();
     harness.fetches();
-    harness.told.clear();
+    harness.delivered.clear();
     harness.is_answered(dial, 200, &[("x-next", "7")], "second");
     assert_eq!(harness.hears_state()["continuity"], "unknown");
     harness.says(PORT, json!({"type": "reconnect", "session": "s"}));
     harness.asked.pop_front();
     let dial = harness.dials();
     assert!(harness.fetches().url.query().unwrap().contains("after=7"));
-    harness.told.clear();
+    harness.delivered.clear();
     harness.is_answered(dial, 200, &[], "third");
     assert_eq!(harness.hears_state()["continuity"], "server");
 }

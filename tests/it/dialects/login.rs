@@ -16,7 +16,7 @@ fn opened(options: Value) -> (Harness, DialId) {
     );
     if options["auth"] == "provider" {
         let asked = harness
-            .told
+            .delivered
             .iter()
             .find(|(_, frame)| frame["type"] == "auth-needed");
         let nonce = asked.unwrap().1["nonce"].clone();
@@ -31,7 +31,7 @@ fn opened(options: Value) -> (Harness, DialId) {
             extensions: None,
         },
     ));
-    harness.told.clear();
+    harness.delivered.clear();
     (harness, dial)
 }
 
@@ -46,7 +46,7 @@ fn written(harness: &mut Harness) -> Vec<String> {
 }
 
 fn frames(harness: &mut Harness, kind: &str) -> Vec<Value> {
-    let all = harness.told.drain(..).map(|(_, frame)| frame);
+    let all = harness.delivered.drain(..).map(|(_, frame)| frame);
     all.filter(|frame| frame["type"] == kind).collect()
 }
 
@@ -106,7 +106,7 @@ fn the_provider_is_asked_with_what_the_server_said() {
     // A worker that comes meanwhile is asked as well.
     harness.give(Input::PortClosed(PORT));
     harness.comes(PORT, "main");
-    harness.told.clear();
+    harness.delivered.clear();
     harness.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
     let again = frames(&mut harness, "auth-needed");
     assert_eq!(again[0]["values"], json!({"socket_id":"1.2"}));

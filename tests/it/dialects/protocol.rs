@@ -5,7 +5,7 @@
 //! | Engine.IO: the suite's case for a server | here, for the client |
 //! |---|---|
 //! | handshake, polling and WebSocket: opens a session | `a_session_is_opened_by_each_road` |
-//! | handshake, both: refuses a wrong `EIO`, a wrong `transport`, another method | never done: the server looks at every request of every test; `a_refused_handshake_is_told_in_the_servers_words` |
+//! | handshake, both: refuses a wrong `EIO`, a wrong `transport`, another method | never done: the server looks at every request of every test; `a_refused_handshake_is_reported_in_the_servers_words` |
 //! | message, polling: one packet, several, text and binary; WebSocket: text, binary | `events_bytes_and_acknowledgements_travel_by_each_road` |
 //! | message, both: ends the session at an invalid packet | never sent; from a server: `what_no_server_may_say_ends_the_link` |
 //! | message, polling: ends the session at two polls at once | never done: looked at in every test, under load in `an_upgrade_loses_nothing_and_leaves_polling_behind` |
@@ -19,7 +19,7 @@
 //! | Socket.IO: the suite's case for a server | here, for the client |
 //! |---|---|
 //! | connect: main and other namespace, with and without payload | `namespaces_are_asked_for_with_and_without_credentials` |
-//! | connect: refuses an unknown namespace | `an_unknown_namespace_is_told` |
+//! | connect: refuses an unknown namespace | `an_unknown_namespace_is_reported` |
 //! | connect: ends the connection at an invalid, or without any, handshake | never so: the first packet is looked at in every test; from a server: `what_no_server_may_say_ends_the_link`, `a_server_that_answers_for_no_namespace_is_left` |
 //! | disconnect: from the main namespace, from another | `a_namespace_that_is_left_leaves_the_others` |
 //! | message: text, attachments, each with an acknowledgement | `events_bytes_and_acknowledgements_travel_by_each_road` |
@@ -61,7 +61,7 @@ impl Peer {
         let mut peer = Self::new(options)?;
         peer.dials(json!([road]), json!({}));
         peer.packet("40");
-        peer.server.tell(json!({"say":[r#"40{"sid":"x"}"#]}));
+        peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
         peer.state("open");
         Some(peer)
     }
@@ -98,7 +98,7 @@ impl Peer {
     /// The next thing of this kind that the server heard. What a client may not do fails the test.
     #[track_caller]
     fn hears(&mut self, field: &str) -> Value {
-        let line = self.server.tells(field, |line| {
+        let line = self.server.wait_for(field, |line| {
             assert_eq!(line["violation"], Value::Null, "the client broke the protocol");
             !line[field].is_null()
         });
@@ -119,7 +119,7 @@ impl Peer {
 
     /// That nothing was wrong up to now.
     fn had_no_complaint(mut self) {
-        self.server.tell(json!({"tell":"all"}));
+        self.server.command(json!({"tell":"all"}));
         self.hears("told");
     }
 }
@@ -130,14 +130,14 @@ fn a_session_is_opened_by_each_road() {
         let Some(mut peer) = Peer::open(road, json!({})) else {
             return;
         };
-        peer.server.tell(json!({"say":[r#"42["hello"]"#]}));
+        peer.server.command(json!({"say":[r#"42["hello"]"#]}));
         assert_eq!(peer.event("hello")["args"], json!([]), "{road}");
         peer.had_no_complaint();
     }
 }
 
 #[test]
-fn a_refused_handshake_is_told_in_the_servers_words() {
+fn a_refused_handshake_is_reported_in_the_servers_words() {
     for (code, words) in [
         (0, "Transport unknown"),
         (2, "Bad handshake method"),
@@ -171,8 +171,8 @@ fn events_bytes_and_acknowledgements_travel_by_each_road() {
         peer.says(json!({"type":"send","session":"s","event":"message","args":args}));
         peer.packet(r#"42["message",1,"2",{"3":[true]}]"#);
         let one = r#"42["message-back",1,"2",{"3":[true]}]"#;
-        peer.server.tell(json!({"say":[one]}));
-        peer.server.tell(json!({"say":[one, "42[\"x\"]", one]}));
+        peer.server.command(json!({"say":[one]}));
+        peer.server.command(json!({"say":[one, "42[\"x\"]", one]}));
         for event in ["message-back", "message-back", "message-back"] {
             assert_eq!(peer.event(event)["args"], args, "{road}");
         }
@@ -186,14 +186,15 @@ fn events_bytes_and_acknowledgements_travel_by_each_road() {
         let head = format!("452-{}", json!(["binary-back", marks(2)[0], marks(2)[1]]));
         let attachments = [json!({"bytes":[1,2,3]}), json!({"bytes":[4,5,6]})];
         peer.server
-            .tell(json!({"say":[head, attachments[0], attachments[1], one]}));
+            .command(json!({"say":[head, attachments[0], attachments[1], one]}));
         assert_eq!(peer.event("binary-back")["args"], bytes);
         // Acknowledged, by both sides.
         peer.says(
             json!({"type":"request","session":"s","id":"1","event":"ask","args":[1],"match":{"ack":true}}),
         );
         peer.packet(r#"421["ask",1]"#);
-        peer.server.tell(json!({"say":[r#"431[1,"2",{"3":[false]}]"#]}));
+        peer.server
+            .command(json!({"say":[r#"431[1,"2",{"3":[false]}]"#]}));
         assert_eq!(peer.host.expect("response")["args"], json!([1,"2",{"3":[false]}]));
         peer.says(
             json!({"type":"request","session":"s","id":"2","event":"ask","args":[],"match":{"ack":true}}),
@@ -201,9 +202,9 @@ fn events_bytes_and_acknowledgements_travel_by_each_road() {
         peer.packet(r#"422["ask"]"#);
         let head = format!("462-2{}", json!(marks(2)));
         peer.server
-            .tell(json!({"say":[head, attachments[0], attachments[1]]}));
+            .command(json!({"say":[head, attachments[0], attachments[1]]}));
         assert_eq!(peer.host.expect("response")["args"], bytes);
-        peer.server.tell(json!({"say":[r#"42789["question"]"#]}));
+        peer.server.command(json!({"say":[r#"42789["question"]"#]}));
         let question = peer.event("question");
         peer.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":bytes}));
         peer.packet(&format!("462-789{}", json!(marks(2))));
@@ -230,7 +231,7 @@ fn what_no_server_may_say_ends_the_link() {
         .enumerate()
         {
             // After a packet that lacks its attachments comes another.
-            peer.server.tell(json!({"say":[said, r#"42["next"]"#]}));
+            peer.server.command(json!({"say":[said, r#"42["next"]"#]}));
             let waiting = peer.state("waiting");
             assert_eq!(
                 (&waiting["error"]["code"], &waiting["dial"]),
@@ -257,7 +258,7 @@ impl Peer {
             }
             assert!(packet == "1" || packet == "3" || packet == "41", "{packet}");
         }
-        self.server.tell(json!({"say":[r#"40{"sid":"y"}"#]}));
+        self.server.command(json!({"say":[r#"40{"sid":"y"}"#]}));
         self.state("open");
     }
 }
@@ -293,7 +294,7 @@ fn a_poll_that_breaks_is_a_lost_link() {
     let Some(mut peer) = Peer::open("polling", json!({})) else {
         return;
     };
-    peer.server.tell(json!({"cut":true}));
+    peer.server.command(json!({"cut":true}));
     assert_eq!(peer.state("waiting")["error"]["code"], "link-lost");
     peer.packet_of_a_new_session();
     peer.had_no_complaint();
@@ -328,7 +329,7 @@ fn a_server_that_closes_is_left_and_dialled_anew() {
             {
                 continue;
             }
-            peer.server.tell(command.clone());
+            peer.server.command(command.clone());
             let waiting = peer.state("waiting");
             if command["say"].is_array() {
                 assert_eq!(waiting["error"]["code"], "closed-by-server", "{road}");
@@ -346,19 +347,19 @@ fn an_upgrade_loses_nothing_and_leaves_polling_behind() {
     };
     peer.dials(json!(["polling", "websocket"]), json!({}));
     peer.packet("40");
-    peer.server.tell(json!({"say":[r#"40{"sid":"x"}"#]}));
+    peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
     peer.state("open");
     // Both sides speak all the while.
     for number in 0..200 {
         peer.says(json!({"type":"send","session":"s","event":"up","args":[number]}));
         if number % 20 == 0 {
             peer.server
-                .tell(json!({"say":[format!(r#"42["down",{number}]"#)]}));
+                .command(json!({"say":[format!(r#"42["down",{number}]"#)]}));
         }
     }
     let (mut upgraded, mut next) = (false, 0);
     while next < 200 || !upgraded {
-        let line = peer.server.tells("packets and the upgrade", |line| {
+        let line = peer.server.wait_for("packets and the upgrade", |line| {
             assert_eq!(line["violation"], Value::Null, "the client broke the protocol");
             line["packet"].is_string() || line["upgraded"] == true
         });
@@ -383,7 +384,7 @@ fn an_upgrade_that_fails_leaves_polling_as_it_is() {
         };
         peer.dials(json!(["polling", "websocket"]), json!({}));
         peer.packet("40");
-        peer.server.tell(json!({"say":[r#"40{"sid":"x"}"#]}));
+        peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
         peer.state("open");
         for number in 0..20 {
             peer.says(json!({"type":"send","session":"s","event":"up","args":[number]}));
@@ -402,7 +403,7 @@ fn a_balancers_cookie_comes_back_with_every_request() {
     };
     peer.dials_with(json!({"protocol":"socket.io","cookies":"sid=7"}));
     peer.packet("40");
-    peer.server.tell(json!({"say":[r#"40{"sid":"x"}"#]}));
+    peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
     peer.state("open");
     assert_eq!(peer.hears("upgraded"), true);
     peer.had_no_complaint();
@@ -416,7 +417,7 @@ fn polling_is_tried_where_a_socket_does_not_come() {
     peer.dials(json!(["websocket", "polling"]), json!({}));
     assert_eq!([peer.hears("asked"), peer.hears("asked")], ["WS", "GET"]);
     peer.packet("40");
-    peer.server.tell(json!({"say":[r#"40{"sid":"x"}"#]}));
+    peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
     assert_eq!(peer.state("open")["dial"], 1);
     peer.had_no_complaint();
 }
@@ -445,7 +446,7 @@ fn namespaces_are_asked_for_with_and_without_credentials() {
             };
             let connected = format!(r#"40{namespace}{{"sid":"x"}}"#);
             let greeting = format!(r#"42{namespace}["auth",{{}}]"#);
-            peer.server.tell(json!({"say":[connected, greeting]}));
+            peer.server.command(json!({"say":[connected, greeting]}));
         }
         peer.state("open");
         assert_eq!(peer.event("auth")["args"], json!([{}]));
@@ -454,7 +455,7 @@ fn namespaces_are_asked_for_with_and_without_credentials() {
 }
 
 #[test]
-fn an_unknown_namespace_is_told() {
+fn an_unknown_namespace_is_reported() {
     for (namespaces, asked, said) in [
         (json!(["/random"]), vec!["40/random,"], vec![]),
         (
@@ -470,9 +471,9 @@ fn an_unknown_namespace_is_told() {
         for packet in asked {
             peer.packet(packet);
         }
-        peer.server.tell(json!({"say":said}));
+        peer.server.command(json!({"say":said}));
         peer.server
-            .tell(json!({"say":[r#"44/random,{"message":"Invalid namespace"}"#]}));
+            .command(json!({"say":[r#"44/random,{"message":"Invalid namespace"}"#]}));
         let failed = peer.state("failed");
         let why = failed["error"]["message"].as_str().unwrap();
         assert!(
@@ -510,16 +511,16 @@ fn a_namespace_that_is_left_leaves_the_others() {
     peer.packet("40");
     peer.packet("40/custom,");
     peer.server
-        .tell(json!({"say":[r#"40{"sid":"x"}"#, r#"40/custom,{"sid":"y"}"#]}));
+        .command(json!({"say":[r#"40{"sid":"x"}"#, r#"40/custom,{"sid":"y"}"#]}));
     peer.state("open");
-    peer.server.tell(json!({"say":["41/custom,"]}));
+    peer.server.command(json!({"say":["41/custom,"]}));
     let closed = peer.host.find("the end", |frame| frame["namespace"] == "/custom");
     assert_eq!(closed["state"], "closed");
     let message = "message to main namespace";
     peer.says(json!({"type":"send","session":"s","event":"message","args":[message]}));
     peer.packet(&format!(r#"42["message","{message}"]"#));
     // The main one ends the session: it was meant.
-    peer.server.tell(json!({"say":["41"]}));
+    peer.server.command(json!({"say":["41"]}));
     assert_eq!(peer.state("failed")["error"]["code"], "closed-by-server");
     peer.had_no_complaint();
 }

@@ -61,8 +61,8 @@ impl World {
         self.host.send(&frame);
     }
 
-    fn tells(&mut self, field: &str) -> Value {
-        self.server.tells(field, |line| !line[field].is_null())
+    fn server_reports(&mut self, field: &str) -> Value {
+        self.server.wait_for(field, |line| !line[field].is_null())
     }
 }
 
@@ -75,12 +75,12 @@ fn events_and_acknowledgements_travel_both_ways() {
         json!({"namespaces":["/","/chat"],"auth":{"token":"t"},"transports":["websocket"]}),
         json!({"cookies":"sid=1","greeting":[{"event":"hello","args":["there"]}]}),
     );
-    let connected = world.tells("connected");
+    let connected = world.server_reports("connected");
     assert_eq!(
         (&connected["auth"], &connected["cookie"], &connected["transport"]),
         (&json!({"token":"t"}), &json!("sid=1"), &json!("websocket"))
     );
-    assert_eq!(world.tells("event")["event"], "hello");
+    assert_eq!(world.server_reports("event")["event"], "hello");
     let echo = world.message();
     assert_eq!(
         (&echo["event"], &echo["args"]),
@@ -110,14 +110,14 @@ fn events_and_acknowledgements_travel_both_ways() {
     // The server asks.
     world
         .server
-        .tell(json!({"ask":"question","args":[{"deep":true}],"ns":"/chat"}));
+        .command(json!({"ask":"question","args":[{"deep":true}],"ns":"/chat"}));
     let question = world.host.find("question", |frame| frame["event"] == "question");
     assert_eq!(
         (&question["args"], &question["namespace"], &question["reply"]),
         (&json!([{"deep":true}]), &json!("/chat"), &json!(true))
     );
     world.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":["yes"]}));
-    assert_eq!(world.tells("answers")["answers"], json!(["yes"]));
+    assert_eq!(world.server_reports("answers")["answers"], json!(["yes"]));
     world.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":["again"]}));
     assert_eq!(world.host.expect("error")["code"], "not-sent");
 }
@@ -131,13 +131,13 @@ fn polling_becomes_a_websocket_and_loses_nothing() {
     for number in 0..200 {
         world.says(json!({"type":"send","session":"s","event":"n","args":[number]}));
     }
-    assert_eq!(world.tells("connected")["transport"], "polling");
-    assert_eq!(world.tells("upgraded")["upgraded"], "websocket");
+    assert_eq!(world.server_reports("connected")["transport"], "polling");
+    assert_eq!(world.server_reports("upgraded")["upgraded"], "websocket");
     for number in 0..200 {
         assert_eq!(world.message()["args"], json!([number]));
     }
     world.says(json!({"type":"send","session":"s","event":"after","args":[]}));
-    let last = world.server.tells("after", |line| line["event"] == "after");
+    let last = world.server.wait_for("after", |line| line["event"] == "after");
     assert_eq!(last["transport"], "websocket");
 }
 
@@ -160,10 +160,10 @@ fn polling_alone_carries_everything() {
     }
     // Several of the server's pings later it is still the same connection.
     for _ in 0..3 {
-        world.server.tell(json!({"ask":"still","args":[]}));
+        world.server.command(json!({"ask":"still","args":[]}));
         let still = world.message();
         world.says(json!({"type":"reply","session":"s","seq":still["seq"],"args":[]}));
-        world.tells("answers");
+        world.server_reports("answers");
     }
     world.says(json!({"type":"status","id":"q"}));
     assert_eq!(world.host.expect("status")["total"]["dials"], 1);
@@ -206,7 +206,7 @@ fn bytes_come_and_go_as_attachments() {
     world.state("open");
     world
         .server
-        .tell(json!({"emit":"file","args":[{"name":"a","data":{"$bytes":3}},{"$bytes":0}]}));
+        .command(json!({"emit":"file","args":[{"name":"a","data":{"$bytes":3}},{"$bytes":0}]}));
     assert_eq!(
         world.message()["args"],
         json!([{"name":"a","data":{"$base64":"BwcH"}},{"$base64":""}])
@@ -214,7 +214,7 @@ fn bytes_come_and_go_as_attachments() {
     // Large ones too, in parts on the pipe.
     world
         .server
-        .tell(json!({"emit":"large","args":[{"$bytes":3_000_000}]}));
+        .command(json!({"emit":"large","args":[{"$bytes":3_000_000}]}));
     let large = world.message();
     world.says(json!({"type":"ack","session":"s","seq":large["seq"]}));
     let large = large["args"].clone();
@@ -223,12 +223,12 @@ fn bytes_come_and_go_as_attachments() {
         json!({"type":"request","session":"s","id":"l","event":"up","args":large,"match":{"ack":true}}),
     );
     assert_eq!(world.host.expect("response")["args"], large);
-    world.server.tells("large", |line| line["event"] == "up");
+    world.server.wait_for("large", |line| line["event"] == "up");
     let sent = json!([{"$base64":"AAEC"},{"$$base64":"mine"}]);
     world
         .says(json!({"type":"request","session":"s","id":"r","event":"up","args":sent,"match":{"ack":true}}));
     assert_eq!(world.host.expect("response")["args"], sent);
-    let up = world.server.tells("up", |line| line["event"] == "up");
+    let up = world.server.wait_for("up", |line| line["event"] == "up");
     assert_eq!(
         up["args"],
         json!([{"type":"Buffer","data":[0,1,2]},{"$base64":"mine"}])
@@ -266,13 +266,13 @@ fn what_is_more_than_the_server_takes_is_refused_and_ends_nothing() {
         let is_refused = world.host.expect("response")["error"]["code"] == "too-large";
         assert_eq!(is_refused, transport == "polling");
         // What an event of the server's is answered with, too.
-        world.server.tell(json!({"ask":"question"}));
+        world.server.command(json!({"ask":"question"}));
         let question = world.message();
         let reply = |args: Value| json!({"type":"reply","session":"s","seq":question["seq"],"args":args});
         world.says(reply(json!([large])));
         assert_eq!(world.host.expect("error")["code"], "too-large");
         world.says(reply(json!(["small"])));
-        assert_eq!(world.tells("answers")["answers"], json!(["small"]));
+        assert_eq!(world.server_reports("answers")["answers"], json!(["small"]));
         world.says(json!({"type":"request","session":"s","id":"c","event":"up","args":["small"],"match":{"ack":true}}));
         assert_eq!(world.host.expect("response")["args"], json!(["small"]));
         world.says(json!({"type":"status","id":"q"}));
@@ -287,7 +287,7 @@ fn a_worker_that_died_answers_as_the_next_one() {
     };
     world.opens(json!({"transports":["websocket"]}), json!({}));
     world.state("open");
-    world.server.tell(json!({"ask":"question","args":[1]}));
+    world.server.command(json!({"ask":"question","args":[1]}));
     let question = world.message();
     world.host.kill();
     world.host = HostProcess::chromium(&world.scratch);
@@ -299,16 +299,16 @@ fn a_worker_that_died_answers_as_the_next_one() {
         (&question["seq"], &json!(true), &json!(true))
     );
     world.says(json!({"type":"reply","session":"s","seq":again["seq"],"args":["late"]}));
-    assert_eq!(world.tells("answers")["answers"], json!(["late"]));
+    assert_eq!(world.server_reports("answers")["answers"], json!(["late"]));
     // One that is not answered in the server's time is the server's loss; the session goes on.
     world
         .server
-        .tell(json!({"ask":"unanswered","args":[],"timeout":50}));
+        .command(json!({"ask":"unanswered","args":[],"timeout":50}));
     let unanswered = world
         .host
         .find("unanswered", |frame| frame["event"] == "unanswered");
     assert!(
-        world.tells("failed")["failed"]
+        world.server_reports("failed")["failed"]
             .as_str()
             .unwrap()
             .contains("timed out")
@@ -326,10 +326,10 @@ fn a_connection_that_broke_is_recovered_by_the_server() {
     };
     world.opens(json!({"transports":["websocket"]}), json!({}));
     world.state("open");
-    world.server.tell(json!({"emit":"n","args":[1]}));
+    world.server.command(json!({"emit":"n","args":[1]}));
     assert_eq!(world.message()["args"][0], 1);
-    world.server.tell(json!({"drop":true}));
-    world.server.tell(json!({"emit":"n","args":[2]}));
+    world.server.command(json!({"drop":true}));
+    world.server.command(json!({"emit":"n","args":[2]}));
     assert_eq!(world.message()["args"][0], 2, "what was said meanwhile comes");
     assert_eq!(world.state("open")["continuity"], "server");
 }
@@ -369,7 +369,7 @@ fn namespaces_are_refused_and_dropped_apart() {
     world.state("open");
     world.says(json!({"type":"send","session":"s","id":"1","event":"x","namespace":"/none"}));
     assert_eq!(world.host.expect("outcome")["outcome"], "failed");
-    world.server.tell(json!({"kick":"/side"}));
+    world.server.command(json!({"kick":"/side"}));
     let dropped = world.host.find("the drop", |frame| frame["namespace"] == "/side");
     assert_eq!(dropped["state"], "closed");
     world.says(json!({"type":"send","session":"s","id":"2","event":"x","receipt":true}));
@@ -379,7 +379,7 @@ fn namespaces_are_refused_and_dropped_apart() {
             .find("sent", |frame| frame["id"] == "2" && frame["type"] == "outcome")["outcome"],
         "sent"
     );
-    world.server.tell(json!({"kick":"/"}));
+    world.server.command(json!({"kick":"/"}));
     assert_eq!(world.state("failed")["error"]["code"], "closed-by-server");
     world.says(json!({"type":"send","session":"s","id":"3","event":"x","namespace":"/other"}));
     assert_eq!(world.host.expect("error")["code"], "bad-frame");
@@ -394,13 +394,13 @@ fn a_server_that_restarts_is_found_again() {
     world.state("open");
     world.says(json!({"type":"subscribe","session":"s","id":"u","key":"k","send":[{"event":"join","args":["room"]}]}));
     assert_eq!(
-        world.server.tells("join", |line| line["event"] == "join")["args"],
+        world.server.wait_for("join", |line| line["event"] == "join")["args"],
         json!(["room"])
     );
-    world.server.tell(json!({"drop":true}));
+    world.server.command(json!({"drop":true}));
     world.state("waiting");
     assert_eq!(
-        world.server.tells("join", |line| line["event"] == "join")["args"],
+        world.server.wait_for("join", |line| line["event"] == "join")["args"],
         json!(["room"])
     );
     assert_eq!(

@@ -24,7 +24,7 @@ fn dialling(options: Value) -> (Harness, DialId) {
         json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1","options":all}),
     );
     let dial = harness.dials();
-    harness.told.clear();
+    harness.delivered.clear();
     (harness, dial)
 }
 
@@ -41,10 +41,10 @@ fn open(options: Value) -> (Harness, DialId) {
 #[track_caller]
 fn state(harness: &mut Harness) -> Value {
     let index = harness
-        .told
+        .delivered
         .iter()
         .position(|(_, frame)| frame["type"] == "state");
-    harness.told.remove(index.expect("a state")).unwrap().1
+    harness.delivered.remove(index.expect("a state")).unwrap().1
 }
 
 #[track_caller]
@@ -64,7 +64,7 @@ fn a_silent_server_is_left_when_its_own_time_is_up() {
     harness.server_says(dial, &["2"]);
     assert_eq!(harness.transmits(), "3");
     harness.passes(Duration::from_millis(44_999));
-    assert!(harness.asked.is_empty() && harness.told.is_empty());
+    assert!(harness.asked.is_empty() && harness.delivered.is_empty());
     harness.passes(Duration::from_millis(1));
     hangs_up(&mut harness);
     let waiting = state(&mut harness);
@@ -133,7 +133,7 @@ fn events_wait_until_every_namespace_was_answered_for() {
     assert_eq!([harness.transmits(), harness.transmits()], ["40", "40/b,"]);
     harness.server_says(dial, &[r#"40{"sid":"x"}"#, r#"420["early",1]"#]);
     assert!(
-        harness.told.is_empty() && harness.asked.is_empty(),
+        harness.delivered.is_empty() && harness.asked.is_empty(),
         "a packet to `/b` would end the connection"
     );
     harness.server_says(dial, &[r#"40/b,{"sid":"y"}"#]);
@@ -188,7 +188,7 @@ fn a_loss_leaves_unknown_what_was_begun_and_sends_the_rest_again() {
     assert_eq!(harness.transmits(), "40");
     assert_eq!(harness.transmits(), r#"421["ask"]"#);
     assert_eq!(harness.transmits(), r#"42["last"]"#);
-    harness.told.clear();
+    harness.delivered.clear();
     harness.server_says(dial, &[r#"431["yes"]"#]);
     assert_eq!(harness.hears(PORT)["args"], json!(["yes"]));
 }
@@ -201,7 +201,7 @@ fn what_a_server_remembers_of_others_is_not_asked_for() {
         harness.server_says(dial, &[GREETING]);
         let asked = harness.transmits();
         harness.server_says(dial, &[r#"40{"sid":"x","pid":"p"}"#]);
-        harness.told.clear();
+        harness.delivered.clear();
         harness.asked.clear();
         asked
     };
@@ -236,7 +236,7 @@ fn a_record_of_another_connection_is_not_answered() {
     let dial = harness.dials();
     harness.server_says(dial, &[GREETING, r#"40{"sid":"y"}"#]);
     harness.asked.clear();
-    harness.told.clear();
+    harness.delivered.clear();
     harness.says(
         PORT,
         json!({"type":"reply","session":"s","seq":question["seq"],"args":[]}),
@@ -269,7 +269,7 @@ fn rules_and_filters_know_events() {
     harness.comes(PORT, "main");
     harness.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
     let ticks: Vec<Value> = harness
-        .told
+        .delivered
         .iter()
         .filter(|(_, frame)| frame["event"] == "tick")
         .map(|(_, frame)| frame["args"].clone())
@@ -366,14 +366,14 @@ fn an_event_that_the_next_connection_cannot_carry_fails() {
         Output::Dial(dial, _) => Some(dial),
         _ => None,
     });
-    harness.told.clear();
+    harness.delivered.clear();
     let opened = LinkEvent::Opened {
         subprotocol: None,
         extensions: None,
     };
     harness.give(Input::Link(dial.unwrap(), opened));
     assert_eq!(harness.transmits(), "t", "an event is no message of a WebSocket");
-    let told: Vec<Value> = harness.told.iter().map(|(_, frame)| frame.clone()).collect();
+    let told: Vec<Value> = harness.delivered.iter().map(|(_, frame)| frame.clone()).collect();
     let outcome = told
         .iter()
         .find(|frame| frame["type"] == "outcome")
@@ -402,13 +402,13 @@ fn a_servers_event_is_acknowledged_once() {
     let (mut harness, dial) = open(json!({}));
     harness.server_says(dial, &[r#"427["question"]"#]);
     let seq = harness
-        .told
+        .delivered
         .iter()
         .find_map(|(_, frame)| frame["seq"].as_u64().filter(|_| frame["reply"] == true));
     let reply = json!({"type":"reply","session":"s","id":"r","seq":seq.unwrap(),"args":["yes"]});
     harness.says(PORT, reply.clone());
     assert_eq!(harness.transmits(), r#"437["yes"]"#);
-    harness.told.clear();
+    harness.delivered.clear();
     harness.says(PORT, reply);
     assert_eq!(harness.hears(PORT)["code"], "not-sent");
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);

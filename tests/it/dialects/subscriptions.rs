@@ -15,7 +15,7 @@ fn dialling(options: Value) -> (Harness, DialId) {
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}),
     );
     let dial = harness.dials();
-    harness.told.clear();
+    harness.delivered.clear();
     (harness, dial)
 }
 
@@ -49,9 +49,9 @@ fn written(harness: &mut Harness) -> Vec<String> {
 }
 
 /// What is said of subscriptions, as `key state`.
-fn told(harness: &mut Harness) -> Vec<String> {
+fn delivered(harness: &mut Harness) -> Vec<String> {
     harness
-        .told
+        .delivered
         .drain(..)
         .filter(|(_, frame)| frame["type"] == "subscription")
         .map(|(_, frame)| {
@@ -69,18 +69,18 @@ fn they_are_said_on_every_connection_that_is_ready_before_anything_that_waits() 
     let (mut harness, dial) = dialling(json!({"greeting":[{"text":"hello"}],"ready":{"/type":"ready"}}));
     harness.says(PORT, json!({"type":"send","session":"s","text":"waits"}));
     subscribe(&mut harness, "a", json!({}));
-    assert_eq!(told(&mut harness), ["a pending"]);
+    assert_eq!(delivered(&mut harness), ["a pending"]);
     link_opens(&mut harness, dial);
     // A server that is not ready would take it for an error.
     subscribe(&mut harness, "b", json!({"send":[{"text":"b1"},{"text":"b2"}]}));
     assert_eq!(written(&mut harness), ["hello"]);
-    assert_eq!(told(&mut harness), ["b pending"]);
+    assert_eq!(delivered(&mut harness), ["b pending"]);
     harness.server_says(dial, &[r#"{"type":"ready"}"#]);
     let said = [r#"{"subscribe":"a"}"#, "b1", "b2", "waits"];
     assert_eq!(written(&mut harness), said);
-    assert_eq!(told(&mut harness), ["a active", "b active"]);
+    assert_eq!(delivered(&mut harness), ["a active", "b active"]);
     // The same again after a loss, and nothing waits any more.
-    harness.told.clear();
+    harness.delivered.clear();
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
     let dial = harness.dials();
@@ -88,7 +88,7 @@ fn they_are_said_on_every_connection_that_is_ready_before_anything_that_waits() 
     assert_eq!(written(&mut harness), ["hello"]);
     harness.server_says(dial, &[r#"{"type":"ready"}"#]);
     assert_eq!(written(&mut harness)[..3], said[..3]);
-    assert_eq!(told(&mut harness), ["a active", "b active"]);
+    assert_eq!(delivered(&mut harness), ["a active", "b active"]);
 }
 
 #[test]
@@ -109,15 +109,15 @@ fn a_rule_confirms_them_anew_on_every_connection_or_they_have_failed() {
     let (mut harness, dial) = dialling(json!({}));
     subscribe(&mut harness, "a", json!({"confirm":{"/ok":"a"}}));
     subscribe(&mut harness, "b", json!({"confirm":{"/ok":["b","c"]}}));
-    harness.told.clear();
+    harness.delivered.clear();
     link_opens(&mut harness, dial);
-    assert_eq!(told(&mut harness), ["a pending", "b pending"]);
+    assert_eq!(delivered(&mut harness), ["a pending", "b pending"]);
     harness.server_says(dial, &[r#"{"ok":"x"}"#, r#"{"ok":"c"}"#]);
-    assert_eq!(told(&mut harness), ["b active"]);
+    assert_eq!(delivered(&mut harness), ["b active"]);
     harness.passes(Duration::from_millis(9_999));
-    assert!(told(&mut harness).is_empty());
+    assert!(delivered(&mut harness).is_empty());
     harness.passes(Duration::from_millis(1));
-    assert_eq!(told(&mut harness), ["a failed"]);
+    assert_eq!(delivered(&mut harness), ["a failed"]);
     written(&mut harness);
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
@@ -127,10 +127,10 @@ fn a_rule_confirms_them_anew_on_every_connection_or_they_have_failed() {
         written(&mut harness),
         [r#"{"subscribe":"a"}"#, r#"{"subscribe":"b"}"#]
     );
-    assert_eq!(told(&mut harness), ["a pending", "b pending"]);
+    assert_eq!(delivered(&mut harness), ["a pending", "b pending"]);
     harness.server_says(dial, &[r#"{"ok":"a"}"#, r#"{"ok":"b"}"#]);
-    assert_eq!(told(&mut harness), ["a active", "b active"]);
-    // A worker that comes back is told how they stand.
+    assert_eq!(delivered(&mut harness), ["a active", "b active"]);
+    // A worker that comes back is delivered how they stand.
     harness.give(Input::PortClosed(PORT));
     harness.comes(PORT, "main");
     harness.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
@@ -151,19 +151,19 @@ fn a_worker_that_comes_back_says_nothing_twice_on_one_connection() {
     both(&mut harness);
     link_opens(&mut harness, dial);
     assert_eq!(written(&mut harness).len(), 2);
-    harness.told.clear();
+    harness.delivered.clear();
     harness.give(Input::PortClosed(PORT));
     harness.comes(PORT, "main");
     harness.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
-    harness.told.clear();
+    harness.delivered.clear();
     both(&mut harness);
-    assert_eq!(told(&mut harness), ["a active", "b pending"]);
+    assert_eq!(delivered(&mut harness), ["a active", "b pending"]);
     assert!(
         written(&mut harness).is_empty(),
-        "a server may refuse to be told twice"
+        "a server may refuse to be delivered twice"
     );
     harness.passes(Duration::from_secs(10));
-    assert_eq!(told(&mut harness), ["b failed"]);
+    assert_eq!(delivered(&mut harness), ["b failed"]);
     written(&mut harness);
     // What is new, and what has failed, is said.
     subscribe(&mut harness, "a", json!({"send":[{"text":"other"}]}));
@@ -178,7 +178,7 @@ fn one_that_is_left_is_undone_and_said_no_more() {
     subscribe(&mut harness, "b", json!({}));
     link_opens(&mut harness, dial);
     assert_eq!(written(&mut harness).len(), 2);
-    harness.told.clear();
+    harness.delivered.clear();
     harness.says(
         PORT,
         json!({"type":"unsubscribe","session":"s","id":"u","key":"a"}),

@@ -30,7 +30,7 @@ impl Harness {
 
     #[track_caller]
     fn opens_link(&mut self, dial: DialId) -> Value {
-        self.told.clear();
+        self.delivered.clear();
         self.is_answered(dial, 200, STREAM, "");
         loop {
             let state = self.hears_state();
@@ -89,7 +89,7 @@ fn a_session_that_fell_back_asks_every_transport_at_its_own_url() {
     let dial = harness.dials();
     assert_eq!(harness.fetches().url.path(), "/poll");
     harness.is_answered(dial, 200, &[], "");
-    harness.told.clear();
+    harness.delivered.clear();
     // The running poll goes on nowhere else: the list is dialled anew from its beginning.
     harness.opens_again(json!({"transports":["sse","poll","websocket"],"urls":urls}));
     let (_, fetch) = harness.dials_anew(dial);
@@ -138,7 +138,7 @@ fn a_cursor_reaches_no_other_server() {
     harness.opens_again(at(3));
     let (dial, fetch) = harness.dials_anew(dial);
     assert_eq!(fetch.url.query(), None);
-    harness.told.clear();
+    harness.delivered.clear();
     harness.is_answered(dial, 200, &[], "[]");
     let open = std::iter::from_fn(|| Some(harness.hears_state())).find(|state| state["state"] == "open");
     assert_eq!(open.unwrap()["continuity"], "unknown");

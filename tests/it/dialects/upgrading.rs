@@ -43,7 +43,7 @@ fn numbers_come_once_and_in_order_while_many_connections_change() {
     for round in 0..rounds {
         count(&mut host, &server.url("/"), round);
         for _ in 0..SESSIONS + SESSIONS / 2 {
-            let told = server.tells("finished", |line| line["finished"].is_string());
+            let told = server.wait_for("finished", |line| line["finished"].is_string());
             assert_eq!(told["wrong"], Value::Null, "{told}");
             upgraded += usize::from(told["transport"] == "websocket");
         }

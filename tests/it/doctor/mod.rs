@@ -246,7 +246,7 @@ fn no_finding_is_forgotten() {
 }
 
 #[test]
-fn a_home_of_its_own_is_told() {
+fn a_home_of_its_own_is_reported() {
     let ward = Ward::installed();
     let home = ward.0.home().to_str().unwrap().to_owned();
     ward.expect("home", "pass", &home, &[]);

@@ -191,7 +191,7 @@ fn a_death_between_what_was_heard_and_what_is_done() {
 }
 
 #[test]
-fn a_death_between_what_was_decided_and_what_is_told() {
+fn a_death_between_what_was_decided_and_what_is_reported() {
     crash_at_each(&["broker.deliver", "broker.transmit"], &[1, 30, 55], 10);
 }
 

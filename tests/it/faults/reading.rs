@@ -9,7 +9,7 @@ use crate::support::scratch::Scratch;
 use crate::support::{SOON, eventually, kilobytes};
 
 #[test]
-fn a_frozen_reader_is_told_and_costs_its_host_nothing() {
+fn a_frozen_reader_is_reported_and_costs_its_host_nothing() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let options = json!({"window": {"messages": 100, "bytes": 1_000_000}, "queue": {"messages": 500}});

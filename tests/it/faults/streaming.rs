@@ -184,7 +184,7 @@ fn a_large_message_cut_in_the_middle_of_its_parts_comes_again_whole() {
 }
 
 #[test]
-fn a_server_that_restarts_is_found_again_and_the_cut_is_told() {
+fn a_server_that_restarts_is_found_again_and_the_cut_is_reported() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({"reconnect": {"minDelay": 1, "maxDelay": 20}}));

@@ -62,7 +62,7 @@ fn doctor_looks_at_the_receipt_of_all_users_too() {
 }
 
 #[test]
-fn wrong_arguments_are_told_apart() {
+fn wrong_arguments_are_distinguished() {
     let home = Home::new().with(&[".config/chromium"]);
     let before = home.tree();
     for args in [

@@ -46,7 +46,7 @@ fn json_is_one_document() {
 }
 
 #[test]
-fn all_names_are_told_in_one_document() {
+fn all_names_are_reported_in_one_document() {
     let home = Home::new().with(&[".config/chromium"]);
     let before = home.tree();
     let names = ["com.longwire.bridge", "com.semantest.bridge"];

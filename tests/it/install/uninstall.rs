@@ -209,7 +209,7 @@ fn a_browser_that_has_gone_keeps_nothing_from_being_taken_back() {
 }
 
 #[test]
-fn what_stays_is_told() {
+fn what_stays_is_reported() {
     let home = Home::new().with(&[".mozilla", ".zen"]);
     home.done(&["install", "--extension", "a@b"]);
     let said = home.done(&["uninstall", "--browser", "firefox"]);

@@ -11,7 +11,7 @@ use crate::harness::{Harness, PORT};
 
 /// Everything told up to now, the newest last.
 fn told(harness: &mut Harness) -> Vec<Value> {
-    harness.told.drain(..).map(|(_, frame)| frame).collect()
+    harness.delivered.drain(..).map(|(_, frame)| frame).collect()
 }
 
 /// Brings credentials, lets the server take them, and gives the dial.

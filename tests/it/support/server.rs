@@ -85,7 +85,7 @@ impl Server {
     }
 
     /// Gives a command and waits until it is done.
-    pub(crate) fn tell(&mut self, command: Value) {
+    pub(crate) fn command(&mut self, command: Value) {
         writeln!(self.stdin, "{command}").unwrap();
         loop {
             match self.lines.recv_timeout(SOON) {
@@ -96,8 +96,8 @@ impl Server {
         }
     }
 
-    /// The next thing the server tells that satisfies `wanted`; others before it are let go.
-    pub(crate) fn tells(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    /// The next thing the server reports that satisfies `wanted`; others before it are let go.
+    pub(crate) fn wait_for(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         while let Some(line) = self.passed.pop_front() {
             if wanted(&line) {
                 return line;

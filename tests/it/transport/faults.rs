@@ -246,7 +246,7 @@ async fn of_an_endless_refusal_only_the_beginning_is_read() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_told_and_not_followed() {
+async fn a_redirect_is_reported_and_not_followed() {
     let (elsewhere, elsewhere_port) = listen().await;
     let (port, _) = scripted(move |mut peer| async move {
         peer.head().await;
@@ -318,7 +318,7 @@ async fn heads_that_browsers_read_are_read() {
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_told_as_one() {
+async fn a_head_without_end_is_reported_as_one() {
     let (port, _server) = scripted(|mut peer| async move {
         peer.head().await;
         peer.say("HTTP/1.1 101 Switching Protocols\r\n").await;
@@ -425,7 +425,7 @@ async fn close_codes_and_reasons_arrive_and_are_answered() {
 }
 
 #[tokio::test]
-async fn a_server_that_breaks_the_rules_is_told_and_left() {
+async fn a_server_that_breaks_the_rules_is_reported_and_left() {
     for (bytes, answer) in [
         (vec![0x81, 0x81, 0, 0, 0, 0, b'x'], 1002),
         (frame(0x83, ""), 1002),
@@ -452,7 +452,7 @@ async fn a_server_that_breaks_the_rules_is_told_and_left() {
 }
 
 #[tokio::test]
-async fn a_message_too_large_is_told_in_its_place_and_the_link_goes_on() {
+async fn a_message_too_large_is_reported_in_its_place_and_the_link_goes_on() {
     let (port, server) = upgraded(|mut peer| async move {
         peer.say(
             [

@@ -261,7 +261,7 @@ async fn socks5_with_and_without_credentials_resolves_at_the_proxy() {
 }
 
 #[tokio::test]
-async fn the_settings_proxy_is_for_hosts_it_is_not_told_to_spare() {
+async fn the_settings_proxy_is_for_hosts_it_does_not_exclude() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
@@ -315,7 +315,7 @@ async fn an_unreachable_proxy_is_reported_as_the_fault_of_the_proxy() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_says_no_is_told_apart_from_a_server_that_does() {
+async fn a_proxy_that_says_no_is_distinguished_from_a_server_that_does() {
     for (status, word) in [
         ("407 Proxy Authentication Required", "user and a password"),
         ("403 Forbidden", "403"),

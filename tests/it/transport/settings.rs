@@ -73,7 +73,7 @@ fn the_sample_is_a_settings_file_and_changes_nothing() {
 }
 
 #[test]
-fn what_cannot_be_used_is_told_with_its_place_and_no_broker_runs_by_it() {
+fn what_cannot_be_used_is_reported_with_its_place_and_no_broker_runs_by_it() {
     let scratch = Scratch::new();
     write(&scratch, "[default]\nallow = [\"*.example.com\"]\n\n[brokr]\n");
     let (code, out, err) = longwire(&scratch, &["config"]);

@@ -279,7 +279,7 @@ async fn a_redirect_to_another_server_takes_no_secrets_along() {
 }
 
 #[tokio::test]
-async fn a_redirect_without_end_is_told_as_one() {
+async fn a_redirect_without_end_is_reported_as_one() {
     let (listener, port) = listen().await;
     let server = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

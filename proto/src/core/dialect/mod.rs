@@ -169,7 +169,7 @@ impl DialectEnd {
 /// `handle_event` takes one event; then `poll` must be called until `None`, or the dialect dropped. What lies unpolled when it is
 /// dropped counts as not heard: the resume token stands before it.
 pub(crate) trait ProtocolHandler: std::fmt::Debug + Send {
-    /// What of an event takes so long to understand that it is done before `hear` gets the event, outside of the core.
+    /// What of an event takes so long to understand that it is done before `handle_event` gets it, outside of the core.
     /// No other event of the dial may be heard in between.
     fn unread(&mut self, _options: &Options, _event: &LinkEvent) -> Vec<Unparsed> {
         Vec::new()

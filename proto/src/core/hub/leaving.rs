@@ -68,7 +68,7 @@ impl Hub {
         }
     }
 
-    pub(super) fn tell_idle(&mut self) {
+    pub(super) fn report_idle(&mut self) {
         let is_idle =
             self.ctx.ports.is_empty() && self.sessions.values().all(|session| session.can_wait_on_disk());
         if self.was_idle != Some(is_idle) {

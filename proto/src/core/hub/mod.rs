@@ -250,7 +250,7 @@ impl Hub {
         }
         self.relieve();
         self.take_turns();
-        self.tell_idle();
+        self.report_idle();
     }
 
     /// The next thing to do, in order.

@@ -92,7 +92,7 @@ fn unseen_states_merge_only_when_nothing_stands_between() {
 }
 
 #[test]
-fn what_is_told_of_a_state_that_lasts_does_not_replace_it() {
+fn what_is_reported_of_a_state_that_lasts_does_not_replace_it() {
     let mut log = Log::default();
     let mut fault = StateChange::new(State::Open);
     fault.error = Some(ErrorInfo::new(Code::Internal, "the journal was lost"));

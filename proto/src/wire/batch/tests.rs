@@ -234,7 +234,7 @@ proptest! {
 }
 
 #[test]
-fn batches_and_parts_are_told_from_other_frames_however_they_are_written() {
+fn batches_and_parts_are_distinguished_from_other_frames_however_they_are_written() {
     for json in [
         r#"{"type":"batch","frames":[{},2]}"#,
         r#" {"frames":[{},2], "type" : "b\u0061tch"}"#,

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn long_whole_numbers_are_told_apart() {
+    fn long_whole_numbers_are_distinguished() {
         assert_ne!(text("9007199254740993"), text("9007199254740992.0"));
         assert_ne!(text(&"9".repeat(40)), text(&format!("{}8", "9".repeat(39))));
         assert_ne!(text("1e999"), text("1e998"));

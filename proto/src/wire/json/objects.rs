@@ -19,15 +19,15 @@ pub struct Object<'a> {
     pub key_start: usize,
 }
 
-/// Tells every object of a text that is JSON, inner ones before those they stand in; `None` for what is no JSON.
-pub fn objects<'a>(text: &'a str, mut tell: impl FnMut(Object<'a>)) -> Option<()> {
-    let mut teller = Teller {
+/// Visits every object of a text that is JSON, inner ones before those they stand in; `None` for what is no JSON.
+pub fn objects<'a>(text: &'a str, mut visit: impl FnMut(Object<'a>)) -> Option<()> {
+    let mut reader = ObjectReader {
         text,
         open: Vec::new(),
         deeper: 0,
-        tell: &mut tell,
+        visit: &mut visit,
     };
-    scan(text.as_bytes(), &mut teller).ok()
+    scan(text.as_bytes(), &mut reader).ok()
 }
 
 /// An array or object that is open.
@@ -41,14 +41,14 @@ struct Open {
     value: (usize, usize),
 }
 
-struct Teller<'a, 't> {
+struct ObjectReader<'a, 't> {
     text: &'a str,
     open: Vec<Open>,
     deeper: usize,
-    tell: &'t mut dyn FnMut(Object<'a>),
+    visit: &'t mut dyn FnMut(Object<'a>),
 }
 
-impl Teller<'_, '_> {
+impl ObjectReader<'_, '_> {
     fn node(&mut self, start: usize, end: usize) {
         if self.deeper > 0 {
             return;
@@ -64,7 +64,7 @@ impl Teller<'_, '_> {
     }
 }
 
-impl Sink for Teller<'_, '_> {
+impl Sink for ObjectReader<'_, '_> {
     fn scalar(&mut self, _: ValueKind, start: usize, end: usize) {
         self.node(start, end);
     }
@@ -91,7 +91,7 @@ impl Sink for Teller<'_, '_> {
         let Some(open) = self.open.pop() else { return };
         if open.kind == ValueKind::Object {
             let slice = |(start, end): (usize, usize)| self.text.get(start..end).unwrap_or_default();
-            (self.tell)(Object {
+            (self.visit)(Object {
                 raw: slice((open.start, end)),
                 start: open.start,
                 members: open.nodes / 2,

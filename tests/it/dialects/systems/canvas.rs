@@ -48,7 +48,7 @@ fn greets_and_batches_whom_its_token_lets_in() {
     let asked = system.host.expect("auth-needed");
     assert_eq!(asked["why"], "refused", "1008 means that credentials are wanted");
     system.says(json!({"type":"authorize","session":"canvas","nonce":asked["nonce"],"url":good}));
-    let greeting = system.told("connection");
+    let greeting = system.message_of_type("connection");
     assert_eq!(greeting["status"], "connected");
     system.says(json!({"type":"subscribe","session":"canvas","id":"d","key":"s1",
         "send":[{"json":{"type":"subscribe","sessionId":"s1"}}],
@@ -59,7 +59,7 @@ fn greets_and_batches_whom_its_token_lets_in() {
         frame["type"] == "subscription" && frame["state"] == "active"
     });
     system.canvas(json!({"type":"generate","sessionId":"s1","chunks":3,"chunk":2000}));
-    let batch = system.told("batch_update");
+    let batch = system.message_of_type("batch_update");
     assert_eq!(
         kinds(&batch),
         [
@@ -73,7 +73,7 @@ fn greets_and_batches_whom_its_token_lets_in() {
     let progress = json!({"chunksReceived":2,"contentLength":4000});
     assert_eq!(batch["messages"][2]["progress"], progress);
     system.canvas(json!({"type":"generate","sessionId":"s1","chunks":-1}));
-    let failed = system.told("batch_update");
+    let failed = system.message_of_type("batch_update");
     assert_eq!(kinds(&failed), ["ai_start", "ai_error"]);
     assert_eq!(failed["messages"][1]["error"]["type"], "rate_limit_error");
     // The statistics have the original's shape, and come to the extension by a session of their own.
@@ -93,16 +93,19 @@ fn greets_and_batches_whom_its_token_lets_in() {
     for _ in 0..5 {
         system
             .server
-            .tells("a beat", |line| line["ping"] == greeting["clientId"]);
+            .wait_for("a beat", |line| line["ping"] == greeting["clientId"]);
     }
     system.canvas(json!({"type":"vanish"}));
     system.state("waiting");
-    assert_ne!(system.told("connection")["clientId"], greeting["clientId"]);
+    assert_ne!(
+        system.message_of_type("connection")["clientId"],
+        greeting["clientId"]
+    );
     system.host.find("active again", |frame| {
         frame["type"] == "subscription" && frame["state"] == "active"
     });
     system.says(json!({"type":"unsubscribe","session":"canvas","id":"u","key":"s1"}));
-    assert_eq!(system.told("unsubscribed")["type"], "unsubscribed");
+    assert_eq!(system.message_of_type("unsubscribed")["type"], "unsubscribed");
     assert_eq!(
         system.got("/api/ws/stats")["clients"][0]["sessionId"],
         Value::Null
@@ -119,10 +122,10 @@ fn shows_its_token_nowhere() {
     let mut system = System::within(Scratch::new().with("LONGWIRE_LOG", "trace"), server, "");
     let url = system.server.ws(SOCKET);
     system.opens("canvas", url, json!({"format":"json","reconnect":{"minDelay":5}}));
-    system.told("connection");
+    system.message_of_type("connection");
     system.canvas(json!({"type":"vanish"}));
     system.state("waiting");
-    system.told("connection");
+    system.message_of_type("connection");
     // One that nobody answers, for an error with its URL.
     let nobody = format!("ws://127.0.0.1:1{SOCKET}");
     system.opens("nobody", nobody, json!({}));
@@ -166,11 +169,11 @@ fn carries_what_is_large_both_ways_and_says_what_is_too_large() {
     // Down and up, near the 64 MiB that one message may have.
     let large = 60_000_000;
     system.canvas(json!({"type":"snapshot","bytes":large}));
-    let snapshot = system.told("snapshot");
+    let snapshot = system.message_of_type("snapshot");
     assert_eq!(snapshot["image"].as_str().map(str::len), Some(large));
     let image = "y".repeat(large);
     system.canvas(json!({"type":"snapshot","image":image}));
-    assert!(system.told("snapshot")["received"].as_u64() > Some(60_000_000));
+    assert!(system.message_of_type("snapshot")["received"].as_u64() > Some(60_000_000));
     // Above it the loss is told in its place, and the same link goes on.
     system.canvas(json!({"type":"snapshot","bytes":70_000_000}));
     let gap = system.host.expect("gap");
@@ -179,7 +182,7 @@ fn carries_what_is_large_both_ways_and_says_what_is_too_large() {
         (&json!("too-large"), &json!(1), &json!(true))
     );
     system.canvas(json!({"type":"snapshot","bytes":1}));
-    assert_eq!(system.told("snapshot")["image"], "x");
+    assert_eq!(system.message_of_type("snapshot")["image"], "x");
     assert_eq!(system.status()["total"]["dials"], 1);
     // Asking for more than that is refused with the limit.
     system.says(
@@ -201,7 +204,7 @@ fn ends_silent_connections_and_never_this_one() {
     };
     let url = system.server.ws(SOCKET);
     system.opens("canvas", url, json!({"format":"json","heartbeat":false}));
-    let id = system.told("connection")["clientId"].clone();
+    let id = system.message_of_type("connection")["clientId"].clone();
     // Another client that never answers a ping.
     let mut silent = TcpStream::connect(("127.0.0.1", system.server.port)).unwrap();
     silent.set_read_timeout(Some(SOON)).unwrap();
@@ -215,9 +218,9 @@ fn ends_silent_connections_and_never_this_one() {
     silent.read_to_end(&mut heard).expect("the server ends it");
     let terminated = system
         .server
-        .tells("the end", |line| line["terminated"].is_string());
+        .wait_for("the end", |line| line["terminated"].is_string());
     assert_ne!(terminated["terminated"], id);
-    system.server.tells("a pong", |line| line["pong"] == id);
+    system.server.wait_for("a pong", |line| line["pong"] == id);
     eventually(SOON, "it is alone", || {
         (system.got("/api/ws/stats")["activeConnections"] == 1).then_some(())
     });

@@ -8,8 +8,8 @@ use crate::support::{SOON, eventually};
 /// Frappe compares the Origin with its own Host; these settings let an extension send any.
 const FRAPPE: &str = "[default]\nany-origin = true\n";
 
-fn told(system: &mut System, what: &str) -> Value {
-    system.server.tells(what, |line| line[what].is_string())[what].clone()
+fn reported(system: &mut System, what: &str) -> Value {
+    system.server.wait_for(what, |line| line[what].is_string())[what].clone()
 }
 
 fn cookie(sid: &str) -> Value {
@@ -46,8 +46,8 @@ fn is_joined_with_the_cookie_and_its_code_is_data() {
         .says(json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("abc")}));
     system.state("open");
     // By polling first, then by a WebSocket.
-    assert_eq!(told(&mut system, "connected"), "polling");
-    assert_eq!(told(&mut system, "upgraded"), "websocket");
+    assert_eq!(reported(&mut system, "connected"), "polling");
+    assert_eq!(reported(&mut system, "upgraded"), "websocket");
     // However often it is opened, there is one connection.
     for _ in 0..5 {
         let opened = system.opens("frappe", site.clone(), options.clone());
@@ -117,7 +117,7 @@ fn is_joined_by_the_transports_that_were_asked_for() {
         let options = joining(&site, json!({"transports":[transport]}));
         system.opens(transport, site.clone(), options);
         system.state("open");
-        assert_eq!(told(&mut system, "connected"), transport);
+        assert_eq!(reported(&mut system, "connected"), transport);
         let start = json!({"type":"send","session":transport,"event":"ai_start","args":[transport],
             "namespace":"/site1.local"});
         system.says(start);

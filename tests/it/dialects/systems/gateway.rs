@@ -30,7 +30,7 @@ macro_rules! on_both {
 on_both!(
     never_takes_the_broker_for_slow,
     drops_a_slow_client_that_comes_back_and_sees_what_it_missed,
-    tells_what_did_not_fit_as_a_gap,
+    reports_what_did_not_fit_as_a_gap,
     is_found_again_after_a_restart,
     is_answered_its_pings_and_takes_no_more_than_its_limit,
 );
@@ -99,7 +99,11 @@ fn never_takes_the_broker_for_slow(mut system: System) {
     assert_eq!((&total["reconnects"], &total["dropped"]), (&json!(0), &json!(0)));
     system.window(4096, 4_194_304);
     for n in 1..=2000 {
-        assert_eq!(system.told("tick")["payload"]["n"], n, "nothing of it was lost");
+        assert_eq!(
+            system.message_of_type("tick")["payload"]["n"],
+            n,
+            "nothing of it was lost"
+        );
     }
     let stats = system.got("/api/stats");
     assert_eq!((&stats["clients"], &stats["dropped"]), (&json!(1), &json!(0)));
@@ -131,16 +135,16 @@ fn drops_a_slow_client_that_comes_back_and_sees_what_it_missed(mut system: Syste
         open["continuity"], "unknown",
         "only the server knows how much it threw away"
     );
-    system.told("welcome");
+    system.message_of_type("welcome");
     system.gateway("flood", json!({"count":1}));
     assert_eq!(
-        system.told("tick")["payload"]["n"],
+        system.message_of_type("tick")["payload"]["n"],
         401,
         "by its numbers one sees what is missing"
     );
 }
 
-fn tells_what_did_not_fit_as_a_gap(mut system: System) {
+fn reports_what_did_not_fit_as_a_gap(mut system: System) {
     system.joins(json!({"queue":{"messages":50}}));
     system.window(0, 0);
     system.gateway("flood", json!({"count":200}));
@@ -153,7 +157,7 @@ fn tells_what_did_not_fit_as_a_gap(mut system: System) {
         (&json!("overflow"), &json!(true), &json!(150))
     );
     for n in 151..=200 {
-        assert_eq!(system.told("tick")["payload"]["n"], n);
+        assert_eq!(system.message_of_type("tick")["payload"]["n"], n);
     }
 }
 
@@ -161,7 +165,7 @@ fn is_found_again_after_a_restart(mut system: System) {
     let instance = system.joins(json!({}));
     system.gateway("flood", json!({"count":3}));
     for n in 1..=3 {
-        assert_eq!(system.told("tick")["payload"]["n"], n);
+        assert_eq!(system.message_of_type("tick")["payload"]["n"], n);
     }
     system.gateway("restart", json!(null));
     let lost = system.host.find("the restart", |frame| frame["code"] == 1012);
@@ -174,11 +178,11 @@ fn is_found_again_after_a_restart(mut system: System) {
             (&json!("waiting"), &json!(attempt))
         );
     }
-    let welcome = system.told("welcome");
+    let welcome = system.message_of_type("welcome");
     assert_ne!(welcome["payload"]["instance"], instance);
     system.gateway("flood", json!({"count":1}));
     assert_eq!(
-        system.told("tick")["payload"]["n"],
+        system.message_of_type("tick")["payload"]["n"],
         1,
         "it has forgotten everything"
     );

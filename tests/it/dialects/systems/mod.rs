@@ -72,7 +72,7 @@ impl System {
     }
 
     /// The next message whose JSON has this type.
-    fn told(&mut self, kind: &str) -> Value {
+    fn message_of_type(&mut self, kind: &str) -> Value {
         self.host.find(kind, |frame| {
             frame["type"] == "message" && frame["json"]["type"] == kind
         })["json"]

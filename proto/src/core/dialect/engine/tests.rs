@@ -150,7 +150,7 @@ fn a_mark_first_and_base64_without_padding_are_read_as_browsers_read_them() {
 }
 
 #[test]
-fn a_body_of_very_many_packets_is_told_in_pieces_and_nothing_is_asked_before_its_end() {
+fn a_body_of_very_many_packets_is_reported_in_pieces_and_nothing_is_asked_before_its_end() {
     let mut engine = engine(true, false);
     engine.get_answered(&answer(200, GREETING));
     acts(&mut engine);

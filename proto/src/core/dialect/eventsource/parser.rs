@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_beyond_the_limit_is_told_and_the_next_one_comes() {
+    fn an_event_beyond_the_limit_is_reported_and_the_next_one_comes() {
         let mut parser = Parser::new(10);
         let mut events = Vec::new();
         parser.push(

@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_remembers_is_told_where_to_go_on() {
+    fn a_server_that_remembers_gets_the_resume_position() {
         let mut recovery = Recovery::default();
         let mut first = socketio();
         assert_eq!(first.connect("/", None, &recovery), Payload::text("40"));

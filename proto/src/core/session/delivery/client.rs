@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_more_waiting_than_was_acknowledged_and_is_told_again_while_it_lasts() {
+    fn a_stall_is_more_waiting_than_was_acknowledged_and_is_reported_again_while_it_lasts() {
         let mut attachment = attachment(4, 100);
         for seq in 1..=4 {
             attachment.delivered(seq, 1);

@@ -238,7 +238,7 @@ fn a_message_that_is_too_old_becomes_a_gap_in_its_place() {
 }
 
 #[test]
-fn a_client_that_is_told_the_end_hears_how_messages_ended_although_its_window_is_full() {
+fn the_end_reports_results_of_messages_although_the_window_is_full() {
     let mut bench = Bench::new(Options {
         window: Window {
             messages: 0,

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_wants_to_hear_us_is_told_whatever_it_says() {
+    fn a_server_that_wants_beats_gets_them_whatever_it_sends() {
         let settings = Settings {
             always: true,
             ..Settings::default()

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transition_gives_the_change_to_tell() {
+    fn a_transition_returns_the_change_to_report() {
         let mut state = LinkState::default();
         assert_eq!((state.name(), state.dial_id()), (State::Paused, None));
         assert_eq!(state.dial(DialId(1)).state, State::Connecting);

@@ -288,7 +288,7 @@ fn chromium_stops_at_a_bad_manifest_and_firefox_goes_on() {
 }
 
 #[test]
-fn the_worst_of_several_profile_folders_is_told() {
+fn the_worst_of_several_profile_folders_is_reported() {
     let mut facts = well();
     let mut bad = seen(Family::Chromium, Scope::User, &[ID]);
     bad.text = Err("cannot be read".into());

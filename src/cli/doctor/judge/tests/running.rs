@@ -134,7 +134,7 @@ fn folders_and_the_disk() {
 }
 
 #[test]
-fn a_dial_is_told_phase_by_phase() {
+fn a_dial_is_reported_phase_by_phase() {
     let step = |phase, end| Step {
         phase,
         took: Duration::from_millis(3),
