@@ -43,6 +43,7 @@ fn entry(seq: u64, data: &Bytes, sync: bool) -> Entry {
         kind: 1,
         seq,
         data: data.clone(),
+        content: Bytes::new(),
     };
     Entry::Append { kept, sync }
 }

@@ -23,8 +23,7 @@ fuzz_target!(|data: &[u8]| {
     let kept = RawRecord {
         kind: 1,
         seq: 0,
-        data: "state".into(),
-    };
+        data: "state".into(), content: Bytes::new(), };
     let id = JournalId("00".to_owned());
     {
         let Ok((mut journals, _)) = Journals::open(dir.path(), Quota::default()) else {

@@ -133,9 +133,7 @@ impl Folder {
         self.is_busy = true;
         crash::point("journal.append.before");
         if !record::encode(&mut self.pending, kept) {
-            return Err(JournalError::RecordTooLarge {
-                bytes: kept.data.len(),
-            });
+            return Err(JournalError::RecordTooLarge { bytes: kept.len() });
         }
         self.pending_top = self.pending_top.max(kept.seq);
         crash::point("journal.append.after");
@@ -315,9 +313,7 @@ impl Folder {
         for kept in snapshot {
             top = top.max(kept.seq);
             if !record::encode(&mut bytes, kept) {
-                return Err(JournalError::RecordTooLarge {
-                    bytes: kept.data.len(),
-                });
+                return Err(JournalError::RecordTooLarge { bytes: kept.len() });
             }
         }
         bytes.extend_from_slice(&self.pending);

@@ -21,12 +21,12 @@ const FIXED: usize = 9;
 
 /// The size of a record in bytes, once written.
 pub(super) const fn size(kept: &RawRecord) -> usize {
-    OVERHEAD + kept.data.len()
+    OVERHEAD + kept.len()
 }
 
 /// Appends a record to `out`. `false`, and nothing appended, when its data exceeds what a length can say.
 pub(super) fn encode(out: &mut Vec<u8>, kept: &RawRecord) -> bool {
-    let Ok(length) = u32::try_from(FIXED + kept.data.len()) else {
+    let Ok(length) = u32::try_from(FIXED + kept.len()) else {
         return false;
     };
     let seq = kept.seq.to_le_bytes();
@@ -34,12 +34,14 @@ pub(super) fn encode(out: &mut Vec<u8>, kept: &RawRecord) -> bool {
     sum.update(&[kept.kind]);
     sum.update(&seq);
     sum.update(&kept.data);
+    sum.update(&kept.content);
     out.reserve(size(kept));
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(&sum.finalize().to_le_bytes());
     out.push(kept.kind);
     out.extend_from_slice(&seq);
     out.extend_from_slice(&kept.data);
+    out.extend_from_slice(&kept.content);
     true
 }
 
@@ -87,6 +89,7 @@ pub(super) fn decode(bytes: &[u8]) -> ScannedRecord {
         kind,
         seq: u64::from_le_bytes(seq),
         data: Bytes::copy_from_slice(data),
+        content: Bytes::new(),
     };
     ScannedRecord::Record(kept, 8 + length)
 }
@@ -111,7 +114,19 @@ mod tests {
             kind: 3,
             seq,
             data: Bytes::from_static(data),
+            content: Bytes::new(),
         }
+    }
+
+    #[test]
+    fn a_content_that_lies_apart_is_written_behind_its_data() {
+        let (mut whole, mut apart) = (Vec::new(), Vec::new());
+        assert!(encode(&mut whole, &kept(7, b"hello")));
+        let mut record = kept(7, b"he");
+        record.content = Bytes::from_static(b"llo");
+        assert!(encode(&mut apart, &record));
+        assert_eq!(apart, whole);
+        assert_eq!(size(&record), whole.len());
     }
 
     #[test]

@@ -172,6 +172,7 @@ mod tests {
             kind: 1,
             seq: 0,
             data: Bytes::from_static(b"state"),
+            content: Bytes::new(),
         };
         Work {
             journal: JournalId::new(origin, session),

@@ -44,11 +44,13 @@ fn writes_until_it_dies() {
             kind: 2,
             seq: 0,
             data: Bytes::copy_from_slice(&seq.to_le_bytes()),
+            content: Bytes::new(),
         };
         let entry = RawRecord {
             kind: 1,
             seq,
             data: Bytes::from(vec![u8::try_from(seq % 251).unwrap(); SIZE]),
+            content: Bytes::new(),
         };
         let sync = seq % 20 == 0;
         let state = Entry::Append { kept: state, sync };
@@ -66,6 +68,7 @@ fn writes_until_it_dies() {
                 kind: 2,
                 seq: 0,
                 data: Bytes::copy_from_slice(&seq.to_le_bytes()),
+                content: Bytes::new(),
             };
             journals.flush(&id(), Some(&[snapshot])).unwrap();
         }

@@ -33,8 +33,22 @@ pub struct RawRecord {
     /// For entries of the session's log their `seq`: the record may go once `Trim` has passed it.
     /// 0 for state, which the snapshot at the head of a later segment repeats.
     pub seq: u64,
-    /// The content.
+    /// What it says.
     pub data: Bytes,
+    /// The end of `data`, if that is large: it is not copied together with the rest. Empty in what is read.
+    pub content: Bytes,
+}
+
+impl RawRecord {
+    /// Bytes of data and content.
+    pub const fn len(&self) -> usize {
+        self.data.len() + self.content.len()
+    }
+
+    /// Whether it says nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// One thing to do to a journal.

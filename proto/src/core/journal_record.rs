@@ -29,6 +29,9 @@ const CLEAN: u8 = 8;
 const LAST: u8 = 9;
 const FORGOTTEN: u8 = 10;
 
+/// A larger content is not copied into its record.
+const MAX_COPIED: usize = 64 << 10;
+
 const TEXT: u8 = 0;
 const JSON: u8 = 1;
 const BINARY: u8 = 2;
@@ -182,6 +185,7 @@ const fn usual_lane() -> u8 {
 impl JournalRecord {
     /// The record's bytes.
     pub(crate) fn encode(&self) -> RawRecord {
+        let mut content = Bytes::new();
         let (kind, seq, data) = match self {
             Self::Meta(meta) => (META, 0, json(meta)),
             Self::Record { record, audience } => return encode_record(record, *audience),
@@ -197,7 +201,7 @@ impl JournalRecord {
                 let head = json(&accepted.head);
                 data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
                 data.put_slice(&head);
-                put_payload(&mut data, &accepted.payload);
+                content = put_payload(&mut data, &accepted.payload);
                 (ACCEPTED, 0, data.freeze())
             }
             Self::Intent(serial) => (INTENT, 0, Bytes::copy_from_slice(&serial.to_le_bytes())),
@@ -209,11 +213,23 @@ impl JournalRecord {
                 (FORGOTTEN, 0, Bytes::copy_from_slice(&client.to_le_bytes()))
             }
         };
-        RawRecord { kind, seq, data }
+        RawRecord {
+            kind,
+            seq,
+            data,
+            content,
+        }
     }
 
     /// Reads a record; `None` when it makes no sense. Kinds of a later version are skipped by the caller.
     pub(crate) fn decode(kept: &RawRecord) -> Option<Self> {
+        if !kept.content.is_empty() {
+            // Only what has not been on a disk has its content apart.
+            let mut whole = kept.clone();
+            whole.data = [&kept.data[..], &kept.content[..]].concat().into();
+            whole.content = Bytes::new();
+            return Self::decode(&whole);
+        }
         let data = &kept.data;
         Some(match kept.kind {
             META => Self::Meta(serde_json::from_slice(data).ok()?),
@@ -249,12 +265,13 @@ impl JournalRecord {
 
 /// The bytes of a log entry.
 pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> RawRecord {
-    let mut data = BytesMut::with_capacity(32 + record.body.cost());
+    let mut data = BytesMut::with_capacity(32 + record.body.cost().min(MAX_COPIED));
+    let mut content = Bytes::new();
     data.put_u32_le(audience.map_or(0, |client| client.0));
     match &record.body {
         Body::Message { payload, time } => {
             data.put_u64_le(*time);
-            put_payload(&mut data, payload);
+            content = put_payload(&mut data, payload);
         }
         Body::Gap(gap) => put_json(&mut data, GAP, gap),
         Body::State(change) => put_json(&mut data, STATE, &**change),
@@ -266,7 +283,7 @@ pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> RawR
             data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
             data.put_slice(&head);
             if let Some(answer) = &report.answer {
-                put_payload(&mut data, answer);
+                content = put_payload(&mut data, answer);
             }
         }
     }
@@ -274,6 +291,7 @@ pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> RawR
         kind: RECORD,
         seq: record.seq,
         data: data.freeze(),
+        content,
     }
 }
 
@@ -314,7 +332,8 @@ fn put_json(data: &mut BytesMut, tag: u8, value: &impl Serialize) {
     data.put_slice(&json(value));
 }
 
-fn put_payload(data: &mut BytesMut, payload: &Payload) {
+/// Appends a payload; the content of a large one is not copied, it comes out and belongs behind `data`.
+fn put_payload(data: &mut BytesMut, payload: &Payload) -> Bytes {
     data.put_u8(match payload {
         Payload::Text(_) => TEXT,
         Payload::Json(_) => JSON,
@@ -331,7 +350,12 @@ fn put_payload(data: &mut BytesMut, payload: &Payload) {
         data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
         data.put_slice(&head);
     }
-    data.put_slice(payload.bytes());
+    let content = payload.bytes();
+    if content.len() > MAX_COPIED {
+        return content.clone();
+    }
+    data.put_slice(content);
+    Bytes::new()
 }
 
 /// A payload without the buffer it lay in.

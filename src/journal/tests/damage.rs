@@ -76,6 +76,7 @@ fn a_flipped_bit_ends_the_log_there_and_the_next_flush_repairs() {
         kind: LOG,
         seq: 10,
         data: Bytes::from_static(b"gap 5..10"),
+        content: Bytes::new(),
     };
     let kept = gap.clone();
     journals.apply(&id(), Entry::Append { kept, sync: true }).unwrap();

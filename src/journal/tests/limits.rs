@@ -178,6 +178,7 @@ fn a_full_disk_at_a_new_segment() {
         kind: LOG,
         seq: 4,
         data: Bytes::from(vec![b'x'; 1 << 20]),
+        content: Bytes::new(),
     };
     journals.apply(&id(), append(kept)).unwrap();
     let lost = flush_with(&mut journals, |_| vec![state("now")]);
@@ -216,6 +217,7 @@ fn a_session_has_a_quota_and_trimming_makes_room() {
         kind: LOG,
         seq: 17,
         data: Bytes::from(vec![b'x'; 4 << 20]),
+        content: Bytes::new(),
     };
     journals.apply(&id(), append(kept)).unwrap();
     let lost = flush_with(&mut journals, |_| vec![state("now")]);

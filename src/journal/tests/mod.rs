@@ -24,6 +24,7 @@ fn entry(seq: u64) -> RawRecord {
         kind: LOG,
         seq,
         data: Bytes::from(format!("message {seq}")),
+        content: Bytes::new(),
     }
 }
 
@@ -32,6 +33,7 @@ fn state(text: &str) -> RawRecord {
         kind: STATE,
         seq: 0,
         data: Bytes::from(text.to_owned()),
+        content: Bytes::new(),
     }
 }
 
@@ -115,6 +117,7 @@ fn fill(journals: &mut Journals, seqs: impl IntoIterator<Item = u64>, snapshot: 
             kind: LOG,
             seq,
             data: Bytes::from(vec![b'x'; 1 << 20]),
+            content: Bytes::new(),
         };
         journals.apply(&id(), append(kept)).unwrap();
         let lost = flush_with(journals, |_| vec![state(snapshot)]);
@@ -210,6 +213,7 @@ fn a_large_snapshot_does_not_make_every_flush_a_new_segment() {
             kind: LOG,
             seq,
             data: Bytes::from(vec![b'x'; 1 << 20]),
+            content: Bytes::new(),
         };
         journals.apply(&id(), append(kept)).unwrap();
         let lost = flush_with(&mut journals, |_| {

@@ -19,6 +19,7 @@ fn records_of_version_1_are_read_and_would_be_written_the_same() {
             data: bytes
                 .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
                 .collect(),
+            content: Bytes::new(),
         };
         let note = JournalRecord::decode(&kept).unwrap_or_else(|| panic!("it cannot be read: {line}"));
         assert_eq!(note.encode(), kept, "{note:?}");
@@ -106,7 +107,35 @@ fn cut_records_make_no_sense_and_no_panic() {
                 kind,
                 seq: 1,
                 data: whole.data.slice(..length),
+                content: Bytes::new(),
             });
         }
+    }
+}
+
+#[test]
+fn a_large_content_is_not_copied() {
+    let content = Bytes::from("x".repeat(MAX_COPIED + 1));
+    for payload in [
+        Payload::Text(content.clone()),
+        Payload::Binary(content.clone()),
+        Payload::args(None, None, format!("[\"{}\"]", "x".repeat(MAX_COPIED))),
+    ] {
+        let at = payload.bytes().as_ptr();
+        let record = Record {
+            seq: 7,
+            body: Body::Message { payload, time: 3 },
+        };
+        let kept = encode_record(&record, None);
+        assert_eq!(kept.content.as_ptr(), at);
+        assert!(kept.data.len() < 100);
+        let read = JournalRecord::decode(&kept);
+        assert_eq!(
+            read,
+            Some(JournalRecord::Record {
+                record,
+                audience: None
+            })
+        );
     }
 }
