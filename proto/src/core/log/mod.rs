@@ -142,9 +142,9 @@ impl Log {
 
     /// Whether another loss for this reason would be counted with the newest entry.
     pub(crate) fn ends_in_loss_for(&self, reason: GapReason) -> bool {
-        self.entries.back().is_some_and(|entry| {
-            matches!(entry.record.body, Body::Gap(gap) if !entry.delivered && gap.reason == reason && gap.exact)
-        })
+        self.entries.back().is_some_and(
+            |entry| matches!(entry.record.body, Body::Gap(gap) if !entry.delivered && gap.reason == reason),
+        )
     }
 
     /// The index of the first entry after `seq`.
@@ -304,7 +304,7 @@ impl Log {
             exact: true,
         };
         let index = self.entries.len();
-        if !self.extend_gap_before(index, gap) {
+        if !self.extend_gap_before(index, gap, &[]) {
             self.insert(
                 now,
                 Record {
@@ -349,25 +349,27 @@ impl Log {
         };
         let seq = entry.record.seq;
         let (cost, extras) = (entry.record.body.cost(), entry.record.body.extras());
+        // Who has lost nothing by it, hears of no gap.
+        entry.views.retain(|(_, view)| *view == View::Not);
+        let hidden = std::mem::take(&mut entry.views);
         let gap = Gap {
             from: seq,
             to: seq,
             count: 1,
             reason,
-            // Somebody may have wanted nothing of it.
-            exact: entry.views.is_empty(),
+            exact: hidden.is_empty(),
         };
         self.messages -= 1;
         self.bytes -= cost;
         self.extras -= extras;
         self.dropped += 1;
         self.newest_gap = self.newest_gap.max(seq);
-        if self.extend_gap_before(index, gap) {
+        if self.extend_gap_before(index, gap, &hidden) {
             self.entries.remove(index);
             self.forget_state_before(index - 1);
         } else if let Some(entry) = self.entries.get_mut(index) {
             entry.record.body = Body::Gap(gap);
-            entry.views.retain(|(_, view)| *view == View::Not);
+            entry.views = hidden;
             entry.delivered = false;
             entry.kept = false;
             self.scanned = index + 1;
@@ -390,12 +392,16 @@ impl Log {
         {
             return;
         }
-        let Some(Body::Gap(lost)) = self.entries.get(gap).map(|entry| entry.record.body.clone()) else {
+        let Some((Body::Gap(lost), hidden)) = self
+            .entries
+            .get(gap)
+            .map(|entry| (entry.record.body.clone(), entry.views.clone()))
+        else {
             return;
         };
         self.entries.remove(index);
         self.scanned = self.scanned.saturating_sub(1);
-        if self.extend_gap_before(index, lost) {
+        if self.extend_gap_before(index, lost, &hidden) {
             self.entries.remove(index);
             self.scanned = self.scanned.saturating_sub(1);
         }
@@ -466,17 +472,23 @@ impl Log {
             && matches!(&entry.record.body, Body::State(newest) if newest.state != next.state)
     }
 
-    /// Lets the entry before `index` grow over `lost`, if it is a gap of the same kind that nobody has seen.
-    fn extend_gap_before(&mut self, index: usize, lost: Gap) -> bool {
+    /// Lets the entry before `index` grow over `lost`, if it is a gap for the same reason that nobody has seen. Who hears
+    /// nothing of either, hears nothing of both: `hidden` are those who do not hear of `lost`. To the others that lost less,
+    /// the count is an upper bound; otherwise filters could fill the log with gaps.
+    fn extend_gap_before(&mut self, index: usize, lost: Gap, hidden: &[(ClientId, View)]) -> bool {
         let Some(before) = index.checked_sub(1).and_then(|index| self.entries.get_mut(index)) else {
             return false;
         };
         let Body::Gap(gap) = &mut before.record.body else {
             return false;
         };
-        if before.delivered || gap.reason != lost.reason || gap.exact != lost.exact {
+        if before.delivered || gap.reason != lost.reason {
             return false;
         }
+        let is_same =
+            before.views.len() == hidden.len() && before.views.iter().all(|view| hidden.contains(view));
+        gap.exact &= lost.exact && is_same;
+        before.views.retain(|view| hidden.contains(view));
         gap.to = lost.to;
         gap.count += lost.count;
         before.record.seq = lost.to;

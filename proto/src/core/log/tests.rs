@@ -193,6 +193,43 @@ fn a_state_goes_only_if_the_next_says_as_much() {
     }
 }
 
+/// A log of messages that are dropped; each is hidden from one client, or from nobody.
+fn dropped(hidden: &[Option<u32>]) -> Log {
+    let mut log = Log::default();
+    for hidden in hidden {
+        log.append(at(0), message(1), None);
+        log.set_views(
+            hidden
+                .map(|client| (ClientId(client), View::Not))
+                .into_iter()
+                .collect(),
+        );
+    }
+    for _ in hidden {
+        assert!(log.drop_oldest(GapReason::Overflow));
+    }
+    log
+}
+
+#[test]
+fn a_gap_is_hidden_only_from_those_who_lost_nothing() {
+    let log = dropped(&[Some(1), Some(1), Some(2), None]);
+    let gap = log.get(0).unwrap();
+    assert_eq!(gaps(&log), [(1, 4, 4)]);
+    assert!((1..4).all(|client| gap.is_for(ClientId(client))));
+    assert!(matches!(gap.record.body, Body::Gap(gap) if !gap.exact));
+    let log = dropped(&[Some(1), Some(1)]);
+    let gap = log.get(0).unwrap();
+    assert!(!gap.is_for(ClientId(1)) && gap.is_for(ClientId(2)));
+    assert!(matches!(gap.record.body, Body::Gap(gap) if gap.count == 2));
+}
+
+#[test]
+fn filters_do_not_fill_the_log_with_gaps() {
+    let hidden: Vec<Option<u32>> = (0..1000).map(|number| (number % 2 == 0).then_some(1)).collect();
+    assert_eq!(dropped(&hidden).entries.len(), 1);
+}
+
 #[test]
 fn a_state_of_a_namespace_leaves_that_of_the_link() {
     let namespace = StateChange {
