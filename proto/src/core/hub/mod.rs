@@ -17,7 +17,9 @@
 mod admin;
 mod frames;
 mod leaving;
+mod open;
 mod sessions;
+mod status;
 mod timers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
