@@ -264,10 +264,21 @@ impl World {
     /// Messages that waited for a client were replaced by a newer one.
     fn withdraws(&mut self, slot: usize, replaced: &[(usize, View)]) {
         for (number, view) in replaced {
-            if let Some(index) = self.emitted[*number].index {
-                let session = self.slots[slot].lives.last_mut().unwrap();
-                session.views.entry(index).or_default().push(*view);
-            }
+            let Some(index) = self.emitted[*number].index else {
+                continue;
+            };
+            // Nobody else may want it, and then it is gone: also for those who come later, or go back.
+            let people = 0..self.people.len();
+            let others = people.filter(|person| self.seats[self.seat(*person, slot)].has_passed(index));
+            let others: Vec<usize> = others.collect();
+            let session = self.slots[slot].lives.last_mut().unwrap();
+            let views = session.views.entry(index).or_default();
+            views.push(*view);
+            views.extend(others.into_iter().map(|person| View {
+                person,
+                beginnings: None,
+                ..*view
+            }));
         }
     }
 
@@ -332,6 +343,13 @@ fn part_of(number: usize, content: &Bytes) -> Bytes {
 }
 
 impl super::model::Seat {
+    /// Whether its position may lie behind the message at this index.
+    fn has_passed(&self, index: usize) -> bool {
+        let known = self.history.range(..=self.position).next_back();
+        let known = known.or_else(|| self.placed.range(..=self.position).next_back());
+        !self.certain || known.is_none_or(|(_, account)| account.hi > index)
+    }
+
     /// Its filters that do this.
     fn filters_for(&self, action: Action) -> impl Iterator<Item = &Filter> {
         let filters = self.filters.values();
