@@ -1,21 +1,25 @@
 //! From the text of files to settings: every key known, every value of its kind, every fault with its place.
 //!
-//! What the first file says, the next cannot overrule. It knows no key; the table in `keys` does. Certificates are read here, so that a missing file has a line too.
+//! What the first file says, the next cannot overrule. It knows no key; the table in `keys` does. Single values are in
+//! `value`, certificates in `tls`.
+
+mod tls;
+mod value;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::core::rules::{MemoryRule, PaceRule, Rule, Rules};
 
 use super::keys::{DEFAULT, Draft, EXTENSION, KEYS, RULES, RuleKey, SECTIONS, SettingKind, Value};
-use super::{Broker, Client, Entry, Fault, Journal, Settings, Source, Tls, Who};
+use super::{Broker, Entry, Fault, Journal, Settings, Source, Who};
+
+use self::value::{masked, origin, taken};
 
 type Table<'a> = &'a DeTable<'a>;
 /// The tables of one section, with the number of the layer that each is from.
@@ -349,66 +353,6 @@ impl Reader<'_> {
         self.entries.push(Entry { name, value, source });
     }
 
-    /// Reads the certificates that the file names.
-    fn tls(&mut self, tables: &Section<'_>, draft: &Draft) -> Tls {
-        let layers = self.layers;
-        let place = |name: &str| {
-            let given = given_whole(tables, "tls", name);
-            given.map_or_else(TextPosition::default, |(layer, value)| TextPosition {
-                layer,
-                span: value.span(),
-            })
-        };
-        let file_of = |place: &TextPosition, file: &str| match layers.get(place.layer) {
-            Some(layer) => layer.folder.join(file),
-            None => PathBuf::from(file),
-        };
-        let mut extra_roots = Vec::new();
-        let given = place("ca-files");
-        for file in &draft.ca_files {
-            match certificates(&file_of(&given, file)) {
-                Ok(found) => extra_roots.extend(found),
-                Err(why) => self.fault(&given, why),
-            }
-        }
-        let client = match (draft.client_certificate.as_str(), draft.client_key.as_str()) {
-            ("", "") => None,
-            (certificate, key)
-                if certificate.is_empty() || key.is_empty() || draft.client_hosts.is_empty() =>
-            {
-                let given = if certificate.is_empty() {
-                    "client-key"
-                } else {
-                    "client-certificate"
-                };
-                let message = "`client-certificate`, `client-key` and `client-hosts` must be set together";
-                self.fault(&place(given), message);
-                None
-            }
-            (certificate, key) => {
-                let given = place("client-certificate");
-                let chain = certificates(&file_of(&given, certificate));
-                let chain = chain.map_err(|why| self.fault(&given, why)).ok();
-                let given = place("client-key");
-                let path = file_of(&given, key);
-                let key = PrivateKeyDer::from_pem_file(&path).map_err(|error| {
-                    let message = format!("cannot read a private key from {}: {error}", path.display());
-                    self.fault(&given, message);
-                });
-                chain.zip(key.ok()).map(|(chain, key)| Client {
-                    chain,
-                    key,
-                    hosts: draft.client_hosts.clone(),
-                })
-            }
-        };
-        Tls {
-            extra_roots,
-            client,
-            insecure_hosts: draft.insecure_hosts.clone(),
-        }
-    }
-
     fn fault(&mut self, place: &TextPosition, message: impl Into<String>) {
         let (line, column) = self.line(place);
         let fault = Fault {
@@ -434,72 +378,6 @@ impl Reader<'_> {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         (line, column)
-    }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let fail = |why: String| format!("cannot read certificates from {}: {why}", path.display());
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|error| fail(error.to_string()))?
-        .collect();
-    match found {
-        Ok(found) if found.is_empty() => Err(fail("it contains none in PEM format".to_owned())),
-        Ok(found) => Ok(found),
-        Err(error) => Err(fail(error.to_string())),
-    }
-}
-
-/// A value as its key takes it.
-fn taken(value: &DeValue<'_>, kind: SettingKind) -> Result<Value, String> {
-    match (kind, value) {
-        (SettingKind::Number(least, most), DeValue::Integer(number)) => {
-            u64::from_str_radix(number.as_str(), number.radix())
-                .ok()
-                .filter(|number| (least..=most).contains(number))
-                .map(Value::Number)
-                .ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
-        }
-        (SettingKind::Number(least, most), _) => {
-            Err(format!("it must be a whole number from {least} to {most}"))
-        }
-        (SettingKind::Switch, DeValue::Boolean(switch)) => Ok(Value::Switch(*switch)),
-        (SettingKind::Switch, _) => Err("it must be `true` or `false`".to_owned()),
-        (SettingKind::Text, DeValue::String(text)) => Ok(Value::Text(text.clone().into_owned())),
-        (SettingKind::Text, _) => Err("it must be a string in quotes".to_owned()),
-        (SettingKind::List, DeValue::Array(list)) => list
-            .iter()
-            .map(|element| match element.get_ref() {
-                DeValue::String(text) => Ok(text.clone().into_owned()),
-                _ => Err("it must be a list of strings: `[\"a\", \"b\"]`".to_owned()),
-            })
-            .collect::<Result<_, _>>()
-            .map(Value::List),
-        (SettingKind::List, _) => Err("it must be a list of strings: `[\"a\", \"b\"]`".to_owned()),
-    }
-}
-
-/// The origin that a section's name means: a Chromium id stands for its origin.
-fn origin(name: &str) -> String {
-    let name = name.trim_end_matches('/');
-    if name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'a'..=b'p')) {
-        format!("chrome-extension://{name}")
-    } else {
-        name.to_owned()
-    }
-}
-
-/// A proxy's URL or credentials without the password.
-fn masked(text: &str) -> String {
-    let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), text),
-    };
-    match rest.rsplit_once('@') {
-        Some((who, place)) => {
-            let user = who.split(':').next().unwrap_or_default();
-            format!("{scheme}{user}{MASK}{place}")
-        }
-        None => text.to_owned(),
     }
 }
 

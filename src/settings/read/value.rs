@@ -1,0 +1,60 @@
+//! Single values: as their keys take them, and as they may be shown.
+
+use toml::de::DeValue;
+
+use super::super::keys::{SettingKind, Value};
+use super::MASK;
+
+/// A value as its key takes it.
+pub(super) fn taken(value: &DeValue<'_>, kind: SettingKind) -> Result<Value, String> {
+    match (kind, value) {
+        (SettingKind::Number(least, most), DeValue::Integer(number)) => {
+            u64::from_str_radix(number.as_str(), number.radix())
+                .ok()
+                .filter(|number| (least..=most).contains(number))
+                .map(Value::Number)
+                .ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
+        }
+        (SettingKind::Number(least, most), _) => {
+            Err(format!("it must be a whole number from {least} to {most}"))
+        }
+        (SettingKind::Switch, DeValue::Boolean(switch)) => Ok(Value::Switch(*switch)),
+        (SettingKind::Switch, _) => Err("it must be `true` or `false`".to_owned()),
+        (SettingKind::Text, DeValue::String(text)) => Ok(Value::Text(text.clone().into_owned())),
+        (SettingKind::Text, _) => Err("it must be a string in quotes".to_owned()),
+        (SettingKind::List, DeValue::Array(list)) => list
+            .iter()
+            .map(|element| match element.get_ref() {
+                DeValue::String(text) => Ok(text.clone().into_owned()),
+                _ => Err("it must be a list of strings: `[\"a\", \"b\"]`".to_owned()),
+            })
+            .collect::<Result<_, _>>()
+            .map(Value::List),
+        (SettingKind::List, _) => Err("it must be a list of strings: `[\"a\", \"b\"]`".to_owned()),
+    }
+}
+
+/// The origin that a section's name means: a Chromium id stands for its origin.
+pub(super) fn origin(name: &str) -> String {
+    let name = name.trim_end_matches('/');
+    if name.len() == 32 && name.bytes().all(|byte| matches!(byte, b'a'..=b'p')) {
+        format!("chrome-extension://{name}")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// A proxy's URL or credentials without the password.
+pub(super) fn masked(text: &str) -> String {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    match rest.rsplit_once('@') {
+        Some((who, place)) => {
+            let user = who.split(':').next().unwrap_or_default();
+            format!("{scheme}{user}{MASK}{place}")
+        }
+        None => text.to_owned(),
+    }
+}
