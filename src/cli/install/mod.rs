@@ -1,23 +1,29 @@
 //! `longwire install` and `longwire uninstall`: shows what is planned, then has it done.
 //!
-//! Where browsers look and how things are undone is the installer's business; here are words, folders and exit codes.
+//! Where browsers look and how things are undone is the installer's business; here are folders and exit codes; what is printed is in `output`, failures in `failure`.
+
+mod failure;
+mod output;
 
 use std::path::{Path, PathBuf};
 
-use installer::browsers::{BROWSERS, Browser, Scope};
+use installer::browsers::{Browser, Scope};
 use installer::environment::Environment;
-use installer::error::InstallError;
 use installer::lock::InstallLock;
 use installer::manifest::{ExtensionId, HostName};
-use installer::plan::{self, Change, Choice, InstallPaths, Plan, Planned, Step};
+use installer::plan::{self, Choice, InstallPaths, Plan, Step};
 use installer::receipt::{self, Receipt};
-use serde::Serialize;
 
 use super::args::{Install, Registration, Uninstall};
 use super::error::{Exit, Failure};
 use super::startable::{self, Unstartable};
 use super::{render, root_guard, version_guard};
 use crate::paths::Paths;
+
+use self::failure::{refused, wrong};
+use self::output::{Document, Documents, closing, describe};
+
+pub(super) use self::failure::advise;
 
 /// Where the paths stand; what does not fit into a line goes on there.
 const INDENT: usize = 11;
@@ -271,30 +277,7 @@ fn for_all(root: &Path) -> PathBuf {
     }
 }
 
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Document<'a> {
-    action: &'a str,
-    #[serde(rename = "dryRun")]
-    dry_run: bool,
-    /// Whether anything was or would be changed.
-    changed: bool,
-    #[serde(flatten)]
-    plan: &'a Plan,
-}
-
-/// What `uninstall --all --json` prints: a plan for each host name.
-#[derive(Serialize)]
-struct Documents<'a> {
-    action: &'a str,
-    #[serde(rename = "dryRun")]
-    dry_run: bool,
-    /// Whether anything was or would be changed, under any name.
-    changed: bool,
-    hosts: &'a [Plan],
-}
-
-/// Does what is planned, and tells it.
+/// Does what is planned, and prints it.
 fn carry_out(action: &str, args: &Registration, plan: &Plan) -> Result<Exit, Failure> {
     perform(action, args, plan)?;
     if args.json {
@@ -343,160 +326,6 @@ fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
     #[cfg(windows)]
     let _deaf = runtime.is_ok().then(tokio::signal::windows::ctrl_c);
     work()
-}
-
-fn closing(action: &str, args: &Registration, plan: &Plan) -> &'static str {
-    let is_changed = !plan.steps.is_empty();
-    match (action, args.dry_run, is_changed) {
-        ("uninstall", _, false) => "Nothing is registered.",
-        (_, _, false) => "Everything is already registered.",
-        (_, true, true) => "Nothing was changed: this was a dry run.",
-        ("uninstall", false, true) => "Done. This registration is removed.",
-        (_, false, true) => "Done. No browser needs a restart. To check: longwire doctor",
-    }
-}
-
-/// Every path that would be touched, a line each.
-fn describe(action: &str, plan: &Plan) -> Vec<String> {
-    let mut lines = Vec::new();
-    let line = |verb: &str, path: &Path, more: String| format!("  {verb:<8} {}{more}", path.display());
-    if !plan.steps.is_empty() {
-        lines.push(format!("{action} {}:", plan.name));
-    }
-    for step in &plan.steps {
-        match step {
-            Step::MakeFolder { path, .. } => lines.push(line("folder", path, String::new())),
-            Step::PlaceProgram { path, .. } => lines.push(line("program", path, String::new())),
-            Step::WriteFile { path, .. } | Step::RestoreFile { path, .. } | Step::RemoveFile { path } => {
-                let planned = plan.manifests.iter().find(|planned| planned.path == *path);
-                lines.push(match planned {
-                    Some(planned) => line(verb(planned.change), path, about(planned)),
-                    None if matches!(step, Step::RemoveFile { .. }) => line("remove", path, String::new()),
-                    None => line("receipt", path, String::new()),
-                });
-            }
-            Step::SetKey { key, .. } => lines.push(line("key", Path::new(key), String::new())),
-            Step::RemoveKey { key } | Step::RemoveEmptyKey { key } => {
-                lines.push(line("remove", Path::new(key), String::new()));
-            }
-            Step::RemoveProgram { path } | Step::RemoveFolder { path } => {
-                lines.push(line("remove", path, String::new()));
-            }
-        }
-    }
-    for planned in plan
-        .manifests
-        .iter()
-        .filter(|planned| planned.change == Change::Keep)
-    {
-        lines.push(line("keep", &planned.path, about(planned)));
-    }
-    for skipped in &plan.skipped {
-        lines.push(format!("  {:<8} {}: {}", "skip", skipped.browser, skipped.why));
-    }
-    lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
-    lines
-}
-
-const fn verb(change: Change) -> &'static str {
-    match change {
-        Change::Create => "create",
-        Change::Update => "update",
-        Change::Keep => "keep",
-        Change::Remove => "remove",
-        Change::Restore => "restore",
-    }
-}
-
-fn about(planned: &Planned) -> String {
-    let browsers = planned.browsers.join(", ");
-    match planned.extensions.len() {
-        0 => format!("  ({browsers})"),
-        1 => format!("  ({browsers}; 1 extension)"),
-        count => format!("  ({browsers}; {count} extensions)"),
-    }
-}
-
-/// A mistake in the arguments.
-fn wrong(problem: InstallError) -> Failure {
-    advise(&problem).exit(Exit::Usage)
-}
-
-/// A failure to write, which may be for want of rights.
-fn refused(action: &str, args: &Registration, problem: &InstallError) -> Failure {
-    let failure = advise(problem);
-    match problem {
-        InstallError::Disk { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => failure
-            .hint(match (args.system, cfg!(unix)) {
-                (true, true) => {
-                    format!("--system requires root: sudo longwire {action} --system ...")
-                }
-                (true, false) => {
-                    "--system requires an administrator's rights: use a terminal of an administrator"
-                        .to_owned()
-                }
-                (false, _) => {
-                    "this folder must belong to you and be accessible; nothing was changed".to_owned()
-                }
-            }),
-        InstallError::Disk { source, path, .. }
-            if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem =>
-        {
-            failure.hint(format!(
-                "nothing was changed; `findmnt -T '{}'` shows how the file system is mounted. LONGWIRE_HOME moves \
-                 Longwire's own folders to another one, and `sudo longwire install --system` writes nothing in a home",
-                nearest(path).display()
-            ))
-        }
-        InstallError::Disk { source, path, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-            failure.hint(format!(
-                "nothing was changed; free some disk space: df -h '{}'",
-                nearest(path).display()
-            ))
-        }
-        _ => failure,
-    }
-}
-
-/// The folder that is there, of a path that may not be.
-fn nearest(path: &Path) -> &Path {
-    path.ancestors().find(|above| above.is_dir()).unwrap_or(path)
-}
-
-/// A failure with what to do about it.
-pub(super) fn advise(problem: &InstallError) -> Failure {
-    let mut failure = match std::error::Error::source(problem) {
-        Some(cause) => Failure::because(problem.to_string(), cause),
-        None => Failure::new(problem.to_string()),
-    };
-    let names = || {
-        let names: Vec<_> = BROWSERS.iter().map(|browser| browser.name).collect();
-        names.join(", ")
-    };
-    failure = match problem {
-        InstallError::BadName { .. } => failure.hint("omit --name for com.longwire.bridge"),
-        InstallError::BadExtension { .. } => {
-            failure.hint("copy the id from chrome://extensions or about:debugging")
-        }
-        InstallError::UnknownBrowser { .. } => failure.hint(format!("one of {}", names())),
-        InstallError::NoIds { family, .. } => {
-            failure.hint(format!("add --extension with the {family} id of the extension"))
-        }
-        InstallError::NoBrowser => failure.hint(format!("choose one with --browser: {}", names())),
-        InstallError::Receipt { path, .. } => failure.hint(format!(
-            "move it away: mv '{}' '{}.broken'",
-            path.display(),
-            path.display()
-        )),
-        InstallError::Busy { .. } => failure.hint("try again when the other one has finished"),
-        InstallError::Odd { path } => failure.hint(format!(
-            "move it away: mv '{}' '{}.aside'",
-            path.display(),
-            path.display()
-        )),
-        _ => failure,
-    };
-    failure
 }
 
 #[cfg(all(test, unix))]

@@ -1,0 +1,104 @@
+//! What `install` and `uninstall` print: every path that would be touched, and the plan as JSON.
+
+use std::path::Path;
+
+use installer::plan::{Change, Plan, Planned, Step};
+use serde::Serialize;
+
+use crate::cli::args::Registration;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+pub(super) struct Document<'a> {
+    pub(super) action: &'a str,
+    #[serde(rename = "dryRun")]
+    pub(super) dry_run: bool,
+    /// Whether anything was or would be changed.
+    pub(super) changed: bool,
+    #[serde(flatten)]
+    pub(super) plan: &'a Plan,
+}
+
+/// What `uninstall --all --json` prints: a plan for each host name.
+#[derive(Serialize)]
+pub(super) struct Documents<'a> {
+    pub(super) action: &'a str,
+    #[serde(rename = "dryRun")]
+    pub(super) dry_run: bool,
+    /// Whether anything was or would be changed, under any name.
+    pub(super) changed: bool,
+    pub(super) hosts: &'a [Plan],
+}
+
+/// The last line: what was done, or would be.
+pub(super) fn closing(action: &str, args: &Registration, plan: &Plan) -> &'static str {
+    let is_changed = !plan.steps.is_empty();
+    match (action, args.dry_run, is_changed) {
+        ("uninstall", _, false) => "Nothing is registered.",
+        (_, _, false) => "Everything is already registered.",
+        (_, true, true) => "Nothing was changed: this was a dry run.",
+        ("uninstall", false, true) => "Done. This registration is removed.",
+        (_, false, true) => "Done. No browser needs a restart. To check: longwire doctor",
+    }
+}
+
+/// Every path that would be touched, a line each.
+pub(super) fn describe(action: &str, plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    let line = |verb: &str, path: &Path, more: String| format!("  {verb:<8} {}{more}", path.display());
+    if !plan.steps.is_empty() {
+        lines.push(format!("{action} {}:", plan.name));
+    }
+    for step in &plan.steps {
+        match step {
+            Step::MakeFolder { path, .. } => lines.push(line("folder", path, String::new())),
+            Step::PlaceProgram { path, .. } => lines.push(line("program", path, String::new())),
+            Step::WriteFile { path, .. } | Step::RestoreFile { path, .. } | Step::RemoveFile { path } => {
+                let planned = plan.manifests.iter().find(|planned| planned.path == *path);
+                lines.push(match planned {
+                    Some(planned) => line(verb(planned.change), path, about(planned)),
+                    None if matches!(step, Step::RemoveFile { .. }) => line("remove", path, String::new()),
+                    None => line("receipt", path, String::new()),
+                });
+            }
+            Step::SetKey { key, .. } => lines.push(line("key", Path::new(key), String::new())),
+            Step::RemoveKey { key } | Step::RemoveEmptyKey { key } => {
+                lines.push(line("remove", Path::new(key), String::new()));
+            }
+            Step::RemoveProgram { path } | Step::RemoveFolder { path } => {
+                lines.push(line("remove", path, String::new()));
+            }
+        }
+    }
+    for planned in plan
+        .manifests
+        .iter()
+        .filter(|planned| planned.change == Change::Keep)
+    {
+        lines.push(line("keep", &planned.path, about(planned)));
+    }
+    for skipped in &plan.skipped {
+        lines.push(format!("  {:<8} {}: {}", "skip", skipped.browser, skipped.why));
+    }
+    lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
+    lines
+}
+
+const fn verb(change: Change) -> &'static str {
+    match change {
+        Change::Create => "create",
+        Change::Update => "update",
+        Change::Keep => "keep",
+        Change::Remove => "remove",
+        Change::Restore => "restore",
+    }
+}
+
+fn about(planned: &Planned) -> String {
+    let browsers = planned.browsers.join(", ");
+    match planned.extensions.len() {
+        0 => format!("  ({browsers})"),
+        1 => format!("  ({browsers}; 1 extension)"),
+        count => format!("  ({browsers}; {count} extensions)"),
+    }
+}
