@@ -152,7 +152,7 @@ impl World {
         if speaks == Protocol::Poll && !self.dials[&(self.life, dial)].question {
             return;
         }
-        if !ready && self.rng.percent(15) {
+        if !ready && self.rng.percent(20) {
             return self.says_filtered(dial);
         }
         let count = if speaks == Protocol::Poll { 1 } else { count };

@@ -25,7 +25,7 @@ const STEPS: &[(Step, u32)] = &[
     (Step::Request, 25),
     (Step::Repeat, 20),
     (Step::Cancel, 12),
-    (Step::Subscribe, 8),
+    (Step::Subscribe, 14),
     (Step::Authorize, 15),
     (Step::Reconnect, 6),
     (Step::Detach, 6),

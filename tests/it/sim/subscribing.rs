@@ -22,7 +22,7 @@ impl World {
         if self.rng.percent(30) {
             return self.subscribes_to(port, slot, &key, None);
         }
-        let some = *self.rng.pick(&[0, 0, 20, 60]);
+        let some = *self.rng.pick(&[0, 30, 60]);
         let actions = ACTIONS.into_iter().filter(|_| self.rng.percent(some)).collect();
         self.subscribes_to(port, slot, &key, Some(actions));
     }
