@@ -116,6 +116,19 @@ export const attacks = {
     });
     host.open("s", `http://127.0.0.1:${port}/`, { protocol: "sse", format: "json" });
   },
+  "an event stream that floods events of one byte": async ({ host, serve }) => {
+    const blob = Buffer.from("data:x\n\n".repeat(100_000));
+    const port = await serve((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+      flood(socket, blob);
+    });
+    host.open("s", `http://127.0.0.1:${port}/`, { protocol: "sse", window: { messages: 0, bytes: 0 } });
+  },
+  "messages of 60 MB for a session on disk": async ({ host, serve }) => {
+    const message = frame(2, Buffer.alloc(60 << 20));
+    const port = await serve((socket, head) => (upgrade(socket, head), flood(socket, message)));
+    host.open("s", `ws://127.0.0.1:${port}/`, { durability: "disk", queue: { bytes: 200 << 20 } });
+  },
   "compressed messages that inflate a thousand times": async ({ host, serve }) => {
     const bomb = deflateRawSync(Buffer.alloc(48 << 20), { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
     const message = frame(2, bomb);

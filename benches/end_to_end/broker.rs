@@ -1,6 +1,6 @@
 //! A real broker in a folder of its own.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,8 +9,10 @@ use longwire::local::Endpoint;
 use longwire::paths::Paths;
 use tempfile::TempDir;
 
-/// The binary under test.
-pub(crate) const LONGWIRE: &str = env!("CARGO_BIN_EXE_longwire");
+/// The program that is measured: this build, or the one that `BENCH_LONGWIRE` names, to compare two.
+pub(crate) fn program() -> OsString {
+    std::env::var_os("BENCH_LONGWIRE").unwrap_or_else(|| env!("CARGO_BIN_EXE_longwire").into())
+}
 
 /// A broker in a folder of its own; both end with this.
 pub(crate) struct Broker {
@@ -27,7 +29,7 @@ impl Broker {
     /// The same, with more in its environment.
     pub(crate) fn start_with(environment: &[(&str, &OsStr)]) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let process = Command::new(LONGWIRE)
+        let process = Command::new(program())
             .arg("broker")
             .env("LONGWIRE_HOME", home.path())
             .envs(environment.iter().copied())
@@ -58,7 +60,7 @@ impl Broker {
 
     /// Asks whoever is the broker of this folder to leave.
     pub(crate) fn stop(self) {
-        let stop = Command::new(LONGWIRE)
+        let stop = Command::new(program())
             .arg("stop")
             .env("LONGWIRE_HOME", self.home.path())
             .output()

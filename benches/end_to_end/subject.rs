@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::broker::{Broker, LONGWIRE};
+use crate::broker::{Broker, program};
 
 /// A native messaging host.
 pub(crate) struct Subject {
@@ -22,7 +22,7 @@ impl Subject {
     pub(crate) fn longwire(broker: &Broker) -> Self {
         Self {
             name: "longwire",
-            program: LONGWIRE.into(),
+            program: program().into(),
             script: None,
             home: Some(broker.home().to_owned()),
             both_ways: true,

@@ -122,9 +122,10 @@ impl Credit {
     }
 }
 
-/// What a piece of a stream costs, in bytes.
-pub const fn cost_of(piece: &[u8]) -> usize {
-    MESSAGE_COST + piece.len()
+/// What a piece of a stream costs, in bytes: a message may end at every other line.
+pub fn cost_of(piece: &[u8]) -> usize {
+    let lines = piece.iter().filter(|byte| **byte == b'\n').count();
+    MESSAGE_COST + piece.len() + lines * (MESSAGE_COST / 2)
 }
 
 /// What these messages cost, in bytes.
