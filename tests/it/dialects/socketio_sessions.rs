@@ -413,3 +413,18 @@ fn a_servers_event_is_acknowledged_once() {
     assert_eq!(harness.hears(PORT)["code"], "not-sent");
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
 }
+
+#[test]
+fn no_ping_is_answered_behind_the_close_packet() {
+    let (mut harness, dial) = open(json!({}));
+    harness.says(
+        PORT,
+        json!({"type":"request","session":"s","id":"r","event":"ask","match":{"ack":true}}),
+    );
+    assert_eq!(harness.transmits(), r#"421["ask"]"#);
+    harness.give(Input::Link(dial, LinkEvent::Written(2)));
+    harness.says(PORT, json!({"type":"close","session":"s"}));
+    assert!(matches!(harness.asked.pop_front(), Some(Output::Close { .. })));
+    harness.server_says(dial, &["2"]);
+    assert!(harness.asked.is_empty(), "{:?}", harness.asked);
+}

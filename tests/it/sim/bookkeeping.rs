@@ -150,6 +150,7 @@ impl World {
         if opens && !dial.open {
             dial.open = true;
             (dial.opened_at, dial.opened_by) = (boot, input);
+            self.may_end_uncarried(id);
         }
     }
 

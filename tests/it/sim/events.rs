@@ -291,6 +291,18 @@ impl World {
         );
     }
 
+    /// What waits and an open link cannot carry may have ended.
+    pub(super) fn may_end_uncarried(&mut self, id: DialId) {
+        let dial = &self.dials[&(self.life, id)];
+        let of = (dial.slot, dial.life);
+        for token in 0..self.sent.len() {
+            let sent = &self.sent[token];
+            if (sent.slot, sent.life) == of && sent.waits.is_some() && !self.is_carried(id, sent) {
+                self.sent[token].waits = None;
+            }
+        }
+    }
+
     fn goes_on(&mut self, id: DialId, token: usize, rest: VecDeque<Payload>) -> Item {
         if rest.is_empty() {
             return Item::Token(token);

@@ -146,6 +146,7 @@ impl World {
         dial.namespaces[at].state = NamespaceState::Gone;
         let (slot, name) = (dial.slot, dial.namespaces[at].name.clone());
         self.session(slot).unwrap().lost_namespaces.insert(name);
+        self.may_end_uncarried(id);
     }
 
     /// The server drops a namespace that the session can do without, or asks whether the client lives.

@@ -224,6 +224,9 @@ pub(crate) trait ProtocolHandler: std::fmt::Debug + Send {
         None
     }
 
+    /// The server has been asked to close: nothing more is written.
+    fn close(&mut self) {}
+
     /// Nothing is read from now on.
     fn pause(&mut self) {}
 

@@ -26,9 +26,8 @@ impl World {
         } else {
             "memory"
         };
-        let connected = session
-            .dial
-            .is_some_and(|dial| self.dials[&(self.life, dial)].open);
+        let open = session.dial.filter(|dial| self.dials[&(self.life, *dial)].open);
+        let connected = open.is_some();
         let most = session.options.outbox.messages;
         let patience = Duration::from_millis(session.options.outbox.ttl);
         let waits = (self.life, self.now.boot + patience);
@@ -60,6 +59,10 @@ impl World {
             sent.accepted = true;
             let is_plain = sent.asks.is_none() && sent.ttl.is_none() && !sent.volatile;
             sent.waits = is_plain.then_some(waits);
+            if let Some(dial) = open {
+                self.may_end_uncarried(dial);
+            }
+            let sent = &self.sent[token];
             // What is volatile does not wait, and so needs no room.
             if !connected && !sent.volatile {
                 self.crowded = Some((slot, most));

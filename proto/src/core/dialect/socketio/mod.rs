@@ -110,6 +110,7 @@ struct SocketIo {
     token: ResumeToken,
     auth: Option<String>,
     is_open: bool,
+    is_closing: bool,
     is_paused: bool,
     /// How long the server may be silent, once it has said so, and the boot time until which it must have spoken.
     ping_timeout: Duration,
@@ -135,6 +136,7 @@ impl SocketIo {
             token,
             auth,
             is_open: false,
+            is_closing: false,
             is_paused: false,
             ping_timeout: Duration::ZERO,
             alive_by: None,
@@ -153,8 +155,10 @@ impl SocketIo {
             ServerEvent::Greeting(ping_timeout, max_payload) => self.start(ctx, ping_timeout, max_payload),
             ServerEvent::Ping => {
                 self.alive_by = Some(ctx.now.boot + self.ping_timeout);
-                self.connection.handed(1, None);
-                ctx.transmit(Payload::text("3"));
+                if !self.is_closing {
+                    self.connection.handed(1, None);
+                    ctx.transmit(Payload::text("3"));
+                }
             }
             ServerEvent::Connected { namespace, recovered } => {
                 self.connection.connected(&namespace);
@@ -409,6 +413,10 @@ impl ProtocolHandler for SocketIo {
 
     fn deadline(&self) -> Option<(Duration, &'static str)> {
         self.silence_ends().map(|at| (at, "silence"))
+    }
+
+    fn close(&mut self) {
+        self.is_closing = true;
     }
 
     fn pause(&mut self) {

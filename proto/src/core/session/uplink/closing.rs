@@ -29,6 +29,9 @@ impl Uplink {
         }
         connection.is_closing = true;
         let dial = connection.dial;
+        if let Some(dialect) = &mut self.dialect {
+            dialect.handler_mut().close();
+        }
         ctx.out.push_back(Output::Close { dial, code, reason });
     }
 
