@@ -41,6 +41,7 @@ mod limits;
 mod memory;
 mod opening;
 mod package;
+mod presets;
 mod properties;
 mod proxied;
 mod restore;

@@ -43,7 +43,7 @@ const GUARD: &str = r#"{
 
 /// The options of a well-known server.
 fn preset(rng: &mut Rng, disk: bool) -> Options {
-    let json = format!(r#"{{"preset": "{}"}}"#, rng.pick(crate::support::PRESETS));
+    let json = format!(r#"{{"preset": "{}"}}"#, rng.pick(crate::presets::PRESETS));
     let raw: Box<serde_json::value::RawValue> = serde_json::from_str(&json).unwrap();
     let (options, _) = Options::from_json(&raw).unwrap();
     Options {

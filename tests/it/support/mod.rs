@@ -5,15 +5,12 @@
 pub(crate) mod broker;
 pub(crate) mod echo;
 pub(crate) mod host;
-mod presets;
 pub(crate) mod scratch;
 pub(crate) mod server;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
-
-pub(crate) use self::presets::PRESETS;
 
 /// The extension of most tests.
 pub(crate) const ORIGIN: &str = "chrome-extension://ifnhjhoikpibpoclbkjnnkmfoaepmfnb/";

@@ -186,7 +186,7 @@ fn no_preset_loses_an_idle_link_or_leaves_it_as_long_as_proxies_cut_it() {
     // SignalR answers no heartbeat: it sends its own once 15 s have passed, and looks once a second.
     let own = Incoming::Message(Payload::text("{\"type\":6}\u{1e}"));
     let step = Duration::from_millis(250);
-    for &preset in crate::support::PRESETS {
+    for &preset in crate::presets::PRESETS {
         let (mut stage, dial) = open(json!({"preset": preset}));
         if let Some(greeting) = greeting(preset) {
             let greeting = Incoming::Message(Payload::text(greeting));
