@@ -17,6 +17,30 @@ export const attacks = {
     }, 20);
     stop.push(() => clearInterval(timer), () => open.forEach((each) => each.destroy()));
   },
+  "garbage and torn frames on the local socket": ({ socket, stop }) => {
+    const garbage = Buffer.alloc(1 << 20, "\x00\x00\x01\x00{");
+    const torn = Buffer.concat([Buffer.from(Uint32Array.of(60 << 20).buffer), Buffer.alloc(1 << 20, "x")]);
+    const timer = setInterval(() => {
+      for (const bytes of [garbage, torn]) {
+        const connection = connect(socket, () => connection.end(bytes));
+        connection.on("error", () => {});
+      }
+    }, 5);
+    stop.push(() => clearInterval(timer));
+  },
+  "frames that are broken": ({ host, stop }) => {
+    const timer = setInterval(() => {
+      for (let each = 0; each < 500; each++) host.say({ type: "open", id: `${each}`, session: each, url: [] });
+    }, 10);
+    stop.push(() => clearInterval(timer));
+  },
+  "questions whose answers nobody reads": ({ host, stop }) => {
+    host.stopReading();
+    const timer = setInterval(() => {
+      for (let each = 0; each < 500; each++) host.say({ type: "open", id: `${each}`, session: "s", url: "nonsense" });
+    }, 10);
+    stop.push(() => clearInterval(timer));
+  },
   "frames in parts, never whole": ({ host }) => {
     const data = "x".repeat(16 << 20);
     for (let part = 0; part < 8; part++) host.say({ type: "part", part: `p${part}`, index: 0, last: false, data });

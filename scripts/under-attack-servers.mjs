@@ -51,6 +51,9 @@ export class Host {
       });
     });
   }
+  stopReading() {
+    this.#child.stdout.pause();
+  }
   end() {
     this.#child.stdin.end();
     this.#child.kill();
