@@ -65,7 +65,6 @@ impl World {
                 dial.pings.push_back((token, at));
             }
             Output::Pause(dial) => {
-                self.paused = true;
                 let dial = self.open_dial(dial);
                 assert!(!dial.paused, "paused twice");
                 dial.paused = true;

@@ -71,9 +71,8 @@ pub(super) struct World {
     pub(super) handed: Option<usize>,
     /// Messages written to journals since the last input.
     pub(super) appended: usize,
-    /// The hub hung up, or paused reading, since the last input.
+    /// The hub hung up since the last input.
     pub(super) hung_up: bool,
-    pub(super) paused: bool,
     /// The message that is just said, if filters know it, and how they show it.
     pub(super) judged: Option<(usize, Vec<View>)>,
     /// Offsets that the hub is about to hear from a Socket.IO server.
@@ -228,7 +227,6 @@ impl World {
             handed: None,
             appended: 0,
             hung_up: false,
-            paused: false,
             judged: None,
             offsets: Offsets::new(),
             crowded: None,
@@ -254,7 +252,7 @@ impl World {
         let limit = self.mortal.take().unwrap_or(usize::MAX);
         self.inputs += 1;
         self.appended = 0;
-        (self.hung_up, self.paused) = (false, false);
+        self.hung_up = false;
         self.fresh = None;
         self.tell_input(&input);
         if self.remote && !matches!(input, Input::PortOpened(ADMIN, _)) {
