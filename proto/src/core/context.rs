@@ -306,7 +306,7 @@ impl Dialer {
     }
 
     /// The next session whose turn it is to dial.
-    pub(crate) fn next_turn(&mut self, now: Duration) -> Option<SessionKey> {
+    pub(crate) fn next_granted(&mut self, now: Duration) -> Option<SessionKey> {
         self.limiter.next(now, &self.rules)
     }
 }

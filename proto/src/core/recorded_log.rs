@@ -113,8 +113,8 @@ impl RecordedLog {
             && next > journal.reserved
         {
             journal.reserved = next + BLOCK - 1;
-            let note = JournalRecord::Reserved(journal.reserved);
-            self.note(to, &note, Durable::OnDisk);
+            let record = JournalRecord::Reserved(journal.reserved);
+            self.write(to, &record, Durable::OnDisk);
         }
     }
 
@@ -140,9 +140,9 @@ impl RecordedLog {
     }
 
     /// Writes down something else about the session.
-    pub(crate) fn note(&self, to: &mut Recorder<'_>, note: &JournalRecord, durable: Durable) {
+    pub(crate) fn write(&self, to: &mut Recorder<'_>, record: &JournalRecord, durable: Durable) {
         if let Some(journal) = &self.journal {
-            let kept = note.encode();
+            let kept = record.encode();
             let sync = durable == Durable::OnDisk;
             to.write(&journal.id, Entry::Append { kept, sync });
         }
@@ -279,7 +279,7 @@ impl RecordedLog {
 
     /// Puts back a record from the journal: the later word on a `seq` replaces the earlier.
     pub(crate) fn restore(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
-        self.log.put_back(now, record, audience);
+        self.log.restore(now, record, audience);
     }
 
     /// Numbers up to `seq` were given once; their records are finished and gone, or come back later.

@@ -54,7 +54,7 @@ impl Subscriptions {
     }
 
     /// The state of one that is this very one, unless it has failed.
-    pub(crate) fn stands(&self, subscribe: &Subscribe) -> Option<SubscriptionState> {
+    pub(crate) fn known_state(&self, subscribe: &Subscribe) -> Option<SubscriptionState> {
         let known = self.list.iter().find(|known| known.key == subscribe.key)?;
         let is_same = known.send == subscribe.send
             && known.undo == subscribe.undo
@@ -108,7 +108,11 @@ impl Subscriptions {
     }
 
     /// What to say for this one now, and its state once it is said.
-    pub(crate) fn say(&mut self, key: &str, boot: Duration) -> Option<(Vec<Payload>, SubscriptionState)> {
+    pub(crate) fn payloads_for(
+        &mut self,
+        key: &str,
+        boot: Duration,
+    ) -> Option<(Vec<Payload>, SubscriptionState)> {
         let known = self.list.iter_mut().find(|known| &*known.key == key)?;
         if known.confirm.is_some() {
             known.state = SubscriptionState::Pending;
@@ -195,14 +199,14 @@ mod tests {
     fn a_rule_makes_it_wait_on_every_connection() {
         let mut subscriptions = Subscriptions::default();
         subscriptions.remember(subscribe("a", Some(json!({"/ok": "a"}))));
-        let (_, state) = subscriptions.say("a", Duration::ZERO).unwrap();
+        let (_, state) = subscriptions.payloads_for("a", Duration::ZERO).unwrap();
         assert_eq!(state, SubscriptionState::Pending);
         let mut confirm = |text: &str| subscriptions.confirm(&ParsedMessage::at(&Payload::text(text)));
         assert!(confirm(r#"{"ok":"b"}"#).is_empty());
         assert_eq!(confirm(r#"{"ok":"a"}"#), ["a".into()]);
         subscriptions.link_lost();
         assert_eq!(subscriptions.states(), [("a".into(), SubscriptionState::Pending)]);
-        subscriptions.say("a", Duration::ZERO);
+        subscriptions.payloads_for("a", Duration::ZERO);
         assert_eq!(subscriptions.expire(CONFIRM_TIMEOUT), ["a".into()]);
         assert_eq!(subscriptions.states(), [("a".into(), SubscriptionState::Failed)]);
     }

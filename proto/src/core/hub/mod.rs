@@ -96,7 +96,7 @@ pub struct HubConfig {
 #[derive(Debug)]
 pub struct Hub {
     config: HubConfig,
-    born: Duration,
+    started: Duration,
     ctx: Context,
     /// What the newest session was opened with.
     options: Weak<Options>,
@@ -159,7 +159,7 @@ impl Hub {
         };
         Self {
             config,
-            born: now.boot,
+            started: now.boot,
             ctx,
             options: Weak::new(),
             sessions: BTreeMap::new(),
@@ -228,7 +228,7 @@ impl Hub {
                 self.ctx.ports.insert(port, Port::new(caller));
             }
             Input::Frame(port, frame) => self.frame(port, frame),
-            Input::PortClosed(port) => self.gone(port),
+            Input::PortClosed(port) => self.port_closed(port),
             Input::Written(port, cost) => self.written(port, cost),
             Input::Watch(port, watch) => self.watch(port, &watch),
             Input::EndSession(port, end) => self.end_session(port, end),
@@ -251,7 +251,7 @@ impl Hub {
             Input::Leave { reason } => self.leave(reason),
         }
         self.relieve();
-        self.take_turns();
+        self.grant_dials();
         self.report_idle();
     }
 
@@ -350,7 +350,7 @@ impl Hub {
         Ok(())
     }
 
-    fn gone(&mut self, port: PortId) {
+    fn port_closed(&mut self, port: PortId) {
         self.ctx.watchers.retain(|watcher| watcher.port != port);
         self.detach_all(port);
         self.deferred.retain(|deferred| deferred.port != port);
@@ -399,9 +399,9 @@ impl Hub {
     }
 
     /// Lets those dial whose turn it is.
-    fn take_turns(&mut self) {
-        while let Some(key) = self.ctx.dialer.next_turn(self.ctx.now.boot) {
-            self.with(key, Session::take_turn);
+    fn grant_dials(&mut self) {
+        while let Some(key) = self.ctx.dialer.next_granted(self.ctx.now.boot) {
+            self.with(key, Session::dial_granted);
         }
     }
 

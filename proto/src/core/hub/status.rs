@@ -89,7 +89,7 @@ impl Hub {
             .values()
             .filter(|port| port.caller != Caller::Admin)
             .count() as u64;
-        let uptime = self.ctx.now.boot.saturating_sub(self.born).as_millis();
+        let uptime = self.ctx.now.boot.saturating_sub(self.started).as_millis();
         let report = StatusReport {
             id,
             version: self.config.version,

@@ -29,7 +29,7 @@ pub(crate) struct Entry {
     /// How clients with filters see it.
     pub(crate) views: Vec<(ClientId, View)>,
     /// Awake time of its append.
-    born: Duration,
+    appended_at: Duration,
     /// Somebody has seen it: it never changes any more.
     pub(crate) delivered: bool,
     /// It stands in the journal as it is.
@@ -43,7 +43,7 @@ impl Entry {
     }
 
     /// A state of the link that nobody has seen: it does not matter once another follows.
-    fn is_old_news(&self) -> bool {
+    fn is_superseded(&self) -> bool {
         !self.delivered && matches!(&self.record.body, Body::State(change) if is_of_the_link(change))
     }
 
@@ -158,7 +158,7 @@ impl Log {
             .iter()
             .skip(self.index_after(seq))
             .find(|entry| entry.is_for(client))
-            .map(|entry| entry.born)
+            .map(|entry| entry.appended_at)
     }
 
     /// The entry at this index.
@@ -194,16 +194,16 @@ impl Log {
     /// Whether the oldest message was appended at least `age` ago.
     pub(crate) fn oldest_message_is_older(&mut self, now: Duration, age: Duration) -> bool {
         self.oldest_message()
-            .is_some_and(|entry| now.saturating_sub(entry.born) >= age)
+            .is_some_and(|entry| now.saturating_sub(entry.appended_at) >= age)
     }
 
     /// When the oldest message was appended.
-    pub(crate) fn oldest_message_born(&self) -> Option<Duration> {
+    pub(crate) fn oldest_message_appended_at(&self) -> Option<Duration> {
         self.entries
             .iter()
             .skip(self.scanned)
             .find(|entry| entry.record.body.is_message())
-            .map(|entry| entry.born)
+            .map(|entry| entry.appended_at)
     }
 
     /// Appends a record; its `seq`. A state that nobody has seen yields to the state that follows it directly.
@@ -260,7 +260,7 @@ impl Log {
     }
 
     /// Puts back a record from the journal: the later word on a `seq` replaces the earlier.
-    pub(crate) fn put_back(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
+    pub(crate) fn restore(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
         let from = match record.body {
             Body::Gap(gap) => gap.from,
             _ => record.seq,
@@ -279,7 +279,7 @@ impl Log {
                 record,
                 audience,
                 views: Vec::new(),
-                born: now,
+                appended_at: now,
                 delivered: true,
                 kept: true,
             },
@@ -387,7 +387,7 @@ impl Log {
             matches!(&entry.record.body, Body::State(next)
                 if is_of_the_link(next) && (next.state != State::Open || next.continuity.is_some()))
         };
-        if !self.entries.get(index).is_some_and(Entry::is_old_news)
+        if !self.entries.get(index).is_some_and(Entry::is_superseded)
             || !self.entries.get(gap + 1).is_some_and(says_enough)
         {
             return;
@@ -429,7 +429,7 @@ impl Log {
             record,
             audience,
             views: Vec::new(),
-            born: now,
+            appended_at: now,
             delivered: false,
             kept: false,
         });
@@ -464,7 +464,7 @@ impl Log {
     /// Whether the newest record is a state that nobody has seen and that `next` makes old. One state told twice is two
     /// pieces of news, and a fault of our own is told whatever follows.
     fn newest_yields_to(&self, next: &StateChange) -> bool {
-        let Some(entry) = self.entries.back().filter(|entry| entry.is_old_news()) else {
+        let Some(entry) = self.entries.back().filter(|entry| entry.is_superseded()) else {
             return false;
         };
         // What is told of a namespace says nothing about the link.

@@ -121,7 +121,7 @@ fn refused_messages_merge_into_a_gap_at_the_end() {
 fn what_the_journal_says_later_replaces_what_it_said_before() {
     let mut log = Log::default();
     for seq in 1..=5 {
-        log.put_back(
+        log.restore(
             at(0),
             Record {
                 seq,
@@ -137,7 +137,7 @@ fn what_the_journal_says_later_replaces_what_it_said_before() {
         reason: GapReason::Overflow,
         exact: true,
     };
-    log.put_back(
+    log.restore(
         at(0),
         Record {
             seq: 3,

@@ -68,7 +68,7 @@ pub(crate) struct Outbox {
     unwritten: VecDeque<usize>,
     unwritten_bytes: usize,
     deadlines: BTreeSet<(Duration, u64)>,
-    fates: HashMap<(ClientId, Name), MessageStatus>,
+    statuses: HashMap<(ClientId, Name), MessageStatus>,
     remembered: VecDeque<(Duration, ClientId, Name)>,
     serial: u64,
 }
@@ -88,7 +88,7 @@ impl Outbox {
 
     /// What is known of this client's id.
     pub(crate) fn status(&self, client: ClientId, id: &Name) -> Option<MessageStatus> {
-        self.fates.get(&(client, id.clone())).copied()
+        self.statuses.get(&(client, id.clone())).copied()
     }
 
     /// Takes responsibility for a message; its serial number.
@@ -96,7 +96,7 @@ impl Outbox {
         self.serial += 1;
         let serial = self.serial;
         if let Some(id) = &item.id {
-            self.fates
+            self.statuses
                 .insert((item.client, id.clone()), MessageStatus::Open(serial));
         }
         if item.id.is_some() || item.is_request() {
@@ -125,14 +125,14 @@ impl Outbox {
 
     /// Remembers how an id ended.
     pub(crate) fn remember(&mut self, now: Duration, client: ClientId, id: Name, outcome: Option<Outcome>) {
-        self.fates
+        self.statuses
             .insert((client, id.clone()), MessageStatus::Settled(outcome));
         self.remembered.push_back((now, client, id));
         while self.remembered.front().is_some_and(|(when, ..)| {
             self.remembered.len() > MAX_REMEMBERED || now.saturating_sub(*when) > REMEMBER_FOR
         }) {
             if let Some((_, client, id)) = self.remembered.pop_front() {
-                self.fates.remove(&(client, id));
+                self.statuses.remove(&(client, id));
             }
         }
     }
@@ -140,7 +140,7 @@ impl Outbox {
     /// Settled ids, oldest first.
     pub(crate) fn remembered(&self) -> impl Iterator<Item = (ClientId, &Name, Option<Outcome>)> {
         self.remembered.iter().map(|(_, client, id)| {
-            let outcome = match self.fates.get(&(*client, id.clone())) {
+            let outcome = match self.statuses.get(&(*client, id.clone())) {
                 Some(MessageStatus::Settled(outcome)) => *outcome,
                 _ => None,
             };
@@ -174,7 +174,7 @@ impl Outbox {
             + self.in_flight_bytes
             + self.unwritten_bytes
             + self.items.len() * MESSAGE_COST
-            + self.fates.len() * ID_COST
+            + self.statuses.len() * ID_COST
     }
 
     /// Messages handed to the current link and not yet written, and their bytes.

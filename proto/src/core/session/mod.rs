@@ -393,7 +393,7 @@ impl Session {
         let link = self.uplink.view(&self.spec.options);
         while let Some(event) = self.outgoing.poll(ctx.now, &self.spec.options, &link) {
             match event {
-                OutgoingEvent::Journal(record) => self.note(ctx, &record, Durable::Written),
+                OutgoingEvent::Journal(record) => self.write(ctx, &record, Durable::Written),
                 OutgoingEvent::Frame(port, frame) => ctx.send(port, frame),
                 OutgoingEvent::Transmit(handover) => self.hand_over(ctx, handover),
                 OutgoingEvent::Settled(settled) => {
@@ -428,7 +428,7 @@ impl Session {
         } = handover;
         if let Some(serial) = serial.filter(|_| handover.is_named && self.delivery.log().has_journal()) {
             let durable = self.uplink.durability_of_intent();
-            self.note(ctx, &JournalRecord::Intent(serial), durable);
+            self.write(ctx, &JournalRecord::Intent(serial), durable);
         }
         let scope = &mut self.spec.for_uplink(ctx);
         let acknowledged = serial.filter(|_| handover.awaits_ack);
@@ -476,14 +476,14 @@ impl Session {
         }
     }
 
-    fn note(&self, ctx: &mut Context, record: &JournalRecord, durable: Durable) {
-        self.delivery.log().note(&mut ctx.recorder(), record, durable);
+    fn write(&self, ctx: &mut Context, record: &JournalRecord, durable: Durable) {
+        self.delivery.log().write(&mut ctx.recorder(), record, durable);
     }
 
     /// Writes down what has changed of what the session is.
     fn journal_meta(&self, ctx: &mut Context) {
         let meta = self.spec.meta(&ctx.machine_boot, self.delivery.log());
-        self.note(ctx, &JournalRecord::Meta(meta), Durable::Written);
+        self.write(ctx, &JournalRecord::Meta(meta), Durable::Written);
     }
 
     /// The journal failed: the session lives on in memory, and says so in place.
@@ -498,8 +498,8 @@ impl Session {
     // Time.
 
     /// Dials because it is this session's turn.
-    pub(crate) fn take_turn(&mut self, ctx: &mut Context) {
-        self.drive(ctx, Uplink::take_turn);
+    pub(crate) fn dial_granted(&mut self, ctx: &mut Context) {
+        self.drive(ctx, Uplink::dial_granted);
     }
 
     /// The machine slept, or its network changed.
@@ -548,7 +548,7 @@ impl Session {
             let snapshot = self.snapshot(ctx.now, &ctx.machine_boot);
             self.delivery.hand_over(&mut ctx.recorder(), snapshot);
         }
-        self.note(ctx, &JournalRecord::Clean, Durable::OnDisk);
+        self.write(ctx, &JournalRecord::Clean, Durable::OnDisk);
     }
 
     /// Begins to close.

@@ -39,7 +39,7 @@ enum Trust {
     Nothing,
 }
 
-/// The notes of a journal, gone through in the order written: records and positions are restored at once, messages when
+/// The records of a journal, gone through in the order written: records and positions are restored at once, messages when
 /// it is known which had not ended.
 #[derive(Debug)]
 struct Replay<'a> {
@@ -82,9 +82,9 @@ impl Parts {
         damage: Option<Damage>,
         ctx: &mut Context,
     ) -> Result<Self, String> {
-        let notes: Vec<JournalRecord> = kept.iter().filter_map(JournalRecord::decode).collect();
-        let meta = newest_meta(&notes)?;
-        let is_clean = matches!(notes.last(), Some(JournalRecord::Clean));
+        let records: Vec<JournalRecord> = kept.iter().filter_map(JournalRecord::decode).collect();
+        let meta = newest_meta(&records)?;
+        let is_clean = matches!(records.last(), Some(JournalRecord::Clean));
         let trust = Trust::of(&meta, is_clean, damage, &ctx.machine_boot);
         let in_memory = meta.in_memory;
         let epoch = match trust {
@@ -97,7 +97,7 @@ impl Parts {
             outgoing: Outgoing::default(),
             delivery: Delivery::default(),
         };
-        let reserved = restored.replay(ctx.now, notes, trust);
+        let reserved = restored.replay(ctx.now, records, trust);
         if in_memory {
             // Its journal only carried it here.
             ctx.out.push_back(Output::Journal(id, Entry::Remove));
@@ -121,13 +121,13 @@ impl Parts {
     fn journal_meta(&self, ctx: &mut Context, durable: Durable) {
         let log = self.delivery.log();
         let meta = self.spec.meta(&ctx.machine_boot, log);
-        log.note(&mut ctx.recorder(), &JournalRecord::Meta(meta), durable);
+        log.write(&mut ctx.recorder(), &JournalRecord::Meta(meta), durable);
     }
 
-    /// Goes through the notes; numbers up to the one that comes out may have been used.
-    fn replay(&mut self, now: Now, notes: Vec<JournalRecord>, trust: Trust) -> u64 {
+    /// Goes through the records; numbers up to the one that comes out may have been used.
+    fn replay(&mut self, now: Now, records: Vec<JournalRecord>, trust: Trust) -> u64 {
         let mut replay = Replay::new(now, &mut self.delivery, &mut self.outgoing);
-        replay.run(notes);
+        replay.run(records);
         let reserved = replay.reserved;
         replay.restore_messages(trust);
         reserved
@@ -141,7 +141,7 @@ impl Parts {
             let intent = JournalRecord::Intent(serial);
             self.delivery
                 .log()
-                .note(&mut ctx.recorder(), &intent, Durable::Written);
+                .write(&mut ctx.recorder(), &intent, Durable::Written);
         }
     }
 }
@@ -170,10 +170,10 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Goes through the notes.
-    fn run(&mut self, notes: Vec<JournalRecord>) {
-        for note in notes {
-            match note {
+    /// Goes through the records.
+    fn run(&mut self, records: Vec<JournalRecord>) {
+        for record in records {
+            match record {
                 JournalRecord::Record { record, audience } => self.record(record, audience),
                 JournalRecord::Reserved(seq) => self.reserved = self.reserved.max(seq),
                 JournalRecord::Position {
@@ -233,8 +233,8 @@ impl<'a> Replay<'a> {
 }
 
 /// The last word on what the session is.
-fn newest_meta(notes: &[JournalRecord]) -> Result<Meta, String> {
-    let meta = notes.iter().rev().find_map(|note| match note {
+fn newest_meta(records: &[JournalRecord]) -> Result<Meta, String> {
+    let meta = records.iter().rev().find_map(|record| match record {
         JournalRecord::Meta(meta) => Some(meta.clone()),
         _ => None,
     });
@@ -257,9 +257,9 @@ mod tests {
         spec.meta("boot", Delivery::default().log())
     }
 
-    fn restore(notes: &[JournalRecord], damage: Option<Damage>) -> (Parts, Context) {
+    fn restore(records: &[JournalRecord], damage: Option<Damage>) -> (Parts, Context) {
         let mut ctx = Context::for_tests();
-        let kept: Vec<RawRecord> = notes.iter().map(JournalRecord::encode).collect();
+        let kept: Vec<RawRecord> = records.iter().map(JournalRecord::encode).collect();
         let id = JournalId::new("chrome-extension://a/", "j");
         let restored = Parts::from_journal(SessionKey(3), id, &kept, damage, &mut ctx);
         (restored.expect("a journal that can be used"), ctx)
@@ -277,11 +277,11 @@ mod tests {
 
     #[test]
     fn a_damaged_journal_gets_another_epoch_and_a_gap_up_to_the_reserved_number() {
-        let notes = [JournalRecord::Meta(meta()), JournalRecord::Reserved(4096)];
-        let (whole, _) = restore(&notes, None);
+        let records = [JournalRecord::Meta(meta()), JournalRecord::Reserved(4096)];
+        let (whole, _) = restore(&records, None);
         assert_eq!(&*whole.spec.identity.epoch, "e");
         assert_eq!(whole.delivery.log().last(), 0);
-        let (damaged, _) = restore(&notes, Some(Damage::Corrupt));
+        let (damaged, _) = restore(&records, Some(Damage::Corrupt));
         assert_ne!(&*damaged.spec.identity.epoch, "e");
         assert_eq!(damaged.delivery.log().last(), 4096);
     }

@@ -47,8 +47,8 @@ impl Delivery {
         let (id, forgotten) = self.clients.named(client, start.position, ctx.now.awake);
         if let Some(forgotten) = forgotten {
             // The next broker would take it for one that misses nothing.
-            let note = JournalRecord::Forgotten(forgotten.0);
-            self.log.note(&mut ctx.recorder(), &note, Durable::Written);
+            let record = JournalRecord::Forgotten(forgotten.0);
+            self.log.write(&mut ctx.recorder(), &record, Durable::Written);
         }
         self.fence(ctx, id, port);
         let last = self.log.last();

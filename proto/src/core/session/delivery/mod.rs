@@ -83,7 +83,7 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// The records, to read, and to write notes beside them.
+    /// The records, to read, and to write others to the journal beside them.
     pub(super) const fn log(&self) -> &RecordedLog {
         &self.log
     }
@@ -204,7 +204,7 @@ impl Delivery {
             && let Some(client) = self.clients.get(id)
         {
             self.log
-                .note(&mut ctx.recorder(), &client.position(), Durable::Written);
+                .write(&mut ctx.recorder(), &client.position(), Durable::Written);
         }
     }
 

@@ -172,7 +172,7 @@ impl Delivery {
     /// When the oldest message is older than the log keeps, in awake time.
     pub(in crate::core::session) fn age_deadline(&self, options: &Options) -> Option<Duration> {
         let age = Duration::from_millis(options.queue.age);
-        self.log.oldest_message_born().map(|born| born + age)
+        self.log.oldest_message_appended_at().map(|at| at + age)
     }
 
     /// Forgets what every client has finished.

@@ -41,7 +41,7 @@ impl Delivery {
                     id,
                     outcome: Some(outcome),
                 };
-                return self.log.note(&mut ctx.recorder(), &record, Durable::Written);
+                return self.log.write(&mut ctx.recorder(), &record, Durable::Written);
             }
             MessageResult::Outcome(outcome, error) => {
                 Body::Outcome(OutcomeReport { id, outcome, error }.into())

@@ -44,7 +44,7 @@ impl Outgoing {
     /// All that a journal keeps of it: how messages ended, those that have not, and which of them may have gone out.
     pub(in crate::core::session) fn snapshot(&self, now: Now) -> Vec<JournalRecord> {
         let remembered = self.outbox.remembered();
-        let mut notes: Vec<JournalRecord> = remembered
+        let mut records: Vec<JournalRecord> = remembered
             .map(|(client, id, outcome)| JournalRecord::Settled {
                 client: client.0,
                 id: id.clone(),
@@ -52,12 +52,12 @@ impl Outgoing {
             })
             .collect();
         for (serial, item) in self.outbox.iter() {
-            notes.extend(self.accepted(now, serial));
+            records.extend(self.accepted(now, serial));
             if item.may_have_gone() && item.id.is_some() {
-                notes.push(JournalRecord::Intent(serial));
+                records.push(JournalRecord::Intent(serial));
             }
         }
-        notes
+        records
     }
 
     /// Messages that may have gone out on this link or an earlier one.

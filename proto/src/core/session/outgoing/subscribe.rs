@@ -39,7 +39,7 @@ impl Outgoing {
         // A worker that comes back subscribes as the one before it did; the server has heard that on this connection.
         let active = self
             .subscriptions
-            .stands(&subscribe)
+            .known_state(&subscribe)
             .filter(|_| ctx.link.is_ready);
         let kept = filter.and_then(|()| match active {
             Some(_) => Ok(()),
@@ -78,7 +78,7 @@ impl Outgoing {
 
     /// Sends the server what this subscription wants on every connection.
     pub(super) fn send_subscription(&mut self, boot: Duration, key: &Name) {
-        let Some((payloads, state)) = self.subscriptions.say(key, boot) else {
+        let Some((payloads, state)) = self.subscriptions.payloads_for(key, boot) else {
             return;
         };
         self.send_untracked(payloads);

@@ -91,7 +91,7 @@ impl Credentials {
     }
 
     /// A link that stood for a while shows that its credentials were good: what is refused next has expired.
-    pub(super) fn link_stood(&mut self, stood: Duration) {
+    pub(super) fn link_lasted(&mut self, stood: Duration) {
         if stood >= ACCEPTED_AFTER {
             self.is_fresh = false;
             self.fresh_refusals = 0;
@@ -250,7 +250,7 @@ impl Uplink {
     /// Credentials came that were judged before, asked for or not.
     pub(super) fn authorize(&mut self, ctx: &mut UplinkContext<'_>, url: Option<Url>, authorize: Authorize) {
         if authorize.nonce.is_some() && self.asks_to_log_in() {
-            return self.go_on_logging_in(ctx, authorize);
+            return self.continue_login(ctx, authorize);
         }
         if authorize.nonce.is_none() && self.state.connection().is_some() {
             // Others than those of this link: what the server remembers of it is somebody else's.

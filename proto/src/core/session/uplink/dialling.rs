@@ -105,7 +105,7 @@ impl Uplink {
     }
 
     /// It is this session's turn to dial.
-    pub(in crate::core::session) fn take_turn(&mut self, ctx: &mut UplinkContext<'_>) {
+    pub(in crate::core::session) fn dial_granted(&mut self, ctx: &mut UplinkContext<'_>) {
         if self.state.is_queued() {
             match self.dial_url(ctx.options) {
                 Some(url) => self.dial_now(ctx, url),

@@ -71,7 +71,7 @@ impl Uplink {
     }
 
     /// The provider has answered in the middle of a login.
-    pub(super) fn go_on_logging_in(&mut self, ctx: &mut UplinkContext<'_>, authorize: Authorize) {
+    pub(super) fn continue_login(&mut self, ctx: &mut UplinkContext<'_>, authorize: Authorize) {
         let asking = self.state.connection_mut().and_then(|up| up.login.asking.take());
         self.credentials.answered();
         if let Some(why) = authorize.failed {
@@ -105,11 +105,11 @@ impl Uplink {
     fn login_refused(&mut self, ctx: &mut UplinkContext<'_>) {
         let mut change = StateChange::new(State::Unauthorized);
         change.error = Some(ErrorInfo::new(Code::Handshake, "the server refused the login"));
-        self.over(ctx, DialectEnd::Refused(change));
+        self.end_link(ctx, DialectEnd::Refused(change));
     }
 
     fn login_failed(&mut self, ctx: &mut UplinkContext<'_>, why: &str) {
         let error = ErrorInfo::new(Code::Handshake, format!("the login failed: {why}"));
-        self.over(ctx, DialectEnd::Failed(error));
+        self.end_link(ctx, DialectEnd::Failed(error));
     }
 }

@@ -82,7 +82,7 @@ impl Uplink {
         let least = end
             .retry_after
             .unwrap_or_default()
-            .max(self.wants_to_be_left_alone(ctx))
+            .max(self.server_delay(ctx))
             .min(MAX_RETRY_AFTER);
         // A jitter of nothing at all would be a deadline that has passed.
         let delay = least
@@ -96,14 +96,14 @@ impl Uplink {
     }
 
     /// How long the server that is dialled next wants to be left alone after a loss.
-    fn wants_to_be_left_alone(&self, ctx: &UplinkContext<'_>) -> Duration {
+    fn server_delay(&self, ctx: &UplinkContext<'_>) -> Duration {
         let protocol = self.next_protocol(ctx.options);
         let address = self.address(ctx.options, protocol);
         address.map_or(Duration::ZERO, |address| self.tokens.retry(protocol, &address))
     }
 
     /// A dialect wants its link to end.
-    pub(super) fn over(&mut self, ctx: &mut UplinkContext<'_>, over: DialectEnd) {
+    pub(super) fn end_link(&mut self, ctx: &mut UplinkContext<'_>, over: DialectEnd) {
         if let Some(dial) = self.state.dial_id() {
             ctx.hang_up(dial, 1000, "");
         }
@@ -139,7 +139,7 @@ impl Uplink {
             taken: u64::MAX,
             ..LinkEnd::default()
         };
-        self.over(ctx, DialectEnd::Lost(end));
+        self.end_link(ctx, DialectEnd::Lost(end));
     }
 
     /// Whether the connection has stood for long enough that the backoff may begin anew.
@@ -155,7 +155,7 @@ impl Uplink {
     pub(super) fn leave(&mut self, ctx: &mut UplinkContext<'_>) {
         if let Some(connection) = self.state.connection() {
             self.credentials
-                .link_stood(ctx.now.boot.saturating_sub(connection.opened));
+                .link_lasted(ctx.now.boot.saturating_sub(connection.opened));
         }
         if self.asks_to_log_in() {
             // An answer would come too late.

@@ -247,7 +247,7 @@ impl Uplink {
                 return Some(UplinkEvent::Closed(end));
             }
             DialectEvent::Ended(end) => self.lost(ctx, *end),
-            DialectEvent::End(over) => self.over(ctx, *over),
+            DialectEvent::End(over) => self.end_link(ctx, *over),
             // What else is heard belongs to a connection.
             _ if self.state.connection().is_none() => {}
             DialectEvent::Message(message) => return Some(UplinkEvent::Message(message)),
@@ -445,8 +445,8 @@ impl Uplink {
 
     /// Takes a change that is reported to clients: what `status` and the log say of failures.
     pub(super) fn reported(&mut self, who: &Identity, change: &StateChange) {
-        if let Some(news) = self.outage.changed(change) {
-            self.outage.log(news, &who.owner, &who.name);
+        if let Some(event) = self.outage.changed(change) {
+            self.outage.log(event, &who.owner, &who.name);
         }
     }
 }

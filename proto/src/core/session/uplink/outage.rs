@@ -50,7 +50,7 @@ impl Outage {
         if let Some(failure) = failure {
             self.error = Some(Box::new(failure));
         }
-        let (logged, news) = match change.state {
+        let (logged, event) = match change.state {
             State::Open if self.logged != Logged::Nothing => (Logged::Nothing, OutageEvent::Back),
             State::Failed | State::Closed if is_failure && self.logged != Logged::GaveUp => {
                 (Logged::GaveUp, OutageEvent::GaveUp)
@@ -63,15 +63,15 @@ impl Outage {
             _ => return None,
         };
         self.logged = logged;
-        Some(news)
+        Some(event)
     }
 
     /// Writes the line.
-    pub(super) fn log(&self, news: OutageEvent, owner: &Owner, session: &str) {
+    pub(super) fn log(&self, event: OutageEvent, owner: &Owner, session: &str) {
         let (origin, profile) = (&*owner.origin, &*owner.profile);
         let code = self.error().map_or("none", |error| error.code.as_str());
         let error = self.error().map_or("", |error| error.message.as_str());
-        match news {
+        match event {
             OutageEvent::Lost => tracing::info!(origin, profile, session, code, error, "link lost"),
             OutageEvent::GaveUp => {
                 tracing::info!(origin, profile, session, code, error, "link failed permanently")
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_link_and_a_namespace_are_no_news() {
+    fn a_first_link_and_a_namespace_are_no_events() {
         let mut outage = Outage::default();
         assert_eq!(outage.changed(&change(State::Open, None)), None);
         let mut namespace = change(State::Closed, Some(Code::ClosedByServer));
