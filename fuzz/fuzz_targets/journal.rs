@@ -1,6 +1,7 @@
 //! Any bytes as a journal's segments: recovered without a panic, writable afterwards, and then undamaged.
 #![no_main]
 
+use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use longwire::core::journal::{Entry, JournalId, RawRecord};
 use longwire::journal::{Journals, Quota};

@@ -152,16 +152,20 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
     /// Ends a dial: what was transmitted is still written, then a close frame; all that may take two seconds.
     /// An event of this dial that is already on its way means nothing any more.
     pub fn hang_up(&mut self, id: DialId, code: u16, reason: String) {
-        if let Some(mut dial) = self.alive.remove(&id)
-            && dial.commands.try_send(Command::HangUp { code, reason }).is_err()
-        {
+        let Some(mut dial) = self.alive.remove(&id) else {
+            return;
+        };
+        if dial.commands.try_send(Command::HangUp { code, reason }).is_err() {
             dial.task.abort();
         }
+        dial.credit.end();
     }
 
     /// Waits until every dial that was hung up is gone, for a broker that leaves.
     pub async fn settle(&mut self) {
-        self.alive.clear();
+        for (_, dial) in self.alive.drain() {
+            dial.credit.end();
+        }
         while self.tasks.join_next().await.is_some() {}
     }
 

@@ -13,6 +13,8 @@ use crate::core::dialect::unencoded::UnencodedMessage;
 use crate::core::hub::Hub;
 use crate::core::io::{DialId, Input, LinkEvent, PortId};
 use crate::crash;
+use crate::wire::code::Code;
+use crate::wire::record::ErrorInfo;
 
 use super::read_permits::ReadPermits;
 use super::wakeup::{Handled, PortInput, WakeUp};
@@ -101,9 +103,11 @@ impl LargeContents {
                 crash::point("broker.encode");
                 message.encode()
             };
-            if let Ok(packets) = tokio::task::spawn_blocking(encode).await {
-                let _ = wake.send(WakeUp::Link(dial, LinkEvent::Encoded(packets))).await;
-            }
+            let packets = tokio::task::spawn_blocking(encode).await.unwrap_or_else(|_| {
+                let why = "writing the message as packets failed; the broker's log says how";
+                Err(ErrorInfo::new(Code::Internal, why))
+            });
+            let _ = wake.send(WakeUp::Link(dial, LinkEvent::Encoded(packets))).await;
         });
     }
 

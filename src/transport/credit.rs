@@ -2,7 +2,7 @@
 //!
 //! It counts, also what a link holds of messages that are not whole; it neither reads sockets nor decides when the log is full.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -26,6 +26,8 @@ pub struct Credit(Arc<Account>);
 #[derive(Debug, Default)]
 struct Account {
     spent: AtomicUsize,
+    /// Nobody gives anything back any more.
+    is_over: AtomicBool,
     link: AtomicWaker,
     held: Mutex<Held>,
 }
@@ -117,8 +119,14 @@ impl Credit {
         self.count(cost);
     }
 
+    /// The loop takes nothing of this dial any more: nothing has to wait for it.
+    pub fn end(&self) {
+        self.0.is_over.store(true, Ordering::Release);
+        self.0.link.wake();
+    }
+
     fn is_free(&self) -> bool {
-        self.0.spent.load(Ordering::Acquire) < MAX_BYTES
+        self.0.is_over.load(Ordering::Acquire) || self.0.spent.load(Ordering::Acquire) < MAX_BYTES
     }
 }
 

@@ -123,4 +123,17 @@ mod tests {
         assert!(events.stream(bytes.clone()).await);
         assert!(matches!(rx.recv().await, Some((_, LinkEvent::Chunk(piece))) if piece == bytes));
     }
+
+    #[tokio::test]
+    async fn nothing_waits_for_credit_of_a_dial_that_was_hung_up() {
+        let (tx, mut rx) = mpsc::channel::<(DialId, LinkEvent)>(10_000);
+        let credit = Credit::default();
+        let events = Events::new(DialId(1), tx, credit.clone());
+        let told = tokio::spawn(async move { events.stream(Bytes::from("data:x\n\n".repeat(10_000))).await });
+        tokio::task::yield_now().await;
+        assert!(!told.is_finished(), "it waits for credit");
+        credit.end();
+        assert!(told.await.unwrap());
+        assert!(rx.recv().await.is_some());
+    }
 }

@@ -298,7 +298,14 @@ impl Reader {
             // Doubling, but never past the message's end; and not all at once, for the length is only a promise.
             let promised = usize::try_from(promised).unwrap_or(usize::MAX);
             let least = if promised == usize::MAX { 512 } else { 64 * 1024 };
-            let more = self.data.len().max(least).max(piece.len()).min(promised);
+            let room = self.max_message.saturating_sub(self.data.len()).max(piece.len());
+            let more = self
+                .data
+                .len()
+                .max(least)
+                .max(piece.len())
+                .min(promised)
+                .min(room);
             let all = self.data.capacity() + more;
             if !self.credit.keep_partial(all) || self.data.try_reserve_exact(more).is_err() {
                 self.skip();

@@ -2,7 +2,9 @@
 //! after them waits.
 
 use longwire::core::io::{DialId, Incoming, Input, LinkEnd, LinkEvent, Output};
+use longwire::wire::code::Code;
 use longwire::wire::payload::Payload;
+use longwire::wire::record::ErrorInfo;
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, PORT};
@@ -249,4 +251,124 @@ fn an_attachment_of_the_server_is_heard_while_a_large_event_is_encoded() {
     assert!(types.contains(&"message".to_owned()), "{types:?}");
     encode(&mut harness);
     assert!(packet(&mut harness).len() > LARGE);
+}
+
+#[test]
+fn arguments_that_are_arrays_stay_arrays() {
+    let (mut harness, _) = open(64 << 20);
+    for (args, packet_text) in [
+        (json!([[1, 2], 3]), r#"42["e",[1,2],3]"#),
+        (json!([[]]), r#"42["e",[]]"#),
+        (json!([]), r#"42["e"]"#),
+    ] {
+        send(&mut harness, &args.to_string(), args);
+        assert_eq!(packet(&mut harness).as_str(), Some(packet_text));
+    }
+    harness.says(PORT, json!({"type":"send","session":"s","json":[[1],2]}));
+    assert_eq!(packet(&mut harness).as_str(), Some(r#"42["message",[[1],2]]"#));
+}
+
+#[test]
+fn what_was_not_encoded_when_the_extension_redials_goes_on_the_next_connection() {
+    let (mut harness, _) = open(64 << 20);
+    send(&mut harness, "1", json!(["x".repeat(LARGE)]));
+    send(&mut harness, "2", json!([2]));
+    harness.asked.clear();
+    harness.says(PORT, json!({"type":"reconnect","session":"s"}));
+    assert_eq!(outcomes(&mut harness), [], "they wait again");
+    let dial = harness
+        .asked
+        .iter()
+        .find_map(|output| match output {
+            Output::Dial(dial, _) => Some(*dial),
+            _ => None,
+        })
+        .expect("a new dial");
+    harness.asked.clear();
+    harness.server_says(
+        dial,
+        &[
+            r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#,
+            r#"40{"sid":"t"}"#,
+        ],
+    );
+    assert_eq!(harness.transmits(), "40");
+    encode(&mut harness);
+    assert!(
+        packet(&mut harness)
+            .as_str()
+            .unwrap()
+            .starts_with(r#"42["e","xxx"#)
+    );
+    assert_eq!(packet(&mut harness).as_str(), Some(r#"42["e",2]"#));
+}
+
+#[test]
+fn closing_waits_for_a_large_reply() {
+    let (mut harness, dial) = open(64 << 20);
+    harness.server_says(dial, &[r#"421["a"]"#]);
+    let seq = std::iter::from_fn(|| harness.delivered.pop_front())
+        .find(|(_, frame)| frame["type"] == "message")
+        .map(|(_, frame)| frame["seq"].clone())
+        .unwrap();
+    harness.says(
+        PORT,
+        json!({"type":"reply","session":"s","seq":seq,"args":["z".repeat(LARGE)]}),
+    );
+    harness.says(PORT, json!({"type":"close","session":"s"}));
+    assert_eq!(harness.asked.len(), 1, "only the packets are asked for");
+    encode(&mut harness);
+    assert!(packet(&mut harness).as_str().unwrap().starts_with(r#"431["zzz"#));
+    let end = harness.asked.pop_front();
+    assert!(matches!(end, Some(Output::HangUp { .. })), "{end:?}");
+}
+
+#[test]
+fn a_large_event_does_not_go_to_a_namespace_that_closed_meanwhile() {
+    let mut harness = Harness::with_client();
+    let options = json!({"protocol":"socket.io","socketio":{"namespaces":["/","/n"]}});
+    harness.says(
+        PORT,
+        json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1/","options":options}),
+    );
+    harness.hears_types(PORT);
+    let dial = harness.dials();
+    let greeting =
+        r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":10000000}"#;
+    harness.server_says(dial, &[greeting, r#"40{"sid":"s"}"#, r#"40/n,{"sid":"n"}"#]);
+    harness.asked.clear();
+    harness.hears_types(PORT);
+    harness.says(
+        PORT,
+        json!({"type":"send","id":"1","session":"s","event":"e","namespace":"/n","args":["x".repeat(LARGE)]}),
+    );
+    harness.server_says(dial, &["41/n,"]);
+    encode(&mut harness);
+    assert_eq!(outcomes(&mut harness), [("1".to_owned(), "failed".to_owned())]);
+    assert!(harness.asked.is_empty());
+}
+
+#[test]
+fn an_event_that_cannot_be_encoded_fails_and_the_next_goes() {
+    let (mut harness, dial) = open(64 << 20);
+    send(&mut harness, "1", json!(["x".repeat(LARGE)]));
+    send(&mut harness, "2", json!([2]));
+    harness.asked.clear();
+    let why = ErrorInfo::new(Code::Internal, "it cannot be done");
+    harness.give(Input::Link(dial, LinkEvent::Encoded(Err(why))));
+    assert_eq!(outcomes(&mut harness), [("1".to_owned(), "failed".to_owned())]);
+    assert_eq!(packet(&mut harness).as_str(), Some(r#"42["e",2]"#));
+}
+
+#[test]
+fn a_reply_behind_a_large_message_is_checked_at_once() {
+    let (mut harness, _) = open(64 << 20);
+    send(&mut harness, "1", json!(["x".repeat(LARGE)]));
+    harness.hears_types(PORT);
+    harness.says(
+        PORT,
+        json!({"type":"reply","id":"r","session":"s","seq":99,"args":[]}),
+    );
+    let error = harness.hears(PORT);
+    assert_eq!((&error["code"], &error["id"]), (&json!("not-sent"), &json!("r")));
 }

@@ -204,6 +204,16 @@ pub(crate) trait ProtocolHandler: std::fmt::Debug + Send {
     /// No acknowledgement is awaited for this message any more.
     fn forget(&mut self, _serial: u64) {}
 
+    /// Bytes of messages on their way to the link: something is handed over later. `None`: nothing is.
+    fn encoding(&self) -> Option<usize> {
+        None
+    }
+
+    /// The first place of the outbox for which that is so.
+    fn first_unhanded(&self) -> Option<u64> {
+        None
+    }
+
     /// The message with this reply was kept as this record.
     fn kept(&mut self, _seq: u64, _reply: AwaitedReply) {}
 

@@ -74,7 +74,8 @@ pub(super) fn encode_event(event: &Event, id: Option<u64>) -> Result<Vec<Payload
         .name
         .as_ref()
         .map_or_else(|| "\"\"".to_owned(), JsString::to_json);
-    let inner = args.trim().trim_start_matches('[').trim_start();
+    let args = args.trim();
+    let inner = args.strip_prefix('[').unwrap_or(args).trim_start();
     let comma = if inner.starts_with(']') { "" } else { "," };
     let begin = format!("[{name}{comma}");
     packets(b'2', event.namespace.as_deref(), id, (&begin, inner), attachments)

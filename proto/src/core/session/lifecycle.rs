@@ -144,7 +144,9 @@ impl Lifecycle {
                 ClosingStep::GiveUp
             };
         }
-        if total == 0 && !link.abilities.pings {
+        if link.is_encoding {
+            ClosingStep::Wait
+        } else if total == 0 && !link.abilities.pings {
             ClosingStep::HangUp
         } else if !link.awaits_close && !waits && is_written {
             ClosingStep::SendClose {
@@ -238,6 +240,8 @@ mod tests {
         assert_eq!(closing().next_step(NOW, &link, NOTHING), ClosingStep::HangUp);
         let written = Unfinished { total: 1, ..NOTHING };
         assert_eq!(closing().next_step(NOW, &link, written), send_close());
+        link.is_encoding = true;
+        assert_eq!(closing().next_step(NOW, &link, NOTHING), ClosingStep::Wait);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) struct LinkView {
     pub(super) awaits_close: bool,
     /// A ping can prove what was written before it.
     pub(super) has_pings: bool,
+    /// Messages are being written outside of the core, and are handed over later.
+    pub(super) is_encoding: bool,
 }
 
 /// Whether messages are under way on the link.
@@ -112,6 +114,7 @@ impl LinkView {
             is_ready: true,
             awaits_close: false,
             has_pings: true,
+            is_encoding: false,
         }
     }
 

@@ -19,15 +19,36 @@ pub(super) enum Handed {
         place: u64,
         serial: Option<u64>,
     },
-    /// The acknowledgement of this record.
-    Reply { seq: u64, args: Bytes },
+    /// The acknowledgement of a record.
+    Reply { to: ReplyTo, args: Bytes },
+}
+
+/// What a reply answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReplyTo {
+    pub(super) seq: u64,
+    pub(super) namespace: Option<String>,
+    pub(super) id: u64,
 }
 
 /// Whose packets are being written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Owner {
-    Event { place: u64, serial: Option<u64> },
-    Reply { seq: u64 },
+    Event {
+        namespace: Option<String>,
+        place: u64,
+        serial: Option<u64>,
+    },
+    Reply(ReplyTo),
+}
+
+impl Owner {
+    pub(super) const fn namespace(&self) -> &Option<String> {
+        match self {
+            Self::Event { namespace, .. } => namespace,
+            Self::Reply(to) => &to.namespace,
+        }
+    }
 }
 
 /// The large message that becomes packets, and what waits behind it.
@@ -48,13 +69,22 @@ impl Encoder {
         self.behind.push_back(handed);
     }
 
-    /// Takes on a message that is large; `false` for others: they are written at once.
-    pub(super) const fn takes(&mut self, owner: Owner, bytes: usize) -> bool {
+    /// Takes on a message that is large; gives back others: they are written at once.
+    pub(super) fn takes(&mut self, owner: Owner, bytes: usize) -> Option<Owner> {
         if bytes <= PARSED_WHOLE {
-            return false;
+            return Some(owner);
         }
         self.under_way = Some((owner, bytes));
-        true
+        None
+    }
+
+    /// No acknowledgement is awaited for this message any more.
+    pub(super) fn forget(&mut self, forgotten: u64) {
+        for handed in &mut self.behind {
+            if let Handed::Event { serial, .. } = handed {
+                serial.take_if(|serial| *serial == forgotten);
+            }
+        }
     }
 
     /// The packets have come: whose they are.
@@ -76,9 +106,9 @@ impl Encoder {
 
     /// The first place of the outbox of which the link has nothing yet.
     pub(super) fn first_place(&self) -> Option<u64> {
-        let under_way = self.under_way.and_then(|(owner, _)| match owner {
-            Owner::Event { place, .. } => Some(place),
-            Owner::Reply { .. } => None,
+        let under_way = self.under_way.as_ref().and_then(|(owner, _)| match owner {
+            Owner::Event { place, .. } => Some(*place),
+            Owner::Reply(_) => None,
         });
         under_way.or_else(|| {
             self.behind.iter().find_map(|handed| match handed {
@@ -88,12 +118,14 @@ impl Encoder {
         })
     }
 
-    /// Bytes that it takes: contents, and the packets that are being written.
-    pub(super) fn held(&self) -> usize {
-        let behind = self.behind.iter().map(|handed| match handed {
-            Handed::Event { payload, .. } => payload.len(),
+    /// Bytes that it takes beside the outbox, which has what waits: the packets that are being written, and replies. `None`:
+    /// nothing is being written.
+    pub(super) fn held(&self) -> Option<usize> {
+        let (_, packets) = self.under_way.as_ref()?;
+        let replies = self.behind.iter().map(|handed| match handed {
+            Handed::Event { .. } => 0,
             Handed::Reply { args, .. } => args.len(),
         });
-        behind.sum::<usize>() + self.under_way.map_or(0, |(_, bytes)| bytes.saturating_mul(2))
+        Some(packets + replies.sum::<usize>())
     }
 }

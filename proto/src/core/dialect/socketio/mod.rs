@@ -310,9 +310,6 @@ impl ProtocolHandler for SocketIo {
             LinkEvent::Encoded(packets) => self.encoded(ctx, packets),
             LinkEvent::Ended(mut end) => {
                 end.taken = self.connection.taken(end.taken);
-                if let Some(place) = self.encoder.first_place() {
-                    end.taken = end.taken.min(place - 1);
-                }
                 self.events.push_back(DialectEvent::Ended(Box::new(end)));
             }
             // The way is open; the server has not said anything yet.
@@ -376,7 +373,7 @@ impl ProtocolHandler for SocketIo {
 
     fn held(&self) -> usize {
         let early = self.early.iter().flatten().map(|event| event.payload.held());
-        self.connection.partial.as_ref().map_or(0, Partial::held) + early.sum::<usize>() + self.encoder.held()
+        self.connection.partial.as_ref().map_or(0, Partial::held) + early.sum::<usize>()
     }
 
     fn give_up_partial(&mut self) {
@@ -388,6 +385,15 @@ impl ProtocolHandler for SocketIo {
 
     fn forget(&mut self, serial: u64) {
         self.connection.forget(serial);
+        self.encoder.forget(serial);
+    }
+
+    fn encoding(&self) -> Option<usize> {
+        self.encoder.held()
+    }
+
+    fn first_unhanded(&self) -> Option<u64> {
+        self.encoder.first_place()
     }
 
     fn kept(&mut self, seq: u64, (namespace, id): AwaitedReply) {
@@ -395,11 +401,12 @@ impl ProtocolHandler for SocketIo {
     }
 
     fn reply(&mut self, ctx: &mut DialContext<'_>, seq: u64, args: Bytes) -> Result<(), ErrorInfo> {
+        let to = self.take_reply(seq)?;
         if self.encoder.is_busy() {
-            self.encoder.wait(Handed::Reply { seq, args });
+            self.encoder.wait(Handed::Reply { to, args });
             return Ok(());
         }
-        self.begin_reply(ctx, seq, args)
+        self.begin_reply(ctx, to, args)
     }
 
     fn timeout(&mut self, ctx: &mut DialContext<'_>) {

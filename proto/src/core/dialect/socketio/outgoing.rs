@@ -14,7 +14,7 @@ use crate::core::dialect::{DialContext, DialectEvent};
 use crate::core::io::Output;
 
 use super::SocketIo;
-use super::encoder::{Handed, Owner};
+use super::encoder::{Handed, Owner, ReplyTo};
 
 impl SocketIo {
     /// A message becomes packets, at once or outside of the core.
@@ -25,33 +25,44 @@ impl SocketIo {
         place: u64,
         serial: Option<u64>,
     ) -> Result<(), ErrorInfo> {
-        let namespace = payload.namespace().unwrap_or("/");
-        if !self.connection.is_connected(namespace) {
-            let why = format!("the namespace `{namespace}` is not open on this connection");
-            return Err(ErrorInfo::new(Code::NotSent, why));
-        }
+        let namespace = payload.namespace().map(str::to_owned);
+        self.check_namespace(namespace.as_deref())?;
         let id = serial.map(|serial| self.connection.ack_id(serial));
         let message = UnencodedMessage::event(payload, id);
-        self.write(ctx, message, Owner::Event { place, serial })
+        let owner = Owner::Event {
+            namespace,
+            place,
+            serial,
+        };
+        self.write(ctx, message, owner)
+    }
+
+    /// What a reply to this record answers; once is enough.
+    pub(super) fn take_reply(&mut self, seq: u64) -> Result<ReplyTo, ErrorInfo> {
+        let Some((namespace, id)) = self.connection.take_reply_id(seq) else {
+            let why = format!("record {seq} does not expect a reply on this connection, or has had one");
+            return Err(ErrorInfo::new(Code::NotSent, why));
+        };
+        Ok(ReplyTo { seq, namespace, id })
     }
 
     pub(super) fn begin_reply(
         &mut self,
         ctx: &mut DialContext<'_>,
-        seq: u64,
+        to: ReplyTo,
         args: Bytes,
     ) -> Result<(), ErrorInfo> {
-        let Some((namespace, id)) = self.connection.take_reply_id(seq) else {
-            let why = format!("record {seq} does not expect a reply on this connection, or has had one");
-            return Err(ErrorInfo::new(Code::NotSent, why));
-        };
-        let message = UnencodedMessage::reply(namespace.clone(), id, args);
-        let begun = self.write(ctx, message, Owner::Reply { seq });
-        if begun.is_err() {
-            // A smaller one may follow.
-            self.connection.keep_reply_id(seq, namespace, id);
+        let message = UnencodedMessage::reply(to.namespace.clone(), to.id, args);
+        self.write(ctx, message, Owner::Reply(to))
+    }
+
+    fn check_namespace(&self, namespace: Option<&str>) -> Result<(), ErrorInfo> {
+        let namespace = namespace.unwrap_or("/");
+        if self.connection.is_connected(namespace) {
+            return Ok(());
         }
-        begun
+        let why = format!("the namespace `{namespace}` is not open on this connection");
+        Err(ErrorInfo::new(Code::NotSent, why))
     }
 
     fn write(
@@ -60,11 +71,13 @@ impl SocketIo {
         message: UnencodedMessage,
         owner: Owner,
     ) -> Result<(), ErrorInfo> {
-        if self.encoder.takes(owner, message.len()) {
-            ctx.out.push_back(Output::Encode(ctx.dial, message));
-            return Ok(());
+        match self.encoder.takes(owner, message.len()) {
+            Some(owner) => self.finish(ctx, message.encode(), owner),
+            None => {
+                ctx.out.push_back(Output::Encode(ctx.dial, message));
+                Ok(())
+            }
         }
-        self.finish(ctx, message.encode(), owner)
     }
 
     /// Hands over what a message has become.
@@ -74,21 +87,26 @@ impl SocketIo {
         packets: Result<Vec<Payload>, ErrorInfo>,
         owner: Owner,
     ) -> Result<(), ErrorInfo> {
-        let (place, serial) = match owner {
-            Owner::Event { place, serial } => (Some(place), serial),
-            Owner::Reply { .. } => (None, None),
-        };
         let packets = packets.and_then(|packets| self.check_size(&packets).map(|()| packets));
-        match packets {
-            Ok(packets) => {
-                self.hand(ctx, packets, place);
-                Ok(())
+        let refusal = match (packets, &owner) {
+            (Ok(packets), Owner::Event { place, .. }) => {
+                self.hand(ctx, packets, Some(*place));
+                return Ok(());
             }
-            Err(refusal) => {
+            (Ok(packets), Owner::Reply(_)) => {
+                self.hand(ctx, packets, None);
+                return Ok(());
+            }
+            (Err(refusal), _) => refusal,
+        };
+        match owner {
+            Owner::Event { serial, .. } => {
                 serial.inspect(|serial| self.connection.forget(*serial));
-                Err(refusal)
             }
+            // A smaller one may follow.
+            Owner::Reply(to) => self.connection.keep_reply_id(to.seq, to.namespace, to.id),
         }
+        Err(refusal)
     }
 
     /// A large message has become packets: they go, and what waits behind them.
@@ -96,37 +114,38 @@ impl SocketIo {
         let Some(owner) = self.encoder.finish() else {
             return;
         };
+        let place = match &owner {
+            Owner::Event { place, .. } => Some(*place),
+            Owner::Reply(_) => None,
+        };
+        // It may have closed meanwhile, and a packet for it would end the connection.
+        let packets = self.check_namespace(owner.namespace().as_deref()).and(packets);
         if let Err(why) = self.finish(ctx, packets, owner) {
-            self.refuse(owner, why);
+            self.refuse(place, why);
         }
         while let Some(handed) = self.encoder.next() {
-            let (owner, begun) = match handed {
+            let (place, begun) = match handed {
                 Handed::Event {
                     payload,
                     place,
                     serial,
-                } => {
-                    let owner = Owner::Event { place, serial };
-                    (owner, self.begin_event(ctx, payload, place, serial))
-                }
-                Handed::Reply { seq, args } => (Owner::Reply { seq }, self.begin_reply(ctx, seq, args)),
+                } => (Some(place), self.begin_event(ctx, payload, place, serial)),
+                Handed::Reply { to, args } => (None, self.begin_reply(ctx, to, args)),
             };
             if let Err(why) = begun {
-                self.refuse(owner, why);
+                self.refuse(place, why);
             }
         }
     }
 
-    /// A message that had to wait cannot go to this server.
-    fn refuse(&mut self, owner: Owner, why: ErrorInfo) {
-        match owner {
-            Owner::Event { place, .. } => {
-                self.events.push_back(DialectEvent::Refused(place, why));
-                let written = self.connection.handed_nothing(place);
-                self.events.extend(written.map(DialectEvent::Written));
-            }
-            Owner::Reply { .. } => self.events.push_back(DialectEvent::ReplyRefused(why)),
-        }
+    /// A message that had to wait cannot go to this server; a reply has no place.
+    fn refuse(&mut self, place: Option<u64>, why: ErrorInfo) {
+        let Some(place) = place else {
+            return self.events.push_back(DialectEvent::ReplyRefused(why));
+        };
+        self.events.push_back(DialectEvent::Refused(place, why));
+        let written = self.connection.handed_nothing(place);
+        self.events.extend(written.map(DialectEvent::Written));
     }
 
     /// Why these packets are not for this server: it would end the connection, and another one at the same message again.

@@ -44,7 +44,7 @@ impl Uplink {
     pub(in crate::core::session) fn hang_up(&mut self, ctx: &mut UplinkContext<'_>, code: u16, reason: &str) {
         if let Some(dial) = self.state.dial_id() {
             ctx.hang_up(dial, code, reason);
-            self.leave(ctx);
+            self.leave(ctx, u64::MAX);
         }
     }
 

@@ -203,7 +203,7 @@ impl Uplink {
 
     /// Bytes that what was given for the link takes, and what has come in part.
     pub(in crate::core::session) fn held(&self) -> usize {
-        self.credentials.held() + self.partial_held()
+        self.credentials.held() + self.partial_held() + self.encoding().unwrap_or(0)
     }
 
     /// What to ask those who may have credentials, while they are wanted.

@@ -22,11 +22,10 @@ impl Uplink {
     /// The link is gone, or never came to be.
     pub(super) fn lost(&mut self, ctx: &mut UplinkContext<'_>, end: LinkEnd) {
         let was_dialing = self.state.is_dialing();
-        let taken = end.taken;
         if self.was_stable(ctx) {
             self.backoff.reset();
         }
-        self.leave(ctx);
+        let taken = self.leave(ctx, end.taken);
         let mut class = class_of(ctx, &end);
         let transports = ctx.options.transports.len();
         if was_dialing && transports > 1 && class != CloseClass::Auth {
@@ -107,29 +106,30 @@ impl Uplink {
         if let Some(dial) = self.state.dial_id() {
             ctx.hang_up(dial, 1000, "");
         }
+        if let DialectEnd::Lost(end) = over {
+            return self.lost(ctx, end);
+        }
+        let taken = self.leave(ctx, u64::MAX);
         let mut change = match over {
-            DialectEnd::Lost(end) => return self.lost(ctx, end),
             DialectEnd::Refused(mut change) => {
-                self.leave(ctx);
                 change.dial = Some(self.dials);
-                return self.refused(ctx, change, u64::MAX);
-            }
-            DialectEnd::Failed(why) => {
-                self.leave(ctx);
-                let mut change = self.state.fail();
-                change.error = Some(why);
-                change
+                return self.refused(ctx, change, taken);
             }
             DialectEnd::Closed(status) => {
-                self.leave(ctx);
                 let mut change = self.state.close();
                 change.status = Some(status);
                 change
             }
+            DialectEnd::Failed(why) => {
+                let mut change = self.state.fail();
+                change.error = Some(why);
+                change
+            }
+            DialectEnd::Lost(_) => return,
         };
         change.dial = Some(self.dials);
         self.report_change(change);
-        self.events.push_back(UplinkEvent::Left { taken: u64::MAX });
+        self.events.push_back(UplinkEvent::Left { taken });
     }
 
     /// Ends a link that is of no use, as if it had been lost.
@@ -151,8 +151,9 @@ impl Uplink {
         })
     }
 
-    /// Forgets the connection and all that lived on it. What is to be told, and `Left`, is for the caller.
-    pub(super) fn leave(&mut self, ctx: &mut UplinkContext<'_>) {
+    /// Forgets the connection and all that lived on it. What is to be told, and `Left`, is for the caller. `taken`: so many
+    /// messages may have reached the link; fewer come out if some were still being written.
+    pub(super) fn leave(&mut self, ctx: &mut UplinkContext<'_>, taken: u64) -> u64 {
         if let Some(connection) = self.state.connection() {
             self.credentials
                 .link_lasted(ctx.now.boot.saturating_sub(connection.opened));
@@ -165,18 +166,23 @@ impl Uplink {
             ctx.dialer.forget(dial);
         }
         let _ = self.state.pause();
+        let mut taken = taken;
         if let Some(dialect) = self.dialect.take() {
+            if let Some(place) = dialect.handler().first_unhanded() {
+                taken = taken.min(place - 1);
+            }
             dialect.end(&mut self.tokens);
         }
         self.fallback.left();
+        taken
     }
 
     /// Hangs up without wanting the link back for now; what to tell, if anybody is to be told.
     pub(in crate::core::session) fn pause(&mut self, ctx: &mut UplinkContext<'_>, code: u16) -> StateChange {
         if let Some(dial) = self.state.dial_id() {
             ctx.hang_up(dial, code, "");
-            self.leave(ctx);
-            self.events.push_back(UplinkEvent::Left { taken: u64::MAX });
+            let taken = self.leave(ctx, u64::MAX);
+            self.events.push_back(UplinkEvent::Left { taken });
         }
         ctx.dialer.limiter.leave(ctx.who.key);
         self.state.pause()

@@ -243,7 +243,7 @@ impl Uplink {
             } => self.opened(ctx, dial, subprotocol, extensions),
             DialectEvent::State(change) => self.events.push_back(UplinkEvent::State(change)),
             DialectEvent::Ended(end) if self.awaits_close() => {
-                self.leave(ctx);
+                self.leave(ctx, u64::MAX);
                 return Some(UplinkEvent::Closed(end));
             }
             DialectEvent::Ended(end) => self.lost(ctx, *end),

@@ -20,6 +20,11 @@ impl Uplink {
             .map_or(0, |dialect| dialect.handler().held())
     }
 
+    /// Bytes of messages that are being written outside of the core; `None`: there are none.
+    pub(super) fn encoding(&self) -> Option<usize> {
+        self.dialect.as_ref()?.handler().encoding()
+    }
+
     /// Whether it was the log that kept it from reading.
     pub(in crate::core::session) fn is_reading_paused(&self) -> bool {
         self.state.connection().is_some_and(|up| up.paused)
@@ -84,6 +89,7 @@ impl Uplink {
             is_ready: connection.is_some_and(|up| up.ready),
             awaits_close: connection.is_some_and(|up| up.is_closing),
             has_pings: options.heartbeat.is_some() && abilities.pings,
+            is_encoding: self.encoding().is_some(),
         }
     }
 }
