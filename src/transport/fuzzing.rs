@@ -43,11 +43,9 @@ pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_messag
         kept.extend_from_slice(piece);
         loop {
             came.steps += 1;
-            let Ok(taken) = reader.read(&kept, &mut inbox, room) else {
-                came.is_broken = true;
-                return came;
-            };
-            kept.drain(..taken);
+            let taken = reader.read(&kept, &mut inbox, room);
+            came.is_broken = taken.is_err();
+            kept.drain(..taken.unwrap_or(0));
             let is_full = inbox.holds(room.messages, room.bytes);
             for message in inbox.messages.drain(..) {
                 came.messages += 1;
@@ -59,6 +57,10 @@ pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_messag
             (inbox.bytes, inbox.work) = (0, 0);
             inbox.pings.clear();
             inbox.pongs.clear();
+            // What came before the fault counts too, in however many pieces it came.
+            if came.is_broken {
+                return came;
+            }
             if !is_full || inbox.close.is_some() {
                 break;
             }
