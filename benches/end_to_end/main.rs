@@ -114,7 +114,7 @@ fn downs() -> Vec<Down> {
         plain,
         Down {
             name: "down 200 B, not acknowledged",
-            count: 1_000_000,
+            count: 300_000,
             window: BOUNDLESS,
             ..plain
         },
