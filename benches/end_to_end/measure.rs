@@ -103,8 +103,9 @@ pub(crate) fn down(server: &Server, broker: &Broker, subject: &Subject, down: &D
 pub(crate) fn up(server: &Server, broker: &Broker, subject: &Subject, up: &Up) -> Taken {
     /// Messages in one native frame.
     const BATCH: u64 = 256;
-    /// Messages that the server has not counted yet, at most.
-    const AHEAD: u64 = 32_768;
+    /// Messages that the server has not counted yet, at most: nothing is read meanwhile, and a port that does not read its
+    /// answers is not listened to for ever.
+    const AHEAD: u64 = 8_192;
     let mut port = Port::open(subject);
     let options = format!(
         r#"{{"compression":false,"reconnect":false,"durability":"{}","outbox":{{"messages":65536,"bytes":67108864}}}}"#,

@@ -30,6 +30,27 @@ fn open(max_payload: usize) -> (Harness, DialId) {
     (harness, dial)
 }
 
+/// The session's next connection opens.
+fn opens_again(harness: &mut Harness) {
+    let dial = harness
+        .asked
+        .iter()
+        .find_map(|output| match output {
+            Output::Dial(dial, _) => Some(*dial),
+            _ => None,
+        })
+        .expect("a new dial");
+    harness.asked.clear();
+    harness.server_says(
+        dial,
+        &[
+            r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#,
+            r#"40{"sid":"t"}"#,
+        ],
+    );
+    assert_eq!(harness.transmits(), "40");
+}
+
 fn send(harness: &mut Harness, id: &str, args: Value) {
     harness.says(
         PORT,
@@ -157,23 +178,7 @@ fn what_was_not_encoded_when_the_link_is_lost_was_not_sent() {
     let ended: Vec<_> = outcomes(&mut harness).into_iter().map(|(id, _)| id).collect();
     assert_eq!(ended, ["1"], "the others go on the next connection");
     harness.passes(std::time::Duration::from_secs(60));
-    let again = harness
-        .asked
-        .iter()
-        .find_map(|output| match output {
-            Output::Dial(dial, _) => Some(*dial),
-            _ => None,
-        })
-        .expect("a new dial");
-    harness.asked.clear();
-    harness.server_says(
-        again,
-        &[
-            r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#,
-            r#"40{"sid":"t"}"#,
-        ],
-    );
-    assert_eq!(harness.transmits(), "40");
+    opens_again(&mut harness);
     encode(&mut harness);
     assert!(
         packet(&mut harness)
@@ -276,23 +281,7 @@ fn what_was_not_encoded_when_the_extension_redials_goes_on_the_next_connection()
     harness.asked.clear();
     harness.says(PORT, json!({"type":"reconnect","session":"s"}));
     assert_eq!(outcomes(&mut harness), [], "they wait again");
-    let dial = harness
-        .asked
-        .iter()
-        .find_map(|output| match output {
-            Output::Dial(dial, _) => Some(*dial),
-            _ => None,
-        })
-        .expect("a new dial");
-    harness.asked.clear();
-    harness.server_says(
-        dial,
-        &[
-            r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#,
-            r#"40{"sid":"t"}"#,
-        ],
-    );
-    assert_eq!(harness.transmits(), "40");
+    opens_again(&mut harness);
     encode(&mut harness);
     assert!(
         packet(&mut harness)

@@ -1,8 +1,8 @@
 // A server that is a program, in a process of its own behind an HTTP server that is given.
 
 import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
+import { freePort } from "../../browser/lib/free-port.mjs";
 
 const PATIENCE = 30_000;
 
@@ -40,13 +40,4 @@ function forward(port, { method, url, rawHeaders }, socket, head) {
     from.on("close", () => to.destroy());
     from.pipe(to);
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }

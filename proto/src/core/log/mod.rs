@@ -149,6 +149,17 @@ impl Log {
 
     /// The index of the first entry after `seq`.
     pub(crate) fn index_after(&self, seq: u64) -> usize {
+        let seq_at = |index: usize| self.entries.get(index).map(|entry| entry.record.seq);
+        // Most look for the end, or into a log without gaps: those do not search.
+        let guess = seq_at(0).map_or(0, |first| {
+            usize::try_from((seq + 1).saturating_sub(first)).unwrap_or(usize::MAX)
+        });
+        let guess = guess.min(self.entries.len());
+        let is_right = (guess == 0 || seq_at(guess - 1).is_some_and(|before| before <= seq))
+            && seq_at(guess).is_none_or(|after| after > seq);
+        if is_right {
+            return guess;
+        }
         self.entries.partition_point(|entry| entry.record.seq <= seq)
     }
 
