@@ -26,7 +26,7 @@ pub struct Credit(Arc<Account>);
 #[derive(Debug, Default)]
 struct Account {
     spent: AtomicUsize,
-    /// Nobody gives anything back any more.
+    /// The loop has forgotten the dial: nothing is given back any more.
     is_over: AtomicBool,
     link: AtomicWaker,
     held: Mutex<Held>,

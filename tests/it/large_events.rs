@@ -173,7 +173,7 @@ fn what_was_not_encoded_when_the_link_is_lost_was_not_sent() {
         ..LinkEnd::default()
     };
     harness.give(Input::Link(dial, LinkEvent::Ended(end)));
-    // Too late, and nobody minds.
+    // It comes too late and is ignored.
     harness.give(Input::Link(dial, LinkEvent::Encoded(message.encode())));
     let ended: Vec<_> = outcomes(&mut harness).into_iter().map(|(id, _)| id).collect();
     assert_eq!(ended, ["1"], "the others go on the next connection");

@@ -236,6 +236,35 @@ fn bytes_come_and_go_as_attachments() {
 }
 
 #[test]
+fn large_events_go_in_order_with_their_attachments_and_arrays() {
+    for transports in [json!(["websocket"]), json!(["polling"])] {
+        let Some(mut world) = World::new(json!({"maxHttpBufferSize": 4 << 20})) else {
+            return;
+        };
+        world.opens(json!({"transports": transports}), json!({}));
+        let text = "x".repeat(600_000);
+        world.says(json!({"type":"request","session":"s","id":"1","event":"large",
+            "args":[[1, [2]], text, {"$base64":"AQID"}],"match":{"ack":true}}));
+        world.says(json!({"type":"request","session":"s","id":"2","event":"small",
+            "args":[["after"]],"match":{"ack":true}}));
+        let first = world.host.expect("response");
+        assert_eq!(
+            (&first["id"], &first["args"]),
+            (&json!("1"), &json!([[1, [2]], text, {"$base64":"AQID"}]))
+        );
+        let second = world.host.expect("response");
+        assert_eq!(
+            (&second["id"], &second["args"]),
+            (&json!("2"), &json!([["after"]]))
+        );
+        world.server.command(json!({"ask":"question","args":[]}));
+        let question = world.host.find("question", |frame| frame["event"] == "question");
+        world.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":[text]}));
+        assert_eq!(world.server_reports("answers")["answers"], json!([text]));
+    }
+}
+
+#[test]
 fn what_is_more_than_the_server_takes_is_refused_and_ends_nothing() {
     for transport in ["websocket", "polling"] {
         let Some(mut world) = World::new(json!({"maxHttpBufferSize":100_000})) else {

@@ -125,7 +125,7 @@ pub(crate) enum DialectEvent {
     Posted(u64, Option<ErrorInfo>),
     /// The message at this place was handed over, and this server does not take it.
     Refused(u64, ErrorInfo),
-    /// So it is with a reply.
+    /// This server does not take a reply.
     ReplyRefused(ErrorInfo),
     /// Something is to be told that changes nothing about the link.
     State(Box<StateChange>),
