@@ -28,42 +28,42 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Register extensions with the browsers of this machine
-    Install(Install),
+    Install(InstallArgs),
     /// Remove what `install` registered
-    Uninstall(Uninstall),
+    Uninstall(UninstallArgs),
     /// Diagnose problems and suggest fixes
-    Doctor(Doctor),
+    Doctor(DoctorArgs),
     /// Show the broker, its ports, sessions and counters
-    Status(Status),
+    Status(StatusArgs),
     /// List sessions, or end one
-    Sessions(Sessions),
+    Sessions(SessionsArgs),
     /// Demonstrate sessions end to end, with an embedded server
-    Demo(Demo),
+    Demo(DemoArgs),
     /// Connect to a server from the terminal, as an extension would
-    Connect(Connect),
+    Connect(ConnectArgs),
     /// Run the broker in the foreground
-    Broker(Broker),
+    Broker(BrokerArgs),
     /// Show the effective settings and where each value comes from
-    Config(Config),
+    Config(ConfigArgs),
     /// Follow the records of a session
-    Tail(Tail),
+    Tail(TailArgs),
     /// Show the broker's log
-    Logs(Logs),
+    Logs(LogsArgs),
     /// Act as the native host and record all frames (for bug reports)
-    Record(Record),
+    Record(RecordArgs),
     /// Replay a recording and print the broker's responses
-    Replay(Replay),
+    Replay(ReplayArgs),
     /// Check for a newer version; installs nothing
-    Update(Update),
+    Update(UpdateArgs),
     /// Stop the broker
     #[command(
         after_help = "Example:\n  longwire stop && longwire status\n\nOpen ports stay open: their hosts start a new broker."
     )]
     Stop,
     /// Print completions for a shell
-    Completions(Completions),
+    Completions(CompletionsArgs),
     /// Print a man page, or write them all
-    Man(Man),
+    Man(ManArgs),
 }
 
 /// The names of browsers, which shells complete.
@@ -77,7 +77,7 @@ fn browser_names() -> clap::builder::PossibleValuesParser {
 
 /// Which registrations.
 #[derive(Debug, Args)]
-pub(crate) struct Registration {
+pub(crate) struct RegistrationArgs {
     /// Only these browsers (default: every browser found); repeatable
     #[arg(long = "browser", value_name = "NAME", value_parser = browser_names(), hide_possible_values = true)]
     pub(crate) browsers: Vec<String>,
@@ -105,7 +105,7 @@ longwire install --extension hello@example.org --browser firefox\n  \
 longwire install --extension <id> --extension <id> --dry-run\n  \
 longwire install --extension <id> --system\n  longwire install --app com.example.editor"
 )]
-pub(crate) struct Install {
+pub(crate) struct InstallArgs {
     /// A Chromium extension id (32 letters a-p) or a Firefox add-on id, or several of them; repeatable
     #[arg(long = "extension", value_name = "ID", required_unless_present = "apps", num_args = 1..)]
     pub(crate) extensions: Vec<String>,
@@ -116,7 +116,7 @@ pub(crate) struct Install {
     #[arg(long, conflicts_with_all = ["system", "user_data_dir"])]
     pub(crate) sandboxed: bool,
     #[command(flatten)]
-    pub(crate) registration: Registration,
+    pub(crate) registration: RegistrationArgs,
 }
 
 #[derive(Debug, Args)]
@@ -124,12 +124,12 @@ pub(crate) struct Install {
     after_help = "Examples:\n  longwire uninstall --dry-run\n  longwire uninstall --browser firefox\n  \
 longwire uninstall --all"
 )]
-pub(crate) struct Uninstall {
+pub(crate) struct UninstallArgs {
     /// Every registered host name
     #[arg(long, conflicts_with_all = ["name", "browsers", "user_data_dir"])]
     pub(crate) all: bool,
     #[command(flatten)]
-    pub(crate) registration: Registration,
+    pub(crate) registration: RegistrationArgs,
 }
 
 #[derive(Debug, Args)]
@@ -141,7 +141,7 @@ longwire doctor --report > report.md\n\n\
 A URL or the last word of a header may be env:NAME, file:PATH or prompt: and is then read from the environment, a file \
 or the terminal, where no other process sees it."
 )]
-pub(crate) struct Doctor {
+pub(crate) struct DoctorArgs {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
@@ -152,7 +152,7 @@ pub(crate) struct Doctor {
     #[arg(long = "header", short = 'H', value_name = "HEADER", requires = "url")]
     pub(crate) headers: Vec<String>,
     #[command(flatten)]
-    pub(crate) trust: Trust,
+    pub(crate) trust: TrustArgs,
     /// Check whether these extensions may use the host; repeatable
     #[arg(long = "extension", value_name = "ID", num_args = 1..)]
     pub(crate) extensions: Vec<String>,
@@ -171,7 +171,7 @@ pub(crate) struct Doctor {
 #[command(
     after_help = "Example:\n  LONGWIRE_LOG=debug longwire broker\n\nHosts start it automatically; in the foreground it prints its log."
 )]
-pub(crate) struct Broker {
+pub(crate) struct BrokerArgs {
     /// Leave whoever started it, and report on stdout; for hosts
     #[arg(long, hide = true)]
     pub(crate) detached: bool,
@@ -184,7 +184,7 @@ longwire status --watch --json | jq --unbuffered .total.queued\n\n\
 Rates and round trips: `in/s` and `out/s` are messages in the last second, `rtt` is the median of the pings, `again` counts reconnections. \
 With --watch --json a line whose `pid` is null means that the broker is not running."
 )]
-pub(crate) struct Status {
+pub(crate) struct StatusArgs {
     /// Print one JSON document; with --watch one a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -195,7 +195,7 @@ pub(crate) struct Status {
 
 /// Whom to trust beyond the settings, for this command only.
 #[derive(Debug, Args)]
-pub(crate) struct Trust {
+pub(crate) struct TrustArgs {
     /// Trust this certificate authority as well (PEM file); repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Vec<PathBuf>,
@@ -206,7 +206,7 @@ pub(crate) struct Trust {
 
 /// Whose session is meant, where several have one name.
 #[derive(Debug, Args)]
-pub(crate) struct SessionOwner {
+pub(crate) struct SessionOwnerArgs {
     /// The extension's origin, if several extensions have a session of that name
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) origin: Option<String>,
@@ -221,11 +221,11 @@ pub(crate) struct SessionOwner {
 longwire sessions end prices\n  longwire sessions end prices --origin chrome-extension://<id>/ --profile default"
 )]
 #[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Sessions {
+pub(crate) struct SessionsArgs {
     #[command(subcommand)]
     pub(crate) command: Option<SessionsCommand>,
     #[command(flatten)]
-    pub(crate) owner: SessionOwner,
+    pub(crate) owner: SessionOwnerArgs,
     /// Print one JSON document
     #[arg(long, conflicts_with = "names")]
     pub(crate) json: bool,
@@ -241,15 +241,15 @@ pub(crate) enum SessionsCommand {
     #[command(
         after_help = "Examples:\n  longwire sessions end prices\n  longwire sessions end prices --profile default"
     )]
-    End(EndSession),
+    End(EndSessionArgs),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct EndSession {
+pub(crate) struct EndSessionArgs {
     /// The session's name, as `longwire status` shows it
     pub(crate) session: String,
     #[command(flatten)]
-    pub(crate) owner: SessionOwner,
+    pub(crate) owner: SessionOwnerArgs,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
@@ -259,7 +259,7 @@ pub(crate) struct EndSession {
 #[command(
     after_help = "Example:\n  longwire config --sample > settings.toml   (save it at the path that `longwire config --path` prints)"
 )]
-pub(crate) struct Config {
+pub(crate) struct ConfigArgs {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
@@ -279,7 +279,7 @@ pub(crate) struct Config {
     after_help = "Examples:\n  longwire tail prices\n  longwire tail prices --payloads --lines 100\n  \
 longwire tail prices --json | jq .seq\n  longwire tail prices --both\n\nTimes are local. The command acknowledges nothing and does not affect the session."
 )]
-pub(crate) struct Tail {
+pub(crate) struct TailArgs {
     /// The session's name, as `longwire status` shows it
     pub(crate) session: String,
     /// Show message contents, not only their size
@@ -289,7 +289,7 @@ pub(crate) struct Tail {
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     pub(crate) lines: usize,
     #[command(flatten)]
-    pub(crate) owner: SessionOwner,
+    pub(crate) owner: SessionOwnerArgs,
     /// Show what is sent to the server as well
     #[arg(long)]
     pub(crate) both: bool,
@@ -303,7 +303,7 @@ pub(crate) struct Tail {
     after_help = "Examples:\n  longwire logs\n  longwire logs --follow --level debug\n  ls \"$(longwire logs --path)\"\n\n\
 The broker logs `info` and above unless LONGWIRE_LOG is set when it starts."
 )]
-pub(crate) struct Logs {
+pub(crate) struct LogsArgs {
     /// Print the folder of the log files
     #[arg(long, conflicts_with_all = ["follow", "level", "lines"])]
     pub(crate) path: bool,
@@ -323,7 +323,7 @@ pub(crate) struct Logs {
     after_help = "Examples:\n  longwire completions bash > ~/.local/share/bash-completion/completions/longwire\n  \
 longwire completions zsh > \"${fpath[1]}/_longwire\"\n  longwire completions fish > ~/.config/fish/completions/longwire.fish"
 )]
-pub(crate) struct Completions {
+pub(crate) struct CompletionsArgs {
     /// Which shell
     pub(crate) shell: clap_complete::Shell,
 }
@@ -335,7 +335,7 @@ pub(crate) struct Completions {
 The file has a line of JSON for each frame. Message contents, headers and URLs are removed; names, ids and the shape \
 of JSON stay. Read the file before you share it."
 )]
-pub(crate) struct Record {
+pub(crate) struct RecordArgs {
     /// The file to write, overwritten if it exists; while another port writes it, FILE-2, FILE-3 and so on
     pub(crate) file: PathBuf,
     /// The browser's arguments for the host: the extension's origin, or a manifest and an add-on id
@@ -357,7 +357,7 @@ pub(crate) struct Record {
 It acts as the recorded extension. If a broker is running it asks first, since it changes that extension's sessions: \
 set LONGWIRE_HOME to an empty folder to replay apart from them."
 )]
-pub(crate) struct Replay {
+pub(crate) struct ReplayArgs {
     /// A file written by `longwire record`
     pub(crate) file: PathBuf,
     /// The server for every session; a redacted file contains no URLs
@@ -375,7 +375,7 @@ pub(crate) struct Replay {
 #[command(
     after_help = "Examples:\n  longwire man | man -l -\n  longwire man status | man -l -\n  longwire man --folder ~/.local/share/man/man1"
 )]
-pub(crate) struct Man {
+pub(crate) struct ManArgs {
     /// The page of this command; without it, of `longwire` itself
     pub(crate) command: Option<String>,
     /// Write every page into this folder
@@ -387,7 +387,7 @@ pub(crate) struct Man {
 #[command(after_help = "Example:\n  longwire update --check\n\n\
 It reads a signed index at the URL that the package was built with, or that [update] in the settings names, and compares \
 versions. Nothing checks for updates by itself; package managers install them.")]
-pub(crate) struct Update {
+pub(crate) struct UpdateArgs {
     /// Say whether there is a newer version
     #[arg(long, required = true)]
     pub(crate) check: bool,
@@ -398,7 +398,7 @@ pub(crate) struct Update {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  longwire demo\n  longwire demo --browser")]
-pub(crate) struct Demo {
+pub(crate) struct DemoArgs {
     /// Use a real Chromium with the example extension
     #[arg(long)]
     pub(crate) browser: bool,
@@ -421,7 +421,7 @@ environment, a file or the terminal, where no other process sees it. Control and
 are printed as escapes, which in JSON mean the same. With --ca or --insecure it uses a broker of its own.\n\n\
 Exit codes: 0 done, 1 refused, lost or timed out, 2 wrong usage, 3 no broker."
 )]
-pub(crate) struct Connect {
+pub(crate) struct ConnectArgs {
     /// The server's `ws:` or `wss:` URL
     pub(crate) url: String,
     /// A header to send, `Name: value`; repeatable
@@ -431,7 +431,7 @@ pub(crate) struct Connect {
     #[arg(long, value_name = "COOKIES")]
     pub(crate) cookies: Option<String>,
     #[command(flatten)]
-    pub(crate) trust: Trust,
+    pub(crate) trust: TrustArgs,
     /// A subprotocol to offer; repeatable
     #[arg(long = "subprotocol", value_name = "NAME")]
     pub(crate) subprotocols: Vec<String>,

@@ -4,11 +4,11 @@
 
 use crate::broker::{self, BrokerError, ClaimError};
 
-use super::args::Broker;
+use super::args::BrokerArgs;
 use super::error::{Exit, Failure};
 
 /// Runs the broker to its end.
-pub(super) fn run(broker: &Broker) -> Result<Exit, Failure> {
+pub(super) fn run(broker: &BrokerArgs) -> Result<Exit, Failure> {
     if broker.detached {
         return Ok(detached());
     }

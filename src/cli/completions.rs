@@ -7,12 +7,12 @@ use std::fs;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::args::{Cli, Completions, Man};
+use super::args::{Cli, CompletionsArgs, ManArgs};
 use super::error::{Exit, Failure};
 use super::render;
 
 /// Prints completions for a shell.
-pub(super) fn completions(wanted: &Completions) -> Result<Exit, Failure> {
+pub(super) fn completions(wanted: &CompletionsArgs) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(wanted.shell, &mut Cli::command(), "longwire", &mut script);
     let script = String::from_utf8_lossy(&script);
@@ -73,7 +73,7 @@ _longwire() {{"#
 }
 
 /// Prints one man page, or writes them all.
-pub(super) fn man(wanted: &Man) -> Result<Exit, Failure> {
+pub(super) fn man(wanted: &ManArgs) -> Result<Exit, Failure> {
     let mut all = Cli::command();
     all.build();
     let Some(folder) = &wanted.folder else {

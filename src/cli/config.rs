@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use crate::settings::{self, Settings, SettingsError, Source};
 
 use super::admin::Admin;
-use super::args::Config;
+use super::args::ConfigArgs;
 use super::error::{Exit, Failure};
 use super::render;
 
 /// Shows the settings, or what the flags ask for.
-pub(super) fn run(config: &Config) -> Result<Exit, Failure> {
+pub(super) fn run(config: &ConfigArgs) -> Result<Exit, Failure> {
     if config.sample {
         render::line(settings::sample().trim_end());
         return Ok(Exit::Done);

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::admin::Admin;
-use super::args::Connect;
+use super::args::ConnectArgs;
 use super::connect_input::{HELP, History, Line, indented, is_json};
 use super::error::{Exit, Failure};
 use super::host_process::HostProcess;
@@ -29,11 +29,11 @@ const MAX_UNSETTLED: usize = 256;
 const MAX_UNSETTLED_BYTES: usize = 4 << 20;
 
 /// Converses until stdin ends, the server is done, or what was expected has come.
-pub(super) fn run(connect: &Connect) -> Result<Exit, Failure> {
+pub(super) fn run(connect: &ConnectArgs) -> Result<Exit, Failure> {
     super::block_on(converse(connect))
 }
 
-async fn converse(connect: &Connect) -> Result<Exit, Failure> {
+async fn converse(connect: &ConnectArgs) -> Result<Exit, Failure> {
     let options = options(connect)?;
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
@@ -76,7 +76,7 @@ async fn converse(connect: &Connect) -> Result<Exit, Failure> {
 }
 
 /// The options of `open`: the user's own, and what the flags say.
-fn options(connect: &Connect) -> Result<Value, Failure> {
+fn options(connect: &ConnectArgs) -> Result<Value, Failure> {
     let wrong = |what: String, hint: &str| Failure::new(what).hint(hint).exit(Exit::Usage);
     let headers: Map<String, Value> = secret::headers(&connect.headers)?
         .into_iter()
@@ -126,7 +126,7 @@ fn unreadable(error: &io::Error) -> Failure {
 
 /// One conversation.
 struct ConnectClient<'a> {
-    connect: &'a Connect,
+    connect: &'a ConnectArgs,
     url: String,
     port: HostProcess,
     options: Value,

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::args::Logs;
+use super::args::LogsArgs;
 use super::error::{Exit, Failure};
 use super::render;
 use super::text::harmless;
@@ -15,7 +15,7 @@ use super::text::harmless;
 const LEVELS: [&str; 5] = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
 
 /// Shows what was logged.
-pub(super) fn run(logs: &Logs) -> Result<Exit, Failure> {
+pub(super) fn run(logs: &LogsArgs) -> Result<Exit, Failure> {
     let folder = super::paths()?.logs().to_path_buf();
     if logs.path {
         render::line(&folder.display().to_string());

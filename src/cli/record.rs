@@ -17,7 +17,7 @@ use crate::host::Caller;
 use crate::version;
 use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
 
-use super::args::Record;
+use super::args::RecordArgs;
 use super::error::{Exit, Failure};
 use super::redact::Redactor;
 use super::render;
@@ -42,7 +42,7 @@ enum Event {
 }
 
 /// Serves the port to its end.
-pub(super) fn run(record: &Record) -> Result<Exit, Failure> {
+pub(super) fn run(record: &RecordArgs) -> Result<Exit, Failure> {
     let cannot_write =
         |error: io::Error| Failure::because(format!("cannot write {}", record.file.display()), &error);
     let all: Vec<OsString> = std::iter::once("longwire")
@@ -146,7 +146,7 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn start(record: &Record) -> Result<Child, Failure> {
+fn start(record: &RecordArgs) -> Result<Child, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
     Command::new(program)

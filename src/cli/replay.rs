@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use super::admin::Admin;
-use super::args::Replay;
+use super::args::ReplayArgs;
 use super::error::{Exit, Failure};
 use super::host_process::HostProcess;
 use super::render;
@@ -27,7 +27,7 @@ const QUIET_TIMEOUT: Duration = Duration::from_secs(3);
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Replays it.
-pub(super) fn run(replay: &Replay) -> Result<Exit, Failure> {
+pub(super) fn run(replay: &ReplayArgs) -> Result<Exit, Failure> {
     let name = replay.file.display();
     let text = std::fs::read_to_string(&replay.file)
         .map_err(|error| Failure::because(format!("cannot read {name}"), &error))?;

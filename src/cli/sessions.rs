@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::admin::Admin;
-use super::args::{EndSession, SessionOwner, Sessions, SessionsCommand};
+use super::args::{EndSessionArgs, SessionOwnerArgs, SessionsArgs, SessionsCommand};
 use super::error::{Exit, Failure};
 use super::render;
 use super::status::not_running;
@@ -21,7 +21,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(12);
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Lists sessions, or does what is asked with one.
-pub(super) fn run(sessions: &Sessions) -> Result<Exit, Failure> {
+pub(super) fn run(sessions: &SessionsArgs) -> Result<Exit, Failure> {
     super::block_on(async {
         let admin = Admin::new(super::paths()?);
         match &sessions.command {
@@ -31,7 +31,7 @@ pub(super) fn run(sessions: &Sessions) -> Result<Exit, Failure> {
     })
 }
 
-async fn list(admin: &Admin, wanted: &Sessions) -> Result<Exit, Failure> {
+async fn list(admin: &Admin, wanted: &SessionsArgs) -> Result<Exit, Failure> {
     let report = admin.status().await?.ok_or_else(not_running)?;
     let all = report["sessions"].as_array().cloned().unwrap_or_default();
     let shown: Vec<Value> = all
@@ -53,7 +53,7 @@ async fn list(admin: &Admin, wanted: &Sessions) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-async fn end_session(admin: &Admin, end: &EndSession) -> Result<Exit, Failure> {
+async fn end_session(admin: &Admin, end: &EndSessionArgs) -> Result<Exit, Failure> {
     let request = end.owner.request("end", &end.session);
     let answer = admin.request(&request).await?.ok_or_else(not_running)?;
     if answer["type"] == "error" {
@@ -74,7 +74,7 @@ async fn end_session(admin: &Admin, end: &EndSession) -> Result<Exit, Failure> {
 }
 
 /// Waits until the broker has written what it accepted and has closed the session.
-async fn wait_until_gone(admin: &Admin, end: &EndSession) -> Result<(), Failure> {
+async fn wait_until_gone(admin: &Admin, end: &EndSessionArgs) -> Result<(), Failure> {
     let is_meant = |session: &Value| session["session"] == end.session.as_str() && end.owner.fits(session);
     while let Some(report) = admin.status().await? {
         let sessions = report["sessions"].as_array().map_or(&[][..], Vec::as_slice);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::admin::Admin;
-use super::args::Status;
+use super::args::StatusArgs;
 use super::error::{Exit, Failure};
 use super::render;
 use super::status_table::picture;
@@ -17,7 +17,7 @@ use super::text::harmless_json;
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Shows the broker, its ports, sessions and counters.
-pub(super) fn run(status: &Status) -> Result<Exit, Failure> {
+pub(super) fn run(status: &StatusArgs) -> Result<Exit, Failure> {
     super::block_on(async {
         let admin = Admin::new(super::paths()?);
         if status.watch {

@@ -6,7 +6,7 @@ use chrono::{Local, TimeZone};
 use serde_json::{Map, Value, json};
 
 use super::admin::{ANSWER_TIMEOUT, Admin, next, unanswered};
-use super::args::Tail;
+use super::args::TailArgs;
 use super::error::{Exit, Failure};
 use super::render;
 use super::sessions::refused;
@@ -18,11 +18,11 @@ use crate::clock::ClockReading;
 const PAYLOADS: [&str; 4] = ["text", "json", "base64", "args"];
 
 /// Shows records until the session ends, the broker leaves, nobody reads any more, or somebody interrupts.
-pub(super) fn run(tail: &Tail) -> Result<Exit, Failure> {
+pub(super) fn run(tail: &TailArgs) -> Result<Exit, Failure> {
     super::block_on(follow(tail))
 }
 
-async fn follow(tail: &Tail) -> Result<Exit, Failure> {
+async fn follow(tail: &TailArgs) -> Result<Exit, Failure> {
     let mut request = tail.owner.request("watch", &tail.session);
     request["last"] = tail.lines.into();
     request["both"] = tail.both.into();
@@ -59,7 +59,7 @@ fn stopped() -> Failure {
 }
 
 /// Shows one frame; the exit code if it was the last.
-fn show(frame: Value, tail: &Tail) -> Result<Option<Exit>, Failure> {
+fn show(frame: Value, tail: &TailArgs) -> Result<Option<Exit>, Failure> {
     match frame["type"].as_str().unwrap_or_default() {
         "ok" => {}
         "error" => return Err(refused(&frame)),
@@ -88,7 +88,7 @@ async fn abandoned() {
     }
 }
 
-fn line(mut frame: Value, tail: &Tail) -> String {
+fn line(mut frame: Value, tail: &TailArgs) -> String {
     if tail.json {
         if !tail.payloads {
             hide(&mut frame);

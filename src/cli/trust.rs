@@ -8,13 +8,13 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use toml::{Table, Value};
 
-use super::args::Trust;
+use super::args::TrustArgs;
 use super::error::{Exit, Failure};
 use super::temp_home::TempHome;
 use crate::paths::Paths;
 use crate::settings::{self, Settings};
 
-impl Trust {
+impl TrustArgs {
     /// Whether anything was asked for.
     pub(super) const fn is_asked(&self) -> bool {
         self.insecure || !self.ca.is_empty()

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use super::args::Update;
+use super::args::UpdateArgs;
 use super::error::{Exit, Failure};
 use super::render;
 use super::text::harmless;
@@ -40,7 +40,7 @@ struct Index {
 }
 
 /// Says whether there is a newer version.
-pub(super) fn run(update: &Update) -> Result<Exit, Failure> {
+pub(super) fn run(update: &UpdateArgs) -> Result<Exit, Failure> {
     let paths = super::paths()?;
     let settings = settings::load(&paths)
         .map_err(|error| Failure::because("the settings cannot be used", &error).hint("longwire config"))?;

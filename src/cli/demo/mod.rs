@@ -14,7 +14,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::args::Demo;
+use super::args::DemoArgs;
 use super::error::{Exit, Failure};
 use super::render;
 use crate::cli::text;
@@ -60,7 +60,7 @@ struct Sleep {
 }
 
 /// Runs the demo.
-pub(super) fn run(demo: &Demo) -> Result<Exit, Failure> {
+pub(super) fn run(demo: &DemoArgs) -> Result<Exit, Failure> {
     let bar = progress(demo.json);
     let report = super::block_on(async {
         if demo.browser {

@@ -23,7 +23,7 @@ use super::facts::{
 use super::{files, launch, pac, processes};
 use crate::broker::live_settings;
 use crate::cli::admin::Admin;
-use crate::cli::args::Trust;
+use crate::cli::args::TrustArgs;
 use crate::cli::error::Failure;
 use crate::cli::install::state;
 use crate::core::io::{ProxyChoice, Target, TransportKind};
@@ -54,7 +54,7 @@ pub(super) struct Request {
 }
 
 /// Looks at all of it.
-pub(super) async fn gather(what: &Request, trust: &Trust, paths: &Paths) -> Result<Facts, Failure> {
+pub(super) async fn gather(what: &Request, trust: &TrustArgs, paths: &Paths) -> Result<Facts, Failure> {
     let env = Environment::from_env()
         .map_err(|error| Failure::because("cannot find the browsers' folders", &error))?;
     let name = what.name.to_string();
@@ -431,7 +431,7 @@ fn in_one_line(error: &SettingsError) -> String {
 /// The settings with which a server is dialled: those of the file, and what the command line trusts.
 fn trusting(
     settings: Result<Settings, SettingsError>,
-    trust: &Trust,
+    trust: &TrustArgs,
     url: &str,
     paths: &Paths,
 ) -> Result<Option<Settings>, Failure> {

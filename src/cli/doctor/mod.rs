@@ -17,7 +17,7 @@ mod show;
 use installer::environment::Environment;
 use installer::manifest::HostName;
 
-use super::args::Doctor;
+use super::args::DoctorArgs;
 use super::error::{Exit, Failure};
 use super::install::{advise, extensions};
 use super::{render, root_guard, secret};
@@ -35,7 +35,7 @@ fn check_owners(paths: &Paths) -> Result<(), Failure> {
 }
 
 /// Looks, judges, tells.
-pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
+pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let wrong = |problem| advise(&problem).exit(Exit::Usage);
     let request = Request {
         name: HostName::parse(&args.name).map_err(wrong)?,

@@ -5,7 +5,7 @@ use std::path::Path;
 use installer::browsers::BROWSERS;
 use installer::error::InstallError;
 
-use crate::cli::args::Registration;
+use crate::cli::args::RegistrationArgs;
 use crate::cli::error::{Exit, Failure};
 
 /// A mistake in the arguments.
@@ -14,7 +14,7 @@ pub(super) fn wrong(problem: InstallError) -> Failure {
 }
 
 /// A failure to write, which may be for want of rights.
-pub(super) fn refused(action: &str, args: &Registration, problem: &InstallError) -> Failure {
+pub(super) fn refused(action: &str, args: &RegistrationArgs, problem: &InstallError) -> Failure {
     let failure = advise(problem);
     match problem {
         InstallError::Disk { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => failure

@@ -14,7 +14,7 @@ use installer::manifest::{ExtensionId, HostName};
 use installer::plan::{self, Choice, InstallPaths, Plan, Step};
 use installer::receipt::{self, Receipt};
 
-use super::args::{Install, Registration, Uninstall};
+use super::args::{InstallArgs, RegistrationArgs, UninstallArgs};
 use super::error::{Exit, Failure};
 use super::startable::{self, Unstartable};
 use super::{render, root_guard, version_guard};
@@ -29,7 +29,7 @@ pub(super) use self::failure::advise;
 const INDENT: usize = 11;
 
 /// Registers extensions with browsers.
-pub(crate) fn install(args: &Install) -> Result<Exit, Failure> {
+pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
     let mut extensions = extensions(&args.extensions)?;
     for app in &args.apps {
         extensions.push(ExtensionId::parse_app(app).map_err(wrong)?);
@@ -97,7 +97,7 @@ pub(super) fn extensions(given: &[String]) -> Result<Vec<ExtensionId>, Failure> 
 }
 
 /// Has an older broker that runs make room for this version. When that fails, the next host sees to it.
-fn renew_broker(program: &Path, args: &Registration) {
+fn renew_broker(program: &Path, args: &RegistrationArgs) {
     let renewed = super::block_on(async {
         let paths = super::paths()?;
         // No folder, no broker; and one that is made now would be left behind.
@@ -124,7 +124,7 @@ fn renew_broker(program: &Path, args: &Registration) {
 }
 
 /// Takes registrations back.
-pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
+pub(crate) fn uninstall(args: &UninstallArgs) -> Result<Exit, Failure> {
     let (env, paths, choice) = prepare("uninstall", &args.registration)?;
     let _lock = lock(&env, &choice, &args.registration)?;
     if !args.all {
@@ -170,7 +170,7 @@ pub(crate) fn uninstall(args: &Uninstall) -> Result<Exit, Failure> {
 }
 
 /// Keeps others from changing registrations between what is read and what is written. A dry run writes nothing.
-fn lock(env: &Environment, choice: &Choice, args: &Registration) -> Result<Option<InstallLock>, Failure> {
+fn lock(env: &Environment, choice: &Choice, args: &RegistrationArgs) -> Result<Option<InstallLock>, Failure> {
     if args.dry_run {
         return Ok(None);
     }
@@ -197,7 +197,7 @@ fn uninstall_plan(env: &Environment, paths: &InstallPaths, choice: &Choice) -> R
     Ok(plan)
 }
 
-fn prepare(action: &str, args: &Registration) -> Result<(Environment, InstallPaths, Choice), Failure> {
+fn prepare(action: &str, args: &RegistrationArgs) -> Result<(Environment, InstallPaths, Choice), Failure> {
     let name = HostName::parse(&args.name).map_err(wrong)?;
     let browsers = args
         .browsers
@@ -278,7 +278,7 @@ fn for_all(root: &Path) -> PathBuf {
 }
 
 /// Does what is planned, and prints it.
-fn carry_out(action: &str, args: &Registration, plan: &Plan) -> Result<Exit, Failure> {
+fn carry_out(action: &str, args: &RegistrationArgs, plan: &Plan) -> Result<Exit, Failure> {
     perform(action, args, plan)?;
     if args.json {
         render::json(&Document {
@@ -292,7 +292,7 @@ fn carry_out(action: &str, args: &Registration, plan: &Plan) -> Result<Exit, Fai
 }
 
 /// Does what is planned, and tells people.
-fn perform(action: &str, args: &Registration, plan: &Plan) -> Result<(), Failure> {
+fn perform(action: &str, args: &RegistrationArgs, plan: &Plan) -> Result<(), Failure> {
     if !args.json {
         for line in describe(action, plan) {
             render::folded(&line, INDENT);

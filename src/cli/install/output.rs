@@ -5,7 +5,7 @@ use std::path::Path;
 use installer::plan::{Change, Plan, Planned, Step};
 use serde::Serialize;
 
-use crate::cli::args::Registration;
+use crate::cli::args::RegistrationArgs;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ pub(super) struct Documents<'a> {
 }
 
 /// The last line: what was done, or would be.
-pub(super) fn closing(action: &str, args: &Registration, plan: &Plan) -> &'static str {
+pub(super) fn closing(action: &str, args: &RegistrationArgs, plan: &Plan) -> &'static str {
     let is_changed = !plan.steps.is_empty();
     match (action, args.dry_run, is_changed) {
         ("uninstall", _, false) => "Nothing is registered.",
