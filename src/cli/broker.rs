@@ -36,14 +36,14 @@ fn detached() -> Exit {
             Exit::Done
         }
         Err(error) => {
-            let mut words = error.to_string();
+            let mut message = error.to_string();
             let mut cause = std::error::Error::source(&error);
             while let Some(next) = cause {
-                words.push_str(": ");
-                words.push_str(&next.to_string());
+                message.push_str(": ");
+                message.push_str(&next.to_string());
                 cause = next.source();
             }
-            broker::report(&words);
+            broker::report(&message);
             Exit::Failed
         }
     }

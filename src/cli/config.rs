@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(of("default.sessions")["value"], 7);
         assert_eq!(of("proxy.url")["source"], "default");
         let picture = picture(Path::new("/x/settings.toml"), Path::new("/none"), &settings);
-        let told = |line: &str| line.starts_with("default.sessions ") && line.ends_with("# line 3");
-        assert!(picture.lines().any(told), "{picture}");
+        let is_expected = |line: &str| line.starts_with("default.sessions ") && line.ends_with("# line 3");
+        assert!(picture.lines().any(is_expected), "{picture}");
     }
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::admin::Admin;
 use super::args::ConnectArgs;
-use super::connect_input::{HELP, History, Line, indented, is_json};
+use super::connect_input::{HELP, History, InputLine, indented, is_json};
 use super::error::{Exit, Failure};
 use super::host_process::HostProcess;
 use super::text::{harmless, harmless_json};
@@ -169,11 +169,11 @@ impl ConnectClient<'_> {
                 .await?;
         }
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
-        let late = tokio::time::sleep(Duration::from_secs(
+        let deadline = tokio::time::sleep(Duration::from_secs(
             self.connect.timeout.unwrap_or(u64::from(u32::MAX)),
         ));
         let interrupted = tokio::signal::ctrl_c();
-        tokio::pin!(late, interrupted);
+        tokio::pin!(deadline, interrupted);
         loop {
             let is_waiting = self.connect.expect.is_some() || self.connect.linger;
             let is_done = !self.typing && self.unsettled.is_empty() && self.linked;
@@ -182,19 +182,19 @@ impl ConnectClient<'_> {
             }
             tokio::select! {
                 line = lines.next_line(), if self.typing && !self.has_enough_unsettled() => match line {
-                    Ok(Some(text)) => self.typed(&text).await?,
+                    Ok(Some(text)) => self.handle_input(&text).await?,
                     Ok(None) => self.typing = false,
                     Err(error) => return Err(unreadable(&error)),
                 },
                 frame = self.port.next() => match frame.map_err(broken)? {
                     None => return Err(Failure::new("the host exited unexpectedly").hint("longwire doctor")),
                     Some(frame) => {
-                        if let Some(exit) = self.hear(&frame).await? {
+                        if let Some(exit) = self.handle_frame(&frame).await? {
                             return Ok(exit);
                         }
                     }
                 },
-                () = &mut late => return self.late().await,
+                () = &mut deadline => return self.time_out().await,
                 _ = &mut interrupted => {
                     // Whoever asks twice does not want to wait for the goodbye.
                     if self.closing {
@@ -208,7 +208,7 @@ impl ConnectClient<'_> {
     }
 
     /// The time is over.
-    async fn late(&mut self) -> Result<Exit, Failure> {
+    async fn time_out(&mut self) -> Result<Exit, Failure> {
         self.close(None).await?;
         let seconds = self.connect.timeout.unwrap_or_default();
         match self.connect.expect {
@@ -230,20 +230,20 @@ impl ConnectClient<'_> {
         self.unsettled.len() >= MAX_UNSETTLED || self.unsettled.values().sum::<usize>() >= MAX_UNSETTLED_BYTES
     }
 
-    async fn typed(&mut self, line: &str) -> Result<(), Failure> {
+    async fn handle_input(&mut self, line: &str) -> Result<(), Failure> {
         if !self.is_typed {
             return self
                 .send(if self.connect.binary { "base64" } else { "text" }, line)
                 .await;
         }
         match self.history.read(line) {
-            Line::Nothing => {}
-            Line::Text(text) => {
+            InputLine::Nothing => {}
+            InputLine::Text(text) => {
                 self.send(if self.connect.binary { "base64" } else { "text" }, &text)
                     .await?
             }
-            Line::Binary(bytes) => self.send("base64", &bytes).await?,
-            Line::Ping => {
+            InputLine::Binary(bytes) => self.send("base64", &bytes).await?,
+            InputLine::Ping => {
                 self.pinged = Some(Instant::now());
                 self.port
                     .send(&json!({"type": "ping", "id": "ping"}))
@@ -254,20 +254,20 @@ impl ConnectClient<'_> {
                     .await
                     .map_err(broken)?;
             }
-            Line::Status => {
+            InputLine::Status => {
                 self.port
                     .send(&json!({"type": "status", "id": "status"}))
                     .await
                     .map_err(broken)?;
             }
-            Line::Reconnect => {
+            InputLine::Reconnect => {
                 let frame = json!({"type": "reconnect", "session": self.connect.session});
                 self.port.send(&frame).await.map_err(broken)?;
             }
-            Line::Close(how) => self.close(how).await?,
-            Line::Help => render::note(HELP),
-            Line::History(lines) => render::note(&lines),
-            Line::Wrong(why) => render::note(&why),
+            InputLine::Close(how) => self.close(how).await?,
+            InputLine::Help => render::note(HELP),
+            InputLine::History(lines) => render::note(&lines),
+            InputLine::Wrong(why) => render::note(&why),
         }
         Ok(())
     }
@@ -293,7 +293,7 @@ impl ConnectClient<'_> {
     }
 
     /// Shows one frame; the exit code if it was the last.
-    async fn hear(&mut self, frame: &Value) -> Result<Option<Exit>, Failure> {
+    async fn handle_frame(&mut self, frame: &Value) -> Result<Option<Exit>, Failure> {
         if self.connect.frames {
             render::line(&harmless_json(&frame.to_string()));
         }

@@ -19,7 +19,7 @@ pub(super) const HELP: &str = "\
 
 /// What a line means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum InputLine {
     Nothing,
     Text(String),
     Binary(String),
@@ -40,12 +40,12 @@ pub(super) struct History(Vec<String>);
 
 impl History {
     /// Reads a line, and remembers it.
-    pub(super) fn read(&mut self, line: &str) -> Line {
+    pub(super) fn read(&mut self, line: &str) -> InputLine {
         let line = match line.strip_prefix('!') {
             Some(which) => match self.recall(which) {
                 Some(recalled) => recalled,
                 None => {
-                    return Line::Wrong(format!(
+                    return InputLine::Wrong(format!(
                         "nothing like !{which} was typed; /history shows what was"
                     ));
                 }
@@ -53,7 +53,7 @@ impl History {
             None => line.to_owned(),
         };
         if line.is_empty() {
-            return Line::Nothing;
+            return InputLine::Nothing;
         }
         if self.0.last() != Some(&line) {
             if self.0.len() == MAX_HISTORY {
@@ -72,49 +72,49 @@ impl History {
         self.0.get(number.checked_sub(1)?).cloned()
     }
 
-    fn meaning(&self, line: &str) -> Line {
+    fn meaning(&self, line: &str) -> InputLine {
         let Some(command) = line.strip_prefix('/') else {
-            return Line::Text(line.to_owned());
+            return InputLine::Text(line.to_owned());
         };
         if command.starts_with('/') {
-            return Line::Text(command.to_owned());
+            return InputLine::Text(command.to_owned());
         }
         let (word, rest) = command.split_once(' ').unwrap_or((command, ""));
         let rest = rest.trim();
         match word {
-            "binary" if !rest.is_empty() => Line::Binary(rest.to_owned()),
+            "binary" if !rest.is_empty() => InputLine::Binary(rest.to_owned()),
             "json" => match is_json(rest) {
-                true => Line::Text(rest.to_owned()),
-                false => Line::Wrong("that is not valid JSON; nothing was sent".to_owned()),
+                true => InputLine::Text(rest.to_owned()),
+                false => InputLine::Wrong("that is not valid JSON; nothing was sent".to_owned()),
             },
-            "ping" => Line::Ping,
-            "status" => Line::Status,
-            "reconnect" => Line::Reconnect,
+            "ping" => InputLine::Ping,
+            "status" => InputLine::Status,
+            "reconnect" => InputLine::Reconnect,
             "close" | "quit" => close(rest),
-            "help" | "?" => Line::Help,
+            "help" | "?" => InputLine::Help,
             "history" => {
                 let lines = self
                     .0
                     .iter()
                     .zip(1..)
                     .map(|(line, number)| format!("{number:>5}  {line}"));
-                Line::History(lines.collect::<Vec<_>>().join("\n"))
+                InputLine::History(lines.collect::<Vec<_>>().join("\n"))
             }
-            _ => Line::Wrong(format!(
+            _ => InputLine::Wrong(format!(
                 "there is no command /{word}; /help lists them, // sends a slash"
             )),
         }
     }
 }
 
-fn close(rest: &str) -> Line {
+fn close(rest: &str) -> InputLine {
     if rest.is_empty() {
-        return Line::Close(None);
+        return InputLine::Close(None);
     }
     let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
     match code.parse() {
-        Ok(code) => Line::Close(Some((code, reason.to_owned()))),
-        Err(_) => Line::Wrong("write it as /close 1000 why".to_owned()),
+        Ok(code) => InputLine::Close(Some((code, reason.to_owned()))),
+        Err(_) => InputLine::Wrong("write it as /close 1000 why".to_owned()),
     }
 }
 
@@ -184,19 +184,19 @@ mod tests {
     fn lines_are_messages_and_slashes_are_commands() {
         let mut history = History::default();
         let mut read = |line: &str| history.read(line);
-        assert_eq!(read("hello"), Line::Text("hello".to_owned()));
-        assert_eq!(read(""), Line::Nothing);
-        assert_eq!(read("//etc"), Line::Text("/etc".to_owned()));
-        assert_eq!(read("/binary AAE="), Line::Binary("AAE=".to_owned()));
-        assert_eq!(read("/json {\"a\": 1}"), Line::Text("{\"a\": 1}".to_owned()));
-        assert!(matches!(read("/json {a"), Line::Wrong(_)));
-        assert!(matches!(read("/nonsense"), Line::Wrong(_)));
+        assert_eq!(read("hello"), InputLine::Text("hello".to_owned()));
+        assert_eq!(read(""), InputLine::Nothing);
+        assert_eq!(read("//etc"), InputLine::Text("/etc".to_owned()));
+        assert_eq!(read("/binary AAE="), InputLine::Binary("AAE=".to_owned()));
+        assert_eq!(read("/json {\"a\": 1}"), InputLine::Text("{\"a\": 1}".to_owned()));
+        assert!(matches!(read("/json {a"), InputLine::Wrong(_)));
+        assert!(matches!(read("/nonsense"), InputLine::Wrong(_)));
         assert_eq!(
             read("/close 4000 enough of it"),
-            Line::Close(Some((4000, "enough of it".to_owned())))
+            InputLine::Close(Some((4000, "enough of it".to_owned())))
         );
-        assert_eq!(read("/quit"), Line::Close(None));
-        assert!(matches!(read("/close now"), Line::Wrong(_)));
+        assert_eq!(read("/quit"), InputLine::Close(None));
+        assert!(matches!(read("/close now"), InputLine::Wrong(_)));
     }
 
     #[test]
@@ -204,11 +204,11 @@ mod tests {
         let mut history = History::default();
         history.read("one");
         history.read("two");
-        assert_eq!(history.read("!1"), Line::Text("one".to_owned()));
-        assert_eq!(history.read("!!"), Line::Text("one".to_owned()));
-        assert!(matches!(history.read("!9"), Line::Wrong(_)));
-        assert!(matches!(history.read("!0"), Line::Wrong(_)));
-        let Line::History(shown) = history.read("/history") else {
+        assert_eq!(history.read("!1"), InputLine::Text("one".to_owned()));
+        assert_eq!(history.read("!!"), InputLine::Text("one".to_owned()));
+        assert!(matches!(history.read("!9"), InputLine::Wrong(_)));
+        assert!(matches!(history.read("!0"), InputLine::Wrong(_)));
+        let InputLine::History(shown) = history.read("/history") else {
             panic!()
         };
         assert!(

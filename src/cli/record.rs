@@ -32,7 +32,7 @@ const MAX_WAITING_FRAMES: usize = 256;
 const MAX_FILES: usize = 1000;
 
 /// What happened on the pipes.
-enum Event {
+enum PortEvent {
     Frame {
         from: &'static str,
         json: Vec<u8>,
@@ -50,9 +50,9 @@ pub(super) fn run(record: &RecordArgs) -> Result<Exit, Failure> {
         .map(OsString::from)
         .collect();
     if !matches!(Caller::from_args(&all), Some(Ok(_))) {
-        let said = record.host.join(" ");
+        let arguments = record.host.join(" ");
         return Err(Failure::new(format!(
-            "`{said}` is not an argument that browsers pass to a host"
+            "`{arguments}` is not an argument that browsers pass to a host"
         ))
         .hint("longwire record --help")
         .exit(Exit::Usage));
@@ -79,16 +79,16 @@ pub(super) fn run(record: &RecordArgs) -> Result<Exit, Failure> {
     let mut host = start(record)?;
     let (sender, events) = sync_channel(MAX_WAITING_FRAMES);
     if let (Some(up), Some(down)) = (host.stdin.take(), host.stdout.take()) {
-        let said = sender.clone();
-        std::thread::spawn(move || forward("extension", io::stdin(), up, &said));
+        let up_sender = sender.clone();
+        std::thread::spawn(move || forward("extension", io::stdin(), up, &up_sender));
         std::thread::spawn(move || {
-            forward("broker", down, render::Pass, &sender);
-            let _ = sender.send(Event::Over);
+            forward("broker", down, render::PortStdout, &sender);
+            let _ = sender.send(PortEvent::Over);
         });
     }
     let noted = note(&events, &mut file, record.payloads);
     // The port goes on when the disk is full: it is the browser's, and not ours to end.
-    while noted.is_err() && matches!(events.recv(), Ok(Event::Frame { .. })) {}
+    while noted.is_err() && matches!(events.recv(), Ok(PortEvent::Frame { .. })) {}
     let ended = host
         .wait()
         .map_err(|error| Failure::because("the host has exited", &error))?;
@@ -158,7 +158,12 @@ fn start(record: &RecordArgs) -> Result<Child, Failure> {
 }
 
 /// Passes on what comes, and tells of every whole frame. Ends when either side has gone.
-fn forward(from: &'static str, mut source: impl Read, mut target: impl Write, events: &SyncSender<Event>) {
+fn forward(
+    from: &'static str,
+    mut source: impl Read,
+    mut target: impl Write,
+    events: &SyncSender<PortEvent>,
+) {
     let mut frames = Frames::new(FROM_BROWSER);
     let mut chunk = vec![0; READ_BYTES];
     while let Ok(count @ 1..) = source.read(&mut chunk) {
@@ -167,7 +172,7 @@ fn forward(from: &'static str, mut source: impl Read, mut target: impl Write, ev
         while let Some(taken) = frames.take() {
             let Taken::Frame(json) = taken else { continue };
             let json = json.to_vec();
-            if events.send(Event::Frame { from, json }).is_err() {
+            if events.send(PortEvent::Frame { from, json }).is_err() {
                 return;
             }
         }
@@ -178,10 +183,10 @@ fn forward(from: &'static str, mut source: impl Read, mut target: impl Write, ev
 }
 
 /// Writes frames down until the host has closed its side.
-fn note(events: &Receiver<Event>, file: &mut impl Write, payloads: bool) -> io::Result<()> {
+fn note(events: &Receiver<PortEvent>, file: &mut impl Write, payloads: bool) -> io::Result<()> {
     let since = Instant::now();
     let mut redactor = Redactor::default();
-    while let Ok(Event::Frame { from, json }) = events.recv() {
+    while let Ok(PortEvent::Frame { from, json }) = events.recv() {
         let mut frame = serde_json::from_slice(&json).unwrap_or_else(|_| json!({"bytes": json.len()}));
         if !payloads {
             redactor.redact(&mut frame);

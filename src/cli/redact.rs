@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 /// Fields whose text stays, wherever they stand outside of payloads.
-const KEPT_FIELDS: &[&str] = &[
+const PUBLIC_FIELDS: &[&str] = &[
     "type",
     "id",
     "session",
@@ -53,7 +53,7 @@ const KEPT_FIELDS: &[&str] = &[
 const NAMES: &[&str] = &["session", "client", "profile", "key", "id"];
 
 /// Texts that stay wherever the protocol has a choice of words.
-const WORDS: &[&str] = &[
+const PUBLIC_VALUES: &[&str] = &[
     "websocket",
     "sse",
     "poll",
@@ -108,7 +108,7 @@ impl Redactor {
                         name if PAYLOADS.contains(&name) => hide(value),
                         // What a rule waits for stands in messages.
                         name if (SECRETS.contains(&name) || name.starts_with('/'))
-                            && !value.as_str().is_some_and(is_word) =>
+                            && !value.as_str().is_some_and(is_public_value) =>
                         {
                             hide(value)
                         }
@@ -130,7 +130,7 @@ impl Redactor {
             *text = format!("{scheme}://redacted.invalid/");
         } else if key == "url" {
             "wss://redacted.invalid/".clone_into(text);
-        } else if !KEPT_FIELDS.contains(&key) && !is_word(text) {
+        } else if !PUBLIC_FIELDS.contains(&key) && !is_public_value(text) {
             *text = blank(text);
         }
     }
@@ -147,8 +147,8 @@ impl Redactor {
 }
 
 /// Is it a word of the protocol's, or the type of something that need not be there?
-fn is_word(text: &str) -> bool {
-    WORDS.contains(&text.strip_suffix('?').unwrap_or(text))
+fn is_public_value(text: &str) -> bool {
+    PUBLIC_VALUES.contains(&text.strip_suffix('?').unwrap_or(text))
 }
 
 /// Subprotocols may be credentials. Each is a token, and stands once.
@@ -205,9 +205,9 @@ mod tests {
             {"type": "error", "code": "refused", "retry": "later", "message": "cannot reach SECRET"},
         ]});
         Redactor::default().redact(&mut frame);
-        let told = frame.to_string();
+        let redacted = frame.to_string();
         for private in ["SECRET", "U0VD", "4711"] {
-            assert!(!told.contains(private), "{private}: {told}");
+            assert!(!redacted.contains(private), "{private}: {redacted}");
         }
         assert_eq!(frame["frames"][0]["url"], "wss://redacted.invalid/");
         assert_eq!(frame["frames"][0]["options"]["linger"], 5);

@@ -137,9 +137,9 @@ pub(crate) fn is_abandoned() -> bool {
 
 /// stdout for the bytes of a port that passes through this process.
 #[derive(Debug)]
-pub(crate) struct Pass;
+pub(crate) struct PortStdout;
 
-impl std::io::Write for Pass {
+impl std::io::Write for PortStdout {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         std::io::stdout().write(bytes)
     }

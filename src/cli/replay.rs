@@ -45,18 +45,20 @@ pub(super) fn run(replay: &ReplayArgs) -> Result<Exit, Failure> {
         .ok_or_else(|| Failure::new(format!("{name} does not contain the port's origin")))?
         .origin()
         .to_owned();
-    let mut said: Vec<Value> = lines
+    let mut frames: Vec<Value> = lines
         .into_iter()
         .filter(|line| line["from"] == "extension")
         .collect();
     if let Some(url) = &replay.url {
-        said.iter_mut().for_each(|line| lead_to(&mut line["frame"], url));
+        frames
+            .iter_mut()
+            .for_each(|line| lead_to(&mut line["frame"], url));
     }
     super::block_on(async {
         if !replay.yes {
             confirm(&caller).await?;
         }
-        send(&caller, said, replay.fast).await
+        send(&caller, frames, replay.fast).await
     })
 }
 
@@ -132,7 +134,7 @@ fn lead_to(frame: &mut Value, url: &str) {
     }
 }
 
-async fn send(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failure> {
+async fn send(origin: &str, frames: Vec<Value>, fast: bool) -> Result<Exit, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
     let broken = |error| Failure::because("the host has exited", &error).hint("longwire doctor");
@@ -146,8 +148,8 @@ async fn send(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failur
         .map_err(|error| Failure::because("cannot start a host", &error))?;
     let mut due = Instant::now();
     let mut before = 0;
-    let mut said = said.into_iter();
-    let mut next = said.next();
+    let mut frames = frames.into_iter();
+    let mut next = frames.next();
     let mut is_answered = false;
     loop {
         if let Some(line) = &next {
@@ -183,6 +185,6 @@ async fn send(origin: &str, said: Vec<Value>, fast: bool) -> Result<Exit, Failur
         }
         let Some(line) = next else { return Ok(Exit::Done) };
         port.send(&line["frame"]).await.map_err(broken)?;
-        next = said.next();
+        next = frames.next();
     }
 }

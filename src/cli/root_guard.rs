@@ -13,7 +13,7 @@ pub(super) fn check(folders: &[&Path], again: &str) -> Result<(), Failure> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    match folders.iter().find_map(|folder| foreign(folder)) {
+    match folders.iter().find_map(|folder| owned_by_other(folder)) {
         None => Ok(()),
         Some((path, owner)) => {
             let shown = path.display();
@@ -34,7 +34,7 @@ pub(super) const fn check(_: &[&Path], _: &str) -> Result<(), Failure> {
 /// Whether root may run this program or read this file: nobody else can have written it.
 #[cfg(unix)]
 pub(super) fn is_trusted(path: &Path) -> bool {
-    !rustix::process::geteuid().is_root() || foreign(path).is_none()
+    !rustix::process::geteuid().is_root() || owned_by_other(path).is_none()
 }
 
 #[cfg(not(unix))]
@@ -45,7 +45,7 @@ pub(super) const fn is_trusted(_: &Path) -> bool {
 /// The first part of the path that belongs to another user than root, and its owner. Links count as they are and as
 /// where they lead.
 #[cfg(unix)]
-fn foreign(path: &Path) -> Option<(std::path::PathBuf, u32)> {
+fn owned_by_other(path: &Path) -> Option<(std::path::PathBuf, u32)> {
     use std::os::unix::fs::MetadataExt as _;
 
     let of_another = |part: &Path| {

@@ -92,7 +92,7 @@ pub(super) fn refused(answer: &Value) -> Failure {
     Failure::new(message).hint("longwire sessions")
 }
 
-impl SessionOwner {
+impl SessionOwnerArgs {
     /// A request to the broker about the session of this name.
     pub(super) fn request(&self, kind: &str, session: &str) -> Value {
         let mut request = Map::new();

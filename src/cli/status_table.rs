@@ -42,10 +42,10 @@ pub(super) fn picture(report: &Value, before: PreviousStatus<'_>, terminal: Opti
     }
     picture = cut_lines(&picture, terminal);
     let used = 2 + picture.lines().count();
-    let room = terminal
+    let max_rows = terminal
         .filter(|_| before.is_some())
         .map(|terminal| terminal.rows.saturating_sub(used).max(1));
-    picture + &table(sessions, before, terminal, room)
+    picture + &table(sessions, before, terminal, max_rows)
 }
 
 /// The sessions alone.
@@ -109,12 +109,12 @@ fn total_rates(report: &Value, earlier: &Value, span: Duration) -> String {
     )
 }
 
-/// The table, in at most `room` lines.
+/// The table, in at most `max_rows` lines.
 fn table(
     sessions: &[Value],
     before: PreviousStatus<'_>,
     terminal: Option<Terminal>,
-    room: Option<usize>,
+    max_rows: Option<usize>,
 ) -> String {
     if sessions.is_empty() {
         return String::new();
@@ -146,10 +146,10 @@ fn table(
         }
         block.push(lines.row(row));
         if let Some(terminal) = terminal {
-            block.extend(reason_lines(session, terminal.columns, room.is_some()));
+            block.extend(reason_lines(session, terminal.columns, max_rows.is_some()));
         }
         used += block.len();
-        if row > 0 && room.is_some_and(|room| used > room) {
+        if row > 0 && max_rows.is_some_and(|max_rows| used > max_rows) {
             let _ = writeln!(picture, "and {} more", sessions.len() - row);
             break;
         }
@@ -213,11 +213,11 @@ fn columns(sessions: &[&Value], before: PreviousStatus<'_>, terminal: Option<Ter
         left,
         cells: sessions.iter().map(|session| cell(session)).collect(),
     };
-    let room = terminal.map(|terminal| (terminal.columns / 4).clamp(NAME_COLUMNS.0, NAME_COLUMNS.1));
+    let max_columns = terminal.map(|terminal| (terminal.columns / 4).clamp(NAME_COLUMNS.0, NAME_COLUMNS.1));
     let number = |value: &Value| count(value.as_u64().unwrap_or(0));
     let name = |text: &Value| {
         let text = harmless(text.as_str().unwrap_or("?"));
-        room.map_or_else(|| text.clone(), |room| cut(&text, room))
+        max_columns.map_or_else(|| text.clone(), |max_columns| cut(&text, max_columns))
     };
     let time = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), short_span);
     let trip = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), micros);
@@ -312,15 +312,15 @@ fn column_width(column: &Column) -> usize {
 }
 
 /// Takes columns out until the table is no wider than the terminal.
-fn fit(columns: &mut Vec<Column>, most: usize) {
+fn fit(columns: &mut Vec<Column>, max_width: usize) {
     loop {
         let total: usize = columns.iter().map(|column| column_width(column) + 2).sum();
-        if total <= most + 2 {
+        if total <= max_width + 2 {
             return;
         }
         let ranks = columns.iter().map(|column| column.rank);
         let Some(rank) = ranks.max().filter(|rank| *rank > 0) else {
-            return cut_names(columns, total - most - 2, most);
+            return cut_names(columns, total - max_width - 2, max_width);
         };
         if let Some(at) = columns.iter().rposition(|column| column.rank == rank) {
             columns.remove(at);
@@ -329,11 +329,11 @@ fn fit(columns: &mut Vec<Column>, most: usize) {
 }
 
 /// Nothing is left to take out: names give what is missing, and on the narrowest terminals the last columns go.
-fn cut_names(columns: &mut Vec<Column>, over: usize, most: usize) {
+fn cut_names(columns: &mut Vec<Column>, over: usize, max_width: usize) {
     if let Some(first) = columns.first_mut() {
-        let room = column_width(first).saturating_sub(over).max(7);
+        let max_columns = column_width(first).saturating_sub(over).max(7);
         for cell in &mut first.cells {
-            *cell = cut(cell, room);
+            *cell = cut(cell, max_columns);
         }
     }
     let total = |columns: &[Column]| {
@@ -342,7 +342,7 @@ fn cut_names(columns: &mut Vec<Column>, over: usize, most: usize) {
             .map(|column| column_width(column) + 2)
             .sum::<usize>()
     };
-    while columns.len() > 2 && total(columns) > most + 2 {
+    while columns.len() > 2 && total(columns) > max_width + 2 {
         columns.pop();
     }
 }

@@ -199,9 +199,9 @@ mod tests {
     fn what_messages_say_is_hidden_unless_asked_for() {
         let frame =
             json!({"type": "message", "session": "s", "seq": 7, "text": "sécret", "time": 86_399_999});
-        let told = |payloads: bool| picture(&frame, payloads)[12..].to_owned();
-        assert_eq!(told(false), "      7 message  text of 7 bytes");
-        assert_eq!(told(true), "      7 message  text sécret");
+        let shown = |payloads: bool| picture(&frame, payloads)[12..].to_owned();
+        assert_eq!(shown(false), "      7 message  text of 7 bytes");
+        assert_eq!(shown(true), "      7 message  text sécret");
         let mut hidden = frame.clone();
         hide(&mut hidden);
         assert_eq!(hidden["text"], json!({"bytes": 7}));
@@ -224,10 +224,10 @@ mod tests {
         assert!(picture(&gap, false).ends_with("gap      lost 5 (5..9) reason overflow"));
         let error = json!({"code": "refused", "message": "nobody\u{1b} listens"});
         let state = json!({"type": "state", "seq": 1, "state": "waiting", "retryIn": 200, "error": error});
-        let told = picture(&state, false);
+        let shown = picture(&state, false);
         assert!(
-            told.ends_with("state    waiting retryIn 200 error refused: nobody\\u{1b} listens"),
-            "{told}"
+            shown.ends_with("state    waiting retryIn 200 error refused: nobody\\u{1b} listens"),
+            "{shown}"
         );
     }
 }

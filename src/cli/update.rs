@@ -33,7 +33,7 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What an index says.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
-struct Index {
+struct ReleaseIndex {
     version: String,
     released: Option<String>,
     notes: Option<String>,
@@ -62,9 +62,9 @@ pub(super) fn run(update: &UpdateArgs) -> Result<Exit, Failure> {
         Ordering::Less => format!("longwire {own} is newer than the newest release, {newest}"),
     });
     if order == Ordering::Greater {
-        for (what, said) in [("released", &index.released), ("notes", &index.notes)] {
-            if let Some(said) = said {
-                render::line(&format!("{what}: {}", harmless(said)));
+        for (what, value) in [("released", &index.released), ("notes", &index.notes)] {
+            if let Some(value) = value {
+                render::line(&format!("{what}: {}", harmless(value)));
             }
         }
         render::note("update it the way it was installed, such as `apt upgrade` or `install.sh`");
@@ -95,7 +95,7 @@ fn source(settings: &Settings) -> Result<(Url, String), Failure> {
     Ok((url, key.to_owned()))
 }
 
-async fn fetch(settings: Settings, url: &Url, key: &str) -> Result<(Index, Version), Failure> {
+async fn fetch(settings: Settings, url: &Url, key: &str) -> Result<(ReleaseIndex, Version), Failure> {
     let network = Network::new(live_settings::network(settings))
         .map_err(|error| Failure::because("cannot use the proxy settings", &error))?;
     let mut signature_url = url.clone();
@@ -139,8 +139,8 @@ fn verify(index: &[u8], signature: &[u8], key: &str) -> Result<(), String> {
         .map_err(|error| format!("the signature does not fit: {error}"))
 }
 
-fn read(index: &[u8]) -> Result<(Index, Version), String> {
-    let index: Index = serde_json::from_slice(index).map_err(|error| error.to_string())?;
+fn read(index: &[u8]) -> Result<(ReleaseIndex, Version), String> {
+    let index: ReleaseIndex = serde_json::from_slice(index).map_err(|error| error.to_string())?;
     let version = Version::parse(&index.version).map_err(|error| format!("`{}`: {error}", index.version))?;
     Ok((index, version))
 }

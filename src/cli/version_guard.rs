@@ -58,10 +58,10 @@ fn version_of(program: &Path) -> Option<String> {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .output();
-        let said = tokio::time::timeout(VERSION_TIMEOUT, output).await;
-        Ok::<_, Failure>(said.ok().and_then(Result::ok))
+        let stdout = tokio::time::timeout(VERSION_TIMEOUT, output).await;
+        Ok::<_, Failure>(stdout.ok().and_then(Result::ok))
     };
     let output = block_on(asking).ok()??;
-    let said = String::from_utf8(output.stdout).ok()?;
-    Some(said.trim().strip_prefix("longwire ")?.to_owned())
+    let stdout = String::from_utf8(output.stdout).ok()?;
+    Some(stdout.trim().strip_prefix("longwire ")?.to_owned())
 }

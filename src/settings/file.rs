@@ -24,7 +24,7 @@ const ADMINISTRATORS: &str = if cfg!(windows) {
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A settings file as it was read.
-pub(super) struct Opened {
+pub(super) struct SettingsFile {
     pub(super) text: String,
     /// Whether other users may read it too.
     pub(super) is_exposed: bool,
@@ -50,7 +50,7 @@ fn is_missing(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// It cannot be read, it is no regular file, or somebody else may have written it.
-pub(super) fn read(path: &Path, who: Who) -> Result<Option<Opened>, SettingsError> {
+pub(super) fn read(path: &Path, who: Who) -> Result<Option<SettingsFile>, SettingsError> {
     let failed = |source: io::Error| match who {
         Who::Administrator if source.kind() == io::ErrorKind::PermissionDenied => {
             let folder = path.parent().unwrap_or(path);
@@ -84,7 +84,7 @@ pub(super) fn read(path: &Path, who: Who) -> Result<Option<Opened>, SettingsErro
         let problem = format!("it is larger than {MAX_BYTES} bytes");
         return Err(refused(path, problem, move_aside(path, who)));
     }
-    Ok(Some(Opened {
+    Ok(Some(SettingsFile {
         text,
         is_exposed: is_exposed(&found),
     }))
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     /// What is said about a file with this mode.
-    fn with_mode(mode: u32) -> Result<Option<Opened>, SettingsError> {
+    fn with_mode(mode: u32) -> Result<Option<SettingsFile>, SettingsError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.toml");
         fs::write(&path, "[broker]\n").unwrap();

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::core::rules::{HostPattern, Pattern, Rule};
 
-use super::{Settings, Source};
+use super::{Settings, SettingSource};
 
 /// A value as the file holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub(super) enum SettingValue {
     Number(u64),
     Switch(bool),
     Text(String),
@@ -35,7 +35,7 @@ pub(super) struct Key {
     /// As TOML.
     pub(super) default: &'static str,
     pub(super) about: &'static str,
-    pub(super) set: fn(&mut Draft, Value) -> Result<(), String>,
+    pub(super) set: fn(&mut Draft, SettingValue) -> Result<(), String>,
 }
 
 /// A key of `[default]` and of each `[extension."..."]`.
@@ -44,7 +44,7 @@ pub(super) struct RuleKey {
     pub(super) kind: SettingKind,
     pub(super) default: &'static str,
     pub(super) about: &'static str,
-    pub(super) set: fn(&mut Rule, Value) -> Result<(), String>,
+    pub(super) set: fn(&mut Rule, SettingValue) -> Result<(), String>,
 }
 
 /// What is known while the file is read: values that are checked together, and paths that are not read yet.
@@ -71,7 +71,7 @@ pub(super) struct Draft {
 macro_rules! into {
     ($kind:ident, $($field:tt)+) => {
         |draft, value| {
-            if let Value::$kind(value) = value {
+            if let SettingValue::$kind(value) = value {
                 draft.$($field)+ = value.try_into().map_err(|_| "it is too large".to_owned())?;
             }
             Ok(())
@@ -210,7 +210,7 @@ pub(super) const KEYS: &[Key] = &[
                 Windows. Proxy scripts (PAC) and the settings of GNOME and KDE are not supported: set the proxy here.\n\
                 \"none\": no proxy. Or a proxy: \"http://user:password@proxy.example:3128\", \"socks5://proxy.example\".",
         set: |draft, value| {
-            let Value::Text(url) = value else { return Ok(()) };
+            let SettingValue::Text(url) = value else { return Ok(()) };
             if !matches!(url.as_str(), "system" | "none") {
                 let scheme = url::Url::parse(&url).map(|url| url.scheme().to_owned());
                 if !matches!(scheme.as_deref(), Ok("http" | "socks5" | "socks5h" | "socks")) {
@@ -236,7 +236,7 @@ pub(super) const KEYS: &[Key] = &[
         default: "[]",
         about: "For proxies whose URL has no credentials: \"user:password@proxy.example:3128\".",
         set: |draft, value| {
-            let Value::List(list) = value else { return Ok(()) };
+            let SettingValue::List(list) = value else { return Ok(()) };
             for (index, text) in list.iter().enumerate() {
                 let parts = text.rsplit_once('@').and_then(|(who, place)| {
                     let (user, password) = who.split_once(':')?;
@@ -257,7 +257,7 @@ pub(super) const KEYS: &[Key] = &[
         about: "The URL of the signed index; its signature is at the same URL with `.minisig` behind it. Without one, that of\n\
                 the package, if it has one.",
         set: |draft, value| {
-            let Value::Text(url) = value else { return Ok(()) };
+            let SettingValue::Text(url) = value else { return Ok(()) };
             if !url.is_empty() && !super::is_index_url(&url) {
                 return Err("it is no https: URL (http: is for this machine only)".to_owned());
             }
@@ -271,7 +271,7 @@ pub(super) const KEYS: &[Key] = &[
         default: "\"\"",
         about: "The minisign public key that signs the index, in base64: the second line of a `.pub` file.",
         set: |draft, value| {
-            if let Value::Text(key) = value {
+            if let SettingValue::Text(key) = value {
                 draft.update.key = key;
             }
             Ok(())
@@ -296,7 +296,7 @@ pub(super) const RULES: &[RuleKey] = &[
                 missing. path: exact, or with a trailing /* everything below; any if missing. Link-local addresses and the\n\
                 metadata services of clouds are never dialled, under any host name.",
         set: |rule, value| {
-            if let Value::List(list) = value {
+            if let SettingValue::List(list) = value {
                 let read = |text: &String| Pattern::parse(text).map_err(|why| format!("`{text}`: {why}"));
                 rule.allow = list.iter().map(read).collect::<Result<_, _>>()?;
             }
@@ -325,7 +325,7 @@ pub(super) const RULES: &[RuleKey] = &[
         about: "Names other than localhost that may resolve to this machine or to a link-local address, such as\n\
                 [\"myapp.test\", \"*.dev.example\"]. Any other name that does is not dialled.",
         set: |rule, value| {
-            if let Value::List(list) = value {
+            if let SettingValue::List(list) = value {
                 let read = |text: &String| HostPattern::parse(text).map_err(|why| format!("`{text}`: {why}"));
                 rule.local_names = list.iter().map(read).collect::<Result<_, _>>()?;
             }
@@ -354,7 +354,7 @@ pub(super) const RULES: &[RuleKey] = &[
                 subscriptions, rules, names, and the sessions themselves. Beyond that, messages are dropped with a gap and\n\
                 requests for more are refused.",
         set: |rule, value| {
-            if let Value::Number(megabytes) = value {
+            if let SettingValue::Number(megabytes) = value {
                 rule.bytes = usize::try_from(megabytes << 20).unwrap_or(usize::MAX);
             }
             Ok(())
@@ -417,7 +417,7 @@ pub fn sample() -> String {
 
 impl Settings {
     /// The value of a key, for people and tests.
-    pub fn entry(&self, name: &str) -> Option<(&str, Source)> {
+    pub fn entry(&self, name: &str) -> Option<(&str, SettingSource)> {
         let entry = self.entries.iter().find(|entry| entry.name == name)?;
         Some((&entry.value, entry.source))
     }

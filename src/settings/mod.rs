@@ -139,12 +139,12 @@ pub struct Entry {
     pub name: String,
     /// As TOML; passwords are replaced by `***`.
     pub value: String,
-    pub source: Source,
+    pub source: SettingSource,
 }
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum SettingSource {
     /// Nobody set it.
     Default,
     /// This line of the user's file.
@@ -155,7 +155,7 @@ pub enum Source {
     Environment(&'static str),
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -176,13 +176,13 @@ pub(crate) enum Who {
 
 /// Something wrong in the file. Line and column count from 1, columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct SettingsFault {
     pub line: usize,
     pub column: usize,
     pub message: String,
 }
 
-impl Fault {
+impl SettingsFault {
     /// Where it is in this file, and what it is.
     pub fn located(&self, path: &Path) -> String {
         format!(
@@ -215,7 +215,7 @@ pub enum SettingsError {
     },
     /// The file can be read, and something in it cannot be used.
     #[error("{}", shown(path, faults))]
-    Faults { path: PathBuf, faults: Vec<Fault> },
+    Faults { path: PathBuf, faults: Vec<SettingsFault> },
 }
 
 impl SettingsError {
@@ -227,7 +227,7 @@ impl SettingsError {
     }
 }
 
-fn shown(path: &Path, faults: &[Fault]) -> String {
+fn shown(path: &Path, faults: &[SettingsFault]) -> String {
     let lines: Vec<String> = faults.iter().map(|fault| fault.located(path)).collect();
     lines.join("; ")
 }
@@ -298,9 +298,9 @@ impl Settings {
     fn has_password_of(&self, who: Who) -> bool {
         self.entries.iter().any(|entry| {
             let is_of = match entry.source {
-                Source::Line(_) => who == Who::User,
-                Source::Administrator(_) => who == Who::Administrator,
-                Source::Default | Source::Environment(_) => false,
+                SettingSource::Line(_) => who == Who::User,
+                SettingSource::Administrator(_) => who == Who::Administrator,
+                SettingSource::Default | SettingSource::Environment(_) => false,
             };
             is_of && entry.name.starts_with("proxy.") && entry.value.contains(read::MASK)
         })
@@ -312,14 +312,14 @@ impl Settings {
             return;
         };
         let source = self.entry("broker.idle-minutes").map(|(_, source)| source);
-        if let Some(Source::Administrator(_)) = source {
+        if let Some(SettingSource::Administrator(_)) = source {
             return;
         }
         self.broker.idle = Duration::from_secs(seconds);
         for entry in &mut self.entries {
             if entry.name == "broker.idle-minutes" {
                 entry.value = format!("{:?}", self.broker.idle.as_secs_f64() / 60.0);
-                entry.source = Source::Environment(IDLE);
+                entry.source = SettingSource::Environment(IDLE);
             }
         }
     }

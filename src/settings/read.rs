@@ -16,8 +16,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::core::rules::{MemoryRule, PaceRule, Rule, Rules};
 
-use super::keys::{DEFAULT, Draft, EXTENSION, KEYS, RULES, RuleKey, SECTIONS, SettingKind, Value};
-use super::{Broker, Entry, Fault, Journal, Settings, Source, Who};
+use super::keys::{DEFAULT, Draft, EXTENSION, KEYS, RULES, RuleKey, SECTIONS, SettingKind, SettingValue};
+use super::{Broker, Entry, SettingsFault, Journal, Settings, SettingSource, Who};
 
 use self::value::{masked, origin, taken};
 
@@ -46,7 +46,7 @@ pub(super) struct Layer<'a> {
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
-pub fn parse(text: &str, folder: &Path) -> Result<Settings, Vec<Fault>> {
+pub fn parse(text: &str, folder: &Path) -> Result<Settings, Vec<SettingsFault>> {
     let who = Who::User;
     parse_layers(&[Layer { who, text, folder }]).map_err(|(_, faults)| faults)
 }
@@ -55,8 +55,8 @@ pub fn parse(text: &str, folder: &Path) -> Result<Settings, Vec<Fault>> {
 ///
 /// # Errors
 /// The first file that something is wrong with, and everything that is.
-pub(super) fn parse_layers(layers: &[Layer<'_>]) -> Result<Settings, (usize, Vec<Fault>)> {
-    let mut reader = Reader {
+pub(super) fn parse_layers(layers: &[Layer<'_>]) -> Result<Settings, (usize, Vec<SettingsFault>)> {
+    let mut reader = SettingsReader {
         layers,
         faults: Vec::new(),
         entries: Vec::new(),
@@ -73,7 +73,7 @@ pub(super) fn parse_layers(layers: &[Layer<'_>]) -> Result<Settings, (usize, Vec
     }
     let tables = files.iter().map(|(layer, table)| (*layer, table.get_ref()));
     let read = reader.files(&tables.collect());
-    let Reader { faults, entries, .. } = reader;
+    let SettingsReader { faults, entries, .. } = reader;
     let first = faults.iter().map(|(layer, _)| *layer).min();
     match (read, first) {
         (Some(settings), None) => Ok(Settings { entries, ..settings }),
@@ -94,9 +94,9 @@ struct TextPosition {
     span: Range<usize>,
 }
 
-struct Reader<'a> {
+struct SettingsReader<'a> {
     layers: &'a [Layer<'a>],
-    faults: Vec<(usize, Fault)>,
+    faults: Vec<(usize, SettingsFault)>,
     entries: Vec<Entry>,
 }
 
@@ -132,7 +132,7 @@ fn given_whole<'a>(tables: &Section<'a>, section: &str, key: &str) -> Option<Giv
     Some((*layer, table.get(key)?))
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     fn files(&mut self, files: &Section<'_>) -> Option<Settings> {
         self.sections(files);
         let mut draft = Draft::default();
@@ -278,10 +278,10 @@ impl Reader<'_> {
         rule.own_proxy = rule.allow != Rule::default().allow;
         let names = ["allow", "own-proxy"].map(|key| format!("{section}.{key}"));
         let source = self.entries.iter().find(|entry| entry.name == names[0]);
-        let source = source.map_or(Source::Default, |entry| entry.source);
+        let source = source.map_or(SettingSource::Default, |entry| entry.source);
         self.entries.retain(|entry| entry.name != names[1]);
         let [_, name] = names;
-        self.entry(name, &Value::Switch(rule.own_proxy), source);
+        self.entry(name, &SettingValue::Switch(rule.own_proxy), source);
     }
 
     fn rule_key(&mut self, rule: &mut Rule, key: &RuleKey, section: &str, given: Option<GivenValue<'_>>) {
@@ -321,7 +321,7 @@ impl Reader<'_> {
         given: Option<GivenValue<'_>>,
         kind: SettingKind,
         default: &str,
-    ) -> Option<(Value, Source, TextPosition)> {
+    ) -> Option<(SettingValue, SettingSource, TextPosition)> {
         if let Some((layer, given)) = given {
             let span = given.span();
             let place = TextPosition { layer, span };
@@ -335,27 +335,27 @@ impl Reader<'_> {
         }
         let default = DeValue::parse(default).ok()?;
         let value = taken(default.get_ref(), kind).ok()?;
-        Some((value, Source::Default, TextPosition::default()))
+        Some((value, SettingSource::Default, TextPosition::default()))
     }
 
-    fn entry(&mut self, name: String, value: &Value, source: Source) {
+    fn entry(&mut self, name: String, value: &SettingValue, source: SettingSource) {
         let secret = name.starts_with("proxy.");
         let text = |text: &String| {
             let shown = if secret { masked(text) } else { text.clone() };
-            toml::Value::String(shown).to_string()
+            toml::SettingValue::String(shown).to_string()
         };
         let value = match value {
-            Value::Number(number) => number.to_string(),
-            Value::Switch(switch) => switch.to_string(),
-            Value::Text(one) => text(one),
-            Value::List(list) => format!("[{}]", list.iter().map(text).collect::<Vec<_>>().join(", ")),
+            SettingValue::Number(number) => number.to_string(),
+            SettingValue::Switch(switch) => switch.to_string(),
+            SettingValue::Text(one) => text(one),
+            SettingValue::List(list) => format!("[{}]", list.iter().map(text).collect::<Vec<_>>().join(", ")),
         };
         self.entries.push(Entry { name, value, source });
     }
 
     fn fault(&mut self, place: &TextPosition, message: impl Into<String>) {
         let (line, column) = self.line(place);
-        let fault = Fault {
+        let fault = SettingsFault {
             line,
             column,
             message: message.into(),
@@ -363,11 +363,11 @@ impl Reader<'_> {
         self.faults.push((place.layer, fault));
     }
 
-    fn source(&self, place: &TextPosition) -> Source {
+    fn source(&self, place: &TextPosition) -> SettingSource {
         let line = self.line(place).0;
         match self.layers.get(place.layer).map(|layer| layer.who) {
-            Some(Who::Administrator) => Source::Administrator(line),
-            _ => Source::Line(line),
+            Some(Who::Administrator) => SettingSource::Administrator(line),
+            _ => SettingSource::Line(line),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::paths::Paths;
 
 use super::chromium::Chromium;
 use super::scenario::millis;
-use super::server::Server;
+use super::server::DemoServer;
 use super::{PANEL_INTERVAL, PANELS, Report, Sleep, Tally};
 
 /// Panel and mark of every message the extension has stored.
@@ -28,19 +28,23 @@ const WAKE: &str = "chrome.runtime.sendMessage({type: 'state'}).then(() => true)
 pub(super) async fn run(bar: &ProgressBar) -> Result<Report, Failure> {
     let home =
         TempHome::new().map_err(|error| Failure::because("cannot create a temporary folder", &error))?;
-    let mut server = Server::start(PANELS, PANEL_INTERVAL, true)
+    let mut server = DemoServer::start(PANELS, PANEL_INTERVAL, true)
         .await
         .map_err(|error| Failure::because("cannot listen on 127.0.0.1", &error))?;
     bar.set_message("Chromium starts");
     let mut chromium = Chromium::start(home.path(), server.url()).await?;
-    let told = super::within(work(&mut chromium, &mut server, bar)).await;
+    let result = super::within(work(&mut chromium, &mut server, bar)).await;
     // Whatever happened: no process and no folder stays behind.
     chromium.close().await;
     let _ = Admin::new(Paths::within(home.path().to_path_buf())).stop().await;
-    told
+    result
 }
 
-async fn work(chromium: &mut Chromium, server: &mut Server, bar: &ProgressBar) -> Result<Report, Failure> {
+async fn work(
+    chromium: &mut Chromium,
+    server: &mut DemoServer,
+    bar: &ProgressBar,
+) -> Result<Report, Failure> {
     let begun = Instant::now();
     let asleep_at = PANELS / 4;
     let awake_at = PANELS * 3 / 4;
@@ -49,16 +53,16 @@ async fn work(chromium: &mut Chromium, server: &mut Server, bar: &ProgressBar) -
     watch(chromium, asleep_at, bar).await?;
 
     bar.set_message("the browser has stopped the worker");
-    let slept = Instant::now();
+    let asleep_since = Instant::now();
     chromium.stop_workers().await?;
     server.go_on_to(awake_at);
     server.wait_for_panel(awake_at).await;
     bar.set_message("the worker restarts and attaches again");
     chromium.evaluate(WAKE).await?;
     watch(chromium, asleep_at + 1, bar).await?;
-    let gap = slept.elapsed();
+    let gap = asleep_since.elapsed();
     watch(chromium, awake_at, bar).await?;
-    let replay = millis(slept.elapsed()) - millis(gap);
+    let replay = millis(asleep_since.elapsed()) - millis(gap);
     let resume = "by the SDK".to_owned();
     let missed = awake_at - asleep_at;
     let sleep = Sleep {

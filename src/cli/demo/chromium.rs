@@ -210,9 +210,9 @@ fn launch(program: &Path, profile: &Path, extension: &Path, home: &Path) -> io::
 
 /// Waits for the browser to say where DevTools listens, and goes there.
 async fn connect(profile: &Path) -> Result<WebSocketStream<TcpStream>, Failure> {
-    let told = profile.join("DevToolsActivePort");
+    let port_file = profile.join("DevToolsActivePort");
     let text = loop {
-        match std::fs::read_to_string(&told) {
+        match std::fs::read_to_string(&port_file) {
             Ok(text) if text.lines().count() >= 2 => break text,
             _ => sleep(CHECK_INTERVAL).await,
         }

@@ -15,7 +15,7 @@ use crate::cli::host_process::HostProcess;
 use crate::cli::temp_home::TempHome;
 use crate::paths::Paths;
 
-use super::server::Server;
+use super::server::DemoServer;
 use super::{PANEL_INTERVAL, PANELS, Report, Sleep, Tally};
 
 /// The example extension's origin; any would do.
@@ -34,7 +34,7 @@ pub(super) async fn run(bar: &ProgressBar) -> Result<Report, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
     let paths = Paths::within(temp_home.path().to_path_buf());
-    let server = Server::start(PANELS, PANEL_INTERVAL, false)
+    let server = DemoServer::start(PANELS, PANEL_INTERVAL, false)
         .await
         .map_err(|error| Failure::because("cannot listen on 127.0.0.1", &error))?;
     let mut worker = Worker {
@@ -59,7 +59,7 @@ pub(super) async fn run(bar: &ProgressBar) -> Result<Report, Failure> {
 struct Worker {
     program: PathBuf,
     home: PathBuf,
-    server: Server,
+    server: DemoServer,
     port: Option<HostProcess>,
     /// Epoch and the last record finished.
     position: Option<(String, u64)>,
@@ -83,25 +83,25 @@ impl Worker {
         self.receive_to(FIRST_SLEEP, bar).await?;
 
         bar.set_message("the worker is stopped: its host is killed");
-        let slept = Instant::now();
+        let asleep_since = Instant::now();
         self.kill_host().await?;
         self.server.go_on_to(FIRST_WAKE);
         self.server.wait_for_panel(FIRST_WAKE).await;
         report
             .sleeps
-            .push(self.wake("worker asleep", slept, FIRST_WAKE, bar).await?);
+            .push(self.wake("worker asleep", asleep_since, FIRST_WAKE, bar).await?);
         self.server.go_on_to(SECOND_SLEEP);
         self.receive_to(SECOND_SLEEP, bar).await?;
 
         bar.set_message("stopped again, and the broker is killed");
-        let slept = Instant::now();
+        let asleep_since = Instant::now();
         self.kill_host().await?;
         self.server.go_on_to(SECOND_WAKE);
         self.server.wait_for_panel(SECOND_WAKE).await;
         admin.wait_for_received(u64::from(SECOND_WAKE)).await?;
         admin.kill().await?;
         report.sleeps.push(
-            self.wake("worker and broker killed", slept, SECOND_WAKE, bar)
+            self.wake("worker and broker killed", asleep_since, SECOND_WAKE, bar)
                 .await?,
         );
         bar.set_message("the job continues to the end");
@@ -120,7 +120,7 @@ impl Worker {
     async fn wake(
         &mut self,
         what: &'static str,
-        slept: Instant,
+        asleep_since: Instant,
         to: u32,
         bar: &ProgressBar,
     ) -> Result<Sleep, Failure> {
@@ -129,9 +129,9 @@ impl Worker {
         let resume = self.attach().await?;
         self.receive_to(u32::try_from(self.tally.newest + 1).unwrap_or(to), bar)
             .await?;
-        let gap = slept.elapsed();
+        let gap = asleep_since.elapsed();
         self.receive_to(to, bar).await?;
-        let replay = millis(slept.elapsed()) - millis(gap);
+        let replay = millis(asleep_since.elapsed()) - millis(gap);
         Ok(Sleep {
             what,
             resume,

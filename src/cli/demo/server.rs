@@ -15,43 +15,43 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// A running server; it ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct DemoServer {
     url: String,
     limit: watch::Sender<u32>,
-    told: watch::Receiver<u32>,
+    sent: watch::Receiver<u32>,
     task: JoinHandle<()>,
 }
 
 /// The job, which outlives connections.
-struct Job {
+struct BatchJob {
     panels: u32,
-    pace: Duration,
+    interval: Duration,
     started: bool,
     limit: watch::Receiver<u32>,
-    told: watch::Sender<u32>,
+    sent: watch::Sender<u32>,
 }
 
-impl Server {
+impl DemoServer {
     /// Listens on a port of its own; unless `started`, the job waits for a `start` message.
     ///
     /// # Errors
     /// When loopback cannot be listened on.
-    pub(super) async fn start(panels: u32, pace: Duration, started: bool) -> io::Result<Self> {
+    pub(super) async fn start(panels: u32, interval: Duration, started: bool) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("ws://{}/panels", listener.local_addr()?);
         let (limit, limits) = watch::channel(0);
-        let (tell, told) = watch::channel(0);
-        let job = Job {
+        let (sent_sender, sent) = watch::channel(0);
+        let job = BatchJob {
             panels,
-            pace,
+            interval,
             started,
             limit: limits,
-            told: tell,
+            sent: sent_sender,
         };
         Ok(Self {
             url,
             limit,
-            told,
+            sent,
             task: tokio::spawn(serve(listener, job)),
         })
     }
@@ -69,29 +69,29 @@ impl Server {
     /// Waits until the job has told of this panel.
     pub(super) async fn wait_for_panel(&mut self, panel: u32) {
         // The sender lives as long as the task, which this holds.
-        let _ = self.told.wait_for(|told| *told >= panel).await;
+        let _ = self.sent.wait_for(|sent| *sent >= panel).await;
     }
 }
 
-impl Drop for Server {
+impl Drop for DemoServer {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn serve(listener: TcpListener, mut job: Job) {
+async fn serve(listener: TcpListener, mut job: BatchJob) {
     while let Ok((stream, _)) = listener.accept().await {
         // A lost connection is what the demo is about: the next one goes on.
-        let _ = talk(stream, &mut job).await;
+        let _ = serve_connection(stream, &mut job).await;
     }
 }
 
-async fn talk(stream: TcpStream, job: &mut Job) -> Result<(), Error> {
+async fn serve_connection(stream: TcpStream, job: &mut BatchJob) -> Result<(), Error> {
     let mut socket = tokio_tungstenite::accept_async(stream).await?;
     let mut next_at = Instant::now();
     loop {
-        let panel = *job.told.borrow() + 1;
-        let may_tell = job.started && panel <= job.panels && panel <= *job.limit.borrow();
+        let panel = *job.sent.borrow() + 1;
+        let can_send = job.started && panel <= job.panels && panel <= *job.limit.borrow();
         tokio::select! {
             message = socket.next() => match message.transpose()? {
                 None => return Ok(()),
@@ -101,13 +101,13 @@ async fn talk(stream: TcpStream, job: &mut Job) -> Result<(), Error> {
                 }
                 Some(_) => {}
             },
-            () = sleep_until(next_at), if may_tell => {
-                next_at = Instant::now() + job.pace;
+            () = sleep_until(next_at), if can_send => {
+                next_at = Instant::now() + job.interval;
                 let event = json!({"type": "progress", "batchId": "demo", "panel": panel, "of": job.panels});
                 socket.send(Message::text(event.to_string())).await?;
-                job.told.send_replace(panel);
+                job.sent.send_replace(panel);
             }
-            changed = job.limit.changed(), if !may_tell => {
+            changed = job.limit.changed(), if !can_send => {
                 if changed.is_err() {
                     return Ok(());
                 }

@@ -104,11 +104,11 @@ impl BrowserFacts {
             .iter()
             .filter(|seen| user_counts || seen.scope == Scope::System)
         {
-            let judged = seen.text.clone().and_then(|text| {
+            let checked = seen.text.clone().and_then(|text| {
                 let folder = seen.path.parent().unwrap_or(Path::new(""));
                 manifest::judge(self.family, self.system, name, folder, &text)
             });
-            match (judged, self.family) {
+            match (checked, self.family) {
                 (Ok(accepted), _) => return ManifestLookup::Good(seen, accepted),
                 (Err(why), Family::Chromium) => return ManifestLookup::Bad(seen, why),
                 (Err(why), Family::Firefox | Family::App) => {
@@ -147,7 +147,7 @@ pub(super) struct ProgramFacts {
     /// May everybody change it?
     pub(super) open_to_all: bool,
     /// Does root look, and could another user have written it? Then it is not started.
-    pub(super) foreign: bool,
+    pub(super) owned_by_other: bool,
     /// Did the system mark it as downloaded, to be refused?
     pub(super) quarantined: bool,
     /// What `--version` says, if it is a Longwire.
@@ -192,14 +192,14 @@ pub(super) struct BrokerFacts {
     /// Whether it ran before doctor came.
     pub(super) ran: bool,
     /// What it says of itself, if it answers.
-    pub(super) answer: Result<Option<Answer>, String>,
+    pub(super) answer: Result<Option<BrokerAnswer>, String>,
     /// All that it says.
     pub(super) status: Option<serde_json::Value>,
 }
 
 /// What the broker says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct BrokerAnswer {
     pub(super) version: String,
     pub(super) pid: u64,
 }

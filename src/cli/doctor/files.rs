@@ -32,7 +32,7 @@ pub(super) fn program(path: &Path) -> ProgramFacts {
         executable: is_executable(path),
         noexec: crate::cli::startable::is_noexec(path),
         open_to_all: is_open_to_all(path),
-        foreign: !crate::cli::root_guard::is_trusted(path),
+        owned_by_other: !crate::cli::root_guard::is_trusted(path),
         quarantined: is_quarantined(path),
         version: None,
     }
@@ -43,7 +43,7 @@ pub(super) fn place(path: &Path) -> Option<PathFacts> {
     let found = path.symlink_metadata().ok()?;
     Some(PathFacts {
         path: path.to_path_buf(),
-        own: is_own(&found),
+        own: is_owned_by_user(&found),
         folder: found.is_dir(),
         mode: mode(&found),
     })
@@ -60,8 +60,9 @@ pub(super) fn writing_problem(folder: &Path) -> Option<Unwritable> {
         return Some(Unwritable::ReadOnly(there.to_path_buf()));
     }
     let why = error.to_string();
-    let is_foreign = there != folder && !fs::metadata(there).is_ok_and(|found| is_own(&found));
-    Some(if is_foreign {
+    let is_owned_by_other =
+        there != folder && !fs::metadata(there).is_ok_and(|found| is_owned_by_user(&found));
+    Some(if is_owned_by_other {
         Unwritable::Foreign(there.to_path_buf(), why)
     } else {
         Unwritable::Closed(there.to_path_buf(), why)
@@ -92,8 +93,8 @@ pub(super) fn free(folder: &Path) -> Option<u64> {
 
 #[cfg(unix)]
 fn free_at(folder: &Path) -> Option<u64> {
-    let told = rustix::fs::statvfs(folder).ok()?;
-    Some(told.f_bavail.saturating_mul(told.f_frsize))
+    let stats = rustix::fs::statvfs(folder).ok()?;
+    Some(stats.f_bavail.saturating_mul(stats.f_frsize))
 }
 
 #[cfg(windows)]
@@ -163,7 +164,7 @@ fn is_quarantined(path: &Path) -> bool {
 fn is_quarantined(path: &Path) -> bool {
     let mut stream = path.as_os_str().to_owned();
     stream.push(":Zone.Identifier");
-    fs::read_to_string(stream).is_ok_and(|said| said.contains("ZoneId=3") || said.contains("ZoneId=4"))
+    fs::read_to_string(stream).is_ok_and(|text| text.contains("ZoneId=3") || text.contains("ZoneId=4"))
 }
 
 #[cfg(not(any(windows, target_os = "macos")))]
@@ -172,13 +173,13 @@ const fn is_quarantined(_: &Path) -> bool {
 }
 
 #[cfg(unix)]
-fn is_own(found: &fs::Metadata) -> bool {
+fn is_owned_by_user(found: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     found.uid() == rustix::process::geteuid().as_raw()
 }
 
 #[cfg(windows)]
-fn is_own(_: &fs::Metadata) -> bool {
+fn is_owned_by_user(_: &fs::Metadata) -> bool {
     true
 }
 

@@ -133,12 +133,12 @@ impl Finding {
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
-pub(super) struct Document {
+pub(super) struct DoctorReport {
     pub(super) verdict: Verdict,
     pub(super) findings: Vec<Finding>,
 }
 
-impl Document {
+impl DoctorReport {
     /// The worst finding is the verdict; what was skipped does not count.
     pub(super) fn of(findings: Vec<Finding>) -> Self {
         let worst = findings.iter().map(|finding| finding.verdict).max();

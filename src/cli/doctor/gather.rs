@@ -17,8 +17,8 @@ use installer::policy::Policy;
 use installer::receipt::Receipt;
 
 use super::facts::{
-    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, LaunchFacts, ManifestLookup, PathFacts,
-    ProgramFacts, ReceiptFacts, SettingsFacts,
+    BrokerAnswer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, LaunchFacts, ManifestLookup,
+    PathFacts, ProgramFacts, ReceiptFacts, SettingsFacts,
 };
 use super::{files, launch, pac, processes};
 use crate::broker::live_settings;
@@ -45,7 +45,7 @@ const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
 /// What is to be looked at.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct DoctorRequest {
     pub(super) name: HostName,
     pub(super) asked: Vec<ExtensionId>,
     pub(super) url: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct Request {
 }
 
 /// Looks at all of it.
-pub(super) async fn gather(what: &Request, trust: &TrustArgs, paths: &Paths) -> Result<Facts, Failure> {
+pub(super) async fn gather(what: &DoctorRequest, trust: &TrustArgs, paths: &Paths) -> Result<Facts, Failure> {
     let env = Environment::from_env()
         .map_err(|error| Failure::because("cannot find the browsers' folders", &error))?;
     let name = what.name.to_string();
@@ -98,7 +98,7 @@ async fn launches_and_broker(
 ) -> (Vec<LaunchFacts>, BrokerFacts) {
     let runnable = |path: &Path| {
         let found = programs.iter().find(|program| program.path == path);
-        found.is_some_and(|program| program.kind.is_ok() && program.executable && !program.foreign)
+        found.is_some_and(|program| program.kind.is_ok() && program.executable && !program.owned_by_other)
     };
     let admin = Admin::new(paths.clone());
     let before = broker(&admin, paths).await;
@@ -200,16 +200,15 @@ fn browsers(env: &Environment, name: &HostName, receipt: &Receipt) -> Vec<Browse
             neighbours: lookup::neighbours(env, browser, name),
         });
     }
-    let elsewhere = receipt
-        .manifests
-        .iter()
-        .filter(|made| made.name == name.to_string() && made.browsers.iter().any(|one| one == USER_DATA_DIR));
-    for (index, made) in elsewhere.enumerate() {
+    let elsewhere = receipt.manifests.iter().filter(|registered| {
+        registered.name == name.to_string() && registered.browsers.iter().any(|one| one == USER_DATA_DIR)
+    });
+    for (index, registered) in elsewhere.enumerate() {
         let name = match index {
             0 => USER_DATA_DIR.to_owned(),
             more => format!("{USER_DATA_DIR}-{}", more + 1),
         };
-        let folder = made.path.parent().and_then(Path::parent);
+        let folder = registered.path.parent().and_then(Path::parent);
         found.push(BrowserFacts {
             name,
             title: "a Chromium with --user-data-dir".to_owned(),
@@ -218,7 +217,7 @@ fn browsers(env: &Environment, name: &HostName, receipt: &Receipt) -> Vec<Browse
             folder: folder.map(Path::to_path_buf),
             sandboxed: None,
             inside: None,
-            chains: vec![lookup::see(&made.path, Scope::User).into_iter().collect()],
+            chains: vec![lookup::see(&registered.path, Scope::User).into_iter().collect()],
             policy: Policy::default(),
             neighbours: Vec::new(),
         });
@@ -307,7 +306,7 @@ fn unique<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
 /// What a Longwire says of its version; other programs are not asked.
 async fn version(program: &ProgramFacts) -> Option<String> {
     let is_longwire = program.path.file_stem().is_some_and(|stem| stem == "longwire");
-    if !is_longwire || !program.executable || program.foreign {
+    if !is_longwire || !program.executable || program.owned_by_other {
         return None;
     }
     let asked = tokio::process::Command::new(&program.path)
@@ -315,9 +314,9 @@ async fn version(program: &ProgramFacts) -> Option<String> {
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true)
         .output();
-    let said = tokio::time::timeout(CHECK_TIMEOUT, asked).await.ok()?.ok()?;
-    let said = String::from_utf8(said.stdout).ok()?;
-    said.trim().strip_prefix("longwire ").map(str::to_owned)
+    let output = tokio::time::timeout(CHECK_TIMEOUT, asked).await.ok()?.ok()?;
+    let output = String::from_utf8(output.stdout).ok()?;
+    output.trim().strip_prefix("longwire ").map(str::to_owned)
 }
 
 async fn launches(wanted: &[Wanted], runnable: impl Fn(&Path) -> bool) -> Vec<LaunchFacts> {
@@ -354,7 +353,7 @@ async fn broker(admin: &Admin, paths: &Paths) -> BrokerFacts {
         .and_then(|endpoint| files::place(endpoint.address()));
     let (answer, status) = match admin.status().await {
         Ok(status) => {
-            let answer = status.as_ref().map(|status| Answer {
+            let answer = status.as_ref().map(|status| BrokerAnswer {
                 version: status["version"].as_str().unwrap_or("?").to_owned(),
                 pid: status["pid"].as_u64().unwrap_or_default(),
             });
@@ -384,10 +383,10 @@ async fn broker(admin: &Admin, paths: &Paths) -> BrokerFacts {
 fn run_folder(paths: &Paths) -> Option<PathFacts> {
     for folder in paths.run_candidates() {
         let there = files::place(folder);
-        let could_be_made = folder
+        let can_be_created = folder
             .parent()
             .is_some_and(|parent| files::writing_problem(parent).is_none());
-        if there.is_some() || could_be_made {
+        if there.is_some() || can_be_created {
             return there;
         }
     }
@@ -445,7 +444,7 @@ fn trusting(
 }
 
 /// Dials a server as a session would, with the time of each step.
-async fn dial(text: &str, what: &Request, settings: Option<Settings>) -> DialFacts {
+async fn dial(text: &str, what: &DoctorRequest, settings: Option<Settings>) -> DialFacts {
     let rules = settings
         .as_ref()
         .map(|settings| settings.rules.clone())

@@ -50,7 +50,7 @@ async fn converse(mut host: Child, within: Duration) -> Launched {
         Ok(client) => client,
         Err(error) => return Launched::NotStarted(error.to_string()),
     };
-    match timeout(within, greet(&mut host, &mut client)).await {
+    match timeout(within, send_hello(&mut host, &mut client)).await {
         Ok(Ok(version)) => {
             drop(client);
             Launched::Welcomed {
@@ -59,7 +59,7 @@ async fn converse(mut host: Child, within: Duration) -> Launched {
             }
         }
         Ok(Err(end)) => end,
-        Err(_) => Launched::Silent(last_words(&mut host).await),
+        Err(_) => Launched::Silent(drain_stderr(&mut host).await),
     }
 }
 
@@ -82,7 +82,7 @@ fn start(program: &Path, family: Family, manifest: &Path, entry: &str) -> std::i
 }
 
 /// Says hello and waits for the welcome: its version, or how it went instead.
-async fn greet(host: &mut Child, client: &mut HostClient) -> Result<String, Launched> {
+async fn send_hello(host: &mut Child, client: &mut HostClient) -> Result<String, Launched> {
     let name = format!("doctor-{}", std::process::id());
     // A host that has ended does not read: what it wrote before it ended says more than the broken pipe.
     let _ = client.hello(&name, Some(&name)).await;
@@ -132,12 +132,12 @@ async fn ended(host: &mut Child) -> Launched {
     };
     Launched::Ended {
         exit,
-        stderr: last_words(host).await,
+        stderr: drain_stderr(host).await,
     }
 }
 
 /// Kills it, if it still runs, and takes the last line of its stderr.
-async fn last_words(host: &mut Child) -> String {
+async fn drain_stderr(host: &mut Child) -> String {
     let _ = host.start_kill();
     let mut stderr = Vec::new();
     if let Some(mut pipe) = host.stderr.take() {
@@ -150,8 +150,9 @@ async fn last_words(host: &mut Child) -> String {
         })
         .await;
     }
-    let said = String::from_utf8_lossy(&stderr);
-    said.lines()
+    let output = String::from_utf8_lossy(&stderr);
+    output
+        .lines()
         .map(str::trim)
         .rfind(|line| !line.is_empty())
         .unwrap_or_default()

@@ -22,8 +22,8 @@ use super::error::{Exit, Failure};
 use super::install::{advise, extensions};
 use super::{render, root_guard, secret};
 use crate::paths::Paths;
-use finding::{Document, Verdict};
-use gather::Request;
+use finding::{DoctorReport, Verdict};
+use gather::DoctorRequest;
 
 /// Root looks at no other user's registrations, and starts nothing by them.
 fn check_owners(paths: &Paths) -> Result<(), Failure> {
@@ -37,7 +37,7 @@ fn check_owners(paths: &Paths) -> Result<(), Failure> {
 /// Looks, judges, tells.
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let wrong = |problem| advise(&problem).exit(Exit::Usage);
-    let request = Request {
+    let request = DoctorRequest {
         name: HostName::parse(&args.name).map_err(wrong)?,
         asked: extensions(&args.extensions)?,
         url: args
@@ -50,7 +50,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let paths = super::paths()?;
     check_owners(&paths)?;
     let facts = super::block_on(gather::gather(&request, &args.trust, &paths))?;
-    let document = Document::of(judge::judge(&facts));
+    let document = DoctorReport::of(judge::judge(&facts));
     if args.json {
         render::json(&document);
     } else if args.report {

@@ -38,8 +38,8 @@ async fn run(tool: &str, arguments: &[&str]) -> Option<String> {
         .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(TOOL_TIMEOUT, asked).await.ok()?.ok()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    output.status.success().then_some(said)
+    let output = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(output)
 }
 
 fn found(desktop: &'static str, url: &str) -> Option<PacFacts> {
@@ -77,16 +77,16 @@ fn kde(file: &str) -> Option<PacFacts> {
 }
 
 /// A line `AutoConfigURL    REG_SZ    http://...`.
-fn windows(said: &str) -> Option<PacFacts> {
-    let line = said
+fn windows(output: &str) -> Option<PacFacts> {
+    let line = output
         .lines()
         .find(|line| line.trim().starts_with("AutoConfigURL"))?;
     found("Windows", line.split_once("REG_SZ")?.1).filter(|pac| pac.url.is_some())
 }
 
-fn macos(said: &str) -> Option<PacFacts> {
+fn macos(output: &str) -> Option<PacFacts> {
     let value = |wanted: &str| {
-        said.lines().find_map(|line| {
+        output.lines().find_map(|line| {
             let (key, value) = line.split_once(" : ")?;
             (key.trim() == wanted).then(|| value.trim())
         })
@@ -126,12 +126,12 @@ mod tests {
         assert_eq!(url(kde(&kioslaverc(1))), None);
         assert_eq!(url(kde("[Other]\nProxyType=2\n")), None);
 
-        let said = "\r\nHKEY_CURRENT_USER\\Software\\...\r\n    AutoConfigURL    REG_SZ    http://pac.test/p.pac\r\n";
-        assert_eq!(url(windows(said)), here);
+        let output = "\r\nHKEY_CURRENT_USER\\Software\\...\r\n    AutoConfigURL    REG_SZ    http://pac.test/p.pac\r\n";
+        assert_eq!(url(windows(output)), here);
         assert_eq!(url(windows("ERROR: not found")), None);
 
-        let said = "<dictionary> {\n  ProxyAutoConfigEnable : 1\n  ProxyAutoConfigURLString : http://pac.test/p.pac\n}\n";
-        assert_eq!(url(macos(said)), here);
+        let output = "<dictionary> {\n  ProxyAutoConfigEnable : 1\n  ProxyAutoConfigURLString : http://pac.test/p.pac\n}\n";
+        assert_eq!(url(macos(output)), here);
         assert_eq!(url(macos("  ProxyAutoDiscoveryEnable : 1\n")), Some(None));
         assert_eq!(
             url(macos("  ProxyAutoConfigEnable : 0\n  HTTPEnable : 1\n")),

@@ -119,9 +119,9 @@ const fn mach(machine: u32) -> &'static str {
     }
 }
 
-fn number(bytes: &[u8], little: bool) -> u32 {
+fn number(bytes: &[u8], is_little_endian: bool) -> u32 {
     let add = |sum: u32, byte: &u8| (sum << 8) | u32::from(*byte);
-    if little {
+    if is_little_endian {
         bytes.iter().rev().fold(0, add)
     } else {
         bytes.iter().fold(0, add)

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::facts::Facts;
-use super::finding::Document;
+use super::finding::DoctorReport;
 use super::show;
 use crate::paths::Paths;
 
@@ -22,7 +22,7 @@ const PLAIN: &[&str] = &["type", "state", "version", "durability", "protocol", "
 const HIDDEN: &str = "(hidden)";
 
 /// Everything, as Markdown.
-pub(super) fn bundle(facts: &Facts, document: &Document, paths: &Paths) -> String {
+pub(super) fn bundle(facts: &Facts, document: &DoctorReport, paths: &Paths) -> String {
     let mut text = String::from("## longwire doctor --report\n\n");
     text.push_str(&format!(
         "longwire {}, {} on {}{}\n\n",
@@ -111,7 +111,7 @@ fn without_paths(text: &str, scheme: &str) -> String {
 }
 
 /// The findings, without the names of sessions, extensions and profiles.
-fn without_sessions(document: &Document) -> Document {
+fn without_sessions(document: &DoctorReport) -> DoctorReport {
     let mut findings = document.findings.clone();
     for finding in findings
         .iter_mut()
@@ -121,7 +121,7 @@ fn without_sessions(document: &Document) -> Document {
         let state = finding.title.rsplit_once(") is ").map_or("?", |(_, state)| state);
         finding.title = format!("session {HIDDEN} is {state}");
     }
-    Document {
+    DoctorReport {
         verdict: document.verdict,
         findings,
     }

@@ -2,7 +2,7 @@
 //!
 //! It judges nothing and prints nothing.
 
-use super::finding::{Document, Finding, Verdict};
+use super::finding::{DoctorReport, Finding, Verdict};
 use crate::cli::text::harmless;
 
 /// Where details stand.
@@ -11,7 +11,7 @@ pub(super) const INDENT: usize = 6;
 pub(super) const FIX: &str = "fix: ";
 
 /// As lines. `all` shows what passed and what was skipped, too; `colour` is for terminals.
-pub(super) fn lines(document: &Document, all: bool, colour: bool) -> Vec<String> {
+pub(super) fn lines(document: &DoctorReport, all: bool, colour: bool) -> Vec<String> {
     let count = |verdict| document.count(verdict);
     if document.verdict == Verdict::Pass && !all {
         return vec![format!(
@@ -24,13 +24,13 @@ pub(super) fn lines(document: &Document, all: bool, colour: bool) -> Vec<String>
         .findings
         .iter()
         .filter(|finding| all || finding.verdict > Verdict::Pass);
-    let mut told: Vec<&Finding> = Vec::new();
+    let mut shown: Vec<&Finding> = Vec::new();
     for finding in shown {
         // Several browsers start one program: what ails it is told once.
-        if finding.verdict > Verdict::Pass && told.iter().any(|earlier| is_same(earlier, finding)) {
+        if finding.verdict > Verdict::Pass && shown.iter().any(|earlier| is_same(earlier, finding)) {
             continue;
         }
-        told.push(finding);
+        shown.push(finding);
         let others: Vec<&str> = document
             .findings
             .iter()
@@ -111,7 +111,7 @@ mod tests {
     fn all_well_is_one_line_and_faults_come_with_their_fix() {
         let pass = Finding::about("logs", "A works").pass("yes");
         let skip = Finding::about("state", "B works").skip("not here");
-        let well = Document::of(vec![pass.clone(), skip.clone()]);
+        let well = DoctorReport::of(vec![pass.clone(), skip.clone()]);
         assert_eq!(
             lines(&well, false, false),
             ["No problems found: 1 checks passed."]
@@ -119,7 +119,7 @@ mod tests {
         let fail = Finding::about("disk", "C works")
             .fail("it does not")
             .fix("mend c");
-        let ill = Document::of(vec![pass, skip, fail]);
+        let ill = DoctorReport::of(vec![pass, skip, fail]);
         assert_eq!(
             lines(&ill, false, false),
             [
@@ -140,7 +140,7 @@ mod tests {
             Finding::about(id, "it can be run").fail("it cannot").fix("chmod")
         };
         let other = Finding::about("program.firefox", "it can be run").fail("it is \x1b[2Jgone");
-        let document = Document::of(vec![of("chrome"), of("brave"), other]);
+        let document = DoctorReport::of(vec![of("chrome"), of("brave"), other]);
         assert_eq!(
             lines(&document, false, false),
             [

@@ -21,7 +21,7 @@ use super::{render, root_guard, version_guard};
 use crate::paths::Paths;
 
 use self::failure::{refused, wrong};
-use self::output::{Document, Documents, closing, describe};
+use self::output::{Documents, InstallReport, closing, describe};
 
 pub(super) use self::failure::advise;
 
@@ -132,9 +132,9 @@ pub(crate) fn uninstall(args: &UninstallArgs) -> Result<Exit, Failure> {
         return carry_out("uninstall", &args.registration, &plan);
     }
     let receipt = Receipt::read(&paths.state).map_err(|problem| advise(&problem))?;
-    let made = receipt.manifests.iter().map(|made| &made.name);
-    let keys = receipt.keys.iter().map(|made| &made.name);
-    let mut names: Vec<&String> = made.chain(keys).collect();
+    let registered = receipt.manifests.iter().map(|registered| &registered.name);
+    let keys = receipt.keys.iter().map(|registered| &registered.name);
+    let mut names: Vec<&String> = registered.chain(keys).collect();
     names.sort();
     names.dedup();
     let mut choices = names
@@ -281,7 +281,7 @@ fn for_all(root: &Path) -> PathBuf {
 fn carry_out(action: &str, args: &RegistrationArgs, plan: &Plan) -> Result<Exit, Failure> {
     perform(action, args, plan)?;
     if args.json {
-        render::json(&Document {
+        render::json(&InstallReport {
             action,
             dry_run: args.dry_run,
             changed: !plan.steps.is_empty(),

@@ -9,7 +9,7 @@ use crate::cli::args::RegistrationArgs;
 
 /// What `--json` prints.
 #[derive(Serialize)]
-pub(super) struct Document<'a> {
+pub(super) struct InstallReport<'a> {
     pub(super) action: &'a str,
     #[serde(rename = "dryRun")]
     pub(super) dry_run: bool,

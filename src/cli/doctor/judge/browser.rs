@@ -370,7 +370,7 @@ fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &Accept
         let problem = format!("{shown} is marked as downloaded, and the system blocks it");
         return finding.fail(problem).fix(release(program));
     }
-    if program.foreign {
+    if program.owned_by_other {
         return finding
             .fail(format!("{shown} belongs to another user; root does not start it"))
             .fix(again());
@@ -456,7 +456,7 @@ fn rivals(facts: &Facts, browser: &BrowserFacts) -> Finding {
     if rivals.is_empty() {
         return finding.pass("no other manifest");
     }
-    let told: Vec<_> = rivals
+    let names: Vec<_> = rivals
         .iter()
         .map(|other| match &other.program {
             Some(program) => format!("`{}` ({})", other.name, program.display()),
@@ -468,7 +468,7 @@ fn rivals(facts: &Facts, browser: &BrowserFacts) -> Finding {
     finding
         .warn(format!(
             "{} too; if it is not wanted, remove its manifest",
-            told.join(", ")
+            names.join(", ")
         ))
         .fix(format!("{}{}", for_all(is_system), commands::remove(&paths)))
 }

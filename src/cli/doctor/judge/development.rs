@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::cli::doctor::finding::Verdict;
 
-    fn judged(family: Family, has_manifest: bool) -> Finding {
+    fn finding_for(family: Family, has_manifest: bool) -> Finding {
         let mut facts = well();
         facts.running = vec![RunningBrowser {
             program: "chrome".into(),
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_chromium_with_a_folder_of_its_own_needs_a_manifest_there() {
-        let finding = judged(Family::Chromium, false);
+        let finding = finding_for(Family::Chromium, false);
         assert_eq!(finding.verdict, Verdict::Warn);
         assert!(finding.title.contains("does not find"), "{}", finding.title);
         let fix = finding.fix.unwrap();
@@ -105,12 +105,12 @@ mod tests {
             fix.contains("--user-data-dir '/tmp/wxt x'") || cfg!(windows),
             "{fix}"
         );
-        assert_eq!(judged(Family::Chromium, true).verdict, Verdict::Pass);
+        assert_eq!(finding_for(Family::Chromium, true).verdict, Verdict::Pass);
     }
 
     #[test]
     fn a_firefox_needs_any_registration() {
-        let finding = judged(Family::Firefox, false);
+        let finding = finding_for(Family::Firefox, false);
         assert_eq!(finding.verdict, Verdict::Warn);
         assert!(finding.fix.unwrap().ends_with("--browser firefox"));
     }

@@ -82,7 +82,7 @@ fn one_launch(id: String, launch: &LaunchFacts, broker: &BrokerFacts) -> Finding
             .fail(format!("{program} runs, but: {why}"))
             .fix("longwire broker"),
         Launched::Silent(stderr) => {
-            let words = if stderr.is_empty() {
+            let printed = if stderr.is_empty() {
                 String::new()
             } else {
                 format!(": {stderr}")
@@ -90,7 +90,7 @@ fn one_launch(id: String, launch: &LaunchFacts, broker: &BrokerFacts) -> Finding
             let waited = launch.took.as_millis();
             finding
                 .fail(format!(
-                    "{program} sent no valid message within {waited} ms{words}"
+                    "{program} sent no valid message within {waited} ms{printed}"
                 ))
                 .fix(end(broker))
         }

@@ -123,12 +123,12 @@ fn is_after(phase: Phase, steps: &[Step]) -> bool {
 fn one(finding: Finding, step: &Step, shown: &str) -> Finding {
     let took = format!("{:.1} ms", step.took.as_secs_f64() * 1000.0);
     match &step.end {
-        End::Done(told) if told.is_empty() => finding.pass(took),
-        End::Done(told) => finding.pass(format!("{took}: {told}")),
-        End::Nothing(told) => finding.skip(told.clone()),
-        End::Closed(told) => finding
+        End::Done(detail) if detail.is_empty() => finding.pass(took),
+        End::Done(detail) => finding.pass(format!("{took}: {detail}")),
+        End::Nothing(detail) => finding.skip(detail.clone()),
+        End::Closed(detail) => finding
             .warn(format!(
-                "{took}: the server closed the connection at once, {told}"
+                "{took}: the server closed the connection at once, {detail}"
             ))
             .fix(format!("longwire connect {shown}")),
         End::Failed(error) => failed(finding, &took, error, shown),
@@ -136,34 +136,35 @@ fn one(finding: Finding, step: &Step, shown: &str) -> Finding {
 }
 
 fn failed(finding: Finding, took: &str, error: &DialError, shown: &str) -> Finding {
-    let said = match std::error::Error::source(error) {
+    let message = match std::error::Error::source(error) {
         Some(source) => format!("{took}: {error}: {source}"),
         None => format!("{took}: {error}"),
     };
     match error {
         DialError::Status { status, .. } if [401, 403, 407].contains(&status.as_u16()) => finding
             .warn(format!(
-                "{said}; the doctor sends no credentials, the extension may"
+                "{message}; the doctor sends no credentials, the extension may"
             ))
             .fix(format!(
                 "longwire connect {shown} --header 'Authorization: Bearer <token>'"
             )),
-        DialError::Status { .. } => finding.fail(said).fix(commands::curl("-i", shown)),
-        DialError::Dns { host, .. } => finding.fail(said).fix(commands::resolve(host)),
-        DialError::Connect { place, .. } => finding.fail(said).fix(format!(
+        DialError::Status { .. } => finding.fail(message).fix(commands::curl("-i", shown)),
+        DialError::Dns { host, .. } => finding.fail(message).fix(commands::resolve(host)),
+        DialError::Connect { place, .. } => finding.fail(message).fix(format!(
             "start the server, or open the port: no answer from {place}"
         )),
         DialError::Tls { place, .. } => {
             let place = place.to_string();
-            finding.fail(said).fix(commands::tls(&place))
+            finding.fail(message).fix(commands::tls(&place))
         }
         DialError::Proxy { .. } | DialError::BehindProxy { .. } => {
-            finding.fail(said).fix(commands::PROXY_VARIABLES)
+            finding.fail(message).fix(commands::PROXY_VARIABLES)
         }
-        DialError::Handshake { .. } => finding.fail(said).fix(commands::curl("-i", shown)),
-        DialError::Timeout { .. } => finding.fail(said).fix(commands::curl("-v", shown)),
-        DialError::Address(_) | DialError::Request(_) | DialError::Policy(_) | DialError::Denied { .. } => {
-            finding.fail(said)
-        }
+        DialError::Handshake { .. } => finding.fail(message).fix(commands::curl("-i", shown)),
+        DialError::Timeout { .. } => finding.fail(message).fix(commands::curl("-v", shown)),
+        DialError::Address(_)
+        | DialError::Request(_)
+        | DialError::Policy(_)
+        | DialError::Denied { .. } => finding.fail(message),
     }
 }

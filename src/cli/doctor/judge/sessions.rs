@@ -11,15 +11,15 @@ use crate::cli::units::span;
 /// Extensions that need what this broker lacks: it is older than their SDK asks for.
 pub(super) fn needs(status: Option<&Value>) -> Option<Finding> {
     let unmet = status?["unmet"].as_array().filter(|unmet| !unmet.is_empty())?;
-    let told = unmet.iter().map(|unmet| {
+    let lines = unmet.iter().map(|unmet| {
         let needs = unmet["needs"].as_array().into_iter().flatten();
         let needs: Vec<&str> = needs.filter_map(Value::as_str).collect();
         format!("{} needs {}", text(unmet, "origin"), needs.join(", "))
     });
     let finding = Finding::about("capabilities", "the broker has what extensions need")
         .or("the broker is older than an extension's SDK asks for");
-    let told: Vec<String> = told.collect();
-    Some(finding.fail(told.join("; ")).fix("longwire update --check"))
+    let lines: Vec<String> = lines.collect();
+    Some(finding.fail(lines.join("; ")).fix("longwire update --check"))
 }
 
 /// One finding for each session, in the order of the report.
@@ -56,7 +56,7 @@ fn one(id: String, session: &Value) -> Finding {
     match state {
         "open" => finding.pass(text(session, "url")),
         // It is not wanted now, or has not been tried yet.
-        "paused" | "connecting" | "waiting" if code.is_empty() => finding.skip(resting(state)),
+        "paused" | "connecting" | "waiting" if code.is_empty() => finding.skip(inactive_reason(state)),
         "closed" if code.is_empty() => finding.skip("the extension has not opened it again"),
         "unauthorized" if code.is_empty() => finding
             .warn("it waits for the extension to answer `auth-needed` with credentials")
@@ -66,7 +66,7 @@ fn one(id: String, session: &Value) -> Finding {
     }
 }
 
-fn resting(state: &str) -> &'static str {
+fn inactive_reason(state: &str) -> &'static str {
     match state {
         "paused" => "no client is attached; it connects when the extension opens it",
         "waiting" => "it waits for the dial rate limit",
@@ -129,10 +129,10 @@ fn remedy(session: &Value, code: &str) -> String {
 
 /// The HTTP status that a message names.
 fn status_in(message: &str) -> Option<u16> {
-    let words = message.split(|character: char| !character.is_ascii_digit());
-    words
-        .filter(|word| word.len() == 3)
-        .filter_map(|word| word.parse().ok())
+    let numbers = message.split(|character: char| !character.is_ascii_digit());
+    numbers
+        .filter(|number| number.len() == 3)
+        .filter_map(|number| number.parse().ok())
         .find(|status| (300..600).contains(status))
 }
 
@@ -155,7 +155,7 @@ mod tests {
     use crate::cli::doctor::finding::Verdict;
     use serde_json::json;
 
-    fn judged(state: &str, url: &str, error: Value) -> Finding {
+    fn finding_for(state: &str, url: &str, error: Value) -> Finding {
         let session = json!({"session": "s", "origin": "o", "profile": "p", "state": state, "url": url,
             "error": error, "retryIn": 3000});
         judge(Some(&json!({"sessions": [session]}))).remove(0)
@@ -203,7 +203,7 @@ mod tests {
             ("url-denied", "not allowed", "ws://a.example/", "longwire config"),
         ];
         for (code, message, url, remedy) in cases {
-            let finding = judged("waiting", url, error(code, message));
+            let finding = finding_for("waiting", url, error(code, message));
             assert_eq!(finding.verdict, Verdict::Fail, "{code}");
             assert!(finding.title.ends_with("is not open"), "{}", finding.title);
             assert!(
@@ -220,21 +220,21 @@ mod tests {
     fn a_session_that_is_not_wanted_now_is_no_fault() {
         for state in ["paused", "connecting", "waiting", "closed"] {
             assert_eq!(
-                judged(state, "wss://a.example/", json!(null)).verdict,
+                finding_for(state, "wss://a.example/", json!(null)).verdict,
                 Verdict::Skip,
                 "{state}"
             );
         }
         assert_eq!(
-            judged("open", "wss://a.example/", error("refused", "before")).verdict,
+            finding_for("open", "wss://a.example/", error("refused", "before")).verdict,
             Verdict::Pass
         );
         assert_eq!(
-            judged("unauthorized", "wss://a.example/", json!(null)).verdict,
+            finding_for("unauthorized", "wss://a.example/", json!(null)).verdict,
             Verdict::Warn
         );
         assert_eq!(
-            judged("paused", "wss://a.example/", error("overflow", "full")).verdict,
+            finding_for("paused", "wss://a.example/", error("overflow", "full")).verdict,
             Verdict::Warn
         );
     }

@@ -11,10 +11,10 @@ use installer::manifest::{ExtensionId, HostName, Manifest};
 use installer::policy::Policy;
 
 use super::super::facts::{
-    Answer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, LaunchFacts, Launched, PathFacts,
+    BrokerAnswer, BrokerFacts, BrowserFacts, DialFacts, Facts, FolderFacts, LaunchFacts, Launched, PathFacts,
     ProgramFacts, ReceiptFacts, SettingsFacts, Unwritable,
 };
-use super::super::finding::{Document, Finding, Verdict};
+use super::super::finding::{DoctorReport, Finding, Verdict};
 use super::super::program::ProgramKind;
 use super::judge;
 
@@ -84,7 +84,7 @@ pub(super) fn well() -> Facts {
             executable: true,
             noexec: false,
             open_to_all: false,
-            foreign: false,
+            owned_by_other: false,
             quarantined: false,
             version: Some(version.clone()),
         }],
@@ -102,7 +102,7 @@ pub(super) fn well() -> Facts {
             socket: place("/run/longwire/broker.sock", 0o600),
             process: None,
             ran: true,
-            answer: Ok(Some(Answer { version, pid: 7 })),
+            answer: Ok(Some(BrokerAnswer { version, pid: 7 })),
             status: None,
         },
         folders: FolderFacts {
@@ -150,10 +150,10 @@ fn only(id: &str, verdict: Verdict, fix: &str, change: impl FnOnce(&mut Facts)) 
     let found = finding(&facts, id);
     assert_eq!(found.verdict, verdict, "{found:#?}");
     assert!(
-        found.fix.as_ref().is_some_and(|said| said.contains(fix)),
+        found.fix.as_ref().is_some_and(|text| text.contains(fix)),
         "{found:#?}"
     );
-    assert_eq!(Document::of(judge(&facts)).verdict, verdict);
+    assert_eq!(DoctorReport::of(judge(&facts)).verdict, verdict);
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_browser_without_a_registration_is_no_fault_when_another_has_one() {
         found.fix.unwrap(),
         format!("longwire install --extension {ID} --browser vivaldi")
     );
-    assert_eq!(Document::of(judge(&facts)).verdict, Verdict::Pass);
+    assert_eq!(DoctorReport::of(judge(&facts)).verdict, Verdict::Pass);
 }
 
 #[test]

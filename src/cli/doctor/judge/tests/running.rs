@@ -51,7 +51,7 @@ fn the_broker_and_its_places() {
         facts.broker.process = Some(77);
     });
     only("broker", Verdict::Warn, "longwire stop", |facts| {
-        facts.broker.answer = Ok(Some(Answer {
+        facts.broker.answer = Ok(Some(BrokerAnswer {
             version: "0.9.0".into(),
             pid: 1,
         }));
