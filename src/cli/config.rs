@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::settings::{self, Settings, SettingsError, Source};
+use crate::settings::{self, SettingSource, Settings, SettingsError};
 
 use super::admin::Admin;
 use super::args::ConfigArgs;
@@ -95,16 +95,16 @@ fn document(path: &Path, above: &Path, settings: &Settings) -> Value {
             let value = serde_json::from_str(&entry.value).unwrap_or_else(|_| json!(entry.value));
             let mut entry_json = json!({"key": entry.name, "value": value});
             match entry.source {
-                Source::Default => entry_json["source"] = json!("default"),
-                Source::Line(line) => {
+                SettingSource::Default => entry_json["source"] = json!("default"),
+                SettingSource::Line(line) => {
                     entry_json["source"] = json!("file");
                     entry_json["line"] = json!(line);
                 }
-                Source::Administrator(line) => {
+                SettingSource::Administrator(line) => {
                     entry_json["source"] = json!("administrator");
                     entry_json["line"] = json!(line);
                 }
-                Source::Environment(name) => {
+                SettingSource::Environment(name) => {
                     entry_json["source"] = json!("environment");
                     entry_json["variable"] = json!(name);
                 }

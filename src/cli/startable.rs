@@ -66,8 +66,8 @@ pub(crate) fn try_start(program: &Path) -> Result<(), Unstartable> {
     match tried {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
-            let output = String::from_utf8_lossy(&output.stderr);
-            let last = output.lines().last().unwrap_or_default();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let last = stderr.lines().last().unwrap_or_default();
             Err(Unstartable::Ended(format!("{}, {last}", output.status)))
         }
         Err(error) => Err(classify(program, &error)),

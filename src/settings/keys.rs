@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::core::rules::{HostPattern, Pattern, Rule};
 
-use super::{Settings, SettingSource};
+use super::{SettingSource, Settings};
 
 /// A value as the file holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +63,8 @@ pub(super) struct Draft {
     pub(super) client_key: String,
     pub(super) client_hosts: Vec<String>,
     pub(super) insecure_hosts: Vec<String>,
-    pub(super) proxy: super::Proxy,
-    pub(super) update: super::Update,
+    pub(super) proxy: super::ProxySection,
+    pub(super) update: super::UpdateSection,
 }
 
 /// Puts a value into a field of the same kind. The reader has checked the kind.
@@ -210,7 +210,9 @@ pub(super) const KEYS: &[Key] = &[
                 Windows. Proxy scripts (PAC) and the settings of GNOME and KDE are not supported: set the proxy here.\n\
                 \"none\": no proxy. Or a proxy: \"http://user:password@proxy.example:3128\", \"socks5://proxy.example\".",
         set: |draft, value| {
-            let SettingValue::Text(url) = value else { return Ok(()) };
+            let SettingValue::Text(url) = value else {
+                return Ok(());
+            };
             if !matches!(url.as_str(), "system" | "none") {
                 let scheme = url::Url::parse(&url).map(|url| url.scheme().to_owned());
                 if !matches!(scheme.as_deref(), Ok("http" | "socks5" | "socks5h" | "socks")) {
@@ -236,7 +238,9 @@ pub(super) const KEYS: &[Key] = &[
         default: "[]",
         about: "For proxies whose URL has no credentials: \"user:password@proxy.example:3128\".",
         set: |draft, value| {
-            let SettingValue::List(list) = value else { return Ok(()) };
+            let SettingValue::List(list) = value else {
+                return Ok(());
+            };
             for (index, text) in list.iter().enumerate() {
                 let parts = text.rsplit_once('@').and_then(|(who, place)| {
                     let (user, password) = who.split_once(':')?;
@@ -257,7 +261,9 @@ pub(super) const KEYS: &[Key] = &[
         about: "The URL of the signed index; its signature is at the same URL with `.minisig` behind it. Without one, that of\n\
                 the package, if it has one.",
         set: |draft, value| {
-            let SettingValue::Text(url) = value else { return Ok(()) };
+            let SettingValue::Text(url) = value else {
+                return Ok(());
+            };
             if !url.is_empty() && !super::is_index_url(&url) {
                 return Err("it is no https: URL (http: is for this machine only)".to_owned());
             }

@@ -31,29 +31,29 @@ pub const IDLE: &str = "LONGWIRE_IDLE_SECONDS";
 /// Everything the settings say, defaults included.
 #[derive(Debug)]
 pub struct Settings {
-    pub broker: Broker,
-    pub journal: Journal,
-    pub tls: Tls,
-    pub proxy: Proxy,
-    pub update: Update,
+    pub broker: BrokerSection,
+    pub journal: JournalSection,
+    pub tls: TlsSection,
+    pub proxy: ProxySection,
+    pub update: UpdateSection,
     /// What extensions may do, and how fast the broker dials.
     pub rules: Rules,
     /// Each key as it stands now, in the sample's order, for people.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<SettingEntry>,
     /// Files that hold a password and that other users can read.
     pub exposed: Vec<PathBuf>,
 }
 
 /// The broker itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broker {
+pub struct BrokerSection {
     /// How long it stays when nothing needs it.
     pub idle: Duration,
 }
 
 /// Bounds of journals, in bytes. Read at the broker's start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Journal {
+pub struct JournalSection {
     pub session: u64,
     pub origin: u64,
     pub total: u64,
@@ -63,25 +63,25 @@ pub struct Journal {
 
 /// Whom to trust beyond the system's verifier, and who we are.
 #[derive(Debug, Default)]
-pub struct Tls {
+pub struct TlsSection {
     pub extra_roots: Vec<CertificateDer<'static>>,
-    pub client: Option<Client>,
+    pub client: Option<ClientCertSection>,
     /// Hosts whose certificate is not checked.
     pub insecure_hosts: Vec<String>,
 }
 
 /// A client certificate, its key, and for whom they are.
-pub struct Client {
+pub struct ClientCertSection {
     pub chain: Vec<CertificateDer<'static>>,
     pub key: PrivateKeyDer<'static>,
     pub hosts: Vec<String>,
 }
 
-impl fmt::Debug for Client {
+impl fmt::Debug for ClientCertSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Client({} certificates, for {:?})",
+            "ClientCertSection({} certificates, for {:?})",
             self.chain.len(),
             self.hosts
         )
@@ -90,7 +90,7 @@ impl fmt::Debug for Client {
 
 /// Where newer versions are announced; empty where nobody has said so.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Update {
+pub struct UpdateSection {
     pub index: String,
     pub key: String,
 }
@@ -115,7 +115,7 @@ pub fn is_index_url(url: &str) -> bool {
 
 /// Through which proxy.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Proxy {
+pub struct ProxySection {
     /// `system`, `none`, or a URL, which may hold a password.
     pub url: String,
     /// Hosts that are dialled directly, in the syntax of `NO_PROXY`.
@@ -124,9 +124,9 @@ pub struct Proxy {
     pub credentials: Vec<(String, String, String)>,
 }
 
-impl fmt::Debug for Proxy {
+impl fmt::Debug for ProxySection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy")
+        f.debug_struct("ProxySection")
             .field("except", &self.except)
             .finish_non_exhaustive()
     }
@@ -134,7 +134,7 @@ impl fmt::Debug for Proxy {
 
 /// One key, its value and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct SettingEntry {
     /// As in `default.allow` or `extension."<origin>".allow`.
     pub name: String,
     /// As TOML; passwords are replaced by `***`.
@@ -215,7 +215,10 @@ pub enum SettingsError {
     },
     /// The file can be read, and something in it cannot be used.
     #[error("{}", shown(path, faults))]
-    Faults { path: PathBuf, faults: Vec<SettingsFault> },
+    Faults {
+        path: PathBuf,
+        faults: Vec<SettingsFault>,
+    },
 }
 
 impl SettingsError {

@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::core::rules::{MemoryRule, PaceRule, Rule, Rules};
 
 use super::keys::{DEFAULT, Draft, EXTENSION, KEYS, RULES, RuleKey, SECTIONS, SettingKind, SettingValue};
-use super::{Broker, Entry, SettingsFault, Journal, Settings, SettingSource, Who};
+use super::{BrokerSection, JournalSection, SettingEntry, SettingSource, Settings, SettingsFault, Who};
 
 use self::value::{masked, origin, taken};
 
@@ -97,7 +97,7 @@ struct TextPosition {
 struct SettingsReader<'a> {
     layers: &'a [Layer<'a>],
     faults: Vec<(usize, SettingsFault)>,
-    entries: Vec<Entry>,
+    entries: Vec<SettingEntry>,
 }
 
 /// The section of this name in each file that has it.
@@ -148,8 +148,8 @@ impl SettingsReader<'_> {
         let rules = self.rules(files, &draft)?;
         let tls = self.tls(&section(files, "tls"), &draft);
         Some(Settings {
-            broker: Broker { idle: draft.idle() },
-            journal: Journal {
+            broker: BrokerSection { idle: draft.idle() },
+            journal: JournalSection {
                 session: draft.session_megabytes << 20,
                 origin: draft.extension_megabytes << 20,
                 total: draft.total_megabytes << 20,
@@ -342,7 +342,7 @@ impl SettingsReader<'_> {
         let secret = name.starts_with("proxy.");
         let text = |text: &String| {
             let shown = if secret { masked(text) } else { text.clone() };
-            toml::SettingValue::String(shown).to_string()
+            toml::Value::String(shown).to_string()
         };
         let value = match value {
             SettingValue::Number(number) => number.to_string(),
@@ -350,7 +350,7 @@ impl SettingsReader<'_> {
             SettingValue::Text(one) => text(one),
             SettingValue::List(list) => format!("[{}]", list.iter().map(text).collect::<Vec<_>>().join(", ")),
         };
-        self.entries.push(Entry { name, value, source });
+        self.entries.push(SettingEntry { name, value, source });
     }
 
     fn fault(&mut self, place: &TextPosition, message: impl Into<String>) {

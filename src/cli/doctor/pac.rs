@@ -38,8 +38,8 @@ async fn run(tool: &str, arguments: &[&str]) -> Option<String> {
         .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(TOOL_TIMEOUT, asked).await.ok()?.ok()?;
-    let output = String::from_utf8_lossy(&output.stdout).into_owned();
-    output.status.success().then_some(output)
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(stdout)
 }
 
 fn found(desktop: &'static str, url: &str) -> Option<PacFacts> {

@@ -20,13 +20,13 @@ pub(super) fn lines(document: &DoctorReport, all: bool, colour: bool) -> Vec<Str
         )];
     }
     let mut lines = Vec::new();
-    let shown = document
+    let selected = document
         .findings
         .iter()
         .filter(|finding| all || finding.verdict > Verdict::Pass);
     let mut shown: Vec<&Finding> = Vec::new();
-    for finding in shown {
-        // Several browsers start one program: what ails it is told once.
+    for finding in selected {
+        // Several browsers start one program: its problem is shown once.
         if finding.verdict > Verdict::Pass && shown.iter().any(|earlier| is_same(earlier, finding)) {
             continue;
         }

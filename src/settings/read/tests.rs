@@ -42,7 +42,7 @@ fn no_file_the_sample_and_the_sample_without_its_marks_say_the_same() {
     assert_eq!(every.entries.len(), nothing.entries.len() + 1);
     for (given, default) in every.entries.iter().zip(&nothing.entries) {
         assert_eq!((&given.name, &given.value), (&default.name, &default.value));
-        assert_ne!(given.source, Source::Default, "{}", given.name);
+        assert_ne!(given.source, SettingSource::Default, "{}", given.name);
     }
 }
 
@@ -69,11 +69,17 @@ fn an_extension_differs_from_the_default_only_in_what_it_says() {
     let named = of("chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/");
     assert_eq!((named.sessions, named.allow.len()), (3, 1));
     assert!(!of("add-on@example.org").enabled);
-    assert_eq!(settings.entry("default.sessions"), Some(("3", Source::Line(2))));
-    assert_eq!(settings.entry("default.enabled"), Some(("true", Source::Default)));
+    assert_eq!(
+        settings.entry("default.sessions"),
+        Some(("3", SettingSource::Line(2)))
+    );
+    assert_eq!(
+        settings.entry("default.enabled"),
+        Some(("true", SettingSource::Default))
+    );
     assert_eq!(
         settings.entry("extension.\"add-on@example.org\".enabled"),
-        Some(("false", Source::Line(7)))
+        Some(("false", SettingSource::Line(7)))
     );
 }
 

@@ -6,12 +6,12 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::super::keys::Draft;
-use super::super::{Client, Tls};
-use super::{Reader, Section, TextPosition, given_whole};
+use super::super::{ClientCertSection, TlsSection};
+use super::{Section, SettingsReader, TextPosition, given_whole};
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// Reads the certificates that the file names.
-    pub(super) fn tls(&mut self, tables: &Section<'_>, draft: &Draft) -> Tls {
+    pub(super) fn tls(&mut self, tables: &Section<'_>, draft: &Draft) -> TlsSection {
         let layers = self.layers;
         let place = |name: &str| {
             let given = given_whole(tables, "tls", name);
@@ -56,14 +56,14 @@ impl Reader<'_> {
                     let message = format!("cannot read a private key from {}: {error}", path.display());
                     self.fault(&given, message);
                 });
-                chain.zip(key.ok()).map(|(chain, key)| Client {
+                chain.zip(key.ok()).map(|(chain, key)| ClientCertSection {
                     chain,
                     key,
                     hosts: draft.client_hosts.clone(),
                 })
             }
         };
-        Tls {
+        TlsSection {
             extra_roots,
             client,
             insecure_hosts: draft.insecure_hosts.clone(),

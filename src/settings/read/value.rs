@@ -2,25 +2,25 @@
 
 use toml::de::DeValue;
 
-use super::super::keys::{SettingKind, Value};
+use super::super::keys::{SettingKind, SettingValue};
 use super::MASK;
 
 /// A value as its key takes it.
-pub(super) fn taken(value: &DeValue<'_>, kind: SettingKind) -> Result<Value, String> {
+pub(super) fn taken(value: &DeValue<'_>, kind: SettingKind) -> Result<SettingValue, String> {
     match (kind, value) {
         (SettingKind::Number(least, most), DeValue::Integer(number)) => {
             u64::from_str_radix(number.as_str(), number.radix())
                 .ok()
                 .filter(|number| (least..=most).contains(number))
-                .map(Value::Number)
+                .map(SettingValue::Number)
                 .ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
         }
         (SettingKind::Number(least, most), _) => {
             Err(format!("it must be a whole number from {least} to {most}"))
         }
-        (SettingKind::Switch, DeValue::Boolean(switch)) => Ok(Value::Switch(*switch)),
+        (SettingKind::Switch, DeValue::Boolean(switch)) => Ok(SettingValue::Switch(*switch)),
         (SettingKind::Switch, _) => Err("it must be `true` or `false`".to_owned()),
-        (SettingKind::Text, DeValue::String(text)) => Ok(Value::Text(text.clone().into_owned())),
+        (SettingKind::Text, DeValue::String(text)) => Ok(SettingValue::Text(text.clone().into_owned())),
         (SettingKind::Text, _) => Err("it must be a string in quotes".to_owned()),
         (SettingKind::List, DeValue::Array(list)) => list
             .iter()
@@ -29,7 +29,7 @@ pub(super) fn taken(value: &DeValue<'_>, kind: SettingKind) -> Result<Value, Str
                 _ => Err("it must be a list of strings: `[\"a\", \"b\"]`".to_owned()),
             })
             .collect::<Result<_, _>>()
-            .map(Value::List),
+            .map(SettingValue::List),
         (SettingKind::List, _) => Err("it must be a list of strings: `[\"a\", \"b\"]`".to_owned()),
     }
 }

@@ -162,9 +162,8 @@ fn failed(finding: Finding, took: &str, error: &DialError, shown: &str) -> Findi
         }
         DialError::Handshake { .. } => finding.fail(message).fix(commands::curl("-i", shown)),
         DialError::Timeout { .. } => finding.fail(message).fix(commands::curl("-v", shown)),
-        DialError::Address(_)
-        | DialError::Request(_)
-        | DialError::Policy(_)
-        | DialError::Denied { .. } => finding.fail(message),
+        DialError::Address(_) | DialError::Request(_) | DialError::Policy(_) | DialError::Denied { .. } => {
+            finding.fail(message)
+        }
     }
 }
