@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use longwire::core::dialect::engine::{Action, Engine, Start};
+use longwire::core::dialect::engine::{Action, Engine, EngineStart};
 use longwire::core::io::{Answer, EngineTransports, Incoming};
 
 fuzz_target!(|data: &[u8]| {
@@ -12,7 +12,7 @@ fuzz_target!(|data: &[u8]| {
         ..EngineTransports::default()
     };
     let url = "ws://localhost/".parse().expect("a URL");
-    let mut engine = Engine::new(url, transports, 1 << 20, Start::default());
+    let mut engine = Engine::new(url, transports, 1 << 20, EngineStart::default());
     for body in [&br#"0{"sid":"a","upgrades":[],"pingInterval":1000,"pingTimeout":1000}"#[..], data] {
         while engine.poll().is_some() {}
         engine.get_answered(&Answer {

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 
 use crate::core::io::Caller;
 use crate::core::rules::Rules;
-use crate::transport::incoming::{Incoming, IncomingBytes};
+use crate::transport::incoming::{IncomingBytes, IncomingShare};
 use crate::wire::record::Name;
 
 use super::read_permits::ReadPermits;
@@ -195,7 +195,7 @@ impl ConnectionSlot {
     }
 
     /// What the port's unfinished frames are counted by.
-    pub(super) fn incoming(&self, caller: &Caller) -> Incoming {
+    pub(super) fn incoming(&self, caller: &Caller) -> IncomingShare {
         self.connections.incoming.of(&origin_of(caller), FREE)
     }
 

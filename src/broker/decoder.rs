@@ -3,7 +3,7 @@
 //! It reads no socket and decides nothing about sessions. A frame that cannot be read becomes a refusal.
 
 use crate::core::io::Caller;
-use crate::transport::incoming::Incoming;
+use crate::transport::incoming::IncomingShare;
 use crate::version;
 use crate::wire::batch::Shape;
 use crate::wire::code::Code;
@@ -26,13 +26,13 @@ pub(super) struct FrameDecoder {
     /// The caller is of a newer version than this broker.
     is_newer: bool,
     joiner: Joiner,
-    incoming: Incoming,
+    incoming: IncomingShare,
     decoded: Vec<PortInput>,
 }
 
 impl FrameDecoder {
     /// A decoder for what `caller` sends, which is of this version.
-    pub(super) fn new(caller: &Caller, version: &str, incoming: Incoming) -> Self {
+    pub(super) fn new(caller: &Caller, version: &str, incoming: IncomingShare) -> Self {
         Self {
             is_admin: *caller == Caller::Admin,
             is_newer: version::is_newer(version, version::own()),
@@ -61,7 +61,7 @@ impl FrameDecoder {
     pub(super) fn admit(&mut self, taken: &Taken, frames: &Frames) -> bool {
         let fits = self
             .incoming
-            .keep(frames.held() + self.joiner.held() + 2 * taken.len());
+            .resize(frames.held() + self.joiner.held() + 2 * taken.len());
         if !fits {
             self.refuse(ErrorInfo::new(Code::Overflow, TOO_MUCH));
         }
@@ -70,7 +70,7 @@ impl FrameDecoder {
 
     /// Counts what is held of frames that are not whole; gives up the one that is being read when that is too much.
     pub(super) fn count(&mut self, frames: &mut Frames) {
-        if self.incoming.keep(frames.held() + self.joiner.held()) {
+        if self.incoming.resize(frames.held() + self.joiner.held()) {
             return;
         }
         let error = ErrorInfo::new(Code::Overflow, TOO_MUCH);
@@ -79,7 +79,7 @@ impl FrameDecoder {
             refusal.error.message = format!("a frame of {length} bytes: {TOO_MUCH}");
             self.decoded.push(PortInput::Refused(refusal));
         }
-        self.incoming.keep(self.joiner.held());
+        self.incoming.resize(self.joiner.held());
     }
 
     /// Decodes one native frame.
@@ -109,9 +109,9 @@ impl FrameDecoder {
     fn unbatched(&mut self, json: &[u8]) {
         match Shape::of(json) {
             Ok(Shape::Single) => self.frame(json),
-            Ok(Shape::Part(part)) if !self.incoming.keep(self.joiner.held() + part.data.len()) => {
+            Ok(Shape::Part(part)) if !self.incoming.resize(self.joiner.held() + part.data.len()) => {
                 let error = self.joiner.refuse(&part, Code::Overflow, TOO_MUCH);
-                self.incoming.keep(self.joiner.held());
+                self.incoming.resize(self.joiner.held());
                 self.refuse(error);
             }
             Ok(Shape::Part(part)) => match self.joiner.join(&part) {

@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::core::io::{DialId, Fetch, LinkEnd, LinkEvent, Target, TransportKind};
 use crate::transport::cookies::Jars;
 use crate::transport::credit::Credit;
-use crate::transport::events::{Command, Events};
+use crate::transport::events::{DialCommand, Events};
 use crate::transport::incoming::IncomingBytes;
 use crate::transport::link;
 use crate::transport::{Network, engine, http};
@@ -46,7 +46,7 @@ pub struct Dials<W> {
 
 #[derive(Debug)]
 struct Dial {
-    commands: queue::Sender<Command>,
+    commands: queue::Sender<DialCommand>,
     credit: Credit,
     task: AbortHandle,
 }
@@ -121,32 +121,32 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
 
     /// Sends a message on an open dial.
     pub fn transmit(&mut self, id: DialId, payload: Payload) {
-        self.command(id, Command::Transmit(payload));
+        self.command(id, DialCommand::Transmit(payload));
     }
 
     /// Asks a question on a dial over HTTP.
     pub fn fetch(&mut self, id: DialId, fetch: Box<Fetch>) {
-        self.command(id, Command::Fetch(fetch));
+        self.command(id, DialCommand::Fetch(fetch));
     }
 
     /// Sends a ping behind everything transmitted so far.
     pub fn ping(&mut self, id: DialId, token: u64) {
-        self.command(id, Command::Ping(token));
+        self.command(id, DialCommand::Ping(token));
     }
 
     /// Tells no more messages of this dial and stops reading it, but for a little that lets pings through.
     pub fn pause(&mut self, id: DialId) {
-        self.command(id, Command::Pause);
+        self.command(id, DialCommand::Pause);
     }
 
     /// Goes on after `pause`.
     pub fn resume(&mut self, id: DialId) {
-        self.command(id, Command::Resume);
+        self.command(id, DialCommand::Resume);
     }
 
     /// Closes a dial politely; its events still count, and `Ended` is the last of them.
     pub fn close(&mut self, id: DialId, code: u16, reason: String) {
-        self.command(id, Command::Close { code, reason });
+        self.command(id, DialCommand::Close { code, reason });
     }
 
     /// Ends a dial: what was transmitted is still written, then a close frame; all that may take two seconds.
@@ -155,7 +155,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         let Some(mut dial) = self.alive.remove(&id) else {
             return;
         };
-        if dial.commands.try_send(Command::HangUp { code, reason }).is_err() {
+        if dial
+            .commands
+            .try_send(DialCommand::HangUp { code, reason })
+            .is_err()
+        {
             dial.task.abort();
         }
         dial.credit.end();
@@ -169,7 +173,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    fn command(&mut self, id: DialId, command: Command) {
+    fn command(&mut self, id: DialId, command: DialCommand) {
         let Some(dial) = self.alive.get_mut(&id) else {
             return;
         };

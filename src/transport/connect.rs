@@ -83,12 +83,12 @@ pub(crate) fn allowed(
         None if local => refuse("another machine"),
         None => true,
     };
-    let kept: Vec<_> = found.into_iter().filter(judge).collect();
-    if kept.is_empty() {
+    let allowed: Vec<_> = found.into_iter().filter(judge).collect();
+    if allowed.is_empty() {
         let place = place.clone();
         return Err(DialError::Denied { place, what: why });
     }
-    Ok(kept)
+    Ok(allowed)
 }
 
 /// A name that means this machine (RFC 6761).
@@ -307,7 +307,7 @@ mod tests {
         dead.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let dead = dead.listen(1).unwrap();
         let silent = dead.local_addr().unwrap();
-        // Its queue is full: whoever comes now hears nothing.
+        // Its queue is full: new connections get no answer.
         let try_once = || std::net::TcpStream::connect_timeout(&silent, Duration::from_millis(300));
         let mut queue = Vec::new();
         while let Ok(stream) = try_once() {

@@ -8,15 +8,15 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
-use super::incoming::{Incoming, IncomingBytes};
+use super::incoming::{IncomingBytes, IncomingShare};
 use crate::core::io;
 use crate::wire::record::Name;
 
-/// A batch may be told while less than this is on its way. What the core allows for when it says `Pause` covers it.
+/// A batch may be sent while less than this is on its way. What the core allows for when it says `Pause` covers it.
 const MAX_BYTES: usize = 1024 * 1024;
 /// What a message costs beside its bytes.
 const MESSAGE_COST: usize = 1024;
-/// What a link may keep of messages without being counted: there are many links, and most messages are smaller.
+/// What a link may hold of messages without being counted: there are many links, and most messages are smaller.
 const FREE: usize = 64 << 10;
 
 /// Shared by a link, which spends, and the loop, which gives back.
@@ -29,14 +29,14 @@ struct Account {
     /// The loop has forgotten the dial: nothing is given back any more.
     is_over: AtomicBool,
     link: AtomicWaker,
-    held: Mutex<Held>,
+    state: Mutex<CreditState>,
 }
 
 /// What the link holds, for the extension's budget.
 #[derive(Debug, Default)]
-struct Held {
+struct CreditState {
     /// `None`: nobody counts.
-    incoming: Option<Incoming>,
+    incoming: Option<IncomingShare>,
     /// Bytes of a message that is not whole.
     partial: usize,
 }
@@ -45,24 +45,27 @@ impl Credit {
     /// What is held for it counts for this extension.
     pub fn counted(all: &IncomingBytes, origin: &Name) -> Self {
         let credit = Self::default();
-        credit.held().incoming = Some(all.of(origin, FREE));
+        credit.state().incoming = Some(all.of(origin, FREE));
         credit
     }
 
     /// Another one for the same extension.
     pub(super) fn another(&self) -> Self {
         let credit = Self::default();
-        credit.held().incoming = self.held().incoming.as_ref().map(Incoming::another);
+        credit.state().incoming = self.state().incoming.as_ref().map(IncomingShare::another);
         credit
     }
 
     /// The link keeps so many bytes of a message that is not whole; `false` if that is more than it may.
     pub(super) fn keep_partial(&self, bytes: usize) -> bool {
-        let mut held = self.held();
+        let mut state = self.state();
         let all = self.0.spent.load(Ordering::Acquire) + bytes;
-        let fits = held.incoming.as_mut().is_none_or(|incoming| incoming.keep(all));
+        let fits = state
+            .incoming
+            .as_mut()
+            .is_none_or(|incoming| incoming.resize(all));
         if fits {
-            held.partial = bytes;
+            state.partial = bytes;
         }
         fits
     }
@@ -72,20 +75,20 @@ impl Credit {
         if change < FREE {
             return;
         }
-        let mut held = self.held();
-        let all = self.0.spent.load(Ordering::Acquire) + held.partial;
-        if let Some(incoming) = &mut held.incoming {
+        let mut state = self.state();
+        let all = self.0.spent.load(Ordering::Acquire) + state.partial;
+        if let Some(incoming) = &mut state.incoming {
             // What is here already is here; what comes next is refused.
-            incoming.keep(all);
+            incoming.resize(all);
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn state(&self) -> MutexGuard<'_, CreditState> {
         // Nothing in here can panic halfway.
-        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether another batch may be told now; if not, the task is woken when it may.
+    /// Whether another batch may be sent now; if not, the task is woken when it may.
     pub(super) fn poll_free(&self, cx: &Context<'_>) -> Poll<()> {
         if self.is_free() {
             return Poll::Ready(());

@@ -14,17 +14,17 @@ pub(super) const ACCEPTED: &str = "gzip, deflate, br";
 /// Codings one over the other that are undone.
 const MAX_CODINGS: usize = 3;
 /// Bytes decoded at once, however small what they come from.
-const PIECE: usize = 64 * 1024;
+const MAX_DECODED_BYTES: usize = 64 * 1024;
 
 /// A body without its codings.
-pub(super) struct Body {
+pub(super) struct DecodedBody {
     incoming: Incoming,
     /// In the order in which they are undone.
-    stages: Vec<Stage>,
+    stages: Vec<CodingStage>,
 }
 
 /// One coding, and of what came to it, what is not decoded yet.
-struct Stage {
+struct CodingStage {
     decoder: Decoder,
     coded: Bytes,
 }
@@ -36,7 +36,7 @@ pub(super) enum Broken {
     Coding(&'static str),
 }
 
-impl Body {
+impl DecodedBody {
     /// # Errors
     /// Names a coding that was not asked for.
     pub(super) fn new(incoming: Incoming, headers: &HeaderMap) -> Result<Self, String> {
@@ -65,7 +65,7 @@ impl Body {
 }
 
 /// The codings of a body. As in browsers, a body with a coding that nobody knows (`utf-8`, `none`) is taken as it is.
-fn stages(headers: &HeaderMap) -> Result<Vec<Stage>, String> {
+fn stages(headers: &HeaderMap) -> Result<Vec<CodingStage>, String> {
     let lines = headers.get_all(header::CONTENT_ENCODING).iter();
     let lines: Vec<_> = lines
         .map(|line| String::from_utf8_lossy(line.as_bytes()))
@@ -92,15 +92,15 @@ fn stages(headers: &HeaderMap) -> Result<Vec<Stage>, String> {
         return Err("the response has too many content codings".to_owned());
     }
     // The last one named was applied last.
-    let mut stages: Vec<_> = decoders.into_iter().rev().map(Stage::new).collect();
+    let mut stages: Vec<_> = decoders.into_iter().rev().map(CodingStage::new).collect();
     if stages.is_empty() {
-        stages.push(Stage::new(Decoder::Plain));
+        stages.push(CodingStage::new(Decoder::Plain));
     }
     Ok(stages)
 }
 
 /// The next piece behind all stages; empty when there is nothing more without further bytes.
-fn decode(stages: &mut [Stage]) -> Result<Bytes, &'static str> {
+fn decode(stages: &mut [CodingStage]) -> Result<Bytes, &'static str> {
     let last = stages.len() - 1;
     let mut at = last;
     loop {
@@ -117,7 +117,7 @@ fn decode(stages: &mut [Stage]) -> Result<Bytes, &'static str> {
     }
 }
 
-impl Stage {
+impl CodingStage {
     const fn new(decoder: Decoder) -> Self {
         Self {
             decoder,
@@ -202,7 +202,7 @@ impl Decoder {
 }
 
 fn inflate(state: &mut Decompress, coded: &mut Bytes) -> Result<(Bytes, bool), &'static str> {
-    let mut piece = Vec::with_capacity(PIECE);
+    let mut piece = Vec::with_capacity(MAX_DECODED_BYTES);
     let before = state.total_in();
     let status = state
         .decompress_vec(coded, &mut piece, FlushDecompress::None)
@@ -216,9 +216,9 @@ fn unbrotli(
     state: &mut BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     coded: &mut Bytes,
 ) -> Result<(Bytes, bool), &'static str> {
-    let mut piece = vec![0; PIECE];
+    let mut piece = vec![0; MAX_DECODED_BYTES];
     let (mut left, mut used) = (coded.len(), 0);
-    let (mut room, mut written, mut total) = (PIECE, 0, 0);
+    let (mut room, mut written, mut total) = (MAX_DECODED_BYTES, 0, 0);
     let result = BrotliDecompressStream(
         &mut left,
         &mut used,
@@ -244,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    fn of(coding: &'static str) -> Result<Vec<Stage>, String> {
+    fn of(coding: &'static str) -> Result<Vec<CodingStage>, String> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, coding.parse().unwrap());
         stages(&headers)
@@ -335,7 +335,7 @@ mod tests {
         assert!(bomb.len() < 64 * 1024);
         let (all, largest) = decoded("gzip", &[&bomb]).unwrap();
         assert_eq!(all.len(), 32 << 20);
-        assert!(largest <= PIECE, "{largest}");
+        assert!(largest <= MAX_DECODED_BYTES, "{largest}");
     }
 
     #[test]

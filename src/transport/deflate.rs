@@ -99,18 +99,18 @@ fn window_bits(value: &str) -> Result<u8, String> {
 pub(crate) struct Corrupt;
 
 /// Where an inflated message goes.
-pub(crate) struct Kept<'a> {
+pub(crate) struct InflateOutput<'a> {
     pub(crate) data: &'a mut Vec<u8>,
-    /// Bytes it may have; above them nothing of it is kept.
+    /// Bytes it may have; a larger message is dropped.
     pub(crate) limit: usize,
     pub(crate) is_skipped: &'a mut bool,
-    /// What may be kept of it.
+    /// What it may hold.
     pub(crate) credit: &'a Credit,
-    /// Bytes inflated, kept or not.
+    /// Bytes inflated, stored or not.
     pub(crate) inflated: &'a mut usize,
 }
 
-impl Kept<'_> {
+impl InflateOutput<'_> {
     /// Adds what was inflated; a message that grows too large is forgotten.
     fn extend(&mut self, piece: &[u8]) {
         *self.inflated += piece.len();
@@ -153,9 +153,9 @@ impl Inflater {
         }
     }
 
-    /// Inflates a piece of a message behind what `kept` holds.
-    pub(crate) fn push(&mut self, input: &[u8], kept: &mut Kept<'_>) -> Result<(), Corrupt> {
-        if *kept.is_skipped && self.agreement.server_no_context_takeover {
+    /// Inflates a piece of a message behind what `output` holds.
+    pub(crate) fn push(&mut self, input: &[u8], output: &mut InflateOutput<'_>) -> Result<(), Corrupt> {
+        if *output.is_skipped && self.agreement.server_no_context_takeover {
             // Nothing refers to it: there is no need to know what it says.
             return Ok(());
         }
@@ -163,19 +163,19 @@ impl Inflater {
         let state = self
             .state
             .get_or_insert_with(|| Decompress::new_with_window_bits(false, bits));
-        inflate(state, input, kept)
+        inflate(state, input, output)
     }
 
     /// Between messages: gives the state back unless the next message may refer to it.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn release_buffers(&mut self) {
         if self.agreement.server_no_context_takeover {
             self.state = None;
         }
     }
 
     /// Ends a message: whatever was held back comes out.
-    pub(crate) fn finish(&mut self, kept: &mut Kept<'_>) -> Result<(), Corrupt> {
-        self.push(&TAIL, kept)?;
+    pub(crate) fn finish(&mut self, output: &mut InflateOutput<'_>) -> Result<(), Corrupt> {
+        self.push(&TAIL, output)?;
         if self.agreement.server_no_context_takeover
             && let Some(state) = &mut self.state
         {
@@ -185,12 +185,12 @@ impl Inflater {
     }
 }
 
-fn inflate(state: &mut Decompress, input: &[u8], kept: &mut Kept<'_>) -> Result<(), Corrupt> {
+fn inflate(state: &mut Decompress, input: &[u8], output: &mut InflateOutput<'_>) -> Result<(), Corrupt> {
     thread_local! {
-        /// Not the spare room of `kept`: all of that would be cleared at each step.
+        /// Not the spare room of `output`: all of that would be cleared at each step.
         static INFLATED: RefCell<Box<[u8]>> = RefCell::new(vec![0; STEP].into());
     }
-    INFLATED.with_borrow_mut(|step| inflate_by(step, state, input, kept))
+    INFLATED.with_borrow_mut(|step| inflate_by(step, state, input, output))
 }
 
 /// Inflates all of it, through a buffer.
@@ -198,7 +198,7 @@ fn inflate_by(
     step: &mut [u8],
     state: &mut Decompress,
     mut input: &[u8],
-    kept: &mut Kept<'_>,
+    output: &mut InflateOutput<'_>,
 ) -> Result<(), Corrupt> {
     loop {
         let (read_before, written_before) = (state.total_in(), state.total_out());
@@ -208,7 +208,7 @@ fn inflate_by(
         let read = usize::try_from(state.total_in() - read_before).map_err(|_| Corrupt)?;
         let written = usize::try_from(state.total_out() - written_before).map_err(|_| Corrupt)?;
         input = input.get(read..).ok_or(Corrupt)?;
-        kept.extend(step.get(..written).ok_or(Corrupt)?);
+        output.extend(step.get(..written).ok_or(Corrupt)?);
         match status {
             // A final block: what follows in this message begins a stream of its own.
             Status::StreamEnd => {

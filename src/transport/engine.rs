@@ -16,11 +16,13 @@ use url::Url;
 use super::Network;
 use super::cookies::{SharedJar, is_cookie};
 use super::credit::{self, Credit};
-use super::events::{Command, Events};
-use super::exchange::{Ask, Fault, HttpConnection, IdleConnections, Job, job, whole, within};
+use super::events::{DialCommand, Events};
+use super::exchange::{
+    Ask, ExchangeFailure, ExchangeFuture, HttpConnection, IdleConnections, exchange_future, whole, within,
+};
 use super::link;
 use super::redirects::followed;
-use crate::core::dialect::engine::{Action, Engine, Packets, PostReach, Start};
+use crate::core::dialect::engine::{Action, Engine, EngineStart, Packets, PostReach};
 use crate::core::io::{Answer, DialId, EngineTransports, LinkEnd, LinkEvent, Target, TransportKind};
 use crate::wire::code::Code;
 use crate::wire::record::ErrorInfo;
@@ -42,17 +44,17 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     network: Arc<Network>,
     target: Box<Target>,
     jar: SharedJar,
-    commands: queue::Receiver<Command>,
+    commands: queue::Receiver<DialCommand>,
     events: Events<W>,
 ) {
     let TransportKind::Engine(transports) = target.transport.clone() else {
         return;
     };
-    let start = Start {
+    let start = EngineStart {
         stamp: now(),
         was_on_socket: jar.was_on_socket(),
     };
-    let dial = Dial {
+    let dial = EngineDial {
         engine: Engine::new(target.url.clone(), transports.clone(), target.max_message, start),
         transports,
         network,
@@ -75,38 +77,38 @@ fn now() -> u64 {
     since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0))
 }
 
-struct Dial<W> {
+struct EngineDial<W> {
     engine: Engine,
     transports: EngineTransports,
     network: Arc<Network>,
     target: Arc<Target>,
     events: Events<W>,
-    getting: Option<Job<Answered>>,
-    posting: Option<Job<Answered>>,
+    getting: Option<ExchangeFuture<Answered>>,
+    posting: Option<ExchangeFuture<Answered>>,
     idle: IdleConnections,
     jar: SharedJar,
-    socket: Option<Socket>,
+    socket: Option<EngineSocket>,
     /// The server has opened the session.
     was_opened: bool,
     paused: bool,
 }
 
 /// The WebSocket, a link of its own.
-struct Socket {
-    commands: queue::Sender<Command>,
+struct EngineSocket {
+    commands: queue::Sender<DialCommand>,
     events: mpsc::Receiver<(DialId, LinkEvent)>,
     credit: Credit,
     task: AbortHandle,
 }
 
-impl Drop for Socket {
+impl Drop for EngineSocket {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
-    async fn run(mut self, mut commands: queue::Receiver<Command>) {
+impl<W: From<(DialId, LinkEvent)> + Send + 'static> EngineDial<W> {
+    async fn run(mut self, mut commands: queue::Receiver<DialCommand>) {
         loop {
             while let Some(action) = self.next_action().await {
                 if !self.perform(action).await {
@@ -115,32 +117,32 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             }
             tokio::select! {
                 command = commands.next() => match command {
-                    Some(Command::Transmit(packet)) => self.engine.transmit(packet),
-                    Some(Command::Pause) => self.pause(true),
-                    Some(Command::Resume) => self.pause(false),
-                    Some(Command::Ping(_) | Command::Fetch(_)) => {}
-                    Some(close @ Command::Close { .. }) => {
+                    Some(DialCommand::Transmit(packet)) => self.engine.transmit(packet),
+                    Some(DialCommand::Pause) => self.pause(true),
+                    Some(DialCommand::Resume) => self.pause(false),
+                    Some(DialCommand::Ping(_) | DialCommand::Fetch(_)) => {}
+                    Some(close @ DialCommand::Close { .. }) => {
                         if !self.engine.is_on_socket() {
                             return self.close_polling().await;
                         }
                         // Its end is this dial's.
                         self.command(close);
                     }
-                    Some(Command::HangUp { .. }) => return self.hang_up().await,
+                    Some(DialCommand::HangUp { .. }) => return self.hang_up().await,
                     None => return,
                 },
-                answered = job(&mut self.getting) => {
+                answered = exchange_future(&mut self.getting) => {
                     self.getting = None;
                     match answered {
                         Ok(answered) => {
-                            let answer = self.keep(answered);
+                            let answer = self.store_connection(answered);
                             self.engine.get_answered(&answer);
                         }
                         Err(fault) => self.engine.get_failed(fault.into_end(self.was_opened)),
                     }
                 }
-                answered = job(&mut self.posting) => self.posted(answered),
-                event = next_event(&mut self.socket) => self.hear(event),
+                answered = exchange_future(&mut self.posting) => self.posted(answered),
+                event = next_event(&mut self.socket) => self.handle_socket_event(event),
             }
         }
     }
@@ -178,7 +180,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 if self.engine.is_on_socket() {
                     self.jar.set_on_socket(true);
                 }
-                self.command(Command::Transmit(packet));
+                self.command(DialCommand::Transmit(packet));
             }
             Action::DropSocket => self.socket = None,
             Action::Opened => {
@@ -187,28 +189,28 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                     subprotocol: None,
                     extensions: None,
                 };
-                return self.events.tell(opened).await;
+                return self.events.send(opened).await;
             }
             Action::Packets(packets) => return self.events.messages(packets).await,
-            Action::Written(count) => return self.events.tell(LinkEvent::Written(count)).await,
+            Action::Written(count) => return self.events.send(LinkEvent::Written(count)).await,
             Action::End(end) => {
                 tracing::debug!(error = ?end.error, "an Engine.IO session is over");
                 if !self.was_opened {
                     self.jar.set_on_socket(false);
                 }
-                self.events.tell(LinkEvent::Ended(end)).await;
+                self.events.send(LinkEvent::Ended(end)).await;
                 return false;
             }
         }
         true
     }
 
-    fn post(&mut self, url: Url, body: Bytes) -> Job<Answered> {
+    fn post(&mut self, url: Url, body: Bytes) -> ExchangeFuture<Answered> {
         let headers = self.transports.polling_requests.headers.clone();
         self.ask(Ask::post(url, headers, body, "text/plain;charset=UTF-8"))
     }
 
-    fn ask(&mut self, ask: Ask) -> Job<Answered> {
+    fn ask(&mut self, ask: Ask) -> ExchangeFuture<Answered> {
         let time = self.transports.polling_requests.timeout.unwrap_or(ANSWER_TIMEOUT);
         let connection = self.idle.take(&ask.url);
         let (network, target, jar) = (self.network.clone(), self.target.clone(), self.jar.clone());
@@ -229,11 +231,11 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         })
     }
 
-    fn posted(&mut self, answered: Result<Answered, Fault>) {
+    fn posted(&mut self, answered: Result<Answered, ExchangeFailure>) {
         self.posting = None;
         match answered {
             Ok(answered) => {
-                let answer = self.keep(answered);
+                let answer = self.store_connection(answered);
                 self.engine.post_answered(&answer);
             }
             Err(fault) => {
@@ -248,7 +250,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     }
 
     /// Keeps the connection of an answer.
-    fn keep(&mut self, (answer, connection): Answered) -> Answer {
+    fn store_connection(&mut self, (answer, connection): Answered) -> Answer {
         self.idle.put(connection);
         answer
     }
@@ -275,18 +277,18 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             inbox,
             to_us,
         );
-        self.socket = Some(Socket {
+        self.socket = Some(EngineSocket {
             commands,
             events,
             credit,
             task: tokio::spawn(run).abort_handle(),
         });
         if self.paused {
-            self.command(Command::Pause);
+            self.command(DialCommand::Pause);
         }
     }
 
-    fn command(&mut self, command: Command) {
+    fn command(&mut self, command: DialCommand) {
         if let Some(socket) = &mut self.socket
             && let Err(refused) = socket.commands.try_send(command)
             && refused.is_full()
@@ -307,10 +309,14 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         } else {
             self.engine.resume();
         }
-        self.command(if paused { Command::Pause } else { Command::Resume });
+        self.command(if paused {
+            DialCommand::Pause
+        } else {
+            DialCommand::Resume
+        });
     }
 
-    fn hear(&mut self, event: Option<LinkEvent>) {
+    fn handle_socket_event(&mut self, event: Option<LinkEvent>) {
         match event {
             Some(LinkEvent::Opened { .. }) => self.engine.socket_opened(),
             Some(LinkEvent::Messages(messages)) => {
@@ -334,30 +340,30 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
 
     /// Ends polling with a packet that says so; there is no other answer to it than the POST's.
     async fn close_polling(mut self) {
-        self.write_rest().await;
-        self.events.tell(LinkEvent::Ended(LinkEnd::default())).await;
+        self.post_remaining().await;
+        self.events.send(LinkEvent::Ended(LinkEnd::default())).await;
     }
 
     /// Writes what was handed over, for a while; the server notices the end by itself.
     async fn hang_up(mut self) {
         let socket = self.socket.take().filter(|_| self.engine.is_on_socket());
         if let Some(mut socket) = socket {
-            let hang_up = Command::HangUp {
+            let hang_up = DialCommand::HangUp {
                 code: 1000,
                 reason: String::new(),
             };
             if socket.commands.try_send(hang_up).is_ok() {
-                let rest = async { while socket.events.recv().await.is_some() {} };
-                let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await;
+                let remaining = async { while socket.events.recv().await.is_some() {} };
+                let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, remaining).await;
             }
             return;
         }
-        self.write_rest().await;
+        self.post_remaining().await;
     }
 
     /// Posts what was handed over, and that the session is over.
-    async fn write_rest(&mut self) {
-        let rest = async {
+    async fn post_remaining(&mut self) {
+        let remaining = async {
             let mut actions = VecDeque::new();
             // The question that is open meanwhile stays open: a server takes its end for a fault.
             self.engine.leave();
@@ -371,15 +377,15 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 if self.posting.is_none() {
                     return;
                 }
-                let answered = job(&mut self.posting).await;
+                let answered = exchange_future(&mut self.posting).await;
                 self.posted(answered);
             }
         };
-        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await;
+        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, remaining).await;
     }
 }
 
-async fn next_event(socket: &mut Option<Socket>) -> Option<LinkEvent> {
+async fn next_event(socket: &mut Option<EngineSocket>) -> Option<LinkEvent> {
     match socket {
         Some(socket) => socket.events.recv().await.map(|(_, event)| event),
         None => std::future::pending().await,

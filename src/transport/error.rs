@@ -1,4 +1,4 @@
-//! Why a dial failed: one variant per party that can be blamed, and the words for it.
+//! Why a dial failed: one variant per party at fault, and the messages.
 //!
 //! Its messages name host and port only: never a path, a query, credentials or a header's value.
 

@@ -1,4 +1,4 @@
-//! What any dial is told, and where its events go: messages only as far as there is credit.
+//! The commands a dial takes, and the channel its events go to. Messages are sent only while there is credit.
 //!
 //! It dials nothing; `link`, `http` and `engine` do.
 
@@ -11,22 +11,22 @@ use super::credit::Credit;
 use crate::core::io::{DialId, Fetch, Incoming, LinkEvent};
 use crate::wire::payload::Payload;
 
-/// What a dial is told.
+/// A command to a dial.
 #[derive(Debug)]
-pub enum Command {
+pub enum DialCommand {
     /// Send a message.
     Transmit(Payload),
     /// Ask a question; on links over HTTP only.
     Fetch(Box<Fetch>),
     /// Send a ping behind everything transmitted so far.
     Ping(u64),
-    /// Stop telling messages, and reading them.
+    /// Stop reading messages and sending them as events.
     Pause,
-    /// Go on.
+    /// Undo `Pause`.
     Resume,
-    /// Write what has been transmitted, close, and tell what the server answers.
+    /// Write what has been transmitted, close, and report what the server answers.
     Close { code: u16, reason: String },
-    /// Write what has been transmitted, close, and say nothing more.
+    /// Write what has been transmitted, close, and send no further event.
     HangUp { code: u16, reason: String },
 }
 
@@ -38,13 +38,14 @@ pub struct Events<W> {
     pub(super) credit: Credit,
 }
 
-/// Lines of a stream that the loop gets at once: each may end an event.
-const LINES: usize = 64;
+/// Lines of a stream in one event for the loop: each line may end an event of the stream.
+const MAX_LINES_PER_CHUNK: usize = 64;
 
-/// Where these lines end.
+/// Where the first lines end, at most that many.
 fn end_of_lines(bytes: &[u8]) -> usize {
     let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-    ends.nth(LINES - 1).map_or(bytes.len(), |(at, _)| at + 1)
+    ends.nth(MAX_LINES_PER_CHUNK - 1)
+        .map_or(bytes.len(), |(at, _)| at + 1)
 }
 
 /// A place in the events' queue, or its end.
@@ -56,33 +57,33 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Events<W> {
         Self { dial, tx, credit }
     }
 
-    /// Waits until more of a stream may be told.
+    /// Waits until there is credit for more.
     pub(super) async fn room(&self) {
         poll_fn(|cx| self.credit.poll_free(cx)).await;
     }
 
-    /// Waits until more may be told, then tells messages; what they cost is given back when the loop has taken them.
+    /// Waits for credit, then sends messages; the loop gives their cost back when it has taken them.
     pub(super) async fn messages(&self, messages: Vec<Incoming>) -> bool {
         self.room().await;
         self.credit.spend(&messages);
-        self.tell(LinkEvent::Messages(messages)).await
+        self.send(LinkEvent::Messages(messages)).await
     }
 
-    /// Tells bytes of a stream, a few lines at a time; what they cost is given back when the loop has taken them.
+    /// Sends bytes of a stream, a few lines at a time; the loop gives their cost back when it has taken them.
     pub(super) async fn stream(&self, mut bytes: Bytes) -> bool {
         while !bytes.is_empty() {
             let piece = bytes.split_to(end_of_lines(&bytes));
             self.room().await;
             self.credit.spend_for(&piece);
-            if !self.tell(LinkEvent::Chunk(piece)).await {
+            if !self.send(LinkEvent::Chunk(piece)).await {
                 return false;
             }
         }
         true
     }
 
-    /// Waits for room; `false` when nobody listens any more.
-    pub(super) async fn tell(&self, event: LinkEvent) -> bool {
+    /// Waits for room in the channel; `false` when the receiver is gone.
+    pub(super) async fn send(&self, event: LinkEvent) -> bool {
         self.tx.send(W::from((self.dial, event))).await.is_ok()
     }
 }
@@ -92,27 +93,27 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_stream_of_short_lines_is_told_in_pieces_and_only_as_far_as_there_is_credit() {
+    async fn a_stream_of_short_lines_is_sent_in_pieces_and_only_while_there_is_credit() {
         let (tx, mut rx) = mpsc::channel::<(DialId, LinkEvent)>(10_000);
         let credit = Credit::default();
         let events = Events::new(DialId(1), tx, credit.clone());
         let text = "data:x\n\n".repeat(100_000);
         let bytes = Bytes::from(text.clone());
-        let told = tokio::spawn(async move { events.stream(bytes).await });
-        let mut heard = Vec::new();
-        while heard.len() < text.len() {
+        let sending = tokio::spawn(async move { events.stream(bytes).await });
+        let mut received = Vec::new();
+        while received.len() < text.len() {
             // The loop is slow: so much waits for it at most.
             tokio::task::yield_now().await;
-            assert!(rx.len() * LINES < 4096, "{}", rx.len());
+            assert!(rx.len() * MAX_LINES_PER_CHUNK < 4096, "{}", rx.len());
             let Some((_, LinkEvent::Chunk(piece))) = rx.recv().await else {
                 panic!("no piece");
             };
-            assert!(piece.len() <= 8 * LINES);
-            heard.extend_from_slice(&piece);
+            assert!(piece.len() <= 8 * MAX_LINES_PER_CHUNK);
+            received.extend_from_slice(&piece);
             credit.give_back(super::super::credit::cost_of(&piece));
         }
-        assert!(told.await.unwrap());
-        assert_eq!(heard, text.as_bytes());
+        assert!(sending.await.unwrap());
+        assert_eq!(received, text.as_bytes());
     }
 
     #[tokio::test]
@@ -129,11 +130,12 @@ mod tests {
         let (tx, mut rx) = mpsc::channel::<(DialId, LinkEvent)>(10_000);
         let credit = Credit::default();
         let events = Events::new(DialId(1), tx, credit.clone());
-        let told = tokio::spawn(async move { events.stream(Bytes::from("data:x\n\n".repeat(10_000))).await });
+        let sending =
+            tokio::spawn(async move { events.stream(Bytes::from("data:x\n\n".repeat(10_000))).await });
         tokio::task::yield_now().await;
-        assert!(!told.is_finished(), "it waits for credit");
+        assert!(!sending.is_finished(), "it waits for credit");
         credit.end();
-        assert!(told.await.unwrap());
+        assert!(sending.await.unwrap());
         assert!(rx.recv().await.is_some());
     }
 }

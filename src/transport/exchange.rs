@@ -27,7 +27,7 @@ use crate::wire::record::ErrorInfo;
 
 /// What is waited for once a request is sent.
 const ANSWER: &str = "the answer";
-/// Bytes of a body that are read before others' turn comes.
+/// Bytes of a body that are read before the task yields to others.
 const READ_AT_ONCE: usize = 1 << 20;
 
 /// A connection that can carry one exchange after the other. Dropping it ends it.
@@ -55,13 +55,13 @@ impl Drop for HttpConnection {
 
 /// Why there was no answer.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct ExchangeFailure {
     pub(super) error: DialError,
     /// Something of the request may have left.
     pub(super) sent: bool,
 }
 
-impl Fault {
+impl ExchangeFailure {
     const fn unsent(error: DialError) -> Self {
         Self { error, sent: false }
     }
@@ -169,26 +169,28 @@ impl IdleConnections {
 /// An answer's head, its body unread.
 pub(super) type Headed = (Response<Incoming>, HttpConnection);
 /// An exchange that goes on.
-pub(super) type Job<T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send>>;
+pub(super) type ExchangeFuture<T> = Pin<Box<dyn Future<Output = Result<T, ExchangeFailure>> + Send>>;
 
 /// Waits for a job; for ever if there is none.
-pub(super) async fn job<T>(job: &mut Option<Job<T>>) -> Result<T, Fault> {
-    match job {
-        Some(job) => job.await,
+pub(super) async fn exchange_future<T>(
+    exchange_future: &mut Option<ExchangeFuture<T>>,
+) -> Result<T, ExchangeFailure> {
+    match exchange_future {
+        Some(exchange_future) => exchange_future.await,
         None => std::future::pending().await,
     }
 }
 
 /// An exchange and its time; connecting has its own on top.
 pub(super) async fn within<T>(
-    exchange: impl Future<Output = Result<T, Fault>>,
+    exchange: impl Future<Output = Result<T, ExchangeFailure>>,
     target: &Target,
     (url, time): (Url, Duration),
-) -> Result<T, Fault> {
+) -> Result<T, ExchangeFailure> {
     let after = time + target.connect_timeout;
     match tokio::time::timeout(after, exchange).await {
         Ok(result) => result,
-        Err(_) => Err(Fault {
+        Err(_) => Err(ExchangeFailure {
             sent: true,
             error: match place(&url) {
                 Ok((place, _)) => DialError::Timeout {
@@ -209,18 +211,20 @@ pub(super) async fn exchange(
     jar: &SharedJar,
     connection: Option<HttpConnection>,
     ask: Ask,
-) -> Result<Headed, Fault> {
+) -> Result<Headed, ExchangeFailure> {
     network
         .judge(target, &ask.url, &ask.headers)
-        .map_err(Fault::unsent)?;
+        .map_err(ExchangeFailure::unsent)?;
     let mut used = connection;
     loop {
         let was_used = used.is_some();
         let mut connection = match used.take() {
             Some(connection) => connection,
-            None => open(network, target, &ask.url).await.map_err(Fault::unsent)?,
+            None => open(network, target, &ask.url)
+                .await
+                .map_err(ExchangeFailure::unsent)?,
         };
-        let request = request(target, jar, &connection.place, &ask).map_err(Fault::unsent)?;
+        let request = request(target, jar, &connection.place, &ask).map_err(ExchangeFailure::unsent)?;
         let result = match connection.sender.ready().await {
             Ok(()) => {
                 let names = ask.headers.iter().chain(&target.headers);
@@ -228,7 +232,7 @@ pub(super) async fn exchange(
                 connection.sender.try_send_request(request).await
             }
             Err(_) if was_used => continue,
-            Err(error) => return Err(Fault::unsent(broken(&connection.place, &error))),
+            Err(error) => return Err(ExchangeFailure::unsent(broken(&connection.place, &error))),
         };
         match result {
             Ok(response) => {
@@ -241,7 +245,7 @@ pub(super) async fn exchange(
                 if was_used && (unsent || ask.repeatable) {
                     continue;
                 }
-                return Err(Fault {
+                return Err(ExchangeFailure {
                     error: broken(&connection.place, failed.error()),
                     sent: !unsent,
                 });
@@ -258,7 +262,7 @@ async fn open(network: &Network, target: &Target, url: &Url) -> Result<HttpConne
         .handshake(TokioIo::new(Spelled::new(stream, spelling.clone())))
         .await
         .map_err(|error| broken(&place, &error))?;
-    // Its errors reach whoever waits for an answer.
+    // Its errors reach the caller that waits for an answer.
     let driver = tokio::spawn(async move {
         let _ = driver.await;
     })
@@ -340,15 +344,15 @@ pub(super) async fn whole(
     connection: HttpConnection,
     most: usize,
     credit: &Credit,
-) -> Result<(Answer, Option<HttpConnection>), Fault> {
+) -> Result<(Answer, Option<HttpConnection>), ExchangeFailure> {
     let (head, body) = response.into_parts();
     let mut answer = answer_of(&head.headers, head.status.as_u16());
     let mut body =
-        decode::Body::new(body, &head.headers).map_err(|why| undecodable(&connection.place, why))?;
+        decode::DecodedBody::new(body, &head.headers).map_err(|why| undecodable(&connection.place, why))?;
     let (mut read, mut at_once) = (Vec::new(), 0);
     while let Some(data) = body.next().await {
         let data = data.map_err(|why| match why {
-            Broken::Http(error) => Fault {
+            Broken::Http(error) => ExchangeFailure {
                 error: broken(&connection.place, &error),
                 sent: true,
             },
@@ -364,7 +368,7 @@ pub(super) async fn whole(
         read.extend_from_slice(&data);
         at_once += data.len();
         if at_once >= READ_AT_ONCE {
-            // A few coded bytes may become very many: others' turn comes in between.
+            // A few coded bytes may become very many: yield to other tasks in between.
             at_once = 0;
             tokio::task::yield_now().await;
         }
@@ -383,9 +387,9 @@ fn reserve(read: &mut Vec<u8>, more: usize, credit: &Credit) -> bool {
 }
 
 /// The answer to a request that was sent cannot be understood.
-pub(super) fn undecodable(place: &Place, why: String) -> Fault {
+pub(super) fn undecodable(place: &Place, why: String) -> ExchangeFailure {
     let place = place.clone();
-    Fault {
+    ExchangeFailure {
         error: DialError::Handshake { place, why },
         sent: true,
     }

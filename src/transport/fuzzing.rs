@@ -6,7 +6,7 @@ use super::cookies::Jars;
 use super::credit::Credit;
 use super::deflate::{Agreement, Inflater};
 use super::handshake;
-use super::reader::{Inbox, Reader, Room};
+use super::reader::{FrameReader, Inbox, InboxLimit};
 use super::{Place, place};
 use crate::core::io::{Incoming, Target};
 
@@ -33,20 +33,20 @@ pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_messag
         };
         Agreement::read(answer).ok().flatten().map(Inflater::new)
     });
-    let mut reader = Reader::new(max_message, true, inflater).counted_by(Credit::default());
-    let (mut inbox, mut came, mut kept) = (Inbox::default(), Came::default(), Vec::new());
-    let room = Room {
+    let mut reader = FrameReader::new(max_message, true, inflater).counted_by(Credit::default());
+    let (mut inbox, mut came, mut output) = (Inbox::default(), Came::default(), Vec::new());
+    let limit = InboxLimit {
         messages: 16,
         bytes: 64 << 10,
     };
     for piece in data.chunks(piece.max(1)) {
-        kept.extend_from_slice(piece);
+        output.extend_from_slice(piece);
         loop {
             came.steps += 1;
-            let taken = reader.read(&kept, &mut inbox, room);
+            let taken = reader.read(&output, &mut inbox, limit);
             came.is_broken = taken.is_err();
-            kept.drain(..taken.unwrap_or(0));
-            let is_full = inbox.holds(room.messages, room.bytes);
+            output.drain(..taken.unwrap_or(0));
+            let is_full = inbox.holds(limit.messages, limit.bytes);
             for message in inbox.messages.drain(..) {
                 came.messages += 1;
                 if let Incoming::Message(payload) = message {
@@ -65,7 +65,7 @@ pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_messag
                 break;
             }
         }
-        reader.rest();
+        reader.release_buffers();
     }
     came
 }

@@ -28,11 +28,11 @@ use crate::core::dialect::html;
 use crate::core::io::Target;
 
 /// Bytes of a refusal's body that are read.
-const BODY: usize = 4 * 1024;
-/// Characters of it that are told.
-const BODY_TOLD: usize = 500;
+const MAX_BODY_BYTES: usize = 4 * 1024;
+/// Characters of it that the error contains.
+const MAX_EXCERPT_CHARS: usize = 500;
 /// How long a refusal's body may take.
-const BODY_TIME: Duration = Duration::from_secs(2);
+const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a response's head that are accepted, as in Chromium.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
 /// Header lines of a response that are accepted.
@@ -44,7 +44,7 @@ pub(crate) const USER_AGENT: &str = concat!("longwire/", env!("CARGO_PKG_VERSION
 /// A connection, driven beside its one request.
 type Connection<S> = http1::Connection<TokioIo<Spelled<S>>, Empty<Bytes>>;
 
-/// A connection that speaks WebSocket from here on.
+/// A connection that was upgraded to WebSocket.
 #[derive(Debug)]
 pub(crate) struct Upgraded<S> {
     pub(crate) stream: S,
@@ -56,7 +56,7 @@ pub(crate) struct Upgraded<S> {
     pub(crate) deflate: Option<Agreement>,
 }
 
-/// Asks the server to speak WebSocket.
+/// Asks the server to switch to WebSocket.
 ///
 /// The cookies of the answer are kept as browsers do, also those of a refusal.
 pub(crate) async fn upgrade<S>(
@@ -170,7 +170,7 @@ pub(crate) fn tls_fault(error: &hyper::Error) -> Option<String> {
     Some(super::tls::explained(&fault.to_string()))
 }
 
-/// hyper's words without the addresses and values that may stand in a source's.
+/// hyper's message without the addresses and values that its source may contain.
 pub(crate) fn describe(error: &hyper::Error) -> String {
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         "the connection ended before there was an answer".to_owned()
@@ -243,7 +243,7 @@ pub(super) fn request_target(url: &url::Url) -> String {
     }
 }
 
-/// Says who asks, unless the extension has said it: servers and firewalls refuse those who do not.
+/// Adds `User-Agent` unless the extension gives one: servers and firewalls refuse requests without it.
 pub(crate) fn introduce(headers: &mut HeaderMap) {
     headers
         .entry(header::USER_AGENT)
@@ -390,27 +390,27 @@ where
     let mut read = Vec::new();
     let reading = drive(connection, read_body(body, &mut read));
     // A body that does not end is cut; the status alone is enough.
-    let _ = tokio::time::timeout(BODY_TIME, reading).await;
+    let _ = tokio::time::timeout(BODY_TIMEOUT, reading).await;
     DialError::Status {
         place: place.clone(),
         status: head.status,
         retry_after,
-        body: told(&read),
+        body: excerpt(&read),
     }
 }
 
 async fn read_body(mut body: Incoming, into: &mut Vec<u8>) {
-    while into.len() < BODY
+    while into.len() < MAX_BODY_BYTES
         && let Some(Ok(frame)) = body.frame().await
     {
         if let Some(data) = frame.data_ref() {
-            into.extend_from_slice(&data[..data.len().min(BODY - into.len())]);
+            into.extend_from_slice(&data[..data.len().min(MAX_BODY_BYTES - into.len())]);
         }
     }
 }
 
 /// The beginning of a body, if it is text, on one line; of a page, its title.
-fn told(body: &[u8]) -> Option<String> {
+fn excerpt(body: &[u8]) -> Option<String> {
     let text = match std::str::from_utf8(body) {
         Ok(text) => text,
         // Cut in the middle of a character.
@@ -425,7 +425,7 @@ fn told(body: &[u8]) -> Option<String> {
     let line: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(BODY_TOLD)
+        .take(MAX_EXCERPT_CHARS)
         .collect();
     let line = line.trim();
     (!line.is_empty()).then(|| line.to_owned())

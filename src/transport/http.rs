@@ -13,10 +13,11 @@ use hyper::body::Incoming;
 
 use super::cookies::SharedJar;
 use super::credit::Credit;
-use super::decode::{Body, Broken};
-use super::events::{Command, Events};
+use super::decode::{Broken, DecodedBody};
+use super::events::{DialCommand, Events};
 use super::exchange::{
-    Ask, Fault, HttpConnection, IdleConnections, Job, answer_of, ended, job, undecodable, whole, within,
+    Ask, ExchangeFailure, ExchangeFuture, HttpConnection, IdleConnections, answer_of, ended, exchange_future,
+    undecodable, whole, within,
 };
 use super::redirects::followed;
 use super::{Network, handshake};
@@ -26,7 +27,7 @@ use crate::wire::payload::Payload;
 
 /// How long the answer to a POST may take.
 const POST_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes of a POST's answer that are kept.
+/// Bytes of a POST's answer that are read.
 const MAX_POST_ANSWER_BYTES: usize = 64 * 1024;
 /// How long posts may go on after the core hung up.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,25 +35,25 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// What came of a `Fetch`.
 enum Fetched {
     Whole(Box<Answer>, Option<HttpConnection>),
-    Streaming(Box<Answer>, Box<Body>, HttpConnection),
+    Streaming(Box<Answer>, Box<DecodedBody>, HttpConnection),
 }
 
 /// What came of a POST.
 type Posted = (Answer, Option<HttpConnection>);
 
 /// Why a dial stops.
-enum Stop {
-    /// The core is told this end.
-    Ended(LinkEnd, Reach),
+enum HttpStop {
+    /// The core gets this end.
+    Ended(LinkEnd, PostReach),
     /// The core hung up: what waits is still posted.
     HungUp,
-    /// Nobody listens any more.
+    /// The receiver of events is gone.
     Dropped,
 }
 
 /// How far the message whose POST failed may have come.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
+enum PostReach {
     Unsent,
     MaybeSent,
 }
@@ -62,10 +63,10 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     network: Arc<Network>,
     target: Box<Target>,
     jar: SharedJar,
-    commands: queue::Receiver<Command>,
+    commands: queue::Receiver<DialCommand>,
     events: Events<W>,
 ) {
-    let dial = Dial {
+    let dial = HttpDial {
         network,
         target: target.into(),
         jar,
@@ -83,13 +84,13 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     dial.run(commands).await;
 }
 
-struct Dial<W> {
+struct HttpDial<W> {
     network: Arc<Network>,
     target: Arc<Target>,
     jar: SharedJar,
     events: Events<W>,
-    fetching: Option<Job<Fetched>>,
-    posting: Option<Job<Posted>>,
+    fetching: Option<ExchangeFuture<Fetched>>,
+    posting: Option<ExchangeFuture<Posted>>,
     /// Messages that wait for their POST.
     waiting: VecDeque<Payload>,
     /// Messages that were posted and answered.
@@ -97,29 +98,29 @@ struct Dial<W> {
     /// A message was not taken: nothing is posted behind it.
     refused: bool,
     idle: IdleConnections,
-    stream: Option<(Box<Body>, HttpConnection)>,
+    stream: Option<(Box<DecodedBody>, HttpConnection)>,
     /// A request was answered.
     was_answered: bool,
     paused: bool,
 }
 
-impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
-    async fn run(mut self, commands: queue::Receiver<Command>) {
+impl<W: From<(DialId, LinkEvent)> + Send + 'static> HttpDial<W> {
+    async fn run(mut self, commands: queue::Receiver<DialCommand>) {
         match self.serve(commands).await {
-            Stop::Ended(end, reach) => self.end(end, reach).await,
-            Stop::HungUp => self.finish_posts().await,
-            Stop::Dropped => {}
+            HttpStop::Ended(end, reach) => self.end(end, reach).await,
+            HttpStop::HungUp => self.finish_posts().await,
+            HttpStop::Dropped => {}
         }
     }
 
     /// Runs until there is a reason to stop.
-    async fn serve(&mut self, mut commands: queue::Receiver<Command>) -> Stop {
+    async fn serve(&mut self, mut commands: queue::Receiver<DialCommand>) -> HttpStop {
         loop {
             self.post_next();
             let step = tokio::select! {
                 command = commands.next() => self.command(command),
-                fetched = job(&mut self.fetching) => self.fetched(fetched).await,
-                posted = job(&mut self.posting) => self.posted(posted).await,
+                fetched = exchange_future(&mut self.fetching) => self.fetched(fetched).await,
+                posted = exchange_future(&mut self.posting) => self.posted(posted).await,
                 piece = async {
                     self.events.room().await;
                     next_piece(&mut self.stream).await
@@ -131,22 +132,24 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
         }
     }
 
-    fn command(&mut self, command: Option<Command>) -> Result<(), Stop> {
+    fn command(&mut self, command: Option<DialCommand>) -> Result<(), HttpStop> {
         match command {
-            Some(Command::Fetch(fetch)) => self.fetch(*fetch),
-            Some(Command::Transmit(payload)) => self.waiting.push_back(payload),
-            Some(Command::Pause) => self.paused = true,
-            Some(Command::Resume) => self.paused = false,
-            Some(Command::Ping(_)) => {}
+            Some(DialCommand::Fetch(fetch)) => self.fetch(*fetch),
+            Some(DialCommand::Transmit(payload)) => self.waiting.push_back(payload),
+            Some(DialCommand::Pause) => self.paused = true,
+            Some(DialCommand::Resume) => self.paused = false,
+            Some(DialCommand::Ping(_)) => {}
             // Posts are answered one by one, so there is nothing left to wait for.
-            Some(Command::Close { .. }) => return Err(Stop::Ended(LinkEnd::default(), Reach::Unsent)),
-            Some(Command::HangUp { .. }) => return Err(Stop::HungUp),
-            None => return Err(Stop::Dropped),
+            Some(DialCommand::Close { .. }) => {
+                return Err(HttpStop::Ended(LinkEnd::default(), PostReach::Unsent));
+            }
+            Some(DialCommand::HangUp { .. }) => return Err(HttpStop::HungUp),
+            None => return Err(HttpStop::Dropped),
         }
         Ok(())
     }
 
-    async fn fetched(&mut self, fetched: Result<Fetched, Fault>) -> Result<(), Stop> {
+    async fn fetched(&mut self, fetched: Result<Fetched, ExchangeFailure>) -> Result<(), HttpStop> {
         self.fetching = None;
         let event = match fetched {
             Ok(Fetched::Whole(answer, connection)) => {
@@ -157,13 +160,18 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 self.stream = Some((body, connection));
                 LinkEvent::Answered(answer)
             }
-            Err(fault) => return Err(Stop::Ended(fault.into_end(self.was_answered), Reach::Unsent)),
+            Err(fault) => {
+                return Err(HttpStop::Ended(
+                    fault.into_end(self.was_answered),
+                    PostReach::Unsent,
+                ));
+            }
         };
         self.was_answered = true;
         self.report(event).await
     }
 
-    async fn posted(&mut self, posted: Result<Posted, Fault>) -> Result<(), Stop> {
+    async fn posted(&mut self, posted: Result<Posted, ExchangeFailure>) -> Result<(), HttpStop> {
         self.posting = None;
         match posted {
             Ok((answer, connection)) => {
@@ -175,22 +183,22 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             }
             Err(fault) => {
                 let reach = if fault.sent {
-                    Reach::MaybeSent
+                    PostReach::MaybeSent
                 } else {
-                    Reach::Unsent
+                    PostReach::Unsent
                 };
-                Err(Stop::Ended(fault.into_end(self.was_answered), reach))
+                Err(HttpStop::Ended(fault.into_end(self.was_answered), reach))
             }
         }
     }
 
-    async fn streamed(&mut self, piece: Option<Result<Bytes, Broken>>) -> Result<(), Stop> {
+    async fn streamed(&mut self, piece: Option<Result<Bytes, Broken>>) -> Result<(), HttpStop> {
         let (code, why) = match piece {
             Some(Ok(bytes)) => {
                 return if self.events.stream(bytes).await {
                     Ok(())
                 } else {
-                    Err(Stop::Dropped)
+                    Err(HttpStop::Dropped)
                 };
             }
             Some(Err(Broken::Http(error))) => {
@@ -200,14 +208,14 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
             Some(Err(Broken::Coding(why))) => (Code::LinkLost, format!("the stream broke: {why}")),
             None => (Code::ClosedByServer, "the server closed the stream".to_owned()),
         };
-        Err(Stop::Ended(ended(code, why), Reach::Unsent))
+        Err(HttpStop::Ended(ended(code, why), PostReach::Unsent))
     }
 
-    async fn report(&mut self, event: LinkEvent) -> Result<(), Stop> {
-        if self.events.tell(event).await {
+    async fn report(&mut self, event: LinkEvent) -> Result<(), HttpStop> {
+        if self.events.send(event).await {
             Ok(())
         } else {
-            Err(Stop::Dropped)
+            Err(HttpStop::Dropped)
         }
     }
 
@@ -229,8 +237,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 if streaming && response.status() == http::StatusCode::OK && !is_page(&response) {
                     let (head, body) = response.into_parts();
                     let answer = answer_of(&head.headers, head.status.as_u16());
-                    let body =
-                        Body::new(body, &head.headers).map_err(|why| undecodable(&connection.place, why))?;
+                    let body = DecodedBody::new(body, &head.headers)
+                        .map_err(|why| undecodable(&connection.place, why))?;
                     return Ok(Fetched::Streaming(answer.into(), body.into(), connection));
                 }
                 let (answer, connection) = whole(response, connection, target.max_message, &credit).await?;
@@ -273,24 +281,24 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
     }
 
     /// Reports the end.
-    async fn end(self, mut end: LinkEnd, reach: Reach) {
-        let may_be_read = reach == Reach::MaybeSent || self.posting.is_some();
+    async fn end(self, mut end: LinkEnd, reach: PostReach) {
+        let may_be_read = reach == PostReach::MaybeSent || self.posting.is_some();
         end.taken = self.posted + u64::from(may_be_read);
         tracing::debug!(error = ?end.error, "a link over HTTP is over");
-        self.events.tell(LinkEvent::Ended(end)).await;
+        self.events.send(LinkEvent::Ended(end)).await;
     }
 
     /// Posts what was handed over, for a limited time.
     async fn finish_posts(mut self) {
         self.fetching = None;
         self.stream = None;
-        let rest = async {
+        let remaining = async {
             loop {
                 self.post_next();
                 if self.posting.is_none() {
                     return;
                 }
-                let posted = job(&mut self.posting).await;
+                let posted = exchange_future(&mut self.posting).await;
                 self.posting = None;
                 match posted {
                     Ok((_, connection)) => self.idle.put(connection),
@@ -298,7 +306,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dial<W> {
                 }
             }
         };
-        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, rest).await;
+        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, remaining).await;
     }
 }
 
@@ -308,7 +316,9 @@ fn is_page(response: &http::Response<Incoming>) -> bool {
     kind.is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html"))
 }
 
-async fn next_piece(stream: &mut Option<(Box<Body>, HttpConnection)>) -> Option<Result<Bytes, Broken>> {
+async fn next_piece(
+    stream: &mut Option<(Box<DecodedBody>, HttpConnection)>,
+) -> Option<Result<Bytes, Broken>> {
     match stream {
         Some((body, _)) => body.next().await,
         None => None,

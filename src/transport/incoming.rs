@@ -1,6 +1,6 @@
 //! Bytes of frames and messages that have begun to come and are not whole: bounded for each extension and in all.
 //!
-//! It reads nothing; whoever reads a port or a link holds an `Incoming` and asks it before it keeps more.
+//! It reads nothing; the reader of a port or a link holds an `IncomingShare` and asks it before it stores more.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::core::rules::Rules;
 use crate::wire::record::Name;
 
-/// What all ports and links keep.
+/// The incomplete bytes that all ports and links hold.
 #[derive(Debug, Clone, Default)]
-pub struct IncomingBytes(Arc<Mutex<Counts>>);
+pub struct IncomingBytes(Arc<Mutex<ByteCounts>>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct ByteCounts {
     rules: Arc<Rules>,
     total: usize,
     extensions: HashMap<Name, usize>,
@@ -21,10 +21,10 @@ struct Counts {
 
 /// The share of one port or link, until it is dropped.
 #[derive(Debug)]
-pub struct Incoming {
+pub struct IncomingShare {
     all: IncomingBytes,
     origin: Name,
-    /// What it may keep without being counted: most of what comes is smaller.
+    /// Bytes it may hold without being counted: most messages are smaller.
     free: usize,
     held: usize,
 }
@@ -36,8 +36,8 @@ impl IncomingBytes {
     }
 
     /// A share for this extension, nothing yet; so many bytes are not counted.
-    pub fn of(&self, origin: &Name, free: usize) -> Incoming {
-        Incoming {
+    pub fn of(&self, origin: &Name, free: usize) -> IncomingShare {
+        IncomingShare {
             all: self.clone(),
             origin: origin.clone(),
             free,
@@ -45,20 +45,20 @@ impl IncomingBytes {
         }
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Counts) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut ByteCounts) -> T) -> T {
         // Nothing in here can panic halfway.
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Incoming {
+impl IncomingShare {
     /// One more share for the same extension.
     pub fn another(&self) -> Self {
         self.all.of(&self.origin, self.free)
     }
 
-    /// This many bytes are kept now; `false`, and nothing changes, if that is more than may be.
-    pub fn keep(&mut self, bytes: usize) -> bool {
+    /// Holds this many bytes from now on; `false`, and nothing changes, if that is more than the bounds allow.
+    pub fn resize(&mut self, bytes: usize) -> bool {
         let wanted = bytes.saturating_sub(self.free);
         let held = self.held;
         if wanted == held {
@@ -87,9 +87,9 @@ impl Incoming {
     }
 }
 
-impl Drop for Incoming {
+impl Drop for IncomingShare {
     fn drop(&mut self) {
-        self.keep(0);
+        self.resize(0);
     }
 }
 
@@ -113,15 +113,15 @@ mod tests {
         }));
         let port = |name: &str| all.of(&name.into(), FREE);
         let (mut first, mut second) = (port("a"), port("a"));
-        assert!(first.keep(3 << 20));
-        assert!(!second.keep(3 << 20), "the same extension");
-        assert!(second.keep(FREE), "small frames always fit");
+        assert!(first.resize(3 << 20));
+        assert!(!second.resize(3 << 20), "the same extension");
+        assert!(second.resize(FREE), "small frames always fit");
         let mut other = port("b");
-        assert!(other.keep(3 << 20));
+        assert!(other.resize(3 << 20));
         let mut third = port("c");
-        assert!(!third.keep(3 << 20), "all together");
+        assert!(!third.resize(3 << 20), "all together");
         drop(first);
-        assert!(third.keep(3 << 20) && second.keep(0));
+        assert!(third.resize(3 << 20) && second.resize(0));
         drop((second, other, third));
         assert_eq!(all.with(|counts| (counts.total, counts.extensions.len())), (0, 0));
     }

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //!            HangUp                       HangUp
-//! dialling ─────────> gone        open ─────────────> farewell ──> gone
-//!    │  └── refused ──> Ended      │ └ close, EOF, ───> Ended ──> farewell ──> gone
+//! dialling ─────────> gone        open ─────────────> shutdown ──> gone
+//!    │  └── refused ──> Ended      │ └ close, EOF, ───> Ended ──> shutdown ──> gone
 //!    └───── Opened ──────────────> ┘   broken rule
 //! ```
 
@@ -26,50 +26,50 @@ use tokio::sync::mpsc;
 
 use super::cookies::SharedJar;
 use super::deflate::Inflater;
-use super::events::{Command, Events, Permit};
+use super::events::{DialCommand, Events, Permit};
 use super::handshake::Upgraded;
-use super::reader::{Inbox, Reader, Room};
+use super::reader::{FrameReader, Inbox, InboxLimit};
 use super::writer::Writer;
 use super::{Network, Place, place};
 use crate::core::io::{DialId, LinkEvent, Target};
 use ending::Over;
 
-/// How much is told in one event.
-const BATCH: Room = Room {
+/// The most that one event carries.
+const MAX_EVENT: InboxLimit = InboxLimit {
     messages: 256,
     bytes: 256 * 1024,
 };
-/// How much is read ahead while nobody takes it, so that pings are still answered for a while.
-const AHEAD: Room = Room {
+/// How much is read ahead while the core takes nothing, so that pings are still answered for a while.
+const MAX_READ_AHEAD: InboxLimit = InboxLimit {
     messages: 64,
     bytes: 64 * 1024,
 };
 /// Bytes read in one system call.
 const READ_BYTES: usize = 64 * 1024;
 /// Bytes an incomplete header or small frame may leave over; more than any of them.
-const LEFT_OVER: usize = 4 * 1024;
-/// Bytes read before other tasks get their turn.
-const TURN_BYTES: usize = 64 * 1024;
+const MAX_LEFT_OVER_BYTES: usize = 4 * 1024;
+/// Bytes read before the task yields to others.
+const MAX_READ_BYTES_PER_POLL: usize = 64 * 1024;
 /// Messages and pings taken from the commands and not yet encoded.
-const QUEUE: usize = 1024;
+const MAX_QUEUED_MESSAGES: usize = 1024;
 
 /// Runs a dial until it is over.
 pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     network: Arc<Network>,
     mut target: Box<Target>,
     jar: SharedJar,
-    mut commands: queue::Receiver<Command>,
+    mut commands: queue::Receiver<DialCommand>,
     events: Events<W>,
 ) {
     jar.write(&mut target);
-    // Boxed, so that an open link does not carry the room a handshake needs.
+    // Boxed, so that an open link does not carry the memory that the handshake needs.
     let mut dialling = Box::pin(async { network.dial(&target, &jar).await });
     let mut early = VecDeque::new();
     let result = loop {
         tokio::select! {
             biased;
             command = commands.next() => match command {
-                None | Some(Command::HangUp { .. }) => return,
+                None | Some(DialCommand::HangUp { .. }) => return,
                 Some(command) => early.push_back(command),
             },
             result = &mut dialling => break result,
@@ -83,7 +83,7 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
         Err(error) => {
             let end = error.into_end();
             tracing::debug!(dial = events.dial.0, error = ?end.error, "no link");
-            events.tell(LinkEvent::Ended(end)).await;
+            events.send(LinkEvent::Ended(end)).await;
             return;
         }
     };
@@ -93,39 +93,39 @@ pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     };
     let mut link = Link::new(upgraded, &target, commands, early, events);
     drop(target);
-    if !link.events.tell(opened).await {
+    if !link.events.send(opened).await {
         return;
     }
     let over = poll_fn(|cx| link.poll(cx)).await;
-    // Boxed, so that an open link does not carry the room a goodbye needs.
+    // Boxed, so that an open link does not carry the memory that closing needs.
     Box::pin(link.conclude(over)).await;
 }
 
 /// An open link.
 struct Link<S, W> {
     socket: S,
-    commands: queue::Receiver<Command>,
-    early: VecDeque<Command>,
+    commands: queue::Receiver<DialCommand>,
+    early: VecDeque<DialCommand>,
     events: Events<W>,
     /// The place in the queue that is being waited for; made only when the queue is full.
     waiting: Option<Pin<Box<dyn Future<Output = Permit<W>> + Send>>>,
     place: Box<Place>,
-    reader: Reader,
+    reader: FrameReader,
     inbox: Inbox,
-    /// Bytes read and not yet understood.
-    rest: Vec<u8>,
-    /// `rest` was left because the inbox was full, not because it is incomplete.
+    /// Bytes read and not yet decoded.
+    undecoded: Vec<u8>,
+    /// `undecoded` was left because the inbox was full, not because it is incomplete.
     unread: bool,
     writer: Writer,
-    /// Writing failed. What the server said before may still be readable.
+    /// Writing failed. What the server sent before may still be readable.
     broken: Option<io::Error>,
     paused: bool,
     /// Our pings that were not answered yet.
     pings: VecDeque<u64>,
-    /// Answers that were not told yet.
+    /// Answers that were not reported yet.
     answered: VecDeque<u64>,
-    /// `Written` as last told.
-    told: u64,
+    /// `Written` as last reported.
+    reported: u64,
     /// Bytes came since the last event that says so.
     alive: bool,
 }
@@ -138,8 +138,8 @@ where
     fn new(
         upgraded: Upgraded<S>,
         target: &Target,
-        commands: queue::Receiver<Command>,
-        early: VecDeque<Command>,
+        commands: queue::Receiver<DialCommand>,
+        early: VecDeque<DialCommand>,
         events: Events<W>,
     ) -> Self {
         let place = place(&target.url).map_or_else(
@@ -155,7 +155,7 @@ where
             early,
             waiting: None,
             place: Box::new(place),
-            reader: Reader::new(
+            reader: FrameReader::new(
                 target.max_message,
                 target.json,
                 upgraded.deflate.map(Inflater::new),
@@ -165,19 +165,19 @@ where
             inbox: Inbox::default(),
             unread: !upgraded.early.is_empty(),
             alive: !upgraded.early.is_empty(),
-            rest: Vec::from(upgraded.early),
+            undecoded: Vec::from(upgraded.early),
             writer: Writer::default(),
             broken: None,
             paused: false,
             pings: VecDeque::new(),
             answered: VecDeque::new(),
-            told: 0,
+            reported: 0,
         }
     }
 
     /// Does everything that can be done without waiting.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
-        let mut turn = TURN_BYTES;
+        let mut budget = MAX_READ_BYTES_PER_POLL;
         loop {
             if let Poll::Ready(over) = self.poll_commands(cx) {
                 return Poll::Ready(over);
@@ -187,18 +187,18 @@ where
             {
                 self.broken = Some(error);
             }
-            let read = self.poll_read(cx, &mut turn);
+            let read = self.poll_read(cx, &mut budget);
             let asked = self.answer();
             if let Poll::Ready(Err(over)) = read {
                 return Poll::Ready(over);
             }
-            let told = match self.poll_tell(cx) {
+            let reported = match self.poll_send_events(cx) {
                 Poll::Ready(true) => true,
                 Poll::Ready(false) => return Poll::Ready(Over::Abandoned),
                 Poll::Pending => false,
             };
-            if std::mem::take(&mut self.inbox.work) >= self.room().bytes {
-                // There is more to do, and others' turn comes first.
+            if std::mem::take(&mut self.inbox.work) >= self.limit().bytes {
+                // There is more to do; yield to other tasks first.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -207,16 +207,16 @@ where
             }
             match read {
                 // The inbox was full and may have room again.
-                Poll::Ready(Ok(())) if told && !self.inbox.holds(self.room().messages, self.room().bytes) => {
-                }
+                Poll::Ready(Ok(()))
+                    if reported && !self.inbox.holds(self.limit().messages, self.limit().bytes) => {}
                 Poll::Ready(_) => return Poll::Pending,
-                Poll::Pending if turn == 0 => {
+                Poll::Pending if budget == 0 => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
                 Poll::Pending => {
                     return match self.broken.take() {
-                        // Nothing left to hear from a server that cannot be spoken to.
+                        // Nothing is left to read, and nothing can be written.
                         Some(error) => Poll::Ready(Over::Lost(Some(error))),
                         None => Poll::Pending,
                     };
@@ -226,82 +226,84 @@ where
     }
 
     fn poll_commands(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
-        while self.writer.waiting() < QUEUE {
+        while self.writer.waiting() < MAX_QUEUED_MESSAGES {
             let command = match self.early.pop_front() {
                 Some(command) => Some(command),
                 None => ready!(self.commands.poll_next_unpin(cx)),
             };
             match command {
-                Some(Command::Transmit(payload)) => self.writer.message(payload),
-                Some(Command::Fetch(_)) => {}
-                Some(Command::Ping(token)) => {
+                Some(DialCommand::Transmit(payload)) => self.writer.message(payload),
+                Some(DialCommand::Fetch(_)) => {}
+                Some(DialCommand::Ping(token)) => {
                     self.pings.push_back(token);
                     self.writer.ping(token);
                 }
-                Some(Command::Pause) => self.paused = true,
-                Some(Command::Resume) => self.paused = false,
-                Some(Command::Close { code, reason }) => self.writer.close(code, &reason),
-                Some(Command::HangUp { code, reason }) => return Poll::Ready(Over::HungUp { code, reason }),
+                Some(DialCommand::Pause) => self.paused = true,
+                Some(DialCommand::Resume) => self.paused = false,
+                Some(DialCommand::Close { code, reason }) => self.writer.close(code, &reason),
+                Some(DialCommand::HangUp { code, reason }) => {
+                    return Poll::Ready(Over::HungUp { code, reason });
+                }
                 None => return Poll::Ready(Over::Abandoned),
             }
         }
         Poll::Pending
     }
 
-    /// How much may be held for the listener.
-    const fn room(&self) -> Room {
+    /// How much the inbox may hold.
+    const fn limit(&self) -> InboxLimit {
         if self.paused || self.waiting.is_some() {
-            AHEAD
+            MAX_READ_AHEAD
         } else {
-            BATCH
+            MAX_EVENT
         }
     }
 
     /// Reads until the socket has no more (`Pending`) or the inbox is full (`Ready`).
-    fn poll_read(&mut self, cx: &mut Context<'_>, turn: &mut usize) -> Poll<Result<(), Over>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, budget: &mut usize) -> Poll<Result<(), Over>> {
         thread_local! {
             /// One for all links of a thread: nothing stays in it between two reads.
-            static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; LEFT_OVER + READ_BYTES].into());
+            static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_LEFT_OVER_BYTES + READ_BYTES].into());
         }
-        let room = self.room();
-        while !self.inbox.holds(room.messages, room.bytes) {
+        let limit = self.limit();
+        while !self.inbox.holds(limit.messages, limit.bytes) {
             if self.unread {
-                let rest = std::mem::take(&mut self.rest);
-                self.understand(&rest, room)?;
+                let undecoded = std::mem::take(&mut self.undecoded);
+                self.decode_frames(&undecoded, limit)?;
                 continue;
             }
-            if *turn == 0 {
+            if *budget == 0 {
                 return Poll::Pending;
             }
             let read = SCRATCH.with_borrow_mut(|scratch| {
-                let kept = self.rest.len();
-                scratch[..kept].copy_from_slice(&self.rest);
-                let mut buf = ReadBuf::new(&mut scratch[kept..]);
+                let undecoded_len = self.undecoded.len();
+                scratch[..undecoded_len].copy_from_slice(&self.undecoded);
+                let mut buf = ReadBuf::new(&mut scratch[undecoded_len..]);
                 let read = match Pin::new(&mut self.socket).poll_read(cx, &mut buf) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(())) if buf.filled().is_empty() => Err(Over::Lost(None)),
-                    // TLS without its farewell is as good as an end without a close frame.
+                    // TLS without close_notify counts as an end without a close frame.
                     Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                         Err(Over::Lost(None))
                     }
                     Poll::Ready(Err(error)) => Err(Over::Lost(Some(error))),
                     Poll::Ready(Ok(())) => Ok(buf.filled().len()),
                 };
-                self.rest.clear();
+                self.undecoded.clear();
                 let n = match read {
                     Ok(n) => n,
                     Err(over) => return Poll::Ready(Err(over)),
                 };
-                *turn = turn.saturating_sub(n);
+                *budget = budget.saturating_sub(n);
                 self.alive = true;
-                Poll::Ready(self.understand(&scratch[..kept + n], room))
+                Poll::Ready(self.decode_frames(&scratch[..undecoded_len + n], limit))
             });
             match read {
                 Poll::Ready(result) => result?,
                 Poll::Pending => {
-                    self.reader.rest();
-                    if self.rest.is_empty() {
-                        self.rest = Vec::new();
+                    self.reader.release_buffers();
+                    if self.undecoded.is_empty() {
+                        self.undecoded = Vec::new();
                     }
                     return Poll::Pending;
                 }
@@ -310,16 +312,16 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn understand(&mut self, bytes: &[u8], room: Room) -> Result<(), Over> {
+    fn decode_frames(&mut self, bytes: &[u8], limit: InboxLimit) -> Result<(), Over> {
         let taken = self
             .reader
-            .read(bytes, &mut self.inbox, room)
+            .read(bytes, &mut self.inbox, limit)
             .map_err(Over::Violated)?;
         if let Some((code, reason)) = self.inbox.close.take() {
             return Err(Over::Closed { code, reason });
         }
-        self.rest.extend_from_slice(&bytes[taken..]);
-        self.unread = taken < bytes.len() && self.inbox.holds(room.messages, room.bytes);
+        self.undecoded.extend_from_slice(&bytes[taken..]);
+        self.unread = taken < bytes.len() && self.inbox.holds(limit.messages, limit.bytes);
         Ok(())
     }
 
@@ -341,12 +343,12 @@ where
         asked
     }
 
-    /// The next event to tell.
+    /// The next event to send.
     fn next_event(&mut self, hold: bool) -> Option<LinkEvent> {
-        // Written first: an answer must not be heard before its question is known to be out.
-        if self.writer.written() > self.told {
-            self.told = self.writer.written();
-            return Some(LinkEvent::Written(self.told));
+        // `Written` first: a reply must not arrive before its request is known to be written.
+        if self.writer.written() > self.reported {
+            self.reported = self.writer.written();
+            return Some(LinkEvent::Written(self.reported));
         }
         if !hold && !self.inbox.messages.is_empty() {
             self.alive = false;
@@ -363,14 +365,14 @@ where
     }
 
     fn has_event(&self, hold: bool) -> bool {
-        self.writer.written() > self.told
+        self.writer.written() > self.reported
             || (!hold && !self.inbox.messages.is_empty())
             || !self.answered.is_empty()
             || self.alive
     }
 
-    /// Tells what there is to tell, as far as there is room; `false` when nobody listens.
-    fn poll_tell(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+    /// Sends the events that are ready, while the channel has room; `false` when the receiver is gone.
+    fn poll_send_events(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             let full = !self.inbox.messages.is_empty() && self.events.credit.poll_free(cx).is_pending();
             let hold = self.paused || full;

@@ -50,7 +50,7 @@ use cookies::SharedJar;
 use handshake::Upgraded;
 use proxies::Proxies;
 use proxy::Proxy;
-use stream::Stream;
+use stream::ServerStream;
 use tls::Tls;
 
 /// What the settings file says about dialling.
@@ -91,19 +91,23 @@ impl Network {
     }
 
     /// Dials a target, within its `connect_timeout`.
-    pub(crate) async fn dial(&self, target: &Target, jar: &SharedJar) -> Result<Upgraded<Stream>, DialError> {
+    pub(crate) async fn dial(
+        &self,
+        target: &Target,
+        jar: &SharedJar,
+    ) -> Result<Upgraded<ServerStream>, DialError> {
         self.judge(target, &target.url, &[])?;
         let (place, secure) = place(&target.url)?;
-        let mut stage = Stage::Waiting("name resolution");
+        let mut stage = DialStage::Waiting("name resolution");
         let attempt = self.attempt(target, jar, (&place, secure), &mut stage);
         let result = tokio::time::timeout(target.connect_timeout, attempt).await;
         in_time(result, target, place, stage)
     }
 
     /// Connects to the host of a URL, within the target's `connect_timeout` and through its proxy.
-    pub(crate) async fn connect(&self, target: &Target, url: &url::Url) -> Result<Stream, DialError> {
+    pub(crate) async fn connect(&self, target: &Target, url: &url::Url) -> Result<ServerStream, DialError> {
         let (place, secure) = place(url)?;
-        let mut stage = Stage::Waiting("name resolution");
+        let mut stage = DialStage::Waiting("name resolution");
         let reach = self.reach(target, url, (&place, secure), &mut stage);
         let result = tokio::time::timeout(target.connect_timeout, reach).await;
         in_time(result, target, place, stage)
@@ -114,10 +118,10 @@ impl Network {
         target: &Target,
         jar: &SharedJar,
         (place, secure): (&Place, bool),
-        stage: &mut Stage,
-    ) -> Result<Upgraded<Stream>, DialError> {
+        stage: &mut DialStage,
+    ) -> Result<Upgraded<ServerStream>, DialError> {
         let stream = self.reach(target, &target.url, (place, secure), stage).await?;
-        *stage = Stage::Waiting("the WebSocket handshake");
+        *stage = DialStage::Waiting("the WebSocket handshake");
         handshake::upgrade(stream, target, place, jar).await
     }
 
@@ -172,8 +176,8 @@ impl Network {
         target: &Target,
         url: &Url,
         (place, secure): (&Place, bool),
-        stage: &mut Stage,
-    ) -> Result<Stream, DialError> {
+        stage: &mut DialStage,
+    ) -> Result<ServerStream, DialError> {
         let names = self.names(target);
         if let Ok(address) = place.bare_host().parse() {
             // A proxy would resolve a name, but an address is what it is.
@@ -181,24 +185,24 @@ impl Network {
         }
         let tcp = match self.proxy(target, url, place, secure)? {
             Some(proxy) => {
-                *stage = Stage::Proxy(proxy.place().clone());
+                *stage = DialStage::Proxy(proxy.place().clone());
                 tracing::debug!(%place, proxy = %proxy.place(), "dialling through a proxy");
                 proxy.tunnel(place, self.proxy_names(target), target).await?
             }
             None => {
                 let addresses = connect::resolve(place, names).await?;
-                *stage = Stage::Waiting("the connection");
+                *stage = DialStage::Waiting("the connection");
                 connect::connect(place, addresses).await?
             }
         };
         Ok(if secure {
-            *stage = Stage::Waiting("TLS");
+            *stage = DialStage::Waiting("TLS");
             if self.tls.is_insecure(place.bare_host()) {
                 tracing::warn!(%place, "the certificate is not checked, because of `insecure-hosts` in the settings");
             }
             self.tls.wrap(tcp, place).await?
         } else {
-            Stream::Plain(tcp)
+            ServerStream::Plain(tcp)
         })
     }
 }
@@ -208,16 +212,16 @@ fn in_time<T>(
     result: Result<Result<T, DialError>, tokio::time::error::Elapsed>,
     target: &Target,
     place: Place,
-    stage: Stage,
+    stage: DialStage,
 ) -> Result<T, DialError> {
     match (result, stage) {
         (Ok(result), _) => result,
-        (Err(_), Stage::Waiting(stage)) => Err(DialError::Timeout {
+        (Err(_), DialStage::Waiting(stage)) => Err(DialError::Timeout {
             place,
             after: target.connect_timeout,
             stage,
         }),
-        (Err(_), Stage::Proxy(proxy)) => Err(DialError::Proxy {
+        (Err(_), DialStage::Proxy(proxy)) => Err(DialError::Proxy {
             proxy: proxy.to_string(),
             why: format!(
                 "it did not connect to {place} within {} ms",
@@ -229,7 +233,7 @@ fn in_time<T>(
 
 /// What a dial is waiting for: who is to blame when its time is up.
 #[derive(Debug)]
-enum Stage {
+enum DialStage {
     Waiting(&'static str),
     Proxy(Place),
 }

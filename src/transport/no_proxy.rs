@@ -6,10 +6,10 @@ use super::error::Place;
 
 /// Hosts that are dialled directly.
 #[derive(Debug, Default)]
-pub(super) struct NoProxy(Vec<Entry>);
+pub(super) struct NoProxy(Vec<NoProxyEntry>);
 
 #[derive(Debug)]
-struct Entry {
+struct NoProxyEntry {
     /// `http` or `https`; any if there is none.
     scheme: Option<String>,
     host: Host,
@@ -33,7 +33,12 @@ impl NoProxy {
     /// Reads a list with commas or blanks between its entries. What cannot be understood names a host that is not there.
     pub(super) fn read(list: &str) -> Self {
         let entries = list.split([',', ';', ' ', '\t', '\n', '\r']);
-        Self(entries.filter(|text| !text.is_empty()).map(Entry::read).collect())
+        Self(
+            entries
+                .filter(|text| !text.is_empty())
+                .map(NoProxyEntry::read)
+                .collect(),
+        )
     }
 
     /// Whether this host is dialled directly.
@@ -48,7 +53,7 @@ impl NoProxy {
     }
 }
 
-impl Entry {
+impl NoProxyEntry {
     fn read(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
         let (scheme, rest) = match text.split_once("://") {

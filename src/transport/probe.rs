@@ -1,4 +1,4 @@
-//! A dial with a stopwatch: the steps of a session's dial, one by one, each with its time.
+//! A dial that is timed: the steps of a session's dial, one by one, each with its duration.
 //!
 //! It is for people who ask why there is no link. It keeps none: after the first message it hangs up.
 
@@ -14,16 +14,16 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::error::{DialError, Place};
 use super::handshake::Upgraded;
-use super::stream::Stream;
+use super::stream::ServerStream;
 use super::{Network, connect, handshake, place};
 use crate::core::io::Target;
 
-/// How long the server has for its first message; many say nothing until they are spoken to.
-const FIRST_MESSAGE: Duration = Duration::from_secs(2);
+/// How long the server has for its first message; many send nothing until they receive something.
+const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A part of a dial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum DialPhase {
     Dns,
     Proxy,
     Tcp,
@@ -34,15 +34,15 @@ pub(crate) enum Phase {
 
 /// How a part of a dial went.
 #[derive(Debug)]
-pub(crate) struct Step {
-    pub(crate) phase: Phase,
+pub(crate) struct DialStep {
+    pub(crate) phase: DialPhase,
     pub(crate) took: Duration,
-    pub(crate) end: End,
+    pub(crate) end: StepEnd,
 }
 
 /// How it ended.
 #[derive(Debug)]
-pub(crate) enum End {
+pub(crate) enum StepEnd {
     /// As it should; with what was learnt.
     Done(String),
     /// There was nothing to see, which need not be wrong.
@@ -55,7 +55,7 @@ pub(crate) enum End {
 
 impl Network {
     /// Dials step by step until one fails; each has `within`.
-    pub(crate) async fn probe(&self, target: &Target, within: Duration) -> Vec<Step> {
+    pub(crate) async fn probe(&self, target: &Target, within: Duration) -> Vec<DialStep> {
         let mut walk = Walk {
             within,
             steps: Vec::new(),
@@ -68,41 +68,41 @@ impl Network {
     async fn walk(&self, target: &Target, walk: &mut Walk) -> Option<()> {
         let (place, secure) = match place(&target.url) {
             Ok(found) => found,
-            Err(error) => return walk.fail(Phase::Dns, error),
+            Err(error) => return walk.fail(DialPhase::Dns, error),
         };
         if let Ok(address) = place.bare_host().parse() {
             let address = std::net::SocketAddr::new(address, place.port);
             if let Err(error) = connect::allowed(&place, vec![address], self.names(target)) {
-                return walk.fail(Phase::Dns, error);
+                return walk.fail(DialPhase::Dns, error);
             }
         }
         let tcp = match self.proxies.choose(&target.proxy, &place, secure) {
             Ok(Some(proxy)) => {
                 let way = format!("through {}", proxy.place());
                 let tunnelling = proxy.tunnel(&place, self.proxy_names(target), target);
-                walk.step(Phase::Proxy, &place, "the proxy", tunnelling, |_| way)
+                walk.step(DialPhase::Proxy, &place, "the proxy", tunnelling, |_| way)
                     .await?
             }
             Ok(None) => self.walk_to_server(target, &place, walk).await?,
-            Err(error) => return walk.fail(Phase::Proxy, error),
+            Err(error) => return walk.fail(DialPhase::Proxy, error),
         };
         let stream = if secure {
             let unchecked = self.tls.is_insecure(place.bare_host());
-            let shown = |stream: &Stream| secrecy(stream, unchecked);
-            walk.step(Phase::Tls, &place, "TLS", self.tls.wrap(tcp, &place), shown)
+            let shown = |stream: &ServerStream| secrecy(stream, unchecked);
+            walk.step(DialPhase::Tls, &place, "TLS", self.tls.wrap(tcp, &place), shown)
                 .await?
         } else {
-            Stream::Plain(tcp)
+            ServerStream::Plain(tcp)
         };
         let jar = super::cookies::SharedJar::empty();
         let upgrading = handshake::upgrade(stream, target, &place, &jar);
-        let shown = |link: &Upgraded<Stream>| match &link.subprotocol {
+        let shown = |link: &Upgraded<ServerStream>| match &link.subprotocol {
             Some(subprotocol) => format!("subprotocol {subprotocol}"),
             None => "no subprotocol".to_owned(),
         };
         let link = walk
             .step(
-                Phase::Upgrade,
+                DialPhase::Upgrade,
                 &place,
                 "the WebSocket handshake",
                 upgrading,
@@ -111,8 +111,8 @@ impl Network {
             .await?;
         let started = Instant::now();
         let end = first_message(link).await;
-        walk.steps.push(Step {
-            phase: Phase::Message,
+        walk.steps.push(DialStep {
+            phase: DialPhase::Message,
             took: started.elapsed(),
             end,
         });
@@ -127,31 +127,31 @@ impl Network {
             shown.join(", ")
         };
         let addresses = walk
-            .step(Phase::Dns, place, "name resolution", resolving, shown)
+            .step(DialPhase::Dns, place, "name resolution", resolving, shown)
             .await?;
         let connecting = connect::connect(place, addresses);
         let shown = |tcp: &TcpStream| {
             tcp.peer_addr()
                 .map_or_else(|_| String::new(), |peer| peer.to_string())
         };
-        walk.step(Phase::Tcp, place, "the connection", connecting, shown)
+        walk.step(DialPhase::Tcp, place, "the connection", connecting, shown)
             .await
     }
 }
 
 struct Walk {
     within: Duration,
-    steps: Vec<Step>,
+    steps: Vec<DialStep>,
 }
 
 impl Walk {
     async fn step<T>(
         &mut self,
-        phase: Phase,
+        phase: DialPhase,
         place: &Place,
         stage: &'static str,
         work: impl Future<Output = Result<T, DialError>>,
-        told: impl FnOnce(&T) -> String,
+        describe_result: impl FnOnce(&T) -> String,
     ) -> Option<T> {
         let started = Instant::now();
         let result = timeout(self.within, work).await.unwrap_or_else(|_| {
@@ -161,32 +161,32 @@ impl Walk {
                 stage,
             })
         });
-        let (end, kept) = match result {
-            Ok(kept) => (End::Done(told(&kept)), Some(kept)),
-            Err(error) => (End::Failed(error), None),
+        let (end, value) = match result {
+            Ok(value) => (StepEnd::Done(describe_result(&value)), Some(value)),
+            Err(error) => (StepEnd::Failed(error), None),
         };
-        self.steps.push(Step {
+        self.steps.push(DialStep {
             phase,
             took: started.elapsed(),
             end,
         });
-        kept
+        value
     }
 
-    fn fail(&mut self, phase: Phase, error: DialError) -> Option<()> {
-        self.steps.push(Step {
+    fn fail(&mut self, phase: DialPhase, error: DialError) -> Option<()> {
+        self.steps.push(DialStep {
             phase,
             took: Duration::ZERO,
-            end: End::Failed(error),
+            end: StepEnd::Failed(error),
         });
         None
     }
 }
 
-fn secrecy(stream: &Stream, unchecked: bool) -> String {
+fn secrecy(stream: &ServerStream, unchecked: bool) -> String {
     let version = match stream {
-        Stream::Tls(tls) => tls.get_ref().1.protocol_version(),
-        Stream::Plain(_) => None,
+        ServerStream::Tls(tls) => tls.get_ref().1.protocol_version(),
+        ServerStream::Plain(_) => None,
     };
     let version = version.map_or_else(|| "TLS".to_owned(), |version| format!("{version:?}"));
     if unchecked {
@@ -196,7 +196,7 @@ fn secrecy(stream: &Stream, unchecked: bool) -> String {
     }
 }
 
-async fn first_message(link: Upgraded<Stream>) -> End {
+async fn first_message(link: Upgraded<ServerStream>) -> StepEnd {
     let early = link.early.to_vec();
     let mut socket = WebSocketStream::from_partially_read(link.stream, early, Role::Client, None).await;
     let first = async {
@@ -204,22 +204,22 @@ async fn first_message(link: Upgraded<Stream>) -> End {
             match socket.next().await {
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(frame))) => {
-                    return End::Closed(frame.map_or_else(
+                    return StepEnd::Closed(frame.map_or_else(
                         || "without a code".to_owned(),
                         |frame| format!("code {} {}", u16::from(frame.code), frame.reason.as_str()),
                     ));
                 }
-                // Its words are the server's business.
-                Some(Ok(message)) => return End::Done(format!("{} bytes", message.len())),
-                Some(Err(error)) => return End::Closed(error.to_string()),
-                None => return End::Closed("without a close frame".to_owned()),
+                // The reason is the server's own text.
+                Some(Ok(message)) => return StepEnd::Done(format!("{} bytes", message.len())),
+                Some(Err(error)) => return StepEnd::Closed(error.to_string()),
+                None => return StepEnd::Closed("without a close frame".to_owned()),
             }
         }
     };
-    let end = timeout(FIRST_MESSAGE, first).await.unwrap_or_else(|_| {
-        End::Nothing(format!(
+    let end = timeout(FIRST_MESSAGE_TIMEOUT, first).await.unwrap_or_else(|_| {
+        StepEnd::Nothing(format!(
             "the server sent no message within {} s; many servers wait for the client",
-            FIRST_MESSAGE.as_secs()
+            FIRST_MESSAGE_TIMEOUT.as_secs()
         ))
     });
     let _ = timeout(Duration::from_millis(500), socket.send(Message::Close(None))).await;

@@ -27,12 +27,12 @@ pub enum ProxySettings {
 /// Knows which dial goes through which proxy.
 #[derive(Debug)]
 pub(crate) struct Proxies {
-    rules: Rules,
+    rules: ProxyRules,
     credentials: Vec<ProxyCredentials>,
 }
 
 #[derive(Debug, Default)]
-struct Rules {
+struct ProxyRules {
     /// For plain connections, and for those by TLS.
     urls: [Option<String>; 2],
     no_proxy: NoProxy,
@@ -40,7 +40,7 @@ struct Rules {
     system: Option<Matcher>,
 }
 
-impl Rules {
+impl ProxyRules {
     /// Reads the variables of the environment; those in lower case count first.
     fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
         let read = |name: &str| {
@@ -92,11 +92,11 @@ impl Proxies {
         credentials: Vec<ProxyCredentials>,
     ) -> Result<Self, DialError> {
         let rules = match settings {
-            ProxySettings::System => Rules::of_environment(|name| std::env::var(name).ok()),
-            ProxySettings::None => Rules::default(),
+            ProxySettings::System => ProxyRules::of_environment(|name| std::env::var(name).ok()),
+            ProxySettings::None => ProxyRules::default(),
             ProxySettings::Fixed { url, no_proxy } => {
                 Proxy::by_url(url)?;
-                Rules {
+                ProxyRules {
                     urls: [Some(url.clone()), Some(url.clone())],
                     no_proxy: NoProxy::read(no_proxy),
                     system: None,
@@ -204,8 +204,8 @@ mod tests {
             .map(|proxy| proxy.place().to_string())
     }
 
-    fn environment(variables: &[(&str, &str)]) -> Rules {
-        Rules::of_environment(|wanted| {
+    fn environment(variables: &[(&str, &str)]) -> ProxyRules {
+        ProxyRules::of_environment(|wanted| {
             let found = variables.iter().find(|(name, _)| *name == wanted);
             found.map(|(_, value)| (*value).to_owned())
         })

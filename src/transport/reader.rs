@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::credit::Credit;
-use super::deflate::{Corrupt, Inflater, Kept};
+use super::deflate::{Corrupt, InflateOutput, Inflater};
 use super::frame::{Header, Opcode, Violation, read_close};
 use super::large_buffer;
 use crate::core::io::Incoming;
@@ -31,7 +31,7 @@ const CHECKED_AT_ONCE: usize = 64 * 1024;
 /// Pings of one server that are answered at most, if they come faster than answers leave.
 pub(crate) const PINGS: usize = 32;
 
-/// What has been read and not yet been told.
+/// What has been read and not yet been sent as an event.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     /// In order.
@@ -42,7 +42,7 @@ pub(crate) struct Inbox {
     pub(crate) pings: VecDeque<Vec<u8>>,
     /// Tokens of our own pings that were answered.
     pub(crate) pongs: VecDeque<u64>,
-    /// Work done since the link looked, in bytes: others' turn comes when it is much. What was inflated, and what reading
+    /// Work done since the link looked, in bytes: the link yields to other tasks when it is much. What was inflated, and what reading
     /// a frame costs beside its bytes.
     pub(crate) work: usize,
     /// The server's close frame. Whatever follows it is ignored.
@@ -63,14 +63,14 @@ impl Inbox {
 
 /// How much a reader may put into the inbox in one go.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
+pub(crate) struct InboxLimit {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
 }
 
 /// The reading half of a link.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct FrameReader {
     max_message: usize,
     /// Valid JSON text becomes `Payload::Json`.
     json: bool,
@@ -78,19 +78,19 @@ pub(crate) struct Reader {
     /// The data frame whose payload is being read: is it the last of its message, and what is left of it.
     frame: Option<(bool, u64)>,
     /// The message being put together.
-    message: Option<Message>,
+    message: Option<PartialMessage>,
     /// What has come of it.
     data: Vec<u8>,
     /// Bytes of it that are known to be text.
     text_upto: usize,
-    /// What may be kept of it.
+    /// What it may hold.
     credit: Credit,
     /// What small messages are copied into.
     chunk: BytesMut,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Message {
+struct PartialMessage {
     text: bool,
     compressed: bool,
     /// It exceeds the limit: what comes of it is thrown away.
@@ -99,7 +99,7 @@ struct Message {
     announced: u64,
 }
 
-impl Reader {
+impl FrameReader {
     pub(crate) fn new(max_message: usize, json: bool, inflater: Option<Inflater>) -> Self {
         Self {
             max_message,
@@ -114,24 +114,29 @@ impl Reader {
         }
     }
 
-    /// What is kept of a message that is not whole counts here.
+    /// The bytes of incomplete messages count against this credit.
     pub(crate) fn counted_by(mut self, credit: Credit) -> Self {
         self.credit = credit;
         self
     }
 
     /// Takes what it can use of `input` and says how many bytes that was; the caller offers the rest again, together
-    /// with what has come since. It stops when the inbox holds as much as `room` says.
+    /// with what has come since. It stops when the inbox holds as much as `limit` says.
     ///
     /// # Errors
     /// The server broke the protocol; messages before that are in the inbox.
-    pub(crate) fn read(&mut self, input: &[u8], inbox: &mut Inbox, room: Room) -> Result<usize, Violation> {
+    pub(crate) fn read(
+        &mut self,
+        input: &[u8],
+        inbox: &mut Inbox,
+        limit: InboxLimit,
+    ) -> Result<usize, Violation> {
         let mut at = 0;
         loop {
             if inbox.close.is_some() {
                 return Ok(input.len());
             }
-            if inbox.holds(room.messages, room.bytes) {
+            if inbox.holds(limit.messages, limit.bytes) {
                 return Ok(at);
             }
             let rest = &input[at..];
@@ -210,12 +215,12 @@ impl Reader {
     }
 
     /// Gives back what is only needed while messages flow.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn release_buffers(&mut self) {
         self.chunk = BytesMut::new();
         if self.message.is_none() {
             self.data = Vec::new();
             if let Some(inflater) = &mut self.inflater {
-                inflater.rest();
+                inflater.release_buffers();
             }
         }
     }
@@ -263,7 +268,7 @@ impl Reader {
     /// A frame of a message begins. A message that its headers make too large is not kept from here on; what a compressed
     /// one grows to shows later.
     fn announce(&mut self, header: &Header) {
-        let message = self.message.get_or_insert(Message {
+        let message = self.message.get_or_insert(PartialMessage {
             text: header.opcode == Opcode::Text,
             compressed: header.rsv1,
             is_skipped: false,
@@ -288,7 +293,7 @@ impl Reader {
     /// Adds a piece of the message under way, which ends within `promised` bytes, this piece included.
     fn extend(&mut self, piece: &[u8], promised: u64, inbox: &mut Inbox) -> Result<(), Violation> {
         if self.message.is_some_and(|message| message.compressed) {
-            return self.inflate(inbox, |inflater, kept| inflater.push(piece, kept));
+            return self.inflate(inbox, |inflater, output| inflater.push(piece, output));
         }
         if self.message.is_some_and(|message| message.is_skipped) {
             return Ok(());
@@ -298,14 +303,14 @@ impl Reader {
             // Doubling, but never past the message's end; and not all at once, for the length is only a promise.
             let promised = usize::try_from(promised).unwrap_or(usize::MAX);
             let least = if promised == usize::MAX { 512 } else { 64 * 1024 };
-            let room = self.max_message.saturating_sub(self.data.len()).max(piece.len());
+            let limit = self.max_message.saturating_sub(self.data.len()).max(piece.len());
             let more = self
                 .data
                 .len()
                 .max(least)
                 .max(piece.len())
                 .min(promised)
-                .min(room);
+                .min(limit);
             let all = self.data.capacity() + more;
             if !self.credit.keep_partial(all) || self.data.try_reserve_exact(more).is_err() {
                 self.skip();
@@ -336,21 +341,21 @@ impl Reader {
     fn inflate(
         &mut self,
         inbox: &mut Inbox,
-        step: impl FnOnce(&mut Inflater, &mut Kept<'_>) -> Result<(), Corrupt>,
+        step: impl FnOnce(&mut Inflater, &mut InflateOutput<'_>) -> Result<(), Corrupt>,
     ) -> Result<(), Violation> {
         let (Some(inflater), Some(message)) = (&mut self.inflater, &mut self.message) else {
             return Err(Violation::protocol(
                 "a compressed frame without negotiated compression",
             ));
         };
-        let mut kept = Kept {
+        let mut output = InflateOutput {
             data: &mut self.data,
             limit: self.max_message,
             is_skipped: &mut message.is_skipped,
             credit: &self.credit,
             inflated: &mut inbox.work,
         };
-        step(inflater, &mut kept)
+        step(inflater, &mut output)
             .map_err(|Corrupt| Violation::content("a compressed message that cannot be inflated"))?;
         if message.is_skipped {
             self.text_upto = 0;

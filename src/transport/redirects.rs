@@ -8,7 +8,7 @@ use url::Url;
 
 use super::Network;
 use super::cookies::SharedJar;
-use super::exchange::{Ask, Fault, Headed, HttpConnection, exchange, text};
+use super::exchange::{Ask, ExchangeFailure, Headed, HttpConnection, exchange, text};
 use crate::core::io::Target;
 
 /// Redirects that are followed, as in browsers.
@@ -21,7 +21,7 @@ pub(super) async fn followed(
     jar: &SharedJar,
     mut connection: Option<HttpConnection>,
     mut ask: Ask,
-) -> Result<Headed, Fault> {
+) -> Result<Headed, ExchangeFailure> {
     let first = ask.url.clone();
     let mut foreign = None;
     for _ in 0..MAX_REDIRECTS {
@@ -37,7 +37,7 @@ pub(super) async fn followed(
         connection = Some(used).filter(|used| used.leads_to(&next));
         ask.url = next;
     }
-    Err(Fault::too_many_redirects(&first, MAX_REDIRECTS))
+    Err(ExchangeFailure::too_many_redirects(&first, MAX_REDIRECTS))
 }
 
 /// The same, for another server: who asks is no secret.

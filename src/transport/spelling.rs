@@ -22,12 +22,12 @@ const IRREGULAR: [&str; 8] = [
     "WWW-Authenticate",
 ];
 
-/// How the names of the next request are to be written; shared with whoever sends it.
+/// How the names of the next request are to be written; shared with the sender.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Spelling(Arc<Mutex<Next>>);
+pub(super) struct Spelling(Arc<Mutex<NextRequest>>);
 
 #[derive(Debug, Default)]
-struct Next {
+struct NextRequest {
     /// A request is about to be written.
     is_due: bool,
     names: Vec<String>,
@@ -52,11 +52,11 @@ impl Spelling {
 pub(super) struct Spelled<S> {
     inner: S,
     spelling: Spelling,
-    state: State,
+    state: SpellingState,
 }
 
 #[derive(Debug)]
-enum State {
+enum SpellingState {
     /// Bytes pass; a head begins when one is announced.
     Passing,
     /// The beginning of a head.
@@ -70,7 +70,7 @@ impl<S> Spelled<S> {
         Self {
             inner,
             spelling,
-            state: State::Passing,
+            state: SpellingState::Passing,
         }
     }
 
@@ -83,9 +83,9 @@ impl<S> Spelled<S> {
 impl<S: AsyncWrite + Unpin> Spelled<S> {
     /// Writes what is left of a head.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let State::Writing { head, written } = &mut self.state {
+        while let SpellingState::Writing { head, written } = &mut self.state {
             if *written == head.len() {
-                self.state = State::Passing;
+                self.state = SpellingState::Passing;
                 break;
             }
             match Pin::new(&mut self.inner).poll_write(cx, &head[*written..]) {
@@ -113,10 +113,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Spelled<S> {
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             Poll::Pending => return Poll::Pending,
         }
-        if let State::Passing = this.state {
+        if let SpellingState::Passing = this.state {
             match this.spelling.take() {
                 Some(names) => {
-                    this.state = State::Head {
+                    this.state = SpellingState::Head {
                         names,
                         head: Vec::new(),
                     }
@@ -124,7 +124,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Spelled<S> {
                 None => return Pin::new(&mut this.inner).poll_write(cx, buf),
             }
         }
-        if let State::Head { names, head } = &mut this.state {
+        if let SpellingState::Head { names, head } = &mut this.state {
             let before = head.len();
             head.extend_from_slice(buf);
             let from = before.saturating_sub(3);
@@ -132,7 +132,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Spelled<S> {
             if let Some(end) = end.map(|end| from + end + 4) {
                 spell(&mut head[..end], names);
                 let head = std::mem::take(head);
-                this.state = State::Writing { head, written: 0 };
+                this.state = SpellingState::Writing { head, written: 0 };
                 if let Poll::Ready(Err(error)) = this.poll_head(cx) {
                     return Poll::Ready(Err(error));
                 }

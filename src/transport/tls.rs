@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::error::{DialError, Place};
-use super::stream::Stream;
+use super::stream::ServerStream;
 
 /// Whom to trust, and who we are, beyond what the operating system says.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ impl Tls {
     }
 
     /// Makes a connection secret, and the server prove its name.
-    pub(crate) async fn wrap(&self, stream: TcpStream, place: &Place) -> Result<Stream, DialError> {
+    pub(crate) async fn wrap(&self, stream: TcpStream, place: &Place) -> Result<ServerStream, DialError> {
         let fail = |why: String| DialError::Tls {
             place: place.clone(),
             why,
@@ -93,7 +93,7 @@ impl Tls {
                 *lock(made) = None;
                 fail(explained(&error.to_string()))
             })?;
-        Ok(Stream::Tls(Box::new(stream)))
+        Ok(ServerStream::Tls(Box::new(stream)))
     }
 
     fn config(&self, check: bool, show: bool) -> Result<Arc<ClientConfig>, String> {
@@ -130,7 +130,7 @@ fn lock(made: &Made) -> MutexGuard<'_, Option<Arc<ClientConfig>>> {
     made.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The faults that every developer meets, by what is said of them inside, and what to do.
+/// Common faults, by a part of rustls's message, and what to do about them.
 const ADVICE: &[(&str, &str)] = &[
     (
         "UnknownIssuer",
@@ -153,7 +153,7 @@ const ADVICE: &[(&str, &str)] = &[
     ),
 ];
 
-/// What went wrong, in words for people.
+/// What went wrong, for people.
 pub(super) fn explained(said: &str) -> String {
     let known = ADVICE.iter().find(|(inside, _)| said.contains(inside));
     known.map_or_else(|| in_plain_words(said), |(_, advice)| (*advice).to_owned())

@@ -15,14 +15,14 @@ use super::reader::PINGS;
 use crate::wire::payload::Payload;
 
 /// Bytes encoded ahead of the socket.
-const BATCH: usize = 64 * 1024;
-/// Messages above this size go in fragments of [`FRAGMENT`], so that pongs can pass between them.
-const FRAGMENT_ABOVE: usize = 1024 * 1024;
-const FRAGMENT: usize = 256 * 1024;
+const MAX_BATCH_BYTES: usize = 64 * 1024;
+/// Messages above this size go in fragments of [`FRAGMENT_BYTES`], so that pongs can pass between them.
+const FRAGMENT_ABOVE_BYTES: usize = 1024 * 1024;
+const FRAGMENT_BYTES: usize = 256 * 1024;
 
 /// Something to be written.
 #[derive(Debug)]
-enum Outgoing {
+enum QueuedFrame {
     Message(Payload),
     Ping(u64),
 }
@@ -41,7 +41,7 @@ struct Long {
 /// The writing half of a link.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
-    queue: VecDeque<Outgoing>,
+    queue: VecDeque<QueuedFrame>,
     pongs: VecDeque<Vec<u8>>,
     close: Option<Vec<u8>>,
     /// A close frame has been encoded; nothing may follow it.
@@ -63,12 +63,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn message(&mut self, payload: Payload) {
-        self.queue.push_back(Outgoing::Message(payload));
+        self.queue.push_back(QueuedFrame::Message(payload));
     }
 
     /// A ping behind everything queued so far.
     pub(crate) fn ping(&mut self, token: u64) {
-        self.queue.push_back(Outgoing::Ping(token));
+        self.queue.push_back(QueuedFrame::Ping(token));
     }
 
     /// Answers a ping, ahead of messages. The oldest answers are forgotten when too many have not left yet.
@@ -142,7 +142,7 @@ impl Writer {
             self.sent = 0;
             self.fill()?;
             if self.out.is_empty() {
-                self.rest();
+                self.release_buffers();
                 return Poll::Ready(Ok(()));
             }
             self.needs_flush = true;
@@ -150,7 +150,7 @@ impl Writer {
     }
 
     /// An idle link holds no buffers.
-    fn rest(&mut self) {
+    fn release_buffers(&mut self) {
         self.out = Vec::new();
         self.starts = Vec::new();
         self.pongs = VecDeque::new();
@@ -161,7 +161,7 @@ impl Writer {
 
     /// Encodes the next batch into the empty `out`.
     fn fill(&mut self) -> io::Result<()> {
-        while self.out.len() < BATCH && !self.closed {
+        while self.out.len() < MAX_BATCH_BYTES && !self.closed {
             let between_frames = self.long.as_ref().is_none_or(|long| long.frame.is_none());
             if between_frames && let Some(payload) = self.pongs.pop_front() {
                 self.whole(Opcode::Pong, &payload)?;
@@ -175,8 +175,8 @@ impl Writer {
                 continue;
             }
             match self.queue.pop_front() {
-                Some(Outgoing::Message(payload)) => self.begin(&payload)?,
-                Some(Outgoing::Ping(token)) => self.whole(Opcode::Ping, &token.to_be_bytes())?,
+                Some(QueuedFrame::Message(payload)) => self.begin(&payload)?,
+                Some(QueuedFrame::Ping(token)) => self.whole(Opcode::Ping, &token.to_be_bytes())?,
                 None => {
                     if let Some(payload) = self.close.take() {
                         self.whole(Opcode::Close, &payload)?;
@@ -195,7 +195,7 @@ impl Writer {
             Payload::Binary(_) => Opcode::Binary,
         };
         self.starts.push(self.out.len());
-        if payload.len() <= BATCH {
+        if payload.len() <= MAX_BATCH_BYTES {
             self.ends += 1;
             return self.whole(opcode, payload.bytes());
         }
@@ -224,8 +224,8 @@ impl Long {
             Some(frame) => frame,
             None => {
                 let len = self.payload.len();
-                let end = if len > FRAGMENT_ABOVE {
-                    len.min(self.at + FRAGMENT)
+                let end = if len > FRAGMENT_ABOVE_BYTES {
+                    len.min(self.at + FRAGMENT_BYTES)
                 } else {
                     len
                 };
@@ -235,12 +235,12 @@ impl Long {
                 } else {
                     Opcode::Continuation
                 };
-                out.reserve(BATCH + 14);
+                out.reserve(MAX_BATCH_BYTES + 14);
                 write_header(out, opcode, end == len, end - self.at, mask);
                 (self.at, end, mask)
             }
         };
-        let stop = end.min(self.at + BATCH.saturating_sub(out.len()).max(1));
+        let stop = end.min(self.at + MAX_BATCH_BYTES.saturating_sub(out.len()).max(1));
         write_masked(out, &self.payload[self.at..stop], mask, self.at - begin);
         self.at = stop;
         self.frame = (stop < end).then_some((begin, end, mask));

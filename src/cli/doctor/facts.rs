@@ -11,7 +11,7 @@ use installer::manifest::{self, Accepted, ExtensionId};
 use installer::policy::{Policy, Ruling};
 
 use super::program::ProgramKind;
-use crate::transport::probe::Step;
+use crate::transport::probe::DialStep;
 use crate::wire::record::ErrorInfo;
 
 /// Everything.
@@ -284,5 +284,5 @@ pub(super) struct DialFacts {
     /// Without query and credentials.
     pub(super) shown: String,
     /// The steps, or why the broker would not even try.
-    pub(super) steps: Result<Vec<Step>, ErrorInfo>,
+    pub(super) steps: Result<Vec<DialStep>, ErrorInfo>,
 }

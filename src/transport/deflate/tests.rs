@@ -19,7 +19,7 @@ fn deflate(state: &mut Compress, text: &[u8]) -> Vec<u8> {
 /// `None` for a message above the limit.
 fn inflated(inflater: &mut Inflater, pieces: &[&[u8]], limit: usize) -> Result<Option<Vec<u8>>, Corrupt> {
     let (mut out, mut is_skipped, mut bytes) = (Vec::new(), false, 0);
-    let mut kept = Kept {
+    let mut output = InflateOutput {
         data: &mut out,
         limit,
         is_skipped: &mut is_skipped,
@@ -27,9 +27,9 @@ fn inflated(inflater: &mut Inflater, pieces: &[&[u8]], limit: usize) -> Result<O
         inflated: &mut bytes,
     };
     for piece in pieces {
-        inflater.push(piece, &mut kept)?;
+        inflater.push(piece, &mut output)?;
     }
-    inflater.finish(&mut kept)?;
+    inflater.finish(&mut output)?;
     Ok((!is_skipped).then_some(out))
 }
 
@@ -138,15 +138,15 @@ fn both_takeover_modes() {
 #[test]
 fn a_resting_inflater_keeps_only_what_it_needs() {
     let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
-    for (answer, kept) in [
+    for (answer, output) in [
         ("permessage-deflate", true),
         ("permessage-deflate; server_no_context_takeover", false),
     ] {
         let mut inflater = Inflater::new(agreement(answer));
         assert!(inflater.state.is_none(), "made before it is needed");
         inflated(&mut inflater, &[&hello], 100).unwrap();
-        inflater.rest();
-        assert_eq!(inflater.state.is_some(), kept, "{answer}");
+        inflater.release_buffers();
+        assert_eq!(inflater.state.is_some(), output, "{answer}");
         assert_eq!(
             inflated(&mut inflater, &[&hello], 100).unwrap().unwrap(),
             b"Hello"
@@ -166,14 +166,14 @@ fn nothing_is_kept_of_a_bomb() {
         "permessage-deflate; server_no_context_takeover",
     ] {
         let (mut out, mut is_skipped, mut bytes) = (Vec::new(), false, 0);
-        let mut kept = Kept {
+        let mut output = InflateOutput {
             data: &mut out,
             limit: 100_000,
             is_skipped: &mut is_skipped,
             credit: &Credit::default(),
             inflated: &mut bytes,
         };
-        Inflater::new(agreement(answer)).push(&bomb, &mut kept).unwrap();
+        Inflater::new(agreement(answer)).push(&bomb, &mut output).unwrap();
         assert!(is_skipped);
         assert_eq!(out.capacity(), 0);
         // It was work all the same.

@@ -120,16 +120,16 @@ fn our_own_headers_cannot_be_set() {
 
 #[test]
 fn a_body_is_told_on_one_line_or_not_at_all() {
-    assert_eq!(told(b"no\r\nentry\n").as_deref(), Some("no  entry"));
+    assert_eq!(excerpt(b"no\r\nentry\n").as_deref(), Some("no  entry"));
     assert_eq!(
-        told("h\u{e9}".as_bytes().split_last().unwrap().1).as_deref(),
+        excerpt("h\u{e9}".as_bytes().split_last().unwrap().1).as_deref(),
         Some("h")
     );
-    assert_eq!(told(&[0xff, 0xfe]), None);
-    assert_eq!(told(b"\n"), None);
+    assert_eq!(excerpt(&[0xff, 0xfe]), None);
+    assert_eq!(excerpt(b"\n"), None);
     let page = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head>";
     assert_eq!(
-        told(page).as_deref(),
+        excerpt(page).as_deref(),
         Some("an HTML page titled `502 Bad Gateway`")
     );
 }

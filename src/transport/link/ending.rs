@@ -1,4 +1,4 @@
-//! How an open link ends: the last events, a close frame, and a farewell of two seconds at most.
+//! How an open link ends: the last events, a close frame, and at most two seconds for the server to close.
 //!
 //! It decides nothing: whether to dial again is the core's.
 
@@ -16,7 +16,7 @@ use crate::transport::frame::Violation;
 use crate::wire::code::Code;
 use crate::wire::record::ErrorInfo;
 
-/// How long the far end may take to hang up after a close frame.
+/// How long the server may take to hang up after a close frame.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why an open link is over.
@@ -24,7 +24,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) enum Over {
     /// The core does not want it any more.
     HungUp { code: u16, reason: String },
-    /// Nobody gives commands or listens any more.
+    /// The command sender or the event receiver is gone.
     Abandoned,
     /// The server sent a close frame.
     Closed { code: u16, reason: String },
@@ -39,7 +39,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     W: From<(DialId, LinkEvent)> + Send + 'static,
 {
-    /// Tells the end, if anybody wants to know, and leaves politely.
+    /// Reports the end, if somebody receives it, and closes the connection in order.
     pub(super) async fn conclude(mut self, over: Over) {
         self.waiting = None;
         let end = match over {
@@ -47,7 +47,7 @@ where
             Over::HungUp { code, reason } => {
                 self.writer.close(code, &reason);
                 self.commands.close();
-                self.farewell().await;
+                self.shut_down().await;
                 return;
             }
             Over::Closed { code, reason } => {
@@ -79,14 +79,14 @@ where
         tracing::debug!(dial = self.events.dial.0, code = ?end.code, error = ?end.error, "the link is over");
         while self.has_event(false) {
             if let Some(event) = self.next_event(false)
-                && !self.events.tell(event).await
+                && !self.events.send(event).await
             {
                 return;
             }
         }
-        if self.events.tell(LinkEvent::Ended(end)).await && self.broken.is_none() {
+        if self.events.send(LinkEvent::Ended(end)).await && self.broken.is_none() {
             self.commands.close();
-            self.farewell().await;
+            self.shut_down().await;
         }
     }
 
@@ -102,10 +102,10 @@ where
         .await;
     }
 
-    /// Writes what is left, then waits for the far end to hang up, so that nothing written is lost to a reset.
-    async fn farewell(&mut self) {
+    /// Writes what is left, then waits for the server to hang up, so that nothing written is lost to a reset.
+    async fn shut_down(&mut self) {
         let Self { writer, socket, .. } = self;
-        let parting = async {
+        let shutdown = async {
             poll_fn(|cx| {
                 let written = writer.poll(cx, socket);
                 // Reading on the way keeps a server that only writes from waiting for us.
@@ -119,7 +119,7 @@ where
             poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx)).await
         };
         // Whether it worked or not: the link is over.
-        let _: Result<io::Result<()>, _> = tokio::time::timeout(SHUTDOWN_TIMEOUT, parting).await;
+        let _: Result<io::Result<()>, _> = tokio::time::timeout(SHUTDOWN_TIMEOUT, shutdown).await;
     }
 }
 

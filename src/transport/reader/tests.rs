@@ -8,7 +8,7 @@ use super::*;
 use crate::core::rules::{Rule, Rules};
 use proptest::prelude::*;
 
-const ALL: Room = Room {
+const ALL: InboxLimit = InboxLimit {
     messages: usize::MAX,
     bytes: usize::MAX,
 };
@@ -32,42 +32,47 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Feeds the reader as a link does: in pieces of these sizes, over and over, keeping what was not taken.
-fn feed(reader: &mut Reader, input: &[u8], sizes: &[usize], room: Room) -> (Inbox, Result<(), Violation>) {
+fn feed(
+    reader: &mut FrameReader,
+    input: &[u8],
+    sizes: &[usize],
+    limit: InboxLimit,
+) -> (Inbox, Result<(), Violation>) {
     let mut inbox = Inbox::default();
-    let mut kept = Vec::new();
+    let mut output = Vec::new();
     let mut sizes = sizes.iter().copied().cycle();
     let mut input = input;
-    let mut told = Inbox::default();
+    let mut reported = Inbox::default();
     while !input.is_empty() {
         let (piece, rest) = input.split_at(sizes.next().unwrap_or(1).clamp(1, input.len()));
         input = rest;
-        kept.extend_from_slice(piece);
+        output.extend_from_slice(piece);
         loop {
-            let taken = match reader.read(&kept, &mut inbox, room) {
+            let taken = match reader.read(&output, &mut inbox, limit) {
                 Ok(taken) => taken,
                 Err(violation) => {
-                    told.messages.append(&mut inbox.messages);
-                    return (told, Err(violation));
+                    reported.messages.append(&mut inbox.messages);
+                    return (reported, Err(violation));
                 }
             };
-            kept.drain(..taken);
-            let full = inbox.holds(room.messages, room.bytes);
-            told.messages.append(&mut inbox.messages);
+            output.drain(..taken);
+            let full = inbox.holds(limit.messages, limit.bytes);
+            reported.messages.append(&mut inbox.messages);
             (inbox.bytes, inbox.work) = (0, 0);
             if !full {
                 break;
             }
         }
-        reader.rest();
+        reader.release_buffers();
     }
-    told.pongs = inbox.pongs;
-    told.pings = inbox.pings;
-    told.close = inbox.close;
-    (told, Ok(()))
+    reported.pongs = inbox.pongs;
+    reported.pings = inbox.pings;
+    reported.close = inbox.close;
+    (reported, Ok(()))
 }
 
-fn reader(max: usize) -> Reader {
-    Reader::new(max, false, None)
+fn reader(max: usize) -> FrameReader {
+    FrameReader::new(max, false, None)
 }
 
 fn read(input: &[u8]) -> (Inbox, Result<(), Violation>) {
@@ -139,7 +144,7 @@ fn control_frames_pass_between_fragments() {
 
 #[test]
 fn json_is_told_from_text() {
-    let mut reader = Reader::new(1000, true, None);
+    let mut reader = FrameReader::new(1000, true, None);
     let mut bytes = frame(0x81, br#"{"a": [1, 2]}"#);
     bytes.extend(frame(0x81, b"{nonsense"));
     bytes.extend(frame(0x82, b"1"));
@@ -263,7 +268,7 @@ fn a_compressed_bomb_is_skipped_and_what_follows_is_understood() {
         }
         for size in [1, 1000, usize::MAX] {
             let agreement = Agreement::read(answer).unwrap().unwrap();
-            let mut reader = Reader::new(1000, false, Some(Inflater::new(agreement)));
+            let mut reader = FrameReader::new(1000, false, Some(Inflater::new(agreement)));
             let (inbox, result) = feed(&mut reader, &input, &[size], ALL);
             assert_eq!(result, Ok(()), "{answer}");
             assert_eq!(texts(&inbox), ["one and two", "<too large>", "one and two, aaaa"]);
@@ -274,7 +279,7 @@ fn a_compressed_bomb_is_skipped_and_what_follows_is_understood() {
 
 #[test]
 fn frames_that_bring_no_message_leave_others_their_turn() {
-    let room = Room {
+    let limit = InboxLimit {
         messages: 256,
         bytes: 256 << 10,
     };
@@ -283,15 +288,15 @@ fn frames_that_bring_no_message_leave_others_their_turn() {
     for (begin, flood) in [(&b""[..], pings), (&frame(0x01, b"x"), fragments)] {
         let mut reader = reader(1 << 20);
         let mut inbox = Inbox::default();
-        reader.read(begin, &mut inbox, room).unwrap();
-        let taken = reader.read(&flood, &mut inbox, room).unwrap();
+        reader.read(begin, &mut inbox, limit).unwrap();
+        let taken = reader.read(&flood, &mut inbox, limit).unwrap();
         assert!((1..5000).contains(&taken), "{taken}");
     }
 }
 
 #[test]
-fn inflating_leaves_others_their_turn_also_when_nothing_is_kept() {
-    let room = Room {
+fn inflating_yields_to_other_tasks_also_when_nothing_is_stored() {
+    let limit = InboxLimit {
         messages: 256,
         bytes: 256 << 10,
     };
@@ -301,17 +306,17 @@ fn inflating_leaves_others_their_turn_also_when_nothing_is_kept() {
         .compress_vec(&vec![0; 50_000_000], &mut bomb, flate2::FlushCompress::Sync)
         .unwrap();
     let input = frame(0xc2, &bomb);
-    for limit in [64 << 20, 1000] {
+    for max in [64 << 20, 1000] {
         let agreement = Agreement::read("permessage-deflate").unwrap().unwrap();
-        let mut reader = Reader::new(limit, false, Some(Inflater::new(agreement)));
+        let mut reader = FrameReader::new(max, false, Some(Inflater::new(agreement)));
         let (mut at, mut turns) = (0, 0);
         while at < input.len() {
             let mut inbox = Inbox::default();
-            at += reader.read(&input[at..], &mut inbox, room).unwrap();
-            assert!(inbox.work < 1 << 20, "{limit}: {}", inbox.work);
+            at += reader.read(&input[at..], &mut inbox, limit).unwrap();
+            assert!(inbox.work < 1 << 20, "{max}: {}", inbox.work);
             turns += 1;
         }
-        assert!(turns > 50, "{limit}: {turns}");
+        assert!(turns > 50, "{max}: {turns}");
     }
 }
 
@@ -331,7 +336,7 @@ proptest! {
     fn any_split_gives_the_same_messages(
         messages in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..6000), 1..4usize, any::<bool>()), 1..8),
         sizes in prop::collection::vec(1..5000usize, 1..6),
-        room in (1..4usize, 1..10_000usize),
+        limit in (1..4usize, 1..10_000usize),
     ) {
         let mut state = flate2::Compress::new(flate2::Compression::fast(), false);
         let mut bytes = Vec::new();
@@ -356,9 +361,9 @@ proptest! {
             }
         }
         let agreement = Agreement::read("permessage-deflate").unwrap().unwrap();
-        let mut reader = Reader::new(1 << 20, false, Some(Inflater::new(agreement)));
-        let room = Room { messages: room.0, bytes: room.1 };
-        let (inbox, result) = feed(&mut reader, &bytes, &sizes, room);
+        let mut reader = FrameReader::new(1 << 20, false, Some(Inflater::new(agreement)));
+        let limit = InboxLimit { messages: limit.0, bytes: limit.1 };
+        let (inbox, result) = feed(&mut reader, &bytes, &sizes, limit);
         prop_assert_eq!(result, Ok(()));
         let expected: Vec<_> = messages
             .into_iter()
@@ -371,7 +376,7 @@ proptest! {
     #[test]
     fn any_rubbish_is_taken_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300), sizes in prop::collection::vec(1..50usize, 1..4)) {
         let agreement = Agreement::read("permessage-deflate").unwrap().unwrap();
-        let mut reader = Reader::new(1000, true, Some(Inflater::new(agreement)));
+        let mut reader = FrameReader::new(1000, true, Some(Inflater::new(agreement)));
         let _ = feed(&mut reader, &bytes, &sizes, ALL);
     }
 }

@@ -7,7 +7,7 @@ use super::super::finding::Finding;
 use super::commands;
 use super::running::edit;
 use crate::transport::DialError;
-use crate::transport::probe::{End, Phase, Step};
+use crate::transport::probe::{DialPhase, DialStep, StepEnd};
 use crate::wire::code::Code;
 
 /// A script that says which proxy to take: nobody here runs it.
@@ -29,7 +29,7 @@ pub(super) fn proxy_script(pac: &PacFacts) -> Finding {
 
 /// A phase with its finding: the id, and the title when it passes and when it does not.
 struct PhaseTitles {
-    phase: Phase,
+    phase: DialPhase,
     id: &'static str,
     passed: &'static str,
     failed: &'static str,
@@ -38,37 +38,37 @@ struct PhaseTitles {
 /// The phases in their order.
 const PHASES: [PhaseTitles; 6] = [
     PhaseTitles {
-        phase: Phase::Dns,
+        phase: DialPhase::Dns,
         id: "url.dns",
         passed: "the server's name can be resolved",
         failed: "cannot resolve the server's name",
     },
     PhaseTitles {
-        phase: Phase::Proxy,
+        phase: DialPhase::Proxy,
         id: "url.proxy",
         passed: "the proxy connects to the server",
         failed: "cannot connect through the proxy",
     },
     PhaseTitles {
-        phase: Phase::Tcp,
+        phase: DialPhase::Tcp,
         id: "url.tcp",
         passed: "the server can be reached",
         failed: "cannot reach the server",
     },
     PhaseTitles {
-        phase: Phase::Tls,
+        phase: DialPhase::Tls,
         id: "url.tls",
         passed: "the server's certificate is valid",
         failed: "cannot make a secure connection to the server",
     },
     PhaseTitles {
-        phase: Phase::Upgrade,
+        phase: DialPhase::Upgrade,
         id: "url.upgrade",
         passed: "the server accepts the WebSocket",
         failed: "the server does not accept the WebSocket",
     },
     PhaseTitles {
-        phase: Phase::Message,
+        phase: DialPhase::Message,
         id: "url.message",
         passed: "the server sends a message",
         failed: "the server closed the connection at once",
@@ -94,7 +94,7 @@ pub(super) fn judge(dial: &DialFacts, settings: &SettingsFacts) -> Vec<Finding> 
         Ok(steps) => steps,
     };
     let mut findings = vec![allowed.pass(dial.shown.clone())];
-    let failed = steps.iter().any(|step| matches!(step.end, End::Failed(_)));
+    let failed = steps.iter().any(|step| matches!(step.end, StepEnd::Failed(_)));
     for PhaseTitles {
         phase,
         id,
@@ -114,24 +114,24 @@ pub(super) fn judge(dial: &DialFacts, settings: &SettingsFacts) -> Vec<Finding> 
 }
 
 /// Would this phase have come later?
-fn is_after(phase: Phase, steps: &[Step]) -> bool {
-    let order = |phase: Phase| PHASES.iter().position(|other| other.phase == phase);
+fn is_after(phase: DialPhase, steps: &[DialStep]) -> bool {
+    let order = |phase: DialPhase| PHASES.iter().position(|other| other.phase == phase);
     let last = steps.last().and_then(|step| order(step.phase));
-    order(phase) > last && phase != Phase::Proxy
+    order(phase) > last && phase != DialPhase::Proxy
 }
 
-fn one(finding: Finding, step: &Step, shown: &str) -> Finding {
+fn one(finding: Finding, step: &DialStep, shown: &str) -> Finding {
     let took = format!("{:.1} ms", step.took.as_secs_f64() * 1000.0);
     match &step.end {
-        End::Done(detail) if detail.is_empty() => finding.pass(took),
-        End::Done(detail) => finding.pass(format!("{took}: {detail}")),
-        End::Nothing(detail) => finding.skip(detail.clone()),
-        End::Closed(detail) => finding
+        StepEnd::Done(detail) if detail.is_empty() => finding.pass(took),
+        StepEnd::Done(detail) => finding.pass(format!("{took}: {detail}")),
+        StepEnd::Nothing(detail) => finding.skip(detail.clone()),
+        StepEnd::Closed(detail) => finding
             .warn(format!(
                 "{took}: the server closed the connection at once, {detail}"
             ))
             .fix(format!("longwire connect {shown}")),
-        End::Failed(error) => failed(finding, &took, error, shown),
+        StepEnd::Failed(error) => failed(finding, &took, error, shown),
     }
 }
 

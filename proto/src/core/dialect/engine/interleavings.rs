@@ -113,7 +113,7 @@ impl World {
                 Url::parse("http://h/").unwrap(),
                 EngineTransports::default(),
                 1000,
-                Start::default(),
+                EngineStart::default(),
             ),
             said: 0,
             received: Vec::new(),

@@ -42,7 +42,7 @@ const OVERHEAD: u64 = 2;
 
 /// What a dial knows when it begins, beside its options.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Start {
+pub struct EngineStart {
     /// Makes the URLs of this dial others than those of the ones before.
     pub stamp: u64,
     /// A dial of this session was on the WebSocket before.
@@ -189,7 +189,7 @@ enum Mode {
 
 impl Engine {
     /// A session that is about to be opened. `most`: bytes of one packet.
-    pub fn new(url: Url, transports: EngineTransports, most: usize, start: Start) -> Self {
+    pub fn new(url: Url, transports: EngineTransports, most: usize, start: EngineStart) -> Self {
         let is_first = transports.websocket_first
             || !transports.polling
             || (transports.remember_upgrade && transports.upgrade && start.was_on_socket);

@@ -18,7 +18,7 @@ fn engine(polling: bool, websocket: bool) -> Engine {
 
 fn start(transports: EngineTransports) -> Engine {
     let url = Url::parse("http://localhost/?a=1").unwrap();
-    Engine::new(url, transports, 1000, Start::default())
+    Engine::new(url, transports, 1000, EngineStart::default())
 }
 
 fn acts(engine: &mut Engine) -> Vec<String> {
@@ -241,9 +241,9 @@ fn an_upgrade_is_remembered_if_that_is_wanted() {
             remember_upgrade,
             ..EngineTransports::default()
         };
-        let known = Start {
+        let known = EngineStart {
             was_on_socket,
-            ..Start::default()
+            ..EngineStart::default()
         };
         let url = Url::parse("http://localhost/").unwrap();
         let mut engine = Engine::new(url, transports, 1000, known);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::transport::DialError;
-use crate::transport::probe::{End, Phase, Step};
+use crate::transport::probe::{DialPhase, DialStep, StepEnd};
 
 #[test]
 fn hosts() {
@@ -135,7 +135,7 @@ fn folders_and_the_disk() {
 
 #[test]
 fn a_dial_is_reported_phase_by_phase() {
-    let step = |phase, end| Step {
+    let step = |phase, end| DialStep {
         phase,
         took: Duration::from_millis(3),
         end,
@@ -148,10 +148,10 @@ fn a_dial_is_reported_phase_by_phase() {
     facts.dial = Some(DialFacts {
         shown: "wss://example.org/live".into(),
         steps: Ok(vec![
-            step(Phase::Dns, End::Done("1.2.3.4".into())),
+            step(DialPhase::Dns, StepEnd::Done("1.2.3.4".into())),
             step(
-                Phase::Tcp,
-                End::Failed(DialError::Connect {
+                DialPhase::Tcp,
+                StepEnd::Failed(DialError::Connect {
                     place,
                     source: std::io::ErrorKind::ConnectionRefused.into(),
                 }),
