@@ -1,6 +1,7 @@
 //! Tests of `manifest`.
 
 use super::*;
+use crate::types::System;
 
 const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 
