@@ -6,7 +6,7 @@ use installer::browsers::{Family, Scope};
 
 use super::super::facts::{Facts, RunningBrowser};
 use super::super::finding::Finding;
-use super::{browser, install, quoted};
+use super::{ids, install, quoted};
 
 /// One finding for each of them.
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
@@ -28,7 +28,7 @@ fn one(facts: &Facts, running: &RunningBrowser) -> Finding {
             finding.pass(format!("{folder}: the manifest for all users is found"))
         }
         Family::Chromium => {
-            let ids = browser::ids(facts, Family::Chromium);
+            let ids = ids(facts, Family::Chromium);
             let fix = install(facts, &ids, None, false);
             finding
                 .warn(format!(
@@ -41,7 +41,7 @@ fn one(facts: &Facts, running: &RunningBrowser) -> Finding {
             finding.pass(folder.to_string())
         }
         Family::Firefox | Family::App => {
-            let ids = browser::ids(facts, Family::Firefox);
+            let ids = ids(facts, Family::Firefox);
             finding
                 .warn(format!(
                     "the host is not registered with Firefox ({folder} makes no difference)"

@@ -2,9 +2,12 @@
 //!
 //! It is pure: facts in, findings out. It looks at nothing itself.
 
+mod access;
 mod browser;
 mod commands;
 mod development;
+mod manifest;
+mod program;
 mod running;
 mod server;
 mod sessions;
@@ -12,7 +15,7 @@ mod sessions;
 use std::path::Path;
 
 use installer::browsers::Family;
-use installer::manifest::ExtensionId;
+use installer::manifest::{ExtensionId, entries};
 
 use super::facts::{BrowserFacts, Facts};
 use super::finding::Finding;
@@ -40,6 +43,32 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         findings.extend(server::judge(dial, &facts.settings));
     }
     findings
+}
+
+/// The ids given with `--extension`, of this family.
+fn asked(facts: &Facts, family: Option<Family>) -> Vec<String> {
+    let fits = |id: &&ExtensionId| family.is_none_or(|family| id.family() == family);
+    facts.asked.iter().filter(fits).map(ExtensionId::entry).collect()
+}
+
+/// The ids asked for, or else those that any browser of this family has.
+fn ids(facts: &Facts, family: Family) -> Vec<String> {
+    let asked = asked(facts, Some(family));
+    if !asked.is_empty() {
+        return asked;
+    }
+    let mut known = Vec::new();
+    for browser in facts.browsers.iter().filter(|browser| browser.family == family) {
+        for seen in browser.chains.iter().flatten() {
+            let text = seen.text.as_deref().unwrap_or_default();
+            for entry in entries(family, text) {
+                if !known.contains(&entry) {
+                    known.push(entry);
+                }
+            }
+        }
+    }
+    known
 }
 
 /// `longwire install` with these ids, for this browser.
