@@ -1,5 +1,6 @@
 //! Tests of `status_table`.
 
+use super::super::text::width;
 use super::*;
 use serde_json::json;
 

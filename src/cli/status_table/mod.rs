@@ -4,6 +4,8 @@
 //! It asks nobody and prints nothing. On a terminal sessions stand below their extension, and what does not fit is left
 //! out, the least telling column first. Without one every fact is a column.
 
+mod layout;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,8 +13,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::render::Terminal;
-use super::text::{cut, fold, harmless, pad, width};
+use super::text::{cut, fold, harmless};
 use super::units::{bytes, count, micros, short_span, span};
+use layout::{Align, Column, Lines};
 
 /// Extensions whose memory is shown on a terminal: those that hold most.
 const MAX_EXTENSIONS: usize = 5;
@@ -22,15 +25,6 @@ const NAME_COLUMNS: (usize, usize) = (12, 40);
 
 /// A report some time ago, to count rates from.
 pub(super) type PreviousStatus<'a> = Option<(&'a Value, Duration)>;
-
-/// One column of the table.
-struct Column {
-    head: &'static str,
-    /// Those with the highest number go first when there is no room; 0 always stays.
-    rank: u8,
-    left: bool,
-    cells: Vec<String>,
-}
 
 /// The picture of a report. Without a terminal it has every column and no colour.
 pub(super) fn picture(report: &Value, before: PreviousStatus<'_>, terminal: Option<Terminal>) -> String {
@@ -123,15 +117,7 @@ fn table(
     if terminal.is_some() {
         sessions.sort_by_cached_key(|session| owner(session));
     }
-    let mut columns = columns(&sessions, before, terminal);
-    if let Some(terminal) = terminal {
-        fit(&mut columns, terminal.columns);
-    }
-    let lines = Lines {
-        widths: columns.iter().map(column_width).collect(),
-        columns,
-        colour: terminal.is_some_and(|terminal| terminal.colour),
-    };
+    let lines = Lines::new(columns(&sessions, before, terminal), terminal);
     let mut picture = lines.head() + "\n";
     let mut used = 1;
     let mut last_owner = None;
@@ -207,11 +193,9 @@ fn reason_lines(session: &Value, columns: usize, is_short: bool) -> Vec<String> 
 }
 
 fn columns(sessions: &[&Value], before: PreviousStatus<'_>, terminal: Option<Terminal>) -> Vec<Column> {
-    let column = |head, rank, left, cell: &dyn Fn(&Value) -> String| Column {
-        head,
-        rank,
-        left,
-        cells: sessions.iter().map(|session| cell(session)).collect(),
+    let column = |head, rank, align, cell: &dyn Fn(&Value) -> String| {
+        let cells = sessions.iter().map(|session| cell(session)).collect();
+        Column::new(head, rank, align, cells)
     };
     let max_columns = terminal.map(|terminal| (terminal.columns / 4).clamp(NAME_COLUMNS.0, NAME_COLUMNS.1));
     let number = |value: &Value| count(value.as_u64().unwrap_or(0));
@@ -222,8 +206,8 @@ fn columns(sessions: &[&Value], before: PreviousStatus<'_>, terminal: Option<Ter
     let time = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), short_span);
     let trip = |value: &Value| value.as_u64().map_or_else(|| "-".to_owned(), micros);
     let mut columns = vec![
-        column("session", 0, true, &|session| name(&session["session"])),
-        column("state", 0, true, &|session| {
+        column("session", 0, Align::Left, &|session| name(&session["session"])),
+        column("state", 0, Align::Left, &|session| {
             let state = name(&session["state"]);
             let is_insecure = session["insecure"] == true;
             if is_insecure { state + " (insecure)" } else { state }
@@ -231,42 +215,55 @@ fn columns(sessions: &[&Value], before: PreviousStatus<'_>, terminal: Option<Ter
     ];
     columns.extend(traffic_columns(sessions, before));
     columns.extend([
-        column("queued", 0, false, &|session| number(&session["queued"])),
-        column("un-acked", 0, false, &|session| {
+        column("queued", 0, Align::Right, &|session| number(&session["queued"])),
+        column("un-acked", 0, Align::Right, &|session| {
             number(&session["unacknowledged"])
         }),
-        column("oldest", 4, false, &|session| time(&session["oldest"])),
-        column("lost", 2, false, &|session| number(&session["dropped"])),
-        column("outbox", 1, false, &|session| number(&session["outbox"])),
-        column("rtt", 5, false, &|session| trip(&session["rtt"]["p50"])),
-        column("rtt p99", 8, false, &|session| trip(&session["rtt"]["p99"])),
-        column("again", 5, false, &|session| number(&session["reconnects"])),
-        column("clients", 7, false, &|session| number(&session["clients"])),
-        column("bytes in", 11, false, &|session| {
+        column("oldest", 4, Align::Right, &|session| time(&session["oldest"])),
+        column("lost", 2, Align::Right, &|session| number(&session["dropped"])),
+        column("outbox", 1, Align::Right, &|session| number(&session["outbox"])),
+        column("rtt", 5, Align::Right, &|session| trip(&session["rtt"]["p50"])),
+        column("rtt p99", 8, Align::Right, &|session| {
+            trip(&session["rtt"]["p99"])
+        }),
+        column("again", 5, Align::Right, &|session| {
+            number(&session["reconnects"])
+        }),
+        column("clients", 7, Align::Right, &|session| number(&session["clients"])),
+        column("bytes in", 11, Align::Right, &|session| {
             bytes(session["received"]["bytes"].as_u64().unwrap_or(0))
         }),
-        column("bytes out", 11, false, &|session| {
+        column("bytes out", 11, Align::Right, &|session| {
             bytes(session["sent"]["bytes"].as_u64().unwrap_or(0))
         }),
-        column("kept in", 9, true, &|session| name(&session["durability"])),
-        column("url", 10, true, &|session| {
+        column("kept in", 9, Align::Left, &|session| name(&session["durability"])),
+        column("url", 10, Align::Left, &|session| {
             harmless(session["url"].as_str().unwrap_or("-"))
         }),
     ]);
     if terminal.is_none() {
-        let text = |value: &Value| harmless(value.as_str().unwrap_or("-"));
-        columns.extend([
-            column("origin", 0, true, &|session| text(&session["origin"])),
-            column("profile", 0, true, &|session| text(&session["profile"])),
-            column("next attempt", 0, true, &|session| {
-                next_attempt(session).unwrap_or_else(|| "-".to_owned())
-            }),
-            column("error", 0, true, &|session| {
-                reason(session).unwrap_or_else(|| "-".to_owned())
-            }),
-        ]);
+        columns.extend(detail_columns(sessions));
     }
     columns
+}
+
+/// What a terminal shows above and below the lines of sessions.
+fn detail_columns(sessions: &[&Value]) -> Vec<Column> {
+    let column = |head, cell: &dyn Fn(&Value) -> String| {
+        let cells = sessions.iter().map(|session| cell(session)).collect();
+        Column::new(head, 0, Align::Left, cells)
+    };
+    let text = |value: &Value| harmless(value.as_str().unwrap_or("-"));
+    vec![
+        column("origin", &|session| text(&session["origin"])),
+        column("profile", &|session| text(&session["profile"])),
+        column("next attempt", &|session| {
+            next_attempt(session).unwrap_or_else(|| "-".to_owned())
+        }),
+        column("error", &|session| {
+            reason(session).unwrap_or_else(|| "-".to_owned())
+        }),
+    ]
 }
 
 /// Messages in each direction, and their rates if there is something to count from.
@@ -284,11 +281,9 @@ fn traffic_columns(sessions: &[&Value], before: PreviousStatus<'_>) -> Vec<Colum
         _ => "-".to_owned(),
     };
     let messages = |session: &Value, way: &str| count(session[way]["messages"].as_u64().unwrap_or(0));
-    let column = |head, rank, cell: &dyn Fn(&Value) -> String| Column {
-        head,
-        rank,
-        left: false,
-        cells: sessions.iter().map(|session| cell(session)).collect(),
+    let column = |head, rank, cell: &dyn Fn(&Value) -> String| {
+        let cells = sessions.iter().map(|session| cell(session)).collect();
+        Column::new(head, rank, Align::Right, cells)
     };
     let mut columns = vec![column("in", 3, &|session| messages(session, "received"))];
     if before.is_some() {
@@ -304,104 +299,6 @@ fn traffic_columns(sessions: &[&Value], before: PreviousStatus<'_>) -> Vec<Colum
 /// Whose session it is, and which.
 fn key(session: &Value) -> [String; 3] {
     ["origin", "profile", "session"].map(|part| session[part].to_string())
-}
-
-fn column_width(column: &Column) -> usize {
-    let cells = column.cells.iter().map(|cell| width(cell));
-    cells.max().unwrap_or(0).max(column.head.len())
-}
-
-/// Takes columns out until the table is no wider than the terminal.
-fn fit(columns: &mut Vec<Column>, max_width: usize) {
-    loop {
-        let total: usize = columns.iter().map(|column| column_width(column) + 2).sum();
-        if total <= max_width + 2 {
-            return;
-        }
-        let ranks = columns.iter().map(|column| column.rank);
-        let Some(rank) = ranks.max().filter(|rank| *rank > 0) else {
-            return cut_names(columns, total - max_width - 2, max_width);
-        };
-        if let Some(at) = columns.iter().rposition(|column| column.rank == rank) {
-            columns.remove(at);
-        }
-    }
-}
-
-/// Nothing is left to take out: names give what is missing, and on the narrowest terminals the last columns go.
-fn cut_names(columns: &mut Vec<Column>, over: usize, max_width: usize) {
-    if let Some(first) = columns.first_mut() {
-        let max_columns = column_width(first).saturating_sub(over).max(7);
-        for cell in &mut first.cells {
-            *cell = cut(cell, max_columns);
-        }
-    }
-    let total = |columns: &[Column]| {
-        columns
-            .iter()
-            .map(|column| column_width(column) + 2)
-            .sum::<usize>()
-    };
-    while columns.len() > 2 && total(columns) > max_width + 2 {
-        columns.pop();
-    }
-}
-
-/// The table's lines, one by one.
-struct Lines {
-    columns: Vec<Column>,
-    widths: Vec<usize>,
-    colour: bool,
-}
-
-impl Lines {
-    fn head(&self) -> String {
-        let line = self.line(|column| column.head.to_owned());
-        if self.colour {
-            format!("\x1b[1m{line}\x1b[0m")
-        } else {
-            line
-        }
-    }
-
-    fn row(&self, row: usize) -> String {
-        self.line(|column| column.cells.get(row).cloned().unwrap_or_default())
-    }
-
-    fn dim(&self, text: &str) -> String {
-        if self.colour {
-            format!("\x1b[2m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-
-    fn line(&self, cell: impl Fn(&Column) -> String) -> String {
-        let mut line = String::new();
-        for (column, &width) in self.columns.iter().zip(&self.widths) {
-            let cell = cell(column);
-            let padded = pad(&cell, width, column.left);
-            match shade(&cell).filter(|_| self.colour && column.head == "state") {
-                Some(shade) => line.push_str(&format!("\x1b[{shade}m{padded}\x1b[0m")),
-                None => line.push_str(&padded),
-            }
-            line.push_str("  ");
-        }
-        line.trim_end().to_owned()
-    }
-}
-
-/// The colour of a state.
-fn shade(state: &str) -> Option<u8> {
-    match state {
-        // Nobody checks the server's certificate.
-        _ if state.ends_with("(insecure)") => Some(31),
-        "open" => Some(32),
-        "connecting" | "waiting" => Some(33),
-        "failed" | "unauthorized" => Some(31),
-        "paused" | "closed" => Some(2),
-        _ => None,
-    }
 }
 
 fn cut_lines(text: &str, terminal: Option<Terminal>) -> String {
