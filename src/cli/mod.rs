@@ -8,7 +8,6 @@ mod broker;
 mod completions;
 mod config;
 mod connect;
-mod connect_input;
 mod demo;
 mod doctor;
 mod error;

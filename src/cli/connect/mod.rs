@@ -1,32 +1,34 @@
 //! `longwire connect URL`: be an extension from a terminal, through a real host and broker.
 //!
 //! Lines from stdin are sent, messages are printed one a line. It keeps nothing: when it ends, the session is closed.
-//! What a typed line means is in `connect_input`.
+//! What a typed line means is in `input`.
 
-use std::collections::BTreeMap;
+mod input;
+mod json_text;
+mod options;
+mod output;
+mod unsettled;
+
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::admin::Admin;
 use super::args::ConnectArgs;
-use super::connect_input::{HELP, History, InputLine, indented, is_json};
 use super::error::{Exit, Failure};
 use super::host_process::HostProcess;
-use super::text::{harmless, harmless_json};
+use super::text::harmless_json;
 use super::{render, secret};
 use crate::paths::Paths;
+use input::{HELP, History, InputLine};
+use options::options;
+use output::{MessageFormat, counter_lines, state_line};
+use unsettled::UnsettledMessages;
 
 /// Whom the broker takes the terminal for: sessions of no extension.
 const ORIGIN: &str = "chrome-extension://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
-
-/// Messages on their way above which no more of stdin is read.
-const MAX_UNSETTLED: usize = 256;
-
-/// Bytes of theirs above which none is read either: half of what the outbox holds, so that a long line fits behind them.
-const MAX_UNSETTLED_BYTES: usize = 4 << 20;
 
 /// Converses until stdin ends, the server is done, or what was expected has come.
 pub(super) fn run(connect: &ConnectArgs) -> Result<Exit, Failure> {
@@ -50,12 +52,11 @@ async fn converse(connect: &ConnectArgs) -> Result<Exit, Failure> {
         url,
         port,
         options,
-        unsettled: BTreeMap::new(),
-        sent: 0,
+        unsettled: UnsettledMessages::default(),
         received: 0,
         typing: true,
         is_typed: io::stdin().is_terminal(),
-        is_shown: io::stdout().is_terminal(),
+        format: MessageFormat::new(connect, io::stdout().is_terminal()),
         epoch: None,
         acked: 0,
         history: History::default(),
@@ -73,42 +74,6 @@ async fn converse(connect: &ConnectArgs) -> Result<Exit, Failure> {
         let _ = Admin::new(Paths::within(home.path().to_path_buf())).stop().await;
     }
     ended
-}
-
-/// The options of `open`: the user's own, and what the flags say.
-fn options(connect: &ConnectArgs) -> Result<Value, Failure> {
-    let wrong = |what: String, hint: &str| Failure::new(what).hint(hint).exit(Exit::Usage);
-    let headers: Map<String, Value> = secret::headers(&connect.headers)?
-        .into_iter()
-        .map(|(name, value)| (name, value.into()))
-        .collect();
-    let mut options = Map::from_iter([
-        ("expire".to_owned(), json!(1000)),
-        ("linger".to_owned(), json!(0)),
-    ]);
-    if !headers.is_empty() {
-        options.insert("headers".to_owned(), Value::Object(headers));
-    }
-    if !connect.subprotocols.is_empty() {
-        options.insert("subprotocols".to_owned(), json!(connect.subprotocols));
-    }
-    if let Some(cookies) = &connect.cookies {
-        let cookies = secret::resolve(cookies, "cookies")?;
-        options.insert("cookies".to_owned(), cookies.into());
-    }
-    if connect.once {
-        options.insert("reconnect".to_owned(), false.into());
-    }
-    if let Some(more) = &connect.options {
-        let more: Map<String, Value> = serde_json::from_str(more).map_err(|error| {
-            wrong(
-                format!("--options is not a JSON object: {error}"),
-                "write it as --options '{\"heartbeat\":false}'",
-            )
-        })?;
-        options.extend(more);
-    }
-    Ok(Value::Object(options))
 }
 
 fn broken(error: io::Error) -> Failure {
@@ -130,15 +95,12 @@ struct ConnectClient<'a> {
     url: String,
     port: HostProcess,
     options: Value,
-    /// Messages handed over whose outcome has not come, and their bytes.
-    unsettled: BTreeMap<u64, usize>,
-    sent: u64,
+    unsettled: UnsettledMessages,
     received: u64,
     typing: bool,
     /// A person types.
     is_typed: bool,
-    /// A person reads.
-    is_shown: bool,
+    format: MessageFormat,
     epoch: Option<Value>,
     acked: u64,
     history: History,
@@ -181,7 +143,7 @@ impl ConnectClient<'_> {
                 self.close(None).await?;
             }
             tokio::select! {
-                line = lines.next_line(), if self.typing && !self.has_enough_unsettled() => match line {
+                line = lines.next_line(), if self.typing && !self.unsettled.is_full() => match line {
                     Ok(Some(text)) => self.handle_input(&text).await?,
                     Ok(None) => self.typing = false,
                     Err(error) => return Err(unreadable(&error)),
@@ -223,11 +185,6 @@ impl ConnectClient<'_> {
             ))),
             None => Ok(Exit::Done),
         }
-    }
-
-    /// Has enough been handed over until outcomes come?
-    fn has_enough_unsettled(&self) -> bool {
-        self.unsettled.len() >= MAX_UNSETTLED || self.unsettled.values().sum::<usize>() >= MAX_UNSETTLED_BYTES
     }
 
     async fn handle_input(&mut self, line: &str) -> Result<(), Failure> {
@@ -273,9 +230,7 @@ impl ConnectClient<'_> {
     }
 
     async fn send(&mut self, form: &str, text: &str) -> Result<(), Failure> {
-        self.sent += 1;
-        self.unsettled.insert(self.sent, text.len());
-        let id = self.sent.to_string();
+        let id = self.unsettled.add(text.len()).to_string();
         let frame =
             json!({"type": "send", "session": self.connect.session, "id": id, form: text, "receipt": true});
         self.port.send(&frame).await.map_err(broken)
@@ -310,7 +265,9 @@ impl ConnectClient<'_> {
             "state" if !self.closing => return Ok(self.state(frame)),
             "outcome" => {
                 let id = frame["id"].as_str().unwrap_or_default();
-                self.unsettled.retain(|open, _| open.to_string() != id);
+                if let Ok(id) = id.parse() {
+                    self.unsettled.settle(id);
+                }
                 // Whoever ends with what was expected does not wait for receipts.
                 let is_met = self.connect.expect == Some(self.received);
                 if frame["outcome"] != "sent" && !(self.closing && is_met) {
@@ -325,7 +282,11 @@ impl ConnectClient<'_> {
                     render::note(&format!("broker: {} us", since.elapsed().as_micros()));
                 }
             }
-            "status" => self.counters(frame),
+            "status" => {
+                for line in counter_lines(frame, &self.connect.session) {
+                    render::note(&line);
+                }
+            }
             "error" => return self.error(frame),
             "host" => match frame["state"].as_str().unwrap_or_default() {
                 "failed" => {
@@ -353,7 +314,7 @@ impl ConnectClient<'_> {
             return Ok(None);
         }
         self.received += 1;
-        if !self.connect.frames && !render::text_line(&self.shown(frame)) {
+        if !self.connect.frames && !render::text_line(&self.format.text(frame)) {
             return Ok(Some(Exit::Done));
         }
         if self.connect.expect == Some(self.received) && !self.closing {
@@ -362,61 +323,18 @@ impl ConnectClient<'_> {
         Ok(None)
     }
 
-    /// A message as it is printed.
-    fn shown(&self, frame: &Value) -> String {
-        let text = match (&frame["text"], &frame["base64"]) {
-            (Value::String(text), _) => text.clone(),
-            (_, Value::String(bytes)) if self.connect.binary => bytes.clone(),
-            (_, Value::String(bytes)) => format!("base64:{bytes}"),
-            _ => frame["json"].to_string(),
-        };
-        let is_pretty = self.connect.json || (self.is_shown && !self.connect.raw);
-        if let Some(indented) = indented(&text).filter(|_| is_pretty) {
-            harmless_json(&indented)
-        } else if is_json(&text) {
-            harmless_json(&text)
-        } else {
-            let lines: Vec<String> = text.split('\n').map(harmless).collect();
-            lines.join("\n")
-        }
-    }
-
     fn opened(&mut self, frame: &Value) {
         let is_new = self.epoch.as_ref() != Some(&frame["epoch"]);
         if self.epoch.is_some() && is_new {
             render::note("the session was lost with the broker, and starts anew");
             self.acked = 0;
-            for id in std::mem::take(&mut self.unsettled).into_keys() {
+            for id in self.unsettled.take() {
                 render::note(&format!("message {id} is unknown"));
             }
         }
         self.epoch = Some(frame["epoch"].clone());
         for option in frame["ignored"].as_array().into_iter().flatten() {
             render::note(&format!("the broker does not know the option {option}"));
-        }
-    }
-
-    fn counters(&self, frame: &Value) {
-        let sessions = frame["sessions"].as_array().into_iter().flatten();
-        let mut mine = sessions.filter(|session| session["session"] == self.connect.session.as_str());
-        let Some(session) = mine.next() else { return };
-        let trip = session["rtt"]["p50"].as_u64();
-        if frame["id"] == "ping" {
-            let trip = trip.map_or_else(|| "not measured yet".to_owned(), |trip| format!("{trip} us"));
-            return render::note(&format!("server: {trip}"));
-        }
-        for key in [
-            "state",
-            "received",
-            "sent",
-            "queued",
-            "outbox",
-            "reconnects",
-            "rtt",
-        ] {
-            if !session[key].is_null() {
-                render::note(&format!("{key}: {}", session[key]));
-            }
         }
     }
 
@@ -429,7 +347,7 @@ impl ConnectClient<'_> {
         let code = frame["code"].as_str().unwrap_or_default();
         let id = frame["id"].as_str().and_then(|id| id.parse::<u64>().ok());
         if let Some(id) = id.filter(|_| self.is_typed) {
-            self.unsettled.remove(&id);
+            self.unsettled.settle(id);
             render::note(&format!("message {id} was refused: {message}"));
             return Ok(None);
         }
@@ -453,16 +371,7 @@ impl ConnectClient<'_> {
     fn state(&mut self, frame: &Value) -> Option<Exit> {
         let state = frame["state"].as_str().unwrap_or_default();
         self.linked |= state == "open";
-        let why = ["code", "status", "reason", "subprotocol"]
-            .iter()
-            .filter(|key| !frame[**key].is_null())
-            .map(|key| format!(" {key} {}", frame[*key]))
-            .collect::<String>();
-        let error = frame["error"]["message"]
-            .as_str()
-            .map(|message| format!(": {message}"))
-            .unwrap_or_default();
-        render::note(&harmless(&format!("{state}{why}{error}")));
+        render::note(&state_line(frame));
         let is_short = self
             .connect
             .expect
