@@ -73,7 +73,11 @@ export interface BridgeEvents {
   installed: [welcome: Welcome];
   /** Only with `fallback`: where new connections are made from now on. `error` is the reason if it is not the host. */
   mode: [mode: BridgeMode, error: LongwireError | undefined];
-  /** The broker will be replaced; no action is needed. */
+  /**
+   * The broker shuts down: with `reason: "upgrade"` another replaces it, and all sessions continue there. No action is
+   * needed. It closes its connections within `after` milliseconds: wait at least that long before you show the user
+   * a connection problem.
+   */
   goaway: [goaway: GoAway];
 }
 

@@ -228,7 +228,9 @@ export interface ErrorFrame extends WireError {
 }
 export interface GoAway {
   type: "goaway";
+  /** `upgrade`: a newer broker takes over all sessions. */
   reason: string;
+  /** The broker closes its connections within this many milliseconds, then writes its journals and exits. */
   after: number;
 }
 export interface HostFrame {
