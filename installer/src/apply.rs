@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::InstallError;
-use crate::plan::Step;
+use crate::plan::PlanStep;
 use crate::receipt::Previous;
 use crate::registry;
 
@@ -24,7 +24,7 @@ enum Undo {
 ///
 /// # Errors
 /// The step that failed; what had been done before is undone, or named if it could not be.
-pub fn apply(steps: &[Step]) -> Result<(), InstallError> {
+pub fn apply(steps: &[PlanStep]) -> Result<(), InstallError> {
     let mut done = Vec::new();
     for step in steps {
         if let Err(problem) = take(step, &mut done) {
@@ -52,9 +52,9 @@ pub fn apply(steps: &[Step]) -> Result<(), InstallError> {
     Ok(())
 }
 
-fn take(step: &Step, done: &mut Vec<Undo>) -> Result<(), InstallError> {
+fn take(step: &PlanStep, done: &mut Vec<Undo>) -> Result<(), InstallError> {
     match step {
-        Step::MakeFolder { path, mode } => {
+        PlanStep::MakeFolder { path, mode } => {
             match folder_builder(*mode).create(path) {
                 Ok(()) => done.push(Undo::RemoveFolder(path.clone())),
                 // Somebody was faster.
@@ -63,20 +63,20 @@ fn take(step: &Step, done: &mut Vec<Undo>) -> Result<(), InstallError> {
             }
             set_mode(path, *mode)
         }
-        Step::WriteFile { path, text, mode } => {
+        PlanStep::WriteFile { path, text, mode } => {
             let undo = undo_of(path)?;
             write(path, *mode, |file| file.write_all(text.as_bytes()))?;
             done.push(undo);
             Ok(())
         }
-        Step::RestoreFile { path, before } => {
+        PlanStep::RestoreFile { path, before } => {
             let undo = undo_of(path)?;
             put(path, before)?;
             done.push(undo);
             Ok(())
         }
-        Step::PlaceProgram { from, path } => place(from, path, done),
-        Step::RemoveFile { path } => {
+        PlanStep::PlaceProgram { from, path } => place(from, path, done),
+        PlanStep::RemoveFile { path } => {
             let undo = undo_of(path)?;
             match fs::remove_file(path) {
                 Ok(()) => done.push(undo),
@@ -85,25 +85,25 @@ fn take(step: &Step, done: &mut Vec<Undo>) -> Result<(), InstallError> {
             }
             Ok(())
         }
-        Step::SetKey { key, value } => {
+        PlanStep::SetKey { key, value } => {
             let undo = Undo::Key(key.clone(), registry::read(key));
             registry::write(key, value)?;
             done.push(undo);
             Ok(())
         }
-        Step::RemoveKey { key } => {
+        PlanStep::RemoveKey { key } => {
             let undo = Undo::Key(key.clone(), registry::read(key));
             registry::remove(key)?;
             done.push(undo);
             Ok(())
         }
-        Step::RemoveEmptyKey { key } => {
+        PlanStep::RemoveEmptyKey { key } => {
             // Like a folder: what somebody has put into it stays, and so does the key.
             registry::remove_empty(key);
             Ok(())
         }
-        Step::RemoveProgram { path } => remove_program(path),
-        Step::RemoveFolder { path } => {
+        PlanStep::RemoveProgram { path } => remove_program(path),
+        PlanStep::RemoveFolder { path } => {
             // Somebody may have put something into it: then it stays.
             let _ = fs::remove_dir(path);
             Ok(())

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::browsers::{Browser, Hosts};
+use crate::browsers::{Browser, ManifestSource};
 use crate::environment::Environment;
 use crate::manifest::{self, HostName};
 use crate::registry;
@@ -72,8 +72,8 @@ pub fn chains(env: &Environment, browser: &Browser, name: &HostName) -> Vec<Vec<
     let system: Vec<PathBuf> = for_all(env, browser);
     let user = browser.places(env, Scope::User).into_iter();
     user.filter_map(|hosts| match hosts {
-        Hosts::Folder(base_folder) => Some(env.resolve(base_folder)),
-        Hosts::Key(_) => None,
+        ManifestSource::Folder(base_folder) => Some(env.resolve(base_folder)),
+        ManifestSource::Key(_) => None,
     })
     .map(|folder| {
         let own = see(&folder.join(name.file()), Scope::User);
@@ -152,8 +152,8 @@ fn others(env: &Environment, browser: &Browser) -> Vec<(PathBuf, Scope)> {
     }
     let user = browser.places(env, Scope::User).into_iter();
     let user = user.filter_map(|hosts| match hosts {
-        Hosts::Folder(base_folder) => Some((env.resolve(base_folder), Scope::User)),
-        Hosts::Key(_) => None,
+        ManifestSource::Folder(base_folder) => Some((env.resolve(base_folder), Scope::User)),
+        ManifestSource::Key(_) => None,
     });
     let shared = for_all(env, browser).into_iter();
     user.chain(shared.map(|folder| (folder, Scope::System)))
@@ -167,7 +167,7 @@ fn others(env: &Environment, browser: &Browser) -> Vec<(PathBuf, Scope)> {
 fn for_all(env: &Environment, browser: &Browser) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = Vec::new();
     for place in browser.on(env.system).system {
-        if let Hosts::Folder(base_folder) = place.hosts {
+        if let ManifestSource::Folder(base_folder) = place.hosts {
             let folder = env.resolve(base_folder);
             if !folders.contains(&folder) {
                 folders.push(folder);
@@ -180,7 +180,7 @@ fn for_all(env: &Environment, browser: &Browser) -> Vec<PathBuf> {
 fn vendors(env: &Environment, browser: &Browser) -> Vec<&'static str> {
     let mut vendors: Vec<&'static str> = Vec::new();
     for place in browser.on(env.system).user {
-        if let Hosts::Key(vendor) = place.hosts
+        if let ManifestSource::Key(vendor) = place.hosts
             && !vendors.contains(&vendor)
         {
             vendors.push(vendor);

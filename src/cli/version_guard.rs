@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use installer::plan::{Plan, Step};
+use installer::plan::{Plan, PlanStep};
 
 use super::block_on;
 use super::error::Failure;
@@ -18,7 +18,7 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(2);
 /// Leaves programs in their places that say they are newer than this one, and notes it.
 pub(super) fn spare_newer(plan: &mut Plan) {
     plan.steps.retain(|step| {
-        let Step::PlaceProgram { path, .. } = step else {
+        let PlanStep::PlaceProgram { path, .. } = step else {
             return true;
         };
         let newer = version_of(path).filter(|theirs| version::is_newer(theirs, version::own()));

@@ -1,6 +1,6 @@
 //! Constructors for the entries of the table of browsers.
 
-use super::model::{Hosts, Location, Locations};
+use super::model::{Location, Locations, ManifestSource};
 use crate::types::{Base, BaseFolder};
 
 pub(super) const NONE: Locations = Locations {
@@ -17,7 +17,7 @@ pub(super) const fn base_folder(base: Base, path: &'static str) -> BaseFolder {
 pub(super) const fn folder(base: Base, sign: &'static str, hosts: &'static str) -> Location {
     Location {
         sign: base_folder(base, sign),
-        hosts: Hosts::Folder(base_folder(base, hosts)),
+        hosts: ManifestSource::Folder(base_folder(base, hosts)),
     }
 }
 
@@ -25,7 +25,7 @@ pub(super) const fn folder(base: Base, sign: &'static str, hosts: &'static str) 
 pub(super) const fn key(base: Base, sign: &'static str, key: &'static str) -> Location {
     Location {
         sign: base_folder(base, sign),
-        hosts: Hosts::Key(key),
+        hosts: ManifestSource::Key(key),
     }
 }
 

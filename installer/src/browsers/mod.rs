@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::error::InstallError;
 
 pub use crate::types::{Base, BaseFolder, Family, Scope, System};
-pub use model::{Browser, Hosts, Location, Locations, Sandboxed, Serving};
+pub use model::{Browser, Location, Locations, ManifestSource, Sandboxed, Serving};
 pub use table::BROWSERS;
 
 impl Browser {
@@ -42,13 +42,13 @@ impl Browser {
     }
 
     /// Where it would look: every place of which there is a sign, or else its own. Each once.
-    pub fn places(&self, env: &Environment, scope: Scope) -> Vec<Hosts> {
+    pub fn places(&self, env: &Environment, scope: Scope) -> Vec<ManifestSource> {
         let locations = self.on(env.system);
         let all = match scope {
             Scope::User => locations.user,
             Scope::System => locations.system,
         };
-        let mut hosts: Vec<Hosts> = Vec::new();
+        let mut hosts: Vec<ManifestSource> = Vec::new();
         let signed = all.iter().filter(|place| env.resolve(place.sign).is_dir());
         for place in signed {
             if !hosts.contains(&place.hosts) {
@@ -77,11 +77,11 @@ impl Browser {
         if let Some(folder) = flatpak.filter(|folder| folder.is_dir()) {
             // Inside, `~/.config` is the folder's `config`; other folders in the home lie in it as they are called.
             let hosts = self.linux.user.first().and_then(|place| match place.hosts {
-                Hosts::Folder(base_folder) if base_folder.base == Base::Config => {
+                ManifestSource::Folder(base_folder) if base_folder.base == Base::Config => {
                     Some(folder.join("config").join(base_folder.path))
                 }
-                Hosts::Folder(base_folder) => Some(folder.join(base_folder.path)),
-                Hosts::Key(_) => None,
+                ManifestSource::Folder(base_folder) => Some(folder.join(base_folder.path)),
+                ManifestSource::Key(_) => None,
             });
             return Some(Sandboxed {
                 by: "Flatpak",
@@ -100,11 +100,11 @@ impl Browser {
             }),
             // A portal outside reads the usual manifest and starts the usual program.
             "firefox" => self.linux.user.first().and_then(|place| match place.hosts {
-                Hosts::Folder(base_folder) => Some(Serving {
+                ManifestSource::Folder(base_folder) => Some(Serving {
                     hosts: env.resolve(base_folder),
                     copy: None,
                 }),
-                Hosts::Key(_) => None,
+                ManifestSource::Key(_) => None,
             }),
             // Nobody has traced where these look.
             _ => None,
@@ -173,10 +173,10 @@ mod tests {
                     browser.name
                 );
                 for place in locations.user.iter().chain(locations.system) {
-                    let (Hosts::Folder(BaseFolder { base, .. }), System::Linux | System::MacOs) =
+                    let (ManifestSource::Folder(BaseFolder { base, .. }), System::Linux | System::MacOs) =
                         (place.hosts, system)
                     else {
-                        assert!(matches!(place.hosts, Hosts::Key(_)) && system == System::Windows);
+                        assert!(matches!(place.hosts, ManifestSource::Key(_)) && system == System::Windows);
                         continue;
                     };
                     let allowed: &[Base] = match system {
@@ -232,7 +232,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let env = Environment::within(scratch.path());
         let opera = Browser::named("opera").unwrap();
-        let chromes = vec![Hosts::Folder(BaseFolder {
+        let chromes = vec![ManifestSource::Folder(BaseFolder {
             base: Base::Config,
             path: "google-chrome/NativeMessagingHosts",
         })];

@@ -6,7 +6,7 @@ use crate::types::{BaseFolder, Family, System};
 
 /// Where a browser looks for manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hosts {
+pub enum ManifestSource {
     /// A folder of manifests.
     Folder(BaseFolder),
     /// A registry key under `Software\`, holding one key a host; the value is the manifest's path.
@@ -17,7 +17,7 @@ pub enum Hosts {
 #[derive(Debug, Clone, Copy)]
 pub struct Location {
     pub sign: BaseFolder,
-    pub hosts: Hosts,
+    pub hosts: ManifestSource,
 }
 
 /// A browser on one system.

@@ -3,7 +3,7 @@
 //! It is data only; `entries` has the words for it.
 
 use super::entries::{NONE, base_folder, dashed, folder, key, keys, locations, own};
-use super::model::{Browser, Hosts, Location};
+use super::model::{Browser, Location, ManifestSource};
 use crate::types::{Base, Family};
 
 // Folders that several browsers share.
@@ -432,7 +432,7 @@ pub const BROWSERS: &[Browser] = &[
                 // Newer profiles lie under XDG; manifests are still read here.
                 Location {
                     sign: base_folder(Base::Config, "mozilla/firefox"),
-                    hosts: Hosts::Folder(base_folder(Base::Home, MOZILLA_HOSTS)),
+                    hosts: ManifestSource::Folder(base_folder(Base::Home, MOZILLA_HOSTS)),
                 },
             ],
             MOZILLA_FOR_ALL,

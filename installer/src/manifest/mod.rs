@@ -16,7 +16,7 @@ use crate::types::Family;
 pub use names::{ExtensionId, HostName};
 pub(crate) use read::object;
 pub use read::{entries, program};
-pub use validate::{Accepted, judge};
+pub use validate::{AcceptedManifest, judge};
 
 const CHROMIUM: &str = include_str!("../../manifests/chromium.json");
 

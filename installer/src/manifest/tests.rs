@@ -5,7 +5,7 @@ use crate::types::System;
 
 const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 
-fn verdict(family: Family, text: &str) -> Result<Accepted, String> {
+fn verdict(family: Family, text: &str) -> Result<AcceptedManifest, String> {
     judge(
         family,
         System::Linux,

@@ -10,7 +10,7 @@ use crate::types::{Family, System};
 
 /// A manifest that its browser accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
+pub struct AcceptedManifest {
     /// The program, not yet looked for.
     pub program: PathBuf,
     /// Who may call.
@@ -27,7 +27,7 @@ pub fn judge(
     name: &str,
     folder: &Path,
     text: &str,
-) -> Result<Accepted, String> {
+) -> Result<AcceptedManifest, String> {
     let object = object(family, text)?;
     let field = |key: &str| {
         object
@@ -79,7 +79,7 @@ pub fn judge(
     if entries.is_empty() {
         return Err(format!("`{}` is empty", family.list()));
     }
-    Ok(Accepted { program, entries })
+    Ok(AcceptedManifest { program, entries })
 }
 
 /// Is the path absolute on that system, whichever this one is?

@@ -6,9 +6,9 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::model::{Change, Choice, InstallPaths, Plan, Planned, Step};
+use super::model::{Choice, InstallPaths, ManifestChange, Plan, PlanStep, Planned};
 use super::program::{install_path, is_ours, taken_over};
-use super::targets::{Target, targets};
+use super::targets::{ManifestTarget, targets};
 use crate::browsers::Browser;
 use crate::environment::Environment;
 use crate::error::InstallError;
@@ -33,7 +33,7 @@ pub fn install(
     let targets = targets(env, paths, choice, extensions, &mut skipped)?;
     let receipt = Receipt::read(&paths.state)?;
     let (program, copied) = install_path(env, paths, choice.scope);
-    let mut planner = Planner {
+    let mut planner = InstallPlanner {
         env,
         paths,
         choice,
@@ -65,7 +65,7 @@ pub fn install(
 }
 
 /// A note for each family of which ids were given and no browser is there.
-fn ids_without_browser(extensions: &[ExtensionId], targets: &[Target]) -> Vec<String> {
+fn ids_without_browser(extensions: &[ExtensionId], targets: &[ManifestTarget]) -> Vec<String> {
     let mut notes = Vec::new();
     for family in [Family::Chromium, Family::Firefox] {
         let given = extensions.iter().filter(|id| id.family() == family).count();
@@ -80,7 +80,7 @@ fn ids_without_browser(extensions: &[ExtensionId], targets: &[Target]) -> Vec<St
 }
 
 /// A plan to install in the making.
-struct Planner<'a> {
+struct InstallPlanner<'a> {
     env: &'a Environment,
     paths: &'a InstallPaths,
     choice: &'a Choice,
@@ -91,13 +91,13 @@ struct Planner<'a> {
     folders: Folders,
     manifests: Vec<Planned>,
     /// The steps for manifests, keys and copies inside sandboxes.
-    writes: Vec<Step>,
+    writes: Vec<PlanStep>,
     notes: Vec<String>,
 }
 
-impl Planner<'_> {
+impl InstallPlanner<'_> {
     /// Plans a manifest with its registry keys.
-    fn add(&mut self, target: Target) -> Result<(), InstallError> {
+    fn add(&mut self, target: ManifestTarget) -> Result<(), InstallError> {
         let previous = Previous::read(&target.path)?;
         // Through a link, too.
         let text = fs::read_to_string(&target.path).ok();
@@ -109,9 +109,9 @@ impl Planner<'_> {
         }
         let wanted = Manifest::new(target.family, &self.choice.name, &program, entries.clone())?.text();
         let change = match &text {
-            Some(text) if *text == wanted => Change::Keep,
-            _ if previous.is_some() => Change::Update,
-            _ => Change::Create,
+            Some(text) if *text == wanted => ManifestChange::Keep,
+            _ if previous.is_some() => ManifestChange::Update,
+            _ => ManifestChange::Create,
         };
         let foreign = previous.filter(|previous| self.is_foreign(&target.path, previous, &program));
         if let Some(other) = text.as_deref().and_then(manifest::program)
@@ -125,7 +125,7 @@ impl Planner<'_> {
             ));
         }
         record(&mut self.receipt, &self.choice.name, &target, foreign);
-        if change != Change::Keep {
+        if change != ManifestChange::Keep {
             self.write(&target.path, wanted);
         }
         for key in &target.keys {
@@ -141,7 +141,7 @@ impl Planner<'_> {
     }
 
     /// Who may call afterwards: those of the manifest that is there, and the new ones.
-    fn entries(&self, target: &Target, text: Option<&str>) -> Vec<String> {
+    fn entries(&self, target: &ManifestTarget, text: Option<&str>) -> Vec<String> {
         let ids = self
             .extensions
             .iter()
@@ -175,14 +175,14 @@ impl Planner<'_> {
             let closed = (self.choice.scope == Scope::User).then_some(parent);
             self.writes.extend(self.folders.make(parent, closed));
         }
-        self.writes.push(Step::WriteFile {
+        self.writes.push(PlanStep::WriteFile {
             path: path.to_path_buf(),
             text,
             mode: 0o644,
         });
     }
 
-    fn set_key(&mut self, target: &Target, key: &str) -> Result<(), InstallError> {
+    fn set_key(&mut self, target: &ManifestTarget, key: &str) -> Result<(), InstallError> {
         let value = target.path.to_str().ok_or_else(|| InstallError::NotUnicode {
             path: target.path.clone(),
         })?;
@@ -193,7 +193,7 @@ impl Planner<'_> {
                     self.receipt.keys_above.push(above);
                 }
             }
-            self.writes.push(Step::SetKey {
+            self.writes.push(PlanStep::SetKey {
                 key: key.to_owned(),
                 value: value.to_owned(),
             });
@@ -208,13 +208,13 @@ impl Planner<'_> {
     }
 
     /// Steps that put a copy of the program there, unless it lies there already.
-    fn copy(&mut self, program: &Path) -> Vec<Step> {
+    fn copy(&mut self, program: &Path) -> Vec<PlanStep> {
         if same_content(&self.paths.program, program) {
             return Vec::new();
         }
         let parent = program.parent().unwrap_or(Path::new(""));
         let mut steps = self.folders.make(parent, self.closed());
-        steps.push(Step::PlaceProgram {
+        steps.push(PlanStep::PlaceProgram {
             from: self.paths.program.clone(),
             path: program.to_path_buf(),
         });
@@ -222,7 +222,11 @@ impl Planner<'_> {
     }
 
     /// All steps in order, given those for the program. A changed receipt is written as soon as its folder is there.
-    fn with_receipt(&mut self, mut steps: Vec<Step>, before: &Receipt) -> Result<Vec<Step>, InstallError> {
+    fn with_receipt(
+        &mut self,
+        mut steps: Vec<PlanStep>,
+        before: &Receipt,
+    ) -> Result<Vec<PlanStep>, InstallError> {
         let state = &self.paths.state;
         let home = self.folders.make(state, self.closed());
         steps.append(&mut self.writes);
@@ -231,14 +235,14 @@ impl Planner<'_> {
             return Ok(steps);
         }
         // First of all: whatever happens then, it can be taken back.
-        let receipt = Step::WriteFile {
+        let receipt = PlanStep::WriteFile {
             path: state.join(receipt::FILE),
             text: self.receipt.text(state)?,
             mode: receipt::MODE,
         };
         // The state folder may have been planned as the parent of the program's.
         let own_folder =
-            |step: &Step| matches!(step, Step::MakeFolder { path, .. } if state.starts_with(path));
+            |step: &PlanStep| matches!(step, PlanStep::MakeFolder { path, .. } if state.starts_with(path));
         let (mut outer, rest): (Vec<_>, Vec<_>) = steps.into_iter().chain(home).partition(own_folder);
         // One may have been planned on the way to a manifest: each lies in the one before.
         outer.sort_by_key(depth);
@@ -249,7 +253,7 @@ impl Planner<'_> {
 }
 
 /// Who may call by a manifest for all users that the new one hides: Chromium reads only the first there is.
-fn hidden(env: &Environment, choice: &Choice, target: &Target) -> Vec<String> {
+fn hidden(env: &Environment, choice: &Choice, target: &ManifestTarget) -> Vec<String> {
     if choice.scope == Scope::System || target.family != Family::Chromium || target.copy.is_some() {
         return Vec::new();
     }
@@ -272,7 +276,7 @@ fn hidden(env: &Environment, choice: &Choice, target: &Target) -> Vec<String> {
     entries
 }
 
-fn record(receipt: &mut Receipt, name: &HostName, target: &Target, before: Option<Previous>) {
+fn record(receipt: &mut Receipt, name: &HostName, target: &ManifestTarget, before: Option<Previous>) {
     match receipt.manifests.iter_mut().find(|made| made.path == target.path) {
         Some(made) => {
             for browser in &target.browsers {
@@ -295,7 +299,13 @@ fn record(receipt: &mut Receipt, name: &HostName, target: &Target, before: Optio
     }
 }
 
-fn record_key(receipt: &mut Receipt, name: &HostName, target: &Target, key: &str, current: Option<String>) {
+fn record_key(
+    receipt: &mut Receipt,
+    name: &HostName,
+    target: &ManifestTarget,
+    key: &str,
+    current: Option<String>,
+) {
     match receipt.keys.iter_mut().find(|made| made.key == key) {
         Some(made) => {
             for browser in &target.browsers {
@@ -314,9 +324,9 @@ fn record_key(receipt: &mut Receipt, name: &HostName, target: &Target, key: &str
 }
 
 /// How deep a folder lies that is to be made.
-fn depth(step: &Step) -> usize {
+fn depth(step: &PlanStep) -> usize {
     match step {
-        Step::MakeFolder { path, .. } => path.components().count(),
+        PlanStep::MakeFolder { path, .. } => path.components().count(),
         _ => 0,
     }
 }
@@ -330,7 +340,7 @@ struct Folders {
 impl Folders {
     /// Steps that make a folder and those above it, as far as they are missing. With `closed`, folders above it are
     /// closed to others, and so is the folder itself unless it is `closed`.
-    fn make(&mut self, folder: &Path, closed: Option<&Path>) -> Vec<Step> {
+    fn make(&mut self, folder: &Path, closed: Option<&Path>) -> Vec<PlanStep> {
         let mut missing: Vec<_> = folder
             .ancestors()
             .take_while(|path| !path.as_os_str().is_empty() && !path.is_dir())
@@ -344,7 +354,7 @@ impl Folders {
             .map(|path| {
                 let open = closed.is_none_or(|open| path == open);
                 let mode = if open { 0o755 } else { 0o700 };
-                Step::MakeFolder { path, mode }
+                PlanStep::MakeFolder { path, mode }
             })
             .collect()
     }

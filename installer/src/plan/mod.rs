@@ -9,7 +9,7 @@ mod targets;
 mod uninstall;
 
 pub use install::install;
-pub use model::{Change, Choice, InstallPaths, Plan, Planned, Skipped, Step, USER_DATA_DIR};
+pub use model::{Choice, InstallPaths, ManifestChange, Plan, PlanStep, Planned, Skipped, USER_DATA_DIR};
 pub use uninstall::uninstall;
 
 #[cfg(test)]

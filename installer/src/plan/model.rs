@@ -41,7 +41,7 @@ pub struct InstallPaths {
 /// One step; each is done wholly or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
-pub enum Step {
+pub enum PlanStep {
     /// Make a folder with this mode.
     MakeFolder { path: PathBuf, mode: u32 },
     /// Put the program in its place, over an older one.
@@ -77,7 +77,7 @@ pub enum Step {
 /// What becomes of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Change {
+pub enum ManifestChange {
     Create,
     Update,
     Keep,
@@ -88,7 +88,7 @@ pub enum Change {
 /// A manifest in the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Planned {
-    pub change: Change,
+    pub change: ManifestChange,
     pub path: PathBuf,
     pub browsers: Vec<String>,
     /// Who may call, after the change.
@@ -111,5 +111,5 @@ pub struct Plan {
     pub manifests: Vec<Planned>,
     pub skipped: Vec<Skipped>,
     pub notes: Vec<String>,
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
 }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::model::{Choice, FOLDER, InstallPaths, Skipped, USER_DATA_DIR};
-use crate::browsers::{BROWSERS, Browser, Hosts, Sandboxed, Serving};
+use crate::browsers::{BROWSERS, Browser, ManifestSource, Sandboxed, Serving};
 use crate::environment::Environment;
 use crate::error::InstallError;
 use crate::lookup;
@@ -14,7 +14,7 @@ use crate::registry;
 use crate::types::{Family, Scope};
 
 /// A manifest to write, and for whom.
-pub(super) struct Target {
+pub(super) struct ManifestTarget {
     pub(super) path: PathBuf,
     pub(super) family: Family,
     pub(super) browsers: Vec<String>,
@@ -30,7 +30,7 @@ pub(super) fn targets(
     choice: &Choice,
     extensions: &[ExtensionId],
     skipped: &mut Vec<Skipped>,
-) -> Result<Vec<Target>, InstallError> {
+) -> Result<Vec<ManifestTarget>, InstallError> {
     let has_apps = extensions.iter().any(|id| id.family() == Family::App);
     let has_extensions = extensions.iter().any(|id| id.family() != Family::App);
     let mut targets = match &choice.user_data_dir {
@@ -48,8 +48,8 @@ pub(super) fn targets(
 }
 
 /// The manifest that the SDK for Node.js reads, in Longwire's own folder or the system's.
-fn for_apps(env: &Environment, paths: &InstallPaths, choice: &Choice) -> Target {
-    Target {
+fn for_apps(env: &Environment, paths: &InstallPaths, choice: &Choice) -> ManifestTarget {
+    ManifestTarget {
         path: lookup::apps_folder(env, &paths.state, choice.scope).join(choice.name.file()),
         family: Family::App,
         browsers: vec!["apps".to_owned()],
@@ -62,14 +62,14 @@ fn in_user_data_dir(
     folder: &Path,
     choice: &Choice,
     extensions: &[ExtensionId],
-) -> Result<Target, InstallError> {
+) -> Result<ManifestTarget, InstallError> {
     if extensions.iter().all(|id| id.family() != Family::Chromium) {
         return Err(InstallError::NoIds {
             browser: "a user data folder",
             family: Family::Chromium.title(),
         });
     }
-    Ok(Target {
+    Ok(ManifestTarget {
         path: folder.join(FOLDER).join(choice.name.file()),
         family: Family::Chromium,
         browsers: vec![USER_DATA_DIR.to_owned()],
@@ -84,8 +84,8 @@ fn in_browsers(
     choice: &Choice,
     extensions: &[ExtensionId],
     skipped: &mut Vec<Skipped>,
-) -> Result<Vec<Target>, InstallError> {
-    let mut targets: Vec<Target> = Vec::new();
+) -> Result<Vec<ManifestTarget>, InstallError> {
+    let mut targets: Vec<ManifestTarget> = Vec::new();
     for browser in BROWSERS {
         let asked = choice.browsers.iter().any(|one| one.name == browser.name);
         if !asked && !choice.browsers.is_empty() {
@@ -139,8 +139,8 @@ fn in_browsers(
 }
 
 /// The manifest of a browser that runs inside a sandbox.
-fn in_sandbox(choice: &Choice, browser: &Browser, serving: &Serving) -> Target {
-    Target {
+fn in_sandbox(choice: &Choice, browser: &Browser, serving: &Serving) -> ManifestTarget {
+    ManifestTarget {
         path: serving.hosts.join(choice.name.file()),
         family: browser.family,
         browsers: vec![browser.name.to_owned()],
@@ -155,17 +155,17 @@ fn target(
     paths: &InstallPaths,
     choice: &Choice,
     browser: &Browser,
-    hosts: Hosts,
-) -> Target {
+    hosts: ManifestSource,
+) -> ManifestTarget {
     let family = browser.family;
     let (folder, keys) = match hosts {
-        Hosts::Folder(base_folder) => (env.resolve(base_folder), Vec::new()),
-        Hosts::Key(vendor) => (
+        ManifestSource::Folder(base_folder) => (env.resolve(base_folder), Vec::new()),
+        ManifestSource::Key(vendor) => (
             paths.state.join("manifests").join(family.title().to_lowercase()),
             registry::keys(choice.scope, vendor, &choice.name),
         ),
     };
-    Target {
+    ManifestTarget {
         path: folder.join(choice.name.file()),
         family,
         browsers: vec![browser.name.to_owned()],
@@ -175,7 +175,7 @@ fn target(
 }
 
 /// Adds a target; several browsers may read the same manifest.
-fn merge(targets: &mut Vec<Target>, new: Target) {
+fn merge(targets: &mut Vec<ManifestTarget>, new: ManifestTarget) {
     let Some(target) = targets.iter_mut().find(|target| target.path == new.path) else {
         targets.push(new);
         return;

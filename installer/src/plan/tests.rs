@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Choice, InstallPaths, Step, install, uninstall};
-use crate::browsers::{BROWSERS, Base, Hosts, Scope, System};
+use super::{Choice, InstallPaths, PlanStep, install, uninstall};
+use crate::browsers::{BROWSERS, Base, ManifestSource, Scope, System};
 use crate::environment::Environment;
 use crate::manifest::{ExtensionId, HostName};
 
@@ -54,7 +54,7 @@ fn on_macos_every_browser_has_a_manifest_in_its_own_place() {
         let planned: BTreeSet<PathBuf> = plan.manifests.iter().map(|one| one.path.clone()).collect();
         for browser in BROWSERS {
             for hosts in browser.places(&env, scope) {
-                let Hosts::Folder(base_folder) = hosts else {
+                let ManifestSource::Folder(base_folder) = hosts else {
                     panic!("{} has keys on macOS", browser.name);
                 };
                 assert!([Base::Support, Base::Root].contains(&base_folder.base));
@@ -86,7 +86,7 @@ fn on_windows_two_files_and_a_key_for_each_vendor() {
             .steps
             .iter()
             .filter_map(|step| match step {
-                Step::SetKey { key, value } => Some((key.clone(), value.clone())),
+                PlanStep::SetKey { key, value } => Some((key.clone(), value.clone())),
                 _ => None,
             })
             .collect();
@@ -138,14 +138,14 @@ fn a_key_that_led_elsewhere_is_put_back() {
     )
     .unwrap();
     let plan = uninstall(&env, &paths, &choice(Scope::User)).unwrap();
-    assert!(plan.steps.contains(&Step::RemoveEmptyKey {
+    assert!(plan.steps.contains(&PlanStep::RemoveEmptyKey {
         key: "HKCU\\above".into()
     }));
-    assert!(plan.steps.contains(&Step::SetKey {
+    assert!(plan.steps.contains(&PlanStep::SetKey {
         key: "HKCU\\a".into(),
         value: "C:\\old.json".into()
     }));
-    assert!(plan.steps.contains(&Step::RemoveKey {
+    assert!(plan.steps.contains(&PlanStep::RemoveKey {
         key: "HKCU\\b".into()
     }));
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::model::{Change, Choice, FOLDER, InstallPaths, Plan, Planned, Step, USER_DATA_DIR};
+use super::model::{Choice, FOLDER, InstallPaths, ManifestChange, Plan, PlanStep, Planned, USER_DATA_DIR};
 use super::program::{install_path, is_ours, taken_over};
-use crate::browsers::{BROWSERS, Browser, Hosts};
+use crate::browsers::{BROWSERS, Browser, ManifestSource};
 use crate::environment::Environment;
 use crate::error::InstallError;
 use crate::lookup;
@@ -22,7 +22,7 @@ use crate::receipt::{self, KeyRegistration, Previous, Receipt, Registration};
 pub fn uninstall(env: &Environment, paths: &InstallPaths, choice: &Choice) -> Result<Plan, InstallError> {
     let receipt = Receipt::read(&paths.state)?;
     let (program, _) = install_path(env, paths, choice.scope);
-    let mut planner = Planner {
+    let mut planner = UninstallPlanner {
         paths,
         choice,
         name: choice.name.to_string(),
@@ -52,7 +52,7 @@ pub fn uninstall(env: &Environment, paths: &InstallPaths, choice: &Choice) -> Re
 }
 
 /// A plan to uninstall in the making.
-struct Planner<'a> {
+struct UninstallPlanner<'a> {
     paths: &'a InstallPaths,
     choice: &'a Choice,
     name: String,
@@ -64,13 +64,13 @@ struct Planner<'a> {
     /// Files and folders that will not exist afterwards.
     gone: BTreeSet<PathBuf>,
     /// Steps that remove copies of the program.
-    copies: Vec<Step>,
+    copies: Vec<PlanStep>,
     manifests: Vec<Planned>,
-    steps: Vec<Step>,
+    steps: Vec<PlanStep>,
     notes: Vec<String>,
 }
 
-impl Planner<'_> {
+impl UninstallPlanner<'_> {
     /// Does the choice include this browser's registrations?
     fn is_chosen(&self, browser: &str) -> bool {
         let browsers = &self.choice.browsers;
@@ -116,21 +116,21 @@ impl Planner<'_> {
         });
     }
 
-    fn restore_or_remove(&mut self, path: &Path, previous: Option<Previous>) -> Change {
+    fn restore_or_remove(&mut self, path: &Path, previous: Option<Previous>) -> ManifestChange {
         match previous {
             // Without its folder nobody reads it any more.
             Some(before) if path.parent().is_some_and(Path::is_dir) => {
                 let path = path.to_path_buf();
-                self.steps.push(Step::RestoreFile { path, before });
-                Change::Restore
+                self.steps.push(PlanStep::RestoreFile { path, before });
+                ManifestChange::Restore
             }
             _ => {
                 if path.symlink_metadata().is_ok() {
                     let path = path.to_path_buf();
-                    self.steps.push(Step::RemoveFile { path });
+                    self.steps.push(PlanStep::RemoveFile { path });
                 }
                 self.gone.insert(path.to_path_buf());
-                Change::Remove
+                ManifestChange::Remove
             }
         }
     }
@@ -146,7 +146,7 @@ impl Planner<'_> {
             return;
         }
         if copy.exists() {
-            self.copies.push(Step::RemoveProgram { path: copy.clone() });
+            self.copies.push(PlanStep::RemoveProgram { path: copy.clone() });
         }
         self.gone.insert(copy);
     }
@@ -160,9 +160,9 @@ impl Planner<'_> {
         if !registration.browsers.is_empty() {
             self.left.keys.push(registration);
         } else if let Some(value) = registration.before {
-            self.steps.push(Step::SetKey { key, value });
+            self.steps.push(PlanStep::SetKey { key, value });
         } else {
-            self.steps.push(Step::RemoveKey { key });
+            self.steps.push(PlanStep::RemoveKey { key });
         }
     }
 
@@ -180,9 +180,9 @@ impl Planner<'_> {
             return;
         }
         self.gone.insert(path.clone());
-        self.steps.push(Step::RemoveFile { path: path.clone() });
+        self.steps.push(PlanStep::RemoveFile { path: path.clone() });
         self.manifests.push(Planned {
-            change: Change::Remove,
+            change: ManifestChange::Remove,
             path,
             browsers: vec![browser.to_owned()],
             extensions: Vec::new(),
@@ -201,7 +201,7 @@ impl Planner<'_> {
         self.remove_folders(&mut last);
         self.remove_keys_above(&mut last);
         if !is_settled && self.left != *self.receipt {
-            self.steps.push(Step::WriteFile {
+            self.steps.push(PlanStep::WriteFile {
                 path: self.paths.state.join(receipt::FILE),
                 text: self.left.text(&self.paths.state)?,
                 mode: receipt::MODE,
@@ -219,24 +219,24 @@ impl Planner<'_> {
     }
 
     /// The receipt goes, and with it the copy of the program that all manifests named.
-    fn remove_receipt(&mut self, steps: &mut Vec<Step>) {
+    fn remove_receipt(&mut self, steps: &mut Vec<PlanStep>) {
         let path = self.paths.state.join(receipt::FILE);
         self.gone.insert(path.clone());
-        steps.push(Step::RemoveFile { path });
+        steps.push(PlanStep::RemoveFile { path });
         if let Some(path) = self.left.program.take() {
             if path.exists() {
-                steps.push(Step::RemoveProgram { path: path.clone() });
+                steps.push(PlanStep::RemoveProgram { path: path.clone() });
             }
             self.gone.insert(path);
         }
     }
 
-    fn remove_folders(&mut self, steps: &mut Vec<Step>) {
+    fn remove_folders(&mut self, steps: &mut Vec<PlanStep>) {
         let mut kept = Vec::new();
         for folder in self.receipt.folders.iter().rev() {
             if would_be_empty(folder, &self.gone) {
                 self.gone.insert(folder.clone());
-                steps.push(Step::RemoveFolder { path: folder.clone() });
+                steps.push(PlanStep::RemoveFolder { path: folder.clone() });
             } else if folder.is_dir() {
                 kept.insert(0, folder.clone());
             }
@@ -244,7 +244,7 @@ impl Planner<'_> {
         self.left.folders = kept;
     }
 
-    fn remove_keys_above(&mut self, steps: &mut Vec<Step>) {
+    fn remove_keys_above(&mut self, steps: &mut Vec<PlanStep>) {
         self.left.keys_above.clear();
         for key in self.receipt.keys_above.iter().rev() {
             let below = format!(r"{key}\");
@@ -255,7 +255,7 @@ impl Planner<'_> {
             {
                 self.left.keys_above.insert(0, key.clone());
             } else {
-                steps.push(Step::RemoveEmptyKey { key: key.clone() });
+                steps.push(PlanStep::RemoveEmptyKey { key: key.clone() });
             }
         }
     }
@@ -276,7 +276,7 @@ fn registered(env: &Environment, choice: &Choice) -> Vec<(&'static str, PathBuf)
     };
     for browser in BROWSERS.iter().filter(chosen) {
         for hosts in browser.places(env, choice.scope) {
-            if let Hosts::Folder(base_folder) = hosts {
+            if let ManifestSource::Folder(base_folder) = hosts {
                 let path = env.resolve(base_folder).join(choice.name.file());
                 if !found.iter().any(|(_, other)| *other == path) {
                     found.push((browser.name, path));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use installer::browsers::{Family, Sandboxed, Scope, System};
 use installer::lookup::{Neighbour, Seen};
-use installer::manifest::{self, Accepted, ExtensionId};
+use installer::manifest::{self, AcceptedManifest, ExtensionId};
 use installer::policy::{Policy, Ruling};
 
 use super::program::ProgramKind;
@@ -80,7 +80,7 @@ pub(super) struct RunningBrowser {
 pub(super) enum ManifestLookup<'a> {
     Nothing,
     /// A manifest that it takes.
-    Good(&'a Seen, Accepted),
+    Good(&'a Seen, AcceptedManifest),
     /// It stops at one that it rejects.
     Bad(&'a Seen, String),
 }

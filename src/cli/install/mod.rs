@@ -11,7 +11,7 @@ use installer::browsers::{Browser, Scope};
 use installer::environment::Environment;
 use installer::lock::InstallLock;
 use installer::manifest::{ExtensionId, HostName};
-use installer::plan::{self, Choice, InstallPaths, Plan, Step};
+use installer::plan::{self, Choice, InstallPaths, Plan, PlanStep};
 use installer::receipt::{self, Receipt};
 
 use super::args::{InstallArgs, RegistrationArgs, UninstallArgs};
@@ -186,7 +186,7 @@ fn lock(env: &Environment, choice: &Choice, args: &RegistrationArgs) -> Result<O
 fn uninstall_plan(env: &Environment, paths: &InstallPaths, choice: &Choice) -> Result<Plan, Failure> {
     let mut plan = plan::uninstall(env, paths, choice).map_err(|problem| advise(&problem))?;
     let receipt = paths.state.join(receipt::FILE);
-    let is_last = plan.steps.contains(&Step::RemoveFile { path: receipt });
+    let is_last = plan.steps.contains(&PlanStep::RemoveFile { path: receipt });
     // The broker's own, which install has not made.
     let kept = ["logs", "journal"].map(|folder| paths.state.join(folder));
     if is_last && kept.iter().any(|folder| folder.exists()) {

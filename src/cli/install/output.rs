@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use installer::plan::{Change, Plan, Planned, Step};
+use installer::plan::{ManifestChange, Plan, PlanStep, Planned};
 use serde::Serialize;
 
 use crate::cli::args::RegistrationArgs;
@@ -51,21 +51,25 @@ pub(super) fn describe(action: &str, plan: &Plan) -> Vec<String> {
     }
     for step in &plan.steps {
         match step {
-            Step::MakeFolder { path, .. } => lines.push(line("folder", path, String::new())),
-            Step::PlaceProgram { path, .. } => lines.push(line("program", path, String::new())),
-            Step::WriteFile { path, .. } | Step::RestoreFile { path, .. } | Step::RemoveFile { path } => {
+            PlanStep::MakeFolder { path, .. } => lines.push(line("folder", path, String::new())),
+            PlanStep::PlaceProgram { path, .. } => lines.push(line("program", path, String::new())),
+            PlanStep::WriteFile { path, .. }
+            | PlanStep::RestoreFile { path, .. }
+            | PlanStep::RemoveFile { path } => {
                 let planned = plan.manifests.iter().find(|planned| planned.path == *path);
                 lines.push(match planned {
                     Some(planned) => line(verb(planned.change), path, about(planned)),
-                    None if matches!(step, Step::RemoveFile { .. }) => line("remove", path, String::new()),
+                    None if matches!(step, PlanStep::RemoveFile { .. }) => {
+                        line("remove", path, String::new())
+                    }
                     None => line("receipt", path, String::new()),
                 });
             }
-            Step::SetKey { key, .. } => lines.push(line("key", Path::new(key), String::new())),
-            Step::RemoveKey { key } | Step::RemoveEmptyKey { key } => {
+            PlanStep::SetKey { key, .. } => lines.push(line("key", Path::new(key), String::new())),
+            PlanStep::RemoveKey { key } | PlanStep::RemoveEmptyKey { key } => {
                 lines.push(line("remove", Path::new(key), String::new()));
             }
-            Step::RemoveProgram { path } | Step::RemoveFolder { path } => {
+            PlanStep::RemoveProgram { path } | PlanStep::RemoveFolder { path } => {
                 lines.push(line("remove", path, String::new()));
             }
         }
@@ -73,7 +77,7 @@ pub(super) fn describe(action: &str, plan: &Plan) -> Vec<String> {
     for planned in plan
         .manifests
         .iter()
-        .filter(|planned| planned.change == Change::Keep)
+        .filter(|planned| planned.change == ManifestChange::Keep)
     {
         lines.push(line("keep", &planned.path, about(planned)));
     }
@@ -84,13 +88,13 @@ pub(super) fn describe(action: &str, plan: &Plan) -> Vec<String> {
     lines
 }
 
-const fn verb(change: Change) -> &'static str {
+const fn verb(change: ManifestChange) -> &'static str {
     match change {
-        Change::Create => "create",
-        Change::Update => "update",
-        Change::Keep => "keep",
-        Change::Remove => "remove",
-        Change::Restore => "restore",
+        ManifestChange::Create => "create",
+        ManifestChange::Update => "update",
+        ManifestChange::Keep => "keep",
+        ManifestChange::Remove => "remove",
+        ManifestChange::Restore => "restore",
     }
 }
 

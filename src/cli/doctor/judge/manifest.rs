@@ -4,7 +4,7 @@
 
 use installer::browsers::Scope;
 use installer::lookup::Seen;
-use installer::manifest::{self, Accepted};
+use installer::manifest::{self, AcceptedManifest};
 
 use super::super::facts::{BrowserFacts, Facts, ManifestLookup};
 use super::super::finding::Finding;
@@ -74,7 +74,7 @@ fn used_manifest(
     facts: &Facts,
     browser: &BrowserFacts,
     seen: &Seen,
-    accepted: &Accepted,
+    accepted: &AcceptedManifest,
 ) -> Finding {
     let key = seen
         .key
@@ -115,7 +115,7 @@ fn named(facts: &Facts) -> String {
     }
 }
 
-fn differs(text: &Result<String, String>, accepted: &Accepted) -> bool {
+fn differs(text: &Result<String, String>, accepted: &AcceptedManifest) -> bool {
     text.as_deref()
         .ok()
         .and_then(manifest::program)

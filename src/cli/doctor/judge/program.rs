@@ -4,7 +4,7 @@
 
 use installer::browsers::Scope;
 use installer::lookup::Seen;
-use installer::manifest::Accepted;
+use installer::manifest::AcceptedManifest;
 
 use super::super::facts::{BrowserFacts, Facts, ProgramFacts};
 use super::super::finding::Finding;
@@ -12,7 +12,7 @@ use super::super::program::ProgramKind;
 use super::{for_all, install, quoted};
 use crate::cli::startable::Unstartable;
 
-pub(super) fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &Accepted) -> Finding {
+pub(super) fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &AcceptedManifest) -> Finding {
     let finding = Finding::about(
         format!("program.{}", browser.name),
         format!("the program that {} starts can be run", browser.title),
