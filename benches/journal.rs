@@ -10,7 +10,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use longwire::core::journal::{Entry, JournalId, RawRecord};
+use longwire::core::journal::{JournalEntry, JournalId, RawRecord};
 use longwire::journal::{Journals, Quota};
 
 /// Bytes of one message.
@@ -38,14 +38,14 @@ fn id() -> JournalId {
     JournalId("be4c".to_owned())
 }
 
-fn entry(seq: u64, data: &Bytes, sync: bool) -> Entry {
+fn entry(seq: u64, data: &Bytes, sync: bool) -> JournalEntry {
     let kept = RawRecord {
         kind: 1,
         seq,
         data: data.clone(),
         content: Bytes::new(),
     };
-    Entry::Append { kept, sync }
+    JournalEntry::Append { kept, sync }
 }
 
 fn append(batch: u64, count: u64, sync: bool) -> Duration {
@@ -61,7 +61,7 @@ fn append(batch: u64, count: u64, sync: bool) -> Duration {
                 .apply(&id, entry(seq, &data, sync && index == batch))
                 .unwrap();
         }
-        let trim = Entry::Trim {
+        let trim = JournalEntry::Trim {
             seq: seq.saturating_sub(WANTED),
         };
         journals.apply(&id, trim).unwrap();

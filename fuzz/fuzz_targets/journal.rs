@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use longwire::core::journal::{Entry, JournalId, RawRecord};
+use longwire::core::journal::{JournalEntry, JournalId, RawRecord};
 use longwire::journal::{Journals, Quota};
 
 fuzz_target!(|data: &[u8]| {
@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
         let Ok((mut journals, _)) = Journals::open(dir.path(), Quota::default()) else {
             return;
         };
-        let entry = Entry::Append {
+        let entry = JournalEntry::Append {
             kept: kept.clone(),
             sync: false,
         };

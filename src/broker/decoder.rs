@@ -8,7 +8,7 @@ use crate::version;
 use crate::wire::batch::Shape;
 use crate::wire::code::Code;
 use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
-use crate::wire::message::{BrokerFrame, ClientFrame, ErrorFrame, Refusal};
+use crate::wire::message::{BrokerFrame, ClientFrame, ErrorFrame, RefusedFrame};
 use crate::wire::part::Joiner;
 use crate::wire::record::{ErrorInfo, Name};
 
@@ -74,7 +74,7 @@ impl FrameDecoder {
             return;
         }
         let error = ErrorInfo::new(Code::Overflow, TOO_MUCH);
-        let mut refusal = Refusal::of_unfinished(frames.begun(), error);
+        let mut refusal = RefusedFrame::of_unfinished(frames.begun(), error);
         if let Some(length) = frames.give_up() {
             refusal.error.message = format!("a frame of {length} bytes: {TOO_MUCH}");
             self.decoded.push(PortInput::Refused(refusal));
@@ -141,7 +141,7 @@ impl FrameDecoder {
     }
 
     fn refuse(&mut self, error: ErrorInfo) {
-        self.decoded.push(PortInput::Refused(Refusal {
+        self.decoded.push(PortInput::Refused(RefusedFrame {
             error,
             id: None,
             session: None,
@@ -162,7 +162,7 @@ fn admin_command(json: &[u8], is_newer: bool) -> Option<PortInput> {
         _ if command.id.len() > 128 => None,
         "stop" => Some(PortInput::Stop(command.id)),
         "retire" if is_newer => Some(PortInput::Retire(command.id)),
-        "retire" => Some(PortInput::Refused(Refusal {
+        "retire" => Some(PortInput::Refused(RefusedFrame {
             error: ErrorInfo::new(
                 Code::Unsupported,
                 format!("this broker is not older: {}", version::own()),
@@ -178,8 +178,8 @@ fn admin_command(json: &[u8], is_newer: bool) -> Option<PortInput> {
 }
 
 /// The answer to a frame that could not be read.
-pub(super) fn answer(refusal: Refusal) -> BrokerFrame {
-    let Refusal { error, id, session } = refusal;
+pub(super) fn answer(refusal: RefusedFrame) -> BrokerFrame {
+    let RefusedFrame { error, id, session } = refusal;
     BrokerFrame::Error(Box::new(ErrorFrame::new(error, id, session)))
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::core::hub::Hub;
 use crate::core::io::{Input, Now};
-use crate::core::journal::{Entry, JournalId};
+use crate::core::journal::{JournalEntry, JournalId};
 use crate::journal::{JournalWriter, Journals, Quota, Work, Written};
 
 use super::gate::Progress;
@@ -29,7 +29,7 @@ pub(super) struct FoundJournals {
 pub(super) struct JournalStore {
     writer: Option<JournalWriter>,
     /// What is to be written with the next `send`.
-    work: HashMap<JournalId, Vec<Entry>>,
+    work: HashMap<JournalId, Vec<JournalEntry>>,
     /// Those whose next work is to bring the session's state.
     wants_snapshot: HashSet<JournalId>,
     /// The number of the last work.
@@ -54,7 +54,7 @@ impl FoundJournals {
                 );
                 // Nothing may be appended to it under a session of the same name.
                 match put_aside(dir, &found.id) {
-                    Ok(()) => drop(journals.apply(&found.id, Entry::Remove)),
+                    Ok(()) => drop(journals.apply(&found.id, JournalEntry::Remove)),
                     // It is not removed for want of room or descriptors.
                     Err(problem) => {
                         tracing::warn!(journal = found.id.0, %problem, "cannot put a journal aside: it stays");
@@ -113,12 +113,12 @@ impl FoundJournals {
 
 impl JournalStore {
     /// Has one thing done to a journal with the next `send`; says why it has just been given up, if it has.
-    pub(super) fn apply(&mut self, journal: JournalId, entry: Entry) -> Option<JournalFailure> {
+    pub(super) fn apply(&mut self, journal: JournalId, entry: JournalEntry) -> Option<JournalFailure> {
         if self.writer.is_some() {
             self.work.entry(journal).or_default().push(entry);
             return None;
         }
-        matches!(entry, Entry::Append { .. }).then(|| JournalFailure {
+        matches!(entry, JournalEntry::Append { .. }).then(|| JournalFailure {
             journal,
             why: "the journals cannot be used".to_owned(),
         })

@@ -13,7 +13,7 @@ use crate::core::io::{Input, Output, PortId};
 use crate::crash;
 use crate::local::{Endpoint, LocalError};
 use crate::wire::code::Code;
-use crate::wire::message::{BrokerFrame, Refusal};
+use crate::wire::message::{BrokerFrame, RefusedFrame};
 use crate::wire::record::ErrorInfo;
 
 use super::decoder;
@@ -323,7 +323,7 @@ impl Server {
             }
             PortInput::Reload(id) => match self.reload() {
                 Ok(()) => BrokerFrame::Ok { id },
-                Err(problem) => decoder::answer(Refusal {
+                Err(problem) => decoder::answer(RefusedFrame {
                     error: ErrorInfo::new(Code::BadOption, problem),
                     id: Some(id),
                     session: None,

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::core::dialect::outlines::Outlines;
 use crate::core::io::{Caller, DialId, EndSession, Input, LinkEvent, PortId, Watch};
 use crate::journal::Written;
-use crate::wire::message::{ClientFrame, Refusal};
+use crate::wire::message::{ClientFrame, RefusedFrame};
 use crate::wire::record::Name;
 
 use super::connections::ConnectionSlot;
@@ -76,7 +76,7 @@ pub(super) enum PortInput {
     /// A frame for the hub.
     Frame(ClientFrame),
     /// A frame that could not be read; to be answered.
-    Refused(Refusal),
+    Refused(RefusedFrame),
     /// The command line asks the broker to leave.
     Stop(Name),
     /// A newer version asks the broker to make room.

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::local::{ReadHalf, Stream, WriteHalf, split};
 use crate::paths::Paths;
-use crate::wire::frame::{FROM_BROWSER, Frames, Gate, HEADER, Pass, Run, TO_BROWSER, framed};
+use crate::wire::frame::{FROM_BROWSER, FrameGate, FrameRun, Frames, GateStep, HEADER, TO_BROWSER, framed};
 use crate::wire::preamble::{PeerKind, Preamble};
 
 use super::caller::Caller;
@@ -73,7 +73,7 @@ pub(super) struct Relay {
 #[derive(Debug)]
 struct ToBroker {
     input: Input,
-    gate: Gate,
+    gate: FrameGate,
     chunk: Box<[u8]>,
     /// What of `chunk` has been read and not yet dealt with.
     from: usize,
@@ -100,7 +100,7 @@ impl Relay {
             paths,
             to_broker: ToBroker {
                 input,
-                gate: Gate::new(FROM_BROWSER),
+                gate: FrameGate::new(FROM_BROWSER),
                 chunk: vec![0; READ_BYTES].into_boxed_slice(),
                 from: 0,
                 to: 0,
@@ -241,19 +241,19 @@ impl ToBroker {
         loop {
             let bytes = &self.chunk[self.from..self.to];
             match self.gate.pass(bytes) {
-                Pass::Forward(count) => {
+                GateStep::Forward(count) => {
                     // What the broker does not take any more goes down with it.
                     self.from += count;
                     if broker.write_all(&bytes[..count]).await.is_err() {
                         std::future::pending::<()>().await;
                     }
                 }
-                Pass::Leave(count) => self.from += count,
-                Pass::TooLarge(length) => {
+                GateStep::Leave(count) => self.from += count,
+                GateStep::TooLarge(length) => {
                     self.from += HEADER;
                     let _ = send_frame.send(host_frames::too_large(length)).await;
                 }
-                Pass::More => {
+                GateStep::More => {
                     self.chunk.copy_within(self.from..self.to, 0);
                     self.to -= self.from;
                     self.from = 0;
@@ -276,13 +276,13 @@ impl ToBrowser {
         loop {
             while let Some(run) = frames.run() {
                 match run {
-                    Run::Whole(bytes) => {
+                    FrameRun::Whole(bytes) => {
                         if self.output.write(&bytes).await.is_err() {
                             return RelayEnd::OutputClosed;
                         }
                     }
-                    Run::Empty => return RelayEnd::Dropped,
-                    Run::TooLarge(length) => {
+                    FrameRun::Empty => return RelayEnd::Dropped,
+                    FrameRun::TooLarge(length) => {
                         tracing::warn!(
                             length,
                             "the broker sent a frame that browsers do not accept; dropped"

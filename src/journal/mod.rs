@@ -31,7 +31,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::core::journal::{Damage, Entry, JournalId, RawRecord};
+use crate::core::journal::{Damage, JournalEntry, JournalId, RawRecord};
 
 use folder::{Folder, Room};
 pub use quota::{JournalError, Quota};
@@ -225,9 +225,9 @@ impl Journals {
     ///
     /// # Errors
     /// Why the journal has just been given up. Told once.
-    pub fn apply(&mut self, id: &JournalId, entry: Entry) -> Result<(), JournalError> {
+    pub fn apply(&mut self, id: &JournalId, entry: JournalEntry) -> Result<(), JournalError> {
         match entry {
-            Entry::Append { kept, sync } => {
+            JournalEntry::Append { kept, sync } => {
                 if !self.journals.contains_key(id) {
                     if !is_name(&id.0) {
                         return Err(JournalError::BadName(id.0.clone()));
@@ -248,11 +248,11 @@ impl Journals {
                     if sync { folder.sync(room) } else { Ok(()) }
                 })
             }
-            Entry::Trim { seq } => self.work(id, |folder, _| {
+            JournalEntry::Trim { seq } => self.work(id, |folder, _| {
                 folder.trim(seq);
                 Ok(())
             }),
-            Entry::Remove => self.remove(id),
+            JournalEntry::Remove => self.remove(id),
         }
     }
 

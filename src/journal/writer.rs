@@ -8,7 +8,7 @@ use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, JoinHandle};
 
-use crate::core::journal::{Entry, JournalId, RawRecord};
+use crate::core::journal::{JournalEntry, JournalId, RawRecord};
 
 use super::{JournalError, Journals};
 
@@ -18,7 +18,7 @@ pub struct Work {
     pub journal: JournalId,
     /// Larger than that of earlier work on the same journal; comes back when this is done.
     pub number: u64,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<JournalEntry>,
     /// The session's state behind the entries, if the journal wants it.
     pub snapshot: Option<Vec<RawRecord>>,
 }
@@ -177,7 +177,7 @@ mod tests {
         Work {
             journal: JournalId::new(origin, session),
             number,
-            entries: vec![Entry::Append { kept, sync: true }],
+            entries: vec![JournalEntry::Append { kept, sync: true }],
             snapshot: None,
         }
     }

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::core::rules::{HostPattern, Pattern, Rule};
+use crate::core::rules::{ExtensionRule, HostPattern, Pattern};
 
 use super::{SettingSource, Settings};
 
@@ -44,7 +44,7 @@ pub(super) struct RuleKey {
     pub(super) kind: SettingKind,
     pub(super) default: &'static str,
     pub(super) about: &'static str,
-    pub(super) set: fn(&mut Rule, SettingValue) -> Result<(), String>,
+    pub(super) set: fn(&mut ExtensionRule, SettingValue) -> Result<(), String>,
 }
 
 /// What is known while the file is read: values that are checked together, and paths that are not read yet.

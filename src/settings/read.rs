@@ -14,7 +14,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::core::rules::{MemoryRule, PaceRule, Rule, Rules};
+use crate::core::rules::{DialRule, ExtensionRule, MemoryRule, Rules};
 
 use super::keys::{DEFAULT, Draft, EXTENSION, KEYS, RULES, RuleKey, SECTIONS, SettingKind, SettingValue};
 use super::{BrokerSection, JournalSection, SettingEntry, SettingSource, Settings, SettingsFault, Who};
@@ -198,7 +198,7 @@ impl SettingsReader<'_> {
         let defaults = section(files, DEFAULT);
         let mut rules = Rules {
             default: self.default_rule(&defaults),
-            pace: PaceRule {
+            dials: DialRule {
                 per_second: u32::try_from(draft.per_second).ok()?,
                 burst: u32::try_from(draft.burst).ok()?,
             },
@@ -237,9 +237,9 @@ impl SettingsReader<'_> {
         found
     }
 
-    fn default_rule(&mut self, tables: &Section<'_>) -> Rule {
+    fn default_rule(&mut self, tables: &Section<'_>) -> ExtensionRule {
         self.known_rules(tables);
-        let mut rule = Rule::default();
+        let mut rule = ExtensionRule::default();
         for key in RULES {
             self.rule_key(&mut rule, key, DEFAULT, given(tables, key.name));
         }
@@ -253,8 +253,8 @@ impl SettingsReader<'_> {
         name: &str,
         tables: &Section<'_>,
         defaults: &Section<'_>,
-        base: &Rule,
-    ) -> Rule {
+        base: &ExtensionRule,
+    ) -> ExtensionRule {
         self.known_rules(tables);
         let mut rule = base.clone();
         let shown = format!("{EXTENSION}.\"{name}\"");
@@ -270,12 +270,18 @@ impl SettingsReader<'_> {
     }
 
     /// Who has written an `allow` list has decided which proxies it covers, unless `own-proxy` says otherwise.
-    fn own_proxy(&mut self, rule: &mut Rule, section: &str, tables: &Section<'_>, defaults: &Section<'_>) {
+    fn own_proxy(
+        &mut self,
+        rule: &mut ExtensionRule,
+        section: &str,
+        tables: &Section<'_>,
+        defaults: &Section<'_>,
+    ) {
         let has = |tables, key| given(tables, key).is_some();
         if !has(tables, "allow") || has(tables, "own-proxy") || has(defaults, "own-proxy") {
             return;
         }
-        rule.own_proxy = rule.allow != Rule::default().allow;
+        rule.own_proxy = rule.allow != ExtensionRule::default().allow;
         let names = ["allow", "own-proxy"].map(|key| format!("{section}.{key}"));
         let source = self.entries.iter().find(|entry| entry.name == names[0]);
         let source = source.map_or(SettingSource::Default, |entry| entry.source);
@@ -284,7 +290,13 @@ impl SettingsReader<'_> {
         self.entry(name, &SettingValue::Switch(rule.own_proxy), source);
     }
 
-    fn rule_key(&mut self, rule: &mut Rule, key: &RuleKey, section: &str, given: Option<GivenValue<'_>>) {
+    fn rule_key(
+        &mut self,
+        rule: &mut ExtensionRule,
+        key: &RuleKey,
+        section: &str,
+        given: Option<GivenValue<'_>>,
+    ) {
         let Some((value, source, place)) = self.value(given, key.kind, key.default) else {
             return;
         };

@@ -96,7 +96,7 @@ impl Drop for IncomingShare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::rules::{MemoryRule, Rule};
+    use crate::core::rules::{ExtensionRule, MemoryRule};
 
     const FREE: usize = 256 << 10;
 
@@ -104,9 +104,9 @@ mod tests {
     fn ports_of_one_extension_share_a_bound_and_all_together_have_one() {
         let all = IncomingBytes::default();
         all.set_rules(Arc::new(Rules {
-            default: Rule {
+            default: ExtensionRule {
                 bytes: 4 << 20,
-                ..Rule::default()
+                ..ExtensionRule::default()
             },
             memory: MemoryRule { total: 24 << 20 },
             ..Rules::default()

@@ -44,7 +44,7 @@ use url::Url;
 
 use crate::core::io::{ProxyChoice, Target};
 use crate::core::policy;
-use crate::core::rules::{Rule, Rules};
+use crate::core::rules::{ExtensionRule, Rules};
 use connect::Names;
 use cookies::SharedJar;
 use handshake::Upgraded;
@@ -126,7 +126,7 @@ impl Network {
     }
 
     /// What the settings let this dial's extension do.
-    fn rule(&self, target: &Target) -> &Rule {
+    fn rule(&self, target: &Target) -> &ExtensionRule {
         self.rules.of(target.origin.as_deref().unwrap_or_default())
     }
 

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use longwire::core::journal::{Damage, Entry, JournalId, RawRecord};
+use longwire::core::journal::{Damage, JournalEntry, JournalId, RawRecord};
 use longwire::journal::{Journals, Quota};
 use tempfile::TempDir;
 
@@ -53,15 +53,17 @@ fn writes_until_it_dies() {
             content: Bytes::new(),
         };
         let sync = seq % 20 == 0;
-        let state = Entry::Append { kept: state, sync };
+        let state = JournalEntry::Append { kept: state, sync };
         journals.apply(&id(), state).unwrap();
-        let entry = Entry::Append {
+        let entry = JournalEntry::Append {
             kept: entry,
             sync: false,
         };
         journals.apply(&id(), entry).unwrap();
         let seq_trimmed = seq.saturating_sub(WANTED);
-        journals.apply(&id(), Entry::Trim { seq: seq_trimmed }).unwrap();
+        journals
+            .apply(&id(), JournalEntry::Trim { seq: seq_trimmed })
+            .unwrap();
         journals.flush(&id(), None).unwrap();
         if journals.wants_snapshot(&id()) {
             let snapshot = RawRecord {

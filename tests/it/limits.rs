@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
 use longwire::core::io::{Caller, Input, Output, PortId};
-use longwire::core::journal::Entry;
+use longwire::core::journal::JournalEntry;
 use longwire::journal::{Journals, Quota};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
@@ -208,7 +208,7 @@ fn write_journals(folder: &std::path::Path, count: usize) {
         for output in harness.asked.drain(..) {
             if let Output::Journal(id, entry) = output {
                 let entry = match entry {
-                    Entry::Append { kept, .. } => Entry::Append { kept, sync: false },
+                    JournalEntry::Append { kept, .. } => JournalEntry::Append { kept, sync: false },
                     other => other,
                 };
                 journals.apply(&id, entry).unwrap();

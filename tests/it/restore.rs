@@ -3,7 +3,7 @@
 //! Files are in `journal.rs`; what happens in any order at all is in `sim`.
 
 use longwire::core::io::{DialId, Incoming, Input, LinkEvent, Output, PortId};
-use longwire::core::journal::{Damage, Entry, JournalId, RawRecord};
+use longwire::core::journal::{Damage, JournalEntry, JournalId, RawRecord};
 use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
 
@@ -55,11 +55,11 @@ impl Before {
         for output in std::mem::take(&mut self.harness.asked) {
             match output {
                 Output::Dial(dial, _) => self.dial = dial,
-                Output::Journal(journal, Entry::Append { kept, .. }) => {
+                Output::Journal(journal, JournalEntry::Append { kept, .. }) => {
                     self.journal = journal;
                     self.kept.push(kept);
                 }
-                Output::Journal(_, Entry::Trim { seq }) => self.trimmed = seq,
+                Output::Journal(_, JournalEntry::Trim { seq }) => self.trimmed = seq,
                 _ => {}
             }
         }
@@ -320,7 +320,7 @@ fn a_clean_end_is_used_up_before_anything_else_happens() {
     before.listen();
     let (harness, _) = before.reborn(None, "machine");
     let first = harness.asked.iter().find_map(|output| match output {
-        Output::Journal(_, Entry::Append { sync, .. }) => Some(*sync),
+        Output::Journal(_, JournalEntry::Append { sync, .. }) => Some(*sync),
         _ => None,
     });
     // Otherwise a power cut leaves a journal that claims to be complete, and numbers are given twice.

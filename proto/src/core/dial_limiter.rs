@@ -252,7 +252,7 @@ impl DialLimiter {
         }
         let (step, extension_step) = steps(rules, &slot.origin);
         let burst = match kind {
-            DialKind::First => rules.pace.burst.max(1),
+            DialKind::First => rules.dials.burst.max(1),
             DialKind::Redial => 1,
         };
         let broker = self.broker.saturating_sub(step * (burst - 1));
@@ -264,7 +264,7 @@ impl DialLimiter {
 
 /// Time between two dials: of the broker, and of this extension.
 fn steps(rules: &Rules, origin: &str) -> (Duration, Duration) {
-    let broker = Duration::from_secs(1) / rules.pace.per_second.max(1);
+    let broker = Duration::from_secs(1) / rules.dials.per_second.max(1);
     let extension = Duration::from_secs(60) / rules.of(origin).dials_per_minute.max(1);
     (broker, extension)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::wire::filter::{Act, Line, Rate};
+use crate::wire::filter::{Act, FilterLine, SampleRate};
 use crate::wire::json::{Outline, Pointers, projected};
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::Name;
@@ -78,42 +78,46 @@ pub(crate) enum FilterReason {
 /// The lines of one client, in order of subscription.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
-    lines: Vec<Kept>,
+    lines: Vec<SubscribedLine>,
     /// Bytes of the lines, and values that they remember.
     held: usize,
     values: usize,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct SubscribedLine {
     key: Name,
-    line: Line,
+    line: FilterLine,
     /// For `conflate`: the newest number for each value. For `sample`: the count, or milliseconds of awake time.
     values: HashMap<String, u64>,
 }
 
 impl Filter {
     /// Sets the lines of one subscription, in place of those it had. `false` when there are too many.
-    pub(crate) fn set(&mut self, key: &Name, lines: Vec<Line>) -> bool {
-        let others = self.lines.iter().filter(|kept| kept.key != *key).count();
+    pub(crate) fn set(&mut self, key: &Name, lines: Vec<FilterLine>) -> bool {
+        let others = self
+            .lines
+            .iter()
+            .filter(|subscribed| subscribed.key != *key)
+            .count();
         if others + lines.len() > MAX_LINES {
             return false;
         }
         let terms = self
             .lines
             .iter()
-            .filter(|kept| kept.key != *key)
-            .map(|kept| &kept.line);
+            .filter(|subscribed| subscribed.key != *key)
+            .map(|subscribed| &subscribed.line);
         if terms.chain(&lines).map(|line| line.when.terms()).sum::<usize>() > MAX_TERMS {
             return false;
         }
         let at = self
             .lines
             .iter()
-            .position(|kept| kept.key == *key)
+            .position(|subscribed| subscribed.key == *key)
             .unwrap_or(self.lines.len());
-        self.lines.retain(|kept| kept.key != *key);
-        let new = lines.into_iter().map(|line| Kept {
+        self.lines.retain(|subscribed| subscribed.key != *key);
+        let new = lines.into_iter().map(|line| SubscribedLine {
             key: key.clone(),
             line,
             values: HashMap::new(),
@@ -126,7 +130,7 @@ impl Filter {
     /// Forgets the lines of one subscription; whether there were any.
     pub(crate) fn forget(&mut self, key: &str) -> bool {
         let before = self.lines.len();
-        self.lines.retain(|kept| &*kept.key != key);
+        self.lines.retain(|subscribed| &*subscribed.key != key);
         let had_some = before != self.lines.len();
         if had_some {
             self.count();
@@ -140,14 +144,18 @@ impl Filter {
     }
 
     fn count(&mut self) {
-        self.held = self.lines.iter().map(|kept| 64 + kept.line.held()).sum();
-        self.values = self.lines.iter().map(|kept| kept.values.len()).sum();
+        self.held = self
+            .lines
+            .iter()
+            .map(|subscribed| 64 + subscribed.line.held())
+            .sum();
+        self.values = self.lines.iter().map(|subscribed| subscribed.values.len()).sum();
     }
 
     /// Adds the pointers that it asks for.
     pub(crate) fn add_pointers(&self, pointers: &mut Pointers) {
-        for kept in &self.lines {
-            kept.line.add_pointers(pointers);
+        for subscribed in &self.lines {
+            subscribed.line.add_pointers(pointers);
         }
     }
 
@@ -159,15 +167,15 @@ impl Filter {
     /// What becomes of this message.
     pub(crate) fn judge(&mut self, message: &ParsedMessage<'_>, awake: Duration) -> FilterDecision {
         let mut decision = FilterDecision::default();
-        let Some((index, kept)) = self
+        let Some((index, subscribed)) = self
             .lines
             .iter_mut()
             .enumerate()
-            .find(|(_, kept)| kept.line.when.matches(message))
+            .find(|(_, subscribed)| subscribed.line.when.matches(message))
         else {
             return decision;
         };
-        match &kept.line.act {
+        match &subscribed.line.act {
             Act::Deliver => {}
             Act::Hold => (decision.view, decision.why) = (Some(View::Held), Some(FilterReason::Held)),
             Act::Drop => (decision.view, decision.why) = (Some(View::Not), Some(FilterReason::Dropped)),
@@ -177,15 +185,15 @@ impl Filter {
             }
             Act::Conflate { key } => {
                 if let Some(value) = value_at(message, key.as_deref()) {
-                    decision.replaces = kept.values.get(&value).copied();
+                    decision.replaces = subscribed.values.get(&value).copied();
                     decision.slot = Some((index, value));
                 }
             }
             Act::Sample { key, rate } => {
                 let value = value_at(message, key.as_deref());
-                let (rate, before) = (*rate, kept.values.len());
-                let passes = value.is_none_or(|value| kept.samples(value, rate, awake));
-                self.values = self.values - before + kept.values.len();
+                let (rate, before) = (*rate, subscribed.values.len());
+                let passes = value.is_none_or(|value| subscribed.samples(value, rate, awake));
+                self.values = self.values - before + subscribed.values.len();
                 if !passes {
                     (decision.view, decision.why) = (Some(View::Not), Some(FilterReason::Sampled));
                 }
@@ -197,16 +205,16 @@ impl Filter {
     /// The message that was judged got this number.
     pub(crate) fn numbered(&mut self, decision: FilterDecision, seq: u64) {
         if let Some((index, value)) = decision.slot
-            && let Some(kept) = self.lines.get_mut(index)
+            && let Some(subscribed) = self.lines.get_mut(index)
         {
-            let before = kept.values.len();
-            kept.note(value, seq);
-            self.values = self.values - before + kept.values.len();
+            let before = subscribed.values.len();
+            subscribed.note(value, seq);
+            self.values = self.values - before + subscribed.values.len();
         }
     }
 }
 
-impl Kept {
+impl SubscribedLine {
     fn note(&mut self, value: String, number: u64) {
         if self.values.len() >= MAX_VALUES && !self.values.contains_key(&value) {
             self.values.clear();
@@ -215,15 +223,15 @@ impl Kept {
     }
 
     /// Whether this one is among the sample.
-    fn samples(&mut self, value: String, rate: Rate, awake: Duration) -> bool {
+    fn samples(&mut self, value: String, rate: SampleRate, awake: Duration) -> bool {
         let last = self.values.get(&value).copied();
         match rate {
-            Rate::Every(every) => {
+            SampleRate::Every(every) => {
                 let count = last.map_or(0, |count| (count + 1) % every);
                 self.note(value, count);
                 count == 0
             }
-            Rate::Interval(interval) => {
+            SampleRate::Interval(interval) => {
                 let now = u64::try_from(awake.as_millis()).unwrap_or(u64::MAX);
                 let due = last.is_none_or(|last| now >= last.saturating_add(interval));
                 if due {
@@ -315,7 +323,10 @@ mod tests {
 
     fn filter(lines: &[&str]) -> Filter {
         let mut filter = Filter::default();
-        let lines = lines.iter().map(|line| Line::from_json(line).unwrap()).collect();
+        let lines = lines
+            .iter()
+            .map(|line| FilterLine::from_json(line).unwrap())
+            .collect();
         assert!(filter.set(&"k".into(), lines));
         filter
     }
@@ -368,7 +379,7 @@ mod tests {
     #[test]
     fn a_subscription_keeps_its_place_when_it_is_said_again() {
         let mut filter = filter(&[r#"{"do":"drop"}"#]);
-        let deliver = || vec![Line::from_json(r#"{"do":"deliver"}"#).unwrap()];
+        let deliver = || vec![FilterLine::from_json(r#"{"do":"deliver"}"#).unwrap()];
         assert!(filter.set(&"later".into(), deliver()));
         assert_eq!(judge(&mut filter, "x", 0).view, Some(View::Not));
         assert!(filter.set(&"k".into(), deliver()));

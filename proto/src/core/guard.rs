@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::wire::code::Code;
-use crate::wire::guard::{Guard as Lines, Line, called};
+use crate::wire::guard::{Guard as Lines, GuardLine, called};
 use crate::wire::record::ErrorInfo;
 use crate::wire::rule::ParsedMessage;
 
@@ -72,7 +72,7 @@ impl ReceiveGuard {
 }
 
 fn pass(
-    lines: &[Line],
+    lines: &[GuardLine],
     buckets: &mut Vec<Bucket>,
     message: &ParsedMessage<'_>,
     now: Duration,

@@ -12,7 +12,7 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
 
 use super::dialect::unencoded::UnencodedMessage;
-use super::journal::{Entry, JournalId};
+use super::journal::{JournalEntry, JournalId};
 use super::rules::Rules;
 
 /// One port: a host process, or a terminal.
@@ -192,7 +192,7 @@ pub enum Output {
     /// Close with this code and reason; the core will not listen to this dial any more.
     HangUp { dial: DialId, code: u16, reason: String },
     /// Append to a session's journal before anything that follows is delivered.
-    Journal(JournalId, Entry),
+    Journal(JournalId, JournalEntry),
     /// No port, no session: the broker may leave after its idle time (`true`), or may not any more (`false`).
     Idle(bool),
 }

@@ -53,7 +53,7 @@ impl RawRecord {
 
 /// One thing to do to a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum JournalEntry {
     /// Append; with `sync`, on the disk itself before anything that follows.
     Append { kept: RawRecord, sync: bool },
     /// Log entries with a number up to `seq` are no longer needed.

@@ -12,9 +12,9 @@ use crate::wire::record::{Body, Record};
 
 use super::filter::View;
 use super::io::Output;
-use super::journal::{Entry, JournalId, RawRecord};
+use super::journal::{JournalEntry, JournalId, RawRecord};
 use super::journal_record::{JournalRecord, encode_record};
-use super::log::{ClientId, Entry as LogEntry, Log};
+use super::log::{ClientId, Log, LogEntry};
 
 /// Numbers reserved at a time.
 const BLOCK: u64 = 4096;
@@ -29,13 +29,13 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl Recorder<'_> {
-    fn write(&mut self, id: &JournalId, entry: Entry) {
+    fn write(&mut self, id: &JournalId, entry: JournalEntry) {
         self.out.push_back(Output::Journal(id.clone(), entry));
     }
 
     fn write_record(&mut self, id: &JournalId, entry: &LogEntry) {
         let kept = encode_record(&entry.record, entry.audience);
-        self.write(id, Entry::Append { kept, sync: false });
+        self.write(id, JournalEntry::Append { kept, sync: false });
     }
 }
 
@@ -144,7 +144,7 @@ impl RecordedLog {
         if let Some(journal) = &self.journal {
             let kept = record.encode();
             let sync = durable == Durable::OnDisk;
-            to.write(&journal.id, Entry::Append { kept, sync });
+            to.write(&journal.id, JournalEntry::Append { kept, sync });
         }
     }
 
@@ -181,7 +181,7 @@ impl RecordedLog {
             && (seq >= journal.trimmed + TRIM_INTERVAL || seq == last)
         {
             journal.trimmed = seq;
-            to.write(&journal.id, Entry::Trim { seq });
+            to.write(&journal.id, JournalEntry::Trim { seq });
         }
     }
 
@@ -201,7 +201,7 @@ impl RecordedLog {
             self.write_at(to, index);
         }
         if let Some(journal) = &self.journal {
-            to.write(&journal.id, Entry::Trim { seq: oldest - 1 });
+            to.write(&journal.id, JournalEntry::Trim { seq: oldest - 1 });
         }
     }
 
@@ -236,7 +236,7 @@ impl RecordedLog {
     pub(crate) fn hand_over(&self, to: &mut Recorder<'_>, snapshot: Vec<RawRecord>) {
         let Some(journal) = &self.journal else { return };
         for kept in snapshot {
-            to.write(&journal.id, Entry::Append { kept, sync: false });
+            to.write(&journal.id, JournalEntry::Append { kept, sync: false });
         }
         for entry in (0..).map_while(|index| self.log.get(index)) {
             to.write_record(&journal.id, entry);
@@ -246,7 +246,7 @@ impl RecordedLog {
     /// The session is over: nothing of it stays on disk.
     pub(crate) fn remove_journal(&mut self, to: &mut Recorder<'_>) {
         if let Some(journal) = self.journal.take() {
-            to.write(&journal.id, Entry::Remove);
+            to.write(&journal.id, JournalEntry::Remove);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the settings file allows: to every extension, and to some by name.
 //!
-//! Plain data with its defaults. Who reads the file is `settings`; who asks is `policy`, `pace` and the hub.
+//! Plain data with its defaults. Who reads the file is `settings`; who asks is `policy`, `dials` and the hub.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ pub use super::pattern::{HostPattern, Pattern};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rules {
     /// For extensions that are not named.
-    pub default: Rule,
+    pub default: ExtensionRule,
     /// By origin, without a slash at the end.
-    pub extensions: BTreeMap<String, Rule>,
-    pub pace: PaceRule,
+    pub extensions: BTreeMap<String, ExtensionRule>,
+    pub dials: DialRule,
     /// Bytes that all extensions together may take.
     pub memory: MemoryRule,
 }
 
 /// What one extension may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
+pub struct ExtensionRule {
     /// It may use Longwire at all.
     pub enabled: bool,
     /// It may dial URLs that fit any of these.
@@ -70,14 +70,14 @@ impl Default for MemoryRule {
 
 /// How fast the whole broker dials other machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PaceRule {
+pub struct DialRule {
     /// Dials a second in the long run.
     pub per_second: u32,
     /// Sessions that somebody has just opened may take this many dials at once; redials never do.
     pub burst: u32,
 }
 
-impl Default for Rule {
+impl Default for ExtensionRule {
     fn default() -> Self {
         let pattern = |text| Pattern::parse(text).ok();
         Self {
@@ -98,7 +98,7 @@ impl Default for Rule {
     }
 }
 
-impl Default for PaceRule {
+impl Default for DialRule {
     fn default() -> Self {
         Self {
             per_second: 4,
@@ -109,7 +109,7 @@ impl Default for PaceRule {
 
 impl Rules {
     /// The rule for an extension.
-    pub fn of(&self, origin: &str) -> &Rule {
+    pub fn of(&self, origin: &str) -> &ExtensionRule {
         self.extensions
             .get(origin.trim_end_matches('/'))
             .unwrap_or(&self.default)

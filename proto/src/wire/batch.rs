@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::code::Code;
 use super::frame::{HEADER, TO_BROWSER, header};
 use super::long_frame::LongFrame;
-use super::message::{BrokerFrame, Run};
+use super::message::{BrokerFrame, MessageRun};
 use super::part::{Part, split};
 use super::payload::{Payload, as_text};
 use super::record::{ErrorInfo, in_json_words};
@@ -48,7 +48,7 @@ pub struct Packer {
     /// The port takes `messages`.
     takes_runs: bool,
     /// The run of messages at the end of what is packed; it lacks its tail.
-    run: Option<Run>,
+    run: Option<MessageRun>,
     /// A frame too large for the pipe, and what waits behind it.
     waiting: VecDeque<WaitingFrame>,
     /// Bytes of it.
@@ -93,7 +93,7 @@ impl Packer {
     fn pack(&mut self, frame: &BrokerFrame, scratch: &mut Vec<u8>) {
         scratch.clear();
         if self.takes_runs
-            && let Some((run, payload)) = Run::begun_by(frame)
+            && let Some((run, payload)) = MessageRun::begun_by(frame)
         {
             self.add_message(run, payload, scratch);
         } else {
@@ -105,13 +105,13 @@ impl Packer {
         }
     }
 
-    fn add_message(&mut self, run: Run, payload: &Payload, scratch: &mut Vec<u8>) {
-        Run::write(payload, scratch);
+    fn add_message(&mut self, run: MessageRun, payload: &Payload, scratch: &mut Vec<u8>) {
+        MessageRun::write(payload, scratch);
         let goes_on = self.has_room(scratch.len()) && self.run.as_mut().is_some_and(|now| now.absorb(&run));
         if goes_on {
             self.out.push(b',');
         } else {
-            self.begin_frame(Run::HEAD + scratch.len());
+            self.begin_frame(MessageRun::HEAD + scratch.len());
             run.write_head(&mut self.out);
             self.run = Some(run);
         }
@@ -149,12 +149,12 @@ impl Packer {
 
     /// Whether so many bytes more, and what ends them, stay within a batch.
     fn has_room(&self, size: usize) -> bool {
-        self.out.len() - self.start + size + 1 + Run::TAIL.len() + CLOSING.len() <= BATCH
+        self.out.len() - self.start + size + 1 + MessageRun::TAIL.len() + CLOSING.len() <= BATCH
     }
 
     fn end_run(&mut self) {
         if self.run.take().is_some() {
-            self.out.extend_from_slice(Run::TAIL);
+            self.out.extend_from_slice(MessageRun::TAIL);
         }
     }
 
@@ -255,7 +255,7 @@ impl<'a> Shape<'a> {
         #[derive(Deserialize)]
         struct Batch<'a> {
             #[serde(borrow)]
-            frames: Elements<'a>,
+            frames: BatchElements<'a>,
         }
         let kind = match written_first(json) {
             Some(kind) => Cow::Borrowed(kind),
@@ -294,9 +294,9 @@ fn malformed(kind: &str, error: &serde_json::Error) -> ErrorInfo {
 }
 
 /// The frames of a batch, their number bounded while they are read.
-struct Elements<'a>(Vec<&'a RawValue>);
+struct BatchElements<'a>(Vec<&'a RawValue>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for BatchElements<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Bounded;
         impl<'de> Visitor<'de> for Bounded {
@@ -318,7 +318,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
                 Ok(frames)
             }
         }
-        deserializer.deserialize_seq(Bounded).map(Elements)
+        deserializer.deserialize_seq(Bounded).map(BatchElements)
     }
 }
 

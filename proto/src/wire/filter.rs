@@ -14,11 +14,11 @@ use super::rule::{ParsedMessage, Rule, check_pointer};
 /// Lines of one filter, at most.
 pub(crate) const MAX_LINES: usize = 64;
 /// Pointers a `project` may keep, at most.
-const MAX_KEPT: usize = 64;
+const MAX_KEEP_POINTERS: usize = 64;
 
 /// One line: the first whose `when` fits a message decides about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct FilterLine {
     pub when: When,
     pub act: Act,
 }
@@ -48,7 +48,7 @@ pub enum Act {
     /// One of many is delivered; counted apart for each value at `key`.
     Sample {
         key: Option<String>,
-        rate: Rate,
+        rate: SampleRate,
     },
     /// Only what stands at these pointers is delivered.
     Project {
@@ -58,7 +58,7 @@ pub enum Act {
 
 /// How much a `sample` lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rate {
+pub enum SampleRate {
     /// The first of every so many.
     Every(u64),
     /// The first in every so many milliseconds.
@@ -66,7 +66,7 @@ pub enum Rate {
 }
 
 #[derive(Deserialize)]
-struct Form<'a> {
+struct LineForm<'a> {
     #[serde(borrow)]
     when: Option<&'a RawValue>,
     #[serde(rename = "do", borrow)]
@@ -95,7 +95,7 @@ fn add_with_steps(pointer: &str, pointers: &mut Pointers) {
     }
 }
 
-impl Line {
+impl FilterLine {
     /// Bytes that it takes.
     pub fn held(&self) -> usize {
         let pointers = match &self.act {
@@ -121,7 +121,7 @@ impl Line {
 
     /// Reads one line; the error says what is wrong with it.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: Form<'_> = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
+        let form: LineForm<'_> = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
         for pointer in form.key.iter().chain(form.keep.iter().flatten()) {
             check_pointer(pointer)?;
         }
@@ -134,15 +134,19 @@ impl Line {
             "sample" => Act::Sample {
                 key: form.key,
                 rate: match (form.every, form.interval) {
-                    (Some(every @ 1..), None) => Rate::Every(every),
-                    (None, Some(interval @ 1..)) => Rate::Interval(interval),
-                    (None, None) => Rate::Interval(1000),
+                    (Some(every @ 1..), None) => SampleRate::Every(every),
+                    (None, Some(interval @ 1..)) => SampleRate::Interval(interval),
+                    (None, None) => SampleRate::Interval(1000),
                     _ => return Err("`sample` requires `every` or `interval`, at least 1".to_owned()),
                 },
             },
             "project" => match form.keep {
-                Some(keep) if (1..=MAX_KEPT).contains(&keep.len()) => Act::Project { keep },
-                _ => return Err(format!("`project` needs `keep`, 1 to {MAX_KEPT} JSON pointers")),
+                Some(keep) if (1..=MAX_KEEP_POINTERS).contains(&keep.len()) => Act::Project { keep },
+                _ => {
+                    return Err(format!(
+                        "`project` needs `keep`, 1 to {MAX_KEEP_POINTERS} JSON pointers"
+                    ));
+                }
             },
             other => return Err(format!("`{other}` is not a filter action")),
         };
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn every_condition_must_hold() {
-        let line = Line::from_json(
+        let line = FilterLine::from_json(
             r#"{"when":{"/type":"tick","kind":["text","json"],"size":{"max":30}},"do":"drop"}"#,
         )
         .unwrap();
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn an_empty_when_means_all() {
         for json in [r#"{"do":"drop"}"#, r#"{"when":{},"do":"drop"}"#] {
-            let line = Line::from_json(json).unwrap();
+            let line = FilterLine::from_json(json).unwrap();
             assert!(line.when.matches(&ParsedMessage::at(&Payload::text("no JSON"))));
         }
     }
@@ -262,7 +266,7 @@ mod tests {
             (r#"{"do":"sample","every":2,"interval":2}"#, "`every`"),
             (r#"{"do":"project"}"#, "`keep`"),
         ] {
-            let why = Line::from_json(json).unwrap_err();
+            let why = FilterLine::from_json(json).unwrap_err();
             assert!(why.contains(named), "{json}: {why}");
         }
     }

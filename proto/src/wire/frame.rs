@@ -1,4 +1,4 @@
-//! Length and bytes: the frames of both hops, whole (`Frames`) or streamed through (`Gate`).
+//! Length and bytes: the frames of both hops, whole (`Frames`) or streamed through (`FrameGate`).
 //!
 //! It does no I/O and does not look into a frame.
 
@@ -51,7 +51,7 @@ pub enum Taken {
 
 /// What can be passed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Run {
+pub enum FrameRun {
     /// Whole frames with their prefixes, none of them empty.
     Whole(Bytes),
     /// An empty frame.
@@ -156,7 +156,7 @@ impl Frames {
     }
 
     /// As many whole frames as are there, in one piece.
-    pub fn run(&mut self) -> Option<Run> {
+    pub fn run(&mut self) -> Option<FrameRun> {
         let skipped = self.skip.min(self.buffer.len());
         self.buffer.advance(skipped);
         self.skip -= skipped;
@@ -168,10 +168,10 @@ impl Frames {
                 }
                 self.buffer.advance(HEADER);
                 if length == 0 {
-                    return Some(Run::Empty);
+                    return Some(FrameRun::Empty);
                 }
                 self.skip = length;
-                return Some(Run::TooLarge(length));
+                return Some(FrameRun::TooLarge(length));
             }
             if self.buffer.len() < at + HEADER + length {
                 self.grown |= length > MAX_KEPT_BYTES;
@@ -179,7 +179,7 @@ impl Frames {
             }
             at += HEADER + length;
         }
-        (at > 0).then(|| Run::Whole(self.buffer.split_to(at).freeze()))
+        (at > 0).then(|| FrameRun::Whole(self.buffer.split_to(at).freeze()))
     }
 
     /// Whether the bytes end in the middle of a frame.
@@ -190,7 +190,7 @@ impl Frames {
 
 /// What is to become of the next bytes of a stream of frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pass {
+pub enum GateStep {
     /// Forward this many bytes.
     Forward(usize),
     /// Leave out this many bytes.
@@ -203,13 +203,13 @@ pub enum Pass {
 
 /// Lets frames through chunk by chunk without holding them, except those that are too large.
 #[derive(Debug)]
-pub struct Gate {
+pub struct FrameGate {
     limit: usize,
     forward: usize,
     leave: usize,
 }
 
-impl Gate {
+impl FrameGate {
     /// A gate for frames of at most `limit` bytes.
     pub const fn new(limit: usize) -> Self {
         Self {
@@ -220,11 +220,11 @@ impl Gate {
     }
 
     /// Says what becomes of the head of `bytes`; a `TooLarge` stands for the prefix alone.
-    pub fn pass(&mut self, bytes: &[u8]) -> Pass {
+    pub fn pass(&mut self, bytes: &[u8]) -> GateStep {
         if self.leave > 0 && !bytes.is_empty() {
             let count = self.leave.min(bytes.len());
             self.leave -= count;
-            return Pass::Leave(count);
+            return GateStep::Leave(count);
         }
         // As many whole frames as lie here, and the head of the last, go in one piece.
         let mut at = self.forward.min(bytes.len());
@@ -238,13 +238,17 @@ impl Gate {
                     break;
                 }
                 self.leave = length;
-                return Pass::TooLarge(length);
+                return GateStep::TooLarge(length);
             }
             let end = (at + HEADER + length).min(bytes.len());
             self.forward = at + HEADER + length - end;
             at = end;
         }
-        if at > 0 { Pass::Forward(at) } else { Pass::More }
+        if at > 0 {
+            GateStep::Forward(at)
+        } else {
+            GateStep::More
+        }
     }
 
     /// The receiver has gone: leaves out the rest of a frame whose head it took with it.
@@ -262,18 +266,23 @@ mod tests {
         frames.iter().flat_map(|frame| framed(frame)).collect()
     }
 
-    fn through_gate(gate: &mut Gate, pending: &mut Vec<u8>, chunk: &[u8], out: &mut Vec<u8>) -> Vec<usize> {
+    fn through_gate(
+        gate: &mut FrameGate,
+        pending: &mut Vec<u8>,
+        chunk: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Vec<usize> {
         pending.extend_from_slice(chunk);
         let mut refused = Vec::new();
         loop {
             match gate.pass(pending) {
-                Pass::Forward(count) => out.extend(pending.drain(..count)),
-                Pass::Leave(count) => drop(pending.drain(..count)),
-                Pass::TooLarge(length) => {
+                GateStep::Forward(count) => out.extend(pending.drain(..count)),
+                GateStep::Leave(count) => drop(pending.drain(..count)),
+                GateStep::TooLarge(length) => {
                     refused.push(length);
                     pending.drain(..HEADER);
                 }
-                Pass::More => return refused,
+                GateStep::More => return refused,
             }
         }
     }
@@ -286,7 +295,7 @@ mod tests {
         ) {
             let bytes = stream(&frames);
             let mut reader = Frames::new(24);
-            let mut gate = Gate::new(24);
+            let mut gate = FrameGate::new(24);
             let (mut got, mut passed, mut pending, mut refused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
             let mut rest = bytes.as_slice();
             for cut in cuts.iter().cycle() {
@@ -326,12 +335,12 @@ mod tests {
         frames.push(&whole);
         frames.push(&stream(&[Vec::new(), vec![0; 25], b"d".to_vec(), b"e".to_vec()]));
         frames.push(&[1]);
-        assert_eq!(frames.run(), Some(Run::Whole(whole.into())));
-        assert_eq!(frames.run(), Some(Run::Empty));
-        assert_eq!(frames.run(), Some(Run::TooLarge(25)));
+        assert_eq!(frames.run(), Some(FrameRun::Whole(whole.into())));
+        assert_eq!(frames.run(), Some(FrameRun::Empty));
+        assert_eq!(frames.run(), Some(FrameRun::TooLarge(25)));
         assert_eq!(
             frames.run(),
-            Some(Run::Whole(stream(&[b"d".to_vec(), b"e".to_vec()]).into()))
+            Some(FrameRun::Whole(stream(&[b"d".to_vec(), b"e".to_vec()]).into()))
         );
         assert_eq!(frames.run(), None);
         assert!(frames.is_torn());
@@ -348,14 +357,14 @@ mod tests {
 
     #[test]
     fn a_frame_cut_by_the_death_of_its_receiver_is_left_out() {
-        let mut gate = Gate::new(100);
+        let mut gate = FrameGate::new(100);
         let first = framed(&[b'a'; 10]);
-        assert_eq!(gate.pass(&first[..7]), Pass::Forward(7));
+        assert_eq!(gate.pass(&first[..7]), GateStep::Forward(7));
         gate.cut();
         let mut rest = first[7..].to_vec();
         rest.extend(framed(b"b"));
-        assert_eq!(gate.pass(&rest), Pass::Leave(7));
-        assert_eq!(gate.pass(&rest[7..]), Pass::Forward(5));
+        assert_eq!(gate.pass(&rest), GateStep::Leave(7));
+        assert_eq!(gate.pass(&rest[7..]), GateStep::Forward(5));
     }
 
     #[test]

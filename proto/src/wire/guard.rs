@@ -23,24 +23,24 @@ const MAX_TYPES: usize = 64;
 /// Both directions. No line: everything passes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Guard {
-    pub send: Vec<Line>,
-    pub receive: Vec<Line>,
+    pub send: Vec<GuardLine>,
+    pub receive: Vec<GuardLine>,
 }
 
 /// One line: the first that fits a message decides about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct GuardLine {
     pub when: When,
     pub allow: bool,
     /// What must stand at these pointers.
     types: Vec<(String, Type, bool)>,
     /// Messages in so many milliseconds, at most.
-    pub rate: Option<Rate>,
+    pub rate: Option<MessageRate>,
 }
 
 /// How many messages in how many milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct Rate {
+pub struct MessageRate {
     pub messages: u32,
     pub per: u64,
 }
@@ -71,15 +71,15 @@ struct LineForm {
     act: Option<String>,
     #[serde(default)]
     types: BTreeMap<String, String>,
-    rate: Option<Rate>,
+    rate: Option<MessageRate>,
 }
 
 impl Guard {
     /// Bytes that it takes.
     pub fn held(&self) -> usize {
-        let line = |line: &Line| {
+        let line = |line: &GuardLine| {
             let types = line.types.iter().map(|(pointer, ..)| 48 + pointer.len());
-            size_of::<Line>() + line.when.held() + types.sum::<usize>()
+            size_of::<GuardLine>() + line.when.held() + types.sum::<usize>()
         };
         self.send.iter().chain(&self.receive).map(line).sum()
     }
@@ -94,11 +94,11 @@ impl Guard {
     }
 }
 
-fn lines(forms: Vec<LineForm>) -> Result<Vec<Line>, String> {
+fn lines(forms: Vec<LineForm>) -> Result<Vec<GuardLine>, String> {
     if forms.len() > MAX_LINES {
         return Err(format!("it has more than {MAX_LINES} lines for one direction"));
     }
-    let lines: Vec<Line> = forms.into_iter().map(LineForm::read).collect::<Result<_, _>>()?;
+    let lines: Vec<GuardLine> = forms.into_iter().map(LineForm::read).collect::<Result<_, _>>()?;
     if lines.iter().map(|line| line.when.terms()).sum::<usize>() > MAX_TERMS {
         return Err(format!(
             "its lines have more than {MAX_TERMS} terms for one direction"
@@ -108,7 +108,7 @@ fn lines(forms: Vec<LineForm>) -> Result<Vec<Line>, String> {
 }
 
 impl LineForm {
-    fn read(self) -> Result<Line, String> {
+    fn read(self) -> Result<GuardLine, String> {
         let allow = match self.act.as_deref() {
             None | Some("allow") => true,
             Some("deny") => false,
@@ -130,7 +130,7 @@ impl LineForm {
         if self.rate.is_some_and(|rate| rate.messages == 0 || rate.per == 0) {
             return Err("`rate` has `messages` and `per`, at least 1".to_owned());
         }
-        Ok(Line {
+        Ok(GuardLine {
             when: self
                 .when
                 .as_deref()
@@ -142,7 +142,7 @@ impl LineForm {
     }
 }
 
-impl Line {
+impl GuardLine {
     /// What is wrong with the shape of a message: the first pointer, what was wanted and what stands there.
     pub(crate) fn misshapen(&self, message: &ParsedMessage<'_>) -> Option<String> {
         self.types.iter().find_map(|(pointer, wanted, optional)| {

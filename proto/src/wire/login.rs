@@ -196,7 +196,7 @@ impl LoginStep {
 impl Template {
     /// The payload with values in their places; the error names one that is missing.
     pub fn fill(&self, values: &Values, auth: Option<&str>) -> Result<Payload, String> {
-        let source = Source { values, auth };
+        let source = ValueSource { values, auth };
         match self {
             Self::Text(text) => source.fill_text(text).map(Payload::text),
             Self::Json(value) => {
@@ -209,12 +209,12 @@ impl Template {
 }
 
 /// Where values come from.
-struct Source<'a> {
+struct ValueSource<'a> {
     values: &'a Values,
     auth: Option<&'a str>,
 }
 
-impl Source<'_> {
+impl ValueSource<'_> {
     fn value(&self, name: &str) -> Result<String, String> {
         let found = self.values.get(name).cloned();
         found.ok_or_else(|| format!("the server sent no `{name}`"))

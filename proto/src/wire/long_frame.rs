@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::frame::TO_BROWSER;
 use super::message::BrokerFrame;
 use super::part::{SLICE, write_part};
-use super::payload::{Form, as_text};
+use super::payload::{ContentForm, as_text};
 
 /// Bytes of content that one step writes: escaped once they fill less than a part.
 const STEP: usize = SLICE / 8;
@@ -18,7 +18,7 @@ const STEP: usize = SLICE / 8;
 #[derive(Debug)]
 pub(super) struct LongFrame {
     content: Bytes,
-    form: Form,
+    form: ContentForm,
     /// JSON that comes behind it.
     tail: Vec<u8>,
     /// JSON that the next part begins with.
@@ -39,12 +39,12 @@ impl LongFrame {
         frame.hollow()?.encode(&mut around);
         // An empty value of this key stands nowhere else: quotes inside strings are escaped.
         let place = match form {
-            Form::Text | Form::Base64 => format!("\"{}\":\"\"", payload.kind()),
-            Form::Json => format!("\"{}\":", payload.kind()),
+            ContentForm::Text | ContentForm::Base64 => format!("\"{}\":\"\"", payload.kind()),
+            ContentForm::Json => format!("\"{}\":", payload.kind()),
         };
         let at = match form {
-            Form::Text | Form::Base64 => find(&around, place.as_bytes())? + place.len() - 1,
-            Form::Json => {
+            ContentForm::Text | ContentForm::Base64 => find(&around, place.as_bytes())? + place.len() - 1,
+            ContentForm::Json => {
                 let ends = [b',', b'}'].map(|end| [place.as_bytes(), &[end]].concat());
                 ends.iter().find_map(|end| find(&around, end))? + place.len()
             }
@@ -88,14 +88,14 @@ impl LongFrame {
         }
         let end = match self.form {
             // Whole groups of three bytes, so that the pieces of base64 join.
-            Form::Base64 => (STEP / 3 * 3).min(self.content.len()),
-            Form::Text | Form::Json => boundary(&self.content, STEP),
+            ContentForm::Base64 => (STEP / 3 * 3).min(self.content.len()),
+            ContentForm::Text | ContentForm::Json => boundary(&self.content, STEP),
         };
         let piece = self.content.split_to(end);
         match self.form {
-            Form::Json => self.ready.extend_from_slice(&piece),
-            Form::Base64 => self.ready.extend_from_slice(BASE64.encode(&piece).as_bytes()),
-            Form::Text => {
+            ContentForm::Json => self.ready.extend_from_slice(&piece),
+            ContentForm::Base64 => self.ready.extend_from_slice(BASE64.encode(&piece).as_bytes()),
+            ContentForm::Text => {
                 let mut escaped = serde_json::to_vec(&as_text(&piece)).unwrap_or_default();
                 escaped.pop();
                 self.ready.extend_from_slice(escaped.get(1..).unwrap_or_default());

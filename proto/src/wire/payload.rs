@@ -11,7 +11,7 @@ use super::json::{self, Document, JsString};
 
 /// How content is written in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ContentForm {
     /// A string.
     Text,
     /// As it is.
@@ -183,14 +183,14 @@ impl Payload {
     }
 
     /// How the content is written in that field.
-    pub(super) fn form(&self) -> Form {
+    pub(super) fn form(&self) -> ContentForm {
         match self {
-            Self::Text(_) => Form::Text,
-            Self::Json(_) => Form::Json,
-            Self::Binary(_) => Form::Base64,
+            Self::Text(_) => ContentForm::Text,
+            Self::Json(_) => ContentForm::Json,
+            Self::Binary(_) => ContentForm::Base64,
             Self::Event(event) => match event.content {
-                Content::Text(_) => Form::Text,
-                Content::Args(_) | Content::Json(_) => Form::Json,
+                Content::Text(_) => ContentForm::Text,
+                Content::Args(_) | Content::Json(_) => ContentForm::Json,
             },
         }
     }

@@ -10,11 +10,11 @@ use serde_json::value::RawValue;
 const PRESETS: &str = include_str!("presets.json");
 
 /// The options of a preset as they stand in the data, by name.
-type Fields = BTreeMap<String, Box<RawValue>>;
+type PresetFields = BTreeMap<String, Box<RawValue>>;
 
 /// The options that this name stands for, or the names there are.
-pub(super) fn preset(name: &str) -> Result<Fields, String> {
-    let mut presets: BTreeMap<String, Fields> =
+pub(super) fn preset(name: &str) -> Result<PresetFields, String> {
+    let mut presets: BTreeMap<String, PresetFields> =
         serde_json::from_str(PRESETS).map_err(|error| error.to_string())?;
     presets.remove(name).ok_or_else(|| {
         let names: Vec<String> = presets.into_keys().collect();
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn every_preset_is_made_of_options_that_exist() {
-        let presets: BTreeMap<String, Fields> = serde_json::from_str(PRESETS).unwrap();
+        let presets: BTreeMap<String, PresetFields> = serde_json::from_str(PRESETS).unwrap();
         assert_eq!(
             presets.keys().map(String::as_str).collect::<Vec<_>>(),
             [
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn no_preset_beats_less_often_than_idle_limits_of_proxies_allow() {
-        let presets: BTreeMap<String, Fields> = serde_json::from_str(PRESETS).unwrap();
+        let presets: BTreeMap<String, PresetFields> = serde_json::from_str(PRESETS).unwrap();
         for name in presets.keys() {
             let preset = options(&format!(r#"{{"preset":"{name}"}}"#));
             let interval = preset.heartbeat.map(|heartbeat| heartbeat.interval);

@@ -13,7 +13,7 @@ use super::record::in_json_words;
 
 /// How a Socket.IO server is reached: `options.socketio`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SocketIo {
+pub struct SocketIoOptions {
     /// On the server, as it is requested: with a slash at its end unless the options say otherwise.
     pub path: String,
     /// Parameters beside the URL's own.
@@ -47,7 +47,7 @@ pub struct TransportOptions {
     pub request_timeout: Option<u64>,
 }
 
-impl Default for SocketIo {
+impl Default for SocketIoOptions {
     fn default() -> Self {
         Self {
             path: "/socket.io/".to_owned(),
@@ -149,7 +149,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
 ];
 
-impl SocketIo {
+impl SocketIoOptions {
     /// Reads `options.socketio`; the error says what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let fields: BTreeMap<String, &RawValue> =

@@ -79,7 +79,9 @@ fn a_flipped_bit_ends_the_log_there_and_the_next_flush_repairs() {
         content: Bytes::new(),
     };
     let kept = gap.clone();
-    journals.apply(&id(), Entry::Append { kept, sync: true }).unwrap();
+    journals
+        .apply(&id(), JournalEntry::Append { kept, sync: true })
+        .unwrap();
     assert!(flush_with(&mut journals, |_| vec![state("new epoch")]).is_empty());
     drop(journals);
     let (_, recovered) = reopen(&dir);
@@ -172,7 +174,7 @@ fn a_journal_of_a_later_version_is_refused_and_kept() {
     let refused = journals.apply(&id(), append(entry(1)));
     assert!(matches!(refused, Err(JournalError::Newer { .. })), "{refused:?}");
     journals.apply(&id(), append(entry(2))).expect("told once");
-    journals.apply(&id(), Entry::Remove).unwrap();
+    journals.apply(&id(), JournalEntry::Remove).unwrap();
     flush(&mut journals);
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
@@ -239,7 +241,7 @@ proptest! {
         }
         let (mut journals, found) = Journals::open(dir.path(), Quota::default()).unwrap();
         let refused = found.is_empty() && !journals.journals.is_empty();
-        let done = journals.apply(&id(), Entry::Append { kept: state("last"), sync });
+        let done = journals.apply(&id(), JournalEntry::Append { kept: state("last"), sync });
         prop_assert_eq!(done.is_err(), refused);
         if !refused {
             prop_assert!(flush_with(&mut journals, |_| vec![state("snapshot")]).is_empty());

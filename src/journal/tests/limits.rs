@@ -12,7 +12,7 @@ fn given_up(operation: &'static str, sync: bool) {
     flush(&mut journals);
     faults::fail(operation, 1);
     let kept = entry(2);
-    let applied = journals.apply(&id(), Entry::Append { kept, sync });
+    let applied = journals.apply(&id(), JournalEntry::Append { kept, sync });
     let lost = flush_with(&mut journals, no_snapshot);
     faults::stop();
     let error = match (applied, lost.into_iter().next()) {
@@ -30,7 +30,7 @@ fn given_up(operation: &'static str, sync: bool) {
     assert!(!dir.path().join(&id().0).exists());
     let stale = dir.path().join(format!("{}.stale", id().0));
     assert!(stale.exists());
-    journals.apply(&id(), Entry::Remove).unwrap();
+    journals.apply(&id(), JournalEntry::Remove).unwrap();
     assert!(!stale.exists());
     journals.apply(&id(), append(entry(4))).unwrap();
     flush(&mut journals);
@@ -98,7 +98,7 @@ fn an_extension_has_a_number_of_journals() {
         .apply(&journal("chrome-extension://b/", "4"), append(state("x")))
         .unwrap();
     journals
-        .apply(&journal("chrome-extension://a/", "1"), Entry::Remove)
+        .apply(&journal("chrome-extension://a/", "1"), JournalEntry::Remove)
         .unwrap();
     journals
         .apply(&journal("chrome-extension://a/", "5"), append(state("x")))
@@ -136,7 +136,7 @@ fn what_is_beyond_the_quota_at_the_start_is_not_used_and_stays() {
             journals.apply(&refused, append(state("y"))).is_err(),
             "the session is told that it is in memory"
         );
-        journals.apply(&refused, Entry::Remove).unwrap();
+        journals.apply(&refused, JournalEntry::Remove).unwrap();
     }
     let (_, recovered) = Journals::open(dir.path(), Quota::default()).unwrap();
     assert_eq!(recovered.len(), 4, "nothing was removed");
@@ -195,7 +195,7 @@ fn a_folder_removed_behind_our_back_is_noticed_at_the_next_sync() {
     flush(&mut journals);
     std::fs::remove_dir_all(dir.path().join(&id().0)).unwrap();
     let kept = entry(2);
-    let done = journals.apply(&id(), Entry::Append { kept, sync: true });
+    let done = journals.apply(&id(), JournalEntry::Append { kept, sync: true });
     assert!(matches!(done, Err(JournalError::Io { .. })), "{done:?}");
 }
 
@@ -210,7 +210,7 @@ fn a_session_has_a_quota_and_trimming_makes_room() {
     };
     let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();
     fill(&mut journals, 1..=9, "now");
-    journals.apply(&id(), Entry::Trim { seq: 8 }).unwrap();
+    journals.apply(&id(), JournalEntry::Trim { seq: 8 }).unwrap();
     fill(&mut journals, 10..=12, "now");
     fill(&mut journals, 13..=16, "now");
     let kept = RawRecord {

@@ -37,8 +37,8 @@ fn state(text: &str) -> RawRecord {
     }
 }
 
-fn append(kept: RawRecord) -> Entry {
-    Entry::Append { kept, sync: false }
+fn append(kept: RawRecord) -> JournalEntry {
+    JournalEntry::Append { kept, sync: false }
 }
 
 fn no_snapshot(_: &JournalId) -> Vec<RawRecord> {
@@ -145,7 +145,9 @@ fn a_sync_entry_is_written_before_apply_returns() {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(state("a"))).unwrap();
     let kept = state("reserved");
-    journals.apply(&id(), Entry::Append { kept, sync: true }).unwrap();
+    journals
+        .apply(&id(), JournalEntry::Append { kept, sync: true })
+        .unwrap();
     drop(journals);
     assert_eq!(reopen(&dir).1.kept, [state("a"), state("reserved")]);
 }
@@ -235,11 +237,11 @@ fn trim_removes_whole_segments_and_never_the_last() {
     fill(&mut journals, 1..=9, "now");
     assert_eq!(segments(&dir), [1, 2, 3]);
     let before = journals.bytes();
-    journals.apply(&id(), Entry::Trim { seq: 7 }).unwrap();
+    journals.apply(&id(), JournalEntry::Trim { seq: 7 }).unwrap();
     flush(&mut journals);
     assert_eq!(segments(&dir), [2, 3], "entry 8 is in the second");
     assert!(journals.bytes() < before - (4 << 20));
-    journals.apply(&id(), Entry::Trim { seq: 1000 }).unwrap();
+    journals.apply(&id(), JournalEntry::Trim { seq: 1000 }).unwrap();
     flush(&mut journals);
     assert_eq!(segments(&dir), [3]);
     drop(journals);
@@ -254,7 +256,7 @@ fn remove_leaves_nothing_and_the_name_may_be_used_again() {
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);
     journals.apply(&id(), append(entry(2))).unwrap();
-    journals.apply(&id(), Entry::Remove).unwrap();
+    journals.apply(&id(), JournalEntry::Remove).unwrap();
     flush(&mut journals);
     assert_eq!(journals.bytes(), 0);
     assert!(!dir.path().join(&id().0).exists());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::deflate::Agreement;
 use super::super::incoming::IncomingBytes;
 use super::*;
-use crate::core::rules::{Rule, Rules};
+use crate::core::rules::{ExtensionRule, Rules};
 use proptest::prelude::*;
 
 const ALL: InboxLimit = InboxLimit {
@@ -94,9 +94,9 @@ fn texts(inbox: &Inbox) -> Vec<&str> {
 fn a_message_that_the_budget_has_no_room_for_is_skipped_and_the_next_is_read() {
     let all = IncomingBytes::default();
     all.set_rules(Arc::new(Rules {
-        default: Rule {
+        default: ExtensionRule {
             bytes: 1 << 20,
-            ..Rule::default()
+            ..ExtensionRule::default()
         },
         ..Rules::default()
     }));

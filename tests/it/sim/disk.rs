@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longwire::core::journal::{Entry, JournalId, RawRecord};
+use longwire::core::journal::{JournalEntry, JournalId, RawRecord};
 
 use super::rng::Rng;
 
@@ -60,12 +60,12 @@ impl Disk {
         }
     }
 
-    pub(super) fn apply(&mut self, id: &JournalId, entry: Entry) {
+    pub(super) fn apply(&mut self, id: &JournalId, entry: JournalEntry) {
         if self.lost.contains(id) {
             return;
         }
         match entry {
-            Entry::Append { kept, sync } => {
+            JournalEntry::Append { kept, sync } => {
                 let journal = self.journals.entry(id.clone()).or_default();
                 if journal.segments.is_empty() {
                     journal.segments.push(Vec::new());
@@ -78,13 +78,13 @@ impl Disk {
                 }
                 self.dirty.insert(id.clone());
             }
-            Entry::Trim { seq } => {
+            JournalEntry::Trim { seq } => {
                 if let Some(journal) = self.journals.get_mut(id) {
                     journal.trimmed = journal.trimmed.max(seq);
                     self.dirty.insert(id.clone());
                 }
             }
-            Entry::Remove => {
+            JournalEntry::Remove => {
                 self.journals.remove(id);
             }
         }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use longwire::core::io::{DialId, Incoming};
-use longwire::wire::filter::Line;
+use longwire::wire::filter::FilterLine;
 use longwire::wire::options::Protocol;
 use longwire::wire::payload::Payload;
 
@@ -47,7 +47,7 @@ impl Action {
     }
 
     /// Its lines: one for messages that are JSON, one for events, of which the first argument is.
-    pub(super) fn lines(self) -> [Line; 2] {
+    pub(super) fn lines(self) -> [FilterLine; 2] {
         let name = self.name();
         ["", "/0"].map(|place| {
             let more = match self {
@@ -56,7 +56,7 @@ impl Action {
                 Self::Sample => format!(r#","key":"{place}/k","every":{EVERY}"#),
                 Self::Project => format!(r#","keep":["{place}/g"]"#),
             };
-            Line::from_json(&format!(
+            FilterLine::from_json(&format!(
                 r#"{{"when":{{"{place}/f":"{name}"}},"do":"{name}"{more}}}"#
             ))
             .unwrap()

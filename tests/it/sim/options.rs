@@ -4,12 +4,13 @@ use std::sync::LazyLock;
 
 use longwire::wire::guard::Guard;
 use longwire::wire::options::{
-    CloseClass, Durability, Heartbeat, Options, OutboxBounds, Overflow, Protocol, Queue, Reconnect, Window,
+    CloseClass, Durability, HeartbeatOptions, Options, OutboxBounds, Overflow, Protocol, QueueOptions,
+    Reconnect, Window,
 };
 use longwire::wire::payload::Payload;
 use longwire::wire::rule::Rule;
 use longwire::wire::servers::{Cursor, CursorFrom, CursorTo, Poll, Post};
-use longwire::wire::socketio::SocketIo;
+use longwire::wire::socketio::SocketIoOptions;
 
 use super::logins::LOGIN;
 use super::protocols::CURSOR;
@@ -67,12 +68,12 @@ fn for_ever(disk: bool) -> Options {
             stable_after: u64::MAX,
             ..Reconnect::default()
         }),
-        heartbeat: Some(Heartbeat {
+        heartbeat: Some(HeartbeatOptions {
             interval: u64::MAX,
             timeout: u64::MAX,
-            ..Heartbeat::default()
+            ..HeartbeatOptions::default()
         }),
-        queue: Queue {
+        queue: QueueOptions {
             messages: usize::MAX,
             bytes: usize::MAX,
             age: u64::MAX,
@@ -147,13 +148,13 @@ fn other_protocols(rng: &mut Rng, own: &str, options: Options) -> Options {
         // Rules look into an event's arguments, and these are for plain messages.
         ready: options.ready.filter(|_| !has_events),
         login: if has_events { Vec::new() } else { options.login },
-        socketio: SocketIo {
+        socketio: SocketIoOptions {
             namespaces: rng
                 .pick(&NAMESPACES)
                 .iter()
                 .map(|name| (*name).to_owned())
                 .collect(),
-            ..SocketIo::default()
+            ..SocketIoOptions::default()
         },
         poll: Poll {
             interval: rng.between(1, 5000),
@@ -210,23 +211,23 @@ pub(super) fn random_options(rng: &mut Rng, disk: bool) -> Options {
         },
         heartbeat: match rng.below(8) {
             0 => None,
-            1 => Some(Heartbeat {
+            1 => Some(HeartbeatOptions {
                 message: Some(Payload::text("beat")),
-                ..Heartbeat::default()
+                ..HeartbeatOptions::default()
             }),
-            2 => Some(Heartbeat {
+            2 => Some(HeartbeatOptions {
                 interval: 200,
                 timeout: 300,
-                ..Heartbeat::default()
+                ..HeartbeatOptions::default()
             }),
-            _ => Some(Heartbeat::default()),
+            _ => Some(HeartbeatOptions::default()),
         },
         greeting: (0..rng.below(8).saturating_sub(5))
             .map(|_| Payload::text("greet"))
             .collect(),
         ready: (rng.percent(12) || logs_in).then(|| READY.clone()),
         login: if logs_in { LOGIN.clone() } else { Vec::new() },
-        queue: Queue {
+        queue: QueueOptions {
             messages: if some(rng) { 1 + rng.below(20) } else { 65_536 },
             bytes: if some(rng) { 1 + rng.below(300) } else { 16_777_216 },
             age: if some(rng) {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use longwire::core::io::{DialId, Output, Target};
-use longwire::core::journal::{Entry, JournalId, RawRecord};
+use longwire::core::journal::{JournalEntry, JournalId, RawRecord};
 use longwire::wire::options::Protocol;
 use longwire::wire::payload::Payload;
 
@@ -153,14 +153,14 @@ impl World {
         );
     }
 
-    fn journal(&mut self, id: &JournalId, entry: Entry) {
+    fn journal(&mut self, id: &JournalId, entry: JournalEntry) {
         let known = self.slots.iter().position(|slot| {
             slot.lives
                 .last()
                 .is_some_and(|session| session.journal.as_ref() == Some(id))
         });
         match (&entry, known) {
-            (Entry::Append { kept, .. }, _) => {
+            (JournalEntry::Append { kept, .. }, _) => {
                 self.mix(kept.seq + kept.data.len() as u64);
                 if kept.kind == 2 {
                     self.appended += known.map_or(0, |slot| self.takes_down(slot, kept));
@@ -170,13 +170,13 @@ impl World {
                     self.fresh = Some((id.clone(), at));
                 }
             }
-            (Entry::Remove, Some(slot)) => {
+            (JournalEntry::Remove, Some(slot)) => {
                 if let Some(session) = self.session(slot) {
                     session.journal = None;
                     session.alive = Alive::No;
                 }
             }
-            (Entry::Trim { .. } | Entry::Remove, _) => {}
+            (JournalEntry::Trim { .. } | JournalEntry::Remove, _) => {}
         }
         self.disk.apply(id, entry);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use longwire::core::io::{Caller, Input};
 use longwire::core::journal::{Damage, JournalId};
-use longwire::wire::options::{Options, Overflow, Queue};
+use longwire::wire::options::{Options, Overflow, QueueOptions};
 
 use super::model::{Account, Alive, Content, Reach, Seat, Session};
 use super::steps::{Step, StepWeights};
@@ -217,7 +217,7 @@ impl World {
                 before.expire
             },
             queue: match torn {
-                _ if session.rolled_back => Queue::default(),
+                _ if session.rolled_back => QueueOptions::default(),
                 Some(torn) => either_queue(&before.queue, torn),
                 None => before.queue.clone(),
             },
@@ -272,8 +272,8 @@ impl World {
 }
 
 /// What holds for a log with either of two bounds.
-fn either_queue(before: &Queue, after: Queue) -> Queue {
-    Queue {
+fn either_queue(before: &QueueOptions, after: QueueOptions) -> QueueOptions {
+    QueueOptions {
         messages: before.messages.max(after.messages),
         bytes: before.bytes.max(after.bytes),
         overflow: if before.overflow == after.overflow {

@@ -379,7 +379,7 @@ impl World {
         match self.rng.below(4) {
             0 => rules.default.allow.clear(),
             1 => rules.default.bytes = 60_000 + self.rng.below(30_000),
-            2 => rules.pace.burst = 1,
+            2 => rules.dials.burst = 1,
             _ => {}
         }
         self.give(Input::Rules(std::sync::Arc::new(rules)));

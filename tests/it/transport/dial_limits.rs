@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use longwire::core::io::{Input, LinkEnd, LinkEvent, Output};
-use longwire::core::rules::{Pattern, Rule, Rules};
+use longwire::core::rules::{ExtensionRule, Pattern, Rules};
 use longwire::wire::code::Code;
 use longwire::wire::record::ErrorInfo;
 use serde_json::{Value, json};
 
 use super::harness::{Harness, closed, refused};
 
-fn rules(change: impl FnOnce(&mut Rule)) -> Rules {
+fn rules(change: impl FnOnce(&mut ExtensionRule)) -> Rules {
     let mut rules = Rules::default();
     change(&mut rules.default);
     rules
@@ -46,9 +46,9 @@ fn only_what_the_settings_allow_is_dialled() {
 fn an_extension_that_is_switched_off_gets_no_further_than_hello() {
     let mut harness = Harness::new(1);
     let mut rules = Rules::default();
-    let off = Rule {
+    let off = ExtensionRule {
         enabled: false,
-        ..Rule::default()
+        ..ExtensionRule::default()
     };
     rules.extensions.insert("chrome-extension://a".to_owned(), off);
     harness.rules(rules);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use longwire::core::io::{Fetch, LinkEnd, ProxyChoice, Target, TransportKind};
-use longwire::core::rules::{Pattern, Rule, Rules};
+use longwire::core::rules::{ExtensionRule, Pattern, Rules};
 use longwire::transport::NetworkSettings;
 use longwire::wire::code::Code;
 use tokio::net::TcpListener;
@@ -14,7 +14,7 @@ use super::{DIAL, Line, target};
 
 const ORIGIN: &str = "chrome-extension://a/";
 
-fn network(rule: Rule) -> NetworkSettings {
+fn network(rule: ExtensionRule) -> NetworkSettings {
     NetworkSettings {
         rules: Arc::new(Rules {
             default: rule,
@@ -24,10 +24,10 @@ fn network(rule: Rule) -> NetworkSettings {
     }
 }
 
-fn allowing(allow: &[&str]) -> Rule {
-    Rule {
+fn allowing(allow: &[&str]) -> ExtensionRule {
+    ExtensionRule {
         allow: allow.iter().map(|text| Pattern::parse(text).unwrap()).collect(),
-        ..Rule::default()
+        ..ExtensionRule::default()
     }
 }
 
@@ -37,7 +37,7 @@ fn of_an_extension(url: &str) -> Target {
     target
 }
 
-async fn end(rule: Rule, target: Target) -> LinkEnd {
+async fn end(rule: ExtensionRule, target: Target) -> LinkEnd {
     Line::dial_by(network(rule), target, 64).ended().await.1
 }
 
@@ -71,7 +71,7 @@ async fn a_url_or_header_that_is_not_allowed_connects_to_nobody() {
             .push((header.to_owned(), "https://bank.example".to_owned()));
         assert_eq!(code(&end(rule(), forged).await), Code::HeaderDenied, "{header}");
     }
-    let off = Rule {
+    let off = ExtensionRule {
         enabled: false,
         ..rule()
     };
@@ -112,7 +112,7 @@ async fn a_proxy_of_an_extensions_own_is_judged_before_it_hears_anything() {
     for (rule, expected) in [
         (allowing(&["wss://only.example"]), Code::UrlDenied),
         (
-            Rule {
+            ExtensionRule {
                 own_proxy: true,
                 ..allowing(&["wss://only.example"])
             },

@@ -3,12 +3,13 @@
 //! It reads no file and compares nothing.
 
 use bytes::Bytes;
-use longwire::wire::filter::Line;
+use longwire::wire::filter::FilterLine;
 use longwire::wire::message::{
     Authorize, ClientFrame, Conflict, Hello, Match, Open, Reply, Request, Resume, Send, Subscribe, USUAL_LANE,
 };
 use longwire::wire::options::{
-    CloseClass, Durability, Heartbeat, Options, OutboxBounds, Overflow, Protocol, Queue, Reconnect, Window,
+    CloseClass, Durability, HeartbeatOptions, Options, OutboxBounds, Overflow, Protocol, QueueOptions,
+    Reconnect, Window,
 };
 use longwire::wire::payload::Payload;
 use longwire::wire::rule::{Correlation, Rule};
@@ -97,9 +98,9 @@ pub(super) fn expected(vector: &str) -> Option<ClientFrame> {
                 reconnect: None,
                 heartbeat: None,
                 proxy: "none".to_owned(),
-                queue: Queue {
+                queue: QueueOptions {
                     overflow: Overflow::DropNewest,
-                    ..Queue::default()
+                    ..QueueOptions::default()
                 },
                 ..Options::default()
             },
@@ -107,9 +108,9 @@ pub(super) fn expected(vector: &str) -> Option<ClientFrame> {
         "open that would rather hang up" => local(
             "o8",
             Options {
-                queue: Queue {
+                queue: QueueOptions {
                     overflow: Overflow::Close,
-                    ..Queue::default()
+                    ..QueueOptions::default()
                 },
                 ..Options::default()
             },
@@ -254,7 +255,8 @@ pub(super) fn expected(vector: &str) -> Option<ClientFrame> {
             undo: Vec::new(),
             confirm: None,
             filter: vec![
-                Line::from_json(r#"{"when":{"/type":"tick"},"do":"conflate","key":"/symbol"}"#).unwrap(),
+                FilterLine::from_json(r#"{"when":{"/type":"tick"},"do":"conflate","key":"/symbol"}"#)
+                    .unwrap(),
             ],
         })),
         "subscribe with everything" => ClientFrame::Subscribe(Box::new(Subscribe {
@@ -367,12 +369,12 @@ fn every_option() -> Options {
             max_attempts: Some(7),
             stable_after: 10_000,
         }),
-        heartbeat: Some(Heartbeat {
+        heartbeat: Some(HeartbeatOptions {
             interval: 15_000,
             timeout: 5000,
             message: Some(Payload::text("ping")),
             expect: Some(rule(json!({"/type": "pong"}))),
-            ..Heartbeat::default()
+            ..HeartbeatOptions::default()
         }),
         greeting: vec![
             json_payload(r#"{"type":"hi"}"#),
@@ -380,7 +382,7 @@ fn every_option() -> Options {
             binary(&[0, 1, 2]),
         ],
         ready: Some(rule(json!({"/type": ["ready", "welcome"], "/id": 7}))),
-        queue: Queue {
+        queue: QueueOptions {
             messages: 100,
             bytes: 65_536,
             age: 60_000,

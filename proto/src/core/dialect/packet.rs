@@ -134,9 +134,9 @@ pub(super) fn taken_apart(args: &[u8]) -> (Cow<'_, str>, Vec<Bytes>) {
             let inner = Document::parse(object.value).ok()?;
             let bytes = BASE64.decode(inner.root().to_text()?.as_bytes()).ok()?;
             attachments.push(bytes.into());
-            return Some(Change::Placeholder(attachments.len() - 1));
+            return Some(Edit::Placeholder(attachments.len() - 1));
         }
-        dollars.is_multiple_of(2).then_some(Change::Mark(dollars / 2))
+        dollars.is_multiple_of(2).then_some(Edit::Mark(dollars / 2))
     });
     match rewritten {
         Ok(Some(rewritten)) => (Cow::Owned(rewritten), attachments),
@@ -159,9 +159,9 @@ pub(super) fn restored(json: String, attachments: &[Bytes]) -> Result<Bytes, NoM
             && let Some(is_free) = is_free.get_mut(number)
             && std::mem::take(is_free)
         {
-            return Some(Change::Attachment(number));
+            return Some(Edit::Attachment(number));
         }
-        Some(Change::Mark(mark(object)? * 2))
+        Some(Edit::Mark(mark(object)? * 2))
     });
     Ok(rewritten?.map_or_else(|| json.into(), Bytes::from))
 }
@@ -178,7 +178,7 @@ impl From<TryReserveError> for NoMemory {
 
 /// What an object becomes, or its key.
 #[derive(Debug, Clone, Copy)]
-enum Change {
+enum Edit {
     /// The object becomes this attachment, as marked base64.
     Attachment(usize),
     /// The object becomes a placeholder with this number.
@@ -195,25 +195,25 @@ enum Change {
 fn rewrite<'a>(
     json: &'a str,
     attachments: &[Bytes],
-    mut change: impl FnMut(Object<'a>) -> Option<Change>,
+    mut edit: impl FnMut(Object<'a>) -> Option<Edit>,
 ) -> Result<Option<String>, NoMemory> {
-    let mut changes: Vec<(usize, usize, Change)> = Vec::new();
+    let mut edits: Vec<(usize, usize, Edit)> = Vec::new();
     let mut has_memory = true;
     let is_json = objects(json, |object| {
-        has_memory = has_memory && changes.try_reserve(1).is_ok();
-        let Some(what) = change(object).filter(|_| has_memory) else {
+        has_memory = has_memory && edits.try_reserve(1).is_ok();
+        let Some(what) = edit(object).filter(|_| has_memory) else {
             return;
         };
         let (start, text) = match what {
-            Change::Mark(_) => (object.key_start, object.key),
-            Change::Attachment(_) | Change::Placeholder(_) => {
-                while changes.last().is_some_and(|(inner, ..)| *inner >= object.start) {
-                    changes.pop();
+            Edit::Mark(_) => (object.key_start, object.key),
+            Edit::Attachment(_) | Edit::Placeholder(_) => {
+                while edits.last().is_some_and(|(inner, ..)| *inner >= object.start) {
+                    edits.pop();
                 }
                 (object.start, object.raw)
             }
         };
-        changes.push((start, start + text.len(), what));
+        edits.push((start, start + text.len(), what));
     });
     if is_json.is_none() {
         return Ok(None);
@@ -221,32 +221,32 @@ fn rewrite<'a>(
     if !has_memory {
         return Err(NoMemory);
     }
-    changes.sort_unstable_by_key(|(start, ..)| *start);
+    edits.sort_unstable_by_key(|(start, ..)| *start);
     let mut more: usize = attachments
         .iter()
         .map(|bytes| 32 + bytes.len().div_ceil(3) * 4)
         .sum();
-    more += changes.iter().map(|(.., what)| what.len()).sum::<usize>();
+    more += edits.iter().map(|(.., what)| what.len()).sum::<usize>();
     let mut out = String::new();
     out.try_reserve_exact(json.len() + more)?;
-    Ok(write_changed(json, changes, attachments, &mut out).map(|()| out))
+    Ok(write_changed(json, edits, attachments, &mut out).map(|()| out))
 }
 
 fn write_changed(
     json: &str,
-    changes: Vec<(usize, usize, Change)>,
+    edits: Vec<(usize, usize, Edit)>,
     attachments: &[Bytes],
     out: &mut String,
 ) -> Option<()> {
     let mut copied = 0;
-    for (start, end, what) in changes {
+    for (start, end, what) in edits {
         out.push_str(json.get(copied..start)?);
         match what {
-            Change::Mark(dollars) => push_mark(out, dollars),
-            Change::Placeholder(number) => {
+            Edit::Mark(dollars) => push_mark(out, dollars),
+            Edit::Placeholder(number) => {
                 let _ = write!(out, r#"{{"_placeholder":true,"num":{number}}}"#);
             }
-            Change::Attachment(number) => {
+            Edit::Attachment(number) => {
                 out.push('{');
                 push_mark(out, 1);
                 out.push_str(":\"");
@@ -260,7 +260,7 @@ fn write_changed(
     Some(())
 }
 
-impl Change {
+impl Edit {
     /// Bytes that it writes, but for an attachment itself.
     const fn len(self) -> usize {
         match self {

@@ -17,10 +17,10 @@ use super::packet::{NoMemory, copied, packets, taken_apart};
 
 /// A message that is not written as packets yet.
 #[derive(Debug, Clone)]
-pub struct UnencodedMessage(Message);
+pub struct UnencodedMessage(UnencodedContent);
 
 #[derive(Debug, Clone)]
-enum Message {
+enum UnencodedContent {
     /// `id`: by which the server acknowledges it.
     Event { payload: Payload, id: Option<u64> },
     /// The acknowledgement of an event of the server's.
@@ -33,18 +33,18 @@ enum Message {
 
 impl UnencodedMessage {
     pub(super) const fn event(payload: Payload, id: Option<u64>) -> Self {
-        Self(Message::Event { payload, id })
+        Self(UnencodedContent::Event { payload, id })
     }
 
     pub(super) const fn reply(namespace: Option<String>, id: u64, args: Bytes) -> Self {
-        Self(Message::Reply { namespace, id, args })
+        Self(UnencodedContent::Reply { namespace, id, args })
     }
 
     /// Bytes of its content.
     pub(super) fn len(&self) -> usize {
         match &self.0 {
-            Message::Event { payload, .. } => payload.len(),
-            Message::Reply { args, .. } => args.len(),
+            UnencodedContent::Event { payload, .. } => payload.len(),
+            UnencodedContent::Reply { args, .. } => args.len(),
         }
     }
 
@@ -54,8 +54,10 @@ impl UnencodedMessage {
     /// There is no memory for them.
     pub fn encode(self) -> Result<Vec<Payload>, ErrorInfo> {
         let packets = match self.0 {
-            Message::Event { payload, id } => as_event(&payload).and_then(|event| encode_event(&event, id)),
-            Message::Reply { namespace, id, args } => {
+            UnencodedContent::Event { payload, id } => {
+                as_event(&payload).and_then(|event| encode_event(&event, id))
+            }
+            UnencodedContent::Reply { namespace, id, args } => {
                 let (args, attachments) = taken_apart(&args);
                 packets(b'3', namespace.as_deref(), Some(id), ("", &args), attachments)
             }

@@ -13,7 +13,7 @@ use crate::core::context::{ClientIdentity, error};
 use crate::core::identity::{Identity, Owner, SessionKey};
 use crate::core::io::PortId;
 use crate::core::policy;
-use crate::core::rules::Rule;
+use crate::core::rules::ExtensionRule;
 use crate::core::session::{Origin, SESSION_COST, Session, over_budget};
 
 use super::{Deferred, Hub, budget};
@@ -150,7 +150,7 @@ impl Hub {
     }
 
     /// Whether the extension may have one more session in this profile.
-    fn check_counts(&self, rule: &Rule, owner: &Owner) -> Result<(), ErrorInfo> {
+    fn check_counts(&self, rule: &ExtensionRule, owner: &Owner) -> Result<(), ErrorInfo> {
         let sessions = self.counts.get(owner).copied().unwrap_or(0);
         if sessions >= rule.sessions {
             let why = format!(

@@ -22,7 +22,7 @@ const MAX_MOVED: usize = 4096;
 
 /// One record and what the log knows of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct LogEntry {
     pub(crate) record: Record,
     /// Only this client hears it; `None` for everybody.
     pub(crate) audience: Option<ClientId>,
@@ -36,7 +36,7 @@ pub(crate) struct Entry {
     pub(crate) kept: bool,
 }
 
-impl Entry {
+impl LogEntry {
     /// Whether this client hears it.
     pub(crate) fn is_for(&self, client: ClientId) -> bool {
         self.audience.is_none_or(|audience| audience == client) && self.view(client) != Some(&View::Not)
@@ -65,7 +65,7 @@ fn is_of_the_link(change: &StateChange) -> bool {
 /// The records of one session, in order of `seq`. A `seq` is given once and never again.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<LogEntry>,
     last: u64,
     /// Messages held, and their bytes.
     messages: usize,
@@ -173,7 +173,7 @@ impl Log {
     }
 
     /// The entry at this index.
-    pub(crate) fn get(&self, index: usize) -> Option<&Entry> {
+    pub(crate) fn get(&self, index: usize) -> Option<&LogEntry> {
         self.entries.get(index)
     }
 
@@ -192,12 +192,12 @@ impl Log {
     }
 
     #[cfg(test)]
-    fn iter(&self) -> impl Iterator<Item = &Entry> {
+    fn iter(&self) -> impl Iterator<Item = &LogEntry> {
         self.entries.iter()
     }
 
     /// The oldest message held.
-    pub(crate) fn oldest_message(&mut self) -> Option<&Entry> {
+    pub(crate) fn oldest_message(&mut self) -> Option<&LogEntry> {
         let index = self.oldest_message_index()?;
         self.entries.get(index)
     }
@@ -246,7 +246,7 @@ impl Log {
         &mut self,
         seq: u64,
         client: ClientId,
-        wanted: impl FnOnce(&Entry) -> bool,
+        wanted: impl FnOnce(&LogEntry) -> bool,
     ) -> bool {
         let index = self.index_after(seq - 1);
         let len = self.entries.len();
@@ -278,7 +278,7 @@ impl Log {
         };
         let start = self.entries.partition_point(|entry| entry.record.seq < from);
         let end = self.index_after(record.seq);
-        let replaced: Vec<Entry> = self.entries.drain(start..end.max(start)).collect();
+        let replaced: Vec<LogEntry> = self.entries.drain(start..end.max(start)).collect();
         for entry in &replaced {
             self.forget(entry);
         }
@@ -286,7 +286,7 @@ impl Log {
         self.count(&record.body);
         self.entries.insert(
             start,
-            Entry {
+            LogEntry {
                 record,
                 audience,
                 views: Vec::new(),
@@ -394,11 +394,11 @@ impl Log {
     fn forget_state_before(&mut self, gap: usize) {
         let Some(index) = gap.checked_sub(1) else { return };
         // Whoever reads on behind it must still hear that the link is another.
-        let says_enough = |entry: &Entry| {
+        let says_enough = |entry: &LogEntry| {
             matches!(&entry.record.body, Body::State(next)
                 if is_of_the_link(next) && (next.state != State::Open || next.continuity.is_some()))
         };
-        if !self.entries.get(index).is_some_and(Entry::is_superseded)
+        if !self.entries.get(index).is_some_and(LogEntry::is_superseded)
             || !self.entries.get(gap + 1).is_some_and(says_enough)
         {
             return;
@@ -419,7 +419,7 @@ impl Log {
     }
 
     /// Removes the oldest entry as long as `done` says that nobody needs it; the newest `seq` removed.
-    pub(crate) fn trim(&mut self, mut done: impl FnMut(&Entry) -> bool) -> Option<u64> {
+    pub(crate) fn trim(&mut self, mut done: impl FnMut(&LogEntry) -> bool) -> Option<u64> {
         let mut trimmed = None;
         while self.entries.front().is_some_and(&mut done) {
             if let Some(entry) = self.entries.pop_front() {
@@ -436,7 +436,7 @@ impl Log {
 
     fn insert(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
         self.count(&record.body);
-        self.entries.push_back(Entry {
+        self.entries.push_back(LogEntry {
             record,
             audience,
             views: Vec::new(),
@@ -459,7 +459,7 @@ impl Log {
         }
     }
 
-    fn forget(&mut self, entry: &Entry) {
+    fn forget(&mut self, entry: &LogEntry) {
         let body = &entry.record.body;
         match body {
             Body::Message { .. } => {

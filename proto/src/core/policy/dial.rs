@@ -12,7 +12,7 @@ use crate::wire::servers::CursorTo;
 
 use crate::core::address;
 use crate::core::pattern::is_loopback;
-use crate::core::rules::Rule;
+use crate::core::rules::ExtensionRule;
 
 use super::{check_enabled, check_url, read_url};
 
@@ -37,7 +37,7 @@ const DENIED_HEADERS: &[&str] = &[
 pub(crate) fn check_dial(
     options: &Options,
     url: Option<&Url>,
-    rule: &Rule,
+    rule: &ExtensionRule,
     origin: &str,
 ) -> Result<(), ErrorInfo> {
     let mut urls = Vec::new();
@@ -79,7 +79,7 @@ pub(crate) fn check_dial(
 pub fn check_request<'a>(
     url: &Url,
     headers: impl IntoIterator<Item = &'a (String, String)>,
-    rule: &Rule,
+    rule: &ExtensionRule,
     origin: &str,
 ) -> Result<(), ErrorInfo> {
     check_enabled(rule)?;
@@ -94,7 +94,7 @@ pub fn check_request<'a>(
 ///
 /// # Errors
 /// `url-denied`.
-pub fn check_own_proxy(place: &Url, target: Option<&Url>, rule: &Rule) -> Result<(), ErrorInfo> {
+pub fn check_own_proxy(place: &Url, target: Option<&Url>, rule: &ExtensionRule) -> Result<(), ErrorInfo> {
     let denied = |why: String| Err(ErrorInfo::new(Code::UrlDenied, format!("option `proxy`: {why}")));
     if !rule.own_proxy {
         return denied(
@@ -171,7 +171,7 @@ fn named(option: &str, error: ErrorInfo) -> ErrorInfo {
     }
 }
 
-fn check_proxy(options: &Options, urls: &[Url], rule: &Rule) -> Result<(), ErrorInfo> {
+fn check_proxy(options: &Options, urls: &[Url], rule: &ExtensionRule) -> Result<(), ErrorInfo> {
     if matches!(options.proxy.as_str(), "system" | "none") {
         return Ok(());
     }
@@ -216,7 +216,7 @@ fn check_cookies(options: &Options) -> Result<(), ErrorInfo> {
 /// `header-denied` naming the header, `bad-option` for names or values that HTTP does not allow.
 pub(crate) fn check_headers(
     headers: &[(String, String)],
-    rule: &Rule,
+    rule: &ExtensionRule,
     origin: &str,
     urls: &[Url],
 ) -> Result<(), ErrorInfo> {
@@ -232,7 +232,13 @@ pub(crate) fn check_headers(
     Ok(())
 }
 
-fn check_header(name: &str, value: &str, rule: &Rule, origin: &str, urls: &[Url]) -> Result<(), ErrorInfo> {
+fn check_header(
+    name: &str,
+    value: &str,
+    rule: &ExtensionRule,
+    origin: &str,
+    urls: &[Url],
+) -> Result<(), ErrorInfo> {
     let lower = name.to_ascii_lowercase();
     if DENIED_HEADERS.contains(&lower.as_str()) || lower.starts_with("sec-") || lower.starts_with("proxy-") {
         let message = format!("extensions may not set the header `{name}`");

@@ -12,7 +12,7 @@ use crate::wire::options::{CloseClass, Options};
 use crate::wire::record::ErrorInfo;
 
 use super::address;
-use super::rules::Rule;
+use super::rules::ExtensionRule;
 
 pub(crate) use dial::{
     check_dial, check_headers, check_subprotocols, default_origin, engine_url, is_header_value, proxy_place,
@@ -23,7 +23,7 @@ pub use dial::{check_own_proxy, check_request, place_url};
 ///
 /// # Errors
 /// `bad-url` when it cannot be dialled at all, `url-denied` when the rule does not allow it.
-pub fn parse_url(text: &str, rule: &Rule) -> Result<Url, ErrorInfo> {
+pub fn parse_url(text: &str, rule: &ExtensionRule) -> Result<Url, ErrorInfo> {
     let url = read_url(text)?;
     check_url(&url, rule)?;
     Ok(url)
@@ -73,7 +73,7 @@ pub(crate) fn read_url(text: &str) -> Result<Url, ErrorInfo> {
 ///
 /// # Errors
 /// `origin-denied`.
-pub(crate) fn check_enabled(rule: &Rule) -> Result<(), ErrorInfo> {
+pub(crate) fn check_enabled(rule: &ExtensionRule) -> Result<(), ErrorInfo> {
     if rule.enabled {
         return Ok(());
     }
@@ -86,7 +86,7 @@ pub(crate) fn check_enabled(rule: &Rule) -> Result<(), ErrorInfo> {
 ///
 /// # Errors
 /// `url-denied` with what is allowed.
-pub(crate) fn check_url(url: &Url, rule: &Rule) -> Result<(), ErrorInfo> {
+pub(crate) fn check_url(url: &Url, rule: &ExtensionRule) -> Result<(), ErrorInfo> {
     let literal = match url.host() {
         Some(Host::Ipv4(four)) => address::denied(four.into()),
         Some(Host::Ipv6(six)) => address::denied(six.into()),
@@ -164,7 +164,7 @@ mod tests {
             "wss://example.com/?q=1",
             "ws://a.localhost",
         ] {
-            assert!(parse_url(allowed, &Rule::default()).is_ok(), "{allowed}");
+            assert!(parse_url(allowed, &ExtensionRule::default()).is_ok(), "{allowed}");
         }
         for (denied, code) in [
             ("ws://example.com", Code::UrlDenied),
@@ -181,18 +181,18 @@ mod tests {
             ("wss://0xa9fea9fe/", Code::UrlDenied),
         ] {
             assert_eq!(
-                parse_url(denied, &Rule::default()).unwrap_err().code,
+                parse_url(denied, &ExtensionRule::default()).unwrap_err().code,
                 code,
                 "{denied}"
             );
         }
-        let streamed = parse_url("http://localhost/a?b#c", &Rule::default()).unwrap();
+        let streamed = parse_url("http://localhost/a?b#c", &ExtensionRule::default()).unwrap();
         assert_eq!(streamed.as_str(), "ws://localhost/a?b");
     }
 
     #[test]
     fn a_refusal_says_what_to_change() {
-        let refused = |url| parse_url(url, &Rule::default()).unwrap_err().message;
+        let refused = |url| parse_url(url, &ExtensionRule::default()).unwrap_err().message;
         assert_eq!(
             refused("example.org/x"),
             "the URL must begin with its scheme, such as `wss://`"
@@ -208,7 +208,7 @@ mod tests {
     fn what_is_shown_has_no_secrets() {
         let url = parse_url(
             "wss://user:secret@example.com/path?token=secret",
-            &Rule::default(),
+            &ExtensionRule::default(),
         )
         .unwrap();
         assert_eq!(shown_url(&url), "wss://example.com/path");

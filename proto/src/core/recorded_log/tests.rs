@@ -18,8 +18,8 @@ fn written(act: impl FnOnce(&mut Recorder<'_>)) -> Vec<(Option<u8>, u64)> {
         out: &mut out,
     });
     let entry = |output| match output {
-        Output::Journal(_, Entry::Append { kept, .. }) => (Some(kept.kind), kept.seq),
-        Output::Journal(_, Entry::Trim { seq }) => (None, seq),
+        Output::Journal(_, JournalEntry::Append { kept, .. }) => (Some(kept.kind), kept.seq),
+        Output::Journal(_, JournalEntry::Trim { seq }) => (None, seq),
         other => panic!("{other:?}"),
     };
     out.into_iter().map(entry).collect()

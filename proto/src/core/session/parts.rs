@@ -11,7 +11,7 @@ use crate::wire::record::{Body, Name, Outcome, Record, State};
 use crate::core::context::Context;
 use crate::core::identity::{Identity, SessionKey};
 use crate::core::io::{Now, Output};
-use crate::core::journal::{Damage, Entry, JournalId, RawRecord};
+use crate::core::journal::{Damage, JournalEntry, JournalId, RawRecord};
 use crate::core::journal_record::{Accepted, JournalRecord, Meta, VERSION};
 use crate::core::log::ClientId;
 use crate::core::recorded_log::Durable;
@@ -100,7 +100,7 @@ impl Parts {
         let reserved = restored.replay(ctx.now, records, trust);
         if in_memory {
             // Its journal only carried it here.
-            ctx.out.push_back(Output::Journal(id, Entry::Remove));
+            ctx.out.push_back(Output::Journal(id, JournalEntry::Remove));
         } else {
             restored.delivery.resume_journal(id, reserved);
         }
@@ -307,7 +307,7 @@ mod tests {
         assert!(!restored.delivery.log().has_journal());
         let outputs = ctx.take_outputs();
         assert!(
-            matches!(outputs.as_slice(), [Output::Journal(_, Entry::Remove)]),
+            matches!(outputs.as_slice(), [Output::Journal(_, JournalEntry::Remove)]),
             "{outputs:?}"
         );
     }

@@ -14,7 +14,7 @@ use crate::core::identity::Identity;
 use crate::core::io::{Now, PortId};
 use crate::core::journal::{JournalId, RawRecord};
 use crate::core::journal_record::JournalRecord;
-use crate::core::rules::Rule;
+use crate::core::rules::ExtensionRule;
 
 use super::budget::{Budget, SESSION_COST};
 use super::idle::Idle;
@@ -111,7 +111,7 @@ impl Session {
     /// Whether the settings allow it with another URL or other options.
     pub(crate) fn may_become(
         &self,
-        rule: &Rule,
+        rule: &ExtensionRule,
         url: Option<&Url>,
         options: Option<&Options>,
     ) -> Result<(), ErrorInfo> {

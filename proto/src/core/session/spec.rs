@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::wire::message::{Open, Opened, Resumed, SessionReport};
-use crate::wire::options::{Durability, Options, Queue};
+use crate::wire::options::{Durability, Options, QueueOptions};
 use crate::wire::record::{Name, State};
 
 use crate::core::context::Context;
@@ -146,7 +146,7 @@ impl Spec {
                 Durability::Disk
             },
             expire: meta.expire,
-            queue: Queue {
+            queue: QueueOptions {
                 messages: meta.messages,
                 bytes: meta.bytes,
                 age: meta.age,

@@ -41,7 +41,7 @@ pub fn is_valid(text: &[u8]) -> bool {
 pub struct Document<'a> {
     text: &'a str,
     nodes: Vec<Node>,
-    indexes: RefCell<HashMap<u32, Rc<Index>>>,
+    indexes: RefCell<HashMap<u32, Rc<LargeIndex>>>,
 }
 
 /// A value or a key.
@@ -55,7 +55,7 @@ struct Node {
 }
 
 /// Where to find what is in a large array or object.
-enum Index {
+enum LargeIndex {
     Elements(Vec<u32>),
     Members(HashMap<Vec<u8>, u32>),
 }
@@ -145,7 +145,7 @@ impl<'a> Document<'a> {
         self.nodes[index as usize]
     }
 
-    fn index(&self, container: u32) -> Rc<Index> {
+    fn index(&self, container: u32) -> Rc<LargeIndex> {
         if let Some(index) = self.indexes.borrow().get(&container) {
             return index.clone();
         }
@@ -154,13 +154,13 @@ impl<'a> Document<'a> {
             node: container,
         };
         let index = Rc::new(match value.kind() {
-            ValueKind::Object => Index::Members(
+            ValueKind::Object => LargeIndex::Members(
                 value
                     .members()
                     .map(|(key, value)| (key.decoded().into_owned(), value.node))
                     .collect(),
             ),
-            _ => Index::Elements(value.elements().map(|element| element.node).collect()),
+            _ => LargeIndex::Elements(value.elements().map(|element| element.node).collect()),
         });
         self.indexes.borrow_mut().insert(container, index.clone());
         index
@@ -287,8 +287,8 @@ impl<'d> Value<'d> {
             return found;
         }
         match &*self.document.index(self.node) {
-            Index::Members(members) => members.get(key).map(|node| Value { node: *node, ..self }),
-            Index::Elements(_) => None,
+            LargeIndex::Members(members) => members.get(key).map(|node| Value { node: *node, ..self }),
+            LargeIndex::Elements(_) => None,
         }
     }
 
@@ -298,8 +298,8 @@ impl<'d> Value<'d> {
             return self.elements().nth(index);
         }
         match &*self.document.index(self.node) {
-            Index::Elements(elements) => elements.get(index).map(|node| Value { node: *node, ..self }),
-            Index::Members(_) => None,
+            LargeIndex::Elements(elements) => elements.get(index).map(|node| Value { node: *node, ..self }),
+            LargeIndex::Members(_) => None,
         }
     }
 
@@ -341,20 +341,20 @@ impl<'d> Value<'d> {
 
     /// Writes as long as `goes_on` with what is written; whether it came to the end.
     fn write_canonical(self, out: &mut Vec<u8>, goes_on: impl Fn(usize) -> bool) -> bool {
-        enum Todo<'d> {
+        enum WriteTask<'d> {
             Value(Value<'d>),
             Key(Vec<u8>),
             Byte(u8),
         }
-        let mut todo = vec![Todo::Value(self)];
-        while let Some(next) = todo.pop() {
+        let mut tasks = vec![WriteTask::Value(self)];
+        while let Some(next) = tasks.pop() {
             match next {
-                Todo::Byte(byte) => out.push(byte),
-                Todo::Key(key) => {
+                WriteTask::Byte(byte) => out.push(byte),
+                WriteTask::Key(key) => {
                     string::encode(&key, out);
                     out.push(b':');
                 }
-                Todo::Value(value) => match value.kind() {
+                WriteTask::Value(value) => match value.kind() {
                     ValueKind::Number => number::canonical(value.raw(), out),
                     ValueKind::String => string::encode(&value.decoded(), out),
                     ValueKind::Null | ValueKind::True | ValueKind::False => {
@@ -362,18 +362,18 @@ impl<'d> Value<'d> {
                     }
                     ValueKind::Array => {
                         out.push(b'[');
-                        let begin = todo.len();
+                        let begin = tasks.len();
                         for element in value.elements() {
-                            if todo.len() > begin {
-                                todo.push(Todo::Byte(b','));
+                            if tasks.len() > begin {
+                                tasks.push(WriteTask::Byte(b','));
                             }
-                            todo.push(Todo::Value(element));
-                            if !goes_on(out.len() + todo.len() - begin) {
+                            tasks.push(WriteTask::Value(element));
+                            if !goes_on(out.len() + tasks.len() - begin) {
                                 return false;
                             }
                         }
-                        todo[begin..].reverse();
-                        todo.insert(begin, Todo::Byte(b']'));
+                        tasks[begin..].reverse();
+                        tasks.insert(begin, WriteTask::Byte(b']'));
                     }
                     ValueKind::Object => {
                         out.push(b'{');
@@ -381,16 +381,16 @@ impl<'d> Value<'d> {
                             .members()
                             .map(|(key, value)| (key.decoded().into_owned(), value))
                             .collect();
-                        let begin = todo.len();
+                        let begin = tasks.len();
                         for (key, value) in members {
-                            if todo.len() > begin {
-                                todo.push(Todo::Byte(b','));
+                            if tasks.len() > begin {
+                                tasks.push(WriteTask::Byte(b','));
                             }
-                            todo.push(Todo::Key(key));
-                            todo.push(Todo::Value(value));
+                            tasks.push(WriteTask::Key(key));
+                            tasks.push(WriteTask::Value(value));
                         }
-                        todo[begin..].reverse();
-                        todo.insert(begin, Todo::Byte(b'}'));
+                        tasks[begin..].reverse();
+                        tasks.insert(begin, WriteTask::Byte(b'}'));
                     }
                 },
             }

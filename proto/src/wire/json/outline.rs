@@ -12,14 +12,14 @@ use super::{array_index, string, unescaped};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pointers {
     /// The first, if there is any, is the whole text.
-    nodes: Vec<Node>,
+    nodes: Vec<PointerNode>,
     /// Where each pointer ends.
     ends: BTreeMap<Vec<u8>, usize>,
 }
 
 /// One step of some pointers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Node {
+struct PointerNode {
     parent: usize,
     members: HashMap<Vec<u8>, usize>,
     elements: HashMap<usize, usize>,
@@ -60,7 +60,7 @@ impl Pointers {
             return;
         }
         if self.nodes.is_empty() {
-            self.nodes.push(Node::default());
+            self.nodes.push(PointerNode::default());
         }
         let mut at = 0;
         for step in pointer.split(|byte| *byte == b'/').skip(1) {
@@ -87,9 +87,9 @@ impl Pointers {
             return *known;
         }
         let child = self.nodes.len();
-        self.nodes.push(Node {
+        self.nodes.push(PointerNode {
             parent,
-            ..Node::default()
+            ..PointerNode::default()
         });
         if let Some(index) = array_index(step) {
             self.nodes[parent].elements.insert(index, child);
@@ -134,24 +134,24 @@ struct LocatedNode {
 
 /// An array or object that some pointer leads into.
 #[derive(Debug)]
-struct Open {
+struct OpenNode {
     node: usize,
-    inside: Inside,
+    inside: NodePosition,
 }
 
 #[derive(Debug)]
-enum Inside {
+enum NodePosition {
     Array { next: usize },
     Object { wants_key: bool },
 }
 
 struct Finder<'a> {
     text: &'a [u8],
-    nodes: &'a [Node],
+    nodes: &'a [PointerNode],
     found: Vec<Option<LocatedNode>>,
     entered: u64,
     /// No deeper than the pointers.
-    open: Vec<Open>,
+    open: Vec<OpenNode>,
     /// The node of the value that comes next in the innermost object.
     coming: Option<usize>,
     /// Arrays and objects that are open and that no pointer leads into.
@@ -167,12 +167,12 @@ impl Finder<'_> {
         match self.open.last_mut() {
             None => self.coming.take(),
             Some(open) => match &mut open.inside {
-                Inside::Array { next } => {
+                NodePosition::Array { next } => {
                     let index = *next;
                     *next += 1;
                     self.nodes[open.node].elements.get(&index).copied()
                 }
-                Inside::Object { wants_key } => {
+                NodePosition::Object { wants_key } => {
                     *wants_key = true;
                     self.coming.take()
                 }
@@ -207,9 +207,9 @@ impl Sink for Finder<'_> {
         if self.skipped > 0 {
             return;
         }
-        if let Some(Open {
+        if let Some(OpenNode {
             node,
-            inside: Inside::Object { wants_key },
+            inside: NodePosition::Object { wants_key },
         }) = self.open.last_mut()
             && *wants_key
         {
@@ -237,10 +237,10 @@ impl Sink for Finder<'_> {
         };
         self.note(node, kind, start..start);
         let inside = match kind {
-            ValueKind::Object => Inside::Object { wants_key: true },
-            _ => Inside::Array { next: 0 },
+            ValueKind::Object => NodePosition::Object { wants_key: true },
+            _ => NodePosition::Array { next: 0 },
         };
-        self.open.push(Open { node, inside });
+        self.open.push(OpenNode { node, inside });
     }
 
     fn close(&mut self, end: usize) {

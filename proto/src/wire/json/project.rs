@@ -10,15 +10,15 @@ pub const MAX_STEPS: usize = 32;
 
 /// What is kept of a value: all of it, or some of what is in it, by node and so in order.
 #[derive(Default)]
-struct Kept<'d> {
+struct Selection<'d> {
     whole: bool,
-    inside: BTreeMap<u32, Inside<'d>>,
+    inside: BTreeMap<u32, SelectedPart<'d>>,
 }
 
-struct Inside<'d> {
+struct SelectedPart<'d> {
     value: Value<'d>,
     place: PathSegment<'d>,
-    kept: usize,
+    selection: usize,
 }
 
 enum PathSegment<'d> {
@@ -26,7 +26,7 @@ enum PathSegment<'d> {
     Index(usize),
 }
 
-enum Todo<'d> {
+enum ProjectTask<'d> {
     Value(Value<'d>, usize),
     Text(&'d str),
 }
@@ -35,16 +35,16 @@ enum Todo<'d> {
 pub(super) fn project(root: Value<'_>, pointers: &[String]) -> String {
     let all = select(root, pointers);
     let mut out = String::new();
-    let mut todo = vec![Todo::Value(root, 0)];
-    while let Some(next) = todo.pop() {
-        let (value, kept) = match next {
-            Todo::Text(text) => {
+    let mut tasks = vec![ProjectTask::Value(root, 0)];
+    while let Some(next) = tasks.pop() {
+        let (value, selection) = match next {
+            ProjectTask::Text(text) => {
                 out.push_str(text);
                 continue;
             }
-            Todo::Value(value, kept) => (value, &all[kept]),
+            ProjectTask::Value(value, selection) => (value, &all[selection]),
         };
-        if kept.whole {
+        if selection.whole {
             out.push_str(value.raw());
             continue;
         }
@@ -54,30 +54,30 @@ pub(super) fn project(root: Value<'_>, pointers: &[String]) -> String {
             ("{", "}")
         };
         out.push_str(begin);
-        let from = todo.len();
+        let from = tasks.len();
         let mut written = 0;
-        for inside in kept.inside.values() {
-            if todo.len() > from {
-                todo.push(Todo::Text(","));
+        for inside in selection.inside.values() {
+            if tasks.len() > from {
+                tasks.push(ProjectTask::Text(","));
             }
             match inside.place {
-                PathSegment::Key(key) => todo.extend([Todo::Text(key.raw()), Todo::Text(":")]),
+                PathSegment::Key(key) => tasks.extend([ProjectTask::Text(key.raw()), ProjectTask::Text(":")]),
                 PathSegment::Index(index) => {
-                    todo.extend((written..index).map(|_| Todo::Text("null,")));
+                    tasks.extend((written..index).map(|_| ProjectTask::Text("null,")));
                     written = index + 1;
                 }
             }
-            todo.push(Todo::Value(inside.value, inside.kept));
+            tasks.push(ProjectTask::Value(inside.value, inside.selection));
         }
-        todo[from..].reverse();
-        todo.insert(from, Todo::Text(end));
+        tasks[from..].reverse();
+        tasks.insert(from, ProjectTask::Text(end));
     }
     out
 }
 
 /// Follows the pointers as far as they lead.
-fn select<'d>(root: Value<'d>, pointers: &[String]) -> Vec<Kept<'d>> {
-    let mut all = vec![Kept::default()];
+fn select<'d>(root: Value<'d>, pointers: &[String]) -> Vec<Selection<'d>> {
+    let mut all = vec![Selection::default()];
     for pointer in pointers {
         if root.pointer(pointer).is_none() {
             continue;
@@ -88,14 +88,14 @@ fn select<'d>(root: Value<'d>, pointers: &[String]) -> Vec<Kept<'d>> {
                 break;
             };
             let next = all.len();
-            let inside = all[at].inside.entry(found.node).or_insert(Inside {
+            let inside = all[at].inside.entry(found.node).or_insert(SelectedPart {
                 value: found,
                 place,
-                kept: next,
+                selection: next,
             });
-            at = inside.kept;
+            at = inside.selection;
             if at == next {
-                all.push(Kept::default());
+                all.push(Selection::default());
             }
             value = found;
         }

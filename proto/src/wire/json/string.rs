@@ -73,14 +73,14 @@ impl<'de> Deserialize<'de> for JsString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Form {
+        enum StringForm {
             Text(String),
             Bytes(Vec<u8>),
         }
-        match Form::deserialize(deserializer)? {
-            Form::Text(text) => Ok(Self(text.into_bytes().into())),
-            Form::Bytes(bytes) if is_wtf8(&bytes) => Ok(Self(bytes.into())),
-            Form::Bytes(_) => Err(D::Error::custom("these bytes are not a string")),
+        match StringForm::deserialize(deserializer)? {
+            StringForm::Text(text) => Ok(Self(text.into_bytes().into())),
+            StringForm::Bytes(bytes) if is_wtf8(&bytes) => Ok(Self(bytes.into())),
+            StringForm::Bytes(_) => Err(D::Error::custom("these bytes are not a string")),
         }
     }
 }

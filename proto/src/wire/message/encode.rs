@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::object::Object;
+use super::object::ObjectWriter;
 use super::to_extension::{BrokerFrame, CloseReport, ErrorFrame, Opened, Question, StatusReport, Welcome};
 use crate::wire::code::Retry;
 use crate::wire::payload::Payload;
@@ -23,8 +23,8 @@ impl BrokerFrame {
             Self::Opened(opened) => encode_opened(out, opened),
             Self::Status(report) => encode_status(out, report),
             Self::Error(error) => encode_error(out, error),
-            Self::Pong { id } => Object::new(out, "pong").text("id", id).end(),
-            Self::Ok { id } => Object::new(out, "ok").text("id", id).end(),
+            Self::Pong { id } => ObjectWriter::new(out, "pong").text("id", id).end(),
+            Self::Ok { id } => ObjectWriter::new(out, "ok").text("id", id).end(),
             Self::AuthNeeded { session, question } => encode_question(out, session, question),
             Self::Accepted {
                 session,
@@ -61,7 +61,7 @@ impl BrokerFrame {
             Self::Missed { session, count } => {
                 with_session(out, "missed", session).number("count", *count).end();
             }
-            Self::Goaway { reason, after } => Object::new(out, "goaway")
+            Self::Goaway { reason, after } => ObjectWriter::new(out, "goaway")
                 .text("reason", reason)
                 .number("after", *after)
                 .end(),
@@ -69,8 +69,8 @@ impl BrokerFrame {
     }
 }
 
-fn with_session<'a>(out: &'a mut Vec<u8>, kind: &str, session: &str) -> Object<'a> {
-    let mut object = Object::new(out, kind);
+fn with_session<'a>(out: &'a mut Vec<u8>, kind: &str, session: &str) -> ObjectWriter<'a> {
+    let mut object = ObjectWriter::new(out, kind);
     object.text("session", session);
     object
 }
@@ -90,7 +90,7 @@ fn encode_record(out: &mut Vec<u8>, session: &str, record: &Record, redelivered:
         Body::Outcome(_) => "outcome",
         Body::Response(_) => "response",
     };
-    let mut object = Object::new(out, kind);
+    let mut object = ObjectWriter::new(out, kind);
     object.text("session", session).number("seq", record.seq);
     match &record.body {
         Body::Message { payload, time } => {
@@ -130,7 +130,7 @@ fn encode_record(out: &mut Vec<u8>, session: &str, record: &Record, redelivered:
     object.end();
 }
 
-fn encode_state(object: &mut Object<'_>, change: &StateChange) {
+fn encode_state(object: &mut ObjectWriter<'_>, change: &StateChange) {
     object.text("state", change.state.as_str());
     object
         .number_if("dial", change.dial)
@@ -174,7 +174,7 @@ fn encode_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
             pending: summary.pending,
         })
         .collect();
-    let mut object = Object::new(out, "welcome");
+    let mut object = ObjectWriter::new(out, "welcome");
     object
         .number("protocol", 1)
         .text("version", welcome.version)
@@ -212,7 +212,7 @@ fn encode_opened(out: &mut Vec<u8>, opened: &Opened) {
             state: state.as_str(),
         })
         .collect();
-    let mut object = Object::new(out, "opened");
+    let mut object = ObjectWriter::new(out, "opened");
     object
         .text("id", &opened.id)
         .text("session", &opened.session)
@@ -233,7 +233,7 @@ fn encode_opened(out: &mut Vec<u8>, opened: &Opened) {
 }
 
 fn encode_error(out: &mut Vec<u8>, error: &ErrorFrame) {
-    let mut object = Object::new(out, "error");
+    let mut object = ObjectWriter::new(out, "error");
     let retry: Retry = error.error.code.retry();
     object
         .text("code", error.error.code.as_str())
@@ -254,7 +254,7 @@ fn encode_accepted(
     duplicate: bool,
     outcome: Option<Outcome>,
 ) {
-    let mut object = Object::new(out, "accepted");
+    let mut object = ObjectWriter::new(out, "accepted");
     object
         .text("session", session)
         .text("id", id)
@@ -266,7 +266,7 @@ fn encode_accepted(
 }
 
 fn encode_question(out: &mut Vec<u8>, session: &str, question: &Question) {
-    let mut object = Object::new(out, "auth-needed");
+    let mut object = ObjectWriter::new(out, "auth-needed");
     object
         .text("session", session)
         .text("nonce", &question.nonce)
@@ -281,7 +281,7 @@ fn encode_question(out: &mut Vec<u8>, session: &str, question: &Question) {
 }
 
 fn encode_detached(out: &mut Vec<u8>, session: &str, reason: &str, farewell: Option<&CloseReport>) {
-    let mut object = Object::new(out, "detached");
+    let mut object = ObjectWriter::new(out, "detached");
     object.text("session", session).text("reason", reason);
     if let Some(report) = farewell {
         object
@@ -293,7 +293,7 @@ fn encode_detached(out: &mut Vec<u8>, session: &str, reason: &str, farewell: Opt
 }
 
 fn encode_status(out: &mut Vec<u8>, report: &StatusReport) {
-    let mut object = Object::new(out, "status");
+    let mut object = ObjectWriter::new(out, "status");
     object
         .text("id", &report.id)
         .text("version", report.version)

@@ -29,7 +29,7 @@ pub(crate) const MAX_LISTED: usize = 1024;
 
 /// The fields of a payload.
 #[derive(Deserialize)]
-pub(super) struct Form<'a> {
+pub(super) struct PayloadFields<'a> {
     #[serde(borrow)]
     pub(super) text: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -56,12 +56,12 @@ pub(super) fn present<'de: 'a, 'a, D: Deserializer<'de>>(
 /// # Errors
 /// `bad-frame` when there is none, more than one, or its content does not fit its form.
 pub fn read_payload(raw: &RawValue) -> Result<Payload, ErrorInfo> {
-    let form: Form<'_> = serde_json::from_str(raw.get())
+    let form: PayloadFields<'_> = serde_json::from_str(raw.get())
         .map_err(|error| ErrorInfo::new(Code::BadFrame, in_json_words(&error)))?;
     form.payload()
 }
 
-impl Form<'_> {
+impl PayloadFields<'_> {
     pub(super) fn payload(&self) -> Result<Payload, ErrorInfo> {
         let plain = [self.text, self.json, self.base64].into_iter().flatten().count();
         match self.event {
@@ -152,12 +152,12 @@ fn payload_of(
 
 pub(super) fn correlation(field: &str, raw: &RawValue) -> Result<Correlation, ErrorInfo> {
     #[derive(Deserialize)]
-    struct Form {
+    struct CorrelationFields {
         out: String,
         #[serde(rename = "in")]
         incoming: String,
     }
-    let form: Form = required(field, Some(raw))?;
+    let form: CorrelationFields = required(field, Some(raw))?;
     for pointer in [&form.out, &form.incoming] {
         check_pointer(pointer).map_err(|why| wrong(field, why))?;
     }

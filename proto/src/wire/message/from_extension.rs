@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::wire::filter::Line;
+use crate::wire::filter::FilterLine;
 use crate::wire::options::{Options, Window};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name};
@@ -157,7 +157,7 @@ pub struct Subscribe {
     pub undo: Vec<Payload>,
     pub confirm: Option<Rule>,
     /// First match wins; empty: everything is delivered.
-    pub filter: Vec<Line>,
+    pub filter: Vec<FilterLine>,
 }
 
 /// The answer to an event whose server awaits one.
@@ -187,7 +187,7 @@ pub struct Authorize {
 
 /// A frame that could not be accepted, and what its sender needs to find it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct RefusedFrame {
     pub error: ErrorInfo,
     pub id: Option<Name>,
     pub session: Option<Name>,

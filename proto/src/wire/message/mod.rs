@@ -14,10 +14,10 @@ mod unfinished;
 pub use field::read_payload;
 pub(crate) use field::{check_size, is_namespace};
 pub use from_extension::{
-    Authorize, ClientFrame, Conflict, Hello, Match, Open, Refusal, Reply, Request, Resume, Send, Subscribe,
-    USUAL_LANE,
+    Authorize, ClientFrame, Conflict, Hello, Match, Open, RefusedFrame, Reply, Request, Resume, Send,
+    Subscribe, USUAL_LANE,
 };
-pub(crate) use run::Run;
+pub(crate) use run::MessageRun;
 pub use to_extension::{
     BrokerFrame, CloseReport, ErrorFrame, ExtensionMemory, Filtered, MemoryReport, Opened, OutboxItem,
     Question, Resumed, Rtt, SessionReport, SessionSummary, StatusReport, SubscriptionState, Totals,

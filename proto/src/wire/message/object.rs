@@ -12,9 +12,9 @@ use crate::wire::payload::{Content, Event, Payload, as_text};
 use crate::wire::record::ErrorInfo;
 
 /// Builds one JSON object into a buffer, `type` first.
-pub(super) struct Object<'a>(&'a mut Vec<u8>);
+pub(super) struct ObjectWriter<'a>(&'a mut Vec<u8>);
 
-impl<'a> Object<'a> {
+impl<'a> ObjectWriter<'a> {
     pub(super) fn new(out: &'a mut Vec<u8>, kind: &str) -> Self {
         out.extend_from_slice(b"{\"type\":\"");
         out.extend_from_slice(kind.as_bytes());

@@ -11,15 +11,15 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::field::{
-    Form, array, check_size, correlation, matching, missing, name, optional, optional_name, payloads,
-    present, preset, required, required_name, wrong,
+    PayloadFields, array, check_size, correlation, matching, missing, name, optional, optional_name,
+    payloads, present, preset, required, required_name, wrong,
 };
 use super::from_extension::{
-    Authorize, ClientFrame, Conflict, Hello, Open, Refusal, Reply, Request, Resume, Send, Subscribe,
+    Authorize, ClientFrame, Conflict, Hello, Open, RefusedFrame, Reply, Request, Resume, Send, Subscribe,
     USUAL_LANE,
 };
 use crate::wire::code::Code;
-use crate::wire::filter::{self, Line};
+use crate::wire::filter::{self, FilterLine};
 use crate::wire::options::{Options, Window};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, in_json_words};
@@ -122,9 +122,9 @@ impl ClientFrame {
     ///
     /// # Errors
     /// `bad-json`, `bad-frame` naming the field, `unknown-type`, `bad-session-name`, `bad-option`, `unsupported`.
-    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, Refusal> {
+    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, RefusedFrame> {
         let fields = Fields::read(bytes)?;
-        fields.frame().map_err(|error| Refusal {
+        fields.frame().map_err(|error| RefusedFrame {
             error,
             id: fields.id.and_then(|raw| name("id", raw).ok()),
             session: fields.session.and_then(|raw| name("session", raw).ok()),
@@ -133,7 +133,7 @@ impl ClientFrame {
 }
 
 impl<'a> Fields<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, Refusal> {
+    fn read(bytes: &'a [u8]) -> Result<Self, RefusedFrame> {
         serde_json::from_slice(bytes).map_err(|error| {
             let code = match error.classify() {
                 serde_json::error::Category::Data => Code::BadFrame,
@@ -143,7 +143,7 @@ impl<'a> Fields<'a> {
                 code,
                 format!("a frame must be one JSON object: {}", in_json_words(&error)),
             );
-            Refusal {
+            RefusedFrame {
                 error,
                 id: None,
                 session: None,
@@ -300,7 +300,7 @@ impl<'a> Fields<'a> {
     }
 
     fn payload(&self) -> Result<Payload, ErrorInfo> {
-        Form {
+        PayloadFields {
             text: self.text,
             json: self.json,
             base64: self.base64,
@@ -332,7 +332,8 @@ impl<'a> Fields<'a> {
             .iter()
             .zip(1..)
             .map(|(raw, number)| {
-                Line::from_json(raw.get()).map_err(|why| wrong("filter", format!("line {number}: {why}")))
+                FilterLine::from_json(raw.get())
+                    .map_err(|why| wrong("filter", format!("line {number}: {why}")))
             })
             .collect::<Result<_, _>>()?;
         Ok(Subscribe {

@@ -4,7 +4,7 @@
 //! It only says which messages may stand together and how they are written; `batch` packs them.
 
 use super::BrokerFrame;
-use super::object::{Object, text};
+use super::object::{ObjectWriter, text};
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, Name, Record};
 
@@ -13,7 +13,7 @@ const MAX_RUN_BYTES: usize = 16 << 10;
 
 /// Messages that came one after the other, in the same millisecond, alike in all but their content.
 #[derive(Debug)]
-pub(crate) struct Run {
+pub(crate) struct MessageRun {
     session: Name,
     /// The `seq` of the message that would come next.
     next: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Run {
     is_json: bool,
 }
 
-impl Run {
+impl MessageRun {
     /// Bytes that the beginning of a frame takes at most: its session's name, every character escaped, and numbers.
     pub(crate) const HEAD: usize = 1024;
 
@@ -73,7 +73,7 @@ impl Run {
 
     /// Appends the frame of a run of one message up to where its content stands, at most `Self::HEAD` bytes.
     pub(crate) fn write_head(&self, out: &mut Vec<u8>) {
-        let mut object = Object::new(out, "messages");
+        let mut object = ObjectWriter::new(out, "messages");
         object
             .text("session", &self.session)
             .number("seq", self.next - 1)

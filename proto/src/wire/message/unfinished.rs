@@ -9,12 +9,12 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
 use crate::wire::record::{ErrorInfo, Name};
 
-use super::from_extension::Refusal;
+use super::from_extension::RefusedFrame;
 
 /// Bytes that are looked at; the SDK writes both fields at the beginning.
 const PREFIX: usize = 1024;
 
-impl Refusal {
+impl RefusedFrame {
     /// The refusal of a frame of which this much has come.
     pub fn of_unfinished(begun: &[u8], error: ErrorInfo) -> Self {
         let begun = begun.get(..PREFIX).unwrap_or(begun);
@@ -24,14 +24,14 @@ impl Refusal {
             session: None,
         };
         // It ends in an error where the bytes end; what was found by then is kept.
-        let _ = Fields(&mut refusal).deserialize(&mut serde_json::Deserializer::from_slice(begun));
+        let _ = RefusedFields(&mut refusal).deserialize(&mut serde_json::Deserializer::from_slice(begun));
         refusal
     }
 }
 
-struct Fields<'a>(&'a mut Refusal);
+struct RefusedFields<'a>(&'a mut RefusedFrame);
 
-impl<'de> DeserializeSeed<'de> for Fields<'_> {
+impl<'de> DeserializeSeed<'de> for RefusedFields<'_> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
@@ -39,7 +39,7 @@ impl<'de> DeserializeSeed<'de> for Fields<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Fields<'_> {
+impl<'de> Visitor<'de> for RefusedFields<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,7 +84,7 @@ mod tests {
             ("", None, None),
         ] {
             let error = ErrorInfo::new(Code::Overflow, "too much");
-            let refusal = Refusal::of_unfinished(begun.as_bytes(), error);
+            let refusal = RefusedFrame::of_unfinished(begun.as_bytes(), error);
             assert_eq!(
                 (refusal.id.as_deref(), refusal.session.as_deref()),
                 (id, session),

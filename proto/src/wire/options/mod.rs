@@ -13,7 +13,7 @@ use super::login::{LoginStep, ValuePath};
 use super::payload::Payload;
 use super::rule::Rule;
 use super::servers::{Poll, Post};
-use super::socketio::SocketIo;
+use super::socketio::SocketIoOptions;
 
 /// How a session dials, keeps and delivers. Times in milliseconds.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,10 +37,10 @@ pub struct Options {
     /// `None`: never, a drop is `closed`.
     pub reconnect: Option<Reconnect>,
     /// `None`: no heartbeat.
-    pub heartbeat: Option<Heartbeat>,
+    pub heartbeat: Option<HeartbeatOptions>,
     pub greeting: Vec<Payload>,
     pub ready: Option<Rule>,
-    pub queue: Queue,
+    pub queue: QueueOptions,
     pub outbox: OutboxBounds,
     pub window: Window,
     /// Milliseconds (awake) the link is kept without clients.
@@ -53,7 +53,7 @@ pub struct Options {
     /// Where messages go of a session that hears over HTTP.
     pub post: Option<Post>,
     pub poll: Poll,
-    pub socketio: SocketIo,
+    pub socketio: SocketIoOptions,
     /// Answers to the server's words before the connection is ready.
     pub login: Vec<LoginStep>,
     /// Milliseconds that `close` waits for messages accepted before it, and for the server's answer.
@@ -106,7 +106,7 @@ pub struct Reconnect {
 
 /// When to ask whether the server is alive.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Heartbeat {
+pub struct HeartbeatOptions {
     /// Silence before a beat.
     pub interval: u64,
     /// Silence after a beat before the link is given up.
@@ -126,7 +126,7 @@ pub struct Heartbeat {
 /// Bounds of the log.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Queue {
+pub struct QueueOptions {
     pub messages: usize,
     /// Payload bytes, in-flight records counted.
     pub bytes: usize,
@@ -188,7 +188,7 @@ impl Default for Reconnect {
     }
 }
 
-impl Default for Heartbeat {
+impl Default for HeartbeatOptions {
     fn default() -> Self {
         Self {
             interval: 20_000,
@@ -202,7 +202,7 @@ impl Default for Heartbeat {
     }
 }
 
-impl Default for Queue {
+impl Default for QueueOptions {
     fn default() -> Self {
         Self {
             messages: 65_536,
@@ -246,10 +246,10 @@ impl Default for Options {
             proxy: "system".to_owned(),
             compression: true,
             reconnect: Some(Reconnect::default()),
-            heartbeat: Some(Heartbeat::default()),
+            heartbeat: Some(HeartbeatOptions::default()),
             greeting: Vec::new(),
             ready: None,
-            queue: Queue::default(),
+            queue: QueueOptions::default(),
             outbox: OutboxBounds::default(),
             window: Window::default(),
             linger: 1_800_000,
@@ -258,7 +258,7 @@ impl Default for Options {
             auth_provider: false,
             post: None,
             poll: Poll::default(),
-            socketio: SocketIo::default(),
+            socketio: SocketIoOptions::default(),
             login: Vec::new(),
             close_timeout: 10_000,
             guard: Guard::default(),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{Heartbeat, Options, Protocol};
+use super::{HeartbeatOptions, Options, Protocol};
 use crate::wire::code::Code;
 use crate::wire::guard::Guard;
 use crate::wire::login::{ValuePath, read_login};
@@ -17,7 +17,7 @@ use crate::wire::presets::preset;
 use crate::wire::record::{ErrorInfo, in_json_words};
 use crate::wire::rule::Rule;
 use crate::wire::servers::{Poll, Post, strings};
-use crate::wire::socketio::SocketIo;
+use crate::wire::socketio::SocketIoOptions;
 
 #[derive(Deserialize)]
 #[serde(default)]
@@ -40,9 +40,9 @@ struct AnswerForm {
 
 impl Default for HeartbeatForm {
     fn default() -> Self {
-        let Heartbeat {
+        let HeartbeatOptions {
             interval, timeout, ..
-        } = Heartbeat::default();
+        } = HeartbeatOptions::default();
         Self {
             interval,
             timeout,
@@ -130,7 +130,7 @@ impl Options {
             "auth" => self.auth_provider = choice(name, value, ["none", "provider"])? == 1,
             "post" => self.post = Some(Post::from_json(json).map_err(why)?),
             "guard" => self.guard = Guard::from_json(json).map_err(why)?,
-            "socketio" => self.socketio = SocketIo::from_json(json).map_err(why)?,
+            "socketio" => self.socketio = SocketIoOptions::from_json(json).map_err(why)?,
             "poll" => self.poll = Poll::from_json(json).map_err(why)?,
             "closeTimeout" => self.close_timeout = read(name, value)?,
             "closeCodes" => self.close_codes.add(read(name, value)?).map_err(why)?,
@@ -266,13 +266,13 @@ fn urls(name: &str, value: &RawValue) -> Result<BTreeMap<Protocol, String>, Erro
         .collect()
 }
 
-fn heartbeat(name: &str, value: &RawValue) -> Result<Heartbeat, ErrorInfo> {
+fn heartbeat(name: &str, value: &RawValue) -> Result<HeartbeatOptions, ErrorInfo> {
     let form: HeartbeatForm = read(name, value)?;
     let answers = form.answers.into_iter().map(|answer| {
         let send = answer.send.map(|raw| payload(name, &raw)).transpose()?;
         Ok((rule(name, &answer.when)?, send))
     });
-    Ok(Heartbeat {
+    Ok(HeartbeatOptions {
         interval: form.interval,
         timeout: form.timeout,
         message: form.message.map(|raw| payload(name, &raw)).transpose()?,

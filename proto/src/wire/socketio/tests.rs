@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn read(json: &str) -> SocketIo {
-    SocketIo::from_json(json).unwrap()
+fn read(json: &str) -> SocketIoOptions {
+    SocketIoOptions::from_json(json).unwrap()
 }
 
 #[test]
@@ -54,10 +54,10 @@ fn a_transport_has_options_of_its_own() {
 fn whatever_cannot_be_had_is_refused_by_name() {
     for (names, _) in REFUSED {
         for name in *names {
-            let why = SocketIo::from_json(&format!(r#"{{"{name}":1}}"#)).unwrap_err();
+            let why = SocketIoOptions::from_json(&format!(r#"{{"{name}":1}}"#)).unwrap_err();
             assert!(why.contains(&format!("`{name}`")), "{why}");
             let own = format!(r#"{{"transportOptions":{{"polling":{{"{name}":1}}}}}}"#);
-            let why = SocketIo::from_json(&own).unwrap_err();
+            let why = SocketIoOptions::from_json(&own).unwrap_err();
             assert!(why.contains(&format!("`{name}`")), "{why}");
         }
     }
@@ -70,7 +70,7 @@ fn whatever_cannot_be_had_is_refused_by_name() {
         (r#"{"addTrailingSlash":1}"#, "addTrailingSlash"),
         (r#"{"transports":["webtransport"]}"#, "transports"),
     ] {
-        let why = SocketIo::from_json(json).unwrap_err();
+        let why = SocketIoOptions::from_json(json).unwrap_err();
         assert!(why.contains(&format!("`{name}`")), "{json}: {why}");
     }
 }

@@ -12,7 +12,12 @@ use super::super::program::ProgramKind;
 use super::{for_all, install, quoted};
 use crate::cli::startable::Unstartable;
 
-pub(super) fn program(facts: &Facts, browser: &BrowserFacts, seen: &Seen, accepted: &AcceptedManifest) -> Finding {
+pub(super) fn program(
+    facts: &Facts,
+    browser: &BrowserFacts,
+    seen: &Seen,
+    accepted: &AcceptedManifest,
+) -> Finding {
     let finding = Finding::about(
         format!("program.{}", browser.name),
         format!("the program that {} starts can be run", browser.title),

@@ -45,92 +45,96 @@ impl ReadChunk {
 
 /// Where the parser is.
 #[derive(Debug)]
-pub(super) enum Reader {
-    Here(Parser),
+pub(super) enum ParserState {
+    Idle(Parser),
     /// It parses a piece elsewhere.
-    Away {
+    Busy {
         /// Bytes of events that have come in part.
-        held: usize,
+        buffered: usize,
         /// There is no room for them.
         is_given_up: bool,
         /// Bytes of one event's data, at most.
-        most: usize,
+        max_data_bytes: usize,
     },
 }
 
-impl Reader {
-    /// At the beginning of a stream. `most`: bytes of one event's data.
-    pub(super) const fn new(most: usize) -> Self {
-        Self::Here(Parser::new(most))
+impl ParserState {
+    /// At the beginning of a stream. `max_data_bytes`: bytes of one event's data.
+    pub(super) const fn new(max_data_bytes: usize) -> Self {
+        Self::Idle(Parser::new(max_data_bytes))
     }
 
     /// Gives the parser away with a piece that may end a large event.
     pub(super) fn give_away(&mut self, bytes: &Bytes) -> Option<EventStreamChunk> {
-        let Self::Here(parser) = self else { return None };
+        let Self::Idle(parser) = self else { return None };
         let ends_line = || bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
-        if parser.held() + bytes.len() <= PARSED_WHOLE || !ends_line() {
+        if parser.buffered() + bytes.len() <= PARSED_WHOLE || !ends_line() {
             return None;
         }
-        let away = Self::Away {
-            held: parser.held() + bytes.len(),
+        let away = Self::Busy {
+            buffered: parser.buffered() + bytes.len(),
             is_given_up: false,
-            most: parser.most(),
+            max_data_bytes: parser.max_data_bytes(),
         };
         match std::mem::replace(self, away) {
-            Self::Here(parser) => Some(EventStreamChunk {
+            Self::Idle(parser) => Some(EventStreamChunk {
                 parser,
                 bytes: bytes.clone(),
             }),
-            Self::Away { .. } => None,
+            Self::Busy { .. } => None,
         }
     }
 
     /// Parses a piece, unless that has been done: then the parser comes back with it.
     pub(super) fn push(&mut self, bytes: &[u8], read: Option<Box<ReadChunk>>) -> Vec<ParsedEvent> {
         match (self, read) {
-            (Self::Here(parser), _) => {
+            (Self::Idle(parser), _) => {
                 let mut told = Vec::new();
                 parser.push(bytes, &mut told);
                 told
             }
-            (away @ Self::Away { .. }, read) => away.come_back(read),
+            (away @ Self::Busy { .. }, read) => away.come_back(read),
         }
     }
 
     fn come_back(&mut self, read: Option<Box<ReadChunk>>) -> Vec<ParsedEvent> {
-        let Self::Away {
-            is_given_up, most, ..
+        let Self::Busy {
+            is_given_up,
+            max_data_bytes,
+            ..
         } = *self
         else {
             return Vec::new();
         };
         let is_lost = read.is_none();
         let (mut parser, told) = read.map_or_else(
-            || (Parser::new(most), Vec::new()),
+            || (Parser::new(max_data_bytes), Vec::new()),
             |read| (read.parser, read.told),
         );
         if is_given_up || is_lost {
             parser.give_up();
         }
-        *self = Self::Here(parser);
+        *self = Self::Idle(parser);
         told
     }
 
     /// Bytes of the event that has come in part.
-    pub(super) const fn held(&self) -> usize {
+    pub(super) const fn buffered(&self) -> usize {
         match self {
-            Self::Here(parser) => parser.held(),
-            Self::Away { held, .. } => *held,
+            Self::Idle(parser) => parser.buffered(),
+            Self::Busy { buffered, .. } => *buffered,
         }
     }
 
     /// The event that has come in part is too large.
     pub(super) fn give_up(&mut self) {
         match self {
-            Self::Here(parser) => parser.give_up(),
-            Self::Away {
-                is_given_up, held, ..
-            } => (*is_given_up, *held) = (true, 0),
+            Self::Idle(parser) => parser.give_up(),
+            Self::Busy {
+                is_given_up,
+                buffered,
+                ..
+            } => (*is_given_up, *buffered) = (true, 0),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::core::dialect::html;
 use crate::core::dialect::outlines::Unparsed;
 use crate::core::io::{Answer, Fetch, LinkEvent, Output};
 
-use self::chunk::Reader;
+use self::chunk::ParserState;
 pub(crate) use self::chunk::{EventStreamChunk, ReadChunk};
 use self::parser::ParsedEvent;
 use super::{
@@ -42,7 +42,7 @@ pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
 /// One stream.
 #[derive(Debug)]
 struct EventSource {
-    reader: Reader,
+    reader: ParserState,
     token: ResumeToken,
     is_open: bool,
     told: std::vec::IntoIter<ParsedEvent>,
@@ -65,7 +65,7 @@ fn head_timeout(connect_timeout: u64) -> Duration {
 impl EventSource {
     fn begin(ctx: &mut DialContext<'_>, Beginning { url, token, .. }: Beginning) -> Self {
         let stream = Self {
-            reader: Reader::new(ctx.options.max_message),
+            reader: ParserState::new(ctx.options.max_message),
             token,
             is_open: false,
             told: Vec::new().into_iter(),
@@ -200,7 +200,7 @@ impl ProtocolHandler for EventSource {
     }
 
     fn held(&self) -> usize {
-        self.reader.held()
+        self.reader.buffered()
     }
 
     fn give_up_partial(&mut self) {

@@ -32,7 +32,7 @@ pub(crate) enum ParsedEvent {
 #[derive(Debug)]
 pub(crate) struct Parser {
     /// Bytes of one event's data, at most.
-    most: usize,
+    max_data_bytes: usize,
     line: Vec<u8>,
     /// The line is longer than anything that may be kept.
     line_cut: bool,
@@ -48,9 +48,9 @@ pub(crate) struct Parser {
 
 impl Parser {
     /// A parser for a new stream.
-    pub(crate) const fn new(most: usize) -> Self {
+    pub(crate) const fn new(max_data_bytes: usize) -> Self {
         Self {
-            most,
+            max_data_bytes,
             line: Vec::new(),
             line_cut: false,
             after_cr: false,
@@ -85,12 +85,12 @@ impl Parser {
     }
 
     /// Bytes of one event's data, at most.
-    pub(crate) const fn most(&self) -> usize {
-        self.most
+    pub(crate) const fn max_data_bytes(&self) -> usize {
+        self.max_data_bytes
     }
 
     /// Bytes of the event that has come in part.
-    pub(crate) const fn held(&self) -> usize {
+    pub(crate) const fn buffered(&self) -> usize {
         self.line.capacity() + self.data.capacity()
     }
 
@@ -111,7 +111,7 @@ impl Parser {
     }
 
     fn extend(&mut self, bytes: &[u8]) {
-        let is_too_long = self.line.len() + bytes.len() > self.most.saturating_add(KEPT_OF_LINE);
+        let is_too_long = self.line.len() + bytes.len() > self.max_data_bytes.saturating_add(KEPT_OF_LINE);
         if !self.line_cut && (is_too_long || self.line.try_reserve(bytes.len()).is_err()) {
             self.cut_line();
         }
@@ -147,7 +147,7 @@ impl Parser {
         }
         match field {
             "data" => {
-                let is_too_long = self.data.len() + value.len() + 1 > self.most.saturating_add(1);
+                let is_too_long = self.data.len() + value.len() + 1 > self.max_data_bytes.saturating_add(1);
                 if is_too_long || self.data.try_reserve(value.len() + 1).is_err() {
                     self.too_large = true;
                     self.data = String::new();

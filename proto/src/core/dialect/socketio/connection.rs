@@ -17,7 +17,7 @@ const MAX_REPLIES: usize = 65_536;
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct SocketIoConnection {
     /// As they were named when the session was opened; the first is the one that matters.
     pub(crate) namespaces: Vec<String>,
     /// Bytes of one packet that the server takes; it ends the connection at more.
@@ -46,7 +46,7 @@ pub(super) struct Connection {
     pub(super) skipping: Option<usize>,
 }
 
-impl Connection {
+impl SocketIoConnection {
     pub(crate) fn new(namespaces: Vec<String>, max_event: usize) -> Self {
         Self {
             max_event,
@@ -210,14 +210,14 @@ mod tests {
     use crate::core::dialect::unencoded::{UnencodedMessage, encode_event};
     use crate::wire::payload::Event;
 
-    impl Connection {
+    impl SocketIoConnection {
         fn decode_plain(&mut self, packet: &Payload, recovery: &mut Recovery) -> Option<ServerEvent> {
             self.decode(packet, recovery, &mut Outlines::default())
         }
     }
 
-    fn socketio() -> Connection {
-        Connection::new(vec!["/".to_owned()], usize::MAX)
+    fn socketio() -> SocketIoConnection {
+        SocketIoConnection::new(vec!["/".to_owned()], usize::MAX)
     }
 
     fn decoded(packet: &str) -> Option<ServerEvent> {
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    fn emit(socketio: &mut Connection, event: &Event, serial: Option<u64>) -> Vec<Payload> {
+    fn emit(socketio: &mut SocketIoConnection, event: &Event, serial: Option<u64>) -> Vec<Payload> {
         let id = serial.map(|serial| socketio.ack_id(serial));
         encode_event(event, id).unwrap()
     }
@@ -312,7 +312,8 @@ mod tests {
 
     #[test]
     fn a_namespace_may_have_a_query_of_its_own() {
-        let mut socketio = Connection::new(vec!["/main?a=1".to_owned(), "/other".to_owned()], usize::MAX);
+        let mut socketio =
+            SocketIoConnection::new(vec!["/main?a=1".to_owned(), "/other".to_owned()], usize::MAX);
         assert_eq!(
             socketio.connect("/main?a=1", None, &Recovery::default()),
             Payload::text("40/main?a=1,")
@@ -344,12 +345,13 @@ mod tests {
             first.connect("/n", Some(&auth.to_string()), &recovery),
             Payload::text(r#"40/n,{"token":"t"}"#)
         );
-        let connected = |socketio: &mut Connection, text: &str, recovery: &mut Recovery| match socketio
-            .decode_plain(&Payload::text(text), recovery)
-        {
-            Some(ServerEvent::Connected { recovered, .. }) => recovered,
-            other => panic!("{other:?}"),
-        };
+        let connected =
+            |socketio: &mut SocketIoConnection, text: &str, recovery: &mut Recovery| match socketio
+                .decode_plain(&Payload::text(text), recovery)
+            {
+                Some(ServerEvent::Connected { recovered, .. }) => recovered,
+                other => panic!("{other:?}"),
+            };
         assert_eq!(
             connected(&mut first, r#"40{"sid":"a","pid":"p1"}"#, &mut recovery),
             None

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::connection::Connection;
+use super::connection::SocketIoConnection;
 use super::packet::{EventData, EventPacket, MAX_OFFSET_BYTES, SocketIoPacket};
 use super::partial::{Partial, beginning, taken_apart};
 use super::recovery::Recovery;
@@ -56,7 +56,7 @@ pub(crate) enum ServerEvent {
     Malformed(String),
 }
 
-impl Connection {
+impl SocketIoConnection {
     /// Decodes one Engine.IO packet. Most mean something, parts of an event nothing yet.
     pub(crate) fn decode(
         &mut self,
@@ -278,8 +278,8 @@ fn is_old(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn socketio() -> Connection {
-        Connection::new(vec!["/".to_owned()], usize::MAX)
+    fn socketio() -> SocketIoConnection {
+        SocketIoConnection::new(vec!["/".to_owned()], usize::MAX)
     }
 
     fn decoded(packet: &str) -> Option<ServerEvent> {

@@ -33,7 +33,7 @@ pub(super) struct ReplyTo {
 
 /// Whose packets are being written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(super) enum PacketOwner {
     Event {
         namespace: Option<String>,
         place: u64,
@@ -42,7 +42,7 @@ pub(super) enum Owner {
     Reply(ReplyTo),
 }
 
-impl Owner {
+impl PacketOwner {
     pub(super) const fn namespace(&self) -> &Option<String> {
         match self {
             Self::Event { namespace, .. } => namespace,
@@ -55,7 +55,7 @@ impl Owner {
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
     /// With the bytes of its content.
-    under_way: Option<(Owner, usize)>,
+    under_way: Option<(PacketOwner, usize)>,
     behind: VecDeque<Handed>,
 }
 
@@ -70,7 +70,7 @@ impl Encoder {
     }
 
     /// Takes on a message that is large; gives back others: they are written at once.
-    pub(super) fn takes(&mut self, owner: Owner, bytes: usize) -> Option<Owner> {
+    pub(super) fn takes(&mut self, owner: PacketOwner, bytes: usize) -> Option<PacketOwner> {
         if bytes <= PARSED_WHOLE {
             return Some(owner);
         }
@@ -88,7 +88,7 @@ impl Encoder {
     }
 
     /// The packets have come: whose they are.
-    pub(super) fn finish(&mut self) -> Option<Owner> {
+    pub(super) fn finish(&mut self) -> Option<PacketOwner> {
         self.under_way.take().map(|(owner, _)| owner)
     }
 
@@ -107,8 +107,8 @@ impl Encoder {
     /// The first place of the outbox of which the link has nothing yet.
     pub(super) fn first_place(&self) -> Option<u64> {
         let under_way = self.under_way.as_ref().and_then(|(owner, _)| match owner {
-            Owner::Event { place, .. } => Some(*place),
-            Owner::Reply(_) => None,
+            PacketOwner::Event { place, .. } => Some(*place),
+            PacketOwner::Reply(_) => None,
         });
         under_way.or_else(|| {
             self.behind.iter().find_map(|handed| match handed {

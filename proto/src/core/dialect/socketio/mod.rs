@@ -25,7 +25,7 @@ use crate::core::dialect::outlines::{Outlines, Unparsed};
 use crate::core::dialect::packet::bare;
 use crate::core::io::{EngineTransports, Incoming, LinkEvent, Output, RequestOptions, TransportKind};
 
-use self::connection::Connection;
+use self::connection::SocketIoConnection;
 use self::decode::ServerEvent;
 use self::encoder::{Encoder, Handed};
 use self::packet::large_packets;
@@ -44,7 +44,7 @@ const MAX_REFUSAL_CHARS: usize = 200;
 
 /// The protocol.
 pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
-    begin: |ctx, beginning| Box::new(SocketIo::begin(ctx.options, beginning)),
+    begin: |ctx, beginning| Box::new(SocketIoSession::begin(ctx.options, beginning)),
     abilities: |_: &Options| Abilities {
         pings: false,
         sends: true,
@@ -105,8 +105,8 @@ fn check(options: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
 
 /// One dial.
 #[derive(Debug)]
-struct SocketIo {
-    connection: Connection,
+struct SocketIoSession {
+    connection: SocketIoConnection,
     token: ResumeToken,
     auth: Option<String>,
     is_open: bool,
@@ -126,10 +126,10 @@ struct SocketIo {
     events: VecDeque<DialectEvent>,
 }
 
-impl SocketIo {
+impl SocketIoSession {
     fn begin(options: &Options, Beginning { token, auth, .. }: Beginning) -> Self {
         Self {
-            connection: Connection::new(
+            connection: SocketIoConnection::new(
                 options.socketio.namespaces.clone(),
                 options.max_message.saturating_mul(2),
             ),
@@ -283,7 +283,7 @@ impl SocketIo {
     }
 }
 
-impl ProtocolHandler for SocketIo {
+impl ProtocolHandler for SocketIoSession {
     fn unread(&mut self, _: &Options, event: &LinkEvent) -> Vec<Unparsed> {
         let LinkEvent::Messages(packets) = event else {
             return Vec::new();

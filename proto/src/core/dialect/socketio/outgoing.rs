@@ -13,10 +13,10 @@ use crate::core::dialect::unencoded::UnencodedMessage;
 use crate::core::dialect::{DialContext, DialectEvent};
 use crate::core::io::Output;
 
-use super::SocketIo;
-use super::encoder::{Handed, Owner, ReplyTo};
+use super::SocketIoSession;
+use super::encoder::{Handed, PacketOwner, ReplyTo};
 
-impl SocketIo {
+impl SocketIoSession {
     /// A message becomes packets, at once or outside of the core.
     pub(super) fn begin_event(
         &mut self,
@@ -29,7 +29,7 @@ impl SocketIo {
         self.check_namespace(namespace.as_deref())?;
         let id = serial.map(|serial| self.connection.ack_id(serial));
         let message = UnencodedMessage::event(payload, id);
-        let owner = Owner::Event {
+        let owner = PacketOwner::Event {
             namespace,
             place,
             serial,
@@ -53,7 +53,7 @@ impl SocketIo {
         args: Bytes,
     ) -> Result<(), ErrorInfo> {
         let message = UnencodedMessage::reply(to.namespace.clone(), to.id, args);
-        self.write(ctx, message, Owner::Reply(to))
+        self.write(ctx, message, PacketOwner::Reply(to))
     }
 
     fn check_namespace(&self, namespace: Option<&str>) -> Result<(), ErrorInfo> {
@@ -69,7 +69,7 @@ impl SocketIo {
         &mut self,
         ctx: &mut DialContext<'_>,
         message: UnencodedMessage,
-        owner: Owner,
+        owner: PacketOwner,
     ) -> Result<(), ErrorInfo> {
         match self.encoder.takes(owner, message.len()) {
             Some(owner) => self.finish(ctx, message.encode(), owner),
@@ -85,26 +85,26 @@ impl SocketIo {
         &mut self,
         ctx: &mut DialContext<'_>,
         packets: Result<Vec<Payload>, ErrorInfo>,
-        owner: Owner,
+        owner: PacketOwner,
     ) -> Result<(), ErrorInfo> {
         let packets = packets.and_then(|packets| self.check_size(&packets).map(|()| packets));
         let refusal = match (packets, &owner) {
-            (Ok(packets), Owner::Event { place, .. }) => {
+            (Ok(packets), PacketOwner::Event { place, .. }) => {
                 self.hand(ctx, packets, Some(*place));
                 return Ok(());
             }
-            (Ok(packets), Owner::Reply(_)) => {
+            (Ok(packets), PacketOwner::Reply(_)) => {
                 self.hand(ctx, packets, None);
                 return Ok(());
             }
             (Err(refusal), _) => refusal,
         };
         match owner {
-            Owner::Event { serial, .. } => {
+            PacketOwner::Event { serial, .. } => {
                 serial.inspect(|serial| self.connection.forget(*serial));
             }
             // A smaller one may follow.
-            Owner::Reply(to) => self.connection.keep_reply_id(to.seq, to.namespace, to.id),
+            PacketOwner::Reply(to) => self.connection.keep_reply_id(to.seq, to.namespace, to.id),
         }
         Err(refusal)
     }
@@ -115,8 +115,8 @@ impl SocketIo {
             return;
         };
         let place = match &owner {
-            Owner::Event { place, .. } => Some(*place),
-            Owner::Reply(_) => None,
+            PacketOwner::Event { place, .. } => Some(*place),
+            PacketOwner::Reply(_) => None,
         };
         // It may have closed meanwhile, and a packet for it would end the connection.
         let packets = self.check_namespace(owner.namespace().as_deref()).and(packets);

@@ -7,10 +7,10 @@ use serde_json::json;
 
 const ORIGIN: &str = "chrome-extension://a/";
 
-fn rule(allow: &[&str]) -> Rule {
-    Rule {
+fn rule(allow: &[&str]) -> ExtensionRule {
+    ExtensionRule {
         allow: allow.iter().map(|text| Pattern::parse(text).unwrap()).collect(),
-        ..Rule::default()
+        ..ExtensionRule::default()
     }
 }
 
@@ -19,7 +19,7 @@ fn options(json: serde_json::Value) -> Options {
     Options::from_json(&raw).unwrap().0
 }
 
-fn refused(json: serde_json::Value, url: &str, rule: &Rule) -> Option<Code> {
+fn refused(json: serde_json::Value, url: &str, rule: &ExtensionRule) -> Option<Code> {
     let url = read_url(url).unwrap();
     check_dial(&options(json), Some(&url), rule, ORIGIN)
         .err()
@@ -28,7 +28,7 @@ fn refused(json: serde_json::Value, url: &str, rule: &Rule) -> Option<Code> {
 
 #[test]
 fn a_header_is_refused_by_whichever_option_it_comes() {
-    let rule = Rule::default();
+    let rule = ExtensionRule::default();
     for name in [
         "Host",
         "SEC-WebSocket-Key",
@@ -76,7 +76,7 @@ fn a_header_is_refused_by_whichever_option_it_comes() {
 
 #[test]
 fn the_servers_own_origin_is_allowed_and_others_need_the_settings() {
-    let mut rule = Rule::default();
+    let mut rule = ExtensionRule::default();
     let origin = |value: &str| json!({"headers": {"origin": value}});
     for (url, value, fine) in [
         ("wss://app.example/socket", "https://app.example", true),
@@ -153,7 +153,7 @@ fn a_proxy_needs_leave_and_must_be_allowed_itself() {
     let mut only = rule(&["wss://only.example", "wss://proxy.example:3128"]);
     let listed = proxy("http://proxy.example:3128");
     assert_eq!(
-        refused(listed.clone(), target, &Rule::default()),
+        refused(listed.clone(), target, &ExtensionRule::default()),
         Some(Code::UrlDenied),
         "off by default"
     );
@@ -178,9 +178,9 @@ fn a_proxy_needs_leave_and_must_be_allowed_itself() {
             "{other}"
         );
     }
-    let all = Rule {
+    let all = ExtensionRule {
         own_proxy: true,
-        ..Rule::default()
+        ..ExtensionRule::default()
     };
     for (target, proxy_url, fine) in [
         ("wss://a.example/", "socks5://proxy.example", true),
@@ -214,7 +214,7 @@ fn what_is_requested_is_judged_by_itself() {
         ask("ws://localhost/feed/a", "Origin", "https://b"),
         Some(Code::HeaderDenied)
     );
-    let off = Rule {
+    let off = ExtensionRule {
         enabled: false,
         ..rule.clone()
     };

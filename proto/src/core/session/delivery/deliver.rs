@@ -8,7 +8,7 @@ use crate::wire::record::{Body, Record};
 use crate::core::context::RECORD_OVERHEAD;
 use crate::core::filter::{View, seen};
 use crate::core::io::Output;
-use crate::core::log::{ClientId, Entry};
+use crate::core::log::{ClientId, LogEntry};
 use crate::core::recorded_log::RecordedLog;
 
 use super::super::in_millis;
@@ -131,12 +131,12 @@ impl Delivery {
 }
 
 /// Whether this client's filter holds the record back.
-fn is_held_back(entry: &Entry, client: ClientId, release_upto: u64) -> bool {
+fn is_held_back(entry: &LogEntry, client: ClientId, release_upto: u64) -> bool {
     entry.view(client) == Some(&View::Held) && entry.record.seq > release_upto
 }
 
 /// The record as this client's filter shows it.
-fn as_seen(entry: &Entry, client: ClientId) -> Record {
+fn as_seen(entry: &LogEntry, client: ClientId) -> Record {
     let mut record = entry.record.clone();
     if let (Some(view), Body::Message { payload, .. }) = (entry.view(client), &mut record.body) {
         *payload = seen(payload, view);

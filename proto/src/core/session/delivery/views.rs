@@ -3,7 +3,7 @@
 //! Lines are judged in `core::filter` and `core::guard`. What is kept from a client is counted, never told as a gap.
 
 use crate::wire::code::Code;
-use crate::wire::filter::Line;
+use crate::wire::filter::FilterLine;
 use crate::wire::json::Pointers;
 use crate::wire::record::{Body, ErrorInfo, Name};
 use crate::wire::rule::ParsedMessage;
@@ -28,7 +28,7 @@ impl Delivery {
         &mut self,
         port: PortId,
         key: &Name,
-        lines: Vec<Line>,
+        lines: Vec<FilterLine>,
     ) -> Result<(), ErrorInfo> {
         let last = self.log.last();
         let client = self.client_at(port).and_then(|id| self.clients.get_mut(id));

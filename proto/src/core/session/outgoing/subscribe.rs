@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::wire::code::Code;
-use crate::wire::filter::Line;
+use crate::wire::filter::FilterLine;
 use crate::wire::message::{Subscribe, SubscriptionState};
 use crate::wire::record::{ErrorInfo, Name};
 
@@ -102,7 +102,7 @@ fn check(ctx: &OutgoingContext<'_>, subscribe: &Subscribe) -> Result<(), ErrorIn
     } = subscribe;
     let mut payloads = send.iter().chain(undo);
     payloads.try_for_each(|payload| ctx.link.check_payload(ctx.options, payload))?;
-    let filters = filter.iter().map(Line::held).sum::<usize>();
+    let filters = filter.iter().map(FilterLine::held).sum::<usize>();
     ctx.budget
         .check(held_by(key, send, undo, confirm.as_ref()) + filters)
 }

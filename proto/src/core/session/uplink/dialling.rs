@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::wire::options::{Options, Protocol};
 use crate::wire::record::{ErrorInfo, State};
-use crate::wire::socketio::SocketIo;
+use crate::wire::socketio::SocketIoOptions;
 
 use crate::core::dial_limiter::{DialKind, DialSlot};
 use crate::core::dialect::{Beginning, Dialect, descriptor};
@@ -16,7 +16,7 @@ use crate::core::identity::Identity;
 use crate::core::io::{Output, ProxyChoice, Target};
 use crate::core::pattern::is_loopback;
 use crate::core::policy;
-use crate::core::rules::Rule;
+use crate::core::rules::ExtensionRule;
 
 use super::super::link_view::Load;
 use super::fallback::Fallback;
@@ -28,7 +28,7 @@ pub(in crate::core::session) struct Address {
     /// What each of its transports would be dialled with, in order.
     targets: Vec<(Protocol, Target)>,
     has_provider: bool,
-    socketio: SocketIo,
+    socketio: SocketIoOptions,
 }
 
 impl Uplink {
@@ -167,7 +167,7 @@ impl Uplink {
     pub(in crate::core::session) fn may_become(
         &self,
         who: &Identity,
-        rule: &Rule,
+        rule: &ExtensionRule,
         url: Option<&Url>,
         options: &Options,
     ) -> Result<(), ErrorInfo> {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::wire::options::Heartbeat as Settings;
+use crate::wire::options::HeartbeatOptions;
 
 /// How long a probe after a suspend may stay unanswered.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -45,7 +45,7 @@ pub(crate) enum HeartbeatAction {
 }
 
 impl Heartbeat {
-    pub(crate) const fn new(settings: &Settings, now: Duration) -> Self {
+    pub(crate) const fn new(settings: &HeartbeatOptions, now: Duration) -> Self {
         Self {
             interval: Duration::from_millis(settings.interval),
             timeout: Duration::from_millis(settings.timeout),
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn silence_is_asked_about_once_and_then_believed() {
-        let mut heartbeat = Heartbeat::new(&Settings::default(), SECOND);
+        let mut heartbeat = Heartbeat::new(&HeartbeatOptions::default(), SECOND);
         assert_eq!(heartbeat.check(20 * SECOND), HeartbeatAction::Fine);
         assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Beat);
         assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Fine);
@@ -159,9 +159,9 @@ mod tests {
 
     #[test]
     fn a_server_that_wants_beats_gets_them_whatever_it_sends() {
-        let settings = Settings {
+        let settings = HeartbeatOptions {
             always: true,
-            ..Settings::default()
+            ..HeartbeatOptions::default()
         };
         let mut heartbeat = Heartbeat::new(&settings, SECOND);
         heartbeat.saw_traffic(20 * SECOND);
@@ -175,10 +175,10 @@ mod tests {
     fn an_expected_answer_cannot_be_replaced_by_other_noise() {
         use crate::wire::payload::Payload;
         use crate::wire::rule::Rule;
-        let settings = Settings {
+        let settings = HeartbeatOptions {
             message: Some(Payload::text("ping")),
             expect: Some(Rule::from_json(&serde_json::json!({"/type": "pong"}).to_string()).unwrap()),
-            ..Settings::default()
+            ..HeartbeatOptions::default()
         };
         let mut heartbeat = Heartbeat::new(&settings, SECOND);
         assert!(!heartbeat.answered(SECOND), "nobody has asked");
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn any_byte_clears_the_debt() {
-        let mut heartbeat = Heartbeat::new(&Settings::default(), SECOND);
+        let mut heartbeat = Heartbeat::new(&HeartbeatOptions::default(), SECOND);
         assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Beat);
         heartbeat.saw_traffic(30 * SECOND);
         assert_eq!(heartbeat.check(49 * SECOND), HeartbeatAction::Fine);
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_paused_link_is_not_judged() {
-        let mut heartbeat = Heartbeat::new(&Settings::default(), SECOND);
+        let mut heartbeat = Heartbeat::new(&HeartbeatOptions::default(), SECOND);
         heartbeat.rest();
         assert_eq!(
             (heartbeat.check(500 * SECOND), heartbeat.deadline()),

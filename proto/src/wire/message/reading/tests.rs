@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 
-fn refused(json: &str) -> Refusal {
+fn refused(json: &str) -> RefusedFrame {
     ClientFrame::parse(json.as_bytes()).expect_err(json)
 }
 
