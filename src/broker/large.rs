@@ -104,7 +104,7 @@ impl LargeContents {
                 message.encode()
             };
             let packets = tokio::task::spawn_blocking(encode).await.unwrap_or_else(|_| {
-                let why = "writing the message as packets failed; the broker's log says how";
+                let why = "writing the message as packets failed; see the broker's log";
                 Err(ErrorInfo::new(Code::Internal, why))
             });
             let _ = wake.send(WakeUp::Link(dial, LinkEvent::Encoded(packets))).await;

@@ -51,7 +51,7 @@ fn reload() -> Result<Exit, Failure> {
             None => render::line("the broker is not running; it reads the file when it starts"),
             Some(answer) if answer["type"] == "ok" => render::line("the broker has reloaded the settings"),
             Some(answer) => {
-                let why = answer["message"].as_str().unwrap_or("it gives no reason");
+                let why = answer["message"].as_str().unwrap_or("no reason was given");
                 return Err(Failure::new(format!("the broker keeps its old settings: {why}")));
             }
         }

@@ -94,7 +94,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("proxy", "The proxy for sessions that do not set their own."),
     (
         "update",
-        "Where `longwire update --check` looks for newer versions. Nothing is ever asked or installed by itself.",
+        "Where `longwire update --check` looks for newer versions. Nothing is checked or installed automatically.",
     ),
     (
         DEFAULT,

@@ -76,7 +76,7 @@ fn stages(headers: &HeaderMap) -> Result<Vec<CodingStage>, String> {
         match coding.to_ascii_lowercase().as_str() {
             "identity" => {}
             "zstd" | "compress" | "x-compress" | "dcb" | "dcz" => {
-                let why = format!("the response has the content coding `{coding}`, which was not asked for");
+                let why = format!("the response has the content coding `{coding}`, which was not requested");
                 return Err(why);
             }
             coding => match Decoder::of(coding) {

@@ -179,7 +179,7 @@ pub(crate) fn describe(error: &hyper::Error) -> String {
     } else if error.is_parse() && error.to_string().contains("header") {
         "the response head has an invalid header".to_owned()
     } else if error.is_parse() {
-        "the response is not HTTP/1.1; Longwire speaks HTTP/1.1, and the server may support HTTP/2 only"
+        "the response is not HTTP/1.1; Longwire requires HTTP/1.1, and the server may support HTTP/2 only"
             .to_owned()
     } else {
         match std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>()) {

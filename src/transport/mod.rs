@@ -224,7 +224,7 @@ fn in_time<T>(
         (Err(_), DialStage::Proxy(proxy)) => Err(DialError::Proxy {
             proxy: proxy.to_string(),
             why: format!(
-                "it did not connect to {place} within {} ms",
+                "cannot connect to {place} within {} ms",
                 target.connect_timeout.as_millis()
             ),
         }),

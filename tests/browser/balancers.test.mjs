@@ -187,7 +187,7 @@ test("a server of HTTP/2 only is told as such", { skip }, async (t) => {
       const session = `${kind}${scheme}`;
       dial(session, `${kind === "ws" ? "ws" : "http"}${scheme}://localhost:${port}/`, options);
       // In the clear the server hangs up at once, and what it said before may be lost.
-      const said = scheme ? /Longwire requires HTTP\/1\.1/ : /Longwire speaks HTTP\/1\.1|ended before there was an answer/;
+      const said = scheme ? /Longwire requires HTTP\/1\.1/ : /Longwire requires HTTP\/1\.1|ended before there was an answer/;
       assert.match(await told(session), said, session);
     }
   }

@@ -103,7 +103,7 @@ export function engineUrl(
 export function socketIoFault({ socketio = {} }: OpenOptions): string | undefined {
   const { path = "/", namespaces = ["/"], transports = ["polling"], auth = {} } = socketio;
   const unknown = Object.keys(socketio).find((name) => !KNOWN.has(name));
-  if (unknown) return `\`${unknown}\` is not supported here`;
+  if (unknown) return `\`${unknown}\` is not supported`;
   if (!path.startsWith("/") || /[?#]/.test(path)) return "`path` must start with `/` and have no query";
   if (namespaces.length < 1 || namespaces.length > MAX_NAMESPACES) {
     return `\`namespaces\` has 1 to ${MAX_NAMESPACES} names`;

@@ -86,18 +86,18 @@ const TIMESTAMP: &str = "t";
 const REFUSED: &[(&[&str], &str)] = &[
     (
         &["host", "hostname", "port", "secure", "uri"],
-        "the session's URL says where the server is",
+        "set the server's address in the session's URL",
     ),
     (
         &["withCredentials"],
-        "give the browser's cookies in the option `cookies` of the session",
+        "pass the browser's cookies in the session's option `cookies`",
     ),
-    (&["parser"], "only Socket.IO's own parser is spoken"),
+    (&["parser"], "only Socket.IO's default parser is supported"),
     (
         &["retries"],
-        "the broker keeps what waits; `ifLost`, `confirm` and `request` say what became of it",
+        "the broker keeps waiting messages itself; see `ifLost`, `confirm` and `request`",
     ),
-    (&["ackTimeout"], "`request` has a `timeout` of its own"),
+    (&["ackTimeout"], "use the `timeout` of `request`"),
     (
         &[
             "reconnection",
@@ -106,12 +106,9 @@ const REFUSED: &[(&[&str], &str)] = &[
             "reconnectionDelayMax",
             "randomizationFactor",
         ],
-        "the option `reconnect` of the session says when to dial again",
+        "use the session's option `reconnect`",
     ),
-    (
-        &["timeout"],
-        "the option `connectTimeout` of the session says how long an attempt may take",
-    ),
+    (&["timeout"], "use the session's option `connectTimeout`"),
     (
         &[
             "autoConnect",
@@ -123,25 +120,19 @@ const REFUSED: &[(&[&str], &str)] = &[
         ],
         "sessions are opened, shared and closed by name",
     ),
-    (
-        &["protocols"],
-        "the option `subprotocols` of the session offers them",
-    ),
-    (
-        &["perMessageDeflate"],
-        "the option `compression` of the session offers it",
-    ),
+    (&["protocols"], "use the session's option `subprotocols`"),
+    (&["perMessageDeflate"], "use the session's option `compression`"),
     (
         &["agent", "localAddress"],
-        "the option `proxy` of the session and the user's settings say how the server is reached",
+        "use the session's option `proxy` or the user's settings",
     ),
     (
         &["ca", "rejectUnauthorized", "ciphers"],
-        "the user's settings say which certificates are trusted (`ca-files`, `insecure-hosts`)",
+        "trusted certificates are set in the user's settings (`ca-files`, `insecure-hosts`)",
     ),
     (
         &["pfx", "key", "passphrase", "cert"],
-        "the user's settings say which certificate is shown to a server (`client-cert`)",
+        "client certificates are set in the user's settings (`client-certificate`)",
     ),
     (
         &["transportImplementations"],
@@ -240,7 +231,7 @@ impl TransportOptions {
 fn refuse_impossible(fields: &BTreeMap<String, &RawValue>) -> Result<(), String> {
     for (names, instead) in REFUSED {
         if let Some(name) = names.iter().find(|name| fields.contains_key(**name)) {
-            return Err(format!("`{name}` is not supported here: {instead}"));
+            return Err(format!("`{name}` is not supported: {instead}"));
         }
     }
     Ok(())

@@ -18,7 +18,7 @@ pub(crate) struct TrustArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Lines from stdin are sent, each as one message; messages are printed, each on a line. It ends when \
-stdin has ended and the server was reached and has read everything, or as --expect, --timeout and --linger say.\n\n\
+stdin has ended and the server was reached and has read everything, or as --expect, --timeout and --linger specify.\n\n\
 On a terminal a line that begins with a slash is a command; /help lists them. For line editing: rlwrap longwire connect URL\n\n\
 Examples:\n  longwire connect wss://example.com/socket --header 'Authorization: Bearer x'\n  \
 longwire connect ws://localhost:8080 --send '{\"ask\":1}' --expect 1 --timeout 5\n  \

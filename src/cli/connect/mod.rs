@@ -334,7 +334,7 @@ impl ConnectClient<'_> {
         }
         self.epoch = Some(frame["epoch"].clone());
         for option in frame["ignored"].as_array().into_iter().flatten() {
-            render::note(&format!("the broker does not know the option {option}"));
+            render::note(&format!("the broker does not support the option {option}"));
         }
     }
 

@@ -26,7 +26,7 @@ impl Hub {
         match frame {
             ClientFrame::Status { id } if is_admin => self.status(port, id, None),
             _ if is_admin => {
-                let why = error(Code::Unsupported, "the command line may only ask for `status`");
+                let why = error(Code::Unsupported, "the command line may only request `status`");
                 self.ctx.send_error(port, why, frame.id(), None);
             }
             ClientFrame::Hello(hello) => self.hello(port, hello),
@@ -104,7 +104,10 @@ impl Hub {
     /// Whether the broker and the settings let this caller in.
     fn check_hello(&mut self, port: PortId, hello: &Hello) -> Result<(), ErrorInfo> {
         if hello.protocol != 1 {
-            let why = format!("protocol {} is not spoken here; 1 is", hello.protocol);
+            let why = format!(
+                "protocol version {} is not supported; this broker supports version 1",
+                hello.protocol
+            );
             return Err(error(Code::Unsupported, why));
         }
         let needs = hello.needs.iter().map(String::as_str);

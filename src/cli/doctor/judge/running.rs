@@ -347,7 +347,7 @@ fn disk(folders: &FolderFacts) -> Finding {
         .or("there is little disk space for sessions");
     let state = folders.state.display();
     let used = format!(
-        "journals take {} of {}",
+        "journals use {} of {}",
         size(folders.journals),
         size(folders.quota)
     );

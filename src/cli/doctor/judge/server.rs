@@ -17,7 +17,7 @@ pub(super) fn proxy_script(pac: &PacFacts) -> Finding {
         |url| format!("the script {url}"),
     );
     let detail = format!(
-        "{} takes its proxies from {place}. Longwire runs no proxy scripts (PAC): it connects directly, or by the proxy of \
+        "{} uses the proxies of {place}. Longwire runs no proxy scripts (PAC): it connects directly, or by the proxy of \
          the settings or the environment",
         pac.desktop
     );

@@ -17,7 +17,7 @@ pub(super) fn needs(status: Option<&Value>) -> Option<Finding> {
         format!("{} needs {}", text(unmet, "origin"), needs.join(", "))
     });
     let finding = Finding::about("capabilities", "the broker has what extensions need")
-        .or("the broker is older than an extension's SDK asks for");
+        .or("the broker is older than an extension's SDK requires");
     let lines: Vec<String> = lines.collect();
     Some(finding.fail(lines.join("; ")).fix("longwire update --check"))
 }

@@ -186,7 +186,8 @@ impl Delivery {
             .as_ref()
             .map_or(0, |attachment| attachment.cursor);
         if seq > newest {
-            let message = format!("field `seq`: {seq} was never delivered here; the last was {newest}");
+            let message =
+                format!("field `seq`: {seq} was never delivered to this client; the last was {newest}");
             let why = error(Code::BadFrame, message);
             ctx.ports.send_error(port, why, None, Some(&ctx.who.name));
             return false;

@@ -117,7 +117,7 @@ impl Outgoing {
         }
         if let Some(flow) = room {
             if !self.outbox.has_room(&ctx.options.outbox, payload.len(), flow) {
-                let why = "the outbox is full; send again when outcomes have come";
+                let why = "the outbox is full; send again after outcomes have arrived";
                 return Err(error(Code::OutboxFull, why));
             }
             if ctx.budget.check(MESSAGE_COST + payload.len()).is_err() {
