@@ -5,7 +5,7 @@
 //! | row | modules |
 //! |--:|---|
 //! | 0 | `wire`, `clock`, `paths`, `log`, `crash`, `hardening`, `version` |
-//! | 1 | `core` (what is decided), `local` (host and broker's road) |
+//! | 1 | `core` (what is decided), `local` (the socket between host and broker) |
 //! | 2 | `transport` (the internet), `journal` (the disk), `settings` |
 //! | 3 | `broker`, `host` |
 //! | 4 | `cli` |

@@ -1,4 +1,4 @@
-//! The whole road, as a browser would use it: server, broker, host, and a reader at the host's pipe.
+//! The whole path, as a browser would use it: server, broker, host, and a reader at the host's pipe.
 //!
 //! Prints a line per measure and subject; it judges nothing. The server and the reader are in this process, brokers and
 //! hosts are real processes. `cargo bench --bench end_to_end`, optionally with a part of a measure's name; `scripts/bench`
@@ -96,7 +96,7 @@ fn main() {
     if is_wanted("idle") {
         idle::print(&downs()[0]);
     }
-    if is_wanted("crowd") {
+    if is_wanted("many") {
         many_sessions::print();
     }
 }

@@ -7,7 +7,7 @@ function acks(window: number) {
   const clock = new FakeClock();
   const log: string[] = [];
   let release: (() => void) | undefined;
-  const road = {
+  const port = {
     keep: async (seq: number) => {
       log.push(`keep ${seq}`);
       if (slow.on) await new Promise<void>((resolve) => (release = resolve));
@@ -15,7 +15,7 @@ function acks(window: number) {
     ack: (seq: number) => void log.push(`ack ${seq}`),
   };
   const slow = { on: false, release: () => release?.() };
-  return { clock, log, slow, acks: new Acks(clock, road, window, 0) };
+  return { clock, log, slow, acks: new Acks(clock, port, window, 0) };
 }
 
 test("nothing is acknowledged before 50 ms, then everything that is finished", async () => {

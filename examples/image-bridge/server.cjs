@@ -7,16 +7,16 @@ const { WebSocketServer } = require("ws");
 const events = [];
 const batches = new Map();
 const listeners = new Set();
-// Roads that are closed, as behind a proxy: "websocket", "sse".
+// Transports that are disabled, as behind a proxy: "websocket", "sse".
 const down = new Set((process.env.DOWN ?? "").split(","));
-// Which roads were asked for, in order, and the most that were open at once.
-const roads = { asked: [], open: 0, most: 0 };
+// Which transports were requested, in order, and the most that were open at once.
+const transports = { asked: [], open: 0, most: 0 };
 
-function isOpen(road, connection) {
-  if (roads.asked.at(-1) !== road) roads.asked.push(road);
-  if (down.has(road)) return false;
-  roads.most = Math.max(roads.most, ++roads.open);
-  connection.on("close", () => roads.open--);
+function isOpen(transport, connection) {
+  if (transports.asked.at(-1) !== transport) transports.asked.push(transport);
+  if (down.has(transport)) return false;
+  transports.most = Math.max(transports.most, ++transports.open);
+  connection.on("close", () => transports.open--);
   return true;
 }
 
@@ -81,7 +81,7 @@ const server = http.createServer(async (request, response) => {
     if (message.type === "generate") begin(message);
     return response.writeHead(202).end();
   }
-  if (url.pathname === "/roads") return response.end(JSON.stringify(roads));
+  if (url.pathname === "/transports") return response.end(JSON.stringify(transports));
   response.writeHead(404).end();
 });
 

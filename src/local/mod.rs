@@ -1,4 +1,4 @@
-//! The road between host and broker: one stream a port, between processes of one user.
+//! The local socket or pipe between host and broker: one stream a port, between processes of one user.
 //!
 //! It knows no frames. Only this user's processes get through, and both sides check that; there is no TCP port.
 

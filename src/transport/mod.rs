@@ -1,4 +1,4 @@
-//! The road to the internet: from a target to a link by WebSocket, HTTP or Engine.IO, and what travels on it.
+//! Network connections: from a target to a link by WebSocket, HTTP or Engine.IO, and the messages on it.
 //!
 //! It decides nothing: when to dial, what to send and when to give up is the core's.
 

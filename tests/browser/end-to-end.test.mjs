@@ -1,4 +1,4 @@
-// The main road: the example extension in a real Chromium, the host as `longwire install` registers it, a real server.
+// The main scenario: the example extension in a real Chromium, the host as `longwire install` registers it, a real server.
 // It looks at what a user would miss: messages lost, doubled or out of order, a socket that did not outlive the worker,
 // processes and files left behind. How the parts do it is tested elsewhere.
 
@@ -17,7 +17,7 @@ test("an extension's socket outlives its service worker", async (t) => {
   const manifest = join(world.profile, "NativeMessagingHosts", "com.longwire.bridge.json");
 
   let failed = false;
-  /** A step of the road; the next ones are not walked when it fails. */
+  /** A step of the scenario; the next ones are skipped when it fails. */
   const step = (name, work) =>
     t.test(name, async () => {
       if (failed) throw new Error("not tried: a step before failed");

@@ -1,4 +1,4 @@
-//! The whole road with real processes: extension's frames, host, broker, a WebSocket server, and back.
+//! The whole path with real processes: extension's frames, host, broker, a WebSocket server, and back.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The road to the internet, against scripted peers and real servers, through `Dials` as the broker uses it.
+//! Network connections, against scripted peers and real servers, through `Dials` as the broker uses it.
 
 mod autobahn;
 #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! Bad weather between broker and server: how soon it is noticed, how soon the link is restored, what is lost.
+//! Network faults between broker and server: how soon they are noticed, how soon the link is restored, what is lost.
 //!
 //! Real host, real broker, a relay that misbehaves on demand. `--no-capture` prints the table of `docs/LINKS.md`.
 
@@ -162,7 +162,7 @@ async fn serve(
 /// Messages sent from the beginning of each fault on.
 const MESSAGES: usize = 40;
 
-/// One session under one kind of weather. Prints its row of the table.
+/// One session under one kind of fault. Prints its row of the table.
 #[expect(clippy::print_stdout, reason = "the table of the documentation is made of it")]
 fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Weather, &Server)) {
     let (server, scratch) = (server(), Scratch::new());

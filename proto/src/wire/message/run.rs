@@ -1,5 +1,5 @@
 //! `messages`: plain messages of one session that follow one another, in one frame. Of a short message its envelope is
-//! nearly half, and the browser's pipe is the narrowest place of the road.
+//! nearly half, and the browser's pipe is the bottleneck.
 //!
 //! It only says which messages may stand together and how they are written; `batch` packs them.
 

@@ -115,7 +115,7 @@ fn is_heard_by_polling_and_by_its_event_stream_too() {
 }
 
 #[test]
-fn takes_the_next_road_where_one_is_closed_and_never_two() {
+fn takes_the_next_transport_where_one_is_closed_and_never_two() {
     for (down, asked) in [
         ("", vec!["websocket"]),
         ("websocket", vec!["websocket", "sse"]),
@@ -132,7 +132,7 @@ fn takes_the_next_road_where_one_is_closed_and_never_two() {
             "post":{"url":url("/tasks")}});
         let url = system.server.ws("/");
         system.opens("batches", url, options);
-        // The same messages by every road: written on the socket, or posted.
+        // The same messages by every transport: written on the socket, or posted.
         system.says(json!({"type":"subscribe","session":"batches","id":"w","key":"b3",
             "send":[{"json":{"type":"watch","batchId":"b3"}}]}));
         system.says(json!({"type":"send","session":"batches","json":generate("b3")}));
@@ -142,9 +142,9 @@ fn takes_the_next_road_where_one_is_closed_and_never_two() {
             "{down}"
         );
         Batch::whole(&mut system, "batches");
-        let roads = system.got("/roads");
+        let transports = system.got("/transports");
         assert_eq!(
-            (&roads["asked"], &roads["most"]),
+            (&transports["asked"], &transports["most"]),
             (&json!(asked), &json!(1)),
             "{down}"
         );
