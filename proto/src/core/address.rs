@@ -1,4 +1,4 @@
-//! Addresses that nobody's extension may reach, whatever name leads there.
+//! Addresses that no extension may reach, whichever name resolves to them.
 //!
 //! It judges one address; who resolves names is `transport`.
 

@@ -51,7 +51,7 @@ impl Backoff {
         }))
     }
 
-    /// The link was stable, or somebody asked: start over.
+    /// The link was stable, or a client asked for a dial: start over.
     pub(crate) const fn reset(&mut self) {
         self.attempts = 0;
     }

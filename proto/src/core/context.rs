@@ -28,7 +28,7 @@ pub(crate) const RECORD_OVERHEAD: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Port {
     pub(crate) caller: Caller,
-    /// Profile and client, once `hello` has been said.
+    /// Profile and client, once `hello` was received.
     pub(crate) identity: Option<ClientIdentity>,
     /// Sessions attached through this port.
     pub(crate) attached: BTreeMap<Name, SessionKey>,
@@ -112,7 +112,7 @@ pub(crate) struct Watcher {
     pub(crate) session: SessionKey,
     /// It is shown what goes out as well.
     pub(crate) sees_outgoing: bool,
-    /// What it was not shown, since it did not keep up, and has not been told yet.
+    /// Records that it did not receive because it did not keep up, and that are not reported yet.
     pub(crate) missed: u64,
 }
 
@@ -120,7 +120,7 @@ pub(crate) struct Watcher {
 #[derive(Debug)]
 pub(crate) struct Dialer {
     pub(crate) random: Random,
-    /// Dials alive, and whose they are.
+    /// Active dials, and their sessions.
     dials: HashMap<DialId, SessionKey>,
     last_dial: u64,
     /// What the settings allow.
@@ -210,7 +210,7 @@ impl PortWriter<'_> {
         self.out.push_back(Output::Deliver { port, frame, cost });
     }
 
-    /// Whether anybody watches a session without holding it.
+    /// Whether a port watches a session without being attached.
     pub(crate) const fn has_watchers(&self) -> bool {
         !self.watchers.is_empty()
     }
@@ -239,7 +239,7 @@ impl PortWriter<'_> {
         *self.watchers = watchers;
     }
 
-    /// Shows something to one that watches. One that does not keep up misses it, and is told how much it missed.
+    /// Sends something to a watching port. One that does not keep up misses it, and gets the number of missed records.
     fn show_to(&mut self, watcher: &mut Watcher, session: &Name, frame: BrokerFrame, cost: usize) {
         if !self.ports.get(&watcher.port).is_some_and(Port::has_room) {
             watcher.missed += 1;
@@ -276,7 +276,7 @@ impl Dialer {
         }
     }
 
-    /// A number for a new dial; from now on only its word counts for this session.
+    /// A number for a new dial; from now on only its events count for this session.
     pub(crate) fn new_dial(&mut self, session: SessionKey) -> DialId {
         self.last_dial += 1;
         let dial = DialId(self.last_dial);
@@ -284,12 +284,12 @@ impl Dialer {
         dial
     }
 
-    /// Whose dial it is, while it is alive.
+    /// The session of a dial, while it is active.
     pub(crate) fn session_of(&self, dial: DialId) -> Option<SessionKey> {
         self.dials.get(&dial).copied()
     }
 
-    /// A dial is over; its later words are ignored.
+    /// A dial is over; its later events are ignored.
     pub(crate) fn forget(&mut self, dial: DialId) {
         self.dials.remove(&dial);
         self.limiter.end(dial);

@@ -103,7 +103,7 @@ pub(crate) struct DialLimiter {
     /// Handshakes under way.
     under_way: HashMap<(Name, String), DialId>,
     slots: HashMap<DialId, (Name, String)>,
-    /// First those that somebody has just asked for, then redials; each in the order they came.
+    /// First those that a client has just asked for, then redials; each in the order they came.
     waiting: BTreeMap<(DialKind, u64), (SessionKey, DialSlot)>,
     places: HashMap<SessionKey, (DialKind, u64)>,
     last_place: u64,

@@ -21,7 +21,7 @@ const MAX_LINES: usize = 1024;
 const MAX_TERMS: usize = 1024;
 /// Bytes of a value of `key` that is remembered.
 const MAX_KEY_BYTES: usize = 128;
-/// Bytes of a value of `key` that is told apart from others.
+/// Bytes of a value of `key` that is distinguished from others.
 const MAX_HASHED_VALUE: usize = 64 << 10;
 /// Bytes of what a client gets of a large message, at most; if it is more, it gets all of it.
 const MAX_PART_OF_LARGE: usize = 1 << 20;
@@ -43,7 +43,7 @@ pub(crate) enum View {
     PartOfLarge(Arc<[String]>, Arc<Outline>),
 }
 
-/// What a filter says about a message that has just come.
+/// A filter's decision about a message that has just arrived.
 #[derive(Debug, Default)]
 pub(crate) struct FilterDecision {
     pub(crate) view: Option<View>,
@@ -244,7 +244,7 @@ impl SubscribedLine {
 }
 
 /// The value at a pointer as text; messages without one share the empty text. `None` for one that is too large to be
-/// told apart from others: it equals none of them.
+/// distinguished from others: it equals none of them.
 fn value_at(message: &ParsedMessage<'_>, key: Option<&str>) -> Option<String> {
     let Some(key) = key else {
         return Some(String::new());

@@ -9,7 +9,7 @@ use crate::wire::guard::{Guard as Lines, GuardLine, called};
 use crate::wire::record::ErrorInfo;
 use crate::wire::rule::ParsedMessage;
 
-/// How often an extension is told that what the server says does not pass.
+/// How often an extension gets an error about messages of the server that do not pass.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The guard of what is sent.
@@ -20,7 +20,7 @@ pub(crate) struct SendGuard(Vec<Bucket>);
 #[derive(Debug, Default)]
 pub(crate) struct ReceiveGuard {
     buckets: Vec<Bucket>,
-    /// Boot time from which the extension may be told again.
+    /// Boot time of the next error at the earliest.
     tell_from: Duration,
 }
 
@@ -61,7 +61,7 @@ impl ReceiveGuard {
         pass(&lines.receive, &mut self.buckets, message, now)
     }
 
-    /// Takes the right to tell the extension of a refusal; once in a while is enough.
+    /// Whether a refusal is to be reported now: one in each interval is enough.
     pub(crate) fn take_report(&mut self, now: Duration) -> bool {
         let is_due = now >= self.tell_from;
         if is_due {

@@ -6,7 +6,7 @@ use crate::wire::record::Name;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SessionKey(pub(crate) u64);
 
-/// Who a session belongs to: nobody else can name it.
+/// The owner of a session: no other can address it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Owner {
     pub(crate) origin: Name,

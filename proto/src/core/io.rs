@@ -28,7 +28,7 @@ pub struct DialId(pub u64);
 pub struct Now {
     /// Time the machine was awake: how long state is kept counts this.
     pub awake: Duration,
-    /// Time since boot, sleep included: whether a link is alive counts this.
+    /// Time since boot, sleep included: liveness of links counts this.
     pub boot: Duration,
     /// Wall clock, milliseconds since 1970, for display only.
     pub wall: u64,
@@ -46,11 +46,11 @@ pub enum Caller {
 /// What happened outside.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// A port has come.
+    /// A port was opened.
     PortOpened(PortId, Caller),
     /// A frame from a port, already parsed. Frames that cannot be parsed are answered by the shell.
     Frame(PortId, ClientFrame),
-    /// A port has gone. Nothing is delivered to it any more.
+    /// A port was closed. Nothing is delivered to it any more.
     PortClosed(PortId),
     /// Frames handed out by `Deliver` with this total cost have left the port's queue.
     Written(PortId, usize),
@@ -58,17 +58,17 @@ pub enum Input {
     Watch(PortId, Watch),
     /// The command line ends a session for every client.
     EndSession(PortId, EndSession),
-    /// Word from a dial.
+    /// An event of a dial.
     Link(DialId, LinkEvent),
     /// The machine slept, or its network changed: links are to be probed, and waits for a dial to end, at once.
     Resumed,
     /// The settings allow this from now on.
     Rules(Arc<Rules>),
-    /// A journal can be written no more (disk full, quota, damage): its session lives on in memory.
+    /// A journal can be written no more (disk full, quota, damage): its session continues in memory.
     JournalLost { journal: JournalId, why: String },
     /// A deadline may have passed. Early or repeated ones are harmless.
     Timeout,
-    /// The broker will leave: tell every port, close every link, flush journals.
+    /// The broker will exit: notify every port, close every link, flush journals.
     Leave { reason: &'static str },
 }
 
@@ -133,7 +133,7 @@ pub enum LinkEvent {
     Posted(u64, Box<Answer>),
     /// The answer to `Encode`.
     Encoded(Result<Vec<Payload>, ErrorInfo>),
-    /// The dial is over; the last word it says.
+    /// The dial is over; its last event.
     Ended(LinkEnd),
 }
 
@@ -186,7 +186,7 @@ pub enum Output {
     Pause(DialId),
     /// Read again.
     Resume(DialId),
-    /// Write what has been transmitted, then close with this code and reason. The dial still tells what it hears, the
+    /// Write what has been transmitted, then close with this code and reason. The dial still reports what it receives, the
     /// server's answer last: `LinkEvent::Ended`.
     Close { dial: DialId, code: u16, reason: String },
     /// Close with this code and reason; the core will not listen to this dial any more.
@@ -222,7 +222,7 @@ pub struct Answer {
     pub too_large: bool,
 }
 
-/// Bytes of a body that tell what it is.
+/// Bytes of a body that are needed to recognise it.
 const MAX_BEGINNING: usize = 64 << 10;
 
 impl Answer {
@@ -234,7 +234,7 @@ impl Answer {
         }
     }
 
-    /// The beginning of the body as text: what is no message is told by it.
+    /// The beginning of the body as text, for an error about a body that is no message.
     pub fn beginning(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.body[..self.body.len().min(MAX_BEGINNING)])
     }
@@ -267,7 +267,7 @@ impl Answer {
 /// What a dial is to become.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum TransportKind {
-    /// A WebSocket: says `Opened`.
+    /// A WebSocket: reports `Opened`.
     #[default]
     WebSocket,
     /// Questions and answers: every `Fetch` is a request, every `Transmit` a POST to this URL with these headers
@@ -275,7 +275,7 @@ pub enum TransportKind {
     Http {
         post: Option<(url::Url, Vec<(String, String)>)>,
     },
-    /// Packets of Engine.IO as messages, whichever way they travel: says `Opened` with the first of them.
+    /// Packets of Engine.IO as messages, by whichever transport: reports `Opened` with the first of them.
     Engine(EngineTransports),
 }
 

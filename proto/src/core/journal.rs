@@ -1,4 +1,4 @@
-//! What a disk session writes down, as opaque records: a kind, a number and bytes.
+//! What a disk session stores, as opaque records: a kind, a number and bytes.
 //!
 //! It knows no file; the `journal` module keeps these records and gives them back after a crash.
 
@@ -33,7 +33,7 @@ pub struct RawRecord {
     /// For entries of the session's log their `seq`: the record may go once `Trim` has passed it.
     /// 0 for state, which the snapshot at the head of a later segment repeats.
     pub seq: u64,
-    /// What it says.
+    /// Its contents.
     pub data: Bytes,
     /// The end of `data`, if that is large: it is not copied together with the rest. Empty in what is read.
     pub content: Bytes,
@@ -45,7 +45,7 @@ impl RawRecord {
         self.data.len() + self.content.len()
     }
 
-    /// Whether it says nothing.
+    /// Whether it is empty.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,4 +1,4 @@
-//! What a journal record of a session says, and its bytes. Old journals must stay readable: kinds are append-only.
+//! The contents of a session's journal record, and its bytes. Old journals must stay readable: kinds are append-only.
 //!
 //! It holds no credentials: URLs, headers, cookies and greetings are never written.
 
@@ -92,7 +92,7 @@ pub(crate) struct Meta {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
     pub(crate) age: u64,
-    /// It lives in memory: the journal carries it from one broker to the next, and goes then.
+    /// The session is in memory: the journal carries it from one broker to the next, and is removed then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) in_memory: bool,
     pub(crate) overflow: Overflow,
@@ -373,7 +373,7 @@ fn take_payload(data: Bytes) -> Option<Payload> {
     }
 }
 
-/// An event without the buffer it lay in. Whether it may be answered died with its connection.
+/// An event without the buffer it lay in. Whether it may be answered was known to its connection only.
 fn take_event(data: &[u8]) -> Option<Payload> {
     let length = u32::from_le_bytes(data.get(..4)?.try_into().ok()?) as usize;
     let (name, namespace, last_event_id, form) =

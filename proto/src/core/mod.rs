@@ -1,4 +1,4 @@
-//! What is decided: sessions, logs, outboxes, who hears what.
+//! All decisions: sessions, logs, outboxes, and which client receives what.
 //!
 //! No clock, no socket, no runtime, and no randomness but the seed it is given.
 

@@ -1,4 +1,4 @@
-//! A log and its journal as one: nothing is appended that is not written down first.
+//! A log and its journal as one: nothing is appended that is not journalled first.
 //!
 //! Order is the point: a block of numbers before any of them, a record before its delivery, an intent before its write.
 //! What the records of a journal look like is in `core::journal_record`; files belong to the crate's `journal` module.
@@ -18,7 +18,7 @@ use super::log::{ClientId, Log, LogEntry};
 
 /// Numbers reserved at a time.
 const BLOCK: u64 = 4096;
-/// Records finished before the journal hears of it.
+/// Finished records before the journal is trimmed.
 const TRIM_INTERVAL: u64 = 1024;
 
 /// What writing down needs: the awake time, and where outputs go.
@@ -54,7 +54,7 @@ struct JournalState {
     reserved: u64,
     /// Records up to here are known to the journal to be unneeded.
     trimmed: u64,
-    /// The session lives in memory; the journal only carries it to the next broker.
+    /// The session is in memory; the journal only carries it to the next broker.
     is_handing_over: bool,
 }
 
@@ -82,7 +82,7 @@ impl RecordedLog {
     }
 
     /// Appends the loss of one message that was never kept. A run of losses that come together is written down as one:
-    /// by the next record, or by `write_losses` before anybody hears of it.
+    /// by the next record, or by `write_losses` before it is delivered.
     pub(crate) fn append_lost(&mut self, to: &mut Recorder<'_>, reason: GapReason) {
         if !self.log.ends_in_loss_for(reason) {
             self.write_losses(to);
@@ -173,7 +173,7 @@ impl RecordedLog {
         self.log.withdraw(seq, client, wanted)
     }
 
-    /// Forgets what `done` says nobody needs, from the oldest on, and lets the journal forget it.
+    /// Removes what `done` says no client needs, from the oldest on, from the log and the journal.
     pub(crate) fn trim(&mut self, to: &mut Recorder<'_>, done: impl FnMut(&LogEntry) -> bool) {
         let Some(seq) = self.log.trim(done) else { return };
         let last = self.log.last();
@@ -277,7 +277,7 @@ impl RecordedLog {
         self.journal.as_ref().map_or(0, |journal| journal.reserved)
     }
 
-    /// Puts back a record from the journal: the later word on a `seq` replaces the earlier.
+    /// Puts back a record from the journal: a later one with the same `seq` replaces an earlier.
     pub(crate) fn restore(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
         self.log.restore(now, record, audience);
     }

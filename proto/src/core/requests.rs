@@ -54,7 +54,7 @@ pub(crate) struct AwaitedAnswer {
     pub(crate) ack: bool,
 }
 
-/// Everything that waits for a word from the server.
+/// Everything that waits for a message of the server.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     waiting: BTreeMap<String, HashMap<String, Vec<PendingAnswer>>>,

@@ -73,7 +73,7 @@ impl Default for MemoryRule {
 pub struct DialRule {
     /// Dials a second in the long run.
     pub per_second: u32,
-    /// Sessions that somebody has just opened may take this many dials at once; redials never do.
+    /// Sessions that were just opened may take this many dials at once; redials never do.
     pub burst: u32,
 }
 

@@ -9,7 +9,7 @@ use crate::wire::json::{Document, Value, ValueKind};
 /// Longest time that is waited for a server that is silent.
 const MAX_PING_TIMEOUT_MS: f64 = 86_400_000.0;
 
-/// What a server says of the session that it has opened.
+/// A server's description of the session that it has opened.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Greeting {
     pub(crate) sid: Option<String>,

@@ -1,6 +1,6 @@
-//! A page where something else was expected: a captive portal, or the words of a proxy. It is told by its title.
+//! An HTML page where something else was expected, such as a captive portal or a proxy's error. Reported by its title.
 
-/// Characters of a title that are told.
+/// Characters of a title that are reported.
 const MAX_TITLE_CHARS: usize = 120;
 
 /// What to say of a body that is a page; `None` for what is none.
@@ -26,7 +26,7 @@ fn title(text: &str) -> Option<String> {
     element(text, "<title").or_else(|| element(text, "<h1"))
 }
 
-/// The words of the first element of this kind.
+/// The text of the first element of this kind.
 fn element(text: &str, tag: &str) -> Option<String> {
     // Only letters of ASCII change, so that places stay what they are.
     let lower = text.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! What event streams and polling have in common: answers that refuse, posting, bodies that say why.
+//! Code that event streams and polling share: refusals, posting, error texts in bodies.
 
 use crate::wire::code::Code;
 use crate::wire::options::Options;
@@ -10,7 +10,7 @@ use crate::core::policy;
 
 use super::{Abilities, DialectEnd, DialectEvent};
 
-/// What may be told of a body that says why.
+/// Bytes of an error text in a body that are reported.
 const MAX_REASON_CHARS: usize = 200;
 
 /// Bytes of a page in which its title is looked for.
@@ -53,7 +53,7 @@ pub(super) fn posted(count: u64, answer: &Answer) -> DialectEvent {
     DialectEvent::Posted(count, failure)
 }
 
-/// The server does not want to talk, now or at all: its status says which.
+/// The server refuses, now or permanently: its status says which.
 pub(super) fn refused(answer: &Answer, taken: u64) -> DialectEvent {
     let hint = if (300..400).contains(&answer.status) {
         " (a redirect that cannot be followed)"

@@ -1,6 +1,6 @@
 //! The protocols of servers: one module each, all behind one interface, `ProtocolHandler`.
 //!
-//! A dialect is made with its dial. It holds its protocol, its URL and where the server is to go on, and dies with the
+//! A dialect is made with its dial. It holds its protocol, its URL and the resume position, and ends with the
 //! dial; options that change meanwhile change nothing of that. Bytes and answers go in (`handle_event`), what they mean comes out
 //! (`poll`). It decides nothing about the link: `session::uplink` does.
 //!
@@ -61,9 +61,9 @@ impl DialContext<'_> {
 pub(crate) struct Beginning {
     /// Where the dial leads.
     pub(crate) url: Url,
-    /// Where the server is to go on, as it said itself on an earlier dial.
+    /// The resume position that the server gave on an earlier dial.
     pub(crate) token: ResumeToken,
-    /// Credentials that are said inside the connection.
+    /// Credentials that are sent inside the connection.
     pub(crate) auth: Option<String>,
 }
 
@@ -127,7 +127,7 @@ pub(crate) enum DialectEvent {
     Refused(u64, ErrorInfo),
     /// This server does not take a reply.
     ReplyRefused(ErrorInfo),
-    /// Something is to be told that changes nothing about the link.
+    /// Something is to be reported that changes nothing about the link.
     State(Box<StateChange>),
     /// The dial has ended.
     Ended(Box<LinkEnd>),
@@ -167,15 +167,15 @@ impl DialectEnd {
 /// One protocol on one dial.
 ///
 /// `handle_event` takes one event; then `poll` must be called until `None`, or the dialect dropped. What lies unpolled when it is
-/// dropped counts as not heard: the resume token stands before it.
+/// dropped counts as not received: the resume token is before it.
 pub(crate) trait ProtocolHandler: std::fmt::Debug + Send {
     /// What of an event takes so long to understand that it is done before `handle_event` gets it, outside of the core.
-    /// No other event of the dial may be heard in between.
+    /// No other event of the dial may be handled in between.
     fn unread(&mut self, _options: &Options, _event: &LinkEvent) -> Vec<Unparsed> {
         Vec::new()
     }
 
-    /// Takes word from the dial.
+    /// Handles an event of the dial.
     fn handle_event(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent);
 
     /// The next event, in order.
@@ -248,10 +248,10 @@ pub(crate) trait ProtocolHandler: std::fmt::Debug + Send {
         0
     }
 
-    /// Forgets what has come in part: it is told as too large.
+    /// Drops what has arrived in part: it is reported as too large.
     fn give_up_partial(&mut self) {}
 
-    /// Whether the server went on where the last dial ended, or was told where.
+    /// Whether the server continued where the last dial ended, or received a resume position.
     fn continuity(&self) -> Continuity {
         Continuity::Unknown
     }
@@ -265,7 +265,7 @@ pub(crate) trait ProtocolHandler: std::fmt::Debug + Send {
     }
 }
 
-/// What the dial that is alive speaks, and with whom.
+/// The protocol of the active dial, and its URL.
 #[derive(Debug)]
 pub(crate) struct Dialect {
     protocol: Protocol,
@@ -276,7 +276,7 @@ pub(crate) struct Dialect {
 }
 
 impl Dialect {
-    /// Begins to speak on a new dial.
+    /// Begins the protocol on a new dial.
     pub(crate) fn begin(
         ctx: &mut DialContext<'_>,
         protocol: Protocol,
@@ -296,12 +296,12 @@ impl Dialect {
         self.protocol
     }
 
-    /// What is said on it.
+    /// Its protocol handler.
     pub(crate) fn handler_mut(&mut self) -> &mut dyn ProtocolHandler {
         self.handler.as_mut()
     }
 
-    /// What is said on it, to look at.
+    /// Its protocol handler, read-only.
     pub(crate) fn handler(&self) -> &dyn ProtocolHandler {
         self.handler.as_ref()
     }

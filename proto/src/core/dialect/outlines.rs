@@ -1,6 +1,6 @@
 //! What was found in large contents before they came in: reading them takes long, and the shell does it beside the loop.
 //!
-//! Contents are told apart by where they lie, not by what they say. What a protocol has to do with its bytes before they
+//! Contents are identified by their address, not by their value. What a protocol has to do with its bytes before they
 //! are messages is the dialect's; it is done here when there is much of it.
 
 use std::sync::Arc;
@@ -98,7 +98,7 @@ impl Outlines {
         Some(outline.clone())
     }
 
-    /// What a packet of Socket.IO says, if it was read.
+    /// The contents of a Socket.IO packet, if it was read.
     pub(crate) fn take_packet(&mut self, data: &Bytes) -> Option<ReadPacket> {
         let at = self
             .packets
@@ -107,12 +107,12 @@ impl Outlines {
         Some(self.packets.swap_remove(at))
     }
 
-    /// What an answer to a poll says, if it was read.
+    /// The contents of an answer to a poll, if it was read.
     pub(crate) fn take_answer(&mut self) -> Option<Box<ReadAnswer>> {
         self.answer.take()
     }
 
-    /// What a piece of an event stream says, if it was read.
+    /// The contents of a piece of an event stream, if it was read.
     pub(crate) fn take_chunk(&mut self) -> Option<Box<ReadChunk>> {
         self.chunk.take()
     }

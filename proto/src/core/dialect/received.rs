@@ -1,4 +1,4 @@
-//! A message as a dialect hands it on: with what it awaits, and with what was found in it before.
+//! A message as a dialect passes it on: with the reply that it awaits, and what was found in it before.
 
 use std::sync::Arc;
 

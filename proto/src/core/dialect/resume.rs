@@ -1,6 +1,6 @@
-//! Where servers are to go on after a loss, as they said themselves: kept by protocol and URL.
+//! Resume positions that servers gave, kept by protocol and URL.
 //!
-//! It says nothing to anybody; a dialect takes its token when it begins and leaves one when it ends.
+//! It sends nothing; a dialect takes its token when it begins and stores one when it ends.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::wire::options::Protocol;
 use super::poll::position::PollPosition;
 use super::socketio::recovery::Recovery;
 
-/// What one server said that outlives the dial. Each protocol uses what is its own.
+/// What is kept of one server beyond a dial. Each protocol uses what is its own.
 #[derive(Debug, Default)]
 pub(crate) struct ResumeToken {
     /// The newest id of an event stream.
     pub(super) last_event_id: Option<String>,
     /// The server wants to be left alone for so long after a loss.
     pub(super) retry: Duration,
-    /// How far a polled server has been heard.
+    /// The position in the messages of a polled server.
     pub(super) place: PollPosition,
     /// What a Socket.IO server needs to know to go on.
     pub(super) recovery: Recovery,
@@ -30,7 +30,7 @@ pub(crate) struct ResumeToken {
 pub(crate) struct ResumeTokens(Vec<(Protocol, Url, ResumeToken)>);
 
 impl ResumeTokens {
-    /// The token of this server, or one that says nothing.
+    /// The token of this server, or an empty one.
     pub(crate) fn take(&mut self, protocol: Protocol, address: &Url) -> ResumeToken {
         let known = self
             .0

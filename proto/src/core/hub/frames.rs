@@ -89,7 +89,7 @@ impl Hub {
             return;
         };
         let instance = instance.as_deref().unwrap_or_default();
-        // Which worker of a browser this is: its log has the same word.
+        // Which worker of a browser this is: its log has the same id.
         tracing::debug!(port = port.0, client = %client, instance, "hello");
         let identity = ClientIdentity { profile, client };
         let before = known.identity.replace(identity.clone());

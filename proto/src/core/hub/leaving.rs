@@ -56,7 +56,7 @@ impl Hub {
         }
     }
 
-    /// The port is somebody else's now, or the broker leaves: what it asked for is not done any more.
+    /// The port is another client's now, or the broker exits: its deferred requests are refused.
     pub(super) fn refuse_deferred(&mut self, port: Option<PortId>, why: &ErrorInfo) {
         let (refused, others) = std::mem::take(&mut self.deferred)
             .into_iter()

@@ -1,16 +1,16 @@
-//! Who is here, which sessions live, who hears which.
+//! The hub: ports, sessions, and which port is attached to which session.
 //!
 //! It does no I/O: the shell calls `handle`, then `poll` until `None`, then waits for `deadline`. What the frames of a port
 //! ask for is in `frames`.
 //!
 //! What holds after every drain (the simulation asserts it):
 //!
-//! 1. Never two dials alive for a session; word from any other dial is ignored.
-//! 2. Link-scoped state lives in `link::Connection` and dies with it.
-//! 3. A message accepted has exactly one verdict.
-//! 4. A `seq` never names another record in its epoch; every loss is a record in its place.
-//! 5. Bounds are checked on every append, in every state.
-//! 6. No deadline lies in the past; an early or repeated `Timeout` is harmless.
+//! 1. A session never has two active dials; events of any other dial are ignored.
+//! 2. Link-scoped state is in `session::uplink::connection` and is dropped with it.
+//! 3. An accepted message has exactly one outcome.
+//! 4. A `seq` never identifies two records in an epoch; every loss is a record in its place.
+//! 5. Limits are checked on every append, in every state.
+//! 6. No deadline is in the past; an early or repeated `Timeout` is harmless.
 //! 7. A new attachment fences the old one at once.
 //! 8. Same inputs and seed, same outputs.
 
@@ -39,7 +39,7 @@ use super::journal::{Damage, JournalId, RawRecord};
 use super::rules::Rules;
 use super::session::Session;
 
-/// What this broker can do, as `welcome` says and `hello.needs` may ask.
+/// What this broker supports: listed in `welcome`, and required by `hello.needs`.
 pub const CAPABILITIES: &[&str] = &[
     "websocket",
     "sse",
@@ -70,16 +70,16 @@ pub const LIMITS: &[(&str, u64)] = &[
     ("name", 128),
 ];
 
-/// How long a broker that leaves may take to say farewell to its servers, milliseconds.
+/// How long an exiting broker may take to close its links, in milliseconds.
 pub const SHUTDOWN_MS: u64 = 2000;
 
-/// The reason for leaving with which every session is handed over to the broker that comes after.
+/// The reason with which every session is handed over to the next broker.
 pub const UPGRADE: &str = "upgrade";
 
 /// How often memory is taken back from the largest holder.
 const RELIEF_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What the hub is told once, at its birth.
+/// What the hub is created with.
 #[derive(Debug, Clone)]
 pub struct HubConfig {
     /// Longwire's version.
@@ -115,11 +115,11 @@ pub struct Hub {
     last_session: u64,
     timers: Timers,
     was_idle: Option<bool>,
-    /// What asks for a name whose session is still being closed.
+    /// Requests to open a name whose session is still being closed.
     deferred: Vec<Deferred>,
     /// What extensions needed last that this broker lacks.
     unmet: BTreeMap<Name, Vec<String>>,
-    /// It leaves: nothing new is begun.
+    /// The broker is exiting: nothing new is begun.
     is_leaving: bool,
     /// Outputs taken by `poll` so far.
     polled: u64,

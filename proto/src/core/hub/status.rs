@@ -1,4 +1,4 @@
-//! What `status` says: counters of sessions, the memory they take, and what extensions need that this broker lacks.
+//! The contents of `status`: counters of sessions, the memory they take, and what extensions need that this broker lacks.
 
 use crate::wire::message::{
     BrokerFrame, ExtensionMemory, MemoryReport, SessionReport, StatusReport, UnmetNeeds,

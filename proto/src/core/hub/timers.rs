@@ -1,6 +1,6 @@
-//! When each session wants to be asked: by boot time, by awake time.
+//! The next deadline of each session: by boot time, by awake time.
 //!
-//! It sets no timer; the hub says to the shell when the next is due.
+//! It sets no timer; the hub tells the shell when the next is due.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

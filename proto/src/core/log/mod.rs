@@ -1,6 +1,6 @@
 //! A session's records by `seq`: append, drop, trim. What is dropped becomes a gap in its place, never nothing.
 //!
-//! It knows no clients, windows or links; it is told who a record is for and what has been delivered.
+//! It knows no clients, windows or links; its caller says who a record is for and what has been delivered.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const MAX_MOVED: usize = 4096;
 #[derive(Debug, Clone)]
 pub(crate) struct LogEntry {
     pub(crate) record: Record,
-    /// Only this client hears it; `None` for everybody.
+    /// Only this client receives it; `None`: all do.
     pub(crate) audience: Option<ClientId>,
     /// How clients with filters see it.
     pub(crate) views: Vec<(ClientId, View)>,
@@ -37,17 +37,17 @@ pub(crate) struct LogEntry {
 }
 
 impl LogEntry {
-    /// Whether this client hears it.
+    /// Whether this client receives it.
     pub(crate) fn is_for(&self, client: ClientId) -> bool {
         self.audience.is_none_or(|audience| audience == client) && self.view(client) != Some(&View::Not)
     }
 
-    /// A state of the link that nobody has seen: it does not matter once another follows.
+    /// A state of the link that was delivered to no client: it does not matter once another follows.
     fn is_superseded(&self) -> bool {
         !self.delivered && matches!(&self.record.body, Body::State(change) if is_of_the_link(change))
     }
 
-    /// How this client sees it, if a filter says anything.
+    /// How this client sees it, if a filter decides.
     pub(crate) fn view(&self, client: ClientId) -> Option<&View> {
         self.views
             .iter()
@@ -163,7 +163,7 @@ impl Log {
         self.entries.partition_point(|entry| entry.record.seq <= seq)
     }
 
-    /// When the oldest record after `seq` that this client hears was appended.
+    /// When the oldest record after `seq` that this client receives was appended.
     pub(crate) fn oldest_after(&self, seq: u64, client: ClientId) -> Option<Duration> {
         self.entries
             .iter()
@@ -217,7 +217,7 @@ impl Log {
             .map(|entry| entry.appended_at)
     }
 
-    /// Appends a record; its `seq`. A state that nobody has seen yields to the state that follows it directly.
+    /// Appends a record; its `seq`. A state that was not delivered is replaced by the state that follows it directly.
     pub(crate) fn append(&mut self, now: Duration, body: Body, audience: Option<ClientId>) -> u64 {
         if let Body::State(change) = &body
             && self.newest_yields_to(change)
@@ -241,7 +241,7 @@ impl Log {
     }
 
     /// Takes a message from a client that has not seen it; `false` when there is none of that number any more.
-    /// Nobody else wants it if `wanted` says so: then it leaves the log without a gap.
+    /// If no other client wants it, as `wanted` says, it is removed from the log without a gap.
     pub(crate) fn withdraw(
         &mut self,
         seq: u64,
@@ -270,7 +270,7 @@ impl Log {
         true
     }
 
-    /// Puts back a record from the journal: the later word on a `seq` replaces the earlier.
+    /// Puts back a record from the journal: a later one with the same `seq` replaces an earlier.
     pub(crate) fn restore(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
         let from = match record.body {
             Body::Gap(gap) => gap.from,
@@ -360,7 +360,7 @@ impl Log {
         };
         let seq = entry.record.seq;
         let (cost, extras) = (entry.record.body.cost(), entry.record.body.extras());
-        // Who has lost nothing by it, hears of no gap.
+        // A client that has lost nothing by it gets no gap.
         entry.views.retain(|(_, view)| *view == View::Not);
         let hidden = std::mem::take(&mut entry.views);
         let gap = Gap {
@@ -389,11 +389,11 @@ impl Log {
         true
     }
 
-    /// A state that nobody has seen is old news when nothing but a gap stands between it and the next: it goes, and the
-    /// gaps around it may become one. Otherwise a server that comes and goes would fill a log that nobody reads.
+    /// A state that was not delivered is superseded when nothing but a gap is between it and the next: it is removed, and the
+    /// gaps around it may become one. Otherwise a flapping link would fill a log that is not read.
     fn forget_state_before(&mut self, gap: usize) {
         let Some(index) = gap.checked_sub(1) else { return };
-        // Whoever reads on behind it must still hear that the link is another.
+        // A client that continues after it must still learn that the link is another.
         let says_enough = |entry: &LogEntry| {
             matches!(&entry.record.body, Body::State(next)
                 if is_of_the_link(next) && (next.state != State::Open || next.continuity.is_some()))
@@ -418,7 +418,7 @@ impl Log {
         }
     }
 
-    /// Removes the oldest entry as long as `done` says that nobody needs it; the newest `seq` removed.
+    /// Removes the oldest entry as long as `done` says that no client needs it; the newest `seq` removed.
     pub(crate) fn trim(&mut self, mut done: impl FnMut(&LogEntry) -> bool) -> Option<u64> {
         let mut trimmed = None;
         while self.entries.front().is_some_and(&mut done) {
@@ -472,19 +472,19 @@ impl Log {
         }
     }
 
-    /// Whether the newest record is a state that nobody has seen and that `next` makes old. One state told twice is two
-    /// pieces of news, and a fault of our own is told whatever follows.
+    /// Whether the newest record is a state that was not delivered and that `next` supersedes. The same state twice is two
+    /// events, and an internal error is reported whatever follows.
     fn newest_yields_to(&self, next: &StateChange) -> bool {
         let Some(entry) = self.entries.back().filter(|entry| entry.is_superseded()) else {
             return false;
         };
-        // What is told of a namespace says nothing about the link.
+        // A state of a namespace says nothing about the link.
         is_of_the_link(next)
             && matches!(&entry.record.body, Body::State(newest) if newest.state != next.state)
     }
 
-    /// Lets the entry before `index` grow over `lost`, if it is a gap for the same reason that nobody has seen. Who hears
-    /// nothing of either, hears nothing of both: `hidden` are those who do not hear of `lost`. To the others that lost less,
+    /// Lets the entry before `index` grow over `lost`, if it is a gap for the same reason that was not delivered. A client
+    /// from which both are hidden gets neither: `hidden` are those that do not get `lost`. To the others that lost less,
     /// the count is an upper bound; otherwise filters could fill the log with gaps.
     fn extend_gap_before(&mut self, index: usize, lost: Gap, hidden: &[(ClientId, View)]) -> bool {
         let Some(before) = index.checked_sub(1).and_then(|index| self.entries.get_mut(index)) else {

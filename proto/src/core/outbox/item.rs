@@ -31,7 +31,7 @@ pub(crate) struct Item {
     pub(super) place: Option<u64>,
     /// The far endpoint has answered a ping sent after it.
     pub(super) proven: bool,
-    /// Handed to the current link, and somebody waits for that answer.
+    /// Handed to the current link, and a client waits for that answer.
     pub(super) unproven: bool,
     /// Bytes of it that are kept since it was written: it may have to be written again.
     pub(super) kept_bytes: usize,
@@ -145,7 +145,7 @@ impl Item {
         matches!(self.awaits, Awaiting::Answer)
     }
 
-    /// Whether anybody wants to know how it ends.
+    /// Whether a client wants to know how it ends.
     pub(super) const fn needs_proof(&self) -> bool {
         self.id.is_some() || self.resend
     }
@@ -155,7 +155,7 @@ impl Item {
         self.place.is_some()
     }
 
-    /// It was not sent on this link; whether it was on another, nobody may be able to say.
+    /// It was not sent on this link; whether it was on another may be unknown.
     pub(super) fn unsent(&self, outcome: Outcome, error: ErrorInfo) -> MessageResult {
         if self.maybe_sent {
             let error = ErrorInfo::new(

@@ -37,7 +37,7 @@ impl Outbox {
 
     /// The link is gone; it had begun to hand `taken` messages to the socket. What is certainly unsent waits again.
     pub(crate) fn link_lost(&mut self, awake: Duration, taken: u64) -> Vec<Settled> {
-        // What was written is kept without its content: it must never wait again, whatever the link says last.
+        // What was written is kept without its content: it must never wait again, whatever the link reports last.
         let taken = taken.max(self.written);
         let mut settled = Vec::new();
         let mut again = Vec::new();
@@ -210,7 +210,7 @@ impl Outbox {
             } else if item.proven {
                 MessageResult::Outcome(Outcome::Sent, None)
             } else if item.is_handed() {
-                // Not proven and not lost either: a pong or the link's end will tell, no confirmation is awaited any more.
+                // Not proven and not lost either: a pong or the link's end will show, no confirmation is awaited any more.
                 item.awaits = Awaiting::Nothing;
                 continue;
             } else {

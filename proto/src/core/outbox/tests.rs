@@ -1,4 +1,4 @@
-//! Units of the outbox. What the session makes of verdicts is tested in `tests/it`.
+//! Units of the outbox. What the session does with outcomes is tested in `tests/it`.
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! What a dial puts on the wire: URLs, headers, subprotocols and a proxy, by whichever option they come.
 //!
-//! `check_dial` judges a session's options, so that a mistake is told when the session is opened. `check_request` judges
+//! `check_dial` judges a session's options, so that a mistake is reported when the session is opened. `check_request` judges
 //! what is about to be written; the transport asks it before every connection and every request.
 
 use url::{Host, Url};
@@ -146,7 +146,7 @@ fn dialled_urls(options: &Options, url: Option<&Url>) -> Vec<(Result<Url, ErrorI
         };
         Some((url.map(|url| engine_url(url, &options.socketio.path)), option))
     });
-    // Those that are not spoken are judged as well: what is written in the options is meant.
+    // URLs of protocols that are not used are checked as well: what is written in the options is meant.
     let others = options
         .urls
         .iter()
@@ -197,7 +197,7 @@ pub(crate) fn proxy_place(text: &str) -> Option<Url> {
     place_url(proxy.host_str()?, proxy.port().unwrap_or(default_port))
 }
 
-/// Host and port as a URL, whatever is spoken there.
+/// Host and port as a URL, whichever protocol is used there.
 pub fn place_url(host: &str, port: u16) -> Option<Url> {
     Url::parse(&format!("ws://{host}:{port}/")).ok()
 }
@@ -258,7 +258,7 @@ fn may_be_origin(value: &str, own: &str, urls: &[Url]) -> bool {
         || (!urls.is_empty() && urls.iter().all(|url| web_origin(url).as_deref() == Some(value)))
 }
 
-/// Whether this is an extension's own origin. Firefox does not tell a host by which UUID it serves an add-on's pages;
+/// Whether this is an extension's own origin. Firefox does not tell a host under which UUID it serves an add-on's pages;
 /// whoever has an add-on id may give any.
 fn is_own_origin(value: &str, own: &str) -> bool {
     let uuid = value

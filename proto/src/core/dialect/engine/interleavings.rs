@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use super::*;
 use crate::core::io::Answer;
 
-/// Packets that each side says.
+/// Packets that each side sends.
 const MESSAGES_EACH: usize = 3;
 const GREETING: &str = r#"0{"sid":"s","upgrades":["websocket"],"maxPayload":8}"#;
 
@@ -134,7 +134,7 @@ impl World {
         world
     }
 
-    /// Does what the engine says.
+    /// Executes the engine's actions.
     fn act(&mut self) {
         while let Some(act) = self.engine.poll() {
             match act {
@@ -296,7 +296,7 @@ impl World {
         }
     }
 
-    /// The server says what it has to say, if a transport is free.
+    /// The server sends what it has, if a transport is free.
     fn flush(&mut self) {
         let waiting = &mut self.server.waiting;
         if waiting.is_empty() {
@@ -332,7 +332,7 @@ impl World {
         }
     }
 
-    /// The core hangs up now: what it said before is posted to the end.
+    /// The core hangs up now: what it sent before is posted completely.
     fn check_leaving(mut self) {
         if self.engine.is_on_socket() || self.end.is_some() {
             return;

@@ -30,14 +30,14 @@ use crate::core::policy;
 /// Between packets of one body.
 const SEPARATOR: char = '\u{1e}';
 const SEPARATOR_BYTE: u8 = 0x1e;
-/// Packets told at once, and bytes of them: more of a body is read when these have been taken.
+/// Packets reported at once, and bytes of them: more of a body is read when these have been taken.
 const MAX_REPORTED_PACKETS: usize = 256;
 const MAX_REPORTED_BYTES: usize = 1 << 20;
-/// Bytes of a body that tell what it is; no greeting is longer.
+/// Bytes of a body that are needed to recognise it; no greeting is longer.
 const MAX_GREETING_BYTES: usize = 64 << 10;
-/// A body the server surely takes, until it has said its own limit.
+/// A body the server surely takes, until it has sent its own limit.
 const MAX_BODY_BYTES: usize = 100_000;
-/// What is written on a socket before any packet of the core's: the probe and the word to upgrade.
+/// What is written on a socket before any packet of the core's: the probe and the upgrade packet.
 const OVERHEAD: u64 = 2;
 
 /// What a dial knows when it begins, beside its options.
@@ -233,7 +233,7 @@ impl Engine {
 
     /// What has not been read of an answer, if it is more than this and it is time to read it; `read` must follow.
     pub fn unread(&mut self, bytes: usize) -> Option<Bytes> {
-        // What has just come is told also while reading is paused: the server may ask whether we live.
+        // What has just arrived is reported also while reading is paused: it may be a ping of the server.
         let is_wanted = self.is_fresh || !self.paused;
         let is_due = self.actions.is_empty() && self.body.len() > bytes && is_wanted && !self.over;
         is_due.then(|| {

@@ -25,7 +25,7 @@ impl Engine {
             self.report_packets(vec![Incoming::TooLarge { bytes: None }]);
             return self.flow();
         }
-        // The beginning tells a page from packets.
+        // The beginning distinguishes a page from packets.
         let body = answer.content();
         let start = String::from_utf8_lossy(&body[..body.len().min(MAX_GREETING_BYTES)]);
         if let Some(page) = html::described(&start) {

@@ -59,7 +59,7 @@ impl Engine {
     /// The WebSocket has ended, or never came to be.
     pub fn socket_ended(&mut self, mut end: LinkEnd) {
         match self.mode {
-            // The server goes on with polling: nothing was said on the socket yet.
+            // The server goes on with polling: nothing was sent on the socket yet.
             Mode::Polling | Mode::Probing | Mode::Upgrading => self.abort_upgrade(),
             // A proxy that knows no WebSockets makes servers answer with 400: polling may do where a socket does not.
             Mode::Direct if self.may_try_polling(&end) => {

@@ -1,4 +1,4 @@
-//! The parser of an event stream, here or away: a piece that ends a large event takes long to parse.
+//! The parser of an event stream, in the handler or lent to another thread: a piece that ends a large event takes long.
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ pub(crate) struct EventStreamChunk {
     bytes: Bytes,
 }
 
-/// What a piece of a stream says, and the parser that took it.
+/// The contents of a piece of a stream, and the parser that read it.
 #[derive(Debug)]
 pub(crate) struct ReadChunk {
     parser: Parser,

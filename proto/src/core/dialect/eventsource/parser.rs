@@ -11,7 +11,7 @@ const KEPT_OF_LINE: usize = 16;
 /// Bytes of an event's name.
 const MAX_NAME_BYTES: usize = 1024;
 
-/// What the stream says.
+/// The contents of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ParsedEvent {
     /// An event.

@@ -1,4 +1,4 @@
-//! What stands in an answer to a poll. A large one takes long to read, and so do large items in it.
+//! The contents of an answer to a poll. A large one takes long to read, and so do large items in it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Polling: a question, its answer, and the next question when it is due. The smallest dialect, and the one to copy.
+//! Polling: a request, its response, and the next request when it is due. The smallest dialect, and the one to copy.
 //!
 //! What to ask, and which messages stand in an answer, is in `place`.
 
@@ -38,7 +38,7 @@ const MIN_POLL_INTERVAL: Duration = Duration::from_millis(1);
 pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
     begin: |ctx, beginning| Box::new(Polling::begin(ctx, beginning)),
     abilities: |options: &Options| Abilities {
-        // A long poll may be answered late: nobody should wait for that.
+        // A long poll may be answered late: opening must not wait for that.
         has_handshake: false,
         ..http::abilities(options)
     },
@@ -51,7 +51,7 @@ pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
 struct Polling {
     url: Url,
     token: ResumeToken,
-    /// The first question says where the server is to go on.
+    /// The first request has the resume position.
     is_resuming: bool,
     /// Boot time of the next question; `None` while one is open.
     due: Option<Duration>,
@@ -63,7 +63,7 @@ struct Polling {
     /// What the last answer brought and has not been taken, and the last of what was.
     messages: Messages,
     last: Option<Message>,
-    /// How far the server has been heard once all of it is taken.
+    /// The position in the server's messages once all of these are taken.
     heard_to: Option<PollPosition>,
     /// Messages and bytes that may be taken now; the next ones at `go_on`, in boot time.
     turn: (usize, usize),

@@ -1,4 +1,4 @@
-//! Polling: what to ask a server next, and which messages stand in its answer.
+//! Polling: the next request to a server, and the messages in its response.
 //!
 //! It keeps no time; when to ask is for the dialect to know.
 
@@ -31,7 +31,7 @@ pub(crate) struct PollPosition {
 }
 
 impl PollPosition {
-    /// Whether the server will be told what was heard already.
+    /// Whether the next request has the position of what was received.
     pub(crate) const fn is_known(&self) -> bool {
         self.cursor.is_some()
     }
@@ -138,7 +138,7 @@ impl PollPosition {
         self.go_on_from(found)
     }
 
-    /// An answer that says nothing about it leaves it where it was.
+    /// An answer without one leaves it where it was.
     fn go_on_from(&mut self, found: Option<String>) -> Result<(), String> {
         if let Some(found) = found.as_ref().filter(|found| found.len() > MAX_CURSOR_BYTES) {
             return Err(format!(
@@ -208,7 +208,7 @@ impl Iterator for Messages {
 
 /// Why an answer is not the JSON that it must be.
 fn no_json(body: &[u8], is_text: bool) -> String {
-    // The beginning tells a page from others.
+    // The beginning identifies a page.
     let start = String::from_utf8_lossy(&body[..body.len().min(MAX_PAGE)]);
     if let Some(page) = html::described(&start) {
         return format!("the response is not JSON: it is {page}");
@@ -243,7 +243,7 @@ fn header_value(cursor: &str) -> String {
     value
 }
 
-/// A cursor's value, as it is said to the server.
+/// A cursor's value, as it is sent to the server.
 fn text_of(json: &[u8]) -> Option<String> {
     // What is longer cannot be sent back, however it is escaped.
     if json.len() > 6 * MAX_CURSOR_BYTES + 2 {

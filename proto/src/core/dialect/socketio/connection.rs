@@ -1,6 +1,6 @@
 //! One Socket.IO connection: its namespaces, acknowledgements and recovery, and what it writes.
 //!
-//! What the server says is decoded in `decode`; how a packet is written is in `packet`. When to do something is for
+//! Packets of the server are decoded in `decode`; how a packet is written is in `packet`. When to do something is for
 //! the dialect to know.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -75,7 +75,7 @@ impl SocketIoConnection {
 
     pub(crate) fn connected(&mut self, namespace: &str) {
         self.answered(namespace);
-        // What nobody asked for is not remembered.
+        // What was not requested is not remembered.
         let is_asked = self.namespaces.iter().any(|asked| bare(asked) == namespace);
         if is_asked && !self.is_connected(namespace) {
             self.open.push(namespace.to_owned());

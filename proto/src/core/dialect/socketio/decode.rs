@@ -1,4 +1,4 @@
-//! Decodes what a Socket.IO server sends: packets become events, answers and ends.
+//! Decodes packets of a Socket.IO server into events, acknowledgements and disconnects.
 //!
 //! It keeps an event until its attachments are there, and how far a server that remembers has come. What becomes of it is up to
 //! the dialect.
@@ -22,7 +22,7 @@ use crate::wire::rule::PARSED_WHOLE;
 /// Bytes of JSON that are kept of a refusal; what is larger is left out.
 const MAX_REFUSAL_BYTES: usize = 4096;
 
-/// What the server says.
+/// A packet of the server, decoded.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ServerEvent {
     /// Its greeting: how long it may be silent, and how many bytes of one packet it takes.
@@ -50,7 +50,7 @@ pub(crate) enum ServerEvent {
     TooLarge,
     /// It hangs up.
     Close,
-    /// It speaks Engine.IO 3.
+    /// It uses Engine.IO 3.
     UnsupportedVersion,
     /// It makes no sense.
     Malformed(String),
@@ -73,7 +73,7 @@ impl SocketIoConnection {
             "0" => Some(greeting(packet)),
             "1" => Some(ServerEvent::Close),
             "2" => Some(ServerEvent::Ping),
-            // A pong, the end of an upgrade, nothing: no word for us.
+            // A pong, the end of an upgrade, a no-op: nothing for the session.
             "3" | "5" | "6" => None,
             "4" => self.packet(packet.bytes(), recovery, outlines),
             _ if is_old(start) => Some(ServerEvent::UnsupportedVersion),
@@ -81,7 +81,7 @@ impl SocketIoConnection {
         }
     }
 
-    /// A packet came that was too large to be read: an event, or an attachment of one. An event is told once.
+    /// A packet came that was too large to be read: an event, or an attachment of one. An event is reported once.
     pub(crate) fn skip_packet(&mut self) -> Option<ServerEvent> {
         if let Some(left @ 1..) = self.skipping {
             self.skipping = Some(left - 1);
@@ -151,7 +151,7 @@ impl SocketIoConnection {
         } = packet.head.clone();
         let named = namespace.clone().unwrap_or_else(|| "/".to_owned());
         match kind {
-            // A server of version 2 opens the main namespace by itself and says nothing about it.
+            // A server of version 2 opens the main namespace by itself and sends nothing about it.
             b'0' if packet.data.is_empty() => return ServerEvent::UnsupportedVersion,
             b'0' => return self.connect_answered(named, small(&packet.data), recovery),
             b'1' => return ServerEvent::Dropped { namespace: named },
@@ -190,7 +190,7 @@ impl SocketIoConnection {
     ) -> ServerEvent {
         let data = data.and_then(|data| Document::parse(data).ok());
         let pid = data.and_then(|data| Some(data.root().get(b"pid")?.to_text()?.into_owned()));
-        // What nobody asked for is not remembered.
+        // What was not requested is not remembered.
         let is_asked = self.namespaces.iter().any(|asked| bare(asked) == namespace);
         let pid = pid.filter(|pid| is_asked && pid.len() <= MAX_OFFSET_BYTES);
         let before = recovery.0.remove(&namespace);
@@ -226,7 +226,7 @@ fn greeting(packet: &Payload) -> ServerEvent {
 fn refused(namespace: String, data: Option<&str>) -> ServerEvent {
     let refusal = data.and_then(|data| Document::parse(data).ok());
     let root = refusal.as_ref().map(Document::root);
-    // A server of version 2 says a mere text.
+    // A server of version 2 sends a mere text.
     let why = root.and_then(|root| root.get(b"message").unwrap_or(root).to_text());
     let why = why.map_or_else(|| "no reason given".to_owned(), std::borrow::Cow::into_owned);
     let data = root

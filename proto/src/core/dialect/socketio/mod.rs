@@ -39,7 +39,7 @@ use super::{
 
 /// Events that may come before every namespace was answered.
 const MAX_EARLY: usize = 4096;
-/// Characters of a refusal that are told.
+/// Characters of a refusal that are reported.
 const MAX_REFUSAL_CHARS: usize = 200;
 
 /// The protocol.
@@ -112,7 +112,7 @@ struct SocketIoSession {
     is_open: bool,
     is_closing: bool,
     is_paused: bool,
-    /// How long the server may be silent, once it has said so, and the boot time until which it must have spoken.
+    /// How long the server may be silent, once it has sent that, and the boot time until which it must send something.
     ping_timeout: Duration,
     alive_by: Option<Duration>,
     /// Boot time until which every namespace must have been answered.
@@ -312,7 +312,7 @@ impl ProtocolHandler for SocketIoSession {
                 end.taken = self.connection.taken(end.taken);
                 self.events.push_back(DialectEvent::Ended(Box::new(end)));
             }
-            // The way is open; the server has not said anything yet.
+            // The transport is open; the server has sent nothing yet.
             LinkEvent::Opened { .. }
             | LinkEvent::Alive
             | LinkEvent::Pong(_)
@@ -432,7 +432,7 @@ impl ProtocolHandler for SocketIoSession {
 
     fn resume(&mut self, ctx: &mut DialContext<'_>) {
         self.is_paused = false;
-        // What the server said meanwhile is still to be read, its pings among it.
+        // What the server sent meanwhile is still to be read, its pings among it.
         if let Some(alive_by) = &mut self.alive_by {
             *alive_by = ctx.now.boot + self.ping_timeout;
         }

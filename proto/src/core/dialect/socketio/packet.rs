@@ -1,4 +1,4 @@
-//! The data of a whole Socket.IO packet, and what it says: it takes long to read when there is much of it.
+//! The data of a whole Socket.IO packet, and its contents: a large one takes long to read.
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::wire::rule::PARSED_WHOLE;
 
 use super::partial::{Partial, taken_apart};
 
-/// Bytes of what a server that remembers connections wants to be told again.
+/// Bytes of a connection id or offset that is sent back to a server that remembers connections.
 pub(super) const MAX_OFFSET_BYTES: usize = 4096;
 
 /// The data of a packet, with its attachments.
@@ -21,7 +21,7 @@ pub(crate) struct SocketIoPacket {
     attachments: Vec<Bytes>,
 }
 
-/// What a packet says.
+/// The contents of a packet.
 #[derive(Debug)]
 pub(crate) struct ReadPacket {
     data: Bytes,
@@ -34,11 +34,11 @@ pub(super) enum EventPacket {
     Event(Option<EventData>),
     /// Arguments, each attachment in its place.
     Answer(Option<Bytes>),
-    /// There is no memory for what it says.
+    /// There is no memory for its contents.
     NoMemory,
 }
 
-/// What an event says.
+/// The contents of an event.
 #[derive(Debug)]
 pub(super) struct EventData {
     pub(super) name: JsString,
