@@ -1,4 +1,4 @@
-//! What to say again on every connection, and whether the server has agreed.
+//! Subscriptions: messages that are sent on every connection, and whether the server has confirmed them.
 //!
 //! It keeps the list; the session transmits it.
 
@@ -107,7 +107,7 @@ impl Subscriptions {
             .collect()
     }
 
-    /// What to say for this one now, and its state once it is said.
+    /// What to send for this one now, and its state after that.
     pub(crate) fn payloads_for(
         &mut self,
         key: &str,

@@ -1,4 +1,4 @@
-//! What a session may take of its extension's memory.
+//! A session's share of its extension's memory.
 
 use crate::wire::code::Code;
 use crate::wire::record::ErrorInfo;
@@ -43,7 +43,7 @@ impl Budget {
     }
 }
 
-/// What is said when an extension's budget is spent.
+/// The error when an extension's budget is spent.
 pub(crate) fn over_budget(budget: usize) -> ErrorInfo {
     let why = format!(
         "this extension has reached its memory limit ({} MB; `megabytes` and `memory.total` in the settings): acknowledge records, \
@@ -53,7 +53,7 @@ pub(crate) fn over_budget(budget: usize) -> ErrorInfo {
     error(Code::Overflow, why)
 }
 
-/// What is said when a session has as many subscriptions or filter lines as it may have.
+/// The error when a session has as many subscriptions or filter lines as it may have.
 pub(super) fn too_many_subscriptions() -> ErrorInfo {
     let why = "the session has reached the limit of subscriptions or filter lines";
     error(Code::RateLimited, why)

@@ -1,4 +1,4 @@
-//! What happens to a session that no client holds: the link is given up, and then the session.
+//! A session without clients: first its link is closed, then it ends.
 
 use std::time::Duration;
 

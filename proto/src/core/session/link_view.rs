@@ -12,7 +12,7 @@ use crate::core::outbox::{Flow, Proof};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LinkView {
     pub(super) state: State,
-    /// What is spoken: on the dial that is alive, otherwise on the one that would come next.
+    /// The protocol of the active dial, otherwise of the next one.
     pub(super) protocol: Protocol,
     pub(super) abilities: Abilities,
     /// A connection is open.
@@ -71,7 +71,7 @@ impl LinkView {
         }
     }
 
-    /// Whether no link is up, and one may come up without anybody asking for it.
+    /// Whether no link is up, and one may come up without a client's request.
     pub(super) const fn may_come_up(&self) -> bool {
         matches!(
             self.state,

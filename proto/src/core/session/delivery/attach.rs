@@ -1,4 +1,4 @@
-//! How a client comes and goes: where it goes on, who is fenced, what it has processed.
+//! How a client attaches and detaches: where it resumes, which attachment is fenced, what it has acknowledged.
 //!
 //! It decides where a client stands; what it is handed is in `deliver`.
 
@@ -62,7 +62,7 @@ impl Delivery {
         AttachedClient { client: id, start }
     }
 
-    /// Answers `opened`, which says where the client goes on, and what is gone that it had acknowledged once.
+    /// Answers `opened`, which says where the client resumes, and which acknowledged position was lost.
     pub(in crate::core::session) fn welcome(
         &mut self,
         ctx: &mut DeliveryContext<'_>,
@@ -208,8 +208,8 @@ impl Delivery {
         }
     }
 
-    /// Ends the session for every client: what ended last is delivered although windows are full, then nobody is attached,
-    /// and nothing stays on disk.
+    /// Ends the session for every client: what ended last is delivered although windows are full, then all clients are
+    /// detached, and nothing stays on disk.
     pub(in crate::core::session) fn end(
         &mut self,
         ctx: &mut DeliveryContext<'_>,

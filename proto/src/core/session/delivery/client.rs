@@ -13,9 +13,9 @@ use crate::core::io::PortId;
 use crate::core::journal_record::JournalRecord;
 use crate::core::log::ClientId;
 
-/// How long more must wait behind the window than is acknowledged before the client is told.
+/// How long more must wait behind the window than is acknowledged before the client gets `stalled`.
 const STALL_AFTER: Duration = Duration::from_secs(2);
-/// How long until it is told again, while that lasts.
+/// How long until it gets it again, while that lasts.
 const STALL_REPEAT: Duration = Duration::from_secs(30);
 
 /// A named consumer of one session.
@@ -34,7 +34,7 @@ pub(crate) struct Client {
     pub(crate) filter: Filter,
     /// The one attachment that counts; an older one is fenced by its absence.
     pub(crate) attachment: Option<Attachment>,
-    /// Awake time since which nobody is attached.
+    /// Awake time since which it is not attached.
     pub(crate) absent_since: Duration,
 }
 
@@ -176,7 +176,7 @@ impl Attachment {
         self.cursor = seq;
     }
 
-    /// Whether `live` is to be said now, before this record, or because there is no other; once.
+    /// Whether `live` is to be sent now, before this record, or because there is no other; once.
     pub(crate) fn becomes_live(&mut self, next: Option<u64>) -> bool {
         let is_reached = |live: &mut u64| next.is_none_or(|seq| seq > *live);
         self.live_at.take_if(is_reached).is_some()

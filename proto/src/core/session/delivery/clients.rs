@@ -1,6 +1,6 @@
-//! Who holds a session: at which position, through which port, and since when nobody does.
+//! The clients of a session: at which position, through which port, and since when none is attached.
 //!
-//! It hands nobody anything; that is `deliver`'s.
+//! It delivers nothing; that is `deliver`'s.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -113,7 +113,7 @@ impl Clients {
         self.list.retain(|client| client.id != id);
     }
 
-    /// A client that a journal tells of; the later word on it counts.
+    /// A client in a journal; its latest record counts.
     pub(super) fn restore(&mut self, client: Client) {
         self.last = self.last.max(client.id.0);
         self.list
@@ -160,7 +160,7 @@ impl Clients {
         }
     }
 
-    /// What filters hold goes out up to this record, to those who hear it.
+    /// What filters hold goes out up to this record, to the clients that receive it.
     pub(super) fn release_held(&mut self, audience: Option<ClientId>, seq: u64) {
         for client in &mut self.list {
             if audience.is_none_or(|audience| audience == client.id) {

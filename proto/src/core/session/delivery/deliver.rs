@@ -1,4 +1,4 @@
-//! What clients are handed: as much as their windows and their ports' queues have room for, and who is too slow.
+//! Delivery to clients: as much as their windows and their ports' queues have room for; and clients that are too slow.
 
 use std::time::Duration;
 
@@ -172,7 +172,7 @@ fn hand_over(
         gap.from = attachment.cursor + 1;
         gap.count = gap.count.min(gap.to - attachment.cursor);
     }
-    // A gap is written down before anybody hears of it: what was told lost stays lost.
+    // A gap is journalled before it is delivered: what was reported lost stays lost.
     log.mark_delivered(&mut ctx.recorder(), at);
     let redelivered = record.seq <= attachment.redelivered_to;
     attachment.delivered(record.seq, cost);

@@ -1,4 +1,4 @@
-//! What ports ask of delivery: to acknowledge, to change the window, to leave.
+//! Frames of ports about delivery: acknowledge, change the window, detach.
 
 use crate::wire::message::{BrokerFrame, ClientFrame, ErrorFrame, Question, SubscriptionState};
 use crate::wire::record::{ErrorInfo, Name};

@@ -55,7 +55,7 @@ impl DeliveryContext<'_> {
         }
     }
 
-    /// A record as its clients hear it.
+    /// A record as its clients receive it.
     fn frame(&self, record: Record, redelivered: bool) -> BrokerFrame {
         BrokerFrame::Record {
             session: self.who.name.clone(),

@@ -13,7 +13,7 @@ use super::Delivery;
 use super::client::Client;
 
 impl Delivery {
-    /// A record; the later word on a `seq` replaces the earlier.
+    /// A record; a later one with the same `seq` replaces an earlier.
     pub(in crate::core::session) fn restore_record(
         &mut self,
         now: Duration,
@@ -57,7 +57,7 @@ impl Delivery {
         self.log.append_gap(to, up_to, GapReason::Crash);
     }
 
-    /// All of it is back: any of it may have been delivered, and nobody is attached.
+    /// All of it is restored: any of it may have been delivered, and no client is attached.
     pub(in crate::core::session) fn finish_restoring(&mut self, now: Duration) {
         let newest = self.log.last();
         for client in self.clients.iter_mut() {

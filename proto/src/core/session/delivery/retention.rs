@@ -1,6 +1,6 @@
-//! What the log keeps of the server's messages, and what it drops to stay within its bounds.
+//! Retention: which of the server's messages the log keeps, and which it drops to stay within its limits.
 //!
-//! What is dropped becomes a gap in its place; that is the log's. How many bytes there are in all, the session says.
+//! What is dropped becomes a gap in its place; that is the log's. How many bytes there are in all, the session knows.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(in crate::core::session) enum Pressure {
     None,
     /// To read no more for now.
     Pause,
-    /// To rest until a client attaches.
+    /// To pause until a client attaches.
     Close,
 }
 
@@ -145,7 +145,7 @@ impl Delivery {
         self.clients.release_held(None, self.log.last());
     }
 
-    /// Whether nobody who is here needs the oldest message any more.
+    /// Whether no attached client needs the oldest message any more.
     fn only_absent_clients_need_the_oldest(&mut self) -> bool {
         let Some(oldest) = self.log.oldest_message() else {
             return false;

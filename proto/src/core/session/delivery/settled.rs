@@ -12,12 +12,12 @@ use crate::core::recorded_log::Durable;
 use super::super::budget::Budget;
 use super::{Delivery, DeliveryContext};
 
-/// Bytes of answers that nobody has acknowledged, at most; one answer may be larger.
+/// Bytes of unacknowledged answers, at most; one answer may be larger.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 impl Delivery {
-    /// Records how a message ended, for the client that sent it. Nobody hears of one without an id, and the journal alone
-    /// of one that ended well and whose client wants no receipt. `budget`: what an answer may take, if it has one.
+    /// Records how a message ended, for the client that sent it. One without an id is not reported, and one that ended well
+    /// and whose client wants no receipt is only journalled. `budget`: what an answer may take, if it has one.
     pub(in crate::core::session) fn record_settled(
         &mut self,
         ctx: &mut DeliveryContext<'_>,
@@ -57,7 +57,7 @@ impl Delivery {
         self.append(ctx, body, Some(client));
     }
 
-    /// The answer, if the log has room for it. A server cannot fill the memory with answers that nobody takes.
+    /// The answer, if the log has room for it. A server cannot fill the memory with answers that are not acknowledged.
     fn room_for(&self, budget: Option<Budget>, answer: Payload) -> Result<Payload, ErrorInfo> {
         let held = self.log.answers();
         let fits = held == 0 || held + answer.len() <= MAX_ANSWER_BYTES;

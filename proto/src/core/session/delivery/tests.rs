@@ -78,7 +78,7 @@ impl Bench {
         taken.unwrap_or((None, Pressure::None))
     }
 
-    /// What ports were told meanwhile, but records.
+    /// The frames that ports got meanwhile, except records.
     fn frames(&mut self) -> Vec<(u64, BrokerFrame)> {
         let frames = self.ctx.take_outputs().into_iter().map(|output| match output {
             Output::Deliver { port, frame, .. } => (port.0, frame),

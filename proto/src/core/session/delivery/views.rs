@@ -1,6 +1,6 @@
-//! What clients do not get: what their filters keep from them, and what the session's guard does not let pass.
+//! What clients do not get: messages that their filters drop or hold, and those that the session's guard denies.
 //!
-//! Lines are judged in `core::filter` and `core::guard`. What is kept from a client is counted, never told as a gap.
+//! Lines are judged in `core::filter` and `core::guard`. What a filter drops is counted, never reported as a gap.
 
 use crate::wire::code::Code;
 use crate::wire::filter::FilterLine;
@@ -53,7 +53,7 @@ impl Delivery {
         }
     }
 
-    /// Whether anybody's filter looks into messages.
+    /// Whether any client's filter looks into messages.
     pub(in crate::core::session) fn has_filters(&self) -> bool {
         self.clients.iter().any(|client| !client.filter.is_empty())
     }
@@ -65,7 +65,7 @@ impl Delivery {
         }
     }
 
-    /// Judges a message of the server's that has just come: how clients see it, `None` when nobody is to have it.
+    /// Judges a message of the server's that has just come: how clients see it, `None` if no client gets it.
     pub(in crate::core::session) fn admit(
         &mut self,
         ctx: &mut DeliveryContext<'_>,
@@ -77,7 +77,7 @@ impl Delivery {
         self.judge(ctx.now, message)
     }
 
-    /// Lets a message pass the session's guard; `false` when it does not: it is counted, and told now and then.
+    /// Lets a message pass the session's guard; `false` when it does not: it is counted, and reported now and then.
     fn pass_guard(&mut self, ctx: &mut DeliveryContext<'_>, message: &ParsedMessage<'_>) -> bool {
         let lines = &ctx.options.guard;
         if lines.receive.is_empty() {
@@ -96,7 +96,7 @@ impl Delivery {
         false
     }
 
-    /// Has every filter judge a message; `None` when nobody wants it.
+    /// Has every filter judge a message; `None` if no client gets it.
     fn judge(&mut self, now: Now, message: &ParsedMessage<'_>) -> Option<Views> {
         let mut views = Views::new();
         if !self.has_filters() {

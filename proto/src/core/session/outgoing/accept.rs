@@ -9,7 +9,7 @@ use crate::core::outbox::{Flow, MESSAGE_COST, MessageStatus};
 
 use super::{Offer, Outgoing, OutgoingContext, OutgoingEvent, sent_pointers};
 
-/// Outcomes and responses that nobody has acknowledged, at most.
+/// Unacknowledged outcomes and responses, at most.
 const MAX_UNACKNOWLEDGED_OUTCOMES: usize = 65_536;
 
 /// Whether a message has been accepted just now, or was before.
@@ -31,7 +31,7 @@ impl Outgoing {
         }
     }
 
-    /// Takes a message, or says why not.
+    /// Accepts a message, or returns why not.
     fn send(&mut self, ctx: &OutgoingContext<'_>, send: Send) {
         let id = send.id.clone();
         let offer = Offer::of_send(ctx.now, ctx.options, ctx.outlines, send);
@@ -40,7 +40,7 @@ impl Outgoing {
         }
     }
 
-    /// Takes a message that expects an answer, or says why not.
+    /// Accepts a message that expects an answer, or returns why not.
     fn request(&mut self, ctx: &OutgoingContext<'_>, request: Request) {
         let id = request.send.id.clone();
         if let Err(why) = self.offer_request(ctx, request) {

@@ -54,7 +54,7 @@ pub(super) struct OutgoingContext<'a> {
     pub(super) durability: &'static str,
     /// There is a journal to write messages to.
     pub(super) has_journal: bool,
-    /// Outcomes and responses that nobody has acknowledged.
+    /// Unacknowledged outcomes and responses.
     pub(super) unacknowledged_outcomes: usize,
     /// Who has sent the frame, through which port.
     pub(super) client: ClientId,
@@ -121,7 +121,7 @@ pub(super) struct Handover {
     pub(super) serial: Option<u64>,
     /// It awaits the server's own acknowledgement.
     pub(super) awaits_ack: bool,
-    /// A journal tells of it.
+    /// It comes from a journal.
     pub(super) is_named: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a journal keeps of the outgoing direction, and how it comes back from it.
+//! The outgoing direction in a journal, and its restoration.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Outgoing {
         })))
     }
 
-    /// Whether a journal tells of this message.
+    /// Whether this message is in a journal.
     pub(super) fn is_named(&self, serial: u64) -> bool {
         self.outbox.get(serial).is_some_and(|item| item.id.is_some())
     }
@@ -76,7 +76,7 @@ impl Outgoing {
     ) {
         let Accepted { head, payload } = accepted;
         let left = head.until.map(|until| until.saturating_sub(now.wall));
-        // A wall clock that was put back gives nobody more time than there was.
+        // A wall clock that was set back gives no message more time than it had.
         let ttl = left.map_or(head.ttl, |left| left.min(head.ttl));
         let deadline = now.boot.saturating_add(Duration::from_millis(ttl));
         let awaits = match (&head.wanted, head.is_request) {
@@ -119,7 +119,7 @@ impl Outgoing {
     }
 }
 
-/// How far a message had come that a journal tells of.
+/// How far a message in a journal had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::core::session) enum Reach {
     Unsent,

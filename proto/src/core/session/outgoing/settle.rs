@@ -1,4 +1,4 @@
-//! How messages end: what the link and the server's messages say of those that were handed over.
+//! How messages end: by events of the link and messages of the server about those that were handed over.
 
 use std::time::Duration;
 

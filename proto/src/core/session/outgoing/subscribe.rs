@@ -14,7 +14,7 @@ use super::super::budget::too_many_subscriptions;
 use super::{Outgoing, OutgoingContext, OutgoingEvent};
 
 impl Outgoing {
-    /// Whether the server can be told this, and the budget has room for it; an error answers the frame.
+    /// Whether the server can be sent this, and the budget has room for it; an error answers the frame.
     pub(in crate::core::session) fn accepts_subscription(
         &mut self,
         ctx: &OutgoingContext<'_>,
@@ -28,7 +28,7 @@ impl Outgoing {
         is_accepted
     }
 
-    /// Remembers a subscription that was accepted, and says it if the link is open. `filter`: whether its filter was set.
+    /// Remembers a subscription that was accepted, and sends it if the link is open. `filter`: whether its filter was set.
     pub(in crate::core::session) fn subscribe(
         &mut self,
         ctx: &OutgoingContext<'_>,
@@ -36,7 +36,7 @@ impl Outgoing {
         filter: Result<(), ErrorInfo>,
     ) {
         let (id, key) = (subscribe.id.clone(), subscribe.key.clone());
-        // A worker that comes back subscribes as the one before it did; the server has heard that on this connection.
+        // A restarted worker subscribes as the one before it did; the server has received that on this connection.
         let active = self
             .subscriptions
             .known_state(&subscribe)

@@ -98,7 +98,7 @@ impl Bench {
         act(&mut self.outgoing, &scope)
     }
 
-    /// What a frame leads to, in short words.
+    /// What a frame leads to, abbreviated.
     fn frame(&mut self, frame: ClientFrame) -> Vec<String> {
         self.act(|outgoing, scope| outgoing.frame(scope, frame));
         self.events(now(0))
@@ -123,7 +123,7 @@ impl Bench {
             .collect()
     }
 
-    /// What an act leads to, in short words.
+    /// What an action leads to, abbreviated.
     fn after(&mut self, at: Now, act: impl FnOnce(&mut Outgoing, Now)) -> Vec<String> {
         act(&mut self.outgoing, at);
         self.events(at)

@@ -1,4 +1,4 @@
-//! The heartbeat of the link: what is asked, what answers, and what a resumed machine probes.
+//! The heartbeat of the link: its messages, their answers, and the probe after the machine has slept.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ impl Uplink {
         }
     }
 
-    /// Beats as often as the server wants, where it says so.
+    /// Beats as often as the server requests, if it does.
     pub(super) fn adjust_beat(&mut self, options: &Options, message: &ParsedMessage<'_>) {
         let settings = options.heartbeat.as_ref();
         let Some(path) = settings.and_then(|settings| settings.interval_from.as_ref()) else {

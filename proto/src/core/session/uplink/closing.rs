@@ -9,7 +9,7 @@ use super::{Uplink, UplinkContext};
 
 impl Uplink {
     /// Asks the server to close, behind everything that was handed over and a ping that proves it up to this place.
-    /// The last thing that is heard is `Closed`.
+    /// The last event is `Closed`.
     pub(in crate::core::session) fn send_close(
         &mut self,
         ctx: &mut UplinkContext<'_>,
@@ -40,7 +40,7 @@ impl Uplink {
         self.state.connection().is_some_and(|up| up.is_closing)
     }
 
-    /// Ends the dial that is alive, if there is one; nothing more is heard of it.
+    /// Ends the active dial, if there is one; its later events are ignored.
     pub(in crate::core::session) fn hang_up(&mut self, ctx: &mut UplinkContext<'_>, code: u16, reason: &str) {
         if let Some(dial) = self.state.dial_id() {
             ctx.hang_up(dial, code, reason);

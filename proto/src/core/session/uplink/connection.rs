@@ -1,4 +1,4 @@
-//! One connection, with everything that lives only as long as it: nothing of it can leak into the next.
+//! The state of a single connection: it is dropped with it, so nothing of it can leak into the next.
 //!
 //! It counts pings and what their pongs prove; the other files of the uplink send them.
 

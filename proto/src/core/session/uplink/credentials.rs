@@ -1,6 +1,6 @@
-//! Credentials: asking for them, taking them, and what their refusal means.
+//! Credentials: requesting them, accepting them, and the effect of their refusal.
 //!
-//! They are kept in memory only, and shown to nobody but the dial.
+//! They are kept in memory only, and passed to the dial only.
 
 use std::time::Duration;
 
@@ -170,7 +170,7 @@ impl Uplink {
             .then_some((AuthorizeReason::First, None))
     }
 
-    /// No dialling until somebody brings credentials.
+    /// No dialling until a client sends credentials.
     pub(super) fn need_credentials(
         &mut self,
         ctx: &mut UplinkContext<'_>,
@@ -253,7 +253,7 @@ impl Uplink {
             return self.continue_login(ctx, authorize);
         }
         if authorize.nonce.is_none() && self.state.connection().is_some() {
-            // Others than those of this link: what the server remembers of it is somebody else's.
+            // Others than those of this link: what the server remembers of it is another user's.
             self.forget_recovery();
         }
         self.credentials.question = None;

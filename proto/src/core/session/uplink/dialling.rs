@@ -1,4 +1,4 @@
-//! Where a dial leads, what it brings, and whether it may begin now.
+//! The target of a dial, what it sends there, and whether it may begin now.
 //!
 //! It waits for nothing: what becomes of a dial is in `loss`, whose turn it is in `core::dial_limiter`.
 
@@ -32,13 +32,13 @@ pub(in crate::core::session) struct Address {
 }
 
 impl Uplink {
-    /// Dials because somebody asks for it, unless credentials, a URL or patience are wanted first. Any dial alive must
+    /// Dials because a client asks for it, unless credentials, a URL or a delay are required first. An active dial must
     /// have been ended before.
     pub(super) fn dial(&mut self, ctx: &mut UplinkContext<'_>) {
         self.dial_in_turn(ctx, DialKind::First);
     }
 
-    /// Dials because the link was lost: nobody has asked just now.
+    /// Dials because the link was lost: no client has asked just now.
     pub(in crate::core::session) fn redial(&mut self, ctx: &mut UplinkContext<'_>) {
         self.dial_in_turn(ctx, DialKind::Redial);
     }
@@ -130,7 +130,7 @@ impl Uplink {
         self.redial(ctx);
     }
 
-    /// What the next dial would speak.
+    /// The protocol of the next dial.
     pub(super) fn next_protocol(&self, options: &Options) -> Protocol {
         let transport = options.transports.get(self.fallback.index());
         transport.copied().unwrap_or(options.protocol)
@@ -319,7 +319,7 @@ impl Uplink {
         }
     }
 
-    /// A client holds the session: it dials if it rests, and the client is asked for the credentials that are wanted.
+    /// A client holds the session: it dials if it is paused, and the client is asked for the credentials that are required.
     pub(in crate::core::session) fn client_attached(&mut self, ctx: &mut UplinkContext<'_>) {
         match self.state.name() {
             State::Paused => self.dial(ctx),

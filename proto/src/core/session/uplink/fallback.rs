@@ -1,6 +1,6 @@
-//! Which of several transports a session is on: down after failures, up again now and then, never on two.
+//! Fallback between transports: to the next after failures, back to a better one now and then, never two at once.
 //!
-//! It dials nothing; the uplink does what it says.
+//! It dials nothing; the uplink does.
 
 use std::time::Duration;
 

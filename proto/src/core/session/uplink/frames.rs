@@ -1,4 +1,4 @@
-//! What ports ask of the link: to answer the server, to take credentials, to dial anew.
+//! Frames of ports about the link: reply to the server, credentials, dial again.
 
 use crate::wire::message::{Authorize, BrokerFrame, ClientFrame, ErrorFrame};
 use crate::wire::record::{ErrorInfo, Name};
@@ -43,7 +43,7 @@ impl Uplink {
 }
 
 impl UplinkContext<'_> {
-    /// Answers a frame: `ok` if somebody wants to know, or why it was not done.
+    /// Answers a frame: `ok` if it has an id, or why it was not done.
     fn answer(&mut self, port: PortId, id: Option<Name>, done: Result<(), ErrorInfo>) {
         let frame = match (done, id) {
             (Ok(()), Some(id)) => BrokerFrame::Ok { id },

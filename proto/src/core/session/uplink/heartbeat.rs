@@ -1,4 +1,4 @@
-//! Is the far end alive? One object per connection; it dies with it.
+//! Detects a server that does not answer. One object per connection, dropped with it.
 //!
 //! It says when a beat is due and when silence has lasted too long. It sends nothing.
 
@@ -19,7 +19,7 @@ pub(crate) struct Heartbeat {
     beaten: Duration,
     awaited: Option<Awaited>,
     resting: bool,
-    /// A beat is due whatever is heard.
+    /// A beat is due whatever is received.
     always: bool,
     /// Only the expected message answers a beat.
     strict: bool,
@@ -93,7 +93,7 @@ impl Heartbeat {
         self.resting = false;
         self.last_traffic = now;
         self.beaten = now;
-        // What was asked while nobody read cannot have been answered.
+        // A probe sent while reading was paused cannot have been answered.
         self.awaited = None;
     }
 
@@ -105,7 +105,7 @@ impl Heartbeat {
         });
     }
 
-    /// What is due; `Beat` is said once per silence.
+    /// What is due; `Beat` is returned once per silence.
     pub(crate) fn check(&mut self, now: Duration) -> HeartbeatAction {
         if self.resting {
             return HeartbeatAction::Fine;

@@ -1,4 +1,4 @@
-//! Logging in on a connection: answering the server's words as option `login` says, with their values or the provider's.
+//! Logging in on a connection: answers to the server's messages by option `login`, with their values or the provider's.
 //!
 //! It ends when the `ready` rule matches; before that neither subscriptions nor the outbox flow.
 
@@ -19,7 +19,7 @@ use super::{READY_TIMEOUT, Uplink, UplinkContext, UplinkEvent};
 /// How far logging in has come on one connection.
 #[derive(Debug, Default)]
 pub(super) struct Login {
-    /// What the server has said so far.
+    /// Values of the server's messages so far.
     values: Values,
     /// The step that waits for the provider.
     asking: Option<usize>,
@@ -60,7 +60,7 @@ impl Uplink {
         connection.is_some_and(|connection| connection.login.asking.is_some())
     }
 
-    /// What the server has said, as a JSON object, while the provider is asked about it.
+    /// Values of the server's messages, as a JSON object, while the provider is asked about it.
     pub(super) fn login_values(&self) -> Option<String> {
         let login = &self.state.connection()?.login;
         login.asking?;

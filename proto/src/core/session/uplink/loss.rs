@@ -151,7 +151,7 @@ impl Uplink {
         })
     }
 
-    /// Forgets the connection and all that lived on it. What is to be told, and `Left`, is for the caller. `taken`: so many
+    /// Drops the connection and its state. The state to report, and `Left`, are for the caller. `taken`: so many
     /// messages may have reached the link; fewer come out if some were still being written.
     pub(super) fn leave(&mut self, ctx: &mut UplinkContext<'_>, taken: u64) -> u64 {
         if let Some(connection) = self.state.connection() {
@@ -177,7 +177,7 @@ impl Uplink {
         taken
     }
 
-    /// Hangs up without wanting the link back for now; what to tell, if anybody is to be told.
+    /// Hangs up without redialling for now; the change to report, if any.
     pub(in crate::core::session) fn pause(&mut self, ctx: &mut UplinkContext<'_>, code: u16) -> StateChange {
         if let Some(dial) = self.state.dial_id() {
             ctx.hang_up(dial, code, "");
@@ -194,7 +194,7 @@ impl Uplink {
         self.rest(ctx, Some(ErrorInfo::new(Code::Overflow, why)));
     }
 
-    /// As `pause`, and tells it, with the reason if there is one.
+    /// As `pause`, and reports it, with the reason if there is one.
     pub(in crate::core::session) fn rest(&mut self, ctx: &mut UplinkContext<'_>, why: Option<ErrorInfo>) {
         let mut change = self.pause(ctx, 1000);
         change.error = why;

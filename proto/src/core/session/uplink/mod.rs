@@ -1,8 +1,8 @@
-//! The connection to the server: whether there is one, what is said on it, and when the next one is tried.
+//! The connection to the server: whether there is one, its messages, and when the next one is tried.
 //!
-//! The states are in `state`, what dies with a connection in `connection`; what goes out is in `transmit`. How a link ends is in `loss`, where a dial leads
-//! in `dialling`, with which credentials in `credentials`. What protocols say is `core::dialect`'s. It knows no log, no
-//! client and no outbox: what concerns them comes out of `poll`.
+//! The states are in `state`, what is dropped with a connection in `connection`, transmission in `transmit`, the end of a
+//! link in `loss`, the target of a dial in `dialling`, its credentials in `credentials`. Protocols are `core::dialect`'s. It
+//! knows no log, no client and no outbox: what concerns them comes out of `poll`.
 
 mod beats;
 mod closing;
@@ -77,7 +77,7 @@ impl UplinkContext<'_> {
         }
     }
 
-    /// Ends a dial; its later words are ignored.
+    /// Ends a dial; its later events are ignored.
     fn hang_up(&mut self, dial: DialId, code: u16, reason: &str) {
         self.dialer.forget(dial);
         self.out.push_back(Output::HangUp {
@@ -91,7 +91,7 @@ impl UplinkContext<'_> {
 /// What the rest of the session has to do with.
 #[derive(Debug)]
 pub(super) enum UplinkEvent {
-    /// The link's state changed, or something else is to be told as a state.
+    /// The link's state changed, or something else is to be reported as a state.
     State(Box<StateChange>),
     /// A connection is open; the link as it is then.
     Opened(LinkView),
@@ -149,13 +149,13 @@ pub(super) enum BeatReply {
 /// The connection of one session to its server.
 #[derive(Debug, Default)]
 pub(super) struct Uplink {
-    /// Unknown after a restart until somebody opens the session with a URL again: secrets never reach the disk.
+    /// Unknown after a restart until a client opens the session with a URL again: secrets never reach the disk.
     url: Option<Url>,
     credentials: Credentials,
     state: LinkState,
     backoff: Backoff,
     fallback: Fallback,
-    /// What the dial speaks that is alive.
+    /// The protocol of the active dial.
     dialect: Option<Dialect>,
     tokens: ResumeTokens,
     events: VecDeque<UplinkEvent>,
@@ -176,7 +176,7 @@ impl Uplink {
         }
     }
 
-    /// The uplink of a session taken back from its journal: nobody has said yet where it leads.
+    /// The uplink of a session restored from its journal: its URL is not known yet.
     pub(super) fn restored() -> Self {
         Self {
             is_restored: true,
@@ -184,7 +184,7 @@ impl Uplink {
         }
     }
 
-    /// What of an event of the present dial is to be read before the dial is heard.
+    /// What of an event of the current dial is to be read before it is handled.
     pub(super) fn unread(&mut self, options: &Options, event: &LinkEvent) -> Vec<Unparsed> {
         match &mut self.dialect {
             Some(dialect) => dialect.handler_mut().unread(options, event),
@@ -192,7 +192,7 @@ impl Uplink {
         }
     }
 
-    /// Takes word from a dial. Anything but the present one is ignored. `poll` must follow.
+    /// Handles an event of a dial. Anything but the current one is ignored. `poll` must follow.
     pub(super) fn handle_event(&mut self, ctx: &mut UplinkContext<'_>, dial: DialId, event: LinkEvent) {
         if self.state.dial_id() != Some(dial) {
             return;
@@ -248,7 +248,7 @@ impl Uplink {
             }
             DialectEvent::Ended(end) => self.lost(ctx, *end),
             DialectEvent::End(over) => self.end_link(ctx, *over),
-            // What else is heard belongs to a connection.
+            // All other events belong to a connection.
             _ if self.state.connection().is_none() => {}
             DialectEvent::Message(message) => return Some(UplinkEvent::Message(message)),
             DialectEvent::TooLarge => return Some(UplinkEvent::TooLarge),
@@ -395,7 +395,7 @@ impl Uplink {
 
     /// Stops reading the socket: the log is full.
     pub(super) fn pause_reading(&mut self, ctx: &mut UplinkContext<'_>) {
-        // A server that was asked to close is still to be heard.
+        // Messages of a server that was asked to close are still handled.
         let up = self.state.connection_mut();
         let Some(connection) = up.filter(|up| !up.paused && !up.is_closing) else {
             return;

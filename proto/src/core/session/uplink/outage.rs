@@ -81,7 +81,7 @@ impl Outage {
     }
 }
 
-/// The failure that a change of the state tells, if it tells one.
+/// The failure in a change of the state, if there is one.
 fn failure(change: &StateChange) -> Option<ErrorInfo> {
     let is_up = matches!(change.state, State::Open | State::Connecting);
     match (&change.error, change.status, change.code) {

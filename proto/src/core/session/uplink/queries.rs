@@ -1,4 +1,4 @@
-//! What others may know of the link. It changes nothing.
+//! Read-only queries about the link.
 
 use std::time::Duration;
 
@@ -30,12 +30,12 @@ impl Uplink {
         self.state.connection().is_some_and(|up| up.paused)
     }
 
-    /// What can be done on this link: the one that is alive, otherwise the one that would come next.
+    /// What can be done on this link: the active one, otherwise the next one.
     pub(super) fn abilities(&self, options: &Options) -> Abilities {
         (descriptor(self.protocol(options)).abilities)(options)
     }
 
-    /// What is spoken: on the dial that is alive, otherwise on the one that would come next.
+    /// The protocol of the active dial, otherwise of the next one.
     pub(super) fn protocol(&self, options: &Options) -> Protocol {
         match &self.dialect {
             Some(dialect) => dialect.protocol(),

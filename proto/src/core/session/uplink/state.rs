@@ -11,7 +11,7 @@
 //!                                                              └─ `reconnect: false` ──> closed
 //! ```
 //!
-//! Every transition gives the change to tell; when one happens is decided in the other files of the uplink.
+//! Every transition returns the change to report; when one happens is decided in the other files of the uplink.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::core::io::DialId;
 
 use super::connection::Connection;
 
-/// The link's state. At most one dial is alive, and it is named here.
+/// The link's state. At most one dial is active, and it is named here.
 #[derive(Debug, Default)]
 pub(super) struct LinkState {
     inner: Inner,
@@ -100,7 +100,7 @@ impl LinkState {
         self.go(Inner::Closed)
     }
 
-    /// The word for it.
+    /// Its name.
     pub(super) const fn name(&self) -> State {
         match self.inner {
             Inner::Paused => State::Paused,
@@ -113,7 +113,7 @@ impl LinkState {
         }
     }
 
-    /// The dial that is alive.
+    /// The active dial.
     pub(super) const fn dial_id(&self) -> Option<DialId> {
         match &self.inner {
             Inner::Dialing(dial) => Some(*dial),

@@ -37,7 +37,7 @@ impl Bench {
         act(&mut self.uplink, &mut scope)
     }
 
-    /// What the session would hear, states by name.
+    /// The events that the session would get, states by name.
     fn events(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.act(|uplink, scope| uplink.poll(scope)))
             .map(|event| match event {

@@ -1,4 +1,4 @@
-//! What goes out on the link: messages, acknowledgements, and the pings that prove what the server has read.
+//! Transmission on the link: messages, acknowledgements, and the pings that prove what the server has read.
 
 use std::time::Duration;
 
