@@ -5,7 +5,8 @@
 use serde::Serialize;
 
 use super::object::ObjectWriter;
-use super::to_extension::{BrokerFrame, CloseReport, ErrorFrame, Opened, Question, StatusReport, Welcome};
+use super::status_report::StatusReport;
+use super::to_extension::{BrokerFrame, CloseReport, ErrorFrame, Opened, Question, Welcome};
 use crate::wire::code::Retry;
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, Continuity, Outcome, Record, StateChange};

@@ -8,6 +8,7 @@ mod from_extension;
 mod object;
 mod reading;
 mod run;
+mod status_report;
 mod to_extension;
 mod unfinished;
 
@@ -18,8 +19,10 @@ pub use from_extension::{
     Subscribe, USUAL_LANE,
 };
 pub(crate) use run::MessageRun;
+pub use status_report::{
+    ExtensionMemory, Filtered, MemoryReport, Rtt, SessionReport, StatusReport, Totals, UnmetNeeds,
+};
 pub use to_extension::{
-    BrokerFrame, CloseReport, ErrorFrame, ExtensionMemory, Filtered, MemoryReport, Opened, OutboxItem,
-    Question, Resumed, Rtt, SessionReport, SessionSummary, StatusReport, SubscriptionState, Totals,
-    UnmetNeeds, Welcome,
+    BrokerFrame, CloseReport, ErrorFrame, Opened, OutboxItem, Question, Resumed, SessionSummary,
+    SubscriptionState, Welcome,
 };
