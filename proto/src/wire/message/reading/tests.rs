@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::wire::payload::Payload;
 
 fn refused(json: &str) -> RefusedFrame {
     ClientFrame::parse(json.as_bytes()).expect_err(json)

@@ -1,7 +1,9 @@
 //! Frames from the extension: reading them from JSON.
 //!
 //! A missing or malformed field is refused by name and never defaulted; unknown fields are ignored. How a single field
-//! is read stands in `field`, what the frames are in `from_extension`.
+//! is read stands in `field`, what the frames are in `from_extension`; those that carry messages are read in `messages`.
+
+mod messages;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,19 +13,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::field::{
-    PayloadFields, array, check_size, correlation, matching, missing, name, optional, optional_name,
-    payloads, present, preset, required, required_name, wrong,
+    array, check_size, missing, name, optional, optional_name, present, required, required_name, wrong,
 };
-use super::from_extension::{
-    Authorize, ClientFrame, Conflict, Hello, Open, RefusedFrame, Reply, Request, Resume, Send, Subscribe,
-    USUAL_LANE,
-};
+use super::from_extension::{Authorize, ClientFrame, Conflict, Hello, Open, RefusedFrame, Reply, Resume};
 use crate::wire::code::Code;
-use crate::wire::filter::{self, FilterLine};
 use crate::wire::options::{Options, Window};
-use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, in_json_words};
-use crate::wire::rule::Rule;
 use crate::wire::socketio::auth_object;
 
 /// Every field of every frame, not yet looked into: one pass over the bytes.
@@ -268,88 +263,6 @@ impl<'a> Fields<'a> {
                 Some("error") => Conflict::Error,
                 Some(_) => return Err(wrong("conflict", "it must be `update`, `keep` or `error`")),
             },
-        })
-    }
-
-    fn send(&self, id: Option<Name>) -> Result<Send, ErrorInfo> {
-        let (confirm, ack) = match self.confirm {
-            None => (None, false),
-            Some(raw) if preset("confirm", raw)?.ack => (None, true),
-            Some(raw) => (Some(correlation("confirm", raw)?), false),
-        };
-        Ok(Send {
-            session: self.session()?,
-            id,
-            payload: self.payload()?,
-            confirm,
-            ack,
-            lane: match optional::<u8>("lane", self.lane)? {
-                None => USUAL_LANE,
-                Some(lane @ 0..=3) => lane,
-                Some(_) => return Err(wrong("lane", "it must be between 0 and 3")),
-            },
-            ttl: optional("ttl", self.ttl)?,
-            volatile: optional("volatile", self.volatile)?.unwrap_or(false),
-            resend: match optional::<Cow<'_, str>>("ifLost", self.if_lost)?.as_deref() {
-                None | Some("report") => false,
-                Some("resend") => true,
-                Some(_) => return Err(wrong("ifLost", "it must be `report` or `resend`")),
-            },
-            receipt: optional("receipt", self.receipt)?.unwrap_or(false),
-        })
-    }
-
-    fn payload(&self) -> Result<Payload, ErrorInfo> {
-        PayloadFields {
-            text: self.text,
-            json: self.json,
-            base64: self.base64,
-            event: self.event,
-            args: self.args,
-            namespace: self.namespace,
-        }
-        .payload()
-    }
-
-    fn request(&self) -> Result<Request, ErrorInfo> {
-        let id = self.id()?;
-        let raw = self.matching.ok_or_else(|| missing("match"))?;
-        Ok(Request {
-            send: self.send(Some(id.clone()))?,
-            id,
-            matching: matching(raw)?,
-            timeout: optional("timeout", self.timeout)?.unwrap_or(30_000),
-        })
-    }
-
-    fn subscribe(&self) -> Result<Subscribe, ErrorInfo> {
-        let lines = optional::<Vec<Box<RawValue>>>("filter", self.filter)?.unwrap_or_default();
-        if lines.len() > filter::MAX_LINES {
-            let most = filter::MAX_LINES;
-            return Err(wrong("filter", format!("it has more than {most} lines")));
-        }
-        let filter = lines
-            .iter()
-            .zip(1..)
-            .map(|(raw, number)| {
-                FilterLine::from_json(raw.get())
-                    .map_err(|why| wrong("filter", format!("line {number}: {why}")))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Subscribe {
-            session: self.session()?,
-            id: self.id()?,
-            key: required_name("key", self.key)?,
-            send: payloads("send", self.send)?,
-            undo: payloads("undo", self.undo)?,
-            confirm: self
-                .confirm
-                .map(|raw| {
-                    let rule = check_size(raw).and_then(|()| Rule::from_json(raw.get()));
-                    rule.map_err(|why| wrong("confirm", why))
-                })
-                .transpose()?,
-            filter,
         })
     }
 
