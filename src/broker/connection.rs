@@ -1,4 +1,4 @@
-//! One port: who is calling, what it says, and writing to it.
+//! One port connection: its preamble, reading its frames, and writing to it.
 //!
 //! It decides nothing about sessions: frames go to the loop as they are read. Each port has one reading and one
 //! writing task, and neither ever waits for another port.
@@ -24,10 +24,10 @@ use super::connections::ConnectionSlot;
 use super::decoder::FrameDecoder;
 use super::wakeup::{NewConnection, ReadMode, WakeUp};
 
-/// How long a caller may take to say who it is.
+/// Timeout for the preamble.
 const PREAMBLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a dropped host may take to hang up.
+/// Timeout for a dropped host to close its end.
 const HANG_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes read at once.
@@ -85,7 +85,7 @@ pub(super) async fn serve(
     let _ = wake.send(WakeUp::PortClosed(port)).await;
 }
 
-/// Reads the first frame: who calls, and in which version.
+/// Reads the preamble: the caller and its version.
 async fn read_preamble(input: &mut ReadHalf, frames: &mut Frames) -> Result<(Caller, String), &'static str> {
     let first = loop {
         match frames.take() {
@@ -112,7 +112,7 @@ async fn read_preamble(input: &mut ReadHalf, frames: &mut Frames) -> Result<(Cal
     }
 }
 
-/// Tells a caller that it was not understood. What it sent is not answered any further.
+/// Sends an error for an invalid preamble. Nothing else that the caller sent is answered.
 async fn reject(output: &mut WriteHalf, code: Code, problem: &'static str) {
     let mut packer = Packer::default();
     packer.add(&BrokerFrame::error(code, problem), &mut Vec::new());
@@ -149,13 +149,13 @@ async fn read(
                 return Ok(());
             }
             if took_long {
-                // What comes next waits, and what was decoded counts, until the loop has taken it.
+                // Reading waits, and what was decoded counts, until the loop has taken it.
                 let _ = all_handled.await;
                 decoder.count(frames);
             }
         }
         let is_on = mode.wait_for(|mode| *mode == ReadMode::On).await.is_ok();
-        // The loop has forgotten this port: nobody listens any more, and the other side is to hang up.
+        // The loop has dropped this port: nothing more is read, and the other side is to close.
         if !is_on || mode.has_changed().is_err() {
             let _ = timeout(HANG_UP_TIMEOUT, discard(input)).await;
             return Ok(());
@@ -172,7 +172,7 @@ async fn read(
     }
 }
 
-/// Decodes a frame that takes long, beside the loop.
+/// Decodes a large frame on another thread.
 async fn decode_beside(
     mut decoder: FrameDecoder,
     taken: Taken,

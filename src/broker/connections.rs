@@ -1,4 +1,4 @@
-//! How many connections there are: of the user, of one process, of one extension.
+//! Limits on connections: of the user, of one process, of one extension.
 //!
 //! It accepts and closes nothing itself; the listener and each connection's task hold a `ConnectionSlot` and ask it.
 
@@ -19,10 +19,10 @@ use super::read_permits::ReadPermits;
 /// What a port may keep of a frame without being counted: most frames are smaller.
 const FREE: usize = 256 << 10;
 
-/// The bounds.
+/// The limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
-    /// Connections that have not said who they are. When there are more, the oldest is closed.
+    /// Connections that have sent no preamble. When there are more, the oldest is closed.
     pub(super) pending: usize,
     /// The same of one process. When there are more, the newest is closed.
     pub(super) pending_per_process: usize,
@@ -90,12 +90,12 @@ impl Connections {
         self.incoming.clone()
     }
 
-    /// Whose turn it is to have large contents read.
+    /// Permits to have large contents read.
     pub(super) fn turns(&self) -> ReadPermits {
         self.turns.clone()
     }
 
-    /// A connection has been accepted; `None` when its process has too many that say nothing.
+    /// A connection has been accepted; `None` when its process has too many without a preamble.
     pub(super) fn accepted(&self, process: Option<u32>) -> Option<ConnectionSlot> {
         let mut counts = self.counts();
         if process
@@ -104,7 +104,7 @@ impl Connections {
             return None;
         }
         if counts.pending.len() >= counts.limits.pending {
-            // Who means well says who it is at once: the oldest has said nothing for longest.
+            // A host sends its preamble at once: the oldest has sent nothing for longest.
             let oldest = counts
                 .pending
                 .iter()
@@ -153,10 +153,10 @@ impl ConnectionSlot {
         self.number
     }
 
-    /// The connection has said who it is, and becomes a port.
+    /// The connection has sent its preamble, and becomes a port.
     ///
     /// # Errors
-    /// A sentence that says of what there are too many.
+    /// A sentence that names the limit.
     pub(super) fn admit(&mut self, caller: &Caller) -> Result<(), &'static str> {
         let mut counts = self.connections.counts();
         let origin = match caller {

@@ -1,6 +1,6 @@
-//! Decodes what a port sends: native frames, batches, parts, and the commands of the command line.
+//! Decodes a port's data: native frames, batches, parts, and the commands of the command line.
 //!
-//! It reads no socket and decides nothing about sessions. A frame that cannot be read becomes a refusal.
+//! It reads no socket and decides nothing about sessions. A frame that cannot be parsed becomes an error.
 
 use crate::core::io::Caller;
 use crate::transport::incoming::IncomingShare;
@@ -14,10 +14,10 @@ use crate::wire::record::{ErrorInfo, Name};
 
 use super::wakeup::PortInput;
 
-/// Bytes of a frame that are decoded at once: others would not be heard meanwhile.
+/// Bytes of a frame that are decoded at once: other ports would have to wait meanwhile.
 const DECODED_AT_ONCE: usize = 256 << 10;
 
-/// What an extension is told that sends too much at once.
+/// The error for an extension that sends too much at once.
 const TOO_MUCH: &str = "this extension has too many incomplete frames; send it when others are complete";
 
 /// Turns native frames into inputs: unpacks batches, joins parts.
@@ -31,7 +31,7 @@ pub(super) struct FrameDecoder {
 }
 
 impl FrameDecoder {
-    /// A decoder for what `caller` sends, which is of this version.
+    /// A decoder for the frames of `caller`, which is of this version.
     pub(super) fn new(caller: &Caller, version: &str, incoming: IncomingShare) -> Self {
         Self {
             is_admin: *caller == Caller::Admin,
@@ -149,7 +149,7 @@ impl FrameDecoder {
     }
 }
 
-/// A `stop`, `retire`, `watch`, `end` or `reload`, which only the command line and newer versions may say.
+/// A `stop`, `retire`, `watch`, `end` or `reload`, which only the command line and newer versions may send.
 fn admin_command(json: &[u8], is_newer: bool) -> Option<PortInput> {
     #[derive(serde::Deserialize)]
     struct Command {

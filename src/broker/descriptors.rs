@@ -1,4 +1,4 @@
-//! How the descriptors of this process are shared out, so that no use takes them all from another.
+//! Divides the file descriptors of this process among their uses.
 //!
 //! It opens nothing.
 
@@ -7,18 +7,18 @@ use super::connections::Limits;
 /// Descriptors of the broker's own: log, locks, the listener, the runtime.
 const OWN: usize = 40;
 
-/// What each use may take.
+/// The share of each use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Descriptors {
     pub(super) connections: Limits,
     /// Journals' files open at a time.
     pub(super) journals: usize,
-    /// Dials alive at a time. One by HTTP may have three connections; most have one.
+    /// Active dials. One by HTTP may have three connections; most have one.
     pub(super) dials: usize,
 }
 
 impl Descriptors {
-    /// Shares out what this process may open.
+    /// Divides the descriptors that this process may open.
     pub(super) fn of_this_process() -> Self {
         #[cfg(unix)]
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;

@@ -1,6 +1,6 @@
-//! The dials of a broker: one task each, told what to do without waiting.
+//! The dials of a broker: one task each, which gets commands through a queue.
 //!
-//! It decides nothing and bounds nothing itself; the core hands out no more than a link may hold.
+//! It decides nothing and limits nothing itself; the core hands out no more than a link may hold.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ const COMMANDS: usize = 1024;
 /// Packets of Engine.IO that may wait: a message may be many, and replies count for none.
 const PACKETS: usize = 65_536;
 
-/// Every dial that is alive or saying goodbye. Dropping it ends them all at once.
+/// Every dial that is active or closing. Dropping it ends them all at once.
 ///
-/// Events come out of the channel given to `new`, made into the receiver's own type. A dial that was not hung up says
-/// exactly one `Ended`, as its last word.
+/// Events come out of the channel given to `new`, made into the receiver's own type. A dial that was not hung up reports
+/// exactly one `Ended`, as its last event.
 #[derive(Debug)]
 pub struct Dials<W> {
     network: Arc<Network>,
@@ -36,11 +36,11 @@ pub struct Dials<W> {
     alive: HashMap<DialId, Dial>,
     tasks: JoinSet<()>,
     jars: Jars,
-    /// What is counted of messages that are not whole.
+    /// The memory of incomplete messages.
     incoming: IncomingBytes,
-    /// How many may be alive: each has a descriptor, and others need some too.
+    /// How many may be active: each has a descriptor, and other parts need some too.
     max: usize,
-    /// How many may stand in `alive` before those that have ended are swept out.
+    /// How many may stand in `alive` before those that have ended are removed.
     sweep_above: usize,
 }
 
@@ -66,7 +66,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         }
     }
 
-    /// Counts messages that are not whole here, with whatever else is.
+    /// Counts incomplete messages here, together with incomplete frames.
     pub fn count_in(&mut self, incoming: IncomingBytes) {
         self.incoming = incoming;
     }
@@ -124,7 +124,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         self.command(id, DialCommand::Transmit(payload));
     }
 
-    /// Asks a question on a dial over HTTP.
+    /// Sends a request on a dial over HTTP.
     pub fn fetch(&mut self, id: DialId, fetch: Box<Fetch>) {
         self.command(id, DialCommand::Fetch(fetch));
     }
@@ -134,7 +134,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         self.command(id, DialCommand::Ping(token));
     }
 
-    /// Tells no more messages of this dial and stops reading it, but for a little that lets pings through.
+    /// Reports no more messages of this dial and stops reading it, except a little, so that pings are seen.
     pub fn pause(&mut self, id: DialId) {
         self.command(id, DialCommand::Pause);
     }
@@ -144,13 +144,13 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         self.command(id, DialCommand::Resume);
     }
 
-    /// Closes a dial politely; its events still count, and `Ended` is the last of them.
+    /// Closes a dial in order; its events still count, and `Ended` is the last of them.
     pub fn close(&mut self, id: DialId, code: u16, reason: String) {
         self.command(id, DialCommand::Close { code, reason });
     }
 
     /// Ends a dial: what was transmitted is still written, then a close frame; all that may take two seconds.
-    /// An event of this dial that is already on its way means nothing any more.
+    /// An event of this dial that is already queued is ignored.
     pub fn hang_up(&mut self, id: DialId, code: u16, reason: String) {
         let Some(mut dial) = self.alive.remove(&id) else {
             return;
@@ -165,7 +165,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         dial.credit.end();
     }
 
-    /// Waits until every dial that was hung up is gone, for a broker that leaves.
+    /// Waits until every dial that was hung up has ended, for a broker that exits.
     pub async fn settle(&mut self) {
         for (_, dial) in self.alive.drain() {
             dial.credit.end();
@@ -189,7 +189,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         }
     }
 
-    /// Says that a dial is over.
+    /// Reports that a dial is over.
     fn fail(&mut self, id: DialId, code: Code, why: String, taken: u64) {
         let end = LinkEnd {
             error: Some(ErrorInfo::new(code, why)),
@@ -202,7 +202,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
         });
     }
 
-    /// Forgets dials that have ended, now and then.
+    /// Removes dials that have ended, now and then.
     fn sweep(&mut self) {
         while self.tasks.try_join_next().is_some() {}
         if self.alive.len() >= self.sweep_above {

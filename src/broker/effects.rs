@@ -1,4 +1,4 @@
-//! Does what the hub says: frames to ports, commands to dials, in order and never before the journals are written.
+//! Executes the hub's outputs: frames to ports, commands to dials, in order and never before the journals are written.
 //!
 //! It decides nothing and never waits.
 
@@ -20,14 +20,14 @@ use super::memory;
 use super::ports::Ports;
 use super::wakeup::{NewConnection, WakeUp};
 
-/// Ports and dials, and what is to be done with them.
+/// Ports and dials, and the effects that wait for them.
 #[derive(Debug)]
 pub(super) struct Effects {
     ports: Ports,
     dials: Dials<WakeUp>,
     /// Dials that have not ended.
     links: usize,
-    /// What nobody has done yet, with the journal of the session it is of.
+    /// Effects that wait, with the journal of their session.
     queue: VecDeque<(Effect, Option<JournalId>)>,
     gate: Gate,
 }
@@ -54,7 +54,7 @@ impl Effects {
         self.push(Output::Deliver { port, frame, cost }, None);
     }
 
-    /// Notes an event of a dial before the hub hears it; what it costs until the hub is done with it.
+    /// Notes an event of a dial before the hub handles it; its cost until the hub is done with it.
     pub(super) fn link_event(&mut self, event: &LinkEvent) -> usize {
         match event {
             LinkEvent::Ended(_) => {
@@ -174,7 +174,7 @@ impl Effects {
         !self.ports.is_empty()
     }
 
-    /// Whether any dial is alive.
+    /// Whether any dial is active.
     pub(super) const fn has_links(&self) -> bool {
         self.links > 0
     }

@@ -1,4 +1,4 @@
-//! Holds back what may not happen before a journal is written.
+//! Holds effects back until the journal of their session is written.
 //!
 //! It writes nothing and knows no disk. What goes to one port, or to one dial, keeps its order.
 
@@ -7,10 +7,10 @@ use std::collections::{HashMap, VecDeque};
 use crate::core::io::{DialId, Output, PortId};
 use crate::core::journal::JournalId;
 
-/// What the loop is to do, once it may.
+/// An effect, executed once it may be.
 #[derive(Debug)]
 pub(super) enum Effect {
-    /// As the hub says.
+    /// An output of the hub.
     Output(Output),
     /// Let a dial read more: the messages it brought, which cost this much, are done with.
     Took(DialId, usize),

@@ -1,11 +1,11 @@
-//! How long nothing has needed the broker, and what to do about it.
+//! The idle timer: how long the broker was not needed, and when it exits.
 //!
-//! It opens and closes nothing. Leaving takes two steps: the socket goes first, then, after a last call, the broker,
-//! so that who comes at that moment is either let in or finds no socket.
+//! It opens and closes nothing. Exiting takes two steps: the socket is removed, then, after a pause, the broker exits,
+//! so that a connection at that moment is either accepted or finds no socket.
 
 use std::time::Duration;
 
-/// Between taking the socket away and leaving.
+/// Between removing the socket and exiting.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
 /// The idle clock. Times are awake time.
@@ -18,9 +18,9 @@ pub(super) struct Idle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Needed,
-    /// Not needed; the socket goes then.
+    /// Not needed; the socket is removed then.
     Waiting(Duration),
-    /// The socket has gone; the broker goes then.
+    /// The socket was removed; the broker exits then.
     LastCall(Duration),
 }
 
@@ -28,15 +28,15 @@ enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Nothing,
-    /// Take the socket away, unless somebody is about to come; then `postpone`.
+    /// Remove the socket, unless a connection is being opened; then `postpone`.
     Close,
-    /// Somebody came at the last call: put the socket back.
+    /// A connection came during the pause: put the socket back.
     Reopen,
     Leave,
 }
 
 impl Idle {
-    /// A broker that leaves when nothing has needed it for `after`.
+    /// A broker that exits when it was not needed for `after`.
     pub(super) fn new(after: Duration) -> Self {
         Self {
             after,
@@ -68,12 +68,12 @@ impl Idle {
         step
     }
 
-    /// The socket could not be taken away just now.
+    /// The socket could not be removed just now.
     pub(super) fn postpone(&mut self, now: Duration) {
         self.phase = Phase::Waiting(now + LAST_CALL);
     }
 
-    /// Whether the socket has been taken away.
+    /// Whether the socket was removed.
     pub(super) fn is_last_call(&self) -> bool {
         matches!(self.phase, Phase::LastCall(_))
     }

@@ -1,6 +1,6 @@
-//! One broker a user, detached from whoever started it.
+//! A single broker for each user, detached from the process that started it.
 //!
-//! It serves nobody. The claim is a locked file held for life: the system gives it up however the broker ends.
+//! It serves no port. The claim is a locked file held until exit: the system releases it however the broker ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::local::{Endpoint, LocalError, connect};
 use crate::version;
 
-/// What a detached broker reports on its standard output when it can be met.
+/// What a detached broker prints on its standard output when it accepts connections.
 pub const READY: &str = "ready";
 
-/// How long a claim waits for a broker that is about to leave.
+/// How long a claim waits for a broker that is about to exit.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why this process cannot be the broker.
@@ -40,7 +40,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Claims the place, waiting for a broker that has stopped answering because it leaves.
+    /// Claims the lock, waiting for a broker that no longer answers because it exits.
     ///
     /// # Errors
     /// `Taken` when another broker answers.
@@ -76,8 +76,8 @@ impl Claim {
     }
 }
 
-/// Writes down which version has the place, for hosts that may be newer. Without the file nobody replaces this broker
-/// before it leaves by itself.
+/// Writes the broker's version to a file, for hosts that may be newer. Without the file no host replaces this broker
+/// before it exits by itself.
 fn state_version(endpoint: &Endpoint) {
     let path = endpoint.broker_version();
     let fresh = path.with_extension("version.new");
@@ -98,7 +98,7 @@ fn open(path: &std::path::Path) -> io::Result<File> {
         .open(path)
 }
 
-/// A lock that is held while a broker is being started; `None` when somebody is at it.
+/// A lock that is held while a broker is being started; `None` when another process is starting one.
 pub(super) fn launch_lock(endpoint: &Endpoint) -> Option<File> {
     let lock = open(&endpoint.launch_lock()).ok()?;
     lock.try_lock().ok()?;
@@ -126,7 +126,7 @@ fn jitter(least: Duration, most: Duration) -> Duration {
     least + (most - least).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Leaves whoever started this process: its session, folder and open files. Call it before anything is opened.
+/// Detaches from the process that started this one: its session, folder and open files. Call it before anything is opened.
 pub fn detach() {
     #[cfg(unix)]
     {
@@ -163,7 +163,7 @@ fn close_inherited() {
     }
 }
 
-/// What a broker wants of its process, however it was started: private files, many descriptors.
+/// Sets up the process of a broker, however it was started: private files, many descriptors.
 pub(super) fn settle_in() {
     #[cfg(unix)]
     {
@@ -184,7 +184,7 @@ pub(super) fn settle_in() {
     }
 }
 
-/// Tells whoever started this process how it went, and lets go of the pipe that led there.
+/// Reports the result to the process that started this one, and closes the pipe to it.
 pub fn report(word: &str) {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{word}");

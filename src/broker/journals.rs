@@ -81,10 +81,10 @@ impl FoundJournals {
         }
     }
 
-    /// Starts the thread that writes. `wake` is told of all that is written.
+    /// Starts the thread that writes. `wake` is called for all that is written.
     pub(super) fn start(self, wake: mpsc::Sender<WakeUp>) -> JournalStore {
         let written = move |written| {
-            // Without a receiver the broker has left, and nobody waits for it.
+            // Without a receiver the broker is exiting, and nothing waits for it.
             let _ = wake.blocking_send(WakeUp::Journal(written));
         };
         let writer = self
@@ -98,7 +98,7 @@ impl FoundJournals {
             });
         JournalStore {
             writer,
-            // A damaged journal is repaired even if its session has nothing to say.
+            // A damaged journal is repaired even if its session writes nothing.
             work: self
                 .wants_snapshot
                 .iter()
@@ -112,7 +112,7 @@ impl FoundJournals {
 }
 
 impl JournalStore {
-    /// Has one thing done to a journal with the next `send`; says why it has just been given up, if it has.
+    /// Queues one operation on a journal for the next `send`; returns why it has just been given up, if it has.
     pub(super) fn apply(&mut self, journal: JournalId, entry: JournalEntry) -> Option<JournalFailure> {
         if self.writer.is_some() {
             self.work.entry(journal).or_default().push(entry);
@@ -146,7 +146,7 @@ impl JournalStore {
         }
     }
 
-    /// Work is done; says why its journal has just been given up, if it has.
+    /// Work is done; returns why its journal has just been given up, if it has.
     pub(super) fn written(&mut self, written: Written) -> Option<JournalFailure> {
         let Written {
             journal,
@@ -184,7 +184,7 @@ impl JournalStore {
     }
 }
 
-/// A journal that can be written no more; its session lives on in memory.
+/// A journal that can no longer be written; its session continues in memory.
 #[derive(Debug)]
 pub(super) struct JournalFailure {
     journal: JournalId,
@@ -192,7 +192,7 @@ pub(super) struct JournalFailure {
 }
 
 impl JournalFailure {
-    /// As the hub is told.
+    /// As input for the hub.
     pub(super) fn into_input(self) -> Input {
         tracing::warn!(
             journal = self.journal.0,

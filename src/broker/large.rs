@@ -1,7 +1,7 @@
-//! Large contents are read beside the loop: what the hub will ask about them is found before it gets them.
+//! Examines large contents on another thread: what the hub looks up in them is found before it gets them.
 //!
-//! Whatever comes from the same port or dial meanwhile waits behind. Of each extension one is read at a time: it cannot
-//! take all processors, and others do not wait for it.
+//! Later input of the same port or dial waits meanwhile. For each extension one is examined at a time: it cannot occupy
+//! all processors, and others do not wait for it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl LargeContents {
         None
     }
 
-    /// Writes a large message of a dial as packets; the dial hears of them.
+    /// Encodes a large message of a dial as packets, which come back as an event of the dial.
     pub(super) fn encode(&self, hub: &Hub, dial: DialId, message: UnencodedMessage) {
         let Some(origin) = hub.origin_of(dial) else { return };
         let (turn, wake) = (self.turns.of(&origin), self.wake.clone());
@@ -111,7 +111,7 @@ impl LargeContents {
         });
     }
 
-    /// A port said something of which some waits: it reads on when all of that has been handled.
+    /// A port sent something of which some waits: it reads on when all of that has been handled.
     pub(super) fn hold(&mut self, port: PortId, handled: Handled) {
         if let Some(behind) = self.behind.get_mut(&Source::Port(port)) {
             behind.handled.push(handled);

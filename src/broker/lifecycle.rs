@@ -1,4 +1,4 @@
-//! How long the broker lives: its listener, its claim to be the only one, when nobody needs it, why it leaves.
+//! When the broker exits: its listener, its claim to be the only one, the idle timer, the reason.
 //!
 //! It knows no session and ends no port.
 
@@ -13,19 +13,19 @@ use super::idle::{Idle, Step};
 use super::instance::{Claim, launch_lock};
 use super::listener::PortListener;
 
-/// How often the broker looks whether its socket and lock are still in place.
+/// How often the broker checks that its socket and lock are still in place.
 const LISTENER_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What the broker lives by.
+/// The state that decides when the broker exits.
 #[derive(Debug)]
 pub(super) struct Lifecycle {
     listener: PortListener,
     endpoint: Endpoint,
     claim: Claim,
     idle: Idle,
-    /// Held from the last call on: nobody starts another broker meanwhile.
+    /// Held while the socket is removed: no other broker is started meanwhile.
     last_call: Option<File>,
-    /// When to look after socket and lock, awake time.
+    /// When to check socket and lock, awake time.
     next_listener_check: Duration,
     leaving: Option<&'static str>,
 }
@@ -49,28 +49,28 @@ impl Lifecycle {
         }
     }
 
-    /// Where the broker is to be found.
+    /// The address of the broker.
     pub(super) const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The broker is to leave, for this reason.
+    /// Makes the broker exit, for this reason.
     pub(super) const fn leave(&mut self, reason: &'static str) {
         self.leaving = Some(reason);
     }
 
-    /// Why the broker is to leave.
+    /// Why the broker exits.
     pub(super) const fn leaving(&self) -> Option<&'static str> {
         self.leaving
     }
 
-    /// Takes other settings.
+    /// Applies new settings.
     pub(super) fn set(&mut self, rules: Arc<Rules>, idle: Duration) {
         self.listener.set_rules(rules);
         self.idle.set(idle);
     }
 
-    /// Takes the socket away; who came before is still let in.
+    /// Removes the socket; earlier connections are still accepted.
     pub(super) fn close(&self) {
         self.listener.close();
     }
@@ -83,7 +83,7 @@ impl Lifecycle {
             .map_or(until, |idle| until.min(idle.saturating_sub(now)))
     }
 
-    /// Decides to leave when nothing needs the broker; puts the socket back when it has been removed. `true` once a
+    /// Decides to exit when nothing needs the broker; puts the socket back when it has been removed. `true` once a
     /// minute: the caller may tidy up as well.
     pub(super) async fn check(&mut self, now: Duration, is_needed: bool) -> bool {
         let is_needed = is_needed || self.listener.pending() > 0;
@@ -94,7 +94,7 @@ impl Lifecycle {
                     self.listener.close();
                     self.last_call = Some(lock);
                 }
-                // Somebody is about to start a broker, and will find this one.
+                // Another process is about to start a broker, and will find this one.
                 None => self.idle.postpone(now),
             },
             Step::Reopen => {

@@ -74,14 +74,14 @@ impl PortListener {
             self.connections.clone(),
             first,
         );
-        // The old acceptor goes on until its backlog is empty, which it is: nobody can come to it any more.
+        // The old acceptor continues until its backlog is empty, which it is: it cannot be reached any more.
         self.acceptor.abort();
         self.acceptor = tokio::spawn(accept);
         self.listener = listener;
         Ok(())
     }
 
-    /// Takes the socket away; who came before is still let in.
+    /// Removes the socket; earlier connections are still accepted.
     pub(super) fn close(&self) {
         self.listener.withdraw();
     }
@@ -120,7 +120,7 @@ async fn accept(listener: Arc<Listener>, wake: mpsc::Sender<WakeUp>, connections
             Ok(stream) => {
                 let Some(slot) = connections.accepted(local::peer_process(&stream)) else {
                     drop(stream);
-                    // A process that connects as fast as it can takes turns with everything else.
+                    // A process that connects as fast as it can alternates with everything else.
                     tokio::task::yield_now().await;
                     continue;
                 };

@@ -1,4 +1,4 @@
-//! The settings in force, as the network and the loop want them; `reload` reads the file again.
+//! The current settings, as the network and the loop need them; `reload` reads the file again.
 //!
 //! It reads the file through `settings` and decides nothing.
 
@@ -13,7 +13,7 @@ use crate::transport::{
     ClientCert, DialError, Network, NetworkSettings, ProxyCredentials, ProxySettings, TlsSettings,
 };
 
-/// The settings in force.
+/// The current settings.
 #[derive(Debug)]
 pub(super) struct LiveSettings {
     paths: Paths,
@@ -56,7 +56,7 @@ impl LiveSettings {
     /// Reads the file again. What cannot be used changes nothing.
     ///
     /// # Errors
-    /// A sentence that says what is wrong, and where.
+    /// A sentence with the error and its place.
     pub(super) fn reload(&mut self) -> Result<(), String> {
         let settings =
             settings::load(&self.paths).map_err(|error| match std::error::Error::source(&error) {
@@ -68,7 +68,7 @@ impl LiveSettings {
     }
 }
 
-/// Whom and how to dial, as the settings say.
+/// The settings about dialling.
 pub(crate) fn network(settings: Settings) -> NetworkSettings {
     let (tls, proxy) = (settings.tls, settings.proxy);
     let (client_cert, client_hosts) = match tls.client {

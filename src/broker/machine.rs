@@ -8,14 +8,14 @@ use crate::clock::ClockReading;
 use crate::core::io::Now;
 use crate::transport::route::Route;
 
-/// Clocks that part by more than this say that the machine slept.
+/// Clocks that diverge by more than this show that the machine slept.
 const MIN_SLEEP: Duration = Duration::from_secs(5);
 
 /// How often clocks and routes are looked at while sessions are held: a machine that slept, or another network, is
 /// noticed this soon.
 const NETWORK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The time, as the core wants it.
+/// The time, in the core's form.
 pub(super) fn now() -> Now {
     core_time(ClockReading::now())
 }
@@ -47,7 +47,7 @@ impl MachineWatch {
         }
     }
 
-    /// The time of the last check, as the core wants it.
+    /// The time of the last check, in the core's form.
     pub(super) const fn now(&self) -> Now {
         core_time(self.clock)
     }

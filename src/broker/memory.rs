@@ -1,6 +1,6 @@
 //! How much memory this process holds.
 //!
-//! For display only; where the system does not tell, it is 0.
+//! For display only; where the system does not report it, it is 0.
 
 /// Resident bytes of this process.
 #[cfg(any(target_os = "linux", target_os = "android"))]

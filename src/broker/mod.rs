@@ -1,6 +1,6 @@
-//! The per-user background process: the only party whose state outlives a port.
+//! The per-user background process: the only process whose state outlives a port.
 //!
-//! It decides nothing; the core does. Here are its sockets, clocks, signals and files.
+//! It decides nothing; the core does. This module has its sockets, clocks, signals and files.
 
 mod connection;
 mod connections;
@@ -58,7 +58,7 @@ pub enum BrokerError {
 /// must not wait for many of them.
 const TASKS_BEFORE_IO: u32 = 4;
 
-/// Runs the broker to its end. `ready` is called once it can be met. With `stderr` the log goes there too.
+/// Runs the broker to its end. `ready` is called once it accepts connections. With `stderr` the log goes there too.
 ///
 /// # Errors
 /// `Claim(Taken)` when this user has a broker already; otherwise what the system refused.

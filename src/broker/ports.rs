@@ -1,4 +1,4 @@
-//! What is on its way to each port: packed frames, what they cost, and when to stop listening to a port.
+//! The send buffers of ports: packed frames, their cost, and when reading from a port is paused.
 //!
 //! It never waits and writes nothing itself; each port's writing task takes one buffer at a time.
 
@@ -13,23 +13,23 @@ use crate::wire::message::BrokerFrame;
 use super::connections::ConnectionSlot;
 use super::wakeup::{NewConnection, ReadMode};
 
-/// Bytes waiting for a port above which it is not listened to: answers would only pile up.
+/// Bytes waiting for a port above which it is not read: its replies would only accumulate.
 const PAUSE_BYTES: usize = 8 << 20;
 
-/// Bytes waiting for a port below which it is listened to again.
+/// Bytes waiting for a port below which it is read again.
 const RESUME_BYTES: usize = 1 << 20;
 
 /// Bytes waiting for a port above which it is dropped; the hub's windows keep far below this.
 const MAX_BYTES: usize = 1 << 30;
 
-/// Bytes of frames outside every window (answers, word of subscriptions) waiting for a port above which it is dropped.
-/// Few bytes can ask for many, so not listening is not enough. Less in unit tests, which would take long to fill it.
+/// Bytes of frames outside every window (replies, states of subscriptions) waiting for a port above which it is dropped.
+/// Few bytes can ask for many, so not reading is not enough. Less in unit tests, which would take long to fill it.
 const MAX_ANSWER_BYTES: usize = if cfg!(test) { 12 << 20 } else { 64 << 20 };
 
-/// Frames held back until journals are written, above which a port is not listened to.
+/// Frames held back until journals are written, above which a port is not read.
 const MAX_HELD: usize = 4096;
 
-/// Every port that has come and not gone.
+/// Every open port.
 #[derive(Debug, Default)]
 pub(super) struct Ports {
     ports: BTreeMap<PortId, Port>,
@@ -79,12 +79,12 @@ impl Ports {
         self.ports.insert(connection.port, port);
     }
 
-    /// Forgets a port; what waited for it is gone. `false` if it was not there.
+    /// Removes a port with everything that waits for it. `false` if it was not there.
     pub(super) fn close(&mut self, port: PortId) -> bool {
         self.ports.remove(&port).is_some()
     }
 
-    /// Whether a port is here.
+    /// Whether a port is open.
     pub(super) fn is_open(&self, port: PortId) -> bool {
         self.ports.contains_key(&port)
     }
@@ -152,8 +152,8 @@ impl Ports {
                         0
                     },
                 });
-                // The task holds nothing, so its one slot is free; if it has ended, word that the port has gone
-                // is on its way.
+                // The task holds nothing, so its one slot is free; if it has ended, the event that the port is closed
+                // is queued.
                 let _ = port.writer.try_send(buffer);
             }
             port.listen();
@@ -171,7 +171,7 @@ impl Ports {
             .all(|port| port.writing.is_none() && port.packer.is_empty())
     }
 
-    /// Whether nobody is here.
+    /// Whether no port is open.
     pub(super) fn is_empty(&self) -> bool {
         self.ports.is_empty()
     }
@@ -195,7 +195,7 @@ impl Port {
         self.waiting() > MAX_BYTES || answers > MAX_ANSWER_BYTES
     }
 
-    /// Stops listening to a port that does not take its answers, or listens again.
+    /// Pauses reading from a port that does not read its replies, or resumes it.
     fn listen(&self) {
         let (waiting, held) = (self.waiting(), self.held);
         self.read_mode.send_if_modified(|mode| {

@@ -1,4 +1,4 @@
-//! Of each extension one large content is read at a time.
+//! Permits to examine large contents: one at a time for each extension.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::wire::record::Name;
 
-/// Whose turn it is, for each extension.
+/// A permit for each extension.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReadPermits(Arc<Mutex<HashMap<Name, Arc<Semaphore>>>>);
 

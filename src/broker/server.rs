@@ -1,4 +1,4 @@
-//! THE loop: one task owns the hub; whatever happens outside wakes it, and it does what the hub says.
+//! The event loop: one task owns the hub; every external event wakes it, and it executes the hub's outputs.
 //!
 //! It never waits for a port, a dial or the disk, and decides nothing.
 
@@ -39,14 +39,14 @@ const MAX_WAKEUPS: usize = 256;
 /// Frames of one port after which their answers are handed over: a batch may hold many thousands.
 const MAX_FRAMES: usize = 256;
 
-/// How long leaving may take: the last frames to ports, close frames to servers.
+/// Timeout for the last frames to ports and close frames to servers.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(SHUTDOWN_MS);
 
-/// The broker at work.
+/// The running broker.
 #[derive(Debug)]
 pub(super) struct Server {
     hub: Hub,
-    /// The hub says that it needs no broker.
+    /// The hub does not need the broker.
     is_hub_idle: bool,
     journals: JournalStore,
     effects: Effects,
@@ -140,7 +140,7 @@ impl Server {
         least
     }
 
-    /// Tells the hub, and notes what it says.
+    /// Passes an input to the hub, and collects its outputs.
     fn handle_input(&mut self, input: Input) {
         self.hub.handle(self.machine.now(), input);
         self.drain();
@@ -164,7 +164,7 @@ impl Server {
         }
     }
 
-    /// Hands over what is for journals, then does what the hub has said as far as that need not wait for them.
+    /// Passes entries to the journals, then executes the outputs that need not wait for them.
     fn flush(&mut self) {
         self.journals.send(&self.hub);
         loop {
@@ -223,7 +223,7 @@ impl Server {
             }
             WakeUp::Signal(reason) => self.lifecycle.leave(reason),
             WakeUp::Reload => {
-                // What is wrong stands in the log; nobody waits for an answer.
+                // The error is in the log; no client waits for an answer.
                 let _ = self.reload();
             }
         }
@@ -333,7 +333,7 @@ impl Server {
         self.effects.answer(port, answer);
     }
 
-    /// Sends the last frames: to every port what the hub says, to every server a close frame. Journals are written
+    /// Sends the last frames: to every port those of the hub, to every server a close frame. Journals are written
     /// however long that takes.
     async fn leave(mut self, reason: &'static str, taken: &mut Vec<WakeUp>) {
         tracing::info!(reason, "broker shutting down");
@@ -357,7 +357,7 @@ impl Server {
         if timeout_at(deadline, last_frames).await.is_err() {
             tracing::info!("some ports did not accept their last frames in time");
         }
-        // What links still report is not listened to, and must not keep them waiting.
+        // Later events of links are not read, and must not block them.
         self.wakes.close();
         self.effects.end_dials(deadline).await;
         self.journals.finish().await;

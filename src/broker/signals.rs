@@ -1,12 +1,12 @@
-//! The system asks the broker to leave, or, by SIGHUP, to read its settings again.
+//! Signals: the system asks the broker to exit, or, by SIGHUP, to read its settings again.
 //!
-//! It does not leave itself, unless asked twice.
+//! It does not exit itself, unless asked twice.
 
 use tokio::sync::mpsc;
 
 use super::wakeup::WakeUp;
 
-/// Waits for the system to ask the broker to leave; asked twice, it leaves at once.
+/// Waits for the system to ask the broker to exit; asked twice, it exits at once.
 pub(super) async fn watch(wake: mpsc::Sender<WakeUp>) {
     let name = asked().await;
     let _ = wake.send(WakeUp::Signal(name)).await;

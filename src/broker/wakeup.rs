@@ -1,4 +1,4 @@
-//! What can wake the broker's loop, as types that its helper tasks and the loop share.
+//! The events that wake the broker's loop, as types that its helper tasks and the loop share.
 //!
 //! It does nothing.
 
@@ -12,19 +12,19 @@ use crate::wire::record::Name;
 
 use super::connections::ConnectionSlot;
 
-/// Dropped once everything that a port said at once has been handled: it reads on then.
+/// Dropped once everything that a port sent at once has been handled: it reads on then.
 pub(super) type Handled = oneshot::Sender<()>;
 
 /// What can wake the loop.
 #[derive(Debug)]
 pub(super) enum WakeUp {
-    /// A connection was accepted; it has not said who it is.
+    /// A connection was accepted; it has sent no preamble yet.
     Accepted,
-    /// A connection has said who it is, and is a port now.
+    /// A connection has sent its preamble, and is a port now.
     PortOpened(NewConnection),
-    /// A connection did not say who it is, and was closed.
+    /// A connection sent no preamble, and was closed.
     Rejected,
-    /// A port sent this, and reads on when all of it is handled, if it says so.
+    /// A port sent this, and reads on when all of it is handled, if `Handled` is there.
     Received(PortId, Vec<PortInput>, Option<Handled>),
     /// What is large in an input has been read, and this found in it.
     Read(Box<Input>, Outlines),
@@ -36,7 +36,7 @@ pub(super) enum WakeUp {
     Link(DialId, LinkEvent),
     /// A journal is written.
     Journal(Written),
-    /// The system asks the broker to leave.
+    /// The system asks the broker to exit.
     Signal(&'static str),
     /// The system asks the broker to read its settings again. Windows has no way to.
     #[cfg_attr(windows, expect(dead_code, reason = "only Unix has SIGHUP"))]
@@ -49,7 +49,7 @@ impl From<(DialId, LinkEvent)> for WakeUp {
     }
 }
 
-/// A port that has said who it is.
+/// A port that has sent its preamble.
 #[derive(Debug)]
 pub(super) struct NewConnection {
     pub(super) port: PortId,
@@ -66,7 +66,7 @@ pub(super) struct NewConnection {
 pub(super) enum ReadMode {
     /// Read.
     On,
-    /// Leave what comes in the socket: the port does not take its answers.
+    /// Read nothing: the port does not read its replies.
     Paused,
 }
 
@@ -77,9 +77,9 @@ pub(super) enum PortInput {
     Frame(ClientFrame),
     /// A frame that could not be read; to be answered.
     Refused(RefusedFrame),
-    /// The command line asks the broker to leave.
+    /// The command line asks the broker to exit.
     Stop(Name),
-    /// A newer version asks the broker to make room.
+    /// A newer version asks the broker to retire.
     Retire(Name),
     /// The command line wants to see what a session records.
     Watch(Watch),
