@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire::code::{Code, GapReason};
-use crate::wire::record::{ErrorInfo, State};
+use crate::wire::record::{Body, ErrorInfo, Gap, OutcomeReport, ResponseReport, State, StateChange};
 
 #[test]
 fn records_of_version_1_are_read_and_would_be_written_the_same() {

@@ -2,15 +2,20 @@
 //!
 //! It holds no credentials: URLs, headers, cookies and greetings are never written.
 
+mod log_entry;
+mod payload;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use crate::wire::json::is_valid;
 use crate::wire::message::USUAL_LANE;
 use crate::wire::options::Overflow;
-use crate::wire::payload::{Content, Event, Payload};
-use crate::wire::record::{Body, Gap, Name, Outcome, OutcomeReport, Record, ResponseReport, StateChange};
+use crate::wire::payload::Payload;
+use crate::wire::record::{Name, Outcome, Record};
 
+use self::log_entry::decode_record;
+pub(crate) use self::log_entry::encode_record;
+use self::payload::{put_payload, take_payload};
 use super::journal::RawRecord;
 use super::log::ClientId;
 use super::requests::{AnswerKind, AwaitedAnswer};
@@ -31,15 +36,6 @@ const FORGOTTEN: u8 = 10;
 
 /// A larger content is not copied into its record.
 const MAX_COPIED: usize = 64 << 10;
-
-const TEXT: u8 = 0;
-const JSON: u8 = 1;
-const BINARY: u8 = 2;
-const EVENT: u8 = 3;
-const GAP: u8 = 10;
-const STATE: u8 = 11;
-const OUTCOME: u8 = 12;
-const RESPONSE: u8 = 13;
 
 /// One journal record of a session.
 #[derive(Debug, Clone, PartialEq)]
@@ -261,148 +257,6 @@ impl JournalRecord {
             _ => return None,
         })
     }
-}
-
-/// The bytes of a log entry.
-pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> RawRecord {
-    let mut data = BytesMut::with_capacity(32 + record.body.cost().min(MAX_COPIED));
-    let mut content = Bytes::new();
-    data.put_u32_le(audience.map_or(0, |client| client.0));
-    match &record.body {
-        Body::Message { payload, time } => {
-            data.put_u64_le(*time);
-            content = put_payload(&mut data, payload);
-        }
-        Body::Gap(gap) => put_json(&mut data, GAP, gap),
-        Body::State(change) => put_json(&mut data, STATE, &**change),
-        Body::Outcome(report) => put_json(&mut data, OUTCOME, &**report),
-        Body::Response(report) => {
-            let head = json(&(&report.id, &report.error, report.answer.is_some()));
-            data.put_u64_le(0);
-            data.put_u8(RESPONSE);
-            data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
-            data.put_slice(&head);
-            if let Some(answer) = &report.answer {
-                content = put_payload(&mut data, answer);
-            }
-        }
-    }
-    RawRecord {
-        kind: RECORD,
-        seq: record.seq,
-        data: data.freeze(),
-        content,
-    }
-}
-
-fn decode_record(kept: &RawRecord) -> Option<JournalRecord> {
-    let data = &kept.data;
-    let audience = u32::from_le_bytes(data.get(..4)?.try_into().ok()?);
-    let time = number(data.get(4..12)?)?;
-    let rest = data.get(13..)?;
-    let body = match *data.get(12)? {
-        GAP => Body::Gap(serde_json::from_slice::<Gap>(rest).ok()?),
-        STATE => Body::State(serde_json::from_slice::<StateChange>(rest).ok()?.into()),
-        OUTCOME => Body::Outcome(serde_json::from_slice::<OutcomeReport>(rest).ok()?.into()),
-        RESPONSE => {
-            let length = u32::from_le_bytes(rest.get(..4)?.try_into().ok()?) as usize;
-            let (id, error, answered) = serde_json::from_slice(rest.get(4..4 + length)?).ok()?;
-            let answer = if answered {
-                Some(take_payload(data.slice(17 + length..))?)
-            } else {
-                None
-            };
-            Body::Response(ResponseReport { id, answer, error }.into())
-        }
-        _ => Body::Message {
-            payload: take_payload(data.slice(12..))?,
-            time,
-        },
-    };
-    let audience = (audience != 0).then_some(ClientId(audience));
-    Some(JournalRecord::Record {
-        record: Record { seq: kept.seq, body },
-        audience,
-    })
-}
-
-fn put_json(data: &mut BytesMut, tag: u8, value: &impl Serialize) {
-    data.put_u64_le(0);
-    data.put_u8(tag);
-    data.put_slice(&json(value));
-}
-
-/// Appends a payload; the content of a large one is not copied, it comes out and belongs behind `data`.
-fn put_payload(data: &mut BytesMut, payload: &Payload) -> Bytes {
-    data.put_u8(match payload {
-        Payload::Text(_) => TEXT,
-        Payload::Json(_) => JSON,
-        Payload::Binary(_) => BINARY,
-        Payload::Event(_) => EVENT,
-    });
-    if let Payload::Event(event) = payload {
-        let form = match event.content {
-            Content::Text(_) => TEXT,
-            Content::Json(_) => JSON,
-            Content::Args(_) => EVENT,
-        };
-        let head = json(&(&event.name, &event.namespace, &event.last_event_id, form));
-        data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
-        data.put_slice(&head);
-    }
-    let content = payload.bytes();
-    if content.len() > MAX_COPIED {
-        return content.clone();
-    }
-    data.put_slice(content);
-    Bytes::new()
-}
-
-/// A payload without the buffer it lay in.
-fn take_payload(data: Bytes) -> Option<Payload> {
-    let form = *data.first()?;
-    if form == EVENT {
-        return take_event(&data[1..]);
-    }
-    let bytes = Bytes::copy_from_slice(&data[1..]);
-    match form {
-        TEXT => Payload::text_from_utf8(bytes),
-        JSON => Payload::json_from_slice(bytes),
-        BINARY => Some(Payload::Binary(bytes)),
-        _ => None,
-    }
-}
-
-/// An event without the buffer it lay in. Whether it may be answered was known to its connection only.
-fn take_event(data: &[u8]) -> Option<Payload> {
-    let length = u32::from_le_bytes(data.get(..4)?.try_into().ok()?) as usize;
-    let (name, namespace, last_event_id, form) =
-        serde_json::from_slice(data.get(4..4usize.checked_add(length)?)?).ok()?;
-    let bytes = Bytes::copy_from_slice(data.get(4 + length..)?);
-    let content = match form {
-        TEXT => Content::Text(std::str::from_utf8(&bytes).is_ok().then_some(bytes)?),
-        JSON | EVENT => {
-            if !is_valid(&bytes) {
-                return None;
-            }
-            if form == JSON {
-                Content::Json(bytes)
-            } else {
-                Content::Args(bytes)
-            }
-        }
-        _ => return None,
-    };
-    Some(Payload::Event(
-        Event {
-            name,
-            namespace,
-            last_event_id,
-            reply: false,
-            content,
-        }
-        .into(),
-    ))
 }
 
 fn number(data: &[u8]) -> Option<u64> {

@@ -1,0 +1,84 @@
+//! The bytes of a log entry: to whom it goes, then a message with its time, or a tag and what else it is.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use serde::Serialize;
+
+use super::payload::{put_payload, take_payload};
+use super::{JournalRecord, MAX_COPIED, RECORD, json, number};
+use crate::core::journal::RawRecord;
+use crate::core::log::ClientId;
+use crate::wire::record::{Body, Gap, OutcomeReport, Record, ResponseReport, StateChange};
+
+const GAP: u8 = 10;
+const STATE: u8 = 11;
+const OUTCOME: u8 = 12;
+const RESPONSE: u8 = 13;
+
+/// The bytes of a log entry.
+pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> RawRecord {
+    let mut data = BytesMut::with_capacity(32 + record.body.cost().min(MAX_COPIED));
+    let mut content = Bytes::new();
+    data.put_u32_le(audience.map_or(0, |client| client.0));
+    match &record.body {
+        Body::Message { payload, time } => {
+            data.put_u64_le(*time);
+            content = put_payload(&mut data, payload);
+        }
+        Body::Gap(gap) => put_json(&mut data, GAP, gap),
+        Body::State(change) => put_json(&mut data, STATE, &**change),
+        Body::Outcome(report) => put_json(&mut data, OUTCOME, &**report),
+        Body::Response(report) => {
+            let head = json(&(&report.id, &report.error, report.answer.is_some()));
+            data.put_u64_le(0);
+            data.put_u8(RESPONSE);
+            data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
+            data.put_slice(&head);
+            if let Some(answer) = &report.answer {
+                content = put_payload(&mut data, answer);
+            }
+        }
+    }
+    RawRecord {
+        kind: RECORD,
+        seq: record.seq,
+        data: data.freeze(),
+        content,
+    }
+}
+
+pub(super) fn decode_record(kept: &RawRecord) -> Option<JournalRecord> {
+    let data = &kept.data;
+    let audience = u32::from_le_bytes(data.get(..4)?.try_into().ok()?);
+    let time = number(data.get(4..12)?)?;
+    let rest = data.get(13..)?;
+    let body = match *data.get(12)? {
+        GAP => Body::Gap(serde_json::from_slice::<Gap>(rest).ok()?),
+        STATE => Body::State(serde_json::from_slice::<StateChange>(rest).ok()?.into()),
+        OUTCOME => Body::Outcome(serde_json::from_slice::<OutcomeReport>(rest).ok()?.into()),
+        RESPONSE => {
+            let length = u32::from_le_bytes(rest.get(..4)?.try_into().ok()?) as usize;
+            let (id, error, answered) = serde_json::from_slice(rest.get(4..4 + length)?).ok()?;
+            let answer = if answered {
+                Some(take_payload(data.slice(17 + length..))?)
+            } else {
+                None
+            };
+            Body::Response(ResponseReport { id, answer, error }.into())
+        }
+        _ => Body::Message {
+            payload: take_payload(data.slice(12..))?,
+            time,
+        },
+    };
+    let audience = (audience != 0).then_some(ClientId(audience));
+    Some(JournalRecord::Record {
+        record: Record { seq: kept.seq, body },
+        audience,
+    })
+}
+
+fn put_json(data: &mut BytesMut, tag: u8, value: &impl Serialize) {
+    data.put_u64_le(0);
+    data.put_u8(tag);
+    data.put_slice(&json(value));
+}
