@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire::payload::Payload;
-use crate::wire::record::Continuity;
+use crate::wire::record::{Continuity, Gap, State};
 use std::sync::Arc;
 
 fn message(size: usize) -> Body {
