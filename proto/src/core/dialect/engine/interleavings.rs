@@ -5,6 +5,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use super::payload::SEPARATOR;
 use super::*;
 use crate::core::io::Answer;
 

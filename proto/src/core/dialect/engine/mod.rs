@@ -5,18 +5,16 @@
 
 #[cfg(test)]
 mod interleavings;
+mod payload;
 mod polling;
 mod socket;
+
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::general_purpose::GeneralPurpose;
-use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use url::Url;
 
 use crate::wire::code::Code;
@@ -27,16 +25,15 @@ use crate::core::dialect::greeting::Greeting;
 use crate::core::io::{EngineTransports, Incoming, LinkEnd};
 use crate::core::policy;
 
-/// Between packets of one body.
-const SEPARATOR: char = '\u{1e}';
-const SEPARATOR_BYTE: u8 = 0x1e;
-/// Packets reported at once, and bytes of them: more of a body is read when these have been taken.
-const MAX_REPORTED_PACKETS: usize = 256;
-const MAX_REPORTED_BYTES: usize = 1 << 20;
+pub use self::payload::Packets;
+use self::payload::in_base64;
+
 /// Bytes of a body that are needed to recognise it; no greeting is longer.
 const MAX_GREETING_BYTES: usize = 64 << 10;
+
 /// A body the server surely takes, until it has sent its own limit.
 const MAX_BODY_BYTES: usize = 100_000;
+
 /// What is written on a socket before any packet of the core's: the probe and the upgrade packet.
 const OVERHEAD: u64 = 2;
 
@@ -71,69 +68,6 @@ pub enum Action {
     Written(u64),
     /// It is over.
     End(LinkEnd),
-}
-
-/// Packets from the beginning of an answer: no more at once than others can wait for.
-#[derive(Debug)]
-pub struct Packets {
-    packets: Vec<Payload>,
-    /// What comes behind them.
-    rest: Bytes,
-    /// Why what comes behind them is none.
-    fault: Option<&'static str>,
-}
-
-impl Packets {
-    /// Reads packets.
-    pub fn decode(body: Bytes) -> Self {
-        let whole = body.len();
-        let mut read = Self {
-            packets: Vec::new(),
-            rest: body,
-            fault: None,
-        };
-        let mut bytes = 0;
-        while !read.rest.is_empty() && read.packets.len() < MAX_REPORTED_PACKETS && bytes < MAX_REPORTED_BYTES
-        {
-            let end = read.rest.iter().position(|byte| *byte == SEPARATOR_BYTE);
-            let mut packet = read.rest.split_to(end.unwrap_or(read.rest.len()));
-            read.rest.advance(usize::from(end.is_some()));
-            if packet.is_empty() {
-                continue;
-            }
-            bytes += packet.len();
-            // A small part must not keep the whole.
-            if packet.len() <= whole / 2 {
-                packet = Bytes::copy_from_slice(&packet);
-            }
-            match decoded(packet) {
-                Ok(packet) => read.packets.push(packet),
-                Err(why) => {
-                    read.fault = Some(why);
-                    break;
-                }
-            }
-        }
-        read
-    }
-}
-
-/// Base64 that is read without padding as well, as JavaScript clients read it.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
-
-fn decoded(packet: Bytes) -> Result<Payload, &'static str> {
-    if let Some(encoded) = packet.strip_prefix(b"b") {
-        let bytes = BASE64
-            .decode(encoded)
-            .map_err(|_| "a binary packet is not base64")?;
-        return Ok(Payload::Binary(bytes.into()));
-    }
-    Payload::text_from_utf8(packet).ok_or("a polling response is not UTF-8")
 }
 
 /// One Engine.IO session on its way.
@@ -244,7 +178,7 @@ impl Engine {
 
     /// Some packets of an answer. The next question is asked when all of it has been read.
     pub fn read(&mut self, packets: Packets) {
-        let Packets { packets, rest, fault } = packets;
+        let (packets, rest, fault) = packets.into_parts();
         let packets = packets.into_iter().map(|packet| match packet {
             Payload::Binary(_) => self.incoming(packet),
             text => self.text_packet(text),
@@ -418,11 +352,6 @@ impl Engine {
         drop(query);
         url
     }
-}
-
-/// Bytes as a packet of text.
-fn in_base64(bytes: &[u8]) -> String {
-    format!("b{}", BASE64.encode(bytes))
 }
 
 fn in_base36(mut number: u64) -> String {

@@ -7,7 +7,8 @@ use crate::wire::record::ErrorInfo;
 use crate::core::dialect::html;
 use crate::core::io::{Answer, Incoming, LinkEnd};
 
-use super::{Action, Engine, MAX_GREETING_BYTES, PostReach, SEPARATOR, in_base64};
+use super::payload::{SEPARATOR, in_base64};
+use super::{Action, Engine, MAX_GREETING_BYTES, PostReach};
 
 impl Engine {
     /// The answer to `Get`.

@@ -7,7 +7,8 @@ use crate::wire::payload::Payload;
 
 use crate::core::io::{Incoming, LinkEnd};
 
-use super::{Action, BASE64, Engine, Mode, OVERHEAD};
+use super::payload::BASE64;
+use super::{Action, Engine, Mode, OVERHEAD};
 
 impl Engine {
     /// The WebSocket is open.

@@ -1,5 +1,6 @@
 //! Units of the transport of Engine.IO's packets, step by step.
 
+use super::payload::MAX_REPORTED_PACKETS;
 use super::*;
 use crate::core::io::Answer;
 use crate::core::io::RequestOptions;
