@@ -4,11 +4,13 @@
 
 mod connection;
 mod decode;
+mod descriptor;
 mod encoder;
 mod outgoing;
 mod packet;
 mod partial;
 pub(super) mod recovery;
+mod silence;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,90 +20,30 @@ use crate::wire::options::Options;
 use crate::wire::payload::Payload;
 use crate::wire::record::{Continuity, ErrorInfo, State, StateChange};
 use crate::wire::rule::PARSED_WHOLE;
-use crate::wire::socketio::TransportOptions;
 use bytes::Bytes;
 
 use crate::core::dialect::outlines::{Outlines, Unparsed};
-use crate::core::dialect::packet::bare;
-use crate::core::io::{EngineTransports, Incoming, LinkEvent, Output, RequestOptions, TransportKind};
+use crate::core::io::{Incoming, LinkEvent, Output};
 
 use self::connection::SocketIoConnection;
 use self::decode::ServerEvent;
+pub(super) use self::descriptor::DESCRIPTOR;
+use self::descriptor::transports;
 use self::encoder::{Encoder, Handed};
 use self::packet::large_packets;
 pub(crate) use self::packet::{ReadPacket, SocketIoPacket};
 use self::partial::Partial;
 use self::recovery::Recovery;
+use self::silence::Silence;
 use super::{
-    Abilities, AwaitedReply, Beginning, DialContext, DialectEnd, DialectEvent, ProtocolDescriptor,
-    ProtocolHandler, Received, ResumeToken,
+    AwaitedReply, Beginning, DialContext, DialectEnd, DialectEvent, ProtocolHandler, Received, ResumeToken,
 };
 
 /// Events that may come before every namespace was answered.
 const MAX_EARLY: usize = 4096;
+
 /// Characters of a refusal that are reported.
 const MAX_REFUSAL_CHARS: usize = 200;
-
-/// The protocol.
-pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
-    begin: |ctx, beginning| Box::new(SocketIoSession::begin(ctx.options, beginning)),
-    abilities: |_: &Options| Abilities {
-        pings: false,
-        sends: true,
-        acknowledges: true,
-        is_http: true,
-        has_handshake: true,
-    },
-    transport: |options| TransportKind::Engine(transports(options)),
-    check,
-};
-
-/// Which ways Engine.IO may travel.
-fn transports(options: &Options) -> EngineTransports {
-    let options = &options.socketio;
-    let has = |wanted: &str| options.transports.iter().any(|transport| transport == wanted);
-    EngineTransports {
-        path: options.path.clone(),
-        polling: has("polling"),
-        websocket: has("websocket"),
-        websocket_first: options
-            .transports
-            .first()
-            .is_some_and(|first| first == "websocket"),
-        upgrade: options.upgrade,
-        remember_upgrade: options.remember_upgrade,
-        try_all: options.try_all_transports,
-        query: options.query.clone(),
-        polling_requests: requests(&options.polling),
-        websocket_requests: requests(&options.websocket),
-    }
-}
-
-fn requests(options: &TransportOptions) -> RequestOptions {
-    RequestOptions {
-        headers: options.headers.clone(),
-        timestamp_param: options.timestamp_param.clone(),
-        base64: options.base64,
-        timeout: options.request_timeout.map(Duration::from_millis),
-    }
-}
-
-/// Why an event cannot go to this server: its namespace is none of the session's.
-fn check(options: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
-    let Payload::Event(_) = payload else { return Ok(()) };
-    let namespace = payload.namespace().unwrap_or("/");
-    // A namespace may be asked for with a query; events name it without.
-    if options
-        .socketio
-        .namespaces
-        .iter()
-        .any(|known| bare(known) == namespace)
-    {
-        return Ok(());
-    }
-    let why = format!("field `namespace`: `{namespace}` is not among the session's `namespaces`");
-    Err(ErrorInfo::new(Code::BadFrame, why))
-}
 
 /// One dial.
 #[derive(Debug)]
@@ -111,12 +53,7 @@ struct SocketIoSession {
     auth: Option<String>,
     is_open: bool,
     is_closing: bool,
-    is_paused: bool,
-    /// How long the server may be silent, once it has sent that, and the boot time until which it must send something.
-    ping_timeout: Duration,
-    alive_by: Option<Duration>,
-    /// Boot time until which every namespace must have been answered.
-    connect_by: Option<Duration>,
+    silence: Silence,
     /// Whether the server went on where the last connection ended, if it was asked to.
     recovered: Option<bool>,
     packets: std::vec::IntoIter<Incoming>,
@@ -137,10 +74,7 @@ impl SocketIoSession {
             auth,
             is_open: false,
             is_closing: false,
-            is_paused: false,
-            ping_timeout: Duration::ZERO,
-            alive_by: None,
-            connect_by: None,
+            silence: Silence::default(),
             recovered: None,
             packets: Vec::new().into_iter(),
             early: VecDeque::new(),
@@ -154,7 +88,7 @@ impl SocketIoSession {
         match said {
             ServerEvent::Greeting(ping_timeout, max_payload) => self.start(ctx, ping_timeout, max_payload),
             ServerEvent::Ping => {
-                self.alive_by = Some(ctx.now.boot + self.ping_timeout);
+                self.silence.broken(ctx.now.boot);
                 if !self.is_closing {
                     self.connection.handed(1, None);
                     ctx.transmit(Payload::text("3"));
@@ -192,14 +126,13 @@ impl SocketIoSession {
     }
 
     fn start(&mut self, ctx: &mut DialContext<'_>, ping_timeout: Duration, max_payload: usize) {
-        if self.alive_by.is_some() {
+        if self.silence.has_begun() {
             return;
         }
-        self.ping_timeout = ping_timeout;
         self.connection.max_payload = max_payload;
         self.connection.base64 = transports(ctx.options).has_text_only();
-        self.alive_by = Some(ctx.now.boot + ping_timeout);
-        self.connect_by = Some(ctx.now.boot + Duration::from_millis(ctx.options.connect_timeout));
+        let connect_timeout = Duration::from_millis(ctx.options.connect_timeout);
+        self.silence.begin(ctx.now.boot, ping_timeout, connect_timeout);
         let asked: Vec<Payload> = self
             .connection
             .namespaces
@@ -218,7 +151,7 @@ impl SocketIoSession {
             return None;
         }
         self.is_open = true;
-        self.connect_by = None;
+        self.silence.all_answered();
         Some(DialectEvent::Opened {
             subprotocol: None,
             extensions: None,
@@ -274,12 +207,6 @@ impl SocketIoSession {
         let dial = ctx.dial;
         ctx.out
             .extend(packets.into_iter().map(|packet| Output::Transmit(dial, packet)));
-    }
-
-    /// When the server's silence, or its slowness to open a namespace, is too long; in boot time.
-    fn silence_ends(&self) -> Option<Duration> {
-        let alive = self.alive_by.filter(|_| !self.is_paused);
-        [alive, self.connect_by].into_iter().flatten().min()
     }
 }
 
@@ -410,7 +337,7 @@ impl ProtocolHandler for SocketIoSession {
     }
 
     fn timeout(&mut self, ctx: &mut DialContext<'_>) {
-        if self.silence_ends().is_some_and(|until| ctx.now.boot >= until) {
+        if self.silence.ends_at().is_some_and(|until| ctx.now.boot >= until) {
             self.events.push_back(DialectEnd::given_up(
                 Code::Heartbeat,
                 "the server was silent for too long",
@@ -419,7 +346,7 @@ impl ProtocolHandler for SocketIoSession {
     }
 
     fn deadline(&self) -> Option<(Duration, &'static str)> {
-        self.silence_ends().map(|at| (at, "silence"))
+        self.silence.ends_at().map(|at| (at, "silence"))
     }
 
     fn close(&mut self) {
@@ -427,15 +354,11 @@ impl ProtocolHandler for SocketIoSession {
     }
 
     fn pause(&mut self) {
-        self.is_paused = true;
+        self.silence.pause();
     }
 
     fn resume(&mut self, ctx: &mut DialContext<'_>) {
-        self.is_paused = false;
-        // What the server sent meanwhile is still to be read, its pings among it.
-        if let Some(alive_by) = &mut self.alive_by {
-            *alive_by = ctx.now.boot + self.ping_timeout;
-        }
+        self.silence.resume(ctx.now.boot);
     }
 
     fn continuity(&self) -> Continuity {

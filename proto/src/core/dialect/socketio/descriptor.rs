@@ -1,0 +1,74 @@
+//! What sessions over Socket.IO can do, how Engine.IO travels for them, and which events cannot go.
+
+use std::time::Duration;
+
+use super::super::{Abilities, ProtocolDescriptor};
+use super::SocketIoSession;
+use crate::core::dialect::packet::bare;
+use crate::core::io::{EngineTransports, RequestOptions, TransportKind};
+use crate::wire::code::Code;
+use crate::wire::options::Options;
+use crate::wire::payload::Payload;
+use crate::wire::record::ErrorInfo;
+use crate::wire::socketio::TransportOptions;
+
+/// The protocol.
+pub(crate) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
+    begin: |ctx, beginning| Box::new(SocketIoSession::begin(ctx.options, beginning)),
+    abilities: |_: &Options| Abilities {
+        pings: false,
+        sends: true,
+        acknowledges: true,
+        is_http: true,
+        has_handshake: true,
+    },
+    transport: |options| TransportKind::Engine(transports(options)),
+    check,
+};
+
+/// Which ways Engine.IO may travel.
+pub(super) fn transports(options: &Options) -> EngineTransports {
+    let options = &options.socketio;
+    let has = |wanted: &str| options.transports.iter().any(|transport| transport == wanted);
+    EngineTransports {
+        path: options.path.clone(),
+        polling: has("polling"),
+        websocket: has("websocket"),
+        websocket_first: options
+            .transports
+            .first()
+            .is_some_and(|first| first == "websocket"),
+        upgrade: options.upgrade,
+        remember_upgrade: options.remember_upgrade,
+        try_all: options.try_all_transports,
+        query: options.query.clone(),
+        polling_requests: requests(&options.polling),
+        websocket_requests: requests(&options.websocket),
+    }
+}
+
+fn requests(options: &TransportOptions) -> RequestOptions {
+    RequestOptions {
+        headers: options.headers.clone(),
+        timestamp_param: options.timestamp_param.clone(),
+        base64: options.base64,
+        timeout: options.request_timeout.map(Duration::from_millis),
+    }
+}
+
+/// Why an event cannot go to this server: its namespace is none of the session's.
+fn check(options: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
+    let Payload::Event(_) = payload else { return Ok(()) };
+    let namespace = payload.namespace().unwrap_or("/");
+    // A namespace may be asked for with a query; events name it without.
+    if options
+        .socketio
+        .namespaces
+        .iter()
+        .any(|known| bare(known) == namespace)
+    {
+        return Ok(());
+    }
+    let why = format!("field `namespace`: `{namespace}` is not among the session's `namespaces`");
+    Err(ErrorInfo::new(Code::BadFrame, why))
+}
