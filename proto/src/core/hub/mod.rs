@@ -16,13 +16,14 @@
 
 mod admin;
 mod frames;
+mod journaled_outputs;
 mod leaving;
 mod open;
 mod sessions;
 mod status;
 mod timers;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Weak;
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ use crate::wire::message::Open;
 use crate::wire::options::Options;
 use crate::wire::record::Name;
 
-use self::timers::Timers;
+use self::journaled_outputs::JournaledOutputs;
+use self::timers::{Clock, Timers};
 use super::context::{ClientIdentity, Context, Dialer, Port};
 use super::dialect::outlines::{Outlines, Unread};
 use super::identity::{Identity, Owner, SessionKey};
@@ -121,17 +123,7 @@ pub struct Hub {
     unmet: BTreeMap<Name, Vec<String>>,
     /// The broker is exiting: nothing new is begun.
     is_leaving: bool,
-    /// Outputs taken by `poll` so far.
-    polled: u64,
-    /// Which outputs that are not polled yet are of sessions with a journal.
-    journaled: VecDeque<Journaled>,
-}
-
-/// Outputs of one session with a journal, counted from the first output of all.
-#[derive(Debug)]
-struct Journaled {
-    outputs: std::ops::Range<u64>,
-    journal: JournalId,
+    journaled: JournaledOutputs,
 }
 
 /// An `open` that waits for the end of a session.
@@ -176,8 +168,7 @@ impl Hub {
             deferred: Vec::new(),
             unmet: BTreeMap::new(),
             is_leaving: false,
-            polled: 0,
-            journaled: VecDeque::new(),
+            journaled: JournaledOutputs::default(),
         }
     }
 
@@ -258,7 +249,7 @@ impl Hub {
     /// The next thing to do, in order.
     pub fn poll(&mut self) -> Option<Output> {
         let output = self.ctx.out.pop_front()?;
-        self.polled += 1;
+        self.journaled.count_polled();
         if !self.ctx.watchers.is_empty() {
             self.show_outgoing(&output);
         }
@@ -268,16 +259,7 @@ impl Hub {
     /// The journal of the session that the output which `poll` gave last is of, if it has one. What is in that journal
     /// must be written before the output is acted upon.
     pub fn polled_journal(&mut self) -> Option<&JournalId> {
-        let last = self.polled.checked_sub(1)?;
-        while self
-            .journaled
-            .front()
-            .is_some_and(|front| front.outputs.end <= last)
-        {
-            self.journaled.pop_front();
-        }
-        let front = self.journaled.front()?;
-        front.outputs.contains(&last).then_some(&front.journal)
+        self.journaled.journal_of_polled()
     }
 
     /// The journal of the session that a dial belongs to, if it has one.
@@ -287,34 +269,23 @@ impl Hub {
 
     /// How long until `Input::Timeout` is due, and whose timer it is; `None` for never.
     pub fn deadline(&self, now: Now) -> Option<(Duration, &'static str)> {
-        let boot = self
-            .timers
-            .boot
-            .first()
-            .map(|(at, key)| (at.saturating_sub(now.boot), *key, true));
-        let awake = self
-            .timers
-            .awake
-            .first()
-            .map(|(at, key)| (at.saturating_sub(now.awake), *key, false));
         let turn = self
             .ctx
             .dialer
             .limiter
             .due()
             .map(|at| at.saturating_sub(now.boot));
-        let timer = [boot, awake].into_iter().flatten().min_by_key(|(span, ..)| *span);
+        let timer = self.timers.next(now);
         if let Some(turn) = turn
             && timer.is_none_or(|(span, ..)| turn < span)
         {
             return Some((turn, "turn to dial"));
         }
-        let (span, key, is_boot) = timer?;
+        let (span, key, clock) = timer?;
         let session = self.sessions.get(&key)?;
-        let whose = if is_boot {
-            session.boot_deadline()
-        } else {
-            session.awake_deadline()
+        let whose = match clock {
+            Clock::Boot => session.boot_deadline(),
+            Clock::Awake => session.awake_deadline(),
         };
         Some((span, whose.map_or("none", |(_, whose)| whose)))
     }
@@ -389,11 +360,7 @@ impl Hub {
     }
 
     fn timeout(&mut self) {
-        let now = self.ctx.now;
-        let boot = self.timers.boot.iter().take_while(|(at, _)| *at <= now.boot);
-        let awake = self.timers.awake.iter().take_while(|(at, _)| *at <= now.awake);
-        let due: BTreeSet<SessionKey> = boot.chain(awake).map(|(_, key)| *key).collect();
-        for key in due {
+        for key in self.timers.due(self.ctx.now) {
             self.with(key, Session::timeout);
         }
     }

@@ -10,7 +10,7 @@ use crate::core::context::{Context, Watcher};
 use crate::core::identity::{Identity, SessionKey};
 use crate::core::session::Session;
 
-use super::{Hub, Journaled, RELIEF_INTERVAL, budget};
+use super::{Hub, RELIEF_INTERVAL, budget};
 
 impl Hub {
     /// Lets `act` work on a session, then does what follows for the hub.
@@ -33,14 +33,14 @@ impl Hub {
             self.held.len(),
         );
         let journal = session.journal().cloned();
-        let first = self.polled + self.ctx.out.len() as u64;
+        let first = self.journaled.next_number(self.ctx.out.len());
         act(session, &mut self.ctx);
         session.advance_closing(&mut self.ctx);
-        let outputs = first..self.polled + self.ctx.out.len() as u64;
+        let outputs = first..self.journaled.next_number(self.ctx.out.len());
         if !outputs.is_empty()
             && let Some(journal) = session.journal().cloned().or(journal)
         {
-            self.journaled.push_back(Journaled { outputs, journal });
+            self.journaled.add(outputs, journal);
         }
         if session.lifecycle().is_over() {
             return self.remove(key);

@@ -6,12 +6,21 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::core::identity::SessionKey;
+use crate::core::io::Now;
+
+/// Which clock a timer goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// It goes on while the machine sleeps.
+    Boot,
+    Awake,
+}
 
 /// When each session wants to be asked, on both clocks.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    pub(super) boot: BTreeSet<(Duration, SessionKey)>,
-    pub(super) awake: BTreeSet<(Duration, SessionKey)>,
+    boot: BTreeSet<(Duration, SessionKey)>,
+    awake: BTreeSet<(Duration, SessionKey)>,
     set: HashMap<SessionKey, (Option<Duration>, Option<Duration>)>,
 }
 
@@ -35,5 +44,23 @@ impl Timers {
         } else {
             self.set.insert(key, (boot, awake));
         }
+    }
+
+    /// How long until the next timer is due, whose it is, and by which clock.
+    pub(super) fn next(&self, now: Now) -> Option<(Duration, SessionKey, Clock)> {
+        let first = |timers: &BTreeSet<(Duration, SessionKey)>, now: Duration, clock| {
+            let (at, key) = timers.first()?;
+            Some((at.saturating_sub(now), *key, clock))
+        };
+        let boot = first(&self.boot, now.boot, Clock::Boot);
+        let awake = first(&self.awake, now.awake, Clock::Awake);
+        [boot, awake].into_iter().flatten().min_by_key(|(span, ..)| *span)
+    }
+
+    /// The sessions with a timer that is due.
+    pub(super) fn due(&self, now: Now) -> BTreeSet<SessionKey> {
+        let boot = self.boot.iter().take_while(|(at, _)| *at <= now.boot);
+        let awake = self.awake.iter().take_while(|(at, _)| *at <= now.awake);
+        boot.chain(awake).map(|(_, key)| *key).collect()
     }
 }
