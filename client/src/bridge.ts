@@ -1,6 +1,7 @@
 // One port and the sessions on it: attaches them whenever the broker answers and brings each its frames. It keeps
 // no messages.
 
+import type { BridgeEvents, BridgeMode, ConnectOptions, ResolvedOptions } from "./bridge-types.js";
 import { type Clock, type ExtensionApi, extensionApi, sleep, systemClock } from "./browser-api.js";
 import {
   type AnyLongwireError,
@@ -12,74 +13,18 @@ import {
   local,
 } from "./errors.js";
 import { Callbacks, isNew, report, type Unsubscribe } from "./events.js";
-import { type Fallback, findFallback } from "./fallback-registry.js";
+import { findFallback } from "./fallback-registry.js";
 import { followLifecycle, leaveLifecycle } from "./lifecycle.js";
 import type { Sendable } from "./payload.js";
 import { HostPort, type PortState } from "./port.js";
+import { Requests } from "./requests.js";
 import type { SessionHost } from "./session/context.js";
 import { Session } from "./session.js";
 import type { SessionOptions } from "./session-types.js";
 import type { SchemaOutput, StandardSchema } from "./standard-schema.js";
 import { Memory } from "./storage.js";
-import type { GoAway, Hello, Ping, Status, StatusAnswer, ToBroker, ToExtension, Welcome } from "./wire.js";
+import type { Hello, StatusAnswer, ToBroker, ToExtension, Welcome } from "./wire.js";
 import { PROTOCOL } from "./wire.js";
-
-/** Options of `connect`. */
-export interface ConnectOptions {
-  /** The native host's name. Default `com.longwire.bridge`. */
-  host?: string;
-  /** The client's name: `main` (default), `popup`, ... Each client has its own position in every session. */
-  client?: string;
-  /** Identifies the browser profile. Default: a random id stored in `chrome.storage.local`. */
-  profile?: string;
-  /** Capabilities that this extension requires. */
-  needs?: string[];
-  /**
-   * `true` (default): the port stays open, which keeps the worker alive. `"alarms"`: the port closes when idle, the
-   * worker may sleep, and an alarm fetches new messages every 30 s. In a popup or another page, and without the
-   * permission `alarms`, the port always stays open.
-   */
-  keepAlive?: true | "alarms";
-  /**
-   * `"browser"`: while there is no native host, because it is not installed or is blocked, sessions run on the browser's own
-   * connections, and `bridge.mode` is `browser`. When the host appears, the next connection of each session goes through it.
-   * Needs `import "longwire/fallback"`.
-   */
-  fallback?: "browser" | Fallback;
-  /**
-   * On an update of the extension: finish pending work, then call `runtime.reload()`. Default true in a background
-   * context.
-   */
-  updates?: boolean;
-  /** @internal */
-  api?: ExtensionApi;
-  /** @internal */
-  clock?: Clock;
-}
-
-/** Where connections are made: in the native host's broker, or in the browser itself. */
-export type BridgeMode = "host" | "browser";
-
-/** The events of a bridge. */
-export interface BridgeEvents {
-  state: [state: PortState, error: LongwireError | undefined];
-  /**
-   * The port is lost (the SDK opens another) or has failed permanently (`bridge.state` is `failed`), or the broker
-   * reports an error. Fires once per failure, not for each retry. Without a listener, pending `open` calls reject
-   * with the error, or it is logged to the console.
-   */
-  error: [error: AnyLongwireError];
-  /** A missing host has been installed. Waiting sessions continue automatically. */
-  installed: [welcome: Welcome];
-  /** Only with `fallback`: where new connections are made from now on. `error` is the reason if it is not the host. */
-  mode: [mode: BridgeMode, error: LongwireError | undefined];
-  /**
-   * The broker shuts down: with `reason: "upgrade"` another replaces it, and all sessions continue there. No action is
-   * needed. It closes its connections within `after` milliseconds: wait at least that long before you show the user
-   * a connection problem.
-   */
-  goaway: [goaway: GoAway];
-}
 
 /** Milliseconds without traffic after which `keepAlive: "alarms"` closes the port. */
 export const IDLE = 5000;
@@ -111,15 +56,6 @@ export function connect(options: ConnectOptions = {}): Bridge {
   return bridge;
 }
 
-/** Options with the names that have a default. */
-type ResolvedOptions = ConnectOptions & { host: string; client: string };
-
-interface Question {
-  readonly frame: Status | Ping;
-  resolve(answer: ToExtension): void;
-  reject(error: LongwireError): void;
-}
-
 /** The connection to the native host and its broker. Get one with `connect`. */
 export class Bridge {
   readonly #api: ExtensionApi;
@@ -129,7 +65,8 @@ export class Bridge {
   readonly #memory: Memory;
   readonly #port: HostPort;
   readonly #sessions = new Map<string, Session>();
-  readonly #questions = new Map<string, Question>();
+  /** The requests that belong to no session. */
+  readonly #requests: Requests;
   readonly #callbacks = new Callbacks<BridgeEvents>();
   readonly #sessionHost: SessionHost;
   /** An alarm will open the port again, so it need not stay. */
@@ -166,6 +103,11 @@ export class Bridge {
         if (this.#sessions.get(core.name)?.core === core) this.#sessions.delete(core.name);
       },
     };
+    this.#requests = new Requests(
+      this.#clock,
+      (frame) => this.#port.post(frame),
+      () => this.connect(),
+    );
     const { fallback } = options;
     const request = {
       api,
@@ -262,21 +204,21 @@ export class Bridge {
     const { core } = session;
     const again = () => this.open(name, url, options);
     if (core.parting) return core.parting.then(again, again);
-    if (core.opened && url === undefined && options === undefined) return Promise.resolve(session);
+    if (core.opened && (url ?? options) === undefined) return Promise.resolve(session);
     const opened = core.open(url, options).then(() => session);
     if (this.#port.state === "ready") void core.attach();
     return opened;
   }
 
   /** The broker's counters. */
-  async status(): Promise<StatusAnswer> {
-    return (await this.#question({ type: "status", id: this.#nextId() })) as StatusAnswer;
+  status(): Promise<StatusAnswer> {
+    return this.#requests.ask("status", { type: "status", id: this.#nextId() });
   }
 
   /** Round-trip time to the broker in milliseconds. */
   async ping(): Promise<number> {
     const since = this.#clock.now();
-    await this.#question({ type: "ping", id: this.#nextId() });
+    await this.#requests.ask("pong", { type: "ping", id: this.#nextId() });
     return this.#clock.now() - since;
   }
 
@@ -368,7 +310,7 @@ export class Bridge {
     this.#mode = hostError ? "browser" : "host";
     if (this.#mode !== before) this.#callbacks.emit("mode", this.#mode, hostError);
     if (!hostError && failure && NOT_INSTALLED.test(failure.code)) this.#callbacks.emit("installed", welcome);
-    for (const { frame } of this.#questions.values()) this.#port.post(frame);
+    this.#requests.queue.attached();
     for (const { core } of this.sessions) void core.attach();
     this.#touch();
   }
@@ -382,12 +324,9 @@ export class Bridge {
     this.#touch();
     // Without an id nothing is found.
     const { id, session } = frame as { id: string; session?: string };
-    const question = this.#questions.get(id);
-    if (question) {
-      this.#questions.delete(id);
-      if (frame.type === "error") question.reject(fromWire(frame));
-      else question.resolve(frame);
-    } else if (frame.type === "goaway") {
+    if (frame.type === "status") this.#requests.answered("status", frame);
+    else if (frame.type === "pong") this.#requests.answered("pong", frame);
+    else if (frame.type === "goaway") {
       this.#callbacks.emit("goaway", frame);
     } else if (session !== undefined) {
       this.#sessions.get(session)?.core.take(frame);
@@ -395,7 +334,10 @@ export class Bridge {
       // An answer that names its id only.
       const owner = this.sessions.find(({ core }) => core.awaits(id));
       if (owner) owner.core.take(frame);
-      else if (frame.type === "error") this.#report(fromWire(frame));
+      else if (frame.type === "error") {
+        const error = fromWire(frame);
+        if (!this.#requests.refused(id, error)) this.#report(error);
+      }
     }
   }
 
@@ -407,10 +349,7 @@ export class Bridge {
   }
 
   #failed(error: LongwireError): void {
-    const questions = [...this.#questions.values()];
-    this.#questions.clear();
-    for (const question of questions) question.reject(error);
-    this.#unreachable(error, this.sessions, questions.length);
+    this.#unreachable(error, this.sessions, this.#requests.unreachable(error));
   }
 
   /** Reports once that there is no broker: to the listener, else to the calls that are rejected, else on the console. */
@@ -446,20 +385,12 @@ export class Bridge {
     this.#report(local("storage-failed", text, "action", this.#context, said));
   }
 
-  #question(frame: Status | Ping): Promise<ToExtension> {
-    return new Promise((resolve, reject) => {
-      this.#questions.set(frame.id, { frame, resolve, reject });
-      this.connect();
-      this.#port.post(frame);
-    });
-  }
-
   /** Something happened: with `keepAlive: "alarms"` the port is closed when nothing does for a while. */
   #touch(): void {
     if (!this.#closesWhenIdle) return;
     this.#clock.clearTimeout(this.#idleTimer);
     this.#idleTimer = this.#clock.setTimeout(() => {
-      const quiet = this.#questions.size === 0 && this.sessions.every(({ core }) => core.quiet);
+      const quiet = this.#requests.queue.quiet && this.sessions.every(({ core }) => core.quiet);
       if (quiet && this.#port.state === "ready") void this.disconnect();
       else this.#touch();
     }, IDLE);

@@ -131,7 +131,7 @@ export function sleep(clock: Clock, milliseconds: number): Promise<void> {
 /** Whether this is a service worker or a background page: popups and other pages come and go with their windows. */
 export function inBackground({ runtime }: ExtensionApi): boolean {
   const { document, location } = globalThis as { document?: unknown; location?: { pathname: string } };
-  if (document === undefined) return !("DedicatedWorkerGlobalScope" in globalThis);
+  if (!document) return !("DedicatedWorkerGlobalScope" in globalThis);
   const page = runtime.getManifest?.().background?.page ?? "_generated_background_page.html";
   return location?.pathname === `/${page.replace(/^\/|[?#].*/g, "")}`;
 }

@@ -98,7 +98,7 @@ export class LongwireError<Code extends ErrorCode = ErrorCode> extends Error {
 
   /** Whether this is an error of the SDK, with this code if one is given. For `catch`, whose errors have no type. */
   static is<Code extends ErrorCode>(error: unknown, code?: Code): error is LongwireError<Code> {
-    return error instanceof LongwireError && (code === undefined || error.code === code);
+    return error instanceof LongwireError && (!code || error.code === code);
   }
 
   /** @deprecated The name of `originalMessage` until 0.1. */

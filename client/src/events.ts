@@ -19,7 +19,7 @@ export class Callbacks<Events extends { [Name in keyof Events]: unknown[] }> {
 
   /** Whether there is a callback for this name. */
   has(name: keyof Events): boolean {
-    return (this.#lists.get(name)?.size ?? 0) > 0;
+    return !!this.#lists.get(name)?.size;
   }
 
   /** Calls everybody; returns how many there were. */

@@ -1,4 +1,4 @@
-// Hands messages and gaps to their consumers in order and says when each is finished. It does not know the port;
+// Delivers messages and gaps to their handlers in order and finishes each afterwards. It does not know the port;
 // acks.ts counts, session.ts sends.
 
 import type { Token } from "./acks.js";
@@ -8,7 +8,7 @@ import { report, type Unsubscribe } from "./events.js";
 import type { Received } from "./received.js";
 import type { Gap } from "./wire.js";
 
-/** How often a message is handed to a handler that throws, all in all. */
+/** Maximum number of calls of a handler that throws, per message. */
 export const ATTEMPTS = 3;
 const FIRST_RETRY = 100;
 
@@ -20,14 +20,14 @@ export type GapEvent = Omit<Gap, "type" | "seq" | "redelivered" | "reason"> & {
 export type MessageHandler<Json = unknown> = (message: Received<Json>) => unknown;
 export type GapHandler = (gap: GapEvent) => unknown;
 
-/** Calls for a message that the session's `schema` refuses. */
+/** Called with a message that the session's `schema` rejects. */
 export type InvalidHandler = (message: Received, error: LongwireError<"invalid-message">) => unknown;
 
 /**
- * A message or a gap on its way, with the token to give when it has been processed. `invalid` says what is wrong with a
- * message.
+ * A message or a gap that is not finished, with the token that acknowledges it. `invalid` is the reason why the schema
+ * rejects the message.
  */
-export type Item =
+export type InboxItem =
   | {
       readonly token: Token;
       readonly message: Received;
@@ -41,17 +41,20 @@ export type Item =
       readonly invalid?: never;
     };
 
-/** What an inbox hands out. */
-export type Kind = "message" | "gap" | "invalid";
+/** A handler, for one kind of items: messages that `wants` accepts, gaps, or messages that the schema rejects. */
+export type InboxHandler =
+  | {
+      readonly kind: "message";
+      readonly call: MessageHandler;
+      readonly wants?: ((message: Received) => boolean) | undefined;
+    }
+  | { readonly kind: "gap"; readonly call: GapHandler }
+  | { readonly kind: "invalid"; readonly call: InvalidHandler };
 
-interface Handler {
-  readonly kind: Kind;
-  readonly call: (subject: never, error: never) => unknown;
-  readonly wants?: ((message: Received) => boolean) | undefined;
-}
+type Kind = InboxHandler["kind"];
 
 interface Failure {
-  readonly handler: Handler;
+  readonly handler: InboxHandler;
   readonly error: unknown;
 }
 
@@ -63,12 +66,12 @@ export class Inbox {
   readonly #manual: boolean;
   readonly #attempts: number;
   readonly #failed: (error: LongwireError, message: Received) => void;
-  #queue: Item[] = [];
+  #queue: InboxItem[] = [];
   /** Replaced, never changed, so that a run over it is not disturbed. */
-  #handlers: readonly Handler[] = [];
+  #handlers: readonly InboxHandler[] = [];
   #reading = false;
   /** The item that handlers or a loop's body are working on. */
-  #current: Item | undefined;
+  #current: InboxItem | undefined;
   /** The current item failed too often and waits for `done()`. */
   #stuck = false;
   #paused = false;
@@ -92,11 +95,11 @@ export class Inbox {
 
   /** Whether nothing waits and nobody works. */
   get quiet(): boolean {
-    return this.#queue.length === 0 && this.#current === undefined;
+    return !this.#queue[0] && !this.#current;
   }
 
   /** Takes a message or a gap. */
-  push(item: Item): void {
+  push(item: InboxItem): void {
     this.#queue.push(item);
     this.#wake();
   }
@@ -110,12 +113,9 @@ export class Inbox {
     }
   }
 
-  /** Adds a handler: for messages that `wants` accepts, for gaps, or for messages that the schema refuses. */
-  on(kind: Kind, call: Handler["call"], wants?: Handler["wants"]): Unsubscribe {
-    if (kind === "message" && this.#reading) {
-      throw new TypeError("longwire: a `for await` loop already reads this session");
-    }
-    const handler = { kind, call, wants };
+  /** Adds a handler. */
+  on(handler: InboxHandler): Unsubscribe {
+    if (handler.kind === "message") this.#mustBeFree(this.#reading);
     this.#handlers = [...this.#handlers, handler];
     // Not at once: the code that adds a message handler may be about to add one for gaps.
     queueMicrotask(() => this.#wake());
@@ -126,9 +126,7 @@ export class Inbox {
 
   /** Reads messages one by one. A message is finished when the next one is asked for. */
   async *read(): AsyncGenerator<Received, void, undefined> {
-    if (this.#reading || this.#listens("message")) {
-      throw new TypeError("longwire: this session already has a message handler or a loop");
-    }
+    this.#mustBeFree(this.#reading || this.#listens("message"));
     this.#reading = true;
     try {
       for (;;) {
@@ -162,6 +160,10 @@ export class Inbox {
     if (this.#current && !this.#stuck) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
+  #mustBeFree(isTaken: boolean): void {
+    if (isTaken) throw new TypeError("longwire: this session already has a message handler or a loop");
+  }
+
   #listens(kind: Kind): boolean {
     return this.#handlers.some((handler) => handler.kind === kind);
   }
@@ -172,7 +174,7 @@ export class Inbox {
   }
 
   /** Everybody is through with the item. */
-  #settle(item: Item): void {
+  #settle(item: InboxItem): void {
     if (!(this.#manual && item.message)) item.token?.finish();
     this.#current = undefined;
     this.#stuck = false;
@@ -181,7 +183,7 @@ export class Inbox {
 
   // ---- read by a loop ----
 
-  async #next(): Promise<Item | undefined> {
+  async #next(): Promise<InboxItem | undefined> {
     for (;;) {
       const item = this.#paused ? undefined : this.#queue.shift();
       if (item?.message && !item.invalid) return item;
@@ -235,7 +237,7 @@ export class Inbox {
   }
 
   /** Calls the handlers; undefined when all were done at once. Never rejects. */
-  #offer(item: Item): Promise<void> | undefined {
+  #offer(item: InboxItem): Promise<void> | undefined {
     if (item.invalid && !this.#listens("invalid")) {
       this.#stuck = this.#current === item;
       this.#failed(item.invalid, item.message);
@@ -252,10 +254,10 @@ export class Inbox {
   }
 
   /** Waits for the handlers, and calls those again that failed, a bounded number of times. */
-  async #persist(item: Item, first: Work[]): Promise<void> {
+  async #persist(item: InboxItem, first: Work[]): Promise<void> {
     let work = first;
     for (let tries = 1; ; tries += 1) {
-      const failures = (await Promise.all(work)).filter((failure) => failure !== undefined);
+      const failures = (await Promise.all(work)).filter((failure) => !!failure);
       const [failure] = failures;
       if (!failure) return;
       report(failure.error);
@@ -274,19 +276,23 @@ export class Inbox {
   }
 }
 
-function kindOf(item: Item): Kind {
+function kindOf(item: InboxItem): Kind {
   if (item.gap) return "gap";
   return item.invalid ? "invalid" : "message";
 }
 
-/** Calls a handler; undefined when it was done at once. Never rejects. */
-function call(handler: Handler, { message, gap, invalid }: Item): Work {
+/** What a handler returns for an item. */
+function resultOf(handler: InboxHandler, { message, gap, invalid }: InboxItem): unknown {
+  if (handler.kind === "gap") return gap && handler.call(gap);
+  if (handler.kind === "invalid") return invalid && handler.call(message, invalid);
+  return message && (handler.wants?.(message) ?? true) && handler.call(message);
+}
+
+/** Calls a handler with an item of its kind; undefined when it was done at once. Never rejects. */
+function call(handler: InboxHandler, item: InboxItem): Work {
   const failed = (error: unknown) => ({ handler, error });
   try {
-    if (message && handler.wants && !handler.wants(message)) return undefined;
-    const result = handler.call((message ?? gap) as never, invalid as never) as
-      | PromiseLike<unknown>
-      | undefined;
+    const result = resultOf(handler, item) as PromiseLike<unknown> | undefined;
     if (typeof result?.then === "function") return Promise.resolve(result).then(() => undefined, failed);
   } catch (error) {
     return Promise.resolve(failed(error));

@@ -1,6 +1,7 @@
-// The front door: what the package exports. It adds nothing of its own.
+// The exports of the package's main entry. It adds nothing of its own.
 
-export { Bridge, type BridgeEvents, type BridgeMode, type ConnectOptions, connect } from "./bridge.js";
+export { Bridge, connect } from "./bridge.js";
+export type { BridgeEvents, BridgeMode, ConnectOptions } from "./bridge-types.js";
 export { cookieHeader } from "./credentials.js";
 export {
   type AnyLongwireError,

@@ -11,12 +11,12 @@ export type Content = Payload | EventPayload | Blob;
 
 /** The payload of a value: strings as text, buffers and views as bytes, everything else as JSON. */
 export function toPayload(data: Sendable): Payload {
-  if (typeof data === "string") return { text: wellFormed(data) };
+  if (typeof data === "string") return { text: data.toWellFormed() };
   const bytes = toBytes(data);
   if (bytes) return { base64: toBase64(bytes) };
   // A Blob gives its bytes later, and would be `{}` as JSON. Only `send` can wait for them.
   const encoded = isBlob(data) ? undefined : JSON.stringify(data);
-  if (encoded === undefined) throw new TypeError("longwire: this value cannot be sent as JSON");
+  if (!encoded) throw new TypeError("longwire: this value cannot be sent as JSON");
   return { json: JSON.parse(encoded) };
 }
 
@@ -70,11 +70,6 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(binary.length);
   for (let at = 0; at < binary.length; at += 1) bytes[at] = binary.charCodeAt(at);
   return bytes;
-}
-
-/** A text without lone surrogates. */
-export function wellFormed(text: string): string {
-  return text.toWellFormed();
 }
 
 /** Length of a text in UTF-8 bytes. */

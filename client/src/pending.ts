@@ -1,84 +1,120 @@
-// Keeps what a session has said until the broker takes responsibility, and says it again on a new attachment with
-// the same id. It does not build frames, nor read the ones that come.
+// Keeps the frames of a session until the broker accepts them, and sends them again with the same id on a new attachment.
+// It does not build frames, nor read the ones that arrive.
 
 import type { Clock } from "./browser-api.js";
 import { LongwireError } from "./errors.js";
-import type { Cancel, ToBroker } from "./wire.js";
+import type {
+  Cancel,
+  Ok,
+  Outcome,
+  OutcomeWord,
+  Payload,
+  Ping,
+  Pong,
+  Response,
+  Status,
+  StatusAnswer,
+  ToBroker,
+} from "./wire.js";
 
-/** Frames that carry an id and are answered. */
-export type Asked = Extract<ToBroker, { id?: string; session: string }> & { id: string };
+/** A frame with an id, which the broker answers. */
+export type Question = (Extract<ToBroker, { id?: string; session: string }> | Status | Ping) & { id: string };
 
-/** A frame on its way to the broker. */
-export interface Pending {
-  readonly frame: Asked;
+/** The outcome of a message, as the broker reports it. */
+export interface SendResult {
+  id: string;
+  outcome: OutcomeWord | "accepted";
+  error?: Outcome["error"];
+}
+
+/** The broker's answers, by the type of their frame. */
+export interface Answers {
+  ok: Ok;
+  outcome: SendResult;
+  response: Response;
+  status: StatusAnswer;
+  pong: Pong;
+}
+
+/** A frame until its answer, whatever that is. */
+export interface PendingFrame {
+  readonly frame: Question;
+  /** The type of its answer. */
+  readonly awaits: keyof Answers;
   /** Size of the payload, roughly, in bytes. */
   readonly bytes: number;
-  /** When it was said, by the clock. */
+  /** When it was added, by the clock. */
   readonly since: number;
-  /** The broker has taken responsibility. */
-  accepted: boolean;
-  /** It has left on the present attachment. */
-  posted: boolean;
-  /** Its content is not there yet. It keeps its place. */
+  /** The broker has accepted it. */
+  accepted?: boolean;
+  /** It was posted on the present attachment. */
+  posted?: boolean;
+  /** Its content is still being read. It keeps its place. */
   unread: boolean;
-  /** What withdraws it, once that is wanted. */
+  /** The frame that cancels it, once that is wanted. */
   cancel?: Cancel;
-  /** The broker takes responsibility. */
-  taken?: (() => void) | undefined;
-  /** It ends without having been sent: its time was over, or it was withdrawn. */
-  withdrawn(outcome: "expired" | "cancelled"): void;
-  settle(answer: unknown): void;
-  fail(error: LongwireError): void;
+  /** Called when the broker accepts it. */
+  readonly onAccepted?: (() => void) | undefined;
+  /** It ends without having been sent: its time was over, or it was cancelled. */
+  readonly withdraw: (outcome: "expired" | "cancelled") => void;
+  readonly fail: (error: LongwireError) => void;
+}
+
+/** A frame until its answer, which is of the type `Type`. */
+export interface Pending<Type extends keyof Answers> extends PendingFrame {
+  readonly awaits: Type;
+  readonly settle: (answer: Answers[Type]) => void;
 }
 
 /** Entries and bytes that may wait here for a port. More is refused with `outbox-full`. */
 export const BOUND = { entries: 65536, bytes: 64 * 1024 * 1024 };
-/** Entries and bytes that may be on their way to the broker without its word. */
+/** Entries and bytes that may be posted and not accepted. */
 export const FLIGHT = { entries: 512, bytes: 4 * 1024 * 1024 };
 
-/** The unsettled frames of one session, in the order they were said. */
+/** The unsettled frames of one session, or of a bridge, in the order they were added. */
 export class PendingQueue {
   readonly #clock: Clock;
-  readonly #post: (frame: Asked | Cancel) => void;
-  readonly #entries = new Map<string, Pending>();
-  #waiting: Pending[] = [];
+  readonly #post: (frame: Question | Cancel) => void;
+  readonly #entries = new Map<string, PendingFrame>();
+  #waiting: PendingFrame[] = [];
   #attached = false;
   #bytes = 0;
   #flight = { entries: 0, bytes: 0 };
 
-  constructor(clock: Clock, post: (frame: Asked | Cancel) => void) {
+  constructor(clock: Clock, post: (frame: Question | Cancel) => void) {
     this.#clock = clock;
     this.#post = post;
   }
 
-  /** Bytes that the broker has not taken yet. */
+  /** Bytes that the broker has not accepted yet. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Whether everything said has been settled. */
+  /** Whether everything is settled. */
   get quiet(): boolean {
     return this.#entries.size === 0;
   }
 
-  /** Whether the broker has taken responsibility for everything. */
+  /** Whether the broker has accepted everything. */
   get handedOver(): boolean {
     return !this.where(false)[0];
   }
 
   /** The entries that the broker has accepted, or those that it has not. */
-  where(accepted: boolean): Pending[] {
-    return [...this.#entries.values()].filter((entry) => entry.accepted === accepted);
+  where(accepted: boolean): PendingFrame[] {
+    return [...this.#entries.values()].filter((entry) => !entry.accepted !== accepted);
   }
 
-  /** The content of an entry is there. */
-  read(entry: Pending): void {
+  /** The content of an entry has been read. */
+  read(entry: PendingFrame, payload: Payload): void {
+    Object.assign(entry.frame, payload);
     entry.unread = false;
     this.#pump();
   }
 
-  /** Says something now, or as soon as there is an attachment. */
-  add(entry: Pending): void {
+  /** Posts the entry now, or as soon as there is an attachment. */
+  add(entry: PendingFrame): void {
     const isTooMuch = this.#bytes > 0 && this.#bytes + entry.bytes > BOUND.bytes;
     if (isTooMuch || this.#waiting.length >= BOUND.entries) {
       const text = "longwire: the outbox is full";
@@ -92,36 +128,36 @@ export class PendingQueue {
   }
 
   /** The entry of an id, if it is not settled. */
-  find(id: string): Pending | undefined {
+  find(id: string): PendingFrame | undefined {
     return this.#entries.get(id);
   }
 
-  /** The broker has taken responsibility; it will not be said again. */
-  accepted(entry: Pending): void {
-    this.#taken(entry);
+  /** The broker has accepted it; it will not be posted again. */
+  accepted(entry: PendingFrame): void {
+    this.#accept(entry);
     this.#pump();
   }
 
   /** Forgets an entry that has been answered. */
-  settled(entry: Pending): void {
+  settled(entry: PendingFrame): void {
     this.#remove(entry);
     this.#pump();
   }
 
-  /** Withdraws what has not left; asks the broker to withdraw what has. */
-  cancel(entry: Pending): void {
-    const { id, session } = entry.frame;
-    if (this.#entries.get(id) !== entry) return;
-    if (entry.posted || entry.accepted) {
-      entry.cancel = { type: "cancel", session, id };
+  /** Removes an entry that was not posted; asks the broker to cancel one that was. */
+  cancel(entry: PendingFrame): void {
+    const { frame } = entry;
+    if (this.#entries.get(frame.id) !== entry) return;
+    if ("session" in frame && (entry.posted || entry.accepted)) {
+      entry.cancel = { type: "cancel", session: frame.session, id: frame.id };
       if (this.#attached) this.#post(entry.cancel);
     } else {
       this.#remove(entry);
-      entry.withdrawn("cancelled");
+      entry.withdraw("cancelled");
     }
   }
 
-  /** There is an attachment: everything not taken is said again, in order. */
+  /** There is an attachment: everything not accepted is posted again, in order. */
   attached(): void {
     this.#attached = true;
     this.#flight = { entries: 0, bytes: 0 };
@@ -134,18 +170,18 @@ export class PendingQueue {
     this.#pump();
   }
 
-  /** The attachment is gone. */
+  /** The attachment is lost. */
   lost(): void {
     this.#attached = false;
   }
 
-  #remove(entry: Pending): void {
+  #remove(entry: PendingFrame): void {
     if (!entry.posted) this.#waiting = this.#waiting.filter((other) => other !== entry);
-    this.#taken(entry);
+    this.#accept(entry);
     this.#entries.delete(entry.frame.id);
   }
 
-  #taken(entry: Pending): void {
+  #accept(entry: PendingFrame): void {
     if (entry.accepted) return;
     entry.accepted = true;
     this.#bytes -= entry.bytes;
@@ -158,14 +194,14 @@ export class PendingQueue {
   #pump(): void {
     while (this.#attached && this.#waiting.length > 0) {
       const { entries, bytes } = this.#flight;
-      const next = this.#waiting[0] as Pending;
+      const next = this.#waiting[0] as PendingFrame;
       if (next.unread) return;
       if (entries >= FLIGHT.entries || (entries > 0 && bytes + next.bytes > FLIGHT.bytes)) return;
       this.#waiting.shift();
-      const frame = this.#withRestOfTtl(next);
+      const frame = this.#withRemainingTtl(next);
       if (!frame) {
         this.#remove(next);
-        next.withdrawn("expired");
+        next.withdraw("expired");
         continue;
       }
       next.posted = true;
@@ -175,10 +211,10 @@ export class PendingQueue {
     }
   }
 
-  /** The frame with the time it has already waited taken off; undefined when its time is over. */
-  #withRestOfTtl(entry: Pending): Asked | undefined {
+  /** The frame with `ttl` reduced by the time it has waited; undefined when its time is over. */
+  #withRemainingTtl(entry: PendingFrame): Question | undefined {
     const { frame } = entry;
-    // What is no number the broker refuses, and says so.
+    // The broker refuses a `ttl` that is not a number, with an error that names it.
     if (frame.type !== "send" || typeof frame.ttl !== "number") return frame;
     const ttl = frame.ttl - (this.#clock.now() - entry.since);
     return ttl > 0 ? { ...frame, ttl } : undefined;

@@ -64,7 +64,6 @@ export class HostPort {
   #port: NativePort | undefined;
   #joiner = new Joiner();
   #out: ToBroker[] = [];
-  #flushing = false;
   #openedAt = 0;
   #shortLives = 0;
   #failures = 0;
@@ -118,12 +117,7 @@ export class HostPort {
   post(frame: ToBroker): void {
     if (this.#state !== "ready") return;
     this.#out.push(frame);
-    if (this.#flushing) return;
-    this.#flushing = true;
-    queueMicrotask(() => {
-      this.#flushing = false;
-      this.#flush();
-    });
+    if (this.#out.length === 1) queueMicrotask(() => this.#flush());
   }
 
   #enter(state: PortState, error?: LongwireError): void {
@@ -187,7 +181,7 @@ export class HostPort {
       }
     } else if (type === "part") {
       const whole = this.#joiner.take(frame as Part);
-      if (whole !== undefined) this.#take(whole);
+      if (whole) this.#take(whole);
     } else if (type === "welcome") {
       this.#welcome(frame as Welcome);
     } else if (type === "host") {

@@ -2,7 +2,7 @@
 
 import { LongwireError } from "./errors.js";
 import type { Unsubscribe } from "./events.js";
-import type { GapHandler, MessageHandler } from "./inbox.js";
+import type { GapHandler, InboxHandler, MessageHandler } from "./inbox.js";
 import { isBlob, type Sendable, toPayload } from "./payload.js";
 import type { Received } from "./received.js";
 import type { SessionHost } from "./session/context.js";
@@ -67,18 +67,22 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
     call: (...args: SessionEvents<Incoming>[Name]) => unknown,
   ): Unsubscribe {
     return name === "message" || name === "gap" || name === "invalid"
-      ? this.core.delivery.inbox.on(name, call as MessageHandler)
+      ? this.core.delivery.inbox.on({ kind: name, call } as InboxHandler)
       : this.core.callbacks.on(name as "state", call as (state: StateEvent) => unknown);
   }
 
   /** Adds a callback for messages with this event name (Socket.IO, SSE). A name may have several. */
   onEvent(event: string, call: MessageHandler<Incoming>): Unsubscribe {
-    return this.core.delivery.inbox.on("message", call, (message) => message.event === event);
+    return this.core.delivery.inbox.on({
+      kind: "message",
+      call: call as MessageHandler,
+      wants: (message) => message.event === event,
+    });
   }
 
   /** Adds a callback for lost messages. Without one, the SDK logs a warning to the console. */
   onGap(call: GapHandler): Unsubscribe {
-    return this.core.delivery.inbox.on("gap", call);
+    return this.on("gap", call);
   }
 
   /**
@@ -86,7 +90,7 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
    * fails.
    */
   onState(call: (state: StateEvent) => unknown): Unsubscribe {
-    return this.core.callbacks.on("state", call);
+    return this.on("state", call);
   }
 
   /** Sets the credentials provider; requires `auth: "provider"`. A second call replaces the first. */
@@ -140,7 +144,7 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
   subscribe(key: string, spec: SubscribeSpec = {}, call?: MessageHandler<Incoming>): Unsubscribe {
     const { match = ({ tags }) => tags.includes(key) || !tags[0] } = spec;
     const removes = [
-      call && this.core.delivery.inbox.on("message", call, match),
+      call && this.core.delivery.inbox.on({ kind: "message", call: call as MessageHandler, wants: match }),
       this.core.outgoing.subscribe(key, spec),
     ];
     return () => {
@@ -164,15 +168,15 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
   }
 
   /** Detaches. The session stays in the broker; opening it again continues from here. */
-  async detach(): Promise<void> {
-    await this.core.part({ type: "detach" });
+  detach(): Promise<void> {
+    return this.core.part({ type: "detach" });
   }
 
   /**
    * Ends the session for all its clients. The broker first writes messages sent before, for at most `closeTimeout`.
    * Resolves when the server has answered or after that timeout. Unwritten messages fail.
    */
-  async close(code?: number, reason?: string): Promise<void> {
-    await this.core.part({ type: "close", code, reason });
+  close(code?: number, reason?: string): Promise<void> {
+    return this.core.part({ type: "close", code, reason });
   }
 }

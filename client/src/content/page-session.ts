@@ -5,7 +5,7 @@ import type { Token } from "../acks.js";
 import type { Clock } from "../browser-api.js";
 import { type AnyLongwireError, LongwireError } from "../errors.js";
 import { Callbacks, report, type Unsubscribe } from "../events.js";
-import { ATTEMPTS, type GapEvent, Inbox, type MessageHandler } from "../inbox.js";
+import { ATTEMPTS, type GapEvent, Inbox, type InboxHandler } from "../inbox.js";
 import { type Sendable, toPayload } from "../payload.js";
 import { Received, type ReceivedHost } from "../received.js";
 import type { FromPage, PlainState, ToPage } from "../relay/messages.js";
@@ -138,7 +138,7 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
     name: Name,
     call: (...args: PageSessionEvents<Incoming>[Name]) => unknown,
   ): Unsubscribe {
-    if (name === "message" || name === "gap") return this.#inbox.on(name, call as MessageHandler);
+    if (name === "message" || name === "gap") return this.#inbox.on({ kind: name, call } as InboxHandler);
     return this.#callbacks.on(name as "state", call as (state: StateEvent) => unknown);
   }
 

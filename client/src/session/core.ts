@@ -90,8 +90,8 @@ export class SessionCore {
   // ---- asking ----
 
   /** Says something about this session that the broker answers. */
-  ask(command: Command): Promise<void> {
-    return this.outgoing.ask({ ...command, session: this.name, id: this.#host.nextId() });
+  async ask(command: Command): Promise<void> {
+    await this.outgoing.ask("ok", { ...command, session: this.name, id: this.#host.nextId() });
   }
 
   /** Changes the in-flight window. */
@@ -156,7 +156,7 @@ export class SessionCore {
 
   /** Whether an answer with this id is for this session. */
   awaits(id: string): boolean {
-    return id === this.#openId || this.outgoing.queue.find(id) !== undefined;
+    return id === this.#openId || !!this.outgoing.queue.find(id);
   }
 
   /** Takes a frame of this session. */
@@ -180,7 +180,7 @@ export class SessionCore {
         this.outgoing.accepted(frame.id, frame.outcome);
         break;
       case "ok":
-        this.outgoing.answered(frame.id, undefined);
+        this.outgoing.answered("ok", frame);
         break;
       case "error":
         this.#error(frame);
@@ -210,7 +210,7 @@ export class SessionCore {
 
   #attached(opened: Opened): void {
     if (opened.id !== this.#openId) return;
-    const first = this.opened === undefined;
+    const first = !this.opened;
     this.opened = opened;
     if (opened.ignored[0]) report(`unknown options: ${opened.ignored}`);
     const { window, from } = this.#options;
@@ -333,11 +333,11 @@ export class SessionCore {
         this.uplink.changed(frame, this.delivery.isPast(frame));
         break;
       case "outcome":
-        if (!this.outgoing.answered(frame.id, frame))
+        if (!this.outgoing.answered("outcome", frame))
           this.callbacks.emit("outcome", this.outgoing.toOutcome(frame));
         break;
       case "response":
-        if (!this.outgoing.answered(frame.id, frame))
+        if (!this.outgoing.answered("response", frame))
           this.callbacks.emit("response", frame.id, this.answer(frame));
         break;
     }
@@ -345,7 +345,7 @@ export class SessionCore {
   }
 
   #error(frame: ErrorFrame): void {
-    const isAboutOpen = frame.id !== undefined && frame.id === this.#openId;
+    const isAboutOpen = frame.id === this.#openId;
     // The broker leaves; the next one is asked as soon as the host says that it is there.
     if (isAboutOpen && frame.code === "shutting-down") return;
     const error = fromWire(frame, this.#context.url);

@@ -44,7 +44,7 @@ export class Delivery {
   #validating: Promise<void> | undefined;
   /** Of the messages before this worker came the newest are wanted, so many. Until replay is over they are held. */
   #tail: { frame: Message; token: Token }[] | undefined;
-  #tailLength = 0;
+  #tailLength: number | undefined;
   /** Positions are not stored. */
   readonly #transient: boolean;
 
@@ -90,8 +90,8 @@ export class Delivery {
     }
     this.#begin(from ? { ...opened, resume: "fresh" } : opened);
     this.#tailLength = tailLength(from);
-    this.#tail = Number.isFinite(this.#tailLength) ? [] : undefined;
-    return before !== undefined && opened.resume === "reset";
+    this.#tail = this.#tailLength === undefined ? undefined : [];
+    return !!before && opened.resume === "reset";
   }
 
   #begin({ epoch, seq, resume, session }: Opened): void {
@@ -133,7 +133,7 @@ export class Delivery {
   message(frame: Message, token: Token): void {
     if (this.#tail && this.isPast(frame)) {
       this.#tail.push({ frame, token });
-      if (this.#tail.length > this.#tailLength) this.#tail.shift()?.token.finish();
+      if (this.#tail.length > (this.#tailLength ?? 0)) this.#tail.shift()?.token.finish();
       return;
     }
     this.live();
@@ -205,12 +205,12 @@ export class Delivery {
   }
 }
 
-/** How many of the messages before this worker came are wanted; none is ever held back for `start` or without a wish. */
-function tailLength(from: SessionOptions["from"]): number {
+/** How many of the messages from before this attachment are wanted; undefined for all. */
+function tailLength(from: SessionOptions["from"]): number | undefined {
   if (from === "now") return 0;
   const last = /^last:(\d+)$/.exec(from ?? "");
   // More would fill the window before replay is over.
-  return last ? Math.min(Number(last[1]), MAX_TAIL) : Number.POSITIVE_INFINITY;
+  return last ? Math.min(Number(last[1]), MAX_TAIL) : undefined;
 }
 
 /** What a schema sees of a message. */
