@@ -27,3 +27,28 @@ function holdNode({ port1 }: MessageChannel, hold: boolean): void {
   if (hold) port.ref?.();
   else port.unref?.();
 }
+
+/** Calls in order, each in a task of its own: code that awaits one event must not miss the next. */
+export class TaskQueue {
+  readonly #calls: (() => void)[] = [];
+  #running = false;
+
+  /** Adds a call. If none is under way, it runs at once. */
+  push(call: () => void): void {
+    this.#calls.push(call);
+    if (!this.#running) this.#next();
+  }
+
+  /** Removes the calls that have not run. */
+  clear(): void {
+    this.#calls.length = 0;
+  }
+
+  #next(): void {
+    const call = this.#calls.shift();
+    this.#running = !!call;
+    if (!call) return;
+    queueTask(() => this.#next());
+    call();
+  }
+}

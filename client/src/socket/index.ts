@@ -1,3 +1,4 @@
 // The entry `longwire/socket`: the class and its types.
 
-export { LongwireSocket, type SocketEventMap, type SocketOptions } from "./socket.js";
+export { LongwireSocket } from "./socket.js";
+export type { SocketEventMap, SocketOptions } from "./types.js";

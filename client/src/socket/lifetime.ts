@@ -1,10 +1,13 @@
-// Ties standard sockets to the life of their context: a page that leaves closes them, and a worker that starts closes
-// those of the worker before it. It opens no connection.
+// The sessions of sockets. Standard sockets end with their context: a page that is left closes its sockets, and a worker that
+// starts closes those of the worker before it.
 
-import type { Bridge } from "../bridge.js";
+import { type Bridge, connect } from "../bridge.js";
 import { inBackground } from "../browser-api.js";
 import type { Unsubscribe } from "../events.js";
 import type { Session } from "../session.js";
+import type { SessionOptions } from "../session-types.js";
+import type { SocketOptions } from "./types.js";
+import { isBlocked } from "./url.js";
 
 /** The close code of an endpoint that goes away. */
 const GOING_AWAY = 1001;
@@ -12,16 +15,33 @@ const GOING_AWAY = 1001;
 const BACKGROUND = "socket background ";
 
 const swept = /* @__PURE__ */ new WeakSet<Bridge>();
-const life = /* @__PURE__ */ Symbol.for("longwire.life");
+/** Where the id of this context is; the same for another copy of this module. */
+const CONTEXT_ID = /* @__PURE__ */ Symbol.for("longwire.life");
 let count = 0;
 
-/** A name that no other context uses. */
-export function sessionName(bridge: Bridge): string {
-  count += 1;
-  return `${isBackground(bridge) ? BACKGROUND : "socket page "}${lifeOfContext()} ${count}`;
+/** Opens the session of a socket: the persistent one of this name, or one that ends with this context. */
+export async function openSession(
+  url: string,
+  name: string | undefined,
+  bridge: SocketOptions["bridge"],
+  options: SessionOptions,
+): Promise<Session> {
+  if (isBlocked(url)) throw new Error(`longwire: browsers do not connect to the port of ${url}`);
+  const opener = bridge && "open" in bridge ? bridge : connect(bridge);
+  try {
+    return await opener.open(name ?? sessionName(opener), url, options);
+  } finally {
+    if (name === undefined) sweep(opener);
+  }
 }
 
-/** Closes the session when the page is left; returns what ends that. */
+/** A name that no other context uses. */
+function sessionName(bridge: Bridge): string {
+  count += 1;
+  return `${isBackground(bridge) ? BACKGROUND : "socket page "}${contextId()} ${count}`;
+}
+
+/** Closes the session when the page is left; returns a function that cancels this. */
 export function closeOnLeaving(session: Session): Unsubscribe {
   const page = globalThis.document?.defaultView;
   const leave = () => leaveServer(session);
@@ -29,27 +49,27 @@ export function closeOnLeaving(session: Session): Unsubscribe {
   return () => page?.removeEventListener("pagehide", leave);
 }
 
-/** Ends what a dead worker has left, once for each bridge that has had an answer of the broker. */
-export function sweep(bridge: Bridge): void {
+/** Closes the sessions of a stopped worker, once for each bridge that has had an answer of the broker. */
+function sweep(bridge: Bridge): void {
   const { welcome } = bridge;
   if (!welcome || !isBackground(bridge) || swept.has(bridge)) return;
   swept.add(bridge);
   for (const { session } of welcome.sessions) {
-    const isLeft = session.startsWith(BACKGROUND) && !session.includes(` ${lifeOfContext()} `);
+    const isLeft = session.startsWith(BACKGROUND) && !session.includes(` ${contextId()} `);
     if (isLeft) bridge.open(session).then(leaveServer, () => undefined);
   }
 }
 
-/** If it is not over already. */
+/** Closes the connection with 1001, unless the session is over. */
 function leaveServer(session: Session): void {
   session.close(GOING_AWAY).catch(() => undefined);
 }
 
-/** Tells this context from those before it, also for another copy of this module. */
-function lifeOfContext(): string {
-  const scope = globalThis as { [life]?: string };
-  scope[life] ??= crypto.randomUUID();
-  return scope[life];
+/** Distinguishes this context from those before it. */
+function contextId(): string {
+  const scope = globalThis as { [CONTEXT_ID]?: string };
+  scope[CONTEXT_ID] ??= crypto.randomUUID();
+  return scope[CONTEXT_ID];
 }
 
 /** A service worker, or an event page: the one context of its kind in an extension. */

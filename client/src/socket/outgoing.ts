@@ -1,80 +1,80 @@
-// What a socket was given to send, in order, until the broker has it. What does not fit the broker's outbox waits here:
-// nothing is refused. It does not know the socket's state.
+// The messages of a socket, in order, until the broker accepts them. Messages that do not fit the broker's outbox wait here:
+// none is refused. It does not know the socket's state.
 
 import type { Content } from "../payload.js";
 import type { SendOutcome } from "../session-types.js";
 
-/** Hands a message to the broker. `taken` is called when it is accepted; resolves with the outcome if one is wanted. */
-export type Hand = (
+/** Sends a message. `onAccepted` is called when the broker accepts it; resolves with the outcome if a receipt is wanted. */
+export type SendMessage = (
   content: Content,
   options: { receipt: boolean },
-  taken: () => void,
+  onAccepted: () => void,
 ) => Promise<SendOutcome>;
 
-/** Milliseconds after which a broker whose outbox was full is asked again. */
+/** Milliseconds until the next attempt when the broker's outbox was full. */
 const RETRY_DELAY = 250;
-/** The part of the outbox that is used: other clients may share it, and what is written but not proven counts as well. */
+/** The part of the outbox that is used: other clients may share it, and written messages without an outcome count as well. */
 const LIMIT = 0.75;
-/** A receipt is asked for once per this part of the limit: its outcome tells that everything before it was written. */
+/** One receipt is requested per this part of the limit: its outcome proves that everything before it was written. */
 const SEGMENT = 1 / 8;
 
-interface Item {
+interface QueuedMessage {
   readonly seq: number;
   readonly size: number;
   /** The part of the limit that it takes. */
   readonly share: number;
   readonly content: Content;
-  taken: boolean;
+  isAccepted: boolean;
 }
 
-/** The messages on their way to the broker. */
-export class Outgoing {
-  readonly #hand: Hand;
+/** The messages of one socket that the broker has not accepted. */
+export class SocketOutgoing {
+  #sendMessage: SendMessage | undefined;
   readonly #outbox: { messages: number; bytes: number };
   readonly #failed: (error: unknown) => void;
-  readonly #queue: Item[] = [];
+  readonly #queue: QueuedMessage[] = [];
   #seq = 0;
   /** Bytes that the broker has not accepted. */
   #waiting = 0;
-  /** Messages handed over and not accepted yet. */
+  /** Messages sent and not accepted yet. */
   #inFlight = 0;
-  /** Shares handed over, up to the last message whose receipt was asked for, and up to the last whose receipt came. */
-  #handed = 0;
-  #asked = 0;
+  /** Shares sent, up to the last message with a receipt, and up to the last one whose receipt has arrived. */
+  #sent = 0;
+  #withReceipt = 0;
   #written = 0;
-  /** The outbox may hold more than was sent here: one message at a time, each with a receipt. */
-  #careful: boolean;
+  /** The outbox may hold messages of others: one message at a time, each with a receipt. */
+  #careful = false;
   #retryTimer: unknown;
   /** The first message that was refused and waits again. */
   #refused = Number.POSITIVE_INFINITY;
   #stopped = false;
   #drained: (() => void) | undefined;
 
-  /** `careful`: the broker's outbox is not empty. `failed`: the order cannot be kept, or a message was refused. */
-  constructor(
-    hand: Hand,
-    outbox: { messages: number; bytes: number },
-    careful: boolean,
-    failed: (error: unknown) => void,
-  ) {
-    this.#hand = hand;
+  /** `failed`: the order cannot be kept, or a message was refused. */
+  constructor(outbox: { messages: number; bytes: number }, failed: (error: unknown) => void) {
     this.#outbox = outbox;
-    this.#careful = careful;
     this.#failed = failed;
   }
 
-  /** Bytes that the broker has not accepted yet. */
+  /** The session is there. `careful`: the broker's outbox is not empty. */
+  attach(sendMessage: SendMessage, careful: boolean): void {
+    this.#sendMessage = sendMessage;
+    this.#careful = careful;
+  }
+
+  /** Bytes that the broker has not accepted, and those that are never sent. */
   get bytes(): number {
     return this.#waiting;
   }
 
-  /** Adds a message. */
-  add(size: number, content: Content): void {
+  /** Adds a message. Without its content it is counted and never sent. */
+  add(size: number, content: Content | undefined): void {
     const { messages, bytes } = this.#outbox;
-    this.#seq += 1;
     this.#waiting += size;
+    if (!content) return;
+    this.#seq += 1;
     const share = Math.max(1 / messages, size / bytes) / LIMIT;
-    this.#queue.push({ seq: this.#seq, size, share, content, taken: false });
+    this.#queue.push({ seq: this.#seq, size, share, content, isAccepted: false });
     this.#pump();
   }
 
@@ -86,14 +86,14 @@ export class Outgoing {
     });
   }
 
-  /** Hands over nothing more. */
+  /** Sends nothing more. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#retryTimer as number);
   }
 
   #pump(): void {
-    if (this.#stopped || this.#retryTimer !== undefined) return;
+    if (this.#stopped || this.#retryTimer) return;
     for (let next = this.#queue[0]; next && this.#hasRoom(next); next = this.#queue[0]) {
       this.#queue.shift();
       this.#send(next);
@@ -101,32 +101,32 @@ export class Outgoing {
     if (this.#queue.length + this.#inFlight === 0) this.#drained?.();
   }
 
-  #hasRoom({ share }: Item): boolean {
-    // Without a receipt under way nothing would ever make room.
-    const noReceipt = this.#asked <= this.#written;
+  #hasRoom({ share }: QueuedMessage): boolean {
+    // Only a receipt under way makes room.
+    const noReceipt = this.#withReceipt <= this.#written;
     if (this.#careful) return noReceipt && this.#inFlight === 0;
-    return noReceipt || this.#handed - this.#written + share <= 1;
+    return noReceipt || this.#sent - this.#written + share <= 1;
   }
 
-  #send(item: Item): void {
+  #send(item: QueuedMessage): void {
     this.#inFlight += 1;
-    this.#handed += item.share;
+    this.#sent += item.share;
     this.#refused = Number.POSITIVE_INFINITY;
-    const upTo = this.#handed;
+    const upTo = this.#sent;
     const careful = this.#careful;
-    const receipt = careful || upTo - this.#asked >= SEGMENT;
-    if (receipt) this.#asked = upTo;
+    const receipt = careful || upTo - this.#withReceipt >= SEGMENT;
+    if (receipt) this.#withReceipt = upTo;
     // The messages up to here were written, or lost with the link.
     const settled = () => {
       if (!receipt) return;
       if (careful) this.#careful = false;
       this.#written = upTo;
     };
-    this.#hand(item.content, { receipt }, () => this.#taken(item)).then(
+    this.#sendMessage?.(item.content, { receipt }, () => this.#accepted(item)).then(
       () => {
         settled();
-        // The outcome may be told without the acceptance, after a port was lost.
-        this.#taken(item);
+        // After a port was lost, the outcome may arrive without the acceptance.
+        this.#accepted(item);
         this.#pump();
       },
       (error: { code?: string }) => {
@@ -137,19 +137,19 @@ export class Outgoing {
     );
   }
 
-  #taken(item: Item): void {
-    if (item.taken) return;
-    item.taken = true;
+  #accepted(item: QueuedMessage): void {
+    if (item.isAccepted || this.#stopped) return;
+    item.isAccepted = true;
     this.#inFlight -= 1;
     this.#waiting -= item.size;
     if (item.seq > this.#refused) this.#fail(new Error("longwire: an earlier message was refused"));
     this.#pump();
   }
 
-  /** The outbox was full: it waits again, before what was given later. */
-  #again(item: Item): void {
+  /** The outbox was full: the message waits again, before later ones. */
+  #again(item: QueuedMessage): void {
     this.#inFlight -= 1;
-    this.#handed -= item.share;
+    this.#sent -= item.share;
     this.#queue.push(item);
     this.#queue.sort((one, other) => one.seq - other.seq);
     this.#refused = this.#queue[0]?.seq as number;

@@ -1,58 +1,29 @@
 // `WebSocket` as the standard describes it, over a session; with the option `session` one that outlives its connections.
-// It holds no state of the link beyond what the standard's attributes show.
+// It holds no state of the link beyond the standard's attributes.
 
-import { type Bridge, type ConnectOptions, connect } from "../bridge.js";
 import { report, type Unsubscribe } from "../events.js";
 import type { GapEvent } from "../inbox.js";
 import { type Content, fromBase64, isBlob, toBase64, utf8Length } from "../payload.js";
 import type { Received } from "../received.js";
 import type { Session } from "../session.js";
 import type { CloseReport, SessionOptions, StateEvent } from "../session-types.js";
-import { queueTask } from "../task.js";
-import type { OpenOptions } from "../wire.js";
+import { queueTask, TaskQueue } from "../task.js";
 import { closeEvent } from "./close-event.js";
-import { bytesOf, clampedShort, stringOrSequence, usvString } from "./conversions.js";
-import { Handlers } from "./handlers.js";
-import { closeOnLeaving, sessionName, sweep } from "./lifetime.js";
-import { Outgoing } from "./outgoing.js";
-import { checkSubprotocols, isBlocked, socketUrl } from "./url.js";
+import { type EventHandler, Handlers } from "./handlers.js";
+import { closeOnLeaving, openSession } from "./lifetime.js";
+import { SocketOutgoing } from "./outgoing.js";
+import type { SocketEventMap, SocketOptions } from "./types.js";
+import { checkSubprotocols, socketUrl } from "./url.js";
 import { Warnings } from "./warnings.js";
-
-/** The options that have a name: an index signature would hide them. */
-type Named<Options> = { [Key in keyof Options as string extends Key ? never : Key]: Options[Key] };
-
-/** Options of `LongwireSocket`: those of a session, its name and the bridge. */
-export interface SocketOptions extends Omit<Named<OpenOptions>, "subprotocols" | "format"> {
-  /**
-   * Uses the persistent session of this name: its connection, its log and its position survive the worker. A lost
-   * link is re-established, and fires `reconnecting`, `resumed` and `gap` instead of `close`. Without this option the
-   * socket behaves as the standard defines.
-   */
-  session?: string;
-  /** The bridge to use, or how to connect. Default: `connect()`. */
-  bridge?: Bridge | ConnectOptions;
-}
+import { bytesOf, clampedShort, defineInterface, stringOrSequence, usvString } from "./webidl.js";
 
 const CONNECTING = 0;
 const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
 
-type Handler<Event_> = ((this: LongwireSocket, event: Event_) => unknown) | null;
-
-/** The events of a `LongwireSocket`. The last three fire only with the option `session`. */
-export interface SocketEventMap {
-  open: Event;
-  message: MessageEvent;
-  error: Event;
-  close: CloseEvent;
-  /** The link was lost; `detail` has the time of the next attempt. */
-  reconnecting: CustomEvent<StateEvent>;
-  /** The link is open again; `detail.continuity` tells whether the server may have sent messages meanwhile. */
-  resumed: CustomEvent<StateEvent>;
-  /** Messages were lost at this point; `detail` has their number and the reason. */
-  gap: CustomEvent<GapEvent>;
-}
+/** The events with an event handler attribute. */
+type HandledEvents = Pick<SocketEventMap, "open" | "message" | "error" | "close">;
 
 /** What the broker holds for a socket; the rest waits in the SDK. */
 const OUTBOX = { messages: 65536, bytes: 64 * 1024 * 1024 };
@@ -88,25 +59,21 @@ export class LongwireSocket extends EventTarget {
   readonly #lasting: boolean;
   readonly #session: Promise<Session>;
   readonly #offered: boolean;
-  readonly #outbox: { messages: number; bytes: number };
+  readonly #outgoing: SocketOutgoing;
   readonly #warnings: Warnings | undefined;
-  readonly #handlers = new Handlers(this);
+  readonly #handlers = new Handlers<LongwireSocket, HandledEvents>(this);
   #held: Session | undefined;
-  #outgoing: Outgoing | undefined;
   #offs: Unsubscribe[] = [];
   #readyState = CONNECTING;
   #protocol = "";
   #extensions = "";
   #binaryType: BinaryType = "blob";
-  /** Bytes given to `send` since the socket was closed: they count for ever. */
-  #unsent = 0;
   #asked: { code: number; reason: string } | undefined;
   /** How the link ended, before anybody said how the session did. */
   #end: Partial<StateEvent> | undefined;
   #dropped = false;
-  /** What is to be told, each in a task of its own. */
-  readonly #events: (() => void)[] = [];
-  #telling = false;
+  /** The events that were not dispatched yet. */
+  readonly #events = new TaskQueue();
   #opened = false;
 
   constructor(url: string | URL, protocols: string | string[] = [], options: SocketOptions = {}) {
@@ -125,13 +92,14 @@ export class LongwireSocket extends EventTarget {
       );
     }
     this.#offered = subprotocols.length > 0;
-    this.#outbox = { ...OUTBOX, ...rest.outbox };
+    const outbox = { ...OUTBOX, ...rest.outbox };
+    this.#outgoing = new SocketOutgoing(outbox, (error) => this.#failFor(error));
     this.#warnings = this.#lasting ? new Warnings(String(name), rest) : undefined;
-    this.#session = this.#dial(name, bridge, {
+    this.#session = openSession(this.#url, name, bridge, {
       closeTimeout: CLOSE_TIMEOUT,
       ...(this.#lasting ? {} : STANDARD),
       ...rest,
-      outbox: this.#outbox,
+      outbox,
       subprotocols: this.#offered ? subprotocols : undefined,
       ack: "manual",
       waitForHost: false,
@@ -156,21 +124,6 @@ export class LongwireSocket extends EventTarget {
     };
   }
 
-  async #dial(
-    name: string | undefined,
-    bridge: SocketOptions["bridge"],
-    options: SessionOptions,
-  ): Promise<Session> {
-    if (isBlocked(this.#url))
-      throw new Error(`longwire: browsers do not connect to the port of ${this.#url}`);
-    const opener = bridge && "open" in bridge ? bridge : connect(bridge);
-    try {
-      return await opener.open(name ?? sessionName(opener), this.#url, options);
-    } finally {
-      if (!this.#lasting) sweep(opener);
-    }
-  }
-
   // ---- attributes ----
 
   /** The URL, resolved. */
@@ -183,7 +136,7 @@ export class LongwireSocket extends EventTarget {
   }
   /** Bytes passed to `send` that the broker has not received yet. Is not reset to zero after `close`. */
   get bufferedAmount(): number {
-    return this.#unsent + (this.#outgoing?.bytes ?? 0);
+    return this.#outgoing.bytes;
   }
   /** The extensions the server chose. */
   get extensions(): string {
@@ -203,25 +156,25 @@ export class LongwireSocket extends EventTarget {
     const type = `${value}`;
     if (type === "blob" || type === "arraybuffer") this.#binaryType = type;
   }
-  get onopen(): Handler<Event> {
+  get onopen(): EventHandler<LongwireSocket, Event> {
     return this.#handlers.get("open");
   }
   set onopen(call) {
     this.#handlers.set("open", call);
   }
-  get onmessage(): Handler<MessageEvent> {
+  get onmessage(): EventHandler<LongwireSocket, MessageEvent> {
     return this.#handlers.get("message");
   }
   set onmessage(call) {
     this.#handlers.set("message", call);
   }
-  get onerror(): Handler<Event> {
+  get onerror(): EventHandler<LongwireSocket, Event> {
     return this.#handlers.get("error");
   }
   set onerror(call) {
     this.#handlers.set("error", call);
   }
-  get onclose(): Handler<CloseEvent> {
+  get onclose(): EventHandler<LongwireSocket, CloseEvent> {
     return this.#handlers.get("close");
   }
   set onclose(call) {
@@ -273,9 +226,9 @@ export class LongwireSocket extends EventTarget {
 
   async #hangUp(code: number, reason: string): Promise<void> {
     this.#asked = { code, reason };
-    await this.#outgoing?.drained();
+    await this.#outgoing.drained();
     // Its end comes as `detached`, with what the server answered.
-    await this.#held?.close(code, reason).catch(() => this.#soon(() => this.#fail()));
+    await this.#held?.close(code, reason).catch(() => this.#events.push(() => this.#fail()));
   }
 
   // ---- the link ----
@@ -283,24 +236,19 @@ export class LongwireSocket extends EventTarget {
   #attach(session: Session): void {
     if (this.#readyState === CLOSED) return;
     this.#held = session;
-    const careful = (session.opened?.outbox.length ?? 0) > 0;
-    this.#outgoing = new Outgoing(
-      (...args) => session.core.outgoing.send(...args),
-      this.#outbox,
-      careful,
-      (error) => this.#failFor(error),
-    );
-    const changed = (state: StateEvent) => this.#soon(() => this.#state(state));
+    const { core, opened } = session;
+    this.#outgoing.attach((...args) => core.outgoing.send(...args), !!opened?.outbox[0]);
+    const changed = (state: StateEvent) => this.#events.push(() => this.#state(state));
     this.#offs = [
-      session.core.callbacks.on("link", changed),
-      session.on("live", () => this.#soon(() => this.#end && this.#ended(this.#end))),
+      core.callbacks.on("link", changed),
+      session.on("live", () => this.#events.push(() => this.#end && this.#ended(this.#end))),
       session.on("detached", (reason, error, how) => {
         if (reason === "superseded") report(error);
-        this.#soon(() => this.#detached(how));
+        this.#events.push(() => this.#detached(how));
       }),
-      session.onGap((gap) => this.#soon(() => this.#gap(gap))),
+      session.onGap((gap) => this.#events.push(() => this.#gap(gap))),
       session.on("message", (message) =>
-        this.#soon(() => {
+        this.#events.push(() => {
           this.#message(message);
           message.done();
         }),
@@ -310,20 +258,6 @@ export class LongwireSocket extends EventTarget {
     if (session.link) changed(session.link);
   }
 
-  /** Tells one thing a task, in order, as the standard does: code that awaits an event must not miss the next one. */
-  #soon(event: () => void): void {
-    this.#events.push(event);
-    if (!this.#telling) this.#tell();
-  }
-
-  #tell(): void {
-    const event = this.#events.shift();
-    this.#telling = event !== undefined;
-    if (!event) return;
-    queueTask(() => this.#tell());
-    event();
-  }
-
   #state(state: StateEvent): void {
     if (this.#readyState === CLOSED || state.namespace !== undefined) return;
     if (state.state === "open") this.#linkOpened(state);
@@ -331,7 +265,7 @@ export class LongwireSocket extends EventTarget {
     else if (state.state === "waiting" && this.#lasting && this.#readyState < CLOSING) {
       this.#warnings?.lost();
       this.#dropped = this.#readyState === OPEN;
-      this.dispatchEvent(new CustomEvent("reconnecting", { detail: state }));
+      this.#dispatch("reconnecting", state);
     }
   }
 
@@ -339,7 +273,7 @@ export class LongwireSocket extends EventTarget {
     this.#protocol = state.subprotocol ?? this.#protocol;
     this.#extensions = state.extensions ?? this.#extensions;
     this.#warnings?.opened(this.#protocol, this.#dropped);
-    if (this.#dropped) this.dispatchEvent(new CustomEvent("resumed", { detail: state }));
+    if (this.#dropped) this.#dispatch("resumed", state);
     this.#dropped = false;
     // The server must choose one of those that were offered.
     if (this.#offered && !this.#protocol) this.#fail();
@@ -363,8 +297,12 @@ export class LongwireSocket extends EventTarget {
 
   #gap(gap: GapEvent): void {
     // A standard socket has no word for a loss but its end.
-    if (this.#lasting) this.dispatchEvent(new CustomEvent("gap", { detail: gap }));
+    if (this.#lasting) this.#dispatch("gap", gap);
     else this.#fail(gap.reason === "reset");
+  }
+
+  #dispatch(type: string, detail: StateEvent | GapEvent): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
   #message(message: Received): void {
@@ -385,8 +323,7 @@ export class LongwireSocket extends EventTarget {
   }
 
   #queue(size: number, content: () => Content): void {
-    if (this.#readyState === OPEN && this.#outgoing) this.#outgoing.add(size, content());
-    else this.#unsent += size;
+    this.#outgoing.add(size, this.#readyState === OPEN ? content() : undefined);
   }
 
   /** The session is over; `how` is there when it was closed by somebody. */
@@ -406,7 +343,7 @@ export class LongwireSocket extends EventTarget {
   /** The standard's events do not say why; browsers tell the console. */
   #failFor(error: unknown): void {
     report(error);
-    this.#soon(() => this.#fail());
+    this.#events.push(() => this.#fail());
   }
 
   #fail(quietly = false): void {
@@ -416,34 +353,19 @@ export class LongwireSocket extends EventTarget {
   #finish(code: number, reason: string, error?: Event): void {
     if (this.#readyState === CLOSED) return;
     this.#readyState = CLOSED;
-    this.#events.length = 0;
+    this.#events.clear();
     for (const off of this.#offs.splice(0)) off();
-    this.#unsent += this.#outgoing?.bytes ?? 0;
-    this.#outgoing?.stop();
-    this.#outgoing = undefined;
+    this.#outgoing.stop();
     // Whoever dials again begins anew, even in the events that follow.
     const end = (session: Session) => session.close().catch(() => undefined);
     if (this.#held) void end(this.#held);
     else this.#session.then(end, () => undefined);
-    if (error) this.#soon(() => this.dispatchEvent(error));
-    this.#soon(() => this.dispatchEvent(closeEvent({ wasClean: code !== 1006, code, reason })));
+    if (error) this.#events.push(() => this.dispatchEvent(error));
+    this.#events.push(() => this.dispatchEvent(closeEvent({ wasClean: code !== 1006, code, reason })));
   }
 
   static {
-    const { prototype } = LongwireSocket;
-    for (const name of Object.getOwnPropertyNames(prototype)) {
-      const isStandard = name !== "constructor" && name !== "session";
-      if (isStandard) Object.defineProperty(prototype, name, { enumerable: true });
-    }
-    for (const [name, value] of Object.entries({ CONNECTING, OPEN, CLOSING, CLOSED })) {
-      for (const target of [LongwireSocket, prototype]) {
-        Object.defineProperty(target, name, { value, enumerable: true });
-      }
-    }
-    // As minified code has it, too.
-    const value = "LongwireSocket";
-    Object.defineProperty(LongwireSocket, "name", { value });
-    Object.defineProperty(prototype, Symbol.toStringTag, { value, configurable: true });
+    defineInterface("LongwireSocket", LongwireSocket, { CONNECTING, OPEN, CLOSING, CLOSED });
   }
 }
 

@@ -1,4 +1,5 @@
-// Conversions of arguments as WebIDL defines them, for values of this realm and of others. It knows nothing of sockets.
+// WebIDL: conversions of arguments, for values of this realm and of others, and the properties of an interface. It does not
+// know the socket.
 
 import { isArrayBuffer, toBytes } from "../payload.js";
 
@@ -34,4 +35,24 @@ export function bytesOf(data: unknown): Uint8Array | undefined {
   }
   // A detached buffer is empty, and no view of it can be made.
   return isOwn && buffer.byteLength === 0 ? new Uint8Array() : toBytes(data);
+}
+
+/** Makes a class an interface: enumerable members except `session`, constants, and a name that minifiers keep. */
+export function defineInterface(
+  name: string,
+  Class: { readonly prototype: object },
+  constants: Record<string, number>,
+): void {
+  const { prototype } = Class;
+  for (const member of Object.getOwnPropertyNames(prototype)) {
+    const isStandard = member !== "constructor" && member !== "session";
+    if (isStandard) Object.defineProperty(prototype, member, { enumerable: true });
+  }
+  for (const [constant, value] of Object.entries(constants)) {
+    for (const target of [Class, prototype]) {
+      Object.defineProperty(target, constant, { value, enumerable: true });
+    }
+  }
+  Object.defineProperty(Class, "name", { value: name });
+  Object.defineProperty(prototype, Symbol.toStringTag, { value: name, configurable: true });
 }
