@@ -1,4 +1,4 @@
-//! Named points at which a test can have the process die, as `kill -9` would, or a thread wait, as on a slow disk.
+//! Named points at which a test can abort the process, as `kill -9` would, or make a thread wait, as on a slow disk.
 //!
 //! It does nothing in a release build without the feature `crash-points`; no other module reads the variables.
 
@@ -27,7 +27,7 @@ fn stall() -> Option<&'static (String, String)> {
     STALL.get_or_init(read).as_ref()
 }
 
-/// Whether the process is to die in the middle of what begins here: the caller does half of it, then aborts.
+/// Whether the process is to abort in the middle of what begins here: the caller does half of it, then aborts.
 #[cfg(any(debug_assertions, feature = "crash-points"))]
 pub fn is_due(name: &str) -> bool {
     use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! What host and broker deny to others of the same machine: no core files, and no look into their memory.
+//! Hardening of host and broker: no core files, and no debuggers.
 //!
 //! Both hold credentials. It must run before threads start; where the system refuses, the process goes on without.
 

@@ -1,11 +1,11 @@
-//! Longwire: sockets that outlive a browser extension's service worker.
+//! Longwire: connections that outlive a browser extension's service worker.
 //!
-//! Modules, lowest row first; a module may name only modules of lower rows (a test holds the table):
+//! Modules, lowest row first; a module may import only modules of lower rows (a test checks the table):
 //!
 //! | row | modules |
 //! |--:|---|
 //! | 0 | `wire`, `clock`, `paths`, `log`, `crash`, `hardening`, `version` |
-//! | 1 | `core` (what is decided), `local` (the socket between host and broker) |
+//! | 1 | `core` (all decisions), `local` (the socket between host and broker) |
 //! | 2 | `transport` (the internet), `journal` (the disk), `settings` |
 //! | 3 | `broker`, `host` |
 //! | 4 | `cli` |

@@ -1,4 +1,4 @@
-//! Where the log goes: a rolling file and stderr, never stdout.
+//! The log: a rolling file and stderr, never stdout.
 //!
 //! It redacts nothing after the fact: callers never log payloads, query strings or credentials. A log folder that
 //! cannot be written is never fatal.

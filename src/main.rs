@@ -1,6 +1,6 @@
-//! Which of three programs are we? It does nothing else.
+//! Chooses one of the three programs: host, broker or command line.
 //!
-//! A manifest cannot carry arguments of ours, so the browser's tell: an origin or a manifest's path makes a host.
+//! A manifest cannot have arguments, so those of the browser decide: an origin or a manifest's path means host.
 
 // The threshold is in clippy.toml.
 #![cfg_attr(not(test), warn(clippy::too_many_lines))]

@@ -1,4 +1,4 @@
-//! Where Longwire's own files and sockets lie: run, state, log and configuration folders.
+//! Paths of Longwire's own files and sockets: run, state, log and configuration folders.
 //!
 //! `LONGWIRE_HOME` overrides all of them. It creates nothing but the run folder, and knows no browser's folders.
 

@@ -1,4 +1,4 @@
-//! Which version this program is.
+//! The program's own version.
 //!
 //! It decides nothing: host and broker do.
 

@@ -1,4 +1,4 @@
-//! Carries out a plan: each step atomically, and if one fails everything before it is undone.
+//! Executes a plan: each step atomically; if one fails, the earlier ones are rolled back.
 //!
 //! It decides nothing and prints nothing.
 

@@ -1,18 +1,18 @@
-//! Registers the host with the browsers of this machine, and takes it back.
+//! Registers the host with the browsers of this machine, and removes the registration.
 //!
-//! It prints nothing, starts nothing, and knows neither network nor broker; where things lie it is told.
+//! It prints nothing, starts nothing, and knows neither network nor broker; its caller passes the paths.
 //!
-//! | module | duty |
+//! | module | contents |
 //! |---|---|
 //! | `types` | families, systems, scopes and base folders |
 //! | `browsers` | the table: browser x system x scope |
-//! | `environment` | this machine's folders, handed in |
+//! | `environment` | this machine's folders, passed in |
 //! | `manifest` | names, ids, and manifests as browsers read them |
 //! | `lookup` | what a browser finds, in its order |
 //! | `policy` | what administrators forbid |
-//! | `receipt` | what was made, so that it can be taken back |
+//! | `receipt` | the install record, so that everything can be removed |
 //! | `plan` | what would be done; reads only |
-//! | `apply` | does it, or undoes all of it |
+//! | `apply` | executes it, or rolls all of it back |
 //! | `lock` | one installer at a time |
 //! | `registry` | Windows keys |
 

@@ -1,4 +1,4 @@
-//! What the administrator's policies say about native messaging, browser by browser.
+//! The administrator's policies about native messaging, for each browser.
 //!
 //! It reads them as the browsers do and changes nothing. Firefox has no such policies.
 

@@ -1,6 +1,6 @@
-//! The receipt: what installing has made, and what lay in its place, so that uninstalling is the exact reverse.
+//! The install record: what was created, and what it replaced, so that uninstalling is the exact reverse.
 //!
-//! It is read and rendered here; `plan` decides what stands in it and `apply` writes it.
+//! It is read and rendered here; `plan` decides its contents and `apply` writes it.
 
 use std::fs;
 use std::io;

@@ -1,6 +1,6 @@
 //! Windows registry keys of native messaging hosts; elsewhere there are none.
 //!
-//! It decides nothing: which keys are written stands in the table and in the plan.
+//! It decides nothing: the table and the plan have the keys.
 
 use crate::error::InstallError;
 use crate::manifest::HostName;

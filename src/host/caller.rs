@@ -1,4 +1,4 @@
-//! Who started this process, as its arguments say.
+//! Identifies the caller by the arguments of this process.
 //!
 //! It reads no frame: an extension cannot claim to be another one, since the browser writes the arguments.
 
@@ -30,7 +30,7 @@ impl Caller {
     /// and the add-on id. Further arguments are for later versions and mean nothing here.
     ///
     /// # Errors
-    /// When a browser seems to have started it for nobody.
+    /// When the arguments are a browser's, but name no extension.
     pub fn from_args(args: &[OsString]) -> Option<Result<Self, CallerError>> {
         let first = args.get(1)?;
         if let Some(rest) = first.to_string_lossy().strip_prefix("chrome-extension://") {

@@ -1,4 +1,4 @@
-//! The few frames that a host writes itself.
+//! The frames that a host writes itself.
 //!
 //! Everything else a browser reads comes from the broker.
 

@@ -1,8 +1,8 @@
 //! Finds the broker, or starts one.
 //!
 //! Race-free in tmux's order: connect; take the launch lock; connect again; start a broker, wait for its report,
-//! connect. Whoever does not get the lock tries to connect again. A broker of an older version is asked to leave first,
-//! by the holder of the lock; if it stays, it is the one to meet. It knows no frames but the preamble and that request.
+//! connect. A process that does not get the lock tries to connect again. The holder of the lock first asks a broker of an
+//! older version to exit; if it stays, the host uses it. It knows no frames but the preamble and that request.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -26,13 +26,13 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause of a host that waits for another one to start the broker.
 const LOCK_RETRY_DELAY: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(20));
 
-/// How long an older broker may take to leave: it hands its sessions over, and says good-bye.
+/// How long an older broker may take to exit: it hands its sessions over, and closes its links.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a host waits for another one to start the broker.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The size above which the file of a broker's last words is begun anew.
+/// The size above which the file of a broker's stderr is begun anew.
 const MAX_STDERR_BYTES: u64 = 256 << 10;
 
 /// What a broker keeps of the environment of the browser that happened to start it.
@@ -193,7 +193,7 @@ async fn ask_to_leave(endpoint: &Endpoint) -> bool {
     let gone = async {
         to.write_all(&request).await?;
         let mut answer = Vec::new();
-        // Its word that it leaves, then nothing when it has left.
+        // Its answer that it exits, then the end of the stream when it has.
         while from.read_buf(&mut answer).await? > 0 {
             if answer
                 .get(HEADER..)
@@ -206,7 +206,7 @@ async fn ask_to_leave(endpoint: &Endpoint) -> bool {
     };
     let left = timeout(EXIT_TIMEOUT, gone).await;
     match &left {
-        // One that is cut off in the middle of its word has left as well.
+        // One that ends in the middle of its answer has exited as well.
         Ok(Ok(true) | Err(_)) => {
             tracing::info!("an older broker has been replaced");
             true
@@ -326,7 +326,7 @@ fn detached(mut command: Command) -> io::Result<Child> {
     })
 }
 
-/// Where a broker's stderr goes: the log takes everything but what is said by a process that is just dying.
+/// Where a broker's stderr goes: the log has everything else; this is for crashes.
 fn stderr_file(logs: &Path) -> Stdio {
     let path = logs.join("broker-stderr.txt");
     let is_long = path.metadata().is_ok_and(|found| found.len() > MAX_STDERR_BYTES);

@@ -1,7 +1,7 @@
-//! Keeps a host small: lets go of the parts of the program that only its start needed.
+//! Keeps a host small: releases the pages of the program that only its start needed.
 //!
 //! A host is a small part of a program that is three programs, but the loader touches much of it, and the kernel maps
-//! sixteen pages where one is touched. What is let go of comes back by itself when it is needed. Only Linux is served;
+//! sixteen pages where one is touched. A released page is loaded again when it is needed. Only Linux is supported;
 //! elsewhere, and wherever it fails, the host is larger and otherwise the same.
 
 /// To be called when the host begins to wait for frames.

@@ -1,4 +1,4 @@
-//! Notices that the process which started this one has gone.
+//! Detects that the process which started this one has exited.
 //!
 //! A browser that crashes may leave its end of the pipes to a child of its own: end of file alone is not enough.
 

@@ -1,7 +1,7 @@
-//! The browser's pipes, taken for frames alone.
+//! The browser's pipes, reserved for frames.
 //!
 //! stdout is duplicated away and points at stderr from then on, so that no stray print can corrupt the stream. It
-//! looks into no frame.
+//! parses no frame.
 
 use std::fs::File;
 use std::io::{self, Write as _};

@@ -1,7 +1,7 @@
-//! The journals of disk sessions: what the core asks to keep, on the disk, and back after a crash.
+//! The journals of disk sessions: writes the core's records to disk, and reads them after a crash.
 //!
 //! It does not know what a record means, and keeps no secrets out: the core gives it none. `Journals` waits for the
-//! disk; `writer` gives it a thread of its own, so that nobody else does.
+//! disk; `writer` gives it a thread of its own, so that no other thread does.
 //!
 //! What is promised, and when:
 //! - `apply` only fills a buffer, unless the entry asks for `sync`: then everything up to it is on the disk itself

@@ -1,4 +1,4 @@
-//! How many bytes journals may take, and the reasons a journal is given up.
+//! Limits on the disk space of journals, and the reasons a journal is given up.
 //!
 //! It counts nothing itself; the caller holds the sums.
 
@@ -50,7 +50,7 @@ impl Quota {
     }
 }
 
-/// Why a journal was given up. Its session lives on in memory only.
+/// Why a journal was given up. Its session continues in memory only.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The session's own quota.

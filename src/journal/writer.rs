@@ -1,4 +1,4 @@
-//! The thread that writes journals: whoever decides hands it work and never waits for the disk.
+//! The thread that writes journals: the event loop passes it work and never waits for the disk.
 //!
 //! Work of one extension is done in the order given; extensions take turns, so that one with many journals does not keep
 //! the others from theirs.

@@ -15,7 +15,7 @@ use super::endpoint::Endpoint;
 /// The descriptor of the first socket that is passed.
 const FIRST: i32 = 3;
 
-/// The socket that was passed for this endpoint, the first time that somebody asks.
+/// The socket that was passed for this endpoint; on the first call only.
 ///
 /// # Errors
 /// When a socket was passed that is not the endpoint's, or cannot be used.

@@ -1,4 +1,4 @@
-//! Where the broker is met: a socket's path, or a named pipe's name.
+//! The address of the broker: a socket's path, or a named pipe's name.
 //!
 //! It opens nothing.
 
@@ -12,7 +12,7 @@ use crate::paths::{self, Paths, PathsError};
 #[cfg(unix)]
 const LONGEST: usize = 103;
 
-/// Why nobody was met.
+/// Why connecting or listening failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     /// Nobody listens: no socket, or one that was left behind.

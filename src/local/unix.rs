@@ -1,4 +1,4 @@
-//! Unix sockets: bound without a gap, met only by processes of this user.
+//! Unix sockets: bound without a gap, accessible only to processes of this user.
 //!
 //! It takes no locks; who may bind is decided by who holds the broker's lock.
 
@@ -16,7 +16,7 @@ use super::endpoint::{Endpoint, LocalError};
 pub type Stream = UnixStream;
 /// Its reading half.
 pub type ReadHalf = tokio::net::unix::OwnedReadHalf;
-/// Its writing half. Dropping it tells the other side that no more will come.
+/// Its writing half. Dropping it signals the end to the other side.
 pub type WriteHalf = tokio::net::unix::OwnedWriteHalf;
 
 /// Both halves of a connection.
@@ -27,7 +27,7 @@ pub fn split(stream: Stream) -> (ReadHalf, WriteHalf) {
 /// Meets the broker.
 ///
 /// # Errors
-/// `Absent` when nobody listens, `Foreign` when somebody else's process does.
+/// `Absent` when no process listens, `Foreign` when another user's process does.
 pub async fn connect(endpoint: &Endpoint) -> Result<Stream, LocalError> {
     let stream = UnixStream::connect(endpoint.address())
         .await
@@ -46,7 +46,7 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Stream, LocalError> {
     Ok(stream)
 }
 
-/// The process that made this connection, if the system says so.
+/// The process that made this connection, if the system reports it.
 pub fn peer_process(stream: &Stream) -> Option<u32> {
     u32::try_from(stream.peer_cred().ok()?.pid()?).ok()
 }
@@ -86,10 +86,10 @@ pub struct Listener {
 impl Listener {
     /// Takes the socket that systemd has passed, or binds one in the place of one that was left behind.
     ///
-    /// The caller holds the broker's lock, so nobody binds at the same time.
+    /// The caller holds the broker's lock, so no other process binds at the same time.
     ///
     /// # Errors
-    /// `Taken` when somebody answers there all the same.
+    /// `Taken` when a process answers there all the same.
     pub async fn bind(endpoint: &Endpoint) -> Result<Self, LocalError> {
         let failed = |source| LocalError::Io {
             what: "listen at",
@@ -141,7 +141,7 @@ impl Listener {
         }
     }
 
-    /// The next connection of this user's. Others are turned away, and told in the log.
+    /// The next connection of this user's. Others are rejected, and logged.
     ///
     /// # Errors
     /// When the system has no descriptors or memory left; worth another try after a while.
@@ -160,7 +160,7 @@ impl Listener {
         identity(self.endpoint.address()).is_ok_and(|found| found == self.identity)
     }
 
-    /// Takes the socket away: nobody comes any more, but who came before is still accepted.
+    /// Removes the socket: no new connections, but earlier ones are still accepted.
     pub fn withdraw(&self) {
         if !self.is_inherited && self.is_in_place() {
             let _ = fs::remove_file(self.endpoint.address());

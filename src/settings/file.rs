@@ -1,4 +1,4 @@
-//! Opens settings files as ssh opens its own: nobody else may have written them, and only regular files are read.
+//! Opens settings files as ssh opens its own: no other user may be able to write them, and only regular files are read.
 //!
 //! It never waits for another process, and does not look at what the text means.
 

@@ -1,8 +1,7 @@
-//! The settings: TOML files of the user's and the administrator's, read into rules for the core, and whom and how the
-//! transport trusts.
+//! The settings: TOML files of the user's and the administrator's, read into rules for the core, and the
+//! certificates and proxies of the transport.
 //!
-//! It applies nothing and watches nothing. What a key means stands in `keys`, how text is read in `read`, how files are
-//! opened in `file`.
+//! It applies nothing and watches nothing. The meaning of keys is in `keys`, parsing in `read`, opening files in `file`.
 
 mod file;
 mod keys;

@@ -1,6 +1,6 @@
-//! From the text of files to settings: every key known, every value of its kind, every fault with its place.
+//! Parses settings files: unknown keys and wrong values are errors with their line and column.
 //!
-//! What the first file says, the next cannot overrule. It knows no key; the table in `keys` does. Single values are in
+//! A later file cannot override what an earlier one sets. It knows no key; the table in `keys` does. Single values are in
 //! `value`, certificates in `tls`.
 
 mod tls;

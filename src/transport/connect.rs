@@ -1,4 +1,4 @@
-//! From a host name to a TCP connection: resolve, then race the addresses, IPv6 a little ahead (RFC 8305).
+//! From a host name to a TCP connection: name resolution, then Happy Eyeballs (RFC 8305).
 //!
 //! It knows no TLS, no proxy and no HTTP; the deadline is the caller's.
 

@@ -1,5 +1,5 @@
-//! What the dials of a session remember: cookies (RFC 6265), those that the extension gives and those that servers set
-//! meanwhile, and whether Engine.IO came to its WebSocket.
+//! State that is kept between the dials of a session: cookies (RFC 6265), from the extension and from servers, and whether
+//! Engine.IO reached its WebSocket.
 //!
 //! What a server sets replaces what was given, as in a browser: a balancer's stale cookie must not be sent beside its new
 //! one. They are kept in memory only, for the dials of one session, and their number is bounded.

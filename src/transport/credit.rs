@@ -1,4 +1,4 @@
-//! How much of one dial may be on its way to the loop: without it one fast server would fill the queue of all.
+//! Flow control of a dial: limits its events that wait for the loop, so that one fast server cannot fill the queue of all.
 //!
 //! It counts, also what a link holds of messages that are not whole; it neither reads sockets nor decides when the log is full.
 

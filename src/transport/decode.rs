@@ -1,6 +1,6 @@
-//! Content codings of answers (RFC 9110, 8.4): gzip, deflate and brotli, undone as the bytes come, a bounded piece at a time.
+//! Content codings of answers (RFC 9110, 8.4): gzip, deflate and brotli, decoded as the bytes arrive, a bounded piece at a time.
 //!
-//! It asks for nothing more than it was given: an event is decoded as soon as the server has flushed it.
+//! It waits for no further input: an event is decoded as soon as the server has flushed it.
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use bytes::{Buf as _, Bytes};

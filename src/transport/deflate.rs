@@ -1,4 +1,4 @@
-//! permessage-deflate (RFC 7692) as a client that only receives it: the offer, the agreement, and inflating with a bound.
+//! permessage-deflate (RFC 7692) as a client that only receives it: the offer, the negotiation, and inflating up to a limit.
 //!
 //! It compresses nothing: a client may send every message as it is, and a compressor would cost 300 KB a link.
 

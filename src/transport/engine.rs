@@ -1,4 +1,4 @@
-//! One dial by Engine.IO: does what `core::dialect::engine` says, over HTTP and a WebSocket beside.
+//! One dial by Engine.IO: executes the actions of `core::dialect::engine`, over HTTP and a WebSocket.
 //!
 //! It decides nothing. Cookies that the server sets go with what follows, as servers behind a balancer need.
 

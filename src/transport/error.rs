@@ -1,4 +1,4 @@
-//! Why a dial failed: one variant per party at fault, and the messages.
+//! Errors of dials: one variant for each side at fault, and the messages.
 //!
 //! Its messages name host and port only: never a path, a query, credentials or a header's value.
 
@@ -50,7 +50,7 @@ pub enum DialError {
     /// The settings do not allow this extension to.
     #[error("{}", .0.message)]
     Policy(ErrorInfo),
-    /// The server's name leads where nobody may go.
+    /// The server's name resolves to an address that is never dialled.
     #[error("{place} is not dialled: its name resolves to {what}{}", local_hint(.what))]
     Denied { place: Place, what: &'static str },
     /// No address of the server could be reached.
@@ -62,7 +62,7 @@ pub enum DialError {
     /// The proxy refused or could not be reached.
     #[error("cannot connect through the proxy {proxy}: {why}")]
     Proxy { proxy: String, why: String },
-    /// The proxy says that the server cannot be reached.
+    /// The proxy reports that the server cannot be reached.
     #[error("the proxy {proxy} cannot reach {place}: {why}")]
     BehindProxy {
         proxy: Place,
@@ -111,7 +111,7 @@ fn hint(status: http::StatusCode) -> &'static str {
 }
 
 impl DialError {
-    /// The stable word for it.
+    /// Its stable code.
     pub fn code(&self) -> Code {
         match self {
             Self::Address(_) => Code::BadUrl,

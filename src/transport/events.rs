@@ -1,4 +1,4 @@
-//! The commands a dial takes, and the channel its events go to. Messages are sent only while there is credit.
+//! The commands to a dial, and the channel of its events. Messages are sent only while there is credit.
 //!
 //! It dials nothing; `link`, `http` and `engine` do.
 

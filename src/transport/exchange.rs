@@ -1,4 +1,4 @@
-//! One request and its answer over HTTP, on a connection that may have carried others.
+//! One request and its response over HTTP, on a connection that may be reused.
 //!
 //! It follows no redirect; `redirects` does. Cookies are `cookies`'. What to request when is decided by `http` and `engine`.
 

@@ -1,4 +1,4 @@
-//! One file over HTTP, for the command line: no redirects, no cookies, no more than so many bytes.
+//! One file over HTTP, for the command line: no redirects, no cookies, a limited size.
 //!
 //! It goes through the same proxy and trusts the same certificates as links do.
 

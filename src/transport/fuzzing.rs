@@ -1,4 +1,4 @@
-//! Entrances into decoders that are private otherwise. Compiled for the targets in `fuzz/` only.
+//! Public functions around private decoders. Compiled for the targets in `fuzz/` only.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -1,4 +1,5 @@
-//! The WebSocket handshake (RFC 6455, section 4) by hyper's HTTP/1.1 client: ask, check the answer, take the stream back.
+//! The WebSocket handshake (RFC 6455, section 4) by hyper's HTTP/1.1 client: sends the request, checks the
+//! response, takes the stream back.
 //!
 //! It follows no redirect, keeps no cookie, and does not decide whether a refusal is final.
 
@@ -378,7 +379,7 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         .any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
-/// What a server that does not want to talk says.
+/// The refusal of a server.
 async fn refusal<S>(response: Response<Incoming>, connection: &mut Connection<S>, place: &Place) -> DialError
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

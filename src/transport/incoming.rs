@@ -1,4 +1,4 @@
-//! Bytes of frames and messages that have begun to come and are not whole: bounded for each extension and in all.
+//! Limits the memory of incomplete frames and messages, for each extension and in total.
 //!
 //! It reads nothing; the reader of a port or a link holds an `IncomingShare` and asks it before it stores more.
 

@@ -1,4 +1,4 @@
-//! Gives large memory back beside the loop: for tens of megabytes the system takes many milliseconds.
+//! Frees large memory on another thread: for tens of megabytes the system takes many milliseconds.
 
 use bytes::Bytes;
 
@@ -15,7 +15,7 @@ pub(super) fn discard(buffer: Vec<u8>) {
     }
 }
 
-/// Bytes that are discarded in the same way when nobody needs them any more.
+/// Bytes that are freed in the same way.
 pub(super) fn freeze(buffer: Vec<u8>) -> Bytes {
     if buffer.capacity() < LARGE {
         Bytes::from(buffer)

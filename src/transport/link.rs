@@ -126,7 +126,7 @@ struct Link<S, W> {
     answered: VecDeque<u64>,
     /// `Written` as last reported.
     reported: u64,
-    /// Bytes came since the last event that says so.
+    /// Bytes arrived since the last event that reports it.
     alive: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Which hosts are dialled without the proxy: `NO_PROXY` and the settings' `except`, as curl and Chromium read them.
+//! Hosts that are dialled without the proxy: `NO_PROXY` and the settings' `except`, as curl and Chromium read them.
 
 use std::net::IpAddr;
 

@@ -1,6 +1,6 @@
-//! A dial that is timed: the steps of a session's dial, one by one, each with its duration.
+//! A timed dial: the steps of a session's dial, each with its duration.
 //!
-//! It is for people who ask why there is no link. It keeps none: after the first message it hangs up.
+//! It is for diagnosis and keeps no link: it closes after the first message.
 
 use std::future::Future;
 use std::time::{Duration, Instant};

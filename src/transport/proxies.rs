@@ -1,4 +1,4 @@
-//! Which dial goes through which proxy: by the session, the settings, the environment, or macOS's and Windows' settings.
+//! Chooses the proxy of a dial: by the session, the settings, the environment, or macOS's and Windows' settings.
 //!
 //! A proxy that is named and cannot be used is an error, never a direct dial. Loopback never goes through the system's
 //! proxy, as in browsers.
@@ -36,7 +36,7 @@ struct ProxyRules {
     /// For plain connections, and for those by TLS.
     urls: [Option<String>; 2],
     no_proxy: NoProxy,
-    /// Settings of the operating system, where nothing else says anything.
+    /// Settings of the operating system, if nothing else is set.
     system: Option<Matcher>,
 }
 
@@ -140,7 +140,7 @@ impl Proxy {
     /// A proxy given by its URL. The URL may hold a password and is never repeated.
     ///
     /// # Errors
-    /// It cannot be read, or is of a kind that is not spoken.
+    /// It cannot be parsed, or its kind is not supported.
     fn by_url(text: &str) -> Result<Self, DialError> {
         let fail = |proxy: &str, why: String| DialError::Proxy {
             proxy: proxy.to_owned(),

@@ -1,4 +1,4 @@
-//! Through a proxy: HTTP CONNECT (RFC 9110) or SOCKS5 (RFC 1928, 1929) with it. Which one is `proxies`'.
+//! Connects through a proxy, by HTTP CONNECT (RFC 9110) or SOCKS5 (RFC 1928, 1929). The choice of the proxy is `proxies`'.
 //!
 //! Names are always resolved by the proxy.
 
@@ -233,7 +233,7 @@ impl Proxy {
         }
     }
 
-    /// What a SOCKS5 reply says, and about whom.
+    /// The meaning of a SOCKS5 reply, and which side it is about.
     fn reply(&self, reply: u8, place: &Place) -> Result<(), DialError> {
         let behind = |refused, why| DialError::BehindProxy {
             proxy: self.place.clone(),
@@ -306,7 +306,7 @@ fn socks5_password(user: &str, password: &str) -> Option<Vec<u8>> {
     Some(request)
 }
 
-/// The schemes by which a proxy lets somebody in, if `Basic`, the only one spoken here, is not among them.
+/// The authentication schemes of a proxy, if `Basic`, the only one supported, is not among them.
 fn wanted(headers: &header::HeaderMap) -> String {
     let schemes: Vec<&str> = headers
         .get_all(header::PROXY_AUTHENTICATE)

@@ -1,4 +1,4 @@
-//! From bytes to messages: frames are taken apart, fragments joined, text checked, compressed messages inflated.
+//! From bytes to messages: decodes frames, joins fragments, checks text, inflates compressed messages.
 //!
 //! It reads no socket. It keeps no read buffer: whole messages are copied out of the caller's, once.
 

@@ -1,4 +1,4 @@
-//! By which address this machine would reach the internet: when it changes, the network has changed.
+//! The local address of the default route: when it changes, the network has changed.
 //!
 //! It sends nothing and listens to nothing; a connected UDP socket only asks the routing table.
 
@@ -14,7 +14,7 @@ pub struct Route {
 impl Route {
     /// The routes as they are now.
     pub fn now() -> Self {
-        // Addresses kept for documentation: nobody is there, and nothing is sent.
+        // Addresses reserved for documentation: nothing is sent.
         Self {
             four: towards(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
             six: towards(

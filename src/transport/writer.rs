@@ -1,4 +1,4 @@
-//! From messages to bytes: a bounded batch of masked frames at a time, written out and flushed before the next.
+//! From messages to bytes: encodes a bounded batch of masked frames, and writes and flushes it before the next.
 //!
 //! It does not bound what is queued; the core hands out no more than a link may hold.
 

@@ -1,7 +1,6 @@
-//! Browsers: of which kind they are, whether they are on this machine, and where they look for host manifests.
+//! Browsers: their family, whether they are installed, and where they look for host manifests.
 //!
-//! The data stands in `table`, its types in `model`. Whether a browser is here it reads off folders and programs; it
-//! writes nothing.
+//! The data is in `table`, its types in `model`. Folders and programs show whether a browser is installed. It writes nothing.
 
 mod entries;
 mod model;

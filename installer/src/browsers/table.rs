@@ -1,6 +1,6 @@
 //! The table: which browser looks where for host manifests, on which system, for one user or for all.
 //!
-//! It is data only; `entries` has the words for it.
+//! It is data only; `entries` has its constructors.
 
 use super::entries::{NONE, base_folder, dashed, folder, key, keys, locations, own};
 use super::model::{Browser, Location, ManifestSource};

@@ -1,4 +1,4 @@
-//! Host manifests: names and ids as browsers accept them, the text Longwire writes, and what a browser would say of one.
+//! Host manifests: names and ids as browsers accept them, the text Longwire writes, and whether a browser accepts one.
 //!
 //! It is pure: it reads and writes no file.
 

@@ -1,4 +1,4 @@
-//! Reads manifests: JSON in the dialect of each browser, and what stands in it.
+//! Reads manifests: JSON as each browser parses it, and its fields.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Plans a registration: which manifests, keys, folders and copies it takes, and what the receipt will say.
+//! Plans a registration: the manifests, keys, folders and copies it needs, and the install record.
 //!
 //! Where browsers look is decided in `targets`.
 

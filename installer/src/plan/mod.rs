@@ -1,6 +1,6 @@
-//! What installing or uninstalling would do, step by step, and in words for people.
+//! The steps of installing or uninstalling, and their description for people.
 //!
-//! It reads the file system and writes nothing; `apply` carries the steps out.
+//! It reads the file system and writes nothing; `apply` executes the steps.
 
 mod install;
 mod model;

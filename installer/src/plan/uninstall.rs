@@ -1,6 +1,6 @@
-//! Plans to take registrations back: what the receipt names, and what an install without a receipt has left.
+//! Plans the removal of registrations: those in the install record, and those of an install without a record.
 //!
-//! What belongs to others it leaves alone.
+//! Files of other products are not touched.
 
 use std::collections::BTreeSet;
 use std::fs;

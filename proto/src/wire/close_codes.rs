@@ -1,4 +1,4 @@
-//! What a session says about close codes and statuses: single ones and ranges.
+//! The option `closeCodes`: a session's classes of close codes and statuses, single ones and ranges.
 //!
 //! What holds for codes that it does not name is decided in `core::policy`.
 

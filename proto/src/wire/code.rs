@@ -1,6 +1,6 @@
-//! The stable words of the protocol: error codes, what to do about them, and why records were lost.
+//! The stable codes of the protocol: errors, what to do about them, and why records were lost.
 //!
-//! Append-only: a word never changes its meaning and is never reused. It does not decide when an error is due.
+//! Append-only: a code never changes its meaning and is never reused. It does not decide when an error is due.
 
 use std::fmt;
 

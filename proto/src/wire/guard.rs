@@ -1,4 +1,4 @@
-//! The lines of `options.guard`: what an extension may send and wants to be told, and of which shape.
+//! The lines of `options.guard`: which messages an extension may send and receive, and of which shape.
 //!
 //! It reads them; `core::guard` applies them.
 

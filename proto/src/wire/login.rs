@@ -1,7 +1,7 @@
-//! The option `login`: what is answered to the server's words before the connection is ready.
+//! The option `login`: the answers to a server's messages before the connection is ready.
 //!
-//! A step names the words by a rule, takes values from them, and says what is sent, with those values or with what the
-//! provider gives in their place. It keeps no state; `core::session::login` does.
+//! A step selects a message by a rule, extracts values from it, and has the message to send, with those values or with
+//! the provider's. It keeps no state; `core::session::uplink::login` does.
 
 use std::collections::BTreeMap;
 

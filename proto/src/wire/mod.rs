@@ -1,4 +1,4 @@
-//! What is said: frames, their types, and the words in them. Both hops speak it.
+//! The protocol: frames, their types, options and codes. Both hops use it.
 //!
 //! It decides nothing and reads no clock.
 

@@ -1,4 +1,4 @@
-//! The first frame on the local socket: who is calling. Frozen, and only ever added to.
+//! The first frame on the local socket: the identity of the caller. Frozen; fields are only added.
 //!
 //! It does not judge the caller; the socket's permissions and the peer's user id do.
 

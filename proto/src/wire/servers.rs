@@ -1,4 +1,4 @@
-//! Options for servers that speak something else than WebSocket messages: event streams, polling, where to post. Those of
+//! Options for servers with other protocols than WebSocket: event streams, polling, where to post. Those of
 //! Socket.IO are `socketio`'s.
 //!
 //! It reads and refuses; what the options do is in `core::dialect`.

@@ -1,6 +1,6 @@
-//! `options.socketio`: how a Socket.IO server is reached, in the words of socket.io-client and engine.io-client.
+//! `options.socketio`: how to connect to a Socket.IO server, named as in socket.io-client and engine.io-client.
 //!
-//! Every option of theirs is read here, or refused by name with where its meaning is to be had.
+//! Every option of theirs is read here, or refused by name with what to use instead.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use super::json::{Document, Value, ValueKind};
 use super::message::is_namespace;
 use super::record::in_json_words;
 
-/// How a Socket.IO server is reached: `options.socketio`.
+/// How to connect to a Socket.IO server: `options.socketio`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketIoOptions {
     /// On the server, as it is requested: with a slash at its end unless the options say otherwise.
     pub path: String,
     /// Parameters beside the URL's own.
     pub query: Vec<(String, String)>,
-    /// Asked for on every connection; the session stands and falls with the first.
+    /// Requested on every connection; without the first there is no link.
     pub namespaces: Vec<String>,
     /// A JSON object, sent when a namespace is asked for.
     pub auth: Option<String>,
@@ -82,7 +82,7 @@ const MAX_NAMESPACES: usize = 64;
 /// The parameter that makes a URL another one, unless the options name another.
 const TIMESTAMP: &str = "t";
 
-/// Options of socket.io-client and engine.io-client that cannot be had here, and what to do instead.
+/// Options of socket.io-client and engine.io-client that are not supported, and what to use instead.
 const REFUSED: &[(&[&str], &str)] = &[
     (
         &["host", "hostname", "port", "secure", "uri"],

@@ -1,4 +1,4 @@
-//! Single values: as their keys take them, and as they may be shown.
+//! Single values: checked against the kind of their key, and shown without secrets.
 
 use toml::de::DeValue;
 

@@ -39,7 +39,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     W: From<(DialId, LinkEvent)> + Send + 'static,
 {
-    /// Reports the end, if somebody receives it, and closes the connection in order.
+    /// Reports the end, if there is a receiver, and closes the connection in order.
     pub(super) async fn conclude(mut self, over: Over) {
         self.waiting = None;
         let end = match over {

@@ -4,7 +4,7 @@
 //! dial; options that change meanwhile change nothing of that. Bytes and answers go in (`handle_event`), what they mean comes out
 //! (`poll`). It decides nothing about the link: `session::uplink` does.
 //!
-//! A further protocol is a module with a `ProtocolDescriptor`, a variant of `Protocol` with its word, and a line in `descriptor`.
+//! A further protocol is a module with a `ProtocolDescriptor`, a variant of `Protocol` with its name, and a line in `descriptor`.
 
 pub mod engine;
 mod eventsource;

@@ -1,4 +1,4 @@
-//! What was found in large contents before they came in: reading them takes long, and the shell does it beside the loop.
+//! What was found in large contents before the core received them: the shell examines them on another thread.
 //!
 //! Contents are identified by their address, not by their value. What a protocol has to do with its bytes before they
 //! are messages is the dialect's; it is done here when there is much of it.

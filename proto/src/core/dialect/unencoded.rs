@@ -1,5 +1,5 @@
-//! A message of an extension to a Socket.IO server, before it is packets: writing a large one takes long, and the shell does
-//! it beside the loop.
+//! A message of an extension to a Socket.IO server, before it is encoded as packets: the shell encodes a large one on
+//! another thread.
 //!
 //! It knows no connection; when a message is written is `socketio::encoder`'s.
 

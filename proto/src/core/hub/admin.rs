@@ -1,4 +1,4 @@
-//! What the command line may ask about one session: to watch it, and to end it.
+//! Requests of the command line about one session: watching it, and ending it.
 //!
 //! It finds the session by name, origin and profile. It holds no session and acknowledges nothing.
 

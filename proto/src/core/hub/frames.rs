@@ -1,4 +1,4 @@
-//! What the frames of a port ask for: `hello`, and everything that is for one session. `open` and `status` have files of
+//! Frames of ports: `hello`, and everything that is for one session. `open` and `status` have files of
 //! their own.
 //!
 //! It finds the session and says why there is none; what a session does with a frame is the session's.

@@ -1,4 +1,4 @@
-//! What `open` does: a new session, or one that exists and is perhaps to become another, within what the settings allow.
+//! `open`: creates a session, or attaches to one and perhaps changes it, within what the settings allow.
 
 use std::borrow::Cow;
 

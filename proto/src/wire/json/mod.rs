@@ -1,4 +1,4 @@
-//! The one reader of JSON for what servers and extensions say: it takes whatever `JSON.parse` takes.
+//! The reader of all JSON from servers and extensions: it accepts whatever `JSON.parse` accepts.
 //!
 //! That is more than serde_json's values can hold: halves of surrogate pairs, numbers beyond a double, any nesting. A text
 //! is scanned once, without recursion; values are slices of it, so what passes on passes byte for byte.

@@ -1,4 +1,4 @@
-//! The objects of a text, each told when it ends: what rewrites some of them needs no document of them all.
+//! The objects of a text, each reported when it ends: code that rewrites some of them needs no document of them all.
 
 use super::scan::{Sink, ValueKind, scan};
 

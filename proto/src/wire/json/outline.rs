@@ -1,4 +1,4 @@
-//! What stands at some pointers of a large text: found in one pass that keeps a range for each pointer and nothing else.
+//! The values at some pointers of a large text: found in one pass that keeps a range for each pointer and nothing else.
 //!
 //! A [`super::Document`] of a text costs up to sixteen times the text; this costs the pointers, however large the text is.
 

@@ -1,4 +1,4 @@
-//! The part of a value that stands at some pointers.
+//! The part of a value at some pointers.
 
 use std::collections::BTreeMap;
 

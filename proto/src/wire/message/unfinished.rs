@@ -1,4 +1,4 @@
-//! What the beginning of a frame says of whom its answer is for: its `id` and `session`, if they stand there.
+//! The `id` and `session` of an incomplete frame, if its beginning has them, so that it can be answered.
 //!
 //! For frames that are refused before they are whole. It looks at the first bytes only and judges nothing.
 

@@ -1,7 +1,7 @@
 //! Engine.IO 4, the client's side: how packets travel, by polling, by WebSocket, or by the one and then the other.
 //!
-//! Pure: answers and socket messages in, questions and packets out. What packets mean is `socketio`'s; the transport
-//! asks and connects as `poll` says.
+//! Pure: responses and socket messages in, requests and packets out. The meaning of packets is `socketio`'s; the transport
+//! sends requests and connects as `poll` returns.
 
 #[cfg(test)]
 mod interleavings;

@@ -1,6 +1,6 @@
-//! Server-sent events: one request whose answer does not end, and where it is to go on after a loss.
+//! Server-sent events: one request whose response does not end, and the resume position after a loss.
 //!
-//! Lines are understood in `parser`.
+//! Lines are parsed in `parser`.
 
 mod chunk;
 mod parser;

@@ -1,6 +1,6 @@
 //! Polling: a request, its response, and the next request when it is due. The smallest dialect, and the one to copy.
 //!
-//! What to ask, and which messages stand in an answer, is in `place`.
+//! Requests, and the messages in a response, are in `position`.
 
 mod answer;
 pub(super) mod position;

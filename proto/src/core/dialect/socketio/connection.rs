@@ -1,7 +1,7 @@
 //! One Socket.IO connection: its namespaces, acknowledgements and recovery, and what it writes.
 //!
-//! Packets of the server are decoded in `decode`; how a packet is written is in `packet`. When to do something is for
-//! the dialect to know.
+//! Packets of the server are decoded in `decode`; how a packet is written is in `packet`. The dialect decides when
+//! to do something.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

@@ -1,7 +1,7 @@
 //! Decodes packets of a Socket.IO server into events, acknowledgements and disconnects.
 //!
-//! It keeps an event until its attachments are there, and how far a server that remembers has come. What becomes of it is up to
-//! the dialect.
+//! It keeps an event until its attachments are there, and the offset of a server that remembers connections. The dialect
+//! decides what to do with an event.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Messages of an extension on their way to becoming packets. A large one becomes packets outside of the core, for that
-//! takes long; what comes after it on the same connection waits behind it.
+//! Encoding of an extension's messages as packets. A large one is encoded outside of the core, since that takes long;
+//! later messages on the same connection wait for it.
 //!
 //! It neither writes packets (`unencoded` does) nor knows who may send: `socketio` asks it.
 

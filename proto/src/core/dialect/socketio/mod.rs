@@ -1,6 +1,6 @@
 //! Socket.IO 5 on Engine.IO 4: the greeting, namespaces, events, acknowledgements, and the server's silence.
 //!
-//! Packets are understood in `decode`, written by `connection` and `packet`.
+//! Packets are decoded in `decode`, written by `connection` and `packet`.
 
 mod connection;
 mod decode;
