@@ -418,10 +418,14 @@ impl FrameReader {
     }
 
     fn finished(&self, payload: Bytes, text: bool) -> Result<Payload, Violation> {
-        if text && std::str::from_utf8(&payload).is_err() {
+        let payload = self.checked(payload, text);
+        // JSON has been checked already.
+        if let Payload::Text(text) = &payload
+            && std::str::from_utf8(text).is_err()
+        {
             return Err(Violation::content("a text message that is not UTF-8"));
         }
-        Ok(self.checked(payload, text))
+        Ok(payload)
     }
 
     /// A message; whether a large text is JSON is found out beside the loop.

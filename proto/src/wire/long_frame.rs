@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
 use super::frame::TO_BROWSER;
+use super::json::write_inside;
 use super::message::BrokerFrame;
 use super::part::{SLICE, write_part};
 use super::payload::{ContentForm, as_text};
@@ -95,11 +96,7 @@ impl LongFrame {
         match self.form {
             ContentForm::Json => self.ready.extend_from_slice(&piece),
             ContentForm::Base64 => self.ready.extend_from_slice(BASE64.encode(&piece).as_bytes()),
-            ContentForm::Text => {
-                let mut escaped = serde_json::to_vec(&as_text(&piece)).unwrap_or_default();
-                escaped.pop();
-                self.ready.extend_from_slice(escaped.get(1..).unwrap_or_default());
-            }
+            ContentForm::Text => write_inside(&mut self.ready, as_text(&piece).as_bytes()),
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::code::Code;
 use super::frame::{FROM_BROWSER, HEADER, TO_BROWSER, header};
+use super::json::write_string;
 use super::record::ErrorInfo;
 
 /// Bytes of a slice before escaping. Escaping at most doubles JSON text, so a part always fits the browser.
@@ -52,10 +53,7 @@ pub(super) fn write_part(slice: &str, number: u64, index: u32, last: bool, out: 
     out.extend_from_slice(
         format!(r#"{{"type":"part","part":"p{number}","index":{index},"last":{last},"data":"#).as_bytes(),
     );
-    if serde_json::to_writer(&mut *out, slice).is_err() {
-        // Writing to memory cannot fail; an empty slice keeps the frame whole if it ever does.
-        out.extend_from_slice(b"\"\"");
-    }
+    write_string(out, slice.as_bytes());
     out.push(b'}');
     let prefix = header(out.len() - start - HEADER).unwrap_or_default();
     out[start..start + HEADER].copy_from_slice(&prefix);

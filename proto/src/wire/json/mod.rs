@@ -5,6 +5,7 @@
 
 mod canonical;
 mod elements;
+mod escape;
 mod number;
 mod objects;
 mod outline;
@@ -20,6 +21,8 @@ use std::rc::Rc;
 
 pub use elements::{Elements, LargeElement, large_elements};
 pub(crate) use elements::{element_ranges, part};
+pub(crate) use escape::write_inside;
+pub use escape::write_string;
 pub use objects::{Object, objects};
 pub use outline::{Outline, Pointers, ValueLocation};
 pub use project::{MAX_STEPS, projected};

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::escape::plain_prefix;
+
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueKind {
@@ -229,6 +231,7 @@ impl Scanner<'_> {
     fn string(&mut self) -> Result<(), SyntaxError> {
         self.at += 1;
         loop {
+            self.at += plain_prefix(self.text.get(self.at..).unwrap_or_default());
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
@@ -250,8 +253,7 @@ impl Scanner<'_> {
                         _ => return self.unexpected(),
                     }
                 }
-                0..=0x1f => return self.unexpected(),
-                _ => self.at += 1,
+                _ => return self.unexpected(),
             }
         }
     }

@@ -8,6 +8,8 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::escape::write_inside;
+
 /// A string of JavaScript.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JsString(Box<[u8]>);
@@ -183,18 +185,10 @@ pub(super) fn lossy(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
 
 /// Appends WTF-8 as a JSON string.
 pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        // Writing to memory cannot fail.
-        let _ = serde_json::to_writer(&mut *out, text);
-        return;
-    }
     out.push(b'"');
     let mut at = 0;
     for chunk in bytes.utf8_chunks() {
-        let from = out.len();
-        let _ = serde_json::to_writer(&mut *out, chunk.valid());
-        out.pop();
-        out.remove(from);
+        write_inside(out, chunk.valid().as_bytes());
         at += chunk.valid().len();
         if let ([0xed], Some([_, high, low])) = (chunk.invalid(), bytes.get(at..at + 3)) {
             let unit = 0xd000 | u32::from(high & 0x3f) << 6 | u32::from(low & 0x3f);

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
+use crate::wire::json::write_string;
 use crate::wire::payload::{Content, Event, Payload, as_text};
 use crate::wire::record::ErrorInfo;
 
@@ -30,7 +31,7 @@ impl<'a> ObjectWriter<'a> {
 
     pub(super) fn text(&mut self, key: &str, text: &str) -> &mut Self {
         self.key(key);
-        string(self.0, text);
+        write_string(self.0, text.as_bytes());
         self
     }
 
@@ -133,7 +134,7 @@ impl<'a> ObjectWriter<'a> {
         self.0.extend_from_slice(b"{\"code\":\"");
         self.0.extend_from_slice(error.code.as_str().as_bytes());
         self.0.extend_from_slice(b"\",\"message\":");
-        string(self.0, &error.message);
+        write_string(self.0, error.message.as_bytes());
         self.0.extend_from_slice(b",\"retry\":\"");
         self.0.extend_from_slice(error.code.retry().as_str().as_bytes());
         self.0.extend_from_slice(b"\"}");
@@ -147,11 +148,7 @@ impl<'a> ObjectWriter<'a> {
 
 /// Appends text as a JSON string.
 pub(super) fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    string(out, &as_text(bytes));
-}
-
-fn string(out: &mut Vec<u8>, text: &str) {
-    json(out, &text);
+    write_string(out, as_text(bytes).as_bytes());
 }
 
 fn json(out: &mut Vec<u8>, value: &impl Serialize) {
