@@ -35,7 +35,7 @@ fn main() {
 }
 
 fn id() -> JournalId {
-    JournalId("be4c".to_owned())
+    JournalId("be4c".into())
 }
 
 fn entry(seq: u64, data: &Bytes, sync: bool) -> JournalEntry {

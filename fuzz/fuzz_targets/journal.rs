@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
         kind: 1,
         seq: 0,
         data: "state".into(), content: Bytes::new(), };
-    let id = JournalId("00".to_owned());
+    let id = JournalId("00".into());
     {
         let Ok((mut journals, _)) = Journals::open(dir.path(), Quota::default()) else {
             return;

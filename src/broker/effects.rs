@@ -2,7 +2,7 @@
 //!
 //! It decides nothing and never waits.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
@@ -76,13 +76,14 @@ impl Effects {
 
     /// Does what is to be done and may be. Gives the ports that hold far too much, and are to be dropped.
     pub(super) fn run(&mut self, progress: &Progress, settings: &LiveSettings) -> Vec<PortId> {
-        let mut held = HashSet::new();
+        let mut held = BTreeSet::new();
+        let mut newest = progress.newest_work();
         while let Some((effect, journal)) = self.queue.pop_front() {
             let port = match &effect {
                 Effect::Output(Output::Deliver { port, .. }) => Some(*port),
                 _ => None,
             };
-            match self.gate.pass(effect, journal, progress) {
+            match self.gate.pass(effect, journal, &mut newest) {
                 Some(effect) => self.act(effect, settings),
                 None => held.extend(port),
             }
@@ -98,7 +99,7 @@ impl Effects {
         if self.gate.is_empty() {
             return;
         }
-        let mut ports = HashSet::new();
+        let mut ports = BTreeSet::new();
         for effect in self.gate.release(progress) {
             if let Effect::Output(Output::Deliver { port, .. }) = &effect {
                 ports.insert(*port);

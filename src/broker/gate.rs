@@ -2,7 +2,7 @@
 //!
 //! It writes nothing and knows no disk. What goes to one port, or to one dial, keeps its order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::core::io::{DialId, Output, PortId};
 use crate::core::journal::JournalId;
@@ -17,7 +17,7 @@ pub(super) enum Effect {
 }
 
 /// Where order matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Destination {
     Port(PortId),
     Dial(DialId),
@@ -47,6 +47,14 @@ impl Effect {
 /// How far the work on each journal is: only of those with work that is not done.
 #[derive(Debug, Default)]
 pub(super) struct Progress(HashMap<JournalId, WorkNumbers>);
+
+/// The newest work on the journal of one effect after the other: most in a row are of one session.
+#[derive(Debug)]
+pub(super) struct NewestWork<'a> {
+    progress: &'a Progress,
+    /// The journal that was asked for last, and its newest work.
+    last: Option<(JournalId, Option<u64>)>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct WorkNumbers {
@@ -78,6 +86,14 @@ impl Progress {
         }
     }
 
+    /// To ask about many effects in a row.
+    pub(super) const fn newest_work(&self) -> NewestWork<'_> {
+        NewestWork {
+            progress: self,
+            last: None,
+        }
+    }
+
     /// The work on a journal that has to be done before what comes next.
     fn newest(&self, journal: &JournalId) -> Option<u64> {
         self.0.get(journal).map(|numbers| numbers.sent)
@@ -88,12 +104,26 @@ impl Progress {
     }
 }
 
+impl NewestWork<'_> {
+    fn of(&mut self, journal: JournalId) -> Option<(JournalId, u64)> {
+        let newest = match &self.last {
+            Some((last, newest)) if *last == journal => *newest,
+            _ => {
+                let newest = self.progress.newest(&journal);
+                self.last = Some((journal.clone(), newest));
+                newest
+            }
+        };
+        Some((journal, newest?))
+    }
+}
+
 /// What is held back, in order.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     held: VecDeque<Held>,
     /// How many are held for each destination.
-    counts: HashMap<Destination, usize>,
+    counts: BTreeMap<Destination, usize>,
 }
 
 #[derive(Debug)]
@@ -109,12 +139,9 @@ impl Gate {
         &mut self,
         effect: Effect,
         journal: Option<JournalId>,
-        progress: &Progress,
+        newest: &mut NewestWork<'_>,
     ) -> Option<Effect> {
-        let after = journal.and_then(|journal| {
-            let newest = progress.newest(&journal)?;
-            Some((journal, newest))
-        });
+        let after = journal.and_then(|journal| newest.of(journal));
         let Some(destination) = effect.destination() else {
             return Some(effect);
         };
@@ -129,7 +156,7 @@ impl Gate {
     /// What may happen now that more work is done, in order.
     pub(super) fn release(&mut self, progress: &Progress) -> Vec<Effect> {
         let mut released = Vec::new();
-        let mut counts = HashMap::new();
+        let mut counts = BTreeMap::new();
         for held in std::mem::take(&mut self.held) {
             let Some(destination) = held.effect.destination() else {
                 continue;
@@ -198,10 +225,16 @@ mod tests {
     fn what_a_session_says_waits_for_its_own_journal_only() {
         let (mut gate, mut progress) = (Gate::default(), Progress::default());
         progress.sent(&journal("a"), 1);
-        let held = gate.pass(frame(1, "a"), Some(journal("a")), &progress);
+        let held = gate.pass(frame(1, "a"), Some(journal("a")), &mut progress.newest_work());
         assert!(held.is_none());
-        assert!(gate.pass(frame(2, "b"), Some(journal("b")), &progress).is_some());
-        assert!(gate.pass(frame(2, "c"), None, &progress).is_some());
+        assert!(
+            gate.pass(frame(2, "b"), Some(journal("b")), &mut progress.newest_work())
+                .is_some()
+        );
+        assert!(
+            gate.pass(frame(2, "c"), None, &mut progress.newest_work())
+                .is_some()
+        );
         progress.done(&journal("a"), 1);
         assert_eq!(ids(gate.release(&progress)), ["a"]);
         assert!(gate.is_empty());
@@ -211,11 +244,11 @@ mod tests {
     fn a_port_keeps_its_order_and_later_work_is_not_waited_for() {
         let (mut gate, mut progress) = (Gate::default(), Progress::default());
         progress.sent(&journal("a"), 1);
-        gate.pass(frame(1, "first"), Some(journal("a")), &progress);
-        gate.pass(frame(1, "second"), None, &progress);
+        gate.pass(frame(1, "first"), Some(journal("a")), &mut progress.newest_work());
+        gate.pass(frame(1, "second"), None, &mut progress.newest_work());
         progress.sent(&journal("a"), 2);
-        gate.pass(frame(1, "third"), Some(journal("a")), &progress);
-        gate.pass(frame(1, "fourth"), None, &progress);
+        gate.pass(frame(1, "third"), Some(journal("a")), &mut progress.newest_work());
+        gate.pass(frame(1, "fourth"), None, &mut progress.newest_work());
         assert_eq!(gate.held_for(PortId(1)), 4);
         progress.done(&journal("a"), 1);
         assert_eq!(ids(gate.release(&progress)), ["first", "second"]);
@@ -229,10 +262,17 @@ mod tests {
         let (mut gate, mut progress) = (Gate::default(), Progress::default());
         progress.sent(&journal("a"), 1);
         assert!(
-            gate.pass(Effect::Took(DialId(1), 10), Some(journal("a")), &progress)
-                .is_none()
+            gate.pass(
+                Effect::Took(DialId(1), 10),
+                Some(journal("a")),
+                &mut progress.newest_work()
+            )
+            .is_none()
         );
-        assert!(gate.pass(Effect::Took(DialId(2), 10), None, &progress).is_some());
+        assert!(
+            gate.pass(Effect::Took(DialId(2), 10), None, &mut progress.newest_work())
+                .is_some()
+        );
         progress.done(&journal("a"), 1);
         assert_eq!(gate.release(&progress).len(), 1);
     }

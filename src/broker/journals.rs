@@ -29,7 +29,7 @@ pub(super) struct FoundJournals {
 pub(super) struct JournalStore {
     writer: Option<JournalWriter>,
     /// What is to be written with the next `send`.
-    work: HashMap<JournalId, Vec<JournalEntry>>,
+    work: Unsent,
     /// Those whose next work is to bring the session's state.
     wants_snapshot: HashSet<JournalId>,
     /// The number of the last work.
@@ -43,12 +43,12 @@ impl FoundJournals {
         let mut wants_snapshot = HashSet::new();
         let opened = Journals::open_each(dir, quota, |journals, found| {
             if let Some(damage) = found.damage {
-                tracing::warn!(journal = found.id.0, ?damage, "a journal is damaged");
+                tracing::warn!(journal = %found.id.0, ?damage, "a journal is damaged");
             }
             let restored = hub.restore(now, found.id.clone(), &found.kept, found.damage);
             if let Err(problem) = restored {
                 tracing::warn!(
-                    journal = found.id.0,
+                    journal = %found.id.0,
                     problem,
                     "a journal cannot be used, and is set aside"
                 );
@@ -57,7 +57,7 @@ impl FoundJournals {
                     Ok(()) => drop(journals.apply(&found.id, JournalEntry::Remove)),
                     // It is not removed for want of room or descriptors.
                     Err(problem) => {
-                        tracing::warn!(journal = found.id.0, %problem, "cannot put a journal aside: it stays");
+                        tracing::warn!(journal = %found.id.0, %problem, "cannot put a journal aside: it stays");
                         journals.refuse(&found.id);
                     }
                 }
@@ -99,11 +99,7 @@ impl FoundJournals {
         JournalStore {
             writer,
             // A damaged journal is repaired even if its session writes nothing.
-            work: self
-                .wants_snapshot
-                .iter()
-                .map(|journal| (journal.clone(), Vec::new()))
-                .collect(),
+            work: Unsent::of(&self.wants_snapshot),
             wants_snapshot: self.wants_snapshot,
             last: 0,
             progress: Progress::default(),
@@ -111,11 +107,56 @@ impl FoundJournals {
     }
 }
 
+/// Entries that no `send` has handed over yet, by journal.
+#[derive(Debug, Default)]
+struct Unsent {
+    entries: Vec<(JournalId, Vec<JournalEntry>)>,
+    /// Where in `entries` the entries of a journal are.
+    indexes: HashMap<JournalId, usize>,
+}
+
+impl Unsent {
+    /// Nothing yet for any of these journals.
+    fn of(journals: &HashSet<JournalId>) -> Self {
+        let mut unsent = Self::default();
+        for journal in journals {
+            unsent.of_journal(journal.clone());
+        }
+        unsent
+    }
+
+    fn push(&mut self, journal: JournalId, entry: JournalEntry) {
+        // Entries of one journal come in runs.
+        match self.entries.last_mut() {
+            Some((last, entries)) if *last == journal => entries.push(entry),
+            _ => self.of_journal(journal).push(entry),
+        }
+    }
+
+    fn of_journal(&mut self, journal: JournalId) -> &mut Vec<JournalEntry> {
+        let index = *self.indexes.entry(journal.clone()).or_insert_with(|| {
+            self.entries.push((journal, Vec::new()));
+            self.entries.len() - 1
+        });
+        &mut self.entries[index].1
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All entries, in the order of their first.
+    fn take(&mut self) -> Vec<(JournalId, Vec<JournalEntry>)> {
+        self.indexes.clear();
+        std::mem::take(&mut self.entries)
+    }
+}
+
 impl JournalStore {
     /// Queues one operation on a journal for the next `send`; returns why it has just been given up, if it has.
     pub(super) fn apply(&mut self, journal: JournalId, entry: JournalEntry) -> Option<JournalFailure> {
         if self.writer.is_some() {
-            self.work.entry(journal).or_default().push(entry);
+            self.work.push(journal, entry);
             return None;
         }
         matches!(entry, JournalEntry::Append { .. }).then(|| JournalFailure {
@@ -131,7 +172,7 @@ impl JournalStore {
             return;
         }
         self.last += 1;
-        for (journal, entries) in self.work.drain() {
+        for (journal, entries) in self.work.take() {
             self.progress.sent(&journal, self.last);
             let snapshot = self
                 .wants_snapshot
@@ -195,7 +236,7 @@ impl JournalFailure {
     /// As input for the hub.
     pub(super) fn into_input(self) -> Input {
         tracing::warn!(
-            journal = self.journal.0,
+            journal = %self.journal.0,
             why = self.why,
             "a session continues in memory only"
         );
@@ -210,5 +251,5 @@ impl JournalFailure {
 fn put_aside(dir: &Path, journal: &JournalId) -> io::Result<()> {
     let aside = dir.with_file_name("journal-unusable");
     fs::create_dir_all(&aside)?;
-    fs::rename(dir.join(&journal.0), aside.join(&journal.0))
+    fs::rename(dir.join(&*journal.0), aside.join(&*journal.0))
 }

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
-use crate::core::journal::{Damage, RawRecord};
+use crate::core::journal::{Damage, JournalEntry, RawRecord};
 use crate::crash;
 
 use super::disk;
@@ -140,9 +140,20 @@ impl Folder {
         Ok(())
     }
 
-    /// Log entries up to `seq` are no longer needed.
-    pub(super) fn trim(&mut self, seq: u64) {
-        self.trimmed = self.trimmed.max(seq);
+    /// Appends or trims, as an entry says.
+    pub(super) fn apply(&mut self, room: Room, entry: JournalEntry) -> Result<(), JournalError> {
+        match entry {
+            JournalEntry::Append { kept, sync } => {
+                self.append(&kept)?;
+                if sync { self.sync(room) } else { Ok(()) }
+            }
+            JournalEntry::Trim { seq } => {
+                // Log entries up to it are no longer needed.
+                self.trimmed = self.trimmed.max(seq);
+                Ok(())
+            }
+            JournalEntry::Remove => Ok(()),
+        }
     }
 
     /// Writes what is pending and has it on the disk itself. A journal with damage in its middle does so with the

@@ -131,13 +131,13 @@ impl Journals {
                 continue;
             };
             let recovered = if let Some(name) = name.strip_suffix(STALE).filter(|name| is_name(name)) {
-                journals.recover_stale(JournalId(name.to_owned()), &path)
+                journals.recover_stale(JournalId(name.into()), &path)
             } else if name.ends_with(".gone") {
                 // Left by a crash in the middle of a removal. Should it fail, the next start tries again.
                 let _ = fs::remove_dir_all(&path);
                 None
             } else if is_name(name) && path.is_dir() {
-                journals.recover(JournalId(name.to_owned()), path, false)
+                journals.recover(JournalId(name.into()), path, false)
             } else {
                 None
             };
@@ -165,7 +165,7 @@ impl Journals {
 
     /// Reads a journal that the last broker could not write any more: what it holds is older than what others have seen.
     fn recover_stale(&mut self, id: JournalId, path: &Path) -> Option<Recovered> {
-        let own = self.dir.join(&id.0);
+        let own = self.dir.join(&*id.0);
         if own.exists() || fs::rename(path, &own).is_err() {
             return None;
         }
@@ -226,34 +226,57 @@ impl Journals {
     /// # Errors
     /// Why the journal has just been given up. Told once.
     pub fn apply(&mut self, id: &JournalId, entry: JournalEntry) -> Result<(), JournalError> {
-        match entry {
-            JournalEntry::Append { kept, sync } => {
-                if !self.journals.contains_key(id) {
-                    if !is_name(&id.0) {
-                        return Err(JournalError::BadName(id.0.clone()));
-                    }
-                    let count = self.counts.entry(id.owner().to_owned()).or_default();
-                    if *count >= self.quota.journals {
-                        self.journals.insert(id.clone(), Slot::Lost);
-                        return Err(JournalError::TooMany {
-                            limit: self.quota.journals,
-                        });
-                    }
-                    *count += 1;
-                    let folder = Box::new(Folder::new(self.dir.join(&id.0)));
-                    self.journals.insert(id.clone(), Slot::Kept(folder));
-                }
-                self.work(id, |folder, room| {
-                    folder.append(&kept)?;
-                    if sync { folder.sync(room) } else { Ok(()) }
-                })
-            }
-            JournalEntry::Trim { seq } => self.work(id, |folder, _| {
-                folder.trim(seq);
-                Ok(())
-            }),
-            JournalEntry::Remove => self.remove(id),
+        self.apply_all(id, [entry])
+    }
+
+    /// Does several things to a journal, in order.
+    ///
+    /// # Errors
+    /// Why the journal has just been given up. Told once.
+    pub fn apply_all(
+        &mut self,
+        id: &JournalId,
+        entries: impl IntoIterator<Item = JournalEntry>,
+    ) -> Result<(), JournalError> {
+        let mut entries = entries.into_iter().peekable();
+        let mut done = Ok(());
+        while let Some(entry) = entries.next() {
+            let step = match entry {
+                JournalEntry::Remove => self.remove(id),
+                entry => self.make_for(id, &entry).and_then(|()| {
+                    self.work(id, |folder, room| {
+                        folder.apply(room, entry)?;
+                        while let Some(next) = entries.next_if(|next| *next != JournalEntry::Remove) {
+                            folder.apply(room, next)?;
+                        }
+                        Ok(())
+                    })
+                }),
+            };
+            done = done.and(step);
         }
+        done
+    }
+
+    /// Makes the journal that the first `Append` needs.
+    fn make_for(&mut self, id: &JournalId, entry: &JournalEntry) -> Result<(), JournalError> {
+        if !matches!(entry, JournalEntry::Append { .. }) || self.journals.contains_key(id) {
+            return Ok(());
+        }
+        if !is_name(&id.0) {
+            return Err(JournalError::BadName(id.0.to_string()));
+        }
+        let count = self.counts.entry(id.owner().to_owned()).or_default();
+        if *count >= self.quota.journals {
+            self.journals.insert(id.clone(), Slot::Lost);
+            return Err(JournalError::TooMany {
+                limit: self.quota.journals,
+            });
+        }
+        *count += 1;
+        let folder = Box::new(Folder::new(self.dir.join(&*id.0)));
+        self.journals.insert(id.clone(), Slot::Kept(folder));
+        Ok(())
     }
 
     /// Writes everything applied to a journal, in one write. `snapshot` is the session's state behind all that was

@@ -108,11 +108,8 @@ fn perform(journals: &mut Journals, work: Work) -> Written {
         entries,
         snapshot,
     } = work;
-    let mut failure = None;
-    for entry in entries {
-        failure = failure.or(journals.apply(&journal, entry).err());
-    }
-    failure = failure.or(journals.flush(&journal, snapshot.as_deref()).err());
+    let failure = journals.apply_all(&journal, entries).err();
+    let failure = failure.or(journals.flush(&journal, snapshot.as_deref()).err());
     Written {
         wants_snapshot: journals.wants_snapshot(&journal),
         journal,
@@ -226,7 +223,7 @@ mod tests {
         let written = told.recv().unwrap();
         assert_eq!((written.number, written.wants_snapshot), (7, false));
         assert!(written.failure.is_none());
-        let segment = dir.path().join(&written.journal.0).join("00000001.seg");
+        let segment = dir.path().join(&*written.journal.0).join("00000001.seg");
         assert!(segment.metadata().unwrap().len() > 0);
         writer.finish();
     }

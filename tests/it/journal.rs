@@ -22,7 +22,7 @@ const SIZE: usize = 40 << 10;
 const WANTED: u64 = 150;
 
 fn id() -> JournalId {
-    JournalId("00ff".to_owned())
+    JournalId("00ff".into())
 }
 
 /// Not a test of its own: what the others run as a child. Appends numbered entries, and writes down each number

@@ -29,7 +29,7 @@ impl Before {
             harness: Harness::with_client(),
             dial: DialId(0),
             kept: Vec::new(),
-            journal: JournalId(String::new()),
+            journal: JournalId("".into()),
             trimmed: 0,
         };
         before.says(json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}));

@@ -2,12 +2,14 @@
 //!
 //! It knows no file; the `journal` module keeps these records and gives them back after a crash.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 /// Names a session's journal: stable over restarts, safe as a folder name (lower-case hex). The first sixteen digits
 /// stand for the origin, whose journals share a quota.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct JournalId(pub String);
+pub struct JournalId(pub Arc<str>);
 
 impl JournalId {
     /// A name for a journal of this origin; `random` makes it its own.
@@ -16,7 +18,7 @@ impl JournalId {
         let owner = origin.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Self(format!("{owner:016x}{random}"))
+        Self(format!("{owner:016x}{random}").into())
     }
 
     /// What all journals of one origin have in common.

@@ -145,7 +145,7 @@ fn a_bent_snapshot_falls_back_to_the_state_before_it() {
 #[test]
 fn a_removal_cut_short_is_finished_at_the_next_start() {
     let dir = ten();
-    let folder = dir.path().join(&id().0);
+    let folder = dir.path().join(&*id().0);
     fs::rename(&folder, folder.with_extension("gone")).unwrap();
     let (_journals, recovered) = Journals::open(dir.path(), Quota::default()).unwrap();
     assert!(recovered.is_empty());
@@ -221,7 +221,7 @@ proptest! {
         sync in any::<bool>(),
     ) {
         let dir = TempDir::new().unwrap();
-        let folder = dir.path().join(&id().0);
+        let folder = dir.path().join(&*id().0);
         fs::create_dir(&folder).unwrap();
         let mut bytes = Vec::new();
         for (number, length) in [(1u32, first), (2, second)] {

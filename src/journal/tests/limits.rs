@@ -27,7 +27,7 @@ fn given_up(operation: &'static str, sync: bool) {
     journals.apply(&id(), append(entry(3))).expect("told once");
     flush(&mut journals);
     assert_eq!(journals.bytes(), 0);
-    assert!(!dir.path().join(&id().0).exists());
+    assert!(!dir.path().join(&*id().0).exists());
     let stale = dir.path().join(format!("{}.stale", id().0));
     assert!(stale.exists());
     journals.apply(&id(), JournalEntry::Remove).unwrap();
@@ -184,7 +184,7 @@ fn a_full_disk_at_a_new_segment() {
     let lost = flush_with(&mut journals, |_| vec![state("now")]);
     faults::stop();
     assert_eq!(lost.len(), 1);
-    assert!(!dir.path().join(&id().0).exists());
+    assert!(!dir.path().join(&*id().0).exists());
 }
 
 #[cfg(unix)]
@@ -193,7 +193,7 @@ fn a_folder_removed_behind_our_back_is_noticed_at_the_next_sync() {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);
-    std::fs::remove_dir_all(dir.path().join(&id().0)).unwrap();
+    std::fs::remove_dir_all(dir.path().join(&*id().0)).unwrap();
     let kept = entry(2);
     let done = journals.apply(&id(), JournalEntry::Append { kept, sync: true });
     assert!(matches!(done, Err(JournalError::Io { .. })), "{done:?}");
@@ -263,7 +263,7 @@ fn all_sessions_have_a_quota_together() {
         ..Quota::default()
     };
     let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();
-    let other = JournalId("ff".to_owned());
+    let other = JournalId("ff".into());
     for (id, size) in [(&id(), 600), (&other, 600)] {
         let kept = state(&"x".repeat(size));
         journals.apply(id, append(kept)).unwrap();
@@ -282,7 +282,7 @@ fn many_journals_do_not_hold_as_many_files() {
     let count = Quota::default().open_files * 2;
     for round in 1..=2 {
         for index in 0..count {
-            let id = JournalId(format!("{index:04x}"));
+            let id = JournalId(format!("{index:04x}").into());
             journals.apply(&id, append(entry(round))).unwrap();
         }
         flush(&mut journals);

@@ -16,7 +16,7 @@ const LOG: u8 = 1;
 const STATE: u8 = 2;
 
 fn id() -> JournalId {
-    JournalId("0a1b".to_owned())
+    JournalId("0a1b".into())
 }
 
 fn entry(seq: u64) -> RawRecord {
@@ -93,11 +93,11 @@ fn ten() -> TempDir {
 }
 
 fn segment_path(dir: &TempDir, number: u32) -> PathBuf {
-    segment::path(&dir.path().join(&id().0), number)
+    segment::path(&dir.path().join(&*id().0), number)
 }
 
 fn segments(dir: &TempDir) -> Vec<u32> {
-    segment::list(&dir.path().join(&id().0)).unwrap().0
+    segment::list(&dir.path().join(&*id().0)).unwrap().0
 }
 
 fn bend(path: &Path, at: usize) {
@@ -172,7 +172,7 @@ fn only_the_owner_may_read() {
     let (mut journals, _) = Journals::open(&dir, Quota::default()).unwrap();
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);
-    let folder = dir.join(&id().0);
+    let folder = dir.join(&*id().0);
     assert_eq!(mode(&dir), 0o700);
     assert_eq!(mode(&folder), 0o700);
     assert_eq!(mode(&segment::path(&folder, 1)), 0o600);
@@ -259,7 +259,7 @@ fn remove_leaves_nothing_and_the_name_may_be_used_again() {
     journals.apply(&id(), JournalEntry::Remove).unwrap();
     flush(&mut journals);
     assert_eq!(journals.bytes(), 0);
-    assert!(!dir.path().join(&id().0).exists());
+    assert!(!dir.path().join(&*id().0).exists());
     journals.apply(&id(), append(entry(3))).unwrap();
     flush(&mut journals);
     drop(journals);
@@ -270,7 +270,7 @@ fn remove_leaves_nothing_and_the_name_may_be_used_again() {
 fn a_name_that_is_no_folder_name_is_refused() {
     let (dir, mut journals) = empty();
     for name in ["", "../x", "A", "con", "lock"] {
-        let done = journals.apply(&JournalId(name.to_owned()), append(entry(1)));
+        let done = journals.apply(&JournalId(name.into()), append(entry(1)));
         assert!(matches!(done, Err(JournalError::BadName(_))), "{name}: {done:?}");
     }
     assert_eq!(dir.path().read_dir().unwrap().count(), 1, "the lock alone");

@@ -7,6 +7,7 @@ use super::payload::{put_payload, take_payload};
 use super::{JournalRecord, MAX_COPIED, RECORD, json, number};
 use crate::core::journal::RawRecord;
 use crate::core::log::ClientId;
+use crate::wire::payload::Payload;
 use crate::wire::record::{Body, Gap, OutcomeReport, Record, ResponseReport, StateChange};
 
 const GAP: u8 = 10;
@@ -16,7 +17,7 @@ const RESPONSE: u8 = 13;
 
 /// The bytes of a log entry.
 pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> RawRecord {
-    let mut data = BytesMut::with_capacity(32 + record.body.cost().min(MAX_COPIED));
+    let mut data = BytesMut::with_capacity(size_hint(&record.body));
     let mut content = Bytes::new();
     data.put_u32_le(audience.map_or(0, |client| client.0));
     match &record.body {
@@ -43,6 +44,19 @@ pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> RawR
         seq: record.seq,
         data: data.freeze(),
         content,
+    }
+}
+
+/// Bytes of a log entry, exactly for the usual message: a buffer without room to spare is not allocated anew.
+fn size_hint(body: &Body) -> usize {
+    match body {
+        Body::Message { payload, .. } if payload.len() > MAX_COPIED => 64,
+        Body::Message {
+            payload: Payload::Event(_),
+            ..
+        } => 128 + body.cost(),
+        Body::Message { payload, .. } => 13 + payload.len(),
+        _ => 64 + body.cost().min(MAX_COPIED),
     }
 }
 

@@ -1,24 +1,36 @@
-//! The inside of JSON strings, written and skipped: characters that stand for themselves go by sixteens.
+//! The inside of JSON strings, written and skipped: characters that stand for themselves go by eights.
 //!
 //! serde_json goes byte by byte, which is a quarter of what it takes to pass a message on.
 
-const BLOCK: usize = 16;
+/// Bytes that are compared at once.
+const BLOCK: usize = size_of::<u64>();
+const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// How many bytes at the beginning of a string's inside stand for themselves: no quote, no backslash, no control character.
 pub(super) fn plain_prefix(inside: &[u8]) -> usize {
-    let (blocks, _) = inside.as_chunks::<BLOCK>();
-    let plain = blocks.iter().take_while(|block| is_plain(block)).count() * BLOCK;
-    let rest = inside.get(plain..).unwrap_or_default();
-    plain + rest.iter().take_while(|byte| !is_special(**byte)).count()
+    let (blocks, rest) = inside.as_chunks::<BLOCK>();
+    for (index, block) in blocks.iter().enumerate() {
+        let special = special_bytes(u64::from_le_bytes(*block));
+        if special != 0 {
+            return index * BLOCK + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_plain = |byte: &&u8| !matches!(**byte, b'"' | b'\\' | 0..0x20);
+    inside.len() - rest.len() + rest.iter().take_while(is_plain).count()
 }
 
-/// Without an early end, so that the compiler compares all at once.
-fn is_plain(block: &[u8; BLOCK]) -> bool {
-    !block.iter().fold(false, |found, byte| found | is_special(*byte))
+/// The high bit of the first byte that is special, and perhaps of later ones; 0 if none is. A subtraction borrows from a byte
+/// only where the byte before it is special.
+const fn special_bytes(block: u64) -> u64 {
+    let quotes = block ^ (EACH_BYTE * b'"' as u64);
+    let backslashes = block ^ (EACH_BYTE * b'\\' as u64);
+    let controls = block.wrapping_sub(EACH_BYTE * 0x20) & !block;
+    (zero_bytes(quotes) | zero_bytes(backslashes) | controls) & HIGH_BITS
 }
 
-const fn is_special(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+const fn zero_bytes(block: u64) -> u64 {
+    block.wrapping_sub(EACH_BYTE) & !block
 }
 
 /// Appends UTF-8 as a JSON string.
