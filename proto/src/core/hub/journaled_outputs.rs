@@ -51,7 +51,7 @@ mod tests {
         let mut outputs = JournaledOutputs::default();
         assert_eq!(outputs.journal_of_polled(), None);
         let first = outputs.next_number(1);
-        let journal = JournalId("a".to_owned());
+        let journal = JournalId("a".into());
         outputs.add(first..outputs.next_number(3), journal.clone());
         let polled: Vec<bool> = (0..4)
             .map(|_| {
