@@ -153,7 +153,7 @@ fn unreachable(error: &LocalError) -> Failure {
         .exit(Exit::Unreachable)
 }
 
-/// A broker that is there and says nothing.
+/// The error for a broker that does not answer.
 pub(crate) fn unanswered() -> Failure {
     Failure::new(format!(
         "the broker did not answer within {} s",

@@ -1,6 +1,6 @@
-//! `longwire broker`: the broker itself, in the foreground or detached from whoever started it.
+//! `longwire broker`: the broker itself, in the foreground or detached from the process that started it.
 //!
-//! It serves nobody; `broker` does.
+//! It only starts it; `broker` does the work.
 
 use crate::broker::{self, BrokerError, ClaimError};
 

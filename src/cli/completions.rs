@@ -1,4 +1,4 @@
-//! `longwire completions` and `longwire man`: what shells and `man` read, written from the command line's own types.
+//! `longwire completions` and `longwire man`: completion scripts and man pages, generated from the command line's types.
 //!
 //! It installs nothing.
 

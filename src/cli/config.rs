@@ -1,4 +1,4 @@
-//! `longwire config`: what the settings say, where each value came from, and having the broker read them again.
+//! `longwire config`: shows the settings and where each value comes from, and makes the broker reload them.
 //!
 //! It changes no file.
 

@@ -1,4 +1,4 @@
-//! `longwire logs`: what brokers have logged: where, the last lines, and what comes.
+//! `longwire logs`: the brokers' log: its path, the last lines, and new ones.
 //!
 //! It reads files; no broker is needed and none is asked.
 

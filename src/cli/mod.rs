@@ -1,6 +1,6 @@
-//! The command line: what a person or a script may ask for.
+//! The command line, for people and scripts.
 //!
-//! Each command is a file; `args` says what it takes, `render` prints, `error` says how it fails.
+//! Each command is a file; `args` has its arguments, `render` prints, `error` has its failures.
 
 mod admin;
 mod args;

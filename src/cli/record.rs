@@ -1,6 +1,6 @@
-//! `longwire record FILE ORIGIN`: be a host that a browser started, and write down every frame of the port.
+//! `longwire record FILE ORIGIN`: acts as the host that a browser starts, and records every frame of the port.
 //!
-//! It changes no byte on its way. What is written is redacted (`redact`) unless the person says otherwise. One thread a
+//! It forwards every byte unchanged. The file is redacted (`redact`) unless the user disables that. One thread a
 //! direction: neither ever waits for the other, and the port ends when the host ends.
 
 use std::ffi::OsString;
@@ -157,7 +157,7 @@ fn start(record: &RecordArgs) -> Result<Child, Failure> {
         .map_err(|error| Failure::because("cannot start a host", &error))
 }
 
-/// Passes on what comes, and tells of every whole frame. Ends when either side has gone.
+/// Forwards the bytes, and passes every whole frame to the recorder. Ends when either side has gone.
 fn forward(
     from: &'static str,
     mut source: impl Read,

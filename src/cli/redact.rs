@@ -1,8 +1,8 @@
-//! Frames without what is private: fit for a bug report, and still fit to be sent again.
+//! Removes private data from frames, so that a recording can be published and still be replayed.
 //!
 //! Everything is taken out that is not known to be harmless: of a text its length stays, of JSON its form, of a URL its
-//! scheme. Names and ids that the extension has chosen stay, since nobody could follow the talk without them; so do
-//! pointers and the protocol's own words, since the broker would refuse the frame without them.
+//! scheme. Names and ids that the extension has chosen stay, since the recording could not be understood without them; so do
+//! pointers and the protocol's own names, since the broker would refuse the frame without them.
 
 use serde_json::Value;
 

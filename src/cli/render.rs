@@ -1,4 +1,4 @@
-//! What people see: the only file that prints.
+//! Output: the only file that prints.
 //!
 //! stdout is for what was asked for, stderr for everything else. It decides nothing.
 #![expect(clippy::print_stderr, reason = "printing is this file's one duty")]

@@ -17,7 +17,7 @@ use super::render;
 use super::text::harmless_json;
 use crate::host::Caller;
 
-/// Longest pause between two frames; longer ones were somebody thinking.
+/// Longest pause between two frames; longer ones were the user's.
 const MAX_PAUSE_MS: u64 = 2000;
 
 /// How long nothing may come after the last frame until it is taken for the end.
@@ -85,7 +85,7 @@ fn parse(text: &str) -> Result<Vec<Value>, String> {
     Ok(lines)
 }
 
-/// Asks before it speaks as an extension whose sessions may live here: the broker cannot tell it from the extension.
+/// Asks before it acts as an extension that may have sessions in this broker, which cannot distinguish the two.
 async fn confirm(origin: &str) -> Result<(), Failure> {
     let paths = super::paths()?;
     let is_separate = paths.home().is_some();

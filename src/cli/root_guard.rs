@@ -1,6 +1,6 @@
-//! Keeps root from acting on what another user wrote: that user could have it write, run or remove anything.
+//! Keeps root from using files that another user wrote: that user could make it write, run or remove anything.
 //!
-//! It looks at owners only, and changes nothing. For other users than root, and on Windows, it has nothing to say.
+//! It looks at owners only, and changes nothing. For other users than root, and on Windows, it does nothing.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ pub(super) const fn check(_: &[&Path], _: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether root may run this program or read this file: nobody else can have written it.
+/// Whether root may run this program or read this file: no other user can have written it.
 #[cfg(unix)]
 pub(super) fn is_trusted(path: &Path) -> bool {
     !rustix::process::geteuid().is_root() || owned_by_other(path).is_none()

@@ -1,6 +1,6 @@
-//! Values that should not stand in the command line, where every process of the machine can read them.
+//! Secret values, which should not be in the command line, where every process of the machine can read them.
 //!
-//! In the place of a value, or of its last word, may stand where it comes from: `env:NAME`, `file:PATH` or `prompt:`.
+//! A value, or its last word, may be a reference instead: `env:NAME`, `file:PATH` or `prompt:`.
 //! A path reaches to the end of the value, blanks included.
 
 use std::io::IsTerminal as _;

@@ -1,4 +1,4 @@
-//! Whether a program can be started where it lies, and in what words it is told if not.
+//! Whether a program can be started at its path, and the error if not.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 pub(crate) enum Unstartable {
     /// Its file system is mounted so that nothing on it may be started.
     NoExec,
-    /// The system says no, for this reason.
+    /// The system refuses, for this reason.
     Refused(String),
     /// It ended at once, without the answer that every Longwire gives.
     Ended(String),

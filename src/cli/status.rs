@@ -1,6 +1,6 @@
-//! `longwire status` and `longwire stop`: what the broker holds, and the request to leave.
+//! `longwire status` and `longwire stop`: the state of the broker, and the request to exit.
 //!
-//! It shows what the broker says; it measures nothing itself but the time between two answers.
+//! It shows the broker's answer; it measures nothing itself but the time between two answers.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ pub(super) fn not_running() -> Failure {
         .exit(Exit::Unreachable)
 }
 
-/// Shows it again and again, until somebody interrupts or nobody looks any more. Brokers may come and go meanwhile.
+/// Shows it again and again, until it is interrupted or its output is closed. Brokers may be replaced meanwhile.
 ///
 /// With `json` each look is a line.
 async fn watch(admin: &Admin, json: bool) -> Result<Exit, Failure> {

@@ -1,6 +1,6 @@
-//! `longwire tail SESSION`: what a session records, as it comes.
+//! `longwire tail SESSION`: shows a session's records as they arrive.
 //!
-//! It holds no session and acknowledges nothing. What messages say stays hidden unless it is asked for.
+//! It holds no session and acknowledges nothing. Payloads are hidden unless requested.
 
 use chrono::{Local, TimeZone};
 use serde_json::{Map, Value, json};
@@ -14,10 +14,10 @@ use super::status::not_running;
 use super::text::{harmless, harmless_json};
 use crate::clock::ClockReading;
 
-/// The fields that hold what was said.
+/// The fields with payloads.
 const PAYLOADS: [&str; 4] = ["text", "json", "base64", "args"];
 
-/// Shows records until the session ends, the broker leaves, nobody reads any more, or somebody interrupts.
+/// Shows records until the session ends, the broker exits, the output is closed, or the user interrupts.
 pub(super) fn run(tail: &TailArgs) -> Result<Exit, Failure> {
     super::block_on(follow(tail))
 }
@@ -81,7 +81,7 @@ fn show(frame: Value, tail: &TailArgs) -> Result<Option<Exit>, Failure> {
     Ok(None)
 }
 
-/// Waits until nobody reads stdout any more.
+/// Waits until stdout is closed.
 async fn abandoned() {
     while !render::is_abandoned() {
         tokio::time::sleep(render::STDOUT_CHECK_INTERVAL).await;
@@ -98,7 +98,7 @@ fn line(mut frame: Value, tail: &TailArgs) -> String {
     picture(&frame, tail.payloads)
 }
 
-/// Puts the size in the place of what was said.
+/// Replaces payloads by their size.
 fn hide(frame: &mut Value) {
     let Some(fields) = frame.as_object_mut() else {
         return;
@@ -169,7 +169,7 @@ fn fields(text: &mut String, frame: &Value, keys: &[&str]) {
     }
 }
 
-/// Bytes of what was said.
+/// Bytes of a payload.
 fn size(key: &str, value: &Value) -> usize {
     match value {
         Value::String(text) if key == "base64" => {

@@ -1,4 +1,4 @@
-//! A folder that is gone when it is dropped.
+//! A temporary folder that is removed when it is dropped.
 //!
 //! It removes only what it made.
 

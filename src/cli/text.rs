@@ -1,4 +1,4 @@
-//! Text for terminals: how wide it is, where its lines break, and what of it must not reach a terminal as it is.
+//! Text for terminals: its width, line breaks, and characters that must be escaped.
 //!
 //! It prints nothing; `render` does.
 

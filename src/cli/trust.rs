@@ -1,4 +1,4 @@
-//! `--ca` and `--insecure`: whom one command trusts beyond the settings.
+//! `--ca` and `--insecure`: certificates that one command trusts beyond the settings.
 //!
 //! The settings file stays as it is, and so does a broker that runs: `connect` gets a broker of its own for it.
 

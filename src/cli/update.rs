@@ -1,6 +1,6 @@
 //! `longwire update --check`: whether there is a newer version, by an index that its packager signs.
 //!
-//! It installs nothing, and nobody asks but who runs it. Where the index is, packagers and settings say.
+//! It installs nothing, and runs only when called. The package or the settings have the URL of the index.
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -31,7 +31,7 @@ const MAX_BYTES: usize = 64 << 10;
 /// How long each may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What an index says.
+/// The contents of an index.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 struct ReleaseIndex {
     version: String,

@@ -1,6 +1,6 @@
 //! Keeps `install` from putting an older program in the place of a newer one: products that bring Longwire share it.
 //!
-//! What is planned is the installer's; this only takes steps away.
+//! The installer plans; this only removes steps from its plan.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -46,7 +46,7 @@ fn is_own(program: &Path) -> bool {
     program.is_file()
 }
 
-/// The version that the program there says; `None` where none is, or one that does not say.
+/// The version of the program there; `None` if there is none, or one that does not report it.
 fn version_of(program: &Path) -> Option<String> {
     if !is_own(program) {
         return None;

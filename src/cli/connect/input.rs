@@ -1,6 +1,6 @@
 //! What a person types at `longwire connect`: messages, and commands that begin with a slash.
 //!
-//! It sends and prints nothing. The history lives in memory only: what is typed may be secret.
+//! It sends and prints nothing. The history is in memory only: what is typed may be secret.
 
 use super::json_text::is_json;
 

@@ -1,4 +1,4 @@
-//! `longwire connect URL`: be an extension from a terminal, through a real host and broker.
+//! `longwire connect URL`: acts as an extension from a terminal, through a real host and broker.
 //!
 //! Lines from stdin are sent, messages are printed one a line. It keeps nothing: when it ends, the session is closed.
 //! What a typed line means is in `input`.
@@ -158,7 +158,7 @@ impl ConnectClient<'_> {
                 },
                 () = &mut deadline => return self.time_out().await,
                 _ = &mut interrupted => {
-                    // Whoever asks twice does not want to wait for the goodbye.
+                    // A user who interrupts twice does not want to wait for the close.
                     if self.closing {
                         return Ok(Exit::Failed);
                     }
@@ -376,7 +376,7 @@ impl ConnectClient<'_> {
             .connect
             .expect
             .is_some_and(|expected| self.received < expected);
-        // No goodbye, or no answer at all.
+        // No answer to the close, or none at all.
         let is_lost = !self.linked || !frame["error"].is_null();
         match state {
             "failed" => Some(Exit::Failed),

@@ -1,4 +1,4 @@
-//! The options of `open` that the arguments of `longwire connect` ask for.
+//! The options of `open` from the arguments of `longwire connect`.
 
 use serde_json::{Map, Value, json};
 

@@ -1,6 +1,6 @@
 //! The messages that were handed over and whose outcome has not come.
 //!
-//! It sends nothing; it says when to wait with more.
+//! It sends nothing; it decides when to wait before sending more.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! A real Chromium for the demo: started with the example extension, driven over DevTools.
 //!
-//! It speaks to a page of the extension, never to its worker: a debugger there would keep the worker awake.
+//! It connects to a page of the extension, never to its worker: a debugger there would keep the worker awake.
 
 use std::io;
 use std::path::{Path, PathBuf};

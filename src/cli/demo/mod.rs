@@ -1,4 +1,4 @@
-//! `longwire demo`: the main job end to end. A worker sleeps, a broker dies, and nothing is lost.
+//! `longwire demo`: the main use case end to end. A worker is stopped, a broker is killed, and nothing is lost.
 //!
 //! Everything is real but the browser: the host is started as a browser starts it, the broker is its own. It runs in a
 //! folder of its own and leaves nothing behind.
@@ -45,7 +45,7 @@ struct Report {
     took: f64,
 }
 
-/// One time that nobody was there.
+/// One time without a host.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Sleep {
@@ -53,7 +53,7 @@ struct Sleep {
     resume: String,
     /// Milliseconds from the kill to the first panel after it.
     gap: f64,
-    /// Panels that came while nobody was there.
+    /// Panels that arrived meanwhile.
     missed: u32,
     /// Milliseconds to replay them.
     replay: f64,

@@ -1,6 +1,6 @@
-//! The demo's scenario: work, sleep, wake, lose the broker too, and finish.
+//! The demo's scenario: work, stop and restart the worker, kill the broker too, and finish.
 //!
-//! It plays the extension by the protocol. What it saw is judged in the parent module.
+//! It acts as the extension. The parent module evaluates the result.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -228,7 +228,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The next frame of this kind; `None` when all has to be said again, to another broker.
+    /// The next frame of this kind; `None` when all has to be sent again, to another broker.
     async fn expect(&mut self, kind: &str) -> Result<Option<Value>, Failure> {
         loop {
             let frame = self.next().await?;

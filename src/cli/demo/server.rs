@@ -1,6 +1,6 @@
-//! The demo's server: a batch job of numbered panels, told over a WebSocket on loopback.
+//! The demo's server: a batch job of numbered panels, sent over a WebSocket on loopback.
 //!
-//! While nobody is connected the job waits, as a server does that wants nothing lost. It keeps no history.
+//! While no client is connected the job waits, as a server does that must not lose anything. It keeps no history.
 
 use std::io;
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl DemoServer {
         self.limit.send_replace(panel);
     }
 
-    /// Waits until the job has told of this panel.
+    /// Waits until the job has sent this panel.
     pub(super) async fn wait_for_panel(&mut self, panel: u32) {
         // The sender lives as long as the task, which this holds.
         let _ = self.sent.wait_for(|sent| *sent >= panel).await;

@@ -1,4 +1,4 @@
-//! What doctor has seen, as plain data: what `judge` judges.
+//! The facts that doctor has gathered, as plain data for `judge`.
 //!
 //! Nothing here reads or judges; a fact may well be that something could not be read.
 
@@ -170,13 +170,13 @@ pub(super) enum Launched {
     Welcomed { version: String, lingers: bool },
     /// The system refused to start it.
     NotStarted(String),
-    /// It ended before it said anything of use; with its exit and the last line of its stderr.
+    /// It ended before it sent a valid frame; with its exit and the last line of its stderr.
     Ended { exit: String, stderr: String },
-    /// It said something that is no frame.
+    /// It sent something that is no frame.
     Garbled(String),
-    /// It said that no broker can be had.
+    /// It reported that no broker can be reached.
     NoBroker(String),
-    /// It said nothing of use in time; with the last line of its stderr.
+    /// It sent no valid frame in time; with the last line of its stderr.
     Silent(String),
 }
 
@@ -187,17 +187,17 @@ pub(super) struct BrokerFacts {
     pub(super) folder: Option<PathFacts>,
     /// Its socket, if there is one.
     pub(super) socket: Option<PathFacts>,
-    /// The process that listens at the socket, if the system tells.
+    /// The process that listens at the socket, if the system reports it.
     pub(super) process: Option<i32>,
     /// Whether it ran before doctor came.
     pub(super) ran: bool,
-    /// What it says of itself, if it answers.
+    /// Its status, if it answers.
     pub(super) answer: Result<Option<BrokerAnswer>, String>,
-    /// All that it says.
+    /// The whole answer.
     pub(super) status: Option<serde_json::Value>,
 }
 
-/// What the broker says of itself.
+/// The broker's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BrokerAnswer {
     pub(super) version: String,
@@ -274,7 +274,7 @@ pub(super) struct SettingsFacts {
     pub(super) exposed: Vec<PathBuf>,
     /// The administrator's, if there is one.
     pub(super) above: Option<PathBuf>,
-    /// Hosts whose certificate it has nobody check.
+    /// Hosts whose certificate is not checked.
     pub(super) insecure: Vec<String>,
 }
 

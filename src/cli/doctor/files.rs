@@ -1,4 +1,4 @@
-//! Asks the system about files and folders: what they are, who may use them, how much room there is.
+//! Queries of files and folders: type, owner and permissions, free space.
 //!
 //! It changes nothing: whether a folder can be written is asked, not tried.
 

@@ -1,4 +1,4 @@
-//! A finding: what was looked at, how it stands, what mends it. And the document of all of them.
+//! A finding: what was checked, the result, how to fix it. And the document of all of them.
 //!
 //! The ids are stable and listed in `docs/DOCTOR.md`; it judges nothing.
 
@@ -62,7 +62,7 @@ pub(super) enum Verdict {
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
-    /// A stable word; for what each browser has, a dot and the browser's name follow.
+    /// A stable id; for what each browser has, a dot and the browser's name follow.
     pub(super) id: String,
     pub(super) verdict: Verdict,
     /// What was looked at, as a sentence that is true of what was found.

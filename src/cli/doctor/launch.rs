@@ -1,4 +1,4 @@
-//! Starts a host as a browser does, says hello, and sees whether it ends when it should.
+//! Starts a host as a browser does, sends `hello`, and checks that it exits when it should.
 //!
 //! It opens no session and judges nothing.
 

@@ -1,6 +1,6 @@
-//! `longwire doctor`: finds what is wrong, and says how to mend it.
+//! `longwire doctor`: diagnoses problems and suggests fixes.
 //!
-//! Three steps that know nothing of each other: `gather` looks, `judge` judges, `show` and `report` tell. It mends nothing.
+//! Three independent steps: `gather` collects facts, `judge` finds problems, `show` and `report` print them. It fixes nothing.
 
 mod facts;
 mod files;
@@ -34,7 +34,7 @@ fn check_owners(paths: &Paths) -> Result<(), Failure> {
     root_guard::check(&folders, "longwire doctor")
 }
 
-/// Looks, judges, tells.
+/// Gathers, judges, prints.
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let wrong = |problem| advise(&problem).exit(Exit::Usage);
     let request = DoctorRequest {

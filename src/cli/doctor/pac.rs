@@ -1,4 +1,4 @@
-//! Whether the desktop takes its proxies from a configuration script (PAC), which Longwire does not read.
+//! Whether the desktop uses a proxy script (PAC), which Longwire does not run.
 //!
 //! It asks the desktop's own tools, and changes nothing.
 

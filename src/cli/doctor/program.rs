@@ -1,8 +1,8 @@
-//! What kind of file a program is, by its first bytes: for which machine, or through which interpreter.
+//! The kind of a program by its first bytes: for which machine, or with which interpreter.
 //!
 //! It is pure; it reads no file and runs nothing.
 
-/// The bytes that tell.
+/// The bytes that are needed.
 pub(super) const HEAD_BYTES: usize = 512;
 
 /// A kind of program file.
@@ -67,7 +67,7 @@ impl ProgramKind {
         *of == system && machines.iter().any(|one| fits(one))
     }
 
-    /// In words.
+    /// For people.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Binary { system, machines } => format!("a {system} program for {}", machines.join(", ")),
@@ -84,7 +84,7 @@ fn binary(system: &'static str, machines: &[&'static str]) -> ProgramKind {
     }
 }
 
-/// A Windows program says at byte 60 where its machine stands.
+/// Byte 60 of a Windows program is the offset of its machine.
 fn portable(head: &[u8]) -> ProgramKind {
     let machine = head.get(60..64).and_then(|at| {
         let at = number(at, true) as usize;

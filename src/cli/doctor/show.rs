@@ -1,4 +1,4 @@
-//! The document in words for a person: one line when all is well, else what is wrong and what mends it.
+//! The document as text for people: one line if there is no problem, otherwise the problems and their fixes.
 //!
 //! It judges nothing and prints nothing.
 
@@ -7,7 +7,7 @@ use crate::cli::text::harmless;
 
 /// Where details stand.
 pub(super) const INDENT: usize = 6;
-/// How a line begins that says what mends something.
+/// The start of a line with a fix.
 pub(super) const FIX: &str = "fix: ";
 
 /// As lines. `all` shows what passed and what was skipped, too; `colour` is for terminals.

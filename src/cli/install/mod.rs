@@ -1,6 +1,7 @@
-//! `longwire install` and `longwire uninstall`: shows what is planned, then has it done.
+//! `longwire install` and `longwire uninstall`: show the plan, then execute it.
 //!
-//! Where browsers look and how things are undone is the installer's business; here are folders and exit codes; what is printed is in `output`, failures in `failure`.
+//! Locations and rollback are the installer's; this has folders and exit codes. The text that is printed is in `output`,
+//! failures in `failure`.
 
 mod failure;
 mod output;

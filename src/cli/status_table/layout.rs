@@ -1,6 +1,6 @@
 //! Lays a table out: columns that fit the width of a terminal, and lines of cells.
 //!
-//! What stands in the cells is for others.
+//! The contents of cells are its caller's.
 
 use super::super::render::Terminal;
 use super::super::text::{cut, pad, width};

@@ -1,8 +1,8 @@
-//! What `longwire status` looks like: a line about the broker, a line for each session, and below one that is not open
+//! The output of `longwire status`: a line about the broker, a line for each session, and below one that is not open
 //! why, and when it is tried again.
 //!
-//! It asks nobody and prints nothing. On a terminal sessions stand below their extension, and what does not fit is left
-//! out, the least telling column first. Without one every fact is a column.
+//! It queries and prints nothing. On a terminal sessions are below their extension, and columns that do not fit are left
+//! out, the least important first. Without one every fact is a column.
 
 mod layout;
 

@@ -1,4 +1,4 @@
-//! Commands to paste, in the words of the system that doctor runs on.
+//! Commands to paste, for the system that doctor runs on.
 //!
 //! It runs nothing.
 
@@ -36,12 +36,12 @@ pub(super) fn tls(place: &str) -> String {
 
 /// Asks the server of a `ws:` or `wss:` URL over HTTP.
 pub(super) fn curl(flag: &str, url: &str) -> String {
-    // In PowerShell the bare word is another program.
+    // In PowerShell the bare name is another program.
     let program = if cfg!(windows) { "curl.exe" } else { "curl" };
     format!("{program} {flag} {}", url.replacen("ws", "http", 1))
 }
 
-/// Ends a process that hears no request.
+/// Ends a process that handles no request.
 pub(super) fn kill(process: i32) -> String {
     if cfg!(windows) {
         format!("taskkill /F /PID {process}")

@@ -10,7 +10,7 @@ use super::super::facts::{BrowserFacts, Facts, ManifestLookup};
 use super::super::finding::Finding;
 use super::{DEFAULT_NAME, commands, for_all, ids, install, quoted};
 
-/// Not registered here: no fault, unless somebody meant to.
+/// Not registered with this browser: no fault, unless it was intended.
 pub(super) fn absent(facts: &Facts, browser: &BrowserFacts) -> Finding {
     let ids = ids(facts, browser.family);
     let finding = Finding::about(

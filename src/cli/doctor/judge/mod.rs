@@ -1,4 +1,4 @@
-//! From facts to findings: every judgement of doctor's, and what mends it.
+//! From facts to findings: every problem that doctor reports, and its fix.
 //!
 //! It is pure: facts in, findings out. It looks at nothing itself.
 

@@ -143,7 +143,7 @@ fn answers(facts: &Facts, broker: &BrokerFacts) -> Finding {
     }
 }
 
-/// What ends the broker. One that does not answer hears no request to leave either, and no signal that is one.
+/// The command that ends the broker. One that does not answer handles no request to exit either, and no signal for it.
 fn end(broker: &BrokerFacts) -> String {
     match broker.process {
         Some(process) if broker.answer.is_err() => commands::kill(process),

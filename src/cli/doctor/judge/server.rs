@@ -1,6 +1,6 @@
 //! Judges a dial, step by step.
 //!
-//! What a session would send on top (headers, cookies, subprotocols) doctor does not have, and says so.
+//! Doctor does not have what a session would also send (headers, cookies, subprotocols), and reports that.
 
 use super::super::facts::{DialFacts, PacFacts, SettingsFacts};
 use super::super::finding::Finding;
@@ -10,7 +10,7 @@ use crate::transport::DialError;
 use crate::transport::probe::{DialPhase, DialStep, StepEnd};
 use crate::wire::code::Code;
 
-/// A script that says which proxy to take: nobody here runs it.
+/// A script that chooses the proxy; Longwire runs none.
 pub(super) fn proxy_script(pac: &PacFacts) -> Finding {
     let place = pac.url.as_deref().map_or_else(
         || "a script that it looks for on the network (WPAD)".to_owned(),
