@@ -1,4 +1,4 @@
-//! What costs when nothing happens: memory of host, broker and idle sessions, and how often anybody wakes up.
+//! Costs without traffic: memory of host, broker and idle sessions, and how often a process wakes up.
 
 use std::time::Duration;
 

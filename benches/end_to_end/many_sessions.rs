@@ -1,4 +1,4 @@
-//! Ten thousand sessions that each hear one message a second.
+//! Ten thousand sessions that each receive one message a second.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
-//! A WebSocket server that costs next to nothing: what it says is encoded before anybody connects.
+//! A WebSocket server that costs next to nothing: its messages are encoded before a client connects.
 //!
-//! It speaks just enough of the protocol for one well-behaved client; compression is not among it.
+//! It implements just enough of the protocol for one correct client; compression is not among it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,6 +1,6 @@
-//! Who is measured: Longwire's host, and hosts as people would otherwise write them.
+//! The subjects: Longwire's host, and hosts as people would otherwise write them.
 //!
-//! The others are in `benches/rivals`; `scripts/bench` says by environment variables which of them can run here.
+//! The others are in `benches/rivals`; `scripts/bench` sets by environment variables which of them can run here.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A server behind TLS that keeps its connections and says nothing, for a certificate authority of its own.
+//! A server behind TLS that keeps its connections and sends nothing, for a certificate authority of its own.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! One broker a user: however many hosts start, whoever dies, whatever lies in the way.
+//! A single broker for each user: many hosts at once, killed processes, leftover files.
 
 use std::collections::BTreeSet;
 use std::fs;

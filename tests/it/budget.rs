@@ -1,4 +1,4 @@
-//! What extensions may hold together: who takes most gives back first, and large contents cost no more than themselves.
+//! The memory of all extensions together: the largest user loses data first, and large contents cost only their size.
 
 use std::sync::Arc;
 use std::time::Duration;

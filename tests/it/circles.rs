@@ -1,6 +1,6 @@
 //! No two files import each other in a circle, directly or through others.
 //!
-//! A module and the files below it count as one to each other: a part may use what its whole declares. Tests are left out.
+//! A module and the files below it count as one to each other: a file may use what its parent declares. Tests are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

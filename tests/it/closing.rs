@@ -1,4 +1,4 @@
-//! Closing a session: everything accepted before it is written or has an outcome, then the server is asked, then it is over.
+//! Closing a session: everything accepted before it is written or has an outcome, then the close handshake, then its end.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a message costs the hub, in allocations and in bytes held: the same on every machine, so that a check can hold it.
+//! What a message costs the hub, in allocations and in bytes held: the same on every machine, so that a test can assert it.
 //!
 //! It measures no time; `benches/` does.
 

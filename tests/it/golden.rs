@@ -1,4 +1,4 @@
-//! Journals of version 1, as the first released format wrote them: they load for ever, and mean what they meant.
+//! Journals of version 1, as the first released format wrote them: they load for ever, with the same meaning.
 //!
 //! `tests/fixtures/journal-v1/README.md` says how they were made. Nothing in them is ever written anew.
 

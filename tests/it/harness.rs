@@ -1,4 +1,4 @@
-//! A hub under a test's hands: an extension at a port, a link, and everything that was said between them.
+//! A hub for tests: an extension at a port, a link, and everything that was sent between them.
 
 use std::collections::VecDeque;
 use std::time::Duration;

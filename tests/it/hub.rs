@@ -1,4 +1,4 @@
-//! The hub through its public face: conversations between an extension, the hub and a link.
+//! The hub through its public interface: conversations between an extension, the hub and a link.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Journals whose process dies: at every named point, and at moments of nobody's choosing.
+//! Journals whose process is killed: at every named point, and at random moments.
 //!
 //! The child is this test binary again, running `journal::writes_until_it_dies`.
 

@@ -1,4 +1,4 @@
-//! Large contents are read beside the broker's loop: what the hub does with them then does not grow with their size.
+//! Large contents are examined outside of the broker's loop: what the hub does with them then does not grow with their size.
 
 use bytes::Bytes;
 use longwire::core::dialect::outlines::Outlines;

@@ -1,5 +1,5 @@
-//! Large messages of an extension to a Socket.IO server: the core has them written as packets outside, and what comes
-//! after them waits.
+//! Large messages of an extension to a Socket.IO server: the shell encodes them as packets, and later messages
+//! wait.
 
 use longwire::core::io::{DialId, Incoming, Input, LinkEnd, LinkEvent, Output};
 use longwire::wire::code::Code;

@@ -1,6 +1,6 @@
-//! Holds the table of who may name whom, by reading every file under `src` and `proto/src`.
+//! Checks the table of layers, which module may import which, by reading every file under `src` and `proto/src`.
 //!
-//! It does not judge what is done across a permitted edge; that is for readers.
+//! It does not check what is done across a permitted import; that is for readers.
 
 use std::collections::BTreeMap;
 use std::fs;

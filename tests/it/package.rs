@@ -1,4 +1,4 @@
-//! The packages: what lies in them, and that their installer registers nothing unasked.
+//! The packages: their contents, and that their installer registers nothing without being asked.
 //!
 //! `scripts/release --try` installs them for real; that needs root and is not for every check.
 

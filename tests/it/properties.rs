@@ -1,6 +1,6 @@
-//! What comes from outside may be anything at all: the readers of frames and journals must take it without harm.
+//! External input may be anything at all: the readers of frames and journals must tolerate it.
 //!
-//! Inputs are the vectors, bent. `fuzz/` asks the same with coverage; this runs with every test.
+//! Inputs are mutated vectors. `fuzz/` tests the same with coverage; this runs with every test.
 
 use longwire::wire::batch::Shape;
 use longwire::wire::code::Code;

@@ -1,6 +1,6 @@
-//! A newer program takes over from an older broker: ports stay, sessions go over, nobody is killed.
+//! A newer program takes over from an older broker: ports stay, sessions are passed on, no process is killed.
 //!
-//! The older program is this build saying another version, or with `LONGWIRE_OLDER_PROGRAM` one that was built from an
+//! The older program is this build with another version, or with `LONGWIRE_OLDER_PROGRAM` one that was built from an
 //! older commit (`scripts/upgrade-check`).
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! `longwire record` and `replay`: a port passes unchanged, and what is written down betrays nothing.
+//! `longwire record` and `replay`: a port passes unchanged, and the recording contains no secret.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Secrets that do not stand in the command line, and what a terminal must not be told.
+//! Secrets outside of the command line, and output that a terminal must not interpret.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};

@@ -1,4 +1,4 @@
-//! `longwire sessions`: sessions of several extensions and profiles are told apart, and one of them is ended.
+//! `longwire sessions`: sessions of several extensions and profiles are distinguished, and one of them is ended.
 
 use serde_json::{Value, json};
 

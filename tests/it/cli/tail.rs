@@ -1,4 +1,4 @@
-//! `longwire tail`: it shows what comes, hides what is said, and disturbs nobody.
+//! `longwire tail`: shows new records, hides payloads, and does not affect clients.
 
 use serde_json::json;
 

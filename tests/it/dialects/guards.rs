@@ -1,4 +1,4 @@
-//! What passes in each direction, and what goes first.
+//! Messages that pass in each direction, and their order.
 
 use std::time::Duration;
 

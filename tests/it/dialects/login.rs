@@ -1,4 +1,4 @@
-//! Option `login`: the server's words are answered with values from them or from the provider, before anything flows.
+//! Option `login`: the server's messages are answered with values from them or from the provider, before anything else.
 
 use std::time::Duration;
 

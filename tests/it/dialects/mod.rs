@@ -1,4 +1,4 @@
-//! What servers speak beside plain WebSocket messages, and what clients want of it.
+//! Protocols of servers other than plain WebSocket, and the options of clients about messages.
 
 mod behaviour;
 mod filters;

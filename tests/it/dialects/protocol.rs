@@ -1,16 +1,16 @@
 //! The cases of the suites of the Engine.IO 4 and Socket.IO 5 protocols turned round: they ask what a server does with a
-//! client's packets, right and wrong; here a strict server tells of everything that a client may not do, and does itself
-//! what clients must bear.
+//! client's packets, right and wrong; here a strict server reports everything that a client must not do, and does itself
+//! what clients must tolerate.
 //!
 //! | Engine.IO: the suite's case for a server | here, for the client |
 //! |---|---|
-//! | handshake, polling and WebSocket: opens a session | `a_session_is_opened_by_each_road` |
+//! | handshake, polling and WebSocket: opens a session | `a_session_is_opened_by_each_transport` |
 //! | handshake, both: refuses a wrong `EIO`, a wrong `transport`, another method | never done: the server looks at every request of every test; `a_refused_handshake_is_reported_in_the_servers_words` |
-//! | message, polling: one packet, several, text and binary; WebSocket: text, binary | `events_bytes_and_acknowledgements_travel_by_each_road` |
+//! | message, polling: one packet, several, text and binary; WebSocket: text, binary | `events_bytes_and_acknowledgements_travel_by_each_transport` |
 //! | message, both: ends the session at an invalid packet | never sent; from a server: `what_no_server_may_say_ends_the_link` |
 //! | message, polling: ends the session at two polls at once | never done: looked at in every test, under load in `an_upgrade_loses_nothing_and_leaves_polling_behind` |
-//! | heartbeat, both: ping and pong | `pings_are_answered_on_each_road` |
-//! | heartbeat, both: ends the session when no pong comes | never late, or the server tells; a server that does not ask: `a_silent_server_is_left` |
+//! | heartbeat, both: ping and pong | `pings_are_answered_on_each_transport` |
+//! | heartbeat, both: ends the session when no pong comes | never late, or the server reports it; a server that does not ask: `a_silent_server_is_left` |
 //! | close, both: the client closes | `a_session_that_is_closed_says_so` |
 //! | close, from the server | `a_server_that_closes_is_left_and_dialled_anew` |
 //! | upgrade: from polling to WebSocket | `an_upgrade_loses_nothing_and_leaves_polling_behind` |
@@ -22,10 +22,10 @@
 //! | connect: refuses an unknown namespace | `an_unknown_namespace_is_reported` |
 //! | connect: ends the connection at an invalid, or without any, handshake | never so: the first packet is looked at in every test; from a server: `what_no_server_may_say_ends_the_link`, `a_server_that_answers_for_no_namespace_is_left` |
 //! | disconnect: from the main namespace, from another | `a_namespace_that_is_left_leaves_the_others` |
-//! | message: text, attachments, each with an acknowledgement | `events_bytes_and_acknowledgements_travel_by_each_road` |
+//! | message: text, attachments, each with an acknowledgement | `events_bytes_and_acknowledgements_travel_by_each_transport` |
 //! | message: ends the connection at an unknown type, a payload of another shape, a wrong id | `what_no_server_may_say_ends_the_link` |
 //!
-//! The suites' Engine.IO cases stand in both; they are here once.
+//! The suites' Engine.IO cases are in both; they are listed once.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ struct Peer {
 }
 
 /// Each way to a session: by one transport alone.
-const ROADS: [&str; 2] = ["polling", "websocket"];
+const TRANSPORTS: [&str; 2] = ["polling", "websocket"];
 
 impl Peer {
     fn new(options: Value) -> Option<Self> {
@@ -57,9 +57,9 @@ impl Peer {
     }
 
     /// A session whose main namespace is open.
-    fn open(road: &str, options: Value) -> Option<Self> {
+    fn open(transport: &str, options: Value) -> Option<Self> {
         let mut peer = Self::new(options)?;
-        peer.dials(json!([road]), json!({}));
+        peer.dials(json!([transport]), json!({}));
         peer.packet("40");
         peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
         peer.state("open");
@@ -125,13 +125,13 @@ impl Peer {
 }
 
 #[test]
-fn a_session_is_opened_by_each_road() {
-    for road in ROADS {
-        let Some(mut peer) = Peer::open(road, json!({})) else {
+fn a_session_is_opened_by_each_transport() {
+    for transport in TRANSPORTS {
+        let Some(mut peer) = Peer::open(transport, json!({})) else {
             return;
         };
         peer.server.command(json!({"say":[r#"42["hello"]"#]}));
-        assert_eq!(peer.event("hello")["args"], json!([]), "{road}");
+        assert_eq!(peer.event("hello")["args"], json!([]), "{transport}");
         peer.had_no_complaint();
     }
 }
@@ -144,11 +144,11 @@ fn a_refused_handshake_is_reported_in_the_servers_words() {
         (3, "Bad request"),
         (5, "Unsupported protocol version"),
     ] {
-        for road in ROADS {
+        for transport in TRANSPORTS {
             let Some(mut peer) = Peer::new(json!({"refuse":{"code":code,"message":words}})) else {
                 return;
             };
-            peer.dials(json!([road]), json!({}));
+            peer.dials(json!([transport]), json!({}));
             let failed = peer.state("failed");
             assert_eq!(failed["status"], 400, "{failed}");
             assert!(failed["reason"].as_str().unwrap().contains(words), "{failed}");
@@ -158,12 +158,12 @@ fn a_refused_handshake_is_reported_in_the_servers_words() {
 }
 
 #[test]
-fn events_bytes_and_acknowledgements_travel_by_each_road() {
+fn events_bytes_and_acknowledgements_travel_by_each_transport() {
     let marks =
         |count: usize| -> Vec<Value> { (0..count).map(|n| json!({"_placeholder":true,"num":n})).collect() };
     let bytes = json!([{"$base64":"AQID"},{"$base64":"BAUG"}]);
-    for road in ROADS {
-        let Some(mut peer) = Peer::open(road, json!({})) else {
+    for transport in TRANSPORTS {
+        let Some(mut peer) = Peer::open(transport, json!({})) else {
             return;
         };
         // Plain, alone and several at once.
@@ -174,7 +174,7 @@ fn events_bytes_and_acknowledgements_travel_by_each_road() {
         peer.server.command(json!({"say":[one]}));
         peer.server.command(json!({"say":[one, "42[\"x\"]", one]}));
         for event in ["message-back", "message-back", "message-back"] {
-            assert_eq!(peer.event(event)["args"], args, "{road}");
+            assert_eq!(peer.event(event)["args"], args, "{transport}");
         }
         // With attachments.
         peer.says(json!({"type":"send","session":"s","event":"message","args":bytes}));
@@ -215,8 +215,8 @@ fn events_bytes_and_acknowledgements_travel_by_each_road() {
 
 #[test]
 fn what_no_server_may_say_ends_the_link() {
-    for road in ROADS {
-        let Some(mut peer) = Peer::open(road, json!({})) else {
+    for transport in TRANSPORTS {
+        let Some(mut peer) = Peer::open(transport, json!({})) else {
             return;
         };
         for (dial, said) in [
@@ -236,7 +236,7 @@ fn what_no_server_may_say_ends_the_link() {
             assert_eq!(
                 (&waiting["error"]["code"], &waiting["dial"]),
                 (&json!("server-protocol"), &json!(dial + 1)),
-                "{road}: {said}"
+                "{transport}: {said}"
             );
             // The next session has nothing of it.
             peer.packet_of_a_new_session();
@@ -264,13 +264,13 @@ impl Peer {
 }
 
 #[test]
-fn pings_are_answered_on_each_road() {
-    for road in ROADS {
-        let Some(mut peer) = Peer::open(road, json!({"pingInterval":50})) else {
+fn pings_are_answered_on_each_transport() {
+    for transport in TRANSPORTS {
+        let Some(mut peer) = Peer::open(transport, json!({"pingInterval":50})) else {
             return;
         };
         for _ in 0..3 {
-            assert_eq!(peer.hears("packet"), "3", "{road}");
+            assert_eq!(peer.hears("packet"), "3", "{transport}");
         }
         peer.had_no_complaint();
     }
@@ -278,12 +278,12 @@ fn pings_are_answered_on_each_road() {
 
 #[test]
 fn a_silent_server_is_left() {
-    for road in ROADS {
+    for transport in TRANSPORTS {
         let silent = json!({"silent":true,"pingInterval":500,"pingTimeout":500});
-        let Some(mut peer) = Peer::open(road, silent) else {
+        let Some(mut peer) = Peer::open(transport, silent) else {
             return;
         };
-        assert_eq!(peer.state("waiting")["error"]["code"], "heartbeat", "{road}");
+        assert_eq!(peer.state("waiting")["error"]["code"], "heartbeat", "{transport}");
         peer.packet_of_a_new_session();
         peer.had_no_complaint();
     }
@@ -302,14 +302,14 @@ fn a_poll_that_breaks_is_a_lost_link() {
 
 #[test]
 fn a_session_that_is_closed_says_so() {
-    for road in ROADS {
-        let Some(mut peer) = Peer::open(road, json!({})) else {
+    for transport in TRANSPORTS {
+        let Some(mut peer) = Peer::open(transport, json!({})) else {
             return;
         };
         peer.says(json!({"type":"send","session":"s","event":"last"}));
         peer.says(json!({"type":"close","session":"s","id":"c"}));
         peer.packet(r#"42["last"]"#);
-        if road == "polling" {
+        if transport == "polling" {
             peer.packet("1");
         } else {
             assert_eq!(peer.hears("closed"), 1000);
@@ -320,19 +320,20 @@ fn a_session_that_is_closed_says_so() {
 
 #[test]
 fn a_server_that_closes_is_left_and_dialled_anew() {
-    for road in ROADS {
+    for transport in TRANSPORTS {
         for command in [json!({"say":["1"]}), json!({"forget":true}), json!({"end":true})] {
-            let Some(mut peer) = Peer::open(road, json!({})) else {
+            let Some(mut peer) = Peer::open(transport, json!({})) else {
                 return;
             };
-            if road == "polling" && command["end"] == true || road == "websocket" && command["forget"] == true
+            if transport == "polling" && command["end"] == true
+                || transport == "websocket" && command["forget"] == true
             {
                 continue;
             }
             peer.server.command(command.clone());
             let waiting = peer.state("waiting");
             if command["say"].is_array() {
-                assert_eq!(waiting["error"]["code"], "closed-by-server", "{road}");
+                assert_eq!(waiting["error"]["code"], "closed-by-server", "{transport}");
             }
             peer.packet_of_a_new_session();
             peer.had_no_complaint();
@@ -489,15 +490,15 @@ fn an_unknown_namespace_is_reported() {
 
 #[test]
 fn a_server_that_answers_for_no_namespace_is_left() {
-    for road in ROADS {
+    for transport in TRANSPORTS {
         let Some(mut peer) = Peer::new(json!({})) else {
             return;
         };
-        let options = json!({"protocol":"socket.io","socketio":{"transports":[road]},"connectTimeout":500,
+        let options = json!({"protocol":"socket.io","socketio":{"transports":[transport]},"connectTimeout":500,
             "reconnect":{"minDelay":5}});
         peer.dials_with(options);
         peer.packet("40");
-        assert_eq!(peer.state("waiting")["dial"], 1, "{road}");
+        assert_eq!(peer.state("waiting")["dial"], 1, "{transport}");
         peer.had_no_complaint();
     }
 }

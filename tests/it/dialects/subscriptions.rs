@@ -1,4 +1,4 @@
-//! Subscriptions: said on every connection in their place, confirmed by rules, undone when they are not wanted any more.
+//! Subscriptions: sent on every connection in order, confirmed by rules, undone when they are removed.
 
 use std::time::Duration;
 

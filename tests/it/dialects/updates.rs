@@ -1,5 +1,5 @@
 //! Opening a session again with another protocol, other transports or other URLs: a change of the dial needs a new dial,
-//! and what one server said about where to go on never reaches another.
+//! and the resume position of one server is never sent to another.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Socket.IO around the change from polling to a WebSocket: nothing is lost, doubled or overtaken, and no answer either.
+//! Socket.IO around the change from polling to a WebSocket: no message or answer is lost, duplicated or reordered.
 //!
 //! `LONGWIRE_ROUNDS` makes the counting longer than a usual run has time for.
 

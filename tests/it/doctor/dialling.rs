@@ -1,4 +1,4 @@
-//! `doctor --url`: servers that are well, ill, or not to be had.
+//! `doctor --url`: servers that work, do not work, or cannot be reached.
 
 use std::net::TcpListener;
 

@@ -1,4 +1,4 @@
-//! The broker dies at a named point of its own code; another takes over the disk session.
+//! The broker aborts at a named point of its own code; another takes over the disk session.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};

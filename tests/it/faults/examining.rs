@@ -1,4 +1,4 @@
-//! Large contents whose examination takes long: nobody else waits for it, and a session keeps its order.
+//! Large contents whose examination takes long: other sessions do not wait for it, and the session keeps its order.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! What the machine does to a broker: it sleeps, its disk fills up.
+//! Events of the machine: it sleeps, its disk fills up.
 
 use std::net::TcpListener;
 use std::process::Command;

@@ -1,7 +1,7 @@
-//! A client that notes everything it is told and knows what it may never be told.
+//! A client that checks everything it receives.
 //!
-//! It checks with every record: nothing lost without a word, order kept, what comes twice is marked, and a `seq` names
-//! one thing for ever.
+//! It checks with every record: nothing lost without a gap, order kept, duplicates marked, and a `seq` identifies
+//! one record.
 
 use std::collections::{BTreeMap, BTreeSet};
 

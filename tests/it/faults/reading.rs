@@ -1,4 +1,4 @@
-//! Slow and frozen readers, overflow while nobody is there, two ports racing.
+//! Slow and frozen readers, overflow without clients, two ports racing.
 
 use serde_json::json;
 

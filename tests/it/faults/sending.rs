@@ -1,4 +1,4 @@
-//! Messages on their way out through kills: at most once at the server, exactly one outcome each.
+//! Outgoing messages while processes are killed: at most once at the server, exactly one outcome each.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! A server that numbers what it says, remembers what it hears, and goes on where it was when it is dialled again.
+//! A server that numbers its messages, remembers those it receives, and continues its numbers when it is dialled again.
 //!
-//! What it has written to a connection that then dies is not said again: such a loss must be visible to the client.
+//! What it has written to a connection that then breaks is not sent again: such a loss must be visible to the client.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;

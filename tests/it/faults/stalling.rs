@@ -1,4 +1,4 @@
-//! A disk that stalls: nobody is told that something is kept before it is, and nobody else waits.
+//! A disk that stalls: nothing is confirmed before it is written, and other sessions do not wait.
 
 use serde_json::{Value, json};
 

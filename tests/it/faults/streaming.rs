@@ -1,4 +1,4 @@
-//! A stream of numbers through kills of host and broker.
+//! A stream of numbers while hosts and brokers are killed.
 
 use serde_json::json;
 

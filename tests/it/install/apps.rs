@@ -1,4 +1,4 @@
-//! Apps that use the SDK for Node.js: where their manifest lies, and that nothing of it stays.
+//! Apps that use the SDK for Node.js: the path of their manifest, and its complete removal.
 
 use serde_json::{Value, json as value};
 

@@ -1,4 +1,4 @@
-//! What is told before and after, to people and to scripts.
+//! The output before and after, for people and for scripts.
 
 use serde_json::Value;
 

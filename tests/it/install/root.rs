@@ -1,4 +1,4 @@
-//! Root acts on nothing that another user wrote, and what it makes is for nobody else to change.
+//! Root uses no file that another user wrote, and no other user can change the files it creates.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};

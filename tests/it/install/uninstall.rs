@@ -1,4 +1,4 @@
-//! What is undone: by a failure, by uninstall, and what is not ours.
+//! What a failure rolls back, what uninstall removes, and what belongs to others.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

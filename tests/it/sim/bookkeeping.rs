@@ -1,4 +1,4 @@
-//! What the world writes down before the hub says anything: who holds what, which dial is over, what is acknowledged.
+//! Updates the model before the hub handles an input: attachments, ended dials, acknowledgements.
 
 use std::time::Duration;
 

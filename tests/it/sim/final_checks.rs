@@ -1,6 +1,6 @@
-//! The end of a run: everybody comes back and behaves, and nothing may be owed to anybody any more.
+//! The end of a run: all clients reconnect and behave correctly, and nothing may be outstanding.
 //!
-//! It checks what takes time to be true: every message ended, every loss told, every journal gone with its session.
+//! It checks what takes time to be true: every message ended, every loss reported, every journal gone with its session.
 
 use std::time::Duration;
 

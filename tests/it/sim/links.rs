@@ -1,6 +1,6 @@
-//! What must become of links: where a dial leads and what it brings, whose turn it is, what an end means.
+//! Checks links: the target and contents of a dial, whether it is allowed now, the effects of an end.
 //!
-//! How links end is chosen in `servers`; that only one is alive is judged in `outputs`.
+//! How links end is chosen in `servers`; that only one is active is checked in `outputs`.
 
 use std::time::Duration;
 

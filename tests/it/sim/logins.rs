@@ -1,4 +1,4 @@
-//! Logins: before a server is ready it says a word with a value, and must be answered with that value, once.
+//! Logins: before a server is ready it sends a message with a value, and must be answered with that value, once.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::world::World;
 
-/// One step: the number of the server's word comes back.
+/// One step: the number in the server's message comes back.
 pub(super) static LOGIN: LazyLock<Vec<LoginStep>> = LazyLock::new(|| {
     let json = r#"{"ready": {"/type": "ready"}, "login": [{"when": {"/type": "hello"}, "take": {"number": "/g"},
         "send": [{"json": {"login": {"$value": "number"}}}]}]}"#;

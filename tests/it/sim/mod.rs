@@ -1,8 +1,8 @@
-//! The hub under virtual time: a hostile world of clients, servers and a disk, and a model of what must be so.
+//! The simulation: the hub in virtual time with hostile clients, servers and a disk, and a model of its invariants.
 //!
-//! `SEED=n` replays one run and tells its story; `STEPS=n` says how many steps all runs have together.
+//! `SEED=n` replays one run and prints its inputs; `STEPS=n` sets the number of steps of all runs together.
 //!
-//! docs/SIMULATION.md says what is where, and how to add a rule.
+//! docs/SIMULATION.md explains its files, and how to add a rule.
 
 mod bookkeeping;
 mod clients;
@@ -32,20 +32,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use self::steps::StepWeights;
 use self::world::World;
 
-/// Steps of one run: short, so that many worlds are seen, and long enough for sessions to come and go in them.
+/// Steps of one run: short, so that there are many, and long enough for sessions to begin and end in them.
 const RUN: u64 = 1000;
 /// Steps of all runs together, unless `STEPS` says otherwise.
 const STEPS: u64 = 2_000_000;
 /// The tests that share them, so that they run side by side.
 const SHARDS: u64 = 4;
-/// Lines of the story that are told of a run that failed.
+/// Lines that are printed of a run that failed.
 const STORY: usize = 3000;
 
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// One run; a hash of everything the hub has said in it.
+/// One run; a hash of all outputs of the hub.
 fn run(seed: u64, story: bool) -> u64 {
     let mut world = World::new(seed, story);
     let ended = catch_unwind(AssertUnwindSafe(|| {
@@ -60,7 +60,7 @@ fn run(seed: u64, story: bool) -> u64 {
         let story = world.trace.unwrap_or_default();
         let from = story.len().saturating_sub(STORY);
         panic!(
-            "{}\nthe run of seed {seed} failed; to hear its story: SEED={seed} cargo test --test it sim::",
+            "{}\nthe run of seed {seed} failed; to replay it: SEED={seed} cargo test --test it sim::",
             story[from..].join("\n")
         );
     })
@@ -80,27 +80,27 @@ fn shard(number: u64) {
 }
 
 #[test]
-fn nothing_is_lost_or_told_twice_first_shard() {
+fn nothing_is_lost_or_delivered_twice_first_shard() {
     shard(0);
 }
 
 #[test]
-fn nothing_is_lost_or_told_twice_second_shard() {
+fn nothing_is_lost_or_delivered_twice_second_shard() {
     shard(1);
 }
 
 #[test]
-fn nothing_is_lost_or_told_twice_third_shard() {
+fn nothing_is_lost_or_delivered_twice_third_shard() {
     shard(2);
 }
 
 #[test]
-fn nothing_is_lost_or_told_twice_fourth_shard() {
+fn nothing_is_lost_or_delivered_twice_fourth_shard() {
     shard(3);
 }
 
 #[test]
-fn the_same_seed_tells_the_same_story() {
+fn the_same_seed_produces_the_same_run() {
     for seed in 1_000_000..1_000_010 {
         assert_eq!(run(seed, false), run(seed, false), "seed {seed}");
     }

@@ -1,6 +1,6 @@
-//! What the world knows for certain: which message is which, who has seen what, how each message sent must end.
+//! The types of the model: which message is which, which client has received what, how each message sent must end.
 //!
-//! It asks nothing of the hub; `world` and `reader` hold the hub's word against it.
+//! It queries nothing from the hub; `world` and `reader` compare the hub's outputs with it.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Options of sessions, by chance: mostly the defaults, sometimes bounds so small that everything overflows.
+//! Random options of sessions: mostly the defaults, sometimes limits so small that everything overflows.
 
 use std::sync::LazyLock;
 

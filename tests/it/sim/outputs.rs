@@ -1,6 +1,6 @@
-//! Does what the hub asks for, and judges what is not said to a client: dials, messages on links, pings, journals.
+//! Applies the hub's outputs to the model, and checks all but frames: dials, messages on links, pings, journals.
 //!
-//! What clients are told is judged in `frames`.
+//! Frames for clients are checked in `frames`.
 
 use std::time::Duration;
 

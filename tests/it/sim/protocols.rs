@@ -1,7 +1,7 @@
-//! The far ends that are no plain WebSocket: event streams and polled servers, as their transports tell them. Socket.IO is
+//! Servers other than plain WebSocket: event streams and polled servers, as their transports report them. Socket.IO is
 //! in `socketio`.
 //!
-//! It also judges what only these have: questions, where they lead, and what says where to go on.
+//! It also checks what only these have: requests, their URLs, and resume positions.
 
 use super::model::Item;
 use super::world::World;

@@ -1,6 +1,6 @@
-//! What a client sees: it reads its port's queue and must find every message, or be told of every loss.
+//! A client: it reads its port's queue and must find every message, or a gap for every loss.
 //!
-//! It knows which messages the session took (`Session::taken`); the hub never asks it anything.
+//! It knows which messages the session took (`Session::taken`); it does not query the hub.
 
 use longwire::core::io::{Input, PortId};
 use longwire::wire::code::GapReason;

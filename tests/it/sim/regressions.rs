@@ -1,4 +1,4 @@
-//! What the simulation has found, told again step by step: a seed means something else when the rng fall differently.
+//! Failures that the simulation has found, as scripted tests: a seed produces another run when the generator changes.
 //!
 //! What it found in journals is in `restore.rs`.
 

@@ -1,4 +1,4 @@
-//! Lives of the broker: it is killed, loses power or its disk, leaves in order, and another takes its place.
+//! Restarts of the broker: it is killed, loses power or its disk, or exits in order, and another replaces it.
 
 use std::time::Duration;
 

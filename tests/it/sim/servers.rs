@@ -1,6 +1,6 @@
-//! The far end of every dial: it accepts, refuses, says messages, reads, answers pings, hangs up, and lies.
+//! The server of every dial: it accepts, refuses, sends messages, reads, answers pings, closes, and sends false events.
 //!
-//! It never lies about what it has read: nobody could tell.
+//! It never reports falsely what it has read: that could not be detected.
 
 use std::time::Duration;
 

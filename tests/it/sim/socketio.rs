@@ -1,6 +1,6 @@
 //! Socket.IO connections: namespaces that are opened, refused and dropped, and recovery. What they carry is in `events`.
 //!
-//! What a server remembers of a connection (its id and the last offset) it must be told, and no other server.
+//! What a server remembers of a connection (its id and the last offset) it must receive, and no other server.
 
 use longwire::core::io::{DialId, Incoming, Input, LinkEvent};
 use longwire::wire::payload::Payload;

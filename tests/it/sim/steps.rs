@@ -1,6 +1,6 @@
-//! Chance: which step comes next.
+//! The steps and their random choice.
 //!
-//! Every seed draws its own weights, so that some runs know no restarts, some no acknowledgements, some nothing else.
+//! Every seed draws its own weights, so that some runs have no restarts, some no acknowledgements, some nothing else.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Subscriptions, as clients set and forget them: what is said on each connection, and which filters there are.
+//! Subscriptions, as clients set and remove them: what is sent on each connection, and which filters there are.
 
 use longwire::core::io::{Input, PortId};
 use longwire::wire::message::{BrokerFrame, ClientFrame, Subscribe};

@@ -1,5 +1,5 @@
-//! The world around a hub: clocks, ports, a disk, far ends. `give` alone hands the hub an input, drains it, and holds
-//! every word of the hub's against what the world knows.
+//! The world around a hub: clocks, ports, a disk, servers. Only `give` passes the hub an input, drains it, and checks
+//! every output against the model.
 //!
 //! It chooses nothing: which step comes next is `steps`, what a client reads is `reader`.
 
@@ -30,7 +30,7 @@ pub(super) struct World {
     pub(super) now: Now,
     /// Awake time over all boots of the machine.
     pub(super) elapsed: Duration,
-    /// Lives of the broker, boots of the machine.
+    /// Restarts of the broker, boots of the machine.
     pub(super) life: u32,
     pub(super) boot: u32,
     pub(super) disk: Disk,

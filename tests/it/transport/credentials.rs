@@ -1,4 +1,4 @@
-//! Credentials that the extension provides: asked for in time, refreshed once, given up after two, never dialled without.
+//! Credentials that the extension provides: requested in time, refreshed once, given up after two, never dialled without.
 
 use std::time::Duration;
 

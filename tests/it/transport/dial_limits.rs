@@ -1,4 +1,4 @@
-//! When a session may dial: what the settings allow, whose turn it is, how long it waits.
+//! When a session may dial: settings, rate limits, delays.
 
 use std::time::Duration;
 

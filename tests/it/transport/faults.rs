@@ -1,4 +1,4 @@
-//! Servers that refuse, hang, break off or break the rules: each fault has its own word, and says nothing secret.
+//! Servers that refuse, hang, break off or break the rules: each fault has its own error, without secrets.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What flows on an open link: pings, pauses, slow sockets, full queues, goodbyes.
+//! Messages on an open link: pings, pauses, slow sockets, full queues, closing.
 
 use longwire::core::io::LinkEvent;
 use longwire::transport::{NetworkSettings, credit};

@@ -1,4 +1,4 @@
-//! One extension at one hub, in virtual time: what it opens, what is dialled, what it hears.
+//! One extension at one hub, in virtual time: what it opens, what is dialled, what it receives.
 //!
 //! It dials nothing; the test is the network.
 

@@ -1,4 +1,4 @@
-//! What requests say of themselves: names as RFCs and extensions write them, and who asks.
+//! Headers of requests: names as RFCs and extensions write them, and User-Agent.
 
 use bytes::Bytes;
 use longwire::core::io::EngineTransports;

@@ -1,4 +1,4 @@
-//! Is the server alive? Beats, answers, silence, naps; presets of servers that beat in their own way.
+//! Liveness of servers: heartbeats, answers, silence, sleep; presets of servers with heartbeats of their own.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A real half-open link: two network namespaces, and a route that swallows whatever the server says.
+//! A real half-open link: two network namespaces, and a route that drops whatever the server sends.
 //!
 //! The home's path is short: a broker behind a long one would need a folder in /tmp that belongs to the namespace's root.
 //! `network_faults` tries the same with a relay that stops, everywhere.

@@ -1,4 +1,4 @@
-//! The last judgement before the wire: whatever the core asks for, the network refuses what the settings do not allow.
+//! The last check before a connection: whatever the core requests, the transport refuses what the settings do not allow.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The peers: a scripted one over plain TCP, npm `ws`, Python `websockets`.
 //!
-//! Real servers are installed at their first use, tell their port on stdout, and end when their stdin does.
+//! Real servers are installed at their first use, print their port on stdout, and end when their stdin does.
 
 use std::io;
 use std::path::{Path, PathBuf};

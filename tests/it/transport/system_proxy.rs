@@ -1,4 +1,4 @@
-//! Which proxy a broker uses: the environment it was started in, the settings file, and who wins.
+//! Which proxy a broker uses: the environment it was started in, the settings file, and their precedence.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

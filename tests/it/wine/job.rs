@@ -1,4 +1,4 @@
-//! Browsers put their hosts into a job that ends with them: the broker leaves it where that is allowed.
+//! Browsers put their hosts into a job that ends with them: the broker leaves the job if that is allowed.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

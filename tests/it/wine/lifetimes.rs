@@ -1,4 +1,4 @@
-//! What outlives what: hosts and brokers are killed, replaced, and started many at once.
+//! Lifetimes: hosts and brokers are killed, replaced, and many started at once.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The MSI: what lies in it, what its tables promise, and what wine's installer makes of it.
+//! The MSI: its contents, its tables, and its installation by wine.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Frappe realtime: the cookie, the Origin and the site decide who comes in.
+//! Frappe realtime: the cookie, the Origin and the site decide who may connect.
 
 use serde_json::{Value, json};
 

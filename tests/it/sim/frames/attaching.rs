@@ -1,4 +1,4 @@
-//! Judges how a session is opened: where it resumes, what it may miss, what it says of its messages.
+//! Checks `opened`: where the client resumes, what it may have lost, the state of its messages.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Judges every frame the hub has for a client, at the moment the hub says it.
+//! Checks every frame for a client, at the moment the hub sends it.
 //!
-//! What the client makes of it once it has read it is `reader`.
+//! `reader` models what the client knows once it has read it.
 
 mod attaching;
 mod outcomes;

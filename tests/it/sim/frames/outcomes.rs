@@ -1,4 +1,4 @@
-//! Judges how messages are accepted and how they end.
+//! Checks how messages are accepted and how they end.
 
 use std::time::Duration;
 

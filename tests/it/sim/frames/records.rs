@@ -1,4 +1,4 @@
-//! Judges records: each number once, each loss in its place.
+//! Checks records: each number once, each loss in its place.
 
 use std::time::Duration;
 
