@@ -145,6 +145,64 @@ fn a_cursor_reaches_no_other_server() {
 }
 
 #[test]
+fn a_cursor_is_sent_back_only_as_it_was_asked_for() {
+    let with = |poll: Value| json!({"protocol":"poll","poll":poll});
+    let by_id = json!({"items":"","cursor":{"item":"/id","query":"since"}});
+    let others = [
+        json!({"items":"","cursor":{"item":"/at","query":"since"}}),
+        json!({"items":"","cursor":{"item":"/id","query":"after"}}),
+        json!({"items":"/tasks","cursor":{"item":"/id","query":"since"}}),
+        json!({"items":"","cursor":{"header":"x-next","query":"since"}}),
+        json!({"items":""}),
+    ];
+    for other in others {
+        let (mut harness, dial) = opened(with(by_id.clone()));
+        harness.fetches();
+        harness.is_answered(dial, 200, &[("etag", "\"1\"")], r#"[{"id":7,"at":1}]"#);
+        harness.opens_again(with(other.clone()));
+        let (dial, fetch) = harness.dials_anew(dial);
+        assert_eq!(
+            (fetch.url.query(), fetch.headers.len()),
+            (Some("a=1"), 0),
+            "{other}"
+        );
+        harness.delivered.clear();
+        harness.is_answered(dial, 200, &[], r#"{"tasks":[]}"#);
+        let open = std::iter::from_fn(|| Some(harness.hears_state())).find(|state| state["state"] == "open");
+        assert_eq!(open.unwrap()["continuity"], "unknown", "{other}");
+    }
+}
+
+#[test]
+fn options_that_say_nothing_about_a_position_leave_the_link_and_its_position() {
+    let with = |interval: u64, start: u64| {
+        json!({"protocol":"poll","poll":{"interval":interval,"items":"",
+            "cursor":{"item":"/id","query":"since","start":start}}})
+    };
+    let (mut harness, dial) = opened(with(1000, 0));
+    harness.fetches();
+    harness.is_answered(dial, 200, &[], r#"[{"id":7}]"#);
+    harness.opens_again(with(2000, 3));
+    assert!(harness.asked.is_empty(), "{:?}", harness.asked);
+    harness.says(PORT, json!({"type":"reconnect","session":"s"}));
+    let (_, fetch) = harness.dials_anew(dial);
+    assert_eq!(fetch.url.query(), Some("a=1&since=7"));
+}
+
+#[test]
+fn options_of_a_protocol_that_is_not_spoken_change_no_dial() {
+    let with = |namespace: &str, cursor: &str| {
+        json!({"protocol":"sse","socketio":{"namespaces":[namespace]},
+            "poll":{"cursor":{"header":cursor,"query":"since"}}})
+    };
+    let (mut harness, dial) = opened(with("/", "x-one"));
+    harness.fetches();
+    harness.opens_link(dial);
+    harness.opens_again(with("/admin", "x-two"));
+    assert!(harness.asked.is_empty(), "{:?}", harness.asked);
+}
+
+#[test]
 fn a_lost_link_of_the_same_server_goes_on_where_it_was() {
     let urls = json!({"sse":"http://127.0.0.1:2/events"});
     let (mut harness, dial) = opened(json!({"protocol":"sse","urls":urls}));

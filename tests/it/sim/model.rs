@@ -86,8 +86,9 @@ pub(super) struct Session {
     pub(super) kept_gap: Option<(u64, u64)>,
     /// Somebody has closed it: boot time at which it must be over.
     pub(super) closing: Option<Duration>,
-    /// What servers said that says where to go on: by which protocol, and at which URL.
-    pub(super) marks: HashMap<String, (Protocol, String)>,
+    /// What servers said that says where to go on: by which protocol, at which URL, and in which parameter it is sent
+    /// back, if in any.
+    pub(super) marks: HashMap<String, (Protocol, String, Option<String>)>,
     /// Connections that Socket.IO servers remember, by their ids; by namespace, at which URL one is certain to be gone on
     /// with; and the namespaces that servers ever refused or dropped.
     pub(super) remembered: HashMap<String, Remembered>,

@@ -161,7 +161,7 @@ fn other_protocols(rng: &mut Rng, own: &str, options: Options) -> Options {
             long: rng.percent(30),
             cursor: rng.percent(60).then(|| Cursor {
                 from: CursorFrom::Header(CURSOR.0.to_owned()),
-                to: CursorTo::Query(CURSOR.1.to_owned()),
+                to: CursorTo::Query((*rng.pick(&CURSOR.1)).to_owned()),
                 start: None,
             }),
             ..Poll::default()

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use longwire::core::io::{Answer, DialId, Fetch, Incoming, Input, LinkEvent, TransportKind};
 use longwire::wire::options::{Options, Protocol};
 use longwire::wire::record::{Continuity, State, StateChange};
+use longwire::wire::servers::CursorTo;
 
-/// The response header that says where a polled server goes on, and the parameter that says it back.
-pub(super) const CURSOR: (&str, &str) = ("x-next", "after");
+/// The response header that says where a polled server goes on, and the parameters that may say it back.
+pub(super) const CURSOR: (&str, [&str; 2]) = ("x-next", ["after", "since"]);
 
 /// What options allow to speak.
 pub(super) fn protocols(options: &Options) -> &[Protocol] {
@@ -35,10 +36,24 @@ pub(super) fn is_another_dial(one: &Options, other: &Options) -> bool {
             options.subprotocols.clone(),
             options.proxy.clone(),
             options.compression,
-            options.socketio.clone(),
+            // What another protocol uses says nothing about the dial.
+            speaks(options, Protocol::SocketIo).then(|| options.socketio.clone()),
+            cursor_parameter(options).filter(|_| speaks(options, Protocol::Poll)),
         )
     };
     key(one) != key(other)
+}
+
+fn speaks(options: &Options, protocol: Protocol) -> bool {
+    protocols(options).contains(&protocol)
+}
+
+/// In which parameter a polled server hears where it is to go on.
+fn cursor_parameter(options: &Options) -> Option<String> {
+    match &options.poll.cursor.as_ref()?.to {
+        CursorTo::Query(name) => Some(name.clone()),
+        CursorTo::Header(_) => None,
+    }
 }
 
 /// Whether any transport leads to the session's own address: not if each has a URL of its own.
@@ -100,8 +115,13 @@ impl World {
         let said_query = fetch
             .url
             .query_pairs()
-            .find_map(|(name, value)| (name == CURSOR.1).then(|| value.into_owned()));
-        let said = if fetch.streaming { said_header } else { said_query };
+            .find(|(name, _)| CURSOR.1.contains(&name.as_ref()))
+            .map(|(name, value)| (value.into_owned(), Some(name.into_owned())));
+        let said = if fetch.streaming {
+            said_header.map(|id| (id, None))
+        } else {
+            said_query
+        };
         let mut base = fetch.url.clone();
         base.set_query(None);
         let dial = self.dials.get_mut(&(self.life, id)).unwrap();
@@ -118,12 +138,12 @@ impl World {
             dial.resumes = said.is_some();
         }
         let base = dial.base.clone();
-        if let Some(said) = said {
+        if let Some((said, parameter)) = said {
             let session = self.session(slot).unwrap();
             assert_eq!(
                 session.marks.get(&said),
-                Some(&(speaks, base)),
-                "slot {slot} says `{said}`, which this server never gave"
+                Some(&(speaks, base, parameter)),
+                "slot {slot} says `{said}`, which this server never gave, or not for this parameter"
             );
         }
     }
@@ -211,8 +231,10 @@ impl World {
     /// The server of this dial gives a word that says where to go on.
     fn marks(&mut self, id: DialId, mark: String) {
         let dial = &self.dials[&(self.life, id)];
-        let (slot, key) = (dial.slot, (dial.speaks, dial.base.clone()));
-        self.session(slot).unwrap().marks.insert(mark, key);
+        let (slot, speaks, base) = (dial.slot, dial.speaks, dial.base.clone());
+        let session = self.session(slot).unwrap();
+        let parameter = cursor_parameter(&session.options).filter(|_| speaks == Protocol::Poll);
+        session.marks.insert(mark, (speaks, base, parameter));
     }
 
     /// The next message is posted: the server takes it, refuses it for good, or says that it may be taken later.

@@ -1,11 +1,12 @@
 //! The protocols of servers: one module each, all behind one interface, `ProtocolHandler`.
 //!
-//! A dialect is made with its dial. It holds its protocol, its URL and the resume position, and ends with the
+//! A dialect is made with its dial. It holds its protocol, its URL, its options and the resume position, and ends with the
 //! dial; options that change meanwhile change nothing of that. Bytes and answers go in (`handle_event`), what they mean comes out
 //! (`poll`). It decides nothing about the link: `session::uplink` does.
 //!
 //! A further protocol is a module with a `ProtocolDescriptor`, a variant of `Protocol` with its name, and a line in `descriptor`.
 
+mod dial_key;
 pub mod engine;
 mod eventsource;
 mod greeting;
@@ -32,6 +33,7 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{Continuity, ErrorInfo, StateChange};
 
 use super::io::{DialId, LinkEnd, LinkEvent, Now, Output, TransportKind};
+pub(crate) use dial_key::{DialKey, ProtocolTerms};
 pub(crate) use eventsource::{EventStreamChunk, ReadChunk};
 use outlines::{Outlines, Unparsed};
 pub(crate) use poll::{LargeAnswer, ReadAnswer};
@@ -89,6 +91,8 @@ pub(crate) struct ProtocolDescriptor {
     pub(crate) abilities: fn(&Options) -> Abilities,
     /// What the dial is to become.
     pub(crate) transport: fn(&Options) -> TransportKind,
+    /// Its own options that the dial depends on, and that a token is good for.
+    pub(crate) terms: fn(&Options) -> ProtocolTerms,
     /// Whether a server of this kind can be sent this at all.
     pub(crate) check: fn(&Options, &Payload) -> Result<(), ErrorInfo>,
 }
@@ -100,6 +104,15 @@ pub(crate) const fn descriptor(protocol: Protocol) -> &'static ProtocolDescripto
         Protocol::EventStream => &eventsource::DESCRIPTOR,
         Protocol::Poll => &poll::DESCRIPTOR,
         Protocol::SocketIo => &socketio::DESCRIPTOR,
+    }
+}
+
+/// What a dial is for that speaks this protocol with the server at this URL.
+pub(crate) fn dial_key(options: &Options, protocol: Protocol, address: Url) -> DialKey {
+    DialKey {
+        protocol,
+        address,
+        terms: (descriptor(protocol).terms)(options),
     }
 }
 
@@ -268,32 +281,21 @@ pub(crate) trait ProtocolHandler: std::fmt::Debug + Send {
 /// The protocol of the active dial, and its URL.
 #[derive(Debug)]
 pub(crate) struct Dialect {
-    protocol: Protocol,
-    /// Where the session's options lead for this protocol, which is whom the resume token belongs to. Credentials may
-    /// lead the dial itself to another URL of the same server.
-    address: Url,
+    /// Whom the resume token belongs to.
+    key: DialKey,
     handler: Box<dyn ProtocolHandler>,
 }
 
 impl Dialect {
     /// Begins the protocol on a new dial.
-    pub(crate) fn begin(
-        ctx: &mut DialContext<'_>,
-        protocol: Protocol,
-        address: Url,
-        beginning: Beginning,
-    ) -> Self {
-        let handler = (descriptor(protocol).begin)(ctx, beginning);
-        Self {
-            protocol,
-            address,
-            handler,
-        }
+    pub(crate) fn begin(ctx: &mut DialContext<'_>, key: DialKey, beginning: Beginning) -> Self {
+        let handler = (descriptor(key.protocol).begin)(ctx, beginning);
+        Self { key, handler }
     }
 
     /// Which protocol it is.
     pub(crate) const fn protocol(&self) -> Protocol {
-        self.protocol
+        self.key.protocol
     }
 
     /// Its protocol handler.
@@ -308,7 +310,7 @@ impl Dialect {
 
     /// Its dial is over.
     pub(crate) fn end(self, tokens: &mut ResumeTokens) {
-        tokens.keep(self.protocol, self.address, self.handler.end());
+        tokens.keep(self.key, self.handler.end());
     }
 }
 

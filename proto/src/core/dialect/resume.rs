@@ -1,13 +1,12 @@
-//! Resume positions that servers gave, kept by protocol and URL.
+//! Resume positions that servers gave, kept by protocol, URL and the protocol's options.
 //!
 //! It sends nothing; a dialect takes its token when it begins and stores one when it ends.
 
 use std::time::Duration;
 
-use url::Url;
-
 use crate::wire::options::Protocol;
 
+use super::dial_key::DialKey;
 use super::poll::position::PollPosition;
 use super::socketio::recovery::Recovery;
 
@@ -24,41 +23,35 @@ pub(crate) struct ResumeToken {
     pub(super) recovery: Recovery,
 }
 
-/// The tokens of one session, one for each protocol. A token is for its protocol and URL: it can never reach another
-/// server.
+/// The tokens of one session, one for each protocol. A token is for its key: it can never reach another server, nor be
+/// sent to the same one with another meaning.
 #[derive(Debug, Default)]
-pub(crate) struct ResumeTokens(Vec<(Protocol, Url, ResumeToken)>);
+pub(crate) struct ResumeTokens(Vec<(DialKey, ResumeToken)>);
 
 impl ResumeTokens {
-    /// The token of this server, or an empty one.
-    pub(crate) fn take(&mut self, protocol: Protocol, address: &Url) -> ResumeToken {
-        let known = self
-            .0
-            .iter()
-            .position(|(known, at, _)| *known == protocol && at == address);
-        known.map_or_else(ResumeToken::default, |index| self.0.swap_remove(index).2)
+    /// The token for a dial with this key, or an empty one.
+    pub(crate) fn take(&mut self, key: &DialKey) -> ResumeToken {
+        let known = self.0.iter().position(|(known, _)| known == key);
+        known.map_or_else(ResumeToken::default, |index| self.0.swap_remove(index).1)
     }
 
     /// A dial has ended.
-    pub(super) fn keep(&mut self, protocol: Protocol, address: Url, token: ResumeToken) {
-        self.0.retain(|(known, ..)| *known != protocol);
-        if protocol != Protocol::WebSocket {
-            self.0.push((protocol, address, token));
+    pub(super) fn keep(&mut self, key: DialKey, token: ResumeToken) {
+        self.0.retain(|(known, _)| known.protocol != key.protocol);
+        if key.protocol != Protocol::WebSocket {
+            self.0.push((key, token));
         }
     }
 
     /// How long this server wants to be left alone after a loss.
-    pub(crate) fn retry(&self, protocol: Protocol, address: &Url) -> Duration {
-        let known = self
-            .0
-            .iter()
-            .find(|(known, at, _)| *known == protocol && at == address);
-        known.map_or(Duration::ZERO, |(.., token)| token.retry)
+    pub(crate) fn retry(&self, key: &DialKey) -> Duration {
+        let known = self.0.iter().find(|(known, _)| known == key);
+        known.map_or(Duration::ZERO, |(_, token)| token.retry)
     }
 
     /// What Socket.IO servers remember belongs to other credentials than those that come now.
     pub(crate) fn forget_recovery(&mut self) {
-        for (.., token) in &mut self.0 {
+        for (_, token) in &mut self.0 {
             token.recovery = Recovery::default();
         }
     }
@@ -66,7 +59,11 @@ impl ResumeTokens {
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
+    use super::super::dial_key::ProtocolTerms;
     use super::*;
+    use crate::wire::socketio::SocketIoOptions;
 
     fn token(retry: u64) -> ResumeToken {
         ResumeToken {
@@ -76,36 +73,49 @@ mod tests {
         }
     }
 
-    fn url(text: &str) -> Url {
-        Url::parse(text).unwrap()
+    fn key(protocol: Protocol, url: &str, terms: ProtocolTerms) -> DialKey {
+        DialKey {
+            protocol,
+            address: Url::parse(url).unwrap(),
+            terms,
+        }
+    }
+
+    fn socketio(path: &str) -> ProtocolTerms {
+        let options = SocketIoOptions {
+            path: path.to_owned(),
+            ..SocketIoOptions::default()
+        };
+        ProtocolTerms::SocketIo(options.into())
     }
 
     #[test]
-    fn a_token_is_for_its_protocol_and_url_only() {
-        let (here, there) = (url("http://a/x"), url("http://b/x"));
+    fn a_token_is_for_its_key_only() {
+        let here = key(Protocol::SocketIo, "http://a/x", socketio("/one/"));
+        let others = [
+            key(Protocol::Poll, "http://a/x", socketio("/one/")),
+            key(Protocol::SocketIo, "http://b/x", socketio("/one/")),
+            key(Protocol::SocketIo, "http://a/x", socketio("/two/")),
+            key(Protocol::SocketIo, "http://a/x", ProtocolTerms::None),
+        ];
         let mut tokens = ResumeTokens::default();
-        tokens.keep(Protocol::EventStream, here.clone(), token(7));
-        assert_eq!(tokens.take(Protocol::EventStream, &there).last_event_id, None);
-        assert_eq!(tokens.take(Protocol::Poll, &here).last_event_id, None);
-        assert_eq!(tokens.retry(Protocol::EventStream, &there), Duration::ZERO);
-        assert_eq!(
-            tokens.retry(Protocol::EventStream, &here),
-            Duration::from_millis(7)
-        );
-        let back = tokens.take(Protocol::EventStream, &here);
-        assert_eq!(back.last_event_id.as_deref(), Some("7"));
+        tokens.keep(here.clone(), token(7));
+        for other in others {
+            assert_eq!(tokens.take(&other).last_event_id, None, "{other:?}");
+            assert_eq!(tokens.retry(&other), Duration::ZERO, "{other:?}");
+        }
+        assert_eq!(tokens.retry(&here), Duration::from_millis(7));
+        assert_eq!(tokens.take(&here).last_event_id.as_deref(), Some("7"));
     }
 
     #[test]
     fn one_token_is_kept_for_each_protocol() {
+        let stream = |url| key(Protocol::EventStream, url, ProtocolTerms::None);
         let mut tokens = ResumeTokens::default();
-        tokens.keep(Protocol::EventStream, url("http://a"), token(1));
-        tokens.keep(Protocol::Poll, url("http://a"), token(2));
-        tokens.keep(Protocol::EventStream, url("http://b"), token(3));
+        tokens.keep(stream("http://a"), token(1));
+        tokens.keep(key(Protocol::Poll, "http://a", ProtocolTerms::None), token(2));
+        tokens.keep(stream("http://b"), token(3));
         assert_eq!(tokens.0.len(), 2);
-        assert_eq!(
-            tokens.take(Protocol::EventStream, &url("http://a")).retry,
-            Duration::ZERO
-        );
+        assert_eq!(tokens.take(&stream("http://a")).retry, Duration::ZERO);
     }
 }

@@ -10,8 +10,8 @@ use crate::wire::rule::PARSED_WHOLE;
 use crate::core::io::{Incoming, LinkEvent, TransportKind};
 
 use super::{
-    Abilities, Beginning, DialContext, DialectEvent, ProtocolDescriptor, ProtocolHandler, Received,
-    check_no_event,
+    Abilities, Beginning, DialContext, DialectEvent, ProtocolDescriptor, ProtocolHandler, ProtocolTerms,
+    Received, check_no_event,
 };
 
 /// The protocol.
@@ -25,6 +25,7 @@ pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
         has_handshake: true,
     },
     transport: |_| TransportKind::WebSocket,
+    terms: |_| ProtocolTerms::None,
     check: check_no_event,
 };
 

@@ -24,7 +24,7 @@ pub(crate) use self::chunk::{EventStreamChunk, ReadChunk};
 use self::parser::ParsedEvent;
 use super::{
     Abilities, Beginning, DialContext, DialectEnd, DialectEvent, ProtocolDescriptor, ProtocolHandler,
-    Received, ResumeToken, check_no_event, http,
+    ProtocolTerms, Received, ResumeToken, check_no_event, http,
 };
 
 /// The protocol.
@@ -36,6 +36,7 @@ pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
         ..http::abilities(options)
     },
     transport: http::transport,
+    terms: |_| ProtocolTerms::None,
     check: check_no_event,
 };
 

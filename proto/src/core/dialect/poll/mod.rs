@@ -19,10 +19,10 @@ use crate::core::dialect::outlines::Unparsed;
 use crate::core::io::{Answer, Fetch, LinkEvent, Output};
 
 pub(crate) use self::answer::{LargeAnswer, ReadAnswer};
-use self::position::{Message, Messages, PollPosition};
+use self::position::{Message, Messages, PollPosition, PositionTerms};
 use super::{
     Abilities, Beginning, DialContext, DialectEnd, DialectEvent, ProtocolDescriptor, ProtocolHandler,
-    Received, ResumeToken, check_no_event, http,
+    ProtocolTerms, Received, ResumeToken, check_no_event, http,
 };
 
 /// How soon a server is asked again that answers a long poll with nothing.
@@ -43,6 +43,10 @@ pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
         ..http::abilities(options)
     },
     transport: http::transport,
+    terms: |options| match PositionTerms::of(&options.poll) {
+        Some(terms) => ProtocolTerms::Poll(terms.into()),
+        None => ProtocolTerms::None,
+    },
     check: check_no_event,
 };
 

@@ -30,6 +30,28 @@ pub(crate) struct PollPosition {
     etag: Option<String>,
 }
 
+/// What a position means: where it is read, and where it is sent back. `start` is none of it, which is sent only before
+/// there is a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PositionTerms {
+    from: CursorFrom,
+    to: CursorTo,
+    /// The list in which it is a place, if it is read from an item.
+    items: Option<String>,
+}
+
+impl PositionTerms {
+    /// Nothing without a cursor.
+    pub(super) fn of(poll: &Poll) -> Option<Self> {
+        let cursor = poll.cursor.as_ref()?;
+        Some(Self {
+            from: cursor.from.clone(),
+            to: cursor.to.clone(),
+            items: poll.items.clone().filter(|_| poll.item_cursor().is_some()),
+        })
+    }
+}
+
 impl PollPosition {
     /// Whether the next request has the position of what was received.
     pub(crate) const fn is_known(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Abilities, ProtocolDescriptor};
+use super::super::{Abilities, ProtocolDescriptor, ProtocolTerms};
 use super::SocketIoSession;
 use crate::core::dialect::packet::bare;
 use crate::core::io::{EngineTransports, RequestOptions, TransportKind};
@@ -23,6 +23,7 @@ pub(crate) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
         has_handshake: true,
     },
     transport: |options| TransportKind::Engine(transports(options)),
+    terms: |options| ProtocolTerms::SocketIo(options.socketio.clone().into()),
     check,
 };
 

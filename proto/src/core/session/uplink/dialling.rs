@@ -8,10 +8,9 @@ use url::Url;
 
 use crate::wire::options::{Options, Protocol};
 use crate::wire::record::{ErrorInfo, State};
-use crate::wire::socketio::SocketIoOptions;
 
 use crate::core::dial_limiter::{DialKind, DialSlot};
-use crate::core::dialect::{Beginning, Dialect, descriptor};
+use crate::core::dialect::{Beginning, DialKey, Dialect, descriptor, dial_key};
 use crate::core::identity::Identity;
 use crate::core::io::{Output, ProxyChoice, Target};
 use crate::core::pattern::is_loopback;
@@ -26,9 +25,9 @@ use super::{Uplink, UplinkContext, UplinkEvent};
 #[derive(Debug, PartialEq)]
 pub(in crate::core::session) struct Address {
     /// What each of its transports would be dialled with, in order.
-    targets: Vec<(Protocol, Target)>,
+    dials: Vec<(DialKey, Target)>,
+    /// Whether credentials come from a provider: those of another source are not used.
     has_provider: bool,
-    socketio: SocketIoOptions,
 }
 
 impl Uplink {
@@ -205,9 +204,10 @@ impl Uplink {
         self.dials += 1;
         let mut change = self.state.dial(dial);
         let address = self.address(ctx.options, protocol).unwrap_or_else(|| url.clone());
+        let key = dial_key(ctx.options, protocol, address);
         let beginning = Beginning {
             url: url.clone(),
-            token: self.tokens.take(protocol, &address),
+            token: self.tokens.take(&key),
             auth: self
                 .credentials
                 .auth()
@@ -216,7 +216,7 @@ impl Uplink {
         };
         let target = self.target(ctx.who, ctx.options, protocol, url);
         ctx.out.push_back(Output::Dial(dial, Box::new(target)));
-        self.dialect = Some(Dialect::begin(&mut ctx.dial(dial), protocol, address, beginning));
+        self.dialect = Some(Dialect::begin(&mut ctx.dial(dial), key, beginning));
         change.dial = Some(self.dials);
         change.attempt = Some(self.backoff.attempts());
         self.report_change(change);
@@ -270,14 +270,14 @@ impl Uplink {
             [] => std::slice::from_ref(&options.protocol),
             some => some,
         };
-        let target = |protocol: &Protocol| {
+        let dial = |protocol: &Protocol| {
             let address = self.address(options, *protocol)?;
-            Some((*protocol, self.target(who, options, *protocol, address)))
+            let key = dial_key(options, *protocol, address.clone());
+            Some((key, self.target(who, options, *protocol, address)))
         };
         Address {
-            targets: transports.iter().filter_map(target).collect(),
+            dials: transports.iter().filter_map(dial).collect(),
             has_provider: options.auth_provider,
-            socketio: options.socketio.clone(),
         }
     }
 
