@@ -1,6 +1,6 @@
 //! The only caller of the system clock: awake time, boot time, wall time.
 //!
-//! It keeps no timers and decides nothing; who compares two readings can tell that the machine slept.
+//! It keeps no timers and decides nothing; its caller compares two readings to detect that the machine slept.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -35,7 +35,7 @@ impl ClockReading {
     }
 }
 
-/// For tests: the file that `LONGWIRE_SLEPT_MS` names says how long the machine has slept, in milliseconds.
+/// For tests: the file that `LONGWIRE_SLEPT_MS` names has the time that the machine has slept, in milliseconds.
 #[cfg(debug_assertions)]
 fn pretended_sleep() -> Duration {
     use std::path::PathBuf;
@@ -106,7 +106,7 @@ fn spans() -> (Duration, Duration) {
     )
 }
 
-/// Which boot of the machine this is: a text that differs after the next one. Empty when nobody can say.
+/// Which boot of the machine this is: a text that differs after the next one. Empty if it is unknown.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn machine_boot() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -114,7 +114,7 @@ pub fn machine_boot() -> String {
         .unwrap_or_default()
 }
 
-/// Which boot of the machine this is: a text that differs after the next one. Empty when nobody can say.
+/// Which boot of the machine this is: a text that differs after the next one. Empty if it is unknown.
 #[cfg(target_vendor = "apple")]
 #[expect(unsafe_code, reason = "asks the kernel for a text")]
 pub fn machine_boot() -> String {
@@ -138,7 +138,7 @@ pub fn machine_boot() -> String {
     String::from_utf8_lossy(text).trim_end_matches('\0').to_owned()
 }
 
-/// Which boot of the machine this is: a text that differs after the next one. Empty when nobody can say.
+/// Which boot of the machine this is: a text that differs after the next one. Empty if it is unknown.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 pub fn machine_boot() -> String {
     // No id is known here. The moment of the boot, to the minute, serves: a clock that is set makes it look like

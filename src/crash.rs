@@ -3,7 +3,7 @@
 //! It does nothing in a release build without the feature `crash-points`; no other module reads the variables.
 
 /// Dies here if `LONGWIRE_CRASH_AT=<point>:<n>` names this point and this is its `n`th crossing, from 1. Waits here if
-/// `LONGWIRE_STALL_AT=<point>:<fifo>` names this point, until somebody has the FIFO open for writing.
+/// `LONGWIRE_STALL_AT=<point>:<fifo>` names this point, until a process has the FIFO open for writing.
 #[cfg(any(debug_assertions, feature = "crash-points"))]
 pub fn point(name: &str) {
     if is_due(name) {

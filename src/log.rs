@@ -36,7 +36,7 @@ pub fn to_stderr() {
 }
 
 /// Logs to daily files in `folder`, and to stderr if `stderr` says so or the folder cannot be written.
-/// Without `LONGWIRE_LOG`, or with one that cannot be read, it says `info` and above.
+/// Without `LONGWIRE_LOG`, or with one that cannot be read, it logs `info` and above.
 pub fn to_folder(folder: &Path, stderr: bool) {
     let (wanted, unread) = wanted();
     let file = open(folder);

@@ -25,7 +25,7 @@ pub enum PathsError {
         #[source]
         source: io::Error,
     },
-    /// The run folder belongs to somebody else, or is no folder.
+    /// The run folder belongs to another user, or is no folder.
     #[error("the run folder {} is not a folder that belongs to this user", folder.display())]
     Foreign { folder: PathBuf },
 }
@@ -42,7 +42,7 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// The folders as the environment says.
+    /// The folders from the environment.
     ///
     /// # Errors
     /// When the home folder is unknown, or `LONGWIRE_HOME` cannot be made absolute.
@@ -149,7 +149,7 @@ pub fn own(folder: &Path) -> Result<(), PathsError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),
     }
-    // Not `metadata`: a link that somebody else laid here must not be followed.
+    // Not `metadata`: a link that another user created must not be followed.
     let found = fs::symlink_metadata(folder).map_err(failed)?;
     if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
         return Err(PathsError::Foreign {
@@ -203,7 +203,7 @@ pub fn short_folder() -> PathBuf {
     PathBuf::from(format!("/tmp/longwire-{}", rustix::process::geteuid().as_raw()))
 }
 
-/// A path as one word of a shell's.
+/// A path quoted for a shell.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:\\".contains(&byte);

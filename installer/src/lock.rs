@@ -25,7 +25,7 @@ impl InstallLock {
     /// Locks the registrations below this folder, waiting at most 30 s for whoever holds the lock.
     ///
     /// # Errors
-    /// When somebody else has held the lock all that time.
+    /// When another process has held the lock all that time.
     pub fn acquire(folder: &Path) -> Result<Self, InstallError> {
         Self::acquire_within(folder, LOCK_TIMEOUT)
     }

@@ -24,7 +24,7 @@ pub struct Seen {
     pub key: Option<String>,
     /// For whom it is.
     pub scope: Scope,
-    /// What it says, or why it cannot be read.
+    /// Its contents, or why it cannot be read.
     pub text: Result<String, String>,
     /// May everybody change it?
     pub open_to_all: bool,
@@ -213,7 +213,7 @@ fn keys(env: &Environment, browser: &Browser, name: &HostName) -> Vec<Seen> {
     seen
 }
 
-/// What a manifest says, or why it cannot be read. A pipe is not: it might never end.
+/// The contents of a manifest, or why it cannot be read. A pipe is not: it might never end.
 pub(crate) fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     let found = fs::metadata(path).map_err(|error| error.to_string())?;

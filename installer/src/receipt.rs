@@ -13,7 +13,7 @@ use crate::error::InstallError;
 /// The receipt's file name in Longwire's own state folder.
 pub const FILE: &str = "installed.json";
 
-/// Its mode: it says which files to remove, and is nobody else's to read or change.
+/// Its mode: it has the files to remove, and no other user may read or change it.
 pub const MODE: u32 = 0o600;
 
 /// Everything made and not yet taken back.
@@ -104,7 +104,7 @@ impl Previous {
     }
 }
 
-/// Is this how the system says that there is no such file? A file in a folder's place says it too.
+/// Whether this error means that there is no such file. A file in a folder's place says it too.
 fn is_absence(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -48,7 +48,7 @@ fn cannot_read(file: &Path, error: &io::Error) -> Failure {
     Failure::because(format!("cannot read {}", file.display()), error)
 }
 
-/// Goes on with what is logged from now on, from day to day, until nobody reads it any more.
+/// Continues with new lines, from day to day, until the output is closed.
 fn follow(folder: &Path, mut reading: Option<OpenLog>, filter: &mut LineFilter) -> Result<Exit, Failure> {
     loop {
         if let Some(open) = &mut reading {

@@ -96,7 +96,7 @@ pub(super) fn run(record: &RecordArgs) -> Result<Exit, Failure> {
     Ok(if ended.success() { Exit::Done } else { Exit::Failed })
 }
 
-/// An argument as it is written down: where a manifest lies is nobody's business.
+/// An argument as it is recorded: the path of a manifest is private.
 fn without_folder(argument: &str) -> &str {
     let path = Path::new(argument);
     let file = path.file_name().and_then(|file| file.to_str());

@@ -52,7 +52,7 @@ const PUBLIC_FIELDS: &[&str] = &[
 /// Fields that name something. The extension chooses the names, and may make them of an address.
 const NAMES: &[&str] = &["session", "client", "profile", "key", "id"];
 
-/// Texts that stay wherever the protocol has a choice of words.
+/// Texts that stay wherever the protocol has a fixed set of values.
 const PUBLIC_VALUES: &[&str] = &[
     "websocket",
     "sse",
@@ -146,7 +146,7 @@ impl Redactor {
     }
 }
 
-/// Is it a word of the protocol's, or the type of something that need not be there?
+/// Whether it is a name of the protocol, or the type of something that need not be there?
 fn is_public_value(text: &str) -> bool {
     PUBLIC_VALUES.contains(&text.strip_suffix('?').unwrap_or(text))
 }
@@ -158,7 +158,7 @@ fn number(value: &mut Value) {
     }
 }
 
-/// Of what is said only the form stays; the names of fields are part of it.
+/// Of a payload only the structure stays; the names of fields are part of it.
 fn hide(value: &mut Value) {
     match value {
         Value::Object(fields) => fields.values_mut().for_each(hide),

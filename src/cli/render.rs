@@ -17,7 +17,7 @@ pub(crate) fn line(text: &str) {
     text_line(text);
 }
 
-/// Prints a line that was asked for; `false` when nobody takes it any more (`longwire tail s | head`).
+/// Prints a line that was asked for; `false` when stdout is closed (`longwire tail s | head`).
 pub(crate) fn text_line(text: &str) -> bool {
     give(format!("{}\n", visible(text)).as_bytes())
 }
@@ -100,7 +100,7 @@ pub(crate) fn closing(exit: Exit) -> Exit {
     }
 }
 
-/// Prints bytes of our own as they are; `false` when nobody takes them any more.
+/// Prints bytes of our own as they are; `false` when stdout is closed.
 pub(crate) fn give(bytes: &[u8]) -> bool {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -112,7 +112,7 @@ pub(crate) fn give(bytes: &[u8]) -> bool {
     }
 }
 
-/// How often whoever waits for something to print asks whether anybody still reads: [`is_abandoned`].
+/// How often code that waits for something to print checks whether stdout is closed: [`is_abandoned`].
 pub(crate) const STDOUT_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Whether whoever read stdout has gone, asked without printing. A terminal or a file never goes.
@@ -129,7 +129,7 @@ pub(crate) fn is_abandoned() -> bool {
     poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
-/// Windows tells a pipe's writer only when it writes: the next line ends it.
+/// On Windows a pipe's writer learns it only when it writes: the next line ends it.
 #[cfg(not(unix))]
 pub(crate) fn is_abandoned() -> bool {
     false

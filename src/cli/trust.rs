@@ -37,7 +37,7 @@ impl TrustArgs {
             certificates(path)?;
         }
         let text = settings::text(paths).unwrap_or_default();
-        // What is wrong with it is told by `longwire config`; here it counts as none.
+        // `longwire config` reports its errors; for this command it counts as none.
         let mut table: Table = toml::from_str(&text).unwrap_or_default();
         let tls = table.entry("tls").or_insert_with(|| Value::Table(Table::new()));
         if let Value::Table(tls) = tls {

@@ -258,7 +258,7 @@ async fn start(paths: &Paths, program: PathBuf) -> Result<(), LaunchError> {
         }
         None => Ok(Ok(0)),
     };
-    // It outlives this process; while this one lives, it takes note of the other's end.
+    // It outlives this process; while this one runs, it reaps the other.
     tokio::spawn(async move { child.wait().await });
     match said {
         // Another broker took the place: it is the one to meet.

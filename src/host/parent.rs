@@ -2,7 +2,7 @@
 //!
 //! A browser that crashes may leave its end of the pipes to a child of its own: end of file alone is not enough.
 
-/// Returns when the parent has gone; never, if nobody can tell.
+/// Returns when the parent has exited; never, if that cannot be detected.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) async fn gone() {
     use rustix::process::{PidfdFlags, getppid, pidfd_open};
@@ -18,7 +18,7 @@ pub(super) async fn gone() {
     }
 }
 
-/// Returns when the parent has gone; never, if nobody can tell.
+/// Returns when the parent has exited; never, if that cannot be detected.
 #[cfg(target_vendor = "apple")]
 #[expect(unsafe_code, reason = "registers one event with the kernel")]
 pub(super) async fn gone() {
@@ -44,7 +44,7 @@ pub(super) async fn gone() {
     }
 }
 
-/// Returns when the parent has gone; never, if nobody can tell.
+/// Returns when the parent has exited; never, if that cannot be detected.
 #[cfg(all(
     unix,
     not(any(target_os = "linux", target_os = "android", target_vendor = "apple"))
@@ -70,7 +70,7 @@ async fn adopted(parent: Option<rustix::process::Pid>) {
     }
 }
 
-/// Returns when the parent has gone; never, if nobody can tell.
+/// Returns when the parent has exited; never, if that cannot be detected.
 #[cfg(windows)]
 pub(super) async fn gone() {
     let waited = tokio::task::spawn_blocking(|| wait_for(parent()?)).await;

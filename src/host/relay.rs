@@ -54,7 +54,7 @@ enum RelayEnd {
     Browser,
     /// The browser takes no more frames.
     OutputClosed,
-    /// The broker told this host to end.
+    /// The broker made this host exit.
     Dropped,
     /// The broker ended.
     Lost,
@@ -224,7 +224,7 @@ impl Relay {
             RelayEnd::Browser => {
                 let _ = timeout(CLOSE_TIMEOUT, to_browser).await;
             }
-            // It may still have said something before it went.
+            // It may still have sent something before it exited.
             RelayEnd::OutputClosed => {
                 let _ = timeout(CLOSE_TIMEOUT, to_broker).await;
             }
@@ -236,7 +236,7 @@ impl Relay {
 
 impl ToBroker {
     /// Ends when the browser has closed the port and everything before that has been handed over. When the broker has
-    /// gone it waits for ever: whatever the broker said last is still to be forwarded.
+    /// gone it waits for ever: the broker's last frames are still to be forwarded.
     async fn forward(&mut self, broker: &mut WriteHalf, send_frame: mpsc::Sender<Vec<u8>>) {
         loop {
             let bytes = &self.chunk[self.from..self.to];

@@ -153,7 +153,7 @@ mod windows {
     /// The most that is read at once.
     const CHUNK: usize = 64 << 10;
 
-    /// How many chunks are read ahead, so that the end is seen while nobody takes what came before it.
+    /// How many chunks are read ahead, so that the end is seen while earlier data is not taken yet.
     const CHUNKS: usize = 4;
 
     /// Where frames come from. A thread reads the pipe: while it waits there, asking the pipe anything would wait as well.
@@ -184,7 +184,7 @@ mod windows {
         Ok((Input { chunks, rest }, Output(Slow(Some(File::from(stdout))))))
     }
 
-    /// Hands over what comes, until the end or until nobody wants it any more.
+    /// Passes on what is read, until the end or until the receiver is dropped.
     fn read(mut stdin: File, chunks: &Sender<Vec<u8>>) {
         let mut chunk = vec![0; CHUNK];
         loop {

@@ -77,7 +77,7 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether an open file has lost its name: somebody removed it. Always `false` where that cannot happen.
+/// Whether an open file has lost its name: it was removed. Always `false` where that cannot happen.
 pub(super) fn is_removed(file: &File) -> io::Result<bool> {
     #[cfg(unix)]
     return Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) == 0);

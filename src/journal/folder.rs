@@ -351,7 +351,7 @@ impl Folder {
         Ok(())
     }
 
-    /// After damage that no append left: a new segment with the core's word, then away with what was not given to it.
+    /// After damage that no append left: a new segment with the core's snapshot, then removes what is not in it.
     fn rebuild(&mut self, room: Room, snapshot: &[RawRecord]) -> Result<(), JournalError> {
         let flawed = self
             .segments

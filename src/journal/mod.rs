@@ -53,16 +53,16 @@ pub struct Journals {
     /// Journals of each extension.
     counts: HashMap<String, usize>,
     open_files: usize,
-    /// Held as long as this lives; the system lets go of it when the process dies.
+    /// Held as long as this lives; the system releases it when the process ends.
     _lock: File,
 }
 
 #[derive(Debug)]
 enum Slot {
     Kept(Box<Folder>),
-    /// Given up, and told.
+    /// Given up, and reported.
     Lost,
-    /// Could not be read, say because a later version wrote it; its files are not touched. Holds what is not yet told.
+    /// Could not be read, say because a later version wrote it; its files are not touched. Holds what is not yet reported.
     Refused(Option<JournalError>),
 }
 
@@ -190,7 +190,7 @@ impl Journals {
                     damage = Some(Damage::Corrupt);
                 }
                 if kept.is_empty() && damage.is_none() {
-                    // A folder that was made, and nothing written: nobody relies on it.
+                    // A folder that was made, and nothing written: no session depends on it.
                     if let Err(error) = folder.remove() {
                         tracing::warn!(journal = %id.0, %error, "cannot remove an empty journal");
                     }

@@ -84,7 +84,7 @@ pub enum JournalError {
         attempt: &'static str,
         /// On what.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// One record exceeds 4 GiB.

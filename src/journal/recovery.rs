@@ -1,6 +1,6 @@
 //! Reads a journal's folder after a restart, whatever state it was left in.
 //!
-//! It repairs nothing: should the process die again before the core has answered for a loss, the next start must find
+//! It repairs nothing: should the process crash again before the core has recorded a loss, the next start must find
 //! the same loss. `folder` repairs with the first write.
 
 use std::fs;
@@ -57,7 +57,7 @@ fn put_together(read: Vec<(u32, u64, Contents)>, last: Option<u32>) -> Recovered
     let mut damage = None;
     let mut segments = Vec::with_capacity(read.len());
     let mut kept = Vec::new();
-    // A log entry lost in the middle ends the log: what follows is told as lost too, rather than out of order.
+    // A log entry lost in the middle ends the log: what follows is reported as lost too, rather than out of order.
     let mut log_ended = false;
     for (number, size, contents) in read {
         let in_last = Some(number) == last;

@@ -70,7 +70,7 @@ impl Endpoint {
         self.folder.join("launch.lock")
     }
 
-    /// Held by the broker as long as it lives.
+    /// Held by the broker as long as it runs.
     pub fn broker_lock(&self) -> PathBuf {
         self.folder.join("broker.lock")
     }

@@ -52,7 +52,7 @@ pub type ReadHalf = tokio::io::ReadHalf<Stream>;
 /// Its writing half.
 pub type WriteHalf = tokio::io::WriteHalf<Stream>;
 
-/// The process at the other end, if the system says so.
+/// The process at the other end, if the system reports it.
 #[expect(unsafe_code, reason = "two system calls on handles")]
 pub fn peer_process(stream: &Stream) -> Option<u32> {
     let mut process = 0u32;
@@ -106,7 +106,7 @@ impl AsyncWrite for Stream {
 /// Meets the broker.
 ///
 /// # Errors
-/// `Absent` when nobody listens, `Busy` when nobody accepts, `Foreign` when another user's process listens.
+/// `Absent` when no process listens, `Busy` when none accepts, `Foreign` when another user's process listens.
 pub async fn connect(endpoint: &Endpoint) -> Result<Stream, LocalError> {
     let code = |error: &io::Error| error.raw_os_error().and_then(|code| u32::try_from(code).ok());
     let mut waited = Duration::ZERO;

@@ -30,7 +30,7 @@ pub(super) struct SettingsFile {
     pub(super) is_exposed: bool,
 }
 
-/// The administrator's file. What the environment says cannot hide the one of the real root.
+/// The administrator's file. The environment cannot hide the one of the real root.
 pub(super) fn administrators() -> PathBuf {
     let real = PathBuf::from(if cfg!(windows) { r"C:\" } else { "/" }).join(ADMINISTRATORS);
     let given = std::env::var_os(ROOT).filter(|root| !root.is_empty());
@@ -49,7 +49,7 @@ fn is_missing(error: &io::Error) -> bool {
 /// Reads the file, if there is one.
 ///
 /// # Errors
-/// It cannot be read, it is no regular file, or somebody else may have written it.
+/// It cannot be read, it is no regular file, or another user may have written it.
 pub(super) fn read(path: &Path, who: Who) -> Result<Option<SettingsFile>, SettingsError> {
     let failed = |source: io::Error| match who {
         Who::Administrator if source.kind() == io::ErrorKind::PermissionDenied => {
@@ -146,7 +146,7 @@ fn kind(found: &Metadata) -> &'static str {
     }
 }
 
-/// Nobody but root and the user may own the user's file; nobody but root the administrator's.
+/// Only root and the user may own the user's file, only root the administrator's.
 #[cfg(unix)]
 fn check_writers(path: &Path, who: Who, found: &Metadata) -> Result<(), SettingsError> {
     use std::os::unix::fs::MetadataExt as _;
@@ -224,7 +224,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said about a file with this mode.
+    /// The error about a file with this mode.
     fn with_mode(mode: u32) -> Result<Option<SettingsFile>, SettingsError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.toml");

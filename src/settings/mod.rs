@@ -87,14 +87,14 @@ impl fmt::Debug for ClientCertSection {
     }
 }
 
-/// Where newer versions are announced; empty where nobody has said so.
+/// Where newer versions are announced; empty if not set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UpdateSection {
     pub index: String,
     pub key: String,
 }
 
-/// Whether an index may be at this URL: what is asked for there is seen by nobody else.
+/// Whether an index may be at this URL: its requests must not be visible to others.
 pub fn is_index_url(url: &str) -> bool {
     let Ok(url) = url::Url::parse(url) else {
         return false;
@@ -168,7 +168,7 @@ impl fmt::Display for SettingSource {
 /// Whose file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// What this one says, users cannot overrule.
+    /// Users cannot override this one.
     Administrator,
     User,
 }
@@ -204,7 +204,7 @@ pub enum SettingsError {
         #[source]
         source: io::Error,
     },
-    /// The file is not what may be read, or somebody else may have written it.
+    /// The file is of a type that is not read, or another user may have written it.
     #[error("{}: {problem}; run `{fix}`", path.display())]
     Refused {
         path: PathBuf,

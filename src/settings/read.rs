@@ -35,7 +35,7 @@ const TOGETHER: &[&[&str]] = &[
     &["tls.client-certificate", "tls.client-key", "tls.client-hosts"],
 ];
 
-/// One file: whose, what it says, and where it lies.
+/// One file: whose, its contents, and its path.
 pub(super) struct Layer<'a> {
     pub(super) who: Who,
     pub(super) text: &'a str,
@@ -193,7 +193,7 @@ impl SettingsReader<'_> {
         }
     }
 
-    /// What extensions may do. The administrator's `[default]` goes before what a user says of one extension.
+    /// What extensions may do. The administrator's `[default]` takes precedence over a user's section for one extension.
     fn rules(&mut self, files: &Section<'_>, draft: &Draft) -> Option<Rules> {
         let defaults = section(files, DEFAULT);
         let mut rules = Rules {
@@ -247,7 +247,7 @@ impl SettingsReader<'_> {
         rule
     }
 
-    /// One extension's rule: what its sections say, and `base` for the rest.
+    /// One extension's rule: its sections, and `base` for the rest.
     fn extension_rule(
         &mut self,
         name: &str,
@@ -269,7 +269,7 @@ impl SettingsReader<'_> {
         rule
     }
 
-    /// Who has written an `allow` list has decided which proxies it covers, unless `own-proxy` says otherwise.
+    /// An `allow` list also decides which proxies it covers, unless `own-proxy` is set.
     fn own_proxy(
         &mut self,
         rule: &mut ExtensionRule,

@@ -44,7 +44,7 @@ impl Jars {
             return known.clone();
         }
         if self.0.len() >= MAX_JARS {
-            // Those of dials that are alive are needed.
+            // Those of active dials are needed.
             self.0.retain(|_, jar| Arc::strong_count(&jar.0) > 1);
         }
         let jar = SharedJar::new(given, host);
@@ -197,7 +197,7 @@ impl Jar {
                 return;
             }
         }
-        // Refused is what RFC 6265 refuses, such as a domain of somebody else's.
+        // Refused is what RFC 6265 refuses, such as a foreign domain.
         let _ = self.store.insert(cookie.clone(), url);
     }
 }

@@ -35,7 +35,7 @@ struct Account {
 /// What the link holds, for the extension's budget.
 #[derive(Debug, Default)]
 struct CreditState {
-    /// `None`: nobody counts.
+    /// `None`: not counted.
     incoming: Option<IncomingShare>,
     /// Bytes of a message that is not whole.
     partial: usize,

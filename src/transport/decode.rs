@@ -64,7 +64,7 @@ impl DecodedBody {
     }
 }
 
-/// The codings of a body. As in browsers, a body with a coding that nobody knows (`utf-8`, `none`) is taken as it is.
+/// The codings of a body. As in browsers, a body with an unknown coding (`utf-8`, `none`) is taken as it is.
 fn stages(headers: &HeaderMap) -> Result<Vec<CodingStage>, String> {
     let lines = headers.get_all(header::CONTENT_ENCODING).iter();
     let lines: Vec<_> = lines

@@ -156,7 +156,7 @@ impl Inflater {
     /// Inflates a piece of a message behind what `output` holds.
     pub(crate) fn push(&mut self, input: &[u8], output: &mut InflateOutput<'_>) -> Result<(), Corrupt> {
         if *output.is_skipped && self.agreement.server_no_context_takeover {
-            // Nothing refers to it: there is no need to know what it says.
+            // Nothing refers to it: its contents are not needed.
             return Ok(());
         }
         let bits = self.agreement.server_window_bits.max(9);

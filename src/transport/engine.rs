@@ -165,7 +165,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> EngineDial<W> {
         }
     }
 
-    /// Does what the engine says; `false` when it is over.
+    /// Executes the engine's actions; `false` when it is over.
     async fn perform(&mut self, action: Action) -> bool {
         match action {
             Action::Get(url) => {
@@ -338,7 +338,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> EngineDial<W> {
         }
     }
 
-    /// Ends polling with a packet that says so; there is no other answer to it than the POST's.
+    /// Ends polling with a close packet; there is no other answer to it than the POST's.
     async fn close_polling(mut self) {
         self.post_remaining().await;
         self.events.send(LinkEvent::Ended(LinkEnd::default())).await;

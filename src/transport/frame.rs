@@ -148,7 +148,7 @@ pub(crate) fn write_masked(out: &mut Vec<u8>, payload: &[u8], mut mask: [u8; 4],
     }
 }
 
-/// A fresh mask nobody can foresee.
+/// A new unpredictable mask.
 ///
 /// # Errors
 /// When the system gives no randomness.
@@ -192,7 +192,7 @@ pub(crate) fn read_close(payload: &[u8]) -> Result<(u16, String), Violation> {
         [_] => Err(Violation::protocol("a close frame of one byte")),
         [high, low, reason @ ..] => {
             let code = u16::from_be_bytes([*high, *low]);
-            // Browsers accept all but the three that stand for what no frame says.
+            // Browsers accept all but the three that are never in a frame.
             if matches!(code, 1005 | 1006 | 1015) {
                 return Err(Violation::protocol("a close code that must not be sent"));
             }

@@ -72,7 +72,7 @@ where
     let key = generate_key();
     let request = request(target, place, &key)?;
     let broken = |error: hyper::Error| match tls_fault(&error) {
-        // TLS 1.3 tells a refused client certificate only now.
+        // With TLS 1.3 a refused client certificate is reported only now.
         Some(why) => DialError::Tls {
             place: place.clone(),
             why,
@@ -324,7 +324,7 @@ struct Agreed {
     deflate: Option<Agreement>,
 }
 
-/// Checks the head of a 101. Header values are not repeated in what it says.
+/// Checks the head of a 101. Its errors do not repeat header values.
 fn check(headers: &HeaderMap, target: &Target, key: &str) -> Result<Agreed, String> {
     if !has_token(headers, &header::UPGRADE, "websocket") {
         return Err("the answer does not upgrade to `websocket`".to_owned());

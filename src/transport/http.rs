@@ -310,7 +310,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> HttpDial<W> {
     }
 }
 
-/// Whether the answer is a page, which ends, and whose title is told.
+/// Whether the answer is a page, which ends, and whose title is reported.
 fn is_page(response: &http::Response<Incoming>) -> bool {
     let kind = response.headers().get(http::header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html"))

@@ -53,7 +53,7 @@ use proxy::Proxy;
 use stream::ServerStream;
 use tls::Tls;
 
-/// What the settings file says about dialling.
+/// The settings about dialling.
 #[derive(Debug, Default)]
 pub struct NetworkSettings {
     pub tls: TlsSettings,

@@ -120,8 +120,8 @@ impl FrameReader {
         self
     }
 
-    /// Takes what it can use of `input` and says how many bytes that was; the caller offers the rest again, together
-    /// with what has come since. It stops when the inbox holds as much as `limit` says.
+    /// Takes what it can use of `input` and returns how many bytes that was; the caller offers the rest again, together
+    /// with what has come since. It stops when the inbox holds as much as `limit` allows.
     ///
     /// # Errors
     /// The server broke the protocol; messages before that are in the inbox.

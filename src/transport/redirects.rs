@@ -62,7 +62,7 @@ fn is_secure(url: &Url) -> bool {
     matches!(url.scheme(), "wss" | "https")
 }
 
-/// Where a response sends its reader; nothing for what is no redirect. A POST is only repeated where the status says so:
+/// The target of a redirect; nothing for other responses. A POST is only repeated if the status requires it:
 /// browsers turn it into a GET otherwise, which would lose the message.
 fn next(response: &http::Response<Incoming>, ask: &Ask) -> Option<Url> {
     let is_followed = match response.status() {

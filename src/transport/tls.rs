@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use super::error::{DialError, Place};
 use super::stream::ServerStream;
 
-/// Whom to trust, and who we are, beyond what the operating system says.
+/// Trusted certificates and the client certificate, in addition to the operating system's.
 #[derive(Debug, Default)]
 pub struct TlsSettings {
     /// Certificate authorities trusted in addition to the system's.
@@ -24,7 +24,7 @@ pub struct TlsSettings {
     pub insecure_hosts: Vec<String>,
     /// Our certificate chain and its key, for servers that ask.
     pub client_cert: Option<ClientCert>,
-    /// Hosts (lower case, without port) that are shown it; nobody else is.
+    /// Hosts (lower case, without port) that receive it; no other does.
     pub client_hosts: Vec<String>,
 }
 

@@ -372,7 +372,7 @@ pub const BROWSERS: &[Browser] = &[
         flatpak: Some("com.opera.Opera"),
         snap: Some("opera"),
     },
-    // Arc's and Yandex's places are hearsay: nobody has traced them.
+    // Arc's and Yandex's paths are from reports; they were not verified.
     Browser {
         name: "arc",
         title: "Arc",

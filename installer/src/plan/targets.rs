@@ -23,7 +23,7 @@ pub(super) struct ManifestTarget {
     pub(super) copy: Option<PathBuf>,
 }
 
-/// The manifests to write; browsers that are passed over are told.
+/// The manifests to write; browsers that are skipped are reported.
 pub(super) fn targets(
     env: &Environment,
     paths: &InstallPaths,

@@ -118,7 +118,7 @@ impl UninstallPlanner<'_> {
 
     fn restore_or_remove(&mut self, path: &Path, previous: Option<Previous>) -> ManifestChange {
         match previous {
-            // Without its folder nobody reads it any more.
+            // Without its folder no browser reads it any more.
             Some(before) if path.parent().is_some_and(Path::is_dir) => {
                 let path = path.to_path_buf();
                 self.steps.push(PlanStep::RestoreFile { path, before });
@@ -166,7 +166,7 @@ impl UninstallPlanner<'_> {
         }
     }
 
-    /// Plans to remove what an install without receipt has left: ours by its program, nobody's business otherwise.
+    /// Plans to remove what an install without receipt has left: a manifest is ours if it names our program; others are not touched.
     fn remove_unrecorded(&mut self, browser: &str, path: PathBuf) {
         let is_recorded = self.receipt.manifests.iter().any(|other| other.path == path);
         if is_recorded || self.gone.contains(&path) {

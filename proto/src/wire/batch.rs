@@ -1,4 +1,4 @@
-//! Several frames in one: packs what is ready for a port, tells apart what comes from it.
+//! Several frames in one: packs the frames for a port, unpacks those from it.
 //!
 //! It never waits for more to pack; when to flush is the caller's decision.
 
@@ -34,7 +34,7 @@ const OPENING: &[u8] = br#"{"type":"batch","frames":["#;
 const CLOSING: &[u8] = b"]}";
 
 /// Packs frames for one port into native frames: one alone goes naked, several as a batch, a big one in parts; plain
-/// messages in a row as `messages`, if the port has said that it takes them.
+/// messages in a row as `messages`, if the port has said that it accepts them.
 #[derive(Debug, Default)]
 pub struct Packer {
     /// Finished native frames, then the one being packed.
@@ -158,7 +158,7 @@ impl Packer {
         }
     }
 
-    /// Adds the empty frame that tells the host to end. What waits to be packed is not.
+    /// Adds the empty frame that makes the host exit. What waits to be packed is not.
     pub fn add_end(&mut self) {
         self.close();
         self.out.extend_from_slice(&[0; HEADER]);
@@ -277,7 +277,7 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// The `type` of a frame that is written as the protocol says: compactly, `type` first.
+/// The `type` of a frame in the usual form: compact, `type` first.
 fn written_first(json: &[u8]) -> Option<&str> {
     let rest = json.strip_prefix(br#"{"type":""#)?;
     let end = rest.iter().take(32).position(|byte| *byte == b'"')?;

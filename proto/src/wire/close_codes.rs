@@ -28,7 +28,7 @@ impl CloseCodes {
         self.0.len() * size_of::<(u16, u16, CloseClass)>()
     }
 
-    /// What this code or status means, if anything is said about it.
+    /// The class of this code or status, if the option has one.
     pub fn get(&self, code: &u16) -> Option<&CloseClass> {
         let mut newest_first = self.0.iter().rev();
         newest_first
@@ -41,7 +41,7 @@ impl CloseCodes {
         self.0.push((code, code, class));
     }
 
-    /// Adds what an option's object says: keys are `"4001"` or `"4000-4099"`.
+    /// Adds the entries of an option's object: keys are `"4001"` or `"4000-4099"`.
     ///
     /// # Errors
     /// The key that is neither.

@@ -22,7 +22,7 @@ pub enum Retry {
 }
 
 impl Retry {
-    /// The word on the wire.
+    /// The code on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::No => "no",
@@ -34,7 +34,7 @@ impl Retry {
     }
 }
 
-/// Writes the enum, its words and its retry verdicts from one table, so that they cannot drift apart.
+/// Generates the enum, its codes and its retry classes from one table, so that they cannot diverge.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $word:literal, $retry:ident;)*) => {
         /// Why something was refused or failed.
@@ -45,7 +45,7 @@ macro_rules! codes {
             /// Every code, in the order of the protocol's table.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The stable word on the wire.
+            /// The stable code on the wire.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
             }
@@ -149,7 +149,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// Why messages were lost, as a `gap` record tells it.
+/// Why messages were lost, in a `gap` record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GapReason {
@@ -159,7 +159,7 @@ pub enum GapReason {
     Age,
     /// The server's message exceeded `maxMessage`.
     TooLarge,
-    /// The broker died before it could keep them.
+    /// The broker crashed before it could store them.
     Crash,
     /// The journal on disk was damaged.
     Journal,
@@ -178,7 +178,7 @@ impl GapReason {
         Self::Acknowledged,
     ];
 
-    /// The word on the wire.
+    /// The code on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Overflow => "overflow",

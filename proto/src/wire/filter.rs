@@ -119,7 +119,7 @@ impl FilterLine {
         }
     }
 
-    /// Reads one line; the error says what is wrong with it.
+    /// Parses one line, or returns what is wrong with it.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let form: LineForm<'_> = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
         for pointer in form.key.iter().chain(form.keep.iter().flatten()) {

@@ -24,7 +24,7 @@ pub fn header(length: usize) -> Option<[u8; HEADER]> {
     Some(prefix)
 }
 
-/// The length that the prefix at the head of `bytes` says; `None` when there is no whole prefix.
+/// The length in the prefix at the head of `bytes`; `None` when there is no whole prefix.
 fn length_at(bytes: &[u8]) -> Option<usize> {
     Some(NativeEndian::read_u32(bytes.get(..HEADER)?) as usize)
 }

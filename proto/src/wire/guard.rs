@@ -84,7 +84,7 @@ impl Guard {
         self.send.iter().chain(&self.receive).map(line).sum()
     }
 
-    /// Reads `options.guard`; the error says what is wrong.
+    /// Parses `options.guard`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let form: GuardForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
         Ok(Self {

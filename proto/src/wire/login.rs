@@ -121,13 +121,13 @@ pub enum Template {
 /// One step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoginStep {
-    /// The words that it answers.
+    /// The messages that it answers.
     pub when: Rule,
     /// Values to keep for this connection.
     pub take: Vec<(String, ValuePath)>,
     /// The provider is asked first, with the values there are.
     pub ask: bool,
-    /// The words are a refusal: the credentials are not good.
+    /// The message is a refusal: the credentials are not valid.
     pub refused: bool,
     /// What is sent.
     pub send: Vec<Template>,
@@ -155,7 +155,7 @@ enum TemplateForm {
     Json(serde_json::Value),
 }
 
-/// Reads the option; the error says what is wrong.
+/// Parses the option, or returns what is wrong.
 pub(super) fn read_login(json: &str) -> Result<Vec<LoginStep>, String> {
     let forms: Vec<StepForm<'_>> = serde_json::from_str(json).map_err(|error| error.to_string())?;
     if forms.len() > MAX_STEPS || forms.iter().any(|form| form.take.len() > MAX_STEPS) {

@@ -230,7 +230,7 @@ impl Payload {
     }
 }
 
-/// Bytes that were checked to be text. Should they ever not be, replacement characters beat a dead port.
+/// Bytes that were checked to be text. Should they ever not be, replacement characters are better than a closed port.
 pub(crate) fn as_text(bytes: &[u8]) -> Cow<'_, str> {
     // Much faster than the lossy way alone.
     str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)

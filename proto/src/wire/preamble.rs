@@ -10,7 +10,7 @@ pub const MAX_BYTES: usize = 64 << 10;
 /// The form of the preamble; it changes only if nothing can be understood any more.
 pub(crate) const FORM: u32 = 1;
 
-/// What a caller says first.
+/// The first frame of a caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preamble {
     /// Always `FORM`.
@@ -47,7 +47,7 @@ pub enum PreambleError {
 }
 
 impl Preamble {
-    /// What this process of a program of `version` says.
+    /// The preamble of this process of a program of `version`.
     pub fn new(kind: PeerKind, origin: Option<&str>, version: &str) -> Self {
         Self {
             longwire: FORM,

@@ -21,7 +21,7 @@ pub struct Record {
     pub body: Body,
 }
 
-/// What a record tells.
+/// The contents of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// A message from the server, received at `time` (wall clock, milliseconds since 1970).
@@ -96,7 +96,7 @@ pub enum State {
 }
 
 impl State {
-    /// The word on the wire.
+    /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Connecting => "connecting",
@@ -123,7 +123,7 @@ pub enum Continuity {
 }
 
 impl Continuity {
-    /// The word on the wire.
+    /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Server => "server",
@@ -136,14 +136,14 @@ impl Continuity {
 /// An error as it travels: a code and a sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorInfo {
-    /// The stable word.
+    /// The stable code.
     pub code: Code,
     /// For people.
     pub message: String,
 }
 
 impl ErrorInfo {
-    /// An error of this code, said in these words.
+    /// An error of this code, with this message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -152,7 +152,7 @@ impl ErrorInfo {
     }
 }
 
-/// What is wrong with a value, in JSON's words: without Rust's names for what was expected, and without a place in a text
+/// What is wrong with a value, in JSON's terms: without Rust's names for what was expected, and without a place in a text
 /// that nobody sees.
 pub(crate) fn in_json_words(error: &serde_json::Error) -> String {
     let said = error.to_string();
@@ -181,7 +181,7 @@ pub(crate) fn in_json_words(error: &serde_json::Error) -> String {
     format!("{found}expected {expected}")
 }
 
-/// What a `state` record says.
+/// The contents of a `state` record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateChange {
     pub state: State,
@@ -248,12 +248,12 @@ pub enum Outcome {
     Expired,
     /// Volatile, and the link was not open.
     Dropped,
-    /// Withdrawn before it was written; or not waited for any more, and then its error says so.
+    /// Withdrawn before it was written; or not waited for any more, as its error says then.
     Cancelled,
 }
 
 impl Outcome {
-    /// The word on the wire.
+    /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -266,13 +266,13 @@ impl Outcome {
         }
     }
 
-    /// Whether it is told only when a receipt was asked for.
+    /// Whether it is reported only when a receipt was requested.
     pub const fn is_good(self) -> bool {
         matches!(self, Self::Sent | Self::Confirmed)
     }
 }
 
-/// What an `outcome` record says.
+/// The contents of an `outcome` record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeReport {
     pub id: Name,
@@ -280,7 +280,7 @@ pub struct OutcomeReport {
     pub error: Option<ErrorInfo>,
 }
 
-/// What a `response` record says: an answer or an error, never both.
+/// The contents of a `response` record: an answer or an error, never both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseReport {
     pub id: Name,

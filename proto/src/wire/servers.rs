@@ -17,34 +17,34 @@ use super::rule::check_pointer;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
     pub url: String,
-    /// Sent beside the session's own.
+    /// Sent in addition to the session's own.
     pub headers: Vec<(String, String)>,
 }
 
-/// How a server is asked again and again: `options.poll`. Times in milliseconds.
+/// How a server is polled: `options.poll`. Times in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poll {
-    /// From an answer to the next question.
+    /// From a response to the next request.
     pub interval: u64,
-    /// The server answers when it has something: it is asked again at once.
+    /// The server answers when it has data: the next request is sent at once.
     pub long: bool,
-    /// How long an answer may take.
+    /// Timeout for a response.
     pub timeout: u64,
     /// Pointer to an array in the answer, whose elements are the messages; otherwise the answer is one message.
     pub items: Option<String>,
     pub cursor: Option<Cursor>,
 }
 
-/// How the server is told what was heard already.
+/// How the server gets the position of what was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     pub from: CursorFrom,
     pub to: CursorTo,
-    /// Said before there is any.
+    /// Sent before there is any.
     pub start: Option<String>,
 }
 
-/// Where the cursor stands in an answer.
+/// Where the cursor is in a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CursorFrom {
     /// A pointer into the answer.
@@ -55,7 +55,7 @@ pub enum CursorFrom {
     Header(String),
 }
 
-/// Where the cursor stands in the next question.
+/// Where the cursor is in the next request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CursorTo {
     /// A parameter of the URL's query.
@@ -118,7 +118,7 @@ struct CursorForm {
 }
 
 impl Post {
-    /// Reads `options.post`; the error says what is wrong.
+    /// Parses `options.post`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let form: PostForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
         Ok(Self {
@@ -142,7 +142,7 @@ pub(super) fn strings(map: Map<String, Value>) -> Result<Vec<(String, String)>, 
 }
 
 impl Poll {
-    /// Reads `options.poll`; the error says what is wrong.
+    /// Parses `options.poll`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let form: PollForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
         if form.interval == 0 || form.timeout == 0 {

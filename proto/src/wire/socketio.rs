@@ -16,11 +16,11 @@ use super::record::in_json_words;
 pub struct SocketIoOptions {
     /// On the server, as it is requested: with a slash at its end unless the options say otherwise.
     pub path: String,
-    /// Parameters beside the URL's own.
+    /// Parameters in addition to the URL's own.
     pub query: Vec<(String, String)>,
     /// Requested on every connection; without the first there is no link.
     pub namespaces: Vec<String>,
-    /// A JSON object, sent when a namespace is asked for.
+    /// A JSON object, sent when a namespace is requested.
     pub auth: Option<String>,
     /// In the order given, each once: `polling`, `websocket`.
     pub transports: Vec<String>,
@@ -141,7 +141,7 @@ const REFUSED: &[(&[&str], &str)] = &[
 ];
 
 impl SocketIoOptions {
-    /// Reads `options.socketio`; the error says what is wrong.
+    /// Parses `options.socketio`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let fields: BTreeMap<String, &RawValue> =
             serde_json::from_str(json).map_err(|error| in_json_words(&error))?;

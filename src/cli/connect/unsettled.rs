@@ -30,7 +30,7 @@ impl UnsettledMessages {
         self.bytes_of.remove(&id);
     }
 
-    /// The ids of those whose outcome nobody will tell any more.
+    /// The ids of those whose outcome will not be reported any more.
     pub(super) fn take(&mut self) -> impl Iterator<Item = u64> + use<> {
         std::mem::take(&mut self.bytes_of).into_keys()
     }

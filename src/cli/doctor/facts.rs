@@ -150,7 +150,7 @@ pub(super) struct ProgramFacts {
     pub(super) owned_by_other: bool,
     /// Did the system mark it as downloaded, to be refused?
     pub(super) quarantined: bool,
-    /// What `--version` says, if it is a Longwire.
+    /// The output of `--version`, if it is a Longwire.
     pub(super) version: Option<String>,
 }
 

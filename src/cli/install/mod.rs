@@ -87,7 +87,7 @@ pub(super) fn extensions(given: &[String]) -> Result<Vec<ExtensionId>, Failure> 
     let ids = given.iter().flat_map(|ids| {
         let mut several: Vec<_> = ids.split([',', ' ']).filter(|id| !id.is_empty()).collect();
         if several.is_empty() {
-            // Nothing at all is no id, and is told as one.
+            // Nothing at all is no id, and is reported as one.
             several.push(ids);
         }
         several
@@ -292,7 +292,7 @@ fn carry_out(action: &str, args: &RegistrationArgs, plan: &Plan) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-/// Does what is planned, and tells people.
+/// Executes the plan, and prints the result.
 fn perform(action: &str, args: &RegistrationArgs, plan: &Plan) -> Result<(), Failure> {
     if !args.json {
         for line in describe(action, plan) {

@@ -2,7 +2,7 @@
 
 use super::scan::{Sink, ValueKind, scan};
 
-/// Objects nested deeper are not told.
+/// Objects nested deeper are not reported.
 const MAX_DEPTH: usize = 4096;
 
 /// An object that has ended.

@@ -171,7 +171,7 @@ pub struct Reply {
     pub id: Option<Name>,
 }
 
-/// Fresh credentials, or word that there are none.
+/// New credentials, or the answer that there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Authorize {
     pub session: Option<Name>,

@@ -1,7 +1,7 @@
 //! `messages`: plain messages of one session that follow one another, in one frame. Of a short message its envelope is
 //! nearly half, and the browser's pipe is the bottleneck.
 //!
-//! It only says which messages may stand together and how they are written; `batch` packs them.
+//! It only decides which messages may be combined and how they are written; `batch` packs them.
 
 use super::BrokerFrame;
 use super::object::{ObjectWriter, text};

@@ -48,13 +48,13 @@ pub struct SessionReport {
     /// What filters kept from clients; absent while there was nothing.
     #[serde(skip_serializing_if = "Filtered::is_nothing")]
     pub filtered: Filtered,
-    /// The last failure of the link, as a `state` record tells it.
+    /// The last failure of the link, as in a `state` record.
     #[serde(serialize_with = "with_retry", skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorInfo>,
     /// Milliseconds until the next dial; absent unless one is scheduled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_in: Option<u64>,
-    /// Age of the oldest record that somebody attached has not acknowledged, milliseconds.
+    /// Age of the oldest record that an attached client has not acknowledged, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest: Option<u64>,
 }
@@ -78,7 +78,7 @@ fn with_retry<S: serde::Serializer>(error: &Option<ErrorInfo>, serializer: S) ->
 /// Messages that filters kept from clients, counted for each client apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Filtered {
-    /// Not delivered, as a line says.
+    /// Not delivered, because of a line.
     pub dropped: u64,
     /// Replaced by a newer one before they were delivered.
     pub conflated: u64,

@@ -127,7 +127,7 @@ pub struct Opened {
     pub ignored: Vec<String>,
 }
 
-/// What somebody is asked who may have credentials.
+/// A request for credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     pub nonce: String,
@@ -137,7 +137,7 @@ pub struct Question {
     pub deadline: u64,
     /// The status of the handshake that was refused.
     pub status: Option<u16>,
-    /// In the middle of a login: what the server has said, a JSON object.
+    /// In the middle of a login: values of the server's messages, a JSON object.
     pub values: Option<String>,
 }
 
@@ -151,7 +151,7 @@ pub enum Resumed {
 }
 
 impl Resumed {
-    /// The word on the wire.
+    /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
@@ -179,7 +179,7 @@ pub enum SubscriptionState {
 }
 
 impl SubscriptionState {
-    /// The word on the wire.
+    /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",

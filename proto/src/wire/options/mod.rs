@@ -50,11 +50,11 @@ pub struct Options {
     pub durability: Durability,
     /// `auth: "provider"`.
     pub auth_provider: bool,
-    /// Where messages go of a session that hears over HTTP.
+    /// Where messages of a session over HTTP are posted.
     pub post: Option<Post>,
     pub poll: Poll,
     pub socketio: SocketIoOptions,
-    /// Answers to the server's words before the connection is ready.
+    /// Answers to the server's messages before the connection is ready.
     pub login: Vec<LoginStep>,
     /// Milliseconds that `close` waits for messages accepted before it, and for the server's answer.
     pub close_timeout: u64,
@@ -65,7 +65,7 @@ pub struct Options {
     pub max_message: usize,
 }
 
-/// What the server speaks.
+/// The server's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Protocol {
     WebSocket,
@@ -78,7 +78,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// The word on the wire.
+    /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::WebSocket => "websocket",
@@ -104,7 +104,7 @@ pub struct Reconnect {
     pub stable_after: u64,
 }
 
-/// When to ask whether the server is alive.
+/// When and how to check that the server responds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeartbeatOptions {
     /// Silence before a beat.
@@ -115,11 +115,11 @@ pub struct HeartbeatOptions {
     pub message: Option<Payload>,
     /// What answers that beat, and is used up by it; without it any byte does.
     pub expect: Option<Rule>,
-    /// A beat every `interval`, whatever is heard: for servers that want to hear us.
+    /// A beat every `interval`, whatever is received: for servers that require heartbeats.
     pub always: bool,
     /// The server's own beats: used up, and answered if there is something to say.
     pub answers: Vec<(Rule, Option<Payload>)>,
-    /// Where the server says in seconds how long it bears silence: beats come before that.
+    /// Where the server states in seconds how long the client may be silent: beats are sent before that.
     pub interval_from: Option<ValuePath>,
 }
 
@@ -169,9 +169,9 @@ pub struct Window {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// Everything but the broker's death.
+    /// Everything but the end of the broker.
     Memory,
-    /// The broker's death and a reboot too.
+    /// The end of the broker and a reboot too.
     Disk,
 }
 

@@ -88,7 +88,7 @@ impl Options {
         let has_socket =
             options.protocol == Protocol::WebSocket || options.transports.contains(&Protocol::WebSocket);
         if !has_socket && !has_heartbeat {
-            // There are no pings over HTTP: silence is judged only if the extension says for how long.
+            // There are no pings over HTTP: silence counts only if the extension sets a limit.
             options.heartbeat = None;
         }
         options.check()?;
@@ -232,7 +232,7 @@ fn switch<T: Default>(
     }
 }
 
-/// Which of two words it is.
+/// Which of two values it is.
 fn choice(name: &str, value: &RawValue, words: [&str; 2]) -> Result<usize, ErrorInfo> {
     let word: String = read(name, value)?;
     let found = words.iter().position(|known| **known == word);

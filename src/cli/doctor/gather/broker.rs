@@ -67,7 +67,7 @@ fn run_folder(paths: &Paths) -> Option<PathFacts> {
     None
 }
 
-/// Asks the broker that was started for doctor's host to leave, unless somebody has come to it since.
+/// Asks the broker that was started for doctor's host to exit, unless another process has connected to it since.
 pub(super) async fn leave_as_found(admin: &Admin) {
     if let Ok(Some(status)) = admin.status().await {
         let idle = status["ports"].as_u64().is_none_or(|ports| ports <= 1)

@@ -120,7 +120,7 @@ fn settings_facts(settings: &Result<Settings, SettingsError>, paths: &Paths) -> 
         there: path.exists(),
         path,
         problem: error.map(|error| match error {
-            // The command is told apart from it.
+            // The command is distinguished from it.
             SettingsError::Refused { path, problem, .. } => format!("{}: {problem}", path.display()),
             _ => in_one_line(error),
         }),

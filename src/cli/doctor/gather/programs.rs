@@ -72,7 +72,7 @@ fn unique<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     })
 }
 
-/// What a Longwire says of its version; other programs are not asked.
+/// The version that a Longwire reports; other programs are not started.
 async fn version(program: &ProgramFacts) -> Option<String> {
     let is_longwire = program.path.file_stem().is_some_and(|stem| stem == "longwire");
     if !is_longwire || !program.executable || program.owned_by_other {

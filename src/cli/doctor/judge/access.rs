@@ -50,7 +50,7 @@ pub(super) fn policy(facts: &Facts, browser: &BrowserFacts) -> Finding {
     }
 }
 
-/// Only when somebody asks about an extension.
+/// Only if the user names an extension.
 pub(super) fn origin(facts: &Facts, browser: &BrowserFacts, chain: &[Seen]) -> Option<Finding> {
     let callers = browser.callers(&facts.name, chain);
     let asked = asked(facts, Some(browser.family));

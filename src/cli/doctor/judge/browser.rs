@@ -92,7 +92,7 @@ pub(super) fn judge(facts: &Facts, browser: &BrowserFacts) -> Vec<Finding> {
     if browser.family == Family::Chromium {
         findings.push(policy(facts, browser));
     }
-    // Of several profile folders the worst one is told.
+    // Of several profile folders the worst one is reported.
     let mut worst: Vec<Finding> = Vec::new();
     for chain in browser.chains.iter().filter(|chain| !chain.is_empty()) {
         let found = browser.found(&facts.name, chain);

@@ -143,7 +143,7 @@ fn finding(facts: &Facts, id: &str) -> Finding {
         .clone()
 }
 
-/// Judges a machine with one thing wrong: that finding alone is not passed, and says how to mend it.
+/// Judges a machine with one thing wrong: that finding alone is not passed, and has a fix.
 fn only(id: &str, verdict: Verdict, fix: &str, change: impl FnOnce(&mut Facts)) {
     let mut facts = well();
     change(&mut facts);
