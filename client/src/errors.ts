@@ -78,7 +78,7 @@ export class LongwireError<Code extends ErrorCode = ErrorCode> extends Error {
   declare readonly code: Code;
   /** Whether to retry: `no`, `now`, `later`, `auth`, or `action` (a person has to change something). */
   declare readonly retry: Retry;
-  /** The message of the browser or the broker, word for word. */
+  /** The message of the browser or the broker, verbatim. */
   declare readonly originalMessage: string | undefined;
   /** The command for further diagnosis, to be pasted into a terminal. */
   declare readonly doctor: string;

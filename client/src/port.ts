@@ -296,7 +296,7 @@ export class HostPort {
       return;
     }
     if (this.#shortLives >= MAX_SHORT_LIVES) {
-      const text = `longwire: ${MAX_SHORT_LIVES} native hosts in a row died within ${SHORT_LIFE / 1000} s; the last: ${message}`;
+      const text = `longwire: ${MAX_SHORT_LIVES} native hosts in a row exited within ${SHORT_LIFE / 1000} s; the last: ${message}`;
       const more = { retry: "action", originalMessage, detail: error } as const;
       this.#giveUp(new LongwireError("host-keeps-dying", text, more));
       return;

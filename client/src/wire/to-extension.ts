@@ -205,7 +205,7 @@ export interface StatusAnswer {
   /** Resident bytes of the broker. */
   rss: number;
   ports: number;
-  /** What this extension holds. Older brokers do not tell. */
+  /** What this extension holds. Older brokers do not report it. */
   memory?: MemoryReport;
   /** Hosts without certificate checks, by the user's settings. */
   insecure?: string[];
