@@ -11,7 +11,7 @@ use super::model::Session;
 use super::world::{Kind, World};
 
 impl World {
-    /// What the world knows before the hub says anything.
+    /// Updates the model before the hub handles the input.
     pub(super) fn before(&mut self, input: &Input) {
         match input {
             Input::PortClosed(port) => {
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    /// Whether this word opens a link that was not open: each protocol has its own.
+    /// Whether this event opens a link that was not open: each protocol has its own.
     fn opens_link(&mut self, id: DialId, event: &LinkEvent) {
         let (boot, input) = (self.now.boot, self.inputs);
         let Some(dial) = self.dials.get_mut(&(self.life, id)).filter(|dial| !dial.over) else {
@@ -193,7 +193,7 @@ impl World {
         }
     }
 
-    /// No session that somebody has closed outlives its time.
+    /// No closed session exists longer than its `closeTimeout`.
     fn closes_in_time(&mut self) {
         let boot = self.now.boot;
         let is_late = |session: &Session| session.closing.is_some_and(|by| boot >= by);

@@ -20,7 +20,7 @@ use super::world::World;
 pub(super) const NEVER: u64 = 1 << 50;
 
 impl World {
-    /// Any port, dead attachments included.
+    /// Any port, fenced ones included.
     pub(super) fn some_port(&mut self) -> Option<PortId> {
         let ports: Vec<PortId> = self.ports.keys().copied().collect();
         (!ports.is_empty()).then(|| *self.rng.pick(&ports))
@@ -415,7 +415,7 @@ impl World {
         fits.then_some((port, token))
     }
 
-    /// The same id again. What the broker may have forgotten is not said again: nobody could know.
+    /// The same id again. What the broker may have forgotten is not repeated: the right reply would be unknown.
     pub(super) fn repeats(&mut self) {
         let Some((port, token)) = self.some_sent() else {
             return;

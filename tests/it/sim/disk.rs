@@ -90,7 +90,7 @@ impl Disk {
         }
     }
 
-    /// Begins new segments where the last is full, and removes those that nobody needs.
+    /// Begins new segments where the last is full, and removes those that are not needed.
     pub(super) fn flush(&mut self, mut snapshot: impl FnMut(&JournalId) -> Vec<RawRecord>) {
         for id in std::mem::take(&mut self.dirty) {
             let Some(journal) = self.journals.get_mut(&id) else {

@@ -74,7 +74,7 @@ impl Event {
 }
 
 impl World {
-    /// Whether a session speaks Socket.IO and nothing else.
+    /// Whether a session uses Socket.IO and nothing else.
     pub(super) fn is_socketio(&self, slot: usize) -> bool {
         let session = self.slots[slot].lives.last();
         session.is_some_and(|session| protocols(&session.options) == [Protocol::SocketIo])
@@ -111,7 +111,7 @@ impl World {
         self.give(Input::Link(id, LinkEvent::Messages(packets)));
     }
 
-    /// How a message of this text is sent to a session that may speak Socket.IO: mostly as an event.
+    /// How a message of this text is sent to a session that may use Socket.IO: mostly as an event.
     pub(super) fn some_event(&mut self, slot: usize, text: &str) -> Option<Event> {
         let session = self.slots[slot].lives.last()?;
         let speaks = protocols(&session.options).contains(&Protocol::SocketIo);
@@ -274,7 +274,7 @@ impl World {
         sent.ack = (!ack.is_empty()).then(|| (id, name, ack.to_owned()));
     }
 
-    /// An event is refused only if its namespace is none of the session's, or the session may speak something else.
+    /// An event is refused only if its namespace is none of the session's, or the session may use another protocol.
     pub(super) fn may_refuse(&self, token: usize) {
         let sent = &self.sent[token];
         let Some(event) = &sent.event else { return };

@@ -120,7 +120,7 @@ impl Filter {
 }
 
 impl World {
-    /// The server says a message that filters know.
+    /// The server sends a message that filters match.
     pub(super) fn says_filtered(&mut self, id: DialId) {
         let slot = self.dials[&(self.life, id)].slot;
         let seats = (0..self.people.len()).map(|person| &self.seats[self.seat(person, slot)]);
@@ -133,7 +133,7 @@ impl World {
         self.says_for(id, action);
     }
 
-    /// The server says a message for an action of filters. Whether anybody wants it, and so whether the session takes
+    /// The server sends a message for an action of filters. Whether any client gets it, and so whether the session takes
     /// it, shows in its counters.
     pub(super) fn says_for(&mut self, id: DialId, action: Action) {
         let dial = &self.dials[&(self.life, id)];
@@ -200,7 +200,7 @@ impl World {
         }
     }
 
-    /// How everybody's filters show a message, and which messages it replaces, by their numbers.
+    /// How the filters of all clients show a message, and which messages it replaces, by their numbers.
     fn judges(&mut self, slot: usize, made: Made) -> (Vec<View>, Vec<(usize, View)>) {
         let (mut views, mut replaced) = (Vec::new(), Vec::new());
         for person in 0..self.people.len() {
@@ -228,7 +228,7 @@ impl World {
                             views.push(view(Sight::Not, is_certain));
                         }
                     }
-                    // What the client was told cannot be taken back.
+                    // What was delivered to the client cannot be withdrawn.
                     Action::Conflate => replaced.extend(
                         filter
                             .newest
@@ -290,7 +290,7 @@ impl World {
         })
     }
 
-    /// A client is told a message: as its filter shows it, and not if it does not.
+    /// A client receives a message: as its filter shows it, and not at all if it does not.
     pub(super) fn is_shown(&mut self, person: usize, slot: usize, payload: &Payload) {
         let number = number_in(payload).expect("a message that a server said");
         let seat = self.seat(person, slot);
@@ -361,7 +361,7 @@ impl super::model::Seat {
 }
 
 impl super::model::Session {
-    /// Whether this person may be without the message at this index although nobody says so.
+    /// Whether this person may lack the message at this index without a gap.
     pub(super) fn may_be_withheld(&self, index: usize, person: usize) -> bool {
         let views = self.views.get(&index);
         views.is_some_and(|views| {
@@ -382,7 +382,7 @@ impl super::model::Session {
         self.after_withheld(index, person)
     }
 
-    /// The next message, of which this person must hear.
+    /// The next message that this person must receive.
     pub(super) fn after_withheld(&self, mut index: usize, person: usize) -> usize {
         while self.may_be_withheld(index, person) {
             index += 1;

@@ -17,7 +17,7 @@ use super::world::World;
 const ROUNDS: usize = 200;
 
 impl World {
-    /// Brings everybody back, lets everything flow, and checks that nothing is owed.
+    /// Reconnects all clients, lets everything flow, and checks that nothing is outstanding.
     pub(super) fn check_the_end(&mut self) {
         self.tell(|| "--- everything comes to rest".to_owned());
         let ports: Vec<PortId> = self.ports.keys().copied().collect();
@@ -230,7 +230,7 @@ impl World {
     /// A client that is back knows how everything ended that it sent, and where messages were lost.
     fn has_heard_all(&mut self, port: PortId, person: usize, slot: usize) {
         if !self.ports[&port].holds.contains(&slot) {
-            // It was being closed when everybody came back.
+            // It was being closed when all clients reconnected.
             return;
         }
         let life = self.slots[slot].lives.len() - 1;

@@ -18,9 +18,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const SPREAD: Duration = Duration::from_secs(5);
 /// A link that stood so long shows that its credentials were good.
 const ACCEPTED: Duration = Duration::from_secs(10);
-/// Between two dials to other machines that nobody has just asked for.
+/// Between two dials to other machines that no client has just asked for.
 const BETWEEN: Duration = Duration::from_millis(250);
-/// Dials that may come at once when somebody has asked for them.
+/// Dials that may come at once when clients have asked for them.
 const BURST: usize = 16;
 
 impl World {
@@ -40,7 +40,7 @@ impl World {
         })
     }
 
-    /// The hub says that it has taken the credentials just brought.
+    /// The hub confirms that it has accepted the credentials just sent.
     pub(super) fn brought(&mut self) {
         let Some(bearer) = self.cause.bearer.take() else {
             return;
@@ -54,7 +54,7 @@ impl World {
         let stood = self.has_stood(slot, ACCEPTED);
         self.cause.brought = true;
         let Some(session) = self.session(slot) else { return };
-        // What servers remember may be somebody else's.
+        // What servers remember may be another user's.
         session.recoverable.clear();
         let reach = &mut session.reach;
         if stood {
@@ -75,7 +75,7 @@ impl World {
             .is_some_and(|dial| dial.open && self.now.boot.saturating_sub(dial.opened_at) >= time)
     }
 
-    /// The slot a dial is for: it must lead where that was told to go, and bring nothing that was for another place.
+    /// The slot a dial is for: it must have the session's URL, and nothing that was for another server.
     pub(super) fn leads(&self, target: &Target) -> usize {
         let text = target.url.as_str();
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
@@ -342,7 +342,7 @@ impl Reach {
 }
 
 impl super::model::Session {
-    /// Whether what an `open` says becomes so.
+    /// Whether the options of an `open` take effect.
     pub(super) fn obeys(&self, conflict: Conflict) -> bool {
         conflict == Conflict::Update || !self.has_url
     }

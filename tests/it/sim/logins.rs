@@ -39,7 +39,7 @@ impl World {
         );
     }
 
-    /// A login is sent: it answers the server's last word, before the server is ready.
+    /// A login is sent: it answers the server's last message, before the server is ready.
     pub(super) fn logs_in(&mut self, id: DialId, number: usize) {
         let dial = self.dials.get_mut(&(self.life, id)).unwrap();
         assert!(!dial.ready, "a login for a server that is ready");

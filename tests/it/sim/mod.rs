@@ -34,7 +34,7 @@ use self::world::World;
 
 /// Steps of one run: short, so that there are many, and long enough for sessions to begin and end in them.
 const RUN: u64 = 1000;
-/// Steps of all runs together, unless `STEPS` says otherwise.
+/// Steps of all runs together, unless `STEPS` is set.
 const STEPS: u64 = 2_000_000;
 /// The tests that share them, so that they run side by side.
 const SHARDS: u64 = 4;

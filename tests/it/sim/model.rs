@@ -19,7 +19,7 @@ use super::events::{Event, Unfinished};
 use super::filters::{Filter, View};
 use super::socketio::{Namespace, Remembered};
 
-/// A dial, over all lives of the broker: dials are numbered anew by each.
+/// A dial, over all restarts of the broker: each numbers its dials anew.
 pub(super) type Link = (u32, DialId);
 
 /// Who may hold sessions: an origin and a profile.
@@ -48,7 +48,7 @@ pub(super) struct Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Alive {
     Yes,
-    /// The broker died while it was ending.
+    /// The broker was killed while the session was ending.
     Perhaps,
     No,
 }
@@ -60,7 +60,7 @@ pub(super) struct Session {
     /// Its journal was damaged: it may come back with another epoch.
     pub(super) may_change_epoch: bool,
     pub(super) options: Options,
-    /// The shortest `expire` it ever had: what a journal may say that was rolled back.
+    /// The shortest `expire` it ever had: what a journal that was rolled back may have.
     pub(super) shortest_expire: u64,
     pub(super) has_url: bool,
     /// Heartbeats were off at some time: `sent` may mean written.
@@ -68,25 +68,25 @@ pub(super) struct Session {
     pub(super) journal: Option<JournalId>,
     /// The link each message came through, in the order the hub took them; their indices are their names.
     pub(super) taken: Vec<Link>,
-    /// What each number named when somebody was told.
+    /// What each number identified when it was delivered.
     pub(super) contents: HashMap<u64, Content>,
-    /// Gaps that somebody was told: last number to first.
+    /// Gaps that were delivered: last number to first.
     pub(super) gaps: BTreeMap<u64, u64>,
     /// Power failed, or the journal was damaged: positions and outcomes may be older than they were.
     pub(super) rolled_back: bool,
     pub(super) dial: Option<DialId>,
-    /// Awake time since which nobody holds it.
+    /// Awake time since which no client is attached.
     pub(super) idle_since: Option<Duration>,
-    /// What is said on each connection before the outbox flows.
+    /// What is sent on each connection before the outbox.
     pub(super) subscriptions: Vec<(Name, usize)>,
     /// Where it leads and what is offered there.
     pub(super) reach: Reach,
     /// The last message that its journal has, and the gap behind it: its beginning and its count.
     pub(super) kept_to: u64,
     pub(super) kept_gap: Option<(u64, u64)>,
-    /// Somebody has closed it: boot time at which it must be over.
+    /// A client has closed it: boot time at which it must be over.
     pub(super) closing: Option<Duration>,
-    /// What servers said that says where to go on: by which protocol, at which URL, and in which parameter it is sent
+    /// Resume positions of servers: by which protocol, at which URL, and in which parameter it is sent
     /// back, if in any.
     pub(super) marks: HashMap<String, (Protocol, String, Option<String>)>,
     /// Connections that Socket.IO servers remember, by their ids; by namespace, at which URL one is certain to be gone on
@@ -116,7 +116,7 @@ pub(super) struct Reach {
     pub(super) refusals: u32,
     /// They may be fewer, since options changed.
     pub(super) doubted: bool,
-    /// Dials since somebody asked or a link was stable; they may be fewer, since options changed.
+    /// Dials since a client asked or a link was stable; they may be fewer, since options changed.
     pub(super) attempts: u32,
     pub(super) uncertain: bool,
     /// Boot time before which it may not dial of its own accord.
@@ -174,7 +174,7 @@ pub(super) struct Account {
     pub(super) hi: usize,
     /// The link of the message seen last.
     pub(super) link: Option<Link>,
-    /// A discontinuity was told since.
+    /// A discontinuity was reported since.
     pub(super) told: bool,
 }
 
@@ -200,7 +200,7 @@ impl Account {
 pub(super) struct Seat {
     /// The port through which the hub delivers.
     pub(super) port: Option<PortId>,
-    /// Attachments so far; what was delivered to an older one is read by nobody.
+    /// Attachments so far; what was delivered to an older one is read by no client.
     pub(super) generation: u64,
     pub(super) window: Window,
     pub(super) in_flight: VecDeque<(u64, usize)>,
@@ -209,22 +209,22 @@ pub(super) struct Seat {
     pub(super) delivered: u64,
     /// The position the hub must keep.
     pub(super) position: u64,
-    /// The highest position it has had: what an older note may say.
+    /// The highest position it has had: what an older journal may have.
     pub(super) highest: u64,
-    /// Where the hub has put it, other than by its own word, and what it had missed by then.
+    /// Where the hub has put it, other than by its acknowledgement, and what it had missed by then.
     pub(super) placed: BTreeMap<u64, Account>,
-    /// The session knows this client for certain, and its position is what `position` says.
+    /// The session knows this client for certain, and its position is `position`.
     pub(super) certain: bool,
-    /// It may know it: nobody that was never here is known.
+    /// It may know it: a client that never attached is not known.
     pub(super) was_here: bool,
-    /// Whether it was ever let in, and where, nobody can say.
+    /// Whether it was ever attached, and where, is unknown.
     pub(super) doubtful: bool,
 
     /// The filters of this client, by the keys of their subscriptions.
     pub(super) filters: BTreeMap<Name, Filter>,
-    /// The number of the newest message that any attachment was told.
+    /// The number of the newest message that was delivered to any attachment.
     pub(super) told: Option<usize>,
-    /// How often the hub may have taken it for somebody else than before.
+    /// How often the hub may have taken it for another client than before.
     pub(super) beginnings: u64,
 
     /// The session life and epoch that the rest is about.
@@ -277,7 +277,7 @@ impl Seat {
         }
     }
 
-    /// The broker has died.
+    /// The broker was killed.
     pub(super) fn leave(&mut self) {
         self.port = None;
         self.in_flight.clear();
@@ -294,7 +294,7 @@ pub(super) struct Port {
     pub(super) queue: VecDeque<Queued>,
 }
 
-/// A frame on its way to a client, and what was so when the hub said it.
+/// A frame on its way to a client, and the state when the hub sent it.
 pub(super) struct Queued {
     pub(super) frame: BrokerFrame,
     pub(super) cost: usize,
@@ -312,7 +312,7 @@ pub(super) struct About {
     pub(super) taken: usize,
 }
 
-/// A message a server said. Whoever reads it reads its number in `World::emitted`.
+/// A message that a server sent. Its text has its number in `World::emitted`.
 pub(super) struct Emitted {
     pub(super) slot: usize,
     pub(super) life: usize,
@@ -333,7 +333,7 @@ pub(super) enum Asks {
     Ack,
 }
 
-/// How a message ended, as the hub told.
+/// How a message ended, as the hub reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum MessageResult {
     Outcome(Outcome),
@@ -341,7 +341,7 @@ pub(super) enum MessageResult {
     Error(Code),
 }
 
-/// A message somebody sends; its number is its token, in its id and in its payload.
+/// A message of a client; its number is its token, in its id and in its payload.
 pub(super) struct Sent {
     pub(super) slot: usize,
     pub(super) life: usize,
@@ -357,7 +357,7 @@ pub(super) struct Sent {
     pub(super) payload: Payload,
     /// How it is sent to a Socket.IO server, if not as a plain message.
     pub(super) event: Option<Event>,
-    /// What its acknowledgement must say: on which dial, in which namespace, with which id.
+    /// What its acknowledgement must have: on which dial, in which namespace, with which id.
     pub(super) ack: Option<(DialId, String, String)>,
     /// What the session's guard does not let pass, if it has one.
     pub(super) rude: bool,
@@ -423,26 +423,26 @@ pub(super) struct Dial {
     pub(super) opened_at: Duration,
     /// The input that opened it.
     pub(super) opened_by: u64,
-    /// A message that satisfies the `ready` rule was said; the word of the server that a login must answer.
+    /// A message that satisfies the `ready` rule was sent; the message of the server that a login must answer.
     pub(super) ready: bool,
     pub(super) wants: Option<usize>,
     /// A close frame is on its way, or written.
     pub(super) closing: bool,
-    /// What is spoken, and the URL without its query.
+    /// The protocol, and the URL without its query.
     pub(super) speaks: Protocol,
     pub(super) base: String,
     /// It has refused a message for now: its transport posts no other.
     pub(super) refused: bool,
     /// A question waits for its answer.
     pub(super) question: bool,
-    /// The server was told where to go on.
+    /// The server received a resume position.
     pub(super) resumes: bool,
     /// The namespaces that a Socket.IO server was asked for, in order; the bytes of a packet that it takes; and an event
     /// of which attachments are to follow.
     pub(super) namespaces: Vec<Namespace>,
     pub(super) max_payload: usize,
     pub(super) unfinished: Option<Unfinished>,
-    /// A Socket.IO server has said its greeting.
+    /// A Socket.IO server has sent its greeting.
     pub(super) greeted: bool,
     /// The options and subscriptions changed while it was open: their order cannot be judged.
     pub(super) disturbed: bool,

@@ -17,7 +17,7 @@ use super::protocols::CURSOR;
 use super::rng::Rng;
 use super::socketio::NAMESPACES;
 
-/// What the server says when it is ready.
+/// The server's message when it is ready.
 pub(super) static READY: LazyLock<Rule> =
     LazyLock::new(|| Rule::from_json(&serde_json::json!({"/type": "ready"}).to_string()).unwrap());
 
@@ -36,7 +36,7 @@ pub(super) fn random_window(rng: &mut Rng) -> Window {
     }
 }
 
-/// What is rude does not pass, in either direction; the rest no faster than this.
+/// Messages with `rude` do not pass, in either direction; the rest no faster than this.
 const GUARD: &str = r#"{
     "send": [{"when": {"/rude": true}, "do": "deny"}, {"when": {"/0/rude": true}, "do": "deny"},
         {"rate": {"messages": 4, "per": 1000}}],
@@ -58,7 +58,7 @@ fn preset(rng: &mut Rng, disk: bool) -> Options {
     }
 }
 
-/// Options whose numbers are as large as numbers get: they must mean for ever, and overflow nothing.
+/// Options with the largest numbers: they mean for ever, and must overflow nothing.
 fn for_ever(disk: bool) -> Options {
     let plain = Options::default();
     Options {
@@ -99,7 +99,7 @@ fn for_ever(disk: bool) -> Options {
     }
 }
 
-/// Options of a session that speaks something else than WebSocket alone. `own` is where its transports have URLs.
+/// Options of a session with other protocols than WebSocket alone. `own` is where its transports have URLs.
 fn other_protocols(rng: &mut Rng, own: &str, options: Options) -> Options {
     let all = [
         Protocol::WebSocket,
@@ -138,7 +138,7 @@ fn other_protocols(rng: &mut Rng, own: &str, options: Options) -> Options {
         post: (!is_deaf).then_some(post),
         greeting: match is_deaf {
             true => Vec::new(),
-            // What a preset says is no event.
+            // The greeting of a preset is no event.
             false if has_events => vec![Payload::text("greet")],
             false => options.greeting,
         },

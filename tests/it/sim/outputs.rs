@@ -12,7 +12,7 @@ use longwire::wire::payload::Payload;
 use super::model::{Alive, Dial, Item, number_in};
 use super::world::{Kind, World};
 
-/// The record of a journal that says what its session is.
+/// The record of a journal with the identity of its session.
 const META: u8 = 1;
 /// How a journal marks a gap.
 const GAP: u8 = 10;
@@ -24,7 +24,7 @@ impl World {
             .rotate_left(5);
     }
 
-    /// Does one thing the hub asks for.
+    /// Applies one output of the hub.
     pub(super) fn act(&mut self, output: Output) {
         if self.trace.is_some() {
             let mut line = format!("    {output:?}");
@@ -100,7 +100,7 @@ impl World {
         }
     }
 
-    /// The slot of the session that a journal is about, as its first record says.
+    /// The slot of the session that a journal is about, by its first record.
     fn slot_of_journal(&self, kept: &RawRecord) -> Option<usize> {
         let meta: serde_json::Value = serde_json::from_slice(&kept.data).ok()?;
         self.slots.iter().position(|slot| {
@@ -113,7 +113,7 @@ impl World {
         })
     }
 
-    /// The close frame comes behind everything that was accepted.
+    /// The close frame comes after everything that was accepted.
     fn closes(&mut self, id: DialId) {
         let dial = self.open_dial(id);
         assert!(!dial.closing, "closed twice");
@@ -121,7 +121,7 @@ impl World {
             !dial.paused,
             "closes a link that is not read: the answer would not be heard"
         );
-        // A message that is not written yet; what Socket.IO says of its own is none.
+        // A message that is not written yet; packets of Socket.IO's own are none.
         let unwritten = dial
             .items
             .iter()
@@ -211,7 +211,7 @@ impl World {
         dial
     }
 
-    /// A dial that may be given something to send: Socket.IO says a little before it is open.
+    /// A dial that may be given something to send: Socket.IO sends a little before it is open.
     fn sending_dial(&mut self, id: DialId) -> &mut Dial {
         let dial = self
             .dials
@@ -384,7 +384,7 @@ impl World {
         }
     }
 
-    /// A ping that no timer asks for must prove something: a message of which somebody wants to know.
+    /// A ping that no timer asks for must prove something: a message whose outcome a client wants to know.
     fn has_to_ask(&self, id: DialId) {
         let dial = &self.dials[&(self.life, id)];
         let is_wanted = |item: &Item| match item {

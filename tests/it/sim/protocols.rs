@@ -11,10 +11,10 @@ use longwire::wire::options::{Options, Protocol};
 use longwire::wire::record::{Continuity, State, StateChange};
 use longwire::wire::servers::CursorTo;
 
-/// The response header that says where a polled server goes on, and the parameters that may say it back.
+/// The response header with the resume position of a polled server, and the parameters in which it may be sent back.
 pub(super) const CURSOR: (&str, [&str; 2]) = ("x-next", ["after", "since"]);
 
-/// What options allow to speak.
+/// The protocols that options allow.
 pub(super) fn protocols(options: &Options) -> &[Protocol] {
     match options.transports.as_slice() {
         [] => std::slice::from_ref(&options.protocol),
@@ -36,7 +36,7 @@ pub(super) fn is_another_dial(one: &Options, other: &Options) -> bool {
             options.subprotocols.clone(),
             options.proxy.clone(),
             options.compression,
-            // What another protocol uses says nothing about the dial.
+            // Options of another protocol do not concern the dial.
             speaks(options, Protocol::SocketIo).then(|| options.socketio.clone()),
             cursor_parameter(options).filter(|_| speaks(options, Protocol::Poll)),
         )
@@ -48,7 +48,7 @@ fn speaks(options: &Options, protocol: Protocol) -> bool {
     protocols(options).contains(&protocol)
 }
 
-/// In which parameter a polled server hears where it is to go on.
+/// The parameter in which a polled server receives its resume position.
 fn cursor_parameter(options: &Options) -> Option<String> {
     match &options.poll.cursor.as_ref()?.to {
         CursorTo::Query(name) => Some(name.clone()),
@@ -68,7 +68,7 @@ impl World {
         self.dials[&(self.life, id)].speaks
     }
 
-    /// What a dial is going to speak, as far as its transport tells.
+    /// The protocol of a dial, as far as its transport shows.
     pub(super) fn speech_of(&self, slot: usize, transport: &TransportKind) -> Protocol {
         let options = self.options_for(slot);
         let wanted: &[Protocol] = match transport {
@@ -96,7 +96,7 @@ impl World {
             .unwrap_or(&session.options)
     }
 
-    /// A question goes out: one at a time, to the URL of its dial, and what it says of the past came from there.
+    /// A request is sent: one at a time, to the URL of its dial, with a resume position that came from there.
     pub(super) fn asks(&mut self, id: DialId, fetch: &Fetch) {
         let slot = self.dials[&(self.life, id)].slot;
         let speaks = if fetch.streaming {
@@ -148,7 +148,7 @@ impl World {
         }
     }
 
-    /// What a state record says of continuity must be so.
+    /// The continuity in a state record must be true.
     pub(super) fn is_continuous(&self, slot: usize, change: &StateChange) {
         let session = self.slots[slot].lives.last().unwrap();
         let dial = session.dial.and_then(|dial| self.dials.get(&(self.life, dial)));
@@ -180,7 +180,7 @@ impl World {
         }
     }
 
-    /// Messages as the transport of this dial tells them; `None`: the server cannot say anything now.
+    /// Messages as the transport of this dial reports them; `None`: the server cannot send anything now.
     pub(super) fn told_by(&mut self, id: DialId, batch: Vec<Incoming>) -> Option<LinkEvent> {
         match self.speaks(id) {
             Protocol::WebSocket => Some(LinkEvent::Messages(batch)),
@@ -228,7 +228,7 @@ impl World {
         format!("id: {mark}\ndata: {data}\n\n")
     }
 
-    /// The server of this dial gives a word that says where to go on.
+    /// The server of this dial gives a resume position.
     fn marks(&mut self, id: DialId, mark: String) {
         let dial = &self.dials[&(self.life, id)];
         let (slot, speaks, base) = (dial.slot, dial.speaks, dial.base.clone());
@@ -237,7 +237,7 @@ impl World {
         session.marks.insert(mark, (speaks, base, parameter));
     }
 
-    /// The next message is posted: the server takes it, refuses it for good, or says that it may be taken later.
+    /// The next message is posted: the server accepts it, refuses it permanently, or asks for a retry.
     pub(super) fn posts(&mut self, id: DialId) {
         let dial = &self.dials[&(self.life, id)];
         let (slot, at) = (dial.slot, dial.read);

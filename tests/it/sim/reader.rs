@@ -34,7 +34,7 @@ impl World {
     fn reads_frame(&mut self, port: PortId, about: About, frame: BrokerFrame, cost: usize) {
         let index = self.seat(about.person, about.slot);
         let seat = &mut self.seats[index];
-        // Whoever sat at an older port is gone: what it still hears is read by nobody.
+        // The client at an older port is gone: its frames are read by no client.
         let is_current = seat.port == Some(port)
             && seat.generation == about.generation
             && self.ports[&port].person == Some(about.person)
@@ -47,7 +47,7 @@ impl World {
             BrokerFrame::Record {
                 record, redelivered, ..
             } => {
-                // The last words of a session that ends bypass the window, and what the window held back.
+                // The last records of a session that ends bypass the window, and what the window held back.
                 assert!(
                     cost == 0 || seat.live == (record.seq > seat.last),
                     "`live` was not said in its place"

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Harness, PORT};
 
-/// Everything told up to now, the newest last.
+/// All frames up to now, the newest last.
 fn told(harness: &mut Harness) -> Vec<Value> {
     harness.delivered.drain(..).map(|(_, frame)| frame).collect()
 }

@@ -29,7 +29,7 @@ const LAST_STEPS: &[Step] = &[
 ];
 
 impl World {
-    /// The broker is killed: between two inputs, or in the middle of doing what the hub said.
+    /// The broker is killed: between two inputs, or while the hub's outputs are executed.
     pub(super) fn is_killed(&mut self, weights: &StepWeights) {
         if self.rng.percent(60) {
             self.mortal = Some(self.rng.below(10));
@@ -42,7 +42,7 @@ impl World {
             if let Some(token) = self.handed.take()
                 && !self.sent[token].accepted
             {
-                // Nobody was told, but the journal may hold it.
+                // It was not delivered, but the journal may hold it.
                 self.sent[token].accepted = true;
                 self.sent[token].rolled_back = true;
             }
@@ -53,7 +53,7 @@ impl World {
                 && let (Some(port), Some(slot)) = (self.cause.port, self.cause.slot)
                 && let Some(person) = self.ports[&port].person
             {
-                // It may have been put anywhere, before anybody could tell it.
+                // It may have been put anywhere, before that could be known.
                 let seat = self.seat(person, slot);
                 let seat = &mut self.seats[seat];
                 seat.highest = u64::MAX;
@@ -152,12 +152,12 @@ impl World {
         }
     }
 
-    /// What becomes of a slot's session when the broker dies.
+    /// What happens to a slot's session when the broker is killed.
     fn outlives(&mut self, slot: usize, damaged: Option<&JournalId>) {
         let awake = self.now.awake;
         let fresh = self.fresh.take().filter(|(id, _)| self.disk.holds(id));
         if let Some((id, at)) = fresh {
-            // Nobody has heard of this session, but its journal is there.
+            // No client knows this session, but its journal is there.
             let late = self.deferred.iter().position(|(_, slot, _)| *slot == at);
             let late = late.map(|index| self.deferred.remove(index).2);
             let opening = self.cause.opening.take().or(late);
@@ -176,7 +176,7 @@ impl World {
             }
             self.doubt(at);
         }
-        // An update that nobody was told of may be in the journal.
+        // An update that was not confirmed may be in the journal.
         let torn = self
             .cause
             .opening
@@ -238,7 +238,7 @@ impl World {
                 continue;
             }
             session.rolled_back = true;
-            // What was told as lost may be there again.
+            // What was reported as lost may be there again.
             session.gaps.clear();
             session
                 .contents
@@ -247,7 +247,7 @@ impl World {
             for sent in &mut self.sent {
                 if sent.slot == slot && sent.life + 1 == life {
                     sent.rolled_back = true;
-                    // How it ended was told, and may be forgotten.
+                    // Its outcome was reported, and may be forgotten.
                     sent.result = None;
                     sent.answer = None;
                 }
@@ -262,7 +262,7 @@ impl World {
             let seat = &mut self.seats[seat];
             seat.certain = false;
             if !seat.was_here {
-                // It may just have been taken in, before anybody could tell it.
+                // It may just have been taken in, before that could be known.
                 seat.was_here = true;
                 seat.doubtful = true;
                 seat.position = u64::MAX;

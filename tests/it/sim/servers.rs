@@ -52,7 +52,7 @@ impl World {
             self.dials[&(self.life, dial)].slot,
             self.dials[&(self.life, dial)].open,
         );
-        // A server that lies closes before it has opened, and refuses with statuses and codes that nobody has defined.
+        // A hostile server closes before it has opened, and refuses with statuses and codes that nobody has defined.
         if self.strict && self.rng.percent(70) {
             if open {
                 end.code = Some(*self.rng.pick(&[4401, 4403]));
@@ -113,7 +113,7 @@ impl World {
         }
     }
 
-    /// A message that bears the next number; where it belongs is said once it was taken.
+    /// A message that bears the next number; its place is set once it was taken.
     pub(super) fn emits(&mut self, slot: usize, text: impl FnOnce(usize) -> String) -> (usize, Payload) {
         let number = self.emitted.len();
         let payload = Payload::text(text(number));
@@ -143,7 +143,7 @@ impl World {
         })
     }
 
-    /// The server says messages, some of them perhaps too large.
+    /// The server sends messages, some of them perhaps too large.
     pub(super) fn says(&mut self, dial: DialId, count: usize, ready: bool) {
         let slot = self.dials[&(self.life, dial)].slot;
         let mut batch = Vec::new();
@@ -175,7 +175,7 @@ impl World {
                 numbers.push(None);
             } else {
                 let (number, payload) = self.says_something(slot, ready);
-                // A stream's parser skips what is too large, and tells the place.
+                // A stream's parser skips what is too large, and reports the place.
                 let is_skipped = speaks == Protocol::EventStream && payload.len() > most;
                 batch.push(Incoming::Message(payload));
                 numbers.push((!is_skipped).then_some(number));
@@ -422,7 +422,7 @@ impl World {
         }
     }
 
-    /// Words that a link cannot say now: a second opening, or anything before the first.
+    /// Events that a link cannot have now: a second opening, or anything before the first.
     fn lies_in_season(&mut self, dial: DialId) {
         if self.speaks(dial) != Protocol::WebSocket {
             return;

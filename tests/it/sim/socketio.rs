@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::world::World;
 
-/// Where plain messages go. It is never refused: greetings and subscriptions are said there.
+/// Where plain messages go. It is never refused: greetings and subscriptions are sent there.
 pub(super) const PLAIN: &str = "/";
 /// What the session's options may ask for; the first is the one that the session stands and falls with.
 pub(super) const NAMESPACES: [&[&str]; 4] = [&["/"], &["/", "/n"], &["/n", "/"], &["/", "/n", "/m?a=1"]];
@@ -18,7 +18,7 @@ pub(super) const NAMESPACES: [&[&str]; 4] = [&["/"], &["/", "/n"], &["/n", "/"],
 pub(super) struct Namespace {
     pub(super) name: String,
     pub(super) state: NamespaceState,
-    /// The id of an earlier connection that the server was told, to recover it; and the id of this one.
+    /// The id of an earlier connection that the server received, to recover it; and the id of this one.
     told: Option<String>,
     pub(super) pid: Option<String>,
 }
@@ -40,7 +40,7 @@ pub(super) struct Remembered {
     offsets: Vec<Option<String>>,
 }
 
-/// What the hub is about to hear: events with offsets, in order, by the ids of their connections.
+/// Events that the hub is about to receive, with offsets, in order, by the ids of their connections.
 pub(super) type Offsets = Vec<(String, String)>;
 
 /// A packet that names its namespace.
@@ -60,7 +60,7 @@ pub(super) fn taken_apart(rest: &str) -> (String, &str) {
 }
 
 impl World {
-    /// The server says its greeting, and then answers for one namespace after another.
+    /// The server sends its greeting, and then answers for one namespace after another.
     pub(super) fn greets(&mut self, id: DialId) {
         if !self.dials[&(self.life, id)].greeted {
             let opened = LinkEvent::Opened {
@@ -149,7 +149,7 @@ impl World {
         self.may_end_uncarried(id);
     }
 
-    /// The server drops a namespace that the session can do without, or asks whether the client lives.
+    /// The server drops a namespace that the session can do without, or sends a ping.
     pub(super) fn pings(&mut self, id: DialId) {
         let open = self.namespaces(id, NamespaceState::Open);
         let spare = open.into_iter().find(|at| self.is_spare(id, *at));
@@ -163,8 +163,8 @@ impl World {
         }
     }
 
-    /// A namespace is asked for. What is said of an earlier connection this server gave, for this namespace, and it is
-    /// told what it remembers.
+    /// A namespace is requested. The id and offset of an earlier connection came from this server, for this namespace, and it
+    /// receives those that it remembers.
     pub(super) fn connects(&mut self, id: DialId, data: &str) {
         let (name, data) = taken_apart(data);
         let data: Option<Value> = serde_json::from_str(data).ok();
@@ -212,13 +212,13 @@ impl World {
         self.give(Input::Link(id, LinkEvent::Messages(vec![packet])));
     }
 
-    /// The hub hears what the server of a dial says.
+    /// The hub receives a packet of a dial's server.
     pub(super) fn tells(&mut self, id: DialId, event: LinkEvent) {
         self.give(Input::Link(id, event));
         self.hears_offsets(id);
     }
 
-    /// The hub has heard events: their offsets are the ones to go on from. If it hung up, it may have read any of them.
+    /// The hub has received events: their offsets are the resume positions. If it hung up, it may have read any of them.
     fn hears_offsets(&mut self, id: DialId) {
         let slot = self.dials[&(self.life, id)].slot;
         let all = std::mem::take(&mut self.offsets);
@@ -235,7 +235,7 @@ impl World {
         }
     }
 
-    /// What is told of a namespace is so.
+    /// A reported state of a namespace is true.
     pub(super) fn is_lost(&self, slot: usize, change: &StateChange) {
         let session = self.slots[slot].lives.last().unwrap();
         let is_so = |name: &String| session.lost_namespaces.contains(name);

@@ -83,7 +83,7 @@ impl World {
         queue.map_or(0, |queue| queue.filter(is_confirmation).count())
     }
 
-    /// Which filters there are, once a subscription has changed: its own is replaced, and forgotten for everybody.
+    /// Which filters there are, once a subscription has changed: its own is replaced, and removed for all clients.
     fn filter_changes(&mut self, port: PortId, slot: usize, key: &Name, actions: Option<Vec<Action>>) {
         for person in 0..self.people.len() {
             let is_own = self.ports[&port].person == Some(person);

@@ -20,7 +20,7 @@ use super::model::{Alive, Dial, Emitted, Link, Owner, Person, Port, Seat, Sent, 
 use super::rng::Rng;
 use super::socketio::Offsets;
 
-/// The command line, which may ask for everybody's counters.
+/// The command line, which may query all counters.
 pub(super) const ADMIN: PortId = PortId(0);
 
 /// Everything outside the hub, and the hub.
@@ -52,17 +52,17 @@ pub(super) struct World {
     pub(super) remote: bool,
     /// Servers want credentials, and refuse most of them.
     pub(super) strict: bool,
-    /// Sessions speak all protocols, most of them something else than WebSocket alone.
+    /// Sessions use all protocols, most of them others than WebSocket alone.
     pub(super) mixed: bool,
     /// When dials began, in boot time; the newest last.
     pub(super) paces: VecDeque<Duration>,
     pub(super) allowed: bool,
     pub(super) order: u64,
-    /// A hash of everything the hub has said.
+    /// A hash of all outputs of the hub.
     pub(super) digest: u64,
     pub(super) trace: Option<Vec<String>>,
     pub(super) cause: Cause,
-    /// A journal that was begun before anybody heard of its session, and whose it is.
+    /// A journal that was begun before `opened` of its session was delivered, and its slot.
     pub(super) fresh: Option<(JournalId, usize)>,
     /// The broker is to be killed after so many outputs of the next input; whether it was.
     pub(super) mortal: Option<usize>,
@@ -73,9 +73,9 @@ pub(super) struct World {
     pub(super) appended: usize,
     /// The hub hung up since the last input.
     pub(super) hung_up: bool,
-    /// The message that is just said, if filters know it, and how they show it.
+    /// The message that is just sent, if filters match it, and how they show it.
     pub(super) judged: Option<(usize, Vec<View>)>,
-    /// Offsets that the hub is about to hear from a Socket.IO server.
+    /// Offsets that the hub is about to receive from a Socket.IO server.
     pub(super) offsets: Offsets,
     /// A message was accepted without a link, by an outbox with this bound.
     pub(super) crowded: Option<(usize, usize)>,
@@ -239,14 +239,14 @@ impl World {
         world
     }
 
-    /// Writes a line of the story, if anybody listens.
+    /// Adds a line to the trace, if there is one.
     pub(super) fn tell(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             trace.push(line());
         }
     }
 
-    /// Hands the hub an input, does all it says, and checks it. The one place where a hub is driven. A broker that is
+    /// Passes the hub an input, applies its outputs, and checks them. The one place where a hub is driven. A broker that is
     /// `mortal` is killed after so many outputs, and `dead` then.
     pub(super) fn give(&mut self, input: Input) {
         let limit = self.mortal.take().unwrap_or(usize::MAX);

@@ -154,7 +154,7 @@ impl World {
         self.deferred.iter().any(|(asked, ..)| *asked == port)
     }
 
-    /// The slot of a session that this port must hold to be told about it.
+    /// The slot of a session that this port must be attached to for a frame about it.
     pub(super) fn must_hold(&self, port: PortId, name: &Name) -> usize {
         let slot = self
             .slot_named(port, name)
@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    /// Whether what was told of a message is so.
+    /// Whether the reported outcome of a message is true.
     pub(super) fn check_truth(&self, token: usize) {
         let sent = &self.sent[token];
         let Some((_, result)) = &sent.result else { return };

@@ -93,7 +93,7 @@ impl World {
         }
     }
 
-    /// The hub says how a message ended.
+    /// The hub reports how a message ended.
     pub(super) fn ended(
         &mut self,
         person: usize,
@@ -130,7 +130,7 @@ impl World {
         self.check_truth(token);
     }
 
-    /// Whether the heartbeat ends by what is being answered: what was written may be told before `opened` is.
+    /// Whether the heartbeat ends by what is being answered: what was written may be reported before `opened` is.
     pub(super) fn ends_beats(&self, slot: usize) -> bool {
         let session = self.slots[slot].lives.last();
         let opening = self

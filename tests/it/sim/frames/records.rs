@@ -85,7 +85,7 @@ impl World {
                 if let (Some((waits, most)), Some(millis)) = (self.patience, change.retry_in)
                     && waits == slot
                     && self.cause.kind == Kind::Link
-                    // The last words of a session that ends are older ones.
+                    // The last records of a session that ends are older ones.
                     && cost > 0
                 {
                     assert!(
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    /// A number names one thing for ever, except that a message may later be told as lost.
+    /// A number identifies one record for ever, except that a message may later be reported as lost.
     pub(super) fn names(&mut self, slot: usize, record: &Record) {
         let seq = record.seq;
         let life = self.slots[slot].lives.len() - 1;
