@@ -137,8 +137,8 @@ fn a_message_up_costs_few_allocations() {
 #[test]
 fn a_message_costs_the_same_among_thousands_of_sessions() {
     let alone = Many::sessions(1).down(0, 10_240);
-    let mut crowd = Many::sessions(250);
-    let among = crowd.down(125, 10_240);
+    let mut many = Many::sessions(250);
+    let among = many.down(125, 10_240);
     assert!(
         among < alone + 0.1,
         "{among:.3} instead of {alone:.3} allocations"

@@ -249,8 +249,9 @@ impl World {
                 } else {
                     boot + stay_away
                 };
-                let crowd = end.retry_after.is_some() || matches!(end.code, Some(1001 | 1012 | 1013));
-                let spread = if crowd { SPREAD } else { Duration::ZERO };
+                let may_be_overloaded =
+                    end.retry_after.is_some() || matches!(end.code, Some(1001 | 1012 | 1013));
+                let spread = if may_be_overloaded { SPREAD } else { Duration::ZERO };
                 let most = Duration::from_millis(reconnect.max_delay) + spread + stay_away;
                 let uncertain = reach.uncertain;
                 self.patience = Some((slot, most));

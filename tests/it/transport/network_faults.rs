@@ -27,18 +27,18 @@ enum RelayMode {
     /// Keeps connections open and passes nothing on: a half-open link, a server that hangs.
     Frozen,
     /// Ends every connection, with a reset, and new ones as soon as they come.
-    Stormy,
+    Resetting,
     /// Ends every connection in order.
     Ending,
 }
 
 /// The relay.
-struct Weather {
+struct Relay {
     port: u16,
     mode: Arc<AtomicU8>,
 }
 
-impl Weather {
+impl Relay {
     fn before(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -59,7 +59,7 @@ impl Weather {
         Self { port, mode }
     }
 
-    fn turns(&self, mode: RelayMode) {
+    fn set_mode(&self, mode: RelayMode) {
         self.mode.store(mode as u8, Ordering::SeqCst);
     }
 }
@@ -74,8 +74,8 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mode: &AtomicU8) {
             std::thread::sleep(Duration::from_millis(10));
             continue;
         }
-        if now == RelayMode::Stormy as u8 || now == RelayMode::Ending as u8 {
-            if now == RelayMode::Stormy as u8 {
+        if now == RelayMode::Resetting as u8 || now == RelayMode::Ending as u8 {
+            if now == RelayMode::Resetting as u8 {
                 let _ = rustix::net::sockopt::set_socket_linger(&from, Some(Duration::ZERO));
                 let _ = rustix::net::sockopt::set_socket_linger(&to, Some(Duration::ZERO));
             } else {
@@ -164,12 +164,12 @@ const MESSAGES: usize = 40;
 
 /// One session under one kind of fault. Prints its row of the table.
 #[expect(clippy::print_stdout, reason = "the table of the documentation is made of it")]
-fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Weather, &Server)) {
+fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Relay, &Server)) {
     let (server, scratch) = (server(), Scratch::new());
-    let weather = Weather::before(server.port);
+    let relay = Relay::before(server.port);
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
-    let url = format!("ws://127.0.0.1:{}/", weather.port);
+    let url = format!("ws://127.0.0.1:{}/", relay.port);
     host.send(
         &json!({"type": "open", "id": "o", "session": "s", "url": url, "options": {
             "heartbeat": {"interval": 1000, "timeout": 500}, "connectTimeout": 1000, "reconnect": {"maxDelay": 2000},
@@ -180,7 +180,7 @@ fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Weather, 
     assert_eq!(opened["continuity"], Value::Null);
 
     let begun = Instant::now();
-    fault(&weather, &server);
+    fault(&relay, &server);
     for n in 0..MESSAGES {
         host.send(&json!({"type": "send", "session": "s", "id": format!("m{n}"), "text": format!("m{n}"), "receipt": true, "ifLost": if_lost}));
     }
@@ -188,7 +188,7 @@ fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Weather, 
     let noticed = begun.elapsed();
     // Not a wait for something to happen: this is how long the fault lasts.
     std::thread::sleep(lasts.saturating_sub(begun.elapsed()));
-    weather.turns(RelayMode::Clear);
+    relay.set_mode(RelayMode::Clear);
     let healed = Instant::now();
     let back = host.find("open again", |frame| is_state(frame, "open"));
     let took = healed.elapsed();
@@ -255,8 +255,8 @@ fn a_server_that_ends_the_connection() {
         "the server's process ends (FIN)",
         Duration::ZERO,
         "report",
-        |weather, _| {
-            weather.turns(RelayMode::Ending);
+        |relay, _| {
+            relay.set_mode(RelayMode::Ending);
         },
     );
 }
@@ -267,8 +267,8 @@ fn a_connection_that_is_reset() {
         "something on the way resets the connection (RST)",
         Duration::ZERO,
         "report",
-        |weather, _| {
-            weather.turns(RelayMode::Stormy);
+        |relay, _| {
+            relay.set_mode(RelayMode::Resetting);
         },
     );
 }
@@ -279,8 +279,8 @@ fn a_server_that_is_away_for_a_while() {
         "the server hangs up on everybody for 3 s",
         Duration::from_secs(3),
         "report",
-        |weather, _| {
-            weather.turns(RelayMode::Stormy);
+        |relay, _| {
+            relay.set_mode(RelayMode::Resetting);
         },
     );
 }
@@ -291,8 +291,8 @@ fn a_link_that_is_half_open() {
         "nothing comes through any more, both ends keep the connection",
         Duration::ZERO,
         "report",
-        |weather, _| {
-            weather.turns(RelayMode::Frozen);
+        |relay, _| {
+            relay.set_mode(RelayMode::Frozen);
         },
     );
 }
@@ -303,8 +303,8 @@ fn a_server_that_hangs_in_the_handshake_too() {
         "the same for 4 s: dials hang as well",
         Duration::from_secs(4),
         "report",
-        |weather, _| {
-            weather.turns(RelayMode::Frozen);
+        |relay, _| {
+            relay.set_mode(RelayMode::Frozen);
         },
     );
 }
@@ -315,8 +315,8 @@ fn messages_that_are_to_be_sent_again_all_arrive() {
         "the same, and every message with `ifLost: \"resend\"`",
         Duration::ZERO,
         "resend",
-        |weather, _| {
-            weather.turns(RelayMode::Frozen);
+        |relay, _| {
+            relay.set_mode(RelayMode::Frozen);
         },
     );
 }
