@@ -52,7 +52,20 @@ const groups = [
   ],
   ["Credentials", ["cookieHeader", "AuthHandler", "AuthRequest", "Credentials"]],
   ["LongwireSocket", ["LongwireSocket", "SocketOptions", "SocketEventMap"]],
-  ["io", ["io", "ManagerOptions", "Socket", "ReservedEvents", "Auth", "Manager", "ManagerEvents"]],
+  [
+    "io",
+    [
+      "io",
+      "ManagerOptions",
+      "Socket",
+      "CatchAllEmitter",
+      "Emitter",
+      "ReservedEvents",
+      "Auth",
+      "Manager",
+      "ManagerEvents",
+    ],
+  ],
   [
     "React hooks",
     [

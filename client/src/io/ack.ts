@@ -1,23 +1,23 @@
-// An acknowledgement that somebody waits for: told once, or why there is none. It asks for nothing itself.
+// Waits for one acknowledgement. It requests nothing itself.
 
-/** Takes an acknowledgement, or why there is none. */
-export interface Taker {
+/** Receives an acknowledgement, or the error if there is none. */
+export interface AckHandler {
   take(args: unknown[]): void;
   fail?(error: Error): void;
 }
 
-/** Sees to it that `taker` is told once: by `end`, or after `limit` milliseconds, when `signal` is given too. */
-export function awaited(
-  taker: Taker | undefined,
+/** Calls `handler` once: by `end`, or after `limit` milliseconds, when `signal` aborts as well. */
+export function awaitAck(
+  handler: AckHandler | undefined,
   limit: number | undefined,
-): { end(call: (taker: Taker) => void): void; signal: AbortSignal } {
+): { end(call: (handler: AckHandler) => void): void; signal: AbortSignal } {
   const over = new AbortController();
-  let waiting = taker;
-  const end = (call: (taker: Taker) => void) => {
-    const taker = waiting;
+  let waiting = handler;
+  const end = (call: (handler: AckHandler) => void) => {
+    const handler = waiting;
     waiting = undefined;
     clearTimeout(timer);
-    if (taker) call(taker);
+    if (handler) call(handler);
   };
   const timer =
     limit === undefined

@@ -1,18 +1,18 @@
-// Bytes among the arguments of an event: objects `{"$base64": "..."}` on the pipe, ArrayBuffers in the hands of the
-// developer. It knows nothing of events.
+// Bytes among the arguments of an event: objects `{"$base64": "..."}` on the wire, ArrayBuffers for the developer. It does not
+// know events.
 
-import { fromBase64, toBase64, toBytes } from "../payload.js";
+import { fromBase64, isBlob, toBase64, toBytes } from "../payload.js";
 
-/** An object of the user's own that looks like the mark has its dollar signs doubled. */
-const MARK = /^\$+base64$/;
+/** An object of the application that looks like a marker has its dollar signs doubled. */
+const MARKER = /^\$+base64$/;
 
 function only(value: unknown): string | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const keys = Object.keys(value);
-  return keys.length === 1 && MARK.test(keys[0] as string) ? keys[0] : undefined;
+  return keys.length === 1 && MARKER.test(keys[0] as string) ? keys[0] : undefined;
 }
 
-/** A copy that can go as JSON: buffers and views become marks. Throws on a Blob, whose bytes cannot be read at once. */
+/** A copy that can be sent as JSON: buffers and views become markers. Throws on a Blob, whose bytes cannot be read at once. */
 export function marked(args: unknown[]): unknown[] {
   return JSON.parse(
     JSON.stringify(args, function (this: Record<string, unknown>, key, value) {
@@ -20,7 +20,7 @@ export function marked(args: unknown[]): unknown[] {
       const given = this[key];
       const bytes = toBytes(given);
       if (bytes) return new Marked(toBase64(bytes));
-      if (typeof Blob !== "undefined" && given instanceof Blob) {
+      if (isBlob(given)) {
         throw new TypeError("longwire: a Blob cannot be sent; send `await blob.arrayBuffer()`");
       }
       const own = value instanceof Marked ? undefined : only(value);
@@ -36,7 +36,7 @@ class Marked {
   }
 }
 
-/** A copy in which marks are ArrayBuffers again. */
+/** A copy in which markers are ArrayBuffers again. */
 export function unmarked(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(unmarked);
   if (typeof value !== "object" || value === null) return value;

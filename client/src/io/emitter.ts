@@ -1,5 +1,5 @@
-// Listeners by event name, with the methods that socket.io-client's emitters have. It delivers in the order of adding and
-// keeps one listener's exception from the others.
+// Listeners by event name, with the methods that socket.io-client's emitters have. It calls them in the order of adding; an
+// exception of one does not affect the others.
 
 /** A listener. Arguments are whatever the server sent. */
 // biome-ignore lint/suspicious/noExplicitAny: as in socket.io-client; the types of an event map narrow it.
@@ -14,7 +14,7 @@ interface Entry {
   readonly once: boolean;
 }
 
-/** What socket.io-client calls an emitter. */
+/** The emitter of socket.io-client. */
 export class Emitter<Events extends EventsMap = EventsMap> {
   #lists = new Map<string, readonly Entry[]>();
 
@@ -35,7 +35,10 @@ export class Emitter<Events extends EventsMap = EventsMap> {
     else {
       const list = this.#lists.get(event) ?? [];
       const at = list.findIndex(({ call }) => call === listener);
-      if (at >= 0) this.#lists.set(event, list.slice(0, at).concat(list.slice(at + 1)));
+      this.#lists.set(
+        event,
+        list.filter((_, index) => index !== at),
+      );
     }
     return this;
   }
@@ -85,7 +88,7 @@ export class Emitter<Events extends EventsMap = EventsMap> {
   }
 }
 
-/** Calls everybody. What they throw is thrown again in a task of its own, as if nobody had stood between. */
+/** Calls all listeners. Their exceptions are thrown again in a microtask, so that they are reported as uncaught. */
 export function callAll(self: unknown, list: readonly Listener[], args: unknown[]): unknown[] {
   return list.map((call) => {
     try {
@@ -106,7 +109,7 @@ export function without(list: Listener[], listener: Listener | undefined): Liste
   return list.filter((_, index) => index !== at);
 }
 
-/** Waits for all; a failure is as unhandled as it would have been. */
+/** Waits for all; a rejection is reported as unhandled. */
 export async function settled(results: unknown[]): Promise<void> {
   for (const result of await Promise.allSettled(results)) {
     if (result.status === "rejected") void Promise.reject(result.reason);

@@ -5,12 +5,13 @@ import { Manager } from "./manager.js";
 import type { ManagerOptions } from "./options.js";
 import { Socket } from "./socket.js";
 
-export type { Listener } from "./emitter.js";
-export type { Auth, ManagerEvents, ManagerOptions, SocketManager } from "./options.js";
-export { type ReservedEvents, Socket } from "./socket.js";
+export type { CatchAllEmitter } from "./catch-all.js";
+export type { Emitter, EventsMap, Listener } from "./emitter.js";
+export type { Auth, ManagerEvents, ManagerOptions, ReservedEvents, SocketManager } from "./options.js";
+export { Socket } from "./socket.js";
 export { io as connect, Manager };
 
-/** The version of Socket.IO's protocol that the broker speaks. */
+/** The version of Socket.IO's protocol that the broker implements. */
 export const protocol = 5;
 
 /** Managers by server. */

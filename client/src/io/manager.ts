@@ -34,14 +34,9 @@ export class Manager extends Emitter<ManagerEvents> implements SocketManager {
 
   /** The socket of a namespace, always the same one. */
   socket(nsp: string, opts: Pick<ManagerOptions, "auth" | "ackTimeout"> = {}): Socket {
-    let socket = this.nsps[nsp];
-    if (!socket) {
-      socket = new Socket(this, nsp, { ...this.opts, ...opts });
-      this.nsps[nsp] = socket;
-      if (this.opts.autoConnect !== false) socket.connect();
-    } else if (this.opts.autoConnect !== false && !socket.active) {
-      socket.connect();
-    }
+    const socket = this.nsps[nsp] ?? new Socket(this, nsp, { ...this.opts, ...opts });
+    this.nsps[nsp] = socket;
+    if (this.opts.autoConnect !== false && !socket.active) socket.connect();
     return socket;
   }
 
@@ -95,10 +90,10 @@ export class Manager extends Emitter<ManagerEvents> implements SocketManager {
     return { ...sessionOptions(this.opts, nsp, auth), ...(cookies && { cookies }) };
   }
 
-  // ---- told by the sockets; the first one speaks for the link ----
+  // ---- reported by the sockets; only the first one counts for the link ----
 
   /** @internal */
-  said(socket: object, what: "open" | "close" | "error" | "attempt" | "failed", ...about: unknown[]): void {
+  notify(socket: object, what: "open" | "close" | "error" | "attempt" | "failed", ...about: unknown[]): void {
     if (Object.values(this.nsps)[0] !== socket) return;
     const again = this.#attempts;
     if (what === "open") {

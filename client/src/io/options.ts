@@ -91,6 +91,24 @@ export interface ManagerEvents extends EventsMap {
   gap: (gap: GapEvent) => void;
 }
 
+/** The events of the socket itself. */
+export interface ReservedEvents {
+  connect: () => void;
+  /** `data` is the `data` of the error in the server's middleware. */
+  connect_error: (error: Error & { data?: unknown }) => void;
+  disconnect: (reason: string, details?: { description: string; context: unknown }) => void;
+}
+
+/** Event names that the application cannot emit. */
+export const RESERVED_EVENTS = new Set([
+  "connect",
+  "connect_error",
+  "disconnect",
+  "disconnecting",
+  "newListener",
+  "removeListener",
+]);
+
 /** What a socket needs of its manager, and shows as `socket.io`. */
 export interface SocketManager extends Emitter<ManagerEvents> {
   /** The server. */
@@ -114,5 +132,5 @@ export interface SocketManager extends Emitter<ManagerEvents> {
   /** @internal */
   sessionOptions(nsp: string, auth: Auth | undefined): Promise<SessionOptions>;
   /** @internal */
-  said(socket: object, what: "open" | "close" | "error" | "attempt" | "failed", ...about: unknown[]): void;
+  notify(socket: object, what: "open" | "close" | "error" | "attempt" | "failed", ...about: unknown[]): void;
 }

@@ -1,5 +1,5 @@
-// One namespace of a Socket.IO server with the face of socket.io-client's Socket, over a session. It keeps no
-// connection and decides nothing about it: it tells what the session tells, in socket.io-client's words.
+// One namespace of a Socket.IO server with the interface of socket.io-client's Socket, over a session. It keeps no
+// connection and decides nothing about it: it emits what the session reports as socket.io-client's events.
 
 import type { LongwireError } from "../errors.js";
 import { report } from "../events.js";
@@ -7,44 +7,30 @@ import type { Received } from "../received.js";
 import type { Session } from "../session.js";
 import type { AuthRequest, StateEvent } from "../session-types.js";
 import type { Credentials } from "../wire.js";
-import { awaited, type Taker } from "./ack.js";
+import { type AckHandler, awaitAck } from "./ack.js";
 import { marked, unmarked } from "./binary-markers.js";
-import { callAll, Emitter, type EventsMap, type Listener, settled, without } from "./emitter.js";
+import { CatchAllEmitter } from "./catch-all.js";
+import { callAll, type EventsMap, type Listener, settled } from "./emitter.js";
 import { EventQueue } from "./event-queue.js";
-import type { Auth, ManagerOptions, SocketManager } from "./options.js";
+import {
+  type Auth,
+  type ManagerOptions,
+  RESERVED_EVENTS,
+  type ReservedEvents,
+  type SocketManager,
+} from "./options.js";
 import { reasonOf, refusal, toAckError } from "./socketio-reasons.js";
 
-/** The events of the socket itself. */
-export interface ReservedEvents {
-  connect: () => void;
-  /** `data` is the `data` of the error in the server's middleware. */
-  connect_error: (error: Error & { data?: unknown }) => void;
-  disconnect: (reason: string, details?: { description: string; context: unknown }) => void;
-}
-
-const RESERVED = new Set([
-  "connect",
-  "connect_error",
-  "disconnect",
-  "disconnecting",
-  "newListener",
-  "removeListener",
-]);
-/** Milliseconds an acknowledgement without `timeout()` is waited for. */
-const DAY = 86_400_000;
-
-/** Emitted events that listeners of everything hear of later, at most. */
-const UNHEARD = 1000;
-
-interface Flags {
-  volatile?: boolean;
-  timeout?: number;
-}
+/** Maximum number of emitted events that wait for the listeners for all events. */
+const MAX_UNNOTIFIED = 1000;
+/** Milliseconds until an acknowledgement without `timeout()` is given up. */
+const ACK_TIMEOUT = 86_400_000;
 
 /** A namespace of a server. */
-export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap = Listen> extends Emitter<
-  Listen & ReservedEvents
-> {
+export class Socket<
+  Listen extends EventsMap = EventsMap,
+  Emit extends EventsMap = Listen,
+> extends CatchAllEmitter<Listen & ReservedEvents> {
   /** The manager. */
   readonly io: SocketManager;
   /** The namespace. */
@@ -62,25 +48,24 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   readonly #opts: ManagerOptions;
   readonly #name: string;
   #unsent: { args: unknown[]; go: () => void }[] = [];
-  #flags: Flags = {};
-  /** What listeners of everything that is emitted hear when the namespace is open. */
-  #unheard: unknown[][] = [];
-  #incoming: Listener[] = [];
-  #outgoing: Listener[] = [];
+  #flags: { volatile?: boolean; timeout?: number } = {};
+  /** Events emitted while the namespace was closed; the listeners for all events receive them when it opens. */
+  #unnotified: unknown[][] = [];
   #active = false;
-  /** Counts calls of `connect` and `disconnect`: what belongs to an earlier one is not told. */
-  #turn = 0;
+  /** Counts calls of `connect` and `disconnect`: results of an earlier one are ignored. */
+  #generation = 0;
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
   #closing: Promise<void> | undefined;
   readonly #events = new EventQueue();
-  /** The link was replaced while nobody looked, and the server did not say that it went on. */
-  #broken = false;
-  /** An attempt to connect is being made that began after a loss or a failure. */
-  #tried = false;
-  /** The credentials of the present attempt have not been proved. */
-  #fresh = false;
-  #ask: (() => void) | undefined;
+  /** The link was replaced while this worker was stopped, and the server did not resume. */
+  #wasReplaced = false;
+  /** The present attempt to connect follows a loss or a failure. */
+  #isRetry = false;
+  /** The server has not accepted the credentials of the present attempt. */
+  #isUnproven = false;
+  /** Continues a request for credentials that waits for `connect()`. */
+  #continueAuth: (() => void) | undefined;
 
   /** @internal */
   constructor(io: SocketManager, nsp: string, opts: ManagerOptions) {
@@ -115,7 +100,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   connect(): this {
     if (this.#active) return this;
     this.#active = true;
-    if (this.#session) void this.#again(this.#session);
+    if (this.#session) void this.#retry(this.#session);
     else void this.#open();
     return this;
   }
@@ -127,7 +112,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   /** Ends the session. Events until the next `connect()` are missed. */
   disconnect(): this {
     const session = this.#session;
-    this.#turn += 1;
+    this.#generation += 1;
     this.#active = false;
     this.#session = undefined;
     this.#opening = undefined;
@@ -142,43 +127,43 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   }
 
   async #open(): Promise<void> {
-    const turn = ++this.#turn;
+    const generation = ++this.#generation;
     try {
       await this.#closing;
       const options = await this.io.sessionOptions(this.nsp, this.auth);
-      if (turn !== this.#turn) return;
+      if (generation !== this.#generation) return;
       const { bridge } = this.io;
       this.#opening = bridge.open(this.#name, this.io.url, { ...options, waitForHost: false });
-      // At once: what comes with the answer must not be missed.
+      // At once: frames that arrive with the answer must not be missed.
       const session = bridge.sessions.find(({ name }) => name === this.#name) as Session;
-      this.#hold(session);
+      this.#attach(session);
       for (const { args, go } of this.#unsent.splice(0)) if (this.sendBuffer.includes(args)) go();
       this.sendBuffer = [];
       await this.#opening;
     } catch (error) {
-      if (turn !== this.#turn) return;
+      if (generation !== this.#generation) return;
       this.#session = undefined;
       this.#refused(error as Error);
     }
   }
 
-  #hold(session: Session): void {
+  #attach(session: Session): void {
     this.#session = session;
     this.#events.reset();
-    const mine = (seq: number | undefined, call: () => void) => {
+    const enqueue = (seq: number | undefined, call: () => void) => {
       if (this.#session === session) this.#events.push(seq, call);
     };
     session.on("state", (event) => {
-      if (event.past && event.continuity && event.continuity !== "server") this.#broken = true;
-      // As it is now: by the time this is told, others may have been asked for.
-      const fresh = this.#fresh;
-      mine(event.seq, () => this.#changed(session, event, fresh));
+      if (event.past && event.continuity && event.continuity !== "server") this.#wasReplaced = true;
+      // The present value: new credentials may be requested before the event is emitted.
+      const isUnproven = this.#isUnproven;
+      enqueue(event.seq, () => this.#changed(session, event, isUnproven));
     });
-    session.on("message", (message) => mine(message.seq, () => this.#deliver(message)));
-    session.on("detached", (_, error) => mine(undefined, () => this.#gone(error)));
-    session.on("error", (error) => mine(undefined, () => this.#complain(error)));
+    session.on("message", (message) => enqueue(message.seq, () => this.#deliver(message)));
+    session.on("detached", (_, error) => enqueue(undefined, () => this.#detached(error)));
+    session.on("error", (error) => enqueue(undefined, () => this.#reportError(error)));
     session.onGap((gap) =>
-      mine(undefined, () => {
+      enqueue(undefined, () => {
         if (this.io.hasListeners("gap")) this.io.emitReserved("gap", gap);
         else console.warn(`longwire: events of ${this.#name} were lost`, gap);
       }),
@@ -187,11 +172,11 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   }
 
   /** Another attempt after a refusal. */
-  async #again(session: Session): Promise<void> {
-    this.#tried = true;
-    const ask = this.#ask;
-    this.#ask = undefined;
-    if (ask) return ask();
+  async #retry(session: Session): Promise<void> {
+    this.#isRetry = true;
+    const continueAuth = this.#continueAuth;
+    this.#continueAuth = undefined;
+    if (continueAuth) return continueAuth();
     try {
       const auth = session.state === "failed" ? await this.#authData() : undefined;
       await (auth ? session.authorize({ auth }) : session.reconnect());
@@ -201,13 +186,13 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   }
 
   async #credentials({ why }: AuthRequest): Promise<Credentials> {
-    // Refused just now: as in socket.io-client, the next attempt is up to the developer. An expired one is not.
-    if (why === "refused" && this.#fresh) {
+    // As in socket.io-client, the next attempt after a refusal is up to the developer; one after an expiry is not.
+    if (why === "refused" && this.#isUnproven) {
       await new Promise<void>((resolve) => {
-        this.#ask = resolve;
+        this.#continueAuth = resolve;
       });
     }
-    this.#fresh = true;
+    this.#isUnproven = true;
     return { auth: await this.#authData() };
   }
 
@@ -216,14 +201,14 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     return typeof auth === "function" ? new Promise((take) => auth(take)) : auth;
   }
 
-  // ---- what the session tells ----
+  // ---- events of the session ----
 
-  #changed(session: Session, event: StateEvent, fresh: boolean): void {
+  #changed(session: Session, event: StateEvent, isUnproven: boolean): void {
     const { state, error, past } = event;
     if (event.namespace !== undefined) return;
     if (past) {
-      // This worker was connected all along, and the link was replaced behind its back.
-      if (state === "open" && this.#broken && this.connected) {
+      // The link was replaced while this worker took it for connected.
+      if (state === "open" && this.#wasReplaced && this.connected) {
         this.#lost("transport close", event);
         this.#connected(session, event);
       }
@@ -231,25 +216,25 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     }
     if (state === "open") this.#connected(session, event);
     else if (state === "connecting") {
-      if (this.#tried) this.io.said(this, "attempt");
+      if (this.#isRetry) this.io.notify(this, "attempt");
     } else if (state === "waiting") {
-      // Without either it only waits for its turn.
-      this.#tried ||= this.connected || error !== undefined;
+      // With neither, this dial only waits for the broker's rate limit.
+      this.#isRetry ||= this.connected || error !== undefined;
       if (this.connected) this.#lost(reasonOf(error), event);
       else if (error) this.#error(error);
     } else if (state === "unauthorized") {
       if (this.connected) this.#lost(reasonOf(error), event);
-      if (error && fresh) this.#refused(refusal(event));
+      if (error && isUnproven) this.#refused(refusal(event));
     } else if (state === "failed" || state === "closed") {
       if (this.connected) {
         this.#active = state === "failed" && error?.code !== "closed-by-server";
         this.#lost(error?.code === "closed-by-server" ? "io server disconnect" : reasonOf(error), event);
         this.#active = false;
       } else if (event.seq === undefined) {
-        // It ended before this worker came.
-        void this.#again(session);
+        // It ended before this worker started.
+        void this.#retry(session);
       } else {
-        this.io.said(this, "failed");
+        this.io.notify(this, "failed");
         this.#refused(refusal(event));
       }
     }
@@ -258,18 +243,18 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   #connected(session: Session, event: StateEvent): void {
     if (this.connected) return;
     const { opened } = session;
-    // Without a number: the link stood when this worker came.
+    // Without `seq`: the link was open when this worker started.
     this.recovered =
       event.seq === undefined
-        ? opened?.resume === "exact" && !opened.created && !this.#broken
+        ? opened?.resume === "exact" && !opened.created && !this.#wasReplaced
         : event.continuity === "server";
     this.connected = true;
     this.#active = true;
-    this.#broken = false;
-    this.#tried = false;
-    this.#fresh = false;
-    this.io.said(this, "open");
-    for (const packet of this.#unheard.splice(0)) callAll(this, this.#outgoing, packet);
+    this.#wasReplaced = false;
+    this.#isRetry = false;
+    this.#isUnproven = false;
+    this.io.notify(this, "open");
+    for (const packet of this.#unnotified.splice(0)) this.emitted(packet);
     this.emitReserved("connect");
   }
 
@@ -277,7 +262,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     this.connected = false;
     const description = event?.error?.message ?? event?.reason ?? reason;
     const details = event && !reason.startsWith("io ") ? { description, context: event } : undefined;
-    if (details) this.io.said(this, "close", reason, details);
+    if (details) this.io.notify(this, "close", reason, details);
     this.emitReserved("disconnect", reason, details);
   }
 
@@ -287,11 +272,11 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   }
 
   #error(error: Error): void {
-    this.io.said(this, "error", error);
+    this.io.notify(this, "error", error);
     this.emitReserved("connect_error", error);
   }
 
-  #gone(error: LongwireError): void {
+  #detached(error: LongwireError): void {
     this.#session = undefined;
     this.#opening = undefined;
     this.#active = false;
@@ -300,7 +285,7 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     }
   }
 
-  #complain(error: LongwireError): void {
+  #reportError(error: LongwireError): void {
     if (this.io.hasListeners("error")) this.io.emitReserved("error", error);
     else report(error);
   }
@@ -308,19 +293,17 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
   #deliver(message: Received): void {
     const args = unmarked(message.args ?? [message.data]) as unknown[];
     if (message.wantsReply) {
-      let said = false;
+      let isAnswered = false;
       args.push((...answer: unknown[]) => {
-        if (!said) message.reply(...marked(answer));
-        said = true;
+        if (!isAnswered) message.reply(...marked(answer));
+        isAnswered = true;
       });
     }
-    const event = message.event ?? "message";
-    const results = [
-      ...callAll(this, this.#incoming, [event, ...args]),
-      ...this.emitReserved(event, ...args),
-    ].filter((result) => result instanceof Promise);
-    // What an asynchronous listener has not finished is delivered again to the next worker.
-    if (results.length === 0) message.done();
+    const results = this.receive(message.event ?? "message", args).filter(
+      (result) => result instanceof Promise,
+    );
+    // A message that an asynchronous listener has not finished is redelivered to the next worker.
+    if (!results[0]) message.done();
     else void settled(results).then(() => message.done());
   }
 
@@ -374,29 +357,29 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
     return this.#flags.timeout ?? this.#opts.ackTimeout;
   }
 
-  #emit(event: string, given: unknown[], taker: Taker | undefined): void {
-    if (RESERVED.has(event)) throw new Error(`"${event}" is a reserved event name`);
-    const limit = taker && this.#timeLimit;
+  #emit(event: string, given: unknown[], handler: AckHandler | undefined): void {
+    if (RESERVED_EVENTS.has(event)) throw new Error(`"${event}" is a reserved event name`);
+    const limit = handler && this.#timeLimit;
     const { volatile } = this.#flags;
     this.#flags = {};
     const args = marked(given);
     const packet = [event, ...given];
-    if (this.connected) callAll(this, this.#outgoing, packet);
-    else if (!volatile && this.#unheard.length < UNHEARD) this.#unheard.push(packet);
-    const { end, signal } = awaited(taker, limit);
+    if (this.connected) this.emitted(packet);
+    else if (!volatile && this.#unnotified.length < MAX_UNNOTIFIED) this.#unnotified.push(packet);
+    const { end, signal } = awaitAck(handler, limit);
     const go = () => {
       const session = this.#session as Session;
       const namespace = this.nsp === "/" ? undefined : this.nsp;
-      if (!taker) {
+      if (!handler) {
         session
           .emit(event, args, { namespace, volatile, receipt: false })
-          .catch((error: LongwireError) => this.#session === session && this.#complain(error));
+          .catch((error: LongwireError) => this.#session === session && this.#reportError(error));
         return;
       }
       session
         .request(
           { event, args, namespace },
-          { match: { ack: true }, timeout: limit ?? DAY, volatile, signal },
+          { match: { ack: true }, timeout: limit ?? ACK_TIMEOUT, volatile, signal },
         )
         .then(
           (answer) =>
@@ -411,46 +394,5 @@ export class Socket<Listen extends EventsMap = EventsMap, Emit extends EventsMap
       this.sendBuffer.push(packet);
       this.#unsent.push({ args: packet, go });
     }
-  }
-
-  // ---- listeners of everything ----
-
-  /** Adds a listener for all received events. */
-  onAny(listener: Listener): this {
-    this.#incoming = [...this.#incoming, listener];
-    return this;
-  }
-  /** The same, before the others. */
-  prependAny(listener: Listener): this {
-    this.#incoming = [listener, ...this.#incoming];
-    return this;
-  }
-  /** Removes one, or all. */
-  offAny(listener?: Listener): this {
-    this.#incoming = without(this.#incoming, listener);
-    return this;
-  }
-  /** The listeners for all received events. */
-  listenersAny(): Listener[] {
-    return this.#incoming;
-  }
-  /** Adds a listener for all emitted events. */
-  onAnyOutgoing(listener: Listener): this {
-    this.#outgoing = [...this.#outgoing, listener];
-    return this;
-  }
-  /** The same, before the others. */
-  prependAnyOutgoing(listener: Listener): this {
-    this.#outgoing = [listener, ...this.#outgoing];
-    return this;
-  }
-  /** Removes one, or all. */
-  offAnyOutgoing(listener?: Listener): this {
-    this.#outgoing = without(this.#outgoing, listener);
-    return this;
-  }
-  /** The listeners for all emitted events. */
-  listenersAnyOutgoing(): Listener[] {
-    return this.#outgoing;
   }
 }
