@@ -55,7 +55,7 @@ impl Server {
         format!("ws://{}/ticks", self.address)
     }
 
-    /// Begins to speak once a second to those who wait for it.
+    /// Begins to send once a second to the clients that wait for it.
     pub(crate) fn tick(&self) {
         let listeners = std::mem::take(&mut *self.listeners.lock().unwrap());
         std::thread::spawn(move || tick(&listeners));
@@ -103,7 +103,7 @@ fn serve(mut stream: TcpStream, listeners: &Mutex<Vec<TcpStream>>) -> std::io::R
     }
 }
 
-/// What a client wants to hear that gave this key.
+/// The handshake's answer for this key.
 pub(crate) fn accepted(key: &str) -> String {
     let accept = derive_accept_key(key.as_bytes());
     format!(
@@ -254,7 +254,7 @@ fn connect(url: &str) -> TcpStream {
     stream
 }
 
-/// The floor: the flood's bytes, taken by nobody but this process.
+/// The floor: the flood's bytes, read by this process only.
 pub(crate) fn read_directly(server: &Server, size: usize, count: u64, json: bool) -> Duration {
     let mut stream = connect(&server.flood(size, count, json));
     let mut one = Vec::new();

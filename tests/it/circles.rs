@@ -198,7 +198,7 @@ fn is_path(tokens: &[TokenTree], at: usize) -> bool {
         .all(|at| tokens.get(*at).is_some_and(is_colon))
 }
 
-/// One circle for each set of files that reach each other, told by its shortest way round from the first of them.
+/// One circle for each set of files that reach each other, reported by its shortest path from the first of them.
 fn circles_of(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
     let mut told = BTreeSet::new();
     let mut circles = Vec::new();

@@ -16,7 +16,7 @@ struct Many {
     hub: Hub,
     now: Now,
     links: Vec<DialId>,
-    /// The newest record told.
+    /// The newest record delivered.
     last: u64,
     buffer: Vec<u8>,
 }

@@ -51,7 +51,7 @@ fn machine_boot(kept: &[RawRecord]) -> String {
     meta["machine_boot"].as_str().unwrap().to_owned()
 }
 
-/// What a hub tells each client of the sessions that it takes back, on the same boot of the machine or on another.
+/// What a hub delivers to each client of the sessions that it restores, on the same boot of the machine or on another.
 fn restored(name: &str, same_boot: bool) -> Value {
     let recovered = recovered(name);
     let boot = machine_boot(&recovered[0].kept);

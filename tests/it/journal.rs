@@ -101,7 +101,7 @@ fn reported(dir: &Path) -> u64 {
         .map_or(0, |number| u64::from_le_bytes(*number))
 }
 
-/// Everything told and not trimmed is there, once, in order, unchanged; and the state is as new as what was told.
+/// Everything confirmed and not trimmed is there, once, in order, unchanged; and the state is as new as what was confirmed.
 fn check(dir: &Path, what: &str) -> u64 {
     let told = reported(dir);
     let (_journals, recovered) = Journals::open(&dir.join("journal"), Quota::default()).unwrap();
@@ -118,7 +118,7 @@ fn check(dir: &Path, what: &str) -> u64 {
     }
     if let Some(first) = log.first() {
         assert!(
-            // It may have been killed after the next flush and before it told.
+            // It may have been killed after the next flush and before it reported it.
             first.seq <= (told + 1).saturating_sub(WANTED) + 1,
             "{what}: {} was still wanted",
             first.seq - 1

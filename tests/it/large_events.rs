@@ -58,7 +58,7 @@ fn send(harness: &mut Harness, id: &str, args: Value) {
     );
 }
 
-/// What the next large message has become, which its dial hears of.
+/// The packets of the next large message, as an event of its dial.
 #[track_caller]
 fn encode(harness: &mut Harness) {
     let Some(Output::Encode(dial, message)) = harness.asked.pop_front() else {
@@ -75,7 +75,7 @@ fn packet(harness: &mut Harness) -> Payload {
     }
 }
 
-/// The outcomes that the extension is told of, by id.
+/// The outcomes that the extension receives, by id.
 fn outcomes(harness: &mut Harness) -> Vec<(String, String)> {
     let mut outcomes = Vec::new();
     while harness.delivered.iter().any(|(port, _)| *port == PORT) {

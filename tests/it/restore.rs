@@ -105,7 +105,7 @@ fn numbers_are_not_given_again_although_their_records_are_finished_and_gone() {
         .as_u64()
         .unwrap();
     before.says(json!({"type":"ack","session":"s","seq":last}));
-    // The journal has begun another segment and removed those that nobody needs.
+    // The journal has begun another segment and removed those that are not needed.
     before.kept = before.harness.hub.snapshot(&before.journal);
     let (_, told) = before.reborn(None, "machine");
     assert!(told[0]["last"].as_u64().unwrap() > last, "{told:?} after {last}");
@@ -237,7 +237,7 @@ fn a_volatile_message_is_dropped_by_the_next_broker() {
     let mut before = Before::opened();
     before.link(LinkEvent::Ended(longwire::core::io::LinkEnd::default()));
     before.says(json!({"type":"send","session":"s","id":"a","text":"x","volatile":true}));
-    // The broker died before it could say so.
+    // The broker was killed before it could report that.
     before.kept.pop();
     let (_, told) = before.reborn(None, "machine");
     assert_eq!(find(&told, "outcome")["outcome"], "dropped");
@@ -251,7 +251,7 @@ fn a_client_that_was_forgotten_does_not_resume_exactly() {
         3
     ]));
     before.harness.give(Input::PortClosed(PORT));
-    // More clients than a session knows come and go; nobody needs the messages any more.
+    // More clients than a session knows come and go; the messages are not needed any more.
     for number in 2..=66 {
         let port = PortId(number);
         before.harness.comes(port, &number.to_string());

@@ -90,7 +90,7 @@ fn fish_offers_sessions_and_browsers() {
     }
 }
 
-/// Zsh completes only for somebody at a terminal, so one is made: what is typed there is completed in place.
+/// Zsh completes only on a terminal, so one is created: what is typed there is completed in place.
 #[test]
 fn zsh_offers_sessions_and_browsers() {
     let shells = Shells::new();

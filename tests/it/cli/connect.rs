@@ -126,7 +126,7 @@ fn who_only_asks_whether_the_server_is_there_gets_an_answer() {
     assert_eq!(once.status.code(), Some(1), "{}", stderr(&once));
 }
 
-/// A server that drops the line without a goodbye.
+/// A server that drops the connection without a close frame.
 #[test]
 fn a_lost_connection_is_a_failure_when_there_is_only_one() {
     let (scratch, listener) = (

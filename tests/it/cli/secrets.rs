@@ -14,7 +14,7 @@ use super::{run, stderr, stdout};
 use crate::support::scratch::Scratch;
 use crate::support::{SOON, eventually};
 
-/// A server that tells the `Authorization` of each handshake, then says these messages and reads to the end.
+/// A server that reports the `Authorization` of each handshake, then sends these messages and reads to the end.
 fn server(messages: &'static [&'static str]) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());

@@ -125,7 +125,7 @@ fn records_that_only_states_took_the_place_of_are_not_called_dropped() {
     let mut child = command.spawn().unwrap();
     let mut shown = std::io::BufReader::new(child.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut shown, &mut String::new()).unwrap();
-    // Nobody is attached: states that nobody has seen yield to the next, and their numbers are gone.
+    // No client is attached: states that were not delivered are replaced by the next, and their numbers are gone.
     host.send(&json!({"type": "detach", "session": "prices", "id": "d"}));
     host.expect("ok");
     for _ in 0..3 {

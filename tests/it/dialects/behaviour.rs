@@ -143,7 +143,7 @@ impl Play {
         json.unwrap_or_else(|| Payload::text(text))
     }
 
-    /// What was told since the last time, with the fields that are compared.
+    /// The frames since the last time, with the fields that are compared.
     fn hears(&mut self, wanted: &[Value]) -> Vec<Value> {
         let told: Vec<Value> = self.harness.delivered.drain(..).map(|(_, frame)| frame).collect();
         let is_compared = |frame: &&Value| {

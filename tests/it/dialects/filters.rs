@@ -26,7 +26,7 @@ fn subscribe(harness: &mut Harness, port: PortId, filter: Value) {
     assert!(answers.starts_with(&["ok".to_owned()]), "{answers:?}");
 }
 
-/// What this port is told of messages, and nothing else.
+/// The messages and gaps that this port received, and nothing else.
 fn messages(harness: &mut Harness, port: PortId) -> Vec<Value> {
     let mut messages = Vec::new();
     while harness.delivered.iter().any(|(to, _)| *to == port) {

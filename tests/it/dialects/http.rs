@@ -55,7 +55,7 @@ fn an_event_stream_outlives_the_worker_and_a_lost_connection() {
     );
     host.send(&json!({"type":"ack","session":"s","seq":task["seq"]}));
     host.ping("acknowledged");
-    // The worker dies; the stream goes on.
+    // The worker stops; the stream continues.
     drop(host);
     server.command(json!({"say":"/events","text":"id: 2\ndata: while away\n\n"}));
     let mut host = HostProcess::chromium(&scratch);

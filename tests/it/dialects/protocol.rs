@@ -95,7 +95,7 @@ impl Peer {
         self.host.find(event, |frame| frame["event"] == event)
     }
 
-    /// The next thing of this kind that the server heard. What a client may not do fails the test.
+    /// The next thing of this kind that the server received. What a client must not do fails the test.
     #[track_caller]
     fn hears(&mut self, field: &str) -> Value {
         let line = self.server.wait_for(field, |line| {
@@ -105,7 +105,7 @@ impl Peer {
         line[field].clone()
     }
 
-    /// The next packet that the server heard but for pongs.
+    /// The next packet that the server received, except pongs.
     #[track_caller]
     fn packet(&mut self, expected: &str) {
         loop {
@@ -350,7 +350,7 @@ fn an_upgrade_loses_nothing_and_leaves_polling_behind() {
     peer.packet("40");
     peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
     peer.state("open");
-    // Both sides speak all the while.
+    // Both sides send all the time.
     for number in 0..200 {
         peer.says(json!({"type":"send","session":"s","event":"up","args":[number]}));
         if number % 20 == 0 {

@@ -187,7 +187,7 @@ fn one_that_is_left_is_undone_and_said_no_more() {
     assert_eq!(written(&mut harness), [r#"{"leave":"a"}"#]);
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
-    // While nothing is connected there is nobody to tell.
+    // Without a link there is no server to send it to.
     let dial = harness.dials();
     harness.says(
         PORT,

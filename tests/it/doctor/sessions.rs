@@ -70,12 +70,12 @@ fn self_signed() -> (String, String) {
     (place, signed.cert.pem())
 }
 
-/// A TLS server whose certificate nobody has vouched for.
+/// A TLS server whose certificate no authority has signed.
 fn untrusted() -> String {
     self_signed().0
 }
 
-/// A place where nobody listens.
+/// An address without a listener.
 fn nowhere() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()

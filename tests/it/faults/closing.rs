@@ -8,7 +8,7 @@ use super::server::NumberServer;
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
 
-/// Sends `count` messages of `size` bytes and `close` in one batch; what the server heard, and what was told of each id.
+/// Sends `count` messages of `size` bytes and `close` in one batch; what the server received, and the outcome of each id.
 fn flood(count: usize, size: usize, options: Value) -> (Vec<String>, BTreeMap<String, Vec<String>>, Value) {
     let scratch = Scratch::new();
     let server = NumberServer::start();

@@ -23,14 +23,14 @@ struct Doomed<'a> {
 }
 
 impl Doomed<'_> {
-    /// The next frame; `None` once the broker has died.
+    /// The next frame; `None` once the broker has crashed.
     fn next(&mut self) -> Option<Value> {
         let frame = (!self.is_lost).then(|| self.host.next())??;
         self.is_lost = frame["type"] == "host" && frame["state"] == "lost";
         (!self.is_lost).then_some(frame)
     }
 
-    /// Takes in frames until one satisfies `wanted`; `None` if the broker dies first.
+    /// Takes in frames until one satisfies `wanted`; `None` if the broker crashes first.
     fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
         loop {
             let frame = self.next()?;
@@ -73,7 +73,7 @@ impl Doomed<'_> {
     }
 }
 
-/// A broker that dies at this crossing of this point. Whoever replaces it does not.
+/// A broker that aborts when it passes this point for the given time. The next one does not.
 fn doomed_broker(scratch: &Scratch, point: &str, crossing: u64) -> Child {
     let broker = scratch
         .command()
@@ -89,7 +89,7 @@ fn doomed_broker(scratch: &Scratch, point: &str, crossing: u64) -> Child {
     broker
 }
 
-/// Lets a broker die there, and sees what the next one makes of it. Whether it has died before its work was done.
+/// Makes a broker crash there, and checks the next one. Whether it crashed before its work was done.
 fn crash_at(point: &str, crossing: u64, padding: usize) -> bool {
     let scratch = Scratch::new();
     let server = NumberServer::start();
@@ -112,7 +112,7 @@ fn crash_at(point: &str, crossing: u64, padding: usize) -> bool {
     let place = format!("after a death at {point}:{crossing}");
     assert_ne!(observer.resumes.last().unwrap(), "reset", "{place}");
     assert!(observer.epochs.len() == 1, "{place}: {:?}", observer.epochs);
-    // What nobody accepted may be sent again under the same id; what was accepted is not.
+    // What was not accepted may be sent again under the same id; what was accepted is not.
     for number in 0..SENT {
         if !observer.outcomes.contains_key(&number.to_string()) {
             let id = number.to_string();

@@ -12,7 +12,7 @@ use super::server::NumberServer;
 use crate::support::scratch::Scratch;
 
 /// A server whose first connection never says anything again, as after a night in which the router forgot it; later
-/// ones answer. The number of each connection is told when it comes.
+/// ones answer. The number of each connection is reported when it opens.
 fn forgetful() -> (String, mpsc::Receiver<u32>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());

@@ -23,7 +23,7 @@ pub(crate) struct Observer {
     pub(crate) newest: u64,
     /// Something since the newest number says that numbers may be missing.
     excused: bool,
-    /// Numbers that never came, all of them told.
+    /// Numbers that never came, all of them in gaps.
     pub(crate) told_missing: u64,
     /// Messages that gaps have counted.
     pub(crate) gaps: u64,
@@ -169,7 +169,7 @@ impl Observer {
     }
 
     /// Waits until the session has a link to the server. The server talks on one connection at a time: from here on
-    /// it says nothing more to one whose client has died.
+    /// it sends nothing more to one whose client has ended.
     pub(crate) fn until_linked(&self, host: &mut HostProcess) {
         eventually(SOON, "the session is open", || {
             host.send(&json!({"type": "status", "id": "state"}));

@@ -73,12 +73,12 @@ fn a_broker_killed_while_messages_are_on_their_way_settles_each_once() {
         scratch.kill_broker();
         observer.until_back(&mut host);
         observer.open(&mut host);
-        // A host gives up on a broker that dies again and again within seconds; browsers start another.
+        // A host gives up on a broker that crashes repeatedly within seconds; browsers start another.
         if round % 4 == 3 {
             host.kill();
             host = observer.attach(&scratch);
         }
-        // What nobody accepted may be sent again under the same id; what was accepted is not.
+        // What was not accepted may be sent again under the same id; what was accepted is not.
         for id in &sent {
             if !observer.outcomes.contains_key(id) {
                 send(&mut host, id);

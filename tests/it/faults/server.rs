@@ -90,7 +90,7 @@ impl NumberServer {
             .send_modify(|wish| wish.close = (wish.close.0 + 1, code));
     }
 
-    /// Every text heard, in order.
+    /// Every text received, in order.
     pub(crate) fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
     }

@@ -20,7 +20,7 @@ fn a_host_killed_anywhere_in_a_stream_loses_nothing() {
     for kills in 1..=rounds(40) {
         let until = observer.newest + pick(NUMBERS / 50);
         observer.receive(&mut host, |seen| seen.newest >= until.min(NUMBERS));
-        // What lies in the pipe is seen by nobody; what was seen and not acknowledged comes again.
+        // What is in the pipe is lost; what was received and not acknowledged is redelivered.
         for _ in 0..pick(3) {
             if observer.newest < NUMBERS
                 && let Some(frame) = host.next()
@@ -48,7 +48,7 @@ fn a_broker_killed_anywhere_in_a_stream_loses_nothing_silently() {
     let mut host = observer.attach(&scratch);
     let kills = rounds(8);
     for round in 1..=kills {
-        // What the server has written and the dead broker has not read is lost, and told; so it always has more to say.
+        // What the server has written and the killed broker has not read is lost, and reported; so it always has more to send.
         let before = server.said();
         server.say_up_to(before + NUMBERS / 4, 20);
         let until = before + 1 + pick(NUMBERS / 8);
@@ -56,13 +56,13 @@ fn a_broker_killed_anywhere_in_a_stream_loses_nothing_silently() {
         scratch.kill_broker();
         observer.until_back(&mut host);
         observer.open(&mut host);
-        // The kill may have cut the journal's last write; those records were shown to nobody, and the cut is told.
+        // The kill may have cut the journal's last write; those records were not delivered, and the cut is reported.
         let resume = observer.resumes.last().unwrap();
         assert!(
             resume == "exact" || resume == "gap",
             "{resume} after kill {round}"
         );
-        // A host gives up on a broker that dies again and again within seconds; browsers start another.
+        // A host gives up on a broker that crashes repeatedly within seconds; browsers start another.
         if round % 4 == 0 {
             host.kill();
             host = observer.attach(&scratch);
@@ -171,7 +171,7 @@ fn a_large_message_cut_in_the_middle_of_its_parts_comes_again_whole() {
         let mut host = observer.attach(&scratch);
         server.say_up_to(round, 5_000_000);
         if round < 3 {
-            // The reader joins parts: a whole message has not come yet when the host dies.
+            // The reader joins parts: a whole message has not come yet when the host is killed.
             crate::support::eventually(crate::support::SOON, "the server has said it", || {
                 (server.said() >= round).then_some(())
             });

@@ -73,7 +73,7 @@ impl HostProcess {
         }
     }
 
-    /// Spawned without a reader: nobody takes what the host writes.
+    /// Spawned without a reader: the host's output is not read.
     pub(crate) fn deaf(scratch: &Scratch) -> (Self, ChildStdout) {
         let mut command = scratch.command();
         let mut child = command

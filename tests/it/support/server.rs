@@ -1,4 +1,4 @@
-//! A server on Node, or in Go, in a process of its own, told what to do by lines on its stdin.
+//! A server on Node, or in Go, in a process of its own, controlled by lines on its stdin.
 //!
 //! Where Node, Go or their packages cannot be had, tests are skipped on a developer's machine and fail under CI.
 
@@ -55,7 +55,7 @@ impl Server {
         Some(Self::spawn(command))
     }
 
-    /// A program that tells its port on the first line of stdout.
+    /// A program that prints its port on the first line of stdout.
     fn spawn(mut command: Command) -> Self {
         let mut child = command
             .env("END_WITH_STDIN", "1")

@@ -8,7 +8,7 @@ use longwire::core::io::{Incoming, LinkEvent};
 
 use super::{Line, target};
 
-/// Says back whatever it hears; gives the messages it heard.
+/// Echoes whatever it receives; returns the messages received.
 async fn say_back(url: String) -> Vec<Incoming> {
     let mut target = target(url);
     target.compression = true;

@@ -128,7 +128,7 @@ fn secrets_are_written_nowhere() {
         frame["type"] == "state" && frame["state"] == "open" && frame["dial"] == 3
     });
 
-    // What goes wrong is told without them as well.
+    // Failures are reported without them as well.
     let refused = |host: &mut HostProcess, heard: &mut Vec<Value>, open: Value| {
         host.send(&open);
         heard.push(host.expect("error"));

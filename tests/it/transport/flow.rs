@@ -145,7 +145,7 @@ async fn a_paused_link_stops_reading_in_the_end() {
     let (port, server) = upgraded(|mut peer| async move {
         let whole = frame(0x82, vec![1; 60_000]);
         let mut sent = 0;
-        // Until nobody takes it any more: far less than this fits into both sockets' buffers.
+        // Until it is not read any more: far less than this fits into both sockets' buffers.
         for _ in 0..10_000 {
             let write = peer.stream.write_all(&whole);
             if tokio::time::timeout(std::time::Duration::from_millis(300), write)

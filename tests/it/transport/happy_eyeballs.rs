@@ -12,7 +12,7 @@ use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
 use crate::support::{ORIGIN, program};
 
-/// Packets to the addresses that end in 9 go into a tunnel that nobody reads, and nothing tells a sender so.
+/// Packets to the addresses that end in 9 go into a tunnel that is not read, and the sender gets no error.
 const HOSTS: &str = "127.0.0.1 localhost
 fd18::1 live.test
 198.18.0.1 live.test

@@ -18,9 +18,9 @@ const PORT: PortId = PortId(1);
 pub(super) struct Harness {
     hub: Hub,
     now: Now,
-    /// What the extension was told and has not looked at.
+    /// Frames that the extension received and has not looked at.
     told: VecDeque<Value>,
-    /// Dials that nobody has looked at.
+    /// Dials that the test has not looked at.
     pub(super) dials: VecDeque<(DialId, Box<Target>)>,
     /// What else was asked of the network.
     pub(super) asked: VecDeque<Output>,
@@ -92,7 +92,7 @@ impl Harness {
         self.says(json!({"type": "open", "id": "o", "session": session, "url": url, "options": options}));
     }
 
-    /// The next thing of this type that the extension hears; what came before it is forgotten.
+    /// The next frame of this type that the extension receives; what came before it is forgotten.
     #[track_caller]
     pub(super) fn hears(&mut self, kind: &str) -> Value {
         loop {
@@ -117,7 +117,7 @@ impl Harness {
         }
     }
 
-    /// Everything it has heard and not looked at.
+    /// Everything it has received and not looked at.
     pub(super) fn hears_all(&mut self) -> Vec<Value> {
         self.told.drain(..).collect()
     }

@@ -135,7 +135,7 @@ fn a_server_whose_words_are_swallowed_on_the_way() {
     let noticed = begun.elapsed();
     assert_eq!(lost["error"]["code"], "heartbeat", "{lost}");
     assert_eq!(host.expect("outcome")["outcome"], "unknown");
-    // Dials find nobody as long as that lasts.
+    // Dials fail as long as that lasts.
     host.find("a dial in vain", |frame| {
         is_state(frame, "waiting") && frame["error"]["code"] == "timeout"
     });

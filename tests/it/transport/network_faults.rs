@@ -100,7 +100,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mode: &AtomicU8) {
     }
 }
 
-/// A server that tells what it has heard, and sends everybody away when it is told a code.
+/// A server that reports what it receives, and closes all connections when it gets a code.
 struct Server {
     port: u16,
     heard: Receiver<String>,

@@ -468,7 +468,7 @@ async fn a_long_link_through_a_proxy_closes_as_usual() {
     line.transmit(Payload::text("nobody hears this"));
 }
 
-/// A proxy in a process of its own. `None` where it is not installed and nobody insists.
+/// A proxy in a process of its own. `None` where it is not installed and not required.
 async fn installed_proxy(
     program: &str,
     arguments: impl Fn(u16) -> Vec<String>,

@@ -154,7 +154,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// npm `ws`; see `ws.mjs` for the options. `None` where there is no Node and nobody insists.
+    /// npm `ws`; see `ws.mjs` for the options. `None` where there is no Node and it is not required.
     pub(super) async fn ws(options: &str) -> Option<Self> {
         let folder = fixtures();
         if !installed(&folder.join("node_modules/ws/package.json"), || {

@@ -56,7 +56,7 @@ async fn a_compressed_stream_is_heard_event_by_event() {
         let head = peer.head().await;
         let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n";
         peer.say([answer.as_bytes(), &first].concat()).await;
-        // The second is not said before the first was heard.
+        // The second is not sent before the first was received.
         go_on.await.unwrap();
         peer.say(&second).await;
         peer.until_end().await;

@@ -10,7 +10,7 @@ use crate::support::SOON;
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
 
-/// A proxy that refuses whatever it is asked, and tells what that was.
+/// A proxy that refuses every request, and reports it.
 fn proxy() -> (u16, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

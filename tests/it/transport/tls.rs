@@ -151,7 +151,7 @@ async fn what_tls_does_not_trust_is_not_dialled() {
         !cfg!(target_os = "linux") || message.contains("self-signed"),
         "{message}"
     );
-    // It is somebody else.
+    // It is another server.
     failed(line(authority.trusted(), at("127.0.0.1", &server, "/echo"))).await;
     // Its time is over.
     let expired = authority

@@ -17,7 +17,7 @@ fn rules() -> Value {
 }
 
 impl System {
-    /// Opens the session and joins the world; gives the state that the server tells of it.
+    /// Opens the session and joins the world; returns the state that the server sends.
     fn joins_world(&mut self) -> Value {
         let url = self.server.url("/");
         let options = json!({"protocol":"socket.io","reconnect":{"minDelay":5},"guard":rules(),
@@ -122,7 +122,7 @@ fn is_told_only_what_the_rules_allow_and_says_why_not() {
     for round in 1..=5 {
         assert_eq!(system.event("combat")["args"][0]["round"], round);
     }
-    // The server breaks its own rules: that is told and counted, and not delivered.
+    // The server breaks its own rules: that is reported and counted, and not delivered.
     system.emits("g", "cheat", json!([]));
     let wrong = system
         .host
@@ -149,12 +149,12 @@ fn is_in_step_again_after_a_loss_and_after_a_restart() {
         })["continuity"]
             .clone()
     };
-    // A server that remembers tells what happened meanwhile.
+    // A server that remembers sends what happened meanwhile.
     system.emits("b", "break", json!([]));
     assert_eq!(system.event("combat")["args"][0]["round"], 1);
     assert_eq!(reopened(&mut system, 2), "server");
     assert_eq!(system.event("state")["args"][0]["version"], 1, "joined anew");
-    // One that was restarted does not, and says so; the world is joined again, and its state told.
+    // One that was restarted does not, and reports it; the world is joined again, and its state sent.
     system.asks("lost", json!({"text":"silence"}), 20_000);
     system.emits("r", "restart", json!([]));
     assert_eq!(system.response("lost")["error"]["code"], "link-lost");

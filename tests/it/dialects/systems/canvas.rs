@@ -126,7 +126,7 @@ fn shows_its_token_nowhere() {
     system.canvas(json!({"type":"vanish"}));
     system.state("waiting");
     system.message_of_type("connection");
-    // One that nobody answers, for an error with its URL.
+    // One without a server, for an error with its URL.
     let nobody = format!("ws://127.0.0.1:1{SOCKET}");
     system.opens("nobody", nobody, json!({}));
     system.host.find("refused", |frame| {
@@ -174,7 +174,7 @@ fn carries_what_is_large_both_ways_and_says_what_is_too_large() {
     let image = "y".repeat(large);
     system.canvas(json!({"type":"snapshot","image":image}));
     assert!(system.message_of_type("snapshot")["received"].as_u64() > Some(60_000_000));
-    // Above it the loss is told in its place, and the same link goes on.
+    // Above it the loss is a gap in its place, and the same link continues.
     system.canvas(json!({"type":"snapshot","bytes":70_000_000}));
     let gap = system.host.expect("gap");
     assert_eq!(

@@ -254,7 +254,7 @@ fn is_reconnected_a_thousand_times_without_a_leak() {
         (&now["total"]["outbox"], &now["total"]["queued"], &now["ports"]),
         (&json!(0), &json!(0), &json!(1))
     );
-    // A connection that was left says goodbye for a moment.
+    // A closed connection takes a moment to end.
     eventually(SOON, "old connections are gone", || {
         let now = ["fd", "task"].map(|what| holds(broker, what));
         (now[0] <= before[0] + 2 && now[1] <= before[1] + 2).then_some(())

@@ -202,7 +202,7 @@ fn is_answered_its_pings_and_takes_no_more_than_its_limit(mut system: System) {
         refused["code"], "too-large",
         "`maxMessage` says so before the server does"
     );
-    // Without it the server's own limit speaks.
+    // Without it the server's own limit applies.
     let url = system.server.ws("/ws");
     system.opens(
         "unwarned",
