@@ -39,13 +39,13 @@ fn id() -> JournalId {
 }
 
 fn entry(seq: u64, data: &Bytes, sync: bool) -> JournalEntry {
-    let kept = RawRecord {
+    let record = RawRecord {
         kind: 1,
         seq,
         data: data.clone(),
         content: Bytes::new(),
     };
-    JournalEntry::Append { kept, sync }
+    JournalEntry::Append { record, sync }
 }
 
 fn append(batch: u64, count: u64, sync: bool) -> Duration {
@@ -84,7 +84,7 @@ fn recover(count: u64) {
     let start = Instant::now();
     let (_journals, recovered) = Journals::open(dir.path(), Quota::default()).unwrap();
     let took = start.elapsed();
-    assert_eq!(recovered[0].kept.len() as u64, count);
+    assert_eq!(recovered[0].records.len() as u64, count);
     println!(
         "recovery of {count} records of {SIZE} B: {:.1} ms",
         took.as_secs_f64() * 1e3

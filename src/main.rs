@@ -8,15 +8,15 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use longwire::host::Caller;
+use longwire::host::HostCaller;
 use longwire::{cli, host};
 
 fn main() -> ExitCode {
     // Before anything is started or redirected.
     #[cfg(windows)]
-    host::keep_from_children();
+    host::prevent_inheritance();
     let args: Vec<OsString> = std::env::args_os().collect();
-    match Caller::from_args(&args) {
+    match HostCaller::from_args(&args) {
         Some(caller) => host::run(caller),
         None => cli::run(args),
     }

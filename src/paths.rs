@@ -27,7 +27,7 @@ pub enum PathsError {
     },
     /// The run folder belongs to another user, or is no folder.
     #[error("the run folder {} is not a folder that belongs to this user", folder.display())]
-    Foreign { folder: PathBuf },
+    OwnedByOther { folder: PathBuf },
 }
 
 /// Longwire's folders for this user.
@@ -115,7 +115,7 @@ impl Paths {
     pub fn run(&self) -> Result<PathBuf, PathsError> {
         let mut problem = PathsError::NoHome;
         for folder in &self.run {
-            match own(folder) {
+            match ensure_private_folder(folder) {
                 Ok(()) => return Ok(folder.clone()),
                 Err(error) => problem = error,
             }
@@ -129,7 +129,7 @@ impl Paths {
 /// # Errors
 /// When it cannot be made, is no folder, or belongs to another user.
 #[cfg(unix)]
-pub fn own(folder: &Path) -> Result<(), PathsError> {
+pub fn ensure_private_folder(folder: &Path) -> Result<(), PathsError> {
     use std::fs;
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 
@@ -152,7 +152,7 @@ pub fn own(folder: &Path) -> Result<(), PathsError> {
     // Not `metadata`: a link that another user created must not be followed.
     let found = fs::symlink_metadata(folder).map_err(failed)?;
     if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
-        return Err(PathsError::Foreign {
+        return Err(PathsError::OwnedByOther {
             folder: folder.to_path_buf(),
         });
     }
@@ -167,7 +167,7 @@ pub fn own(folder: &Path) -> Result<(), PathsError> {
 /// # Errors
 /// When it cannot be made.
 #[cfg(windows)]
-pub fn own(folder: &Path) -> Result<(), PathsError> {
+pub fn ensure_private_folder(folder: &Path) -> Result<(), PathsError> {
     std::fs::create_dir_all(folder).map_err(|source| PathsError::Create {
         folder: folder.to_path_buf(),
         source,
@@ -178,10 +178,10 @@ pub fn own(folder: &Path) -> Result<(), PathsError> {
 fn run_folders(state: &Path) -> Vec<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let mut folders = Vec::new();
-    let told = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let configured = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     // Browsers started outside the session lack the variable; they must find the same broker.
     let usual = PathBuf::from(format!("/run/user/{user}"));
-    for runtime in told.into_iter().chain([usual]) {
+    for runtime in configured.into_iter().chain([usual]) {
         if runtime.is_absolute() && runtime.is_dir() {
             folders.push(runtime.join("longwire"));
         }
@@ -252,7 +252,10 @@ mod tests {
         fs::create_dir(&elsewhere).unwrap();
         symlink(&elsewhere, scratch.path().join("run")).unwrap();
         let refused = Paths::within(scratch.path().to_path_buf()).run();
-        assert!(matches!(refused, Err(PathsError::Foreign { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(PathsError::OwnedByOther { .. })),
+            "{refused:?}"
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
     if !second.is_empty() {
         let _ = std::fs::write(folder.join("00000002.seg"), second);
     }
-    let kept = RawRecord {
+    let record = RawRecord {
         kind: 1,
         seq: 0,
         data: "state".into(), content: Bytes::new(), };
@@ -31,13 +31,13 @@ fuzz_target!(|data: &[u8]| {
             return;
         };
         let entry = JournalEntry::Append {
-            kept: kept.clone(),
+            record: record.clone(),
             sync: false,
         };
         if journals.apply(&id, entry).is_err() {
             return;
         }
-        let snapshot = [kept.clone()];
+        let snapshot = [record.clone()];
         let snapshot = journals.wants_snapshot(&id).then_some(&snapshot[..]);
         journals.flush(&id, snapshot).expect("it is written");
     }
@@ -46,5 +46,5 @@ fuzz_target!(|data: &[u8]| {
     };
     let found = &recovered[0];
     assert_eq!(found.damage, None);
-    assert_eq!(found.kept.last(), Some(&kept));
+    assert_eq!(found.records.last(), Some(&record));
 });

@@ -43,7 +43,7 @@ pub(super) async fn serve(
     let (mut input, mut output) = split(stream);
     let mut frames = Frames::new(FROM_BROWSER);
     let (caller, version) = match timeout(PREAMBLE_TIMEOUT, read_preamble(&mut input, &mut frames)).await {
-        Ok(Ok(said)) => said,
+        Ok(Ok(preamble)) => preamble,
         Ok(Err(problem)) => {
             tracing::warn!(port = port.0, problem, "a connection sent no preamble in time");
             reject(&mut output, Code::BadFrame, problem).await;
@@ -64,7 +64,7 @@ pub(super) async fn serve(
         let _ = wake.send(WakeUp::Rejected).await;
         return;
     }
-    let turn = slot.turn(&caller);
+    let read_permit = slot.read_permit(&caller);
     let decoder = FrameDecoder::new(&caller, &version, slot.incoming(&caller));
     let (writer, buffers) = mpsc::channel(1);
     let (read_mode, mode) = watch::channel(ReadMode::On);
@@ -79,7 +79,7 @@ pub(super) async fn serve(
         return;
     }
     tokio::spawn(write(port, output, buffers, wake.clone()));
-    if let Err(problem) = read(port, &mut input, &mut frames, (decoder, turn), mode, &wake).await {
+    if let Err(problem) = read(port, &mut input, &mut frames, (decoder, read_permit), mode, &wake).await {
         tracing::debug!(port = port.0, %problem, "reading ended");
     }
     let _ = wake.send(WakeUp::PortClosed(port)).await;
@@ -124,7 +124,7 @@ async fn read(
     port: PortId,
     input: &mut ReadHalf,
     frames: &mut Frames,
-    (mut decoder, turn): (FrameDecoder, Arc<Semaphore>),
+    (mut decoder, read_permit): (FrameDecoder, Arc<Semaphore>),
     mut mode: watch::Receiver<ReadMode>,
     wake: &mpsc::Sender<WakeUp>,
 ) -> io::Result<()> {
@@ -135,7 +135,7 @@ async fn read(
                 decoder.decode(taken);
             } else if decoder.admit(&taken, frames) {
                 took_long = true;
-                decoder = decode_beside(decoder, taken, &turn).await?;
+                decoder = decode_beside(decoder, taken, &read_permit).await?;
             }
         }
         if !took_long || !decoder.has_decoded() {
@@ -176,11 +176,11 @@ async fn read(
 async fn decode_beside(
     mut decoder: FrameDecoder,
     taken: Taken,
-    turn: &Arc<Semaphore>,
+    read_permit: &Arc<Semaphore>,
 ) -> io::Result<FrameDecoder> {
-    let turn = turn.clone().acquire_owned().await;
+    let read_permit = read_permit.clone().acquire_owned().await;
     let decoded = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
+        let _permit = read_permit;
         decoder.decode(taken);
         decoder
     });
@@ -237,10 +237,17 @@ mod tests {
         let mut frames = Frames::new(FROM_BROWSER);
         let incoming = IncomingBytes::default().of(&"".into(), 0);
         let decoder = FrameDecoder::new(&Caller::Admin, "0.0.0", incoming);
-        let turn = Arc::new(Semaphore::new(1));
-        read(PortId(1), &mut input, &mut frames, (decoder, turn), mode, &wake)
-            .await
-            .unwrap();
+        let read_permit = Arc::new(Semaphore::new(1));
+        read(
+            PortId(1),
+            &mut input,
+            &mut frames,
+            (decoder, read_permit),
+            mode,
+            &wake,
+        )
+        .await
+        .unwrap();
         drop(wake);
         assert!(wakes.recv().await.is_none());
     }

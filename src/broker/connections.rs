@@ -37,7 +37,7 @@ pub(super) struct Limits {
 pub(super) struct Connections {
     counts: Arc<Mutex<Counts>>,
     incoming: IncomingBytes,
-    turns: ReadPermits,
+    read_permits: ReadPermits,
 }
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Connections {
         Self {
             counts,
             incoming: IncomingBytes::default(),
-            turns: ReadPermits::default(),
+            read_permits: ReadPermits::default(),
         }
     }
 
@@ -91,8 +91,8 @@ impl Connections {
     }
 
     /// Permits to have large contents read.
-    pub(super) fn turns(&self) -> ReadPermits {
-        self.turns.clone()
+    pub(super) fn read_permits(&self) -> ReadPermits {
+        self.read_permits.clone()
     }
 
     /// A connection has been accepted; `None` when its process has too many without a preamble.
@@ -200,8 +200,8 @@ impl ConnectionSlot {
     }
 
     /// Large frames of this caller are read one at a time.
-    pub(super) fn turn(&self, caller: &Caller) -> Arc<Semaphore> {
-        self.connections.turns.of(&origin_of(caller))
+    pub(super) fn read_permit(&self, caller: &Caller) -> Arc<Semaphore> {
+        self.connections.read_permits.of(&origin_of(caller))
     }
 
     /// The loop knows the port.

@@ -152,12 +152,12 @@ impl FrameDecoder {
 /// A `stop`, `retire`, `watch`, `end` or `reload`, which only the command line and newer versions may send.
 fn admin_command(json: &[u8], is_newer: bool) -> Option<PortInput> {
     #[derive(serde::Deserialize)]
-    struct Command {
+    struct AdminFrame {
         #[serde(rename = "type")]
         kind: String,
         id: Name,
     }
-    let command = serde_json::from_slice::<Command>(json).ok()?;
+    let command = serde_json::from_slice::<AdminFrame>(json).ok()?;
     match command.kind.as_str() {
         _ if command.id.len() > 128 => None,
         "stop" => Some(PortInput::Stop(command.id)),
@@ -198,7 +198,7 @@ mod tests {
         }
     }
 
-    fn words(inputs: &[PortInput]) -> Vec<String> {
+    fn summaries(inputs: &[PortInput]) -> Vec<String> {
         inputs
             .iter()
             .map(|input| match input {
@@ -221,7 +221,7 @@ mod tests {
             {"type":"batch","frames":[]},{"type":"ping","id":"2"}]}"#,
         );
         assert_eq!(
-            words(&decoder.decoded),
+            summaries(&decoder.decoded),
             ["1", "bad-frame", "unknown-type", "bad-frame", "2"]
         );
     }
@@ -234,7 +234,7 @@ mod tests {
         decoder.unpack(
             br#"{"type":"batch","frames":[{"type":"part","part":"p","index":1,"last":true,"data":"\"id\":\"3\"}"}]}"#,
         );
-        assert_eq!(words(&decoder.decoded), ["3"]);
+        assert_eq!(summaries(&decoder.decoded), ["3"]);
     }
 
     #[test]
@@ -245,9 +245,9 @@ mod tests {
         extension.unpack(json);
         same.unpack(json);
         newer.unpack(json);
-        assert_eq!(words(&extension.decoded), ["unknown-type"]);
-        assert_eq!(words(&same.decoded), ["unsupported"]);
-        assert_eq!(words(&newer.decoded), ["retire 1"]);
+        assert_eq!(summaries(&extension.decoded), ["unknown-type"]);
+        assert_eq!(summaries(&same.decoded), ["unsupported"]);
+        assert_eq!(summaries(&newer.decoded), ["retire 1"]);
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
         let (mut extension, mut admin) = (decoder(false), decoder(true));
         extension.unpack(json);
         admin.unpack(json);
-        assert_eq!(words(&extension.decoded), ["unknown-type"]);
-        assert_eq!(words(&admin.decoded), ["stop 1"]);
+        assert_eq!(summaries(&extension.decoded), ["unknown-type"]);
+        assert_eq!(summaries(&admin.decoded), ["stop 1"]);
     }
 }

@@ -5,7 +5,7 @@
 use super::connections::Limits;
 
 /// Descriptors of the broker's own: log, locks, the listener, the runtime.
-const OWN: usize = 40;
+const RESERVED_DESCRIPTORS: usize = 40;
 
 /// The share of each use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Descriptors {
     }
 
     fn of(limit: usize) -> Self {
-        let limit = limit.saturating_sub(OWN).min(65_536);
+        let limit = limit.saturating_sub(RESERVED_DESCRIPTORS).min(65_536);
         let pending = (limit / 16).clamp(4, 256);
         let ports = (limit / 4).clamp(8, 4096);
         let journals = (limit / 16).clamp(4, 256);
@@ -57,7 +57,7 @@ mod tests {
             let shares = Descriptors::of(limit);
             let taken =
                 shares.connections.pending + shares.connections.ports + shares.journals + shares.dials;
-            assert!(taken + OWN <= limit, "{limit}: {shares:?}");
+            assert!(taken + RESERVED_DESCRIPTORS <= limit, "{limit}: {shares:?}");
             assert!(shares.dials >= limit.min(65_536) / 3, "{limit}: {shares:?}");
         }
     }

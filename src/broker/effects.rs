@@ -14,7 +14,7 @@ use crate::transport::{Network, credit};
 use crate::wire::message::BrokerFrame;
 
 use super::dials::Dials;
-use super::gate::{Effect, Gate, Progress};
+use super::gate::{Effect, FlushGate, Progress};
 use super::live_settings::LiveSettings;
 use super::memory;
 use super::ports::Ports;
@@ -29,7 +29,7 @@ pub(super) struct Effects {
     links: usize,
     /// Effects that wait, with the journal of their session.
     queue: VecDeque<(Effect, Option<JournalId>)>,
-    gate: Gate,
+    gate: FlushGate,
 }
 
 impl Effects {
@@ -39,7 +39,7 @@ impl Effects {
             dials,
             links: 0,
             queue: VecDeque::new(),
-            gate: Gate::default(),
+            gate: FlushGate::default(),
         }
     }
 

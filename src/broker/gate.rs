@@ -120,20 +120,20 @@ impl NewestWork<'_> {
 
 /// What is held back, in order.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
-    held: VecDeque<Held>,
+pub(super) struct FlushGate {
+    held: VecDeque<HeldEffect>,
     /// How many are held for each destination.
     counts: BTreeMap<Destination, usize>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldEffect {
     /// Work on a journal that has to be done first.
     after: Option<(JournalId, u64)>,
     effect: Effect,
 }
 
-impl Gate {
+impl FlushGate {
     /// Gives an effect back if it may happen now. `journal` is that of the session it is of.
     pub(super) fn pass(
         &mut self,
@@ -149,7 +149,7 @@ impl Gate {
             return Some(effect);
         }
         *self.counts.entry(destination).or_default() += 1;
-        self.held.push_back(Held { after, effect });
+        self.held.push_back(HeldEffect { after, effect });
         None
     }
 
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn what_a_session_says_waits_for_its_own_journal_only() {
-        let (mut gate, mut progress) = (Gate::default(), Progress::default());
+        let (mut gate, mut progress) = (FlushGate::default(), Progress::default());
         progress.sent(&journal("a"), 1);
         let held = gate.pass(frame(1, "a"), Some(journal("a")), &mut progress.newest_work());
         assert!(held.is_none());
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_port_keeps_its_order_and_later_work_is_not_waited_for() {
-        let (mut gate, mut progress) = (Gate::default(), Progress::default());
+        let (mut gate, mut progress) = (FlushGate::default(), Progress::default());
         progress.sent(&journal("a"), 1);
         gate.pass(frame(1, "first"), Some(journal("a")), &mut progress.newest_work());
         gate.pass(frame(1, "second"), None, &mut progress.newest_work());
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_dial_reads_no_more_until_its_messages_are_written() {
-        let (mut gate, mut progress) = (Gate::default(), Progress::default());
+        let (mut gate, mut progress) = (FlushGate::default(), Progress::default());
         progress.sent(&journal("a"), 1);
         assert!(
             gate.pass(

@@ -6,27 +6,27 @@
 use std::time::Duration;
 
 /// Between removing the socket and exiting.
-const LAST_CALL: Duration = Duration::from_millis(100);
+const CLOSE_GRACE_PERIOD: Duration = Duration::from_millis(100);
 
-/// The idle clock. Times are awake time.
+/// Decides when an idle broker exits. Times are awake time.
 #[derive(Debug)]
-pub(super) struct Idle {
+pub(super) struct IdleTimer {
     after: Duration,
-    phase: Phase,
+    phase: IdlePhase,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum IdlePhase {
     Needed,
     /// Not needed; the socket is removed then.
     Waiting(Duration),
     /// The socket was removed; the broker exits then.
-    LastCall(Duration),
+    Closing(Duration),
 }
 
-/// What is to be done.
+/// What the broker does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum IdleAction {
     Nothing,
     /// Remove the socket, unless a connection is being opened; then `postpone`.
     Close,
@@ -35,12 +35,12 @@ pub(super) enum Step {
     Leave,
 }
 
-impl Idle {
+impl IdleTimer {
     /// A broker that exits when it was not needed for `after`.
     pub(super) fn new(after: Duration) -> Self {
         Self {
             after,
-            phase: Phase::Needed,
+            phase: IdlePhase::Needed,
         }
     }
 
@@ -48,21 +48,23 @@ impl Idle {
     pub(super) fn set(&mut self, after: Duration) {
         if self.after != after {
             self.after = after;
-            if matches!(self.phase, Phase::Waiting(_)) {
-                self.phase = Phase::Needed;
+            if matches!(self.phase, IdlePhase::Waiting(_)) {
+                self.phase = IdlePhase::Needed;
             }
         }
     }
 
-    /// Looks at the clock.
-    pub(super) fn look(&mut self, now: Duration, needed: bool) -> Step {
+    /// Moves to the phase of this moment.
+    pub(super) fn check(&mut self, now: Duration, needed: bool) -> IdleAction {
         let (phase, step) = match self.phase {
-            Phase::LastCall(_) if needed => (Phase::Needed, Step::Reopen),
-            _ if needed => (Phase::Needed, Step::Nothing),
-            Phase::Needed => (Phase::Waiting(now + self.after), Step::Nothing),
-            Phase::Waiting(until) if now >= until => (Phase::LastCall(now + LAST_CALL), Step::Close),
-            Phase::LastCall(until) if now >= until => (self.phase, Step::Leave),
-            Phase::Waiting(_) | Phase::LastCall(_) => (self.phase, Step::Nothing),
+            IdlePhase::Closing(_) if needed => (IdlePhase::Needed, IdleAction::Reopen),
+            _ if needed => (IdlePhase::Needed, IdleAction::Nothing),
+            IdlePhase::Needed => (IdlePhase::Waiting(now + self.after), IdleAction::Nothing),
+            IdlePhase::Waiting(until) if now >= until => {
+                (IdlePhase::Closing(now + CLOSE_GRACE_PERIOD), IdleAction::Close)
+            }
+            IdlePhase::Closing(until) if now >= until => (self.phase, IdleAction::Leave),
+            IdlePhase::Waiting(_) | IdlePhase::Closing(_) => (self.phase, IdleAction::Nothing),
         };
         self.phase = phase;
         step
@@ -70,19 +72,19 @@ impl Idle {
 
     /// The socket could not be removed just now.
     pub(super) fn postpone(&mut self, now: Duration) {
-        self.phase = Phase::Waiting(now + LAST_CALL);
+        self.phase = IdlePhase::Waiting(now + CLOSE_GRACE_PERIOD);
     }
 
     /// Whether the socket was removed.
-    pub(super) fn is_last_call(&self) -> bool {
-        matches!(self.phase, Phase::LastCall(_))
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.phase, IdlePhase::Closing(_))
     }
 
-    /// When to look again.
+    /// When to check again.
     pub(super) fn due(&self) -> Option<Duration> {
         match self.phase {
-            Phase::Needed => None,
-            Phase::Waiting(until) | Phase::LastCall(until) => Some(until),
+            IdlePhase::Needed => None,
+            IdlePhase::Waiting(until) | IdlePhase::Closing(until) => Some(until),
         }
     }
 }
@@ -95,37 +97,37 @@ mod tests {
 
     #[test]
     fn leaving_takes_two_steps() {
-        let mut idle = Idle::new(10 * SECOND);
-        assert_eq!(idle.look(SECOND, false), Step::Nothing);
+        let mut idle = IdleTimer::new(10 * SECOND);
+        assert_eq!(idle.check(SECOND, false), IdleAction::Nothing);
         assert_eq!(idle.due(), Some(11 * SECOND));
-        assert_eq!(idle.look(10 * SECOND, false), Step::Nothing);
-        assert_eq!(idle.look(11 * SECOND, false), Step::Close);
-        assert!(idle.is_last_call());
-        assert_eq!(idle.look(11 * SECOND, false), Step::Nothing);
-        assert_eq!(idle.look(12 * SECOND, false), Step::Leave);
+        assert_eq!(idle.check(10 * SECOND, false), IdleAction::Nothing);
+        assert_eq!(idle.check(11 * SECOND, false), IdleAction::Close);
+        assert!(idle.is_closing());
+        assert_eq!(idle.check(11 * SECOND, false), IdleAction::Nothing);
+        assert_eq!(idle.check(12 * SECOND, false), IdleAction::Leave);
     }
 
     #[test]
-    fn who_comes_starts_the_clock_anew() {
-        let mut idle = Idle::new(10 * SECOND);
-        idle.look(Duration::ZERO, false);
-        assert_eq!(idle.look(9 * SECOND, true), Step::Nothing);
+    fn a_new_port_resets_the_timer() {
+        let mut idle = IdleTimer::new(10 * SECOND);
+        idle.check(Duration::ZERO, false);
+        assert_eq!(idle.check(9 * SECOND, true), IdleAction::Nothing);
         assert_eq!(idle.due(), None);
-        idle.look(9 * SECOND, false);
-        assert_eq!(idle.look(19 * SECOND, false), Step::Close);
-        assert_eq!(idle.look(19 * SECOND, true), Step::Reopen);
-        assert_eq!(idle.look(19 * SECOND, false), Step::Nothing);
+        idle.check(9 * SECOND, false);
+        assert_eq!(idle.check(19 * SECOND, false), IdleAction::Close);
+        assert_eq!(idle.check(19 * SECOND, true), IdleAction::Reopen);
+        assert_eq!(idle.check(19 * SECOND, false), IdleAction::Nothing);
         assert_eq!(idle.due(), Some(29 * SECOND));
     }
 
     #[test]
     fn a_postponed_step_comes_again() {
-        let mut idle = Idle::new(SECOND);
-        idle.look(Duration::ZERO, false);
-        assert_eq!(idle.look(SECOND, false), Step::Close);
+        let mut idle = IdleTimer::new(SECOND);
+        idle.check(Duration::ZERO, false);
+        assert_eq!(idle.check(SECOND, false), IdleAction::Close);
         idle.postpone(SECOND);
-        assert!(!idle.is_last_call());
-        assert_eq!(idle.look(SECOND, false), Step::Nothing);
-        assert_eq!(idle.look(2 * SECOND, false), Step::Close);
+        assert!(!idle.is_closing());
+        assert_eq!(idle.check(SECOND, false), IdleAction::Nothing);
+        assert_eq!(idle.check(2 * SECOND, false), IdleAction::Close);
     }
 }

@@ -121,9 +121,9 @@ fn same_file(_held: &File, path: &std::path::Path) -> bool {
 }
 
 /// A span between two, differently each time.
-fn jitter(least: Duration, most: Duration) -> Duration {
+fn jitter(min: Duration, max: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    least + (most - least).mul_f64(f64::from(random) / f64::from(u32::MAX))
+    min + (max - min).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 /// Detaches from the process that started this one: its session, folder and open files. Call it before anything is opened.
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn jitter_stays_in_its_bounds() {
-        let (least, most) = (Duration::from_millis(10), Duration::from_millis(40));
-        assert!((0..100).all(|_| (least..=most).contains(&jitter(least, most))));
+        let (min, max) = (Duration::from_millis(10), Duration::from_millis(40));
+        assert!((0..100).all(|_| (min..=max).contains(&jitter(min, max))));
     }
 }

@@ -45,7 +45,7 @@ impl FoundJournals {
             if let Some(damage) = found.damage {
                 tracing::warn!(journal = %found.id.0, ?damage, "a journal is damaged");
             }
-            let restored = hub.restore(now, found.id.clone(), &found.kept, found.damage);
+            let restored = hub.restore(now, found.id.clone(), &found.records, found.damage);
             if let Err(problem) = restored {
                 tracing::warn!(
                     journal = %found.id.0,

@@ -19,9 +19,9 @@ use crate::wire::record::ErrorInfo;
 use super::read_permits::ReadPermits;
 use super::wakeup::{Handled, PortInput, WakeUp};
 
-/// Where something came from.
+/// The port or dial that an input came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Source {
+pub(super) enum InputSource {
     Port(PortId),
     Dial(DialId),
 }
@@ -37,8 +37,8 @@ pub(super) enum WaitingInput {
 #[derive(Debug)]
 pub(super) struct LargeContents {
     wake: mpsc::Sender<WakeUp>,
-    turns: ReadPermits,
-    behind: HashMap<Source, Behind>,
+    read_permits: ReadPermits,
+    behind: HashMap<InputSource, Behind>,
 }
 
 #[derive(Debug, Default)]
@@ -48,20 +48,20 @@ struct Behind {
 }
 
 impl WaitingInput {
-    const fn source(&self) -> Source {
+    const fn source(&self) -> InputSource {
         match self {
-            Self::Port(port, _) => Source::Port(*port),
-            Self::Link(dial, _) => Source::Dial(*dial),
+            Self::Port(port, _) => InputSource::Port(*port),
+            Self::Link(dial, _) => InputSource::Dial(*dial),
         }
     }
 }
 
 impl LargeContents {
     /// Nothing is read yet. What has been read goes to `wake`.
-    pub(super) fn new(wake: mpsc::Sender<WakeUp>, turns: ReadPermits) -> Self {
+    pub(super) fn new(wake: mpsc::Sender<WakeUp>, read_permits: ReadPermits) -> Self {
         Self {
             wake,
-            turns,
+            read_permits,
             behind: HashMap::new(),
         }
     }
@@ -80,8 +80,8 @@ impl LargeContents {
     /// Reads what is large in an input; gives back one that the hub may have now.
     pub(super) fn read(&mut self, hub: &mut Hub, input: Input) -> Option<Input> {
         let source = match &input {
-            Input::Frame(port, _) => Source::Port(*port),
-            Input::Link(dial, _) => Source::Dial(*dial),
+            Input::Frame(port, _) => InputSource::Port(*port),
+            Input::Link(dial, _) => InputSource::Dial(*dial),
             _ => return Some(input),
         };
         let unread = hub.unread(&input);
@@ -89,16 +89,21 @@ impl LargeContents {
             return Some(input);
         };
         self.behind.entry(source).or_default();
-        tokio::spawn(read(self.turns.of(&origin), self.wake.clone(), unread, input));
+        tokio::spawn(read(
+            self.read_permits.of(&origin),
+            self.wake.clone(),
+            unread,
+            input,
+        ));
         None
     }
 
     /// Encodes a large message of a dial as packets, which come back as an event of the dial.
     pub(super) fn encode(&self, hub: &Hub, dial: DialId, message: UnencodedMessage) {
         let Some(origin) = hub.origin_of(dial) else { return };
-        let (turn, wake) = (self.turns.of(&origin), self.wake.clone());
+        let (read_permit, wake) = (self.read_permits.of(&origin), self.wake.clone());
         tokio::spawn(async move {
-            let _turn = turn.acquire_owned().await;
+            let _permit = read_permit.acquire_owned().await;
             let encode = || {
                 crash::point("broker.encode");
                 message.encode()
@@ -113,7 +118,7 @@ impl LargeContents {
 
     /// A port sent something of which some waits: it reads on when all of that has been handled.
     pub(super) fn hold(&mut self, port: PortId, handled: Handled) {
-        if let Some(behind) = self.behind.get_mut(&Source::Port(port)) {
+        if let Some(behind) = self.behind.get_mut(&InputSource::Port(port)) {
             behind.handled.push(handled);
         }
     }
@@ -121,8 +126,8 @@ impl LargeContents {
     /// Something of this port or dial has been read and handled: what waits behind it, in order.
     pub(super) fn release(&mut self, input: &Input) -> (VecDeque<WaitingInput>, Vec<Handled>) {
         let behind = match input {
-            Input::Frame(port, _) => self.behind.remove(&Source::Port(*port)),
-            Input::Link(dial, _) => self.behind.remove(&Source::Dial(*dial)),
+            Input::Frame(port, _) => self.behind.remove(&InputSource::Port(*port)),
+            Input::Link(dial, _) => self.behind.remove(&InputSource::Dial(*dial)),
             _ => None,
         };
         behind
@@ -131,9 +136,9 @@ impl LargeContents {
     }
 }
 
-async fn read(turn: Arc<Semaphore>, wake: mpsc::Sender<WakeUp>, unread: Vec<Unread>, input: Input) {
+async fn read(read_permit: Arc<Semaphore>, wake: mpsc::Sender<WakeUp>, unread: Vec<Unread>, input: Input) {
     let outlines = {
-        let _turn = turn.acquire_owned().await;
+        let _permit = read_permit.acquire_owned().await;
         let read = || {
             crash::point("broker.examine");
             Outlines::read(unread)

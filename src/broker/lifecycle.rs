@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::core::rules::Rules;
 use crate::local::Endpoint;
 
-use super::idle::{Idle, Step};
+use super::idle::{IdleAction, IdleTimer};
 use super::instance::{Claim, launch_lock};
 use super::listener::PortListener;
 
@@ -18,19 +18,19 @@ const LISTENER_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The state that decides when the broker exits.
 #[derive(Debug)]
-pub(super) struct Lifecycle {
+pub(super) struct BrokerLifecycle {
     listener: PortListener,
     endpoint: Endpoint,
     claim: Claim,
-    idle: Idle,
+    idle: IdleTimer,
     /// Held while the socket is removed: no other broker is started meanwhile.
-    last_call: Option<File>,
+    held_launch_lock: Option<File>,
     /// When to check socket and lock, awake time.
     next_listener_check: Duration,
     leaving: Option<&'static str>,
 }
 
-impl Lifecycle {
+impl BrokerLifecycle {
     pub(super) fn new(
         listener: PortListener,
         endpoint: Endpoint,
@@ -42,8 +42,8 @@ impl Lifecycle {
             listener,
             endpoint,
             claim,
-            idle: Idle::new(idle),
-            last_call: None,
+            idle: IdleTimer::new(idle),
+            held_launch_lock: None,
             next_listener_check: now + LISTENER_INTERVAL,
             leaving: None,
         }
@@ -87,23 +87,23 @@ impl Lifecycle {
     /// minute: the caller may tidy up as well.
     pub(super) async fn check(&mut self, now: Duration, is_needed: bool) -> bool {
         let is_needed = is_needed || self.listener.pending() > 0;
-        match self.idle.look(now, is_needed) {
-            Step::Nothing => {}
-            Step::Close => match launch_lock(&self.endpoint) {
+        match self.idle.check(now, is_needed) {
+            IdleAction::Nothing => {}
+            IdleAction::Close => match launch_lock(&self.endpoint) {
                 Some(lock) => {
                     self.listener.close();
-                    self.last_call = Some(lock);
+                    self.held_launch_lock = Some(lock);
                 }
                 // Another process is about to start a broker, and will find this one.
                 None => self.idle.postpone(now),
             },
-            Step::Reopen => {
+            IdleAction::Reopen => {
                 self.reopen().await;
-                self.last_call = None;
+                self.held_launch_lock = None;
             }
-            Step::Leave => self.leaving = Some("idle"),
+            IdleAction::Leave => self.leaving = Some("idle"),
         }
-        if now < self.next_listener_check || self.idle.is_last_call() {
+        if now < self.next_listener_check || self.idle.is_closing() {
             return false;
         }
         self.next_listener_check = now + LISTENER_INTERVAL;

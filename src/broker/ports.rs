@@ -32,14 +32,14 @@ const MAX_HELD: usize = 4096;
 /// Every open port.
 #[derive(Debug, Default)]
 pub(super) struct Ports {
-    ports: BTreeMap<PortId, Port>,
+    ports: BTreeMap<PortId, PortTask>,
     /// Ports with something to hand to their writing task.
     ready: Vec<PortId>,
     scratch: Vec<u8>,
 }
 
 #[derive(Debug)]
-struct Port {
+struct PortTask {
     packer: Packer,
     /// Cost of the frames in the packer.
     cost: usize,
@@ -65,7 +65,7 @@ struct Writing {
 impl Ports {
     /// Takes in a port.
     pub(super) fn open(&mut self, connection: NewConnection) {
-        let port = Port {
+        let port = PortTask {
             packer: Packer::default(),
             cost: 0,
             answers: 0,
@@ -177,14 +177,14 @@ impl Ports {
     }
 }
 
-fn mark(id: PortId, port: &mut Port, ready: &mut Vec<PortId>) {
+fn mark(id: PortId, port: &mut PortTask, ready: &mut Vec<PortId>) {
     if !port.is_ready {
         port.is_ready = true;
         ready.push(id);
     }
 }
 
-impl Port {
+impl PortTask {
     fn waiting(&self) -> usize {
         self.packer.len() + self.writing.map_or(0, |writing| writing.bytes)
     }

@@ -15,9 +15,9 @@ impl ReadPermits {
     /// Gives one permit: for the extension's large contents.
     pub(super) fn of(&self, origin: &Name) -> Arc<Semaphore> {
         // Nothing in here can panic halfway.
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        let turn = turns.entry(origin.clone());
-        turn.or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+        let mut read_permits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        read_permits.retain(|_, read_permit| Arc::strong_count(read_permit) > 1);
+        let read_permit = read_permits.entry(origin.clone());
+        read_permit.or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
     }
 }

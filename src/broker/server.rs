@@ -23,7 +23,7 @@ use super::effects::Effects;
 use super::instance::Claim;
 use super::journals::{FoundJournals, JournalStore};
 use super::large::{LargeContents, WaitingInput};
-use super::lifecycle::Lifecycle;
+use super::lifecycle::BrokerLifecycle;
 use super::listener::PortListener;
 use super::live_settings::LiveSettings;
 use super::machine::MachineWatch;
@@ -50,7 +50,7 @@ pub(super) struct Server {
     is_hub_idle: bool,
     journals: JournalStore,
     effects: Effects,
-    lifecycle: Lifecycle,
+    lifecycle: BrokerLifecycle,
     machine: MachineWatch,
     settings: LiveSettings,
     large: LargeContents,
@@ -78,13 +78,13 @@ impl Server {
         let machine = MachineWatch::new();
         let mut dials = Dials::new(settings.network.clone(), wake.clone(), descriptors.dials);
         dials.count_in(listener.connections().incoming());
-        let large = LargeContents::new(wake.clone(), listener.connections().turns());
+        let large = LargeContents::new(wake.clone(), listener.connections().read_permits());
         Ok(Self {
             hub,
             is_hub_idle: true,
             journals: journals.start(wake),
             effects: Effects::new(dials),
-            lifecycle: Lifecycle::new(listener, endpoint, claim, settings.idle, machine.awake()),
+            lifecycle: BrokerLifecycle::new(listener, endpoint, claim, settings.idle, machine.awake()),
             machine,
             settings,
             large,

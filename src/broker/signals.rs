@@ -35,22 +35,22 @@ pub(super) async fn watch_reload(_wake: mpsc::Sender<WakeUp>) {}
 #[cfg(unix)]
 async fn asked() -> &'static str {
     use tokio::signal::unix::{Signal, SignalKind, signal};
-    async fn came(kind: std::io::Result<Signal>) {
+    async fn received(kind: std::io::Result<Signal>) {
         match kind {
             Ok(mut signal) => drop(signal.recv().await),
             Err(_) => std::future::pending().await,
         }
     }
     tokio::select! {
-        () = came(signal(SignalKind::terminate())) => "terminated",
-        () = came(signal(SignalKind::interrupt())) => "interrupted",
+        () = received(signal(SignalKind::terminate())) => "terminated",
+        () = received(signal(SignalKind::interrupt())) => "interrupted",
     }
 }
 
 #[cfg(windows)]
 async fn asked() -> &'static str {
     use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
-    macro_rules! came {
+    macro_rules! received {
         ($signal:expr) => {
             async {
                 match $signal {
@@ -61,10 +61,10 @@ async fn asked() -> &'static str {
         };
     }
     tokio::select! {
-        () = came!(ctrl_c()) => "interrupted",
-        () = came!(ctrl_break()) => "interrupted",
-        () = came!(ctrl_close()) => "closed",
-        () = came!(ctrl_logoff()) => "logged off",
-        () = came!(ctrl_shutdown()) => "shut down",
+        () = received!(ctrl_c()) => "interrupted",
+        () = received!(ctrl_break()) => "interrupted",
+        () = received!(ctrl_close()) => "closed",
+        () = received!(ctrl_logoff()) => "logged off",
+        () = received!(ctrl_shutdown()) => "shut down",
     }
 }

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::host::Caller;
+use crate::host::HostCaller;
 use crate::version;
 use crate::wire::frame::{FROM_BROWSER, Frames, Taken};
 
@@ -49,7 +49,7 @@ pub(super) fn run(record: &RecordArgs) -> Result<Exit, Failure> {
         .chain(record.host.iter().map(String::as_str))
         .map(OsString::from)
         .collect();
-    if !matches!(Caller::from_args(&all), Some(Ok(_))) {
+    if !matches!(HostCaller::from_args(&all), Some(Ok(_))) {
         let arguments = record.host.join(" ");
         return Err(Failure::new(format!(
             "`{arguments}` is not an argument that browsers pass to a host"

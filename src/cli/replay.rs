@@ -15,7 +15,7 @@ use super::error::{Exit, Failure};
 use super::host_process::HostProcess;
 use super::render;
 use super::text::harmless_json;
-use crate::host::Caller;
+use crate::host::HostCaller;
 
 /// Longest pause between two frames; longer ones were the user's.
 const MAX_PAUSE_MS: u64 = 2000;
@@ -115,13 +115,13 @@ async fn confirm(origin: &str) -> Result<(), Failure> {
 }
 
 /// Whom the recorded host served.
-fn caller(head: &Value) -> Option<Caller> {
+fn caller(head: &Value) -> Option<HostCaller> {
     let arguments = head["arguments"].as_array()?;
     let arguments = arguments
         .iter()
         .filter_map(|one| one.as_str().map(OsString::from));
     let all: Vec<OsString> = std::iter::once("longwire".into()).chain(arguments).collect();
-    Caller::from_args(&all)?.ok()
+    HostCaller::from_args(&all)?.ok()
 }
 
 /// Has every `open` lead to this server.

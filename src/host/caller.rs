@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 
 /// The extension or app a host serves, as the local hop names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
+pub struct HostCaller {
     origin: String,
 }
 
@@ -23,7 +23,7 @@ pub enum CallerError {
     App(String),
 }
 
-impl Caller {
+impl HostCaller {
     /// Reads the arguments, the program's name first. `None`: no browser started this process.
     ///
     /// An app of the SDK for Node.js gives `app://<id>`. Chromium gives the origin, and on Windows `--parent-window=N` after it. Firefox gives the path of the manifest
@@ -98,7 +98,7 @@ mod tests {
             .chain(args.iter().copied())
             .map(OsString::from)
             .collect();
-        Caller::from_args(&args).map(|caller| caller.map(|caller| caller.origin().to_owned()))
+        HostCaller::from_args(&args).map(|caller| caller.map(|caller| caller.origin().to_owned()))
     }
 
     #[test]

@@ -36,7 +36,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_STDERR_BYTES: u64 = 256 << 10;
 
 /// What a broker keeps of the environment of the browser that happened to start it.
-const KEPT_VARIABLES: &[&str] = &[
+const INHERITED_VARIABLES: &[&str] = &[
     "HOME",
     "PATH",
     "USER",
@@ -58,7 +58,7 @@ const KEPT_VARIABLES: &[&str] = &[
 ];
 
 /// What a program needs on Windows to find its user's folders and the system's libraries.
-const KEPT_ON_WINDOWS: &[&str] = &[
+const INHERITED_ON_WINDOWS: &[&str] = &[
     "SystemRoot",
     "SystemDrive",
     "windir",
@@ -81,7 +81,7 @@ const KEPT_ON_WINDOWS: &[&str] = &[
 ];
 
 /// Families of variables that a broker keeps.
-const KEPT_FAMILIES: &[&str] = &["LC_", "XDG_", "LONGWIRE_"];
+const INHERITED_PREFIXES: &[&str] = &["LC_", "XDG_", "LONGWIRE_"];
 
 /// Why no broker was met.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +105,7 @@ pub(super) enum LaunchError {
     #[error("the broker did not start: {0}")]
     Report(String),
     #[error("another process has been starting a broker for {} s, without success", LOCK_TIMEOUT.as_secs())]
-    Turn,
+    LockTimeout,
 }
 
 /// Finds the broker or starts one; `starting` is awaited before one is started.
@@ -130,7 +130,7 @@ pub(super) async fn find(paths: &Paths, starting: impl AsyncFnOnce()) -> Result<
             break lock;
         }
         if waited >= LOCK_TIMEOUT {
-            return Err(LaunchError::Turn);
+            return Err(LaunchError::LockTimeout);
         }
         let pause = jitter(LOCK_RETRY_DELAY.0, LOCK_RETRY_DELAY.1);
         sleep(pause).await;
@@ -138,7 +138,7 @@ pub(super) async fn find(paths: &Paths, starting: impl AsyncFnOnce()) -> Result<
     };
     // Somebody may have started one, or replaced one, between our look and the lock.
     if is_older(&endpoint) {
-        ask_to_leave(&endpoint).await;
+        request_exit(&endpoint).await;
     }
     match connect(&endpoint).await {
         Err(LocalError::Absent(_)) => {}
@@ -160,14 +160,14 @@ pub(super) async fn renew(paths: &Paths, program: PathBuf) -> Result<bool, Launc
     let mut waited = Duration::ZERO;
     while is_older(&endpoint) {
         if let Some(_lock) = try_lock(&endpoint)? {
-            if !is_older(&endpoint) || !ask_to_leave(&endpoint).await {
+            if !is_older(&endpoint) || !request_exit(&endpoint).await {
                 return Ok(false);
             }
             start(paths, program).await?;
             return Ok(true);
         }
         if waited >= LOCK_TIMEOUT {
-            return Err(LaunchError::Turn);
+            return Err(LaunchError::LockTimeout);
         }
         let pause = jitter(LOCK_RETRY_DELAY.0, LOCK_RETRY_DELAY.1);
         sleep(pause).await;
@@ -183,28 +183,28 @@ fn is_older(endpoint: &Endpoint) -> bool {
 }
 
 /// Asks a broker to make room, and waits until it has; `false` when none is there, or it stays.
-async fn ask_to_leave(endpoint: &Endpoint) -> bool {
+async fn request_exit(endpoint: &Endpoint) -> bool {
     let Ok(stream) = connect(endpoint).await else {
         return false;
     };
     let (mut from, mut to) = split(stream);
     let mut request = framed(&Preamble::new(PeerKind::Admin, None, version::own()).to_json());
     request.extend(framed(br#"{"type":"retire","id":"1"}"#));
-    let gone = async {
+    let exited = async {
         to.write_all(&request).await?;
         let mut answer = Vec::new();
         // Its answer that it exits, then the end of the stream when it has.
         while from.read_buf(&mut answer).await? > 0 {
             if answer
                 .get(HEADER..)
-                .is_some_and(|said| said.starts_with(br#"{"type":"error""#))
+                .is_some_and(|output| output.starts_with(br#"{"type":"error""#))
             {
                 return Ok(false);
             }
         }
         Ok::<_, io::Error>(true)
     };
-    let left = timeout(EXIT_TIMEOUT, gone).await;
+    let left = timeout(EXIT_TIMEOUT, exited).await;
     match &left {
         // One that ends in the middle of its answer has exited as well.
         Ok(Ok(true) | Err(_)) => {
@@ -248,7 +248,7 @@ fn try_lock(endpoint: &Endpoint) -> Result<Option<File>, LaunchError> {
 async fn start(paths: &Paths, program: PathBuf) -> Result<(), LaunchError> {
     let mut child = spawn(&program, paths).map_err(|source| LaunchError::Start { program, source })?;
     let mut word = String::new();
-    let said = match child.stdout.take() {
+    let output = match child.stdout.take() {
         Some(stdout) => {
             timeout(
                 START_TIMEOUT,
@@ -260,7 +260,7 @@ async fn start(paths: &Paths, program: PathBuf) -> Result<(), LaunchError> {
     };
     // It outlives this process; while this one runs, it reaps the other.
     tokio::spawn(async move { child.wait().await });
-    match said {
+    match output {
         // Another broker took the place: it is the one to meet.
         Ok(Ok(_)) if matches!(word.trim_end(), "ready" | "taken") => Ok(()),
         Ok(Ok(0)) => Err(LaunchError::Report("it exited without output".to_owned())),
@@ -290,7 +290,7 @@ fn spawn(program: &Path, paths: &Paths) -> io::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(stderr_file(paths.logs()))
         .env_clear()
-        .envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_kept)))
+        .envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_inherited)))
         .kill_on_drop(false);
     if let Some(home) = paths.home() {
         // Absolute: the broker has another current folder.
@@ -299,11 +299,17 @@ fn spawn(program: &Path, paths: &Paths) -> io::Result<Child> {
     detached(command)
 }
 
-fn is_kept(name: &str) -> bool {
-    KEPT_VARIABLES.contains(&name)
-        || KEPT_FAMILIES.iter().any(|family| name.starts_with(family))
-        || (cfg!(windows) && KEPT_ON_WINDOWS.iter().any(|kept| kept.eq_ignore_ascii_case(name)))
-        || (cfg!(windows) && KEPT_VARIABLES.iter().any(|kept| kept.eq_ignore_ascii_case(name)))
+fn is_inherited(name: &str) -> bool {
+    INHERITED_VARIABLES.contains(&name)
+        || INHERITED_PREFIXES.iter().any(|family| name.starts_with(family))
+        || (cfg!(windows)
+            && INHERITED_ON_WINDOWS
+                .iter()
+                .any(|inherited| inherited.eq_ignore_ascii_case(name)))
+        || (cfg!(windows)
+            && INHERITED_VARIABLES
+                .iter()
+                .any(|inherited| inherited.eq_ignore_ascii_case(name)))
 }
 
 /// The broker leaves our session by itself, first of all.
@@ -344,9 +350,9 @@ fn stderr_file(logs: &Path) -> Stdio {
 }
 
 /// A span between two, differently each time.
-pub(super) fn jitter(least: Duration, most: Duration) -> Duration {
+pub(super) fn jitter(min: Duration, max: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-    least + (most - least).mul_f64(f64::from(random) / f64::from(u32::MAX))
+    min + (max - min).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -355,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_broker_gets_no_more_of_the_environment_than_it_needs() {
-        for kept in [
+        for inherited in [
             "HOME",
             "XDG_RUNTIME_DIR",
             "LONGWIRE_HOME",
@@ -363,7 +369,7 @@ mod tests {
             "https_proxy",
             "SSL_CERT_FILE",
         ] {
-            assert!(is_kept(kept), "{kept}");
+            assert!(is_inherited(inherited), "{inherited}");
         }
         for left in [
             "DBUS_SESSION_BUS_ADDRESS",
@@ -372,7 +378,7 @@ mod tests {
             "CHROME_WRAPPER",
             "DISPLAY",
         ] {
-            assert!(!is_kept(left), "{left}");
+            assert!(!is_inherited(left), "{left}");
         }
     }
 }

@@ -20,9 +20,9 @@ use crate::hardening;
 use crate::log;
 use crate::paths::Paths;
 
-pub use caller::{Caller, CallerError};
+pub use caller::{CallerError, HostCaller};
 #[cfg(windows)]
-pub use stdio::keep_from_children;
+pub use stdio::prevent_inheritance;
 
 /// The exit code when the arguments make no sense.
 const USAGE: u8 = 2;
@@ -35,7 +35,7 @@ const BUG: u8 = 70;
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Serves one port to its end.
-pub fn run(caller: Result<Caller, CallerError>) -> ExitCode {
+pub fn run(caller: Result<HostCaller, CallerError>) -> ExitCode {
     log::to_stderr();
     hardening::apply();
     let caller = match caller {
@@ -70,7 +70,7 @@ pub async fn renew_broker(paths: &Paths, program: &std::path::Path) -> Result<bo
         .map_err(|problem| problem.to_string())
 }
 
-async fn serve(caller: &Caller) -> ExitCode {
+async fn serve(caller: &HostCaller) -> ExitCode {
     let opened = Paths::from_env()
         .map_err(|problem| problem.to_string())
         .and_then(|paths| {
@@ -88,11 +88,11 @@ async fn serve(caller: &Caller) -> ExitCode {
     tokio::pin!(served);
     let end = tokio::select! {
         end = &mut served => Some(end),
-        () = parent::gone() => timeout(CLOSE_TIMEOUT, served).await.ok(),
+        () = parent::exited() => timeout(CLOSE_TIMEOUT, served).await.ok(),
     };
     tracing::debug!(?end, "port closed");
     match end {
-        Some(relay::End::Unreachable) => UNREACHABLE.into(),
-        Some(relay::End::Browser | relay::End::Dropped) | None => ExitCode::SUCCESS,
+        Some(relay::PortEnd::Unreachable) => UNREACHABLE.into(),
+        Some(relay::PortEnd::Browser | relay::PortEnd::Dropped) | None => ExitCode::SUCCESS,
     }
 }

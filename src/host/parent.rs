@@ -4,7 +4,7 @@
 
 /// Returns when the parent has exited; never, if that cannot be detected.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) async fn gone() {
+pub(super) async fn exited() {
     use rustix::process::{PidfdFlags, getppid, pidfd_open};
     let parent = getppid();
     let watched = parent
@@ -21,7 +21,7 @@ pub(super) async fn gone() {
 /// Returns when the parent has exited; never, if that cannot be detected.
 #[cfg(target_vendor = "apple")]
 #[expect(unsafe_code, reason = "registers one event with the kernel")]
-pub(super) async fn gone() {
+pub(super) async fn exited() {
     use rustix::event::kqueue::{Event, EventFilter, EventFlags, ProcessEvents, kevent, kqueue};
     use rustix::process::getppid;
 
@@ -49,7 +49,7 @@ pub(super) async fn gone() {
     unix,
     not(any(target_os = "linux", target_os = "android", target_vendor = "apple"))
 ))]
-pub(super) async fn gone() {
+pub(super) async fn exited() {
     adopted(rustix::process::getppid()).await;
 }
 
@@ -72,7 +72,7 @@ async fn adopted(parent: Option<rustix::process::Pid>) {
 
 /// Returns when the parent has exited; never, if that cannot be detected.
 #[cfg(windows)]
-pub(super) async fn gone() {
+pub(super) async fn exited() {
     let waited = tokio::task::spawn_blocking(|| wait_for(parent()?)).await;
     if !matches!(waited, Ok(Some(()))) {
         std::future::pending::<()>().await;

@@ -14,11 +14,11 @@ use crate::paths::Paths;
 use crate::wire::frame::{FROM_BROWSER, FrameGate, FrameRun, Frames, GateStep, HEADER, TO_BROWSER, framed};
 use crate::wire::preamble::{PeerKind, Preamble};
 
-use super::caller::Caller;
+use super::caller::HostCaller;
 use super::host_frames::{self, BrokerStatus};
 use super::launch::{find, jitter};
 use super::memory;
-use super::stdio::{Input, Output};
+use super::stdio::{FrameInput, FrameOutput};
 
 /// Bytes read at once, either way.
 const READ_BYTES: usize = 64 << 10;
@@ -38,7 +38,7 @@ const STABLE_AFTER: Duration = Duration::from_secs(5);
 
 /// How a port ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum PortEnd {
     /// The browser closed it.
     Browser,
     /// The broker dropped it.
@@ -72,7 +72,7 @@ pub(super) struct Relay {
 /// From the browser to the broker.
 #[derive(Debug)]
 struct ToBroker {
-    input: Input,
+    input: FrameInput,
     gate: FrameGate,
     chunk: Box<[u8]>,
     /// What of `chunk` has been read and not yet dealt with.
@@ -83,7 +83,7 @@ struct ToBroker {
 /// From the broker to the browser. The only one who writes to the browser.
 #[derive(Debug)]
 struct ToBrowser {
-    output: Output,
+    output: FrameOutput,
     /// Frames of the host itself, written between those of the broker.
     host_frames: mpsc::Receiver<Vec<u8>>,
     send_frame: mpsc::Sender<Vec<u8>>,
@@ -91,7 +91,7 @@ struct ToBrowser {
 
 impl Relay {
     /// A port for this caller.
-    pub(super) fn new(caller: &Caller, paths: Paths, input: Input, output: Output) -> Self {
+    pub(super) fn new(caller: &HostCaller, paths: Paths, input: FrameInput, output: FrameOutput) -> Self {
         let (send_frame, host_frames) = mpsc::channel(4);
         Self {
             preamble: framed(
@@ -114,16 +114,16 @@ impl Relay {
     }
 
     /// Serves the port to its end.
-    pub(super) async fn run(&mut self) -> End {
+    pub(super) async fn run(&mut self) -> PortEnd {
         let mut failures = 0;
         let mut is_back = false;
         loop {
             let Some(stream) = self.meet(&mut failures).await else {
                 if self.to_broker.input.is_hung_up() {
-                    return End::Browser;
+                    return PortEnd::Browser;
                 }
                 let _ = self.to_browser.output.write(&BrokerStatus::Failed.frame()).await;
-                return End::Unreachable;
+                return PortEnd::Unreachable;
             };
             if is_back
                 && self
@@ -133,13 +133,13 @@ impl Relay {
                     .await
                     .is_err()
             {
-                return End::Browser;
+                return PortEnd::Browser;
             }
             memory::release_startup_pages();
             let since = Instant::now();
             match self.serve(stream).await {
-                RelayEnd::Browser | RelayEnd::OutputClosed => return End::Browser,
-                RelayEnd::Dropped => return End::Dropped,
+                RelayEnd::Browser | RelayEnd::OutputClosed => return PortEnd::Browser,
+                RelayEnd::Dropped => return PortEnd::Dropped,
                 RelayEnd::Lost => {}
             }
             tracing::debug!("the broker has exited");
@@ -157,7 +157,7 @@ impl Relay {
                 .await
                 .is_err()
             {
-                return End::Browser;
+                return PortEnd::Browser;
             }
         }
     }
@@ -175,8 +175,8 @@ impl Relay {
         let search = async {
             while *failures < MAX_ATTEMPTS {
                 if *failures > 0 {
-                    let most = (RETRY_DELAY.0 * 2u32.pow(*failures - 1)).min(RETRY_DELAY.1);
-                    sleep(jitter(most / 2, most)).await;
+                    let max = (RETRY_DELAY.0 * 2u32.pow(*failures - 1)).min(RETRY_DELAY.1);
+                    sleep(jitter(max / 2, max)).await;
                 }
                 let starting = async || {
                     if !is_reported.replace(true) {

@@ -7,17 +7,17 @@ use std::fs::File;
 use std::io::{self, Write as _};
 
 #[cfg(unix)]
-pub(super) use unix::{Input, Output, take};
+pub(super) use unix::{FrameInput, FrameOutput, take};
 #[cfg(windows)]
-pub use windows::keep_from_children;
+pub use windows::prevent_inheritance;
 #[cfg(windows)]
-pub(super) use windows::{Input, Output, take};
+pub(super) use windows::{FrameInput, FrameOutput, take};
 
 /// A file written to from another thread: what is no pipe cannot be waited for.
 #[derive(Debug)]
-pub(crate) struct Slow(Option<File>);
+pub(crate) struct ThreadedStdout(Option<File>);
 
-impl Slow {
+impl ThreadedStdout {
     async fn write(&mut self, bytes: Vec<u8>) -> io::Result<()> {
         let mut file = self.0.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let (file, written) = tokio::task::spawn_blocking(move || {
@@ -42,11 +42,11 @@ mod unix {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Stdin};
     use tokio::net::{UnixStream, unix::pipe};
 
-    use super::Slow;
+    use super::ThreadedStdout;
 
     /// Where frames come from.
     #[derive(Debug)]
-    pub(crate) enum Input {
+    pub(crate) enum FrameInput {
         Pipe(pipe::Receiver),
         Socket(UnixStream),
         /// A terminal or a file.
@@ -55,30 +55,30 @@ mod unix {
 
     /// Where frames go.
     #[derive(Debug)]
-    pub(crate) enum Output {
+    pub(crate) enum FrameOutput {
         Pipe(pipe::Sender),
         Socket(UnixStream),
         /// A terminal or a file.
-        Other(Slow),
+        Other(ThreadedStdout),
     }
 
     /// Takes both.
     ///
     /// # Errors
     /// When the system has no descriptors left.
-    pub(crate) fn take() -> io::Result<(Input, Output)> {
+    pub(crate) fn take() -> io::Result<(FrameInput, FrameOutput)> {
         let stdout = rustix::stdio::stdout().try_clone_to_owned()?;
         rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
         let stdin = rustix::stdio::stdin().try_clone_to_owned()?;
         let input = match kind(stdin.as_fd())? {
-            FileType::Fifo => Input::Pipe(pipe::Receiver::from_owned_fd(stdin)?),
-            FileType::Socket => Input::Socket(socket(stdin)?),
-            _ => Input::Other(tokio::io::stdin()),
+            FileType::Fifo => FrameInput::Pipe(pipe::Receiver::from_owned_fd(stdin)?),
+            FileType::Socket => FrameInput::Socket(socket(stdin)?),
+            _ => FrameInput::Other(tokio::io::stdin()),
         };
         let output = match kind(stdout.as_fd())? {
-            FileType::Fifo => Output::Pipe(pipe::Sender::from_owned_fd(stdout)?),
-            FileType::Socket => Output::Socket(socket(stdout)?),
-            _ => Output::Other(Slow(Some(File::from(stdout)))),
+            FileType::Fifo => FrameOutput::Pipe(pipe::Sender::from_owned_fd(stdout)?),
+            FileType::Socket => FrameOutput::Socket(socket(stdout)?),
+            _ => FrameOutput::Other(ThreadedStdout(Some(File::from(stdout)))),
         };
         Ok((input, output))
     }
@@ -93,7 +93,7 @@ mod unix {
         UnixStream::from_std(socket)
     }
 
-    impl Input {
+    impl FrameInput {
         /// Reads what is there; 0 when the browser has closed it. Cancelling it loses nothing.
         pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             match self {
@@ -126,7 +126,7 @@ mod unix {
         PollFlags::HUP
     }
 
-    impl Output {
+    impl FrameOutput {
         /// Writes whole frames. Not to be cancelled: a torn frame ends the port.
         pub(crate) async fn write(&mut self, frames: &[u8]) -> io::Result<()> {
             match self {
@@ -148,7 +148,7 @@ mod windows {
     use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation};
     use windows_sys::Win32::System::Console::{STD_OUTPUT_HANDLE, SetStdHandle};
 
-    use super::Slow;
+    use super::ThreadedStdout;
 
     /// The most that is read at once.
     const CHUNK: usize = 64 << 10;
@@ -158,21 +158,21 @@ mod windows {
 
     /// Where frames come from. A thread reads the pipe: while it waits there, asking the pipe anything would wait as well.
     #[derive(Debug)]
-    pub(crate) struct Input {
+    pub(crate) struct FrameInput {
         chunks: Receiver<Vec<u8>>,
         /// What has come and was not taken yet.
-        rest: Vec<u8>,
+        unread: Vec<u8>,
     }
 
     /// Where frames go.
     #[derive(Debug)]
-    pub(crate) struct Output(Slow);
+    pub(crate) struct FrameOutput(ThreadedStdout);
 
     /// Takes both. The browser's pipes cannot be waited for, so other threads read and write them.
     ///
     /// # Errors
     /// When the system has no handles left.
-    pub(crate) fn take() -> io::Result<(Input, Output)> {
+    pub(crate) fn take() -> io::Result<(FrameInput, FrameOutput)> {
         let stdout = io::stdout().as_handle().try_clone_to_owned()?;
         point_stdout_at_stderr();
         let (sender, chunks) = channel(CHUNKS);
@@ -180,8 +180,11 @@ mod windows {
         std::thread::Builder::new()
             .name("stdin".to_owned())
             .spawn(move || read(stdin, &sender))?;
-        let rest = Vec::new();
-        Ok((Input { chunks, rest }, Output(Slow(Some(File::from(stdout))))))
+        let unread = Vec::new();
+        Ok((
+            FrameInput { chunks, unread },
+            FrameOutput(ThreadedStdout(Some(File::from(stdout)))),
+        ))
     }
 
     /// Passes on what is read, until the end or until the receiver is dropped.
@@ -209,7 +212,7 @@ mod windows {
     /// Keeps the standard handles out of processes that are started from here, unless one is passed on by name. Otherwise
     /// they would inherit all three, and a broker would hold the pipes of a browser or a shell open that wait for their end.
     #[expect(unsafe_code, reason = "clears a flag of the standard handles")]
-    pub fn keep_from_children() {
+    pub fn prevent_inheritance() {
         for handle in [
             io::stdin().as_raw_handle(),
             io::stdout().as_raw_handle(),
@@ -222,18 +225,18 @@ mod windows {
         }
     }
 
-    impl Input {
+    impl FrameInput {
         /// Reads what is there; 0 when the browser has closed it. Cancelling it loses nothing.
         pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            if self.rest.is_empty() {
+            if self.unread.is_empty() {
                 match self.chunks.recv().await {
-                    Some(chunk) => self.rest = chunk,
+                    Some(chunk) => self.unread = chunk,
                     None => return Ok(0),
                 }
             }
-            let count = self.rest.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&self.rest[..count]);
-            self.rest.drain(..count);
+            let count = self.unread.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&self.unread[..count]);
+            self.unread.drain(..count);
             Ok(count)
         }
 
@@ -243,7 +246,7 @@ mod windows {
         }
     }
 
-    impl Output {
+    impl FrameOutput {
         /// Writes whole frames. Not to be cancelled: a torn frame ends the port.
         pub(crate) async fn write(&mut self, frames: &[u8]) -> io::Result<()> {
             self.0.write(frames.to_vec()).await

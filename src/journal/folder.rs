@@ -48,7 +48,7 @@ pub(super) struct Folder {
 
 /// The bytes all other journals take, those of the same extension among them, and the bounds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct SpaceLimit {
     pub(super) others: u64,
     pub(super) siblings: u64,
     pub(super) quota: Quota,
@@ -82,7 +82,7 @@ impl Folder {
         }
         folder.damage = found.damage;
         folder.names_synced = true;
-        Ok((folder, found.kept, found.damage))
+        Ok((folder, found.records, found.damage))
     }
 
     /// Bytes on disk.
@@ -129,23 +129,23 @@ impl Folder {
     }
 
     /// Appends in memory.
-    pub(super) fn append(&mut self, kept: &RawRecord) -> Result<(), JournalError> {
+    pub(super) fn append(&mut self, record: &RawRecord) -> Result<(), JournalError> {
         self.is_busy = true;
         crash::point("journal.append.before");
-        if !record::encode(&mut self.pending, kept) {
-            return Err(JournalError::RecordTooLarge { bytes: kept.len() });
+        if !record::encode(&mut self.pending, record) {
+            return Err(JournalError::RecordTooLarge { bytes: record.len() });
         }
-        self.pending_top = self.pending_top.max(kept.seq);
+        self.pending_top = self.pending_top.max(record.seq);
         crash::point("journal.append.after");
         Ok(())
     }
 
     /// Appends or trims, as an entry says.
-    pub(super) fn apply(&mut self, room: Room, entry: JournalEntry) -> Result<(), JournalError> {
+    pub(super) fn apply(&mut self, limit: SpaceLimit, entry: JournalEntry) -> Result<(), JournalError> {
         match entry {
-            JournalEntry::Append { kept, sync } => {
-                self.append(&kept)?;
-                if sync { self.sync(room) } else { Ok(()) }
+            JournalEntry::Append { record, sync } => {
+                self.append(&record)?;
+                if sync { self.sync(limit) } else { Ok(()) }
             }
             JournalEntry::Trim { seq } => {
                 // Log entries up to it are no longer needed.
@@ -158,27 +158,31 @@ impl Folder {
 
     /// Writes what is pending and has it on the disk itself. A journal with damage in its middle does so with the
     /// next flush instead, which brings the snapshot it needs first.
-    pub(super) fn sync(&mut self, room: Room) -> Result<(), JournalError> {
+    pub(super) fn sync(&mut self, limit: SpaceLimit) -> Result<(), JournalError> {
         if self.damage == Some(Damage::Corrupt) {
             return Ok(());
         }
-        self.write(room)?;
+        self.write(limit)?;
         self.sync_file()
     }
 
     /// Writes what is pending, in one write; begins a new segment with `snapshot` if it is given and wanted, and removes
     /// those not needed.
-    pub(super) fn flush(&mut self, room: Room, snapshot: Option<&[RawRecord]>) -> Result<(), JournalError> {
+    pub(super) fn flush(
+        &mut self,
+        limit: SpaceLimit,
+        snapshot: Option<&[RawRecord]>,
+    ) -> Result<(), JournalError> {
         if self.damage == Some(Damage::Corrupt) {
             let Some(snapshot) = snapshot else { return Ok(()) };
-            self.rebuild(room, snapshot)?;
+            self.rebuild(limit, snapshot)?;
         } else {
-            self.write(room)?;
+            self.write(limit)?;
             if self.is_full()
                 && let Some(snapshot) = snapshot
             {
                 self.sync_file()?;
-                self.roll(room, snapshot)?;
+                self.roll(limit, snapshot)?;
             }
         }
         if self.has_idle_segments() {
@@ -192,12 +196,12 @@ impl Folder {
     /// Removes the folder. The name goes first, so that a crash leaves no half journal to be recovered.
     pub(super) fn remove(mut self) -> Result<(), JournalError> {
         self.file = None;
-        let gone = self.path.with_extension("gone");
-        match fs::rename(&self.path, &gone) {
+        let removed = self.path.with_extension("gone");
+        match fs::rename(&self.path, &removed) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             renamed => renamed.map_err(JournalError::io("rename", &self.path))?,
         }
-        fs::remove_dir_all(&gone).map_err(JournalError::io("remove", &gone))
+        fs::remove_dir_all(&removed).map_err(JournalError::io("remove", &removed))
     }
 
     /// Whether it cannot go on as it is for long: the next flush is to be given the session's state.
@@ -218,18 +222,18 @@ impl Folder {
     }
 
     /// One write of all that is pending.
-    fn write(&mut self, room: Room) -> Result<(), JournalError> {
+    fn write(&mut self, limit: SpaceLimit) -> Result<(), JournalError> {
         if self.pending.is_empty() {
             return Ok(());
         }
         let more = self.pending.len() as u64;
-        if let Err(full) = self.has_room(room, more) {
+        if let Err(full) = self.fits(limit, more) {
             if !self.has_idle_segments() {
                 return Err(full);
             }
             self.sync_file()?;
             self.remove_idle_segments()?;
-            self.has_room(room, more)?;
+            self.fits(limit, more)?;
         }
         if self.segments.is_empty() {
             return self.write_first();
@@ -316,19 +320,19 @@ impl Folder {
     }
 
     /// Begins a new segment with a snapshot, and what is pending behind it.
-    fn roll(&mut self, room: Room, snapshot: &[RawRecord]) -> Result<(), JournalError> {
-        let size: u64 = snapshot.iter().map(|kept| record::size(kept) as u64).sum();
+    fn roll(&mut self, limit: SpaceLimit, snapshot: &[RawRecord]) -> Result<(), JournalError> {
+        let size: u64 = snapshot.iter().map(|record| record::size(record) as u64).sum();
         let mut bytes = Vec::with_capacity(segment::HEADER + usize::try_from(size).unwrap_or(0));
         segment::header(&mut bytes, size);
         let mut top = self.pending_top;
-        for kept in snapshot {
-            top = top.max(kept.seq);
-            if !record::encode(&mut bytes, kept) {
-                return Err(JournalError::RecordTooLarge { bytes: kept.len() });
+        for record in snapshot {
+            top = top.max(record.seq);
+            if !record::encode(&mut bytes, record) {
+                return Err(JournalError::RecordTooLarge { bytes: record.len() });
             }
         }
         bytes.extend_from_slice(&self.pending);
-        self.has_room(room, bytes.len() as u64)?;
+        self.fits(limit, bytes.len() as u64)?;
         let number = self.segments.last().map_or(1, |last| last.number + 1);
         let path = segment::path(&self.path, number);
         let new = path.with_extension("new");
@@ -352,13 +356,13 @@ impl Folder {
     }
 
     /// After damage that no append left: a new segment with the core's snapshot, then removes what is not in it.
-    fn rebuild(&mut self, room: Room, snapshot: &[RawRecord]) -> Result<(), JournalError> {
+    fn rebuild(&mut self, limit: SpaceLimit, snapshot: &[RawRecord]) -> Result<(), JournalError> {
         let flawed = self
             .segments
             .iter()
             .position(|segment| segment.good < segment.bytes || segment.good == 0)
             .unwrap_or(self.segments.len());
-        self.roll(room, snapshot)?;
+        self.roll(limit, snapshot)?;
         let (folder, last) = (&self.path, self.segments.len() - 1);
         let mut failed = None;
         let mut index = 0;
@@ -369,15 +373,15 @@ impl Folder {
                 return true;
             }
             let path = segment::path(folder, segment.number);
-            let keeps = at == flawed && segment.good > 0;
-            let done = if keeps {
+            let is_repaired = at == flawed && segment.good > 0;
+            let done = if is_repaired {
                 segment.bytes = segment.good;
                 disk::open_at(&path, 0).and_then(|file| file.set_len(segment.good))
             } else {
                 fs::remove_file(&path)
             };
             failed = done.err().map(JournalError::io("repair", &path));
-            keeps
+            is_repaired
         });
         self.damage = None;
         failed.map_or(Ok(()), Err)
@@ -403,10 +407,11 @@ impl Folder {
         failed.map_or(Ok(()), Err)
     }
 
-    fn has_room(&self, room: Room, more: u64) -> Result<(), JournalError> {
+    fn fits(&self, limit: SpaceLimit, more: u64) -> Result<(), JournalError> {
         let session = self.bytes() + more;
-        room.quota
-            .check(session, room.siblings + session, room.others + session)
+        limit
+            .quota
+            .check(session, limit.siblings + session, limit.others + session)
     }
 
     fn last_path(&self) -> PathBuf {

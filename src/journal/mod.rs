@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 
 use crate::core::journal::{Damage, JournalEntry, JournalId, RawRecord};
 
-use folder::{Folder, Room};
+use folder::{Folder, SpaceLimit};
 pub use quota::{JournalError, Quota};
 pub use writer::{JournalWriter, Work, Written};
 
@@ -59,7 +59,7 @@ pub struct Journals {
 
 #[derive(Debug)]
 enum Slot {
-    Kept(Box<Folder>),
+    Open(Box<Folder>),
     /// Given up, and reported.
     Lost,
     /// Could not be read, say because a later version wrote it; its files are not touched. Holds what is not yet reported.
@@ -73,7 +73,7 @@ pub struct Recovered {
     pub id: JournalId,
     /// What it holds, in the order written: log entries up to the first loss, and state from the last whole snapshot
     /// on. Of two entries with one `seq` the later counts. Entries that were trimmed may still be there.
-    pub kept: Vec<RawRecord>,
+    pub records: Vec<RawRecord>,
     /// What was lost after these. `None` says only that nothing written is missing: what the process had not written
     /// yet when it was killed leaves no trace.
     pub damage: Option<Damage>,
@@ -165,11 +165,11 @@ impl Journals {
 
     /// Reads a journal that the last broker could not write any more: what it holds is older than what others have seen.
     fn recover_stale(&mut self, id: JournalId, path: &Path) -> Option<Recovered> {
-        let own = self.dir.join(&*id.0);
-        if own.exists() || fs::rename(path, &own).is_err() {
+        let renamed = self.dir.join(&*id.0);
+        if renamed.exists() || fs::rename(path, &renamed).is_err() {
             return None;
         }
-        self.recover(id, own, true)
+        self.recover(id, renamed, true)
     }
 
     fn recover(&mut self, id: JournalId, path: PathBuf, is_stale: bool) -> Option<Recovered> {
@@ -184,12 +184,12 @@ impl Journals {
             return None;
         }
         match Folder::recover(path) {
-            Ok((mut folder, kept, mut damage)) => {
+            Ok((mut folder, records, mut damage)) => {
                 if is_stale {
                     folder.distrust();
                     damage = Some(Damage::Corrupt);
                 }
-                if kept.is_empty() && damage.is_none() {
+                if records.is_empty() && damage.is_none() {
                     // A folder that was made, and nothing written: no session depends on it.
                     if let Err(error) = folder.remove() {
                         tracing::warn!(journal = %id.0, %error, "cannot remove an empty journal");
@@ -205,8 +205,8 @@ impl Journals {
                 }
                 *self.counts.entry(id.owner().to_owned()).or_default() += 1;
                 self.count(&id, 0, bytes);
-                self.journals.insert(id.clone(), Slot::Kept(Box::new(folder)));
-                Some(Recovered { id, kept, damage })
+                self.journals.insert(id.clone(), Slot::Open(Box::new(folder)));
+                Some(Recovered { id, records, damage })
             }
             Err(error) => {
                 tracing::warn!(journal = %id.0, %error, "cannot use a journal; its files are not changed");
@@ -244,10 +244,10 @@ impl Journals {
             let step = match entry {
                 JournalEntry::Remove => self.remove(id),
                 entry => self.make_for(id, &entry).and_then(|()| {
-                    self.work(id, |folder, room| {
-                        folder.apply(room, entry)?;
+                    self.work(id, |folder, limit| {
+                        folder.apply(limit, entry)?;
                         while let Some(next) = entries.next_if(|next| *next != JournalEntry::Remove) {
-                            folder.apply(room, next)?;
+                            folder.apply(limit, next)?;
                         }
                         Ok(())
                     })
@@ -275,7 +275,7 @@ impl Journals {
         }
         *count += 1;
         let folder = Box::new(Folder::new(self.dir.join(&*id.0)));
-        self.journals.insert(id.clone(), Slot::Kept(folder));
+        self.journals.insert(id.clone(), Slot::Open(folder));
         Ok(())
     }
 
@@ -285,7 +285,7 @@ impl Journals {
     /// # Errors
     /// Why the journal has just been given up. Told once.
     pub fn flush(&mut self, id: &JournalId, snapshot: Option<&[RawRecord]>) -> Result<(), JournalError> {
-        let flushed = self.work(id, |folder, room| folder.flush(room, snapshot));
+        let flushed = self.work(id, |folder, limit| folder.flush(limit, snapshot));
         if self.open_files > self.quota.open_files {
             self.close_files();
         }
@@ -295,13 +295,13 @@ impl Journals {
     /// Whether the next flush of a journal is to be given the session's state: its segment is full, or its files are
     /// damaged and nothing is written to them before that.
     pub fn wants_snapshot(&self, id: &JournalId) -> bool {
-        matches!(self.journals.get(id), Some(Slot::Kept(folder)) if folder.wants_snapshot())
+        matches!(self.journals.get(id), Some(Slot::Open(folder)) if folder.wants_snapshot())
     }
 
     /// Closes the files of journals that nothing was written to since this was last called.
     pub fn close_idle(&mut self) {
         for slot in self.journals.values_mut() {
-            if let Slot::Kept(folder) = slot
+            if let Slot::Open(folder) = slot
                 && !folder.is_dirty()
             {
                 folder.close_idle();
@@ -314,7 +314,7 @@ impl Journals {
     fn work(
         &mut self,
         id: &JournalId,
-        work: impl FnOnce(&mut Folder, Room) -> Result<(), JournalError>,
+        work: impl FnOnce(&mut Folder, SpaceLimit) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
         if self.open_files >= self.quota.open_files {
             self.close_files();
@@ -322,15 +322,15 @@ impl Journals {
         let folder = match self.journals.get_mut(id) {
             None | Some(Slot::Lost) => return Ok(()),
             Some(Slot::Refused(error)) => return error.take().map_or(Ok(()), Err),
-            Some(Slot::Kept(folder)) => folder,
+            Some(Slot::Open(folder)) => folder,
         };
         let (bytes, open) = (folder.bytes(), folder.is_open());
-        let room = Room {
+        let limit = SpaceLimit {
             others: self.total - bytes,
             siblings: self.owners.get(id.owner()).map_or(0, |held| held - bytes),
             quota: self.quota,
         };
-        let done = work(folder, room);
+        let done = work(folder, limit);
         let now = folder.bytes();
         self.open_files = self.open_files + usize::from(folder.is_open()) - usize::from(open);
         self.count(id, bytes, now);
@@ -384,13 +384,13 @@ impl Journals {
                 self.journals.insert(id.clone(), refused);
                 Ok(())
             }
-            Some(Slot::Kept(folder)) => self.let_go(id, *folder).remove(),
+            Some(Slot::Open(folder)) => self.let_go(id, *folder).remove(),
         }
     }
 
     fn take(&mut self, id: &JournalId) -> Option<Folder> {
         match self.journals.remove(id)? {
-            Slot::Kept(folder) => Some(self.let_go(id, *folder)),
+            Slot::Open(folder) => Some(self.let_go(id, *folder)),
             other => {
                 self.journals.insert(id.clone(), other);
                 None
@@ -414,7 +414,7 @@ impl Journals {
     /// Closes the files of journals with nothing to write.
     fn close_files(&mut self) {
         for slot in self.journals.values_mut() {
-            if let Slot::Kept(folder) = slot
+            if let Slot::Open(folder) = slot
                 && !folder.is_dirty()
             {
                 folder.close();
@@ -427,7 +427,7 @@ impl Journals {
         self.open_files = self
             .journals
             .values()
-            .filter(|slot| matches!(slot, Slot::Kept(folder) if folder.is_open()))
+            .filter(|slot| matches!(slot, Slot::Open(folder) if folder.is_open()))
             .count();
     }
 }

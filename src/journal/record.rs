@@ -20,28 +20,28 @@ pub(super) const OVERHEAD: usize = 17;
 const FIXED: usize = 9;
 
 /// The size of a record in bytes, once written.
-pub(super) const fn size(kept: &RawRecord) -> usize {
-    OVERHEAD + kept.len()
+pub(super) const fn size(record: &RawRecord) -> usize {
+    OVERHEAD + record.len()
 }
 
 /// Appends a record to `out`. `false`, and nothing appended, when its data exceeds what a length can say.
-pub(super) fn encode(out: &mut Vec<u8>, kept: &RawRecord) -> bool {
-    let Ok(length) = u32::try_from(FIXED + kept.len()) else {
+pub(super) fn encode(out: &mut Vec<u8>, record: &RawRecord) -> bool {
+    let Ok(length) = u32::try_from(FIXED + record.len()) else {
         return false;
     };
-    let seq = kept.seq.to_le_bytes();
+    let seq = record.seq.to_le_bytes();
     let mut sum = crc32fast::Hasher::new();
-    sum.update(&[kept.kind]);
+    sum.update(&[record.kind]);
     sum.update(&seq);
-    sum.update(&kept.data);
-    sum.update(&kept.content);
-    out.reserve(size(kept));
+    sum.update(&record.data);
+    sum.update(&record.content);
+    out.reserve(size(record));
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(&sum.finalize().to_le_bytes());
-    out.push(kept.kind);
+    out.push(record.kind);
     out.extend_from_slice(&seq);
-    out.extend_from_slice(&kept.data);
-    out.extend_from_slice(&kept.content);
+    out.extend_from_slice(&record.data);
+    out.extend_from_slice(&record.content);
     true
 }
 
@@ -85,13 +85,13 @@ pub(super) fn decode(bytes: &[u8]) -> ScannedRecord {
     }) else {
         return ScannedRecord::Bad;
     };
-    let kept = RawRecord {
+    let record = RawRecord {
         kind,
         seq: u64::from_le_bytes(seq),
         data: Bytes::copy_from_slice(data),
         content: Bytes::new(),
     };
-    ScannedRecord::Record(kept, 8 + length)
+    ScannedRecord::Record(record, 8 + length)
 }
 
 /// After a power cut a file may have its length but not yet its content: zeros from within this record, which
@@ -109,7 +109,7 @@ fn cut_or_bad(bytes: &[u8], end: usize) -> ScannedRecord {
 mod tests {
     use super::*;
 
-    fn kept(seq: u64, data: &'static [u8]) -> RawRecord {
+    fn raw_record(seq: u64, data: &'static [u8]) -> RawRecord {
         RawRecord {
             kind: 3,
             seq,
@@ -121,8 +121,8 @@ mod tests {
     #[test]
     fn a_content_that_lies_apart_is_written_behind_its_data() {
         let (mut whole, mut apart) = (Vec::new(), Vec::new());
-        assert!(encode(&mut whole, &kept(7, b"hello")));
-        let mut record = kept(7, b"he");
+        assert!(encode(&mut whole, &raw_record(7, b"hello")));
+        let mut record = raw_record(7, b"he");
         record.content = Bytes::from_static(b"llo");
         assert!(encode(&mut apart, &record));
         assert_eq!(apart, whole);
@@ -132,15 +132,15 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let mut bytes = Vec::new();
-        assert!(encode(&mut bytes, &kept(7, b"hello")));
-        assert!(encode(&mut bytes, &kept(8, b"")));
+        assert!(encode(&mut bytes, &raw_record(7, b"hello")));
+        assert!(encode(&mut bytes, &raw_record(8, b"")));
         let ScannedRecord::Record(first, size) = decode(&bytes) else {
             panic!("no record")
         };
-        assert_eq!((first, size), (kept(7, b"hello"), OVERHEAD + 5));
+        assert_eq!((first, size), (raw_record(7, b"hello"), OVERHEAD + 5));
         assert_eq!(
             decode(&bytes[size..]),
-            ScannedRecord::Record(kept(8, b""), OVERHEAD)
+            ScannedRecord::Record(raw_record(8, b""), OVERHEAD)
         );
         assert_eq!(decode(&[]), ScannedRecord::End);
     }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn every_cut_is_a_cut() {
         let mut bytes = Vec::new();
-        encode(&mut bytes, &kept(7, b"hello"));
+        encode(&mut bytes, &raw_record(7, b"hello"));
         for end in 1..bytes.len() {
             assert_eq!(decode(&bytes[..end]), ScannedRecord::Cut, "cut at {end}");
         }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn every_flipped_bit_is_noticed() {
         let mut good = Vec::new();
-        encode(&mut good, &kept(7, b"hello"));
+        encode(&mut good, &raw_record(7, b"hello"));
         for bit in 0..good.len() * 8 {
             let mut bytes = good.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -172,7 +172,7 @@ mod tests {
     fn zeros_are_no_record() {
         assert_eq!(decode(&[0; 64]), ScannedRecord::Cut);
         let mut half = Vec::new();
-        encode(&mut half, &kept(7, b"hello"));
+        encode(&mut half, &raw_record(7, b"hello"));
         half.truncate(12);
         half.resize(4096, 0);
         assert_eq!(

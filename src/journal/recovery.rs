@@ -17,7 +17,7 @@ pub(super) struct RecoveredFolder {
     /// The segments that stay, in order.
     pub(super) segments: Vec<Segment>,
     /// Log entries up to the first loss, and the state of the last whole snapshot onwards, in the order written.
-    pub(super) kept: Vec<RawRecord>,
+    pub(super) records: Vec<RawRecord>,
     pub(super) damage: Option<Damage>,
 }
 
@@ -56,13 +56,18 @@ fn put_together(read: Vec<(u32, u64, Contents)>, last: Option<u32>) -> Recovered
         .map_or(0, |(number, _, _)| *number);
     let mut damage = None;
     let mut segments = Vec::with_capacity(read.len());
-    let mut kept = Vec::new();
+    let mut records = Vec::new();
     // A log entry lost in the middle ends the log: what follows is reported as lost too, rather than out of order.
     let mut log_ended = false;
     for (number, size, contents) in read {
         let in_last = Some(number) == last;
-        let top = contents.kept.iter().map(|kept| kept.seq).max().unwrap_or(0);
-        kept.extend(contents.kept.into_iter().filter(|kept| match kept.seq {
+        let top = contents
+            .records
+            .iter()
+            .map(|record| record.seq)
+            .max()
+            .unwrap_or(0);
+        records.extend(contents.records.into_iter().filter(|record| match record.seq {
             0 => number >= state_from,
             _ => !log_ended,
         }));
@@ -86,7 +91,7 @@ fn put_together(read: Vec<(u32, u64, Contents)>, last: Option<u32>) -> Recovered
     }
     RecoveredFolder {
         segments,
-        kept,
+        records,
         damage,
     }
 }

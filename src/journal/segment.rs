@@ -66,7 +66,7 @@ pub(super) fn header(out: &mut Vec<u8>, snapshot: u64) {
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     /// Its good records, up to the first that is not.
-    pub(super) kept: Vec<RawRecord>,
+    pub(super) records: Vec<RawRecord>,
     /// Bytes that are good.
     pub(super) good: u64,
     /// Why reading stopped before the end of the file.
@@ -99,8 +99,8 @@ pub(super) fn read(bytes: &[u8]) -> Contents {
     let mut at = HEADER;
     loop {
         match record::decode(&bytes[at..]) {
-            ScannedRecord::Record(kept, size) => {
-                contents.kept.push(kept);
+            ScannedRecord::Record(record, size) => {
+                contents.records.push(record);
                 at += size;
             }
             ScannedRecord::End => break,

@@ -35,7 +35,7 @@ pub struct Written {
 }
 
 #[derive(Debug)]
-enum Job {
+enum WriterJob {
     Work(Work),
     CloseIdle,
 }
@@ -43,7 +43,7 @@ enum Job {
 /// The way to the thread that writes.
 #[derive(Debug)]
 pub struct JournalWriter {
-    jobs: Sender<Job>,
+    jobs: Sender<WriterJob>,
     thread: JoinHandle<()>,
 }
 
@@ -58,7 +58,7 @@ impl JournalWriter {
     ) -> io::Result<Self> {
         let (jobs, inbox) = mpsc::channel();
         let thread = Builder::new().name("journals".to_owned()).spawn(move || {
-            let mut queue = Queue::default();
+            let mut queue = WorkQueue::default();
             while let Some(work) = next(&inbox, &mut queue, &mut journals) {
                 written(perform(&mut journals, work));
             }
@@ -69,12 +69,12 @@ impl JournalWriter {
     /// Hands over work.
     pub fn write(&self, work: Work) {
         // The thread ends only with this sender.
-        let _ = self.jobs.send(Job::Work(work));
+        let _ = self.jobs.send(WriterJob::Work(work));
     }
 
     /// Has files closed that were not written to since this was last called.
     pub fn close_idle(&self) {
-        let _ = self.jobs.send(Job::CloseIdle);
+        let _ = self.jobs.send(WriterJob::CloseIdle);
     }
 
     /// Waits until everything is done.
@@ -87,15 +87,15 @@ impl JournalWriter {
 }
 
 /// The next work; waits for it. `None` when there is none and will be none.
-fn next(inbox: &Receiver<Job>, queue: &mut Queue, journals: &mut Journals) -> Option<Work> {
+fn next(inbox: &Receiver<WriterJob>, queue: &mut WorkQueue, journals: &mut Journals) -> Option<Work> {
     loop {
         let job = match queue.is_empty() {
             true => Some(inbox.recv().ok()?),
             false => inbox.try_recv().ok(),
         };
         match job {
-            Some(Job::Work(work)) => queue.push(work),
-            Some(Job::CloseIdle) => journals.close_idle(),
+            Some(WriterJob::Work(work)) => queue.push(work),
+            Some(WriterJob::CloseIdle) => journals.close_idle(),
             None => return queue.pop(),
         }
     }
@@ -120,38 +120,38 @@ fn perform(journals: &mut Journals, work: Work) -> Written {
 
 /// Work that waits, by extension.
 #[derive(Debug, Default)]
-struct Queue(VecDeque<VecDeque<Work>>);
+struct WorkQueue(VecDeque<VecDeque<Work>>);
 
-impl Queue {
+impl WorkQueue {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     fn push(&mut self, work: Work) {
-        let own = self.0.iter_mut().find(|waiting| {
+        let of_extension = self.0.iter_mut().find(|waiting| {
             let first = waiting.front();
             first.is_some_and(|first| first.journal.owner() == work.journal.owner())
         });
-        let Some(own) = own else {
+        let Some(of_extension) = of_extension else {
             return self.0.push_back(VecDeque::from([work]));
         };
-        match own.back_mut() {
+        match of_extension.back_mut() {
             // One write instead of two.
             Some(last) if last.journal == work.journal && last.snapshot.is_none() => {
                 last.entries.extend(work.entries);
                 last.number = work.number;
                 last.snapshot = work.snapshot;
             }
-            _ => own.push_back(work),
+            _ => of_extension.push_back(work),
         }
     }
 
-    /// The next of the extension whose turn it is.
+    /// The next work, of one extension after the other.
     fn pop(&mut self) -> Option<Work> {
-        let mut own = self.0.pop_front()?;
-        let work = own.pop_front();
-        if !own.is_empty() {
-            self.0.push_back(own);
+        let mut of_extension = self.0.pop_front()?;
+        let work = of_extension.pop_front();
+        if !of_extension.is_empty() {
+            self.0.push_back(of_extension);
         }
         work
     }
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     fn work(origin: &str, session: &str, number: u64) -> Work {
-        let kept = RawRecord {
+        let record = RawRecord {
             kind: 1,
             seq: 0,
             data: Bytes::from_static(b"state"),
@@ -174,12 +174,12 @@ mod tests {
         Work {
             journal: JournalId::new(origin, session),
             number,
-            entries: vec![JournalEntry::Append { kept, sync: true }],
+            entries: vec![JournalEntry::Append { record, sync: true }],
             snapshot: None,
         }
     }
 
-    fn order(mut queue: Queue) -> Vec<(JournalId, u64)> {
+    fn order(mut queue: WorkQueue) -> Vec<(JournalId, u64)> {
         std::iter::from_fn(|| queue.pop())
             .map(|work| (work.journal, work.number))
             .collect()
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn extensions_take_turns_and_each_keeps_its_order() {
-        let mut queue = Queue::default();
+        let mut queue = WorkQueue::default();
         for number in 0..3 {
             queue.push(work("busy", &format!("{number:x}"), number));
         }
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn work_on_one_journal_in_a_row_is_done_at_once() {
-        let mut queue = Queue::default();
+        let mut queue = WorkQueue::default();
         queue.push(work("one", "a", 1));
         queue.push(work("one", "a", 2));
         let both = queue.pop().unwrap();
@@ -216,11 +216,11 @@ mod tests {
     fn what_was_handed_over_is_on_the_disk_when_it_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let (journals, _) = Journals::open(dir.path(), Quota::default()).unwrap();
-        let (done, told) = mpsc::channel();
+        let (done, results) = mpsc::channel();
         let written = move |written: Written| done.send(written).unwrap();
         let writer = JournalWriter::start(journals, written).unwrap();
         writer.write(work("one", "a", 7));
-        let written = told.recv().unwrap();
+        let written = results.recv().unwrap();
         assert_eq!((written.number, written.wants_snapshot), (7, false));
         assert!(written.failure.is_none());
         let segment = dir.path().join(&*written.journal.0).join("00000001.seg");
@@ -236,14 +236,14 @@ mod tests {
             ..Quota::default()
         };
         let (journals, _) = Journals::open(dir.path(), quota).unwrap();
-        let (done, told) = mpsc::channel();
+        let (done, results) = mpsc::channel();
         let written = move |written: Written| done.send(written).unwrap();
         let writer = JournalWriter::start(journals, written).unwrap();
         for (session, number) in [("a", 1), ("b", 2), ("b", 3), ("a", 4)] {
             writer.write(work("one", session, number));
         }
         writer.finish();
-        let failed: Vec<bool> = told.iter().map(|written| written.failure.is_some()).collect();
+        let failed: Vec<bool> = results.iter().map(|written| written.failure.is_some()).collect();
         assert_eq!(failed.iter().filter(|failed| **failed).count(), 1, "{failed:?}");
     }
 }

@@ -18,13 +18,13 @@ pub enum LocalError {
     /// Nobody listens: no socket, or one that was left behind.
     #[error("no broker is listening at {0}")]
     Absent(Endpoint),
-    /// Somebody listens and has no room just now.
+    /// A broker listens and cannot accept more connections now.
     #[error("the broker at {0} is busy")]
     Busy(Endpoint),
     /// The other side is another user's process.
     #[error("{endpoint} belongs to another user ({user})")]
-    Foreign { endpoint: Endpoint, user: String },
-    /// Somebody listens already.
+    OwnedByOther { endpoint: Endpoint, user: String },
+    /// A broker listens already.
     #[error("a broker is already listening at {0}")]
     Taken(Endpoint),
     /// The folder of the socket cannot be used.
@@ -97,9 +97,9 @@ fn address(folder: &Path) -> Result<PathBuf, PathsError> {
     }
     // Too long for the system: a folder of our own in /tmp, named after the long one. The locks stay where they are.
     let short = paths::short_folder();
-    paths::own(&short)?;
+    paths::ensure_private_folder(&short)?;
     let short = short.join(paths::short_name(folder.as_os_str().as_bytes()));
-    paths::own(&short)?;
+    paths::ensure_private_folder(&short)?;
     Ok(short.join("broker.sock"))
 }
 

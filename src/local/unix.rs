@@ -61,7 +61,7 @@ fn check(endpoint: &Endpoint, stream: &Stream) -> Result<(), LocalError> {
     if is_ours(peer.uid()) {
         Ok(())
     } else {
-        Err(LocalError::Foreign {
+        Err(LocalError::OwnedByOther {
             endpoint: endpoint.clone(),
             user: peer.uid().to_string(),
         })

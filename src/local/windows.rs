@@ -122,7 +122,7 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Stream, LocalError> {
     let pipe = opened.map_err(|source| match code(&source) {
         Some(ERROR_FILE_NOT_FOUND) => LocalError::Absent(endpoint.clone()),
         Some(ERROR_PIPE_BUSY) => LocalError::Busy(endpoint.clone()),
-        Some(ERROR_ACCESS_DENIED) => LocalError::Foreign {
+        Some(ERROR_ACCESS_DENIED) => LocalError::OwnedByOther {
             endpoint: endpoint.clone(),
             user: "access denied".to_owned(),
         },
@@ -132,7 +132,7 @@ pub async fn connect(endpoint: &Endpoint) -> Result<Stream, LocalError> {
     let server = peer_user(&stream).map_err(|source| io_error("ask who is at", endpoint, source))?;
     let me = user_of(None).map_err(|source| io_error("ask who may use", endpoint, source))?;
     if server != me {
-        return Err(LocalError::Foreign {
+        return Err(LocalError::OwnedByOther {
             endpoint: endpoint.clone(),
             user: server,
         });

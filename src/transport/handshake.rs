@@ -43,7 +43,7 @@ const MAX_HEADERS: usize = 1024;
 pub(crate) const USER_AGENT: &str = concat!("longwire/", env!("CARGO_PKG_VERSION"));
 
 /// A connection, driven beside its one request.
-type Connection<S> = http1::Connection<TokioIo<Spelled<S>>, Empty<Bytes>>;
+type UpgradeConnection<S> = http1::Connection<TokioIo<Spelled<S>>, Empty<Bytes>>;
 
 /// A connection that was upgraded to WebSocket.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ pub(crate) async fn exchange<'a, S>(
     stream: S,
     request: Request<Empty<Bytes>>,
     names: impl Iterator<Item = &'a str>,
-) -> Result<(Response<Incoming>, Connection<S>), hyper::Error>
+) -> Result<(Response<Incoming>, UpgradeConnection<S>), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -135,7 +135,7 @@ where
 }
 
 /// Takes the stream out of a connection whose request ended in an upgrade.
-pub(crate) async fn take_back<S>(mut connection: Connection<S>) -> Result<(S, Bytes), hyper::Error>
+pub(crate) async fn take_back<S>(mut connection: UpgradeConnection<S>) -> Result<(S, Bytes), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -145,7 +145,7 @@ where
 }
 
 /// Polls the connection beside what waits for it. Its own errors reach the one who waits.
-async fn drive<S, F>(connection: &mut Connection<S>, work: F) -> F::Output
+async fn drive<S, F>(connection: &mut UpgradeConnection<S>, work: F) -> F::Output
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Future,
@@ -380,7 +380,11 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 }
 
 /// The refusal of a server.
-async fn refusal<S>(response: Response<Incoming>, connection: &mut Connection<S>, place: &Place) -> DialError
+async fn refusal<S>(
+    response: Response<Incoming>,
+    connection: &mut UpgradeConnection<S>,
+    place: &Place,
+) -> DialError
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

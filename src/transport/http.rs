@@ -21,6 +21,7 @@ use super::exchange::{
 };
 use super::redirects::followed;
 use super::{Network, handshake};
+use crate::core::dialect::engine::PostReach;
 use crate::core::io::{Answer, DialId, Fetch, LinkEnd, LinkEvent, Target, TransportKind};
 use crate::wire::code::Code;
 use crate::wire::payload::Payload;
@@ -49,13 +50,6 @@ enum HttpStop {
     HungUp,
     /// The receiver of events is gone.
     Dropped,
-}
-
-/// How far the message whose POST failed may have come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum PostReach {
-    Unsent,
-    MaybeSent,
 }
 
 /// Runs a dial over HTTP until it is over.

@@ -42,10 +42,10 @@ fn recovered(name: &str) -> Vec<Recovered> {
 }
 
 /// Which boot of the machine wrote this journal.
-fn machine_boot(kept: &[RawRecord]) -> String {
-    let meta = kept
+fn machine_boot(records: &[RawRecord]) -> String {
+    let meta = records
         .iter()
-        .find(|kept| kept.kind == 1)
+        .find(|record| record.kind == 1)
         .expect("it says what it is");
     let meta: Value = serde_json::from_slice(&meta.data).unwrap();
     meta["machine_boot"].as_str().unwrap().to_owned()
@@ -54,13 +54,13 @@ fn machine_boot(kept: &[RawRecord]) -> String {
 /// What a hub delivers to each client of the sessions that it restores, on the same boot of the machine or on another.
 fn restored(name: &str, same_boot: bool) -> Value {
     let recovered = recovered(name);
-    let boot = machine_boot(&recovered[0].kept);
+    let boot = machine_boot(&recovered[0].records);
     let mut harness = Harness::on(if same_boot { &boot } else { "another boot" }, 1);
     for journal in &recovered {
         assert_eq!(journal.damage, None);
         harness
             .hub
-            .restore(harness.now, journal.id.clone(), &journal.kept, journal.damage)
+            .restore(harness.now, journal.id.clone(), &journal.records, journal.damage)
             .expect("it can be used");
     }
     let mut told = serde_json::Map::new();
@@ -122,8 +122,8 @@ fn every_kind_of_record_is_among_them() {
     let mut kinds: Vec<u8> = names()
         .iter()
         .flat_map(|name| recovered(name))
-        .flat_map(|journal| journal.kept)
-        .map(|kept| kept.kind)
+        .flat_map(|journal| journal.records)
+        .map(|record| record.kind)
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -133,11 +133,11 @@ fn every_kind_of_record_is_among_them() {
 #[test]
 fn what_waited_is_written_in_its_order_and_answered() {
     let recovered = recovered("outbox");
-    let mut harness = Harness::on(&machine_boot(&recovered[0].kept), 1);
+    let mut harness = Harness::on(&machine_boot(&recovered[0].records), 1);
     let journal = &recovered[0];
     harness
         .hub
-        .restore(harness.now, journal.id.clone(), &journal.kept, None)
+        .restore(harness.now, journal.id.clone(), &journal.records, None)
         .unwrap();
     let caller = Caller::Extension {
         origin: ORIGIN.into(),

@@ -53,10 +53,10 @@ fn writes_until_it_dies() {
             content: Bytes::new(),
         };
         let sync = seq % 20 == 0;
-        let state = JournalEntry::Append { kept: state, sync };
+        let state = JournalEntry::Append { record: state, sync };
         journals.apply(&id(), state).unwrap();
         let entry = JournalEntry::Append {
-            kept: entry,
+            record: entry,
             sync: false,
         };
         journals.apply(&id(), entry).unwrap();
@@ -110,8 +110,8 @@ fn check(dir: &Path, what: &str) -> u64 {
         return 0;
     };
     assert_ne!(recovered.damage, Some(Damage::Corrupt), "{what}");
-    let log: Vec<_> = recovered.kept.iter().filter(|kept| kept.seq > 0).collect();
-    let last = log.last().map_or(0, |kept| kept.seq);
+    let log: Vec<_> = recovered.records.iter().filter(|record| record.seq > 0).collect();
+    let last = log.last().map_or(0, |record| record.seq);
     assert!(last >= told, "{what}: told {told}, recovered up to {last}");
     for pair in log.windows(2) {
         assert_eq!(pair[0].seq + 1, pair[1].seq, "{what}: a hole or a repetition");
@@ -124,19 +124,19 @@ fn check(dir: &Path, what: &str) -> u64 {
             first.seq - 1
         );
     }
-    for kept in &log {
-        let byte = u8::try_from(kept.seq % 251).unwrap();
+    for record in &log {
+        let byte = u8::try_from(record.seq % 251).unwrap();
         assert!(
-            kept.data.len() == SIZE && kept.data.iter().all(|b| *b == byte),
+            record.data.len() == SIZE && record.data.iter().all(|b| *b == byte),
             "{what}"
         );
     }
     let state = recovered
-        .kept
+        .records
         .iter()
         .rev()
-        .find(|kept| kept.kind == 2)
-        .map_or(0, |kept| u64::from_le_bytes((*kept.data).try_into().unwrap()));
+        .find(|record| record.kind == 2)
+        .map_or(0, |record| u64::from_le_bytes((*record.data).try_into().unwrap()));
     assert!(state >= told, "{what}: state of {state}, told {told}");
     told
 }

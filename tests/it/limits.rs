@@ -208,7 +208,7 @@ fn write_journals(folder: &std::path::Path, count: usize) {
         for output in harness.asked.drain(..) {
             if let Output::Journal(id, entry) = output {
                 let entry = match entry {
-                    JournalEntry::Append { kept, .. } => JournalEntry::Append { kept, sync: false },
+                    JournalEntry::Append { record, .. } => JournalEntry::Append { record, sync: false },
                     other => other,
                 };
                 journals.apply(&id, entry).unwrap();

@@ -13,7 +13,7 @@ use crate::harness::{Harness, PORT};
 struct Before {
     harness: Harness,
     dial: DialId,
-    kept: Vec<RawRecord>,
+    records: Vec<RawRecord>,
     journal: JournalId,
     /// Log entries up to here are not needed any more.
     trimmed: u64,
@@ -28,7 +28,7 @@ impl Before {
         let mut before = Self {
             harness: Harness::with_client(),
             dial: DialId(0),
-            kept: Vec::new(),
+            records: Vec::new(),
             journal: JournalId("".into()),
             trimmed: 0,
         };
@@ -55,9 +55,9 @@ impl Before {
         for output in std::mem::take(&mut self.harness.asked) {
             match output {
                 Output::Dial(dial, _) => self.dial = dial,
-                Output::Journal(journal, JournalEntry::Append { kept, .. }) => {
+                Output::Journal(journal, JournalEntry::Append { record, .. }) => {
                     self.journal = journal;
-                    self.kept.push(kept);
+                    self.records.push(record);
                 }
                 Output::Journal(_, JournalEntry::Trim { seq }) => self.trimmed = seq,
                 _ => {}
@@ -76,7 +76,7 @@ impl Before {
         harness.now.wall = self.harness.now.wall + away;
         harness
             .hub
-            .restore(harness.now, self.journal, &self.kept, damage)
+            .restore(harness.now, self.journal, &self.records, damage)
             .expect("a journal that can be used");
         harness.comes(PORT, "main");
         harness.says(
@@ -106,7 +106,7 @@ fn numbers_are_not_given_again_although_their_records_are_finished_and_gone() {
         .unwrap();
     before.says(json!({"type":"ack","session":"s","seq":last}));
     // The journal has begun another segment and removed those that are not needed.
-    before.kept = before.harness.hub.snapshot(&before.journal);
+    before.records = before.harness.hub.snapshot(&before.journal);
     let (_, told) = before.reborn(None, "machine");
     assert!(told[0]["last"].as_u64().unwrap() > last, "{told:?} after {last}");
 }
@@ -142,7 +142,7 @@ fn after_a_power_cut_what_may_have_gone_out_is_unknown_and_not_sent_again() {
     let mut before = Before::opened();
     before.says(json!({"type":"send","session":"s","id":"a","text":"pay"}));
     // The intent to write it had not reached the disk.
-    let intent = before.kept.pop().unwrap();
+    let intent = before.records.pop().unwrap();
     assert!(intent.data.len() == 8, "the last word is the intent");
     let (mut harness, told) = before.reborn(None, "another boot");
     assert_eq!(find(&told, "outcome")["outcome"], "unknown");
@@ -161,11 +161,11 @@ fn an_outcome_is_reported_although_the_broker_died_before_delivering_it() {
         ..Default::default()
     }));
     let written = before
-        .kept
+        .records
         .iter()
-        .rposition(|kept| kept.seq != 0 && String::from_utf8_lossy(&kept.data).contains("unknown"));
+        .rposition(|record| record.seq != 0 && String::from_utf8_lossy(&record.data).contains("unknown"));
     before
-        .kept
+        .records
         .truncate(written.expect("the outcome is written down") + 1);
     let (_, told) = before.reborn(None, "machine");
     let outcomes = told.iter().filter(|frame| frame["type"] == "outcome").count();
@@ -183,15 +183,19 @@ fn a_journal_does_not_grow_with_what_the_log_has_dropped() {
     assert!(before.trimmed > 8000, "{} of 10,000", before.trimmed);
     // A segment goes when nothing in it is needed; its state is repeated by the next.
     let trimmed = before.trimmed;
-    let needed = |segment: &&[RawRecord]| segment.iter().any(|kept| kept.seq == 0 || kept.seq > trimmed);
-    before.kept = before
-        .kept
+    let needed = |segment: &&[RawRecord]| {
+        segment
+            .iter()
+            .any(|record| record.seq == 0 || record.seq > trimmed)
+    };
+    before.records = before
+        .records
         .chunks(500)
         .filter(needed)
         .flatten()
         .cloned()
         .collect();
-    assert!(before.kept.len() < 5000);
+    assert!(before.records.len() < 5000);
     let (_, told) = before.reborn(None, "machine");
     let of = |kind: &'static str| told.iter().filter(move |frame| frame["type"] == kind);
     assert_eq!(
@@ -209,14 +213,17 @@ fn losses_that_come_together_are_one_record_of_the_journal() {
     let mut before =
         Before::with(json!({"durability": "disk", "queue": {"messages": 1, "overflow": "drop-newest"}}));
     before.harness.give(Input::PortClosed(PORT));
-    let said = before.kept.len();
+    let restored = before.records.len();
     for _ in 0..10 {
         before.link(LinkEvent::Messages(vec![
             Incoming::Message(Payload::text("x"));
             1000
         ]));
     }
-    let records = before.kept[said..].iter().filter(|kept| kept.seq != 0).count();
+    let records = before.records[restored..]
+        .iter()
+        .filter(|record| record.seq != 0)
+        .count();
     assert!(records <= 11, "{records} for 1 message and 10 batches of losses");
     // Another reason begins another record.
     let both = [
@@ -238,7 +245,7 @@ fn a_volatile_message_is_dropped_by_the_next_broker() {
     before.link(LinkEvent::Ended(longwire::core::io::LinkEnd::default()));
     before.says(json!({"type":"send","session":"s","id":"a","text":"x","volatile":true}));
     // The broker was killed before it could report that.
-    before.kept.pop();
+    before.records.pop();
     let (_, told) = before.reborn(None, "machine");
     assert_eq!(find(&told, "outcome")["outcome"], "dropped");
 }
@@ -293,7 +300,7 @@ fn credentials_lead_nowhere_before_the_next_broker_knows_the_address() {
     let mut harness = Harness::on("machine", 2);
     harness
         .hub
-        .restore(harness.now, before.journal, &before.kept, None)
+        .restore(harness.now, before.journal, &before.records, None)
         .expect("a journal that can be used");
     harness.comes(PORT, "main");
     harness.says(PORT, json!({"type":"open","id":"o","session":"s"}));

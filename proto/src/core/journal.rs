@@ -57,7 +57,7 @@ impl RawRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalEntry {
     /// Append; with `sync`, on the disk itself before anything that follows.
-    Append { kept: RawRecord, sync: bool },
+    Append { record: RawRecord, sync: bool },
     /// Log entries with a number up to `seq` are no longer needed.
     Trim { seq: u64 },
     /// The session has ended: remove its journal.

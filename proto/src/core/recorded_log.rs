@@ -34,8 +34,8 @@ impl Recorder<'_> {
     }
 
     fn write_record(&mut self, id: &JournalId, entry: &LogEntry) {
-        let kept = encode_record(&entry.record, entry.audience);
-        self.write(id, JournalEntry::Append { kept, sync: false });
+        let record = encode_record(&entry.record, entry.audience);
+        self.write(id, JournalEntry::Append { record, sync: false });
     }
 }
 
@@ -127,13 +127,13 @@ impl RecordedLog {
     fn write_at(&mut self, to: &mut Recorder<'_>, index: usize) {
         if let (Some(journal), Some(entry)) = (&self.journal, self.log.get(index)) {
             to.write_record(&journal.id, entry);
-            self.log.mark_kept(index);
+            self.log.mark_stored(index);
         }
     }
 
     /// The record at this index is about to be delivered: it is written down as it is, and never changes any more.
     pub(crate) fn mark_delivered(&mut self, to: &mut Recorder<'_>, index: usize) {
-        if self.log.get(index).is_some_and(|entry| !entry.kept) {
+        if self.log.get(index).is_some_and(|entry| !entry.stored) {
             self.write_at(to, index);
         }
         self.log.mark_delivered(index);
@@ -142,9 +142,9 @@ impl RecordedLog {
     /// Writes down something else about the session.
     pub(crate) fn write(&self, to: &mut Recorder<'_>, record: &JournalRecord, durable: Durable) {
         if let Some(journal) = &self.journal {
-            let kept = record.encode();
+            let record = record.encode();
             let sync = durable == Durable::OnDisk;
-            to.write(&journal.id, JournalEntry::Append { kept, sync });
+            to.write(&journal.id, JournalEntry::Append { record, sync });
         }
     }
 
@@ -235,8 +235,8 @@ impl RecordedLog {
     /// Writes down `snapshot` and every record that is held: the last thing that is done with a session in memory.
     pub(crate) fn hand_over(&self, to: &mut Recorder<'_>, snapshot: Vec<RawRecord>) {
         let Some(journal) = &self.journal else { return };
-        for kept in snapshot {
-            to.write(&journal.id, JournalEntry::Append { kept, sync: false });
+        for record in snapshot {
+            to.write(&journal.id, JournalEntry::Append { record, sync: false });
         }
         for entry in (0..).map_while(|index| self.log.get(index)) {
             to.write_record(&journal.id, entry);

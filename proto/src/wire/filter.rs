@@ -66,7 +66,7 @@ pub enum SampleRate {
 }
 
 #[derive(Deserialize)]
-struct LineForm<'a> {
+struct FilterLineFields<'a> {
     #[serde(borrow)]
     when: Option<&'a RawValue>,
     #[serde(rename = "do", borrow)]
@@ -121,7 +121,7 @@ impl FilterLine {
 
     /// Parses one line, or returns what is wrong with it.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: LineForm<'_> = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
+        let form: FilterLineFields<'_> = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
         for pointer in form.key.iter().chain(form.keep.iter().flatten()) {
             check_pointer(pointer)?;
         }

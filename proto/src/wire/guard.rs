@@ -59,13 +59,13 @@ enum Type {
 #[derive(Deserialize)]
 struct GuardForm {
     #[serde(default)]
-    send: Vec<LineForm>,
+    send: Vec<GuardLineFields>,
     #[serde(default)]
-    receive: Vec<LineForm>,
+    receive: Vec<GuardLineFields>,
 }
 
 #[derive(Deserialize)]
-struct LineForm {
+struct GuardLineFields {
     when: Option<Box<RawValue>>,
     #[serde(rename = "do")]
     act: Option<String>,
@@ -94,11 +94,14 @@ impl Guard {
     }
 }
 
-fn lines(forms: Vec<LineForm>) -> Result<Vec<GuardLine>, String> {
+fn lines(forms: Vec<GuardLineFields>) -> Result<Vec<GuardLine>, String> {
     if forms.len() > MAX_LINES {
         return Err(format!("it has more than {MAX_LINES} lines for one direction"));
     }
-    let lines: Vec<GuardLine> = forms.into_iter().map(LineForm::read).collect::<Result<_, _>>()?;
+    let lines: Vec<GuardLine> = forms
+        .into_iter()
+        .map(GuardLineFields::read)
+        .collect::<Result<_, _>>()?;
     if lines.iter().map(|line| line.when.terms()).sum::<usize>() > MAX_TERMS {
         return Err(format!(
             "its lines have more than {MAX_TERMS} terms for one direction"
@@ -107,7 +110,7 @@ fn lines(forms: Vec<LineForm>) -> Result<Vec<GuardLine>, String> {
     Ok(lines)
 }
 
-impl LineForm {
+impl GuardLineFields {
     fn read(self) -> Result<GuardLine, String> {
         let allow = match self.act.as_deref() {
             None | Some("allow") => true,

@@ -244,7 +244,7 @@ pub(super) enum Unwritable {
     /// The file system of this folder is mounted so that nothing on it can be written.
     ReadOnly(PathBuf),
     /// It does not exist, and this folder, another's or the system's, is where it would be made.
-    Foreign(PathBuf, String),
+    OwnedByOther(PathBuf, String),
 }
 
 /// What `install` has noted, so that it can be taken back.

@@ -63,7 +63,7 @@ pub(super) fn writing_problem(folder: &Path) -> Option<Unwritable> {
     let is_owned_by_other =
         there != folder && !fs::metadata(there).is_ok_and(|found| is_owned_by_user(&found));
     Some(if is_owned_by_other {
-        Unwritable::Foreign(there.to_path_buf(), why)
+        Unwritable::OwnedByOther(there.to_path_buf(), why)
     } else {
         Unwritable::Closed(there.to_path_buf(), why)
     })

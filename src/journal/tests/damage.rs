@@ -17,7 +17,7 @@ fn a_tail_torn_at_any_byte_is_reported_and_the_rest_is_kept() {
     for cut in 1..last {
         fs::write(&path, &whole[..whole.len() - cut]).unwrap();
         let (_, recovered) = reopen(&dir);
-        assert_eq!(recovered.kept, entries(1..=9), "{cut} bytes missing");
+        assert_eq!(recovered.records, entries(1..=9), "{cut} bytes missing");
         assert_eq!(recovered.damage, Some(Damage::Torn), "{cut} bytes missing");
     }
 }
@@ -45,7 +45,7 @@ fn a_loss_is_found_again_until_something_is_written_in_its_place() {
     assert_eq!(recovered.damage, None);
     let mut expected = entries(1..=9);
     expected.push(state("gap"));
-    assert_eq!(recovered.kept, expected);
+    assert_eq!(recovered.records, expected);
 }
 
 #[test]
@@ -55,13 +55,13 @@ fn a_tail_of_zeros_is_no_record() {
     let mut file = OpenOptions::new().append(true).open(&path).unwrap();
     file.write_all(&[0; 10_000]).unwrap();
     let (mut journals, recovered) = reopen(&dir);
-    assert_eq!(recovered.kept, entries(1..=10));
+    assert_eq!(recovered.records, entries(1..=10));
     assert_eq!(recovered.damage, Some(Damage::Torn));
     journals.apply(&id(), append(entry(11))).unwrap();
     flush(&mut journals);
     drop(journals);
     let (_, recovered) = reopen(&dir);
-    assert_eq!((recovered.kept, recovered.damage), (entries(1..=11), None));
+    assert_eq!((recovered.records, recovered.damage), (entries(1..=11), None));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_flipped_bit_ends_the_log_there_and_the_next_flush_repairs() {
     let path = segment_path(&dir, 1);
     bend(&path, segment::HEADER + 4 * record::size(&entry(1)) + 20);
     let (mut journals, recovered) = reopen(&dir);
-    assert_eq!(recovered.kept, entries(1..=4));
+    assert_eq!(recovered.records, entries(1..=4));
     assert_eq!(recovered.damage, Some(Damage::Corrupt));
     let gap = RawRecord {
         kind: LOG,
@@ -78,16 +78,16 @@ fn a_flipped_bit_ends_the_log_there_and_the_next_flush_repairs() {
         data: Bytes::from_static(b"gap 5..10"),
         content: Bytes::new(),
     };
-    let kept = gap.clone();
+    let record = gap.clone();
     journals
-        .apply(&id(), JournalEntry::Append { kept, sync: true })
+        .apply(&id(), JournalEntry::Append { record, sync: true })
         .unwrap();
     assert!(flush_with(&mut journals, |_| vec![state("new epoch")]).is_empty());
     drop(journals);
     let (_, recovered) = reopen(&dir);
     let mut expected = entries(1..=4);
     expected.extend([state("new epoch"), gap]);
-    assert_eq!((recovered.kept, recovered.damage), (expected, None));
+    assert_eq!((recovered.records, recovered.damage), (expected, None));
 }
 
 #[test]
@@ -103,16 +103,16 @@ fn a_bad_middle_segment_ends_the_log_but_not_the_state() {
     bend(&segment_path(&dir, 2), 2 << 20);
     let (mut journals, recovered) = reopen(&dir);
     let seqs: Vec<_> = recovered
-        .kept
+        .records
         .iter()
-        .map(|kept| kept.seq)
+        .map(|record| record.seq)
         .filter(|seq| *seq > 0)
         .collect();
     assert_eq!(seqs, [1, 2, 3, 4, 5]);
     let states: Vec<_> = recovered
-        .kept
+        .records
         .iter()
-        .filter(|kept| kept.seq == 0)
+        .filter(|record| record.seq == 0)
         .cloned()
         .collect();
     assert_eq!(states, [state("third"), state("newest")]);
@@ -122,7 +122,7 @@ fn a_bad_middle_segment_ends_the_log_but_not_the_state() {
     assert_eq!(segments(&dir), [1, 2, 4]);
     drop(journals);
     let (_, again) = reopen(&dir);
-    let seqs: Vec<_> = again.kept.iter().map(|kept| kept.seq).collect();
+    let seqs: Vec<_> = again.records.iter().map(|record| record.seq).collect();
     assert_eq!(
         (seqs.as_slice(), again.damage),
         ([1, 2, 3, 4, 5, 0].as_slice(), None)
@@ -138,7 +138,7 @@ fn a_bent_snapshot_falls_back_to_the_state_before_it() {
     drop(journals);
     bend(&segment_path(&dir, 2), segment::HEADER + 18);
     let (_, recovered) = reopen(&dir);
-    assert_eq!(recovered.kept[0], state("first"));
+    assert_eq!(recovered.records[0], state("first"));
     assert_eq!(recovered.damage, Some(Damage::Corrupt));
 }
 
@@ -158,7 +158,7 @@ fn a_segment_cut_short_in_its_making_does_not_count() {
     let new = segment_path(&dir, 2).with_extension("new");
     fs::write(&new, b"longwire half").unwrap();
     let (_, recovered) = reopen(&dir);
-    assert_eq!((recovered.kept, recovered.damage), (entries(1..=10), None));
+    assert_eq!((recovered.records, recovered.damage), (entries(1..=10), None));
     assert!(!new.exists());
 }
 
@@ -198,8 +198,8 @@ proptest! {
         let written = entries(1..=10);
         let mut bytes = Vec::new();
         segment::header(&mut bytes, 0);
-        for kept in &written {
-            record::encode(&mut bytes, kept);
+        for record in &written {
+            record::encode(&mut bytes, record);
         }
         let changed = at < bytes.len() && bytes[at] != to;
         if at < bytes.len() {
@@ -207,9 +207,9 @@ proptest! {
         }
         bytes.truncate(bytes.len().saturating_sub(cut));
         let contents = segment::read(&bytes);
-        prop_assert!(written.starts_with(&contents.kept));
+        prop_assert!(written.starts_with(&contents.records));
         if changed && at < bytes.len() {
-            prop_assert!(contents.flaw.is_some() || contents.kept.len() < written.len());
+            prop_assert!(contents.flaw.is_some() || contents.records.len() < written.len());
         }
     }
 
@@ -241,14 +241,14 @@ proptest! {
         }
         let (mut journals, found) = Journals::open(dir.path(), Quota::default()).unwrap();
         let refused = found.is_empty() && !journals.journals.is_empty();
-        let done = journals.apply(&id(), JournalEntry::Append { kept: state("last"), sync });
+        let done = journals.apply(&id(), JournalEntry::Append { record: state("last"), sync });
         prop_assert_eq!(done.is_err(), refused);
         if !refused {
             prop_assert!(flush_with(&mut journals, |_| vec![state("snapshot")]).is_empty());
             drop(journals);
             let (_, recovered) = reopen(&dir);
             prop_assert_eq!(recovered.damage, None);
-            prop_assert_eq!(recovered.kept.last(), Some(&state("last")));
+            prop_assert_eq!(recovered.records.last(), Some(&state("last")));
         }
     }
 }

@@ -11,8 +11,8 @@ fn given_up(operation: &'static str, sync: bool) {
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);
     faults::fail(operation, 1);
-    let kept = entry(2);
-    let applied = journals.apply(&id(), JournalEntry::Append { kept, sync });
+    let record = entry(2);
+    let applied = journals.apply(&id(), JournalEntry::Append { record, sync });
     let lost = flush_with(&mut journals, no_snapshot);
     faults::stop();
     let error = match (applied, lost.into_iter().next()) {
@@ -35,7 +35,7 @@ fn given_up(operation: &'static str, sync: bool) {
     journals.apply(&id(), append(entry(4))).unwrap();
     flush(&mut journals);
     drop(journals);
-    assert_eq!(reopen(&dir).1.kept, entries([4]), "back on the disk");
+    assert_eq!(reopen(&dir).1.records, entries([4]), "back on the disk");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn what_a_full_disk_kept_from_being_written_is_reported_as_lost_and_the_rest_is_
     drop(journals);
     let (mut journals, recovered) = reopen(&dir);
     assert_eq!(
-        (recovered.kept, recovered.damage),
+        (recovered.records, recovered.damage),
         (entries([1]), Some(Damage::Corrupt))
     );
     assert!(flush_with(&mut journals, |_| vec![state("now")]).is_empty());
@@ -109,9 +109,9 @@ fn an_extension_has_a_number_of_journals() {
 fn what_is_beyond_the_quota_at_the_start_is_not_used_and_stays() {
     let dir = TempDir::new().unwrap();
     let (mut journals, _) = Journals::open(dir.path(), Quota::default()).unwrap();
-    let own = |random: &str| JournalId::new("chrome-extension://a/", random);
+    let owned_id = |random: &str| JournalId::new("chrome-extension://a/", random);
     let other = JournalId::new("chrome-extension://b/", "4");
-    for id in [&own("1"), &own("2"), &own("3"), &other] {
+    for id in [&owned_id("1"), &owned_id("2"), &owned_id("3"), &other] {
         journals.apply(id, append(state(&"x".repeat(600)))).unwrap();
     }
     flush(&mut journals);
@@ -128,7 +128,7 @@ fn what_is_beyond_the_quota_at_the_start_is_not_used_and_stays() {
     ] {
         let (mut journals, recovered) = Journals::open(dir.path(), quota).unwrap();
         assert_eq!(recovered.len(), 3, "two of one extension, one of the other");
-        let refused = [own("1"), own("2"), own("3")]
+        let refused = [owned_id("1"), owned_id("2"), owned_id("3")]
             .into_iter()
             .find(|id| recovered.iter().all(|found| found.id != *id))
             .unwrap();
@@ -166,7 +166,7 @@ fn many_journals_need_few_descriptors_and_idle_ones_none() {
     drop(journals);
     let (_, recovered) = Journals::open(dir.path(), quota).unwrap();
     assert_eq!(recovered.len(), 50);
-    assert!(recovered.iter().all(|found| found.kept == entries([1, 2, 3])));
+    assert!(recovered.iter().all(|found| found.records == entries([1, 2, 3])));
 }
 
 #[test]
@@ -174,13 +174,13 @@ fn a_full_disk_at_a_new_segment() {
     let (dir, mut journals) = empty();
     fill(&mut journals, 1..=3, "unused");
     faults::fail("create", 1);
-    let kept = RawRecord {
+    let record = RawRecord {
         kind: LOG,
         seq: 4,
         data: Bytes::from(vec![b'x'; 1 << 20]),
         content: Bytes::new(),
     };
-    journals.apply(&id(), append(kept)).unwrap();
+    journals.apply(&id(), append(record)).unwrap();
     let lost = flush_with(&mut journals, |_| vec![state("now")]);
     faults::stop();
     assert_eq!(lost.len(), 1);
@@ -194,8 +194,8 @@ fn a_folder_removed_behind_our_back_is_noticed_at_the_next_sync() {
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);
     std::fs::remove_dir_all(dir.path().join(&*id().0)).unwrap();
-    let kept = entry(2);
-    let done = journals.apply(&id(), JournalEntry::Append { kept, sync: true });
+    let record = entry(2);
+    let done = journals.apply(&id(), JournalEntry::Append { record, sync: true });
     assert!(matches!(done, Err(JournalError::Io { .. })), "{done:?}");
 }
 
@@ -213,13 +213,13 @@ fn a_session_has_a_quota_and_trimming_makes_room() {
     journals.apply(&id(), JournalEntry::Trim { seq: 8 }).unwrap();
     fill(&mut journals, 10..=12, "now");
     fill(&mut journals, 13..=16, "now");
-    let kept = RawRecord {
+    let record = RawRecord {
         kind: LOG,
         seq: 17,
         data: Bytes::from(vec![b'x'; 4 << 20]),
         content: Bytes::new(),
     };
-    journals.apply(&id(), append(kept)).unwrap();
+    journals.apply(&id(), append(record)).unwrap();
     let lost = flush_with(&mut journals, |_| vec![state("now")]);
     assert!(
         matches!(lost.as_slice(), [(lost, JournalError::SessionFull { .. })] if *lost == id()),
@@ -238,8 +238,8 @@ fn the_sessions_of_one_extension_have_a_quota_together() {
     };
     let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();
     let [first, second] = ["1", "2"].map(|random| JournalId::new("chrome-extension://a/", random));
-    let stranger = JournalId::new("chrome-extension://b/", "3");
-    for id in [&first, &stranger, &second] {
+    let of_other_extension = JournalId::new("chrome-extension://b/", "3");
+    for id in [&first, &of_other_extension, &second] {
         journals.apply(id, append(state(&"x".repeat(600)))).unwrap();
     }
     let lost = flush_with(&mut journals, no_snapshot);
@@ -265,8 +265,8 @@ fn all_sessions_have_a_quota_together() {
     let (mut journals, _) = Journals::open(dir.path(), quota).unwrap();
     let other = JournalId("ff".into());
     for (id, size) in [(&id(), 600), (&other, 600)] {
-        let kept = state(&"x".repeat(size));
-        journals.apply(id, append(kept)).unwrap();
+        let record = state(&"x".repeat(size));
+        journals.apply(id, append(record)).unwrap();
     }
     let lost = flush_with(&mut journals, no_snapshot);
     assert!(
@@ -294,6 +294,6 @@ fn many_journals_do_not_hold_as_many_files() {
     assert!(
         recovered
             .iter()
-            .all(|found| found.kept == entries(1..=2) && found.damage.is_none())
+            .all(|found| found.records == entries(1..=2) && found.damage.is_none())
     );
 }

@@ -37,8 +37,8 @@ fn state(text: &str) -> RawRecord {
     }
 }
 
-fn append(kept: RawRecord) -> JournalEntry {
-    JournalEntry::Append { kept, sync: false }
+fn append(record: RawRecord) -> JournalEntry {
+    JournalEntry::Append { record, sync: false }
 }
 
 fn no_snapshot(_: &JournalId) -> Vec<RawRecord> {
@@ -113,13 +113,13 @@ fn entries(seqs: impl IntoIterator<Item = u64>) -> Vec<RawRecord> {
 /// Entries that fill a segment, in flushes of one each.
 fn fill(journals: &mut Journals, seqs: impl IntoIterator<Item = u64>, snapshot: &str) {
     for seq in seqs {
-        let kept = RawRecord {
+        let record = RawRecord {
             kind: LOG,
             seq,
             data: Bytes::from(vec![b'x'; 1 << 20]),
             content: Bytes::new(),
         };
-        journals.apply(&id(), append(kept)).unwrap();
+        journals.apply(&id(), append(record)).unwrap();
         let lost = flush_with(journals, |_| vec![state(snapshot)]);
         assert!(lost.is_empty(), "{lost:?}");
     }
@@ -129,14 +129,14 @@ fn fill(journals: &mut Journals, seqs: impl IntoIterator<Item = u64>, snapshot: 
 fn what_is_flushed_comes_back_in_order() {
     let (dir, mut journals) = empty();
     let written = [state("a"), entry(1), entry(2), state("b"), entry(1)];
-    for kept in &written {
-        journals.apply(&id(), append(kept.clone())).unwrap();
+    for record in &written {
+        journals.apply(&id(), append(record.clone())).unwrap();
     }
     flush(&mut journals);
     drop(journals);
     let (_journals, recovered) = reopen(&dir);
     assert_eq!(recovered.id, id());
-    assert_eq!(recovered.kept, written);
+    assert_eq!(recovered.records, written);
     assert_eq!(recovered.damage, None);
 }
 
@@ -144,12 +144,12 @@ fn what_is_flushed_comes_back_in_order() {
 fn a_sync_entry_is_written_before_apply_returns() {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(state("a"))).unwrap();
-    let kept = state("reserved");
+    let record = state("reserved");
     journals
-        .apply(&id(), JournalEntry::Append { kept, sync: true })
+        .apply(&id(), JournalEntry::Append { record, sync: true })
         .unwrap();
     drop(journals);
-    assert_eq!(reopen(&dir).1.kept, [state("a"), state("reserved")]);
+    assert_eq!(reopen(&dir).1.records, [state("a"), state("reserved")]);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn what_was_not_flushed_is_not_there() {
     flush(&mut journals);
     journals.apply(&id(), append(entry(2))).unwrap();
     drop(journals);
-    assert_eq!(reopen(&dir).1.kept, entries([1]));
+    assert_eq!(reopen(&dir).1.records, entries([1]));
 }
 
 #[cfg(unix)]
@@ -196,13 +196,13 @@ fn a_full_segment_is_followed_by_one_with_a_snapshot() {
     assert_eq!(segments(&dir), [1, 2]);
     drop(journals);
     let (_, recovered) = reopen(&dir);
-    let seqs: Vec<_> = recovered.kept.iter().map(|kept| kept.seq).collect();
+    let seqs: Vec<_> = recovered.records.iter().map(|record| record.seq).collect();
     assert_eq!(
         seqs,
         [1, 2, 3, 4, 0, 5],
         "the snapshot stands for all state before it"
     );
-    assert_eq!(recovered.kept[4], state("now"));
+    assert_eq!(recovered.records[4], state("now"));
 }
 
 #[test]
@@ -211,13 +211,13 @@ fn a_large_snapshot_does_not_make_every_flush_a_new_segment() {
     let large = "s".repeat(9 << 20);
     let mut snapshots = 0;
     for seq in 1..=20 {
-        let kept = RawRecord {
+        let record = RawRecord {
             kind: LOG,
             seq,
             data: Bytes::from(vec![b'x'; 1 << 20]),
             content: Bytes::new(),
         };
-        journals.apply(&id(), append(kept)).unwrap();
+        journals.apply(&id(), append(record)).unwrap();
         let lost = flush_with(&mut journals, |_| {
             snapshots += 1;
             vec![state(&large)]
@@ -247,7 +247,7 @@ fn trim_removes_whole_segments_and_never_the_last() {
     drop(journals);
     let (_, recovered) = reopen(&dir);
     assert_eq!(recovered.damage, None, "a trimmed beginning is no loss");
-    assert_eq!(recovered.kept[0], state("now"));
+    assert_eq!(recovered.records[0], state("now"));
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn remove_leaves_nothing_and_the_name_may_be_used_again() {
     journals.apply(&id(), append(entry(3))).unwrap();
     flush(&mut journals);
     drop(journals);
-    assert_eq!(reopen(&dir).1.kept, entries([3]));
+    assert_eq!(reopen(&dir).1.records, entries([3]));
 }
 
 #[test]

@@ -5,12 +5,12 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
 /// Takes `limit` bytes, then blocks.
-struct Slow {
+struct SlowSocket {
     taken: Vec<u8>,
     limit: usize,
 }
 
-impl AsyncWrite for Slow {
+impl AsyncWrite for SlowSocket {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let n = buf.len().min(this.limit - this.taken.len());
@@ -30,7 +30,7 @@ impl AsyncWrite for Slow {
     }
 }
 
-fn poll(writer: &mut Writer, socket: &mut Slow) -> bool {
+fn poll(writer: &mut Writer, socket: &mut SlowSocket) -> bool {
     let mut cx = Context::from_waker(std::task::Waker::noop());
     match writer.poll(&mut cx, socket) {
         Poll::Ready(result) => {
@@ -76,7 +76,7 @@ fn another_implementation_reads_what_was_written_in_order() {
     }
     writer.ping(42);
     writer.close(4000, "done");
-    let mut socket = Slow {
+    let mut socket = SlowSocket {
         taken: Vec::new(),
         limit: usize::MAX,
     };
@@ -102,7 +102,7 @@ fn another_implementation_reads_what_was_written_in_order() {
 #[test]
 fn taken_counts_exactly_the_messages_of_which_a_byte_has_left() {
     let mut writer = Writer::default();
-    let mut socket = Slow {
+    let mut socket = SlowSocket {
         taken: Vec::new(),
         limit: 0,
     };
@@ -132,7 +132,7 @@ fn taken_counts_exactly_the_messages_of_which_a_byte_has_left() {
 fn what_was_not_taken_when_the_rest_is_forgotten_never_leaves() {
     for (limit, left) in [(0, 0), (1, 1), (9, 1), (12, 2)] {
         let mut writer = Writer::default();
-        let mut socket = Slow {
+        let mut socket = SlowSocket {
             taken: Vec::new(),
             limit,
         };
@@ -160,7 +160,7 @@ fn what_was_not_taken_when_the_rest_is_forgotten_never_leaves() {
 #[test]
 fn a_pong_passes_a_long_message_between_its_fragments_and_never_inside_a_frame() {
     let mut writer = Writer::default();
-    let mut socket = Slow {
+    let mut socket = SlowSocket {
         taken: Vec::new(),
         limit: 100_000,
     };
@@ -182,7 +182,7 @@ fn a_pong_passes_a_long_message_between_its_fragments_and_never_inside_a_frame()
 #[test]
 fn nothing_follows_a_close_frame_and_an_idle_writer_is_empty() {
     let mut writer = Writer::default();
-    let mut socket = Slow {
+    let mut socket = SlowSocket {
         taken: Vec::new(),
         limit: usize::MAX,
     };

@@ -41,7 +41,7 @@ impl Journal {
         let trimmed = self.trimmed;
         let Some(last) = self.segments.pop() else { return };
         let before = self.segments.len();
-        let is_needed = |segment: &Vec<RawRecord>| segment.iter().any(|kept| kept.seq > trimmed);
+        let is_needed = |segment: &Vec<RawRecord>| segment.iter().any(|record| record.seq > trimmed);
         self.segments.retain(is_needed);
         let removed = self.segments.len() < before;
         self.segments.push(last);
@@ -65,13 +65,13 @@ impl Disk {
             return;
         }
         match entry {
-            JournalEntry::Append { kept, sync } => {
+            JournalEntry::Append { record, sync } => {
                 let journal = self.journals.entry(id.clone()).or_default();
                 if journal.segments.is_empty() {
                     journal.segments.push(Vec::new());
                 }
                 if let Some(last) = journal.segments.last_mut() {
-                    last.push(kept);
+                    last.push(record);
                 }
                 if sync {
                     journal.sync();
@@ -170,18 +170,18 @@ impl Disk {
             .iter()
             .map(|(id, journal)| {
                 let last = journal.segments.len() - 1;
-                let kept = journal
+                let records = journal
                     .segments
                     .iter()
                     .enumerate()
                     .flat_map(|(number, segment)| {
                         segment
                             .iter()
-                            .filter(move |kept| kept.seq != 0 || number == last)
+                            .filter(move |record| record.seq != 0 || number == last)
                             .cloned()
                     })
                     .collect();
-                (id.clone(), kept)
+                (id.clone(), records)
             })
             .collect()
     }

@@ -101,8 +101,8 @@ impl World {
     }
 
     /// The slot of the session that a journal is about, by its first record.
-    fn slot_of_journal(&self, kept: &RawRecord) -> Option<usize> {
-        let meta: serde_json::Value = serde_json::from_slice(&kept.data).ok()?;
+    fn slot_of_journal(&self, record: &RawRecord) -> Option<usize> {
+        let meta: serde_json::Value = serde_json::from_slice(&record.data).ok()?;
         self.slots.iter().position(|slot| {
             let owner = &self.owners[slot.owner];
             (
@@ -160,13 +160,15 @@ impl World {
                 .is_some_and(|session| session.journal.as_ref() == Some(id))
         });
         match (&entry, known) {
-            (JournalEntry::Append { kept, .. }, _) => {
-                self.mix(kept.seq + kept.data.len() as u64);
-                if kept.kind == 2 {
-                    self.appended += known.map_or(0, |slot| self.takes_down(slot, kept));
+            (JournalEntry::Append { record, .. }, _) => {
+                self.mix(record.seq + record.data.len() as u64);
+                if record.kind == 2 {
+                    self.appended += known.map_or(0, |slot| self.takes_down(slot, record));
                 }
-                if known.is_none() && kept.kind == META {
-                    let at = self.slot_of_journal(kept).expect("a journal of nobody's session");
+                if known.is_none() && record.kind == META {
+                    let at = self
+                        .slot_of_journal(record)
+                        .expect("a journal of nobody's session");
                     self.fresh = Some((id.clone(), at));
                 }
             }
@@ -182,9 +184,9 @@ impl World {
     }
 
     /// How many messages a record of the log adds to those that the journal has, kept or lost.
-    fn takes_down(&mut self, slot: usize, kept: &RawRecord) -> usize {
+    fn takes_down(&mut self, slot: usize, record: &RawRecord) -> usize {
         let session = self.slots[slot].lives.last_mut().unwrap();
-        let (seq, body) = (kept.seq, kept.data.get(12..).unwrap_or_default());
+        let (seq, body) = (record.seq, record.data.get(12..).unwrap_or_default());
         match body {
             [0..=3, ..] => {
                 session.kept_to = seq;

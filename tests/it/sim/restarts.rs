@@ -126,14 +126,14 @@ impl World {
         }
         self.hub = hub(&mut self.rng, self.life, self.boot, self.now);
         self.cause = Cause::default();
-        for (id, kept) in self.disk.recover() {
+        for (id, records) in self.disk.recover() {
             let torn = self.rng.percent(30).then_some(Damage::Torn);
             let damage = if damaged == Some(&id) {
                 Some(Damage::Corrupt)
             } else {
                 torn
             };
-            if let Err(why) = self.hub.restore(self.now, id.clone(), &kept, damage) {
+            if let Err(why) = self.hub.restore(self.now, id.clone(), &records, damage) {
                 panic!("{id:?} cannot be restored: {why}");
             }
         }
@@ -198,13 +198,13 @@ impl World {
         session.recoverable.clear();
         session.has_url = false;
         session.subscriptions.clear();
-        let kept = session.journal.as_ref().filter(|id| disk.holds(id));
-        let Some(kept) = kept else {
+        let stored = session.journal.as_ref().filter(|id| disk.holds(id));
+        let Some(stored) = stored else {
             session.alive = Alive::No;
             session.journal = None;
             return;
         };
-        if Some(kept) == damaged {
+        if Some(stored) == damaged {
             session.may_change_epoch = true;
             session.rolled_back = true;
         }

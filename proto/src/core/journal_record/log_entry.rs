@@ -60,8 +60,8 @@ fn size_hint(body: &Body) -> usize {
     }
 }
 
-pub(super) fn decode_record(kept: &RawRecord) -> Option<JournalRecord> {
-    let data = &kept.data;
+pub(super) fn decode_record(record: &RawRecord) -> Option<JournalRecord> {
+    let data = &record.data;
     let audience = u32::from_le_bytes(data.get(..4)?.try_into().ok()?);
     let time = number(data.get(4..12)?)?;
     let rest = data.get(13..)?;
@@ -86,7 +86,10 @@ pub(super) fn decode_record(kept: &RawRecord) -> Option<JournalRecord> {
     };
     let audience = (audience != 0).then_some(ClientId(audience));
     Some(JournalRecord::Record {
-        record: Record { seq: kept.seq, body },
+        record: Record {
+            seq: record.seq,
+            body,
+        },
         audience,
     })
 }

@@ -218,18 +218,18 @@ impl JournalRecord {
     }
 
     /// Reads a record; `None` when it makes no sense. Kinds of a later version are skipped by the caller.
-    pub(crate) fn decode(kept: &RawRecord) -> Option<Self> {
-        if !kept.content.is_empty() {
+    pub(crate) fn decode(record: &RawRecord) -> Option<Self> {
+        if !record.content.is_empty() {
             // Only what has not been on a disk has its content apart.
-            let mut whole = kept.clone();
-            whole.data = [&kept.data[..], &kept.content[..]].concat().into();
+            let mut whole = record.clone();
+            whole.data = [&record.data[..], &record.content[..]].concat().into();
             whole.content = Bytes::new();
             return Self::decode(&whole);
         }
-        let data = &kept.data;
-        Some(match kept.kind {
+        let data = &record.data;
+        Some(match record.kind {
             META => Self::Meta(serde_json::from_slice(data).ok()?),
-            RECORD => return decode_record(kept),
+            RECORD => return decode_record(record),
             RESERVED => Self::Reserved(number(data)?),
             POSITION => {
                 let (id, name, acked, gone_to) = serde_json::from_slice(data).ok()?;

@@ -13,7 +13,7 @@ fn records_of_version_1_are_read_and_would_be_written_the_same() {
             panic!("four words: {line}");
         };
         let bytes = (0..hex.len()).step_by(2);
-        let kept = RawRecord {
+        let record = RawRecord {
             kind: kind.parse().unwrap(),
             seq: seq.parse().unwrap(),
             data: bytes
@@ -21,9 +21,9 @@ fn records_of_version_1_are_read_and_would_be_written_the_same() {
                 .collect(),
             content: Bytes::new(),
         };
-        let note = JournalRecord::decode(&kept).unwrap_or_else(|| panic!("it cannot be read: {line}"));
-        assert_eq!(note.encode(), kept, "{note:?}");
-        kinds.insert(kept.kind);
+        let note = JournalRecord::decode(&record).unwrap_or_else(|| panic!("it cannot be read: {line}"));
+        assert_eq!(note.encode(), record, "{note:?}");
+        kinds.insert(record.kind);
     }
     assert_eq!(kinds, (META..=FORGOTTEN).collect());
 }
@@ -126,10 +126,10 @@ fn a_large_content_is_not_copied() {
             seq: 7,
             body: Body::Message { payload, time: 3 },
         };
-        let kept = encode_record(&record, None);
-        assert_eq!(kept.content.as_ptr(), at);
-        assert!(kept.data.len() < 100);
-        let read = JournalRecord::decode(&kept);
+        let raw = encode_record(&record, None);
+        assert_eq!(raw.content.as_ptr(), at);
+        assert!(raw.data.len() < 100);
+        let read = JournalRecord::decode(&raw);
         assert_eq!(
             read,
             Some(JournalRecord::Record {

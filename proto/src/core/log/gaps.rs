@@ -89,7 +89,7 @@ impl Log {
             entry.record.body = Body::Gap(gap);
             entry.views = hidden;
             entry.delivered = false;
-            entry.kept = false;
+            entry.stored = false;
             self.scanned = index + 1;
             self.forget_state_before(index);
         }
@@ -145,7 +145,7 @@ impl Log {
         gap.to = lost.to;
         gap.count += lost.count;
         before.record.seq = lost.to;
-        before.kept = false;
+        before.stored = false;
         true
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct LogEntry {
     /// Somebody has seen it: it never changes any more.
     pub(crate) delivered: bool,
     /// It stands in the journal as it is.
-    pub(crate) kept: bool,
+    pub(crate) stored: bool,
 }
 
 impl LogEntry {
@@ -140,7 +140,7 @@ impl Log {
     pub(crate) fn ends_in_unkept_loss(&self) -> bool {
         self.entries
             .back()
-            .is_some_and(|entry| !entry.kept && matches!(entry.record.body, Body::Gap(_)))
+            .is_some_and(|entry| !entry.stored && matches!(entry.record.body, Body::Gap(_)))
     }
 
     /// Whether another loss for this reason would be counted with the newest entry.
@@ -181,9 +181,9 @@ impl Log {
     }
 
     /// The entry at this index stands in the journal as it is now.
-    pub(crate) fn mark_kept(&mut self, index: usize) {
+    pub(crate) fn mark_stored(&mut self, index: usize) {
         if let Some(entry) = self.entries.get_mut(index) {
-            entry.kept = true;
+            entry.stored = true;
         }
     }
 
@@ -295,7 +295,7 @@ impl Log {
                 views: Vec::new(),
                 appended_at: now,
                 delivered: true,
-                kept: true,
+                stored: true,
             },
         );
         self.scanned = self.scanned.min(start);
@@ -330,7 +330,7 @@ impl Log {
             views: Vec::new(),
             appended_at: now,
             delivered: false,
-            kept: false,
+            stored: false,
         });
     }
 

@@ -18,7 +18,7 @@ fn written(act: impl FnOnce(&mut Recorder<'_>)) -> Vec<(Option<u8>, u64)> {
         out: &mut out,
     });
     let entry = |output| match output {
-        Output::Journal(_, JournalEntry::Append { kept, .. }) => (Some(kept.kind), kept.seq),
+        Output::Journal(_, JournalEntry::Append { record, .. }) => (Some(record.kind), record.seq),
         Output::Journal(_, JournalEntry::Trim { seq }) => (None, seq),
         other => panic!("{other:?}"),
     };

@@ -32,7 +32,7 @@ pub fn objects<'a>(text: &'a str, mut visit: impl FnMut(Object<'a>)) -> Option<(
 
 /// An array or object that is open.
 #[derive(Debug)]
-struct Open {
+struct OpenContainer {
     kind: ValueKind,
     start: usize,
     /// Keys and values so far; elements of an array are not counted.
@@ -43,7 +43,7 @@ struct Open {
 
 struct ObjectReader<'a, 't> {
     text: &'a str,
-    open: Vec<Open>,
+    open: Vec<OpenContainer>,
     deeper: usize,
     visit: &'t mut dyn FnMut(Object<'a>),
 }
@@ -74,7 +74,7 @@ impl Sink for ObjectReader<'_, '_> {
             self.deeper += 1;
             return;
         }
-        self.open.push(Open {
+        self.open.push(OpenContainer {
             kind,
             start,
             nodes: 0,

@@ -188,7 +188,7 @@ fn encode_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
 
 fn encode_opened(out: &mut Vec<u8>, opened: &Opened) {
     #[derive(Serialize)]
-    struct Item<'a> {
+    struct OpenedSession<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,7 +198,7 @@ fn encode_opened(out: &mut Vec<u8>, opened: &Opened) {
     let outbox: Vec<_> = opened
         .outbox
         .iter()
-        .map(|item| Item {
+        .map(|item| OpenedSession {
             id: Some(&item.id),
             key: None,
             state: item.state,
@@ -207,7 +207,7 @@ fn encode_opened(out: &mut Vec<u8>, opened: &Opened) {
     let subscriptions: Vec<_> = opened
         .subscriptions
         .iter()
-        .map(|(key, state)| Item {
+        .map(|(key, state)| OpenedSession {
             id: None,
             key: Some(key),
             state: state.as_str(),

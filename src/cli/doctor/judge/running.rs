@@ -328,7 +328,7 @@ fn writable(finding: Finding, folder: &Path, problem: Option<&Unwritable>, then:
                 quoted(path)
             )),
         // Never a folder of the system's: only what is Longwire's own is made over to the user.
-        Some(Unwritable::Foreign(path, why)) => {
+        Some(Unwritable::OwnedByOther(path, why)) => {
             let (shown, quoted) = (path.display(), quoted(folder));
             let fix = if cfg!(windows) {
                 format!("mkdir {quoted}")

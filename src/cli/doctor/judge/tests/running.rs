@@ -123,7 +123,7 @@ fn folders_and_the_disk() {
     });
     // The folder of somebody else, or the system's, stays theirs.
     only("logs", Verdict::Warn, "-o \"$(id -u)\" /logs", |facts| {
-        facts.folders.logs_problem = Some(Unwritable::Foreign("/".into(), "closed".into()));
+        facts.folders.logs_problem = Some(Unwritable::OwnedByOther("/".into(), "closed".into()));
     });
     only("disk", Verdict::Warn, "df -h", |facts| {
         facts.folders.free = Some(1 << 20)
