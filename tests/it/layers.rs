@@ -108,6 +108,24 @@ fn core_and_wire_depend_on_nothing_with_effects() {
     assert!(!manifest.contains_key("target") && !manifest.contains_key("build-dependencies"));
 }
 
+/// What a protocol does and needs is for its module to say: another protocol must touch nothing else in `core`.
+#[test]
+fn only_dialects_know_which_protocols_there_are() {
+    let is_part = |file: &Source| {
+        file.path[0] == "core"
+            && file.path.get(1).is_none_or(|part| part != "dialect")
+            && !file.name.ends_with("tests.rs")
+    };
+    let parts: Vec<_> = sources_of("proto/src").into_iter().filter(is_part).collect();
+    assert!(parts.len() > 50, "only {} files", parts.len());
+    for file in parts {
+        let text = file.text.replace("Protocol::ALL", "");
+        for word in ["Protocol::", "SocketIo", "options.socketio", "options.poll"] {
+            assert!(!text.contains(word), "{} names `{word}`", file.name);
+        }
+    }
+}
+
 #[test]
 fn every_file_opens_with_its_duty() {
     let faults: Vec<_> = sources()

@@ -25,3 +25,4 @@ mod requests;
 pub mod rules;
 mod session;
 mod subscriptions;
+mod syntax;

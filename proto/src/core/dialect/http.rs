@@ -6,7 +6,7 @@ use crate::wire::record::ErrorInfo;
 
 use crate::core::dialect::html;
 use crate::core::io::{Answer, LinkEnd, TransportKind};
-use crate::core::policy;
+use crate::core::syntax::read_url;
 
 use super::{Abilities, DialectEnd, DialectEvent};
 
@@ -32,7 +32,7 @@ pub(super) fn transport(options: &Options) -> TransportKind {
     TransportKind::Http {
         post: options.post.as_ref().and_then(|post| {
             // It was read when the session was opened, and judged as the options are.
-            let url = policy::read_url(&post.url).ok()?;
+            let url = read_url(&post.url).ok()?;
             Some((url, post.headers.clone()))
         }),
     }

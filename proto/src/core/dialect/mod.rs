@@ -87,12 +87,21 @@ pub(crate) struct Abilities {
 /// A protocol, before anything is dialled.
 #[derive(Debug)]
 pub(crate) struct ProtocolDescriptor {
+    pub(crate) protocol: Protocol,
+    /// The option that only this protocol uses, for error messages; empty if there is none.
+    pub(crate) own_option: &'static str,
     pub(crate) begin: fn(&mut DialContext<'_>, Beginning) -> Box<dyn ProtocolHandler>,
     pub(crate) abilities: fn(&Options) -> Abilities,
     /// What the dial is to become.
     pub(crate) transport: fn(&Options) -> TransportKind,
     /// Its own options that the dial depends on, and that a token is good for.
     pub(crate) terms: fn(&Options) -> ProtocolTerms,
+    /// The URL that is requested of a server at this one.
+    pub(crate) requested_url: fn(&Options, Url) -> Url,
+    /// Headers that its own option adds to requests.
+    pub(crate) extra_headers: fn(&Options) -> Vec<(String, String)>,
+    /// Credentials in the options that are sent inside the connection, unless a provider gives others.
+    pub(crate) auth: fn(&Options) -> Option<&str>,
     /// Whether a server of this kind can be sent this at all.
     pub(crate) check: fn(&Options, &Payload) -> Result<(), ErrorInfo>,
 }
@@ -107,12 +116,35 @@ pub(crate) const fn descriptor(protocol: Protocol) -> &'static ProtocolDescripto
     }
 }
 
-/// What a dial is for that speaks this protocol with the server at this URL.
-pub(crate) fn dial_key(options: &Options, protocol: Protocol, address: Url) -> DialKey {
-    DialKey {
-        protocol,
-        address,
-        terms: (descriptor(protocol).terms)(options),
+impl ProtocolDescriptor {
+    /// A protocol that reads nothing of the options but what all do.
+    const fn new(
+        protocol: Protocol,
+        begin: fn(&mut DialContext<'_>, Beginning) -> Box<dyn ProtocolHandler>,
+        abilities: fn(&Options) -> Abilities,
+        transport: fn(&Options) -> TransportKind,
+    ) -> Self {
+        Self {
+            protocol,
+            own_option: "",
+            begin,
+            abilities,
+            transport,
+            terms: |_| ProtocolTerms::None,
+            requested_url: |_, url| url,
+            extra_headers: |_| Vec::new(),
+            auth: |_| None,
+            check: check_no_event,
+        }
+    }
+
+    /// What a dial is for that uses this protocol with the server at this URL.
+    pub(crate) fn dial_key(&self, options: &Options, address: Url) -> DialKey {
+        DialKey {
+            protocol: self.protocol,
+            address,
+            terms: (self.terms)(options),
+        }
     }
 }
 
@@ -294,8 +326,8 @@ impl Dialect {
     }
 
     /// Which protocol it is.
-    pub(crate) const fn protocol(&self) -> Protocol {
-        self.key.protocol
+    pub(crate) const fn protocol(&self) -> &'static ProtocolDescriptor {
+        descriptor(self.key.protocol)
     }
 
     /// Its protocol handler.
@@ -322,5 +354,17 @@ fn check_no_event(_: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
             "field `event`: this session's protocol has no events; use `text`, `json` or `base64`",
         )),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_protocol_has_the_descriptor_of_its_module() {
+        for protocol in Protocol::ALL {
+            assert_eq!(descriptor(protocol).protocol, protocol);
+        }
     }
 }

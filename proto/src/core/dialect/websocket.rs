@@ -3,31 +3,27 @@
 use bytes::Bytes;
 
 use crate::wire::json::is_valid;
-use crate::wire::options::Options;
+use crate::wire::options::{Options, Protocol};
 use crate::wire::payload::Payload;
 use crate::wire::rule::PARSED_WHOLE;
 
 use crate::core::io::{Incoming, LinkEvent, TransportKind};
 
-use super::{
-    Abilities, Beginning, DialContext, DialectEvent, ProtocolDescriptor, ProtocolHandler, ProtocolTerms,
-    Received, check_no_event,
-};
+use super::{Abilities, Beginning, DialContext, DialectEvent, ProtocolDescriptor, ProtocolHandler, Received};
 
 /// The protocol.
-pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
-    begin: |_, _: Beginning| Box::new(WebSocket::default()),
-    abilities: |_: &Options| Abilities {
+pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor::new(
+    Protocol::WebSocket,
+    |_, _: Beginning| Box::new(WebSocket::default()),
+    |_: &Options| Abilities {
         pings: true,
         sends: true,
         acknowledges: false,
         is_http: false,
         has_handshake: true,
     },
-    transport: |_| TransportKind::WebSocket,
-    terms: |_| ProtocolTerms::None,
-    check: check_no_event,
-};
+    |_| TransportKind::WebSocket,
+);
 
 /// One connection.
 #[derive(Debug, Default)]

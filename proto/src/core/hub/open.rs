@@ -15,6 +15,7 @@ use crate::core::io::PortId;
 use crate::core::policy;
 use crate::core::rules::ExtensionRule;
 use crate::core::session::{Origin, SESSION_COST, Session, over_budget};
+use crate::core::syntax::read_url;
 
 use super::{Deferred, Hub, budget};
 
@@ -56,7 +57,7 @@ impl Hub {
             return Err(error(Code::ShuttingDown, why));
         }
         policy::check_enabled(self.ctx.dialer.rules.of(&owner.origin))?;
-        let url = open.url.take().map(|url| policy::read_url(&url)).transpose()?;
+        let url = open.url.take().map(|url| read_url(&url)).transpose()?;
         let options = open.options.take();
         match self.names.get(&(owner.clone(), open.session.clone())).copied() {
             Some(key) => self.reopen(port, identity, key, open, url, options),

@@ -8,13 +8,14 @@ use url::{Host, Url};
 use crate::wire::code::Code;
 use crate::wire::options::{Options, Protocol};
 use crate::wire::record::ErrorInfo;
-use crate::wire::servers::CursorTo;
 
 use crate::core::address;
+use crate::core::dialect::descriptor;
 use crate::core::pattern::is_loopback;
 use crate::core::rules::ExtensionRule;
+use crate::core::syntax::{is_header_value, is_token, read_url};
 
-use super::{check_enabled, check_url, read_url};
+use super::{check_enabled, check_url};
 
 /// Headers that only the broker may set, beside `proxy-*` and `sec-*`: hop-by-hop ones, and those of the message itself.
 const DENIED_HEADERS: &[&str] = &[
@@ -47,11 +48,10 @@ pub(crate) fn check_dial(
         urls.push(url);
     }
     check_headers(&options.headers, rule, origin, &urls)?;
-    for headers in [
-        &options.socketio.polling.headers,
-        &options.socketio.websocket.headers,
-    ] {
-        check_headers(headers, rule, origin, &urls).map_err(|error| named("socketio", error))?;
+    // Those of protocols that are not used are checked as well: what is written in the options is meant.
+    for protocol in Protocol::ALL.map(descriptor) {
+        let headers = (protocol.extra_headers)(options);
+        check_headers(&headers, rule, origin, &urls).map_err(|error| named(protocol.own_option, error))?;
     }
     check_cookies(options)?;
     check_subprotocols(&options.subprotocols)?;
@@ -62,12 +62,6 @@ pub(crate) fn check_dial(
         check_headers(&post.headers, rule, origin, &own).map_err(|error| named("post", error))?;
         // The session's headers are sent there as well.
         check_headers(&options.headers, rule, origin, &own).map_err(|error| named("post", error))?;
-    }
-    if let Some(cursor) = &options.poll.cursor
-        && let CursorTo::Header(name) = &cursor.to
-    {
-        let header = [(name.clone(), cursor.start.clone().unwrap_or_default())];
-        check_headers(&header, rule, origin, &urls).map_err(|error| named("poll", error))?;
     }
     check_proxy(options, &urls, rule)
 }
@@ -127,38 +121,30 @@ pub fn check_own_proxy(place: &Url, target: Option<&Url>, rule: &ExtensionRule) 
 
 /// The URLs that a session with these options requests, each with the option it comes by.
 fn dialled_urls(options: &Options, url: Option<&Url>) -> Vec<(Result<Url, ErrorInfo>, String)> {
-    let protocols = match options.transports.as_slice() {
-        [] => std::slice::from_ref(&options.protocol),
-        some => some,
-    };
+    let protocols = options.protocols();
     let spoken = protocols.iter().filter_map(|protocol| {
-        let (url, option) = match options.urls.get(protocol) {
+        let (address, option) = match options.urls.get(protocol) {
             Some(text) => (read_url(text), format!("urls`, `{}", protocol.as_str())),
             None => (Ok(url?.clone()), String::new()),
         };
-        if *protocol != Protocol::SocketIo {
-            return Some((url, option));
-        }
-        let option = if option.is_empty() {
-            "socketio".to_owned()
-        } else {
-            option
+        let Ok(address) = address else {
+            return Some((address, option));
         };
-        Some((url.map(|url| engine_url(url, &options.socketio.path)), option))
+        let protocol = descriptor(*protocol);
+        let requested = (protocol.requested_url)(options, address.clone());
+        let option = match requested == address || !option.is_empty() {
+            true => option,
+            false => protocol.own_option.to_owned(),
+        };
+        Some((Ok(requested), option))
     });
-    // URLs of protocols that are not used are checked as well: what is written in the options is meant.
+    // Their URLs too.
     let others = options
         .urls
         .iter()
         .filter(|(protocol, _)| !protocols.contains(protocol))
         .map(|(protocol, text)| (read_url(text), format!("urls`, `{}", protocol.as_str())));
     spoken.chain(others).collect()
-}
-
-/// The URL that Engine.IO requests: the server's, with the path of `options.socketio`.
-pub(crate) fn engine_url(mut url: Url, path: &str) -> Url {
-    url.set_path(path);
-    url
 }
 
 fn named(option: &str, error: ErrorInfo) -> ErrorInfo {
@@ -301,20 +287,6 @@ pub(crate) fn check_subprotocols(subprotocols: &[String]) -> Result<(), ErrorInf
         }
     }
     Ok(())
-}
-
-/// A token of RFC 9110.
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-}
-
-/// A field value of RFC 9110: visible characters, spaces and tabs.
-pub(crate) fn is_header_value(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
 }
 
 #[cfg(test)]

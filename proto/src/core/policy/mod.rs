@@ -5,7 +5,7 @@
 
 mod dial;
 
-use url::{Host, ParseError, Url};
+use url::{Host, Url};
 
 use crate::wire::code::Code;
 use crate::wire::options::{CloseClass, Options};
@@ -13,10 +13,9 @@ use crate::wire::record::ErrorInfo;
 
 use super::address;
 use super::rules::ExtensionRule;
+use super::syntax::read_url;
 
-pub(crate) use dial::{
-    check_dial, check_headers, check_subprotocols, default_origin, engine_url, is_header_value, proxy_place,
-};
+pub(crate) use dial::{check_dial, check_headers, check_subprotocols, default_origin, proxy_place};
 pub use dial::{check_own_proxy, check_request, place_url};
 
 /// Reads and judges a session's URL.
@@ -26,46 +25,6 @@ pub use dial::{check_own_proxy, check_request, place_url};
 pub fn parse_url(text: &str, rule: &ExtensionRule) -> Result<Url, ErrorInfo> {
     let url = read_url(text)?;
     check_url(&url, rule)?;
-    Ok(url)
-}
-
-/// Reads a URL, and leaves it to others whether it is allowed.
-///
-/// # Errors
-/// `bad-url`.
-pub(crate) fn read_url(text: &str) -> Result<Url, ErrorInfo> {
-    let mut url = Url::parse(text).map_err(|error| {
-        let message = match error {
-            ParseError::RelativeUrlWithoutBase => {
-                "the URL must begin with its scheme, such as `wss://`".to_owned()
-            }
-            error => format!("the URL cannot be parsed: {error}"),
-        };
-        ErrorInfo::new(Code::BadUrl, message)
-    })?;
-    let scheme = match url.scheme() {
-        "ws" | "http" => "ws",
-        "wss" | "https" => "wss",
-        other => {
-            let message = format!("the URL must begin with `ws://` or `wss://`, and not with `{other}:`");
-            return Err(ErrorInfo::new(Code::BadUrl, message));
-        }
-    };
-    if url.scheme() == scheme && url.fragment().is_some() {
-        let message = "a `ws:` URL must not have a fragment (`#`)";
-        return Err(ErrorInfo::new(Code::BadUrl, message));
-    }
-    // `EventSource` and `fetch` take one and do not send it.
-    url.set_fragment(None);
-    if url.scheme() != scheme && url.set_scheme(scheme).is_err() {
-        return Err(ErrorInfo::new(
-            Code::BadUrl,
-            "the URL's scheme cannot be changed to `ws` or `wss`",
-        ));
-    }
-    if url.port() == Some(0) {
-        return Err(ErrorInfo::new(Code::BadUrl, "port 0 cannot be dialled"));
-    }
     Ok(url)
 }
 

@@ -1,11 +1,11 @@
 //! What the other parts of a session may know of the link: a value that the uplink gives, and that changes nothing.
 
 use crate::wire::code::Code;
-use crate::wire::options::{Options, Protocol};
+use crate::wire::options::Options;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, State};
 
-use crate::core::dialect::{Abilities, descriptor};
+use crate::core::dialect::{Abilities, ProtocolDescriptor};
 use crate::core::outbox::{Flow, Proof};
 
 /// The link at this moment.
@@ -13,7 +13,7 @@ use crate::core::outbox::{Flow, Proof};
 pub(super) struct LinkView {
     pub(super) state: State,
     /// The protocol of the active dial, otherwise of the next one.
-    pub(super) protocol: Protocol,
+    pub(super) protocol: &'static ProtocolDescriptor,
     pub(super) abilities: Abilities,
     /// A connection is open.
     pub(super) is_open: bool,
@@ -84,7 +84,7 @@ impl LinkView {
     /// # Errors
     /// `bad-frame`, `unsupported`: the protocol cannot carry it, or the session only listens.
     pub(super) fn check_payload(&self, options: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
-        (descriptor(self.protocol).check)(options, payload)?;
+        (self.protocol.check)(options, payload)?;
         if self.abilities.sends || !options.transports.is_empty() {
             return Ok(());
         }
@@ -97,8 +97,7 @@ impl LinkView {
     /// # Errors
     /// `not-sent`, with the reason.
     pub(super) fn check_carried(&self, options: &Options, payload: &Payload) -> Result<(), ErrorInfo> {
-        (descriptor(self.protocol).check)(options, payload)
-            .map_err(|why| ErrorInfo::new(Code::NotSent, why.message))
+        (self.protocol.check)(options, payload).map_err(|why| ErrorInfo::new(Code::NotSent, why.message))
     }
 }
 
@@ -106,10 +105,12 @@ impl LinkView {
 impl LinkView {
     /// An open WebSocket, for the units of a session's parts.
     pub(super) fn for_tests() -> Self {
+        let options = Options::default();
+        let protocol = crate::core::dialect::descriptor(options.protocol);
         Self {
             state: State::Open,
-            protocol: Protocol::WebSocket,
-            abilities: (descriptor(Protocol::WebSocket).abilities)(&Options::default()),
+            protocol,
+            abilities: (protocol.abilities)(&options),
             is_open: true,
             is_ready: true,
             awaits_close: false,

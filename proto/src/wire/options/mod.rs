@@ -65,6 +65,16 @@ pub struct Options {
     pub max_message: usize,
 }
 
+impl Options {
+    /// The protocols that the session may use, in order of preference.
+    pub fn protocols(&self) -> &[Protocol] {
+        match self.transports.as_slice() {
+            [] => std::slice::from_ref(&self.protocol),
+            some => some,
+        }
+    }
+}
+
 /// The server's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Protocol {
@@ -78,6 +88,9 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 4] = [Self::WebSocket, Self::EventStream, Self::Poll, Self::SocketIo];
+
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {

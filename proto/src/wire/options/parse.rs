@@ -143,10 +143,7 @@ impl Options {
     /// Refuses values that parse but cannot work.
     fn check(&self) -> Result<(), ErrorInfo> {
         self.check_numbers()?;
-        let speaks = |protocol: &Protocol| match self.transports.as_slice() {
-            [] => self.protocol == *protocol,
-            some => some.contains(protocol),
-        };
+        let speaks = |protocol: &Protocol| self.protocols().contains(protocol);
         if (1..self.transports.len()).any(|index| self.transports[..index].contains(&self.transports[index]))
         {
             return Err(bad("transports", "each is allowed once"));
@@ -241,15 +238,11 @@ fn choice(name: &str, value: &RawValue, words: [&str; 2]) -> Result<usize, Error
 }
 
 fn protocol(name: &str, word: &str) -> Result<Protocol, ErrorInfo> {
-    let all = [
-        Protocol::WebSocket,
-        Protocol::EventStream,
-        Protocol::Poll,
-        Protocol::SocketIo,
-    ];
-    let named = all.into_iter().find(|protocol| protocol.as_str() == word);
+    let named = Protocol::ALL
+        .into_iter()
+        .find(|protocol| protocol.as_str() == word);
     named.ok_or_else(|| {
-        let words = all.map(Protocol::as_str).join(", ");
+        let words = Protocol::ALL.map(Protocol::as_str).join(", ");
         bad(name, format!("`{word}` is not a protocol; known: {words}"))
     })
 }

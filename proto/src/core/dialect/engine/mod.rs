@@ -9,6 +9,12 @@ mod payload;
 mod polling;
 mod socket;
 
+/// What Engine.IO requests of a server at this URL: the path is an option of its own.
+pub(super) fn requested_url(mut url: Url, path: &str) -> Url {
+    url.set_path(path);
+    url
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +29,6 @@ use crate::wire::record::ErrorInfo;
 
 use crate::core::dialect::greeting::Greeting;
 use crate::core::io::{EngineTransports, Incoming, LinkEnd};
-use crate::core::policy;
 
 pub use self::payload::Packets;
 use self::payload::in_base64;
@@ -329,7 +334,7 @@ impl Engine {
 
     /// The URL of the next request: each one another, so that no cache answers.
     fn address(&mut self, transport: &str) -> Url {
-        let mut url = policy::engine_url(self.url.clone(), &self.transports.path);
+        let mut url = requested_url(self.url.clone(), &self.transports.path);
         let look = match transport {
             "polling" => &self.transports.polling_requests,
             _ => &self.transports.websocket_requests,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::wire::code::Code;
 use crate::wire::json::is_valid;
-use crate::wire::options::Options;
+use crate::wire::options::{Options, Protocol};
 use crate::wire::payload::{Content, Event, Payload};
 use crate::wire::record::Continuity;
 
@@ -24,21 +24,20 @@ pub(crate) use self::chunk::{EventStreamChunk, ReadChunk};
 use self::parser::ParsedEvent;
 use super::{
     Abilities, Beginning, DialContext, DialectEnd, DialectEvent, ProtocolDescriptor, ProtocolHandler,
-    ProtocolTerms, Received, ResumeToken, check_no_event, http,
+    Received, ResumeToken, http,
 };
 
 /// The protocol.
-pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
-    begin: |ctx, beginning| Box::new(EventSource::begin(ctx, beginning)),
-    abilities: |options: &Options| Abilities {
+pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor::new(
+    Protocol::EventStream,
+    |ctx, beginning| Box::new(EventSource::begin(ctx, beginning)),
+    |options: &Options| Abilities {
         // The head may be kept back until the first event: nobody should wait for that.
         has_handshake: false,
         ..http::abilities(options)
     },
-    transport: http::transport,
-    terms: |_| ProtocolTerms::None,
-    check: check_no_event,
-};
+    http::transport,
+);
 
 /// One stream.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::wire::code::Code;
-use crate::wire::options::Options;
+use crate::wire::options::{Options, Protocol};
 use crate::wire::record::Continuity;
 use crate::wire::rule::PARSED_WHOLE;
 
@@ -22,7 +22,7 @@ pub(crate) use self::answer::{LargeAnswer, ReadAnswer};
 use self::position::{Message, Messages, PollPosition, PositionTerms};
 use super::{
     Abilities, Beginning, DialContext, DialectEnd, DialectEvent, ProtocolDescriptor, ProtocolHandler,
-    ProtocolTerms, Received, ResumeToken, check_no_event, http,
+    ProtocolTerms, Received, ResumeToken, http,
 };
 
 /// How soon a server is asked again that answers a long poll with nothing.
@@ -36,18 +36,22 @@ const MIN_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The protocol.
 pub(super) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
-    begin: |ctx, beginning| Box::new(Polling::begin(ctx, beginning)),
-    abilities: |options: &Options| Abilities {
-        // A long poll may be answered late: opening must not wait for that.
-        has_handshake: false,
-        ..http::abilities(options)
-    },
-    transport: http::transport,
+    own_option: "poll",
     terms: |options| match PositionTerms::of(&options.poll) {
         Some(terms) => ProtocolTerms::Poll(terms.into()),
         None => ProtocolTerms::None,
     },
-    check: check_no_event,
+    extra_headers: |options| position::headers(&options.poll),
+    ..ProtocolDescriptor::new(
+        Protocol::Poll,
+        |ctx, beginning| Box::new(Polling::begin(ctx, beginning)),
+        |options: &Options| Abilities {
+            // A long poll may be answered late: opening must not wait for that.
+            has_handshake: false,
+            ..http::abilities(options)
+        },
+        http::transport,
+    )
 };
 
 /// One server that is asked again and again.

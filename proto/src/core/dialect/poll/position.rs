@@ -10,11 +10,11 @@ use url::Url;
 use crate::wire::json::{Document, Elements, Outline, Pointers, ValueKind, part};
 use crate::wire::payload::Payload;
 use crate::wire::rule::{PARSED_WHOLE, ParsedMessage};
-use crate::wire::servers::{CursorFrom, CursorTo, Poll, cursor_text};
+use crate::wire::servers::{Cursor, CursorFrom, CursorTo, Poll, cursor_text};
 
 use crate::core::dialect::html;
 use crate::core::io::Answer;
-use crate::core::policy;
+use crate::core::syntax::is_header_value;
 
 use super::answer::{LargeAnswer, ReadAnswer};
 
@@ -179,6 +179,18 @@ impl PollPosition {
 /// A message, and what was found in it if that was done before.
 pub(crate) type Message = (Payload, Option<Option<Arc<Outline>>>);
 
+/// The header in which the position is sent, with `start` as its value, if it is sent in one.
+pub(super) fn headers(poll: &Poll) -> Vec<(String, String)> {
+    match &poll.cursor {
+        Some(Cursor {
+            to: CursorTo::Header(name),
+            start,
+            ..
+        }) => vec![(name.clone(), start.clone().unwrap_or_default())],
+        _ => Vec::new(),
+    }
+}
+
 /// The messages of an answer, one after the other: however many there are, they are not all held at once.
 #[derive(Debug)]
 pub(crate) enum Messages {
@@ -249,7 +261,7 @@ fn no_json(body: &[u8], is_text: bool) -> String {
 
 /// A cursor as a header can hold it: what HTTP does not allow there is percent-encoded, as a query would.
 fn header_value(cursor: &str) -> String {
-    if policy::is_header_value(cursor) {
+    if is_header_value(cursor) {
         return cursor.to_owned();
     }
     let mut value = String::with_capacity(cursor.len() + 8);

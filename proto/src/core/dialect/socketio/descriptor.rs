@@ -4,27 +4,40 @@ use std::time::Duration;
 
 use super::super::{Abilities, ProtocolDescriptor, ProtocolTerms};
 use super::SocketIoSession;
+use crate::core::dialect::engine::requested_url;
 use crate::core::dialect::packet::bare;
 use crate::core::io::{EngineTransports, RequestOptions, TransportKind};
 use crate::wire::code::Code;
-use crate::wire::options::Options;
+use crate::wire::options::{Options, Protocol};
 use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
-use crate::wire::socketio::TransportOptions;
+use crate::wire::socketio::{SocketIoOptions, TransportOptions};
 
 /// The protocol.
 pub(crate) const DESCRIPTOR: ProtocolDescriptor = ProtocolDescriptor {
-    begin: |ctx, beginning| Box::new(SocketIoSession::begin(ctx.options, beginning)),
-    abilities: |_: &Options| Abilities {
-        pings: false,
-        sends: true,
-        acknowledges: true,
-        is_http: true,
-        has_handshake: true,
-    },
-    transport: |options| TransportKind::Engine(transports(options)),
+    own_option: "socketio",
     terms: |options| ProtocolTerms::SocketIo(options.socketio.clone().into()),
+    requested_url: |options, url| requested_url(url, &options.socketio.path),
+    extra_headers: |options| {
+        let SocketIoOptions {
+            polling, websocket, ..
+        } = &options.socketio;
+        [polling.headers.as_slice(), &websocket.headers].concat()
+    },
+    auth: |options| options.socketio.auth.as_deref(),
     check,
+    ..ProtocolDescriptor::new(
+        Protocol::SocketIo,
+        |ctx, beginning| Box::new(SocketIoSession::begin(ctx.options, beginning)),
+        |_: &Options| Abilities {
+            pings: false,
+            sends: true,
+            acknowledges: true,
+            is_http: true,
+            has_handshake: true,
+        },
+        |options| TransportKind::Engine(transports(options)),
+    )
 };
 
 /// Which ways Engine.IO may travel.

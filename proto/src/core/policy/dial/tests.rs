@@ -224,3 +224,25 @@ fn what_is_requested_is_judged_by_itself() {
         Code::OriginDenied
     );
 }
+
+#[test]
+fn a_refusal_names_the_option_that_asks_for_it() {
+    let rule = rule(&["wss://a.b/socket.io/*", "wss://a.b/data"]);
+    let message = |json: serde_json::Value, url: &str| {
+        let url = read_url(url).unwrap();
+        let refused = check_dial(&options(json), Some(&url), &rule, ORIGIN);
+        refused.err().map(|error| error.message).unwrap_or_default()
+    };
+    let header = json!({"poll": {"cursor": {"header": "x", "requestHeader": "Host"}}});
+    assert!(message(header, "wss://a.b/data").starts_with("option `poll`: "));
+    let header = json!({"socketio": {"transportOptions": {"polling": {"extraHeaders": {"Host": "x"}}}}});
+    assert!(message(header, "wss://a.b/data").starts_with("option `socketio`: "));
+    // The path that is requested is the option's, whatever the URL has.
+    let path = |path: &str| json!({"protocol": "socket.io", "socketio": {"path": path}});
+    assert_eq!(message(path("/socket.io"), "wss://a.b/other"), "");
+    let elsewhere = message(path("/other"), "wss://a.b/data");
+    assert!(elsewhere.starts_with("option `socketio`: "), "{elsewhere}");
+    // A URL that is requested as it was given needs no option to explain it.
+    let denied = message(json!({"protocol": "poll"}), "wss://a.b/other");
+    assert!(denied.starts_with("the settings"), "{denied}");
+}

@@ -12,6 +12,7 @@ use crate::wire::options::Options;
 use crate::wire::record::{ErrorInfo, StateChange};
 
 use crate::core::policy;
+use crate::core::syntax::read_url;
 
 use super::{Uplink, UplinkContext, UplinkEvent};
 
@@ -223,7 +224,7 @@ impl Uplink {
         let origin = &ctx.who.owner.origin;
         let rule = ctx.dialer.rules.of(origin);
         policy::check_subprotocols(authorize.subprotocols.as_deref().unwrap_or_default())?;
-        let url = authorize.url.as_deref().map(policy::read_url).transpose()?;
+        let url = authorize.url.as_deref().map(read_url).transpose()?;
         let dialled = url.clone().or_else(|| self.dial_url(ctx.options));
         let headers = authorize.headers.as_deref().unwrap_or_default();
         policy::check_headers(headers, rule, origin, dialled.as_slice())?;

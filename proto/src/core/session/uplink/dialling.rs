@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::wire::options::{Options, Protocol};
+use crate::wire::options::Options;
 use crate::wire::record::{ErrorInfo, State};
 
 use crate::core::dial_limiter::{DialKind, DialSlot};
-use crate::core::dialect::{Beginning, DialKey, Dialect, descriptor, dial_key};
+use crate::core::dialect::{Beginning, DialKey, Dialect, ProtocolDescriptor, descriptor};
 use crate::core::identity::Identity;
 use crate::core::io::{Output, ProxyChoice, Target};
 use crate::core::pattern::is_loopback;
@@ -130,9 +130,9 @@ impl Uplink {
     }
 
     /// The protocol of the next dial.
-    pub(super) fn next_protocol(&self, options: &Options) -> Protocol {
+    pub(super) fn next_protocol(&self, options: &Options) -> &'static ProtocolDescriptor {
         let transport = options.transports.get(self.fallback.index());
-        transport.copied().unwrap_or(options.protocol)
+        descriptor(transport.copied().unwrap_or(options.protocol))
     }
 
     /// Where the next dial would lead.
@@ -143,7 +143,7 @@ impl Uplink {
     }
 
     /// Where the options lead for a protocol, whatever URL credentials bring.
-    pub(super) fn address(&self, options: &Options, protocol: Protocol) -> Option<Url> {
+    pub(super) fn address(&self, options: &Options, protocol: &ProtocolDescriptor) -> Option<Url> {
         own_url(options, protocol).or_else(|| self.url.clone())
     }
 
@@ -197,22 +197,19 @@ impl Uplink {
         let protocol = self.next_protocol(ctx.options);
         if let Some(slot) = slot(ctx, &url) {
             ctx.dialer.begin(ctx.now.boot, slot, dial);
-            if !(descriptor(protocol).abilities)(ctx.options).has_handshake {
+            if !(protocol.abilities)(ctx.options).has_handshake {
                 ctx.dialer.limiter.end(dial);
             }
         }
         self.dials += 1;
         let mut change = self.state.dial(dial);
         let address = self.address(ctx.options, protocol).unwrap_or_else(|| url.clone());
-        let key = dial_key(ctx.options, protocol, address);
+        let key = protocol.dial_key(ctx.options, address);
+        let auth = self.credentials.auth().or((protocol.auth)(ctx.options));
         let beginning = Beginning {
             url: url.clone(),
             token: self.tokens.take(&key),
-            auth: self
-                .credentials
-                .auth()
-                .or(ctx.options.socketio.auth.as_deref())
-                .map(str::to_owned),
+            auth: auth.map(str::to_owned),
         };
         let target = self.target(ctx.who, ctx.options, protocol, url);
         ctx.out.push_back(Output::Dial(dial, Box::new(target)));
@@ -222,7 +219,7 @@ impl Uplink {
         self.report_change(change);
     }
 
-    fn target(&self, who: &Identity, options: &Options, protocol: Protocol, url: Url) -> Target {
+    fn target(&self, who: &Identity, options: &Options, protocol: &ProtocolDescriptor, url: Url) -> Target {
         let mut headers = options.headers.clone();
         for (name, value) in self.credentials.headers() {
             headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
@@ -260,23 +257,20 @@ impl Uplink {
             json: options.json,
             max_message: options.max_message,
             jar: Some(who.key.0),
-            transport: (descriptor(protocol).transport)(options),
+            transport: (protocol.transport)(options),
         }
     }
 
     /// What, when it changes, needs another dial.
     pub(in crate::core::session) fn dial_address(&self, who: &Identity, options: &Options) -> Address {
-        let transports = match options.transports.as_slice() {
-            [] => std::slice::from_ref(&options.protocol),
-            some => some,
+        let dial = |protocol| {
+            let address = self.address(options, protocol)?;
+            let key = protocol.dial_key(options, address.clone());
+            Some((key, self.target(who, options, protocol, address)))
         };
-        let dial = |protocol: &Protocol| {
-            let address = self.address(options, *protocol)?;
-            let key = dial_key(options, *protocol, address.clone());
-            Some((key, self.target(who, options, *protocol, address)))
-        };
+        let protocols = options.protocols().iter().copied().map(descriptor);
         Address {
-            dials: transports.iter().filter_map(dial).collect(),
+            dials: protocols.filter_map(dial).collect(),
             has_provider: options.auth_provider,
         }
     }
@@ -343,8 +337,8 @@ impl Uplink {
 }
 
 /// Where the options lead for this protocol alone.
-fn own_url(options: &Options, protocol: Protocol) -> Option<Url> {
-    let own = options.urls.get(&protocol)?;
+fn own_url(options: &Options, protocol: &ProtocolDescriptor) -> Option<Url> {
+    let own = options.urls.get(&protocol.protocol)?;
     Url::parse(own).ok()
 }
 

@@ -7,7 +7,7 @@ use crate::wire::options::CloseClass;
 use crate::wire::record::{ErrorInfo, State, StateChange};
 
 use crate::core::backoff::{self, MAX_RETRY_AFTER};
-use crate::core::dialect::{DialectEnd, dial_key};
+use crate::core::dialect::DialectEnd;
 use crate::core::io::LinkEnd;
 use crate::core::policy;
 
@@ -98,7 +98,7 @@ impl Uplink {
     fn server_delay(&self, ctx: &UplinkContext<'_>) -> Duration {
         let protocol = self.next_protocol(ctx.options);
         let address = self.address(ctx.options, protocol);
-        let key = address.map(|address| dial_key(ctx.options, protocol, address));
+        let key = address.map(|address| protocol.dial_key(ctx.options, address));
         key.map_or(Duration::ZERO, |key| self.tokens.retry(&key))
     }
 

@@ -294,7 +294,7 @@ impl Uplink {
         change.subprotocol = subprotocol;
         change.extensions = extensions;
         if !ctx.options.transports.is_empty() {
-            change.transport = Some(self.protocol(ctx.options).as_str().to_owned());
+            change.transport = Some(self.protocol(ctx.options).protocol.as_str().to_owned());
             self.fallback.opened(ctx.now.boot);
         }
         self.report_change(change);

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::wire::message::SessionReport;
-use crate::wire::options::{Options, Protocol};
+use crate::wire::options::Options;
 use crate::wire::record::State;
 
-use crate::core::dialect::{Abilities, descriptor};
+use crate::core::dialect::{Abilities, ProtocolDescriptor};
 
 use super::super::in_millis;
 use super::super::link_view::LinkView;
@@ -32,11 +32,11 @@ impl Uplink {
 
     /// What can be done on this link: the active one, otherwise the next one.
     pub(super) fn abilities(&self, options: &Options) -> Abilities {
-        (descriptor(self.protocol(options)).abilities)(options)
+        (self.protocol(options).abilities)(options)
     }
 
     /// The protocol of the active dial, otherwise of the next one.
-    pub(super) fn protocol(&self, options: &Options) -> Protocol {
+    pub(super) fn protocol(&self, options: &Options) -> &'static ProtocolDescriptor {
         match &self.dialect {
             Some(dialect) => dialect.protocol(),
             None => self.next_protocol(options),
@@ -80,7 +80,7 @@ impl Uplink {
     pub(in crate::core::session) fn view(&self, options: &Options) -> LinkView {
         let connection = self.state.connection();
         let protocol = self.protocol(options);
-        let abilities = (descriptor(protocol).abilities)(options);
+        let abilities = (protocol.abilities)(options);
         LinkView {
             state: self.state.name(),
             protocol,
