@@ -18,10 +18,11 @@ use super::cookies::{SharedJar, is_cookie};
 use super::credit::{self, Credit};
 use super::events::{DialCommand, Events};
 use super::exchange::{
-    Ask, ExchangeFailure, ExchangeFuture, HttpConnection, IdleConnections, exchange_future, whole, within,
+    Ask, ExchangeFailure, ExchangeFuture, HttpConnection, IdleConnections, exchange_future, within,
 };
 use super::link;
 use super::redirects::followed;
+use super::response::whole;
 use crate::core::dialect::engine::{Action, Engine, EngineStart, Packets, PostReach};
 use crate::core::io::{Answer, DialId, EngineTransports, LinkEnd, LinkEvent, Target, TransportKind};
 use crate::wire::code::Code;

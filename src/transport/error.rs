@@ -12,7 +12,7 @@ use crate::wire::code::Code;
 use crate::wire::record::ErrorInfo;
 
 /// Host and port of a server or proxy, as messages name it. IPv6 addresses keep their brackets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Place {
     /// A domain, or an address as it stands in a URL.
     pub host: String,

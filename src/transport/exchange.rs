@@ -1,13 +1,12 @@
-//! One request and its response over HTTP, on a connection that may be reused.
+//! One request over HTTP and the head of its response, on a connection that may be reused.
 //!
-//! It follows no redirect; `redirects` does. Cookies are `cookies`'. What to request when is decided by `http` and `engine`.
+//! It follows no redirect; `redirects` does. `response` reads bodies. Cookies are `cookies`'. What to request when is decided by `http` and `engine`.
 
-use std::borrow::Cow;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -17,18 +16,16 @@ use tokio::task::AbortHandle;
 use url::Url;
 
 use super::cookies::{SharedJar, is_cookie};
-use super::credit::Credit;
-use super::decode::{self, Broken};
+use super::decode;
+use super::request_headers::{credentials, host, introduce, read_header, request_target};
 use super::spelling::{Spelled, Spelling};
-use super::{DialError, Network, Place, date, handshake, place};
-use crate::core::io::{Answer, LinkEnd, Target};
+use super::{DialError, Network, Place, handshake, place};
+use crate::core::io::{LinkEnd, Target};
 use crate::wire::code::Code;
 use crate::wire::record::ErrorInfo;
 
 /// What is waited for once a request is sent.
 const ANSWER: &str = "the answer";
-/// Bytes of a body that are read before the task yields to others.
-const READ_AT_ONCE: usize = 1 << 20;
 
 /// A connection that can carry one exchange after the other. Dropping it ends it.
 #[derive(Debug)]
@@ -168,6 +165,7 @@ impl IdleConnections {
 
 /// An answer's head, its body unread.
 pub(super) type Headed = (Response<Incoming>, HttpConnection);
+
 /// An exchange that goes on.
 pub(super) type ExchangeFuture<T> = Pin<Box<dyn Future<Output = Result<T, ExchangeFailure>> + Send>>;
 
@@ -276,7 +274,7 @@ async fn open(network: &Network, target: &Target, url: &Url) -> Result<HttpConne
     })
 }
 
-fn broken(place: &Place, error: &hyper::Error) -> DialError {
+pub(super) fn broken(place: &Place, error: &hyper::Error) -> DialError {
     let place = place.clone();
     match handshake::tls_fault(error) {
         Some(why) => DialError::Tls { place, why },
@@ -295,23 +293,23 @@ fn request(
 ) -> Result<Request<Full<Bytes>>, DialError> {
     let mut request = Request::new(Full::new(ask.body.clone()));
     *request.method_mut() = ask.method.clone();
-    *request.uri_mut() = handshake::request_target(&ask.url).parse().map_err(|_| {
+    *request.uri_mut() = request_target(&ask.url).parse().map_err(|_| {
         DialError::Request(
             "the URL's path or query contains characters that are not allowed in a request".to_owned(),
         )
     })?;
     let headers = request.headers_mut();
-    headers.insert(header::HOST, handshake::host(&ask.url, place)?);
+    headers.insert(header::HOST, host(&ask.url, place)?);
     for (name, value) in target.headers.iter().filter(|(name, _)| !is_cookie(name)) {
-        let (name, value) = handshake::read_header(name, value)?;
+        let (name, value) = read_header(name, value)?;
         headers.append(name, value);
     }
     if let Some(cookies) = jar.header_with(&ask.url, &ask.headers) {
-        let (name, value) = handshake::read_header("Cookie", &cookies)?;
+        let (name, value) = read_header("Cookie", &cookies)?;
         headers.append(name, value);
     }
     for (name, value) in ask.headers.iter().filter(|(name, _)| !is_cookie(name)) {
-        let (name, value) = handshake::read_header(name, value)?;
+        let (name, value) = read_header(name, value)?;
         let is_wish = matches!(name, header::ACCEPT | header::CACHE_CONTROL);
         if !(is_wish && headers.contains_key(&name)) {
             headers.insert(name, value);
@@ -322,7 +320,7 @@ fn request(
     {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
     }
-    handshake::introduce(headers);
+    introduce(headers);
     if !headers.contains_key(header::ACCEPT) {
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
     }
@@ -332,87 +330,10 @@ fn request(
             HeaderValue::from_static(decode::ACCEPTED),
         );
     }
-    if let Some(value) = handshake::credentials(&ask.url, headers)? {
+    if let Some(value) = credentials(&ask.url, headers)? {
         headers.insert(header::AUTHORIZATION, value);
     }
     Ok(request)
-}
-
-/// Reads a body of at most `most` bytes, and no more than there is room for; the connection, if it can be used again.
-pub(super) async fn whole(
-    response: Response<Incoming>,
-    connection: HttpConnection,
-    most: usize,
-    credit: &Credit,
-) -> Result<(Answer, Option<HttpConnection>), ExchangeFailure> {
-    let (head, body) = response.into_parts();
-    let mut answer = answer_of(&head.headers, head.status.as_u16());
-    let mut body =
-        decode::DecodedBody::new(body, &head.headers).map_err(|why| undecodable(&connection.place, why))?;
-    let (mut read, mut at_once) = (Vec::new(), 0);
-    while let Some(data) = body.next().await {
-        let data = data.map_err(|why| match why {
-            Broken::Http(error) => ExchangeFailure {
-                error: broken(&connection.place, &error),
-                sent: true,
-            },
-            Broken::Coding(why) => {
-                undecodable(&connection.place, format!("the answer cannot be read: {why}"))
-            }
-        })?;
-        let fits = read.len() + data.len() <= most && reserve(&mut read, data.len(), credit);
-        if !fits {
-            answer.too_large = true;
-            return Ok((answer, None));
-        }
-        read.extend_from_slice(&data);
-        at_once += data.len();
-        if at_once >= READ_AT_ONCE {
-            // A few coded bytes may become very many: yield to other tasks in between.
-            at_once = 0;
-            tokio::task::yield_now().await;
-        }
-    }
-    answer.body = read.into();
-    Ok((answer, Some(connection)))
-}
-
-/// Makes room for so many bytes more; `false` if there is none.
-fn reserve(read: &mut Vec<u8>, more: usize, credit: &Credit) -> bool {
-    if read.capacity() - read.len() >= more {
-        return true;
-    }
-    let more = more.max(read.len() / 2);
-    credit.keep_partial(read.len() + more) && read.try_reserve_exact(more).is_ok()
-}
-
-/// The answer to a request that was sent cannot be understood.
-pub(super) fn undecodable(place: &Place, why: String) -> ExchangeFailure {
-    let place = place.clone();
-    ExchangeFailure {
-        error: DialError::Handshake { place, why },
-        sent: true,
-    }
-}
-
-/// A header's value as text. Servers write them in UTF-8, whatever the standard says.
-pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
-    String::from_utf8_lossy(value.as_bytes())
-}
-
-pub(super) fn answer_of(headers: &HeaderMap, status: u16) -> Answer {
-    let retry_after = headers.get(header::RETRY_AFTER).map(text);
-    let date = headers.get(header::DATE).map(text);
-    Answer {
-        status,
-        headers: headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), text(value).into_owned()))
-            .collect(),
-        retry_after: retry_after.and_then(|value| date::retry_after(&value, date.as_deref())),
-        body: Bytes::new(),
-        too_large: false,
-    }
 }
 
 /// An end without a status of the server.

@@ -8,7 +8,8 @@ use url::Url;
 
 use super::cookies::Jars;
 use super::credit::Credit;
-use super::exchange::{Ask, exchange, whole, within};
+use super::exchange::{Ask, exchange, within};
+use super::response::whole;
 use super::{DialError, Network};
 use crate::core::io::{Answer, ProxyChoice, Target, TransportKind};
 

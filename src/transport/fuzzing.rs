@@ -6,8 +6,9 @@ use super::cookies::Jars;
 use super::credit::Credit;
 use super::deflate::{Agreement, Inflater};
 use super::handshake;
-use super::reader::{FrameReader, Inbox, InboxLimit};
-use super::{Place, place};
+use super::inbox::{Inbox, InboxLimit};
+use super::reader::FrameReader;
+use super::place;
 use crate::core::io::{Incoming, Target};
 
 /// What came of some bytes.
@@ -73,13 +74,7 @@ pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_messag
 /// Answers a handshake with these bytes; whether it was taken.
 pub async fn handshake(answer: &[u8], target: &Target) -> bool {
     let (ours, mut theirs) = tokio::io::duplex(64 << 10);
-    let place = place(&target.url).map_or_else(
-        |_| Place {
-            host: String::new(),
-            port: 0,
-        },
-        |(place, _)| place,
-    );
+    let place = place(&target.url).map(|(place, _)| place).unwrap_or_default();
     let serve = async {
         let mut request = vec![0; 16 << 10];
         let _ = theirs.read(&mut request).await;

@@ -8,7 +8,6 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -24,23 +23,25 @@ use super::cookies::SharedJar;
 use super::date;
 use super::deflate::{self, Agreement};
 use super::error::{DialError, Place};
+use super::request_headers::{credentials, host, introduce, read_header, request_target};
 use super::spelling::{Spelled, Spelling};
 use crate::core::dialect::html;
 use crate::core::io::Target;
 
 /// Bytes of a refusal's body that are read.
 const MAX_BODY_BYTES: usize = 4 * 1024;
+
 /// Characters of it that the error contains.
 const MAX_EXCERPT_CHARS: usize = 500;
+
 /// How long a refusal's body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Bytes of a response's head that are accepted, as in Chromium.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
+
 /// Header lines of a response that are accepted.
 const MAX_HEADERS: usize = 1024;
-
-/// `User-Agent` where the extension gives none.
-pub(crate) const USER_AGENT: &str = concat!("longwire/", env!("CARGO_PKG_VERSION"));
 
 /// A connection, driven beside its one request.
 type UpgradeConnection<S> = http1::Connection<TokioIo<Spelled<S>>, Empty<Bytes>>;
@@ -235,85 +236,9 @@ fn request(target: &Target, place: &Place, key: &str) -> Result<Request<Empty<By
     Ok(request)
 }
 
-/// Path and query as Chromium writes them, which also escapes `^` and `|` of a path.
-pub(super) fn request_target(url: &url::Url) -> String {
-    let path = url.path().replace('^', "%5E").replace('|', "%7C");
-    match url.query() {
-        Some(query) => format!("{path}?{query}"),
-        None => path,
-    }
-}
-
-/// Adds `User-Agent` unless the extension gives one: servers and firewalls refuse requests without it.
-pub(crate) fn introduce(headers: &mut HeaderMap) {
-    headers
-        .entry(header::USER_AGENT)
-        .or_insert(HeaderValue::from_static(USER_AGENT));
-}
-
-/// The `Host` header. The port is left out where it is the scheme's own, as browsers do.
-pub(crate) fn host(url: &url::Url, place: &Place) -> Result<HeaderValue, DialError> {
-    let host = match url.port() {
-        Some(_) => place.to_string(),
-        None => place.host.clone(),
-    };
-    HeaderValue::from_str(&host).map_err(|_| DialError::Request("the host cannot be sent".to_owned()))
-}
-
-/// A header as HTTP has it. Values are secret: `Debug` does not show them.
-pub(crate) fn read_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), DialError> {
-    let refuse = |why: String| DialError::Request(why);
-    let header = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| refuse("a header's name has characters that cannot be sent".to_owned()))?;
-    let mut value = HeaderValue::from_str(value)
-        .or_else(|_| HeaderValue::from_bytes(value.as_bytes()))
-        .map_err(|_| {
-            refuse(format!(
-                "the value of `{header}` has characters that cannot be sent"
-            ))
-        })?;
-    value.set_sensitive(true);
-    Ok((header, value))
-}
-
-/// The URL's user and password as Basic credentials, unless the headers have some.
-pub(crate) fn credentials(url: &url::Url, headers: &HeaderMap) -> Result<Option<HeaderValue>, DialError> {
-    let has_some = !url.username().is_empty() || url.password().is_some();
-    if headers.contains_key(header::AUTHORIZATION) || !has_some {
-        return Ok(None);
-    }
-    basic(url.username(), url.password().unwrap_or_default()).map(Some)
-}
-
 fn is_ours(header: &HeaderName) -> bool {
     matches!(*header, header::HOST | header::CONNECTION | header::UPGRADE)
         || header.as_str().starts_with("sec-websocket-")
-}
-
-/// The URL's user and password, percent-decoded, as Basic credentials.
-fn basic(user: &str, password: &str) -> Result<HeaderValue, DialError> {
-    let mut plain = decoded(user);
-    plain.push(b':');
-    plain.extend(decoded(password));
-    let mut value = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(plain)))
-        .map_err(|_| DialError::Request("the URL's credentials cannot be sent".to_owned()))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-pub(super) fn decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let escaped = (*byte == b'%')
-            .then(|| text.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        out.push(escaped.unwrap_or(*byte));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    out
 }
 
 /// What an answer settles.

@@ -16,10 +16,10 @@ use super::credit::Credit;
 use super::decode::{Broken, DecodedBody};
 use super::events::{DialCommand, Events};
 use super::exchange::{
-    Ask, ExchangeFailure, ExchangeFuture, HttpConnection, IdleConnections, answer_of, ended, exchange_future,
-    undecodable, whole, within,
+    Ask, ExchangeFailure, ExchangeFuture, HttpConnection, IdleConnections, ended, exchange_future, within,
 };
 use super::redirects::followed;
+use super::response::{answer_of, undecodable, whole};
 use super::{Network, handshake};
 use crate::core::dialect::engine::PostReach;
 use crate::core::io::{Answer, DialId, Fetch, LinkEnd, LinkEvent, Target, TransportKind};

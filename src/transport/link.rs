@@ -10,6 +10,7 @@
 //! ```
 
 mod ending;
+mod pings;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -28,11 +29,13 @@ use super::cookies::SharedJar;
 use super::deflate::Inflater;
 use super::events::{DialCommand, Events, Permit};
 use super::handshake::Upgraded;
-use super::reader::{FrameReader, Inbox, InboxLimit};
+use super::inbox::{Inbox, InboxLimit};
+use super::reader::FrameReader;
 use super::writer::Writer;
 use super::{Network, Place, place};
 use crate::core::io::{DialId, LinkEvent, Target};
 use ending::Over;
+use pings::Pings;
 
 /// The most that one event carries.
 const MAX_EVENT: InboxLimit = InboxLimit {
@@ -120,10 +123,7 @@ struct Link<S, W> {
     /// Writing failed. What the server sent before may still be readable.
     broken: Option<io::Error>,
     paused: bool,
-    /// Our pings that were not answered yet.
-    pings: VecDeque<u64>,
-    /// Answers that were not reported yet.
-    answered: VecDeque<u64>,
+    pings: Pings,
     /// `Written` as last reported.
     reported: u64,
     /// Bytes arrived since the last event that reports it.
@@ -142,13 +142,7 @@ where
         early: VecDeque<DialCommand>,
         events: Events<W>,
     ) -> Self {
-        let place = place(&target.url).map_or_else(
-            |_| Place {
-                host: String::new(),
-                port: 0,
-            },
-            |(place, _)| place,
-        );
+        let place = place(&target.url).map(|(place, _)| place).unwrap_or_default();
         Self {
             socket: upgraded.stream,
             commands,
@@ -169,8 +163,7 @@ where
             writer: Writer::default(),
             broken: None,
             paused: false,
-            pings: VecDeque::new(),
-            answered: VecDeque::new(),
+            pings: Pings::default(),
             reported: 0,
         }
     }
@@ -235,7 +228,7 @@ where
                 Some(DialCommand::Transmit(payload)) => self.writer.message(payload),
                 Some(DialCommand::Fetch(_)) => {}
                 Some(DialCommand::Ping(token)) => {
-                    self.pings.push_back(token);
+                    self.pings.sent(token);
                     self.writer.ping(token);
                 }
                 Some(DialCommand::Pause) => self.paused = true,
@@ -332,13 +325,7 @@ where
             self.writer.pong(payload);
         }
         while let Some(token) = self.inbox.pongs.pop_front() {
-            // A server may answer the latest only; then the earlier ones have been read as well.
-            if let Some(at) = self.pings.iter().position(|ping| *ping == token) {
-                self.answered.extend(self.pings.drain(..=at));
-            }
-        }
-        if self.pings.is_empty() {
-            self.pings = VecDeque::new();
+            self.pings.answered(token);
         }
         asked
     }
@@ -357,7 +344,7 @@ where
             self.events.credit.spend(&messages);
             return Some(LinkEvent::Messages(messages));
         }
-        if let Some(token) = self.answered.pop_front() {
+        if let Some(token) = self.pings.next_answered() {
             self.alive = false;
             return Some(LinkEvent::Pong(token));
         }
@@ -367,7 +354,7 @@ where
     fn has_event(&self, hold: bool) -> bool {
         self.writer.written() > self.reported
             || (!hold && !self.inbox.messages.is_empty())
-            || !self.answered.is_empty()
+            || self.pings.has_answered()
             || self.alive
     }
 

@@ -183,7 +183,7 @@ impl Proxy {
 }
 
 fn decoded(text: &str) -> String {
-    String::from_utf8_lossy(&super::handshake::decoded(text)).into_owned()
+    String::from_utf8_lossy(&super::request_headers::decoded(text)).into_owned()
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 
 use super::connect::{self, Names};
 use super::error::{DialError, Place};
-use super::handshake::{USER_AGENT, describe, exchange, take_back};
+use super::handshake::{describe, exchange, take_back};
+use super::request_headers::USER_AGENT;
 use crate::core::io::Target;
 
 /// A proxy and how to talk to it.

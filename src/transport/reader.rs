@@ -2,13 +2,12 @@
 //!
 //! It reads no socket. It keeps no read buffer: whole messages are copied out of the caller's, once.
 
-use std::collections::VecDeque;
-
 use bytes::{Bytes, BytesMut};
 
 use super::credit::Credit;
 use super::deflate::{Corrupt, InflateOutput, Inflater};
-use super::frame::{Header, Opcode, Violation, read_close};
+use super::frame::{Header, Opcode, Violation};
+use super::inbox::{Inbox, InboxLimit};
 use super::large_buffer;
 use crate::core::io::Incoming;
 use crate::wire::payload::Payload;
@@ -16,57 +15,21 @@ use crate::wire::rule::PARSED_WHOLE;
 
 /// Small messages read together share one allocation of at most this many bytes.
 const CHUNK: usize = 16 * 1024;
+
 /// Messages from this size on have an allocation of their own, so that keeping one keeps no neighbours.
 const ALONE: usize = 4 * 1024;
+
 /// A frame up to this size waits in the caller's buffer until it is complete.
 const WAIT: u64 = 2 * 1024;
 
 /// Bytes of a compressed frame that are inflated at once: they may become a thousand times as many.
 const INFLATED_AT_ONCE: usize = 512;
+
 /// What reading a frame's header costs beside the frame's bytes, in bytes. A message that is one frame counts by itself.
 const FRAME_WORK: usize = 256;
+
 /// Text is checked as it comes, in pieces of at least so many bytes.
 const CHECKED_AT_ONCE: usize = 64 * 1024;
-
-/// Pings of one server that are answered at most, if they come faster than answers leave.
-pub(crate) const PINGS: usize = 32;
-
-/// What has been read and not yet been sent as an event.
-#[derive(Debug, Default)]
-pub(crate) struct Inbox {
-    /// In order.
-    pub(crate) messages: Vec<Incoming>,
-    /// Payload bytes of `messages`.
-    pub(crate) bytes: usize,
-    /// Payloads of pings that are not answered yet.
-    pub(crate) pings: VecDeque<Vec<u8>>,
-    /// Tokens of our own pings that were answered.
-    pub(crate) pongs: VecDeque<u64>,
-    /// Work done since the link looked, in bytes: the link yields to other tasks when it is much. What was inflated, and what reading
-    /// a frame costs beside its bytes.
-    pub(crate) work: usize,
-    /// The server's close frame. Whatever follows it is ignored.
-    pub(crate) close: Option<(u16, String)>,
-}
-
-impl Inbox {
-    /// Whether this many messages or bytes are waiting.
-    pub(crate) fn holds(&self, messages: usize, bytes: usize) -> bool {
-        self.messages.len() >= messages || self.bytes.max(self.work) >= bytes
-    }
-
-    fn push(&mut self, payload: Payload) {
-        self.bytes += payload.len();
-        self.messages.push(Incoming::Message(payload));
-    }
-}
-
-/// How much a reader may put into the inbox in one go.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct InboxLimit {
-    pub(crate) messages: usize,
-    pub(crate) bytes: usize,
-}
 
 /// The reading half of a link.
 #[derive(Debug)]
@@ -186,7 +149,7 @@ impl FrameReader {
         if header.opcode.is_control() {
             inbox.work += FRAME_WORK;
             let Some(payload) = whole else { return Ok(None) };
-            Self::control(header.opcode, payload, inbox)?;
+            inbox.push_control(header.opcode, payload)?;
             return Ok(Some(header.size + payload.len()));
         }
         self.check(&header)?;
@@ -223,25 +186,6 @@ impl FrameReader {
                 inflater.release_buffers();
             }
         }
-    }
-
-    fn control(opcode: Opcode, payload: &[u8], inbox: &mut Inbox) -> Result<(), Violation> {
-        match opcode {
-            Opcode::Ping => {
-                // Answering the latest would be enough (RFC 6455, 5.5.3), but some servers count.
-                if inbox.pings.len() == PINGS {
-                    inbox.pings.pop_front();
-                }
-                inbox.pings.push_back(payload.to_vec());
-            }
-            Opcode::Pong => {
-                if let Ok(token) = payload.try_into() {
-                    inbox.pongs.push_back(u64::from_be_bytes(token));
-                }
-            }
-            _ => inbox.close = Some(read_close(payload)?),
-        }
-        Ok(())
     }
 
     /// Refuses a data frame that must not come now.

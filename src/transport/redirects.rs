@@ -8,7 +8,8 @@ use url::Url;
 
 use super::Network;
 use super::cookies::SharedJar;
-use super::exchange::{Ask, ExchangeFailure, Headed, HttpConnection, exchange, text};
+use super::exchange::{Ask, ExchangeFailure, Headed, HttpConnection, exchange};
+use super::response::text;
 use crate::core::io::Target;
 
 /// Redirects that are followed, as in browsers.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
 use super::frame::{Opcode, close_payload, fresh_mask, write_header, write_masked};
-use super::reader::PINGS;
+use super::inbox::PINGS;
 use crate::wire::payload::Payload;
 
 /// Bytes encoded ahead of the socket.
