@@ -5,7 +5,7 @@
 use crate::core::context::{Watcher, error};
 use crate::core::identity::SessionKey;
 use crate::core::io::{EndSession, Output, PortId, SessionSelector, Watch};
-use crate::core::session::Unsent;
+use crate::core::session::{SessionInput, Unsent};
 use crate::wire::code::Code;
 use crate::wire::message::BrokerFrame;
 use crate::wire::record::{ErrorInfo, Name};
@@ -19,7 +19,11 @@ impl Hub {
             Ok(key) => {
                 self.ctx.send(port, BrokerFrame::Ok { id: watch.id.clone() });
                 let session = self.sessions.get(&key);
-                let missed = session.map_or(0, |session| session.show_last(&mut self.ctx, port, watch.last));
+                let missed = session.map_or(0, |session| {
+                    let name = &session.identity().name;
+                    let ports = &mut self.ctx.ports();
+                    session.delivery().show_last(ports, name, port, watch.last)
+                });
                 self.ctx.watchers.push(Watcher {
                     port,
                     session: key,
@@ -36,9 +40,7 @@ impl Hub {
         match self.select(&end.session) {
             Ok(key) => {
                 self.ctx.send(port, BrokerFrame::Ok { id: end.id });
-                self.with(key, |session, ctx| {
-                    session.close(ctx, 1000, String::new(), Unsent::Write)
-                });
+                self.handle_session(key, SessionInput::Close(1000, String::new(), Unsent::Write));
             }
             Err(why) => self.refuse_selection(port, why, &end.id, &end.session),
         }

@@ -14,6 +14,7 @@ use crate::core::dialect::outlines::Unread;
 use crate::core::identity::SessionKey;
 use crate::core::io::{Caller, PortId};
 use crate::core::policy;
+use crate::core::session::SessionInput;
 
 use super::{CAPABILITIES, Hub, LIMITS};
 
@@ -53,7 +54,7 @@ impl Hub {
             .get(&port)
             .and_then(|known| self.sessions.get(known.attached.get(&send.session)?));
         let pointers = || {
-            let mut pointers = session.map_or(Pointers::NONE, |session| session.sent_pointers());
+            let mut pointers = session.map_or(Pointers::NONE, |session| session.spec().sent_pointers());
             match matching {
                 Some(Match::JsonRpc) => pointers.add("/id"),
                 Some(Match::Pointers(correlation)) => pointers.add(&correlation.out),
@@ -133,8 +134,8 @@ impl Hub {
             .filter(|session| session.identity().owner == owner)
             .map(|session| SessionSummary {
                 session: session.identity().name.clone(),
-                state: session.state(),
-                pending: session.pending(&identity.client),
+                state: session.uplink().state(),
+                pending: session.delivery().pending(&identity.client),
             })
             .collect();
         let welcome = Welcome {
@@ -176,7 +177,7 @@ impl Hub {
             Ok(key)
         });
         match held {
-            Ok(key) => self.with(key, |session, ctx| session.frame(ctx, port, frame)),
+            Ok(key) => self.handle_session(key, SessionInput::Frame(port, frame)),
             Err(why) => self.ctx.send_error(port, why, frame.id(), Some(&name)),
         }
     }

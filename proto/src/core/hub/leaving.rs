@@ -2,12 +2,12 @@
 
 use crate::wire::code::Code;
 use crate::wire::message::BrokerFrame;
-use crate::wire::record::ErrorInfo;
+use crate::wire::record::{ErrorInfo, State};
 
 use crate::core::context::error;
 use crate::core::identity::SessionKey;
 use crate::core::io::{Output, PortId};
-use crate::core::session::Leave;
+use crate::core::session::{Leave, Session, SessionInput};
 
 use super::{Deferred, Hub, SHUTDOWN_MS, UPGRADE};
 
@@ -34,9 +34,9 @@ impl Hub {
         } else {
             Leave::Stop
         };
-        self.each(|session, ctx| session.leave(ctx, leave));
+        self.each(|session, ctx| session.handle(ctx, SessionInput::Leave(leave)));
         for session in self.sessions.values() {
-            if let Some(journal) = session.journal() {
+            if let Some(journal) = session.delivery().journal() {
                 self.journals.insert(journal.clone(), session.identity().key);
             }
         }
@@ -70,10 +70,19 @@ impl Hub {
 
     pub(super) fn report_idle(&mut self) {
         let is_idle =
-            self.ctx.ports.is_empty() && self.sessions.values().all(|session| session.can_wait_on_disk());
+            self.ctx.ports.is_empty() && self.sessions.values().all(|session| can_wait_on_disk(session));
         if self.was_idle != Some(is_idle) {
             self.was_idle = Some(is_idle);
             self.ctx.out.push_back(Output::Idle(is_idle));
         }
     }
+}
+
+/// Whether the broker could leave without losing anything of the session: it is on disk and wants no link.
+fn can_wait_on_disk(session: &Session) -> bool {
+    session.delivery().journal().is_some()
+        && matches!(
+            session.uplink().state(),
+            State::Paused | State::Failed | State::Closed
+        )
 }

@@ -18,6 +18,7 @@ mod admin;
 mod frames;
 mod journaled_outputs;
 mod leaving;
+mod memory;
 mod open;
 mod sessions;
 mod status;
@@ -32,14 +33,14 @@ use crate::wire::options::Options;
 use crate::wire::record::Name;
 
 use self::journaled_outputs::JournaledOutputs;
+use self::memory::Memory;
 use self::timers::{Clock, Timers};
 use super::context::{ClientIdentity, Context, Dialer, Port};
 use super::dialect::outlines::{Outlines, Unread};
 use super::identity::{Identity, Owner, SessionKey};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, RawRecord};
-use super::rules::Rules;
-use super::session::Session;
+use super::session::{Session, SessionInput};
 
 /// What this broker supports: listed in `welcome`, and required by `hello.needs`.
 pub const CAPABILITIES: &[&str] = &[
@@ -106,9 +107,7 @@ pub struct Hub {
     sessions: BTreeMap<SessionKey, Box<Session>>,
     names: HashMap<(Owner, Name), SessionKey>,
     counts: HashMap<Owner, usize>,
-    /// Bytes that each extension's sessions take, and all of them.
-    held: BTreeMap<Name, usize>,
-    total_held: usize,
+    memory: Memory,
     /// Boot time from which memory may be taken back from the largest holder again.
     relieve_from: Duration,
     /// Profiles with sessions, of each extension.
@@ -157,8 +156,7 @@ impl Hub {
             sessions: BTreeMap::new(),
             names: HashMap::new(),
             counts: HashMap::new(),
-            held: BTreeMap::new(),
-            total_held: 0,
+            memory: Memory::default(),
             relieve_from: Duration::ZERO,
             profiles: HashMap::new(),
             journals: HashMap::new(),
@@ -224,18 +222,18 @@ impl Hub {
             Input::Watch(port, watch) => self.watch(port, &watch),
             Input::EndSession(port, end) => self.end_session(port, end),
             Input::Link(dial, event) => self.link(dial, event),
-            Input::Resumed => self.each(Session::resumed),
+            Input::Resumed => self.each(|session, ctx| session.handle(ctx, SessionInput::Resumed)),
             Input::Rules(rules) => {
                 self.ctx.dialer.rules = rules;
                 self.each(|session, ctx| {
-                    session.rules_changed(ctx);
+                    session.handle(ctx, SessionInput::RulesChanged);
                     // Sessions of an earlier broker, or a smaller budget: what does not fit is dropped.
-                    session.give_back(ctx);
+                    session.handle(ctx, SessionInput::MemoryIsShort);
                 });
             }
             Input::JournalLost { journal, why } => {
                 if let Some(key) = self.journals.remove(&journal) {
-                    self.with(key, |session, ctx| session.journal_lost(ctx, &why));
+                    self.handle_session(key, SessionInput::JournalLost(why));
                 }
             }
             Input::Timeout => self.timeout(),
@@ -264,7 +262,8 @@ impl Hub {
 
     /// The journal of the session that a dial belongs to, if it has one.
     pub fn journal_of(&self, dial: DialId) -> Option<&JournalId> {
-        self.sessions.get(&self.ctx.dialer.session_of(dial)?)?.journal()
+        let session = self.sessions.get(&self.ctx.dialer.session_of(dial)?)?;
+        session.delivery().journal()
     }
 
     /// How long until `Input::Timeout` is due, and whose timer it is; `None` for never.
@@ -334,7 +333,7 @@ impl Hub {
         };
         let keys: Vec<SessionKey> = known.attached.values().copied().collect();
         for key in keys {
-            self.with(key, |session, ctx| session.detach(ctx, port));
+            self.handle_session(key, SessionInput::Detach(port));
         }
     }
 
@@ -348,7 +347,7 @@ impl Hub {
         }
         // The one that was served last comes last: each starved session gets its turn.
         for key in std::mem::take(&mut known.starved) {
-            self.with(key, Session::deliver);
+            self.handle_session(key, SessionInput::PortHasRoom);
         }
     }
 
@@ -356,19 +355,19 @@ impl Hub {
         let Some(key) = self.ctx.dialer.session_of(dial) else {
             return;
         };
-        self.with(key, |session, ctx| session.link_event(ctx, dial, event));
+        self.handle_session(key, SessionInput::Link(dial, event));
     }
 
     fn timeout(&mut self) {
         for key in self.timers.due(self.ctx.now) {
-            self.with(key, Session::timeout);
+            self.handle_session(key, SessionInput::Timeout);
         }
     }
 
     /// Lets those dial whose turn it is.
     fn grant_dials(&mut self) {
         while let Some(key) = self.ctx.dialer.next_granted(self.ctx.now.boot) {
-            self.with(key, Session::dial_granted);
+            self.handle_session(key, SessionInput::DialGranted);
         }
     }
 
@@ -381,13 +380,4 @@ impl Hub {
             Caller::Admin => None,
         }
     }
-}
-
-/// Bytes that an extension's sessions may take together: what the settings allow it, and no more than is left of the
-/// broker's; but its fair share of that, whatever the others hold.
-fn budget(rules: &Rules, origin: &Name, own: usize, total: usize, extensions: usize) -> usize {
-    let all = rules.memory.sessions();
-    let fair = all / extensions.max(1);
-    let left = all.saturating_sub(total - own);
-    rules.of(origin).bytes.min(left.max(fair))
 }

@@ -17,7 +17,7 @@ use crate::core::rules::ExtensionRule;
 use crate::core::session::{Origin, SESSION_COST, Session, over_budget};
 use crate::core::syntax::read_url;
 
-use super::{Deferred, Hub, budget};
+use super::{Deferred, Hub};
 
 impl Hub {
     pub(super) fn open(&mut self, port: PortId, identity: &ClientIdentity, open: Open) {
@@ -81,18 +81,29 @@ impl Hub {
         let origin = &session.identity().owner.origin;
         if url.is_some() || options.is_some() {
             let rules = &self.ctx.dialer.rules;
-            session.may_become(rules.of(origin), url.as_ref(), options.as_ref())?;
-            let more = options.as_ref().map_or(0, |options| session.grows_by(options));
+            let wanted = options.as_ref().unwrap_or(session.spec().options());
+            let rule = rules.of(origin);
+            session
+                .uplink()
+                .may_become(session.identity(), rule, url.as_ref(), wanted)?;
+            let more = options
+                .as_ref()
+                .map_or(0, |options| session.spec().grows_by(options));
             if more > 0 {
                 self.check_budget(origin, more)?;
             }
         }
-        let differs = session.differs(url.as_ref(), options.as_ref());
-        if differs && session.has_url() && open.conflict == Conflict::Error {
+        let known = session.uplink().url();
+        let differs = url.as_ref().is_some_and(|url| known != Some(url))
+            || options
+                .as_ref()
+                .is_some_and(|options| !session.spec().has(options));
+        let has_url = known.is_some();
+        if differs && has_url && open.conflict == Conflict::Error {
             let why = "the session exists with another URL or other options";
             return Err(error(Code::SessionConflict, why));
         }
-        let updates = differs && (open.conflict == Conflict::Update || !session.has_url());
+        let updates = differs && (open.conflict == Conflict::Update || !has_url);
         self.with(key, |session, ctx| {
             if updates {
                 session.update(ctx, url, options);
@@ -143,8 +154,8 @@ impl Hub {
 
     /// Whether an extension may hold so many bytes more.
     fn check_budget(&self, origin: &Name, more: usize) -> Result<(), ErrorInfo> {
-        let budget = self.budget_of(origin);
-        if self.held.get(origin).copied().unwrap_or(0) + more > budget {
+        let budget = self.memory.budget(&self.ctx.dialer.rules, origin);
+        if self.memory.of_origin(origin) + more > budget {
             return Err(over_budget(budget));
         }
         Ok(())
@@ -169,11 +180,5 @@ impl Hub {
             return Err(error(Code::TooManySessions, why));
         }
         Ok(())
-    }
-
-    pub(super) fn budget_of(&self, origin: &Name) -> usize {
-        let own = self.held.get(origin).copied().unwrap_or(0);
-        let extensions = self.held.len() + usize::from(own == 0);
-        budget(&self.ctx.dialer.rules, origin, own, self.total_held, extensions)
     }
 }

@@ -4,86 +4,60 @@ use std::sync::Arc;
 
 use crate::wire::message::BrokerFrame;
 use crate::wire::options::Options;
-use crate::wire::record::Name;
 
 use crate::core::context::{Context, Watcher};
 use crate::core::identity::{Identity, SessionKey};
-use crate::core::session::Session;
+use crate::core::session::{Session, SessionInput};
 
-use super::{Hub, RELIEF_INTERVAL, budget};
+use super::{Hub, RELIEF_INTERVAL};
 
 impl Hub {
+    /// Has a session handle an input, then does what follows for the hub.
+    pub(super) fn handle_session(&mut self, key: SessionKey, input: SessionInput) {
+        self.with(key, |session, ctx| session.handle(ctx, input));
+    }
+
     /// Lets `act` work on a session, then does what follows for the hub.
     pub(super) fn with(&mut self, key: SessionKey, act: impl FnOnce(&mut Session, &mut Context)) {
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
-        let held = session.held;
-        let total = self
-            .held
-            .get(&session.identity().owner.origin)
-            .copied()
-            .unwrap_or(0);
-        self.ctx.others = total.saturating_sub(held);
-        self.ctx.budget = budget(
-            &self.ctx.dialer.rules,
-            &session.identity().owner.origin,
-            total,
-            self.total_held,
-            self.held.len(),
-        );
-        let journal = session.journal().cloned();
+        let origin = session.identity().owner.origin.clone();
+        self.ctx.others = self.memory.of_origin(&origin) - self.memory.of_session(key);
+        self.ctx.budget = self.memory.budget(&self.ctx.dialer.rules, &origin);
+        let journal = session.delivery().journal().cloned();
         let first = self.journaled.next_number(self.ctx.out.len());
         act(session, &mut self.ctx);
-        session.advance_closing(&mut self.ctx);
         let outputs = first..self.journaled.next_number(self.ctx.out.len());
         if !outputs.is_empty()
-            && let Some(journal) = session.journal().cloned().or(journal)
+            && let Some(journal) = session.delivery().journal().cloned().or(journal)
         {
             self.journaled.add(outputs, journal);
         }
         if session.lifecycle().is_over() {
             return self.remove(key);
         }
-        session.held = session.holds();
-        if session.held != held {
-            let (origin, now) = (session.identity().owner.origin.clone(), session.held);
-            self.set_held(&origin, held, now);
-        }
+        self.memory.set(key, &origin, session.held());
         self.retime(key);
-    }
-
-    /// A session of this extension holds another number of bytes than before.
-    pub(super) fn set_held(&mut self, origin: &Name, before: usize, now: usize) {
-        self.total_held = self.total_held + now - before;
-        let total = self.held.get(origin).copied().unwrap_or(0) + now - before;
-        if total == 0 {
-            self.held.remove(origin);
-        } else if let Some(held) = self.held.get_mut(origin) {
-            *held = total;
-        } else {
-            self.held.insert(origin.clone(), total);
-        }
     }
 
     /// Takes memory back from the largest holder when all together hold more than the broker may.
     pub(super) fn relieve(&mut self) {
         let now = self.ctx.now.boot;
-        if self.total_held <= self.ctx.dialer.rules.memory.sessions() || now < self.relieve_from {
+        if self.memory.total() <= self.ctx.dialer.rules.memory.sessions() || now < self.relieve_from {
             return;
         }
         self.relieve_from = now + RELIEF_INTERVAL;
-        let Some((largest, _)) = self.held.iter().max_by_key(|(_, held)| **held) else {
+        let Some(largest) = self.memory.largest().cloned() else {
             return;
         };
-        let largest = largest.clone();
         let theirs = self
             .sessions
             .values()
             .filter(|session| session.identity().owner.origin == largest);
         let keys: Vec<SessionKey> = theirs.map(|session| session.identity().key).collect();
         for key in keys {
-            self.with(key, Session::give_back);
+            self.handle_session(key, SessionInput::MemoryIsShort);
         }
     }
 
@@ -118,7 +92,7 @@ impl Hub {
         if *count == 1 {
             *self.profiles.entry(owner.origin.clone()).or_default() += 1;
         }
-        if let Some(journal) = session.journal() {
+        if let Some(journal) = session.delivery().journal() {
             self.journals.insert(journal.clone(), key);
         }
         self.sessions.insert(key, Box::new(session));
@@ -159,7 +133,7 @@ impl Hub {
         }
         self.timers.set(key, None, None);
         self.ctx.dialer.limiter.leave(key);
-        self.set_held(&owner.origin, session.held, 0);
+        self.memory.set(key, &owner.origin, 0);
         self.open_deferred(key);
     }
 

@@ -31,8 +31,11 @@ impl Hub {
     /// What this extension holds; without one what all hold together, and each of them.
     fn memory(&self, owner: Option<&Owner>) -> MemoryReport {
         let of = |origin: &Name| {
-            let held = self.held.get(origin).copied().unwrap_or(0);
-            (held as u64, self.budget_of(origin) as u64)
+            let held = self.memory.of_origin(origin);
+            (
+                held as u64,
+                self.memory.budget(&self.ctx.dialer.rules, origin) as u64,
+            )
         };
         if let Some(owner) = owner {
             let (held, limit) = of(&owner.origin);
@@ -51,9 +54,9 @@ impl Hub {
             }
         };
         MemoryReport {
-            held: self.total_held as u64,
+            held: self.memory.total() as u64,
             limit: self.ctx.dialer.rules.memory.total as u64,
-            extensions: self.held.keys().map(extension).collect(),
+            extensions: self.memory.origins().map(extension).collect(),
         }
     }
 

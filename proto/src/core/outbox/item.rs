@@ -88,13 +88,6 @@ pub(crate) struct Settled {
     pub(crate) result: MessageResult,
 }
 
-impl Settled {
-    /// Whether it was a request, and its answer came.
-    pub(crate) const fn is_answered(&self) -> bool {
-        matches!(self.result, MessageResult::Response(Ok(_)))
-    }
-}
-
 /// What is known of an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MessageStatus {

@@ -1,20 +1,19 @@
 //! One persistent connection: a link, what is sent on it and what is received, held together.
 //!
 //! The session is the mediator of three parts that know nothing of each other: `uplink` the link, `outgoing` what is sent,
-//! `delivery` what is received. An input goes to a part, the part returns events, and the session passes them on to the
-//! others; it touches no socket and no file. What it decides by itself is in `lifecycle` (the end) and `idle` (nobody is
-//! there); `spec`, `link_view` and `budget` are what parts are lent; `parts` brings the parts back from a journal.
+//! `delivery` what is received. An input goes to a part; then `settle` asks each part for its events and gives them to the
+//! others, until there are none. The session touches no socket and no file. How it ends is decided in `lifecycle`, what
+//! happens while no client holds it in `idle`; `spec`, `link_view` and `budget` are what parts are lent; `parts` restores the
+//! parts from a journal, and `pointers` names what is looked for inside of messages.
 
 mod budget;
 mod delivery;
-mod ending;
 mod idle;
 mod lifecycle;
 mod link_view;
 mod outgoing;
 mod parts;
 mod pointers;
-mod queries;
 mod spec;
 mod uplink;
 
@@ -24,7 +23,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::wire::code::{Code, GapReason};
-use crate::wire::message::{ClientFrame, CloseReport, Open, Subscribe};
+use crate::wire::message::{ClientFrame, CloseReport, Open, SessionReport, Subscribe};
 use crate::wire::options::Options;
 use crate::wire::record::{Body, Name, StateChange};
 
@@ -32,22 +31,22 @@ use super::context::{Context, error};
 use super::dialect::Received;
 use super::dialect::outlines::Unread;
 use super::identity::{Identity, SessionKey};
-use super::io::{DialId, LinkEvent, PortId};
+use super::io::{DialId, LinkEnd, LinkEvent, Now, PortId};
 use super::journal::{Damage, JournalId, RawRecord};
 use super::journal_record::JournalRecord;
 use super::outbox::Settled;
 use super::recorded_log::Durable;
 
-use self::delivery::{Delivery, MIN_ROOM, Pressure};
-use self::idle::IdleStep;
-use self::lifecycle::Lifecycle;
+use self::budget::Budget;
+use self::delivery::{Delivery, DeliveryContext, MIN_ROOM, ReadRequest};
+use self::idle::{Idle, IdleStep};
+use self::lifecycle::{ClosingStep, Lifecycle, close_report};
 use self::outgoing::{Handover, Outgoing, OutgoingContext, OutgoingEvent};
 use self::parts::Parts;
 use self::spec::Spec;
-use self::uplink::{BeatReply, Uplink, UplinkContext, UplinkEvent};
+use self::uplink::{Uplink, UplinkContext, UplinkEvent};
 
 pub(crate) use self::budget::{SESSION_COST, over_budget};
-pub(crate) use self::ending::Leave;
 pub(crate) use self::lifecycle::Unsent;
 pub(crate) use self::spec::Origin;
 
@@ -62,8 +61,44 @@ pub(crate) struct Session {
     outgoing: Outgoing,
     delivery: Delivery,
     lifecycle: Lifecycle,
-    /// Bytes it took when the hub last looked.
-    pub(crate) held: usize,
+}
+
+/// What happens to a session.
+#[derive(Debug)]
+pub(crate) enum SessionInput {
+    /// Something is due.
+    Timeout,
+    /// An event of a dial; that of another than the present one changes nothing.
+    Link(DialId, LinkEvent),
+    /// It may dial.
+    DialGranted,
+    /// The machine slept, or its network changed.
+    Resumed,
+    /// The settings have changed.
+    RulesChanged,
+    /// A frame of a port that holds it.
+    Frame(PortId, ClientFrame),
+    /// A port holds it no more; the client's position stays.
+    Detach(PortId),
+    /// A port that had no room for its records has room again.
+    PortHasRoom,
+    /// The broker as a whole holds too much, and this extension most.
+    MemoryIsShort,
+    /// It is to be closed with this code, for this reason.
+    Close(u16, String, Unsent),
+    /// Its journal failed, for this reason.
+    JournalLost(String),
+    /// The broker leaves.
+    Leave(Leave),
+}
+
+/// How the broker leaves a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// What is not on disk is lost.
+    Stop,
+    /// A session in memory gets a journal for the time until the next broker.
+    HandOver,
 }
 
 fn in_millis(span: Duration) -> u64 {
@@ -89,9 +124,11 @@ impl Session {
     ) -> Result<Self, String> {
         let parts = Parts::from_journal(key, id, kept, damage, ctx)?;
         let mut session = Self::with(parts, Uplink::restored());
-        session.shrink(ctx);
-        session.trim(ctx);
-        session.route_outgoing(ctx);
+        session.act_delivery(ctx, |delivery, scope| {
+            delivery.shrink(scope);
+            delivery.trim(scope);
+        });
+        session.settle(ctx);
         Ok(session)
     }
 
@@ -102,32 +139,129 @@ impl Session {
             outgoing: parts.outgoing,
             delivery: parts.delivery,
             lifecycle: Lifecycle::default(),
-            held: 0,
         }
     }
 
-    /// Drops what is more than the log may hold now.
-    fn shrink(&mut self, ctx: &Context) {
-        let room = self.log_room(ctx);
-        self.delivery.shrink(&self.spec.options, room);
+    // What others may know of it.
+
+    pub(crate) const fn spec(&self) -> &Spec {
+        &self.spec
     }
 
-    /// The broker as a whole holds too much, and this extension most: drops what does not fit its budget any more.
-    pub(crate) fn give_back(&mut self, ctx: &mut Context) {
-        self.bound_partial(ctx);
-        let room = self.log_room(ctx);
-        self.delivery.give_back(&mut self.spec.for_delivery(ctx), room);
+    pub(crate) const fn identity(&self) -> &Identity {
+        &self.spec.identity
     }
 
-    /// What has come in part is given up when it does not fit the extension's budget: it counts as too large.
-    fn bound_partial(&mut self, ctx: &mut Context) {
-        let is_over = || self.holds() > ctx.budget.saturating_sub(ctx.others);
-        if self.uplink.partial_held() > MIN_ROOM && is_over() {
-            self.drive(ctx, |uplink, _| uplink.give_up_partial());
+    pub(crate) const fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    pub(crate) const fn uplink(&self) -> &Uplink {
+        &self.uplink
+    }
+
+    pub(crate) const fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    /// Counters.
+    pub(crate) fn report(&self, now: Now) -> SessionReport {
+        let mut report = self.spec.report();
+        self.uplink.report(&mut report, &self.spec.options, now.boot);
+        self.outgoing.report(&mut report);
+        self.delivery.report(&mut report, now.awake);
+        report
+    }
+
+    /// The state that a new segment of the journal begins with.
+    pub(crate) fn snapshot(&self, now: Now, machine_boot: &str) -> Vec<RawRecord> {
+        parts::snapshot(&self.spec, &self.outgoing, &self.delivery, now, machine_boot)
+    }
+
+    /// Bytes that it takes, fixed costs included: what counts for its extension's budget.
+    pub(crate) fn held(&self) -> usize {
+        SESSION_COST + self.spec.held() + self.uplink.held() + self.outgoing.held() + self.delivery.held()
+    }
+
+    fn budget(&self, ctx: &Context) -> Budget {
+        Budget::new(ctx.budget, ctx.others, self.held())
+    }
+
+    /// Bytes that the log may take in all: the extension's budget, less what everything else takes.
+    fn log_room(&self, ctx: &Context) -> usize {
+        Budget::new(ctx.budget, ctx.others, self.held() - self.delivery.log().held()).left()
+    }
+
+    /// What an event of the dial holds that is large and will be asked about.
+    pub(crate) fn unread(&mut self, event: &LinkEvent) -> Vec<Unread> {
+        let options = &self.spec.options;
+        pointers::unread(options, &mut self.uplink, &self.outgoing, &self.delivery, event)
+    }
+
+    /// The next deadline in boot time, and whose it is.
+    pub(crate) fn boot_deadline(&self) -> Option<(Duration, &'static str)> {
+        let proof = self.uplink.proof_due(&self.spec.options);
+        let proof = proof.filter(|_| self.outgoing.wants_proof().is_some());
+        [
+            self.uplink.deadline(),
+            self.outgoing.deadline(),
+            proof.map(|at| (at, "proof")),
+            self.delivery.stall_deadline().map(|at| (at, "stall")),
+            self.lifecycle.deadline().map(|at| (at, "close")),
+        ]
+        .into_iter()
+        .flatten()
+        .min_by_key(|(at, _)| *at)
+    }
+
+    /// The next deadline in awake time, and whose it is.
+    pub(crate) fn awake_deadline(&self) -> Option<(Duration, &'static str)> {
+        let aged = self.delivery.age_deadline(&self.spec.options);
+        let aged = aged.map(|at| (at, "age"));
+        let idle = self.idle().map(|idle| idle.deadline());
+        [aged, idle].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Since when nobody holds it, and what is to come of that.
+    fn idle(&self) -> Option<Idle> {
+        let since = self.delivery.idle_since();
+        let since = since.filter(|_| !self.lifecycle.is_closing())?;
+        Some(Idle::new(since, &self.spec.options, self.uplink.is_wanted()))
+    }
+
+    // What happens to it.
+
+    /// Handles an input, and everything that comes of it.
+    pub(crate) fn handle(&mut self, ctx: &mut Context, input: SessionInput) {
+        match input {
+            SessionInput::Timeout => self.timeout(ctx),
+            SessionInput::Link(dial, event) => {
+                self.act_uplink(ctx, |uplink, scope| uplink.handle_event(scope, dial, event));
+                self.settle(ctx);
+                self.bound_partial(ctx);
+            }
+            SessionInput::DialGranted => self.act_uplink(ctx, Uplink::dial_granted),
+            SessionInput::Resumed => self.act_uplink(ctx, Uplink::resumed),
+            SessionInput::RulesChanged => self.act_uplink(ctx, Uplink::rules_changed),
+            SessionInput::Frame(port, frame) => self.frame(ctx, port, frame),
+            SessionInput::Detach(port) => {
+                self.act_delivery(ctx, |delivery, scope| delivery.detach(scope, port));
+            }
+            SessionInput::PortHasRoom => self.delivery.begin_delivery(),
+            SessionInput::MemoryIsShort => {
+                self.bound_partial(ctx);
+                self.act_delivery(ctx, Delivery::give_back);
+            }
+            SessionInput::Close(code, reason, unsent) => self.close(ctx, code, reason, unsent),
+            SessionInput::JournalLost(why) => {
+                self.delivery.lose_journal();
+                let why = format!("the journal was lost, durability is `memory` now: {why}");
+                self.uplink.report_problem(error(Code::Internal, why));
+            }
+            SessionInput::Leave(leave) => self.leave(ctx, leave),
         }
+        self.settle(ctx);
     }
-
-    // Ports and their clients.
 
     /// Attaches a client through a port, fencing any attachment it had before, and answers `opened`.
     pub(crate) fn attach(
@@ -139,43 +273,52 @@ impl Session {
         origin: Origin,
     ) {
         let resume = open.resume.as_ref();
-        let placed = self
-            .delivery
-            .attach(&mut self.spec.for_delivery(ctx), port, client, resume);
+        let placed = self.act_delivery(ctx, |delivery, scope| {
+            delivery.attach(scope, port, client, resume)
+        });
         let mut opened = self.spec.opened(open, origin);
         opened.state = self.uplink.state_for_client(&self.spec.for_uplink(ctx));
         opened.subprotocol = self.uplink.subprotocol();
         opened.outbox = self.outgoing.items_of(placed.client);
         opened.subscriptions = self.outgoing.subscriptions();
-        self.delivery
-            .welcome(&mut self.spec.for_delivery(ctx), port, &placed, opened);
-        self.drive(ctx, Uplink::client_attached);
-        self.trim(ctx);
-        self.deliver(ctx);
+        self.act_delivery(ctx, |delivery, scope| {
+            delivery.welcome(scope, port, &placed, opened)
+        });
+        self.act_uplink(ctx, Uplink::client_attached);
+        self.settle(ctx);
     }
 
-    /// A client leaves, or its port has gone; its position stays.
-    pub(crate) fn detach(&mut self, ctx: &mut Context, port: PortId) {
-        self.delivery.detach(&mut self.spec.for_delivery(ctx), port);
-        self.read_on(ctx);
+    /// Other options, another URL: redials if the dial changes. `attach` must follow: whoever asked for it learns first what
+    /// the log has dropped for it.
+    pub(crate) fn update(&mut self, ctx: &mut Context, url: Option<Url>, options: Option<Options>) {
+        let address = self.uplink.dial_address(self.identity(), &self.spec.options);
+        if let Some(options) = options {
+            let before = self.spec.replace_options(options);
+            self.uplink.options_changed(&before, &self.spec.options);
+            self.outgoing.options_changed(&before, &self.spec.options);
+            self.delivery.options_changed(&before, &self.spec.options);
+        }
+        self.act_uplink(ctx, |uplink, scope| uplink.retarget(scope, url, &address));
+        self.settle(ctx);
+        let meta = self.spec.meta(&ctx.machine_boot, self.delivery.log());
+        self.write(ctx, &JournalRecord::Meta(meta), Durable::Written);
+        self.act_delivery(ctx, |delivery, scope| delivery.shrink(scope));
     }
 
     /// Does what the frame of a port that holds the session asks for.
-    pub(crate) fn frame(&mut self, ctx: &mut Context, port: PortId, frame: ClientFrame) {
+    fn frame(&mut self, ctx: &mut Context, port: PortId, frame: ClientFrame) {
         match frame {
             ClientFrame::Send(_)
             | ClientFrame::Request(_)
             | ClientFrame::Cancel { .. }
             | ClientFrame::Unsubscribe { .. } => {
-                self.ask_outgoing(ctx, port, |outgoing, scope| outgoing.frame(scope, frame));
+                self.act_outgoing(ctx, port, |outgoing, scope| outgoing.frame(scope, frame));
             }
             ClientFrame::Reply(_) | ClientFrame::Authorize(_) | ClientFrame::Reconnect { .. } => {
-                self.drive(ctx, |uplink, scope| uplink.frame(scope, port, frame));
+                self.act_uplink(ctx, |uplink, scope| uplink.frame(scope, port, frame));
             }
             ClientFrame::Ack { .. } | ClientFrame::Window { .. } | ClientFrame::Detach { .. } => {
-                self.delivery.frame(&mut self.spec.for_delivery(ctx), port, frame);
-                self.read_on(ctx);
-                self.deliver(ctx);
+                self.act_delivery(ctx, |delivery, scope| delivery.frame(scope, port, frame));
             }
             ClientFrame::Subscribe(subscribe) => self.subscribe(ctx, port, *subscribe),
             ClientFrame::Close {
@@ -198,53 +341,85 @@ impl Session {
 
     /// Remembers a subscription with its filter, and sends it if the link is open.
     fn subscribe(&mut self, ctx: &mut Context, port: PortId, mut subscribe: Subscribe) {
-        let accepts = self.ask_outgoing(ctx, port, |outgoing, scope| {
+        let accepts = self.act_outgoing(ctx, port, |outgoing, scope| {
             outgoing.accepts_subscription(scope, &subscribe)
         });
         if accepts == Some(true) {
             let lines = std::mem::take(&mut subscribe.filter);
             let filter = self.delivery.set_filter(port, &subscribe.key, lines);
-            self.ask_outgoing(ctx, port, |outgoing, scope| {
+            self.act_outgoing(ctx, port, |outgoing, scope| {
                 outgoing.subscribe(scope, subscribe, filter)
             });
-            self.deliver(ctx);
         }
     }
 
-    // Another URL, other options.
-
-    /// Other options, another URL: redials if the dial changes.
-    pub(crate) fn update(&mut self, ctx: &mut Context, url: Option<Url>, options: Option<Options>) {
-        let address = self.uplink.dial_address(self.identity(), &self.spec.options);
-        if let Some(options) = options {
-            let before = self.spec.replace_options(options);
-            self.uplink.options_changed(&before, &self.spec.options);
-            self.outgoing.options_changed(&before, &self.spec.options);
-            self.delivery.options_changed(&before, &self.spec.options);
-        }
-        self.drive(ctx, |uplink, scope| uplink.retarget(scope, url, &address));
-        self.journal_meta(ctx);
-        self.shrink(ctx);
-        self.read_on(ctx);
-    }
-
-    // The uplink.
-
-    /// Lets the uplink do something, and passes on what came of it.
-    fn drive(&mut self, ctx: &mut Context, act: impl FnOnce(&mut Uplink, &mut UplinkContext<'_>)) {
-        act(&mut self.uplink, &mut self.spec.for_uplink(ctx));
-        let mut has_messages = false;
-        while let Some(event) = self.uplink.poll(&mut self.spec.for_uplink(ctx)) {
-            has_messages |= matches!(event, UplinkEvent::Message(..) | UplinkEvent::TooLarge);
-            self.route(ctx, event);
-            self.route_outgoing(ctx);
-        }
-        if has_messages {
-            self.deliver(ctx);
+    /// Does what is due.
+    fn timeout(&mut self, ctx: &mut Context) {
+        self.act_uplink(ctx, Uplink::timeout);
+        self.settle(ctx);
+        let load = self.outgoing.load();
+        self.act_uplink(ctx, |uplink, scope| uplink.probe_better(scope, load));
+        self.outgoing.timeout(ctx.now);
+        self.act_delivery(ctx, Delivery::timeout);
+        match self.idle().and_then(|idle| idle.step(ctx.now.awake)) {
+            Some(IdleStep::Rest) => self.act_uplink(ctx, |uplink, scope| uplink.rest(scope, None)),
+            Some(IdleStep::Expire) => {
+                self.act_uplink(ctx, |uplink, scope| uplink.hang_up(scope, GOING_AWAY, ""));
+                self.end(ctx, &CloseReport::default(), "expired");
+            }
+            None => {}
         }
     }
 
-    fn route(&mut self, ctx: &mut Context, event: UplinkEvent) {
+    /// Begins to close.
+    fn close(&mut self, ctx: &Context, code: u16, reason: String, unsent: Unsent) {
+        if unsent == Unsent::Discard {
+            self.outgoing.cancel_queued(ctx.now);
+        }
+        let within = Duration::from_millis(self.spec.options.close_timeout);
+        self.lifecycle
+            .begin_closing(code, reason, ctx.now.boot.saturating_add(within));
+    }
+
+    /// The broker leaves: the link is closed, and the journal ends in order.
+    fn leave(&mut self, ctx: &mut Context, leave: Leave) {
+        if self.lifecycle.is_closing() {
+            return self.finish_closing(ctx, None);
+        }
+        self.act_uplink(ctx, |uplink, scope| {
+            uplink.pause(scope, GOING_AWAY);
+        });
+        self.settle(ctx);
+        if leave == Leave::HandOver && !self.delivery.log().has_journal() {
+            let id = self.spec.new_journal(&mut ctx.dialer.random);
+            self.delivery.begin_handover(id);
+            let snapshot = self.snapshot(ctx.now, &ctx.machine_boot);
+            self.delivery.hand_over(&mut ctx.recorder(), snapshot);
+        }
+        self.write(ctx, &JournalRecord::Clean, Durable::OnDisk);
+    }
+
+    // What comes of it: events of the parts.
+
+    /// Gives the events of each part to the others until there are none, hands clients their records, and takes the next step
+    /// towards the end if the session is being closed.
+    fn settle(&mut self, ctx: &mut Context) {
+        while !self.lifecycle.is_over() {
+            if self.outgoing.has_events() {
+                self.route_outgoing(ctx);
+            } else if let Some(request) = self.delivery.poll() {
+                self.route_delivery(ctx, request);
+            } else if let Some(event) = self.uplink.poll(&mut self.spec.for_uplink(ctx)) {
+                self.route_uplink(ctx, event);
+            } else if self.delivery.is_changed() {
+                self.act_delivery(ctx, Delivery::advance);
+            } else if !self.advance_closing(ctx) {
+                return;
+            }
+        }
+    }
+
+    fn route_uplink(&mut self, ctx: &mut Context, event: UplinkEvent) {
         let now = ctx.now;
         match event {
             UplinkEvent::State(change) => self.report_state(ctx, *change),
@@ -252,110 +427,202 @@ impl Session {
                 let greeting = &self.spec.options.greeting;
                 self.outgoing.begin_connection(now, greeting, &link);
             }
+            UplinkEvent::Ready => self.outgoing.begin_ready(now),
             UplinkEvent::Message(message) => self.receive(ctx, message),
-            UplinkEvent::TooLarge => self
-                .delivery
-                .lose_message(&mut self.spec.for_delivery(ctx), GapReason::TooLarge),
+            UplinkEvent::TooLarge => self.act_delivery(ctx, |delivery, scope| {
+                delivery.lose_message(scope, GapReason::TooLarge);
+            }),
             UplinkEvent::Written(place, proof) => self.outgoing.written(now, place, proof),
             UplinkEvent::Proven(place) => self.outgoing.proven(now, place),
             UplinkEvent::Acknowledged(serial, answer) => self.outgoing.acknowledged(now, serial, answer),
             UplinkEvent::Posted(place, failure) => self.outgoing.posted(now, place, failure),
             UplinkEvent::Refused(place, why) => self.outgoing.refused_at(now, place, why),
             UplinkEvent::ReplyRefused(why) => {
-                self.delivery.report_error(&mut self.spec.for_delivery(ctx), &why)
+                self.act_delivery(ctx, |delivery, scope| delivery.report_error(scope, &why));
             }
             UplinkEvent::Beat(payload) | UplinkEvent::Login(payload) => {
                 self.outgoing.send_untracked([payload]);
             }
+            UplinkEvent::BeatAnswer(payload) => self.outgoing.answer_beat(payload),
             UplinkEvent::Left { taken } => self.outgoing.link_lost(now, taken),
             UplinkEvent::Closed(end) => self.finish_closing(ctx, Some(*end)),
-            UplinkEvent::Redial => self.uplink.redial(&mut self.spec.for_uplink(ctx)),
+            UplinkEvent::Redial => self.act_uplink(ctx, Uplink::redial),
             UplinkEvent::CredentialsWanted => {
                 if let Some(question) = self.uplink.question() {
-                    let scope = &mut self.spec.for_delivery(ctx);
-                    self.delivery.ask_for_credentials(scope, question);
+                    self.act_delivery(ctx, |delivery, scope| {
+                        delivery.ask_for_credentials(scope, question)
+                    });
                 }
             }
         }
     }
 
-    /// What an event of the dial holds that is large and will be asked about.
-    pub(crate) fn unread(&mut self, event: &LinkEvent) -> Vec<Unread> {
-        let options = &self.spec.options;
-        pointers::unread(options, &mut self.uplink, &self.outgoing, &self.delivery, event)
-    }
-
-    /// Takes an event of a dial. Anything but the current one is ignored.
-    pub(crate) fn link_event(&mut self, ctx: &mut Context, dial: DialId, event: LinkEvent) {
-        self.drive(ctx, |uplink, scope| uplink.handle_event(scope, dial, event));
-        self.bound_partial(ctx);
-    }
-
+    /// A message of the server's: the link and what is awaited use it first, then it is kept for the clients.
     fn receive(&mut self, ctx: &mut Context, received: Received) {
         self.delivery.count(received.payload.len());
-        if self.use_message(ctx, &received) {
-            return;
-        }
-        let message = received.look(|| self.received_pointers());
-        let views = self.delivery.admit(&mut self.spec.for_delivery(ctx), &message);
-        let Some(views) = views else { return };
-        let Received { payload, reply, .. } = received;
-        self.drop_aged(ctx);
-        let room = self.log_room(ctx);
-        let scope = &mut self.spec.for_delivery(ctx);
-        let (kept, pressure) = self.delivery.keep(scope, payload, views, room);
-        match pressure {
-            Pressure::Pause => self.uplink.pause_reading(&mut self.spec.for_uplink(ctx)),
-            // A session that is being closed hangs up in its own way.
-            Pressure::Close if !self.lifecycle.is_closing() => {
-                self.uplink.rest_full(&mut self.spec.for_uplink(ctx));
+        let asked = || pointers::received_pointers(&self.spec.options, &self.delivery, &self.outgoing);
+        let message = received.look(asked);
+        if pointers::looks_inside(&self.spec.options, &self.uplink, &self.outgoing) {
+            let is_beat = self.uplink.use_message(&mut self.spec.for_uplink(ctx), &message);
+            let is_used_up = is_beat || self.outgoing.answer(ctx.now, &message);
+            // What it confirms is recorded before the message itself.
+            self.route_outgoing(ctx);
+            if is_used_up {
+                return;
             }
-            Pressure::Close | Pressure::None => {}
         }
+        let room = self.log_room(ctx);
+        let scope = &mut self.spec.for_delivery(ctx, room);
+        let Some(views) = self.delivery.admit(scope, &message) else {
+            return;
+        };
+        let Received { payload, reply, .. } = received;
+        let kept = self.delivery.keep(scope, payload, views);
         if let (Some(seq), Some(reply)) = (kept, reply) {
             self.uplink.kept(seq, reply);
         }
     }
 
-    /// Lets an incoming message answer, confirm and make ready what it can; whether nothing of it is left for the clients.
-    fn use_message(&mut self, ctx: &mut Context, received: &Received) -> bool {
-        if !pointers::looks_inside(&self.spec.options, &self.uplink, &self.outgoing) {
-            return false;
-        }
-        let message = received.look(|| self.received_pointers());
+    fn route_delivery(&mut self, ctx: &mut Context, request: ReadRequest) {
         let scope = &mut self.spec.for_uplink(ctx);
-        let used = self.uplink.use_message(scope, &message);
-        self.outgoing.send_untracked(used.login);
-        if used.makes_ready {
-            self.outgoing.begin_ready(ctx.now);
+        match request {
+            ReadRequest::Pause => self.uplink.pause_reading(scope),
+            ReadRequest::Resume => self.uplink.resume_reading(scope),
+            // A session that is being closed hangs up in its own way.
+            ReadRequest::Stop if self.lifecycle.is_closing() => {}
+            ReadRequest::Stop => self.uplink.rest_full(scope),
         }
-        self.route_outgoing(ctx);
-        let is_used_up = match used.beat {
-            BeatReply::NoBeat => self.outgoing.answer(ctx.now, &message),
-            BeatReply::Nothing => true,
-            BeatReply::Send(answer) => {
-                self.outgoing.answer_beat(answer);
-                true
-            }
-        };
-        self.route_outgoing(ctx);
-        is_used_up
     }
 
-    /// Appends a change of the link's state.
+    fn route_outgoing(&mut self, ctx: &mut Context) {
+        let link = self.uplink.view(&self.spec.options);
+        while let Some(event) = self.outgoing.poll(ctx.now, &self.spec.options, &link) {
+            match event {
+                OutgoingEvent::Journal(record) => self.write(ctx, &record, Durable::Written),
+                OutgoingEvent::Frame(port, frame) => ctx.send(port, frame),
+                OutgoingEvent::Transmit(handover) => self.hand_over(ctx, handover),
+                OutgoingEvent::Settled(settled) => {
+                    for settled in settled {
+                        self.record_settled(ctx, settled);
+                    }
+                }
+                OutgoingEvent::Subscription(key, state) => self.act_delivery(ctx, |delivery, scope| {
+                    delivery.report_subscription(scope, &key, state);
+                }),
+                OutgoingEvent::Unsubscribed(key) => self.delivery.forget_filter(&key),
+                OutgoingEvent::Prove(place) => {
+                    self.act_uplink(ctx, |uplink, scope| uplink.prove(scope, place));
+                }
+            }
+        }
+    }
+
+    /// Hands a message to the link, once the journal says so: after a crash nobody can say whether it was written.
+    fn hand_over(&mut self, ctx: &mut Context, handover: Handover) {
+        let serial = handover.serial;
+        if let Some(serial) = serial.filter(|_| handover.is_named && self.delivery.log().has_journal()) {
+            let durable = self.uplink.durability_of_intent();
+            self.write(ctx, &JournalRecord::Intent(serial), durable);
+        }
+        let acknowledged = serial.filter(|_| handover.awaits_ack);
+        let scope = &mut self.spec.for_uplink(ctx);
+        let handed = self
+            .uplink
+            .transmit(scope, handover.payload, handover.place, acknowledged);
+        if let Err(refusal) = handed {
+            self.outgoing.refused(ctx.now, serial, refusal);
+        }
+    }
+
+    /// Records how a message ended, for the client that sent it.
+    fn record_settled(&mut self, ctx: &mut Context, settled: Settled) {
+        self.uplink.forget(settled.serial);
+        self.act_delivery(ctx, |delivery, scope| delivery.record_settled(scope, settled));
+    }
+
+    /// Appends a change of the link's state, and hands it out before anything that follows from it.
     fn report_state(&mut self, ctx: &mut Context, change: StateChange) {
         self.uplink.reported(&self.spec.identity, &change);
         let body = Body::State(Arc::new(change));
-        self.delivery.append(&mut self.spec.for_delivery(ctx), body, None);
-        self.deliver(ctx);
+        self.act_delivery(ctx, |delivery, scope| {
+            delivery.append(scope, body, None);
+            delivery.advance(scope);
+        });
     }
 
-    // The outgoing direction.
+    /// Takes the next step towards the end, if it is time; `false` if there is none.
+    fn advance_closing(&mut self, ctx: &mut Context) -> bool {
+        if !self.lifecycle.is_closing() {
+            return false;
+        }
+        let link = self.uplink.view(&self.spec.options);
+        let unfinished = self.outgoing.unfinished();
+        match self.lifecycle.next_step(ctx.now.boot, &link, unfinished) {
+            ClosingStep::Wait => return false,
+            ClosingStep::HangUp => {
+                self.act_uplink(ctx, |uplink, scope| uplink.hang_up(scope, 1000, ""));
+                self.finish_closing(ctx, Some(LinkEnd::default()));
+            }
+            ClosingStep::SendClose { code, reason } => {
+                let proves = self.outgoing.wants_proof();
+                self.act_uplink(ctx, |uplink, scope| {
+                    uplink.send_close(scope, code, reason, proves)
+                });
+            }
+            ClosingStep::GiveUp => self.finish_closing(ctx, None),
+        }
+        true
+    }
 
-    /// Lets the outgoing direction handle a frame of a port, and passes on what came of it.
-    fn ask_outgoing<R>(
+    /// Closing is over: the link has ended, or nothing is worth waiting for any more.
+    fn finish_closing(&mut self, ctx: &mut Context, end: Option<LinkEnd>) {
+        let Some(closing) = self.lifecycle.end_closing() else {
+            return;
+        };
+        let report = end.map_or_else(CloseReport::default, close_report);
+        self.act_uplink(ctx, |uplink, scope| {
+            uplink.hang_up(scope, closing.code, &closing.reason);
+        });
+        self.end(ctx, &report, "closed");
+    }
+
+    /// Ends the session for every client: everything is settled and reported, then nothing is left.
+    fn end(&mut self, ctx: &mut Context, report: &CloseReport, why: &'static str) {
+        let change = self.uplink.close(report);
+        for settled in self.outgoing.end(ctx.now) {
+            self.record_settled(ctx, settled);
+        }
+        self.report_state(ctx, change);
+        self.act_delivery(ctx, |delivery, scope| delivery.end(scope, report, why));
+        self.lifecycle.end();
+    }
+
+    /// What has come in part is given up when it does not fit the extension's budget: it counts as too large.
+    fn bound_partial(&mut self, ctx: &Context) {
+        if self.uplink.partial_held() > MIN_ROOM && self.held() > ctx.budget.saturating_sub(ctx.others) {
+            self.uplink.give_up_partial();
+        }
+    }
+
+    // What the parts are lent.
+
+    fn act_uplink(&mut self, ctx: &mut Context, act: impl FnOnce(&mut Uplink, &mut UplinkContext<'_>)) {
+        act(&mut self.uplink, &mut self.spec.for_uplink(ctx));
+    }
+
+    fn act_delivery<R>(
         &mut self,
         ctx: &mut Context,
+        act: impl FnOnce(&mut Delivery, &mut DeliveryContext<'_>) -> R,
+    ) -> R {
+        let room = self.log_room(ctx);
+        act(&mut self.delivery, &mut self.spec.for_delivery(ctx, room))
+    }
+
+    /// For the client at this port, if it holds the session.
+    fn act_outgoing<R>(
+        &mut self,
+        ctx: &Context,
         port: PortId,
         act: impl FnOnce(&mut Outgoing, &OutgoingContext<'_>) -> R,
     ) -> Option<R> {
@@ -373,155 +640,10 @@ impl Session {
             client: self.delivery.client_at(port)?,
             port,
         };
-        let done = act(&mut self.outgoing, &scope);
-        self.route_outgoing(ctx);
-        Some(done)
-    }
-
-    /// Passes on what the outgoing direction has to say.
-    fn route_outgoing(&mut self, ctx: &mut Context) {
-        if !self.outgoing.has_events() {
-            return;
-        }
-        let link = self.uplink.view(&self.spec.options);
-        while let Some(event) = self.outgoing.poll(ctx.now, &self.spec.options, &link) {
-            match event {
-                OutgoingEvent::Journal(record) => self.write(ctx, &record, Durable::Written),
-                OutgoingEvent::Frame(port, frame) => ctx.send(port, frame),
-                OutgoingEvent::Transmit(handover) => self.hand_over(ctx, handover),
-                OutgoingEvent::Settled(settled) => {
-                    for settled in settled {
-                        self.record_settled(ctx, settled);
-                    }
-                    self.deliver(ctx);
-                }
-                OutgoingEvent::Subscription(key, state) => {
-                    let scope = &mut self.spec.for_delivery(ctx);
-                    self.delivery.report_subscription(scope, &key, state);
-                }
-                OutgoingEvent::Unsubscribed(key) => {
-                    self.delivery.forget_filter(&key);
-                    self.deliver(ctx);
-                }
-                OutgoingEvent::Prove(place) => {
-                    self.uplink.prove(&mut self.spec.for_uplink(ctx), place);
-                }
-            }
-        }
-    }
-
-    /// Hands a message to the link, once the journal says so: after a crash nobody can say whether it was written. The
-    /// first on a connection goes to the disk itself, so that even after a power cut it is known that this link was open.
-    fn hand_over(&mut self, ctx: &mut Context, handover: Handover) {
-        let Handover {
-            payload,
-            place,
-            serial,
-            ..
-        } = handover;
-        if let Some(serial) = serial.filter(|_| handover.is_named && self.delivery.log().has_journal()) {
-            let durable = self.uplink.durability_of_intent();
-            self.write(ctx, &JournalRecord::Intent(serial), durable);
-        }
-        let scope = &mut self.spec.for_uplink(ctx);
-        let acknowledged = serial.filter(|_| handover.awaits_ack);
-        if let Err(refusal) = self.uplink.transmit(scope, payload, place, acknowledged) {
-            self.outgoing.refused(ctx.now, serial, refusal);
-        }
-    }
-
-    /// Records how a message ended, for the client that sent it.
-    fn record_settled(&mut self, ctx: &mut Context, settled: Settled) {
-        self.uplink.forget(settled.serial);
-        let budget = settled.is_answered().then(|| self.budget(ctx));
-        let scope = &mut self.spec.for_delivery(ctx);
-        self.delivery.record_settled(scope, settled, budget);
-    }
-
-    // Delivery and the journal.
-
-    /// Hands every client what its window and its port have room for.
-    pub(crate) fn deliver(&mut self, ctx: &mut Context) {
-        self.delivery.deliver(&mut self.spec.for_delivery(ctx));
-    }
-
-    /// Forgets what every client has finished.
-    fn trim(&mut self, ctx: &mut Context) {
-        self.delivery.trim(&mut self.spec.for_delivery(ctx));
-        self.read_on(ctx);
-    }
-
-    /// Drops messages that are older than the log keeps.
-    fn drop_aged(&mut self, ctx: &mut Context) {
-        if self.delivery.drop_aged(&mut self.spec.for_delivery(ctx)) {
-            self.read_on(ctx);
-            self.deliver(ctx);
-        }
-    }
-
-    /// Reads on if it was the log that kept the link from reading, and there is room again.
-    fn read_on(&mut self, ctx: &mut Context) {
-        if self.uplink.is_reading_paused() {
-            let room = self.log_room(ctx);
-            if self.delivery.has_room_again(&self.spec.options, room) {
-                self.uplink.resume_reading(&mut self.spec.for_uplink(ctx));
-            }
-        }
+        Some(act(&mut self.outgoing, &scope))
     }
 
     fn write(&self, ctx: &mut Context, record: &JournalRecord, durable: Durable) {
         self.delivery.log().write(&mut ctx.recorder(), record, durable);
-    }
-
-    /// Writes down what has changed of what the session is.
-    fn journal_meta(&self, ctx: &mut Context) {
-        let meta = self.spec.meta(&ctx.machine_boot, self.delivery.log());
-        self.write(ctx, &JournalRecord::Meta(meta), Durable::Written);
-    }
-
-    /// The journal failed: the session lives on in memory, and says so in place.
-    pub(crate) fn journal_lost(&mut self, ctx: &mut Context, why: &str) {
-        self.delivery.lose_journal();
-        let why = format!("the journal was lost, durability is `memory` now: {why}");
-        let mut change = StateChange::new(self.state());
-        change.error = Some(error(Code::Internal, why));
-        self.report_state(ctx, change);
-    }
-
-    // Time.
-
-    /// Dials because it is this session's turn.
-    pub(crate) fn dial_granted(&mut self, ctx: &mut Context) {
-        self.drive(ctx, Uplink::dial_granted);
-    }
-
-    /// The machine slept, or its network changed.
-    pub(crate) fn resumed(&mut self, ctx: &mut Context) {
-        self.drive(ctx, Uplink::resumed);
-    }
-
-    /// The settings have changed.
-    pub(crate) fn rules_changed(&mut self, ctx: &mut Context) {
-        self.drive(ctx, Uplink::rules_changed);
-    }
-
-    /// Does what is due.
-    pub(crate) fn timeout(&mut self, ctx: &mut Context) {
-        self.drive(ctx, Uplink::timeout);
-        let load = self.outgoing.load();
-        self.drive(ctx, |uplink, scope| uplink.probe_better(scope, load));
-        self.outgoing.timeout(ctx.now);
-        self.route_outgoing(ctx);
-        self.drop_aged(ctx);
-        self.delivery.report_stalls(&mut self.spec.for_delivery(ctx));
-        match self.idle().and_then(|idle| idle.step(ctx.now.awake)) {
-            Some(IdleStep::Rest) => self.drive(ctx, |uplink, scope| uplink.rest(scope, None)),
-            Some(IdleStep::Expire) => {
-                let scope = &mut self.spec.for_uplink(ctx);
-                self.uplink.hang_up(scope, GOING_AWAY, "");
-                self.end(ctx, &CloseReport::default(), "expired");
-            }
-            None => {}
-        }
     }
 }

@@ -232,6 +232,24 @@ impl<'a> Replay<'a> {
     }
 }
 
+/// The state that a new segment of the journal begins with.
+pub(super) fn snapshot(
+    spec: &Spec,
+    outgoing: &Outgoing,
+    delivery: &Delivery,
+    now: Now,
+    machine_boot: &str,
+) -> Vec<RawRecord> {
+    let log = delivery.log();
+    if !log.has_journal() {
+        return Vec::new();
+    }
+    let mut records = vec![JournalRecord::Meta(spec.meta(machine_boot, log))];
+    records.extend(delivery.snapshot());
+    records.extend(outgoing.snapshot(now));
+    records.iter().map(JournalRecord::encode).collect()
+}
+
 /// The last word on what the session is.
 fn newest_meta(records: &[JournalRecord]) -> Result<Meta, String> {
     let meta = records.iter().rev().find_map(|record| match record {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::wire::json::Pointers;
 use crate::wire::message::{Open, Opened, Resumed, SessionReport};
 use crate::wire::options::{Durability, Options, QueueOptions};
 use crate::wire::record::{Name, State};
@@ -14,6 +15,7 @@ use crate::core::random::Random;
 use crate::core::recorded_log::RecordedLog;
 
 use super::delivery::DeliveryContext;
+use super::outgoing::sent_pointers;
 use super::uplink::UplinkContext;
 
 /// Whether `open` made the session that it opens.
@@ -47,6 +49,25 @@ impl Spec {
         self.options_held
     }
 
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Whether these are its options.
+    pub(crate) fn has(&self, options: &Options) -> bool {
+        *self.options == *options
+    }
+
+    /// Bytes that it would take more with these options.
+    pub(crate) fn grows_by(&self, options: &Options) -> usize {
+        options.held().saturating_sub(self.options_held)
+    }
+
+    /// All pointers that are asked for when a message is sent.
+    pub(crate) fn sent_pointers(&self) -> Pointers {
+        sent_pointers(&self.options)
+    }
+
     /// Replaces the options; those before.
     pub(super) fn replace_options(&mut self, options: Options) -> Arc<Options> {
         // What a session survives is settled when it is made.
@@ -71,12 +92,13 @@ impl Spec {
         }
     }
 
-    /// What delivery may touch while it handles an input.
-    pub(super) fn for_delivery<'a>(&'a self, ctx: &'a mut Context) -> DeliveryContext<'a> {
+    /// What delivery may touch while it handles an input. `room`: bytes that the log may take in all.
+    pub(super) fn for_delivery<'a>(&'a self, ctx: &'a mut Context, room: usize) -> DeliveryContext<'a> {
         DeliveryContext {
             now: ctx.now,
             who: &self.identity,
             options: &self.options,
+            room,
             ports: ctx.ports(),
         }
     }

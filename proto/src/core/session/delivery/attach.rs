@@ -79,6 +79,7 @@ impl Delivery {
         if let Some(to) = start.rolled_back_to {
             self.deliver_rollback(ctx, *client, start.position, to);
         }
+        self.trim(ctx);
     }
 
     /// The broker's verdict on where a client goes on.
@@ -170,6 +171,7 @@ impl Delivery {
     pub(in crate::core::session) fn detach(&mut self, ctx: &mut DeliveryContext<'_>, port: PortId) {
         self.clients.leave(port, ctx.now.awake);
         ctx.release(port);
+        self.begin_delivery();
     }
 
     /// Everything up to `seq` has been processed; `true` when that makes room. Only what was delivered to this attachment
@@ -216,6 +218,7 @@ impl Delivery {
         report: &CloseReport,
         why: &'static str,
     ) {
+        self.deliver(ctx);
         for client in self.clients.iter_mut() {
             let Some(attachment) = &client.attachment else {
                 continue;

@@ -28,7 +28,7 @@ enum Stop {
 
 impl Delivery {
     /// Hands every client what its window and its port have room for.
-    pub(in crate::core::session) fn deliver(&mut self, ctx: &mut DeliveryContext<'_>) {
+    pub(super) fn deliver(&mut self, ctx: &mut DeliveryContext<'_>) {
         self.log.write_losses(&mut ctx.recorder());
         for index in 0..self.clients.len() {
             self.deliver_to(ctx, index);
@@ -92,7 +92,7 @@ impl Delivery {
     }
 
     /// Says `stalled` to those that are slower than the stream.
-    pub(in crate::core::session) fn report_stalls(&mut self, ctx: &mut DeliveryContext<'_>) {
+    pub(super) fn report_stalls(&mut self, ctx: &mut DeliveryContext<'_>) {
         for client in self.clients.iter_mut() {
             let Some(attachment) = client.attachment.as_mut() else {
                 continue;

@@ -8,7 +8,7 @@ use crate::core::io::PortId;
 use super::{Delivery, DeliveryContext};
 
 impl Delivery {
-    /// Does what this frame asks of delivery. `deliver` must follow.
+    /// Does what this frame asks of delivery.
     pub(in crate::core::session) fn frame(
         &mut self,
         ctx: &mut DeliveryContext<'_>,
@@ -29,6 +29,7 @@ impl Delivery {
             }
             _ => {}
         }
+        self.begin_delivery();
     }
 
     /// Tells every client the state of a subscription.

@@ -36,7 +36,7 @@ use super::in_millis;
 
 use self::clients::Clients;
 
-pub(super) use self::retention::{MIN_ROOM, Pressure};
+pub(super) use self::retention::MIN_ROOM;
 
 /// What delivery may touch while it does something.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub(super) struct DeliveryContext<'a> {
     pub(super) now: Now,
     pub(super) who: &'a Identity,
     pub(super) options: &'a Options,
+    /// Bytes that the log may take in all.
+    pub(super) room: usize,
     pub(super) ports: PortWriter<'a>,
 }
 
@@ -74,12 +76,28 @@ impl DeliveryContext<'_> {
 
 /// The incoming direction of one session.
 #[derive(Debug, Default)]
-pub(super) struct Delivery {
+pub(crate) struct Delivery {
     log: RecordedLog,
     clients: Clients,
     guard: ReceiveGuard,
     received: Totals,
     filtered: Filtered,
+    /// Something has changed since clients were handed records last.
+    is_changed: bool,
+    /// The link was asked to read no more, and was not asked to read on.
+    is_pausing: bool,
+    request: Option<ReadRequest>,
+}
+
+/// What the log asks of the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReadRequest {
+    /// To read no more for now: the log is full.
+    Pause,
+    /// To read on.
+    Resume,
+    /// To end until a client attaches: the log is full.
+    Stop,
 }
 
 impl Delivery {
@@ -88,14 +106,52 @@ impl Delivery {
         &self.log
     }
 
+    /// The journal's name, if there is one.
+    pub(crate) fn journal(&self) -> Option<&JournalId> {
+        self.log.journal()
+    }
+
     /// Bytes that all this takes.
     pub(super) fn held(&self) -> usize {
         self.log.held() + self.clients.held()
     }
 
+    /// What the log asks of the link now; after every call until `None`.
+    pub(super) const fn poll(&mut self) -> Option<ReadRequest> {
+        self.request.take()
+    }
+
+    /// Whether `advance` may have something to do.
+    pub(super) const fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
+    /// Something may be delivered that could not be before.
+    pub(super) const fn begin_delivery(&mut self) {
+        self.is_changed = true;
+    }
+
+    /// Hands clients what there is for them since the last change, and lets the link read on when there is room again.
+    pub(super) fn advance(&mut self, ctx: &mut DeliveryContext<'_>) {
+        self.is_changed = false;
+        self.deliver(ctx);
+        if self.is_pausing && self.has_room_again(ctx.options, ctx.room) {
+            self.is_pausing = false;
+            self.request = Some(ReadRequest::Resume);
+        }
+    }
+
+    /// Does what is due: messages that are too old go, and clients that are too slow are told.
+    pub(super) fn timeout(&mut self, ctx: &mut DeliveryContext<'_>) {
+        self.drop_aged(ctx);
+        self.deliver(ctx);
+        self.report_stalls(ctx);
+    }
+
     /// Appends a record for everybody, or for one client, and writes it down.
     pub(super) fn append(&mut self, ctx: &mut DeliveryContext<'_>, body: Body, audience: Option<ClientId>) {
         self.log.append(&mut ctx.recorder(), body, audience);
+        self.begin_delivery();
         self.show_newest(ctx);
         self.clients.release_held(audience, self.log.last());
     }
@@ -112,7 +168,7 @@ impl Delivery {
     }
 
     /// Shows the last records still held to one who begins to watch; how many had no room.
-    pub(super) fn show_last(
+    pub(crate) fn show_last(
         &self,
         ports: &mut PortWriter<'_>,
         session: &Name,
@@ -132,7 +188,7 @@ impl Delivery {
     }
 
     /// Records waiting for this client.
-    pub(super) fn pending(&self, client: &str) -> usize {
+    pub(crate) fn pending(&self, client: &str) -> usize {
         let Some(known) = self.clients.of_name(client) else {
             return 0;
         };
@@ -181,6 +237,7 @@ impl Delivery {
         if after.guard != before.guard {
             self.guard = ReceiveGuard::default();
         }
+        self.begin_delivery();
     }
 
     /// Begins a journal.

@@ -12,7 +12,7 @@ use crate::wire::record::Body;
 use crate::core::log::{Log, RECORD_COST};
 
 use super::views::Views;
-use super::{Delivery, DeliveryContext};
+use super::{Delivery, DeliveryContext, ReadRequest};
 
 /// What the socket may have read before it noticed that reading was paused.
 const PAUSE_SLACK_MESSAGES: usize = 2048;
@@ -20,35 +20,25 @@ const PAUSE_SLACK_BYTES: usize = 2 * 1024 * 1024;
 /// A message of this size fits whatever else the extension holds.
 pub(in crate::core::session) const MIN_ROOM: usize = 4096;
 
-/// What a full log asks of the link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::core::session) enum Pressure {
-    None,
-    /// To read no more for now.
-    Pause,
-    /// To pause until a client attaches.
-    Close,
-}
-
 impl Delivery {
-    /// Takes a message of the server's into the log, within its bounds and `room` bytes in all; its `seq`, unless it was
-    /// lost, and what is asked of the link. `admit` has said how clients see it.
+    /// Takes a message of the server's into the log, within its bounds; its `seq`, unless it was lost. `admit` has said how
+    /// clients see it.
     pub(in crate::core::session) fn keep(
         &mut self,
         ctx: &mut DeliveryContext<'_>,
         payload: Payload,
         views: Views,
-        room: usize,
-    ) -> (Option<u64>, Pressure) {
+    ) -> Option<u64> {
+        self.drop_aged(ctx);
         let cost = RECORD_COST + payload.len() + payload.extras();
-        if cost > room.max(MIN_ROOM) {
+        if cost > ctx.room.max(MIN_ROOM) {
             // Not even alone: the extension holds as much as it may.
             self.lose_message(ctx, GapReason::Overflow);
-            return (None, Pressure::None);
+            return None;
         }
-        if !self.make_room(ctx.options, payload.len(), cost, room) {
+        if !self.make_room(ctx.options, payload.len(), cost, ctx.room) {
             self.lose_message(ctx, GapReason::Overflow);
-            return (None, Pressure::None);
+            return None;
         }
         let body = Body::Message {
             payload,
@@ -56,7 +46,8 @@ impl Delivery {
         };
         let seq = self.append_viewed(ctx, body, views);
         self.log.write_drops(&mut ctx.recorder());
-        (Some(seq), self.pressure(ctx.options, room))
+        self.bound_reading(ctx.options, ctx.room);
+        Some(seq)
     }
 
     /// Drops what must go for a message of `size` bytes that costs `cost`; `false` when it is the message that must go.
@@ -85,13 +76,13 @@ impl Delivery {
         true
     }
 
-    /// What the log asks of the link now that it holds another message.
-    fn pressure(&mut self, options: &Options, room: usize) -> Pressure {
+    /// Asks the link to read no more if the log is full now that it holds another message.
+    fn bound_reading(&mut self, options: &Options, room: usize) {
         let queue = &options.queue;
-        let pressure = match queue.overflow {
-            Overflow::Pause => Pressure::Pause,
-            Overflow::Close => Pressure::Close,
-            Overflow::DropOldest | Overflow::DropNewest => return Pressure::None,
+        let request = match queue.overflow {
+            Overflow::Pause => ReadRequest::Pause,
+            Overflow::Close => ReadRequest::Stop,
+            Overflow::DropOldest | Overflow::DropNewest => return,
         };
         let is_full = self.log.messages() >= queue.messages
             || self.log.bytes() >= queue.bytes
@@ -99,13 +90,13 @@ impl Delivery {
         if is_full && !self.only_absent_clients_need_the_oldest() {
             // No next message comes with which those that filters hold back would go out.
             self.clients.release_held(None, self.log.last());
-            return pressure;
+            self.is_pausing = request == ReadRequest::Pause;
+            self.request = Some(request);
         }
-        Pressure::None
     }
 
     /// Whether a link that reads no more because the log was full may read on.
-    pub(in crate::core::session) fn has_room_again(&mut self, options: &Options, room: usize) -> bool {
+    pub(super) fn has_room_again(&mut self, options: &Options, room: usize) -> bool {
         let queue = &options.queue;
         let has_room = self.log.messages() <= queue.messages / 2
             && self.log.bytes() <= queue.bytes / 2
@@ -114,11 +105,12 @@ impl Delivery {
     }
 
     /// Drops what is more than the log may hold now; one oversize message may stay.
-    pub(in crate::core::session) fn shrink(&mut self, options: &Options, room: usize) {
-        let (messages, bytes) = max_held(options);
+    pub(in crate::core::session) fn shrink(&mut self, ctx: &DeliveryContext<'_>) {
+        let (messages, bytes) = max_held(ctx.options);
+        self.begin_delivery();
         while self.log.messages() > messages
             || (self.log.bytes() > bytes && self.log.messages() > 1)
-            || (self.log.held() > room && self.log.messages() > 0)
+            || (self.log.held() > ctx.room && self.log.messages() > 0)
         {
             if !self.log.drop_oldest(GapReason::Overflow) {
                 break;
@@ -127,10 +119,9 @@ impl Delivery {
     }
 
     /// The broker as a whole holds too much, and this extension most: drops what does not fit its budget any more.
-    pub(in crate::core::session) fn give_back(&mut self, ctx: &mut DeliveryContext<'_>, room: usize) {
-        self.shrink(ctx.options, room);
+    pub(in crate::core::session) fn give_back(&mut self, ctx: &mut DeliveryContext<'_>) {
+        self.shrink(ctx);
         self.log.write_drops(&mut ctx.recorder());
-        self.deliver(ctx);
     }
 
     /// A message was too large to be kept, or the newest had to go: it is lost in its place. The caller delivers
@@ -141,6 +132,7 @@ impl Delivery {
         reason: GapReason,
     ) {
         self.log.append_lost(&mut ctx.recorder(), reason);
+        self.begin_delivery();
         self.show_newest(ctx);
         self.clients.release_held(None, self.log.last());
     }
@@ -159,14 +151,12 @@ impl Delivery {
             && here.all(|client| client.acked >= oldest.record.seq || !oldest.is_for(client.id))
     }
 
-    /// Drops messages that are older than the log keeps; `false` when there are none.
-    pub(in crate::core::session) fn drop_aged(&mut self, ctx: &mut DeliveryContext<'_>) -> bool {
+    /// Drops messages that are older than the log keeps.
+    pub(super) fn drop_aged(&mut self, ctx: &DeliveryContext<'_>) {
         let age = Duration::from_millis(ctx.options.queue.age);
-        let mut has_dropped = false;
         while self.log.oldest_message_is_older(ctx.now.awake, age) && self.log.drop_oldest(GapReason::Age) {
-            has_dropped = true;
+            self.begin_delivery();
         }
-        has_dropped
     }
 
     /// When the oldest message is older than the log keeps, in awake time.
@@ -177,6 +167,7 @@ impl Delivery {
 
     /// Forgets what every client has finished.
     pub(in crate::core::session) fn trim(&mut self, ctx: &mut DeliveryContext<'_>) {
+        self.begin_delivery();
         let clients = &self.clients;
         self.log.trim(&mut ctx.recorder(), |entry| {
             clients

@@ -9,7 +9,6 @@ use crate::core::journal_record::JournalRecord;
 use crate::core::outbox::{MessageResult, Settled};
 use crate::core::recorded_log::Durable;
 
-use super::super::budget::Budget;
 use super::{Delivery, DeliveryContext};
 
 /// Bytes of unacknowledged answers, at most; one answer may be larger.
@@ -17,12 +16,11 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 impl Delivery {
     /// Records how a message ended, for the client that sent it. One without an id is not reported, and one that ended well
-    /// and whose client wants no receipt is only journalled. `budget`: what an answer may take, if it has one.
+    /// and whose client wants no receipt is only journalled.
     pub(in crate::core::session) fn record_settled(
         &mut self,
         ctx: &mut DeliveryContext<'_>,
         settled: Settled,
-        budget: Option<Budget>,
     ) {
         let Settled {
             client,
@@ -47,7 +45,7 @@ impl Delivery {
                 Body::Outcome(OutcomeReport { id, outcome, error }.into())
             }
             MessageResult::Response(answer) => {
-                let (answer, error) = match answer.and_then(|answer| self.room_for(budget, answer)) {
+                let (answer, error) = match answer.and_then(|answer| self.room_for(ctx.room, answer)) {
                     Ok(answer) => (Some(answer), None),
                     Err(why) => (None, Some(why)),
                 };
@@ -58,10 +56,10 @@ impl Delivery {
     }
 
     /// The answer, if the log has room for it. A server cannot fill the memory with answers that are not acknowledged.
-    fn room_for(&self, budget: Option<Budget>, answer: Payload) -> Result<Payload, ErrorInfo> {
+    fn room_for(&self, room: usize, answer: Payload) -> Result<Payload, ErrorInfo> {
         let held = self.log.answers();
         let fits = held == 0 || held + answer.len() <= MAX_ANSWER_BYTES;
-        if fits && budget.is_none_or(|budget| budget.check(answer.len()).is_ok()) {
+        if fits && self.log.held() + answer.len() <= room {
             return Ok(answer);
         }
         let why = format!(

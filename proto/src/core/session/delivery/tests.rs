@@ -10,8 +10,6 @@ use crate::wire::payload::Payload;
 use crate::wire::record::State;
 use crate::wire::rule::ParsedMessage;
 
-const ROOM: usize = usize::MAX;
-
 /// A delivery with all that it works on.
 struct Bench {
     delivery: Delivery,
@@ -35,6 +33,7 @@ impl Bench {
             now: self.ctx.now,
             who: &self.who,
             options: &self.options,
+            room: usize::MAX,
             ports: self.ctx.ports(),
         };
         act(&mut self.delivery, &mut scope)
@@ -68,14 +67,15 @@ impl Bench {
         verdict.expect("an answer")
     }
 
-    fn message(&mut self, text: &'static str) -> (Option<u64>, Pressure) {
+    /// A message of the server's: its number, and what the log asks of the link.
+    fn message(&mut self, text: &'static str) -> (Option<u64>, Option<ReadRequest>) {
         let payload = Payload::text(text);
         let taken = self.act(|delivery, scope| {
             let views = delivery.admit(scope, &ParsedMessage::at(&payload))?;
-            Some(delivery.keep(scope, payload, views, ROOM))
+            delivery.keep(scope, payload, views)
         });
-        self.act(Delivery::deliver);
-        taken.unwrap_or((None, Pressure::None))
+        self.act(Delivery::advance);
+        (taken, self.delivery.poll())
     }
 
     /// The frames that ports got meanwhile, except records.
@@ -199,22 +199,26 @@ fn a_full_log_drops_or_asks_the_link_to_wait() {
         let kept = ["one", "two", "three"].map(|text| bench.message(text));
         (kept, bench)
     };
-    let none = |seq| (Some(seq), Pressure::None);
+    let none = |seq| (Some(seq), None);
     let (kept, bench) = full(Overflow::DropOldest);
     assert_eq!(kept, [none(1), none(2), none(3)]);
     let mut report = SessionReport::default();
     bench.delivery.report(&mut report, Duration::ZERO);
     assert_eq!((report.queued, report.dropped), (2, 1));
     let (kept, _) = full(Overflow::DropNewest);
-    assert_eq!(kept, [none(1), none(2), (None, Pressure::None)]);
+    assert_eq!(kept, [none(1), none(2), (None, None)]);
     let (kept, mut bench) = full(Overflow::Pause);
-    assert_eq!(kept[1], (Some(2), Pressure::Pause));
-    bench.acknowledge(1, 1);
-    assert!(!bench.delivery.has_room_again(&bench.options, ROOM));
-    bench.acknowledge(1, 3);
-    assert!(bench.delivery.has_room_again(&bench.options, ROOM));
+    assert_eq!(kept[1], (Some(2), Some(ReadRequest::Pause)));
+    let request_after = |bench: &mut Bench, seq| {
+        bench.acknowledge(1, seq);
+        bench.act(Delivery::advance);
+        bench.delivery.poll()
+    };
+    assert_eq!(request_after(&mut bench, 1), None);
+    assert_eq!(request_after(&mut bench, 3), Some(ReadRequest::Resume));
+    assert_eq!(request_after(&mut bench, 3), None, "it is asked once");
     let (kept, _) = full(Overflow::Close);
-    assert_eq!(kept[1], (Some(2), Pressure::Close));
+    assert_eq!(kept[1], (Some(2), Some(ReadRequest::Stop)));
 }
 
 #[test]
@@ -227,9 +231,10 @@ fn a_message_that_is_too_old_becomes_a_gap_in_its_place() {
         bench.delivery.age_deadline(&bench.options),
         Some(Duration::from_secs(1))
     );
-    assert!(!bench.act(Delivery::drop_aged));
+    bench.act(|delivery, scope| delivery.drop_aged(scope));
+    assert_eq!(bench.delivery.log().messages(), 1);
     bench.ctx.now.awake = Duration::from_secs(1);
-    assert!(bench.act(Delivery::drop_aged));
+    bench.act(|delivery, scope| delivery.drop_aged(scope));
     let body = &bench.delivery.log().get(0).expect("a gap").record.body;
     assert!(
         matches!(body, Body::Gap(gap) if gap.reason == GapReason::Age && gap.count == 1),

@@ -37,6 +37,7 @@ impl Delivery {
         };
         // What was held under other lines is held no more.
         client.release(last);
+        self.is_changed = true;
         if client.filter_mut().set(key, lines) {
             return Ok(());
         }
@@ -49,6 +50,7 @@ impl Delivery {
         for client in self.clients.iter_mut() {
             if client.filter_mut().forget(key) {
                 client.release(last);
+                self.is_changed = true;
             }
         }
     }
@@ -147,6 +149,7 @@ impl Delivery {
             return self.log.last();
         }
         let seq = self.log.append(&mut ctx.recorder(), body, None);
+        self.begin_delivery();
         self.show_newest(ctx);
         let mut views = views.into_iter().peekable();
         let mut seen = Vec::new();

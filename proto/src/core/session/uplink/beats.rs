@@ -4,12 +4,24 @@ use std::time::Duration;
 
 use crate::wire::code::Code;
 use crate::wire::options::Options;
+use crate::wire::payload::Payload;
 use crate::wire::rule::ParsedMessage;
 
 use crate::core::io::Output;
 
 use super::heartbeat::Heartbeat;
-use super::{BeatReply, Uplink, UplinkContext, UplinkEvent};
+use super::{Uplink, UplinkContext, UplinkEvent};
+
+/// What is answered to a message that may be a beat.
+#[derive(Debug)]
+pub(super) enum BeatReply {
+    /// It is none.
+    NoBeat,
+    /// It is used up.
+    Nothing,
+    /// It is used up, and this is to be sent.
+    Send(Payload),
+}
 
 impl Uplink {
     pub(super) fn ponged(&mut self, ctx: &UplinkContext<'_>, token: u64) -> Option<UplinkEvent> {

@@ -163,7 +163,7 @@ impl Uplink {
     }
 
     /// Whether the settings allow this session with another URL or other options.
-    pub(in crate::core::session) fn may_become(
+    pub(crate) fn may_become(
         &self,
         who: &Identity,
         rule: &ExtensionRule,
@@ -276,7 +276,7 @@ impl Uplink {
     }
 
     /// The session's URL.
-    pub(in crate::core::session) const fn url(&self) -> Option<&Url> {
+    pub(crate) const fn url(&self) -> Option<&Url> {
         self.url.as_ref()
     }
 

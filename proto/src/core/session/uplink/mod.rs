@@ -43,6 +43,7 @@ use crate::core::recorded_log::Durable;
 
 use super::link_view::LinkView;
 
+use self::beats::BeatReply;
 use self::connection::{Connection, RoundTrips};
 use self::credentials::Credentials;
 use self::fallback::Fallback;
@@ -111,8 +112,12 @@ pub(super) enum UplinkEvent {
     Refused(u64, ErrorInfo),
     /// The server does not take a reply.
     ReplyRefused(ErrorInfo),
+    /// The server has met the `ready` rule.
+    Ready,
     /// This is to be sent as a beat.
     Beat(Payload),
+    /// This answers a beat of the server's.
+    BeatAnswer(Payload),
     /// This is to be sent to log in.
     Login(Payload),
     /// The dial has ended; it had begun to hand over so many messages.
@@ -125,30 +130,9 @@ pub(super) enum UplinkEvent {
     CredentialsWanted,
 }
 
-/// What the link has made of an incoming message.
-#[derive(Debug)]
-pub(super) struct UsedMessage {
-    /// This is to be sent to log in.
-    pub(super) login: Vec<Payload>,
-    /// It has made the link ready.
-    pub(super) makes_ready: bool,
-    pub(super) beat: BeatReply,
-}
-
-/// What is answered to a message that may be a beat.
-#[derive(Debug)]
-pub(super) enum BeatReply {
-    /// It is none.
-    NoBeat,
-    /// It is used up.
-    Nothing,
-    /// It is used up, and this is to be sent.
-    Send(Payload),
-}
-
 /// The connection of one session to its server.
 #[derive(Debug, Default)]
-pub(super) struct Uplink {
+pub(crate) struct Uplink {
     /// Unknown after a restart until a client opens the session with a URL again: secrets never reach the disk.
     url: Option<Url>,
     credentials: Credentials,
@@ -302,6 +286,13 @@ impl Uplink {
         self.events.push_back(UplinkEvent::Opened(link));
     }
 
+    /// Reports a problem in place, with the state as it is.
+    pub(super) fn report_problem(&mut self, why: ErrorInfo) {
+        let mut change = StateChange::new(self.state());
+        change.error = Some(why);
+        self.report_change(change);
+    }
+
     fn report_change(&mut self, change: StateChange) {
         self.events.push_back(UplinkEvent::State(Box::new(change)));
     }
@@ -317,18 +308,21 @@ impl Uplink {
         awaits_beat || up.is_some_and(|up| up.ready_by.is_some())
     }
 
-    /// Lets the link use an incoming message: as a beat, for logging in, to become ready.
-    pub(super) fn use_message(
-        &mut self,
-        ctx: &mut UplinkContext<'_>,
-        message: &ParsedMessage<'_>,
-    ) -> UsedMessage {
+    /// Lets the link use an incoming message: as a beat, for logging in, to become ready. `true` when nothing of it is left
+    /// for the clients.
+    pub(super) fn use_message(&mut self, ctx: &mut UplinkContext<'_>, message: &ParsedMessage<'_>) -> bool {
         self.adjust_beat(ctx.options, message);
-        UsedMessage {
-            login: self.log_in(ctx, message),
-            makes_ready: self.make_ready(ctx.options, message),
-            beat: self.take_beat(ctx, message),
+        let login = self.log_in(ctx, message);
+        self.events.extend(login.into_iter().map(UplinkEvent::Login));
+        if self.make_ready(ctx.options, message) {
+            self.events.push_back(UplinkEvent::Ready);
         }
+        match self.take_beat(ctx, message) {
+            BeatReply::NoBeat => return false,
+            BeatReply::Nothing => {}
+            BeatReply::Send(answer) => self.events.push_back(UplinkEvent::BeatAnswer(answer)),
+        }
+        true
     }
 
     /// Lets a message make the link ready; whether it did.

@@ -25,11 +25,6 @@ impl Uplink {
         self.dialect.as_ref()?.handler().encoding()
     }
 
-    /// Whether it was the log that kept it from reading.
-    pub(in crate::core::session) fn is_reading_paused(&self) -> bool {
-        self.state.connection().is_some_and(|up| up.paused)
-    }
-
     /// What can be done on this link: the active one, otherwise the next one.
     pub(super) fn abilities(&self, options: &Options) -> Abilities {
         (self.protocol(options).abilities)(options)
@@ -44,7 +39,7 @@ impl Uplink {
     }
 
     /// The link's state.
-    pub(in crate::core::session) const fn state(&self) -> State {
+    pub(crate) const fn state(&self) -> State {
         self.state.name()
     }
 

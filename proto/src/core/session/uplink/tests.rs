@@ -163,7 +163,7 @@ fn nothing_is_read_while_the_log_is_full() {
     bench.open();
     bench.act(Uplink::pause_reading);
     bench.act(Uplink::pause_reading);
-    assert!(bench.uplink.is_reading_paused());
+    assert!(bench.uplink.state.connection().is_some_and(|up| up.paused));
     bench.act(Uplink::resume_reading);
     let outputs = bench.ctx.take_outputs();
     assert!(
