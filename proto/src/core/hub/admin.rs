@@ -22,7 +22,7 @@ impl Hub {
                 let missed = session.map_or(0, |session| {
                     let name = &session.identity().name;
                     let ports = &mut self.ctx.ports();
-                    session.delivery().show_last(ports, name, port, watch.last)
+                    session.parts().delivery.show_last(ports, name, port, watch.last)
                 });
                 self.ctx.watchers.push(Watcher {
                     port,

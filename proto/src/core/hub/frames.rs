@@ -14,7 +14,7 @@ use crate::core::dialect::outlines::Unread;
 use crate::core::identity::SessionKey;
 use crate::core::io::{Caller, PortId};
 use crate::core::policy;
-use crate::core::session::SessionInput;
+use crate::core::session::{SessionInput, Unsent};
 
 use super::{CAPABILITIES, Hub, LIMITS};
 
@@ -54,7 +54,7 @@ impl Hub {
             .get(&port)
             .and_then(|known| self.sessions.get(known.attached.get(&send.session)?));
         let pointers = || {
-            let mut pointers = session.map_or(Pointers::NONE, |session| session.spec().sent_pointers());
+            let mut pointers = session.map_or(Pointers::NONE, |session| session.parts().spec.sent_pointers());
             match matching {
                 Some(Match::JsonRpc) => pointers.add("/id"),
                 Some(Match::Pointers(correlation)) => pointers.add(&correlation.out),
@@ -134,8 +134,8 @@ impl Hub {
             .filter(|session| session.identity().owner == owner)
             .map(|session| SessionSummary {
                 session: session.identity().name.clone(),
-                state: session.uplink().state(),
-                pending: session.delivery().pending(&identity.client),
+                state: session.parts().uplink.state(),
+                pending: session.parts().delivery.pending(&identity.client),
             })
             .collect();
         let welcome = Welcome {
@@ -177,8 +177,29 @@ impl Hub {
             Ok(key)
         });
         match held {
-            Ok(key) => self.handle_session(key, SessionInput::Frame(port, frame)),
+            Ok(key) => {
+                let input = self.session_input(port, frame);
+                self.handle_session(key, input);
+            }
             Err(why) => self.ctx.send_error(port, why, frame.id(), Some(&name)),
+        }
+    }
+
+    /// What a frame asks of a session that the port holds. `close` is answered at once.
+    fn session_input(&mut self, port: PortId, frame: ClientFrame) -> SessionInput {
+        match frame {
+            ClientFrame::Close {
+                id,
+                code,
+                reason,
+                discard,
+                ..
+            } => {
+                self.ctx.send_ok(port, id);
+                let unsent = if discard { Unsent::Discard } else { Unsent::Write };
+                SessionInput::Close(code.unwrap_or(1000), reason.unwrap_or_default(), unsent)
+            }
+            frame => SessionInput::Frame(port, frame),
         }
     }
 

@@ -36,7 +36,7 @@ impl Hub {
         };
         self.each(|session, ctx| session.handle(ctx, SessionInput::Leave(leave)));
         for session in self.sessions.values() {
-            if let Some(journal) = session.delivery().journal() {
+            if let Some(journal) = session.parts().delivery.journal() {
                 self.journals.insert(journal.clone(), session.identity().key);
             }
         }
@@ -80,9 +80,9 @@ impl Hub {
 
 /// Whether the broker could leave without losing anything of the session: it is on disk and wants no link.
 fn can_wait_on_disk(session: &Session) -> bool {
-    session.delivery().journal().is_some()
+    session.parts().delivery.journal().is_some()
         && matches!(
-            session.uplink().state(),
+            session.parts().uplink.state(),
             State::Paused | State::Failed | State::Closed
         )
 }

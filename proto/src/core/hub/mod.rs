@@ -263,7 +263,7 @@ impl Hub {
     /// The journal of the session that a dial belongs to, if it has one.
     pub fn journal_of(&self, dial: DialId) -> Option<&JournalId> {
         let session = self.sessions.get(&self.ctx.dialer.session_of(dial)?)?;
-        session.delivery().journal()
+        session.parts().delivery.journal()
     }
 
     /// How long until `Input::Timeout` is due, and whose timer it is; `None` for never.
@@ -283,8 +283,8 @@ impl Hub {
         let (span, key, clock) = timer?;
         let session = self.sessions.get(&key)?;
         let whose = match clock {
-            Clock::Boot => session.boot_deadline(),
-            Clock::Awake => session.awake_deadline(),
+            Clock::Boot => session.parts().boot_deadline(session.lifecycle()),
+            Clock::Awake => session.parts().awake_deadline(session.lifecycle()),
         };
         Some((span, whose.map_or("none", |(_, whose)| whose)))
     }
@@ -293,7 +293,7 @@ impl Hub {
     pub fn snapshot(&self, journal: &JournalId) -> Vec<RawRecord> {
         let session = self.journals.get(journal).and_then(|key| self.sessions.get(key));
         session.map_or_else(Vec::new, |session| {
-            session.snapshot(self.ctx.now, &self.config.machine_boot)
+            session.parts().snapshot(self.ctx.now, &self.config.machine_boot)
         })
     }
 

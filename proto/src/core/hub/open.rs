@@ -81,23 +81,24 @@ impl Hub {
         let origin = &session.identity().owner.origin;
         if url.is_some() || options.is_some() {
             let rules = &self.ctx.dialer.rules;
-            let wanted = options.as_ref().unwrap_or(session.spec().options());
+            let wanted = options.as_ref().unwrap_or(session.parts().spec.options());
             let rule = rules.of(origin);
             session
-                .uplink()
+                .parts()
+                .uplink
                 .may_become(session.identity(), rule, url.as_ref(), wanted)?;
             let more = options
                 .as_ref()
-                .map_or(0, |options| session.spec().grows_by(options));
+                .map_or(0, |options| session.parts().spec.grows_by(options));
             if more > 0 {
                 self.check_budget(origin, more)?;
             }
         }
-        let known = session.uplink().url();
+        let known = session.parts().uplink.url();
         let differs = url.as_ref().is_some_and(|url| known != Some(url))
             || options
                 .as_ref()
-                .is_some_and(|options| !session.spec().has(options));
+                .is_some_and(|options| !session.parts().spec.has(options));
         let has_url = known.is_some();
         if differs && has_url && open.conflict == Conflict::Error {
             let why = "the session exists with another URL or other options";

@@ -25,19 +25,19 @@ impl Hub {
         let origin = session.identity().owner.origin.clone();
         self.ctx.others = self.memory.of_origin(&origin) - self.memory.of_session(key);
         self.ctx.budget = self.memory.budget(&self.ctx.dialer.rules, &origin);
-        let journal = session.delivery().journal().cloned();
+        let journal = session.parts().delivery.journal().cloned();
         let first = self.journaled.next_number(self.ctx.out.len());
         act(session, &mut self.ctx);
         let outputs = first..self.journaled.next_number(self.ctx.out.len());
         if !outputs.is_empty()
-            && let Some(journal) = session.delivery().journal().cloned().or(journal)
+            && let Some(journal) = session.parts().delivery.journal().cloned().or(journal)
         {
             self.journaled.add(outputs, journal);
         }
         if session.lifecycle().is_over() {
             return self.remove(key);
         }
-        self.memory.set(key, &origin, session.held());
+        self.memory.set(key, &origin, session.parts().held());
         self.retime(key);
     }
 
@@ -92,7 +92,7 @@ impl Hub {
         if *count == 1 {
             *self.profiles.entry(owner.origin.clone()).or_default() += 1;
         }
-        if let Some(journal) = session.delivery().journal() {
+        if let Some(journal) = session.parts().delivery.journal() {
             self.journals.insert(journal.clone(), key);
         }
         self.sessions.insert(key, Box::new(session));
@@ -141,8 +141,14 @@ impl Hub {
         let Some(session) = self.sessions.get(&key) else {
             return;
         };
-        let boot = session.boot_deadline().map(|(at, _)| at);
-        let awake = session.awake_deadline().map(|(at, _)| at);
+        let boot = session
+            .parts()
+            .boot_deadline(session.lifecycle())
+            .map(|(at, _)| at);
+        let awake = session
+            .parts()
+            .awake_deadline(session.lifecycle())
+            .map(|(at, _)| at);
         self.timers.set(key, boot, awake);
     }
 }

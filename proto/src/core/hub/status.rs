@@ -70,7 +70,7 @@ impl Hub {
             {
                 continue;
             }
-            let report = session.report(self.ctx.now);
+            let report = session.parts().report(self.ctx.now);
             total.dials += report.dials;
             total.reconnects += report.reconnects;
             total.received.messages += report.received.messages;

@@ -59,14 +59,10 @@ pub(super) struct Unfinished {
 /// The next step towards the end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ClosingStep {
-    Wait,
     /// No close frame and nothing to prove: there is nothing to wait for.
     HangUp,
     /// Everything is written: one more ping to prove it, and the close frame behind that.
-    SendClose {
-        code: u16,
-        reason: String,
-    },
+    SendClose { code: u16, reason: String },
     /// Nothing is worth waiting for any more.
     GiveUp,
 }
@@ -124,13 +120,16 @@ impl Lifecycle {
         self.closing().map(|closing| closing.by)
     }
 
-    /// The next step towards the end at this boot time, with this link and these messages.
-    pub(super) fn next_step(&self, boot: Duration, link: &LinkView, unfinished: Unfinished) -> ClosingStep {
-        let Some(closing) = self.closing() else {
-            return ClosingStep::Wait;
-        };
+    /// The next step towards the end at this boot time, with this link and these messages; `None`: to wait.
+    pub(super) fn next_step(
+        &self,
+        boot: Duration,
+        link: &LinkView,
+        unfinished: Unfinished,
+    ) -> Option<ClosingStep> {
+        let closing = self.closing()?;
         if boot >= closing.by {
-            return ClosingStep::GiveUp;
+            return Some(ClosingStep::GiveUp);
         }
         let Unfinished {
             total,
@@ -138,23 +137,20 @@ impl Lifecycle {
             is_written,
         } = unfinished;
         if !link.is_open {
-            return if waits && link.may_come_up() {
-                ClosingStep::Wait
-            } else {
-                ClosingStep::GiveUp
-            };
+            let is_worth_waiting = waits && link.may_come_up();
+            return (!is_worth_waiting).then_some(ClosingStep::GiveUp);
         }
         if link.is_encoding {
-            ClosingStep::Wait
+            None
         } else if total == 0 && !link.abilities.pings {
-            ClosingStep::HangUp
+            Some(ClosingStep::HangUp)
         } else if !link.awaits_close && !waits && is_written {
-            ClosingStep::SendClose {
+            Some(ClosingStep::SendClose {
                 code: closing.code,
                 reason: closing.reason.clone(),
-            }
+            })
         } else {
-            ClosingStep::Wait
+            None
         }
     }
 }
@@ -185,11 +181,11 @@ mod tests {
         lifecycle
     }
 
-    fn send_close() -> ClosingStep {
-        ClosingStep::SendClose {
+    fn send_close() -> Option<ClosingStep> {
+        Some(ClosingStep::SendClose {
             code: 1000,
             reason: String::new(),
-        }
+        })
     }
 
     #[test]
@@ -205,20 +201,17 @@ mod tests {
             is_written: false,
             ..NOTHING
         };
-        assert_eq!(
-            Lifecycle::default().next_step(NOW, &link, NOTHING),
-            ClosingStep::Wait
-        );
-        assert_eq!(closing().next_step(NOW, &link, waits), ClosingStep::Wait);
-        assert_eq!(closing().next_step(NOW, &link, unwritten), ClosingStep::Wait);
+        assert_eq!(Lifecycle::default().next_step(NOW, &link, NOTHING), None);
+        assert_eq!(closing().next_step(NOW, &link, waits), None);
+        assert_eq!(closing().next_step(NOW, &link, unwritten), None);
         assert_eq!(closing().next_step(NOW, &link, NOTHING), send_close());
         let by = Duration::from_secs(5);
-        assert_eq!(closing().next_step(by, &link, waits), ClosingStep::GiveUp);
+        assert_eq!(closing().next_step(by, &link, waits), Some(ClosingStep::GiveUp));
         let asked = LinkView {
             awaits_close: true,
             ..link
         };
-        assert_eq!(closing().next_step(NOW, &asked, NOTHING), ClosingStep::Wait);
+        assert_eq!(closing().next_step(NOW, &asked, NOTHING), None);
     }
 
     #[test]
@@ -229,19 +222,25 @@ mod tests {
             ..NOTHING
         };
         let dialling = LinkView::dialling_for_tests();
-        assert_eq!(closing().next_step(NOW, &dialling, waits), ClosingStep::Wait);
-        assert_eq!(closing().next_step(NOW, &dialling, NOTHING), ClosingStep::GiveUp);
+        assert_eq!(closing().next_step(NOW, &dialling, waits), None);
+        assert_eq!(
+            closing().next_step(NOW, &dialling, NOTHING),
+            Some(ClosingStep::GiveUp)
+        );
     }
 
     #[test]
     fn a_protocol_without_close_frames_ends_when_every_message_has() {
         let mut link = LinkView::for_tests();
         link.abilities.pings = false;
-        assert_eq!(closing().next_step(NOW, &link, NOTHING), ClosingStep::HangUp);
+        assert_eq!(
+            closing().next_step(NOW, &link, NOTHING),
+            Some(ClosingStep::HangUp)
+        );
         let written = Unfinished { total: 1, ..NOTHING };
         assert_eq!(closing().next_step(NOW, &link, written), send_close());
         link.is_encoding = true;
-        assert_eq!(closing().next_step(NOW, &link, NOTHING), ClosingStep::Wait);
+        assert_eq!(closing().next_step(NOW, &link, NOTHING), None);
     }
 
     #[test]

@@ -5,12 +5,31 @@ use crate::wire::record::StateChange;
 
 use crate::core::io::Output;
 
-use super::{Uplink, UplinkContext};
+use super::super::lifecycle::ClosingStep;
+use super::{Uplink, UplinkContext, UplinkEvent};
 
 impl Uplink {
+    /// Takes a step towards the end of the session. `proves`: up to which place of the outbox a ping is to prove.
+    pub(in crate::core::session) fn take_closing_step(
+        &mut self,
+        ctx: &mut UplinkContext<'_>,
+        step: ClosingStep,
+        proves: Option<u64>,
+    ) {
+        match step {
+            ClosingStep::HangUp => {
+                self.hang_up(ctx, 1000, "");
+                let end = Some(Box::default());
+                self.events.push_back(UplinkEvent::Closed(end));
+            }
+            ClosingStep::SendClose { code, reason } => self.send_close(ctx, code, reason, proves),
+            ClosingStep::GiveUp => self.events.push_back(UplinkEvent::Closed(None)),
+        }
+    }
+
     /// Asks the server to close, behind everything that was handed over and a ping that proves it up to this place.
     /// The last event is `Closed`.
-    pub(in crate::core::session) fn send_close(
+    pub(super) fn send_close(
         &mut self,
         ctx: &mut UplinkContext<'_>,
         code: u16,

@@ -122,8 +122,8 @@ pub(super) enum UplinkEvent {
     Login(Payload),
     /// The dial has ended; it had begun to hand over so many messages.
     Left { taken: u64 },
-    /// The server has closed because it was asked to.
-    Closed(Box<LinkEnd>),
+    /// The link has ended because the session is being closed; `None`: nothing was worth waiting for any more.
+    Closed(Option<Box<LinkEnd>>),
     /// Another transport is to be dialled at once.
     Redial,
     /// Somebody is to be asked for credentials.
@@ -228,7 +228,7 @@ impl Uplink {
             DialectEvent::State(change) => self.events.push_back(UplinkEvent::State(change)),
             DialectEvent::Ended(end) if self.awaits_close() => {
                 self.leave(ctx, u64::MAX);
-                return Some(UplinkEvent::Closed(end));
+                return Some(UplinkEvent::Closed(Some(end)));
             }
             DialectEvent::Ended(end) => self.lost(ctx, *end),
             DialectEvent::End(over) => self.end_link(ctx, *over),
