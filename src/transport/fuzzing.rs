@@ -7,8 +7,8 @@ use super::credit::Credit;
 use super::deflate::{Agreement, Inflater};
 use super::handshake;
 use super::inbox::{Inbox, InboxLimit};
-use super::reader::FrameReader;
 use super::place;
+use super::reader::FrameReader;
 use crate::core::io::{Incoming, Target};
 
 /// What came of some bytes.
