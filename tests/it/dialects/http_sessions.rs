@@ -495,3 +495,65 @@ fn a_cursor_in_the_first_answer_proves_nothing_about_what_came_before() {
     harness.is_answered(dial, 200, &[], "third");
     assert_eq!(harness.hears_state()["continuity"], "server");
 }
+
+/// A session with these options, whose WebSocket has failed twice: it listens to its event stream.
+fn fallen_back(options: &[(&str, Value)]) -> (Harness, DialId) {
+    let mut all = json!({"transports":["websocket","sse"],"heartbeat":false,
+        "urls":{"sse":"http://127.0.0.1:2/events"}});
+    for (name, value) in options {
+        all[*name] = value.clone();
+    }
+    let (mut harness, dial) = opened(all);
+    harness.link_ends(dial, LinkEnd::default());
+    harness.passes(Duration::from_secs(1));
+    let dial = harness.dials();
+    harness.link_ends(dial, LinkEnd::default());
+    let dial = harness.dials();
+    harness.fetches();
+    harness.is_answered(dial, 200, STREAM, "");
+    (harness, dial)
+}
+
+#[test]
+fn a_better_transport_is_tried_when_no_message_is_in_flight() {
+    let (mut harness, dial) = fallen_back(&[("post", json!({"url":"http://127.0.0.1:2/post"}))]);
+    harness.says(
+        PORT,
+        json!({"type":"send","session":"s","id":"m","text":"posted"}),
+    );
+    assert_eq!(harness.transmits(), "posted");
+    harness.passes(Duration::from_secs(300));
+    assert!(
+        harness.asked.is_empty(),
+        "its answer is awaited: {:?}",
+        harness.asked
+    );
+    let taken = Answer {
+        status: 200,
+        ..Answer::default()
+    };
+    harness.give(Input::Link(dial, LinkEvent::Posted(1, taken.into())));
+    harness.passes(Duration::from_secs(9));
+    assert!(harness.asked.is_empty(), "{:?}", harness.asked);
+    harness.passes(Duration::from_secs(1));
+    assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
+    harness.dials();
+}
+
+#[test]
+fn a_message_that_waits_for_a_better_transport_does_not_keep_the_session_from_trying_it() {
+    let (mut harness, _) = fallen_back(&[]);
+    harness.says(PORT, json!({"type":"send","session":"s","id":"m","text":"waits"}));
+    assert!(harness.asked.is_empty(), "this transport only listens");
+    harness.passes(Duration::from_secs(300));
+    assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
+    let dial = harness.dials();
+    harness.give(Input::Link(
+        dial,
+        LinkEvent::Opened {
+            subprotocol: None,
+            extensions: None,
+        },
+    ));
+    assert_eq!(harness.transmits(), "waits");
+}

@@ -163,6 +163,11 @@ impl Outbox {
         self.items.len()
     }
 
+    /// Unsettled messages that a link has been given.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.items.len().saturating_sub(self.queue.len())
+    }
+
     /// Whether messages wait that no link has been given.
     pub(crate) fn waits(&self) -> bool {
         !self.queue.is_empty()

@@ -282,9 +282,9 @@ impl Outgoing {
         }
     }
 
-    /// Whether messages are under way, or answers awaited.
+    /// Whether messages are in flight, or answers awaited. Messages that wait for a link that can carry them are neither.
     pub(super) fn load(&self) -> Load {
-        if self.outbox.len() == 0 && self.requests.is_empty() {
+        if self.outbox.in_flight() == 0 && self.requests.is_empty() {
             Load::Idle
         } else {
             Load::Busy
