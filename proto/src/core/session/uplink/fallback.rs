@@ -129,4 +129,16 @@ mod tests {
         fallback.left();
         assert_eq!(fallback.probe_at(), None);
     }
+
+    #[test]
+    fn a_probe_that_is_postponed_is_due_a_little_later() {
+        let mut fallback = Fallback::default();
+        fallback.failed(2);
+        fallback.failed(2);
+        fallback.opened(NOW);
+        let due = NOW + PROBE_INTERVAL;
+        fallback.postpone(due);
+        assert_eq!(fallback.probe_at(), Some(due + Duration::from_secs(10)));
+        assert_eq!(fallback.index(), 1);
+    }
 }

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use super::*;
 use crate::core::context::Context;
 use crate::core::io::Incoming;
+use crate::core::session::link_view::Load;
 use crate::wire::code::Code;
+use crate::wire::message::SessionReport;
+use crate::wire::options::Protocol;
 
 /// An uplink with all that it works on.
 struct Bench {
@@ -202,4 +205,62 @@ fn a_reply_is_for_servers_that_await_one() {
     bench.open();
     let refused = bench.act(|uplink, scope| uplink.reply(scope, 1, Bytes::from_static(b"[]")));
     assert_eq!(refused.map_err(|why| why.code), Err(Code::Unsupported));
+}
+
+#[test]
+fn a_better_transport_is_tried_at_its_time_unless_messages_are_in_flight() {
+    let mut bench = Bench::new();
+    bench.options.transports = vec![Protocol::Poll, Protocol::WebSocket];
+    for _ in 0..2 {
+        bench.act(Uplink::dial);
+        let dial = bench.uplink.state.dial_id().expect("a dial");
+        bench.event(dial, LinkEvent::Ended(LinkEnd::default()));
+    }
+    bench.ctx.take_outputs();
+    let worse = bench.open();
+    let (due, what) = bench.uplink.deadline().expect("a deadline");
+    assert_eq!(what, "heartbeat");
+    bench.options.heartbeat = None;
+    let probes = |bench: &mut Bench, load| {
+        bench.act(|uplink, scope| uplink.probe_better(scope, load));
+        let outputs = bench.ctx.take_outputs();
+        outputs.iter().any(|output| matches!(output, Output::Dial(..)))
+    };
+    bench.ctx.now.boot = due;
+    assert!(!probes(&mut bench, Load::Idle), "it is too early");
+    bench.ctx.now.boot = Duration::from_secs(300);
+    assert!(!probes(&mut bench, Load::Busy));
+    assert_eq!(bench.uplink.state.dial_id(), Some(worse));
+    assert!(!probes(&mut bench, Load::Idle), "it was postponed");
+    bench.ctx.now.boot += Duration::from_secs(10);
+    assert!(probes(&mut bench, Load::Idle));
+    assert_eq!(bench.uplink.protocol(&bench.options).protocol, Protocol::Poll);
+}
+
+#[test]
+fn a_report_shows_the_url_with_the_scheme_of_the_protocol_and_without_secrets() {
+    let report = |url: Option<&str>, protocol| {
+        let mut uplink = Uplink::restored();
+        uplink.url = url.map(|url| Url::parse(url).expect("a URL"));
+        let options = Options {
+            protocol,
+            ..Options::default()
+        };
+        let mut report = SessionReport::default();
+        uplink.report(&mut report, &options, Duration::ZERO);
+        report.url
+    };
+    let secret = Some("wss://user:secret@a.b:8443/path?token=secret");
+    assert_eq!(
+        report(secret, Protocol::WebSocket).as_deref(),
+        Some("wss://a.b:8443/path")
+    );
+    for protocol in [Protocol::EventStream, Protocol::Poll, Protocol::SocketIo] {
+        assert_eq!(report(secret, protocol).as_deref(), Some("https://a.b:8443/path"));
+        assert_eq!(
+            report(Some("ws://a.b/"), protocol).as_deref(),
+            Some("http://a.b/")
+        );
+    }
+    assert_eq!(report(None, Protocol::Poll), None);
 }
