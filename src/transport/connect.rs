@@ -76,14 +76,14 @@ pub(crate) fn allowed(
         why = what;
         false
     };
-    let judge = |address: &SocketAddr| match address::what(address.ip()) {
+    let check_policy = |address: &SocketAddr| match address::what(address.ip()) {
         Some(address::LOOPBACK) if is_literal || local || is_listed => true,
         Some(address::LINK_LOCAL) if is_listed && !local => true,
         Some(what) => refuse(what),
         None if local => refuse("another machine"),
         None => true,
     };
-    let allowed: Vec<_> = found.into_iter().filter(judge).collect();
+    let allowed: Vec<_> = found.into_iter().filter(check_policy).collect();
     if allowed.is_empty() {
         let place = place.clone();
         return Err(DialError::Denied { place, what: why });

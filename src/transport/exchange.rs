@@ -211,7 +211,7 @@ pub(super) async fn exchange(
     ask: Ask,
 ) -> Result<Headed, ExchangeFailure> {
     network
-        .judge(target, &ask.url, &ask.headers)
+        .check_policy(target, &ask.url, &ask.headers)
         .map_err(ExchangeFailure::unsent)?;
     let mut used = connection;
     loop {

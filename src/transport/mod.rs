@@ -99,7 +99,7 @@ impl Network {
         target: &Target,
         jar: &SharedJar,
     ) -> Result<Upgraded<ServerStream>, DialError> {
-        self.judge(target, &target.url, &[])?;
+        self.check_policy(target, &target.url, &[])?;
         let (place, secure) = place(&target.url)?;
         let mut stage = DialStage::Waiting("name resolution");
         let attempt = self.attempt(target, jar, (&place, secure), &mut stage);
@@ -135,7 +135,12 @@ impl Network {
 
     /// The last judgement before the wire: this URL is about to be requested, with these headers beside the target's.
     /// What the user dials from a terminal is not an extension's.
-    fn judge(&self, target: &Target, url: &Url, headers: &[(String, String)]) -> Result<(), DialError> {
+    fn check_policy(
+        &self,
+        target: &Target,
+        url: &Url,
+        headers: &[(String, String)],
+    ) -> Result<(), DialError> {
         let Some(origin) = &target.origin else {
             return Ok(());
         };

@@ -163,7 +163,7 @@ impl FrameReader {
             {
                 let taken = header.size + payload.len();
                 let text = header.opcode == Opcode::Text;
-                let payload = self.keep(payload, input.len());
+                let payload = self.copy_payload(payload, input.len());
                 inbox.push(self.finished(payload, text)?);
                 Ok(Some(taken))
             }
@@ -330,7 +330,7 @@ impl FrameReader {
         self.credit.keep_partial(0);
         let mut data = std::mem::take(&mut self.data);
         let payload = if data.len() < ALONE {
-            let payload = self.keep(&data, data.len());
+            let payload = self.copy_payload(&data, data.len());
             data.clear();
             if data.capacity() <= CHUNK {
                 self.data = data;
@@ -347,7 +347,7 @@ impl FrameReader {
     }
 
     /// Copies a message out of a buffer that holds `expected` more bytes.
-    fn keep(&mut self, payload: &[u8], expected: usize) -> Bytes {
+    fn copy_payload(&mut self, payload: &[u8], expected: usize) -> Bytes {
         if payload.is_empty() {
             return Bytes::new();
         }

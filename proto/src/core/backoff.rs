@@ -32,7 +32,7 @@ impl Backoff {
 
     /// Counts one more attempt; how long to wait before it, or `None` when there were enough.
     pub(crate) fn next(&mut self, reconnect: &Reconnect, random: &mut Random) -> Option<Duration> {
-        if reconnect.max_attempts.is_some_and(|most| self.attempts >= most) {
+        if reconnect.max_attempts.is_some_and(|max| self.attempts >= max) {
             return None;
         }
         let power = i32::try_from(self.attempts).unwrap_or(i32::MAX);

@@ -165,7 +165,7 @@ impl Filter {
     }
 
     /// What becomes of this message.
-    pub(crate) fn judge(&mut self, message: &ParsedMessage<'_>, awake: Duration) -> FilterDecision {
+    pub(crate) fn decide(&mut self, message: &ParsedMessage<'_>, awake: Duration) -> FilterDecision {
         let mut decision = FilterDecision::default();
         let Some((index, subscribed)) = self
             .lines
@@ -331,9 +331,9 @@ mod tests {
         filter
     }
 
-    fn judge(filter: &mut Filter, text: &str, second: u64) -> FilterDecision {
+    fn decide(filter: &mut Filter, text: &str, second: u64) -> FilterDecision {
         let payload = Payload::text(text);
-        filter.judge(&ParsedMessage::at(&payload), Duration::from_secs(second))
+        filter.decide(&ParsedMessage::at(&payload), Duration::from_secs(second))
     }
 
     #[test]
@@ -343,9 +343,12 @@ mod tests {
             r#"{"when":{"/type":["alarm","tick"]},"do":"hold"}"#,
             r#"{"do":"drop"}"#,
         ]);
-        assert_eq!(judge(&mut filter, r#"{"type":"alarm"}"#, 0).view, None);
-        assert_eq!(judge(&mut filter, r#"{"type":"tick"}"#, 0).view, Some(View::Held));
-        assert_eq!(judge(&mut filter, "no JSON", 0).view, Some(View::Not));
+        assert_eq!(decide(&mut filter, r#"{"type":"alarm"}"#, 0).view, None);
+        assert_eq!(
+            decide(&mut filter, r#"{"type":"tick"}"#, 0).view,
+            Some(View::Held)
+        );
+        assert_eq!(decide(&mut filter, "no JSON", 0).view, Some(View::Not));
     }
 
     #[test]
@@ -358,7 +361,7 @@ mod tests {
             (r#"{"t":"x","s":"eur"}"#, 4, None),
             (r#"{"t":"p","s":"eur"}"#, 5, Some(3)),
         ] {
-            let decision = judge(&mut filter, text, 0);
+            let decision = decide(&mut filter, text, 0);
             assert_eq!(decision.replaces, replaces, "{seq}");
             filter.numbered(decision, seq);
         }
@@ -367,12 +370,12 @@ mod tests {
     #[test]
     fn a_sample_counts_or_times_each_key_apart() {
         let mut by_count = filter(&[r#"{"do":"sample","every":3,"key":"/s"}"#]);
-        let mut passed = |text: &str| judge(&mut by_count, text, 0).view.is_none();
+        let mut passed = |text: &str| decide(&mut by_count, text, 0).view.is_none();
         let seen: Vec<bool> = (0..5).map(|_| passed(r#"{"s":1}"#)).collect();
         assert_eq!(seen, [true, false, false, true, false]);
         assert!(passed(r#"{"s":2}"#));
         let mut by_time = filter(&[r#"{"do":"sample","interval":2000}"#]);
-        let seen = [0, 1, 2, 3, 5].map(|second| judge(&mut by_time, "x", second).view.is_none());
+        let seen = [0, 1, 2, 3, 5].map(|second| decide(&mut by_time, "x", second).view.is_none());
         assert_eq!(seen, [true, false, true, false, true]);
     }
 
@@ -381,9 +384,9 @@ mod tests {
         let mut filter = filter(&[r#"{"do":"drop"}"#]);
         let deliver = || vec![FilterLine::from_json(r#"{"do":"deliver"}"#).unwrap()];
         assert!(filter.set(&"later".into(), deliver()));
-        assert_eq!(judge(&mut filter, "x", 0).view, Some(View::Not));
+        assert_eq!(decide(&mut filter, "x", 0).view, Some(View::Not));
         assert!(filter.set(&"k".into(), deliver()));
-        assert_eq!(judge(&mut filter, "x", 0).view, None);
+        assert_eq!(decide(&mut filter, "x", 0).view, None);
         assert!(filter.forget("k") && filter.forget("later") && filter.is_empty());
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct SendGuard(Vec<Bucket>);
 pub(crate) struct ReceiveGuard {
     buckets: Vec<Bucket>,
     /// Boot time of the next error at the earliest.
-    tell_from: Duration,
+    next_report_at: Duration,
 }
 
 /// Messages of one line that may still pass, as of a moment.
@@ -63,9 +63,9 @@ impl ReceiveGuard {
 
     /// Whether a refusal is to be reported now: one in each interval is enough.
     pub(crate) fn take_report(&mut self, now: Duration) -> bool {
-        let is_due = now >= self.tell_from;
+        let is_due = now >= self.next_report_at;
         if is_due {
-            self.tell_from = now + REPORT_INTERVAL;
+            self.next_report_at = now + REPORT_INTERVAL;
         }
         is_due
     }
@@ -169,12 +169,12 @@ mod tests {
     fn a_rate_lets_a_burst_through_and_then_so_many_in_its_time() {
         let lines = Lines::from_json(r#"{"send":[{"rate":{"messages":3,"per":1000}}]}"#).unwrap();
         let mut guard = SendGuard::default();
-        let told: Vec<bool> = [0, 0, 0, 0, 300, 334, 600, 2000, 2000, 2000, 2000]
+        let reported: Vec<bool> = [0, 0, 0, 0, 300, 334, 600, 2000, 2000, 2000, 2000]
             .into_iter()
             .map(|at| passes(&mut guard, &lines, "x", 5_000 + at).is_ok())
             .collect();
         assert_eq!(
-            told,
+            reported,
             [
                 true, true, true, false, false, true, false, true, true, true, false
             ]

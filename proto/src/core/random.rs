@@ -20,10 +20,10 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 to `most`, both included.
-    pub(crate) fn up_to(&mut self, most: u64) -> u64 {
-        let scaled = u128::from(self.next()) * (u128::from(most) + 1);
-        u64::try_from(scaled >> 64).unwrap_or(most)
+    /// A number from 0 to `max`, both included.
+    pub(crate) fn up_to(&mut self, max: u64) -> u64 {
+        let scaled = u128::from(self.next()) * (u128::from(max) + 1);
+        u64::try_from(scaled >> 64).unwrap_or(max)
     }
 
     /// Sixteen hexadecimal digits.

@@ -16,7 +16,7 @@ use super::long_frame::LongFrame;
 use super::message::{BrokerFrame, MessageRun};
 use super::part::{Part, split};
 use super::payload::{Payload, as_text};
-use super::record::{ErrorInfo, in_json_words};
+use super::record::{ErrorInfo, json_error_text};
 
 /// Bytes of a batch beyond which a new one is begun.
 pub const BATCH: usize = 256 << 10;
@@ -28,7 +28,7 @@ pub(crate) const ELEMENTS: usize = 65_536;
 const ENVELOPE_BYTES: usize = 256;
 
 /// Room for one frame that is kept between uses.
-const MAX_KEPT_BYTES: usize = 1 << 20;
+const MAX_IDLE_BUFFER_BYTES: usize = 1 << 20;
 
 const OPENING: &[u8] = br#"{"type":"batch","frames":["#;
 const CLOSING: &[u8] = b"]}";
@@ -100,7 +100,7 @@ impl Packer {
             frame.encode(scratch);
             self.add_encoded(scratch);
         }
-        if scratch.capacity() > MAX_KEPT_BYTES {
+        if scratch.capacity() > MAX_IDLE_BUFFER_BYTES {
             *scratch = Vec::new();
         }
     }
@@ -290,7 +290,7 @@ fn malformed(kind: &str, error: &serde_json::Error) -> ErrorInfo {
         serde_json::error::Category::Data => Code::BadFrame,
         _ => Code::BadJson,
     };
-    ErrorInfo::new(code, format!("malformed `{kind}`: {}", in_json_words(error)))
+    ErrorInfo::new(code, format!("malformed `{kind}`: {}", json_error_text(error)))
 }
 
 /// The frames of a batch, their number bounded while they are read.

@@ -198,10 +198,10 @@ mod tests {
 
     #[test]
     fn every_word_is_unique_and_lower_case() {
-        let words: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        assert_eq!(words.len(), Code::ALL.len());
+        let names: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
         assert!(
-            words
+            names
                 .iter()
                 .all(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
         );

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::json::{Document, MAX_STEPS, Pointers, Value, ValueKind};
-use super::record::in_json_words;
+use super::record::json_error_text;
 use super::rule::{ParsedMessage, Rule, check_pointer};
 
 /// Lines of one filter, at most.
@@ -30,8 +30,8 @@ pub struct When {
     /// Any of these payload forms; empty for any at all.
     kind: Vec<String>,
     /// Payload bytes, both included.
-    least: usize,
-    most: Option<usize>,
+    min: usize,
+    max: Option<usize>,
 }
 
 /// What is done with a message.
@@ -121,7 +121,8 @@ impl FilterLine {
 
     /// Parses one line, or returns what is wrong with it.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: FilterLineFields<'_> = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
+        let form: FilterLineFields<'_> =
+            serde_json::from_str(json).map_err(|error| json_error_text(&error))?;
         for pointer in form.key.iter().chain(form.keep.iter().flatten()) {
             check_pointer(pointer)?;
         }
@@ -168,8 +169,8 @@ impl When {
                 Some("kind") => when.kind = kinds(value)?,
                 Some("size") => {
                     let size: Size = serde_json::from_str(value.raw())
-                        .map_err(|error| format!("`size`: {}", in_json_words(&error)))?;
-                    (when.least, when.most) = (size.min, size.max);
+                        .map_err(|error| format!("`size`: {}", json_error_text(&error)))?;
+                    (when.min, when.max) = (size.min, size.max);
                 }
                 _ => when.rule.add(&name, value)?,
             }
@@ -196,8 +197,8 @@ impl When {
     pub fn matches(&self, message: &ParsedMessage<'_>) -> bool {
         let payload = message.payload();
         let size = payload.len();
-        size >= self.least
-            && self.most.is_none_or(|most| size <= most)
+        size >= self.min
+            && self.max.is_none_or(|max| size <= max)
             && (self.kind.is_empty() || self.kind.iter().any(|kind| kind == payload.kind()))
             && self.rule.matches(message)
     }

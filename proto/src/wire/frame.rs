@@ -88,7 +88,7 @@ pub struct Frames {
 }
 
 /// A buffer above this size is given back when it is empty.
-const MAX_KEPT_BYTES: usize = 1 << 20;
+const MAX_IDLE_BUFFER_BYTES: usize = 1 << 20;
 
 impl Frames {
     /// Frames of at most `limit` bytes.
@@ -148,7 +148,7 @@ impl Frames {
             return Some(Taken::TooLarge(length));
         }
         if self.buffer.len() < HEADER + length {
-            self.grown |= length > MAX_KEPT_BYTES;
+            self.grown |= length > MAX_IDLE_BUFFER_BYTES;
             return None;
         }
         self.buffer.advance(HEADER);
@@ -174,7 +174,7 @@ impl Frames {
                 return Some(FrameRun::TooLarge(length));
             }
             if self.buffer.len() < at + HEADER + length {
-                self.grown |= length > MAX_KEPT_BYTES;
+                self.grown |= length > MAX_IDLE_BUFFER_BYTES;
                 break;
             }
             at += HEADER + length;
@@ -320,8 +320,8 @@ mod tests {
                 .collect();
             prop_assert_eq!(got, wanted);
             prop_assert!(!reader.is_torn());
-            let kept: Vec<_> = frames.iter().filter(|frame| frame.len() <= 24).cloned().collect();
-            prop_assert_eq!(passed, stream(&kept));
+            let accepted: Vec<_> = frames.iter().filter(|frame| frame.len() <= 24).cloned().collect();
+            prop_assert_eq!(passed, stream(&accepted));
             prop_assert!(pending.is_empty());
             let large: Vec<_> = frames.iter().map(Vec::len).filter(|length| *length > 24).collect();
             prop_assert_eq!(refused, large);

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::filter::When;
 use super::json::{Pointers, Value, ValueKind};
-use super::record::in_json_words;
+use super::record::json_error_text;
 use super::rule::{ParsedMessage, PointedValue, check_pointer};
 
 /// Lines of one direction, at most.
@@ -86,7 +86,7 @@ impl Guard {
 
     /// Parses `options.guard`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: GuardForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
+        let form: GuardForm = serde_json::from_str(json).map_err(|error| json_error_text(&error))?;
         Ok(Self {
             send: lines(form.send)?,
             receive: lines(form.receive)?,

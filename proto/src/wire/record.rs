@@ -154,7 +154,7 @@ impl ErrorInfo {
 
 /// What is wrong with a value, in JSON's terms: without Rust's names for what was expected, and without a place in a text
 /// that nobody sees.
-pub(crate) fn in_json_words(error: &serde_json::Error) -> String {
+pub(crate) fn json_error_text(error: &serde_json::Error) -> String {
     let said = error.to_string();
     let Some((said, _)) = said.rsplit_once(" at line ").filter(|_| error.is_data()) else {
         return said;

@@ -142,11 +142,11 @@ impl<'a> ParsedMessage<'a> {
         self.pointer_within(pointer, PARSED_WHOLE, read)
     }
 
-    /// As `pointer`; a value of more bytes than `most` is not parsed.
+    /// As `pointer`; a value of more bytes than `max_bytes` is not parsed.
     fn pointer_within<R>(
         &self,
         pointer: &[u8],
-        most: usize,
+        max_bytes: usize,
         read: impl FnOnce(Option<PointedValue<'_>>) -> R,
     ) -> R {
         if !self.is_large() {
@@ -154,7 +154,7 @@ impl<'a> ParsedMessage<'a> {
             let value = document
                 .as_ref()
                 .and_then(|document| document.root().pointer(pointer));
-            return read(value.map(|value| PointedValue::of(value, most)));
+            return read(value.map(|value| PointedValue::of(value, max_bytes)));
         }
         if matches!(self.payload, Payload::Binary(_)) {
             return read(None);
@@ -175,7 +175,7 @@ impl<'a> ParsedMessage<'a> {
             return read(None);
         };
         let raw = &content[place.range];
-        let document = if raw.len() > most.min(PARSED_WHOLE) {
+        let document = if raw.len() > max_bytes.min(PARSED_WHOLE) {
             None
         } else {
             std::str::from_utf8(raw)
@@ -191,12 +191,12 @@ impl<'a> ParsedMessage<'a> {
 }
 
 impl<'d> PointedValue<'d> {
-    fn of(value: Value<'d>, most: usize) -> Self {
+    fn of(value: Value<'d>, max_bytes: usize) -> Self {
         let raw = value.raw().as_bytes();
         Self {
             kind: value.kind(),
             raw,
-            value: (raw.len() <= most).then_some(value),
+            value: (raw.len() <= max_bytes).then_some(value),
         }
     }
 }
@@ -299,8 +299,8 @@ impl Rule {
 impl Term {
     fn holds(&self, message: &ParsedMessage<'_>) -> bool {
         // However it is written, what is much longer than all that is wanted is none of it.
-        let most = self.longest.saturating_mul(MAX_SPELLING) + SPELLING_ROOM;
-        message.pointer_within(self.pointer.as_bytes(), most, |found| {
+        let max_bytes = self.longest.saturating_mul(MAX_SPELLING) + SPELLING_ROOM;
+        message.pointer_within(self.pointer.as_bytes(), max_bytes, |found| {
             found
                 .and_then(|found| found.value)
                 .is_some_and(|value| value.is_among(|text| self.wanted.contains(text), self.longest))

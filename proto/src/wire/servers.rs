@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::json::{self, Document, ValueKind};
-use super::record::in_json_words;
+use super::record::json_error_text;
 use super::rule::check_pointer;
 
 /// Where messages to a server go that only listens on HTTP: `options.post`.
@@ -120,7 +120,7 @@ struct CursorForm {
 impl Post {
     /// Parses `options.post`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: PostForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
+        let form: PostForm = serde_json::from_str(json).map_err(|error| json_error_text(&error))?;
         Ok(Self {
             url: form.url,
             headers: strings(form.headers)?,
@@ -144,7 +144,7 @@ pub(super) fn strings(map: Map<String, Value>) -> Result<Vec<(String, String)>, 
 impl Poll {
     /// Parses `options.poll`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: PollForm = serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
+        let form: PollForm = serde_json::from_str(json).map_err(|error| json_error_text(&error))?;
         if form.interval == 0 || form.timeout == 0 {
             return Err("`interval` and `timeout` must be at least 1 ms".to_owned());
         }

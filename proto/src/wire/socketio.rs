@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::json::{Document, Value, ValueKind};
 use super::message::is_namespace;
-use super::record::in_json_words;
+use super::record::json_error_text;
 
 /// How to connect to a Socket.IO server: `options.socketio`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +144,7 @@ impl SocketIoOptions {
     /// Parses `options.socketio`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
         let fields: BTreeMap<String, &RawValue> =
-            serde_json::from_str(json).map_err(|error| in_json_words(&error))?;
+            serde_json::from_str(json).map_err(|error| json_error_text(&error))?;
         refuse_impossible(&fields)?;
         let mut socketio = Self::default();
         if let Some(path) = read::<String>(&fields, "path")? {
@@ -165,7 +165,7 @@ impl SocketIoOptions {
             }
             socketio.transports = transports;
         }
-        socketio.query = words(&fields, "query")?.unwrap_or_default();
+        socketio.query = text_map(&fields, "query")?.unwrap_or_default();
         socketio.upgrade = read(&fields, "upgrade")?.unwrap_or(true);
         socketio.remember_upgrade = read(&fields, "rememberUpgrade")?.unwrap_or(false);
         socketio.try_all_transports = read(&fields, "tryAllTransports")?;
@@ -199,7 +199,7 @@ impl TransportOptions {
     fn of(all: &BTreeMap<String, &RawValue>, own: Option<&RawValue>, stamped: bool) -> Result<Self, String> {
         let own: BTreeMap<String, &RawValue> = own.map_or(Ok(BTreeMap::new()), |own| {
             serde_json::from_str(own.get())
-                .map_err(|error| format!("`transportOptions`: {}", in_json_words(&error)))
+                .map_err(|error| format!("`transportOptions`: {}", json_error_text(&error)))
         })?;
         refuse_impossible(&own)?;
         let known = [
@@ -220,7 +220,7 @@ impl TransportOptions {
         let is_stamped = read(&fields, "timestampRequests")?.unwrap_or(stamped);
         let param = read(&fields, "timestampParam")?.unwrap_or_else(|| TIMESTAMP.to_owned());
         Ok(Self {
-            headers: words(&fields, "extraHeaders")?.unwrap_or_default(),
+            headers: text_map(&fields, "extraHeaders")?.unwrap_or_default(),
             timestamp_param: is_stamped.then_some(param),
             base64: read(&fields, "forceBase64")?.unwrap_or(false),
             request_timeout: number(&fields, "requestTimeout")?.filter(|timeout| *timeout > 0),
@@ -261,7 +261,7 @@ fn read<T: DeserializeOwned>(fields: &BTreeMap<String, &RawValue>, name: &str) -
         return Ok(None);
     };
     serde_json::from_str::<Option<T>>(raw.get())
-        .map_err(|error| format!("`{name}`: {}", in_json_words(&error)))
+        .map_err(|error| format!("`{name}`: {}", json_error_text(&error)))
 }
 
 /// Milliseconds, as JavaScript reads them: `"5000"` and `5000.0` are numbers too.
@@ -283,7 +283,10 @@ fn number(fields: &BTreeMap<String, &RawValue>, name: &str) -> Result<Option<u64
 }
 
 /// Names and their values as JavaScript writes them into a URL or header, in the order given.
-fn words(fields: &BTreeMap<String, &RawValue>, name: &str) -> Result<Option<Vec<(String, String)>>, String> {
+fn text_map(
+    fields: &BTreeMap<String, &RawValue>,
+    name: &str,
+) -> Result<Option<Vec<(String, String)>>, String> {
     let Some(raw) = fields.get(name).filter(|raw| raw.get() != "null") else {
         return Ok(None);
     };

@@ -352,12 +352,12 @@ pub(super) fn frame_of(vector: &str) -> BrokerFrame {
         "detached superseded" => BrokerFrame::Detached {
             session,
             reason: "superseded",
-            farewell: None,
+            close_report: None,
         },
         "detached closed, the server has answered" => BrokerFrame::Detached {
             session,
             reason: "closed",
-            farewell: Some(Box::new(CloseReport {
+            close_report: Some(Box::new(CloseReport {
                 code: Some(1000),
                 reason: Some("bye".to_owned()),
                 clean: true,
@@ -366,17 +366,17 @@ pub(super) fn frame_of(vector: &str) -> BrokerFrame {
         "detached closed, nobody has answered" => BrokerFrame::Detached {
             session,
             reason: "closed",
-            farewell: Some(Box::new(CloseReport::default())),
+            close_report: Some(Box::new(CloseReport::default())),
         },
         "detached closed" => BrokerFrame::Detached {
             session,
             reason: "closed",
-            farewell: None,
+            close_report: None,
         },
         "detached expired" => BrokerFrame::Detached {
             session,
             reason: "expired",
-            farewell: None,
+            close_report: None,
         },
         "status" => BrokerFrame::Status(Box::new(status_report(origin))),
         "pong" => BrokerFrame::Pong { id: name("p1") },

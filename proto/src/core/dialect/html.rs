@@ -35,8 +35,8 @@ fn element(text: &str, tag: &str) -> Option<String> {
     let end = lower[start..]
         .find("</")
         .map_or(text.len(), |length| start + length);
-    let words = text[start..end].split_whitespace().take(MAX_TITLE_CHARS);
-    let title = words.collect::<Vec<_>>().join(" ");
+    let title_words = text[start..end].split_whitespace().take(MAX_TITLE_CHARS);
+    let title = title_words.collect::<Vec<_>>().join(" ");
     let entities = [
         ("&lt;", "<"),
         ("&gt;", ">"),
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_page_is_described_by_its_title() {
-        for (text, told) in [
+        for (text, expected) in [
             (
                 "<html>\r\n<head><TITLE lang=en>\n 502  Bad &amp; Gateway\n</TITLE></head>",
                 Some("an HTML page titled `502 Bad & Gateway`"),
@@ -80,7 +80,7 @@ mod tests {
             ("<?xml version=\"1.0\"?>", None),
             ("", None),
         ] {
-            assert_eq!(described(text).as_deref(), told, "{text}");
+            assert_eq!(described(text).as_deref(), expected, "{text}");
         }
     }
 }

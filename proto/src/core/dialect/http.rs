@@ -45,9 +45,12 @@ pub(super) fn posted(count: u64, answer: &Answer) -> DialectEvent {
         return refused(answer, count - 1);
     }
     let failure = (!answer.is_good()).then(|| {
-        let told = body_excerpt(answer);
-        let colon = if told.is_empty() { "" } else { ": " };
-        let why = format!("the server answered the POST with {}{colon}{told}", answer.status);
+        let excerpt = body_excerpt(answer);
+        let colon = if excerpt.is_empty() { "" } else { ": " };
+        let why = format!(
+            "the server answered the POST with {}{colon}{excerpt}",
+            answer.status
+        );
         ErrorInfo::new(Code::HttpStatus, why)
     });
     DialectEvent::Posted(count, failure)

@@ -260,7 +260,7 @@ pub(crate) trait ProtocolHandler: std::fmt::Debug + Send {
     }
 
     /// The message with this reply was kept as this record.
-    fn kept(&mut self, _seq: u64, _reply: AwaitedReply) {}
+    fn message_stored(&mut self, _seq: u64, _reply: AwaitedReply) {}
 
     /// Acknowledges a record.
     ///
@@ -342,7 +342,7 @@ impl Dialect {
 
     /// Its dial is over.
     pub(crate) fn end(self, tokens: &mut ResumeTokens) {
-        tokens.keep(self.key, self.handler.end());
+        tokens.store(self.key, self.handler.end());
     }
 }
 

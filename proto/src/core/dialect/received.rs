@@ -47,7 +47,7 @@ impl Received {
     }
 
     /// A look at it.
-    pub(crate) fn look(&self, pointers: impl FnOnce() -> Pointers) -> ParsedMessage<'_> {
+    pub(crate) fn parse(&self, pointers: impl FnOnce() -> Pointers) -> ParsedMessage<'_> {
         ParsedMessage::at(&self.payload)
             .known(self.outline.clone())
             .for_pointers(pointers)

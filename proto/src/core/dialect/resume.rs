@@ -36,7 +36,7 @@ impl ResumeTokens {
     }
 
     /// A dial has ended.
-    pub(super) fn keep(&mut self, key: DialKey, token: ResumeToken) {
+    pub(super) fn store(&mut self, key: DialKey, token: ResumeToken) {
         self.0.retain(|(known, _)| known.protocol != key.protocol);
         if key.protocol != Protocol::WebSocket {
             self.0.push((key, token));
@@ -99,7 +99,7 @@ mod tests {
             key(Protocol::SocketIo, "http://a/x", ProtocolTerms::None),
         ];
         let mut tokens = ResumeTokens::default();
-        tokens.keep(here.clone(), token(7));
+        tokens.store(here.clone(), token(7));
         for other in others {
             assert_eq!(tokens.take(&other).last_event_id, None, "{other:?}");
             assert_eq!(tokens.retry(&other), Duration::ZERO, "{other:?}");
@@ -112,9 +112,9 @@ mod tests {
     fn one_token_is_kept_for_each_protocol() {
         let stream = |url| key(Protocol::EventStream, url, ProtocolTerms::None);
         let mut tokens = ResumeTokens::default();
-        tokens.keep(stream("http://a"), token(1));
-        tokens.keep(key(Protocol::Poll, "http://a", ProtocolTerms::None), token(2));
-        tokens.keep(stream("http://b"), token(3));
+        tokens.store(stream("http://a"), token(1));
+        tokens.store(key(Protocol::Poll, "http://a", ProtocolTerms::None), token(2));
+        tokens.store(stream("http://b"), token(3));
         assert_eq!(tokens.0.len(), 2);
         assert_eq!(tokens.take(&stream("http://a")).retry, Duration::ZERO);
     }

@@ -268,17 +268,17 @@ impl Hub {
 
     /// How long until `Input::Timeout` is due, and whose timer it is; `None` for never.
     pub fn deadline(&self, now: Now) -> Option<(Duration, &'static str)> {
-        let turn = self
+        let next_slot = self
             .ctx
             .dialer
             .limiter
             .due()
             .map(|at| at.saturating_sub(now.boot));
         let timer = self.timers.next(now);
-        if let Some(turn) = turn
-            && timer.is_none_or(|(span, ..)| turn < span)
+        if let Some(next_slot) = next_slot
+            && timer.is_none_or(|(span, ..)| next_slot < span)
         {
-            return Some((turn, "turn to dial"));
+            return Some((next_slot, "turn to dial"));
         }
         let (span, key, clock) = timer?;
         let session = self.sessions.get(&key)?;

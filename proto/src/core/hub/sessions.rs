@@ -127,7 +127,7 @@ impl Hub {
                 BrokerFrame::Detached {
                     session,
                     reason: "closed",
-                    farewell: None,
+                    close_report: None,
                 },
             );
         }

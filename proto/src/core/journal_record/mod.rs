@@ -54,7 +54,7 @@ pub(crate) enum JournalRecord {
         id: u32,
         name: Name,
         acked: u64,
-        gone_to: u64,
+        lost_before: u64,
     },
     /// A message was accepted.
     Accepted(Box<Accepted>),
@@ -190,8 +190,8 @@ impl JournalRecord {
                 id,
                 name,
                 acked,
-                gone_to,
-            } => (POSITION, 0, json(&(id, name, acked, gone_to))),
+                lost_before,
+            } => (POSITION, 0, json(&(id, name, acked, lost_before))),
             Self::Accepted(accepted) => {
                 let mut data = BytesMut::new();
                 let head = json(&accepted.head);
@@ -232,12 +232,12 @@ impl JournalRecord {
             RECORD => return decode_record(record),
             RESERVED => Self::Reserved(number(data)?),
             POSITION => {
-                let (id, name, acked, gone_to) = serde_json::from_slice(data).ok()?;
+                let (id, name, acked, lost_before) = serde_json::from_slice(data).ok()?;
                 Self::Position {
                     id,
                     name,
                     acked,
-                    gone_to,
+                    lost_before,
                 }
             }
             ACCEPTED => {

@@ -74,7 +74,7 @@ fn every_note_comes_back_as_it_was() {
             id: 1,
             name: "main".into(),
             acked: 9,
-            gone_to: 3,
+            lost_before: 3,
         },
         JournalRecord::Intent(5),
         JournalRecord::Settled {

@@ -101,12 +101,12 @@ impl Log {
     pub(super) fn forget_state_before(&mut self, gap: usize) {
         let Some(index) = gap.checked_sub(1) else { return };
         // A client that continues after it must still learn that the link is another.
-        let says_enough = |entry: &LogEntry| {
+        let replaces_it = |entry: &LogEntry| {
             matches!(&entry.record.body, Body::State(next)
                 if is_of_the_link(next) && (next.state != State::Open || next.continuity.is_some()))
         };
         if !self.entries.get(index).is_some_and(LogEntry::is_superseded)
-            || !self.entries.get(gap + 1).is_some_and(says_enough)
+            || !self.entries.get(gap + 1).is_some_and(replaces_it)
         {
             return;
         }

@@ -34,7 +34,7 @@ pub(crate) struct Item {
     /// Handed to the current link, and a client waits for that answer.
     pub(super) unproven: bool,
     /// Bytes of it that are kept since it was written: it may have to be written again.
-    pub(super) kept_bytes: usize,
+    pub(super) counted_bytes: usize,
 }
 
 /// What a message waits for besides the proof that it was read.
@@ -129,7 +129,7 @@ impl Item {
             place: None,
             proven: false,
             unproven: false,
-            kept_bytes: 0,
+            counted_bytes: 0,
         }
     }
 

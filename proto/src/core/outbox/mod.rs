@@ -76,14 +76,14 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Whether another message of this size fits. One oversize message always fits an empty outbox.
     pub(crate) fn has_room(&self, bounds: &OutboxBounds, size: usize, flow: Flow) -> bool {
-        let most = match flow {
+        let max_messages = match flow {
             Flow::Flowing => bounds.messages.max(MAX_FLOWING_MESSAGES),
             Flow::Waiting => bounds.messages,
         };
         let fits = self.queue.is_empty() || self.queue_bytes + size <= bounds.bytes;
         let is_taken =
             self.in_flight.len() < MAX_IN_FLIGHT_MESSAGES && self.in_flight_bytes < MAX_IN_FLIGHT_BYTES;
-        self.queue.len() < most && fits && is_taken
+        self.queue.len() < max_messages && fits && is_taken
     }
 
     /// What is known of this client's id.
@@ -250,11 +250,11 @@ impl Outbox {
         }
         self.release_payloads();
         while let Some(serial) = self.in_flight.front().copied() {
-            let gone = match self.items.get(&serial) {
+            let dropped = match self.items.get(&serial) {
                 None => true,
                 Some(item) => !item.needs_proof() && item.place.is_some_and(|place| place <= self.written),
             };
-            if !gone {
+            if !dropped {
                 break;
             }
             self.items.remove(&serial);
@@ -308,8 +308,8 @@ impl Outbox {
                     break;
                 }
                 if item.resend {
-                    item.kept_bytes = item.payload.len();
-                    self.in_flight_bytes += item.kept_bytes;
+                    item.counted_bytes = item.payload.len();
+                    self.in_flight_bytes += item.counted_bytes;
                 } else {
                     item.payload = Payload::Binary(bytes::Bytes::new());
                 }

@@ -22,7 +22,7 @@ impl Outbox {
             item.proven = true;
             self.unproven -= usize::from(std::mem::take(&mut item.unproven));
             // The far endpoint has read it: it will not be written again.
-            self.in_flight_bytes -= std::mem::take(&mut item.kept_bytes);
+            self.in_flight_bytes -= std::mem::take(&mut item.counted_bytes);
             self.pop_in_flight();
             let Some(item) = self.items.get(&serial) else {
                 continue;
@@ -97,7 +97,7 @@ impl Outbox {
             item.place = None;
             item.proven = false;
             item.unproven = false;
-            item.kept_bytes = 0;
+            item.counted_bytes = 0;
             self.queue_bytes += item.payload.len();
             self.queue.push_front(item.lane, serial);
             self.deadlines.insert((item.deadline, serial));
@@ -108,7 +108,7 @@ impl Outbox {
     pub(crate) fn settle(&mut self, awake: Duration, serial: u64, result: MessageResult) -> Option<Settled> {
         let item = self.items.remove(&serial)?;
         self.unproven -= usize::from(item.unproven);
-        self.in_flight_bytes -= item.kept_bytes;
+        self.in_flight_bytes -= item.counted_bytes;
         self.deadlines.remove(&(item.deadline, serial));
         if !item.is_handed() && self.queue.remove(item.lane, serial) {
             self.queue_bytes -= item.payload.len();

@@ -174,18 +174,18 @@ fn waiting_ends_with_its_time_and_only_once() {
 fn a_cancelled_message_says_whether_it_may_have_gone() {
     let mut outbox = Outbox::default();
     let waits = outbox.accept(item("a"));
-    let words = |settled: Option<Settled>| match settled.map(|settled| settled.result) {
+    let result_names = |settled: Option<Settled>| match settled.map(|settled| settled.result) {
         Some(MessageResult::Outcome(Outcome::Cancelled, Some(error))) => error.message.to_string(),
         other => format!("{other:?}"),
     };
     assert_eq!(
-        words(outbox.cancel(NOW, waits)),
+        result_names(outbox.cancel(NOW, waits)),
         "the extension withdrew it before it was written"
     );
-    let gone = outbox.accept(item("b"));
+    let dropped = outbox.accept(item("b"));
     hand(&mut outbox);
     assert_eq!(
-        words(outbox.cancel(NOW, gone)),
+        result_names(outbox.cancel(NOW, dropped)),
         "the extension stopped waiting; it may have been written already"
     );
 }

@@ -371,7 +371,7 @@ impl Session {
                 &self.parts.outgoing,
             )
         };
-        let message = received.look(asked);
+        let message = received.parse(asked);
         if pointers::looks_inside(&self.parts.spec.options, &self.parts.uplink, &self.parts.outgoing) {
             let is_beat = self
                 .parts
@@ -390,7 +390,7 @@ impl Session {
             return;
         };
         let Received { payload, reply, .. } = received;
-        let kept = self.parts.delivery.keep(scope, payload, views);
+        let kept = self.parts.delivery.append_message(scope, payload, views);
         if let (Some(seq), Some(reply)) = (kept, reply) {
             self.parts.uplink.kept(seq, reply);
         }

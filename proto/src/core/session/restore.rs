@@ -178,10 +178,10 @@ impl<'a> Replay<'a> {
                     id,
                     name,
                     acked,
-                    gone_to,
+                    lost_before,
                 } => self
                     .delivery
-                    .restore_client(self.now.awake, ClientId(id), name, acked, gone_to),
+                    .restore_client(self.now.awake, ClientId(id), name, acked, lost_before),
                 JournalRecord::Accepted(accepted) => {
                     self.open.insert(accepted.head.serial, (*accepted, Reach::Unsent));
                 }

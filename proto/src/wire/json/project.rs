@@ -135,8 +135,8 @@ struct Branch<'o> {
 }
 
 /// As a projection of a document, of a text that is too large for one. `outline` has been asked for the pointers and those
-/// that lead to them. `None` if it was not, or if the result has more bytes than `most`.
-pub fn projected(text: &[u8], outline: &Outline, pointers: &[String], most: usize) -> Option<String> {
+/// that lead to them. `None` if it was not, or if the result has more bytes than `max_bytes`.
+pub fn projected(text: &[u8], outline: &Outline, pointers: &[String], max_bytes: usize) -> Option<String> {
     let mut root = Branch {
         place: outline.at(b"")?,
         ..Branch::default()
@@ -160,16 +160,16 @@ pub fn projected(text: &[u8], outline: &Outline, pointers: &[String], most: usiz
         branch.whole = true;
     }
     let mut out = Vec::new();
-    root.write(text, &mut out, most)?;
+    root.write(text, &mut out, max_bytes)?;
     String::from_utf8(out).ok()
 }
 
 impl Branch<'_> {
-    fn write(&self, text: &[u8], out: &mut Vec<u8>, most: usize) -> Option<()> {
+    fn write(&self, text: &[u8], out: &mut Vec<u8>, max_bytes: usize) -> Option<()> {
         let place = self.place?;
         if self.whole {
             let raw = text.get(place.range.clone())?;
-            out.extend_from_slice((out.len() + raw.len() <= most).then_some(raw)?);
+            out.extend_from_slice((out.len() + raw.len() <= max_bytes).then_some(raw)?);
             return Some(());
         }
         let is_array = place.kind == ValueKind::Array;
@@ -182,14 +182,14 @@ impl Branch<'_> {
             if is_array {
                 let index = array_index(inside.step.as_bytes())?;
                 for _ in written..index {
-                    out.extend_from_slice((out.len() < most).then_some(b"null,")?);
+                    out.extend_from_slice((out.len() < max_bytes).then_some(b"null,")?);
                 }
                 written = index + 1;
             } else {
                 string::encode(&unescaped(inside.step.as_bytes()), out);
                 out.push(b':');
             }
-            inside.write(text, out, most)?;
+            inside.write(text, out, max_bytes)?;
         }
         out.push(if is_array { b']' } else { b'}' });
         Some(())
@@ -222,10 +222,13 @@ mod tests {
             }
             let outline = Outline::of(text.as_bytes(), &pointers).unwrap();
             let whole = project(Document::parse(text).unwrap().root(), &keep);
-            let most = whole.len();
-            assert_eq!(projected(text.as_bytes(), &outline, &keep, most), Some(whole));
+            let max_bytes = whole.len();
+            assert_eq!(
+                projected(text.as_bytes(), &outline, &keep, max_bytes),
+                Some(whole)
+            );
             let nothing = projected(text.as_bytes(), &outline, &keep, 0);
-            assert_eq!(nothing.is_some(), most == 2, "{keep:?}");
+            assert_eq!(nothing.is_some(), max_bytes == 2, "{keep:?}");
         }
     }
 }

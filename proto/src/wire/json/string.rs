@@ -214,8 +214,8 @@ mod tests {
             assert_eq!(string.to_json(), json);
             assert_eq!(string.to_string_lossy(), lossy);
             assert_eq!(string.as_str(), None);
-            let kept = serde_json::to_string(&string).unwrap();
-            assert_eq!(serde_json::from_str::<JsString>(&kept).unwrap(), string);
+            let encoded = serde_json::to_string(&string).unwrap();
+            assert_eq!(serde_json::from_str::<JsString>(&encoded).unwrap(), string);
         }
         let whole = JsString::from_json(r#""\uD83D\uDE00\n\/\u0041""#);
         assert_eq!(whole.as_str(), Some("\u{1f600}\n/A"));

@@ -37,8 +37,8 @@ impl BrokerFrame {
             Self::Detached {
                 session,
                 reason,
-                farewell,
-            } => encode_detached(out, session, reason, farewell.as_deref()),
+                close_report,
+            } => encode_detached(out, session, reason, close_report.as_deref()),
             Self::Outgoing {
                 session,
                 time,
@@ -281,10 +281,10 @@ fn encode_question(out: &mut Vec<u8>, session: &str, question: &Question) {
     object.end();
 }
 
-fn encode_detached(out: &mut Vec<u8>, session: &str, reason: &str, farewell: Option<&CloseReport>) {
+fn encode_detached(out: &mut Vec<u8>, session: &str, reason: &str, close_report: Option<&CloseReport>) {
     let mut object = ObjectWriter::new(out, "detached");
     object.text("session", session).text("reason", reason);
-    if let Some(report) = farewell {
+    if let Some(report) = close_report {
         object
             .number_if("code", report.code.map(u64::from))
             .text_if("closeReason", report.reason.as_deref())

@@ -16,7 +16,7 @@ use super::from_extension::Match;
 use crate::wire::code::Code;
 use crate::wire::json::{JsString, element_ranges};
 use crate::wire::payload::Payload;
-use crate::wire::record::{ErrorInfo, Name, in_json_words};
+use crate::wire::record::{ErrorInfo, Name, json_error_text};
 use crate::wire::rule::{Correlation, check_pointer};
 
 /// Bytes of an event's name, at most.
@@ -57,7 +57,7 @@ pub(super) fn present<'de: 'a, 'a, D: Deserializer<'de>>(
 /// `bad-frame` when there is none, more than one, or its content does not fit its form.
 pub fn read_payload(raw: &RawValue) -> Result<Payload, ErrorInfo> {
     let form: PayloadFields<'_> = serde_json::from_str(raw.get())
-        .map_err(|error| ErrorInfo::new(Code::BadFrame, in_json_words(&error)))?;
+        .map_err(|error| ErrorInfo::new(Code::BadFrame, json_error_text(&error)))?;
     form.payload()
 }
 
@@ -140,7 +140,7 @@ fn payload_of(
         (None, Some(raw), None) => Ok(Payload::Json(Bytes::copy_from_slice(raw.get().as_bytes()))),
         (None, None, Some(raw)) => {
             let text: Cow<'_, str> =
-                serde_json::from_str(raw.get()).map_err(|error| wrong("base64", in_json_words(&error)))?;
+                serde_json::from_str(raw.get()).map_err(|error| wrong("base64", json_error_text(&error)))?;
             let bytes = BASE64
                 .decode(text.as_bytes())
                 .map_err(|error| wrong("base64", error))?;
@@ -217,7 +217,7 @@ pub(super) fn required<T: serde::de::DeserializeOwned>(
 ) -> Result<T, ErrorInfo> {
     let raw = raw.ok_or_else(|| missing(field))?;
     check_size(raw).map_err(|why| wrong(field, why))?;
-    serde_json::from_str(raw.get()).map_err(|error| wrong(field, in_json_words(&error)))
+    serde_json::from_str(raw.get()).map_err(|error| wrong(field, json_error_text(&error)))
 }
 
 /// Refuses what is too large for a field that carries no message.
@@ -238,7 +238,7 @@ pub(super) fn payloads(field: &str, raw: Option<&RawValue>) -> Result<Vec<Payloa
         return Err(wrong(field, format!("it lists more than {MAX_LISTED} messages")));
     }
     let listed: Vec<&RawValue> =
-        serde_json::from_str(raw.get()).map_err(|error| wrong(field, in_json_words(&error)))?;
+        serde_json::from_str(raw.get()).map_err(|error| wrong(field, json_error_text(&error)))?;
     let read = |raw: &RawValue| read_payload(raw).map_err(|error| wrong(field, error.message));
     listed.into_iter().map(read).collect()
 }

@@ -48,7 +48,7 @@ pub enum BrokerFrame {
         session: Name,
         reason: &'static str,
         /// How the link ended, for `closed`.
-        farewell: Option<Box<CloseReport>>,
+        close_report: Option<Box<CloseReport>>,
     },
     Status(Box<StatusReport>),
     Pong {

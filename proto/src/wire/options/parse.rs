@@ -14,7 +14,7 @@ use crate::wire::login::{ValuePath, read_login};
 use crate::wire::message::{check_size, read_payload};
 use crate::wire::payload::Payload;
 use crate::wire::presets::preset;
-use crate::wire::record::{ErrorInfo, in_json_words};
+use crate::wire::record::{ErrorInfo, json_error_text};
 use crate::wire::rule::Rule;
 use crate::wire::servers::{Poll, Post, strings};
 use crate::wire::socketio::SocketIoOptions;
@@ -63,7 +63,7 @@ impl Options {
     pub fn from_json(json: &RawValue) -> Result<(Self, Vec<String>), ErrorInfo> {
         check_size(json).map_err(|why| ErrorInfo::new(Code::BadOption, format!("`options`: {why}")))?;
         let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).map_err(|error| {
-            ErrorInfo::new(Code::BadOption, format!("`options`: {}", in_json_words(&error)))
+            ErrorInfo::new(Code::BadOption, format!("`options`: {}", json_error_text(&error)))
         })?;
         let mut options = Self::default();
         let mut ignored = Vec::new();
@@ -214,7 +214,7 @@ fn bad(name: &str, why: impl std::fmt::Display) -> ErrorInfo {
 }
 
 fn read<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, ErrorInfo> {
-    serde_json::from_str(value.get()).map_err(|error| bad(name, in_json_words(&error)))
+    serde_json::from_str(value.get()).map_err(|error| bad(name, json_error_text(&error)))
 }
 
 /// An option that may be switched off, or on as it is by default.
@@ -230,10 +230,10 @@ fn switch<T: Default>(
 }
 
 /// Which of two values it is.
-fn choice(name: &str, value: &RawValue, words: [&str; 2]) -> Result<usize, ErrorInfo> {
+fn choice(name: &str, value: &RawValue, names: [&str; 2]) -> Result<usize, ErrorInfo> {
     let word: String = read(name, value)?;
-    let found = words.iter().position(|known| **known == word);
-    let [one, other] = words;
+    let found = names.iter().position(|known| **known == word);
+    let [one, other] = names;
     found.ok_or_else(|| bad(name, format!("`{word}` is neither `{one}` nor `{other}`")))
 }
 
@@ -242,14 +242,14 @@ fn protocol(name: &str, word: &str) -> Result<Protocol, ErrorInfo> {
         .into_iter()
         .find(|protocol| protocol.as_str() == word);
     named.ok_or_else(|| {
-        let words = Protocol::ALL.map(Protocol::as_str).join(", ");
-        bad(name, format!("`{word}` is not a protocol; known: {words}"))
+        let names = Protocol::ALL.map(Protocol::as_str).join(", ");
+        bad(name, format!("`{word}` is not a protocol; known: {names}"))
     })
 }
 
 fn transports(name: &str, value: &RawValue) -> Result<Vec<Protocol>, ErrorInfo> {
-    let words: Vec<String> = read(name, value)?;
-    words.iter().map(|word| protocol(name, word)).collect()
+    let names: Vec<String> = read(name, value)?;
+    names.iter().map(|word| protocol(name, word)).collect()
 }
 
 fn urls(name: &str, value: &RawValue) -> Result<BTreeMap<Protocol, String>, ErrorInfo> {
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_value_is_said_in_words_of_json() {
-        for (json, words) in [
+        for (json, names) in [
             (
                 r#"{"reconnect":5}"#,
                 "invalid type: integer `5`, expected an object",
@@ -369,7 +369,7 @@ mod tests {
             let (name, _) = said.split_once('"').unwrap();
             assert_eq!(
                 parse(json).unwrap_err().message,
-                format!("option `{name}`: {words}")
+                format!("option `{name}`: {names}")
             );
         }
     }

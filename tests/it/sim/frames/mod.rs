@@ -43,14 +43,16 @@ impl World {
             BrokerFrame::Detached {
                 session,
                 reason,
-                farewell,
+                close_report,
             } => {
-                assert_eq!(*reason == "closed", farewell.is_some());
+                assert_eq!(*reason == "closed", close_report.is_some());
                 let slot = self.must_hold(port, session);
                 assert!(
                     self.cause.ends_cleanly
                         || !self.awaits_close(slot)
-                        || farewell.as_ref().is_none_or(|farewell| !farewell.clean),
+                        || close_report
+                            .as_ref()
+                            .is_none_or(|close_report| !close_report.clean),
                     "a close without the server's answer is called clean"
                 );
                 let about = self.about(port, slot);

@@ -46,7 +46,7 @@ struct Socket {
     up: VecDeque<String>,
     down: VecDeque<String>,
     sent: u64,
-    told: u64,
+    reported: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -61,7 +61,7 @@ struct Server {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Emit,
-    Say,
+    ServerSend,
     GetArrives,
     GetAnswered,
     PostArrives,
@@ -83,7 +83,7 @@ enum Step {
 impl Step {
     const ALL: [Self; 17] = [
         Self::Emit,
-        Self::Say,
+        Self::ServerSend,
         Self::GetArrives,
         Self::GetAnswered,
         Self::PostArrives,
@@ -186,7 +186,7 @@ impl World {
         let is_open = socket.is_some_and(|socket| socket.is_open);
         match step {
             Step::Emit => self.server.emitted < MESSAGES_EACH,
-            Step::Say => self.said < MESSAGES_EACH,
+            Step::ServerSend => self.said < MESSAGES_EACH,
             Step::GetArrives => matches!(self.get, Question::Sent(_)),
             Step::GetAnswered => matches!(self.get, Question::Answered(_)),
             Step::PostArrives => matches!(self.post, Question::Sent(_)),
@@ -196,7 +196,7 @@ impl World {
             Step::DownArrives => socket.is_some_and(|socket| !socket.down.is_empty()),
             Step::AllDownArrives => socket.is_some_and(|socket| socket.down.len() > 1),
             Step::SocketEnds => socket.is_some_and(|socket| socket.is_cut && socket.down.is_empty()),
-            Step::Wrote => socket.is_some_and(|socket| socket.told < socket.sent),
+            Step::Wrote => socket.is_some_and(|socket| socket.reported < socket.sent),
             Step::Noop => self.server.upgrading && self.get == Question::Open,
             Step::Resume => self.paused,
             Step::Pause => !self.rested,
@@ -214,7 +214,7 @@ impl World {
                     .push_back(format!("4e{}", self.server.emitted));
                 self.flush();
             }
-            Step::Say => {
+            Step::ServerSend => {
                 self.said += 1;
                 self.engine.transmit(Payload::text(format!("4c{}", self.said)));
             }
@@ -243,10 +243,10 @@ impl World {
             Step::DownArrives | Step::AllDownArrives => {
                 let down = &mut self.socket.as_mut().unwrap().down;
                 let count = if step == Step::DownArrives { 1 } else { down.len() };
-                let told = down
+                let reported = down
                     .drain(..count)
                     .map(|text| Incoming::Message(Payload::text(text)));
-                self.engine.socket_messages(told.collect());
+                self.engine.socket_messages(reported.collect());
             }
             Step::SocketEnds | Step::SocketRefused => {
                 let taken = self.socket.as_ref().map_or(0, |socket| socket.sent);
@@ -258,7 +258,7 @@ impl World {
             }
             Step::Wrote => {
                 let socket = self.socket.as_mut().unwrap();
-                socket.told = socket.sent;
+                socket.reported = socket.sent;
                 self.engine.socket_wrote(socket.sent);
             }
             Step::Noop => self.get = Question::Answered("6".to_owned()),
@@ -325,7 +325,7 @@ impl World {
     }
 
     /// Nothing is on its way any more.
-    fn check_rest(&self) {
+    fn check_final_state(&self) {
         if self.end.is_none() {
             assert_eq!(self.received, numbered('e', MESSAGES_EACH));
             assert_eq!(self.server.got, numbered('c', MESSAGES_EACH));
@@ -394,7 +394,7 @@ fn an_upgrade_loses_and_doubles_nothing_whatever_comes_first() {
             }
         }
         if steps.iter().all(|step| step.may_stay_away()) {
-            world.check_rest();
+            world.check_final_state();
             *(if world.server.on_socket {
                 &mut upgraded
             } else {

@@ -81,7 +81,7 @@ pub enum Action {
 pub struct Engine {
     url: Url,
     transports: EngineTransports,
-    most: usize,
+    max_message: usize,
     sid: Option<String>,
     max_body: usize,
     mode: Mode,
@@ -127,15 +127,15 @@ enum Mode {
 }
 
 impl Engine {
-    /// A session that is about to be opened. `most`: bytes of one packet.
-    pub fn new(url: Url, transports: EngineTransports, most: usize, start: EngineStart) -> Self {
+    /// A session that is about to be opened. `max_message`: bytes of one packet.
+    pub fn new(url: Url, transports: EngineTransports, max_message: usize, start: EngineStart) -> Self {
         let is_first = transports.websocket_first
             || !transports.polling
             || (transports.remember_upgrade && transports.upgrade && start.was_on_socket);
         let direct = transports.websocket && is_first;
         let mut engine = Self {
             url,
-            most,
+            max_message,
             sid: None,
             max_body: MAX_BODY_BYTES,
             mode: if direct { Mode::Direct } else { Mode::Polling },
@@ -254,7 +254,7 @@ impl Engine {
     }
 
     fn incoming(&self, packet: Payload) -> Incoming {
-        if packet.len() > self.most {
+        if packet.len() > self.max_message {
             Incoming::TooLarge {
                 bytes: Some(packet.len() as u64),
             }
@@ -335,7 +335,7 @@ impl Engine {
     /// The URL of the next request: each one another, so that no cache answers.
     fn address(&mut self, transport: &str) -> Url {
         let mut url = requested_url(self.url.clone(), &self.transports.path);
-        let look = match transport {
+        let options = match transport {
             "polling" => &self.transports.polling_requests,
             _ => &self.transports.websocket_requests,
         };
@@ -347,11 +347,11 @@ impl Engine {
         if let Some(sid) = &self.sid {
             query.append_pair("sid", sid);
         }
-        if let Some(param) = &look.timestamp_param {
+        if let Some(param) = &options.timestamp_param {
             self.stamp = self.stamp.wrapping_add(1);
             query.append_pair(param, &in_base36(self.stamp));
         }
-        if look.base64 {
+        if options.base64 {
             query.append_pair("b64", "1");
         }
         drop(query);

@@ -106,17 +106,17 @@ impl Engine {
             return None;
         }
         let text = answer.beginning();
-        let told: String = html::described(&text).unwrap_or_else(|| {
+        let shown: String = html::described(&text).unwrap_or_else(|| {
             let chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
             chars.take(200).collect()
         });
         let mut end = LinkEnd {
             error: Some(ErrorInfo::new(
                 Code::HttpStatus,
-                format!("the server answered with {}: {told}", answer.status),
+                format!("the server answered with {}: {shown}", answer.status),
             )),
             retry_after: answer.retry_after,
-            reason: Some(told),
+            reason: Some(shown),
             taken: self.posted + self.posting,
             ..LinkEnd::default()
         };

@@ -259,15 +259,15 @@ fn an_upgrade_is_remembered_if_that_is_wanted() {
 
 #[test]
 fn urls_are_written_as_the_options_say() {
-    let look = |param: &str| RequestOptions {
+    let request_options = |param: &str| RequestOptions {
         timestamp_param: Some(param.to_owned()),
         base64: true,
         ..RequestOptions::default()
     };
     let mut engine = start(EngineTransports {
         query: vec![("room".to_owned(), "7".to_owned())],
-        polling_requests: look("t"),
-        websocket_requests: look("ts"),
+        polling_requests: request_options("t"),
+        websocket_requests: request_options("ts"),
         ..EngineTransports::default()
     });
     let first = "get a=1&room=7&EIO=4&transport=polling";

@@ -17,17 +17,17 @@ pub(crate) struct EventStreamChunk {
 #[derive(Debug)]
 pub(crate) struct ReadChunk {
     parser: Parser,
-    told: Vec<ParsedEvent>,
+    parsed: Vec<ParsedEvent>,
 }
 
 impl EventStreamChunk {
     /// Parses it.
     pub(crate) fn read(mut self) -> ReadChunk {
-        let mut told = Vec::new();
-        self.parser.push(&self.bytes, &mut told);
+        let mut parsed = Vec::new();
+        self.parser.push(&self.bytes, &mut parsed);
         ReadChunk {
             parser: self.parser,
-            told,
+            parsed,
         }
     }
 }
@@ -35,7 +35,7 @@ impl EventStreamChunk {
 impl ReadChunk {
     /// The data of its large events.
     pub(crate) fn contents(&self) -> Vec<Bytes> {
-        let contents = self.told.iter().filter_map(|told| match told {
+        let contents = self.parsed.iter().filter_map(|parsed| match parsed {
             ParsedEvent::Event { data, .. } if data.len() > PARSED_WHOLE => Some(data.clone()),
             _ => None,
         });
@@ -89,9 +89,9 @@ impl ParserState {
     pub(super) fn push(&mut self, bytes: &[u8], read: Option<Box<ReadChunk>>) -> Vec<ParsedEvent> {
         match (self, read) {
             (Self::Idle(parser), _) => {
-                let mut told = Vec::new();
-                parser.push(bytes, &mut told);
-                told
+                let mut parsed = Vec::new();
+                parser.push(bytes, &mut parsed);
+                parsed
             }
             (away @ Self::Busy { .. }, read) => away.come_back(read),
         }
@@ -107,15 +107,15 @@ impl ParserState {
             return Vec::new();
         };
         let is_lost = read.is_none();
-        let (mut parser, told) = read.map_or_else(
+        let (mut parser, parsed) = read.map_or_else(
             || (Parser::new(max_data_bytes), Vec::new()),
-            |read| (read.parser, read.told),
+            |read| (read.parser, read.parsed),
         );
         if is_given_up || is_lost {
             parser.give_up();
         }
         *self = Self::Idle(parser);
-        told
+        parsed
     }
 
     /// Bytes of the event that has come in part.

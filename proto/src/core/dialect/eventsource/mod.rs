@@ -45,7 +45,7 @@ struct EventSource {
     reader: ParserState,
     token: ResumeToken,
     is_open: bool,
-    told: std::vec::IntoIter<ParsedEvent>,
+    parsed: std::vec::IntoIter<ParsedEvent>,
     next: Option<DialectEvent>,
 }
 
@@ -68,7 +68,7 @@ impl EventSource {
             reader: ParserState::new(ctx.options.max_message),
             token,
             is_open: false,
-            told: Vec::new().into_iter(),
+            parsed: Vec::new().into_iter(),
             next: None,
         };
         let mut headers = vec![
@@ -168,7 +168,7 @@ impl ProtocolHandler for EventSource {
             LinkEvent::Answered(answer) => self.answered(&answer),
             LinkEvent::Chunk(bytes) if self.is_open => {
                 let read = ctx.outlines.take_chunk();
-                self.told = self.reader.push(&bytes, read).into_iter();
+                self.parsed = self.reader.push(&bytes, read).into_iter();
                 None
             }
             LinkEvent::Posted(count, answer) => Some(http::posted(count, &answer)),
@@ -188,7 +188,7 @@ impl ProtocolHandler for EventSource {
             return Some(next);
         }
         loop {
-            match self.told.next()? {
+            match self.parsed.next()? {
                 ParsedEvent::Id(id) => self.token.last_event_id = Some(id),
                 ParsedEvent::Retry(milliseconds) => self.token.retry = Duration::from_millis(milliseconds),
                 ParsedEvent::TooLarge => return Some(DialectEvent::TooLarge),

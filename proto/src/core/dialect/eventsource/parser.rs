@@ -7,7 +7,7 @@ use bytes::Bytes;
 /// Bytes of an event's id; servers and proxies take no longer headers.
 const MAX_ID_BYTES: usize = 4096;
 /// Bytes of a line beyond the limit that are kept: the field's name, a colon and a space.
-const KEPT_OF_LINE: usize = 16;
+const MAX_FIELD_NAME_BYTES: usize = 16;
 /// Bytes of an event's name.
 const MAX_NAME_BYTES: usize = 1024;
 
@@ -98,7 +98,7 @@ impl Parser {
     pub(crate) fn give_up(&mut self) {
         self.too_large = true;
         self.data = String::new();
-        if self.line.len() > KEPT_OF_LINE {
+        if self.line.len() > MAX_FIELD_NAME_BYTES {
             self.cut_line();
         }
     }
@@ -106,19 +106,20 @@ impl Parser {
     fn cut_line(&mut self) {
         self.line_cut = true;
         // The field's name is still needed.
-        self.line.truncate(KEPT_OF_LINE);
+        self.line.truncate(MAX_FIELD_NAME_BYTES);
         self.line.shrink_to_fit();
     }
 
     fn extend(&mut self, bytes: &[u8]) {
-        let is_too_long = self.line.len() + bytes.len() > self.max_data_bytes.saturating_add(KEPT_OF_LINE);
+        let is_too_long =
+            self.line.len() + bytes.len() > self.max_data_bytes.saturating_add(MAX_FIELD_NAME_BYTES);
         if !self.line_cut && (is_too_long || self.line.try_reserve(bytes.len()).is_err()) {
             self.cut_line();
         }
         if !self.line_cut {
             self.line.extend_from_slice(bytes);
-        } else if self.line.len() < KEPT_OF_LINE {
-            let room = KEPT_OF_LINE - self.line.len();
+        } else if self.line.len() < MAX_FIELD_NAME_BYTES {
+            let room = MAX_FIELD_NAME_BYTES - self.line.len();
             self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
     }

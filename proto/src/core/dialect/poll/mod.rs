@@ -29,7 +29,7 @@ use super::{
 const EMPTY_ANSWER_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Messages of an answer that are taken at once, and bytes of them: others' turn comes first then.
-const TURN_BUDGET: (usize, usize) = (512, 1 << 20);
+const MAX_BATCH: (usize, usize) = (512, 1 << 20);
 
 /// How soon the next ones are taken.
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -72,9 +72,9 @@ struct Polling {
     messages: Messages,
     last: Option<Message>,
     /// The position in the server's messages once all of these are taken.
-    heard_to: Option<PollPosition>,
+    received_upto: Option<PollPosition>,
     /// Messages and bytes that may be taken now; the next ones at `go_on`, in boot time.
-    turn: (usize, usize),
+    budget: (usize, usize),
     go_on: Option<Duration>,
 }
 
@@ -91,8 +91,8 @@ impl Polling {
             next: None,
             messages: Messages::default(),
             last: None,
-            heard_to: None,
-            turn: TURN_BUDGET,
+            received_upto: None,
+            budget: MAX_BATCH,
             go_on: None,
         };
         polling.ask(ctx);
@@ -145,10 +145,10 @@ impl Polling {
             (true, true) => EMPTY_ANSWER_INTERVAL,
             (true, false) => Duration::ZERO,
         };
-        let asked_for = answer.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
-        self.due = Some(ctx.now.boot.saturating_add(pause.max(asked_for)));
+        let retry_after = answer.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+        self.due = Some(ctx.now.boot.saturating_add(pause.max(retry_after)));
         self.messages = messages;
-        self.heard_to = Some(place);
+        self.received_upto = Some(place);
         self.is_cut |= answer.too_large;
         let was_open = std::mem::replace(&mut self.is_open, true);
         (!was_open).then_some(DialectEvent::Opened {
@@ -162,12 +162,12 @@ impl Polling {
         if self.messages.is_empty() {
             return None;
         }
-        if self.turn.0 == 0 || self.turn.1 == 0 {
+        if self.budget.0 == 0 || self.budget.1 == 0 {
             self.go_on = Some(now + MIN_POLL_INTERVAL);
             return None;
         }
         let message = self.messages.next()?;
-        self.turn = (self.turn.0 - 1, self.turn.1.saturating_sub(message.0.len()));
+        self.budget = (self.budget.0 - 1, self.budget.1.saturating_sub(message.0.len()));
         self.last = Some(message.clone());
         let (payload, outline) = message;
         Some(DialectEvent::Message(Received::with(payload, outline)))
@@ -176,7 +176,7 @@ impl Polling {
     /// All of an answer was taken. Only now the server goes on behind it: had the link ended in the middle, the answer
     /// would be asked for again.
     fn finish_answer(&mut self, ctx: &DialContext<'_>) -> Option<DialectEvent> {
-        let mut place = self.heard_to.take()?;
+        let mut place = self.received_upto.take()?;
         if let Some(last) = self.last.take()
             && let Err(why) = place.ended_with(&ctx.options.poll, &last)
         {
@@ -201,7 +201,7 @@ impl ProtocolHandler for Polling {
     fn handle_event(&mut self, ctx: &mut DialContext<'_>, event: LinkEvent) {
         self.next = match event {
             LinkEvent::Answered(answer) => {
-                (self.turn, self.go_on) = (TURN_BUDGET, None);
+                (self.budget, self.go_on) = (MAX_BATCH, None);
                 self.answered(ctx, &answer)
             }
             LinkEvent::Posted(count, answer) => Some(http::posted(count, &answer)),
@@ -239,7 +239,7 @@ impl ProtocolHandler for Polling {
 
     fn timeout(&mut self, ctx: &mut DialContext<'_>) {
         if self.go_on.is_some_and(|at| ctx.now.boot >= at) {
-            (self.turn, self.go_on) = (TURN_BUDGET, None);
+            (self.budget, self.go_on) = (MAX_BATCH, None);
         }
     }
 
@@ -257,7 +257,7 @@ impl ProtocolHandler for Polling {
 
     fn resume(&mut self, ctx: &mut DialContext<'_>) {
         self.is_paused = false;
-        if self.heard_to.is_some() {
+        if self.received_upto.is_some() {
             self.go_on = Some(ctx.now.boot + MIN_POLL_INTERVAL);
         } else {
             self.ask_when_due(ctx);

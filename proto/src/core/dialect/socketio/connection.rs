@@ -145,7 +145,7 @@ impl SocketIoConnection {
     }
 
     /// This record is awaited an answer to.
-    pub(crate) fn keep_reply_id(&mut self, seq: u64, namespace: Option<String>, id: u64) {
+    pub(crate) fn store_reply_id(&mut self, seq: u64, namespace: Option<String>, id: u64) {
         self.replies.insert(seq, (namespace, id));
         if self.replies.len() > MAX_REPLIES {
             self.replies.pop_first();
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(decoded(r#"451024-["a"]"#), None, "it waits for these");
         let mut socketio = socketio();
         for seq in 0..=MAX_REPLIES as u64 {
-            socketio.keep_reply_id(seq, None, seq);
+            socketio.store_reply_id(seq, None, seq);
         }
         assert_eq!(socketio.take_reply_id(0), None, "the oldest is forgotten");
         assert_eq!(socketio.take_reply_id(1), Some((None, 1)));
@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn a_reply_goes_out_once_in_its_namespace() {
         let mut socketio = socketio();
-        socketio.keep_reply_id(5, Some("/n".to_owned()), 7);
+        socketio.store_reply_id(5, Some("/n".to_owned()), 7);
         let (namespace, id) = socketio.take_reply_id(5).unwrap();
         let reply = UnencodedMessage::reply(namespace, id, Bytes::from_static(br#"["yes"]"#));
         assert_eq!(texts(&reply.encode().unwrap()), [r#"43/n,7["yes"]"#]);

@@ -323,8 +323,8 @@ impl ProtocolHandler for SocketIoSession {
         self.encoder.first_place()
     }
 
-    fn kept(&mut self, seq: u64, (namespace, id): AwaitedReply) {
-        self.connection.keep_reply_id(seq, namespace, id);
+    fn message_stored(&mut self, seq: u64, (namespace, id): AwaitedReply) {
+        self.connection.store_reply_id(seq, namespace, id);
     }
 
     fn reply(&mut self, ctx: &mut DialContext<'_>, seq: u64, args: Bytes) -> Result<(), ErrorInfo> {

@@ -104,7 +104,7 @@ impl SocketIoSession {
                 serial.inspect(|serial| self.connection.forget(*serial));
             }
             // A smaller one may follow.
-            PacketOwner::Reply(to) => self.connection.keep_reply_id(to.seq, to.namespace, to.id),
+            PacketOwner::Reply(to) => self.connection.store_reply_id(to.seq, to.namespace, to.id),
         }
         Err(refusal)
     }

@@ -122,11 +122,11 @@ fn read_answer(data: &str, attachments: &[Bytes]) -> Result<Option<Bytes>, NoMem
 }
 
 /// The packets that become whole with these messages, and are so large that it takes long to understand them. `partial`: what
-/// came before; `most`: bytes of one.
+/// came before; `max_bytes`: bytes of one.
 pub(super) fn large_packets(
     mut partial: Option<Partial>,
     messages: &[Incoming],
-    most: usize,
+    max_bytes: usize,
 ) -> Vec<SocketIoPacket> {
     let mut large = Vec::new();
     for message in messages {
@@ -134,7 +134,7 @@ pub(super) fn large_packets(
             Incoming::Message(Payload::Binary(bytes)) => {
                 // Behind a packet that was too large to be read; otherwise the connection ends here.
                 let Some(known) = &mut partial else { continue };
-                if !known.attach(bytes, most) {
+                if !known.attach(bytes, max_bytes) {
                     continue;
                 }
                 partial.take()

@@ -31,13 +31,13 @@ impl Partial {
         }
     }
 
-    /// Takes an attachment; whether it was the last. `most`: bytes of the whole.
-    pub(super) fn attach(&mut self, bytes: &Bytes, most: usize) -> bool {
+    /// Takes an attachment; whether it was the last. `max_bytes`: bytes of the whole.
+    pub(super) fn attach(&mut self, bytes: &Bytes, max_bytes: usize) -> bool {
         self.missing = self.missing.saturating_sub(1);
         if !self.is_given_up {
             self.attachments.push(bytes.clone());
         }
-        if self.held() > most {
+        if self.held() > max_bytes {
             self.give_up();
         }
         self.missing == 0

@@ -19,7 +19,7 @@ use super::{Delivery, DeliveryContext};
 /// Where a client goes on.
 #[derive(Debug)]
 struct Start {
-    verdict: Resumed,
+    resumed: Resumed,
     position: u64,
     /// Records up to here may have been seen before.
     redelivered_to: u64,
@@ -71,7 +71,7 @@ impl Delivery {
         mut opened: Opened,
     ) {
         let AttachedClient { client, start } = placed;
-        opened.resume = start.verdict;
+        opened.resume = start.resumed;
         opened.seq = start.position;
         opened.last = self.log.last();
         self.journal_position(ctx, *client);
@@ -90,7 +90,7 @@ impl Delivery {
         let Some(resume) = resume else {
             let Some(known) = known else {
                 return Start {
-                    verdict: Resumed::Fresh,
+                    resumed: Resumed::Fresh,
                     position: last,
                     redelivered_to: last,
                     rolled_back_to: None,
@@ -101,28 +101,28 @@ impl Delivery {
         };
         if *resume.epoch != *ctx.who.epoch || resume.seq > last {
             return Start {
-                verdict: Resumed::Reset,
+                resumed: Resumed::Reset,
                 position: first - 1,
                 redelivered_to: last,
                 rolled_back_to: None,
             };
         }
-        let gone_to = (resume.seq + 1 < first).then(|| first - 1);
+        let lost_before = (resume.seq + 1 < first).then(|| first - 1);
         match known {
             Some(known) if resume.seq >= known.acked => {
                 let lost_before = (resume.seq < known.lost_before).then_some(known.lost_before);
                 self.start_at(resume.seq, known.delivered, lost_before)
             }
-            Some(known) => self.start_at(resume.seq, known.delivered, gone_to),
-            None => self.start_at(resume.seq, last, gone_to),
+            Some(known) => self.start_at(resume.seq, known.delivered, lost_before),
+            None => self.start_at(resume.seq, last, lost_before),
         }
     }
 
     fn start_at(&self, position: u64, redelivered_to: u64, rolled_back_to: Option<u64>) -> Start {
         let gap = rolled_back_to.is_some() || self.log.has_gap_after(position);
-        let verdict = if gap { Resumed::Gap } else { Resumed::Exact };
+        let resumed = if gap { Resumed::Gap } else { Resumed::Exact };
         Start {
-            verdict,
+            resumed,
             position,
             redelivered_to,
             rolled_back_to,
@@ -161,7 +161,7 @@ impl Delivery {
             let frame = BrokerFrame::Detached {
                 session: ctx.who.name.clone(),
                 reason: "superseded",
-                farewell: None,
+                close_report: None,
             };
             ctx.ports.send(old_port, frame);
         }
@@ -242,7 +242,7 @@ impl Delivery {
             let frame = BrokerFrame::Detached {
                 session: ctx.who.name.clone(),
                 reason: why,
-                farewell: (why == "closed").then(|| Box::new(report.clone())),
+                close_report: (why == "closed").then(|| Box::new(report.clone())),
             };
             ctx.ports.send(port, frame);
         }

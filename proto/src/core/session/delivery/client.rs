@@ -59,7 +59,7 @@ pub(crate) struct Attachment {
 #[derive(Debug, Clone, Copy)]
 struct Backlog {
     /// Boot time at which it is judged.
-    judged_at: Duration,
+    checked_at: Duration,
     /// Records acknowledged since it was last judged.
     acknowledged: usize,
 }
@@ -139,7 +139,7 @@ impl Client {
             id: self.id.0,
             name: self.name.clone(),
             acked: self.acked,
-            gone_to: self.lost_before,
+            lost_before: self.lost_before,
         }
     }
 
@@ -224,7 +224,7 @@ impl Attachment {
     pub(crate) fn falls_behind(&mut self, now: Duration) {
         if self.window.messages > 0 && self.window.bytes > 0 {
             self.backlog.get_or_insert(Backlog {
-                judged_at: now + STALL_AFTER,
+                checked_at: now + STALL_AFTER,
                 acknowledged: 0,
             });
         }
@@ -237,18 +237,18 @@ impl Attachment {
 
     /// When it is to be judged whether the client is slower than the stream, in boot time.
     pub(crate) fn stall_deadline(&self) -> Option<Duration> {
-        self.backlog.map(|backlog| backlog.judged_at)
+        self.backlog.map(|backlog| backlog.checked_at)
     }
 
     /// Judges, with so many records waiting behind the window; `true`: more wait than were acknowledged since.
-    pub(crate) fn judge_backlog(&mut self, now: Duration, waiting: usize) -> bool {
+    pub(crate) fn check_backlog(&mut self, now: Duration, waiting: usize) -> bool {
         let Some(backlog) = &mut self.backlog else {
             return false;
         };
         let is_stalled = waiting > backlog.acknowledged;
         let next = if is_stalled { STALL_REPEAT } else { STALL_AFTER };
         *backlog = Backlog {
-            judged_at: now + next,
+            checked_at: now + next,
             acknowledged: 0,
         };
         is_stalled
@@ -308,13 +308,13 @@ mod tests {
         );
         attachment.acked(2);
         assert!(
-            attachment.judge_backlog(STALL_AFTER, 3),
+            attachment.check_backlog(STALL_AFTER, 3),
             "three wait, two were acknowledged"
         );
         assert_eq!(attachment.stall_deadline(), Some(STALL_AFTER + STALL_REPEAT));
         attachment.acked(4);
         assert!(
-            !attachment.judge_backlog(STALL_AFTER + STALL_REPEAT, 2),
+            !attachment.check_backlog(STALL_AFTER + STALL_REPEAT, 2),
             "it keeps up"
         );
         assert_eq!(attachment.stall_deadline(), Some(2 * STALL_AFTER + STALL_REPEAT));

@@ -107,7 +107,7 @@ impl Delivery {
             let (messages, bytes) = waiting.fold((0, 0), |(messages, bytes), entry| {
                 (messages + 1, bytes + entry.record.body.cost())
             });
-            if !attachment.judge_backlog(ctx.now.boot, messages) {
+            if !attachment.check_backlog(ctx.now.boot, messages) {
                 continue;
             }
             let oldest = self.log.oldest_after(client.acked, client.id);

@@ -23,7 +23,7 @@ pub(in crate::core::session) const MIN_ROOM: usize = 4096;
 impl Delivery {
     /// Takes a message of the server's into the log, within its bounds; its `seq`, unless it was lost. `admit` has said how
     /// clients see it.
-    pub(in crate::core::session) fn keep(
+    pub(in crate::core::session) fn append_message(
         &mut self,
         ctx: &mut DeliveryContext<'_>,
         payload: Payload,

@@ -72,7 +72,7 @@ impl Bench {
         let payload = Payload::text(text);
         let taken = self.act(|delivery, scope| {
             let views = delivery.admit(scope, &ParsedMessage::at(&payload))?;
-            delivery.keep(scope, payload, views)
+            delivery.append_message(scope, payload, views)
         });
         self.act(Delivery::advance);
         (taken, self.delivery.poll())
@@ -196,19 +196,19 @@ fn a_full_log_drops_or_asks_the_link_to_wait() {
         options.queue.overflow = overflow;
         let mut bench = Bench::new(options);
         bench.attach("a", 1);
-        let kept = ["one", "two", "three"].map(|text| bench.message(text));
-        (kept, bench)
+        let results = ["one", "two", "three"].map(|text| bench.message(text));
+        (results, bench)
     };
     let none = |seq| (Some(seq), None);
-    let (kept, bench) = full(Overflow::DropOldest);
-    assert_eq!(kept, [none(1), none(2), none(3)]);
+    let (results, bench) = full(Overflow::DropOldest);
+    assert_eq!(results, [none(1), none(2), none(3)]);
     let mut report = SessionReport::default();
     bench.delivery.report(&mut report, Duration::ZERO);
     assert_eq!((report.queued, report.dropped), (2, 1));
-    let (kept, _) = full(Overflow::DropNewest);
-    assert_eq!(kept, [none(1), none(2), (None, None)]);
-    let (kept, mut bench) = full(Overflow::Pause);
-    assert_eq!(kept[1], (Some(2), Some(ReadRequest::Pause)));
+    let (results, _) = full(Overflow::DropNewest);
+    assert_eq!(results, [none(1), none(2), (None, None)]);
+    let (results, mut bench) = full(Overflow::Pause);
+    assert_eq!(results[1], (Some(2), Some(ReadRequest::Pause)));
     let request_after = |bench: &mut Bench, seq| {
         bench.acknowledge(1, seq);
         bench.act(Delivery::advance);
@@ -217,8 +217,8 @@ fn a_full_log_drops_or_asks_the_link_to_wait() {
     assert_eq!(request_after(&mut bench, 1), None);
     assert_eq!(request_after(&mut bench, 3), Some(ReadRequest::Resume));
     assert_eq!(request_after(&mut bench, 3), None, "it is asked once");
-    let (kept, _) = full(Overflow::Close);
-    assert_eq!(kept[1], (Some(2), Some(ReadRequest::Stop)));
+    let (results, _) = full(Overflow::Close);
+    assert_eq!(results[1], (Some(2), Some(ReadRequest::Stop)));
 }
 
 #[test]

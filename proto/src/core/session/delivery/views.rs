@@ -76,7 +76,7 @@ impl Delivery {
         if !self.pass_guard(ctx, message) {
             return None;
         }
-        self.judge(ctx.now, message)
+        self.decide(ctx.now, message)
     }
 
     /// Lets a message pass the session's guard; `false` when it does not: it is counted, and reported now and then.
@@ -99,7 +99,7 @@ impl Delivery {
     }
 
     /// Has every filter judge a message; `None` if no client gets it.
-    fn judge(&mut self, now: Now, message: &ParsedMessage<'_>) -> Option<Views> {
+    fn decide(&mut self, now: Now, message: &ParsedMessage<'_>) -> Option<Views> {
         let mut views = Views::new();
         if !self.has_filters() {
             return Some(views);
@@ -110,7 +110,7 @@ impl Delivery {
                 wanted = true;
                 continue;
             }
-            let mut decision = client.filter_mut().judge(message, now.awake);
+            let mut decision = client.filter_mut().decide(message, now.awake);
             wanted |= decision.view != Some(View::Not);
             let filtered = &mut self.filtered;
             match decision.why {

@@ -85,9 +85,9 @@ mod tests {
     #[test]
     fn two_failures_lead_down_and_the_end_leads_back_without_haste() {
         let mut fallback = Fallback::default();
-        let told: Vec<(bool, usize)> = (0..6).map(|_| (fallback.failed(3), fallback.index())).collect();
+        let steps: Vec<(bool, usize)> = (0..6).map(|_| (fallback.failed(3), fallback.index())).collect();
         assert_eq!(
-            told,
+            steps,
             [
                 (false, 0),
                 (true, 1),

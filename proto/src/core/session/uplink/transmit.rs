@@ -54,7 +54,7 @@ impl Uplink {
             .as_mut()
             .filter(|_| self.state.connection().is_some())
         {
-            dialect.handler_mut().kept(seq, reply);
+            dialect.handler_mut().message_stored(seq, reply);
         }
     }
 

@@ -18,7 +18,7 @@ use super::field::{
 use super::from_extension::{Authorize, ClientFrame, Conflict, Hello, Open, RefusedFrame, Reply, Resume};
 use crate::wire::code::Code;
 use crate::wire::options::{Options, Window};
-use crate::wire::record::{ErrorInfo, Name, in_json_words};
+use crate::wire::record::{ErrorInfo, Name, json_error_text};
 use crate::wire::socketio::auth_object;
 
 /// Every field of every frame, not yet looked into: one pass over the bytes.
@@ -136,7 +136,7 @@ impl<'a> Fields<'a> {
             };
             let error = ErrorInfo::new(
                 code,
-                format!("a frame must be one JSON object: {}", in_json_words(&error)),
+                format!("a frame must be one JSON object: {}", json_error_text(&error)),
             );
             RefusedFrame {
                 error,
