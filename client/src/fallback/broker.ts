@@ -17,9 +17,10 @@ import type {
 } from "../wire.js";
 import { PROTOCOL } from "../wire.js";
 import type { ClientPort } from "./consumer.js";
+import { type FromBrowserBroker, type Handover, present, type ToRouter } from "./from-broker.js";
 import type { BrowserNetwork } from "./link.js";
 import { CAPABILITIES, refuseOpen } from "./options.js";
-import { BrowserSession, type Moved, type ToSession } from "./session.js";
+import { BrowserSession, type ToSession } from "./session.js";
 
 /** Sent by a router: whether the native host is available. Not part of the protocol. */
 export interface HostAvailability {
@@ -30,12 +31,14 @@ export interface HostAvailability {
 /** `open`, and whether this client held the session before this broker started. */
 export type OpenKnown = Open & { known?: boolean };
 
+type PostToRouter = (frame: ToRouter) => void;
+
 /** A router's connection to the broker. */
 export interface BrokerPort {
   /** Takes a frame. */
   take(frame: unknown): void;
   /** The other side has disconnected. */
-  gone(): void;
+  disconnected(): void;
 }
 
 const MAX_SESSIONS = 256;
@@ -70,12 +73,12 @@ export class BrowserBroker {
     return this.#isHostAvailable;
   }
 
-  connect(post: (frame: ToExtension) => void): BrokerPort {
+  connect(post: PostToRouter): BrokerPort {
     const client = new ClientConnection(this, post);
     this.#clients.add(client);
     return {
       take: (frame) => client.take(frame),
-      gone: () => {
+      disconnected: () => {
         this.#clients.delete(client);
         client.detach();
       },
@@ -107,7 +110,7 @@ export class BrowserBroker {
   }
 
   /** Finds or creates the session for an `open` frame; or returns the error. */
-  sessionFor(profile: string, frame: Open): BrowserSession | Moved | WireError {
+  sessionFor(profile: string, frame: Open): BrowserSession | Handover | WireError {
     const held = this.session(profile, frame.session);
     const error = refuseOpen(frame, this.#origin);
     if (error) return error;
@@ -150,7 +153,7 @@ export class BrowserBroker {
   status(id: string, profile: string): StatusAnswer {
     const sessions = this.of(profile).map(({ counters }) => counters);
     const uptime = this.#clock.now() - this.#since;
-    const total = sessions.reduce(sum, NOTHING);
+    const total = sum(sessions);
     return {
       type: "status",
       id,
@@ -168,29 +171,30 @@ export class BrowserBroker {
 /** One client, through one port. */
 class ClientConnection implements ClientPort {
   readonly #broker: BrowserBroker;
-  readonly #post: (frame: ToExtension) => void;
+  readonly #post: PostToRouter;
   readonly #joiner = new Joiner();
-  #out: ToExtension[] = [];
+  #out: FromBrowserBroker[] = [];
   #hello: { client: string; profile: string } | undefined;
   /** Sessions that moved to the host. Late frames for them are ignored: the client sends them again there. */
   readonly #moved = new Set<string>();
 
-  constructor(broker: BrowserBroker, post: (frame: ToExtension) => void) {
+  constructor(broker: BrowserBroker, post: PostToRouter) {
     this.#broker = broker;
     this.#post = post;
   }
 
   /** Frames of one turn are sent as one batch. */
-  post(frame: ToExtension): void {
-    if (frame.type === ("moved" as string)) this.#moved.add((frame as unknown as Moved).session);
+  post(frame: FromBrowserBroker): void {
+    if (frame.type === "moved") this.#moved.add(frame.session);
     this.#out.push(frame);
     if (this.#out.length === 1) queueMicrotask(() => this.#flush());
   }
 
   #flush(): void {
     const frames = this.#out.splice(0);
-    if (frames.length === 1) this.#post(frames[0] as ToExtension);
-    else this.#post({ type: "batch", frames } as unknown as ToExtension);
+    const [first] = frames;
+    if (first && frames.length === 1) this.#post(first);
+    else this.#post({ type: "batch", frames });
   }
 
   take(frame: unknown): void {
@@ -241,7 +245,7 @@ class ClientConnection implements ClientPort {
   #open(frame: OpenKnown, client: string, profile: string): void {
     const found = this.#broker.sessionFor(profile, frame);
     if ("code" in found) this.#refuse(found, frame);
-    else if ("type" in found) this.post(found as unknown as ToExtension);
+    else if ("type" in found) this.post(found);
     else {
       this.#moved.delete(frame.session);
       found.open(this, client, frame, frame.known ?? false);
@@ -250,41 +254,23 @@ class ClientConnection implements ClientPort {
 
   #refuse(error: WireError, about: object): void {
     const { id, session } = about as { id?: string; session?: string };
-    const frame: ErrorFrame = { type: "error", ...error };
-    this.post({
-      ...frame,
-      ...(id === undefined ? {} : { id }),
-      ...(session === undefined ? {} : { session }),
-    });
+    const frame: ErrorFrame = { type: "error", ...error, id, session };
+    this.post(present(frame));
   }
 }
 
-const NOTHING: SessionCounters = {
-  dials: 0,
-  reconnects: 0,
-  received: { messages: 0, bytes: 0 },
-  sent: { messages: 0, bytes: 0 },
-  queued: 0,
-  unacknowledged: 0,
-  dropped: 0,
-  outbox: 0,
-  clients: 0,
-};
+const COUNTERS = ["dials", "reconnects", "queued", "unacknowledged", "dropped", "outbox", "clients"] as const;
 
-function sum(one: SessionCounters, other: SessionCounters): SessionCounters {
-  const both = (key: "received" | "sent") => ({
-    messages: one[key].messages + other[key].messages,
-    bytes: one[key].bytes + other[key].bytes,
-  });
-  return {
-    dials: one.dials + other.dials,
-    reconnects: one.reconnects + other.reconnects,
-    received: both("received"),
-    sent: both("sent"),
-    queued: one.queued + other.queued,
-    unacknowledged: one.unacknowledged + other.unacknowledged,
-    dropped: one.dropped + other.dropped,
-    outbox: one.outbox + other.outbox,
-    clients: one.clients + other.clients,
-  };
+/** The sums over all sessions. */
+function sum(sessions: SessionCounters[]): SessionCounters {
+  const none = { messages: 0, bytes: 0 };
+  const total = { received: { ...none }, sent: none } as SessionCounters;
+  for (const counter of COUNTERS) total[counter] = sessions.reduce((all, one) => all + one[counter], 0);
+  for (const { received, sent } of sessions) {
+    total.received.messages += received.messages;
+    total.received.bytes += received.bytes;
+    total.sent.messages += sent.messages;
+    total.sent.bytes += sent.bytes;
+  }
+  return total;
 }

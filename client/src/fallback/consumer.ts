@@ -1,14 +1,15 @@
 // One client of one session: its position and its in-flight window. It does not know the connection.
 
 import type { Clock } from "../browser-api.js";
-import type { Opened, OpenOptions, RecordFrame, ToExtension } from "../wire.js";
+import type { Opened, OpenOptions, RecordFrame } from "../wire.js";
 import { ClientFilter, project, type View } from "./filter.js";
-import type { Entry, SessionLog } from "./log.js";
+import type { FromBrowserBroker } from "./from-broker.js";
+import type { LogEntry, SessionLog } from "./log.js";
 import { type Content, Readable } from "./rules.js";
 
 /** Where frames for a client go. */
 export interface ClientPort {
-  post(frame: ToExtension): void;
+  post(frame: FromBrowserBroker): void;
 }
 
 const WINDOW = { messages: 4096, bytes: 4 * 1024 * 1024 };
@@ -27,7 +28,7 @@ export class Consumer {
   #cursor: number;
   /** Messages that the filter holds are delivered up to this one. */
   #releasedUpTo = 0;
-  #flight: Entry[] = [];
+  #flight: LogEntry[] = [];
   #flightBytes = 0;
   /** Records up to this one may have been delivered before. */
   #redelivered = 0;
@@ -133,11 +134,11 @@ export class Consumer {
   }
 
   /** Whether a record is for this client. */
-  isFor({ to, views }: Entry): boolean {
+  isFor({ to, views }: LogEntry): boolean {
     return (to === undefined || to === this.client) && views?.get(this.client) !== "not";
   }
 
-  #hasRoom({ size }: Entry): boolean {
+  #hasRoom({ size }: LogEntry): boolean {
     const { messages, bytes } = this.#window;
     if (this.#flight.length >= messages) return false;
     return this.#flight.length === 0 || this.#flightBytes + size <= bytes;

@@ -2,8 +2,10 @@
 
 import type { Clock } from "../browser-api.js";
 import type { Credentials, LinkState, OpenOptions } from "../wire.js";
-import { backoff, closeAction, spread } from "./close-action.js";
+import { Attempts } from "./attempts.js";
+import { closeAction, spread } from "./close-action.js";
 import type { DialerHost, Question, StateFields } from "./dialer-host.js";
+import { present } from "./from-broker.js";
 import { Heartbeat } from "./heartbeat.js";
 import {
   type BrowserNetwork,
@@ -18,15 +20,11 @@ import {
 } from "./link.js";
 import { Login, type LoginAction } from "./login.js";
 import { openLink } from "./open-link.js";
-import { protocolsOf } from "./options.js";
 import { type Content, matches, Readable } from "./rules.js";
 import { TransportChoice } from "./transports.js";
 
 const CONNECT_TIMEOUT = 15_000;
 const READY_TIMEOUT = 10_000;
-const STABLE_AFTER = 30_000;
-/** Milliseconds that a connection must have been open to prove that its credentials were valid. */
-const PROVEN_AFTER = 10_000;
 /** Milliseconds that the provider has to answer. */
 export const AUTHORIZE_TIMEOUT = 60_000;
 /** Milliseconds between attempts with the best transport while another one is in use, and after one that had to wait. */
@@ -39,9 +37,8 @@ export class Dialer {
   readonly #host: DialerHost;
   #url: string;
   #options: OpenOptions;
-  /** By the index of their transport. */
-  #targets: Target[] = [];
-  #choice = new TransportChoice();
+  readonly #attempts: Attempts;
+  #transports = new TransportChoice();
   #state: LinkState = "connecting";
   #link: Link | undefined;
   #heartbeat: Heartbeat | undefined;
@@ -49,13 +46,8 @@ export class Dialer {
   #question: Question | undefined;
   #isReady = false;
   #dials = 0;
-  #attempt = 0;
-  #refusals = 0;
-  #wasOpen = false;
-  #openedAt = 0;
   #isOver = false;
   #timer: unknown;
-  #stableTimer: unknown;
   #probeTimer: unknown;
 
   /** `options` has what a preset stands for. */
@@ -65,6 +57,7 @@ export class Dialer {
     this.#host = host;
     this.#url = url;
     this.#options = options;
+    this.#attempts = new Attempts(clock);
   }
 
   get state(): LinkState {
@@ -75,7 +68,7 @@ export class Dialer {
     return this.#dials;
   }
 
-  /** What the provider was asked and has not answered. */
+  /** The request for credentials that the provider has not answered. */
   get question(): Question | undefined {
     return this.#question;
   }
@@ -98,7 +91,7 @@ export class Dialer {
   /** `acknowledge`: the server shall acknowledge it. */
   send(content: Content, done: (how: SentAs) => void = () => undefined, acknowledge = false): void {
     if (content.event !== undefined && this.#target.protocol !== "socket.io") {
-      // It was accepted when the options, or the transport, were others.
+      // The message was accepted with other options, or with another transport.
       done({ failed: linkError("not-sent", "this connection's protocol has no events", "no") });
       return;
     }
@@ -117,11 +110,9 @@ export class Dialer {
     if (url !== undefined || options) {
       this.#url = url ?? this.#url;
       this.#options = options ?? this.#options;
-      this.#choice = new TransportChoice();
-      this.#targets = [];
+      this.#transports = new TransportChoice();
     }
-    this.#attempt = 0;
-    this.#refusals = 0;
+    this.#attempts.reset();
     this.#leave();
     if (this.#options.auth === "provider") this.#ask({ why: "first", attempt: 1 });
     else this.#dial();
@@ -142,7 +133,7 @@ export class Dialer {
       return;
     }
     Object.assign(this.#target, url && { url }, subprotocols && { subprotocols }, headers && { headers });
-    // What the server remembers of the connection belongs to other credentials.
+    // The server's recovery state belongs to the previous credentials.
     if (!wasAsked) this.#target.recovery = new Map();
     this.#leave();
     this.#dial();
@@ -176,12 +167,9 @@ export class Dialer {
     this.#hangUp();
   }
 
-  /** Where the transport that is chosen leads. */
+  /** The target of the chosen transport. */
   get #target(): Target {
-    const { index } = this.#choice;
-    const held = this.#targets[index] ?? target(this.#url, this.#options, index);
-    this.#targets[index] = held;
-    return held;
+    return this.#transports.target(this.#url, this.#options);
   }
 
   get #isOpen(): boolean {
@@ -193,7 +181,7 @@ export class Dialer {
     this.#host.state(state, fields);
   }
 
-  /** Drops the connection for another one: what was written on it and is not proven has ended, or waits again. */
+  /** Drops the connection for another one: messages written on it without an outcome end, or wait again. */
   #leave(): void {
     const link = this.#link;
     this.#hangUp();
@@ -202,7 +190,7 @@ export class Dialer {
 
   #hangUp(): void {
     this.#clock.clearTimeout(this.#timer);
-    this.#clock.clearTimeout(this.#stableTimer);
+    this.#attempts.stop();
     this.#clock.clearTimeout(this.#probeTimer);
     this.#heartbeat?.stop();
     this.#heartbeat = undefined;
@@ -216,7 +204,7 @@ export class Dialer {
   #ask(question: Question): void {
     const { why, status } = question;
     this.#question = question;
-    if (why !== "login") this.#enter("unauthorized", status === undefined ? {} : { status });
+    if (why !== "login") this.#enter("unauthorized", { status });
     this.#host.askCredentials(question);
   }
 
@@ -225,7 +213,8 @@ export class Dialer {
   #dial(): void {
     if (this.#host.movesToHost()) return;
     this.#dials += 1;
-    this.#enter("connecting", { dial: this.#dials, ...(this.#attempt ? { attempt: this.#attempt } : {}) });
+    const { failed } = this.#attempts;
+    this.#enter("connecting", { dial: this.#dials, attempt: failed || undefined });
     const timeout = this.#options.connectTimeout ?? CONNECT_TIMEOUT;
     this.#timer = this.#clock.setTimeout(() => {
       this.#drop({ error: linkError("timeout", `no connection within ${timeout} ms`) });
@@ -253,16 +242,11 @@ export class Dialer {
 
   #opened({ subprotocol, extensions, continuity }: Parameters<LinkEvents["opened"]>[0]): void {
     this.#clock.clearTimeout(this.#timer);
-    const again = this.#wasOpen;
-    this.#wasOpen = true;
+    const isReconnect = this.#attempts.wasOpen;
     const { transports, reconnect, heartbeat, ready, login, greeting = [] } = this.#options;
-    this.#choice.opened();
-    this.#watchForBetter(PROBE.interval);
-    const { stableAfter = STABLE_AFTER } = reconnect || {};
-    this.#openedAt = this.#clock.now();
-    this.#stableTimer = this.#clock.setTimeout(() => {
-      this.#attempt = 0;
-    }, stableAfter);
+    this.#transports.opened();
+    this.#probeLater(PROBE.interval);
+    this.#attempts.opened(reconnect);
     this.#heartbeat = new Heartbeat(
       heartbeat,
       this.#target.protocol,
@@ -274,10 +258,10 @@ export class Dialer {
     if (ready) this.#expectReady(READY_TIMEOUT);
     this.#enter("open", {
       dial: this.#dials,
-      ...(again ? { continuity: continuity ?? "none" } : {}),
-      ...(subprotocol ? { subprotocol } : {}),
-      ...(extensions ? { extensions } : {}),
-      ...(transports?.length ? { transport: this.#target.protocol } : {}),
+      continuity: isReconnect ? (continuity ?? "none") : undefined,
+      subprotocol: subprotocol || undefined,
+      extensions: extensions || undefined,
+      transport: transports?.length ? this.#target.protocol : undefined,
     });
     for (const content of greeting) this.send(content);
     if (!ready) this.#becomeReady();
@@ -296,13 +280,13 @@ export class Dialer {
     this.#host.ready();
   }
 
-  /** Tries the best transport again in a while, if another one is in use. */
-  #watchForBetter(delay: number): void {
-    if (this.#choice.index === 0) return;
+  /** Tries the best transport again after `delay`, if another one is in use. */
+  #probeLater(delay: number): void {
+    if (this.#transports.index === 0) return;
     this.#probeTimer = this.#clock.setTimeout(() => {
-      if (!this.#host.isIdle()) this.#watchForBetter(PROBE.again);
+      if (!this.#host.isIdle()) this.#probeLater(PROBE.again);
       else {
-        this.#choice.probeBest();
+        this.#transports.probeBest();
         this.#leave();
         this.#dial();
       }
@@ -325,13 +309,13 @@ export class Dialer {
     if (isFatal) this.#act(action);
   }
 
-  /** Does what a step of the login asks for. */
+  /** Carries out one action of the login. */
   #act(action: LoginAction | undefined): void {
     if (!action) return;
     if ("send" in action) for (const content of action.send) this.send(content);
     else if ("ask" in action) {
       this.#expectReady(AUTHORIZE_TIMEOUT + READY_TIMEOUT);
-      this.#ask({ why: "login", attempt: this.#refusals + 1, values: action.ask });
+      this.#ask({ why: "login", attempt: this.#attempts.refused + 1, values: action.ask });
     } else if ("refused" in action) {
       this.#drop({ action: "auth", error: linkError("handshake", "the server refused the login") });
     } else {
@@ -344,22 +328,16 @@ export class Dialer {
   /** The connection is over, or could not be made. */
   #drop(end: LinkEnd): void {
     const wasOpen = this.#isOpen;
-    if (wasOpen && this.#clock.now() - this.#openedAt >= PROVEN_AFTER) this.#refusals = 0;
+    if (wasOpen) this.#attempts.closed();
     this.#hangUp();
     this.#host.lost(end);
     if (this.#isOver) return;
     const action = closeAction(end, this.#options);
     const { code, reason, status, error, data } = end;
-    const fields: StateFields = {
-      ...(code === undefined ? {} : { code }),
-      ...(reason ? { reason } : {}),
-      ...(status === undefined ? {} : { status }),
-      ...(error ? { error } : {}),
-      ...(data === undefined ? {} : { data }),
-    };
+    const fields = present({ code, reason: reason || undefined, status, error, data });
     const count = this.#options.transports?.length ?? 0;
     const mayChange = !wasOpen && count > 1 && action !== "auth";
-    if (mayChange && this.#choice.failed(count)) {
+    if (mayChange && this.#transports.failed(count)) {
       this.#enter("waiting", fields);
       this.#dial();
     } else if (this.#options.reconnect === false || action === "closed") this.#enter("closed", fields);
@@ -374,46 +352,37 @@ export class Dialer {
   }
 
   #refused(fields: StateFields): void {
-    this.#refusals += 1;
-    const { status, ...rest } = fields;
-    if (this.#options.auth === "provider" && this.#refusals < 2) {
+    this.#attempts.refuse();
+    if (this.#options.auth === "provider" && this.#attempts.refused < 2) {
       this.#question = {
         why: "refused",
-        attempt: this.#refusals + 1,
-        ...(status === undefined ? {} : { status }),
+        attempt: this.#attempts.refused + 1,
+        status: fields.status,
       };
       this.#enter("unauthorized", fields);
       this.#host.askCredentials(this.#question);
     } else {
       const error = linkError("handshake", "the server refused the credentials", "auth");
-      this.#enter("failed", { error, ...rest, ...(status === undefined ? {} : { status }) });
+      this.#enter("failed", { error, ...fields });
     }
   }
 
   #wait(fields: StateFields, end: LinkEnd): void {
-    this.#attempt += 1;
     const { reconnect, auth } = this.#options;
-    const { maxAttempts } = reconnect || {};
-    if (this.#wasOpen && this.#attempt > (maxAttempts ?? Number.POSITIVE_INFINITY)) {
+    const delay = this.#attempts.fail(reconnect);
+    if (delay === undefined) {
       this.#fail(fields);
       return;
     }
-    const least = Math.max(end.retryAfter ?? 0, this.#target.leastDelay ?? 0);
-    const delay = backoff(reconnect, this.#attempt, this.#clock.random());
-    const retryIn = Math.max(delay, least) + spread(end, this.#clock.random());
-    this.#enter("waiting", { ...fields, attempt: this.#attempt, retryIn });
+    const minDelay = Math.max(end.retryAfter ?? 0, this.#target.leastDelay ?? 0);
+    const retryIn = Math.max(delay, minDelay) + spread(end, this.#clock.random());
+    this.#enter("waiting", { ...fields, attempt: this.#attempts.failed, retryIn });
     if (this.#host.movesToHost()) return;
     this.#timer = this.#clock.setTimeout(() => {
-      // The browser does not say whether a handshake was refused: what the provider gave may have expired.
+      // The browser does not report whether a handshake was refused: the credentials may have expired.
       const mayBeRefusal = auth === "provider" && fields.error?.code === "unreachable";
-      if (mayBeRefusal) this.#ask({ why: "refused", attempt: this.#refusals + 1 });
+      if (mayBeRefusal) this.#ask({ why: "refused", attempt: this.#attempts.refused + 1 });
       else this.#dial();
     }, retryIn);
   }
-}
-
-function target(url: string, options: OpenOptions, index: number): Target {
-  const { subprotocols = [], headers = {}, urls } = options;
-  const protocol = protocolsOf(options)[index] ?? "websocket";
-  return { protocol, url: urls?.[protocol] ?? url, subprotocols: [...subprotocols], headers, options };
 }

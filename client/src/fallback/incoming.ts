@@ -5,9 +5,10 @@ import type { Filter, LinkState, Open, Opened, OpenOptions, SessionCounters, Wir
 import { Consumer } from "./consumer.js";
 import type { StateFields } from "./dialer-host.js";
 import type { FilterDecision } from "./filter.js";
+import { present } from "./from-broker.js";
 import { Guard } from "./guard.js";
 import type { Incoming } from "./link.js";
-import { SessionLog, type Views } from "./log.js";
+import { type NewRecord, SessionLog, type Views } from "./log.js";
 import type { Readable } from "./rules.js";
 
 const MAX_MESSAGE = 64 * 1024 * 1024;
@@ -22,8 +23,8 @@ export interface Resume {
   readonly answer: Opened["resume"];
 }
 
-/** What became of a message. */
-export interface Received {
+/** What the log did with a message. */
+export interface AppendResult {
   /** Its number in the log, if it was stored. */
   readonly seq?: number;
   /** The log is full, and `queue.overflow` says to disconnect. */
@@ -179,7 +180,7 @@ export class IncomingLog {
     content: Incoming,
     read: Readable,
     { queue, guard, maxMessage = MAX_MESSAGE }: OpenOptions,
-  ): Received {
+  ): AppendResult {
     const now = Date.now();
     if (read.size > maxMessage) {
       this.#log.gap("too-large", now, this.#delivered);
@@ -199,7 +200,7 @@ export class IncomingLog {
   #append(content: Incoming, size: number, now: number, decisions: Map<Consumer, FilterDecision>): number {
     const views: Views = new Map();
     for (const [{ client }, { view }] of decisions) if (view) views.set(client, view);
-    const record = { type: "message" as const, time: now, ...content };
+    const record = { type: "message", time: now, ...content } as NewRecord;
     const seq = this.#log.append(record, now, size, undefined, views.size > 0 ? views : undefined);
     for (const { numbered } of decisions.values()) numbered?.(seq);
     for (const consumer of this.#consumers.values()) {
@@ -209,7 +210,7 @@ export class IncomingLog {
     return seq;
   }
 
-  #lose(now: number, queue: OpenOptions["queue"]): Received {
+  #lose(now: number, queue: OpenOptions["queue"]): AppendResult {
     this.#dropped += 1;
     this.#log.gap("overflow", now, this.#delivered);
     // A browser's socket cannot be read more slowly.
@@ -228,13 +229,13 @@ export class IncomingLog {
 
   /** Appends a change of the link, or of a namespace on it. */
   state(state: LinkState, fields: StateFields): void {
-    this.#log.state({ type: "state", state, ...fields }, Date.now(), this.#delivered);
+    this.#log.state(present({ type: "state" as const, state, ...fields }), Date.now(), this.#delivered);
     this.releaseHeld();
   }
 
   /** Appends a record for one client. */
-  record(type: "outcome" | "response", fields: Record<string, unknown>, client: string): void {
-    this.#log.append({ type, ...fields }, Date.now(), 0, client);
+  record(record: NewRecord, client: string): void {
+    this.#log.append(present(record), Date.now(), 0, client);
     this.#consumers.get(client)?.release();
     this.deliver();
   }

@@ -2,8 +2,8 @@
 // Firefox's event page. It reads no frames.
 
 import { type Clock, type ExtensionApi, inBackground, type PagePort } from "../browser-api.js";
-import type { ToExtension } from "../wire.js";
 import { BrowserBroker } from "./broker.js";
+import type { ToRouter } from "./from-broker.js";
 import type { BrowserNetwork } from "./link.js";
 
 /** Names of ports between contexts of the extension. */
@@ -18,7 +18,7 @@ export interface BrokerChannel {
 
 /** Callbacks of a channel. */
 export interface ChannelEvents {
-  frame(frame: ToExtension): void;
+  frame(frame: ToRouter): void;
   /** The other side has disconnected. */
   closed(): void;
 }
@@ -90,9 +90,9 @@ export class BrokerLocation {
   #connect(name: string, events: ChannelEvents): BrokerChannel {
     const port = this.#api.runtime.connect?.({ name });
     if (!port) throw new TypeError("longwire: this context cannot reach the extension's worker");
-    port.onMessage.addListener((frame) => events.frame(frame as ToExtension));
+    port.onMessage.addListener((frame) => events.frame(frame as ToRouter));
     port.onDisconnect.addListener(() => {
-      // Reading it keeps Chromium from complaining that nobody did.
+      // Chromium logs an error that is not read.
       void this.#api.runtime.lastError;
       events.closed();
     });
@@ -133,14 +133,14 @@ export class BrokerLocation {
 
 function channelTo(broker: BrowserBroker, events: ChannelEvents): BrokerChannel {
   const port = broker.connect((frame) => events.frame(frame));
-  return { post: (frame) => port.take(frame), disconnect: () => port.gone() };
+  return { post: (frame) => port.take(frame), disconnect: () => port.disconnected() };
 }
 
 /** Connects a port of another context to a broker. */
 export function serve(broker: BrowserBroker, port: PagePort): void {
   const end = broker.connect((frame) => port.postMessage(frame));
   port.onMessage.addListener((frame) => end.take(frame));
-  port.onDisconnect.addListener(() => end.gone());
+  port.onDisconnect.addListener(() => end.disconnected());
 }
 
 /** Whether a port is of this extension's own worker or page: content scripts have the address of their web page. */

@@ -3,11 +3,11 @@
 import type { Gap, GapReason, OpenOptions, RecordFrame } from "../wire.js";
 import type { View } from "./filter.js";
 
-/** How clients see a message that they do not simply get. */
+/** What clients receive of a message that they do not receive unchanged. */
 export type Views = Map<string, View>;
 
 /** One record, its size in bytes, and the one client it is for, if it is not for all. */
-export interface Entry {
+export interface LogEntry {
   readonly frame: RecordFrame;
   readonly size: number;
   readonly at: number;
@@ -15,19 +15,20 @@ export interface Entry {
   readonly views?: Views | undefined;
 }
 
-/** Messages and bytes that are kept though everybody has acknowledged them, for `from: "last:50"`. */
-const KEPT = { messages: 1024, bytes: 1024 * 1024 };
+/** Acknowledged messages and bytes that are retained for `from: "last:50"`. */
+const RETAINED = { messages: 1024, bytes: 1024 * 1024 };
 const QUEUE = { messages: 65_536, bytes: 16 * 1024 * 1024, age: 86_400_000 };
 
-/** A new record without its sequence number. */
-export type NewRecord = Record<string, unknown> & { type: RecordFrame["type"] };
+/** A record without the fields that the log adds. */
+export type NewRecord = WithoutPosition<RecordFrame>;
+type WithoutPosition<Frame> = Frame extends unknown ? Omit<Frame, "session" | "seq"> : never;
 
 /** The records of one session. */
 export class SessionLog {
   readonly #session: string;
   /** Acknowledged by everybody. */
-  readonly #old: Entry[] = [];
-  #entries: Entry[] = [];
+  readonly #old: LogEntry[] = [];
+  #entries: LogEntry[] = [];
   #next = 1;
   #messages = 0;
   #bytes = 0;
@@ -55,7 +56,7 @@ export class SessionLog {
 
   /** Returns the sequence number. */
   append(record: NewRecord, now: number, size = 0, to?: string, views?: Views): number {
-    const frame = { session: this.#session, seq: this.#next, ...record } as unknown as RecordFrame;
+    const frame = { session: this.#session, seq: this.#next, ...record } as RecordFrame;
     this.#next += 1;
     this.#entries.push({ frame, size, at: now, to, views });
     if (frame.type === "message") this.#count(1, size);
@@ -63,12 +64,12 @@ export class SessionLog {
   }
 
   /** A client shall not get a message any more. It is removed unless somebody else wants it. Returns whether it is there. */
-  withdraw(seq: number, client: string, isWanted: (entry: Entry) => boolean): boolean {
+  withdraw(seq: number, client: string, isWanted: (entry: LogEntry) => boolean): boolean {
     const at = this.#entries.findIndex(({ frame }) => frame.seq === seq);
     const entry = this.#entries[at];
     if (entry?.frame.type !== "message") return false;
-    const kept = { ...entry, views: new Map(entry.views).set(client, "not") };
-    if (isWanted(kept)) this.#entries[at] = kept;
+    const withheld = { ...entry, views: new Map(entry.views).set(client, "not") };
+    if (isWanted(withheld)) this.#entries[at] = withheld;
     else {
       this.#entries.splice(at, 1);
       this.#count(-1, -entry.size);
@@ -77,7 +78,7 @@ export class SessionLog {
   }
 
   /** Appends a state record. It replaces one at the end that was not delivered yet (`delivered`: the last that was). */
-  state(record: NewRecord, now: number, delivered: number): void {
+  state(record: Extract<NewRecord, { type: "state" }>, now: number, delivered: number): void {
     const before = this.#entries.at(-1)?.frame;
     const isOfLink =
       before?.type === "state" && before.namespace === undefined && record.namespace === undefined;
@@ -143,7 +144,7 @@ export class SessionLog {
   release(floor: number): void {
     let end = 0;
     for (; end < this.#entries.length; end += 1) {
-      const entry = this.#entries[end] as Entry;
+      const entry = this.#entries[end] as LogEntry;
       if (entry.frame.seq > floor) break;
       if (entry.frame.type !== "message") continue;
       this.#count(-1, -entry.size);
@@ -151,25 +152,25 @@ export class SessionLog {
       this.#oldBytes += entry.size;
     }
     if (end > 0) this.#entries = this.#entries.slice(end);
-    while (this.#old.length > KEPT.messages || this.#oldBytes > KEPT.bytes) {
+    while (this.#old.length > RETAINED.messages || this.#oldBytes > RETAINED.bytes) {
       this.#oldBytes -= this.#old.shift()?.size ?? 0;
     }
   }
 
   /** The records after a sequence number. */
-  *after(seq: number): Generator<Entry> {
-    const begin = (list: Entry[]) => {
+  *after(seq: number): Generator<LogEntry> {
+    const begin = (list: LogEntry[]) => {
       let low = 0;
       let high = list.length;
       while (low < high) {
         const middle = (low + high) >> 1;
-        if ((list[middle] as Entry).frame.seq > seq) high = middle;
+        if ((list[middle] as LogEntry).frame.seq > seq) high = middle;
         else low = middle + 1;
       }
       return low;
     };
     for (const list of [this.#old, this.#entries]) {
-      for (let at = begin(list); at < list.length; at += 1) yield list[at] as Entry;
+      for (let at = begin(list); at < list.length; at += 1) yield list[at] as LogEntry;
     }
   }
 

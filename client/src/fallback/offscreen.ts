@@ -9,7 +9,7 @@ import { isOwnPage, OFFSCREEN_PORT } from "./location.js";
 interface ChannelMessage {
   port: number;
   frame?: unknown;
-  gone?: true;
+  disconnected?: true;
   /** The extension's origin, at first. */
   origin?: string;
   /** The worker has no sessions, and the native host is available. */
@@ -21,7 +21,7 @@ function runDocument(api: ExtensionApi, script: string): void {
   const worker = new Worker(script, { type: "module" });
   const ports = new Map<number, PagePort>();
   let count = 0;
-  const say = (word: ChannelMessage) => worker.postMessage(word);
+  const post = (message: ChannelMessage) => worker.postMessage(message);
   worker.onmessage = ({ data: { port, frame, idle } }: MessageEvent<ChannelMessage>) => {
     if (idle && ports.size === 0) globalThis.close();
     else ports.get(port)?.postMessage(frame);
@@ -34,34 +34,33 @@ function runDocument(api: ExtensionApi, script: string): void {
     count += 1;
     const number = count;
     ports.set(number, port);
-    say({ port: number, origin });
-    port.onMessage.addListener((frame) => say({ port: number, frame }));
+    post({ port: number, origin });
+    port.onMessage.addListener((frame) => post({ port: number, frame }));
     port.onDisconnect.addListener(() => {
       ports.delete(number);
-      say({ port: number, gone: true });
+      post({ port: number, disconnected: true });
     });
   });
 }
 
 /** In the worker: the broker. */
-function runWorker(scope: {
-  postMessage(word: ChannelMessage): void;
-  onmessage: ((event: MessageEvent<ChannelMessage>) => void) | null;
-}): void {
+function runWorker(): void {
   const ends = new Map<number, BrokerPort>();
   let broker: BrowserBroker | undefined;
   const network = { WebSocket, fetch: fetch.bind(globalThis) };
-  scope.onmessage = ({ data: { port, frame, gone, origin = "" } }) => {
+  const post = (message: ChannelMessage) => globalThis.postMessage(message);
+  globalThis.onmessage = ({ data }: MessageEvent<ChannelMessage>) => {
+    const { port, frame, disconnected, origin = "" } = data;
     broker ??= new BrowserBroker(network, systemClock, origin);
-    const end = ends.get(port) ?? broker.connect((said) => scope.postMessage({ port, frame: said }));
+    const end = ends.get(port) ?? broker.connect((sent) => post({ port, frame: sent }));
     ends.set(port, end);
     if (frame !== undefined) end.take(frame);
-    if (!gone) return;
-    end.gone();
+    if (!disconnected) return;
+    end.disconnected();
     ends.delete(port);
-    if (broker.isHostAvailable && broker.isIdle && ends.size === 0) scope.postMessage({ port, idle: true });
+    if (broker.isHostAvailable && broker.isIdle && ends.size === 0) post({ port, idle: true });
   };
 }
 
 if (globalThis.document) runDocument(extensionApi(), import.meta.url);
-else runWorker(globalThis as never);
+else runWorker();

@@ -188,7 +188,7 @@ export class Outbox {
   }
 
   /** The frame of such a message, with its remaining time. */
-  rest({ frame, until }: Item): Send | Request {
+  remaining({ frame, until }: Item): Send | Request {
     const left = Math.max(1, until - this.#clock.now());
     return frame.type === "request" ? { ...frame, timeout: left } : { ...frame, ttl: left };
   }

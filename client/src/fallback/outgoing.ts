@@ -1,7 +1,7 @@
 // What the clients of one session send: messages, subscriptions and replies. It does not know the connection.
 
 import type { Clock } from "../browser-api.js";
-import type { OpenOptions, Request, Send, Subscribe, Subscription, WireError } from "../wire.js";
+import type { OpenOptions, OutcomeWord, Request, Send, Subscribe, Subscription, WireError } from "../wire.js";
 import type { ClientPort } from "./consumer.js";
 import type { Dialer } from "./dialer.js";
 import { Guard } from "./guard.js";
@@ -58,8 +58,8 @@ export class Outgoing {
     });
     this.outbox = new Outbox(clock, options().outbox, {
       outcome: (item, outcome, error) => this.#outcome(item, outcome, error),
-      response: ({ client, frame }, answer) =>
-        host.incoming.record("response", { id: frame.id, ...answer }, client),
+      response: ({ client, frame: { id = "" } }, answer) =>
+        host.incoming.record({ type: "response", id, ...answer }, client),
     });
   }
 
@@ -170,21 +170,20 @@ export class Outgoing {
     return linkError("unsupported", "this session only listens; to send, open it with option `post`", "no");
   }
 
-  #outcome({ client, frame }: Item, outcome: string, error?: WireError): void {
+  #outcome({ client, frame }: Item, outcome: OutcomeWord, error?: WireError): void {
     if (frame.id === undefined) return;
     const isBad = outcome !== "sent" && outcome !== "confirmed";
     if (!isBad && !frame.receipt) return;
-    const fields = { id: frame.id, outcome, ...(error ? { error } : {}) };
-    this.#host.incoming.record("outcome", fields, client);
+    this.#host.incoming.record({ type: "outcome", id: frame.id, outcome, error }, client);
   }
 
   // ---- subscriptions ----
 
   subscribe(port: ClientPort, client: string, frame: Subscribe): void {
-    const said = [...(frame.send ?? []), ...(frame.undo ?? [])];
+    const contents = [...(frame.send ?? []), ...(frame.undo ?? [])];
     const error =
       refuseFilter(frame.filter) ??
-      said.map((content) => this.#cannotCarry(content)).find(Boolean) ??
+      contents.map((content) => this.#cannotCarry(content)).find(Boolean) ??
       (this.#setFilter(client, frame) ? undefined : TOO_MANY);
     if (error) {
       this.#host.refuse(port, error, frame.id);

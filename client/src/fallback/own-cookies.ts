@@ -1,4 +1,4 @@
-// Leaves out cookies that the browser sends by itself, as `cookieHeader` has told them.
+// Leaves out cookies that the browser sends by itself, as `cookieHeader` returned them.
 
 import { browserCookies } from "../fallback-registry.js";
 import type { OpenOptions } from "../wire.js";
@@ -9,11 +9,10 @@ export function withoutOwnCookies<Fields extends Pick<OpenOptions, "cookies" | "
 ): Fields {
   const isOwn = (name: string, value: string | undefined) =>
     /^cookies?$/i.test(name) && value !== undefined && browserCookies().has(value);
-  const { cookies, headers, ...rest } = fields;
-  const kept = Object.entries(headers ?? {}).filter(([name, value]) => !isOwn(name, value));
-  return {
-    ...rest,
-    ...(cookies === undefined || isOwn("cookies", cookies) ? {} : { cookies }),
-    ...(kept.length > 0 ? { headers: Object.fromEntries(kept) } : {}),
-  } as unknown as Fields;
+  const rest = { ...fields };
+  if (isOwn("cookies", fields.cookies)) delete rest.cookies;
+  if (!fields.headers) return rest;
+  const headers = Object.entries(fields.headers).filter(([name, value]) => !isOwn(name, value));
+  delete rest.headers;
+  return headers.length > 0 ? { ...rest, headers: Object.fromEntries(headers) } : rest;
 }

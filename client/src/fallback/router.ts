@@ -5,13 +5,13 @@ import type { NativePort } from "../browser-api.js";
 import type { ErrorCode, LongwireError } from "../errors.js";
 import type { FallbackRequest } from "../fallback-registry.js";
 import { Joiner } from "../parts.js";
-import type { Batch, Credentials, Hello, Open, Opened, Part, ToExtension, Welcome } from "../wire.js";
+import type { Batch, Hello, Open, Part, ToBroker, ToExtension, Welcome } from "../wire.js";
 import type { HostAvailability, OpenKnown } from "./broker.js";
 import { ExtensionEvent } from "./event.js";
+import type { Handover, ToRouter } from "./from-broker.js";
 import type { BrokerChannel, BrokerLocation } from "./location.js";
 import { Notes } from "./notes.js";
 import { withoutOwnCookies } from "./own-cookies.js";
-import type { Moved } from "./session.js";
 
 /** Milliseconds between probes for the host while this context lives. An alarm probes too. */
 const PROBE_INTERVAL = 20_000;
@@ -29,10 +29,17 @@ const PERMANENT = new Set<ErrorCode>([
   "permission-missing",
 ]);
 
-/** What a browser would say where it does not even offer native messaging. */
+/** The browser's error for a missing permission, where it does not offer native messaging at all. */
 const NOT_PERMITTED = "nativeMessaging permission is missing";
 
-type Frame = { type: string; session?: string; id?: string };
+/** Frames of the bridge, one or several at once. */
+type FromBridge = ToBroker | Batch<FromBridge> | Part;
+/** Frames of the native host. */
+type FromHost = ToExtension | Batch<FromHost>;
+
+/** The session that a frame is about. */
+const sessionOf = (frame: { session?: string } | { type: string }): string =>
+  ("session" in frame && frame.session) || "";
 
 /** One port of a bridge. */
 export class RoutedPort implements NativePort {
@@ -57,9 +64,9 @@ export class RoutedPort implements NativePort {
   /** Sessions that end with their connection. */
   readonly #ephemeral = new Set<string>();
   /** Unsent messages to send to the host once their session is open there. */
-  readonly #handover = new Map<string, Moved>();
+  readonly #handovers = new Map<string, Handover>();
   /** Sessions to move as soon as this port has a host. */
-  readonly #pendingMoves: Moved[] = [];
+  readonly #pendingMoves: Handover[] = [];
   /** The parts of a frame that is not complete. */
   #parts: unknown[] = [];
   readonly #joiner = new Joiner();
@@ -77,10 +84,10 @@ export class RoutedPort implements NativePort {
 
   postMessage(message: unknown): void {
     if (this.#isClosed) throw new Error("Attempting to use a disconnected port object");
-    const { type } = message as Frame;
-    if (type === "hello") this.#handleHello(message as Hello);
-    else if (!this.#channel) this.#native?.postMessage(message);
-    else this.#route(message as Frame);
+    const frame = message as FromBridge;
+    if (frame.type === "hello") this.#handleHello(frame);
+    else if (!this.#channel) this.#native?.postMessage(frame);
+    else this.#route(frame);
   }
 
   disconnect(): void {
@@ -169,7 +176,7 @@ export class RoutedPort implements NativePort {
       const port = api.runtime.connectNative(this.#host);
       this.#native = port;
       port.onMessage.addListener((frame) => {
-        if (port === this.#native) this.#fromNative(frame as Frame);
+        if (port === this.#native) this.#fromNative(frame as FromHost);
       });
       port.onDisconnect.addListener((closed) => {
         const said = api.runtime.lastError?.message ?? (closed ?? port).error?.message;
@@ -204,20 +211,20 @@ export class RoutedPort implements NativePort {
     this.hostError = error;
     this.#probeTimer = this.#request.clock.setTimeout(() => this.#dial(), PROBE_INTERVAL);
     if (isFirst) void this.#goToBrowser(said);
-    // Another context found a host that this one cannot reach.
+    // Another context has found a host that this one cannot reach.
     for (const moved of this.#pendingMoves.splice(0)) {
       this.#channel?.post({ type: "host-available", isAvailable: false } satisfies HostAvailability);
       this.#emit(moved);
     }
   }
 
-  #fromNative(frame: Frame): void {
+  #fromNative(frame: FromHost): void {
     if (frame.type === "batch") {
-      for (const one of (frame as unknown as Batch<Frame>).frames) this.#fromNative(one);
-    } else if (frame.type === "welcome") this.#nativeReady(frame as unknown as Welcome);
+      for (const one of frame.frames) this.#fromNative(one);
+    } else if (frame.type === "welcome") this.#nativeReady(frame);
     else if (this.#isNativeReady) this.#nativeFrame(frame);
     else if (!this.hostError) this.#emit(frame);
-    else if (frame.type === "error" || (frame as { state?: string }).state === "failed") this.#stopProbe();
+    else if (frame.type === "error" || (frame.type === "host" && frame.state === "failed")) this.#stopProbe();
   }
 
   #nativeReady(welcome: Welcome): void {
@@ -236,20 +243,19 @@ export class RoutedPort implements NativePort {
     this.#closeIfEmpty();
   }
 
-  #nativeFrame(frame: Frame): void {
-    const { session = "" } = frame;
-    const moved = this.#handover.get(session);
+  #nativeFrame(frame: Exclude<FromHost, Batch<FromHost>>): void {
+    const session = sessionOf(frame);
+    const moved = this.#handovers.get(session);
     if (moved && frame.type === "opened") {
       const { frames } = moved;
-      this.#handover.delete(session);
-      const opened = frame as unknown as Opened;
-      const outbox = [...opened.outbox, ...frames.map(({ id = "" }) => ({ id, state: "waiting" }))];
-      this.#emit({ ...opened, outbox });
+      this.#handovers.delete(session);
+      const outbox = [...frame.outbox, ...frames.map(({ id = "" }) => ({ id, state: "waiting" }))];
+      this.#emit({ ...frame, outbox });
       // Before the session's own frames, which are sent at the end of this turn.
       for (const one of frames) this.#native?.postMessage(one);
     } else {
-      const isRefused = frame.type === "error" && /no|action/.test((frame as { retry?: string }).retry ?? "");
-      if (isRefused) this.#handover.delete(session);
+      const isRefused = frame.type === "error" && /no|action/.test(frame.retry);
+      if (isRefused) this.#handovers.delete(session);
       this.#emit(frame);
     }
   }
@@ -273,29 +279,27 @@ export class RoutedPort implements NativePort {
 
   #channelEvents() {
     return {
-      frame: (frame: ToExtension) => this.#fromBrowser(frame as Frame),
+      frame: (frame: ToRouter) => this.#fromBrowser(frame),
       closed: () => this.#browserLost(),
     };
   }
 
-  #fromBrowser(frame: Frame): void {
-    const { type, session = "" } = frame;
-    if (type === "batch") {
-      for (const one of (frame as unknown as Batch<Frame>).frames) this.#fromBrowser(one);
+  #fromBrowser(frame: ToRouter): void {
+    if (frame.type === "batch") {
+      for (const one of frame.frames) this.#fromBrowser(one);
     } else if (this.#welcomed) {
-      this.#welcomed(type === "welcome" ? (frame as unknown as Welcome) : undefined);
-    } else if (type === "moved") {
-      const moved = frame as unknown as Moved;
-      if (this.#isNativeReady) this.#moved(moved);
+      this.#welcomed(frame.type === "welcome" ? frame : undefined);
+    } else if (frame.type === "moved") {
+      if (this.#isNativeReady) this.#moved(frame);
       else {
-        this.#pendingMoves.push(moved);
+        this.#pendingMoves.push(frame);
         this.look();
       }
     } else {
-      if (type === "opened" && !this.#ephemeral.has(session)) this.#notes?.add(session);
-      const { reason } = frame as { reason?: string };
+      const session = sessionOf(frame);
+      if (frame.type === "opened" && !this.#ephemeral.has(session)) this.#notes?.add(session);
       this.#emit(frame);
-      if (type === "detached" && reason !== "superseded") {
+      if (frame.type === "detached" && frame.reason !== "superseded") {
         this.#notes?.delete(session);
         this.#left(session);
       }
@@ -303,9 +307,9 @@ export class RoutedPort implements NativePort {
   }
 
   /** Moves a session to the host. */
-  #moved(moved: Moved): void {
+  #moved(moved: Handover): void {
     const { session } = moved;
-    this.#handover.set(session, moved);
+    this.#handovers.set(session, moved);
     this.#held.delete(session);
     this.#emit({ type: "moved", session });
     this.#closeIfEmpty();
@@ -350,43 +354,42 @@ export class RoutedPort implements NativePort {
   // ---- out ----
 
   /** Sends a frame to the broker that has its session. */
-  #route(frame: Frame): void {
+  #route(frame: FromBridge): void {
     if (frame.type === "batch") {
-      for (const one of (frame as unknown as Batch<Frame>).frames) this.#route(one);
+      for (const one of frame.frames) this.#route(one);
     } else if (frame.type === "part") {
       this.#parts.push(frame);
-      const whole = this.#joiner.take(frame as unknown as Part);
-      if (whole !== undefined) this.#send(whole as Frame, this.#parts.splice(0));
+      const whole = this.#joiner.take(frame);
+      if (whole !== undefined) this.#send(whole as ToBroker, this.#parts.splice(0));
     } else this.#send(frame, [frame]);
   }
 
-  #send(frame: Frame, raw: unknown[]): void {
-    const { session } = frame;
-    const isHere = session !== undefined && this.#held.has(session);
+  #send(frame: ToBroker, raw: unknown[]): void {
+    const isHere = this.#held.has(sessionOf(frame));
     if (this.#isNativeReady && !isHere) {
-      if (frame.type === "open") this.#native?.postMessage(this.#openFrame(frame as unknown as Open));
+      if (frame.type === "open") this.#native?.postMessage(this.#openFrame(frame));
       else for (const one of raw) this.#native?.postMessage(one);
       return;
     }
     if (frame.type === "open") {
-      const open = frame as unknown as Open;
-      this.#held.add(open.session);
-      if (open.options?.reconnect === false) this.#ephemeral.add(open.session);
-      const options = open.options && withoutOwnCookies(open.options);
-      const known = this.#notes?.has(open.session) ?? false;
-      this.#channel?.post({ ...open, ...(options ? { options } : {}), known } satisfies OpenKnown);
-    } else if (frame.type === "authorize") {
-      this.#channel?.post(withoutOwnCookies(frame as Credentials));
+      const { session } = frame;
+      this.#held.add(session);
+      if (frame.options?.reconnect === false) this.#ephemeral.add(session);
+      const options = frame.options && withoutOwnCookies(frame.options);
+      const known = this.#notes?.has(session) ?? false;
+      this.#channel?.post({ ...frame, ...(options ? { options } : {}), known } satisfies OpenKnown);
+    } else if (frame.type === "authorize" && frame.failed === undefined) {
+      this.#channel?.post(withoutOwnCookies(frame));
     } else this.#channel?.post(frame);
   }
 
   /** The `open` frame for the host of a session that may have been in the browser. */
   #openFrame(open: Open): Open {
-    const target = open.url === undefined ? this.#handover.get(open.session)?.target : undefined;
+    const target = open.url === undefined ? this.#handovers.get(open.session)?.target : undefined;
     const offered: Open = target ? { ...open, ...target, conflict: "keep" } : open;
     if (!this.#notes?.has(open.session)) return offered;
     this.#notes.delete(open.session);
-    // Messages may be missing: have a gap reported.
+    // Messages may be missing: the host must report a gap.
     return { ...offered, resume: open.resume ?? { epoch: "browser", seq: 0 } };
   }
 }

@@ -1,15 +1,12 @@
 // One session of the broker in the browser, over the browser's own connections.
 
 import type { Clock } from "../browser-api.js";
-import type { Moved as BaseMoved } from "../fallback-registry.js";
 import type {
   Close,
   ErrorFrame,
   LinkState,
   Open,
   OpenOptions,
-  Request,
-  Send,
   SessionCounters,
   ToBroker,
   ToExtension,
@@ -19,6 +16,8 @@ import type { ClientPort } from "./consumer.js";
 import { CredentialRequests } from "./credential-requests.js";
 import { Dialer } from "./dialer.js";
 import type { StateFields } from "./dialer-host.js";
+import { present } from "./from-broker.js";
+import { HostMove } from "./host-move.js";
 import { IncomingLog } from "./incoming.js";
 import type { BrowserNetwork, Incoming, LinkEnd, NamespaceChange, Reply } from "./link.js";
 import { unknownOptions } from "./options.js";
@@ -29,16 +28,8 @@ import type { Readable } from "./rules.js";
 /** Frames of a client to its session. */
 export type ToSession = Exclude<ToBroker, { type: "hello" | "open" | "status" | "ping" }>;
 
-/** A session moves to the host. */
-export interface Moved extends BaseMoved {
-  /** Unsent messages, for the host's broker. */
-  frames: (Send | Request)[];
-  /** URL and options, for clients that know only the name: the first one creates the session. */
-  target?: Pick<Open, "url" | "options">;
-}
-
 /** What a session needs from its broker. */
-export interface SessionHost {
+export interface BrowserSessionHost {
   readonly network: BrowserNetwork;
   readonly clock: Clock;
   /** Whether the native host is available. */
@@ -50,18 +41,17 @@ export interface SessionHost {
 const LINGER = 1_800_000;
 const EXPIRE = 86_400_000;
 const CLOSE_TIMEOUT = 10_000;
-/** Milliseconds that clients have to process their messages before a session moves to the host. */
-const MOVE_TIMEOUT = 10_000;
 
 /** A session. */
 export class BrowserSession {
   readonly name: string;
-  readonly #host: SessionHost;
+  readonly #host: BrowserSessionHost;
   readonly #clock: Clock;
   readonly #incoming: IncomingLog;
   readonly #outgoing: Outgoing;
   readonly #credentials: CredentialRequests;
   readonly #dialer: Dialer;
+  readonly #move: HostMove;
   #url: string;
   /** As they were given. */
   #given: OpenOptions;
@@ -71,14 +61,12 @@ export class BrowserSession {
   #received = { messages: 0, bytes: 0 };
   #closing: { code?: number | undefined; reason?: string | undefined } | undefined;
   #closeTimer: unknown;
-  #moveDeadline: number | undefined;
-  #moveTimer: unknown;
   #awayTimers: unknown[] = [];
   #isNew = true;
   #isEnding = false;
   #isOver = false;
 
-  constructor(host: SessionHost, name: string, url: string, options: OpenOptions) {
+  constructor(host: BrowserSessionHost, name: string, url: string, options: OpenOptions) {
     this.#host = host;
     this.#clock = host.clock;
     this.name = name;
@@ -108,7 +96,14 @@ export class BrowserSession {
       lost: (end) => this.#lost(end),
       askCredentials: (question) => this.#credentials.ask(question),
       isIdle: () => this.#outgoing.outbox.isSettled,
-      movesToHost: () => this.#startMove(),
+      movesToHost: () => this.#move.start(),
+    });
+    this.#move = new HostMove(name, host.clock, {
+      incoming: this.#incoming,
+      outbox: this.#outgoing.outbox,
+      mayMove: () => host.isHostAvailable() && !this.#closing,
+      target: () => ({ url: this.#url, options: this.#given }),
+      moved: () => this.#over(),
     });
   }
 
@@ -173,7 +168,7 @@ export class BrowserSession {
     const { question } = this.#dialer;
     if (question) this.#credentials.ask(question);
     this.#incoming.deliver();
-    if (this.#moveDeadline !== undefined) this.#move();
+    this.#move.proceed();
   }
 
   /** Applies another URL or other options. Returns whether the client may attach. */
@@ -228,7 +223,7 @@ export class BrowserSession {
       case "ack":
         consumer.ack(frame.seq);
         this.#incoming.acknowledged();
-        this.#move();
+        this.#move.proceed();
         return true;
       case "send":
       case "request":
@@ -274,16 +269,16 @@ export class BrowserSession {
 
   #reconnect(): void {
     this.#dialer.stop("connecting");
-    if (!this.#startMove()) this.#dialer.start();
+    if (!this.#move.start()) this.#dialer.start();
   }
 
   #tellAll(frame: ToExtension): void {
-    for (const { port } of this.#incoming.attached) port?.post(frame);
+    for (const { port } of this.#incoming.attached) port?.post(present(frame));
   }
 
   #refuse(port: ClientPort, error: WireError, id: string | undefined): void {
-    const frame: ErrorFrame = { type: "error", ...error, session: this.name };
-    port.post(id === undefined ? frame : { ...frame, id });
+    const frame: ErrorFrame = { type: "error", ...error, session: this.name, id };
+    port.post(present(frame));
   }
 
   // ---- in ----
@@ -322,38 +317,7 @@ export class BrowserSession {
 
   /** The native host is available: a session without a connection moves to it. */
   hostAvailable(): void {
-    if (!this.#dialer.isBusy && this.state !== "closed") this.#startMove();
-  }
-
-  /** Starts to move to the host, if there is one. Returns whether it does. */
-  #startMove(): boolean {
-    if (!this.#host.isHostAvailable() || this.#closing) return false;
-    this.#moveDeadline ??= this.#clock.now() + MOVE_TIMEOUT;
-    this.#moveTimer ??= this.#clock.setTimeout(() => this.#move(), MOVE_TIMEOUT);
-    this.#incoming.releaseHeld();
-    // After the caller has returned.
-    queueMicrotask(() => this.#move());
-    return true;
-  }
-
-  /** Moves as soon as all clients have processed their messages, or after the timeout. */
-  #move(): void {
-    if (this.#isOver || this.#moveDeadline === undefined) return;
-    const { attached: consumers, isProcessed } = this.#incoming;
-    if (consumers.length === 0 || !(isProcessed || this.#clock.now() >= this.#moveDeadline)) return;
-    const { outbox } = this.#outgoing;
-    const items = outbox.handOver();
-    const here = new Set(consumers.map(({ client }) => client));
-    const words = consumers.map(({ client, port }, at) => {
-      // Messages of clients that are not attached go with the first.
-      const own = items.filter((item) => item.client === client || (at === 0 && !here.has(item.client)));
-      const frames = own.map((item) => outbox.rest(item));
-      const target = { url: this.#url, options: this.#given };
-      const moved: Moved = { type: "moved", session: this.name, frames, target };
-      return () => port?.post(moved as unknown as ToExtension);
-    });
-    this.#over();
-    for (const say of words) say();
+    if (!this.#dialer.isBusy && this.state !== "closed") this.#move.start();
   }
 
   // ---- the end ----
@@ -381,17 +345,13 @@ export class BrowserSession {
     if (this.#isEnding || this.#isOver) return;
     this.#isEnding = true;
     this.#outgoing.outbox.close();
-    this.#dialer.stop("closed", { ...(code === undefined ? {} : { code }), ...(reason ? { reason } : {}) });
-    this.#end("closed", {
-      clean,
-      ...(code === undefined ? {} : { code }),
-      ...(reason ? { closeReason: reason } : {}),
-    });
+    this.#dialer.stop("closed", { code, reason: reason || undefined });
+    this.#end("closed", { clean, code, closeReason: reason || undefined });
   }
 
   #end(reason: "closed" | "expired", how: object = {}): void {
     for (const { port } of this.#incoming.consumers) {
-      port?.post({ type: "detached", session: this.name, reason, ...how });
+      port?.post(present({ type: "detached", session: this.name, reason, ...how }));
     }
     this.#over();
   }
@@ -400,7 +360,7 @@ export class BrowserSession {
     this.#isOver = true;
     this.#dialer.end();
     this.#clock.clearTimeout(this.#closeTimer);
-    this.#clock.clearTimeout(this.#moveTimer);
+    this.#move.stop();
     this.#stopAwayTimers();
     for (const consumer of this.#incoming.consumers) consumer.detach();
     this.#host.over(this);

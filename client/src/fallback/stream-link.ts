@@ -125,7 +125,8 @@ class EventParser {
       this.#dispatch();
       return;
     }
-    const [, field, value] = /^([^:]*)(?:: ?)?(.*)$/s.exec(line) as unknown as [string, string, string];
+    const [field = ""] = line.split(":", 1);
+    const value = line.slice(field.length + 1).replace(/^ /, "");
     if (field === "data") this.#data.push(value);
     else if (field === "event") this.#type = value;
     else if (field === "id" && !value.includes("\0")) this.#id = value;

@@ -1,19 +1,32 @@
-// Which of several transports a session uses: the next after failures, the best again now and then. It dials nothing.
+// Which of several transports a session uses, and with which target: the next one after failures, the best one again from time
+// to time. It dials nothing.
+
+import type { OpenOptions } from "../wire.js";
+import type { Target } from "./link.js";
+import { protocolsOf } from "./options.js";
 
 /** Dials that may fail before the next transport is tried. */
 const FAILURES = 2;
 
 /** A position in a list of transports; the first is the best. */
 export class TransportChoice {
+  /** By the index of their transport. */
+  readonly #targets: Target[] = [];
   #index = 0;
   #failures = 0;
-  /** This transport has connected: a failure says nothing about it any more. */
+  /** This transport has connected: failures do not count against it. */
   #isProven = false;
   /** A better one is being tried; this one worked. */
   #from: number | undefined;
 
   get index(): number {
     return this.#index;
+  }
+
+  /** The target of the chosen transport. It keeps what the next connection needs. */
+  target(url: string, options: OpenOptions): Target {
+    this.#targets[this.#index] ??= newTarget(url, options, this.#index);
+    return this.#targets[this.#index] as Target;
   }
 
   /** A dial failed. Returns whether to dial at once, with another transport. */
@@ -41,4 +54,10 @@ export class TransportChoice {
     this.#from = this.#index;
     this.#index = 0;
   }
+}
+
+function newTarget(url: string, options: OpenOptions, index: number): Target {
+  const { subprotocols = [], headers = {}, urls } = options;
+  const protocol = protocolsOf(options)[index] ?? "websocket";
+  return { protocol, url: urls?.[protocol] ?? url, subprotocols: [...subprotocols], headers, options };
 }
