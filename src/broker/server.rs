@@ -123,12 +123,12 @@ impl Server {
         self.leave(reason, &mut taken).await;
     }
 
-    fn hub_deadline(&self) -> Option<(Duration, &'static str)> {
+    fn hub_deadline(&mut self) -> Option<(Duration, &'static str)> {
         self.hub.deadline(self.machine.now())
     }
 
     /// How long nothing needs to be done unless something happens.
-    fn next_wakeup(&self) -> Duration {
+    fn next_wakeup(&mut self) -> Duration {
         let mut least = self.lifecycle.until_check(self.machine.awake());
         if let Some((due, timer)) = self.hub_deadline() {
             tracing::trace!(?due, timer, "waiting");

@@ -309,7 +309,7 @@ impl World {
     }
 
     /// Until the hub's next deadline.
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    pub(super) fn deadline(&mut self) -> Option<Duration> {
         self.hub.deadline(self.now).map(|(span, _)| span)
     }
 

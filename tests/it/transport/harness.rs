@@ -145,7 +145,7 @@ impl Harness {
     }
 
     /// How long until the hub wants to be asked.
-    pub(super) fn due(&self) -> Option<Duration> {
+    pub(super) fn due(&mut self) -> Option<Duration> {
         self.hub.deadline(self.now).map(|(due, _)| due)
     }
 

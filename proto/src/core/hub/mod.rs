@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Weak;
 use std::time::Duration;
 
-use crate::wire::message::Open;
+use crate::wire::message::{ClientFrame, Open};
 use crate::wire::options::Options;
 use crate::wire::record::Name;
 
@@ -108,6 +108,8 @@ pub struct Hub {
     names: HashMap<(Owner, Name), SessionKey>,
     counts: HashMap<Owner, usize>,
     memory: Memory,
+    /// The session that has been sent messages just now: its memory and its timers are not up to date.
+    touched: Option<SessionKey>,
     /// Boot time from which memory may be taken back from the largest holder again.
     relieve_from: Duration,
     /// Profiles with sessions, of each extension.
@@ -157,6 +159,7 @@ impl Hub {
             names: HashMap::new(),
             counts: HashMap::new(),
             memory: Memory::default(),
+            touched: None,
             relieve_from: Duration::ZERO,
             profiles: HashMap::new(),
             journals: HashMap::new(),
@@ -212,6 +215,11 @@ impl Hub {
     /// Takes one input. `poll` must be drained to `None` afterwards.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.ctx.now = now;
+        // Of many messages in a row only the last is followed by what each would be followed by.
+        let is_message = matches!(&input, Input::Frame(_, ClientFrame::Send(_)));
+        if !is_message {
+            self.update_touched();
+        }
         match input {
             Input::PortOpened(port, caller) => {
                 self.ctx.ports.insert(port, Port::new(caller));
@@ -239,7 +247,10 @@ impl Hub {
             Input::Timeout => self.timeout(),
             Input::Leave { reason } => self.leave(reason),
         }
-        self.relieve();
+        if !is_message {
+            self.update_touched();
+            self.relieve();
+        }
         self.grant_dials();
         self.report_idle();
     }
@@ -267,7 +278,8 @@ impl Hub {
     }
 
     /// How long until `Input::Timeout` is due, and whose timer it is; `None` for never.
-    pub fn deadline(&self, now: Now) -> Option<(Duration, &'static str)> {
+    pub fn deadline(&mut self, now: Now) -> Option<(Duration, &'static str)> {
+        self.update_touched();
         let next_slot = self
             .ctx
             .dialer

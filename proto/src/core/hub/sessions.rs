@@ -17,14 +17,20 @@ impl Hub {
         self.with(key, |session, ctx| session.handle(ctx, input));
     }
 
-    /// Lets `act` work on a session, then does what follows for the hub.
+    /// Lets `act` work on a session. What follows for the hub is done by `update_touched`.
     pub(super) fn with(&mut self, key: SessionKey, act: impl FnOnce(&mut Session, &mut Context)) {
+        if self.touched != Some(key) {
+            self.update_touched();
+        }
         let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
-        let origin = session.identity().owner.origin.clone();
-        self.ctx.others = self.memory.of_origin(&origin) - self.memory.of_session(key);
-        self.ctx.budget = self.memory.budget(&self.ctx.dialer.rules, &origin);
+        if self.touched != Some(key) {
+            let origin = &session.identity().owner.origin;
+            self.ctx.others = self.memory.of_origin(origin) - self.memory.of_session(key);
+            self.ctx.budget = self.memory.budget(&self.ctx.dialer.rules, origin);
+            self.touched = Some(key);
+        }
         let journal = session.parts().delivery.journal().cloned();
         let first = self.journaled.next_number(self.ctx.out.len());
         act(session, &mut self.ctx);
@@ -35,10 +41,19 @@ impl Hub {
             self.journaled.add(outputs, journal);
         }
         if session.lifecycle().is_over() {
-            return self.remove(key);
+            self.remove(key);
         }
-        self.memory.set(key, &origin, session.parts().held());
-        self.retime(key);
+    }
+
+    /// Brings the memory and the timers of the session that was handled last up to date.
+    pub(super) fn update_touched(&mut self) {
+        if let Some(key) = self.touched.take()
+            && let Some(session) = self.sessions.get(&key)
+        {
+            let origin = &session.identity().owner.origin;
+            self.memory.set(key, origin, session.parts().held());
+            self.retime(key);
+        }
     }
 
     /// Takes memory back from the largest holder when all together hold more than the broker may.

@@ -1,36 +1,42 @@
-//! The inside of JSON strings, written and skipped: characters that stand for themselves go by eights.
+//! The inside of JSON strings, written and skipped: characters that stand for themselves go many at once.
 //!
 //! serde_json goes byte by byte, which is a quarter of what it takes to pass a message on.
 
 /// Bytes that are compared at once.
-const BLOCK: usize = size_of::<u64>();
+const BLOCK: usize = 32;
+const WORD: usize = size_of::<u64>();
 const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+const HIGH_BITS: u64 = EACH_BYTE * 0x80;
 
 /// How many bytes at the beginning of a string's inside stand for themselves: no quote, no backslash, no control character.
 pub(super) fn plain_prefix(inside: &[u8]) -> usize {
-    let (blocks, rest) = inside.as_chunks::<BLOCK>();
-    for (index, block) in blocks.iter().enumerate() {
-        let special = special_bytes(u64::from_le_bytes(*block));
+    let (blocks, _) = inside.as_chunks::<BLOCK>();
+    let plain = blocks.iter().take_while(|block| is_plain(block)).count() * BLOCK;
+    let rest = inside.get(plain..).unwrap_or_default();
+    let (words, end) = rest.as_chunks::<WORD>();
+    for (index, word) in words.iter().enumerate() {
+        let special = special_bytes(word);
         if special != 0 {
-            return index * BLOCK + special.trailing_zeros() as usize / 8;
+            return plain + index * WORD + special.trailing_zeros() as usize / 8;
         }
     }
     let is_plain = |byte: &&u8| !matches!(**byte, b'"' | b'\\' | 0..0x20);
-    inside.len() - rest.len() + rest.iter().take_while(is_plain).count()
+    inside.len() - end.len() + end.iter().take_while(is_plain).count()
 }
 
-/// The high bit of the first byte that is special, and perhaps of later ones; 0 if none is. A subtraction borrows from a byte
+fn is_plain(block: &[u8; BLOCK]) -> bool {
+    let (words, _) = block.as_chunks::<WORD>();
+    words.iter().fold(0, |found, word| found | special_bytes(word)) == 0
+}
+
+/// The high bit of the first byte that is special, and perhaps of later ones; 0 if none is: a subtraction borrows from a byte
 /// only where the byte before it is special.
-const fn special_bytes(block: u64) -> u64 {
-    let quotes = block ^ (EACH_BYTE * b'"' as u64);
-    let backslashes = block ^ (EACH_BYTE * b'\\' as u64);
-    let controls = block.wrapping_sub(EACH_BYTE * 0x20) & !block;
-    (zero_bytes(quotes) | zero_bytes(backslashes) | controls) & HIGH_BITS
-}
-
-const fn zero_bytes(block: u64) -> u64 {
-    block.wrapping_sub(EACH_BYTE) & !block
+const fn special_bytes(word: &[u8; WORD]) -> u64 {
+    let word = u64::from_le_bytes(*word);
+    let quotes = (word ^ (EACH_BYTE * b'"' as u64)).wrapping_sub(EACH_BYTE);
+    let backslashes = (word ^ (EACH_BYTE * b'\\' as u64)).wrapping_sub(EACH_BYTE);
+    let controls = word.wrapping_sub(EACH_BYTE * 0x20);
+    (quotes | backslashes | controls) & !word & HIGH_BITS
 }
 
 /// Appends UTF-8 as a JSON string.
